@@ -1,0 +1,107 @@
+"""What this machine has, found without importing it: versions, devices, tools, disk."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """Where models run."""
+
+    kind: str
+    """`cpu`, `cuda` or `mps`."""
+    name: str
+    memory_bytes: int
+    """Of the GPU, or of the machine."""
+    cores: int
+    """Cores this process may use."""
+    bf16: bool
+    """It multiplies bfloat16 natively."""
+
+    def precision(self, asked: str) -> str:
+        """`asked`, or for `auto` what the device does fastest without loss: bf16 where it is native, else fp32.
+
+        float16 is never chosen by itself: its range makes small models overflow.
+        """
+        if asked != "auto":
+            return asked
+        return "bf16" if self.bf16 else "fp32"
+
+
+def version_of(distribution: str) -> str | None:
+    """The installed version of a distribution, or None."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+@cache
+def detect_device() -> Device:
+    """The device that models will run on: the first NVIDIA GPU, Apple's GPU, or the CPU."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    gpu = _nvidia()
+    if gpu is not None:
+        name, memory, capability = gpu
+        return Device(
+            kind="cuda", name=name, memory_bytes=memory, cores=cores, bf16=capability >= AMPERE
+        )
+    if platform.system() == "Darwin" and platform.machine() == "arm64":
+        return Device(
+            kind="mps", name="Apple GPU", memory_bytes=_memory(), cores=cores, bf16=False
+        )
+    return Device(
+        kind="cpu", name=_cpu_name(), memory_bytes=_memory(), cores=cores, bf16=_cpu_has_bf16()
+    )
+
+
+AMPERE = 8.0
+"""The first NVIDIA compute capability with bfloat16 matrix units."""
+
+
+def _nvidia() -> tuple[str, int, float] | None:
+    tool = shutil.which("nvidia-smi")
+    if tool is None or not Path("/dev/nvidiactl").exists():
+        return None
+    query = [tool, "--query-gpu=name,memory.total,compute_cap", "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603 - the tool on PATH
+        name, mebibytes, capability = (
+            part.strip() for part in answer.stdout.splitlines()[0].split(",")
+        )
+        return name, int(mebibytes) << 20, float(capability)
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return None
+
+
+def _cpu_flags() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def _cpu_has_bf16() -> bool:
+    return any(flag in _cpu_flags() for flag in ("avx512_bf16", "amx_bf16", " bf16"))
+
+
+def _cpu_name() -> str:
+    for line in _cpu_flags().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return 0

@@ -1,0 +1,123 @@
+"""What can go wrong, as values: problems, the few exceptions that carry them, and exit codes.
+
+Modules raise; only `engine.cli.main` prints and exits. Anything that is not an `EngineError` is a bug.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Severity(StrEnum):
+    """How much a problem matters: an error stops the run, a warning is shown and repeated in the report."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class ExitCode(IntEnum):
+    """What the process says to the shell; each value is a promise to scripts."""
+
+    ACCEPTED = 0
+    REFUSED = 1
+    USAGE = 2
+    FAILED = 3
+    BUG = 4
+    BASELINE_PASSES = 5
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a problem stands in a file a person wrote."""
+
+    file: str
+    """As the user named it."""
+    line: int | None = None
+    """From 1."""
+    column: int | None = None
+    """From 1, in characters."""
+    width: int = 1
+    """How many characters to underline."""
+    snippet: tuple[tuple[int, str], ...] = ()
+    """Lines to show, as (number, text); the last one is the line of the problem."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One mistake, told so that its first line alone suffices."""
+
+    code: str
+    """Stable, documented in `engine.codes`, never reused: R104, D304, …"""
+    message: str
+    """Lower-case, no full stop; values in backticks as the user wrote them."""
+    path: str = ""
+    """The key in the recipe, such as `method.rank` or `data.sources[0].file`."""
+    hint: str | None = None
+    """An edit or a command, or nothing."""
+    place: Place | None = None
+    severity: Severity = Severity.ERROR
+
+    def headline(self) -> str:
+        """The one line that suffices: place, code, key, what is wrong."""
+        subject = f"{self.path}: " if self.path else ""
+        if self.place is None:
+            return f"{self.code}  {subject}{self.message}"
+        spot = [self.place.file]
+        if self.place.line is not None:
+            spot += [str(self.place.line)]
+            spot += [str(self.place.column)] if self.place.column is not None else []
+        return f"{':'.join(spot)}  {self.code}  {subject}{self.message}"
+
+
+class EngineError(Exception):
+    """A mistake or a failure the user can act on; it carries every problem found, never only the first."""
+
+    exit_code: ExitCode = ExitCode.FAILED
+
+    def __init__(self, problems: Problem | Sequence[Problem]) -> None:
+        """Keep the problems; at least one is required."""
+        self.problems: tuple[Problem, ...] = (
+            (problems,) if isinstance(problems, Problem) else tuple(problems)
+        )
+        super().__init__("\n".join(problem.headline() for problem in self.problems))
+
+    @classmethod
+    def one(
+        cls,
+        code: str,
+        message: str,
+        *,
+        hint: str | None = None,
+        path: str = "",
+        place: Place | None = None,
+    ) -> EngineError:
+        """An error of this class with a single problem."""
+        return cls(Problem(code=code, message=message, hint=hint, path=path, place=place))
+
+
+class RecipeError(EngineError):
+    """The recipe or the command line is wrong (R1xx, R2xx, R3xx)."""
+
+    exit_code = ExitCode.USAGE
+
+
+class DataError(EngineError):
+    """The data cannot be read, or a check on it failed (D3xx)."""
+
+
+class StageError(EngineError):
+    """A stage could not finish (B4xx, X6xx)."""
+
+
+class EnvironmentProblem(EngineError):
+    """Something outside the recipe is missing: an extra, a tool, a device, disk space (E7xx)."""
+
+
+class StoreError(EngineError):
+    """The store is damaged, locked or cannot be written (E75x)."""

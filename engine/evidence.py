@@ -1,0 +1,347 @@
+"""The values that make up the evidence: metrics with intervals, checks, verdicts, and the report that holds them.
+
+Plain frozen data, no computation beyond reading back JSON. Computed in `engine.metrics` and the stages, shown by
+`engine.render`. A number that could not be computed is `None` with a reason, never NaN and never left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """The answer of a check or a verdict. Only `PASS` lets the pipeline go on."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    WARN = "warn"
+    """Shown, not gated."""
+
+
+class StageStatus(StrEnum):
+    """What happened to a stage in a run."""
+
+    RAN = "ran"
+    REUSED = "reused"
+    SKIPPED = "skipped"
+    """Something before it failed or said no."""
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A two-sided confidence interval."""
+
+    low: float
+    high: float
+    confidence: float
+    method: str
+    """`bootstrap (2000 resamples, stratified)`, `wilson`, …"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One number on one set of rows."""
+
+    name: str
+    """`macro_f1`, `f1.negative`, `valid_output`, …"""
+    value: float | None
+    """None where it is undefined; `undefined` then says why."""
+    n: int
+    """Rows (for a class metric: rows of that class) the number stands on."""
+    interval: Interval | None = None
+    undefined: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassScores:
+    """One row of the per-class table."""
+
+    label: str
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    support: int
+    predicted: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """One model judged on one set of rows."""
+
+    rows: int
+    metrics: tuple[Metric, ...]
+    classes: tuple[ClassScores, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """Target (row) by prediction (column), in label order; one more column at the end for invalid output."""
+
+    def metric(self, name: str) -> Metric:
+        """The metric of that name; KeyError when it was not computed."""
+        for metric in self.metrics:
+            if metric.name == name:
+                return metric
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One bound, compared with what was measured."""
+
+    name: str
+    """The metric, or `over_baselines.macro_f1`, `overfitting`, `agreement`, `token_parity`, …"""
+    status: Status
+    got: float | None
+    direction: str
+    """`min` or `max`."""
+    bound: float
+    decided_on: str
+    """`lower bound`, `upper bound` or `point`: the number that was compared with the bound."""
+    n: int
+    interval: Interval | None = None
+    p_value: float | None = None
+    note: str = ""
+    """Why, where the numbers do not say it: against which baseline, why inconclusive, what would decide it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """All checks of one gate and their common answer."""
+
+    status: Status
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineResult:
+    """What one baseline reaches on the holdout, without any fine-tuning."""
+
+    name: str
+    scores: Scores
+    passes: bool
+    """Every acceptance threshold holds for it."""
+    seconds: float
+    note: str = ""
+    """How it was done: number of shots, features, decoding."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryPoint:
+    """One logged moment of training."""
+
+    step: int
+    epoch: float
+    loss: float | None = None
+    eval_loss: float | None = None
+    learning_rate: float | None = None
+    grad_norm: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSummary:
+    """How the training went, read from the trainer's own state."""
+
+    backend: str
+    backend_version: str
+    device: str
+    precision: str
+    steps: int
+    epochs: float
+    seconds: float
+    rows: int
+    supervised_tokens: int
+    """Per epoch."""
+    trainable_parameters: int
+    total_parameters: int
+    kept_step: int
+    """The checkpoint that became the model."""
+    stopped_early: bool
+    resumed_from_step: int | None
+    adapter_norm: float
+    """Frobenius norm over all trained deltas; 0 would mean nothing was learned and is an error."""
+    history: tuple[HistoryPoint, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFinding:
+    """What one data check found."""
+
+    check: str
+    action: str
+    """fail, drop, warn or off, from the recipe."""
+    count: int
+    message: str
+    examples: tuple[str, ...] = ()
+    """Places such as `reviews.csv:17`, at most ten, with a short excerpt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitSummary:
+    """One split: its size, its classes, and a digest of its normalised rows."""
+
+    name: str
+    rows: int
+    labels: dict[str, int]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSummary:
+    """What the data stage read, dropped and split."""
+
+    rows_read: int
+    rows_used: int
+    dropped: dict[str, int]
+    """Why rows are not used, by count: `no bin`, `duplicate`, `not sampled`, …"""
+    splits: tuple[SplitSummary, ...]
+    findings: tuple[DataFinding, ...]
+    overlap_exact: int
+    """Holdout rows whose normalised text also stands in train or validation."""
+    overlap_near: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedFile:
+    """A file that leaves."""
+
+    name: str
+    format: str
+    bytes: int
+    sha256: str
+    bits_per_weight: float | None = None
+    """Effective, from the file's tensors; None for formats without quantization."""
+    fallback_tensors: int = 0
+    """Tensors the quantizer stored in another type than the one asked for."""
+    tensors: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRecord:
+    """What one stage did in this run."""
+
+    stage: str
+    status: StageStatus
+    key: str
+    reason: str
+    """Why it ran, or when and where the reused result was made."""
+    seconds: float
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Everything a sceptic needs, by value; `schemas/report.v1.schema.json` describes its JSON."""
+
+    schema: str
+    """`report.v1`."""
+    recipe_name: str
+    description: str
+    outcome: str
+    """`accepted`, `refused`, `inconclusive`, `baseline_passes`, `failed`, `interrupted` or `stopped` (`--until`)."""
+    summary: str
+    """One sentence."""
+    next_steps: tuple[str, ...]
+    """What would help, and the command to continue with."""
+    started: str
+    """ISO 8601, UTC."""
+    seconds: float
+    run_directory: str
+    labels: tuple[str, ...]
+    task: dict[str, Any]
+    base_model: str
+    method: str
+    """One line: `lora r16 on …`."""
+    stages: tuple[StageRecord, ...]
+    data: DataSummary | None
+    baselines: tuple[BaselineResult, ...]
+    training: TrainingSummary | None
+    holdout: Scores | None
+    """The tuned model, constrained decoding."""
+    free: Scores | None
+    """The tuned model, free decoding: what a caller without a grammar gets."""
+    train_scores: Scores | None
+    validation_scores: Scores | None
+    gate: Verdict | None
+    verify: Verdict | None
+    quantized: Scores | None
+    agreement: float | None
+    """Share of holdout rows on which the quantized file and the merged model give the same label."""
+    flips: tuple[dict[str, Any], ...]
+    """Holdout rows whose label changed by quantization: id, target, merged, quantized."""
+    files: tuple[ExportedFile, ...]
+    warnings: tuple[str, ...]
+    recipe_text: str
+    resolved_recipe: str
+    """YAML."""
+    backend_config: str
+    versions: dict[str, str]
+    environment: dict[str, str]
+    """Device, cores, threads, memory, platform; no host name, no user name, no paths."""
+    notes: tuple[str, ...] = field(default=())
+    """What is reused, sampled or estimated in this report."""
+
+
+def to_json(value: Any) -> Any:  # noqa: ANN401 - any of the dataclasses above
+    """Plain JSON data of a value of this module."""
+    return asdict(value)
+
+
+def metric_from_json(data: dict[str, Any]) -> Metric:
+    """A metric read back from `to_json`."""
+    interval = data["interval"]
+    return Metric(**{**data, "interval": Interval(**interval) if interval else None})
+
+
+def scores_from_json(data: dict[str, Any]) -> Scores:
+    """Scores read back from `to_json`."""
+    return Scores(
+        rows=data["rows"],
+        metrics=tuple(metric_from_json(item) for item in data["metrics"]),
+        classes=tuple(ClassScores(**item) for item in data["classes"]),
+        confusion=tuple(tuple(row) for row in data["confusion"]),
+    )
+
+
+def verdict_from_json(data: dict[str, Any]) -> Verdict:
+    """A verdict read back from `to_json`."""
+    return Verdict(
+        status=Status(data["status"]),
+        checks=tuple(
+            Check(
+                **{
+                    **item,
+                    "status": Status(item["status"]),
+                    "interval": Interval(**item["interval"]) if item["interval"] else None,
+                }
+            )
+            for item in data["checks"]
+        ),
+    )
+
+
+def baseline_from_json(data: dict[str, Any]) -> BaselineResult:
+    """A baseline result read back from `to_json`."""
+    return BaselineResult(**{**data, "scores": scores_from_json(data["scores"])})
+
+
+def training_from_json(data: dict[str, Any]) -> TrainingSummary:
+    """A training summary read back from `to_json`."""
+    history = tuple(HistoryPoint(**item) for item in data["history"])
+    return TrainingSummary(**{**data, "history": history})
+
+
+def data_from_json(data: dict[str, Any]) -> DataSummary:
+    """A data summary read back from `to_json`."""
+    return DataSummary(
+        **{
+            **data,
+            "splits": tuple(SplitSummary(**item) for item in data["splits"]),
+            "findings": tuple(
+                DataFinding(**{**item, "examples": tuple(item["examples"])})
+                for item in data["findings"]
+            ),
+        }
+    )

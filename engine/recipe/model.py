@@ -1,0 +1,266 @@
+"""The recipe as a value: frozen, fully resolved, no `None` that means "default".
+
+Mirrors `schemas/recipe.schema.json`; a test walks both and fails on any difference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+SplitName = Literal["train", "validation", "holdout"]
+Direction = Literal["min", "max"]
+CheckAction = Literal["fail", "drop", "warn", "off"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubRef:
+    """A model or data set on the hub."""
+
+    repo: str
+    """`owner/name`."""
+    revision: str | None = None
+    """40 hex digits, or None where the recipe says `allow_moving`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathRef:
+    """A file or folder of the user's."""
+
+    path: Path
+    """Absolute, resolved against the recipe's folder."""
+    written: str
+    """As the recipe says it; this, not `path`, is shown."""
+    sha256: str | None = None
+    """Of the file's bytes, where the recipe pins it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageRef:
+    """A file inside a wheel or sdist of the Python package index: read as an archive, never installed."""
+
+    name: str
+    version: str
+    sha256: str | None
+    """Of the archive; None only where the recipe says `allow_moving`."""
+    file: str
+    """Path in the archive; `//` steps into an archive inside it."""
+
+
+Reference = HubRef | PathRef | PackageRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What the model is asked to do."""
+
+    kind: Literal["classification"]
+    instruction: str
+    system: str
+    """System message; empty for none (the chat template's own default then applies)."""
+    input: str
+    """Template over a row's columns: `{column}` or `{a.dotted.1.path}`; `{{` and `}}` are literal."""
+    labels: tuple[str, ...]
+    output: Literal["text", "json"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One place rows come from."""
+
+    ref: Reference
+    format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet"]
+    header: tuple[str, ...]
+    """Column names of a file that has no header line; empty when it has one."""
+    encoding: str
+    quoting: Literal["auto", "double", "none"]
+    """`auto`: double quotes for csv, none for tsv."""
+    config: str
+    """Hub data sets: configuration name; empty for the only one."""
+    split: str
+    """Hub data sets: which split to read; empty elsewhere."""
+    hub_file: str
+    """Hub data sets: one file of the repository instead of a configuration; empty for none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """A numeric interval that stands for a label; both ends belong to it."""
+
+    label: str
+    min: float | None
+    max: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelSpec:
+    """Where a row's label comes from."""
+
+    column: str
+    """Dotted path."""
+    relabel: tuple[tuple[str, str], ...]
+    """(value in the data, label); empty when values are labels already."""
+    bins: tuple[Bin, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A seeded sample of the rows, drawn after labelling and cleaning."""
+
+    rows: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """What to do about each kind of trouble in the data."""
+
+    duplicates: CheckAction
+    conflicting_labels: CheckAction
+    leakage: CheckAction
+    truncation: CheckAction
+    empty: CheckAction
+    unknown_labels: CheckAction
+    imbalance: CheckAction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """Rows in, examples out."""
+
+    sources: tuple[Source, ...]
+    label: LabelSpec
+    sample: Sample | None
+    """None: every row."""
+    checks: Checks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Splits:
+    """How the examples are divided; sizes are all rows (int) or all fractions (float)."""
+
+    by: Literal["random", "stratified"]
+    train: int | float
+    validation: int | float
+    holdout: int | float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyStopping:
+    """Stop after `patience` evaluations without a lower validation loss."""
+
+    patience: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """How the base model is trained."""
+
+    kind: Literal["lora", "qlora", "full"]
+    rank: int
+    alpha: int
+    dropout: float
+    target_modules: Literal["all_linear", "attention"] | tuple[str, ...]
+    epochs: float
+    learning_rate: float
+    scheduler: Literal["cosine", "linear", "constant"]
+    warmup_ratio: float
+    weight_decay: float
+    batch_size: int
+    """Rows per optimizer step."""
+    micro_batch_size: int
+    """Rows per forward pass; divides `batch_size`."""
+    max_length: int
+    """Tokens, prompt and answer together."""
+    evaluations_per_epoch: int
+    early_stopping: EarlyStopping | None
+    """None: train all epochs."""
+    keep: Literal["best", "last"]
+    """Which checkpoint becomes the model; best is the lowest validation loss."""
+    gradient_checkpointing: bool
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """One bound on one metric, such as `f1.negative` min 0.75."""
+
+    metric: str
+    direction: Direction
+    bound: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinGain:
+    """The tuned model must beat the best baseline on `metric` by `min_gain`, paired."""
+
+    metric: str
+    min_gain: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaxDrop:
+    """The quantized file may lose at most `max_drop` of `metric` against the merged model."""
+
+    metric: str
+    max_drop: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """What must hold on the holdout."""
+
+    confidence: float
+    decide_on: Literal["lower_bound", "point"]
+    metrics: tuple[Threshold, ...]
+    over_baselines: tuple[MinGain, ...]
+    max_overfitting_gap: float | None
+    """Train minus validation macro-F1; None: reported, not gated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """What leaves, and what the quantized file must still do."""
+
+    formats: tuple[Literal["safetensors", "gguf", "ollama"], ...]
+    quantization: str
+    """llama.cpp's name: Q4_K_M, Q8_0, …"""
+    max_drops: tuple[MaxDrop, ...]
+    """`after_quantization.<metric>.max_drop`."""
+    thresholds: tuple[Threshold, ...]
+    """`after_quantization.<metric>.min|max`, among them `agreement` with the merged model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """Who trains."""
+
+    name: str
+    precision: Literal["auto", "bf16", "fp16", "fp32"]
+    overrides: tuple[tuple[str, Json], ...]
+    """Extra backend keys, from its closed list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that can change the model, and nothing else."""
+
+    name: str
+    description: str
+    file: Path
+    """Where the recipe was read."""
+    allow_moving: bool
+    task: Task
+    base_model: Reference
+    data: Data
+    splits: Splits
+    baselines: tuple[Literal["majority", "tfidf_svm", "zero_shot", "few_shot"], ...]
+    stop_if_baseline_passes: bool
+    method: Method
+    acceptance: Acceptance
+    export: Export
+    backend: Backend

@@ -1,0 +1,9 @@
+"""Where results live: content-addressed artifacts, written aside and renamed, complete when they are there."""
+
+from __future__ import annotations
+
+from engine.store.artifact import Artifact, FileEntry
+from engine.store.key import StageKey, canonical_json, make_key
+from engine.store.store import Store
+
+__all__ = ["Artifact", "FileEntry", "StageKey", "Store", "canonical_json", "make_key"]

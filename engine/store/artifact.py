@@ -1,0 +1,50 @@
+"""An artifact: the files one stage left, described by `artifact.json`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    """One file of an artifact."""
+
+    name: str
+    """Path below the artifact's files, with `/`."""
+    sha256: str
+    bytes: int
+    mtime_ns: int
+    """When it was hashed; a file of the same size and time is not hashed again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A complete, immutable result."""
+
+    stage: str
+    key: str
+    path: Path
+    """The folder that holds `files`."""
+    files: tuple[FileEntry, ...]
+    payload: Mapping[str, Any]
+    """What the key is the hash of."""
+    created: str
+    """ISO 8601, UTC."""
+    seconds: float
+    versions: Mapping[str, str]
+
+    def file(self, name: str) -> Path:
+        """The path of a file or folder of this artifact; FileNotFoundError when it has none of that name."""
+        path = self.path / name
+        if not path.exists():
+            raise FileNotFoundError(name)
+        return path
+
+    def digest(self) -> str:
+        """The sha256 over names and digests of all files: equal bytes, equal digest."""
+        lines = (f"{entry.sha256}  {entry.name}\n" for entry in self.files)
+        return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()

@@ -1,0 +1,49 @@
+"""Keys: the sha256 of what was asked."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageKey:
+    """A digest and the payload that was hashed, kept to explain why a key changed."""
+
+    digest: str
+    """64 hex digits."""
+    payload: Mapping[str, Any]
+
+
+def make_key(payload: Mapping[str, Any]) -> StageKey:
+    """The key of a payload of JSON data, dataclasses and tuples; paths are refused, they say nothing of content."""
+    plain = _plain(payload)
+    digest = hashlib.sha256(canonical_json(plain).encode()).hexdigest()
+    return StageKey(digest=digest, payload=plain)
+
+
+def canonical_json(value: Any) -> str:  # noqa: ANN401 - JSON data
+    """Sorted keys, no white space, UTF-8, floats by `repr`; NaN is refused."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON data
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, PurePath):
+        message = f"a path cannot be part of a key: {value.name}"
+        raise TypeError(message)
+    return value

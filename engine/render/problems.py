@@ -1,0 +1,142 @@
+"""Problems as a person reads them, and as JSON.
+
+One shape everywhere: place, code, key and what is wrong; the lines of the file; the hint under
+its mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from engine.errors import Place, Problem, Severity
+from engine.render.spans import Line, cells, line, printable, to_text
+
+MOST = 20
+"""Problems shown; the rest are counted."""
+_GUTTER = 8
+_WIDTH = 100
+_CONTEXT = 40
+"""Characters kept before a mark that stands far to the right."""
+
+
+def render_problems(problems: Sequence[Problem], *, colour: bool, source: str = "") -> str:
+    """Every problem, errors first, in the order of the file, and a closing line; empty for none.
+
+    `source` is the file the user named: it stands before problems of a key that have no place.
+    """
+    if not problems:
+        return ""
+    ordered = in_order(problems)
+    lines = [item for problem in ordered[:MOST] for item in _problem_lines(problem, source)]
+    if len(ordered) > MOST:
+        lines.append(line((f"… and {len(ordered) - MOST} more", "quiet")))
+    lines += [(), line((f"{count_line(problems)} · recipe explain {ordered[0].code}", "quiet"))]
+    return to_text(lines, colour=colour)
+
+
+def problems_json(problems: Sequence[Problem], *, source: str = "") -> dict[str, Any]:
+    """All problems as JSON data, in the order of `render_problems`, none left out."""
+    return {
+        "schema": "problems.v1",
+        "source": source,
+        "errors": sum(problem.severity is Severity.ERROR for problem in problems),
+        "warnings": sum(problem.severity is Severity.WARNING for problem in problems),
+        "problems": [_as_json(problem) for problem in in_order(problems)],
+    }
+
+
+def in_order(problems: Sequence[Problem]) -> list[Problem]:
+    """Errors before warnings, each by place; problems without a place stand last."""
+    return sorted(problems, key=_position)
+
+
+def count_line(problems: Sequence[Problem]) -> str:
+    """Such as `3 problems (2 errors, 1 warning)`, `1 error`, `2 warnings`."""
+    errors = sum(problem.severity is Severity.ERROR for problem in problems)
+    warnings = len(problems) - errors
+    if errors and warnings:
+        both = f"{_counted(errors, 'error')}, {_counted(warnings, 'warning')}"
+        return f"{_counted(len(problems), 'problem')} ({both})"
+    return _counted(errors, "error") if errors else _counted(warnings, "warning")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _position(problem: Problem) -> tuple[bool, bool, str, int, int, str]:
+    warning = problem.severity is Severity.WARNING
+    place = problem.place
+    if place is None:
+        return (warning, True, "", 0, 0, problem.code)
+    return (warning, False, place.file, place.line or 0, place.column or 0, problem.code)
+
+
+def _problem_lines(problem: Problem, source: str) -> list[Line]:
+    first, *rest = problem.message.splitlines() or [""]
+    lines = [_headline(problem, first, source)]
+    lines += [line(" " * _GUTTER + printable(text)) for text in rest]
+    hints = [printable(text) for text in (problem.hint or "").splitlines()]
+    place = problem.place
+    if place is None or not place.snippet or place.column is None:
+        return lines + [line(" " * (_GUTTER + 2), (text, "hint")) for text in hints]
+    return lines + _snippet_lines(place, hints)
+
+
+def _headline(problem: Problem, message: str, source: str) -> Line:
+    spot = _spot(problem.place) or (source if problem.path else "")
+    style = "warning" if problem.severity is Severity.WARNING else "error"
+    subject = f"{printable(problem.path)}: " if problem.path else ""
+    place = ((printable(spot), "place"), ("  ", "")) if spot else ()
+    return (*place, (problem.code, style), ("  " + subject + printable(message), ""))
+
+
+def _spot(place: Place | None) -> str:
+    if place is None:
+        return ""
+    parts = [place.file]
+    if place.line is not None:
+        parts.append(str(place.line))
+        parts += [str(place.column)] if place.column is not None else []
+    return ":".join(parts)
+
+
+def _snippet_lines(place: Place, hints: list[str]) -> list[Line]:
+    column = place.column or 1
+    start = max(0, column - 1 - _CONTEXT) if column > _WIDTH - _GUTTER else 0
+    lines = [_numbered(number, text[start:]) for number, text in place.snippet]
+    marked = place.snippet[-1][1]
+    lead = " " * (_GUTTER + cells(printable(marked[start : column - 1])))
+    under = marked[column - 1 : column - 1 + place.width]
+    room = _WIDTH - len(lead)
+    mark = "^" * max(1, min(cells(printable(under)) or place.width, room))
+    first, *rest = hints or [""]
+    lines.append(line(lead, (mark, "mark"), " " if first else "", (first, "hint")))
+    return lines + [line(lead + " " * (len(mark) + 1), (text, "hint")) for text in rest]
+
+
+def _numbered(number: int, text: str) -> Line:
+    shown = printable(text)
+    if cells(shown) > _WIDTH - _GUTTER:
+        shown = shown[: _WIDTH - _GUTTER - 1] + "…"
+    return line((f"{number:5} | ", "quiet"), shown)
+
+
+def _as_json(problem: Problem) -> dict[str, Any]:
+    place = problem.place
+    return {
+        "code": problem.code,
+        "severity": problem.severity.value,
+        "path": problem.path,
+        "message": problem.message,
+        "hint": problem.hint,
+        "place": None
+        if place is None
+        else {
+            "file": place.file,
+            "line": place.line,
+            "column": place.column,
+            "width": place.width,
+        },
+    }

@@ -1,0 +1,277 @@
+"""Live progress: one redrawn line on a terminal, occasional plain lines in logs.
+
+Both satisfy `engine.stages.base.Progress`. One object serves one stage, is safe to call from
+threads, and writes nothing after `close`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Self, TextIO
+
+from engine.render.quantities import about
+from engine.render.spans import Line, cells, crop, line, pad, printable, to_text
+
+WIDTH = 100
+"""Columns used at most, and where the terminal does not tell its own."""
+STAGE_WIDTH = 10
+"""Columns of the stage name at the start of every line."""
+_BAR_WIDTH = 24
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+_REDRAW_SECONDS = 0.1
+_PLAIN_SECONDS = 10.0
+_PLAIN_PATIENCE_SECONDS = 60.0
+_PLAIN_SHARE = 0.1
+_WINDOW = 64
+_WINDOW_SECONDS = 60.0
+_SURE_SECONDS = 2.0
+"""An estimate is shown after this long."""
+
+Clock = Callable[[], float]
+
+
+class Pace:
+    """How fast `done` grows, over the last minute; starts anew when another count begins."""
+
+    def __init__(self) -> None:
+        self._points: deque[tuple[float, int]] = deque(maxlen=_WINDOW)
+        self._what: tuple[int, str] = (0, "")
+
+    def add(self, now: float, done: int, *, total: int, unit: str) -> bool:
+        """Take one reading; True when it begins another count."""
+        fresh = self._what != (total, unit) or bool(self._points and done < self._points[-1][1])
+        if fresh:
+            self._points.clear()
+            self._what = (total, unit)
+        self._points.append((now, done))
+        while len(self._points) > 2 and now - self._points[0][0] > _WINDOW_SECONDS:  # noqa: PLR2004
+            self._points.popleft()
+        return fresh
+
+    def per_second(self) -> float | None:
+        """Units a second, or None while that would be a guess."""
+        if not self._points:
+            return None
+        (began, first), (now, done) = self._points[0], self._points[-1]
+        if now - began < _SURE_SECONDS or done <= first:
+            return None
+        return (done - first) / (now - began)
+
+
+class TerminalProgress:
+    """One line at the bottom of the terminal, redrawn at most ten times a second."""
+
+    def __init__(
+        self, stage: str, stream: TextIO, *, colour: bool = True, clock: Clock = time.monotonic
+    ) -> None:
+        """`stream` must be a terminal that understands carriage return and erase-to-end-of-line."""
+        self._stage, self._stream, self._colour, self._clock = stage, stream, colour, clock
+        self._pace, self._lock = Pace(), threading.Lock()
+        self._drawn_at = -_REDRAW_SECONDS
+        self._line: Line = ()
+        self._closed = False
+        self._blocks = _can_write(stream, "█▌…")
+
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
+        """Redraw; see `engine.stages.base.Progress`."""
+        with self._lock:
+            now = self._clock()
+            fresh = self._pace.add(now, done, total=total, unit=unit)
+            soon = now - self._drawn_at < _REDRAW_SECONDS
+            if self._closed or (soon and not fresh and done != total):
+                return
+            self._drawn_at = now
+            rate = self._pace.per_second()
+            told = _facts(done, total, unit, facts=facts, rate=rate)
+            head, text = pad(self._stage, STAGE_WIDTH), f"  {done}/{total} {unit}"
+            bar = _bar(done, total, blocks=self._blocks)
+            self._draw(line((head, "strong"), (bar, "bar"), text, told))
+
+    def note(self, text: str) -> None:
+        """Write a line that stays, above the live one."""
+        with self._lock:
+            if self._closed:
+                return
+            kept = line(" " * STAGE_WIDTH + printable(text))
+            self._stream.write("\r\x1b[K" + to_text([kept], colour=self._colour))
+            self._draw(self._line)
+
+    def close(self) -> None:
+        """Erase the live line; the stage's result line takes its place."""
+        with self._lock:
+            if not self._closed and self._line:
+                self._stream.write("\r\x1b[K")
+                self._stream.flush()
+            self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _draw(self, spans: Line) -> None:
+        self._line = spans
+        fitted = _fitted(spans, _columns(self._stream) - 1)
+        self._stream.write("\r" + to_text([fitted], colour=self._colour).rstrip("\n") + "\x1b[K")
+        self._stream.flush()
+
+
+class PlainProgress:
+    """Plain lines, no control characters: start, end, and at most one each ten seconds."""
+
+    def __init__(self, stage: str, stream: TextIO, *, clock: Clock = time.monotonic) -> None:
+        self._stage, self._stream, self._clock = stage, stream, clock
+        self._pace, self._lock = Pace(), threading.Lock()
+        self._written_at = 0.0
+        self._written_share = 0.0
+        self._closed = False
+
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
+        """Write a line if one is due; see `engine.stages.base.Progress`."""
+        with self._lock:
+            now = self._clock()
+            fresh = self._pace.add(now, done, total=total, unit=unit)
+            share = done / total if total else 0.0
+            if self._closed or not (fresh or self._is_due(now, share)):
+                return
+            self._written_at, self._written_share = now, share
+            told = _facts(done, total, unit, facts=facts, rate=self._pace.per_second())
+            self._write(f"{done}/{total} {unit}{told}")
+
+    def note(self, text: str) -> None:
+        """Write a line."""
+        with self._lock:
+            if not self._closed:
+                self._write(text)
+
+    def close(self) -> None:
+        """Write nothing more."""
+        with self._lock:
+            self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _is_due(self, now: float, share: float) -> bool:
+        waited = now - self._written_at
+        if share >= 1.0 > self._written_share:
+            return True
+        moved = share - self._written_share >= _PLAIN_SHARE or waited >= _PLAIN_PATIENCE_SECONDS
+        return waited >= _PLAIN_SECONDS and moved
+
+    def _write(self, text: str) -> None:
+        self._stream.write(pad(self._stage, STAGE_WIDTH) + printable(text).rstrip() + "\n")
+        self._stream.flush()
+
+
+class SilentProgress:
+    """Says nothing: for `--quiet` and for callers that only want the result."""
+
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
+        """Do nothing."""
+
+    def note(self, text: str) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def open_progress(
+    stage: str, stream: TextIO, *, environ: Mapping[str, str] = os.environ
+) -> TerminalProgress | PlainProgress:
+    """The progress that fits the stream: live on a terminal, plain elsewhere."""
+    if is_live(stream, environ=environ):
+        return TerminalProgress(stage, stream, colour=has_colour(stream, environ=environ))
+    return PlainProgress(stage, stream)
+
+
+def is_live(stream: TextIO, *, environ: Mapping[str, str] = os.environ) -> bool:
+    """A line on this stream can be redrawn."""
+    return stream.isatty() and environ.get("TERM", "") != "dumb"
+
+
+def has_colour(stream: TextIO, *, environ: Mapping[str, str] = os.environ) -> bool:
+    """Colour is wanted on this stream: a live terminal, and NO_COLOR is unset or empty."""
+    return is_live(stream, environ=environ) and not environ.get("NO_COLOR")
+
+
+def _facts(
+    done: int, total: int, unit: str, *, facts: Mapping[str, str], rate: float | None
+) -> str:
+    """Facts, the rate and the time left, two spaces before each."""
+    told = [_fact(name, value) for name, value in facts.items()]
+    if rate is not None:
+        if not any("/s" in fact for fact in told):
+            told.append(_rate(rate, unit))
+        if done < total:
+            told.append(f"about {about((total - done) / rate)} left")
+    return "".join(f"  {printable(fact)}" for fact in told)
+
+
+def _fact(name: str, value: str) -> str:
+    if name.endswith("_per_second"):
+        return f"{value} {name.removesuffix('_per_second').replace('tokens', 'tok')}/s"
+    return f"{name.replace('_', ' ')} {value}"
+
+
+def _rate(rate: float, unit: str) -> str:
+    if rate >= 1:
+        return f"{rate:.0f} {unit}/s" if rate >= 10 else f"{rate:.1f} {unit}/s"  # noqa: PLR2004
+    return f"{1 / rate:.1f} s/{unit.removesuffix('s')}"
+
+
+def _bar(done: int, total: int, *, blocks: bool) -> str:
+    share = min(1.0, max(0.0, done / total)) if total else 0.0
+    if not blocks:
+        return ("#" * int(share * _BAR_WIDTH)).ljust(_BAR_WIDTH, ".")
+    full, eighth = divmod(int(share * _BAR_WIDTH * 8), 8)
+    return ("█" * full + (_EIGHTHS[eighth] if eighth else "")).ljust(_BAR_WIDTH)
+
+
+def _fitted(spans: Line, room: int) -> Line:
+    """As many spans as fit, the last of them cropped."""
+    kept = []
+    for text, style in spans:
+        shown = crop(text, room)
+        kept.append((shown, style))
+        room -= cells(shown)
+        if shown != text:
+            break
+    return tuple(kept)
+
+
+def _columns(stream: TextIO) -> int:
+    try:
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        columns = shutil.get_terminal_size((WIDTH, 24)).columns
+    return min(WIDTH, columns or WIDTH)
+
+
+def _can_write(stream: TextIO, text: str) -> bool:
+    try:
+        text.encode(stream.encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -1,0 +1,102 @@
+"""One way to turn messages into text, for training, evaluation and export alike.
+
+The chat template is rendered with a stand-in answer, and the text is cut around it. What stands
+before is the prompt; what follows, up to white space, is what the model must say to end its turn.
+So a template that writes something between the assistant's header and the answer (an empty
+`<think>` block, say) gives the same prompt in training and in use. Templates run in the sandboxed
+jinja environment of transformers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2.exceptions import TemplateError
+from transformers import AutoTokenizer
+
+from engine.errors import StageError
+
+STAND_IN = "qXanswerXq"
+Message = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chat:
+    """A tokenizer and its chat template."""
+
+    tokenizer: Any
+    """A transformers tokenizer."""
+    terminator: str
+    """Text that ends an assistant turn, such as `<|im_end|>`."""
+
+    def prompt(self, messages: Sequence[Message]) -> str:
+        """Return the text up to the answer's start. StageError X603 when the template refuses."""
+        return _around_answer(self.tokenizer, messages)[0]
+
+    def token_ids(self, text: str) -> list[int]:
+        """Return the tokens of `text`; special ones written in it are recognised, none added."""
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def text(self, token_ids: Sequence[int]) -> str:
+        """Return the text of tokens, without special ones."""
+        decoded: str = self.tokenizer.decode(
+            token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return decoded
+
+    def stop_ids(self) -> frozenset[int]:
+        """Return the tokens that end an answer: end of text, and a terminator of one token."""
+        ids = self.token_ids(self.terminator)
+        eos = self.tokenizer.eos_token_id
+        return frozenset([*(ids if len(ids) == 1 else []), *([] if eos is None else [eos])])
+
+
+def load_chat(model_dir: Path) -> Chat:
+    """Return the chat of a model folder.
+
+    StageError X601 without a usable tokenizer, X602 without a chat template, X603 when it refuses.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            model_dir, local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, ImportError) as error:
+        raise StageError.one(
+            "X601",
+            f"the tokenizer of the base model cannot be loaded: {_first_line(error)}",
+            hint="the folder needs tokenizer.json and tokenizer_config.json",
+        ) from error
+    if not tokenizer.chat_template:
+        raise StageError.one(
+            "X602",
+            "the base model has no chat template, so there is no agreed way to ask it a question",
+            hint="use the instruct version of the model",
+        )
+    tail = _around_answer(tokenizer, [{"role": "user", "content": "text"}])[1].rstrip()
+    return Chat(tokenizer=tokenizer, terminator=tail or tokenizer.eos_token or "")
+
+
+def _around_answer(tokenizer: Any, messages: Sequence[Message]) -> tuple[str, str]:  # noqa: ANN401 - a transformers tokenizer
+    answered = [*messages, {"role": "assistant", "content": STAND_IN}]
+    try:
+        text: str = tokenizer.apply_chat_template(answered, tokenize=False)
+    except TemplateError as error:
+        raise StageError.one(
+            "X603",
+            f"the chat template of the base model refuses the conversation: {_first_line(error)}",
+            hint="templates without a system turn need `task.system` left out",
+        ) from error
+    before, found, after = text.rpartition(STAND_IN)
+    if not found:
+        raise StageError.one(
+            "X603", "the chat template of the base model leaves the assistant's answer out"
+        )
+    return before, after
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

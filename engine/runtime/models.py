@@ -1,0 +1,80 @@
+"""Loading a model folder, with or without an adapter, the same way wherever a model is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors import safe_open
+from transformers import AutoModelForCausalLM
+from transformers.utils import logging as transformers_logging
+
+from engine.environment import Device
+from engine.errors import StageError
+from engine.runtime.chat import Chat, load_chat
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A model ready to answer, and how it is spoken to."""
+
+    model: Any
+    """A transformers causal language model, or a PeftModel around one; in evaluation mode."""
+    chat: Chat
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        device: torch.device = self.model.device
+        return device
+
+
+def load_model(
+    model_dir: Path, *, device: Device, precision: str, adapter: Path | None = None
+) -> LoadedModel:
+    """Load from safetensors only, without remote code, onto `device` in bf16, fp16 or fp32.
+
+    The adapter stays beside the weights: it is what was trained, before any merge. StageError X604
+    when the model cannot be loaded, X605 when a tensor of the adapter found no place in it.
+    """
+    chat = load_chat(model_dir)
+    transformers_logging.disable_progress_bar()
+    if device.kind == "cpu":
+        torch.set_num_threads(device.cores)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            model_dir,
+            dtype=DTYPES[precision],
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+        )
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise StageError.one(
+            "X604",
+            f"the model cannot be loaded: {str(error).strip().splitlines()[0]}",
+            hint="it needs config.json and safetensors of an architecture transformers knows",
+        ) from error
+    if adapter is not None:
+        model = PeftModel.from_pretrained(model, str(adapter), is_trainable=False)
+        _check_every_tensor_is_used(model, adapter)
+    return LoadedModel(model=model.to(torch.device(device.kind)).eval(), chat=chat)
+
+
+def _check_every_tensor_is_used(model: PeftModel, adapter: Path) -> None:
+    """Refuse an adapter whose names do not match: PEFT merely warns, and it then does nothing."""
+    with safe_open(adapter / "adapter_model.safetensors", framework="pt") as file:
+        given = set(file.keys())
+    missing = given.symmetric_difference(get_peft_model_state_dict(model))
+    if missing:
+        raise StageError.one(
+            "X605",
+            f"the adapter does not fit the base model: {len(missing)} of {len(given)} tensors "
+            f"unmatched, such as {min(missing)}",
+            hint="train again: `recipe run RECIPE --force train`",
+        )

@@ -11,7 +11,6 @@ _HOUR = 3600.0
 _KILO = 1000
 _SIZES = ("B", "kB", "MB", "GB", "TB")
 MINUS = "\N{MINUS SIGN}"
-THIN = "\N{NARROW NO-BREAK SPACE}"
 
 
 def duration(seconds: float) -> str:
@@ -50,8 +49,8 @@ def size(count: float) -> str:
 
 
 def count(value: int) -> str:
-    """A whole number with thin spaces between groups of three: `134 515 008`."""
-    return f"{value:,}".replace(",", THIN) if abs(value) >= 10 * _KILO else str(value)
+    """A whole number, grouped from five digits on: `9793`, `134,515,008`."""
+    return f"{value:,}" if abs(value) >= 10 * _KILO else str(value)
 
 
 def millions(value: int) -> str:

@@ -1,0 +1,58 @@
+"""The report as JSON and back; `schemas/report.v1.schema.json` describes it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from engine.evidence import (
+    ExportedFile,
+    Report,
+    Scores,
+    StageRecord,
+    StageStatus,
+    Verdict,
+    baseline_from_json,
+    data_from_json,
+    scores_from_json,
+    to_json,
+    training_from_json,
+    verdict_from_json,
+)
+
+_SCORES = ("holdout", "free", "train_scores", "validation_scores", "quantized")
+_VERDICTS = ("gate", "verify")
+_TUPLES = ("next_steps", "labels", "flips", "warnings", "notes")
+
+
+def render_json(report: Report) -> str:
+    """The whole report, indented and ended by a line break; NaN is refused."""
+    return json.dumps(to_json(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_json(text: str) -> Report:
+    """A report read back from `render_json`, equal to the one that was written."""
+    data: dict[str, Any] = json.loads(text)
+    read: dict[str, Any] = dict(data)
+    read |= {name: tuple(data[name]) for name in _TUPLES}
+    read |= {name: _scores(data[name]) for name in _SCORES}
+    read |= {name: _verdict(data[name]) for name in _VERDICTS}
+    read["stages"] = tuple(_stage(item) for item in data["stages"])
+    read["data"] = data_from_json(data["data"]) if data["data"] else None
+    read["baselines"] = tuple(baseline_from_json(item) for item in data["baselines"])
+    read["training"] = training_from_json(data["training"]) if data["training"] else None
+    read["files"] = tuple(ExportedFile(**item) for item in data["files"])
+    return Report(**read)
+
+
+def _scores(data: dict[str, Any] | None) -> Scores | None:
+    return scores_from_json(data) if data else None
+
+
+def _verdict(data: dict[str, Any] | None) -> Verdict | None:
+    return verdict_from_json(data) if data else None
+
+
+def _stage(data: dict[str, Any]) -> StageRecord:
+    problems = tuple(data["problems"])
+    return StageRecord(**{**data, "status": StageStatus(data["status"]), "problems": problems})

@@ -1,0 +1,55 @@
+"""Where bytes come from: local files, packages of the Python index, the hub. None is ever executed.
+
+`fetch` and `fetch_source` give a local path; `identity` says, without the network, what stands in
+keys.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.recipe.model import HubRef, PackageRef, PathRef, Reference, Source
+from engine.sources.contract import Once, Progress
+from engine.sources.digest import DigestMemory
+from engine.sources.local import check_path, digest_of_path
+
+__all__ = ["DigestMemory", "Once", "Progress", "fetch", "fetch_source", "identity"]
+
+
+def fetch(ref: PathRef | PackageRef, once: Once, progress: Progress) -> Path:
+    """Return the local file or folder that `ref` names, downloaded into the store if need be.
+
+    DataError when it does not exist, cannot be reached, or is not what its sha256 says.
+    """
+    if isinstance(ref, PathRef):
+        return check_path(ref)
+    from engine.sources.package import fetch_package_file
+
+    return fetch_package_file(ref, once, progress)
+
+
+def fetch_source(source: Source, once: Once, progress: Progress) -> Path:
+    """Return the local file of a data source; rows of a hub data set become a Parquet file."""
+    if not isinstance(source.ref, HubRef):
+        return fetch(source.ref, once, progress)
+    from engine.sources.hub import fetch_hub_data
+
+    return fetch_hub_data(source.ref, source, once=once, progress=progress)
+
+
+def identity(ref: Reference, memory: DigestMemory) -> dict[str, str | None]:
+    """Return what decides the bytes behind `ref`: its pins, or the digest of a local file.
+
+    No network, no full read of a local file whose size and times are remembered. DataError when a
+    local path does not exist or cannot be read.
+    """
+    if isinstance(ref, HubRef):
+        return {"hub": ref.repo, "revision": ref.revision}
+    if isinstance(ref, PackageRef):
+        return {
+            "package": ref.name,
+            "version": ref.version,
+            "sha256": ref.sha256,
+            "file": ref.file,
+        }
+    return {"sha256": digest_of_path(ref, memory)}

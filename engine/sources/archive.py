@@ -1,0 +1,159 @@
+"""One file out of an archive, or out of an archive inside it: `a.tar.gz//folder/b.tsv`.
+
+Only the bytes of the file asked for are written, to a name of our own: names in archives never
+become paths, links are refused, and what comes out is bounded.
+"""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from engine.errors import DataError
+from engine.sources.streams import CHUNK, DAMAGE, Guarded, Limits, decompressed, kind_of
+
+STEP = "//"
+LIMITS = Limits()
+BLOCK = tarfile.BLOCKSIZE
+BROKEN = (*DAMAGE, tarfile.TarError, zipfile.BadZipFile, NotImplementedError)
+
+
+def extract(archive: Path, file: str, destination: Path, *, limits: Limits = LIMITS) -> None:
+    """Write the file named by `file` out of `archive` to `destination`.
+
+    DataError when there is no such member (the nearest names are told), its name is unsafe, it is a
+    link, it unpacks to too much, or an archive is damaged or of no known kind.
+    """
+    steps = safe_steps(file)
+    current, name = archive, archive.name
+    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".steps-") as folder:
+        for number, step in enumerate(steps, 1):
+            target = destination if number == len(steps) else Path(folder) / str(number)
+            _extract_member(current, step, target, name=name, limits=limits)
+            current, name = target, f"{name}{STEP}{step}"
+
+
+def safe_steps(file: str) -> list[str]:
+    """Return the parts of `a.tar.gz//b/c.tsv`; DataError when one is empty or leaves its archive."""
+    steps = file.split(STEP)
+    for step in steps:
+        path = PurePosixPath(step)
+        outside = path.is_absolute() or ".." in path.parts or "\\" in step or ":" in step[:2]
+        if outside or not step or "\0" in step:
+            raise DataError.one(
+                "D344", f"`{file}` is not a path inside an archive: `{step}` is empty or leaves it"
+            )
+    return steps
+
+
+def _extract_member(archive: Path, member: str, target: Path, *, name: str, limits: Limits) -> None:
+    try:
+        kind = kind_of(archive)
+        if kind == "zip":
+            _from_zip(archive, member, target, name=name, limits=limits)
+        elif kind in {"gzip", "bzip2", "xz", "zstd"}:
+            _from_compressed(archive, member, target, kind=kind, name=name, limits=limits)
+        elif _is_tar(archive):
+            with archive.open("rb") as stream:
+                _from_tar(stream, member, target, name=name)
+        else:
+            raise DataError.one("D346", f"`{name}` is not an archive of a known kind")
+    except BROKEN as error:
+        raise _damaged(name, error) from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise _damaged(name, error) from error
+
+
+def _damaged(name: str, error: Exception) -> DataError:
+    return DataError.one("D346", f"`{name}` is damaged: {str(error).lower() or 'it ends early'}")
+
+
+def _from_zip(archive: Path, member: str, target: Path, *, name: str, limits: Limits) -> None:
+    with zipfile.ZipFile(archive) as opened:
+        infos = {info.filename: info for info in opened.infolist()}
+        info = infos.get(member)
+        if info is None or info.is_dir():
+            raise _no_member(member, infos, name=name)
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise _link(member, name)
+        if info.flag_bits & 1:
+            raise DataError.one("D346", f"`{name}{STEP}{member}` is encrypted")
+        with opened.open(info) as packed:
+            guarded = Guarded(packed, packed=info.compress_size, name=member, limits=limits)
+            with guarded, target.open("wb") as out:
+                shutil.copyfileobj(guarded, out, CHUNK)
+
+
+def _from_compressed(
+    archive: Path, member: str, target: Path, *, kind: str, name: str, limits: Limits
+) -> None:
+    with decompressed(archive, kind, name=name, limits=limits) as stream:
+        if _is_tar_header(stream.peek(BLOCK)[:BLOCK]):
+            _from_tar(stream, member, target, name=name)
+            return
+        stem = PurePosixPath(name.rsplit(STEP, 1)[-1]).stem
+        if member != stem:
+            raise _no_member(member, [stem], name=name)
+        with target.open("wb") as out:
+            shutil.copyfileobj(stream, out, CHUNK)
+
+
+def _from_tar(stream: IO[bytes], member: str, target: Path, *, name: str) -> None:
+    """Read a tar front to back, as a stream: the first member of that name is the one."""
+    seen: list[str] = []
+    with tarfile.open(fileobj=stream, mode="r|") as opened:
+        for info in opened:
+            seen.append(info.name)
+            if _plain(info.name) != _plain(member):
+                continue
+            if info.issym() or info.islnk():
+                raise _link(member, name)
+            content = opened.extractfile(info) if info.isreg() else None
+            if content is None:
+                raise DataError.one("D343", f"`{name}{STEP}{member}` is not a file")
+            with content, target.open("wb") as out:
+                shutil.copyfileobj(content, out, CHUNK)
+            return
+    raise _no_member(member, seen, name=name)
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("./").rstrip("/")
+
+
+def _is_tar(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return _is_tar_header(stream.read(BLOCK))
+
+
+def _is_tar_header(block: bytes) -> bool:
+    try:
+        tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True
+
+
+def _no_member(member: str, names: Iterable[str], *, name: str) -> DataError:
+    known = sorted(set(names))
+    wanted = PurePosixPath(member).name
+    same_name = [other for other in known if PurePosixPath(other).name == wanted]
+    near = (same_name + difflib.get_close_matches(member, known, n=3, cutoff=0.5))[:3]
+    unique = list(dict.fromkeys(near))
+    hint = f"nearest: {', '.join(f'`{other}`' for other in unique)}" if unique else None
+    return DataError.one(
+        "D343", f"`{name}` has no file `{member}` ({len(known)} entries)", hint=hint
+    )
+
+
+def _link(member: str, name: str) -> DataError:
+    return DataError.one("D344", f"`{member}` in `{name}` is a link; only plain files are read")

@@ -1,0 +1,74 @@
+"""sha256 of files, remembered between runs so that planning does not read gigabytes again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+VERSION = 1
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file's bytes, as 64 hex digits; OSError when it cannot be read."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+class DigestMemory:
+    """Digests by path, trusted while size, modification time, change time and inode stay the same.
+
+    A damaged or unwritable memory costs time, never correctness: it is then rebuilt or not kept.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Remember in `path`, a JSON file that is made on the first new digest."""
+        self._path = path
+        self._known: dict[str, list[str | int]] | None = None
+
+    def sha256(self, path: Path) -> str:
+        """Return the sha256 of the file at `path`; OSError when it cannot be read."""
+        known = self._load()
+        stamp = _stamp(path)
+        entry = known.get(str(path))
+        if entry is not None and entry[1:] == stamp:
+            return str(entry[0])
+        digest = sha256_of(path)
+        if _stamp(path) == stamp:
+            known[str(path)] = [digest, *stamp]
+            self._save(known)
+        return digest
+
+    def _load(self) -> dict[str, list[str | int]]:
+        if self._known is None:
+            self._known = _read(self._path)
+        return self._known
+
+    def _save(self, known: dict[str, list[str | int]]) -> None:
+        """Write aside and rename, so that a reader never sees half a memory."""
+        with suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                    json.dump({"version": VERSION, "files": known}, stream)
+                Path(name).replace(self._path)
+            except OSError:
+                Path(name).unlink(missing_ok=True)
+
+
+def _stamp(path: Path) -> list[str | int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
+def _read(path: Path) -> dict[str, list[str | int]]:
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        files = stored["files"] if stored["version"] == VERSION else {}
+        return {str(name): list(entry) for name, entry in files.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}

@@ -1,0 +1,141 @@
+"""Data sets of the hub: one file, or the rows of a split written once as Parquet.
+
+No code of a repository ever runs. Model folders are located by `engine.runtime.base_model`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from engine.errors import DataError, EnvironmentProblem
+from engine.recipe.model import HubRef, Source
+from engine.sources.contract import Once, Progress
+
+ROWS = "rows.parquet"
+
+
+def fetch_hub_data(ref: HubRef, source: Source, *, once: Once, progress: Progress) -> Path:
+    """Return the file `source.hub_file` of the repository, or its rows as one Parquet file.
+
+    DataError when the hub cannot be reached or has no such data set, revision, file, configuration
+    or split; EnvironmentProblem without the `train` extra.
+    """
+    if source.hub_file:
+        return _fetch_file(ref, source.hub_file, progress)
+    payload = {
+        "repo": ref.repo,
+        "revision": ref.revision,
+        "config": source.config,
+        "split": source.split,
+    }
+    return once(
+        "hub_rows", payload, lambda folder: _write_rows(ref, source, folder, progress)
+    ).file(ROWS)
+
+
+def _fetch_file(ref: HubRef, file: str, progress: Progress) -> Path:
+    with _told(ref):
+        from huggingface_hub import hf_hub_download
+
+        progress.note(f"fetching {file} of {ref.repo}")
+        return Path(hf_hub_download(ref.repo, file, repo_type="dataset", revision=ref.revision))
+
+
+def _write_rows(ref: HubRef, source: Source, folder: Path, progress: Progress) -> None:
+    progress.note(f"fetching {source.split or 'the only split'} of {ref.repo}")
+    rows = load_rows(ref, source)
+    for column, names in _class_names(rows).items():
+        progress.note(f"{column} holds numbers: {names}")
+    rows.to_parquet(folder / ROWS)
+
+
+def load_rows(ref: HubRef, source: Source) -> Any:  # noqa: ANN401 - datasets.Dataset
+    """Return the split as a `datasets.Dataset`; the library refuses data sets that are scripts."""
+    with _told(ref):
+        from datasets import load_dataset
+
+        loaded: Any = load_dataset(
+            ref.repo,
+            source.config or None,
+            split=source.split or None,
+            revision=ref.revision,
+        )
+    if not isinstance(loaded, dict):
+        return loaded
+    if len(loaded) == 1:
+        return next(iter(loaded.values()))
+    raise DataError.one(
+        "D347",
+        f"`{ref.repo}` has {len(loaded)} splits: {', '.join(f'`{name}`' for name in loaded)}",
+        hint=f"name one: `split: {next(iter(loaded))}`",
+    )
+
+
+def _class_names(rows: Any) -> dict[str, str]:  # noqa: ANN401 - datasets.Dataset
+    """Return `0 = negative, 1 = positive` for each column that stores labels as numbers."""
+    return {
+        column: ", ".join(f"{number} = {name}" for number, name in enumerate(feature.names))
+        for column, feature in rows.features.items()
+        if hasattr(feature, "names")
+    }
+
+
+@contextmanager
+def _told(ref: HubRef) -> Iterator[None]:
+    """Tell the errors of the hub's libraries in our words."""
+    try:
+        import huggingface_hub.errors as hub
+    except ImportError as error:
+        raise EnvironmentProblem.one(
+            "E701", "data of the hub needs datasets", hint="pip install 'slm-recipe[train]'"
+        ) from error
+    at = f"`{ref.repo}`" + (f" at {ref.revision[:12]}" if ref.revision else "")
+    try:
+        yield
+    except ImportError as error:
+        raise EnvironmentProblem.one(
+            "E701", "data of the hub needs datasets", hint="pip install 'slm-recipe[train]'"
+        ) from error
+    except hub.GatedRepoError as error:
+        raise DataError.one(
+            "D348",
+            f"{at} is gated: its owner must let you in",
+            hint="ask for access on its page, then set HF_TOKEN",
+        ) from error
+    except (
+        hub.RepositoryNotFoundError,
+        hub.RevisionNotFoundError,
+        hub.EntryNotFoundError,
+    ) as error:
+        if isinstance(error, hub.LocalEntryNotFoundError):
+            raise _offline(at, error) from error
+        raise DataError.one("D347", f"{at}: {_first_line(error)}") from error
+    except ValueError as error:
+        raise DataError.one("D347", f"{at}: {_first_line(error)}") from error
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError) and not _is_offline(error)
+        if missing:
+            raise DataError.one("D347", f"{at}: {_first_line(error)}") from error
+        raise _offline(at, error) from error
+
+
+def _is_offline(error: Exception) -> bool:
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE) or "offline" in str(error).lower()
+
+
+def _offline(at: str, error: Exception) -> DataError:
+    return DataError.one(
+        "D348",
+        f"{at} cannot be fetched: {_first_line(error)}",
+        hint="check the network, HF_ENDPOINT and HF_HUB_OFFLINE",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(error).__name__

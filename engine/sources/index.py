@@ -1,0 +1,275 @@
+"""Finding and downloading an archive of a package through the user's own index settings.
+
+The archive is a file of bytes here: nothing is installed, built, imported or executed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import logging
+import os
+import re
+import ssl
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import DataError, EnvironmentProblem
+from engine.sources.contract import Progress
+from engine.sources.local import wrong_sha256
+from engine.sources.settings import IndexSettings, read_settings
+
+if TYPE_CHECKING:
+    from unearth import Package
+    from unearth.fetchers import PyPIClient
+
+MAX_BYTES = 32 << 30
+"""An archive larger than this is refused."""
+ATTEMPTS = 3
+CHUNK = 1 << 20
+TOO_MANY, SERVER_ERROR = 429, 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The archive that is looked for."""
+
+    name: str
+    version: str
+    sha256: str | None
+
+    def __str__(self) -> str:
+        """Return it as a requirement."""
+        return f"{self.name}=={self.version}"
+
+
+def download(wanted: Wanted, folder: Path, progress: Progress) -> Path:
+    """Download the archive of `wanted` into `folder` and return its path, its sha256 checked.
+
+    DataError when the index has no such package or version (the nearest versions are told), no
+    archive of that sha256, or cannot be reached; EnvironmentProblem without the `packages` extra.
+    """
+    with _client(read_settings(os.environ)) as client:
+        files = client.files(wanted)
+        published = [_sha256(file) for file in files]
+        for file, digest in zip(files, published, strict=True):
+            if wanted.sha256 in (None, digest):
+                return client.save(file, folder, pinned=wanted.sha256 or digest, progress=progress)
+        unnamed = [file for file, digest in zip(files, published, strict=True) if digest is None]
+        for file in unnamed:
+            path = client.save(file, folder, pinned=None, progress=progress)
+            if _digest(path) == wanted.sha256:
+                return path
+            path.unlink()
+    raise _no_such_archive(wanted, files)
+
+
+@contextmanager
+def _client(settings: IndexSettings) -> Iterator[_Client]:
+    try:
+        from unearth import PackageFinder
+        from unearth.auth import MultiDomainBasicAuth
+        from unearth.fetchers import PyPIClient
+    except ImportError as error:
+        raise EnvironmentProblem.one(
+            "E701",
+            "reading a file of a package needs unearth",
+            hint="pip install 'slm-recipe[packages]'",
+        ) from error
+    log = logging.getLogger("unearth")
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())  # its failures are told from `answers` instead
+    answers: list[tuple[str, int]] = []
+
+    def record(response: Any) -> None:  # noqa: ANN401 - of whichever client unearth uses
+        answers.append((response.url.host, response.status_code))
+
+    verify = ssl.create_default_context(cafile=settings.certificates)
+    session = PyPIClient(
+        trusted_hosts=settings.trusted_hosts,
+        verify=verify,
+        timeout=settings.timeout_seconds,
+        proxy=settings.proxy,
+        follow_redirects=True,
+        event_hooks={"response": [record]},
+    )
+    session.auth = MultiDomainBasicAuth(prompting=False, index_urls=settings.indexes)
+    links = [link for link in settings.find_links if "://" in link or Path(link).exists()]
+    with session:
+        finder = PackageFinder(
+            session=session,
+            index_urls=() if settings.no_index else settings.indexes,
+            find_links=links,
+            ignore_compatibility=True,
+        )
+        if not settings.indexes and not settings.no_index:
+            _add_default_index(finder)
+        yield _Client(session=session, finder=finder, answers=answers)
+
+
+def _add_default_index(finder: Any) -> None:  # noqa: ANN401 - unearth is not typed for mypy
+    """Add the public index, at its client's own address, where only find-links are configured."""
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+    if not any(source["type"] == "index" for source in finder.sources):
+        finder.add_index_url(PYPI_SIMPLE_ENDPOINT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Client:
+    """A session with an index, its failures told in our words."""
+
+    session: PyPIClient
+    finder: Any
+    answers: list[tuple[str, int]]
+    """(host, status) of every response: the finder itself only logs failures."""
+
+    def files(self, wanted: Wanted) -> list[Package]:
+        """Return the archives of that version: any-platform wheels, sdist, other wheels."""
+        with _told(wanted):
+            found = list(self.finder.find_all_packages(wanted.name, allow_yanked=True))
+        matching = [file for file in found if _same_version(file.version, wanted.version)]
+        if not matching:
+            self._require_answers(wanted)
+            raise _no_such_version(wanted, found)
+        return sorted(matching, key=lambda file: (_rank(file.link.filename), file.link.filename))
+
+    def _require_answers(self, wanted: Wanted) -> None:
+        for host, status in self.answers:
+            if status in {401, 403}:
+                raise DataError.one(
+                    "D342",
+                    f"{wanted}: `{host}` refused the credentials (HTTP {status})",
+                    hint="put them into the index URL of pip or uv, or into ~/.netrc",
+                )
+            if status >= SERVER_ERROR or status == TOO_MANY:
+                raise DataError.one("D342", f"{wanted}: `{host}` answered HTTP {status}")
+
+    def save(self, file: Package, folder: Path, *, pinned: str | None, progress: Progress) -> Path:
+        """Stream an archive into `folder`, hashed on the way; a lost connection is retried."""
+        link = file.link
+        target = folder / _file_name(link.filename)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with _told(link.filename):
+                    got = self._stream(link.normalized, target, progress)
+                break
+            except DataError as error:
+                if attempt == ATTEMPTS or error.problems[0].code != "D342":
+                    raise
+        if pinned is not None and got != pinned:
+            target.unlink()
+            raise wrong_sha256(link.filename, pinned=pinned, got=got)
+        return target
+
+    def _stream(self, url: str, target: Path, progress: Progress) -> str:
+        hasher = hashlib.sha256()
+        done = 0
+        with self.session.get_stream(url) as response, target.open("wb") as out:
+            response.raise_for_status()
+            total = int(response.headers.get("Content-Length") or 0)
+            for chunk in response.iter_bytes(CHUNK):
+                done += len(chunk)
+                if done > MAX_BYTES:
+                    raise DataError.one("D345", f"`{target.name}` is over {MAX_BYTES:,} bytes")
+                hasher.update(chunk)
+                out.write(chunk)
+                progress.update(done, max(total, done), "bytes", file=target.name)
+        return hasher.hexdigest()
+
+
+@contextmanager
+def _told(subject: object) -> Iterator[None]:
+    """Turn the HTTP client's errors into one of ours, without the URL: it may hold a password."""
+    import httpx2
+
+    try:
+        yield
+    except httpx2.HTTPStatusError as error:
+        response = error.response
+        raise DataError.one(
+            "D342", f"{subject}: `{response.url.host}` answered HTTP {response.status_code}"
+        ) from None
+    except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError) as error:
+        request = getattr(error, "_request", None)
+        host = f"`{request.url.host}`" if request is not None else "the package index"
+        raise DataError.one(
+            "D342",
+            f"{subject}: {host} cannot be reached: {_without_credentials(str(error)).lower()}",
+            hint="check the network, or PIP_INDEX_URL, UV_DEFAULT_INDEX and the proxy variables",
+        ) from None
+
+
+def _without_credentials(text: str) -> str:
+    return re.sub(r"://[^/@\s]+@", "://", text)
+
+
+def _file_name(name: str) -> str:
+    """Return the last part of a file name of the index: it never climbs out of our folder."""
+    plain = name.replace("\\", "/").rsplit("/", 1)[-1].lstrip(".")
+    return plain or "archive"
+
+
+def _same_version(found: str | None, wanted: str) -> bool:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return found is not None and Version(found) == Version(wanted)
+    except InvalidVersion:
+        return found == wanted
+
+
+def _rank(name: str) -> int:
+    if name.endswith("-any.whl"):
+        return 0
+    return 2 if name.endswith(".whl") else 1
+
+
+def _sha256(file: Package) -> str | None:
+    options: dict[str, list[str]] = file.link.hash_option or {}
+    return next(iter(options.get("sha256", [])), None)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _no_such_version(wanted: Wanted, found: Sequence[Package]) -> DataError:
+    versions = sorted({file.version for file in found if file.version}, key=_order)
+    if not versions:
+        return DataError.one("D341", f"the package index has no package `{wanted.name}`")
+    near = difflib.get_close_matches(wanted.version, versions, n=3, cutoff=0.3) or versions[-3:]
+    return DataError.one(
+        "D341",
+        f"the package index has no version `{wanted.version}` of `{wanted.name}`"
+        f" ({len(versions)} others)",
+        hint=f"nearest: {_listed(near)}; newest: `{versions[-1]}`",
+    )
+
+
+def _order(version: str) -> tuple[Any, ...]:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return (1, Version(version))
+    except InvalidVersion:
+        return (0, version)
+
+
+def _no_such_archive(wanted: Wanted, files: Sequence[Package]) -> DataError:
+    shown = [f"{file.link.filename} sha256 {_sha256(file) or 'another'}" for file in files[:5]]
+    more = f" and {len(files) - 5} more" if len(files) > len(shown) else ""
+    return DataError.one(
+        "D340",
+        f"{wanted}: no archive has the pinned sha256 {wanted.sha256}; the index has"
+        f" {'; '.join(shown)}{more}",
+        hint="pin the sha256 of the archive you mean",
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

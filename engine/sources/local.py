@@ -1,0 +1,78 @@
+"""Files and folders of the user's: found, readable, and with the sha256 they are pinned to."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.errors import DataError
+from engine.recipe.model import PathRef
+from engine.sources.digest import DigestMemory, sha256_of
+
+
+def check_path(ref: PathRef) -> Path:
+    """Return the path of `ref`; DataError when it is missing, unreadable, or has another sha256."""
+    _require(ref)
+    if ref.sha256 is not None:
+        _check_pin(ref, _digest(ref, sha256_of))
+    return ref.path
+
+
+def digest_of_path(ref: PathRef, memory: DigestMemory) -> str:
+    """Return the sha256 of a file, or of the names and digests of all files of a folder.
+
+    A pin in the recipe is compared, so that a changed file is told before anything runs.
+    """
+    _require(ref)
+    digest = _digest(ref, memory.sha256)
+    if ref.sha256 is not None:
+        _check_pin(ref, digest)
+    return digest
+
+
+def wrong_sha256(subject: str, *, pinned: str, got: str) -> DataError:
+    """Return the error of bytes that are not the pinned ones; it shows both digests."""
+    return DataError.one(
+        "D340",
+        f"`{subject}` has another sha256 than the recipe says: got {got}, pinned {pinned}",
+        hint=f"if the new bytes are the ones you mean, write `sha256: {got}`",
+    )
+
+
+def _require(ref: PathRef) -> None:
+    if not ref.path.exists():
+        near = difflib.get_close_matches(ref.path.name, _siblings(ref.path), n=1)
+        raise DataError.one(
+            "D320",
+            f"`{ref.written}` does not exist",
+            hint=f"did you mean `{near[0]}`?" if near else None,
+        )
+
+
+def _siblings(path: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in path.parent.iterdir())
+    except OSError:
+        return []
+
+
+def _digest(ref: PathRef, hashed: Callable[[Path], str]) -> str:
+    try:
+        if not ref.path.is_dir():
+            return hashed(ref.path)
+        lines = [
+            f"{hashed(path)}  {path.relative_to(ref.path).as_posix()}\n"
+            for path in sorted(ref.path.rglob("*"))
+            if path.is_file()
+        ]
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise DataError.one("D320", f"`{ref.written}` cannot be read: {reason}") from error
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _check_pin(ref: PathRef, got: str) -> None:
+    if got != ref.sha256:
+        raise wrong_sha256(ref.written, pinned=str(ref.sha256), got=got)

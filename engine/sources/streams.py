@@ -1,0 +1,146 @@
+"""Compressed bytes, recognised by their first bytes, unpacked within limits.
+
+A limit on the ratio alone would refuse honest tables of repeated words, a limit on the size alone
+would let a small file fill the disk; both together stop decompression bombs.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+from engine.errors import DataError, EnvironmentProblem
+
+MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"\x1f\x8b", "gzip"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"PK\x03\x04", "zip"),
+    (b"PK\x05\x06", "zip"),
+    (b"PAR1", "parquet"),
+)
+CHUNK = 1 << 20
+DAMAGE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+"""What decompressors raise on damaged or truncated input, OSError without errno apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much may come out of compressed bytes."""
+
+    bytes: int = 32 << 30
+    """Absolute."""
+    ratio: int = 300
+    """Times the compressed size, counted once `free` bytes came out."""
+    free: int = 256 << 20
+
+
+class Readable(Protocol):
+    """Anything bytes can be read from."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to `size` bytes."""
+
+
+def kind_of(path: Path) -> str:
+    """Return `gzip`, `bzip2`, `xz`, `zstd`, `zip`, `parquet`, or `` for anything else."""
+    with path.open("rb") as stream:
+        head = stream.read(8)
+    return next((kind for magic, kind in MAGIC if head.startswith(magic)), "")
+
+
+def decompressed(path: Path, kind: str, *, name: str, limits: Limits) -> io.BufferedReader:
+    """Return a stream of the bytes inside a compressed file of `kind`, guarded by `limits`.
+
+    Reading raises one of `DAMAGE` or an OSError without errno on broken input, and a DataError over
+    a limit.
+    """
+    opened = _OPEN[kind](path)
+    return io.BufferedReader(
+        Guarded(opened, packed=path.stat().st_size, name=name, limits=limits), CHUNK
+    )
+
+
+class Guarded(io.RawIOBase):
+    """A stream that stops with a DataError when more comes out than `limits` allow."""
+
+    def __init__(self, source: Readable, *, packed: int, name: str, limits: Limits) -> None:
+        self._source = source
+        self._packed = max(packed, 1)
+        self._name = name
+        self._limits = limits
+        self._count = 0
+
+    def readable(self) -> bool:
+        """Return True: it is only read."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
+        """Fill `buffer` and return how much was filled; 0 at the end."""
+        chunk = self._read(len(buffer))
+        self._count += len(chunk)
+        self._check()
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def _read(self, size: int) -> bytes:
+        """Read, telling zstd's damage as EOFError: its exception class needs an import."""
+        try:
+            return self._source.read(size)
+        except (OSError, DataError, *DAMAGE):
+            raise
+        except Exception as error:
+            if type(error).__name__ == "ZstdError":
+                raise EOFError(str(error)) from error
+            raise
+
+    def close(self) -> None:
+        """Close the source too."""
+        closing: Callable[[], None] | None = getattr(self._source, "close", None)
+        if closing is not None and not self.closed:
+            closing()
+        super().close()
+
+    def _check(self) -> None:
+        limits = self._limits
+        if self._count > limits.bytes:
+            raise DataError.one(
+                "D345", f"`{self._name}` unpacks to more than {limits.bytes:,} bytes"
+            )
+        if self._count > limits.free and self._count > limits.ratio * self._packed:
+            raise DataError.one(
+                "D345",
+                f"`{self._name}` unpacks to more than {limits.ratio} times its size"
+                f" ({self._packed:,} bytes)",
+            )
+
+
+def _open_zstd(path: Path) -> Readable:
+    try:
+        import zstandard
+    except ImportError as error:
+        raise EnvironmentProblem.one(
+            "E701",
+            f"reading `{path.name}` needs zstandard",
+            hint="pip install 'slm-recipe[data]'",
+        ) from error
+    reader: IO[bytes] = zstandard.ZstdDecompressor().stream_reader(
+        path.open("rb"), read_across_frames=True, closefd=True
+    )
+    return reader
+
+
+_OPEN: dict[str, Callable[[Path], Readable]] = {
+    "gzip": gzip.open,
+    "bzip2": bz2.open,
+    "xz": lzma.open,
+    "zstd": _open_zstd,
+}

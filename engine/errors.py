@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +96,7 @@ class EngineError(Exception):
         hint: str | None = None,
         path: str = "",
         place: Place | None = None,
-    ) -> EngineError:
+    ) -> Self:
         """An error of this class with a single problem."""
         return cls(Problem(code=code, message=message, hint=hint, path=path, place=place))
 

@@ -60,6 +60,8 @@ class Stage(Protocol):
     AFTER: tuple[str, ...]
     """Stages that must have passed first; not part of the key."""
 
+    TOOLS: tuple[str, ...]
+    """Distributions whose version can change the result."""
     USES_SOURCES: bool
     """Its result depends on the bytes of the data sources."""
     USES_BASE_MODEL: bool

@@ -1,0 +1,39 @@
+"""What is left when everything expected has been caught: a bug of ours, told without a wall of text."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import traceback
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from engine import __version__
+from engine.cli.place import store_root
+from engine.errors import ExitCode
+
+
+def tell_bug(bug: Exception, words: Sequence[str]) -> int:
+    """Write the traceback with versions to a file, name it, and return the exit code of a bug."""
+    trace = "".join(traceback.format_exception(bug))
+    text = (
+        f"recipe {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
+        f"command: recipe {' '.join(words)}\n\n{trace}"
+    )
+    kind = f"{type(bug).__name__}: {bug}".splitlines()[0]
+    sys.stderr.write(f"I900  this is a bug in the engine: {kind}\n")
+    path = _write(text)
+    sys.stderr.write(f"        a report to paste: {path}\n" if path else text)
+    return ExitCode.BUG
+
+
+def _write(text: str) -> Path | None:
+    stamp = datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S-%f")
+    path = store_root(None) / "logs" / f"bug-{stamp}.txt"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError:
+        return None
+    return path

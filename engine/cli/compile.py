@@ -1,0 +1,57 @@
+"""Write the config of the training backend, every line traceable to the recipe. Needs no GPU and no data."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from engine.cli.output import show, show_json, show_problems
+from engine.cli.place import add_format, add_recipe, add_store, read, store_root
+from engine.environment import detect_device
+from engine.errors import ExitCode, RecipeError
+from engine.store.runs import write_text
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_recipe(parser)
+    parser.add_argument("-o", "--output", metavar="FOLDER", type=Path, help="write it there")
+    parser.add_argument("--explain", action="store_true", help="say where each line comes from")
+    add_format(parser, "text", "json")
+    add_store(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compile, and print or write the result."""
+    from engine.plan import plan_run, split_rows, survey  # noqa: PLC0415 - after the arguments are good
+    from engine.stages.compile import compile_recipe  # noqa: PLC0415
+    from engine.store import Store  # noqa: PLC0415
+
+    recipe, warnings = read(options.recipe)
+    show_problems(warnings)
+    store, device = Store(store_root(options.store)), detect_device()
+    rows = split_rows(recipe, None)
+    if rows is None:
+        plan = plan_run(recipe, store, world=survey(recipe, store, device))
+        rows = split_rows(recipe, plan.stage("data").reused)
+    if rows is None:
+        raise RecipeError.one(
+            "R007",
+            "split sizes are fractions, and the rows have not been counted yet",
+            path="splits",
+            hint=f"recipe run {options.recipe} --until data",
+        )
+    config = compile_recipe(recipe, device, train_rows=rows[0], validation_rows=rows[1])
+    lines = [{"key": line.key, "value": line.value, "origin": line.origin} for line in config.lines]
+    if options.format == "json":
+        show_json({"schema": "compiled.v1", "backend": recipe.backend.name, "lines": lines})
+    elif options.output:
+        options.output.mkdir(parents=True, exist_ok=True)
+        write_text(options.output / "config.yaml", config.text)
+        show(f"wrote {options.output / 'config.yaml'}")
+    elif options.explain:
+        width = max(len(str(line["key"])) for line in lines)
+        show("\n".join(f"{line['key']:<{width}}  {line['origin']}" for line in lines))
+    else:
+        show(config.text)
+    return ExitCode.ACCEPTED

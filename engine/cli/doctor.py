@@ -1,0 +1,77 @@
+"""Show what this machine has and what is missing, by lookup, without importing anything heavy."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+from pathlib import Path
+
+from engine import __version__
+from engine.cli.output import show, show_json
+from engine.cli.place import add_format, add_store, store_root
+from engine.environment import EXTRAS, detect_device, version_of
+from engine.errors import ExitCode
+
+ENOUGH_DISK_BYTES = 5_000_000_000
+"""Base model, checkpoints, merged model and GGUF of a 135 M model, with room to spare."""
+
+Row = tuple[str, bool, str]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_format(parser, "text", "json")
+    add_store(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Return 0 when everything a default run needs is there, else 3."""
+    rows = [*_machine(options.store), *_extras(), *_llama_cpp()]
+    missing = [row for row in rows if not row[1]]
+    if options.format == "json":
+        fields = [{"what": what, "ok": ok, "found": found} for what, ok, found in rows]
+        show_json({"schema": "doctor.v1", "ok": not missing, "checks": fields})
+    else:
+        width = max(len(what) for what, _, _ in rows)
+        show("\n".join(f"{'ok' if ok else '--':<4}{what:<{width}}  {found}" for what, ok, found in rows))
+        show(f"\n{len(missing)} missing" if missing else "\neverything a run needs is there")
+    return ExitCode.FAILED if missing else ExitCode.ACCEPTED
+
+
+def _machine(store: str | None) -> list[Row]:
+    device = detect_device()
+    root = store_root(store)
+    existing = next(path for path in (root.absolute(), *root.absolute().parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    bf16 = "bfloat16 native" if device.bf16 else "bfloat16 not native: fp32 is used"
+    return [
+        ("recipe", True, f"{__version__} on Python {platform.python_version()}"),
+        ("device", True, f"{device.kind}: {device.name}, {device.cores} cores, {bf16}"),
+        ("memory", True, f"{device.memory_bytes / 2**30:.0f} GiB"),
+        ("disk", free >= ENOUGH_DISK_BYTES, f"{free / 1e9:.0f} GB free where the store is"),
+        ("store", os.access(existing, os.W_OK), f"{root} can be written"),
+    ]
+
+
+def _extras() -> list[Row]:
+    rows = []
+    for extra, distributions in EXTRAS.items():
+        found = {name: version_of(name) for name in distributions}
+        absent = [name for name, version in found.items() if version is None]
+        text = (
+            f"missing {', '.join(absent)}: pip install 'slm-recipe[{extra}]'"
+            if absent
+            else ", ".join(f"{name} {version}" for name, version in found.items())
+        )
+        rows.append((f"extra [{extra}]", not absent, text))
+    return rows
+
+
+def _llama_cpp() -> list[Row]:
+    configured = os.environ.get("LLAMA_CPP_DIR")
+    if not configured:
+        return [("llama.cpp", True, "the packaged one (set LLAMA_CPP_DIR to use your own)")]
+    there = Path(configured).is_dir()
+    return [("llama.cpp", there, f"your own, from LLAMA_CPP_DIR{'' if there else ': no such folder'}")]

@@ -1,0 +1,29 @@
+"""Explain an error code: what it means, why the rule stands, what to do."""
+
+from __future__ import annotations
+
+import argparse
+from difflib import get_close_matches
+
+from engine.cli.output import show
+from engine.codes import all_codes, code_page
+from engine.errors import ExitCode, RecipeError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("code", metavar="CODE", nargs="?", help="such as R104; default: list them")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the page of one code, or the list of all."""
+    if not options.code:
+        show("\n".join(f"{code}  {page.title}" for code, page in all_codes().items()))
+        return ExitCode.ACCEPTED
+    page = code_page(options.code)
+    if page is None:
+        near = get_close_matches(options.code.upper(), list(all_codes()), 3)
+        hint = f"near: {', '.join(near)}" if near else "recipe explain lists all codes"
+        raise RecipeError.one("R003", f"there is no code `{options.code}`", hint=hint)
+    show(f"{options.code.upper()}  {page.title}\n\n{page.why}\n\nfix: {page.fix}")
+    return ExitCode.ACCEPTED

@@ -1,0 +1,86 @@
+"""The command `recipe`: parser, dispatch, and the one place where errors become text and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from engine import __version__
+from engine.errors import EngineError, ExitCode
+
+VERBS: dict[str, str] = {
+    "init": "copy a shipped recipe to start from",
+    "validate": "check recipes: all problems at once",
+    "plan": "show what a run would do, reuse and wait for",
+    "compile": "write the training backend's config",
+    "run": "do it: data, baselines, training, gate, merge, quantize, verify, report",
+    "report": "show or re-render the report of a run",
+    "try": "ask an accepted model something",
+    "schema": "print the recipe schema, or explain one key",
+    "explain": "explain an error code",
+    "doctor": "show what this machine has, and what is missing",
+}
+"""Every verb is the module of that name in `engine.cli` (`try` is `try_`), imported when it is called."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Usage mistakes end with the same exit code as mistakes in a recipe."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(ExitCode.USAGE, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] not in VERBS:
+        _parser().parse_args(words or ["--help"])
+        return ExitCode.USAGE
+    verb = importlib.import_module(f"engine.cli.{words[0]}{'_' if words[0] == 'try' else ''}")
+    parser = _Parser(prog=f"recipe {words[0]}", description=verb.__doc__)
+    verb.configure(parser)
+    options = parser.parse_args(words[1:])
+    try:
+        return int(verb.run(options))
+    except EngineError as error:
+        return _tell(error, as_json=getattr(options, "format", "text") == "json")
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - lets the process end quietly
+        return ExitCode.FAILED
+    except Exception as bug:  # noqa: BLE001 - the boundary: whatever is left is our mistake
+        from engine.cli.bug import tell_bug  # noqa: PLC0415 - only when there is one
+
+        return tell_bug(bug, words)
+
+
+def _parser() -> argparse.ArgumentParser:
+    verbs = "\n".join(f"  {name:<9} {text}" for name, text in VERBS.items())
+    parser = _Parser(
+        prog="recipe",
+        description="One recipe in, a gated and quantized small language model out.",
+        epilog=f"verbs:\n{verbs}\n\nrecipe VERB --help tells more.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="recipe VERB [OPTIONS]",
+    )
+    parser.add_argument("--version", action="version", version=f"recipe {__version__}")
+    parser.add_argument("verb", metavar="VERB", choices=[*VERBS], help="one of those below")
+    return parser
+
+
+def _tell(error: EngineError, *, as_json: bool) -> int:
+    from engine.cli.output import show_problems  # noqa: PLC0415 - light verbs without errors skip it
+
+    show_problems(error.problems, as_json=as_json)
+    return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

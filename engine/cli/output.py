@@ -1,0 +1,33 @@
+"""Writing to the two streams: results to stdout, problems and progress to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from engine.errors import Problem
+from engine.render.problems import problems_json, render_problems
+from engine.render.progress import has_colour
+
+
+def show(text: str) -> None:
+    """A result, ended by one line break."""
+    sys.stdout.write(text.rstrip("\n") + "\n")
+
+
+def show_json(value: Any) -> None:  # noqa: ANN401 - JSON data
+    """A result for a program: one object."""
+    show(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def show_problems(
+    problems: Sequence[Problem], *, as_json: bool = False, source: str = ""
+) -> None:
+    """Problems for a person on stderr, or for a program on stdout."""
+    if as_json:
+        show_json(problems_json(problems, source=source))
+    elif problems:
+        colour = has_colour(sys.stderr)
+        sys.stderr.write(render_problems(problems, colour=colour, source=source).rstrip("\n") + "\n")

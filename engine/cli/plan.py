@@ -1,0 +1,97 @@
+"""Show what a run would do: which stages are reused, which run and why, which wait for the gate."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import UTC, datetime
+
+from engine.cli.output import show, show_json, show_problems
+from engine.cli.place import add_format, add_recipe, add_store, read, store_root
+from engine.environment import detect_device
+from engine.errors import ExitCode
+from engine.plan import GATED, Plan, PlannedStage, moving, plan_run, survey
+from engine.recipe.model import Recipe
+from engine.render.progress import has_colour
+from engine.render.quantities import about
+from engine.render.text import PlanRow, plan_table
+from engine.stages.report import describe_method
+from engine.store import Store
+from engine.store.runs import Runs
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_recipe(parser)
+    add_format(parser, "text", "json")
+    add_store(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the plan; nothing is downloaded and nothing is run."""
+    recipe, warnings = read(options.recipe)
+    root = store_root(options.store)
+    store = Store(root)
+    plan = plan_run(
+        recipe,
+        store,
+        world=survey(recipe, store, detect_device()),
+        previous=Runs(root).payloads(recipe.name),
+    )
+    if options.format == "json":
+        show_json({"schema": "plan.v1", "recipe": recipe.name, "stages": _json(plan)})
+        return ExitCode.ACCEPTED
+    show_problems(warnings)
+    colour = has_colour(sys.stdout)
+    rows = [_row(stage, plan) for stage in plan.stages]
+    rows.append(PlanRow(stage="report", state="run", why="always"))
+    title = f"{recipe.name} · {describe_method(recipe)} · {_sizes(recipe)} · {_where(plan)}"
+    show(plan_table(rows, title=title, closing=". ".join(moving(recipe)), colour=colour))
+    return ExitCode.ACCEPTED
+
+
+def _row(stage: PlannedStage, plan: Plan) -> PlanRow:
+    if stage.reused is not None:
+        age = datetime.now(UTC) - datetime.fromisoformat(stage.reused.created)
+        why = f"built {about(age.total_seconds())} ago"
+        return PlanRow(stage=stage.name, state="reuse", why=why)
+    if stage.name in GATED and plan.stage("gate").reused is None:
+        why = "if the gate passes" if stage.name == GATED[0] else ""
+        return PlanRow(stage=stage.name, state="wait", why=why, cost=_cost(stage, plan))
+    return PlanRow(stage=stage.name, state="run", why=stage.reason, cost=_cost(stage, plan))
+
+
+def _cost(stage: PlannedStage, plan: Plan) -> str:
+    """What can be said exactly before running: steps and file type, no guesses."""
+    if stage.name == "train":
+        from engine.backends.base import steps_of  # noqa: PLC0415 - only where training is due
+
+        steps = steps_of(plan.recipe, plan.train_rows) if plan.train_rows else None
+        return f"{steps} steps" if steps else ""
+    return plan.recipe.export.quantization if stage.name == "quantize" else ""
+
+
+def _sizes(recipe: Recipe) -> str:
+    splits = recipe.splits
+    named = {"train": splits.train, "validation": splits.validation, "holdout": splits.holdout}
+    return " / ".join(
+        f"{size if isinstance(size, int) else f'{size:.0%}'} {name}" for name, size in named.items()
+    )
+
+
+def _where(plan: Plan) -> str:
+    device = plan.world.device
+    return f"{device.precision(plan.recipe.backend.precision)} on {device.kind}"
+
+
+def _json(plan: Plan) -> list[dict[str, object]]:
+    return [
+        {
+            "stage": stage.name,
+            "state": _row(stage, plan).state,
+            "why": stage.reason,
+            "key": stage.key.digest if stage.key else None,
+            "built": stage.reused.created if stage.reused else None,
+        }
+        for stage in plan.stages
+    ]

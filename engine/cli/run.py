@@ -1,0 +1,50 @@
+"""Do the whole job: data, baselines, training, gate, merge, quantize, verify, report."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from engine.cli.output import show, show_problems
+from engine.cli.place import add_format, add_recipe, add_store, read, store_root
+from engine.cli.watch import Console
+from engine.stages import STAGES
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_recipe(parser)
+    parser.add_argument("--until", metavar="STAGE", choices=STAGES, help="stop after this stage")
+    parser.add_argument(
+        "--force", metavar="STAGE", choices=STAGES, action="append", default=[],
+        help="run this stage even if its result is there; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("-q", "--quiet", action="store_true", help="show the final result only")
+    add_format(parser, "text", "json")
+    add_store(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it and return what it came to, as an exit code."""
+    from engine.execute import execute  # noqa: PLC0415 - after the arguments are known good
+    from engine.pipeline import Orders  # noqa: PLC0415
+    from engine.render.json import report_json  # noqa: PLC0415
+    from engine.render.progress import has_colour  # noqa: PLC0415
+    from engine.render.text import closing_block  # noqa: PLC0415
+
+    recipe, warnings = read(options.recipe)
+    show_problems(warnings)
+    result = execute(
+        recipe,
+        warnings,
+        root=store_root(options.store),
+        orders=Orders(until=options.until, force=tuple(options.force)),
+        watcher=Console(quiet=options.quiet or options.format == "json"),
+    )
+    if result.error is not None:
+        show_problems(result.error.problems)
+    if options.format == "json":
+        show(report_json(result.report))
+    else:
+        show(closing_block(result.report, colour=has_colour(sys.stdout)))
+    return result.code

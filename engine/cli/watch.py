@@ -1,0 +1,131 @@
+"""Showing a run while it happens: progress on stderr, and what each stage found when it ends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+
+from engine.evidence import (
+    ExportedFile,
+    StageRecord,
+    StageStatus,
+    data_from_json,
+    training_from_json,
+)
+from engine.recipe.model import Recipe
+from engine.render.progress import (
+    PlainProgress,
+    SilentProgress,
+    TerminalProgress,
+    has_colour,
+    open_progress,
+)
+from engine.render.text import (
+    baseline_lines,
+    check_lines,
+    data_line,
+    stage_result,
+    training_line,
+    verify_line,
+)
+from engine.stages import flow
+from engine.stages.base import Progress
+from engine.store import Artifact
+
+Artifacts = Mapping[str, Artifact]
+
+
+class Console:
+    """The watcher of `recipe run`."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        """`quiet` shows nothing before the final result."""
+        self._quiet = quiet
+        self._open: TerminalProgress | PlainProgress | SilentProgress = SilentProgress()
+
+    def stage(self, name: str) -> Progress:
+        """Open the live line of a stage."""
+        self._open = SilentProgress() if self._quiet else open_progress(name, sys.stderr)
+        return self._open
+
+    def ended(self, record: StageRecord, artifacts: Artifacts, recipe: Recipe) -> None:
+        """Replace the live line by what the stage found."""
+        self._open.close()
+        if self._quiet:
+            return
+        colour = has_colour(sys.stderr)
+        found = record.stage in artifacts
+        told = _TELL[record.stage](artifacts, recipe) if found else f"skipped: {record.reason}"
+        if record.status in (StageStatus.FAILED, StageStatus.INTERRUPTED):
+            told = record.status.value
+        if record.status is StageStatus.REUSED:
+            told += f"\nreused: {record.reason}"
+        seconds = record.seconds if record.status is not StageStatus.SKIPPED else None
+        sys.stderr.write(stage_result(record.stage, told, seconds=seconds, colour=colour))
+        if found and record.stage in ("gate", "verify"):
+            checks = flow.verdict(artifacts, record.stage)
+            sys.stderr.write(check_lines(checks, stage="", colour=colour))
+        sys.stderr.flush()
+
+
+def _data(artifacts: Artifacts, _recipe: Recipe) -> str:
+    summary = data_from_json(flow.read_json(artifacts["data"], "summary.json"))
+    sizes = " / ".join(f"{split.rows} {split.name}" for split in summary.splits)
+    warned = [f.message for f in summary.findings if f.action == "warn" and f.count]
+    return "\n".join([data_line(summary), sizes, *warned])
+
+
+def _baseline(artifacts: Artifacts, recipe: Recipe) -> str:
+    results = flow.baselines(artifacts, recipe)
+    return baseline_lines(results, metric="macro_f1") if results else "none asked for"
+
+
+def _compile(artifacts: Artifacts, recipe: Recipe) -> str:
+    keys = len(flow.read_json(artifacts["compile"], "provenance.json"))
+    return f"{recipe.backend.name} config of {keys} keys, each traced to the recipe"
+
+
+def _train(artifacts: Artifacts, _recipe: Recipe) -> str:
+    return training_line(training_from_json(flow.read_json(artifacts["train"], "training.json")))
+
+
+def _evaluate(artifacts: Artifacts, _recipe: Recipe) -> str:
+    scores = flow.read_json(artifacts["evaluate"], "scores.json")
+    values = {
+        rows: next((m["value"] for m in found["metrics"] if m["name"] == "macro_f1"), None)
+        for rows, found in scores.items()
+        if found
+    }
+    told = (f"{rows} {'undefined' if v is None else f'{v:.3f}'}" for rows, v in values.items())
+    return f"macro-F1: {' · '.join(told)}"
+
+
+def _gate(artifacts: Artifacts, _recipe: Recipe) -> str:
+    return f"{flow.verdict(artifacts, 'gate').status.value}"
+
+
+def _merge(artifacts: Artifacts, _recipe: Recipe) -> str:
+    facts = flow.read_json(artifacts["merge"], "merge.json")
+    return f"{facts['changed']} of {facts['total']} tensors changed"
+
+
+def _quantize(artifacts: Artifacts, _recipe: Recipe) -> str:
+    files = [ExportedFile(**item) for item in flow.read_json(artifacts["quantize"], "export.json")]
+    return verify_line(files, agreement=None, rows=0) or ", ".join(file.name for file in files)
+
+
+def _verify(artifacts: Artifacts, _recipe: Recipe) -> str:
+    return f"{flow.verdict(artifacts, 'verify').status.value}"
+
+
+_TELL: dict[str, Callable[[Artifacts, Recipe], str]] = {
+    "data": _data,
+    "baseline": _baseline,
+    "compile": _compile,
+    "train": _train,
+    "evaluate": _evaluate,
+    "gate": _gate,
+    "merge": _merge,
+    "quantize": _quantize,
+    "verify": _verify,
+}

@@ -1,0 +1,58 @@
+"""Pages of E7xx (environment, store), I9xx (our bugs) and R00x (the command line)."""
+
+from __future__ import annotations
+
+from engine.codes import Code
+
+CODES: dict[str, Code] = {
+    "R003": Code(
+        title="the error code does not exist",
+        why="Only codes that the engine raises have a page.",
+        fix="run `recipe explain` for the list",
+    ),
+    "R004": Code(
+        title="no shipped recipe has that name",
+        why="`recipe init` copies one of the recipes that come with the engine.",
+        fix="run `recipe init` for the list",
+    ),
+    "R005": Code(
+        title="a file of that name is already there",
+        why="Nothing that a person made is ever overwritten.",
+        fix="choose another place: recipe init quickstart -o my-recipe.yaml",
+    ),
+    "R006": Code(
+        title="no such run or model",
+        why="The verb works on a run below `.recipe/runs`, a run folder, or a GGUF file.",
+        fix="run the recipe first, or name the folder: recipe report .recipe/runs/NAME/RUN",
+    ),
+    "R007": Code(
+        title="the row counts are not known yet",
+        why="Split sizes are fractions, so the number of steps depends on the data.",
+        fix="recipe run RECIPE --until data",
+    ),
+    "E701": Code(
+        title="a Python package is missing",
+        why="The heavy packages are extras, so that validating and reviewing need none of them.",
+        fix="install the extra that the message names, or all of them: pip install 'slm-recipe[all]'",
+    ),
+    "E710": Code(
+        title="the disk is full",
+        why="A result is written aside and renamed when complete, so a full disk loses nothing finished.",
+        fix="free some space and run the same command again",
+    ),
+    "E750": Code(
+        title="the store cannot be written",
+        why="Results are kept below `.recipe` in the current folder.",
+        fix="choose another place with --store FOLDER, or mend the permissions",
+    ),
+    "I900": Code(
+        title="a bug in the engine",
+        why="Something happened that no rule foresees; the traceback is in the file that the message names.",
+        fix="report it with that file; finished stages are kept",
+    ),
+    "I901": Code(
+        title="a stage broke its contract",
+        why="A stage ended without an artifact that later stages need: a bug in the engine.",
+        fix="report it; `recipe run RECIPE --force STAGE` builds the stage anew",
+    ),
+}

@@ -1,0 +1,115 @@
+"""One call for one run: survey, walk, report. What `recipe run` does, importable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from engine.environment import detect_device
+from engine.errors import EngineError, ExitCode, Problem, RecipeError, Severity
+from engine.evidence import Report, StageStatus
+from engine.pipeline import Orders, Walk, Watcher, walk
+from engine.plan import moving, survey
+from engine.recipe import dump_resolved, moving_references
+from engine.recipe.model import Recipe
+from engine.stages.report import Facts, assemble, write
+from engine.store import Store, make_key
+from engine.store.runs import Runs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a run came to."""
+
+    code: ExitCode
+    report: Report
+    folder: Path
+    error: EngineError | None
+
+
+def execute(
+    recipe: Recipe,
+    warnings: Sequence[Problem],
+    *,
+    root: Path,
+    orders: Orders,
+    watcher: Watcher,
+) -> Result:
+    """Run a recipe whole and leave a run folder with its report, whatever it came to.
+
+    Raises:
+        RecipeError: something outside the recipe is not pinned and `allow_moving` is not set.
+        DataError: a local source cannot be identified.
+        EnvironmentProblem: the backend is not installed.
+
+    """
+    _refuse_moving(recipe)
+    _require_backend(recipe)
+    store, runs = Store(root), Runs(root)
+    world = survey(recipe, store, detect_device())
+    text = recipe.file.read_text(encoding="utf-8")
+    orders = replace(orders, previous=runs.payloads(recipe.name))
+    state = walk(recipe, store, world=world, orders=orders, watcher=watcher)
+    return _finish(state, runs, text=text, warnings=warnings)
+
+
+def _refuse_moving(recipe: Recipe) -> None:
+    found = () if recipe.allow_moving else moving_references(recipe)
+    if found:
+        raise RecipeError([replace(problem, severity=Severity.ERROR) for problem in found])
+
+
+def _require_backend(recipe: Recipe) -> None:
+    from engine.backends import check_backend  # noqa: PLC0415 - a table of modules by name
+
+    errors = [p for p in check_backend(recipe) if p.severity is Severity.ERROR]
+    if errors:
+        raise RecipeError(errors)
+
+
+def _finish(state: Walk, runs: Runs, *, text: str, warnings: Sequence[Problem]) -> Result:
+    recipe = state.recipe
+    resolved = dump_resolved(recipe)
+    run = runs.create(recipe.name, make_key({"recipe": resolved}).digest)
+    outcome = state.stop.outcome if state.stop else "accepted"
+    code = state.stop.code if state.stop else ExitCode.ACCEPTED
+    report = assemble(
+        Facts(
+            recipe=recipe,
+            recipe_text=text,
+            resolved_recipe=resolved,
+            device=state.world.device,
+            started=state.started,
+            run_folder=run.as_posix(),
+            records=state.records,
+            artifacts=state.artifacts,
+            outcome=outcome,
+            why=state.stop.why if state.stop else "",
+            error=state.error,
+            warnings=[problem.headline() for problem in warnings],
+            notes=moving(recipe),
+        )
+    )
+    write(report, run, state.artifacts)
+    runs.record(run, _record(state, report, code))
+    return Result(code=code, report=report, folder=run, error=state.error)
+
+
+def _record(state: Walk, report: Report, code: ExitCode) -> dict[str, object]:
+    return {
+        "recipe": report.recipe_name,
+        "started": report.started,
+        "seconds": report.seconds,
+        "outcome": report.outcome,
+        "exit_code": int(code),
+        "stages": {
+            record.stage: {"status": record.status.value, "key": record.key}
+            for record in state.records
+        },
+        "payloads": {
+            record.stage: state.payloads[record.stage]
+            for record in state.records
+            if record.status is not StageStatus.SKIPPED and record.stage in state.payloads
+        },
+    }

@@ -1,0 +1,209 @@
+"""Doing it: the only loop over stages. It plans each stage as its needs become known, runs or reuses it, and appends.
+
+The report always follows, also after a refusal, a failure or Ctrl-C; the store keeps every finished stage.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from engine.errors import EngineError, ExitCode, StageError
+from engine.evidence import StageRecord, StageStatus
+from engine.plan import FORCED, PlannedStage, World, plan_run, product_key
+from engine.recipe.model import Recipe
+from engine.stages import PRODUCTS, STAGES, flow, load_stage
+from engine.stages.base import Build, Payload, Progress, StageContext
+from engine.store import Artifact, Store, storage_problem
+
+
+class Watcher(Protocol):
+    """Who is told what happens while it happens."""
+
+    def stage(self, name: str) -> Progress:
+        """A stage begins; its progress goes to what is returned."""
+
+    def ended(
+        self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe
+    ) -> None:
+        """A stage ended; the artifacts hold what it found, if it left one."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Walk:
+    """One walk through the stages: what has been done so far. Only the pipeline appends to it."""
+
+    recipe: Recipe
+    world: World
+    started: datetime
+    records: list[StageRecord] = field(default_factory=list)
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    payloads: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    stop: flow.Stop | None = None
+    """Why the stages that follow are skipped."""
+    error: EngineError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What the caller asks beyond the recipe: nothing here can change a result."""
+
+    until: str | None = None
+    force: tuple[str, ...] = ()
+    previous: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def walk(
+    recipe: Recipe, store: Store, *, world: World, orders: Orders, watcher: Watcher
+) -> Walk:
+    """Run or reuse every stage in order, until one says stop. Never raises an `EngineError`: it is in the result."""
+    state = Walk(recipe=recipe, world=world, started=datetime.now(UTC))
+    for name in STAGES:
+        plan = plan_run(
+            recipe, store, world=world, previous=orders.previous, force=_due(orders, state)
+        )
+        planned = plan.stage(name)
+        if planned.key is not None:
+            state.payloads[name] = planned.key.payload
+        record = _skip(planned, state) or _attempt(planned, store, state, watcher=watcher)
+        state.records.append(record)
+        if state.stop is None:
+            state.stop = flow.after(name, state.artifacts, recipe) or _until(name, orders)
+        watcher.ended(record, state.artifacts, recipe)
+    return state
+
+
+def _due(orders: Orders, state: Walk) -> tuple[str, ...]:
+    """Forced stages that this walk has not run yet."""
+    done = {record.stage for record in state.records}
+    return tuple(name for name in orders.force if name not in done)
+
+
+def _until(name: str, orders: Orders) -> flow.Stop | None:
+    if orders.until == name:
+        return flow.Stop(outcome="stopped", code=ExitCode.ACCEPTED, why=f"--until {name}")
+    return None
+
+
+def _skip(planned: PlannedStage, state: Walk) -> StageRecord | None:
+    if state.stop is None:
+        return None
+    return StageRecord(
+        stage=planned.name,
+        status=StageStatus.SKIPPED,
+        key=planned.key.digest if planned.key else "",
+        reason=state.stop.why,
+        seconds=0.0,
+    )
+
+
+def _attempt(
+    planned: PlannedStage, store: Store, state: Walk, *, watcher: Watcher
+) -> StageRecord:
+    """Reuse or run one stage and record how it went."""
+    if planned.key is None:
+        raise AssertionError(planned.name)  # its needs have all run: see `plan_run`
+    if planned.reused is not None and _products_present(planned, store):
+        _take(planned, planned.reused, store=store, state=state)
+        return _record(planned, StageStatus.REUSED, reason=_origin(planned.reused))
+    started = time.monotonic()
+    try:
+        artifact = _run(planned, store, state, progress=watcher.stage(planned.name))
+    except KeyboardInterrupt:
+        state.stop = flow.interrupted(planned.name)
+        return _record(planned, StageStatus.INTERRUPTED, since=started)
+    except (EngineError, OSError) as error:
+        state.error = _told(error, store)
+        state.stop = flow.failed(planned.name, state.error.exit_code)
+        problems = tuple(problem.headline() for problem in state.error.problems)
+        return _record(planned, StageStatus.FAILED, since=started, problems=problems)
+    _take(planned, artifact, store=store, state=state)
+    return _record(planned, StageStatus.RAN, since=started)
+
+
+def _told(error: EngineError | OSError, store: Store) -> EngineError:
+    return error if isinstance(error, EngineError) else storage_problem(error, store.root)
+
+
+def _run(planned: PlannedStage, store: Store, state: Walk, *, progress: Progress) -> Artifact:
+    """Build the artifact of one stage; a forced one gets a key's place anew."""
+    key = planned.key
+    if key is None:
+        raise AssertionError(planned.name)
+    stage = load_stage(planned.name)
+
+    def build(workdir: Path) -> None:
+        stage.run(_context(planned, store, state, workdir=workdir, progress=progress))
+
+    return store.put(planned.name, key, build, anew=planned.reason == FORCED)
+
+
+def _context(
+    planned: PlannedStage, store: Store, state: Walk, *, workdir: Path, progress: Progress
+) -> StageContext:
+    key = planned.key.digest if planned.key else ""
+
+    def once(name: str, payload: Payload, build: Build) -> Artifact:
+        return store.put(name, product_key(name, payload), build)
+
+    needs = load_stage(planned.name).NEEDS
+    return StageContext(
+        recipe=state.recipe,
+        device=state.world.device,
+        artifacts={need: state.artifacts[need] for need in needs},
+        key=key,
+        inputs={need: state.artifacts[need].key for need in needs},
+        base_model=state.world.base_model,
+        workdir=workdir,
+        scratch=store.scratch(key),
+        progress=progress,
+        once=once,
+    )
+
+
+def _products(planned: PlannedStage) -> dict[str, str]:
+    key = planned.key.digest if planned.key else ""
+    return {
+        product: product_key(product, {maker: key}).digest
+        for product, maker in PRODUCTS.items()
+        if maker == planned.name
+    }
+
+
+def _products_present(planned: PlannedStage, store: Store) -> bool:
+    return all(store.get(key) is not None for key in _products(planned).values())
+
+
+def _take(planned: PlannedStage, artifact: Artifact, *, store: Store, state: Walk) -> None:
+    state.artifacts[planned.name] = artifact
+    for product, key in _products(planned).items():
+        found = store.get(key)
+        if found is None:
+            raise StageError.one("I901", f"stage {planned.name} made no {product}")
+        state.artifacts[product] = found
+
+
+def _record(
+    planned: PlannedStage,
+    status: StageStatus,
+    *,
+    reason: str = "",
+    since: float | None = None,
+    problems: tuple[str, ...] = (),
+) -> StageRecord:
+    return StageRecord(
+        stage=planned.name,
+        status=status,
+        key=planned.key.digest if planned.key else "",
+        reason=reason or planned.reason,
+        seconds=0.0 if since is None else round(time.monotonic() - since, 2),
+        problems=problems,
+    )
+
+
+def _origin(artifact: Artifact) -> str:
+    return f"built {artifact.created}, took {artifact.seconds:.1f} s"

@@ -1,0 +1,276 @@
+"""What will be done: recipe and store in, the stages with keys, states and reasons out. Runs nothing heavy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.environment import Device, version_of
+from engine.recipe.model import HubRef, Recipe
+from engine.sources import DigestMemory, identity
+from engine.stages import PRODUCTS, STAGES, load_stage
+from engine.store import Artifact, StageKey, Store, make_key
+
+GATED = ("merge", "quantize", "verify")
+"""Stages that wait for the gate's answer."""
+
+FORCED = "forced"
+"""The reason of a stage that `--force` names."""
+
+MOST_CHANGES = 3
+"""Changed keys named in one reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a plan stands on besides the recipe; found once a run."""
+
+    device: Device
+    sources: tuple[Mapping[str, Any], ...]
+    """Identity of each data source, in recipe order."""
+    base_model: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStage:
+    """One stage: its key, and the artifact that is already there."""
+
+    name: str
+    key: StageKey | None
+    """None: it depends on rows that have not been counted yet."""
+    needs: Mapping[str, str]
+    """Key of each need, by name."""
+    reused: Artifact | None
+    reason: str
+    """Why it runs; empty for a reused one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All stages, in order."""
+
+    recipe: Recipe
+    world: World
+    stages: tuple[PlannedStage, ...]
+
+    def stage(self, name: str) -> PlannedStage:
+        """The planned stage of that name."""
+        return next(stage for stage in self.stages if stage.name == name)
+
+    @property
+    def train_rows(self) -> int | None:
+        """Rows of the training split; None while they are a fraction of uncounted rows."""
+        rows = split_rows(self.recipe, self.stage("data").reused)
+        return rows[0] if rows else None
+
+
+def survey(recipe: Recipe, store: Store, device: Device) -> World:
+    """Identify the sources and the base model: digests of local files, pins of everything else.
+
+    Raises:
+        DataError, RecipeError: a local file cannot be read, or is not the one that was pinned.
+
+    """
+    memory = DigestMemory(store.root / "digests.json")
+    return World(
+        device=device,
+        sources=tuple(dict(identity(source.ref, memory)) for source in recipe.data.sources),
+        base_model=dict(identity(recipe.base_model, memory)),
+    )
+
+
+def plan_run(
+    recipe: Recipe,
+    store: Store,
+    *,
+    world: World,
+    previous: Mapping[str, Mapping[str, Any]] | None = None,
+    force: Sequence[str] = (),
+) -> Plan:
+    """Keys, states and reasons of all stages.
+
+    `previous` holds the key payloads of the last run of this recipe, by stage; it only serves the reasons.
+    """
+    stages: list[PlannedStage] = []
+    for name in STAGES:
+        stages.append(_plan_stage(name, recipe, store, world=world, before=stages))
+    return Plan(
+        recipe=recipe,
+        world=world,
+        stages=tuple(_explained(stage, stages, store, previous or {}, force) for stage in stages),
+    )
+
+
+def split_rows(recipe: Recipe, data: Artifact | None) -> tuple[int, int] | None:
+    """Rows of train and validation: counted in the data artifact, or as written; None while they are fractions."""
+    if data is not None:
+        summary = json.loads(data.file("summary.json").read_text(encoding="utf-8"))
+        rows = {split["name"]: split["rows"] for split in summary["splits"]}
+        return rows["train"], rows.get("validation", 0)
+    train, validation = recipe.splits.train, recipe.splits.validation
+    if isinstance(train, int) and isinstance(validation, int):
+        return train, validation
+    return None
+
+
+def product_key(name: str, payload: Mapping[str, Any]) -> StageKey:
+    """The key of an inner product; it depends on its payload alone, whichever stage asks for it."""
+    return make_key({"product": name, "payload": payload})
+
+
+def _plan_stage(
+    name: str, recipe: Recipe, store: Store, *, world: World, before: Sequence[PlannedStage]
+) -> PlannedStage:
+    needs = _needs(name, recipe, before, world)
+    key = None if needs is None else _stage_key(name, recipe, needs=needs, world=world)
+    reused = store.get(key.digest) if key is not None else None
+    return PlannedStage(name=name, key=key, needs=needs or {}, reused=reused, reason="")
+
+
+def _stage_key(
+    name: str, recipe: Recipe, *, needs: Mapping[str, str], world: World
+) -> StageKey | None:
+    stage = load_stage(name)
+    payload: dict[str, Any] = {
+        "stage": name,
+        "revision": stage.REVISION,
+        "recipe": stage.recipe_slice(recipe),
+        "needs": dict(needs),
+        "versions": {tool: version_of(tool) for tool in stage.TOOLS},
+    }
+    if stage.USES_SOURCES:
+        payload["sources"] = world.sources
+    if stage.USES_BASE_MODEL:
+        payload["base_model"] = world.base_model
+    if stage.USES_DEVICE:
+        payload["device"] = {
+            "kind": world.device.kind,
+            "precision": world.device.precision(recipe.backend.precision),
+        }
+    return make_key(payload)
+
+
+def _needs(
+    name: str, recipe: Recipe, before: Sequence[PlannedStage], world: World
+) -> dict[str, str] | None:
+    """The keys of what a stage reads; None while one of them is unknown."""
+    by_name = {stage.name: stage for stage in before}
+    needs: dict[str, str] = {}
+    for need in load_stage(name).NEEDS:
+        maker = by_name[PRODUCTS.get(need, need)]
+        if maker.key is None:
+            return None
+        needs[need] = (
+            product_key(need, {PRODUCTS[need]: maker.key.digest}).digest
+            if need in PRODUCTS
+            else maker.key.digest
+        )
+    if name == "compile" or "compile" in needs:
+        text = _compiled_text(recipe, by_name["data"], world)
+        if text is None:
+            return None
+        needs["compile" if "compile" in needs else "config"] = make_key({"config": text}).digest
+    return needs
+
+
+def _compiled_text(recipe: Recipe, data: PlannedStage, world: World) -> str | None:
+    """The backend config, which stands in keys by its bytes: a compiler change that leaves them does not retrain."""
+    from engine.stages.compile import compile_recipe  # noqa: PLC0415 - only where a config is due
+
+    rows = split_rows(recipe, data.reused)
+    if rows is None:
+        return None
+    train_rows, validation_rows = rows
+    return compile_recipe(
+        recipe, world.device, train_rows=train_rows, validation_rows=validation_rows
+    ).text
+
+
+def _explained(
+    stage: PlannedStage,
+    stages: Sequence[PlannedStage],
+    store: Store,
+    previous: Mapping[str, Mapping[str, Any]],
+    force: Sequence[str],
+) -> PlannedStage:
+    if stage.name in force:
+        return _because(stage, FORCED, reused=None)
+    if stage.reused is not None:
+        return stage
+    if stage.key is None:
+        return _because(stage, "row counts are known after data")
+    if store.is_damaged(stage.key.digest):
+        return _because(stage, "its stored files were damaged")
+    running = [other.name for other in stages if other.name in stage.needs and not other.reused]
+    changes = _changes(previous.get(stage.name), stage.key.payload)
+    if changes:
+        return _because(stage, ", ".join(changes))
+    if running:
+        return _because(stage, ", ".join(running))
+    unfinished = stage.name in previous or (store.root / "scratch" / stage.key.digest).exists()
+    return _because(stage, "its last attempt did not finish" if unfinished else "never built")
+
+
+def _because(stage: PlannedStage, reason: str, **changes: Any) -> PlannedStage:  # noqa: ANN401 - fields
+    return PlannedStage(
+        **{
+            "name": stage.name,
+            "key": stage.key,
+            "needs": stage.needs,
+            "reused": stage.reused,
+            "reason": reason,
+            **changes,
+        }
+    )
+
+
+def _changes(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[str]:
+    """The recipe keys, versions and sources that differ from the last run; empty when nothing is known."""
+    if old is None:
+        return []
+    found = [
+        line
+        for part in ("recipe", "sources", "base_model", "device", "versions", "revision")
+        for line in _differences(part, old.get(part), new.get(part))
+    ]
+    more = len(found) - MOST_CHANGES
+    return [*found[:MOST_CHANGES], *([f"{more} more changes"] if more > 0 else [])]
+
+
+def _differences(path: str, old: Any, new: Any) -> list[str]:  # noqa: ANN401 - JSON data
+    if old == new:
+        return []
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        keys = [*old, *(key for key in new if key not in old)]
+        return [
+            line
+            for key in keys
+            for line in _differences(_join(path, key), old.get(key), new.get(key))
+        ]
+    if path == "sources":
+        return ["a data source changed"]
+    if isinstance(old, Mapping | list) or isinstance(new, Mapping | list):
+        return [f"{path} changed"]
+    return [f"{path} {_short(old)} -> {_short(new)}"]
+
+
+def _join(path: str, key: str) -> str:
+    return key if path == "recipe" else f"{path}.{key}"
+
+
+def _short(value: Any) -> str:  # noqa: ANN401 - JSON data
+    text = str(value)
+    return text if len(text) <= 24 else f"{text[:12]}…"  # noqa: PLR2004 - a digest or a sentence
+
+
+def moving(recipe: Recipe) -> tuple[str, ...]:
+    """What the recipe leaves unpinned, in words for the report."""
+    refs = [("base_model", recipe.base_model)]
+    refs += [(f"data.sources[{i}]", source.ref) for i, source in enumerate(recipe.data.sources)]
+    return tuple(
+        f"{where} may move: `{ref.repo}` has no revision"
+        for where, ref in refs
+        if isinstance(ref, HubRef) and ref.revision is None
+    )

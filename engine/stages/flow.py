@@ -1,0 +1,91 @@
+"""What a finished stage means for the stages after it.
+
+Reads artifacts only; decides nothing that the artifacts do not say.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.errors import ExitCode
+from engine.evidence import (
+    BaselineResult,
+    Status,
+    Verdict,
+    verdict_from_json,
+)
+from engine.recipe.model import Recipe
+from engine.store import Artifact
+
+Artifacts = Mapping[str, Artifact]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """The stages that follow are skipped; why, and what the run comes to."""
+
+    outcome: str
+    """As in `Report.outcome`."""
+    code: ExitCode
+    why: str
+
+
+def after(name: str, artifacts: Artifacts, recipe: Recipe) -> Stop | None:
+    """Whether the run stops after this stage, by its answer."""
+    if name == "baseline" and recipe.stop_if_baseline_passes:
+        enough = [result.name for result in baselines(artifacts, recipe) if result.passes]
+        if enough:
+            return Stop(
+                outcome="baseline_passes",
+                code=ExitCode.BASELINE_PASSES,
+                why=f"{' and '.join(enough)} already meets every threshold",
+            )
+    if name in ("gate", "verify"):
+        return _refusal(name, verdict(artifacts, name))
+    return None
+
+
+def interrupted(name: str) -> Stop:
+    """Ctrl-C in a stage."""
+    return Stop(
+        outcome="interrupted", code=ExitCode.INTERRUPTED, why=f"interrupted in stage {name}"
+    )
+
+
+def failed(name: str, code: ExitCode) -> Stop:
+    """A stage could not finish."""
+    return Stop(outcome="failed", code=code, why=f"stage {name} failed")
+
+
+def _refusal(name: str, answer: Verdict) -> Stop | None:
+    words = {
+        Status.FAIL: ("refused", f"{name} said no"),
+        Status.INCONCLUSIVE: ("inconclusive", f"{name} could not decide"),
+    }
+    if answer.status not in words:
+        return None
+    outcome, why = words[answer.status]
+    return Stop(outcome=outcome, code=ExitCode.REFUSED, why=why)
+
+
+def read_json(artifact: Artifact, name: str) -> Any:  # noqa: ANN401 - JSON data
+    """A JSON file of an artifact."""
+    return json.loads(artifact.file(name).read_text(encoding="utf-8"))
+
+
+def baselines(artifacts: Artifacts, recipe: Recipe) -> tuple[BaselineResult, ...]:
+    """The baselines, each judged by the recipe's thresholds."""
+    from engine.stages.baseline import load_baselines  # noqa: PLC0415 - brings numpy
+
+    path = artifacts["baseline"].file("baselines.json")
+    return load_baselines(path, recipe.acceptance)
+
+
+def verdict(artifacts: Artifacts, name: str) -> Verdict:
+    """The verdict of `gate` or `verify`."""
+    if name == "verify":
+        return verdict_from_json(read_json(artifacts[name], "verify.json")["verdict"])
+    return verdict_from_json(read_json(artifacts[name], "verdict.json"))

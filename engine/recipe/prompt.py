@@ -1,6 +1,7 @@
 """What the model is asked and what counts as an answer.
 
-The same text in training, evaluation and the exported file. Pure text; turning messages into tokens is the chat template's business (`engine.runtime.chat`).
+The same text in training, evaluation and the exported file. Turning messages into tokens
+is the chat template's business (`engine.runtime.chat`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,222 @@
+"""YAML events to plain data: the place of every key and value, and what strict recipes refuse.
+
+YAML 1.2's idea of numbers and booleans (`2e-4` is a number, `no` is text), and a subset of YAML
+that means the same to every reader: no anchors, aliases, merge keys, tags, directives or second
+documents. Every refusal is collected; only what makes the rest unreadable ends the reading.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import yaml
+
+from engine.errors import Place, Problem, RecipeError
+from engine.recipe.model import Json
+
+Event = Any
+"""One of PyYAML's parser events, which share no useful type."""
+
+KeyPath = tuple[str | int, ...]
+"""Keys and list positions (from 0) from the top of the file to one value."""
+
+MAX_DEPTH: Final = 32
+MAX_WHOLE: Final = 2**63
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOLEAN = {"true": True, "false": False}
+_WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z", re.ASCII)
+_REAL = re.compile(
+    r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z", re.ASCII
+)
+_NOT_FINITE = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
+UNWANTED: Final = re.compile(
+    "[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff\u202a-\u202e\u2066-\u2069]"
+)
+"""Control and text-direction characters: nobody sees them, so nobody reviews them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Where something stands: line and column from 1, width in characters on that line."""
+
+    line: int
+    column: int
+    width: int = 1
+
+
+def dotted(path: KeyPath) -> str:
+    """Return `data.sources[0].file` for ("data", "sources", 0, "file")."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return visible(text)
+
+
+def visible(text: str) -> str:
+    """Return `text` with control characters written as escapes, safe to print."""
+    return UNWANTED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def plain_value(text: str) -> Json:
+    """Return what an unquoted scalar means; OverflowError where no finite number can hold it."""
+    if text in _NULL:
+        return None
+    if text in _BOOLEAN:
+        return _BOOLEAN[text]
+    if _NOT_FINITE.match(text):
+        raise OverflowError(text)
+    if _WHOLE.match(text):
+        return _bounded(int(text) if len(text) < len(str(MAX_WHOLE)) + 2 else MAX_WHOLE + 1, text)
+    if _REAL.match(text):
+        return _bounded(float(text), text)
+    return text
+
+
+def _bounded(number: float, text: str) -> int | float:
+    if abs(number) > MAX_WHOLE:
+        raise OverflowError(text)
+    return number
+
+
+@dataclass(slots=True, kw_only=True)
+class Composer:
+    """Builds plain data from parser events, noting positions and what strict recipes forbid."""
+
+    file: str
+    lines: tuple[str, ...]
+    keys: dict[KeyPath, Span] = field(default_factory=dict)
+    values: dict[KeyPath, Span] = field(default_factory=dict)
+    written: dict[KeyPath, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    broken: set[KeyPath] = field(default_factory=set)
+
+    def document(self, events: Iterable[Event]) -> Json:
+        """Return the only document's value; None for an empty stream."""
+        stream = iter(events)
+        next(stream)
+        start = next(stream)
+        if isinstance(start, yaml.StreamEndEvent):
+            return None
+        if start.version is not None or start.tags:
+            self._refuse("R119", "directives (%YAML, %TAG) are not part of recipes", start, ())
+        value = self._value(next(stream), stream, ())
+        next(stream)
+        after = next(stream)
+        if not isinstance(after, yaml.StreamEndEvent):
+            self._refuse("R119", "a second document starts here; a recipe is one", after, ())
+        return value
+
+    def _value(self, event: Event, stream: Iterator[Event], path: KeyPath) -> Json:
+        self.values[path] = self._span(event)
+        if isinstance(event, yaml.AliasEvent):
+            self._refuse("R117", f"alias `*{event.anchor}` is not part of recipes", event, path)
+            return None
+        if event.anchor is not None:
+            self._refuse("R117", f"anchor `&{event.anchor}` is not part of recipes", event, path)
+        if event.tag is not None:
+            self._refuse("R118", f"tag `{event.tag}` is not part of recipes", event, path)
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event, path)
+        if len(path) >= MAX_DEPTH:
+            self._refuse("R116", f"nested more than {MAX_DEPTH} levels deep", event, path)
+            raise RecipeError(self.problems)
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(stream, path)
+        return self._mapping(stream, path)
+
+    def _sequence(self, stream: Iterator[Event], path: KeyPath) -> list[Json]:
+        items: list[Json] = []
+        while not isinstance(event := next(stream), yaml.SequenceEndEvent):
+            items.append(self._value(event, stream, (*path, len(items))))
+        return items
+
+    def _mapping(self, stream: Iterator[Event], path: KeyPath) -> dict[str, Json]:
+        found: dict[str, Json] = {}
+        while not isinstance(event := next(stream), yaml.MappingEndEvent):
+            name = self._key(event, path)
+            at = (*path, name)
+            if at in self.keys:
+                first = self.keys[at].line
+                self._refuse("R101", f"duplicate key (first at line {first})", event, at)
+                self._skip(next(stream), stream)
+                continue
+            self.keys[at] = self._span(event)
+            found[name] = self._value(next(stream), stream, at)
+        return found
+
+    def _key(self, event: Event, path: KeyPath) -> str:
+        if not isinstance(event, yaml.ScalarEvent):
+            self._refuse("R120", "a key must be text", event, path)
+            raise RecipeError(self.problems)
+        name: str = event.value
+        at = (*path, name)
+        if event.anchor is not None:
+            self._refuse("R117", f"anchor `&{event.anchor}` is not part of recipes", event, at)
+        if event.tag is not None:
+            self._refuse("R118", f"tag `{event.tag}` is not part of recipes", event, at)
+        if not event.implicit[0]:
+            return name
+        if name == "<<":
+            self._refuse("R117", "merge key `<<` is not part of recipes", event, at)
+        elif not self._is_text(name):
+            shown = name or "the empty key"
+            hint = f'write it in quotes: "{name}"'
+            self._refuse("R120", f"`{shown}` is not text; keys are", event, at, hint=hint)
+        return name
+
+    @staticmethod
+    def _is_text(name: str) -> bool:
+        try:
+            return isinstance(plain_value(name), str)
+        except OverflowError:
+            return False
+
+    def _scalar(self, event: Event, path: KeyPath) -> Json:
+        text: str = event.value
+        if not event.implicit[0]:
+            return text
+        self.written[path] = text
+        try:
+            return plain_value(text)
+        except OverflowError:
+            self._refuse("R121", f"`{text[:40]}` is not a finite number of usual size", event, path)
+            return None
+
+    def _skip(self, event: Event, stream: Iterator[Event]) -> None:
+        depth = 0
+        while True:
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth == 0:
+                return
+            event = next(stream)
+
+    def _span(self, event: Event) -> Span:
+        start, end = event.start_mark, event.end_mark
+        is_block = isinstance(event, yaml.ScalarEvent) and event.style in ("|", ">")
+        width = end.column - start.column if end.line == start.line and not is_block else 1
+        return Span(line=start.line + 1, column=start.column + 1, width=max(1, width))
+
+    def _refuse(
+        self,
+        code: str,
+        message: str,
+        event: Event,
+        path: KeyPath,
+        hint: str | None = None,
+    ) -> None:
+        span = self._span(event)
+        place = Place(
+            file=self.file,
+            line=span.line,
+            column=span.column,
+            width=span.width,
+            snippet=((span.line, self.lines[span.line - 1]),),
+        )
+        self.problems.append(
+            Problem(code=code, message=message, path=dotted(path), hint=hint, place=place)
+        )
+        self.broken.add(path)

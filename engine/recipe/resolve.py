@@ -1,0 +1,249 @@
+"""From a recipe file to a `Recipe`: every problem told at once, every default filled in.
+
+Constant defaults come from the schema; the four that depend on other keys stand here, in `_method`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.errors import Problem, RecipeError, Severity
+from engine.recipe.model import (
+    Acceptance,
+    Backend,
+    Bin,
+    Checks,
+    Data,
+    EarlyStopping,
+    Export,
+    HubRef,
+    LabelSpec,
+    MaxDrop,
+    Method,
+    MinGain,
+    PackageRef,
+    PathRef,
+    Recipe,
+    Reference,
+    Sample,
+    Source,
+    Splits,
+    Task,
+    Threshold,
+)
+from engine.recipe.rules import check_rules
+from engine.recipe.schema import check_structure, with_defaults
+from engine.recipe.source import SourceText, read_source
+
+Written = Mapping[str, Any]
+"""A section of the recipe, checked, with the schema's defaults filled in."""
+
+
+def load_recipe(path: Path) -> tuple[Recipe, tuple[Problem, ...]]:
+    """Return the recipe and its warnings; RecipeError with every problem when one is an error."""
+    recipe, problems = check_recipe(path)
+    if recipe is None:
+        raise RecipeError(problems)
+    return recipe, problems
+
+
+def check_recipe(path: Path) -> tuple[Recipe | None, tuple[Problem, ...]]:
+    """Return the recipe, or None where it has errors, and every problem in file order.
+
+    Never raises on a wrong recipe, not even on a file that cannot be read.
+    """
+    try:
+        source = read_source(path)
+    except RecipeError as error:
+        return None, error.problems
+    filled = with_defaults(source.value)
+    structure = source.problems + check_structure(source)
+    problems = tuple(sorted(structure + check_rules(source, filled, structure), key=_position))
+    if any(problem.severity is Severity.ERROR for problem in problems):
+        return None, problems
+    return resolve(source, filled), problems
+
+
+def _position(problem: Problem) -> tuple[int, int, str]:
+    place = problem.place
+    if place is None or place.line is None:
+        return (0, 0, problem.code)
+    return (place.line, place.column or 0, problem.code)
+
+
+def resolve(source: SourceText, filled: Written) -> Recipe:
+    """Return the recipe that a checked file, with defaults filled in, stands for."""
+    folder = source.path.parent
+    return Recipe(
+        name=filled["name"],
+        description=filled["description"],
+        file=source.path,
+        allow_moving=filled["allow_moving"],
+        task=_task(filled["task"]),
+        base_model=_reference(filled["base_model"], folder),
+        data=_data(filled["data"], folder),
+        splits=_splits(filled["splits"]),
+        baselines=tuple(filled["baselines"]),
+        stop_if_baseline_passes=filled["stop_if_baseline_passes"],
+        method=_method(filled["method"], has_validation=filled["splits"]["validation"] > 0),
+        acceptance=_acceptance(filled["acceptance"]),
+        export=_export(filled["export"]),
+        backend=_backend(filled["backend"]),
+    )
+
+
+def _task(written: Written) -> Task:
+    return Task(
+        kind=written["kind"],
+        instruction=written["instruction"],
+        system=written["system"],
+        input=written["input"],
+        labels=tuple(written["labels"]),
+        output=written["output"],
+    )
+
+
+def _reference(written: Written, folder: Path) -> Reference:
+    if "hub" in written:
+        return HubRef(repo=written["hub"], revision=written.get("revision"))
+    if "package" in written:
+        name, version = written["package"].split("==")
+        return PackageRef(
+            name=name, version=version, sha256=written.get("sha256"), file=written["file"]
+        )
+    return PathRef(
+        path=absolute(written["path"], folder),
+        written=written["path"],
+        sha256=written.get("sha256"),
+    )
+
+
+def absolute(written: str, folder: Path) -> Path:
+    """Return `written`, relative to `folder` unless absolute, without `..`; links stay as they are."""
+    return Path(os.path.normpath(folder / written))
+
+
+def _data(written: Written, folder: Path) -> Data:
+    sample = written.get("sample")
+    return Data(
+        sources=tuple(_source(source, folder) for source in written["sources"]),
+        label=_label(written["label"]),
+        sample=None
+        if sample is None
+        else Sample(rows=int(sample["rows"]), seed=int(sample["seed"])),
+        checks=Checks(**written["checks"]),
+    )
+
+
+def _source(written: Written, folder: Path) -> Source:
+    return Source(
+        ref=_reference(written, folder),
+        format=written["format"],
+        header=tuple(written["header"]),
+        encoding=written["encoding"],
+        quoting=written["quoting"],
+        config=written["config"],
+        split=written["split"],
+        hub_file=written.get("file", "") if "hub" in written else "",
+    )
+
+
+def _label(written: Written) -> LabelSpec:
+    bins = (
+        Bin(label=label, min=_real(ends.get("min")), max=_real(ends.get("max")))
+        for label, ends in written["bins"].items()
+    )
+    return LabelSpec(
+        column=written["column"], relabel=tuple(written["relabel"].items()), bins=tuple(bins)
+    )
+
+
+def _real(number: float | None) -> float | None:
+    return None if number is None else float(number)
+
+
+def _splits(written: Written) -> Splits:
+    return Splits(
+        by=written["by"],
+        train=written["train"],
+        validation=written["validation"],
+        holdout=written["holdout"],
+        seed=int(written["seed"]),
+    )
+
+
+def _method(written: Written, *, has_validation: bool) -> Method:
+    is_full = written["kind"] == "full"
+    rank = 0 if is_full else int(written["rank"])
+    targets = written["target_modules"]
+    stopping = written.get("early_stopping")
+    return Method(
+        kind=written["kind"],
+        rank=rank,
+        alpha=0 if is_full else int(written.get("alpha", 2 * rank)),
+        dropout=0.0 if is_full else float(written["dropout"]),
+        target_modules=targets if isinstance(targets, str) else tuple(targets),
+        epochs=float(written["epochs"]),
+        learning_rate=float(written.get("learning_rate", 2e-5 if is_full else 2e-4)),
+        scheduler=written["scheduler"],
+        warmup_ratio=float(written["warmup_ratio"]),
+        weight_decay=float(written["weight_decay"]),
+        batch_size=int(written["batch_size"]),
+        micro_batch_size=int(written.get("micro_batch_size", written["batch_size"])),
+        max_length=int(written["max_length"]),
+        evaluations_per_epoch=int(written["evaluations_per_epoch"]),
+        early_stopping=None
+        if stopping is None
+        else EarlyStopping(patience=int(stopping["patience"])),
+        keep=written.get("keep", "best" if has_validation else "last"),
+        gradient_checkpointing=written["gradient_checkpointing"],
+        seed=int(written["seed"]),
+    )
+
+
+def _thresholds(written: Written) -> tuple[Threshold, ...]:
+    return tuple(
+        Threshold(metric=metric, direction=direction, bound=float(bound))
+        for metric, bounds in written.items()
+        for direction, bound in bounds.items()
+        if direction in ("min", "max")
+    )
+
+
+def _acceptance(written: Written) -> Acceptance:
+    gains = written["over_baselines"].items()
+    overfitting = written.get("overfitting")
+    return Acceptance(
+        confidence=float(written["confidence"]),
+        decide_on=written["decide_on"],
+        metrics=_thresholds(written["metrics"]),
+        over_baselines=tuple(
+            MinGain(metric=metric, min_gain=float(gain["min_gain"])) for metric, gain in gains
+        ),
+        max_overfitting_gap=None if overfitting is None else float(overfitting["max_gap"]),
+    )
+
+
+def _export(written: Written) -> Export:
+    bounds = written["after_quantization"]
+    return Export(
+        formats=tuple(written["formats"]),
+        quantization=written["quantization"],
+        max_drops=tuple(
+            MaxDrop(metric=metric, max_drop=float(bound["max_drop"]))
+            for metric, bound in bounds.items()
+            if "max_drop" in bound
+        ),
+        thresholds=_thresholds(bounds),
+    )
+
+
+def _backend(written: Written) -> Backend:
+    return Backend(
+        name=written["name"],
+        precision=written["precision"],
+        overrides=tuple(written["overrides"].items()),
+    )

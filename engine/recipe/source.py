@@ -1,0 +1,218 @@
+"""Recipe files as text with positions: strict YAML in, plain data and the place of every key out.
+
+Knows how a recipe is written (`engine.recipe.compose`), nothing of what it may say
+(`engine.recipe.schema`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import yaml
+
+from engine.errors import Place, Problem, RecipeError, Severity
+from engine.recipe.compose import UNWANTED, Composer, KeyPath, Span, dotted
+from engine.recipe.model import Json
+from engine.recipe.syntax import explain_syntax
+
+MAX_BYTES: Final = 1024 * 1024
+_EMPTY: Final[Mapping[KeyPath, Any]] = MappingProxyType({})
+
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+_PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceText:
+    """A recipe file that could be read, with the position of every key and value."""
+
+    file: str
+    """As the user named it; shown in messages."""
+    path: Path
+    """Absolute."""
+    lines: tuple[str, ...]
+    value: Mapping[str, Json]
+    keys: Mapping[KeyPath, Span] = field(default=_EMPTY)
+    values: Mapping[KeyPath, Span] = field(default=_EMPTY)
+    written: Mapping[KeyPath, str] = field(default=_EMPTY)
+    """Plain scalars as they stand in the file: `0.80`, `2e-4`."""
+    problems: tuple[Problem, ...] = ()
+    """What is wrong with the YAML itself, where reading could go on."""
+    broken: frozenset[KeyPath] = frozenset()
+    """Values already told of in `problems`: nothing more can be said about them."""
+
+    def has(self, path: KeyPath) -> bool:
+        """Tell whether the file itself says something at `path`."""
+        return path in self.values
+
+    def place(self, path: KeyPath, *, key: bool = False, snippet: bool = True) -> Place:
+        """Return the place of the value at `path`, or of its key; if absent, of its parent."""
+        at: KeyPath | None = path
+        while at:
+            span = self.keys.get(at) if key else self.values.get(at)
+            span = span or self.keys.get(at) or self.values.get(at)
+            if span is not None:
+                return self._place(span, parent=self.keys.get(at[:-1]), snippet=snippet)
+            at, key = at[:-1], True
+        return Place(file=self.file, line=1, column=1)
+
+    def _place(self, span: Span, *, parent: Span | None, snippet: bool) -> Place:
+        numbers = [span.line] if snippet else []
+        if snippet and parent is not None and parent.line == span.line - 1:
+            numbers.insert(0, parent.line)
+        lines = tuple((number, self.lines[number - 1]) for number in numbers)
+        return Place(
+            file=self.file, line=span.line, column=span.column, width=span.width, snippet=lines
+        )
+
+    def problem(
+        self, code: str, message: str, *, at: KeyPath, key: bool = False, hint: str | None = None
+    ) -> Problem:
+        """Return an error about the value at `at`, or about its key."""
+        return Problem(
+            code=code, message=message, path=dotted(at), hint=hint, place=self.place(at, key=key)
+        )
+
+    def warning(
+        self, code: str, message: str, *, at: KeyPath, key: bool = False, hint: str | None = None
+    ) -> Problem:
+        """Return a warning about the value at `at`, or about its key."""
+        return Problem(
+            code=code,
+            message=message,
+            path=dotted(at),
+            hint=hint,
+            place=self.place(at, key=key, snippet=False),
+            severity=Severity.WARNING,
+        )
+
+
+def read_source(path: Path) -> SourceText:
+    """Read a recipe file, keeping positions.
+
+    RecipeError when nothing can be made of it (missing, not text, not YAML, too large, not a
+    mapping); lesser mistakes stand in `SourceText.problems`, to be told with all the others.
+    """
+    text = _decode(_read_bytes(path), str(path))
+    lines = tuple(_LINE_BREAK.split(text))
+    _refuse_unwanted(text, lines, str(path))
+    composer = Composer(file=str(path), lines=lines)
+    try:
+        value = composer.document(yaml.parse(text, Loader=_PARSER))
+    except yaml.YAMLError as error:
+        raise RecipeError(explain_syntax(error, file=str(path), lines=lines)) from None
+    if not isinstance(value, dict):
+        if composer.problems:
+            raise RecipeError(composer.problems)
+        raise _not_a_mapping(value, file=str(path), lines=lines)
+    return SourceText(
+        file=str(path),
+        path=Path(os.path.abspath(path)),  # noqa: PTH100 - resolve() would follow links
+        lines=lines,
+        value=value,
+        keys=composer.keys,
+        values=composer.values,
+        written=composer.written,
+        problems=tuple(composer.problems),
+        broken=frozenset(composer.broken),
+    )
+
+
+def _not_a_mapping(value: Json, *, file: str, lines: tuple[str, ...]) -> RecipeError:
+    place = Place(file=file, line=1, column=1, snippet=((1, lines[0]),) if lines[0] else ())
+    if value is None:
+        return RecipeError(
+            Problem(
+                code="R114",
+                message="the recipe is empty",
+                hint="start from a shipped one: recipe init quickstart",
+                place=Place(file=file),
+            )
+        )
+    kind = "list" if isinstance(value, list) else "single value"
+    return RecipeError(
+        Problem(
+            code="R106", message=f"a recipe must be a mapping of keys, not a {kind}", place=place
+        )
+    )
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        found = path.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise _unreadable(path, "is a folder, not a recipe file")
+        if not stat.S_ISREG(found.st_mode):
+            raise _unreadable(path, "is not a regular file")
+        if found.st_size > MAX_BYTES:
+            raise _too_large(path, found.st_size)
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise _unreadable(path, "no such file", hint=_nearby(path)) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise _unreadable(path, f"cannot be read: {reason.lower()}") from None
+    if len(content) > MAX_BYTES:
+        raise _too_large(path, len(content))
+    return content
+
+
+def _unreadable(path: Path, why: str, *, hint: str | None = None) -> RecipeError:
+    return RecipeError(Problem(code="R103", message=why, hint=hint, place=Place(file=str(path))))
+
+
+def _too_large(path: Path, size: int) -> RecipeError:
+    message = f"{size:,} bytes; a recipe holds at most {MAX_BYTES:,}"
+    return RecipeError(Problem(code="R115", message=message, place=Place(file=str(path))))
+
+
+def _nearby(path: Path) -> str | None:
+    try:
+        found = [p.name for p in path.parent.iterdir() if p.suffix in {".yaml", ".yml"}]
+    except OSError:
+        return None
+    from difflib import get_close_matches  # noqa: PLC0415 - only on this path
+
+    near = get_close_matches(path.name, found, n=1)
+    return f"did you mean `{path.parent / near[0]}`?" if near else None
+
+
+def _decode(content: bytes, file: str) -> str:
+    if content.startswith(_UTF16):
+        raise _not_text(file, "is UTF-16", hint=f"iconv -f UTF-16 -t UTF-8 {file}")
+    if b"\x00" in content:
+        raise _not_text(file, f"holds binary data (a zero byte at offset {content.index(0):,})")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        message = f"is not UTF-8: byte 0x{content[error.start]:02x} at offset {error.start:,}"
+        place = Place(file=file, line=line)
+        raise RecipeError(Problem(code="R113", message=message, place=place)) from None
+
+
+def _not_text(file: str, message: str, *, hint: str | None = None) -> RecipeError:
+    return RecipeError(Problem(code="R113", message=message, hint=hint, place=Place(file=file)))
+
+
+def _refuse_unwanted(text: str, lines: tuple[str, ...], file: str) -> None:
+    if UNWANTED.search(text) is None:
+        return
+    problems = []
+    for number, line in enumerate(lines, start=1):
+        for found in UNWANTED.finditer(line):
+            place = Place(file=file, line=number, column=found.start() + 1)
+            message = f"invisible control character U+{ord(found[0]):04X}"
+            problems.append(
+                Problem(code="R122", message=message, hint="delete the character", place=place)
+            )
+    raise RecipeError(problems)

@@ -1,0 +1,211 @@
+"""A resolved recipe back to the file a person would write: every default explicit, nothing implied."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from engine.recipe.compose import plain_value
+from engine.recipe.model import (
+    Acceptance,
+    Data,
+    Export,
+    HubRef,
+    Method,
+    PathRef,
+    Recipe,
+    Reference,
+    Source,
+    Threshold,
+)
+
+
+def resolved_mapping(recipe: Recipe) -> dict[str, Any]:
+    """Return the recipe as the mapping its file would hold, in the schema's order.
+
+    Paths stand as the user wrote them, so the text means the same only beside the original.
+    """
+    task, splits, backend = recipe.task, recipe.splits, recipe.backend
+    return {
+        "recipe": "v1",
+        "name": recipe.name,
+        "description": recipe.description,
+        "allow_moving": recipe.allow_moving,
+        "task": {
+            "kind": task.kind,
+            "instruction": task.instruction,
+            "system": task.system,
+            "input": task.input,
+            "labels": list(task.labels),
+            "output": task.output,
+        },
+        "base_model": _reference(recipe.base_model),
+        "data": _data(recipe.data),
+        "splits": {
+            "by": splits.by,
+            "train": splits.train,
+            "validation": splits.validation,
+            "holdout": splits.holdout,
+            "seed": splits.seed,
+        },
+        "baselines": list(recipe.baselines),
+        "stop_if_baseline_passes": recipe.stop_if_baseline_passes,
+        "method": _method(recipe.method),
+        "acceptance": _acceptance(recipe.acceptance),
+        "export": _export(recipe.export),
+        "backend": {
+            "name": backend.name,
+            "precision": backend.precision,
+            "overrides": dict(backend.overrides),
+        },
+    }
+
+
+def dump_resolved(recipe: Recipe) -> str:
+    """Return the resolved recipe as block YAML that loads to the same recipe."""
+    text: str = yaml.dump(
+        resolved_mapping(recipe),
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=False,
+        width=100,
+    )
+    return text
+
+
+def _reference(ref: Reference) -> dict[str, Any]:
+    if isinstance(ref, HubRef):
+        return _given({"hub": ref.repo, "revision": ref.revision})
+    if isinstance(ref, PathRef):
+        return _given({"path": ref.written, "sha256": ref.sha256})
+    return _given({"package": f"{ref.name}=={ref.version}", "sha256": ref.sha256, "file": ref.file})
+
+
+def _given(mapping: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in mapping.items() if value is not None}
+
+
+def _source(source: Source) -> dict[str, Any]:
+    is_hub = isinstance(source.ref, HubRef)
+    hub = {"config": source.config, "split": source.split, "file": source.hub_file or None}
+    return {
+        **_reference(source.ref),
+        **(_given(hub) if is_hub else {}),
+        "format": source.format,
+        "header": list(source.header),
+        "encoding": source.encoding,
+        "quoting": source.quoting,
+    }
+
+
+def _data(data: Data) -> dict[str, Any]:
+    label, sample, checks = data.label, data.sample, data.checks
+    bins = {bin_.label: _given({"min": bin_.min, "max": bin_.max}) for bin_ in label.bins}
+    return _given(
+        {
+            "sources": [_source(source) for source in data.sources],
+            "label": {"column": label.column, "relabel": dict(label.relabel), "bins": bins},
+            "sample": None if sample is None else {"rows": sample.rows, "seed": sample.seed},
+            "checks": {
+                "duplicates": checks.duplicates,
+                "conflicting_labels": checks.conflicting_labels,
+                "leakage": checks.leakage,
+                "truncation": checks.truncation,
+                "empty": checks.empty,
+                "unknown_labels": checks.unknown_labels,
+                "imbalance": checks.imbalance,
+            },
+        }
+    )
+
+
+def _method(method: Method) -> dict[str, Any]:
+    targets, stopping = method.target_modules, method.early_stopping
+    adapter = {
+        "rank": method.rank,
+        "alpha": method.alpha,
+        "dropout": method.dropout,
+        "target_modules": targets if isinstance(targets, str) else list(targets),
+    }
+    return _given(
+        {
+            "kind": method.kind,
+            **({} if method.kind == "full" else adapter),
+            "epochs": method.epochs,
+            "learning_rate": method.learning_rate,
+            "scheduler": method.scheduler,
+            "warmup_ratio": method.warmup_ratio,
+            "weight_decay": method.weight_decay,
+            "batch_size": method.batch_size,
+            "micro_batch_size": method.micro_batch_size,
+            "max_length": method.max_length,
+            "evaluations_per_epoch": method.evaluations_per_epoch,
+            "early_stopping": None if stopping is None else {"patience": stopping.patience},
+            "keep": method.keep,
+            "gradient_checkpointing": method.gradient_checkpointing,
+            "seed": method.seed,
+        }
+    )
+
+
+def _bounds(thresholds: tuple[Threshold, ...]) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for threshold in thresholds:
+        found.setdefault(threshold.metric, {})[threshold.direction] = threshold.bound
+    return found
+
+
+def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
+    gap = acceptance.max_overfitting_gap
+    gains = {gain.metric: {"min_gain": gain.min_gain} for gain in acceptance.over_baselines}
+    return _given(
+        {
+            "confidence": acceptance.confidence,
+            "decide_on": acceptance.decide_on,
+            "metrics": _bounds(acceptance.metrics),
+            "over_baselines": gains,
+            "overfitting": None if gap is None else {"max_gap": gap},
+        }
+    )
+
+
+def _export(export: Export) -> dict[str, Any]:
+    bounds = {drop.metric: {"max_drop": drop.max_drop} for drop in export.max_drops}
+    for metric, bound in _bounds(export.thresholds).items():
+        bounds[metric] = bounds.get(metric, {}) | bound
+    return {
+        "formats": list(export.formats),
+        "quantization": export.quantization,
+        "after_quantization": bounds,
+    }
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes only what the strict loader reads back as the same value."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
+        """Indent lists under their key, as people do."""
+        super().increase_indent(flow, indentless=False)
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the signature is PyYAML's
+        """Write a value twice rather than refer to it."""
+        return True
+
+
+def _text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style=None if _is_plain_text(text) else '"'
+    )
+
+
+def _is_plain_text(text: str) -> bool:
+    """Tell whether the strict loader would read `text`, unquoted, as this text."""
+    try:
+        return isinstance(plain_value(text), str)
+    except OverflowError:
+        return False
+
+
+_Dumper.add_representer(str, _text_node)

@@ -1,1 +1,4 @@
-"""How models are judged: predictions in, scores with intervals, checks and verdicts out. No torch, no files but JSONL."""
+"""How models are judged: predictions in; scores with intervals, checks and verdicts out. No torch.
+
+Needs NumPy; only `predictions` and `intervals` do without.
+"""

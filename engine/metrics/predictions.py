@@ -21,7 +21,7 @@ class Prediction:
     text: str
     """The output as the model wrote it, without the text that ends the turn."""
     probability: float | None
-    """Of the chosen answer among all allowed ones, 0 to 1; None where nothing was chosen (free decoding)."""
+    """Of the chosen answer among the allowed ones, 0 to 1; None where nothing was chosen."""
 
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
@@ -32,6 +32,6 @@ def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
 
 
 def read_predictions(path: Path) -> list[Prediction]:
-    """The predictions of a file that `write_predictions` wrote, in file order."""
+    """Read back what `write_predictions` wrote, in file order."""
     with path.open(encoding="utf-8", newline="\n") as file:
         return [Prediction(**json.loads(line)) for line in file]

@@ -1,0 +1,77 @@
+"""What would help, in plain words, where a gate did not pass. Numbers seen, never guesses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.evidence import Check, Scores, Status, Verdict
+from engine.metrics.verdict import FEW_ROWS
+
+LABEL_METRICS = ("accuracy", "macro_", "precision.", "recall.", "f1.", "over_baselines.")
+MOST_PAIRS = 2
+"""Confused pairs named."""
+
+
+def what_would_help(scores: Scores, verdict: Verdict, *, labels: Sequence[str]) -> tuple[str, ...]:
+    """Return one line for each thing the numbers point at; nothing for a verdict that passed.
+
+    `scores` are those of the holdout that the verdict stands on, `labels` in their order.
+    """
+    open_checks = [check for check in verdict.checks if check.status not in _SETTLED]
+    lines: list[str] = []
+    if any(check.name.startswith(LABEL_METRICS) for check in open_checks):
+        lines += _confusions(scores, labels)
+        lines += _invalid(scores)
+        lines += _rare(scores)
+    lines += [line for check in open_checks for line in _about(check)]
+    return tuple(dict.fromkeys(lines))
+
+
+_SETTLED = (Status.PASS, Status.WARN)
+
+
+def _confusions(scores: Scores, labels: Sequence[str]) -> list[str]:
+    """Name the most frequent pairs of true and given label."""
+    pairs = [
+        (count, target, output)
+        for target, row in enumerate(scores.confusion)
+        for output, count in enumerate(row[: len(labels)])
+        if target != output and count
+    ]
+    worst = sorted(pairs, key=lambda pair: (-pair[0], pair[1:]))[:MOST_PAIRS]
+    return [
+        f"`{labels[target]}` is taken for `{labels[output]}` {_times(count)}"
+        for count, target, output in worst
+    ]
+
+
+def _invalid(scores: Scores) -> list[str]:
+    count = sum(row[-1] for row in scores.confusion)
+    return [f"{count} of {scores.rows} outputs are no label at all"] if count else []
+
+
+def _rare(scores: Scores) -> list[str]:
+    return [
+        f"`{row.label}` has only {row.support} holdout rows: its scores are loose"
+        for row in scores.classes
+        if row.support < FEW_ROWS and (row.f1 or 0.0) < 1
+    ][:MOST_PAIRS]
+
+
+def _about(check: Check) -> list[str]:
+    """Say what one check that did not pass asks for."""
+    if check.got is None or check.status is Status.INCONCLUSIVE:
+        return [f"{check.name}: {check.note.partition(';')[0]}"]
+    if check.name.startswith("over_baselines.") and check.got <= 0:
+        return [f"{check.name}: the baseline is as good; ship it, or give training more rows"]
+    if check.name == "overfitting":
+        return ["train rows are answered better than validation rows: fewer epochs or more rows"]
+    if check.name == "valid_output":
+        return ["free output is often no label: name the labels in task.instruction"]
+    if check.name == "agreement" or check.name.startswith("drop."):
+        return [f"{check.name}: a quantization with more bits, such as Q8_0, changes fewer answers"]
+    return []
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

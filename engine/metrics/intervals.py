@@ -1,0 +1,46 @@
+"""Intervals in closed form, for proportions and for F1. They do not collapse at 0 or 1.
+
+Wilson's score interval (Wilson 1927) for accuracy, valid output, precision and recall. The F1 of
+one class is a monotone function of a proportion, `TP / (TP + FP + FN)`, so Wilson's interval of
+that proportion maps onto one of F1: the indirect method of Lam, Gopal and Qian (arXiv 2309.14621),
+which does not collapse for rare classes as a bootstrap does.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+from engine.evidence import Interval
+
+
+def wilson(successes: float, trials: float, *, confidence: float) -> Interval | None:
+    """Return Wilson's interval of a proportion, or None without trials."""
+    bounds = _wilson_bounds(successes, trials, confidence=confidence)
+    if bounds is None:
+        return None
+    return Interval(low=bounds[0], high=bounds[1], confidence=confidence, method="wilson")
+
+
+def wilson_f1(right: int, wrong: int, *, confidence: float) -> Interval | None:
+    """Return the interval of one class's F1 from its true positives and its FP + FN together."""
+    bounds = _wilson_bounds(right, right + wrong, confidence=confidence)
+    if bounds is None:
+        return None
+    low, high = (2 * share / (1 + share) for share in bounds)
+    return Interval(low=low, high=high, confidence=confidence, method="wilson on TP/(TP+FP+FN)")
+
+
+def _wilson_bounds(
+    successes: float, trials: float, *, confidence: float
+) -> tuple[float, float] | None:
+    if trials <= 0:
+        return None
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    share = successes / trials
+    spread = z * z / trials
+    center = (share + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
+    low = 0.0 if successes == 0 else max(0.0, center - half)
+    high = 1.0 if successes == trials else min(1.0, center + half)
+    return low, high

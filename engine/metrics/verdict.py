@@ -44,9 +44,16 @@ def verdict(checks: Iterable[Check]) -> Verdict:
 
 
 def judge_thresholds(
-    thresholds: Sequence[Threshold], metrics: Mapping[str, Metric], *, decide_on: DecideOn
+    thresholds: Sequence[Threshold],
+    metrics: Mapping[str, Metric],
+    *,
+    decide_on: DecideOn,
+    notes: Mapping[str, str] | None = None,
 ) -> tuple[Check, ...]:
-    """Compare metrics, by name as `named_metrics` gives them, with the recipe's thresholds."""
+    """Compare metrics, by name as `named_metrics` gives them, with the recipe's thresholds.
+
+    `notes` say, by metric, how it was measured where that is not plain.
+    """
     return tuple(
         judge(
             metrics.get(threshold.metric)
@@ -54,7 +61,7 @@ def judge_thresholds(
             direction=threshold.direction,
             bound=threshold.bound,
             decide_on=decide_on,
-            note=_threshold_note(metrics.get(threshold.metric)),
+            note=(notes or {}).get(threshold.metric) or _few_rows(metrics.get(threshold.metric)),
         )
         for threshold in thresholds
     )
@@ -255,7 +262,7 @@ def _keeps(value: float, *, direction: Direction, bound: float) -> bool:
     return value <= bound + ROUNDING
 
 
-def _threshold_note(metric: Metric | None) -> str:
+def _few_rows(metric: Metric | None) -> str:
     if metric is None or metric.value is None:
         return ""
     _, _, label = metric.name.partition(".")

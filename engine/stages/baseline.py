@@ -1,0 +1,253 @@
+"""What can be had without fine-tuning: each baseline on the same holdout, before anything is spent.
+
+`majority` always says the most frequent training label; `tfidf_svm` is a classical classifier on
+the training split; `zero_shot` and `few_shot` ask the untouched base model, constrained to the
+labels. It also renders the training rows, so that a row too long to train on is found now.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.data.example import Example, read_examples
+from engine.environment import version_of
+from engine.evidence import BaselineResult, scores_from_json, to_json
+from engine.metrics.predictions import Prediction, read_predictions, write_predictions
+from engine.recipe.model import Acceptance, Recipe
+from engine.stages import answering
+from engine.stages.base import Payload, StageContext
+from engine.store import Artifact
+
+if TYPE_CHECKING:
+    from engine.runtime.models import LoadedModel
+
+NAME = "baseline"
+REVISION = 1
+NEEDS: tuple[str, ...] = ("data", "holdout")
+AFTER: tuple[str, ...] = ()
+USES_SOURCES = False
+USES_BASE_MODEL = True
+USES_DEVICE = True
+TOOLS: tuple[str, ...] = ("numpy", "scikit-learn", "torch", "transformers")
+
+FILE = "baselines.json"
+MOST_SHOTS = 16
+SHOTS_PER_LABEL = 2
+SHOT_CHARACTERS = 400
+"""A label's shots are drawn from its training texts up to this length, where it has any."""
+
+MODEL_BASELINES = ("zero_shot", "few_shot")
+
+Predict = Callable[[], list[Prediction]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """What baselines learn from, and what they are judged on."""
+
+    train: tuple[Example, ...]
+    holdout: tuple[Example, ...]
+
+
+def recipe_slice(recipe: Recipe) -> Payload:
+    """Return task, baselines, the confidence of intervals, and the seed of shots and draws."""
+    return {
+        "task": answering.task_slice(recipe.task),
+        "baselines": list(recipe.baselines),
+        "acceptance": {"confidence": recipe.acceptance.confidence},
+        "splits": {"seed": recipe.splits.seed},
+    }
+
+
+def run(context: StageContext) -> None:
+    """Write `baselines.json` and `predictions.<name>.jsonl` for each baseline of the recipe."""
+    from engine.metrics.classification import score  # noqa: PLC0415 - brings numpy
+
+    recipe = context.recipe
+    rows = Rows(
+        train=tuple(read_examples(context.artifacts["data"].file("train.jsonl"))),
+        holdout=tuple(read_examples(context.artifacts["holdout"].file("holdout.jsonl"))),
+    )
+    base = cache(partial(_base_folder, context))
+    _render_training_rows(context, base())
+    loaded = cache(partial(_load, context, base))
+    results = []
+    for name in recipe.baselines:
+        made = _predictions(name, context, rows, loaded=loaded)
+        file = context.workdir / f"predictions.{name}.jsonl"
+        shutil.copyfile(made.file(answering.FILE), file)
+        scores = score(
+            read_predictions(file),
+            recipe.task.labels,
+            confidence=recipe.acceptance.confidence,
+            seed=recipe.splits.seed,
+        )
+        results.append(
+            {
+                "name": name,
+                "scores": to_json(scores),
+                "seconds": round(made.seconds, 3),
+                "note": _note(name, rows, recipe),
+            }
+        )
+    text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
+    (context.workdir / FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def load_baselines(path: Path, acceptance: Acceptance) -> tuple[BaselineResult, ...]:
+    """Read `baselines.json`; whether a baseline passes is judged now, by today's thresholds."""
+    from engine.metrics.verdict import baseline_passes  # noqa: PLC0415 - brings numpy
+
+    results = []
+    for item in json.loads(path.read_text(encoding="utf-8")):
+        scores = scores_from_json(item["scores"])
+        results.append(
+            BaselineResult(
+                name=item["name"],
+                scores=scores,
+                passes=baseline_passes(scores, acceptance),
+                seconds=item["seconds"],
+                note=item["note"],
+            )
+        )
+    return tuple(results)
+
+
+def pick_shots(
+    train: Sequence[Example], labels: Sequence[str], *, seed: int
+) -> tuple[tuple[str, str], ...]:
+    """Draw answered examples for a prompt from the training split, by seed: (text, label).
+
+    Two of each label, one where two of each would be more than 16, and one of 16 labels where there
+    are more labels than that; in shuffled order, since the last shots weigh more.
+    """
+    each = SHOTS_PER_LABEL if SHOTS_PER_LABEL * len(labels) <= MOST_SHOTS else 1
+    ranked = sorted(train, key=lambda row: sha256(f"{seed}:{row.id}".encode()).digest())
+    shots: list[tuple[str, str]] = []
+    for label in labels:
+        rows = [row for row in ranked if row.label == label]
+        short = [row for row in rows if len(row.input) <= SHOT_CHARACTERS]
+        chosen = short or sorted(rows, key=lambda row: len(row.input))
+        shots += [(row.input, row.label) for row in chosen[:each]]
+    random.Random(seed).shuffle(shots)  # noqa: S311 - a reproducible order, no secret
+    return tuple(shots[:MOST_SHOTS])
+
+
+def _predictions(
+    name: str, context: StageContext, rows: Rows, *, loaded: Callable[[], LoadedModel]
+) -> Artifact:
+    """Make or reuse one baseline's predictions; changing a metric never asks the model again."""
+    recipe = context.recipe
+    payload = {
+        "revision": answering.REVISION,
+        "baseline": name,
+        "data": context.inputs["data"],
+        "holdout": context.inputs["holdout"],
+        "seed": recipe.splits.seed,
+    }
+    if name in MODEL_BASELINES:
+        payload |= {
+            "task": answering.task_slice(recipe.task),
+            "base_model": context.base_model,
+            "device": context.device.kind,
+            "precision": context.device.precision(recipe.backend.precision),
+        }
+    tools = ("torch", "transformers") if name in MODEL_BASELINES else ("scikit-learn",)
+    payload["versions"] = {tool: version_of(tool) for tool in tools}
+    predict = _ways(context, rows, loaded=loaded)[name]
+
+    def build(folder: Path) -> None:
+        write_predictions(folder / answering.FILE, predict())
+
+    return context.once("predictions", payload, build)
+
+
+def _ways(
+    context: StageContext, rows: Rows, *, loaded: Callable[[], LoadedModel]
+) -> dict[str, Predict]:
+    """Name what makes each baseline's predictions."""
+    recipe = context.recipe
+
+    def ask(shots: Sequence[tuple[str, str]]) -> list[Prediction]:
+        return answering.constrained(
+            loaded(), recipe.task, rows.holdout, progress=context.progress, shots=shots
+        )
+
+    def few_shot() -> list[Prediction]:
+        return ask(pick_shots(rows.train, recipe.task.labels, seed=recipe.splits.seed))
+
+    return {
+        "majority": lambda: _said(rows, [_most_frequent(rows, recipe)] * len(rows.holdout)),
+        "tfidf_svm": partial(_svm, rows, seed=recipe.splits.seed),
+        "zero_shot": lambda: ask(()),
+        "few_shot": few_shot,
+    }
+
+
+def _svm(rows: Rows, *, seed: int) -> list[Prediction]:
+    from engine.runtime.svm import tfidf_svm  # noqa: PLC0415 - brings scikit-learn
+
+    texts, labels = [row.input for row in rows.train], [row.label for row in rows.train]
+    return _said(rows, tfidf_svm(texts, labels, [row.input for row in rows.holdout], seed=seed))
+
+
+def _said(rows: Rows, labels: Sequence[str]) -> list[Prediction]:
+    return [
+        Prediction(id=row.id, target=row.label, label=label, text=label, probability=None)
+        for row, label in zip(rows.holdout, labels, strict=True)
+    ]
+
+
+def _most_frequent(rows: Rows, recipe: Recipe) -> str:
+    """Return the most frequent training label; among equals the first in the recipe."""
+    counts = Counter(row.label for row in rows.train)
+    return max(recipe.task.labels, key=lambda label: counts[label])
+
+
+def _note(name: str, rows: Rows, recipe: Recipe) -> str:
+    if name == "few_shot":
+        shots = pick_shots(rows.train, recipe.task.labels, seed=recipe.splits.seed)
+        return f"untouched base model, {len(shots)} shots from the training split, constrained"
+    return {
+        "majority": f"always `{_most_frequent(rows, recipe)}`, most frequent in training",
+        "tfidf_svm": f"TF-IDF of words and characters, linear SVM on {len(rows.train)} train rows",
+        "zero_shot": "untouched base model, no shots, constrained to the labels",
+    }[name]
+
+
+def _base_folder(context: StageContext) -> Path:
+    from engine.runtime.base_model import locate_base_model  # noqa: PLC0415 - brings torch
+
+    return locate_base_model(context.recipe.base_model, context.once, context.progress)
+
+
+def _load(context: StageContext, base: Callable[[], Path]) -> LoadedModel:
+    from engine.runtime.models import load_model  # noqa: PLC0415 - brings torch
+
+    precision = context.device.precision(context.recipe.backend.precision)
+    return load_model(base(), device=context.device, precision=precision)
+
+
+def _render_training_rows(context: StageContext, base: Path) -> None:
+    """Find rows that cannot be trained on; the rendered rows are kept for the train stage."""
+    from engine.runtime.rendering import RenderRequest, rendered_artifact  # noqa: PLC0415 - torch
+
+    recipe = context.recipe
+    request = RenderRequest(
+        task=recipe.task,
+        max_length=recipe.method.max_length,
+        truncation=recipe.data.checks.truncation,
+        base_model=context.base_model,
+        base_folder=base,
+        data=context.artifacts["data"],
+    )
+    rendered_artifact(request, once=context.once, read=read_examples)

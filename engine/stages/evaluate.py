@@ -1,0 +1,153 @@
+"""The tuned model on the holdout, and on what it was trained with, before any merge or rounding.
+
+Accuracy and F1 are measured by constrained decoding. Free decoding on the same rows gives
+`valid_output`: constrained, every output is valid and the number would be empty. Validation rows
+and a sample of the training rows show overfitting.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.data.example import Example, read_examples
+from engine.environment import version_of
+from engine.evidence import Scores, to_json
+from engine.metrics.predictions import read_predictions, write_predictions
+from engine.recipe.model import Recipe
+from engine.stages import answering
+from engine.stages.base import Payload, StageContext
+from engine.store import Artifact
+
+if TYPE_CHECKING:
+    from engine.runtime.models import LoadedModel
+
+NAME = "evaluate"
+REVISION = 1
+NEEDS: tuple[str, ...] = ("data", "holdout", "train")
+AFTER: tuple[str, ...] = ()
+USES_SOURCES = False
+USES_BASE_MODEL = True
+USES_DEVICE = True
+TOOLS: tuple[str, ...] = ("numpy", "peft", "torch", "transformers")
+
+SETS = ("holdout", "free", "train", "validation")
+"""`free` is the holdout again, decoded freely."""
+
+TRAIN_SAMPLE = 200
+"""Training rows that are asked, at most; two a label where that is more."""
+
+
+def recipe_slice(recipe: Recipe) -> Payload:
+    """Return task, the confidence of intervals, and the seed of the sample and of draws."""
+    return {
+        "task": answering.task_slice(recipe.task),
+        "acceptance": {"confidence": recipe.acceptance.confidence},
+        "splits": {"seed": recipe.splits.seed},
+    }
+
+
+def run(context: StageContext) -> None:
+    """Write `scores.json`, `sampling.json` and `predictions.<set>.jsonl` for each of `SETS`."""
+    recipe = context.recipe
+    data = context.artifacts["data"]
+    train = read_examples(data.file("train.jsonl"))
+    holdout = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
+    rows: dict[str, Sequence[Example]] = {
+        "holdout": holdout,
+        "free": holdout,
+        "train": sample_rows(train, recipe.task.labels, seed=recipe.splits.seed),
+        "validation": read_examples(data.file("validation.jsonl")),
+    }
+    loaded = cache(partial(_load, context))
+    scores = {}
+    for name in SETS:
+        made = _predictions(name, context, rows[name], loaded=loaded)
+        file = context.workdir / f"predictions.{name}.jsonl"
+        shutil.copyfile(made.file(answering.FILE), file)
+        scores[name] = to_json(_score(file, recipe))
+    _write(context.workdir / "scores.json", scores)
+    sampling = {"train": {"rows": len(rows["train"]), "of": len(train)}}
+    _write(context.workdir / "sampling.json", sampling)
+
+
+def sample_rows(rows: Sequence[Example], labels: Sequence[str], *, seed: int) -> list[Example]:
+    """Draw training rows by seed: every label at its share, none left out, in file order."""
+    size = max(TRAIN_SAMPLE, 2 * len(labels))
+    if len(rows) <= size:
+        return list(rows)
+    by_label: dict[str, list[Example]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: sha256(f"{seed}:{row.id}".encode()).digest()):
+        by_label[row.label].append(row)
+    depth = {
+        row.id: rank / len(group) for group in by_label.values() for rank, row in enumerate(group)
+    }
+    chosen = {row.id for row in sorted(rows, key=lambda row: (depth[row.id], row.id))[:size]}
+    return [row for row in rows if row.id in chosen]
+
+
+def _predictions(
+    name: str,
+    context: StageContext,
+    rows: Sequence[Example],
+    *,
+    loaded: Callable[[], LoadedModel],
+) -> Artifact:
+    """Make or reuse the predictions on one set; changing a metric never asks the model again."""
+    recipe = context.recipe
+    payload = {
+        "revision": answering.REVISION,
+        "set": name,
+        "rows": context.inputs["holdout" if name in ("holdout", "free") else "data"],
+        "sample": {"seed": recipe.splits.seed, "rows": len(rows)} if name == "train" else None,
+        "model": context.inputs["train"],
+        "base_model": context.base_model,
+        "task": answering.task_slice(recipe.task),
+        "device": context.device.kind,
+        "precision": context.device.precision(recipe.backend.precision),
+        "versions": {tool: version_of(tool) for tool in ("peft", "torch", "transformers")},
+    }
+    ask = answering.free if name == "free" else answering.constrained
+
+    def build(folder: Path) -> None:
+        predictions = ask(loaded(), recipe.task, rows, progress=context.progress) if rows else []
+        write_predictions(folder / answering.FILE, predictions)
+
+    return context.once("predictions", payload, build)
+
+
+def _score(file: Path, recipe: Recipe) -> Scores:
+    from engine.metrics.classification import score  # noqa: PLC0415 - brings numpy
+
+    return score(
+        read_predictions(file),
+        recipe.task.labels,
+        confidence=recipe.acceptance.confidence,
+        seed=recipe.splits.seed,
+    )
+
+
+def _load(context: StageContext) -> LoadedModel:
+    """Load the base with its adapter, or the fully trained model."""
+    from engine.runtime.base_model import locate_base_model  # noqa: PLC0415 - brings torch
+    from engine.runtime.models import load_model  # noqa: PLC0415 - brings torch
+
+    precision = context.device.precision(context.recipe.backend.precision)
+    trained = context.artifacts["train"]
+    if context.recipe.method.kind == "full":
+        return load_model(trained.file("model"), device=context.device, precision=precision)
+    base = locate_base_model(context.recipe.base_model, context.once, context.progress)
+    return load_model(
+        base, device=context.device, precision=precision, adapter=trained.file("adapter")
+    )
+
+
+def _write(path: Path, value: object) -> None:
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,95 @@
+"""Is the tuned model good enough to be merged and shipped? Numbers in, one verdict out; no model.
+
+Three questions, all of `acceptance`: do the metrics keep their thresholds, does the model gain
+enough over the best baseline on the same rows, and has it not learned its training rows by heart.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from engine.evidence import Scores, Verdict, scores_from_json, to_json
+from engine.metrics.predictions import read_predictions
+from engine.recipe.model import Recipe
+from engine.stages.base import Payload, StageContext
+
+if TYPE_CHECKING:
+    from engine.metrics.predictions import Prediction
+
+NAME = "gate"
+REVISION = 1
+NEEDS: tuple[str, ...] = ("evaluate", "baseline")
+AFTER: tuple[str, ...] = ()
+USES_SOURCES = False
+USES_BASE_MODEL = False
+USES_DEVICE = False
+TOOLS: tuple[str, ...] = ("numpy",)
+
+FILE = "verdict.json"
+HOW_MEASURED = {"valid_output": "free decoding: what a caller without a grammar gets"}
+
+
+def recipe_slice(recipe: Recipe) -> Payload:
+    """Return what must hold, the labels, and the seed of the paired draws."""
+    return {
+        "acceptance": asdict(recipe.acceptance),
+        "task": {"labels": list(recipe.task.labels)},
+        "splits": {"seed": recipe.splits.seed},
+    }
+
+
+def run(context: StageContext) -> None:
+    """Write `verdict.json`."""
+    text = json.dumps(to_json(_judge(context)), indent=1, ensure_ascii=False, allow_nan=False)
+    (context.workdir / FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _judge(context: StageContext) -> Verdict:
+    from engine.metrics.classification import named_metrics  # noqa: PLC0415 - brings numpy
+    from engine.metrics.verdict import (  # noqa: PLC0415 - brings numpy
+        judge_gains,
+        judge_gap,
+        judge_thresholds,
+        verdict,
+    )
+
+    recipe, acceptance = context.recipe, context.recipe.acceptance
+    scores = _scores(context)
+    thresholds = judge_thresholds(
+        acceptance.metrics,
+        named_metrics(scores["holdout"], free=scores["free"]),
+        decide_on=acceptance.decide_on,
+        notes=HOW_MEASURED,
+    )
+    gains = judge_gains(
+        acceptance.over_baselines,
+        read_predictions(context.artifacts["evaluate"].file("predictions.holdout.jsonl")),
+        _baselines(context),
+        labels=recipe.task.labels,
+        acceptance=acceptance,
+        seed=recipe.splits.seed,
+    )
+    gap = judge_gap(
+        acceptance.max_overfitting_gap,
+        train=scores["train"],
+        validation=scores["validation"],
+        train_rows=_read(context, "evaluate", "sampling.json")["train"]["of"],
+    )
+    return verdict((*thresholds, *gains, *gap))
+
+
+def _scores(context: StageContext) -> dict[str, Scores]:
+    found = _read(context, "evaluate", "scores.json")
+    return {name: scores_from_json(scores) for name, scores in found.items()}
+
+
+def _baselines(context: StageContext) -> dict[str, list[Prediction]]:
+    artifact = context.artifacts["baseline"]
+    names = [item["name"] for item in _read(context, "baseline", "baselines.json")]
+    return {name: read_predictions(artifact.file(f"predictions.{name}.jsonl")) for name in names}
+
+
+def _read(context: StageContext, stage: str, name: str) -> Any:  # noqa: ANN401 - JSON data
+    return json.loads(context.artifacts[stage].file(name).read_text(encoding="utf-8"))

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.errors import EnvironmentProblem, StoreError
+from engine.store import Store, make_key, storage_problem
+
+KEY = make_key({"stage": "data", "revision": 1})
+
+
+def write_rows(folder: Path) -> None:
+    (folder / "sub").mkdir()
+    (folder / "sub" / "rows.jsonl").write_text("one\n", encoding="utf-8")
+
+
+def test_a_key_depends_on_content_and_not_on_order() -> None:
+    assert make_key({"a": 1, "b": [1, 2]}).digest == make_key({"b": (1, 2), "a": 1}).digest
+    assert make_key({"a": 1}).digest != make_key({"a": 2}).digest
+    assert make_key({"a": 1}).digest != make_key({"a": True}).digest
+
+
+def test_a_path_cannot_be_part_of_a_key() -> None:
+    with pytest.raises(TypeError, match="path"):
+        make_key({"file": Path("/somewhere")})
+
+
+def test_nan_cannot_be_part_of_a_key() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        make_key({"value": float("nan")})
+
+
+def test_what_was_put_is_got_back(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+
+    artifact = store.put("data", KEY, write_rows)
+
+    assert artifact.file("sub/rows.jsonl").read_text(encoding="utf-8") == "one\n"
+    assert artifact == store.get(KEY.digest)
+    assert artifact.payload == KEY.payload
+
+
+def test_the_same_key_is_built_once(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    built: list[Path] = []
+
+    for _ in range(2):
+        store.put("data", KEY, lambda folder: (built.append(folder), write_rows(folder))[0])
+
+    assert len(built) == 1
+
+
+def test_anew_builds_again_and_replaces(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.put("data", KEY, write_rows)
+
+    store.put("data", KEY, lambda f: (f / "x").write_text("two", encoding="utf-8"), anew=True)
+
+    found = store.get(KEY.digest)
+    assert found is not None
+    assert [entry.name for entry in found.files] == ["x"]
+
+
+def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+
+    def fail(folder: Path) -> None:
+        write_rows(folder)
+        raise KeyError("half way")
+
+    with pytest.raises(KeyError):
+        store.put("data", KEY, fail)
+    assert store.get(KEY.digest) is None
+    assert not store.folder(KEY.digest).exists()
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_changed_file_is_damage_and_is_moved_aside(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    artifact = store.put("data", KEY, write_rows)
+    artifact.file("sub/rows.jsonl").write_text("two\n", encoding="utf-8")
+
+    assert store.get(KEY.digest) is None
+    assert store.is_damaged(KEY.digest)
+
+    store.put("data", KEY, write_rows)
+    assert store.get(KEY.digest) is not None
+    (kept,) = (tmp_path / "damaged").iterdir()
+    assert (kept / "files" / "sub" / "rows.jsonl").read_text(encoding="utf-8") == "two\n"
+
+
+def test_a_touched_file_with_the_same_bytes_is_not_damage(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    artifact = store.put("data", KEY, write_rows)
+    path = artifact.file("sub/rows.jsonl")
+    path.write_text("one\n", encoding="utf-8")
+
+    assert store.get(KEY.digest) is not None
+
+
+@pytest.mark.parametrize("harm", ["no manifest", "broken manifest", "other schema", "file gone"])
+def test_an_incomplete_artifact_counts_as_absent(tmp_path: Path, harm: str) -> None:
+    store = Store(tmp_path)
+    artifact = store.put("data", KEY, write_rows)
+    manifest = artifact.path.parent / "artifact.json"
+    match harm:
+        case "no manifest":
+            manifest.unlink()
+        case "broken manifest":
+            manifest.write_text(manifest.read_text(encoding="utf-8")[:40], encoding="utf-8")
+        case "other schema":
+            fields = json.loads(manifest.read_text(encoding="utf-8"))
+            manifest.write_text(json.dumps({**fields, "schema": "artifact.v9"}), encoding="utf-8")
+        case _:
+            artifact.file("sub/rows.jsonl").unlink()
+
+    assert store.get(KEY.digest) is None
+
+
+def test_equal_bytes_give_equal_digests_whatever_the_key(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    other = make_key({"stage": "data", "revision": 2})
+
+    first, second = store.put("data", KEY, write_rows), store.put("data", other, write_rows)
+
+    assert first.digest() == second.digest()
+
+
+def test_scratch_outlives_a_failure_and_goes_with_success(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    (store.scratch(KEY.digest) / "checkpoint").write_text("7", encoding="utf-8")
+
+    assert (store.scratch(KEY.digest) / "checkpoint").exists()
+    store.put("train", KEY, write_rows)
+    assert not (tmp_path / "scratch" / KEY.digest).exists()
+
+
+def test_a_full_disk_while_sealing_is_told_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("engine.store.store._write_durably", full)
+
+    with pytest.raises(EnvironmentProblem, match="E710"):
+        store.put("data", KEY, write_rows)
+    assert store.get(KEY.digest) is None
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+
+    with pytest.raises(StoreError, match="E750"):
+        Store(tmp_path / "file" / "store").put("data", KEY, write_rows)
+
+
+def test_other_failed_writes_are_a_store_error(tmp_path: Path) -> None:
+    problem = storage_problem(OSError(errno.EROFS, "Read-only file system"), tmp_path)
+
+    assert isinstance(problem, StoreError)
+    assert "Read-only" in str(problem)

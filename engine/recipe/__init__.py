@@ -4,3 +4,15 @@ Pure: reads recipe files, never the data, the network or the machine-learning st
 """
 
 from __future__ import annotations
+
+from engine.recipe.resolve import check_recipe, load_recipe
+from engine.recipe.rules.places import moving_references
+from engine.recipe.written import dump_resolved, resolved_mapping
+
+__all__ = [
+    "check_recipe",
+    "dump_resolved",
+    "load_recipe",
+    "moving_references",
+    "resolved_mapping",
+]

@@ -5,7 +5,6 @@ Constant defaults come from the schema; the four that depend on other keys stand
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from engine.recipe.model import (
     Task,
     Threshold,
 )
+from engine.recipe.paths import absolute
 from engine.recipe.rules import check_rules
 from engine.recipe.schema import check_structure, with_defaults
 from engine.recipe.source import SourceText, read_source
@@ -121,11 +121,6 @@ def _reference(written: Written, folder: Path) -> Reference:
     )
 
 
-def absolute(written: str, folder: Path) -> Path:
-    """Return `written`, relative to `folder` unless absolute, without `..`; links stay as they are."""
-    return Path(os.path.normpath(folder / written))
-
-
 def _data(written: Written, folder: Path) -> Data:
     sample = written.get("sample")
     return Data(
@@ -178,7 +173,7 @@ def _splits(written: Written) -> Splits:
 def _method(written: Written, *, has_validation: bool) -> Method:
     is_full = written["kind"] == "full"
     rank = 0 if is_full else int(written["rank"])
-    targets = written["target_modules"]
+    targets: Any = written["target_modules"]
     stopping = written.get("early_stopping")
     return Method(
         kind=written["kind"],

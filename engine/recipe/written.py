@@ -1,4 +1,4 @@
-"""A resolved recipe back to the file a person would write: every default explicit, nothing implied."""
+"""A resolved recipe back to the file a person would write, with every default explicit."""
 
 from __future__ import annotations
 

@@ -1,0 +1,77 @@
+"""Rules that span several keys: one small function each, and the table of what each reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from engine.errors import Problem
+from engine.recipe.compose import dotted
+from engine.recipe.rules import acceptance, columns, data, method, places, splits, task
+from engine.recipe.source import SourceText
+
+Rule = Callable[[SourceText, Mapping[str, Any]], Iterator[Problem]]
+"""(the file, its content with defaults filled in) to what is wrong."""
+
+RULES: Final[tuple[tuple[Rule, tuple[str, ...]], ...]] = (
+    (task.labels_stay_apart, ("task.labels",)),
+    (task.labels_can_be_written, ("task.labels",)),
+    (task.input_is_a_template, ("task.input",)),
+    (task.instruction_names_the_labels, ("task.instruction", "task.system", "task.labels")),
+    (task.instruction_has_no_other_fields, ("task.instruction",)),
+    (data.targets_are_labels, ("task.labels", "data.label")),
+    (data.relabel_or_bins, ("data.label",)),
+    (data.bins_are_intervals, ("data.label",)),
+    (data.bins_reach_every_label, ("task.labels", "data.label")),
+    (data.formats_are_known, ("data.sources",)),
+    (data.table_keys_fit_the_format, ("data.sources",)),
+    (data.encodings_exist, ("data.sources",)),
+    (data.hub_says_which_rows, ("data.sources",)),
+    (data.sources_differ, ("data.sources",)),
+    (columns.label_column_is_in_the_header, ("data.sources", "data.label")),
+    (columns.input_columns_are_in_the_header, ("data.sources", "task.input")),
+    (columns.input_hides_the_label, ("data.label", "task.input")),
+    (splits.sizes_are_all_rows_or_all_fractions, ("splits",)),
+    (splits.fractions_fit, ("splits",)),
+    (splits.rows_fit_the_sample, ("splits", "data.sample")),
+    (splits.validation_steers, ("splits", "method")),
+    (method.full_has_no_adapter, ("method",)),
+    (method.batches_divide, ("method",)),
+    (method.alpha_is_not_below_rank, ("method",)),
+    (method.backend_is_known, ("backend",)),
+    (acceptance.metrics_are_known, ("task.labels", "acceptance.metrics")),
+    (acceptance.gains_are_known, ("task.labels", "acceptance.over_baselines")),
+    (acceptance.drops_are_known, ("task.labels", "export.after_quantization")),
+    (acceptance.directions_make_sense, ("acceptance.metrics", "export.after_quantization")),
+    (acceptance.bounds_can_be_reached, ("acceptance", "splits")),
+    (acceptance.gains_have_a_baseline, ("acceptance.over_baselines", "baselines")),
+    (acceptance.quantization_is_known, ("export",)),
+    (acceptance.quantization_has_a_file, ("export",)),
+    (places.references_stand_still, ("base_model", "data.sources", "allow_moving")),
+    (places.paths_exist, ("base_model", "data.sources")),
+    (places.paths_travel, ("base_model", "data.sources")),
+    (places.archive_members_stay_inside, ("base_model", "data.sources")),
+)
+
+_BLOCKING: Final = frozenset({"R105", "R106"})
+"""After these a rule cannot read what it needs; after a wrong name or range it can."""
+
+
+def check_rules(
+    source: SourceText, filled: Mapping[str, Any], structure: Iterable[Problem]
+) -> tuple[Problem, ...]:
+    """Return every broken rule; a rule is left out where what it reads is missing or mistyped."""
+    blocked = {problem.path for problem in structure if problem.code in _BLOCKING}
+    blocked |= {dotted(path) for path in source.broken if path}
+    return tuple(
+        problem
+        for rule, needs in RULES
+        if not any(_touches(need, at) for need in needs for at in blocked)
+        for problem in rule(source, filled)
+    )
+
+
+def _touches(need: str, at: str) -> bool:
+    """Tell whether one of two key paths contains the other."""
+    shorter, longer = sorted((need, at), key=len)
+    return longer == shorter or longer.startswith((f"{shorter}.", f"{shorter}["))

@@ -1,0 +1,60 @@
+"""Rules about training: the method's keys and the backend's name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from engine.errors import Problem
+from engine.recipe.complaint import show
+from engine.recipe.nearest import nearest
+from engine.recipe.source import SourceText
+
+ADAPTER_KEYS: Final = ("rank", "alpha", "dropout", "target_modules")
+BACKENDS: Final = ("axolotl", "trl")
+
+
+def full_has_no_adapter(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R204: full fine-tuning changes every weight; there is no adapter to describe."""
+    if filled["method"]["kind"] != "full":
+        return
+    for key in ADAPTER_KEYS:
+        if source.has(("method", key)):
+            message = f"`{key}` describes an adapter; method.kind is `full`"
+            hint = "delete the line, or write `kind: lora`"
+            yield source.problem("R204", message, at=("method", key), key=True, hint=hint)
+
+
+def batches_divide(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R205: a step is a whole number of forward passes."""
+    method = filled["method"]
+    batch, micro = method["batch_size"], method.get("micro_batch_size")
+    if micro is None or micro < 1 or batch < 1 or batch % micro == 0:
+        return
+    fitting = max(size for size in range(1, min(micro, batch) + 1) if batch % size == 0)
+    yield source.problem(
+        "R205",
+        f"must divide batch_size {batch}, {micro} does not",
+        at=("method", "micro_batch_size"),
+        hint=f"write `micro_batch_size: {fitting}`",
+    )
+
+
+def alpha_is_not_below_rank(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R206, a warning: alpha / rank scales what is learned; below 1 it is damped."""
+    method = filled["method"]
+    alpha, rank = method.get("alpha"), method["rank"]
+    if method["kind"] != "full" and alpha is not None and alpha < rank:
+        message = f"{alpha} is below rank {rank}: the adapter's effect is damped"
+        hint = f"write `alpha: {2 * rank}`"
+        yield source.warning("R206", message, at=("method", "alpha"), hint=hint)
+
+
+def backend_is_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R220: the backend is one of ours."""
+    name = filled["backend"]["name"]
+    if name not in BACKENDS:
+        near = nearest(name, BACKENDS)
+        hint = f"did you mean `{near}`?" if near else f"backends are {', '.join(BACKENDS)}"
+        message = f"no such backend: {show(name)}"
+        yield source.problem("R220", message, at=("backend", "name"), hint=hint)

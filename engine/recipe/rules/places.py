@@ -1,0 +1,107 @@
+"""Rules about what a recipe refers to outside itself: pinned, present, portable."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from engine.errors import Problem, Severity
+from engine.recipe.complaint import show
+from engine.recipe.compose import KeyPath, dotted
+from engine.recipe.model import HubRef, PackageRef, Recipe, Reference
+from engine.recipe.nearest import nearest
+from engine.recipe.paths import absolute
+from engine.recipe.source import SourceText
+
+_ABSOLUTE: Final = re.compile(r"[/\\~]|[A-Za-z]:[/\\]")
+_MOVING: Final = "reference can move:"
+_PIN_HUB: Final = "add `revision:` with the full commit"
+_PIN_PACKAGE: Final = "add `sha256:` of the archive"
+
+
+def _references(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any], str]]:
+    yield ("base_model",), filled["base_model"], "model"
+    for position, written in enumerate(filled["data"]["sources"]):
+        yield ("data", "sources", position), written, "data set"
+
+
+def references_stand_still(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R301, a warning here and an error when running: what is not pinned can change unseen."""
+    if filled["allow_moving"]:
+        return
+    for at, written, what in _references(filled):
+        if "hub" in written and "revision" not in written:
+            message = f"{_MOVING} hub {what} without revision"
+            yield source.warning("R301", message, at=at, hint=_PIN_HUB)
+        if "package" in written and "sha256" not in written:
+            message = f"{_MOVING} package without sha256"
+            yield source.warning("R301", message, at=at, hint=_PIN_PACKAGE)
+
+
+def moving_references(recipe: Recipe) -> tuple[Problem, ...]:
+    """Return the references that are not pinned, as errors; whether they matter the caller decides.
+
+    `allow_moving` is not looked at: a report lists them also where the recipe allows them.
+    """
+    refs: list[tuple[KeyPath, Reference, str]] = [(("base_model",), recipe.base_model, "model")]
+    for position, found in enumerate(recipe.data.sources):
+        refs.append((("data", "sources", position), found.ref, "data set"))
+    return tuple(
+        problem for at, ref, what in refs if (problem := _moving(ref, at=at, what=what)) is not None
+    )
+
+
+def _moving(ref: Reference, *, at: KeyPath, what: str) -> Problem | None:
+    if isinstance(ref, HubRef) and ref.revision is None:
+        message, hint = f"{_MOVING} hub {what} without revision", _PIN_HUB
+    elif isinstance(ref, PackageRef) and ref.sha256 is None:
+        message, hint = f"{_MOVING} package without sha256", _PIN_PACKAGE
+    else:
+        return None
+    hint = f"{hint}, or `allow_moving: true`"
+    return Problem(
+        code="R301", message=message, path=dotted(at), hint=hint, severity=Severity.ERROR
+    )
+
+
+def paths_exist(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R302: local files and folders are there."""
+    for at, written, what in _references(filled):
+        if not written.get("path"):
+            continue
+        path = absolute(written["path"], source.path.parent)
+        try:
+            is_there, is_folder = path.exists(), path.is_dir()
+        except (OSError, ValueError):
+            is_there = is_folder = False
+        if not is_there:
+            folder = path.parent
+            names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+            near = nearest(path.name, names)
+            hint = f"did you mean `{written['path'].removesuffix(path.name)}{near}`?"
+            message = f"no such file or folder: {show(written['path'])}"
+            yield source.problem("R302", message, at=(*at, "path"), hint=hint if near else None)
+        elif is_folder and what == "data set":
+            message = f"{show(written['path'])} is a folder; name the files, one source each"
+            yield source.problem("R302", message, at=(*at, "path"))
+
+
+def paths_travel(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R303, a warning: an absolute path means something on one machine only."""
+    for at, written, _ in _references(filled):
+        if _ABSOLUTE.match(written.get("path", "")):
+            message = f"{show(written['path'])} exists on one machine only"
+            hint = "write it relative to the recipe's folder"
+            yield source.warning("R303", message, at=(*at, "path"), hint=hint)
+
+
+def archive_members_stay_inside(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R304: a path inside an archive or a repository is relative and does not climb."""
+    for at, written, _ in _references(filled):
+        steps = written.get("file", "").split("//")
+        for step in steps if "file" in written else ():
+            if not step or step.startswith("/") or "\\" in step or ".." in step.split("/"):
+                message = f"{show(written['file'])} must be a relative path without `..`"
+                yield source.problem("R304", message, at=(*at, "file"))
+                break

@@ -1,0 +1,88 @@
+"""Rules about what the model is asked: labels, the input template, the instruction."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from engine.errors import Problem
+from engine.recipe.complaint import show
+from engine.recipe.prompt import LABELS_TOKEN
+from engine.recipe.source import SourceText
+from engine.recipe.template import TemplateError, fields
+
+_MOST_NAMED = 5
+_FIELD = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.]*\}")
+
+
+def labels_stay_apart(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R210: labels that differ only in case, width or encoding are one label to a reader."""
+    first: dict[str, str] = {}
+    for position, label in enumerate(filled["task"]["labels"]):
+        folded = unicodedata.normalize("NFKC", label).casefold().strip()
+        other = first.setdefault(folded, label)
+        if other != label:
+            message = f"{show(label)} and {show(other)} look the same"
+            yield source.problem("R210", message, at=("task", "labels", position))
+
+
+def labels_can_be_written(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R211: an answer is compared after stripping, on one line."""
+    for position, label in enumerate(filled["task"]["labels"]):
+        at = ("task", "labels", position)
+        if label != label.strip() or not label:
+            hint = f"write {show(label.strip())}" if label.strip() else None
+            message = f"{show(label)} is blank or has blanks around it"
+            if label:
+                yield source.problem("R211", message, at=at, hint=hint)
+        elif any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in label):
+            yield source.problem("R211", f"{show(label)} is more than one line of text", at=at)
+
+
+def input_is_a_template(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R215: `{column}`, with `{{` and `}}` for braces, and at least one column."""
+    at = ("task", "input")
+    try:
+        names = fields(filled["task"]["input"])
+    except TemplateError as error:
+        yield source.problem("R215", str(error), at=at, hint=error.hint)
+        return
+    if not names:
+        message = "names no column, so every row would read the same"
+        yield source.problem("R215", message, at=at, hint='name one in braces: "{text}"')
+
+
+def instruction_names_the_labels(
+    source: SourceText, filled: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """R216, a warning: a model that is never told the labels cannot be compared zero-shot."""
+    task = filled["task"]
+    asked = _loose(f"{task['instruction']} {task['system']}")
+    if LABELS_TOKEN in task["instruction"]:
+        return
+    missing = [label for label in task["labels"] if _loose(label) not in asked]
+    if missing:
+        more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+        named = ", ".join(show(label) for label in missing[:_MOST_NAMED])
+        yield source.warning(
+            "R216",
+            f"does not name {named}{more}",
+            at=("task", "instruction"),
+            hint=f"put {LABELS_TOKEN} where the labels shall stand",
+        )
+
+
+def _loose(text: str) -> str:
+    return " ".join(re.sub(r"[\W_]+", " ", text.casefold()).split())
+
+
+def instruction_has_no_other_fields(
+    source: SourceText, filled: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """R225, a warning: only `{labels}` is filled in; columns belong to `task.input`."""
+    for found in _FIELD.findall(filled["task"]["instruction"]):
+        if found != LABELS_TOKEN:
+            message = f"`{found}` stays as it is; only {LABELS_TOKEN} is filled in here"
+            yield source.warning("R225", message, at=("task", "instruction"))

@@ -20,7 +20,7 @@ from transformers import DynamicCache
 
 from engine.errors import StageError
 from engine.runtime.models import LoadedModel
-from engine.runtime.progress import Progress
+from engine.sources.contract import Progress
 from engine.runtime.trie import Choice, Walk, build_trie, common_prefix
 
 __all__ = ["Choice", "choose", "generate"]

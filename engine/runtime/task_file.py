@@ -1,0 +1,84 @@
+"""`task.json`: how an exported model wants to be asked, beside the file, in the words of training.
+
+The text around the user's input is stored as the chat template rendered it, so asking needs no template
+engine and gives the same bytes as training. `prompt` is checked against every holdout prompt in `verify`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from engine.errors import StageError
+from engine.recipe.model import Task
+from engine.recipe.prompt import answer_text, messages
+from engine.runtime.chat import Chat
+
+NAME = "task.json"
+VERSION = 1
+SPARE_TOKENS = 8
+"""Free decoding may say this many tokens more than the longest answer has."""
+STAND_IN = "qXinputXq"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFile:
+    """What `task.json` holds."""
+
+    task: Task
+    before: str
+    """Prompt text up to the input."""
+    after: str
+    """Prompt text from the input to where the answer starts."""
+    strips: bool
+    """The chat template removes white space around the input."""
+    answers: tuple[str, ...]
+    """By label, each with the text that ends the turn."""
+    max_new_tokens: int
+    """Enough for the longest answer."""
+
+    def prompt(self, text: str) -> str:
+        """Return the prompt for one input."""
+        return f"{self.before}{text.rstrip() if self.strips else text}{self.after}"
+
+
+def make_task_file(task: Task, chat: Chat) -> TaskFile:
+    """Return how to ask a model of this chat for the task."""
+    before, _, after = chat.prompt(messages(task, STAND_IN)).partition(STAND_IN)
+    padded = chat.prompt(messages(task, f"{STAND_IN}  "))
+    answers = tuple(answer_text(task, label) + chat.terminator for label in task.labels)
+    return TaskFile(
+        task=task,
+        before=before,
+        after=after,
+        strips=padded == f"{before}{STAND_IN}{after}",
+        answers=answers,
+        max_new_tokens=max(len(chat.token_ids(answer)) for answer in answers) + SPARE_TOKENS,
+    )
+
+
+def write_task_file(folder: Path, task_file: TaskFile) -> None:
+    """Write `task.json` into `folder`."""
+    text = json.dumps({"version": VERSION, **asdict(task_file)}, indent=2, ensure_ascii=False)
+    (folder / NAME).write_text(f"{text}\n", encoding="utf-8")
+
+
+def read_task_file(folder: Path) -> TaskFile:
+    """Read `task.json` of `folder`. StageError X642 when it is missing or not of this version."""
+    path = folder / NAME
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data.pop("version") != VERSION:
+            raise KeyError("version")
+        task = data.pop("task")
+        labels = tuple(task.pop("labels"))
+        return TaskFile(
+            **{**data, "answers": tuple(data["answers"])}, task=Task(**task, labels=labels)
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StageError.one(
+            "X642",
+            f"`{NAME}` beside the model is missing or damaged, so it is not known how to ask it",
+            hint="keep the exported files together, or name the run instead of the file",
+        ) from error

@@ -1,0 +1,111 @@
+"""Safetensors files as bytes: headers, sizes, checks. Nothing is loaded and no pickle is ever read.
+
+Source: https://github.com/huggingface/safetensors, "Format".
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import StageError
+
+LENGTH_BYTES = 8
+MAX_HEADER_BYTES = 100_000_000
+"""The format's own limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tensor:
+    """One tensor's place in its file."""
+
+    name: str
+    dtype: str
+    """As the format writes it: `F32`, `BF16`, …"""
+    shape: tuple[int, ...]
+    begin: int
+    """Of its bytes, from the start of the file."""
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightFile:
+    """A safetensors file that is whole."""
+
+    path: Path
+    header: bytes
+    """The length and the JSON, as they stand at the start of the file."""
+    tensors: tuple[Tensor, ...]
+    """In the order of their bytes."""
+
+
+def read_weight_file(path: Path) -> WeightFile:
+    """Read the header and compare it with the file's size. StageError X607 when they differ."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(LENGTH_BYTES), "little")
+        if length > min(MAX_HEADER_BYTES, size - LENGTH_BYTES):
+            raise _damaged(path, "its header is longer than the file")
+        text = file.read(length)
+    try:
+        entries: dict[str, Any] = json.loads(text)
+        entries.pop("__metadata__", None)
+        tensors = tuple(
+            sorted((_tensor(name, entry, length) for name, entry in entries.items()), key=_begin)
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _damaged(path, "its header is not readable") from error
+    end = LENGTH_BYTES + length
+    for tensor in tensors:
+        if tensor.begin != end:
+            raise _damaged(path, f"`{tensor.name}` does not follow the tensor before it")
+        end = tensor.end
+    if end != size:
+        raise _damaged(path, f"it has {size} bytes, its header speaks of {end}")
+    header = length.to_bytes(LENGTH_BYTES, "little") + text
+    return WeightFile(path=path, header=header, tensors=tensors)
+
+
+def weight_files(folder: Path) -> tuple[WeightFile, ...]:
+    """Return the safetensors files of a model folder, by name, each whole.
+
+    StageError X606 without any, or with one that the index names and that is missing.
+    """
+    names = {path.name for path in folder.glob("*.safetensors")}
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        if missing := named - names:
+            raise StageError.one("X606", f"the model lacks `{min(missing)}`, which its index names")
+        names = named
+    if not names:
+        raise StageError.one(
+            "X606",
+            "the model has no safetensors weights",
+            hint="pickled weights (.bin, .pt) are never read: they can run code",
+        )
+    return tuple(read_weight_file(folder / name) for name in sorted(names))
+
+
+def _tensor(name: str, entry: dict[str, Any], length: int) -> Tensor:
+    begin, end = entry["data_offsets"]
+    base = LENGTH_BYTES + length
+    return Tensor(
+        name=name,
+        dtype=entry["dtype"],
+        shape=tuple(entry["shape"]),
+        begin=base + int(begin),
+        end=base + int(end),
+    )
+
+
+def _begin(tensor: Tensor) -> int:
+    return tensor.begin
+
+
+def _damaged(path: Path, why: str) -> StageError:
+    return StageError.one(
+        "X607", f"`{path.name}` is damaged: {why}", hint="fetch or make the model again"
+    )

@@ -1,0 +1,121 @@
+"""What must and must not run again after a change: the table of docs/explanation/architecture.md, by keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from project import Project
+
+from engine import environment
+from engine.environment import Device
+from engine.plan import Plan, plan_run, survey
+from engine.recipe import load_recipe
+from engine.store import Store
+
+CPU = Device(kind="cpu", name="test", memory_bytes=1, cores=2, bf16=True)
+EVERYTHING = {
+    "data",
+    "baseline",
+    "compile",
+    "train",
+    "evaluate",
+    "gate",
+    "merge",
+    "quantize",
+    "verify",
+}
+AFTER_TRAINING = {"compile", "train", "evaluate", "gate", "merge", "quantize", "verify"}
+
+
+def keys(project: Project) -> dict[str, str | None]:
+    recipe, _ = load_recipe(project.recipe)
+    store = Store(project.folder / "store")
+    plan: Plan = plan_run(recipe, store, world=survey(recipe, store, CPU))
+    return {stage.name: stage.key.digest if stage.key else None for stage in plan.stages}
+
+
+def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+    return {name for name in before if before[name] != after[name]}
+
+
+@pytest.mark.parametrize(
+    ("change", "reruns"),
+    [
+        ({"description": "Other words."}, set()),
+        ({"name": "another-name"}, set()),
+        ({"acceptance__metrics__macro_f1__min": 0.5}, {"gate"}),
+        ({"acceptance__overfitting": {"max_gap": 0.5}}, {"gate"}),
+        ({"stop_if_baseline_passes": True}, set()),
+        ({"export__formats": ["safetensors", "gguf"]}, {"quantize", "verify"}),
+        ({"export__after_quantization": {"agreement": {"min": 0.5}}}, {"verify"}),
+        ({"method__rank": 8}, AFTER_TRAINING),
+        ({"method__learning_rate": 1e-4}, AFTER_TRAINING),
+        ({"method__epochs": 3}, AFTER_TRAINING),
+        ({"splits__seed": 8}, EVERYTHING),
+        ({"splits__holdout": 30}, EVERYTHING),
+        ({"data__sample": {"rows": 130, "seed": 1}}, EVERYTHING),
+        ({"baselines": ["majority"]}, {"baseline", "gate"}),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_a_change_reruns_what_it_can_change(
+    project: Project, change: dict[str, Any], reruns: set[str]
+) -> None:
+    before = keys(project)
+
+    project.edit(**change)
+
+    assert reruns == changed(before, keys(project))
+
+
+def test_comments_and_formatting_rerun_nothing(project: Project) -> None:
+    before = keys(project)
+    text = project.recipe.read_text(encoding="utf-8")
+
+    project.recipe.write_text(
+        "# a comment\n\n" + text.replace("rank: 4", "rank:   4  # small"), encoding="utf-8"
+    )
+
+    assert set() == changed(before, keys(project))
+
+
+def test_another_base_model_reruns_all_but_data_and_the_unchanged_config(
+    project: Project, tmp_path: Path
+) -> None:
+    before = keys(project)
+    base = tmp_path / "other-base"
+    base.mkdir()
+    for path in (project.folder / "base").iterdir():
+        (base / path.name).write_bytes(path.read_bytes())
+    (base / "config.json").write_text((base / "config.json").read_text("utf-8") + "\n", "utf-8")
+
+    project.edit(base_model__path="other-base")
+
+    assert changed(before, keys(project)) == EVERYTHING - {"data", "compile"}
+
+
+def test_a_changed_row_reruns_everything(project: Project) -> None:
+    before = keys(project)
+    path = project.folder / "rows.csv"
+
+    path.write_text(path.read_text(encoding="utf-8") + "one more row,positive\n", encoding="utf-8")
+
+    assert changed(before, keys(project)) == EVERYTHING - {"compile"}
+
+
+def test_another_backend_version_retrains(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = keys(project)
+    real = environment.version_of
+
+    def other(distribution: str) -> str | None:
+        return "99.0" if distribution == "trl" else real(distribution)
+
+    monkeypatch.setattr("engine.plan.version_of", other)
+    after = keys(project)
+
+    assert {"train", "evaluate", "gate", "merge", "quantize", "verify"} <= changed(before, after)
+    assert "data" not in changed(before, after)

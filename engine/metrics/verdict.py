@@ -190,13 +190,13 @@ def rows_to_decide(metric: Metric | Check, *, direction: Direction, bound: float
     margin = got - bound if direction == "min" else bound - got
     low, high = metric.interval.low, metric.interval.high
     reach = got - low if direction == "min" else high - got
-    if margin <= ROUNDING or reach <= margin:
+    if margin <= ROUNDING or not reach > margin:
         return None
     rows = metric.n * (reach / margin) ** 2
     if rows > MOST_ROWS:
         return None
     step: int = 10 ** max(0, math.floor(math.log10(rows)) - 1)
-    return math.ceil(rows / step) * step
+    return math.ceil(round(rows / step, 6)) * step
 
 
 def _judge_gain(

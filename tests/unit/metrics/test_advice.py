@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from engine.evidence import Check, Interval, Status, Verdict
+from engine.metrics.advice import what_would_help
+from engine.metrics.classification import score
+from engine.metrics.predictions import Prediction
+
+Answers = Callable[[Mapping[str, str]], list[Prediction]]
+LABELS = ("a", "b")
+
+
+def refused(name: str, status: Status = Status.FAIL, **changes: object) -> Verdict:
+    values: dict[str, object] = {
+        "name": name,
+        "status": status,
+        "got": 0.7,
+        "direction": "min",
+        "bound": 0.8,
+        "decided_on": "lower bound",
+        "n": 300,
+    }
+    check = Check(**(values | changes))  # type: ignore[arg-type]
+    return Verdict(status=status, checks=(check,))
+
+
+def advice(predictions: list[Prediction], verdict: Verdict) -> tuple[str, ...]:
+    scores = score(predictions, LABELS, confidence=0.95, seed=7)
+    return what_would_help(scores, verdict, labels=LABELS)
+
+
+def test_the_most_confused_labels_are_named_worst_first(answers: Answers) -> None:
+    lines = advice(
+        answers({"a": "a" * 40 + "b" * 3, "b": "b" * 21 + "a" * 19}), refused("macro_f1")
+    )
+
+    assert lines == ("`b` is taken for `a` 19 times", "`a` is taken for `b` 3 times")
+
+
+def test_outputs_that_are_no_label_are_counted(answers: Answers) -> None:
+    lines = advice(answers({"a": "a" * 40, "b": "b" * 40 + "--"}), refused("accuracy"))
+
+    assert lines == ("2 of 82 outputs are no label at all",)
+
+
+def test_a_class_with_few_rows_is_named(answers: Answers) -> None:
+    lines = advice(answers({"a": "a" * 40, "b": "bbba"}), refused("f1.b"))
+
+    assert "`b` has only 4 holdout rows: its scores are loose" in lines
+
+
+def test_an_undecided_check_says_what_would_decide_it(answers: Answers) -> None:
+    unsure = refused(
+        "valid_output",
+        Status.INCONCLUSIVE,
+        interval=Interval(low=0.6, high=0.9, confidence=0.95, method="wilson"),
+        note="about 700 rows would decide (an estimate); free decoding",
+    )
+
+    assert advice(answers({"a": "a", "b": "b"}), unsure) == (
+        "valid_output: about 700 rows would decide (an estimate)",
+    )
+
+
+def test_each_kind_of_refusal_has_a_remedy(answers: Answers) -> None:
+    rows = answers({"a": "a" * 40, "b": "b" * 40})
+
+    for name in ("overfitting", "valid_output", "agreement", "drop.macro_f1"):
+        assert len(advice(rows, refused(name))) == 1
+    assert (
+        "the baseline is as good" in advice(rows, refused("over_baselines.accuracy", got=-0.1))[0]
+    )
+
+
+def test_a_verdict_that_passed_needs_no_advice(answers: Answers) -> None:
+    assert advice(answers({"a": "ab", "b": "ab"}), refused("macro_f1", Status.PASS)) == ()

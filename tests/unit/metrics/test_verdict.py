@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from engine.evidence import Check, Interval, Metric, Status
+from engine.metrics.classification import score
+from engine.metrics.predictions import Prediction
+from engine.metrics.verdict import (
+    baseline_passes,
+    judge,
+    judge_drops,
+    judge_gains,
+    judge_gap,
+    judge_thresholds,
+    rows_to_decide,
+    verdict,
+)
+from engine.recipe.model import Acceptance, MaxDrop, MinGain, Threshold
+
+Answers = Callable[[Mapping[str, str]], list[Prediction]]
+LABELS = ("a", "b")
+
+
+def measured(
+    value: float | None,
+    low: float = 0.0,
+    high: float = 1.0,
+    *,
+    n: int = 300,
+    name: str = "macro_f1",
+) -> Metric:
+    interval = Interval(low=low, high=high, confidence=0.95, method="wilson")
+    return Metric(name=name, value=value, n=n, interval=interval)
+
+
+def accepting(**changes: object) -> Acceptance:
+    values: dict[str, object] = {
+        "confidence": 0.95,
+        "decide_on": "lower_bound",
+        "metrics": (Threshold(metric="accuracy", direction="min", bound=0.8),),
+        "over_baselines": (),
+        "max_overfitting_gap": None,
+    }
+    return Acceptance(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "expected"),
+    [
+        (0.90, 0.85, Status.PASS),
+        (0.90, 0.80, Status.PASS),  # equal to the bound
+        (0.85, 0.79, Status.INCONCLUSIVE),
+        (0.80, 0.75, Status.INCONCLUSIVE),
+        (0.79, 0.70, Status.FAIL),  # though the interval reaches above the bound
+    ],
+)
+def test_a_minimum_is_decided_on_the_lower_bound(
+    value: float, low: float, expected: Status
+) -> None:
+    check = judge(measured(value, low, 0.95), direction="min", bound=0.8, decide_on="lower_bound")
+
+    assert (expected, "lower bound") == (check.status, check.decided_on)
+
+
+@pytest.mark.parametrize(
+    ("value", "high", "expected"),
+    [
+        (0.10, 0.15, Status.PASS),
+        (0.10, 0.20, Status.PASS),
+        (0.15, 0.21, Status.INCONCLUSIVE),
+        (0.21, 0.30, Status.FAIL),
+    ],
+)
+def test_a_maximum_is_decided_on_the_upper_bound(
+    value: float, high: float, expected: Status
+) -> None:
+    check = judge(measured(value, 0.05, high), direction="max", bound=0.2, decide_on="lower_bound")
+
+    assert (expected, "upper bound") == (check.status, check.decided_on)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.81, Status.PASS), (0.80, Status.PASS), (0.79, Status.FAIL)]
+)
+def test_deciding_on_the_point_still_shows_the_interval(value: float, expected: Status) -> None:
+    check = judge(measured(value, 0.1, 0.9), direction="min", bound=0.8, decide_on="point")
+
+    assert (expected, "point") == (check.status, check.decided_on)
+    assert check.interval is not None
+
+
+def test_rounding_of_a_difference_does_not_decide() -> None:
+    gap = measured(0.95 - 0.80)  # 0.1499999…, and 0.9 - 0.75 is 0.15 and a little
+
+    assert judge(gap, direction="min", bound=0.15, decide_on="point").status is Status.PASS
+    assert judge(gap, direction="max", bound=0.15, decide_on="point").status is Status.PASS
+
+
+@pytest.mark.parametrize("decide_on", ["point", "lower_bound"])
+@pytest.mark.parametrize("direction", ["min", "max"])
+@pytest.mark.parametrize(
+    "metric",
+    [
+        Metric(name="macro_f1", value=None, n=300, undefined="no rows of `b`"),
+        measured(math.nan),
+        measured(math.inf),
+        measured(-math.inf),
+        measured(0.9, 0.9, 0.9, n=0),
+    ],
+)
+def test_a_number_that_is_not_there_never_passes(
+    metric: Metric, direction: str, decide_on: str
+) -> None:
+    check = judge(metric, direction=direction, bound=0.0, decide_on=decide_on)  # type: ignore[arg-type]
+
+    assert (check.status, check.got) == (Status.FAIL, None)
+    assert check.note.startswith("not computed: ")
+
+
+def test_an_interval_that_is_not_there_does_not_pass() -> None:
+    metric = Metric(name="macro_f1", value=0.9, n=300)
+
+    check = judge(metric, direction="min", bound=0.8, decide_on="lower_bound")
+
+    assert check.status is Status.INCONCLUSIVE
+
+
+def test_an_interval_of_nan_does_not_pass() -> None:
+    check = judge(
+        measured(0.9, math.nan, math.nan), direction="min", bound=0.8, decide_on="lower_bound"
+    )
+
+    assert check.status is Status.INCONCLUSIVE
+
+
+def test_an_inconclusive_check_says_about_how_many_rows_would_decide() -> None:
+    metric = measured(0.85, 0.75, 0.95, n=300)
+
+    check = judge(metric, direction="min", bound=0.8, decide_on="lower_bound")
+
+    assert rows_to_decide(metric, direction="min", bound=0.8) == 1200
+    assert "about 1,200 rows would decide (an estimate)" in check.note
+
+
+@pytest.mark.parametrize("value", [0.8, 0.8001])
+def test_no_number_of_rows_is_named_for_a_value_on_the_bound(value: float) -> None:
+    check = judge(measured(value, 0.7, 0.9), direction="min", bound=0.8, decide_on="lower_bound")
+
+    assert check.status is Status.INCONCLUSIVE
+    assert "too close to the bound" in check.note
+
+
+def test_few_rows_of_a_class_are_noted() -> None:
+    metrics = {"f1.b": measured(0.9, 0.8, 1.0, n=12, name="f1.b")}
+    threshold = Threshold(metric="f1.b", direction="min", bound=0.7)
+
+    (check,) = judge_thresholds((threshold,), metrics, decide_on="lower_bound")
+
+    assert (check.status, check.note) == (Status.PASS, "only 12 rows of `b`: the interval is wide")
+
+
+def test_a_threshold_on_a_metric_that_was_not_measured_fails() -> None:
+    threshold = Threshold(metric="f1.b", direction="max", bound=1.0)
+
+    (check,) = judge_thresholds((threshold,), {}, decide_on="point")
+
+    assert (check.status, check.note) == (Status.FAIL, "not computed: not measured")
+
+
+def checked(*found: Status) -> Status:
+    return verdict(
+        Check(name="m", status=status, got=1.0, direction="min", bound=0.5, decided_on="point", n=1)
+        for status in found
+    ).status
+
+
+def test_a_verdict_is_as_good_as_its_worst_check() -> None:
+    ok, no, unsure, shown = Status.PASS, Status.FAIL, Status.INCONCLUSIVE, Status.WARN
+
+    assert checked(ok, ok, shown) is Status.PASS
+    assert checked(ok, unsure) is Status.INCONCLUSIVE
+    assert checked(unsure, no, ok) is Status.FAIL
+
+
+def test_nothing_checked_is_nothing_passed() -> None:
+    assert verdict(()).status is Status.FAIL
+
+
+def test_gains_are_taken_over_the_best_baseline_of_that_metric(answers: Answers) -> None:
+    tuned = answers({"a": "a" * 95 + "b" * 5, "b": "b" * 95 + "a" * 5})
+    baselines = {
+        "majority": answers({"a": "a" * 100, "b": "a" * 100}),
+        "tfidf_svm": answers({"a": "a" * 70 + "b" * 30, "b": "b" * 70 + "a" * 30}),
+    }
+
+    (check,) = judge_gains(
+        (MinGain(metric="macro_f1", min_gain=0.1),),
+        tuned,
+        baselines,
+        labels=LABELS,
+        acceptance=accepting(),
+        seed=7,
+    )
+
+    assert (check.name, check.status) == ("over_baselines.macro_f1", Status.PASS)
+    assert pytest.approx(0.25) == check.got
+    assert check.interval is not None
+    assert check.interval.low > 0.1
+    assert check.p_value is not None
+    assert check.p_value < 0.001
+    assert "against `tfidf_svm`, the best baseline" in check.note
+    assert "paired permutation test" in check.note
+
+
+def test_a_gain_that_could_be_luck_is_inconclusive(answers: Answers) -> None:
+    tuned = answers({"a": "a" * 18 + "b" * 2, "b": "b" * 18 + "a" * 2})
+    baseline = answers({"a": "a" * 16 + "b" * 4, "b": "b" * 16 + "a" * 4})
+
+    (check,) = judge_gains(
+        (MinGain(metric="accuracy", min_gain=0.05),),
+        tuned,
+        {"zero_shot": baseline},
+        labels=LABELS,
+        acceptance=accepting(),
+        seed=7,
+    )
+
+    assert check.status is Status.INCONCLUSIVE
+    assert pytest.approx(0.125) == check.p_value  # four gained, none lost
+
+
+def test_a_gain_without_a_baseline_fails(answers: Answers) -> None:
+    (check,) = judge_gains(
+        (MinGain(metric="accuracy", min_gain=0.0),),
+        answers({"a": "a", "b": "b"}),
+        {},
+        labels=LABELS,
+        acceptance=accepting(),
+        seed=7,
+    )
+
+    assert (check.status, check.note) == (Status.FAIL, "not computed: no baseline")
+
+
+def test_a_model_that_is_no_better_than_a_baseline_fails(answers: Answers) -> None:
+    same = answers({"a": "aab", "b": "bbb"})
+
+    (check,) = judge_gains(
+        (MinGain(metric="macro_f1", min_gain=0.01),),
+        same,
+        {"tfidf_svm": same},
+        labels=LABELS,
+        acceptance=accepting(),
+        seed=7,
+    )
+
+    assert (check.status, check.got, check.p_value) == (Status.FAIL, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(("max_gap", "expected"), [(0.25, Status.PASS), (0.2, Status.FAIL)])
+def test_overfitting_is_train_minus_validation(
+    max_gap: float, expected: Status, answers: Answers
+) -> None:
+    train = score(answers({"a": "aaaa", "b": "bbbb"}), LABELS, confidence=0.95, seed=7)
+    validation = score(answers({"a": "aaab", "b": "bbba"}), LABELS, confidence=0.95, seed=7)
+
+    (check,) = judge_gap(max_gap, train=train, validation=validation, train_rows=400)
+
+    assert (check.name, check.status, check.direction) == ("overfitting", expected, "max")
+    assert check.got == 0.25
+    assert check.note == "macro_f1 on 8 of 400 train rows minus 8 validation rows"
+
+
+def test_overfitting_is_not_gated_without_a_bound(answers: Answers) -> None:
+    scores = score(answers({"a": "a", "b": "b"}), LABELS, confidence=0.95, seed=7)
+
+    assert judge_gap(None, train=scores, validation=scores, train_rows=2) == ()
+
+
+def test_overfitting_that_cannot_be_measured_fails(answers: Answers) -> None:
+    train = score(answers({"a": "a", "b": "b"}), LABELS, confidence=0.95, seed=7)
+    validation = score(answers({"a": "a"}), LABELS, confidence=0.95, seed=7)
+
+    (check,) = judge_gap(0.5, train=train, validation=validation, train_rows=2)
+
+    assert check.status is Status.FAIL
+    assert "validation: no rows of `b`" in check.note
+
+
+@pytest.mark.parametrize(("max_drop", "expected"), [(0.05, Status.PASS), (0.04, Status.FAIL)])
+def test_a_drop_is_merged_minus_quantized_on_the_point(
+    max_drop: float, expected: Status, answers: Answers
+) -> None:
+    (check,) = judge_drops(
+        (MaxDrop(metric="accuracy", max_drop=max_drop),),
+        merged=answers({"a": "a" * 10, "b": "b" * 10}),
+        quantized=answers({"a": "a" * 9 + "b", "b": "b" * 10}),
+        labels=LABELS,
+        confidence=0.95,
+        seed=7,
+    )
+
+    assert (check.name, check.status, check.decided_on) == ("drop.accuracy", expected, "point")
+    assert pytest.approx(0.05) == check.got
+    assert check.interval is not None
+
+
+def test_a_baseline_passes_by_the_rule_the_model_must_keep(answers: Answers) -> None:
+    scores = score(
+        answers({"a": "a" * 17 + "b" * 3, "b": "b" * 17 + "a" * 3}),
+        LABELS,
+        confidence=0.95,
+        seed=7,
+    )
+
+    assert baseline_passes(scores, accepting(decide_on="point"))
+    assert not baseline_passes(scores, accepting(decide_on="lower_bound"))
+    assert not baseline_passes(scores, accepting(metrics=()))

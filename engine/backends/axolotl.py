@@ -1,0 +1,223 @@
+"""Axolotl: the recipe becomes its YAML, and a process of its own trains it. Never imports Axolotl.
+
+The YAML is built from a closed list of keys in a fixed order. Whatever Axolotl would otherwise guess (seed, precision,
+evaluation steps, cache folders, kernels, what happens to long rows) is written down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.backends import axolotl_launch
+from engine.backends.axolotl_keys import PINNED, vocabulary
+from engine.backends.base import (
+    BackendConfig,
+    ConfigLine,
+    Launch,
+    Schedule,
+    Setting,
+    Trained,
+    accumulation,
+    keeps_best,
+    schedule,
+    to_config,
+)
+from engine.backends.checks import device_problems
+from engine.backends.overrides import override_problems
+from engine.environment import Device, version_of
+from engine.errors import Problem, RecipeError
+from engine.recipe.model import Json, Method, Recipe
+
+NAME = "axolotl"
+ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
+PLUGIN = "engine.runtime.axolotl_plugin"
+"""Only this file names plugins; recipes cannot."""
+
+Line = tuple[str, Json, str]
+
+
+def version() -> str | None:
+    """The installed version of Axolotl, or None."""
+    return version_of("axolotl")
+
+
+def check(recipe: Recipe) -> tuple[Problem, ...]:
+    """Overrides that may not stand."""
+    return override_problems(recipe.backend.overrides, vocabulary())
+
+
+def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
+    """Axolotl is missing or another version than the pinned one, or the device cannot train the method."""
+    installed = version()
+    problems = []
+    if installed is None:
+        problems.append(
+            Problem(
+                code="B402",
+                message="axolotl is not installed",
+                path="backend.name",
+                hint="pip install 'slm-recipe[axolotl]', or set backend.name: trl",
+            )
+        )
+    elif installed != PINNED:
+        problems.append(
+            Problem(
+                code="B403",
+                message=f"axolotl {installed} is installed, configs are compiled for {PINNED}",
+                path="backend.name",
+                hint=f"pip install 'axolotl=={PINNED}'",
+            )
+        )
+    return (*problems, *device_problems(recipe, device))
+
+
+def compile(recipe: Recipe, setting: Setting) -> BackendConfig:  # noqa: A001 - the verb of the contract
+    """The Axolotl YAML of a recipe, every line with its origin. RecipeError B404–B407 for bad overrides."""
+    problems = override_problems(recipe.backend.overrides, vocabulary())
+    if problems:
+        raise RecipeError(problems)
+    overrides = dict(recipe.backend.overrides)
+    lines = []
+    for key, value, origin in _lines(recipe.method, setting):
+        if key in overrides:
+            lines.append(_overridden(key, overrides.pop(key)))
+        else:
+            lines.append(ConfigLine(key=key, value=value, origin=origin))
+    lines += [_overridden(key, value) for key, value in sorted(overrides.items())]
+    return to_config(lines, f"axolotl {PINNED}; compiled, do not edit: `recipe compile` writes it")
+
+
+def train(launch: Launch) -> Trained:
+    """Train in a process of its own, or go on from the last complete checkpoint. StageError B41x."""
+    return axolotl_launch.train(launch)
+
+
+def _overridden(key: str, value: Json) -> ConfigLine:
+    return ConfigLine(key=key, value=value, origin=f"backend.overrides.{key}")
+
+
+def _lines(method: Method, setting: Setting) -> Iterator[Line]:
+    yield from _model(method, setting)
+    yield from _rows(method, setting)
+    yield from _optimization(method, setting)
+    yield from _schedule(method, setting)
+    yield from _precision(method, setting)
+    yield from _reproducibility(method, setting)
+
+
+def _model(method: Method, setting: Setting) -> Iterator[Line]:
+    yield "base_model", "base_model", "base_model"
+    yield "trust_remote_code", False, "default: a recipe is data, never code"
+    yield "attn_implementation", "sdpa", "default: on every device, nothing fetched"
+    if method.kind != "full":
+        yield "adapter", method.kind, "method.kind"
+        yield "load_in_4bit", method.kind == "qlora", "method.kind"
+        yield "load_in_8bit", False, "default: the recipe language has no 8-bit training"
+        yield "lora_r", method.rank, "method.rank"
+        yield "lora_alpha", method.alpha, "method.alpha"
+        yield "lora_dropout", method.dropout, "method.dropout"
+        yield _targets(method)
+        for part in ("mlp", "qkv", "o", "embedding"):
+            yield (
+                f"lora_{part}_kernel",
+                False,
+                "default: triton kernels are not deterministic and need a GPU",
+            )
+    yield "plugins", _plugins(method, setting), "default: the engine's own recorder of progress"
+
+
+def _targets(method: Method) -> Line:
+    if method.target_modules == "all_linear":
+        return "lora_target_linear", True, "method.target_modules"
+    names = ATTENTION if method.target_modules == "attention" else method.target_modules
+    return "lora_target_modules", list(names), "method.target_modules"
+
+
+def _plugins(method: Method, setting: Setting) -> list[Json]:
+    """The recorder; on the CPU one that says so; for full bf16 one that keeps 32-bit weights."""
+    names = ["Recorder"]
+    if setting.device.kind == "cpu":
+        names.append("OnCpu")
+    if _mixed_full(method, setting):
+        names.append("MixedPrecision")
+    return [f"{PLUGIN}.{name}" for name in names]
+
+
+def _mixed_full(method: Method, setting: Setting) -> bool:
+    """Axolotl's `bf16: true` holds all weights in bf16, where small steps of full training round to nothing."""
+    return method.kind == "full" and setting.precision == "bf16"
+
+
+def _rows(method: Method, setting: Setting) -> Iterator[Line]:
+    train: dict[str, Json] = {"path": "train.jsonl", "ds_type": "json", "type": "input_output"}
+    yield "datasets", [train], "data"
+    if setting.validation_rows:
+        validation: dict[str, Json] = {**train, "path": "validation.jsonl", "split": "train"}
+        yield "test_datasets", [validation], "splits.validation"
+    yield "val_set_size", 0, "default: the data stage has split the rows"
+    yield "sequence_len", method.max_length, "method.max_length"
+    yield "excess_length_strategy", "raise", "default: no row is dropped silently"
+    yield "sample_packing", False, "default: rows do not see each other"
+    yield "eval_sample_packing", False, "default: rows do not see each other"
+    yield "pad_to_sequence_len", False, "default: short rows stay cheap"
+    yield "train_on_inputs", False, "default: only answers are learned"
+    yield "shuffle_merged_datasets", True, "default: seeded by `seed`"
+    yield "dataset_prepared_path", "prepared", "default: a cache per training, never a shared one"
+    yield "dataset_num_proc", 1, "default: same order everywhere"
+
+
+def _optimization(method: Method, setting: Setting) -> Iterator[Line]:
+    yield "micro_batch_size", method.micro_batch_size, "method.micro_batch_size"
+    yield "gradient_accumulation_steps", accumulation(method), "method.batch_size"
+    yield "eval_batch_size", method.micro_batch_size, "method.micro_batch_size"
+    yield "num_epochs", method.epochs, "method.epochs"
+    yield "learning_rate", method.learning_rate, "method.learning_rate"
+    yield "lr_scheduler", method.scheduler, "method.scheduler"
+    warmup = _plan(method, setting).warmup
+    yield "warmup_steps", warmup, "method.warmup_ratio"
+    yield "optimizer", "adamw_torch", "default: AdamW without fused kernels"
+    yield "weight_decay", method.weight_decay, "method.weight_decay"
+    yield "max_grad_norm", 1.0, "default: gradients are clipped at norm 1"
+
+
+def _schedule(method: Method, setting: Setting) -> Iterator[Line]:
+    plan = _plan(method, setting)
+    best = keeps_best(method, validation_rows=setting.validation_rows)
+    yield "logging_steps", 1, "default: every step is recorded"
+    yield "logging_nan_inf_filter", False, "default: a loss that is not a number is seen"
+    if plan.evaluate_every:
+        yield "eval_strategy", "steps", "method.evaluations_per_epoch"
+        yield "eval_steps", plan.evaluate_every, "method.evaluations_per_epoch"
+        yield "eval_on_start", True, "default: the loss before any training"
+    yield "save_strategy", "steps", "method.evaluations_per_epoch"
+    yield "save_steps", plan.save_every, "method.evaluations_per_epoch"
+    yield "save_total_limit", 2, "default: the best and the last checkpoint"
+    yield "save_only_model", False, "default: an interrupted training goes on"
+    yield "auto_resume_from_checkpoints", True, "default: an interrupted training goes on"
+    yield "load_best_model_at_end", best, "method.keep"
+    if plan.evaluate_every:
+        yield "metric_for_best_model", "eval_loss", "method.keep"
+        if method.early_stopping is not None:
+            patience = method.early_stopping.patience
+            yield "early_stopping_patience", patience, "method.early_stopping.patience"
+
+
+def _precision(method: Method, setting: Setting) -> Iterator[Line]:
+    bf16 = setting.precision == "bf16" and not _mixed_full(method, setting)
+    yield "bf16", bf16, "backend.precision"
+    yield "fp16", setting.precision == "fp16", "backend.precision"
+    yield "tf32", False, "default: fp32 means fp32"
+    yield "gradient_checkpointing", method.gradient_checkpointing, "method.gradient_checkpointing"
+
+
+def _reproducibility(method: Method, setting: Setting) -> Iterator[Line]:
+    yield "seed", method.seed, "method.seed"
+    yield "dataloader_num_workers", 0, "default: same order everywhere"
+    pinned = setting.device.kind == "cuda"
+    yield "dataloader_pin_memory", pinned, "default: pinned memory only speeds up a GPU"
+    yield "output_dir", "output", "default: within the launch folder"
+    yield "strict", True, "default: command-line flags cannot change the config"
+
+
+def _plan(method: Method, setting: Setting) -> Schedule:
+    return schedule(method, train_rows=setting.train_rows, validation_rows=setting.validation_rows)

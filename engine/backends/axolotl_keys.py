@@ -1,0 +1,97 @@
+"""Axolotl's closed vocabulary: every key of the pinned version, and the few that recipes may override."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+
+from engine.backends.overrides import Vocabulary
+from engine.recipe.model import Json
+from engine.recipe.shipped import schema_text
+
+PINNED = "0.21.0"
+"""The version whose keys are listed; `schemas/axolotl/make_keys.py` writes the list."""
+
+OVERRIDABLE = frozenset(
+    {
+        "adam_beta1",
+        "adam_beta2",
+        "adam_epsilon",
+        "attn_implementation",
+        "cosine_min_lr_ratio",
+        "dataloader_num_workers",
+        "eval_batch_size",
+        "eval_on_start",
+        "full_determinism",
+        "group_by_length",
+        "logging_steps",
+        "lora_mlp_kernel",
+        "lora_o_kernel",
+        "lora_qkv_kernel",
+        "loraplus_lr_ratio",
+        "max_grad_norm",
+        "neftune_noise_alpha",
+        "optimizer",
+        "pad_to_sequence_len",
+        "save_total_limit",
+        "tf32",
+        "torch_compile",
+    }
+)
+
+ALLOWED_VALUES: dict[str, tuple[Json, ...]] = {
+    "attn_implementation": ("sdpa", "eager"),
+    "optimizer": (
+        "adamw_torch",
+        "adamw_torch_fused",
+        "adamw_bnb_8bit",
+        "paged_adamw_8bit",
+        "paged_adamw_32bit",
+        "adafactor",
+        "sgd",
+    ),
+}
+"""Where Axolotl's own list is open: names outside may import or download something."""
+
+FROM_RECIPE: dict[str, str] = {
+    "base_model": "base_model",
+    "adapter": "method.kind",
+    "load_in_4bit": "method.kind",
+    "lora_r": "method.rank",
+    "lora_alpha": "method.alpha",
+    "lora_dropout": "method.dropout",
+    "lora_target_linear": "method.target_modules",
+    "lora_target_modules": "method.target_modules",
+    "datasets": "data",
+    "test_datasets": "splits.validation",
+    "sequence_len": "method.max_length",
+    "micro_batch_size": "method.micro_batch_size",
+    "gradient_accumulation_steps": "method.batch_size",
+    "num_epochs": "method.epochs",
+    "learning_rate": "method.learning_rate",
+    "lr_scheduler": "method.scheduler",
+    "warmup_steps": "method.warmup_ratio",
+    "warmup_ratio": "method.warmup_ratio",
+    "weight_decay": "method.weight_decay",
+    "eval_steps": "method.evaluations_per_epoch",
+    "save_steps": "method.evaluations_per_epoch",
+    "load_best_model_at_end": "method.keep",
+    "early_stopping_patience": "method.early_stopping.patience",
+    "bf16": "backend.precision",
+    "fp16": "backend.precision",
+    "gradient_checkpointing": "method.gradient_checkpointing",
+    "seed": "method.seed",
+}
+
+
+@cache
+def vocabulary() -> Vocabulary:
+    """The vocabulary of the pinned Axolotl."""
+    listing = json.loads(schema_text(f"axolotl/{PINNED}.keys.json"))
+    return Vocabulary(
+        name=f"axolotl {PINNED}",
+        kinds={key: frozenset(entry["kinds"]) for key, entry in listing["keys"].items()},
+        overridable=OVERRIDABLE,
+        from_recipe=FROM_RECIPE,
+        values=ALLOWED_VALUES,
+    )

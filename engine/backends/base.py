@@ -1,0 +1,171 @@
+"""The contract of a backend: a pure compiler of recipes, and a trainer of what it compiled. Light: no torch.
+
+Owns the schedule too, so that both backends evaluate, save, warm up and stop at the same steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+
+from engine.environment import Device
+from engine.errors import Problem
+from engine.evidence import HistoryPoint
+from engine.recipe.model import Json, Method, Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a compiled config depends on besides the recipe."""
+
+    device: Device
+    precision: str
+    """`bf16`, `fp16` or `fp32`: resolved, never `auto`."""
+    train_rows: int
+    validation_rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigLine:
+    """One key of a backend config and where its value comes from."""
+
+    key: str
+    value: Json
+    origin: str
+    """A path in the recipe such as `method.rank`, or `default: <why>`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendConfig:
+    """What a trainer is given, and the origin of every line of it."""
+
+    text: str
+    """YAML; names only paths relative to the launch folder."""
+    lines: tuple[ConfigLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """One training to do, or to go on with."""
+
+    config: str
+    """The compiled config's text."""
+    rows: Path
+    """Folder with the rendered `train.jsonl` and `validation.jsonl`."""
+    base_model: Path
+    folder: Path
+    """Outlives a killed process: checkpoints, logs and prepared rows live here."""
+    method: Method
+    setting: Setting
+    progress: Progress
+
+
+class Progress(Protocol):
+    """Where training tells how far it is; `engine.stages.base.Progress` satisfies it."""
+
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
+        """Say that `done` of `total` `unit`s are done."""
+
+    def note(self, text: str) -> None:
+        """Say one line that stays on the screen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What training left: the kept checkpoint and the trainer's own account of it."""
+
+    folder: Path
+    """Weights of the kept checkpoint: an adapter, or the whole model (method full)."""
+    log: Path
+    steps: int
+    epochs: float
+    seconds: float
+    kept_step: int
+    stopped_early: bool
+    resumed_from_step: int | None
+    trainable_parameters: int
+    total_parameters: int
+    history: tuple[HistoryPoint, ...]
+    facts: Mapping[str, Any]
+    """Measured while training: dtypes of weights and products, device, threads."""
+
+
+class Backend(Protocol):
+    """A module in `engine.backends`."""
+
+    NAME: str
+    """As recipes say it."""
+
+    def version(self) -> str | None:
+        """The installed version, or None."""
+
+    def check(self, recipe: Recipe) -> tuple[Problem, ...]:
+        """What is wrong with the recipe for this backend, whatever machine it will run on."""
+
+    def check_environment(self, recipe: Recipe, device: Device) -> tuple[Problem, ...]:
+        """What keeps this machine from training the recipe: missing packages, precisions the device lacks."""
+
+    def compile(self, recipe: Recipe, setting: Setting) -> BackendConfig:
+        """The config: a pure function of its arguments, byte-equal for equal ones. RecipeError B4xx."""
+
+    def train(self, launch: Launch) -> Trained:
+        """Train, or go on from the last complete checkpoint in `launch.folder`. StageError B4xx."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """When things happen, in optimizer steps."""
+
+    steps_per_epoch: int
+    steps: int
+    evaluate_every: int
+    """Also when checkpoints are saved; 0 without validation rows."""
+    save_every: int
+    warmup: int
+
+
+def schedule(method: Method, *, train_rows: int, validation_rows: int) -> Schedule:
+    """The schedule of a training, by the trainer's own arithmetic (transformers: rounded up twice)."""
+    batches = math.ceil(train_rows / method.micro_batch_size)
+    per_epoch = max(1, math.ceil(batches / accumulation(method)))
+    steps = max(1, math.ceil(method.epochs * per_epoch))
+    every = max(1, min(steps, per_epoch // method.evaluations_per_epoch))
+    return Schedule(
+        steps_per_epoch=per_epoch,
+        steps=steps,
+        evaluate_every=every if validation_rows else 0,
+        save_every=every,
+        warmup=_warmup(method.warmup_ratio, steps),
+    )
+
+
+def _warmup(ratio: float, steps: int) -> int:
+    """Never exactly one: its only step would have a learning rate of zero, and Axolotl makes two of it."""
+    return max(2, math.ceil(ratio * steps)) if ratio else 0
+
+
+def steps_of(recipe: Recipe, train_rows: int) -> int:
+    """Optimizer steps of a whole training, without early stopping."""
+    return schedule(recipe.method, train_rows=train_rows, validation_rows=0).steps
+
+
+def accumulation(method: Method) -> int:
+    """Forward passes an optimizer step."""
+    return method.batch_size // method.micro_batch_size
+
+
+def keeps_best(method: Method, *, validation_rows: int) -> bool:
+    """The kept checkpoint is the one of lowest validation loss, not the last."""
+    return method.keep == "best" and validation_rows > 0
+
+
+def to_config(lines: Sequence[ConfigLine], header: str) -> BackendConfig:
+    """The YAML of lines, in their order, below a comment."""
+    data = {line.key: line.value for line in lines}
+    body = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=None)
+    return BackendConfig(text=f"# {header}\n{body}", lines=tuple(lines))

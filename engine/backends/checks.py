@@ -1,0 +1,42 @@
+"""What no backend can do on a device, told before anything is spent."""
+
+from __future__ import annotations
+
+from engine.environment import Device
+from engine.errors import Problem, Severity
+from engine.recipe.model import Recipe
+
+
+def device_problems(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
+    """Combinations of method, precision and device that fail or crawl."""
+    problems = []
+    asked = recipe.backend.precision
+    if recipe.method.kind == "qlora" and device.kind == "mps":
+        problems.append(
+            Problem(
+                code="B408",
+                message="qlora needs bitsandbytes, which has no kernels for Apple GPUs",
+                path="method.kind",
+                hint="set method.kind: lora",
+            )
+        )
+    if asked == "fp16" and device.kind != "cuda":
+        problems.append(
+            Problem(
+                code="B409",
+                message=f"fp16 training needs an NVIDIA GPU, this device is {device.kind}",
+                path="backend.precision",
+                hint="set backend.precision: auto",
+            )
+        )
+    if asked == "bf16" and not device.bf16:
+        problems.append(
+            Problem(
+                code="B410",
+                message=f"{device.name} has no native bf16, it is emulated and slow",
+                path="backend.precision",
+                hint="set backend.precision: auto",
+                severity=Severity.ERROR if device.kind == "mps" else Severity.WARNING,
+            )
+        )
+    return tuple(problems)

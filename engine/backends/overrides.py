@@ -1,0 +1,88 @@
+"""`backend.overrides`, checked against a backend's closed vocabulary: all problems at once, nearest keys told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from engine.errors import Problem
+from engine.recipe.model import Json
+from engine.recipe.nearest import nearest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """Which keys a backend has, and what recipes may do with them."""
+
+    name: str
+    """Of the backend, with its version."""
+    kinds: Mapping[str, frozenset[str]]
+    """Every key, with the kinds of value it takes: bool, int, float, str, list, dict."""
+    overridable: frozenset[str]
+    """Scalars that tune training and can neither run code, reach the network, name a path, nor break what is checked."""
+    from_recipe: Mapping[str, str]
+    """Keys that a key of the recipe decides: one way to say each thing."""
+    values: Mapping[str, tuple[Json, ...]] = field(default_factory=dict)
+    """Keys that take more than recipes may say: the values they may."""
+
+
+def override_problems(
+    overrides: Iterable[tuple[str, Json]], vocabulary: Vocabulary
+) -> tuple[Problem, ...]:
+    """Unknown keys (B404), keys the recipe decides (B405) or may not set (B406), wrong values (B407), in order."""
+    found = (_problem(key, value, vocabulary) for key, value in overrides)
+    return tuple(problem for problem in found if problem is not None)
+
+
+def _problem(key: str, value: Json, vocabulary: Vocabulary) -> Problem | None:
+    path = f"backend.overrides.{key}"
+    if key in vocabulary.from_recipe:
+        return Problem(
+            code="B405",
+            message="a key of the recipe decides this",
+            path=path,
+            hint=f"set {vocabulary.from_recipe[key]} instead",
+        )
+    if key not in vocabulary.kinds:
+        return Problem(
+            code="B404",
+            message=f"not a key of {vocabulary.name}",
+            path=path,
+            hint=_did_you_mean(key, sorted(vocabulary.overridable))
+            or f"one of: {', '.join(sorted(vocabulary.overridable))}",
+        )
+    if key not in vocabulary.overridable:
+        return Problem(
+            code="B406",
+            message="a recipe may not set this: it could run code, reach the network or change what is checked",
+            path=path,
+            hint=f"one of: {', '.join(sorted(vocabulary.overridable))}",
+        )
+    return _value_problem(key, value, vocabulary)
+
+
+def _value_problem(key: str, value: Json, vocabulary: Vocabulary) -> Problem | None:
+    path = f"backend.overrides.{key}"
+    values = vocabulary.values.get(key)
+    if values is not None:
+        if value in values:
+            return None
+        listed = [str(allowed) for allowed in values]
+        return Problem(
+            code="B407",
+            message=f"`{value}` is not one of {', '.join(listed)}",
+            path=path,
+            hint=_did_you_mean(str(value), listed),
+        )
+    wanted = vocabulary.kinds[key] - {"null"}
+    kind = type(value).__name__
+    if kind in wanted or (kind == "int" and "float" in wanted):
+        return None
+    return Problem(
+        code="B407", message=f"`{value}` must be {' or '.join(sorted(wanted))}", path=path
+    )
+
+
+def _did_you_mean(word: str, words: Sequence[str]) -> str | None:
+    near = nearest(word, words)
+    return f"did you mean `{near}`?" if near else None

@@ -1,0 +1,113 @@
+"""Pages of B4xx (backends, training) and of D39x (rows as they are trained)."""
+
+from __future__ import annotations
+
+from engine.codes import Code
+
+CODES: dict[str, Code] = {
+    "B401": Code(
+        title="the backend does not exist",
+        why="Two backends train: axolotl in a process of its own, trl in this one.",
+        fix="backend: {name: axolotl}",
+    ),
+    "B402": Code(
+        title="the backend is not installed",
+        why="Training stacks are extras, so that validating and reviewing recipes need none of them.",
+        fix="pip install 'slm-recipe[axolotl]' or pip install 'slm-recipe[train]'",
+    ),
+    "B403": Code(
+        title="another version of the backend than the pinned one",
+        why="A config is compiled from the closed key list of one version; others drop or reinterpret keys silently.",
+        fix="install the version that the message names",
+    ),
+    "B404": Code(
+        title="an override names a key the backend does not have",
+        why="Trainers drop unknown keys silently, so a typing mistake would change nothing and look like a setting.",
+        fix="use a key of the list in the message, or remove the line from backend.overrides",
+    ),
+    "B405": Code(
+        title="an override names a key that the recipe already decides",
+        why="Each thing is said in one place, so that a review of the recipe sees it.",
+        fix="set the recipe's own key, such as method.rank, and remove the override",
+    ),
+    "B406": Code(
+        title="an override names a key that recipes may not set",
+        why="The key could run code, reach the network, write elsewhere, or change what the gate judges.",
+        fix="remove the line from backend.overrides",
+    ),
+    "B407": Code(
+        title="an override has a value of the wrong kind",
+        why="Trainers coerce or ignore such values.",
+        fix="write a value of the kind that the message names",
+    ),
+    "B408": Code(
+        title="the method does not run on this device",
+        why="4-bit training needs bitsandbytes kernels, which exist for NVIDIA GPUs and CPUs.",
+        fix="method: {kind: lora}",
+    ),
+    "B409": Code(
+        title="fp16 training on a device that cannot",
+        why="float16 gradients overflow without a loss scaler, which only GPUs have.",
+        fix="backend: {precision: auto}",
+    ),
+    "B410": Code(
+        title="bf16 asked for on a device without it",
+        why="bfloat16 is then emulated, several times slower than fp32, or refused.",
+        fix="backend: {precision: auto}",
+    ),
+    "B411": Code(
+        title="the trainer failed",
+        why="The trainer ended with an error; the last lines of its log are shown.",
+        fix="mend what the log says and run the same command again: training continues from its last checkpoint",
+    ),
+    "B412": Code(
+        title="training left no whole checkpoint",
+        why="A trainer can end without an error and without a result; only whole weight files and its own state count.",
+        fix="run the same command again; the log is train.log in the scratch folder",
+    ),
+    "B413": Code(
+        title="training stopped before its last step",
+        why="Fewer steps than planned were done, and early stopping was not the reason: the process was interrupted.",
+        fix="run the same command again: training continues from its last checkpoint",
+    ),
+    "B414": Code(
+        title="a loss or gradient became infinite or not a number",
+        why="Nothing after it can be trusted, and the weights may be damaged without anything else failing.",
+        fix="method: {learning_rate: 1e-4}   # lower than before",
+    ),
+    "B415": Code(
+        title="trained weights are not finite",
+        why="Such an adapter loads without complaint and answers nonsense.",
+        fix="lower method.learning_rate, or set backend.precision: fp32",
+    ),
+    "B416": Code(
+        title="training changed nothing",
+        why="All deltas are zero, so the model is the base model with another name.",
+        fix="raise method.learning_rate or method.epochs",
+    ),
+    "B417": Code(
+        title="the trained weights do not fit together",
+        why="Tensors without a partner would be ignored when the adapter is loaded or merged.",
+        fix="train again: recipe run RECIPE --force train",
+    ),
+    "B418": Code(
+        title="training ran in another precision than planned",
+        why="Trainers fall back silently; a report that says bf16 must mean it.",
+        fix="set backend.precision to what the message says was used",
+    ),
+    "D390": Code(
+        title="rows are longer than method.max_length",
+        why="A trainer would cut them, answer included, or drop them without a word.",
+        fix="raise method.max_length, or say data.checks.truncation: drop",
+    ),
+    "D391": Code(
+        title="rows without a token to learn from",
+        why="Their loss is zero over zero; trainers skip them or break on them.",
+        fix="give every label a text",
+    ),
+    "D392": Code(
+        title="a text holds markers of the model's chat template",
+        why="A text such as <|im_end|> would end its own turn and could speak as the assistant, in training and in use.",
+        fix="remove these rows, or write the marker differently in the data",
+    ),
+}

@@ -1,0 +1,47 @@
+"""Axolotl plugins that the compiled configs name. They run inside the Axolotl process, never in ours.
+
+`Recorder` writes what happens to `events.jsonl` in the launch folder; `OnCpu` and `MixedPrecision` set the two training
+arguments that no Axolotl key sets.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from axolotl.integrations.base import BasePlugin
+
+from engine.runtime.watch import Event, Watch
+
+EVENTS = "events.jsonl"
+"""In the working directory of the process, which is the launch folder."""
+
+
+class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
+    """Tells steps, losses, dtypes and threads as they are."""
+
+    def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[Watch]:  # noqa: ANN401, ARG002
+        """Watch the trainer that Axolotl built."""
+        return [Watch(_write)]
+
+
+class OnCpu(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
+    """Says that the CPU is meant: transformers refuses bf16 without a GPU otherwise."""
+
+    def get_training_args(self, cfg: Any) -> dict[str, Any]:  # noqa: ANN401, ARG002
+        """`use_cpu` for transformers' TrainingArguments."""
+        return {"use_cpu": True}
+
+
+class MixedPrecision(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
+    """Weights of 32 bits, products of bf16: in bf16 weights, small steps of full training round to nothing."""
+
+    def get_training_args(self, cfg: Any) -> dict[str, Any]:  # noqa: ANN401, ARG002
+        """`bf16` autocast, while the config's `bf16: false` loads the weights in 32 bits."""
+        return {"bf16": True}
+
+
+def _write(event: Event) -> None:
+    with Path(EVENTS).open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(event) + "\n")

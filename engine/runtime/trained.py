@@ -1,0 +1,95 @@
+"""Trained weights judged before anyone uses them: every number finite, and something learned."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+
+from engine.errors import StageError
+
+LORA_A, LORA_B = ".lora_A.", ".lora_B."
+
+
+def adapter_norm(adapter: Path) -> float:
+    """The Frobenius norm over all deltas `scale · B · A`, computed in 32 bits without forming them.
+
+    Uses ‖BA‖² = tr((BᵀB)(AAᵀ)), both of size rank × rank. StageError: B415 a weight is not finite, B416 nothing was
+    learned, B417 a tensor without its partner.
+    """
+    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    scale = config["lora_alpha"] / config["r"]
+    total = 0.0
+    with safe_open(adapter / "adapter_model.safetensors", framework="pt") as file:
+        names = set(file.keys())
+        pairs = [(name, name.replace(LORA_A, LORA_B)) for name in sorted(names) if LORA_A in name]
+        _refuse_strangers(names, pairs)
+        for name_a, name_b in pairs:
+            a, b = file.get_tensor(name_a).float(), file.get_tensor(name_b).float()
+            _refuse_nonfinite(a, name_a)
+            _refuse_nonfinite(b, name_b)
+            total += float(torch.sum((b.T @ b) * (a @ a.T)))
+    return _moved(scale * math.sqrt(max(total, 0.0)))
+
+
+def model_norm(model: Path, base: Path) -> float:
+    """The Frobenius norm of all changes of a fully trained model against its base, tensor by tensor.
+
+    StageError: B415, B416 as for adapters; B417 when the two do not have the same tensors.
+    """
+    before, after = _tensor_files(base), _tensor_files(model)
+    if before.keys() != after.keys():
+        odd = sorted(before.keys() ^ after.keys())
+        raise StageError.one(
+            "B417", f"the trained model and its base differ in {len(odd)} tensors, such as {odd[0]}"
+        )
+    total = 0.0
+    for name, path in after.items():
+        with safe_open(path, framework="pt") as trained, safe_open(before[name], "pt") as untrained:
+            weight = trained.get_tensor(name).float()
+            _refuse_nonfinite(weight, name)
+            total += float(torch.sum((weight - untrained.get_tensor(name).float()) ** 2))
+    return _moved(math.sqrt(total))
+
+
+def _tensor_files(folder: Path) -> dict[str, Path]:
+    files = {}
+    for path in sorted(folder.glob("model*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            files |= dict.fromkeys(file.keys(), path)
+    return files
+
+
+def _moved(norm: float) -> float:
+    if norm > 0:
+        return norm
+    raise StageError.one(
+        "B416",
+        "training changed nothing: all deltas are zero",
+        path="method.learning_rate",
+        hint="raise method.learning_rate or method.epochs",
+    )
+
+
+def _refuse_nonfinite(weight: torch.Tensor, name: str) -> None:
+    if not bool(torch.isfinite(weight).all()):
+        raise StageError.one(
+            "B415",
+            f"the trained weights of {name} hold numbers that are not finite",
+            path="method.learning_rate",
+            hint="lower method.learning_rate, or set backend.precision: fp32",
+        )
+
+
+def _refuse_strangers(names: set[str], pairs: list[tuple[str, str]]) -> None:
+    known = {name for pair in pairs for name in pair}
+    odd = sorted(known ^ names)
+    if odd or not pairs:
+        raise StageError.one(
+            "B417",
+            f"the adapter has {len(odd)} tensors without a partner"
+            + (f", such as {odd[0]}" if odd else " because it has none at all"),
+        )

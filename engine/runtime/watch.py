@@ -1,0 +1,99 @@
+"""A trainer callback that tells what really happens: facts at the start, every step, and losses that are not numbers.
+
+Used inside the Axolotl process (events go to a file) and by the in-process backend (events go to the caller).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+Event = Mapping[str, Any]
+"""`{"event": "start" | "step" | "log" | "nonfinite", …}`."""
+NUMBERS = ("loss", "eval_loss", "grad_norm", "learning_rate")
+
+
+class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
+    """Sends events to `tell`; stops training at the first loss that is NaN or infinite."""
+
+    def __init__(self, tell: Callable[[Event], None]) -> None:
+        """Tell events to `tell`."""
+        self._tell = tell
+        self._product_dtype: str | None = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """Facts of the model as it is trained, and a look at the first matrix product."""
+        model = given["model"]
+        self._watch_first_product(model)
+        self._tell({"event": "start", **model_facts(model), **setting_facts(args, state)})
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """One optimizer step is done."""
+        self._tell({"event": "step", "step": state.global_step, "steps": state.max_steps})
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, Any] | None = None,
+        **given: Any,
+    ) -> None:
+        """Pass on the numbers; stop when one of them is none."""
+        numbers = {name: float(value) for name, value in (logs or {}).items() if name in NUMBERS}
+        bad = {name: str(value) for name, value in numbers.items() if not math.isfinite(value)}
+        if bad:
+            self._tell({"event": "nonfinite", "step": state.global_step, **bad})
+            control.should_training_stop = True
+        elif numbers:
+            facts = {"product_dtype": self._product_dtype} if self._product_dtype else {}
+            self._tell({"event": "log", "step": state.global_step, **numbers, **facts})
+
+    def _watch_first_product(self, model: torch.nn.Module) -> None:
+        """Record the dtype of the first linear layer's result: what is multiplied, whatever flags say."""
+        layer = next((item for item in model.modules() if isinstance(item, torch.nn.Linear)), None)
+        if layer is None:
+            return
+
+        def record(module: torch.nn.Module, given: Any, result: Any) -> None:  # noqa: ANN401, ARG001
+            self._product_dtype = str(result.dtype).removeprefix("torch.")
+            handle.remove()
+
+        handle = layer.register_forward_hook(record)
+
+
+def model_facts(model: torch.nn.Module) -> dict[str, Any]:
+    """Sizes and dtypes of trainable and frozen weights; 4-bit weights count by their elements before packing."""
+    sizes: dict[str, Counter[str]] = {"trainable": Counter(), "frozen": Counter()}
+    for weight in model.parameters():
+        side = "trainable" if weight.requires_grad else "frozen"
+        shape = getattr(getattr(weight, "quant_state", None), "shape", None)
+        name = "nf4" if shape is not None else str(weight.dtype).removeprefix("torch.")
+        sizes[side][name] += math.prod(shape) if shape is not None else weight.numel()
+    trainable = sum(sizes["trainable"].values())
+    return {
+        "trainable_parameters": trainable,
+        "total_parameters": trainable + sum(sizes["frozen"].values()),
+        "weights": {side: dict(sorted(counts.items())) for side, counts in sizes.items()},
+    }
+
+
+def setting_facts(args: TrainingArguments, state: TrainerState) -> dict[str, Any]:
+    """Device, precision and threads in force."""
+    return {
+        "device": str(args.device),
+        "bf16": bool(args.bf16),
+        "fp16": bool(args.fp16),
+        "threads": torch.get_num_threads(),
+        "steps": state.max_steps,
+        "resumed_from": state.global_step or None,
+    }

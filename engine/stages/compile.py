@@ -1,0 +1,70 @@
+"""Compile the recipe for its backend: pure, so that plans and reviews see exactly what will be trained."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from engine.backends import load_backend
+from engine.backends.base import BackendConfig, Setting
+from engine.environment import Device
+from engine.recipe.model import Recipe
+from engine.stages.base import Payload, StageContext
+
+NAME = "compile"
+REVISION = 1
+NEEDS: tuple[str, ...] = ("data",)
+AFTER: tuple[str, ...] = ()
+USES_SOURCES = False
+USES_BASE_MODEL = False
+USES_DEVICE = True
+TOOLS: tuple[str, ...] = ()
+
+CONFIG = "config.yaml"
+PROVENANCE = "provenance.json"
+
+
+def recipe_slice(recipe: Recipe) -> Payload:
+    """The method and the backend with its version."""
+    return {
+        "method": asdict(recipe.method),
+        "backend": {
+            "name": recipe.backend.name,
+            "version": load_backend(recipe.backend.name).version(),
+            "precision": recipe.backend.precision,
+            "overrides": [list(pair) for pair in recipe.backend.overrides],
+        },
+    }
+
+
+def run(context: StageContext) -> None:
+    """Write `config.yaml` and `provenance.json`: where each line comes from."""
+    rows = split_rows(context)
+    config = compile_recipe(
+        context.recipe,
+        context.device,
+        train_rows=rows["train"],
+        validation_rows=rows.get("validation", 0),
+    )
+    (context.workdir / CONFIG).write_text(config.text, encoding="utf-8")
+    provenance = json.dumps([asdict(line) for line in config.lines], indent=1, ensure_ascii=False)
+    (context.workdir / PROVENANCE).write_text(provenance + "\n", encoding="utf-8")
+
+
+def compile_recipe(
+    recipe: Recipe, device: Device, *, train_rows: int, validation_rows: int
+) -> BackendConfig:
+    """The backend config of a recipe on a device; pure and light. RecipeError B401, B404–B407."""
+    setting = Setting(
+        device=device,
+        precision=device.precision(recipe.backend.precision),
+        train_rows=train_rows,
+        validation_rows=validation_rows,
+    )
+    return load_backend(recipe.backend.name).compile(recipe, setting)
+
+
+def split_rows(context: StageContext) -> dict[str, int]:
+    """Rows of each split, from the data stage's summary."""
+    text = context.artifacts["data"].file("summary.json").read_text(encoding="utf-8")
+    return {split["name"]: split["rows"] for split in json.loads(text)["splits"]}

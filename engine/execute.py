@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine.environment import detect_device
-from engine.errors import EngineError, ExitCode, Problem, RecipeError, Severity
+from engine.backends import load_backend
+from engine.environment import Device, detect_device
+from engine.errors import EngineError, EnvironmentProblem, ExitCode, Problem, RecipeError, Severity
 from engine.evidence import Report, StageStatus
 from engine.pipeline import Orders, Walk, Watcher, walk
 from engine.plan import moving, survey
@@ -45,9 +46,10 @@ def execute(
 
     """
     _refuse_moving(recipe)
-    _require_backend(recipe)
+    device = detect_device()
+    _require_backend(recipe, device)
     store, runs = Store(root), Runs(root)
-    world = survey(recipe, store, detect_device())
+    world = survey(recipe, store, device)
     text = recipe.file.read_text(encoding="utf-8")
     orders = replace(orders, previous=runs.payloads(recipe.name))
     state = walk(recipe, store, world=world, orders=orders, watcher=watcher)
@@ -60,12 +62,11 @@ def _refuse_moving(recipe: Recipe) -> None:
         raise RecipeError([replace(problem, severity=Severity.ERROR) for problem in found])
 
 
-def _require_backend(recipe: Recipe) -> None:
-    from engine.backends import check_backend  # noqa: PLC0415 - a table of modules by name
-
-    errors = [p for p in check_backend(recipe) if p.severity is Severity.ERROR]
+def _require_backend(recipe: Recipe, device: Device) -> None:
+    found = load_backend(recipe.backend.name).check(recipe, device)
+    errors = [problem for problem in found if problem.severity is Severity.ERROR]
     if errors:
-        raise RecipeError(errors)
+        raise EnvironmentProblem(errors)
 
 
 def _finish(state: Walk, runs: Runs, *, text: str, warnings: Sequence[Problem]) -> Result:

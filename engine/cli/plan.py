@@ -64,10 +64,13 @@ def _row(stage: PlannedStage, plan: Plan) -> PlanRow:
 def _cost(stage: PlannedStage, plan: Plan) -> str:
     """What can be said exactly before running: steps and file type, no guesses."""
     if stage.name == "train":
-        from engine.backends.base import steps_of  # noqa: PLC0415 - only where training is due
+        from engine.backends.base import schedule  # noqa: PLC0415 - only where training is due
 
-        steps = steps_of(plan.recipe, plan.train_rows) if plan.train_rows else None
-        return f"{steps} steps" if steps else ""
+        rows = plan.train_rows
+        if rows is None:
+            return ""
+        method = plan.recipe.method
+        return f"{schedule(method, train_rows=rows, validation_rows=0).steps} steps"
     return plan.recipe.export.quantization if stage.name == "quantize" else ""
 
 

@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     """Run it and return what it came to, as an exit code."""
     from engine.execute import execute  # noqa: PLC0415 - after the arguments are known good
     from engine.pipeline import Orders  # noqa: PLC0415
-    from engine.render.json import report_json  # noqa: PLC0415
+    from engine.render.json import render_json  # noqa: PLC0415
     from engine.render.progress import has_colour  # noqa: PLC0415
     from engine.render.text import closing_block  # noqa: PLC0415
 
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     if result.error is not None:
         show_problems(result.error.problems)
     if options.format == "json":
-        show(report_json(result.report))
+        show(render_json(result.report))
     else:
         show(closing_block(result.report, colour=has_colour(sys.stdout)))
     return result.code

@@ -116,20 +116,20 @@ def assemble(facts: Facts) -> Report:
 
 def write(report: Report, run: Path, artifacts: Mapping[str, Artifact]) -> None:
     """The report's files, the recipe, and the model of an accepted run, into the run folder."""
-    from engine.render.card import model_card  # noqa: PLC0415 - only a run renders pages
-    from engine.render.html import html_report  # noqa: PLC0415
-    from engine.render.json import report_json  # noqa: PLC0415
-    from engine.render.markdown import markdown_report  # noqa: PLC0415
+    from engine.render.card import render_card  # noqa: PLC0415 - only a run renders pages
+    from engine.render.html import render_html  # noqa: PLC0415
+    from engine.render.json import render_json  # noqa: PLC0415
+    from engine.render.markdown import render_markdown  # noqa: PLC0415
 
     write_text(run / "recipe.yaml", report.recipe_text)
     write_text(run / "recipe.resolved.yaml", report.resolved_recipe)
     if report.backend_config:
         write_text(run / "backend-config.yaml", report.backend_config)
-    write_text(run / "report.json", report_json(report))
-    write_text(run / "report.md", markdown_report(report))
-    write_text(run / "report.html", html_report(report))
+    write_text(run / "report.json", render_json(report))
+    write_text(run / "report.md", render_markdown(report))
+    write_text(run / "report.html", render_html(report))
     if report.outcome == "accepted":
-        write_text(run / "README.md", model_card(report))
+        write_text(run / "README.md", render_card(report))
         _deliver(run, artifacts, report)
 
 

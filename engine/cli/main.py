@@ -39,8 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] not in VERBS:
-        _parser().parse_args(words or ["--help"])
-        return ExitCode.USAGE
+        return _without_verb(words)
     verb = importlib.import_module(f"engine.cli.{words[0]}{'_' if words[0] == 'try' else ''}")
     parser = _Parser(prog=f"recipe {words[0]}", description=verb.__doc__)
     verb.configure(parser)
@@ -61,6 +60,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return tell_bug(bug, words)
 
 
+def _without_verb(words: Sequence[str]) -> int:
+    """Help, version, or a verb that is none."""
+    if words and not words[0].startswith("-"):
+        from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
+
+        near = get_close_matches(words[0], VERBS, 1)
+        hint = f"did you mean `{near[0]}`?" if near else "recipe --help lists them"
+        sys.stderr.write(f"recipe: there is no verb `{words[0]}`: {hint}\n")
+        return ExitCode.USAGE
+    _parser().parse_args(words or ["--help"])
+    return ExitCode.USAGE
+
+
 def _parser() -> argparse.ArgumentParser:
     verbs = "\n".join(f"  {name:<9} {text}" for name, text in VERBS.items())
     parser = _Parser(
@@ -71,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         usage="recipe VERB [OPTIONS]",
     )
     parser.add_argument("--version", action="version", version=f"recipe {__version__}")
-    parser.add_argument("verb", metavar="VERB", choices=[*VERBS], help="one of those below")
+    parser.add_argument("verb", metavar="VERB", help=argparse.SUPPRESS)
     return parser
 
 

@@ -41,7 +41,7 @@ def extract(archive: Path, file: str, destination: Path, *, limits: Limits = LIM
 
 
 def safe_steps(file: str) -> list[str]:
-    """Return the parts of `a.tar.gz//b/c.tsv`; DataError when one is empty or leaves its archive."""
+    """Return the parts of `a.tar.gz//b/c.tsv`; DataError when one is empty or climbs out."""
     steps = file.split(STEP)
     for step in steps:
         path = PurePosixPath(step)

@@ -1,0 +1,59 @@
+"""The label of a row: a column, perhaps renamed, perhaps a number that falls into a bin."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.data.template import as_text, lookup
+from engine.recipe.model import Bin, LabelSpec
+
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
+class NoBinError(Exception):
+    """The number of a row falls into no bin; such rows are left out and counted."""
+
+
+class NoNumberError(Exception):
+    """Bins need a number; the message holds what stands there."""
+
+
+def label_of(values: Mapping[str, Any], spec: LabelSpec) -> str:
+    """Return the label of a row after relabelling or binning; `` for a missing or blank value.
+
+    Whether it is one of the task's labels is not asked here. `MissingColumnError`,
+    `UnusableValueError`, `NoNumberError` or `NoBinError` where there is none.
+    """
+    value = lookup(values, spec.column)
+    text = as_text(value)
+    if text is None or not text.strip():
+        return ""
+    if spec.bins:
+        return _binned(value, text, spec.bins)
+    return dict(spec.relabel).get(text, text)
+
+
+def _binned(value: object, text: str, bins: Sequence[Bin]) -> str:
+    if isinstance(value, bool) or not NUMBER.fullmatch(text.strip()):
+        raise NoNumberError(text)
+    number = float(text)
+    for bin_ in bins:
+        above = bin_.min is None or number >= bin_.min
+        below = bin_.max is None or number <= bin_.max
+        if above and below:
+            return bin_.label
+    raise NoBinError
+
+
+def near_label(value: str, labels: Sequence[str]) -> str | None:
+    """Return the label that `value` most likely misspells: case, spaces, `-` for `_`, or a typo."""
+    plain = {_plain(label): label for label in labels}
+    near = difflib.get_close_matches(_plain(value), plain, n=1, cutoff=0.75)
+    return plain[near[0]] if near else None
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text).casefold()

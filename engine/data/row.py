@@ -1,0 +1,67 @@
+"""One row as a file holds it, and the problems found while reading a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.errors import DataError, Place, Problem
+
+SHOWN = 20
+"""Problems of one file that are shown; the others are counted."""
+EXCERPT = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """The values of a row by column, as they stand in the file."""
+
+    origin: str
+    """`reviews.csv:17` (line), or `reviews.parquet#17` (row, from 1) where there are no lines."""
+    values: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Trouble:
+    """The problems of one file: the first ones kept, the others counted, raised together."""
+
+    file: str
+    kept: list[Problem] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, code: str, message: str, *, line: int | None, hint: str | None = None) -> None:
+        """Keep a problem at a line of the file (None: of the whole file)."""
+        self.count += 1
+        if len(self.kept) < SHOWN:
+            place = Place(file=self.file, line=line)
+            self.kept.append(Problem(code=code, message=message, hint=hint, place=place))
+
+    def stop(
+        self, code: str, message: str, *, line: int | None = None, hint: str | None = None
+    ) -> DataError:
+        """Return the error that ends the reading, with what was found before."""
+        self.add(code, message, line=line, hint=hint)
+        return self.error()
+
+    def error(self) -> DataError:
+        """Return the error of all problems; the last one says how many are not shown."""
+        if self.count <= len(self.kept):
+            return DataError(self.kept)
+        more = self.count - len(self.kept)
+        last = self.kept[-1]
+        message = f"and {more:,} more problems in this file"
+        return DataError(
+            [*self.kept, Problem(code=last.code, message=message, place=Place(file=self.file))]
+        )
+
+    def raise_any(self) -> None:
+        """Raise what was found; nothing when nothing was."""
+        if self.kept:
+            raise self.error()
+
+
+def excerpt(text: str) -> str:
+    """Return the start of a text on one line, control characters made visible."""
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: EXCERPT + 1])
+    return f"{line[:EXCERPT]}…" if len(line) > EXCERPT else line

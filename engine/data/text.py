@@ -1,0 +1,129 @@
+"""Bytes of a data file into text and lines: decompressed, decoded strictly, in bounded memory."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from engine.data.row import Trouble
+from engine.sources.streams import CHUNK, DAMAGE, Limits, decompressed, kind_of
+
+PACKED = ("gzip", "bzip2", "xz", "zstd")
+LIMITS = Limits()
+MAX_LINE = 64 << 20
+"""Characters of a line, or of a value that spans lines, that are held at once."""
+HEAD = 4096
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@contextmanager
+def open_bytes(path: Path, trouble: Trouble) -> Iterator[IO[bytes]]:
+    """Open a file for reading, decompressed when its first bytes say that it is compressed.
+
+    DataError when it cannot be read, is damaged, or unpacks to too much.
+    """
+    try:
+        if path.is_dir():
+            raise trouble.stop("D320", "is a folder, not a file")
+        kind = kind_of(path)
+        if kind == "zip":
+            raise trouble.stop(
+                "D323", "is a zip archive, not a table", hint="unpack it and name the file inside"
+            )
+        with (
+            decompressed(path, kind, name=path.name, limits=LIMITS)
+            if kind in PACKED
+            else io.BufferedReader(io.FileIO(path), CHUNK)
+        ) as stream:
+            yield stream
+    except DAMAGE as error:
+        reason = str(error).lower() or "it ends early"
+        raise trouble.stop("D329", f"compressed data is damaged: {reason}") from error
+    except OSError as error:
+        if error.errno is None:
+            raise trouble.stop("D329", f"compressed data is damaged: {error}") from error
+        reason = (error.strerror or str(error)).lower()
+        raise trouble.stop("D320", f"cannot be read: {reason}") from error
+
+
+def lines(path: Path, encoding: str, trouble: Trouble) -> Iterator[str]:
+    """Yield the lines of a text file with their ends; only a line feed ends a line.
+
+    DataError when the file is empty, is not text of that encoding (with the byte offset), or has a
+    line longer than `MAX_LINE`.
+    """
+    rest: list[str] = []
+    length = 0
+    for text in chunks(path, encoding, trouble):
+        *complete, tail = text.split("\n")
+        for line in complete:
+            yield "".join((*rest, line, "\n"))
+            rest, length = [], 0
+        rest.append(tail)
+        length += len(tail)
+        if length > MAX_LINE:
+            raise trouble.stop("D324", f"a line is longer than {MAX_LINE:,} characters")
+    last = "".join(rest)
+    if last:
+        yield last
+
+
+def chunks(path: Path, encoding: str, trouble: Trouble) -> Iterator[str]:
+    """Yield the text of a file in pieces, without a byte order mark."""
+    decoder = _decoder(encoding, trouble)
+    offset = 0
+    with open_bytes(path, trouble) as stream:
+        while chunk := stream.read(CHUNK):
+            if offset == 0:
+                _check_head(chunk[:HEAD], encoding, trouble)
+            yield _decode(decoder, chunk, offset, trouble)
+            offset += len(chunk)
+    if offset == 0:
+        raise trouble.stop("D321", "is empty")
+    yield _decode(decoder, b"", offset, trouble)
+
+
+def _decoder(encoding: str, trouble: Trouble) -> codecs.IncrementalDecoder:
+    name = "utf-8-sig" if encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else encoding
+    try:
+        b"".decode(name)  # refuses codecs that are not of text, such as hex
+        return codecs.getincrementaldecoder(name)("strict")
+    except LookupError as error:
+        raise trouble.stop("D322", f"no encoding is called `{encoding}`") from error
+
+
+def _check_head(head: bytes, encoding: str, trouble: Trouble) -> None:
+    if encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
+        return
+    nul_share = head.count(0) / len(head)
+    if head.startswith(UTF16) or _every_other_nul(head):
+        raise trouble.stop("D322", "is UTF-16, not UTF-8", hint="add `encoding: utf-16`")
+    if nul_share > 0:
+        raise trouble.stop("D323", f"is binary: byte 0 at offset {head.index(0)}")
+
+
+def _every_other_nul(head: bytes) -> bool:
+    half = len(head) // 2
+    return half > 1 and max(head[0::2].count(0), head[1::2].count(0)) > 0.7 * half
+
+
+def _decode(decoder: codecs.IncrementalDecoder, chunk: bytes, at: int, trouble: Trouble) -> str:
+    state = decoder.getstate()[0]
+    pending = len(state) if isinstance(state, bytes) else 0
+    try:
+        text = decoder.decode(chunk, final=not chunk)
+    except UnicodeDecodeError as error:
+        offset = at - pending + error.start
+        got = error.object[error.start]
+        raise trouble.stop(
+            "D322",
+            f"is not {error.encoding}: byte 0x{got:02x} at offset {offset:,}",
+            hint="add `encoding: latin-1` (or the file's real encoding) to the source",
+        ) from error
+    if "\0" in text:
+        raise trouble.stop("D323", "is binary: it holds the character U+0000")
+    return text

@@ -88,18 +88,6 @@ ROWS: dict[str, Code] = {
         why="The recipe would promise more rows than there are.",
         fix="Lower `data.sample.rows`, or leave `sample` out to take every row.",
     ),
-    "D314": Code(
-        title="every row fits into `method.max_length` tokens",
-        why="A row that is cut loses its end, which is where the answer stands.",
-        fix="Raise `method.max_length`, or write `data.checks.truncation: drop` to leave such rows"
-        " out of train and validation.",
-    ),
-    "D315": Code(
-        title="every training row has supervised tokens",
-        why="A row whose answer is fully masked teaches nothing, and a batch of such rows makes the"
-        " loss undefined.",
-        fix="Raise `method.max_length`; when the row is short, this is a bug worth reporting.",
-    ),
 }
 
 FILES: dict[str, Code] = {

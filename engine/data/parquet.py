@@ -16,7 +16,7 @@ BATCH = 2048
 def read_parquet(path: Path, trouble: Trouble) -> Iterator[Row]:
     """Yield the rows; DataError when it is no Parquet file, is damaged, or names a column twice."""
     try:
-        from pyarrow import ArrowException
+        from pyarrow import ArrowException  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise EnvironmentProblem.one(
             "E701",
@@ -47,7 +47,7 @@ def _check_kind(path: Path, trouble: Trouble) -> None:
 
 
 def _read(path: Path, trouble: Trouble) -> Iterator[Row]:
-    import pyarrow.parquet as pq
+    import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
 
     file: Any
     with pq.ParquetFile(path) as file:

@@ -38,7 +38,7 @@ def fetch_hub_data(ref: HubRef, source: Source, *, once: Once, progress: Progres
 
 def _fetch_file(ref: HubRef, file: str, progress: Progress) -> Path:
     with _told(ref):
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import hf_hub_download  # noqa: PLC0415 - an extra, and slow to import
 
         progress.note(f"fetching {file} of {ref.repo}")
         return Path(hf_hub_download(ref.repo, file, repo_type="dataset", revision=ref.revision))
@@ -87,7 +87,7 @@ def _class_names(rows: Any) -> dict[str, str]:  # noqa: ANN401 - datasets.Datase
 def _told(ref: HubRef) -> Iterator[None]:
     """Tell the errors of the hub's libraries in our words."""
     try:
-        import huggingface_hub.errors as hub
+        import huggingface_hub.errors as hub  # noqa: PLC0415 - an extra, and slow to import
     except ImportError as error:
         raise EnvironmentProblem.one(
             "E701", "data of the hub needs datasets", hint="pip install 'slm-recipe[train]'"
@@ -123,7 +123,7 @@ def _told(ref: HubRef) -> Iterator[None]:
 
 
 def _is_offline(error: Exception) -> bool:
-    from huggingface_hub import constants
+    from huggingface_hub import constants  # noqa: PLC0415 - an extra, and slow to import
 
     return bool(constants.HF_HUB_OFFLINE) or "offline" in str(error).lower()
 

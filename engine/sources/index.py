@@ -70,9 +70,9 @@ def download(wanted: Wanted, folder: Path, progress: Progress) -> Path:
 @contextmanager
 def _client(settings: IndexSettings) -> Iterator[_Client]:
     try:
-        from unearth import PackageFinder
-        from unearth.auth import MultiDomainBasicAuth
-        from unearth.fetchers import PyPIClient
+        from unearth import PackageFinder  # noqa: PLC0415 - an extra
+        from unearth.auth import MultiDomainBasicAuth  # noqa: PLC0415 - an extra
+        from unearth.fetchers import PyPIClient  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise EnvironmentProblem.one(
             "E701",
@@ -112,7 +112,7 @@ def _client(settings: IndexSettings) -> Iterator[_Client]:
 
 def _add_default_index(finder: Any) -> None:  # noqa: ANN401 - unearth is not typed for mypy
     """Add the public index, at its client's own address, where only find-links are configured."""
-    from pypi_simple import PYPI_SIMPLE_ENDPOINT
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415 - an extra
 
     if not any(source["type"] == "index" for source in finder.sources):
         finder.add_index_url(PYPI_SIMPLE_ENDPOINT)
@@ -184,7 +184,7 @@ class _Client:
 @contextmanager
 def _told(subject: object) -> Iterator[None]:
     """Turn the HTTP client's errors into one of ours, without the URL: it may hold a password."""
-    import httpx2
+    import httpx2  # noqa: PLC0415 - an extra
 
     try:
         yield
@@ -214,7 +214,7 @@ def _file_name(name: str) -> str:
 
 
 def _same_version(found: str | None, wanted: str) -> bool:
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - an extra
 
     try:
         return found is not None and Version(found) == Version(wanted)
@@ -252,7 +252,7 @@ def _no_such_version(wanted: Wanted, found: Sequence[Package]) -> DataError:
 
 
 def _order(version: str) -> tuple[Any, ...]:
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - an extra
 
     try:
         return (1, Version(version))

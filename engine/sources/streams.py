@@ -125,7 +125,7 @@ class Guarded(io.RawIOBase):
 
 def _open_zstd(path: Path) -> Readable:
     try:
-        import zstandard
+        import zstandard  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise EnvironmentProblem.one(
             "E701",

@@ -180,7 +180,7 @@ def _method(written: Written, *, has_validation: bool) -> Method:
         rank=rank,
         alpha=0 if is_full else int(written.get("alpha", 2 * rank)),
         dropout=0.0 if is_full else float(written["dropout"]),
-        target_modules=targets if isinstance(targets, str) else tuple(targets),
+        target_modules=tuple(targets) if isinstance(targets, list) else targets,
         epochs=float(written["epochs"]),
         learning_rate=float(written.get("learning_rate", 2e-5 if is_full else 2e-4)),
         scheduler=written["scheduler"],

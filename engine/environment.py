@@ -58,7 +58,9 @@ def version_of(distribution: str) -> str | None:
 @cache
 def detect_device() -> Device:
     """The device that models will run on: the first NVIDIA GPU, Apple's GPU, or the CPU."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     gpu = _nvidia()
     if gpu is not None:
         name, memory, capability = gpu
@@ -66,9 +68,7 @@ def detect_device() -> Device:
             kind="cuda", name=name, memory_bytes=memory, cores=cores, bf16=capability >= AMPERE
         )
     if platform.system() == "Darwin" and platform.machine() == "arm64":
-        return Device(
-            kind="mps", name="Apple GPU", memory_bytes=_memory(), cores=cores, bf16=False
-        )
+        return Device(kind="mps", name="Apple GPU", memory_bytes=_memory(), cores=cores, bf16=False)
     return Device(
         kind="cpu", name=_cpu_name(), memory_bytes=_memory(), cores=cores, bf16=_cpu_has_bf16()
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine.backends import load_backend
+from engine.backends import check_backend, check_environment
 from engine.environment import Device, detect_device
 from engine.errors import EngineError, EnvironmentProblem, ExitCode, Problem, RecipeError, Severity
 from engine.evidence import Report, StageStatus
@@ -63,10 +63,12 @@ def _refuse_moving(recipe: Recipe) -> None:
 
 
 def _require_backend(recipe: Recipe, device: Device) -> None:
-    found = load_backend(recipe.backend.name).check(recipe, device)
-    errors = [problem for problem in found if problem.severity is Severity.ERROR]
-    if errors:
-        raise EnvironmentProblem(errors)
+    wrong = [p for p in check_backend(recipe) if p.severity is Severity.ERROR]
+    if wrong:
+        raise RecipeError(wrong)
+    missing = [p for p in check_environment(recipe, device) if p.severity is Severity.ERROR]
+    if missing:
+        raise EnvironmentProblem(missing)
 
 
 def _finish(state: Walk, runs: Runs, *, text: str, warnings: Sequence[Problem]) -> Result:

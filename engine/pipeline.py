@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 from engine.errors import EngineError, ExitCode, StageError
 from engine.evidence import StageRecord, StageStatus
-from engine.plan import FORCED, PlannedStage, World, plan_run, product_key
+from engine.plan import FORCED, PlannedStage, World, plan_run, product_key, products
 from engine.recipe.model import Recipe
-from engine.stages import PRODUCTS, STAGES, flow, load_stage
+from engine.stages import STAGES, flow, load_stage
 from engine.stages.base import Build, Payload, Progress, StageContext
 from engine.store import Artifact, Store, storage_problem
 
@@ -27,9 +27,7 @@ class Watcher(Protocol):
     def stage(self, name: str) -> Progress:
         """A stage begins; its progress goes to what is returned."""
 
-    def ended(
-        self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe
-    ) -> None:
+    def ended(self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe) -> None:
         """A stage ended; the artifacts hold what it found, if it left one."""
 
 
@@ -57,9 +55,7 @@ class Orders:
     previous: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def walk(
-    recipe: Recipe, store: Store, *, world: World, orders: Orders, watcher: Watcher
-) -> Walk:
+def walk(recipe: Recipe, store: Store, *, world: World, orders: Orders, watcher: Watcher) -> Walk:
     """Run or reuse every stage in order, until one says stop. Never raises an `EngineError`: it is in the result."""
     state = Walk(recipe=recipe, world=world, started=datetime.now(UTC))
     for name in STAGES:
@@ -101,13 +97,11 @@ def _skip(planned: PlannedStage, state: Walk) -> StageRecord | None:
     )
 
 
-def _attempt(
-    planned: PlannedStage, store: Store, state: Walk, *, watcher: Watcher
-) -> StageRecord:
+def _attempt(planned: PlannedStage, store: Store, state: Walk, *, watcher: Watcher) -> StageRecord:
     """Reuse or run one stage and record how it went."""
     if planned.key is None:
         raise AssertionError(planned.name)  # its needs have all run: see `plan_run`
-    if planned.reused is not None and _products_present(planned, store):
+    if planned.reused is not None:
         _take(planned, planned.reused, store=store, state=state)
         return _record(planned, StageStatus.REUSED, reason=_origin(planned.reused))
     started = time.monotonic()
@@ -165,22 +159,10 @@ def _context(
     )
 
 
-def _products(planned: PlannedStage) -> dict[str, str]:
-    key = planned.key.digest if planned.key else ""
-    return {
-        product: product_key(product, {maker: key}).digest
-        for product, maker in PRODUCTS.items()
-        if maker == planned.name
-    }
-
-
-def _products_present(planned: PlannedStage, store: Store) -> bool:
-    return all(store.get(key) is not None for key in _products(planned).values())
-
-
 def _take(planned: PlannedStage, artifact: Artifact, *, store: Store, state: Walk) -> None:
     state.artifacts[planned.name] = artifact
-    for product, key in _products(planned).items():
+    made = products(planned.name, planned.key) if planned.key else {}
+    for product, key in made.items():
         found = store.get(key)
         if found is None:
             raise StageError.one("I901", f"stage {planned.name} made no {product}")

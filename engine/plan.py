@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.environment import Device, version_of
@@ -125,8 +125,23 @@ def _plan_stage(
 ) -> PlannedStage:
     needs = _needs(name, recipe, before, world)
     key = None if needs is None else _stage_key(name, recipe, needs=needs, world=world)
-    reused = store.get(key.digest) if key is not None else None
+    reused = _stored(name, key, store) if key is not None else None
     return PlannedStage(name=name, key=key, needs=needs or {}, reused=reused, reason="")
+
+
+def _stored(name: str, key: StageKey, store: Store) -> Artifact | None:
+    """The artifact of a stage, if it and its inner products that others need are all there."""
+    complete = all(store.get(product) is not None for product in products(name, key).values())
+    return store.get(key.digest) if complete else None
+
+
+def products(name: str, key: StageKey) -> dict[str, str]:
+    """The keys of a stage's inner products that other stages need, by name."""
+    return {
+        product: product_key(product, {maker: key.digest}).digest
+        for product, maker in PRODUCTS.items()
+        if maker == name
+    }
 
 
 def _stage_key(
@@ -162,11 +177,7 @@ def _needs(
         maker = by_name[PRODUCTS.get(need, need)]
         if maker.key is None:
             return None
-        needs[need] = (
-            product_key(need, {PRODUCTS[need]: maker.key.digest}).digest
-            if need in PRODUCTS
-            else maker.key.digest
-        )
+        needs[need] = {maker.name: maker.key.digest, **products(maker.name, maker.key)}[need]
     if name == "compile" or "compile" in needs:
         text = _compiled_text(recipe, by_name["data"], world)
         if text is None:
@@ -196,34 +207,26 @@ def _explained(
     force: Sequence[str],
 ) -> PlannedStage:
     if stage.name in force:
-        return _because(stage, FORCED, reused=None)
+        return replace(stage, reason=FORCED, reused=None)
     if stage.reused is not None:
         return stage
     if stage.key is None:
-        return _because(stage, "row counts are known after data")
-    if store.is_damaged(stage.key.digest):
-        return _because(stage, "its stored files were damaged")
-    running = [other.name for other in stages if other.name in stage.needs and not other.reused]
-    changes = _changes(previous.get(stage.name), stage.key.payload)
-    if changes:
-        return _because(stage, ", ".join(changes))
-    if running:
-        return _because(stage, ", ".join(running))
-    unfinished = stage.name in previous or (store.root / "scratch" / stage.key.digest).exists()
-    return _because(stage, "its last attempt did not finish" if unfinished else "never built")
+        return replace(stage, reason="row counts are known after data")
+    changed = _changes(previous.get(stage.name), stage.key.payload)
+    needed = [other.name for other in stages if other.name in stage.needs and not other.reused]
+    reason = _damage(stage.key, store) or ", ".join(changed or needed)
+    return replace(stage, reason=reason or _history(stage, stage.key, store, previous))
 
 
-def _because(stage: PlannedStage, reason: str, **changes: Any) -> PlannedStage:  # noqa: ANN401 - fields
-    return PlannedStage(
-        **{
-            "name": stage.name,
-            "key": stage.key,
-            "needs": stage.needs,
-            "reused": stage.reused,
-            "reason": reason,
-            **changes,
-        }
-    )
+def _damage(key: StageKey, store: Store) -> str:
+    return "its stored files were damaged" if store.is_damaged(key.digest) else ""
+
+
+def _history(
+    stage: PlannedStage, key: StageKey, store: Store, previous: Mapping[str, Mapping[str, Any]]
+) -> str:
+    begun = (store.root / "scratch" / key.digest).exists()
+    return "its last attempt did not finish" if begun or stage.name in previous else "never built"
 
 
 def _changes(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[str]:

@@ -35,7 +35,11 @@ def run(options: argparse.Namespace) -> int:
         show_json({"schema": "doctor.v1", "ok": not missing, "checks": fields})
     else:
         width = max(len(what) for what, _, _ in rows)
-        show("\n".join(f"{'ok' if ok else '--':<4}{what:<{width}}  {found}" for what, ok, found in rows))
+        show(
+            "\n".join(
+                f"{'ok' if ok else '--':<4}{what:<{width}}  {found}" for what, ok, found in rows
+            )
+        )
         show(f"\n{len(missing)} missing" if missing else "\neverything a run needs is there")
     return ExitCode.FAILED if missing else ExitCode.ACCEPTED
 
@@ -74,4 +78,6 @@ def _llama_cpp() -> list[Row]:
     if not configured:
         return [("llama.cpp", True, "the packaged one (set LLAMA_CPP_DIR to use your own)")]
     there = Path(configured).is_dir()
-    return [("llama.cpp", there, f"your own, from LLAMA_CPP_DIR{'' if there else ': no such folder'}")]
+    return [
+        ("llama.cpp", there, f"your own, from LLAMA_CPP_DIR{'' if there else ': no such folder'}")
+    ]

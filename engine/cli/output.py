@@ -22,12 +22,12 @@ def show_json(value: Any) -> None:  # noqa: ANN401 - JSON data
     show(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def show_problems(
-    problems: Sequence[Problem], *, as_json: bool = False, source: str = ""
-) -> None:
+def show_problems(problems: Sequence[Problem], *, as_json: bool = False, source: str = "") -> None:
     """Problems for a person on stderr, or for a program on stdout."""
     if as_json:
         show_json(problems_json(problems, source=source))
     elif problems:
         colour = has_colour(sys.stderr)
-        sys.stderr.write(render_problems(problems, colour=colour, source=source).rstrip("\n") + "\n")
+        sys.stderr.write(
+            render_problems(problems, colour=colour, source=source).rstrip("\n") + "\n"
+        )

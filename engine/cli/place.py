@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from engine.recipe.model import Recipe
 from engine.errors import Problem
+from engine.recipe.model import Recipe
 
 STORE = ".recipe"
 
@@ -23,7 +23,9 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
 
 def add_store(parser: argparse.ArgumentParser) -> None:
     """Where results are kept."""
-    parser.add_argument("--store", metavar="FOLDER", help="where results are kept (default: .recipe)")
+    parser.add_argument(
+        "--store", metavar="FOLDER", help="where results are kept (default: .recipe)"
+    )
 
 
 def add_format(parser: argparse.ArgumentParser, *formats: str) -> None:

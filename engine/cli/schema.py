@@ -69,8 +69,8 @@ def _lines(key: str, node: dict[str, Any], root: dict[str, Any]) -> list[str]:
         lines.append(f"  one of: {', '.join(json.dumps(value) for value in node['enum'])}")
     if "default" in node:
         lines.append(f"  default: {json.dumps(node['default'], ensure_ascii=False)}")
-    for example in node.get("examples", [])[:2]:
-        lines.append(f"  example: {json.dumps(example, ensure_ascii=False)}")
+    examples = node.get("examples", [])[:2]
+    lines += [f"  example: {json.dumps(value, ensure_ascii=False)}" for value in examples]
     children = _children(node, root)
     if children:
         lines.append(f"  keys: {', '.join(children)}")

@@ -19,14 +19,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Return 0 when no recipe has an error, else 2."""
-    from engine.backends import load_backend  # noqa: PLC0415 - after the arguments are known good
+    from engine.backends import check_backend  # noqa: PLC0415 - after the arguments are known good
     from engine.recipe import check_recipe  # noqa: PLC0415
 
     problems: list[Problem] = []
     for path in options.recipes:
         recipe, found = check_recipe(path)
         problems += found
-        problems += load_backend(recipe.backend.name).check(recipe) if recipe is not None else ()
+        problems += check_backend(recipe) if recipe is not None else ()
     if options.format == "json":
         show_json(problems_json(problems, source=str(options.recipes[0])))
     else:

@@ -98,9 +98,7 @@ def assemble(facts: Facts) -> Report:
         validation_scores=scores.get("validation"),
         gate=flow.verdict(artifacts, "gate") if "gate" in artifacts else None,
         verify=flow.verdict(artifacts, "verify") if "verify" in artifacts else None,
-        quantized=(
-            scores_from_json(verification["scores"]["quantized"]) if verification else None
-        ),
+        quantized=(scores_from_json(verification["scores"]["quantized"]) if verification else None),
         agreement=verification.get("agreement"),
         flips=tuple(verification.get("flips", ())),
         files=_files(artifacts),
@@ -213,9 +211,7 @@ def _all_scores(artifacts: Mapping[str, Artifact]) -> dict[str, Scores]:
 def _files(artifacts: Mapping[str, Artifact]) -> tuple[ExportedFile, ...]:
     if "quantize" not in artifacts:
         return ()
-    return tuple(
-        ExportedFile(**item) for item in read_json(artifacts["quantize"], "export.json")
-    )
+    return tuple(ExportedFile(**item) for item in read_json(artifacts["quantize"], "export.json"))
 
 
 def _text(artifact: Artifact | None, name: str) -> str:

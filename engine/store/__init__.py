@@ -6,4 +6,13 @@ from engine.store.artifact import Artifact, FileEntry
 from engine.store.key import StageKey, canonical_json, make_key
 from engine.store.store import Store, sha256_of, storage_problem
 
-__all__ = ["Artifact", "FileEntry", "StageKey", "Store", "canonical_json", "make_key", "sha256_of", "storage_problem"]
+__all__ = [
+    "Artifact",
+    "FileEntry",
+    "StageKey",
+    "Store",
+    "canonical_json",
+    "make_key",
+    "sha256_of",
+    "storage_problem",
+]

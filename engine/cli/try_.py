@@ -1,0 +1,73 @@
+"""Ask an exported model something, asked as it was trained to be asked, in llama.cpp."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from engine.cli.output import show, show_json
+from engine.cli.place import add_format, add_store
+from engine.cli.report import find_run
+from engine.environment import detect_device
+from engine.errors import ExitCode, RecipeError
+from engine.render.progress import SilentProgress
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "model", metavar="MODEL", help="a recipe's name, a run folder or a GGUF file"
+    )
+    parser.add_argument("text", metavar="TEXT", help="the input; - reads it from standard input")
+    add_format(parser, "text", "json")
+    add_store(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the label, and how sure the model is."""
+    from engine.runtime.llama import answer_text  # noqa: PLC0415 - only where a model is asked
+
+    gguf = _gguf(options.model, options.store)
+    text = sys.stdin.read().rstrip("\n") if options.text == "-" else options.text
+    with tempfile.TemporaryDirectory() as folder:
+        answer = answer_text(
+            gguf,
+            text,
+            threads=detect_device().cores,
+            workdir=Path(folder),
+            progress=SilentProgress(),
+        )
+    if options.format == "json":
+        fields = {
+            "schema": "answer.v1",
+            "label": answer.label,
+            "probability": answer.probability,
+            "free_text": answer.text,
+            "free_text_is_valid": answer.is_valid,
+        }
+        show_json(fields)
+        return ExitCode.ACCEPTED
+    show(answer.label)
+    sys.stderr.write(
+        f"{answer.probability:.0%} of the labels' probability; free: {answer.text!r}\n"
+    )
+    return ExitCode.ACCEPTED
+
+
+def _gguf(reference: str, store: str | None) -> Path:
+    path = Path(reference)
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise RecipeError.one("R006", f"there is no file `{reference}`")
+        return path
+    folder = find_run(reference, store)
+    found = sorted(folder.glob("*.gguf"))
+    if not found:
+        raise RecipeError.one(
+            "R006",
+            f"the run `{folder.name}` left no GGUF file",
+            hint="only accepted runs with `gguf` among export.formats do",
+        )
+    return found[0]

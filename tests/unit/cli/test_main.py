@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.cli import main as cli
+from engine.cli.main import VERBS, main
+
+
+def test_without_arguments_it_helps_and_says_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([])
+
+    told = capsys.readouterr().out
+    assert left.value.code == 0
+    assert all(verb in told for verb in VERBS)
+
+
+def test_an_unknown_verb_is_a_usage_mistake_with_the_nearest_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["vaildate", "x.yaml"]) == 2
+    assert "did you mean `validate`?" in capsys.readouterr().err
+
+
+def test_a_missing_argument_is_a_usage_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["run"])
+
+    assert left.value.code == 2
+    assert "RECIPE" in capsys.readouterr().err
+
+
+def test_a_bug_is_told_in_one_line_and_kept_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def broken(_: object) -> int:
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr("engine.cli.explain.run", broken)
+
+    assert main(["explain", "R104"]) == 4
+    told = capsys.readouterr().err
+    (report,) = (tmp_path / ".recipe" / "logs").iterdir()
+    assert "I900" in told
+    assert "Traceback" not in told
+    assert "ZeroDivisionError: by nothing" in report.read_text(encoding="utf-8")
+
+
+def test_ctrl_c_ends_with_its_own_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("engine.cli.explain.run", interrupted)
+
+    assert main(["explain"]) == 130
+
+
+def test_every_verb_has_a_module_that_says_what_it_does() -> None:
+    for name in VERBS:
+        module = __import__(
+            f"engine.cli.{name}{'_' if name == 'try' else ''}", fromlist=["configure", "run"]
+        )
+
+        assert module.__doc__
+        assert callable(module.configure)
+        assert callable(module.run)
+
+
+def test_errors_are_one_json_object_when_json_is_asked(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code = main(["plan", str(tmp_path / "absent.yaml"), "--format", "json"])
+    told = json.loads(capsys.readouterr().out)
+
+    assert code == 2
+    assert told["schema"] == "problems.v1"
+    assert told["errors"] == 1
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--version"])
+
+    assert capsys.readouterr().out == f"recipe {cli.__version__}\n"
+
+
+def test_explain_knows_every_code_it_lists(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["explain"])
+    codes = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+
+    assert len(codes) > 50
+    for code in codes:
+        assert main(["explain", code]) == 0
+        assert f"{code}  " in capsys.readouterr().out
+
+
+def test_init_copies_a_recipe_with_its_data_and_never_overwrites(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["init", "quickstart"]) == 0
+    assert (tmp_path / "quickstart.yaml").exists()
+    assert "next: recipe validate quickstart.yaml" in capsys.readouterr().out
+
+    assert main(["init", "quickstart"]) == 2
+    assert "R005" in capsys.readouterr().err
+
+
+def test_init_suggests_the_nearest_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", "quikstart"]) == 2
+    assert "did you mean `quickstart`?" in capsys.readouterr().err
+
+
+def test_what_init_writes_is_valid_where_it_is_written(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(["init"])
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+
+    assert len(names) >= 7
+    for name in names:
+        assert main(["init", name, "-o", f"{name}/{name}.yaml"]) == 0
+        assert main(["validate", f"{name}/{name}.yaml"]) == 0, name
+
+
+def test_a_key_of_the_schema_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema", "method.rank"]) == 0
+    assert "default: 16" in capsys.readouterr().out
+
+
+def test_an_unknown_key_of_the_schema_suggests(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema", "method.rnk"]) == 2
+    assert "did you mean `rank`?" in capsys.readouterr().err

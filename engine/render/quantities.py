@@ -11,6 +11,8 @@ _HOUR = 3600.0
 _KILO = 1000
 _SIZES = ("B", "kB", "MB", "GB", "TB")
 MINUS = "\N{MINUS SIGN}"
+DASH = "\N{EN DASH}"
+"""Stands where a number does not apply."""
 
 
 def duration(seconds: float) -> str:

@@ -92,8 +92,8 @@ def to_text(lines: Iterable[Line], *, colour: bool) -> str:
 
 
 def _painted(span: Span) -> str:
-    from rich.color import ColorSystem
-    from rich.style import Style
+    from rich.color import ColorSystem  # noqa: PLC0415 - plain output never needs it
+    from rich.style import Style  # noqa: PLC0415 - the same
 
     text, style = span
     if not style:

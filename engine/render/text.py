@@ -165,7 +165,7 @@ def _short(scores: Scores, metric: str) -> str:
 
 
 def _check_table(checks: Sequence[Check], stage: str) -> list[Line]:
-    room = WIDTH - STAGE_WIDTH - len(Status.INCONCLUSIVE.value)
+    room = WIDTH - STAGE_WIDTH - 2 - max((len(check.status.value) for check in checks), default=0)
     rows = _columns(
         [(_short_title(check, checks), *_got(check), _wanted(check)) for check in checks]
     )
@@ -182,7 +182,7 @@ def _check_table(checks: Sequence[Check], stage: str) -> list[Line]:
 
 
 def _columns(rows: Sequence[tuple[str, str, str, str]]) -> list[str]:
-    """Rows of title, value, interval and demand, aligned; a value that is words spans two columns."""
+    """Rows of title, value, interval and demand, aligned; a value in words spans two columns."""
     valued = [row for row in rows if row[1][-1:].isdigit()]
     value = max((cells(row[1]) for row in valued), default=0)
     title, demand = (max((cells(row[at]) for row in rows), default=0) for at in (0, 3))

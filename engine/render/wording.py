@@ -127,7 +127,7 @@ def compared_models(report: Report) -> tuple[ComparedModel, ...]:
                 name="tuned model",
                 kind="tuned",
                 scores=report.holdout,
-                note=report.method,
+                note="after training, constrained decoding",
                 passes=passed,
             )
         )

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from engine.errors import DataError, EnvironmentProblem
 
@@ -28,6 +28,8 @@ MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"PAR1", "parquet"),
 )
 CHUNK = 1 << 20
+ZSTD_INPUT = 1 << 11
+"""Bytes fed at a time: four of them can become 128 KiB, so this bounds what is held."""
 DAMAGE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 """What decompressors raise on damaged or truncated input, OSError without errno apart."""
 
@@ -132,10 +134,40 @@ def _open_zstd(path: Path) -> Readable:
             f"reading `{path.name}` needs zstandard",
             hint="pip install 'slm-recipe[data]'",
         ) from error
-    reader: IO[bytes] = zstandard.ZstdDecompressor().stream_reader(
-        path.open("rb"), read_across_frames=True, closefd=True
-    )
-    return reader
+    return _Frames(path.open("rb"), zstandard.ZstdDecompressor().decompressobj)
+
+
+class _Frames:
+    """The content of zstd frames; unlike the library's reader it tells a frame that is cut off."""
+
+    def __init__(self, packed: IO[bytes], start: Callable[[], Any]) -> None:
+        self._packed = packed
+        self._start = start
+        self._frame: Any = None
+        self._input = b""
+        self._ready = memoryview(b"")
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to `size` bytes; EOFError where the last frame has no end."""
+        while not self._ready:
+            self._input = self._input or self._packed.read(ZSTD_INPUT)
+            if not self._input:
+                if self._frame is not None:
+                    raise EOFError("the last frame is cut off")
+                return b""
+            self._frame = self._frame or self._start()
+            self._ready = memoryview(self._frame.decompress(self._input))
+            self._input = b""
+            if self._frame.eof:
+                self._input = self._frame.unused_data
+                self._frame = None
+        wanted = len(self._ready) if size < 0 else size
+        part, self._ready = self._ready[:wanted], self._ready[wanted:]
+        return part.tobytes()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._packed.close()
 
 
 _OPEN: dict[str, Callable[[Path], Readable]] = {

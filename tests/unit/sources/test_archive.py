@@ -1,0 +1,185 @@
+"""Files out of archives, hostile ones among them."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from engine.errors import DataError
+from engine.sources.archive import extract
+from engine.sources.streams import Limits
+
+ROWS = b"text\tlabel\r\nfine\tgood\r\n"
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": zstandard.ZstdCompressor().compress,
+}
+
+
+def tar_of(members: dict[str, bytes], *extra: tarfile.TarInfo) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+        for info in extra:
+            archive.addfile(info)
+    return out.getvalue()
+
+
+def zip_of(members: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    info.linkname = target
+    return info
+
+
+def take(folder: Path, content: bytes, file: str, name: str = "a.archive", **more: Limits) -> bytes:
+    (folder / name).write_bytes(content)
+    (folder / "out").mkdir(exist_ok=True)
+    extract(folder / name, file, folder / "out" / "taken", **more)
+    assert [entry.name for entry in (folder / "out").iterdir()] == ["taken"]
+    return (folder / "out" / "taken").read_bytes()
+
+
+def code_of(folder: Path, content: bytes, file: str, **more: Limits) -> str:
+    with pytest.raises(DataError) as caught:
+        take(folder, content, file, **more)
+    (problem,) = caught.value.problems
+    return problem.code
+
+
+@pytest.mark.parametrize("suffix", PACK)
+def test_a_member_of_a_tar_comes_out_as_it_is(tmp_path: Path, suffix: str) -> None:
+    archive = PACK[suffix](tar_of({"p-1/other": b"x", "p-1/rows.tsv": ROWS}))
+
+    assert take(tmp_path, archive, "p-1/rows.tsv") == ROWS
+
+
+def test_a_member_of_a_zip_comes_out_as_it_is(tmp_path: Path) -> None:
+    assert take(tmp_path, zip_of({"p/rows.tsv": ROWS}), "p/rows.tsv") == ROWS
+
+
+@pytest.mark.parametrize("suffix", [suffix for suffix in PACK if suffix])
+def test_a_single_compressed_file_is_a_step_of_its_own(tmp_path: Path, suffix: str) -> None:
+    archive = zip_of({f"p/rows.tsv{suffix}": PACK[suffix](ROWS)})
+
+    assert take(tmp_path, archive, f"p/rows.tsv{suffix}//rows.tsv") == ROWS
+
+
+def test_archives_in_archives_are_entered_step_by_step(tmp_path: Path) -> None:
+    inner = gzip.compress(tar_of({"d/rows.tsv": ROWS}))
+    archive = gzip.compress(tar_of({"p-1/m.zip": zip_of({"x/d.tar.gz": inner})}))
+
+    assert take(tmp_path, archive, "p-1/m.zip//x/d.tar.gz//d/rows.tsv") == ROWS
+
+
+def test_a_missing_member_names_the_nearest_ones(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        take(tmp_path, zip_of({"p/data/rows.tsv": ROWS, "p/x.py": b""}), "p/rows.tsv")
+
+    (problem,) = caught.value.problems
+    assert problem.code == "D343"
+    assert problem.hint == "nearest: `p/data/rows.tsv`"
+
+
+@pytest.mark.parametrize(
+    "file", ["", "/etc/passwd", "p/../../x", "p//", "//p", "c:\\x", "p\\..\\x", "p/\0"]
+)
+def test_a_path_that_leaves_the_archive_is_refused(tmp_path: Path, file: str) -> None:
+    assert code_of(tmp_path, zip_of({"p": b""}), file) == "D344"
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_a_link_in_a_tar_is_refused(tmp_path: Path, kind: bytes) -> None:
+    archive = tar_of({"real": b"x"}, link("p", "/etc/passwd", kind))
+
+    assert code_of(tmp_path, archive, "p") == "D344"
+
+
+def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        info = zipfile.ZipInfo("p")
+        info.external_attr = 0o120777 << 16
+        archive.writestr(info, "/etc/passwd")
+
+    assert code_of(tmp_path, out.getvalue(), "p") == "D344"
+
+
+@pytest.mark.parametrize("kind", [tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_only_plain_files_of_a_tar_are_read(tmp_path: Path, kind: bytes) -> None:
+    assert code_of(tmp_path, tar_of({}, link("p", "", kind)), "p") == "D343"
+
+
+def test_a_folder_of_a_zip_is_no_file(tmp_path: Path) -> None:
+    assert code_of(tmp_path, zip_of({"p/": b""}), "p/") == "D343"
+
+
+@pytest.mark.parametrize("suffix", [suffix for suffix in PACK if suffix])
+def test_a_bomb_is_stopped_by_its_ratio(tmp_path: Path, suffix: str) -> None:
+    bomb = PACK[suffix](tar_of({"p": bytes(8 << 20)}))
+    limits = Limits(free=1 << 20, ratio=5)
+
+    assert code_of(tmp_path, bomb, "p", limits=limits) == "D345"
+
+
+def test_a_bomb_in_a_zip_is_stopped_by_its_size(tmp_path: Path) -> None:
+    bomb = zip_of({"p": bytes(8 << 20)})
+
+    assert code_of(tmp_path, bomb, "p", limits=Limits(bytes=4 << 20)) == "D345"
+
+
+def test_honest_repetition_below_the_free_size_is_no_bomb(tmp_path: Path) -> None:
+    content = b"the same line\n" * 100_000
+
+    assert take(tmp_path, gzip.compress(tar_of({"p": content})), "p") == content
+
+
+@pytest.mark.parametrize("suffix", [suffix for suffix in PACK if suffix])
+def test_a_truncated_archive_is_damaged(tmp_path: Path, suffix: str) -> None:
+    noise = bytes(range(256)) * 40 + ROWS
+    whole = PACK[suffix](tar_of({"p": noise[::-1] + noise}))
+
+    assert code_of(tmp_path, whole[: len(whole) // 2], "p") == "D346"
+
+
+def test_a_zip_with_flipped_bytes_is_damaged(tmp_path: Path) -> None:
+    whole = bytearray(zip_of({"p": ROWS * 50}))
+    whole[40] ^= 0xFF
+
+    assert code_of(tmp_path, bytes(whole), "p") == "D346"
+
+
+@pytest.mark.parametrize("content", [b"", b"text\tlabel\n", b"\x7fELF" + bytes(600)])
+def test_what_is_no_archive_is_told_so(tmp_path: Path, content: bytes) -> None:
+    assert code_of(tmp_path, content, "p") == "D346"
+
+
+def test_nothing_is_left_when_a_later_step_fails(tmp_path: Path) -> None:
+    archive = zip_of({"p.zip": zip_of({"q": b""})})
+    with pytest.raises(DataError):
+        take(tmp_path, archive, "p.zip//nothing")
+
+    assert list((tmp_path / "out").iterdir()) == []

@@ -51,7 +51,7 @@ class Answer:
     """That text is an answer of the task."""
 
 
-def choose_gguf(
+def choose_gguf(  # noqa: PLR0913 - one request, named
     gguf: Path,
     prompts: Sequence[str],
     answers: Sequence[str],

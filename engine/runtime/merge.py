@@ -49,6 +49,7 @@ EMPTY = (
 )
 """Settings that must be absent or empty."""
 CHUNK = 16 << 20
+INDEX = "model.safetensors.index.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,10 +113,17 @@ def merge_adapter(base: Path, adapter: Path, out: Path, *, progress: Progress) -
     )
 
 
-def copy_model(model: Path, out: Path) -> MergeFacts:
-    """Copy a fully fine-tuned model into the folder `out`; its weight files are checked."""
+def copy_model(base: Path, model: Path, out: Path) -> MergeFacts:
+    """Copy a fully fine-tuned model into the folder `out`; its weight files are checked.
+
+    Tokenizer and chat template are the base's: trainers rewrite them, and nothing there was trained.
+    """
     files = weight_files(model)
-    copy_beside(model, out)
+    copy_beside(base, out)
+    shutil.copyfile(model / "config.json", out / "config.json")
+    (out / INDEX).unlink(missing_ok=True)
+    if (model / INDEX).exists():
+        shutil.copyfile(model / INDEX, out / INDEX)
     for file in files:
         shutil.copyfile(file.path, out / file.path.name)
     total = sum(len(file.tensors) for file in files)

@@ -20,8 +20,8 @@ from transformers import DynamicCache
 
 from engine.errors import StageError
 from engine.runtime.models import LoadedModel
-from engine.sources.contract import Progress
 from engine.runtime.trie import Choice, Walk, build_trie, common_prefix
+from engine.sources.contract import Progress
 
 __all__ = ["Choice", "choose", "generate"]
 

@@ -15,7 +15,7 @@ from engine.recipe.model import Task
 from engine.recipe.prompt import answer_text, messages
 from engine.runtime.chat import Chat
 
-NAME = "task.json"
+FILE = "task.json"
 VERSION = 1
 SPARE_TOKENS = 8
 """Free decoding may say this many tokens more than the longest answer has."""
@@ -40,7 +40,9 @@ class TaskFile:
 
     def prompt(self, text: str) -> str:
         """Return the prompt for one input."""
-        return f"{self.before}{text.rstrip() if self.strips else text}{self.after}"
+        if self.strips:
+            text = text.rstrip() if self.task.instruction else text.strip()
+        return f"{self.before}{text}{self.after}"
 
 
 def make_task_file(task: Task, chat: Chat) -> TaskFile:
@@ -61,16 +63,15 @@ def make_task_file(task: Task, chat: Chat) -> TaskFile:
 def write_task_file(folder: Path, task_file: TaskFile) -> None:
     """Write `task.json` into `folder`."""
     text = json.dumps({"version": VERSION, **asdict(task_file)}, indent=2, ensure_ascii=False)
-    (folder / NAME).write_text(f"{text}\n", encoding="utf-8")
+    (folder / FILE).write_text(f"{text}\n", encoding="utf-8")
 
 
 def read_task_file(folder: Path) -> TaskFile:
     """Read `task.json` of `folder`. StageError X642 when it is missing or not of this version."""
-    path = folder / NAME
+    path = folder / FILE
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        if data.pop("version") != VERSION:
-            raise KeyError("version")
+        _check_version(data.pop("version"))
         task = data.pop("task")
         labels = tuple(task.pop("labels"))
         return TaskFile(
@@ -79,6 +80,11 @@ def read_task_file(folder: Path) -> TaskFile:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StageError.one(
             "X642",
-            f"`{NAME}` beside the model is missing or damaged, so it is not known how to ask it",
+            f"`{FILE}` beside the model is missing or damaged, so it is not known how to ask it",
             hint="keep the exported files together, or name the run instead of the file",
         ) from error
+
+
+def _check_version(version: object) -> None:
+    if version != VERSION:
+        raise ValueError(version)

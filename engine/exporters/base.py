@@ -1,0 +1,56 @@
+"""The contract of an exporter, and how an exported file is described."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from engine.errors import Problem
+from engine.evidence import ExportedFile
+from engine.recipe.model import Task
+from engine.sources.contract import Progress
+from engine.store import sha256_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportSpec:
+    """What is asked of an export."""
+
+    task: Task
+    quantization: str
+    """llama.cpp's name: Q4_K_M, Q8_0, F16, …"""
+    threads: int
+
+
+class Exporter(Protocol):
+    """A module in `engine.exporters`."""
+
+    NAME: str
+    """As in `export.formats`."""
+    REQUIRES: tuple[str, ...]
+    """Formats whose files this one refers to."""
+
+    def check(self, find_version: Callable[[str], str | None]) -> tuple[Problem, ...]:
+        """Return what is missing here to export, without importing it: told before anything is spent."""
+
+    def export(
+        self, model_dir: Path, spec: ExportSpec, workdir: Path, progress: Progress
+    ) -> tuple[ExportedFile, ...]:
+        """Write the format into `workdir` and describe every file of it."""
+
+
+def gguf_name(quantization: str) -> str:
+    """Return the name of the exported GGUF file."""
+    return f"model-{quantization}.gguf"
+
+
+def describe(path: Path, *, root: Path, form: str) -> ExportedFile:
+    """Return a file's description, named relative to `root`."""
+    return ExportedFile(
+        name=path.relative_to(root).as_posix(),
+        format=form,
+        bytes=path.stat().st_size,
+        sha256=sha256_of(path),
+    )

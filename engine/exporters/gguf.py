@@ -1,0 +1,56 @@
+"""One quantized GGUF file, and `task.json` that says how to ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from engine.errors import Problem, StageError
+from engine.evidence import ExportedFile
+from engine.exporters.base import ExportSpec, describe, gguf_name
+from engine.runtime.gguf import find_tools, missing_tools, read_facts, write_gguf
+from engine.sources.contract import Progress
+
+NAME = "gguf"
+REQUIRES: tuple[str, ...] = ()
+
+
+def check(find_version: Callable[[str], str | None]) -> tuple[Problem, ...]:
+    """Return X630 when the converter or the quantizer is not there."""
+    problem = missing_tools(find_version)
+    return () if problem is None else (problem,)
+
+
+def export(
+    model_dir: Path, spec: ExportSpec, workdir: Path, progress: Progress
+) -> tuple[ExportedFile, ...]:
+    """Write `model-<QUANTIZATION>.gguf` and `task.json`. Errors: those of `write_gguf`."""
+    from engine.runtime.chat import load_chat  # noqa: PLC0415 - brings transformers
+    from engine.runtime.task_file import (  # noqa: PLC0415 - brings transformers
+        FILE,
+        make_task_file,
+        write_task_file,
+    )
+
+    tools = find_tools()
+    target = workdir / gguf_name(spec.quantization)
+    write_gguf(model_dir, target, spec.quantization, threads=spec.threads, tools=tools)
+    facts = read_facts(target, spec.quantization)
+    stored = ", ".join(f"{count} {name}" for name, count in facts.types.items())
+    progress.note(f"{target.name}: tensors as {stored} · made with {tools.origin}")
+    chat = load_chat(model_dir)
+    if facts.chat_template != chat.tokenizer.chat_template:
+        raise StageError.one(
+            "X635",
+            f"the chat template in `{target.name}` is not the one the model was trained with",
+            hint="leave gguf out of `export.formats` and report the model",
+        )
+    write_task_file(workdir, make_task_file(spec.task, chat))
+    described = replace(
+        describe(target, root=workdir, form=NAME),
+        bits_per_weight=facts.bits_per_weight,
+        fallback_tensors=facts.fallback_tensors,
+        tensors=facts.tensors,
+    )
+    return described, describe(workdir / FILE, root=workdir, form=NAME)

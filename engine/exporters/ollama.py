@@ -1,0 +1,127 @@
+"""A Modelfile for `ollama create`, beside the GGUF file.
+
+The Go template is cut out of the model's own chat template, rendered with stand-ins, so that both
+write the same bytes. Source: https://github.com/ollama/ollama/blob/main/docs/modelfile.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.errors import Problem, StageError
+from engine.evidence import ExportedFile
+from engine.exporters.base import ExportSpec, describe, gguf_name
+from engine.sources.contract import Progress
+
+if TYPE_CHECKING:
+    from engine.runtime.chat import Chat
+
+NAME = "ollama"
+REQUIRES: tuple[str, ...] = ("gguf",)
+FILE = "Modelfile"
+GOES_ON = "lt 1 (len (slice $.Messages $i))"
+"""Another turn follows this one."""
+STAND_INS = ("qXoneXq", "qXtwoXq", "qXthreeXq", "qXfourXq")
+
+
+def check(find_version: Callable[[str], str | None]) -> tuple[Problem, ...]:  # noqa: ARG001 - the contract's
+    """Return no problem: writing a Modelfile needs no Ollama."""
+    return ()
+
+
+def export(
+    model_dir: Path,
+    spec: ExportSpec,
+    workdir: Path,
+    progress: Progress,  # noqa: ARG001 - the contract's
+) -> tuple[ExportedFile, ...]:
+    """Write `Modelfile`, which refers to the GGUF file of the same folder. StageError X651."""
+    from engine.runtime.chat import load_chat  # noqa: PLC0415 - brings transformers
+
+    text = modelfile(load_chat(model_dir), spec)
+    (workdir / FILE).write_text(text, encoding="utf-8")
+    return (describe(workdir / FILE, root=workdir, form=NAME),)
+
+
+def modelfile(chat: Chat, spec: ExportSpec) -> str:
+    """Return the text of the Modelfile."""
+    question = spec.task.instruction.replace("{labels}", ", ".join(spec.task.labels))
+    lines = [
+        "# ollama create NAME -f Modelfile",
+        "# The model was trained on messages of this form: the instruction, a blank line, the text.",
+        *(f"#   {line}".rstrip() for line in (*question.splitlines(), "", "TEXT")),
+        f"FROM ./{gguf_name(spec.quantization)}",
+        f"TEMPLATE {_quoted(go_template(chat))}",
+        *([f"SYSTEM {_quoted(spec.task.system)}"] if spec.task.system else []),
+        f"PARAMETER stop {_quoted(chat.terminator)}",
+        "PARAMETER temperature 0",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def go_template(chat: Chat) -> str:
+    """Return the chat template as a Go template over `.Messages`. StageError X651 when it has no such form."""
+    first, second, third, fourth = STAND_INS
+    user, again = _turn("user", first), _turn("user", third)
+    assistant = _turn("assistant", second)
+    start, answer, next_user, _ = _between(chat, [user, assistant, again], [first, second, third])
+    system = _system(chat, user, fourth, first)
+    branches = [
+        _when("if", "user", f"{{{{ if eq $i 0 }}}}{_text(start)}{{{{ end }}}}", _text(answer)),
+        _when("else if", "assistant", "", f"{{{{ if {GOES_ON} }}}}{_text(next_user)}{{{{ end }}}}"),
+    ]
+    if system is not None:
+        before, after = system
+        branches.append(_when("else if", "system", _text(before), _text(after)))
+    return "{{ range $i, $_ := .Messages }}" + "".join(branches) + "{{ end }}{{ end }}"
+
+
+def _when(condition: str, role: str, before: str, after: str) -> str:
+    """Return one branch: what stands around the content of a turn of that role."""
+    return f'{{{{ {condition} eq .Role "{role}" }}}}{before}{{{{ .Content }}}}{after}'
+
+
+def _turn(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}
+
+
+def _system(chat: Chat, user: dict[str, str], system: str, first: str) -> tuple[str, str] | None:
+    """Return the text before and after a system message, or None when the template has no such turn."""
+    try:
+        before, after, _ = _between(chat, [_turn("system", system), user], [system, first])
+    except StageError:
+        return None
+    return before, after
+
+
+def _between(chat: Chat, turns: Sequence[dict[str, str]], marks: Sequence[str]) -> list[str]:
+    """Return the text around the marks: before the first, between each two, after the last."""
+    rest, pieces = chat.prompt(turns), []
+    for mark in marks:
+        piece, found, rest = rest.partition(mark)
+        if not found:
+            raise StageError.one(
+                "X651",
+                "the chat template has no form that Ollama's templates can express",
+                hint="leave `ollama` out of `export.formats`; the GGUF file holds the template itself",
+            )
+        pieces.append(piece)
+    return [*pieces, rest]
+
+
+def _text(piece: str) -> str:
+    """Return literal text for a Go template: braces would start an action."""
+    return piece.replace("{{", '{{ "{{" }}')
+
+
+def _quoted(text: str) -> str:
+    """Return a Modelfile string: triple quotes take every character but themselves."""
+    if '"""' in text:
+        raise StageError.one(
+            "X651",
+            "a Modelfile cannot hold three double quotes in a row",
+            hint="take them out of `task.system`, or leave `ollama` out of `export.formats`",
+        )
+    return f'"""{text}"""'

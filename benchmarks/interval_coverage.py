@@ -1,0 +1,113 @@
+"""How often do the intervals of F1 hold the truth? Simulated holdouts, against an ordinary bootstrap.
+
+    python benchmarks/interval_coverage.py [HOLDOUTS]
+
+Draws holdouts from known confusion probabilities and prints, for macro-F1 and for the F1 of the last
+(rarest) class, how often each interval holds the true value, how often it lies wholly above it (a bad
+model would pass a `lower_bound` gate), and its mean width. A simulation of statistics, not of models.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.metrics.intervals import wilson_f1
+from engine.metrics.resampling import METHOD, draw, percentile_interval
+from engine.metrics.tally import Coded, confusion, metric_values, tally
+
+Array = NDArray[Any]
+CONFIDENCE = 0.95
+SCENARIOS = {
+    "2 classes, 0.90": ([0.5, 0.5], [0.9, 0.9]),
+    "2 classes, 0.98": ([0.5, 0.5], [0.98, 0.98]),
+    "2 classes, 0.995": ([0.5, 0.5], [0.995, 0.995]),
+    "2 classes, 5 % rare": ([0.95, 0.05], [0.98, 0.85]),
+    "5 classes, 3 % rare": ([0.5, 0.25, 0.15, 0.07, 0.03], [0.95, 0.92, 0.88, 0.82, 0.82]),
+    "20 classes, 0.90": ([0.05] * 20, [0.9] * 20),
+    "20 classes, 0.99": ([0.05] * 20, [0.99] * 20),
+}
+
+
+def probabilities(shares: list[float], recalls: list[float]) -> Array:
+    """Target by output; errors go to the other classes by their share."""
+    matrix = np.zeros((len(shares), len(shares)))
+    for place, (share, recall) in enumerate(zip(shares, recalls, strict=True)):
+        others = np.array(shares)
+        others[place] = 0
+        matrix[place] = share * (1 - recall) * others / others.sum()
+        matrix[place, place] = share * recall
+    return matrix
+
+
+def f1_by_class(matrices: Array) -> Array:
+    """F1 of each class, shape (…, classes)."""
+    right = matrices.diagonal(axis1=-2, axis2=-1)
+    both = matrices.sum(axis=-2) + matrices.sum(axis=-1)
+    return np.where(both > 0, 2 * right / np.maximum(both, 1e-12), 0)
+
+
+def intervals(coded: Coded, *, seed: int) -> dict[str, tuple[float, float]]:
+    """Compute ours and a bootstrap's for macro-F1 and for the last class."""
+    matrix = confusion(coded)[:, :-1]
+    last = coded.labels[-1]
+    values = metric_values("macro_f1", draw(coded, seed=seed)[0], labels=coded.labels)
+    point = float(metric_values("macro_f1", tally(confusion(coded)), labels=coded.labels))
+    macro = percentile_interval(values, point, confidence=CONFIDENCE, method=METHOD)
+    right = int(matrix[-1, -1])
+    rare = wilson_f1(
+        right, int(matrix[-1].sum() + matrix[:, -1].sum()) - 2 * right, confidence=CONFIDENCE
+    )
+    if rare is None:
+        raise AssertionError(last)
+    random = np.random.default_rng(seed)
+    shares = matrix.ravel() / matrix.sum()
+    resampled = f1_by_class(
+        random.multinomial(matrix.sum(), shares, 2000).reshape(-1, *matrix.shape)
+    )
+    tails = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
+    return {
+        "macro-F1, ours": (macro.low, macro.high),
+        "macro-F1, bootstrap": tuple(np.quantile(resampled.mean(axis=-1), tails)),
+        "last class, ours": (rare.low, rare.high),
+        "last class, bootstrap": tuple(np.quantile(resampled[:, -1], tails)),
+    }
+
+
+def report(name: str, truth: Array, *, rows: int, holdouts: int) -> None:
+    """Print one line for each kind of interval."""
+    random = np.random.default_rng(1)
+    classes = len(truth)
+    labels = tuple(str(place) for place in range(classes))
+    found: dict[str, list[tuple[float, float]]] = {}
+    for seed in range(holdouts):
+        cells = random.choice(classes**2, p=truth.ravel(), size=rows)
+        coded = Coded(labels=labels, targets=cells // classes, outputs=(cells % classes,))
+        if len(set(coded.targets.tolist())) == classes:
+            for kind, interval in intervals(coded, seed=seed).items():
+                found.setdefault(kind, []).append(interval)
+    true = f1_by_class(truth)
+    for kind, pairs in found.items():
+        low, high = np.array(pairs).T
+        value = true.mean() if kind.startswith("macro") else true[-1]
+        held = ((low <= value) & (value <= high)).mean()
+        print(
+            f"{name:20} {rows:4} rows  {kind:22} true {value:.3f}  holds {held:.3f}"
+            f"  above {(low > value).mean():.3f}  width {(high - low).mean():.3f}",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Print the whole table."""
+    holdouts = int(sys.argv[1]) if len(sys.argv) > 1 else 400
+    for name, (shares, recalls) in SCENARIOS.items():
+        for rows in (100, 300):
+            report(name, probabilities(shares, recalls), rows=rows, holdouts=holdouts)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from judging import Bench, make_bench
+
+from engine.evidence import Status, Verdict, to_json, verdict_from_json
+from engine.metrics.classification import score
+from engine.metrics.predictions import Prediction, write_predictions
+from engine.recipe.model import MinGain, Threshold
+from engine.stages import gate
+from engine.store import make_key
+
+LABELS = ("negative", "positive")
+
+
+def predictions(wrong: int, *, rows: int = 100, invalid: int = 0) -> list[Prediction]:
+    found = []
+    for place in range(rows):
+        target, other = LABELS[place % 2], LABELS[1 - place % 2]
+        label = other if place < wrong else None if place >= rows - invalid else target
+        found.append(
+            Prediction(
+                id=f"{place:016x}", target=target, label=label, text=label or "?", probability=None
+            )
+        )
+    return found
+
+
+def judged(found: list[Prediction]) -> dict[str, Any]:
+    return to_json(score(found, LABELS, confidence=0.95, seed=7))
+
+
+def put_results(
+    bench: Bench, *, wrong: int, invalid: int = 0, baseline_wrong: int = 40, train_wrong: int = 0
+) -> None:
+    """Leave what evaluate and baseline leave."""
+    sets = {
+        "holdout": predictions(wrong),
+        "free": predictions(wrong, invalid=invalid),
+        "train": predictions(train_wrong),
+        "validation": predictions(wrong),
+    }
+
+    def evaluated(folder: Path) -> None:
+        scores = {name: judged(found) for name, found in sets.items()}
+        (folder / "scores.json").write_text(json.dumps(scores), encoding="utf-8")
+        sampling = {"train": {"rows": 100, "of": 400}}
+        (folder / "sampling.json").write_text(json.dumps(sampling), encoding="utf-8")
+        write_predictions(folder / "predictions.holdout.jsonl", sets["holdout"])
+
+    def measured(folder: Path) -> None:
+        found = predictions(baseline_wrong)
+        result = {"name": "tfidf_svm", "scores": judged(found), "seconds": 0.1, "note": ""}
+        (folder / "baselines.json").write_text(json.dumps([result]), encoding="utf-8")
+        write_predictions(folder / "predictions.tfidf_svm.jsonl", found)
+
+    for name, build in (("evaluate", evaluated), ("baseline", measured)):
+        bench.artifacts[name] = bench.store.put(name, make_key({"test": name}), build, anew=True)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    bench = make_bench(tmp_path)
+    bench.accept(
+        metrics=(Threshold(metric="macro_f1", direction="min", bound=0.8),),
+        over_baselines=(MinGain(metric="macro_f1", min_gain=0.05),),
+        max_overfitting_gap=0.15,
+    )
+    return bench
+
+
+def answer(bench: Bench) -> Verdict:
+    return verdict_from_json(json.loads(bench.run(gate).file("verdict.json").read_text()))
+
+
+def test_a_good_model_passes_all_three_questions(bench: Bench) -> None:
+    put_results(bench, wrong=5)
+
+    found = answer(bench)
+
+    assert found.status is Status.PASS
+    assert [check.name for check in found.checks] == [
+        "macro_f1",
+        "over_baselines.macro_f1",
+        "overfitting",
+    ]
+
+
+def test_a_poor_model_is_refused(bench: Bench) -> None:
+    put_results(bench, wrong=25)
+
+    assert answer(bench).status is Status.FAIL
+
+
+def test_a_model_that_may_be_good_enough_is_not_decided(bench: Bench) -> None:
+    put_results(bench, wrong=15, train_wrong=10)
+
+    found = answer(bench)
+
+    assert found.status is Status.INCONCLUSIVE
+    assert "rows would decide (an estimate)" in found.checks[0].note
+
+
+def test_a_model_no_better_than_a_baseline_is_refused(bench: Bench) -> None:
+    put_results(bench, wrong=5, baseline_wrong=4)
+
+    found = answer(bench)
+
+    assert [check.status for check in found.checks] == [Status.PASS, Status.FAIL, Status.PASS]
+    assert "against `tfidf_svm`" in found.checks[1].note
+
+
+def test_an_overfitted_model_is_refused_and_the_sample_is_told(bench: Bench) -> None:
+    bench.accept(max_overfitting_gap=0.04)
+    put_results(bench, wrong=5)
+
+    check = answer(bench).checks[2]
+
+    assert (check.name, check.status) == ("overfitting", Status.FAIL)
+    assert check.note == "macro_f1 on 100 of 400 train rows minus 100 validation rows"
+
+
+def test_valid_output_is_that_of_free_decoding(bench: Bench) -> None:
+    bench.accept(metrics=(Threshold(metric="valid_output", direction="min", bound=0.9),))
+    put_results(bench, wrong=0, invalid=20)
+
+    check = answer(bench).checks[0]
+
+    assert (check.status, check.got) == (Status.FAIL, 0.8)
+    assert check.note == "free decoding: what a caller without a grammar gets"
+
+
+def test_thresholds_and_labels_are_all_the_recipe_can_change(bench: Bench) -> None:
+    assert set(gate.recipe_slice(bench.recipe)) == {"acceptance", "task", "splits"}

@@ -27,7 +27,7 @@ OUTCOME_STATUS = {
 }
 """The colour an outcome has."""
 
-_DIFFERENCES = ("over_baselines.", "drop.", "max_drop.", "after_quantization.")
+_DIFFERENCES = ("over_baselines.", "drop.", "overfitting")
 _COMMAND = "recipe "
 
 
@@ -46,17 +46,16 @@ class ComparedModel:
 
 def is_difference(check: Check) -> bool:
     """The check bounds a difference between two measurements, so its number carries a sign."""
-    return check.name.startswith(_DIFFERENCES[:-1]) or check.name.endswith("drop")
+    return check.name.startswith(_DIFFERENCES)
 
 
 def check_title(name: str) -> str:
     """The check's name as a person says it; metrics keep the name they have in the recipe."""
     if name.startswith("over_baselines."):
         return f"{name.removeprefix('over_baselines.')} over baselines"
-    for prefix in ("drop.", "max_drop."):
-        if name.startswith(prefix):
-            return f"{name.removeprefix(prefix)} drop"
-    return name.removeprefix("after_quantization.").replace("token_parity", "token parity")
+    if name.startswith("drop."):
+        return f"{name.removeprefix('drop.')} drop"
+    return {"token_parity": "token parity", "overfitting": "overfitting gap"}.get(name, name)
 
 
 def sign(direction: str) -> str:

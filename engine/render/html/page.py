@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from datetime import UTC, datetime
 from importlib.resources import files
 
 from engine.evidence import Report
@@ -75,7 +76,7 @@ def _header(report: Report) -> Markup:
 
 
 def _spec(report: Report) -> Markup:
-    when = report.started.replace("T", " ").replace("Z", " UTC")
+    when = f"{datetime.fromisoformat(report.started).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     return join([report.method, report.base_model, when], Markup(' <span class="dot">·</span> '))
 
 

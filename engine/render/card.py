@@ -1,0 +1,149 @@
+"""The model card: README.md beside the model, with the front matter model hubs read."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from engine.evidence import Report, Scores
+from engine.render.markdown import block, checks_table, code, plain
+from engine.render.quantities import count, percent, size
+from engine.render.wording import find_metric, main_metric
+
+_METRICS = ("accuracy", "macro_f1")
+_CREED = (
+    "Every number above was measured by the run that made these files; the whole evidence is in "
+    "`report.html` and `report.json` beside them."
+)
+_HUB_MODEL = re.compile(r"([\w.-]+/[\w.-]+)(?:@[0-9a-f]+| \(may move\))$")
+"""As `engine.stages.report.describe` writes models of the hub; hubs accept no other `base_model`."""
+
+
+def render_card(report: Report) -> str:
+    """What the model is for, how good it is and on what, how to run it, and what it cannot."""
+    parts = [
+        _front_matter(report),
+        f"# {plain(report.recipe_name)}",
+        plain(report.description),
+        *_use(report),
+        *_evidence(report),
+        *_limits(report),
+        *_making(report),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _front_matter(report: Report) -> str:
+    """YAML in which every value is written as JSON, which YAML reads as it is."""
+    scores = report.quantized or report.holdout
+    hub = _HUB_MODEL.match(report.base_model)
+    base = {"base_model": hub[1]} if hub else {"base_model_source": report.base_model}
+    entries: dict[str, Any] = {
+        **base,
+        "pipeline_tag": "text-classification",
+        "tags": ["slm-recipe", report.method.split(" ")[0]],
+        "labels": list(report.labels),
+    }
+    lines = [f"{name}: {_json(value)}" for name, value in entries.items()]
+    return "\n".join(["---", *lines, *_model_index(report, scores), "---"])
+
+
+def _model_index(report: Report, scores: Scores | None) -> list[str]:
+    found = [find_metric(scores, name) for name in _METRICS]
+    measured = [item for item in found if item is not None and item.value is not None]
+    if not measured:
+        return []
+    lines = ["model-index:", f"- name: {_json(report.recipe_name)}", "  results:"]
+    lines += ["  - task: {type: text-classification}"]
+    lines += [
+        f"    dataset: {{name: {_json('holdout of the recipe')}, type: holdout}}",
+        "    metrics:",
+    ]
+    for item in measured:
+        lines += [f"    - type: {item.name}", f"      value: {round(item.value or 0.0, 4)}"]
+        if item.interval:
+            bounds = {"low": round(item.interval.low, 4), "high": round(item.interval.high, 4)}
+            lines.append(f"      args: {_json({'confidence': item.interval.confidence, **bounds})}")
+    return lines
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _use(report: Report) -> list[str]:
+    labels = ", ".join(code(label) for label in report.labels)
+    names = ", ".join(report.labels)
+    instruction = str(report.task.get("instruction", "")).replace("{labels}", names)
+    shape = ' as JSON, such as `{"label": …}`' if report.task.get("output") == "json" else ""
+    file = next((item for item in report.files if item.format == "gguf"), None)
+    parts = [
+        "## Use",
+        f"It answers with one of {labels}{shape}." if labels else "",
+        "It was trained and judged with this instruction, followed by a blank line and the text:",
+        block(instruction, "text"),
+    ]
+    commands = [f'recipe try {report.recipe_name} "…"']
+    if file:
+        commands += [f"llama-cli -m {file.name} --temp 0"]
+    if any(item.format == "ollama" for item in report.files):
+        commands += [f"ollama create {report.recipe_name} -f Modelfile"]
+    return [*parts, block("\n".join(commands), "console")]
+
+
+def _evidence(report: Report) -> list[str]:
+    parts = ["## Evidence"]
+    metric = main_metric(report)
+    best = [
+        (found.value, item.name)
+        for item in report.baselines
+        if (found := find_metric(item.scores, metric)) and found.value is not None
+    ]
+    if report.holdout and best:
+        value, name = max(best)
+        told = f"Best of {len(report.baselines)} baselines without fine-tuning: {name}, {metric} {value:.3f}."
+        parts.append(plain(told))
+    if report.gate:
+        parts += ["The tuned model on holdout rows it never saw:", checks_table(report.gate)]
+    if report.verify:
+        parts += ["The quantized file, run with llama.cpp on the same rows:"]
+        parts.append(checks_table(report.verify))
+    return parts
+
+
+def _limits(report: Report) -> list[str]:
+    rows = count(report.holdout.rows) if report.holdout else "the"
+    limits = [
+        f"The numbers hold for rows like the {rows} holdout rows; other sources, languages and "
+        + "times were not measured.",
+        "It was judged on this one task. What it forgot of other tasks was not measured.",
+        "It always answers with a label when decoding is constrained, also where none fits.",
+    ]
+    limits += [
+        f"{file.name}: {file.fallback_tensors} of {file.tensors} tensors could not be stored in "
+        f"the type asked for; it takes {file.bits_per_weight:.2f} bits a weight."
+        for file in report.files
+        if file.bits_per_weight is not None and file.fallback_tensors
+    ]
+    if report.agreement is not None and report.agreement < 1:
+        changed = percent(1 - report.agreement)
+        limits.append(f"Quantization changed the label of {changed} of the holdout rows.")
+    limits += list(report.warnings)
+    return ["## Limits", "\n".join(f"- {plain(text)}" for text in limits)]
+
+
+def _making(report: Report) -> list[str]:
+    files = [
+        f"- {code(item.name)}, {size(item.bytes)}, sha256 {code(item.sha256)}"
+        for item in report.files
+    ]
+    made = f"{report.method}, base model {report.base_model}, {report.started}."
+    return [
+        "## Making",
+        plain(made),
+        "\n".join(files),
+        "The recipe, whole; running it again makes this model:",
+        block(report.recipe_text, "yaml"),
+        _CREED,
+    ]

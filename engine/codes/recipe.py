@@ -34,8 +34,8 @@ _STRUCTURE = {
     ),
     "R106": Code(
         title="wrong type of value",
-        why="Values are never converted: `1` is a number, `no` is text, only `true` and `false` are "
-        "booleans, `2e-4` is a number, `012` and `1_000` are text.",
+        why="Values are never converted: `1` is a number, `no` is text, only `true` and `false` "
+        "are booleans, `2e-4` is a number, `012` and `1_000` are text.",
         fix='Quote text that looks like a number or a brace: "1", "{text}".',
     ),
     "R107": Code(

@@ -53,21 +53,27 @@ class _Broken:
     schema: Mapping[str, Any]
     """The schema that holds the keyword."""
     value: Any
+    beside: str
+    """Under `dependentSchemas`: the key whose presence asks for this."""
 
 
 def complaints(error: ValidationError) -> Iterator[Complaint]:
     """Yield what one validation error means: one complaint for each key or item at fault."""
     path = tuple(error.absolute_path)
-    if error.validator is None:
-        yield _misplaced(error, path)
-        return
     broken = _Broken(
         word=str(error.validator),
         rule=error.validator_value,
         schema=error.schema if isinstance(error.schema, Mapping) else _NOTHING,
         value=error.instance,
+        beside=_companion(list(error.absolute_schema_path)),
     )
     yield from _WORDS.get(broken.word, _wrong_form)(broken, path)
+
+
+def _companion(schema_path: list[Any]) -> str:
+    if "dependentSchemas" not in schema_path:
+        return ""
+    return str(schema_path[schema_path.index("dependentSchemas") + 1])
 
 
 def show(value: object) -> str:
@@ -109,6 +115,8 @@ def _example(name: str, schema: Mapping[str, Any]) -> str | None:
     for example in schema.get("examples", ()):
         if isinstance(example, str | int | float):
             return f"add, for example, `{name}: {example}`"
+        if isinstance(example, list) and all(isinstance(item, str) for item in example):
+            return f"add, for example, `{name}: [{', '.join(example)}]`"
     return None
 
 
@@ -223,12 +231,11 @@ def _lacks_companion(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
                 )
 
 
-def _misplaced(error: ValidationError, path: KeyPath) -> Complaint:
-    """Say what `false` under `dependentSchemas` means: two keys exclude each other."""
-    parts = list(error.absolute_schema_path)
-    other = parts[parts.index("dependentSchemas") + 1] if "dependentSchemas" in parts else "others"
-    message = f"`{path[-1]}` does not go with `{other}`"
-    return Complaint(code="R112", path=path, message=message, at_key=True)
+def _excluded(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
+    """Say what `not: {required: […]}` beside a key means: the two exclude each other."""
+    for name in broken.rule.get("required", ()):
+        message = f"`{name}` does not go with `{broken.beside}`"
+        yield Complaint(code="R112", path=(*path, name), message=message, at_key=True)
 
 
 _WORDS: Final[Mapping[str, Callable[[_Broken, KeyPath], Iterator[Complaint]]]] = {
@@ -250,4 +257,5 @@ _WORDS: Final[Mapping[str, Callable[[_Broken, KeyPath], Iterator[Complaint]]]] =
     "uniqueItems": _repeated,
     "oneOf": _not_exactly_one,
     "dependentRequired": _lacks_companion,
+    "not": _excluded,
 }

@@ -162,9 +162,8 @@ class Composer:
         if name == "<<":
             self._refuse("R117", "merge key `<<` is not part of recipes", event, at)
         elif not self._is_text(name):
-            shown = name or "the empty key"
             hint = f'write it in quotes: "{name}"'
-            self._refuse("R120", f"`{shown}` is not text; keys are", event, at, hint=hint)
+            self._refuse("R120", f"the key `{name}` must be text", event, at, hint=hint)
         return name
 
     @staticmethod

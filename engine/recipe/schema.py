@@ -81,8 +81,9 @@ def _mapping_with_defaults(value: Mapping[str, Any], expanded: Schema) -> dict[s
             filled[name] = with_defaults(value[name], below)
         elif "default" in (wanted := expand(below)):
             filled[name] = with_defaults(wanted["default"], below)
-    for name in value.keys() - properties.keys():
-        filled[name] = with_defaults(value[name], other) if isinstance(other, dict) else value[name]
+    for name, given in value.items():
+        if name not in properties:
+            filled[name] = with_defaults(given, other) if isinstance(other, dict) else given
     return filled
 
 

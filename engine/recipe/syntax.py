@@ -36,6 +36,8 @@ def explain_syntax(error: yaml.YAMLError, *, file: str, lines: tuple[str, ...]) 
     mark = error.problem_mark
     if error.context_mark is not None and any(part in told for part in _AT_THE_OPENING):
         mark = error.context_mark
+    if mark is not None and mark.line < len(lines) and lines[mark.line][mark.column :][:1] == "\t":
+        told = "tab"
     message, hint = next(
         ((text, advice) for part, text, advice in _TABLE if part in told), (_plain(told), None)
     )

@@ -113,7 +113,8 @@ def table_keys_fit_the_format(source: SourceText, filled: Mapping[str, Any]) -> 
         found = format_of(name) if written["format"] == "auto" else written["format"]
         for key in ("header", "quoting"):
             at = ("data", "sources", position, key)
-            if found is not None and found not in TABLES and source.has(at):
+            is_said = source.has(at) and written[key] not in ([], "auto")
+            if is_said and found is not None and found not in TABLES:
                 message = f"`{key}` speaks of csv and tsv files; this one is {found}"
                 yield source.problem("R226", message, at=at, key=True)
 

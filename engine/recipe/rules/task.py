@@ -32,11 +32,11 @@ def labels_can_be_written(source: SourceText, filled: Mapping[str, Any]) -> Iter
     """R211: an answer is compared after stripping, on one line."""
     for position, label in enumerate(filled["task"]["labels"]):
         at = ("task", "labels", position)
-        if label != label.strip() or not label:
-            hint = f"write {show(label.strip())}" if label.strip() else None
-            message = f"{show(label)} is blank or has blanks around it"
-            if label:
-                yield source.problem("R211", message, at=at, hint=hint)
+        if label != label.strip():
+            bare = label.strip()
+            message = f"{show(label)} has blanks around it" if bare else "must not be blank"
+            hint = f"write {show(bare)}" if bare else None
+            yield source.problem("R211", message, at=at, hint=hint)
         elif any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in label):
             yield source.problem("R211", f"{show(label)} is more than one line of text", at=at)
 

@@ -1,0 +1,87 @@
+"""One file per rule: valid ones load and round-trip, broken ones give exactly the codes they name."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.codes.recipe import CODES
+from engine.errors import RecipeError
+from engine.recipe import check_recipe, dump_resolved, load_recipe
+from engine.recipe.complaint import show
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+INVALID = sorted((EXAMPLES / "invalid").glob("*.yaml"))
+VALID = sorted((EXAMPLES / "valid").glob("*.yaml"))
+EXPECTED = re.compile(r"# expect: (?P<codes>[R\d ]+); at: (?P<places>[\d: ]+)\n")
+UNWRITABLE = {"R103", "R113", "R114", "R115", "R116", "R122"}
+"""Codes whose files cannot hold the comment: see test_source."""
+
+
+def test_the_examples_are_found() -> None:
+    assert (len(INVALID), len(VALID)) == (77, 3)
+
+
+@pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)
+def test_a_broken_recipe_gives_exactly_its_codes_at_their_places(path: Path) -> None:
+    expected = EXPECTED.match(path.read_text(encoding="utf-8"))
+    assert expected is not None
+
+    _, problems = check_recipe(path)
+
+    assert expected["codes"].split() == [problem.code for problem in problems]
+    assert expected["places"].split() == [
+        f"{problem.place.line}:{problem.place.column}" for problem in problems if problem.place
+    ]
+
+
+def test_every_code_has_an_example() -> None:
+    found = {problem.code for path in INVALID for problem in check_recipe(path)[1]} | UNWRITABLE
+
+    assert set(CODES) == found
+
+
+@pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)
+def test_problems_follow_the_rules_of_wording(path: Path) -> None:
+    for problem in check_recipe(path)[1]:
+        assert problem.message[0] in "`{" or problem.message[0] == problem.message[0].lower()
+        assert not problem.message.endswith((".", "!"))
+        assert not re.search(r"please|invalid|exclusiveMinimum|schema", problem.message)
+        assert problem.place is not None
+
+
+@pytest.mark.parametrize("path", VALID, ids=lambda path: path.stem)
+def test_a_resolved_recipe_loads_to_the_same_recipe(path: Path, tmp_path: Path) -> None:
+    recipe, warnings = load_recipe(path)
+    folder = tmp_path / "valid"
+    folder.mkdir()
+    (tmp_path / "data").symlink_to(EXAMPLES / "data")
+    written = folder / path.name
+    written.write_text(dump_resolved(recipe), encoding="utf-8")
+
+    again, _ = load_recipe(written)
+
+    assert warnings == ()
+    assert dump_resolved(recipe) == dump_resolved(again)
+    assert replace(recipe, file=written, base_model=again.base_model, data=again.data) == again
+
+
+def test_load_tells_every_problem_and_check_never_raises() -> None:
+    path = EXAMPLES / "invalid" / "many_mistakes_at_once.yaml"
+
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path)
+
+    assert Counter(("R301", "R105", "R104", "R212", "R203")) == Counter(
+        problem.code for problem in caught.value.problems
+    )
+    assert (check_recipe(Path("absent"))[0], len(check_recipe(Path("absent"))[1])) == (None, 1)
+
+
+def test_values_in_messages_are_short_and_visible() -> None:
+    assert show("a\x1bb") == "`a\\u001bb`"
+    assert len(show("x" * 500)) == len("``…") + 60

@@ -1,0 +1,81 @@
+"""What is asked and what counts as an answer."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.recipe.model import Task
+from engine.recipe.prompt import answer_text, messages, parse_answer
+
+
+def task(**changes: object) -> Task:
+    given_: dict[str, object] = {
+        "kind": "classification",
+        "instruction": "Which: {labels}?",
+        "system": "",
+        "input": "{text}",
+        "labels": ("a", 'say "b"', "é"),
+        "output": "text",
+    }
+    return Task(**(given_ | changes))  # type: ignore[arg-type]
+
+
+def test_the_question_is_the_instruction_a_blank_line_and_the_text() -> None:
+    expected = [{"role": "user", "content": 'Which: a, say "b", é?\n\nhello'}]
+
+    assert expected == messages(task(), "hello")
+
+
+def test_a_system_message_stands_first_and_shots_before_the_question() -> None:
+    chat = messages(task(system="Sort."), "last", [("first", "a")])
+
+    assert [turn["role"] for turn in chat] == ["system", "user", "assistant", "user"]
+    assert chat[2]["content"] == "a"
+    assert chat[1]["content"].endswith("\n\nfirst")
+
+
+def test_braces_in_the_text_stay_as_they_are() -> None:
+    assert messages(task(), "{labels}")[0]["content"].endswith("\n\n{labels}")
+
+
+def test_shots_answer_in_the_form_that_is_trained() -> None:
+    chat = messages(task(output="json"), "x", [("y", "a")])
+
+    assert chat[1]["content"] == '{"label": "a"}'
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+@pytest.mark.parametrize("label", ["a", 'say "b"', "é"])
+def test_an_answer_is_parsed_back(output: str, label: str) -> None:
+    asked = task(output=output)
+
+    assert label == parse_answer(asked, f"\n {answer_text(asked, label)} ")
+
+
+@pytest.mark.parametrize("text", ["A", "a.", "a b", "", "label: a", '{"label": "a"}'])
+def test_what_only_resembles_a_label_is_no_answer(text: str) -> None:
+    assert parse_answer(task(), text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a",
+        '{"label": "c"}',
+        '{"label": ["a"]}',
+        '{"label": "a", "why": 1}',
+        '{"label": "a", "label": "a"}',
+        '{"label": "a"} ok',
+        "[" * 100_000,
+        "null",
+    ],
+)
+def test_json_that_is_not_exactly_the_answer_is_none(text: str) -> None:
+    assert parse_answer(task(output="json"), text) is None
+
+
+@given(st.text(), st.sampled_from(["text", "json"]))
+def test_parsing_never_raises(text: str, output: str) -> None:
+    assert parse_answer(task(output=output), text) in (None, "a", 'say "b"', "é")

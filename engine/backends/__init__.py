@@ -20,7 +20,7 @@ BACKENDS: dict[str, str] = {
 
 
 def load_backend(name: str) -> Backend:
-    """The backend of that name. RecipeError B401 when there is none."""
+    """Return the backend of that name. RecipeError B401 when there is none."""
     if name not in BACKENDS:
         raise RecipeError.one(
             "B401",
@@ -32,10 +32,10 @@ def load_backend(name: str) -> Backend:
 
 
 def check_backend(recipe: Recipe) -> tuple[Problem, ...]:
-    """What is wrong with the recipe for the backend it names, whatever machine it will run on. Light."""
+    """Return what is wrong with the recipe for its backend, on any machine. Light."""
     return load_backend(recipe.backend.name).check(recipe)
 
 
 def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
-    """What keeps this machine from training the recipe; to be asked before anything is spent. Light."""
+    """Return what keeps this machine from training; ask before anything is spent. Light."""
     return load_backend(recipe.backend.name).check_environment(recipe, device)

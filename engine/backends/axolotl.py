@@ -1,7 +1,8 @@
 """Axolotl: the recipe becomes its YAML, and a process of its own trains it. Never imports Axolotl.
 
-The YAML is built from a closed list of keys in a fixed order. Whatever Axolotl would otherwise guess (seed, precision,
-evaluation steps, cache folders, kernels, what happens to long rows) is written down.
+The YAML is built from a closed list of keys in a fixed order. Whatever Axolotl would otherwise
+guess (seed, precision, evaluation steps, cache folders, kernels, what happens to long rows) is
+written down.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ Line = tuple[str, Json, str]
 
 
 def version() -> str | None:
-    """The installed version of Axolotl, or None."""
+    """Return the installed version of Axolotl, or None."""
     return version_of("axolotl")
 
 
 def check(recipe: Recipe) -> tuple[Problem, ...]:
-    """Overrides that may not stand."""
+    """Return overrides that may not stand."""
     return override_problems(recipe.backend.overrides, vocabulary())
 
 
@@ -72,7 +73,7 @@ def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
 
 
 def compile(recipe: Recipe, setting: Setting) -> BackendConfig:  # noqa: A001 - the verb of the contract
-    """The Axolotl YAML of a recipe, every line with its origin. RecipeError B404–B407 for bad overrides."""
+    """Return the Axolotl YAML, every line with its origin. RecipeError for bad overrides."""
     problems = override_problems(recipe.backend.overrides, vocabulary())
     if problems:
         raise RecipeError(problems)
@@ -134,7 +135,7 @@ def _targets(method: Method) -> Line:
 
 
 def _plugins(method: Method, setting: Setting) -> list[Json]:
-    """The recorder; on the CPU one that says so; for full bf16 one that keeps 32-bit weights."""
+    """Return the recorder, one for the CPU, and one that keeps 32-bit weights in full bf16."""
     names = ["Recorder"]
     if setting.device.kind == "cpu":
         names.append("OnCpu")

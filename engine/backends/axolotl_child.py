@@ -1,7 +1,8 @@
 """The first thing that runs in the Axolotl process: make sure it dies with the engine, then hand over to Axolotl.
 
-`python -P -m engine.backends.axolotl_child PARENT_PID CONFIG`. Only the standard library is imported here; Axolotl's
-own `axolotl.cli.train` is run as a program (what `axolotl train --launcher python` does), so no `.env` file is loaded.
+`python -P -m engine.backends.axolotl_child PARENT_PID CONFIG`. Only the standard library is
+imported here; Axolotl's own `axolotl.cli.train` is run as a program (what `axolotl train
+--launcher python` does), so no `.env` file is loaded.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ FROM_RECIPE: dict[str, str] = {
 
 @cache
 def vocabulary() -> Vocabulary:
-    """The vocabulary of the pinned Axolotl."""
+    """Return the vocabulary of the pinned Axolotl."""
     listing = json.loads(schema_text(f"axolotl/{PINNED}.keys.json"))
     return Vocabulary(
         name=f"axolotl {PINNED}",

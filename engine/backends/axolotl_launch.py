@@ -1,7 +1,8 @@
 """Running Axolotl: a launch folder, a clean environment, a process that cannot outlive us, and proof that it finished.
 
-The launch folder holds `config.yaml`, `train.jsonl`, `validation.jsonl`, `base_model` (a link), `prepared/`, `output/`,
-`events.jsonl` (written by our plugin) and `train.log`. It survives a killed run, and the next attempt goes on in it.
+The launch folder holds `config.yaml`, `train.jsonl`, `validation.jsonl`, `base_model` (a link),
+`prepared/`, `output/`, `events.jsonl` (written by our plugin) and `train.log`. It survives a
+killed run, and the next attempt goes on in it.
 """
 
 from __future__ import annotations
@@ -14,17 +15,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.backends import trainer_state
-from engine.backends.base import Launch, Schedule, Trained, keeps_best, schedule
+from engine.backends import events
+from engine.backends.base import Launch, Trained, schedule
+from engine.backends.events import LOG
 from engine.errors import StageError
 
 OUTPUT = "output"
 EVENTS = "events.jsonl"
-LOG = "train.log"
 CONFIG = "config.yaml"
 POLL_SECONDS = 0.3
 GRACE_SECONDS = 10.0
@@ -70,39 +70,25 @@ def train(launch: Launch) -> Trained:
     """Train, or go on from the last complete checkpoint.
 
     Raises:
-        StageError: B411 the process failed, B412–B414 it ended without a finished training.
+        StageError: B411 the process failed, B412-B414 it ended without a finished training.
 
     """
     prepare(launch)
     output = launch.folder / OUTPUT
-    resumed = _resume_point(launch, output)
+    resume = events.resume_point(launch, output)
     plan = schedule(
         launch.method,
         train_rows=launch.setting.train_rows,
         validation_rows=launch.setting.validation_rows,
     )
+    telling = events.Telling(launch, plan.steps)
     started = time.monotonic()
-    code = _run(launch, plan)
+    code = _run(launch, telling)
     seconds = time.monotonic() - started
-    events = _EventLog(launch.folder / EVENTS).read()
-    _refuse_failure(code, events, launch, plan)
-    best = keeps_best(launch.method, validation_rows=launch.setting.validation_rows)
-    ending = trainer_state.judge_ending(output, launch.method, steps=plan.steps, best=best)
-    facts = _facts(events)
-    return Trained(
-        folder=ending.kept,
-        log=launch.folder / LOG,
-        steps=ending.steps,
-        epochs=ending.epochs,
-        seconds=seconds,
-        kept_step=ending.kept_step,
-        stopped_early=ending.stopped_early,
-        resumed_from_step=resumed,
-        trainable_parameters=facts["trainable_parameters"],
-        total_parameters=facts["total_parameters"],
-        history=ending.history,
-        facts=facts,
-    )
+    telling.refuse_nonfinite()
+    if code != 0:
+        raise _failure(code, telling, launch.folder / LOG)
+    return events.trained(launch, telling, output=output, resume=resume, seconds=seconds)
 
 
 def prepare(launch: Launch) -> None:
@@ -126,7 +112,7 @@ def prepare(launch: Launch) -> None:
 
 
 def environment(launch: Launch) -> dict[str, str]:
-    """The whole environment of the process: what it needs of ours, and what we decide."""
+    """Return the whole environment of the process: what it needs of ours, and what we decide."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -144,17 +130,7 @@ def environment(launch: Launch) -> dict[str, str]:
     }
 
 
-def _resume_point(launch: Launch, output: Path) -> int | None:
-    for path in trainer_state.set_incomplete_aside(output):
-        launch.progress.note(f"{path.name.rpartition('-')[0]} was not wholly written, set aside")
-    found = trainer_state.checkpoints(output)
-    if not found:
-        return None
-    launch.progress.note(f"continuing from step {found[-1][0]}")
-    return found[-1][0]
-
-
-def _run(launch: Launch, plan: Schedule) -> int:
+def _run(launch: Launch, telling: events.Telling) -> int:
     """Run the process to its end, telling progress; whatever ends us ends its whole process group."""
     command = [
         *(sys.executable, "-P", "-m", "engine.backends.axolotl_child"),
@@ -171,43 +147,23 @@ def _run(launch: Launch, plan: Schedule) -> int:
             start_new_session=True,
         )
     try:
-        _follow(process, launch, plan)
+        _follow(process, launch.folder / EVENTS, telling)
     finally:
         _end(process)
     return process.returncode
 
 
-def _follow(process: subprocess.Popen[bytes], launch: Launch, plan: Schedule) -> None:
-    """Tell every new event until the process ends."""
-    news = _EventLog(launch.folder / EVENTS)
-    losses: dict[str, str] = {}
-    first: tuple[float, int] | None = None
-    while True:
+def _follow(process: subprocess.Popen[bytes], path: Path, telling: events.Telling) -> None:
+    """Tell every new event until the process ends, or until a loss is not a number: the rest would be for nothing."""
+    news = _EventLog(path)
+    while not telling.is_broken:
         ended = process.poll() is not None
         for event in news.read():
-            losses |= _shown(event)
-            if event["event"] == "step":
-                step = int(event["step"])
-                first = first or (time.monotonic(), step)
-                rate = _rate(first, step, launch.method.batch_size)
-                launch.progress.update(step, plan.steps, "step", **losses, **rate)
+            telling.tell(event)
         if ended:
             return
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(POLL_SECONDS)
-
-
-def _shown(event: Mapping[str, Any]) -> dict[str, str]:
-    names = {"loss": "loss", "eval_loss": "validation"}
-    return {shown: f"{event[name]:.3g}" for name, shown in names.items() if name in event}
-
-
-def _rate(first: tuple[float, int], step: int, batch_size: int) -> dict[str, str]:
-    began, began_step = first
-    seconds = time.monotonic() - began
-    if step == began_step or seconds <= 0:
-        return {}
-    return {"rows_per_second": f"{(step - began_step) * batch_size / seconds:.2g}"}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -242,29 +198,13 @@ class _EventLog:
         return [json.loads(line) for line in whole.splitlines()]
 
 
-def _facts(events: list[dict[str, Any]]) -> dict[str, Any]:
-    started = next((event for event in events if event["event"] == "start"), None)
-    if started is None:
-        raise StageError.one("B412", "axolotl ended without having started to train")
-    product = next((e["product_dtype"] for e in events if "product_dtype" in e), None)
-    return {**started, "product_dtype": product}
-
-
-def _refuse_failure(
-    code: int, events: list[dict[str, Any]], launch: Launch, plan: Schedule
-) -> None:
-    for event in events:
-        if event["event"] == "nonfinite":
-            bad = next(name for name in ("loss", "eval_loss", "grad_norm") if name in event)
-            raise trainer_state.nonfinite(bad, event[bad], int(event["step"]))
-    if code == 0:
-        return
-    done = max((int(event["step"]) for event in events if event["event"] == "step"), default=0)
+def _failure(code: int, telling: events.Telling, log: Path) -> StageError:
     ended = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
-    tail = "\n".join(tail_of(launch.folder / LOG))
-    raise StageError.one(
+    tail = "\n".join(tail_of(log))
+    return StageError.one(
         "B411",
-        f"axolotl {ended} after step {done} of {plan.steps}; last lines of its log:\n{tail}",
+        f"axolotl {ended} after step {telling.done} of {telling.steps}; "
+        f"last lines of its log:\n{tail}",
         hint="lower method.micro_batch_size: the machine ran out of memory"
         if code == -signal.SIGKILL
         else "run the same command again: it continues from the last checkpoint",
@@ -272,7 +212,7 @@ def _refuse_failure(
 
 
 def tail_of(log: Path, lines: int = TAIL_LINES) -> tuple[str, ...]:
-    """The last lines of a log that say something; progress bars count as their final state."""
+    """Return the last lines of a log that say something; progress bars count as their final state."""
     text = log.read_bytes()[-65536:].decode("utf-8", errors="replace")
     said = (line.rpartition("\r")[2].rstrip() for line in text.split("\n"))
     return tuple([line[:300] for line in said if line.strip()][-lines:])

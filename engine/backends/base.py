@@ -102,16 +102,16 @@ class Backend(Protocol):
     """As recipes say it."""
 
     def version(self) -> str | None:
-        """The installed version, or None."""
+        """Return the installed version, or None."""
 
     def check(self, recipe: Recipe) -> tuple[Problem, ...]:
-        """What is wrong with the recipe for this backend, whatever machine it will run on."""
+        """Return what is wrong with the recipe for this backend, on any machine."""
 
     def check_environment(self, recipe: Recipe, device: Device) -> tuple[Problem, ...]:
-        """What keeps this machine from training the recipe: missing packages, precisions the device lacks."""
+        """Return what keeps this machine from training: missing packages or precisions."""
 
     def compile(self, recipe: Recipe, setting: Setting) -> BackendConfig:
-        """The config: a pure function of its arguments, byte-equal for equal ones. RecipeError B4xx."""
+        """Return the config, byte-equal for equal arguments. RecipeError B4xx."""
 
     def train(self, launch: Launch) -> Trained:
         """Train, or go on from the last complete checkpoint in `launch.folder`. StageError B4xx."""
@@ -130,7 +130,7 @@ class Schedule:
 
 
 def schedule(method: Method, *, train_rows: int, validation_rows: int) -> Schedule:
-    """The schedule of a training, by the trainer's own arithmetic (transformers: rounded up twice)."""
+    """Return the schedule of a training, by transformers' own arithmetic: rounded up twice."""
     batches = math.ceil(train_rows / method.micro_batch_size)
     per_epoch = max(1, math.ceil(batches / accumulation(method)))
     steps = max(1, math.ceil(method.epochs * per_epoch))
@@ -160,12 +160,12 @@ def accumulation(method: Method) -> int:
 
 
 def keeps_best(method: Method, *, validation_rows: int) -> bool:
-    """The kept checkpoint is the one of lowest validation loss, not the last."""
+    """Tell whether the checkpoint of lowest validation loss is kept, not the last."""
     return method.keep == "best" and validation_rows > 0
 
 
 def to_config(lines: Sequence[ConfigLine], header: str) -> BackendConfig:
-    """The YAML of lines, in their order, below a comment."""
+    """Return the YAML of lines, in their order, below a comment."""
     data = {line.key: line.value for line in lines}
     body = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=None)
     return BackendConfig(text=f"# {header}\n{body}", lines=tuple(lines))

@@ -8,7 +8,7 @@ from engine.recipe.model import Recipe
 
 
 def device_problems(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
-    """Combinations of method, precision and device that fail or crawl."""
+    """Return combinations of method, precision and device that fail or crawl."""
     problems = []
     asked = recipe.backend.precision
     if recipe.method.kind == "qlora" and device.kind == "mps":

@@ -19,7 +19,8 @@ class Vocabulary:
     kinds: Mapping[str, frozenset[str]]
     """Every key, with the kinds of value it takes: bool, int, float, str, list, dict."""
     overridable: frozenset[str]
-    """Scalars that tune training and can neither run code, reach the network, name a path, nor break what is checked."""
+    """Scalars that tune training and can neither run code, reach the network, name a path, nor
+    break checks."""
     from_recipe: Mapping[str, str]
     """Keys that a key of the recipe decides: one way to say each thing."""
     values: Mapping[str, tuple[Json, ...]] = field(default_factory=dict)

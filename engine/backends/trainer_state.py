@@ -1,7 +1,7 @@
 """What a transformers trainer leaves on disk, judged: complete checkpoints, the kept one, and how training ended.
 
-Both backends save through transformers, so both are read here. Exit codes prove nothing: only `trainer_state.json` and
-whole weight files do.
+Both backends save through transformers, so both are read here. Exit codes prove nothing: only
+`trainer_state.json` and whole weight files do.
 """
 
 from __future__ import annotations
@@ -37,13 +37,18 @@ class Ending:
 
 
 def checkpoints(output: Path) -> list[tuple[int, Path]]:
-    """The checkpoint folders of an output folder, by step."""
+    """Return the checkpoint folders of an output folder, by step."""
     found = [
-        (int(path.name.removeprefix(CHECKPOINT)), path)
+        (step_of(path), path)
         for path in output.glob(f"{CHECKPOINT}*")
         if path.name.removeprefix(CHECKPOINT).isdigit()
     ]
     return sorted(found)
+
+
+def step_of(checkpoint: Path) -> int:
+    """Return the step in a checkpoint folder's name."""
+    return int(checkpoint.name.removeprefix(CHECKPOINT))
 
 
 def set_incomplete_aside(output: Path) -> tuple[Path, ...]:
@@ -66,7 +71,7 @@ def is_complete(checkpoint: Path) -> bool:
         state = read_state(checkpoint)
     except (OSError, ValueError):
         return False
-    if state.get("global_step") != int(checkpoint.name.removeprefix(CHECKPOINT)):
+    if state.get("global_step") != step_of(checkpoint):
         return False
     if any(not _is_whole_zip(checkpoint / name) for name in RESUMABLE[1:]):
         return False
@@ -75,7 +80,7 @@ def is_complete(checkpoint: Path) -> bool:
 
 
 def is_whole_safetensors(path: Path) -> bool:
-    """The file has exactly the bytes its header announces (8 + header + data)."""
+    """Tell whether the file has exactly the bytes its header announces (8 + header + data)."""
     try:
         size = path.stat().st_size
         with path.open("rb") as stream:
@@ -86,7 +91,8 @@ def is_whole_safetensors(path: Path) -> bool:
     except (OSError, ValueError, struct.error):
         return False
     ends = [item["data_offsets"][1] for name, item in header.items() if name != "__metadata__"]
-    return size == 8 + length + max(ends, default=0)
+    expected: int = 8 + length + max(ends, default=0)
+    return size == expected
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:
@@ -96,10 +102,10 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
 
 
 def judge_ending(output: Path, method: Method, *, steps: int, best: bool) -> Ending:
-    """The proof that training finished: all of `steps` steps, or stopped early for the reason it may.
+    """Return the proof that training finished: all of `steps` steps, or stopped early for the reason it may.
 
-    `best` keeps the checkpoint of lowest validation loss, else the last. StageError: B412 without a complete
-    checkpoint, B413 when it stopped before its time, B414 when a loss was not a number.
+    `best` keeps the checkpoint of lowest validation loss, else the last. StageError: B412 without
+    a complete checkpoint, B413 when it stopped before its time, B414 when a loss was not a number.
     """
     found = [(step, path) for step, path in checkpoints(output) if is_complete(path)]
     if not found:
@@ -132,7 +138,7 @@ def judge_ending(output: Path, method: Method, *, steps: int, best: bool) -> End
 
 
 def history_of(state: dict[str, Any]) -> tuple[HistoryPoint, ...]:
-    """The logged moments, in order, one a step and kind."""
+    """Return the logged moments, in order, one a step and kind."""
     points = []
     for entry in state.get("log_history", ()):
         if "loss" not in entry and "eval_loss" not in entry:
@@ -159,7 +165,7 @@ def refuse_nonfinite(state: dict[str, Any]) -> None:
 
 
 def nonfinite(name: str, value: str, step: int) -> StageError:
-    """The error of a number that is none."""
+    """Return the error of a number that is none."""
     return StageError.one(
         "B414",
         f"{name} became {value} at step {step}; training was stopped",

@@ -107,7 +107,7 @@ CODES: dict[str, Code] = {
     ),
     "D392": Code(
         title="a text holds markers of the model's chat template",
-        why="A text such as <|im_end|> would end its own turn and could speak as the assistant, in training and in use.",
+        why="A text such as <|im_end|> would end its own turn and could speak as the assistant.",
         fix="remove these rows, or write the marker differently in the data",
     ),
 }

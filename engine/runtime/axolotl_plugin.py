@@ -1,7 +1,7 @@
 """Axolotl plugins that the compiled configs name. They run inside the Axolotl process, never in ours.
 
-`Recorder` writes what happens to `events.jsonl` in the launch folder; `OnCpu` and `MixedPrecision` set the two training
-arguments that no Axolotl key sets.
+`Recorder` writes what happens to `events.jsonl` in the launch folder; `OnCpu` and `MixedPrecision`
+set the two training arguments that no Axolotl key sets.
 """
 
 from __future__ import annotations

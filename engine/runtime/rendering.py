@@ -106,7 +106,7 @@ class SplitFacts:
 def rendered_artifact(
     request: RenderRequest, *, once: Once, read: Callable[[Path], Sequence[Row]]
 ) -> Artifact:
-    """The rendered rows of both splits, built once: `train.jsonl`, `validation.jsonl`, `rendering.json`.
+    """Return the rendered rows of both splits and `rendering.json`, built once.
 
     `read` is `engine.data.example.read_examples`. Every stage that calls this with an equal request
     gets the same artifact, so the rows are checked before anything is spent and not rendered again
@@ -195,7 +195,7 @@ def write_rows(path: Path, rows: Sequence[RenderedRow]) -> None:
 
 
 def facts_of(rendering: Rendering) -> SplitFacts:
-    """The counts of one split."""
+    """Return the counts of one split."""
     return SplitFacts(
         rows=len(rendering.rows),
         tokens=sum(row.tokens for row in rendering.rows),
@@ -207,7 +207,7 @@ def facts_of(rendering: Rendering) -> SplitFacts:
 
 
 def read_facts(rendered: Artifact) -> dict[str, SplitFacts]:
-    """The counts of every split of a rendered artifact."""
+    """Return the counts of every split of a rendered artifact."""
     data = json.loads(rendered.file(FACTS).read_text(encoding="utf-8"))
     return {
         split: SplitFacts(
@@ -222,7 +222,7 @@ def read_facts(rendered: Artifact) -> dict[str, SplitFacts]:
 
 
 def markers_in(chat: Chat, text: str) -> tuple[str, ...]:
-    """The template's own tokens, such as `<|im_end|>`, that `text` would be tokenised into."""
+    """Return the template's own tokens, such as `<|im_end|>`, that `text` would be tokenised into."""
     return _Markers(chat).within(text)
 
 
@@ -256,7 +256,7 @@ def _render(row: Row, text: str, *, task: Task, chat: Chat) -> RenderedRow:
 
 
 def _shortened(row: Row, *, task: Task, chat: Chat, max_length: int) -> RenderedRow:
-    """The row with the longest beginning of its text that fits, found by bisection."""
+    """Return the row with the longest beginning of its text that fits, found by bisection."""
     best = _render(row, "", task=task, chat=chat)
     if best.tokens > max_length:
         raise DataError(_too_long([best], max_length))
@@ -272,7 +272,7 @@ def _shortened(row: Row, *, task: Task, chat: Chat, max_length: int) -> Rendered
 
 
 def _refuse_markers(rows: Sequence[Row], *, task: Task, chat: Chat) -> None:
-    """A text that holds the template's own markers could end its turn and speak as the assistant."""
+    """Refuse texts with the template's markers: they could end their turn and speak as assistant."""
     named = [
         ("task.instruction", task.instruction),
         ("task.system", task.system),

@@ -15,10 +15,10 @@ LORA_A, LORA_B = ".lora_A.", ".lora_B."
 
 
 def adapter_norm(adapter: Path) -> float:
-    """The Frobenius norm over all deltas `scale · B · A`, computed in 32 bits without forming them.
+    """Return the Frobenius norm over all deltas `scale * B * A`, in 32 bits, none of them formed.
 
-    Uses ‖BA‖² = tr((BᵀB)(AAᵀ)), both of size rank × rank. StageError: B415 a weight is not finite, B416 nothing was
-    learned, B417 a tensor without its partner.
+    Uses |BA|^2 = tr((B'B)(AA')), both of size rank by rank. StageError: B415 a weight is not
+    finite, B416 nothing was learned, B417 a tensor without its partner.
     """
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     scale = config["lora_alpha"] / config["r"]
@@ -36,7 +36,7 @@ def adapter_norm(adapter: Path) -> float:
 
 
 def model_norm(model: Path, base: Path) -> float:
-    """The Frobenius norm of all changes of a fully trained model against its base, tensor by tensor.
+    """Return the Frobenius norm of what full training changed, tensor by tensor.
 
     StageError: B415, B416 as for adapters; B417 when the two do not have the same tensors.
     """
@@ -56,7 +56,7 @@ def model_norm(model: Path, base: Path) -> float:
 
 
 def _tensor_files(folder: Path) -> dict[str, Path]:
-    files = {}
+    files: dict[str, Path] = {}
     for path in sorted(folder.glob("model*.safetensors")):
         with safe_open(path, framework="pt") as file:
             files |= dict.fromkeys(file.keys(), path)

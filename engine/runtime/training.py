@@ -85,7 +85,7 @@ def train(
 
 
 def tokenised(path: Path, chat: Chat) -> Dataset | None:
-    """Rendered rows as `input_ids` and `labels`, each segment tokenised apart; None without rows."""
+    """Return `input_ids` and `labels`, each segment tokenised apart; None without rows."""
     rows = []
     with path.open(encoding="utf-8") as stream:
         for line in stream:
@@ -100,7 +100,7 @@ def tokenised(path: Path, chat: Chat) -> Dataset | None:
 
 
 def _model(config: Config, folder: Path, device: Device) -> Any:  # noqa: ANN401 - a transformers model
-    """The base model: 4-bit for qlora, 32-bit weights for full training in bf16, else in the precision asked."""
+    """Return the base model: 4-bit for qlora, 32-bit for full training, else as asked."""
     precision = config["precision"]
     full = config["adapter"] == "none"
     dtype = torch.float32 if full else DTYPES[precision]

@@ -1,6 +1,8 @@
+# ruff: noqa: ANN401, ARG002 - the signatures are those of transformers' callbacks
 """A trainer callback that tells what really happens: facts at the start, every step, and losses that are not numbers.
 
-Used inside the Axolotl process (events go to a file) and by the in-process backend (events go to the caller).
+Used inside the Axolotl process (events go to a file) and by the in-process backend (events go to
+the caller).
 """
 
 from __future__ import annotations
@@ -64,7 +66,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         if layer is None:
             return
 
-        def record(module: torch.nn.Module, given: Any, result: Any) -> None:  # noqa: ANN401, ARG001
+        def record(module: torch.nn.Module, given: Any, result: Any) -> None:  # noqa: ARG001
             self._product_dtype = str(result.dtype).removeprefix("torch.")
             handle.remove()
 

@@ -25,7 +25,7 @@ PROVENANCE = "provenance.json"
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """The method and the backend with its version."""
+    """Return the method and the backend with its version."""
     return {
         "method": asdict(recipe.method),
         "backend": {
@@ -54,7 +54,7 @@ def run(context: StageContext) -> None:
 def compile_recipe(
     recipe: Recipe, device: Device, *, train_rows: int, validation_rows: int
 ) -> BackendConfig:
-    """The backend config of a recipe on a device; pure and light. RecipeError B401, B404–B407."""
+    """Return the backend config of a recipe on a device; pure and light. RecipeError B40x."""
     setting = Setting(
         device=device,
         precision=device.precision(recipe.backend.precision),

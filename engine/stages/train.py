@@ -1,7 +1,7 @@
 """Train: render the rows, let the backend train them, and believe only what can be checked.
 
-Leaves `adapter/` (lora, qlora) or `model/` (full), `training.json` and `train.log`. Checkpoints live in
-`context.scratch`, so a killed training goes on from the last complete one.
+Leaves `adapter/` (lora, qlora) or `model/` (full), `training.json` and `train.log`. Checkpoints
+live in `context.scratch`, so a killed training goes on from the last complete one.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PRODUCTS = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """What the rendered rows depend on, and the backend; the rest is in the compiled config, which is in the key."""
+    """Return what the rows depend on, and the backend; the compiled config says the rest."""
     return {
         "task": asdict(recipe.task),
         "method": {"max_length": recipe.method.max_length},
@@ -57,9 +57,9 @@ def run(context: StageContext) -> None:
     """Train, or go on training, and write the result.
 
     Raises:
-        EnvironmentProblem: B402, B403, B408–B410 this machine cannot train the recipe.
-        DataError: D390–D392 rows that cannot be trained.
-        StageError: B411–B418 training failed, or what it left cannot be believed.
+        EnvironmentProblem: B402, B403, B408-B410 this machine cannot train the recipe.
+        DataError: D390-D392 rows that cannot be trained.
+        StageError: B411-B418 training failed, or what it left cannot be believed.
 
     """
     from engine.runtime.base_model import locate_base_model  # noqa: PLC0415 - brings torch
@@ -86,7 +86,7 @@ def refuse_unready(context: StageContext) -> None:
 
 
 def rendered_rows(context: StageContext, base: Path) -> Artifact:
-    """The rows as text with the answer marked; the same artifact that the baseline stage has checked."""
+    """Return the rows with the answer marked: the artifact that the baseline stage checked."""
     from engine.runtime.rendering import RenderRequest, rendered_artifact  # noqa: PLC0415 - the same
 
     recipe = context.recipe
@@ -102,7 +102,7 @@ def rendered_rows(context: StageContext, base: Path) -> Artifact:
 
 
 def make_launch(context: StageContext, *, base: Path, rendered: Artifact) -> Launch:
-    """What the backend is given; row counts are those of the rendered rows."""
+    """Return what the backend is given; row counts are those of the rendered rows."""
     from engine.runtime.rendering import read_facts  # noqa: PLC0415 - the same
 
     facts = read_facts(rendered)
@@ -165,7 +165,7 @@ def without_local_paths(config: Path) -> None:
 def summarise(
     trained: Trained, *, context: StageContext, rendered: Artifact, base: Path
 ) -> TrainingSummary:
-    """The evidence of the training, with the norm of what was learned measured on the kept weights."""
+    """Return the evidence of the training; the norm is measured on the kept weights."""
     from engine.runtime.rendering import read_facts  # noqa: PLC0415 - the same
     from engine.runtime.trained import adapter_norm, model_norm  # noqa: PLC0415 - the same
 

@@ -1,7 +1,8 @@
-"""Write the closed key list of the installed Axolotl: `python schemas/axolotl/make_keys.py > schemas/axolotl/<version>.keys.json`.
+"""Write the closed key list of the installed Axolotl.
 
-Read from Axolotl's own pydantic models, since its `config-schema` command prints no types. Run in an environment that
-has Axolotl; the result is committed, one file a version.
+`python schemas/axolotl/make_keys.py > schemas/axolotl/VERSION.keys.json`, in an environment that has
+Axolotl; the result is committed, one file a version. Read from Axolotl's own pydantic models, since
+its `config-schema` command prints no types.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import enum
 import importlib.metadata
 import json
 import sys
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from axolotl.utils.schemas.config import AxolotlInputConfig  # noqa: TID253 - this script is about Axolotl
 from axolotl.utils.schemas.datasets import SFTDataset  # noqa: TID253 - the same
@@ -29,7 +30,7 @@ def main() -> None:
 
 
 def keys_of(model: type[BaseModel]) -> dict[str, dict[str, Any]]:
-    """Every field of a model: the kinds of value it takes, its choices, and whether it is deprecated."""
+    """Return every field of a model: kinds of value, choices, whether deprecated."""
     keys = {}
     for name, field in sorted(model.model_fields.items()):
         kinds, choices = kinds_of(field.annotation)
@@ -45,34 +46,38 @@ def keys_of(model: type[BaseModel]) -> dict[str, dict[str, Any]]:
 ANY_TEXT = object()
 """Among the choices of a key that takes any text: then the others are no closed list."""
 SCALARS = {bool: "bool", int: "int", float: "float", str: "str", type(None): "null"}
+FORMS = {list: "list", tuple: "list", set: "list", dict: "dict"}
 
 
 def kinds_of(annotation: Any) -> tuple[set[str], set[Any]]:  # noqa: ANN401 - any annotation
-    """The JSON kinds an annotation admits (`any` where it cannot be told), and the values of its literals."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
+    """Return the JSON kinds an annotation admits (`any`: cannot be told) and its literals' values."""
     if annotation is str:
         return {"str"}, {ANY_TEXT}
     if annotation in SCALARS:
         return {SCALARS[annotation]}, set()
-    if str(origin) == "typing.Literal":
-        return {SCALARS.get(type(value), "str") for value in arguments}, set(arguments)
-    if str(origin) == "typing.Annotated":
-        return kinds_of(arguments[0])
-    if origin in (list, tuple, set):
-        return {"list"}, set()
-    if origin is dict:
-        return {"dict"}, set()
     if isinstance(annotation, type):
-        if issubclass(annotation, enum.Enum):
-            return {"str"}, {member.value for member in annotation}
-        return ({"dict"} if issubclass(annotation, BaseModel | dict) else {"any"}), set()
-    if arguments:
-        parts = [kinds_of(argument) for argument in arguments]
-        return (
-            set().union(*(kinds for kinds, _ in parts)),
-            set().union(*(choices for _, choices in parts)),
-        )
-    return {"any"}, set()
+        return _kinds_of_class(annotation)
+    return _kinds_of_form(get_origin(annotation), get_args(annotation))
+
+
+def _kinds_of_class(kind: type) -> tuple[set[str], set[Any]]:
+    if issubclass(kind, enum.Enum):
+        return {"str"}, {member.value for member in kind}
+    return ({"dict"} if issubclass(kind, BaseModel | dict) else {"any"}), set()
+
+
+def _kinds_of_form(origin: Any, arguments: tuple[Any, ...]) -> tuple[set[str], set[Any]]:  # noqa: ANN401 - the same
+    if origin is Literal:
+        return {SCALARS.get(type(value), "str") for value in arguments}, set(arguments)
+    if origin is Annotated:
+        return kinds_of(arguments[0])
+    if origin in FORMS:
+        return {FORMS[origin]}, set()
+    parts = [kinds_of(argument) for argument in arguments] or [({"any"}, set())]
+    return (
+        set().union(*(kinds for kinds, _ in parts)),
+        set().union(*(choices for _, choices in parts)),
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,183 @@
+"""What every backend must do, with a tiny real model. Members subclass it and say their name."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import yaml
+from contract.launches import CPU, make_launch, make_recipe
+from safetensors.torch import load_file
+
+from engine.backends import load_backend
+from engine.backends.base import Launch, Setting, Trained, schedule
+from engine.errors import RecipeError, StageError
+from engine.runtime.trained import adapter_norm
+
+SETTING = Setting(device=CPU, precision="fp32", train_rows=24, validation_rows=8)
+
+
+class CompileSuite:
+    """The pure half: fast for every backend."""
+
+    name: ClassVar[str]
+
+    def test_equal_recipes_compile_to_equal_bytes(self) -> None:
+        backend = load_backend(self.name)
+
+        first = backend.compile(make_recipe(self.name), SETTING)
+
+        assert first == backend.compile(make_recipe(self.name), SETTING)
+
+    def test_every_line_of_the_config_has_an_origin(self) -> None:
+        config = load_backend(self.name).compile(make_recipe(self.name), SETTING)
+
+        assert [line.key for line in config.lines] == list(yaml.safe_load(config.text))
+        assert all(line.origin for line in config.lines)
+
+    def test_changing_the_rank_changes_one_line(self) -> None:
+        backend = load_backend(self.name)
+        one = backend.compile(make_recipe(self.name), SETTING).lines
+        other = backend.compile(make_recipe(self.name, rank=16), SETTING).lines
+
+        changed = [new for old, new in zip(one, other, strict=True) if old != new]
+
+        assert [dataclasses.astuple(line) for line in changed] == [("lora_r", 16, "method.rank")]
+
+    @pytest.mark.parametrize(
+        ("key", "value", "code"),
+        [
+            ("lora_rnk", 4, "B404"),
+            ("learning_rate", 1.0, "B405"),
+            ("max_grad_norm", "much", "B407"),
+            ("max_grad_norm", True, "B407"),
+            ("attn_implementation", "someone/kernel", "B407"),
+        ],
+    )
+    def test_a_bad_override_is_refused_with_its_own_code(
+        self, key: str, value: Any, code: str
+    ) -> None:
+        recipe = make_recipe(self.name, overrides=[(key, value)])
+        backend = load_backend(self.name)
+
+        with pytest.raises(RecipeError) as refused:
+            backend.compile(recipe, SETTING)
+
+        assert [code] == [problem.code for problem in refused.value.problems]
+        assert refused.value.problems == backend.check(recipe)
+
+    def test_an_override_is_compiled_and_says_where_it_comes_from(self) -> None:
+        recipe = make_recipe(self.name, overrides=[("max_grad_norm", 0.3)])
+
+        config = load_backend(self.name).compile(recipe, SETTING)
+
+        [line] = [line for line in config.lines if line.key == "max_grad_norm"]
+        assert (line.value, line.origin) == (0.3, "backend.overrides.max_grad_norm")
+
+    def test_without_validation_rows_nothing_is_evaluated(self) -> None:
+        setting = dataclasses.replace(SETTING, validation_rows=0)
+
+        config = load_backend(self.name).compile(make_recipe(self.name), setting)
+
+        keys = {line.key: line.value for line in config.lines}
+        assert "eval_steps" not in keys
+        assert keys["load_best_model_at_end"] is False
+
+
+@pytest.fixture(scope="class")
+def finished(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, pico_model: Path
+) -> tuple[Launch, Trained]:
+    """One whole training of the class's backend."""
+    name = request.cls.name
+    launch = make_launch(make_recipe(name), tmp_path_factory.mktemp(name), pico_model)
+    return launch, load_backend(name).train(launch)
+
+
+class TrainSuite:
+    """The half that trains: seconds in process, minutes for Axolotl."""
+
+    name: ClassVar[str]
+
+    def test_it_takes_every_planned_step(self, finished: tuple[Launch, Trained]) -> None:
+        launch, trained = finished
+        plan = schedule(launch.method, train_rows=24, validation_rows=8)
+
+        assert (plan.steps, 2.0, False) == (trained.steps, trained.epochs, trained.stopped_early)
+        assert (plan.steps, plan.steps) == launch.progress.updates[-1]  # type: ignore[attr-defined]
+
+    def test_the_history_starts_before_training_and_the_loss_falls(
+        self, finished: tuple[Launch, Trained]
+    ) -> None:
+        _, trained = finished
+        validation = [point.eval_loss for point in trained.history if point.eval_loss is not None]
+
+        assert trained.history[0].step == 0
+        assert validation[-1] < validation[0]
+
+    def test_the_kept_checkpoint_is_the_one_of_lowest_validation_loss(
+        self, finished: tuple[Launch, Trained]
+    ) -> None:
+        _, trained = finished
+        losses = {
+            point.step: point.eval_loss
+            for point in trained.history
+            if point.eval_loss is not None and point.step > 0
+        }
+
+        assert min(losses, key=losses.__getitem__) == trained.kept_step
+        assert trained.folder.name == f"checkpoint-{trained.kept_step}"
+
+    def test_the_adapter_is_finite_and_moved(self, finished: tuple[Launch, Trained]) -> None:
+        assert adapter_norm(finished[1].folder) > 0
+
+    def test_parameters_and_precision_are_measured(self, finished: tuple[Launch, Trained]) -> None:
+        _, trained = finished
+
+        assert 0 < trained.trainable_parameters < trained.total_parameters
+        assert trained.facts["product_dtype"] == "float32"
+
+    def test_a_killed_training_goes_on_from_the_last_whole_checkpoint(
+        self, finished: tuple[Launch, Trained], tmp_path: Path
+    ) -> None:
+        launch, whole = finished
+        again = dataclasses.replace(launch, folder=tmp_path / "launch")
+        shutil.copytree(launch.folder, again.folder, symlinks=True)
+        last = again.folder / "output" / f"checkpoint-{whole.steps}"
+        weights = last / "adapter_model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-100])
+
+        resumed = load_backend(self.name).train(again)
+
+        assert resumed.resumed_from_step == 3
+        expected = load_file(whole.folder / weights.name)
+        actual = load_file(resumed.folder / weights.name)
+        assert expected.keys() == actual.keys()
+        assert all(expected[name].equal(actual[name]) for name in expected)
+
+    def test_a_loss_that_is_not_a_number_stops_with_its_step(
+        self, tmp_path: Path, pico_model: Path
+    ) -> None:
+        broken = tmp_path / "base"
+        shutil.copytree(pico_model, broken)
+        _poison(broken / "model.safetensors")
+        launch = make_launch(make_recipe(self.name), tmp_path, broken)
+
+        with pytest.raises(StageError) as failed:
+            load_backend(self.name).train(launch)
+
+        assert [problem.code for problem in failed.value.problems] == ["B414"]
+
+
+def _poison(weights: Path) -> None:
+    """Make one weight of a model not a number."""
+    from safetensors.torch import save_file  # noqa: PLC0415 - as its reader above
+
+    tensors = load_file(weights)
+    name = "model.norm.weight"
+    tensors[name] = tensors[name].clone()
+    tensors[name][0] = float("nan")
+    save_file(tensors, weights, metadata={"format": "pt"})

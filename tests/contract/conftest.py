@@ -1,0 +1,13 @@
+"""The tiny model of the contract suites."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pico import make_pico_model
+
+
+@pytest.fixture(scope="session")
+def pico_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_pico_model(tmp_path_factory.mktemp("pico") / "model")

@@ -1,0 +1,25 @@
+"""Every backend passes the suite; Axolotl's training half runs in `tests/slow`."""
+
+from __future__ import annotations
+
+from contract.backend_suite import CompileSuite, TrainSuite, finished
+
+from engine.backends import BACKENDS
+
+__all__ = ["finished"]
+
+
+class TestAxolotlCompiles(CompileSuite):
+    name = "axolotl"
+
+
+class TestTrlCompiles(CompileSuite):
+    name = "trl"
+
+
+class TestTrlTrains(TrainSuite):
+    name = "trl"
+
+
+def test_no_backend_is_left_out() -> None:
+    assert {"axolotl", "trl"} == set(BACKENDS)

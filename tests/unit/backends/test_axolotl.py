@@ -1,0 +1,192 @@
+"""What the Axolotl compiler emits, what recipes may override, and how the process is started."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from contract.launches import CPU, METHOD, Told, make_recipe
+
+from engine.backends import axolotl, check_backend, load_backend
+from engine.backends.axolotl_keys import ALLOWED_VALUES, FROM_RECIPE, OVERRIDABLE, vocabulary
+from engine.backends.axolotl_launch import environment, prepare, tail_of
+from engine.backends.base import Launch, Setting
+from engine.environment import Device
+from engine.errors import RecipeError
+
+GPU = Device(kind="cuda", name="a GPU", memory_bytes=1 << 36, cores=16, bf16=True)
+SETTINGS = {
+    "cpu-fp32": Setting(device=CPU, precision="fp32", train_rows=400, validation_rows=100),
+    "cpu-bf16": Setting(
+        device=dataclasses.replace(CPU, bf16=True),
+        precision="bf16",
+        train_rows=400,
+        validation_rows=100,
+    ),
+    "gpu-bf16": Setting(device=GPU, precision="bf16", train_rows=400, validation_rows=100),
+}
+GOLDEN = [
+    ("lora-cpu-fp32", "cpu-fp32", {}),
+    ("lora-cpu-bf16", "cpu-bf16", {}),
+    ("qlora-gpu-bf16", "gpu-bf16", {"kind": "qlora", "target_modules": "attention"}),
+    ("full-gpu-bf16", "gpu-bf16", {"kind": "full", "learning_rate": 2e-5, "early_stopping": None}),
+    ("lora-last", "gpu-bf16", {"keep": "last", "target_modules": ("q_proj", "v_proj")}),
+]
+
+
+@pytest.mark.parametrize(("name", "setting", "method"), GOLDEN, ids=[case[0] for case in GOLDEN])
+def test_the_compiled_config_is_the_reviewed_one(
+    name: str, setting: str, method: dict[str, Any], root: Path
+) -> None:
+    golden = root / "tests" / "golden" / "axolotl" / f"{name}.yaml"
+
+    text = axolotl.compile(make_recipe("axolotl", **method), SETTINGS[setting]).text
+
+    if os.environ.get("WRITE_GOLDEN"):
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("name", "setting", "method"), GOLDEN, ids=[case[0] for case in GOLDEN])
+def test_only_keys_that_axolotl_knows_are_emitted(
+    name: str,  # noqa: ARG001 - the id
+    setting: str,
+    method: dict[str, Any],
+) -> None:
+    config = axolotl.compile(make_recipe("axolotl", **method), SETTINGS[setting])
+
+    assert set(yaml.safe_load(config.text)) <= set(vocabulary().kinds)
+
+
+def test_every_list_of_keys_is_within_axolotls() -> None:
+    known = set(vocabulary().kinds)
+
+    assert (OVERRIDABLE | set(FROM_RECIPE) | set(ALLOWED_VALUES)) <= known
+    assert not OVERRIDABLE & set(FROM_RECIPE)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "plugins",
+        "trust_remote_code",
+        "trainer_cls",
+        "hub_model_id",
+        "deepspeed",
+        "output_dir",
+        "chat_template_jinja",
+        "use_wandb",
+        "excess_length_strategy",
+    ],
+)
+def test_a_recipe_cannot_run_code_reach_the_network_or_write_elsewhere(key: str) -> None:
+    recipe = make_recipe("axolotl", overrides=[(key, "anything")])
+
+    assert [problem.code for problem in check_backend(recipe)] == ["B406"]
+
+
+def test_a_misspelt_override_names_the_nearest_key() -> None:
+    [problem] = check_backend(make_recipe("axolotl", overrides=[("max_gradnorm", 1.0)]))
+
+    assert problem.headline() == (
+        "B404  backend.overrides.max_gradnorm: not a key of axolotl 0.21.0"
+    )
+    assert problem.hint == "did you mean `max_grad_norm`?"
+
+
+def test_an_unknown_backend_is_told_with_the_known_ones() -> None:
+    with pytest.raises(RecipeError) as refused:
+        load_backend("torchtune")
+
+    assert [problem.code for problem in refused.value.problems] == ["B401"]
+
+
+@pytest.mark.parametrize(
+    ("device", "method", "precision", "codes"),
+    [
+        (CPU, "lora", "auto", []),
+        (CPU, "lora", "fp16", ["B409"]),
+        (CPU, "lora", "bf16", ["B410"]),
+        (dataclasses.replace(CPU, kind="mps"), "qlora", "auto", ["B408"]),
+        (GPU, "qlora", "fp16", []),
+    ],
+)
+def test_what_a_device_cannot_do_is_told_beforehand(
+    device: Device, method: str, precision: str, codes: list[str]
+) -> None:
+    recipe = make_recipe("trl", kind=method, precision=precision)
+
+    found = load_backend("trl").check_environment(recipe, device)
+
+    assert [problem.code for problem in found if problem.code != "B402"] == codes
+
+
+def _launch(tmp_path: Path, config: str = "seed: 7\n") -> Launch:
+    rows, base = tmp_path / "rows", tmp_path / "base"
+    rows.mkdir(exist_ok=True)
+    base.mkdir(exist_ok=True)
+    for name in ("train.jsonl", "validation.jsonl"):
+        (rows / name).write_text("{}\n", encoding="utf-8")
+    return Launch(
+        config=config,
+        rows=rows,
+        base_model=base,
+        folder=tmp_path / "launch",
+        method=METHOD,
+        setting=SETTINGS["cpu-fp32"],
+        progress=Told(),
+    )
+
+
+def test_axolotl_gets_an_environment_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "secret")
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "1")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+
+    given = environment(_launch(tmp_path))
+
+    assert "secret" not in given.values()
+    assert "ACCELERATE_USE_FSDP" not in given
+    assert tuple(
+        given[name]
+        for name in (
+            "AXOLOTL_DO_NOT_TRACK",
+            "HF_HUB_OFFLINE",
+            "CUDA_VISIBLE_DEVICES",
+            "OMP_NUM_THREADS",
+        )
+    ) == ("1", "1", "1", "2")
+
+
+def test_the_launch_folder_survives_with_its_checkpoints(tmp_path: Path) -> None:
+    prepare(_launch(tmp_path))
+    (tmp_path / "launch" / "output" / "checkpoint-3").mkdir(parents=True)
+
+    prepare(_launch(tmp_path))
+
+    assert (tmp_path / "launch" / "output" / "checkpoint-3").is_dir()
+    assert (tmp_path / "launch" / "base_model").resolve() == (tmp_path / "base").resolve()
+
+
+def test_checkpoints_of_another_config_are_moved_aside(tmp_path: Path) -> None:
+    prepare(_launch(tmp_path))
+    (tmp_path / "launch" / "output" / "checkpoint-3").mkdir(parents=True)
+
+    prepare(_launch(tmp_path, config="seed: 8\n"))
+
+    assert not (tmp_path / "launch" / "output").exists()
+    assert len(list((tmp_path / "launch").glob("other-*/output/checkpoint-3"))) == 1
+
+
+def test_the_tail_of_a_log_shows_progress_bars_once(tmp_path: Path) -> None:
+    log = tmp_path / "train.log"
+    log.write_bytes(b"one\n\n10%\r50%\r100%\nRuntimeError: out of memory\n")
+
+    assert tail_of(log, 2) == ("100%", "RuntimeError: out of memory")

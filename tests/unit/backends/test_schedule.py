@@ -1,0 +1,63 @@
+"""Steps are counted as the trainer counts them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from contract.launches import METHOD, make_recipe
+
+from engine.backends.base import Schedule, keeps_best, schedule, steps_of
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch", "micro", "epochs", "expected"),
+    [
+        (400, 16, 16, 2.0, 50),
+        (400, 16, 4, 2.0, 50),
+        (401, 16, 16, 2.0, 52),
+        (401, 16, 4, 1.0, 26),
+        (3, 16, 16, 1.0, 1),
+        (100, 10, 10, 0.25, 3),
+    ],
+)
+def test_a_part_of_a_batch_is_a_step(
+    rows: int, batch: int, micro: int, epochs: float, expected: int
+) -> None:
+    method = dataclasses.replace(METHOD, batch_size=batch, micro_batch_size=micro, epochs=epochs)
+
+    assert schedule(method, train_rows=rows, validation_rows=10).steps == expected
+
+
+def test_every_evaluation_is_also_a_checkpoint() -> None:
+    method = dataclasses.replace(
+        METHOD, batch_size=16, micro_batch_size=16, evaluations_per_epoch=2
+    )
+
+    assert schedule(method, train_rows=400, validation_rows=100) == Schedule(
+        steps_per_epoch=25, steps=50, evaluate_every=12, save_every=12, warmup=5
+    )
+
+
+def test_more_evaluations_than_steps_is_one_a_step() -> None:
+    method = dataclasses.replace(METHOD, evaluations_per_epoch=50)
+
+    assert schedule(method, train_rows=24, validation_rows=8).evaluate_every == 1
+
+
+def test_without_validation_rows_checkpoints_are_saved_all_the_same() -> None:
+    plan = schedule(METHOD, train_rows=24, validation_rows=0)
+
+    assert (plan.evaluate_every, plan.save_every) == (0, 3)
+    assert not keeps_best(METHOD, validation_rows=0)
+
+
+@pytest.mark.parametrize(("ratio", "expected"), [(0.0, 0), (0.01, 2), (0.5, 3)])
+def test_warmup_is_never_one_step(ratio: float, expected: int) -> None:
+    method = dataclasses.replace(METHOD, warmup_ratio=ratio)
+
+    assert schedule(method, train_rows=24, validation_rows=8).warmup == expected
+
+
+def test_steps_of_a_recipe_do_not_depend_on_validation() -> None:
+    assert steps_of(make_recipe("trl"), 24) == 6

@@ -115,8 +115,7 @@ def _evidence(report: Report) -> list[str]:
 def _limits(report: Report) -> list[str]:
     rows = count(report.holdout.rows) if report.holdout else "the"
     limits = [
-        f"The numbers hold for rows like the {rows} holdout rows; other sources, languages and "
-        + "times were not measured.",
+        f"The numbers hold for rows like the {rows} holdout rows. Nothing else was measured.",
         "It was judged on this one task. What it forgot of other tasks was not measured.",
         "It always answers with a label when decoding is constrained, also where none fits.",
     ]

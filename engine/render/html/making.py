@@ -19,7 +19,7 @@ from engine.evidence import (
 )
 from engine.render.html.curve import loss_chart
 from engine.render.html.markup import Markup, join, tag
-from engine.render.html.parts import absent, code, facts, muted, section, spread, table
+from engine.render.html.parts import absent, code, facts, muted, prose, section, spread, table
 from engine.render.html.tracks import period, shares
 from engine.render.html.verdict import check_table, methods
 from engine.render.quantities import (
@@ -89,7 +89,12 @@ def _findings(findings: Sequence[DataFinding]) -> Markup:
     if not findings:
         return Markup("")
     rows = [
-        [code(item.check), item.action, count(item.count), join([item.message, _places(item)])]
+        [
+            code(item.check),
+            item.action,
+            count(item.count),
+            join([prose(item.message), _places(item)]),
+        ]
         for item in findings
     ]
     columns = ["check", "action", "found", "what"]
@@ -274,12 +279,12 @@ def _stage_row(item: StageRecord, start: float, total: float) -> list[str]:
     idle = item.status in _IDLE
     told = f"{item.stage} {item.status.value}, {duration(item.seconds)}"
     drawn = Markup("") if idle else period(start, item.seconds, total, kind=item.status, label=told)
-    problems = [tag("span", problem, class_="note fail") for problem in item.problems]
+    problems = [tag("span", prose(problem), class_="note fail") for problem in item.problems]
     return [
         item.stage,
         tag("span", item.status.value, class_=f"state {item.status.value}"),
         muted(DASH) if idle else duration(item.seconds),
         tag("div", drawn, class_="meter"),
-        join([item.reason, *problems]),
+        join([prose(item.reason), *problems]),
         code(item.key[:8]) if item.key else muted(DASH),
     ]

@@ -10,7 +10,7 @@ from importlib.resources import files
 from engine.evidence import Report
 from engine.render.html.making import data, quantization, stages, training
 from engine.render.html.markup import Markup, join, tag
-from engine.render.html.parts import absent, code, facts, listing, section
+from engine.render.html.parts import absent, code, facts, listing, prose, section
 from engine.render.html.quality import baselines, confusion, per_class
 from engine.render.html.verdict import acceptance, banner
 from engine.render.wording import OUTCOMES, why_absent
@@ -110,8 +110,8 @@ def _main(report: Report) -> Markup:
 def _notes(report: Report) -> Markup:
     if not (report.notes or report.warnings):
         return Markup("")
-    items = [tag("li", tag("strong", "Warning"), " ", text) for text in report.warnings]
-    items += [tag("li", text) for text in report.notes]
+    items = [tag("li", tag("strong", "Warning"), " ", prose(text)) for text in report.warnings]
+    items += [tag("li", prose(text)) for text in report.notes]
     return tag("section", tag("h2", "Notes"), tag("ul", *items), id="notes", class_="notes")
 
 

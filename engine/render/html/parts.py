@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from engine.evidence import Interval, Status
-from engine.render.html.markup import Markup, join, tag
+from engine.render.html.markup import Markup, escaped, join, tag
 from engine.render.quantities import interval
 
 _GLYPHS = {
@@ -40,9 +40,7 @@ def table(
         tag("th", name, scope="col", class_=classes[index]) for index, name in enumerate(columns)
     )
     body = join(tag("tr", *_cells(row, classes)) for row in rows)
-    content = tag(
-        "table", tag("caption", caption), tag("thead", tag("tr", heads)), tag("tbody", body)
-    )
+    content = tag("table", heading(caption), tag("thead", tag("tr", heads)), tag("tbody", body))
     return scroll(content, caption, kind=kind)
 
 
@@ -50,6 +48,11 @@ def _cells(row: Sequence[str], classes: Sequence[str | None]) -> list[Markup]:
     first = tag("th", row[0], scope="row", class_=classes[0])
     rest = (tag("td", cell, class_=classes[at]) for at, cell in enumerate(row[1:], start=1))
     return [first, *rest]
+
+
+def heading(caption: str) -> Markup:
+    """A table's caption, no wider than the page it stands on."""
+    return tag("caption", tag("span", caption))
 
 
 def scroll(content: Markup, label: str, *, kind: str = "") -> Markup:
@@ -77,7 +80,7 @@ def facts(rows: Iterable[tuple[str, str]], *, kind: str = "facts") -> Markup:
 
 def absent(reason: str) -> Markup:
     """The place of something that is not there, with the reason."""
-    return tag("p", reason[:1].upper() + reason[1:] + ".", class_="absent")
+    return tag("p", prose(reason[:1].upper() + reason[1:] + "."), class_="absent")
 
 
 def muted(text: str) -> Markup:
@@ -88,6 +91,14 @@ def muted(text: str) -> Markup:
 def spread(value: Interval | None, *, signed: bool = False) -> Markup:
     """An interval, never broken over two lines."""
     return tag("span", interval(value, signed=signed), class_="muted spread")
+
+
+def prose(text: str) -> Markup:
+    """A sentence; what stands between backticks is set as code."""
+    pieces = text.split("`")
+    if len(pieces) % 2 == 0:
+        return escaped(text)
+    return join(tag("code", piece) if at % 2 else piece for at, piece in enumerate(pieces))
 
 
 def code(text: str) -> Markup:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from engine.evidence import ClassScores, Report, Scores
 from engine.render.html.markup import Markup, join, tag
-from engine.render.html.parts import absent, code, muted, scroll, section, spread, table
+from engine.render.html.parts import (
+    absent,
+    code,
+    heading,
+    muted,
+    prose,
+    scroll,
+    section,
+    spread,
+    table,
+)
 from engine.render.html.tracks import bar, meter
 from engine.render.quantities import DASH, bound, count, duration, interval, number
 from engine.render.wording import (
@@ -47,7 +57,7 @@ def _bars(report: Report, models: tuple[ComparedModel, ...]) -> Markup:
     caption = f"{told}; the line is the bound {bound(limit)}" if limit is not None else told
     rows = join(_bar_row(model, metric, limit) for model in models)
     scale = tag("tr", tag("th"), tag("td", _scale()), tag("td"), class_="scale")
-    return tag("table", tag("caption", caption), tag("tbody", rows, scale), class_="bars")
+    return tag("table", heading(caption), tag("tbody", rows, scale), class_="bars")
 
 
 def _bar_row(model: ComparedModel, metric: str, limit: float | None) -> Markup:
@@ -61,7 +71,7 @@ def _bar_row(model: ComparedModel, metric: str, limit: float | None) -> Markup:
         if value is not None
         else muted(undefined(found))
     )
-    note = tag("span", model.note, class_="note") if model.note else ""
+    note = tag("span", prose(model.note), class_="note") if model.note else ""
     return tag(
         "tr",
         tag("th", model.name, note, scope="row"),
@@ -174,7 +184,7 @@ def _matrix(scores: Scores, labels: tuple[str, ...]) -> Markup:
     corner = tag("td", tag("span", "true ↓ · said →", class_="muted"))
     content = tag(
         "table",
-        tag("caption", caption),
+        heading(caption),
         tag("thead", tag("tr", corner, heads)),
         tag("tbody", body),
         class_=kind,

@@ -6,7 +6,18 @@ from collections.abc import Sequence
 
 from engine.evidence import Check, Interval, Metric, Report, Status, Verdict
 from engine.render.html.markup import Markup, join, tag
-from engine.render.html.parts import absent, badge, code, facts, glyph, muted, section, spread
+from engine.render.html.parts import (
+    absent,
+    badge,
+    code,
+    facts,
+    glyph,
+    heading,
+    muted,
+    prose,
+    section,
+    spread,
+)
 from engine.render.html.tracks import Axis, difference_axis, interval_track, score_axis
 from engine.render.quantities import (
     DASH,
@@ -42,7 +53,11 @@ def banner(report: Report) -> Markup:
     answer = tag(
         "div",
         glyph(status),
-        tag("div", tag("p", word, class_="outcome"), tag("p", report.summary, class_="summary")),
+        tag(
+            "div",
+            tag("p", word, class_="outcome"),
+            tag("p", prose(report.summary), class_="summary"),
+        ),
         class_="answer",
     )
     return tag(
@@ -135,7 +150,7 @@ def _next_steps(report: Report) -> Markup:
     if not (commands or advice):
         return Markup("")
     title = "What would help" if advice else "Next"
-    items = [tag("li", step) for step in advice]
+    items = [tag("li", prose(step)) for step in advice]
     items += [tag("li", tag("code", step, class_="command")) for step in commands]
     return tag("div", tag("h2", title), tag("ul", *items), class_="next")
 
@@ -161,7 +176,7 @@ def check_table(verdict: Verdict, caption: str) -> Markup:
     rows = join(_check_row(check, axis) for check in verdict.checks)
     return tag(
         "table",
-        tag("caption", caption),
+        heading(caption),
         tag("thead", tag("tr", heads, role="row"), role="rowgroup"),
         tag("tbody", rows, role="rowgroup"),
         class_="checks",
@@ -177,7 +192,7 @@ def _check_row(check: Check, scores: Axis) -> Markup:
     value = tag("span", number(check.got, signed=signed), class_="value")
     bounds = spread(check.interval, signed=signed)
     tested = [tag("br"), muted(p_value(check.p_value))] if check.p_value is not None else []
-    note = tag("span", check.note, class_="note") if check.note else ""
+    note = tag("span", prose(check.note), class_="note") if check.note else ""
     return tag(
         "tr",
         tag("th", code(check_title(check.name)), note, scope="row", role="rowheader"),

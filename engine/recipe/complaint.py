@@ -155,7 +155,7 @@ def _not_listed(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
     near = nearest(broken.value, allowed) if isinstance(broken.value, str) else None
     wanted = f"must be `{allowed[0]}`" if len(allowed) == 1 else f"must be one of {_list(allowed)}"
     yield Complaint(
-        code="R107",
+        code="R107" if isinstance(broken.value, str) else "R106",
         path=path,
         message=f"{wanted}, not {show(broken.value)}",
         hint=f"did you mean `{near}`?" if near else None,

@@ -1,0 +1,100 @@
+"""However a recipe is broken, checking it ends in problems, never in a traceback."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.codes.recipe import CODES
+from engine.recipe import check_recipe, dump_resolved
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+WHOLE: dict[str, Any] = yaml.safe_load((EXAMPLES / "valid" / "everything.yaml").read_text("utf-8"))
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 5000)
+    | st.floats(-2, 2)
+    | st.sampled_from(
+        ["", "1", "no", "text", "full", "{text", "\x1b", "a/b", "..", "~", "f1.x", "off"]
+    )
+    | st.text(max_size=5)
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inside = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
+    return [path, *(place for key, below in inside for place in places(below, (*path, key)))]
+
+
+PLACES = [place for place in places(WHOLE) if place]
+
+
+def change(recipe: Any, place: tuple[Any, ...], value: Any, *, remove: bool) -> None:
+    try:
+        for key in place[:-1]:
+            recipe = recipe[key]
+        if remove:
+            del recipe[place[-1]]
+        else:
+            recipe[place[-1]] = value
+    except (KeyError, IndexError, TypeError):
+        return
+
+
+CHANGES = st.lists(st.tuples(st.sampled_from(PLACES), VALUES, st.booleans()), max_size=4)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(CHANGES)
+def test_a_changed_recipe_is_checked_to_the_end(changes: list[tuple[Any, Any, bool]]) -> None:
+    recipe = copy.deepcopy(WHOLE)
+    for place, value, remove in changes:
+        change(recipe, place, value, remove=remove)
+    path = Path("r.yaml")
+    path.write_text(yaml.safe_dump(recipe, allow_unicode=False), encoding="utf-8")
+
+    resolved, problems = check_recipe(path)
+
+    assert {problem.code for problem in problems} <= set(CODES)
+    assert all(problem.headline() and problem.place for problem in problems)
+    assert resolved is None or dump_resolved(resolved)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(min_size=1, max_size=40), st.text(max_size=40))
+def test_any_text_survives_writing_the_resolved_recipe(instruction: str, system: str) -> None:
+    recipe = copy.deepcopy(WHOLE)
+    recipe["task"] |= {"instruction": instruction, "system": system}
+    recipe["base_model"] = {"hub": "a/b"}
+    recipe["data"]["sources"] = [{"hub": "a/b", "split": "x"}]
+    first, second = Path("a.yaml"), Path("b.yaml")
+    first.write_text(yaml.safe_dump(recipe, allow_unicode=False), encoding="utf-8")
+    loaded, _ = check_recipe(first)
+    if loaded is None:
+        return
+
+    second.write_text(dump_resolved(loaded), encoding="utf-8")
+    again, _ = check_recipe(second)
+
+    assert again is not None
+    assert loaded.task == again.task

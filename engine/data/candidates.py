@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from engine.data.example import normalised
+from engine.data.example import content_key
 from engine.data.label import NoBinError, NoNumberError, label_of, near_label
 from engine.data.row import SHOWN, Row, excerpt
 from engine.data.template import MissingColumnError, Template, UnusableValueError, parse_template
@@ -139,9 +139,9 @@ class _Gatherer:
         action = self._data.checks.empty
         if lacks and action != "off":
             self._empty.add(origin)
-            if action == "drop":
+            if action != "warn":
                 return
-        key = hashlib.sha256(normalised(text).encode()).digest()
+        key = content_key(text)
         self._got.candidates.append(Candidate(origin=origin, input=text, label=label, key=key))
         if self._most is not None and len(self._got.candidates) >= 2 * self._most:
             self._forget(self._most)

@@ -28,6 +28,11 @@ def normalised(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
+def content_key(text: str) -> bytes:
+    """Return the sha256 of the normalised text: equal for texts that count as the same."""
+    return hashlib.sha256(normalised(text).encode()).digest()
+
+
 def content_id(text: str, label: str, occurrence: int = 0) -> str:
     """Return the id of the example; `occurrence` tells apart rows of equal text and label."""
     content = f"{text}\0{label}\0{occurrence}".encode()

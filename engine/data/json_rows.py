@@ -260,9 +260,10 @@ class _Window:
         return grown
 
     def _grow(self) -> bool:
-        piece = next(self._pieces, "")
-        if not piece:
-            piece = next(self._pieces, "")
-        self._text = self._text[self._at :] + piece
-        self._at = 0
-        return bool(piece)
+        """Add the next piece and forget what was parsed; False, and nothing moved, at the end."""
+        for piece in self._pieces:
+            if piece:
+                self._text = self._text[self._at :] + piece
+                self._at = 0
+                return True
+        return False

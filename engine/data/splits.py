@@ -72,16 +72,19 @@ def missing_classes(
 
 def _class_too_small(label: str, name: SplitName, counts: tuple[int, int, int]) -> Problem:
     count, least, total = counts
-    rows = "row" if total == 1 else "rows"
     return Problem(
         code="D312",
         message=(
-            f"label `{label}` has {count} rows in {name}, at least {least} are needed;"
-            f" it has {total} {rows} in all"
+            f"label `{label}` has {_rows(count)} in {name}, at least {least} are needed;"
+            f" it has {_rows(total)} in all"
         ),
         path=f"splits.{name}",
         hint="add rows of that label, enlarge the split, or use `by: stratified`",
     )
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 def _groups(candidates: Sequence[Candidate], seed: int) -> list[Group]:

@@ -17,6 +17,7 @@ LIMITS = Limits()
 MAX_LINE = 64 << 20
 """Characters of a line, or of a value that spans lines, that are held at once."""
 HEAD = 4096
+MOSTLY = 0.7
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -90,7 +91,7 @@ def chunks(path: Path, encoding: str, trouble: Trouble) -> Iterator[str]:
 def _decoder(encoding: str, trouble: Trouble) -> codecs.IncrementalDecoder:
     name = "utf-8-sig" if encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else encoding
     try:
-        b"".decode(name)  # refuses codecs that are not of text, such as hex
+        bytes(4).decode(name, "replace")  # refuses codecs that are not of text, such as hex
         return codecs.getincrementaldecoder(name)("strict")
     except LookupError as error:
         raise trouble.stop("D322", f"no encoding is called `{encoding}`") from error
@@ -107,8 +108,10 @@ def _check_head(head: bytes, encoding: str, trouble: Trouble) -> None:
 
 
 def _every_other_nul(head: bytes) -> bool:
-    half = len(head) // 2
-    return half > 1 and max(head[0::2].count(0), head[1::2].count(0)) > 0.7 * half
+    """Text of mostly Latin letters in UTF-16: one byte of each pair is zero, the other is not."""
+    half = max(len(head) // 2, 1)
+    low, high = sorted((head[0::2].count(0) / half, head[1::2].count(0) / half))
+    return high > MOSTLY and low < 1 - MOSTLY
 
 
 def _decode(decoder: codecs.IncrementalDecoder, chunk: bytes, at: int, trouble: Trouble) -> str:

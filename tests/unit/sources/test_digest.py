@@ -120,11 +120,9 @@ def test_a_pinned_file_with_other_bytes_shows_both_digests(tmp_path: Path, look:
     file = tmp_path / "rows.csv"
     file.write_bytes(b"new")
     ref = path_ref(file, sha256(b"old"))
+    memory = DigestMemory(tmp_path / "digests.json")
     with pytest.raises(DataError) as caught:
-        if look == "fetch":
-            fetch(ref, pytest.fail, pytest.fail)  # type: ignore[arg-type]
-        else:
-            identity(ref, DigestMemory(tmp_path / "digests.json"))
+        fetch(ref, pytest.fail, pytest.fail) if look == "fetch" else identity(ref, memory)
 
     (problem,) = caught.value.problems
     assert problem.code == "D340"

@@ -55,7 +55,7 @@ class Index:
 class Handler(BaseHTTPRequestHandler):
     index: Index
 
-    def do_GET(self) -> None:  # noqa: N802 - http.server's name
+    def do_GET(self) -> None:
         index = self.index
         index.asked.append(self.path)
         if index.password and not self._let_in():

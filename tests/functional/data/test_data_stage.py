@@ -1,0 +1,222 @@
+"""The data stage as a whole, on files, with a real store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from project import BASE, rows
+
+from engine.data.example import normalised, read_examples
+from engine.environment import Device
+from engine.errors import DataError
+from engine.evidence import data_from_json
+from engine.recipe import load_recipe
+from engine.recipe.model import Recipe
+from engine.stages import data as stage
+from engine.stages.base import StageContext
+from engine.store import Artifact, Store, canonical_json, make_key
+
+DATA: dict[str, Any] = {
+    "sources": [{"path": "rows.csv"}],
+    "label": {"column": "label"},
+    "checks": {"leakage": "warn"},  # the made-up rows are much alike
+}
+CPU = Device(kind="cpu", name="cpu", memory_bytes=1, cores=1, bf16=False)
+
+
+class Quiet:
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
+        """Say nothing."""
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+
+def recipe(folder: Path, **changes: Any) -> Recipe:
+    folder.mkdir(exist_ok=True, parents=True)
+    (folder / "base").mkdir(exist_ok=True)
+    fields = {**BASE, "data": DATA, **changes}
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
+    return load_recipe(folder / "recipe.yaml")[0]
+
+
+def write_rows(path: Path, count: int = 140) -> None:
+    path.parent.mkdir(exist_ok=True, parents=True)
+    lines = [f"{text},{label}\n" for text, label in rows(count)]
+    path.write_text("text,label\n" + "".join(lines), encoding="utf-8")
+
+
+def run(asked: Recipe, folder: Path) -> tuple[Path, list[Artifact]]:
+    store, made = Store(folder / "store"), []
+
+    def once(name: str, payload: Mapping[str, Any], build: Any) -> Artifact:
+        made.append(store.put(name, make_key({"product": name, **payload}), build))
+        return made[-1]
+
+    workdir = folder / "work"
+    workdir.mkdir()
+    context = StageContext(
+        recipe=asked,
+        device=CPU,
+        artifacts={},
+        key="k" * 64,
+        inputs={},
+        base_model={},
+        workdir=workdir,
+        scratch=folder,
+        progress=Quiet(),
+        once=once,
+    )
+    stage.run(context)
+    return workdir, made
+
+
+def test_train_and_validation_are_the_artifact_and_the_holdout_is_elsewhere(
+    tmp_path: Path,
+) -> None:
+    write_rows(tmp_path / "rows.csv")
+    workdir, (holdout,) = run(recipe(tmp_path), tmp_path)
+    kept = read_examples(holdout.file("holdout.jsonl"))
+    seen = [*read_examples(workdir / "train.jsonl"), *read_examples(workdir / "validation.jsonl")]
+    summary = data_from_json(json.loads((workdir / "summary.json").read_text("utf-8")))
+
+    assert sorted(p.name for p in workdir.iterdir()) == [
+        "summary.json",
+        "train.jsonl",
+        "validation.jsonl",
+    ]
+    assert (holdout.stage, [entry.name for entry in holdout.files]) == (
+        "holdout",
+        ["holdout.jsonl"],
+    )
+    assert [split.rows for split in summary.splits] == [60, 20, 40]
+    assert (len(seen), len(kept)) == (80, 40)
+    assert not {normalised(one.input) for one in kept} & {normalised(one.input) for one in seen}
+
+
+def test_nothing_of_the_holdout_is_written_into_the_artifact(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.csv")
+    workdir, (holdout,) = run(recipe(tmp_path), tmp_path)
+    written = "".join(path.read_text("utf-8") for path in workdir.iterdir())
+
+    for one in read_examples(holdout.file("holdout.jsonl")):
+        assert one.input not in written
+        assert one.id not in written
+
+
+def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_rows(tmp_path / name / "rows.csv")
+    first, _ = run(recipe(tmp_path / "a"), tmp_path / "a")
+    second, _ = run(recipe(tmp_path / "b"), tmp_path / "b")
+
+    for name in ("train.jsonl", "validation.jsonl", "summary.json"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_the_key_holds_no_path_and_nothing_that_changes_no_split(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_rows(tmp_path / name / "rows.csv")
+    one = stage.recipe_slice(recipe(tmp_path / "a"))
+    other = stage.recipe_slice(
+        recipe(tmp_path / "b", description="else", method={"kind": "lora", "rank": 3, "alpha": 6})
+    )
+    truncation = recipe(
+        tmp_path / "b", data={**DATA, "checks": {"leakage": "warn", "truncation": "drop"}}
+    )
+
+    assert make_key(one) == make_key(other) == make_key(stage.recipe_slice(truncation))
+    assert str(tmp_path) not in canonical_json(make_key(one).payload)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"splits": {**BASE["splits"], "seed": 8}},
+        {"splits": {**BASE["splits"], "train": 61}},
+        {"task": {**BASE["task"], "input": "{text}!"}},
+        {"data": {**DATA, "checks": {"leakage": "drop"}}},
+        {"data": {**DATA, "sample": {"rows": 130, "seed": 1}}},
+        {"data": {**DATA, "sources": [{"path": "rows.csv", "quoting": "none"}]}},
+    ],
+)
+def test_what_changes_a_split_changes_the_key(tmp_path: Path, change: dict[str, Any]) -> None:
+    write_rows(tmp_path / "rows.csv")
+    before = make_key(stage.recipe_slice(recipe(tmp_path)))
+
+    assert make_key(stage.recipe_slice(recipe(tmp_path, **change))) != before
+
+
+def test_problems_of_all_files_are_told_together_and_nothing_is_written(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.csv")
+    (tmp_path / "ragged.csv").write_text("text,label\nx\n")
+    (tmp_path / "binary.csv").write_bytes(bytes(99))
+    names = ["ragged.csv", "rows.csv", "binary.csv"]
+    asked = recipe(tmp_path, data={**DATA, "sources": [{"path": name} for name in names]})
+    with pytest.raises(DataError) as caught:
+        run(asked, tmp_path)
+
+    assert [problem.code for problem in caught.value.problems] == ["D324", "D323"]
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_real_reviews_are_labelled_by_bins_and_divided(tmp_path: Path, shared_data: Path) -> None:
+    reviews = shared_data / "vader_rated_snippets" / "movieReviewSnippets_GroundTruth.txt.gz"
+    bins = {"negative": {"max": -1.0}, "positive": {"min": 1.0}}
+    source = {"path": str(reviews), "format": "tsv", "header": ["id", "rating", "text"]}
+    asked = recipe(
+        tmp_path,
+        data={
+            "sources": [source],
+            "label": {"column": "rating", "bins": bins},
+            "sample": {"rows": 800, "seed": 7},
+        },
+        splits={"by": "stratified", "train": 400, "validation": 100, "holdout": 300, "seed": 7},
+    )
+    workdir, _ = run(asked, tmp_path)
+    summary = data_from_json(json.loads((workdir / "summary.json").read_text("utf-8")))
+
+    assert summary.rows_read == 10_605
+    assert summary.dropped["no bin"] == 1_432
+    assert [split.rows for split in summary.splits] == [400, 100, 300]
+    assert (summary.overlap_exact, summary.overlap_near) == (0, 0)
+    assert all(not one.input.endswith("\r") for one in read_examples(workdir / "train.jsonl"))
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("sms_spam/SMSSpamCollection", ["label", "text"], ["ham", "spam"], 5574),
+        (
+            "naijasenti_pcm/train.tsv.gz",
+            ["text", "label"],
+            ["negative", "neutral", "positive"],
+            5122,
+        ),
+    ],
+)
+def test_every_row_of_a_real_table_is_used_or_counted(
+    tmp_path: Path, shared_data: Path, case: tuple[str, list[str], list[str], int]
+) -> None:
+    name, header, labels, rows_read = case
+    softly = {"conflicting_labels": "drop", "leakage": "drop", "unknown_labels": "drop"}
+    asked = recipe(
+        tmp_path,
+        task={**BASE["task"], "labels": labels},
+        data={
+            "sources": [{"path": str(shared_data / name), "format": "tsv", "header": header}],
+            "label": {"column": "label"},
+            "checks": softly,
+        },
+        splits={"by": "random", "train": 0.6, "validation": 0.1, "holdout": 0.3, "seed": 1},
+    )
+    workdir, _ = run(asked, tmp_path)
+    summary = data_from_json(json.loads((workdir / "summary.json").read_text("utf-8")))
+
+    assert summary.rows_read == rows_read
+    assert summary.rows_used + sum(summary.dropped.values()) == rows_read

@@ -1,0 +1,332 @@
+"""From rows to splits: every check, every action, everything told at once."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from engine.data import candidates as gathering
+from engine.data.example import Example, content_id, normalised
+from engine.data.leakage import find_leaks
+from engine.data.prepare import Prepared, prepare, split_digest
+from engine.data.row import Row
+from engine.errors import DataError
+from engine.recipe.model import Bin, Checks, Data, LabelSpec, Sample, Splits, Task
+
+WORDS = [
+    "amber",
+    "basil",
+    "cedar",
+    "delta",
+    "ember",
+    "flint",
+    "grove",
+    "heron",
+    "inlet",
+    "juniper",
+    "kelp",
+    "lotus",
+    "maple",
+    "nectar",
+    "onyx",
+    "pearl",
+    "quartz",
+    "raven",
+    "sage",
+    "thyme",
+    "umber",
+    "violet",
+    "willow",
+    "xenon",
+    "yarrow",
+    "zephyr",
+]
+Pair = tuple[str, Any]
+
+
+def sentence(number: int) -> str:
+    draw = random.Random(number)
+    return " ".join(draw.sample(WORDS, 9))
+
+
+def pairs(count: int) -> list[Pair]:
+    return [(sentence(n), "good" if n % 2 else "bad") for n in range(count)]
+
+
+def rows(of: Sequence[Pair | Row]) -> list[Row]:
+    return [
+        one
+        if isinstance(one, Row)
+        else Row(origin=f"r.csv:{line}", values={"text": one[0], "label": one[1]})
+        for line, one in enumerate(of, 2)
+    ]
+
+
+def run(
+    of: Sequence[Pair | Row],
+    *,
+    sizes: tuple[float, float, float] = (60, 10, 30),
+    sample: Sample | None = None,
+    label: LabelSpec | None = None,
+    text: str = "{text}",
+    **actions: str,
+) -> Prepared:
+    strict = {
+        "duplicates": "fail",
+        "conflicting_labels": "fail",
+        "leakage": "fail",
+        "truncation": "fail",
+        "empty": "fail",
+        "unknown_labels": "fail",
+        "imbalance": "fail",
+    }
+    return prepare(
+        rows(of),
+        Task(
+            kind="classification",
+            instruction="?",
+            system="",
+            input=text,
+            labels=("bad", "good"),
+            output="text",
+        ),
+        data=Data(
+            sources=(),
+            label=label or LabelSpec(column="label", relabel=(), bins=()),
+            sample=sample,
+            checks=Checks(**{**strict, **actions}),  # type: ignore[arg-type]
+        ),
+        splits=Splits(
+            by="stratified", train=sizes[0], validation=sizes[1], holdout=sizes[2], seed=7
+        ),
+    )
+
+
+def codes(of: Sequence[Pair | Row], **more: Any) -> list[str]:
+    with pytest.raises(DataError) as caught:
+        run(of, **more)
+    return [problem.code for problem in caught.value.problems]
+
+
+def all_of(prepared: Prepared) -> list[tuple[str, str, str]]:
+    return [
+        (one.id, one.input, one.label)
+        for split in (prepared.train, prepared.validation, prepared.holdout)
+        for one in split
+    ]
+
+
+def test_clean_rows_are_divided_and_summed_up() -> None:
+    got = run(pairs(120))
+
+    assert [(s.name, s.rows, s.labels) for s in got.summary.splits] == [
+        ("train", 60, {"bad": 30, "good": 30}),
+        ("validation", 10, {"bad": 5, "good": 5}),
+        ("holdout", 30, {"bad": 15, "good": 15}),
+    ]
+    assert (got.summary.rows_read, got.summary.rows_used) == (120, 100)
+    assert got.summary.dropped == {"in no split": 20}
+    assert got.summary.findings == ()
+    assert (got.summary.overlap_exact, got.summary.overlap_near) == (0, 0)
+
+
+def test_the_order_of_rows_changes_no_example() -> None:
+    mixed = pairs(120)
+    random.Random(3).shuffle(mixed)
+
+    assert all_of(run(mixed)) == all_of(run(pairs(120)))
+
+
+def test_ids_are_unique_and_follow_the_content() -> None:
+    ids = [identity for identity, _, _ in all_of(run(pairs(120)))]
+
+    assert len(set(ids)) == len(ids) == 100
+    assert all(len(identity) == 16 and int(identity, 16) >= 0 for identity in ids)
+
+
+def test_a_digest_says_which_rows_not_in_which_order() -> None:
+    train = run(pairs(120)).train
+
+    assert split_digest(train[::-1]) == split_digest(train)
+    assert split_digest(train[1:]) != split_digest(train)
+
+
+REPEATED = [*pairs(120), (sentence(4).upper() + "  ", "bad"), (sentence(4), "bad")]
+
+
+def test_repeated_rows_are_refused_dropped_told_or_left() -> None:
+    assert codes(REPEATED) == ["D306"]
+    dropped = run(REPEATED, duplicates="drop")
+    assert dropped.summary.dropped["duplicate"] == 2
+    assert all_of(dropped) == all_of(run(REPEATED[::-1], duplicates="drop"))
+    (finding,) = run(REPEATED, duplicates="warn").summary.findings
+    assert (finding.check, finding.action, finding.count) == ("duplicates", "warn", 2)
+    assert [told.split(" ")[0] for told in finding.examples] == ["r.csv:6", "r.csv:123"]
+    assert run(REPEATED, duplicates="off").summary.findings == ()
+
+
+CONTRADICTED = [*pairs(120), (sentence(4).title(), "good")]
+
+
+def test_contradicting_labels_are_refused_or_both_rows_dropped() -> None:
+    assert codes(CONTRADICTED) == ["D307"]
+    dropped = run(CONTRADICTED, conflicting_labels="drop")
+    assert dropped.summary.dropped["conflicting label"] == 2
+    assert sentence(4) not in {normalised(text) for _, text, _ in all_of(dropped)}
+    (finding,) = run(CONTRADICTED, conflicting_labels="warn").summary.findings
+    assert "r.csv:6 `" in finding.examples[0]
+    assert "r.csv:122 `" in finding.examples[0]
+
+
+EMPTY: list[Pair] = [*pairs(120), (" ", "bad"), (None, "good"), ("text", ""), ("text", None)]
+
+
+def test_empty_texts_and_labels_are_refused_or_dropped() -> None:
+    assert codes(EMPTY) == ["D304"]
+    dropped = run(EMPTY, empty="drop").summary
+    assert (dropped.dropped["empty"], dropped.dropped["empty label"]) == (2, 2)
+    assert dropped.findings[0].count == 4
+
+
+UNKNOWN = [*pairs(120), ("x", "Good"), ("y", "Good"), ("z", "ugly")]
+
+
+def test_unknown_labels_are_refused_with_the_nearest_or_dropped() -> None:
+    assert codes(UNKNOWN) == ["D305"]
+    dropped = run(UNKNOWN, unknown_labels="drop").summary
+    assert dropped.dropped["unknown label"] == 3
+    assert dropped.findings[0].examples == (
+        "`Good` in 2 rows, first r.csv:122, did you mean `good`?",
+        "`ugly` in 1 rows, first r.csv:124",
+    )
+    assert run(UNKNOWN, unknown_labels="off").summary.findings == ()
+
+
+def test_a_lopsided_class_is_told() -> None:
+    lopsided = [(text, "good") for text, _ in pairs(200)] + [
+        (sentence(n), "bad") for n in range(300, 310)
+    ]
+    assert codes(lopsided, sizes=(100, 20, 60)) == ["D308"]
+    (finding,) = run(lopsided, sizes=(100, 20, 60), imbalance="warn").summary.findings
+    assert finding.examples == ("`bad`: 10 of 210 rows (4.8%)",)
+
+
+def near(prepared: Prepared) -> list[Pair]:
+    """Every holdout text again, one letter changed."""
+    return [(f"{one.input}s", one.label) for one in prepared.holdout]
+
+
+def test_near_copies_of_the_holdout_are_refused_dropped_or_told() -> None:
+    known = pairs(120)
+    leaky = [*known, *near(run(known))]
+    fractions = (0.6, 0.1, 0.3)
+    assert codes(leaky, sizes=fractions) == ["D310"]
+    warned = run(leaky, sizes=fractions, leakage="warn").summary
+    assert warned.overlap_exact == 0
+    assert warned.overlap_near > 0
+    dropped = run(leaky, sizes=fractions, leakage="drop")
+    assert (dropped.summary.overlap_exact, dropped.summary.overlap_near) == (0, 0)
+    assert dropped.summary.dropped["near the holdout"] == warned.findings[0].count
+    assert list(find_leaks(dropped.holdout, [*dropped.train, *dropped.validation])) == []
+    assert dropped.holdout == run(leaky, sizes=fractions, leakage="warn").holdout
+
+
+def test_everything_is_told_at_once() -> None:
+    broken = [*REPEATED, *CONTRADICTED[-1:], *EMPTY[-1:], *UNKNOWN[-1:]]
+
+    assert codes(broken) == ["D304", "D305", "D307", "D306"]
+
+
+def test_a_missing_column_names_the_others_and_the_nearest() -> None:
+    with pytest.raises(DataError) as caught:
+        run(pairs(4), text="{txet}", label=LabelSpec(column="lable", relabel=(), bins=()))
+
+    label, text = caught.value.problems
+    assert (label.code, label.path, label.hint) == (
+        "D301",
+        "data.label.column",
+        "did you mean `label`?",
+    )
+    assert (text.path, text.hint) == ("task.input", "did you mean `text`?")
+    assert "missing in 4 of 4 rows (first r.csv:2); columns are `text`, `label`" in text.message
+
+
+def test_a_column_that_some_rows_lack_is_told() -> None:
+    lacking = [*rows(pairs(120)), Row(origin="r.jsonl:9", values={"label": "good"})]
+
+    assert codes(lacking) == ["D301"]
+
+
+def test_bins_leave_out_and_count_what_is_between_them() -> None:
+    numbers = [(sentence(n), str((n % 3 - 1) * 2.0)) for n in range(180)]
+    bins = (Bin(label="bad", min=None, max=-1.0), Bin(label="good", min=1.0, max=None))
+    label = LabelSpec(column="label", relabel=(), bins=bins)
+
+    assert run(numbers, label=label).summary.dropped["no bin"] == 60
+    assert codes([*numbers, ("x", "two")], label=label) == ["D303"]
+
+
+def test_a_sample_depends_on_content_and_seed() -> None:
+    def drawn(of: Sequence[Pair], seed: int) -> set[str]:
+        return {t for _, t, _ in all_of(run(of, sample=Sample(rows=100, seed=seed)))}
+
+    assert drawn(pairs(300), 1) == drawn(pairs(300)[::-1], 1)
+    assert drawn(pairs(300), 1) != drawn(pairs(300), 2)
+
+
+def test_a_sample_larger_than_what_is_left_is_told() -> None:
+    with pytest.raises(DataError, match=r"D313.*200 rows asked for, 120 are left"):
+        run(pairs(120), sample=Sample(rows=200, seed=1))
+
+
+def test_forgetting_rows_that_cannot_be_sampled_changes_no_sample(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sample = Sample(rows=100, seed=1)
+    plain = run(pairs(1000), sample=sample)
+    monkeypatch.setattr(gathering, "KEPT_AT_LEAST", 150)
+    monkeypatch.setattr(gathering, "KEPT_PER_SAMPLED", 1)
+    bounded = run(pairs(1000), sample=sample)
+
+    assert all_of(bounded) == all_of(plain)
+    assert bounded.summary == plain.summary
+
+
+def example(text: str) -> Example:
+    return Example(id=content_id(text, "a"), origin="r.csv:2", input=text, label="a")
+
+
+def test_every_pair_that_shares_four_fifths_of_its_shingles_is_found() -> None:
+    draw = random.Random(5)
+    holdout = [example(sentence(n)) for n in range(40)]
+    others = []
+    for one in holdout:
+        for cut in (1, 4, 8, 12, 20):
+            at = draw.randrange(len(one.input))
+            others.append(example(one.input[:at] + "#" + one.input[at + cut :]))
+
+    def shingles(text: str) -> set[str]:
+        return {text[at : at + 5] for at in range(len(text) - 4)}
+
+    expected = {
+        (one.id, other.id)
+        for one in holdout
+        for other in others
+        if (both := len(shingles(one.input) & shingles(other.input)))
+        and both >= 0.8 * len(shingles(one.input) | shingles(other.input))
+    }
+    found = {(leak.holdout.id, leak.other.id) for leak in find_leaks(holdout, others)}
+
+    assert found == expected
+    assert 40 <= len(expected) < len(others)
+
+
+def test_short_texts_are_alike_only_when_they_are_equal() -> None:
+    found = find_leaks([example("yes"), example("no")], [example("YES "), example("yess")])
+
+    assert [(leak.holdout.input, leak.other.input, leak.similarity) for leak in found] == [
+        ("yes", "YES ", 1.0)
+    ]

@@ -1,4 +1,5 @@
 """How models are judged: predictions in; scores with intervals, checks and verdicts out. No torch.
 
-Needs NumPy; only `predictions` and `intervals` do without.
+Counting and closed forms are plain Python. Resampling (`resampling`, `tally`, `paired`) needs NumPy
+and is imported where it is used, so that `plan` starts without it.
 """

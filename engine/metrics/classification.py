@@ -7,14 +7,13 @@ with the reason, and a gate never passes on None.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from statistics import fmean
 
 from engine.evidence import ClassScores, Metric, Scores
 from engine.metrics.intervals import wilson, wilson_f1
 from engine.metrics.predictions import Prediction
-from engine.metrics.resampling import METHOD, draw, percentile_interval
-from engine.metrics.tally import Coded, Tally, code, confusion, metric_values, tally
 
 MACRO = ("macro_f1", "macro_precision", "macro_recall")
 
@@ -29,18 +28,18 @@ def score(
     average, undefined. A class never predicted has no precision; its F1 and its part of the macro
     averages count as 0.
     """
-    coded = code(labels, predictions)
-    matrix = confusion(coded)
-    counts = tally(matrix)
-    classes = _class_scores(labels, counts)
-    right = [int(count) for count in counts.right]
+    matrix = _confusion(predictions, labels)
+    right = [row[place] for place, row in enumerate(matrix)]
+    classes = tuple(_class_scores(labels, matrix))
     rows = len(predictions)
+    valid = rows - sum(row[-1] for row in matrix)
+    macro = _macro_metrics(classes, predictions, confidence=confidence, seed=seed)
     return Scores(
         rows=rows,
         metrics=(
             _proportion("accuracy", sum(right), rows, confidence=confidence),
-            *_macro_metrics(coded, counts, confidence=confidence, seed=seed),
-            _proportion("valid_output", int(counts.valid), rows, confidence=confidence),
+            *macro,
+            _proportion("valid_output", valid, rows, confidence=confidence),
             *(
                 metric
                 for row, hits in zip(classes, right, strict=True)
@@ -48,7 +47,7 @@ def score(
             ),
         ),
         classes=classes,
-        confusion=tuple(tuple(int(count) for count in row) for row in matrix),
+        confusion=tuple(tuple(row) for row in matrix),
     )
 
 
@@ -86,40 +85,56 @@ def _proportion(name: str, successes: int, trials: int, *, confidence: float) ->
     )
 
 
+def _confusion(predictions: Sequence[Prediction], labels: Sequence[str]) -> list[list[int]]:
+    """Count targets by outputs, in label order; the last column is output that is no label."""
+    number: dict[str | None, int] = {label: place for place, label in enumerate(labels)}
+    matrix = [[0] * (len(labels) + 1) for _ in labels]
+    for prediction in predictions:
+        matrix[number[prediction.target]][number.get(prediction.label, len(labels))] += 1
+    return matrix
+
+
 def _macro_metrics(
-    coded: Coded, counts: Tally, *, confidence: float, seed: int
+    classes: Sequence[ClassScores],
+    predictions: Sequence[Prediction],
+    *,
+    confidence: float,
+    seed: int,
 ) -> tuple[Metric, ...]:
-    labels, rows = coded.labels, int(counts.rows)
-    missing = [label for label, n in zip(labels, counts.support, strict=True) if not n]
+    rows = len(predictions)
+    missing = [row.label for row in classes if not row.support]
     if missing:
         reason = f"no rows of `{missing[0]}`" if rows else "no rows"
         return tuple(Metric(name=name, value=None, n=rows, undefined=reason) for name in MACRO)
-    (drawn,) = draw(coded, seed=seed)
-    metrics = []
-    for name in MACRO:
-        value = float(metric_values(name, counts, labels=labels))
-        values = metric_values(name, drawn, labels=labels)
-        interval = percentile_interval(values, value, confidence=confidence, method=METHOD)
-        metrics.append(Metric(name=name, value=value, n=rows, interval=interval))
-    return tuple(metrics)
+
+    from engine.metrics.resampling import macro_intervals  # noqa: PLC0415 - brings numpy
+
+    values = {
+        "macro_f1": fmean(row.f1 or 0.0 for row in classes),
+        "macro_precision": fmean(row.precision or 0.0 for row in classes),
+        "macro_recall": fmean(row.recall or 0.0 for row in classes),
+    }
+    labels = [row.label for row in classes]
+    intervals = macro_intervals(
+        values, predictions, labels=labels, confidence=confidence, seed=seed
+    )
+    return tuple(
+        Metric(name=name, value=values[name], n=rows, interval=intervals[name]) for name in MACRO
+    )
 
 
-def _class_scores(labels: Sequence[str], counts: Tally) -> tuple[ClassScores, ...]:
-    rows = []
+def _class_scores(labels: Sequence[str], matrix: Sequence[Sequence[int]]) -> Iterator[ClassScores]:
     for place, label in enumerate(labels):
-        support, predicted = int(counts.support[place]), int(counts.predicted[place])
-        right = int(counts.right[place])
-        rows.append(
-            ClassScores(
-                label=label,
-                precision=right / predicted if predicted else None,
-                recall=right / support if support else None,
-                f1=2 * right / (predicted + support) if support else None,
-                support=support,
-                predicted=predicted,
-            )
+        right, support = matrix[place][place], sum(matrix[place])
+        predicted = sum(row[place] for row in matrix)
+        yield ClassScores(
+            label=label,
+            precision=right / predicted if predicted else None,
+            recall=right / support if support else None,
+            f1=2 * right / (predicted + support) if support else None,
+            support=support,
+            predicted=predicted,
         )
-    return tuple(rows)
 
 
 def _class_metrics(row: ClassScores, *, right: int, confidence: float) -> tuple[Metric, ...]:

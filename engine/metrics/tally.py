@@ -68,25 +68,6 @@ def code(labels: Sequence[str], *models: Sequence[Prediction]) -> Coded:
     )
 
 
-def confusion(coded: Coded) -> Floats:
-    """Count the first model's outputs: shape (labels, labels + 1), target by output."""
-    classes = len(coded.labels)
-    cells = coded.targets * (classes + 1) + coded.outputs[0]
-    counts = np.bincount(cells, minlength=classes * (classes + 1))
-    return counts.reshape(classes, classes + 1)
-
-
-def tally(matrix: Floats) -> Tally:
-    """Sum a confusion matrix of shape (…, labels, labels + 1)."""
-    return Tally(
-        rows=matrix.sum(axis=(-2, -1)),
-        valid=matrix[..., :-1].sum(axis=(-2, -1)),
-        support=matrix.sum(axis=-1),
-        predicted=matrix[..., :-1].sum(axis=-2),
-        right=matrix.diagonal(axis1=-2, axis2=-1),
-    )
-
-
 def metric_values(name: str, counts: Tally, *, labels: Sequence[str]) -> Floats:
     """Compute one metric for every leading entry, shape (…); a ratio over nothing counts as 0.
 

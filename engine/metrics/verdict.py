@@ -12,13 +12,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from engine.evidence import Check, Metric, Scores, Status, Verdict
 from engine.metrics.classification import named_metrics
-from engine.metrics.paired import Difference, paired_difference
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Acceptance, Direction, MaxDrop, MinGain, Threshold
+
+if TYPE_CHECKING:
+    from engine.metrics.paired import Difference
 
 DecideOn = Literal["lower_bound", "point"]
 
@@ -81,6 +83,8 @@ def judge_gains(
     The best baseline is the one with the highest value of that metric. Without a baseline the
     check fails: there is nothing it could have beaten.
     """
+    from engine.metrics.paired import paired_difference  # noqa: PLC0415 - brings numpy
+
     checks = []
     for gain in gains:
         differences = {
@@ -112,6 +116,8 @@ def judge_drops(
     Decided on the point: quantization changes few rows, and a bound as small as 0.02 would take
     thousands of holdout rows to prove. The interval is shown; `agreement` bounds the changed rows.
     """
+    from engine.metrics.paired import paired_difference  # noqa: PLC0415 - brings numpy
+
     checks = []
     for drop in max_drops:
         difference = paired_difference(

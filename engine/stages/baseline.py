@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING
 from engine.data.example import Example, read_examples
 from engine.environment import version_of
 from engine.evidence import BaselineResult, scores_from_json, to_json
+from engine.metrics.classification import score
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
+from engine.metrics.verdict import baseline_passes
 from engine.recipe.model import Acceptance, Recipe
 from engine.stages import answering
 from engine.stages.base import Payload, StageContext
@@ -70,8 +72,6 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 def run(context: StageContext) -> None:
     """Write `baselines.json` and `predictions.<name>.jsonl` for each baseline of the recipe."""
-    from engine.metrics.classification import score  # noqa: PLC0415 - brings numpy
-
     recipe = context.recipe
     rows = Rows(
         train=tuple(read_examples(context.artifacts["data"].file("train.jsonl"))),
@@ -105,8 +105,6 @@ def run(context: StageContext) -> None:
 
 def load_baselines(path: Path, acceptance: Acceptance) -> tuple[BaselineResult, ...]:
     """Read `baselines.json`; whether a baseline passes is judged now, by today's thresholds."""
-    from engine.metrics.verdict import baseline_passes  # noqa: PLC0415 - brings numpy
-
     results = []
     for item in json.loads(path.read_text(encoding="utf-8")):
         scores = scores_from_json(item["scores"])

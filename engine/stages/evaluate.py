@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from engine.data.example import Example, read_examples
 from engine.environment import version_of
 from engine.evidence import Scores, to_json
+from engine.metrics.classification import score
 from engine.metrics.predictions import read_predictions, write_predictions
 from engine.recipe.model import Recipe
 from engine.stages import answering
@@ -123,8 +124,6 @@ def _predictions(
 
 
 def _score(file: Path, recipe: Recipe) -> Scores:
-    from engine.metrics.classification import score  # noqa: PLC0415 - brings numpy
-
     return score(
         read_predictions(file),
         recipe.task.labels,

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.evidence import Scores, Verdict, scores_from_json, to_json
-from engine.metrics.predictions import read_predictions
+from engine.metrics.classification import named_metrics
+from engine.metrics.predictions import Prediction, read_predictions
+from engine.metrics.verdict import judge_gains, judge_gap, judge_thresholds, verdict
 from engine.recipe.model import Recipe
 from engine.stages.base import Payload, StageContext
-
-if TYPE_CHECKING:
-    from engine.metrics.predictions import Prediction
 
 NAME = "gate"
 REVISION = 1
@@ -47,14 +46,6 @@ def run(context: StageContext) -> None:
 
 
 def _judge(context: StageContext) -> Verdict:
-    from engine.metrics.classification import named_metrics  # noqa: PLC0415 - brings numpy
-    from engine.metrics.verdict import (  # noqa: PLC0415 - brings numpy
-        judge_gains,
-        judge_gap,
-        judge_thresholds,
-        verdict,
-    )
-
     recipe, acceptance = context.recipe, context.recipe.acceptance
     scores = _scores(context)
     thresholds = judge_thresholds(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 
 AREAS = ("recipe", "data", "backend", "gate", "export", "environment")
 """In the order of their letters' ranges: R, D, B, G, X, E and I."""
@@ -30,10 +29,7 @@ def all_codes() -> dict[str, Code]:
     """Return the pages of every area, sorted by code; a code claimed by two areas is a bug."""
     merged: dict[str, Code] = {}
     for area in AREAS:
-        name = f"{__name__}.{area}"
-        if find_spec(name) is None:
-            continue
-        pages: dict[str, Code] = import_module(name).CODES
+        pages: dict[str, Code] = import_module(f"{__name__}.{area}").CODES
         twice = merged.keys() & pages.keys()
         if twice:
             raise KeyError(f"registered twice: {', '.join(sorted(twice))}")

@@ -35,6 +35,11 @@ CODES: dict[str, Code] = {
         why="The heavy packages are extras, so that validating and reviewing need none of them.",
         fix="install the extra that the message names, or all of them: pip install 'slm-recipe[all]'",
     ),
+    "E702": Code(
+        title="the installation is incomplete",
+        why="Schemas and recipes travel with the package; without them nothing can be checked.",
+        fix="pip install --force-reinstall slm-recipe",
+    ),
     "E710": Code(
         title="the disk is full",
         why="A result is written aside and renamed when complete, so a full disk loses nothing finished.",

@@ -25,5 +25,7 @@ def _folder(name: str) -> Path:
         if folder.is_dir():
             return folder
     raise EnvironmentProblem.one(
-        "E710", f"the installation lacks its `{name}` folder", hint="install the package again"
+        "E702",
+        f"the installation lacks its `{name}` folder",
+        hint="pip install --force-reinstall slm-recipe",
     )

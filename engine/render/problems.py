@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.errors import Place, Problem, Severity
-from engine.render.spans import Line, cells, line, printable, to_text
+from engine.render.spans import Line, cells, crop, line, printable, to_text
 
 MOST = 20
 """Problems shown; the rest are counted."""
@@ -117,10 +117,7 @@ def _snippet_lines(place: Place, hints: list[str]) -> list[Line]:
 
 
 def _numbered(number: int, text: str) -> Line:
-    shown = printable(text)
-    if cells(shown) > _WIDTH - _GUTTER:
-        shown = shown[: _WIDTH - _GUTTER - 1] + "…"
-    return line((f"{number:5} | ", "quiet"), shown)
+    return line((f"{number:5} | ", "quiet"), crop(printable(text), _WIDTH - _GUTTER))
 
 
 def _as_json(problem: Problem) -> dict[str, Any]:

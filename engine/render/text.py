@@ -42,6 +42,7 @@ from engine.render.wording import (
 
 _INDENT = " " * STAGE_WIDTH
 _TIME_WIDTH = 13
+_ROOM = WIDTH - STAGE_WIDTH - _TIME_WIDTH
 _LABEL_WIDTH = 9
 
 
@@ -58,14 +59,13 @@ class PlanRow:
 
 def stage_result(stage: str, told: str, *, seconds: float | None, colour: bool) -> str:
     """What a finished stage says: its name, the text (wrapped and indented), the time at right."""
-    room = WIDTH - STAGE_WIDTH - _TIME_WIDTH
     rows = [
         part
         for paragraph in told.splitlines()
-        for part in textwrap.wrap(printable(paragraph), room, break_long_words=False)
+        for part in textwrap.wrap(printable(paragraph), _ROOM, break_long_words=False)
     ] or [""]
     time = f"{duration(seconds):>{_TIME_WIDTH}}" if seconds is not None else ""
-    head = line((pad(stage, STAGE_WIDTH), "strong"), pad(rows[0], room), (time, "quiet"))
+    head = line((pad(stage, STAGE_WIDTH), "strong"), pad(rows[0], _ROOM), (time, "quiet"))
     return to_text([head, *(line(_INDENT + row) for row in rows[1:])], colour=colour)
 
 
@@ -76,7 +76,7 @@ def data_line(data: DataSummary) -> str:
     overlap = data.overlap_exact + data.overlap_near
     proof = f"exact {data.overlap_exact}, near {data.overlap_near}"
     left_out = f" ({dropped})" if dropped else ""
-    return f"{used}{left_out}; {overlap} in two splits ({proof})"
+    return _joined((f"{used}{left_out}", f"{overlap} in two splits ({proof})"), "; ")
 
 
 def baseline_lines(baselines: Sequence[BaselineResult], *, metric: str) -> str:
@@ -107,7 +107,7 @@ def training_line(training: TrainingSummary) -> str:
         parts.append("stopped early")
     if training.resumed_from_step is not None:
         parts.append(f"continued from step {training.resumed_from_step}")
-    return " · ".join(parts)
+    return _joined(parts, " · ")
 
 
 def check_lines(verdict: Verdict, *, stage: str, colour: bool) -> str:
@@ -127,7 +127,7 @@ def verify_line(files: Sequence[ExportedFile], *, agreement: float | None, rows:
         parts.append(f"{file.name}, {size(file.bytes)}, {bits}")
     if agreement is not None:
         parts.append(f"agrees on {round(agreement * rows)} of {rows} rows ({percent(agreement)})")
-    return "; ".join(parts)
+    return _joined(parts, "; ")
 
 
 def plan_table(rows: Sequence[PlanRow], *, title: str, closing: str = "", colour: bool) -> str:
@@ -157,6 +157,15 @@ def closing_block(report: Report, *, colour: bool) -> str:
         lines += _paragraph(lead + "; ".join(advice))
     lines += _places(report, commands)
     return to_text(lines, colour=colour)
+
+
+def _joined(parts: Sequence[str], separator: str) -> str:
+    """The parts with separators between them, and line breaks where a line would be too long."""
+    lines: list[str] = []
+    for part in parts:
+        longer = f"{lines[-1]}{separator}{part}" if lines else part
+        lines[-1:] = [longer] if len(longer) <= _ROOM else [*lines[-1:], part]
+    return "\n".join(lines)
 
 
 def _short(scores: Scores, metric: str) -> str:

@@ -56,7 +56,7 @@ def _overlap(summary: DataSummary) -> Markup:
         tag("strong", f"{summary.overlap_exact} of {rows} holdout rows"),
         " also stand in train or validation word for word, and ",
         tag("strong", str(summary.overlap_near)),
-        " nearly so. The holdout was never in the training folder.",
+        " nearly so.",
     )
 
 

@@ -158,9 +158,8 @@ def _next_steps(report: Report) -> Markup:
 def acceptance(report: Report) -> Markup:
     """Every check of the gate: got, interval, required."""
     lead = (
-        "Each bound was written in the recipe before the model was judged. The shaded stretch is "
-        "what is accepted, the line across it the bound, the dot what was measured, the whisker "
-        "its interval."
+        "The shaded stretch is what the recipe accepts, the line at its end the bound, the dot "
+        "what was measured, the whisker its interval."
     )
     if report.gate is None:
         return section("acceptance", "Acceptance", absent(why_absent(report, "gate")))

@@ -27,9 +27,17 @@ from engine.evidence import (
 
 LABELS = ("negative", "positive")
 STAGES = (
-    "data", "baseline", "compile", "train", "evaluate", "gate", "merge", "quantize", "verify",
+    "data",
+    "baseline",
+    "compile",
+    "train",
+    "evaluate",
+    "gate",
+    "merge",
+    "quantize",
+    "verify",
     "report",
-)  # fmt: skip
+)
 
 RECIPE_TEXT = """\
 recipe: v1
@@ -91,10 +99,14 @@ def scores(
         f1 = 2 * hit / (support + predicted) if support else None
         classes.append(
             ClassScores(
-                label=label, precision=precision, recall=recall, f1=f1, support=support,
+                label=label,
+                precision=precision,
+                recall=recall,
+                f1=f1,
+                support=support,
                 predicted=predicted,
             )
-        )  # fmt: skip
+        )
     values = {
         "accuracy": sum(confusion[index][index] for index in range(len(labels))) / rows,
         "macro_precision": _mean([item.precision for item in classes]),
@@ -103,8 +115,9 @@ def scores(
         "valid_output": 1 - sum(row[-1] for row in confusion) / rows,
     }
     metrics = [_metric(name, value, rows, spread) for name, value in values.items()]
-    for item in classes:
-        metrics.append(_metric(f"f1.{item.label}", item.f1, item.support, spread * 1.3))
+    metrics += [
+        _metric(f"f1.{item.label}", item.f1, item.support, spread * 1.3) for item in classes
+    ]
     return Scores(rows=rows, metrics=tuple(metrics), classes=tuple(classes), confusion=confusion)
 
 
@@ -129,13 +142,16 @@ def history(steps: int = 50) -> tuple[HistoryPoint, ...]:
         evaluated = step % 10 == 0
         points.append(
             HistoryPoint(
-                step=step, epoch=2 * share, loss=loss, learning_rate=5e-4 * (1 - share),
+                step=step,
+                epoch=2 * share,
+                loss=loss,
+                learning_rate=5e-4 * (1 - share),
                 grad_norm=1.2 - share,
                 eval_loss=1.5 * math.exp(-5 * share) + 0.235 + max(0, share - 0.8) * 0.1
                 if evaluated
                 else None,
             )
-        )  # fmt: skip
+        )
     return tuple(points)
 
 
@@ -145,37 +161,82 @@ def data_summary() -> DataSummary:
         rows_used=800,
         dropped={"no bin": 3120, "duplicate": 12, "not sampled": 6673},
         splits=(
-            SplitSummary(name="train", rows=400, labels={"negative": 198, "positive": 202}, digest="3f1a" * 16),
-            SplitSummary(name="validation", rows=100, labels={"negative": 50, "positive": 50}, digest="9c02" * 16),
-            SplitSummary(name="holdout", rows=300, labels={"negative": 149, "positive": 151}, digest="77e4" * 16),
+            SplitSummary(
+                name="train",
+                rows=400,
+                labels={"negative": 198, "positive": 202},
+                digest="3f1a" * 16,
+            ),
+            SplitSummary(
+                name="validation",
+                rows=100,
+                labels={"negative": 50, "positive": 50},
+                digest="9c02" * 16,
+            ),
+            SplitSummary(
+                name="holdout",
+                rows=300,
+                labels={"negative": 149, "positive": 151},
+                digest="77e4" * 16,
+            ),
         ),
         findings=(
             DataFinding(
-                check="duplicates", action="drop", count=12,
+                check="duplicates",
+                action="drop",
+                count=12,
                 message="12 rows repeat the text of an earlier row",
-                examples=("reviews.csv:17 “an hour of my life”", "reviews.csv:902 “a film for nobody”"),
+                examples=(
+                    "reviews.csv:17 “an hour of my life”",
+                    "reviews.csv:902 “a film for nobody”",
+                ),
             ),
-            DataFinding(check="leakage", action="fail", count=0, message="no holdout row stands in train or validation"),
-            DataFinding(check="imbalance", action="warn", count=0, message="smallest class 49.5 % of the training rows"),
+            DataFinding(
+                check="leakage",
+                action="fail",
+                count=0,
+                message="no holdout row stands in train or validation",
+            ),
+            DataFinding(
+                check="imbalance",
+                action="warn",
+                count=0,
+                message="smallest class 49.5 % of the training rows",
+            ),
         ),
         overlap_exact=0,
         overlap_near=0,
-    )  # fmt: skip
+    )
 
 
 def training() -> TrainingSummary:
     return TrainingSummary(
-        backend="axolotl", backend_version="0.21.0", device="cpu (2 cores)", precision="bf16",
-        steps=50, epochs=2.0, seconds=171.4, rows=400, supervised_tokens=1204,
-        trainable_parameters=4_884_480, total_parameters=139_399_488, kept_step=40,
-        stopped_early=False, resumed_from_step=None, adapter_norm=3.271, history=history(),
-    )  # fmt: skip
+        backend="axolotl",
+        backend_version="0.21.0",
+        device="cpu (2 cores)",
+        precision="bf16",
+        steps=50,
+        epochs=2.0,
+        seconds=171.4,
+        rows=400,
+        supervised_tokens=1204,
+        trainable_parameters=4_884_480,
+        total_parameters=139_399_488,
+        kept_step=40,
+        stopped_early=False,
+        resumed_from_step=None,
+        adapter_norm=3.271,
+        history=history(),
+    )
 
 
 def check(name: str, got: float | None, bound: float, status: Status, **rest: object) -> Check:
     fields: dict[str, object] = {
-        "direction": "min", "decided_on": "lower bound", "n": 300, **rest,
-    }  # fmt: skip
+        "direction": "min",
+        "decided_on": "lower bound",
+        "n": 300,
+        **rest,
+    }
     return Check(name=name, got=got, bound=bound, status=status, **fields)  # type: ignore[arg-type]
 
 
@@ -187,17 +248,38 @@ def gate(tuned: Scores) -> Verdict:
         for name, bound in (("macro_f1", 0.80), ("f1.negative", 0.75))
     ]
     checks.append(
-        check("valid_output", 1.0, 0.98, Status.PASS, interval=interval(0.988, 1.0, "wilson"),
-              note="free decoding: without a grammar")
-    )  # fmt: skip
+        check(
+            "valid_output",
+            1.0,
+            0.98,
+            Status.PASS,
+            interval=interval(0.988, 1.0, "wilson"),
+            note="free decoding: without a grammar",
+        )
+    )
     checks.append(
-        check("over_baselines.macro_f1", 0.177, 0.05, Status.PASS, interval=interval(0.121, 0.236),
-              p_value=0.0002, note="against tfidf_svm, paired on 300 rows")
-    )  # fmt: skip
+        check(
+            "over_baselines.macro_f1",
+            0.177,
+            0.05,
+            Status.PASS,
+            interval=interval(0.121, 0.236),
+            p_value=0.0002,
+            note="against tfidf_svm, paired on 300 rows",
+        )
+    )
     checks.append(
-        check("overfitting", 0.031, 0.15, Status.PASS, direction="max", decided_on="point", n=100,
-              note="train macro_f1 (200 sampled rows) minus validation macro_f1")
-    )  # fmt: skip
+        check(
+            "overfitting",
+            0.031,
+            0.15,
+            Status.PASS,
+            direction="max",
+            decided_on="point",
+            n=100,
+            note="train macro_f1 (200 sampled rows) minus validation macro_f1",
+        )
+    )
     return Verdict(status=Status.PASS, checks=tuple(checks))
 
 
@@ -205,23 +287,41 @@ def verify() -> Verdict:
     return Verdict(
         status=Status.PASS,
         checks=(
-            check("drop.macro_f1", 0.003, 0.02, Status.PASS, direction="max", decided_on="point",
-                  interval=interval(-0.008, 0.014)),
+            check(
+                "drop.macro_f1",
+                0.003,
+                0.02,
+                Status.PASS,
+                direction="max",
+                decided_on="point",
+                interval=interval(-0.008, 0.014),
+            ),
             check("agreement", 0.987, 0.95, Status.PASS, interval=interval(0.966, 0.995, "wilson")),
             check("valid_output", 1.0, 0.98, Status.PASS, interval=interval(0.988, 1.0, "wilson")),
-            check("token_parity", 1.0, 1.0, Status.PASS, decided_on="point",
-                  note="same token ids in transformers and llama.cpp on 300 of 300 prompts"),
+            check(
+                "token_parity",
+                1.0,
+                1.0,
+                Status.PASS,
+                decided_on="point",
+                note="same token ids in transformers and llama.cpp on 300 of 300 prompts",
+            ),
         ),
-    )  # fmt: skip
+    )
 
 
 def baselines() -> tuple[BaselineResult, ...]:
     made = (
         ("majority", ((0, 149, 0), (0, 151, 0)), 0.0, "always `positive`"),
-        ("tfidf_svm", ((108, 41, 0), (43, 108, 0)), 0.6, "word 1–2 and character 2–5 grams, linear SVM"),
+        (
+            "tfidf_svm",
+            ((108, 41, 0), (43, 108, 0)),
+            0.6,
+            "word 1-2 and character 2-5 grams, linear SVM",
+        ),
         ("zero_shot", ((31, 118, 0), (15, 136, 0)), 14.1, "constrained decoding"),
         ("few_shot", ((70, 79, 0), (41, 110, 0)), 16.5, "4 shots, constrained decoding"),
-    )  # fmt: skip
+    )
     return tuple(
         BaselineResult(
             name=name, scores=scores(confusion), passes=False, seconds=seconds, note=note
@@ -260,10 +360,16 @@ def accepted() -> Report:
         seconds=291.2,
         run_directory=".recipe/runs/made-up-sentiment/2026-11-24-7f3a91c2",
         labels=LABELS,
-        task={"kind": "classification", "instruction": "Is this review snippet positive or negative?",
-              "system": "", "input": "{text}", "labels": list(LABELS), "output": "text"},
+        task={
+            "kind": "classification",
+            "instruction": "Is this review snippet positive or negative?",
+            "system": "",
+            "input": "{text}",
+            "labels": list(LABELS),
+            "output": "text",
+        },
         base_model="llm-made-up==0.1.2 · SmallModel-135M-Instruct.Q4_1.gguf",
-        method="lora r16 α32 on SmallModel-135M-Instruct, 2 epochs, learning rate 5e-4",
+        method="lora r16 on SmallModel-135M-Instruct, 2 epochs, learning rate 5e-4",
         stages=stages(),
         data=data_summary(),
         baselines=baselines(),
@@ -277,28 +383,64 @@ def accepted() -> Report:
         quantized=scores(((131, 18, 0), (14, 137, 0))),
         agreement=0.987,
         flips=(
-            {"id": "5b1c0a9e77d2f310", "target": "negative", "merged": "negative", "quantized": "positive"},
-            {"id": "90aa31c27be4f001", "target": "positive", "merged": "negative", "quantized": "positive"},
-            {"id": "c41f0029d3aa9e5b", "target": "positive", "merged": "positive", "quantized": "negative"},
-            {"id": "e7720b1fa8c04d16", "target": "negative", "merged": "positive", "quantized": "negative"},
+            {
+                "id": "5b1c0a9e77d2f310",
+                "target": "negative",
+                "merged": "negative",
+                "quantized": "positive",
+            },
+            {
+                "id": "90aa31c27be4f001",
+                "target": "positive",
+                "merged": "negative",
+                "quantized": "positive",
+            },
+            {
+                "id": "c41f0029d3aa9e5b",
+                "target": "positive",
+                "merged": "positive",
+                "quantized": "negative",
+            },
+            {
+                "id": "e7720b1fa8c04d16",
+                "target": "negative",
+                "merged": "positive",
+                "quantized": "negative",
+            },
         ),
         files=(
-            ExportedFile(name="model", format="safetensors", bytes=269_060_552, sha256="be" * 32, tensors=272),
-            ExportedFile(name="model-Q4_K_M.gguf", format="gguf", bytes=105_454_144, sha256="a4" * 32,
-                         bits_per_weight=6.17, fallback_tensors=180, tensors=272),
+            ExportedFile(
+                name="model", format="safetensors", bytes=269_060_552, sha256="be" * 32, tensors=272
+            ),
+            ExportedFile(
+                name="model-Q4_K_M.gguf",
+                format="gguf",
+                bytes=105_454_144,
+                sha256="a4" * 32,
+                bits_per_weight=6.17,
+                fallback_tensors=180,
+                tensors=272,
+            ),
         ),
         warnings=("R110 data.sources[0]: sha256 is not written, the file can change unnoticed",),
         recipe_text=RECIPE_TEXT,
         resolved_recipe=RECIPE_TEXT + "splits:\n  by: stratified\n  seed: 7\n",
         backend_config=BACKEND_CONFIG,
-        versions={"slm-recipe": "0.1.0", "python": "3.13.1", "torch": "2.13.0", "transformers": "5.20.0",
-                  "peft": "0.21.0", "axolotl": "0.21.0", "llama.cpp": "b9999"},
+        versions={
+            "slm-recipe": "0.1.0",
+            "python": "3.13.1",
+            "torch": "2.13.0",
+            "transformers": "5.20.0",
+            "peft": "0.21.0",
+            "axolotl": "0.21.0",
+            "llama.cpp": "b9999",
+        },
         environment={"device": "cpu", "cores": "2", "memory": "8.2 GB", "platform": "Linux x86_64"},
         notes=(
             "data and baseline were reused from earlier runs with the same keys",
             "train scores stand on 200 sampled rows of 400",
         ),
-    )  # fmt: skip
+    )
 
 
 def _skipped(first: str, reason: str) -> dict[str, StageRecord]:
@@ -315,12 +457,25 @@ def refused() -> Report:
     tuned = scores(((96, 31, 22), (29, 115, 7)))
     checks = (
         check("macro_f1", 0.742, 0.80, Status.FAIL, interval=interval(0.693, 0.788)),
-        check("f1.negative", 0.701, 0.70, Status.INCONCLUSIVE, interval=interval(0.634, 0.762),
-              note="the point holds, the lower bound does not; about 900 holdout rows would decide it (an estimate)"),
+        check(
+            "f1.negative",
+            0.701,
+            0.70,
+            Status.INCONCLUSIVE,
+            interval=interval(0.634, 0.762),
+            note="the point holds, the lower bound does not; about 900 holdout rows would decide it (an estimate)",
+        ),
         check("valid_output", None, 0.98, Status.FAIL, note="free decoding gave no rows"),
-        check("over_baselines.macro_f1", 0.022, 0.05, Status.FAIL, interval=interval(-0.021, 0.064), p_value=0.312,
-              note="against tfidf_svm, paired on 300 rows"),
-    )  # fmt: skip
+        check(
+            "over_baselines.macro_f1",
+            0.022,
+            0.05,
+            Status.FAIL,
+            interval=interval(-0.021, 0.064),
+            p_value=0.312,
+            note="against tfidf_svm, paired on 300 rows",
+        ),
+    )
     return dataclasses.replace(
         accepted(),
         outcome="refused",
@@ -366,9 +521,13 @@ def baseline_passes() -> Report:
 def failed() -> Report:
     problem = "B402 training exited with 1 after step 20: loss is NaN"
     broken = StageRecord(
-        stage="train", status=StageStatus.FAILED, key="4a7c" * 16, reason="never built", seconds=41.0,
+        stage="train",
+        status=StageStatus.FAILED,
+        key="4a7c" * 16,
+        reason="never built",
+        seconds=41.0,
         problems=(problem,),
-    )  # fmt: skip
+    )
     return dataclasses.replace(
         baseline_passes(),
         outcome="failed",
@@ -380,20 +539,27 @@ def failed() -> Report:
     )
 
 
+def _made_up_row(row: int, count: int) -> tuple[int, ...]:
+    """Mostly right, a few scattered mistakes, now and then an invalid answer."""
+    right = 30 - (row * 7) % 9
+    wrong = (
+        (1 + (row + column) % 4) * ((row * 13 + column * 5) % 23 == 0) for column in range(count)
+    )
+    named = (right if column == row else times for column, times in enumerate(wrong))
+    return (*named, 2 * (row % 11 == 0))
+
+
 def many_labels(count: int = 77) -> Report:
     labels = tuple(
         f"intent_{index:02d}_{'abcdefgh'[index % 8] * (3 + index % 9)}" for index in range(count)
     )
-    confusion = tuple(
-        tuple(
-            30 - (row * 7) % 9 if row == column else (1 + (row + column) % 4) * ((row * 13 + column * 5) % 23 == 0)
-            for column in range(count)
-        )
-        + ((row % 11 == 0) * 2,)
-        for row in range(count)
-    )  # fmt: skip
+    confusion = tuple(_made_up_row(row, count) for row in range(count))
     tuned = scores(confusion, labels)
     return dataclasses.replace(
-        accepted(), labels=labels, holdout=tuned, free=tuned, recipe_name="made-up-intents",
+        accepted(),
+        labels=labels,
+        holdout=tuned,
+        free=tuned,
+        recipe_name="made-up-intents",
         description="Route a banking question to one of 77 intents.",
-    )  # fmt: skip
+    )

@@ -1,0 +1,290 @@
+"""The report in every format: golden texts, and properties of the page no golden file would tell."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from unit.render import sample
+
+from engine.evidence import Report
+from engine.render.card import render_card
+from engine.render.html import render_html
+from engine.render.json import read_json, render_json
+from engine.render.markdown import render_markdown
+from engine.render.text import (
+    PlanRow,
+    baseline_lines,
+    check_lines,
+    closing_block,
+    data_line,
+    plan_table,
+    stage_result,
+    training_line,
+    verify_line,
+)
+
+REPORTS: dict[str, Callable[[], Report]] = {
+    "accepted": sample.accepted,
+    "refused": sample.refused,
+    "baseline_passes": sample.baseline_passes,
+    "failed": sample.failed,
+    "many_labels": sample.many_labels,
+}
+each_report = pytest.mark.parametrize("name", REPORTS)
+
+HOSTILE = "<script>alert(1)</script>\"'&`|\x00\x1b[2J\u202eevil </style></code></pre>\n---\n# x"
+
+
+def hostile() -> Report:
+    report = sample.accepted()
+    labels = (HOSTILE, "positive")
+    findings = tuple(
+        dataclasses.replace(item, message=HOSTILE, examples=(HOSTILE,))
+        for item in sample.data_summary().findings
+    )
+    return dataclasses.replace(
+        report,
+        recipe_name=HOSTILE,
+        description=HOSTILE,
+        summary=HOSTILE,
+        next_steps=(HOSTILE, "recipe try " + HOSTILE),
+        base_model=HOSTILE,
+        method=HOSTILE,
+        warnings=(HOSTILE,),
+        notes=(HOSTILE,),
+        recipe_text=HOSTILE,
+        resolved_recipe=HOSTILE,
+        backend_config=HOSTILE,
+        labels=labels,
+        holdout=sample.scores(((132, 17, 0), (14, 137, 0)), labels),
+        versions={HOSTILE: HOSTILE},
+        environment={HOSTILE: HOSTILE},
+        data=dataclasses.replace(sample.data_summary(), findings=findings, dropped={HOSTILE: 3}),
+    )
+
+
+def same_as_golden(root: Path, name: str, shown: str) -> None:
+    path = root / "tests" / "golden" / "render" / name
+    if os.environ.get("RECIPE_GOLDEN") == "write":
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(shown, encoding="utf-8")
+
+    assert shown == path.read_text(encoding="utf-8")
+
+
+@each_report
+def test_the_closing_block_is_the_golden_one(root: Path, name: str) -> None:
+    same_as_golden(root, f"{name}.closing.txt", closing_block(REPORTS[name](), colour=False))
+
+
+def test_the_lines_of_a_run_are_the_golden_ones(root: Path) -> None:
+    report = sample.accepted()
+    assert report.data
+    assert report.training
+    assert report.gate
+    assert report.verify
+    baselines = baseline_lines(report.baselines, metric="macro_f1")
+    verified = verify_line(report.files, agreement=report.agreement, rows=300)
+    shown = (
+        stage_result("data", data_line(report.data), seconds=0.4, colour=False)
+        + stage_result("baseline", baselines, seconds=31.2, colour=False)
+        + stage_result("train", training_line(report.training), seconds=171.4, colour=False)
+        + check_lines(report.gate, stage="gate", colour=False)
+        + stage_result("verify", verified, seconds=19.4, colour=False)
+        + check_lines(report.verify, stage="", colour=False)
+    )
+
+    assert max(map(len, shown.splitlines())) <= 100
+    same_as_golden(root, "run.txt", shown)
+
+
+def test_the_plan_is_the_golden_one(root: Path) -> None:
+    rows = [
+        PlanRow(stage="data", state="reuse", why="built 2 h ago"),
+        PlanRow(stage="train", state="run", why="compile changed", cost="~6 min · 50 steps"),
+        PlanRow(stage="merge", state="wait", why="if the gate passes", cost="0.7 GB disk"),
+    ]
+    shown = plan_table(rows, title="tickets · lora r16", closing="A sentence.", colour=False)
+
+    same_as_golden(root, "plan.txt", shown)
+
+
+@each_report
+def test_the_markdown_is_the_golden_one(root: Path, name: str) -> None:
+    same_as_golden(root, f"{name}.md", render_markdown(REPORTS[name]()))
+
+
+def test_the_model_card_is_the_golden_one(root: Path) -> None:
+    same_as_golden(root, "card.md", render_card(sample.accepted()))
+
+
+@each_report
+def test_json_follows_its_schema_and_reads_back_equal(root: Path, name: str) -> None:
+    report = REPORTS[name]()
+    schema = json.loads((root / "schemas/report.v1.schema.json").read_text(encoding="utf-8"))
+
+    text = render_json(report)
+
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(json.loads(text), schema, cls=jsonschema.Draft202012Validator)
+    assert read_json(text) == report
+
+
+def test_json_refuses_what_is_no_number() -> None:
+    report = dataclasses.replace(sample.accepted(), agreement=float("nan"))
+
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        render_json(report)
+
+
+class Page(HTMLParser):
+    """What a browser would find."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "link", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, name: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.tags if tag == name]
+
+
+@each_report
+def test_the_page_is_well_formed_and_needs_nothing_from_outside(name: str) -> None:
+    text = render_html(REPORTS[name]())
+
+    page = Page(text)
+
+    assert page.open == []
+    assert page.all("script") == page.all("img") == page.all("iframe") == []
+    links = [str(item.get("href")) for item in page.all("a") + page.all("link")]
+    assert all(link.startswith(("#", "data:")) for link in links)
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+@each_report
+def test_the_page_allows_its_own_style_and_nothing_else(name: str) -> None:
+    text = render_html(REPORTS[name]())
+
+    style = text.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = Page(text).all("meta")[1]["content"]
+    assert policy is not None
+    assert policy.startswith(f"default-src 'none'; style-src 'sha256-{digest}';")
+    assert not any("style" in attributes for _, attributes in Page(text).tags)
+
+
+@each_report
+def test_every_heading_is_linked_every_drawing_and_table_described(name: str) -> None:
+    page = Page(render_html(REPORTS[name]()))
+
+    anchors = {str(item["href"])[1:] for item in page.all("a")}
+    ids = [str(attributes["id"]) for _, attributes in page.tags if "id" in attributes]
+    assert anchors <= set(ids)
+    assert len(ids) == len(set(ids))
+    assert len(page.all("h1")) == 1
+    assert all(item.get("aria-label") for item in page.all("svg"))
+    assert len(page.all("table")) == len(page.all("caption"))
+
+
+def test_hostile_text_is_shown_and_never_obeyed() -> None:
+    text = render_html(hostile())
+
+    page = Page(text)
+
+    assert page.open == []
+    assert page.all("script") == []
+    assert "<script>alert(1)</script>" in page.text
+    assert not set("\x00\x1b\u202e") & set(text)
+
+
+def test_hostile_text_cannot_break_out_of_markdown() -> None:
+    shown = render_markdown(hostile())
+
+    assert not set("\x00\x1b\u202e") & set(shown)
+    outside = re.sub(r"(?ms)^(`{3,}).*?^\1$", "", shown)
+    assert not re.search(r"(?<![\\`])<script", re.sub(r"(`+).*?\1", "", outside))
+    assert "\n# x" not in outside
+
+
+def test_naughty_strings_leave_the_page_well_formed(shared_data: Path) -> None:
+    path = shared_data / "naughty_strings" / "blns.json"
+    strings = tuple(json.loads(path.read_text(encoding="utf-8")))
+    report = dataclasses.replace(sample.accepted(), notes=strings, description=strings[-1])
+
+    page = Page(render_html(report))
+
+    assert page.open == []
+    assert page.all("script") == page.all("img") == page.all("iframe") == []
+    assert len(strings) <= len(page.all("li"))
+
+
+def test_the_card_front_matter_is_yaml_with_measured_numbers() -> None:
+    front = yaml.safe_load(render_card(sample.accepted()).split("---\n")[1])
+
+    metrics = front["model-index"][0]["results"][0]["metrics"]
+    assert front["labels"] == ["negative", "positive"]
+    assert [item["type"] for item in metrics] == ["accuracy", "macro_f1"]
+    assert metrics[0]["value"] == pytest.approx(0.8933)
+
+
+def test_the_card_names_a_base_model_of_the_hub_as_hubs_do() -> None:
+    report = dataclasses.replace(sample.accepted(), base_model="owner/model@0123456789ab")
+
+    assert yaml.safe_load(render_card(report).split("---\n")[1])["base_model"] == "owner/model"
+
+
+def test_hostile_text_stays_inside_the_front_matter() -> None:
+    card = render_card(hostile())
+
+    assert yaml.safe_load(card.split("\n---\n")[0][4:])["labels"][1] == "positive"
+
+
+def test_absent_parts_say_why() -> None:
+    page = Page(render_html(sample.failed()))
+
+    assert "Not computed: the evaluate stage was skipped (train failed)." in page.text
+    assert "Not computed: the train stage failed (B402" in page.text
+
+
+def test_a_metric_without_a_value_shows_its_reason() -> None:
+    page = Page(render_html(sample.refused()))
+
+    assert "not computed: no rows of this class" in page.text
+    assert "free decoding gave no rows" in page.text
+
+
+def test_every_label_of_many_stands_in_the_matrix() -> None:
+    report = sample.many_labels(151)
+
+    page = Page(render_html(report))
+
+    scopes = [item.get("scope") for item in page.all("th")]
+    assert scopes.count("col") >= 152
+    assert all(label in page.text for label in report.labels)

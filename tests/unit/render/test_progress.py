@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+
+from engine.render.progress import (
+    PlainProgress,
+    TerminalProgress,
+    has_colour,
+    open_progress,
+)
+
+
+class Terminal(io.StringIO):
+    def __init__(self, *, live: bool = True, encoding: str = "utf-8") -> None:
+        super().__init__()
+        self._live, self._encoding = live, encoding
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._encoding
+
+    def isatty(self) -> bool:
+        return self._live
+
+    def lines(self) -> list[str]:
+        shown = re.sub(r"\x1b\[[0-9;]*[mK]", "", self.getvalue())
+        return [line for line in shown.split("\r") if line]
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def walk(progress: PlainProgress | TerminalProgress, clock: Clock, seconds: float = 2.0) -> None:
+    for step in range(51):
+        clock.now = step * seconds
+        progress.update(step, 50, "steps", loss="0.21", tokens_per_second="218")
+
+
+def test_the_live_line_reads_like_the_design() -> None:
+    stream, clock = Terminal(), Clock()
+    progress = TerminalProgress("train", stream, colour=False, clock=clock)
+
+    for step in range(35):
+        clock.now = step * 2.0
+        progress.update(step, 50, "steps", loss="0.21", tokens_per_second="218")
+
+    bar = "████████████████▎"
+    expected = f"train     {bar:24}  34/50 steps  loss 0.21  218 tok/s  about 30 s left"
+    assert stream.lines()[-1] == expected
+
+
+def test_the_live_line_never_wraps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    stream, clock = Terminal(), Clock()
+
+    walk(TerminalProgress("train", stream, clock=clock), clock)
+
+    assert max(map(len, stream.lines())) <= 39
+
+
+def test_the_live_line_is_redrawn_at_most_ten_times_a_second() -> None:
+    stream, clock = Terminal(), Clock()
+    progress = TerminalProgress("train", stream, colour=False, clock=clock)
+
+    for row in range(1000):
+        clock.now = row / 1000
+        progress.update(row, 2000, "rows")
+
+    assert len(stream.lines()) <= 11
+
+
+def test_a_note_stays_above_the_live_line() -> None:
+    stream = Terminal()
+    progress = TerminalProgress("data", stream, colour=False)
+
+    progress.update(1, 2, "files")
+    progress.note("a note\x1b[2J")
+
+    assert stream.getvalue().count("\n") == 1
+    assert stream.lines()[-2:][0] == "          a note\\x1b[2J\n"
+
+
+def test_closing_erases_the_line_and_silences_it() -> None:
+    stream = Terminal()
+    with TerminalProgress("data", stream, colour=False) as progress:
+        progress.update(1, 2, "files")
+    shown = stream.getvalue()
+
+    progress.update(2, 2, "files")
+    progress.note("late")
+
+    assert shown.endswith("\r\x1b[K")
+    assert stream.getvalue() == shown
+
+
+def test_a_stream_without_block_characters_gets_a_plain_bar() -> None:
+    stream = Terminal(encoding="ascii")
+
+    TerminalProgress("data", stream, colour=False).update(1, 2, "files")
+
+    assert stream.lines() == ["data      ############............  1/2 files"]
+
+
+def test_logs_get_few_plain_lines() -> None:
+    stream, clock = Terminal(live=False), Clock()
+
+    walk(PlainProgress("train", stream, clock=clock), clock)
+
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "train     0/50 steps  loss 0.21  218 tok/s"
+    assert lines[-1] == "train     50/50 steps  loss 0.21  218 tok/s"
+    assert len(lines) <= 12
+    assert stream.getvalue().isprintable() or set("\r\x1b").isdisjoint(stream.getvalue())
+
+
+def test_logs_of_long_work_get_a_line_a_minute_at_least() -> None:
+    stream, clock = Terminal(live=False), Clock()
+    progress = PlainProgress("train", stream, clock=clock)
+
+    for step in range(11):
+        clock.now = step * 30.0
+        progress.update(step, 1000, "steps")
+
+    assert len(stream.getvalue().splitlines()) == 6
+
+
+def test_another_count_starts_the_pace_anew() -> None:
+    stream, clock = Terminal(live=False), Clock()
+    progress = PlainProgress("baseline", stream, clock=clock)
+    progress.update(0, 300, "rows")
+    clock.now = 5.0
+    progress.update(300, 300, "rows")
+
+    progress.update(0, 300, "rows")
+
+    assert stream.getvalue().splitlines()[-1] == "baseline  0/300 rows"
+
+
+def test_slow_units_are_told_in_seconds_each() -> None:
+    stream, clock = Terminal(live=False), Clock()
+    progress = PlainProgress("train", stream, clock=clock)
+    progress.update(0, 10, "steps")
+    clock.now = 12.0
+    progress.update(2, 10, "steps")
+
+    assert stream.getvalue().splitlines()[-1] == "train     2/10 steps  6.0 s/step  about 50 s left"
+
+
+@pytest.mark.parametrize(
+    ("live", "environ", "kind"),
+    [
+        (True, {}, TerminalProgress),
+        (True, {"TERM": "dumb"}, PlainProgress),
+        (False, {}, PlainProgress),
+    ],
+)
+def test_the_stream_decides_the_kind(live: bool, environ: dict[str, str], kind: type) -> None:  # noqa: FBT001
+    assert isinstance(open_progress("data", Terminal(live=live), environ=environ), kind)
+
+
+def test_no_color_is_honoured() -> None:
+    assert has_colour(Terminal(), environ={})
+    assert not has_colour(Terminal(), environ={"NO_COLOR": "1"})

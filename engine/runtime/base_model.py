@@ -30,6 +30,8 @@ FILES = (
 )
 """What is fetched of a hub model: no pickles, no code."""
 CODE_KEYS = ("auto_map", "custom_pipelines")
+DIGIT_SPLITTERS = ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone")
+"""llama.cpp's pre-tokenizers that cut at every digit, then split as GPT-2 does (`src/llama-vocab.cpp`)."""
 FOLDER = "model"
 REVISION = 1
 """Bumped when the same reference would now give another folder."""
@@ -155,9 +157,33 @@ def _dequantize(gguf: Path, target: Path, progress: Progress) -> None:
         ) from error
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
+    _split_digits(tokenizer, _pre_tokenizer(gguf))
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
     _validated(target)
+
+
+def _pre_tokenizer(gguf: Path) -> str:
+    """Return llama.cpp's name of how text is split before byte pairs are merged."""
+    from gguf import GGUFReader  # noqa: PLC0415 - only where a GGUF comes in
+
+    field = GGUFReader(gguf).get_field("tokenizer.ggml.pre")
+    return "" if field is None else str(field.contents())
+
+
+def _split_digits(tokenizer: Any, pre_tokenizer: str) -> None:  # noqa: ANN401 - a transformers tokenizer
+    """Give the tokenizer back what transformers drops when it reads a GGUF file: digits stand alone.
+
+    Without it ` ½` is one piece here and two in llama.cpp (and in the original tokenizer).
+    """
+    from tokenizers import pre_tokenizers  # noqa: PLC0415 - only where a GGUF comes in
+
+    if pre_tokenizer in DIGIT_SPLITTERS:
+        splits = [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
+        ]
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(splits)
 
 
 def _check_gguf(path: Path) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.errors import DataError, EnvironmentProblem
+from engine.errors import DataError, EngineError, EnvironmentProblem
 from engine.recipe.model import HubRef, Source
 from engine.sources.contract import Once, Progress
 
@@ -85,13 +85,7 @@ def _class_names(rows: Any) -> dict[str, str]:  # noqa: ANN401 - datasets.Datase
 
 @contextmanager
 def _told(ref: HubRef) -> Iterator[None]:
-    """Tell the errors of the hub's libraries in our words."""
-    try:
-        import huggingface_hub.errors as hub  # noqa: PLC0415 - an extra, and slow to import
-    except ImportError as error:
-        raise EnvironmentProblem.one(
-            "E701", "data of the hub needs datasets", hint="pip install 'slm-recipe[train]'"
-        ) from error
+    """Tell the errors of the hub's libraries in our words; bugs of ours pass through."""
     at = f"`{ref.repo}`" + (f" at {ref.revision[:12]}" if ref.revision else "")
     try:
         yield
@@ -99,27 +93,35 @@ def _told(ref: HubRef) -> Iterator[None]:
         raise EnvironmentProblem.one(
             "E701", "data of the hub needs datasets", hint="pip install 'slm-recipe[train]'"
         ) from error
-    except hub.GatedRepoError as error:
-        raise DataError.one(
-            "D348",
-            f"{at} is gated: its owner must let you in",
-            hint="ask for access on its page, then set HF_TOKEN",
-        ) from error
-    except (
-        hub.RepositoryNotFoundError,
-        hub.RevisionNotFoundError,
-        hub.EntryNotFoundError,
-    ) as error:
-        if isinstance(error, hub.LocalEntryNotFoundError):
-            raise _offline(at, error) from error
-        raise DataError.one("D347", f"{at}: {_first_line(error)}") from error
-    except ValueError as error:
-        raise DataError.one("D347", f"{at}: {_first_line(error)}") from error
-    except OSError as error:
-        missing = isinstance(error, FileNotFoundError) and not _is_offline(error)
-        if missing:
-            raise DataError.one("D347", f"{at}: {_first_line(error)}") from error
-        raise _offline(at, error) from error
+    except EngineError:
+        raise
+    except Exception as error:
+        told = _translate(error, at)
+        if told is None:
+            raise
+        raise told from error
+
+
+def _translate(error: Exception, at: str) -> DataError | None:
+    import huggingface_hub.errors as hub  # noqa: PLC0415 - an extra, and slow to import
+
+    if isinstance(error, hub.GatedRepoError):
+        hint = "ask for access on its page, then set HF_TOKEN"
+        return DataError.one("D348", f"{at} is gated: its owner must let you in", hint=hint)
+    if isinstance(error, hub.LocalEntryNotFoundError):
+        return _offline(at, error)
+    absent = (hub.RepositoryNotFoundError, hub.RevisionNotFoundError, hub.EntryNotFoundError)
+    if isinstance(error, absent):
+        return DataError.one("D347", f"{at}: {_first_line(error)}")
+    if isinstance(error, OSError):
+        if isinstance(error, FileNotFoundError) and not _is_offline(error):
+            return DataError.one("D347", f"{at}: {_first_line(error)}")
+        return _offline(at, error)
+    # RuntimeError: the data set is a script; the library has errors of its own besides.
+    ours_to_tell = isinstance(error, ValueError | RuntimeError)
+    if ours_to_tell or type(error).__module__.startswith("datasets."):
+        return DataError.one("D347", f"{at}: {_first_line(error)}")
+    return None
 
 
 def _is_offline(error: Exception) -> bool:

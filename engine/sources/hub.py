@@ -111,15 +111,13 @@ def _translate(error: Exception, at: str) -> DataError | None:
     if isinstance(error, hub.LocalEntryNotFoundError):
         return _offline(at, error)
     absent = (hub.RepositoryNotFoundError, hub.RevisionNotFoundError, hub.EntryNotFoundError)
-    if isinstance(error, absent):
-        return DataError.one("D347", f"{at}: {_first_line(error)}")
-    if isinstance(error, OSError):
-        if isinstance(error, FileNotFoundError) and not _is_offline(error):
-            return DataError.one("D347", f"{at}: {_first_line(error)}")
+    missing = isinstance(error, FileNotFoundError) and not _is_offline(error)
+    missing = missing or isinstance(error, absent)
+    if isinstance(error, OSError) and not missing:
         return _offline(at, error)
-    # RuntimeError: the data set is a script; the library has errors of its own besides.
-    ours_to_tell = isinstance(error, ValueError | RuntimeError)
-    if ours_to_tell or type(error).__module__.startswith("datasets."):
+    # RuntimeError: the data set is a script. The library has errors of its own besides.
+    known = isinstance(error, ValueError | RuntimeError | OSError)
+    if known or type(error).__module__.startswith("datasets."):
         return DataError.one("D347", f"{at}: {_first_line(error)}")
     return None
 

@@ -1,6 +1,6 @@
 """`task.json`: how an exported model wants to be asked, beside the file, in the words of training.
 
-The text around the user's input is stored as the chat template rendered it, so asking needs no template
+The text around the question is stored as the chat template rendered it, so asking needs no template
 engine and gives the same bytes as training. `prompt` is checked against every holdout prompt in `verify`.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.errors import StageError
 from engine.recipe.model import Task
-from engine.recipe.prompt import answer_text, messages
+from engine.recipe.prompt import answer_text, messages, question
 from engine.runtime.chat import Chat
 
 FILE = "task.json"
@@ -28,11 +28,11 @@ class TaskFile:
 
     task: Task
     before: str
-    """Prompt text up to the input."""
+    """Prompt text up to the question: instruction and input."""
     after: str
-    """Prompt text from the input to where the answer starts."""
+    """Prompt text from the question to where the answer starts."""
     strips: bool
-    """The chat template removes white space around the input."""
+    """The chat template removes white space around the question."""
     answers: tuple[str, ...]
     """By label, each with the text that ends the turn."""
     max_new_tokens: int
@@ -40,21 +40,22 @@ class TaskFile:
 
     def prompt(self, text: str) -> str:
         """Return the prompt for one input."""
-        if self.strips:
-            text = text.rstrip() if self.task.instruction else text.strip()
-        return f"{self.before}{text}{self.after}"
+        asked = question(self.task, text)
+        return f"{self.before}{asked.strip() if self.strips else asked}{self.after}"
 
 
 def make_task_file(task: Task, chat: Chat) -> TaskFile:
     """Return how to ask a model of this chat for the task."""
-    before, _, after = chat.prompt(messages(task, STAND_IN)).partition(STAND_IN)
-    padded = chat.prompt(messages(task, f"{STAND_IN}  "))
+    turns = messages(task, "")[:-1]
+    plain = chat.prompt([*turns, {"role": "user", "content": STAND_IN}])
+    padded = chat.prompt([*turns, {"role": "user", "content": f" {STAND_IN} "}])
+    before, _, after = plain.partition(STAND_IN)
     answers = tuple(answer_text(task, label) + chat.terminator for label in task.labels)
     return TaskFile(
         task=task,
         before=before,
         after=after,
-        strips=padded == f"{before}{STAND_IN}{after}",
+        strips=padded == plain,
         answers=answers,
         max_new_tokens=max(len(chat.token_ids(answer)) for answer in answers) + SPARE_TOKENS,
     )

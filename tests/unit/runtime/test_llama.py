@@ -1,0 +1,164 @@
+"""llama.cpp answers as transformers does, and its failures are told."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import EnvironmentProblem, StageError
+from engine.runtime import llama
+from engine.runtime.gguf import find_tools, read_facts, write_gguf
+from engine.runtime.llama import choose_gguf
+from engine.runtime.models import LoadedModel
+from engine.runtime.predict import choose, generate
+from engine.runtime.tool_process import run_module
+
+TEXTS = ["good", "not a good film at all", "日本 é ½ 12", "", "x" * 90, " the  plot\n\nwas bad"]
+ANSWERS = ["positive<|im_end|>", "negative<|im_end|>", "not sure<|im_end|>"]
+
+
+@pytest.fixture(scope="session")
+def gguf(pico_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("gguf") / "model-F16.gguf"
+    write_gguf(pico_folder, target, "F16", threads=2, tools=find_tools())
+    return target
+
+
+@pytest.fixture(scope="session")
+def prompts(pico: LoadedModel) -> list[str]:
+    return [pico.chat.prompt([{"role": "user", "content": text}]) for text in TEXTS]
+
+
+def test_the_choices_are_those_of_transformers(
+    pico: LoadedModel, gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
+) -> None:
+    said = choose_gguf(gguf, prompts, ANSWERS, threads=2, workdir=tmp_path, progress=progress)
+
+    expected = choose(pico, prompts, ANSWERS, progress=progress)
+    assert [choice.index for choice in expected] == [choice.index for choice in said.choices]
+    assert [choice.probability for choice in expected] == pytest.approx(
+        [choice.probability for choice in said.choices], abs=0.01
+    )
+
+
+def test_prompts_have_the_tokens_of_transformers(
+    pico: LoadedModel, gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
+) -> None:
+    said = choose_gguf(gguf, prompts, ANSWERS, threads=2, workdir=tmp_path, progress=progress)
+
+    assert [pico.chat.token_ids(prompt) for prompt in prompts] == said.token_ids
+
+
+def test_free_text_comes_with_the_same_choices(
+    pico: LoadedModel, gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
+) -> None:
+    common: Any = {"threads": 2, "workdir": tmp_path, "progress": progress}
+    alone = choose_gguf(gguf, prompts, ANSWERS, **common)
+
+    both = choose_gguf(gguf, prompts, ANSWERS, **common, max_new_tokens=4)
+
+    expected = generate(pico, prompts, max_new_tokens=4, progress=progress)
+    assert (expected, alone.choices) == (both.texts, both.choices)
+
+
+def test_no_file_of_the_exchange_stays(
+    gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
+) -> None:
+    choose_gguf(gguf, prompts[:1], ANSWERS, threads=1, workdir=tmp_path, progress=progress)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_model_is_a_stage_error_with_the_last_words(
+    tmp_path: Path, progress: Any
+) -> None:
+    path = tmp_path / "broken.gguf"
+    path.write_bytes(b"GGUF broken")
+
+    with pytest.raises(StageError) as caught:
+        choose_gguf(path, ["a"], ANSWERS, threads=1, workdir=tmp_path, progress=progress)
+
+    problem = caught.value.problems[0]
+    assert ("X641", True) == (problem.code, "broken.gguf" in (problem.hint or ""))
+
+
+def test_without_llama_cpp_the_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, progress: Any
+) -> None:
+    monkeypatch.setattr(llama, "version_of", lambda _name: None)
+
+    with pytest.raises(EnvironmentProblem) as caught:
+        choose_gguf(tmp_path, ["a"], ANSWERS, threads=1, workdir=tmp_path, progress=progress)
+
+    assert "slm-recipe[gguf]" in (caught.value.problems[0].hint or "")
+
+
+def test_a_killed_tool_is_told_by_its_signal() -> None:
+    with pytest.raises(StageError) as caught:
+        run_module("timeit", ["-n1", "import os; os.kill(os.getpid(), 9)"], code="X641", tool="it")
+
+    assert "it was ended by signal 9" == caught.value.problems[0].message
+
+
+def test_facts_count_what_the_file_stores(gguf: Path, pico: LoadedModel) -> None:
+    facts = read_facts(gguf, "F16")
+
+    assert (20, 0, pico.chat.tokenizer.chat_template) == (
+        facts.tensors,
+        facts.fallback_tensors,
+        facts.chat_template,
+    )
+    assert facts.bits_per_weight == pytest.approx(16, abs=0.2)
+
+
+def test_an_export_is_repeatable(pico_folder: Path, gguf: Path, tmp_path: Path) -> None:
+    again = tmp_path / "model-F16.gguf"
+    write_gguf(pico_folder, again, "F16", threads=1, tools=find_tools())
+
+    assert gguf.read_bytes() == again.read_bytes()
+
+
+def test_missing_tools_are_named() -> None:
+    with pytest.raises(EnvironmentProblem) as caught:
+        find_tools(lambda name: None if name == "inferna" else "1")
+
+    assert "GGUF export needs inferna" == caught.value.problems[0].message
+
+
+def test_a_llama_cpp_of_the_user_must_be_built(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "convert_hf_to_gguf.py").touch()
+    monkeypatch.setenv("LLAMA_CPP_DIR", str(tmp_path))
+
+    with pytest.raises(EnvironmentProblem) as caught:
+        find_tools()
+
+    assert "GGUF export needs llama-quantize" == caught.value.problems[0].message
+
+
+def test_a_model_the_converter_does_not_know_is_told(pico_folder: Path, tmp_path: Path) -> None:
+    odd = Path(shutil.copytree(pico_folder, tmp_path / "odd"))
+    config = json.loads((odd / "config.json").read_text())
+    (odd / "config.json").write_text(json.dumps({**config, "architectures": ["NoSuchModel"]}))
+
+    with pytest.raises(StageError) as caught:
+        write_gguf(odd, tmp_path / "model-F16.gguf", "F16", threads=1, tools=find_tools())
+
+    problem = caught.value.problems[0]
+    assert ("X631", True) == (problem.code, "NoSuchModel" in (problem.hint or ""))
+
+
+def test_a_full_disk_is_told_before_anything_is_written(
+    monkeypatch: pytest.MonkeyPatch, pico_folder: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(1, 1, 0))
+
+    with pytest.raises(EnvironmentProblem) as caught:
+        write_gguf(pico_folder, tmp_path / "m.gguf", "F16", threads=1, tools=find_tools())
+
+    assert ("X633", []) == (caught.value.problems[0].code, list(tmp_path.iterdir()))

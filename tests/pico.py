@@ -58,7 +58,14 @@ def make_pico_model(folder: Path, *, seed: int = 0) -> Path:
 
 def _tokenizer() -> Any:
     """Byte-level BPE with a few merges: any text has tokens, and decoding gives the text back."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import (  # noqa: PLC0415 - as heavy as transformers
+        AddedToken,
+        Tokenizer,
+        decoders,
+        models,
+        pre_tokenizers,
+        trainers,
+    )
     from transformers import PreTrainedTokenizerFast
 
     bpe = Tokenizer(models.BPE())

@@ -51,20 +51,20 @@ class TestExporter(ExporterSuite):
 
 
 def test_formats_run_in_the_order_of_the_table_with_what_they_require() -> None:
-    assert ("safetensors", "gguf", "ollama") == in_order(("ollama", "safetensors"))
+    assert in_order(("ollama", "safetensors")) == ("safetensors", "gguf", "ollama")
 
 
 def test_the_gguf_file_tells_its_real_bits_and_fallbacks(exports: dict[str, Any]) -> None:
     file = exports["gguf"][0][0]
 
-    assert ("model-Q4_K_M.gguf", 20, 15) == (file.name, file.tensors, file.fallback_tensors)
+    assert (file.name, file.tensors, file.fallback_tensors) == ("model-Q4_K_M.gguf", 20, 15)
     assert file.bits_per_weight == pytest.approx(6.56, abs=0.01)
 
 
 def test_a_missing_quantizer_is_told_before_anything_runs() -> None:
     problems = load_exporter("gguf").check(lambda name: None if name == "inferna" else "1.0")
 
-    assert ["X630"] == [problem.code for problem in problems]
+    assert [problem.code for problem in problems] == ["X630"]
 
 
 def test_the_modelfile_writes_what_the_chat_template_writes(exports: dict[str, Any]) -> None:

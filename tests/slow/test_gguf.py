@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+import torch  # noqa: TID253 - a test of the runtime
 
 from engine.environment import detect_device
 from engine.exporters import load_exporter
@@ -43,7 +43,7 @@ TEXTS = (
     "''9 ½ Weeks'' was better, 12 or 13 times",
     "A warm, funny, generous film.",
     "naïve café — déjà vu… “quoted”",
-    "日本語のレビューです。最高！",
+    "日本語のレビューです。最高",
     "🦙🦙 :-) <b>html</b> & so on",
     "line one\n\nline two\twith a tab   and spaces",
     "def f(x): return x ** 2  # code",
@@ -141,7 +141,7 @@ def test_the_effective_bits_and_the_fallbacks_of_a_small_model_are_told(
     """Rows of 576 do not fill blocks of 256: this Q4_K_M is a file of more than six bits."""
     file = exported[1]
 
-    assert (272, 181) == (file.tensors, file.fallback_tensors)
+    assert (file.tensors, file.fallback_tensors) == (272, 181)
     assert file.bits_per_weight == pytest.approx(6.17, abs=0.01)
 
 

@@ -45,7 +45,7 @@ def _with_template(pico: Path, folder: Path, template: str) -> Path:
 def test_the_prompt_ends_where_the_answer_starts(pico: LoadedModel) -> None:
     prompt = pico.chat.prompt(USER)
 
-    assert "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n" == prompt
+    assert prompt == "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n"
 
 
 def test_the_terminator_is_what_the_template_puts_behind_an_answer(pico: LoadedModel) -> None:
@@ -63,7 +63,7 @@ def test_what_a_thinking_template_writes_before_the_answer_belongs_to_the_prompt
 def test_text_that_looks_like_the_stand_in_does_no_harm(pico: LoadedModel) -> None:
     prompt = pico.chat.prompt([{"role": "user", "content": "qXanswerXq"}])
 
-    assert "<|im_start|>user\nqXanswerXq<|im_end|>\n<|im_start|>assistant\n" == prompt
+    assert prompt == "<|im_start|>user\nqXanswerXq<|im_end|>\n<|im_start|>assistant\n"
 
 
 @pytest.mark.parametrize(

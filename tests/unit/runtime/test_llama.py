@@ -83,7 +83,7 @@ def test_a_file_that_is_no_model_is_a_stage_error_with_the_last_words(
         choose_gguf(path, ["a"], ANSWERS, threads=1, workdir=tmp_path, progress=progress)
 
     problem = caught.value.problems[0]
-    assert ("X641", True) == (problem.code, "broken.gguf" in (problem.hint or ""))
+    assert (problem.code, "broken.gguf" in (problem.hint or "")) == ("X641", True)
 
 
 def test_without_llama_cpp_the_extra_is_named(
@@ -101,7 +101,7 @@ def test_a_killed_tool_is_told_by_its_signal() -> None:
     with pytest.raises(StageError) as caught:
         run_module("timeit", ["-n1", "import os; os.kill(os.getpid(), 9)"], code="X641", tool="it")
 
-    assert "it was ended by signal 9" == caught.value.problems[0].message
+    assert caught.value.problems[0].message == "it was ended by signal 9"
 
 
 def test_facts_count_what_the_file_stores(gguf: Path, pico: LoadedModel) -> None:
@@ -126,7 +126,7 @@ def test_missing_tools_are_named() -> None:
     with pytest.raises(EnvironmentProblem) as caught:
         find_tools(lambda name: None if name == "inferna" else "1")
 
-    assert "GGUF export needs inferna" == caught.value.problems[0].message
+    assert caught.value.problems[0].message == "GGUF export needs inferna"
 
 
 def test_a_llama_cpp_of_the_user_must_be_built(
@@ -138,7 +138,7 @@ def test_a_llama_cpp_of_the_user_must_be_built(
     with pytest.raises(EnvironmentProblem) as caught:
         find_tools()
 
-    assert "GGUF export needs llama-quantize" == caught.value.problems[0].message
+    assert caught.value.problems[0].message == "GGUF export needs llama-quantize"
 
 
 def test_a_model_the_converter_does_not_know_is_told(pico_folder: Path, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_model_the_converter_does_not_know_is_told(pico_folder: Path, tmp_path
         write_gguf(odd, tmp_path / "model-F16.gguf", "F16", threads=1, tools=find_tools())
 
     problem = caught.value.problems[0]
-    assert ("X631", True) == (problem.code, "NoSuchModel" in (problem.hint or ""))
+    assert (problem.code, "NoSuchModel" in (problem.hint or "")) == ("X631", True)
 
 
 def test_a_full_disk_is_told_before_anything_is_written(
@@ -161,4 +161,4 @@ def test_a_full_disk_is_told_before_anything_is_written(
     with pytest.raises(EnvironmentProblem) as caught:
         write_gguf(pico_folder, tmp_path / "m.gguf", "F16", threads=1, tools=find_tools())
 
-    assert ("X633", []) == (caught.value.problems[0].code, list(tmp_path.iterdir()))
+    assert (caught.value.problems[0].code, list(tmp_path.iterdir())) == ("X633", [])

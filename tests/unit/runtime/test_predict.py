@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-import torch
+import torch  # noqa: TID253 - a test of the runtime
 
 from engine.errors import StageError
 from engine.runtime.models import LoadedModel

@@ -20,7 +20,7 @@ def test_forced_tokens_are_taken_without_asking() -> None:
     after_first = walk.pending, walk.allowed
     walk.take([0.0, 0.0])
 
-    assert (([1], [2, 3]), [2, 9]) == (after_first, walk.pending)
+    assert (after_first, walk.pending) == (([1], [2, 3]), [2, 9])
 
 
 def test_the_probability_is_the_product_of_the_shares_at_the_branches() -> None:
@@ -50,7 +50,7 @@ def test_huge_logits_do_not_overflow() -> None:
 
 
 def test_a_shared_start_is_pending_before_the_first_question() -> None:
-    assert [8, 8] == Walk(build_trie([[8, 8, 1], [8, 8, 2]])).pending
+    assert Walk(build_trie([[8, 8, 1], [8, 8, 2]])).pending == [8, 8]
 
 
 @pytest.mark.parametrize("answers", [[[1], [1]], [[1], [1, 2]], [[1, 2], [1]], [[], [1]]])
@@ -85,7 +85,7 @@ def test_the_common_prefix_is_shared_and_as_long_as_can_be(rows: list[list[int]]
     def is_shared(length: int) -> bool:
         return all(row[:length] == rows[0][:length] and len(row) > length for row in rows)
 
-    assert (True, False) == (is_shared(shared), is_shared(shared + 1))
+    assert (is_shared(shared), is_shared(shared + 1)) == (True, False)
 
 
 def test_no_rows_share_nothing() -> None:

@@ -17,6 +17,7 @@ from engine.data.example import Example, write_examples
 from engine.environment import Device
 from engine.evidence import scores_from_json, verdict_from_json
 from engine.recipe.model import Export, MaxDrop, PathRef, Task, Threshold
+from engine.runtime import llama
 from engine.stages import merge, quantize, verify
 
 CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=2, bf16=False)
@@ -137,7 +138,7 @@ def test_quantize_describes_the_files_it_leaves(bench: Bench) -> None:
 def test_another_format_does_not_quantize_again(bench: Bench) -> None:
     bench.run(quantize)
 
-    assert 1 == bench.built.count("gguf")
+    assert bench.built.count("gguf") == 1
 
 
 def test_verify_compares_the_file_with_the_merged_model(bench: Bench) -> None:
@@ -147,13 +148,14 @@ def test_verify_compares_the_file_with_the_merged_model(bench: Bench) -> None:
     result = _verify(bench)
 
     checks = [check.name for check in verdict_from_json(result["verdict"]).checks]
-    assert ["token_parity", "drop.macro_f1", "agreement"] == checks
-    assert ({"same": 8, "of": 8, "first_different": None}, "pass") == (
+    assert checks == ["token_parity", "drop.macro_f1", "agreement"]
+    assert (
         result["token_parity"],
         result["verdict"]["status"],
-    )
-    assert [8, 8] == [
-        scores_from_json(result["scores"][name]).rows for name in ("merged", "quantized")
+    ) == ({"same": 8, "of": 8, "first_different": None}, "pass")
+    assert [scores_from_json(result["scores"][name]).rows for name in ("merged", "quantized")] == [
+        8,
+        8,
     ]
     assert len(result["flips"]) == round(8 * (1 - result["agreement"]))
 
@@ -161,7 +163,7 @@ def test_verify_compares_the_file_with_the_merged_model(bench: Bench) -> None:
 def test_a_bound_the_file_does_not_meet_fails(bench: Bench) -> None:
     bench.thresholds = (Threshold(metric="valid_output", direction="min", bound=0.9),)
 
-    assert "fail" == _verify(bench)["verdict"]["status"]
+    assert _verify(bench)["verdict"]["status"] == "fail"
 
 
 def test_another_bound_runs_no_model_again(bench: Bench) -> None:
@@ -178,8 +180,6 @@ def test_another_bound_runs_no_model_again(bench: Bench) -> None:
 def test_prompts_read_as_other_tokens_fail_and_name_the_row(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.runtime import llama
-
     ask = llama.choose_gguf
 
     def misread(*args: Any, **options: Any) -> Any:
@@ -196,7 +196,7 @@ def test_prompts_read_as_other_tokens_fail_and_name_the_row(
 
     for product in (bench.root / "products").glob("predictions-*"):
         shutil.rmtree(product)
-    assert ("token_parity", "fail", 7 / 8) == (parity.name, parity.status, parity.got)
+    assert (parity.name, parity.status, parity.got) == ("token_parity", "fail", 7 / 8)
     assert f"row {2:016x}" in parity.note
 
 
@@ -207,8 +207,8 @@ def test_without_a_quantized_file_the_exported_folder_must_answer(bench: Bench) 
     finally:
         bench.formats = ("safetensors", "gguf", "ollama")
 
-    assert (None, "pass", ["reload"]) == (
+    assert (
         result["scores"]["quantized"],
         result["verdict"]["status"],
         [check["name"] for check in result["verdict"]["checks"]],
-    )
+    ) == (None, "pass", ["reload"])

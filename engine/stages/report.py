@@ -98,7 +98,11 @@ def assemble(facts: Facts) -> Report:
         validation_scores=scores.get("validation"),
         gate=flow.verdict(artifacts, "gate") if "gate" in artifacts else None,
         verify=flow.verdict(artifacts, "verify") if "verify" in artifacts else None,
-        quantized=(scores_from_json(verification["scores"]["quantized"]) if verification else None),
+        quantized=(
+            scores_from_json(found)
+            if (found := verification.get("scores", {}).get("quantized"))
+            else None
+        ),
         agreement=verification.get("agreement"),
         flips=tuple(verification.get("flips", ())),
         files=_files(artifacts),

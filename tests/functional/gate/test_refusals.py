@@ -1,0 +1,68 @@
+"""A gate that says no did its job: what follows it, through the command, with a tiny real model."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from project import Outcome, Project
+
+AFTER_GATE = ("merge", "quantize", "verify")
+
+
+def report(outcome: Outcome, project: Project) -> dict[str, Any]:
+    folders = sorted((project.folder / ".recipe" / "runs" / "tiny").iterdir())
+    runs = [folder / "report.json" for folder in folders if (folder / "report.json").is_file()]
+    latest = max(runs, key=lambda file: file.stat().st_mtime_ns)
+    found: dict[str, Any] = json.loads(latest.read_text(encoding="utf-8"))
+    assert found["outcome"] in ("accepted", "refused", "inconclusive", "baseline_passes"), outcome
+    return found
+
+
+def statuses(found: dict[str, Any]) -> dict[str, str]:
+    return {record["stage"]: record["status"] for record in found["stages"]}
+
+
+@pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning")
+def test_a_refused_model_is_not_merged_until_the_threshold_is_lowered(project: Project) -> None:
+    project.edit(acceptance__metrics={"macro_f1": {"min": 1.0}}, data__checks={"leakage": "off"})
+
+    refused = project.run("run", str(project.recipe))
+    first = report(refused, project)
+
+    assert refused.code == 1, refused.err
+    assert first["gate"]["status"] in ("fail", "inconclusive")
+    assert {statuses(first)[stage] for stage in AFTER_GATE} == {"skipped"}
+    assert first["next_steps"]
+
+    project.edit(acceptance__metrics={"macro_f1": {"min": 0.01}})
+    accepted = project.run("run", str(project.recipe))
+    second = report(accepted, project)
+
+    assert accepted.code == 0, accepted.err
+    assert second["gate"]["status"] == "pass"
+    assert statuses(second) == {
+        **dict.fromkeys(("data", "baseline", "compile", "train", "evaluate"), "reused"),
+        **dict.fromkeys(("gate", *AFTER_GATE), "ran"),
+    }
+
+
+@pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning")
+def test_a_baseline_that_is_enough_ends_the_run_before_training(project: Project) -> None:
+    project.edit(
+        data__checks={"leakage": "off"},
+        stop_if_baseline_passes=True,
+        baselines=["majority", "tfidf_svm"],
+        acceptance__metrics={"macro_f1": {"min": 0.8}},
+    )
+
+    outcome = project.run("run", str(project.recipe))
+    found = report(outcome, project)
+
+    assert outcome.code == 5, outcome.err
+    assert {item["name"]: item["passes"] for item in found["baselines"]} == {
+        "majority": False,
+        "tfidf_svm": True,
+    }
+    assert statuses(found)["train"] == "skipped"

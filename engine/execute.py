@@ -13,7 +13,7 @@ from engine.evidence import Report, StageStatus
 from engine.pipeline import Orders, Walk, Watcher, walk
 from engine.plan import moving, survey
 from engine.recipe import dump_resolved, moving_references
-from engine.recipe.model import Recipe
+from engine.recipe.model import HubRef, Recipe
 from engine.stages.report import Facts, assemble, write
 from engine.store import Store, make_key
 from engine.store.runs import Runs
@@ -54,6 +54,12 @@ def execute(
     orders = replace(orders, previous=runs.payloads(recipe.name))
     state = walk(recipe, store, world=world, orders=orders, watcher=watcher)
     return _finish(state, runs, text=text, warnings=warnings)
+
+
+def uses_hub(recipe: Recipe) -> bool:
+    """Whether the base model or any data comes from the hub."""
+    refs = [recipe.base_model, *(source.ref for source in recipe.data.sources)]
+    return any(isinstance(ref, HubRef) for ref in refs)
 
 
 def _refuse_moving(recipe: Recipe) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.environment import Device, version_of
 from engine.recipe.model import HubRef, Recipe
+from engine.runtime.base_model import REVISION
 from engine.sources import DigestMemory, identity
 from engine.stages import PRODUCTS, STAGES, load_stage
 from engine.store import Artifact, StageKey, Store, make_key
@@ -77,7 +78,7 @@ def survey(recipe: Recipe, store: Store, device: Device) -> World:
     return World(
         device=device,
         sources=tuple(dict(identity(source.ref, memory)) for source in recipe.data.sources),
-        base_model=dict(identity(recipe.base_model, memory)),
+        base_model={**identity(recipe.base_model, memory), "made": REVISION},
     )
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
 
 from engine.cli.output import show, show_problems
 from engine.cli.place import add_format, add_recipe, add_store, read, store_root
+from engine.cli.streams import others_to
 from engine.cli.watch import Console
 from engine.stages import STAGES
 
@@ -26,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it and return what it came to, as an exit code."""
-    from engine.execute import execute  # noqa: PLC0415 - after the arguments are known good
+    from engine.execute import execute, uses_hub  # noqa: PLC0415 - after the arguments are known good
     from engine.pipeline import Orders  # noqa: PLC0415
     from engine.render.json import render_json  # noqa: PLC0415
     from engine.render.progress import has_colour  # noqa: PLC0415
@@ -34,13 +38,15 @@ def run(options: argparse.Namespace) -> int:
 
     recipe, warnings = read(options.recipe)
     show_problems(warnings)
-    result = execute(
-        recipe,
-        warnings,
-        root=store_root(options.store),
-        orders=Orders(until=options.until, force=tuple(options.force)),
-        watcher=Console(quiet=options.quiet or options.format == "json"),
-    )
+    root = store_root(options.store)
+    with others_to(_log(root), offline=not uses_hub(recipe)) as terminal:
+        result = execute(
+            recipe,
+            warnings,
+            root=root,
+            orders=Orders(until=options.until, force=tuple(options.force)),
+            watcher=Console(terminal, quiet=options.quiet or options.format == "json"),
+        )
     if result.error is not None:
         show_problems(result.error.problems)
     if options.format == "json":
@@ -48,3 +54,9 @@ def run(options: argparse.Namespace) -> int:
     else:
         show(closing_block(result.report, colour=has_colour(sys.stdout)))
     return result.code
+
+
+def _log(root: Path) -> Path:
+    """Where libraries and tools write during this run."""
+    stamp = datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S")
+    return root / "logs" / f"run-{stamp}-{os.getpid()}.log"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
+from typing import TextIO
 
 from engine.evidence import (
     ExportedFile,
@@ -38,14 +38,14 @@ Artifacts = Mapping[str, Artifact]
 class Console:
     """The watcher of `recipe run`."""
 
-    def __init__(self, *, quiet: bool) -> None:
-        """`quiet` shows nothing before the final result."""
-        self._quiet = quiet
+    def __init__(self, stream: TextIO, *, quiet: bool) -> None:
+        """`stream` is where it is shown; `quiet` shows nothing before the final result."""
+        self._stream, self._quiet = stream, quiet
         self._open: TerminalProgress | PlainProgress | SilentProgress = SilentProgress()
 
     def stage(self, name: str) -> Progress:
         """Open the live line of a stage."""
-        self._open = SilentProgress() if self._quiet else open_progress(name, sys.stderr)
+        self._open = SilentProgress() if self._quiet else open_progress(name, self._stream)
         return self._open
 
     def ended(self, record: StageRecord, artifacts: Artifacts, recipe: Recipe) -> None:
@@ -53,7 +53,7 @@ class Console:
         self._open.close()
         if self._quiet:
             return
-        colour = has_colour(sys.stderr)
+        colour = has_colour(self._stream)
         found = record.stage in artifacts
         told = _TELL[record.stage](artifacts, recipe) if found else f"skipped: {record.reason}"
         if record.status in (StageStatus.FAILED, StageStatus.INTERRUPTED):
@@ -61,11 +61,11 @@ class Console:
         if record.status is StageStatus.REUSED:
             told += f"\nreused: {record.reason}"
         seconds = record.seconds if record.status is not StageStatus.SKIPPED else None
-        sys.stderr.write(stage_result(record.stage, told, seconds=seconds, colour=colour))
+        self._stream.write(stage_result(record.stage, told, seconds=seconds, colour=colour))
         if found and record.stage in ("gate", "verify"):
             checks = flow.verdict(artifacts, record.stage)
-            sys.stderr.write(check_lines(checks, stage="", colour=colour))
-        sys.stderr.flush()
+            self._stream.write(check_lines(checks, stage="", colour=colour))
+        self._stream.flush()
 
 
 def _data(artifacts: Artifacts, _recipe: Recipe) -> str:

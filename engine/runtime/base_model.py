@@ -18,7 +18,7 @@ from engine.recipe.model import HubRef, PackageRef, PathRef, Reference
 from engine.runtime.weights import weight_files
 from engine.sources import fetch
 from engine.sources.contract import Once, Progress
-from engine.sources.digest import sha256_of
+from engine.store import sha256_of
 
 FILES = (
     "*.safetensors",
@@ -33,8 +33,8 @@ CODE_KEYS = ("auto_map", "custom_pipelines")
 DIGIT_SPLITTERS = ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone")
 """llama.cpp's pre-tokenizers that cut at every digit, then split as GPT-2 does (`src/llama-vocab.cpp`)."""
 FOLDER = "model"
-REVISION = 1
-"""Bumped when the same reference would now give another folder."""
+REVISION = 2
+"""Bumped when the same reference would now give another folder; it stands in every key that the base model does."""
 
 
 def locate_base_model(ref: Reference, once: Once, progress: Progress) -> Path:

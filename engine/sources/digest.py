@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from engine.store import sha256_of
+
 VERSION = 1
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file's bytes, as 64 hex digits; OSError when it cannot be read."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 class DigestMemory:

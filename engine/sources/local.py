@@ -9,7 +9,8 @@ from pathlib import Path
 
 from engine.errors import DataError
 from engine.recipe.model import PathRef
-from engine.sources.digest import DigestMemory, sha256_of
+from engine.sources.digest import DigestMemory
+from engine.store import sha256_of
 
 
 def check_path(ref: PathRef) -> Path:

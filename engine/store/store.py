@@ -23,7 +23,6 @@ from engine.store.key import StageKey
 
 MANIFEST = "artifact.json"
 SCHEMA = "artifact.v1"
-CHUNK = 1 << 20
 
 README = """\
 This folder belongs to `recipe` (distribution slm-recipe).
@@ -213,12 +212,9 @@ def _entry(files: Path, path: Path) -> FileEntry:
 
 
 def sha256_of(path: Path) -> str:
-    """The sha256 of a file's bytes, read in pieces of 1 MiB."""
-    digest = hashlib.sha256()
+    """The sha256 of a file's bytes, as 64 hex digits; OSError when it cannot be read."""
     with path.open("rb") as stream:
-        while piece := stream.read(CHUNK):
-            digest.update(piece)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _write_durably(path: Path, text: str) -> None:

@@ -49,7 +49,6 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
         ({"acceptance__overfitting": {"max_gap": 0.5}}, {"gate"}),
         ({"stop_if_baseline_passes": True}, set()),
         ({"export__formats": ["safetensors", "gguf"]}, {"quantize", "verify"}),
-        ({"export__after_quantization": {"agreement": {"min": 0.5}}}, {"verify"}),
         ({"method__rank": 8}, AFTER_TRAINING),
         ({"method__learning_rate": 1e-4}, AFTER_TRAINING),
         ({"method__epochs": 3}, AFTER_TRAINING),
@@ -102,7 +101,16 @@ def test_a_changed_row_reruns_everything(project: Project) -> None:
 
     path.write_text(path.read_text(encoding="utf-8") + "one more row,positive\n", encoding="utf-8")
 
-    assert changed(before, keys(project)) == EVERYTHING - {"compile"}
+    assert changed(before, keys(project)) == EVERYTHING
+
+
+def test_a_bound_on_the_quantized_file_reruns_verify_only(project: Project) -> None:
+    project.edit(export__formats=["gguf"])
+    before = keys(project)
+
+    project.edit(export__after_quantization={"agreement": {"min": 0.5}})
+
+    assert changed(before, keys(project)) == {"verify"}
 
 
 def test_another_backend_version_retrains(
@@ -114,8 +122,6 @@ def test_another_backend_version_retrains(
     def other(distribution: str) -> str | None:
         return "99.0" if distribution == "trl" else real(distribution)
 
-    monkeypatch.setattr("engine.plan.version_of", other)
-    after = keys(project)
+    monkeypatch.setattr("engine.backends.trl.version_of", other)
 
-    assert {"train", "evaluate", "gate", "merge", "quantize", "verify"} <= changed(before, after)
-    assert "data" not in changed(before, after)
+    assert changed(before, keys(project)) == AFTER_TRAINING

@@ -7,9 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from engine.backends import check_backend
+from engine.environment import Device
+from engine.plan import plan_run, survey
 from engine.recipe import check_recipe, load_recipe, moving_references
+from engine.stages import STAGES
+from engine.stages.compile import compile_recipe
+from engine.store import Store
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
+
+
+CPU = Device(kind="cpu", name="test", memory_bytes=1, cores=2, bf16=True)
+GPU = Device(kind="cuda", name="test", memory_bytes=1, cores=8, bf16=True)
 
 
 def test_all_shipped_recipes_are_found() -> None:
@@ -56,3 +66,18 @@ def test_the_recipes_cover_methods_outputs_and_backends() -> None:
     assert {"lora", "qlora", "full"} == {recipe.method.kind for recipe in recipes}
     assert {"text", "json"} == {recipe.task.output for recipe in recipes}
     assert {"axolotl", "trl"} == {recipe.backend.name for recipe in recipes}
+
+
+@pytest.mark.parametrize("device", [CPU, GPU], ids=lambda device: device.kind)
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_shipped_recipe_plans_and_compiles(path: Path, device: Device, tmp_path: Path) -> None:
+    recipe, _ = load_recipe(path)
+    store = Store(tmp_path / "store")
+    plan = plan_run(recipe, store, world=survey(recipe, store, device))
+    config = compile_recipe(recipe, device, train_rows=400, validation_rows=100)
+
+    assert check_backend(recipe) == ()
+    assert tuple(stage.name for stage in plan.stages) == STAGES
+    assert not any(stage.reused for stage in plan.stages)
+    assert all(line.origin for line in config.lines)
+    assert "holdout" not in config.text

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,13 +22,17 @@ def pico(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_pico_model(tmp_path_factory.mktemp("pico") / "model")
 
 
-@pytest.fixture
-def project(tmp_path: Path, pico: Path, capfd: pytest.CaptureFixture[str]) -> Project:
-    """A project whose recipe runs in seconds with the `trl` backend."""
-    (tmp_path / "base").symlink_to(pico)
-    with (tmp_path / "rows.csv").open("w", encoding="utf-8", newline="") as stream:
+def write_project(folder: Path, pico: Path, **changes: Any) -> None:
+    (folder / "base").symlink_to(pico)
+    with (folder / "rows.csv").open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream).writerows([("text", "label"), *rows(140)])
-    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(BASE, sort_keys=False), encoding="utf-8")
+    fields = {**BASE, **changes}
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(fields, sort_keys=False), encoding="utf-8")
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """The command, in this process."""
 
     def run(*words: str) -> Outcome:
         capfd.readouterr()
@@ -33,4 +40,28 @@ def project(tmp_path: Path, pico: Path, capfd: pytest.CaptureFixture[str]) -> Pr
         out, err = capfd.readouterr()
         return Outcome(code=code, out=out, err=err)
 
+    return run
+
+
+@pytest.fixture
+def project(tmp_path: Path, pico: Path, run: Callable[..., Outcome]) -> Project:
+    """A project whose recipe runs in seconds with the `trl` backend."""
+    write_project(tmp_path, pico)
+    return Project(folder=tmp_path, run=run)
+
+
+@pytest.fixture(scope="session")
+def accepted(tmp_path_factory: pytest.TempPathFactory, pico: Path) -> Path:
+    """The folder of a project whose whole run was accepted, GGUF and all; never written again."""
+    folder = tmp_path_factory.mktemp("accepted")
+    write_project(folder, pico, export={"formats": ["safetensors", "gguf", "ollama"]})
+    code = main(["run", str(folder / "recipe.yaml"), "--store", str(folder / ".recipe")])
+    assert code == 0
+    return folder
+
+
+@pytest.fixture
+def finished(accepted: Path, tmp_path: Path, run: Callable[..., Outcome]) -> Project:
+    """A copy of the accepted project, in the current folder and free to be broken."""
+    shutil.copytree(accepted, tmp_path, symlinks=True, dirs_exist_ok=True)
     return Project(folder=tmp_path, run=run)

@@ -1,0 +1,120 @@
+"""SIGKILL in every stage: the store stays whole, and the next run goes on where the dead one stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from project import Project
+from runs import adapter_digests, forget, is_whole, only, report, run_folders, statuses
+
+from engine.stages import STAGES
+
+Kill = Callable[..., int]
+BESIDE = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[subprocess.Popen[str]]:
+    """The process whose children die; started once, since it imports torch."""
+    folder = Path(__file__).parents[3]
+    process = subprocess.Popen(
+        [sys.executable, str(BESIDE / "killed.py")],
+        env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{BESIDE}"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    yield process
+    process.communicate()
+
+
+@pytest.fixture
+def kill(server: subprocess.Popen[str], finished: Project) -> Kill:
+    """Run the command until it dies in a stage; the exit status, negative for a signal."""
+
+    def kill(stage: str, *, after: int | None = None, number: int = signal.SIGKILL) -> int:
+        request = {
+            "folder": str(finished.folder),
+            "log": str(finished.folder / "dead.log"),
+            "words": ["run", "recipe.yaml"],
+            "stage": stage,
+            "after": after,
+            "signal": number,
+        }
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        return int(server.stdout.readline())
+
+    return kill
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_run_killed_in_a_stage_is_continued_by_the_next(
+    finished: Project, kill: Kill, stage: str
+) -> None:
+    root = finished.folder / ".recipe"
+    forget(root, stage, with_products=stage not in ("quantize", "verify"))
+
+    assert kill(stage) == -signal.SIGKILL
+    assert is_whole(root)
+    assert len(run_folders(root)) == 1  # the dead run left no report
+
+    after = finished.run("run", "recipe.yaml")
+
+    assert after.code == 0, after.err
+    assert statuses(root) == only(stage)
+    assert is_whole(root)
+
+
+def test_training_goes_on_from_its_checkpoint_and_ends_with_the_same_weights(
+    finished: Project, kill: Kill
+) -> None:
+    root = finished.folder / ".recipe"
+    uninterrupted = adapter_digests(root)
+    losses = [point["loss"] for point in report(root)["training"]["history"] if point["loss"]]
+    forget(root, "train")
+
+    assert kill("train", after=13) == -signal.SIGKILL
+    assert finished.run("run", "recipe.yaml").code == 0
+
+    training = report(root)["training"]
+    assert 0 < training["resumed_from_step"] < 13
+    assert [point["loss"] for point in training["history"] if point["loss"]] == losses
+    assert adapter_digests(root) == uninterrupted
+
+
+def test_training_killed_twice_still_ends_with_the_same_weights(
+    finished: Project, kill: Kill
+) -> None:
+    root = finished.folder / ".recipe"
+    uninterrupted = adapter_digests(root)
+    forget(root, "train")
+
+    assert kill("train", after=6) == -signal.SIGKILL
+    assert kill("train", after=15) == -signal.SIGKILL
+    assert finished.run("run", "recipe.yaml").code == 0
+
+    assert 6 < report(root)["training"]["resumed_from_step"] < 15
+    assert adapter_digests(root) == uninterrupted
+
+
+def test_a_run_interrupted_by_a_signal_says_so_and_is_continued(
+    finished: Project, kill: Kill
+) -> None:
+    root = finished.folder / ".recipe"
+    forget(root, "evaluate", with_products=False)
+
+    assert kill("evaluate", number=signal.SIGINT) == 130
+    assert is_whole(root)
+    assert report(root)["outcome"] == "interrupted"
+    assert finished.run("run", "recipe.yaml").code == 0

@@ -86,6 +86,7 @@ def _finish(state: Walk, runs: Runs, *, text: str, warnings: Sequence[Problem]) 
     report = assemble(
         Facts(
             recipe=recipe,
+            recipe_file=_as_typed(recipe.file),
             recipe_text=text,
             resolved_recipe=resolved,
             device=state.world.device,
@@ -103,6 +104,14 @@ def _finish(state: Walk, runs: Runs, *, text: str, warnings: Sequence[Problem]) 
     write(report, run, state.artifacts)
     runs.record(run, _record(state, report, code))
     return Result(code=code, report=report, folder=run, error=state.error)
+
+
+def _as_typed(file: Path) -> str:
+    """The recipe's path from the current folder, or its name alone: reports hold no paths of a machine."""
+    try:
+        return file.relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return file.name
 
 
 def _record(state: Walk, report: Report, code: ExitCode) -> dict[str, object]:

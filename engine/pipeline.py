@@ -18,7 +18,7 @@ from engine.plan import FORCED, PlannedStage, World, plan_run, product_key, prod
 from engine.recipe.model import Recipe
 from engine.stages import STAGES, flow, load_stage
 from engine.stages.base import Build, Payload, Progress, StageContext
-from engine.store import Artifact, Store, storage_problem
+from engine.store import Artifact, StageKey, Store, storage_problem
 
 
 class Watcher(Protocol):
@@ -133,7 +133,14 @@ def _run(planned: PlannedStage, store: Store, state: Walk, *, progress: Progress
     def build(workdir: Path) -> None:
         stage.run(_context(planned, store, state, workdir=workdir, progress=progress))
 
-    return store.put(planned.name, key, build, anew=planned.reason == FORCED)
+    anew = planned.reason == FORCED or _lost_product(key, planned.name, store)
+    return store.put(planned.name, key, build, anew=anew)
+
+
+def _lost_product(key: StageKey, name: str, store: Store) -> bool:
+    """The artifact is there, but not what was made beside it: only building it again brings that back."""
+    lost = any(store.get(product) is None for product in products(name, key).values())
+    return lost and store.get(key.digest) is not None
 
 
 def _context(

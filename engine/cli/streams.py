@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from engine.store.store import storage_problem
+
 QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -30,9 +32,12 @@ def others_to(log: Path, *, offline: bool) -> Iterator[TextIO]:
     """
     for name, value in (QUIET | OFFLINE if offline else QUIET).items():
         os.environ.setdefault(name, value)
-    log.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        target = stack.enter_context(log.open("ab"))
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            target = stack.enter_context(log.open("ab"))
+        except OSError as error:
+            raise storage_problem(error, log.parent.parent) from error
         terminal = stack.enter_context(_copy_of(sys.stderr))
         for stream in (sys.stdout, sys.stderr):
             stack.enter_context(_redirected(stream, target.fileno()))

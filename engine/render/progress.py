@@ -41,6 +41,7 @@ class Pace:
 
     def __init__(self) -> None:
         self._points: deque[tuple[float, int]] = deque(maxlen=_WINDOW)
+        self._began: tuple[float, int] = (0.0, 0)
         self._what: tuple[int, str] = (0, "")
 
     def add(self, now: float, done: int, *, total: int, unit: str) -> bool:
@@ -49,6 +50,7 @@ class Pace:
         if fresh:
             self._points.clear()
             self._what = (total, unit)
+            self._began = (now, done)
         self._points.append((now, done))
         while len(self._points) > 2 and now - self._points[0][0] > _WINDOW_SECONDS:  # noqa: PLR2004
             self._points.popleft()
@@ -62,6 +64,13 @@ class Pace:
         if now - began < _SURE_SECONDS or done <= first:
             return None
         return (done - first) / (now - began)
+
+    def seconds_left(self) -> float | None:
+        """By the pace since the count began, pauses such as evaluations included; None while that is a guess."""
+        if self.per_second() is None:
+            return None
+        (began, first), (now, done) = self._began, self._points[-1]
+        return (self._what[0] - done) * (now - began) / (done - first)
 
 
 class TerminalProgress:
@@ -87,8 +96,7 @@ class TerminalProgress:
             if self._closed or (soon and not fresh and done != total):
                 return
             self._drawn_at = now
-            rate = self._pace.per_second()
-            told = _facts(done, total, unit, facts=facts, rate=rate)
+            told = _facts(done, total, unit, facts=facts, pace=self._pace)
             head, text = pad(self._stage, STAGE_WIDTH), f"  {done}/{total} {unit}"
             bar = _bar(done, total, blocks=self._blocks)
             self._draw(line((head, "strong"), (bar, "bar"), text, told))
@@ -147,7 +155,7 @@ class PlainProgress:
             if self._closed or not (fresh or self._is_due(now, share)):
                 return
             self._written_at, self._written_share = now, share
-            told = _facts(done, total, unit, facts=facts, rate=self._pace.per_second())
+            told = _facts(done, total, unit, facts=facts, pace=self._pace)
             self._write(f"{done}/{total} {unit}{told}")
 
     def note(self, text: str) -> None:
@@ -216,16 +224,15 @@ def has_colour(stream: TextIO, *, environ: Mapping[str, str] = os.environ) -> bo
     return is_live(stream, environ=environ) and not environ.get("NO_COLOR")
 
 
-def _facts(
-    done: int, total: int, unit: str, *, facts: Mapping[str, str], rate: float | None
-) -> str:
+def _facts(done: int, total: int, unit: str, *, facts: Mapping[str, str], pace: Pace) -> str:
     """Facts, the rate and the time left, two spaces before each."""
     told = [_fact(name, value) for name, value in facts.items()]
+    rate, left = pace.per_second(), pace.seconds_left()
     if rate is not None:
         if not any("/s" in fact for fact in told):
             told.append(_rate(rate, unit))
-        if done < total:
-            told.append(f"about {about((total - done) / rate)} left")
+        if done < total and left is not None:
+            told.append(f"about {about(left)} left")
     return "".join(f"  {printable(fact)}" for fact in told)
 
 

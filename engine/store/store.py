@@ -179,8 +179,11 @@ def _read_manifest(folder: Path) -> Artifact | None:
         return None
     if not isinstance(fields, dict) or fields.pop("schema", None) != SCHEMA:
         return None
-    fields["files"] = tuple(FileEntry(**entry) for entry in fields["files"])
-    return Artifact(**fields, path=folder / "files")
+    try:
+        fields["files"] = tuple(FileEntry(**entry) for entry in fields["files"])
+        return Artifact(**fields, path=folder / "files")
+    except (KeyError, TypeError):  # not the fields of an artifact
+        return None
 
 
 def _changed(files: Path, entry: FileEntry) -> bool:

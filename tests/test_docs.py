@@ -1,0 +1,222 @@
+"""What the documents say is true of the code: recipes, commands, links, generated pages, the rerun table."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from engine.cli.main import VERBS, main
+from engine.errors import Problem
+from engine.recipe import check_recipe
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
+PAGES += sorted((ROOT / "docs").rglob("*.md"))
+TUTORIAL = ROOT / "docs" / "tutorial" / "first-recipe.md"
+HELP = ROOT / "tests" / "golden" / "help"
+
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+SECTION = re.compile(r"^(?=[a-z_]+:)", flags=re.MULTILINE)
+MISSING_FILE = "R302"
+
+
+def blocks(language: str) -> list[Any]:
+    """Every block of a language, with the page and number in its id."""
+    found = []
+    for page in PAGES:
+        texts = [text for kind, text in BLOCK.findall(page.read_text("utf-8")) if kind == language]
+        name = page.relative_to(ROOT).as_posix()
+        found += [pytest.param(text, id=f"{name}:{place}") for place, text in enumerate(texts, 1)]
+    return found
+
+
+def sections(text: str) -> dict[str, str]:
+    """The text of each top-level key, with the comments before the first one left out."""
+    return {
+        part.split(":", 1)[0]: part for part in SECTION.split(text) if re.match(r"[a-z_]+:", part)
+    }
+
+
+def problems_of(text: str, folder: Path) -> tuple[Problem, ...]:
+    path = folder / "recipe.yaml"
+    path.write_text(text, encoding="utf-8")
+    return tuple(problem for problem in check_recipe(path)[1] if problem.code != MISSING_FILE)
+
+
+def whole(fragment: str) -> str:
+    """A recipe: the tutorial's, with the sections of a fragment in place of its own."""
+    base = next(text for kind, text in BLOCK.findall(TUTORIAL.read_text("utf-8")) if kind == "yaml")
+    return "\n".join({**sections(base), **sections(fragment)}.values())
+
+
+@pytest.mark.parametrize("text", blocks("yaml"))
+def test_every_recipe_and_fragment_is_as_right_or_wrong_as_it_says(
+    text: str, tmp_path: Path
+) -> None:
+    wrong = re.match(r"# wrong: (\w\d{3})\n", text)
+    recipe = text if re.search(r"^recipe: v1$", text, flags=re.MULTILINE) else whole(text)
+
+    codes = {problem.code for problem in problems_of(recipe, tmp_path)}
+
+    assert codes == ({wrong[1]} if wrong else set())
+
+
+def commands() -> list[Any]:
+    """Every line of a console block that calls `recipe VERB`."""
+    found = []
+    for block in blocks("console"):
+        for line in re.findall(r"^\$ (.*)$", block.values[0], flags=re.MULTILINE):
+            words = re.findall(r"(?:^|&& |uv run |\w=\S+ )recipe ([^&|>]+)", line)
+            found += [pytest.param(call, id=f"{block.id}:{call}") for call in words]
+    return found
+
+
+def verb_parser(verb: str) -> argparse.ArgumentParser:
+    module = importlib.import_module(f"engine.cli.{verb}{'_' if verb == 'try' else ''}")
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    module.configure(parser)
+    return parser
+
+
+@pytest.mark.parametrize("call", commands())
+def test_every_command_in_the_documents_parses(call: str) -> None:
+    verb, *arguments = shlex.split(call, comments=True)
+
+    assert verb in VERBS
+    assert verb_parser(verb).parse_args(arguments)
+
+
+def test_commands_and_blocks_were_found() -> None:
+    assert len(commands()) > 20
+    assert len(blocks("yaml")) > 40
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_between_documents_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    local = [link for link in LINK.findall(text) if "://" not in link]
+
+    broken = [link for link in local if not leads_somewhere(page, link)]
+
+    assert broken == []
+
+
+def leads_somewhere(page: Path, link: str) -> bool:
+    name, _, anchor = link.partition("#")
+    target = (page.parent / name).resolve() if name else page
+    if not target.exists():
+        return False
+    titles = re.findall(r"^#+ (.+)$", target.read_text("utf-8"), flags=re.MULTILINE)
+    slugs = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+    return not anchor or anchor in slugs
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_paths_of_the_repository_in_code_are_there(page: Path) -> None:
+    text = page.read_text("utf-8")
+    named = re.findall(r"`((?:engine|tests|docs|schemas|benchmarks)/[\w./-]+)`", text)
+
+    missing = [path for path in named if not (ROOT / path).exists()]
+
+    assert missing == []
+
+
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_generated_pages_are_current() -> None:
+    module = generator()
+
+    stale = {
+        name
+        for name, text in module.pages().items()
+        if (module.REFERENCE / name).read_text("utf-8") != text
+    }
+
+    assert set() == stale, "run: python docs/generate.py"
+
+
+def test_every_error_code_has_a_heading_to_link_to() -> None:
+    from engine.codes import all_codes  # noqa: PLC0415 - only here
+
+    text = (ROOT / "docs" / "reference" / "errors.md").read_text("utf-8")
+
+    assert set(all_codes()) == set(re.findall(r"^### (\w+)$", text, flags=re.MULTILINE))
+
+
+def rerun_table() -> dict[str, set[str]]:
+    """Changed key: stages, from the table of the architecture."""
+    text = (ROOT / "docs" / "explanation" / "architecture.md").read_text("utf-8")
+    table = text.split("| change | stages that get another key |")[1].split("\n\n")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if "`" in line]
+    return {
+        key: set() if stages == "none" else set(stages.split(", "))
+        for changes, stages in rows
+        for key in re.findall(r"`([^`]+)`", changes)
+    }
+
+
+def checked_reruns() -> dict[str, set[str]]:
+    """The same from the test that checks the keys."""
+    from functional import test_reruns  # noqa: PLC0415 - a sibling
+
+    [mark] = test_reruns.test_a_change_reruns_what_it_can_change.pytestmark  # type: ignore[attr-defined]
+    return {
+        key.replace("__", "."): stages for change, stages in mark.args[1] for key in list(change)
+    }
+
+
+def test_the_rerun_table_says_what_its_test_checks() -> None:
+    told = rerun_table()
+    checked = {
+        next((key for key in told if name.startswith(key)), name): stages
+        for name, stages in checked_reruns().items()
+    }
+
+    assert checked == {key: told.get(key) for key in checked}
+    assert told.keys() - checked.keys() == {"export.after_quantization"}  # a test of its own
+
+
+@pytest.mark.parametrize("verb", ["recipe", *VERBS])
+def test_help_texts_are_the_golden_ones(
+    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("NO_COLOR", "1")
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"] if verb == "recipe" else [verb, "--help"])
+
+    assert ended.value.code == 0
+    assert as_words(capsys.readouterr().out) == as_words((HELP / f"{verb}.txt").read_text("utf-8"))
+
+
+def as_words(text: str) -> list[str]:
+    """Words without line breaks, and short options as Python 3.13 writes them."""
+    return re.sub(r"(-\w) [A-Z]+, (--\w)", r"\1, \2", text).split()
+
+
+def test_no_help_text_is_left_over() -> None:
+    assert {path.stem for path in HELP.glob("*.txt")} == {"recipe", *VERBS}
+
+
+def test_documents_name_no_machine_paths_and_no_indexes() -> None:
+    private = re.compile(r"/(?:home|root|work|tmp|Users)/|pypi\.org|index-url", flags=re.IGNORECASE)
+
+    found = [page.name for page in PAGES if private.search(page.read_text("utf-8"))]
+
+    assert found == []

@@ -9,6 +9,7 @@ from engine.evidence import (
     ExportedFile,
     StageRecord,
     StageStatus,
+    Status,
     data_from_json,
     training_from_json,
 )
@@ -33,6 +34,9 @@ from engine.stages.base import Progress
 from engine.store import Artifact
 
 Artifacts = Mapping[str, Artifact]
+
+JUDGES = ("gate", "verify")
+"""Stages that end with a verdict."""
 
 
 class Console:
@@ -62,7 +66,7 @@ class Console:
             told += f"\nreused: {record.reason}"
         seconds = record.seconds if record.status is not StageStatus.SKIPPED else None
         self._stream.write(stage_result(record.stage, told, seconds=seconds, colour=colour))
-        if found and record.stage in ("gate", "verify"):
+        if found and record.stage in JUDGES:
             checks = flow.verdict(artifacts, record.stage)
             self._stream.write(check_lines(checks, stage="", colour=colour))
         self._stream.flush()
@@ -101,7 +105,13 @@ def _evaluate(artifacts: Artifacts, _recipe: Recipe) -> str:
 
 
 def _gate(artifacts: Artifacts, _recipe: Recipe) -> str:
-    return f"{flow.verdict(artifacts, 'gate').status.value}"
+    return _verdict(artifacts, "gate")
+
+
+def _verdict(artifacts: Artifacts, stage: str) -> str:
+    answer = flow.verdict(artifacts, stage)
+    passed = sum(check.status is Status.PASS for check in answer.checks)
+    return f"{answer.status.value}: {passed} of {len(answer.checks)} checks hold"
 
 
 def _merge(artifacts: Artifacts, _recipe: Recipe) -> str:
@@ -114,8 +124,17 @@ def _quantize(artifacts: Artifacts, _recipe: Recipe) -> str:
     return verify_line(files, agreement=None, rows=0) or ", ".join(file.name for file in files)
 
 
-def _verify(artifacts: Artifacts, _recipe: Recipe) -> str:
-    return f"{flow.verdict(artifacts, 'verify').status.value}"
+def _verify(artifacts: Artifacts, recipe: Recipe) -> str:
+    found = flow.read_json(artifacts["verify"], "verify.json")
+    scores = found["scores"]["quantized"]
+    if scores is None:
+        return _verdict(artifacts, "verify")
+    rows = scores["rows"]
+    macro_f1 = next(m["value"] for m in scores["metrics"] if m["name"] == "macro_f1")
+    value = "undefined" if macro_f1 is None else f"{macro_f1:.3f}"
+    agreed = round(found["agreement"] * rows)
+    file = f"{recipe.export.quantization} macro-F1 {value}, agrees on {agreed} of {rows} rows"
+    return f"{file}\n{_verdict(artifacts, 'verify')}"
 
 
 _TELL: dict[str, Callable[[Artifacts, Recipe], str]] = {

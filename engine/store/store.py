@@ -20,6 +20,7 @@ from pathlib import Path
 from engine.errors import EnvironmentProblem, StoreError
 from engine.store.artifact import Artifact, FileEntry
 from engine.store.key import StageKey
+from engine.store.space import is_full
 
 MANIFEST = "artifact.json"
 SCHEMA = "artifact.v1"
@@ -100,8 +101,11 @@ class Store:
         try:
             build(files)
             artifact = self._seal(stage, key, aside=aside, seconds=time.monotonic() - started)
-        except BaseException:
+        except BaseException as error:
+            full = isinstance(error, Exception) and is_full(error, self.root)
             shutil.rmtree(aside, ignore_errors=True)
+            if full and not isinstance(error, EnvironmentProblem):
+                raise storage_problem(OSError(errno.ENOSPC, ""), self.root) from error
             raise
         shutil.rmtree(self.root / "scratch" / key.digest, ignore_errors=True)
         return artifact

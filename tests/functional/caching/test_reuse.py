@@ -1,0 +1,226 @@
+"""Nothing twice: what a second run, a changed threshold, `--until` and `--force` do, and damaged results."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from project import Project
+from runs import AFTER_GATE, adapter_digests, is_whole, manifests, only, report, statuses
+
+from engine.stages import STAGES
+from engine.store import Store
+
+
+@pytest.fixture
+def root(finished: Project) -> Path:
+    return finished.folder / ".recipe"
+
+
+def file_of(root: Path, stage: str, name: str) -> Path:
+    """A file of the only artifact of a stage."""
+    (key,) = [manifest["key"] for manifest in manifests(root) if manifest["stage"] == stage]
+    return Store(root).folder(key) / "files" / name
+
+
+def test_a_changed_threshold_judges_again_and_does_nothing_else(
+    finished: Project, root: Path
+) -> None:
+    finished.edit(acceptance__metrics={"macro_f1": {"min": 0.02}})
+
+    outcome = finished.run("run", "recipe.yaml")
+
+    assert outcome.code == 0, outcome.err
+    assert statuses(root) == only("gate")
+    assert report(root)["gate"]["checks"][0]["bound"] == 0.02
+
+
+def test_a_threshold_that_flips_the_verdict_stops_before_the_merge(
+    finished: Project, root: Path
+) -> None:
+    finished.edit(acceptance__metrics={"macro_f1": {"min": 0.99}})
+
+    outcome = finished.run("run", "recipe.yaml")
+
+    assert outcome.code == 1, outcome.err
+    assert report(root)["outcome"] == "refused"
+    assert statuses(root) == only("gate") | dict.fromkeys(AFTER_GATE, "skipped")
+    assert report(root)["files"] == []
+
+
+def test_a_bound_that_the_rows_cannot_decide_is_inconclusive(finished: Project, root: Path) -> None:
+    value, interval = next(
+        (metric["value"], metric["interval"])
+        for metric in report(root)["holdout"]["metrics"]
+        if metric["name"] == "macro_f1"
+    )
+    bound = round((interval["low"] + value) / 2, 3)
+    finished.edit(acceptance__metrics={"macro_f1": {"min": bound}})
+
+    outcome = finished.run("run", "recipe.yaml")
+
+    assert outcome.code == 1, outcome.err
+    assert report(root)["outcome"] == "inconclusive"
+    assert {statuses(root)[stage] for stage in AFTER_GATE} == {"skipped"}
+
+
+def test_a_verdict_that_flips_back_finds_everything_still_there(
+    finished: Project, root: Path
+) -> None:
+    recipe = finished.recipe.read_text(encoding="utf-8")
+    finished.edit(acceptance__metrics={"macro_f1": {"min": 0.99}})
+    assert finished.run("run", "recipe.yaml").code == 1
+
+    finished.recipe.write_text(recipe, encoding="utf-8")
+    outcome = finished.run("run", "recipe.yaml")
+
+    assert outcome.code == 0, outcome.err
+    assert statuses(root) == dict.fromkeys(STAGES, "reused")
+
+
+def test_a_baseline_that_is_enough_ends_a_run_that_was_trained_before(
+    finished: Project, root: Path
+) -> None:
+    finished.edit(stop_if_baseline_passes=True)
+
+    outcome = finished.run("run", "recipe.yaml")
+
+    assert outcome.code == 5, outcome.err
+    assert statuses(root) == {
+        name: "reused" if name in ("data", "baseline") else "skipped" for name in STAGES
+    }
+
+
+def test_until_stops_after_its_stage_and_the_next_run_goes_on(project: Project) -> None:
+    root = project.folder / ".recipe"
+
+    first = project.run("run", "recipe.yaml", "--until", "compile")
+    before = report(root)
+    second = project.run("run", "recipe.yaml", "--until", "gate")
+
+    assert (first.code, second.code) == (0, 0), second.err
+    assert before["outcome"] == "stopped"
+    assert {record["status"] for record in before["stages"][3:]} == {"skipped"}
+    assert statuses(root) == {
+        **dict.fromkeys(("data", "baseline", "compile"), "reused"),
+        **dict.fromkeys(("train", "evaluate", "gate"), "ran"),
+        **dict.fromkeys(AFTER_GATE, "skipped"),
+    }
+
+
+def test_force_runs_a_stage_again_and_keeps_what_it_replaces(finished: Project, root: Path) -> None:
+    before = adapter_digests(root)
+
+    outcome = finished.run("run", "recipe.yaml", "--force", "train")
+
+    assert outcome.code == 0, outcome.err
+    assert statuses(root) == only("train")
+    assert adapter_digests(root) == before
+    assert is_whole(root)
+
+
+@pytest.mark.parametrize("word", ["--until", "--force"])
+def test_a_stage_that_is_none_is_a_mistake_in_the_command(
+    finished: Project, word: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        finished.run("run", "recipe.yaml", word, "training")
+
+    assert ended.value.code == 2
+    assert "training" in capfd.readouterr().err
+
+
+DAMAGES = [
+    ("data", "train.jsonl"),
+    ("baseline", "baselines.json"),
+    ("compile", "config.yaml"),
+    ("train", "adapter/adapter_model.safetensors"),
+    ("evaluate", "scores.json"),
+    ("gate", "verdict.json"),
+    ("merge", "merge.json"),
+    ("quantize", "export.json"),
+    ("verify", "verify.json"),
+]
+
+
+@pytest.mark.parametrize(("stage", "name"), DAMAGES, ids=[stage for stage, _ in DAMAGES])
+def test_a_damaged_result_is_told_kept_aside_and_built_again(
+    finished: Project, root: Path, stage: str, name: str
+) -> None:
+    path = file_of(root, stage, name)
+    good = path.read_bytes()
+    path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))  # of the same size
+
+    outcome = finished.run("run", "recipe.yaml")
+    reasons = {record["stage"]: record["reason"] for record in report(root)["stages"]}
+
+    assert outcome.code == 0, outcome.err
+    assert statuses(root) == only(stage)
+    assert "damaged" in reasons[stage]
+    assert is_whole(root)
+    assert len(list((root / "damaged").iterdir())) == 1
+
+
+def test_a_damaged_holdout_is_built_again_with_the_same_rows(finished: Project, root: Path) -> None:
+    path = file_of(root, "holdout", "holdout.jsonl")
+    good = path.read_bytes()
+    path.write_bytes(good[: len(good) // 2])
+
+    outcome = finished.run("run", "recipe.yaml")
+
+    assert outcome.code == 0, outcome.err
+    assert file_of(root, "holdout", "holdout.jsonl").read_bytes() == good
+    assert is_whole(root)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda manifest: manifest.write_text("{", encoding="utf-8"),
+        lambda manifest: manifest.write_text("[]", encoding="utf-8"),
+        lambda manifest: manifest.write_text('{"schema": "artifact.v1"}', encoding="utf-8"),
+        lambda manifest: manifest.write_bytes(b"\xff\xfe\x00"),
+        lambda manifest: manifest.unlink(),
+        lambda manifest: (manifest.unlink(), manifest.mkdir()),
+    ],
+    ids=["cut off", "no object", "fields missing", "binary", "gone", "a folder"],
+)
+def test_a_damaged_manifest_is_told_and_its_artifact_built_again(
+    finished: Project, root: Path, damage: object
+) -> None:
+    manifest = file_of(root, "gate", "verdict.json").parents[1] / "artifact.json"
+    assert callable(damage)
+    damage(manifest)
+
+    outcome = finished.run("run", "recipe.yaml")
+
+    assert outcome.code == 0, outcome.err
+    assert statuses(root) == only("gate")
+    assert is_whole(root)
+
+
+def test_a_store_that_was_touched_but_not_changed_is_reused(finished: Project, root: Path) -> None:
+    for path in (root / "store").rglob("*"):
+        if path.is_file():
+            os.utime(path)
+
+    assert finished.run("run", "recipe.yaml").code == 0
+    assert statuses(root) == dict.fromkeys(STAGES, "reused")
+
+
+def test_a_store_that_was_moved_is_reused(finished: Project, root: Path) -> None:
+    root.rename(finished.folder / "elsewhere")
+
+    outcome = finished.run("run", "recipe.yaml", "--store", "elsewhere")
+
+    assert outcome.code == 0, outcome.err
+    assert statuses(finished.folder / "elsewhere") == dict.fromkeys(STAGES, "reused")
+
+
+def test_json_says_the_whole_report(finished: Project) -> None:
+    outcome = finished.run("run", "recipe.yaml", "--format", "json")
+
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["outcome"] == "accepted"

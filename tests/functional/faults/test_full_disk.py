@@ -1,0 +1,117 @@
+"""A full disk in every writing stage: E710, exit 3, nothing half-written, and the next run with space ends the job."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from project import Project
+from runs import forget, is_whole, left_behind, only, report, statuses
+
+from engine.stages import STAGES, load_stage
+from engine.stages.base import StageContext
+
+WHOLE = ("quantize", "verify")
+"""Stages whose slow products are left in place here."""
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_write_that_finds_no_space_ends_the_run(
+    finished: Project, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    root = finished.folder / ".recipe"
+    forget(root, stage, with_products=stage not in WHOLE)
+    module: Any = load_stage(stage)
+
+    def full(context: StageContext) -> None:
+        (context.workdir / "half").write_bytes(b"half of it")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "run", full)
+        outcome = finished.run("run", "recipe.yaml")
+
+    assert outcome.code == 3, outcome.err
+    assert outcome.err.count("E710  the disk is full") == 1
+    assert report(root)["outcome"] == "failed"
+    assert statuses(root)[stage] == "failed"
+    assert is_whole(root)
+    assert left_behind(root) == []
+
+    assert finished.run("run", "recipe.yaml").code == 0
+    assert statuses(root) == only(stage)
+
+
+@pytest.fixture
+def small_disk(finished: Project) -> Iterator[Path]:
+    """A real file system of 4 MB below the project, where this process may mount one."""
+    folder = finished.folder / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode != 0:
+        pytest.skip("mounting a file system takes root")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(disk: Path, *, but: int) -> Path:
+    """Write until only so many bytes are free."""
+    ballast = disk / "ballast"
+    ballast.write_bytes(b"0" * (shutil.disk_usage(disk).free - but))
+    return ballast
+
+
+SPACE = {
+    "data": 8192,
+    "baseline": 24576,
+    "compile": 4096,
+    "train": 65536,
+    "evaluate": 12288,
+    "gate": 4096,
+    "merge": 131072,
+    "quantize": 65536,
+    "verify": 8192,
+}
+"""Bytes left free: enough to begin, not enough to end."""
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_disk_that_fills_up_in_a_stage_ends_the_run(
+    finished: Project, small_disk: Path, stage: str
+) -> None:
+    root = small_disk / "store"
+    shutil.copytree(finished.folder / ".recipe", root)
+    forget(root, stage, with_products=stage != "verify")
+    ballast = fill(small_disk, but=SPACE[stage])
+
+    outcome = finished.run("run", "recipe.yaml", "--store", str(root))
+
+    assert outcome.code == 3, outcome.err
+    assert outcome.err.count("E710  the disk is full") == 1
+    assert is_whole(root)
+    assert left_behind(root) == []
+
+    ballast.unlink()
+    again = finished.run("run", "recipe.yaml", "--store", str(root))
+    assert again.code == 0, again.err
+    assert statuses(root) == only(stage)
+    assert is_whole(root)
+
+
+def test_a_store_that_cannot_be_made_is_told(finished: Project) -> None:
+    (finished.folder / "file").write_text("not a folder", encoding="utf-8")
+
+    outcome = finished.run("run", "recipe.yaml", "--store", "file")
+
+    assert outcome.code == 3, outcome.err
+    assert outcome.err.count("E750  cannot write") == 1

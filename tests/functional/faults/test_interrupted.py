@@ -1,0 +1,83 @@
+"""Ctrl-C in every stage: exit 130, said once, the store whole, a report written, and the next run ends the job."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from project import Project
+from runs import forget, is_whole, left_behind, only, report, statuses
+
+from engine.stages import STAGES, load_stage
+from engine.stages.base import StageContext
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_ctrl_c_in_a_stage_keeps_what_was_finished(
+    finished: Project, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    root = finished.folder / ".recipe"
+    forget(root, stage, with_products=stage not in ("quantize", "verify"))
+    module: Any = load_stage(stage)
+    real = module.run
+
+    def interrupted(context: StageContext) -> None:
+        real(context)
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "run", interrupted)
+        outcome = finished.run("run", "recipe.yaml")
+    found = report(root)
+    position = STAGES.index(stage)
+
+    assert outcome.code == 130, outcome.err
+    assert outcome.out.count(f"interrupted in stage {stage}") == 1
+    assert "Traceback" not in outcome.err + outcome.out
+    assert found["outcome"] == "interrupted"
+    assert [record["status"] for record in found["stages"]] == [
+        *["reused"] * position,
+        "interrupted",
+        *["skipped"] * (len(STAGES) - position - 1),
+    ]
+    assert is_whole(root)
+    assert left_behind(root) == []
+
+    assert finished.run("run", "recipe.yaml").code == 0
+    assert statuses(root) == only(stage)
+
+
+class Impatient:
+    """Progress that presses Ctrl-C."""
+
+    def __init__(self, after: int) -> None:
+        self._after = after
+
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
+        if done >= self._after:
+            signal.raise_signal(signal.SIGINT)
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+
+def test_ctrl_c_while_training_keeps_the_checkpoints(
+    finished: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = finished.folder / ".recipe"
+    forget(root, "train")
+    module: Any = load_stage("train")
+    real = module.run
+
+    def interrupted(context: StageContext) -> None:
+        real(replace(context, progress=Impatient(13)))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "run", interrupted)
+        assert finished.run("run", "recipe.yaml").code == 130
+    assert is_whole(root)
+
+    assert finished.run("run", "recipe.yaml").code == 0
+    assert 0 < report(root)["training"]["resumed_from_step"] < 13

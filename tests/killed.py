@@ -36,7 +36,7 @@ class Deadly:
         self._last = last
         self._number = number
 
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:  # noqa: ARG002 - the contract of progress
         if done >= self._last:
             die(self._number)
 

@@ -11,6 +11,7 @@ from project import GOOD, Project
 from runs import adapter_digests, is_whole, left_behind, report, run_folders, statuses
 
 from engine.stages import STAGES
+from engine.store.store import sha256_of
 
 
 @pytest.fixture
@@ -70,8 +71,6 @@ def test_the_run_folder_holds_the_model_in_every_asked_format(folder: Path) -> N
 def test_files_beside_the_model_are_described_by_their_digests(
     finished: Project, folder: Path
 ) -> None:
-    from engine.store.store import sha256_of
-
     for item in report(finished.folder / ".recipe")["files"]:
         assert item["sha256"] == sha256_of(folder / item["name"]), item["name"]
 

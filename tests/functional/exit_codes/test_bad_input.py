@@ -1,0 +1,168 @@
+"""Bad recipes and bad data files end in one clear message, the right exit code, and an intact store."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from project import Project, rows
+from runs import is_whole, left_behind, manifests, report, run_folders, statuses
+
+
+def directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def one_label(path: Path) -> None:
+    lines = [f"{text},positive\n" for text, _ in rows(139)]
+    path.write_text("text,label\n" + "".join(lines) + "the end,negative\n", encoding="utf-8")
+
+
+BROKEN: dict[str, Callable[[Path], object]] = {
+    "missing": Path.unlink,
+    "empty": lambda path: path.write_bytes(b""),
+    "header only": lambda path: path.write_bytes(b"text,label\n"),
+    "binary": lambda path: path.write_bytes(bytes(range(256)) * 9),
+    "wrong encoding": lambda path: path.write_bytes("text,label\ncafé,positive\n".encode("utf-16")),
+    "latin-1": lambda path: path.write_bytes("text,label\ncafé,positive\n".encode("latin-1")),
+    "ragged": lambda path: path.write_bytes(b"text,label\nno label here\nfine,positive\n"),
+    "directory": directory,
+    "label missing from a split": one_label,
+    "unknown label": lambda path: path.write_bytes(b"text,label\nfine,excellent\n"),
+}
+EXPECTED = {
+    "missing": (2, "R302"),
+    "empty": (3, "D321"),
+    "header only": (3, "D321"),
+    "binary": (3, "D323"),
+    "wrong encoding": (3, "D322"),
+    "latin-1": (3, "D322"),
+    "ragged": (3, "D324"),
+    "directory": (2, "R302"),
+    "label missing from a split": (3, "D312"),
+    "unknown label": (3, "D305"),
+}
+"""Exit code, and the code of the one message."""
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_bad_data_file_ends_in_one_message(project: Project, name: str) -> None:
+    root = project.folder / ".recipe"
+    BROKEN[name](project.folder / "rows.csv")
+
+    outcome = project.run("run", "recipe.yaml", "--until", "data")
+
+    code, told = EXPECTED[name]
+    assert outcome.code == code, outcome.err
+    assert outcome.err.count(f"recipe explain {told}") == 1
+    assert "Traceback" not in outcome.err
+    assert "I90" not in outcome.err
+    assert manifests(root) == []
+    assert left_behind(root) == []
+    if run_folders(root):
+        assert report(root)["outcome"] == "failed"
+        assert statuses(root)["data"] == "failed"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_an_unreadable_file_ends_in_one_message(project: Project) -> None:
+    (project.folder / "rows.csv").chmod(0)
+
+    outcome = project.run("run", "recipe.yaml", "--until", "data")
+
+    assert outcome.code in (2, 3), outcome.err
+    assert "Traceback" not in outcome.err
+    assert "I90" not in outcome.err
+    assert manifests(project.folder / ".recipe") == []
+
+
+def test_a_failed_stage_names_the_way_on(project: Project) -> None:
+    (project.folder / "rows.csv").write_bytes(b"text,label\nfine,excellent\n")
+
+    outcome = project.run("run", "recipe.yaml")
+
+    assert outcome.code == 3, outcome.err
+    assert "FAILED" in outcome.out
+    assert report(project.folder / ".recipe")["next_steps"]
+
+
+def test_a_repaired_file_is_read_by_the_next_run(project: Project) -> None:
+    path = project.folder / "rows.csv"
+    good = path.read_bytes()
+    path.write_bytes(b"text,label\nno label here\n")
+    assert project.run("run", "recipe.yaml", "--until", "data").code == 3
+
+    path.write_bytes(good)
+    assert project.run("run", "recipe.yaml", "--until", "data").code == 0
+    assert is_whole(project.folder / ".recipe")
+
+
+def test_a_wrong_recipe_is_refused_before_anything_is_written(project: Project) -> None:
+    project.edit(method__rnak=8)
+
+    outcome = project.run("run", "recipe.yaml")
+
+    assert outcome.code == 2, outcome.err
+    assert "rnak" in outcome.err
+    assert not (project.folder / ".recipe").exists()
+
+
+def test_a_recipe_that_is_not_there_is_a_mistake_of_the_command(project: Project) -> None:
+    assert project.run("run", "no.yaml").code == 2
+
+
+@pytest.fixture
+def index() -> Iterator[str]:
+    """A package index on the loopback interface whose only wheel has another hash than it says."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("toy/rows.csv", "text,label\nfine,positive\n")
+    wheel, name = out.getvalue(), "toy-1.0-py3-none-any.whl"
+    digest = hashlib.sha256(b"something else").hexdigest()
+    entry = {"filename": name, "url": f"/files/{name}", "hashes": {"sha256": digest}}
+    page = {"meta": {"api-version": "1.0"}, "name": "toy", "files": [entry]}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = wheel if self.path.endswith(name) else json.dumps(page).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/vnd.pypi.simple.v1+json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/simple/"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.mark.parametrize("pinned", [b"something else", b"a third thing"])
+def test_a_wheel_with_a_wrong_hash_is_not_used(
+    project: Project, index: str, monkeypatch: pytest.MonkeyPatch, pinned: bytes
+) -> None:
+    sha256 = hashlib.sha256(pinned).hexdigest()
+    for name in ("PIP_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX"):
+        monkeypatch.setenv(name, index)
+    project.edit(data__sources=[{"package": "toy==1.0", "file": "toy/rows.csv", "sha256": sha256}])
+
+    outcome = project.run("run", "recipe.yaml", "--until", "data")
+
+    assert outcome.code == 3, outcome.err
+    assert outcome.err.count("recipe explain D340") == 1
+    assert manifests(project.folder / ".recipe") == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -47,12 +48,36 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 """What each extra of the distribution brings, as far as the engine imports it."""
 
 
+LLAMA_CPP = "llama.cpp"
+"""In a stage's `TOOLS`: the user's own llama.cpp, where `LLAMA_CPP_DIR` names one."""
+
+
+def own_llama_cpp() -> tuple[Path, Path] | None:
+    """Converter and quantizer of the user's llama.cpp, whether they exist or not; None without `LLAMA_CPP_DIR`."""
+    folder = os.environ.get("LLAMA_CPP_DIR")
+    if folder is None:
+        return None
+    built = Path(folder) / "build" / "bin" / "llama-quantize"
+    quantizer = built if built.exists() else Path(folder) / "llama-quantize"
+    return Path(folder) / "convert_hf_to_gguf.py", quantizer
+
+
 def version_of(distribution: str) -> str | None:
-    """The installed version of a distribution, or None."""
+    """The installed version of a distribution, or None; of the user's llama.cpp a digest of its bytes."""
+    if distribution == LLAMA_CPP:
+        return _llama_cpp_digest()
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def _llama_cpp_digest() -> str | None:
+    tools = own_llama_cpp()
+    if tools is None:
+        return None
+    found = [hashlib.sha256(path.read_bytes()).hexdigest() for path in tools if path.is_file()]
+    return "-".join(digest[:16] for digest in found)
 
 
 @cache

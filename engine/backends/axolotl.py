@@ -172,6 +172,7 @@ def _optimization(method: Method, setting: Setting) -> Iterator[Line]:
     yield "gradient_accumulation_steps", accumulation(method), "method.batch_size"
     yield "eval_batch_size", method.micro_batch_size, "method.micro_batch_size"
     yield "num_epochs", method.epochs, "method.epochs"
+    yield "max_steps", _plan(method, setting).steps, "method.epochs"
     yield "learning_rate", method.learning_rate, "method.learning_rate"
     yield "lr_scheduler", method.scheduler, "method.scheduler"
     warmup = _plan(method, setting).warmup

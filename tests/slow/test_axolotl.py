@@ -89,3 +89,14 @@ def test_both_backends_train_the_same_rows_in_the_same_way(
     assert [point.step for point in axolotl] == [point.step for point in trl]
     assert axolotl[0].eval_loss == pytest.approx(trl[0].eval_loss, rel=1e-5)
     assert axolotl[-1].eval_loss == pytest.approx(trl[-1].eval_loss, rel=0.25)
+
+
+def test_rows_that_do_not_fill_the_last_batch_train_every_planned_step(
+    tmp_path: Path, pico_model: Path
+) -> None:
+    """By itself Axolotl would count 11 steps: it multiplies rows by epochs before it rounds."""
+    recipe = make_recipe("axolotl", epochs=3.0, batch_size=7, micro_batch_size=7)
+
+    trained = load_backend("axolotl").train(make_launch(recipe, tmp_path, pico_model))
+
+    assert (trained.steps, trained.stopped_early) == (12, False)

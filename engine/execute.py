@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.backends import check_backend, check_environment
-from engine.environment import Device, detect_device
+from engine.environment import Device, detect_device, tool_versions
 from engine.errors import EngineError, EnvironmentProblem, ExitCode, Problem, RecipeError, Severity
 from engine.evidence import Report, StageStatus
 from engine.pipeline import Orders, Walk, Watcher, walk
@@ -45,15 +45,20 @@ def execute(
         EnvironmentProblem: the backend is not installed.
 
     """
-    _refuse_moving(recipe)
+    refuse_moving(recipe, warnings)
     device = detect_device()
     _require_backend(recipe, device)
-    store, runs = Store(root), Runs(root)
+    store, runs = Store(root, versions=tool_versions()), Runs(root)
     world = survey(recipe, store, device)
     text = recipe.file.read_text(encoding="utf-8")
     orders = replace(orders, previous=runs.payloads(recipe.name))
     state = walk(recipe, store, world=world, orders=orders, watcher=watcher)
-    return _finish(state, runs, text=text, warnings=warnings)
+    try:
+        return _finish(state, runs, text=text, warnings=warnings)
+    except EngineError:
+        if state.error is not None:  # a disk that is full for a stage is full for its report
+            raise state.error from None
+        raise
 
 
 def uses_hub(recipe: Recipe) -> bool:
@@ -62,10 +67,13 @@ def uses_hub(recipe: Recipe) -> bool:
     return any(isinstance(ref, HubRef) for ref in refs)
 
 
-def _refuse_moving(recipe: Recipe) -> None:
+def refuse_moving(recipe: Recipe, warnings: Sequence[Problem]) -> None:
+    """RecipeError for what is not pinned, at the places that validation found, unless `allow_moving` is set."""
     found = () if recipe.allow_moving else moving_references(recipe)
+    placed = {(problem.code, problem.path): problem for problem in warnings}
     if found:
-        raise RecipeError([replace(problem, severity=Severity.ERROR) for problem in found])
+        told = [placed.get((problem.code, problem.path), problem) for problem in found]
+        raise RecipeError([replace(problem, severity=Severity.ERROR) for problem in told])
 
 
 def _require_backend(recipe: Recipe, device: Device) -> None:
@@ -99,6 +107,7 @@ def _finish(state: Walk, runs: Runs, *, text: str, warnings: Sequence[Problem]) 
             error=state.error,
             warnings=[problem.headline() for problem in warnings],
             notes=moving(recipe),
+            versions=tool_versions(),
         )
     )
     write(report, run, state.artifacts)

@@ -30,13 +30,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it and return what it came to, as an exit code."""
-    from engine.execute import execute, uses_hub  # noqa: PLC0415 - after the arguments are known good
+    from engine.execute import execute, refuse_moving, uses_hub  # noqa: PLC0415 - after the arguments are known good
     from engine.pipeline import Orders  # noqa: PLC0415
     from engine.render.json import render_json  # noqa: PLC0415
     from engine.render.progress import has_colour  # noqa: PLC0415
     from engine.render.text import closing_block  # noqa: PLC0415
 
     recipe, warnings = read(options.recipe)
+    refuse_moving(recipe, warnings)
     show_problems(warnings)
     root = store_root(options.store)
     with others_to(_log(root), offline=not uses_hub(recipe)) as terminal:

@@ -39,11 +39,16 @@ def others_to(log: Path, *, offline: bool) -> Iterator[TextIO]:
         except OSError as error:
             raise storage_problem(error, log.parent.parent) from error
         terminal = stack.enter_context(_copy_of(sys.stderr))
+        stack.callback(_remove_empty, log)
         for stream in (sys.stdout, sys.stderr):
             stack.enter_context(_redirected(stream, target.fileno()))
         yield terminal
-    if log.stat().st_size == 0:
-        log.unlink()
+
+
+def _remove_empty(log: Path) -> None:
+    with contextlib.suppress(OSError):
+        if log.stat().st_size == 0:
+            log.unlink()
 
 
 def _copy_of(stream: TextIO) -> TextIO:

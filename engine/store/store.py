@@ -127,14 +127,17 @@ class Store:
             _write_durably(aside / MANIFEST, _manifest(artifact))
             self._make(final.parent)
             if final.exists():
-                self._set_aside(final)
+                self._set_aside(final, intact=self.get(key.digest) is not None)
             aside.rename(final)
         except OSError as error:
             raise storage_problem(error, self.root) from error
         return artifact
 
-    def _set_aside(self, folder: Path) -> None:
-        """Move a damaged artifact out of the way; nothing is deleted."""
+    def _set_aside(self, folder: Path, *, intact: bool) -> None:
+        """Move a damaged artifact out of the way, never deleting it; an intact one is simply replaced."""
+        if intact:
+            shutil.rmtree(folder)
+            return
         damaged = self.root / "damaged"
         self._make(damaged)
         folder.rename(damaged / f"{folder.name}-{time.time_ns()}")

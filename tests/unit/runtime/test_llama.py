@@ -161,4 +161,4 @@ def test_a_full_disk_is_told_before_anything_is_written(
     with pytest.raises(EnvironmentProblem) as caught:
         write_gguf(pico_folder, tmp_path / "m.gguf", "F16", threads=1, tools=find_tools())
 
-    assert (caught.value.problems[0].code, list(tmp_path.iterdir())) == ("X633", [])
+    assert (caught.value.problems[0].code, list(tmp_path.iterdir())) == ("E710", [])

@@ -27,6 +27,7 @@ from engine.metrics.verdict import baseline_passes
 from engine.recipe.model import Acceptance, Recipe
 from engine.stages import answering
 from engine.stages.base import Payload, StageContext
+from engine.stages.rendered import rendered_rows
 from engine.store import Artifact
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def run(context: StageContext) -> None:
         holdout=tuple(read_examples(context.artifacts["holdout"].file("holdout.jsonl"))),
     )
     base = cache(partial(_base_folder, context))
-    _render_training_rows(context, base())
+    rendered_rows(context, base())
     loaded = cache(partial(_load, context, base))
     results = []
     for name in recipe.baselines:
@@ -233,19 +234,3 @@ def _load(context: StageContext, base: Callable[[], Path]) -> LoadedModel:
 
     precision = context.device.precision(context.recipe.backend.precision)
     return load_model(base(), device=context.device, precision=precision)
-
-
-def _render_training_rows(context: StageContext, base: Path) -> None:
-    """Find rows that cannot be trained on; the rendered rows are kept for the train stage."""
-    from engine.runtime.rendering import RenderRequest, rendered_artifact  # noqa: PLC0415 - torch
-
-    recipe = context.recipe
-    request = RenderRequest(
-        task=recipe.task,
-        max_length=recipe.method.max_length,
-        truncation=recipe.data.checks.truncation,
-        base_model=context.base_model,
-        base_folder=base,
-        data=context.artifacts["data"],
-    )
-    rendered_artifact(request, once=context.once, read=read_examples)

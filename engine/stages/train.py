@@ -13,11 +13,11 @@ from pathlib import Path
 
 from engine.backends import load_backend
 from engine.backends.base import Launch, Setting, Trained
-from engine.data.example import read_examples
 from engine.errors import EnvironmentProblem, Severity, StageError
 from engine.evidence import TrainingSummary, to_json
 from engine.recipe.model import Recipe
 from engine.stages.base import Payload, StageContext
+from engine.stages.rendered import rendered_rows
 from engine.store import Artifact
 
 NAME = "train"
@@ -83,22 +83,6 @@ def refuse_unready(context: StageContext) -> None:
     errors = [problem for problem in found if problem.severity is Severity.ERROR]
     if errors:
         raise EnvironmentProblem(errors)
-
-
-def rendered_rows(context: StageContext, base: Path) -> Artifact:
-    """Return the rows with the answer marked: the artifact that the baseline stage checked."""
-    from engine.runtime.rendering import RenderRequest, rendered_artifact  # noqa: PLC0415 - the same
-
-    recipe = context.recipe
-    request = RenderRequest(
-        task=recipe.task,
-        max_length=recipe.method.max_length,
-        truncation=recipe.data.checks.truncation,
-        base_model=context.base_model,
-        base_folder=base,
-        data=context.artifacts["data"],
-    )
-    return rendered_artifact(request, once=context.once, read=read_examples)
 
 
 def make_launch(context: StageContext, *, base: Path, rendered: Artifact) -> Launch:

@@ -14,9 +14,6 @@ from engine.sources import DigestMemory, identity
 from engine.stages import PRODUCTS, STAGES, load_stage
 from engine.store import Artifact, StageKey, Store, make_key
 
-GATED = ("merge", "quantize", "verify")
-"""Stages that wait for the gate's answer."""
-
 FORCED = "forced"
 """The reason of a stage that `--force` names."""
 

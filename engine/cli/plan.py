@@ -10,12 +10,12 @@ from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import add_format, add_recipe, add_store, read, store_root
 from engine.environment import detect_device
 from engine.errors import ExitCode
-from engine.plan import GATED, Plan, PlannedStage, moving, plan_run, survey
+from engine.plan import Plan, PlannedStage, moving, plan_run, survey
 from engine.recipe.model import Recipe
 from engine.render.progress import has_colour
 from engine.render.quantities import about
 from engine.render.text import PlanRow, plan_table
-from engine.stages import flow
+from engine.stages import PRODUCTS, flow, load_stage
 from engine.stages.report import describe_method
 from engine.store import Artifact, Store
 from engine.store.runs import Runs
@@ -71,10 +71,18 @@ def _row(stage: PlannedStage, plan: Plan, stop: flow.Stop | None) -> PlanRow:
         age = datetime.now(UTC) - datetime.fromisoformat(stage.reused.created)
         why = f"built {about(age.total_seconds())} ago"
         return PlanRow(stage=stage.name, state="reuse", why=why)
-    if stage.name in GATED and plan.stage("gate").reused is None:
-        why = "if the gate passes" if stage.name == GATED[0] else ""
+    if _waits(stage.name, plan):
+        after = " and ".join(load_stage(stage.name).AFTER)
+        why = f"if the {after} passes" if after else ""
         return PlanRow(stage=stage.name, state="wait", why=why, cost=_cost(stage, plan))
     return PlanRow(stage=stage.name, state="run", why=stage.reason, cost=_cost(stage, plan))
+
+
+def _waits(name: str, plan: Plan) -> bool:
+    """A stage before it must say yes first, or one that it reads waits for that."""
+    stage = load_stage(name)
+    unanswered = any(plan.stage(before).reused is None for before in stage.AFTER)
+    return unanswered or any(_waits(PRODUCTS.get(need, need), plan) for need in stage.NEEDS)
 
 
 def _cost(stage: PlannedStage, plan: Plan) -> str:

@@ -223,6 +223,9 @@ def _damage(key: StageKey, store: Store) -> str:
 def _history(
     stage: PlannedStage, key: StageKey, store: Store, previous: Mapping[str, Mapping[str, Any]]
 ) -> str:
+    old = previous.get(stage.name)
+    if old is not None and old.get("needs") != key.payload["needs"]:
+        return "the compiled config changed" if "config" in stage.needs else "what it reads changed"
     begun = (store.root / "scratch" / key.digest).exists()
     return "its last attempt did not finish" if begun or stage.name in previous else "never built"
 

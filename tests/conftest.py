@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ os.environ.update(
     DO_NOT_TRACK="1",
     OMP_NUM_THREADS="2",
 )
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A shell that starts the tests in the background has Ctrl-C ignored, and children inherit that."""
 
 ROOT = Path(__file__).parents[1]
 

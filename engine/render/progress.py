@@ -22,7 +22,7 @@ WIDTH = 100
 """Columns used at most, and where the terminal does not tell its own."""
 STAGE_WIDTH = 10
 """Columns of the stage name at the start of every line."""
-_BAR_WIDTH = 24
+_BAR_WIDTH = 16
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _REDRAW_SECONDS = 0.1
 _PLAIN_SECONDS = 10.0

@@ -51,8 +51,8 @@ def test_the_live_line_reads_like_the_design() -> None:
         clock.now = step * 2.0
         progress.update(step, 50, "steps", loss="0.21", tokens_per_second="218")
 
-    bar = "████████████████▎"
-    expected = f"train     {bar:24}  34/50 steps  loss 0.21  218 tok/s  about 30 s left"
+    bar = "██████████▉"
+    expected = f"train     {bar:16}  34/50 steps  loss 0.21  218 tok/s  about 30 s left"
     assert stream.lines()[-1] == expected
 
 
@@ -105,7 +105,7 @@ def test_a_stream_without_block_characters_gets_a_plain_bar() -> None:
 
     TerminalProgress("data", stream, colour=False).update(1, 2, "files")
 
-    assert stream.lines() == ["data      ############............  1/2 files"]
+    assert stream.lines() == ["data      ########........  1/2 files"]
 
 
 def test_logs_get_few_plain_lines() -> None:

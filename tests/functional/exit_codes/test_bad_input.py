@@ -146,7 +146,7 @@ def index() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/simple/"
+    yield f"http://127.0.0.1:{server.server_port}/index/"
     server.shutdown()
     server.server_close()
     thread.join()

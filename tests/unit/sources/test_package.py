@@ -62,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
             return self._answer(401, b"", {"WWW-Authenticate": "Basic"})
         if index.status != 200:
             return self._answer(index.status, b"")
-        if self.path == "/simple/toy/":
+        if self.path == "/index/toy/":
             return self._page()
         name = self.path.rsplit("/", 1)[-1]
         if name not in index.files:
@@ -109,7 +109,7 @@ def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Index]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
-    served.url = f"http://127.0.0.1:{server.server_port}/simple"
+    served.url = f"http://127.0.0.1:{server.server_port}/index"
     for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "UV_INDEX", "UV_DEFAULT_INDEX"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
@@ -189,7 +189,7 @@ def test_an_unknown_version_names_the_nearest(index: Index, tmp_path: Path) -> N
 
 def test_an_unknown_package_is_told(index: Index, tmp_path: Path) -> None:
     assert problem_of(tmp_path, name="toys")[0] == "D341"
-    assert index.asked == ["/simple/toys/"]
+    assert index.asked == ["/index/toys/"]
 
 
 def test_a_pin_that_no_archive_has_shows_what_there_is(index: Index, tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_an_index_that_refuses_is_named_by_host_and_status(
 def test_an_index_that_is_not_there_is_told(
     index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PIP_INDEX_URL", "http://me:secret@127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://me:secret@127.0.0.1:9/index")
     code, text = problem_of(tmp_path)
 
     assert code == "D342"

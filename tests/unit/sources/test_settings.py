@@ -21,58 +21,58 @@ def write(path: Path, text: str) -> None:
 def test_pip_variables_name_indexes_in_order(tmp_path: Path) -> None:
     found = settings(
         tmp_path,
-        PIP_INDEX_URL="https://one.example/simple",
-        PIP_EXTRA_INDEX_URL="https://two.example/simple https://three.example/simple",
+        PIP_INDEX_URL="https://one.example/index",
+        PIP_EXTRA_INDEX_URL="https://two.example/index https://three.example/index",
     )
 
     assert found.indexes[:3] == (
-        "https://one.example/simple",
-        "https://two.example/simple",
-        "https://three.example/simple",
+        "https://one.example/index",
+        "https://two.example/index",
+        "https://three.example/index",
     )
 
 
 @pytest.mark.parametrize("name", ["UV_DEFAULT_INDEX", "UV_INDEX_URL"])
 def test_uv_s_main_index_wins_over_pip_s(tmp_path: Path, name: str) -> None:
-    environment = {name: "https://uv.example/simple", "PIP_INDEX_URL": "https://pip.example/simple"}
+    environment = {name: "https://uv.example/index", "PIP_INDEX_URL": "https://pip.example/index"}
 
-    assert settings(tmp_path, **environment).indexes[0] == "https://uv.example/simple"
+    assert settings(tmp_path, **environment).indexes[0] == "https://uv.example/index"
 
 
 def test_uv_s_named_index_takes_its_credentials_from_the_environment(tmp_path: Path) -> None:
     found = settings(
         tmp_path,
-        UV_INDEX="my-own=https://host.example/simple",
+        UV_INDEX="my-own=https://host.example/index",
         UV_INDEX_MY_OWN_USERNAME="me",
         UV_INDEX_MY_OWN_PASSWORD="p@ss",  # noqa: S106 - made up
     )
 
-    assert "https://me:p%40ss@host.example/simple" in found.indexes
+    assert "https://me:p%40ss@host.example/index" in found.indexes
 
 
 def test_pip_conf_is_read_and_the_environment_wins(tmp_path: Path) -> None:
     write(
         tmp_path / ".config" / "pip" / "pip.conf",
-        "[global]\nindex-url = https://file.example/simple\nfind-links =\n    /a\n    /b\n",
+        "[global]\nindex-url = https://file.example/index\nfind-links =\n    /a\n    /b\n",
     )
     from_file = settings(tmp_path)
-    from_environment = settings(tmp_path, PIP_INDEX_URL="https://env.example/simple")
+    from_environment = settings(tmp_path, PIP_INDEX_URL="https://env.example/index")
 
-    assert from_file.indexes[0] == "https://file.example/simple"
+    assert from_file.indexes[0] == "https://file.example/index"
     assert set(from_file.find_links) >= {"/a", "/b"}
-    assert from_environment.indexes[0] == "https://env.example/simple"
+    assert from_environment.indexes[0] == "https://env.example/index"
 
 
 def test_uv_toml_is_read(tmp_path: Path) -> None:
     write(
         tmp_path / "uv.toml",
-        '[[index]]\nname = "a"\nurl = "https://a.example/simple"\ndefault = true\n'
-        '[[index]]\nname = "b"\nurl = "https://b.example/simple"\nexplicit = true\n',
+        '[[index]]\nname = "a"\nurl = "https://a.example/index"\ndefault = true\n'
+        '[[index]]\nname = "b"\nurl = "https://b.example/index"\nexplicit = true\n',
     )
     found = settings(tmp_path, UV_CONFIG_FILE=str(tmp_path / "uv.toml"))
 
-    assert found.indexes[0] == "https://a.example/simple"
-    assert "https://b.example/simple" not in found.indexes
+    assert found.indexes[0] == "https://a.example/index"
+    assert "https://b.example/index" not in found.indexes
 
 
 def test_a_broken_configuration_file_is_passed_over(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.environment import Device, version_of
-from engine.recipe.model import HubRef, Recipe
+from engine.recipe import moving_references
+from engine.recipe.model import Recipe
 from engine.runtime.base_model import REVISION
 from engine.sources import DigestMemory, identity
 from engine.stages import PRODUCTS, STAGES, load_stage
@@ -270,11 +271,5 @@ def _short(value: Any) -> str:  # noqa: ANN401 - JSON data
 
 
 def moving(recipe: Recipe) -> tuple[str, ...]:
-    """What the recipe leaves unpinned, in words for the report."""
-    refs = [("base_model", recipe.base_model)]
-    refs += [(f"data.sources[{i}]", source.ref) for i, source in enumerate(recipe.data.sources)]
-    return tuple(
-        f"{where} may move: `{ref.repo}` has no revision"
-        for where, ref in refs
-        if isinstance(ref, HubRef) and ref.revision is None
-    )
+    """What the recipe leaves unpinned, in words for the plan and the report."""
+    return tuple(f"{problem.path}: {problem.message}" for problem in moving_references(recipe))

@@ -33,7 +33,7 @@ class Candidate:
 
     origin: str
     input: str
-    label: str
+    target: str
     key: bytes
     """sha256 of the normalised text: equal for texts that count as the same."""
 
@@ -142,7 +142,7 @@ class _Gatherer:
             if action != "warn":
                 return
         key = content_key(text)
-        self._got.candidates.append(Candidate(origin=origin, input=text, label=label, key=key))
+        self._got.candidates.append(Candidate(origin=origin, input=text, target=label, key=key))
         if self._most is not None and len(self._got.candidates) >= 2 * self._most:
             self._forget(self._most)
 
@@ -228,4 +228,4 @@ class _Gatherer:
 
 def place(candidate: Candidate) -> str:
     """Return where a candidate stands, with its start and its label."""
-    return f"{candidate.origin} `{excerpt(candidate.input)}` ({candidate.label})"
+    return f"{candidate.origin} `{excerpt(candidate.input)}` ({candidate.target})"

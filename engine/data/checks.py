@@ -49,7 +49,7 @@ def check_conflicts(candidates: Sequence[Candidate], action: CheckAction) -> Kep
     """Find texts that stand with more than one label; `drop` leaves out all rows of such a text."""
     labels: dict[bytes, set[str]] = defaultdict(set)
     for candidate in candidates:
-        labels[candidate.key].add(candidate.label)
+        labels[candidate.key].add(candidate.target)
     conflicting = {key for key, found in labels.items() if len(found) > 1}
     if action == "off" or not conflicting:
         return list(candidates), None
@@ -71,11 +71,11 @@ def check_duplicates(candidates: Sequence[Candidate], action: CheckAction) -> Ke
     first: dict[tuple[bytes, str], Candidate] = {}
     again: list[Candidate] = []
     for candidate in candidates:
-        known = first.setdefault((candidate.key, candidate.label), candidate)
+        known = first.setdefault((candidate.key, candidate.target), candidate)
         if known is candidate:
             continue
         keep, leave = sorted((known, candidate), key=lambda one: one.input)
-        first[candidate.key, candidate.label] = keep
+        first[candidate.key, candidate.target] = keep
         again.append(leave)
     if action == "off" or not again:
         return list(candidates), None
@@ -131,7 +131,7 @@ def leakage_finding(leaks: Sequence[Leak], action: CheckAction) -> DataFinding |
 
 def count_labels(examples: Sequence[Example] | Sequence[Candidate]) -> Counter[str]:
     """Return the rows of each label."""
-    return Counter(example.label for example in examples)
+    return Counter(example.target for example in examples)
 
 
 def _finding(

@@ -1,13 +1,14 @@
-"""One labelled text, and files of them: JSON Lines, UTF-8, in a fixed order of keys."""
+"""One example, and files of them: JSON Lines, UTF-8, in a fixed order of keys."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +20,25 @@ class Example:
     origin: str
     """Where the row stands, such as `reviews.csv:17`."""
     input: str
-    """The filled template: what the model reads."""
-    label: str
+    """What the model reads, as one text: repeated and leaking rows are found by it.
+
+    The filled template; for chat the turns up to the last answer; for text the document; for
+    preference the prompt.
+    """
+    target: str
+    """What it shall answer, as one text: a label, labels or an object as compact JSON, the first
+    reference, the chosen answer, a chat's last assistant turn; empty for text.
+    """
+    labels: tuple[str, ...] = ()
+    """The task's labels that it counts for: one for classification, any number for multilabel."""
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    """What `input` and `target` do not say, by kind; see `engine.data.kinds`."""
+    group: str = ""
+    """Its value in the group's column (`splits.by: group`): for intervals that respect groups."""
+    repeat: int = 1
+    """How often it is seen in an epoch of training (`weight` of its source)."""
+    fold: int = 0
+    """With `splits.folds`: the fold, from 0, in which it is held out; fold 0 is the holdout."""
 
 
 def normalised(text: str) -> str:
@@ -33,26 +51,40 @@ def content_key(text: str) -> bytes:
     return hashlib.sha256(normalised(text).encode()).digest()
 
 
-def content_id(text: str, label: str, occurrence: int = 0) -> str:
-    """Return the id of the example; `occurrence` tells apart rows of equal text and label."""
-    content = f"{text}\0{label}\0{occurrence}".encode()
+def content_id(text: str, target: str, occurrence: int = 0) -> str:
+    """Return the id of the example; `occurrence` tells apart rows of equal text and target."""
+    content = f"{text}\0{target}\0{occurrence}".encode()
     return hashlib.sha256(content).hexdigest()[:16]
 
 
 def write_examples(path: Path, examples: Iterable[Example]) -> None:
-    """Write one JSON object a line, keys in the order id, origin, input, label."""
+    """Write one JSON object a line, keys in the order of `Example`; defaults are left out."""
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         for example in examples:
-            row = {
-                "id": example.id,
-                "origin": example.origin,
-                "input": example.input,
-                "label": example.label,
-            }
-            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+            stream.write(json.dumps(_as_json(example), ensure_ascii=False) + "\n")
+
+
+def iter_examples(path: Path) -> Iterator[Example]:
+    """Yield the examples of a file that `write_examples` wrote, in order, one in memory at a time."""
+    with path.open(encoding="utf-8", newline="\n") as stream:
+        for line in stream:
+            row = json.loads(line)
+            yield Example(**{**row, "labels": tuple(row.get("labels", ()))})
 
 
 def read_examples(path: Path) -> list[Example]:
     """Return the examples of a file that `write_examples` wrote, in order."""
-    with path.open(encoding="utf-8", newline="\n") as stream:
-        return [Example(**json.loads(line)) for line in stream]
+    return list(iter_examples(path))
+
+
+def _as_json(example: Example) -> dict[str, Any]:
+    always = {"id": example.id, "origin": example.origin, "input": example.input}
+    more = {
+        "labels": list(example.labels),
+        "payload": dict(example.payload),
+        "group": example.group,
+        "repeat": example.repeat if example.repeat != 1 else None,
+        "fold": example.fold,
+    }
+    given = {key: value for key, value in more.items() if value}
+    return {**always, "target": example.target, **given}

@@ -120,7 +120,7 @@ def _sample(candidates: list[Candidate], sample: Sample | None, work: _Work) -> 
     seed = sample.seed
     ranked = sorted(
         candidates,
-        key=lambda one: (draw("sample", seed, one.key), one.input, one.label, one.origin),
+        key=lambda one: (draw("sample", seed, one.key), one.input, one.target, one.origin),
     )
     _count(work, "not sampled", len(ranked[sample.rows :]))
     return ranked[: sample.rows]
@@ -142,9 +142,17 @@ def _examples(candidates: Sequence[Candidate]) -> list[Example]:
     seen: Counter[tuple[str, str]] = Counter()
     examples = []
     for one in candidates:
-        identity = content_id(one.input, one.label, seen[one.input, one.label])
-        seen[one.input, one.label] += 1
-        examples.append(Example(id=identity, origin=one.origin, input=one.input, label=one.label))
+        identity = content_id(one.input, one.target, seen[one.input, one.target])
+        seen[one.input, one.target] += 1
+        examples.append(
+            Example(
+                id=identity,
+                origin=one.origin,
+                input=one.input,
+                target=one.target,
+                labels=(one.target,),
+            )
+        )
     return examples
 
 
@@ -172,10 +180,11 @@ def _summary(name: str, examples: Sequence[Example], labels: Sequence[str]) -> S
         rows=len(examples),
         labels={label: counts[label] for label in labels},
         digest=split_digest(examples),
+        seen=len(examples),
     )
 
 
 def split_digest(examples: Iterable[Example]) -> str:
     """Return the sha256 over the sorted normalised rows; their order does not matter."""
-    lines = sorted(f"{normalised(example.input)}\t{example.label}\n" for example in examples)
+    lines = sorted(f"{normalised(example.input)}\t{example.target}\n" for example in examples)
     return hashlib.sha256("".join(lines).encode()).hexdigest()

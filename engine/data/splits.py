@@ -54,7 +54,7 @@ def missing_classes(
     divided: Divided, labels: Iterable[str], candidates: Sequence[Candidate], splits: Splits
 ) -> list[Problem]:
     """Return a problem for each class without rows, or with too few in a split."""
-    total = Counter(candidate.label for candidate in candidates)
+    total = Counter(candidate.target for candidate in candidates)
     problems = []
     for label in labels:
         if not total[label]:
@@ -63,7 +63,7 @@ def missing_classes(
             continue
         for name in ORDER:
             rows = divided[name]
-            count = sum(candidate.label == label for candidate in rows)
+            count = sum(candidate.target == label for candidate in rows)
             least = MIN_HOLDOUT if name == "holdout" else 1
             if getattr(splits, name) and rows and count < least:
                 problems.append(_class_too_small(label, name, (count, least, total[label])))
@@ -93,7 +93,7 @@ def _groups(candidates: Sequence[Candidate], seed: int) -> list[Group]:
     for candidate in candidates:
         by_key[candidate.key].append(candidate)
     for group in by_key.values():
-        group.sort(key=lambda item: (item.input, item.label, item.origin))
+        group.sort(key=lambda item: (item.input, item.target, item.origin))
     return [by_key[key] for key in sorted(by_key, key=lambda key: (draw("split", seed, key), key))]
 
 
@@ -120,7 +120,7 @@ def _by_rows(
 ) -> Divided:
     strata: dict[str, list[Group]] = defaultdict(list)
     for group in groups:
-        strata[group[0].label if stratified else ""].append(group)
+        strata[group[0].target if stratified else ""].append(group)
     rank = {id(group): number for number, group in enumerate(groups)}
     divided: Divided = {name: [] for name in ORDER}
     for name in ORDER:

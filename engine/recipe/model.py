@@ -13,7 +13,24 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 SplitName = Literal["train", "validation", "holdout"]
 Direction = Literal["min", "max"]
-CheckAction = Literal["fail", "drop", "warn", "off"]
+CheckAction = Literal["fail", "drop", "warn", "off", "mask"]
+"""`mask` (personal data only): keep the row, with what was found put behind a placeholder."""
+TaskKind = Literal[
+    "classification", "multilabel", "extraction", "generation", "chat", "text", "preference"
+]
+Shape = Literal[
+    "auto",
+    "columns",
+    "openai_messages",
+    "sharegpt",
+    "alpaca",
+    "prompt_completion",
+    "dpo",
+    "kto",
+]
+SplitBy = Literal["random", "stratified", "group", "time", "column", "files"]
+Size = int | float | Literal["all"]
+"""Rows, a fraction, or all that the files say (for train: all that is left)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +74,17 @@ Reference = HubRef | PathRef | PackageRef
 class Task:
     """What the model is asked to do."""
 
-    kind: Literal["classification"]
+    kind: TaskKind
     instruction: str
+    """What is asked, before the text; empty for chat, text and preference."""
     system: str
     """System message; empty for none (the chat template's own default then applies)."""
     input: str
     """Template over a row's columns: `{column}` or `{a.dotted.1.path}`; `{{` and `}}` are literal."""
     labels: tuple[str, ...]
+    """Classification and multilabel; empty elsewhere."""
+    schema: Json
+    """Extraction: the JSON Schema of an answer, None elsewhere."""
     output: Literal["text", "json"]
 
 
@@ -72,7 +93,7 @@ class Source:
     """One place rows come from."""
 
     ref: Reference
-    format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet"]
+    format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "lines", "text", "xml"]
     header: tuple[str, ...]
     """Column names of a file that has no header line; empty when it has one."""
     encoding: str
@@ -84,6 +105,16 @@ class Source:
     """Hub data sets: which split to read; empty elsewhere."""
     hub_file: str
     """Hub data sets: one file of the repository instead of a configuration; empty for none."""
+    records: str
+    """JSON: key path of the array whose items are rows; XML: the element of a row; empty for the top."""
+    explode: str
+    """Column holding a list: one row for each item, in the place of the list; empty for none."""
+    columns: tuple[tuple[str, str], ...]
+    """(column, path) of more files of format `lines`, line by line beside this one; relative to the recipe."""
+    weight: float
+    """How often a training row of this source is seen in an epoch; below 1, that share of its rows."""
+    into: Literal["", "train", "validation", "holdout"]
+    """The split its rows belong to (`splits.by: files`); empty where the engine decides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +135,72 @@ class LabelSpec:
     relabel: tuple[tuple[str, str], ...]
     """(value in the data, label); empty when values are labels already."""
     bins: tuple[Bin, ...]
+    separator: str
+    """Multilabel: what stands between labels in a text value; lists need none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanSpec:
+    """Answers marked as character spans: a list of objects, each naming a field and its place."""
+
+    column: str
+    """Dotted path of the list."""
+    name: str
+    """In each item: the field's name."""
+    start: str
+    """In each item: first character, from 0; missing means 0."""
+    end: str
+    """In each item: one past the last character."""
+    of: str
+    """Column of the text that is measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagSpec:
+    """Answers marked as BIO tags, one for each word of a text."""
+
+    column: str
+    of: str
+    """Column of the words, separated by white space as the tags are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerSpec:
+    """Where the answer of an extraction or generation row comes from: exactly one way."""
+
+    column: str
+    """Generation: the text. Extraction: a JSON object, or a text that holds one. Empty for another way."""
+    references: tuple[str, ...]
+    """Generation: columns of further right answers; a list counts as several."""
+    fields: tuple[tuple[str, str], ...]
+    """Extraction: (field of the answer, column)."""
+    spans: SpanSpec | None
+    tags: TagSpec | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagesSpec:
+    """Where the turns of a chat are, for files of no known shape."""
+
+    column: str
+    """Dotted path of the list of turns."""
+    role: str
+    content: str
+    roles: tuple[tuple[str, str], ...]
+    """(value in the data, system, user, assistant or tool)."""
+    system: str
+    """Column of the system message; empty for none."""
+    tools: str
+    """Column of the tool definitions; empty for none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairSpec:
+    """Where a preference pair is, for files of no known shape."""
+
+    prompt: str
+    chosen: str
+    rejected: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +222,17 @@ class Checks:
     empty: CheckAction
     unknown_labels: CheckAction
     imbalance: CheckAction
+    near_duplicates: CheckAction
+    label_errors: CheckAction
+    missing_classes: CheckAction
+    output_format: CheckAction
+    schema_violations: CheckAction
+    mojibake: CheckAction
+    control_characters: CheckAction
+    personal_data: CheckAction
+    languages: CheckAction
+    template_tokens: CheckAction
+    label_in_input: CheckAction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +240,16 @@ class Data:
     """Rows in, examples out."""
 
     sources: tuple[Source, ...]
-    label: LabelSpec
+    """One for each file: a glob of the recipe stands here as the files it matched, sorted."""
+    shape: Shape
+    label: LabelSpec | None
+    """Classification and multilabel."""
+    answer: AnswerSpec | None
+    """Extraction and generation; None where the shape says it."""
+    messages: MessagesSpec | None
+    """Chat; None where the shape says it."""
+    pair: PairSpec | None
+    """Preference; None where the shape says it."""
     sample: Sample | None
     """None: every row."""
     checks: Checks
@@ -142,10 +259,15 @@ class Data:
 class Splits:
     """How the examples are divided; sizes are all rows (int) or all fractions (float)."""
 
-    by: Literal["random", "stratified"]
-    train: int | float
-    validation: int | float
-    holdout: int | float
+    by: SplitBy
+    column: str
+    """Of the group, the time or the split; empty for the other ways."""
+    train: Size
+    validation: Size
+    holdout: Size
+    """With folds: what one fold is, the fraction 1 / folds."""
+    folds: int
+    """Cross-validation: each row is in the holdout of one of so many trainings; 0 for none."""
     seed: int
 
 
@@ -260,6 +382,8 @@ class Recipe:
     splits: Splits
     baselines: tuple[Literal["majority", "tfidf_svm", "zero_shot", "few_shot"], ...]
     stop_if_baseline_passes: bool
+    learning_curve: bool
+    """Train on 25 and 50 % of the rows too."""
     method: Method
     acceptance: Acceptance
     export: Export

@@ -12,6 +12,7 @@ from typing import Any
 from engine.errors import Problem, RecipeError, Severity
 from engine.recipe.model import (
     Acceptance,
+    AnswerSpec,
     Backend,
     Bin,
     Checks,
@@ -21,15 +22,19 @@ from engine.recipe.model import (
     HubRef,
     LabelSpec,
     MaxDrop,
+    MessagesSpec,
     Method,
     MinGain,
     PackageRef,
+    PairSpec,
     PathRef,
     Recipe,
     Reference,
     Sample,
     Source,
+    SpanSpec,
     Splits,
+    TagSpec,
     Task,
     Threshold,
 )
@@ -88,7 +93,8 @@ def resolve(source: SourceText, filled: Written) -> Recipe:
         splits=_splits(filled["splits"]),
         baselines=tuple(filled["baselines"]),
         stop_if_baseline_passes=filled["stop_if_baseline_passes"],
-        method=_method(filled["method"], has_validation=filled["splits"]["validation"] > 0),
+        learning_curve=filled["learning_curve"],
+        method=_method(filled["method"], has_validation=filled["splits"].get("validation") != 0),
         acceptance=_acceptance(filled["acceptance"]),
         export=_export(filled["export"]),
         backend=_backend(filled["backend"]),
@@ -102,6 +108,7 @@ def _task(written: Written) -> Task:
         system=written["system"],
         input=written["input"],
         labels=tuple(written["labels"]),
+        schema=written.get("schema"),
         output=written["output"],
     )
 
@@ -125,7 +132,11 @@ def _data(written: Written, folder: Path) -> Data:
     sample = written.get("sample")
     return Data(
         sources=tuple(_source(source, folder) for source in written["sources"]),
-        label=_label(written["label"]),
+        shape=written["shape"],
+        label=_label(written["label"]) if "label" in written else None,
+        answer=_answer(written["answer"]) if "answer" in written else None,
+        messages=_messages(written["messages"]) if "messages" in written else None,
+        pair=PairSpec(**written["pair"]) if "pair" in written else None,
         sample=None
         if sample is None
         else Sample(rows=int(sample["rows"]), seed=int(sample["seed"])),
@@ -143,6 +154,11 @@ def _source(written: Written, folder: Path) -> Source:
         config=written["config"],
         split=written["split"],
         hub_file=written.get("file", "") if "hub" in written else "",
+        records=written["records"],
+        explode=written["explode"],
+        columns=tuple(written["columns"].items()),
+        weight=float(written["weight"]),
+        into=written.get("into", ""),
     )
 
 
@@ -152,8 +168,26 @@ def _label(written: Written) -> LabelSpec:
         for label, ends in written["bins"].items()
     )
     return LabelSpec(
-        column=written["column"], relabel=tuple(written["relabel"].items()), bins=tuple(bins)
+        column=written["column"],
+        relabel=tuple(written["relabel"].items()),
+        bins=tuple(bins),
+        separator=written["separator"],
     )
+
+
+def _answer(written: Written) -> AnswerSpec:
+    spans, tags = written.get("spans"), written.get("tags")
+    return AnswerSpec(
+        column=written["column"],
+        references=tuple(written["references"]),
+        fields=tuple(written["fields"].items()),
+        spans=None if spans is None else SpanSpec(**spans),
+        tags=None if tags is None else TagSpec(**tags),
+    )
+
+
+def _messages(written: Written) -> MessagesSpec:
+    return MessagesSpec(**{**written, "roles": tuple(written["roles"].items())})
 
 
 def _real(number: float | None) -> float | None:
@@ -161,11 +195,15 @@ def _real(number: float | None) -> float | None:
 
 
 def _splits(written: Written) -> Splits:
+    way, folds = written["by"], int(written["folds"])
+    by, column = next(iter(way.items())) if isinstance(way, dict) else (way, "")
     return Splits(
-        by=written["by"],
-        train=written["train"],
-        validation=written["validation"],
-        holdout=written["holdout"],
+        by=by,
+        column=column,
+        train=written.get("train", "all"),
+        validation=written.get("validation", "all"),
+        holdout=1 / folds if folds else written.get("holdout", "all"),
+        folds=folds,
         seed=int(written["seed"]),
     )
 

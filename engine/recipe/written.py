@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import yaml
@@ -9,14 +10,19 @@ import yaml
 from engine.recipe.compose import plain_value
 from engine.recipe.model import (
     Acceptance,
+    AnswerSpec,
     Data,
     Export,
     HubRef,
+    LabelSpec,
+    MessagesSpec,
     Method,
     PathRef,
     Recipe,
     Reference,
     Source,
+    Splits,
+    Task,
     Threshold,
 )
 
@@ -26,31 +32,19 @@ def resolved_mapping(recipe: Recipe) -> dict[str, Any]:
 
     Paths stand as the user wrote them, so the text means the same only beside the original.
     """
-    task, splits, backend = recipe.task, recipe.splits, recipe.backend
+    backend = recipe.backend
     return {
         "recipe": "v1",
         "name": recipe.name,
         "description": recipe.description,
         "allow_moving": recipe.allow_moving,
-        "task": {
-            "kind": task.kind,
-            "instruction": task.instruction,
-            "system": task.system,
-            "input": task.input,
-            "labels": list(task.labels),
-            "output": task.output,
-        },
+        "task": _task(recipe.task),
         "base_model": _reference(recipe.base_model),
         "data": _data(recipe.data),
-        "splits": {
-            "by": splits.by,
-            "train": splits.train,
-            "validation": splits.validation,
-            "holdout": splits.holdout,
-            "seed": splits.seed,
-        },
+        "splits": _splits(recipe.splits),
         "baselines": list(recipe.baselines),
         "stop_if_baseline_passes": recipe.stop_if_baseline_passes,
+        "learning_curve": recipe.learning_curve,
         "method": _method(recipe.method),
         "acceptance": _acceptance(recipe.acceptance),
         "export": _export(recipe.export),
@@ -75,6 +69,33 @@ def dump_resolved(recipe: Recipe) -> str:
     return text
 
 
+def _task(task: Task) -> dict[str, Any]:
+    return _given(
+        {
+            "kind": task.kind,
+            "instruction": task.instruction,
+            "system": task.system,
+            "input": task.input,
+            "labels": list(task.labels) or None,
+            "schema": task.schema,
+            "output": task.output,
+        }
+    )
+
+
+def _splits(splits: Splits) -> dict[str, Any]:
+    return _given(
+        {
+            "by": {splits.by: splits.column} if splits.column else splits.by,
+            "train": splits.train,
+            "validation": splits.validation,
+            "holdout": None if splits.folds else splits.holdout,
+            "folds": splits.folds,
+            "seed": splits.seed,
+        }
+    )
+
+
 def _reference(ref: Reference) -> dict[str, Any]:
     if isinstance(ref, HubRef):
         return _given({"hub": ref.repo, "revision": ref.revision})
@@ -97,28 +118,54 @@ def _source(source: Source) -> dict[str, Any]:
         "header": list(source.header),
         "encoding": source.encoding,
         "quoting": source.quoting,
+        "records": source.records,
+        "explode": source.explode,
+        "columns": dict(source.columns),
+        "weight": source.weight,
+        **({"into": source.into} if source.into else {}),
     }
 
 
 def _data(data: Data) -> dict[str, Any]:
-    label, sample, checks = data.label, data.sample, data.checks
-    bins = {bin_.label: _given({"min": bin_.min, "max": bin_.max}) for bin_ in label.bins}
+    sample = data.sample
     return _given(
         {
             "sources": [_source(source) for source in data.sources],
-            "label": {"column": label.column, "relabel": dict(label.relabel), "bins": bins},
+            "shape": data.shape,
+            "label": _label(data.label) if data.label else None,
+            "answer": _answer(data.answer) if data.answer else None,
+            "messages": _messages(data.messages) if data.messages else None,
+            "pair": asdict(data.pair) if data.pair else None,
             "sample": None if sample is None else {"rows": sample.rows, "seed": sample.seed},
-            "checks": {
-                "duplicates": checks.duplicates,
-                "conflicting_labels": checks.conflicting_labels,
-                "leakage": checks.leakage,
-                "truncation": checks.truncation,
-                "empty": checks.empty,
-                "unknown_labels": checks.unknown_labels,
-                "imbalance": checks.imbalance,
-            },
+            "checks": asdict(data.checks),
         }
     )
+
+
+def _label(label: LabelSpec) -> dict[str, Any]:
+    bins = {bin_.label: _given({"min": bin_.min, "max": bin_.max}) for bin_ in label.bins}
+    return {
+        "column": label.column,
+        "relabel": dict(label.relabel),
+        "bins": bins,
+        "separator": label.separator,
+    }
+
+
+def _answer(answer: AnswerSpec) -> dict[str, Any]:
+    return _given(
+        {
+            "column": answer.column,
+            "references": list(answer.references),
+            "fields": dict(answer.fields),
+            "spans": asdict(answer.spans) if answer.spans else None,
+            "tags": asdict(answer.tags) if answer.tags else None,
+        }
+    )
+
+
+def _messages(messages: MessagesSpec) -> dict[str, Any]:
+    return {**asdict(messages), "roles": dict(messages.roles)}
 
 
 def _method(method: Method) -> dict[str, Any]:

@@ -44,8 +44,8 @@ class Row(Protocol):
         """The text of the user."""
 
     @property
-    def label(self) -> str:
-        """One of the task's labels."""
+    def target(self) -> str:
+        """The answer as text: for classification, one of the task's labels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +243,7 @@ class _Markers:
 
 def _render(row: Row, text: str, *, task: Task, chat: Chat) -> RenderedRow:
     asked = chat.prompt(prompt.messages(task, text))
-    answer = prompt.answer_text(task, row.label) + chat.terminator
+    answer = prompt.answer_text(task, row.target) + chat.terminator
     supervised = len(chat.token_ids(answer))
     return RenderedRow(
         id=row.id,

@@ -60,7 +60,7 @@ def constrained(
     return [
         Prediction(
             id=row.id,
-            target=row.label,
+            target=row.target,
             label=task.labels[choice.index],
             text=said[choice.index],
             probability=choice.probability,
@@ -84,7 +84,7 @@ def free(
     return [
         Prediction(
             id=row.id,
-            target=row.label,
+            target=row.target,
             label=parse_answer(task, text),
             text=text,
             probability=None,

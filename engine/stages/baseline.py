@@ -133,10 +133,10 @@ def pick_shots(
     ranked = sorted(train, key=lambda row: sha256(f"{seed}:{row.id}".encode()).digest())
     shots: list[tuple[str, str]] = []
     for label in labels:
-        rows = [row for row in ranked if row.label == label]
+        rows = [row for row in ranked if row.target == label]
         short = [row for row in rows if len(row.input) <= SHOT_CHARACTERS]
         chosen = short or sorted(rows, key=lambda row: len(row.input))
-        shots += [(row.input, row.label) for row in chosen[:each]]
+        shots += [(row.input, row.target) for row in chosen[:each]]
     random.Random(seed).shuffle(shots)  # noqa: S311 - a reproducible order, no secret
     return tuple(shots[:MOST_SHOTS])
 
@@ -195,20 +195,20 @@ def _ways(
 def _svm(rows: Rows, *, seed: int) -> list[Prediction]:
     from engine.runtime.svm import tfidf_svm  # noqa: PLC0415 - brings scikit-learn
 
-    texts, labels = [row.input for row in rows.train], [row.label for row in rows.train]
+    texts, labels = [row.input for row in rows.train], [row.target for row in rows.train]
     return _said(rows, tfidf_svm(texts, labels, [row.input for row in rows.holdout], seed=seed))
 
 
 def _said(rows: Rows, labels: Sequence[str]) -> list[Prediction]:
     return [
-        Prediction(id=row.id, target=row.label, label=label, text=label, probability=None)
+        Prediction(id=row.id, target=row.target, label=label, text=label, probability=None)
         for row, label in zip(rows.holdout, labels, strict=True)
     ]
 
 
 def _most_frequent(rows: Rows, recipe: Recipe) -> str:
     """Return the most frequent training label; among equals the first in the recipe."""
-    counts = Counter(row.label for row in rows.train)
+    counts = Counter(row.target for row in rows.train)
     return max(recipe.task.labels, key=lambda label: counts[label])
 
 

@@ -85,7 +85,7 @@ def sample_rows(rows: Sequence[Example], labels: Sequence[str], *, seed: int) ->
         return list(rows)
     by_label: dict[str, list[Example]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: sha256(f"{seed}:{row.id}".encode()).digest()):
-        by_label[row.label].append(row)
+        by_label[row.target].append(row)
     depth = {
         row.id: rank / len(group) for group in by_label.values() for rank, row in enumerate(group)
     }

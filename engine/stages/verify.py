@@ -309,7 +309,7 @@ def _write(
     chosen = [
         Prediction(
             id=example.id,
-            target=example.label,
+            target=example.target,
             label=labels[choice.index],
             text=answer_text(task, labels[choice.index]),
             probability=choice.probability,
@@ -319,7 +319,7 @@ def _write(
     free = [
         Prediction(
             id=example.id,
-            target=example.label,
+            target=example.target,
             label=parse_answer(task, text),
             text=text,
             probability=None,

@@ -102,7 +102,7 @@ def directions_make_sense(source: SourceText, filled: Mapping[str, Any]) -> Iter
 
 def bounds_can_be_reached(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R202: on n rows even a faultless model's lower bound is n / (n + z²), by Wilson (1927)."""
-    acceptance, rows = filled["acceptance"], filled["splits"]["holdout"]
+    acceptance, rows = filled["acceptance"], filled["splits"].get("holdout")
     if acceptance["decide_on"] != "lower_bound" or not isinstance(rows, int) or rows < 1:
         return
     for name in PROPORTIONS:

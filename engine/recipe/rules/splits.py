@@ -16,29 +16,34 @@ def _is_fraction(size: float) -> bool:
     return isinstance(size, float)
 
 
+def _sizes(filled: Mapping[str, Any]) -> dict[str, float]:
+    """Return the sizes that are numbers."""
+    written = {name: filled["splits"].get(name, "all") for name in NAMES}
+    return {name: size for name, size in written.items() if size != "all"}
+
+
 def _is_mixed(sizes: Mapping[str, float]) -> bool:
-    kinds = {_is_fraction(sizes[name]) for name in NAMES if sizes[name] != 0}
-    return len(kinds) > 1
+    return len({_is_fraction(size) for size in sizes.values() if size != 0}) > 1
 
 
 def sizes_are_all_rows_or_all_fractions(
     source: SourceText, filled: Mapping[str, Any]
 ) -> Iterator[Problem]:
     """R208: rows are whole numbers, fractions are below 1, and a recipe uses one of them."""
-    sizes = filled["splits"]
+    sizes = _sizes(filled)
     if _is_mixed(sizes):
         message = "sizes must be all rows (400) or all fractions (0.4)"
         yield source.problem("R208", message, at=("splits",), key=True)
-    for name in NAMES:
-        if _is_fraction(sizes[name]) and sizes[name] >= 1:
-            message = f"must be a whole number of rows or a fraction below 1, not `{sizes[name]}`"
+    for name, size in sizes.items():
+        if _is_fraction(size) and size >= 1:
+            message = f"must be a whole number of rows or a fraction below 1, not `{size}`"
             yield source.problem("R208", message, at=("splits", name))
 
 
 def fractions_fit(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R209: the splits cannot hold more than everything."""
-    sizes = [filled["splits"][name] for name in NAMES]
-    if _is_mixed(filled["splits"]) or not all(0 <= size < 1 for size in sizes):
+    sizes = _sizes(filled).values()
+    if _is_mixed(_sizes(filled)) or not all(0 <= size < 1 for size in sizes):
         return
     if sum(sizes) > 1 + _ROUNDING:
         message = f"fractions add up to {sum(sizes):.4g}; must be at most 1"
@@ -48,7 +53,7 @@ def fractions_fit(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Pro
 def rows_fit_the_sample(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R222: the splits share the sampled rows."""
     sample = filled["data"].get("sample")
-    sizes = [filled["splits"][name] for name in NAMES]
+    sizes = _sizes(filled).values()
     if sample is None or any(_is_fraction(size) for size in sizes):
         return
     if sum(sizes) > sample["rows"]:
@@ -60,7 +65,7 @@ def rows_fit_the_sample(source: SourceText, filled: Mapping[str, Any]) -> Iterat
 def validation_steers(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R217: stopping early and keeping the best checkpoint need a validation loss."""
     method = filled["method"]
-    if filled["splits"]["validation"] != 0:
+    if filled["splits"].get("validation") != 0:
         return
     if "early_stopping" in method:
         message = "early stopping needs validation rows; splits.validation is 0"

@@ -7,35 +7,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from engine.data.json_rows import read_json, read_json_lines
 from engine.data.parquet import read_parquet
 from engine.data.row import Row, Trouble
 from engine.data.tables import DELIMITERS, Layout, read_table
+from engine.recipe.formats import SUFFIXES, format_of
 from engine.recipe.model import Source
-
-SUFFIXES = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
-PACKED_SUFFIXES = {".gz", ".zst", ".bz2", ".xz"}
-
-
-def format_of(name: str, asked: str) -> str | None:
-    """Return the format: `asked`, or for `auto` what the name tells; None when it does not."""
-    if asked != "auto":
-        return asked
-    path = PurePath(name)
-    if path.suffix.lower() in PACKED_SUFFIXES:
-        path = path.with_suffix("")
-    return SUFFIXES.get(path.suffix.lower())
 
 
 def read_rows(path: Path, source: Source) -> Iterator[Row]:

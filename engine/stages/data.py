@@ -8,10 +8,11 @@ from pathlib import Path, PurePosixPath
 
 from engine.data.example import Example, write_examples
 from engine.data.prepare import prepare
-from engine.data.readers import format_of, read_rows
+from engine.data.readers import read_rows
 from engine.data.row import Row
 from engine.errors import DataError, Problem
 from engine.evidence import to_json
+from engine.recipe.formats import format_of
 from engine.recipe.model import HubRef, PackageRef, Recipe, Source
 from engine.sources import fetch_source
 from engine.stages.base import Payload, StageContext

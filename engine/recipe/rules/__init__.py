@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from engine.errors import Problem
 from engine.recipe.compose import dotted
-from engine.recipe.rules import acceptance, columns, data, method, places, splits, task
+from engine.recipe.rules import acceptance, columns, data, method, places, sources, splits, task
 from engine.recipe.source import SourceText
 
 Rule = Callable[[SourceText, Mapping[str, Any]], Iterator[Problem]]
@@ -23,11 +23,11 @@ RULES: Final[tuple[tuple[Rule, tuple[str, ...]], ...]] = (
     (data.relabel_or_bins, ("data.label",)),
     (data.bins_are_intervals, ("data.label",)),
     (data.bins_reach_every_label, ("task.labels", "data.label")),
-    (data.formats_are_known, ("data.sources",)),
-    (data.table_keys_fit_the_format, ("data.sources",)),
-    (data.encodings_exist, ("data.sources",)),
-    (data.hub_says_which_rows, ("data.sources",)),
-    (data.sources_differ, ("data.sources",)),
+    (sources.formats_are_known, ("data.sources",)),
+    (sources.table_keys_fit_the_format, ("data.sources",)),
+    (sources.encodings_exist, ("data.sources",)),
+    (sources.hub_says_which_rows, ("data.sources",)),
+    (sources.sources_differ, ("data.sources",)),
     (columns.label_column_is_in_the_header, ("data.sources", "data.label")),
     (columns.input_columns_are_in_the_header, ("data.sources", "task.input")),
     (columns.input_hides_the_label, ("data.label", "task.input")),

@@ -4,19 +4,29 @@ Nearly: the Jaccard similarity of the sets of 5-character shingles of the normal
 least 0.8 (one changed word in a text of a hundred characters). Every such pair is found: of the
 shingles of a holdout text at most a fifth can be missing in a similar text, so one of its rarest
 fifth (and one more) must stand in it, and only those are indexed (prefix filtering: Bayardo, Ma and
-Srikant, Scaling up all pairs similarity search, WWW 2007).
+Srikant, Scaling up all pairs similarity search, WWW 2007). The holdout is the small side and held
+in memory; the other rows are streamed past it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from engine.data.example import Example, normalised
+from engine.data.shingles import SIMILAR, prefix_length, shingles, similarity_of
 
-SHINGLE = 5
-SIMILAR = 0.8
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A row of the holdout and one of the others that is equal or similar, by their numbers."""
+
+    holdout: int
+    other: int
+    similarity: float
+    exact: bool
+    """The normalised texts are equal (sets of shingles may be equal though the texts are not)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,41 +39,45 @@ class Leak:
     """1.0: the normalised texts are equal."""
 
 
-def find_leaks(holdout: Sequence[Example], others: Sequence[Example]) -> Iterator[Leak]:
-    """Yield every pair of equal or similar texts, in the order of `others`."""
-    texts = [normalised(example.input) for example in holdout]
-    shingles = [_shingles(text) for text in texts]
-    index = _index(shingles)
+def leaks(
+    holdout: Sequence[str], others: Iterable[tuple[int, str]], *, similarity: float = SIMILAR
+) -> Iterator[Match]:
+    """Yield every pair of equal or similar texts, in the order of `others` and then of `holdout`.
+
+    `others` are numbered texts, read once and never held: a generator may be passed.
+    """
+    texts = [normalised(text) for text in holdout]
+    sets = [shingles(text) for text in texts]
+    index = _index(sets, similarity)
     rare = index.keys()
-    for other in others:
-        text = normalised(other.input)
-        own = _shingles(text)
+    for row, raw in others:
+        text = normalised(raw)
+        own = shingles(text)
         found = {number for shingle in rare & own for number in index[shingle]}
         for number in sorted(found):
-            same = 1.0 if text == texts[number] else _similarity(own, shingles[number])
-            if same >= SIMILAR:
-                yield Leak(holdout=holdout[number], other=other, similarity=same)
+            exact = text == texts[number]
+            same = 1.0 if exact else similarity_of(own, sets[number], similarity)
+            if same >= similarity:
+                yield Match(number, row, same, exact)
 
 
-def _shingles(text: str) -> set[str]:
-    if len(text) <= SHINGLE:
-        return {text}
-    return {text[at : at + SHINGLE] for at in range(len(text) - SHINGLE + 1)}
+def find_leaks(holdout: Sequence[Example], others: Sequence[Example]) -> Iterator[Leak]:
+    """Yield every pair of equal or similar texts, in the order of `others`."""
+    numbered = ((number, example.input) for number, example in enumerate(others))
+    for match in leaks([example.input for example in holdout], numbered):
+        yield Leak(
+            holdout=holdout[match.holdout],
+            other=others[match.other],
+            similarity=match.similarity,
+        )
 
 
-def _index(rows: Sequence[set[str]]) -> dict[str, list[int]]:
+def _index(rows: Sequence[set[str]], similarity: float) -> dict[str, list[int]]:
     """Return the rows by each of their rarest shingles."""
     frequency = Counter(shingle for row in rows for shingle in row)
     index: dict[str, list[int]] = {}
     for number, row in enumerate(rows):
         rarest = sorted(row, key=lambda shingle: (frequency[shingle], shingle))
-        for shingle in rarest[: int(len(row) * (1 - SIMILAR) + 1e-9) + 1]:
+        for shingle in rarest[: prefix_length(len(row), similarity)]:
             index.setdefault(shingle, []).append(number)
     return index
-
-
-def _similarity(one: set[str], other: set[str]) -> float:
-    if SIMILAR * len(one) > len(other) or SIMILAR * len(other) > len(one):
-        return 0.0
-    both = len(one & other)
-    return both / (len(one) + len(other) - both)

@@ -1,0 +1,35 @@
+"""What makes two texts similar: their 5-character shingles, compared by Jaccard similarity."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Set
+
+SHINGLE = 5
+SIMILAR = 0.8
+
+
+def shingles(text: str) -> set[str]:
+    """Return the 5-character substrings of a normalised text; a shorter text is its only one."""
+    if len(text) <= SHINGLE:
+        return {text}
+    return {text[at : at + SHINGLE] for at in range(len(text) - SHINGLE + 1)}
+
+
+def prefix_length(size: int, similarity: float) -> int:
+    """Return how many shingles of a set of `size` a similar set cannot miss all of.
+
+    Of `size` shingles a similar set misses at most the share `1 - similarity`; so of any one more
+    it has at least one (prefix filtering: Bayardo, Ma and Srikant, WWW 2007).
+    """
+    return int(size * (1 - similarity) + 1e-9) + 1
+
+
+def similarity_of[T](one: Set[T], other: Collection[T], at_least: float) -> float:
+    """Return the Jaccard similarity of two sets; 0.0 when their sizes alone keep it below.
+
+    `other` holds no element twice.
+    """
+    if at_least * len(one) > len(other) or at_least * len(other) > len(one):
+        return 0.0
+    both = len(one & other) if isinstance(other, Set) else sum(map(one.__contains__, other))
+    return both / (len(one) + len(other) - both)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from engine.data.recorded import Membership
 from engine.environment import Device
 from engine.recipe.model import Recipe
 from engine.store import Artifact
@@ -46,6 +47,8 @@ class StageContext:
     progress: Progress
     once: Callable[[str, Payload, Build], Artifact]
     """`once(name, payload, build)`: an inner product with a key of its own, built at most once."""
+    recorded: Membership | None = None
+    """Data: the splits that the lock holds the draw to; None where nothing is recorded."""
 
 
 class Stage(Protocol):

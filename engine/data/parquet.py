@@ -10,7 +10,12 @@ from engine.data.row import Row, Trouble
 from engine.errors import EnvironmentProblem
 from engine.sources.streams import kind_of
 
-BATCH = 2048
+MOST_ROWS = 2048
+"""Of a batch; fewer where rows are large."""
+BATCH_BYTES = 4 << 20
+"""Uncompressed, on the average of the file."""
+BUFFER = 1 << 20
+"""Bytes read of a column at a time, so that no row group is held whole."""
 
 
 def read_parquet(path: Path, trouble: Trouble) -> Iterator[Row]:
@@ -50,13 +55,21 @@ def _read(path: Path, trouble: Trouble) -> Iterator[Row]:
     import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
 
     file: Any
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
         names: list[str] = file.schema_arrow.names
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise trouble.stop("D324", f"names the column `{twice[0]}` more than once")
         number = 0
-        for batch in file.iter_batches(batch_size=BATCH):
+        for batch in file.iter_batches(batch_size=_batch_rows(file.metadata), use_threads=False):
             for values in batch.to_pylist():
                 number += 1
-                yield Row(origin=f"{trouble.file}#{number}", values=values)
+                yield trouble.row(f"#{number}", values)
+
+
+def _batch_rows(metadata: Any) -> int:  # noqa: ANN401 - pyarrow's FileMetaData
+    """Return how many rows are decoded at once."""
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    size = sum(group.total_byte_size for group in groups)
+    average = size // max(metadata.num_rows, 1) + 1
+    return min(MOST_ROWS, BATCH_BYTES // average + 1)

@@ -18,8 +18,13 @@ class Row:
     """The values of a row by column, as they stand in the file."""
 
     origin: str
-    """`reviews.csv:17` (line), or `reviews.parquet#17` (row, from 1) where there are no lines."""
+    """`reviews.csv:17` (line), or `reviews.parquet#17` (row, from 1) where there are no lines.
+
+    With `records`, `faq.json#data.items:17`; with `explode`, the item from 1 is added: `…#17[2]`.
+    """
     values: Mapping[str, Any]
+    source: int = 0
+    """Which of the recipe's sources it comes from, from 0."""
 
 
 @dataclass(slots=True)
@@ -27,8 +32,15 @@ class Trouble:
     """The problems of one file: the first ones kept, the others counted, raised together."""
 
     file: str
+    """As rows and messages name it."""
+    source: int = 0
+    """Which of the recipe's sources it is, from 0."""
     kept: list[Problem] = field(default_factory=list)
     count: int = 0
+
+    def row(self, spot: str, values: Mapping[str, Any]) -> Row:
+        """Return a row of this file; `spot` is what follows the file in its origin: `:17`, `#17`."""
+        return Row(origin=f"{self.file}{spot}", values=values, source=self.source)
 
     def add(self, code: str, message: str, *, line: int | None, hint: str | None = None) -> None:
         """Keep a problem at a line of the file (None: of the whole file)."""

@@ -43,8 +43,7 @@ def read_table(path: Path, layout: Layout, trouble: Trouble) -> Iterator[Row]:
         if len(fields) != len(header):
             trouble.add("D324", _ragged(fields, header, declared=bool(layout.header)), line=line)
             continue
-        origin = f"{trouble.file}:{line}"
-        yield Row(origin=origin, values=dict(zip(header, fields, strict=True)))
+        yield trouble.row(f":{line}", dict(zip(header, fields, strict=True)))
 
 
 def _quoted(text: Iterator[str], delimiter: str, trouble: Trouble) -> Iterator[Fields]:

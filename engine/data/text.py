@@ -76,16 +76,18 @@ def lines(path: Path, encoding: str, trouble: Trouble) -> Iterator[str]:
 def chunks(path: Path, encoding: str, trouble: Trouble) -> Iterator[str]:
     """Yield the text of a file in pieces, without a byte order mark."""
     decoder = _decoder(encoding, trouble)
-    offset = 0
+    offset, line = 0, 1
     with open_bytes(path, trouble) as stream:
         while chunk := stream.read(CHUNK):
             if offset == 0:
                 _check_head(chunk[:HEAD], encoding, trouble)
-            yield _decode(decoder, chunk, offset, trouble)
+            text = _decode(decoder, chunk, offset, line, trouble)
+            yield text
             offset += len(chunk)
+            line += text.count("\n")
     if offset == 0:
-        raise trouble.stop("D321", "is empty")
-    yield _decode(decoder, b"", offset, trouble)
+        raise trouble.stop("D321", "is empty", line=1)
+    yield _decode(decoder, b"", offset, line, trouble)
 
 
 def _decoder(encoding: str, trouble: Trouble) -> codecs.IncrementalDecoder:
@@ -104,7 +106,9 @@ def _check_head(head: bytes, encoding: str, trouble: Trouble) -> None:
     if head.startswith(UTF16) or _every_other_nul(head):
         raise trouble.stop("D322", "is UTF-16, not UTF-8", hint="add `encoding: utf-16`")
     if nul_share > 0:
-        raise trouble.stop("D323", f"is binary: byte 0 at offset {head.index(0)}")
+        at = head.index(0)
+        line = head.count(b"\n", 0, at) + 1
+        raise trouble.stop("D323", f"is binary: byte 0 at offset {at}", line=line)
 
 
 def _every_other_nul(head: bytes) -> bool:
@@ -114,7 +118,10 @@ def _every_other_nul(head: bytes) -> bool:
     return high > MOSTLY and low < 1 - MOSTLY
 
 
-def _decode(decoder: codecs.IncrementalDecoder, chunk: bytes, at: int, trouble: Trouble) -> str:
+def _decode(
+    decoder: codecs.IncrementalDecoder, chunk: bytes, at: int, line: int, trouble: Trouble
+) -> str:
+    """Return the text of the bytes at offset `at`, whose first character stands on `line`."""
     state = decoder.getstate()[0]
     pending = len(state) if isinstance(state, bytes) else 0
     try:
@@ -122,11 +129,14 @@ def _decode(decoder: codecs.IncrementalDecoder, chunk: bytes, at: int, trouble: 
     except UnicodeDecodeError as error:
         offset = at - pending + error.start
         got = error.object[error.start]
+        before = error.object[: error.start].decode(error.encoding, "replace")
         raise trouble.stop(
             "D322",
             f"is not {error.encoding}: byte 0x{got:02x} at offset {offset:,}",
+            line=line + before.count("\n"),
             hint="add `encoding: latin-1` (or the file's real encoding) to the source",
         ) from error
     if "\0" in text:
-        raise trouble.stop("D323", "is binary: it holds the character U+0000")
+        line += text.count("\n", 0, text.index("\0"))
+        raise trouble.stop("D323", "is binary: it holds the character U+0000", line=line)
     return text

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from engine.data.readers import format_of, read_rows
+from engine.data.readers import read_rows
 from engine.errors import DataError, Problem
+from engine.recipe.formats import format_of
 from engine.recipe.model import PathRef, Source
 
 PACK: dict[str, Callable[[bytes], bytes]] = {
@@ -36,6 +37,11 @@ def source(**changes: Any) -> Source:
         "config": "",
         "split": "",
         "hub_file": "",
+        "records": "",
+        "explode": "",
+        "columns": (),
+        "weight": 1.0,
+        "into": "",
         **changes,
     }
     return Source(**fields)
@@ -104,7 +110,9 @@ def test_compression_is_told_by_content_not_by_name(tmp_path: Path) -> None:
         ("a.tsv.gz", "tsv"),
         ("a.ndjson.zst", "jsonl"),
         ("a.pq", "parquet"),
-        ("a.txt", None),
+        ("a.txt.bz2", "lines"),
+        ("a.xml.gz", "xml"),
+        ("a.md", None),
         ("a", None),
         ("a.gz", None),
     ],
@@ -161,12 +169,12 @@ def test_values_stay_as_they_are_written(tmp_path: Path) -> None:
         (b'a,b\n1,2\n"3,4\n5,6\n', [("D324", 3)]),
         (b'a,b\n"1"x,2\n3,4\n', [("D324", 2)]),
         (b"a,b\n", [("D321", None)]),
-        (b"", [("D321", None)]),
+        (b"", [("D321", 1)]),
         (b"\n\n", [("D321", None)]),
-        (b"a,b\nx,\xff\n", [("D322", None)]),
+        (b"a,b\nx,\xff\n", [("D322", 2)]),
         (b"\xff\xfea\x00,\x00b\x00", [("D322", None)]),
         (b"a\x00,\x00b\x00\n\x00c\x00", [("D322", None)]),
-        (b"a,b\nc,d\x00\n", [("D323", None)]),
+        (b"a,b\nc,d\x00\n", [("D323", 2)]),
         (b"PK\x03\x04rest", [("D323", None)]),
         (gzip.compress(b"a,b\n" * 9000)[:-20], [("D329", None)]),
         (b"\x28\xb5\x2f\xfdnot really", [("D329", None)]),
@@ -221,8 +229,13 @@ def test_json_that_is_broken_or_ambiguous_is_told_with_its_line(
         (b"  ", "D321"),
         (b"3", "D326"),
         (b'{"a": 1}', "D326"),
-        (b'{"a": [], "b": []}', "D326"),
-        (b'{"a": [1]', "D325"),
+        (b'{"a": [], "b": []}', "D333"),
+        (b'{"a": {"b": []}}', "D333"),
+        (b'{"a": [{"b": 1}]', "D325"),
+        (b'{"a": [], "a": 1}', "D326"),
+        (b'{"a" 1}', "D325"),
+        (b'{a: 1}', "D325"),
+        (b'{"a": 1,}', "D325"),
     ],
 )
 def test_json_files_that_are_no_array_of_rows_are_told(
@@ -258,7 +271,7 @@ def test_a_wrong_byte_is_told_with_its_offset_and_a_fix(tmp_path: Path) -> None:
 
 
 def test_a_character_that_the_end_cuts_off_is_told(tmp_path: Path) -> None:
-    assert codes(tmp_path, "r.csv", "a,b\nx,é".encode()[:-1]) == [("D322", None)]
+    assert codes(tmp_path, "r.csv", "a,b\nx,é".encode()[:-1]) == [("D322", 2)]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
@@ -301,7 +314,7 @@ def test_a_missing_file_is_told(tmp_path: Path, name: str) -> None:
 
 
 def test_an_unknown_suffix_asks_for_the_format(tmp_path: Path) -> None:
-    (problem,) = problems(tmp_path, "r.txt", b"a,b\n1,2\n")
+    (problem,) = problems(tmp_path, "r.data", b"a,b\n1,2\n")
 
     assert problem.code == "D327"
     assert problem.hint is not None

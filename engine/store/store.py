@@ -32,6 +32,7 @@ runs/     one folder a run: report, recipe, links to the exported model. Yours t
 store/    results by the sha256 of what was asked; safe to delete, everything in it can be built again.
 scratch/  work in progress (training checkpoints); an interrupted run continues from it.
 damaged/  results whose bytes no longer matched their digests, moved here and never deleted.
+holdouts/ how often each holdout has decided something. Keep it: the count starts at 0 without it.
 logs/     reports of bugs in the engine.
 """
 

@@ -1,0 +1,41 @@
+"""Pages of the lock beside a recipe: D380 to D384."""
+
+from __future__ import annotations
+
+from engine.codes import Code
+
+CODES: dict[str, Code] = {
+    "D380": Code(
+        title="the lock beside the recipe can be read",
+        why="The lock says which rows are held out. A run that went on without it could train on"
+        " rows that were held out before.",
+        fix="Keep one side of a merge conflict whole, or take `<recipe>.lock.json` back from version"
+        " control. Without the file the next run draws and records the holdout anew.",
+    ),
+    "D381": Code(
+        title="the lock is one that this version writes",
+        why="The engine never overwrites a file that it did not write, and does not guess what a"
+        " newer version meant.",
+        fix="Move the file away, or install the version of slm-recipe that wrote it.",
+    ),
+    "D382": Code(
+        title="the lock holds what a lock holds",
+        why="A lock that was edited by hand no longer proves anything, and its rows cannot be"
+        " found again.",
+        fix="Take `<recipe>.lock.json` back from version control. Without the file the next run"
+        " draws and records the holdout anew.",
+    ),
+    "D383": Code(
+        title="the rows that the lock records can be read",
+        why="The recorded rows decide what is held out. If they were changed by hand or by a bad"
+        " merge, another holdout would be used under the old name.",
+        fix="Take `<recipe>.lock.json` back from version control. Without the file the next run"
+        " draws and records the holdout anew.",
+    ),
+    "D384": Code(
+        title="the lock can be written beside the recipe",
+        why="Without it the holdout is not held to its rows when rows are added, and a redraw does"
+        " not show in review. The run goes on; the report says so.",
+        fix="Make the recipe's folder writable, or run from a copy of the recipe that is.",
+    ),
+}

@@ -1,0 +1,60 @@
+"""How often each holdout has decided something: `<root>/holdouts/<digest>.json`, across recipes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.store.runs import write_text
+from engine.store.store import Store
+
+SCHEMA = "holdout.v1"
+
+
+class Holdouts:
+    """The decisions made on holdouts, each by the digest of its rows. Safe for several processes."""
+
+    def __init__(self, store: Store) -> None:
+        """Keep them below the store's root."""
+        self._store = store
+        self._folder = store.root / "holdouts"
+
+    def looks(self, digest: str) -> int:
+        """Decisions made on the holdout of that digest; 0 where none is known."""
+        return int(_read(self._path(digest)).get("looks", 0))
+
+    def add(self, digest: str, look: Mapping[str, str], *, known: int = 0) -> int:
+        """Count one more decision and return how many that makes.
+
+        `look` says by which run; `known` are decisions that another record (the lock) knows of.
+
+        Raises:
+            StoreError, EnvironmentProblem: the store cannot be written.
+
+        """
+        with self._store.lock(digest):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            old = _read(self._path(digest))
+            looks = max(int(old.get("looks", 0)), known) + 1
+            fields = {
+                "schema": SCHEMA,
+                "digest": digest,
+                "looks": looks,
+                "decisions": [*old.get("decisions", []), dict(look)],
+            }
+            write_text(self._path(digest), json.dumps(fields, ensure_ascii=False, indent=1) + "\n")
+        return looks
+
+    def _path(self, digest: str) -> Path:
+        return self._folder / f"{digest}.json"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The record; empty when it is absent or not one."""
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return fields if isinstance(fields, dict) and fields.get("schema") == SCHEMA else {}

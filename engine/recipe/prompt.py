@@ -9,22 +9,28 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from engine.recipe.answer_json import read_object, write_object
 from engine.recipe.model import Task
 
 LABELS_TOKEN = "{labels}"  # noqa: S105 - a placeholder of the instruction, not a secret
 JSON_KEY = "label"
+JSON_LIST_KEY = "labels"
+SEPARATOR = ", "
+"""Between the labels of a multilabel answer."""
+NO_LABEL = "none"
+"""The answer of a multilabel task when no label fits."""
 
 
 def messages(task: Task, text: str, shots: Sequence[tuple[str, str]] = ()) -> list[dict[str, str]]:
-    """Return the chat that asks for the label of `text`.
+    """Return the chat that asks for the answer to `text`.
 
-    A system message stands first when the task has one. Each shot, (text, label), becomes a user
+    A system message stands first when the task has one. Each shot, (text, target), becomes a user
     and an assistant turn before the last user turn, phrased like the real question and answer.
     """
     chat = [{"role": "system", "content": task.system}] if task.system else []
-    for shot_text, label in shots:
+    for shot_text, target in shots:
         chat.append({"role": "user", "content": question(task, shot_text)})
-        chat.append({"role": "assistant", "content": answer_text(task, label)})
+        chat.append({"role": "assistant", "content": answer_text(task, target)})
     chat.append({"role": "user", "content": question(task, text)})
     return chat
 
@@ -35,38 +41,60 @@ def question(task: Task, text: str) -> str:
     return f"{instruction}\n\n{text}" if instruction else text
 
 
-def answer_text(task: Task, label: str) -> str:
-    """Return what the assistant says for `label`, without the turn's terminator."""
-    if task.output == "json":
-        return json.dumps({JSON_KEY: label}, ensure_ascii=False)
-    return label
+def answer_text(task: Task, target: str) -> str:
+    """Return what the assistant says for a target (`Example.target`), without the turn's terminator.
+
+    Labels in the task's form of output; objects and texts stand as they are.
+    """
+    if task.output != "json" or task.kind not in ("classification", "multilabel"):
+        return target
+    if task.kind == "classification":
+        return json.dumps({JSON_KEY: target}, ensure_ascii=False)
+    return json.dumps({JSON_LIST_KEY: split_labels(target)}, ensure_ascii=False)
+
+
+def joined_labels(task: Task, labels: Sequence[str]) -> str:
+    """Return labels as one target: in the task's order, joined with commas; `none` for no label."""
+    ordered = [label for label in task.labels if label in labels]
+    return SEPARATOR.join(ordered) or NO_LABEL
+
+
+def split_labels(target: str) -> list[str]:
+    """Return the labels that `joined_labels` joined; labels hold no comma (R244)."""
+    return [] if target == NO_LABEL else target.split(SEPARATOR)
 
 
 def parse_answer(task: Task, text: str) -> str | None:
-    """Return the label that `text` states, or None when it is not exactly an answer.
+    """Return the target that `text` states, or None when it is not exactly an answer.
 
     Surrounding whitespace is ignored and nothing else: `Positive`, `positive.` and prose around a
     label are not answers, since a program that reads the output would not accept them either.
+    Several labels may stand in any order, but not twice. An object is any JSON object without
+    repeated keys, returned as compact JSON; whether it fits the schema is not asked here. For the
+    other kinds every text is an answer except an empty one.
     """
     answer = text.strip()
-    if task.output == "json":
-        return _parse_json(answer, task.labels)
-    return answer if answer in task.labels else None
+    if task.kind == "classification":
+        label = _labelled(answer, JSON_KEY) if task.output == "json" else answer
+        return label if isinstance(label, str) and label in task.labels else None
+    if task.kind == "multilabel":
+        labels = _labelled(answer, JSON_LIST_KEY) if task.output == "json" else split_labels(answer)
+        return _known_labels(task, labels)
+    if task.kind == "extraction":
+        found = read_object(answer)
+        return None if found is None else write_object(found, task.schema)
+    return answer or None
 
 
-def _parse_json(answer: str, labels: Sequence[str]) -> str | None:
-    try:
-        value = json.loads(answer, object_pairs_hook=_no_duplicates)
-    except (ValueError, RecursionError):
+def _labelled(answer: str, key: str) -> object:
+    """Return the value of an object with that one key; None for anything else."""
+    found = read_object(answer)
+    return found[key] if found is not None and list(found) == [key] else None
+
+
+def _known_labels(task: Task, labels: object) -> str | None:
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         return None
-    if not isinstance(value, dict) or list(value) != [JSON_KEY]:
+    if len(set(labels)) != len(labels) or not set(labels) <= set(task.labels):
         return None
-    label = value[JSON_KEY]
-    return label if isinstance(label, str) and label in labels else None
-
-
-def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("duplicate key")
-    return found
+    return joined_labels(task, labels)

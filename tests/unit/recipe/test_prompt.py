@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.recipe.model import Task
-from engine.recipe.prompt import answer_text, messages, parse_answer
+from engine.recipe.prompt import (
+    answer_text,
+    joined_labels,
+    messages,
+    parse_answer,
+    split_labels,
+)
 
 
 def task(**changes: object) -> Task:
@@ -17,6 +23,7 @@ def task(**changes: object) -> Task:
         "system": "",
         "input": "{text}",
         "labels": ("a", 'say "b"', "é"),
+        "schema": None,
         "output": "text",
     }
     return Task(**(given_ | changes))  # type: ignore[arg-type]
@@ -79,3 +86,76 @@ def test_json_that_is_not_exactly_the_answer_is_none(text: str) -> None:
 @given(st.text(), st.sampled_from(["text", "json"]))
 def test_parsing_never_raises(text: str, output: str) -> None:
     assert parse_answer(task(output=output), text) in (None, "a", 'say "b"', "é")
+
+
+def several(**changes: object) -> Task:
+    return task(kind="multilabel", labels=("a", "b", "c d"), **changes)
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+@pytest.mark.parametrize("labels", [(), ("a",), ("c d", "a"), ("a", "b", "c d")])
+def test_several_labels_are_parsed_back(output: str, labels: tuple[str, ...]) -> None:
+    asked = several(output=output)
+    target = joined_labels(asked, labels)
+
+    assert target == parse_answer(asked, answer_text(asked, target))
+    assert sorted(labels) == split_labels(target)
+
+
+@pytest.mark.parametrize(
+    ("output", "text"),
+    [
+        ("text", "a,b"),
+        ("text", "a, a"),
+        ("text", "a, x"),
+        ("text", "none, a"),
+        ("text", ""),
+        ("json", '{"labels": "a"}'),
+        ("json", '{"labels": ["a", "a"]}'),
+        ("json", '{"labels": [["a"]]}'),
+        ("json", '{"label": ["a"]}'),
+    ],
+)
+def test_what_only_resembles_labels_is_no_answer(output: str, text: str) -> None:
+    assert parse_answer(several(output=output), text) is None
+
+
+def test_labels_in_another_order_are_the_same_answer() -> None:
+    assert parse_answer(several(), "c d, a") == "a, c d"
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "city": {"$ref": "#/$defs/place"},
+        "stops": {"items": {"$ref": "#/$defs/place"}},
+    },
+    "$defs": {"place": {"properties": {"name": {}, "zip": {}}}},
+}
+
+
+def test_an_object_is_written_in_the_order_of_its_schema() -> None:
+    asked = task(kind="extraction", labels=(), schema=SCHEMA)
+    text = ' {"more": 1, "stops": [{"zip": 2, "name": "é"}], "city": {"zip": 1, "name": "b"}} '
+
+    expected = '{"city":{"name":"b","zip":1},"stops":[{"name":"é","zip":2}],"more":1}'
+
+    assert expected == parse_answer(asked, text)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}{}", '{"a": 1, "a": 1}', '{"a": NaN}', "x", '"{}"'])
+def test_what_is_no_object_is_no_answer(text: str) -> None:
+    assert parse_answer(task(kind="extraction", labels=(), schema={}), text) is None
+
+
+def test_a_schema_that_refers_to_itself_ends() -> None:
+    asked = task(
+        kind="extraction", schema={"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}
+    )
+
+    assert parse_answer(asked, '{"b": 1}') == '{"b":1}'
+
+
+@pytest.mark.parametrize(("text", "expected"), [(" once \n", "once"), ("  ", None)])
+def test_a_text_is_its_own_answer(text: str, expected: str | None) -> None:
+    assert parse_answer(task(kind="generation", labels=()), text) == expected

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.backends import check_backend, check_environment
 from engine.environment import Device, detect_device, tool_versions
 from engine.errors import EngineError, EnvironmentProblem, ExitCode, Problem, RecipeError, Severity
-from engine.evidence import Report, StageStatus
-from engine.pipeline import Orders, Walk, Watcher, walk
+from engine.evidence import Report, StageRecord, StageStatus
+from engine.pipeline import Orders, Walk, Watcher, refuse_absent, walk
 from engine.plan import moving, survey
 from engine.recipe import dump_resolved, moving_references
 from engine.recipe.model import HubRef, Recipe
+from engine.stages.base import Progress
+from engine.stages.keeping import Keeper
 from engine.stages.report import Facts, assemble, write
-from engine.store import Store, make_key
+from engine.store import Artifact, Store, make_key
 from engine.store.runs import Runs
 
 
@@ -27,6 +29,24 @@ class Result:
     report: Report
     folder: Path
     error: EngineError | None
+    said: tuple[str, ...] = ()
+    """What happened beside the run folder: the lock that was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Keeping:
+    """A watcher that has the lock written as soon as the splits are drawn."""
+
+    watcher: Watcher
+    keeper: Keeper
+
+    def stage(self, name: str) -> Progress:
+        return self.watcher.stage(name)
+
+    def ended(self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe) -> None:
+        if record.stage == "data" and "data" in artifacts:
+            self.keeper.after_data(artifacts["data"])
+        self.watcher.ended(record, artifacts, recipe)
 
 
 def execute(
@@ -40,21 +60,25 @@ def execute(
     """Run a recipe whole and leave a run folder with its report, whatever it came to.
 
     Raises:
-        RecipeError: something outside the recipe is not pinned and `allow_moving` is not set.
+        RecipeError: something outside the recipe is not pinned and `allow_moving` is not set; or
+            the orders name a stage that the recipe does not have (R272).
         DataError: a local source cannot be identified.
         EnvironmentProblem: the backend is not installed.
 
     """
     refuse_moving(recipe, warnings)
+    refuse_absent(recipe, orders)
     device = detect_device()
     _require_backend(recipe, device)
     store, runs = Store(root, versions=tool_versions()), Runs(root)
     world = survey(recipe, store, device)
     text = recipe.file.read_text(encoding="utf-8")
     orders = replace(orders, previous=runs.payloads(recipe.name))
+    keeper = Keeper(recipe=recipe, store=store, before=world.lock)
+    watcher = _Keeping(watcher, keeper)
     state = walk(recipe, store, world=world, orders=orders, watcher=watcher)
     try:
-        return _finish(state, runs, text=text, warnings=warnings)
+        return _finish(state, runs, keeper, text=text, warnings=warnings)
     except EngineError:
         if state.error is not None:  # a disk that is full for a stage is full for its report
             raise state.error from None
@@ -85,12 +109,17 @@ def _require_backend(recipe: Recipe, device: Device) -> None:
         raise EnvironmentProblem(missing)
 
 
-def _finish(state: Walk, runs: Runs, *, text: str, warnings: Sequence[Problem]) -> Result:
+def _finish(
+    state: Walk, runs: Runs, keeper: Keeper, *, text: str, warnings: Sequence[Problem]
+) -> Result:
     recipe = state.recipe
     resolved = dump_resolved(recipe)
     run = runs.create(recipe.name, make_key({"recipe": resolved}).digest)
     outcome = state.stop.outcome if state.stop else "accepted"
     code = state.stop.code if state.stop else ExitCode.ACCEPTED
+    use = keeper.finish(
+        state.records, run=run.name, started=state.started.isoformat(), outcome=outcome
+    )
     report = assemble(
         Facts(
             recipe=recipe,
@@ -105,14 +134,15 @@ def _finish(state: Walk, runs: Runs, *, text: str, warnings: Sequence[Problem]) 
             outcome=outcome,
             why=state.stop.why if state.stop else "",
             error=state.error,
-            warnings=[problem.headline() for problem in warnings],
-            notes=moving(recipe),
+            warnings=[*(problem.headline() for problem in warnings), *keeper.warnings],
+            notes=[*moving(recipe), *keeper.notes],
             versions=tool_versions(),
+            holdout_use=use,
         )
     )
     write(report, run, state.artifacts)
     runs.record(run, _record(state, report, code))
-    return Result(code=code, report=report, folder=run, error=state.error)
+    return Result(code=code, report=report, folder=run, error=state.error, said=tuple(keeper.said))
 
 
 def _as_typed(file: Path) -> str:

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from engine.errors import EngineError, ExitCode, StageError
+from engine.errors import EngineError, ExitCode, RecipeError, StageError
 from engine.evidence import StageRecord, StageStatus
 from engine.plan import FORCED, PlannedStage, World, plan_run, product_key, products
 from engine.recipe.model import Recipe
-from engine.stages import STAGES, flow, load_stage
+from engine.stages import flow, load_stage, needs_of, stages_of
 from engine.stages.base import Build, Payload, Progress, StageContext
 from engine.store import Artifact, StageKey, Store, storage_problem
 
@@ -58,7 +58,7 @@ class Orders:
 def walk(recipe: Recipe, store: Store, *, world: World, orders: Orders, watcher: Watcher) -> Walk:
     """Run or reuse every stage in order, until one says stop. Never raises an `EngineError`: it is in the result."""
     state = Walk(recipe=recipe, world=world, started=datetime.now(UTC))
-    for name in STAGES:
+    for name in stages_of(recipe):
         plan = plan_run(
             recipe, store, world=world, previous=orders.previous, force=_due(orders, state)
         )
@@ -71,6 +71,19 @@ def walk(recipe: Recipe, store: Store, *, world: World, orders: Orders, watcher:
             state.stop = flow.after(name, state.artifacts, recipe) or _until(name, orders)
         watcher.ended(record, state.artifacts, recipe)
     return state
+
+
+def refuse_absent(recipe: Recipe, orders: Orders) -> None:
+    """RecipeError R272 when `--until` or `--force` names a stage that the recipe does not have."""
+    named = [name for name in (orders.until, *orders.force) if name is not None]
+    absent = [name for name in named if name not in stages_of(recipe)]
+    if absent:
+        raise RecipeError.one(
+            "R272",
+            f"this recipe has no stage {absent[0]}",
+            path="learning_curve",
+            hint="set learning_curve: true or splits.folds, or name another stage",
+        )
 
 
 def _due(orders: Orders, state: Walk) -> tuple[str, ...]:
@@ -151,7 +164,7 @@ def _context(
     def once(name: str, payload: Payload, build: Build) -> Artifact:
         return store.put(name, product_key(name, payload), build)
 
-    needs = load_stage(planned.name).NEEDS
+    needs = needs_of(planned.name, state.recipe)
     return StageContext(
         recipe=state.recipe,
         device=state.world.device,
@@ -163,6 +176,7 @@ def _context(
         scratch=store.scratch(key),
         progress=progress,
         once=once,
+        recorded=planned.held.recorded if planned.held else None,
     )
 
 

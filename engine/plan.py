@@ -12,8 +12,10 @@ from engine.recipe import moving_references
 from engine.recipe.model import Recipe
 from engine.runtime.base_model import REVISION
 from engine.sources import DigestMemory, identity
-from engine.stages import PRODUCTS, STAGES, load_stage
+from engine.stages import PRODUCTS, load_stage, needs_of, stages_of
+from engine.stages.held import RECORDED, Held, Standing, hold, inputs_of
 from engine.store import Artifact, StageKey, Store, make_key
+from engine.store.lock import Lock, lock_path, read_lock
 
 FORCED = "forced"
 """The reason of a stage that `--force` names."""
@@ -30,6 +32,8 @@ class World:
     sources: tuple[Mapping[str, Any], ...]
     """Identity of each data source, in recipe order."""
     base_model: Mapping[str, Any]
+    lock: Lock | None = None
+    """As it stood beside the recipe when the run began; None where nothing is recorded yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +48,13 @@ class PlannedStage:
     reused: Artifact | None
     reason: str
     """Why it runs; empty for a reused one."""
+    held: Held | None = None
+    """Data: what the lock holds the splits to; None for the other stages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All stages, in order."""
+    """The stages of a recipe, in order."""
 
     recipe: Recipe
     world: World
@@ -69,7 +75,8 @@ def survey(recipe: Recipe, store: Store, device: Device) -> World:
     """Identify the sources and the base model: digests of local files, pins of everything else.
 
     Raises:
-        DataError, RecipeError: a local file cannot be read, or is not the one that was pinned.
+        DataError, RecipeError: a local file cannot be read, or is not the one that was pinned; the lock
+            cannot be read.
 
     """
     memory = DigestMemory(store.root / "digests.json")
@@ -77,6 +84,7 @@ def survey(recipe: Recipe, store: Store, device: Device) -> World:
         device=device,
         sources=tuple(dict(identity(source.ref, memory)) for source in recipe.data.sources),
         base_model={**identity(recipe.base_model, memory), "made": REVISION},
+        lock=read_lock(lock_path(recipe.file)),
     )
 
 
@@ -88,12 +96,12 @@ def plan_run(
     previous: Mapping[str, Mapping[str, Any]] | None = None,
     force: Sequence[str] = (),
 ) -> Plan:
-    """Keys, states and reasons of all stages.
+    """Keys, states and reasons of the recipe's stages.
 
     `previous` holds the key payloads of the last run of this recipe, by stage; it only serves the reasons.
     """
     stages: list[PlannedStage] = []
-    for name in STAGES:
+    for name in stages_of(recipe):
         stages.append(_plan_stage(name, recipe, store, world=world, before=stages))
     return Plan(
         recipe=recipe,
@@ -123,9 +131,14 @@ def _plan_stage(
     name: str, recipe: Recipe, store: Store, *, world: World, before: Sequence[PlannedStage]
 ) -> PlannedStage:
     needs = _needs(name, recipe, before, world)
-    key = None if needs is None else _stage_key(name, recipe, needs=needs, world=world)
+    payload = None if needs is None else _payload(name, recipe, needs=needs, world=world)
+    held = None
+    if payload is not None and name == "data":
+        held = hold(recipe, world.lock, inputs_of(payload))
+        payload[RECORDED] = held.digest
+    key = None if payload is None else make_key(payload)
     reused = _stored(name, key, store) if key is not None else None
-    return PlannedStage(name=name, key=key, needs=needs or {}, reused=reused, reason="")
+    return PlannedStage(name=name, key=key, needs=needs or {}, reused=reused, reason="", held=held)
 
 
 def _stored(name: str, key: StageKey, store: Store) -> Artifact | None:
@@ -143,9 +156,9 @@ def products(name: str, key: StageKey) -> dict[str, str]:
     }
 
 
-def _stage_key(
+def _payload(
     name: str, recipe: Recipe, *, needs: Mapping[str, str], world: World
-) -> StageKey | None:
+) -> dict[str, Any]:
     stage = load_stage(name)
     payload: dict[str, Any] = {
         "stage": name,
@@ -163,7 +176,7 @@ def _stage_key(
             "kind": world.device.kind,
             "precision": world.device.precision(recipe.backend.precision),
         }
-    return make_key(payload)
+    return payload
 
 
 def _needs(
@@ -172,7 +185,7 @@ def _needs(
     """The keys of what a stage reads; None while one of them is unknown."""
     by_name = {stage.name: stage for stage in before}
     needs: dict[str, str] = {}
-    for need in load_stage(name).NEEDS:
+    for need in needs_of(name, recipe):
         maker = by_name[PRODUCTS.get(need, need)]
         if maker.key is None:
             return None
@@ -213,8 +226,22 @@ def _explained(
         return replace(stage, reason="row counts are known after data")
     changed = _changes(previous.get(stage.name), stage.key.payload)
     needed = [other.name for other in stages if other.name in stage.needs and not other.reused]
+    meant = about_holdout(stage.held)
+    if stage.held and stage.held.standing is Standing.REDRAWN:
+        changed = [line for line in changed if line not in stage.held.changed]
     reason = _damage(stage.key, store) or ", ".join(changed or needed)
-    return replace(stage, reason=reason or _history(stage, stage.key, store, previous))
+    if not reason and (not meant or stage.name not in previous):
+        reason = _history(stage, stage.key, store, previous)
+    return replace(stage, reason="; ".join(filter(None, (reason, meant))))
+
+
+def about_holdout(held: Held | None) -> str:
+    """What the inputs of this run mean for the holdout that the lock records; empty for nothing."""
+    if held is None:
+        return ""
+    if held.standing is Standing.REDRAWN:
+        return f"the holdout is redrawn: {', '.join(held.changed)}"
+    return "the recorded holdout keeps its rows" if held.standing is Standing.KEPT else ""
 
 
 def _damage(key: StageKey, store: Store) -> str:
@@ -227,6 +254,8 @@ def _history(
     old = previous.get(stage.name)
     if old is not None and old.get("needs") != key.payload["needs"]:
         return "the compiled config changed" if "config" in stage.needs else "what it reads changed"
+    if old is not None and old.get(RECORDED) != key.payload.get(RECORDED):
+        return "the lock changed"
     begun = (store.root / "scratch" / key.digest).exists()
     return "its last attempt did not finish" if begun or stage.name in previous else "never built"
 

@@ -34,7 +34,7 @@ class Quiet:
 
 def examples(count: int, *, seed: int = 1) -> list[Example]:
     return [
-        Example(id=content_id(text, label), origin=f"rows.csv:{line}", input=text, label=label)
+        Example(id=content_id(text, label), origin=f"rows.csv:{line}", input=text, target=label)
         for line, (text, label) in enumerate(rows(count, seed), start=2)
     ]
 

@@ -11,6 +11,8 @@ from engine.stages import STAGES
 from engine.store import Store
 from engine.store.store import sha256_of
 
+PLAIN = tuple(name for name in STAGES if name != "resample")
+"""The stages of a recipe without learning curve and folds."""
 AFTER_GATE = ("merge", "quantize", "verify")
 
 
@@ -35,7 +37,7 @@ def statuses(root: Path) -> dict[str, str]:
 
 def only(ran: str, *, otherwise: str = "reused") -> dict[str, str]:
     """The statuses of a run in which one stage ran."""
-    return {name: "ran" if name == ran else otherwise for name in STAGES}
+    return {name: "ran" if name == ran else otherwise for name in PLAIN}
 
 
 def manifests(root: Path) -> list[dict[str, Any]]:

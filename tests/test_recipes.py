@@ -11,7 +11,7 @@ from engine.backends import check_backend
 from engine.environment import Device
 from engine.plan import plan_run, survey
 from engine.recipe import check_recipe, load_recipe, moving_references
-from engine.stages import STAGES
+from engine.stages import stages_of
 from engine.stages.compile import compile_recipe
 from engine.store import Store
 
@@ -77,7 +77,7 @@ def test_a_shipped_recipe_plans_and_compiles(path: Path, device: Device, tmp_pat
     config = compile_recipe(recipe, device, train_rows=400, validation_rows=100)
 
     assert check_backend(recipe) == ()
-    assert tuple(stage.name for stage in plan.stages) == STAGES
+    assert tuple(stage.name for stage in plan.stages) == stages_of(plan.recipe)
     assert not any(stage.reused for stage in plan.stages)
     assert all(line.origin for line in config.lines)
     assert "holdout" not in config.text

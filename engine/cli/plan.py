@@ -15,7 +15,7 @@ from engine.recipe.model import Recipe
 from engine.render.progress import has_colour
 from engine.render.quantities import about
 from engine.render.text import PlanRow, plan_table
-from engine.stages import PRODUCTS, flow, load_stage
+from engine.stages import PRODUCTS, flow, load_stage, needs_of
 from engine.stages.report import describe_method
 from engine.store import Artifact, Store
 from engine.store.runs import Runs
@@ -82,7 +82,8 @@ def _waits(name: str, plan: Plan) -> bool:
     """A stage before it must say yes first, or one that it reads waits for that."""
     stage = load_stage(name)
     unanswered = any(plan.stage(before).reused is None for before in stage.AFTER)
-    return unanswered or any(_waits(PRODUCTS.get(need, need), plan) for need in stage.NEEDS)
+    needs = needs_of(name, plan.recipe)
+    return unanswered or any(_waits(PRODUCTS.get(need, need), plan) for need in needs)
 
 
 def _cost(stage: PlannedStage, plan: Plan) -> str:

@@ -14,6 +14,7 @@ from engine.evidence import (
     training_from_json,
 )
 from engine.recipe.model import Recipe
+from engine.render.learning import learning_lines
 from engine.render.progress import (
     PlainProgress,
     SilentProgress,
@@ -91,7 +92,9 @@ def _data(artifacts: Artifacts, _recipe: Recipe) -> str:
 
 def _baseline(artifacts: Artifacts, recipe: Recipe) -> str:
     results = flow.baselines(artifacts, recipe)
-    return baseline_lines(results, metric="macro_f1") if results else "none asked for"
+    told = baseline_lines(results, metric="macro_f1") if results else "none asked for"
+    hints = flow.curves({"baseline": artifacts["baseline"]})
+    return "\n".join([told, *learning_lines(hints, folds=None)])
 
 
 def _compile(artifacts: Artifacts, recipe: Recipe) -> str:
@@ -112,6 +115,11 @@ def _evaluate(artifacts: Artifacts, _recipe: Recipe) -> str:
     }
     told = (f"{rows} {'undefined' if v is None else f'{v:.3f}'}" for rows, v in values.items())
     return f"macro-F1: {' · '.join(told)}"
+
+
+def _resample(artifacts: Artifacts, recipe: Recipe) -> str:
+    curves = flow.curves({"resample": artifacts["resample"]})
+    return "\n".join(learning_lines(curves, folds=flow.folds(artifacts, recipe)))
 
 
 def _gate(artifacts: Artifacts, _recipe: Recipe) -> str:
@@ -153,6 +161,7 @@ _TELL: dict[str, Callable[[Artifacts, Recipe], str]] = {
     "compile": _compile,
     "train": _train,
     "evaluate": _evaluate,
+    "resample": _resample,
     "gate": _gate,
     "merge": _merge,
     "quantize": _quantize,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.evidence import Check, Scores, Status, Verdict
+from engine.evidence import Check, LearningCurve, Scores, Status, Verdict
 from engine.metrics.verdict import FEW_ROWS
 
 LABEL_METRICS = ("accuracy", "macro_", "precision.", "recall.", "f1.", "over_baselines.")
@@ -12,10 +12,17 @@ MOST_PAIRS = 2
 """Confused pairs named."""
 
 
-def what_would_help(scores: Scores, verdict: Verdict, *, labels: Sequence[str]) -> tuple[str, ...]:
+def what_would_help(
+    scores: Scores,
+    verdict: Verdict,
+    *,
+    labels: Sequence[str],
+    curves: Sequence[LearningCurve] = (),
+) -> tuple[str, ...]:
     """Return one line for each thing the numbers point at; nothing for a verdict that passed.
 
-    `scores` are those of the holdout that the verdict stands on, `labels` in their order.
+    `scores` are those that the verdict stands on, `labels` in their order; of the learning curves
+    the tuned model's counts, and the SVM's where there is no other.
     """
     open_checks = [check for check in verdict.checks if check.status not in _SETTLED]
     lines: list[str] = []
@@ -23,6 +30,7 @@ def what_would_help(scores: Scores, verdict: Verdict, *, labels: Sequence[str]) 
         lines += _confusions(scores, labels)
         lines += _invalid(scores)
         lines += _rare(scores)
+        lines += _more_rows(curves)
     lines += [line for check in open_checks for line in _about(check)]
     return tuple(dict.fromkeys(lines))
 
@@ -56,6 +64,20 @@ def _rare(scores: Scores) -> list[str]:
         for row in scores.classes
         if row.support < FEW_ROWS and (row.f1 or 0.0) < 1
     ][:MOST_PAIRS]
+
+
+def _more_rows(curves: Sequence[LearningCurve]) -> list[str]:
+    """Say whether more examples would pay, where a curve could tell."""
+    by_model = {curve.model: curve for curve in curves}
+    curve = by_model.get("tuned") or by_model.get("tfidf_svm")
+    if curve is None or curve.rising is None:
+        return []
+    whose = "the learning curve" if curve.model == "tuned" else "the SVM's learning curve"
+    if not curve.rising:
+        return [f"{whose} has flattened: more rows of the same kind would help little"]
+    named = ", ".join(f"`{label}`" for label in curve.rising_classes[:MOST_PAIRS])
+    most = f", most of all of {named}" if named else ""
+    return [f"{whose} still rises: more rows would help{most}"]
 
 
 def _about(check: Check) -> list[str]:

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from engine.evidence import Report, Scores
+from engine.render.learning import learning_lines, telling_curves
 from engine.render.markdown import block, checks_table, code, plain
 from engine.render.quantities import count, percent, size
 from engine.render.wording import find_metric, main_metric
@@ -105,7 +106,15 @@ def _evidence(report: Report) -> list[str]:
         told = f"Best of {len(report.baselines)} baselines without fine-tuning: {name}, {metric} {value:.3f}."
         parts.append(plain(told))
     if report.gate:
-        parts += ["The tuned model on holdout rows it never saw:", checks_table(report.gate)]
+        rows = (
+            "rows, each by the model that never saw it"
+            if report.folds
+            else "holdout rows it never saw"
+        )
+        parts += [f"The tuned model on {rows}:", checks_table(report.gate)]
+    parts += [
+        plain(f"{line}.") for line in learning_lines(telling_curves(report), folds=report.folds)
+    ]
     if report.verify:
         parts += ["The quantized file, run with llama.cpp on the same rows:"]
         parts.append(checks_table(report.verify))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from engine.evidence import Check, Report, Scores, Verdict
+from engine.render.learning import curve_columns, curve_rows, folds_line, model_name
 from engine.render.quantities import DASH, count, duration, interval, number, percent, size
 from engine.render.spans import printable
 from engine.render.wording import (
@@ -36,6 +37,7 @@ def render_markdown(report: Report) -> str:
         *_classes(report),
         *_mistakes(report),
         *_training(report),
+        *_learning(report),
         *_data(report),
         *_verdict(report.verify, "Quantized file", why_absent(report, "verify")),
         *_files(report),
@@ -197,6 +199,20 @@ def _training(report: Report) -> list[str]:
     rows = [[name, _value(scores, metric), count(scores.rows)] for name, scores in sets if scores]
     shown = table(["rows of", code(metric), "rows"], rows, numeric="lrr") if rows else ""
     return ["## Training", plain(told), shown]
+
+
+def _learning(report: Report) -> list[str]:
+    """Learning curves and folds; nothing where none were asked for."""
+    parts = ["## How much data"] if report.learning_curves or report.folds else []
+    for curve in report.learning_curves:
+        parts += [f"### {plain(model_name(curve))}, judged on {plain(curve.judged_on)}"]
+        parts += [plain(f"{curve.message[:1].upper()}{curve.message[1:]}.")]
+        rows = [[code(name), *cells] for name, cells in curve_rows(curve)]
+        columns = curve_columns(curve)
+        parts += [table(columns, rows, numeric="l" + "r" * len(columns))] if rows else []
+    if report.folds:
+        parts += ["### Cross-validation", plain(folds_line(report.folds) + ".")]
+    return parts
 
 
 def _data(report: Report) -> list[str]:

@@ -18,6 +18,7 @@ from engine.evidence import (
     TrainingSummary,
     Verdict,
 )
+from engine.render.learning import learning_lines, telling_curves
 from engine.render.progress import STAGE_WIDTH, WIDTH
 from engine.render.quantities import (
     count,
@@ -151,6 +152,8 @@ def closing_block(report: Report, *, colour: bool) -> str:
     if report.outcome != "accepted":
         lines += _paragraph(report.summary)
         lines += [line("  ", *row[1:]) for row in _open_checks(report)]
+    for told in learning_lines(telling_curves(report), folds=report.folds):
+        lines += _paragraph(told)
     commands, advice = commands_and_advice(report)
     if advice:
         lead = "what would help: " if report.gate and report.outcome != "accepted" else ""

@@ -125,8 +125,9 @@ def compared_models(report: Report) -> tuple[ComparedModel, ...]:
             ComparedModel(
                 name="tuned model",
                 kind="tuned",
-                scores=report.holdout,
-                note="after training, constrained decoding",
+                scores=report.folds or report.holdout,
+                note="after training, constrained decoding"
+                + ("; each row by the model that did not see it" if report.folds else ""),
                 passes=passed,
             )
         )

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
+    from engine.recipe.model import Recipe
     from engine.stages.base import Stage
 
 STAGES: tuple[str, ...] = (
@@ -14,6 +15,7 @@ STAGES: tuple[str, ...] = (
     "compile",
     "train",
     "evaluate",
+    "resample",
     "gate",
     "merge",
     "quantize",
@@ -28,3 +30,20 @@ PRODUCTS: dict[str, str] = {"holdout": "data"}
 def load_stage(name: str) -> Stage:
     """The module of a stage, imported on use."""
     return cast("Stage", importlib.import_module(f"engine.stages.{name}"))
+
+
+def stages_of(recipe: Recipe) -> tuple[str, ...]:
+    """The stages of a recipe's run, in order: all but those that its module's `applies` denies."""
+    return tuple(name for name in STAGES if _applies(load_stage(name), recipe))
+
+
+def needs_of(name: str, recipe: Recipe) -> tuple[str, ...]:
+    """What a stage reads in a run of this recipe: `NEEDS`, and what its module's `also_needs` adds."""
+    stage = load_stage(name)
+    also = getattr(stage, "also_needs", None)
+    return (*stage.NEEDS, *(also(recipe) if also else ()))
+
+
+def _applies(stage: Stage, recipe: Recipe) -> bool:
+    applies = getattr(stage, "applies", None)
+    return applies is None or bool(applies(recipe))

@@ -1,4 +1,4 @@
-"""Asking a model for the label of every row; shared by the stages that judge models. Not a stage.
+"""Asking a model, or the SVM, for the label of every row; shared by the stages that judge. Not a stage.
 
 Constrained decoding lets the model say nothing but one of the labels: every classifier is measured
 by it, with or without fine-tuning. Free decoding shows what the model says when nothing holds it.
@@ -91,3 +91,21 @@ def free(
         )
         for row, text in zip(examples, texts, strict=True)
     ]
+
+
+def said(examples: Sequence[Example], labels: Sequence[str]) -> list[Prediction]:
+    """Return the predictions of something that only says labels, one for each row."""
+    return [
+        Prediction(id=row.id, target=row.target, label=label, text=label, probability=None)
+        for row, label in zip(examples, labels, strict=True)
+    ]
+
+
+def svm(train: Sequence[Example], examples: Sequence[Example], *, seed: int) -> list[Prediction]:
+    """Return what the classical classifier, trained on `train`, says. StageError G510."""
+    from engine.runtime.svm import tfidf_svm  # noqa: PLC0415 - brings scikit-learn
+
+    if not examples:
+        return []
+    texts, labels = [row.input for row in train], [row.target for row in train]
+    return said(examples, tfidf_svm(texts, labels, [row.input for row in examples], seed=seed))

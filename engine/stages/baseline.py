@@ -2,23 +2,23 @@
 
 `majority` always says the most frequent training label; `tfidf_svm` is a classical classifier on
 the training split; `zero_shot` and `few_shot` ask the untouched base model, constrained to the
-labels. It also renders the training rows, so that a row too long to train on is found now.
+labels. It also renders the training rows, so that a row too long to train on is found now; and the
+SVM on parts of the rows gives a first, free hint whether more of them would help.
 """
 
 from __future__ import annotations
 
 import json
 import random
-import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.data.example import Example, read_examples
+from engine.data.subsets import Fold, folds_of
 from engine.environment import version_of
 from engine.evidence import BaselineResult, scores_from_json, to_json
 from engine.metrics.classification import score
@@ -28,13 +28,14 @@ from engine.recipe.model import Acceptance, Recipe
 from engine.stages import answering
 from engine.stages.base import Payload, StageContext
 from engine.stages.rendered import rendered_rows
+from engine.stages.svm_curve import svm_curve
 from engine.store import Artifact
 
 if TYPE_CHECKING:
     from engine.runtime.models import LoadedModel
 
 NAME = "baseline"
-REVISION = 1
+REVISION = 2
 NEEDS: tuple[str, ...] = ("data", "holdout")
 AFTER: tuple[str, ...] = ()
 USES_SOURCES = False
@@ -43,6 +44,7 @@ USES_DEVICE = True
 TOOLS: tuple[str, ...] = ("numpy", "scikit-learn", "torch", "transformers")
 
 FILE = "baselines.json"
+CURVE = "svm_curve.json"
 MOST_SHOTS = 16
 SHOTS_PER_LABEL = 2
 SHOT_CHARACTERS = 400
@@ -51,14 +53,6 @@ SHOT_CHARACTERS = 400
 MODEL_BASELINES = ("zero_shot", "few_shot")
 
 Predict = Callable[[], list[Prediction]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
-    """What baselines learn from, and what they are judged on."""
-
-    train: tuple[Example, ...]
-    holdout: tuple[Example, ...]
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
@@ -72,36 +66,27 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 
 def run(context: StageContext) -> None:
-    """Write `baselines.json` and `predictions.<name>.jsonl` for each baseline of the recipe."""
+    """Write `baselines.json` and `predictions.<name>.jsonl` for each baseline of the recipe.
+
+    With `tfidf_svm` among them also `svm_curve.json`. With folds the predictions are those of all
+    rows, each by what was learned without its fold.
+    """
     recipe = context.recipe
-    rows = Rows(
-        train=tuple(read_examples(context.artifacts["data"].file("train.jsonl"))),
-        holdout=tuple(read_examples(context.artifacts["holdout"].file("holdout.jsonl"))),
+    data = context.artifacts["data"]
+    folds = folds_of(
+        read_examples(data.file("train.jsonl")),
+        read_examples(data.file("validation.jsonl")),
+        read_examples(context.artifacts["holdout"].file("holdout.jsonl")),
+        folds=recipe.splits.folds,
     )
     base = cache(partial(_base_folder, context))
     rendered_rows(context, base())
     loaded = cache(partial(_load, context, base))
-    results = []
-    for name in recipe.baselines:
-        made = _predictions(name, context, rows, loaded=loaded)
-        file = context.workdir / f"predictions.{name}.jsonl"
-        shutil.copyfile(made.file(answering.FILE), file)
-        scores = score(
-            read_predictions(file),
-            recipe.task.labels,
-            confidence=recipe.acceptance.confidence,
-            seed=recipe.splits.seed,
-        )
-        results.append(
-            {
-                "name": name,
-                "scores": to_json(scores),
-                "seconds": round(made.seconds, 3),
-                "note": _note(name, rows, recipe),
-            }
-        )
-    text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
-    (context.workdir / FILE).write_text(text + "\n", encoding="utf-8")
+    results = [_judged(name, context, folds, loaded=loaded) for name in recipe.baselines]
+    _write(context.workdir / FILE, results)
+    if "tfidf_svm" in recipe.baselines:
+        curve = svm_curve(context, train=folds[0].train, validation=folds[0].validation)
+        _write(context.workdir / CURVE, to_json(curve))
 
 
 def load_baselines(path: Path, acceptance: Acceptance) -> tuple[BaselineResult, ...]:
@@ -141,8 +126,35 @@ def pick_shots(
     return tuple(shots[:MOST_SHOTS])
 
 
+def _judged(
+    name: str,
+    context: StageContext,
+    folds: Sequence[Fold],
+    *,
+    loaded: Callable[[], LoadedModel],
+) -> dict[str, Any]:
+    """Write one baseline's predictions, and return its entry in `baselines.json`."""
+    recipe = context.recipe
+    made = [_predictions(name, context, fold, loaded=loaded) for fold in folds]
+    said = [row for one in made for row in read_predictions(one.file(answering.FILE))]
+    write_predictions(context.workdir / f"predictions.{name}.jsonl", said)
+    scores = score(
+        said,
+        recipe.task.labels,
+        confidence=recipe.acceptance.confidence,
+        seed=recipe.splits.seed,
+    )
+    crossed = f"; {len(folds)} folds, each judged by what never saw it" if len(folds) > 1 else ""
+    return {
+        "name": name,
+        "scores": to_json(scores),
+        "seconds": round(sum(one.seconds for one in made), 3),
+        "note": _note(name, folds[0], recipe) + crossed,
+    }
+
+
 def _predictions(
-    name: str, context: StageContext, rows: Rows, *, loaded: Callable[[], LoadedModel]
+    name: str, context: StageContext, fold: Fold, *, loaded: Callable[[], LoadedModel]
 ) -> Artifact:
     """Make or reuse one baseline's predictions; changing a metric never asks the model again."""
     recipe = context.recipe
@@ -153,6 +165,8 @@ def _predictions(
         "holdout": context.inputs["holdout"],
         "seed": recipe.splits.seed,
     }
+    if fold.number:
+        payload["fold"] = fold.number
     if name in MODEL_BASELINES:
         payload |= {
             "task": answering.task_slice(recipe.task),
@@ -162,7 +176,7 @@ def _predictions(
         }
     tools = ("torch", "transformers") if name in MODEL_BASELINES else ("scikit-learn",)
     payload["versions"] = {tool: version_of(tool) for tool in tools}
-    predict = _ways(context, rows, loaded=loaded)[name]
+    predict = _ways(context, fold, loaded=loaded)[name]
 
     def build(folder: Path) -> None:
         write_predictions(folder / answering.FILE, predict())
@@ -171,56 +185,48 @@ def _predictions(
 
 
 def _ways(
-    context: StageContext, rows: Rows, *, loaded: Callable[[], LoadedModel]
+    context: StageContext, fold: Fold, *, loaded: Callable[[], LoadedModel]
 ) -> dict[str, Predict]:
     """Name what makes each baseline's predictions."""
     recipe = context.recipe
+    seed = recipe.splits.seed
 
     def ask(shots: Sequence[tuple[str, str]]) -> list[Prediction]:
         return answering.constrained(
-            loaded(), recipe.task, rows.holdout, progress=context.progress, shots=shots
+            loaded(), recipe.task, fold.judged, progress=context.progress, shots=shots
         )
 
-    def few_shot() -> list[Prediction]:
-        return ask(pick_shots(rows.train, recipe.task.labels, seed=recipe.splits.seed))
+    def always() -> list[Prediction]:
+        return answering.said(fold.judged, [_most_frequent(fold, recipe)] * len(fold.judged))
 
     return {
-        "majority": lambda: _said(rows, [_most_frequent(rows, recipe)] * len(rows.holdout)),
-        "tfidf_svm": partial(_svm, rows, seed=recipe.splits.seed),
+        "majority": always,
+        "tfidf_svm": lambda: answering.svm(fold.train, fold.judged, seed=seed),
         "zero_shot": lambda: ask(()),
-        "few_shot": few_shot,
+        "few_shot": lambda: ask(pick_shots(fold.train, recipe.task.labels, seed=seed)),
     }
 
 
-def _svm(rows: Rows, *, seed: int) -> list[Prediction]:
-    from engine.runtime.svm import tfidf_svm  # noqa: PLC0415 - brings scikit-learn
-
-    texts, labels = [row.input for row in rows.train], [row.target for row in rows.train]
-    return _said(rows, tfidf_svm(texts, labels, [row.input for row in rows.holdout], seed=seed))
-
-
-def _said(rows: Rows, labels: Sequence[str]) -> list[Prediction]:
-    return [
-        Prediction(id=row.id, target=row.target, label=label, text=label, probability=None)
-        for row, label in zip(rows.holdout, labels, strict=True)
-    ]
-
-
-def _most_frequent(rows: Rows, recipe: Recipe) -> str:
+def _most_frequent(fold: Fold, recipe: Recipe) -> str:
     """Return the most frequent training label; among equals the first in the recipe."""
-    counts = Counter(row.target for row in rows.train)
+    counts = Counter(row.target for row in fold.train)
     return max(recipe.task.labels, key=lambda label: counts[label])
 
 
-def _note(name: str, rows: Rows, recipe: Recipe) -> str:
+def _note(name: str, fold: Fold, recipe: Recipe) -> str:
     if name == "few_shot":
-        shots = pick_shots(rows.train, recipe.task.labels, seed=recipe.splits.seed)
+        shots = pick_shots(fold.train, recipe.task.labels, seed=recipe.splits.seed)
         return f"untouched base model, {len(shots)} shots from the training split, constrained"
     return {
-        "majority": f"always `{_most_frequent(rows, recipe)}`, most frequent in training",
-        "tfidf_svm": f"TF-IDF of words and characters, linear SVM on {len(rows.train)} train rows",
+        "majority": f"always `{_most_frequent(fold, recipe)}`, most frequent in training",
+        "tfidf_svm": f"TF-IDF of words and characters, linear SVM on {len(fold.train)} train rows",
         "zero_shot": "untouched base model, no shots, constrained to the labels",
     }[name]
+
+
+def _write(path: Path, value: object) -> None:
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _base_folder(context: StageContext) -> Path:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.data.example import Example, read_examples
+from engine.data.subsets import beginning
 from engine.environment import version_of
 from engine.evidence import Scores, to_json
 from engine.metrics.classification import score
@@ -24,6 +23,7 @@ from engine.metrics.predictions import read_predictions, write_predictions
 from engine.recipe.model import Recipe
 from engine.stages import answering
 from engine.stages.base import Payload, StageContext
+from engine.stages.training import load_trained
 from engine.store import Artifact
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def run(context: StageContext) -> None:
         "train": sample_rows(train, recipe.task.labels, seed=recipe.splits.seed),
         "validation": read_examples(data.file("validation.jsonl")),
     }
-    loaded = cache(partial(_load, context))
+    loaded = cache(partial(load_trained, context.artifacts["train"], context))
     scores = {}
     for name in SETS:
         made = _predictions(name, context, rows[name], loaded=loaded)
@@ -80,17 +80,7 @@ def run(context: StageContext) -> None:
 
 def sample_rows(rows: Sequence[Example], labels: Sequence[str], *, seed: int) -> list[Example]:
     """Draw training rows by seed: every label at its share, none left out, in file order."""
-    size = max(TRAIN_SAMPLE, 2 * len(labels))
-    if len(rows) <= size:
-        return list(rows)
-    by_label: dict[str, list[Example]] = defaultdict(list)
-    for row in sorted(rows, key=lambda row: sha256(f"{seed}:{row.id}".encode()).digest()):
-        by_label[row.target].append(row)
-    depth = {
-        row.id: rank / len(group) for group in by_label.values() for rank, row in enumerate(group)
-    }
-    chosen = {row.id for row in sorted(rows, key=lambda row: (depth[row.id], row.id))[:size]}
-    return [row for row in rows if row.id in chosen]
+    return beginning(rows, max(TRAIN_SAMPLE, 2 * len(labels)), seed=seed)
 
 
 def _predictions(
@@ -129,21 +119,6 @@ def _score(file: Path, recipe: Recipe) -> Scores:
         recipe.task.labels,
         confidence=recipe.acceptance.confidence,
         seed=recipe.splits.seed,
-    )
-
-
-def _load(context: StageContext) -> LoadedModel:
-    """Load the base with its adapter, or the fully trained model."""
-    from engine.runtime.base_model import locate_base_model  # noqa: PLC0415 - brings torch
-    from engine.runtime.models import load_model  # noqa: PLC0415 - brings torch
-
-    precision = context.device.precision(context.recipe.backend.precision)
-    trained = context.artifacts["train"]
-    if context.recipe.method.kind == "full":
-        return load_model(trained.file("model"), device=context.device, precision=precision)
-    base = locate_base_model(context.recipe.base_model, context.once, context.progress)
-    return load_model(
-        base, device=context.device, precision=precision, adapter=trained.file("adapter")
     )
 
 

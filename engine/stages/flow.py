@@ -13,8 +13,11 @@ from typing import Any
 from engine.errors import ExitCode
 from engine.evidence import (
     BaselineResult,
+    LearningCurve,
+    Scores,
     Status,
     Verdict,
+    scores_from_json,
     verdict_from_json,
 )
 from engine.recipe.model import Recipe
@@ -82,6 +85,25 @@ def baselines(artifacts: Artifacts, recipe: Recipe) -> tuple[BaselineResult, ...
 
     path = artifacts["baseline"].file("baselines.json")
     return load_baselines(path, recipe.acceptance)
+
+
+def curves(artifacts: Artifacts) -> tuple[LearningCurve, ...]:
+    """The learning curves that were drawn: the SVM's, and the tuned model's."""
+    from engine.metrics.learning import curve_from_json  # noqa: PLC0415 - keeps light verbs light
+
+    files = (("baseline", "svm_curve.json"), ("resample", "curve.json"))
+    return tuple(
+        curve_from_json(read_json(artifacts[stage], name))
+        for stage, name in files
+        if stage in artifacts and (artifacts[stage].path / name).is_file()
+    )
+
+
+def folds(artifacts: Artifacts, recipe: Recipe) -> Scores | None:
+    """The scores of a cross-validation; None without one."""
+    if not recipe.splits.folds or "resample" not in artifacts:
+        return None
+    return scores_from_json(read_json(artifacts["resample"], "folds.json")["folds"])
 
 
 def verdict(artifacts: Artifacts, name: str) -> Verdict:

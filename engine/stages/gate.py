@@ -2,12 +2,13 @@
 
 Three questions, all of `acceptance`: do the metrics keep their thresholds, does the model gain
 enough over the best baseline on the same rows, and has it not learned its training rows by heart.
+With folds the first two are asked of all rows, each answered by the model that did not see it.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.evidence import Scores, Verdict, scores_from_json, to_json
@@ -30,6 +31,22 @@ FILE = "verdict.json"
 HOW_MEASURED = {"valid_output": "free decoding: what a caller without a grammar gets"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """What the tuned model is judged by."""
+
+    chosen: Scores
+    """By constrained decoding."""
+    free: Scores
+    predictions: list[Prediction]
+    """By constrained decoding, on the rows that the baselines answered too."""
+
+
+def also_needs(recipe: Recipe) -> tuple[str, ...]:
+    """Return `resample` with folds, which holds the answers on the rows of all of them."""
+    return ("resample",) if recipe.splits.folds else ()
+
+
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return what must hold, the labels, and the seed of the paired draws."""
     return {
@@ -47,16 +64,16 @@ def run(context: StageContext) -> None:
 
 def _judge(context: StageContext) -> Verdict:
     recipe, acceptance = context.recipe, context.recipe.acceptance
-    scores = _scores(context)
+    scores, judged = _scores(context), _judged(context)
     thresholds = judge_thresholds(
         acceptance.metrics,
-        named_metrics(scores["holdout"], free=scores["free"]),
+        named_metrics(judged.chosen, free=judged.free),
         decide_on=acceptance.decide_on,
         notes=HOW_MEASURED,
     )
     gains = judge_gains(
         acceptance.over_baselines,
-        read_predictions(context.artifacts["evaluate"].file("predictions.holdout.jsonl")),
+        judged.predictions,
         _baselines(context),
         labels=recipe.task.labels,
         acceptance=acceptance,
@@ -69,6 +86,22 @@ def _judge(context: StageContext) -> Verdict:
         train_rows=_read(context, "evaluate", "sampling.json")["train"]["of"],
     )
     return verdict((*thresholds, *gains, *gap))
+
+
+def _judged(context: StageContext) -> _Judged:
+    """Return the holdout's answers; with folds those of all rows."""
+    evaluated = context.artifacts["evaluate"]
+    if not context.recipe.splits.folds:
+        scores = _scores(context)
+        predictions = read_predictions(evaluated.file("predictions.holdout.jsonl"))
+        return _Judged(chosen=scores["holdout"], free=scores["free"], predictions=predictions)
+    found = _read(context, "resample", "folds.json")
+    file = context.artifacts["resample"].file("predictions.folds.jsonl")
+    return _Judged(
+        chosen=scores_from_json(found["folds"]),
+        free=scores_from_json(found["free"]),
+        predictions=read_predictions(file),
+    )
 
 
 def _scores(context: StageContext) -> dict[str, Scores]:

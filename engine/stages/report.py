@@ -16,6 +16,7 @@ from engine.environment import Device
 from engine.errors import EngineError
 from engine.evidence import (
     ExportedFile,
+    HoldoutUse,
     Report,
     Scores,
     StageRecord,
@@ -52,12 +53,13 @@ class Facts:
     warnings: Sequence[str]
     notes: Sequence[str]
     versions: Mapping[str, str]
+    holdout_use: HoldoutUse | None = None
 
 
 def assemble(facts: Facts) -> Report:
     """The report of a run; parts whose stage left nothing are None or empty."""
     recipe, artifacts = facts.recipe, facts.artifacts
-    scores = _all_scores(artifacts)
+    scores, folds = _all_scores(artifacts), flow.folds(artifacts, recipe)
     verification = read_json(artifacts["verify"], "verify.json") if "verify" in artifacts else {}
     return Report(
         schema="report.v1",
@@ -109,7 +111,10 @@ def assemble(facts: Facts) -> Report:
         backend_config=_text(artifacts.get("compile"), "config.yaml"),
         versions=dict(facts.versions),
         environment=_environment(facts.device),
-        notes=(*facts.notes, *_reuse_notes(facts.records)),
+        notes=(*facts.notes, *_fold_notes(folds, recipe), *_reuse_notes(facts.records)),
+        holdout_use=facts.holdout_use,
+        learning_curves=flow.curves(artifacts),
+        folds=folds,
     )
 
 
@@ -199,7 +204,10 @@ def _advice(facts: Facts) -> tuple[str, ...]:
 
     scores = _all_scores(facts.artifacts)
     gate = flow.verdict(facts.artifacts, "verify" if "verify" in facts.artifacts else "gate")
-    return what_would_help(scores["holdout"], gate, labels=facts.recipe.task.labels)
+    judged = flow.folds(facts.artifacts, facts.recipe) or scores["holdout"]
+    return what_would_help(
+        judged, gate, labels=facts.recipe.task.labels, curves=flow.curves(facts.artifacts)
+    )
 
 
 def _all_scores(artifacts: Mapping[str, Artifact]) -> dict[str, Scores]:
@@ -228,6 +236,13 @@ def _environment(device: Device) -> dict[str, str]:
         "bfloat16": "native" if device.bf16 else "not native",
         "platform": f"{platform.system()} {platform.machine()}",
     }
+
+
+def _fold_notes(folds: Scores | None, recipe: Recipe) -> tuple[str, ...]:
+    if folds is None:
+        return ()
+    how = f"the gate judged the method on {folds.rows} rows by {recipe.splits.folds} trainings"
+    return (f"{how}, each row by the model that did not see it; the file is verified on fold 0",)
 
 
 def _reuse_notes(records: Sequence[StageRecord]) -> tuple[str, ...]:

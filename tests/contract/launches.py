@@ -114,7 +114,7 @@ def examples(count: int, *, start: int = 0) -> list[Example]:
         text = f"film {number} was {'good' if number % 2 else 'bad'}"
         made.append(
             Example(
-                id=content_id(text, label), origin=f"rows.csv:{number}", input=text, label=label
+                id=content_id(text, label), origin=f"rows.csv:{number}", input=text, target=label
             )
         )
     return made

@@ -39,6 +39,8 @@ RULES: Final[tuple[tuple[Rule, tuple[str, ...]], ...]] = (
     (method.batches_divide, ("method",)),
     (method.alpha_is_not_below_rank, ("method",)),
     (method.backend_is_known, ("backend",)),
+    (method.curves_have_validation, ("learning_curve", "splits")),
+    (method.folds_leave_validation, ("splits",)),
     (acceptance.metrics_are_known, ("task.labels", "acceptance.metrics")),
     (acceptance.gains_are_known, ("task.labels", "acceptance.over_baselines")),
     (acceptance.drops_are_known, ("task.labels", "export.after_quantization")),

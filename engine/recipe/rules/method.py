@@ -58,3 +58,20 @@ def backend_is_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[
         hint = f"did you mean `{near}`?" if near else f"backends are {', '.join(BACKENDS)}"
         message = f"no such backend: {show(name)}"
         yield source.problem("R220", message, at=("backend", "name"), hint=hint)
+
+
+def curves_have_validation(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R270: a learning curve is judged on validation rows, never on the holdout."""
+    if filled["learning_curve"] and filled["splits"].get("validation") == 0:
+        message = "a learning curve is judged on validation rows; splits.validation is 0"
+        hint = "set `splits.validation` to 40 rows or more"
+        yield source.problem("R270", message, at=("learning_curve",), hint=hint)
+
+
+def folds_leave_validation(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R271: the second of two folds would have no validation rows."""
+    splits = filled["splits"]
+    if splits["folds"] == 2 and splits.get("validation") != 0:  # noqa: PLR2004 - the one number
+        message = "with 2 folds the second training has no validation rows"
+        hint = "write `folds: 3` or more, or `validation: 0`"
+        yield source.problem("R271", message, at=("splits", "folds"), hint=hint)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 
 from engine.evidence import Report
+from engine.render.html.learning import has_learning, learning
 from engine.render.html.making import data, quantization, stages, training
 from engine.render.html.markup import Markup, join, tag
 from engine.render.html.parts import absent, code, facts, listing, prose, section
@@ -82,6 +83,8 @@ def _spec(report: Report) -> Markup:
 
 def _contents(report: Report) -> Markup:
     entries = [*_CONTENTS]
+    if has_learning(report):
+        entries.insert(entries.index(("data", "Data")), ("learning", "How much data"))
     if report.notes or report.warnings:
         entries.insert(0, ("notes", "Notes"))
     items = (tag("li", tag("a", title, href=f"#{anchor}")) for anchor, title in entries)
@@ -98,6 +101,7 @@ def _main(report: Report) -> Markup:
         per_class(report),
         confusion(report),
         training(report),
+        learning(report),
         data(report),
         quantization(report),
         stages(report),

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 from project import Project
-from runs import AFTER_GATE, adapter_digests, is_whole, manifests, only, report, statuses
+from runs import AFTER_GATE, PLAIN, adapter_digests, is_whole, manifests, only, report, statuses
 
-from engine.stages import STAGES
 from engine.store import Store
 
 
@@ -77,7 +76,7 @@ def test_a_verdict_that_flips_back_finds_everything_still_there(
     outcome = finished.run("run", "recipe.yaml")
 
     assert outcome.code == 0, outcome.err
-    assert statuses(root) == dict.fromkeys(STAGES, "reused")
+    assert statuses(root) == dict.fromkeys(PLAIN, "reused")
 
 
 def test_a_baseline_that_is_enough_ends_a_run_that_was_trained_before(
@@ -89,7 +88,7 @@ def test_a_baseline_that_is_enough_ends_a_run_that_was_trained_before(
 
     assert outcome.code == 5, outcome.err
     assert statuses(root) == {
-        name: "reused" if name in ("data", "baseline") else "skipped" for name in STAGES
+        name: "reused" if name in ("data", "baseline") else "skipped" for name in PLAIN
     }
 
 
@@ -207,7 +206,7 @@ def test_a_store_that_was_touched_but_not_changed_is_reused(finished: Project, r
             os.utime(path)
 
     assert finished.run("run", "recipe.yaml").code == 0
-    assert statuses(root) == dict.fromkeys(STAGES, "reused")
+    assert statuses(root) == dict.fromkeys(PLAIN, "reused")
 
 
 def test_a_store_that_was_moved_is_reused(finished: Project, root: Path) -> None:
@@ -216,7 +215,7 @@ def test_a_store_that_was_moved_is_reused(finished: Project, root: Path) -> None
     outcome = finished.run("run", "recipe.yaml", "--store", "elsewhere")
 
     assert outcome.code == 0, outcome.err
-    assert statuses(finished.folder / "elsewhere") == dict.fromkeys(STAGES, "reused")
+    assert statuses(finished.folder / "elsewhere") == dict.fromkeys(PLAIN, "reused")
 
 
 def test_json_says_the_whole_report(finished: Project) -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 from project import GOOD, Project
-from runs import adapter_digests, is_whole, left_behind, report, run_folders, statuses
+from runs import PLAIN, adapter_digests, is_whole, left_behind, report, run_folders, statuses
 
-from engine.stages import STAGES
 from engine.store.store import sha256_of
 
 
@@ -23,7 +22,7 @@ def folder(finished: Project) -> Path:
 def test_every_stage_ran_and_the_store_is_whole(finished: Project) -> None:
     root = finished.folder / ".recipe"
 
-    assert statuses(root) == dict.fromkeys(STAGES, "ran")
+    assert statuses(root) == dict.fromkeys(PLAIN, "ran")
     assert is_whole(root)
     assert left_behind(root) == []
 
@@ -96,7 +95,7 @@ def test_a_second_run_does_nothing_and_says_the_same(finished: Project) -> None:
     after = report(root)
 
     assert again.code == 0, again.err
-    assert statuses(root) == dict.fromkeys(STAGES, "reused")
+    assert statuses(root) == dict.fromkeys(PLAIN, "reused")
     changing = {"notes", "run_directory", "seconds", "stages", "started"}
     assert {k: v for k, v in after.items() if k not in changing} == {
         k: v for k, v in before.items() if k not in changing

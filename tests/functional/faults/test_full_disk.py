@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 from project import Project
-from runs import forget, is_whole, left_behind, only, report, statuses
+from runs import PLAIN, forget, is_whole, left_behind, only, report, statuses
 
-from engine.stages import STAGES, load_stage
+from engine.stages import load_stage
 from engine.stages.base import StageContext
 
 WHOLE = ("quantize", "verify")
 """Stages whose slow products are left in place here."""
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", PLAIN)
 def test_a_write_that_finds_no_space_ends_the_run(
     finished: Project, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
@@ -85,7 +85,7 @@ SPACE = {
 """Bytes left free: enough to begin, not enough to end."""
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", PLAIN)
 def test_a_disk_that_fills_up_in_a_stage_ends_the_run(
     finished: Project, small_disk: Path, stage: str
 ) -> None:

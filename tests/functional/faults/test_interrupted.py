@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from project import Project
-from runs import forget, is_whole, left_behind, only, report, statuses
+from runs import PLAIN, forget, is_whole, left_behind, only, report, statuses
 
-from engine.stages import STAGES, load_stage
+from engine.stages import load_stage
 from engine.stages.base import StageContext
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", PLAIN)
 def test_ctrl_c_in_a_stage_keeps_what_was_finished(
     finished: Project, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
@@ -31,7 +31,7 @@ def test_ctrl_c_in_a_stage_keeps_what_was_finished(
         patch.setattr(module, "run", interrupted)
         outcome = finished.run("run", "recipe.yaml")
     found = report(root)
-    position = STAGES.index(stage)
+    position = PLAIN.index(stage)
 
     assert outcome.code == 130, outcome.err
     assert outcome.out.count(f"interrupted in stage {stage}") == 1
@@ -40,7 +40,7 @@ def test_ctrl_c_in_a_stage_keeps_what_was_finished(
     assert [record["status"] for record in found["stages"]] == [
         *["reused"] * position,
         "interrupted",
-        *["skipped"] * (len(STAGES) - position - 1),
+        *["skipped"] * (len(PLAIN) - position - 1),
     ]
     assert is_whole(root)
     assert left_behind(root) == []

@@ -12,9 +12,7 @@ from pathlib import Path
 
 import pytest
 from project import Project
-from runs import adapter_digests, forget, is_whole, only, report, run_folders, statuses
-
-from engine.stages import STAGES
+from runs import PLAIN, adapter_digests, forget, is_whole, only, report, run_folders, statuses
 
 Kill = Callable[..., int]
 BESIDE = Path(__file__).parents[2]
@@ -58,7 +56,7 @@ def kill(server: subprocess.Popen[str], finished: Project) -> Kill:
     return kill
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", PLAIN)
 def test_a_run_killed_in_a_stage_is_continued_by_the_next(
     finished: Project, kill: Kill, stage: str
 ) -> None:

@@ -3,14 +3,14 @@ from __future__ import annotations
 import subprocess
 import sys
 
-STAGES = ("baseline", "evaluate", "gate")
+STAGES = ("baseline", "evaluate", "resample", "gate")
 
 
 def test_planning_the_judging_stages_needs_no_numpy() -> None:
     script = (
         "import importlib, sys\n"
         f"for name in {STAGES}: importlib.import_module(f'engine.stages.{{name}}')\n"
-        "import engine.metrics.advice\n"
+        "import engine.metrics.advice, engine.metrics.learning\n"
         "print(*(name for name in ('numpy', 'sklearn', 'torch') if name in sys.modules))"
     )
 

@@ -18,7 +18,7 @@ from engine.stages.baseline import load_baselines, pick_shots
 
 def labelled(labels: list[str], *, length: int = 10) -> list[Example]:
     return [
-        Example(id=f"{place:016x}", origin="", input=f"{place} " * length, label=label)
+        Example(id=f"{place:016x}", origin="", input=f"{place} " * length, target=label)
         for place, label in enumerate(labels * 30)
     ]
 

@@ -13,7 +13,7 @@ LABELS = ("negative", "positive")
 def rows_of(**counts: int) -> list[Example]:
     labels = [label for label, count in counts.items() for _ in range(count)]
     return [
-        Example(id=f"{place:016x}", origin="", input="", label=label)
+        Example(id=f"{place:016x}", origin="", input="", target=label)
         for place, label in enumerate(labels)
     ]
 

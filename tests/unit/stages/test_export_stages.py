@@ -27,6 +27,7 @@ TASK = Task(
     system="",
     input="{text}",
     labels=("good", "bad"),
+    schema=None,
     output="text",
 )
 TEXTS = ("a fine film", "a dull plot", "so so 12 ½", "日本", "it was it", "x", "not bad", "hm")
@@ -108,7 +109,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     holdout = root / "holdout"
     holdout.mkdir()
     rows = [
-        Example(id=f"{index:016x}", origin="x", input=text, label=TASK.labels[index % 2])
+        Example(id=f"{index:016x}", origin="x", input=text, target=TASK.labels[index % 2])
         for index, text in enumerate(TEXTS)
     ]
     write_examples(holdout / "holdout.jsonl", rows)

@@ -1,0 +1,140 @@
+"""Resample: train again on other rows of the same data, in the same way, and judge what comes out.
+
+With `learning_curve: true` on 25 and 50 % of the training rows, judged on the validation rows; 100 %
+is the model itself. With `splits.folds: k` on k - 1 other folds, each judged on the rows it did not
+see. Every training and every set of answers is an inner product of its own, so that a killed run
+goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from engine.data.example import Example, read_examples
+from engine.data.subsets import Fold, folds_of, share
+from engine.evidence import LearningCurve, to_json
+from engine.metrics.classification import score
+from engine.metrics.learning import SHARES, Judged, learning_curve, too_few_rows
+from engine.metrics.predictions import read_predictions, write_predictions
+from engine.recipe.model import Recipe
+from engine.stages.base import Payload, StageContext
+from engine.stages.retraining import Part, answers, backend_slice
+from engine.stages.training import refuse_unready
+
+NAME = "resample"
+REVISION = 1
+NEEDS: tuple[str, ...] = ("data", "evaluate")
+AFTER: tuple[str, ...] = ()
+USES_SOURCES = False
+USES_BASE_MODEL = True
+USES_DEVICE = True
+TOOLS: tuple[str, ...] = ("numpy", "peft", "torch", "transformers")
+
+CURVE = "curve.json"
+SCORES = "folds.json"
+PREDICTIONS = {"folds": "predictions.folds.jsonl", "free": "predictions.folds_free.jsonl"}
+"""Of all folds together, by decoding."""
+
+
+def applies(recipe: Recipe) -> bool:
+    """Tell whether the recipe asks for a learning curve or for folds."""
+    return recipe.learning_curve or recipe.splits.folds > 0
+
+
+def also_needs(recipe: Recipe) -> tuple[str, ...]:
+    """Return `holdout` with folds, whose rows the other folds train on; a curve never sees it."""
+    return ("holdout",) if recipe.splits.folds else ()
+
+
+def recipe_slice(recipe: Recipe) -> Payload:
+    """Return what is asked for, what rows and answers depend on, and the backend."""
+    return {
+        "learning_curve": recipe.learning_curve,
+        "splits": {"folds": recipe.splits.folds, "seed": recipe.splits.seed},
+        "task": asdict(recipe.task),
+        "method": asdict(recipe.method),
+        "data": {"checks": {"truncation": recipe.data.checks.truncation}},
+        "acceptance": {"confidence": recipe.acceptance.confidence},
+        "backend": backend_slice(recipe),
+    }
+
+
+def run(context: StageContext) -> None:
+    """Write `curve.json` for a learning curve; `folds.json` and their predictions for folds.
+
+    Raises:
+        EnvironmentProblem: B402, B403, B408-B410 this machine cannot train the recipe.
+        DataError: D390-D392 rows that cannot be trained.
+        StageError: B411-B418 a training failed, or what it left cannot be believed.
+
+    """
+    refuse_unready(context)
+    data = context.artifacts["data"]
+    train = read_examples(data.file("train.jsonl"))
+    validation = read_examples(data.file("validation.jsonl"))
+    if context.recipe.learning_curve:
+        _write(context.workdir / CURVE, to_json(_curve(context, train, validation)))
+    if context.recipe.splits.folds:
+        holdout = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
+        folds = folds_of(train, validation, holdout, folds=context.recipe.splits.folds)
+        _cross_validate(context, folds)
+
+
+def _curve(
+    context: StageContext, train: Sequence[Example], validation: Sequence[Example]
+) -> LearningCurve:
+    recipe = context.recipe
+    if not validation:
+        return too_few_rows("tuned", judged_on="validation", reason="there are no validation rows")
+    judged = []
+    for part in SHARES[:-1]:
+        rows = share(train, part, seed=recipe.splits.seed)
+        named = Part(name=f"{part:.0%} of the rows", train=rows, validation=validation)
+        (said,) = answers(named, validation, context, ways=("constrained",))
+        judged.append(Judged(share=part, rows=len(rows), predictions=said))
+    whole = read_predictions(context.artifacts["evaluate"].file("predictions.validation.jsonl"))
+    judged.append(Judged(share=SHARES[-1], rows=len(train), predictions=whole))
+    return learning_curve(
+        "tuned",
+        judged,
+        labels=recipe.task.labels,
+        judged_on="validation",
+        confidence=recipe.acceptance.confidence,
+        seed=recipe.splits.seed,
+    )
+
+
+def _cross_validate(context: StageContext, folds: Sequence[Fold]) -> None:
+    """Write what every row was answered by the model that did not see it, and the scores of that."""
+    evaluated = context.artifacts["evaluate"]
+    said = {
+        "folds": read_predictions(evaluated.file("predictions.holdout.jsonl")),
+        "free": read_predictions(evaluated.file("predictions.free.jsonl")),
+    }
+    for fold in folds[1:]:
+        name = f"fold {fold.number} of {len(folds)}"
+        part = Part(name=name, train=fold.train, validation=fold.validation)
+        chosen, free = answers(part, fold.judged, context, ways=("constrained", "free"))
+        said["folds"] += chosen
+        said["free"] += free
+    recipe = context.recipe
+    scores = {}
+    for name, predictions in said.items():
+        write_predictions(context.workdir / PREDICTIONS[name], predictions)
+        scores[name] = to_json(
+            score(
+                predictions,
+                recipe.task.labels,
+                confidence=recipe.acceptance.confidence,
+                seed=recipe.splits.seed,
+            )
+        )
+    _write(context.workdir / SCORES, scores)
+
+
+def _write(path: Path, value: object) -> None:
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")

@@ -16,9 +16,10 @@ from typing import Protocol
 
 from engine.data.example import normalised
 from engine.data.shingles import SIMILAR, prefix_length, shingles, similarity_of
+from engine.errors import EnvironmentProblem
 
-MANY = 20_000
-"""Rows from which the compiled way pays for its start (about a second)."""
+MANY = 5_000
+"""Rows from which the compiled way pays for its start (one to two seconds)."""
 
 
 class TextStore(Protocol):
@@ -73,10 +74,22 @@ def near_duplicates(
     if len(texts) < MANY:
         result.pairs = _few(texts, similarity)
     else:
-        from engine.data.near_many import many  # noqa: PLC0415 - NumPy and numba only where needed
-
-        result.pairs = many(texts, similarity, scratch=scratch, result=result)
+        result.pairs = _many(texts, similarity, scratch, result)
     return result
+
+
+def _many(
+    texts: TextStore, similarity: float, scratch: Path | None, result: NearDuplicates
+) -> Iterator[Near]:
+    try:
+        from engine.data.near_many import many  # noqa: PLC0415 - NumPy and numba: an extra
+    except ImportError as error:
+        raise EnvironmentProblem.one(
+            "E701",
+            f"looking for near-duplicates among {len(texts):,} rows needs NumPy and numba",
+            hint="pip install 'slm-recipe[data]', or write `near_duplicates: off`",
+        ) from error
+    return many(texts, similarity, scratch=scratch, result=result)
 
 
 def _few(texts: TextStore, similarity: float) -> Iterator[Near]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Set
+from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 
 SHINGLE = 5
 SIMILAR = 0.8
@@ -24,12 +25,12 @@ def prefix_length(size: int, similarity: float) -> int:
     return int(size * (1 - similarity) + 1e-9) + 1
 
 
-def similarity_of[T](one: Set[T], other: Collection[T], at_least: float) -> float:
+def similarity_of[T](one: AbstractSet[T], other: Collection[T], at_least: float) -> float:
     """Return the Jaccard similarity of two sets; 0.0 when their sizes alone keep it below.
 
     `other` holds no element twice.
     """
     if at_least * len(one) > len(other) or at_least * len(other) > len(one):
         return 0.0
-    both = len(one & other) if isinstance(other, Set) else sum(map(one.__contains__, other))
+    both = len(one & other) if isinstance(other, AbstractSet) else sum(map(one.__contains__, other))
     return both / (len(one) + len(other) - both)

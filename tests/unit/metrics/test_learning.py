@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from engine.evidence import LearningCurve, to_json
+from engine.metrics.learning import Judged, curve_from_json, last_gains, learning_curve
+from engine.metrics.predictions import Prediction
+
+Answers = Callable[[Mapping[str, str]], list[Prediction]]
+LABELS = ("a", "b")
+
+
+def curve(*parts: list[Prediction], model: str = "tfidf_svm") -> LearningCurve:
+    shares = (0.25, 0.5, 1.0)[-len(parts) :]
+    judged = [
+        Judged(share=share, rows=round(share * 100), predictions=part)
+        for share, part in zip(shares, parts, strict=True)
+    ]
+    return learning_curve(
+        model, judged, labels=LABELS, judged_on="validation", confidence=0.95, seed=7
+    )
+
+
+def test_the_gain_is_the_difference_in_macro_f1_and_in_f1(answers: Answers) -> None:
+    half = answers({"a": "aabb", "b": "bbbb"})
+    whole = answers({"a": "aaab", "b": "bbbb"})
+
+    macro, classes = last_gains(half, whole, labels=LABELS, confidence=0.95, seed=7)
+
+    # a: 2*2/(2+4) = 2/3 and 2*3/(3+4) = 6/7; b: 2*4/(6+4) = 4/5 and 2*4/(5+4) = 8/9
+    assert classes["a"].value == pytest.approx(6 / 7 - 2 / 3)
+    assert classes["b"].value == pytest.approx(8 / 9 - 4 / 5)
+    assert macro.value == pytest.approx((6 / 7 + 8 / 9 - 2 / 3 - 4 / 5) / 2)
+    assert macro.interval.low <= macro.value <= macro.interval.high
+
+
+def test_a_last_step_beyond_chance_still_gains(answers: Answers) -> None:
+    quarter = answers({"a": "a" * 20 + "b" * 80, "b": "b" * 100})
+    half = answers({"a": "a" * 50 + "b" * 50, "b": "b" * 100})
+    whole = answers({"a": "a" * 80 + "b" * 20, "b": "b" * 100})
+
+    found = curve(quarter, half, whole)
+
+    assert [(point.share, point.rows) for point in found.points] == [
+        (0.25, 25),
+        (0.5, 50),
+        (1.0, 100),
+    ]
+    assert found.rising is True
+    assert found.rising_classes == ("a", "b")
+    # F1 of a and b: 100/150 and 200/250 before, 160/180 and 200/220 after
+    gain = (160 / 180 + 200 / 220 - 2 / 3 - 4 / 5) / 2
+    assert found.message == (
+        f"the SVM still gains: {gain:+.3f} macro-F1 from 50 to 100 % of the rows; `a` gains most"
+    )
+
+
+def test_many_rows_that_answer_alike_have_flattened(answers: Answers) -> None:
+    said = answers({"a": "a" * 900 + "b" * 100, "b": "b" * 1000})
+
+    found = curve(said, said, said, model="tuned")
+
+    assert found.rising is False
+    assert found.rising_classes == ()
+    assert found.message == (
+        "the tuned model has flattened: +0.000 macro-F1 from 50 to 100 % of the rows"
+    )
+
+
+def test_few_rows_that_answer_alike_cannot_tell(answers: Answers) -> None:
+    said = answers({"a": "a" * 18 + "b" * 2, "b": "b" * 20})
+
+    found = curve(said, said, said)
+
+    assert found.rising is None
+    assert "cannot be told with 40 judged rows: +0.000 macro-F1" in found.message
+
+
+def test_a_surely_worse_model_has_flattened(answers: Answers) -> None:
+    half = answers({"a": "a" * 100, "b": "b" * 100})
+    whole = answers({"a": "a" * 60 + "b" * 40, "b": "b" * 100})
+
+    assert curve(half, half, whole).rising is False
+
+
+def test_a_class_with_few_judged_rows_is_never_called_rising(answers: Answers) -> None:
+    half = answers({"a": "b" * 9, "b": "b" * 200})
+    whole = answers({"a": "a" * 9, "b": "b" * 200})
+
+    found = curve(half, half, whole)
+
+    assert found.rising is True
+    assert "a" not in found.rising_classes
+    assert "`a`" not in found.message
+
+
+def test_a_missing_class_is_the_reason_that_nothing_can_be_told(answers: Answers) -> None:
+    said = answers({"a": "aaaa"})
+
+    found = curve(said, said, said)
+
+    assert found.rising is None
+    assert found.message.endswith("cannot be told: no rows of `b`")
+
+
+def test_a_single_training_is_no_curve(answers: Answers) -> None:
+    assert curve(answers({"a": "ab", "b": "bb"})).rising is None
+
+
+def test_a_curve_reads_back_equal(answers: Answers) -> None:
+    found = curve(answers({"a": "ab", "b": "bb"}), answers({"a": "aa", "b": "bb"}))
+
+    assert curve_from_json(to_json(found)) == found

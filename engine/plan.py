@@ -11,7 +11,7 @@ from engine.environment import Device, version_of
 from engine.recipe import moving_references
 from engine.recipe.model import Recipe
 from engine.runtime.base_model import REVISION
-from engine.sources import DigestMemory, identity
+from engine.sources import DigestMemory, identity, source_identity
 from engine.stages import PRODUCTS, load_stage, needs_of, stages_of
 from engine.stages.held import RECORDED, Held, Standing, hold, inputs_of
 from engine.store import Artifact, StageKey, Store, make_key
@@ -82,7 +82,7 @@ def survey(recipe: Recipe, store: Store, device: Device) -> World:
     memory = DigestMemory(store.root / "digests.json")
     return World(
         device=device,
-        sources=tuple(dict(identity(source.ref, memory)) for source in recipe.data.sources),
+        sources=tuple(source_identity(source, memory) for source in recipe.data.sources),
         base_model={**identity(recipe.base_model, memory), "made": REVISION},
         lock=read_lock(lock_path(recipe.file)),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, closing
 from itertools import zip_longest
 from pathlib import Path
@@ -56,6 +56,6 @@ def read_document(path: Path, *, encoding: str, trouble: Trouble) -> Iterator[Ro
     yield trouble.row(":1", {COLUMN: "".join(parts)})
 
 
-def _stripped(path: Path, encoding: str, trouble: Trouble) -> Iterator[str]:
+def _stripped(path: Path, encoding: str, trouble: Trouble) -> Generator[str]:
     for line in lines(path, encoding, trouble):
         yield line.removesuffix("\n").removesuffix("\r")

@@ -19,7 +19,7 @@ from engine.data.row import Row, Trouble
 from engine.data.tables import DELIMITERS, Layout, read_table
 from engine.data.xml_rows import read_xml
 from engine.recipe.formats import FORMATS, SUFFIXES, format_of
-from engine.recipe.model import Source
+from engine.recipe.model import HubRef, Source
 from engine.sources.contract import Progress
 
 ALONE: Final[Mapping[str, Path]] = MappingProxyType({})
@@ -57,7 +57,8 @@ def read_rows(
 def _rows(
     path: Path, source: Source, beside: Mapping[str, Path], trouble: Trouble
 ) -> Iterator[Row]:
-    format_ = format_of(path.name, source.format)
+    is_hub_split = isinstance(source.ref, HubRef) and not source.hub_file
+    format_ = "parquet" if is_hub_split else format_of(path.name, source.format)
     if format_ is None:
         raise trouble.stop("D327", "its name does not tell its format", hint=_format_hint(path))
     if format_ == "lines":

@@ -53,6 +53,8 @@ class PathRef:
     """As the recipe says it; this, not `path`, is shown."""
     sha256: str | None = None
     """Of the file's bytes, where the recipe pins it."""
+    pattern: str = ""
+    """The recipe's pattern that the file matched; empty for a path that is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,17 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnFile:
+    """A file that is read line by line beside a source of format `lines`."""
+
+    column: str
+    written: str
+    """As the recipe says it: a path from the recipe's folder, in the archive, or in the repository."""
+    ref: Reference
+    """Where it is: the same folder, archive or repository as the source's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """One place rows come from."""
 
@@ -109,8 +122,8 @@ class Source:
     """JSON: key path of the array whose items are rows; XML: the element of a row; empty for the top."""
     explode: str
     """Column holding a list: one row for each item, in the place of the list; empty for none."""
-    columns: tuple[tuple[str, str], ...]
-    """(column, path) of more files of format `lines`, line by line beside this one; relative to the recipe."""
+    columns: tuple[ColumnFile, ...]
+    """More files of format `lines`, read line by line beside this one."""
     weight: float
     """How often a training row of this source is seen in an epoch; below 1, that share of its rows."""
     into: Literal["", "train", "validation", "holdout"]

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import Problem, RecipeError, Severity
+from engine.recipe.globs import listed_sources
 from engine.recipe.model import (
     Acceptance,
     AnswerSpec,
     Backend,
     Bin,
     Checks,
+    ColumnFile,
     Data,
     EarlyStopping,
     Export,
@@ -125,13 +127,14 @@ def _reference(written: Written, folder: Path) -> Reference:
         path=absolute(written["path"], folder),
         written=written["path"],
         sha256=written.get("sha256"),
+        pattern=written.get("pattern", ""),
     )
 
 
 def _data(written: Written, folder: Path) -> Data:
     sample = written.get("sample")
     return Data(
-        sources=tuple(_source(source, folder) for source in written["sources"]),
+        sources=tuple(_source(one, folder) for one in listed_sources(written["sources"], folder)),
         shape=written["shape"],
         label=_label(written["label"]) if "label" in written else None,
         answer=_answer(written["answer"]) if "answer" in written else None,
@@ -156,10 +159,21 @@ def _source(written: Written, folder: Path) -> Source:
         hub_file=written.get("file", "") if "hub" in written else "",
         records=written["records"],
         explode=written["explode"],
-        columns=tuple(written["columns"].items()),
+        columns=tuple(
+            _column(name, file, written, folder) for name, file in written["columns"].items()
+        ),
         weight=float(written["weight"]),
         into=written.get("into", ""),
     )
+
+
+def _column(name: str, file: str, source: Written, folder: Path) -> ColumnFile:
+    """Return a file beside a source: from the same folder of recipes, archive or repository."""
+    if "path" in source:
+        ref = _reference({"path": file}, folder)
+    else:
+        ref = _reference({**source, **({"file": file} if "package" in source else {})}, folder)
+    return ColumnFile(column=name, written=file, ref=ref)
 
 
 def _label(written: Written) -> LabelSpec:

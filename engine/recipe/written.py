@@ -120,7 +120,7 @@ def _source(source: Source) -> dict[str, Any]:
         "quoting": source.quoting,
         "records": source.records,
         "explode": source.explode,
-        "columns": dict(source.columns),
+        "columns": {file.column: file.written for file in source.columns},
         "weight": source.weight,
         **({"into": source.into} if source.into else {}),
     }

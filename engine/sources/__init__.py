@@ -6,14 +6,25 @@ keys.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from engine.recipe.model import HubRef, PackageRef, PathRef, Reference, Source
 from engine.sources.contract import Once, Progress
 from engine.sources.digest import DigestMemory
 from engine.sources.local import check_path, digest_of_path
 
-__all__ = ["DigestMemory", "Once", "Progress", "fetch", "fetch_source", "identity"]
+__all__ = [
+    "DigestMemory",
+    "Once",
+    "Progress",
+    "fetch",
+    "fetch_columns",
+    "fetch_source",
+    "identity",
+    "source_identity",
+]
 
 
 def fetch(ref: PathRef | PackageRef, once: Once, progress: Progress) -> Path:
@@ -35,6 +46,25 @@ def fetch_source(source: Source, once: Once, progress: Progress) -> Path:
     from engine.sources.hub import fetch_hub_data  # noqa: PLC0415 - only when something is fetched
 
     return fetch_hub_data(source.ref, source, once=once, progress=progress)
+
+
+def fetch_columns(source: Source, once: Once, progress: Progress) -> dict[str, Path]:
+    """Return the local files that are read beside a source of format `lines`, by column."""
+    is_hub = isinstance(source.ref, HubRef)
+    return {
+        file.column: fetch_source(
+            replace(source, ref=file.ref, hub_file=file.written if is_hub else "", columns=()),
+            once,
+            progress,
+        )
+        for file in source.columns
+    }
+
+
+def source_identity(source: Source, memory: DigestMemory) -> dict[str, Any]:
+    """Return what decides the bytes of a source: those of its file, and of the files beside it."""
+    beside = {file.column: identity(file.ref, memory) for file in source.columns}
+    return {**identity(source.ref, memory), **({"columns": beside} if beside else {})}
 
 
 def identity(ref: Reference, memory: DigestMemory) -> dict[str, str | None]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import Any, Final
 
 from engine.errors import Problem, Severity
 from engine.recipe.complaint import show
 from engine.recipe.compose import KeyPath, dotted
-from engine.recipe.model import HubRef, PackageRef, Recipe, Reference
+from engine.recipe.globs import is_pattern
+from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.nearest import nearest
 from engine.recipe.paths import absolute
 from engine.recipe.source import SourceText
@@ -45,11 +47,18 @@ def moving_references(recipe: Recipe) -> tuple[Problem, ...]:
     `allow_moving` is not looked at: a report lists them also where the recipe allows them.
     """
     refs: list[tuple[KeyPath, Reference, str]] = [(("base_model",), recipe.base_model, "model")]
-    for position, found in enumerate(recipe.data.sources):
-        refs.append((("data", "sources", position), found.ref, "data set"))
+    listed = (found.ref for found in recipe.data.sources)
+    as_written = [next(same) for _, same in groupby(listed, key=_one_source)]
+    for position, ref in enumerate(as_written):
+        refs.append((("data", "sources", position), ref, "data set"))
     return tuple(
         problem for at, ref, what in refs if (problem := _moving(ref, at=at, what=what)) is not None
     )
+
+
+def _one_source(ref: Reference) -> object:
+    """Return what the files of one pattern share, and nothing else does."""
+    return (ref.pattern if isinstance(ref, PathRef) else "") or id(ref)
 
 
 def _moving(ref: Reference, *, at: KeyPath, what: str) -> Problem | None:
@@ -71,6 +80,8 @@ def paths_exist(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Probl
         if not written.get("path"):
             continue
         path = absolute(written["path"], source.path.parent)
+        if what == "data set" and is_pattern(written["path"], source.path.parent):
+            continue  # see `sources.patterns_match`
         try:
             is_there, is_folder = path.exists(), path.is_dir()
         except (OSError, ValueError):
@@ -83,14 +94,14 @@ def paths_exist(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Probl
             message = f"no such file or folder: {show(written['path'])}"
             yield source.problem("R302", message, at=(*at, "path"), hint=hint if near else None)
         elif is_folder and what == "data set":
-            message = f"{show(written['path'])} is a folder; name the files, one source each"
+            message = f"{show(written['path'])} is a folder; name its files: `{written['path'].rstrip('/')}/*`"
             yield source.problem("R302", message, at=(*at, "path"))
 
 
 def paths_travel(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R303, a warning: an absolute path means something on one machine only."""
     for at, written, _ in _references(filled):
-        if _ABSOLUTE.match(written.get("path", "")):
+        if is_of_one_machine(written.get("path", "")):
             message = f"{show(written['path'])} exists on one machine only"
             hint = "write it relative to the recipe's folder"
             yield source.warning("R303", message, at=(*at, "path"), hint=hint)
@@ -99,9 +110,19 @@ def paths_travel(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Prob
 def archive_members_stay_inside(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R304: a path inside an archive or a repository is relative and does not climb."""
     for at, written, _ in _references(filled):
-        steps = written.get("file", "").split("//")
-        for step in steps if "file" in written else ():
-            if not step or step.startswith("/") or "\\" in step or ".." in step.split("/"):
-                message = f"{show(written['file'])} must be a relative path without `..`"
-                yield source.problem("R304", message, at=(*at, "file"))
-                break
+        if climbs(written.get("file", "x")):
+            message = f"{show(written['file'])} must be a relative path without `..`"
+            yield source.problem("R304", message, at=(*at, "file"))
+
+
+def is_of_one_machine(path: str) -> bool:
+    """Tell whether a path is absolute, or starts at a home folder."""
+    return _ABSOLUTE.match(path) is not None
+
+
+def climbs(file: str) -> bool:
+    """Tell whether a path inside an archive or a repository leads out of it."""
+    return any(
+        not step or step.startswith("/") or "\\" in step or ".." in step.split("/")
+        for step in file.split("//")
+    )

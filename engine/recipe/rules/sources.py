@@ -4,49 +4,169 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import Problem
 from engine.recipe.complaint import show
+from engine.recipe.compose import KeyPath
 from engine.recipe.formats import FORMATS, format_of
+from engine.recipe.globs import is_pattern, listed_sources, match
 from engine.recipe.nearest import nearest
+from engine.recipe.paths import absolute
+from engine.recipe.rules.places import climbs, is_of_one_machine
 from engine.recipe.source import SourceText
 
-TABLES: Final = ("csv", "tsv")
+_AT: Final[KeyPath] = ("data", "sources")
+_HUB_ROWS: Final = "rows"
+"""Stands for the format of a split of the hub, which has none to be told."""
+_OWN_COLUMN: Final = "text"
+_ARRAYS: Final = ("csv", "tsv", "json", "jsonl")
+_TEXTS: Final = (*_ARRAYS, "lines", "text", "xml")
+_UNSAID: Final[tuple[object, ...]] = ([], {}, "", "auto", "utf-8")
+"""Defaults: a resolved recipe spells them out."""
+_READ_BY: Final[Mapping[str, tuple[str, ...]]] = {
+    "header": _ARRAYS,
+    "quoting": ("csv", "tsv"),
+    "records": ("json", "xml"),
+    "columns": ("lines",),
+    "encoding": _TEXTS,
+    "format": FORMATS,
+}
+"""Keys that not every format reads."""
 
 
 def formats_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R231: with `format: auto` the file's name tells the format."""
     for position, written in enumerate(filled["data"]["sources"]):
         name = written.get("file", written.get("path"))
-        if name is not None and written["format"] == "auto" and format_of(name) is None:
+        if name is not None and format_of(name, written["format"]) is None:
             shown = name.rsplit("/", 1)[-1]
             yield source.problem(
                 "R231",
                 f"the name {show(shown)} does not tell the format",
-                at=("data", "sources", position, "file" if "file" in written else "path"),
-                hint=f"add `format:` with one of {', '.join(FORMATS)}",
+                at=(*_AT, position, "file" if "file" in written else "path"),
+                hint=f"add `format:` with one of {', '.join(FORMATS)}; of a document, say"
+                " whether a line (lines) or the file (text) is a row",
             )
 
 
-def table_keys_fit_the_format(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R226: header and quoting speak of csv and tsv files."""
+def keys_fit_the_format(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R226, R251: a key that the format does not read would be ignored."""
     for position, written in enumerate(filled["data"]["sources"]):
-        name = written.get("file", written.get("path", ""))
-        found = format_of(name, written["format"])
-        for key in ("header", "quoting"):
-            at = ("data", "sources", position, key)
-            is_said = source.has(at) and written[key] not in ([], "auto")
-            if is_said and found is not None and found not in TABLES:
-                message = f"`{key}` speaks of csv and tsv files; this one is {found}"
-                yield source.problem("R226", message, at=at, key=True)
+        found = _format(written)
+        for key, formats in _READ_BY.items():
+            at = (*_AT, position, key)
+            is_said = source.has(at) and written[key] not in _UNSAID
+            if is_said and found is not None and found not in formats:
+                code = "R226" if key in ("header", "quoting") else "R251"
+                told = (
+                    f"this one is {found}" if found != _HUB_ROWS else "rows of the hub have columns"
+                )
+                message = f"`{key}` speaks of {_listed(formats)} files; {told}"
+                yield source.problem(code, message, at=at, key=True)
+
+
+def _listed(formats: tuple[str, ...]) -> str:
+    return " and ".join(part for part in (", ".join(formats[:-1]), formats[-1]) if part)
+
+
+def xml_says_which_element(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R251: nothing else tells which element of an xml file is a row."""
+    for position, written in enumerate(filled["data"]["sources"]):
+        if _format(written) == "xml" and not written["records"]:
+            message = "an xml file needs `records`, the element that is a row"
+            yield source.problem("R251", message, at=(*_AT, position))
+
+
+def _format(written: Mapping[str, Any]) -> str | None:
+    if "hub" in written and not written.get("file"):
+        return _HUB_ROWS
+    return format_of(written.get("file", written.get("path", "")), written["format"])
+
+
+def column_files_are_there(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R302, R303, R304: what holds of a source's file holds of those read beside it."""
+    for position, written in enumerate(filled["data"]["sources"]):
+        for column, file in written["columns"].items():
+            at = (*_AT, position, "columns", column)
+            if column == _OWN_COLUMN:
+                message = f"`{column}` is the column of the source's own file"
+                yield source.problem("R251", message, at=at, key=True)
+            if "path" not in written:
+                if climbs(file):
+                    message = f"{show(file)} must be a relative path without `..`"
+                    yield source.problem("R304", message, at=at)
+            elif not absolute(file, source.path.parent).is_file():
+                yield source.problem("R302", f"no such file: {show(file)}", at=at)
+            elif is_of_one_machine(file):
+                message = f"{show(file)} exists on one machine only"
+                yield source.warning("R303", message, at=at)
+
+
+def patterns_match(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R250, R255, R256: a pattern stands for files, and for nothing that speaks of one of them."""
+    folder = source.path.parent
+    for position, written in enumerate(filled["data"]["sources"]):
+        path, at = written.get("path", ""), (*_AT, position)
+        if not path or not is_pattern(path, folder):
+            continue
+        for key in ("sha256", "columns"):
+            if written.get(key):
+                message = f"`{key}` speaks of one file, and {show(path)} is a pattern"
+                yield source.problem("R255", message, at=(*at, key), key=True)
+        yield from _matched(source, path, (*at, "path"))
+
+
+def _matched(source: SourceText, pattern: str, at: KeyPath) -> Iterator[Problem]:
+    try:
+        found = match(pattern, source.path.parent)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        yield source.problem("R250", f"{show(pattern)} cannot be read: {reason.lower()}", at=at)
+        return
+    if found.links:
+        count = len(found.links)
+        told = "a link leads" if count == 1 else f"{count} links lead"
+        message = f"{told} out of the recipe's folder and is left out: {show(found.links[0])}"
+        yield source.warning("R256", message, at=at)
+    if not found.files:
+        yield source.problem("R250", f"no file matches {show(pattern)}", at=at)
+
+
+def into_goes_with_files(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R252, R253: sources name their split if, and only if, the files are the splits."""
+    by_files = filled["splits"]["by"] == "files"
+    for position, written in enumerate(filled["data"]["sources"]):
+        at = (*_AT, position)
+        if by_files and "into" not in written:
+            hint = "add `into: train`, `into: validation` or `into: holdout`"
+            message = "`splits.by: files` needs every source to say its split"
+            yield source.problem("R253", message, at=at, hint=hint)
+        if not by_files and "into" in written:
+            message = "`into` decides the split of a source with `splits.by: files` only"
+            yield source.problem("R252", message, at=(*at, "into"), key=True)
+
+
+def weights_change_something(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R254: only training rows are weighed, against those of other sources."""
+    sources = filled["data"]["sources"]
+    for position, written in enumerate(sources):
+        at, into = (*_AT, position, "weight"), written.get("into", "train")
+        if written["weight"] != 1 and into != "train":
+            message = f"rows of {into} are seen once each, whatever their weight"
+            yield source.problem("R254", message, at=at, key=True)
+        elif written["weight"] != 1 and len(sources) == 1:
+            message = "there is no other source to weigh this one against"
+            hint = "use `method.epochs` for more rounds, `data.sample` for fewer rows"
+            yield source.problem("R254", message, at=at, key=True, hint=hint)
 
 
 def encodings_exist(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R230: the encoding is one that Python decodes text with."""
     for position, written in enumerate(filled["data"]["sources"]):
         if not _is_text_encoding(written["encoding"]):
-            at = ("data", "sources", position, "encoding")
+            at = (*_AT, position, "encoding")
             near = nearest(written["encoding"], ("utf-8", "latin-1", "cp1252", "utf-16", "ascii"))
             hint = f"did you mean `{near}`?" if near else None
             message = f"no such encoding: {show(written['encoding'])}"
@@ -65,17 +185,32 @@ def hub_says_which_rows(source: SourceText, filled: Mapping[str, Any]) -> Iterat
     for position, written in enumerate(filled["data"]["sources"]):
         if "hub" in written and not written["split"] and not written.get("file"):
             message = "a hub data set needs `split` or `file`"
-            at = ("data", "sources", position)
+            at = (*_AT, position)
             yield source.problem("R112", message, at=at, hint="add, for example, `split: train`")
 
 
 def sources_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R305, a warning: a source listed twice gives every row twice."""
     seen: dict[tuple[str, ...], int] = {}
-    keys = ("hub", "path", "package", "file", "config", "split")
     for position, written in enumerate(filled["data"]["sources"]):
-        identity = tuple(str(written.get(key, "")) for key in keys)
-        first = seen.setdefault(identity, position)
-        if first != position:
+        firsts = [
+            seen.setdefault(one, position) for one in _identities(written, source.path.parent)
+        ]
+        first = next((other for other in firsts if other != position), None)
+        if first is not None:
             message = f"is the same as data.sources[{first}]: every row comes twice"
-            yield source.warning("R305", message, at=("data", "sources", position))
+            if len(firsts) > 1:
+                message = f"names files of data.sources[{first}]: their rows come twice"
+            yield source.warning("R305", message, at=(*_AT, position))
+
+
+def _identities(written: Mapping[str, Any], folder: Path) -> list[tuple[str, ...]]:
+    """Return what two sources of the same rows share, one for each file."""
+    keys = ("hub", "package", "file", "config", "split", "records", "columns", "explode")
+    own = tuple(str(written.get(key, "")) for key in keys)
+    try:
+        listed = list(listed_sources([written], folder))
+    except (OSError, ValueError):
+        listed = [written]
+    paths = (one.get("path", "") for one in listed)
+    return [(*own, str(absolute(path, folder)) if path else "") for path in paths]

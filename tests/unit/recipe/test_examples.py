@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.codes.recipe import CODES
+from engine.codes import all_codes
 from engine.errors import RecipeError
 from engine.recipe import check_recipe, dump_resolved, load_recipe
 from engine.recipe.complaint import show
@@ -18,12 +18,13 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 INVALID = sorted((EXAMPLES / "invalid").glob("*.yaml"))
 VALID = sorted((EXAMPLES / "valid").glob("*.yaml"))
 EXPECTED = re.compile(r"# expect: (?P<codes>[R\d ]+); at: (?P<places>[\d: ]+)\n")
-UNWRITABLE = {"R103", "R113", "R114", "R115", "R116", "R122"}
-"""Codes whose files cannot hold the comment: see test_source."""
+UNWRITABLE = {"R103", "R113", "R114", "R115", "R116", "R122", "R256"}
+"""Codes whose files cannot hold the comment, or that need a link: see test_source, test_globs."""
 
 
 def test_the_examples_are_found() -> None:
-    assert (len(INVALID), len(VALID)) == (77, 3)
+    assert len(INVALID) > 85
+    assert len(VALID) > 3
 
 
 @pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)
@@ -42,7 +43,7 @@ def test_a_broken_recipe_gives_exactly_its_codes_at_their_places(path: Path) -> 
 def test_every_code_has_an_example() -> None:
     found = {problem.code for path in INVALID for problem in check_recipe(path)[1]} | UNWRITABLE
 
-    assert set(CODES) == found
+    assert {code for code in all_codes() if code.startswith("R")} == found
 
 
 @pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)

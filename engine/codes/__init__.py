@@ -9,7 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 
-AREAS = ("recipe", "data", "lock", "sources", "resample", "backend", "gate", "export", "environment")
+AREAS = (
+    "recipe",
+    "data",
+    "rowchecks",
+    "lock",
+    "sources",
+    "resample",
+    "backend",
+    "gate",
+    "export",
+    "environment",
+)
 """In the order of their letters' ranges: R, D, B, G, X, E and I."""
 
 

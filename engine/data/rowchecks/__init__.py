@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from engine.data.rowchecks.base import Mask, RowCheck, TraitCheck
+from engine.data.rowchecks.control_characters import ControlCharactersCheck
+from engine.data.rowchecks.languages import LanguagesCheck
+from engine.data.rowchecks.mojibake import MojibakeCheck
+from engine.data.rowchecks.output_format import OutputFormatCheck
+from engine.data.rowchecks.personal_data import PersonalDataCheck, PersonalDataMask
+from engine.data.rowchecks.template_tokens import TemplateTokensCheck
 from engine.recipe.model import Checks, Task
+
+CODES: Final[dict[str, str]] = {
+    "mojibake": "D370",
+    "control_characters": "D371",
+    "personal_data": "D372",
+    "languages": "D373",
+    "template_tokens": "D374",
+    "label_in_input": "D375",
+    "output_format": "D376",
+    "label_errors": "D377",
+}
+"""The code of the problem where a check says `fail`."""
+FREE_ANSWERS: Final = ("generation", "chat", "preference")
+"""The kinds whose answers are written freely; the engine itself writes those of the others."""
 
 
 def row_checks(task: Task, checks: Checks) -> tuple[RowCheck, ...]:
-    """Return the checks that look at one row and are not off."""
-    del task, checks
-    return ()
+    """Return the checks that look at one row and are not off; `mask` looks for nothing."""
+    del task
+    every: tuple[RowCheck, ...] = (
+        MojibakeCheck(checks.mojibake),
+        ControlCharactersCheck(checks.control_characters),
+        TemplateTokensCheck(checks.template_tokens),
+        PersonalDataCheck(checks.personal_data),
+    )
+    return tuple(check for check in every if check.action not in ("off", "mask"))
 
 
 def trait_checks(task: Task, checks: Checks) -> tuple[TraitCheck, ...]:
     """Return the checks that compare rows by a trait and are not off."""
-    del task, checks
-    return ()
+    every: list[TraitCheck] = [LanguagesCheck(checks.languages)]
+    if task.kind in FREE_ANSWERS:
+        every.append(OutputFormatCheck(checks.output_format))
+    return tuple(check for check in every if check.action != "off")
 
 
 def masks(checks: Checks) -> tuple[Mask, ...]:
     """Return what rewrites rows."""
-    del checks
-    return ()
+    return (PersonalDataMask(),) if checks.personal_data == "mask" else ()

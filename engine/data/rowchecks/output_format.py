@@ -1,0 +1,161 @@
+"""Answers written in more than one way: some with a full stop, some as JSON, some in quotes.
+
+A model learns the mixture: it then ends some answers with a full stop and others not, and whatever
+reads them must expect both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from engine.data.kinds.base import Filled
+from engine.recipe.model import CheckAction
+
+RARE: Final = 0.10
+USUAL: Final = 0.85
+LEAST: Final = 20
+"""Answers that show a form, below which nothing is usual."""
+NEITHER: Final = "~"
+"""The form of an answer that shows none of a feature's forms, such as one that ends with `?`."""
+FENCE: Final = re.compile(r"\A\s*```.*```\s*\Z", re.DOTALL)
+BULLET: Final = re.compile(r"^[ \t]*(?:([-*\u2022])|(\d+)[.)])[ \t]+\S", re.MULTILINE)
+QUOTES: Final = ('""', "''", "\u201c\u201d", "\u00ab\u00bb", "``")
+
+
+def _end(answer: str) -> str:
+    last = answer.rstrip()[-1:]
+    if last in (".", "\u3002"):
+        return "stop"
+    return "open" if last.isalnum() else NEITHER
+
+
+def _case(answer: str) -> str:
+    first = answer.lstrip()[:1]
+    if first.isupper():
+        return "upper"
+    return "lower" if first.islower() else NEITHER
+
+
+def _space(answer: str) -> str:
+    return "trimmed" if answer == answer.strip() else "padded"
+
+
+def _quotes(answer: str) -> str:
+    inner = answer.strip()
+    pair = inner[:1] + inner[-1:]
+    return "quoted" if len(inner) > 1 and pair in QUOTES and _one_pair(inner) else "bare"
+
+
+def _one_pair(answer: str) -> bool:
+    """Whether nothing between the quotes is a quote: `"a" and "b"` is not quoted as a whole."""
+    return not {answer[0], answer[-1]} & set(answer[1:-1])
+
+
+def _fence(answer: str) -> str:
+    return "fenced" if FENCE.match(answer) else "unfenced"
+
+
+def _shape(answer: str) -> str:
+    inner = answer.strip()
+    return "json" if inner[:1] + inner[-1:] in ("{}", "[]") and '"' in inner else "plain"
+
+
+def _bullets(answer: str) -> str:
+    found = BULLET.search(answer)
+    if found is None:
+        return NEITHER
+    return found.group(1) or "1."
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One way in which answers differ."""
+
+    of: Callable[[str], str]
+    told: Mapping[str, str]
+    """What an answer of each form is said to do."""
+    mixed: bool
+    """Told also where both forms are common: never meant, unlike upper and lower case."""
+
+
+FEATURES: Final[tuple[Feature, ...]] = (
+    Feature(_end, {"stop": "end with a full stop", "open": "end without a full stop"}, mixed=False),
+    Feature(
+        _case, {"upper": "begin with a capital", "lower": "begin with a small letter"}, mixed=False
+    ),
+    Feature(_space, {"padded": "have white space around them", "trimmed": "have none"}, mixed=True),
+    Feature(_quotes, {"quoted": "stand in quotes", "bare": "stand without"}, mixed=True),
+    Feature(_fence, {"fenced": "stand in a code fence", "unfenced": "stand without"}, mixed=True),
+    Feature(_shape, {"json": "are JSON", "plain": "are plain text"}, mixed=True),
+    Feature(
+        _bullets,
+        {
+            "-": "list with `-`",
+            "*": "list with `*`",
+            "\u2022": "list with `\u2022`",
+            "1.": "list with numbers",
+        },
+        mixed=False,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFormatCheck:
+    """Compares how answers are written; for free answers only (generation, chat, preference)."""
+
+    action: CheckAction
+    name: str = "output_format"
+
+    def trait(self, filled: Filled) -> str:
+        """Return the form of each feature, joined with spaces; blank answers have none."""
+        if not filled.target.strip():
+            return ""
+        return " ".join(feature.of(filled.target) for feature in FEATURES)
+
+    def odd(self, counts: Mapping[str, int]) -> tuple[frozenset[str], str]:
+        """Return the traits with a form of under 10 % of the answers where another has 85 %.
+
+        White space, quotes, code fences and JSON are told also where both forms are common (15 to
+        85 %); then no trait is returned for them, as neither form is the odd one.
+        """
+        odd: set[str] = set()
+        told: list[str] = []
+        for at, feature in enumerate(FEATURES):
+            forms = _forms(counts, at, feature)
+            rare = _rare(forms)
+            if rare:
+                odd |= {trait for trait in counts if trait and trait.split(" ")[at] in rare}
+            if rare or (feature.mixed and _both_common(forms)):
+                told.append(_said(forms, feature))
+        sentence = "answers are written in more than one way: " + "; ".join(told) if told else ""
+        return frozenset(odd), sentence
+
+
+def _forms(counts: Mapping[str, int], at: int, feature: Feature) -> Counter[str]:
+    forms: Counter[str] = Counter()
+    for trait, count in counts.items():
+        form = trait.split(" ")[at] if trait else ""
+        if form in feature.told:
+            forms[form] += count
+    return forms
+
+
+def _rare(forms: Counter[str]) -> set[str]:
+    total = forms.total()
+    if total < LEAST or max(forms.values()) < USUAL * total:
+        return set()
+    return {form for form, count in forms.items() if count < RARE * total}
+
+
+def _both_common(forms: Counter[str]) -> bool:
+    total = forms.total()
+    return total >= LEAST and max(forms.values()) < USUAL * total
+
+
+def _said(forms: Counter[str], feature: Feature) -> str:
+    return ", ".join(f"{count:,} {feature.told[form]}" for form, count in forms.most_common())

@@ -437,6 +437,16 @@ def training_from_json(data: dict[str, Any]) -> TrainingSummary:
     return TrainingSummary(**{**data, "history": history})
 
 
+def curve_from_json(data: dict[str, Any]) -> LearningCurve:
+    """A learning curve read back from `to_json`."""
+    points = tuple(
+        CurvePoint(**{**point, "scores": scores_from_json(point["scores"])})
+        for point in data["points"]
+    )
+    classes = tuple(data["rising_classes"])
+    return LearningCurve(**{**data, "points": points, "rising_classes": classes})
+
+
 def data_from_json(data: dict[str, Any]) -> DataSummary:
     """A data summary read back from `to_json`."""
     return DataSummary(

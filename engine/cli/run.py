@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "json":
         show(render_json(result.report))
     else:
-        show(closing_block(result.report, colour=has_colour(sys.stdout)))
+        show(closing_block(result.report, said=result.said, colour=has_colour(sys.stdout)))
     return result.code
 
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from engine.evidence import (
     CurvePoint,
     Interval,
     LearningCurve,
-    scores_from_json,
 )
 from engine.metrics.classification import score
 from engine.metrics.predictions import Prediction
@@ -142,16 +140,6 @@ def last_gains(
         return Gain(value=high - low, interval=interval)
 
     return gain(METRIC), {label: gain(f"f1.{label}") for label in labels}
-
-
-def curve_from_json(data: Mapping[str, Any]) -> LearningCurve:
-    """Return a curve read back from `to_json`."""
-    points = tuple(
-        CurvePoint(**{**point, "scores": scores_from_json(point["scores"])})
-        for point in data["points"]
-    )
-    classes = tuple(data["rising_classes"])
-    return LearningCurve(**{**data, "points": points, "rising_classes": classes})
 
 
 def _why_unknown(points: Sequence[CurvePoint]) -> str:

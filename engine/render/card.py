@@ -9,6 +9,7 @@ from typing import Any
 from engine.evidence import Report, Scores
 from engine.render.learning import learning_lines, telling_curves
 from engine.render.markdown import block, checks_table, code, plain
+from engine.render.proof import proof_lines
 from engine.render.quantities import count, percent, size
 from engine.render.wording import find_metric, main_metric
 
@@ -115,6 +116,10 @@ def _evidence(report: Report) -> list[str]:
     parts += [
         plain(f"{line}.") for line in learning_lines(telling_curves(report), folds=report.folds)
     ]
+    proof = proof_lines(report.data, report.holdout_use)
+    if proof:
+        parts.append("How the holdout was kept apart:")
+        parts.append("\n".join(f"- {plain(line)}" for line in proof))
     if report.verify:
         parts += ["The quantized file, run with llama.cpp on the same rows:"]
         parts.append(checks_table(report.verify))

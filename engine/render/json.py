@@ -7,12 +7,14 @@ from typing import Any
 
 from engine.evidence import (
     ExportedFile,
+    HoldoutUse,
     Report,
     Scores,
     StageRecord,
     StageStatus,
     Verdict,
     baseline_from_json,
+    curve_from_json,
     data_from_json,
     scores_from_json,
     to_json,
@@ -20,7 +22,7 @@ from engine.evidence import (
     verdict_from_json,
 )
 
-_SCORES = ("holdout", "free", "train_scores", "validation_scores", "quantized")
+_SCORES = ("holdout", "free", "train_scores", "validation_scores", "quantized", "folds")
 _VERDICTS = ("gate", "verify")
 _TUPLES = ("next_steps", "labels", "flips", "warnings", "notes")
 
@@ -41,6 +43,8 @@ def read_json(text: str) -> Report:
     read["data"] = data_from_json(data["data"]) if data["data"] else None
     read["baselines"] = tuple(baseline_from_json(item) for item in data["baselines"])
     read["training"] = training_from_json(data["training"]) if data["training"] else None
+    read["holdout_use"] = HoldoutUse(**data["holdout_use"]) if data["holdout_use"] else None
+    read["learning_curves"] = tuple(curve_from_json(item) for item in data["learning_curves"])
     read["files"] = tuple(ExportedFile(**item) for item in data["files"])
     return Report(**read)
 

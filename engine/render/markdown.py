@@ -5,8 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from engine.evidence import Check, Report, Scores, Verdict
+from engine.evidence import Check, DataSummary, Report, Scores, Verdict
 from engine.render.learning import curve_columns, curve_rows, folds_line, model_name
+from engine.render.proof import (
+    MOST_FINDINGS,
+    SOURCE_COLUMNS,
+    graver_first,
+    proof_lines,
+    source_cells,
+    split_cells,
+    split_columns,
+    tells_sources,
+)
 from engine.render.quantities import DASH, count, duration, interval, number, percent, size
 from engine.render.spans import printable
 from engine.render.wording import (
@@ -225,17 +235,45 @@ def _data(report: Report) -> list[str]:
         f"{summary.overlap_exact} holdout rows stand exactly, {summary.overlap_near} nearly in "
         "train or validation."
     )
-    splits = [[item.name, count(item.rows), code(item.digest[:12])] for item in summary.splits]
-    findings = [
-        [code(item.check), item.action, count(item.count), plain(item.message)]
-        for item in summary.findings
+    columns = split_columns(summary.splits)
+    splits = [
+        [
+            item.name,
+            count(item.rows),
+            *map(plain, split_cells(item, columns)),
+            code(item.digest[:12]),
+        ]
+        for item in summary.splits
     ]
-    columns = ["check", "action", "found", "what"]
+    proof = [f"- {plain(line)}" for line in proof_lines(summary, report.holdout_use)]
     return [
         "## Data",
         plain(told),
-        table(["split", "rows", "digest"], splits, numeric="lr"),
-        table(columns, findings, numeric="llr") if findings else "",
+        table(["split", "rows", *columns, "digest"], splits, numeric="lr" + "r" * len(columns)),
+        "\n".join(proof),
+        _origins(summary),
+        *_findings(summary),
+    ]
+
+
+def _origins(summary: DataSummary) -> str:
+    if not tells_sources(summary.sources):
+        return ""
+    rows = [list(map(plain, source_cells(item))) for item in summary.sources]
+    return table(SOURCE_COLUMNS, rows, numeric="llrrr")
+
+
+def _findings(summary: DataSummary) -> list[str]:
+    found = graver_first(summary.findings)
+    rows = [
+        [code(item.check), item.action, count(item.count), plain(item.message)]
+        for item in found[:MOST_FINDINGS]
+    ]
+    more = len(found) - len(rows)
+    columns = ["check", "action", "found", "what"]
+    return [
+        table(columns, rows, numeric="llr") if rows else "",
+        f"{more} more in report.json." if more else "",
     ]
 
 

@@ -20,6 +20,7 @@ from engine.evidence import (
 )
 from engine.render.learning import learning_lines, telling_curves
 from engine.render.progress import STAGE_WIDTH, WIDTH
+from engine.render.proof import recorded_line, use_line
 from engine.render.quantities import (
     count,
     duration,
@@ -77,7 +78,8 @@ def data_line(data: DataSummary) -> str:
     overlap = data.overlap_exact + data.overlap_near
     proof = f"exact {data.overlap_exact}, near {data.overlap_near}"
     left_out = f" ({dropped})" if dropped else ""
-    return _joined((f"{used}{left_out}", f"{overlap} in two splits ({proof})"), "; ")
+    kept = [recorded_line(data.recorded)] if data.recorded else []
+    return _joined((f"{used}{left_out}", f"{overlap} in two splits ({proof})", *kept), "; ")
 
 
 def baseline_lines(baselines: Sequence[BaselineResult], *, metric: str) -> str:
@@ -131,20 +133,38 @@ def verify_line(files: Sequence[ExportedFile], *, agreement: float | None, rows:
     return _joined(parts, "; ")
 
 
-def plan_table(rows: Sequence[PlanRow], *, title: str, closing: str = "", colour: bool) -> str:
-    """The plan: a title, a table of stage, state, why and cost, and a closing sentence."""
+def plan_table(
+    rows: Sequence[PlanRow],
+    *,
+    title: str,
+    facts: Sequence[tuple[str, str]] = (),
+    closing: str = "",
+    colour: bool,
+) -> str:
+    """The plan: a title, a table of stage, state, why and cost, named facts, and a closing sentence."""
     header = PlanRow(stage="stage", state="state", why="why", cost="cost")
     why = max(cells(printable(row.why)) for row in (header, *rows)) + 2
     why = max(40, min(why, WIDTH - 38))
     lines = [line((printable(title), "strong")), ()]
     lines += [_plan_line(row, why, heading=row is header) for row in (header, *rows)]
+    lines += [()] if facts else []
+    for name, told in facts:
+        wrapped = textwrap.wrap(printable(told), WIDTH - 13, break_long_words=False) or [""]
+        heads = [name, *[""] * (len(wrapped) - 1)]
+        lines += [
+            line(("  " + pad(head, 11), "quiet"), part)
+            for head, part in zip(heads, wrapped, strict=True)
+        ]
     if closing:
         lines += [(), *(line(part) for part in textwrap.wrap(printable(closing), WIDTH))]
     return to_text(lines, colour=colour)
 
 
-def closing_block(report: Report, *, colour: bool) -> str:
-    """The end of a run: the outcome, what did not pass, where things are, and what to do next."""
+def closing_block(report: Report, *, said: Sequence[str] = (), colour: bool) -> str:
+    """The end of a run: the outcome, what did not pass, where things are, and what to do next.
+
+    `said` is what else happened, such as a lock that was written.
+    """
     status = OUTCOME_STATUS.get(report.outcome, Status.WARN)
     word = OUTCOMES.get(report.outcome, report.outcome.upper())
     name = printable(report.recipe_name)
@@ -158,6 +178,9 @@ def closing_block(report: Report, *, colour: bool) -> str:
     if advice:
         lead = "what would help: " if report.gate and report.outcome != "accepted" else ""
         lines += _paragraph(lead + "; ".join(advice))
+    worn = [use_line(report.holdout_use)] if report.holdout_use else []
+    for sentence in (*worn, *said):
+        lines += _paragraph(sentence)
     lines += _places(report, commands)
     return to_text(lines, colour=colour)
 

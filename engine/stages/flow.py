@@ -17,6 +17,7 @@ from engine.evidence import (
     Scores,
     Status,
     Verdict,
+    curve_from_json,
     scores_from_json,
     verdict_from_json,
 )
@@ -89,8 +90,6 @@ def baselines(artifacts: Artifacts, recipe: Recipe) -> tuple[BaselineResult, ...
 
 def curves(artifacts: Artifacts) -> tuple[LearningCurve, ...]:
     """The learning curves that were drawn: the SVM's, and the tuned model's."""
-    from engine.metrics.learning import curve_from_json  # noqa: PLC0415 - keeps light verbs light
-
     files = (("baseline", "svm_curve.json"), ("resample", "curve.json"))
     return tuple(
         curve_from_json(read_json(artifacts[stage], name))

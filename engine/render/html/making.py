@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.evidence import (
-    DataFinding,
-    DataSummary,
     ExportedFile,
     HistoryPoint,
     Report,
     Scores,
-    SplitSummary,
     StageRecord,
     StageStatus,
     TrainingSummary,
@@ -20,7 +17,7 @@ from engine.evidence import (
 from engine.render.html.curve import loss_chart
 from engine.render.html.markup import Markup, join, tag
 from engine.render.html.parts import absent, code, facts, muted, prose, section, spread, table
-from engine.render.html.tracks import period, shares
+from engine.render.html.tracks import period
 from engine.render.html.verdict import check_table, methods
 from engine.render.quantities import (
     DASH,
@@ -33,79 +30,8 @@ from engine.render.quantities import (
 )
 from engine.render.wording import find_metric, main_metric, undefined, why_absent
 
-_FEW_LABELS = 6
 _MOST_FLIPS = 40
-_DIGEST = 12
 _COMPARED = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "valid_output")
-
-
-def data(report: Report) -> Markup:
-    """What was read, dropped and split, and the proof that the holdout stands apart."""
-    summary = report.data
-    if summary is None:
-        return section("data", "Data", absent(why_absent(report, "data")))
-    parts = [_overlap(summary), _splits(summary, report.labels), _dropped(summary)]
-    return section("data", "Data", *parts, _findings(summary.findings))
-
-
-def _overlap(summary: DataSummary) -> Markup:
-    holdout = next((split for split in summary.splits if split.name == "holdout"), None)
-    rows = count(holdout.rows) if holdout else "the"
-    return tag(
-        "p",
-        tag("strong", f"{summary.overlap_exact} of {rows} holdout rows"),
-        " also stand in train or validation word for word, and ",
-        tag("strong", str(summary.overlap_near)),
-        " nearly so.",
-    )
-
-
-def _splits(summary: DataSummary, labels: tuple[str, ...]) -> Markup:
-    few = len(labels) <= _FEW_LABELS
-    names = list(labels) if few else ["rows per label"]
-    rows = [_split_row(split, labels, few=few) for split in summary.splits]
-    columns = ["split", "rows", *names, "balance", "digest"]
-    numeric = frozenset(range(1, 2 + len(names)))
-    return table("Splits", columns, rows, numeric=numeric)
-
-
-def _split_row(split: SplitSummary, labels: tuple[str, ...], *, few: bool) -> list[str]:
-    counts = [split.labels.get(label, 0) for label in labels]
-    told = [count(value) for value in counts]
-    if not few:
-        told = [f"{min(counts)} to {max(counts)}" if counts else DASH]
-    named = ", ".join(f"{label} {value}" for label, value in zip(labels, counts, strict=True))
-    balance = tag("div", shares(counts, f"{split.name}: {named}"), class_="meter")
-    return [split.name, count(split.rows), *told, balance, code(split.digest[:_DIGEST])]
-
-
-def _dropped(summary: DataSummary) -> Markup:
-    rows = [("rows read", count(summary.rows_read))]
-    rows += [(f"not used: {why}", count(rows)) for why, rows in summary.dropped.items()]
-    return facts([*rows, ("rows used", count(summary.rows_used))])
-
-
-def _findings(findings: Sequence[DataFinding]) -> Markup:
-    if not findings:
-        return Markup("")
-    rows = [
-        [
-            code(item.check),
-            item.action,
-            count(item.count),
-            join([prose(item.message), _places(item)]),
-        ]
-        for item in findings
-    ]
-    columns = ["check", "action", "found", "what"]
-    return table("Data checks", columns, rows, kind="prose", numeric=frozenset({2}))
-
-
-def _places(finding: DataFinding) -> Markup:
-    if not finding.examples:
-        return Markup("")
-    items = (tag("li", example) for example in finding.examples)
-    return tag("details", tag("summary", "where"), tag("ul", *items))
 
 
 def training(report: Report) -> Markup:

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from importlib.resources import files
 
 from engine.evidence import Report
+from engine.render.html.data import data
 from engine.render.html.learning import has_learning, learning
-from engine.render.html.making import data, quantization, stages, training
+from engine.render.html.making import quantization, stages, training
 from engine.render.html.markup import Markup, join, tag
 from engine.render.html.parts import absent, code, facts, listing, prose, section
 from engine.render.html.quality import baselines, confusion, per_class

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from engine.evidence import LearningCurve, to_json
-from engine.metrics.learning import Judged, curve_from_json, last_gains, learning_curve
+from engine.evidence import LearningCurve, curve_from_json, to_json
+from engine.metrics.learning import Judged, last_gains, learning_curve
 from engine.metrics.predictions import Prediction
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]

@@ -12,11 +12,15 @@ from engine.evidence import (
     DataFinding,
     DataSummary,
     ExportedFile,
+    Firewall,
     HistoryPoint,
+    HoldoutUse,
     Interval,
     Metric,
+    Recorded,
     Report,
     Scores,
+    SourceSummary,
     SplitSummary,
     StageRecord,
     StageStatus,
@@ -164,18 +168,21 @@ def data_summary() -> DataSummary:
             SplitSummary(
                 name="train",
                 rows=400,
+                seen=400,
                 labels={"negative": 198, "positive": 202},
                 digest="3f1a" * 16,
             ),
             SplitSummary(
                 name="validation",
                 rows=100,
+                seen=100,
                 labels={"negative": 50, "positive": 50},
                 digest="9c02" * 16,
             ),
             SplitSummary(
                 name="holdout",
                 rows=300,
+                seen=300,
                 labels={"negative": 149, "positive": 151},
                 digest="77e4" * 16,
             ),
@@ -206,6 +213,25 @@ def data_summary() -> DataSummary:
         ),
         overlap_exact=0,
         overlap_near=0,
+        sources=(
+            SourceSummary(
+                name="reviews.csv", shape="columns", rows_read=9000, rows_used=700, weight=1.0
+            ),
+            SourceSummary(
+                name="old.csv", shape="columns", rows_read=1605, rows_used=100, weight=0.5
+            ),
+        ),
+        firewall=Firewall(
+            method="5-character shingles, similar from 0.8 on",
+            similarity=0.8,
+            compared=500,
+            found_exact=0,
+            found_near=1,
+            removed=2,
+            left_exact=0,
+            left_near=0,
+        ),
+        recorded=Recorded(kept=300, gone=0, added=0, new_rows={"train": 9, "none": 3}),
     )
 
 
@@ -440,6 +466,7 @@ def accepted() -> Report:
             "data and baseline were reused from earlier runs with the same keys",
             "train scores stand on 200 sampled rows of 400",
         ),
+        holdout_use=HoldoutUse(digest="77e4" * 16, looks=4, redraws=1),
     )
 
 

@@ -13,6 +13,7 @@ AREAS = (
     "recipe",
     "data",
     "rowchecks",
+    "rendering",
     "lock",
     "sources",
     "resample",

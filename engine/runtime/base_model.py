@@ -8,7 +8,7 @@ settings that make transformers look for code are taken out or refused (CVE-2026
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,10 @@ FILES = (
 CODE_KEYS = ("auto_map", "custom_pipelines")
 DIGIT_SPLITTERS = ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone")
 """llama.cpp's pre-tokenizers that cut at every digit, then split as GPT-2 does (`src/llama-vocab.cpp`)."""
+TOKENIZER_FILES = tuple(name for name in FILES if "safetensors" not in name)
+"""What is fetched where only the tokenizer and the chat template are wanted."""
+UNREADABLE = (OSError, ValueError, KeyError, NotImplementedError, RuntimeError)
+"""What transformers raises for a GGUF file that it cannot read."""
 FOLDER = "model"
 REVISION = 2
 """Bumped when the same reference would now give another folder; it stands in every key that the base model does."""
@@ -60,6 +64,25 @@ def locate_base_model(ref: Reference, once: Once, progress: Progress) -> Path:
     return built.file(FOLDER)
 
 
+def locate_tokenizer(ref: Reference, once: Once, progress: Progress) -> Path:
+    """Return a folder with the base model's tokenizer and chat template; no weights are fetched or read.
+
+    The tokenizer is the one that `locate_base_model` gives. Raises the same errors.
+    """
+    if isinstance(ref, HubRef):
+        if ref.revision is None:
+            return without_code(_snapshot(ref, None, progress, TOKENIZER_FILES))
+        payload = {"hub": ref.repo, "revision": ref.revision, "made": REVISION}
+        built = once("tokenizer", payload, lambda folder: _fetch_tokenizer(ref, folder, progress))
+        return built.file(FOLDER)
+    path = fetch(ref, once, progress)
+    if path.is_dir():
+        return without_code(path)
+    payload = {**_identity(ref, path), "made": REVISION}
+    built = once("tokenizer", payload, lambda folder: _gguf_tokenizer(path, folder / FOLDER))
+    return built.file(FOLDER)
+
+
 def _identity(ref: PackageRef | PathRef, path: Path) -> Mapping[str, Any]:
     if isinstance(ref, PackageRef) and ref.sha256 is not None:
         return asdict(ref)
@@ -74,7 +97,16 @@ def _fetch_hub(ref: HubRef, folder: Path, progress: Progress) -> None:
     _validated(target)
 
 
-def _snapshot(ref: HubRef, target: Path | None, progress: Progress) -> Path:
+def _fetch_tokenizer(ref: HubRef, folder: Path, progress: Progress) -> None:
+    target = folder / FOLDER
+    _snapshot(ref, target, progress, TOKENIZER_FILES)
+    for path in target.glob("*config.json"):
+        _strip(path)
+
+
+def _snapshot(
+    ref: HubRef, target: Path | None, progress: Progress, files: Sequence[str] = FILES
+) -> Path:
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - only where the hub is used
     from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415 - the same
 
@@ -82,7 +114,7 @@ def _snapshot(ref: HubRef, target: Path | None, progress: Progress) -> Path:
     try:
         return Path(
             snapshot_download(
-                ref.repo, revision=ref.revision, local_dir=target, allow_patterns=list(FILES)
+                ref.repo, revision=ref.revision, local_dir=target, allow_patterns=list(files)
             )
         )
     except (HfHubHTTPError, OSError, ValueError) as error:
@@ -116,6 +148,13 @@ def _validated(folder: Path) -> Path:
             path="base_model",
             hint="name the folder that `save_pretrained` wrote",
         )
+    without_code(folder)
+    weight_files(folder)
+    return folder
+
+
+def without_code(folder: Path) -> Path:
+    """Return the folder when no setting of it makes transformers run code. StageError X609."""
     for path in folder.glob("*config.json"):
         odd = [key for key in json.loads(path.read_text(encoding="utf-8")) if _calls_code(key)]
         if odd:
@@ -125,7 +164,6 @@ def _validated(folder: Path) -> Path:
                 path="base_model",
                 hint=f"take `{odd[0]}` out of {path.name}, if the model works without its own code",
             )
-    weight_files(folder)
     return folder
 
 
@@ -148,19 +186,36 @@ def _dequantize(gguf: Path, target: Path, progress: Progress) -> None:
             dtype=torch.bfloat16,
         )
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    except (OSError, ValueError, KeyError, NotImplementedError, RuntimeError) as error:
-        raise StageError.one(
-            "X610",
-            f"`{gguf.name}` cannot be dequantized: {(str(error) or repr(error)).splitlines()[0]}",
-            path="base_model.file",
-            hint="transformers reads GGUF of Llama, Mistral, Qwen2, Gemma and some more",
-        ) from error
+    except UNREADABLE as error:
+        raise _unreadable(gguf, error) from error
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     _split_digits(tokenizer, _pre_tokenizer(gguf))
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
     _validated(target)
+
+
+def _gguf_tokenizer(gguf: Path, target: Path) -> None:
+    """Write the tokenizer of a GGUF file as `_dequantize` does, without its weights."""
+    from transformers import AutoTokenizer  # noqa: PLC0415 - only where a GGUF comes in
+
+    _check_gguf(gguf)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    except UNREADABLE as error:
+        raise _unreadable(gguf, error) from error
+    _split_digits(tokenizer, _pre_tokenizer(gguf))
+    tokenizer.save_pretrained(target)
+
+
+def _unreadable(gguf: Path, error: Exception) -> StageError:
+    return StageError.one(
+        "X610",
+        f"`{gguf.name}` cannot be dequantized: {(str(error) or repr(error)).splitlines()[0]}",
+        path="base_model.file",
+        hint="transformers reads GGUF of Llama, Mistral, Qwen2, Gemma and some more",
+    )
 
 
 def _pre_tokenizer(gguf: Path) -> str:

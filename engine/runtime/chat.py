@@ -9,7 +9,7 @@ jinja environment of transformers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from transformers import AutoTokenizer
 from engine.errors import StageError
 
 STAND_IN = "qXanswerXq"
-Message = dict[str, str]
+Message = Mapping[str, Any]
+"""`role` and `content`; `tool_calls`, `tool_call_id` and `name` where there are any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +33,17 @@ class Chat:
     terminator: str
     """Text that ends an assistant turn, such as `<|im_end|>`."""
 
-    def prompt(self, messages: Sequence[Message]) -> str:
+    def prompt(self, messages: Sequence[Message], tools: Sequence[Message] = ()) -> str:
         """Return the text up to the answer's start. StageError X603 when the template refuses."""
-        return _around_answer(self.tokenizer, messages)[0]
+        return _around_answer(self.tokenizer, messages, tools)[0]
+
+    def whole(self, messages: Sequence[Message], tools: Sequence[Message] = ()) -> str:
+        """Return the text of a whole conversation. StageError X603 when the template refuses."""
+        return _written(self.tokenizer, messages, tools)
+
+    def opened(self, messages: Sequence[Message], tools: Sequence[Message] = ()) -> str:
+        """Return the text with the assistant's turn opened, as the template itself opens it; X603."""
+        return _written(self.tokenizer, messages, tools, add_generation_prompt=True)
 
     def token_ids(self, text: str) -> list[int]:
         """Return the tokens of `text`; special ones written in it are recognised, none added."""
@@ -80,22 +89,41 @@ def load_chat(model_dir: Path) -> Chat:
     return Chat(tokenizer=tokenizer, terminator=tail or tokenizer.eos_token or "")
 
 
-def _around_answer(tokenizer: Any, messages: Sequence[Message]) -> tuple[str, str]:  # noqa: ANN401 - a transformers tokenizer
+def _around_answer(
+    tokenizer: Any,  # noqa: ANN401 - a transformers tokenizer
+    messages: Sequence[Message],
+    tools: Sequence[Message] = (),
+) -> tuple[str, str]:
     answered = [*messages, {"role": "assistant", "content": STAND_IN}]
-    try:
-        text: str = tokenizer.apply_chat_template(answered, tokenize=False)
-    except TemplateError as error:
-        raise StageError.one(
-            "X603",
-            f"the chat template of the base model refuses the conversation: {_first_line(error)}",
-            hint="templates without a system turn need `task.system` left out",
-        ) from error
-    before, found, after = text.rpartition(STAND_IN)
+    before, found, after = _written(tokenizer, answered, tools).rpartition(STAND_IN)
     if not found:
         raise StageError.one(
             "X603", "the chat template of the base model leaves the assistant's answer out"
         )
     return before, after
+
+
+def _written(
+    tokenizer: Any,  # noqa: ANN401 - a transformers tokenizer
+    messages: Sequence[Message],
+    tools: Sequence[Message],
+    *,
+    add_generation_prompt: bool = False,
+) -> str:
+    try:
+        text: str = tokenizer.apply_chat_template(
+            [dict(message) for message in messages],
+            tools=[dict(tool) for tool in tools] or None,
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+        )
+    except (TemplateError, TypeError) as error:  # a template that adds a text to nothing: TypeError
+        raise StageError.one(
+            "X603",
+            f"the chat template of the base model refuses the conversation: {_first_line(error)}",
+            hint="templates without a system turn need `task.system` left out",
+        ) from error
+    return text
 
 
 def _first_line(error: Exception) -> str:

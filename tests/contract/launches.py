@@ -35,6 +35,7 @@ TASK = Task(
     system="",
     input="{text}",
     labels=("negative", "positive"),
+    schema=None,
     output="text",
 )
 METHOD = Method(
@@ -86,13 +87,18 @@ def make_recipe(
         base_model=PathRef(path=Path("base"), written="base"),
         data=Data(
             sources=(),
-            label=LabelSpec(column="label", relabel=(), bins=()),
+            shape="columns",
+            label=LabelSpec(column="label", relabel=(), bins=(), separator=""),
+            answer=None,
+            messages=None,
+            pair=None,
             sample=None,
             checks=Checks(**dict.fromkeys(_fields(Checks), "fail")),
         ),
-        splits=Splits(by="random", train=24, validation=8, holdout=8, seed=7),
+        splits=Splits(by="random", column="", train=24, validation=8, holdout=8, folds=0, seed=7),
         baselines=(),
         stop_if_baseline_passes=False,
+        learning_curve=False,
         method=dataclasses.replace(METHOD, **method),
         acceptance=Acceptance(
             confidence=0.95,

@@ -32,6 +32,7 @@ TASK = Task(
     system="",
     input="{text}",
     labels=("good", "bad"),
+    schema=None,
     output="json",
 )
 

@@ -26,7 +26,7 @@ from engine.store import Artifact, Store, make_key
 
 
 def _row(text: str, label: str = "positive", origin: str = "rows.csv:1") -> Example:
-    return Example(id="0" * 16, origin=origin, input=text, label=label)
+    return Example(id="0" * 16, origin=origin, input=text, target=label)
 
 
 def _render(

@@ -1,0 +1,44 @@
+"""The tokens with which a chat template marks turns, found in texts: there they could end a turn and open another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from engine.runtime.chat import Chat
+
+
+class Markers:
+    """The special tokens of a tokenizer, looked up once for many texts."""
+
+    def __init__(self, chat: Chat) -> None:
+        tokenizer = chat.tokenizer
+        special = [token for token in tokenizer.added_tokens_decoder.values() if token.special]
+        names = sorted({str(token) for token in special} | set(tokenizer.all_special_tokens))
+        self._chat = chat
+        self._names = dict(zip(tokenizer.convert_tokens_to_ids(names), names, strict=True))
+        self._literal = tuple(names) if not any(token.normalized for token in special) else ()
+
+    def within(self, text: str) -> tuple[str, ...]:
+        """Return the special tokens that `text` would be tokenised into, sorted."""
+        if self._literal and not any(name in text for name in self._literal):
+            return ()
+        found = self._names.keys() & set(self._chat.token_ids(text))
+        return tuple(sorted(self._names[token] for token in found))
+
+
+def markers_in(chat: Chat, text: str) -> tuple[str, ...]:
+    """Return the template's own tokens, such as `<|im_end|>`, that `text` would be tokenised into."""
+    return Markers(chat).within(text)
+
+
+def strings(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON data
+    """Yield every string in JSON data, keys left out."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from strings(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from strings(item)

@@ -36,6 +36,24 @@ def label_of(values: Mapping[str, Any], spec: LabelSpec) -> str:
     return dict(spec.relabel).get(text, text)
 
 
+def labels_of(values: Mapping[str, Any], spec: LabelSpec) -> tuple[str, ...]:
+    """Return the labels of a row after relabelling, each once, in the order of the row.
+
+    A list, or a text that `separator` divides; null and blanks are no label. Whether they are
+    labels of the task is not asked here. `MissingColumnError` or `UnusableValueError`.
+    """
+    value = lookup(values, spec.column)
+    texts = [as_text(item) for item in value] if isinstance(value, list) else _divided(value, spec)
+    relabel = dict(spec.relabel)
+    labels = (relabel.get(text, text) for text in texts if text and text.strip())
+    return tuple(dict.fromkeys(labels))
+
+
+def _divided(value: object, spec: LabelSpec) -> list[str]:
+    text = as_text(value)
+    return [piece.strip() for piece in text.split(spec.separator)] if text else []
+
+
 def _binned(value: object, text: str, bins: Sequence[Bin]) -> str:
     if isinstance(value, bool) or not NUMBER.fullmatch(text.strip()):
         raise NoNumberError(text)

@@ -32,7 +32,7 @@ def write_object(value: Mapping[str, Any], schema: Json) -> str:
 
 
 def _ordered(value: Any, schema: Json, *, root: Json) -> Any:  # noqa: ANN401 - any JSON value
-    at = _resolved(schema, root)
+    at = resolved(schema, root)
     if isinstance(value, list):
         items = at.get("items")
         return [_ordered(item, items, root=root) for item in value]
@@ -44,7 +44,7 @@ def _ordered(value: Any, schema: Json, *, root: Json) -> Any:  # noqa: ANN401 - 
     return {key: _ordered(value[key], properties.get(key), root=root) for key in keys}
 
 
-def _resolved(schema: Json, root: Json) -> dict[str, Json]:
+def resolved(schema: Json, root: Json) -> dict[str, Json]:
     """Return the schema behind local references; an empty one where there is none."""
     for _ in range(_MOST_HOPS):
         if not isinstance(schema, dict):

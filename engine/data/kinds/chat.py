@@ -1,0 +1,45 @@
+"""Conversations: every turn of the assistant is learned, tool calls included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from engine.data.dialogue import listed_turns, named_tools, named_turns, shaped_tools, shaped_turns
+from engine.data.kinds.base import Fill, Filled, Values
+from engine.data.turns import Turn, lacks_text, malformed, split_answer, spoken, turn_text
+from engine.recipe.model import Data, Task
+
+_Read = Callable[[Values], tuple[list[Turn], list[dict[str, Any]]]]
+
+
+def filler(task: Task, data: Data, shape: str) -> Fill:
+    """Return what reads the turns and the tools; a chat ends with a turn of the assistant."""
+    del task
+    read = _reader(data, shape)
+
+    def fill(values: Values) -> Filled:
+        turns, tools = read(values)
+        asked, (answer,) = split_answer(turns)
+        if not any(turn["role"] == "assistant" and turn.get("trained", True) for turn in turns):
+            raise malformed("has no turn of the assistant that is learned from")
+        target = turn_text(answer)
+        return Filled(
+            input=spoken(asked),
+            target=target if target.strip() else "",
+            payload={"messages": turns, **({"tools": tools} if tools else {})},
+            lacks=lacks_text(turns),
+        )
+
+    return fill
+
+
+def _reader(data: Data, shape: str) -> _Read:
+    spec = data.messages
+    if shape in ("openai_messages", "sharegpt"):
+        return lambda values: (listed_turns(values), shaped_tools(values))
+    if shape != "columns":
+        return lambda values: (shaped_turns(values, shape), shaped_tools(values))
+    if spec is None:
+        raise ValueError("a chat from columns without data.messages")
+    return lambda values: (named_turns(values, spec), named_tools(values, spec))

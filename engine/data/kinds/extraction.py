@@ -1,0 +1,81 @@
+"""A JSON object for each text, checked against the schema of the task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+from engine.data.answers import read_answer_object, read_fields
+from engine.data.kinds.base import Fill, Filled, RejectedError, Values
+from engine.data.marked import read_spans, read_tags
+from engine.data.row import excerpt
+from engine.data.template import parse_template
+from engine.recipe.answer_json import write_object
+from engine.recipe.model import AnswerSpec, Data, Json, Task
+
+_Read = Callable[[Values], dict[str, Any] | None]
+_MOST_TOLD = 3
+
+
+def filler(task: Task, data: Data, shape: str) -> Fill:
+    """Return what gathers the answer, checks it and writes it in one way.
+
+    A row without an answer in its column has no target. RejectedError (`schema_violations`) for an
+    answer that is no object or does not fit the schema.
+    """
+    del shape
+    template, validate = parse_template(task.input), _validator(task.schema)
+    if data.answer is None:
+        raise ValueError("an extraction without data.answer")
+    read = _reader(data.answer, task.schema)
+
+    def fill(values: Values) -> Filled:
+        answer = read(values)
+        text, lacks = template.fill(values)
+        if answer is None:
+            return Filled(input=text, target="", lacks=lacks)
+        target = _written(answer, task.schema)
+        validate(answer)
+        return Filled(input=text, target=target, payload={"answer": answer}, lacks=lacks)
+
+    return fill
+
+
+def _reader(spec: AnswerSpec, schema: Json) -> _Read:
+    """Return what gathers a row's answer the one way that the recipe names (R242)."""
+    spans, tags = spec.spans, spec.tags
+    if spans is not None:
+        return lambda values: read_spans(values, spans, schema)
+    if tags is not None:
+        return lambda values: read_tags(values, tags, schema)
+    if spec.fields:
+        return lambda values: read_fields(values, spec.fields, schema)
+    return lambda values: read_answer_object(values, spec.column)
+
+
+def _written(answer: Mapping[str, Any], schema: Json) -> str:
+    try:
+        return write_object(answer, schema)
+    except (TypeError, ValueError) as error:
+        what = f"has an answer with a value that JSON does not have: {error}"
+        raise RejectedError("schema_violations", what) from error
+
+
+def _validator(schema: Json) -> Callable[[Mapping[str, Any]], None]:
+    """Return what raises RejectedError for an answer that does not fit, every reason in it."""
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to load, and only used here
+
+    checker = Draft202012Validator(cast("dict[str, Json]", schema))
+
+    def validate(answer: Mapping[str, Any]) -> None:
+        errors = sorted(checker.iter_errors(answer), key=lambda error: error.json_path)
+        if errors:
+            told = "; ".join(_told(error.path, error.message) for error in errors[:_MOST_TOLD])
+            raise RejectedError("schema_violations", f"has an answer that does not fit: {told}")
+
+    return validate
+
+
+def _told(path: Sequence[str | int], message: str) -> str:
+    at = ".".join(map(str, path))
+    return f"`{at}` {excerpt(message)}" if at else excerpt(message)

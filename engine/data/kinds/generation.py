@@ -1,0 +1,64 @@
+"""A text for a text, with one or more right answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.data.dialogue import shaped_turns
+from engine.data.kinds.base import Fill, Filled, Values
+from engine.data.template import as_text, lookup, parse_template
+from engine.data.turns import Turn, lacks_text, malformed, split_answer, spoken
+from engine.recipe.model import AnswerSpec, Data, Task
+
+
+def filler(task: Task, data: Data, shape: str) -> Fill:
+    """Return what reads question and answers: from the columns named, or by the row's shape."""
+    if shape == "columns":
+        return _by_columns(task, data.answer)
+    return _by_shape(shape)
+
+
+def _by_columns(task: Task, answer: AnswerSpec | None) -> Fill:
+    template = parse_template(task.input)
+    if answer is None:
+        raise ValueError("a generation from columns without data.answer")
+    columns = tuple(column for column in (answer.column, *answer.references) if column)
+
+    def fill(values: Values) -> Filled:
+        references = [text for column in columns for text in _texts(lookup(values, column))]
+        text, lacks = template.fill(values)
+        distinct = list(dict.fromkeys(references))
+        target = distinct[0] if distinct else ""
+        return Filled(input=text, target=target, payload={"references": distinct}, lacks=lacks)
+
+    return fill
+
+
+def _texts(value: object) -> list[str]:
+    """Return the answers in a column: a list holds several, blank ones are none."""
+    items = value if isinstance(value, list) else [value]
+    return [text for text in map(as_text, items) if text and text.strip()]
+
+
+def _by_shape(shape: str) -> Fill:
+    def fill(values: Values) -> Filled:
+        asked, (answer,) = split_answer(shaped_turns(values, shape))
+        if any(turn["role"] == "tool" or "tool_calls" in turn for turn in (*asked, answer)):
+            raise malformed("calls a tool; `kind: chat` keeps tool calls")
+        if asked[-1]["role"] != "user":
+            raise malformed("does not end with a turn of the user and an answer")
+        target = answer["content"]
+        return Filled(
+            input=spoken(asked),
+            target=target if target.strip() else "",
+            payload={"references": [target], **_own_turns(asked)},
+            lacks=lacks_text(asked),
+        )
+
+    return fill
+
+
+def _own_turns(asked: list[Turn]) -> Mapping[str, Any]:
+    """Return the turns where the question is more than one turn of the user."""
+    return {"messages": asked} if len(asked) > 1 else {}

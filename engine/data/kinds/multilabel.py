@@ -1,0 +1,30 @@
+"""Any number of labels for each text, none among them."""
+
+from __future__ import annotations
+
+from engine.data.kinds.base import Fill, Filled, RejectedError, Values
+from engine.data.label import labels_of
+from engine.data.row import excerpt
+from engine.data.template import parse_template
+from engine.recipe.model import Data, Task
+from engine.recipe.prompt import joined_labels
+
+
+def filler(task: Task, data: Data, shape: str) -> Fill:
+    """Return what reads the labels and fills the template; labels stand in the task's order."""
+    del shape
+    template, spec, known = parse_template(task.input), data.label, frozenset(task.labels)
+    if spec is None:
+        raise ValueError("a multilabel task without data.label")
+
+    def fill(values: Values) -> Filled:
+        found = labels_of(values, spec)
+        text, lacks = template.fill(values)
+        for label in found:
+            if label not in known:
+                what = f"has the label `{excerpt(label)}`, which is not one of the task's"
+                raise RejectedError("unknown_labels", what, value=label)
+        labels = tuple(label for label in task.labels if label in found)
+        return Filled(input=text, target=joined_labels(task, labels), labels=labels, lacks=lacks)
+
+    return fill

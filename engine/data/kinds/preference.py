@@ -1,0 +1,134 @@
+"""Pairs of a chosen and a rejected answer (DPO), or single answers with a thumb (KTO).
+
+DPO: https://arxiv.org/abs/2305.18290. KTO: https://arxiv.org/abs/2402.01306.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import Any
+
+from engine.data.dialogue import (
+    asked_by_instruction,
+    asked_by_prompt,
+    listed_turns,
+    read_answer,
+    read_asked,
+    shaped_tools,
+    shaped_turns,
+    text_of,
+)
+from engine.data.kinds.base import Fill, Filled, Values
+from engine.data.shapes import THUMBS, TURNS
+from engine.data.template import MissingColumnError, lookup
+from engine.data.turns import Turn, lacks_text, malformed, read_turns, split_answer, spoken
+from engine.recipe.model import Data, PairSpec, Task
+
+
+def filler(task: Task, data: Data, shape: str) -> Fill:
+    """Return what reads a prompt and two answers, or one answer and whether it is wanted."""
+    del task
+    if shape == "kto":
+        return _thumb
+    if shape == "dpo":
+        return _pair
+    if data.pair is None:
+        raise ValueError("a preference from columns without data.pair")
+    return _by_columns(data.pair)
+
+
+def _by_columns(spec: PairSpec) -> Fill:
+    def fill(values: Values) -> Filled:
+        asked = read_asked(lookup(values, spec.prompt))
+        chosen, rejected = lookup(values, spec.chosen), lookup(values, spec.rejected)
+        return _paired(asked, read_answer(chosen), read_answer(rejected), tools=[])
+
+    return fill
+
+
+def _pair(values: Values) -> Filled:
+    if "chosen_messages" in values:
+        chosen = read_turns(values["chosen_messages"])
+        rejected = read_turns(lookup(values, "rejected_messages"))
+    else:
+        chosen = read_answer(lookup(values, "chosen"))
+        rejected = read_answer(lookup(values, "rejected"))
+    return _paired(_prompt(values), chosen, rejected, tools=shaped_tools(values))
+
+
+def _prompt(values: Values) -> list[Turn]:
+    """Return the prompt of a pair; empty where the two answers are whole conversations."""
+    if any(column in values for column in TURNS) and isinstance(values.get("chosen"), dict | str):
+        return listed_turns(values)
+    if "prompt" in values:
+        return asked_by_prompt(values)
+    if "instruction" in values:
+        return asked_by_instruction(values)
+    return listed_turns(values) if any(column in values for column in TURNS) else []
+
+
+def _paired(
+    asked: list[Turn], chosen: list[Turn], rejected: list[Turn], *, tools: list[dict[str, Any]]
+) -> Filled:
+    shared = _shared(chosen, rejected)
+    if any(turn["role"] == "user" for turn in shared):
+        own = [turn for turn in asked if turn["role"] == "system"]
+        asked = shared if shared[0]["role"] == "system" else [*own, *shared]
+        chosen, rejected = chosen[len(shared) :], rejected[len(shared) :]
+    for name, answer in (("chosen", chosen), ("rejected", rejected)):
+        if not answer or answer[-1]["role"] != "assistant":
+            raise malformed(f"has a {name} answer that does not end with the assistant")
+        if answer[0]["role"] != "assistant":
+            raise malformed(f"has a {name} conversation with a prompt of its own")
+    if not any(turn["role"] == "user" for turn in asked):
+        raise malformed("has no turn of the user before the answers")
+    if chosen == rejected:
+        raise malformed("has the same answer as chosen and as rejected")
+    payload = {"messages": asked, "chosen": chosen, "rejected": rejected}
+    return Filled(
+        input=spoken(asked),
+        target=spoken(chosen) if spoken(chosen).strip() else "",
+        payload={**payload, **({"tools": tools} if tools else {})},
+        lacks=lacks_text(asked) or lacks_text(rejected),
+    )
+
+
+def _shared(chosen: Sequence[Turn], rejected: Sequence[Turn]) -> list[Turn]:
+    """Return the turns that both conversations begin with, up to where an answer of each is left."""
+    most = min(len(chosen), len(rejected)) - 1
+    pairs = list(zip(chosen, rejected, strict=False))[: max(most, 0)]
+    return [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
+
+
+def _thumb(values: Values) -> Filled:
+    turns, desirable = _judged(values), _is_wanted(values)
+    asked, answer = split_answer(turns)
+    tools = shaped_tools(values)
+    payload = {"messages": asked, "answer": answer, "desirable": desirable}
+    return Filled(
+        input=spoken(asked),
+        target=spoken(answer) if spoken(answer).strip() else "",
+        payload={**payload, **({"tools": tools} if tools else {})},
+        lacks=lacks_text(asked),
+    )
+
+
+def _judged(values: Values) -> list[Turn]:
+    if any(column in values for column in TURNS):
+        return listed_turns(values)
+    if "instruction" in values:
+        return shaped_turns(values, "alpaca")
+    return shaped_turns(values, "prompt_completion")
+
+
+def _is_wanted(values: Values) -> bool:
+    for column in THUMBS:
+        found = values.get(column)
+        if isinstance(found, bool):
+            return found
+        if column in values:
+            raise malformed(
+                f"has a `{column}` that is neither true nor false: `{text_of(values, column)}`"
+            )
+    raise MissingColumnError(THUMBS[0])

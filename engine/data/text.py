@@ -104,7 +104,7 @@ def _check_head(head: bytes, encoding: str, trouble: Trouble) -> None:
         return
     nul_share = head.count(0) / len(head)
     if head.startswith(UTF16) or _every_other_nul(head):
-        raise trouble.stop("D322", "is UTF-16, not UTF-8", hint="add `encoding: utf-16`")
+        raise trouble.stop("D322", "is UTF-16, not UTF-8", line=1, hint="add `encoding: utf-16`")
     if nul_share > 0:
         at = head.index(0)
         line = head.count(b"\n", 0, at) + 1
@@ -113,6 +113,8 @@ def _check_head(head: bytes, encoding: str, trouble: Trouble) -> None:
 
 def _every_other_nul(head: bytes) -> bool:
     """Text of mostly Latin letters in UTF-16: one byte of each pair is zero, the other is not."""
+    if len(head) % 2:
+        return False
     half = max(len(head) // 2, 1)
     low, high = sorted((head[0::2].count(0) / half, head[1::2].count(0) / half))
     return high > MOSTLY and low < 1 - MOSTLY

@@ -1,0 +1,143 @@
+"""`learning_curve: true`: three points, nested rows, the holdout unread, and nothing done twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from project import Project
+from runs import PLAIN, manifests, only, report, statuses
+
+from engine.backends import trl, trl_launch
+from engine.backends.base import Launch, Trained
+from engine.stages import load_stage, retraining
+from engine.stages.base import StageContext
+from engine.stages.training import Training, train_rows
+from engine.store import Store
+
+
+def rows_of(folder: Path, name: str = "train.jsonl") -> dict[str, str]:
+    """Id and text of the rows in a file of examples."""
+    lines = (folder / name).read_text(encoding="utf-8").splitlines()
+    return {row["id"]: row["input"] for row in map(json.loads, lines)}
+
+
+def products(root: Path, name: str) -> list[Path]:
+    """The files of inner products of that name, in the order they were made."""
+    return [
+        Store(root).folder(manifest["key"]) / "files"
+        for manifest in manifests(root)
+        if manifest["stage"] == name
+    ]
+
+
+@pytest.fixture
+def curved(project: Project) -> Project:
+    project.edit(learning_curve=True, baselines=["majority", "tfidf_svm"], method__epochs=1)
+    return project
+
+
+def test_a_curve_has_three_points_and_never_meets_the_holdout(
+    curved: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = curved.folder / ".recipe"
+    given: dict[str, str] = {}
+    module: Any = load_stage("resample")
+    real = module.run
+
+    def watched(context: Any) -> None:
+        real(context)
+        assert set(context.artifacts) == {"data", "evaluate"}
+
+    def train(launch: Launch) -> Trained:
+        for path in launch.rows.rglob("*"):
+            given[str(path)] = path.read_text(encoding="utf-8")
+        return trl_launch.train(launch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "run", watched)
+        patch.setattr(trl, "train", train)
+        outcome = curved.run("run", "recipe.yaml", "--until", "gate")
+
+    assert outcome.code == 0, outcome.err
+    found = report(root)
+    svm, tuned = found["learning_curves"]
+    assert (svm["model"], tuned["model"]) == ("tfidf_svm", "tuned")
+    for curve in (svm, tuned):
+        assert [(p["share"], p["rows"]) for p in curve["points"]] == [
+            (0.25, 15),
+            (0.5, 30),
+            (1, 60),
+        ]
+        assert {p["scores"]["rows"] for p in curve["points"]} == {20}
+        assert curve["judged_on"] == "validation"
+    assert tuned["points"][-1]["scores"] == found["validation_scores"]
+    assert f"learning curve: {tuned['message']}"[:40] in outcome.out
+
+    quarter, half = (rows_of(folder) for folder in products(root, "subset"))
+    (data,) = products(root, "data")
+    assert quarter.keys() < half.keys() < rows_of(data).keys()
+    (held,) = products(root, "holdout")
+    texts = rows_of(held, "holdout.jsonl").values()
+    assert len(given) >= 6  # three trainings, each of two files and the facts
+    assert [path for path, text in given.items() if any(row in text for row in texts)] == []
+
+
+def test_a_second_run_reuses_and_a_changed_confidence_trains_nothing(curved: Project) -> None:
+    root = curved.folder / ".recipe"
+    words = ("run", "recipe.yaml", "--until", "gate")
+    assert curved.run(*words).code == 0
+    made = len(products(root, "resampled"))
+
+    assert curved.run(*words).code == 0
+    again = statuses(root)
+    curved.edit(acceptance__confidence=0.9)
+    assert curved.run(*words).code == 0
+
+    assert again["resample"] == "reused"
+    assert statuses(root)["resample"] == "ran"
+    assert statuses(root)["train"] == "reused"
+    assert made == len(products(root, "resampled")) == 2
+
+
+def test_a_curve_that_broke_off_goes_on_with_what_it_had(
+    curved: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = curved.folder / ".recipe"
+    begun: list[str] = []
+
+    def broken(training: Training, context: StageContext) -> None:
+        begun.append(training.scratch.name)
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+        train_rows(training, context)
+
+    words = ("run", "recipe.yaml", "--until", "gate")
+    monkeypatch.setattr(retraining, "train_rows", broken)
+    assert curved.run(*words).code == 130
+    assert statuses(root)["resample"] == "interrupted"
+    assert curved.run(*words).code == 0
+
+    assert begun[0] != begun[1] == begun[2]
+    assert len(begun) == 3
+
+
+def test_a_recipe_without_a_curve_has_no_such_stage(project: Project) -> None:
+    plan = project.run("plan", "recipe.yaml")
+    forced = project.run("run", "recipe.yaml", "--until", "resample")
+
+    assert plan.code == 0
+    assert "resample" not in plan.out
+    assert forced.code == 2
+    assert "R272" in forced.err
+    assert only("gate").keys() == set(PLAIN)
+
+
+def test_the_plan_shows_the_stage_where_it_is_asked_for(curved: Project) -> None:
+    plan = curved.run("plan", "recipe.yaml")
+
+    assert plan.code == 0, plan.err
+    lines = [line.split()[0] for line in plan.out.splitlines() if line.startswith("  ")]
+    assert lines.index("evaluate") < lines.index("resample") < lines.index("gate")

@@ -64,8 +64,8 @@ class Chat:
         return frozenset([*(ids if len(ids) == 1 else []), *([] if eos is None else [eos])])
 
 
-def load_chat(model_dir: Path) -> Chat:
-    """Return the chat of a model folder.
+def load_chat(model_dir: Path, *, asks: bool = True) -> Chat:
+    """Return the chat of a model folder; a template is not needed where nobody `asks` (documents).
 
     StageError X601 without a usable tokenizer, X602 without a chat template, X603 when it refuses.
     """
@@ -79,6 +79,8 @@ def load_chat(model_dir: Path) -> Chat:
             f"the tokenizer of the base model cannot be loaded: {_first_line(error)}",
             hint="the folder needs tokenizer.json and tokenizer_config.json",
         ) from error
+    if not asks:
+        return Chat(tokenizer=tokenizer, terminator=tokenizer.eos_token or "")
     if not tokenizer.chat_template:
         raise StageError.one(
             "X602",

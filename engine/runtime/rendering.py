@@ -113,7 +113,7 @@ def rendered_artifact(
     }
 
     def build(folder: Path) -> None:
-        renderer = Renderer(load_chat(request.base_folder), request.task, request.limits)
+        renderer = _renderer(request)
         facts: dict[str, SplitFacts] = {}
         problems: list[Problem] = []
         for split in SPLITS:
@@ -137,8 +137,7 @@ def marked_problems(request: RenderRequest, rows: Iterable[Row]) -> list[Problem
         DataError: D392, with the action `fail`.
 
     """
-    renderer = Renderer(load_chat(request.base_folder), request.task, request.limits)
-    ledger = Ledger()
+    renderer, ledger = _renderer(request), Ledger()
     ledger.marked += ((row.origin, found) for row in rows if (found := renderer.marked(row)))
     problems = renderer.problems(ledger)
     if problems:
@@ -187,12 +186,17 @@ def write_rows(path: Path, rows: Iterable[RenderedRow]) -> None:
 def read_facts(rendered: Artifact) -> dict[str, SplitFacts]:
     """Return the counts of every split of a rendered artifact."""
     data = json.loads(rendered.file(FACTS).read_text(encoding="utf-8"))
-    return {
-        split: SplitFacts(
-            **{name: tuple(v) if isinstance(v, list) else v for name, v in facts.items()}
-        )
-        for split, facts in data.items()
-    }
+    return {split: _read_split(facts) for split, facts in data.items()}
+
+
+def _read_split(facts: dict[str, Any]) -> SplitFacts:
+    lists = {name: tuple(value) for name, value in facts.items() if isinstance(value, list)}
+    return SplitFacts(**{**facts, **lists})
+
+
+def _renderer(request: RenderRequest) -> Renderer:
+    chat = load_chat(request.base_folder, asks=request.task.kind != "text")
+    return Renderer(chat, request.task, request.limits)
 
 
 def _asked(task: Task) -> dict[str, Any]:

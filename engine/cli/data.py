@@ -1,0 +1,117 @@
+"""Show a recipe's data without training: sources, findings, splits, lengths in tokens, and how a row reads."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from typing import TextIO
+
+from engine.cli.output import show, show_json, show_problems
+from engine.cli.place import add_format, add_recipe, add_store, read, store_root
+from engine.cli.streams import others_to
+from engine.evidence import StageRecord
+from engine.recipe.model import Recipe
+from engine.render.progress import (
+    WIDTH,
+    PlainProgress,
+    SilentProgress,
+    TerminalProgress,
+    has_colour,
+    is_live,
+    open_progress,
+)
+from engine.store import Artifact
+
+NARROWEST = 60
+"""Columns below which lines are left to the terminal to wrap."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_recipe(parser)
+    parser.add_argument(
+        "--examples", metavar="N", type=_number,
+        help="examples of each class (default: 1; with --class: 10)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--class", metavar="LABEL", dest="label", default="", help="only this class"
+    )
+    parser.add_argument(
+        "--row", metavar="ROW", default="",
+        help="show this row as the model sees it: its id, or FILE:LINE (default: the first)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-tokens", action="store_true",
+        help="do not fetch the base model's tokenizer: count characters",
+    )  # fmt: skip
+    add_format(parser, "text", "json")
+    add_store(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what can be said of the data; 0 when a run would accept it."""
+    from engine.execute import uses_hub  # noqa: PLC0415 - after the arguments are known good
+    from engine.render.data import data_json, data_text  # noqa: PLC0415
+    from engine.samples import Wish  # noqa: PLC0415
+    from engine.viewing import look  # noqa: PLC0415
+
+    recipe, warnings = read(options.recipe)
+    given = options.examples
+    wish = Wish(
+        examples=given if given is not None else 10 if options.label else 1,
+        label=options.label,
+        row=options.row,
+        tokens=not options.no_tokens,
+    )
+    root = store_root(options.store)
+    log = root / "logs" / f"data-{os.getpid()}.log"
+    as_json = options.format == "json"
+    with others_to(log, offline=not uses_hub(recipe)) as terminal:
+        live = _Live(terminal, quiet=as_json)
+        looked = look(recipe, wish, root=root, watcher=live)
+        live.close()
+    if as_json:
+        show_json(data_json(looked.view, looked.problems))
+        return looked.code
+    show_problems(warnings)
+    show(data_text(looked.view, width=_width(), colour=has_colour(sys.stdout)))
+    show_problems(looked.problems)
+    return looked.code
+
+
+class _Live:
+    """Progress on a terminal while it happens, and nothing that stays: the view says what came of it."""
+
+    def __init__(self, stream: TextIO, *, quiet: bool) -> None:
+        self._stream, self._quiet = stream, quiet or not is_live(stream)
+        self._open: TerminalProgress | PlainProgress | SilentProgress = SilentProgress()
+
+    def stage(self, name: str) -> TerminalProgress | PlainProgress | SilentProgress:
+        """Open the live line of a stage, in place of the one before."""
+        self.close()
+        self._open = SilentProgress() if self._quiet else open_progress(name, self._stream)
+        return self._open
+
+    def ended(self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe) -> None:  # noqa: ARG002
+        """Close the live line."""
+        self.close()
+
+    def close(self) -> None:
+        """Erase the live line."""
+        self._open.close()
+
+
+def _width() -> int:
+    """Columns to write in: the terminal's, at most 100; 100 where there is no terminal."""
+    columns = shutil.get_terminal_size((WIDTH, 24)).columns
+    return max(NARROWEST, min(WIDTH, columns or WIDTH))
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number

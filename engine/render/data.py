@@ -1,0 +1,298 @@
+"""What `recipe data` shows: where rows come from, what was found, how they are divided, how a row reads."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from engine.errors import Problem
+from engine.evidence import DataFinding, DataSummary, SplitSummary
+from engine.render.problems import problems_json
+from engine.render.quantities import count
+from engine.render.rowtext import ShownRow, row_lines
+from engine.render.spans import Line, cells, crop, line, pad, printable, to_text
+
+MOST_CLASSES = 12
+"""Classes listed one by one; of more, the smallest and the largest."""
+ENDS = 5
+"""Classes shown at either end of a long list."""
+MOST_SOURCES = 20
+MOST_PLACES = 3
+"""Rows named under each finding; the JSON has them all."""
+INDENT = "  "
+GAP = "  "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lengths:
+    """How long the rows of one split are, in tokens or characters."""
+
+    split: str
+    rows: int
+    """In the split."""
+    measured: int
+    """Rows that were measured: all, or as many drawn evenly."""
+    median: int
+    p95: int
+    """Nearest rank: 95 of 100 rows are at most this long."""
+    longest: int
+    over: int | None
+    """Measured rows over the limit; None where lengths are not in tokens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownExample:
+    """An example in a line or two."""
+
+    id: str
+    origin: str
+    split: str
+    labels: tuple[str, ...]
+    input: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataView:
+    """All of it, as a value; `engine.viewing` makes it."""
+
+    recipe: str
+    kind: str
+    summary: DataSummary | None
+    """None where the rows could not be divided."""
+    refusing: tuple[str, ...] = ()
+    """Checks that stop a run."""
+    unit: str = "tokens"
+    """Of the lengths: `tokens` or `characters`."""
+    why_characters: str = ""
+    max_length: int = 0
+    lengths: tuple[Lengths, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What rendering has to say: rewritten chats, documents in blocks."""
+    examples: tuple[ShownExample, ...] = ()
+    row: ShownRow | None = None
+
+
+def data_text(view: DataView, *, width: int, colour: bool) -> str:
+    """The view for a terminal of `width` columns, with the same words with and without colour."""
+    lines: list[Line] = [line((_title(view), "strong"))]
+    for heading, found in _parts(view, width):
+        if found:
+            lines += [(), line((heading, "strong")), *found]
+    return to_text(lines, colour=colour)
+
+
+def data_json(view: DataView, problems: Sequence[Problem]) -> dict[str, Any]:
+    """The view as JSON data, whole; `problems` are those that stop a run."""
+    told = problems_json(problems)
+    return {"schema": "data.v1", **asdict(view), "problems": told["problems"]}
+
+
+def _parts(view: DataView, width: int) -> Iterator[tuple[str, Sequence[Line]]]:
+    summary = view.summary
+    if summary is not None:
+        yield "sources", list(_sources(summary, width))
+        yield "not used", list(_dropped(summary, width))
+        yield "checks", list(_findings(summary, view.refusing, width))
+        yield "splits", list(_splits(summary, width))
+        yield "firewall", list(_firewall(summary, width))
+        yield "recorded", list(_recorded(summary, width))
+    yield f"lengths in {view.unit}", list(_lengths(view, width))
+    yield "examples", list(_examples(view, width))
+    if view.row is not None:
+        yield row_lines(view.row, width)
+
+
+def _title(view: DataView) -> str:
+    summary = view.summary
+    told = [printable(view.recipe), view.kind]
+    if summary is not None:
+        told += [f"{count(summary.rows_read)} rows read, {count(summary.rows_used)} used"]
+    if view.refusing:
+        told += [f"refused by {', '.join(view.refusing)}"]
+    return " · ".join(told)
+
+
+def _sources(summary: DataSummary, width: int) -> Iterator[Line]:
+    rows = [["file", "shape", "read", "used", ""]]
+    rows += [
+        [
+            printable(one.name),
+            one.shape,
+            count(one.rows_read),
+            count(one.rows_used),
+            ", ".join(
+                [f"weight {one.weight:g}"] * (one.weight != 1)
+                + [f"into {one.into}"] * bool(one.into)
+            ),
+        ]
+        for one in summary.sources[:MOST_SOURCES]
+    ]
+    if len(rows) > 1:
+        yield from table(rows, "llrrl", width)
+    yield from _more(len(summary.sources) - MOST_SOURCES, "sources")
+
+
+def _dropped(summary: DataSummary, width: int) -> Iterator[Line]:
+    left = [f"{count(rows)} {why}" for why, rows in summary.dropped.items() if rows]
+    return paragraph(", ".join(left), width)
+
+
+def _findings(summary: DataSummary, refusing: Sequence[str], width: int) -> Iterator[Line]:
+    found = [one for one in summary.findings if one.count]
+    if not found:
+        yield line(f"{INDENT}nothing found")
+    order = {"fail": 0, "drop": 1, "mask": 2, "warn": 3}
+    for one in sorted(found, key=lambda one: (order.get(one.action, 9), -one.count, one.check)):
+        yield from _finding(one, refuses=one.check in refusing, width=width)
+
+
+def _finding(one: DataFinding, *, refuses: bool, width: int) -> Iterator[Line]:
+    style = "fail" if refuses else {"warn": "warn", "drop": "strong"}.get(one.action, "quiet")
+    head = f"{one.check}  {count(one.count)}"
+    yield line(INDENT, (pad(one.action, 6), style), (head, "strong"))
+    yield from paragraph(one.message, width, indent=f"{INDENT}{' ' * 6}")
+    for place in one.examples[:MOST_PLACES]:
+        shown = crop(printable(place), width - 10)
+        yield line(f"{INDENT}{' ' * 8}", (shown, "quiet"))
+    if (left := len(one.examples) - MOST_PLACES) > 0:
+        yield line(f"{INDENT}{' ' * 8}", (f"… and {left} more examples in --format json", "quiet"))
+
+
+def _splits(summary: DataSummary, width: int) -> Iterator[Line]:
+    labels = list(dict.fromkeys(label for one in summary.splits for label in one.labels))
+    if labels:
+        yield from _class_table(summary.splits, labels, width)
+    else:
+        yield from table(_split_rows(summary.splits), "lrl", width)
+    told = [_aside(one) for one in summary.splits]
+    yield from (shown for text in told if text for shown in paragraph(text, width))
+    if summary.folds:
+        yield from paragraph(
+            f"{summary.folds} folds: every row is held out once; fold 0 is the holdout shown here",
+            width,
+        )
+
+
+def _split_rows(splits: Sequence[SplitSummary]) -> list[list[str]]:
+    return [["", "rows", ""], *([one.name, count(one.rows), ""] for one in splits)]
+
+
+def _class_table(
+    splits: Sequence[SplitSummary], labels: Sequence[str], width: int
+) -> Iterator[Line]:
+    """One line a class, from the largest to the smallest; the middle of a long list is left out."""
+    totals = {label: sum(one.labels.get(label, 0) for one in splits) for label in labels}
+    ranked = sorted(labels, key=lambda label: (-totals[label], labels.index(label)))
+    shown = ranked if len(ranked) <= MOST_CLASSES else [*ranked[:ENDS], *ranked[-ENDS:]]
+    rows = [["class", *(one.name for one in splits)]]
+    rows += [
+        [printable(label), *(count(one.labels.get(label, 0)) for one in splits)] for label in shown
+    ]
+    rows.append(["rows", *(count(one.rows) for one in splits)])
+    lines = list(table(rows, "l" + "r" * len(splits), width))
+    if len(shown) < len(ranked):
+        middle = f"… {len(ranked) - len(shown)} classes between"
+        lines.insert(1 + ENDS, line(INDENT, (middle, "quiet")))
+    yield from lines
+
+
+def _aside(split: SplitSummary) -> str:
+    """What else is to be said of a split: repeats, groups, times."""
+    told = []
+    if split.seen not in (0, split.rows):
+        told.append(f"seen as {count(split.seen)} rows in an epoch")
+    if split.groups is not None:
+        told.append(f"{count(split.groups)} groups")
+    if split.span is not None:
+        told.append(f"from {split.span[0]} to {split.span[1]}")
+    return f"{split.name}: {', '.join(told)}" if told else ""
+
+
+def _firewall(summary: DataSummary, width: int) -> Iterator[Line]:
+    wall = summary.firewall
+    if wall is None:
+        overlap = f"{summary.overlap_exact} exact, {summary.overlap_near} near"
+        return paragraph(f"holdout rows that also stand in train or validation: {overlap}", width)
+    left = f"{count(wall.left_exact)} exact and {count(wall.left_near)} near matches of the holdout"
+    found = f"found {count(wall.found_exact)} exact, {count(wall.found_near)} near"
+    told = f"{left} are left in {count(wall.compared)} rows of train and validation ({found};"
+    return paragraph(f"{told} {count(wall.removed)} rows removed). {wall.method}", width)
+
+
+def _recorded(summary: DataSummary, width: int) -> Iterator[Line]:
+    kept = summary.recorded
+    if kept is None:
+        return
+    told = (
+        f"{count(kept.kept)} holdout rows kept, {count(kept.added)} added, {count(kept.gone)} gone"
+    )
+    if kept.new_rows:
+        parts = ", ".join(f"{count(rows)} in {name}" for name, rows in kept.new_rows.items())
+        told += f"; rows new since the record: {parts}"
+    yield from paragraph(told, width)
+
+
+def _lengths(view: DataView, width: int) -> Iterator[Line]:
+    if not view.lengths:
+        return
+    limit = f"over {count(view.max_length)}" if view.unit == "tokens" else ""
+    rows = [["", "median", "95th", "longest", limit]]
+    rows += [
+        [
+            one.split,
+            count(one.median),
+            count(one.p95),
+            count(one.longest),
+            "" if one.over is None else count(one.over),
+        ]
+        for one in view.lengths
+    ]
+    yield from table(rows, "lrrrr", width)
+    drawn = [
+        f"{count(one.measured)} of {count(one.rows)} {one.split} rows"
+        for one in view.lengths
+        if one.measured < one.rows
+    ]
+    notes = [f"measured on {', '.join(drawn)}, drawn evenly"] if drawn else []
+    for note in (*notes, *view.notes, *([view.why_characters] if view.why_characters else [])):
+        yield from paragraph(note, width)
+
+
+def _examples(view: DataView, width: int) -> Iterator[Line]:
+    for one in view.examples:
+        label = ", ".join(one.labels)
+        head = f"{label}  " if label else ""
+        place = printable(f"{one.origin} · {one.split} · {one.id}")
+        yield line(INDENT, (crop(printable(head), width // 2), "strong"), (place, "quiet"))
+        yield line(INDENT * 2, crop(printable(one.input), width - 4))
+        if one.target and one.target != label:
+            yield line(INDENT * 2, ("→ ", "quiet"), crop(printable(one.target), width - 6))
+
+
+def table(rows: Sequence[Sequence[str]], sides: str, width: int) -> Iterator[Line]:
+    """Aligned columns under a quiet heading; `sides` has `l` or `r` a column. The first column gives way."""
+    widths = [max(cells(row[at]) for row in rows) for at in range(len(sides))]
+    others = sum(widths[1:]) + len(GAP) * (len(sides) - 1) + len(INDENT)
+    widths[0] = min(widths[0], max(8, width - others))
+    for number, row in enumerate(rows):
+        shown = [crop(row[0], widths[0]), *row[1:]]
+        parts = [
+            pad(text, size) if side == "l" else " " * (size - cells(text)) + text
+            for text, side, size in zip(shown, sides, widths, strict=True)
+        ]
+        yield line((INDENT + GAP.join(parts), "quiet" if number == 0 else ""))
+
+
+def paragraph(text: str, width: int, *, indent: str = INDENT) -> Iterator[Line]:
+    """The text on as many lines as it takes; nothing for none."""
+    room = max(20, width - len(indent))
+    for part in textwrap.wrap(printable(text), room, break_on_hyphens=False):
+        yield line(indent + part)
+
+
+def _more(left: int, what: str) -> Iterator[Line]:
+    if left > 0:
+        yield line(INDENT, (f"… and {left} more {what}", "quiet"))

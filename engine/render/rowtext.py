@@ -1,0 +1,105 @@
+"""A row exactly as the model sees it, with what it learns from marked: visible with and without colour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from engine.render.spans import Line, Span, cells, line, printable
+
+OPEN, CLOSE = "⟦", "⟧"
+"""Around what is learned from."""
+LINE, WRAPPED = "  │ ", "  ┊ "
+"""Before a line of the text; before the rest of a line that is too wide for the terminal."""
+FIRST, LAST = 60, 20
+"""Lines shown of a long row, at its start and its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownSegment:
+    """A stretch of text and whether it is learned from."""
+
+    text: str
+    supervised: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownRow:
+    """One row as the model sees it."""
+
+    id: str
+    origin: str
+    split: str
+    segments: tuple[ShownSegment, ...]
+    """Without a tokenizer: the text itself, unmarked."""
+    rejected: tuple[ShownSegment, ...] = ()
+    """Of a preference pair: the other answer."""
+    tokens: int | None = None
+    """None where there was no tokenizer."""
+    supervised: int | None = None
+    note: str = ""
+    """What is to be said about it, such as that it is too long."""
+
+
+def row_lines(row: ShownRow, width: int) -> tuple[str, Sequence[Line]]:
+    """The heading of a row and its lines, each at most `width` columns wide."""
+    size = f" · {row.tokens:,} tokens, {row.supervised:,} learned from" if row.tokens else ""
+    heading = printable(f"row {row.origin} · {row.split} · {row.id}{size}")
+    lines = _bounded(list(_text(row.segments, width)))
+    if row.rejected:
+        lines += [line(("  rejected", "quiet")), *_bounded(list(_text(row.rejected, width)))]
+    if any(segment.supervised for segment in row.segments):
+        legend = f"  {OPEN}…{CLOSE} is learned from; the rest is only read"
+        lines.append(line((legend, "quiet")))
+    if row.note:
+        lines.append(line(f"  {printable(row.note)}"))
+    return heading, lines
+
+
+def _text(segments: Sequence[ShownSegment], width: int) -> Iterator[Line]:
+    """One line for each of the text, wrapped where it is too wide; line breaks are the text's own."""
+    gutter, spans, room = LINE, list[Span](), width - len(LINE)
+    for text, style in _spans(segments):
+        for number, part in enumerate(text.split("\n")):
+            if number:
+                yield line((gutter, "quiet"), *spans)
+                gutter, spans, room = LINE, [], width - len(LINE)
+            for piece in _pieces(printable(part), room, width - len(LINE)):
+                if cells(piece) > room:
+                    yield line((gutter, "quiet"), *spans)
+                    gutter, spans, room = WRAPPED, [], width - len(LINE)
+                spans.append((piece, style))
+                room -= cells(piece)
+    if spans:
+        yield line((gutter, "quiet"), *spans)
+
+
+def _spans(segments: Sequence[ShownSegment]) -> Iterator[Span]:
+    for segment in segments:
+        if segment.supervised:
+            yield f"{OPEN}{segment.text}{CLOSE}", "pass"
+        else:
+            yield segment.text, ""
+
+
+def _pieces(text: str, first: int, others: int) -> Iterator[str]:
+    """Cut a line into pieces of at most `first` columns, then `others`."""
+    room, piece, taken = first if first > 1 else others, "", 0
+    for character in text:
+        wide = cells(character)
+        if piece and taken + wide > room:
+            yield piece
+            room, piece, taken = others, "", 0
+        piece += character
+        taken += wide
+    if piece:
+        yield piece
+
+
+def _bounded(lines: list[Line]) -> list[Line]:
+    """The start and the end of a long row, and how many lines stand between."""
+    left = len(lines) - FIRST - LAST
+    if left <= 1:
+        return lines
+    middle = line((f"  … {left} lines are not shown", "quiet"))
+    return [*lines[:FIRST], middle, *lines[-LAST:]]

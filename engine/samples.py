@@ -1,0 +1,218 @@
+"""Rows of the data stage's splits, picked, measured and made ready to be shown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.data.example import Example, iter_examples
+from engine.errors import EngineError, Problem, RecipeError
+from engine.recipe.conversation import conversation
+from engine.recipe.model import Task
+from engine.render.data import Lengths, ShownExample
+from engine.render.rowtext import ShownRow, ShownSegment
+
+if TYPE_CHECKING:
+    from engine.runtime.rows import Renderer
+    from engine.runtime.spread import Spread
+
+SEEN = ("train", "validation")
+"""Splits that examples are taken from; the holdout is only shown where a row of it is asked for."""
+MEASURED = 10_000
+"""Rows of a split that are measured; of more, as many drawn evenly."""
+MOST_EXAMPLES = 40
+
+Files = Mapping[str, Path]
+"""The file of each split's examples."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the user wants to see."""
+
+    examples: int = 1
+    """Of each class, or in all where there are no classes."""
+    label: str = ""
+    """Only this class; empty for all."""
+    row: str = ""
+    """An id, or FILE:LINE; empty for the first training row."""
+    tokens: bool = True
+    """False: do not fetch the base model's tokenizer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Lengths in tokens of every split, and what training would say of its own two."""
+
+    lengths: tuple[Lengths, ...]
+    notes: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+def examples(files: Files, task: Task, wish: Wish) -> Iterator[ShownExample]:
+    """Yield the first rows of each class that training sees, at most `MOST_EXAMPLES`."""
+    wanted = [wish.label] if wish.label else [*task.labels]
+    taken: Counter[str] = Counter()
+    most = min(MOST_EXAMPLES, wish.examples * max(1, len(wanted)))
+    for split, example in _all(files, SEEN):
+        if sum(taken.values()) >= most:
+            return
+        fitting = [label for label in example.labels if label in wanted] if wanted else [""]
+        label = next((one for one in fitting if taken[one] < wish.examples), None)
+        if label is not None:
+            taken[label] += 1
+            yield _example(split, example)
+
+
+def pick(files: Files, wish: Wish) -> tuple[str, Example] | None:
+    """Return the row that is asked for, or the first training row (of the class), with its split.
+
+    Raises:
+        RecipeError: D395 there is no such row in any split.
+
+    """
+    if not wish.row:
+        rows = _all(files, SEEN)
+        return next((one for one in rows if not wish.label or wish.label in one[1].labels), None)
+    for split, example in _all(files, tuple(files)):
+        if wish.row in (example.id, example.origin):
+            return split, example
+    raise RecipeError.one(
+        "D395",
+        f"no split has the row `{wish.row}`",
+        hint="name it as FILE:LINE or by its id; a row that was dropped is in no split",
+    )
+
+
+def shown(
+    picked: tuple[str, Example] | None, renderer: Renderer | None, task: Task
+) -> ShownRow | None:
+    """Return the row as the model sees it; without a renderer, its turns as they stand in the data."""
+    if picked is None:
+        return None
+    split, example = picked
+    if renderer is None:
+        segments = tuple(_turns(example, task))
+        return ShownRow(id=example.id, origin=example.origin, split=split, segments=segments)
+    from engine.runtime.segments import UnwritableError  # noqa: PLC0415 - brings transformers
+
+    try:
+        first, *more = renderer.render(example)
+    except (EngineError, UnwritableError) as error:
+        why = str(error) or "the chat template does not write it as it is"
+        return ShownRow(id=example.id, origin=example.origin, split=split, segments=(), note=why)
+    return ShownRow(
+        id=example.id,
+        origin=example.origin,
+        split=split,
+        segments=_segments(first.segments),
+        rejected=_segments(first.rejected),
+        tokens=first.tokens,
+        supervised=first.supervised,
+        note=_note(first, len(more), renderer.limits.max_length),
+    )
+
+
+def character_lengths(files: Files) -> tuple[Lengths, ...]:
+    """Return the lengths in characters, question and answer together."""
+    from engine.runtime.spread import spread  # noqa: PLC0415 - beside the other way of measuring
+
+    found = []
+    for split, path in files.items():
+        rows, total = drawn(path)
+        lengths = [len(row.input) + len(row.target) for row in rows]
+        found.append(_lengths(split, spread(lengths), total=total, over=None))
+    return tuple(found)
+
+
+def token_view(files: Files, renderer: Renderer) -> Measured:
+    """Return the lengths in tokens, and the problems and notes that training would have."""
+    from engine.runtime.lengths import rehearse, token_lengths  # noqa: PLC0415 - transformers
+    from engine.runtime.spread import spread  # noqa: PLC0415 - beside it
+
+    lengths, notes, problems = list[Lengths](), list[str](), list[Problem]()
+    limit, action = renderer.limits.max_length, renderer.limits.template_tokens
+    for split, path in files.items():
+        rows, total = drawn(path)
+        try:
+            found = token_lengths(renderer, rows)
+            ledger = rehearse(renderer, rows)
+        except EngineError as error:  # the template refuses the rows
+            problems += [one for one in error.problems if one not in problems]
+            continue
+        over = sum(length > limit for length in found)
+        lengths.append(_lengths(split, spread(found), total=total, over=over))
+        if split in SEEN:
+            problems += [one for one in renderer.problems(ledger) if one not in problems]
+            notes += [f"{split}: {one.message}" for one in ledger.notes(action)]
+            if ledger.blocks:
+                notes.append(f"{split}: {len(ledger.blocks)} documents are cut into blocks")
+    return Measured(lengths=tuple(lengths), notes=tuple(notes), problems=tuple(problems))
+
+
+def drawn(path: Path) -> tuple[Sequence[Example], int]:
+    """Return at most `MEASURED` rows of a file, drawn evenly, and how many it has."""
+    with path.open(encoding="utf-8") as stream:
+        total = sum(1 for _ in stream)
+    step = max(1, -(-total // MEASURED))
+    return [row for at, row in enumerate(iter_examples(path)) if at % step == 0], total
+
+
+def _all(files: Files, splits: Sequence[str]) -> Iterator[tuple[str, Example]]:
+    for split in splits:
+        yield from ((split, example) for example in iter_examples(files[split]))
+
+
+def _example(split: str, example: Example) -> ShownExample:
+    return ShownExample(
+        id=example.id,
+        origin=example.origin,
+        split=split,
+        labels=example.labels,
+        input=example.input,
+        target=example.target,
+    )
+
+
+def _segments(found: Sequence[Any]) -> tuple[ShownSegment, ...]:
+    return tuple(ShownSegment(text=one.text, supervised=one.supervised) for one in found)
+
+
+def _turns(example: Example, task: Task) -> Iterator[ShownSegment]:
+    """Yield every turn as `role: text`; which are learned from is known without a tokenizer too."""
+    asked = conversation(task, input=example.input, target=example.target, payload=example.payload)
+    if not asked.messages:
+        yield ShownSegment(text=example.input, supervised=True)
+    for at, message in enumerate(asked.messages):
+        gap = "\n" if at else ""
+        yield ShownSegment(text=f"{gap}{message['role']}: ", supervised=False)
+        text = message.get("content") or ""
+        yield ShownSegment(text=str(text), supervised=at in asked.trained)
+
+
+def _note(first: Any, more: int, limit: int) -> str:  # noqa: ANN401 - a RenderedRow
+    told = []
+    if first.tokens > limit:
+        told.append(f"longer than max_length: {first.tokens:,} of {limit:,} tokens")
+    if more:
+        told.append(f"the first of {more + 1} blocks of the document")
+    if first.rewritten:
+        told.append("the chat template rewrites earlier turns, so only the last answer is learned")
+    if first.lost:
+        told.append(f"the chat template leaves out {', '.join(first.lost)}")
+    return "; ".join(told)
+
+
+def _lengths(split: str, found: Spread, *, total: int, over: int | None) -> Lengths:
+    return Lengths(
+        split=split,
+        rows=total,
+        measured=found.rows,
+        median=found.median,
+        p95=found.p95,
+        longest=found.longest,
+        over=over,
+    )

@@ -1,0 +1,174 @@
+"""What `recipe data` does: run the data stage, measure its rows, pick some to show. Nothing is trained.
+
+A check that refuses hides nothing: the stage is then run once more with the refusing checks as warnings,
+and that result, which no run will use, is shown with what refuses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.environment import detect_device, tool_versions
+from engine.errors import DataError, EngineError, ExitCode, Problem, RecipeError
+from engine.evidence import DataSummary, StageStatus, data_from_json
+from engine.pipeline import Orders, Walk, Watcher, walk
+from engine.plan import product_key, survey
+from engine.recipe.model import Checks, Recipe
+from engine.render.data import DataView
+from engine.samples import SEEN, Files, Wish, character_lengths, examples, pick, shown, token_view
+from engine.stages import flow
+from engine.stages.base import Build, Payload
+from engine.store import Artifact, Store
+
+if TYPE_CHECKING:
+    from engine.runtime.rows import Renderer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """The view, and what is wrong with the data."""
+
+    view: DataView
+    problems: tuple[Problem, ...]
+    code: ExitCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What the data stage left."""
+
+    summary: DataSummary | None
+    files: Files
+    """The examples of each split; empty where the rows could not be divided."""
+    error: EngineError | None = None
+    """Why a run would stop."""
+
+    @property
+    def refusing(self) -> tuple[str, ...]:
+        """The checks that stop a run."""
+        findings = self.summary.findings if self.summary and self.error else ()
+        return tuple(one.check for one in findings if one.count and one.action == "fail")
+
+
+def look(recipe: Recipe, wish: Wish, *, root: Path, watcher: Watcher) -> Looked:
+    """Return all that can be said of a recipe's data; its data stage is run or reused, nothing else.
+
+    Raises:
+        EngineError: the sources cannot be identified or fetched.
+        RecipeError: D395 no such row, D396 no such class.
+
+    """
+    _refuse_unknown_class(recipe, wish.label)
+    store = Store(root, versions=tool_versions())
+    found = _found(recipe, store, watcher)
+    view = DataView(
+        recipe=recipe.name,
+        kind=recipe.task.kind,
+        summary=found.summary,
+        refusing=found.refusing,
+        max_length=recipe.method.max_length,
+    )
+    problems = list(found.error.problems) if found.error else []
+    if found.files:
+        renderer, why = _renderer(recipe, store, watcher, wish)
+        view = replace(
+            view,
+            examples=tuple(examples(found.files, recipe.task, wish)),
+            row=shown(pick(found.files, wish), renderer, recipe.task),
+        )
+        if renderer is None:
+            lengths = character_lengths(found.files)
+            view = replace(view, unit="characters", why_characters=why, lengths=lengths)
+        else:
+            measured = token_view(found.files, renderer)
+            view = replace(view, lengths=measured.lengths, notes=measured.notes)
+            problems += measured.problems
+    code = found.error.exit_code if found.error else ExitCode.ACCEPTED
+    if problems and code is ExitCode.ACCEPTED:
+        code = DataError.exit_code
+    return Looked(view=view, problems=tuple(problems), code=code)
+
+
+def _refuse_unknown_class(recipe: Recipe, label: str) -> None:
+    labels = recipe.task.labels
+    if label and label not in labels:
+        known = f"the task's classes: {', '.join(labels[:20])}" if labels else "it has no classes"
+        raise RecipeError.one("D396", f"`{label}` is no class of this task", hint=known)
+
+
+def _found(recipe: Recipe, store: Store, watcher: Watcher) -> _Found:
+    state = _walk(recipe, store, watcher)
+    if state.error is None:
+        return _read(state)
+    if not isinstance(state.error, DataError):
+        raise state.error
+    relaxed = _walk(_relaxed(recipe), store, watcher)
+    if relaxed.error is not None:  # it is no check that refuses
+        summary = getattr(state.error, "summary", None)
+        return _Found(summary=summary, files={}, error=state.error)
+    found = _read(relaxed)
+    summary = _as_written(found.summary, recipe.data.checks) if found.summary else None
+    return replace(found, summary=summary, error=state.error)
+
+
+def _walk(recipe: Recipe, store: Store, watcher: Watcher) -> Walk:
+    device = detect_device()
+    world = survey(recipe, store, device)
+    state = walk(recipe, store, world=world, orders=Orders(until="data"), watcher=watcher)
+    if any(record.status is StageStatus.INTERRUPTED for record in state.records):
+        raise KeyboardInterrupt
+    return state
+
+
+def _relaxed(recipe: Recipe) -> Recipe:
+    """The recipe with every check that says `fail` as a warning: the rows stay as they were."""
+    checks = recipe.data.checks
+    failing = [field.name for field in fields(checks) if getattr(checks, field.name) == "fail"]
+    warned: dict[str, Any] = dict.fromkeys(failing, "warn")
+    return replace(recipe, data=replace(recipe.data, checks=replace(checks, **warned)))
+
+
+def _as_written(summary: DataSummary, checks: Checks) -> DataSummary:
+    """What the relaxed recipe found, under the actions of the one that was written."""
+    findings = tuple(
+        replace(one, action=getattr(checks, one.check, one.action)) for one in summary.findings
+    )
+    return replace(summary, findings=findings)
+
+
+def _read(state: Walk) -> _Found:
+    data, holdout = state.artifacts["data"], state.artifacts["holdout"]
+    files = {split: data.file(f"{split}.jsonl") for split in SEEN}
+    return _Found(
+        summary=data_from_json(flow.read_json(data, "summary.json")),
+        files={**files, "holdout": holdout.file("holdout.jsonl")},
+    )
+
+
+def _renderer(
+    recipe: Recipe, store: Store, watcher: Watcher, wish: Wish
+) -> tuple[Renderer | None, str]:
+    """The renderer of the base model's tokenizer, or why there is none, in one line."""
+    if not wish.tokens:
+        return None, "the tokenizer was not asked for (--no-tokens)"
+    from engine.runtime.base_model import locate_tokenizer  # noqa: PLC0415 - brings transformers
+    from engine.runtime.chat import load_chat  # noqa: PLC0415 - the same
+    from engine.runtime.rows import Limits, Renderer  # noqa: PLC0415 - the same
+
+    def once(name: str, payload: Payload, build: Build) -> Artifact:
+        return store.put(name, product_key(name, payload), build)
+
+    checks = recipe.data.checks
+    try:
+        folder = locate_tokenizer(recipe.base_model, once, watcher.stage("tokenizer"))
+        chat = load_chat(folder, asks=recipe.task.kind != "text")
+    except EngineError as error:
+        return None, f"no tokenizer, so characters are counted: {error.problems[0].headline()}"
+    limits = Limits(
+        max_length=recipe.method.max_length,
+        truncation=checks.truncation,
+        template_tokens=checks.template_tokens,
+    )
+    return Renderer(chat, recipe.task, limits), ""

@@ -20,7 +20,7 @@ from engine.data.example import Example, normalised
 from engine.data.shingles import SIMILAR, prefix_length, shingles, similarity_of
 
 MANY = 20_000
-"""Rows from which a compiled filter before the comparison pays for its start (about a second)."""
+"""Rows from which the compiled way pays for its start (about a second)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,22 @@ def leaks(
     `others` are numbered texts, read once and never held: a generator may be passed.
     """
     texts = [normalised(text) for text in holdout]
+    rows = ((row, normalised(text)) for row, text in others)
+    start = list(islice(rows, MANY))
+    if len(start) < MANY or find_spec("numba") is None:
+        return _few(texts, chain(start, rows), similarity)
+    from engine.data.leak_many import many  # noqa: PLC0415 - NumPy and numba
+
+    return many(texts, chain(start, rows), similarity)
+
+
+def _few(
+    texts: Sequence[str], rows: Iterable[tuple[int, str]], similarity: float
+) -> Iterator[Match]:
     sets = [shingles(text) for text in texts]
     index = _index(sets, similarity)
     rare = index.keys()
-    for row, text in _worth_a_look(texts, others, similarity):
+    for row, text in rows:
         own = shingles(text)
         found = {number for shingle in rare & own for number in index[shingle]}
         for number in sorted(found):
@@ -74,21 +86,6 @@ def find_leaks(holdout: Sequence[Example], others: Sequence[Example]) -> Iterato
             other=others[match.other],
             similarity=match.similarity,
         )
-
-
-def _worth_a_look(
-    texts: Sequence[str], others: Iterable[tuple[int, str]], similarity: float
-) -> Iterator[tuple[int, str]]:
-    """Yield the rows with their normalised texts; among many, only those that can match."""
-    rows = ((row, normalised(text)) for row, text in others)
-    start = list(islice(rows, MANY))
-    if len(start) < MANY or find_spec("numba") is None:
-        yield from start
-        yield from rows
-        return
-    from engine.data.leak_filter import maybe_similar  # noqa: PLC0415 - NumPy and numba
-
-    yield from maybe_similar(texts, chain(start, rows), similarity)
 
 
 def _index(rows: Sequence[set[str]], similarity: float) -> dict[str, list[int]]:

@@ -1,6 +1,6 @@
 """Near-duplicates among many rows: MinHash bands in files, each pair verified from its texts.
 
-Memory holds 8 bytes a row, twice while they are sorted, and 8 bytes a candidate pair; the band
+Memory holds 16 bytes a row (more while they are sorted) and 8 bytes a candidate pair; the band
 hashes stand in temporary files and are sorted band by band; texts are read again for the candidates
 only. What is found depends on the texts alone, not on cores or batches.
 """
@@ -36,6 +36,7 @@ BATCH = 8_192
 PAIRS = 20_000
 WORKERS = 2
 
+Hashes = compiled.Hashes
 Pairs = NDArray[np.uint64]
 """`first << 32 | second`, so that sorting them sorts by row numbers."""
 _HALF = np.uint64(32)
@@ -64,6 +65,15 @@ def banding(similarity: float) -> tuple[int, int]:
     return bands, rows
 
 
+def unlike_bits(similarity: float, functions: int) -> int:
+    """Return the most bits in which the sketches of a similar pair differ, but for one in 10,000.
+
+    Each bit of two sketches differs with chance (1 - s) / 2: the mean and four deviations.
+    """
+    bits, chance = min(64, functions), (1 - similarity) / 2
+    return math.ceil(bits * chance + 4 * math.sqrt(bits * chance * (1 - chance)))
+
+
 def encoded(texts: Sequence[str]) -> tuple[compiled.Codes, compiled.Offsets]:
     """Return the code points of the texts, one text after the other, and the offsets."""
     joined = "".join(texts).encode("utf-32-le", "surrogatepass")
@@ -89,39 +99,48 @@ def _candidates(texts: TextStore, similarity: float, folder: Path) -> tuple[Pair
     """Return the pairs worth a comparison, sorted, and the number of capped groups."""
     bands, rows = banding(similarity)
     paths = [folder / f"band-{number}" for number in range(bands)]
-    whole = _write_bands(texts, paths, rows)
-    equal, repeats = _equal(whole)
+    whole, sketches = _write_bands(texts, paths, rows)
+    pairs, repeats = _equal(whole)
     del whole
-    pairs, capped = equal, 0
+    most, capped = unlike_bits(similarity, bands * rows), 0
+
+    def in_band(path: Path) -> tuple[Pairs, int]:
+        keys = _keys(path, repeats)
+        return compiled.bucket_pairs(keys, sketches, most, LARGEST, LEADERS)
+
     with ThreadPoolExecutor(WORKERS) as pool:
-        for found, large in pool.map(lambda path: _in_band(path, repeats), paths):
-            pairs = np.union1d(pairs, found)
+        for found, large in pool.map(in_band, paths):
+            pairs = _union(pairs, found)
             capped += large
     return pairs, capped
 
 
-def _write_bands(texts: TextStore, paths: Sequence[Path], rows: int) -> NDArray[np.uint64]:
-    """Write the hashes of each band to its file, in the order of the rows; return whole hashes."""
+def _write_bands(texts: TextStore, paths: Sequence[Path], rows: int) -> tuple[Hashes, Hashes]:
+    """Write the hashes of each band to its file, in the order of the rows.
+
+    Returns the hash of each whole text and its sketch.
+    """
     draw = np.random.default_rng(SEED)
     functions = len(paths) * rows
     multipliers = draw.integers(0, 2**32, functions, dtype=np.uint32) | np.uint32(1)
     addends = draw.integers(0, 2**32, functions, dtype=np.uint32)
 
-    def hashed(batch: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
+    def hashed(batch: Sequence[str]) -> tuple[Hashes, Hashes, NDArray[np.uint32]]:
         return compiled.band_hashes(*encoded(batch), multipliers, addends, rows)
 
-    whole = np.empty(len(texts), np.uint64)
+    whole, sketches = np.empty((2, len(texts)), np.uint64)
     at = 0
     with ExitStack() as stack:
         files: list[BinaryIO] = [stack.enter_context(path.open("wb")) for path in paths]
         pool = stack.enter_context(ThreadPoolExecutor(1))
         batches = batched(map(normalised, texts), BATCH, strict=False)
-        for hashes, bands in ahead(pool, hashed, batches):
+        for hashes, bits, bands in ahead(pool, hashed, batches):
             whole[at : at + len(hashes)] = hashes
+            sketches[at : at + len(hashes)] = bits
             at += len(hashes)
             for file, band in zip(files, bands, strict=True):
                 band.tofile(file)
-    return whole
+    return whole, sketches
 
 
 def _equal(whole: NDArray[np.uint64]) -> tuple[Pairs, NDArray[np.bool_]]:
@@ -136,14 +155,20 @@ def _equal(whole: NDArray[np.uint64]) -> tuple[Pairs, NDArray[np.bool_]]:
     return (first.astype(np.uint64) << _HALF) | second.astype(np.uint64), repeats
 
 
-def _in_band(path: Path, repeats: NDArray[np.bool_]) -> tuple[Pairs, int]:
-    """Return the pairs of a band, and its capped groups; the file is used up."""
+def _keys(path: Path, repeats: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """Return the rows of a band, sorted by its hashes, without the repeats; the file is used up."""
     hashes = np.fromfile(path, np.uint32)
     path.unlink()
     keys = (hashes.astype(np.uint64) << _HALF) | np.arange(len(hashes), dtype=np.uint64)
     keys = keys[~repeats]
     keys.sort()
-    return compiled.bucket_pairs(keys, LARGEST, LEADERS)
+    return keys
+
+
+def _union(one: Pairs, other: Pairs) -> Pairs:
+    pairs = np.concatenate([one, other])
+    pairs.sort()
+    return pairs[np.concatenate([[True], pairs[1:] != pairs[:-1]])] if len(pairs) else pairs
 
 
 def _verified(texts: TextStore, pairs: Pairs, similarity: float) -> Iterator[Near]:

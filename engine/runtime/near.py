@@ -19,18 +19,17 @@ Codes = NDArray[np.uint32]
 Hashes = NDArray[np.uint64]
 Offsets = NDArray[np.int64]
 
-_SHINGLE = 5
+SHINGLE = 5
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _MIX_ONE = np.uint64(0xFF51AFD7ED558CCD)
 _MIX_TWO = np.uint64(0xC4CEB9FE1A85EC53)
 _HALF = np.uint64(32)
+_LOWER = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(33)
-_LOW = np.uint64(0x3F)
-_WORD = np.uint64(6)
 _ONE = np.uint64(1)
 
 
-def _compiled[F: Callable[..., Any]](function: F) -> F:
+def compiled[F: Callable[..., Any]](function: F) -> F:
     """Return the function compiled on first use, kept on disk where a place for it is found."""
     try:
         return cast("F", numba.njit(cache=True, nogil=True)(function))
@@ -38,7 +37,7 @@ def _compiled[F: Callable[..., Any]](function: F) -> F:
         return cast("F", numba.njit(nogil=True)(function))
 
 
-@_compiled
+@compiled
 def _mixed(value: np.uint64) -> np.uint64:
     """Return the 64 bits well mixed (finaliser of MurmurHash3, Appleby, public domain)."""
     value = (value ^ (value >> _SHIFT)) * _MIX_ONE
@@ -46,8 +45,8 @@ def _mixed(value: np.uint64) -> np.uint64:
     return value ^ (value >> _SHIFT)
 
 
-@_compiled
-def _hashed(codes: Codes, start: int, end: int) -> np.uint64:
+@compiled
+def hashed(codes: Codes, start: int, end: int) -> np.uint64:
     """Return the hash of `codes[start:end]`; texts of different length differ too."""
     value = np.uint64(end - start)
     for at in range(start, end):
@@ -55,20 +54,20 @@ def _hashed(codes: Codes, start: int, end: int) -> np.uint64:
     return _mixed(value)
 
 
-@_compiled
-def _shingle_hashes(codes: Codes, start: int, end: int, out: Hashes) -> int:
+@compiled
+def shingle_hashes(codes: Codes, start: int, end: int, out: Hashes) -> int:
     """Write the hashes of the shingles of one text into `out`; return how many, repeats included."""
-    if end - start <= _SHINGLE:
-        out[0] = _hashed(codes, start, end)
+    if end - start <= SHINGLE:
+        out[0] = hashed(codes, start, end)
         return 1
-    count = end - start - _SHINGLE + 1
+    count = end - start - SHINGLE + 1
     for at in range(count):
-        out[at] = _hashed(codes, start + at, start + at + _SHINGLE)
+        out[at] = hashed(codes, start + at, start + at + SHINGLE)
     return count
 
 
-@_compiled
-def _room(offsets: Offsets) -> int:
+@compiled
+def room(offsets: Offsets) -> int:
     """Return the most shingles that a text of the batch can have."""
     most = 1
     for row in range(len(offsets) - 1):
@@ -76,45 +75,50 @@ def _room(offsets: Offsets) -> int:
     return most
 
 
-@_compiled
+@compiled
 def band_hashes(
     codes: Codes,
     offsets: Offsets,
     multipliers: NDArray[np.uint32],
     addends: NDArray[np.uint32],
     rows_a_band: int,
-) -> tuple[Hashes, NDArray[np.uint32]]:
-    """Return the hash of each text, and 32 bits for each of its bands (bands x texts).
+) -> tuple[Hashes, Hashes, NDArray[np.uint32]]:
+    """Return the hash of each text, its sketch, and 32 bits for each of its bands (bands x texts).
 
     A band joins the smallest values of `rows_a_band` hash functions `multiplier * x + addend` over
-    the shingles: two texts agree in one such value as often as their Jaccard similarity says.
+    the shingles: two texts agree in one such value as often as their Jaccard similarity says. The
+    sketch is the lowest bit of each of the first 64 values (b-bit minwise hashing: Li and König,
+    WWW 2010); with fewer functions its other bits are 0.
     """
     texts, functions = len(offsets) - 1, len(multipliers)
     bands = functions // rows_a_band
     whole = np.empty(texts, np.uint64)
+    sketches = np.zeros(texts, np.uint64)
     out = np.empty((bands, texts), np.uint32)
-    hashes = np.empty(_room(offsets), np.uint64)
+    hashes = np.empty(room(offsets), np.uint64)
     smallest = np.empty(functions, np.uint32)
     for row in range(texts):
         start, end = offsets[row], offsets[row + 1]
-        whole[row] = _hashed(codes, start, end)
-        count = _shingle_hashes(codes, start, end, hashes)
+        whole[row] = hashed(codes, start, end)
+        count = shingle_hashes(codes, start, end, hashes)
         smallest[:] = np.uint32(0xFFFFFFFF)
         for at in range(count):
             value = np.uint32(hashes[at] >> _HALF)
             for number in range(functions):
                 drawn = np.uint32(multipliers[number] * value + addends[number])
                 smallest[number] = min(smallest[number], drawn)
+        for number in range(min(64, functions)):
+            sketches[row] |= np.uint64(smallest[number] & np.uint32(1)) << np.uint64(number)
         for band in range(bands):
             joined = np.uint64(band)
             for number in range(band * rows_a_band, (band + 1) * rows_a_band):
                 joined = _mixed(joined * _MULTIPLIER + np.uint64(smallest[number]))
             out[band, row] = np.uint32(joined >> _HALF)
-    return whole, out
+    return whole, sketches, out
 
 
-@_compiled
-def _unique(hashes: Hashes, count: int) -> int:
+@compiled
+def unique(hashes: Hashes, count: int) -> int:
     """Sort the first `count` hashes and move the distinct ones to the front; return how many."""
     part = hashes[:count]
     part.sort()
@@ -126,7 +130,7 @@ def _unique(hashes: Hashes, count: int) -> int:
     return kept
 
 
-@_compiled
+@compiled
 def shingle_sets(codes: Codes, offsets: Offsets) -> tuple[Hashes, Offsets]:
     """Return the sorted distinct shingle hashes of the texts, one after the other, and offsets."""
     texts = len(offsets) - 1
@@ -134,13 +138,13 @@ def shingle_sets(codes: Codes, offsets: Offsets) -> tuple[Hashes, Offsets]:
     ends = np.zeros(texts + 1, np.int64)
     for row in range(texts):
         begin = ends[row]
-        count = _shingle_hashes(codes, offsets[row], offsets[row + 1], out[begin:])
-        ends[row + 1] = begin + _unique(out[begin:], count)
+        count = shingle_hashes(codes, offsets[row], offsets[row + 1], out[begin:])
+        ends[row + 1] = begin + unique(out[begin:], count)
     return out[: ends[texts]].copy(), ends
 
 
-@_compiled
-def _jaccard(one: Hashes, other: Hashes, at_least: float) -> float:
+@compiled
+def jaccard(one: Hashes, other: Hashes, at_least: float) -> float:
     """Return the Jaccard similarity of two sorted sets; 0.0 when it is found to stay below."""
     size, others = len(one), len(other)
     if at_least * size > others or at_least * others > size:
@@ -158,7 +162,7 @@ def _jaccard(one: Hashes, other: Hashes, at_least: float) -> float:
     return both / (size + others - both)
 
 
-@_compiled
+@compiled
 def similarities(
     sets: Hashes,
     ends: Offsets,
@@ -170,19 +174,33 @@ def similarities(
     out = np.empty(len(first), np.float64)
     for pair in range(len(first)):
         one, other = first[pair], second[pair]
-        out[pair] = _jaccard(
+        out[pair] = jaccard(
             sets[ends[one] : ends[one + 1]], sets[ends[other] : ends[other + 1]], at_least
         )
     return out
 
 
-@_compiled
-def bucket_pairs(keys: Hashes, largest: int, leaders: int) -> tuple[Hashes, int]:
+@compiled
+def _far(one: np.uint64, other: np.uint64, most: int) -> bool:
+    """Say whether more than `most` bits differ."""
+    bits = one ^ other
+    count = 0
+    while bits:
+        bits &= bits - _ONE
+        count += 1
+    return count > most
+
+
+@compiled
+def bucket_pairs(
+    keys: Hashes, sketches: Hashes, most: int, largest: int, leaders: int
+) -> tuple[Hashes, int]:
     """Return the pairs of rows that share the upper half of their key, and how many were capped.
 
     `keys` are sorted: a band hash in the upper 32 bits, a row in the lower. A pair is
-    `first << 32 | second`. In a group of more than `largest` rows each row is only paired with the
-    first `leaders` of the group: otherwise a thousand rows of one form would make a million pairs.
+    `first << 32 | second`; left out are pairs whose sketches differ in more than `most` bits. In a
+    group of more than `largest` rows each row is only paired with the first `leaders` of the group:
+    otherwise a thousand rows of one form would make a million pairs.
     """
     pairs = 0
     capped = 0
@@ -198,59 +216,12 @@ def bucket_pairs(keys: Hashes, largest: int, leaders: int) -> tuple[Hashes, int]
             against = leaders if size > largest else size
             for later in range(begin + 1, end):
                 for earlier in range(begin, min(later, begin + against)):
+                    first, second = keys[earlier] & _LOWER, keys[later] & _LOWER
+                    if _far(sketches[first], sketches[second], most):
+                        continue
                     if fill:
-                        out[at] = (keys[earlier] << _HALF) | (keys[later] & np.uint64(0xFFFFFFFF))
+                        out[at] = (first << _HALF) | second
                     at += 1
             begin = end
         pairs = at
     return out, capped
-
-
-@_compiled
-def set_bits(hashes: Hashes, bitmap: Hashes) -> None:
-    """Set the bit of each hash; the number of words is a power of two."""
-    mask = np.uint64(len(bitmap) * 64 - 1)
-    for value in hashes:
-        place = value & mask
-        bitmap[place >> _WORD] |= _ONE << (place & _LOW)
-
-
-@_compiled
-def _few_missing(codes: Codes, start: int, bitmap: Hashes, missed: Hashes, allowed: int) -> bool:
-    """Say whether at most `allowed` distinct shingles are missing; `missed` has room for all."""
-    mask = np.uint64(len(bitmap) * 64 - 1)
-    misses = 0
-    for at in range(start, start + len(missed)):
-        value = _hashed(codes, at, at + _SHINGLE)
-        place = value & mask
-        if (bitmap[place >> _WORD] >> (place & _LOW)) & _ONE:
-            continue
-        known = False
-        for earlier in range(misses):
-            known = known or missed[earlier] == value
-        if not known:
-            if misses == allowed:
-                return False
-            missed[misses] = value
-            misses += 1
-    return True
-
-
-@_compiled
-def maybe_similar(
-    codes: Codes, offsets: Offsets, bitmap: Hashes, at_least: float
-) -> NDArray[np.bool_]:
-    """Say of each text whether enough of its shingles are in the bitmap to match anything there.
-
-    A text that is similar to a row has at least the share `at_least` of its distinct shingles in
-    that row, so in the union of all rows, which the bitmap holds (with some more).
-    """
-    texts = len(offsets) - 1
-    out = np.ones(texts, np.bool_)
-    missed = np.empty(_room(offsets), np.uint64)
-    for row in range(texts):
-        start, count = offsets[row], offsets[row + 1] - offsets[row] - _SHINGLE + 1
-        if count > 1:  # a text of one shingle only matches itself: left to the caller
-            allowed = int(count * (1 - at_least) + 1e-9)
-            out[row] = _few_missing(codes, start, bitmap, missed[:count], allowed)
-    return out

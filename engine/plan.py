@@ -8,17 +8,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.environment import Device, version_of
+from engine.evidence import data_from_json
 from engine.recipe import moving_references
 from engine.recipe.model import Recipe
+from engine.render.proof import recorded_line
 from engine.runtime.base_model import REVISION
 from engine.sources import DigestMemory, identity, source_identity
 from engine.stages import PRODUCTS, load_stage, needs_of, stages_of
+from engine.stages.flow import read_json
 from engine.stages.held import RECORDED, Held, Standing, hold, inputs_of
 from engine.store import Artifact, StageKey, Store, make_key
 from engine.store.lock import Lock, lock_path, read_lock
 
 FORCED = "forced"
 """The reason of a stage that `--force` names."""
+
+UNKNOWN = "what the new rows do is known after `recipe data`"
 
 MOST_CHANGES = 3
 """Changed keys named in one reason."""
@@ -120,6 +125,22 @@ def split_rows(recipe: Recipe, data: Artifact | None) -> tuple[int, int] | None:
     if isinstance(train, int) and isinstance(validation, int):
         return train, validation
     return None
+
+
+def holdout_line(plan: Plan) -> str:
+    """What became, or will become, of the holdout that the lock records; empty where nothing is to be told."""
+    data = plan.stage("data")
+    if data.held is None or data.held.standing is Standing.NEW:
+        return ""
+    if data.reused is not None:
+        became = data_from_json(read_json(data.reused, "summary.json")).recorded
+        return recorded_line(became) if became else about_holdout(data.held)
+    if data.held.standing is not Standing.KEPT or data.held.recorded is None:
+        return ""
+    from engine.stages.foresight import foresee  # noqa: PLC0415 - only where rows are new
+
+    foreseen = foresee(plan.recipe, data.held.recorded)
+    return recorded_line(foreseen) if foreseen else UNKNOWN
 
 
 def product_key(name: str, payload: Mapping[str, Any]) -> StageKey:

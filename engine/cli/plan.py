@@ -10,12 +10,13 @@ from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import add_format, add_recipe, add_store, read, store_root
 from engine.environment import detect_device
 from engine.errors import ExitCode
-from engine.plan import Plan, PlannedStage, moving, plan_run, survey
-from engine.recipe.model import Recipe
+from engine.plan import Plan, PlannedStage, holdout_line, moving, plan_run, survey
+from engine.recipe.model import Recipe, Size
 from engine.render.progress import has_colour
 from engine.render.quantities import about
 from engine.render.text import PlanRow, plan_table
 from engine.stages import PRODUCTS, flow, load_stage, needs_of
+from engine.stages.foresight import shapes
 from engine.stages.report import describe_method
 from engine.store import Artifact, Store
 from engine.store.runs import Runs
@@ -40,14 +41,17 @@ def run(options: argparse.Namespace) -> int:
         previous=Runs(root).payloads(recipe.name),
     )
     if options.format == "json":
-        show_json({"schema": "plan.v1", "recipe": recipe.name, "stages": _json(plan)})
+        show_json(_json(plan))
         return ExitCode.ACCEPTED
     show_problems(warnings)
     colour = has_colour(sys.stdout)
     rows = _rows(plan)
     rows.append(PlanRow(stage="report", state="run", why="always"))
     title = f"{recipe.name} · {describe_method(recipe)} · {_sizes(recipe)} · {_where(plan)}"
-    show(plan_table(rows, title=title, closing=". ".join(moving(recipe)), colour=colour))
+    facts = [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
+    facts += [("holdout", told)] if (told := holdout_line(plan)) else []
+    closing = ". ".join(moving(recipe))
+    show(plan_table(rows, title=title, facts=facts, closing=closing, colour=colour))
     return ExitCode.ACCEPTED
 
 
@@ -102,9 +106,13 @@ def _cost(stage: PlannedStage, plan: Plan) -> str:
 def _sizes(recipe: Recipe) -> str:
     splits = recipe.splits
     named = {"train": splits.train, "validation": splits.validation, "holdout": splits.holdout}
-    return " / ".join(
-        f"{size if isinstance(size, int) else f'{size:.0%}'} {name}" for name, size in named.items()
-    )
+    if splits.folds:
+        return f"{splits.folds} folds of all rows"
+    return " / ".join(f"{_size(size)} {name}" for name, size in named.items() if size)
+
+
+def _size(size: Size) -> str:
+    return f"{size:.0%}" if isinstance(size, float) else str(size)
 
 
 def _where(plan: Plan) -> str:
@@ -112,14 +120,20 @@ def _where(plan: Plan) -> str:
     return f"{device.precision(plan.recipe.backend.precision)} on {device.kind}"
 
 
-def _json(plan: Plan) -> list[dict[str, object]]:
-    return [
-        {
-            "stage": stage.name,
-            "state": row.state,
-            "why": row.why,
-            "key": stage.key.digest if stage.key else None,
-            "built": stage.reused.created if stage.reused else None,
-        }
-        for stage, row in zip(plan.stages, _rows(plan), strict=True)
-    ]
+def _json(plan: Plan) -> dict[str, object]:
+    return {
+        "schema": "plan.v1",
+        "recipe": plan.recipe.name,
+        "rows": [{"source": name, "shape": shape} for name, shape in shapes(plan.recipe)],
+        "holdout": holdout_line(plan),
+        "stages": [
+            {
+                "stage": stage.name,
+                "state": row.state,
+                "why": row.why,
+                "key": stage.key.digest if stage.key else None,
+                "built": stage.reused.created if stage.reused else None,
+            }
+            for stage, row in zip(plan.stages, _rows(plan), strict=True)
+        ],
+    }

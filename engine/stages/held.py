@@ -111,9 +111,10 @@ def recorded_rows(recipe: Recipe, lock: Lock) -> Membership:
         raise DataError.one(
             "D383", f"`{name}` records no readable rows: {error}", hint=hint
         ) from error
-    for split, keys in found.members.items():
-        if len(keys) > lock.splits[split].rows:
-            message = f"`{name}` records {len(keys):,} rows of {split}, which has {lock.splits[split].rows:,}"
+    for split, part in lock.splits.items():
+        keys = len(dict(found.members).get(split, ()))  # type: ignore[call-overload]
+        if keys > part.rows:
+            message = f"`{name}` records {keys:,} rows of {split}, which has {part.rows:,}"
             raise DataError.one("D383", message, hint=hint)
     return found
 

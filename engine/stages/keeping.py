@@ -19,6 +19,7 @@ from engine.stages.held import RECORDED, draw_of, inputs_of
 from engine.store import Artifact, Store
 from engine.store.holdouts import Holdouts
 from engine.store.lock import (
+    NONE,
     Lock,
     LockedFirewall,
     LockedSplit,
@@ -111,6 +112,7 @@ def lock_of(recipe: Recipe, data: Artifact, before: Lock | None) -> Lock:
         inputs=inputs_of(data.payload),
         drawn_with=data.payload.get(RECORDED),
         splits=splits,
+        unused=members.get(NONE),
         firewall=_firewall(summary),
     )
     return replace(lock, holdout=_carried(before, lock)) if before else lock

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SCHEMA = "lock.v1"
 SUFFIX = ".lock.json"
+NONE = "none"
+"""What records call the rows in no split."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +69,16 @@ class Lock:
     drawn_with: str | None
     """Digest of the record that the splits were held to; None for a fresh draw."""
     splits: Mapping[str, LockedSplit]
+    unused: str | None
+    """Base64 of the sorted keys of the rows in no split; None where training rows are not recorded."""
     firewall: LockedFirewall | None
     """None where nothing is held out."""
     holdout: Wear = field(default_factory=Wear)
 
     def members(self) -> dict[str, str]:
-        """The recorded members by split, as base64."""
-        return {n: split.members for n, split in self.splits.items() if split.members is not None}
+        """The recorded members by split, as base64; those of no split as `none`."""
+        found = {name: split.members for name, split in self.splits.items()} | {NONE: self.unused}
+        return {name: members for name, members in found.items() if members is not None}
 
 
 def lock_path(recipe_file: Path) -> Path:
@@ -162,8 +167,9 @@ def _lock(data: dict[str, Any]) -> Lock:
             "holdout": _made(Wear, data["holdout"]),
         }
     )
-    if not isinstance(lock.draw, dict) or not isinstance(lock.inputs, str):
-        message = "`draw` is an object and `inputs` a text"
+    texts = (lock.recipe, lock.inputs, lock.drawn_with or "", lock.unused or "")
+    if not isinstance(lock.draw, dict) or not all(isinstance(text, str) for text in texts):
+        message = "`draw` is an object; `recipe`, `inputs`, `drawn_with` and `unused` are texts"
         raise TypeError(message)
     return lock
 

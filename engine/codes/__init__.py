@@ -11,7 +11,9 @@ from importlib import import_module
 
 AREAS = (
     "recipe",
+    "kinds",
     "data",
+    "splits",
     "rowchecks",
     "rendering",
     "lock",

@@ -11,6 +11,7 @@ from typing import Any, Final
 from engine.data.row import SHOWN, excerpt
 from engine.errors import DataError
 from engine.recipe.model import Data, Shape, Task
+from engine.recipe.rules.kinds import COLUMNS_IN, SHAPES
 
 Values = Mapping[str, Any]
 
@@ -20,19 +21,6 @@ ANSWERS: Final = ("completion", "response")
 """Columns of the answer beside `prompt`."""
 THUMBS: Final = ("label", "kto_tag")
 """Columns of a KTO row that say whether the answer is wanted."""
-
-FITTING: Final[Mapping[str, tuple[str, ...]]] = {
-    "generation": ("alpaca", "prompt_completion", "openai_messages", "sharegpt"),
-    "chat": ("openai_messages", "sharegpt", "alpaca", "prompt_completion"),
-    "preference": ("dpo", "kto"),
-}
-"""The shapes that say everything a kind needs; the other kinds read columns."""
-NAMED_BY: Final[Mapping[str, str]] = {
-    "generation": "answer",
-    "chat": "messages",
-    "preference": "pair",
-}
-"""The key of `data` that says it instead, column by column."""
 
 
 def recognise(values: Values) -> Shape | None:
@@ -79,8 +67,8 @@ def shape_of(task: Task, data: Data, first_row: Values) -> Shape:
     """
     if data.shape != "auto":
         return data.shape
-    fitting = FITTING.get(task.kind)
-    if fitting is None or getattr(data, NAMED_BY[task.kind]) is not None:
+    fitting = SHAPES.get(task.kind)
+    if fitting is None or getattr(data, COLUMNS_IN[task.kind]) is not None:
         return "columns"
     found = recognise(first_row)
     if found is not None and found in fitting:
@@ -91,5 +79,5 @@ def shape_of(task: Task, data: Data, first_row: Values) -> Shape:
         "D350",
         f"the first row {said}, {task.kind} needs {' or '.join(fitting)}; its columns are {columns}",
         path="data.shape",
-        hint=f"say under data.{NAMED_BY[task.kind]} which columns hold what",
+        hint=f"say under data.{COLUMNS_IN[task.kind]} which columns hold what",
     )

@@ -60,6 +60,11 @@ class _Broken:
 def complaints(error: ValidationError) -> Iterator[Complaint]:
     """Yield what one validation error means: one complaint for each key or item at fault."""
     path = tuple(error.absolute_path)
+    chosen = list(_chosen(error))
+    if chosen:
+        for inner in chosen:
+            yield from complaints(inner)
+        return
     broken = _Broken(
         word=str(error.validator),
         rule=error.validator_value,
@@ -68,6 +73,21 @@ def complaints(error: ValidationError) -> Iterator[Complaint]:
         beside=_companion(list(error.absolute_schema_path)),
     )
     yield from _WORDS.get(broken.word, _wrong_form)(broken, path)
+
+
+def _chosen(error: ValidationError) -> Iterator[ValidationError]:
+    """Yield the errors of the one form among several that a value of its type can only mean.
+
+    A mapping where one form is a mapping, a number where one is a number.
+    """
+    if error.validator != "oneOf" or "required" in error.validator_value[0]:
+        return
+    wanted = {Mapping: "object", int: "number", float: "number"}
+    for kind, name in wanted.items():
+        if isinstance(error.instance, kind) and not isinstance(error.instance, bool):
+            forms = [choice.get("type") for choice in error.validator_value]
+            meant = forms.index(name) if name in forms else None
+            yield from (inner for inner in error.context or () if inner.schema_path[0] == meant)
 
 
 def _companion(schema_path: list[Any]) -> str:
@@ -194,6 +214,7 @@ def _wrong_size(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
         "minItems": ("R110", f"must list at least {bound}, lists {len(broken.value)}"),
         "maxItems": ("R110", f"must list at most {bound}, lists {len(broken.value)}"),
         "minProperties": ("R110", f"must say at least {bound} thing, says nothing"),
+        "maxProperties": ("R110", f"must say only {bound} thing, says {len(broken.value)}"),
     }
     code, message = messages[broken.word]
     yield Complaint(code=code, path=path, message=message)
@@ -210,6 +231,9 @@ def _repeated(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
 
 def _not_exactly_one(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
     names = [name for choice in broken.rule for name in choice.get("required", ())]
+    if not names:
+        yield from _none_of_the_forms(broken, path)
+        return
     if not isinstance(broken.value, Mapping):
         return
     given = [name for name in names if name in broken.value]
@@ -217,6 +241,26 @@ def _not_exactly_one(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
     yield Complaint(
         code="R111", path=path, message=f"needs exactly one of {_list(names)}; {has}", at_key=True
     )
+
+
+def _none_of_the_forms(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
+    words = [str(word) for choice in broken.rule for word in _words_of(choice)]
+    is_number = any(choice.get("type") == "number" for choice in broken.rule)
+    is_text = isinstance(broken.value, str)
+    near = nearest(broken.value, words) if isinstance(broken.value, str) else None
+    yield Complaint(
+        code="R107" if is_text and (near or not is_number) else "R106",
+        path=path,
+        message="has no value" if broken.value is None else _expects(broken),
+        at_key=broken.value is None,
+        hint=f"did you mean `{near}`?" if near else None,
+        wanted="number" if is_number else "",
+        got=broken.value,
+    )
+
+
+def _words_of(choice: Mapping[str, Any]) -> list[object]:
+    return choice.get("enum") or ([choice["const"]] if "const" in choice else [])
 
 
 def _lacks_companion(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
@@ -254,6 +298,7 @@ _WORDS: Final[Mapping[str, Callable[[_Broken, KeyPath], Iterator[Complaint]]]] =
     "minItems": _wrong_size,
     "maxItems": _wrong_size,
     "minProperties": _wrong_size,
+    "maxProperties": _wrong_size,
     "uniqueItems": _repeated,
     "oneOf": _not_exactly_one,
     "dependentRequired": _lacks_companion,

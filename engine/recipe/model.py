@@ -82,7 +82,11 @@ class Task:
     system: str
     """System message; empty for none (the chat template's own default then applies)."""
     input: str
-    """Template over a row's columns: `{column}` or `{a.dotted.1.path}`; `{{` and `}}` are literal."""
+    """Template over a row's columns: `{column}` or `{a.dotted.1.path}`; `{{` and `}}` are literal.
+
+    Empty where the shape of the rows says what is read: chat, preference, generation without
+    `data.answer`.
+    """
     labels: tuple[str, ...]
     """Classification and multilabel; empty elsewhere."""
     schema: Json

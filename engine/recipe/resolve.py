@@ -42,6 +42,7 @@ from engine.recipe.model import (
 )
 from engine.recipe.paths import absolute
 from engine.recipe.rules import check_rules
+from engine.recipe.rules.kinds import reads_input
 from engine.recipe.schema import check_structure, with_defaults
 from engine.recipe.source import SourceText, read_source
 
@@ -89,7 +90,7 @@ def resolve(source: SourceText, filled: Written) -> Recipe:
         description=filled["description"],
         file=source.path,
         allow_moving=filled["allow_moving"],
-        task=_task(filled["task"]),
+        task=_task(filled["task"], reads_input=reads_input(filled)),
         base_model=_reference(filled["base_model"], folder),
         data=_data(filled["data"], folder),
         splits=_splits(filled["splits"]),
@@ -103,13 +104,13 @@ def resolve(source: SourceText, filled: Written) -> Recipe:
     )
 
 
-def _task(written: Written) -> Task:
+def _task(written: Written, *, reads_input: bool) -> Task:
     return Task(
         kind=written["kind"],
         instruction=written["instruction"],
         system=written["system"],
-        input=written["input"],
-        labels=tuple(written["labels"]),
+        input=written["input"] if reads_input else "",
+        labels=tuple(written.get("labels", ())),
         schema=written.get("schema"),
         output=written["output"],
     )

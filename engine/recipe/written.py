@@ -75,7 +75,7 @@ def _task(task: Task) -> dict[str, Any]:
             "kind": task.kind,
             "instruction": task.instruction,
             "system": task.system,
-            "input": task.input,
+            "input": task.input or None,
             "labels": list(task.labels) or None,
             "schema": task.schema,
             "output": task.output,

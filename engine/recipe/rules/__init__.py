@@ -7,13 +7,36 @@ from typing import Any, Final
 
 from engine.errors import Problem
 from engine.recipe.compose import dotted
-from engine.recipe.rules import acceptance, columns, data, method, places, sources, splits, task
+from engine.recipe.rules import (
+    acceptance,
+    answers,
+    columns,
+    data,
+    kinds,
+    method,
+    places,
+    sources,
+    splits,
+    task,
+)
 from engine.recipe.source import SourceText
 
 Rule = Callable[[SourceText, Mapping[str, Any]], Iterator[Problem]]
 """(the file, its content with defaults filled in) to what is wrong."""
 
+_KIND: Final = (
+    "task.kind",
+    *dict.fromkeys(dotted(path) for path in kinds.TAKES),
+    "data.shape",
+)
 RULES: Final[tuple[tuple[Rule, tuple[str, ...]], ...]] = (
+    (kinds.keys_are_there, _KIND),
+    (kinds.keys_fit_the_kind, _KIND),
+    (kinds.answer_comes_one_way, ("task.kind", "data.answer")),
+    (kinds.shape_fits_the_kind, _KIND),
+    (answers.labels_can_be_joined, ("task.kind", "task.labels")),
+    (answers.schema_can_be_checked, ("task.kind", "task.schema")),
+    (answers.fields_are_in_the_schema, ("task.schema", "data.answer")),
     (task.labels_stay_apart, ("task.labels",)),
     (task.labels_can_be_written, ("task.labels",)),
     (task.input_is_a_template, ("task.input",)),
@@ -34,8 +57,9 @@ RULES: Final[tuple[tuple[Rule, tuple[str, ...]], ...]] = (
     (sources.hub_says_which_rows, ("data.sources",)),
     (sources.sources_differ, ("data.sources",)),
     (columns.label_column_is_in_the_header, ("data.sources", "data.label")),
-    (columns.input_columns_are_in_the_header, ("data.sources", "task.input")),
-    (columns.input_hides_the_label, ("data.label", "task.input")),
+    (columns.answer_columns_are_in_the_header, ("data.sources", "data.answer")),
+    (columns.input_columns_are_in_the_header, ("data.sources", "task.input", "task.kind")),
+    (columns.input_hides_the_answer, ("data.label", "data.answer", "task.input")),
     (splits.sizes_are_all_rows_or_all_fractions, ("splits",)),
     (splits.fractions_fit, ("splits",)),
     (splits.rows_fit_the_sample, ("splits", "data.sample")),
@@ -46,9 +70,11 @@ RULES: Final[tuple[tuple[Rule, tuple[str, ...]], ...]] = (
     (method.backend_is_known, ("backend",)),
     (method.curves_have_validation, ("learning_curve", "splits")),
     (method.folds_leave_validation, ("splits",)),
-    (acceptance.metrics_are_known, ("task.labels", "acceptance.metrics")),
-    (acceptance.gains_are_known, ("task.labels", "acceptance.over_baselines")),
-    (acceptance.drops_are_known, ("task.labels", "export.after_quantization")),
+    (acceptance.something_must_hold, ("task.kind", "acceptance.metrics")),
+    (acceptance.kind_is_measured, ("task.kind", "acceptance", "export.after_quantization")),
+    (acceptance.metrics_are_known, ("task.kind", "task.labels", "acceptance.metrics")),
+    (acceptance.gains_are_known, ("task.kind", "task.labels", "acceptance.over_baselines")),
+    (acceptance.drops_are_known, ("task.kind", "task.labels", "export.after_quantization")),
     (acceptance.directions_make_sense, ("acceptance.metrics", "export.after_quantization")),
     (acceptance.bounds_can_be_reached, ("acceptance", "splits")),
     (acceptance.gains_have_a_baseline, ("acceptance.over_baselines", "baselines")),

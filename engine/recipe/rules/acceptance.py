@@ -27,9 +27,40 @@ _GAINS_AT: Final = ("acceptance", "over_baselines")
 _AFTER_AT: Final = ("export", "after_quantization")
 
 
+MEASURED: Final = ("classification",)
+"""Kinds of tasks that have metrics."""
+
+
+def something_must_hold(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R246: a task that is measured has at least one bound."""
+    if filled["task"]["kind"] in MEASURED and not filled["acceptance"]["metrics"]:
+        message = "name at least one metric that must hold"
+        hint = "acceptance: {metrics: {macro_f1: {min: 0.8}}}"
+        yield source.problem("R246", message, at=_METRICS_AT, key=True, hint=hint)
+
+
+def kind_is_measured(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R247: bounds stand where something is measured."""
+    kind = filled["task"]["kind"]
+    if kind in MEASURED:
+        return
+    named = [
+        *((*_METRICS_AT, name) for name in filled["acceptance"]["metrics"]),
+        *((*_GAINS_AT, name) for name in filled["acceptance"]["over_baselines"]),
+        *((*_AFTER_AT, name) for name in filled["export"]["after_quantization"]),
+    ]
+    if "overfitting" in filled["acceptance"]:
+        named.append(("acceptance", "overfitting"))
+    for at in named:
+        message = f"there are no metrics for {kind} yet, so this bound would hold nothing"
+        yield source.problem("R247", message, at=at, key=True, hint="delete it")
+
+
 def metrics_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R201, R207, R212: each bound is on a metric of the task, per class on one of its labels."""
-    labels = filled["task"]["labels"]
+    if filled["task"]["kind"] not in MEASURED:
+        return
+    labels = filled["task"].get("labels", [])
     for name in filled["acceptance"]["metrics"]:
         at = (*_METRICS_AT, name)
         if name == AGREEMENT:
@@ -42,7 +73,9 @@ def metrics_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator
 
 def gains_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R201, R207, R212, for gains over the baselines."""
-    labels = filled["task"]["labels"]
+    if filled["task"]["kind"] not in MEASURED:
+        return
+    labels = filled["task"].get("labels", [])
     for name in filled["acceptance"]["over_baselines"]:
         at = (*_GAINS_AT, name)
         if name in (AGREEMENT, "valid_output"):
@@ -54,7 +87,9 @@ def gains_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[P
 
 def drops_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R201, R207, R212, for the quantized file; `agreement` has no value before to drop from."""
-    labels = filled["task"]["labels"]
+    if filled["task"]["kind"] not in MEASURED:
+        return
+    labels = filled["task"].get("labels", [])
     for name, bounds in filled["export"]["after_quantization"].items():
         at = (*_AFTER_AT, name)
         if name != AGREEMENT:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from engine.errors import Problem
 from engine.recipe.complaint import show
 from engine.recipe.compose import KeyPath
 from engine.recipe.nearest import nearest
+from engine.recipe.rules.kinds import reads_input
 from engine.recipe.source import SourceText
 from engine.recipe.template import TemplateError, fields
+
+_MEASURED: Final = (("spans", "of"), ("tags", "of"))
+"""Columns of an answer that hold the text it is marked in."""
 
 
 def _fields(template: str) -> tuple[str, ...]:
@@ -29,14 +33,40 @@ def label_column_is_in_the_header(
     source: SourceText, filled: Mapping[str, Any]
 ) -> Iterator[Problem]:
     """R227: the label's column is one of those that `header` lists."""
-    at = ("data", "label", "column")
-    yield from _missing(source, filled, [filled["data"]["label"]["column"]], at=at)
+    at, label = ("data", "label", "column"), filled["data"].get("label")
+    if label is not None:
+        yield from _missing(source, filled, [label["column"]], at=at)
+
+
+def answer_columns_are_in_the_header(
+    source: SourceText, filled: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """R227: the columns of the answer are among those that `header` lists."""
+    for at, column in _answer_columns(filled["data"].get("answer")):
+        yield from _missing(source, filled, [column], at=("data", "answer", *at))
+
+
+def _answer_columns(answer: Mapping[str, Any] | None) -> Iterator[tuple[KeyPath, str]]:
+    """Yield (place below `data.answer`, column) of every column that the answer comes from."""
+    if answer is None:
+        return
+    if answer["column"]:
+        yield ("column",), answer["column"]
+    for position, column in enumerate(answer["references"]):
+        yield ("references", position), column
+    for field, column in answer["fields"].items():
+        yield ("fields", field), column
+    for way in ("spans", "tags"):
+        for key in ("column", "of") if way in answer else ():
+            yield (way, key), answer[way][key]
 
 
 def input_columns_are_in_the_header(
     source: SourceText, filled: Mapping[str, Any]
 ) -> Iterator[Problem]:
     """R227: the input's columns are among those that `header` lists."""
+    if not reads_input(filled):
+        return
     yield from _missing(source, filled, _fields(filled["task"]["input"]), at=("task", "input"))
 
 
@@ -61,9 +91,14 @@ def _missing(
                 )
 
 
-def input_hides_the_label(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R228: a model that is shown the label learns to copy it."""
-    column = filled["data"]["label"]["column"]
-    if column in _fields(filled["task"]["input"]):
-        message = f"shows the model the label's own column {show(column)}"
+def input_hides_the_answer(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R228: a model that is shown the label or the answer learns to copy it."""
+    label, answer = filled["data"].get("label"), filled["data"].get("answer")
+    shown = _fields(filled["task"]["input"])
+    if label is not None and label["column"] in shown:
+        message = f"shows the model the label's own column {show(label['column'])}"
         yield source.problem("R228", message, at=("task", "input"))
+    for at, column in _answer_columns(answer):
+        if column in shown and at not in _MEASURED:
+            message = f"shows the model a column of the answer, {show(column)}"
+            yield source.problem("R228", message, at=("task", "input"))

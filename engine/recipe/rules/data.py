@@ -17,7 +17,9 @@ _LABEL: Final = ("data", "label")
 
 def targets_are_labels(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R212: relabel and bins lead to labels of the task."""
-    labels, label = filled["task"]["labels"], filled["data"]["label"]
+    labels, label = filled["task"].get("labels"), filled["data"].get("label")
+    if labels is None or label is None:
+        return
     for value, target in label["relabel"].items():
         if target not in labels:
             yield no_such_label(source, target, labels=labels, at=(*_LABEL, "relabel", value))
@@ -46,15 +48,20 @@ def no_such_label(
 
 def relabel_or_bins(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R214: a value is looked up or measured, not both."""
-    label = filled["data"]["label"]
-    if label["relabel"] and label["bins"]:
+    label = filled["data"].get("label")
+    if label is not None and label["relabel"] and label["bins"]:
         message = "relabel and bins exclude each other"
         yield source.problem("R214", message, at=(*_LABEL, "bins"), key=True)
 
 
+def _bins(filled: Mapping[str, Any]) -> Mapping[str, Any]:
+    bins: Mapping[str, Any] = filled["data"].get("label", {}).get("bins", {})
+    return bins
+
+
 def bins_are_intervals(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R213: no interval is empty, and no number lies in two of them."""
-    bins = filled["data"]["label"]["bins"]
+    bins = _bins(filled)
     ends = {label: (bin_.get("min", -inf), bin_.get("max", inf)) for label, bin_ in bins.items()}
     for label, (low, high) in ends.items():
         if low > high:
@@ -70,8 +77,9 @@ def bins_are_intervals(source: SourceText, filled: Mapping[str, Any]) -> Iterato
 
 def bins_reach_every_label(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R223: a label without a bin would have no rows."""
-    bins = filled["data"]["label"]["bins"]
-    missing = [label for label in filled["task"]["labels"] if label not in bins] if bins else []
+    bins = _bins(filled)
+    labels = filled["task"].get("labels", [])
+    missing = [label for label in labels if label not in bins] if bins else []
     for label in missing:
         message = f"no bin leads to {show(label)}, so it would have no rows"
         yield source.problem("R223", message, at=(*_LABEL, "bins"), key=True)

@@ -19,7 +19,11 @@ def _is_fraction(size: float) -> bool:
 def _sizes(filled: Mapping[str, Any]) -> dict[str, float]:
     """Return the sizes that are numbers."""
     written = {name: filled["splits"].get(name, "all") for name in NAMES}
-    return {name: size for name, size in written.items() if size != "all"}
+    return {
+        name: size
+        for name, size in written.items()
+        if isinstance(size, int | float) and not isinstance(size, bool)
+    }
 
 
 def _is_mixed(sizes: Mapping[str, float]) -> bool:

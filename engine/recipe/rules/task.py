@@ -10,6 +10,7 @@ from typing import Any
 from engine.errors import Problem
 from engine.recipe.complaint import show
 from engine.recipe.prompt import LABELS_TOKEN
+from engine.recipe.rules.kinds import LABELLED
 from engine.recipe.source import SourceText
 from engine.recipe.template import TemplateError, fields
 
@@ -20,7 +21,7 @@ _FIELD = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.]*\}")
 def labels_stay_apart(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R210: labels that differ only in case, width or encoding are one label to a reader."""
     first: dict[str, str] = {}
-    for position, label in enumerate(filled["task"]["labels"]):
+    for position, label in enumerate(filled["task"].get("labels", [])):
         folded = unicodedata.normalize("NFKC", label).casefold().strip()
         other = first.setdefault(folded, label)
         if other != label:
@@ -30,7 +31,7 @@ def labels_stay_apart(source: SourceText, filled: Mapping[str, Any]) -> Iterator
 
 def labels_can_be_written(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R211: an answer is compared after stripping, on one line."""
-    for position, label in enumerate(filled["task"]["labels"]):
+    for position, label in enumerate(filled["task"].get("labels", [])):
         at = ("task", "labels", position)
         if label != label.strip():
             bare = label.strip()
@@ -60,9 +61,10 @@ def instruction_names_the_labels(
     """R216, a warning: a model that is never told the labels cannot be compared zero-shot."""
     task = filled["task"]
     asked = _loose(f"{task['instruction']} {task['system']}")
-    if LABELS_TOKEN in task["instruction"]:
-        return
-    missing = [label for label in task["labels"] if _loose(label) not in asked]
+    if LABELS_TOKEN in task["instruction"] or not task["instruction"]:
+        return  # a missing instruction is told by `kinds`
+    labels = task.get("labels", []) if task["kind"] in LABELLED else []
+    missing = [label for label in labels if _loose(label) not in asked]
     if missing:
         more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
         named = ", ".join(show(label) for label in missing[:_MOST_NAMED])

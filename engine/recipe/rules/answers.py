@@ -1,0 +1,148 @@
+"""Rules about answers: labels that stand in one line, and the schema of an object."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from engine.errors import Problem
+from engine.recipe.complaint import show
+from engine.recipe.compose import KeyPath
+from engine.recipe.nearest import nearest
+from engine.recipe.prompt import NO_LABEL
+from engine.recipe.source import SourceText
+
+_SCHEMA: Final = ("task", "schema")
+_REFERENCES: Final = ("$ref", "$dynamicRef")
+_DATA: Final = ("const", "enum", "default", "examples")
+"""Keys below which stand values, not schemas."""
+_TYPES: Final = ("string", "number", "integer", "boolean", "object", "array", "null")
+
+
+def labels_can_be_joined(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R244: the labels of an answer are joined with commas, and `none` says that there is none."""
+    task = filled["task"]
+    if task["kind"] != "multilabel":
+        return
+    for position, label in enumerate(task.get("labels", [])):
+        at = ("task", "labels", position)
+        if "," in label:
+            message = f"{show(label)} holds a comma, which stands between labels"
+            yield source.problem("R244", message, at=at, hint="rename it with data.label.relabel")
+        elif label.casefold() == NO_LABEL:
+            message = f"{show(label)} is the answer of a row without labels"
+            hint = "leave it out: rows without labels need none"
+            yield source.problem("R244", message, at=at, hint=hint)
+
+
+def schema_can_be_checked(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R245: a schema of draft 2020-12 for an object, whole in itself."""
+    schema = filled["task"].get("schema")
+    if not isinstance(schema, Mapping) or filled["task"]["kind"] != "extraction":
+        return
+    if schema.get("type") != "object":
+        hint = "write `type: object`; a list can be the value of one of its properties"
+        message = "an answer is an object, so its type must be `object`"
+        yield source.problem("R245", message, at=_SCHEMA, key=True, hint=hint)
+    faults = [*_broken(schema), *_inner_faults(schema, schema, _SCHEMA)]
+    for at, message in faults:
+        yield source.problem("R245", message, at=at, key=True)
+
+
+def _broken(schema: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    """Yield what draft 2020-12 does not allow, at its place."""
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - tens of milliseconds
+
+    checker = Draft202012Validator(Draft202012Validator.META_SCHEMA)
+    seen: set[KeyPath] = set()
+    for error in checker.iter_errors(schema):
+        at = (*_SCHEMA, *error.path)
+        if at in seen:
+            continue
+        seen.add(at)
+        found = show(error.instance) if isinstance(error.instance, str) else "this"
+        if at[-1] == "type":
+            yield at, f"no such type: {found}; types are {', '.join(_TYPES)}"
+        else:
+            yield at, f"{found} cannot stand here: draft 2020-12 has another form of `{at[-1]}`"
+
+
+def _inner_faults(
+    at_hand: object, root: Mapping[str, Any], at: KeyPath
+) -> Iterator[tuple[KeyPath, str]]:
+    """Yield references that lead nowhere or elsewhere, and patterns that cannot be read."""
+    if isinstance(at_hand, list):
+        for position, item in enumerate(at_hand):
+            yield from _inner_faults(item, root, (*at, position))
+    if not isinstance(at_hand, Mapping):
+        return
+    for name, value in at_hand.items():
+        here = (*at, name)
+        if isinstance(value, str) and at[-1] != "properties":
+            yield from ((here, fault) for fault in _faults_of(name, value, root))
+        if name == "patternProperties" and isinstance(value, Mapping):
+            for pattern in value:
+                yield from (
+                    ((*here, pattern), fault) for fault in _faults_of("pattern", pattern, root)
+                )
+        if name not in _DATA or at[-1] == "properties":
+            yield from _inner_faults(value, root, here)
+
+
+def _faults_of(name: str, value: str, root: Mapping[str, Any]) -> Iterator[str]:
+    if name in _REFERENCES:
+        yield from _reference_faults(value, root)
+    if name == "$id":
+        yield "a name of its own would change what references mean"
+    if name == "pattern":
+        try:
+            re.compile(value)
+        except re.error as error:
+            yield f"the pattern {show(value)} cannot be read: {error}"
+
+
+def _reference_faults(reference: str, root: Mapping[str, Any]) -> Iterator[str]:
+    if not (reference == "#" or reference.startswith("#/")):
+        yield f"{show(reference)} is not in this recipe; write `#/$defs/NAME`"
+        return
+    seen: list[str] = []
+    here: object = {"$ref": reference}
+    while isinstance(here, Mapping) and isinstance(here.get("$ref"), str):
+        reference = here["$ref"]
+        if reference in seen:
+            yield f"{show(reference)} refers to itself and never ends"
+            return
+        seen.append(reference)
+        here = _found(reference, root)
+        if here is None:
+            yield f"{show(reference)} leads nowhere"
+
+
+def _found(reference: str, root: Mapping[str, Any]) -> object:
+    found: object = root
+    for part in reference.removeprefix("#").split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, list) and name.isdecimal() and int(name) < len(found):
+            found = found[int(name)]
+        else:
+            found = found.get(name) if isinstance(found, Mapping) else None
+    return found
+
+
+def fields_are_in_the_schema(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R248: a field that the schema forbids would break every answer."""
+    schema, answer = filled["task"].get("schema"), filled["data"].get("answer")
+    if not isinstance(schema, Mapping) or answer is None:
+        return
+    properties = schema.get("properties", {})
+    if schema.get("additionalProperties") is not False or not isinstance(properties, Mapping):
+        return
+    for field in answer["fields"]:
+        if field not in properties:
+            near = nearest(field, properties)
+            known = f"fields are {', '.join(map(str, properties))}"
+            hint = f"{known}; did you mean `{near}`?" if near else known
+            message = f"`task.schema` allows no field {show(field)}"
+            at = ("data", "answer", "fields", field)
+            yield source.problem("R248", message, at=at, key=True, hint=hint)

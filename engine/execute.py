@@ -14,6 +14,7 @@ from engine.pipeline import Orders, Walk, Watcher, refuse_absent, walk
 from engine.plan import moving, survey
 from engine.recipe import dump_resolved, moving_references
 from engine.recipe.model import HubRef, Recipe
+from engine.recipe.rules.acceptance import MEASURED
 from engine.stages.base import Progress
 from engine.stages.keeping import Keeper
 from engine.stages.report import Facts, assemble, write
@@ -61,12 +62,14 @@ def execute(
 
     Raises:
         RecipeError: something outside the recipe is not pinned and `allow_moving` is not set; or
-            the orders name a stage that the recipe does not have (R272).
+            the orders name a stage that the recipe does not have (R272) or that its kind of task
+            cannot be run to (R249).
         DataError: a local source cannot be identified.
         EnvironmentProblem: the backend is not installed.
 
     """
     refuse_moving(recipe, warnings)
+    refuse_unmeasured(recipe, until=orders.until)
     refuse_absent(recipe, orders)
     device = detect_device()
     _require_backend(recipe, device)
@@ -98,6 +101,18 @@ def refuse_moving(recipe: Recipe, warnings: Sequence[Problem]) -> None:
     if found:
         told = [placed.get((problem.code, problem.path), problem) for problem in found]
         raise RecipeError([replace(problem, severity=Severity.ERROR) for problem in told])
+
+
+def refuse_unmeasured(recipe: Recipe, *, until: str | None) -> None:
+    """RecipeError R249 for a kind of task that nothing evaluates yet, unless the run ends with its data."""
+    kind = recipe.task.kind
+    if kind not in MEASURED and until != "data":
+        raise RecipeError.one(
+            "R249",
+            f"{kind} cannot be run to the end yet: evaluation of this kind is not there",
+            path="task.kind",
+            hint="`recipe data` and `recipe run --until data` work",
+        )
 
 
 def _require_backend(recipe: Recipe, device: Device) -> None:

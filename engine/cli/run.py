@@ -30,7 +30,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it and return what it came to, as an exit code."""
-    from engine.execute import execute, refuse_moving, uses_hub  # noqa: PLC0415 - after the arguments are known good
+    from engine.execute import (  # noqa: PLC0415 - after the arguments are known good
+        execute,
+        refuse_moving,
+        refuse_unmeasured,
+        uses_hub,
+    )
     from engine.pipeline import Orders  # noqa: PLC0415
     from engine.render.json import render_json  # noqa: PLC0415
     from engine.render.progress import has_colour  # noqa: PLC0415
@@ -38,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
 
     recipe, warnings = read(options.recipe)
     refuse_moving(recipe, warnings)
+    refuse_unmeasured(recipe, until=options.until)
     show_problems(warnings)
     root = store_root(options.store)
     with others_to(_log(root), offline=not uses_hub(recipe)) as terminal:

@@ -80,13 +80,14 @@ def _chosen(error: ValidationError) -> Iterator[ValidationError]:
 
     A mapping where one form is a mapping, a number where one is a number.
     """
-    if error.validator != "oneOf" or "required" in error.validator_value[0]:
+    forms: Any = error.validator_value
+    if error.validator != "oneOf" or "required" in forms[0]:
         return
     wanted = {Mapping: "object", int: "number", float: "number"}
     for kind, name in wanted.items():
         if isinstance(error.instance, kind) and not isinstance(error.instance, bool):
-            forms = [choice.get("type") for choice in error.validator_value]
-            meant = forms.index(name) if name in forms else None
+            types = [form.get("type") for form in forms]
+            meant = types.index(name) if name in types else None
             yield from (inner for inner in error.context or () if inner.schema_path[0] == meant)
 
 

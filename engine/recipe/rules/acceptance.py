@@ -44,7 +44,7 @@ def kind_is_measured(source: SourceText, filled: Mapping[str, Any]) -> Iterator[
     kind = filled["task"]["kind"]
     if kind in MEASURED:
         return
-    named = [
+    named: list[KeyPath] = [
         *((*_METRICS_AT, name) for name in filled["acceptance"]["metrics"]),
         *((*_GAINS_AT, name) for name in filled["acceptance"]["over_baselines"]),
         *((*_AFTER_AT, name) for name in filled["export"]["after_quantization"]),

@@ -1,0 +1,39 @@
+"""Kinds of tasks that nothing evaluates yet are refused before anything is spent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import ExitCode, RecipeError
+from engine.execute import refuse_unmeasured
+from engine.recipe import load_recipe
+
+VALID = Path(__file__).parents[2] / "examples" / "valid"
+OTHERS = ("multilabel", "extraction_from_tags", "generation", "chat", "text", "preference")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("until", [None, "baseline", "train"])
+def test_a_kind_without_evaluation_is_refused(name: str, until: str | None) -> None:
+    recipe, _ = load_recipe(VALID / f"{name}.yaml")
+
+    with pytest.raises(RecipeError, match="R249") as caught:
+        refuse_unmeasured(recipe, until=until)
+
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert "--until data" in str(caught.value.problems[0].hint)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_its_data_can_be_prepared(name: str) -> None:
+    recipe, _ = load_recipe(VALID / f"{name}.yaml")
+
+    refuse_unmeasured(recipe, until="data")
+
+
+def test_a_classification_runs_to_the_end() -> None:
+    recipe, _ = load_recipe(VALID / "minimal.yaml")
+
+    refuse_unmeasured(recipe, until=None)

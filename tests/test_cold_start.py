@@ -27,6 +27,7 @@ LIGHT = [
     ["doctor"],
     ["report", "--store", "STORE"],
     ["run", "--help"],
+    ["data", "--help"],
 ]
 
 

@@ -77,11 +77,16 @@ class DataView:
 
 def data_text(view: DataView, *, width: int, colour: bool) -> str:
     """The view for a terminal of `width` columns, with the same words with and without colour."""
-    lines: list[Line] = [line((_title(view), "strong"))]
+    lines = list(_heading(_title(view), width))
     for heading, found in _parts(view, width):
         if found:
-            lines += [(), line((heading, "strong")), *found]
+            lines += [(), *_heading(heading, width), *found]
     return to_text(lines, colour=colour)
+
+
+def _heading(text: str, width: int) -> Iterator[Line]:
+    for part in textwrap.wrap(text, width, break_on_hyphens=False):
+        yield line((part, "strong"))
 
 
 def data_json(view: DataView, problems: Sequence[Problem]) -> dict[str, Any]:
@@ -219,7 +224,7 @@ def _firewall(summary: DataSummary, width: int) -> Iterator[Line]:
     left = f"{count(wall.left_exact)} exact and {count(wall.left_near)} near matches of the holdout"
     found = f"found {count(wall.found_exact)} exact, {count(wall.found_near)} near"
     told = f"{left} are left in {count(wall.compared)} rows of train and validation ({found};"
-    return paragraph(f"{told} {count(wall.removed)} rows removed). {wall.method}", width)
+    return paragraph(f"{told} {count(wall.removed)} rows removed). Compared: {wall.method}", width)
 
 
 def _recorded(summary: DataSummary, width: int) -> Iterator[Line]:
@@ -264,12 +269,16 @@ def _lengths(view: DataView, width: int) -> Iterator[Line]:
 def _examples(view: DataView, width: int) -> Iterator[Line]:
     for one in view.examples:
         label = ", ".join(one.labels)
-        head = f"{label}  " if label else ""
-        place = printable(f"{one.origin} · {one.split} · {one.id}")
-        yield line(INDENT, (crop(printable(head), width // 2), "strong"), (place, "quiet"))
-        yield line(INDENT * 2, crop(printable(one.input), width - 4))
+        head = crop(printable(f"{label}  " if label else ""), width // 2)
+        place = crop(f"{printable(one.origin)} · {one.split} · {one.id}", width - 2 - cells(head))
+        yield line(INDENT, (head, "strong"), (place, "quiet"))
+        yield line(INDENT * 2, crop(_one_line(one.input), width - 4))
         if one.target and one.target != label:
-            yield line(INDENT * 2, ("→ ", "quiet"), crop(printable(one.target), width - 6))
+            yield line(INDENT * 2, ("→ ", "quiet"), crop(_one_line(one.target), width - 6))
+
+
+def _one_line(text: str) -> str:
+    return printable(text.replace("\n", "\\n"))
 
 
 def table(rows: Sequence[Sequence[str]], sides: str, width: int) -> Iterator[Line]:

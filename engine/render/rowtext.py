@@ -64,7 +64,7 @@ def _text(segments: Sequence[ShownSegment], width: int) -> Iterator[Line]:
             if number:
                 yield line((gutter, "quiet"), *spans)
                 gutter, spans, room = LINE, [], width - len(LINE)
-            for piece in _pieces(printable(part), room, width - len(LINE)):
+            for piece in _pieces(printable(part.replace("\t", "\\t")), room, width - len(LINE)):
                 if cells(piece) > room:
                     yield line((gutter, "quiet"), *spans)
                     gutter, spans, room = WRAPPED, [], width - len(LINE)

@@ -1,0 +1,205 @@
+"""The view of `recipe data`: every line fits, nothing is sent raw, what is learned shows without colour."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from engine.errors import Problem
+from engine.evidence import (
+    DataFinding,
+    DataSummary,
+    Firewall,
+    Recorded,
+    SourceSummary,
+    SplitSummary,
+)
+from engine.render.data import DataView, Lengths, ShownExample, data_json, data_text
+from engine.render.rowtext import FIRST, LAST, ShownRow, ShownSegment
+from engine.render.spans import cells
+
+LABELS = {"bug": 30, "how_to": 20, "billing": 10}
+SUMMARY = DataSummary(
+    rows_read=1200,
+    rows_used=1100,
+    dropped={"duplicate": 60, "no bin": 0, "near the holdout": 40},
+    splits=(
+        SplitSummary(name="train", rows=800, labels=LABELS, digest="a", seen=1600),
+        SplitSummary(name="validation", rows=100, labels=LABELS, digest="b", groups=12),
+        SplitSummary(
+            name="holdout", rows=200, labels=LABELS, digest="c", span=("2024-01-01", "2024-02-01")
+        ),
+    ),
+    findings=(
+        DataFinding(
+            check="leakage",
+            action="fail",
+            count=40,
+            message="40 rows of train or validation stand in the holdout too, exactly or nearly, so"
+            " that the holdout would measure memory instead of skill",
+            examples=tuple(f"tickets.csv:{at} = test.csv:{at}" for at in range(1, 11)),
+        ),
+        DataFinding(check="duplicates", action="drop", count=60, message="60 rows repeat another"),
+        DataFinding(check="mojibake", action="warn", count=0, message="none"),
+    ),
+    overlap_exact=0,
+    overlap_near=0,
+    sources=(
+        SourceSummary(
+            name="tickets.csv", shape="columns", rows_read=1000, rows_used=900, weight=2.0
+        ),
+        SourceSummary(
+            name="test.csv", shape="columns", rows_read=200, rows_used=200, into="holdout"
+        ),
+    ),
+    firewall=Firewall(
+        method="every row with every row: equal text, and 5-character shingles by Jaccard",
+        similarity=0.8,
+        compared=900,
+        found_exact=30,
+        found_near=10,
+        removed=40,
+        left_exact=0,
+        left_near=0,
+    ),
+    recorded=Recorded(kept=190, gone=2, added=10, new_rows={"train": 30, "holdout": 0}),
+)
+ROW = ShownRow(
+    id="0123456789abcdef",
+    origin="tickets.csv:7",
+    split="train",
+    segments=(
+        ShownSegment(
+            text="<|im_start|>user\nWhich? \x1b[31mred\u202e and "
+            + "a very long line " * 8
+            + "<|im_end|>\n<|im_start|>assistant\n",
+            supervised=False,
+        ),
+        ShownSegment(text="bug<|im_end|>", supervised=True),
+    ),
+    tokens=81,
+    supervised=2,
+)
+VIEW = DataView(
+    recipe="tickets",
+    kind="classification",
+    summary=SUMMARY,
+    refusing=("leakage",),
+    max_length=512,
+    lengths=(
+        Lengths(split="train", rows=80000, measured=10000, median=40, p95=90, longest=700, over=3),
+        Lengths(split="holdout", rows=200, measured=200, median=41, p95=80, longest=99, over=0),
+    ),
+    notes=("train: 2 chats are trained on their last answer only",),
+    examples=(
+        ShownExample(
+            id="0123456789abcdef",
+            origin="tickets.csv:7",
+            split="train",
+            labels=("bug",),
+            input="It\nbroke \x07" + "again and " * 20,
+            target="bug",
+        ),
+    ),
+    row=ROW,
+)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    lines = data_text(VIEW, width=width, colour=False).splitlines()
+
+    assert max(map(cells, lines)) <= width
+
+
+def test_the_view_reads_as_it_should(root: Path) -> None:
+    golden = root / "tests" / "golden" / "render" / "data.txt"
+
+    assert data_text(VIEW, width=80, colour=False) == golden.read_text(encoding="utf-8")
+
+
+def test_nothing_of_the_data_reaches_the_terminal_raw() -> None:
+    told = data_text(VIEW, width=100, colour=False)
+
+    assert "\\x1b[31mred\\u202e" in told
+    assert not {"\x1b", "\x07", "\u202e"} & set(told)
+
+
+def test_colour_changes_no_word() -> None:
+    coloured = data_text(VIEW, width=80, colour=True)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", coloured)
+
+    assert coloured != plain
+    assert [line.rstrip() for line in plain.splitlines()] == data_text(
+        VIEW, width=80, colour=False
+    ).splitlines()
+
+
+def test_what_is_learned_is_marked_across_lines() -> None:
+    segments = (
+        ShownSegment(text="a\n", supervised=False),
+        ShownSegment(text="b\nc", supervised=True),
+    )
+    told = data_text(
+        dataclasses.replace(VIEW, row=dataclasses.replace(ROW, segments=segments)),
+        width=80,
+        colour=False,
+    )
+
+    assert "  │ a\n  │ ⟦b\n  │ c⟧\n" in told
+
+
+def test_the_lines_of_a_row_join_to_its_text() -> None:
+    text = "ab\n\n" + "x" * 200 + "日" * 60 + "\nend\n"
+    row = dataclasses.replace(ROW, segments=(ShownSegment(text=text, supervised=False),))
+    told = data_text(
+        DataView(recipe="r", kind="chat", summary=None, row=row), width=60, colour=False
+    )
+
+    body = [line for line in told.splitlines() if line.startswith(("  │", "  ┊"))]
+    joined = "".join(("\n" if line[2] == "│" else "") + line[4:] for line in body)
+    assert joined == "\n" + text.removesuffix("\n")
+
+
+def test_a_long_row_is_bounded_and_says_so() -> None:
+    text = "\n".join(str(number) for number in range(500))
+    row = dataclasses.replace(ROW, segments=(ShownSegment(text=text, supervised=True),))
+    told = data_text(
+        DataView(recipe="r", kind="text", summary=None, row=row), width=80, colour=False
+    )
+
+    assert f"… {500 - FIRST - LAST} lines are not shown" in told
+    assert len(told.splitlines()) < FIRST + LAST + 10
+
+
+def test_of_many_classes_the_smallest_and_largest_are_named() -> None:
+    labels = {f"class_{number:03}": 1000 - number for number in range(150)}
+    splits = (SplitSummary(name="train", rows=9, labels=labels, digest="a"),)
+    view = DataView(
+        recipe="r", kind="classification", summary=dataclasses.replace(SUMMARY, splits=splits)
+    )
+
+    told = data_text(view, width=80, colour=False)
+
+    assert "… 140 classes between" in told
+    assert all(name in told for name in ("class_000", "class_004", "class_145", "class_149"))
+    assert "class_070" not in told
+
+
+def test_json_has_all_of_it() -> None:
+    data = data_json(VIEW, [Problem(code="D310", message="leaks")])
+
+    assert json.loads(json.dumps(data)) == data | {
+        "lengths": [dataclasses.asdict(one) for one in VIEW.lengths],
+        "summary": json.loads(json.dumps(data["summary"])),
+        "examples": json.loads(json.dumps(data["examples"])),
+        "row": json.loads(json.dumps(data["row"])),
+        "refusing": ["leakage"],
+        "notes": list(VIEW.notes),
+    }
+    assert data["row"]["segments"][1] == {"text": "bug<|im_end|>", "supervised": True}
+    assert [problem["code"] for problem in data["problems"]] == ["D310"]

@@ -1,4 +1,4 @@
-"""Pages of the checks of single rows, and of label errors: D370 to D379."""
+"""Pages of the checks of single rows, and of labels given away: D370 to D379."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from engine.codes import Code
 
 CODES: dict[str, Code] = {
     "D370": Code(
-        title="text was decoded with the right encoding",
-        why="`cafÃ©` is another word than `café` to the model, and no user will write it.",
-        fix="Read the file again with its own `encoding`, or repair it where it was exported. The"
-        " message shows what the text likely was.",
+        title="rows hold no personal data",
+        why="A fine-tuned model can repeat what it was trained on, to anyone who asks.",
+        fix="Write `data.checks.personal_data: mask` to put `[EMAIL]`, `[PHONE]`, … in its place,"
+        " `drop` to leave such rows out, or `off` where the data is public.",
     ),
     "D371": Code(
         title="text holds no invisible characters",
@@ -18,10 +18,10 @@ CODES: dict[str, Code] = {
         fix="Remove them from the rows. Joiners that a script or an emoji needs are not told.",
     ),
     "D372": Code(
-        title="rows hold no personal data",
-        why="A fine-tuned model can repeat what it was trained on, to anyone who asks.",
-        fix="Write `data.checks.personal_data: mask` to put `[EMAIL]`, `[PHONE]`, … in its place,"
-        " `drop` to leave such rows out, or `off` where the data is public.",
+        title="text was decoded with the right encoding",
+        why="`cafÃ©` is another word than `café` to the model, and no user will write it.",
+        fix="Read the file again with its own `encoding`, or repair it where it was exported. The"
+        " message shows what the text likely was.",
     ),
     "D373": Code(
         title="rows are in one language, or in several on purpose",
@@ -48,13 +48,5 @@ CODES: dict[str, Code] = {
         why="A model learns the mixture: some answers will end with a full stop, some not, and"
         " what reads them must expect both.",
         fix="Bring the answers into one form, or write `data.checks.output_format: off`.",
-    ),
-    "D377": Code(
-        title="labels agree with what the other rows teach",
-        why="Models that did not see the row give it another label with confidence (confident"
-        " learning: Northcutt, Jiang and Chuang 2021). Wrong labels cost accuracy in training and"
-        " hide it in the holdout.",
-        fix="Look at the rows in the report and correct those that are wrong; some are right and"
-        " merely hard. `drop` leaves them out of training, and is a choice to be reviewed.",
     ),
 }

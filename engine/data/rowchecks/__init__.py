@@ -13,17 +13,6 @@ from engine.data.rowchecks.personal_data import PersonalDataCheck, PersonalDataM
 from engine.data.rowchecks.template_tokens import TemplateTokensCheck
 from engine.recipe.model import Checks, Task
 
-CODES: Final[dict[str, str]] = {
-    "mojibake": "D370",
-    "control_characters": "D371",
-    "personal_data": "D372",
-    "languages": "D373",
-    "template_tokens": "D374",
-    "label_in_input": "D375",
-    "output_format": "D376",
-    "label_errors": "D377",
-}
-"""The code of the problem where a check says `fail`."""
 FREE_ANSWERS: Final = ("generation", "chat", "preference")
 """The kinds whose answers are written freely; the engine itself writes those of the others."""
 

@@ -1,77 +1,72 @@
-"""Rows into candidates: labelled texts that may become examples, and what kept the other rows out.
+"""Rows into candidates: filled rows that may become examples, and what kept the other rows out.
 
-Holds the text of every candidate but nothing else of a row. With a sample, only the rows that can
-still be drawn are kept once there are many, so that memory stays bounded for files of any size.
+The texts go to a spill file; memory holds some numbers of each row (`engine.data.pool`).
 """
 
 from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 from engine.data.example import content_key
-from engine.data.label import NoBinError, NoNumberError, label_of, near_label
+from engine.data.findings import Findings, Rejects
+from engine.data.kinds import load_kind
+from engine.data.kinds.base import Fill, Filled, RejectedError
+from engine.data.label import NoBinError, NoNumberError, near_label
+from engine.data.marks import PLACES as PLACE_NAMES
+from engine.data.marks import NoMarkError, mark_of, place_of, seconds_of
+from engine.data.pool import Place, Pool, drawn
 from engine.data.row import SHOWN, Row, excerpt
-from engine.data.template import MissingColumnError, Template, UnusableValueError, parse_template
+from engine.data.rowchecks import masks, row_checks, trait_checks
+from engine.data.shapes import shape_of
+from engine.data.spill import Record
+from engine.data.template import (
+    MissingColumnError,
+    UnusableValueError,
+    as_text,
+    lookup,
+    parse_template,
+)
 from engine.errors import Problem
-from engine.evidence import DataFinding
-from engine.recipe.model import CheckAction, Data, Task
+from engine.recipe.model import Data, Splits, Task
 
-PLACES = 10
-"""Rows named in a finding."""
-KEPT_PER_SAMPLED = 20
-KEPT_AT_LEAST = 200_000
-"""Distinct candidates that the checks see when a sample is drawn from a larger file."""
+LABELLED: Final = frozenset({"classification", "multilabel"})
+_INTO: Final[Mapping[str, Place]] = {
+    "train": Place.TRAIN,
+    "validation": Place.VALIDATION,
+    "holdout": Place.HOLDOUT,
+    "": Place.TRAIN,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A labelled text."""
+class Asked:
+    """What the recipe says about the rows."""
 
-    origin: str
-    input: str
-    target: str
-    key: bytes
-    """sha256 of the normalised text: equal for texts that count as the same."""
-
-
-@dataclass(slots=True)
-class Rejects:
-    """Rows of one kind of trouble: how many, and the first places."""
-
-    count: int = 0
-    places: list[str] = field(default_factory=list)
-
-    def add(self, place: str) -> None:
-        """Count a row."""
-        self.count += 1
-        if len(self.places) < PLACES:
-            self.places.append(place)
+    task: Task
+    data: Data
+    splits: Splits
 
 
 @dataclass(slots=True)
 class Gathered:
     """What became of the rows."""
 
-    candidates: list[Candidate] = field(default_factory=list)
+    pool: Pool
     rows_read: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
-    problems: list[Problem] = field(default_factory=list)
-    """Without a choice: a column that is missing, a number that is none."""
-    findings: list[DataFinding] = field(default_factory=list)
+    read: Counter[int] = field(default_factory=Counter)
+    """Rows by number of their source."""
+    shapes: dict[int, str] = field(default_factory=dict)
 
 
-def draw(purpose: str, seed: int, key: bytes) -> bytes:
-    """Return the rank of a text in a seeded order that depends on its content alone."""
-    return hashlib.sha256(f"{purpose}:{seed}:".encode() + key).digest()
-
-
-def gather(rows: Iterable[Row], task: Task, data: Data) -> Gathered:
-    """Label every row and fill the template; what cannot be used is counted, told, and left out."""
-    gatherer = _Gatherer(task, data)
+def gather(rows: Iterable[Row], asked: Asked, *, pool: Pool, findings: Findings) -> Gathered:
+    """Fill and check every row; what cannot be used is counted, told in `findings`, and left out."""
+    gatherer = _Gatherer(asked, pool, findings)
     for row in rows:
         gatherer.add(row)
     return gatherer.finish()
@@ -80,94 +75,197 @@ def gather(rows: Iterable[Row], task: Task, data: Data) -> Gathered:
 class _Gatherer:
     """The state of one pass over the rows."""
 
-    def __init__(self, task: Task, data: Data) -> None:
-        self._template: Template = parse_template(task.input)
-        self._task = task
-        self._data = data
-        self._labels = frozenset(task.labels)
-        self._got = Gathered()
-        self._empty = Rejects()
-        self._unlabelled = Rejects()
-        self._unknown: dict[str, Rejects] = {}
-        self._missing: dict[tuple[str, str], Rejects] = {}
+    def __init__(self, asked: Asked, pool: Pool, findings: Findings) -> None:
+        self._asked = asked
+        self._pool = pool
+        self._findings = findings
+        self._got = Gathered(pool=pool)
+        self._fills: dict[int, Fill] = {}
+        self._named = dict(_columns_named(asked))
         self._columns: list[str] = []
+        self._missing: dict[tuple[str, str], Rejects] = {}
+        self._empty = Rejects()
+        self._unanswered = Rejects()
+        self._rejected: dict[str, dict[str, Rejects]] = {}
         self._unlabellable = Rejects()
         self._unfillable = Rejects()
-        sample = data.sample
-        self._most = max(KEPT_PER_SAMPLED * sample.rows, KEPT_AT_LEAST) if sample else None
+        self._unmarked = Rejects()
+        self._strata: dict[tuple[str, ...], int] = {}
+        checks = asked.data.checks
+        self._masks = [(mask, Rejects(), Rejects()) for mask in masks(checks)]
+        self._checks = [(check, Rejects()) for check in row_checks(asked.task, checks)]
+        for check in trait_checks(asked.task, checks):
+            pool.add_trait(check)
 
     def add(self, row: Row) -> None:
         """Turn a row into a candidate, or count why it is none."""
         self._got.rows_read += 1
+        self._got.read[row.source] += 1
         if not self._columns:
             self._columns = list(row.values)
-        label = self._label(row)
-        filled = self._fill(row)
-        if label is not None and filled is not None:
-            text, lacks = filled
-            self._add_labelled(row.origin, text, label, lacks=lacks)
+        filled = self._filled(row)
+        if filled is None or not self._is_complete(row.origin, filled):
+            return
+        filled = self._masked(row.origin, filled)
+        if self._passes(row.origin, filled):
+            self._keep(row, filled)
 
-    def _label(self, row: Row) -> str | None:
+    def _filled(self, row: Row) -> Filled | None:
         try:
-            return label_of(row.values, self._data.label)
+            return self._fill(row)(row.values)
         except NoBinError:
-            self._got.dropped["no bin"] += 1
+            self._findings.drop("no bin", 1)
         except NoNumberError as error:
             self._unlabellable.add(f"{row.origin} `{excerpt(str(error))}` is not a number")
         except MissingColumnError as error:
-            self._missing.setdefault(("data.label.column", str(error)), Rejects()).add(row.origin)
+            self._count_missing(row, str(error))
         except UnusableValueError as error:
-            self._unlabellable.add(f"{row.origin} {error}")
+            rejects = self._unlabellable if self._label_is_unusable(row) else self._unfillable
+            rejects.add(f"{row.origin} {error}")
+        except RejectedError as error:
+            self._reject(row.origin, error)
         return None
 
-    def _fill(self, row: Row) -> tuple[str, bool] | None:
+    def _fill(self, row: Row) -> Fill:
+        """Return what fills the rows of this source; the first row says its shape."""
+        if row.source not in self._fills:
+            task, data = self._asked.task, self._asked.data
+            shape = shape_of(task, data, row.values)
+            self._got.shapes[row.source] = shape
+            self._fills[row.source] = load_kind(task.kind).filler(task, data, shape)
+        return self._fills[row.source]
+
+    def _count_missing(self, row: Row, missing: str) -> None:
+        """Count every column of the recipe that this row lacks, not only the first."""
+        lacking = {column for column in self._named if not _has(row.values, column)} | {missing}
+        for column in sorted(lacking):
+            key = (self._named.get(column, "data"), column)
+            self._missing.setdefault(key, Rejects()).add(row.origin)
+
+    def _label_is_unusable(self, row: Row) -> bool:
+        label = self._asked.data.label
         try:
-            return self._template.fill(row.values)
+            return label is not None and as_text(lookup(row.values, label.column)) is None
+        except UnusableValueError:
+            return True
+
+    def _reject(self, origin: str, error: RejectedError) -> None:
+        by_value = self._rejected.setdefault(error.check, {})
+        if error.value:
+            by_value.setdefault(error.value, Rejects()).add(origin)
+        else:
+            by_value.setdefault("", Rejects()).add(f"{origin} {error.what}")
+        self._findings.row(error.check, origin, what=error.what)
+
+    def _is_complete(self, origin: str, filled: Filled) -> bool:
+        """Tell whether the row can be used: it has an answer, and texts where `empty` asks for them."""
+        if not filled.target and self._asked.task.kind != "text":
+            self._unanswered.add(f"{origin} `{excerpt(filled.input)}`")
+            self._findings.row("empty", origin, what="no answer")
+            return False
+        action = self._asked.data.checks.empty
+        if not filled.lacks or action == "off":
+            return True
+        self._empty.add(origin)
+        self._findings.row("empty", origin, what="an empty text")
+        return action == "warn"
+
+    def _masked(self, origin: str, filled: Filled) -> Filled:
+        for mask, rows, values in self._masks:
+            filled, count = mask.apply(filled)
+            if count:
+                rows.add(origin)
+                values.count += count
+                self._findings.row(mask.name, origin, masked=count)
+        return filled
+
+    def _passes(self, origin: str, filled: Filled) -> bool:
+        """Run the checks of single rows, every one of them."""
+        dropped_by = []
+        for check, rejects in self._checks:
+            what = check.look(filled)
+            if what is None:
+                continue
+            rejects.add(f"{origin} {what}")
+            self._findings.row(check.name, origin, what=what)
+            if check.action == "drop":
+                dropped_by.append(check.name)
+        if dropped_by:
+            self._findings.drop(_reason(dropped_by[0]), 1)
+        return not dropped_by
+
+    def _keep(self, row: Row, filled: Filled) -> None:
+        """Write the row to the spill file and its numbers into the pool."""
+        mark = self._mark(row)
+        if mark is None:
+            return
+        pool, splits = self._pool, self._asked.splits
+        key = content_key(filled.input)
+        pool.key.append(int.from_bytes(key[:8]))
+        pool.rank.append(drawn("split", splits.seed, key))
+        sample = self._asked.data.sample
+        if sample is not None:
+            pool.sample.append(drawn("sample", sample.seed, key))
+        pool.answer.append(_answer_hash(filled))
+        pool.stratum.append(self._stratum(filled.labels))
+        pool.source.append(row.source)
+        pool.alive.append(1)
+        pool.note_traits(filled)
+        pool.spill.add(
+            Record(
+                origin=row.origin,
+                input=filled.input,
+                target=filled.target,
+                labels=filled.labels,
+                payload=filled.payload,
+                mark=mark,
+            )
+        )
+
+    def _mark(self, row: Row) -> str | None:
+        """Return the value in the column of the splits, `` where there is none; None: cannot be read."""
+        splits, pool = self._asked.splits, self._pool
+        if splits.by == "files":
+            pool.place.append(_INTO[self._asked.data.sources[row.source].into])
+        if not splits.column:
+            return ""
+        try:
+            mark = mark_of(row.values, splits.column)
+            match splits.by:
+                case "group":
+                    group = hashlib.sha256(mark.encode(errors="surrogatepass")).digest()
+                    pool.unit.append(drawn("split", splits.seed, group))
+                case "time":
+                    pool.time.append(seconds_of(mark))
+                case "column":
+                    pool.place.append(place_of(mark))
         except MissingColumnError as error:
-            self._missing.setdefault(("task.input", str(error)), Rejects()).add(row.origin)
-        except UnusableValueError as error:
-            self._unfillable.add(f"{row.origin} {error}")
+            self._count_missing(row, str(error))
+        except (NoMarkError, UnusableValueError) as error:
+            self._unmarked.add(f"{row.origin} {error}")
+        else:
+            return mark
         return None
 
-    def _add_labelled(self, origin: str, text: str, label: str, *, lacks: bool) -> None:
-        if not label:
-            self._unlabelled.add(f"{origin} `{excerpt(text)}`")
-            return
-        if label not in self._labels:
-            self._unknown.setdefault(label, Rejects()).add(origin)
-            return
-        action = self._data.checks.empty
-        if lacks and action != "off":
-            self._empty.add(origin)
-            if action != "warn":
-                return
-        key = content_key(text)
-        self._got.candidates.append(Candidate(origin=origin, input=text, target=label, key=key))
-        if self._most is not None and len(self._got.candidates) >= 2 * self._most:
-            self._forget(self._most)
-
-    def _forget(self, kept: int) -> None:
-        """Keep the candidates that a sample draws first; equal texts stay together."""
-        seed = self._data.sample.seed if self._data.sample else 0
-        ranked = sorted(self._got.candidates, key=lambda item: draw("sample", seed, item.key))
-        last = ranked[kept - 1].key
-        while kept < len(ranked) and ranked[kept].key == last:
-            kept += 1
-        self._got.dropped["not sampled"] += len(ranked) - kept
-        self._got.candidates = ranked[:kept]
+    def _stratum(self, labels: tuple[str, ...]) -> int:
+        known = self._strata.get(labels)
+        if known is None:
+            known = self._strata[labels] = len(self._strata)
+            self._pool.strata.append(labels)
+        return known
 
     def finish(self) -> Gathered:
-        """Return everything, findings and problems included."""
-        if self._most is not None and len(self._got.candidates) > self._most:
-            self._forget(self._most)
+        """Tell everything that was counted, and return the pool."""
         self._tell_missing()
         self._tell_values()
         self._tell_empty()
-        self._tell_unknown()
+        self._tell_unknown(self._rejected.pop("unknown_labels", {}))
+        self._tell_rejected()
+        self._tell_checks()
         return self._got
 
     def _tell_missing(self) -> None:
-        for (path, column), rejects in self._missing.items():
+        for (path, column), rejects in sorted(self._missing.items()):
             near = difflib.get_close_matches(column, self._columns, n=1)
             columns = ", ".join(f"`{excerpt(name)}`" for name in self._columns[:SHOWN])
             message = (
@@ -175,57 +273,116 @@ class _Gatherer:
                 f" {self._got.rows_read:,} rows (first {rejects.places[0]}); columns are {columns}"
             )
             hint = f"did you mean `{near[0]}`?" if near else None
-            self._got.problems.append(Problem(code="D301", message=message, path=path, hint=hint))
+            problem = Problem(code="D301", message=message, path=path, hint=hint)
+            self._findings.problems.append(problem)
 
     def _tell_values(self) -> None:
-        for code, path, rejects in (
-            ("D303", "data.label", self._unlabellable),
-            ("D302", "task.input", self._unfillable),
+        code, hint = _MARKS.get(self._asked.splits.by, ("D319", None))
+        for code_, path, rejects, hint_ in (
+            ("D303", "data.label", self._unlabellable, None),
+            ("D302", "task.input", self._unfillable, None),
+            (code, "splits.by", self._unmarked, hint),
         ):
             if rejects.count:
-                places = "; ".join(rejects.places)
-                message = f"{rejects.count:,} rows cannot be used: {places}"
-                self._got.problems.append(Problem(code=code, message=message, path=path))
+                message = f"{rejects.count:,} rows cannot be used: {'; '.join(rejects.places)}"
+                self._findings.problems.append(
+                    Problem(code=code_, message=message, path=path, hint=hint_)
+                )
 
     def _tell_empty(self) -> None:
-        action = self._data.checks.empty
-        texts, labels = self._empty, self._unlabelled
-        self._count("empty", texts.count if action == "drop" else 0)
-        self._count("empty label", labels.count)
-        if action == "off" or not texts.count + labels.count:
-            return
-        message = f"{texts.count:,} rows have an empty text, {labels.count:,} an empty label"
-        places = tuple((texts.places + labels.places)[:PLACES])
-        self._find("empty", action, texts.count + labels.count, message=message, places=places)
-
-    def _tell_unknown(self) -> None:
-        action = self._data.checks.unknown_labels
-        total = sum(rejects.count for rejects in self._unknown.values())
-        self._count("unknown label", total)
+        action = self._asked.data.checks.empty
+        texts, answers = self._empty, self._unanswered
+        what = "label" if self._asked.task.kind in LABELLED else "answer"
+        self._findings.drop("empty", texts.count if action == "drop" else 0)
+        self._findings.drop(f"empty {what}", answers.count)
+        total = texts.count + answers.count
         if action == "off" or not total:
             return
-        shown = sorted(self._unknown.items(), key=lambda item: (-item[1].count, item[0]))[:PLACES]
-        told = tuple(self._told_unknown(value, rejects) for value, rejects in shown)
+        message = f"{texts.count:,} rows have an empty text, {answers.count:,} an empty {what}"
+        told = texts.places + answers.places
+        self._findings.tell("empty", action, total, message=message, examples=told)
+
+    def _tell_unknown(self, unknown: Mapping[str, Rejects]) -> None:
+        action = self._asked.data.checks.unknown_labels
+        total = sum(rejects.count for rejects in unknown.values())
+        self._findings.drop("unknown label", total)
+        if action == "off" or not total:
+            return
+        ranked = sorted(unknown.items(), key=lambda item: (-item[1].count, item[0]))
+        told = [self._told_unknown(value, rejects) for value, rejects in ranked[:SHOWN]]
         message = f"{total:,} rows have a label that is not one of the task's"
-        self._find("unknown_labels", action, total, message=message, places=told)
+        self._findings.tell("unknown_labels", action, total, message=message, examples=told)
 
     def _told_unknown(self, value: str, rejects: Rejects) -> str:
-        near = near_label(value, self._task.labels)
+        near = near_label(value, self._asked.task.labels)
         guess = f", did you mean `{near}`?" if near else ""
         return f"`{excerpt(value)}` in {rejects.count:,} rows, first {rejects.places[0]}{guess}"
 
-    def _count(self, reason: str, count: int) -> None:
-        if count:
-            self._got.dropped[reason] += count
+    def _tell_rejected(self) -> None:
+        for check, by_value in sorted(self._rejected.items()):
+            action = getattr(self._asked.data.checks, check)
+            total = sum(rejects.count for rejects in by_value.values())
+            self._findings.drop(_reason(check), total)
+            told = [spot for rejects in by_value.values() for spot in rejects.places]
+            if action != "off":
+                message = f"{total:,} rows {_REJECTED.get(check, 'cannot be examples')}"
+                self._findings.tell(check, action, total, message=message, examples=told)
 
-    def _find(
-        self, check: str, action: CheckAction, count: int, *, message: str, places: tuple[str, ...]
-    ) -> None:
-        self._got.findings.append(
-            DataFinding(check=check, action=action, count=count, message=message, examples=places)
-        )
+    def _tell_checks(self) -> None:
+        for check, rejects in self._checks:
+            if rejects.count:
+                message = check.told(rejects.count)
+                self._findings.tell(
+                    check.name,
+                    check.action,
+                    rejects.count,
+                    message=message,
+                    examples=rejects.places,
+                )
+        for mask, rows, values in self._masks:
+            if rows.count:
+                message = f"{values.count:,} values in {rows.count:,} rows are behind placeholders"
+                self._findings.tell(
+                    mask.name, "mask", rows.count, message=message, examples=rows.places
+                )
 
 
-def place(candidate: Candidate) -> str:
-    """Return where a candidate stands, with its start and its label."""
-    return f"{candidate.origin} `{excerpt(candidate.input)}` ({candidate.target})"
+_REJECTED: Final = {"schema_violations": "have an answer that does not fit task.schema"}
+_MARKS: Final = {
+    "column": ("D317", f"write one of {', '.join(PLACE_NAMES)}"),
+    "time": ("D318", "write times as 2026-01-31T12:00:00Z, or as seconds since 1970"),
+}
+
+
+def _reason(check: str) -> str:
+    """Return why rows are not used, in words: `schema violation`."""
+    return check.replace("_", " ").removesuffix("s")
+
+
+def _columns_named(asked: Asked) -> Iterator[tuple[str, str]]:
+    """Yield (column, key of the recipe that names it)."""
+    if asked.task.input:
+        yield from ((column, "task.input") for column in parse_template(asked.task.input).columns)
+    if asked.data.label is not None:
+        yield asked.data.label.column, "data.label.column"
+    answer = asked.data.answer
+    if answer is not None:
+        columns = (answer.column, *answer.references, *(column for _, column in answer.fields))
+        yield from ((column, "data.answer") for column in columns if column)
+    if asked.splits.column:
+        yield asked.splits.column, "splits.by"
+
+
+def _has(values: Mapping[str, Any], column: str) -> bool:
+    try:
+        lookup(values, column)
+    except MissingColumnError:
+        return False
+    return True
+
+
+def _answer_hash(filled: Filled) -> int:
+    digest = hashlib.blake2b(filled.target.encode(errors="surrogatepass"), digest_size=8)
+    if filled.payload:
+        digest.update(json.dumps(filled.payload, sort_keys=True).encode("ascii"))
+    return int.from_bytes(digest.digest())

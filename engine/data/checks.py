@@ -1,140 +1,219 @@
-"""Checks over all candidates: repeated texts, contradicting labels, lopsided classes.
+"""Checks over all rows: contradictions, repetitions, oddities, lopsided and missing classes.
 
-Each returns what is left and what it found; what `fail` means is decided by `refusal`.
+Each tells what it found and, where its action is `drop`, leaves rows out of the pool.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
 
-from engine.data.candidates import PLACES, Candidate, place
-from engine.data.example import Example
-from engine.data.leakage import Leak
+from engine.data.findings import PLACES, Findings, place
+from engine.data.held import Held
+from engine.data.near import near_duplicates
+from engine.data.pool import Place, Pool
 from engine.data.row import excerpt
-from engine.errors import Problem
-from engine.evidence import DataFinding
-from engine.recipe.model import CheckAction
+from engine.data.spill import Texts
+from engine.recipe.model import CheckAction, Checks, Task
 
-CODES = {
-    "empty": "D304",
-    "unknown_labels": "D305",
-    "duplicates": "D306",
-    "conflicting_labels": "D307",
-    "imbalance": "D308",
-    "leakage": "D310",
-}
 SMALL_SHARE = 0.05
 LOPSIDED = 10
 """Rows of the largest class for each row of the smallest, above which it is told."""
-SHOWN = 5
-
-Kept = tuple[list[Candidate], DataFinding | None]
-
-
-def refusal(finding: DataFinding) -> Problem:
-    """Return the problem of a finding whose check says `fail`."""
-    shown = "; ".join(finding.examples[:SHOWN])
-    more = "; …" if len(finding.examples) > SHOWN else ""
-    softer = "warn" if finding.check == "imbalance" else "drop"
-    return Problem(
-        code=CODES[finding.check],
-        message=f"{finding.message}: {shown}{more}" if shown else finding.message,
-        path=f"data.checks.{finding.check}",
-        hint=f"correct the rows, or write `{finding.check}: {softer}`",
-    )
+MANY_ANSWERS: Final = frozenset({"generation", "chat", "text", "preference"})
+"""Kinds in which one text may have several right answers."""
 
 
-def check_conflicts(candidates: Sequence[Candidate], action: CheckAction) -> Kept:
-    """Find texts that stand with more than one label; `drop` leaves out all rows of such a text."""
-    labels: dict[bytes, set[str]] = defaultdict(set)
-    for candidate in candidates:
-        labels[candidate.key].add(candidate.target)
-    conflicting = {key for key, found in labels.items() if len(found) > 1}
-    if action == "off" or not conflicting:
-        return list(candidates), None
-    rows: dict[bytes, list[Candidate]] = defaultdict(list)
-    for candidate in candidates:
-        if candidate.key in conflicting:
-            rows[candidate.key].append(candidate)
-    count = sum(map(len, rows.values()))
-    told = tuple(" and ".join(map(place, group[:2])) for group in list(rows.values())[:PLACES])
-    message = f"{len(rows):,} texts stand with more than one label ({count:,} rows)"
-    finding = _finding("conflicting_labels", action, count, message=message, places=told)
-    if action != "drop":
-        return list(candidates), finding
-    return [one for one in candidates if one.key not in conflicting], finding
+def check_conflicts(pool: Pool, task: Task, action: CheckAction, findings: Findings) -> None:
+    """Find texts that stand with more than one answer; `drop` leaves out all rows of such a text.
+
+    Kinds in which several answers may be right have no conflicts.
+    """
+    if action == "off" or task.kind in MANY_ANSWERS:
+        return
+    groups = [rows for rows in pool.repeated() if len({pool.answer[row] for row in rows}) > 1]
+    if not groups:
+        return
+    groups.sort()
+    for rows in groups:
+        _log_group("conflicting_labels", pool, rows, findings)
+    count = sum(map(len, groups))
+    what = "label" if task.labels else "answer"
+    message = f"{len(groups):,} texts stand with more than one {what} ({count:,} rows)"
+    told = [_told_pair(pool, rows[:2]) for rows in groups[:PLACES]]
+    findings.tell("conflicting_labels", action, count, message=message, examples=told)
+    if action == "drop":
+        left = sum(pool.leave_out(rows) for rows in groups)
+        findings.drop("conflicting label", left)
 
 
-def check_duplicates(candidates: Sequence[Candidate], action: CheckAction) -> Kept:
-    """Find rows whose text and label stand before; `drop` keeps one of each, whatever the order."""
-    first: dict[tuple[bytes, str], Candidate] = {}
-    again: list[Candidate] = []
-    for candidate in candidates:
-        known = first.setdefault((candidate.key, candidate.target), candidate)
-        if known is candidate:
+def check_duplicates(pool: Pool, task: Task, action: CheckAction, findings: Findings) -> None:
+    """Find rows whose text and answer stand before; `drop` keeps one of each, whatever the order."""
+    if action == "off":
+        return
+    again = sorted(pair for rows in pool.repeated() for pair in _repeats(pool, rows))
+    if not again:
+        return
+    for _, row, kept in again:
+        record, other = pool.spill[row], pool.spill[kept].origin
+        findings.row("duplicates", record.origin, text=excerpt(record.input), repeats=other)
+    what = "label" if task.labels else "answer"
+    message = f"{len(again):,} rows repeat another row's text and {what}"
+    told = [place(pool.spill[row]) for _, row, _ in again[:PLACES]]
+    findings.tell("duplicates", action, len(again), message=message, examples=told)
+    if action == "drop":
+        findings.drop("duplicate", pool.leave_out([row for _, row, _ in again]))
+
+
+def _repeats(pool: Pool, rows: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """Yield (row at which it is seen, row that repeats, row that stays): the lowest text stays."""
+    first: dict[int, int] = {}
+    for row in rows:
+        known = first.setdefault(pool.answer[row], row)
+        if known != row:
+            keep, leave = sorted((known, row), key=lambda one: pool.spill[one].input)
+            first[pool.answer[row]] = keep
+            yield row, leave, keep
+
+
+def check_near_duplicates(
+    pool: Pool,
+    action: CheckAction,
+    findings: Findings,
+    *,
+    held: Held | None = None,
+    scratch: Path | None = None,
+) -> None:
+    """Find rows whose texts are nearly the same; `drop` keeps the one that is drawn first.
+
+    A recorded holdout row is kept before any other.
+    Equal texts are not counted here: they are duplicates. Rows of different splits, where files or
+    a column say the split, are not either: that is leakage.
+    """
+    if action == "off":
+        return
+    rows = _one_of_each_text(pool)
+    if held is not None:
+        rows.sort(key=lambda row: held.of(pool.key[row]) != Place.HOLDOUT)
+    found = near_duplicates(Texts(pool.spill, rows), scratch=scratch)
+    dropped: set[int] = set()
+    alike: dict[int, tuple[int, float]] = {}
+    for pair in found:
+        first, second = rows[pair.first], rows[pair.second]
+        if pair.exact or (pool.place and pool.place[first] != pool.place[second]):
             continue
-        keep, leave = sorted((known, candidate), key=lambda one: one.input)
-        first[candidate.key, candidate.target] = keep
-        again.append(leave)
-    if action == "off" or not again:
-        return list(candidates), None
-    message = f"{len(again):,} rows repeat another row's text and label"
-    told = tuple(map(place, again[:PLACES]))
-    finding = _finding("duplicates", action, len(again), message=message, places=told)
-    return (list(first.values()) if action == "drop" else list(candidates)), finding
+        alike.setdefault(second, (first, pair.similarity))
+        if first not in dropped:
+            dropped.add(second)
+    if not alike:
+        return
+    ranked = sorted(alike)
+    for row in ranked:
+        other, similarity = alike[row]
+        record = pool.spill[row]
+        facts = {"like": pool.spill[other].origin, "similarity": round(similarity, 4)}
+        findings.row("near_duplicates", record.origin, text=excerpt(record.input), **facts)
+    told = [_told_alike(pool, row, *alike[row]) for row in ranked[:PLACES]]
+    capped = f"; {found.capped:,} groups too large to compare in full" if found.capped else ""
+    message = f"{len(alike):,} rows are nearly the same as another (Jaccard similarity of"
+    message += f" 5-character shingles at least 0.8){capped}"
+    findings.tell("near_duplicates", action, len(alike), message=message, examples=told)
+    if action == "drop":
+        ranks = set() if pool.place else {pool.rank[row] for row in dropped}
+        copies = [row for row in pool.living() if row in dropped or pool.rank[row] in ranks]
+        findings.drop("near duplicate", pool.leave_out(copies))
 
 
-def check_imbalance(labels: Mapping[str, int], action: CheckAction) -> DataFinding | None:
+def _one_of_each_text(pool: Pool) -> list[int]:
+    """Return a row of each text, in drawn order."""
+    rows = pool.living()
+    if pool.place:
+        return list(rows)
+    different = (two for one, two in pairwise(rows) if pool.rank[one] != pool.rank[two])
+    return [*rows[:1], *different]
+
+
+def _told_alike(pool: Pool, row: int, other: int, similarity: float) -> str:
+    return f"{place(pool.spill[row])} is {similarity:.0%} like {place(pool.spill[other])}"
+
+
+def check_traits(pool: Pool, findings: Findings) -> None:
+    """Find rows that differ from most in language or form; `drop` leaves them out."""
+    for traits in pool.traits:
+        check = traits.check
+        words = list(traits.words)
+        counts = Counter(traits.of[row] for row in pool.living())
+        odd, message = check.odd({words[number]: count for number, count in counts.items()})
+        if not message:
+            continue
+        numbers = {traits.words[word] for word in odd}
+        rows = [row for row in range(len(pool)) if pool.alive[row] and traits.of[row] in numbers]
+        for row in rows:
+            findings.row(check.name, pool.spill[row].origin, what=words[traits.of[row]])
+        told = [f"{place(pool.spill[row])}: {words[traits.of[row]]}" for row in rows[:PLACES]]
+        findings.tell(check.name, check.action, len(rows), message=message, examples=told)
+        if check.action == "drop":
+            reason = f"odd {check.name.replace('_', ' ').removesuffix('s')}"
+            findings.drop(reason, pool.leave_out(rows))
+
+
+def check_imbalance(labels: Mapping[str, int], action: CheckAction, findings: Findings) -> None:
     """Find rare classes: under 5 % of the rows (with many classes: under half an even share).
 
     Also told: more than ten rows of the largest class for each row of the smallest.
     """
     present = {label: count for label, count in labels.items() if count}
     if action == "off" or len(present) < 2:  # noqa: PLR2004 - one class cannot be lopsided
-        return None
+        return
     total = sum(present.values())
     bound = min(SMALL_SHARE, 0.5 / len(present))
     rare = {label: count for label, count in present.items() if count < bound * total}
     largest, smallest = max(present.values()), min(present.values())
     if not rare and largest <= LOPSIDED * smallest:
-        return None
+        return
     shown = rare or {min(present, key=lambda label: present[label]): smallest}
-    told = tuple(
+    told = [
         f"`{excerpt(label)}`: {count:,} of {total:,} rows ({count / total:.1%})"
         for label, count in sorted(shown.items(), key=lambda item: item[1])[:PLACES]
-    )
+    ]
     message = f"classes are lopsided: the largest has {largest:,} rows, the smallest {smallest:,}"
-    return _finding("imbalance", action, len(shown), message=message, places=told)
+    findings.tell("imbalance", action, len(shown), message=message, examples=told)
 
 
-def leakage_finding(leaks: Sequence[Leak], action: CheckAction) -> DataFinding | None:
-    """Return what leaks: rows of train or validation that stand, nearly, in the holdout."""
-    if action == "off" or not leaks:
-        return None
-    strongest: dict[str, Leak] = {}
-    for leak in leaks:
-        known = strongest.get(leak.other.id)
-        if known is None or leak.similarity > known.similarity:
-            strongest[leak.other.id] = leak
-    ranked = sorted(strongest.values(), key=lambda leak: (-leak.similarity, leak.other.id))
-    told = tuple(
-        f"{leak.other.origin} `{excerpt(leak.other.input)}` is {leak.similarity:.0%} like"
-        f" {leak.holdout.origin} of the holdout"
-        for leak in ranked[:PLACES]
+def check_missing_classes(
+    labels: Mapping[str, int], task: Task, checks: Checks, findings: Findings
+) -> None:
+    """Find labels of the task that no row has."""
+    missing = [label for label in task.labels if not labels.get(label)]
+    if checks.missing_classes == "off" or not missing:
+        return
+    one = len(missing) == 1
+    message = f"label `{missing[0]}` has no rows" if one else f"{len(missing)} labels have no rows"
+    told = () if one else [f"`{label}`" for label in missing]
+    findings.tell(
+        "missing_classes", checks.missing_classes, len(missing), message=message, examples=told
     )
-    message = (
-        f"{len(ranked):,} rows of train and validation also stand in the holdout, or nearly so"
-    )
-    return _finding("leakage", action, len(ranked), message=message, places=told)
 
 
-def count_labels(examples: Sequence[Example] | Sequence[Candidate]) -> Counter[str]:
+def count_labels(pool: Pool, rows: Iterable[int]) -> dict[str, int]:
     """Return the rows of each label."""
-    return Counter(example.target for example in examples)
+    by_stratum = Counter(pool.stratum[row] for row in rows)
+    counts: dict[str, int] = defaultdict(int)
+    for stratum, count in by_stratum.items():
+        for label in pool.strata[stratum]:
+            counts[label] += count
+    return dict(counts)
 
 
-def _finding(
-    check: str, action: CheckAction, count: int, *, message: str, places: tuple[str, ...]
-) -> DataFinding:
-    return DataFinding(check=check, action=action, count=count, message=message, examples=places)
+def _log_group(check: str, pool: Pool, rows: Sequence[int], findings: Findings) -> None:
+    first = pool.spill[rows[0]].origin
+    for row in rows:
+        record = pool.spill[row]
+        facts = {"answer": excerpt(record.target), "text": excerpt(record.input), "same_as": first}
+        findings.row(check, record.origin, **facts)
+
+
+def _told_pair(pool: Pool, rows: Sequence[int]) -> str:
+    return " and ".join(place(pool.spill[row]) for row in rows)

@@ -48,12 +48,12 @@ def normalised(text: str) -> str:
 
 def content_key(text: str) -> bytes:
     """Return the sha256 of the normalised text: equal for texts that count as the same."""
-    return hashlib.sha256(normalised(text).encode()).digest()
+    return hashlib.sha256(normalised(text).encode(errors="surrogatepass")).digest()
 
 
 def content_id(text: str, target: str, occurrence: int = 0) -> str:
     """Return the id of the example; `occurrence` tells apart rows of equal text and target."""
-    content = f"{text}\0{target}\0{occurrence}".encode()
+    content = f"{text}\0{target}\0{occurrence}".encode(errors="surrogatepass")
     return hashlib.sha256(content).hexdigest()[:16]
 
 

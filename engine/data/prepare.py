@@ -1,190 +1,258 @@
-"""From rows to splits: label, clean, sample, divide, compare. Every problem is told at once.
+"""From rows to splits: fill, check, sample, divide, compare. Every problem is told at once.
 
-Pure: reads an iterator, returns a value. The order of the rows changes nothing but the
-origins of rows that repeat each other word for word.
+Reads an iterator once; texts go to a spill file, memory holds about 50 bytes a row. The order of
+the rows changes nothing but the origins of rows that repeat each other word for word.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 
-from engine.data.candidates import Candidate, Gathered, draw, gather
+from engine.data.candidates import Asked, gather
 from engine.data.checks import (
     check_conflicts,
     check_duplicates,
     check_imbalance,
+    check_missing_classes,
+    check_near_duplicates,
+    check_traits,
     count_labels,
-    leakage_finding,
-    refusal,
 )
-from engine.data.example import Example, content_id, normalised
-from engine.data.leakage import Leak, find_leaks
+from engine.data.classes import check_split_classes
+from engine.data.findings import Findings
+from engine.data.guesses import check_giveaways, check_label_errors
+from engine.data.held import Held, held_by, membership, what_became
+from engine.data.overlap import check_leakage, shared_texts
+from engine.data.pool import Place, Pool
+from engine.data.recorded import Membership
 from engine.data.row import Row
-from engine.data.splits import Divided, divide, missing_classes
+from engine.data.spill import Spill
+from engine.data.splits import Division, divide
+from engine.data.summary import Told, summarise
+from engine.data.weights import weigh
+from engine.data.written import Examples, Outcome, occurrences, split_digest
 from engine.errors import DataError, Problem
-from engine.evidence import DataFinding, DataSummary, SplitSummary
-from engine.recipe.model import Data, Sample, Splits, Task
+from engine.evidence import DataFinding, DataSummary
+from engine.recipe.model import Data, SplitName, Splits, Task
+
+__all__ = ["Examples", "Prepared", "UnfitDataError", "prepare", "split_digest"]
+
+DRAWN_PER_SAMPLED = 4
+"""Rows that slow checks with `drop` see for each row of a sample: the others replace what they drop."""
+IN_ORDER: tuple[SplitName, ...] = ("train", "validation", "holdout")
+
+
+class UnfitDataError(DataError):
+    """The rows were read, but a check or a size refuses them."""
+
+    def __init__(self, problems: Sequence[Problem], prepared: Prepared) -> None:
+        """Keep what was prepared in spite of the problems."""
+        super().__init__(problems)
+        self.prepared = prepared
+        self.summary = prepared.summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """The splits and what was found on the way."""
 
-    train: list[Example]
-    validation: list[Example]
-    holdout: list[Example]
+    train: Examples
+    validation: Examples
+    holdout: Examples
     summary: DataSummary
+    membership: Membership
+    """Which texts stand in which split: what the lock records."""
+    problems: tuple[Problem, ...]
+    """What refuses the data; empty unless `prepare` was asked not to refuse."""
+    findings: Findings
+    """Every row of every finding: `copy_rows` writes them to a file."""
 
 
-@dataclass(slots=True)
-class _Work:
-    """What the steps found so far."""
-
-    dropped: Counter[str]
-    findings: list[DataFinding] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-
-    def add(self, finding: DataFinding | None) -> None:
-        """Keep a finding, and its problem when its check says `fail`."""
-        if finding is None:
-            return
-        self.findings.append(finding)
-        if finding.action == "fail":
-            self.problems.append(refusal(finding))
-
-
-def prepare(rows: Iterable[Row], task: Task, *, data: Data, splits: Splits) -> Prepared:
+def prepare(  # noqa: PLR0913 - the parts of a recipe, and how
+    rows: Iterable[Row],
+    task: Task,
+    *,
+    data: Data,
+    splits: Splits,
+    recorded: Membership | None = None,
+    scratch: Path | None = None,
+    refuse: bool = True,
+    thorough: bool = True,
+) -> Prepared:
     """Return the three splits of `rows` and their summary.
 
-    DataError with every problem: rows without a label, checks that say `fail`, too few rows.
+    `recorded` holds holdout and validation to their rows. `scratch` is the folder for temporary
+    files. Without `refuse`, problems are returned instead of raised. Without `thorough`, slow
+    checks that move no row are left out; the splits are the same.
+
+    Raises:
+        UnfitDataError: with every problem: rows that cannot be used, checks that say `fail`, too
+            few rows.
+
     """
-    gathered = gather(rows, task, data)
-    work = _Work(dropped=gathered.dropped, problems=list(gathered.problems))
-    for finding in gathered.findings:
-        work.add(finding)
-    candidates = _clean(gathered, data, work)
-    candidates = _sample(candidates, data.sample, work)
-    work.add(check_imbalance(count_labels(candidates), data.checks.imbalance))
-    divided = _divide(candidates, task, splits=splits, work=work)
-    holdout = _examples(divided["holdout"])
-    seen = {name: _examples(divided[name]) for name in ("train", "validation")}
-    leaks = _check_leakage(holdout, seen, data, work)
-    if work.problems:
-        raise DataError(work.problems)
-    summary = DataSummary(
-        rows_read=gathered.rows_read,
-        rows_used=len(holdout) + sum(map(len, seen.values())),
-        dropped=dict(sorted(work.dropped.items())),
-        splits=tuple(
-            _summary(name, examples, task.labels)
-            for name, examples in (*seen.items(), ("holdout", holdout))
-        ),
-        findings=tuple(work.findings),
-        overlap_exact=len({leak.holdout.id for leak in leaks if leak.similarity == 1.0}),
-        overlap_near=len({leak.holdout.id for leak in leaks if leak.similarity < 1.0}),
+    work = _Work(
+        asked=Asked(task=task, data=data, splits=splits),
+        pool=Pool(spill=Spill(scratch)),
+        findings=Findings(scratch),
+        held=None if recorded is None else held_by(recorded),
+        scratch=scratch,
+        thorough=thorough,
     )
-    return Prepared(
-        train=seen["train"], validation=seen["validation"], holdout=holdout, summary=summary
-    )
+    prepared = work.prepared(rows)
+    if refuse and prepared.problems:
+        raise UnfitDataError(prepared.problems, prepared)
+    return prepared
 
 
-def _clean(gathered: Gathered, data: Data, work: _Work) -> list[Candidate]:
-    before = gathered.candidates
-    after, finding = check_conflicts(before, data.checks.conflicting_labels)
-    work.add(finding)
-    _count(work, "conflicting label", len(before) - len(after))
-    before = after
-    after, finding = check_duplicates(before, data.checks.duplicates)
-    work.add(finding)
-    _count(work, "duplicate", len(before) - len(after))
-    return after
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """One preparation: the steps share these."""
 
+    asked: Asked
+    pool: Pool
+    findings: Findings
+    held: Held | None
+    scratch: Path | None
+    thorough: bool
 
-def _count(work: _Work, reason: str, rows: int) -> None:
-    if rows:
-        work.dropped[reason] += rows
-
-
-def _sample(candidates: list[Candidate], sample: Sample | None, work: _Work) -> list[Candidate]:
-    if sample is None:
-        return candidates
-    if len(candidates) < sample.rows and not work.problems:
-        message = f"{sample.rows:,} rows asked for, {len(candidates):,} are left after the checks"
-        hint = f"`rows: {len(candidates)}` takes them all"
-        work.problems.append(
-            Problem(code="D313", message=message, path="data.sample.rows", hint=hint)
+    def prepared(self, rows: Iterable[Row]) -> Prepared:
+        """Run the steps in their order."""
+        asked, pool, findings = self.asked, self.pool, self.findings
+        checks, splits = asked.data.checks, asked.splits
+        gathered = gather(rows, asked, pool=pool, findings=findings)
+        pool.arrange()
+        shared = shared_texts(pool, findings)
+        check_conflicts(pool, asked.task, checks.conflicting_labels, findings)
+        check_duplicates(pool, asked.task, checks.duplicates, findings)
+        check_traits(pool, findings)
+        self._sample_and_check()
+        labels = count_labels(pool, pool.living())
+        check_imbalance(labels, checks.imbalance, findings)
+        explained = bool(findings.problems)
+        if not explained:
+            check_missing_classes(labels, asked.task, checks, findings)
+        division = self._divide(explained=explained)
+        recorded = None if self.held is None else what_became(pool, division.places, self.held)
+        members = membership(pool, division.places)
+        firewall = check_leakage(
+            pool, division, checks.leakage, findings, shared, thorough=self.thorough
         )
-    seed = sample.seed
-    ranked = sorted(
-        candidates,
-        key=lambda one: (draw("sample", seed, one.key), one.input, one.target, one.origin),
-    )
-    _count(work, "not sampled", len(ranked[sample.rows :]))
-    return ranked[: sample.rows]
+        repeats = weigh(pool, division, asked.data.sources, seed=splits.seed, findings=findings)
+        outcome = Outcome(
+            pool=pool,
+            division=division,
+            repeats=repeats,
+            is_grouped=splits.by == "group",
+            again=occurrences(pool, division.places),
+        )
+        examples = {name: Examples(outcome, name) for name in IN_ORDER}
+        told = Told(
+            gathered=gathered,
+            splits=examples,
+            repeats=repeats,
+            firewall=firewall,
+            recorded=recorded,
+        )
+        return Prepared(
+            **examples,
+            summary=summarise(told, asked, findings, self.scratch),
+            membership=members,
+            problems=tuple(findings.problems),
+            findings=findings,
+        )
 
+    def _sample_and_check(self) -> None:
+        """Draw the sample, and run the slow checks on what is drawn.
 
-def _divide(candidates: Sequence[Candidate], task: Task, *, splits: Splits, work: _Work) -> Divided:
-    """Divide; a shortage is only told when nothing before it explains it."""
-    divided, problems = divide(candidates, splits)
-    if not problems:
-        problems = missing_classes(divided, task.labels, candidates, splits)
-    if not work.problems:
-        work.problems += problems
-    _count(work, "in no split", len(candidates) - sum(map(len, divided.values())))
-    return divided
-
-
-def _examples(candidates: Sequence[Candidate]) -> list[Example]:
-    """Return examples with ids that depend on the content and, among equals, on their number."""
-    seen: Counter[tuple[str, str]] = Counter()
-    examples = []
-    for one in candidates:
-        identity = content_id(one.input, one.target, seen[one.input, one.target])
-        seen[one.input, one.target] += 1
-        examples.append(
-            Example(
-                id=identity,
-                origin=one.origin,
-                input=one.input,
-                target=one.target,
-                labels=(one.target,),
+        Where they drop rows, more are drawn first, so that others take the places of those dropped.
+        """
+        checks = self.asked.data.checks
+        drops = "drop" in (checks.near_duplicates, checks.label_errors, checks.label_in_input)
+        sample = self.asked.data.sample
+        if sample is not None and len(self.pool.living()) >= sample.rows:
+            self._keep(sample.rows * (DRAWN_PER_SAMPLED if drops else 1))
+        self._check_slowly()
+        left = len(self.pool.living())
+        if sample is None:
+            return
+        if left < sample.rows and not self.findings.problems:
+            message = f"{sample.rows:,} rows asked for, {left:,} are left after the checks"
+            hint = f"`rows: {left}` takes them all"
+            self.findings.problems.append(
+                Problem(code="D313", message=message, path="data.sample.rows", hint=hint)
             )
-        )
-    return examples
+        self._keep(sample.rows)
 
+    def _keep(self, rows: int) -> None:
+        """Keep the rows that the sample draws first: those that are recorded to judge, then by rank."""
+        pool, held = self.pool, self.held
+        ranked = sorted(pool.living(), key=pool.sample.__getitem__)
+        if held is not None:
+            judging = (Place.VALIDATION, Place.HOLDOUT)
+            ranked.sort(key=lambda row: held.of(pool.key[row]) not in judging)
+        self.findings.drop("not sampled", pool.leave_out(ranked[rows:]))
 
-def _check_leakage(
-    holdout: Sequence[Example], seen: dict[str, list[Example]], data: Data, work: _Work
-) -> list[Leak]:
-    """Compare the splits; `drop` takes the rows out of train and validation and leaves no leak."""
-    action = data.checks.leakage
-    leaks = list(find_leaks(holdout, [*seen["train"], *seen["validation"]]))
-    work.add(leakage_finding(leaks, action))
-    if action != "drop":
-        return leaks
-    leaked = {leak.other.id for leak in leaks}
-    for name, examples in seen.items():
-        kept = [example for example in examples if example.id not in leaked]
-        _count(work, "near the holdout", len(examples) - len(kept))
-        seen[name] = kept
-    return []
+    def _check_slowly(self) -> None:
+        """Run the checks that compare all rows or fit models; what moves no row only if thorough."""
+        task, checks = self.asked.task, self.asked.data.checks
+        pool, findings = self.pool, self.findings
+        if self._wanted(checks.near_duplicates):
+            check_near_duplicates(
+                pool, checks.near_duplicates, findings, held=self.held, scratch=self.scratch
+            )
+        if task.kind != "classification":
+            return
+        if self._wanted(checks.label_errors):
+            check_label_errors(pool, checks.label_errors, self.asked.splits.seed, findings)
+        if self._wanted(checks.label_in_input):
+            check_giveaways(pool, task.labels, checks.label_in_input, findings)
 
+    def _wanted(self, action: str) -> bool:
+        return action == "drop" or (self.thorough and action != "off")
 
-def _summary(name: str, examples: Sequence[Example], labels: Sequence[str]) -> SplitSummary:
-    counts = count_labels(examples)
-    return SplitSummary(
-        name=name,
-        rows=len(examples),
-        labels={label: counts[label] for label in labels},
-        digest=split_digest(examples),
-        seen=len(examples),
-    )
+    def _divide(self, *, explained: bool) -> Division:
+        """Divide; a shortage is only told when nothing before it explains it."""
+        asked, pool, findings = self.asked, self.pool, self.findings
+        division = divide(pool, asked.splits, self.held)
+        if not explained:
+            findings.problems += division.problems
+        if not explained and not division.problems:
+            check_split_classes(
+                pool,
+                division,
+                asked.task.labels,
+                splits=asked.splits,
+                action=asked.data.checks.missing_classes,
+                findings=findings,
+            )
+        used = sum(place != Place.NONE for place in division.places)
+        findings.drop("text of another split", division.torn)
+        findings.drop("in no split", len(pool.living()) - used - division.torn)
+        self._tell_sizes(division)
+        return division
 
-
-def split_digest(examples: Iterable[Example]) -> str:
-    """Return the sha256 over the sorted normalised rows; their order does not matter."""
-    lines = sorted(f"{normalised(example.input)}\t{example.target}\n" for example in examples)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    def _tell_sizes(self, division: Division) -> None:
+        """Say which sizes whole groups or equal times could not meet."""
+        splits = self.asked.splits
+        if splits.by not in ("group", "time") or division.problems:
+            return
+        missed = [
+            f"{name}: {len(division.rows(self.pool, name)):,} rows, {asked:,} asked for"
+            for name in IN_ORDER
+            if isinstance(asked := getattr(splits, name), int)
+            and len(division.rows(self.pool, name)) != asked
+        ]
+        if missed:
+            what = "groups" if splits.by == "group" else "equal times"
+            message = f"{what} stay together, so {len(missed)} splits are not of the size asked for"
+            self.findings.found.append(
+                DataFinding(
+                    check="splits",
+                    action="warn",
+                    count=len(missed),
+                    message=message,
+                    examples=tuple(missed),
+                )
+            )

@@ -10,9 +10,9 @@ import base64
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
-from engine.recipe.model import SplitName
+RecordedName = Literal["train", "validation", "holdout", "none"]
 
 KEY_BYTES = 8
 """Of `content_key`, kept for each row: two of a million rows share them once in 37 million records."""
@@ -24,13 +24,16 @@ RECORDED_ROWS = 20_000
 class Membership:
     """The rows of each split, by the first `KEY_BYTES` of their content keys."""
 
-    members: Mapping[SplitName, frozenset[bytes]]
-    """A split that was too large to be recorded is missing; holdout and validation never are."""
+    members: Mapping[RecordedName, frozenset[bytes]]
+    """A split that was too large to be recorded is missing; holdout and validation never are.
+
+    `none` holds the rows that were in no split; it is recorded where `train` is.
+    """
     digest: str
     """sha256 of the members: stands in the key of the data stage."""
 
 
-def record(keys: Mapping[SplitName, Iterable[bytes]]) -> Membership:
+def record(keys: Mapping[RecordedName, Iterable[bytes]]) -> Membership:
     """Return the record of splits that are given by the content keys of their rows."""
     members = {name: frozenset(key[:KEY_BYTES] for key in found) for name, found in keys.items()}
     return Membership(members=members, digest=_digest(_written(members)))
@@ -46,11 +49,11 @@ def membership_from_json(data: Mapping[str, str]) -> Membership:
 
     ValueError for text that is not base64 of whole keys.
     """
-    members = {cast("SplitName", name): _keys(text) for name, text in data.items()}
+    members = {cast("RecordedName", name): _keys(text) for name, text in data.items()}
     return Membership(members=members, digest=_digest(_written(members)))
 
 
-def _written(members: Mapping[SplitName, frozenset[bytes]]) -> dict[str, str]:
+def _written(members: Mapping[RecordedName, frozenset[bytes]]) -> dict[str, str]:
     return {
         name: base64.b64encode(b"".join(sorted(members[name]))).decode() for name in sorted(members)
     }

@@ -1,188 +1,201 @@
-"""Dividing candidates into train, validation and holdout by their content, never by their place.
+"""Dividing rows into train, validation and holdout by their content, never by their place.
 
 Each text gets a rank from the seed and its normalised form: the order of rows and files does not
 matter, and texts that count as the same never stand in two splits.
 
 Sizes in rows are met exactly (where repeated texts, kept together, leave room): the holdout is
 drawn first, then validation, then train; stratified, each split has the classes in the proportion
-of what is left (largest remainder). Sizes in fractions are bounds on the rank: adding rows moves no
-row from one split to another, and a split of share p of n rows has p*n rows give or take
-2*sqrt(n*p*(1-p)), two standard deviations; classes then come out in proportion, not exactly.
+of what is left (largest remainder; several labels a row: iterative stratification). Sizes in
+fractions are bounds on the rank: adding rows moves no row from one split to another, and a split of
+share p of n rows has p*n rows give or take 2*sqrt(n*p*(1-p)), two standard deviations; classes then
+come out in proportion, not exactly. By time, sizes are numbers of the latest rows; equal times
+stay together.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import cast
+from typing import Final
 
-from engine.data.candidates import Candidate, draw
+from engine.data.folds import divide_by_fold
+from engine.data.held import Held, divide_held
+from engine.data.iterative import stratify
+from engine.data.placed import divide_placed
+from engine.data.pool import Place, Pool, runs
+from engine.data.units import Units, take, units_of
 from engine.errors import Problem
-from engine.recipe.model import SplitName, Splits
+from engine.recipe.model import Size, SplitName, Splits
 
-ORDER: tuple[SplitName, ...] = ("holdout", "validation", "train")
+ORDER: Final[tuple[SplitName, ...]] = ("holdout", "validation", "train")
 """In which splits are drawn."""
-MIN_HOLDOUT = 2
-"""Rows of each class below which nothing can be said about it."""
+PLACE: Final[Mapping[SplitName, Place]] = {
+    "train": Place.TRAIN,
+    "validation": Place.VALIDATION,
+    "holdout": Place.HOLDOUT,
+}
 UNIT = 1 << 64
 
-Divided = dict[SplitName, list[Candidate]]
-Group = list[Candidate]
-"""Candidates of the same normalised text; they stay together."""
+Chosen = dict[Place, Sequence[int]]
+"""Units of each split."""
 
 
-def divide(candidates: Sequence[Candidate], splits: Splits) -> tuple[Divided, list[Problem]]:
-    """Return the rows of each split, in drawn order, and a problem when there are too few."""
-    groups = _groups(candidates, splits.seed)
-    sizes: dict[SplitName, int | float] = {
-        "holdout": splits.holdout,
-        "validation": splits.validation,
-        "train": splits.train,
-    }
-    if any(isinstance(size, float) for size in sizes.values()):
-        divided = _by_fraction(groups, sizes, splits.seed)
-        return divided, _empty_splits(divided, sizes, len(candidates))
-    rows = cast("dict[SplitName, int]", sizes)
-    needed = sum(rows.values())
-    if needed > len(candidates):
-        return {name: [] for name in ORDER}, [_too_few(rows, len(candidates))]
-    return _by_rows(groups, rows, stratified=splits.by == "stratified"), []
+@dataclass(slots=True)
+class Division:
+    """Where each row of the pool stands."""
+
+    places: bytearray
+    """A `Place` for each row; NONE for rows that were left out before."""
+    folds: bytearray = field(default_factory=bytearray)
+    """With folds: in which one each row is held out; empty without."""
+    problems: list[Problem] = field(default_factory=list)
+    torn: int = 0
+    """Rows left out because their text also stands in a split drawn before (by group, by time)."""
+
+    def rows(self, pool: Pool, name: SplitName) -> array[int]:
+        """Return the rows of a split in drawn order."""
+        place = PLACE[name]
+        return array("I", (row for row in pool.order if self.places[row] == place))
 
 
-def missing_classes(
-    divided: Divided, labels: Iterable[str], candidates: Sequence[Candidate], splits: Splits
-) -> list[Problem]:
-    """Return a problem for each class without rows, or with too few in a split."""
-    total = Counter(candidate.target for candidate in candidates)
-    problems = []
-    for label in labels:
-        if not total[label]:
-            message = f"label `{label}` has no rows"
-            problems.append(Problem(code="D309", message=message, path="task.labels"))
-            continue
-        for name in ORDER:
-            rows = divided[name]
-            count = sum(candidate.target == label for candidate in rows)
-            least = MIN_HOLDOUT if name == "holdout" else 1
-            if getattr(splits, name) and rows and count < least:
-                problems.append(_class_too_small(label, name, (count, least, total[label])))
-    return problems
+def divide(pool: Pool, splits: Splits, held: Held | None = None) -> Division:
+    """Return the split of each living row, and problems when there are too few rows.
+
+    With `held`, a recorded holdout keeps its rows; it applies to sizes in rows.
+    """
+    units = units_of(pool, splits.by)
+    sizes: dict[SplitName, Size] = {name: getattr(splits, name) for name in ORDER}
+    division = Division(places=bytearray(len(pool)))
+    if splits.folds:
+        chosen, division.folds, division.problems = divide_by_fold(units, splits)
+    elif splits.by in ("files", "column"):
+        chosen, division.problems = divide_placed(units, splits)
+    elif any(isinstance(size, float) for size in sizes.values()) and splits.by != "time":
+        chosen = _by_fraction(units, sizes)
+        division.problems = list(_empty_splits(units, chosen, sizes))
+    else:
+        rows = {name: _in_rows(size, len(units.rows)) for name, size in sizes.items()}
+        division.problems = list(_too_few(rows, len(units.rows)))
+        chosen = {} if division.problems else _by_rows(units, rows, splits, held)
+    for place, members in chosen.items():
+        units.put(members, place, division.places)
+    if units.by != "text":
+        division.torn = _part(pool, division.places)
+    return division
 
 
-def _class_too_small(label: str, name: SplitName, counts: tuple[int, int, int]) -> Problem:
-    count, least, total = counts
-    return Problem(
-        code="D312",
-        message=(
-            f"label `{label}` has {_rows(count)} in {name}, at least {least} are needed;"
-            f" it has {_rows(total)} in all"
-        ),
-        path=f"splits.{name}",
-        hint="add rows of that label, enlarge the split, or use `by: stratified`",
-    )
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
-
-
-def _groups(candidates: Sequence[Candidate], seed: int) -> list[Group]:
-    """Return the candidates by text, in drawn order."""
-    by_key: dict[bytes, Group] = defaultdict(list)
-    for candidate in candidates:
-        by_key[candidate.key].append(candidate)
-    for group in by_key.values():
-        group.sort(key=lambda item: (item.input, item.target, item.origin))
-    return [by_key[key] for key in sorted(by_key, key=lambda key: (draw("split", seed, key), key))]
-
-
-def _by_fraction(
-    groups: Sequence[Group], sizes: Mapping[SplitName, int | float], seed: int
-) -> Divided:
-    bounds: list[tuple[SplitName, Fraction]] = []
-    upper = Fraction(0)
-    for name in ORDER:
-        upper += Fraction(str(sizes[name]))
-        bounds.append((name, upper))
-    divided: Divided = {name: [] for name in ORDER}
-    for group in groups:
-        position = Fraction(int.from_bytes(draw("split", seed, group[0].key)[:8]), UNIT)
-        for name, bound in bounds:
-            if position < bound:
-                divided[name] += group
-                break
-    return divided
+def _in_rows(size: Size, rows: int) -> Size:
+    """Return a fraction as rows (by time there are no other sizes)."""
+    return round(Fraction(str(size)) * rows) if isinstance(size, float) else size
 
 
 def _by_rows(
-    groups: Sequence[Group], sizes: Mapping[SplitName, int], *, stratified: bool
-) -> Divided:
-    strata: dict[str, list[Group]] = defaultdict(list)
-    for group in groups:
-        strata[group[0].target if stratified else ""].append(group)
-    rank = {id(group): number for number, group in enumerate(groups)}
-    divided: Divided = {name: [] for name in ORDER}
+    units: Units, sizes: Mapping[SplitName, Size], splits: Splits, held: Held | None
+) -> Chosen:
+    is_stratified = splits.by == "stratified"
+    if held is not None:
+        return divide_held(units, sizes, held, stratified=is_stratified)
+    if units.by == "time":
+        return _by_time(units, sizes)
+    several = any(len(units.stratum(unit)) > 1 for unit in range(len(units)))
+    if is_stratified and several:
+        return _iteratively(units, sizes)
+    left: Sequence[int] = range(len(units))
+    chosen: Chosen = {}
     for name in ORDER:
-        left = {stratum: sum(map(len, rest)) for stratum, rest in strata.items()}
-        taken: list[Group] = []
-        for stratum, count in apportion(sizes[name], left).items():
-            got, strata[stratum] = _take(strata[stratum], count)
-            taken += got
-        taken.sort(key=lambda group: rank[id(group)])
-        divided[name] = [candidate for group in taken for candidate in group]
-    return divided
+        size = sizes[name]
+        rows = units.total(left) if size == "all" else int(size)
+        chosen[PLACE[name]], left = take(units, left, rows, stratified=is_stratified)
+    return chosen
 
 
-def apportion(total: int, weights: Mapping[str, int]) -> dict[str, int]:
-    """Return `total` divided in proportion to whole `weights` by largest remainder, ties by name.
+def _iteratively(units: Units, sizes: Mapping[SplitName, Size]) -> Chosen:
+    """Stratify rows of several labels; what no split asks for is a subset of its own."""
+    rows = len(units.rows)
+    asked = {name: 0 if sizes[name] == "all" else int(sizes[name]) for name in ORDER}
+    rest = rows - sum(asked.values())
+    counts = [asked[name] + (rest if sizes[name] == "all" else 0) for name in ORDER]
+    spare = [] if "all" in sizes.values() else [rest]
+    subsets = stratify(units, range(len(units)), [*counts, *spare])
+    return {PLACE[name]: subset for name, subset in zip(ORDER, subsets, strict=False)}
 
-    No share exceeds its weight while `total` does not exceed their sum.
+
+def _by_time(units: Units, sizes: Mapping[SplitName, Size]) -> Chosen:
+    """Cut the rows, the latest first; at each cut equal times go where the size is met best."""
+    chosen: Chosen = {}
+    at = 0
+    for name in ORDER:
+        size = sizes[name]
+        end, rows = at, 0
+        while end < len(units) and (size == "all" or rows < int(size)):
+            more = units.size(end)
+            if size != "all" and rows and rows + more - int(size) > int(size) - rows:
+                break
+            rows += more
+            end += 1
+        chosen[PLACE[name]] = range(at, end)
+        at = end
+    return chosen
+
+
+def _by_fraction(units: Units, sizes: Mapping[SplitName, Size]) -> Chosen:
+    bounds: list[tuple[Place, int]] = []
+    upper = Fraction(0)
+    for name in ORDER:
+        size = sizes[name]
+        upper = Fraction(1) if size == "all" else upper + Fraction(str(size))
+        bounds.append((PLACE[name], -(-upper.numerator * UNIT // upper.denominator)))
+    divided = {PLACE[name]: array("I") for name in ORDER}
+    for unit in range(len(units)):
+        position = units.position(unit)
+        for place, bound in bounds:
+            if position < bound:
+                divided[place].append(unit)
+                break
+    return dict(divided)
+
+
+def _part(pool: Pool, places: bytearray) -> int:
+    """Leave a text in one split only: the holdout first, then validation; return the rows left out.
+
+    Where groups or times stay together, rows of equal text may belong to two of them.
     """
-    everything = sum(weights.values())
-    if not everything:
-        return dict.fromkeys(weights, 0)
-    shares = {name: total * weight // everything for name, weight in weights.items()}
-    by_remainder = sorted(weights, key=lambda name: (-(total * weights[name] % everything), name))
-    for name in by_remainder[: total - sum(shares.values())]:
-        shares[name] += 1
-    return shares
+    count = 0
+    for start, end in runs(pool.order, pool.rank):
+        rows = [row for row in pool.order[start:end] if places[row]]
+        strictest = max((places[row] for row in rows), default=Place.NONE)
+        for row in rows:
+            if places[row] != strictest:
+                places[row] = Place.NONE
+                count += 1
+    return count
 
 
-def _take(groups: Sequence[Group], rows: int) -> tuple[list[Group], list[Group]]:
-    """Return the first groups that fit into `rows`, and the others."""
-    taken, left = [], []
-    for group in groups:
-        if len(group) <= rows:
-            taken.append(group)
-            rows -= len(group)
-        else:
-            left.append(group)
-    return taken, left
-
-
-def _too_few(sizes: Mapping[SplitName, int], rows: int) -> Problem:
-    needed = sum(sizes.values())
-    parts = " + ".join(f"{sizes[name]:,} {name}" for name in reversed(ORDER))
-    spare = rows - sizes["holdout"] - sizes["validation"]
-    hint = f"`splits.train: {spare}` would fit" if spare > 0 else None
-    return Problem(
+def _too_few(sizes: Mapping[SplitName, Size], rows: int) -> Iterator[Problem]:
+    """Yield a problem where the sizes in rows ask for more than there are."""
+    asked = {name: 1 if size == "all" else int(size) for name, size in sizes.items()}
+    needed = sum(asked.values())
+    if needed <= rows:
+        return
+    parts = " + ".join(f"{asked[name]:,} {name}" for name in reversed(ORDER))
+    spare = rows - asked["holdout"] - asked["validation"]
+    yield Problem(
         code="D311",
         message=f"{needed:,} rows are needed ({parts}), there are {rows:,}",
         path="splits",
-        hint=hint,
+        hint=f"`splits.train: {spare}` would fit" if spare > 0 else None,
     )
 
 
 def _empty_splits(
-    divided: Divided, sizes: Mapping[SplitName, int | float], rows: int
-) -> list[Problem]:
-    return [
-        Problem(
-            code="D311",
-            message=f"{sizes[name]} of {rows:,} rows leaves none for {name}",
-            path=f"splits.{name}",
-        )
-        for name in ORDER
-        if sizes[name] and not divided[name]
-    ]
+    units: Units, chosen: Chosen, sizes: Mapping[SplitName, Size]
+) -> Iterator[Problem]:
+    for name in ORDER:
+        if sizes[name] and not len(chosen[PLACE[name]]):
+            yield Problem(
+                code="D311",
+                message=f"{sizes[name]} of {len(units.rows):,} rows leaves none for {name}",
+                path=f"splits.{name}",
+            )

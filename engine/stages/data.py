@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from engine.data.example import Example, write_examples
-from engine.data.prepare import prepare
+from engine.data.findings import FILE, Findings
+from engine.data.prepare import UnfitDataError, prepare
+from engine.data.recorded import membership_to_json
 from engine.data.sources import fetch_all, read_all, source_names, source_slice
+from engine.errors import Problem
 from engine.evidence import to_json
 from engine.recipe.model import Recipe
 from engine.stages.base import Payload, StageContext
 
 NAME = "data"
-REVISION = 1
+REVISION = 2
 NEEDS: tuple[str, ...] = ()
 AFTER: tuple[str, ...] = ()
 TOOLS: tuple[str, ...] = ()
@@ -23,49 +27,95 @@ USES_BASE_MODEL = False
 USES_DEVICE = False
 
 HOLDOUT = "holdout"
+FINDINGS = "findings"
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return what decides the splits; the bytes of the sources are added to the key by the plan."""
-    data = recipe.data
+    task, data = recipe.task, recipe.data
+    checks = asdict(data.checks)
+    del checks["truncation"]  # needs the tokenizer: `engine.stages.rendered`
     return {
-        "input": recipe.task.input,
-        "labels": recipe.task.labels,
+        "kind": task.kind,
+        "input": task.input,
+        "labels": task.labels,
+        "schema": task.schema,
         "sources": [
             source_slice(source, name)
             for source, name in zip(data.sources, source_names(data.sources), strict=True)
         ],
+        "shape": data.shape,
         "label": data.label,
+        "answer": data.answer,
+        "messages": data.messages,
+        "pair": data.pair,
         "sample": data.sample,
-        "checks": {
-            "duplicates": data.checks.duplicates,
-            "conflicting_labels": data.checks.conflicting_labels,
-            "leakage": data.checks.leakage,
-            "empty": data.checks.empty,
-            "unknown_labels": data.checks.unknown_labels,
-            "imbalance": data.checks.imbalance,
-        },
+        "checks": checks,
         "splits": recipe.splits,
     }
 
 
 def run(context: StageContext) -> None:
-    """Write `train.jsonl`, `validation.jsonl` and `summary.json`, and the product `holdout`.
+    """Write the training rows, the summary and the record, and the products `holdout` and `findings`.
 
     DataError with every problem of every source, or of the rows together.
     """
     recipe = context.recipe
     fetched = fetch_all(recipe.data.sources, context.once, context.progress)
-    rows = read_all(fetched, context.progress)
-    prepared = prepare(rows, recipe.task, data=recipe.data, splits=recipe.splits)
+    prepared = prepare(
+        read_all(fetched, context.progress),
+        recipe.task,
+        data=recipe.data,
+        splits=recipe.splits,
+        recorded=context.recorded,
+        scratch=context.scratch,
+        refuse=False,
+    )
+    listed = _keep_findings(context, prepared.findings)
+    if prepared.problems:
+        raise UnfitDataError([_listed(one, listed) for one in prepared.problems], prepared)
+    if listed:
+        context.progress.note(f"every row of every finding: {listed}")
     write_examples(context.workdir / "train.jsonl", prepared.train)
     write_examples(context.workdir / "validation.jsonl", prepared.validation)
-    summary = json.dumps(to_json(prepared.summary), ensure_ascii=False, indent=2)
-    (context.workdir / "summary.json").write_text(f"{summary}\n", encoding="utf-8")
+    _write_json(context.workdir / "summary.json", to_json(prepared.summary))
+    _write_json(context.workdir / "membership.json", membership_to_json(prepared.membership))
     _keep_holdout(context, prepared.holdout)
 
 
-def _keep_holdout(context: StageContext, examples: Sequence[Example]) -> None:
+def _write_json(path: Path, value: object) -> None:
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    path.write_text(f"{text}\n", encoding="utf-8")
+
+
+def _keep_findings(context: StageContext, findings: Findings) -> str:
+    """Write the rows of all findings into a product; return its file, `` when there are none.
+
+    A product, because a stage that refuses the data leaves nothing else, and because holdout rows
+    are named there: nothing given to training leads to it.
+    """
+    if not findings.has_rows:
+        return ""
+
+    def build(folder: Path) -> None:
+        findings.copy_rows(folder / FILE)
+
+    path = context.once(FINDINGS, {"data": context.key}, build).file(FILE)
+    try:
+        return path.relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return str(path)
+
+
+def _listed(problem: Problem, file: str) -> Problem:
+    """Say in the hint of a check's problem where all its rows are listed."""
+    if not file or not problem.path.startswith("data.checks."):
+        return problem
+    hint = f"{problem.hint}; all rows: {file}" if problem.hint else f"all rows: {file}"
+    return replace(problem, hint=hint)
+
+
+def _keep_holdout(context: StageContext, examples: Iterable[Example]) -> None:
     """Write the holdout into a product of its own; nothing given to training names it."""
 
     def build(folder: Path) -> None:

@@ -1,0 +1,126 @@
+"""What the checks found: ten examples for people, every row in a file, problems where a check fails."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from engine.data.row import excerpt
+from engine.data.spill import Record
+from engine.errors import Problem
+from engine.evidence import DataFinding
+
+PLACES: Final = 10
+"""Rows named in a finding."""
+SHOWN: Final = 5
+"""Rows named in a problem."""
+CODES: Final = {
+    "empty": "D304",
+    "unknown_labels": "D305",
+    "duplicates": "D306",
+    "conflicting_labels": "D307",
+    "imbalance": "D308",
+    "missing_classes": "D309",
+    "leakage": "D310",
+    "schema_violations": "D314",
+    "near_duplicates": "D315",
+    "label_errors": "D316",
+    "personal_data": "D370",
+    "control_characters": "D371",
+    "mojibake": "D372",
+    "languages": "D373",
+    "template_tokens": "D374",
+    "label_in_input": "D375",
+    "output_format": "D376",
+}
+"""The code of the problem where a check says `fail`."""
+NEVER_DROPPED: Final = frozenset({"imbalance", "missing_classes"})
+FILE: Final = "findings.jsonl"
+
+
+@dataclass(slots=True)
+class Rejects:
+    """Rows of one kind of trouble: how many, and the first places."""
+
+    count: int = 0
+    places: list[str] = field(default_factory=list)
+
+    def add(self, place: str) -> None:
+        """Count a row."""
+        self.count += 1
+        if len(self.places) < PLACES:
+            self.places.append(place)
+
+
+class Findings:
+    """What was found so far; every row of it is written to a file, which memory does not hold."""
+
+    def __init__(self, scratch: Path | None = None) -> None:
+        """Open the file in `scratch`, or where the system keeps temporary files."""
+        self.found: list[DataFinding] = []
+        self.problems: list[Problem] = []
+        self.dropped: Counter[str] = Counter()
+        self._log = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - closed by `close`
+
+    def row(self, check: str, origin: str, **facts: object) -> None:
+        """Write one row of a finding: where it stands, and what the check says of it."""
+        line = json.dumps({"check": check, "row": origin, **facts})
+        self._log.write(f"{line}\n".encode("ascii"))
+
+    def tell(
+        self, check: str, action: str, count: int, *, message: str, examples: Iterable[str] = ()
+    ) -> None:
+        """Keep a finding, and its problem when the check says `fail`."""
+        told = tuple(examples)[:PLACES]
+        finding = DataFinding(
+            check=check, action=action, count=count, message=message, examples=told
+        )
+        self.found.append(finding)
+        if action == "fail":
+            self.problems.append(refusal(finding))
+
+    def drop(self, reason: str, rows: int) -> None:
+        """Count rows that are left out."""
+        if rows:
+            self.dropped[reason] += rows
+
+    @property
+    def has_rows(self) -> bool:
+        """Tell whether any row was written down."""
+        return self._log.tell() > 0
+
+    def copy_rows(self, path: Path) -> None:
+        """Write every row of every finding to `path`, one JSON object a line."""
+        self._log.seek(0)
+        with path.open("wb") as stream:
+            shutil.copyfileobj(self._log, stream)
+        self._log.seek(0, 2)
+
+    def close(self) -> None:
+        """Give the disk space back."""
+        self._log.close()
+
+
+def refusal(finding: DataFinding) -> Problem:
+    """Return the problem of a finding whose check says `fail`."""
+    shown = "; ".join(finding.examples[:SHOWN])
+    more = "; …" if len(finding.examples) > SHOWN else ""
+    softer = "warn" if finding.check in NEVER_DROPPED else "drop"
+    return Problem(
+        code=CODES[finding.check],
+        message=f"{finding.message}: {shown}{more}" if shown else finding.message,
+        path=f"data.checks.{finding.check}",
+        hint=f"correct the rows, or write `{finding.check}: {softer}`",
+    )
+
+
+def place(record: Record) -> str:
+    """Return where a row stands, with its start and what it is labelled as."""
+    target = f" ({excerpt(record.target)})" if record.target else ""
+    return f"{record.origin} `{excerpt(record.input)}`{target}"

@@ -1,0 +1,72 @@
+"""Checks that guess: labels that models contradict, texts that name their own label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from engine.data.findings import PLACES, Findings, place
+from engine.data.giveaways import Giveaway, find_giveaways, finder, giveaways_told
+from engine.data.pool import Place, Pool
+from engine.data.row import excerpt
+from engine.data.spill import Texts
+from engine.recipe.model import CheckAction
+
+
+def check_label_errors(pool: Pool, action: CheckAction, seed: int, findings: Findings) -> None:
+    """Find rows whose label cross-validated models contradict with confidence.
+
+    `drop` leaves them out, but no row that a file or column puts into the holdout.
+    """
+    from engine.data.label_errors import find_label_errors  # noqa: PLC0415 - scikit-learn
+
+    rows = pool.living()
+    labels = [pool.spill[row].target for row in rows]
+    suspects = list(find_label_errors(list(Texts(pool.spill, rows)), labels, seed=seed))
+    if not suspects:
+        return
+    told: list[str] = []
+    for suspect in suspects:
+        record = pool.spill[rows[suspect.index]]
+        what = f"more likely `{suspect.suggested}` ({suspect.confidence:.0%})"
+        findings.row("label_errors", record.origin, text=excerpt(record.input), what=what)
+        if len(told) < PLACES:
+            told.append(f"{place(record)} is {what}")
+    message = f"{len(suspects):,} rows have a label that cross-validated models contradict"
+    findings.tell("label_errors", action, len(suspects), message=message, examples=told)
+    if action == "drop":
+        doubted = [rows[suspect.index] for suspect in suspects]
+        out = [row for row in doubted if not pool.place or pool.place[row] != Place.HOLDOUT]
+        findings.drop("likely label error", pool.leave_out(out))
+
+
+def check_giveaways(
+    pool: Pool, labels: tuple[str, ...], action: CheckAction, findings: Findings
+) -> None:
+    """Find words of the label, or constant markers, that give the label away in the text.
+
+    `drop` leaves out the rows that hold one and have its label.
+    """
+    rows = pool.living()
+    texts = ((pool.spill[row].input, pool.labels(row)) for row in rows)
+    found = find_giveaways(texts, labels)
+    if not found:
+        return
+    giving = list(_giving(pool, rows, finder(found)))
+    for row, mark in giving:
+        findings.row("label_in_input", pool.spill[row].origin, what=mark)
+    told = [one.told() for one in found]
+    findings.tell(
+        "label_in_input", action, len(giving), message=giveaways_told(found), examples=told
+    )
+    if action == "drop":
+        findings.drop("label given away", pool.leave_out([row for row, _ in giving]))
+
+
+def _giving(
+    pool: Pool, rows: Iterable[int], find: Callable[[str], Giveaway | None]
+) -> Iterator[tuple[int, str]]:
+    """Yield each row that holds a mark of a label it has, and that mark."""
+    for row in rows:
+        given = find(pool.spill[row].input)
+        if given is not None and given.label in pool.labels(row):
+            yield row, given.mark

@@ -1,0 +1,171 @@
+"""Rows of train and validation that also stand in the holdout, exactly or nearly: told, and removed."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from engine.data.findings import PLACES, Findings
+from engine.data.leakage import Match, leaks
+from engine.data.pool import Place, Pool, runs
+from engine.data.row import excerpt
+from engine.data.spill import Texts, numbered
+from engine.data.splits import Division
+from engine.evidence import Firewall
+from engine.recipe.model import CheckAction
+
+SIMILAR: Final = 0.8
+METHOD: Final = (
+    "every row of train and validation with every row of the holdout: equal text after NFKC, case"
+    " folding and collapsing white space; near from a Jaccard similarity of 5-character shingles of"
+    " 0.8"
+)
+_WORDS: Final = {Place.TRAIN: "train", Place.VALIDATION: "validation"}
+
+
+@dataclass(slots=True)
+class Shared:
+    """Holdout rows whose text a file or column also puts into another split, before any check."""
+
+    rows: int = 0
+    """Different holdout rows, whichever split they are also in."""
+    into: dict[Place, int] = field(default_factory=dict)
+    contradicted: dict[Place, int] = field(default_factory=dict)
+    """Those among `into` of which every copy there names another answer."""
+
+
+def shared_texts(pool: Pool, findings: Findings) -> Shared:
+    """Count the holdout rows that stand in train or validation too, and write each pair down."""
+    shared = Shared()
+    if not pool.place:
+        return shared
+    for start, end in runs(pool.order, pool.rank):
+        rows = [row for row in pool.order[start:end] if pool.alive[row]]
+        others = [row for row in rows if pool.place[row] != Place.HOLDOUT]
+        if not others:
+            continue
+        for row in rows:
+            if pool.place[row] == Place.HOLDOUT:
+                _count(shared, pool, row, others)
+                for other in others:
+                    _log(pool, Match(row, other, 1.0, exact=True), findings)
+    return shared
+
+
+def _count(shared: Shared, pool: Pool, holdout: int, others: list[int]) -> None:
+    shared.rows += 1
+    for place in _WORDS:
+        copies = [row for row in others if pool.place[row] == place]
+        if copies:
+            shared.into[place] = shared.into.get(place, 0) + 1
+            if all(pool.answer[row] != pool.answer[holdout] for row in copies):
+                shared.contradicted[place] = shared.contradicted.get(place, 0) + 1
+
+
+def check_leakage(
+    pool: Pool,
+    division: Division,
+    action: CheckAction,
+    findings: Findings,
+    shared: Shared,
+    *,
+    thorough: bool = True,
+) -> Firewall:
+    """Compare the splits; `drop` takes rows out of train and validation, never out of the holdout.
+
+    Without `thorough`, nothing is compared unless rows would be dropped.
+    """
+    holdout = division.rows(pool, "holdout")
+    others = array("I", [*division.rows(pool, "train"), *division.rows(pool, "validation")])
+    strongest: dict[int, Match] = {}
+    exact: set[int] = set()
+    near: set[int] = set()
+    for match in _matches(pool, holdout, others) if thorough or action == "drop" else ():
+        (exact if match.exact else near).add(match.holdout)
+        if not (match.exact and pool.place):  # those are written down already
+            _log(pool, match, findings)
+        known = strongest.get(match.other)
+        if known is None or match.similarity > known.similarity:
+            strongest[match.other] = match
+    found_exact, found_near = max(len(exact), shared.rows), len(near)
+    if action != "off" and (strongest or shared.rows):
+        message = _message(shared, len(holdout), found_exact, found_near)
+        told = _told(pool, strongest)
+        findings.tell("leakage", action, len(strongest), message=message, examples=told)
+    removed = 0
+    if action == "drop":
+        for row in strongest:
+            division.places[row] = Place.NONE
+        removed = len(strongest)
+        findings.drop("near the holdout", removed)
+    return Firewall(
+        method=METHOD,
+        similarity=SIMILAR,
+        compared=len(others),
+        found_exact=found_exact,
+        found_near=found_near,
+        removed=removed,
+        left_exact=0 if action == "drop" else len(exact),
+        left_near=0 if action == "drop" else len(near),
+    )
+
+
+def _matches(pool: Pool, holdout: array[int], others: array[int]) -> Iterator[Match]:
+    """Yield the pairs by row number."""
+    texts = list(Texts(pool.spill, holdout))
+    for match in leaks(texts, numbered(pool.spill, others)):
+        yield Match(holdout[match.holdout], match.other, match.similarity, match.exact)
+
+
+def _log(pool: Pool, match: Match, findings: Findings) -> None:
+    other, holdout = pool.spill[match.other], pool.spill[match.holdout]
+    findings.row(
+        "leakage",
+        other.origin,
+        text=excerpt(other.input),
+        answer=excerpt(other.target),
+        holdout=holdout.origin,
+        holdout_answer=excerpt(holdout.target),
+        similarity=round(match.similarity, 4),
+    )
+
+
+def _message(shared: Shared, holdout: int, exact: int, near: int) -> str:
+    parts = []
+    if exact:
+        split = [_into(shared, place) for place in _WORDS if shared.into.get(place)]
+        listed = f" ({', '.join(split)})" if split else ""
+        parts.append(
+            f"{exact:,} of {holdout:,} holdout rows also stand in train or validation{listed}"
+        )
+    if near:
+        parts.append(
+            f"{near:,} of {holdout:,} holdout rows are nearly like a row of train or validation"
+        )
+    return "; ".join(parts)
+
+
+def _into(shared: Shared, place: Place) -> str:
+    other = shared.contradicted.get(place, 0)
+    told = f", {other:,} of them with another label" if other else ""
+    return f"{shared.into[place]:,} in {_WORDS[place]}{told}"
+
+
+def _told(pool: Pool, strongest: dict[int, Match]) -> list[str]:
+    ranked = sorted(strongest.values(), key=lambda one: (-one.similarity, pool.rank[one.other]))
+    return [_told_match(pool, match) for match in ranked[:PLACES]]
+
+
+def _told_match(pool: Pool, match: Match) -> str:
+    other, holdout = pool.spill[match.other], pool.spill[match.holdout]
+    same = "is the same text as" if match.exact else f"is {match.similarity:.0%} like"
+    differs = other.target != holdout.target and holdout.labels
+    labels = (
+        (f" ({excerpt(other.target)})", f" ({excerpt(holdout.target)})") if differs else ("", "")
+    )
+    return (
+        f"{other.origin} `{excerpt(other.input)}`{labels[0]} {same}"
+        f" {holdout.origin}{labels[1]} of the holdout"
+    )

@@ -1,0 +1,89 @@
+"""What was read, dropped and divided, as the report shows it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.data.candidates import Asked, Gathered
+from engine.data.checks import count_labels
+from engine.data.findings import Findings
+from engine.data.sources import source_names
+from engine.data.weights import seen
+from engine.data.written import Examples, split_digest
+from engine.evidence import DataSummary, Firewall, Recorded, SourceSummary, SplitSummary
+from engine.recipe.model import SplitName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the steps of the preparation found out."""
+
+    gathered: Gathered
+    splits: dict[SplitName, Examples]
+    repeats: dict[int, int]
+    firewall: Firewall
+    recorded: Recorded | None
+
+
+def summarise(told: Told, asked: Asked, findings: Findings, scratch: Path | None) -> DataSummary:
+    """Return the summary of the data stage."""
+    splits = tuple(
+        _split(name, examples, told, asked, scratch) for name, examples in told.splits.items()
+    )
+    return DataSummary(
+        rows_read=told.gathered.rows_read,
+        rows_used=sum(split.rows for split in splits),
+        dropped=dict(sorted(findings.dropped.items())),
+        splits=splits,
+        findings=tuple(findings.found),
+        overlap_exact=told.firewall.left_exact,
+        overlap_near=told.firewall.left_near,
+        sources=tuple(_sources(told, asked)),
+        firewall=told.firewall,
+        recorded=told.recorded,
+        folds=asked.splits.folds,
+    )
+
+
+def _split(
+    name: SplitName, examples: Examples, told: Told, asked: Asked, scratch: Path | None
+) -> SplitSummary:
+    pool = told.gathered.pool
+    counts = count_labels(pool, examples.rows)
+    return SplitSummary(
+        name=name,
+        rows=len(examples),
+        labels={label: counts.get(label, 0) for label in asked.task.labels},
+        digest=split_digest(examples, scratch),
+        seen=seen(examples.rows, told.repeats if name == "train" else {}),
+        groups=len({pool.unit[row] for row in examples.rows}) if pool.unit else None,
+        span=_span(examples, told) if pool.time else None,
+    )
+
+
+def _span(examples: Examples, told: Told) -> tuple[str, str] | None:
+    """Return the first and the last time, as written."""
+    pool = told.gathered.pool
+    if not len(examples):
+        return None
+    first = min(examples.rows, key=pool.time.__getitem__)
+    last = max(examples.rows, key=pool.time.__getitem__)
+    return pool.spill[first].mark, pool.spill[last].mark
+
+
+def _sources(told: Told, asked: Asked) -> Iterator[SourceSummary]:
+    sources = asked.data.sources
+    pool = told.gathered.pool
+    used = Counter(pool.source[row] for examples in told.splits.values() for row in examples.rows)
+    for number, (source, name) in enumerate(zip(sources, source_names(sources), strict=True)):
+        yield SourceSummary(
+            name=name,
+            shape=told.gathered.shapes.get(number, "columns"),
+            rows_read=told.gathered.read[number],
+            rows_used=used[number],
+            weight=source.weight,
+            into=source.into,
+        )

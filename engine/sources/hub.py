@@ -118,8 +118,15 @@ def _translate(error: Exception, at: str) -> DataError | None:
     # RuntimeError: the data set is a script. The library has errors of its own besides.
     known = isinstance(error, ValueError | RuntimeError | OSError)
     if known or type(error).__module__.startswith("datasets."):
-        return DataError.one("D347", f"{at}: {_first_line(error)}")
+        return DataError.one("D347", f"{at}: {_first_line(_reason(error))}")
     return None
+
+
+def _reason(error: BaseException) -> BaseException:
+    """Return what lies behind the library's "an error occurred while generating the dataset"."""
+    while error.__cause__ is not None and type(error).__name__.startswith("DatasetGeneration"):
+        error = error.__cause__
+    return error
 
 
 def _is_offline(error: Exception) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import subprocess
@@ -11,7 +13,10 @@ from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 REVISION = "a" * 40
@@ -20,7 +25,8 @@ FETCH = """
 import json, sys
 from pathlib import Path
 from engine.errors import EngineError
-from engine.recipe.model import HubRef, Source
+from engine.data.sources import fetch_all, read_all
+from engine.recipe.model import ColumnFile, HubRef, Source
 from engine.sources import fetch_source
 from engine.store import Store, make_key
 
@@ -32,23 +38,56 @@ fields = json.loads(sys.argv[1])
 ref = HubRef(repo=fields["repo"], revision=fields.get("revision"))
 source = Source(ref=ref, format="auto", header=(), encoding="utf-8", quoting="auto",
                 config=fields.get("config", ""), split=fields.get("split", ""),
-                hub_file=fields.get("file", ""))
+                hub_file=fields.get("file", ""), records="", explode="", weight=1.0, into="",
+                columns=tuple(ColumnFile(column=column, written=file, ref=ref)
+                              for column, file in fields.get("columns", {}).items()))
 store = Store(Path("store"))
 once = lambda name, payload, build: store.put(name, make_key(dict(payload)), build)
 try:
-    path = fetch_source(source, once, Quiet())
-    if path.suffix == ".parquet":
-        from engine.data.readers import read_rows
-        print(json.dumps([dict(row.values) for row in read_rows(path, source)]))
+    if source.hub_file and not source.columns:
+        print(json.dumps(fetch_source(source, once, Quiet()).read_text()))
     else:
-        print(json.dumps(path.read_text()))
+        rows = read_all(fetch_all([source], once, Quiet()), Quiet())
+        print(json.dumps([[row.origin, dict(row.values)] for row in rows]))
 except EngineError as error:
     print(json.dumps([[problem.code, problem.message] for problem in error.problems]))
 """
 
 
+def parquet(*rows: Mapping[str, Any]) -> bytes:
+    stream = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([dict(row) for row in rows]), stream)
+    return stream.getvalue()
+
+
+CARD = b"""---
+configs:
+- config_name: pcm
+  data_files:
+  - {split: train, path: pcm/*.jsonl}
+- config_name: yor
+  data_files:
+  - {split: train, path: yor/*.jsonl}
+---
+"""
+REPOSITORIES: dict[str, dict[str, bytes]] = {
+    "me/open": {"rows.csv": ROWS, "d/seq.in": b"fine\nbad\n", "d/label": b"good\nbad\n"},
+    "me/shards": {
+        "data/train-00000-of-00002.parquet": parquet({"text": "one", "turns": [{"role": "user"}]}),
+        "data/train-00001-of-00002.parquet": parquet({"text": "two", "turns": []}),
+        "data/test-00000-of-00001.parquet": parquet({"text": "three", "turns": []}),
+    },
+    "me/configs": {
+        "README.md": CARD,
+        "pcm/1.jsonl": b'{"text": "one"}\n{"text": "NaN"}\n',
+        "pcm/2.jsonl": b'{"text": "three"}\n',
+        "yor/1.jsonl": b'{"text": "four"}\n',
+    },
+}
+
+
 class Hub(BaseHTTPRequestHandler):
-    """Serves one file of one public data set; another one is gated."""
+    """Serves the public data sets above, as the hub does; another one is gated."""
 
     def do_HEAD(self) -> None:
         self._serve(with_body=False)
@@ -57,16 +96,27 @@ class Hub(BaseHTTPRequestHandler):
         self._serve(with_body=True)
 
     def _serve(self, *, with_body: bool) -> None:
-        if self.path == f"/datasets/me/open/resolve/{REVISION}/rows.csv":
-            headers = {"X-Repo-Commit": REVISION, "ETag": '"abc"'}
-            return self._answer(200, ROWS, headers, with_body=with_body)
+        path = unquote(urlsplit(self.path).path)
+        for name, files in REPOSITORIES.items():
+            at = {kind: path.removeprefix(f"/{start}") for kind, start in _starts(name).items()}
+            found = next((kind for kind, rest in at.items() if rest != path), "")
+            if found == "file" and at["file"] in files:
+                content = files[at["file"]]
+                digest = hashlib.sha256(content).hexdigest()
+                headers = {"X-Repo-Commit": REVISION, "ETag": f'"{digest}"'}
+                return self._answer(200, content, headers, with_body=with_body)
+            if found in {"tree", "revision"}:
+                told: Any = _tree(files, at["tree"]) if found == "tree" else _info(name, files)
+                headers = {"Content-Type": "application/json"}
+                return self._answer(200, json.dumps(told).encode(), headers, with_body=with_body)
         error = "RepoNotFound"
         if "/me/gated/" in self.path:
             error = "GatedRepo"
-        elif "/me/open/" in self.path:
+        elif any(f"/{name}/" in self.path for name in REPOSITORIES):
             error = "EntryNotFound" if REVISION in self.path else "RevisionNotFound"
         status = 403 if error == "GatedRepo" else 404
-        return self._answer(status, b"", {"X-Error-Code": error}, with_body=with_body)
+        headers = {"X-Error-Code": error, "X-Repo-Commit": REVISION}
+        return self._answer(status, b"", headers, with_body=with_body)
 
     def _answer(
         self, status: int, body: bytes, headers: Mapping[str, str], *, with_body: bool
@@ -82,6 +132,32 @@ class Hub(BaseHTTPRequestHandler):
         """Stay quiet."""
 
 
+def _starts(name: str) -> dict[str, str]:
+    return {
+        "file": f"datasets/{name}/resolve/{REVISION}/",
+        "tree": f"api/datasets/{name}/tree/{REVISION}",
+        "revision": f"api/datasets/{name}/revision/{REVISION}",
+    }
+
+
+def _info(name: str, files: Mapping[str, bytes]) -> dict[str, Any]:
+    return {"id": name, "sha": REVISION, "siblings": [{"rfilename": file} for file in files]}
+
+
+def _tree(files: Mapping[str, bytes], below: str) -> list[dict[str, Any]]:
+    """Return every file and folder below a folder, as a recursive listing does."""
+    folder = f"{below.strip('/')}/" if below.strip("/") else ""
+    inside = {file: content for file, content in files.items() if file.startswith(folder)}
+    folders = {file.rsplit("/", 1)[0] for file in inside if "/" in file}
+    return [
+        *({"type": "directory", "path": path, "oid": "0" * 40, "size": 0} for path in folders),
+        *(
+            {"type": "file", "path": path, "oid": "1" * 40, "size": len(content)}
+            for path, content in inside.items()
+        ),
+    ]
+
+
 @pytest.fixture
 def hub() -> Iterator[str]:
     """The stand-in's address."""
@@ -94,12 +170,13 @@ def hub() -> Iterator[str]:
     server.server_close()
 
 
-def fetch(root: Path, folder: Path, endpoint: str, **fields: str) -> Any:
+def fetch(root: Path, folder: Path, endpoint: str, *, script: str = FETCH, **fields: Any) -> Any:
     environment = {
         **os.environ,
         "HF_ENDPOINT": endpoint,
         "HF_HOME": str(folder / "hf"),
         "HF_HUB_OFFLINE": "0" if endpoint else "1",
+        "HF_DATASETS_OFFLINE": "0" if endpoint else "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "NO_PROXY": "*",
@@ -107,7 +184,7 @@ def fetch(root: Path, folder: Path, endpoint: str, **fields: str) -> Any:
     }
     if not endpoint:
         del environment["HF_ENDPOINT"]
-    command = [sys.executable, "-c", FETCH, json.dumps(fields)]
+    command = [sys.executable, "-c", script, json.dumps(fields)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=environment, cwd=folder
     )
@@ -153,9 +230,43 @@ def test_rows_of_a_data_set_become_parquet_by_its_split(root: Path, tmp_path: Pa
     chosen = fetch(root, tmp_path, "", repo=str(folder), split="test")
     ((code, message),) = fetch(root, tmp_path, "", repo=str(folder))
 
-    assert chosen == [{"text": "bad", "label": 0}]
+    assert [values for _, values in chosen] == [{"text": "bad", "label": 0}]
     assert code == "D347"
     assert "2 splits: `train`, `test`" in message
+
+
+def test_the_shards_of_one_split_are_read_in_order(root: Path, tmp_path: Path, hub: str) -> None:
+    got = fetch(root, tmp_path, hub, repo="me/shards", revision=REVISION, split="train")
+
+    assert got == [
+        ["me/shards:train#1", {"text": "one", "turns": [{"role": "user"}]}],
+        ["me/shards:train#2", {"text": "two", "turns": []}],
+    ]
+
+
+def test_a_configuration_of_several_files_is_read(root: Path, tmp_path: Path, hub: str) -> None:
+    asked = {"repo": "me/configs", "revision": REVISION, "split": "train"}
+    got = fetch(root, tmp_path, hub, **asked, config="pcm")
+    other = fetch(root, tmp_path, hub, **asked, config="yor")
+    ((code, message),) = fetch(root, tmp_path, hub, **asked, config="ibo")
+
+    assert [values["text"] for _, values in got] == ["one", "NaN", "three"]
+    assert other == [["me/configs:yor/train#1", {"text": "four"}]]
+    assert code == "D347"
+    assert "ibo" in message
+
+
+def test_files_of_a_repository_are_read_side_by_side(root: Path, tmp_path: Path, hub: str) -> None:
+    columns = {"label": "d/label"}
+    script = FETCH.replace('format="auto"', 'format="lines"')
+    asked = {"repo": "me/open", "revision": REVISION, "file": "d/seq.in", "columns": columns}
+
+    got = fetch(root, tmp_path, hub, script=script, **asked)
+
+    assert got == [
+        ["seq.in:1", {"text": "fine", "label": "good"}],
+        ["seq.in:2", {"text": "bad", "label": "bad"}],
+    ]
 
 
 def test_a_data_set_that_is_a_script_is_refused_and_not_run(root: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,8 +40,12 @@ _READ_BY: Final[Mapping[str, tuple[str, ...]]] = {
 def formats_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R231: with `format: auto` the file's name tells the format."""
     for position, written in enumerate(filled["data"]["sources"]):
-        name = written.get("file", written.get("path"))
-        if name is not None and format_of(name, written["format"]) is None:
+        unknown = (
+            name
+            for name in _names(written, source.path.parent)
+            if format_of(name, written["format"]) is None
+        )
+        for name in islice(unknown, 1):
             shown = name.rsplit("/", 1)[-1]
             yield source.problem(
                 "R231",
@@ -51,10 +56,20 @@ def formats_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator
             )
 
 
+def _names(written: Mapping[str, Any], folder: Path) -> list[str]:
+    """Return the names of a source's files; none for a split of the hub."""
+    try:
+        listed = list(listed_sources([written], folder))
+    except (OSError, ValueError):  # told by `patterns_match`
+        listed = []
+    names = [one.get("file", one.get("path")) for one in listed]
+    return [name for name in names if name is not None]
+
+
 def keys_fit_the_format(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R226, R251: a key that the format does not read would be ignored."""
     for position, written in enumerate(filled["data"]["sources"]):
-        found = _format(written)
+        found = _format(written, source.path.parent)
         for key, formats in _READ_BY.items():
             at = (*_AT, position, key)
             is_said = source.has(at) and written[key] not in _UNSAID
@@ -74,15 +89,17 @@ def _listed(formats: tuple[str, ...]) -> str:
 def xml_says_which_element(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R251: nothing else tells which element of an xml file is a row."""
     for position, written in enumerate(filled["data"]["sources"]):
-        if _format(written) == "xml" and not written["records"]:
+        if _format(written, source.path.parent) == "xml" and not written["records"]:
             message = "an xml file needs `records`, the element that is a row"
             yield source.problem("R251", message, at=(*_AT, position))
 
 
-def _format(written: Mapping[str, Any]) -> str | None:
+def _format(written: Mapping[str, Any], folder: Path) -> str | None:
+    """Return the format of a source's files; None where it is not known, or not one."""
     if "hub" in written and not written.get("file"):
         return _HUB_ROWS
-    return format_of(written.get("file", written.get("path", "")), written["format"])
+    found = {format_of(name, written["format"]) for name in _names(written, folder)}
+    return found.pop() if len(found) == 1 else None
 
 
 def column_files_are_there(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:

@@ -130,3 +130,23 @@ def test_a_link_left_out_is_a_warning(tmp_path: Path) -> None:
     assert recipe is not None
     assert [problem.code for problem in problems] == ["R256", "R301"]
     assert "`data/b.csv`" in problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern", "codes"),
+    [
+        (("r1.csv", "r2.csv.gz"), "r[0-9]*", []),
+        (("r1.csv", "r2.dat"), "r[0-9]*", ["R231"]),
+        (("r1.xml", "r2.xml.gz"), "r*.xml*", ["R251"]),
+    ],
+)
+def test_the_files_not_the_pattern_tell_the_format(
+    tmp_path: Path, names: tuple[str, ...], pattern: str, codes: list[str]
+) -> None:
+    files(tmp_path, *names)
+    written = tmp_path / "recipe.yaml"
+    written.write_text(
+        RECIPE.replace("PATTERN", pattern).replace("recipe: v1", "recipe: v1\nallow_moving: true")
+    )
+
+    assert [problem.code for problem in check_recipe(written)[1]] == codes

@@ -48,7 +48,7 @@ def find_label_errors(texts: Sequence[str], labels: Sequence[str], *, seed: int)
     """Return the suspects, the surest first; the same rows give the same ones in any order.
 
     Rows of labels with fewer than 5 different texts are left out. Of more than 50,000 rows a sample
-    is looked at, drawn by content (`looked_at` says how many). Needs scikit-learn. Nothing is found
+    is looked at, drawn by content (`looked_at` says so); only its texts are kept. Needs scikit-learn. Nothing is found
     where fewer than two labels are left, or the texts have no words.
     """
     keys = [_key(text, seed) for text in texts]
@@ -82,7 +82,8 @@ def looked_at(rows: int) -> str:
 
 
 def _key(text: str, seed: int) -> bytes:
-    return hashlib.sha256(f"{seed}\0{normalised(text)}".encode(errors="surrogatepass")).digest()
+    content = f"{seed}\0{normalised(text)}".encode(errors="surrogatepass")
+    return hashlib.sha256(content).digest()[:16]
 
 
 def _rows(keys: Sequence[bytes], labels: Sequence[str]) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,8 @@ def out_of_sample(
     given, parts = np.asarray(labels), np.asarray(folds)
     likely = np.zeros((len(texts), int(given.max()) + 1))
     for part in np.unique(parts):
-        seen, held = np.flatnonzero(parts != part), np.flatnonzero(parts == part)
+        seen = np.flatnonzero(parts != part).tolist()
+        held = np.flatnonzero(parts == part).tolist()
         model = _model()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -41,7 +43,7 @@ def out_of_sample(
     return likely
 
 
-def _model() -> object:
+def _model() -> Any:  # noqa: ANN401 - scikit-learn has no types
     words = TfidfVectorizer(
         ngram_range=(1, 2), sublinear_tf=True, token_pattern=WORD, max_features=FEATURES
     )

@@ -1,0 +1,139 @@
+"""The checks of single rows on real data sets: what they find, and that they do not cry wolf."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from engine.data.giveaways import find_giveaways
+from engine.data.kinds.base import Filled
+from engine.data.rowchecks.control_characters import ControlCharactersCheck
+from engine.data.rowchecks.languages import LanguagesCheck, language
+from engine.data.rowchecks.mojibake import repair
+from engine.data.rowchecks.personal_data import PersonalDataCheck
+from engine.data.rowchecks.personal_patterns import find_personal
+from engine.data.rowchecks.template_tokens import TemplateTokensCheck
+
+SHARED = Path(__file__).parents[4] / "shared" / "data"
+pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="shared/data is not here")
+
+
+def cases(name: str) -> list[dict[str, str]]:
+    text = (SHARED / "ftfy_mojibake" / f"{name}.json").read_text(encoding="utf-8")
+    found: list[dict[str, str]] = json.loads(text)
+    return found
+
+
+def banking() -> list[tuple[str, str]]:
+    with (SHARED / "banking77" / "train.csv").open(encoding="utf-8", newline="") as stream:
+        return [(row["text"], row["category"]) for row in csv.DictReader(stream)]
+
+
+def tweets() -> list[str]:
+    path = SHARED / "indonlu_emot_id" / "train.csv.gz"
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as stream:
+        return [row["tweet"] for row in csv.DictReader(stream)]
+
+
+def messages() -> list[str]:
+    path = SHARED / "sms_spam" / "SMSSpamCollection"
+    with path.open(encoding="utf-8", newline="\n") as stream:
+        return [line.rstrip("\n").split("\t", 1)[1] for line in stream]
+
+
+def pidgin() -> list[str]:
+    with gzip.open(SHARED / "naijasenti_pcm" / "train.tsv.gz", "rt", encoding="utf-8") as stream:
+        return [line.split("\t")[0] for line in stream][1:]
+
+
+@pytest.mark.parametrize(
+    ("name", "broken", "found"),
+    [("in-the-wild", 66, 65), ("synthetic", 16, 16), ("language-names", 20, 20)],
+)
+def test_mojibake_is_found(name: str, broken: int, found: int) -> None:
+    rows = cases(name)
+    wrong = [row for row in rows if row["original"] != row.get("fixed-encoding", row["fixed"])]
+    flagged = [row for row in rows if repair(row["original"]) is not None]
+
+    assert len(wrong) == broken
+    assert len(flagged) == found
+    assert all(row in wrong for row in flagged)
+
+
+def test_text_that_only_looks_broken_is_left_alone() -> None:
+    assert [row for row in cases("negative") if repair(row["original"]) is not None] == []
+
+
+def test_banking_questions_hold_nothing_that_is_told() -> None:
+    checks = (
+        ControlCharactersCheck("warn"),
+        TemplateTokensCheck("fail"),
+        PersonalDataCheck("warn"),
+    )
+    found = [
+        said
+        for text, label in banking()
+        for check in checks
+        if (said := check.look(Filled(input=text, target=label, labels=(label,))))
+    ]
+
+    assert found == []
+
+
+def test_the_phone_numbers_of_spam_are_found_and_little_else() -> None:
+    kinds = Counter(found.kind for text in messages() for found in find_personal(text))
+
+    assert kinds == {"PHONE": 418, "EMAIL": 7}
+
+
+def test_joiners_left_from_emoji_are_found_in_pidgin() -> None:
+    check = ControlCharactersCheck("warn")
+    said = [check.look(Filled(input=text, target="")) for text in pidgin()]
+    found = Counter(one.partition(" in `")[0] for one in said if one)
+
+    assert found == {
+        "holds U+200D ZERO WIDTH JOINER": 219,
+        "holds U+2063 INVISIBLE SEPARATOR": 1,
+    }
+
+
+def test_a_few_rows_of_another_language_are_found_among_many() -> None:
+    draw = random.Random(5)
+    main = draw.sample([text for text, _ in banking()], 1000)
+    few = draw.sample(tweets(), 30)
+    traits = [language(text) for text in main + few]
+    odd, said = LanguagesCheck("warn").odd(Counter(traits))
+
+    assert not any(trait in odd for trait in traits[:1000])
+    assert sum(trait in odd for trait in traits[1000:]) >= 24
+    assert "in another language than most (English" in said
+
+
+def test_pidgin_is_not_taken_for_a_slip_of_english() -> None:
+    odd, said = LanguagesCheck("warn").odd(Counter(map(language, pidgin())))
+
+    assert "English" not in said.partition("):")[2]
+    assert "en" not in odd
+
+
+def test_intents_do_not_give_themselves_away() -> None:
+    rows = banking()
+    labels = sorted({label for _, label in rows})
+
+    assert find_giveaways(rows, labels) == []
+
+
+def test_a_planted_label_is_found_in_every_class() -> None:
+    draw = random.Random(0)
+    rows = [
+        (f"{text} [{label}]" if draw.random() < 0.3 else text, label) for text, label in banking()
+    ]
+    labels = sorted({label for _, label in rows})
+
+    assert {one.label for one in find_giveaways(rows, labels)} == set(labels)

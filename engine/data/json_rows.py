@@ -158,7 +158,8 @@ class _Search:
             return trouble.stop("D334", f"{shown} is {self.other}, not an array", line=1)
         known = self.top + self.below
         near = nearest(self.wanted, known)
-        hint = f"did you mean `{near}`?" if near else f"arrays: {_listed(known)}" if known else None
+        listed = f"arrays: {_listed(known)}" if known else None
+        hint = f"did you mean `{near}`?" if near else listed
         return trouble.stop("D334", f"{shown} is not in the file", line=1, hint=hint)
 
     def _not_one(self, trouble: Trouble) -> DataError:
@@ -166,11 +167,12 @@ class _Search:
             message = f"holds {len(self.top)} arrays: {_listed(self.top)}"
             hint = f"say which one holds the rows: `records: {excerpt(self.top[0])}`"
             return trouble.stop("D333", message, line=1, hint=hint)
-        hint = f"say where: `records: {excerpt(self.below[0])}`" if self.below else None
         message = "is an object without an array of rows in it"
-        if self.below:
-            message += f"; further down there are {_listed(self.below)}"
-        return trouble.stop("D333" if self.below else "D326", message, line=1, hint=hint)
+        if not self.below:
+            return trouble.stop("D326", message, line=1)
+        message = f"{message}; further down there are {_listed(self.below)}"
+        hint = f"say where: `records: {excerpt(self.below[0])}`"
+        return trouble.stop("D333", message, line=1, hint=hint)
 
 
 def _listed(names: Sequence[str]) -> str:

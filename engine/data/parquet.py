@@ -71,5 +71,5 @@ def _batch_rows(metadata: Any) -> int:  # noqa: ANN401 - pyarrow's FileMetaData
     """Return how many rows are decoded at once."""
     groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
     size = sum(group.total_byte_size for group in groups)
-    average = size // max(metadata.num_rows, 1) + 1
+    average: int = size // max(metadata.num_rows, 1) + 1
     return min(MOST_ROWS, BATCH_BYTES // average + 1)

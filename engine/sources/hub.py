@@ -122,11 +122,11 @@ def _translate(error: Exception, at: str) -> DataError | None:
     return None
 
 
-def _reason(error: BaseException) -> BaseException:
+def _reason(error: Exception) -> Exception:
     """Return what lies behind the library's "an error occurred while generating the dataset"."""
-    while error.__cause__ is not None and type(error).__name__.startswith("DatasetGeneration"):
-        error = error.__cause__
-    return error
+    cause = error.__cause__
+    is_general = type(error).__name__.startswith("DatasetGeneration")
+    return _reason(cause) if is_general and isinstance(cause, Exception) else error
 
 
 def _is_offline(error: Exception) -> bool:

@@ -81,6 +81,8 @@ class GiveawayCounter:
     def marks(self, text: str) -> Iterator[tuple[str, str]]:
         """Yield (label, mark) for every mark in a text."""
         folded = text.casefold()
+        if self._names.keys().isdisjoint(WORD.findall(folded)):
+            return
         words = list(WORD.finditer(folded))
         for at, word in enumerate(words):
             for name, label in self._names.get(word.group(), ()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -100,9 +101,9 @@ def fitted(value: object, schema: Json, *, root: Json) -> object:
 
 
 def _number(text: str) -> int | float | str:
-    """Return the number a text writes as JSON does; the text itself where JSON writes it otherwise."""
+    """Return the number a text writes as JSON does; the text itself where it writes none of usual size."""
     try:
         found: int | float = json.loads(text)
     except ValueError:
         return text
-    return found
+    return found if math.isfinite(found) else text

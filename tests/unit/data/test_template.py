@@ -83,7 +83,7 @@ def test_values_without_a_text_form_are_told(value: Any) -> None:
 
 
 def spec(**changes: Any) -> LabelSpec:
-    return LabelSpec(**{"column": "y", "relabel": (), "bins": (), **changes})
+    return LabelSpec(**{"column": "y", "relabel": (), "bins": (), "separator": ",", **changes})
 
 
 @pytest.mark.parametrize(

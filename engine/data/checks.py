@@ -96,7 +96,7 @@ def check_near_duplicates(
         return
     rows = _one_of_each_text(pool)
     if held is not None:
-        rows.sort(key=lambda row: held.of(pool.key[row]) != Place.HOLDOUT)
+        rows.sort(key=lambda row: held.of(pool.identity(row)) != Place.HOLDOUT)
     found = near_duplicates(Texts(pool.spill, rows), scratch=scratch)
     dropped: set[int] = set()
     alike: dict[int, tuple[int, float]] = {}

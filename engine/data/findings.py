@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import weakref
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -66,7 +67,8 @@ class Findings:
         self.found: list[DataFinding] = []
         self.problems: list[Problem] = []
         self.dropped: Counter[str] = Counter()
-        self._log = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - closed by `close`
+        self._log = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - as long as `self`
+        self.close = weakref.finalize(self, self._log.close)
 
     def row(self, check: str, origin: str, **facts: object) -> None:
         """Write one row of a finding: where it stands, and what the check says of it."""
@@ -101,10 +103,6 @@ class Findings:
         with path.open("wb") as stream:
             shutil.copyfileobj(self._log, stream)
         self._log.seek(0, 2)
-
-    def close(self) -> None:
-        """Give the disk space back."""
-        self._log.close()
 
 
 def refusal(finding: DataFinding) -> Problem:

@@ -36,16 +36,16 @@ class Held:
     """A record, read for one pool."""
 
     known: Mapping[int, int]
-    """Key of a text to the `Place` that is recorded for it."""
+    """`Pool.identity` to the `Place` that is recorded for it."""
     is_whole: bool
     """Every row was recorded, so that those which are not are new."""
 
     def of(self, key: int) -> int:
-        """Return the recorded place of a text, or FRESH."""
+        """Return the recorded place of an identity, or FRESH."""
         return self.known.get(key, FRESH)
 
     def gone(self, present: Iterable[int]) -> Counter[int]:
-        """Return how many texts of each recorded split are no longer there."""
+        """Return how many identities of each recorded split are no longer there."""
         there = set(present)
         return Counter(place for key, place in self.known.items() if key not in there)
 
@@ -70,7 +70,7 @@ def divide_held(
     by_place: dict[int, list[int]] = {}
     for unit in range(len(units)):
         by_place.setdefault(_recorded(units, unit, held), []).append(unit)
-    gone = held.gone(units.pool.key[row] for row in units.rows)
+    gone = held.gone(units.pool.identity(row) for row in units.rows)
     divided: dict[Place, Sequence[int]] = {}
     for name, place in JUDGING.items():
         chosen = by_place.pop(place, [])
@@ -91,7 +91,7 @@ def divide_held(
 
 def _recorded(units: Units, unit: int, held: Held) -> int:
     """Return the strictest recorded place of a unit's rows; FRESH when none is recorded."""
-    places = [held.of(units.pool.key[row]) for row in units.of(unit)]
+    places = [held.of(units.pool.identity(row)) for row in units.of(unit)]
     return max((place for place in places if place != FRESH), default=FRESH)
 
 
@@ -107,7 +107,7 @@ def _not_later(
     """Leave out new rows that are later than what judges: training must not know the future."""
     judged = [units.time(unit) for chosen in divided.values() for unit in chosen]
     first = min(judged, default=float("inf"))
-    return [unit for unit in fresh if units.time(unit) <= first]
+    return [unit for unit in fresh if units.time(unit) < first]
 
 
 def _train(
@@ -132,7 +132,7 @@ def _train(
     return sorted(chosen)
 
 
-def membership(pool: Pool, places: bytearray) -> Membership:
+def membership(pool: Pool, places: Sequence[int]) -> Membership:
     """Return the record of a division; training rows only where all rows together are few."""
     rows = pool.living()
     names = {place: name for name, place in NAMES.items()}
@@ -141,20 +141,23 @@ def membership(pool: Pool, places: bytearray) -> Membership:
     for row in rows:
         place = Place(places[row])
         if place in kept:
-            keys[names[place]].add(pool.key[row].to_bytes(8))
+            keys[names[place]].add(pool.identity(row).to_bytes(8))
     return record(keys)
 
 
-def what_became(pool: Pool, places: bytearray, held: Held) -> Recorded:
-    """Return what a division did with the recorded holdout and with new rows."""
+def what_became(pool: Pool, places: Sequence[int], held: Held) -> Recorded:
+    """Return what a division did with the recorded holdout and with new rows.
+
+    By group the record knows groups, not rows: how many rows of a known group are new is unknown.
+    """
     rows = pool.living()
     names = {place: name for name, place in NAMES.items()}
-    holdout = [held.of(pool.key[row]) for row in rows if places[row] == Place.HOLDOUT]
+    holdout = [held.of(pool.identity(row)) for row in rows if places[row] == Place.HOLDOUT]
     kept = sum(place == Place.HOLDOUT for place in holdout)
-    new = Counter(names[Place(places[row])] for row in rows if held.of(pool.key[row]) == FRESH)
+    new = Counter(names[Place(places[row])] for row in rows if held.of(pool.identity(row)) == FRESH)
     return Recorded(
         kept=kept,
-        gone=held.gone(pool.key[row] for row in rows)[Place.HOLDOUT],
+        gone=held.gone(pool.identity(row) for row in rows)[Place.HOLDOUT],
         added=len(holdout) - kept,
-        new_rows=dict(sorted(new.items())) if held.is_whole else None,
+        new_rows=dict(sorted(new.items())) if held.is_whole and not pool.unit else None,
     )

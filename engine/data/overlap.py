@@ -34,6 +34,8 @@ class Shared:
     into: dict[Place, int] = field(default_factory=dict)
     contradicted: dict[Place, int] = field(default_factory=dict)
     """Those among `into` of which every copy there names another answer."""
+    steering: set[int] = field(default_factory=set)
+    """Training rows whose text also stands in validation."""
 
 
 def shared_texts(pool: Pool, findings: Findings) -> Shared:
@@ -43,6 +45,9 @@ def shared_texts(pool: Pool, findings: Findings) -> Shared:
         return shared
     for start, end in runs(pool.order, pool.rank):
         rows = [row for row in pool.order[start:end] if pool.alive[row]]
+        steering = any(pool.place[row] == Place.VALIDATION for row in rows)
+        if steering:
+            shared.steering.update(row for row in rows if pool.place[row] == Place.TRAIN)
         others = [row for row in rows if pool.place[row] != Place.HOLDOUT]
         if not others:
             continue
@@ -90,16 +95,20 @@ def check_leakage(
         if known is None or match.similarity > known.similarity:
             strongest[match.other] = match
     found_exact, found_near = max(len(exact), shared.rows), len(near)
-    if action != "off" and (strongest or shared.rows):
-        message = _message(shared, len(holdout), found_exact, found_near)
+    steering = {row for row in division.rows(pool, "train") if row in shared.steering}
+    steering -= strongest.keys()
+    count = len(strongest) + len(steering)
+    if action != "off" and (count or shared.rows):
+        message = _message(shared, len(holdout), found_exact, found_near, len(steering))
         told = _told(pool, strongest)
-        findings.tell("leakage", action, len(strongest), message=message, examples=told)
+        findings.tell("leakage", action, count, message=message, examples=told)
     removed = 0
     if action == "drop":
-        for row in strongest:
+        for row in (*strongest, *steering):
             division.places[row] = Place.NONE
         removed = len(strongest)
         findings.drop("near the holdout", removed)
+        findings.drop("text of validation", len(steering))
     return Firewall(
         method=METHOD,
         similarity=SIMILAR,
@@ -132,24 +141,25 @@ def _log(pool: Pool, match: Match, findings: Findings) -> None:
     )
 
 
-def _message(shared: Shared, holdout: int, exact: int, near: int) -> str:
+def _message(shared: Shared, holdout: int, exact: int, near: int, steering: int) -> str:
     parts = []
     if exact:
         split = [_into(shared, place) for place in _WORDS if shared.into.get(place)]
-        listed = f" ({', '.join(split)})" if split else ""
+        listed = f": {' and '.join(split)}" if split else ""
         parts.append(
             f"{exact:,} of {holdout:,} holdout rows also stand in train or validation{listed}"
         )
     if near:
-        parts.append(
-            f"{near:,} of {holdout:,} holdout rows are nearly like a row of train or validation"
-        )
+        like = "are nearly like a row of train or validation"
+        parts.append(f"{near:,} of {holdout:,} holdout rows {like}")
+    if steering:
+        parts.append(f"{steering:,} more rows of train also stand in validation")
     return "; ".join(parts)
 
 
 def _into(shared: Shared, place: Place) -> str:
     other = shared.contradicted.get(place, 0)
-    told = f", {other:,} of them with another label" if other else ""
+    told = f" ({other:,} of them with another label)" if other else ""
     return f"{shared.into[place]:,} in {_WORDS[place]}{told}"
 
 

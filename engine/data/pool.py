@@ -7,6 +7,7 @@ that order: rows are ranked by their content.
 from __future__ import annotations
 
 import hashlib
+import struct
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -98,6 +99,15 @@ class Pool:
     def _content(self, row: int) -> tuple[str, str, str]:
         record = self.spill[row]
         return record.input, record.target, record.origin
+
+    def identity(self, row: int) -> int:
+        """Return what a record knows a row by: its text; by group its group; by time both text and time."""
+        if self.unit:
+            return self.unit[row]
+        if self.time:
+            moment = struct.pack(">Qd", self.key[row], self.time[row])
+            return int.from_bytes(hashlib.sha256(moment).digest()[:8])
+        return self.key[row]
 
     def living(self) -> array[int]:
         """Return the rows that are not left out, in drawn order."""

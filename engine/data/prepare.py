@@ -134,8 +134,8 @@ class _Work:
         if not explained:
             check_missing_classes(labels, asked.task, checks, findings)
         division = self._divide(explained=explained)
-        recorded = None if self.held is None else what_became(pool, division.places, self.held)
-        members = membership(pool, division.places)
+        recorded = None if self.held is None else what_became(pool, division.drawn, self.held)
+        members = membership(pool, division.drawn)
         firewall = check_leakage(
             pool, division, checks.leakage, findings, shared, thorough=self.thorough
         )
@@ -191,7 +191,7 @@ class _Work:
         ranked = sorted(pool.living(), key=pool.sample.__getitem__)
         if held is not None:
             judging = (Place.VALIDATION, Place.HOLDOUT)
-            ranked.sort(key=lambda row: held.of(pool.key[row]) not in judging)
+            ranked.sort(key=lambda row: held.of(pool.identity(row)) not in judging)
         self.findings.drop("not sampled", pool.leave_out(ranked[rows:]))
 
     def _check_slowly(self) -> None:

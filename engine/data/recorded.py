@@ -22,7 +22,11 @@ RECORDED_ROWS = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """The rows of each split, by the first `KEY_BYTES` of their content keys."""
+    """The rows of each split, by `KEY_BYTES` of what tells them apart.
+
+    That is the content key of the text; by group the group, by time the text and its time
+    (`engine.data.pool.Pool.identity`).
+    """
 
     members: Mapping[RecordedName, frozenset[bytes]]
     """A split that was too large to be recorded is missing; holdout and validation never are.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import weakref
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,8 +38,9 @@ class Spill:
 
     def __init__(self, scratch: Path | None = None) -> None:
         """Open it in `scratch`, or where the system keeps temporary files."""
-        # closed by `close`, and by the collector: a `with` would end before the rows are read
+        # a `with` would end before the rows are read
         self._file = tempfile.TemporaryFile(dir=scratch, buffering=BLOCK)  # noqa: SIM115
+        self.close = weakref.finalize(self, self._file.close)
         self._starts = array("Q", [0])
         self._is_flushed = True
 
@@ -73,10 +75,6 @@ class Spill:
             for row in range(first, last):
                 yield _record(block[self._starts[row] - start : self._starts[row + 1] - start])
             first = last
-
-    def close(self) -> None:
-        """Give the disk space back."""
-        self._file.close()
 
     def _flush(self) -> None:
         if not self._is_flushed:

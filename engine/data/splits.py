@@ -48,6 +48,8 @@ class Division:
 
     places: bytearray
     """A `Place` for each row; NONE for rows that were left out before."""
+    drawn: bytes = b""
+    """As `places`, before any row was left out because of its text: what is recorded."""
     folds: bytearray = field(default_factory=bytearray)
     """With folds: in which one each row is held out; empty without."""
     problems: list[Problem] = field(default_factory=list)
@@ -65,7 +67,7 @@ def divide(pool: Pool, splits: Splits, held: Held | None = None) -> Division:
 
     With `held`, a recorded holdout keeps its rows; it applies to sizes in rows.
     """
-    units = units_of(pool, splits.by)
+    units = units_of(pool, splits.by, is_held=held is not None)
     sizes: dict[SplitName, Size] = {name: getattr(splits, name) for name in ORDER}
     division = Division(places=bytearray(len(pool)))
     if splits.folds:
@@ -81,6 +83,7 @@ def divide(pool: Pool, splits: Splits, held: Held | None = None) -> Division:
         chosen = {} if division.problems else _by_rows(units, rows, splits, held)
     for place, members in chosen.items():
         units.put(members, place, division.places)
+    division.drawn = bytes(division.places)
     if units.by != "text":
         division.torn = _part(pool, division.places)
     return division

@@ -2,69 +2,48 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from pools import Made, asked, pool_of, texts
 
-from engine.data.candidates import Candidate
-from engine.data.example import content_key
-from engine.data.splits import ORDER, apportion, divide, missing_classes
+from engine.data.classes import check_split_classes
+from engine.data.findings import Findings
+from engine.data.held import held_by, membership, what_became
+from engine.data.pool import Place, Pool
+from engine.data.splits import ORDER, Division, divide
+from engine.data.units import apportion
 from engine.recipe.model import Splits
 
 
-def candidate(text: str, label: str = "a", origin: str = "x:1") -> Candidate:
-    return Candidate(origin=origin, input=text, label=label, key=content_key(text))
+def some(count: int, labels: str = "ab") -> list[Made]:
+    return [Made(text=f"text {n}", labels=(labels[n % len(labels)],)) for n in range(count)]
 
 
-def some(count: int, labels: str = "ab") -> list[Candidate]:
-    return [candidate(f"text {n}", labels[n % len(labels)]) for n in range(count)]
+def divided(rows: list[Made], splits: Splits) -> tuple[Pool, Division]:
+    pool = pool_of(rows, splits)
+    return pool, divide(pool, splits)
 
 
-def asked(**changes: Any) -> Splits:
-    fields = {"by": "stratified", "train": 6, "validation": 2, "holdout": 4, "seed": 7, **changes}
-    return Splits(**fields)
+def sizes(pool: Pool, division: Division) -> dict[str, int]:
+    return {name: len(division.rows(pool, name)) for name in ORDER}
 
 
-def texts(divided: Any) -> dict[str, list[str]]:
-    return {name: [one.input for one in divided[name]] for name in ORDER}
-
-
-populations = st.lists(
-    st.tuples(st.integers(0, 60), st.sampled_from("abc")), min_size=12, max_size=80
-).map(lambda rows: [candidate(f"Text {n}", label) for n, label in rows])
-
-
-@settings(deadline=None)
-@given(
-    rows=populations,
-    seed=st.integers(0, 9),
-    by=st.sampled_from(["random", "stratified"]),
-    sizes=st.sampled_from([(6, 2, 4), (0.6, 0.1, 0.3), (1, 0, 2), (0.2, 0.0, 0.1)]),
-    shuffle=st.integers(0, 99),
-)
-def test_the_order_of_rows_changes_nothing_and_no_text_stands_in_two_splits(
-    rows: list[Candidate], seed: int, by: str, sizes: tuple[float, ...], shuffle: int
-) -> None:
-    train, validation, holdout = sizes
-    splits = asked(by=by, train=train, validation=validation, holdout=holdout, seed=seed)
-    other = list(rows)
-    random.Random(shuffle).shuffle(other)
-    divided, problems = divide(rows, splits)
-    again, _ = divide(other, splits)
-
-    assert texts(divided) == texts(again)
-    keys = [{one.key for one in divided[name]} for name in ORDER]
-    assert not keys[0] & keys[1] | keys[0] & keys[2] | keys[1] & keys[2]
-    if isinstance(train, int) and not problems:
-        assert all(len(divided[name]) <= getattr(splits, name) for name in ORDER)
+def classes(rows: list[Made], splits: Splits, labels: str) -> list[tuple[str, str, str]]:
+    pool, division = divided(rows, splits)
+    findings = Findings()
+    check_split_classes(
+        pool, division, tuple(labels), splits=splits, action="fail", findings=findings
+    )
+    return [(one.code, one.path, one.message) for one in findings.problems]
 
 
 @given(st.dictionaries(st.text("abcdef", min_size=1), st.integers(0, 50), min_size=1), st.data())
-def test_apportioned_shares_sum_up_and_fit(weights: dict[str, int], data: st.DataObject) -> None:
+def test_apportioned_shares_sum_up_and_fit(named: dict[str, int], data: st.DataObject) -> None:
+    weights = {(name,): weight for name, weight in named.items()}
     everything = sum(weights.values())
     total = data.draw(st.integers(0, everything))
     shares = apportion(total, weights)
@@ -77,54 +56,41 @@ def test_apportioned_shares_sum_up_and_fit(weights: dict[str, int], data: st.Dat
 
 
 def test_rows_are_met_exactly_and_in_the_proportion_of_the_classes() -> None:
-    rows = [candidate(f"t{n}", "rare" if n % 10 == 0 else "usual") for n in range(1000)]
-    divided, problems = divide(rows, asked(train=500, validation=101, holdout=300))
+    rows = [Made(text=f"t{n}", labels=("rare" if n % 10 == 0 else "usual",)) for n in range(1000)]
+    pool, division = divided(rows, asked(train=500, validation=101, holdout=300))
 
-    assert problems == []
-    assert {name: len(divided[name]) for name in ORDER} == {
-        "holdout": 300,
-        "validation": 101,
-        "train": 500,
-    }
-    assert [Counter(one.label for one in divided[name])["rare"] for name in ORDER] == [30, 10, 50]
+    assert sizes(pool, division) == {"holdout": 300, "validation": 101, "train": 500}
+    rare = [
+        Counter(pool.labels(row) for row in division.rows(pool, name))["rare",] for name in ORDER
+    ]
+    assert rare == [30, 10, 50]
 
 
 def test_fractions_move_no_row_when_rows_are_added() -> None:
     splits = asked(train=0.6, validation=0.2, holdout=0.2)
-    before, _ = divide(some(400), splits)
-    after, _ = divide(some(900), splits)
+    before = texts(*divided(some(400), splits))
+    after = texts(*divided(some(900), splits))
 
-    for name in ORDER:
-        assert set(texts(before)[name]) <= set(texts(after)[name])
+    assert all(set(before[name]) <= set(after[name]) for name in ORDER)
 
 
-def test_fractions_that_fill_the_whole_leave_no_row_out() -> None:
-    divided, problems = divide(some(500), asked(train=0.7, validation=0.1, holdout=0.2))
+@pytest.mark.parametrize("train", [0.7, "all"])
+def test_fractions_that_fill_the_whole_leave_no_row_out(train: Any) -> None:
+    pool, division = divided(some(500), asked(train=train, validation=0.1, holdout=0.2))
 
-    assert problems == []
-    assert sum(map(len, divided.values())) == 500
-    assert 70 <= len(divided["holdout"]) <= 130
+    assert division.problems == []
+    assert sum(sizes(pool, division).values()) == 500
+    assert 70 <= sizes(pool, division)["holdout"] <= 130
 
 
 def test_another_seed_draws_another_holdout() -> None:
-    one, _ = divide(some(100), asked(seed=1))
-    two, _ = divide(some(100), asked(seed=2))
+    one, two = (texts(*divided(some(100), asked(seed=seed))) for seed in (1, 2))
 
-    assert texts(one)["holdout"] != texts(two)["holdout"]
-
-
-def test_equal_texts_stay_together_whatever_their_labels() -> None:
-    rows = [*some(40), candidate("TEXT  3", "b"), candidate("text 3", "a", "y:1")]
-    for seed in range(20):
-        divided, _ = divide(rows, asked(train=10, validation=10, holdout=10, seed=seed))
-        where = {
-            name for name in ORDER for one in divided[name] if one.key == content_key("text 3")
-        }
-        assert len(where) <= 1
+    assert one["holdout"] != two["holdout"]
 
 
 def test_too_few_rows_say_how_many_are_needed_and_what_would_fit() -> None:
-    _, (problem,) = divide(some(11), asked())
+    (problem,) = divided(some(11), asked())[1].problems
 
     assert problem.code == "D311"
     assert problem.message == (
@@ -134,45 +100,146 @@ def test_too_few_rows_say_how_many_are_needed_and_what_would_fit() -> None:
 
 
 def test_a_fraction_that_leaves_no_row_is_told() -> None:
-    _, problems = divide(some(3), asked(train=0.9, validation=0.0001, holdout=0.0))
+    splits = asked(train=0.9, validation=0.0001, holdout=0.0)
 
-    assert [problem.path for problem in problems] == ["splits.validation"]
-
-
-def test_exactly_enough_rows_are_enough() -> None:
-    divided, problems = divide(some(12), asked())
-
-    assert problems == []
-    assert sum(map(len, divided.values())) == 12
+    assert [one.path for one in divided(some(3), splits)[1].problems] == ["splits.validation"]
 
 
-@pytest.mark.parametrize(
-    ("labels", "expected"),
-    [("ab", []), ("abc", [("D309", "task.labels")])],
-)
-def test_a_label_without_rows_is_told(labels: str, expected: list[tuple[str, str]]) -> None:
-    rows = some(12)
-    splits = asked()
-    divided, _ = divide(rows, splits)
-    found = missing_classes(divided, tuple(labels), rows, splits)
+def test_a_class_with_one_holdout_row_is_told_with_what_it_needs() -> None:
+    rows = [Made(text=f"t{n}") for n in range(97)]
+    rows += [Made(text=f"r{n}", labels=("b",)) for n in range(3)]
+    found = classes(rows, asked(train=50, validation=10, holdout=40), "ab")
 
-    assert [(problem.code, problem.path) for problem in found] == expected
-
-
-def test_a_class_with_one_holdout_row_is_told_with_its_size() -> None:
-    rows = [candidate(f"t{n}") for n in range(97)] + [candidate(f"r{n}", "b") for n in range(3)]
-    splits = asked(train=50, validation=10, holdout=40)
-    divided, _ = divide(rows, splits)
-    found = missing_classes(divided, ("a", "b"), rows, splits)
-
-    assert [problem.path for problem in found] == ["splits.holdout", "splits.validation"]
-    assert (
-        "label `b` has 1 row in holdout, at least 2 are needed; it has 3 rows" in found[0].message
-    )
+    assert [path for _, path, _ in found] == ["splits.holdout", "splits.validation"]
+    assert "label `b` has 1 row in holdout, at least 2 are needed; it has 3 rows" in found[0][2]
 
 
 def test_a_validation_split_of_no_rows_is_not_missed() -> None:
-    splits = asked(train=8, validation=0, holdout=4)
-    divided, _ = divide(some(12), splits)
+    assert classes(some(12), asked(train=8, validation=0, holdout=4), "ab") == []
 
-    assert missing_classes(divided, ("a", "b"), some(12), splits) == []
+
+def test_groups_stay_whole_and_sizes_are_met_as_nearly_as_they_allow() -> None:
+    rows = [Made(text=f"t{n}", group=f"g{n // 7}") for n in range(140)]
+    splits = asked(by="group", column="g", train=70, validation=14, holdout=30)
+    pool, division = divided(rows, splits)
+
+    for number in range(20):
+        assert len({division.places[row] for row in range(number * 7, number * 7 + 7)}) == 1
+    assert sizes(pool, division) == {"holdout": 28, "validation": 14, "train": 70}
+
+
+def test_a_text_of_two_groups_stays_in_the_stricter_split_only() -> None:
+    rows = [Made(text=f"t{n % 10}", group=f"g{n}") for n in range(40)]
+    splits = asked(by="group", column="g", train=0.5, validation=0.2, holdout=0.3)
+    pool, division = divided(rows, splits)
+    found = texts(pool, division)
+
+    assert not set(found["holdout"]) & (set(found["train"]) | set(found["validation"]))
+    assert not set(found["validation"]) & set(found["train"])
+    assert division.torn > 0
+
+
+def test_the_latest_rows_are_the_holdout_and_equal_times_stay_together() -> None:
+    rows = [Made(text=f"t{n}", time=float(n // 2)) for n in range(40)]
+    splits = asked(by="time", column="t", train="all", validation=5, holdout=10)
+    pool, division = divided(rows, splits)
+    times = {name: [pool.time[row] for row in division.rows(pool, name)] for name in ORDER}
+
+    assert sorted(times["holdout"]) == [float(n // 2) for n in range(30, 40)]
+    assert max(times["train"]) < min(times["validation"])
+    assert max(times["validation"]) < min(times["holdout"])
+    assert len(times["validation"]) in (4, 6)
+
+
+def test_files_say_the_splits_and_a_number_takes_so_many_of_them() -> None:
+    places = [Place.TRAIN, Place.TRAIN, Place.HOLDOUT]
+    rows = [Made(text=f"t{n}", place=places[n % 3]) for n in range(90)]
+    splits = asked(by="files", train="all", validation=10, holdout=20)
+    pool, division = divided(rows, splits)
+
+    assert sizes(pool, division) == {"holdout": 20, "validation": 10, "train": 50}
+    assert all(pool.place[row] == Place.HOLDOUT for row in division.rows(pool, "holdout"))
+    assert all(pool.place[row] == Place.TRAIN for row in division.rows(pool, "validation"))
+
+
+def test_files_without_a_holdout_are_told() -> None:
+    rows = [Made(text=f"t{n}", place=Place.TRAIN) for n in range(9)]
+    splits = asked(by="files", train="all", validation=0, holdout="all")
+
+    assert [one.code for one in divided(rows, splits)[1].problems] == ["D360"]
+
+
+def test_a_holdout_of_one_class_is_refused() -> None:
+    rows = [Made(text=f"t{n}", labels=("ab"[n % 2],), place=Place.TRAIN) for n in range(20)]
+    rows += [Made(text=f"h{n}", place=Place.HOLDOUT) for n in range(10)]
+    splits = asked(by="files", train="all", validation=0, holdout="all")
+
+    assert [code for code, _, _ in classes(rows, splits, "ab")] == ["D361"]
+
+
+def test_every_row_is_in_one_fold_and_folds_have_the_classes_in_equal_shares() -> None:
+    rows = some(53)
+    splits = asked(train="all", validation=5, holdout=0.2, folds=5)
+    pool, division = divided(rows, splits)
+    folds = Counter(division.folds)
+    by_label = Counter((division.folds[row], pool.labels(row)) for row in range(len(pool)))
+
+    assert max(folds.values()) - min(folds.values()) <= 1
+    assert all(abs(by_label[fold, ("a",)] - by_label[fold, ("b",)]) <= 1 for fold in range(5))
+    assert {division.folds[row] for row in division.rows(pool, "holdout")} == {0}
+    assert 0 not in {division.folds[row] for row in division.rows(pool, "train")}
+    assert sizes(pool, division)["validation"] == 5
+    assert sum(sizes(pool, division).values()) == 53
+
+
+def test_a_class_with_fewer_rows_than_folds_is_told() -> None:
+    rows = [*some(20, "a"), *(Made(text=f"b{n}", labels=("b",)) for n in range(3))]
+    splits = asked(train="all", validation=0, holdout=0.2, folds=5)
+
+    (problem,) = divided(rows, splits)[1].problems
+    assert (problem.code, problem.message) == ("D362", "label `b` has 3 texts, 5 folds need 5")
+
+
+def test_several_labels_a_row_are_stratified_each_by_its_share() -> None:
+    sets = [("x",), ("x", "y"), ("y", "z"), (), ("z",), ("x", "y", "z"), ("x",), ("w",)]
+    rows = [Made(text=f"t{n}", labels=sets[n % 8]) for n in range(400)]
+    pool, division = divided(rows, asked(train=200, validation=40, holdout=100))
+
+    assert sizes(pool, division) == {"holdout": 100, "validation": 40, "train": 200}
+    for name, share in (("holdout", 0.25), ("validation", 0.1), ("train", 0.5)):
+        counts = Counter(label for row in division.rows(pool, name) for label in pool.labels(row))
+        everywhere = Counter(label for one in rows for label in one.labels)
+        assert all(abs(counts[label] - share * everywhere[label]) <= 2 for label in everywhere)
+
+
+def test_a_recorded_holdout_keeps_its_rows_and_new_rows_go_to_training() -> None:
+    splits = asked(train="all", validation=20, holdout=60)
+    pool, division = divided(some(200), splits)
+    before = texts(pool, division)
+    held = held_by(membership(pool, division.drawn))
+    more = pool_of(some(230), splits)
+    again = divide(more, splits, held)
+
+    assert texts(more, again)["holdout"] == before["holdout"]
+    assert texts(more, again)["validation"] == before["validation"]
+    assert texts(more, divide(more, splits))["holdout"] != before["holdout"]
+    became = what_became(more, again.drawn, held)
+    assert (became.kept, became.gone, became.added) == (60, 0, 0)
+    assert became.new_rows == {"train": 30}
+
+
+def test_what_left_a_recorded_holdout_is_replaced_from_rows_that_never_trained() -> None:
+    splits = asked(train=80, validation=20, holdout=60)
+    pool, division = divided(some(200), splits)
+    before = texts(pool, division)
+    held = held_by(membership(pool, division.drawn))
+    lost = set(before["holdout"][:5])
+    fewer = pool_of([row for row in some(200) if row.text not in lost], splits)
+    again = divide(fewer, splits, held)
+    after = texts(fewer, again)
+
+    assert set(before["holdout"][5:]) < set(after["holdout"])
+    assert len(after["holdout"]) == 60
+    assert not set(after["holdout"]) & set(before["train"])
+    became = what_became(fewer, again.drawn, held)
+    assert (became.kept, became.gone, became.added) == (55, 5, 5)

@@ -9,9 +9,9 @@ import difflib
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from engine.data.example import content_key
 from engine.data.findings import Findings, Rejects
@@ -20,6 +20,7 @@ from engine.data.kinds.base import Fill, Filled, RejectedError
 from engine.data.label import NoBinError, NoNumberError, near_label
 from engine.data.marks import PLACES as PLACE_NAMES
 from engine.data.marks import NoMarkError, mark_of, place_of, seconds_of
+from engine.data.named import Unseen, columns_named, has_column
 from engine.data.pool import Place, Pool, drawn
 from engine.data.row import SHOWN, Row, excerpt
 from engine.data.rowchecks import masks, row_checks, trait_checks
@@ -30,7 +31,6 @@ from engine.data.template import (
     UnusableValueError,
     as_text,
     lookup,
-    parse_template,
 )
 from engine.errors import Problem
 from engine.recipe.model import Data, Splits, Task
@@ -81,7 +81,8 @@ class _Gatherer:
         self._findings = findings
         self._got = Gathered(pool=pool)
         self._fills: dict[int, Fill] = {}
-        self._named = dict(_columns_named(asked))
+        self._named = dict(columns_named(asked.task, asked.data, asked.splits))
+        self._unseen = Unseen(asked.data)
         self._columns: list[str] = []
         self._missing: dict[tuple[str, str], Rejects] = {}
         self._empty = Rejects()
@@ -103,6 +104,7 @@ class _Gatherer:
         self._got.read[row.source] += 1
         if not self._columns:
             self._columns = list(row.values)
+        self._unseen.look(row.origin, row.values)
         filled = self._filled(row)
         if filled is None or not self._is_complete(row.origin, filled):
             return
@@ -137,7 +139,9 @@ class _Gatherer:
 
     def _count_missing(self, row: Row, missing: str) -> None:
         """Count every column of the recipe that this row lacks, not only the first."""
-        lacking = {column for column in self._named if not _has(row.values, column)} | {missing}
+        lacking = {column for column in self._named if not has_column(row.values, column)} | {
+            missing
+        }
         for column in sorted(lacking):
             key = (self._named.get(column, "data"), column)
             self._missing.setdefault(key, Rejects()).add(row.origin)
@@ -265,6 +269,9 @@ class _Gatherer:
         return self._got
 
     def _tell_missing(self) -> None:
+        for column in self._unseen.left if self._got.rows_read else ():
+            nowhere = Rejects(count=self._got.rows_read, places=[self._unseen.first])
+            self._missing.setdefault(("data.answer", column), nowhere)
         for (path, column), rejects in sorted(self._missing.items()):
             near = difflib.get_close_matches(column, self._columns, n=1)
             columns = ", ".join(f"`{excerpt(name)}`" for name in self._columns[:SHOWN])
@@ -325,8 +332,13 @@ class _Gatherer:
             self._findings.drop(_reason(check), total)
             told = [spot for rejects in by_value.values() for spot in rejects.places]
             if action != "off":
-                message = f"{total:,} rows {_REJECTED.get(check, 'cannot be examples')}"
+                message = f"{total:,} rows {self._what_is_wrong(check)}"
                 self._findings.tell(check, action, total, message=message, examples=told)
+
+    def _what_is_wrong(self, check: str) -> str:
+        if check == "schema_violations" and self._asked.task.kind == "extraction":
+            return "have an answer that does not fit task.schema"
+        return "are not laid out as their shape says"
 
     def _tell_checks(self) -> None:
         for check, rejects in self._checks:
@@ -347,7 +359,6 @@ class _Gatherer:
                 )
 
 
-_REJECTED: Final = {"schema_violations": "have an answer that does not fit task.schema"}
 _MARKS: Final = {
     "column": ("D317", f"write one of {', '.join(PLACE_NAMES)}"),
     "time": ("D318", "write times as 2026-01-31T12:00:00Z, or as seconds since 1970"),
@@ -357,28 +368,6 @@ _MARKS: Final = {
 def _reason(check: str) -> str:
     """Return why rows are not used, in words: `schema violation`."""
     return check.replace("_", " ").removesuffix("s")
-
-
-def _columns_named(asked: Asked) -> Iterator[tuple[str, str]]:
-    """Yield (column, key of the recipe that names it)."""
-    if asked.task.input:
-        yield from ((column, "task.input") for column in parse_template(asked.task.input).columns)
-    if asked.data.label is not None:
-        yield asked.data.label.column, "data.label.column"
-    answer = asked.data.answer
-    if answer is not None:
-        columns = (answer.column, *answer.references, *(column for _, column in answer.fields))
-        yield from ((column, "data.answer") for column in columns if column)
-    if asked.splits.column:
-        yield asked.splits.column, "splits.by"
-
-
-def _has(values: Mapping[str, Any], column: str) -> bool:
-    try:
-        lookup(values, column)
-    except MissingColumnError:
-        return False
-    return True
 
 
 def _answer_hash(filled: Filled) -> int:

@@ -102,12 +102,14 @@ def make(folder: Path, rows: int) -> tuple[Planted, Planted]:
 
 def _vocabulary(draw: np.random.Generator) -> list[str]:
     """Return made-up words of consonants and vowels; frequent ones are short, as in English."""
+    consonants, vowels = "bcdfghjklmnprstvwz", "aeiou"
     out = []
     for rank in range(WORDS):
         length = int(draw.integers(2, 5 + min(6, rank // 50)))
-        sounds = ("bcdfghjklmnprstvwz", "aeiou")
-        out.append("".join(sounds[(rank + at) % 2][draw.integers(0, 5)] for at in range(length)))
-        out[-1] += "" if rank < 1_000 else sounds[0][draw.integers(0, 18)]
+        first = int(draw.integers(0, 2))
+        sounds = [consonants if (first + at) % 2 else vowels for at in range(length)]
+        sounds[-1] = consonants + vowels
+        out.append("".join(one[int(draw.integers(0, len(one)))] for one in sounds))
     return out
 
 

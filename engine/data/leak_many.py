@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import batched
 
 from engine.data.leakage import Match
-from engine.data.near_many import BATCH, ahead, encoded
+from engine.data.near_many import BATCH, WORKERS, ahead, encoded
 from engine.runtime import leaks as compiled
 
 Numbered = tuple[int, str]
@@ -24,6 +24,6 @@ def many(holdout: Sequence[str], rows: Iterable[Numbered], similarity: float) ->
             for at, row, same in sorted(zip(*found, strict=True))
         ]
 
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(WORKERS) as pool:
         for some in ahead(pool, matches, batched(rows, BATCH, strict=False)):
             yield from some

@@ -83,7 +83,7 @@ def encoded(texts: Sequence[str]) -> tuple[compiled.Codes, compiled.Offsets]:
 
 
 def ahead[T, R](
-    pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T], most: int = 3
+    pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T], most: int = 4
 ) -> Iterator[R]:
     """Yield `function(item)` in order; at most `most` are under way, whatever `items` holds."""
     waiting: deque[Future[R]] = deque()
@@ -132,7 +132,7 @@ def _write_bands(texts: TextStore, paths: Sequence[Path], rows: int) -> tuple[Ha
     at = 0
     with ExitStack() as stack:
         files: list[BinaryIO] = [stack.enter_context(path.open("wb")) for path in paths]
-        pool = stack.enter_context(ThreadPoolExecutor(1))
+        pool = stack.enter_context(ThreadPoolExecutor(WORKERS))
         batches = batched(map(normalised, texts), BATCH, strict=False)
         for hashes, bits, bands in ahead(pool, hashed, batches):
             whole[at : at + len(hashes)] = hashes

@@ -17,9 +17,9 @@ from engine.runtime.near import (
     Hashes,
     Offsets,
     compiled,
-    hashed,
     jaccard,
     room,
+    shingle_hash,
     shingle_hashes,
     shingle_sets,
     unique,
@@ -162,7 +162,7 @@ def _few_missing(codes: Codes, start: int, bitmap: Hashes, missed: Hashes, allow
     mask = np.uint64(len(bitmap) * 64 - 1)
     misses = 0
     for at in range(start, start + len(missed)):
-        value = hashed(codes, at, at + SHINGLE)
+        value = shingle_hash(codes, at)
         place = value & mask
         if (bitmap[place >> _WORD] >> (place & _BIT)) & _ONE:
             continue

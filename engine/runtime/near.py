@@ -55,6 +55,15 @@ def hashed(codes: Codes, start: int, end: int) -> np.uint64:
 
 
 @compiled
+def shingle_hash(codes: Codes, at: int) -> np.uint64:
+    """Return what `hashed` does of the shingle that begins at `at`; its loop is unrolled."""
+    value = np.uint64(SHINGLE)
+    for step in range(SHINGLE):
+        value = value * _MULTIPLIER + np.uint64(codes[np.uint64(at + step)]) + _ONE
+    return _mixed(value)
+
+
+@compiled
 def shingle_hashes(codes: Codes, start: int, end: int, out: Hashes) -> int:
     """Write the hashes of the shingles of one text into `out`; return how many, repeats included."""
     if end - start <= SHINGLE:
@@ -62,7 +71,7 @@ def shingle_hashes(codes: Codes, start: int, end: int, out: Hashes) -> int:
         return 1
     count = end - start - SHINGLE + 1
     for at in range(count):
-        out[at] = hashed(codes, start + at, start + at + SHINGLE)
+        out[at] = shingle_hash(codes, start + at)
     return count
 
 
@@ -73,6 +82,15 @@ def room(offsets: Offsets) -> int:
     for row in range(len(offsets) - 1):
         most = max(most, offsets[row + 1] - offsets[row])
     return most
+
+
+@compiled
+def _smallest(values: NDArray[np.uint32], multiplier: np.uint32, addend: np.uint32) -> np.uint32:
+    """Return the smallest `multiplier * value + addend`, modulo 2^32."""
+    smallest = np.uint32(0xFFFFFFFF)
+    for at in range(len(values)):  # a plain index: the loop becomes vector instructions
+        smallest = min(smallest, np.uint32(multiplier * values[at] + addend))
+    return smallest
 
 
 @compiled
@@ -96,17 +114,16 @@ def band_hashes(
     sketches = np.zeros(texts, np.uint64)
     out = np.empty((bands, texts), np.uint32)
     hashes = np.empty(room(offsets), np.uint64)
+    values = np.empty(len(hashes), np.uint32)
     smallest = np.empty(functions, np.uint32)
     for row in range(texts):
         start, end = offsets[row], offsets[row + 1]
         whole[row] = hashed(codes, start, end)
         count = shingle_hashes(codes, start, end, hashes)
-        smallest[:] = np.uint32(0xFFFFFFFF)
         for at in range(count):
-            value = np.uint32(hashes[at] >> _HALF)
-            for number in range(functions):
-                drawn = np.uint32(multipliers[number] * value + addends[number])
-                smallest[number] = min(smallest[number], drawn)
+            values[at] = np.uint32(hashes[at] >> _HALF)
+        for number in range(functions):
+            smallest[number] = _smallest(values[:count], multipliers[number], addends[number])
         for number in range(min(64, functions)):
             sketches[row] |= np.uint64(smallest[number] & np.uint32(1)) << np.uint64(number)
         for band in range(bands):
@@ -149,8 +166,11 @@ def jaccard(one: Hashes, other: Hashes, at_least: float) -> float:
     size, others = len(one), len(other)
     if at_least * size > others or at_least * others > size:
         return 0.0
+    allowed = (size + others) * (1 - at_least) / (1 + at_least) + 1e-6
     both = left = right = 0
     while left < size and right < others:
+        if left + right - 2 * both > allowed:  # too many are in one of the two only
+            return 0.0
         if one[left] == other[right]:
             both += 1
             left += 1

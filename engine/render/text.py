@@ -178,7 +178,8 @@ def closing_block(report: Report, *, said: Sequence[str] = (), colour: bool) -> 
     if advice:
         lead = "what would help: " if report.gate and report.outcome != "accepted" else ""
         lines += _paragraph(lead + "; ".join(advice))
-    worn = [use_line(report.holdout_use)] if report.holdout_use else []
+    use = report.holdout_use
+    worn = [use_line(use)] if use and (use.looks or use.redraws) else []
     for sentence in (*worn, *said):
         lines += _paragraph(sentence)
     lines += _places(report, commands)

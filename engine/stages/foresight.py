@@ -6,6 +6,7 @@ Light: nothing is fetched, nothing is written, and no library is imported that `
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,29 @@ from engine.data.sources import Fetched, fetch_all, read_all, source_names
 from engine.errors import DataError
 from engine.evidence import Recorded
 from engine.recipe.formats import format_of
-from engine.recipe.model import PathRef, Recipe, Source
+from engine.recipe.model import Checks, PathRef, Recipe, Source
 from engine.render.progress import SilentProgress
 from engine.store import Artifact
 
 MOST_BYTES = 20_000_000
 """Of all sources, up to which a plan reads the rows to say what the new ones do."""
+WATCHING = (
+    "leakage",
+    "imbalance",
+    "near_duplicates",
+    "label_errors",
+    "missing_classes",
+    "output_format",
+    "mojibake",
+    "control_characters",
+    "personal_data",
+    "languages",
+    "template_tokens",
+    "label_in_input",
+)
+"""Checks that move no row unless they say `drop` (or `mask`)."""
+HEAVY = ("languages", "label_errors")
+"""Checks that need libraries or models that a plan does not load."""
 MOST_COLUMNS = 6
 MOST_SOURCES = 8
 
@@ -39,17 +57,19 @@ def shapes(recipe: Recipe) -> list[tuple[str, str]]:
     near = [(name, source) for name, source in named if _is_light(source)]
     told = [(name, _shape(source, recipe)) for name, source in near[:MOST_SOURCES]]
     more = len(near) - len(told)
-    return [*told, *([("…", f"{more} more files")] if more else [])]
+    return [*told, *([("…", f"{more} more {'file' if more == 1 else 'files'}")] if more else [])]
 
 
 def foresee(recipe: Recipe, recorded: Membership) -> Recorded | None:
     """What becomes of the recorded holdout and the rows that are new; None where only a run can tell.
 
     That is where a source is not a local file, the files are larger than `MOST_BYTES` together,
-    or the rows cannot be read or divided.
+    a heavy check leaves rows out, or the rows cannot be read or divided.
     """
     sources = recipe.data.sources
     if not all(map(_is_light, sources)) or _bytes(sources) > MOST_BYTES:
+        return None
+    if any(getattr(recipe.data.checks, check) == "drop" for check in HEAVY):
         return None
     progress = SilentProgress()
     try:
@@ -57,7 +77,7 @@ def foresee(recipe: Recipe, recorded: Membership) -> Recorded | None:
         prepared = prepare(
             read_all(fetched, progress),
             recipe.task,
-            data=recipe.data,
+            data=replace(recipe.data, checks=_moving(recipe.data.checks)),
             splits=recipe.splits,
             recorded=recorded,
             refuse=False,
@@ -66,6 +86,14 @@ def foresee(recipe: Recipe, recorded: Membership) -> Recorded | None:
     except (DataError, OSError, _FarError):
         return None
     return None if prepared.problems else prepared.summary.recorded
+
+
+def _moving(checks: Checks) -> Checks:
+    """The checks with only those left that can move a row: a run will do the others."""
+    quiet: dict[str, Any] = {
+        name: "off" for name in WATCHING if getattr(checks, name) in ("warn", "fail")
+    }
+    return replace(checks, **quiet)
 
 
 def _shape(source: Source, recipe: Recipe) -> str:

@@ -6,17 +6,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine.data.example import Example, iter_examples
 from engine.errors import EngineError, Problem, RecipeError
 from engine.recipe.conversation import conversation
 from engine.recipe.model import Task
-from engine.render.data import Lengths, ShownExample
+from engine.render.dataview import Lengths, ShownExample
 from engine.render.rowtext import ShownRow, ShownSegment
 
 if TYPE_CHECKING:
-    from engine.runtime.rows import Renderer
+    from engine.runtime.rows import RenderedRow, Renderer
+    from engine.runtime.segments import Segment
     from engine.runtime.spread import Spread
 
 SEEN = ("train", "validation")
@@ -112,7 +113,7 @@ def shown(
         rejected=_segments(first.rejected),
         tokens=first.tokens,
         supervised=first.supervised,
-        note=_note(first, len(more), renderer.limits.max_length),
+        note=_note(example, first, len(more), limit=renderer.limits.max_length),
     )
 
 
@@ -130,10 +131,12 @@ def character_lengths(files: Files) -> tuple[Lengths, ...]:
 
 def token_view(files: Files, renderer: Renderer) -> Measured:
     """Return the lengths in tokens, and the problems and notes that training would have."""
+    from engine.runtime.ledger import together  # noqa: PLC0415 - beside what fills it
     from engine.runtime.lengths import rehearse, token_lengths  # noqa: PLC0415 - transformers
     from engine.runtime.spread import spread  # noqa: PLC0415 - beside it
 
     lengths, notes, problems = list[Lengths](), list[str](), list[Problem]()
+    ledgers = []
     limit, action = renderer.limits.max_length, renderer.limits.template_tokens
     for split, path in files.items():
         rows, total = drawn(path)
@@ -146,10 +149,11 @@ def token_view(files: Files, renderer: Renderer) -> Measured:
         over = sum(length > limit for length in found)
         lengths.append(_lengths(split, spread(found), total=total, over=over))
         if split in SEEN:
-            problems += [one for one in renderer.problems(ledger) if one not in problems]
+            ledgers.append(ledger)
             notes += [f"{split}: {one.message}" for one in ledger.notes(action)]
             if ledger.blocks:
                 notes.append(f"{split}: {len(ledger.blocks)} documents are cut into blocks")
+    problems += renderer.problems(together(ledgers))
     return Measured(lengths=tuple(lengths), notes=tuple(notes), problems=tuple(problems))
 
 
@@ -177,7 +181,7 @@ def _example(split: str, example: Example) -> ShownExample:
     )
 
 
-def _segments(found: Sequence[Any]) -> tuple[ShownSegment, ...]:
+def _segments(found: Sequence[Segment]) -> tuple[ShownSegment, ...]:
     return tuple(ShownSegment(text=one.text, supervised=one.supervised) for one in found)
 
 
@@ -193,8 +197,10 @@ def _turns(example: Example, task: Task) -> Iterator[ShownSegment]:
         yield ShownSegment(text=str(text), supervised=at in asked.trained)
 
 
-def _note(first: Any, more: int, limit: int) -> str:  # noqa: ANN401 - a RenderedRow
+def _note(example: Example, first: RenderedRow, more: int, *, limit: int) -> str:
     told = []
+    if example.payload.get("desirable") is False:
+        told.append("this answer got a thumb down")
     if first.tokens > limit:
         told.append(f"longer than max_length: {first.tokens:,} of {limit:,} tokens")
     if more:

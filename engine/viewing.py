@@ -16,7 +16,7 @@ from engine.evidence import DataSummary, StageStatus, data_from_json
 from engine.pipeline import Orders, Walk, Watcher, walk
 from engine.plan import product_key, survey
 from engine.recipe.model import Checks, Recipe
-from engine.render.data import DataView
+from engine.render.dataview import DataView
 from engine.samples import SEEN, Files, Wish, character_lengths, examples, pick, shown, token_view
 from engine.stages import flow
 from engine.stages.base import Build, Payload

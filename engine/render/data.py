@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from engine.errors import Problem
 from engine.evidence import DataFinding, DataSummary, SplitSummary
+from engine.render.dataview import DataView
+from engine.render.layout import INDENT, more, paragraph, table
 from engine.render.problems import problems_json
 from engine.render.quantities import count
-from engine.render.rowtext import ShownRow, row_lines
+from engine.render.rowtext import row_lines
 from engine.render.spans import Line, cells, crop, line, pad, printable, to_text
 
 MOST_CLASSES = 12
@@ -21,58 +23,7 @@ ENDS = 5
 MOST_SOURCES = 20
 MOST_PLACES = 3
 """Rows named under each finding; the JSON has them all."""
-INDENT = "  "
-GAP = "  "
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lengths:
-    """How long the rows of one split are, in tokens or characters."""
-
-    split: str
-    rows: int
-    """In the split."""
-    measured: int
-    """Rows that were measured: all, or as many drawn evenly."""
-    median: int
-    p95: int
-    """Nearest rank: 95 of 100 rows are at most this long."""
-    longest: int
-    over: int | None
-    """Measured rows over the limit; None where lengths are not in tokens."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownExample:
-    """An example in a line or two."""
-
-    id: str
-    origin: str
-    split: str
-    labels: tuple[str, ...]
-    input: str
-    target: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataView:
-    """All of it, as a value; `engine.viewing` makes it."""
-
-    recipe: str
-    kind: str
-    summary: DataSummary | None
-    """None where the rows could not be divided."""
-    refusing: tuple[str, ...] = ()
-    """Checks that stop a run."""
-    unit: str = "tokens"
-    """Of the lengths: `tokens` or `characters`."""
-    why_characters: str = ""
-    max_length: int = 0
-    lengths: tuple[Lengths, ...] = ()
-    notes: tuple[str, ...] = ()
-    """What rendering has to say: rewritten chats, documents in blocks."""
-    examples: tuple[ShownExample, ...] = ()
-    row: ShownRow | None = None
+PLACE_LINES = 3
 
 
 def data_text(view: DataView, *, width: int, colour: bool) -> str:
@@ -137,7 +88,7 @@ def _sources(summary: DataSummary, width: int) -> Iterator[Line]:
     ]
     if len(rows) > 1:
         yield from table(rows, "llrrl", width)
-    yield from _more(len(summary.sources) - MOST_SOURCES, "sources")
+    yield from more(len(summary.sources) - MOST_SOURCES, "sources")
 
 
 def _dropped(summary: DataSummary, width: int) -> Iterator[Line]:
@@ -160,10 +111,18 @@ def _finding(one: DataFinding, *, refuses: bool, width: int) -> Iterator[Line]:
     yield line(INDENT, (pad(one.action, 6), style), (head, "strong"))
     yield from paragraph(one.message, width, indent=f"{INDENT}{' ' * 6}")
     for place in one.examples[:MOST_PLACES]:
-        shown = crop(printable(place), width - 10)
-        yield line(f"{INDENT}{' ' * 8}", (shown, "quiet"))
+        yield from _place(place, width)
     if (left := len(one.examples) - MOST_PLACES) > 0:
         yield line(f"{INDENT}{' ' * 8}", (f"… and {left} more examples in --format json", "quiet"))
+
+
+def _place(place: str, width: int) -> Iterator[Line]:
+    """A row that was found, on a few lines: what is wrong with it often stands at the end."""
+    parts = textwrap.wrap(printable(place), max(20, width - 12), break_on_hyphens=False)
+    for number, part in enumerate(parts[:PLACE_LINES]):
+        cut = number == PLACE_LINES - 1 and len(parts) > PLACE_LINES
+        text = part + ("…" if cut else "")
+        yield line(f"{INDENT}{' ' * (8 if number == 0 else 10)}", (text, "quiet"))
 
 
 def _splits(summary: DataSummary, width: int) -> Iterator[Line]:
@@ -279,29 +238,3 @@ def _examples(view: DataView, width: int) -> Iterator[Line]:
 
 def _one_line(text: str) -> str:
     return printable(text.replace("\n", "\\n"))
-
-
-def table(rows: Sequence[Sequence[str]], sides: str, width: int) -> Iterator[Line]:
-    """Aligned columns under a quiet heading; `sides` has `l` or `r` a column. The first column gives way."""
-    widths = [max(cells(row[at]) for row in rows) for at in range(len(sides))]
-    others = sum(widths[1:]) + len(GAP) * (len(sides) - 1) + len(INDENT)
-    widths[0] = min(widths[0], max(8, width - others))
-    for number, row in enumerate(rows):
-        shown = [crop(row[0], widths[0]), *row[1:]]
-        parts = [
-            pad(text, size) if side == "l" else " " * (size - cells(text)) + text
-            for text, side, size in zip(shown, sides, widths, strict=True)
-        ]
-        yield line((INDENT + GAP.join(parts), "quiet" if number == 0 else ""))
-
-
-def paragraph(text: str, width: int, *, indent: str = INDENT) -> Iterator[Line]:
-    """The text on as many lines as it takes; nothing for none."""
-    room = max(20, width - len(indent))
-    for part in textwrap.wrap(printable(text), room, break_on_hyphens=False):
-        yield line(indent + part)
-
-
-def _more(left: int, what: str) -> Iterator[Line]:
-    if left > 0:
-        yield line(INDENT, (f"… and {left} more {what}", "quiet"))

@@ -47,7 +47,10 @@ def row_lines(row: ShownRow, width: int) -> tuple[str, Sequence[Line]]:
     heading = printable(f"row {row.origin} · {row.split} · {row.id}{size}")
     lines = _bounded(list(_text(row.segments, width)))
     if row.rejected:
-        lines += [line(("  rejected", "quiet")), *_bounded(list(_text(row.rejected, width)))]
+        lines += [
+            line(("  rejected: the answer that is not wanted", "quiet")),
+            *_bounded(list(_text(row.rejected, width))),
+        ]
     if any(segment.supervised for segment in row.segments):
         legend = f"  {OPEN}…{CLOSE} is learned from; the rest is only read"
         lines.append(line((legend, "quiet")))

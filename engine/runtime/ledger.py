@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from engine.errors import Problem, Severity
 
 SHOWN = 10
 """Rows named in one message."""
+PLACES = (
+    "too_long",
+    "dropped",
+    "truncated",
+    "marked",
+    "unsupervised",
+    "rewritten",
+    "unwritable",
+    "blocks",
+)
+"""The fields of a ledger that are lists."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -118,9 +129,23 @@ class Ledger:
                 message=f"the base model's chat template does not write {len(self.unwritable)}"
                 f" rows as they are: {listed}",
                 path="base_model",
-                hint="use a base model whose chat template knows tools, or take them out of the data",
+                hint="use a base model whose chat template takes them, or leave these rows out",
             )
         ]
+
+
+def together(ledgers: Iterable[Ledger]) -> Ledger:
+    """Return what happened in several splits, so that each problem is told once for all of them."""
+    whole = Ledger()
+    for one in ledgers:
+        whole.rows += one.rows
+        whole.tokens += one.tokens
+        whole.supervised_tokens += one.supervised_tokens
+        whole.longest = max(whole.longest, one.longest)
+        for name in PLACES:
+            getattr(whole, name).extend(getattr(one, name))
+    whole.marked = list(dict.fromkeys(whole.marked))  # the recipe's own texts stand in each
+    return whole
 
 
 def _is_key(place: str) -> bool:

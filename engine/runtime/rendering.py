@@ -15,7 +15,7 @@ from typing import Any
 from engine.errors import DataError, Problem
 from engine.recipe.model import Task
 from engine.runtime.chat import Chat, load_chat
-from engine.runtime.ledger import Ledger
+from engine.runtime.ledger import Ledger, together
 from engine.runtime.rows import Limits, RenderedRow, Renderer, Row
 from engine.runtime.segments import Segment
 from engine.store import Artifact
@@ -114,16 +114,16 @@ def rendered_artifact(
 
     def build(folder: Path) -> None:
         renderer = _renderer(request)
-        facts: dict[str, SplitFacts] = {}
-        problems: list[Problem] = []
-        for split in SPLITS:
-            ledger = Ledger()
+        ledgers = {split: Ledger() for split in SPLITS}
+        for split, ledger in ledgers.items():
             rows = renderer.rendered(read(request.data.file(f"{split}.jsonl")), ledger)
             write_rows(folder / f"{split}.jsonl", rows)
-            problems += _new(renderer.problems(ledger), problems)
-            facts[split] = _facts(ledger, request.template_tokens)
+        problems = renderer.problems(together(ledgers.values()))
         if problems:
             raise DataError(problems)
+        facts = {
+            split: _facts(ledger, request.template_tokens) for split, ledger in ledgers.items()
+        }
         text = json.dumps({split: asdict(found) for split, found in facts.items()}, indent=1)
         (folder / FACTS).write_text(text, encoding="utf-8")
 
@@ -213,11 +213,6 @@ def _asked(task: Task) -> dict[str, Any]:
 
 def _written(segments: Iterable[Segment]) -> Iterator[dict[str, object]]:
     return ({"label": one.supervised, "text": one.text} for one in segments)
-
-
-def _new(found: list[Problem], known: list[Problem]) -> list[Problem]:
-    """Leave out what the other split has already told, such as a marker in the instruction."""
-    return [problem for problem in found if problem not in known]
 
 
 def _facts(ledger: Ledger, template_tokens: str) -> SplitFacts:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from engine.errors import Problem
+from engine.errors import Problem, StageError
 from engine.recipe.conversation import conversation
 from engine.recipe.model import Task
 from engine.runtime.chat import Chat
@@ -140,10 +140,8 @@ class Renderer:
     def _fitting(self, row: Row, ledger: Ledger) -> Iterator[RenderedRow]:
         try:
             made = self.render(row)
-        except UnwritableError:
-            ledger.unwritable.append(
-                (row.origin, "its answer cannot be told from the turns before")
-            )
+        except UnwritableError as error:
+            ledger.unwritable.append((row.origin, str(error)))
             return
         for one in made:
             if one.lost:
@@ -185,8 +183,11 @@ class Renderer:
         asked = conversation(self.task, input=text, target=row.target, payload=row.payload)
         if self.task.kind in ASKED_AND_ANSWERED:
             return self._row(row, Cut(segments=cut_reply(self.chat, asked.messages)))
-        rejected = cut_rejected(self.chat, asked)
-        return self._row(row, cut_turns(self.chat, asked), rejected=rejected)
+        try:
+            cut, rejected = cut_turns(self.chat, asked), cut_rejected(self.chat, asked)
+        except StageError as error:  # a template that wants user and assistant in turn, say
+            raise UnwritableError(error.problems[0].message) from error
+        return self._row(row, cut, rejected=rejected)
 
     def _document(self, row: Row) -> list[RenderedRow]:
         """Return the blocks of a document, numbered from the second one: `….2`."""

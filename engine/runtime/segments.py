@@ -38,7 +38,7 @@ class Cut:
 
 
 class UnwritableError(Exception):
-    """The template writes the turn in a way that cannot be told from what stands before it."""
+    """The template cannot write the conversation so that its answers are found in it; the text says why."""
 
 
 def cut_turns(chat: Chat, conversation: Conversation) -> Cut:
@@ -93,7 +93,7 @@ def _turn(chat: Chat, messages: Messages, *, tools: Messages) -> tuple[str, str]
     for start in (chat.prompt(before, tools), chat.opened(before, tools)):
         if whole.startswith(start):
             return start, _ended(whole[len(start) :], chat.terminator)
-    raise UnwritableError
+    raise UnwritableError("an answer cannot be told from what stands before it")
 
 
 def _ended(tail: str, terminator: str) -> str:

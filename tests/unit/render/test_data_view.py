@@ -18,7 +18,8 @@ from engine.evidence import (
     SourceSummary,
     SplitSummary,
 )
-from engine.render.data import DataView, Lengths, ShownExample, data_json, data_text
+from engine.render.data import data_json, data_text
+from engine.render.dataview import DataView, Lengths, ShownExample
 from engine.render.rowtext import FIRST, LAST, ShownRow, ShownSegment
 from engine.render.spans import cells
 

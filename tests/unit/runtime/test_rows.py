@@ -173,11 +173,22 @@ def test_calls_that_the_template_leaves_out_are_refused(chat: Chat) -> None:
     assert (problem.code, "`weather` is missing" in problem.message) == ("D394", True)
 
 
-def test_a_template_that_cannot_write_a_turn_says_so(chat: Chat) -> None:
+def test_a_chat_that_the_template_refuses_is_named(chat: Chat) -> None:
     messages = [*turns("Rome?"), {"role": "assistant", "content": None, "tool_calls": [CALL]}]
 
-    with pytest.raises(StageError) as refused:
+    with pytest.raises(DataError) as refused:
         render(chat, task("chat"), example(messages=messages))
+
+    [problem] = refused.value.problems
+    assert problem.code == "D394"
+    assert "a.jsonl:1 (the chat template of the base model refuses" in problem.message
+
+
+def test_a_task_that_the_template_refuses_is_not_the_fault_of_a_row(chat: Chat) -> None:
+    refusing = written_by(chat, "{{ raise_exception('no') }}")
+
+    with pytest.raises(StageError) as refused:
+        render(refusing, TASK, example("good", "positive"))
 
     assert [problem.code for problem in refused.value.problems] == ["X603"]
 

@@ -1,0 +1,58 @@
+"""What `recipe data` shows, as a value; `engine.viewing` makes it, `engine.render.data` writes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.evidence import DataSummary
+from engine.render.rowtext import ShownRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lengths:
+    """How long the rows of one split are, in tokens or characters."""
+
+    split: str
+    rows: int
+    """In the split."""
+    measured: int
+    """Rows that were measured: all, or as many drawn evenly."""
+    median: int
+    p95: int
+    """Nearest rank: 95 of 100 rows are at most this long."""
+    longest: int
+    over: int | None
+    """Measured rows over the limit; None where lengths are not in tokens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownExample:
+    """An example in a line or two."""
+
+    id: str
+    origin: str
+    split: str
+    labels: tuple[str, ...]
+    input: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataView:
+    """All of it."""
+
+    recipe: str
+    kind: str
+    summary: DataSummary | None
+    """None where the rows could not be divided."""
+    refusing: tuple[str, ...] = ()
+    """Checks that stop a run."""
+    unit: str = "tokens"
+    """Of the lengths: `tokens` or `characters`."""
+    why_characters: str = ""
+    max_length: int = 0
+    lengths: tuple[Lengths, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What rendering has to say: rewritten chats, documents in blocks."""
+    examples: tuple[ShownExample, ...] = ()
+    row: ShownRow | None = None

@@ -59,8 +59,7 @@ def main() -> None:
         folder = Path(name)
         planted, leaked = make(folder, rows)
         names = [one for one in asked.peers.split(",") if one in PEERS]
-        if asked.quick or not _is_compiled(folder):
-            _run(OURS, folder)  # once before: numba keeps what it compiled on disk
+        _compile(folder)
         results = {one: _run(one, folder) for one in (*names, OURS)}
         _print(rows, planted, leaked, results, folder)
 
@@ -88,9 +87,14 @@ def make(folder: Path, rows: int) -> tuple[Planted, Planted]:
     with (folder / "rows.txt").open("w", encoding="utf-8", newline="\n") as stream:
         for start in range(0, rows, CHUNK):
             texts = _texts(draw, words, chance, min(CHUNK, rows - start))
+            edited: set[str] = set()
             for at in range(BLOCK - 1, len(texts), BLOCK):
                 base = int(draw.integers(0, at // BLOCK + 1)) * BLOCK
                 texts[at] = _edited(draw, texts[base], words)
+                while texts[at] in edited:  # a repeat would be paired with that row, not its base
+                    texts[at] = _edited(draw, texts[base], words)
+                if texts[at] != texts[base]:
+                    edited.add(texts[at])
                 planted[start + base, start + at] = jaccard(texts[base], texts[at])
             for number in range(LEAKED if start == 0 else 0):
                 at = number * BLOCK + 7
@@ -190,13 +194,12 @@ def _run(name: str, folder: Path) -> dict[str, float]:
     return result
 
 
-def _is_compiled(folder: Path) -> bool:
-    """Say whether an earlier run left the compiled loops on disk; a small run leaves them."""
+def _compile(folder: Path) -> None:
+    """Run ours once on few rows: numba compiles on first use and keeps the result on disk."""
     small = folder / "small"
     small.mkdir()
     make(small, 30_000)
     _run(OURS, small)
-    return True
 
 
 def _print(
@@ -253,7 +256,8 @@ def _print_notes(
     print(
         f"{rows:,} rows, {cores} cores, Python {platform.python_version()}, NumPy {np.__version__}"
     )
-    print(f"again: python benchmarks/data.py --rows {rows}")
+    peers = ",".join(name for name in results if name != OURS) or "none"
+    print(f"again: python benchmarks/data.py --rows {rows} --peers {peers}")
 
 
 if __name__ == "__main__":

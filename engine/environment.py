@@ -41,7 +41,7 @@ class Device:
 
 EXTRAS: dict[str, tuple[str, ...]] = {
     "packages": ("pypi-simple", "unearth"),
-    "data": ("pyarrow", "zstandard"),
+    "data": ("numba", "numpy", "pyarrow", "zstandard"),
     "metrics": ("numpy", "scikit-learn"),
     "train": ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes"),
     "axolotl": ("axolotl",),

@@ -8,7 +8,8 @@ import pytest
 
 HEAVY = {
     "torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "axolotl", "sklearn",
-    "accelerate", "pyarrow", "pandas", "scipy", "huggingface_hub", "gguf", "inferna", "xllamacpp",
+    "accelerate", "numba", "pyarrow", "pandas", "scipy", "huggingface_hub", "gguf", "inferna",
+    "xllamacpp",
 }  # fmt: skip
 
 QUICKSTART = "recipes/quickstart.yaml"

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from itertools import chain, islice
 
 from engine.data.example import Example, normalised
@@ -54,10 +53,12 @@ def leaks(
     texts = [normalised(text) for text in holdout]
     rows = ((row, normalised(text)) for row, text in others)
     start = list(islice(rows, MANY))
-    if len(start) < MANY or find_spec("numba") is None:
+    if len(start) < MANY:
+        return _few(texts, start, similarity)
+    try:
+        from engine.data.leak_many import many  # noqa: PLC0415 - NumPy and numba: an extra
+    except ImportError:  # slower, and the same
         return _few(texts, chain(start, rows), similarity)
-    from engine.data.leak_many import many  # noqa: PLC0415 - NumPy and numba
-
     return many(texts, chain(start, rows), similarity)
 
 

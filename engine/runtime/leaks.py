@@ -2,6 +2,9 @@
 
 Shingles are 64-bit hashes, as in `engine.runtime.near`; of a text the distinct ones, sorted, are
 its set. The rank of a shingle is its place among those of the holdout, the rarest first.
+
+What numba keeps on disk is compiled again when this file changes, not when `near.py` does, whose
+functions are compiled into it: after a change there, this file wants a touch.
 """
 
 from __future__ import annotations

@@ -67,4 +67,4 @@ def compile_recipe(
 def split_rows(context: StageContext) -> dict[str, int]:
     """Rows of each split, from the data stage's summary."""
     text = context.artifacts["data"].file("summary.json").read_text(encoding="utf-8")
-    return {split["name"]: split["rows"] for split in json.loads(text)["splits"]}
+    return {split["name"]: split["seen"] for split in json.loads(text)["splits"]}

@@ -1,8 +1,9 @@
-"""Rules about the sizes of the splits."""
+"""Rules about how the rows are divided."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from engine.errors import Problem
@@ -78,3 +79,89 @@ def validation_steers(source: SourceText, filled: Mapping[str, Any]) -> Iterator
         message = "keeping the best checkpoint needs validation rows; splits.validation is 0"
         at = ("method", "keep")
         yield source.problem("R217", message, at=at, hint="write `keep: last`")
+
+
+def _way(filled: Mapping[str, Any]) -> str:
+    """Return the word for how rows are divided: `random`, `group`, `files`."""
+    by = filled["splits"]["by"]
+    return next(iter(by)) if isinstance(by, dict) else by
+
+
+def _rows_say_it(filled: Mapping[str, Any]) -> bool:
+    return _way(filled) in ("files", "column")
+
+
+def sizes_are_given(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R105: holdout and validation need a size, unless files, a column or folds say it."""
+    splits = filled["splits"]
+    if _rows_say_it(filled):
+        return
+    for name, example in (("holdout", "300"), ("validation", "100")):
+        if name not in splits and not (name == "holdout" and splits["folds"]):
+            hint = f"add, for example, `{name}: {example}`"
+            problem = source.problem("R105", "is missing", at=("splits",), key=True, hint=hint)
+            yield replace(problem, path=f"splits.{name}")
+
+
+def folds_stand_alone(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R261: folds take the place of the holdout, and are drawn, not said."""
+    splits = filled["splits"]
+    if not splits["folds"]:
+        return
+    if splits["folds"] == 1:
+        message = "one fold leaves nothing to train on; at least 2"
+        yield source.problem("R261", message, at=("splits", "folds"))
+    if "holdout" in splits:
+        message = "splits.folds is there: the holdout is one fold"
+        hint = "delete one of the two"
+        yield source.problem("R261", message, at=("splits", "holdout"), key=True, hint=hint)
+    if _way(filled) in ("files", "column", "time"):
+        message = f"folds are drawn; `by: {_way(filled)}` says where each row belongs"
+        hint = "use stratified, random or group"
+        yield source.problem("R261", message, at=("splits", "folds"), key=True, hint=hint)
+
+
+def files_give_a_holdout(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R262: by files, some file is the holdout; R264: and one is validation, or its size is given."""
+    if _way(filled) != "files":
+        return
+    into = {one.get("into") for one in filled["data"]["sources"]}
+    if None in into:  # told by the rules of the sources
+        return
+    if "holdout" not in into:
+        message = "`by: files`, and no source has `into: holdout`"
+        yield source.problem("R262", message, at=("splits", "by"))
+    if "train" not in into:
+        message = "`by: files`, and no source has `into: train`"
+        yield source.problem("R262", message, at=("splits", "by"))
+    if "validation" not in into and filled["splits"].get("validation", "all") == "all":
+        message = "no source has `into: validation`, and splits.validation has no size"
+        hint = "`validation: 0.1` draws them from the training rows, `validation: 0` goes without"
+        yield source.problem("R264", message, at=("splits",), key=True, hint=hint)
+
+
+def all_means_what_is_there(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R263: `all` of holdout or validation says something only where files or a column do."""
+    if _rows_say_it(filled):
+        return
+    for name in ("holdout", "validation"):
+        if filled["splits"].get(name) == "all":
+            message = "`all` needs files or a column that say which rows these are"
+            hint = "write a number of rows or a fraction"
+            yield source.problem("R263", message, at=("splits", name), hint=hint)
+
+
+def something_is_left(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R265: with `train: all`, holdout and validation leave rows to train on."""
+    splits = filled["splits"]
+    if splits.get("train", "all") != "all" or _rows_say_it(filled):
+        return
+    sizes = [splits.get(name) for name in ("validation", "holdout")]
+    shares = [size for size in sizes if isinstance(size, float) and size < 1]
+    if splits["folds"] > 1:
+        shares.append(1 / splits["folds"])
+    if sum(shares) > 1 - _ROUNDING:
+        message = (
+            f"validation and holdout are {sum(shares):.4g} of the rows; none is left to train on"
+        )
+        yield source.problem("R265", message, at=("splits",), key=True)

@@ -78,6 +78,7 @@ def run(options: argparse.Namespace) -> int:
         return looked.code
     show_problems(warnings)
     show(data_text(looked.view, width=_width(), colour=has_colour(sys.stdout)))
+    sys.stdout.flush()  # before the problems, where both streams go to one place
     show_problems(looked.problems)
     return looked.code
 

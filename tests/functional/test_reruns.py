@@ -37,7 +37,7 @@ def keys(project: Project) -> dict[str, str | None]:
 
 
 def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
-    return {name for name in before if before[name] != after[name]}
+    return {name for name in before.keys() | after if before.get(name) != after.get(name)}
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,7 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
         ({"splits__holdout": 30}, EVERYTHING),
         ({"data__sample": {"rows": 130, "seed": 1}}, EVERYTHING),
         ({"baselines": ["majority"]}, {"baseline", "gate"}),
+        ({"learning_curve": True}, {"resample"}),
     ],
     ids=lambda value: str(value)[:60],
 )

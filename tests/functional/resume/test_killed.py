@@ -12,7 +12,19 @@ from pathlib import Path
 
 import pytest
 from project import Project
-from runs import PLAIN, adapter_digests, forget, is_whole, only, report, run_folders, statuses
+from runs import (
+    PLAIN,
+    adapter_digests,
+    forget,
+    is_whole,
+    manifests,
+    only,
+    report,
+    run_folders,
+    statuses,
+)
+
+from engine.store import Store
 
 Kill = Callable[..., int]
 BESIDE = Path(__file__).parents[2]
@@ -104,6 +116,23 @@ def test_training_killed_twice_still_ends_with_the_same_weights(
 
     assert 6 < report(root)["training"]["resumed_from_step"] < 15
     assert adapter_digests(root) == uninterrupted
+
+
+def test_a_learning_curve_goes_on_from_the_checkpoint_of_the_training_that_was_killed(
+    finished: Project, kill: Kill
+) -> None:
+    root = finished.folder / ".recipe"
+    finished.edit(learning_curve=True)
+
+    assert kill("resample", after=3) == -signal.SIGKILL  # of 4 steps on a quarter of the rows
+    assert finished.run("run", "recipe.yaml").code == 0
+
+    trained = [manifest for manifest in manifests(root) if manifest["stage"] == "resampled"]
+    files = [Store(root).folder(one["key"]) / "files" / "training.json" for one in trained]
+    resumed = [json.loads(file.read_text("utf-8"))["resumed_from_step"] for file in files]
+    assert resumed in ([1, None], [2, None])
+    assert statuses(root) == {**only("resample"), "resample": "ran"}
+    assert is_whole(root)
 
 
 def test_a_run_interrupted_by_a_signal_says_so_and_is_continued(

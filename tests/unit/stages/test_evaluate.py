@@ -27,7 +27,7 @@ def test_few_training_rows_are_all_asked() -> None:
 def test_a_sample_keeps_shares_and_leaves_no_label_out() -> None:
     rows = rows_of(often=900, seldom=99, once=1)
 
-    found = Counter(row.label for row in sample_rows(rows, ("often", "seldom", "once"), seed=7))
+    found = Counter(row.target for row in sample_rows(rows, ("often", "seldom", "once"), seed=7))
 
     assert found == {"often": 179, "seldom": 20, "once": 1}
 
@@ -46,6 +46,6 @@ def test_many_labels_have_two_rows_each() -> None:
     labels = [f"label {place}" for place in range(150)]
     rows = rows_of(**dict.fromkeys(labels, 10))
 
-    found = Counter(row.label for row in sample_rows(rows, labels, seed=7))
+    found = Counter(row.target for row in sample_rows(rows, labels, seed=7))
 
     assert found == dict.fromkeys(labels, 2)

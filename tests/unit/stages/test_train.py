@@ -66,7 +66,10 @@ class Bench:
     def _data(self, folder: Path) -> None:
         write_examples(folder / "train.jsonl", examples(24))
         write_examples(folder / "validation.jsonl", examples(8, start=100))
-        splits = [{"name": "train", "rows": 24}, {"name": "validation", "rows": 8}]
+        splits = [
+            {"name": "train", "rows": 24, "seen": 24},
+            {"name": "validation", "rows": 8, "seen": 8},
+        ]
         (folder / "summary.json").write_text(json.dumps({"splits": splits}), encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.store.runs import write_text
-from engine.store.store import Store
+from engine.store.store import Store, storage_problem
 
 SCHEMA = "holdout.v1"
 
@@ -35,7 +35,10 @@ class Holdouts:
 
         """
         with self._store.lock(digest):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise storage_problem(error, self._store.root) from error
             old = _read(self._path(digest))
             looks = max(int(old.get("looks", 0)), known) + 1
             fields = {

@@ -7,6 +7,9 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+import pytest
+
+from engine.errors import StoreError
 from engine.store import Store
 from engine.store.holdouts import Holdouts
 
@@ -41,6 +44,15 @@ def test_a_broken_record_counts_as_none(tmp_path: Path) -> None:
     (tmp_path / "holdouts" / f"{DIGEST}.json").write_text("{", encoding="utf-8")
 
     assert Holdouts(Store(tmp_path)).add(DIGEST, {"run": "one"}) == 1
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "holdouts").write_text("in the way", encoding="utf-8")
+
+    with pytest.raises(StoreError) as caught:
+        Holdouts(Store(tmp_path)).add(DIGEST, {"run": "one"})
+
+    assert caught.value.problems[0].code == "E750"
 
 
 def test_no_decision_is_lost_among_processes(tmp_path: Path) -> None:

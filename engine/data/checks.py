@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from engine.data.findings import PLACES, Findings, place
+from engine.data.findings import PLACES, Findings, Quote, quote
 from engine.data.held import Held
 from engine.data.near import near_duplicates
 from engine.data.pool import Place, Pool
@@ -61,7 +61,7 @@ def check_duplicates(pool: Pool, task: Task, action: CheckAction, findings: Find
         findings.row("duplicates", record.origin, text=excerpt(record.input), repeats=other)
     what = "label" if task.labels else "answer"
     message = f"{len(again):,} rows repeat another row's text and {what}"
-    told = [place(pool.spill[row]) for _, row, _ in again[:PLACES]]
+    told = [quote(pool, row) for _, row, _ in again[:PLACES]]
     findings.tell("duplicates", action, len(again), message=message, examples=told)
     if action == "drop":
         findings.drop("duplicate", pool.leave_out([row for _, row, _ in again]))
@@ -135,8 +135,8 @@ def _one_of_each_text(pool: Pool) -> list[int]:
     return [*rows[:1], *different]
 
 
-def _told_alike(pool: Pool, row: int, other: int, similarity: float) -> str:
-    return f"{place(pool.spill[row])} is {similarity:.0%} like {place(pool.spill[other])}"
+def _told_alike(pool: Pool, row: int, other: int, similarity: float) -> tuple[str | Quote, ...]:
+    return quote(pool, row), f" is {similarity:.0%} like ", quote(pool, other)
 
 
 def check_traits(pool: Pool, findings: Findings) -> None:
@@ -145,14 +145,16 @@ def check_traits(pool: Pool, findings: Findings) -> None:
         check = traits.check
         words = list(traits.words)
         counts = Counter(traits.of[row] for row in pool.living())
-        odd, message = check.odd({words[number]: count for number, count in counts.items()})
+        by_word = {words[number]: count for number, count in counts.items()}
+        odd, message = check.odd(by_word)
         if not message:
             continue
         numbers = {traits.words[word] for word in odd}
         rows = [row for row in range(len(pool)) if pool.alive[row] and traits.of[row] in numbers]
+        shown = {traits.words[word]: check.shown(word, by_word) for word in odd}
         for row in rows:
-            findings.row(check.name, pool.spill[row].origin, what=words[traits.of[row]])
-        told = [f"{place(pool.spill[row])}: {words[traits.of[row]]}" for row in rows[:PLACES]]
+            findings.row(check.name, pool.spill[row].origin, what=shown[traits.of[row]])
+        told = [f"{place(pool.spill[row])}: {shown[traits.of[row]]}" for row in rows[:PLACES]]
         findings.tell(check.name, check.action, len(rows), message=message, examples=told)
         if check.action == "drop":
             reason = f"odd {check.name.replace('_', ' ').removesuffix('s')}"
@@ -215,5 +217,5 @@ def _log_group(check: str, pool: Pool, rows: Sequence[int], findings: Findings) 
         findings.row(check, record.origin, **facts)
 
 
-def _told_pair(pool: Pool, rows: Sequence[int]) -> str:
-    return " and ".join(place(pool.spill[row]) for row in rows)
+def _told_pair(pool: Pool, rows: Sequence[int]) -> tuple[str | Quote, ...]:
+    return quote(pool, rows[0]), " and ", quote(pool, rows[1])

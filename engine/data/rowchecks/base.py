@@ -48,6 +48,9 @@ class TraitCheck(Protocol):
         dropped; it is told, and with `fail` it is an error.
         """
 
+    def shown(self, trait: str, counts: Mapping[str, int]) -> str:
+        """Return what an odd trait means, in words, such as `begins with a small letter`."""
+
 
 class Mask(Protocol):
     """Rewrites a row before anything else sees it; only `personal_data: mask` does."""

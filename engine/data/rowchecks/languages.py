@@ -105,6 +105,11 @@ class LanguagesCheck:
         odd = frozenset(trait for traits in strays.values() for trait in traits)
         return (odd, _sentence(strays, counts, main, rows[main] / total)) if odd else (odd, "")
 
+    def shown(self, trait: str, counts: Mapping[str, int]) -> str:
+        """Return the language's name."""
+        del counts
+        return named(trait.removesuffix(MAYBE))
+
 
 def language(text: str) -> str:
     """Return the ISO 639 code of a text's language, with `?` where likely, or `unknown`."""

@@ -136,6 +136,17 @@ class OutputFormatCheck:
         return frozenset(odd), sentence
 
 
+    def shown(self, trait: str, counts: Mapping[str, int]) -> str:
+        """Return which forms of the trait are rare among the rows."""
+        own = trait.split(" ")
+        rare = (
+            feature.told[own[at]]
+            for at, feature in enumerate(FEATURES)
+            if own[at] in _rare(_forms(counts, at, feature))
+        )
+        return f"one of those that {' and '.join(rare)}"
+
+
 def _forms(counts: Mapping[str, int], at: int, feature: Feature) -> Counter[str]:
     forms: Counter[str] = Counter()
     for trait, count in counts.items():

@@ -76,7 +76,7 @@ def _more_rows(curves: Sequence[LearningCurve]) -> list[str]:
     if not curve.rising:
         return [f"{whose} has flattened: more rows of the same kind would help little"]
     named = ", ".join(f"`{label}`" for label in curve.rising_classes[:MOST_PAIRS])
-    most = f", most of all of {named}" if named else ""
+    most = f", most of all rows of {named}" if named else ""
     return [f"{whose} still rises: more rows would help{most}"]
 
 

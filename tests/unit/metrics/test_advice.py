@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from engine.evidence import Check, Interval, Status, Verdict
+from engine.evidence import Check, Interval, LearningCurve, Status, Verdict
 from engine.metrics.advice import what_would_help
 from engine.metrics.classification import score
 from engine.metrics.predictions import Prediction
@@ -75,3 +75,42 @@ def test_each_kind_of_refusal_has_a_remedy(answers: Answers) -> None:
 
 def test_a_verdict_that_passed_needs_no_advice(answers: Answers) -> None:
     assert advice(answers({"a": "ab", "b": "ab"}), refused("macro_f1", Status.PASS)) == ()
+
+
+def curve(model: str, *, rising: bool | None, classes: tuple[str, ...] = ()) -> LearningCurve:
+    return LearningCurve(
+        model=model,
+        judged_on="validation",
+        points=(),
+        rising=rising,
+        rising_classes=classes,
+        message="",
+    )
+
+
+def curve_advice(answers: Answers, *curves: LearningCurve) -> tuple[str, ...]:
+    scores = score(answers({"a": "a" * 40, "b": "b" * 40}), LABELS, confidence=0.95, seed=7)
+    return what_would_help(scores, refused("macro_f1"), labels=LABELS, curves=curves)
+
+
+def test_a_curve_that_still_rises_asks_for_more_rows(answers: Answers) -> None:
+    lines = curve_advice(answers, curve("tuned", rising=True, classes=("b",)))
+
+    assert lines == (
+        "the learning curve still rises: more rows would help, most of all rows of `b`",
+    )
+
+
+def test_the_tuned_models_curve_counts_more_than_the_hint(answers: Answers) -> None:
+    svm, tuned = curve("tfidf_svm", rising=True), curve("tuned", rising=False)
+
+    assert curve_advice(answers, svm) == (
+        "the SVM's learning curve still rises: more rows would help",
+    )
+    assert curve_advice(answers, svm, tuned) == (
+        "the learning curve has flattened: more rows of the same kind would help little",
+    )
+
+
+def test_a_curve_that_cannot_tell_advises_nothing(answers: Answers) -> None:
+    assert curve_advice(answers, curve("tuned", rising=None)) == ()

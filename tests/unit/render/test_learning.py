@@ -1,0 +1,114 @@
+"""Learning curves and folds in every format: said where there are some, and nothing where there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from unit.render import sample
+
+from engine.evidence import Report
+from engine.metrics.learning import Judged, learning_curve
+from engine.metrics.predictions import Prediction
+from engine.render.card import render_card
+from engine.render.html import render_html
+from engine.render.learning import curve_columns, curve_rows
+from engine.render.markdown import render_markdown
+from engine.render.text import closing_block
+
+LABELS = ("<b>", "bug")
+SHARES = ((0.25, 30), (0.5, 60), (1.0, 90))
+Render = Callable[[Report], str]
+
+
+def predictions(right: int) -> list[Prediction]:
+    """Of 100 rows of each label, as many right as said."""
+    return [
+        Prediction(
+            id=f"{target}{row}",
+            target=target,
+            label=target if row < right else LABELS[1 - LABELS.index(target)],
+            text="",
+            probability=None,
+        )
+        for target in LABELS
+        for row in range(100)
+    ]
+
+
+@pytest.fixture
+def report() -> Report:
+    """An accepted run with a curve of each model and with folds."""
+    judged = [
+        Judged(share=share, rows=int(100 * share), predictions=predictions(right))
+        for share, right in SHARES
+    ]
+    svm, tuned = (
+        learning_curve(
+            model, judged, labels=LABELS, judged_on="validation", confidence=0.95, seed=7
+        )
+        for model in ("tfidf_svm", "tuned")
+    )
+    folds = tuned.points[-1].scores
+    return replace(sample.accepted(), learning_curves=(svm, tuned), folds=folds)
+
+
+def test_the_table_of_a_curve_holds_every_class_and_the_last_gain(report: Report) -> None:
+    curve = report.learning_curves[0]
+
+    assert curve_columns(curve) == [
+        "F1 of",
+        "25%: 25 rows",
+        "50%: 50 rows",
+        "100%: 100 rows",
+        "last gain",
+    ]
+    # 30, 60 and 90 of 100 right in both classes: F1 is the same share
+    assert curve_rows(curve) == [
+        (name, ["0.300", "0.600", "0.900", "+0.300"]) for name in ("macro average", *LABELS)
+    ]
+
+
+def test_the_last_lines_of_a_run_name_the_tuned_models_curve_alone(report: Report) -> None:
+    told = " ".join(closing_block(report, colour=False).split())
+
+    assert "learning curve: the tuned model still gains: +0.300 macro-F1" in told
+    assert "the SVM" not in told
+    assert "cross-validation: macro-F1 0.900" in told
+    assert "on 200 rows" in told
+    hint = replace(report, learning_curves=report.learning_curves[:1], folds=None)
+    assert "the SVM still gains" in " ".join(closing_block(hint, colour=False).split())
+
+
+@pytest.mark.parametrize("render", [render_markdown, render_html])
+def test_pages_show_both_curves_and_the_folds(report: Report, render: Render) -> None:
+    page = render(report)
+
+    assert page.count("How much data") == 1 + (render is render_html)  # and in its contents
+    for told in ("SVM on TF-IDF, judged on validation", "still gains: ", "Cross-validation"):
+        assert told in page
+    assert page.count("0.300") >= 6
+    assert "<b>" not in page.replace("`<b>`", "")
+
+
+def test_the_page_draws_each_curve_and_says_it_in_words(report: Report) -> None:
+    page = render_html(report)
+
+    told = "25% of the rows 0.300, 50% of the rows 0.600, 100% of the rows 0.900"
+    assert page.count(told) == 2
+
+
+def test_the_card_says_what_it_was_judged_by(report: Report) -> None:
+    card = render_card(report)
+
+    assert "rows, each by the model that never saw it" in card
+    assert "the tuned model still gains" in card
+
+
+@pytest.mark.parametrize("render", [render_markdown, render_html, render_card])
+def test_nothing_is_shown_where_there_is_nothing(render: Render) -> None:
+    page = render(sample.accepted())
+
+    assert "How much data" not in page
+    assert "learning curve" not in page.lower()

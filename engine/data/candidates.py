@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from engine.data.example import content_key
-from engine.data.findings import Findings, Rejects
+from engine.data.findings import Findings, Quote, Rejects, written
 from engine.data.kinds import load_kind
 from engine.data.kinds.base import Fill, Filled, RejectedError
 from engine.data.label import NoBinError, NoNumberError, near_label
@@ -139,9 +139,11 @@ class _Gatherer:
 
     def _count_missing(self, row: Row, missing: str) -> None:
         """Count every column of the recipe that this row lacks, not only the first."""
-        lacking = {column for column in self._named if not has_column(row.values, column)} | {
-            missing
-        }
+        if missing in self._unseen.optional:  # no field at all; `Unseen` tells one no row has
+            self._unanswered.add(f"{row.origin} has none of the answer's columns")
+            return
+        needed = self._named.keys() - self._unseen.optional
+        lacking = {column for column in needed if not has_column(row.values, column)} | {missing}
         for column in sorted(lacking):
             key = (self._named.get(column, "data"), column)
             self._missing.setdefault(key, Rejects()).add(row.origin)
@@ -190,7 +192,7 @@ class _Gatherer:
             what = check.look(filled)
             if what is None:
                 continue
-            rejects.add(f"{origin} {what}")
+            rejects.add(Quote(len(self._pool), origin, what))  # its number if it is kept
             self._findings.row(check.name, origin, what=what)
             if check.action == "drop":
                 dropped_by.append(check.name)
@@ -291,7 +293,7 @@ class _Gatherer:
             (code, "splits.by", self._unmarked, hint),
         ):
             if rejects.count:
-                message = f"{rejects.count:,} rows cannot be used: {'; '.join(rejects.places)}"
+                message = f"{rejects.count:,} rows cannot be used: {'; '.join(map(written, rejects.places))}"
                 self._findings.problems.append(
                     Problem(code=code_, message=message, path=path, hint=hint_)
                 )

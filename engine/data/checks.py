@@ -154,7 +154,7 @@ def check_traits(pool: Pool, findings: Findings) -> None:
         shown = {traits.words[word]: check.shown(word, by_word) for word in odd}
         for row in rows:
             findings.row(check.name, pool.spill[row].origin, what=shown[traits.of[row]])
-        told = [f"{place(pool.spill[row])}: {shown[traits.of[row]]}" for row in rows[:PLACES]]
+        told = [(quote(pool, row), f": {shown[traits.of[row]]}") for row in rows[:PLACES]]
         findings.tell(check.name, check.action, len(rows), message=message, examples=told)
         if check.action == "drop":
             reason = f"odd {check.name.replace('_', ' ').removesuffix('s')}"

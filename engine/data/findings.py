@@ -7,13 +7,14 @@ import shutil
 import tempfile
 import weakref
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from engine.data.pool import Pool
 from engine.data.row import excerpt
-from engine.data.spill import Record
 from engine.errors import Problem
 from engine.evidence import DataFinding
 
@@ -45,14 +46,36 @@ NEVER_DROPPED: Final = frozenset({"imbalance", "missing_classes"})
 FILE: Final = "findings.jsonl"
 
 
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A row that an example shows. Of a holdout row, the summary names only the place.
+
+    The summary lies beside the training rows, and nothing of the holdout may stand there.
+    """
+
+    row: int
+    """Its number in the pool."""
+    origin: str
+    text: str
+    """What follows the place: the start of the row, or what is wrong with it."""
+
+    def told(self, hidden: Container[int]) -> str:
+        """Return the place and the text, or the place alone where the row is hidden."""
+        return f"{self.origin} (holdout)" if self.row in hidden else f"{self.origin} {self.text}"
+
+
+Shown = str | Quote | tuple[str | Quote, ...]
+"""An example of a finding."""
+
+
 @dataclass(slots=True)
 class Rejects:
     """Rows of one kind of trouble: how many, and the first places."""
 
     count: int = 0
-    places: list[str] = field(default_factory=list)
+    places: list[Shown] = field(default_factory=list)
 
-    def add(self, place: str) -> None:
+    def add(self, place: Shown) -> None:
         """Count a row."""
         self.count += 1
         if len(self.places) < PLACES:
@@ -64,7 +87,7 @@ class Findings:
 
     def __init__(self, scratch: Path | None = None) -> None:
         """Open the file in `scratch`, or where the system keeps temporary files."""
-        self.found: list[DataFinding] = []
+        self._told: list[tuple[DataFinding, tuple[Shown, ...]]] = []
         self.problems: list[Problem] = []
         self.dropped: Counter[str] = Counter()
         self._log = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - as long as `self`
@@ -76,16 +99,18 @@ class Findings:
         self._log.write(f"{line}\n".encode("ascii"))
 
     def tell(
-        self, check: str, action: str, count: int, *, message: str, examples: Iterable[str] = ()
+        self, check: str, action: str, count: int, *, message: str, examples: Iterable[Shown] = ()
     ) -> None:
         """Keep a finding, and its problem when the check says `fail`."""
-        told = tuple(examples)[:PLACES]
-        finding = DataFinding(
-            check=check, action=action, count=count, message=message, examples=told
-        )
-        self.found.append(finding)
+        shown = tuple(islice(examples, PLACES))
+        finding = DataFinding(check=check, action=action, count=count, message=message)
+        self._told.append((finding, shown))
         if action == "fail":
-            self.problems.append(refusal(finding))
+            self.problems.append(refusal(_with_examples(finding, shown, ())))
+
+    def found(self, hidden: Container[int] = ()) -> tuple[DataFinding, ...]:
+        """Return every finding; rows in `hidden` are named but not quoted."""
+        return tuple(_with_examples(finding, shown, hidden) for finding, shown in self._told)
 
     def drop(self, reason: str, rows: int) -> None:
         """Count rows that are left out."""
@@ -118,7 +143,22 @@ def refusal(finding: DataFinding) -> Problem:
     )
 
 
-def place(record: Record) -> str:
-    """Return where a row stands, with its start and what it is labelled as."""
+def quote(pool: Pool, row: int) -> Quote:
+    """Return a row to show: where it stands, its start and its answer."""
+    record = pool.spill[row]
     target = f" ({excerpt(record.target)})" if record.target else ""
-    return f"{record.origin} `{excerpt(record.input)}`{target}"
+    return Quote(row, record.origin, f"`{excerpt(record.input)}`{target}")
+
+
+def _with_examples(
+    finding: DataFinding, shown: Iterable[Shown], hidden: Container[int]
+) -> DataFinding:
+    return replace(finding, examples=tuple(written(one, hidden) for one in shown))
+
+
+def written(shown: Shown, hidden: Container[int] = ()) -> str:
+    """Return an example as text."""
+    if isinstance(shown, str):
+        return shown
+    parts = (shown,) if isinstance(shown, Quote) else shown
+    return "".join(part if isinstance(part, str) else part.told(hidden) for part in parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from engine.data.findings import PLACES, Findings, place
+from engine.data.findings import PLACES, Findings, Shown, quote
 from engine.data.giveaways import Giveaway, find_giveaways, finder, giveaways_told
 from engine.data.pool import Place, Pool
 from engine.data.row import excerpt
@@ -24,13 +24,13 @@ def check_label_errors(pool: Pool, action: CheckAction, seed: int, findings: Fin
     suspects = list(find_label_errors(list(Texts(pool.spill, rows)), labels, seed=seed))
     if not suspects:
         return
-    told: list[str] = []
+    told: list[Shown] = []
     for suspect in suspects:
         record = pool.spill[rows[suspect.index]]
         what = f"more likely `{suspect.suggested}` ({suspect.confidence:.0%})"
         findings.row("label_errors", record.origin, text=excerpt(record.input), what=what)
         if len(told) < PLACES:
-            told.append(f"{place(record)} is {what}")
+            told.append((quote(pool, rows[suspect.index]), f" is {what}"))
     message = f"{len(suspects):,} rows have a label that cross-validated models contradict"
     findings.tell("label_errors", action, len(suspects), message=message, examples=told)
     if action == "drop":

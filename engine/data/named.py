@@ -40,7 +40,8 @@ class Unseen:
 
     def __init__(self, data: Data) -> None:
         """Begin with all of them."""
-        self.left = set(_optional(data))
+        self.optional = frozenset(_optional(data))
+        self.left = set(self.optional)
         self.first = ""
         """Where the first row stands."""
 

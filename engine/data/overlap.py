@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from engine.data.findings import PLACES, Findings
+from engine.data.findings import PLACES, Findings, Quote, Shown
 from engine.data.leakage import Match, leaks
 from engine.data.pool import Place, Pool, runs
 from engine.data.row import excerpt
@@ -163,19 +163,16 @@ def _into(shared: Shared, place: Place) -> str:
     return f"{shared.into[place]:,} in {_WORDS[place]}{told}"
 
 
-def _told(pool: Pool, strongest: dict[int, Match]) -> list[str]:
+def _told(pool: Pool, strongest: dict[int, Match]) -> list[Shown]:
     ranked = sorted(strongest.values(), key=lambda one: (-one.similarity, pool.rank[one.other]))
     return [_told_match(pool, match) for match in ranked[:PLACES]]
 
 
-def _told_match(pool: Pool, match: Match) -> str:
+def _told_match(pool: Pool, match: Match) -> Shown:
     other, holdout = pool.spill[match.other], pool.spill[match.holdout]
     same = "is the same text as" if match.exact else f"is {match.similarity:.0%} like"
     differs = other.target != holdout.target and holdout.labels
-    labels = (
-        (f" ({excerpt(other.target)})", f" ({excerpt(holdout.target)})") if differs else ("", "")
-    )
-    return (
-        f"{other.origin} `{excerpt(other.input)}`{labels[0]} {same}"
-        f" {holdout.origin}{labels[1]} of the holdout"
-    )
+    mine = f" ({excerpt(other.target)})" if differs else ""
+    its = f" ({excerpt(holdout.target)})" if differs else ""
+    shown = Quote(match.other, other.origin, f"`{excerpt(other.input)}`{mine}")
+    return shown, f" {same} {holdout.origin}{its} of the holdout"

@@ -34,7 +34,7 @@ from engine.data.summary import Told, summarise
 from engine.data.weights import weigh
 from engine.data.written import Examples, Outcome, occurrences, split_digest
 from engine.errors import DataError, Problem
-from engine.evidence import DataFinding, DataSummary
+from engine.evidence import DataSummary
 from engine.recipe.model import Data, SplitName, Splits, Task
 
 __all__ = ["Examples", "Prepared", "UnfitDataError", "prepare", "split_digest"]
@@ -247,12 +247,4 @@ class _Work:
         if missed:
             what = "groups" if splits.by == "group" else "equal times"
             message = f"{what} stay together, so {len(missed)} splits are not of the size asked for"
-            self.findings.found.append(
-                DataFinding(
-                    check="splits",
-                    action="warn",
-                    count=len(missed),
-                    message=message,
-                    examples=tuple(missed),
-                )
-            )
+            self.findings.tell("splits", "warn", len(missed), message=message, examples=missed)

@@ -38,7 +38,7 @@ def summarise(told: Told, asked: Asked, findings: Findings, scratch: Path | None
         rows_used=sum(split.rows for split in splits),
         dropped=dict(sorted(findings.dropped.items())),
         splits=splits,
-        findings=tuple(findings.found),
+        findings=findings.found(hidden=set(told.splits["holdout"].rows)),
         overlap_exact=told.firewall.left_exact,
         overlap_near=told.firewall.left_near,
         sources=tuple(_sources(told, asked)),

@@ -51,6 +51,11 @@ def write_rows(path: Path, count: int = 140) -> None:
     path.write_text("text,label\n" + "".join(lines), encoding="utf-8")
 
 
+def holdout_of(made: list[Artifact]) -> Artifact:
+    (holdout,) = [one for one in made if one.stage == "holdout"]
+    return holdout
+
+
 def run(asked: Recipe, folder: Path) -> tuple[Path, list[Artifact]]:
     store, made = Store(folder / "store"), []
 
@@ -80,12 +85,14 @@ def test_train_and_validation_are_the_artifact_and_the_holdout_is_elsewhere(
     tmp_path: Path,
 ) -> None:
     write_rows(tmp_path / "rows.csv")
-    workdir, (holdout,) = run(recipe(tmp_path), tmp_path)
+    workdir, made = run(recipe(tmp_path), tmp_path)
+    holdout = holdout_of(made)
     kept = read_examples(holdout.file("holdout.jsonl"))
     seen = [*read_examples(workdir / "train.jsonl"), *read_examples(workdir / "validation.jsonl")]
     summary = data_from_json(json.loads((workdir / "summary.json").read_text("utf-8")))
 
     assert sorted(p.name for p in workdir.iterdir()) == [
+        "membership.json",
         "summary.json",
         "train.jsonl",
         "validation.jsonl",
@@ -101,7 +108,8 @@ def test_train_and_validation_are_the_artifact_and_the_holdout_is_elsewhere(
 
 def test_nothing_of_the_holdout_is_written_into_the_artifact(tmp_path: Path) -> None:
     write_rows(tmp_path / "rows.csv")
-    workdir, (holdout,) = run(recipe(tmp_path), tmp_path)
+    workdir, made = run(recipe(tmp_path), tmp_path)
+    holdout = holdout_of(made)
     written = "".join(path.read_text("utf-8") for path in workdir.iterdir())
 
     for one in read_examples(holdout.file("holdout.jsonl")):

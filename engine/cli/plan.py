@@ -18,6 +18,7 @@ from engine.render.text import PlanRow, plan_table
 from engine.stages import PRODUCTS, flow, load_stage, needs_of
 from engine.stages.foresight import shapes
 from engine.stages.report import describe_method
+from engine.stages.resample import trainings
 from engine.store import Artifact, Store
 from engine.store.runs import Runs
 
@@ -91,7 +92,7 @@ def _waits(name: str, plan: Plan) -> bool:
 
 
 def _cost(stage: PlannedStage, plan: Plan) -> str:
-    """What can be said exactly before running: steps and file type, no guesses."""
+    """What can be said exactly before running: steps, trainings and file type, no guesses."""
     if stage.name == "train":
         from engine.backends.base import schedule  # noqa: PLC0415 - only where training is due
 
@@ -100,6 +101,8 @@ def _cost(stage: PlannedStage, plan: Plan) -> str:
             return ""
         method = plan.recipe.method
         return f"{schedule(method, train_rows=rows, validation_rows=0).steps} steps"
+    if stage.name == "resample":
+        return f"{trainings(plan.recipe)} trainings"
     return plan.recipe.export.quantization if stage.name == "quantize" else ""
 
 

@@ -49,6 +49,12 @@ def also_needs(recipe: Recipe) -> tuple[str, ...]:
     return ("holdout",) if recipe.splits.folds else ()
 
 
+def trainings(recipe: Recipe) -> int:
+    """Return how many models the stage trains, each on part of the rows or on other folds."""
+    smaller = len(SHARES) - 1 if recipe.learning_curve else 0
+    return smaller + max(0, recipe.splits.folds - 1)
+
+
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return what is asked for, what rows and answers depend on, and the backend."""
     return {

@@ -140,4 +140,5 @@ def test_the_plan_shows_the_stage_where_it_is_asked_for(curved: Project) -> None
 
     assert plan.code == 0, plan.err
     lines = [line.split()[0] for line in plan.out.splitlines() if line.startswith("  ")]
+    assert "2 trainings" in plan.out
     assert lines.index("evaluate") < lines.index("resample") < lines.index("gate")

@@ -242,6 +242,6 @@ def _matches(
                 similarity = jaccard(hashes[:count], sets[ends[row] : ends[row + 1]], at_least)
                 if similarity >= at_least:
                     texts.append(text)
-                    found.append(row)
+                    found.append(int(row))
                     same.append(similarity)
     return texts, found, same

@@ -68,7 +68,7 @@ def near_duplicates(
     Rows of equal text make no squares: each later one is paired with the first only, and only the
     first is compared with other texts. Up to `MANY` rows every pair is found; above, at least
     99 % of the pairs at the threshold and more above it (docs/explanation/near-duplicates.md).
-    `scratch` is the folder for temporary files of the large way (about 70 bytes a row).
+    `scratch` is the folder for temporary files of the large way (about 80 bytes a row).
     """
     result = NearDuplicates(iter(()))
     if len(texts) < MANY:

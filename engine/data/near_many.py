@@ -1,6 +1,6 @@
 """Near-duplicates among many rows: MinHash bands in files, each pair verified from its texts.
 
-Memory holds 16 bytes a row (more while they are sorted) and 8 bytes a candidate pair; the band
+Memory holds 16 bytes a row (about 150 where they are sorted) and 8 bytes a candidate pair; the band
 hashes stand in temporary files and are sorted band by band; texts are read again for the candidates
 only. What is found depends on the texts alone, not on cores or batches.
 """

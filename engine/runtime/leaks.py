@@ -241,7 +241,7 @@ def _matches(
                 compared[row] = text
                 similarity = jaccard(hashes[:count], sets[ends[row] : ends[row + 1]], at_least)
                 if similarity >= at_least:
-                    texts.append(text)
+                    texts.append(int(text))
                     found.append(int(row))
                     same.append(similarity)
     return texts, found, same

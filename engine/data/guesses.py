@@ -6,24 +6,21 @@ from collections.abc import Callable, Iterable, Iterator
 
 from engine.data.findings import PLACES, Findings, Shown, quote
 from engine.data.giveaways import Giveaway, find_giveaways, finder, giveaways_told
+from engine.data.label_errors import find_label_errors, looked_at
 from engine.data.pool import Place, Pool
 from engine.data.row import excerpt
 from engine.data.spill import Texts
+from engine.data.splits import Division
 from engine.recipe.model import CheckAction
 
 
-def check_label_errors(pool: Pool, action: CheckAction, seed: int, findings: Findings) -> None:
-    """Find rows whose label cross-validated models contradict with confidence.
-
-    `drop` leaves them out, but no row that a file or column puts into the holdout.
-    """
-    from engine.data.label_errors import find_label_errors  # noqa: PLC0415 - scikit-learn
-
+def find_doubted(pool: Pool, action: CheckAction, seed: int, findings: Findings) -> tuple[int, ...]:
+    """Return the rows whose label cross-validated models contradict with confidence."""
     rows = pool.living()
-    labels = [pool.spill[row].target for row in rows]
-    suspects = list(find_label_errors(list(Texts(pool.spill, rows)), labels, seed=seed))
+    labels = [pool.labels(row)[0] for row in rows]
+    suspects = find_label_errors(Texts(pool.spill, rows), labels, seed=seed)
     if not suspects:
-        return
+        return ()
     told: list[Shown] = []
     for suspect in suspects:
         record = pool.spill[rows[suspect.index]]
@@ -32,11 +29,20 @@ def check_label_errors(pool: Pool, action: CheckAction, seed: int, findings: Fin
         if len(told) < PLACES:
             told.append((quote(pool, rows[suspect.index]), f" is {what}"))
     message = f"{len(suspects):,} rows have a label that cross-validated models contradict"
+    message += looked_at(len(rows), len(set(labels)))
     findings.tell("label_errors", action, len(suspects), message=message, examples=told)
-    if action == "drop":
-        doubted = [rows[suspect.index] for suspect in suspects]
-        out = [row for row in doubted if not pool.place or pool.place[row] != Place.HOLDOUT]
-        findings.drop("likely label error", pool.leave_out(out))
+    return tuple(rows[suspect.index] for suspect in suspects)
+
+
+def drop_doubted(division: Division, doubted: Iterable[int], findings: Findings) -> None:
+    """Take doubted rows out of train and validation, after the division.
+
+    Never out of the holdout: without the rows that models find hard, it would flatter them.
+    """
+    out = [row for row in doubted if division.places[row] in (Place.TRAIN, Place.VALIDATION)]
+    for row in out:
+        division.places[row] = Place.NONE
+    findings.drop("likely label error", len(out))
 
 
 def check_giveaways(

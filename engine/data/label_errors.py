@@ -31,6 +31,8 @@ LEAST: Final = 5
 MARGIN: Final = 0.8
 LARGEST: Final = 50_000
 """Rows that are looked at; of more, a sample."""
+MOST_FITTED: Final = 1_200_000
+"""Rows times labels that are fitted; with 151 labels, 7,947 rows are looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +49,9 @@ class Suspect:
 def find_label_errors(texts: Sequence[str], labels: Sequence[str], *, seed: int) -> list[Suspect]:
     """Return the suspects, the surest first; the same rows give the same ones in any order.
 
-    Rows of labels with fewer than 5 different texts are left out. Of more than 50,000 rows a sample
-    is looked at, drawn by content (`looked_at` says so); only its texts are kept. Needs scikit-learn. Nothing is found
-    where fewer than two labels are left, or the texts have no words.
+    Rows of labels with fewer than 5 different texts are left out. Of more rows than `most_rows` a
+    sample is looked at, drawn by content (`looked_at` says so); only its texts are kept. Needs
+    scikit-learn. Nothing is found where fewer than two labels are left, or the texts have no words.
     """
     keys = [_key(text, seed) for text in texts]
     rows = _rows(keys, labels)
@@ -76,9 +78,15 @@ def find_label_errors(texts: Sequence[str], labels: Sequence[str], *, seed: int)
     return sorted(found, key=lambda one: (-one.confidence, keys[one.index], one.index))
 
 
-def looked_at(rows: int) -> str:
+def most_rows(labels: int) -> int:
+    """Return how many rows are looked at when there are so many labels."""
+    return min(LARGEST, MOST_FITTED // max(labels, 1))
+
+
+def looked_at(rows: int, labels: int) -> str:
     """Return what a finding adds when only a sample was looked at; empty otherwise."""
-    return f" (a sample of {LARGEST:,} of {rows:,} rows was looked at)" if rows > LARGEST else ""
+    most = most_rows(labels)
+    return f" (a sample of {most:,} of {rows:,} rows was looked at)" if rows > most else ""
 
 
 def _key(text: str, seed: int) -> bytes:
@@ -88,7 +96,8 @@ def _key(text: str, seed: int) -> bytes:
 
 def _rows(keys: Sequence[bytes], labels: Sequence[str]) -> list[int]:
     """Return the rows that are looked at, in the order of their keys."""
-    order = sorted(range(len(keys)), key=lambda row: (keys[row], labels[row], row))[:LARGEST]
+    most = most_rows(len(set(labels)))
+    order = sorted(range(len(keys)), key=lambda row: (keys[row], labels[row], row))[:most]
     texts: dict[str, set[bytes]] = defaultdict(set)
     for row in order:
         texts[labels[row]].add(keys[row])

@@ -22,7 +22,7 @@ from engine.data.checks import (
 )
 from engine.data.classes import check_split_classes
 from engine.data.findings import Findings
-from engine.data.guesses import check_giveaways, check_label_errors
+from engine.data.guesses import check_giveaways, drop_doubted, find_doubted
 from engine.data.held import Held, held_by, membership, what_became
 from engine.data.overlap import check_leakage, shared_texts
 from engine.data.pool import Place, Pool
@@ -127,7 +127,7 @@ class _Work:
         check_conflicts(pool, asked.task, checks.conflicting_labels, findings)
         check_duplicates(pool, asked.task, checks.duplicates, findings)
         check_traits(pool, findings)
-        self._sample_and_check()
+        doubted = self._sample_and_check()
         labels = count_labels(pool, pool.living())
         check_imbalance(labels, checks.imbalance, findings)
         explained = bool(findings.problems)
@@ -139,6 +139,8 @@ class _Work:
         firewall = check_leakage(
             pool, division, checks.leakage, findings, shared, thorough=self.thorough
         )
+        if checks.label_errors == "drop":
+            drop_doubted(division, doubted, findings)
         repeats = weigh(pool, division, asked.data.sources, seed=splits.seed, findings=findings)
         outcome = Outcome(
             pool=pool,
@@ -163,20 +165,20 @@ class _Work:
             findings=findings,
         )
 
-    def _sample_and_check(self) -> None:
-        """Draw the sample, and run the slow checks on what is drawn.
+    def _sample_and_check(self) -> tuple[int, ...]:
+        """Draw the sample, run the slow checks on what is drawn, return the rows whose label is doubted.
 
         Where they drop rows, more are drawn first, so that others take the places of those dropped.
         """
         checks = self.asked.data.checks
-        drops = "drop" in (checks.near_duplicates, checks.label_errors, checks.label_in_input)
+        drops = "drop" in (checks.near_duplicates, checks.label_in_input)
         sample = self.asked.data.sample
         if sample is not None and len(self.pool.living()) >= sample.rows:
             self._keep(sample.rows * (DRAWN_PER_SAMPLED if drops else 1))
-        self._check_slowly()
+        doubted = self._check_slowly()
         left = len(self.pool.living())
         if sample is None:
-            return
+            return doubted
         if left < sample.rows and not self.findings.problems:
             message = f"{sample.rows:,} rows asked for, {left:,} are left after the checks"
             hint = f"`rows: {left}` takes them all"
@@ -184,6 +186,7 @@ class _Work:
                 Problem(code="D313", message=message, path="data.sample.rows", hint=hint)
             )
         self._keep(sample.rows)
+        return doubted
 
     def _keep(self, rows: int) -> None:
         """Keep the rows that the sample draws first: those that are recorded to judge, then by rank."""
@@ -194,8 +197,11 @@ class _Work:
             ranked.sort(key=lambda row: held.of(pool.identity(row)) not in judging)
         self.findings.drop("not sampled", pool.leave_out(ranked[rows:]))
 
-    def _check_slowly(self) -> None:
-        """Run the checks that compare all rows or fit models; what moves no row only if thorough."""
+    def _check_slowly(self) -> tuple[int, ...]:
+        """Run the checks that compare all rows or fit models; what moves no row only if thorough.
+
+        Returns the rows whose label is doubted.
+        """
         task, checks = self.asked.task, self.asked.data.checks
         pool, findings = self.pool, self.findings
         if self._wanted(checks.near_duplicates):
@@ -203,11 +209,13 @@ class _Work:
                 pool, checks.near_duplicates, findings, held=self.held, scratch=self.scratch
             )
         if task.kind != "classification":
-            return
-        if self._wanted(checks.label_errors):
-            check_label_errors(pool, checks.label_errors, self.asked.splits.seed, findings)
+            return ()
         if self._wanted(checks.label_in_input):
             check_giveaways(pool, task.labels, checks.label_in_input, findings)
+        if self._wanted(checks.label_errors):
+            seed = self.asked.splits.seed
+            return find_doubted(pool, checks.label_errors, seed, findings)
+        return ()
 
     def _wanted(self, action: str) -> bool:
         return action == "drop" or (self.thorough and action != "off")

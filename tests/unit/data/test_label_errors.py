@@ -84,5 +84,6 @@ def test_equal_texts_stand_in_one_part() -> None:
 
 
 def test_a_sample_is_said() -> None:
-    assert looked_at(50_000) == ""
-    assert looked_at(60_000) == " (a sample of 50,000 of 60,000 rows was looked at)"
+    assert looked_at(50_000, 2) == ""
+    assert looked_at(60_000, 2) == " (a sample of 50,000 of 60,000 rows was looked at)"
+    assert looked_at(20_000, 150) == " (a sample of 8,000 of 20,000 rows was looked at)"

@@ -346,3 +346,29 @@ def test_short_texts_are_alike_only_when_they_are_equal() -> None:
     assert [(leak.holdout.input, leak.other.input, leak.similarity) for leak in found] == [
         ("yes", "YES ", 1.0)
     ]
+
+
+def doubtful(count: int) -> list[Pair]:
+    """Rows that are easy to tell apart, with every twelfth label turned round."""
+    draw = random.Random(5)
+    found: list[Pair] = []
+    for number in range(count):
+        label = "good" if number % 2 else "bad"
+        words = draw.sample(WORDS[:13] if label == "good" else WORDS[13:], 7)
+        turned = {"good": "bad", "bad": "good"}[label] if number % 12 == 0 else label
+        found.append((" ".join(words), turned))
+    return found
+
+
+def test_doubted_labels_are_dropped_from_training_and_never_from_the_holdout() -> None:
+    loud, quiet = (
+        run(doubtful(300), sizes=(180, 30, 90), leakage="off", conflicting_labels="off",
+            duplicates="off", label_errors=action)
+        for action in ("drop", "off")
+    )  # fmt: skip
+
+    finding = next(one for one in loud.summary.findings if one.check == "label_errors")
+    dropped = loud.summary.dropped["likely label error"]
+    assert [one.id for one in loud.holdout] == [one.id for one in quiet.holdout]
+    assert 0 < dropped < finding.count
+    assert len(list(loud.train)) + len(list(loud.validation)) == 210 - dropped

@@ -1,0 +1,60 @@
+"""Every real data set that fits a task goes through `recipe data` with a short recipe."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from project import Outcome
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "shared"
+DATA = Path(__file__).parents[4] / "shared" / "data"
+RECIPES = sorted(EXAMPLES.glob("*.yaml"))
+MOST_LINES = 30
+NO_TASK = {
+    "blimp_small",  # probes of the model, not examples of a task
+    "probes_dev",
+    "csv_spectrum",  # hostile files: see tests/unit/data
+    "ftfy_mojibake",
+    "json_test_suite",
+    "naughty_strings",
+}
+
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data sets are not here")
+
+
+def look(recipe: Path, folder: Path, run: Callable[..., Outcome]) -> Outcome:
+    """Run `recipe data` on a copy of a recipe that finds the data sets where they are."""
+    where = os.path.relpath(DATA, folder)
+    copy = folder / recipe.name
+    copy.write_text(recipe.read_text(encoding="utf-8").replace("DATA/", f"{where}/"), "utf-8")
+    return run("data", str(copy), "--no-tokens", "--format", "json")
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_a_short_recipe_is_enough(recipe: Path) -> None:
+    assert len(recipe.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+def test_every_set_that_fits_a_task_has_a_recipe() -> None:
+    text = "".join(recipe.read_text(encoding="utf-8") for recipe in RECIPES)
+    sets = {folder.name for folder in DATA.iterdir() if folder.is_dir()} - NO_TASK
+
+    assert [name for name in sorted(sets) if f"DATA/{name}/" not in text] == []
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_the_set_is_read_checked_and_divided(
+    recipe: Path, tmp_path: Path, run: Callable[..., Outcome]
+) -> None:
+    outcome = look(recipe, tmp_path, run)
+
+    assert outcome.code == 0, outcome.err
+    data = json.loads(outcome.out)["summary"]
+    rows = {split["name"]: split["rows"] for split in data["splits"]}
+    assert rows["train"] > 0
+    assert rows["holdout"] > 0
+    assert data["firewall"]["left_exact"] == data["firewall"]["left_near"] == 0

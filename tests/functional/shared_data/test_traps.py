@@ -1,0 +1,71 @@
+"""Real data sets with a known fault are refused, with the fault named and counted."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from project import Outcome
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "shared"
+DATA = Path(__file__).parents[4] / "shared" / "data"
+LEAKED = 926
+"""Test rows of naijasenti_pcm that stand in its training file, by the README of the set."""
+LEAKED_WITH_ANOTHER_LABEL = 112
+DATA_ERROR = 3
+
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data sets are not here")
+
+
+def write(name: str, folder: Path, changes: dict[str, str]) -> Path:
+    """Write a recipe of the examples with some of its text replaced."""
+    text = (EXAMPLES / f"{name}.yaml").read_text(encoding="utf-8")
+    for old, new in {**changes, "DATA/": f"{os.path.relpath(DATA, folder)}/"}.items():
+        assert old in text
+        text = text.replace(old, new)
+    recipe = folder / f"{name}.yaml"
+    recipe.write_text(text, encoding="utf-8")
+    return recipe
+
+
+def test_official_files_that_leak_are_refused(tmp_path: Path, run: Callable[..., Outcome]) -> None:
+    recipe = write(
+        "naijasenti_pcm", tmp_path, {"  checks: {leakage: drop, conflicting_labels: drop}\n": ""}
+    )
+
+    outcome = run("data", str(recipe), "--no-tokens")
+
+    assert outcome.code == DATA_ERROR
+    assert f"{LEAKED} " in outcome.err + outcome.out
+    assert f"{LEAKED_WITH_ANOTHER_LABEL} " in outcome.err + outcome.out
+
+
+def test_with_drop_the_holdout_is_clean_and_whole(
+    tmp_path: Path, run: Callable[..., Outcome]
+) -> None:
+    recipe = write("naijasenti_pcm", tmp_path, {})
+
+    outcome = run("data", str(recipe), "--no-tokens", "--format", "json")
+
+    assert outcome.code == 0, outcome.err
+    data = json.loads(outcome.out)["summary"]
+    wall = data["firewall"]
+    assert wall["found_exact"] >= LEAKED
+    assert (wall["left_exact"], wall["left_near"]) == (0, 0)
+    assert wall["removed"] > 0
+    assert data["dropped"]["near the holdout"] == wall["removed"]
+
+
+def test_a_masked_holdout_of_one_label_is_refused(
+    tmp_path: Path, run: Callable[..., Outcome]
+) -> None:
+    recipe = write("indonlu_emot_id", tmp_path, {"/test.csv": "/test_masked_label.csv"})
+
+    outcome = run("data", str(recipe), "--no-tokens")
+
+    assert outcome.code == DATA_ERROR
+    assert "holdout" in outcome.err
+    assert "happy" in outcome.err

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from engine.data.example import normalised
+from engine.data.near import TextStore
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +47,7 @@ class Suspect:
     """How much likelier the suggested label is than the given one: 0.8 to 1."""
 
 
-def find_label_errors(texts: Sequence[str], labels: Sequence[str], *, seed: int) -> list[Suspect]:
+def find_label_errors(texts: TextStore, labels: Sequence[str], *, seed: int) -> list[Suspect]:
     """Return the suspects, the surest first; the same rows give the same ones in any order.
 
     Rows of labels with fewer than 5 different texts are left out. Of more rows than `most_rows` a

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from engine.data.example import Example, content_key
+from engine.data.leakage import leaks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,39 +74,45 @@ def folds_of(
     holdout: Sequence[Example],
     *,
     folds: int,
+    near: bool,
 ) -> tuple[Fold, ...]:
     """Return the trainings of a cross-validation over all rows of the three splits.
 
     Fold 0 is the splits as they are. In fold i > 0 the rows with `fold` i are judged; its
     validation rows are those of the validation split outside fold i, and all other rows train,
-    those of the holdout among them. Every row is judged exactly once.
+    those of the holdout among them. Every row is judged exactly once. What reads the same as a
+    judged row is left out of its training, with `near` also what reads nearly the same.
     """
     first = Fold(number=0, train=tuple(train), validation=tuple(validation), judged=tuple(holdout))
     return (
         first,
         *(
-            _without_shared_texts(
+            _apart(
                 Fold(
                     number=number,
                     train=(*(row for row in train if row.fold != number), *holdout),
                     validation=tuple(row for row in validation if row.fold != number),
                     judged=tuple(row for row in (*train, *validation) if row.fold == number),
-                )
+                ),
+                near=near,
             )
             for number in range(1, folds)
         ),
     )
 
 
-def _without_shared_texts(fold: Fold) -> Fold:
-    """Leave out of training what reads the same as a judged row.
+def _apart(fold: Fold, *, near: bool) -> Fold:
+    """Leave out of training what stands among the judged rows; the data stage looked at fold 0 only."""
+    judged = [row.input for row in fold.judged]
 
-    The data stage keeps equal texts in one fold; a recipe that sets `leakage: warn` may not.
-    """
-    judged = {content_key(row.input) for row in fold.judged}
+    def kept(rows: Sequence[Example]) -> tuple[Example, ...]:
+        found = leaks(judged, enumerate(row.input for row in rows))
+        out = {match.other for match in found if near or match.exact}
+        return tuple(row for place, row in enumerate(rows) if place not in out)
+
     return Fold(
         number=fold.number,
-        train=tuple(row for row in fold.train if content_key(row.input) not in judged),
-        validation=tuple(row for row in fold.validation if content_key(row.input) not in judged),
+        train=kept(fold.train),
+        validation=kept(fold.validation),
         judged=fold.judged,
     )

@@ -251,6 +251,11 @@ class Checks:
     template_tokens: CheckAction
     label_in_input: CheckAction
 
+    @property
+    def keeps_splits_apart(self) -> bool:
+        """Whether nothing that training sees may stand, even nearly, among what judges."""
+        return self.leakage in ("fail", "drop")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:

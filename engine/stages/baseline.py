@@ -78,6 +78,7 @@ def run(context: StageContext) -> None:
         read_examples(data.file("validation.jsonl")),
         read_examples(context.artifacts["holdout"].file("holdout.jsonl")),
         folds=recipe.splits.folds,
+        near=recipe.data.checks.keeps_splits_apart,
     )
     base = cache(partial(_base_folder, context))
     rendered_rows(context, base())

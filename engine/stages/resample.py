@@ -85,7 +85,13 @@ def run(context: StageContext) -> None:
         _write(context.workdir / CURVE, to_json(_curve(context, train, validation)))
     if context.recipe.splits.folds:
         holdout = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
-        folds = folds_of(train, validation, holdout, folds=context.recipe.splits.folds)
+        folds = folds_of(
+            train,
+            validation,
+            holdout,
+            folds=context.recipe.splits.folds,
+            near=context.recipe.data.checks.keeps_splits_apart,
+        )
         _cross_validate(context, folds)
 
 

@@ -135,7 +135,6 @@ class OutputFormatCheck:
         sentence = "answers are written in more than one way: " + "; ".join(told) if told else ""
         return frozenset(odd), sentence
 
-
     def shown(self, trait: str, counts: Mapping[str, int]) -> str:
         """Return which forms of the trait are rare among the rows."""
         own = trait.split(" ")

@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import replace
 
+import pytest
+
 from engine.data.example import Example, content_id
 from engine.data.subsets import folds_of, inner_folds, ranked, share
 
@@ -69,7 +71,7 @@ def folded() -> tuple[list[Example], list[Example], list[Example]]:
 def test_every_row_is_judged_once_by_a_training_that_did_not_see_it() -> None:
     train, validation, holdout = folded()
 
-    folds = folds_of(train, validation, holdout, folds=3)
+    folds = folds_of(train, validation, holdout, folds=3, near=True)
 
     judged = [row.id for fold in folds for row in fold.judged]
     assert sorted(judged) == sorted(row.id for row in (*train, *validation, *holdout))
@@ -83,7 +85,7 @@ def test_every_row_is_judged_once_by_a_training_that_did_not_see_it() -> None:
 def test_without_folds_there_is_the_split_itself() -> None:
     train, validation, holdout = folded()
 
-    (only,) = folds_of(train, validation, holdout, folds=0)
+    (only,) = folds_of(train, validation, holdout, folds=0, near=True)
 
     assert (only.train, only.validation, only.judged) == (
         tuple(train),
@@ -96,8 +98,22 @@ def test_what_reads_like_a_judged_row_is_not_trained_on() -> None:
     train, validation, holdout = folded()
     twin = replace(holdout[0], id="twin", input=f"  {train[0].input.upper()} ")
 
-    folds = folds_of(train, validation, [*holdout, twin], folds=3)
+    folds = folds_of(train, validation, [*holdout, twin], folds=3, near=True)
 
     assert train[0].fold == 1
     assert twin not in folds[1].train
     assert twin in folds[2].train
+
+
+@pytest.mark.parametrize("near", [True, False])
+def test_what_reads_nearly_like_a_judged_row_is_left_out_where_splits_stay_apart(
+    near: bool,  # noqa: FBT001 - the case
+) -> None:
+    train, validation, holdout = folded()
+    text = "a long sentence of which another row repeats all but the last letter"
+    train[0] = replace(train[0], input=text)
+    cousin = replace(holdout[0], id="cousin", input=f"{text}s")
+
+    folds = folds_of(train, validation, [*holdout, cousin], folds=3, near=near)
+
+    assert (cousin not in folds[1].train) == near

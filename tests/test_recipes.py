@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+from data_stage import run as run_data
 
 from engine.backends import check_backend
 from engine.environment import Device
 from engine.plan import plan_run, survey
 from engine.recipe import check_recipe, load_recipe, moving_references
+from engine.recipe.rules.acceptance import MEASURED
 from engine.stages import stages_of
 from engine.stages.compile import compile_recipe
 from engine.store import Store
@@ -23,7 +26,7 @@ GPU = Device(kind="cuda", name="test", memory_bytes=1, cores=8, bf16=True)
 
 
 def test_all_shipped_recipes_are_found() -> None:
-    assert len(RECIPES) == 9
+    assert len(RECIPES) == 12
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -66,6 +69,34 @@ def test_the_recipes_cover_methods_outputs_and_backends() -> None:
     assert {"lora", "qlora", "full"} == {recipe.method.kind for recipe in recipes}
     assert {"text", "json"} == {recipe.task.output for recipe in recipes}
     assert {"axolotl", "trl"} == {recipe.backend.name for recipe in recipes}
+
+
+def test_the_recipes_show_other_kinds_and_other_ways_to_divide() -> None:
+    recipes = [load_recipe(path)[0] for path in RECIPES]
+
+    assert {"extraction", "chat"} < {recipe.task.kind for recipe in recipes}
+    assert "group" in {recipe.splits.by for recipe in recipes}
+    assert any(source.weight != 1 for recipe in recipes for source in recipe.data.sources)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_kind_that_cannot_be_trained_yet_says_so(path: Path) -> None:
+    header = path.read_text(encoding="utf-8").split("\nrecipe: v1\n")[0]
+    only_data = load_recipe(path)[0].task.kind not in MEASURED
+
+    assert only_data is (f"recipe run recipes/{path.name} --until data" in header)
+    assert only_data is ("does not train or judge them yet" in header.replace("\n# ", " "))
+
+
+SAMPLES = [path for path in RECIPES if "\n    - path: data/" in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_the_rows_that_come_with_a_recipe_pass_its_checks(path: Path, tmp_path: Path) -> None:
+    workdir, _ = run_data(load_recipe(path)[0], tmp_path)
+    summary = json.loads((workdir / "summary.json").read_text(encoding="utf-8"))
+
+    assert [found for found in summary["findings"] if found["check"] != "splits"] == []
 
 
 @pytest.mark.parametrize("device", [CPU, GPU], ids=lambda device: device.kind)

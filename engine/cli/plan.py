@@ -12,6 +12,7 @@ from engine.environment import detect_device
 from engine.errors import ExitCode
 from engine.plan import Plan, PlannedStage, holdout_line, moving, plan_run, survey
 from engine.recipe.model import Recipe, Size
+from engine.recipe.rules.acceptance import MEASURED
 from engine.render.progress import has_colour
 from engine.render.quantities import about
 from engine.render.text import PlanRow, plan_table
@@ -66,7 +67,15 @@ def _rows(plan: Plan) -> list[PlanRow]:
         if stage.reused is not None and stop is None:
             known[stage.name] = stage.reused
             stop = flow.after(stage.name, known, plan.recipe)
+        if stage.name == "data" and plan.recipe.task.kind not in MEASURED:
+            stop = _unmeasured(plan.recipe.task.kind)
     return rows
+
+
+def _unmeasured(kind: str) -> flow.Stop:
+    """What `recipe run` would refuse (R249): only the data stage can run."""
+    why = f"{kind} is not evaluated yet: run it with --until data"
+    return flow.Stop(outcome="failed", code=ExitCode.USAGE, why=why)
 
 
 def _row(stage: PlannedStage, plan: Plan, stop: flow.Stop | None) -> PlanRow:

@@ -254,5 +254,5 @@ class _Work:
         ]
         if missed:
             what = "groups" if splits.by == "group" else "equal times"
-            message = f"{what} stay together, so {len(missed)} splits are not of the size asked for"
+            message = f"{what} stay together, so not every split has the size asked for"
             self.findings.tell("splits", "warn", len(missed), message=message, examples=missed)

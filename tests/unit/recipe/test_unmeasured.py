@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.cli.main import main
 from engine.errors import ExitCode, RecipeError
 from engine.execute import refuse_unmeasured
 from engine.recipe import load_recipe
@@ -37,3 +38,15 @@ def test_a_classification_runs_to_the_end() -> None:
     recipe, _ = load_recipe(VALID / "minimal.yaml")
 
     refuse_unmeasured(recipe, until=None)
+
+
+def test_its_plan_runs_the_data_only_and_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["plan", str(VALID / "chat.yaml"), "--store", str(tmp_path / "store")])
+
+    lines = [line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines()]
+    states = {words[0]: words[1:] for words in lines if len(words) == 3}
+    assert states["data"][0] == "run"
+    assert states["baseline"][0] == states["train"][0] == states["verify"][0] == "skip"
+    assert "--until data" in states["baseline"][1]

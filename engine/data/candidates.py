@@ -24,6 +24,7 @@ from engine.data.named import Unseen, columns_named, has_column
 from engine.data.pool import Place, Pool, drawn
 from engine.data.row import SHOWN, Row, excerpt
 from engine.data.rowchecks import masks, row_checks, trait_checks
+from engine.data.rowchecks.texts import rows_that
 from engine.data.shapes import shape_of
 from engine.data.spill import Record
 from engine.data.template import (
@@ -275,15 +276,23 @@ class _Gatherer:
             nowhere = Rejects(count=self._got.rows_read, places=[self._unseen.first])
             self._missing.setdefault(("data.answer", column), nowhere)
         for (path, column), rejects in sorted(self._missing.items()):
-            near = difflib.get_close_matches(column, self._columns, n=1)
             columns = ", ".join(f"`{excerpt(name)}`" for name in self._columns[:SHOWN])
             message = (
                 f"column `{column}` is missing in {rejects.count:,} of"
                 f" {self._got.rows_read:,} rows (first {rejects.places[0]}); columns are {columns}"
             )
-            hint = f"did you mean `{near[0]}`?" if near else None
+            hint = self._about_column(column)
             problem = Problem(code="D301", message=message, path=path, hint=hint)
             self._findings.problems.append(problem)
+
+    def _about_column(self, column: str) -> str | None:
+        """Return what can be done where some rows, or all, have not got a column."""
+        if column in self._columns:
+            return (
+                "other rows have it: write it in these rows too, or take these rows out of the file"
+            )
+        near = difflib.get_close_matches(column, self._columns, n=1)
+        return f"did you mean `{near[0]}`?" if near else None
 
     def _tell_values(self) -> None:
         code, hint = _MARKS.get(self._asked.splits.by, ("D319", None))
@@ -307,7 +316,12 @@ class _Gatherer:
         total = texts.count + answers.count
         if action == "off" or not total:
             return
-        message = f"{texts.count:,} rows have an empty text, {answers.count:,} an empty {what}"
+        parts = ((texts.count, "text"), (answers.count, what))
+        message = ", ".join(
+            rows_that(count, f"has an empty {place}", f"have an empty {place}")
+            for count, place in parts
+            if count
+        )
         told = texts.places + answers.places
         self._findings.tell("empty", action, total, message=message, examples=told)
 
@@ -319,13 +333,15 @@ class _Gatherer:
             return
         ranked = sorted(unknown.items(), key=lambda item: (-item[1].count, item[0]))
         told = [self._told_unknown(value, rejects) for value, rejects in ranked[:SHOWN]]
-        message = f"{total:,} rows have a label that is not one of the task's"
+        wrong = "a label that is not one of the task's"
+        message = rows_that(total, f"has {wrong}", f"have {wrong}")
         self._findings.tell("unknown_labels", action, total, message=message, examples=told)
 
     def _told_unknown(self, value: str, rejects: Rejects) -> str:
         near = near_label(value, self._asked.task.labels)
         guess = f", did you mean `{near}`?" if near else ""
-        return f"`{excerpt(value)}` in {rejects.count:,} rows, first {rejects.places[0]}{guess}"
+        rows = "1 row," if rejects.count == 1 else f"{rejects.count:,} rows, first"
+        return f"`{excerpt(value)}` in {rows} {rejects.places[0]}{guess}"
 
     def _tell_rejected(self) -> None:
         for check, by_value in sorted(self._rejected.items()):
@@ -334,13 +350,15 @@ class _Gatherer:
             self._findings.drop(_reason(check), total)
             told = [spot for rejects in by_value.values() for spot in rejects.places]
             if action != "off":
-                message = f"{total:,} rows {self._what_is_wrong(check)}"
+                message = rows_that(total, *self._what_is_wrong(check))
                 self._findings.tell(check, action, total, message=message, examples=told)
 
-    def _what_is_wrong(self, check: str) -> str:
+    def _what_is_wrong(self, check: str) -> tuple[str, str]:
+        """Return the end of the finding's sentence, of one row and of more."""
         if check == "schema_violations" and self._asked.task.kind == "extraction":
-            return "have an answer that does not fit task.schema"
-        return "are not laid out as their shape says"
+            wrong = "an answer that does not fit task.schema"
+            return f"has {wrong}", f"have {wrong}"
+        return "is not laid out as its shape says", "are not laid out as their shape says"
 
     def _tell_checks(self) -> None:
         for check, rejects in self._checks:

@@ -40,7 +40,7 @@ def check_split_classes(
         findings.problems += problems
     elif problems and action == "warn":
         told = [problem.message for problem in problems]
-        message = f"{len(problems)} classes are too small in a split"
+        message = "classes with too few rows in a split"
         findings.tell("missing_classes", "warn", len(problems), message=message, examples=told)
 
 

@@ -43,6 +43,11 @@ CODES: Final = {
 }
 """The code of the problem where a check says `fail`."""
 NEVER_DROPPED: Final = frozenset({"imbalance", "missing_classes"})
+BETTER: Final = {
+    "imbalance": "add rows of the small classes",
+    "missing_classes": "add rows of that label, or take it out of task.labels",
+}
+"""What to do where no row that stands there is wrong."""
 FILE: Final = "findings.jsonl"
 
 
@@ -135,11 +140,12 @@ def refusal(finding: DataFinding) -> Problem:
     shown = "; ".join(finding.examples[:SHOWN])
     more = "; …" if len(finding.examples) > SHOWN else ""
     softer = "warn" if finding.check in NEVER_DROPPED else "drop"
+    better = BETTER.get(finding.check, "correct the rows")
     return Problem(
         code=CODES[finding.check],
         message=f"{finding.message}: {shown}{more}" if shown else finding.message,
         path=f"data.checks.{finding.check}",
-        hint=f"correct the rows, or write `{finding.check}: {softer}`",
+        hint=f"{better}, or write `{finding.check}: {softer}`",
     )
 
 

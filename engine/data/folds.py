@@ -12,6 +12,8 @@ from engine.data.units import Stratum, Units, take
 from engine.errors import Problem
 from engine.recipe.model import Size, Splits
 
+FEWEST = 2
+"""Folds that are folds."""
 Folded = tuple[dict[Place, Sequence[int]], bytearray, list[Problem]]
 
 
@@ -90,12 +92,17 @@ def _too_few(units: Units, folds: int, *, stratified: bool) -> Iterator[Problem]
     labels = Counter(label for unit in range(len(units)) for label in units.stratum(unit))
     for label, count in sorted(labels.items()):
         if stratified and count < folds:
+            fewer = f", or write `folds: {count}`" if count >= FEWEST else ""
             yield Problem(
                 code="D362",
-                message=f"label `{label}` has {count:,} texts, {folds} folds need {folds}",
+                message=f"label `{label}` has {_counted(count, 'text')}, {folds} folds need {folds}",
                 path="splits.folds",
-                hint=f"add {folds - count} rows of that label, or write `folds: {max(count, 2)}`",
+                hint=f"add {_counted(folds - count, 'row')} of that label{fewer}",
             )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _short(name: str, rows: int, left: int) -> Problem:

@@ -215,6 +215,13 @@ def test_empty_texts_and_labels_are_refused_or_dropped() -> None:
     assert dropped.findings[0].count == 4
 
 
+def test_only_what_is_empty_is_told() -> None:
+    told = {(" ", "bad"): "1 row has an empty text", ("text", ""): "1 row has an empty label"}
+    for pair, message in told.items():
+        (finding,) = run([*pairs(120), pair], empty="drop").summary.findings
+        assert finding.message == message
+
+
 UNKNOWN = [*pairs(120), ("x", "Good"), ("y", "Good"), ("z", "ugly")]
 
 
@@ -224,7 +231,7 @@ def test_unknown_labels_are_refused_with_the_nearest_or_dropped() -> None:
     assert dropped.dropped["unknown label"] == 3
     assert dropped.findings[0].examples == (
         "`Good` in 2 rows, first r.csv:122, did you mean `good`?",
-        "`ugly` in 1 rows, first r.csv:124",
+        "`ugly` in 1 row, r.csv:124",
     )
     assert run(UNKNOWN, unknown_labels="off").summary.findings == ()
 
@@ -286,7 +293,18 @@ def test_a_missing_column_names_the_others_and_the_nearest() -> None:
 def test_a_column_that_some_rows_lack_is_told() -> None:
     lacking = [*rows(pairs(120)), Row(origin="r.jsonl:9", values={"label": "good"})]
 
-    assert codes(lacking) == ["D301"]
+    with pytest.raises(DataError) as caught:
+        run(lacking)
+    (problem,) = caught.value.problems
+    assert problem.code == "D301"
+    assert str(problem.hint).startswith("other rows have it")
+
+
+def test_a_label_without_rows_is_no_fault_of_a_row() -> None:
+    with pytest.raises(DataError) as caught:
+        run([(text, "good") for text, _ in pairs(200)])
+    (problem,) = (one for one in caught.value.problems if one.code == "D309")
+    assert str(problem.hint).startswith("add rows of that label, or take it out of task.labels")
 
 
 def test_bins_leave_out_and_count_what_is_between_them() -> None:

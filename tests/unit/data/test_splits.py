@@ -198,6 +198,16 @@ def test_a_class_with_fewer_rows_than_folds_is_told() -> None:
 
     (problem,) = divided(rows, splits)[1].problems
     assert (problem.code, problem.message) == ("D362", "label `b` has 3 texts, 5 folds need 5")
+    assert problem.hint == "add 2 rows of that label, or write `folds: 3`"
+
+
+def test_fewer_folds_are_only_named_where_they_would_do() -> None:
+    rows = [*some(20, "a"), Made(text="b", labels=("b",))]
+    splits = asked(train="all", validation=0, holdout=0.2, folds=2)
+
+    (problem,) = divided(rows, splits)[1].problems
+    assert problem.message == "label `b` has 1 text, 2 folds need 2"
+    assert problem.hint == "add 1 row of that label"
 
 
 def test_several_labels_a_row_are_stratified_each_by_its_share() -> None:

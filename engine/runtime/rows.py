@@ -81,7 +81,7 @@ class RenderedRow:
     rewritten: bool = False
     """Only the last learned turn of the chat is there."""
     lost: tuple[str, ...] = ()
-    """Functions of the chat that the template leaves out."""
+    """Calls and definitions of functions that the template leaves out, in words."""
 
     @property
     def prompt(self) -> str:
@@ -145,7 +145,7 @@ class Renderer:
             return
         for one in made:
             if one.lost:
-                ledger.unwritable.append((row.origin, f"`{'`, `'.join(one.lost)}` is missing"))
+                ledger.unwritable.append((row.origin, f"without {', '.join(one.lost)}"))
             elif one.tokens > self.limits.max_length:
                 yield from self._overlong(one, row, ledger)
             else:

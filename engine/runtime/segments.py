@@ -34,7 +34,7 @@ class Cut:
     rewritten: bool = False
     """The template writes earlier turns differently later on: only the last learned turn is there."""
     lost: tuple[str, ...] = ()
-    """Functions that the template leaves out, of the tools and of the calls."""
+    """Calls and definitions of functions that the template leaves out, in words."""
 
 
 class UnwritableError(Exception):
@@ -63,9 +63,8 @@ def cut_turns(chat: Chat, conversation: Conversation) -> Cut:
         done = before + answer
     if rewritten:
         segments = _pair(*learned[-1])
-    seen = "".join(learned[-1]) if learned else ""
     kept = conversation.messages[: conversation.trained[-1] + 1] if learned else ()
-    lost = tuple(name for name in _functions(kept, conversation.tools) if name not in seen)
+    lost = tuple(dict.fromkeys(_left_out(chat, kept, conversation.tools)))
     return Cut(segments=tuple(segments), rewritten=rewritten, lost=lost)
 
 
@@ -102,14 +101,30 @@ def _ended(tail: str, terminator: str) -> str:
     return tail.rstrip() if end < 0 else tail[: end + len(terminator)]
 
 
-def _functions(messages: Messages, tools: Messages) -> Iterator[str]:
-    """Yield the name of every function that is offered or called, each once."""
-    named = [
-        *(tool.get("function", tool) for tool in tools),
-        *(
-            call.get("function", call)
-            for message in messages
-            for call in message.get("tool_calls") or ()
-        ),
+def _left_out(chat: Chat, messages: Messages, tools: Messages) -> Iterator[str]:
+    """Yield each definition and each call of a function that the template does not write.
+
+    A function's name may also stand in what is said, and its definition is no call of it. So every name
+    is replaced by a mark of its own, which stands nowhere else, and the marks are looked for.
+    """
+    told: dict[str, str] = {}
+
+    def marked(part: Mapping[str, Any], what: str) -> Mapping[str, Any]:
+        function = part.get("function", part)
+        if not function.get("name"):
+            return part
+        mark = f"qXfunction{len(told)}Xq"
+        told[mark] = f"the {what} of `{function['name']}`"
+        named = {**function, "name": mark}
+        return {**part, "function": named} if "function" in part else named
+
+    offered = [marked(tool, "definition") for tool in tools]
+    asked = [
+        {**message, "tool_calls": [marked(call, "call") for call in message["tool_calls"]]}
+        if message.get("tool_calls")
+        else message
+        for message in messages
     ]
-    yield from dict.fromkeys(str(function["name"]) for function in named if function.get("name"))
+    if told:
+        whole = chat.whole(asked, offered)
+        yield from (what for mark, what in told.items() if mark not in whole)

@@ -170,7 +170,31 @@ def test_calls_that_the_template_leaves_out_are_refused(chat: Chat) -> None:
         render(written_by(chat, silent), task("chat"), example(messages=messages))
 
     [problem] = refused.value.problems
-    assert (problem.code, "`weather` is missing" in problem.message) == ("D394", True)
+    assert problem.code == "D394"
+    assert "a.jsonl:1 (without the call of `weather`)" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("kept", "lost"),
+    [("calls", "the definition of"), ("tools", "the call of"), ("", "the call of")],
+)
+def test_a_function_that_is_named_elsewhere_can_be_left_out_all_the_same(
+    chat: Chat, kept: str, lost: str
+) -> None:
+    template = CALLING if kept == "calls" else CALLING.replace("m.tool_calls or []", "[]")
+    if kept != "tools":
+        template = template.replace("{% if tools %}", "{% if false %}")
+    messages = [
+        *turns("Ask weather: Rome?"),
+        {"role": "assistant", "content": "I ask weather.", "tool_calls": [CALL]},
+    ]
+
+    with pytest.raises(DataError) as refused:
+        render(written_by(chat, template), task("chat"), example(messages=messages, tools=TOOLS))
+
+    [problem] = refused.value.problems
+    assert problem.code == "D394"
+    assert f"{lost} `weather`" in problem.message
 
 
 def test_a_chat_that_the_template_refuses_is_named(chat: Chat) -> None:

@@ -9,6 +9,13 @@ from engine.render.spans import Line, Span, cells, line, printable
 
 OPEN, CLOSE = "⟦", "⟧"
 """Around what is learned from."""
+LEARNED = ("learned from", "is learned from; the rest is only read")
+"""What the marked tokens are for, after their number and after the marks."""
+NOT_LEARNED = {
+    "validation": ("measured", "is measured in training; a row of validation is not learned from"),
+    "holdout": ("judged by", "is what answers are judged by; a holdout row is never learned from"),
+}
+"""The same for rows that are marked as training rows are, but never trained on."""
 LINE, WRAPPED = "  │ ", "  ┊ "
 """Before a line of the text; before the rest of a line that is too wide for the terminal."""
 FIRST, LAST = 60, 20
@@ -43,7 +50,8 @@ class ShownRow:
 
 def row_lines(row: ShownRow, width: int) -> tuple[str, Sequence[Line]]:
     """The heading of a row and its lines, each at most `width` columns wide."""
-    size = f" · {row.tokens:,} tokens, {row.supervised:,} learned from" if row.tokens else ""
+    marked, meaning = NOT_LEARNED.get(row.split, LEARNED)
+    size = f" · {row.tokens:,} tokens, {row.supervised:,} {marked}" if row.tokens else ""
     heading = printable(f"row {row.origin} · {row.split} · {row.id}{size}")
     lines = _bounded(list(_text(row.segments, width)))
     if row.rejected:
@@ -52,8 +60,7 @@ def row_lines(row: ShownRow, width: int) -> tuple[str, Sequence[Line]]:
             *_bounded(list(_text(row.rejected, width))),
         ]
     if any(segment.supervised for segment in row.segments):
-        legend = f"  {OPEN}…{CLOSE} is learned from; the rest is only read"
-        lines.append(line((legend, "quiet")))
+        lines.append(line((f"  {OPEN}…{CLOSE} {meaning}", "quiet")))
     if row.note:
         lines.append(line(f"  {printable(row.note)}"))
     return heading, lines

@@ -154,6 +154,18 @@ def test_what_is_learned_is_marked_across_lines() -> None:
     assert "  │ a\n  │ ⟦b\n  │ c⟧\n" in told
 
 
+@pytest.mark.parametrize("split", ["train", "validation", "holdout"])
+def test_only_a_training_row_is_said_to_be_learned_from(split: str) -> None:
+    learned = split == "train"
+    view = dataclasses.replace(VIEW, row=dataclasses.replace(ROW, split=split))
+    told = data_text(view, width=100, colour=False)
+    row = told.partition(f"row {ROW.origin}")[2]
+
+    assert ("2 learned from" in row) is learned
+    assert ("⟧ is learned from" in row) is learned
+    assert ("not learned from" in row or "never learned from" in row) is not learned
+
+
 def test_the_lines_of_a_row_join_to_its_text() -> None:
     text = "ab\n\n" + "x" * 200 + "日" * 60 + "\nend\n"
     row = dataclasses.replace(ROW, segments=(ShownSegment(text=text, supervised=False),))

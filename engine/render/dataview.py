@@ -35,6 +35,8 @@ class ShownExample:
     labels: tuple[str, ...]
     input: str
     target: str
+    beside: tuple[str, ...] = ()
+    """What stands beside the answer: other right ones, the rejected one, the thumb it got."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

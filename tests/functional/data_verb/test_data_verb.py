@@ -100,6 +100,17 @@ def test_one_class_is_shown_with_more_examples(project: Project) -> None:
     assert len(seen(project, "--class", "negative", "--examples", "3")["examples"]) == 3
 
 
+@pytest.mark.parametrize("number", ["-1", "many"])
+def test_a_number_of_examples_is_asked_for_in_words(
+    project: Project, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        project.run("data", str(project.recipe), f"--examples={number}")
+
+    assert ended.value.code == ExitCode.USAGE
+    assert f"a whole number, 0 or more, not `{number}`" in capsys.readouterr().err
+
+
 def test_an_unknown_class_is_a_usage_mistake(project: Project) -> None:
     found = project.run("data", str(project.recipe), "--class", "neutral")
 
@@ -151,6 +162,8 @@ def test_too_few_rows_are_an_error_with_what_can_be_said(project: Project) -> No
 
     assert shown.code == ExitCode.FAILED
     assert "D311" in shown.err
+    assert "sources" in shown.out
+    assert not re.search(r"^(splits|firewall)$|nothing found", shown.out, flags=re.MULTILINE)
 
 
 def test_rows_over_the_limit_are_counted_and_refused(project: Project) -> None:

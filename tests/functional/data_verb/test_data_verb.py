@@ -102,13 +102,13 @@ def test_one_class_is_shown_with_more_examples(project: Project) -> None:
 
 @pytest.mark.parametrize("number", ["-1", "many"])
 def test_a_number_of_examples_is_asked_for_in_words(
-    project: Project, number: str, capsys: pytest.CaptureFixture[str]
+    project: Project, number: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         project.run("data", str(project.recipe), f"--examples={number}")
 
     assert ended.value.code == ExitCode.USAGE
-    assert f"a whole number, 0 or more, not `{number}`" in capsys.readouterr().err
+    assert f"a whole number, 0 or more, not `{number}`" in capfd.readouterr().err
 
 
 def test_an_unknown_class_is_a_usage_mistake(project: Project) -> None:

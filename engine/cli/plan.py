@@ -23,6 +23,12 @@ from engine.stages.resample import trainings
 from engine.store import Artifact, Store
 from engine.store.runs import Runs
 
+DRAWN = frozenset({"random", "stratified"})
+SAID = frozenset({"files", "column"})
+"""Ways of dividing where the data say which rows belong to a split."""
+QUANTIZED = frozenset({"gguf", "ollama"})
+"""Formats that have a quantized file."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -112,19 +118,27 @@ def _cost(stage: PlannedStage, plan: Plan) -> str:
         return f"{schedule(method, train_rows=rows, validation_rows=0).steps} steps"
     if stage.name == "resample":
         return f"{trainings(plan.recipe)} trainings"
-    return plan.recipe.export.quantization if stage.name == "quantize" else ""
+    has_file = stage.name == "quantize" and QUANTIZED.intersection(plan.recipe.export.formats)
+    return plan.recipe.export.quantization if has_file else ""
 
 
 def _sizes(recipe: Recipe) -> str:
+    """How large the splits are, and what says which row belongs where."""
     splits = recipe.splits
     named = {"train": splits.train, "validation": splits.validation, "holdout": splits.holdout}
+    rest = "" if splits.by in SAID else "the rest "
+    sized = " / ".join(f"{_size(size, rest)}{name}" for name, size in named.items() if size)
     if splits.folds:
-        return f"{splits.folds} folds of all rows"
-    return " / ".join(f"{_size(size)} {name}" for name, size in named.items() if size)
+        sized = f"{splits.folds} folds of all rows"
+    if splits.by in DRAWN:
+        return sized
+    return f"{sized} by {splits.by}{f' {splits.column}' if splits.column else ''}"
 
 
-def _size(size: Size) -> str:
-    return f"{size:.0%}" if isinstance(size, float) else str(size)
+def _size(size: Size, rest: str) -> str:
+    if isinstance(size, float):
+        return f"{size:.0%} "
+    return rest if size == "all" else f"{size} "
 
 
 def _where(plan: Plan) -> str:

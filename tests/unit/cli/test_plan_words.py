@@ -1,0 +1,72 @@
+"""The plan's words: how rows will be divided, and what the exported file will be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from engine.cli.main import main
+
+COLUMNS = "text,topic,customer,when,split"
+ROWS = [
+    f"text {n},{('bug', 'login')[n % 2]},c{n % 5},2024-01-0{n % 9 + 1},train" for n in range(40)
+]
+
+
+def planned(
+    folder: Path, capsys: pytest.CaptureFixture[str], splits: dict[str, object], *formats: str
+) -> list[str]:
+    (folder / "rows.csv").write_text("\n".join([COLUMNS, *ROWS]), encoding="utf-8")
+    recipe = {
+        "recipe": "v1",
+        "name": "t",
+        "allow_moving": True,
+        "task": {"kind": "classification", "instruction": "?", "labels": ["bug", "login"]},
+        "base_model": {"hub": "owner/model"},
+        "data": {"sources": [{"path": "rows.csv"}], "label": {"column": "topic"}},
+        "splits": splits,
+        "method": {"kind": "lora"},
+        "acceptance": {"metrics": {"macro_f1": {"min": 0.5}}},
+        "export": {"formats": [*formats]},
+    }
+    (folder / "t.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    assert main(["plan", str(folder / "t.yaml"), "--store", str(folder / "store")]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("splits", "told"),
+    [
+        ({"train": 20, "validation": 5, "holdout": 15}, "20 train / 5 validation / 15 holdout"),
+        (
+            {"by": {"group": "customer"}, "validation": 5, "holdout": 15},
+            "the rest train / 5 validation / 15 holdout by group customer",
+        ),
+        ({"by": {"column": "split"}}, "train / validation / holdout by column split"),
+        (
+            {"by": {"column": "split"}, "validation": 5},
+            "train / 5 validation / holdout by column split",
+        ),
+    ],
+)
+def test_the_title_says_how_rows_are_divided(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    splits: dict[str, object],
+    told: str,
+) -> None:
+    title = planned(tmp_path, capsys, splits, "gguf")[0]
+
+    assert title.split(" · ")[2] == told
+
+
+@pytest.mark.parametrize(("form", "cost"), [("gguf", "Q4_K_M"), ("safetensors", "wait")])
+def test_only_a_quantized_file_has_a_quantization(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str, cost: str
+) -> None:
+    lines = planned(tmp_path, capsys, {"train": 20, "validation": 5, "holdout": 15}, form)
+
+    [quantize] = [line for line in lines if line.startswith("  quantize")]
+    assert quantize.split()[-1] == cost

@@ -32,11 +32,21 @@ def read_json_lines(
         try:
             value = strict_json(line)
         except RefusedError as refused:
-            trouble.add(refused.code, str(refused), line=number)
+            trouble.add(refused.code, str(refused), line=number, hint=_line_hint(line))
             continue
         values = _as_columns(value, header, trouble, line=number)
         if values is not None:
             yield trouble.row(f":{number}", values)
+
+
+def _line_hint(line: str) -> str | None:
+    """Return what to do about a line that is no JSON value but a part of one."""
+    text = line.strip(BLANK)
+    if text in ("[", "[{", "{"):
+        return "this looks like one JSON value on several lines: add `format: json` to the source"
+    if text.startswith("{") and text.endswith("},"):
+        return "take the comma off the end of each line"
+    return None
 
 
 def read_json(
@@ -66,6 +76,8 @@ def _as_columns(
         trouble.add("D324", message, line=line)
         return None
     hint = "name its columns: `header: [...]`" if isinstance(value, list) else None
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        hint = "an array of rows is read with `format: json`"
     shown = excerpt(json.dumps(value, ensure_ascii=False))
     message = f"row is {kind_of_value(value)}, not an object: `{shown}`"
     trouble.add("D326", message, line=line, hint=hint)

@@ -83,9 +83,10 @@ class JsonStream:
 
     def end(self) -> None:
         """Check that nothing more follows."""
-        if self.peek():
+        if mark := self.peek():
             message = "not JSON: more text after the end of the value"
-            raise self._trouble.stop("D325", message, line=self.line)
+            hint = "a file with a value on each line is `format: jsonl`" if mark in "{[" else None
+            raise self._trouble.stop("D325", message, line=self.line, hint=hint)
 
     def _items[Item](self, close: str, what: str, start: Callable[[], Item]) -> Iterator[Item]:
         self._at += 1

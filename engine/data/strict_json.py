@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -64,8 +65,9 @@ def _parse[Value](parse: Callable[[], Value], text: str) -> Value:
         raise RefusedError("D325", message, error.pos, unfinished=at_end) from error
     except RecursionError as error:
         raise RefusedError("D326", "nested too deeply") from error
-    except ValueError as error:  # an integer of thousands of digits
-        raise RefusedError("D326", f"a number is refused: {_lowered(str(error))}") from error
+    except ValueError as error:
+        limit = f"{sys.get_int_max_str_digits():,}"
+        raise RefusedError("D326", f"a number has more than {limit} digits") from error
 
 
 def _check_surrogates(value: object, text: str, start: int, end: int) -> None:

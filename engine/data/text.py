@@ -102,6 +102,9 @@ def _decoder(encoding: str, trouble: Trouble) -> codecs.IncrementalDecoder:
 def _check_head(head: bytes, encoding: str, trouble: Trouble) -> None:
     if encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
         return
+    if head.startswith(b"PAR1"):
+        hint = "add `format: parquet` to the source"
+        raise trouble.stop("D323", "is a Parquet file, not text", line=1, hint=hint)
     nul_share = head.count(0) / len(head)
     if head.startswith(UTF16) or _every_other_nul(head):
         raise trouble.stop("D322", "is UTF-16, not UTF-8", line=1, hint="add `encoding: utf-16`")

@@ -6,6 +6,7 @@ read another one, is refused (as the library defusedxml does).
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,6 +23,10 @@ PIECE = 1 << 16
 DEEPEST = 1000
 """Levels of elements."""
 SHOWN = 12
+TAG = re.compile(rb"""<[^\s/>]+(?:\s+[^\s=]+\s*=\s*(?:"[^"]*"|'[^']*'))*""")
+"""A start tag as it is written, up to its closing bracket."""
+REFERENCE = re.compile(rb"&(?!#|(?:amp|lt|gt|quot|apos);)([^;&\s]*);")
+"""To an entity other than the five that need no declaration."""
 ENCODED = frozenset({"utf-8", "utf8"})
 """Names of the default, with which the file's own declaration decides."""
 
@@ -82,11 +87,14 @@ class _Reader:
         self._row: _Element | None = None
         self._count = 0
         self._seen: Counter[str] = Counter()
+        self._has_doctype = False
         self._parser = expat.ParserCreate(encoding)
         self._parser.buffer_text = True
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
         self._parser.CharacterDataHandler = self._text
+        self._parser.StartDoctypeDeclHandler = self._doctype
+        self._parser.SkippedEntityHandler = self._refuse_skipped
         self._parser.EntityDeclHandler = self._refuse_entity
         self._parser.UnparsedEntityDeclHandler = self._refuse_entity
         self._parser.ExternalEntityRefHandler = self._refuse_entity
@@ -131,6 +139,8 @@ class _Reader:
         if len(self._seen) < PIECE:
             self._seen[tag] += 1
         if tag == self._records:
+            if self._has_doctype and attributes:
+                self._check_attributes()
             self._row = _Element(attributes, self._depth)
 
     def _end(self, tag: str) -> None:
@@ -150,6 +160,25 @@ class _Reader:
         self._row.add(text)
         if self._row.size > MAX_LINE:
             raise self._stop("D336", f"one element is longer than {MAX_LINE:,} characters")
+
+    def _doctype(self, *_: object) -> None:
+        self._has_doctype = True
+
+    def _check_attributes(self) -> None:
+        """Refuse an undeclared entity in the tag: expat passes over it there without a word."""
+        written = (self._parser.GetInputContext() or b"").replace(b"\0", b"")
+        tag = TAG.match(written)
+        found = REFERENCE.search(tag[0]) if tag else None
+        if found:
+            self._refuse_skipped(found[1].decode(errors="replace"), is_parameter=False)
+
+    def _refuse_skipped(self, name: str, is_parameter: bool) -> None:  # noqa: FBT001 - expat calls it
+        """Refuse an entity of a document type that is not looked up: its text would be lost."""
+        if not is_parameter:
+            message = f"refers to the entity `{excerpt(name)}`, which the file does not declare"
+            hint = f"write the character itself in place of `&{excerpt(name)};`"
+            line = self._parser.CurrentLineNumber
+            raise self._trouble.stop("D335", message, line=line, hint=hint)
 
     def _refuse_entity(self, *_: object) -> NoReturn:
         raise self._stop("D335", "declares an entity or refers to another file")

@@ -283,3 +283,33 @@ def test_an_unknown_suffix_asks_for_the_format(tmp_path: Path) -> None:
 )
 def test_a_broken_parquet_file_is_told(tmp_path: Path, content: bytes, code: str) -> None:
     assert codes(tmp_path, "r.parquet", content) == [(code, None)]
+
+
+ROW = '{"text": "a", "label": "b"}'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "hint"),
+    [
+        ("r.jsonl", f"[{ROW}, {ROW}]\n", "`format: json`"),
+        ("r.jsonl", f"[\n{ROW}\n]\n", "`format: json`"),
+        ("r.jsonl", f"{ROW},\n{ROW}\n", "take the comma off the end of each line"),
+        ("r.jsonl", '["a", "b"]\n', "`header: [...]`"),
+        ("r.json", f"{ROW}\n{ROW}\n", "`format: jsonl`"),
+        ("r.csv", "PAR1\0\0", "`format: parquet`"),
+    ],
+)
+def test_a_file_of_another_layout_than_it_says_is_told_with_the_fix(
+    tmp_path: Path, name: str, content: str, hint: str
+) -> None:
+    first = problems(tmp_path, name, content.encode())[0]
+
+    assert first.hint is not None
+    assert hint in first.hint
+
+
+def test_a_number_of_thousands_of_digits_is_refused_in_words(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, "r.jsonl", b'{"n": ' + b"9" * 5000 + b"}")
+
+    assert problem.code == "D326"
+    assert problem.message == "a number has more than 4,300 digits"

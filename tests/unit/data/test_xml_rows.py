@@ -130,3 +130,24 @@ def test_an_element_too_long_to_be_one_row_is_told(
     assert codes(tmp_path, "r.xml", b"<a><r>" + b"x" * 200 + b"</r></a>", records="r") == [
         ("D336", 1)
     ]
+
+
+@pytest.mark.parametrize(
+    "row", ["<r>a&nbsp;b</r>", "<r><t>a&nbsp;b</t></r>", "<r t='a&nbsp;b'>x</r>"]
+)
+def test_entities_of_a_document_type_elsewhere_are_not_lost_in_silence(
+    tmp_path: Path, row: str
+) -> None:
+    content = f'<!DOCTYPE a SYSTEM "a.dtd">\n<a><r t="&amp;&#233;">ok &lt;</r>\n{row}</a>'.encode()
+    (problem,) = problems(tmp_path, "r.xml", content, records="r")
+
+    assert problem.code == "D335"
+    assert problem.place is not None
+    assert problem.place.line == 3
+    assert problem.message == "refers to the entity `nbsp`, which the file does not declare"
+
+
+def test_a_document_type_elsewhere_is_no_trouble_by_itself(tmp_path: Path) -> None:
+    content = b'<!DOCTYPE a SYSTEM "a.dtd"><a><r t="&amp;&#233;">b &lt;</r></a>'
+
+    assert read(tmp_path, "r.xml", content, records="r") == [{"text": "b <", "@t": "&é"}]

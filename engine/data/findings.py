@@ -15,6 +15,7 @@ from typing import Final
 
 from engine.data.pool import Pool
 from engine.data.row import excerpt
+from engine.data.spill import close_quietly
 from engine.errors import Problem
 from engine.evidence import DataFinding
 
@@ -96,7 +97,7 @@ class Findings:
         self.problems: list[Problem] = []
         self.dropped: Counter[str] = Counter()
         self._log = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - as long as `self`
-        self.close = weakref.finalize(self, self._log.close)
+        self.close = weakref.finalize(self, close_quietly, self._log)
 
     def row(self, check: str, origin: str, **facts: object) -> None:
         """Write one row of a finding: where it stands, and what the check says of it."""

@@ -12,12 +12,19 @@ import tempfile
 import weakref
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 BLOCK = 1 << 20
 """Bytes that are read at a time when all rows are read in order."""
+
+
+def close_quietly(file: IO[bytes]) -> None:
+    """Close a temporary file, also one whose last bytes find no room: nobody reads them any more."""
+    with suppress(OSError):
+        file.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +47,7 @@ class Spill:
         """Open it in `scratch`, or where the system keeps temporary files."""
         # a `with` would end before the rows are read
         self._file = tempfile.TemporaryFile(dir=scratch, buffering=BLOCK)  # noqa: SIM115
-        self.close = weakref.finalize(self, self._file.close)
+        self.close = weakref.finalize(self, close_quietly, self._file)
         self._starts = array("Q", [0])
         self._is_flushed = True
 

@@ -16,6 +16,7 @@ TASK = Task(
     system="Be brief.",
     input="{text}",
     labels=("good", "bad"),
+    schema=None,
     output="text",
 )
 SPEC = ExportSpec(task=TASK, quantization="Q4_K_M", threads=2)

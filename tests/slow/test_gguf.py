@@ -36,6 +36,7 @@ TASK = Task(
     system="",
     input="{text}",
     labels=("negative", "positive"),
+    schema=None,
     output="json",
 )
 TEXTS = (

@@ -66,7 +66,7 @@ def test_a_bad_data_file_ends_in_one_message(project: Project, name: str) -> Non
     assert outcome.err.count(f"recipe explain {told}") == 1
     assert "Traceback" not in outcome.err
     assert "I90" not in outcome.err
-    assert manifests(root) == []
+    assert {manifest["stage"] for manifest in manifests(root)} <= {"findings"}  # the refused rows
     assert left_behind(root) == []
     if run_folders(root):
         assert report(root)["outcome"] == "failed"

@@ -22,6 +22,23 @@ NO_TASK = {
     "json_test_suite",
     "naughty_strings",
 }
+LARGE = {
+    "banking77",
+    "clinc150",
+    "gsm8k",
+    "indonlu_emot_id",
+    "naijasenti_pcm",
+    "nl2bash",
+    "sarcasm_headlines",
+    "snips",
+    "snips_slots",
+    "tinyshakespeare",
+    "vader_tweets",
+}
+MARKED = [
+    pytest.param(recipe, marks=pytest.mark.slow if recipe.stem in LARGE else ())
+    for recipe in RECIPES
+]
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data sets are not here")
 
@@ -46,7 +63,7 @@ def test_every_set_that_fits_a_task_has_a_recipe() -> None:
     assert [name for name in sorted(sets) if f"DATA/{name}/" not in text] == []
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("recipe", MARKED, ids=lambda path: path.stem)
 def test_the_set_is_read_checked_and_divided(
     recipe: Path, tmp_path: Path, run: Callable[..., Outcome]
 ) -> None:

@@ -16,6 +16,8 @@ LEAKED = 926
 """Test rows of naijasenti_pcm that stand in its training file, by the README of the set."""
 LEAKED_WITH_ANOTHER_LABEL = 112
 DATA_ERROR = 3
+QUICK = "{label_errors: off}"
+"""The strict defaults, without the one check that fits models."""
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data sets are not here")
 
@@ -32,9 +34,7 @@ def write(name: str, folder: Path, changes: dict[str, str]) -> Path:
 
 
 def test_official_files_that_leak_are_refused(tmp_path: Path, run: Callable[..., Outcome]) -> None:
-    recipe = write(
-        "naijasenti_pcm", tmp_path, {"  checks: {leakage: drop, conflicting_labels: drop}\n": ""}
-    )
+    recipe = write("naijasenti_pcm", tmp_path, {"{leakage: drop, conflicting_labels: drop}": QUICK})
 
     outcome = run("data", str(recipe), "--no-tokens")
 
@@ -46,7 +46,9 @@ def test_official_files_that_leak_are_refused(tmp_path: Path, run: Callable[...,
 def test_with_drop_the_holdout_is_clean_and_whole(
     tmp_path: Path, run: Callable[..., Outcome]
 ) -> None:
-    recipe = write("naijasenti_pcm", tmp_path, {})
+    recipe = write(
+        "naijasenti_pcm", tmp_path, {"labels: drop}": "labels: drop, label_errors: off}"}
+    )
 
     outcome = run("data", str(recipe), "--no-tokens", "--format", "json")
 
@@ -62,7 +64,14 @@ def test_with_drop_the_holdout_is_clean_and_whole(
 def test_a_masked_holdout_of_one_label_is_refused(
     tmp_path: Path, run: Callable[..., Outcome]
 ) -> None:
-    recipe = write("indonlu_emot_id", tmp_path, {"/test.csv": "/test_masked_label.csv"})
+    recipe = write(
+        "indonlu_emot_id",
+        tmp_path,
+        {
+            "/test.csv": "/test_masked_label.csv",
+            "labels: drop}": "labels: drop, label_errors: off}",
+        },
+    )
 
     outcome = run("data", str(recipe), "--no-tokens")
 

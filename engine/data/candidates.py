@@ -17,7 +17,7 @@ from engine.data.example import content_key
 from engine.data.findings import Findings, Quote, Rejects, written
 from engine.data.kinds import load_kind
 from engine.data.kinds.base import Fill, Filled, RejectedError
-from engine.data.label import NoBinError, NoNumberError, near_label
+from engine.data.label import NoBinError, NoNumberError, meant
 from engine.data.marks import PLACES as PLACE_NAMES
 from engine.data.marks import NoMarkError, mark_of, place_of, seconds_of
 from engine.data.named import Unseen, columns_named, has_column
@@ -281,17 +281,19 @@ class _Gatherer:
                 f"column `{column}` is missing in {rejects.count:,} of"
                 f" {self._got.rows_read:,} rows (first {rejects.places[0]}); columns are {columns}"
             )
-            hint = self._about_column(column)
+            hint = self._about_column(path, column)
             problem = Problem(code="D301", message=message, path=path, hint=hint)
             self._findings.problems.append(problem)
 
-    def _about_column(self, column: str) -> str | None:
+    def _about_column(self, path: str, column: str) -> str | None:
         """Return what can be done where some rows, or all, have not got a column."""
         if column in self._columns:
             return (
                 "other rows have it: write it in these rows too, or take these rows out of the file"
             )
         near = difflib.get_close_matches(column, self._columns, n=1)
+        if not near and path == "task.input" and self._columns:
+            return f"name columns of the file in task.input, such as `{{{self._columns[0]}}}`"
         return f"did you mean `{near[0]}`?" if near else None
 
     def _tell_values(self) -> None:
@@ -338,8 +340,8 @@ class _Gatherer:
         self._findings.tell("unknown_labels", action, total, message=message, examples=told)
 
     def _told_unknown(self, value: str, rejects: Rejects) -> str:
-        near = near_label(value, self._asked.task.labels)
-        guess = f", did you mean `{near}`?" if near else ""
+        task = self._asked.task
+        guess = meant(value, task.labels, several=task.kind == "multilabel")
         rows = "1 row," if rejects.count == 1 else f"{rejects.count:,} rows, first"
         return f"`{excerpt(value)}` in {rows} {rejects.places[0]}{guess}"
 

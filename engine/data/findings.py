@@ -46,9 +46,10 @@ CODES: Final = {
 NEVER_DROPPED: Final = frozenset({"imbalance", "missing_classes"})
 BETTER: Final = {
     "imbalance": "add rows of the small classes",
+    "unknown_labels": "correct the rows, or map the values under data.label.relabel",
     "missing_classes": "add rows of that label, or take it out of task.labels",
 }
-"""What to do where no row that stands there is wrong."""
+"""What to do first, where it is more than correcting the rows that are named."""
 FILE: Final = "findings.jsonl"
 
 

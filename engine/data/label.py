@@ -11,6 +11,8 @@ from engine.data.template import as_text, lookup
 from engine.recipe.model import Bin, LabelSpec
 
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+SEPARATORS = (";", "|", ",", "/", "+", "&", " ")
+"""What stands between the labels of a text where it is not what the recipe says."""
 
 
 class NoBinError(Exception):
@@ -71,6 +73,26 @@ def near_label(value: str, labels: Sequence[str]) -> str | None:
     plain = {_plain(label): label for label in labels}
     near = difflib.get_close_matches(_plain(value), plain, n=1, cutoff=0.75)
     return plain[near[0]] if near else None
+
+
+def meant(value: str, labels: Sequence[str], *, several: bool) -> str:
+    """Return what `value`, which is no label, was likely meant to be, to end a sentence; or nothing.
+
+    `several`: it may be labels with another separator between them.
+    """
+    separator = _separator(value, labels) if several else None
+    if separator is not None:
+        return f', write `data.label.separator: "{separator}"`'
+    near = near_label(value, labels)
+    return f", did you mean `{near}`?" if near else ""
+
+
+def _separator(value: str, labels: Sequence[str]) -> str | None:
+    for mark in SEPARATORS:
+        parts = {part.strip() for part in value.split(mark)} - {""}
+        if mark in value and parts and parts.issubset(labels):
+            return mark
+    return None
 
 
 def _plain(text: str) -> str:

@@ -75,9 +75,15 @@ def shape_of(task: Task, data: Data, first_row: Values) -> Shape:
         return found
     columns = ", ".join(f"`{excerpt(name)}`" for name in list(first_row)[:SHOWN])
     said = f"is {found}" if found else "is of no known shape"
+    hint = f"say under data.{COLUMNS_IN[task.kind]} which columns hold what"
+    thumb = next((name for name in THUMBS if name in first_row), None)
+    if found is not None and "kto" in fitting and thumb is not None:
+        hint = (
+            f"kto needs a `{thumb}` that is true or false, not `{excerpt(str(first_row[thumb]))}`"
+        )
     raise DataError.one(
         "D350",
         f"the first row {said}, {task.kind} needs {' or '.join(fitting)}; its columns are {columns}",
         path="data.shape",
-        hint=f"say under data.{COLUMNS_IN[task.kind]} which columns hold what",
+        hint=hint,
     )

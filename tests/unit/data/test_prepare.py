@@ -290,6 +290,13 @@ def test_a_missing_column_names_the_others_and_the_nearest() -> None:
     assert "missing in 4 of 4 rows (first r.csv:2); columns are `text`, `label`" in text.message
 
 
+def test_the_columns_of_the_file_are_told_where_none_is_near() -> None:
+    with pytest.raises(DataError) as caught:
+        run(pairs(4), text="{zzz}")
+    (problem,) = caught.value.problems
+    assert problem.hint == "name columns of the file in task.input, such as `{text}`"
+
+
 def test_a_column_that_some_rows_lack_is_told() -> None:
     lacking = [*rows(pairs(120)), Row(origin="r.jsonl:9", values={"label": "good"})]
 

@@ -84,6 +84,13 @@ def test_rows_of_no_fitting_shape_are_told_with_their_columns(kind: str, row: Ro
     assert f"`{next(iter(row))}`" in caught.value.problems[0].message
 
 
+def test_a_thumb_that_is_no_truth_value_is_named() -> None:
+    with pytest.raises(DataError, match="D350") as caught:
+        shape_of(task("preference"), data(), {"prompt": "a", "completion": "b", "label": "yes"})
+
+    assert caught.value.problems[0].hint == "kto needs a `label` that is true or false, not `yes`"
+
+
 def test_the_recipe_says_it_before_the_row_does() -> None:
     assert shape_of(task("chat"), data(shape="alpaca"), OPENAI) == "alpaca"
     assert shape_of(task("chat"), data(messages=messages()), OPENAI) == "columns"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.data.label import NoBinError, NoNumberError, label_of, near_label
+from engine.data.label import NoBinError, NoNumberError, label_of, meant, near_label
 from engine.data.template import (
     MissingColumnError,
     UnusableValueError,
@@ -131,3 +131,21 @@ def test_what_is_no_plain_number_is_in_no_bin_silently(value: Any) -> None:
 )
 def test_the_label_a_value_misspells_is_found(value: str, expected: str | None) -> None:
     assert near_label(value, ("positive", "how_to")) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("bug; login", ', write `data.label.separator: ";"`'),
+        ("bug|login|", ', write `data.label.separator: "|"`'),
+        ("bugs", ", did you mean `bug`?"),
+        ("bug; spam and more", ""),
+        (";", ""),
+    ],
+)
+def test_labels_with_another_separator_between_them_are_known(value: str, told: str) -> None:
+    assert meant(value, ("bug", "login"), several=True) == told
+
+
+def test_one_label_has_no_separator() -> None:
+    assert "separator" not in meant("bug;login", ("bug", "login"), several=False)

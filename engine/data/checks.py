@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 from engine.data.findings import PLACES, Findings, Quote, quote
-from engine.data.held import Held
+from engine.data.held import FRESH, Held
 from engine.data.near import near_duplicates
-from engine.data.pool import Place, Pool
+from engine.data.pool import Pool, runs
 from engine.data.row import excerpt
 from engine.data.spill import Texts
 from engine.recipe.model import CheckAction, Checks, Task
@@ -49,11 +48,22 @@ def check_conflicts(pool: Pool, task: Task, action: CheckAction, findings: Findi
         findings.drop("conflicting label", left)
 
 
-def check_duplicates(pool: Pool, task: Task, action: CheckAction, findings: Findings) -> None:
-    """Find rows whose text and answer stand before; `drop` keeps one of each, whatever the order."""
+def check_duplicates(
+    pool: Pool,
+    task: Task,
+    action: CheckAction,
+    findings: Findings,
+    *,
+    held: Held | None = None,
+) -> None:
+    """Find rows whose text and answer stand before; `drop` keeps one of each, whatever the order.
+
+    By group and by time copies may belong to several splits: the one in the strictest stays, so
+    that a copy that is added takes no text out of the holdout.
+    """
     if action == "off":
         return
-    again = sorted(pair for rows in pool.repeated() for pair in _repeats(pool, rows))
+    again = sorted(pair for rows in pool.repeated() for pair in _repeats(pool, rows, held))
     if not again:
         return
     for _, row, kept in again:
@@ -67,13 +77,31 @@ def check_duplicates(pool: Pool, task: Task, action: CheckAction, findings: Find
         findings.drop("duplicate", pool.leave_out([row for _, row, _ in again]))
 
 
-def _repeats(pool: Pool, rows: Sequence[int]) -> Iterator[tuple[int, int, int]]:
-    """Yield (row at which it is seen, row that repeats, row that stays): the lowest text stays."""
+def _strictness(pool: Pool, held: Held | None, row: int) -> tuple[int, float]:
+    """Return what is lowest for the row that is recorded, or will be drawn, for the strictest split."""
+    known = FRESH if held is None else held.of(pool.identity(row))
+    position: float = 0
+    if pool.unit:
+        position = pool.unit[row]
+    elif pool.time:
+        position = -pool.time[row]
+    return (0 if known == FRESH else -known), position
+
+
+def _repeats(pool: Pool, rows: Sequence[int], held: Held | None) -> Iterator[tuple[int, int, int]]:
+    """Yield (row at which it is seen, row that repeats, row that stays).
+
+    The strictest stays; of those alike in that the lowest text.
+    """
+
+    def order(row: int) -> tuple[tuple[int, float], str]:
+        return _strictness(pool, held, row), pool.spill[row].input
+
     first: dict[int, int] = {}
     for row in rows:
         known = first.setdefault(pool.answer[row], row)
         if known != row:
-            keep, leave = sorted((known, row), key=lambda one: pool.spill[one].input)
+            keep, leave = sorted((known, row), key=order)
             first[pool.answer[row]] = keep
             yield row, leave, keep
 
@@ -88,15 +116,14 @@ def check_near_duplicates(
 ) -> None:
     """Find rows whose texts are nearly the same; `drop` keeps the one that is drawn first.
 
-    A recorded holdout row is kept before any other.
+    A recorded row of a stricter split is kept before any other.
     Equal texts are not counted here: they are duplicates. Rows of different splits, where files or
     a column say the split, are not either: that is leakage.
     """
     if action == "off":
         return
-    rows = _one_of_each_text(pool)
-    if held is not None:
-        rows.sort(key=lambda row: held.of(pool.identity(row)) != Place.HOLDOUT)
+    rows = _one_of_each_text(pool, held)
+    rows.sort(key=lambda row: _strictness(pool, held, row))
     found = near_duplicates(Texts(pool.spill, rows), scratch=scratch)
     dropped: set[int] = set()
     alike: dict[int, tuple[int, float]] = {}
@@ -126,13 +153,13 @@ def check_near_duplicates(
         findings.drop("near duplicate", pool.leave_out(copies))
 
 
-def _one_of_each_text(pool: Pool) -> list[int]:
-    """Return a row of each text, in drawn order."""
+def _one_of_each_text(pool: Pool, held: Held | None) -> list[int]:
+    """Return a row of each text, the strictest, in drawn order."""
     rows = pool.living()
     if pool.place:
         return list(rows)
-    different = (two for one, two in pairwise(rows) if pool.rank[one] != pool.rank[two])
-    return [*rows[:1], *different]
+    same = (rows[start:end] for start, end in runs(rows, pool.rank))
+    return [min(some, key=lambda row: _strictness(pool, held, row)) for some in same]
 
 
 def _told_alike(pool: Pool, row: int, other: int, similarity: float) -> tuple[str | Quote, ...]:

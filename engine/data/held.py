@@ -5,7 +5,6 @@ Dividing again with the result as the record gives the same result.
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +43,10 @@ class Held:
         """Return the recorded place of an identity, or FRESH."""
         return self.known.get(key, FRESH)
 
+    def count(self, place: Place) -> int:
+        """Return how many identities are recorded for a split."""
+        return sum(known == place for known in self.known.values())
+
     def gone(self, present: Iterable[int]) -> Counter[int]:
         """Return how many identities of each recorded split are no longer there."""
         there = set(present)
@@ -59,77 +62,144 @@ def held_by(recorded: Membership) -> Held:
     return Held(known=known, is_whole="train" in recorded.members)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """A record, laid over the units that are there now."""
+
+    units: Units
+    held: Held
+    gone: Mapping[int, int]
+    """Recorded identities that are no longer there, by the place recorded for them."""
+    slack: int
+    """Rows by which whole units can miss a size; a split that misses it by more has a new size."""
+    stratified: bool
+
+    def keep(self, among: Sequence[int], size: Size, place: Place) -> list[int]:
+        """Return the units of holdout or validation: the recorded ones, as long as they are there.
+
+        What is missing because recorded rows are gone, or because the number for validation was
+        raised, is drawn from new rows first, then from rows that were in no split, then from
+        recorded training rows. Where that number was lowered, the rest is given back.
+        """
+        by_place = self.by_place(among)
+        chosen = by_place.get(place, [])
+        if size == "all":
+            return chosen
+        rows = self.held.count(place) if isinstance(size, float) else size
+        missing = rows - self.units.total(chosen)
+        is_changed = place is Place.VALIDATION and isinstance(size, int) and self._can_change
+        if is_changed and -missing > self.slack:
+            return list(self.draw(chosen, rows))
+        if not self.gone.get(place) and not (is_changed and missing > self.slack):
+            return chosen
+        for others in (FRESH, Place.NONE, Place.TRAIN):
+            got = self.draw(by_place.get(others, []), missing)
+            chosen = sorted([*chosen, *got])
+            missing -= self.units.total(got)
+        return chosen
+
+    def train(self, among: Sequence[int], size: Size) -> Sequence[int]:
+        """Return the training units: the recorded ones, then new ones until the size is met."""
+        if size == "all":
+            return among
+        rows = int(size)
+        if not self.held.is_whole:
+            return self.draw(among, rows)
+        by_place = self.by_place(among)
+        chosen = by_place.get(Place.TRAIN, [])
+        missing = rows - self.units.total(chosen)
+        if -missing > self.slack:
+            return self.draw(chosen, rows)
+        for others in (FRESH, Place.NONE):
+            if others == FRESH or self.gone.get(Place.TRAIN) or missing > self.slack:
+                got = self.draw(by_place.get(others, []), missing)
+                chosen = sorted([*chosen, *got])
+                missing -= self.units.total(got)
+        return chosen
+
+    def by_place(self, among: Iterable[int]) -> dict[int, list[int]]:
+        """Return units by the strictest place that is recorded for their rows, FRESH where none is."""
+        found: dict[int, list[int]] = {}
+        for unit in among:
+            places = [self.held.of(self.units.pool.identity(row)) for row in self.units.of(unit)]
+            known = max((place for place in places if place != FRESH), default=FRESH)
+            found.setdefault(known, []).append(unit)
+        return found
+
+    def draw(self, among: Sequence[int], rows: int) -> Sequence[int]:
+        """Return units of so many rows, or none."""
+        return take(self.units, among, rows, stratified=self.stratified)[0] if rows > 0 else ()
+
+    @property
+    def _can_change(self) -> bool:
+        """Groups grow and times stay together: what they miss says nothing about a new size."""
+        return self.units.by == "text"
+
+
+def keeping(units: Units, held: Held, *, stratified: bool) -> Keeping:
+    """Return the record `held` for these units."""
+    sizes: Iterable[int] = map(units.size, range(len(units)))
+    if units.by == "time":
+        sizes = Counter(map(units.time, range(len(units)))).values()
+    largest = max(sizes, default=1)
+    strata = {units.stratum(unit) for unit in range(len(units))} if stratified else {()}
+    slack = (largest - 1) * len(strata)
+    if largest > 1 and any(len(stratum) > 1 for stratum in strata):
+        slack = len(units.rows)  # iterative stratification gives no bound
+    return Keeping(
+        units=units,
+        held=held,
+        gone=held.gone(units.pool.identity(row) for row in units.rows),
+        slack=slack,
+        stratified=stratified,
+    )
+
+
 def divide_held(
     units: Units, sizes: Mapping[SplitName, Size], held: Held, *, stratified: bool
 ) -> dict[Place, Sequence[int]]:
-    """Return the units of each split: the recorded ones, and others where some are gone or new.
-
-    What is missing from holdout and validation because recorded rows are gone is drawn from new
-    rows first, then from rows that were in no split, then from recorded training rows.
-    """
-    by_place: dict[int, list[int]] = {}
-    for unit in range(len(units)):
-        by_place.setdefault(_recorded(units, unit, held), []).append(unit)
-    gone = held.gone(units.pool.identity(row) for row in units.rows)
+    """Return the units of each split as `Keeping` says; no unit is in two."""
+    record = keeping(units, held, stratified=stratified)
+    judged = record.by_place(range(len(units)))
+    left: Sequence[int] = range(len(units))
     divided: dict[Place, Sequence[int]] = {}
     for name, place in JUDGING.items():
-        chosen = by_place.pop(place, [])
-        size = sizes[name]
-        missing = int(size) - units.total(chosen) if gone[place] and size != "all" else 0
-        for others in (FRESH, Place.NONE, Place.TRAIN):
-            got, left = _draw(units, by_place.get(others, []), missing, stratified=stratified)
-            by_place[others] = list(left)
-            chosen = sorted([*chosen, *got])
-            missing -= units.total(got)
-        divided[place] = chosen
+        among = left
+        if units.by == "time":
+            among = _in_turn(units, left, judged.get(place, []), divided)
+        divided[place] = record.keep(among, sizes[name], place)
+        taken = set(divided[place])
+        left = [unit for unit in left if unit not in taken]
     if units.by == "time":
-        for others in (FRESH, Place.NONE):
-            by_place[others] = _not_later(units, by_place.get(others, []), divided)
-    divided[Place.TRAIN] = _train(units, by_place, sizes["train"], held, gone, stratified)
+        left = _not_later(record, left, divided)
+    divided[Place.TRAIN] = record.train(left, sizes["train"])
     return divided
 
 
-def _recorded(units: Units, unit: int, held: Held) -> int:
-    """Return the strictest recorded place of a unit's rows; FRESH when none is recorded."""
-    places = [held.of(units.pool.identity(row)) for row in units.of(unit)]
-    return max((place for place in places if place != FRESH), default=FRESH)
-
-
-def _draw(
-    units: Units, among: Sequence[int], rows: int, *, stratified: bool
-) -> tuple[Sequence[int], Sequence[int]]:
-    return take(units, among, rows, stratified=stratified) if rows > 0 else ([], among)
+def _in_turn(
+    units: Units,
+    among: Sequence[int],
+    judged: Sequence[int],
+    later: Mapping[Place, Sequence[int]],
+) -> Sequence[int]:
+    """Leave out what is earlier than the split already is, or as late as a later split."""
+    first = min(map(units.time, judged), default=float("-inf"))
+    end = min(
+        (units.time(unit) for split in later.values() for unit in split), default=float("inf")
+    )
+    own = set(judged)
+    return [unit for unit in among if unit in own or first <= units.time(unit) < end]
 
 
 def _not_later(
-    units: Units, fresh: Iterable[int], divided: Mapping[Place, Sequence[int]]
+    record: Keeping, among: Iterable[int], divided: Mapping[Place, Sequence[int]]
 ) -> list[int]:
-    """Leave out new rows that are later than what judges: training must not know the future."""
+    """Leave out rows that did not train and are later than what judges: the future stays unknown."""
+    units = record.units
     judged = [units.time(unit) for chosen in divided.values() for unit in chosen]
     first = min(judged, default=float("inf"))
-    return [unit for unit in fresh if units.time(unit) < first]
-
-
-def _train(
-    units: Units,
-    by_place: Mapping[int, Sequence[int]],
-    size: Size,
-    held: Held,
-    gone: Mapping[int, int],
-    stratified: bool,  # noqa: FBT001
-) -> Sequence[int]:
-    left = {place: by_place.get(place, []) for place in (Place.TRAIN, FRESH, Place.NONE)}
-    everything = sorted(unit for among in left.values() for unit in among)
-    if size == "all":
-        return everything
-    if not held.is_whole:
-        return _draw(units, array("I", everything), int(size), stratified=stratified)[0]
-    chosen = list(left[Place.TRAIN])
-    spare = (FRESH, Place.NONE) if gone.get(Place.TRAIN) else (FRESH,)
-    for place in spare:
-        missing = int(size) - units.total(chosen)
-        chosen += _draw(units, left[place], missing, stratified=stratified)[0]
-    return sorted(chosen)
+    trained = set(record.by_place(among).get(Place.TRAIN, ()))
+    return [unit for unit in among if unit in trained or units.time(unit) < first]
 
 
 def membership(pool: Pool, places: Sequence[int]) -> Membership:

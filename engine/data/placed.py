@@ -6,61 +6,75 @@ from array import array
 from collections.abc import Sequence
 from fractions import Fraction
 
+from engine.data.held import JUDGING, Held, Keeping, keeping
 from engine.data.pool import Place
 from engine.data.units import Units, take
 from engine.errors import Problem
-from engine.recipe.model import Size, SplitName, Splits
+from engine.recipe.model import Size, Splits
 
 UNIT = 1 << 64
 
 
-def divide_placed(units: Units, splits: Splits) -> tuple[dict[Place, Sequence[int]], list[Problem]]:
+def divide_placed(
+    units: Units, splits: Splits, held: Held | None = None
+) -> tuple[dict[Place, Sequence[int]], list[Problem]]:
     """Return the units of each split, and a problem for each that has no rows.
 
     A size takes so many of the rows that belong there; a validation split that no row belongs to is
-    drawn from the training rows. Fractions are bounds on the rank, numbers the first rows by rank.
+    drawn from the training rows. Fractions are bounds on the rank, numbers the first rows by rank;
+    with `held`, numbers take the recorded rows that still belong there.
     """
     said = {place: array("I") for place in Place}
     for unit in range(len(units)):
         said[Place(units.place(unit))].append(unit)
     problems: list[Problem] = []
+    record = None if held is None else keeping(units, held, stratified=True)
+    from_train = not len(said[Place.VALIDATION]) and splits.validation != "all"
+    if from_train:
+        said[Place.VALIDATION] = said[Place.TRAIN]
     chosen: dict[Place, Sequence[int]] = {}
-    chosen[Place.HOLDOUT], _ = _of(units, said[Place.HOLDOUT], splits.holdout, "holdout", problems)
-    train: Sequence[int] = said[Place.TRAIN]
-    if len(said[Place.VALIDATION]) or splits.validation == "all":
-        among = said[Place.VALIDATION]
-        chosen[Place.VALIDATION], _ = _of(units, among, splits.validation, "validation", problems)
-    else:
-        chosen[Place.VALIDATION], train = _of(
-            units, train, splits.validation, "validation", problems
-        )
-    chosen[Place.TRAIN], _ = _of(units, train, splits.train, "train", problems)
+    for name, place in JUDGING.items():
+        size = getattr(splits, name)
+        chosen[place] = _of(units, said[place], size, place, problems, record)
+    if from_train:
+        drawn = set(chosen[Place.VALIDATION])
+        said[Place.TRAIN] = array("I", (one for one in said[Place.TRAIN] if one not in drawn))
+    among = said[Place.TRAIN]
+    chosen[Place.TRAIN] = _of(units, among, splits.train, Place.TRAIN, problems, record)
     return chosen, problems
 
 
 def _of(
-    units: Units, among: Sequence[int], size: Size, name: SplitName, problems: list[Problem]
-) -> tuple[Sequence[int], Sequence[int]]:
-    """Return the units of a split and the others; add a problem when there are too few."""
-    there = units.total(among)
+    units: Units,
+    among: Sequence[int],
+    size: Size,
+    place: Place,
+    problems: list[Problem],
+    record: Keeping | None,
+) -> Sequence[int]:
+    """Return the units of a split; add a problem when there are too few."""
+    name, there = place.name.lower(), units.total(among)
     chosen: Sequence[int]
-    left: Sequence[int]
     if size == "all":
-        chosen, left = among, array("I")
+        chosen = among
     elif isinstance(size, float):
         bound = Fraction(str(size)) * UNIT
         chosen = array("I", (unit for unit in among if units.position(unit) < bound))
-        left = array("I", (unit for unit in among if units.position(unit) >= bound))
     else:
-        chosen, left = take(units, among, size, stratified=True)
         if size > there:
             problems.append(_short(name, size, there))
+        if record is None or size > there:
+            chosen, _ = take(units, among, size, stratified=True)
+        elif place is Place.TRAIN:
+            chosen = record.train(among, size)
+        else:
+            chosen = record.keep(among, size, place)
     if size and not len(chosen) and not problems:
         problems.append(_none(name))
-    return chosen, left
+    return chosen
 
 
-def _short(name: SplitName, size: int, there: int) -> Problem:
+def _short(name: str, size: int, there: int) -> Problem:
     return Problem(
         code="D311",
         message=f"{size:,} rows are needed for {name}, {there:,} belong there",
@@ -69,7 +83,7 @@ def _short(name: SplitName, size: int, there: int) -> Problem:
     )
 
 
-def _none(name: SplitName) -> Problem:
+def _none(name: str) -> Problem:
     softer = "; `validation: 0` goes without, a number draws them from the training rows"
     return Problem(
         code="D360",

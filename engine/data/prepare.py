@@ -125,7 +125,7 @@ class _Work:
         pool.arrange()
         shared = shared_texts(pool, findings)
         check_conflicts(pool, asked.task, checks.conflicting_labels, findings)
-        check_duplicates(pool, asked.task, checks.duplicates, findings)
+        check_duplicates(pool, asked.task, checks.duplicates, findings, held=self.held)
         check_traits(pool, findings)
         doubted = self._sample_and_check()
         labels = count_labels(pool, pool.living())
@@ -134,7 +134,6 @@ class _Work:
         if not explained:
             check_missing_classes(labels, asked.task, checks, findings)
         division = self._divide(explained=explained)
-        recorded = None if self.held is None else what_became(pool, division.drawn, self.held)
         members = membership(pool, division.drawn)
         firewall = check_leakage(
             pool, division, checks.leakage, findings, shared, thorough=self.thorough
@@ -142,6 +141,7 @@ class _Work:
         if checks.label_errors == "drop":
             drop_doubted(division, doubted, findings)
         repeats = weigh(pool, division, asked.data.sources, seed=splits.seed, findings=findings)
+        recorded = None if self.held is None else what_became(pool, division.places, self.held)
         outcome = Outcome(
             pool=pool,
             division=division,

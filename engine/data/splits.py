@@ -65,7 +65,7 @@ class Division:
 def divide(pool: Pool, splits: Splits, held: Held | None = None) -> Division:
     """Return the split of each living row, and problems when there are too few rows.
 
-    With `held`, a recorded holdout keeps its rows; it applies to sizes in rows.
+    With `held`, a recorded holdout keeps its rows; it applies to sizes in rows, and to time.
     """
     units = units_of(pool, splits.by, is_held=held is not None)
     sizes: dict[SplitName, Size] = {name: getattr(splits, name) for name in ORDER}
@@ -73,14 +73,20 @@ def divide(pool: Pool, splits: Splits, held: Held | None = None) -> Division:
     if splits.folds:
         chosen, division.folds, division.problems = divide_by_fold(units, splits)
     elif splits.by in ("files", "column"):
-        chosen, division.problems = divide_placed(units, splits)
+        chosen, division.problems = divide_placed(units, splits, held)
     elif any(isinstance(size, float) for size in sizes.values()) and splits.by != "time":
         chosen = _by_fraction(units, sizes)
         division.problems = list(_empty_splits(units, chosen, sizes))
     else:
-        rows = {name: _in_rows(size, len(units.rows)) for name, size in sizes.items()}
+        rows = _in_rows(sizes, len(units.rows))
         division.problems = list(_too_few(rows, len(units.rows)))
-        chosen = {} if division.problems else _by_rows(units, rows, splits, held)
+        if division.problems:
+            chosen = {}
+        elif held is not None:
+            asked = {**sizes, "train": rows["train"]}  # other shares say how much was recorded
+            chosen = divide_held(units, asked, held, stratified=splits.by == "stratified")
+        else:
+            chosen = _by_rows(units, rows, splits)
     for place, members in chosen.items():
         units.put(members, place, division.places)
     division.drawn = bytes(division.places)
@@ -89,17 +95,23 @@ def divide(pool: Pool, splits: Splits, held: Held | None = None) -> Division:
     return division
 
 
-def _in_rows(size: Size, rows: int) -> Size:
-    """Return a fraction as rows (by time there are no other sizes)."""
-    return round(Fraction(str(size)) * rows) if isinstance(size, float) else size
+def _in_rows(sizes: Mapping[SplitName, Size], rows: int) -> dict[SplitName, Size]:
+    """Return fractions as rows (by time there are no other sizes), rounded at each cut.
+
+    So shares that make a whole ask for all rows, and never for one more.
+    """
+    found = dict(sizes)
+    upper = Fraction(0)
+    for name in ORDER:
+        size = sizes[name]
+        if isinstance(size, float):
+            lower, upper = upper, upper + Fraction(str(size))
+            found[name] = round(upper * rows) - round(lower * rows)
+    return found
 
 
-def _by_rows(
-    units: Units, sizes: Mapping[SplitName, Size], splits: Splits, held: Held | None
-) -> Chosen:
+def _by_rows(units: Units, sizes: Mapping[SplitName, Size], splits: Splits) -> Chosen:
     is_stratified = splits.by == "stratified"
-    if held is not None:
-        return divide_held(units, sizes, held, stratified=is_stratified)
     if units.by == "time":
         return _by_time(units, sizes)
     several = any(len(units.stratum(unit)) > 1 for unit in range(len(units)))
@@ -122,7 +134,12 @@ def _iteratively(units: Units, sizes: Mapping[SplitName, Size]) -> Chosen:
     counts = [asked[name] + (rest if sizes[name] == "all" else 0) for name in ORDER]
     spare = [] if "all" in sizes.values() else [rest]
     subsets = stratify(units, range(len(units)), [*counts, *spare])
-    return {PLACE[name]: subset for name, subset in zip(ORDER, subsets, strict=False)}
+    chosen: Chosen = {PLACE[name]: subset for name, subset in zip(ORDER, subsets, strict=False)}
+    for name in ORDER:
+        if sizes[name] == "all":  # what fits in no subset is left, too
+            others = {unit for other in ORDER if other != name for unit in chosen[PLACE[other]]}
+            chosen[PLACE[name]] = [unit for unit in range(len(units)) if unit not in others]
+    return chosen
 
 
 def _by_time(units: Units, sizes: Mapping[SplitName, Size]) -> Chosen:

@@ -1,8 +1,8 @@
 """What the lock of a recipe says to its data stage: which recorded rows the splits are held to.
 
 Three values decide: `draw` (what defines which rows are held out), `inputs` (everything the splits
-are made from) and the record. With sizes in rows and the same draw, other inputs are divided
-around the recorded rows. Any other draw starts afresh, and the lock counts it as a redraw.
+are made from) and the record. With sizes in rows (and by time) and the same draw, other inputs are
+divided around the recorded rows. Any other draw starts afresh, and the lock counts it as a redraw.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.data.recorded import Membership, membership_from_json
 from engine.errors import DataError
-from engine.recipe.model import Recipe
+from engine.recipe.model import Recipe, Splits
 from engine.store import make_key
 from engine.store.lock import Lock, lock_path
 
@@ -34,7 +34,8 @@ class Standing(StrEnum):
     KEPT = "kept"
     """Other inputs; the recorded rows stay where they are."""
     OPEN = "open"
-    """Other inputs, and sizes that need no record: fractions move no row, files say where rows are."""
+    """Other inputs, and nothing to hold: fractions move no row, files say where rows are, folds are
+    dealt anew."""
     REDRAWN = "redrawn"
     """Another draw: the recorded holdout is given up."""
 
@@ -90,10 +91,19 @@ def hold(recipe: Recipe, lock: Lock | None, inputs: str) -> Held:
     changed = _changed(lock.draw, draw_of(recipe))
     if changed:
         return Held(standing=Standing.REDRAWN, changed=changed)
-    if recipe.splits.folds or not isinstance(recipe.splits.holdout, int):
+    if not _needs_record(recipe.splits):
         return Held(standing=Standing.OPEN)
     recorded = recorded_rows(recipe, lock)
     return Held(standing=Standing.KEPT, digest=recorded.digest, recorded=recorded)
+
+
+def _needs_record(splits: Splits) -> bool:
+    """Whether other rows could move a row of holdout or validation that nothing holds."""
+    if splits.folds:
+        return False
+    if splits.by in ("files", "column"):
+        return int in (type(splits.holdout), type(splits.validation))
+    return splits.by == "time" or isinstance(splits.holdout, int)
 
 
 def recorded_rows(recipe: Recipe, lock: Lock) -> Membership:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -69,6 +70,7 @@ def rows(smallest: int = 0) -> st.SearchStrategy[list[Made]]:
 SHARES = st.sampled_from([(0.6, 0.1, 0.3), ("all", 0.2, 0.2), (0.2, 0.0, 0.1)])
 COUNTS = st.sampled_from([(6, 2, 4), ("all", 3, 5), (1, 0, 2), (0, 0, 8)])
 WAYS = st.sampled_from(["random", "stratified", "group", "time"])
+PLACED = st.sampled_from(["files", "column"])
 
 
 @st.composite
@@ -169,6 +171,64 @@ def test_by_counts_added_rows_move_none_out_of_or_into_a_recorded_holdout(
         into = Place.HOLDOUT in after[key] and Place.HOLDOUT not in places
         assert not out_of
         assert not into or splits.by == "group"  # a text that joins a group of the holdout
+
+
+@settings(deadline=None, max_examples=200)
+@given(of=rows(12), more=rows(), splits=any_splits(sizes=SHARES))
+def test_by_time_a_record_holds_shares_too(
+    of: list[Made], more: list[Made], splits: Splits
+) -> None:
+    """Newer rows would move the cut; the lock makes every run but the first one held."""
+    splits = asked(by="time", train=splits.train, validation=splits.validation,
+                   holdout=splits.holdout)  # fmt: skip
+    pool, first = divided(of, splits)
+    larger = pool_of([*of, *more], splits)
+    after = divide(larger, splits, held_by(membership(pool, first.drawn)))
+
+    for row in range(len(pool)):
+        assert (after.places[row] == Place.HOLDOUT) == (first.places[row] == Place.HOLDOUT) or (
+            after.places[row] == Place.NONE and first.places[row] != Place.HOLDOUT
+        )
+
+
+@settings(deadline=None, max_examples=300)
+@given(of=rows(12), more=rows(), by=PLACED, sizes=st.sampled_from([("all", 2, 3), (4, 1, "all")]))
+def test_where_a_file_says_the_split_numbers_are_held_to_the_record(
+    of: list[Made], more: list[Made], by: str, sizes: tuple[Any, Any, Any]
+) -> None:
+    splits = asked(by=by, train=sizes[0], validation=sizes[1], holdout=sizes[2])
+    pool, first = divided(of, splits)
+    if first.problems:
+        return
+    larger = pool_of([*of, *more], splits)
+    after = divide(larger, splits, held_by(membership(pool, first.drawn)))
+
+    for row in range(len(pool)):
+        if first.places[row] == Place.HOLDOUT:
+            assert after.places[row] == Place.HOLDOUT
+        if after.places[row] == Place.HOLDOUT:
+            assert pool.place[row] == Place.HOLDOUT
+
+
+@settings(deadline=None, max_examples=200)
+@given(of=rows(12), splits=any_splits(sizes=COUNTS), other=COUNTS)
+def test_other_sizes_of_train_and_validation_take_nothing_from_the_recorded_holdout(
+    of: list[Made], splits: Splits, other: tuple[Any, Any, Any]
+) -> None:
+    pool, first = divided(of, splits)
+    if first.problems:
+        return
+    changed = replace(splits, train=other[0], validation=other[1])
+    again = divide(pool, changed, held_by(membership(pool, first.drawn)))
+    if again.problems:
+        return
+    record = membership(pool, again.drawn)
+    third = divide(pool, changed, held_by(record))
+
+    held_out = [place == Place.HOLDOUT for place in first.places]
+    assert [place == Place.HOLDOUT for place in again.places] == held_out
+    assert third.places == again.places
+    assert membership(pool, third.drawn) == record
 
 
 @settings(deadline=None, max_examples=300)

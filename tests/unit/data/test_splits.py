@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -253,3 +254,63 @@ def test_what_left_a_recorded_holdout_is_replaced_from_rows_that_never_trained()
     assert not set(after["holdout"]) & set(before["train"])
     became = what_became(fewer, again.drawn, held)
     assert (became.kept, became.gone, became.added) == (55, 5, 5)
+
+
+@pytest.mark.parametrize("by", ["random", "stratified"])
+def test_a_size_that_is_changed_beside_a_record_is_met(by: str) -> None:
+    splits = asked(by=by, train=80, validation=20, holdout=60)
+    pool, division = divided(some(200), splits)
+    held = held_by(membership(pool, division.drawn))
+    before = texts(pool, division)
+    for train, validation in ((30, 20), (100, 20), (80, 35), (80, 5), ("all", 35)):
+        changed = asked(by=by, train=train, validation=validation, holdout=60)
+        after = texts(pool, divide(pool, changed, held))
+        rest = 200 - 60 - validation
+        assert len(after["train"]) == (rest if train == "all" else train)
+        assert len(after["validation"]) == validation
+        assert after["holdout"] == before["holdout"]
+
+
+def test_a_number_of_rows_of_a_file_is_held_to_the_record() -> None:
+    splits = asked(by="files", train="all", validation=20, holdout=30)
+    first = [replace(row, place=Place(1 + 2 * (n % 2))) for n, row in enumerate(some(200))]
+    pool, division = divided(first, splits)
+    held = held_by(membership(pool, division.drawn))
+    before = texts(pool, division)
+    more = [replace(row, place=Place(1 + 2 * (n % 2))) for n, row in enumerate(some(260))]
+    larger = pool_of(more, splits)
+    after = texts(larger, divide(larger, splits, held))
+
+    assert texts(larger, divide(larger, splits))["holdout"] != before["holdout"]
+    assert after["holdout"] == before["holdout"]
+    assert after["validation"] == before["validation"]
+
+
+def test_by_time_no_early_row_takes_the_place_of_a_held_out_one() -> None:
+    splits = asked(by="time", train="all", validation=8, holdout=15)
+    rows = [Made(text=f"t{n}", time=n) for n in range(100)]
+    pool, division = divided(rows, splits)
+    held = held_by(membership(pool, division.drawn))
+    other = pool_of([*rows[:90], *rows[91:], Made(text="early", time=-5)], splits)
+    after = texts(other, divide(other, splits, held))
+
+    assert "early" in after["train"]
+    assert len(after["holdout"]) == 14
+
+
+@pytest.mark.parametrize("count", [6, 15, 106])
+def test_shares_of_time_that_make_a_whole_ask_for_no_row_more(count: int) -> None:
+    splits = asked(by="time", train=0.6, validation=0.1, holdout=0.3)
+    rows = [Made(text=f"t{n}", time=n) for n in range(count)]
+    pool, division = divided(rows, splits)
+
+    assert not division.problems
+    assert sum(sizes(pool, division).values()) == count
+
+
+def test_all_takes_repeated_texts_of_several_labels_that_fit_in_no_other_split() -> None:
+    rows = [Made(text=f"t{n % 3}", labels=(("a", "b"), ("a",), ())[n % 3]) for n in range(30)]
+    pool, division = divided(rows, asked(train="all", validation=3, holdout=5))
+
+    assert all(division.places)
+    assert sizes(pool, division)["train"] == 30

@@ -85,6 +85,21 @@ def test_sizes_that_are_no_rows_need_no_record(recipe: Recipe, size: Any) -> Non
 
 
 @pytest.mark.parametrize(
+    "splits",
+    [
+        {"by": "time", "column": "at", "holdout": 0.2},
+        {"by": "files", "validation": 5, "holdout": "all"},
+        {"by": "column", "column": "split", "holdout": 20},
+    ],
+)
+def test_splits_that_other_rows_would_move_are_held(recipe: Recipe, splits: Any) -> None:
+    recipe = replace(recipe, splits=replace(recipe.splits, **splits))
+    recorded = replace(lock(recipe), draw=draw_of(recipe))
+
+    assert hold(recipe, recorded, ELSE).standing is Standing.KEPT
+
+
+@pytest.mark.parametrize(
     ("change", "told"),
     [
         ({"seed": 8}, "splits.seed 7 -> 8"),

@@ -157,6 +157,17 @@ def token_view(files: Files, renderer: Renderer) -> Measured:
     return Measured(lengths=tuple(lengths), notes=tuple(notes), problems=tuple(problems))
 
 
+def thumbs(files: Files) -> Iterator[str]:
+    """Yield how many answers of each split got a thumb up and down; nothing where rows have none."""
+    for split, path in files.items():
+        given = Counter(
+            row.payload["desirable"] for row in iter_examples(path) if "desirable" in row.payload
+        )
+        if given:
+            lacks = "" if len(given) > 1 or split != "train" else ": training needs both"
+            yield f"{split}: thumb up {given[True]:,}, thumb down {given[False]:,}{lacks}"
+
+
 def drawn(path: Path) -> tuple[Sequence[Example], int]:
     """Return at most `MEASURED` rows of a file, drawn evenly, and how many it has."""
     with path.open(encoding="utf-8") as stream:

@@ -17,7 +17,17 @@ from engine.pipeline import Orders, Walk, Watcher, walk
 from engine.plan import product_key, survey
 from engine.recipe.model import Checks, Recipe
 from engine.render.dataview import DataView
-from engine.samples import SEEN, Files, Wish, character_lengths, examples, pick, shown, token_view
+from engine.samples import (
+    SEEN,
+    Files,
+    Wish,
+    character_lengths,
+    examples,
+    pick,
+    shown,
+    thumbs,
+    token_view,
+)
 from engine.stages import flow
 from engine.stages.base import Build, Payload
 from engine.store import Artifact, Store
@@ -76,6 +86,7 @@ def look(recipe: Recipe, wish: Wish, *, root: Path, watcher: Watcher) -> Looked:
         view = replace(
             view,
             examples=tuple(examples(found.files, recipe.task, wish)),
+            thumbs=tuple(thumbs(found.files)) if recipe.task.kind == "preference" else (),
             row=shown(pick(found.files, wish), renderer, recipe.task),
         )
         if renderer is None:

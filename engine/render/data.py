@@ -55,7 +55,8 @@ def _parts(view: DataView, width: int) -> Iterator[tuple[str, Sequence[Line]]]:
         if divided or any(one.count for one in summary.findings):
             yield "checks", list(_findings(summary, view.refusing, width))
         if divided:  # of rows that could not be divided there is nothing to prove
-            yield "splits", list(_splits(summary, width))
+            thumbs = (shown for told in view.thumbs for shown in paragraph(told, width))
+            yield "splits", [*_splits(summary, width), *thumbs]
             yield "firewall", list(_firewall(summary, width))
         yield "recorded", list(_recorded(summary, width))
     yield f"lengths in {view.unit}", list(_lengths(view, width))

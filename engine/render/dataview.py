@@ -56,5 +56,7 @@ class DataView:
     lengths: tuple[Lengths, ...] = ()
     notes: tuple[str, ...] = ()
     """What rendering has to say: rewritten chats, documents in blocks."""
+    thumbs: tuple[str, ...] = ()
+    """Of rows with one answer and a thumb: how many of either kind each split has."""
     examples: tuple[ShownExample, ...] = ()
     row: ShownRow | None = None

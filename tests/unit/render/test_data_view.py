@@ -213,6 +213,7 @@ def test_json_has_all_of_it() -> None:
         "row": json.loads(json.dumps(data["row"])),
         "refusing": ["leakage"],
         "notes": list(VIEW.notes),
+        "thumbs": [],
     }
     assert data["row"]["segments"][1] == {"text": "bug<|im_end|>", "supervised": True}
     assert [problem["code"] for problem in data["problems"]] == ["D310"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from engine.data.findings import PLACES, Findings, Quote, Shown
@@ -22,6 +22,8 @@ METHOD: Final = (
     " folding and collapsing white space; near from a Jaccard similarity of 5-character shingles of"
     " 0.8"
 )
+Pair = tuple[int, int, bool]
+"""A row of the holdout, one of the others that matches it, and whether the texts are equal."""
 _WORDS: Final = {Place.TRAIN: "train", Place.VALIDATION: "validation"}
 
 
@@ -77,9 +79,10 @@ def check_leakage(
     shared: Shared,
     *,
     thorough: bool = True,
-) -> Firewall:
+) -> tuple[Firewall, list[Pair]]:
     """Compare the splits; `drop` takes rows out of train and validation, never out of the holdout.
 
+    Returns what was found, and each pair: later steps may leave rows out (see `with_left`).
     Without `thorough`, nothing is compared unless rows would be dropped.
     """
     holdout = division.rows(pool, "holdout")
@@ -87,8 +90,10 @@ def check_leakage(
     strongest: dict[int, Match] = {}
     exact: set[int] = set()
     near: set[int] = set()
+    pairs: list[Pair] = []
     for match in _matches(pool, holdout, others) if thorough or action == "drop" else ():
         (exact if match.exact else near).add(match.holdout)
+        pairs.append((match.holdout, match.other, match.exact))
         if not (match.exact and pool.place):  # those are written down already
             _log(pool, match, findings)
         known = strongest.get(match.other)
@@ -109,16 +114,26 @@ def check_leakage(
         removed = len(strongest)
         findings.drop("near the holdout", removed)
         findings.drop("text of validation", len(steering))
-    return Firewall(
+    firewall = Firewall(
         method=METHOD,
         similarity=SIMILAR,
         compared=len(others),
         found_exact=found_exact,
         found_near=found_near,
         removed=removed,
-        left_exact=0 if action == "drop" else len(exact),
-        left_near=0 if action == "drop" else len(near),
+        left_exact=len(exact),
+        left_near=len(near),
     )
+    return firewall, pairs
+
+
+def with_left(firewall: Firewall, pairs: Iterable[Pair], division: Division) -> Firewall:
+    """Return the proof with the holdout rows counted of which a match is still trained on."""
+    left: dict[bool, set[int]] = {True: set(), False: set()}
+    for holdout, other, exact in pairs:
+        if division.places[other] != Place.NONE:
+            left[exact].add(holdout)
+    return replace(firewall, left_exact=len(left[True]), left_near=len(left[False]))
 
 
 def _matches(pool: Pool, holdout: array[int], others: array[int]) -> Iterator[Match]:

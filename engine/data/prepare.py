@@ -6,7 +6,7 @@ the rows changes nothing but the origins of rows that repeat each other word for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from engine.data.classes import check_split_classes
 from engine.data.findings import Findings
 from engine.data.guesses import check_giveaways, drop_doubted, find_doubted
 from engine.data.held import Held, held_by, membership, what_became
-from engine.data.overlap import check_leakage, shared_texts
+from engine.data.overlap import check_leakage, shared_texts, with_left
 from engine.data.pool import Place, Pool
 from engine.data.recorded import Membership
 from engine.data.row import Row
@@ -41,6 +41,8 @@ __all__ = ["Examples", "Prepared", "UnfitDataError", "prepare", "split_digest"]
 
 DRAWN_PER_SAMPLED = 4
 """Rows that slow checks with `drop` see for each row of a sample: the others replace what they drop."""
+Step = Callable[[str], None]
+"""Is told what is done next."""
 IN_ORDER: tuple[SplitName, ...] = ("train", "validation", "holdout")
 
 
@@ -80,12 +82,14 @@ def prepare(  # noqa: PLR0913 - the parts of a recipe, and how
     scratch: Path | None = None,
     refuse: bool = True,
     thorough: bool = True,
+    step: Step = lambda _: None,
 ) -> Prepared:
     """Return the three splits of `rows` and their summary.
 
     `recorded` holds holdout and validation to their rows. `scratch` is the folder for temporary
     files. Without `refuse`, problems are returned instead of raised. Without `thorough`, slow
-    checks that move no row are left out; the splits are the same.
+    checks that move no row are left out; the splits are the same. `step` is told what is done once
+    the rows are read.
 
     Raises:
         UnfitDataError: with every problem: rows that cannot be used, checks that say `fail`, too
@@ -99,6 +103,7 @@ def prepare(  # noqa: PLR0913 - the parts of a recipe, and how
         held=None if recorded is None else held_by(recorded),
         scratch=scratch,
         thorough=thorough,
+        step=step,
     )
     prepared = work.prepared(rows)
     if refuse and prepared.problems:
@@ -116,12 +121,14 @@ class _Work:
     held: Held | None
     scratch: Path | None
     thorough: bool
+    step: Step
 
     def prepared(self, rows: Iterable[Row]) -> Prepared:
         """Run the steps in their order."""
         asked, pool, findings = self.asked, self.pool, self.findings
         checks, splits = asked.data.checks, asked.splits
         gathered = gather(rows, asked, pool=pool, findings=findings)
+        self.step("comparing equal texts")
         pool.arrange()
         shared = shared_texts(pool, findings)
         check_conflicts(pool, asked.task, checks.conflicting_labels, findings)
@@ -133,9 +140,11 @@ class _Work:
         explained = bool(findings.problems)
         if not explained:
             check_missing_classes(labels, asked.task, checks, findings)
+        self.step("dividing the rows")
         division = self._divide(explained=explained)
         members = membership(pool, division.drawn)
-        firewall = check_leakage(
+        self.step("comparing training rows with the holdout")
+        found, pairs = check_leakage(
             pool, division, checks.leakage, findings, shared, thorough=self.thorough
         )
         if checks.label_errors == "drop":
@@ -154,7 +163,7 @@ class _Work:
             gathered=gathered,
             splits=examples,
             repeats=repeats,
-            firewall=firewall,
+            firewall=with_left(found, pairs, division),
             recorded=recorded,
         )
         return Prepared(
@@ -205,14 +214,17 @@ class _Work:
         task, checks = self.asked.task, self.asked.data.checks
         pool, findings = self.pool, self.findings
         if self._wanted(checks.near_duplicates):
+            self.step("looking for near duplicates")
             check_near_duplicates(
                 pool, checks.near_duplicates, findings, held=self.held, scratch=self.scratch
             )
         if task.kind != "classification":
             return ()
         if self._wanted(checks.label_in_input):
+            self.step("looking for labels in the texts")
             check_giveaways(pool, task.labels, checks.label_in_input, findings)
         if self._wanted(checks.label_errors):
+            self.step("looking for doubtful labels")
             seed = self.asked.splits.seed
             return find_doubted(pool, checks.label_errors, seed, findings)
         return ()

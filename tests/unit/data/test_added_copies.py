@@ -127,3 +127,26 @@ def test_new_rows_that_are_left_out_for_leaking_are_not_told_as_training_rows() 
 
     assert again.summary.recorded is not None
     assert again.summary.recorded.new_rows == {"none": 5, "train": 1}
+
+
+def test_what_is_left_counts_only_rows_that_training_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A leaking row that a later step leaves out is found, and not left."""
+    splits = replace(asked("time", 40), by="random", column="")
+    rows = [values(number) for number in range(200)]
+    held_out = [one.input for one in prepared(rows, splits).holdout]
+    record = prepared(rows, splits).membership
+    near = [{**values(0), "text": f"{text} x"} for text in held_out[:5]]
+
+    def without_copies(_pool: Any, division: Any, *_: Any, **__: Any) -> dict[int, int]:
+        for row in range(len(rows), len(rows) + 3):
+            division.places[row] = 0
+        return {}
+
+    kept = prepared([*rows, *near], splits, recorded=record, actions={"leakage": "warn"})
+    monkeypatch.setattr("engine.data.prepare.weigh", without_copies)
+    thinned = prepared([*rows, *near], splits, recorded=record, actions={"leakage": "warn"})
+
+    for found, left in ((kept, 5), (thinned, 2)):
+        assert found.summary.firewall is not None
+        assert found.summary.firewall.found_near == 5
+        assert found.summary.firewall.left_near == found.summary.overlap_near == left

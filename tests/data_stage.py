@@ -13,7 +13,7 @@ from engine.environment import Device
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.stages import data as stage
-from engine.stages.base import StageContext
+from engine.stages.base import Progress, StageContext
 from engine.store import Artifact, Store, make_key
 
 DATA: dict[str, Any] = {
@@ -51,7 +51,9 @@ def holdout_of(made: list[Artifact]) -> Artifact:
     return holdout
 
 
-def run(asked: Recipe, folder: Path) -> tuple[Path, list[Artifact]]:
+def run(
+    asked: Recipe, folder: Path, progress: Progress | None = None
+) -> tuple[Path, list[Artifact]]:
     store, made = Store(folder / "store"), []
 
     def once(name: str, payload: Mapping[str, Any], build: Any) -> Artifact:
@@ -69,7 +71,7 @@ def run(asked: Recipe, folder: Path) -> tuple[Path, list[Artifact]]:
         base_model={},
         workdir=workdir,
         scratch=folder,
-        progress=Quiet(),
+        progress=progress or Quiet(),
         once=once,
     )
     stage.run(context)

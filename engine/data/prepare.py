@@ -41,8 +41,8 @@ __all__ = ["Examples", "Prepared", "UnfitDataError", "prepare", "split_digest"]
 
 DRAWN_PER_SAMPLED = 4
 """Rows that slow checks with `drop` see for each row of a sample: the others replace what they drop."""
-Step = Callable[[str], None]
-"""Is told what is done next."""
+Step = Callable[[str, int], None]
+"""Is told what is done next, and with how many rows."""
 IN_ORDER: tuple[SplitName, ...] = ("train", "validation", "holdout")
 
 
@@ -82,7 +82,7 @@ def prepare(  # noqa: PLR0913 - the parts of a recipe, and how
     scratch: Path | None = None,
     refuse: bool = True,
     thorough: bool = True,
-    step: Step = lambda _: None,
+    step: Step = lambda _, __: None,
 ) -> Prepared:
     """Return the three splits of `rows` and their summary.
 
@@ -128,7 +128,7 @@ class _Work:
         asked, pool, findings = self.asked, self.pool, self.findings
         checks, splits = asked.data.checks, asked.splits
         gathered = gather(rows, asked, pool=pool, findings=findings)
-        self.step("comparing equal texts")
+        self.step("comparing equal texts", len(self.pool))
         pool.arrange()
         shared = shared_texts(pool, findings)
         check_conflicts(pool, asked.task, checks.conflicting_labels, findings)
@@ -140,10 +140,10 @@ class _Work:
         explained = bool(findings.problems)
         if not explained:
             check_missing_classes(labels, asked.task, checks, findings)
-        self.step("dividing the rows")
+        self.step("dividing the rows", len(self.pool))
         division = self._divide(explained=explained)
         members = membership(pool, division.drawn)
-        self.step("comparing training rows with the holdout")
+        self.step("comparing training rows with the holdout", len(self.pool))
         found, pairs = check_leakage(
             pool, division, checks.leakage, findings, shared, thorough=self.thorough
         )
@@ -214,17 +214,17 @@ class _Work:
         task, checks = self.asked.task, self.asked.data.checks
         pool, findings = self.pool, self.findings
         if self._wanted(checks.near_duplicates):
-            self.step("looking for near duplicates")
+            self.step("looking for near duplicates", len(self.pool))
             check_near_duplicates(
                 pool, checks.near_duplicates, findings, held=self.held, scratch=self.scratch
             )
         if task.kind != "classification":
             return ()
         if self._wanted(checks.label_in_input):
-            self.step("looking for labels in the texts")
+            self.step("looking for labels in the texts", len(self.pool))
             check_giveaways(pool, task.labels, checks.label_in_input, findings)
         if self._wanted(checks.label_errors):
-            self.step("looking for doubtful labels")
+            self.step("looking for doubtful labels", len(self.pool))
             seed = self.asked.splits.seed
             return find_doubted(pool, checks.label_errors, seed, findings)
         return ()

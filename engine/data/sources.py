@@ -104,7 +104,7 @@ def read_all(fetched: Sequence[Fetched], progress: Progress) -> Iterator[Row]:
             for row in rows:
                 count += 1
                 if count % EVERY == 0:
-                    progress.update(count, count, "rows", file=one.name)
+                    progress.update(count, 0, "rows", file=one.name)
                 yield row
         except DataError as error:
             problems += error.problems

@@ -97,7 +97,7 @@ class TerminalProgress:
                 return
             self._drawn_at = now
             told = _facts(done, total, unit, facts=facts, pace=self._pace)
-            head, text = pad(self._stage, STAGE_WIDTH), f"  {done}/{total} {unit}"
+            head, text = pad(self._stage, STAGE_WIDTH), f"  {_count(done, total, unit)}"
             bar = _bar(done, total, blocks=self._blocks)
             self._draw(line((head, "strong"), (bar, "bar"), text, told))
 
@@ -156,7 +156,7 @@ class PlainProgress:
                 return
             self._written_at, self._written_share = now, share
             told = _facts(done, total, unit, facts=facts, pace=self._pace)
-            self._write(f"{done}/{total} {unit}{told}")
+            self._write(f"{_count(done, total, unit)}{told}")
 
     def note(self, text: str) -> None:
         """Write a line."""
@@ -222,6 +222,11 @@ def is_live(stream: TextIO, *, environ: Mapping[str, str] = os.environ) -> bool:
 def has_colour(stream: TextIO, *, environ: Mapping[str, str] = os.environ) -> bool:
     """Colour is wanted on this stream: a live terminal, and NO_COLOR is unset or empty."""
     return is_live(stream, environ=environ) and not environ.get("NO_COLOR")
+
+
+def _count(done: int, total: int, unit: str) -> str:
+    """`3/9 steps`, or `3 steps` where nobody knows how many there will be."""
+    return f"{done}/{total} {unit}" if total else f"{done} {unit}"
 
 
 def _facts(done: int, total: int, unit: str, *, facts: Mapping[str, str], pace: Pace) -> str:

@@ -19,7 +19,7 @@ class Progress(Protocol):
     """Where long work tells how far it is."""
 
     def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Say that `done` of `total` `unit`s are done."""
+        """Say that `done` of `total` `unit`s are done; `total` is 0 where it is not known."""
 
     def note(self, text: str) -> None:
         """Say one line that stays on the screen."""

@@ -70,6 +70,7 @@ def run(context: StageContext) -> None:
         recorded=context.recorded,
         scratch=context.scratch,
         refuse=False,
+        step=lambda what, rows: context.progress.update(rows, rows, "rows", now=what),
     )
     listed = _keep_findings(context, prepared.findings)
     if prepared.problems:

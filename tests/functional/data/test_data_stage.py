@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from data_stage import DATA, holdout_of, recipe, run, write_rows
+from data_stage import DATA, Quiet, holdout_of, recipe, run, write_rows
 from project import BASE
 
 from engine.data.example import normalised, read_examples
@@ -164,3 +164,29 @@ def test_every_row_of_a_real_table_is_used_or_counted(
 
     assert summary.rows_read == rows_read
     assert summary.rows_used + sum(summary.dropped.values()) == rows_read
+
+
+class Telling(Quiet):
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, int, str]] = []
+
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
+        assert unit == "rows"
+        if "now" in facts:
+            self.steps.append((done, total, facts["now"]))
+
+
+def test_each_long_step_after_the_reading_is_told(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.csv")
+    told = Telling()
+
+    run(recipe(tmp_path), tmp_path, told)
+
+    assert told.steps == [
+        (140, 140, "comparing equal texts"),
+        (140, 140, "looking for near duplicates"),
+        (140, 140, "looking for labels in the texts"),
+        (140, 140, "looking for doubtful labels"),
+        (140, 140, "dividing the rows"),
+        (140, 140, "comparing training rows with the holdout"),
+    ]

@@ -168,3 +168,13 @@ def test_the_stream_decides_the_kind(live: bool, environ: dict[str, str], kind: 
 def test_no_color_is_honoured() -> None:
     assert has_colour(Terminal(), environ={})
     assert not has_colour(Terminal(), environ={"NO_COLOR": "1"})
+
+
+def test_a_count_that_nobody_knows_the_end_of_is_shown_alone_and_seldom_logged() -> None:
+    stream, clock = Terminal(live=False), Clock()
+    progress = PlainProgress("data", stream, clock=clock)
+    for second in range(1, 31):
+        clock.now = float(second)
+        progress.update(second * 5000, 0, "rows", file="a.jsonl")
+
+    assert stream.getvalue().splitlines() == ["data      5000 rows  file a.jsonl"]

@@ -260,7 +260,7 @@ class DataSummary:
     sources: tuple[SourceSummary, ...] = ()
     firewall: Firewall | None = None
     recorded: Recorded | None = None
-    """None where no holdout was recorded before, or sizes are fractions (which move no row)."""
+    """None where no holdout was recorded before, or nothing has to be held (fractions move no row)."""
     folds: int = 0
 
 

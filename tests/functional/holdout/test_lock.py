@@ -129,6 +129,34 @@ def test_without_the_lock_new_rows_draw_another_holdout(small: Project) -> None:
     assert digests(small)["holdout"] != before["holdout"]
 
 
+def test_shares_of_time_keep_the_recorded_holdout_as_the_plan_says(small: Project) -> None:
+    texts = iter(rows(160))
+
+    def write(days: range) -> None:
+        with (small.folder / "rows.csv").open("a", encoding="utf-8", newline="") as stream:
+            csv.writer(stream).writerows((day, *next(texts)) for day in days)
+
+    (small.folder / "rows.csv").write_text("at,text,label\n", encoding="utf-8")
+    write(range(140))
+    small.edit(
+        splits={"by": {"time": "at"}, "train": "all", "validation": 0.2, "holdout": 0.3, "seed": 7}
+    )
+    drawn(small)
+    before = digests(small)
+    write(range(-5, 7))
+    write(range(200, 203))
+
+    planned = small.run("plan", "recipe.yaml")
+    drawn(small)
+
+    told = next(line for line in planned.out.splitlines() if line.startswith("  holdout"))
+    assert "holdout: 42 kept, 0 gone, 0 added" in told
+    assert "15 new rows: 3 in no split, 12 to train" in told
+    assert told in small.run("plan", "recipe.yaml").out
+    assert digests(small)["holdout"] == before["holdout"]
+    assert digests(small)["validation"] == before["validation"]
+
+
 def test_a_redraw_is_told_before_and_counted_after(small: Project) -> None:
     before = digests(small)
     small.edit(splits__seed=8)

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Final
 
 from engine.data.example import normalised
@@ -54,8 +55,8 @@ def find_label_errors(texts: TextStore, labels: Sequence[str], *, seed: int) -> 
     sample is looked at, drawn by content (`looked_at` says so); only its texts are kept. Needs
     scikit-learn. Nothing is found where fewer than two labels are left, or the texts have no words.
     """
-    keys = [_key(text, seed) for text in texts]
-    rows = _rows(keys, labels)
+    keys = _drawn(texts, labels, seed)
+    rows = _common(keys, labels)
     names = sorted({labels[row] for row in rows})
     if len(names) < 2:  # noqa: PLR2004 - nothing to confuse
         return []
@@ -95,14 +96,21 @@ def _key(text: str, seed: int) -> bytes:
     return hashlib.sha256(content).digest()[:16]
 
 
-def _rows(keys: Sequence[bytes], labels: Sequence[str]) -> list[int]:
-    """Return the rows that are looked at, in the order of their keys."""
-    most = most_rows(len(set(labels)))
-    order = sorted(range(len(keys)), key=lambda row: (keys[row], labels[row], row))[:most]
+def _drawn(texts: Iterable[str], labels: Sequence[str], seed: int) -> dict[int, bytes]:
+    """Return the rows that may be looked at with their keys, in the order of the keys.
+
+    Holds no more rows than those, however many there are.
+    """
+    keyed = ((_key(text, seed), labels[row], row) for row, text in enumerate(texts))
+    return {row: key for key, _, row in nsmallest(most_rows(len(set(labels))), keyed)}
+
+
+def _common(keys: Mapping[int, bytes], labels: Sequence[str]) -> list[int]:
+    """Return the rows of labels that have enough different texts, in the same order."""
     texts: dict[str, set[bytes]] = defaultdict(set)
-    for row in order:
-        texts[labels[row]].add(keys[row])
-    return [row for row in order if len(texts[labels[row]]) >= LEAST]
+    for row, key in keys.items():
+        texts[labels[row]].add(key)
+    return [row for row in keys if len(texts[labels[row]]) >= LEAST]
 
 
 def _folds(keys: Sequence[bytes], labels: Sequence[int]) -> list[int]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 
+import numpy as np
 import pytest
 
-from engine.data.label_errors import _folds, find_label_errors, looked_at
+from engine.data import label_errors
+from engine.data.label_errors import _drawn, _folds, find_label_errors, looked_at
 
 TOPICS = {
     "food": "soup bread cheese apple dinner cook salt oven taste plate",
@@ -87,3 +90,34 @@ def test_a_sample_is_said() -> None:
     assert looked_at(50_000, 2) == ""
     assert looked_at(60_000, 2) == " (a sample of 50,000 of 60,000 rows was looked at)"
     assert looked_at(20_000, 150) == " (a sample of 8,000 of 20,000 rows was looked at)"
+
+
+def test_of_many_rows_no_more_are_held_than_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_errors, "LARGEST", 100)
+    rows = 20_000
+    labels = ["a", "b"] * (rows // 2)
+    tracemalloc.start()
+    drawn = _drawn((f"text {row}" for row in range(rows)), labels, seed=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert len(drawn) == 100
+    assert list(drawn.values()) == sorted(drawn.values())
+    assert set(drawn) == set(_drawn([f"text {row}" for row in range(rows)], labels, seed=1))
+    assert peak < 200_000  # bytes; the keys of all rows are a million
+
+
+def test_terms_and_weights_come_from_the_seen_rows_alone() -> None:
+    vectorizers = pytest.importorskip("sklearn.feature_extraction.text")
+    from engine.runtime.label_errors import _counters, _weighted  # noqa: PLC0415 - scikit-learn
+    from engine.runtime.svm import WORD  # noqa: PLC0415 - scikit-learn
+
+    texts = [*made(60)[0], "zebra"]
+    seen, held = np.arange(50), np.arange(50, 61)
+    words, _ = _counters()
+    got = _weighted(words.fit_transform(texts), seen, held)
+    tfidf = vectorizers.TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=WORD)
+    tfidf.fit(texts[:50])
+
+    for rows, part in zip(got, (texts[:50], texts[50:]), strict=True):
+        np.testing.assert_allclose(rows.toarray(), tfidf.transform(part).toarray())

@@ -123,7 +123,8 @@ def check_near_duplicates(
     if action == "off":
         return
     rows = _one_of_each_text(pool, held)
-    rows.sort(key=lambda row: _strictness(pool, held, row))
+    if held is not None or pool.unit or pool.time:  # else all are alike: spare a key for each row
+        rows.sort(key=lambda row: _strictness(pool, held, row))
     found = near_duplicates(Texts(pool.spill, rows), scratch=scratch)
     dropped: set[int] = set()
     alike: dict[int, tuple[int, float]] = {}
@@ -158,8 +159,12 @@ def _one_of_each_text(pool: Pool, held: Held | None) -> list[int]:
     rows = pool.living()
     if pool.place:
         return list(rows)
-    same = (rows[start:end] for start, end in runs(rows, pool.rank))
-    return [min(some, key=lambda row: _strictness(pool, held, row)) for some in same]
+    return [
+        min(rows[start:end], key=lambda row: _strictness(pool, held, row))
+        if end - start > 1
+        else rows[start]
+        for start, end in runs(rows, pool.rank)
+    ]
 
 
 def _told_alike(pool: Pool, row: int, other: int, similarity: float) -> tuple[str | Quote, ...]:

@@ -81,6 +81,8 @@ def block(text: str, language: str) -> str:
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numeric: str = "") -> str:
     """A table; `numeric` holds one letter a column: `r` for flush right, anything else for left."""
     marks = ["---:" if mark == "r" else "---" for mark in numeric.ljust(len(columns))]
+    if len(marks) != len(columns):
+        raise ValueError(f"{len(columns)} columns, {len(marks)} marks")
     lines = [columns, marks, *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
@@ -219,7 +221,7 @@ def _learning(report: Report) -> list[str]:
         parts += [plain(f"{curve.message[:1].upper()}{curve.message[1:]}.")]
         rows = [[code(name), *cells] for name, cells in curve_rows(curve)]
         columns = curve_columns(curve)
-        parts += [table(columns, rows, numeric="l" + "r" * len(columns))] if rows else []
+        parts += [table(columns, rows, numeric="l" + "r" * (len(columns) - 1))] if rows else []
     if report.folds:
         parts += ["### Cross-validation", plain(folds_line(report.folds) + ".")]
     return parts

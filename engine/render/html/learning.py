@@ -9,7 +9,7 @@ from engine.render.learning import curve_columns, curve_rows, folds_line, model_
 from engine.render.quantities import count, interval, number
 from engine.render.wording import find_metric
 
-_WIDTH, _HEIGHT = 420, 180
+_WIDTH, _HEIGHT = 760, 210
 _LEFT, _RIGHT, _TOP, _FOOT = 40, 16, 10, 34
 _TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _MANY_LABELS = 12

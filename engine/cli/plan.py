@@ -26,8 +26,6 @@ from engine.store.runs import Runs
 DRAWN = frozenset({"random", "stratified"})
 SAID = frozenset({"files", "column"})
 """Ways of dividing where the data say which rows belong to a split."""
-QUANTIZED = frozenset({"gguf", "ollama"})
-"""Formats that have a quantized file."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -118,8 +116,8 @@ def _cost(stage: PlannedStage, plan: Plan) -> str:
         return f"{schedule(method, train_rows=rows, validation_rows=0).steps} steps"
     if stage.name == "resample":
         return f"{trainings(plan.recipe)} trainings"
-    has_file = stage.name == "quantize" and QUANTIZED.intersection(plan.recipe.export.formats)
-    return plan.recipe.export.quantization if has_file else ""
+    export = plan.recipe.export
+    return export.quantization if stage.name == "quantize" and export.has_quantized_file else ""
 
 
 def _sizes(recipe: Recipe) -> str:

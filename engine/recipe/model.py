@@ -378,6 +378,11 @@ class Export:
     thresholds: tuple[Threshold, ...]
     """`after_quantization.<metric>.min|max`, among them `agreement` with the merged model."""
 
+    @property
+    def has_quantized_file(self) -> bool:
+        """One of the formats is, or runs, a quantized file."""
+        return not {"gguf", "ollama"}.isdisjoint(self.formats)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:

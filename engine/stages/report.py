@@ -170,8 +170,9 @@ def describe_method(recipe: Recipe) -> str:
 
 def _summary(facts: Facts) -> str:
     name = facts.recipe.name
+    also = ", and so does the quantized file" if facts.recipe.export.has_quantized_file else ""
     return {
-        "accepted": f"{name} meets every threshold, and so does the quantized file",
+        "accepted": f"{name} meets every threshold{also}",
         "refused": f"{name} is not good enough to ship: {facts.why}",
         "inconclusive": f"the holdout is too small to decide whether {name} is good enough: "
         f"{facts.why}",

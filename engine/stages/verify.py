@@ -34,7 +34,7 @@ USES_BASE_MODEL = False
 USES_DEVICE = True
 
 RESULT = "verify.json"
-QUANTIZED, FORMATS = "quantized", {"gguf", "ollama"}
+QUANTIZED = "quantized"
 FACTS = "facts.json"
 
 
@@ -63,7 +63,7 @@ def run(context: StageContext) -> None:
     """Write `verify.json` and the predictions it stands on. StageError X640, X641."""
     examples = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
     merged = _merged(context, examples)
-    quantized = _quantized(context, examples) if _has_file(context.recipe) else None
+    quantized = _quantized(context, examples) if context.recipe.export.has_quantized_file else None
     result = _judge(context.recipe, merged, quantized)
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
     (context.workdir / RESULT).write_text(f"{text}\n", encoding="utf-8")
@@ -71,10 +71,6 @@ def run(context: StageContext) -> None:
     if quantized is not None:
         write_predictions(context.workdir / "predictions.quantized.jsonl", quantized.chosen)
         write_predictions(context.workdir / "predictions.quantized_free.jsonl", quantized.free)
-
-
-def _has_file(recipe: Recipe) -> bool:
-    return bool(FORMATS.intersection(recipe.export.formats))
 
 
 def _judge(recipe: Recipe, merged: _Said, quantized: _Said | None) -> dict[str, Any]:

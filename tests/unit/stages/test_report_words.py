@@ -1,0 +1,28 @@
+"""The one sentence of a report: it names a quantized file only where one was asked for."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from engine.recipe.model import Export
+from engine.stages.report import _summary
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        ("safetensors", "tiny meets every threshold"),
+        ("gguf", "tiny meets every threshold, and so does the quantized file"),
+        ("ollama", "tiny meets every threshold, and so does the quantized file"),
+    ],
+)
+def test_only_a_file_that_was_asked_for_is_praised(form: Any, told: str) -> None:
+    export = Export(formats=(form,), quantization="Q4_K_M", max_drops=(), thresholds=())
+    facts: Any = SimpleNamespace(
+        recipe=SimpleNamespace(name="tiny", export=export), outcome="accepted", why=""
+    )
+
+    assert _summary(facts) == told

@@ -14,7 +14,7 @@ from engine.data.findings import PLACES, Findings, Quote, quote
 from engine.data.held import FRESH, Held
 from engine.data.near import near_duplicates
 from engine.data.pool import Pool, runs
-from engine.data.row import excerpt
+from engine.data.row import excerpt, several
 from engine.data.spill import Texts
 from engine.recipe.model import CheckAction, Checks, Task
 
@@ -40,7 +40,8 @@ def check_conflicts(pool: Pool, task: Task, action: CheckAction, findings: Findi
         _log_group("conflicting_labels", pool, rows, findings)
     count = sum(map(len, groups))
     what = "label" if task.labels else "answer"
-    message = f"{len(groups):,} texts stand with more than one {what} ({count:,} rows)"
+    message = f"{several(len(groups), 'text stands', 'texts stand')} with more than one {what}"
+    message += f" ({count:,} rows)"
     told = [_told_pair(pool, rows[:2]) for rows in groups[:PLACES]]
     findings.tell("conflicting_labels", action, count, message=message, examples=told)
     if action == "drop":
@@ -70,7 +71,7 @@ def check_duplicates(
         record, other = pool.spill[row], pool.spill[kept].origin
         findings.row("duplicates", record.origin, text=excerpt(record.input), repeats=other)
     what = "label" if task.labels else "answer"
-    message = f"{len(again):,} rows repeat another row's text and {what}"
+    message = f"{several(len(again), 'row repeats', 'rows repeat')} another row's text and {what}"
     told = [quote(pool, row) for _, row, _ in again[:PLACES]]
     findings.tell("duplicates", action, len(again), message=message, examples=told)
     if action == "drop":
@@ -145,8 +146,8 @@ def check_near_duplicates(
         findings.row("near_duplicates", record.origin, text=excerpt(record.input), **facts)
     told = [_told_alike(pool, row, *alike[row]) for row in ranked[:PLACES]]
     capped = f"; {found.capped:,} groups too large to compare in full" if found.capped else ""
-    message = f"{len(alike):,} rows are nearly the same as another (Jaccard similarity of"
-    message += f" 5-character shingles at least 0.8){capped}"
+    message = f"{several(len(alike), 'row is', 'rows are')} nearly the same as another"
+    message += f" (Jaccard similarity of 5-character shingles at least 0.8){capped}"
     findings.tell("near_duplicates", action, len(alike), message=message, examples=told)
     if action == "drop":
         ranks = set() if pool.place else {pool.rank[row] for row in dropped}

@@ -8,7 +8,7 @@ from engine.data.findings import PLACES, Findings, Shown, quote
 from engine.data.giveaways import Giveaway, find_giveaways, finder, giveaways_told
 from engine.data.label_errors import find_label_errors, looked_at
 from engine.data.pool import Place, Pool
-from engine.data.row import excerpt
+from engine.data.row import excerpt, several
 from engine.data.spill import Texts
 from engine.data.splits import Division
 from engine.recipe.model import CheckAction
@@ -28,7 +28,7 @@ def find_doubted(pool: Pool, action: CheckAction, seed: int, findings: Findings)
         findings.row("label_errors", record.origin, text=excerpt(record.input), what=what)
         if len(told) < PLACES:
             told.append((quote(pool, rows[suspect.index]), f" is {what}"))
-    message = f"{len(suspects):,} rows have a label that cross-validated models contradict"
+    message = f"{several(len(suspects), 'row has', 'rows have')} a label that cross-validated models contradict"
     message += looked_at(len(rows), len(set(labels)))
     findings.tell("label_errors", action, len(suspects), message=message, examples=told)
     return tuple(rows[suspect.index] for suspect in suspects)

@@ -10,7 +10,7 @@ from typing import Final
 from engine.data.findings import PLACES, Findings, Quote, Shown
 from engine.data.leakage import Match, leaks
 from engine.data.pool import Place, Pool, runs
-from engine.data.row import excerpt
+from engine.data.row import excerpt, several
 from engine.data.spill import Texts, numbered
 from engine.data.splits import Division
 from engine.evidence import Firewall
@@ -161,14 +161,16 @@ def _message(shared: Shared, holdout: int, exact: int, near: int, steering: int)
     if exact:
         split = [_into(shared, place) for place in _WORDS if shared.into.get(place)]
         listed = f": {' and '.join(split)}" if split else ""
+        stand = "stands" if exact == 1 else "stand"
         parts.append(
-            f"{exact:,} of {holdout:,} holdout rows also stand in train or validation{listed}"
+            f"{exact:,} of {holdout:,} holdout rows also {stand} in train or validation{listed}"
         )
     if near:
-        like = "are nearly like a row of train or validation"
+        like = f"{'is' if near == 1 else 'are'} nearly like a row of train or validation"
         parts.append(f"{near:,} of {holdout:,} holdout rows {like}")
     if steering:
-        parts.append(f"{steering:,} more rows of train also stand in validation")
+        more = several(steering, "more row of train also stands", "more rows of train also stand")
+        parts.append(f"{more} in validation")
     return "; ".join(parts)
 
 

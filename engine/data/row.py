@@ -77,3 +77,8 @@ def excerpt(text: str) -> str:
     """Return the start of a text on one line, control characters made visible."""
     line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: EXCERPT + 1])
     return f"{line[:EXCERPT]}…" if len(line) > EXCERPT else line
+
+
+def several(count: int, one: str, more: str) -> str:
+    """Return `1 row repeats` or `7 rows repeat`: what comes after the number, for one and for more."""
+    return f"{count:,} {one if count == 1 else more}"

@@ -8,6 +8,7 @@ from typing import Final
 from engine.data.checks import count_labels
 from engine.data.findings import Findings
 from engine.data.pool import Pool
+from engine.data.row import several
 from engine.data.splits import ORDER, Division
 from engine.errors import Problem
 from engine.recipe.model import CheckAction, SplitName, Splits
@@ -67,7 +68,7 @@ def _class_too_small(
     label: str, name: SplitName, counts: tuple[int, int, int, int], splits: Splits
 ) -> Problem:
     count, least, total, needed = counts
-    hint = f"about {_rows(needed)} of that label in all would do; add rows, or enlarge the split"
+    hint = f"about {several(needed, 'row')} of that label in all would do; add rows, or enlarge the split"
     if splits.by in ("files", "column"):
         hint = "add rows of that label, or write `data.checks.missing_classes: warn`"
     elif splits.by != "stratified":
@@ -75,8 +76,8 @@ def _class_too_small(
     return Problem(
         code="D312",
         message=(
-            f"label `{label}` has {_rows(count)} in {name}, at least {least} are needed;"
-            f" it has {_rows(total)} in all"
+            f"label `{label}` has {several(count, 'row')} in {name}, at least {least} are needed;"
+            f" it has {several(total, 'row')} in all"
         ),
         path=f"splits.{name}",
         hint=hint,
@@ -90,7 +91,3 @@ def _one_class(label: str, rows: int) -> Problem:
         path="splits.holdout",
         hint="use a file with the true labels; masked test files name one label everywhere",
     )
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from engine.data.iterative import stratify
 from engine.data.pool import Place
+from engine.data.row import several
 from engine.data.units import Stratum, Units, take
 from engine.errors import Problem
 from engine.recipe.model import Size, Splits
@@ -95,14 +96,10 @@ def _too_few(units: Units, folds: int, *, stratified: bool) -> Iterator[Problem]
             fewer = f", or write `folds: {count}`" if count >= FEWEST else ""
             yield Problem(
                 code="D362",
-                message=f"label `{label}` has {_counted(count, 'text')}, {folds} folds need {folds}",
+                message=f"label `{label}` has {several(count, 'text')}, {folds} folds need {folds}",
                 path="splits.folds",
-                hint=f"add {_counted(folds - count, 'row')} of that label{fewer}",
+                hint=f"add {several(folds - count, 'row')} of that label{fewer}",
             )
-
-
-def _counted(count: int, what: str) -> str:
-    return f"1 {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _short(name: str, rows: int, left: int) -> Problem:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from engine.data.example import Example, normalised
+from engine.data.example import normalised
 from engine.data.shingles import SIMILAR, prefix_length, shingles, similarity_of
 
 MANY = 20_000
@@ -31,16 +31,6 @@ class Match:
     similarity: float
     exact: bool
     """The normalised texts are equal (sets of shingles may be equal though the texts are not)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leak:
-    """A pair of rows, one of the holdout, one of the data that training sees."""
-
-    holdout: Example
-    other: Example
-    similarity: float
-    """1.0: the normalised texts are equal."""
 
 
 def leaks(
@@ -76,17 +66,6 @@ def _few(
             same = 1.0 if exact else similarity_of(own, sets[number], similarity)
             if same >= similarity:
                 yield Match(number, row, same, exact)
-
-
-def find_leaks(holdout: Sequence[Example], others: Sequence[Example]) -> Iterator[Leak]:
-    """Yield every pair of equal or similar texts, in the order of `others`."""
-    numbered = ((number, example.input) for number, example in enumerate(others))
-    for match in leaks([example.input for example in holdout], numbered):
-        yield Leak(
-            holdout=holdout[match.holdout],
-            other=others[match.other],
-            similarity=match.similarity,
-        )
 
 
 def _index(rows: Sequence[set[str]], similarity: float) -> dict[str, list[int]]:

@@ -79,6 +79,6 @@ def excerpt(text: str) -> str:
     return f"{line[:EXCERPT]}…" if len(line) > EXCERPT else line
 
 
-def several(count: int, one: str, more: str) -> str:
-    """Return `1 row repeats` or `7 rows repeat`: what comes after the number, for one and for more."""
-    return f"{count:,} {one if count == 1 else more}"
+def several(count: int, one: str, more: str = "") -> str:
+    """Return `1 row repeats` or `7 rows repeat`; without `more`, the plural of `one` is one `s` longer."""
+    return f"{count:,} {one if count == 1 else more or f'{one}s'}"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
 from engine.runtime.chat import Chat
 
 
@@ -30,15 +27,3 @@ class Markers:
 def markers_in(chat: Chat, text: str) -> tuple[str, ...]:
     """Return the template's own tokens, such as `<|im_end|>`, that `text` would be tokenised into."""
     return Markers(chat).within(text)
-
-
-def strings(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON data
-    """Yield every string in JSON data, keys left out."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from strings(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from strings(item)

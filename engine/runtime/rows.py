@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from engine.errors import Problem, StageError
+from engine.recipe.answer_json import strings
 from engine.recipe.conversation import conversation
 from engine.recipe.model import Task
 from engine.runtime.chat import Chat
 from engine.runtime.documents import document_blocks
 from engine.runtime.ledger import Ledger
-from engine.runtime.markers import Markers, strings
+from engine.runtime.markers import Markers
 from engine.runtime.segments import (
     Cut,
     Segment,

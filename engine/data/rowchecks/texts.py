@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from engine.data.kinds.base import Filled
+from engine.data.row import several
+from engine.recipe.answer_json import strings
 
 AROUND = 20
 """Characters shown on each side of what was found."""
@@ -24,18 +26,6 @@ def texts(filled: Filled) -> Iterator[str]:
                 yield text
 
 
-def strings(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
-    """Yield the strings in a JSON value, keys of objects left out, in order."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from strings(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from strings(item)
-
-
 def rewritten(value: Any, rewrite: Callable[[str], str]) -> Any:  # noqa: ANN401 - JSON
     """Return a JSON value with `rewrite` applied to its strings, keys of objects left alone."""
     if isinstance(value, str):
@@ -49,7 +39,7 @@ def rewritten(value: Any, rewrite: Callable[[str], str]) -> Any:  # noqa: ANN401
 
 def rows_that(count: int, one: str, many: str) -> str:
     """Return `1 row holds …` or `12 rows hold …`: the count with the verb that fits it."""
-    return f"1 row {one}" if count == 1 else f"{count:,} rows {many}"
+    return several(count, f"row {one}", f"rows {many}")
 
 
 def around(text: str, start: int, end: int) -> str:

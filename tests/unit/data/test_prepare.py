@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from engine.data.example import Example, content_id, normalised
-from engine.data.leakage import find_leaks
+from engine.data.leakage import leaks
 from engine.data.prepare import Prepared, prepare, split_digest
 from engine.data.row import Row
 from engine.errors import DataError
@@ -56,6 +57,25 @@ QUIET = (
     "label_in_input",
 )
 """Checks with tests of their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leak:
+    """A row of the holdout, and one that training sees."""
+
+    holdout: Example
+    other: Example
+    similarity: float
+
+
+def find_leaks(holdout: Sequence[Example], others: Sequence[Example]) -> Iterator[Leak]:
+    numbered = ((number, example.input) for number, example in enumerate(others))
+    for match in leaks([example.input for example in holdout], numbered):
+        yield Leak(
+            holdout=holdout[match.holdout],
+            other=others[match.other],
+            similarity=match.similarity,
+        )
 
 
 def sentence(number: int) -> str:

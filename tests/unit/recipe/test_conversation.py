@@ -4,21 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from filling import task
+
 from engine.recipe.conversation import Conversation, conversation
 from engine.recipe.model import Task
-
-
-def task(kind: str, **changes: Any) -> Task:
-    given: dict[str, Any] = {
-        "kind": kind,
-        "instruction": "",
-        "system": "",
-        "input": "{text}",
-        "labels": (),
-        "schema": None,
-        "output": "text",
-    }
-    return Task(**(given | changes))
 
 
 def turns(task_: Task, **fields: Any) -> Conversation:

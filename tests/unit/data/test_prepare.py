@@ -417,3 +417,21 @@ def test_doubted_labels_are_dropped_from_training_and_never_from_the_holdout() -
     assert [one.id for one in loud.holdout] == [one.id for one in quiet.holdout]
     assert 0 < dropped < finding.count
     assert len(list(loud.train)) + len(list(loud.validation)) == 210 - dropped
+
+
+def test_the_firewall_counts_the_holdout_rows_that_were_found_before_any_was_dropped() -> None:
+    known = pairs(200)
+    leaky = [*known, *near(run(known))]
+    sizes = (0.6, 0.1, 0.3)
+    warned, dropped = (run(leaky, sizes=sizes, leakage=action) for action in ("warn", "drop"))
+    pairs_found = list(find_leaks(list(warned.holdout), [*warned.train, *warned.validation]))
+    hit = {leak.holdout.id for leak in pairs_found}
+
+    assert hit
+    for prepared in (warned, dropped):
+        wall = prepared.summary.firewall
+        assert wall is not None
+        assert (wall.found_exact, wall.found_near) == (0, len(hit))
+        assert f"{len(hit)} of {len(warned.holdout)} holdout rows" in next(
+            one.message for one in prepared.summary.findings if one.check == "leakage"
+        )

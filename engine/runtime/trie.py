@@ -1,52 +1,16 @@
-"""Constrained greedy decoding as a walk down a trie of token ids: no model, no numeric library.
+"""Greedy ways through a trie of token ids, for llama.cpp; the exact search is `engine.runtime.search`.
 
 At each node the most probable child is taken; where only one child exists nothing has to be asked.
-The same walk drives transformers (`engine.runtime.predict`) and llama.cpp
-(`engine.runtime.llama_worker`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
+from engine.runtime.search import Choice, Node, build_trie, common_prefix
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """The answer a model gave among those allowed."""
-
-    index: int
-    """Into the answers given."""
-    probability: float
-    """Product, over the branching nodes, of the child's share among the allowed children."""
-
-
-@dataclass(slots=True)
-class Node:
-    """One state: the tokens that may follow, or the answer that has been reached."""
-
-    children: dict[int, Node] = field(default_factory=dict)
-    answer: int | None = None
-
-
-def build_trie(answers: Sequence[Sequence[int]]) -> Node:
-    """Return the trie of answers given as token ids.
-
-    ValueError when two answers have the same tokens or one begins with all of another: the model
-    then could not say one of them. Answers that end with the turn's terminator never collide so.
-    """
-    root = Node()
-    for index, tokens in enumerate(answers):
-        node = root
-        for token in tokens:
-            if node.answer is not None:
-                raise ValueError(f"answer {index} begins with the whole of answer {node.answer}")
-            node = node.children.setdefault(token, Node())
-        if node.children or node.answer is not None:
-            raise ValueError(f"answer {index} is the beginning of another answer")
-        node.answer = index
-    return root
+__all__ = ["Choice", "Node", "Trace", "Walk", "build_trie", "common_prefix"]
 
 
 class Walk:
@@ -89,18 +53,6 @@ class Walk:
             ((token, child),) = self._node.children.items()
             self.pending.append(token)
             self._node = child
-
-
-def common_prefix(sequences: Sequence[list[int]]) -> int:
-    """Return how many first tokens all sequences share, leaving each at least one of its own."""
-    if not sequences:
-        return 0
-    first, last = min(sequences), max(sequences)
-    limit = min(len(sequence) for sequence in sequences) - 1
-    shared = 0
-    while shared < limit and first[shared] == last[shared]:
-        shared += 1
-    return shared
 
 
 class Trace:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from engine.runtime.trie import Choice, Trace, Walk, build_trie, common_prefix
+from engine.runtime.trie import Choice, Trace, Walk, build_trie
 
 ANSWERS = [[1, 2, 9], [1, 3, 9], [4, 9]]
 
@@ -53,12 +51,6 @@ def test_a_shared_start_is_pending_before_the_first_question() -> None:
     assert Walk(build_trie([[8, 8, 1], [8, 8, 2]])).pending == [8, 8]
 
 
-@pytest.mark.parametrize("answers", [[[1], [1]], [[1], [1, 2]], [[1, 2], [1]], [[], [1]]])
-def test_answers_that_cannot_be_told_apart_are_refused(answers: list[list[int]]) -> None:
-    with pytest.raises(ValueError, match="answer"):
-        build_trie(answers)
-
-
 def test_a_trace_that_stays_in_the_trie_ends_in_its_choice() -> None:
     trace = Trace(build_trie([[0, 2], [1, 2]]))
 
@@ -76,17 +68,3 @@ def test_a_trace_that_leaves_the_trie_has_no_choice() -> None:
         trace.follow(token, [0.0, 0.0, 0.0])
 
     assert trace.choice is None
-
-
-@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6), min_size=1, max_size=6))
-def test_the_common_prefix_is_shared_and_as_long_as_can_be(rows: list[list[int]]) -> None:
-    shared = common_prefix(rows)
-
-    def is_shared(length: int) -> bool:
-        return all(row[:length] == rows[0][:length] and len(row) > length for row in rows)
-
-    assert (is_shared(shared), is_shared(shared + 1)) == (True, False)
-
-
-def test_no_rows_share_nothing() -> None:
-    assert common_prefix([]) == 0

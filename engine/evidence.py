@@ -59,14 +59,38 @@ class Metric:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassScores:
-    """One row of the per-class table."""
+    """One row of the table by class, or for extraction by field of the answer."""
 
     label: str
+    """A label of the task, or the dotted path of a field."""
     precision: float | None
     recall: float | None
     f1: float | None
     support: int
     predicted: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationBin:
+    """The rows whose answer had a probability between two bounds."""
+
+    low: float
+    high: float
+    rows: int
+    confidence: float
+    """Mean probability of the answers; 0 without rows."""
+    accuracy: float
+    """Share of them that were right; 0 without rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Whether an answer's probability is how often such answers are right."""
+
+    bins: tuple[CalibrationBin, ...]
+    ece: float
+    """Expected calibration error: the mean distance of confidence and accuracy, weighted by rows."""
+    brier: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +101,12 @@ class Scores:
     metrics: tuple[Metric, ...]
     classes: tuple[ClassScores, ...]
     confusion: tuple[tuple[int, ...], ...]
-    """Target (row) by prediction (column), in label order; one more column at the end for invalid output."""
+    """Target (row) by prediction (column), in label order; one more column at the end for invalid output.
+
+    Empty for kinds without one label a row.
+    """
+    calibration: Calibration | None = None
+    """None where answers have no probabilities."""
 
     def metric(self, name: str) -> Metric:
         """The metric of that name; KeyError when it was not computed."""
@@ -105,6 +134,8 @@ class Check:
     p_value: float | None = None
     note: str = ""
     """Why, where the numbers do not say it: against which baseline, why inconclusive, what would decide it."""
+    p_adjusted: float | None = None
+    """`p_value` after Holm's correction over all paired tests of the gate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +157,93 @@ class BaselineResult:
     seconds: float
     note: str = ""
     """How it was done: number of shots, features, decoding."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The tuned model against another one on the same rows, paired."""
+
+    name: str
+    """A baseline, or `previous` for the last accepted model of the recipe."""
+    metric: str
+    difference: float | None
+    """How much better the tuned model is, in the metric's own unit; None where it cannot be told."""
+    interval: Interval | None
+    p_value: float | None
+    p_adjusted: float | None
+    """After Holm's correction over all comparisons of the run."""
+    test: str
+    n: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flip:
+    """A row whose answer changed from one rung of the ladder to the next."""
+
+    id: str
+    target: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One step of the parity ladder: the same holdout, asked again in another form of the model."""
+
+    name: str
+    """`adapter`, `merged`, `f16`, or a quantization."""
+    scores: Scores
+    agreement: Metric | None
+    """With the rung before; None on the first one, and for kinds without answers."""
+    class_deltas: tuple[tuple[str, float | None], ...] = ()
+    """(label or field, F1 minus that of the rung before)."""
+    flips: tuple[Flip, ...] = ()
+    mean_shift: float | None = None
+    """Mean absolute difference of the answer's log-probability to the rung before, where known."""
+    largest_shift: float | None = None
+    verdict: Verdict | None = None
+    """What this rung had to keep; None where nothing was asked of it."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeScores:
+    """One set of probes, asked before and after training."""
+
+    name: str
+    kind: str
+    n: int
+    before: Metric
+    after: Metric
+    drop: Metric
+    """Before minus after, paired, with interval."""
+    p_value: float | None
+    """McNemar's exact test of no difference."""
+    shift: float | None
+    """Mean change of the right answer's log-probability per byte, after minus before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgettingResult:
+    """What training cost in things that it was not about."""
+
+    probes: tuple[ProbeScores, ...]
+    overall: ProbeScores
+    """All probes together; its drop is what the gate bounds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointScore:
+    """One kept checkpoint on the validation rows."""
+
+    step: int
+    epoch: float
+    loss: float | None
+    """Of training, last logged before it."""
+    eval_loss: float | None
+    metric: Metric
+    """The main metric of the kind on validation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -386,6 +504,13 @@ class Report:
     """The SVM's, which is free, and with `learning_curve: true` the tuned model's."""
     folds: Scores | None = None
     """Cross-validation: all rows, each judged by the model that did not see it."""
+    comparisons: tuple[Comparison, ...] = ()
+    ladder: tuple[Rung, ...] = ()
+    forgetting: ForgettingResult | None = None
+    """None where it was not measured."""
+    checkpoints: tuple[CheckpointScore, ...] = ()
+    power: tuple[str, ...] = ()
+    """What the holdout could and could not show, in sentences; estimates."""
 
 
 def to_json(value: Any) -> Any:  # noqa: ANN401 - any of the dataclasses above
@@ -406,7 +531,55 @@ def scores_from_json(data: dict[str, Any]) -> Scores:
         metrics=tuple(metric_from_json(item) for item in data["metrics"]),
         classes=tuple(ClassScores(**item) for item in data["classes"]),
         confusion=tuple(tuple(row) for row in data["confusion"]),
+        calibration=_calibration_from_json(data.get("calibration")),
     )
+
+
+def _calibration_from_json(data: dict[str, Any] | None) -> Calibration | None:
+    if data is None:
+        return None
+    return Calibration(**{**data, "bins": tuple(CalibrationBin(**item) for item in data["bins"])})
+
+
+def _interval_from_json(data: dict[str, Any] | None) -> Interval | None:
+    return Interval(**data) if data else None
+
+
+def comparison_from_json(data: dict[str, Any]) -> Comparison:
+    """A comparison read back from `to_json`."""
+    return Comparison(**{**data, "interval": _interval_from_json(data["interval"])})
+
+
+def rung_from_json(data: dict[str, Any]) -> Rung:
+    """A rung of the ladder read back from `to_json`."""
+    return Rung(
+        **{
+            **data,
+            "scores": scores_from_json(data["scores"]),
+            "agreement": metric_from_json(data["agreement"]) if data["agreement"] else None,
+            "class_deltas": tuple((label, delta) for label, delta in data["class_deltas"]),
+            "flips": tuple(Flip(**flip) for flip in data["flips"]),
+            "verdict": verdict_from_json(data["verdict"]) if data["verdict"] else None,
+        }
+    )
+
+
+def _probe_from_json(data: dict[str, Any]) -> ProbeScores:
+    metrics = {name: metric_from_json(data[name]) for name in ("before", "after", "drop")}
+    return ProbeScores(**{**data, **metrics})
+
+
+def forgetting_from_json(data: dict[str, Any]) -> ForgettingResult:
+    """What training cost, read back from `to_json`."""
+    return ForgettingResult(
+        probes=tuple(_probe_from_json(item) for item in data["probes"]),
+        overall=_probe_from_json(data["overall"]),
+    )
+
+
+def checkpoint_from_json(data: dict[str, Any]) -> CheckpointScore:
+    """A checkpoint's score read back from `to_json`."""
+    return CheckpointScore(**{**data, "metric": metric_from_json(data["metric"])})
 
 
 def verdict_from_json(data: dict[str, Any]) -> Verdict:

@@ -13,8 +13,8 @@ from engine.evidence import Report, StageRecord, StageStatus
 from engine.pipeline import Orders, Walk, Watcher, refuse_absent, walk
 from engine.plan import moving, survey
 from engine.recipe import dump_resolved, moving_references
+from engine.recipe.metrics import is_measured, primary
 from engine.recipe.model import HubRef, Recipe
-from engine.recipe.rules.acceptance import MEASURED
 from engine.stages.base import Progress
 from engine.stages.keeping import Keeper
 from engine.stages.report import Facts, assemble, write
@@ -104,9 +104,16 @@ def refuse_moving(recipe: Recipe, warnings: Sequence[Problem]) -> None:
 
 
 def refuse_unmeasured(recipe: Recipe, *, until: str | None) -> None:
-    """RecipeError R249 for a kind of task that nothing evaluates yet, unless the run ends with its data."""
+    """RecipeError R249 for a kind that nothing evaluates, R246 without a bound, unless the run ends with its data."""
     kind = recipe.task.kind
-    if kind not in MEASURED and until != "data":
+    if until != "data" and is_measured(kind) and not recipe.acceptance.metrics:
+        raise RecipeError.one(
+            "R246",
+            "name at least one metric that must hold",
+            path="acceptance.metrics",
+            hint=f"see: recipe explain R246; `{primary(kind)}` is the main metric of {kind}",
+        )
+    if not is_measured(kind) and until != "data":
         raise RecipeError.one(
             "R249",
             f"{kind} cannot be run to the end yet: evaluation of this kind is not there",

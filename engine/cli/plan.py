@@ -11,8 +11,8 @@ from engine.cli.place import add_format, add_recipe, add_store, read, store_root
 from engine.environment import detect_device
 from engine.errors import ExitCode
 from engine.plan import Plan, PlannedStage, holdout_line, moving, plan_run, survey
+from engine.recipe.metrics import is_measured
 from engine.recipe.model import Recipe, Size
-from engine.recipe.rules.acceptance import MEASURED
 from engine.render.progress import has_colour
 from engine.render.quantities import about
 from engine.render.text import PlanRow, plan_table
@@ -71,7 +71,7 @@ def _rows(plan: Plan) -> list[PlanRow]:
         if stage.reused is not None and stop is None:
             known[stage.name] = stage.reused
             stop = flow.after(stage.name, known, plan.recipe)
-        if stage.name == "data" and plan.recipe.task.kind not in MEASURED:
+        if stage.name == "data" and not is_measured(plan.recipe.task.kind):
             stop = _unmeasured(plan.recipe.task.kind)
     return rows
 
@@ -117,7 +117,11 @@ def _cost(stage: PlannedStage, plan: Plan) -> str:
     if stage.name == "resample":
         return f"{trainings(plan.recipe)} trainings"
     export = plan.recipe.export
-    return export.quantization if stage.name == "quantize" and export.has_quantized_file else ""
+    return (
+        ", ".join(export.quantizations)
+        if stage.name == "quantize" and export.has_quantized_file
+        else ""
+    )
 
 
 def _sizes(recipe: Recipe) -> str:

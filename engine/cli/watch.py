@@ -151,7 +151,7 @@ def _verify(artifacts: Artifacts, recipe: Recipe) -> str:
     macro_f1 = next(m["value"] for m in scores["metrics"] if m["name"] == "macro_f1")
     value = "undefined" if macro_f1 is None else f"{macro_f1:.3f}"
     agreed = round(found["agreement"] * rows)
-    file = f"{recipe.export.quantization} macro-F1 {value}, agrees on {agreed} of {rows} rows"
+    file = f"{recipe.export.quantizations[0]} macro-F1 {value}, agrees on {agreed} of {rows} rows"
     return f"{file}\n{_verdict(artifacts, 'verify')}"
 
 

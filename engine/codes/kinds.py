@@ -48,8 +48,8 @@ CODES: dict[str, Code] = {
     ),
     "R247": Code(
         title="a bound on a kind of task that is not measured yet",
-        why="Accuracy and its kin are for classification. For the other kinds there are no "
-        "metrics yet, and a bound that nothing measures would hold nothing.",
+        why="For preference pairs there are no metrics yet, and a bound that nothing measures "
+        "would hold nothing.",
         fix="Delete the bound.",
     ),
     "R248": Code(
@@ -59,9 +59,26 @@ CODES: dict[str, Code] = {
     ),
     "R249": Code(
         title="a kind of task that cannot be run to the end yet",
-        why="Only classification is evaluated so far. Training a model that nothing can judge "
+        why="Preference pairs are not evaluated yet. Training a model that nothing can judge "
         "would spend hours and prove nothing.",
         fix="`recipe data RECIPE` and `recipe run --until data RECIPE` work for every kind.",
+    ),
+    "R274": Code(
+        title="a baseline that cannot answer this kind of task",
+        why="A linear SVM says labels, and nothing but a language model has a perplexity: on "
+        "another kind of task the baseline would have nothing to say.",
+        fix="Take it out of `baselines`, or leave `baselines` out for those of the kind.",
+    ),
+    "R275": Code(
+        title="two baselines of one name",
+        why="Reports and stored answers are told apart by the baseline's name.",
+        fix="Give each model a name of its own.",
+    ),
+    "R276": Code(
+        title="an answer pattern that cannot be used",
+        why="`task.answer_pattern` is a regular expression. Its group, or the whole match where it "
+        "has none, is the answer that is compared.",
+        fix='Correct it, with at most one group: "#### (-?[0-9.,]+)"',
     ),
     "D350": Code(
         title="the rows have a shape that the kind of task can read",

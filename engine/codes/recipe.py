@@ -125,8 +125,8 @@ _MEANING = {
     "R201": Code(
         title="no such metric",
         why="A bound on a metric that does not exist would gate nothing.",
-        fix="Metrics: accuracy, macro_precision, macro_recall, macro_f1, precision.LABEL, "
-        "recall.LABEL, f1.LABEL, valid_output; after quantization also agreement.",
+        fix="Each kind of task has its own metrics; the message lists them, and so does "
+        "docs/how-to/choose-metrics.md.",
     ),
     "R202": Code(
         title="a bound that no model can reach on so few rows",
@@ -136,8 +136,9 @@ _MEANING = {
     ),
     "R203": Code(
         title="a bound that points the wrong way",
-        why="These metrics are better when higher; `max` would refuse the better model.",
-        fix="Write `min`.",
+        why="A metric that is better when higher is bound from below, one that is better when "
+        "lower from above; the other direction would refuse the better model.",
+        fix="Write `min` for what shall be high, `max` for what shall be low.",
     ),
     "R204": Code(
         title="adapter keys with full fine-tuning",

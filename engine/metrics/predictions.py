@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,16 +23,46 @@ class Prediction:
     """The output as the model wrote it, without the text that ends the turn."""
     probability: float | None
     """Of the chosen answer among the allowed ones, 0 to 1; None where nothing was chosen."""
+    probabilities: tuple[float, ...] = ()
+    """Classification: of every label, in the task's order; empty where they were not asked for."""
+    references: tuple[str, ...] = ()
+    """Generation: every right answer, the target among them."""
+    group: str = ""
+    """Rows of one group are not independent: intervals draw whole groups."""
+    nats: float | None = None
+    """Chat and text: negative log-likelihood of what is learned, natural logarithm."""
+    tokens: int = 0
+    """That `nats` is the sum over."""
+    bytes: int = 0
+    """Of the same text in UTF-8."""
 
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
     """Write one JSON object a line, UTF-8, in the order given."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for prediction in predictions:
-            file.write(json.dumps(asdict(prediction), ensure_ascii=False, allow_nan=False) + "\n")
+            file.write(json.dumps(_as_json(prediction), ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_predictions(path: Path) -> list[Prediction]:
     """Read back what `write_predictions` wrote, in file order."""
     with path.open(encoding="utf-8", newline="\n") as file:
-        return [Prediction(**json.loads(line)) for line in file]
+        return [_from_json(json.loads(line)) for line in file]
+
+
+_ALWAYS = ("id", "target", "label", "text", "probability")
+_TUPLES = ("probabilities", "references")
+
+
+def _as_json(prediction: Prediction) -> dict[str, Any]:
+    given = asdict(prediction)
+    return {
+        name: value
+        for name, value in given.items()
+        if name in _ALWAYS or (value or (name == "nats" and value is not None))
+    }
+
+
+def _from_json(data: dict[str, Any]) -> Prediction:
+    lists = {name: tuple(data[name]) for name in _TUPLES if name in data}
+    return Prediction(**{**data, **lists})

@@ -92,6 +92,12 @@ class Task:
     schema: Json
     """Extraction: the JSON Schema of an answer, None elsewhere."""
     output: Literal["text", "json"]
+    out_of_scope: str = ""
+    """Classification: the label that means that no other one fits; empty for none."""
+    answer_pattern: str = ""
+    """Generation: what its last match holds is the answer; empty for the whole text."""
+    max_new_tokens: int = 0
+    """Of an answer when a model is asked; 0 for the longest training answer and a few more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,6 +299,42 @@ class Splits:
     seed: int
 
 
+BaselineKind = Literal[
+    "majority", "tfidf_svm", "zero_shot", "few_shot", "retrieved_few_shot", "model"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A model that an OpenAI-compatible server serves."""
+
+    url: str
+    model: str
+    """What the server calls it."""
+    api_key_env: str
+    """The environment variable that holds the key; empty for none."""
+    input_price: float
+    """Of a million tokens read."""
+    output_price: float
+    """Of a million tokens written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """Something that answers the holdout without the recipe's training."""
+
+    kind: BaselineKind
+    name: str
+    """What reports and files call it: the kind, or the name that the recipe gives a model."""
+    shots: int = 0
+    """Answered examples in each prompt; 0 for the kind's own number (a model: none)."""
+    ref: Reference | None = None
+    """model: a transformers model."""
+    gguf: PathRef | None = None
+    """model: a file that llama.cpp runs."""
+    endpoint: Endpoint | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlyStopping:
     """Stop after `patience` evaluations without a lower validation loss."""
@@ -355,6 +397,29 @@ class MaxDrop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A set of questions that have nothing to do with the task."""
+
+    name: str
+    kind: Literal["builtin", "multiple_choice", "cloze", "minimal_pairs"]
+    source: Source | None = None
+    """None for `builtin`."""
+    limit: int = 0
+    """Rows that are asked at most, drawn by seed; 0 for all."""
+    columns: tuple[tuple[str, str], ...] = ()
+    """(what it holds, column), where the names are not the usual ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgetting:
+    """What the model must still know after training."""
+
+    probes: tuple[Probe, ...]
+    max_drop: float
+    """Of the share of all probes answered right, before minus after."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
     """What must hold on the holdout."""
 
@@ -363,7 +428,11 @@ class Acceptance:
     metrics: tuple[Threshold, ...]
     over_baselines: tuple[MinGain, ...]
     max_overfitting_gap: float | None
-    """Train minus validation macro-F1; None: reported, not gated."""
+    """How far train may stand above validation in the kind's main metric; None: not gated."""
+    over_previous: tuple[MaxDrop, ...] = ()
+    """Paired, against the last accepted model of the recipe on the same holdout."""
+    forgetting: Forgetting | None = None
+    """None: not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -371,12 +440,16 @@ class Export:
     """What leaves, and what the quantized file must still do."""
 
     formats: tuple[Literal["safetensors", "gguf", "ollama"], ...]
-    quantization: str
-    """llama.cpp's name: Q4_K_M, Q8_0, …"""
+    quantizations: tuple[str, ...]
+    """llama.cpp's names, in the order of the recipe: Q4_K_M, Q8_0, …; the smallest that passes leaves."""
     max_drops: tuple[MaxDrop, ...]
     """`after_quantization.<metric>.max_drop`."""
     thresholds: tuple[Threshold, ...]
     """`after_quantization.<metric>.min|max`, among them `agreement` with the merged model."""
+    importance_matrix: bool = False
+    """From the training split."""
+    min_parity: float = 0.98
+    """Agreement of adapter and merged model, and of merged model and 16-bit GGUF file."""
 
     @property
     def has_quantized_file(self) -> bool:
@@ -407,7 +480,7 @@ class Recipe:
     base_model: Reference
     data: Data
     splits: Splits
-    baselines: tuple[Literal["majority", "tfidf_svm", "zero_shot", "few_shot"], ...]
+    baselines: tuple[Baseline, ...]
     stop_if_baseline_passes: bool
     learning_curve: bool
     """Train on 25 and 50 % of the rows too."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import Problem, RecipeError, Severity
+from engine.recipe.baselines import baseline, written_baselines
 from engine.recipe.globs import listed_sources
 from engine.recipe.model import (
     Acceptance,
@@ -21,17 +22,15 @@ from engine.recipe.model import (
     Data,
     EarlyStopping,
     Export,
-    HubRef,
+    Forgetting,
     LabelSpec,
     MaxDrop,
     MessagesSpec,
     Method,
     MinGain,
-    PackageRef,
     PairSpec,
-    PathRef,
+    Probe,
     Recipe,
-    Reference,
     Sample,
     Source,
     SpanSpec,
@@ -40,10 +39,10 @@ from engine.recipe.model import (
     Task,
     Threshold,
 )
-from engine.recipe.paths import absolute
+from engine.recipe.references import reference
 from engine.recipe.rules import check_rules
 from engine.recipe.rules.kinds import reads_input
-from engine.recipe.schema import check_structure, with_defaults
+from engine.recipe.schema import check_structure, definition, with_defaults
 from engine.recipe.source import SourceText, read_source
 
 Written = Mapping[str, Any]
@@ -91,14 +90,14 @@ def resolve(source: SourceText, filled: Written) -> Recipe:
         file=source.path,
         allow_moving=filled["allow_moving"],
         task=_task(filled["task"], reads_input=reads_input(filled)),
-        base_model=_reference(filled["base_model"], folder),
+        base_model=reference(filled["base_model"], folder),
         data=_data(filled["data"], folder),
         splits=_splits(filled["splits"]),
-        baselines=tuple(filled["baselines"]),
+        baselines=tuple(baseline(item, folder) for item in written_baselines(filled)),
         stop_if_baseline_passes=filled["stop_if_baseline_passes"],
         learning_curve=filled["learning_curve"],
         method=_method(filled["method"], has_validation=filled["splits"].get("validation") != 0),
-        acceptance=_acceptance(filled["acceptance"]),
+        acceptance=_acceptance(filled["acceptance"], folder),
         export=_export(filled["export"]),
         backend=_backend(filled["backend"]),
     )
@@ -113,22 +112,9 @@ def _task(written: Written, *, reads_input: bool) -> Task:
         labels=tuple(written.get("labels", ())),
         schema=written.get("schema"),
         output=written["output"],
-    )
-
-
-def _reference(written: Written, folder: Path) -> Reference:
-    if "hub" in written:
-        return HubRef(repo=written["hub"], revision=written.get("revision"))
-    if "package" in written:
-        name, version = written["package"].split("==")
-        return PackageRef(
-            name=name, version=version, sha256=written.get("sha256"), file=written["file"]
-        )
-    return PathRef(
-        path=absolute(written["path"], folder),
-        written=written["path"],
-        sha256=written.get("sha256"),
-        pattern=written.get("pattern", ""),
+        out_of_scope=written["out_of_scope"],
+        answer_pattern=written["answer_pattern"],
+        max_new_tokens=int(written["max_new_tokens"]),
     )
 
 
@@ -150,7 +136,7 @@ def _data(written: Written, folder: Path) -> Data:
 
 def _source(written: Written, folder: Path) -> Source:
     return Source(
-        ref=_reference(written, folder),
+        ref=reference(written, folder),
         format=written["format"],
         header=tuple(written["header"]),
         encoding=written["encoding"],
@@ -171,9 +157,9 @@ def _source(written: Written, folder: Path) -> Source:
 def _column(name: str, file: str, source: Written, folder: Path) -> ColumnFile:
     """Return a file beside a source: from the same folder of recipes, archive or repository."""
     if "path" in source:
-        ref = _reference({"path": file}, folder)
+        ref = reference({"path": file}, folder)
     else:
-        ref = _reference({**source, **({"file": file} if "package" in source else {})}, folder)
+        ref = reference({**source, **({"file": file} if "package" in source else {})}, folder)
     return ColumnFile(column=name, written=file, ref=ref)
 
 
@@ -261,9 +247,9 @@ def _thresholds(written: Written) -> tuple[Threshold, ...]:
     )
 
 
-def _acceptance(written: Written) -> Acceptance:
+def _acceptance(written: Written, folder: Path) -> Acceptance:
     gains = written["over_baselines"].items()
-    overfitting = written.get("overfitting")
+    overfitting, forgetting = written.get("overfitting"), written.get("forgetting")
     return Acceptance(
         confidence=float(written["confidence"]),
         decide_on=written["decide_on"],
@@ -272,20 +258,50 @@ def _acceptance(written: Written) -> Acceptance:
             MinGain(metric=metric, min_gain=float(gain["min_gain"])) for metric, gain in gains
         ),
         max_overfitting_gap=None if overfitting is None else float(overfitting["max_gap"]),
+        over_previous=_drops(written["over_previous"]),
+        forgetting=None if forgetting is None else _forgetting(forgetting, folder),
+    )
+
+
+def _drops(written: Written) -> tuple[MaxDrop, ...]:
+    return tuple(
+        MaxDrop(metric=metric, max_drop=float(bound["max_drop"]))
+        for metric, bound in written.items()
+        if "max_drop" in bound
+    )
+
+
+def _forgetting(written: Written, folder: Path) -> Forgetting:
+    return Forgetting(
+        probes=tuple(_probe(probe, folder) for probe in written["probes"]),
+        max_drop=float(written["max_drop"]),
+    )
+
+
+def _probe(written: Any, folder: Path) -> Probe:  # noqa: ANN401 - a word or a mapping
+    if isinstance(written, str):
+        return Probe(name=written, kind="builtin")
+    own = ("name", "kind", "limit", "columns")
+    place = {key: value for key, value in written.items() if key not in own}
+    source = with_defaults(place, definition("source"))
+    return Probe(
+        name=written["name"],
+        kind=written["kind"],
+        source=_source(source, folder),
+        limit=int(written["limit"]),
+        columns=tuple(written["columns"].items()),
     )
 
 
 def _export(written: Written) -> Export:
-    bounds = written["after_quantization"]
+    bounds, named = written["after_quantization"], written["quantization"]
     return Export(
         formats=tuple(written["formats"]),
-        quantization=written["quantization"],
-        max_drops=tuple(
-            MaxDrop(metric=metric, max_drop=float(bound["max_drop"]))
-            for metric, bound in bounds.items()
-            if "max_drop" in bound
-        ),
+        quantizations=(named,) if isinstance(named, str) else tuple(named),
+        max_drops=_drops(bounds),
         thresholds=_thresholds(bounds),
+        importance_matrix=written["importance_matrix"],
+        min_parity=float(written["parity"]["agreement"]["min"]),
     )
 
 

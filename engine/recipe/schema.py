@@ -43,6 +43,19 @@ def expand(schema: Schema) -> Schema:
     return {**expand(found), **beside}
 
 
+def definition(name: str) -> Schema:
+    """Return one of the schema's named parts, such as `source`; do not change it."""
+    found: Schema = recipe_schema()["$defs"][name]
+    return found
+
+
+def _forms(expanded: Schema) -> Iterator[Schema]:
+    """Yield the mappings among the forms that a value may have."""
+    for form in map(expand, expanded.get("oneOf", ())):
+        if "properties" in form:
+            yield form
+
+
 def walk(schema: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Schema]]:
     """Yield every key the schema knows, as (path, expanded schema); `[]` stands for a list's items.
 
@@ -51,8 +64,9 @@ def walk(schema: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
     expanded = expand(schema)
     if path:
         yield path, expanded
-    for name, below in expanded.get("properties", {}).items():
-        yield from walk(below, (*path, name))
+    for part in (expanded, *_forms(expanded)):
+        for name, below in part.get("properties", {}).items():
+            yield from walk(below, (*path, name))
     if isinstance(expanded.get("items"), dict):
         yield from walk(expanded["items"], (*path, "[]"))
     if isinstance(expanded.get("additionalProperties"), dict):
@@ -66,7 +80,7 @@ def with_defaults(value: Any, schema: Schema | None = None) -> Any:  # noqa: ANN
     """
     expanded = expand(recipe_schema() if schema is None else schema)
     if isinstance(value, Mapping):
-        return _mapping_with_defaults(value, expanded)
+        return _mapping_with_defaults(value, next(_forms(expanded), expanded))
     if isinstance(value, list) and isinstance(expanded.get("items"), dict):
         return [with_defaults(item, expanded["items"]) for item in value]
     return value

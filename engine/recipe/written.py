@@ -7,17 +7,22 @@ from typing import Any
 
 import yaml
 
+from engine.recipe.baselines import as_written
 from engine.recipe.compose import plain_value
 from engine.recipe.model import (
     Acceptance,
     AnswerSpec,
+    Baseline,
     Data,
     Export,
+    Forgetting,
     HubRef,
     LabelSpec,
+    MaxDrop,
     MessagesSpec,
     Method,
     PathRef,
+    Probe,
     Recipe,
     Reference,
     Source,
@@ -42,7 +47,7 @@ def resolved_mapping(recipe: Recipe) -> dict[str, Any]:
         "base_model": _reference(recipe.base_model),
         "data": _data(recipe.data),
         "splits": _splits(recipe.splits),
-        "baselines": list(recipe.baselines),
+        "baselines": [_baseline(baseline) for baseline in recipe.baselines],
         "stop_if_baseline_passes": recipe.stop_if_baseline_passes,
         "learning_curve": recipe.learning_curve,
         "method": _method(recipe.method),
@@ -78,6 +83,9 @@ def _task(task: Task) -> dict[str, Any]:
             "input": task.input or None,
             "labels": list(task.labels) or None,
             "schema": task.schema,
+            "out_of_scope": task.out_of_scope,
+            "answer_pattern": task.answer_pattern,
+            "max_new_tokens": task.max_new_tokens,
             "output": task.output,
         }
     )
@@ -204,8 +212,41 @@ def _bounds(thresholds: tuple[Threshold, ...]) -> dict[str, dict[str, float]]:
     return found
 
 
+def _baseline(baseline: Baseline) -> Any:  # noqa: ANN401 - a word or a mapping
+    found = as_written(baseline)
+    if baseline.ref is not None:
+        found["model"] |= _reference(baseline.ref)
+    return found
+
+
+def _probe(probe: Probe) -> Any:  # noqa: ANN401 - a word or a mapping
+    if probe.source is None:
+        return probe.kind
+    source = _source(probe.source)
+    known = ("hub", "revision", "config", "split", "path", "package", "sha256", "file", "format")
+    place = {key: source[key] for key in known if source.get(key)}
+    return {
+        "name": probe.name,
+        "kind": probe.kind,
+        **place,
+        "limit": probe.limit,
+        "columns": dict(probe.columns),
+    }
+
+
+def _forgetting(forgetting: Forgetting) -> dict[str, Any]:
+    return {
+        "probes": [_probe(probe) for probe in forgetting.probes],
+        "max_drop": forgetting.max_drop,
+    }
+
+
+def _drops(drops: tuple[MaxDrop, ...]) -> dict[str, dict[str, float]]:
+    return {drop.metric: {"max_drop": drop.max_drop} for drop in drops}
+
+
 def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
-    gap = acceptance.max_overfitting_gap
+    gap, forgetting = acceptance.max_overfitting_gap, acceptance.forgetting
     gains = {gain.metric: {"min_gain": gain.min_gain} for gain in acceptance.over_baselines}
     return _given(
         {
@@ -213,18 +254,24 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
             "decide_on": acceptance.decide_on,
             "metrics": _bounds(acceptance.metrics),
             "over_baselines": gains,
+            "over_previous": _drops(acceptance.over_previous),
             "overfitting": None if gap is None else {"max_gap": gap},
+            "forgetting": None if forgetting is None else _forgetting(forgetting),
         }
     )
 
 
 def _export(export: Export) -> dict[str, Any]:
-    bounds = {drop.metric: {"max_drop": drop.max_drop} for drop in export.max_drops}
+    bounds = _drops(export.max_drops)
     for metric, bound in _bounds(export.thresholds).items():
         bounds[metric] = bounds.get(metric, {}) | bound
     return {
         "formats": list(export.formats),
-        "quantization": export.quantization,
+        "quantization": export.quantizations[0]
+        if len(export.quantizations) == 1
+        else list(export.quantizations),
+        "importance_matrix": export.importance_matrix,
+        "parity": {"agreement": {"min": export.min_parity}},
         "after_quantization": bounds,
     }
 

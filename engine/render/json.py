@@ -14,8 +14,12 @@ from engine.evidence import (
     StageStatus,
     Verdict,
     baseline_from_json,
+    checkpoint_from_json,
+    comparison_from_json,
     curve_from_json,
     data_from_json,
+    forgetting_from_json,
+    rung_from_json,
     scores_from_json,
     to_json,
     training_from_json,
@@ -23,6 +27,12 @@ from engine.evidence import (
 )
 
 _SCORES = ("holdout", "free", "train_scores", "validation_scores", "quantized", "folds")
+_PARTS = (
+    ("comparisons", comparison_from_json),
+    ("ladder", rung_from_json),
+    ("checkpoints", checkpoint_from_json),
+)
+"""Newer than the first reports: absent in those."""
 _VERDICTS = ("gate", "verify")
 _TUPLES = ("next_steps", "labels", "flips", "warnings", "notes")
 
@@ -45,6 +55,12 @@ def read_json(text: str) -> Report:
     read["training"] = training_from_json(data["training"]) if data["training"] else None
     read["holdout_use"] = HoldoutUse(**data["holdout_use"]) if data["holdout_use"] else None
     read["learning_curves"] = tuple(curve_from_json(item) for item in data["learning_curves"])
+    read |= {
+        name: tuple(from_json(item) for item in data.get(name, ())) for name, from_json in _PARTS
+    }
+    read["power"] = tuple(data.get("power", ()))
+    forgotten = data.get("forgetting")
+    read["forgetting"] = forgetting_from_json(forgotten) if forgotten else None
     read["files"] = tuple(ExportedFile(**item) for item in data["files"])
     return Report(**read)
 

@@ -24,6 +24,7 @@ from engine.evidence import BaselineResult, scores_from_json, to_json
 from engine.metrics.classification import score
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.metrics.verdict import baseline_passes
+from engine.recipe.baselines import as_written
 from engine.recipe.model import Acceptance, Recipe
 from engine.stages import answering
 from engine.stages.base import Payload, StageContext
@@ -59,7 +60,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
     """Return task, baselines, the confidence of intervals, and the seed of shots and draws."""
     return {
         "task": answering.task_slice(recipe.task),
-        "baselines": list(recipe.baselines),
+        "baselines": [as_written(baseline) for baseline in recipe.baselines],
         "acceptance": {"confidence": recipe.acceptance.confidence},
         "splits": {"seed": recipe.splits.seed},
     }
@@ -83,9 +84,10 @@ def run(context: StageContext) -> None:
     base = cache(partial(_base_folder, context))
     rendered_rows(context, base())
     loaded = cache(partial(_load, context, base))
-    results = [_judged(name, context, folds, loaded=loaded) for name in recipe.baselines]
+    names = [baseline.name for baseline in recipe.baselines]
+    results = [_judged(name, context, folds, loaded=loaded) for name in names]
     _write(context.workdir / FILE, results)
-    if "tfidf_svm" in recipe.baselines:
+    if "tfidf_svm" in names:
         curve = svm_curve(context, train=folds[0].train, validation=folds[0].validation)
         _write(context.workdir / CURVE, to_json(curve))
 

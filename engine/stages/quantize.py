@@ -35,7 +35,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
     """Return the formats, the quantization, and the task that is written beside the file."""
     return {
         "formats": sorted(set(recipe.export.formats)),
-        "quantization": recipe.export.quantization,
+        "quantizations": list(recipe.export.quantizations),
         "task": recipe.task,
     }
 
@@ -44,7 +44,7 @@ def run(context: StageContext) -> None:
     """Write the exported files and `export.json`, their description."""
     spec = ExportSpec(
         task=context.recipe.task,
-        quantization=context.recipe.export.quantization,
+        quantization=context.recipe.export.quantizations[0],
         threads=context.device.cores,
     )
     files: list[ExportedFile] = []

@@ -221,7 +221,7 @@ def _merged(context: StageContext, examples: Sequence[Example]) -> _Said:
 
 def _quantized(context: StageContext, examples: Sequence[Example]) -> _Said:
     """Return what the quantized file says, run by llama.cpp."""
-    name = gguf_name(context.recipe.export.quantization)
+    name = gguf_name(context.recipe.export.quantizations[0])
     artifact = context.artifacts["quantize"]
     described = json.loads(artifact.file("export.json").read_text(encoding="utf-8"))
     digest = next(item["sha256"] for item in described if item["name"] == name)

@@ -49,7 +49,7 @@ SCALARS = {bool: "bool", int: "int", float: "float", str: "str", type(None): "nu
 FORMS = {list: "list", tuple: "list", set: "list", dict: "dict"}
 
 
-def kinds_of(annotation: Any) -> tuple[set[str], set[Any]]:  # noqa: ANN401 - any annotation
+def kinds_of(annotation: Any) -> tuple[set[str], set[Any]]:
     """Return the JSON kinds an annotation admits (`any`: cannot be told) and its literals' values."""
     if annotation is str:
         return {"str"}, {ANY_TEXT}
@@ -66,7 +66,7 @@ def _kinds_of_class(kind: type) -> tuple[set[str], set[Any]]:
     return ({"dict"} if issubclass(kind, BaseModel | dict) else {"any"}), set()
 
 
-def _kinds_of_form(origin: Any, arguments: tuple[Any, ...]) -> tuple[set[str], set[Any]]:  # noqa: ANN401 - the same
+def _kinds_of_form(origin: Any, arguments: tuple[Any, ...]) -> tuple[set[str], set[Any]]:
     if origin is Literal:
         return {SCALARS.get(type(value), "str") for value in arguments}, set(arguments)
     if origin is Annotated:

@@ -107,7 +107,9 @@ def make_recipe(
             over_baselines=(),
             max_overfitting_gap=None,
         ),
-        export=Export(formats=("safetensors",), quantization="Q8_0", max_drops=(), thresholds=()),
+        export=Export(
+            formats=("safetensors",), quantizations=("Q8_0",), max_drops=(), thresholds=()
+        ),
         backend=Backend(name=name, precision=precision, overrides=tuple(overrides)),
     )
 

@@ -6,34 +6,31 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.errors import Problem
+from engine.recipe.baselines import FITS, kind_and_spec, name_of, written_baselines
 from engine.recipe.complaint import show
 from engine.recipe.compose import KeyPath
+from engine.recipe.metrics import BY_KIND, FREE, OF_FILES, is_measured, leaves, spec_of
 from engine.recipe.nearest import nearest
 from engine.recipe.rules.data import no_such_label
+from engine.recipe.rules.kinds import KINDS
 from engine.recipe.source import SourceText
 
-METRICS: Final = ("accuracy", "macro_f1", "macro_precision", "macro_recall", "valid_output")
-CLASS_METRICS: Final = ("precision", "recall", "f1")
-AGREEMENT: Final = "agreement"
-PROPORTIONS: Final = ("accuracy", "valid_output")
-"""Shares of the holdout's rows, judged by their Wilson interval."""
 QUANTIZATIONS: Final = (
     "F16", "BF16", "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q5_1", "Q5_0", "Q4_K_M", "Q4_K_S",
     "Q4_1", "Q4_0", "Q3_K_L", "Q3_K_M", "Q3_K_S", "Q2_K", "IQ4_NL", "IQ4_XS",
 )  # fmt: skip
 """llama.cpp's names that need no importance matrix."""
+AGREEMENT: Final = "agreement"
 _METRICS_AT: Final = ("acceptance", "metrics")
 _GAINS_AT: Final = ("acceptance", "over_baselines")
+_PREVIOUS_AT: Final = ("acceptance", "over_previous")
 _AFTER_AT: Final = ("export", "after_quantization")
-
-
-MEASURED: Final = ("classification",)
-"""Kinds of tasks that have metrics."""
+_OF_FILES: Final = tuple(spec.name for spec in OF_FILES)
 
 
 def something_must_hold(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R246: a task that is measured has at least one bound."""
-    if filled["task"]["kind"] in MEASURED and not filled["acceptance"]["metrics"]:
+    """R246: a classification has at least one bound; the other kinds need one to be run (`execute`)."""
+    if filled["task"]["kind"] == "classification" and not filled["acceptance"]["metrics"]:
         message = "name at least one metric that must hold"
         hint = "acceptance: {metrics: {macro_f1: {min: 0.8}}}"
         yield source.problem("R246", message, at=_METRICS_AT, key=True, hint=hint)
@@ -42,15 +39,11 @@ def something_must_hold(source: SourceText, filled: Mapping[str, Any]) -> Iterat
 def kind_is_measured(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R247: bounds stand where something is measured."""
     kind = filled["task"]["kind"]
-    if kind in MEASURED:
+    if is_measured(kind):
         return
-    named: list[KeyPath] = [
-        *((*_METRICS_AT, name) for name in filled["acceptance"]["metrics"]),
-        *((*_GAINS_AT, name) for name in filled["acceptance"]["over_baselines"]),
-        *((*_AFTER_AT, name) for name in filled["export"]["after_quantization"]),
-    ]
-    if "overfitting" in filled["acceptance"]:
-        named.append(("acceptance", "overfitting"))
+    acceptance = filled["acceptance"]
+    named: list[KeyPath] = [at for at, _ in _bounds(filled)]
+    named += [("acceptance", key) for key in ("overfitting", "forgetting") if key in acceptance]
     for at in named:
         message = f"there are no metrics for {kind} yet, so this bound would hold nothing"
         yield source.problem("R247", message, at=at, key=True, hint="delete it")
@@ -58,81 +51,133 @@ def kind_is_measured(source: SourceText, filled: Mapping[str, Any]) -> Iterator[
 
 def metrics_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R201, R207, R212: each bound is on a metric of the task, per class on one of its labels."""
-    if filled["task"]["kind"] not in MEASURED:
+    if not is_measured(filled["task"]["kind"]):
         return
-    labels = filled["task"].get("labels", [])
     for name in filled["acceptance"]["metrics"]:
         at = (*_METRICS_AT, name)
-        if name == AGREEMENT:
-            message = "agreement compares with the quantized file"
+        if name in _OF_FILES:
+            message = f"`{name}` is measured on the quantized file"
             hint = "it belongs under export.after_quantization"
             yield source.problem("R207", message, at=at, key=True, hint=hint)
         else:
-            yield from _unknown_metric(source, name, labels=labels, at=at)
+            yield from _unknown_metric(source, name, task=filled["task"], at=at)
 
 
 def gains_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R201, R207, R212, for gains over the baselines."""
-    if filled["task"]["kind"] not in MEASURED:
+    """R201, R207, R212, for gains over the baselines and drops from the previous model."""
+    if not is_measured(filled["task"]["kind"]):
         return
-    labels = filled["task"].get("labels", [])
-    for name in filled["acceptance"]["over_baselines"]:
-        at = (*_GAINS_AT, name)
-        if name in (AGREEMENT, "valid_output"):
-            message = f"baselines have no `{name}` to gain over: they answer in labels only"
-            yield source.problem("R207", message, at=at, key=True)
-        else:
-            yield from _unknown_metric(source, name, labels=labels, at=at)
+    for section in (_GAINS_AT, _PREVIOUS_AT):
+        for name in filled[section[0]][section[1]]:
+            at = (*section, name)
+            if name in _OF_FILES or name in FREE:
+                message = f"there is no `{name}` to compare with: only answers are compared"
+                yield source.problem("R207", message, at=at, key=True)
+            else:
+                yield from _unknown_metric(source, name, task=filled["task"], at=at)
 
 
 def drops_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R201, R207, R212, for the quantized file; `agreement` has no value before to drop from."""
-    if filled["task"]["kind"] not in MEASURED:
+    """R201, R207, R212, for the quantized file; what only it has cannot drop from anything."""
+    if not is_measured(filled["task"]["kind"]):
         return
-    labels = filled["task"].get("labels", [])
     for name, bounds in filled["export"]["after_quantization"].items():
         at = (*_AFTER_AT, name)
-        if name != AGREEMENT:
-            yield from _unknown_metric(source, name, labels=labels, at=at, also=AGREEMENT)
+        if name not in _OF_FILES:
+            yield from _unknown_metric(source, name, task=filled["task"], at=at, also=_OF_FILES)
         elif "max_drop" in bounds:
-            message = "agreement is itself a comparison, it cannot drop"
-            yield source.problem("R207", message, at=(*at, "max_drop"), key=True, hint="use `min`")
+            message = f"{name} has no value before that it could drop from"
+            if name == AGREEMENT:
+                message = "agreement is itself a comparison, it cannot drop"
+            yield source.problem(
+                "R207", message, at=(*at, "max_drop"), key=True, hint="use `min` or `max`"
+            )
 
 
 def _unknown_metric(
-    source: SourceText, name: str, *, labels: list[str], at: KeyPath, also: str = ""
+    source: SourceText,
+    name: str,
+    *,
+    task: Mapping[str, Any],
+    at: KeyPath,
+    also: tuple[str, ...] = (),
 ) -> Iterator[Problem]:
-    kind, dot, label = name.partition(".")
-    if name in METRICS or (dot and kind in CLASS_METRICS and label in labels):
+    bare, dot, of = name.partition(".")
+    specs = BY_KIND[task["kind"]]
+    known = [spec for spec in specs if spec.name == bare and bool(spec.of)]
+    if dot and known:
+        yield from _unknown_part(source, of, kind=known[0].of, task=task, at=at)
+    elif spec_of(name, task["kind"]) is None:
+        labels = task.get("labels", [])
+        if known:
+            averages = [spec.name for spec in specs if spec.name.endswith(f"_{bare}")]
+            hint = (
+                f"write `{averages[0]}`, or `{name}.{labels[0]}` for one label" if labels else None
+            )
+            message = f"`{name}` of which {known[0].of}?"
+            yield source.problem("R201", message, at=at, key=True, hint=hint)
+            return
+        names = [f"{spec.name}.{spec.of.upper()}" if spec.of else spec.name for spec in specs]
+        near = nearest(name, [*names, *also])
+        hint = f"did you mean `{near}`?" if near else f"metrics are {', '.join([*names, *also])}"
+        message = f"no such metric: {show(name)}"
+        elsewhere = [kind for kind in BY_KIND if spec_of(name, kind) is not None]
+        if elsewhere and not near:
+            message = f"{task['kind']} has no metric {show(name)}; {' and '.join(elsewhere)} have"
+        yield source.problem("R201", message, at=at, key=True, hint=hint)
+
+
+def _unknown_part(
+    source: SourceText, of: str, *, kind: str, task: Mapping[str, Any], at: KeyPath
+) -> Iterator[Problem]:
+    """R212: a label or a field that the task does not have."""
+    if kind == "label":
+        if of not in task.get("labels", []):
+            yield no_such_label(source, of, labels=task.get("labels", []), at=at, key=True)
         return
-    if dot and kind in CLASS_METRICS:
-        yield no_such_label(source, label, labels=labels, at=at, key=True)
-        return
-    if name in CLASS_METRICS:
-        hint = f"write `macro_{name}`, or `{name}.{labels[0]}` for one label" if labels else None
-        yield source.problem("R201", f"`{name}` of which label?", at=at, key=True, hint=hint)
-        return
-    known = [*METRICS, *(f"{kind}.LABEL" for kind in CLASS_METRICS), *([also] if also else [])]
-    near = nearest(name, known)
-    hint = f"did you mean `{near}`?" if near else f"metrics are {', '.join(known)}"
-    yield source.problem("R201", f"no such metric: {show(name)}", at=at, key=True, hint=hint)
+    fields = leaves(task.get("schema"))
+    if fields and of not in fields:
+        near = nearest(of, fields)
+        hint = f"fields are {', '.join(fields)}" + (f"; did you mean `{near}`?" if near else "")
+        yield source.problem("R212", f"no such field: {show(of)}", at=at, key=True, hint=hint)
 
 
 def directions_make_sense(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R203: every metric here is better when higher, so `max` would refuse the better model."""
-    for section, bounds in (
-        (_METRICS_AT, filled["acceptance"]["metrics"]),
-        (_AFTER_AT, filled["export"]["after_quantization"]),
-    ):
-        for name, bound in bounds.items():
-            if "max" in bound:
-                yield source.problem(
-                    "R203",
-                    f"`{name}` is better when higher; a `max` would refuse the better model",
-                    at=(*section, name, "max"),
-                    key=True,
-                    hint=f"write `min: {bound['max']}`" if "min" not in bound else "delete `max`",
-                )
+    """R203: a bound against the direction of its metric would refuse the better model."""
+    kind = filled["task"]["kind"]
+    for at, bounds in _bounds(filled):
+        spec = spec_of(str(at[-1]), kind)
+        if spec is None or spec.better == "either":
+            continue
+        wrong, right = ("min", "max") if spec.better == "lower" else ("max", "min")
+        if wrong in bounds:
+            yield source.problem(
+                "R203",
+                f"`{at[-1]}` is better when {spec.better}; "
+                f"a `{wrong}` would refuse the better model",
+                at=(*at, wrong),
+                key=True,
+                hint=f"delete `{wrong}`"
+                if right in bounds
+                else f"write `{right}: {bounds[wrong]}`",
+            )
+
+
+def shares_are_shares(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R108: a share is at most 1, and so is what it gains or drops."""
+    kind = filled["task"]["kind"]
+    for at, bounds in _bounds(filled):
+        spec = spec_of(str(at[-1]), kind)
+        if spec is None or spec.unit != "share":
+            continue
+        for word, bound in bounds.items():
+            if isinstance(bound, int | float) and bound > 1:
+                hint = f"for {bound} percent write `{bound / 100:g}`" if bound <= _PERCENT else None
+                message = f"must be at most 1, not {show(bound)}"
+                yield source.problem("R108", message, at=(*at, word), hint=hint)
+
+
+_PERCENT: Final = 100
 
 
 def bounds_can_be_reached(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
@@ -140,10 +185,15 @@ def bounds_can_be_reached(source: SourceText, filled: Mapping[str, Any]) -> Iter
     acceptance, rows = filled["acceptance"], filled["splits"].get("holdout")
     if acceptance["decide_on"] != "lower_bound" or not isinstance(rows, int) or rows < 1:
         return
-    for name in PROPORTIONS:
-        bound = acceptance["metrics"].get(name, {}).get("min")
-        best = _best_lower_bound(rows, confidence=acceptance["confidence"]) if bound else 1.0
-        if bound is not None and best < bound:
+    for name, bounds in acceptance["metrics"].items():
+        spec = spec_of(name, filled["task"]["kind"])
+        bound = bounds.get("min")
+        if bound is None or spec is None or spec in OF_FILES:
+            continue
+        if not spec.is_row_share or bound > 1:
+            continue
+        best = _best_lower_bound(rows, confidence=acceptance["confidence"])
+        if best < bound:
             yield source.problem(
                 "R202",
                 f"can never pass: on {rows:,} holdout rows the lower bound is at most {best:.4f}",
@@ -159,35 +209,72 @@ def _best_lower_bound(rows: int, *, confidence: float) -> float:
     return rows / (rows + quantile**2)
 
 
+def _bounds(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
+    """Yield every section of a metric that holds bounds, and its bounds by word."""
+    for section in (_METRICS_AT, _GAINS_AT, _PREVIOUS_AT, _AFTER_AT):
+        for name, bounds in filled[section[0]][section[1]].items():
+            yield (*section, name), bounds
+
+
 def gains_have_a_baseline(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R218: a gain over nothing, or stopping on nothing, cannot be judged."""
-    if filled["baselines"]:
+    if written_baselines(filled):
         return
     if filled["acceptance"]["over_baselines"]:
         message = "there is no baseline to gain over; `baselines` is empty"
         yield source.problem("R218", message, at=_GAINS_AT, key=True)
     stop = ("stop_if_baseline_passes",)
-    if source.has(stop) and source.value["stop_if_baseline_passes"] is True:
+    if (
+        is_measured(filled["task"]["kind"])
+        and source.has(stop)
+        and source.value["stop_if_baseline_passes"] is True
+    ):
         message = "there is no baseline that could pass; `baselines` is empty"
         yield source.problem("R218", message, at=stop, key=True)
 
 
+def baselines_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R274, R275: each baseline can answer tasks of the kind, and has a name of its own."""
+    kind = filled["task"]["kind"]
+    if kind not in KINDS:
+        return
+    names: list[str] = []
+    for position, written in enumerate(written_baselines(filled)):
+        at, (way, spec) = ("baselines", position), kind_and_spec(written)
+        if kind not in FITS[way]:
+            fitting = [name for name, kinds in FITS.items() if kind in kinds]
+            hint = f"baselines of {kind} are {', '.join(fitting)}" if fitting else "delete it"
+            yield source.problem("R274", f"{way} cannot answer {kind}", at=at, hint=hint)
+        elif spec.get("shots") and kind not in FITS["few_shot"]:
+            message = f"{kind} has no answered examples to show"
+            yield source.problem("R274", message, at=(*at, way, "shots"), key=True)
+        name = name_of(written)
+        if name in names or (way == "model" and name in FITS):
+            message = f"another baseline is called {show(name)}"
+            yield source.problem("R275", message, at=at, hint="give it a name of its own")
+        names.append(name)
+
+
 def quantization_is_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R219: llama.cpp has a quantization of that name which needs no importance matrix."""
-    name = filled["export"]["quantization"]
-    if name in QUANTIZATIONS:
-        return
-    near = nearest(name, QUANTIZATIONS)
-    hint = f"did you mean `{near}`?" if near else f"names are {', '.join(QUANTIZATIONS)}"
-    message = f"no such quantization: {show(name)}"
-    yield source.problem("R219", message, at=("export", "quantization"), hint=hint)
+    written = filled["export"]["quantization"]
+    at: KeyPath = ("export", "quantization")
+    listed = [(at, written)] if isinstance(written, str) else []
+    if isinstance(written, list):
+        listed = [((*at, place), name) for place, name in enumerate(written)]
+    for here, name in listed:
+        if name in QUANTIZATIONS:
+            continue
+        near = nearest(name, QUANTIZATIONS)
+        hint = f"did you mean `{near}`?" if near else f"names are {', '.join(QUANTIZATIONS)}"
+        yield source.problem("R219", f"no such quantization: {show(name)}", at=here, hint=hint)
 
 
 def quantization_has_a_file(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R221: only the gguf and ollama formats are quantized."""
     if set(filled["export"]["formats"]) & {"gguf", "ollama"}:
         return
-    for key in ("quantization", "after_quantization"):
+    for key in ("quantization", "importance_matrix", "parity", "after_quantization"):
         at = ("export", key)
         if source.has(at):
             message = f"`{key}` speaks of a quantized file; formats name none"

@@ -21,6 +21,9 @@ TAKES: Final[Mapping[KeyPath, tuple[str, ...]]] = {
     ("task", "system"): (*ASKED, "chat", "preference"),
     ("task", "input"): (*ASKED, "text"),
     ("task", "output"): LABELLED,
+    ("task", "out_of_scope"): ("classification",),
+    ("task", "answer_pattern"): ("generation",),
+    ("task", "max_new_tokens"): ("multilabel", "extraction", "generation"),
     ("data", "label"): LABELLED,
     ("data", "label", "bins"): ("classification",),
     ("data", "label", "separator"): ("multilabel",),
@@ -48,9 +51,10 @@ SHAPES: Final[Mapping[str, tuple[str, ...]]] = {
 """The shapes that say all that a kind needs; the other kinds read columns."""
 COLUMNS_IN: Final = {"generation": "answer", "chat": "messages", "preference": "pair"}
 """The key of `data` that says instead where things are."""
-_SAYS_NOTHING: Final[Mapping[KeyPath, str]] = {
+_SAYS_NOTHING: Final[Mapping[KeyPath, object]] = {
     ("task", "input"): "{text}",
     ("task", "output"): "text",
+    ("task", "max_new_tokens"): 0,
     ("data", "label", "separator"): ",",
 }
 """Defaults that may stand anywhere, as they do in resolved recipes."""

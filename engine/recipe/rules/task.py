@@ -10,6 +10,7 @@ from typing import Any
 from engine.errors import Problem
 from engine.recipe.complaint import show
 from engine.recipe.prompt import LABELS_TOKEN
+from engine.recipe.rules.data import no_such_label
 from engine.recipe.rules.kinds import LABELLED
 from engine.recipe.source import SourceText
 from engine.recipe.template import TemplateError, fields
@@ -40,6 +41,29 @@ def labels_can_be_written(source: SourceText, filled: Mapping[str, Any]) -> Iter
             yield source.problem("R211", message, at=at, hint=hint)
         elif any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in label):
             yield source.problem("R211", f"{show(label)} is more than one line of text", at=at)
+
+
+def out_of_scope_is_a_label(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R212: the label that means that no other fits is one of the labels."""
+    task = filled["task"]
+    label, labels = task["out_of_scope"], task.get("labels", [])
+    if label and labels and label not in labels:
+        yield no_such_label(source, label, labels=labels, at=("task", "out_of_scope"))
+
+
+def answer_pattern_can_be_read(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R276: a regular expression as Python reads it, with at most one group that counts."""
+    pattern = filled["task"]["answer_pattern"]
+    at = ("task", "answer_pattern")
+    try:
+        found = re.compile(pattern)
+    except re.error as error:
+        yield source.problem("R276", f"the pattern cannot be read: {error}", at=at)
+        return
+    if found.groups > 1:
+        message = f"has {found.groups} groups; the answer is one of them at most"
+        hint = "write `(?:…)` for a group that is not the answer"
+        yield source.problem("R276", message, at=at, hint=hint)
 
 
 def input_is_a_template(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:

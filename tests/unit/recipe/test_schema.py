@@ -72,6 +72,8 @@ RENAMED = {
     ("Acceptance", "max_overfitting_gap"): {"overfitting"},
     ("Export", "max_drops"): {"after_quantization"},
     ("Export", "thresholds"): {"after_quantization"},
+    ("Export", "quantizations"): {"quantization"},
+    ("Export", "min_parity"): {"parity"},
     ("Recipe", "file"): set(),
     ("Splits", "column"): {"by"},
 }
@@ -92,6 +94,7 @@ PAIRS = [
     (model.Method, ("method",), set()),
     (model.EarlyStopping, ("method", "early_stopping"), set()),
     (model.Acceptance, ("acceptance",), set()),
+    (model.Forgetting, ("acceptance", "forgetting"), set()),
     (model.Export, ("export",), set()),
     (model.Backend, ("backend",), set()),
 ]

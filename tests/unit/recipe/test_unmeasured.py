@@ -12,19 +12,29 @@ from engine.execute import refuse_unmeasured
 from engine.recipe import load_recipe
 
 VALID = Path(__file__).parents[2] / "examples" / "valid"
-OTHERS = ("multilabel", "extraction_from_tags", "generation", "chat", "text", "preference")
+UNBOUND = ("multilabel", "extraction_from_tags", "generation", "chat", "text")
+"""Their examples say nothing of what must hold."""
+OTHERS = (*UNBOUND, "preference")
 
 
-@pytest.mark.parametrize("name", OTHERS)
 @pytest.mark.parametrize("until", [None, "baseline", "train"])
-def test_a_kind_without_evaluation_is_refused(name: str, until: str | None) -> None:
-    recipe, _ = load_recipe(VALID / f"{name}.yaml")
+def test_a_kind_without_evaluation_is_refused(until: str | None) -> None:
+    recipe, _ = load_recipe(VALID / "preference.yaml")
 
     with pytest.raises(RecipeError, match="R249") as caught:
         refuse_unmeasured(recipe, until=until)
 
     assert caught.value.exit_code is ExitCode.USAGE
     assert "--until data" in str(caught.value.problems[0].hint)
+
+
+@pytest.mark.parametrize("name", UNBOUND)
+@pytest.mark.parametrize("until", [None, "baseline", "train"])
+def test_a_run_without_a_bound_is_refused(name: str, until: str | None) -> None:
+    recipe, _ = load_recipe(VALID / f"{name}.yaml")
+
+    with pytest.raises(RecipeError, match="R246"):
+        refuse_unmeasured(recipe, until=until)
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -43,7 +53,7 @@ def test_a_classification_runs_to_the_end() -> None:
 def test_its_plan_runs_the_data_only_and_says_why(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(["plan", str(VALID / "chat.yaml"), "--store", str(tmp_path / "store")])
+    main(["plan", str(VALID / "preference.yaml"), "--store", str(tmp_path / "store")])
 
     lines = [line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines()]
     states = {words[0]: words[1:] for words in lines if len(words) == 3}

@@ -95,7 +95,7 @@ class Bench:
             acceptance=SimpleNamespace(confidence=0.95, decide_on="point"),
             export=Export(
                 formats=self.formats,  # type: ignore[arg-type]
-                quantization="Q8_0",
+                quantizations=("Q8_0",),
                 max_drops=self.max_drops,
                 thresholds=self.thresholds,
             ),

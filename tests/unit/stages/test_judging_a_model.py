@@ -13,7 +13,7 @@ from pico import make_pico_model
 
 from engine.evidence import scores_from_json
 from engine.metrics.predictions import read_predictions
-from engine.recipe.model import PathRef
+from engine.recipe.model import Baseline, PathRef
 from engine.stages import baseline, evaluate
 from engine.store import Artifact, make_key
 
@@ -21,6 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*invalid escape sequence:Syntax
 """Torchao's, which PEFT imports; seen only until its bytecode is cached."""
 
 BASELINES = ("majority", "tfidf_svm", "zero_shot", "few_shot")
+SVM = Baseline(kind="tfidf_svm", name="tfidf_svm")
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     model = make_pico_model(folder / "pico")
     bench.recipe = replace(
         bench.recipe,
-        baselines=BASELINES,
+        baselines=tuple(Baseline(kind=name, name=name) for name in BASELINES),
         base_model=PathRef(path=model, written="pico"),
         method=replace(bench.recipe.method, max_length=512),
     )
@@ -133,7 +134,7 @@ def test_one_more_baseline_leaves_the_others_as_they_are(
 ) -> None:
     monkeypatch.setattr(bench, "built", [])
     monkeypatch.setattr(bench, "artifacts", dict(bench.artifacts))
-    monkeypatch.setattr(bench, "recipe", replace(bench.recipe, baselines=("tfidf_svm",)))
+    monkeypatch.setattr(bench, "recipe", replace(bench.recipe, baselines=(SVM,)))
 
     found = bench.run(baseline)
 

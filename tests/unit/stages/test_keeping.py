@@ -12,7 +12,7 @@ from drawn import data_artifact, digest
 
 from engine.evidence import StageRecord, StageStatus
 from engine.recipe import load_recipe
-from engine.recipe.model import Recipe
+from engine.recipe.model import Baseline, Recipe
 from engine.stages.keeping import WORN_AT, Keeper, change_notes, decided, lock_of
 from engine.store import Store
 from engine.store.lock import Wear, lock_path, read_lock
@@ -21,6 +21,8 @@ from engine.store.runs import Runs
 FIRST = {"train": ["a", "b"], "validation": ["c"], "holdout": ["d", "e"], "none": ["f"]}
 GROWN = {"train": ["a", "b", "g"], "validation": ["c"], "holdout": ["d", "e"], "none": []}
 OTHER = {"train": ["d", "e"], "validation": ["c"], "holdout": ["a", "g"], "none": []}
+
+MAJORITY = Baseline(kind="majority", name="majority")
 
 
 @pytest.fixture
@@ -94,7 +96,7 @@ def test_the_same_splits_are_neither_written_nor_told_again(recipe: Recipe, stor
 def test_a_verdict_that_was_formed_is_a_look(
     recipe: Recipe, records: list[StageRecord], *, counts: bool
 ) -> None:
-    recipe = replace(recipe, stop_if_baseline_passes=True, baselines=("majority",))
+    recipe = replace(recipe, stop_if_baseline_passes=True, baselines=(MAJORITY,))
 
     assert decided(records, recipe) is counts
 

@@ -20,7 +20,7 @@ from engine.stages.report import _summary
     ],
 )
 def test_only_a_file_that_was_asked_for_is_praised(form: Any, told: str) -> None:
-    export = Export(formats=(form,), quantization="Q4_K_M", max_drops=(), thresholds=())
+    export = Export(formats=(form,), quantizations=("Q4_K_M",), max_drops=(), thresholds=())
     facts: Any = SimpleNamespace(
         recipe=SimpleNamespace(name="tiny", export=export), outcome="accepted", why=""
     )

@@ -1,0 +1,103 @@
+"""What the tuned model is compared with: which baseline fits which kind of task, and the defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, cast
+
+from engine.recipe.model import Baseline, BaselineKind, Endpoint, PathRef
+from engine.recipe.references import reference
+
+_ANSWERED: Final = ("classification", "multilabel", "extraction", "generation")
+FITS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "majority": _ANSWERED,
+        "tfidf_svm": ("classification", "multilabel"),
+        "zero_shot": (*_ANSWERED, "chat", "text"),
+        "few_shot": _ANSWERED,
+        "retrieved_few_shot": _ANSWERED,
+        "model": (*_ANSWERED, "chat", "text"),
+    }
+)
+"""The kinds of tasks that each baseline can answer."""
+DEFAULTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "classification": ("majority", "tfidf_svm", "zero_shot", "few_shot"),
+        "multilabel": ("majority", "tfidf_svm", "zero_shot", "few_shot"),
+        "extraction": ("majority", "zero_shot", "few_shot", "retrieved_few_shot"),
+        "generation": ("majority", "zero_shot", "few_shot", "retrieved_few_shot"),
+        "chat": ("zero_shot",),
+        "text": ("zero_shot",),
+        "preference": (),
+    }
+)
+
+
+def written_baselines(filled: Mapping[str, Any]) -> list[Any]:
+    """Return the baselines as a recipe writes them, or those of its kind where it says nothing."""
+    found = filled.get("baselines")
+    if found is not None:
+        return list(found)
+    return list(DEFAULTS.get(filled["task"].get("kind", ""), ()))
+
+
+def kind_and_spec(written: Any) -> tuple[str, Mapping[str, Any]]:  # noqa: ANN401 - a word or a mapping
+    """Return the kind of one written baseline, and what is said of it."""
+    if isinstance(written, Mapping):
+        ((kind, spec),) = written.items()
+        return str(kind), spec
+    return str(written), {}
+
+
+def name_of(written: Any) -> str:  # noqa: ANN401 - a word or a mapping
+    """Return what reports call a written baseline."""
+    kind, spec = kind_and_spec(written)
+    return str(spec["name"]) if kind == "model" else kind
+
+
+def baseline(written: Any, folder: Path) -> Baseline:  # noqa: ANN401 - a word or a mapping
+    """Return the value of one checked baseline; paths are resolved against `folder`."""
+    kind, spec = kind_and_spec(written)
+    return Baseline(
+        kind=cast("BaselineKind", kind),
+        name=name_of(written),
+        shots=int(spec.get("shots", 0)),
+        ref=reference(spec, folder) if {"hub", "path", "package"} & set(spec) else None,
+        gguf=_gguf(spec, folder) if "gguf" in spec else None,
+        endpoint=_endpoint(spec) if "endpoint" in spec else None,
+    )
+
+
+def as_written(value: Baseline) -> Any:  # noqa: ANN401 - a word or a mapping
+    """Return a baseline as a recipe writes it, but for the place of a model."""
+    if value.kind == "model":
+        found: dict[str, Any] = {"name": value.name}
+        if value.gguf is not None:
+            found |= {"gguf": value.gguf.written}
+            found |= {"sha256": value.gguf.sha256} if value.gguf.sha256 else {}
+        if (served := value.endpoint) is not None:
+            price = {"input": served.input_price, "output": served.output_price}
+            found |= {"endpoint": served.url, "model": served.model}
+            found |= {"api_key_env": served.api_key_env, "price": price}
+        return {"model": {**found, "shots": value.shots}}
+    return {value.kind: {"shots": value.shots}} if value.shots else value.kind
+
+
+def _gguf(spec: Mapping[str, Any], folder: Path) -> PathRef:
+    found = reference({"path": spec["gguf"], "sha256": spec.get("sha256")}, folder)
+    if not isinstance(found, PathRef):
+        raise TypeError(found)
+    return found
+
+
+def _endpoint(spec: Mapping[str, Any]) -> Endpoint:
+    price = spec.get("price", {})
+    return Endpoint(
+        url=spec["endpoint"],
+        model=spec["model"],
+        api_key_env=spec.get("api_key_env", ""),
+        input_price=float(price.get("input", 0)),
+        output_price=float(price.get("output", 0)),
+    )

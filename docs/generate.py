@@ -35,6 +35,7 @@ AREA_TITLES = {
     "resample": "Learning curves and folds",
     "backend": "Training, and rows as they are trained",
     "gate": "Gates",
+    "baselines": "Baselines",
     "export": "Models and exports",
     "environment": "The machine and the engine",
 }

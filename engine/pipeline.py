@@ -16,7 +16,7 @@ from engine.errors import EngineError, ExitCode, RecipeError, StageError
 from engine.evidence import StageRecord, StageStatus
 from engine.plan import FORCED, PlannedStage, World, plan_run, product_key, products
 from engine.recipe.model import Recipe
-from engine.stages import flow, load_stage, needs_of, stages_of
+from engine.stages import flow, load_stage, needs_of, references_of, stages_of
 from engine.stages.base import Build, Payload, Progress, StageContext
 from engine.store import Artifact, StageKey, Store, storage_problem
 
@@ -164,6 +164,9 @@ def _context(
     def once(name: str, payload: Payload, build: Build) -> Artifact:
         return store.put(name, product_key(name, payload), build)
 
+    def aside(name: str, payload: Payload) -> Path:
+        return store.scratch(product_key(name, payload).digest)
+
     needs = needs_of(planned.name, state.recipe)
     return StageContext(
         recipe=state.recipe,
@@ -176,6 +179,10 @@ def _context(
         scratch=store.scratch(key),
         progress=progress,
         once=once,
+        aside=aside,
+        references={
+            name: state.world.references[name] for name in references_of(planned.name, state.recipe)
+        },
         recorded=planned.held.recorded if planned.held else None,
     )
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.environment import Device, version_of
 from engine.evidence import data_from_json
 from engine.recipe import moving_references
-from engine.recipe.model import Recipe
+from engine.recipe.model import Recipe, Reference, Source
 from engine.render.proof import recorded_line
 from engine.runtime.base_model import REVISION
 from engine.sources import DigestMemory, identity, source_identity
-from engine.stages import PRODUCTS, load_stage, needs_of, stages_of
+from engine.stages import PRODUCTS, load_stage, needs_of, references_of, stages_of
 from engine.stages.flow import read_json
 from engine.stages.held import RECORDED, Held, Standing, hold, inputs_of
 from engine.store import Artifact, StageKey, Store, make_key
@@ -28,6 +28,9 @@ UNKNOWN = "what the new rows do is known after `recipe data`"
 MOST_CHANGES = 3
 """Changed keys named in one reason."""
 
+PARTS = ("recipe", "sources", "base_model", "references", "device", "versions", "revision")
+"""Of a key's payload, in the order in which changes are told."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
@@ -37,6 +40,8 @@ class World:
     sources: tuple[Mapping[str, Any], ...]
     """Identity of each data source, in recipe order."""
     base_model: Mapping[str, Any]
+    references: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Identity of what single stages read besides, by name: other models, probes."""
     lock: Lock | None = None
     """As it stood beside the recipe when the run began; None where nothing is recorded yet."""
 
@@ -89,8 +94,19 @@ def survey(recipe: Recipe, store: Store, device: Device) -> World:
         device=device,
         sources=tuple(source_identity(source, memory) for source in recipe.data.sources),
         base_model={**identity(recipe.base_model, memory), "made": REVISION},
+        references={
+            name: _identity(found, memory)
+            for stage in stages_of(recipe)
+            for name, found in references_of(stage, recipe).items()
+        },
         lock=read_lock(lock_path(recipe.file)),
     )
+
+
+def _identity(found: Reference | Source, memory: DigestMemory) -> Mapping[str, Any]:
+    if isinstance(found, Source):
+        return source_identity(found, memory)
+    return identity(found, memory)
 
 
 def plan_run(
@@ -192,6 +208,8 @@ def _payload(
         payload["sources"] = world.sources
     if stage.USES_BASE_MODEL:
         payload["base_model"] = world.base_model
+    if named := references_of(name, recipe):
+        payload["references"] = {one: dict(world.references[one]) for one in named}
     if stage.USES_DEVICE:
         payload["device"] = {
             "kind": world.device.kind,
@@ -285,11 +303,7 @@ def _changes(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[str]
     """The recipe keys, versions and sources that differ from the last run; empty when nothing is known."""
     if old is None:
         return []
-    found = [
-        line
-        for part in ("recipe", "sources", "base_model", "device", "versions", "revision")
-        for line in _differences(part, old.get(part), new.get(part))
-    ]
+    found = [line for part in PARTS for line in _differences(part, old.get(part), new.get(part))]
     more = len(found) - MOST_CHANGES
     return [*found[:MOST_CHANGES], *([f"{more} more changes"] if more > 0 else [])]
 

@@ -73,6 +73,7 @@ def run(
         scratch=folder,
         progress=progress or Quiet(),
         once=once,
+        aside=lambda name, _payload: folder / name,
     )
     stage.run(context)
     return workdir, made

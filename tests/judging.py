@@ -46,6 +46,7 @@ class Bench:
     folder: Path
     recipe: Recipe
     artifacts: dict[str, Artifact] = field(default_factory=dict)
+    references: dict[str, Payload] = field(default_factory=dict)
     built: list[str] = field(default_factory=list)
     """Inner products that were really built, in order, by their payload's `baseline` or `set`."""
 
@@ -99,7 +100,12 @@ class Bench:
             scratch=self.store.scratch(key),
             progress=Quiet(),
             once=self._once,
+            aside=self._aside,
+            references=self.references,
         )
+
+    def _aside(self, name: str, payload: Payload) -> Path:
+        return self.store.scratch(make_key({"product": name, "payload": payload}).digest)
 
     def _once(self, name: str, payload: Payload, build: Build) -> Artifact:
         def counted(folder: Path) -> None:

@@ -21,6 +21,7 @@ AREAS = (
     "resample",
     "backend",
     "gate",
+    "baselines",
     "export",
     "environment",
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from engine.recipe.model import Recipe
+    from engine.recipe.model import Recipe, Reference, Source
     from engine.stages.base import Stage
 
 STAGES: tuple[str, ...] = (
@@ -42,6 +43,12 @@ def needs_of(name: str, recipe: Recipe) -> tuple[str, ...]:
     stage = load_stage(name)
     also = getattr(stage, "also_needs", None)
     return (*stage.NEEDS, *(also(recipe) if also else ()))
+
+
+def references_of(name: str, recipe: Recipe) -> Mapping[str, Reference | Source]:
+    """What else a stage reads, by a name: what its module's `references` names, mostly nothing."""
+    named = getattr(load_stage(name), "references", None)
+    return named(recipe) if named else {}
 
 
 def _applies(stage: Stage, recipe: Recipe) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,6 +47,10 @@ class StageContext:
     progress: Progress
     once: Callable[[str, Payload, Build], Artifact]
     """`once(name, payload, build)`: an inner product with a key of its own, built at most once."""
+    aside: Callable[[str, Payload], Path]
+    """`aside(name, payload)`: a folder for work on that product, kept until the product is complete."""
+    references: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Identity of what else the stage reads, by the names that its module's `references` gives."""
     recorded: Membership | None = None
     """Data: the splits that the lock holds the draw to; None where nothing is recorded."""
 

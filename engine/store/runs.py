@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,21 @@ from engine.store.store import storage_problem
 
 RECORD = "run.json"
 SCHEMA = "run.v1"
+
+
+ACCEPTED = "accepted"
+"""The outcome of a run whose model met all that was asked of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedRun:
+    """A run whose model was accepted, and where its results stand in the store."""
+
+    folder: Path
+    keys: Mapping[str, str]
+    """Of the artifacts of its stages, by stage."""
+    started: str
+    """ISO 8601, UTC."""
 
 
 class Runs:
@@ -69,6 +85,17 @@ class Runs:
         for run in self.of(recipe_name):
             found.update(read_record(run).get("payloads", {}))
         return found
+
+
+def latest_accepted(runs: Runs, recipe_name: str) -> AcceptedRun | None:
+    """The newest run of a recipe whose model was accepted; whether the store still has its results is not asked."""
+    for folder in reversed(runs.of(recipe_name)):
+        record = read_record(folder)
+        if record.get("outcome") == ACCEPTED:
+            stages: Mapping[str, Mapping[str, str]] = record.get("stages", {})
+            keys = {name: stage["key"] for name, stage in stages.items() if stage.get("key")}
+            return AcceptedRun(folder=folder, keys=keys, started=str(record.get("started", "")))
+    return None
 
 
 def read_record(run: Path) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from drawn import members
 from judging import CPU
 from project import BASE
 
-from engine.plan import UNKNOWN, Plan, World, holdout_line, moving, plan_run
+from engine.plan import UNKNOWN, Plan, World, holdout_line, moving, plan_run, survey
 from engine.recipe import load_recipe
-from engine.recipe.model import Recipe
+from engine.recipe.model import PathRef, Recipe
+from engine.stages import evaluate
 from engine.stages.held import RECORDED, Held, Standing, draw_of, inputs_of, recorded_rows
 from engine.store import Store
 from engine.store.lock import Lock, LockedSplit
@@ -137,3 +138,23 @@ def test_kinds_without_labels_can_be_planned(recipe: Recipe, store: Store, kind:
     bare = replace(recipe, task=task, data=replace(recipe.data, label=None))
 
     assert plan(bare, store).stage("data").key
+
+
+def test_what_a_stage_reads_besides_stands_in_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, _ = load_recipe(made(tmp_path))
+    store = Store(tmp_path / ".recipe")
+    (tmp_path / "other").write_text("one", encoding="utf-8")
+    other = PathRef(path=tmp_path / "other", written="other")
+    before = plan_run(recipe, store, world=survey(recipe, store, CPU))
+    monkeypatch.setattr(evaluate, "references", lambda _recipe: {"other": other}, raising=False)
+
+    def key() -> str:
+        found = plan_run(recipe, store, world=survey(recipe, store, CPU)).stage("evaluate").key
+        return "" if found is None else found.digest
+
+    first = key()
+    (tmp_path / "other").write_text("two", encoding="utf-8")
+
+    assert len({str(before.stage("evaluate").key), first, key()}) == 3

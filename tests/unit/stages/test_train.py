@@ -55,6 +55,7 @@ class Bench:
             scratch=self.folder / "scratch",
             progress=Told(),
             once=self.once,
+            aside=lambda name, _payload: self.folder / "aside" / name,
         )
 
     def run(self) -> Path:

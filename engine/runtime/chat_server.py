@@ -1,0 +1,170 @@
+"""One connection to an OpenAI-compatible server: what is sent, and what its refusals mean.
+
+Speaks HTTP and nothing of tasks. Proxies of the environment are used, but not for this machine
+itself; redirects are not followed, since the key would go along. What a server says is never shown
+with the key in it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from engine.errors import EnvironmentProblem, StageError
+
+PATH = "baselines"
+CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 300.0
+SHOWN = 200
+"""Characters of a server's own words."""
+BUSY = frozenset({408, 409, 425, 429})
+"""Come again later; so do all errors of the server itself but "not implemented"."""
+DENIED = (401, 403)
+NOT_FOUND, NOT_IMPLEMENTED, SERVER_ERROR = 404, 501, 500
+
+
+class UnansweredError(Exception):
+    """No answer this time; the next attempt may have one."""
+
+    def __init__(self, reason: str, *, reached: bool, after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reached = reached
+        """The server answered, though not what was asked."""
+        self.after = after
+        """Seconds that the server asks to wait; None where it does not say."""
+
+
+class RefusedError(Exception):
+    """The server does not want this request (HTTP 400 to 422, 501), in its own words."""
+
+    def __init__(self, status: int, said: str) -> None:
+        super().__init__(f"HTTP {status}: {said}" if said else f"HTTP {status}")
+        self.status = status
+        self.said = said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatServer:
+    """An open connection."""
+
+    http: Any
+    """An `httpx.Client`."""
+    url: str
+    key: str
+
+    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON data
+        """Return what stands at a path; raises as `post`."""
+        return self._call("GET", path)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON data
+        """Return the answer to a body.
+
+        UnansweredError and RefusedError as they say; StageError E722 for a key that is not accepted.
+        """
+        return self._call("POST", path, json=dict(body))
+
+    def close(self) -> None:
+        """End it, also while others wait for an answer."""
+        self.http.close()
+
+    def _call(self, method: str, path: str, **sent: Any) -> Any:  # noqa: ANN401 - JSON data
+        import httpx  # noqa: PLC0415 - an extra
+
+        try:
+            response = self.http.request(method, f"{self.url}{path}", **sent)
+        except (httpx.HTTPError, httpx.InvalidURL, RuntimeError) as error:
+            reason = f"{type(error).__name__}: {error}".strip(": ")
+            raise UnansweredError(self._shown(reason), reached=False) from None
+        status = response.status_code
+        if response.is_success:
+            try:
+                return response.json()
+            except ValueError:
+                raise RefusedError(status, "the answer is no JSON") from None
+        said = self._shown(_message(response.text))
+        if status in DENIED:
+            raise self._denied(status, said)
+        if status in BUSY or (status >= SERVER_ERROR and status != NOT_IMPLEMENTED):
+            reason = f"HTTP {status}: {said}" if said else f"HTTP {status}"
+            after = _seconds(response.headers.get("Retry-After"))
+            raise UnansweredError(reason, reached=True, after=after)
+        raise RefusedError(status, said)
+
+    def _denied(self, status: int, said: str) -> StageError:
+        hint = "look at the key in the variable that `api_key_env` names"
+        return StageError.one(
+            "E722",
+            f"`{self.url}` refuses the key (HTTP {status}{f': {said}' if said else ''})"
+            if self.key
+            else f"`{self.url}` wants a key (HTTP {status})",
+            path=PATH,
+            hint=hint if self.key else "name the variable that holds it: api_key_env: NAME",
+        )
+
+    def _shown(self, text: str) -> str:
+        """Return a server's words: one line, not too long, without the key."""
+        hidden = text.replace(self.key, "…") if self.key else text
+        line = " ".join(hidden.split())
+        return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
+
+
+@contextmanager
+def open_server(url: str, key: str) -> Iterator[ChatServer]:
+    """Open a connection to the server at a base address such as `http://localhost:8000/v1`.
+
+    EnvironmentProblem E701 without httpx; StageError E726 for a key that no header can hold.
+    """
+    try:
+        import httpx  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise EnvironmentProblem.one(
+            "E701",
+            "asking a served model needs httpx",
+            path=PATH,
+            hint="pip install 'slm-recipe[packages]'",
+        ) from error
+    if not (key.isascii() and key.isprintable()):
+        raise EnvironmentProblem.one(
+            "E727", "the key holds characters that no header can hold", path=PATH
+        )
+    with httpx.Client(
+        headers={"Authorization": f"Bearer {key}"} if key else {},
+        timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+        trust_env=not is_here(url),
+        verify=url.startswith("https"),
+        follow_redirects=False,
+    ) as http:
+        yield ChatServer(http=http, url=url.rstrip("/"), key=key)
+
+
+def is_here(url: str) -> bool:
+    """Tell whether an address is of this machine itself, where a proxy has no business."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _message(text: str) -> str:
+    """Return the sentence in the ways that servers put one: OpenAI's, FastAPI's, or plain."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    for key in ("error", "message", "detail"):
+        if isinstance(found, Mapping) and key in found:
+            found = found[key]
+    return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+
+
+def _seconds(header: str | None) -> float | None:
+    """Return how long `Retry-After` asks to wait; None for a date, which few servers send."""
+    try:
+        return max(0.0, float(header)) if header else None
+    except ValueError:
+        return None

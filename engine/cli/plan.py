@@ -18,6 +18,7 @@ from engine.render.quantities import about
 from engine.render.text import PlanRow, plan_table
 from engine.stages import PRODUCTS, flow, load_stage, needs_of
 from engine.stages.foresight import shapes
+from engine.stages.prospect import prospects
 from engine.stages.report import describe_method
 from engine.stages.resample import trainings
 from engine.store import Artifact, Store
@@ -56,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
     title = f"{recipe.name} · {describe_method(recipe)} · {_sizes(recipe)} · {_where(plan)}"
     facts = [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
     facts += [("holdout", told)] if (told := holdout_line(plan)) else []
+    facts += [("" if number else "power", sentence) for number, sentence in enumerate(_power(plan))]
     closing = ". ".join(moving(recipe))
     show(plan_table(rows, title=title, facts=facts, closing=closing, colour=colour))
     return ExitCode.ACCEPTED
@@ -148,12 +150,18 @@ def _where(plan: Plan) -> str:
     return f"{device.precision(plan.recipe.backend.precision)} on {device.kind}"
 
 
+def _power(plan: Plan) -> tuple[str, ...]:
+    """What the holdout can show, once data has counted it or the recipe says it."""
+    return prospects(plan.recipe, plan.stage("data").reused)
+
+
 def _json(plan: Plan) -> dict[str, object]:
     return {
         "schema": "plan.v1",
         "recipe": plan.recipe.name,
         "rows": [{"source": name, "shape": shape} for name, shape in shapes(plan.recipe)],
         "holdout": holdout_line(plan),
+        "power": list(_power(plan)),
         "stages": [
             {
                 "stage": stage.name,

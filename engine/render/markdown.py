@@ -43,6 +43,7 @@ def render_markdown(report: Report) -> str:
     parts = [
         *_top(report),
         *_verdict(report.gate, "Acceptance", why_absent(report, "gate")),
+        *_power(report),
         *_comparison(report),
         *_classes(report),
         *_mistakes(report),
@@ -130,6 +131,12 @@ def _verdict(verdict: Verdict | None, title: str, absence: str) -> list[str]:
     if verdict is None:
         return [f"## {title}", _absent(absence)]
     return [f"## {title}", checks_table(verdict)]
+
+
+def _power(report: Report) -> list[str]:
+    """What the holdout could have shown; nothing where nothing was gated."""
+    lines = "\n".join(f"- {plain(sentence)}" for sentence in report.power)
+    return ["### What the holdout can show", lines] if lines else []
 
 
 def _absent(reason: str) -> str:

@@ -28,6 +28,7 @@ from engine.evidence import (
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.stages import flow
 from engine.stages.flow import read_json
+from engine.stages.prospect import prospects
 from engine.store import Artifact
 from engine.store.runs import link, write_text
 
@@ -115,6 +116,7 @@ def assemble(facts: Facts) -> Report:
         holdout_use=facts.holdout_use,
         learning_curves=flow.curves(artifacts),
         folds=folds,
+        power=prospects(recipe, artifacts.get("data")),
     )
 
 

@@ -162,9 +162,18 @@ def acceptance(report: Report) -> Markup:
         "what was measured, the whisker its interval."
     )
     if report.gate is None:
-        return section("acceptance", "Acceptance", absent(why_absent(report, "gate")))
+        told = [absent(why_absent(report, "gate")), _power(report)]
+        return section("acceptance", "Acceptance", *told)
     told = [check_table(report.gate, "Checks on the tuned model"), methods(report.gate.checks)]
-    return section("acceptance", "Acceptance", *told, lead=lead)
+    return section("acceptance", "Acceptance", *told, _power(report), lead=lead)
+
+
+def _power(report: Report) -> Markup:
+    """What the holdout can show; nothing where nothing was gated."""
+    if not report.power:
+        return Markup("")
+    items = (tag("li", prose(sentence)) for sentence in report.power)
+    return join([tag("h3", "What the holdout can show"), tag("ul", *items, class_="fine")])
 
 
 def check_table(verdict: Verdict, caption: str) -> Markup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,11 @@ def planned(
     (folder / "t.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
     assert main(["plan", str(folder / "t.yaml"), "--store", str(folder / "store")]) == 0
     return capsys.readouterr().out.splitlines()
+
+
+def power_lines(lines: list[str]) -> str:
+    first = next(at for at, line in enumerate(lines) if line.startswith("  power"))
+    return " ".join(" ".join(lines[first:]).split())
 
 
 @pytest.mark.parametrize(
@@ -70,3 +76,36 @@ def test_only_a_quantized_file_has_a_quantization(
 
     [quantize] = [line for line in lines if line.startswith("  quantize")]
     assert quantize.split()[-1] == cost
+
+
+def test_what_the_holdout_can_show_is_told_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = planned(tmp_path, capsys, {"train": 20, "validation": 5, "holdout": 15}, "gguf")
+
+    assert power_lines(lines).startswith("power With 15 holdout rows a true macro_f1 of 0.8")
+
+
+def test_rows_that_are_not_counted_yet_show_nothing_yet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    splits = {"train": 0.6, "validation": 0.2, "holdout": 0.2}
+
+    lines = planned(tmp_path, capsys, splits, "gguf")
+
+    assert power_lines(lines).startswith(
+        "power What the holdout can show is known after data: its rows are not counted yet."
+    )
+
+
+def test_the_json_plan_holds_the_same_sentences(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planned(tmp_path, capsys, {"train": 20, "validation": 5, "holdout": 15}, "gguf")
+    options = ["--store", str(tmp_path / "store"), "--format", "json"]
+
+    assert main(["plan", str(tmp_path / "t.yaml"), *options]) == 0
+
+    power = json.loads(capsys.readouterr().out)["power"]
+    assert power[0].startswith("With 15 holdout rows")
+    assert power[-1] == "Estimates, where classes are equally good and equally large."

@@ -1,0 +1,282 @@
+"""What a holdout can show, before anything is trained: how often a model of a given worth passes.
+
+Shares of rows (accuracy, valid output, the recall of a class) are exact: the right answers of a
+model whose true share is p are so many heads of a coin, and which numbers of them pass is asked of
+the same Wilson interval that the gate uses. Other metrics are approximated by a share of *effective
+rows*, as many as give a share the same standard error; `Spread` says how many.
+
+A gain over another model on the same rows follows the normal approximation of McNemar's test
+(Miettinen 1968; Connor 1987) for a stated *discordance*: the share of rows on which only one of
+the two is right. Two rows are added, as to the interval of the gate.
+
+No NumPy: `recipe plan` says all this before anything is installed or spent.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from engine.metrics.intervals import wilson
+
+OFTEN = 0.8
+"""Four times in five: the power that plans speak of."""
+SELDOM = 0.2
+"""What is found so seldom is missed four times in five."""
+FEW_ROWS = 30
+"""Below this many rows of a class a 95 % interval is wider than 0.2 over most of its range."""
+MOST_ROWS = 1_000_000
+"""More rows are not worth naming."""
+
+_ROUNDING = 1e-12
+"""As in `verdict`: a bound that an interval's end meets is kept."""
+_STEPS = 24
+"""Of a bisection: finer than any number that is shown."""
+_NEGLIGIBLE = 1e-17
+_RECALLS = (0.001, *(step / 20 for step in range(1, 20)), 0.97, 0.98, 0.99, 0.995, 0.999)
+"""At which the spread of macro-F1 is computed; in between it is drawn straight."""
+_NORMAL = NormalDist()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """How the gate decides."""
+
+    bound: float
+    confidence: float
+    on_interval: bool = True
+    """By the worse end of the interval, not by the value itself."""
+
+
+def _same(value: float) -> float:
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """A metric from 0 to 1, better when higher, seen as a share of effective rows."""
+
+    per_row: Callable[[float], float]
+    """Effective rows that one row of the holdout stands for, by the metric's true value."""
+    share: Callable[[float], float] = _same
+    """The share that the gate's interval is one of, by the metric's value; increasing."""
+
+
+ROWS = Spread(per_row=lambda _: 1.0)
+"""A share of rows; also a mean of scores from 0 to 1, which scatters at most as much."""
+
+
+def of_class(portion: float) -> Spread:
+    """Return the spread of a class's recall, or precision, where that portion of rows is its."""
+    return Spread(per_row=lambda _: portion)
+
+
+def class_f1(portion: float) -> Spread:
+    """Return the spread of a class's F1: a share of TP + FP + FN, as its interval is one.
+
+    As many rows are taken to be given wrongly as are missed: s (2 - F1) decisions for s rows.
+    """
+    return Spread(per_row=lambda f1: portion * (2 - f1), share=lambda f1: f1 / (2 - f1))
+
+
+def macro_recall(portions: Sequence[float]) -> Spread:
+    """Return the spread of the mean recall of classes that are equally good."""
+    effective = len(portions) ** 2 / sum(1 / portion for portion in portions)
+    return Spread(per_row=lambda _: effective)
+
+
+def macro_f1(portions: Sequence[float]) -> Spread:
+    """Return the spread of macro-F1: equal recalls, errors over the other classes by their size.
+
+    By the delta method: a right row of class i moves the mean by (2 - 2 F1) / (rows + given rows)
+    of i, an error from i to j by F1 / (rows + given rows) of i and of j. Classes of equal size
+    stand on as many effective rows as rows.
+    """
+    points = [_macro_f1_rows(portions, recall) for recall in _RECALLS]
+
+    def per_row(value: float) -> float:
+        place = bisect_left(points, (value, 0.0))
+        if place in (0, len(points)):
+            return points[min(place, len(points) - 1)][1]
+        (low, rows), (high, next_rows) = points[place - 1], points[place]
+        return rows + (next_rows - rows) * (value - low) / (high - low)
+
+    return Spread(per_row=per_row)
+
+
+def _macro_f1_rows(portions: Sequence[float], recall: float) -> tuple[float, float]:
+    """Compute macro-F1 at a recall of all classes, and its effective rows for each row."""
+    if len(portions) < 2:  # noqa: PLR2004 - a lone class has no other to be taken for
+        return recall, 1.0
+    wrong = 1 - recall
+    odds = [portion / (1 - portion) for portion in portions]
+    both = [  # rows of the class, and rows given to it
+        portion + portion * recall + portion * wrong * (sum(odds) - own)
+        for portion, own in zip(portions, odds, strict=True)
+    ]
+    f1 = [2 * portion * recall / total for portion, total in zip(portions, both, strict=True)]
+    hit = [(2 - 2 * value) / total for value, total in zip(f1, both, strict=True)]
+    cost = [value / total for value, total in zip(f1, both, strict=True)]
+    mean_cost = sum(portion * value for portion, value in zip(portions, cost, strict=True))
+    mean_square = sum(portion * value**2 for portion, value in zip(portions, cost, strict=True))
+    variance = 0.0  # of one row; the mean of all influences is 0
+    for portion, own, right, lost in zip(portions, odds, hit, cost, strict=True):
+        others = mean_square - portion * lost**2 + 2 * lost * (mean_cost - portion * lost)
+        variance += portion * recall * right**2
+        variance += own * wrong * (others + (1 - portion) * lost**2)
+    mean = sum(f1) / len(f1)
+    return mean, mean * (1 - mean) / (variance / len(f1) ** 2)
+
+
+def tail(successes: int, trials: int, share: float) -> float:
+    """Return the exact chance of at least that many successes in independent trials."""
+    if successes <= 0:
+        return 1.0
+    if successes > trials or share <= 0:
+        return 0.0
+    if share >= 1:
+        return 1.0
+    if successes > share * trials:
+        return min(1.0, _upper_sum(successes, trials, share))
+    return max(0.0, 1.0 - _upper_sum(trials - successes + 1, trials, 1 - share))
+
+
+def _upper_sum(successes: int, trials: int, share: float) -> float:
+    """Add up the chances from `successes` on; they fall from there."""
+    log_chance = (
+        math.lgamma(trials + 1)
+        - math.lgamma(successes + 1)
+        - math.lgamma(trials - successes + 1)
+        + successes * math.log(share)
+        + (trials - successes) * math.log1p(-share)
+    )
+    chance, total, odds = math.exp(log_chance), 0.0, share / (1 - share)
+    for count in range(successes, trials + 1):
+        total += chance
+        chance *= (trials - count) / (count + 1) * odds
+        if chance < total * _NEGLIGIBLE:
+            break
+    return total
+
+
+def least_right(trials: int, rule: Rule) -> int | None:
+    """Return the smallest number of right rows that passes; None where even all of them do not."""
+    if trials < 1 or not _passes(trials, trials, rule):
+        return None
+    low, high = 0, trials
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _passes(middle, trials, rule) else (middle + 1, high)
+    return low
+
+
+def _passes(right: int, trials: int, rule: Rule) -> bool:
+    if right / trials < rule.bound - _ROUNDING:
+        return False
+    if not rule.on_interval:
+        return True
+    interval = wilson(right, trials, confidence=rule.confidence)
+    return interval is not None and interval.low >= rule.bound - _ROUNDING
+
+
+def pass_rate(value: float, rule: Rule, *, rows: int, spread: Spread = ROWS) -> float:
+    """Return how often a model whose true value is `value` passes on so many rows."""
+    trials = round(rows * spread.per_row(value))
+    mapped = Rule(
+        bound=spread.share(rule.bound), confidence=rule.confidence, on_interval=rule.on_interval
+    )
+    least = least_right(trials, mapped)
+    return 0.0 if least is None else tail(least, trials, spread.share(value))
+
+
+def passing_value(
+    rule: Rule, *, rows: int, spread: Spread = ROWS, rate: float = OFTEN
+) -> float | None:
+    """Return the true value that passes so often; None where not even a faultless model does."""
+    if pass_rate(1.0, rule, rows=rows, spread=spread) < rate:
+        return None
+    return _smallest(
+        lambda value: pass_rate(value, rule, rows=rows, spread=spread) >= rate, low=0.0, high=1.0
+    )
+
+
+def rows_to_pass(
+    value: float, rule: Rule, *, spread: Spread = ROWS, rate: float = OFTEN
+) -> int | None:
+    """Return about how many rows let a model of that true value pass so often; None for too many."""
+    return _enough_rows(lambda rows: pass_rate(value, rule, rows=rows, spread=spread) >= rate)
+
+
+def gain_rate(gain: float, rule: Rule, *, rows: float, discordance: float) -> float:
+    """Return how often a true gain is found, where `rule.bound` is the gain that must be shown.
+
+    With a bound of 0 or more the test of no gain must speak too, by its exact form; a bound below 0
+    is a loss that is allowed, and needs no such test. `rows` may be effective rows. No gain is larger
+    than the discordance, which is raised to it.
+    """
+    if rows <= 0:
+        return 0.0
+    discordant = max(discordance, abs(gain), _ROUNDING)
+    error = math.sqrt(max(discordant - gain**2, _ROUNDING) / rows)
+    if not rule.on_interval:
+        return _NORMAL.cdf((gain - rule.bound) / error)
+    quantile = _NORMAL.inv_cdf(0.5 + rule.confidence / 2)
+    shrunk, widened = gain * rows / (rows + 2), (discordant * rows + 2) / (rows + 2)
+    reach = quantile * math.sqrt(max(widened - shrunk**2, _ROUNDING) / (rows + 2))
+    shown = _NORMAL.cdf((shrunk - reach - rule.bound) / (error * rows / (rows + 2)))
+    if rule.bound < 0:
+        return shown
+    at_chance = quantile * math.sqrt(discordant / rows) + 1 / rows
+    return min(shown, _NORMAL.cdf((gain - at_chance) / error))
+
+
+def found_gain(rule: Rule, *, rows: float, discordance: float, rate: float = OFTEN) -> float | None:
+    """Return the true gain that is found so often; None where none is."""
+
+    def is_found(gain: float) -> bool:
+        return gain_rate(gain, rule, rows=rows, discordance=discordance) >= rate
+
+    return _smallest(is_found, low=-1.0, high=1.0) if is_found(1.0) else None
+
+
+def rows_to_find(
+    gain: float, rule: Rule, *, discordance: float, per_row: float = 1.0, rate: float = OFTEN
+) -> int | None:
+    """Return about how many rows find a true gain so often; None for too many."""
+
+    def is_enough(rows: int) -> bool:
+        found = gain_rate(gain, rule, rows=rows * per_row, discordance=discordance)
+        return found >= rate
+
+    return _enough_rows(is_enough)
+
+
+def _smallest(holds: Callable[[float], bool], *, low: float, high: float) -> float:
+    """Bisect for the smallest value that holds, where `high` does."""
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
+
+
+def _enough_rows(holds: Callable[[int], bool]) -> int | None:
+    """Double, then bisect; rounded up to two digits, since a few rows more or less decide nothing."""
+    high = 10
+    while not holds(high):
+        high *= 2
+        if high > MOST_ROWS:
+            return None
+    low = high // 2
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+    return round_up(high)
+
+
+def round_up(rows: float) -> int:
+    """Round up to two digits: 437 rows become 440."""
+    step: int = 10 ** max(0, math.floor(math.log10(max(rows, 1))) - 1)
+    return math.ceil(round(rows / step, 6)) * step

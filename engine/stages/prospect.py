@@ -1,0 +1,53 @@
+"""What the rows that will judge can show: the power check of a recipe, from what data has counted.
+
+Read by the plan before anything is trained, and by the report.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from engine.evidence import DataSummary, data_from_json
+from engine.metrics.outlook import Judges, outlook
+from engine.recipe.metrics import is_measured
+from engine.recipe.model import Recipe
+from engine.stages.flow import read_json
+from engine.store import Artifact
+
+UNCOUNTED = "What the holdout can show is known after data: its rows are not counted yet."
+
+
+def prospects(
+    recipe: Recipe, data: Artifact | None, *, discordance: float | None = None
+) -> tuple[str, ...]:
+    """Return what the holdout can and cannot show, in sentences; nothing where nothing is gated."""
+    if not is_measured(recipe.task.kind) or not recipe.acceptance.metrics:
+        return ()
+    summary = None if data is None else data_from_json(read_json(data, "summary.json"))
+    judges = _judges(recipe, summary)
+    if judges is None:
+        return (UNCOUNTED,)
+    return outlook(
+        recipe.acceptance,
+        recipe.task,
+        judges,
+        has_baselines=bool(recipe.baselines),
+        discordance=discordance,
+    )
+
+
+def _judges(recipe: Recipe, summary: DataSummary | None) -> Judges | None:
+    """Return the rows that will decide: the holdout's, with folds all of them; None while unknown."""
+    splits = recipe.splits
+    if summary is None:
+        is_counted = isinstance(splits.holdout, int) and splits.holdout > 0 and not splits.folds
+        return Judges(rows=int(splits.holdout)) if is_counted else None
+    judging = [split for split in summary.splits if splits.folds or split.name == "holdout"]
+    labels: Counter[str] = Counter()
+    for split in judging:
+        labels.update(split.labels)
+    groups = [split.groups for split in judging if split.groups is not None]
+    rows = sum(split.rows for split in judging)
+    if not rows:
+        return None
+    return Judges(rows=rows, classes=dict(labels), groups=sum(groups) if groups else None)

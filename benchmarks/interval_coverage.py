@@ -15,9 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.metrics.families import labels as by_label
+from engine.metrics.families.classification import tabulate
 from engine.metrics.intervals import wilson_f1
-from engine.metrics.resampling import METHOD, draw, percentile_interval
-from engine.metrics.tally import Coded, metric_values
+from engine.metrics.predictions import Prediction
+from engine.metrics.resampling import draw, method, percentile_interval
+from engine.recipe.model import Task
 
 Array = NDArray[Any]
 CONFIDENCE = 0.95
@@ -50,20 +53,20 @@ def f1_by_class(matrices: Array) -> Array:
     return np.where(both > 0, 2 * right / np.maximum(both, 1e-12), 0)
 
 
-def intervals(coded: Coded, *, seed: int) -> dict[str, tuple[float, float]]:
+def intervals(cells: Array, task: Task, *, seed: int) -> dict[str, tuple[float, float]]:
     """Compute ours and a bootstrap's for macro-F1 and for the last class."""
-    classes = len(coded.labels)
-    cells = coded.targets * classes + coded.outputs[0]
+    classes = len(task.labels)
     matrix = np.bincount(cells, minlength=classes**2).reshape(classes, classes)
-    values = metric_values("macro_f1", draw(coded, seed=seed)[0], labels=coded.labels)
+    table = tabulate(predictions(cells, task), task)
+    values = by_label.f1(draw(table, confidence=CONFIDENCE, seed=seed)[0]).mean(axis=-1)
     point = float(f1_by_class(matrix).mean())
-    macro = percentile_interval(values, point, confidence=CONFIDENCE, method=METHOD)
+    macro = percentile_interval(values, point, confidence=CONFIDENCE, method=method(table))
     right = int(matrix[-1, -1])
     rare = wilson_f1(
         right, int(matrix[-1].sum() + matrix[:, -1].sum()) - 2 * right, confidence=CONFIDENCE
     )
     if rare is None:
-        raise AssertionError(coded.labels[-1])
+        raise AssertionError(task.labels[-1])
     random = np.random.default_rng(seed)
     shares = matrix.ravel() / matrix.sum()
     resampled = f1_by_class(
@@ -78,17 +81,39 @@ def intervals(coded: Coded, *, seed: int) -> dict[str, tuple[float, float]]:
     }
 
 
+def predictions(cells: Array, task: Task) -> list[Prediction]:
+    """Rows of a confusion matrix: target times classes, plus output."""
+    names, classes = task.labels, len(task.labels)
+    return [
+        Prediction(
+            id=str(place),
+            target=names[cell // classes],
+            label=names[cell % classes],
+            text="",
+            probability=None,
+        )
+        for place, cell in enumerate(cells)
+    ]
+
+
 def report(name: str, truth: Array, *, rows: int, holdouts: int) -> None:
     """Print one line for each kind of interval."""
     random = np.random.default_rng(1)
     classes = len(truth)
-    labels = tuple(str(place) for place in range(classes))
+    task = Task(
+        kind="classification",
+        instruction="",
+        system="",
+        input="",
+        labels=tuple(str(place) for place in range(classes)),
+        schema=None,
+        output="text",
+    )
     found: dict[str, list[tuple[float, float]]] = {}
     for seed in range(holdouts):
         cells = random.choice(classes**2, p=truth.ravel(), size=rows)
-        coded = Coded(labels=labels, targets=cells // classes, outputs=(cells % classes,))
-        if len(set(coded.targets.tolist())) == classes:
-            for kind, interval in intervals(coded, seed=seed).items():
+        if len(set((cells // classes).tolist())) == classes:
+            for kind, interval in intervals(cells, task, seed=seed).items():
                 found.setdefault(kind, []).append(interval)
     true = f1_by_class(truth)
     for kind, pairs in found.items():

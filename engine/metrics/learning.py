@@ -1,7 +1,7 @@
 """Learning curves: one model trained on growing parts of the rows, judged on the same rows.
 
 Whether more examples would pay is asked of the last step, from half of the rows to all of them:
-the difference in macro-F1 on the same judged rows, with a paired bootstrap interval. The next
+the difference in the kind's main metric on the same judged rows, with a paired bootstrap interval. The next
 doubling usually gains less than the last one did, so a last step that gains nothing that can be
 told from chance promises little.
 """
@@ -15,20 +15,23 @@ from engine.evidence import (
     CurvePoint,
     Interval,
     LearningCurve,
+    Metric,
 )
-from engine.metrics.classification import score
 from engine.metrics.predictions import Prediction
+from engine.metrics.scoring import score
+from engine.recipe.metrics import is_lower_better, primary
+from engine.recipe.model import Task
 
 SHARES = (0.25, 0.5, 1.0)
 """Of the training rows; each holds the rows of the smaller ones."""
 
-METRIC = "macro_f1"
 SMALL_GAIN = 0.02
 """A doubling of the rows that surely gains less than this is called flat."""
 FEW_ROWS = 10
 """Below this many judged rows of a class nothing is said about its curve."""
 
 CALLED = {"tfidf_svm": "the SVM", "tuned": "the tuned model"}
+METRICS_CALLED = {"macro_f1": "macro-F1", "field_f1": "field F1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,7 @@ def learning_curve(
     model: str,
     judged: Sequence[Judged],
     *,
-    labels: Sequence[str],
+    task: Task,
     judged_on: str,
     confidence: float,
     seed: int,
@@ -80,29 +83,34 @@ def learning_curve(
         CurvePoint(
             share=item.share,
             rows=item.rows,
-            scores=score(item.predictions, labels, confidence=confidence, seed=seed),
+            scores=score(item.predictions, task, confidence=confidence, seed=seed),
         )
         for item in judged
     )
-    reason = _why_unknown(points)
+    metric = main_metric(task)
+    reason = _why_unknown(points, metric)
     if reason:
         return _unknown(model, points, judged_on=judged_on, reason=reason)
     gain, classes = last_gains(
         judged[-2].predictions,
         judged[-1].predictions,
-        labels=labels,
+        task=task,
         confidence=confidence,
         seed=seed,
     )
-    support = {row.label: row.support for row in points[-1].scores.classes}
-    known = {label: classes[label] for label in labels if support[label] >= FEW_ROWS}
+    if gain is None:
+        reason = f"{metric} is undefined for one of the last two"
+        return _unknown(model, points, judged_on=judged_on, reason=reason)
+    rows = points[-1].scores.classes
+    many = [row.label for row in rows if row.support >= FEW_ROWS]
+    known = {label: classes[label] for label in many if label in classes}
     return LearningCurve(
         model=model,
         judged_on=judged_on,
         points=points,
         rising=True if gain.rises else False if gain.is_flat else None,
         rising_classes=tuple(label for label, step in known.items() if step.rises),
-        message=_message(model, gain, known, points),
+        message=_message(model, gain, known, points, metric=metric),
     )
 
 
@@ -111,41 +119,49 @@ def too_few_rows(model: str, *, judged_on: str, reason: str) -> LearningCurve:
     return _unknown(model, (), judged_on=judged_on, reason=reason)
 
 
+def main_metric(task: Task) -> str:
+    """Return the name of the metric that stands for the kind of task."""
+    return primary(task.kind, answer_pattern=task.answer_pattern)
+
+
 def last_gains(
     smaller: Sequence[Prediction],
     larger: Sequence[Prediction],
     *,
-    labels: Sequence[str],
+    task: Task,
     confidence: float,
     seed: int,
-) -> tuple[Gain, dict[str, Gain]]:
-    """Return what the larger part gained over the smaller: in macro-F1, and in F1 by label.
+) -> tuple[Gain | None, dict[str, Gain]]:
+    """Return what the larger part gained over the smaller: in the main metric, and in F1 by label.
 
-    All intervals stand on the same draws of the paired Bayesian bootstrap. Needs a judged row of
-    every label.
+    All intervals stand on the same draws of the paired Bayesian bootstrap; a gain is positive where
+    the larger part is better. What is undefined is None, or left out.
     """
-    from engine.metrics.resampling import PAIRED_METHOD, draw, percentile_interval  # noqa: PLC0415 - brings numpy
-    from engine.metrics.tally import code, metric_values  # noqa: PLC0415 - the same
+    from engine.metrics.paired import difference, pair  # noqa: PLC0415 - brings numpy
 
-    after, before = draw(code(labels, larger, smaller), seed=seed)
-    scores = [score(said, labels, confidence=confidence, seed=seed) for said in (larger, smaller)]
-
-    def gain(name: str) -> Gain:
-        high, low = (found.metric(name).value or 0.0 for found in scores)
-        drawn = metric_values(name, after, labels=labels)
-        drawn = drawn - metric_values(name, before, labels=labels)
-        interval = percentile_interval(
-            drawn, high - low, confidence=confidence, method=PAIRED_METHOD
-        )
-        return Gain(value=high - low, interval=interval)
-
-    return gain(METRIC), {label: gain(f"f1.{label}") for label in labels}
+    main = main_metric(task)
+    parts = (smaller, larger) if is_lower_better(main, task.kind) else (larger, smaller)
+    models = pair(*parts, task=task, confidence=confidence, seed=seed)
+    found = difference(main, models, with_test=False).metric
+    classes = {
+        name.partition(".")[2]: difference(name, models, with_test=False).metric
+        for name in models.measures
+        if name.startswith("f1.")
+    }
+    gains = {name: gain for name, metric in classes.items() if (gain := _gain(metric))}
+    return _gain(found), gains
 
 
-def _why_unknown(points: Sequence[CurvePoint]) -> str:
+def _gain(metric: Metric) -> Gain | None:
+    if metric.value is None or metric.interval is None:
+        return None
+    return Gain(value=metric.value, interval=metric.interval)
+
+
+def _why_unknown(points: Sequence[CurvePoint], name: str) -> str:
     if len(points) < 2:  # noqa: PLR2004 - a step has two ends
         return "fewer than two trainings to compare"
-    metric = points[-1].scores.metric(METRIC)
+    metric = points[-1].scores.metric(name)
     return metric.undefined if metric.value is None else ""
 
 
@@ -163,10 +179,16 @@ def _unknown(
 
 
 def _message(
-    model: str, gain: Gain, classes: Mapping[str, Gain], points: Sequence[CurvePoint]
+    model: str,
+    gain: Gain,
+    classes: Mapping[str, Gain],
+    points: Sequence[CurvePoint],
+    *,
+    metric: str,
 ) -> str:
     before, after = (round(100 * point.share) for point in points[-2:])
-    step = f"{gain.value:+.3f} macro-F1 from {before} to {after} % of the rows"
+    called = METRICS_CALLED.get(metric, metric)
+    step = f"{gain.value:+.3f} {called} from {before} to {after} % of the rows"
     if gain.rises:
         best = max(classes, key=lambda label: classes[label].value, default=None)
         more = f"; `{best}` gains most" if best and classes[best].value > 0 else ""

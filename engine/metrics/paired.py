@@ -2,7 +2,8 @@
 
 Rows are paired by id, so what both models get right or wrong cancels: a difference is known far
 more closely than either score. P-values are two-sided, of "no difference at all": McNemar's exact
-test for accuracy, a Monte Carlo permutation of the two outputs on each row for every other metric.
+test for shares of rows, a Monte Carlo permutation of the two outputs on each row for every other
+metric, and for every metric where rows have groups: then whole groups are swapped.
 """
 
 from __future__ import annotations
@@ -11,16 +12,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from scipy.special import bdtr
+
 from engine.evidence import Metric
-from engine.metrics.classification import score
+from engine.metrics.families import family_of
+from engine.metrics.measure import Measure
 from engine.metrics.predictions import Prediction
-from engine.metrics.resampling import DRAWS, PAIRED_METHOD, draw, percentile_interval, swap
-from engine.metrics.tally import Coded, code, metric_values
+from engine.metrics.resampling import DRAWS, draw, method, percentile_interval, swap
+from engine.metrics.table import Sums, Table, same_rows
+from engine.recipe.model import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """First minus second on one metric."""
+    """First minus second on one metric, in the metric's own unit; whether more is better is not said."""
 
     metric: Metric
     p_value: float | None
@@ -29,54 +35,106 @@ class Difference:
     """Which test gave the p-value."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two models' statistics on the same rows, and their common draws."""
+
+    tables: tuple[Table, Table]
+    measures: dict[str, tuple[Measure, Measure]]
+    drawn: tuple[Sums, ...]
+    """One of leading shape (draws,) for each model; empty without rows."""
+    confidence: float
+    seed: int
+
+
+def pair(
+    first: Sequence[Prediction],
+    second: Sequence[Prediction],
+    *,
+    task: Task,
+    confidence: float,
+    seed: int,
+) -> Pair:
+    """Prepare two models' predictions for differences on any number of metrics."""
+    family = family_of(task.kind)
+    models = (list(first), same_rows(first, second))
+    one, two = (family.tabulate(model, task) for model in models)
+    named = zip(family.measures(one), family.measures(two), strict=True)
+    drawn = draw(one, two, confidence=confidence, seed=seed) if first else ()
+    measures = {measures[0].name: measures for measures in named}
+    return Pair(tables=(one, two), measures=measures, drawn=drawn, confidence=confidence, seed=seed)
+
+
 def paired_difference(
     name: str,
     first: Sequence[Prediction],
     second: Sequence[Prediction],
     *,
-    labels: Sequence[str],
+    task: Task,
     confidence: float,
     seed: int,
 ) -> Difference:
-    """Subtract `second` from `first` on the metric called `name`, over rows paired by id."""
+    """Subtract `second` from `first` on the metric called `name`, over rows paired by id.
+
+    KeyError for a metric that the kind of task does not have.
+    """
+    return difference(name, pair(first, second, task=task, confidence=confidence, seed=seed))
+
+
+def difference(name: str, models: Pair, *, with_test: bool = True) -> Difference:
+    """Subtract the second model's value of a metric from the first's; without a test there is no p-value."""
+    measures = models.measures[name]
+    sums = [table.sums() for table in models.tables]
+    n = int(measures[0].n(sums[0]))
+    reasons = [measure.undefined(of) for measure, of in zip(measures, sums, strict=True)]
     values = [
-        score(model, labels, confidence=confidence, seed=seed).metric(name)
-        for model in (first, second)
+        0.0 if any(reasons) else float(m.value(s)) for m, s in zip(measures, sums, strict=True)
     ]
-    undefined = [metric.undefined for metric in values if metric.value is None]
-    if undefined:
-        metric = Metric(name=name, value=None, n=values[0].n, undefined=undefined[0])
+    if not any(reasons) and not all(map(math.isfinite, values)):
+        reasons.append("too large a number")
+    if any(reasons):
+        metric = Metric(name=name, value=None, n=n, undefined=next(filter(None, reasons)))
         return Difference(metric=metric, p_value=None, test="")
-    point = (values[0].value or 0.0) - (values[1].value or 0.0)
-    coded = code(labels, first, second)
-    drawn = [metric_values(name, counts, labels=labels) for counts in draw(coded, seed=seed)]
+    point = values[0] - values[1]
+    drawn = [m.value(s) for m, s in zip(measures, models.drawn, strict=True)]
+    enough = models.tables[0].units >= measures[0].least_units
     interval = percentile_interval(
-        drawn[0] - drawn[1], point, confidence=confidence, method=PAIRED_METHOD
+        drawn[0] - drawn[1],
+        point,
+        confidence=models.confidence,
+        method=method(models.tables[0], paired=True),
     )
-    metric = Metric(name=name, value=point, n=values[0].n, interval=interval)
-    if name == "accuracy":
-        return Difference(metric=metric, p_value=_mcnemar(coded), test="McNemar's exact test")
-    p_value = _permutation(name, coded, point=point, seed=seed)
-    return Difference(metric=metric, p_value=p_value, test="paired permutation test")
+    metric = Metric(name=name, value=point, n=n, interval=interval if enough else None)
+    if not with_test:
+        return Difference(metric=metric, p_value=None, test="")
+    p_value, test = _p_value(measures, models, point=point)
+    return Difference(metric=metric, p_value=p_value, test=test)
 
 
-def _mcnemar(coded: Coded) -> float:
+def _p_value(measures: tuple[Measure, Measure], models: Pair, *, point: float) -> tuple[float, str]:
+    one, two = models.tables
+    if measures[0].of_rows and one.groups is None:
+        column = measures[0].of_rows
+        hits = one.column(column) > 0, two.column(column) > 0
+        gained, lost = int((hits[0] & ~hits[1]).sum()), int((hits[1] & ~hits[0]).sum())
+        return mcnemar(gained, lost), "McNemar's exact test"
+    p_value = _permutation(measures, models, point=point)
+    if one.groups is None:
+        return p_value, "paired permutation test"
+    return p_value, f"paired permutation test of {one.units} groups"
+
+
+def mcnemar(gained: int, lost: int) -> float:
     """Compute the exact two-sided p-value: twice the smaller binomial tail of discordant rows."""
-    first, second = (output == coded.targets for output in coded.outputs)
-    gained = int((first & ~second).sum())
-    lost = int((second & ~first).sum())
-    discordant = gained + lost
-    tail = sum(math.comb(discordant, count) for count in range(min(gained, lost) + 1))
-    return min(1.0, tail / 2 ** (discordant - 1) if discordant else 1.0)
+    return min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))
 
 
-def _permutation(name: str, coded: Coded, *, point: float, seed: int) -> float:
+def _permutation(measures: tuple[Measure, Measure], models: Pair, *, point: float) -> float:
     """Count swaps that give a difference at least as large; the observed one is among them.
 
     (1 + hits) / (1 + draws), never 0: Phipson and Smyth (2010).
     """
-    first, second = (
-        metric_values(name, counts, labels=coded.labels) for counts in swap(coded, seed=seed)
-    )
-    hits = int((abs(first - second) >= abs(point) - 1e-12).sum())
+    swapped = swap(*models.tables, seed=models.seed)
+    first, second = (m.value(s) for m, s in zip(measures, swapped, strict=True))
+    hits = int((np.abs(first - second) >= abs(point) - 1e-9 * max(1.0, abs(point))).sum())
     return (1 + hits) / (1 + DRAWS)

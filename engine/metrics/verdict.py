@@ -15,9 +15,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from engine.evidence import Check, Metric, Scores, Status, Verdict
-from engine.metrics.classification import named_metrics
 from engine.metrics.predictions import Prediction
-from engine.recipe.model import Acceptance, Direction, MaxDrop, MinGain, Threshold
+from engine.metrics.scoring import named_metrics
+from engine.recipe.model import Acceptance, Direction, MaxDrop, MinGain, Task, Threshold
 
 if TYPE_CHECKING:
     from engine.metrics.paired import Difference
@@ -74,7 +74,7 @@ def judge_gains(
     tuned: Sequence[Prediction],
     baselines: Mapping[str, Sequence[Prediction]],
     *,
-    labels: Sequence[str],
+    task: Task,
     acceptance: Acceptance,
     seed: int,
 ) -> tuple[Check, ...]:
@@ -92,7 +92,7 @@ def judge_gains(
                 gain.metric,
                 tuned,
                 predictions,
-                labels=labels,
+                task=task,
                 confidence=acceptance.confidence,
                 seed=seed,
             )
@@ -107,7 +107,7 @@ def judge_drops(
     *,
     merged: Sequence[Prediction],
     quantized: Sequence[Prediction],
-    labels: Sequence[str],
+    task: Task,
     confidence: float,
     seed: int,
 ) -> tuple[Check, ...]:
@@ -121,7 +121,7 @@ def judge_drops(
     checks = []
     for drop in max_drops:
         difference = paired_difference(
-            drop.metric, merged, quantized, labels=labels, confidence=confidence, seed=seed
+            drop.metric, merged, quantized, task=task, confidence=confidence, seed=seed
         )
         check = judge(
             difference.metric,

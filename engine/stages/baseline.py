@@ -12,6 +12,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
@@ -21,8 +22,8 @@ from engine.data.example import Example, read_examples
 from engine.data.subsets import Fold, folds_of
 from engine.environment import version_of
 from engine.evidence import BaselineResult, scores_from_json, to_json
-from engine.metrics.classification import score
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
+from engine.metrics.scoring import score
 from engine.metrics.verdict import baseline_passes
 from engine.recipe.baselines import as_written
 from engine.recipe.model import Acceptance, Recipe
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from engine.runtime.models import LoadedModel
 
 NAME = "baseline"
-REVISION = 2
+REVISION = 3
 NEEDS: tuple[str, ...] = ("data", "holdout")
 AFTER: tuple[str, ...] = ()
 USES_SOURCES = False
@@ -59,7 +60,7 @@ Predict = Callable[[], list[Prediction]]
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return task, baselines, the confidence of intervals, and the seed of shots and draws."""
     return {
-        "task": answering.task_slice(recipe.task),
+        "task": asdict(recipe.task),
         "baselines": [as_written(baseline) for baseline in recipe.baselines],
         "acceptance": {"confidence": recipe.acceptance.confidence},
         "splits": {"seed": recipe.splits.seed},
@@ -143,7 +144,7 @@ def _judged(
     write_predictions(context.workdir / f"predictions.{name}.jsonl", said)
     scores = score(
         said,
-        recipe.task.labels,
+        recipe.task,
         confidence=recipe.acceptance.confidence,
         seed=recipe.splits.seed,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +19,8 @@ from engine.data.example import Example, read_examples
 from engine.data.subsets import beginning
 from engine.environment import version_of
 from engine.evidence import Scores, to_json
-from engine.metrics.classification import score
 from engine.metrics.predictions import read_predictions, write_predictions
+from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
 from engine.stages import answering
 from engine.stages.base import Payload, StageContext
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from engine.runtime.models import LoadedModel
 
 NAME = "evaluate"
-REVISION = 1
+REVISION = 2
 NEEDS: tuple[str, ...] = ("data", "holdout", "train")
 AFTER: tuple[str, ...] = ()
 USES_SOURCES = False
@@ -48,7 +49,7 @@ TRAIN_SAMPLE = 200
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return task, the confidence of intervals, and the seed of the sample and of draws."""
     return {
-        "task": answering.task_slice(recipe.task),
+        "task": asdict(recipe.task),
         "acceptance": {"confidence": recipe.acceptance.confidence},
         "splits": {"seed": recipe.splits.seed},
     }
@@ -116,7 +117,7 @@ def _predictions(
 def _score(file: Path, recipe: Recipe) -> Scores:
     return score(
         read_predictions(file),
-        recipe.task.labels,
+        recipe.task,
         confidence=recipe.acceptance.confidence,
         seed=recipe.splits.seed,
     )

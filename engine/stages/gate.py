@@ -12,14 +12,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.evidence import Scores, Verdict, scores_from_json, to_json
-from engine.metrics.classification import named_metrics
 from engine.metrics.predictions import Prediction, read_predictions
+from engine.metrics.scoring import named_metrics
 from engine.metrics.verdict import judge_gains, judge_gap, judge_thresholds, verdict
 from engine.recipe.model import Recipe
 from engine.stages.base import Payload, StageContext
 
 NAME = "gate"
-REVISION = 1
+REVISION = 2
 NEEDS: tuple[str, ...] = ("evaluate", "baseline")
 AFTER: tuple[str, ...] = ()
 USES_SOURCES = False
@@ -48,10 +48,10 @@ def also_needs(recipe: Recipe) -> tuple[str, ...]:
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return what must hold, the labels, and the seed of the paired draws."""
+    """Return what must hold, the task, and the seed of the paired draws."""
     return {
         "acceptance": asdict(recipe.acceptance),
-        "task": {"labels": list(recipe.task.labels)},
+        "task": asdict(recipe.task),
         "splits": {"seed": recipe.splits.seed},
     }
 
@@ -75,7 +75,7 @@ def _judge(context: StageContext) -> Verdict:
         acceptance.over_baselines,
         judged.predictions,
         _baselines(context),
-        labels=recipe.task.labels,
+        task=recipe.task,
         acceptance=acceptance,
         seed=recipe.splits.seed,
     )

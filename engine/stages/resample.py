@@ -16,16 +16,16 @@ from pathlib import Path
 from engine.data.example import Example, read_examples
 from engine.data.subsets import Fold, folds_of, share
 from engine.evidence import LearningCurve, to_json
-from engine.metrics.classification import score
 from engine.metrics.learning import SHARES, Judged, learning_curve, too_few_rows
 from engine.metrics.predictions import read_predictions, write_predictions
+from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
 from engine.stages.base import Payload, StageContext
 from engine.stages.retraining import Part, answers, backend_slice
 from engine.stages.training import refuse_unready
 
 NAME = "resample"
-REVISION = 1
+REVISION = 2
 NEEDS: tuple[str, ...] = ("data", "evaluate")
 AFTER: tuple[str, ...] = ()
 USES_SOURCES = False
@@ -112,7 +112,7 @@ def _curve(
     return learning_curve(
         "tuned",
         judged,
-        labels=recipe.task.labels,
+        task=recipe.task,
         judged_on="validation",
         confidence=recipe.acceptance.confidence,
         seed=recipe.splits.seed,
@@ -139,7 +139,7 @@ def _cross_validate(context: StageContext, folds: Sequence[Fold]) -> None:
         scores[name] = to_json(
             score(
                 predictions,
-                recipe.task.labels,
+                recipe.task,
                 confidence=recipe.acceptance.confidence,
                 seed=recipe.splits.seed,
             )

@@ -62,7 +62,7 @@ def svm_curve(
     return learning_curve(
         MODEL,
         judged,
-        labels=recipe.task.labels,
+        task=recipe.task,
         judged_on=judged_on,
         confidence=recipe.acceptance.confidence,
         seed=recipe.splits.seed,

@@ -17,15 +17,15 @@ from typing import Any
 from engine.data.example import Example, read_examples
 from engine.evidence import Check, Metric, Status, Verdict, to_json
 from engine.exporters.base import gguf_name
-from engine.metrics.classification import agreement, named_metrics, score
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
+from engine.metrics.scoring import agreement, named_metrics, score
 from engine.metrics.verdict import judge_drops, judge_thresholds, verdict
 from engine.recipe.model import Recipe
 from engine.recipe.prompt import answer_text, messages, parse_answer
 from engine.stages.base import Payload, StageContext
 
 NAME = "verify"
-REVISION = 1
+REVISION = 2
 NEEDS = ("holdout", "merge", "quantize")
 AFTER: tuple[str, ...] = ()
 TOOLS = ("inferna",)
@@ -74,9 +74,9 @@ def run(context: StageContext) -> None:
 
 
 def _judge(recipe: Recipe, merged: _Said, quantized: _Said | None) -> dict[str, Any]:
-    labels, confidence = recipe.task.labels, recipe.acceptance.confidence
+    task, confidence = recipe.task, recipe.acceptance.confidence
     seed = recipe.method.seed
-    scores = {"merged": score(merged.chosen, labels, confidence=confidence, seed=seed)}
+    scores = {"merged": score(merged.chosen, task, confidence=confidence, seed=seed)}
     if quantized is None:
         checks = [_reloads(merged.chosen)]
         return {
@@ -86,8 +86,8 @@ def _judge(recipe: Recipe, merged: _Said, quantized: _Said | None) -> dict[str, 
             "flips": [],
             "token_parity": None,
         }
-    scores[QUANTIZED] = score(quantized.chosen, labels, confidence=confidence, seed=seed)
-    free = score(quantized.free, labels, confidence=confidence, seed=seed)
+    scores[QUANTIZED] = score(quantized.chosen, task, confidence=confidence, seed=seed)
+    free = score(quantized.free, task, confidence=confidence, seed=seed)
     same = agreement(merged.chosen, quantized.chosen, confidence=confidence)
     metrics = {**named_metrics(scores[QUANTIZED], free=free), "agreement": same}
     answer = _verdict(recipe, merged, quantized, metrics)
@@ -109,7 +109,7 @@ def _verdict(
     free_drops = [drop for drop in recipe.export.max_drops if drop.metric == "valid_output"]
     judge = partial(
         judge_drops,
-        labels=recipe.task.labels,
+        task=recipe.task,
         confidence=recipe.acceptance.confidence,
         seed=recipe.method.seed,
     )

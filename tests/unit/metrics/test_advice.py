@@ -2,13 +2,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from filling import task
+
 from engine.evidence import Check, Interval, LearningCurve, Status, Verdict
 from engine.metrics.advice import what_would_help
-from engine.metrics.classification import score
 from engine.metrics.predictions import Prediction
+from engine.metrics.scoring import score
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
 LABELS = ("a", "b")
+TASK = task("classification", labels=LABELS)
 
 
 def refused(name: str, status: Status = Status.FAIL, **changes: object) -> Verdict:
@@ -26,7 +29,7 @@ def refused(name: str, status: Status = Status.FAIL, **changes: object) -> Verdi
 
 
 def advice(predictions: list[Prediction], verdict: Verdict) -> tuple[str, ...]:
-    scores = score(predictions, LABELS, confidence=0.95, seed=7)
+    scores = score(predictions, TASK, confidence=0.95, seed=7)
     return what_would_help(scores, verdict, labels=LABELS)
 
 
@@ -89,7 +92,7 @@ def curve(model: str, *, rising: bool | None, classes: tuple[str, ...] = ()) -> 
 
 
 def curve_advice(answers: Answers, *curves: LearningCurve) -> tuple[str, ...]:
-    scores = score(answers({"a": "a" * 40, "b": "b" * 40}), LABELS, confidence=0.95, seed=7)
+    scores = score(answers({"a": "a" * 40, "b": "b" * 40}), TASK, confidence=0.95, seed=7)
     return what_would_help(scores, refused("macro_f1"), labels=LABELS, curves=curves)
 
 

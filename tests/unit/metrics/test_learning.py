@@ -3,13 +3,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pytest
+from filling import task
 
 from engine.evidence import LearningCurve, curve_from_json, to_json
 from engine.metrics.learning import Judged, last_gains, learning_curve
 from engine.metrics.predictions import Prediction
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
-LABELS = ("a", "b")
+TASK = task("classification", labels=("a", "b"))
 
 
 def curve(*parts: list[Prediction], model: str = "tfidf_svm") -> LearningCurve:
@@ -18,17 +19,16 @@ def curve(*parts: list[Prediction], model: str = "tfidf_svm") -> LearningCurve:
         Judged(share=share, rows=round(share * 100), predictions=part)
         for share, part in zip(shares, parts, strict=True)
     ]
-    return learning_curve(
-        model, judged, labels=LABELS, judged_on="validation", confidence=0.95, seed=7
-    )
+    return learning_curve(model, judged, task=TASK, judged_on="validation", confidence=0.95, seed=7)
 
 
 def test_the_gain_is_the_difference_in_macro_f1_and_in_f1(answers: Answers) -> None:
     half = answers({"a": "aabb", "b": "bbbb"})
     whole = answers({"a": "aaab", "b": "bbbb"})
 
-    macro, classes = last_gains(half, whole, labels=LABELS, confidence=0.95, seed=7)
+    macro, classes = last_gains(half, whole, task=TASK, confidence=0.95, seed=7)
 
+    assert macro is not None
     # a: 2*2/(2+4) = 2/3 and 2*3/(3+4) = 6/7; b: 2*4/(6+4) = 4/5 and 2*4/(5+4) = 8/9
     assert classes["a"].value == pytest.approx(6 / 7 - 2 / 3)
     assert classes["b"].value == pytest.approx(8 / 9 - 4 / 5)

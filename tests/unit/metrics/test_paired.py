@@ -1,19 +1,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
+from filling import task
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest
 
-from engine.metrics.paired import Difference, paired_difference
+from engine.metrics.paired import Difference, mcnemar, paired_difference
 from engine.metrics.predictions import Prediction
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
+TASK = task("classification", labels=("a", "b"))
 
 
 def difference(
     name: str, first: list[Prediction], second: list[Prediction], *, seed: int = 7
 ) -> Difference:
-    return paired_difference(name, first, second, labels=("a", "b"), confidence=0.95, seed=seed)
+    return paired_difference(name, first, second, task=TASK, confidence=0.95, seed=seed)
 
 
 def test_the_p_value_of_accuracy_is_mcnemars(answers: Answers) -> None:
@@ -84,3 +90,88 @@ def test_a_difference_to_an_undefined_number_is_undefined(answers: Answers) -> N
 
     assert (found.metric.value, found.p_value) == (None, None)
     assert found.metric.undefined == "no rows of `b`"
+
+
+def grouped(rows: list[Prediction], size: int) -> list[Prediction]:
+    return [replace(row, group=f"g{place // size}") for place, row in enumerate(rows)]
+
+
+def test_a_gain_in_few_groups_is_less_sure_than_in_as_many_rows(answers: Answers) -> None:
+    good = answers({"a": "a" * 40, "b": "b" * 40})
+    poor = answers({"a": "a" * 30 + "b" * 10, "b": "b" * 30 + "a" * 10})
+
+    apart = difference("accuracy", good, poor)
+    together = difference("accuracy", grouped(good, 10), grouped(poor, 10))
+
+    assert apart.metric.value == together.metric.value == 0.25
+    assert apart.metric.interval is not None
+    assert together.metric.interval is not None
+    assert apart.metric.interval.low > 0.1
+    assert together.metric.interval.low < 0
+    assert apart.p_value is not None
+    assert together.p_value is not None
+    # two of eight groups differ: half of all swaps leave a difference as large
+    assert apart.p_value < 0.001
+    assert 0.4 < together.p_value < 0.6
+    assert together.test == "paired permutation test of 8 groups"
+
+
+@settings(max_examples=20, deadline=None)
+@given(gained=st.integers(0, 30), lost=st.integers(0, 30))
+def test_mcnemars_test_is_scipys_binomial_test(gained: int, lost: int) -> None:
+    expected = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
+
+    assert pytest.approx(expected) == mcnemar(gained, lost)
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(st.sampled_from("ab"), st.sampled_from("ab-"), st.sampled_from("ab-")),
+        min_size=4,
+        max_size=9,
+    )
+)
+def test_permutation_p_values_are_those_of_every_swap(rows: list[tuple[str, str, str]]) -> None:
+    """All 2^n swaps, counted; the drawn ones may differ by the luck of 2,000 draws."""
+    models = [
+        [
+            Prediction(
+                id=str(k), target=row[0], label=row[m].strip("-") or None, text="", probability=None
+            )
+            for k, row in enumerate(rows)
+        ]
+        for m in (1, 2)
+    ]
+    observed = f1_gap(*models)
+    hits = [
+        abs(f1_gap(*swapped(models, mask))) >= abs(observed) - 1e-9
+        for mask in range(2 ** len(rows))
+    ]
+
+    found = difference("micro_f1", *models)
+
+    if found.p_value is not None:
+        assert pytest.approx(sum(hits) / len(hits), abs=0.06) == found.p_value
+
+
+def swapped(models: list[list[Prediction]], mask: int) -> tuple[list[Prediction], list[Prediction]]:
+    first, second = models
+    pairs = [
+        (two, one) if mask >> place & 1 else (one, two)
+        for place, (one, two) in enumerate(zip(first, second, strict=True))
+    ]
+    return [one for one, _ in pairs], [two for _, two in pairs]
+
+
+def f1_gap(first: list[Prediction], second: list[Prediction]) -> float:
+    def micro(rows: list[Prediction]) -> float:
+        right = sum(row.label == row.target for row in rows)
+        return 2 * right / (len(rows) + sum(row.label is not None for row in rows))
+
+    return micro(first) - micro(second)
+
+
+def test_a_metric_of_another_kind_is_a_bug(answers: Answers) -> None:
+    with pytest.raises(KeyError, match="bleu"):
+        difference("bleu", answers({"a": "a"}), answers({"a": "b"}))

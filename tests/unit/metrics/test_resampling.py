@@ -1,64 +1,89 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from filling import task
 
+from engine.evidence import Interval
+from engine.metrics import resampling
+from engine.metrics.families import classification, labels
 from engine.metrics.predictions import Prediction
 from engine.metrics.resampling import DRAWS, draw, percentile_interval, swap
-from engine.metrics.tally import Coded, code, metric_values
+from engine.metrics.scoring import score
+from engine.metrics.table import Table
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
-LABELS = ("a", "b")
+TASK = task("classification", labels=("a", "b"))
+
+
+def table(rows: list[Prediction]) -> Table:
+    return classification.tabulate(rows, TASK)
 
 
 @pytest.fixture
-def coded(answers: Answers) -> Coded:
-    return code(
-        LABELS,
-        answers({"a": "a" * 80 + "b" * 20, "b": "b" * 85 + "-" * 15}),
-        answers({"a": "a" * 60 + "b" * 40, "b": "b" * 70 + "a" * 30}),
-    )
+def good(answers: Answers) -> Table:
+    return table(answers({"a": "a" * 80 + "b" * 20, "b": "b" * 85 + "-" * 15}))
 
 
-def test_draws_are_weighted_rows_and_two_more(coded: Coded) -> None:
-    tallies = draw(coded, seed=1)
-
-    for counted in tallies:
-        assert counted.rows.shape == (DRAWS,)
-        assert pytest.approx(counted.rows) == counted.support.sum(axis=-1)
-        assert pytest.approx(counted.valid) == counted.predicted.sum(axis=-1)
-        assert (counted.right <= np.minimum(counted.support, counted.predicted) + 1e-9).all()
-        assert pytest.approx(202, rel=0.01) == counted.rows.mean()
+@pytest.fixture
+def poor(answers: Answers) -> Table:
+    return table(answers({"a": "a" * 60 + "b" * 40, "b": "b" * 70 + "a" * 30}))
 
 
-def test_both_models_are_drawn_over_the_same_weights(coded: Coded) -> None:
-    first, second = draw(coded, seed=1)
-
-    assert (first.support == second.support).all()
-
-
-def test_draws_center_on_the_value(coded: Coded) -> None:
-    values = metric_values("macro_f1", draw(coded, seed=1)[0], labels=LABELS)
-
-    assert pytest.approx(0.855, abs=0.01) == values.mean()
+def test_draws_are_weighted_rows_and_two_more(good: Table, poor: Table) -> None:
+    for sums in draw(good, poor, confidence=0.95, seed=1):
+        assert sums["rows"].shape == (DRAWS,)
+        assert pytest.approx(sums["rows"]) == sums["support"].sum(axis=-1)
+        least = np.minimum(sums["support"], sums["predicted"])
+        assert (sums["right"] <= least + 1e-9).all()
+        assert pytest.approx(202, rel=0.01) == sums["rows"].mean()
 
 
-def test_swaps_keep_the_rows_and_exchange_the_outputs(coded: Coded) -> None:
-    first, second = swap(coded, seed=1)
+def test_both_models_are_drawn_over_the_same_weights(good: Table, poor: Table) -> None:
+    first, second = draw(good, poor, confidence=0.95, seed=1)
 
-    assert (first.rows == 200).all()
-    assert (first.right + second.right == [[80 + 60, 85 + 70]]).all()
-    assert first.right[:, 0].std() > 0
+    assert (first["support"] == second["support"]).all()
 
 
-def test_swaps_of_equal_models_change_nothing(answers: Answers) -> None:
-    same = answers({"a": "ab", "b": "bb"})
+def test_draws_center_on_the_value(good: Table) -> None:
+    (drawn,) = draw(good, confidence=0.95, seed=1)
 
-    first, second = swap(code(LABELS, same, same), seed=1)
+    assert pytest.approx(0.855, abs=0.01) == labels.f1(drawn).mean()
 
-    assert (first.right == second.right).all()
+
+def test_rows_that_do_not_fit_into_memory_are_drawn_part_by_part(
+    good: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = draw(good, confidence=0.95, seed=1)[0]["correct"]
+
+    monkeypatch.setattr(resampling, "MOST_NUMBERS", DRAWS)
+    parts = draw(good, confidence=0.95, seed=1)[0]["correct"]
+
+    assert pytest.approx(whole) == parts
+
+
+def test_equal_rows_that_are_put_together_weigh_as_much(good: Table) -> None:
+    apart, counts = resampling._distinct(good.answered)
+
+    assert counts.tolist() == sorted([80.0, 20.0, 85.0, 15.0], key=counts.tolist().index)
+    assert pytest.approx(good.sums().values) == counts @ apart.toarray()
+
+
+def test_swaps_keep_the_rows_and_exchange_the_outputs(good: Table, poor: Table) -> None:
+    first, second = swap(good, poor, seed=1)
+
+    assert (first["rows"] == 200).all()
+    assert (first["right"] + second["right"] == [[80 + 60, 85 + 70]]).all()
+    assert first["right"][:, 0].std() > 0
+
+
+def test_swaps_of_equal_models_change_nothing(good: Table) -> None:
+    first, second = swap(good, good, seed=1)
+
+    assert (first["right"] == second["right"]).all()
 
 
 def test_an_interval_is_stretched_to_hold_its_point() -> None:
@@ -67,6 +92,90 @@ def test_an_interval_is_stretched_to_hold_its_point() -> None:
     assert pytest.approx((0.21, 0.9)) == (interval.low, interval.high)
 
 
-def test_models_judged_on_different_rows_are_not_compared(answers: Answers) -> None:
-    with pytest.raises(ValueError, match="different rows"):
-        code(LABELS, answers({"a": "ab"}), answers({"a": "abb"}))
+def grouped(rows: list[Prediction], groups: int) -> list[Prediction]:
+    """Rows in turn to so many groups, neighbours together."""
+    size = len(rows) / groups
+    return [replace(row, group=f"g{int(place / size)}") for place, row in enumerate(rows)]
+
+
+def interval_of(rows: list[Prediction], name: str = "accuracy") -> Interval:
+    found = score(rows, TASK, confidence=0.95, seed=7).metric(name).interval
+    assert found is not None
+    return found
+
+
+def width(interval: Interval) -> float:
+    return interval.high - interval.low
+
+
+def test_fewer_groups_of_the_same_rows_widen_every_interval(answers: Answers) -> None:
+    rows = answers({"a": "aaaab" * 24, "b": "bbbba" * 24})
+
+    for name in ("accuracy", "macro_f1", "f1.a", "valid_output"):
+        widths = [width(interval_of(grouped(rows, groups), name)) for groups in (24, 6, 3)]
+        assert widths == sorted(widths)
+        assert width(interval_of(rows, name)) < widths[0]
+
+
+def test_rows_that_are_all_right_in_few_groups_are_a_few_observations(answers: Answers) -> None:
+    rows = answers({"a": "a" * 100, "b": "b" * 100})
+
+    interval = interval_of(grouped(rows, 5))
+
+    assert interval.high == 1.0
+    assert interval.low < 0.57  # Wilson's bound of 5 right of 5 is 0.566
+    assert interval.method == "bayesian bootstrap of 5 groups (2000 draws, two groups added)"
+
+
+def test_one_group_says_almost_nothing(answers: Answers) -> None:
+    interval = interval_of(grouped(answers({"a": "aaab" * 20, "b": "bbba" * 20}), 1))
+
+    assert interval.low < 0.01
+    assert interval.high > 0.99
+
+
+def test_groups_of_one_row_are_rows(answers: Answers) -> None:
+    rows = answers({"a": "aab", "b": "bba"})
+
+    assert interval_of(grouped(rows, 6)) == interval_of(rows)
+
+
+def test_rows_without_a_group_stand_for_themselves(answers: Answers) -> None:
+    rows = answers({"a": "aab", "b": "bba"})
+    some = [replace(row, group="g") if place < 2 else row for place, row in enumerate(rows)]
+
+    assert table(some).units == 5
+
+
+def test_groups_are_swapped_whole(answers: Answers) -> None:
+    first = table(grouped(answers({"a": "a" * 10, "b": "b" * 10}), 2))
+    second = table(grouped(answers({"a": "b" * 10, "b": "a" * 10}), 2))
+
+    swapped, _ = swap(first, second, seed=1)
+
+    assert set(swapped["correct"].tolist()) == {0.0, 10.0, 20.0}
+
+
+@pytest.mark.parametrize("groups", [4, 10, 30])
+def test_intervals_of_few_groups_hold_the_truth(groups: int) -> None:
+    """Groups that are right or wrong as a whole: the hardest case, 7 in 10 right."""
+    random = np.random.default_rng(groups)
+    held = 0
+    for seed in range(40):
+        right = np.repeat(random.random(groups) < 0.7, 8)
+        rows = [
+            Prediction(
+                id=str(place),
+                target="ab"[place % 2],
+                label="ab"[place % 2] if fine else "ba"[place % 2],
+                text="",
+                probability=None,
+                group=f"g{place // 8}",
+            )
+            for place, fine in enumerate(right)
+        ]
+        (drawn,) = draw(table(rows), confidence=0.95, seed=seed)
+        shares = drawn["correct"] / drawn["rows"]
+        interval = percentile_interval(shares, float(right.mean()), confidence=0.95, method="")
+        held += interval.low <= 0.7 <= interval.high
+    assert held >= 37

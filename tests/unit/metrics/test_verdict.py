@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable, Mapping
 
 import pytest
+from filling import task
 
 from engine.evidence import Check, Interval, Metric, Status
-from engine.metrics.classification import score
 from engine.metrics.predictions import Prediction
+from engine.metrics.scoring import score
 from engine.metrics.verdict import (
     baseline_passes,
     judge,
@@ -21,7 +22,7 @@ from engine.metrics.verdict import (
 from engine.recipe.model import Acceptance, MaxDrop, MinGain, Threshold
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
-LABELS = ("a", "b")
+TASK = task("classification", labels=("a", "b"))
 
 
 def measured(
@@ -200,7 +201,7 @@ def test_gains_are_taken_over_the_best_baseline_of_that_metric(answers: Answers)
         (MinGain(metric="macro_f1", min_gain=0.1),),
         tuned,
         baselines,
-        labels=LABELS,
+        task=TASK,
         acceptance=accepting(),
         seed=7,
     )
@@ -223,7 +224,7 @@ def test_a_gain_that_could_be_luck_is_inconclusive(answers: Answers) -> None:
         (MinGain(metric="accuracy", min_gain=0.05),),
         tuned,
         {"zero_shot": baseline},
-        labels=LABELS,
+        task=TASK,
         acceptance=accepting(),
         seed=7,
     )
@@ -237,7 +238,7 @@ def test_a_gain_without_a_baseline_fails(answers: Answers) -> None:
         (MinGain(metric="accuracy", min_gain=0.0),),
         answers({"a": "a", "b": "b"}),
         {},
-        labels=LABELS,
+        task=TASK,
         acceptance=accepting(),
         seed=7,
     )
@@ -252,7 +253,7 @@ def test_a_model_that_is_no_better_than_a_baseline_fails(answers: Answers) -> No
         (MinGain(metric="macro_f1", min_gain=0.01),),
         same,
         {"tfidf_svm": same},
-        labels=LABELS,
+        task=TASK,
         acceptance=accepting(),
         seed=7,
     )
@@ -264,8 +265,8 @@ def test_a_model_that_is_no_better_than_a_baseline_fails(answers: Answers) -> No
 def test_overfitting_is_train_minus_validation(
     max_gap: float, expected: Status, answers: Answers
 ) -> None:
-    train = score(answers({"a": "aaaa", "b": "bbbb"}), LABELS, confidence=0.95, seed=7)
-    validation = score(answers({"a": "aaab", "b": "bbba"}), LABELS, confidence=0.95, seed=7)
+    train = score(answers({"a": "aaaa", "b": "bbbb"}), TASK, confidence=0.95, seed=7)
+    validation = score(answers({"a": "aaab", "b": "bbba"}), TASK, confidence=0.95, seed=7)
 
     (check,) = judge_gap(max_gap, train=train, validation=validation, train_rows=400)
 
@@ -275,14 +276,14 @@ def test_overfitting_is_train_minus_validation(
 
 
 def test_overfitting_is_not_gated_without_a_bound(answers: Answers) -> None:
-    scores = score(answers({"a": "a", "b": "b"}), LABELS, confidence=0.95, seed=7)
+    scores = score(answers({"a": "a", "b": "b"}), TASK, confidence=0.95, seed=7)
 
     assert judge_gap(None, train=scores, validation=scores, train_rows=2) == ()
 
 
 def test_overfitting_that_cannot_be_measured_fails(answers: Answers) -> None:
-    train = score(answers({"a": "a", "b": "b"}), LABELS, confidence=0.95, seed=7)
-    validation = score(answers({"a": "a"}), LABELS, confidence=0.95, seed=7)
+    train = score(answers({"a": "a", "b": "b"}), TASK, confidence=0.95, seed=7)
+    validation = score(answers({"a": "a"}), TASK, confidence=0.95, seed=7)
 
     (check,) = judge_gap(0.5, train=train, validation=validation, train_rows=2)
 
@@ -298,7 +299,7 @@ def test_a_drop_is_merged_minus_quantized_on_the_point(
         (MaxDrop(metric="accuracy", max_drop=max_drop),),
         merged=answers({"a": "a" * 10, "b": "b" * 10}),
         quantized=answers({"a": "a" * 9 + "b", "b": "b" * 10}),
-        labels=LABELS,
+        task=TASK,
         confidence=0.95,
         seed=7,
     )
@@ -311,7 +312,7 @@ def test_a_drop_is_merged_minus_quantized_on_the_point(
 def test_a_baseline_passes_by_the_rule_the_model_must_keep(answers: Answers) -> None:
     scores = score(
         answers({"a": "a" * 17 + "b" * 3, "b": "b" * 17 + "a" * 3}),
-        LABELS,
+        TASK,
         confidence=0.95,
         seed=7,
     )

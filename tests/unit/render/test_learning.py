@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from filling import task
 from unit.render import sample
 
 from engine.evidence import Report
@@ -46,7 +47,12 @@ def report() -> Report:
     ]
     svm, tuned = (
         learning_curve(
-            model, judged, labels=LABELS, judged_on="validation", confidence=0.95, seed=7
+            model,
+            judged,
+            task=task("classification", labels=LABELS),
+            judged_on="validation",
+            confidence=0.95,
+            seed=7,
         )
         for model in ("tfidf_svm", "tuned")
     )

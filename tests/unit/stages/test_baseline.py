@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filling import task
 from judging import examples
 
 from engine.data.example import Example
 from engine.evidence import to_json
-from engine.metrics.classification import score
 from engine.metrics.predictions import Prediction
+from engine.metrics.scoring import score
 from engine.recipe.model import Acceptance, Threshold
 from engine.stages.baseline import load_baselines, pick_shots
 
@@ -58,7 +59,7 @@ def test_whether_a_baseline_passes_is_judged_by_the_thresholds_of_today(tmp_path
         Prediction(id=str(place), target=label, label=label, text=label, probability=None)
         for place, label in enumerate(["a", "b"] * 50)
     ]
-    scores = score(rows, ("a", "b"), confidence=0.95, seed=7)
+    scores = score(rows, task("classification", labels=("a", "b")), confidence=0.95, seed=7)
     file = tmp_path / "baselines.json"
     result = {"name": "tfidf_svm", "scores": to_json(scores), "seconds": 1.5, "note": "how"}
     file.write_text(json.dumps([result]), encoding="utf-8")

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filling import task
 from judging import Bench, make_bench
 
 from engine.evidence import Status, Verdict, to_json, verdict_from_json
-from engine.metrics.classification import score
 from engine.metrics.predictions import Prediction, write_predictions
+from engine.metrics.scoring import score
 from engine.recipe.model import MinGain, Threshold
 from engine.stages import gate
 from engine.store import make_key
@@ -31,7 +32,7 @@ def predictions(wrong: int, *, rows: int = 100, invalid: int = 0) -> list[Predic
 
 
 def judged(found: list[Prediction]) -> dict[str, Any]:
-    return to_json(score(found, LABELS, confidence=0.95, seed=7))
+    return to_json(score(found, task("classification", labels=LABELS), confidence=0.95, seed=7))
 
 
 def put_results(

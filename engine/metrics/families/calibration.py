@@ -1,0 +1,113 @@
+"""Does a model know when it is right? Brier score, expected calibration error, bins of a diagram.
+
+The calibration error is that of Guo et al. (2017): 15 bins of equal width over the probability of
+the answer given, each compared with how often its answers were right. The Brier score is the sum
+of squared errors over all labels where the probabilities of all are known, as in scikit-learn at
+`scale_by_half=False`, and else the squared error of the answer's own probability.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.evidence import Calibration, CalibrationBin
+from engine.metrics.measure import Measure, no_rows, ratio, rows
+from engine.metrics.predictions import Prediction
+from engine.metrics.table import Block, Floats, Sums, one_hot
+
+BINS = 15
+_EDGES = np.arange(BINS + 1) / BINS
+
+
+def blocks(
+    predictions: Sequence[Prediction], correct: Floats, *, targets: Floats | None = None
+) -> dict[str, Block]:
+    """Return the statistics of rows that were answered right or not, at the probabilities given.
+
+    `targets`: label numbers, for the Brier score over all labels.
+    """
+    given = [row.probability for row in predictions]
+    known = np.array([value is not None for value in given], dtype=bool)
+    confidence = np.array([value or 0.0 for value in given], dtype=float)
+    places = np.searchsorted(_EDGES[1:-1], confidence, side="left")  # (low, high], as Guo et al.
+    places = np.where(known, places, BINS)
+    every = _all_known(predictions, targets)
+    brier = (confidence - correct) ** 2 if not every else _over_labels(predictions, targets)
+    return {
+        "known": known.astype(float),
+        "brier": np.where(known, brier, 0.0),
+        "worst_brier": np.full(len(predictions), 2.0 if every else 1.0),
+        "bin_rows": one_hot(places, BINS),
+        "bin_probability": one_hot(places, BINS, confidence),
+        "bin_right": one_hot(np.where(correct, places, BINS), BINS),
+    }
+
+
+def as_if(
+    predictions: Sequence[Prediction], given: dict[str, Block], *, right: bool
+) -> dict[str, Block]:
+    """Return the blocks as if every answer had been right, or wrong, and sure of itself."""
+    correct = np.full(len(predictions), right)
+    brier = np.zeros(len(predictions)) if right else given["worst_brier"]
+    found = blocks(predictions, correct)
+    return {"brier": brier, "bin_right": found["bin_right"]}
+
+
+def calibration(sums: Sums) -> Calibration | None:
+    """Return the bins of a reliability diagram; None where answers have no probabilities."""
+    if _unknown(sums):
+        return None
+    counts, right = sums["bin_rows"], ratio(sums["bin_right"], sums["bin_rows"])
+    confidence = ratio(sums["bin_probability"], counts)
+    return Calibration(
+        bins=tuple(
+            CalibrationBin(
+                low=float(_EDGES[place]),
+                high=float(_EDGES[place + 1]),
+                rows=int(counts[place]),
+                confidence=float(confidence[place]),
+                accuracy=float(right[place]),
+            )
+            for place in range(BINS)
+        ),
+        ece=float(_error(sums)),
+        brier=float(ratio(sums["brier"], sums["rows"])),
+    )
+
+
+def _error(sums: Sums) -> Floats:
+    gaps = np.abs(sums["bin_probability"] - sums["bin_right"])
+    return ratio(gaps.sum(axis=-1), sums["rows"])
+
+
+def _unknown(sums: Sums) -> str:
+    if reason := no_rows(sums):
+        return reason
+    return "" if sums["known"] == sums["rows"] else "answers have no probabilities"
+
+
+def _all_known(predictions: Sequence[Prediction], targets: Floats | None) -> bool:
+    return (
+        targets is not None and targets.size > 0 and all(row.probabilities for row in predictions)
+    )
+
+
+def _over_labels(predictions: Sequence[Prediction], targets: Floats | None) -> Floats:
+    """Sum the squared errors over all labels, row by row."""
+    chances = np.array([row.probabilities for row in predictions], dtype=float)
+    rows_ = np.arange(len(predictions))
+    squared = (chances**2).sum(axis=1)
+    return np.asarray(squared + 1 - 2 * chances[rows_, targets])
+
+
+MEASURES = (
+    Measure(name="ece", value=_error, n=rows, undefined=_unknown),
+    Measure(
+        name="brier",
+        value=lambda sums: ratio(sums["brier"], sums["rows"]),
+        n=rows,
+        undefined=_unknown,
+    ),
+)

@@ -1,0 +1,120 @@
+"""One label a row: accuracy, averages of precision, recall and F1, correlation, calibration.
+
+An output that is no label counts as wrong in every metric and as a prediction of no class. Values
+agree with scikit-learn's at `zero_division=0`; but where a number would stand on nothing it is None
+with the reason, and a gate never passes on None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from engine.metrics.families import calibration, labels
+from engine.metrics.measure import Measure, above_rounding, no_rows, ratio, rows, share_of_rows
+from engine.metrics.predictions import Prediction
+from engine.metrics.table import Floats, Sums, Table, make_table, one_hot
+from engine.recipe.model import Task
+
+classes = labels.class_scores
+
+
+def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
+    """Count targets, outputs and what they share; `len(labels)` stands for invalid output."""
+    size = len(task.labels)
+    targets, outputs = _numbers(predictions, task)
+    other = (targets + 1 + np.arange(targets.size) % max(1, size - 1)) % size
+    said = calibration.blocks(predictions, outputs == targets, targets=targets)
+    abstained = {None, task.out_of_scope or None}
+    none, every = np.zeros(targets.size), np.ones(targets.size)
+    return make_table(
+        predictions,
+        answered={
+            "rows": every,
+            "valid": (outputs < size).astype(float),
+            "correct": (outputs == targets).astype(float),
+            "abstained": np.array([row.label in abstained for row in predictions], dtype=float),
+            "support": one_hot(targets, size),
+            "predicted": one_hot(outputs, size),
+            "right": one_hot(np.where(outputs == targets, targets, size), size),
+            **said,
+        },
+        right={
+            "valid": every,
+            "correct": every,
+            "abstained": none,
+            "predicted": one_hot(targets, size),
+            "right": one_hot(targets, size),
+            **calibration.as_if(predictions, said, right=True),
+        },
+        wrong={
+            "valid": none,
+            "correct": none,
+            "abstained": every,
+            "predicted": one_hot(other, size),
+            "right": one_hot(np.full(targets.size, size), size),
+            **calibration.as_if(predictions, said, right=False),
+        },
+        names=task.labels,
+    )
+
+
+def measures(table: Table) -> tuple[Measure, ...]:
+    """Return the metrics, those of single labels last."""
+    return (
+        share_of_rows("accuracy", "correct"),
+        Measure(name="balanced_accuracy", value=_balanced, n=rows, undefined=no_rows),
+        *labels.averages(table.names, "macro"),
+        *labels.averages(table.names, "micro"),
+        *labels.averages(table.names, "weighted"),
+        Measure(name="mcc", value=_correlation, n=rows, undefined=_one_class(table.names)),
+        *calibration.MEASURES,
+        share_of_rows("abstention", "abstained"),
+        share_of_rows("valid_output", "valid"),
+        *labels.by_label(table.names),
+    )
+
+
+def confusion(predictions: Sequence[Prediction], task: Task) -> tuple[tuple[int, ...], ...]:
+    """Count targets by outputs, in label order; the last column is output that is no label."""
+    size = len(task.labels)
+    targets, outputs = _numbers(predictions, task)
+    counts = np.bincount(targets * (size + 1) + outputs, minlength=size * (size + 1))
+    return tuple(tuple(int(n) for n in row) for row in counts.reshape(size, size + 1))
+
+
+def _numbers(predictions: Sequence[Prediction], task: Task) -> tuple[Floats, Floats]:
+    number: dict[str | None, int] = {label: place for place, label in enumerate(task.labels)}
+    invalid = len(number)
+    targets = np.array([number[row.target] for row in predictions], dtype=np.intp)
+    outputs = np.array([number.get(row.label, invalid) for row in predictions], dtype=np.intp)
+    return targets, outputs
+
+
+def _balanced(sums: Sums) -> Floats:
+    """Compute the mean recall of the classes that have rows."""
+    present = (sums["support"] > 0).sum(axis=-1)
+    return ratio(labels.recall(sums).sum(axis=-1), present)
+
+
+def _correlation(sums: Sums) -> Floats:
+    """Compute Gorodkin's (2004) correlation of several classes; invalid output is one of its own."""
+    total, support, predicted = sums["rows"], sums["support"], sums["predicted"]
+    invalid = total - predicted.sum(axis=-1)
+    covariance = sums["right"].sum(axis=-1) * total - (support * predicted).sum(axis=-1)
+    targets = total**2 - (support**2).sum(axis=-1)
+    outputs = total**2 - (predicted**2).sum(axis=-1) - invalid**2
+    return ratio(
+        covariance, np.sqrt(above_rounding(targets, total**2) * above_rounding(outputs, total**2))
+    )
+
+
+def _one_class(names: Sequence[str]) -> Callable[[Sums], str]:
+    def undefined(sums: Sums) -> str:
+        present = np.flatnonzero(sums["support"])
+        return no_rows(sums) or (
+            f"all rows are of `{names[present[0]]}`" if present.size == 1 else ""
+        )
+
+    return undefined

@@ -1,0 +1,162 @@
+"""What is measured label by label (or field by field), and averaged: precision, recall and F1.
+
+Statistics: `support`, `predicted` and `right`, one place a label. Averages are scikit-learn's:
+`macro` counts every label alike, `micro` every answer, `weighted` every label by its rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from engine.evidence import ClassScores
+from engine.metrics.measure import Measure, no_rows, ratio, rows
+from engine.metrics.table import Floats, Sums
+
+Part = Callable[[Sums], Floats]
+
+
+def precision(sums: Sums) -> Floats:
+    """Compute the precision of each label, shape (…, labels)."""
+    return ratio(sums["right"], sums["predicted"])
+
+
+def recall(sums: Sums) -> Floats:
+    """Compute the recall of each label."""
+    return ratio(sums["right"], sums["support"])
+
+
+def f1(sums: Sums) -> Floats:
+    """Compute the F1 of each label."""
+    return ratio(2 * sums["right"], sums["predicted"] + sums["support"])
+
+
+PARTS: dict[str, Part] = {"f1": f1, "precision": precision, "recall": recall}
+
+
+def averages(names: Sequence[str], how: str) -> tuple[Measure, ...]:
+    """Return F1, precision and recall averaged one way: `macro`, `micro` or `weighted`."""
+    average = {"macro": _macro, "micro": _micro, "weighted": _weighted}[how]
+
+    def undefined(part: str) -> Callable[[Sums], str]:
+        if how == "macro":
+            return lacking(names)
+        return _no_answer if (how, part) == ("micro", "precision") else _no_support
+
+    return tuple(
+        Measure(name=f"{how}_{part}", value=average(part), n=rows, undefined=undefined(part))
+        for part in PARTS
+    )
+
+
+def by_label(names: Sequence[str], *, single: Sequence[bool] | None = None) -> tuple[Measure, ...]:
+    """Return precision, recall and F1 of each label.
+
+    `single` says of each whether a row holds it at most once: then its intervals are Wilson's.
+    """
+    alone = single or [True] * len(names)
+    return tuple(
+        measure
+        for place, (name, once) in enumerate(zip(names, alone, strict=True))
+        for measure in _of_label(name, place, once=once)
+    )
+
+
+def class_scores(sums: Sums, names: Sequence[str]) -> tuple[ClassScores, ...]:
+    """Return the table by label; None where a number would stand on nothing."""
+    values = {name: part(sums) for name, part in PARTS.items()}
+    support, predicted = sums["support"], sums["predicted"]
+    return tuple(
+        ClassScores(
+            label=name,
+            precision=float(values["precision"][place]) if predicted[place] else None,
+            recall=float(values["recall"][place]) if support[place] else None,
+            f1=float(values["f1"][place]) if support[place] else None,
+            support=int(support[place]),
+            predicted=int(predicted[place]),
+        )
+        for place, name in enumerate(names)
+    )
+
+
+def _of_label(name: str, place: int, *, once: bool) -> tuple[Measure, ...]:
+    def at(block: str) -> Part:
+        return lambda sums: sums[block][..., place]
+
+    def value(part: Part) -> Part:
+        return lambda sums: part(sums)[..., place]
+
+    def wrong(sums: Sums) -> Floats:
+        return at("support")(sums) + at("predicted")(sums) - 2 * at("right")(sums)
+
+    def absent(sums: Sums) -> str:
+        return "" if sums["support"][place] > 0 else f"no rows of `{name}`"
+
+    def never(sums: Sums) -> str:
+        return "" if sums["predicted"][place] > 0 else f"`{name}` was never predicted"
+
+    right, support, predicted = at("right"), at("support"), at("predicted")
+    return (
+        Measure(
+            name=f"precision.{name}",
+            value=value(precision),
+            n=predicted,
+            undefined=never,
+            share=(right, predicted) if once else None,
+        ),
+        Measure(
+            name=f"recall.{name}",
+            value=value(recall),
+            n=support,
+            undefined=absent,
+            share=(right, support) if once else None,
+        ),
+        Measure(
+            name=f"f1.{name}",
+            value=value(f1),
+            n=support,
+            undefined=absent,
+            f1=(right, wrong) if once else None,
+        ),
+    )
+
+
+def _macro(part: str) -> Part:
+    return lambda sums: np.asarray(PARTS[part](sums).mean(axis=-1))
+
+
+def _weighted(part: str) -> Part:
+    def value(sums: Sums) -> Floats:
+        support = sums["support"]
+        return ratio((PARTS[part](sums) * support).sum(axis=-1), support.sum(axis=-1))
+
+    return value
+
+
+def _micro(part: str) -> Part:
+    def value(sums: Sums) -> Floats:
+        right = sums["right"].sum(axis=-1)
+        support, predicted = sums["support"].sum(axis=-1), sums["predicted"].sum(axis=-1)
+        below = {"f1": (support + predicted) / 2, "precision": predicted, "recall": support}
+        return ratio(right, below[part])
+
+    return value
+
+
+def lacking(names: Sequence[str]) -> Callable[[Sums], str]:
+    """Say which label has no rows: an average over it would be of nothing."""
+
+    def undefined(sums: Sums) -> str:
+        missing = np.flatnonzero(sums["support"] == 0)
+        return no_rows(sums) or (f"no rows of `{names[missing[0]]}`" if missing.size else "")
+
+    return undefined
+
+
+def _no_support(sums: Sums) -> str:
+    return no_rows(sums) or ("" if sums["support"].any() else "no row has a label")
+
+
+def _no_answer(sums: Sums) -> str:
+    return no_rows(sums) or ("" if sums["predicted"].any() else "no label was predicted")

@@ -1,0 +1,132 @@
+"""Any number of labels a row: exact sets, averages of precision, recall and F1, Hamming loss.
+
+An output that is no answer counts as a wrong set, as the prediction of no label, and in the Hamming
+loss as every label wrong: leaving everything out must not be the way to a low loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from engine.metrics.families import calibration, labels
+from engine.metrics.measure import Measure, above_rounding, no_rows, ratio, rows, share_of_rows
+from engine.metrics.predictions import Prediction
+from engine.metrics.table import Floats, Sparse, Sums, Table, make_table, scattered
+from engine.recipe.model import Task
+from engine.recipe.prompt import split_labels
+
+classes = labels.class_scores
+
+Set = frozenset[int]
+
+
+def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
+    """Count the labels that rows have, that they were given, and both."""
+    size = len(task.labels)
+    targets, outputs = _sets(predictions, task)
+    given = [output or frozenset() for output in outputs]
+    wrong = [_other(target, row, size) for row, target in enumerate(targets)]
+    pairs = list(zip(targets, outputs, strict=True))
+    correct = np.array([target == output for target, output in pairs], dtype=bool)
+    missed = [size if output is None else len(target ^ output) for target, output in pairs]
+    said = calibration.blocks(predictions, correct)
+    none, every = np.zeros(len(targets)), np.ones(len(targets))
+    return make_table(
+        predictions,
+        answered={
+            "rows": every,
+            "valid": np.array([output is not None for output in outputs], dtype=float),
+            "correct": correct.astype(float),
+            "abstained": np.array([not output for output in outputs], dtype=float),
+            "missed": np.array(missed, dtype=float) / max(1, size),
+            "support": _ones(targets, size),
+            "predicted": _ones(given, size),
+            "right": _ones([a & b for a, b in zip(targets, given, strict=True)], size),
+            **said,
+        },
+        right={
+            "valid": every,
+            "correct": every,
+            "abstained": none,
+            "missed": none,
+            "predicted": _ones(targets, size),
+            "right": _ones(targets, size),
+            **calibration.as_if(predictions, said, right=True),
+        },
+        wrong={
+            "valid": none,
+            "correct": none,
+            "abstained": every,
+            "missed": every,
+            "predicted": _ones(wrong, size),
+            "right": _ones([frozenset()] * len(targets), size),
+            **calibration.as_if(predictions, said, right=False),
+        },
+        names=task.labels,
+    )
+
+
+def measures(table: Table) -> tuple[Measure, ...]:
+    """Return the metrics, those of single labels last."""
+    return (
+        share_of_rows("accuracy", "correct"),
+        *labels.averages(table.names, "macro"),
+        *labels.averages(table.names, "micro"),
+        *labels.averages(table.names, "weighted"),
+        Measure(name="mcc", value=_correlation, n=rows, undefined=_constant(table.names)),
+        Measure(
+            name="hamming_loss",
+            value=lambda sums: ratio(sums["missed"], sums["rows"]),
+            n=rows,
+            undefined=no_rows,
+        ),
+        *calibration.MEASURES,
+        share_of_rows("abstention", "abstained"),
+        share_of_rows("valid_output", "valid"),
+        *labels.by_label(table.names),
+    )
+
+
+def _sets(predictions: Sequence[Prediction], task: Task) -> tuple[list[Set], list[Set | None]]:
+    number = {label: place for place, label in enumerate(task.labels)}
+
+    def read(text: str) -> Set:
+        return frozenset(number[label] for label in split_labels(text))
+
+    targets = [read(row.target) for row in predictions]
+    return targets, [None if row.label is None else read(row.label) for row in predictions]
+
+
+def _other(target: Set, row: int, size: int) -> Set:
+    """Return as many labels as the row has, or one, and none that is right, as far as there are."""
+    left = [place for place in range(size) if place not in target]
+    start = row % max(1, len(left))
+    turned = left[start:] + left[:start]
+    return frozenset(turned[: max(1, len(target))])
+
+
+def _ones(sets: Sequence[Set], size: int) -> Sparse:
+    return scattered([dict.fromkeys(sorted(one), 1.0) for one in sets], size)
+
+
+def _correlation(sums: Sums) -> Floats:
+    """Compute the mean over labels of Matthews' correlation."""
+    total = sums["rows"][..., None]
+    support, predicted = sums["support"], sums["predicted"]
+    covariance = sums["right"] * total - support * predicted
+    lacking = above_rounding(total - support, total), above_rounding(total - predicted, total)
+    return ratio(covariance, np.sqrt(support * lacking[0] * predicted * lacking[1])).mean(axis=-1)
+
+
+def _constant(names: Sequence[str]) -> Callable[[Sums], str]:
+    """Say which label all rows have, or none: nothing correlates with it."""
+
+    def undefined(sums: Sums) -> str:
+        for name, support in zip(names, sums["support"], strict=True):
+            if sums["rows"] and support in (0, sums["rows"]):
+                return f"{'no' if not support else 'all'} rows of `{name}`"
+        return no_rows(sums)
+
+    return undefined

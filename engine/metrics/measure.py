@@ -1,0 +1,75 @@
+"""A metric, as a function of sums of row statistics, with what else has to be known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.metrics.table import Floats, Sums
+
+Of = Callable[[Sums], Floats]
+"""What is read from sums: shape (…)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One metric of a family."""
+
+    name: str
+    value: Of
+    """For every leading entry of the sums; a ratio over nothing counts as 0, as in scikit-learn."""
+    n: Of
+    """How many rows it stands on."""
+    undefined: Callable[[Sums], str] = lambda _sums: ""
+    """Why there is no value on these rows; empty where there is one."""
+    share: tuple[Of, Of] | None = None
+    """(hits, trials) of a plain proportion of independent trials: Wilson's interval holds."""
+    f1: tuple[Of, Of] | None = None
+    """(true positives, false ones of both sorts) of an F1 of single answers."""
+    of_rows: str = ""
+    """A share of all rows: the column, 0 or 1 a row, that tells the hits. McNemar's test holds."""
+    least_units: int = 1
+    """With fewer rows (or groups) there is no interval."""
+
+
+def ratio(above: Floats, below: Floats) -> Floats:
+    """Divide; over nothing the ratio is 0."""
+    above, below = np.asarray(above, dtype=float), np.asarray(below, dtype=float)
+    above, below = np.broadcast_arrays(above, below)
+    return np.divide(above, below, out=np.zeros(above.shape), where=below > 0)
+
+
+def above_rounding(value: Floats, whole: Floats) -> Floats:
+    """Return what is left of `whole`; a rest that is nothing but rounding is 0."""
+    return np.where(value > 1e-12 * whole, value, 0.0)
+
+
+def rows(sums: Sums) -> Floats:
+    """Read how many rows there are."""
+    return sums["rows"]
+
+
+def no_rows(sums: Sums) -> str:
+    """Say that there are no rows, where there are none."""
+    return "" if sums["rows"] > 0 else "no rows"
+
+
+def share_of_rows(name: str, column: str, *, of: str = "rows", reason: str = "no rows") -> Measure:
+    """Return the share of rows (or of those counted by `of`) that the column counts."""
+    return Measure(
+        name=name,
+        value=lambda sums: ratio(sums[column], sums[of]),
+        n=lambda sums: sums[of],
+        undefined=lambda sums: "" if sums[of] > 0 else no_rows(sums) or reason,
+        share=(lambda sums: sums[column], lambda sums: sums[of]),
+        of_rows=column if of == "rows" else "",
+    )
+
+
+def mean_of_rows(name: str, column: str) -> Measure:
+    """Return the mean of a statistic over the rows."""
+    return Measure(
+        name=name, value=lambda sums: ratio(sums[column], sums["rows"]), n=rows, undefined=no_rows
+    )

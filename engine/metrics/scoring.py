@@ -1,0 +1,137 @@
+"""Scores of one model on one set of rows: every metric of the task's kind, each with an interval.
+
+What a metric is stands in `engine.metrics.families`. A plain share of independent rows has Wilson's
+interval and a single label's F1 the one mapped from it; everything else is resampled, and so is
+everything where rows have groups.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from engine.evidence import Interval, Metric, Scores
+from engine.metrics.intervals import wilson, wilson_f1
+from engine.metrics.predictions import Prediction
+from engine.recipe.metrics import FREE
+from engine.recipe.model import Task
+
+if TYPE_CHECKING:
+    from engine.metrics.measure import Measure
+    from engine.metrics.table import Sums, Table
+
+
+def score(predictions: Sequence[Prediction], task: Task, *, confidence: float, seed: int) -> Scores:
+    """Judge one model's predictions by every metric of the task's kind.
+
+    `confidence` is that of two-sided intervals, such as 0.95; `seed` fixes the draws behind them.
+    Where a number would stand on nothing it is None with the reason.
+    """
+    from engine.metrics.families import calibration, classification, family_of  # noqa: PLC0415 - brings numpy
+
+    family = family_of(task.kind)
+    table = family.tabulate(predictions, task)
+    sums = table.sums()
+    judged = task.kind in ("classification", "multilabel")
+    return Scores(
+        rows=len(predictions),
+        metrics=metrics_of(table, family.measures(table), confidence=confidence, seed=seed),
+        classes=family.classes(sums, table.names),
+        confusion=classification.confusion(predictions, task)
+        if task.kind == "classification"
+        else (),
+        calibration=calibration.calibration(sums) if judged else None,
+    )
+
+
+def metrics_of(
+    table: Table, measures: Sequence[Measure], *, confidence: float, seed: int
+) -> tuple[Metric, ...]:
+    """Compute measures of one model's rows, each with its interval."""
+    from engine.metrics.resampling import draw, method, percentile_interval  # noqa: PLC0415 - brings numpy
+
+    sums = table.sums()
+    drawn: list[Sums] = []
+
+    def interval(measure: Measure, value: float) -> Interval | None:
+        if table.units < measure.least_units:
+            return None
+        found = _closed_form(table, measure, sums, confidence=confidence)
+        if found is not None:
+            return found
+        if not drawn:
+            drawn.extend(draw(table, confidence=confidence, seed=seed))
+        values = measure.value(drawn[0])
+        return percentile_interval(values, value, confidence=confidence, method=method(table))
+
+    return tuple(_metric(measure, sums, interval) for measure in measures)
+
+
+def named_metrics(scores: Scores, *, free: Scores | None = None) -> dict[str, Metric]:
+    """Index metrics by name; what only free decoding tells is taken from there where it is given.
+
+    Constrained decoding can only answer in the task's form, so its own rate of valid output is 1
+    whatever the model is worth. What a caller without a grammar gets is what free decoding shows.
+    """
+    metrics = {metric.name: metric for metric in scores.metrics}
+    if free is not None:
+        found = {metric.name: metric for metric in free.metrics}
+        metrics |= {name: found[name] for name in FREE if name in found}
+    return metrics
+
+
+def agreement(
+    first: Sequence[Prediction], second: Sequence[Prediction], *, confidence: float, seed: int = 0
+) -> Metric:
+    """Measure the share of rows on which two models give the same answer; invalid is never same.
+
+    Undefined for kinds without answers, chat and text.
+    """
+    import numpy as np  # noqa: PLC0415 - only here
+
+    from engine.metrics.measure import share_of_rows  # noqa: PLC0415 - brings numpy
+    from engine.metrics.table import make_table, same_rows  # noqa: PLC0415 - the same
+
+    pairs = list(zip(first, same_rows(first, second), strict=True))
+    if any(row.nats is not None for row in first):
+        reason = "likelihoods have no answers to compare"
+        return Metric(name="agreement", value=None, n=len(first), undefined=reason)
+    same = [one.label is not None and one.label == two.label for one, two in pairs]
+    every, none = np.ones(len(pairs)), np.zeros(len(pairs))
+    table = make_table(
+        first,
+        answered={"rows": every, "same": np.array(same, dtype=float)},
+        right={"same": every},
+        wrong={"same": none},
+    )
+    measure = share_of_rows("agreement", "same")
+    (metric,) = metrics_of(table, (measure,), confidence=confidence, seed=seed)
+    return metric
+
+
+def _metric(
+    measure: Measure, sums: Sums, interval: Callable[[Measure, float], Interval | None]
+) -> Metric:
+    n = int(measure.n(sums))
+    reason = measure.undefined(sums)
+    value = 0.0 if reason else float(measure.value(sums))
+    if not reason and not math.isfinite(value):
+        reason = "too large a number"
+    if reason:
+        return Metric(name=measure.name, value=None, n=n, undefined=reason)
+    return Metric(name=measure.name, value=value, n=n, interval=interval(measure, value))
+
+
+def _closed_form(
+    table: Table, measure: Measure, sums: Sums, *, confidence: float
+) -> Interval | None:
+    if table.groups is not None:
+        return None
+    if measure.share is not None:
+        hits, trials = (float(part(sums)) for part in measure.share)
+        return wilson(hits, trials, confidence=confidence)
+    if measure.f1 is not None:
+        right, wrong = (int(part(sums)) for part in measure.f1)
+        return wilson_f1(right, wrong, confidence=confidence)
+    return None

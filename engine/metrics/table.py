@@ -1,0 +1,154 @@
+"""Row statistics: what every metric is made of, for one model's answers on a set of rows.
+
+Each row of a task is a row of numbers: as the model answered it, as if it had answered right, and
+as if it had answered wrong. Sums of rows are all that a metric needs, so one sum gives the value,
+and thousands of weighted sums give the interval. The matrices are sparse: a row touches few columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from engine.metrics.predictions import Prediction
+
+Floats = NDArray[Any]
+"""Counts, weights, or ratios of them."""
+Sparse = Any
+"""A sparse matrix in rows, `scipy.sparse.csr_array`."""
+Block = Any
+"""One statistic (rows,) or several of one name (rows, places), dense or sparse."""
+Blocks = Mapping[str, Block]
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Sums of row statistics, by name; any number of leading axes, one entry a resample."""
+
+    values: Floats
+    """Shape (…, columns)."""
+    columns: Mapping[str, tuple[int, int | None]]
+    """First column and width of each block; None for a single number."""
+
+    def __getitem__(self, name: str) -> Floats:
+        """The sums of one block: shape (…), or (…, places)."""
+        first, width = self.columns[name]
+        if width is None:
+            return self.values[..., first]
+        return self.values[..., first : first + width]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """The row statistics of one model."""
+
+    columns: Mapping[str, tuple[int, int | None]]
+    answered: Sparse
+    """Shape (rows, columns)."""
+    right: Sparse
+    """As if every row had been answered right."""
+    wrong: Sparse
+    """As if every row had been answered wrong."""
+    groups: Floats | None
+    """Shape (rows,): the number of each row's group; None where every row stands for itself."""
+    names: tuple[str, ...] = ()
+    """Of the places of blocks that have several: labels or fields."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return int(self.answered.shape[0])
+
+    @property
+    def units(self) -> int:
+        """How many things were drawn independently: groups, or rows where there are none."""
+        return self.rows if self.groups is None else int(self.groups.max()) + 1
+
+    def sums(self) -> Sums:
+        """Return the plain sums, each row counted once."""
+        return Sums(np.asarray(self.answered.sum(axis=0), dtype=float), self.columns)
+
+    def column(self, name: str) -> Floats:
+        """Return one statistic of every row, shape (rows,)."""
+        first, _ = self.columns[name]
+        return np.asarray(self.answered[:, [first]].toarray()[:, 0])
+
+
+def make_table(
+    predictions: Sequence[Prediction],
+    *,
+    answered: Blocks,
+    right: Blocks,
+    wrong: Blocks,
+    names: Sequence[str] = (),
+) -> Table:
+    """Put blocks of statistics side by side; a block that `right` or `wrong` lacks is as answered."""
+    columns, at = {}, 0
+    for name, block in answered.items():
+        width = None if block.ndim == 1 else int(block.shape[1])
+        columns[name] = (at, width)
+        at += 1 if width is None else width
+    return Table(
+        columns=columns,
+        answered=_beside(answered),
+        right=_beside({**answered, **right}),
+        wrong=_beside({**answered, **wrong}),
+        groups=group_numbers([prediction.group for prediction in predictions]),
+        names=tuple(names),
+    )
+
+
+def one_hot(places: Floats, width: int, values: Floats | None = None) -> Sparse:
+    """Return one entry a row, 1 or its value, at its place; none where the place is outside."""
+    inside = (places >= 0) & (places < width)
+    rows = np.flatnonzero(inside)
+    data = np.ones(rows.size) if values is None else np.asarray(values, dtype=float)[inside]
+    return sparse.csr_array((data, (rows, places[inside])), shape=(places.size, width))
+
+
+def scattered(entries: Sequence[Mapping[int, float]], width: int) -> Sparse:
+    """Return the matrix whose rows hold the given values at the given places."""
+    rows = [row for row, entry in enumerate(entries) for _ in entry]
+    places = [place for entry in entries for place in entry]
+    values = [value for entry in entries for value in entry.values()]
+    data = np.array(values, dtype=float)
+    at = (np.array(rows, dtype=np.intp), np.array(places, dtype=np.intp))
+    return sparse.csr_array((data, at), shape=(len(entries), width))
+
+
+def group_numbers(groups: Sequence[str]) -> Floats | None:
+    """Number the groups; a row without one stands for itself. None where every row does."""
+    if len(set(groups)) == len(groups) or not any(groups):
+        return None
+    keys = [(group, -1) if group else ("", row) for row, group in enumerate(groups)]
+    number = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+    if len(number) == len(keys):
+        return None
+    return np.array([number[key] for key in keys], dtype=np.intp)
+
+
+def same_rows(first: Sequence[Prediction], second: Sequence[Prediction]) -> list[Prediction]:
+    """Return `second` in the order of `first`, paired by id.
+
+    Raises:
+        ValueError: the models did not predict the same rows; that is a bug, never the user's data.
+
+    """
+    by_id = {prediction.id: prediction for prediction in second}
+    order = [prediction.id for prediction in first]
+    if len(by_id) != len(second) or len(order) != len(second) or by_id.keys() != set(order):
+        raise ValueError("predictions to compare stand on different rows")
+    return [by_id[key] for key in order]
+
+
+def _beside(blocks: Blocks) -> Sparse:
+    parts = [
+        sparse.csr_array(np.asarray(block, dtype=float)[:, None]) if block.ndim == 1 else block
+        for block in blocks.values()
+    ]
+    return sparse.csr_array(sparse.hstack(parts, format="csr"))

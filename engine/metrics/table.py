@@ -147,8 +147,11 @@ def same_rows(first: Sequence[Prediction], second: Sequence[Prediction]) -> list
 
 
 def _beside(blocks: Blocks) -> Sparse:
-    parts = [
-        sparse.csr_array(np.asarray(block, dtype=float)[:, None]) if block.ndim == 1 else block
-        for block in blocks.values()
-    ]
+    parts = []
+    for block in blocks.values():
+        if isinstance(block, np.ndarray):
+            numbers = block.astype(float)
+            parts.append(sparse.csr_array(numbers if block.ndim > 1 else numbers[:, None]))
+        else:
+            parts.append(block)
     return sparse.csr_array(sparse.hstack(parts, format="csr"))

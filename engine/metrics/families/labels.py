@@ -42,7 +42,7 @@ def averages(names: Sequence[str], how: str) -> tuple[Measure, ...]:
     def undefined(part: str) -> Callable[[Sums], str]:
         if how == "macro":
             return lacking(names)
-        return _no_answer if (how, part) == ("micro", "precision") else _no_support
+        return _no_answer if (how, part) == ("micro", "precision") else no_support
 
     return tuple(
         Measure(name=f"{how}_{part}", value=average(part), n=rows, undefined=undefined(part))
@@ -85,7 +85,7 @@ def _of_label(name: str, place: int, *, once: bool) -> tuple[Measure, ...]:
         return lambda sums: sums[block][..., place]
 
     def value(part: Part) -> Part:
-        return lambda sums: part(sums)[..., place]
+        return lambda sums: np.asarray(part(sums)[..., place])
 
     def wrong(sums: Sums) -> Floats:
         return at("support")(sums) + at("predicted")(sums) - 2 * at("right")(sums)
@@ -148,14 +148,16 @@ def lacking(names: Sequence[str]) -> Callable[[Sums], str]:
     """Say which label has no rows: an average over it would be of nothing."""
 
     def undefined(sums: Sums) -> str:
+        if not names:
+            return no_rows(sums) or "there is nothing to average over"
         missing = np.flatnonzero(sums["support"] == 0)
         return no_rows(sums) or (f"no rows of `{names[missing[0]]}`" if missing.size else "")
 
     return undefined
 
 
-def _no_support(sums: Sums) -> str:
-    return no_rows(sums) or ("" if sums["support"].any() else "no row has a label")
+def no_support(sums: Sums) -> str:
+    return no_rows(sums) or ("" if sums["support"].any() else "no row has any")
 
 
 def _no_answer(sums: Sums) -> str:

@@ -132,7 +132,7 @@ def test_a_label_that_all_rows_have_correlates_with_nothing() -> None:
 def test_no_labels_anywhere_leave_averages_undefined() -> None:
     scores = judged([(set(), {"a"}), (set(), set())])
 
-    assert scores.metric("weighted_f1").undefined == "no row has a label"
+    assert scores.metric("weighted_f1").undefined == "no row has any"
     assert scores.metric("accuracy").value == 0.5
 
 

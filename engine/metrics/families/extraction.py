@@ -1,0 +1,155 @@
+"""A JSON object a row: whole objects, and values field by field, repeated and nested ones too.
+
+A field is the dotted path of a value, indexes of lists left out. Its values in a row are a multiset:
+of `items.name` twice `pen` in the target, two must be answered. Values are compared exactly (1 and
+1.0 are equal). An output that is no object answers no field.
+
+How far outputs fit the schema is asked of the text that was written, and means something for free
+decoding only: a grammar lets nothing else through.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.metrics.families import labels
+from engine.metrics.families.fields import Leaves, canonical, fits, leaves_of
+from engine.metrics.measure import Measure, ratio, rows, share_of_rows
+from engine.metrics.predictions import Prediction
+from engine.metrics.table import Floats, Sparse, Sums, Table, make_table, scattered
+from engine.recipe.answer_json import read_object
+from engine.recipe.metrics import leaves
+from engine.recipe.model import Task
+
+classes = labels.class_scores
+
+
+def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
+    """Count the values of targets and outputs by field, and those that both hold.
+
+    The fields are those of the schema, and others that targets have.
+    """
+    known = leaves(task.schema)
+    targets = [read_object(row.target) or {} for row in predictions]
+    outputs = [None if row.label is None else read_object(row.label) for row in predictions]
+    held = [leaves_of(target, known) for target in targets]
+    said = [leaves_of(output or {}, known) for output in outputs]
+    more = sorted({field for found in held for field, _ in found} - set(known))
+    names = (*known, *more)
+    fit = [fits(row.text, task.schema) for row in predictions]
+    exact = [_same(*pair) for pair in zip(targets, outputs, strict=True)]
+    none, every = np.zeros(len(held)), np.ones(len(held))
+    support, nothing = _by_field(held, names), _by_field([Counter()] * len(held), names)
+    return make_table(
+        predictions,
+        answered={
+            "rows": every,
+            "valid": np.array([output is not None for output in outputs], dtype=float),
+            "exact": np.array(exact, dtype=float),
+            "fits": np.array([good for good, _ in fit], dtype=float),
+            "mistyped": np.array([bad for _, bad in fit], dtype=float),
+            "unknown": np.array([_unknown(found, names) for found in said], dtype=float),
+            "support": support,
+            "predicted": _by_field(said, names),
+            "right": _by_field([a & b for a, b in zip(held, said, strict=True)], names),
+        },
+        right={
+            "valid": every,
+            "exact": every,
+            "fits": every,
+            "mistyped": none,
+            "unknown": none,
+            "predicted": support,
+            "right": support,
+        },
+        wrong={
+            "valid": none,
+            "exact": none,
+            "fits": none,
+            "mistyped": every,
+            "unknown": none,
+            "predicted": support,
+            "right": nothing,
+        },
+        names=names,
+    )
+
+
+def measures(table: Table) -> tuple[Measure, ...]:
+    """Return the metrics, those of single fields last."""
+    once = _at_most_once(table)
+    return (
+        share_of_rows("exact_match", "exact"),
+        Measure(name="field_precision", value=_precision, n=rows, undefined=_nothing_said),
+        Measure(name="field_recall", value=_recall, n=rows, undefined=labels.no_support),
+        Measure(name="field_f1", value=_f1, n=rows, undefined=labels.no_support),
+        Measure(
+            name="macro_field_f1",
+            value=lambda sums: np.asarray(labels.f1(sums).mean(axis=-1)),
+            n=rows,
+            undefined=labels.lacking(table.names),
+        ),
+        share_of_rows("schema_validity", "fits"),
+        share_of_rows("type_errors", "mistyped"),
+        share_of_rows("valid_output", "valid"),
+        *labels.by_label(table.names, single=once),
+    )
+
+
+def _same(target: dict[str, Any], output: dict[str, Any] | None) -> bool:
+    return output is not None and canonical(target) == canonical(output)
+
+
+def _by_field(found: Sequence[Leaves], names: Sequence[str]) -> Sparse:
+    """Count the values of each field, row by row."""
+    number = {name: place for place, name in enumerate(names)}
+    entries: list[dict[int, float]] = []
+    for one in found:
+        entry: Counter[int] = Counter()
+        for (field, _), count in one.items():
+            if field in number:
+                entry[number[field]] += count
+        entries.append({place: float(entry[place]) for place in sorted(entry)})
+    return scattered(entries, len(names))
+
+
+def _unknown(found: Leaves, names: Sequence[str]) -> int:
+    """Count the values of fields that neither the schema nor any target has."""
+    return sum(count for (field, _), count in found.items() if field not in names)
+
+
+def _at_most_once(table: Table) -> list[bool]:
+    """Tell of each field whether a row never holds two of it: single answers, of which shares are plain."""
+    most = np.zeros(len(table.names))
+    for block in ("support", "predicted"):
+        first, width = table.columns[block]
+        if table.rows and width:
+            part = table.answered[:, first : first + width]
+            most = np.maximum(most, part.max(axis=0).toarray().ravel())
+    return [bool(value <= 1) for value in most]
+
+
+def _said(sums: Sums) -> Floats:
+    return np.asarray(sums["predicted"].sum(axis=-1) + sums["unknown"])
+
+
+def _precision(sums: Sums) -> Floats:
+    return ratio(sums["right"].sum(axis=-1), _said(sums))
+
+
+def _recall(sums: Sums) -> Floats:
+    return ratio(sums["right"].sum(axis=-1), sums["support"].sum(axis=-1))
+
+
+def _f1(sums: Sums) -> Floats:
+    return ratio(2 * sums["right"].sum(axis=-1), _said(sums) + sums["support"].sum(axis=-1))
+
+
+def _nothing_said(sums: Sums) -> str:
+    if sums["rows"] == 0:
+        return "no rows"
+    return "" if _said(sums) > 0 else "no value was answered"

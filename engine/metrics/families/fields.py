@@ -1,0 +1,89 @@
+"""The values of an answer that is a JSON object, field by field, and whether it fits its schema."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
+
+from engine.recipe.model import Json
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator, ValidationError
+
+Leaves = Counter[tuple[str, str]]
+"""How often each (field, canonical value) stands in an answer."""
+
+
+def leaves_of(value: Any, known: Collection[str]) -> Leaves:  # noqa: ANN401 - JSON
+    """Count the values of an object by the dotted path of their field, indexes of lists left out.
+
+    What stands at a path in `known` is one value, or one for each item of a list, whatever it holds;
+    elsewhere objects are walked through.
+    """
+    return Counter(_leaves(value, "", frozenset(known)))
+
+
+def canonical(value: Any) -> str:  # noqa: ANN401 - JSON
+    """Return one text for equal values: 1 and 1.0 are equal, and so are objects in any order of keys.
+
+    Strings are compared exactly, true is not 1, and the order of a list counts.
+    """
+    return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False)
+
+
+def fits(text: str, schema: Json) -> tuple[bool, bool]:
+    """Tell of an output whether it fits the schema, and whether it is JSON with a value of a wrong type."""
+    return _fits(text.strip(), json.dumps(schema))
+
+
+@lru_cache(maxsize=1 << 15)
+def _fits(text: str, schema: str) -> tuple[bool, bool]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return False, False
+    errors = list(_validator(schema).iter_errors(value))
+    return not errors and isinstance(value, dict), any(map(_is_of_type, errors))
+
+
+@lru_cache(maxsize=8)
+def _validator(schema: str) -> Draft202012Validator:
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to load, and only used here
+
+    found = json.loads(schema)
+    return Draft202012Validator(found if isinstance(found, dict | bool) else {})
+
+
+def _is_of_type(error: ValidationError) -> bool:
+    """Tell whether an error is about a type; of alternatives, whether each of them is."""
+    if error.validator == "type":
+        return True
+    by_branch: dict[object, bool] = {}
+    for inner in error.context or ():
+        branch = inner.schema_path[0] if inner.schema_path else None
+        by_branch[branch] = by_branch.get(branch, False) or _is_of_type(inner)
+    return bool(by_branch) and all(by_branch.values())
+
+
+def _leaves(value: Any, path: str, known: frozenset[str]) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - JSON
+    if isinstance(value, list):
+        for item in value:
+            yield from _leaves(item, path, known)
+    elif isinstance(value, dict) and path not in known:
+        for key, below in value.items():
+            yield from _leaves(below, f"{path}.{key}" if path else key, known)
+    else:
+        yield path, canonical(value)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in cast("dict[str, Any]", value).items()}
+    return value

@@ -1,0 +1,81 @@
+"""Chat and text: how well a model foresees what is learned, as perplexity and as bits per byte.
+
+Perplexity is per token, so it compares models of one tokenizer only; bits per byte compares any two.
+Nothing is right or wrong here: the rows that are added to intervals are the easiest and the hardest
+ones seen, each at the length of another row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.evidence import ClassScores
+from engine.metrics.measure import Measure, no_rows, ratio, rows
+from engine.metrics.predictions import Prediction
+from engine.metrics.table import Floats, Sums, Table, make_table
+from engine.recipe.model import Task
+
+
+def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
+    """Read nats, tokens and bytes of each row."""
+    del task
+    nats = np.array([row.nats or 0.0 for row in predictions], dtype=float)
+    tokens = np.array([row.tokens for row in predictions], dtype=float)
+    sizes = np.array([row.bytes for row in predictions], dtype=float)
+    rates = nats[tokens > 0] / tokens[tokens > 0]
+    least, most = (rates.min(), rates.max()) if rates.size else (0.0, 0.0)
+    return make_table(
+        predictions,
+        answered={
+            "rows": np.ones(nats.size),
+            "known": np.array([row.nats is not None for row in predictions], dtype=float),
+            "nats": nats,
+            "tokens": tokens,
+            "bytes": sizes,
+        },
+        right={"nats": least * tokens},
+        wrong={"nats": most * tokens},
+    )
+
+
+def measures(table: Table) -> tuple[Measure, ...]:
+    """Return perplexity and bits per byte."""
+    del table
+    return (
+        Measure(
+            name="perplexity",
+            value=_perplexity,
+            n=rows,
+            undefined=lambda sums: _unknown(sums, "tokens"),
+            least_units=2,
+        ),
+        Measure(
+            name="bits_per_byte",
+            value=lambda sums: ratio(sums["nats"], sums["bytes"]) / math.log(2),
+            n=rows,
+            undefined=lambda sums: _unknown(sums, "bytes"),
+            least_units=2,
+        ),
+    )
+
+
+def classes(sums: Sums, names: Sequence[str]) -> tuple[ClassScores, ...]:
+    """Return nothing: a likelihood has no classes."""
+    del sums, names
+    return ()
+
+
+def _perplexity(sums: Sums) -> Floats:
+    with np.errstate(over="ignore"):  # a value too large to tell is none, as `score` says
+        return np.asarray(np.exp(ratio(sums["nats"], sums["tokens"])))
+
+
+def _unknown(sums: Sums, counted: str) -> str:
+    if reason := no_rows(sums):
+        return reason
+    if sums["known"] != sums["rows"]:
+        return "some rows have no likelihood"
+    return "" if sums[counted] > 0 else f"no {counted} are learned"

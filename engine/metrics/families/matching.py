@@ -1,0 +1,69 @@
+"""When a text counts as the same answer as another: exactly, normalised, by a pattern, as a number."""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+
+ARTICLES = re.compile(r"\b(a|an|the)\b")
+NUMBER = re.compile(
+    r"""(?:(?<!\w)[-+]\s?)?            # a sign, not the dash of a range
+        (?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)
+        (?:e[-+]?\d{1,3}(?!\w))?""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def normalised(text: str) -> str:
+    """Return the text as SQuAD's evaluation compares it, with Unicode folded first.
+
+    NFKC, case folded, without punctuation and without the articles a, an and the, single spaces.
+    Where that leaves nothing, such as of the answer `A`, articles (then punctuation) stay.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    bare = "".join(letter for letter in folded if not _is_punctuation(letter))
+    for found in (ARTICLES.sub(" ", bare), bare, folded):
+        if words := found.split():
+            return " ".join(words)
+    return ""
+
+
+def answer_in(text: str, pattern: str) -> str | None:
+    """Return what the pattern's last match holds: its first group, or all of it where it has none."""
+    last = None
+    for last in _compiled(pattern).finditer(text):
+        pass
+    if last is None:
+        return None
+    found = last.group(1) if last.re.groups else last.group()
+    return None if found is None else found.strip()
+
+
+def number_in(text: str, pattern: str = "") -> Decimal | None:
+    """Return the last number of the text, or of the pattern's match where there is one.
+
+    Commas between thousands, currency signs and a percent sign are no part of it: `$1,234.50` is
+    1234.5, and `50 %` is 50.
+    """
+    held = answer_in(text, pattern) if pattern else None
+    told = unicodedata.normalize("NFKC", text if held is None else held).replace("\N{MINUS SIGN}", "-")
+    plain = "".join(letter for letter in told if unicodedata.category(letter) != "Sc")
+    found = NUMBER.findall(plain)
+    if not found:
+        return None
+    try:
+        return Decimal(re.sub(r"[,\s]", "", found[-1]))
+    except InvalidOperation:
+        return None
+
+
+def _is_punctuation(letter: str) -> bool:
+    return letter in string.punctuation or unicodedata.category(letter).startswith("P")
+
+
+@lru_cache(maxsize=16)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)

@@ -5,7 +5,7 @@ Every text in `references` is right; for a row the best one counts. An empty out
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -40,8 +40,12 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
             "valid": _flags(row.label is not None for row in predictions),
             "exact": _flags(_matches(*pair, str.strip) for pair in pairs),
             "normalised": _flags(_matches(*pair, normalised) for pair in pairs),
-            "answer": _flags(_matches(*pair, lambda text: _answer(text, pattern)) for pair in pairs),
-            "numeric": _flags(_matches(*pair, lambda text: number_in(text, pattern)) for pair in pairs),
+            "answer": _flags(
+                _matches(*pair, lambda text: _answer(text, pattern)) for pair in pairs
+            ),
+            "numeric": _flags(
+                _matches(*pair, lambda text: number_in(text, pattern)) for pair in pairs
+            ),
             "asked": every * bool(pattern),
             "numbers": _flags(numbers),
             **_columns([one.rouge for one in found]),
@@ -94,9 +98,7 @@ def classes(sums: Sums, names: Sequence[str]) -> tuple[ClassScores, ...]:
     return ()
 
 
-def _matches(
-    row: Prediction, references: Sequence[str], read: Callable[[str], object]
-) -> bool:
+def _matches(row: Prediction, references: Sequence[str], read: Callable[[str], object]) -> bool:
     """Tell whether what is read of the output is what is read of one of the references."""
     said = None if row.label is None else read(row.text)
     return said is not None and any(read(text) == said for text in references)
@@ -106,7 +108,7 @@ def _answer(text: str, pattern: str) -> str | None:
     return answer_in(text, pattern) if pattern else None
 
 
-def _flags(values) -> Floats:  # noqa: ANN001
+def _flags(values: Iterable[bool]) -> Floats:
     return np.array(list(values), dtype=float)
 
 

@@ -88,7 +88,7 @@ def _of_label(name: str, place: int, *, once: bool) -> tuple[Measure, ...]:
         return lambda sums: np.asarray(part(sums)[..., place])
 
     def wrong(sums: Sums) -> Floats:
-        return at("support")(sums) + at("predicted")(sums) - 2 * at("right")(sums)
+        return np.asarray(at("support")(sums) + at("predicted")(sums) - 2 * at("right")(sums))
 
     def absent(sums: Sums) -> str:
         return "" if sums["support"][place] > 0 else f"no rows of `{name}`"
@@ -157,6 +157,7 @@ def lacking(names: Sequence[str]) -> Callable[[Sums], str]:
 
 
 def no_support(sums: Sums) -> str:
+    """Say that no target has anything to find."""
     return no_rows(sums) or ("" if sums["support"].any() else "no row has any")
 
 

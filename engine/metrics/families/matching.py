@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
+from collections import deque
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
@@ -33,12 +34,10 @@ def normalised(text: str) -> str:
 
 def answer_in(text: str, pattern: str) -> str | None:
     """Return what the pattern's last match holds: its first group, or all of it where it has none."""
-    last = None
-    for last in _compiled(pattern).finditer(text):
-        pass
-    if last is None:
+    matches = deque(_compiled(pattern).finditer(text), maxlen=1)
+    if not matches:
         return None
-    found = last.group(1) if last.re.groups else last.group()
+    found = matches[0].group(1 if matches[0].re.groups else 0)
     return None if found is None else found.strip()
 
 
@@ -49,7 +48,9 @@ def number_in(text: str, pattern: str = "") -> Decimal | None:
     1234.5, and `50 %` is 50.
     """
     held = answer_in(text, pattern) if pattern else None
-    told = unicodedata.normalize("NFKC", text if held is None else held).replace("\N{MINUS SIGN}", "-")
+    told = unicodedata.normalize("NFKC", text if held is None else held).replace(
+        "\N{MINUS SIGN}", "-"
+    )
     plain = "".join(letter for letter in told if unicodedata.category(letter) != "Sc")
     found = NUMBER.findall(plain)
     if not found:

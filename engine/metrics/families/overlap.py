@@ -72,7 +72,9 @@ def bleu_score(sums: Floats) -> Floats:
     length, reference = sums[..., 0], sums[..., 1]
     right, totals = sums[..., 2 : 2 + ORDERS], sums[..., 2 + ORDERS :]
     missing = np.cumsum(right == 0, axis=-1)  # each order without a match counts half of the last
-    precisions = np.where(right == 0, ratio(1.0, totals) / 2.0**missing, ratio(right, totals))
+    precisions = np.where(
+        right == 0, ratio(np.ones(1), totals) / 2.0**missing, ratio(right, totals)
+    )
     known = (totals > 0).all(axis=-1) & (right > 0).any(axis=-1)
     logs = np.log(np.where(known[..., None], precisions, 1.0)).mean(axis=-1)
     short = np.minimum(0.0, 1 - ratio(reference, length))
@@ -106,6 +108,7 @@ def _rouge() -> Any:  # noqa: ANN401 - untyped
 
 @cache
 def _sacrebleu() -> tuple[Any, Any]:
-    from sacrebleu.metrics import BLEU, CHRF  # noqa: PLC0415 - only used here
+    from sacrebleu.metrics.bleu import BLEU  # noqa: PLC0415 - only used here
+    from sacrebleu.metrics.chrf import CHRF  # noqa: PLC0415 - the same
 
     return BLEU(force=True), CHRF()

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
+from engine.recipe.answer_json import read_object
 from engine.recipe.model import Json
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _fits(text: str, schema: str) -> tuple[bool, bool]:
     except (ValueError, RecursionError):
         return False, False
     errors = list(_validator(schema).iter_errors(value))
-    return not errors and isinstance(value, dict), any(map(_is_of_type, errors))
+    return not errors and read_object(text) is not None, any(map(_is_of_type, errors))
 
 
 @lru_cache(maxsize=8)

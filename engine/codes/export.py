@@ -60,6 +60,17 @@ CODES: dict[str, Code] = {
         why="Two labels give the same tokens, or one label is the beginning of another.",
         fix="rename one of the labels, with `data.label.relabel` for the rows",
     ),
+    "X612": Code(
+        title="the answers of the task cannot be made a grammar",
+        why="Constrained decoding says nothing that does not fit `task.schema`; some keywords, such as "
+        "`uniqueItems`, `not` and `if`, and patterns that look ahead, cannot be followed token by token.",
+        fix="leave the keyword out of `task.schema`, and say what it means in `task.instruction`",
+    ),
+    "X613": Code(
+        title="the tokenizer cannot constrain answers",
+        why="The grammar needs to know the bytes of every token, and reads them from tokenizer.json.",
+        fix="use a model whose folder has a tokenizer.json",
+    ),
     "X621": Code(
         title="the adapter is of a kind that the merge does not know",
         why="DoRA, IA3, trained embeddings and the like need other arithmetic than W + BA.",

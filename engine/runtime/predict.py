@@ -13,17 +13,21 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import exp
 from typing import Any
 
 import torch
 from transformers import DynamicCache
 
 from engine.errors import StageError
+from engine.runtime.constraint import Grammar
+from engine.runtime.decoding import decode
 from engine.runtime.models import LoadedModel
+from engine.runtime.speech import BoundSpeech, FreeSpeech, Speech, best_tokens
 from engine.runtime.trie import Choice, Walk, build_trie, common_prefix
 from engine.sources.contract import Progress
 
-__all__ = ["Choice", "choose", "generate"]
+__all__ = ["Choice", "Said", "choose", "generate"]
 
 TOKENS_PER_BATCH = {"cpu": 2048, "mps": 8192, "cuda": 16384}
 """Padded new tokens in one forward pass."""
@@ -67,38 +71,53 @@ def _choose_step(walks: Sequence[Walk], logits: torch.Tensor, slot: int) -> list
     return [] if walk.choice is not None else walk.pending
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a model said to one prompt."""
+
+    text: str
+    """Without what ends the turn."""
+    probability: float
+    """Of the text and its ending: by each token's share among those that might have come."""
+    finished: bool
+    """It ended its turn by itself, and was not cut off."""
+
+
 def generate(
-    loaded: LoadedModel, prompts: Sequence[str], *, max_new_tokens: int, progress: Progress
-) -> list[str]:
-    """Return for each prompt the greedy text, at most `max_new_tokens` long, without its ending."""
-    stops = loaded.chat.stop_ids()
-    rows = [loaded.chat.token_ids(prompt) for prompt in prompts]
-    said: list[list[int]] = [[] for _ in rows]
-
-    for batch in _batches(loaded, rows, extra=max_new_tokens, progress=progress):
-        answers = [said[member] for member in batch.members]
-        batch.run(partial(_generate_step, answers, stops, max_new_tokens))
-    return [_before(loaded.chat.text(ids), loaded.chat.terminator) for ids in said]
-
-
-def _generate_step(
-    answers: Sequence[list[int]],
-    stops: frozenset[int],
+    loaded: LoadedModel,
+    prompts: Sequence[str],
+    *,
     max_new_tokens: int,
-    logits: torch.Tensor,
-    slot: int,
-) -> list[int]:
-    """Append the next token to the answer; return it to be fed, or nothing at the end."""
-    token = int(logits.argmax())
-    if token in stops:
-        return []
-    answers[slot].append(token)
-    return [token] if len(answers[slot]) < max_new_tokens else []
+    progress: Progress,
+    constraint: Grammar | None = None,
+) -> list[Said]:
+    """Return for each prompt the greedy text, at most `max_new_tokens` long, without its ending.
 
+    With a `constraint` nothing is said that does not fit it, and tokens that it forces are not asked
+    for. Without, the probability is among all tokens.
+    """
+    spoken: list[Speech] = [
+        FreeSpeech(loaded.chat) if constraint is None else BoundSpeech(constraint, loaded.chat)
+        for _ in prompts
+    ]
+    pairs = zip(prompts, spoken, strict=True)
+    begun = [[*loaded.chat.token_ids(prompt), *speech.opening()] for prompt, speech in pairs]
+    open_rows = [place for place, speech in enumerate(spoken) if not speech.finished]
 
-def _before(text: str, terminator: str) -> str:
-    """Cut off a terminator of several ordinary tokens, which no stop token catches."""
-    return text.partition(terminator)[0] if terminator else text
+    def step(logits: torch.Tensor, members: Sequence[int]) -> list[list[int]]:
+        speaking = [spoken[open_rows[member]] for member in members]
+        tokens, shares = best_tokens(logits, speaking, constraint)
+        return [
+            speech.say(token, share, most=max_new_tokens)
+            for speech, token, share in zip(speaking, tokens, shares, strict=True)
+        ]
+
+    rows = [begun[place] for place in open_rows]
+    decode(loaded, rows, room=max_new_tokens + 1, step=step, progress=progress)
+    return [
+        Said(text=speech.text(), probability=exp(-speech.nats), finished=speech.finished)
+        for speech in spoken
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -209,11 +209,10 @@ def _merged(context: StageContext, examples: Sequence[Example]) -> _Said:
             loaded.chat.prompt(messages(context.recipe.task, example.input)) for example in examples
         ]
         choices = choose(loaded, prompts, task.answers, progress=context.progress)
-        texts = (
-            generate(loaded, prompts, max_new_tokens=task.max_new_tokens, progress=context.progress)
-            if with_free
-            else []
-        )
+        asked = prompts if with_free else []
+        most = task.max_new_tokens
+        said = generate(loaded, asked, max_new_tokens=most, progress=context.progress)
+        texts = [one.text for one in said]
         _write(context.recipe, folder, examples, choices=choices, texts=texts, facts={})
 
     return _read(context, "merged", payload, build)

@@ -79,7 +79,7 @@ def test_choose_without_a_shared_prefix_gives_the_same(pico: LoadedModel, progre
 def test_generate_gives_what_transformers_generates(pico: LoadedModel, progress: Any) -> None:
     prompts = _prompts(pico)
 
-    texts = generate(pico, prompts, max_new_tokens=12, progress=progress)
+    said = generate(pico, prompts, max_new_tokens=12, progress=progress)
 
     expected = []
     for prompt in prompts:
@@ -88,7 +88,7 @@ def test_generate_gives_what_transformers_generates(pico: LoadedModel, progress:
             ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False
         )
         expected.append(pico.chat.text(out[0, ids.shape[1] :].tolist()))
-    assert expected == texts
+    assert expected == [one.text for one in said]
 
 
 def test_progress_counts_every_row(pico: LoadedModel, progress: Any) -> None:

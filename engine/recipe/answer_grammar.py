@@ -1,0 +1,119 @@
+"""What a task's answers look like, as a grammar: a text that any process can read.
+
+The text is in the Lark dialect of llguidance, with one rule, `answer`; what ends the turn is not in
+it, since that is the chat template's business (`engine.runtime.constraint`). An answer has exactly
+the form that training rows have: labels in the task's order, objects as `write_object` writes them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from engine.recipe.model import Json, Task
+from engine.recipe.prompt import JSON_LIST_KEY, NO_LABEL, SEPARATOR, answer_text
+
+CONSTRAINED: Final = ("classification", "multilabel", "extraction")
+"""Kinds whose answers have a form."""
+
+_COMPACT: Final = {
+    "whitespace_flexible": False,
+    "item_separator": ",",
+    "key_separator": ":",
+    "json_allowed_escapes": 'nrbtf\\"u',
+}
+"""How llguidance shall write JSON: as `write_object` does."""
+_COMBINING: Final = ("allOf", "anyOf", "oneOf", "$ref", "$dynamicRef", "if", "not")
+_MAPS: Final = ("properties", "$defs", "definitions", "patternProperties")
+"""Keywords of a schema that name schemas."""
+_LISTS: Final = ("prefixItems", "anyOf", "oneOf")
+_SINGLE: Final = ("items", "additionalProperties")
+
+
+def answer_grammar(task: Task) -> str | None:
+    """Return the grammar of the answers; None for kinds that answer in free text."""
+    if task.kind == "classification":
+        answers = [answer_text(task, label) for label in task.labels]
+        return _rules(" | ".join(map(_quoted, answers)))
+    if task.kind == "multilabel":
+        return _labels_as_json(task) if task.output == "json" else _labels_as_text(task)
+    if task.kind == "extraction":
+        return object_grammar(task.schema)
+    return None
+
+
+def object_grammar(schema: Json) -> str:
+    """Return the grammar of compact JSON that fits a schema, keys in the order of its properties.
+
+    An object whose schema names fields and does not say whether there may be others has none: the
+    model could go on naming fields for ever. `additionalProperties: true` allows them.
+    """
+    whole = schema if isinstance(schema, dict) else {}
+    closed = whole if "allOf" in _keywords(whole) else _closed(whole)
+    told = {**closed, "x-guidance": _COMPACT} if isinstance(closed, dict) else {}
+    return f"answer: %json {json.dumps(told, ensure_ascii=False)}"
+
+
+def _labels_as_text(task: Task) -> str:
+    names = list(map(_quoted, task.labels))
+    return _rules(f"{_quoted(NO_LABEL)} | FROM_0", *_in_order(names))
+
+
+def _labels_as_json(task: Task) -> str:
+    names = [_quoted(json.dumps(label, ensure_ascii=False)) for label in task.labels]
+    before, after = json.dumps({JSON_LIST_KEY: []}).split("[]")
+    whole = f"{_quoted(before + '[')} FROM_0? {_quoted(']' + after)}"
+    return _rules(whole, *_in_order(names))
+
+
+def _rules(answer: str, *terminals: str) -> str:
+    return "\n".join(["answer: ANSWER", f"ANSWER: {answer}", *terminals])
+
+
+def _in_order(names: Sequence[str]) -> Iterator[str]:
+    """Yield `FROM_i`: some of the names from the i-th on, at least one, in order, with separators."""
+    last = len(names) - 1
+    for place, name in enumerate(names):
+        after = place + 1
+        more = f" ({_quoted(SEPARATOR)} FROM_{after})? | FROM_{after}" if place < last else ""
+        yield f"FROM_{place}: {name}{more}"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _closed(schema: Json) -> Json:
+    """Return the schema with objects that name fields closed, unless it says otherwise."""
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: _closed_below(key, value, schema) for key, value in schema.items()}
+    return {**inner, "additionalProperties": False} if _is_to_be_closed(schema) else inner
+
+
+def _closed_below(key: str, value: Json, schema: Mapping[str, Json]) -> Json:
+    if key in _MAPS and isinstance(value, dict):
+        return {name: _closed(one) for name, one in value.items()}
+    if key in _SINGLE:
+        return _closed(value)
+    if key in _LISTS and isinstance(value, list) and "properties" not in schema:
+        return [_closed(one) for one in value]
+    return value
+
+
+def _is_to_be_closed(schema: Mapping[str, Json]) -> bool:
+    named = schema.get("properties")
+    if not isinstance(named, dict) or not named:
+        return False
+    said = ("additionalProperties", "patternProperties", *_COMBINING)
+    required = schema.get("required")
+    others = set(required) - set(named) if isinstance(required, list) else set()
+    return not others and not any(key in schema for key in said)
+
+
+def _keywords(value: Any) -> set[str]:  # noqa: ANN401 - JSON
+    """Return every key that stands anywhere in a JSON value."""
+    if isinstance(value, Mapping):
+        return set(value).union(*map(_keywords, value.values()))
+    return set().union(*map(_keywords, value)) if isinstance(value, list) else set()

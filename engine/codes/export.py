@@ -60,16 +60,21 @@ CODES: dict[str, Code] = {
         why="Two labels give the same tokens, or one label is the beginning of another.",
         fix="rename one of the labels, with `data.label.relabel` for the rows",
     ),
-    "X612": Code(
+    "X614": Code(
         title="the answers of the task cannot be made a grammar",
         why="Constrained decoding says nothing that does not fit `task.schema`; some keywords, such as "
         "`uniqueItems`, `not` and `if`, and patterns that look ahead, cannot be followed token by token.",
         fix="leave the keyword out of `task.schema`, and say what it means in `task.instruction`",
     ),
-    "X613": Code(
+    "X615": Code(
         title="the tokenizer cannot constrain answers",
         why="The grammar needs to know the bytes of every token, and reads them from tokenizer.json.",
         fix="use a model whose folder has a tokenizer.json",
+    ),
+    "X616": Code(
+        title="the model's likelihood of a text is not a number",
+        why="Its weights hold NaN or infinity, or its numbers overflow in half precision.",
+        fix="train again at a lower learning rate, or set `backend.precision: fp32`",
     ),
     "X621": Code(
         title="the adapter is of a kind that the merge does not know",

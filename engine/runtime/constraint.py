@@ -30,24 +30,24 @@ class Grammar:
     """The answers of a task in the tokens of one model, with the text that ends them."""
 
     def __init__(self, vocabulary: LLTokenizer, answer: str, terminator: str) -> None:
-        """Compile `answer` (`engine.recipe.answer_grammar`) and what ends it. StageError X612."""
+        """Compile `answer` (`engine.recipe.answer_grammar`) and what ends it. StageError X614."""
         self.vocabulary = vocabulary
         self.terminator = terminator
         start = f"start: answer {' '.join(_ending(vocabulary, terminator))}\n{answer}"
         self._first = LLMatcher(vocabulary, LLMatcher.grammar_from_lark(start), log_level=0)
         if self._first.is_error():
             raise StageError.one(
-                "X612",
+                "X614",
                 f"the answers cannot be made a grammar: {_reason(self._first.get_error())}",
             )
 
     @classmethod
     def of(cls, tokenizer: Any, answer: str, terminator: str) -> Self:  # noqa: ANN401 - of transformers
-        """Return the grammar for a fast tokenizer of transformers. StageError X612, X613."""
+        """Return the grammar for a fast tokenizer of transformers. StageError X614, X615."""
         backend = getattr(tokenizer, "backend_tokenizer", None)
         if backend is None:
             raise StageError.one(
-                "X613",
+                "X615",
                 "answers can only be constrained with a fast tokenizer",
                 hint="the model folder needs tokenizer.json",
             )
@@ -58,13 +58,13 @@ class Grammar:
 
     @classmethod
     def read(cls, model_dir: Path, answer: str, terminator: str) -> Self:
-        """Return the grammar for a model folder, without transformers. StageError X612, X613."""
+        """Return the grammar for a model folder, without transformers. StageError X614, X615."""
         file = model_dir / "tokenizer.json"
         try:
             vocabulary = LLTokenizer(str(file))
         except ValueError as error:
             raise StageError.one(
-                "X613",
+                "X615",
                 f"the tokenizer cannot be read for constrained answers: {_reason(str(error))}",
                 hint="the model folder needs tokenizer.json",
             ) from error
@@ -120,7 +120,7 @@ class Matcher:
 
 
 def check_grammar(task: Task) -> None:
-    """Raise StageError X612 for a task whose answers no grammar can hold, with the place in its schema.
+    """Raise StageError X614 for a task whose answers no grammar can hold, with the place in its schema.
 
     Needs no model, so it is asked before anything is spent.
     """
@@ -130,17 +130,17 @@ def check_grammar(task: Task) -> None:
 
 
 def grammar_problems(task: Task) -> Iterator[Problem]:
-    """Yield what keeps the answers of a task from being constrained (X612)."""
+    """Yield what keeps the answers of a task from being constrained (X614)."""
     answer = answer_grammar(task)
     if answer is None or (error := _fault(answer)) is None:
         return
     hint = "without it answers are checked less strictly; or say it in `task.instruction`"
     if task.kind != "extraction":
-        yield Problem(code="X612", message=f"the answers cannot be made a grammar: {error}")
+        yield Problem(code="X614", message=f"the answers cannot be made a grammar: {error}")
         return
     place = _deepest(task.schema, task.schema)
     yield Problem(
-        code="X612",
+        code="X614",
         message=f"the schema cannot be made a grammar: {error}",
         path=".".join(("task.schema", *place)),
         hint=f"leave `{place[-1]}` out; {hint}" if place else None,
@@ -168,7 +168,8 @@ def _deepest(schema: Json, root: Json) -> tuple[str, ...]:
 
 
 def _below(schema: Mapping[str, Json]) -> Iterator[tuple[tuple[str, ...], Json]]:
-    for key, value in schema.items():
+    for key in sorted(schema, key=lambda key: key not in ("$defs", "definitions")):
+        value = schema[key]
         if key in _SCHEMAS and isinstance(value, dict):
             yield from (((key, name), inner) for name, inner in value.items())
         elif isinstance(value, list) and key in ("allOf", "anyOf", "oneOf", "prefixItems"):

@@ -15,8 +15,8 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import Cache, DynamicLayer
 
-from engine.runtime.models import LoadedModel
-from engine.runtime.trie import common_prefix
+from engine.runtime.models import LoadedModel, wants_single_rows
+from engine.runtime.search import common_prefix
 from engine.sources.contract import Progress
 
 TOKENS_PER_STEP = {"cpu": 2048, "mps": 8192, "cuda": 16384}
@@ -238,12 +238,3 @@ def _token_bytes(model: Any) -> int:  # noqa: ANN401 - a transformers model
     kept = getattr(config, "num_key_value_heads", None) or heads
     width: int = 2 * config.num_hidden_layers * kept * size * model.dtype.itemsize
     return width
-
-
-def wants_single_rows(config: Any, length: int) -> bool:  # noqa: ANN401 - a transformers config
-    """Say whether rows go one at a time: padding shifts a sliding window and recurrent states."""
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    if kinds - {"full_attention", "sliding_attention"}:
-        return True
-    window = getattr(config, "sliding_window", None)
-    return "sliding_attention" in kinds and window is not None and length > window

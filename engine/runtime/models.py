@@ -78,3 +78,12 @@ def _check_every_tensor_is_used(model: PeftModel, adapter: Path) -> None:
             f"unmatched, such as {min(missing)}",
             hint="train again: `recipe run RECIPE --force train`",
         )
+
+
+def wants_single_rows(config: Any, length: int) -> bool:  # noqa: ANN401 - a transformers config
+    """Say whether rows go one at a time: padding shifts a sliding window and recurrent states."""
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    if kinds - {"full_attention", "sliding_attention"}:
+        return True
+    window = getattr(config, "sliding_window", None)
+    return "sliding_attention" in kinds and window is not None and length > window

@@ -22,7 +22,7 @@ from transformers import DynamicCache
 from engine.errors import StageError
 from engine.runtime.constraint import Grammar
 from engine.runtime.decoding import decode
-from engine.runtime.models import LoadedModel
+from engine.runtime.models import LoadedModel, wants_single_rows
 from engine.runtime.speech import BoundSpeech, FreeSpeech, Speech, best_tokens
 from engine.runtime.trie import Choice, Walk, build_trie, common_prefix
 from engine.sources.contract import Progress
@@ -185,7 +185,7 @@ def _batches(
 
     `extra`: how many tokens may follow a row.
     """
-    lone = _wants_single_rows(loaded.model.config, max(map(len, rows), default=0) + extra)
+    lone = wants_single_rows(loaded.model.config, max(map(len, rows), default=0) + extra)
     prefix = 0 if lone else common_prefix(rows)
     cache = _prefill(loaded, rows[0][:prefix] if rows else [])
     done = 0
@@ -233,12 +233,3 @@ def _group(
         group.append(index)
     if group:
         yield group
-
-
-def _wants_single_rows(config: Any, length: int) -> bool:  # noqa: ANN401 - a transformers config
-    """Say whether rows go one at a time: padding shifts a sliding window and recurrent states."""
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    if kinds - {"full_attention", "sliding_attention"}:
-        return True
-    window = getattr(config, "sliding_window", None)
-    return "sliding_attention" in kinds and window is not None and length > window

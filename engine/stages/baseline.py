@@ -196,8 +196,9 @@ def _ways(
     seed = recipe.splits.seed
 
     def ask(shots: Sequence[tuple[str, str]]) -> list[Prediction]:
-        return answering.constrained(
-            loaded(), recipe.task, fold.judged, progress=context.progress, shots=shots
+        asked = answering.Asked.of(recipe, fold.train)
+        return answering.chosen(
+            loaded(), asked, fold.judged, progress=context.progress, shots=shots
         )
 
     def always() -> list[Prediction]:

@@ -68,9 +68,10 @@ def run(context: StageContext) -> None:
         "validation": read_examples(data.file("validation.jsonl")),
     }
     loaded = cache(partial(load_trained, context.artifacts["train"], context))
+    asked = answering.Asked.of(recipe, train)
     scores = {}
     for name in SETS:
-        made = _predictions(name, context, rows[name], loaded=loaded)
+        made = _predictions(name, context, (asked, rows[name]), loaded=loaded)
         file = context.workdir / f"predictions.{name}.jsonl"
         shutil.copyfile(made.file(answering.FILE), file)
         scores[name] = to_json(_score(file, recipe))
@@ -87,12 +88,13 @@ def sample_rows(rows: Sequence[Example], labels: Sequence[str], *, seed: int) ->
 def _predictions(
     name: str,
     context: StageContext,
-    rows: Sequence[Example],
+    question: tuple[answering.Asked, Sequence[Example]],
     *,
     loaded: Callable[[], LoadedModel],
 ) -> Artifact:
     """Make or reuse the predictions on one set; changing a metric never asks the model again."""
     recipe = context.recipe
+    asked, rows = question
     payload = {
         "revision": answering.REVISION,
         "set": name,
@@ -100,15 +102,15 @@ def _predictions(
         "sample": {"seed": recipe.splits.seed, "rows": len(rows)} if name == "train" else None,
         "model": context.inputs["train"],
         "base_model": context.base_model,
-        "task": answering.task_slice(recipe.task),
+        "asked": asked.payload(),
         "device": context.device.kind,
         "precision": context.device.precision(recipe.backend.precision),
         "versions": {tool: version_of(tool) for tool in ("peft", "torch", "transformers")},
     }
-    ask = answering.free if name == "free" else answering.constrained
+    ask = answering.free if name == "free" else answering.chosen
 
     def build(folder: Path) -> None:
-        predictions = ask(loaded(), recipe.task, rows, progress=context.progress) if rows else []
+        predictions = ask(loaded(), asked, rows, progress=context.progress) if rows else []
         write_predictions(folder / answering.FILE, predictions)
 
     return context.once("predictions", payload, build)

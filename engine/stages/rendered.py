@@ -23,8 +23,10 @@ def rendered_rows(context: StageContext, base: Path) -> Artifact:
 
     Raises:
         DataError: D390 to D392 and D394 for rows that cannot be trained on; D392 for a holdout row.
+        StageError: X614 for a schema that the model cannot be held to when it is judged.
 
     """
+    from engine.runtime.constraint import check_grammar  # noqa: PLC0415 - numpy
     from engine.runtime.rendering import (  # noqa: PLC0415 - torch
         RenderRequest,
         read_facts,
@@ -32,6 +34,7 @@ def rendered_rows(context: StageContext, base: Path) -> Artifact:
     )
 
     recipe = context.recipe
+    check_grammar(recipe.task)
     request = RenderRequest(
         task=recipe.task,
         max_length=recipe.method.max_length,

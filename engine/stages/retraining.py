@@ -75,7 +75,7 @@ def answers(
     context = replace(context, progress=Named(of=part.name, inner=context.progress))
     trained = _trained(part, context)
     loaded = cache(partial(load_trained, trained, context))
-    return [_said(way, rows, trained, context, loaded=loaded) for way in ways]
+    return [_said(way, (part, rows), trained, context, loaded=loaded) for way in ways]
 
 
 def _trained(part: Part, context: StageContext) -> Artifact:
@@ -125,14 +125,15 @@ def _subset(part: Part, context: StageContext) -> Artifact:
 
 def _said(
     way: str,
-    rows: Sequence[Example],
+    judged: tuple[Part, Sequence[Example]],
     trained: Artifact,
     context: StageContext,
     *,
     loaded: Callable[[], LoadedModel],
 ) -> list[Prediction]:
-    """Make or reuse what a trained model says on rows of the data stage."""
-    task = context.recipe.task
+    """Make or reuse what a model trained on a part says on rows of the data stage."""
+    part, rows = judged
+    asked = answering.Asked.of(context.recipe, part.train)
     payload = {
         "revision": answering.REVISION,
         "way": way,
@@ -140,13 +141,13 @@ def _said(
         "data": context.inputs["data"],
         "model": trained.key,
         "base_model": context.base_model,
-        "task": answering.task_slice(task),
+        "asked": asked.payload(),
         **_machine(context),
     }
-    ask = {"constrained": answering.constrained, "free": answering.free}[way]
+    ask = {"constrained": answering.chosen, "free": answering.free}[way]
 
     def build(folder: Path) -> None:
-        said = ask(loaded(), task, rows, progress=context.progress) if rows else []
+        said = ask(loaded(), asked, rows, progress=context.progress) if rows else []
         write_predictions(folder / answering.FILE, said)
 
     return read_predictions(context.once("predictions", payload, build).file(answering.FILE))

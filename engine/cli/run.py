@@ -37,9 +37,9 @@ def run(options: argparse.Namespace) -> int:
         uses_hub,
     )
     from engine.pipeline import Orders  # noqa: PLC0415
+    from engine.render.closing import closing_block  # noqa: PLC0415
     from engine.render.json import render_json  # noqa: PLC0415
     from engine.render.progress import has_colour  # noqa: PLC0415
-    from engine.render.text import closing_block  # noqa: PLC0415
 
     recipe, warnings = read(options.recipe)
     refuse_moving(recipe, warnings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TextIO
+from typing import Any, TextIO
 
 from engine.evidence import (
     ExportedFile,
@@ -11,10 +11,15 @@ from engine.evidence import (
     StageStatus,
     Status,
     data_from_json,
+    rung_from_json,
+    scores_from_json,
     training_from_json,
 )
+from engine.recipe.metrics import primary
 from engine.recipe.model import Recipe
+from engine.render.checklines import check_lines
 from engine.render.learning import learning_lines
+from engine.render.measures import spoken, told, value_of
 from engine.render.progress import (
     PlainProgress,
     SilentProgress,
@@ -22,14 +27,16 @@ from engine.render.progress import (
     has_colour,
     open_progress,
 )
+from engine.render.quantities import percent
 from engine.render.text import (
     baseline_lines,
-    check_lines,
     data_line,
+    file_line,
+    ladder_lines,
     stage_result,
     training_line,
-    verify_line,
 )
+from engine.render.wording import find_metric
 from engine.stages import STAGES, flow
 from engine.stages.base import Progress
 from engine.store import Artifact
@@ -92,9 +99,14 @@ def _data(artifacts: Artifacts, _recipe: Recipe) -> str:
 
 def _baseline(artifacts: Artifacts, recipe: Recipe) -> str:
     results = flow.baselines(artifacts, recipe)
-    told = baseline_lines(results, metric="macro_f1") if results else "none asked for"
+    shown = baseline_lines(results, metric=_main(recipe)) if results else "none asked for"
     hints = flow.curves({"baseline": artifacts["baseline"]})
-    return "\n".join([told, *learning_lines(hints, folds=None)])
+    return "\n".join([shown, *learning_lines(hints, folds=None, metric=_main(recipe))])
+
+
+def _main(recipe: Recipe) -> str:
+    """The metric that stands for the recipe's kind of task."""
+    return primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
 
 
 def _compile(artifacts: Artifacts, recipe: Recipe) -> str:
@@ -106,20 +118,22 @@ def _train(artifacts: Artifacts, _recipe: Recipe) -> str:
     return training_line(training_from_json(flow.read_json(artifacts["train"], "training.json")))
 
 
-def _evaluate(artifacts: Artifacts, _recipe: Recipe) -> str:
-    scores = flow.read_json(artifacts["evaluate"], "scores.json")
+def _evaluate(artifacts: Artifacts, recipe: Recipe) -> str:
+    found = flow.read_json(artifacts["evaluate"], "scores.json")
+    metric = _main(recipe)
     values = {
-        rows: next((m["value"] for m in found["metrics"] if m["name"] == "macro_f1"), None)
-        for rows, found in scores.items()
-        if found
+        rows: find_metric(scores_from_json(scores), metric)
+        for rows, scores in found.items()
+        if scores
     }
-    told = (f"{rows} {'undefined' if v is None else f'{v:.3f}'}" for rows, v in values.items())
-    return f"macro-F1: {' · '.join(told)}"
+    said = [f"{rows} {value_of(metric, value.value)}" for rows, value in values.items() if value]
+    return f"{spoken(metric)}: {' · '.join(said)}"
 
 
 def _resample(artifacts: Artifacts, recipe: Recipe) -> str:
     curves = flow.curves({"resample": artifacts["resample"]})
-    return "\n".join(learning_lines(curves, folds=flow.folds(artifacts, recipe)))
+    folds = flow.folds(artifacts, recipe)
+    return "\n".join(learning_lines(curves, folds=folds, metric=_main(recipe)))
 
 
 def _gate(artifacts: Artifacts, _recipe: Recipe) -> str:
@@ -139,20 +153,26 @@ def _merge(artifacts: Artifacts, _recipe: Recipe) -> str:
 
 def _quantize(artifacts: Artifacts, _recipe: Recipe) -> str:
     files = [ExportedFile(**item) for item in flow.read_json(artifacts["quantize"], "export.json")]
-    return verify_line(files, agreement=None, rows=0) or ", ".join(file.name for file in files)
+    return file_line(files) or ", ".join(file.name for file in files)
 
 
 def _verify(artifacts: Artifacts, recipe: Recipe) -> str:
     found = flow.read_json(artifacts["verify"], "verify.json")
-    scores = found["scores"]["quantized"]
-    if scores is None:
-        return _verdict(artifacts, "verify")
-    rows = scores["rows"]
-    macro_f1 = next(m["value"] for m in scores["metrics"] if m["name"] == "macro_f1")
-    value = "undefined" if macro_f1 is None else f"{macro_f1:.3f}"
-    agreed = round(found["agreement"] * rows)
-    file = f"{recipe.export.quantizations[0]} macro-F1 {value}, agrees on {agreed} of {rows} rows"
-    return f"{file}\n{_verdict(artifacts, 'verify')}"
+    ladder = [rung_from_json(item) for item in found.get("ladder", ())]
+    shown = ladder_lines(ladder, metric=_main(recipe)) or _judged_again(found, recipe)
+    return "\n".join([*([shown] if shown else []), _verdict(artifacts, "verify")])
+
+
+def _judged_again(found: Mapping[str, Any], recipe: Recipe) -> str:
+    """The exported file in one line, where no ladder leads to it."""
+    if found["scores"]["quantized"] is None:
+        return ""
+    scores, metric = scores_from_json(found["scores"]["quantized"]), _main(recipe)
+    value = f"{recipe.export.quantizations[0]} {spoken(metric)} {told(find_metric(scores, metric))}"
+    if found["agreement"] is None:
+        return value
+    agreed = round(found["agreement"] * scores.rows)
+    return f"{value}\nagrees on {agreed} of {scores.rows} rows ({percent(found['agreement'])})"
 
 
 _TELL: dict[str, Callable[[Artifacts, Recipe], str]] = {

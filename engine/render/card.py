@@ -7,13 +7,31 @@ import re
 from typing import Any
 
 from engine.evidence import Report, Scores
+from engine.render import calibration, comparisons, forgetting, ladder
+from engine.render.exported import machine, speed_facts
 from engine.render.learning import learning_lines, telling_curves
 from engine.render.markdown import block, checks_table, code, plain
+from engine.render.measures import best, direction, is_lower_better, kind_of, value_of
 from engine.render.proof import proof_lines
 from engine.render.quantities import count, percent, size
-from engine.render.wording import find_metric, main_metric
+from engine.render.wording import find_metric, judged_by, main_metric
 
-_METRICS = ("accuracy", "macro_f1")
+_SECOND = {
+    "classification": "accuracy",
+    "multilabel": "accuracy",
+    "extraction": "exact_match",
+    "generation": "exact_match",
+    "chat": "perplexity",
+    "text": "perplexity",
+}
+"""What hubs are told beside the main metric, by kind."""
+_TAGS = {"classification": "text-classification", "multilabel": "text-classification"}
+_ANSWERS = {
+    "classification": "It always answers with a label when decoding is constrained, also where none fits.",
+    "multilabel": "It always answers with labels of this list when decoding is constrained.",
+    "extraction": "It always answers in the schema when decoding is constrained; the values can be wrong.",
+}
+_UNMEASURED = "It was judged on this one task. What it forgot of other tasks was not measured."
 _CREED = (
     "Every number above was measured by the run that made these files; the whole evidence is in "
     "`report.html` and `report.json` beside them."
@@ -43,21 +61,27 @@ def _front_matter(report: Report) -> str:
     base = {"base_model": hub[1]} if hub else {"base_model_source": report.base_model}
     entries: dict[str, Any] = {
         **base,
-        "pipeline_tag": "text-classification",
+        "pipeline_tag": _pipeline_tag(report),
         "tags": ["slm-recipe", report.method.split(" ")[0]],
-        "labels": list(report.labels),
+        **({"labels": list(report.labels)} if report.labels else {}),
     }
     lines = [f"{name}: {_json(value)}" for name, value in entries.items()]
     return "\n".join(["---", *lines, *_model_index(report, scores), "---"])
 
 
+def _pipeline_tag(report: Report) -> str:
+    return _TAGS.get(kind_of(report), "text-generation")
+
+
 def _model_index(report: Report, scores: Scores | None) -> list[str]:
-    found = [find_metric(scores, name) for name in _METRICS]
+    main = main_metric(report)
+    names = dict.fromkeys((_SECOND.get(kind_of(report), main), main))
+    found = [find_metric(scores, name) for name in names]
     measured = [item for item in found if item is not None and item.value is not None]
     if not measured:
         return []
     lines = ["model-index:", f"- name: {_json(report.recipe_name)}", "  results:"]
-    lines += ["  - task: {type: text-classification}"]
+    lines += [f"  - task: {{type: {_pipeline_tag(report)}}}"]
     lines += [
         f"    dataset: {{name: {_json('holdout of the recipe')}, type: holdout}}",
         "    metrics:",
@@ -75,16 +99,20 @@ def _json(value: object) -> str:
 
 
 def _use(report: Report) -> list[str]:
-    labels = ", ".join(code(label) for label in report.labels)
     names = ", ".join(report.labels)
     instruction = str(report.task.get("instruction", "")).replace("{labels}", names)
-    shape = ' as JSON, such as `{"label": …}`' if report.task.get("output") == "json" else ""
     file = next((item for item in report.files if item.format == "gguf"), None)
     parts = [
         "## Use",
-        f"It answers with one of {labels}{shape}." if labels else "",
-        "It was trained and judged with this instruction, followed by a blank line and the text:",
-        block(instruction, "text"),
+        _answers_with(report),
+        *(
+            [
+                "It was trained and judged with this instruction, followed by a blank line and the text:",
+                block(instruction, "text"),
+            ]
+            if instruction
+            else []
+        ),
     ]
     commands = [f'recipe try {report.recipe_name} "…"']
     if file:
@@ -94,17 +122,29 @@ def _use(report: Report) -> list[str]:
     return [*parts, block("\n".join(commands), "console")]
 
 
+def _answers_with(report: Report) -> str:
+    labels, kind = ", ".join(code(label) for label in report.labels), kind_of(report)
+    is_json = report.task.get("output") == "json"
+    if kind == "multilabel" and labels:
+        shape = ' as JSON, such as `{"labels": […]}`' if is_json else ""
+        return f"It answers with any of {labels}, or with none{shape}."
+    if kind == "extraction":
+        return "It answers with one JSON object in the recipe's schema."
+    shape = ' as JSON, such as `{"label": …}`' if is_json else ""
+    return f"It answers with one of {labels}{shape}." if labels else ""
+
+
 def _evidence(report: Report) -> list[str]:
     parts = ["## Evidence"]
     metric = main_metric(report)
-    best = [
-        (found.value, item.name)
-        for item in report.baselines
-        if (found := find_metric(item.scores, metric)) and found.value is not None
-    ]
-    if report.holdout and best:
-        value, name = max(best)
-        told = f"Best of {len(report.baselines)} baselines without fine-tuning: {name}, {metric} {value:.3f}."
+    first = best(
+        metric, [(item.name, find_metric(item.scores, metric)) for item in report.baselines]
+    )
+    if report.holdout and first:
+        name, found = first
+        lower = f" ({direction(metric)})" if is_lower_better(metric) else ""
+        value = value_of(metric, found.value)
+        told = f"Best of {len(report.baselines)} baselines without fine-tuning: {name}, {metric} {value}{lower}."
         parts.append(plain(told))
     if report.gate:
         rows = (
@@ -112,27 +152,42 @@ def _evidence(report: Report) -> list[str]:
             if report.folds
             else "holdout rows it never saw"
         )
-        parts += [f"The tuned model on {rows}:", checks_table(report.gate)]
-    parts += [
-        plain(f"{line}.") for line in learning_lines(telling_curves(report), folds=report.folds)
-    ]
+        how = judged_by(report)
+        parts += [f"The tuned model on {rows}, {how}:", checks_table(report.gate)]
+    parts += [plain(f"{line}.") for line in _sentences(report, metric)]
     proof = proof_lines(report.data, report.holdout_use)
     if proof:
         parts.append("How the holdout was kept apart:")
         parts.append("\n".join(f"- {plain(line)}" for line in proof))
     if report.verify:
-        parts += ["The quantized file, run with llama.cpp on the same rows:"]
+        parts += ["The exported file, run with llama.cpp on the same rows:"]
         parts.append(checks_table(report.verify))
-    return parts
+    speed = "; ".join(f"{name} {value}" for name, value in speed_facts(report))
+    return [*parts, plain(f"{speed} ({machine(report)}).") if speed else ""]
+
+
+def _sentences(report: Report, metric: str) -> list[str]:
+    """The other evidence, a sentence each: comparisons, calibration, forgetting, ladder, curves."""
+    lines = [comparisons.sentence(item) for item in report.comparisons if item.metric == metric]
+    found = report.holdout.calibration if report.holdout else None
+    lines += calibration.lines(found)[:1] if found else []
+    if report.forgetting:
+        lines.append(
+            f"forgetting, {forgetting.sentence(report.forgetting.overall, report.forgetting)}"
+        )
+    if report.ladder:
+        lines.append(
+            f"{metric} from the adapter to the file: {ladder.summary(report.ladder, metric)}"
+        )
+    curves = telling_curves(report)
+    return [*lines, *learning_lines(curves, folds=report.folds, metric=metric)]
 
 
 def _limits(report: Report) -> list[str]:
     rows = count(report.holdout.rows) if report.holdout else "the"
-    limits = [
-        f"The numbers hold for rows like the {rows} holdout rows. Nothing else was measured.",
-        "It was judged on this one task. What it forgot of other tasks was not measured.",
-        "It always answers with a label when decoding is constrained, also where none fits.",
-    ]
+    limits = [f"The numbers hold for rows like the {rows} holdout rows. Nothing else was measured."]
+    limits += [] if report.forgetting else [_UNMEASURED]
+    limits += [_ANSWERS[kind]] if (kind := kind_of(report)) in _ANSWERS else []
     limits += [
         f"{file.name}: {file.fallback_tensors} of {file.tensors} tensors could not be stored in "
         f"the type asked for; it takes {file.bits_per_weight:.2f} bits a weight."
@@ -141,7 +196,7 @@ def _limits(report: Report) -> list[str]:
     ]
     if report.agreement is not None and report.agreement < 1:
         changed = percent(1 - report.agreement)
-        limits.append(f"Quantization changed the label of {changed} of the holdout rows.")
+        limits.append(f"Quantization changed the answer to {changed} of the holdout rows.")
     limits += list(report.warnings)
     return ["## Limits", "\n".join(f"- {plain(text)}" for text in limits)]
 

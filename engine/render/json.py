@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from engine.evidence import (
@@ -27,7 +28,8 @@ from engine.evidence import (
 )
 
 _SCORES = ("holdout", "free", "train_scores", "validation_scores", "quantized", "folds")
-_PARTS = (
+_PARTS: tuple[tuple[str, Callable[[dict[str, Any]], Any]], ...] = (
+    ("learning_curves", curve_from_json),
     ("comparisons", comparison_from_json),
     ("ladder", rung_from_json),
     ("checkpoints", checkpoint_from_json),
@@ -47,14 +49,13 @@ def read_json(text: str) -> Report:
     data: dict[str, Any] = json.loads(text)
     read: dict[str, Any] = dict(data)
     read |= {name: tuple(data[name]) for name in _TUPLES}
-    read |= {name: _scores(data[name]) for name in _SCORES}
+    read |= {name: _scores(data.get(name)) for name in _SCORES}
     read |= {name: _verdict(data[name]) for name in _VERDICTS}
     read["stages"] = tuple(_stage(item) for item in data["stages"])
     read["data"] = data_from_json(data["data"]) if data["data"] else None
     read["baselines"] = tuple(baseline_from_json(item) for item in data["baselines"])
     read["training"] = training_from_json(data["training"]) if data["training"] else None
-    read["holdout_use"] = HoldoutUse(**data["holdout_use"]) if data["holdout_use"] else None
-    read["learning_curves"] = tuple(curve_from_json(item) for item in data["learning_curves"])
+    read["holdout_use"] = HoldoutUse(**used) if (used := data.get("holdout_use")) else None
     read |= {
         name: tuple(from_json(item) for item in data.get(name, ())) for name, from_json in _PARTS
     }

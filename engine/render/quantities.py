@@ -15,6 +15,10 @@ DASH = "\N{EN DASH}"
 """Stands where a number does not apply."""
 
 
+NOTHING = "not computed"
+"""Stands where a number could not be had."""
+
+
 def duration(seconds: float) -> str:
     """`0.4 s`, `31.2 s`, `4 min 51 s`, `2 h 05 min`."""
     if seconds < _MINUTE - 0.05:
@@ -66,11 +70,17 @@ def millions(value: int) -> str:
 
 def number(value: float | None, *, signed: bool = False) -> str:
     """A metric with three decimals; a difference carries its sign; None is `not computed`."""
+    return amount(value, decimals=3, signed=signed)
+
+
+def amount(value: float | None, *, decimals: int, signed: bool = False) -> str:
+    """A measured number with so many decimals, grouped from five digits on; None is `not computed`."""
     if value is None or not math.isfinite(value):
-        return "not computed"
-    text = f"{abs(value):.3f}"
-    below = value < 0 and float(text) != 0
-    sign = MINUS if below else "+" if signed and float(text) != 0 else ""
+        return NOTHING
+    grouped = "," if abs(value) >= 10 * _KILO else ""
+    text = f"{abs(value):{grouped}.{decimals}f}"
+    is_zero = not any(digit in text for digit in "123456789")
+    sign = "" if is_zero else MINUS if value < 0 else "+" if signed else ""
     return sign + text
 
 
@@ -81,11 +91,12 @@ def bound(value: float) -> str:
     return f"{whole.replace('-', MINUS)}.{decimals.ljust(2, '0')}"
 
 
-def interval(value: Interval | None, *, signed: bool = False) -> str:
+def interval(value: Interval | None, *, signed: bool = False, decimals: int = 3) -> str:
     """`[0.858, 0.930]`, empty for none."""
     if value is None:
         return ""
-    return f"[{number(value.low, signed=signed)}, {number(value.high, signed=signed)}]"
+    low, high = (amount(end, decimals=decimals, signed=signed) for end in (value.low, value.high))
+    return f"[{low}, {high}]"
 
 
 def percent(share: float) -> str:
@@ -98,3 +109,16 @@ def percent(share: float) -> str:
 def p_value(value: float) -> str:
     """`p < 0.001` or `p = 0.013`."""
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"  # noqa: PLR2004 - by custom
+
+
+def p_values(value: float | None, adjusted: float | None) -> str:
+    """`p = 0.004, 0.013 after Holm`: the test's own p, and corrected for all tests; empty without a test.
+
+    Where nothing had to be corrected, the one p.
+    """
+    if value is None:
+        return ""
+    if adjusted is None or adjusted == value:
+        return p_value(value)
+    corrected = p_value(adjusted).removeprefix("p = ").removeprefix("p ")
+    return f"{p_value(value)}, {corrected} after Holm"

@@ -5,47 +5,19 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
-from engine.evidence import (
-    BaselineResult,
-    Check,
-    DataSummary,
-    ExportedFile,
-    Report,
-    Scores,
-    Status,
-    TrainingSummary,
-    Verdict,
-)
-from engine.render.learning import learning_lines, telling_curves
+from engine.evidence import BaselineResult, DataSummary, ExportedFile, Rung, TrainingSummary
+from engine.render.ladder import answer, broken, changed, last_kept, summary
+from engine.render.measures import best, is_lower_better, is_share, spoken, value_of
 from engine.render.progress import STAGE_WIDTH, WIDTH
-from engine.render.proof import recorded_line, use_line
-from engine.render.quantities import (
-    count,
-    duration,
-    interval,
-    millions,
-    number,
-    p_value,
-    percent,
-    size,
-)
+from engine.render.proof import recorded_line
+from engine.render.quantities import amount, count, duration, millions, percent, size
 from engine.render.spans import Line, cells, line, pad, printable, to_text
-from engine.render.wording import (
-    OUTCOME_STATUS,
-    OUTCOMES,
-    check_title,
-    commands_and_advice,
-    find_metric,
-    is_difference,
-    required,
-)
+from engine.render.wording import find_metric, sentence
 
 _INDENT = " " * STAGE_WIDTH
 _TIME_WIDTH = 13
 _ROOM = WIDTH - STAGE_WIDTH - _TIME_WIDTH
-_LABEL_WIDTH = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,15 +55,26 @@ def data_line(data: DataSummary) -> str:
 
 
 def baseline_lines(baselines: Sequence[BaselineResult], *, metric: str) -> str:
-    """Every baseline's value of one metric, and whether any of them is already enough."""
-    told = " · ".join(f"{item.name} {_short(item.scores, metric)}" for item in baselines)
+    """Every baseline's value of one metric, the best of them, and whether any is already enough."""
+    told = [f"{item.name} {_short(item, metric)}" for item in baselines]
+    lower = " (lower is better)" if is_lower_better(metric) else ""
+    shown = _joined([*told[:-1], f"{told[-1]}   {spoken(metric)}{lower}"], " · ")
     enough = [item.name for item in baselines if item.passes]
-    verdict = (
-        f"{' and '.join(enough)} already pass{'es' if len(enough) == 1 else ''} every threshold"
-        if enough
-        else "none passes the acceptance thresholds: training is warranted"
-    )
-    return f"{told}   {metric}\n{verdict}"
+    if enough:
+        passes = f"pass{'es' if len(enough) == 1 else ''}"
+        return f"{shown}\n{' and '.join(enough)} already {passes} every threshold"
+    found = best(metric, [(item.name, find_metric(item.scores, metric)) for item in baselines])
+    first = f"best is {found[0]}; " if found and len(baselines) > 1 else ""
+    return f"{shown}\n{first}none passes the acceptance thresholds: training is warranted"
+
+
+def _short(item: BaselineResult, metric: str) -> str:
+    found = find_metric(item.scores, metric)
+    if found is None or found.value is None:
+        return "not computed"
+    if is_share(metric):
+        return amount(found.value, decimals=2)
+    return value_of(metric, found.value)
 
 
 def training_line(training: TrainingSummary) -> str:
@@ -113,24 +96,44 @@ def training_line(training: TrainingSummary) -> str:
     return _joined(parts, " · ")
 
 
-def check_lines(verdict: Verdict, *, stage: str, colour: bool) -> str:
-    """One aligned line a check: name, got, interval, required, status; below it, why not."""
-    return to_text(_check_table(verdict.checks, stage), colour=colour)
-
-
-def verify_line(files: Sequence[ExportedFile], *, agreement: float | None, rows: int) -> str:
-    """The quantized file: its size, effective bits, fallbacks, agreement with the merged model."""
+def file_line(files: Sequence[ExportedFile]) -> str:
+    """The quantized file: its size, effective bits and fallbacks; empty without one."""
     parts = []
     for file in files:
         if file.bits_per_weight is None:
             continue
         fell = f" ({file.fallback_tensors} of {file.tensors} tensors fell back)"
         shown = fell if file.fallback_tensors else ""
-        bits = f"{file.bits_per_weight:.1f} bits a weight{shown}"
-        parts.append(f"{file.name}, {size(file.bytes)}, {bits}")
-    if agreement is not None:
-        parts.append(f"agrees on {round(agreement * rows)} of {rows} rows ({percent(agreement)})")
+        parts.append(
+            f"{file.name}, {size(file.bytes)}, {file.bits_per_weight:.1f} bits a weight{shown}"
+        )
     return _joined(parts, "; ")
+
+
+def ladder_lines(ladder: Sequence[Rung], *, metric: str) -> str:
+    """The main metric from form to form, what the last step changed, and which forms were refused why."""
+    if not ladder:
+        return ""
+    told = f"{summary(ladder, metric)}   {spoken(metric)}".split(" · ")
+    lines = [_joined(told, " · ")]
+    lines += [
+        f"{rung.name} {answer(rung)}: {'; '.join(sentence(check) for check in broken(rung))}"
+        for rung in ladder
+        if answer(rung) in ("refused", "not decided")
+    ]
+    kept = last_kept(ladder)
+    if kept is not None and kept.agreement is not None and kept.agreement.value is not None:
+        rows = kept.agreement.n
+        same = round(kept.agreement.value * rows)
+        share = percent(kept.agreement.value)
+        lines.append(
+            f"{kept.name} agrees on {same} of {rows} rows ({share}), {changed(kept)} changed"
+        )
+    elif kept is not None and kept.mean_shift is not None:
+        lines.append(
+            f"{kept.name} moved log-probabilities by {kept.mean_shift:.4f} nats on average"
+        )
+    return "\n".join(lines)
 
 
 def plan_table(
@@ -160,32 +163,6 @@ def plan_table(
     return to_text(lines, colour=colour)
 
 
-def closing_block(report: Report, *, said: Sequence[str] = (), colour: bool) -> str:
-    """The end of a run: the outcome, what did not pass, where things are, and what to do next.
-
-    `said` is what else happened, such as a lock that was written.
-    """
-    status = OUTCOME_STATUS.get(report.outcome, Status.WARN)
-    word = OUTCOMES.get(report.outcome, report.outcome.upper())
-    name = printable(report.recipe_name)
-    lines = [line((word, status.value), f"  {name}  ·  {duration(report.seconds)}")]
-    if report.outcome != "accepted":
-        lines += _paragraph(report.summary)
-        lines += [line("  ", *row[1:]) for row in _open_checks(report)]
-    for told in learning_lines(telling_curves(report), folds=report.folds):
-        lines += _paragraph(told)
-    commands, advice = commands_and_advice(report)
-    if advice:
-        lead = "what would help: " if report.gate and report.outcome != "accepted" else ""
-        lines += _paragraph(lead + "; ".join(advice))
-    use = report.holdout_use
-    worn = [use_line(use)] if use and (use.looks or use.redraws) else []
-    for sentence in (*worn, *said):
-        lines += _paragraph(sentence)
-    lines += _places(report, commands)
-    return to_text(lines, colour=colour)
-
-
 def _joined(parts: Sequence[str], separator: str) -> str:
     """The parts with separators between them, and line breaks where a line would be too long."""
     lines: list[str] = []
@@ -193,68 +170,6 @@ def _joined(parts: Sequence[str], separator: str) -> str:
         longer = f"{lines[-1]}{separator}{part}" if lines else part
         lines[-1:] = [longer] if len(longer) <= _ROOM else [*lines[-1:], part]
     return "\n".join(lines)
-
-
-def _short(scores: Scores, metric: str) -> str:
-    found = find_metric(scores, metric)
-    return f"{found.value:.2f}" if found and found.value is not None else "not computed"
-
-
-def _check_table(checks: Sequence[Check], stage: str) -> list[Line]:
-    room = WIDTH - STAGE_WIDTH - 2 - max((len(check.status.value) for check in checks), default=0)
-    rows = _columns(
-        [(_short_title(check, checks), *_got(check), _wanted(check)) for check in checks]
-    )
-    if any(cells(row) > room for row in rows):
-        rows = [row.replace("  required ", "  ", 1) for row in rows]
-    lines: list[Line] = []
-    for index, (check, row) in enumerate(zip(checks, rows, strict=True)):
-        head = pad(stage, STAGE_WIDTH) if index == 0 else _INDENT
-        lines.append(line((head, "strong"), row + "  ", (check.status.value, check.status.value)))
-        if check.note and check.status is not Status.PASS:
-            wrapped = textwrap.wrap(printable(check.note), WIDTH - STAGE_WIDTH - 2)
-            lines += [line(_INDENT, ("  " + part, "quiet")) for part in wrapped]
-    return lines
-
-
-def _columns(rows: Sequence[tuple[str, str, str, str]]) -> list[str]:
-    """Rows of title, value, interval and demand, aligned; a value in words spans two columns."""
-    valued = [row for row in rows if row[1][-1:].isdigit()]
-    value = max((cells(row[1]) for row in valued), default=0)
-    title, demand = (max((cells(row[at]) for row in rows), default=0) for at in (0, 3))
-    spans = max(cells(_spanned(row, value)) for row in rows) if rows else 0
-    return [
-        f"{pad(row[0], title)}  {pad(_spanned(row, value), spans)}  {pad(row[3], demand)}"
-        for row in rows
-    ]
-
-
-def _spanned(row: tuple[str, str, str, str], value: int) -> str:
-    return f"{pad(row[1], value)}  {row[2]}".rstrip()
-
-
-def _short_title(check: Check, checks: Sequence[Check]) -> str:
-    alone = sum(item.name.startswith("over_baselines.") for item in checks) == 1
-    if alone and check.name.startswith("over_baselines."):
-        return "over baselines"
-    return printable(check_title(check.name))
-
-
-def _got(check: Check) -> tuple[str, str]:
-    signed = is_difference(check)
-    return number(check.got, signed=signed), interval(check.interval, signed=signed)
-
-
-def _wanted(check: Check) -> str:
-    tested = f", {p_value(check.p_value)}" if check.p_value is not None else ""
-    return f"required {required(check)}{tested}"
-
-
-def _open_checks(report: Report) -> list[Line]:
-    verdicts = [gate for gate in (report.gate, report.verify) if gate]
-    checks = [item for gate in verdicts for item in gate.checks]
-    left = [item for item in checks if item.status in (Status.FAIL, Status.INCONCLUSIVE)]
-    return _check_table(left, "")
 
 
 def _plan_line(row: PlanRow, why: int, *, heading: bool) -> Line:
@@ -266,23 +181,3 @@ def _plan_line(row: PlanRow, why: int, *, heading: bool) -> Line:
         (pad(printable(row.why), why), text),
         (printable(row.cost), text),
     )
-
-
-def _paragraph(text: str) -> list[Line]:
-    wrapped = textwrap.wrap(printable(text), WIDTH - 2, break_long_words=False)
-    return [line("  " + part) for part in wrapped]
-
-
-def _places(report: Report, commands: Sequence[str]) -> list[Line]:
-    folder = PurePosixPath(report.run_directory)
-    rows: list[tuple[str, str]] = []
-    if report.outcome == "accepted":
-        rows += [
-            ("model", f"{folder / file.name}   {size(file.bytes)}")
-            for file in report.files
-            if file.name.endswith(".gguf")
-        ]
-    if report.run_directory:
-        rows.append(("report", str(folder / "report.html")))
-    rows += [("try it" if step.startswith("recipe try") else "next", step) for step in commands]
-    return [line(("  " + pad(name, _LABEL_WIDTH), "quiet"), printable(text)) for name, text in rows]

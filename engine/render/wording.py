@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.evidence import Check, Metric, Report, Scores, StageStatus, Status
-from engine.render.quantities import bound, interval, number, p_value
+from engine.render.measures import (
+    bare,
+    bound_of,
+    interval_of,
+    kind_of,
+    primary_of,
+    value_of,
+)
+from engine.render.quantities import p_values
 
 OUTCOMES = {
     "accepted": "ACCEPTED",
@@ -27,7 +35,23 @@ OUTCOME_STATUS = {
 }
 """The colour an outcome has."""
 
-_DIFFERENCES = ("over_baselines.", "drop.", "overfitting")
+_DIFFERENCES = ("over_baselines.", "over_previous.", "drop.", "overfitting", "forgetting")
+_TITLES = {
+    "over_baselines.": "{} over baselines",
+    "over_previous.": "{} drop since the last accepted model",
+    "drop.": "{} drop",
+}
+_NAMES = {
+    "token_parity": "token parity",
+    "overfitting": "overfitting gap",
+    "task_file": "task file",
+}
+JUDGED_BY = {
+    "generation": "free decoding",
+    "chat": "likelihood of the answers",
+    "text": "likelihood of the text",
+}
+"""How models are judged, by kind; all others by constrained decoding."""
 _COMMAND = "recipe "
 
 
@@ -44,18 +68,56 @@ class ComparedModel:
     passes: bool | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassWords:
+    """What the rows of the table by class are called."""
+
+    title: str
+    one: str
+    support: str
+    """What is counted in what is true."""
+    predicted: str
+    """What is counted in what was said."""
+    lead: str = ""
+
+
+_CLASSES = ClassWords(title="Per class", one="label", support="rows", predicted="predicted")
+_FIELDS = ClassWords(
+    title="Per field",
+    one="field",
+    support="values",
+    predicted="values said",
+    lead="A value counts as right when it stands at the same place of the right answer. A field "
+    "that repeats is a bag of values: their order does not count.",
+)
+
+
+def class_words(report: Report) -> ClassWords:
+    """How the table by class is worded for the report's kind."""
+    return _FIELDS if kind_of(report) == "extraction" else _CLASSES
+
+
+def has_classes(report: Report) -> bool:
+    """Tell whether answers of the kind have classes or fields to count by."""
+    return kind_of(report) in ("classification", "multilabel", "extraction")
+
+
+def has_confusion(report: Report) -> bool:
+    """Tell whether a row has one label, so that one can be taken for another."""
+    return kind_of(report) == "classification"
+
+
 def is_difference(check: Check) -> bool:
-    """The check bounds a difference between two measurements, so its number carries a sign."""
+    """Tell whether the check bounds a difference of two measurements: its number carries a sign."""
     return check.name.startswith(_DIFFERENCES)
 
 
 def check_title(name: str) -> str:
     """The check's name as a person says it; metrics keep the name they have in the recipe."""
-    if name.startswith("over_baselines."):
-        return f"{name.removeprefix('over_baselines.')} over baselines"
-    if name.startswith("drop."):
-        return f"{name.removeprefix('drop.')} drop"
-    return {"token_parity": "token parity", "overfitting": "overfitting gap"}.get(name, name)
+    for prefix, title in _TITLES.items():
+        if name.startswith(prefix):
+            return title.format(name.removeprefix(prefix))
+    return _NAMES.get(name, name)
 
 
 def sign(direction: str) -> str:
@@ -66,19 +128,33 @@ def sign(direction: str) -> str:
 def required(check: Check) -> str:
     """What was demanded: `lower bound ≥ 0.80`, or only `≥ 0.05` where the point decides."""
     decided = "" if check.decided_on == "point" else f"{check.decided_on} "
-    return f"{decided}{sign(check.direction)} {bound(check.bound)}"
+    return f"{decided}{sign(check.direction)} {bound_of(_metric(check), check.bound)}"
 
 
 def got(check: Check) -> str:
     """What was measured, with its interval: `0.896 [0.858, 0.930]`."""
-    signed = is_difference(check)
-    return f"{number(check.got, signed=signed)} {interval(check.interval, signed=signed)}".rstrip()
+    return f"{got_value(check)} {got_interval(check)}".rstrip()
+
+
+def got_value(check: Check) -> str:
+    """The number that was measured, with a sign where it is a difference."""
+    return value_of(_metric(check), check.got, signed=is_difference(check))
+
+
+def got_interval(check: Check) -> str:
+    """Its interval; empty for none."""
+    return interval_of(_metric(check), check.interval, signed=is_difference(check))
+
+
+def _metric(check: Check) -> str:
+    return bare(check.name)
 
 
 def sentence(check: Check) -> str:
     """Got and required in one line, for Markdown and alternative texts."""
-    tested = f", {p_value(check.p_value)}" if check.p_value is not None else ""
-    return f"{check_title(check.name)} {got(check)}, required {required(check)}{tested}"
+    tested = p_values(check.p_value, check.p_adjusted)
+    told = f"{check_title(check.name)} {got(check)}, required {required(check)}"
+    return f"{told}, {tested}" if tested else told
 
 
 def checks_of(report: Report) -> tuple[tuple[str, Check], ...]:
@@ -94,9 +170,12 @@ def find_metric(scores: Scores | None, name: str) -> Metric | None:
 
 
 def main_metric(report: Report) -> str:
-    """The metric the comparison is about: the first one gated, else macro-F1."""
+    """The metric the comparison is about: the kind's own; where it was not measured, the first gated."""
+    name = primary_of(report)
+    if report.holdout is None or find_metric(report.holdout, name):
+        return name
     gated = (check.name for check in report.gate.checks) if report.gate else iter(())
-    return next((name for name in gated if find_metric(report.holdout, name)), "macro_f1")
+    return next((name for name in gated if find_metric(report.holdout, name)), name)
 
 
 def main_check(report: Report) -> Check | None:
@@ -126,7 +205,7 @@ def compared_models(report: Report) -> tuple[ComparedModel, ...]:
                 name="tuned model",
                 kind="tuned",
                 scores=report.folds or report.holdout,
-                note="after training, constrained decoding"
+                note=f"after training, {judged_by(report)}"
                 + ("; each row by the model that did not see it" if report.folds else ""),
                 passes=passed,
             )
@@ -136,7 +215,7 @@ def compared_models(report: Report) -> tuple[ComparedModel, ...]:
         quantized = next((file for file in report.files if file.bits_per_weight), None)
         rows.append(
             ComparedModel(
-                name="quantized file",
+                name="exported file",
                 kind="quantized",
                 scores=report.quantized,
                 note=quantized.name if quantized else "",
@@ -144,6 +223,11 @@ def compared_models(report: Report) -> tuple[ComparedModel, ...]:
             )
         )
     return tuple(rows)
+
+
+def judged_by(report: Report) -> str:
+    """How the models' answers were had: `constrained decoding`, `free decoding`, or their likelihood."""
+    return JUDGED_BY.get(kind_of(report), "constrained decoding")
 
 
 def why_absent(report: Report, stage: str) -> str:
@@ -181,8 +265,10 @@ def confused_pairs(
 ) -> tuple[tuple[str, str, int], ...]:
     """The most frequent mistakes as (target, predicted, rows), most first; ties in label order.
 
-    Invalid output is a prediction called `invalid output`.
+    Invalid output is a prediction called `invalid output`. Empty for kinds without one label a row.
     """
+    if not scores.confusion:
+        return ()
     columns = (*labels, "invalid output")
     pairs = [
         (target, columns[index], count)

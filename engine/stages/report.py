@@ -77,6 +77,7 @@ def assemble(facts: Facts) -> Report:
             "kind": recipe.task.kind,
             "instruction": recipe.task.instruction,
             "output": recipe.task.output,
+            "answer_pattern": recipe.task.answer_pattern,
         },
         base_model=describe(recipe.base_model),
         method=describe_method(recipe),

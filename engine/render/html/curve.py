@@ -1,40 +1,69 @@
-"""The loss curves as inline SVG with axes and text, drawn for wide and for narrow pages."""
+"""Losses and the metric by step as inline SVG with axes and text, drawn for wide and for narrow pages."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from engine.evidence import TrainingSummary
-from engine.render.html.markup import Markup, join, tag
+from engine.evidence import CheckpointScore, Interval, TrainingSummary
+from engine.render.html.markup import Markup, tag
+from engine.render.html.plot import Plot, above, nice_range
+from engine.render.measures import value_of
 
 _MOST_POINTS = 400
-_TICKS = 4
 _MOST_TICKS = 5
-_ROUND = (1.0, 1.2, 1.6, 2.0, 2.4, 3.2, 4.0, 6.0, 8.0, 10.0)
 
 
 def loss_chart(training: TrainingSummary, *, width: int, height: int) -> Markup:
     """Loss by step: training as a line, validation as a line with dots, the kept step marked."""
     train = thinned([(p.step, p.loss) for p in training.history if p.loss is not None])
     validation = [(p.step, p.eval_loss) for p in training.history if p.eval_loss is not None]
-    frame = _Frame(width, height, _last_step(training), _ceiling([*train, *validation]))
-    dots = "".join(f"M{frame.x(x):.1f} {frame.y(y):.1f}h0.01" for x, y in validation)
+    span = above([y for _, y in (*train, *validation)])
+    plot = Plot(width, height, end=_last_step(training), span=span)
     drawn = [
-        *frame.grid(),
-        tag("path", d=frame.path(train), class_="line train"),
-        tag("path", d=frame.path(validation), class_="line validation"),
-        tag("path", d=dots, class_="points validation"),
-        *_kept(training, frame),
+        *plot.grid(),
+        *_steps(training, plot),
+        tag("path", d=plot.path(train), class_="line train"),
+        tag("path", d=plot.path(validation), class_="line validation"),
+        tag("path", d=plot.dots(validation), class_="points validation"),
+        *plot.mark(training.kept_step, f"kept: step {training.kept_step}"),
     ]
-    return tag(
-        "svg",
-        *drawn,
-        viewBox=f"0 0 {width} {height}",
-        class_="chart",
-        role="img",
-        aria_label=loss_label(training),
-    )
+    return _chart(drawn, width, height, loss_label(training))
+
+
+def metric_chart(
+    found: Sequence[CheckpointScore], training: TrainingSummary, *, width: int, height: int
+) -> Markup:
+    """The validation metric of every checkpoint with its interval, over the steps of `loss_chart`."""
+    known = [(item.step, item.metric.value, item.metric.interval) for item in found]
+    points = [(step, value, bounds) for step, value, bounds in known if value is not None]
+    span = nice_range([end for _, value, bounds in points for end in _ends(value, bounds)])
+    plot = Plot(width, height, end=_last_step(training), span=span)
+    line = [(step, value) for step, value, _ in points]
+    drawn = [
+        *plot.grid(),
+        *_steps(training, plot),
+        *(plot.whisker(step, b.low, b.high) for step, _, b in points if b),
+        tag("path", d=plot.path(line), class_="line validation"),
+        tag("path", d=plot.dots(line), class_="points validation"),
+        *plot.mark(training.kept_step, f"kept: step {training.kept_step}"),
+    ]
+    return _chart(drawn, width, height, _metric_label(found, training.kept_step))
+
+
+def _chart(drawn: Sequence[Markup], width: int, height: int, label: str) -> Markup:
+    box = f"0 0 {width} {height}"
+    return tag("svg", *drawn, viewBox=box, class_="chart", role="img", aria_label=label)
+
+
+def _ends(value: float, bounds: Interval | None) -> tuple[float, ...]:
+    return (value, bounds.low, bounds.high) if bounds else (value,)
+
+
+def _metric_label(found: Sequence[CheckpointScore], kept: int) -> str:
+    told = (f"step {item.step} {value_of(item.metric.name, item.metric.value)}" for item in found)
+    name = found[0].metric.name if found else "metric"
+    return f"{name} on validation by checkpoint: {', '.join(told)}; step {kept} kept"
 
 
 def loss_label(training: TrainingSummary) -> str:
@@ -63,28 +92,10 @@ def _last_step(training: TrainingSummary) -> int:
     return max([training.steps, *(point.step for point in training.history)], default=1) or 1
 
 
-def _ceiling(points: Sequence[tuple[float, float]]) -> float:
-    """The lowest round number above every point."""
-    top = max((y for _, y in points), default=1.0) or 1.0
-    unit = 10.0 ** math.floor(math.log10(top))
-    return next(unit * factor for factor in _ROUND if unit * factor >= top)
-
-
-def _kept(training: TrainingSummary, frame: _Frame) -> list[Markup]:
-    at = frame.x(training.kept_step)
-    left = at > frame.width * 0.6
-    words = tag(
-        "text",
-        f"kept: step {training.kept_step}",
-        x=at - 6 if left else at + 6,
-        y=frame.top + 12,
-        text_anchor="end" if left else "start",
-        class_="mark",
-    )
-    return [
-        tag("path", d=f"M{at:.1f} {frame.top}V{frame.bottom}", class_="kept"),
-        words,
-    ]
+def _steps(training: TrainingSummary, plot: Plot) -> list[Markup]:
+    last = _last_step(training)
+    marks = [(float(step), str(step)) for step in range(0, last + 1, _stride(last))]
+    return plot.below(marks, "step")
 
 
 def _stride(steps: int) -> int:
@@ -92,45 +103,3 @@ def _stride(steps: int) -> int:
     unit = 10 ** int(math.log10(steps))
     strides = (1, unit // 10, unit // 5, unit // 2, unit, 2 * unit, 5 * unit)
     return next(stride for stride in strides if stride and steps / stride <= _MOST_TICKS)
-
-
-class _Frame:
-    """The plot area of a chart with its two axes."""
-
-    left, right, top, foot = 40, 12, 10, 34
-
-    def __init__(self, width: int, height: int, steps: int, ceiling: float) -> None:
-        self.width, self.bottom = width, height - self.foot
-        self._steps, self._ceiling = steps, ceiling
-
-    def x(self, step: float) -> float:
-        return self.left + (self.width - self.left - self.right) * step / self._steps
-
-    def y(self, value: float) -> float:
-        return self.bottom - (self.bottom - self.top) * value / self._ceiling
-
-    def path(self, points: Sequence[tuple[float, float]]) -> str:
-        return "".join(
-            f"{'L' if at else 'M'}{self.x(x):.1f} {self.y(y):.1f}"
-            for at, (x, y) in enumerate(points)
-        )
-
-    def grid(self) -> list[Markup]:
-        """Horizontal lines with values, steps below."""
-        drawn = []
-        for tick in range(_TICKS + 1):
-            value = self._ceiling * tick / _TICKS
-            y, end = self.y(value), self.width - self.right
-            drawn.append(tag("path", d=f"M{self.left} {y:.1f}H{end}", class_="grid"))
-            drawn.append(tag("text", f"{value:.3g}", x=self.left - 8, y=y + 4, text_anchor="end"))
-        return [*drawn, *self._steps_below()]
-
-    def _steps_below(self) -> list[Markup]:
-        ticks = range(0, self._steps + 1, _stride(self._steps))
-        texts = join(
-            tag("text", str(step), x=self.x(step), y=self.bottom + 17, text_anchor="middle")
-            for step in ticks
-        )
-        middle = (self.left + self.width - self.right) / 2
-        name = tag("text", "step", x=middle, y=self.bottom + 32, text_anchor="middle")
-        return [texts, name]

@@ -1,12 +1,9 @@
-"""How the model was made: data, training, quantization, and the stages that did it."""
+"""How the model was made: the training with its checkpoints, and the stages of the run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from engine.evidence import (
-    ExportedFile,
+    CheckpointScore,
     HistoryPoint,
     Report,
     Scores,
@@ -14,24 +11,13 @@ from engine.evidence import (
     StageStatus,
     TrainingSummary,
 )
-from engine.render.html.curve import loss_chart
+from engine.render.html.curve import loss_chart, metric_chart
 from engine.render.html.markup import Markup, join, tag
-from engine.render.html.parts import absent, code, facts, muted, prose, section, spread, table
+from engine.render.html.parts import absent, code, facts, muted, prose, section, table
 from engine.render.html.tracks import period
-from engine.render.html.verdict import check_table, methods
-from engine.render.quantities import (
-    DASH,
-    count,
-    duration,
-    millions,
-    number,
-    percent,
-    size,
-)
-from engine.render.wording import find_metric, main_metric, undefined, why_absent
-
-_MOST_FLIPS = 40
-_COMPARED = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "valid_output")
+from engine.render.measures import direction, interval_of, value_of
+from engine.render.quantities import DASH, count, duration, millions, number, percent
+from engine.render.wording import find_metric, judged_by, main_metric, undefined, why_absent
 
 
 def training(report: Report) -> Markup:
@@ -39,7 +25,12 @@ def training(report: Report) -> Markup:
     summary = report.training
     if summary is None:
         return section("training", "Training", absent(why_absent(report, "train")))
-    parts = [_curves(summary), _trained(report, summary), _generalisation(report)]
+    parts = [
+        _curves(summary),
+        *_checkpoints(report, summary),
+        _trained(report, summary),
+        _generalisation(report),
+    ]
     return section("training", "Training", *parts)
 
 
@@ -55,6 +46,43 @@ def _curves(summary: TrainingSummary) -> Markup:
     wide = tag("div", loss_chart(summary, width=920, height=300), class_="wide")
     small = tag("div", loss_chart(summary, width=350, height=230), class_="small")
     return tag("figure", legend, wide, small)
+
+
+def _checkpoints(report: Report, summary: TrainingSummary) -> list[Markup]:
+    """The main metric on the validation rows by checkpoint, drawn and in numbers."""
+    found = report.checkpoints
+    if not found:
+        return []
+    name = found[0].metric.name
+    title = tag("h3", f"{name} on the validation rows, by checkpoint ({direction(name)})")
+    wide = tag("div", metric_chart(found, summary, width=920, height=230), class_="wide")
+    small = tag("div", metric_chart(found, summary, width=350, height=210), class_="small")
+    numbers = table(
+        "The kept checkpoints",
+        ["step", "epoch", "training loss", "validation loss", name, "interval", ""],
+        [_checkpoint_row(item, summary.kept_step) for item in found],
+        kind="narrow",
+        numeric=frozenset({0, 1, 2, 3, 4, 5}),
+    )
+    return [title, tag("figure", wide, small), numbers]
+
+
+def _checkpoint_row(item: CheckpointScore, kept: int) -> list[str]:
+    metric = item.metric
+    value = (
+        value_of(metric.name, metric.value)
+        if metric.value is not None
+        else muted(undefined(metric))
+    )
+    return [
+        count(item.step),
+        f"{item.epoch:.2f}",
+        number(item.loss) if item.loss is not None else muted(DASH),
+        number(item.eval_loss) if item.eval_loss is not None else muted(DASH),
+        value,
+        tag("span", interval_of(metric.name, metric.interval), class_="muted spread"),
+        tag("strong", "kept") if item.step == kept else Markup(""),
+    ]
 
 
 def _has_loss(point: HistoryPoint) -> bool:
@@ -94,95 +122,16 @@ def _generalisation(report: Report) -> Markup:
     rows = [_set_row(name, scores, metric) for name, scores in sets if scores]
     if not rows:
         return absent(why_absent(report, "evaluate"))
-    columns = ["rows of", metric, "interval", "valid output", "rows"]
-    caption = "The tuned model on what it saw and what it never saw"
-    return table(caption, columns, rows, kind="narrow", numeric=frozenset({1, 2, 3, 4}))
-
-
-def _set_row(name: str, scores: Scores, metric: str) -> list[str]:
-    found, valid = find_metric(scores, metric), find_metric(scores, "valid_output")
-    value = number(found.value) if found and found.value is not None else undefined(found)
-    shown = number(valid.value) if valid else DASH
-    return [
-        name,
-        value,
-        spread(found.interval if found else None),
-        shown,
-        count(scores.rows),
-    ]
-
-
-def quantization(report: Report) -> Markup:
-    """The files that leave, the quantized file judged again, and the rows it changed."""
-    files = _files(report.files) if report.files else absent(why_absent(report, "quantize"))
-    if report.verify is None:
-        verdict = absent(why_absent(report, "verify"))
-        return section("quantization", "Quantization", files, verdict)
-    table_ = check_table(report.verify, "Checks on the quantized file, run with llama.cpp")
-    parts = [files, table_, methods(report.verify.checks), _compared(report), _flips(report)]
-    lead = "The file that leaves is judged again: same rows, the runtime it is made for."
-    return section("quantization", "Quantization", *parts, lead=lead)
-
-
-def _files(files: Sequence[ExportedFile]) -> Markup:
-    rows = [
-        [
-            code(file.name),
-            file.format,
-            size(file.bytes),
-            f"{file.bits_per_weight:.2f}" if file.bits_per_weight is not None else DASH,
-            f"{file.fallback_tensors} of {file.tensors}" if file.tensors else DASH,
-            tag("code", file.sha256, class_="digest"),
-        ]
-        for file in files
-    ]
-    columns = ["file", "format", "size", "bits a weight", "tensors that fell back", "sha256"]
-    return table("Files", columns, rows, numeric=frozenset({2, 3, 4}))
-
-
-def _compared(report: Report) -> Markup:
-    if report.quantized is None or report.holdout is None:
-        return Markup("")
-    rows = []
-    for name in _COMPARED:
-        before, after = find_metric(report.holdout, name), find_metric(report.quantized, name)
-        if before is None or after is None or before.value is None or after.value is None:
-            continue
-        change = number(after.value - before.value, signed=True)
-        rows.append([code(name), number(before.value), number(after.value), change])
-    columns = ["metric", "tuned", "quantized", "change"]
-    caption = "Before and after quantization, on the holdout"
+    columns = ["rows of", metric, "interval", "rows"]
+    caption = f"The tuned model on what it saw and what it never saw, {judged_by(report)}"
     return table(caption, columns, rows, kind="narrow", numeric=frozenset({1, 2, 3}))
 
 
-def _flips(report: Report) -> Markup:
-    if not report.flips:
-        return tag("p", "Quantization changed no row's label.", class_="fine")
-    rows = [
-        [
-            code(_label(flip["id"])),
-            code(_label(flip["target"])),
-            _label(flip["merged"]),
-            _label(flip["quantized"]),
-            _effect(flip),
-        ]
-        for flip in report.flips[:_MOST_FLIPS]
-    ]
-    more = len(report.flips) - len(rows)
-    caption = "Rows whose label quantization changed"
-    caption += f" (the first {len(rows)}; {more} more in report.json)" if more else ""
-    columns = ["row", "true", "merged", "quantized", "effect"]
-    return table(caption, columns, rows, kind="narrow")
-
-
-def _label(value: object) -> str:
-    return "invalid output" if value is None else str(value)
-
-
-def _effect(flip: dict[str, Any]) -> str:
-    if flip["quantized"] == flip["target"]:
-        return "corrected"
-    return "lost" if flip["merged"] == flip["target"] else "wrong either way"
+def _set_row(name: str, scores: Scores, metric: str) -> list[str]:
+    found = find_metric(scores, metric)
+    value = value_of(metric, found.value) if found and found.value is not None else undefined(found)
+    bounds = interval_of(metric, found.interval if found else None)
+    return [name, value, tag("span", bounds, class_="muted spread"), count(scores.rows)]
 
 
 def stages(report: Report) -> Markup:

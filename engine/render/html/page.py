@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 
 from engine.evidence import Report
+from engine.render.html.baselines import baselines
+from engine.render.html.calibration import calibration
+from engine.render.html.checks import acceptance
+from engine.render.html.classes import confusion, every_metric, per_class
 from engine.render.html.data import data
-from engine.render.html.learning import has_learning, learning
-from engine.render.html.making import quantization, stages, training
+from engine.render.html.export import export
+from engine.render.html.forgetting import forgetting
+from engine.render.html.learning import learning
+from engine.render.html.making import stages, training
 from engine.render.html.markup import Markup, join, tag
 from engine.render.html.parts import absent, code, facts, listing, prose, section
-from engine.render.html.quality import baselines, confusion, per_class
-from engine.render.html.verdict import acceptance, banner
-from engine.render.wording import OUTCOMES, why_absent
+from engine.render.html.verdict import banner
+from engine.render.wording import OUTCOMES, class_words, why_absent
 
-_CONTENTS = (
-    ("acceptance", "Acceptance"),
-    ("baselines", "Baselines"),
-    ("classes", "Per class"),
-    ("confusion", "Confusion"),
-    ("training", "Training"),
-    ("data", "Data"),
-    ("quantization", "Quantization"),
-    ("stages", "Stages"),
-    ("sources", "Recipe and config"),
-    ("environment", "Environment"),
+_SECTIONS: tuple[tuple[str, str, Callable[[Report], Markup]], ...] = (
+    ("acceptance", "Acceptance", acceptance),
+    ("baselines", "Baselines", baselines),
+    ("metrics", "Every metric", every_metric),
+    ("classes", "", per_class),
+    ("confusion", "Confusion", confusion),
+    ("calibration", "Calibration", calibration),
+    ("training", "Training", training),
+    ("forgetting", "Forgetting", forgetting),
+    ("learning", "How much data", learning),
+    ("data", "Data", data),
+    ("export", "Exported file", export),
+    ("stages", "Stages", stages),
 )
+"""Anchor, title, and what makes it; what a run has nothing to say of is left out."""
 _ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
     "%3Ccircle cx='8' cy='8' r='6' fill='%232757c4'/%3E%3C/svg%3E"
@@ -37,11 +46,16 @@ _ICON = (
 
 def render_html(report: Report) -> str:
     """One self-contained page: no script, no request; for desktops, phones, the dark and paper."""
+    made = [(anchor, title, make(report)) for anchor, title, make in _SECTIONS]
+    shown = [
+        (anchor, title or class_words(report).title, part) for anchor, title, part in made if part
+    ]
+    contents = _contents(report, [(anchor, title) for anchor, title, _ in shown])
     body = join(
         [
             tag("a", "Skip to the verdict", href="#verdict", class_="skip"),
             _header(report),
-            tag("div", _contents(report), _main(report), class_="page"),
+            tag("div", contents, _main(report, [part for *_, part in shown]), class_="page"),
             _footer(report),
         ],
         "\n",
@@ -82,30 +96,20 @@ def _spec(report: Report) -> Markup:
     return join([report.method, report.base_model, when], Markup(' <span class="dot">·</span> '))
 
 
-def _contents(report: Report) -> Markup:
-    entries = [*_CONTENTS]
-    if has_learning(report):
-        entries.insert(entries.index(("data", "Data")), ("learning", "How much data"))
-    if report.notes or report.warnings:
-        entries.insert(0, ("notes", "Notes"))
+def _contents(report: Report, shown: Sequence[tuple[str, str]]) -> Markup:
+    notes = [("notes", "Notes")] if report.notes or report.warnings else []
+    last = [("sources", "Recipe and config"), ("environment", "Environment")]
+    entries = [*notes, *shown, *last]
     items = (tag("li", tag("a", title, href=f"#{anchor}")) for anchor, title in entries)
     return tag("nav", tag("ol", *items), aria_label="Contents")
 
 
-def _main(report: Report) -> Markup:
+def _main(report: Report, parts: Sequence[Markup]) -> Markup:
     return tag(
         "main",
         banner(report),
         _notes(report),
-        acceptance(report),
-        baselines(report),
-        per_class(report),
-        confusion(report),
-        training(report),
-        learning(report),
-        data(report),
-        quantization(report),
-        stages(report),
+        *parts,
         _sources(report),
         _environment(report),
         id="verdict",

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from engine.evidence import Check, Interval
 from engine.render.html.markup import Markup, tag
+from engine.render.measures import is_share
+from engine.render.quantities import MINUS
 from engine.render.wording import is_difference, sentence
 
 
@@ -24,21 +26,41 @@ class Axis:
         return 100.0 * min(1.0, max(0.0, share))
 
 
+def check_axis(check: Check, scores: Axis) -> Axis:
+    """The axis a check is drawn on: the common one for shares with a minimum, else one of its own."""
+    if _is_score(check):
+        return scores
+    return around(_values(check), has_zero=is_difference(check))
+
+
+def _is_score(check: Check) -> bool:
+    return not is_difference(check) and check.direction == "min" and is_share(check.name)
+
+
 def score_axis(checks: Sequence[Check]) -> Axis:
     """An axis that ends at 1 and begins at the tenth below everything that must be seen."""
-    scores = [check for check in checks if not is_difference(check) and check.direction == "min"]
-    seen = [value for check in scores for value in _values(check)]
+    seen = [value for check in checks if _is_score(check) for value in _values(check)]
     lowest = min(seen, default=0.0)
     return Axis(max(0.0, min(0.9, math.floor(lowest * 10 - 1e-9) / 10)), 1.0)
 
 
-def difference_axis(check: Check) -> Axis:
-    """An axis around one difference, its bound and zero, a quarter of room on both sides."""
-    values = [*_values(check), 0.0]
-    low, high = min(values), max(values)
-    room = (high - low) * 0.25 or 0.1
-    step = 0.05 if high - low > 0.1 else 0.01  # noqa: PLR2004 - ends are round numbers
-    return Axis(math.floor((low - room) / step) * step, math.ceil((high + room) / step) * step)
+def around(values: Sequence[float], *, has_zero: bool) -> Axis:
+    """An axis around values with round ends and a quarter of room on both sides.
+
+    `has_zero` puts zero on it, for differences; other values never go below it.
+    """
+    seen = [*values, 0.0] if has_zero or not values else [*values]
+    low, high = min(seen), max(seen)
+    room = (high - low) * 0.25 or abs(high) * 0.25 or 0.1
+    low, high = low - room, high + room
+    step = 10.0 ** math.floor(math.log10(high - low)) / 2
+    start = math.floor(low / step) * step
+    return Axis(start if has_zero else max(0.0, start), math.ceil(high / step) * step)
+
+
+def end_text(value: float) -> str:
+    """The number at an end of an axis: as few digits as tell it."""
+    return f"{value:.4g}".replace("-", MINUS) if abs(value) > 1e-9 else "0"  # noqa: PLR2004
 
 
 def _values(check: Check) -> list[float]:
@@ -63,16 +85,35 @@ def interval_track(check: Check, axis: Axis) -> Markup:
     return _stretched(24, sentence(check), drawn)
 
 
+def difference_track(
+    value: float | None,
+    interval: Interval | None,
+    axis: Axis,
+    *,
+    kind: str,
+    label: str,
+    bound: float | None = None,
+) -> Markup:
+    """A difference with its interval beside zero, and a bound where there is one."""
+    drawn = [_stroke("M0 12H100", "axis"), _stroke(f"M{axis.at(0.0):.2f} 0V24", "zero")]
+    if bound is not None:
+        drawn.append(_stroke(f"M{axis.at(bound):.2f} 2V22", "bound"))
+    drawn += _whisker(interval, axis, y=12)
+    if value is not None:
+        drawn.append(_stroke(f"M{axis.at(value):.2f} 12h0.01", f"dot {kind}"))
+    return _stretched(24, label, drawn)
+
+
 def bar(
     value: float | None,
+    axis: Axis,
     *,
     interval: Interval | None,
     bound: float | None,
     kind: str,
     label: str,
 ) -> Markup:
-    """A share of 1 as a bar with its interval; the bound is a line that runs on from row to row."""
-    axis = Axis(0.0, 1.0)
+    """A value as a bar with its interval; the bound is a line that runs on from row to row."""
     drawn = [_stroke("M0 20H100", "lane")]
     if value is not None:
         drawn.append(_stroke(f"M0 20H{axis.at(value):.2f}", f"lane {kind}"))

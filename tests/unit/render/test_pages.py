@@ -15,23 +15,24 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from unit.render import sample
+from unit.render import kinds, sample
 
 from engine.evidence import Report
 from engine.render.card import render_card
+from engine.render.checklines import check_lines
+from engine.render.closing import closing_block
 from engine.render.html import render_html
 from engine.render.json import read_json, render_json
 from engine.render.markdown import render_markdown
 from engine.render.text import (
     PlanRow,
     baseline_lines,
-    check_lines,
-    closing_block,
     data_line,
+    file_line,
+    ladder_lines,
     plan_table,
     stage_result,
     training_line,
-    verify_line,
 )
 
 REPORTS: dict[str, Callable[[], Report]] = {
@@ -40,6 +41,13 @@ REPORTS: dict[str, Callable[[], Report]] = {
     "baseline_passes": sample.baseline_passes,
     "failed": sample.failed,
     "many_labels": sample.many_labels,
+    "rich": kinds.rich,
+    "extraction": kinds.extraction,
+    "multilabel": kinds.multilabel,
+    "generation": kinds.generation,
+    "chat": kinds.chat,
+    "refused_by_the_ladder": kinds.refused_by_the_ladder,
+    "refused_by_forgetting": kinds.refused_by_forgetting,
 }
 each_report = pytest.mark.parametrize("name", REPORTS)
 
@@ -89,18 +97,19 @@ def test_the_closing_block_is_the_golden_one(root: Path, name: str) -> None:
 
 
 def test_the_lines_of_a_run_are_the_golden_ones(root: Path) -> None:
-    report = sample.accepted()
+    report = kinds.rich()
     assert report.data
     assert report.training
     assert report.gate
     assert report.verify
     baselines = baseline_lines(report.baselines, metric="macro_f1")
-    verified = verify_line(report.files, agreement=report.agreement, rows=300)
+    verified = ladder_lines(report.ladder, metric="macro_f1")
     shown = (
         stage_result("data", data_line(report.data), seconds=0.4, colour=False)
         + stage_result("baseline", baselines, seconds=31.2, colour=False)
         + stage_result("train", training_line(report.training), seconds=171.4, colour=False)
         + check_lines(report.gate, stage="gate", colour=False)
+        + stage_result("quantize", file_line(report.files), seconds=5.2, colour=False)
         + stage_result("verify", verified, seconds=19.4, colour=False)
         + check_lines(report.verify, stage="", colour=False)
     )

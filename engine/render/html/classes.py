@@ -1,34 +1,24 @@
-"""How good the model is: against the baselines, per class, and where it errs."""
+"""Where the model is good and where it errs: by class or by field, the confusions, every metric."""
 
 from __future__ import annotations
 
 from engine.evidence import ClassScores, Report, Scores
 from engine.render.html.markup import Markup, join, tag
-from engine.render.html.parts import (
-    absent,
-    code,
-    heading,
-    muted,
-    prose,
-    scroll,
-    section,
-    spread,
-    table,
-)
-from engine.render.html.tracks import bar, meter
-from engine.render.quantities import DASH, bound, count, duration, interval, number
+from engine.render.html.parts import absent, code, heading, muted, scroll, section, spread, table
+from engine.render.html.tracks import meter
+from engine.render.measures import direction, interval_of, kind_of, value_of, whole_list
+from engine.render.quantities import DASH, count, number
 from engine.render.wording import (
-    ComparedModel,
-    compared_models,
+    class_words,
     confused_pairs,
     find_metric,
-    main_check,
-    main_metric,
+    has_classes,
+    has_confusion,
+    judged_by,
     undefined,
     why_absent,
 )
 
-_METRICS = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "valid_output")
 _FEW_LABELS = 12
 """Up to here classes stand in label order; beyond, the weakest first."""
 _UPRIGHT_LABELS = 6
@@ -38,104 +28,84 @@ _PAIRS = 12
 _SHADES = 8
 
 
-def baselines(report: Report) -> Markup:
-    """Baselines and the tuned model, side by side on the same holdout rows."""
-    models = compared_models(report)
-    if not models:
-        return section("baselines", "Baselines", absent(why_absent(report, "baseline")))
-    lead = (
-        "What the same holdout rows give without fine-tuning. A tuned model has to be worth its "
-        "cost against the best of these."
-    )
-    return section("baselines", "Baselines", _bars(report, models), _numbers(models), lead=lead)
-
-
-def _bars(report: Report, models: tuple[ComparedModel, ...]) -> Markup:
-    metric, check = main_metric(report), main_check(report)
-    limit = check.bound if check else None
-    told = f"{metric} on the holdout"
-    caption = f"{told}; the line is the bound {bound(limit)}" if limit is not None else told
-    rows = join(_bar_row(model, metric, limit) for model in models)
-    scale = tag("tr", tag("th"), tag("td", _scale()), tag("td"), class_="scale")
-    return tag("table", heading(caption), tag("tbody", rows, scale), class_="bars")
-
-
-def _bar_row(model: ComparedModel, metric: str, limit: float | None) -> Markup:
-    found = find_metric(model.scores, metric)
-    value = found.value if found else None
-    bounds = found.interval if found else None
-    told = f"{number(value)} {interval(bounds)}".strip()
-    drawn = bar(value, interval=bounds, bound=limit, kind=model.kind, label=f"{model.name}: {told}")
-    figure = (
-        join([tag("span", number(value), class_="value"), " ", spread(bounds)])
-        if value is not None
-        else muted(undefined(found))
-    )
-    note = tag("span", prose(model.note), class_="note") if model.note else ""
-    return tag(
-        "tr",
-        tag("th", model.name, note, scope="row"),
-        tag("td", drawn, class_="drawn"),
-        tag("td", figure, class_="got"),
-        class_=model.kind,
-    )
-
-
-def _scale() -> Markup:
-    marks = (tag("span", text) for text in ("0", "0.25", "0.5", "0.75", "1"))
-    return tag("span", *marks, class_="ends")
-
-
-def _numbers(models: tuple[ComparedModel, ...]) -> Markup:
-    rows = []
-    for model in models:
-        values = [_value(model.scores, name) for name in _METRICS]
-        took = duration(model.seconds) if model.seconds is not None else DASH
-        passes = {None: DASH, True: "yes", False: "no"}[model.passes]
-        rows.append([model.name, *values, took, passes])
-    columns = ["model", *(name.replace("_", " ") for name in _METRICS), "time", "passes"]
-    numeric = frozenset(range(1, len(columns)))
-    return table("All metrics on the holdout", columns, rows, numeric=numeric)
-
-
-def _value(scores: Scores, name: str) -> str:
-    found = find_metric(scores, name)
-    if found is None:
-        return muted(DASH)
-    return number(found.value) if found.value is not None else muted(undefined(found))
-
-
 def per_class(report: Report) -> Markup:
-    """Precision, recall and F1 of every class on the holdout."""
-    scores = report.holdout
+    """Precision, recall and F1 of every class, or field of the answer; nothing for kinds without."""
+    if not has_classes(report):
+        return Markup("")
+    scores, words = report.holdout, class_words(report)
     if scores is None:
-        return section("classes", "Per class", absent(why_absent(report, "evaluate")))
+        return section("classes", words.title, absent(why_absent(report, "evaluate")))
     many = len(scores.classes) > _FEW_LABELS
     classes = sorted(scores.classes, key=_weakness) if many else list(scores.classes)
-    rows = [_class_row(scores, item) for item in classes]
+    rows = [_class_row(scores, item, words.support) for item in classes]
     order = "weakest first" if many else "in the recipe's order"
-    columns = ["label", "precision", "recall", "F1", "", "interval", "rows", "predicted"]
+    columns = [
+        words.one,
+        "precision",
+        "recall",
+        "F1",
+        "",
+        "interval",
+        words.support,
+        words.predicted,
+    ]
     shown = table(
-        f"Every class on the holdout, {order}",
+        f"Every {words.one} on the holdout, {order}",
         columns,
         rows,
         kind="tall" if many else "",
         numeric=frozenset({1, 2, 3, 5, 6, 7}),
     )
-    return section("classes", "Per class", shown)
+    return section("classes", words.title, shown, lead=words.lead)
+
+
+def every_metric(report: Report) -> Markup:
+    """All numbers on the tuned model that are not of one class or field."""
+    scores = report.folds or report.holdout
+    names = whole_list(kind_of(report), scores)
+    if scores is None or not names:
+        return Markup("")
+    free = [find_metric(report.free, name) for name in names]
+    has_free = any(metric is not None and metric.value is not None for metric in free)
+    columns = ["metric", "value", "interval", *(["free decoding"] if has_free else []), "rows", ""]
+    rows = [_metric_row(scores, report.free if has_free else None, name) for name in names]
+    shown = table(
+        f"The tuned model on the holdout, {judged_by(report)}",
+        columns,
+        rows,
+        kind="narrow",
+        numeric=frozenset(range(1, len(columns) - 1)),
+    )
+    return section("metrics", "Every metric", shown)
+
+
+def _metric_row(scores: Scores, free: Scores | None, name: str) -> list[str]:
+    found = find_metric(scores, name)
+    value = found.value if found else None
+    own = value_of(name, value) if value is not None else muted(undefined(found))
+    told = find_metric(free, name)
+    said = [value_of(name, told.value) if told and told.value is not None else muted(DASH)]
+    return [
+        code(name),
+        own,
+        tag("span", interval_of(name, found.interval if found else None), class_="muted spread"),
+        *(said if free else []),
+        count(found.n) if found else DASH,
+        tag("span", direction(name), class_="muted spread"),
+    ]
 
 
 def _weakness(item: ClassScores) -> float:
     return -1.0 if item.f1 is None else item.f1
 
 
-def _class_row(scores: Scores, item: ClassScores) -> list[str]:
+def _class_row(scores: Scores, item: ClassScores, support: str) -> list[str]:
     found = find_metric(scores, f"f1.{item.label}")
     told = f"F1 {number(item.f1)}"
     return [
         tag("span", item.label, class_="label"),
         _optional(item.precision, "never predicted"),
-        _optional(item.recall, "no rows"),
+        _optional(item.recall, f"no {support}"),
         number(item.f1) if item.f1 is not None else muted(undefined(found)),
         tag("div", meter(item.f1, told), class_="meter"),
         spread(found.interval if found else None),
@@ -149,7 +119,9 @@ def _optional(value: float | None, reason: str) -> str:
 
 
 def confusion(report: Report) -> Markup:
-    """The confusion matrix and the most frequent mistakes."""
+    """The confusion matrix and the most frequent mistakes; nothing for kinds without one label a row."""
+    if not has_confusion(report):
+        return Markup("")
     scores = report.holdout
     if scores is None:
         return section("confusion", "Confusion", absent(why_absent(report, "evaluate")))

@@ -1,0 +1,197 @@
+"""What reports of each kind say, and what they must not say."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+
+import pytest
+from unit.render import kinds, sample
+
+from engine.evidence import Report, Status
+from engine.render.card import render_card
+from engine.render.checklines import check_lines
+from engine.render.closing import closing_block
+from engine.render.html import render_html
+from engine.render.json import read_json, render_json
+from engine.render.markdown import render_markdown
+from engine.render.text import baseline_lines, ladder_lines
+from engine.render.wording import main_metric, required
+
+Render = Callable[[Report], str]
+pages = pytest.mark.parametrize("render", [render_html, render_markdown])
+
+ADDED = ("comparisons", "ladder", "forgetting", "checkpoints", "power")
+
+
+def closing(report: Report) -> str:
+    return closing_block(report, colour=False)
+
+
+@pytest.mark.parametrize("render", [render_html, render_markdown, render_card, closing])
+@pytest.mark.parametrize("make", [kinds.extraction, kinds.generation, kinds.chat])
+def test_kinds_without_labels_say_nothing_of_labels(
+    make: Callable[[], Report], render: Render
+) -> None:
+    shown = render(dataclasses.replace(make(), power=(), forgetting=None))
+
+    for word in (
+        "macro_f1",
+        "macro\\_f1",
+        "macro-F1",
+        "Confusion",
+        "Per class",
+        "text-classification",
+    ):
+        assert word not in shown
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (kinds.rich, "macro_f1"),
+        (kinds.multilabel, "macro_f1"),
+        (kinds.extraction, "field_f1"),
+        (kinds.generation, "answer_match"),
+        (kinds.chat, "bits_per_byte"),
+    ],
+)
+def test_the_main_metric_is_that_of_the_kind(make: Callable[[], Report], expected: str) -> None:
+    assert main_metric(make()) == expected
+
+
+@pages
+def test_fields_are_told_apart_from_classes(render: Render) -> None:
+    shown = render(kinds.extraction())
+
+    assert "Per field" in shown
+    assert "items.quantity" in shown
+
+
+@pages
+def test_less_is_said_to_be_better_where_it_is(render: Render) -> None:
+    shown = render(kinds.chat()).replace("\\", "")
+
+    assert "lower is better" in shown
+    assert "upper bound ≤ 0.90" in shown
+    assert "upper bound ≤ 7.00" in shown
+
+
+def test_the_best_baseline_is_best_in_its_direction() -> None:
+    lines = baseline_lines(kinds.chat().baselines, metric="bits_per_byte")
+
+    assert "bits per byte (lower is better)" in lines
+    assert "best is few_shot" in lines
+    best = render_html(kinds.chat()).partition("best baseline")[2][:200]
+    assert "1.132" in best
+    assert "few_shot" in best
+
+
+@pages
+def test_p_values_are_shown_with_their_correction(render: Render) -> None:
+    shown = render(kinds.generation())
+
+    assert "p = 0.039" in shown
+    assert "0.078 after Holm" in shown
+
+
+@pages
+def test_a_refused_quantization_says_why(render: Render) -> None:
+    shown = render(kinds.rich()).replace("\\", "")
+
+    assert "macro_f1 drop +0.069 [+0.035, +0.104], required ≤ 0.02" in shown
+    assert "refused" in shown
+    assert "kept" in shown
+
+
+@pages
+def test_changed_rows_are_listed_up_to_a_bound_that_is_said(render: Render) -> None:
+    report = kinds.rich()
+    last = dataclasses.replace(report.ladder[-1], flips=kinds.flips(60))
+
+    shown = render(dataclasses.replace(report, ladder=(*report.ladder[:-1], last)))
+
+    assert "more in report.json" in shown
+    assert "f16 to Q4_K_M" in shown.replace("\\", "")
+    assert "wrong either way" in shown
+
+
+@pages
+def test_the_evidence_of_each_part_is_there(render: Render) -> None:
+    shown = render(kinds.rich()).replace("\\", "")
+
+    for told in (
+        "ECE 0.031",
+        "Brier score 0.158",
+        "last accepted model",
+        "no difference shown",
+        "all probes",
+        "The kept checkpoints",
+        "What the holdout can show, estimated before training",
+        "0.0415, at most 0.688",
+        "300 of 300 the same",
+        "cost 0.0065",
+        "218.4 tokens/s",
+        "measured on this machine",
+    ):
+        assert told in shown
+
+
+@pytest.mark.parametrize("render", [render_html, render_markdown, render_card, closing])
+def test_a_report_without_the_newer_parts_is_still_shown(render: Render) -> None:
+    data = json.loads(render_json(sample.accepted()))
+    for name in (*ADDED, "learning_curves", "holdout_use", "folds"):
+        del data[name]
+    for scores in (data["holdout"], *(item["scores"] for item in data["baselines"])):
+        del scores["calibration"]
+    for check in data["gate"]["checks"]:
+        del check["p_adjusted"]
+    del data["task"]["kind"]
+
+    shown = render(read_json(json.dumps(data)))
+
+    assert "made-up-sentiment" in shown
+
+
+def test_a_ladder_in_the_terminal_names_every_form_and_the_one_that_leaves() -> None:
+    lines = ladder_lines(kinds.rich().ladder, metric="macro_f1")
+
+    assert lines.startswith("adapter 0.897 · merged 0.897 · f16 0.897")
+    assert "Q4_0 refused: macro_f1 drop +0.069" in lines
+    assert lines.endswith("Q4_K_M agrees on 296 of 300 rows (98.7 %), 4 changed")
+
+
+def test_a_ladder_without_answers_tells_the_shift() -> None:
+    assert "Q4_K_M moved log-probabilities by 0.0391 nats" in ladder_lines(
+        kinds.chat().ladder, metric="bits_per_byte"
+    )
+
+
+@pytest.mark.parametrize(
+    "make", [kinds.rich, kinds.extraction, kinds.generation, kinds.chat, kinds.multilabel]
+)
+def test_no_line_of_the_terminal_is_longer_than_it(make: Callable[[], Report]) -> None:
+    report = make()
+    gates = [gate for gate in (report.gate, report.verify) if gate]
+
+    shown = closing(report) + "".join(
+        check_lines(gate, stage="gate", colour=False) for gate in gates
+    )
+
+    assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_a_bound_carries_its_unit() -> None:
+    verdict = kinds.rich().verify
+    assert verdict
+    wanted = [required(item) for item in verdict.checks]
+
+    assert wanted[-4:] == ["≤ 120 MB", "≥ 20 tokens/s", "≤ 500 ms", "≤ 800 MB"]
+
+
+def test_long_titles_are_cut_before_lines_break() -> None:
+    long = kinds.check("f1." + "a" * 90, 0.5, 0.4, Status.PASS, interval=kinds.interval(0.45, 0.55))
+    verdict = dataclasses.replace(kinds.parity(), checks=(long,))
+
+    assert max(map(len, check_lines(verdict, stage="gate", colour=False).splitlines())) <= 100

@@ -184,6 +184,7 @@ def _context(
             name: state.world.references[name] for name in references_of(planned.name, state.recipe)
         },
         recorded=planned.held.recorded if planned.held else None,
+        previous=planned.previous,
     )
 
 

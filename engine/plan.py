@@ -17,8 +17,10 @@ from engine.sources import DigestMemory, identity, source_identity
 from engine.stages import PRODUCTS, load_stage, needs_of, references_of, stages_of
 from engine.stages.flow import read_json
 from engine.stages.held import RECORDED, Held, Standing, hold, inputs_of
+from engine.stages.previous import PAYLOAD, Previous, find_previous
 from engine.store import Artifact, StageKey, Store, make_key
 from engine.store.lock import Lock, lock_path, read_lock
+from engine.store.runs import AcceptedRun, Runs, accepted_runs
 
 FORCED = "forced"
 """The reason of a stage that `--force` names."""
@@ -44,6 +46,8 @@ class World:
     """Identity of what single stages read besides, by name: other models, probes."""
     lock: Lock | None = None
     """As it stood beside the recipe when the run began; None where nothing is recorded yet."""
+    accepted: tuple[AcceptedRun, ...] = ()
+    """The recipe's runs whose model was accepted, newest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,8 @@ class PlannedStage:
     """Why it runs; empty for a reused one."""
     held: Held | None = None
     """Data: what the lock holds the splits to; None for the other stages."""
+    previous: Previous | None = None
+    """Gate: the last accepted model, if it is another one; None for the other stages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +106,7 @@ def survey(recipe: Recipe, store: Store, device: Device) -> World:
             for name, found in references_of(stage, recipe).items()
         },
         lock=read_lock(lock_path(recipe.file)),
+        accepted=tuple(accepted_runs(Runs(store.root), recipe.name)),
     )
 
 
@@ -173,9 +180,27 @@ def _plan_stage(
     if payload is not None and name == "data":
         held = hold(recipe, world.lock, inputs_of(payload))
         payload[RECORDED] = held.digest
+    previous = None
+    if payload is not None and name == "gate":
+        previous = _previous(recipe, store, world=world, before=before)
+        payload[PAYLOAD] = previous.identity() if previous else None
     key = None if payload is None else make_key(payload)
-    reused = _stored(name, key, store) if key is not None else None
-    return PlannedStage(name=name, key=key, needs=needs or {}, reused=reused, reason="", held=held)
+    return PlannedStage(
+        name=name,
+        key=key,
+        needs=needs or {},
+        reused=_stored(name, key, store) if key is not None else None,
+        reason="",
+        held=held,
+        previous=previous,
+    )
+
+
+def _previous(
+    recipe: Recipe, store: Store, *, world: World, before: Sequence[PlannedStage]
+) -> Previous | None:
+    train = next(stage.key for stage in before if stage.name == "train")
+    return find_previous(recipe, store, world.accepted, train=train.digest if train else "")
 
 
 def _stored(name: str, key: StageKey, store: Store) -> Artifact | None:
@@ -295,6 +320,8 @@ def _history(
         return "the compiled config changed" if "config" in stage.needs else "what it reads changed"
     if old is not None and old.get(RECORDED) != key.payload.get(RECORDED):
         return "the lock changed"
+    if old is not None and old.get(PAYLOAD) != key.payload.get(PAYLOAD):
+        return "another model was accepted since"
     begun = (store.root / "scratch" / key.digest).exists()
     return "its last attempt did not finish" if begun or stage.name in previous else "never built"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.evidence import Check, LearningCurve, Scores, Status, Verdict
-from engine.metrics.verdict import FEW_ROWS
+from engine.metrics.power import FEW_ROWS
 
 LABEL_METRICS = ("accuracy", "macro_", "precision.", "recall.", "f1.", "over_baselines.")
 MOST_PAIRS = 2

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
-from engine.evidence import Interval
+from engine.evidence import Interval, Metric
 
 
 def wilson(successes: float, trials: float, *, confidence: float) -> Interval | None:
@@ -33,6 +33,24 @@ def wilson_f1(right: int, wrong: int, *, confidence: float) -> Interval | None:
         return None
     low, high = (2 * share / (1 + share) for share in bounds)
     return Interval(low=low, high=high, confidence=confidence, method="wilson on TP/(TP+FP+FN)")
+
+
+def independent_difference(first: Metric, second: Metric) -> Interval | None:
+    """Return the interval of first minus second, which were measured on different rows.
+
+    From the interval of each: the square of its reach is that of the two reaches together (MOVER, Zou
+    and Donner 2008). None where one of them has no value or no interval.
+    """
+    one, two = first.interval, second.interval
+    if first.value is None or second.value is None or one is None or two is None:
+        return None
+    point = first.value - second.value
+    return Interval(
+        low=point - math.hypot(first.value - one.low, two.high - second.value),
+        high=point + math.hypot(one.high - first.value, second.value - two.low),
+        confidence=one.confidence,
+        method="of two independent samples, from the interval of each",
+    )
 
 
 def _wilson_bounds(

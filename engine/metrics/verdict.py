@@ -12,26 +12,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from engine.evidence import Check, Metric, Scores, Status, Verdict
+from engine.metrics.intervals import independent_difference
+from engine.metrics.power import FEW_ROWS, MOST_ROWS, round_up
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import named_metrics
-from engine.recipe.model import Acceptance, Direction, MaxDrop, MinGain, Task, Threshold
-
-if TYPE_CHECKING:
-    from engine.metrics.paired import Difference
+from engine.recipe.metrics import is_lower_better, primary
+from engine.recipe.model import Acceptance, Direction, MaxDrop, Task, Threshold
 
 DecideOn = Literal["lower_bound", "point"]
 
 ROUNDING = 1e-12
 """Differences of fractions are off by less; a value this close to the bound is equal to it."""
-
-FEW_ROWS = 30
-"""Below this many rows of a class a 95 % interval is wider than 0.2 over most of its range."""
-
-MOST_ROWS = 1_000_000
-"""An estimate above is not worth saying."""
 
 
 def verdict(checks: Iterable[Check]) -> Verdict:
@@ -54,52 +48,40 @@ def judge_thresholds(
 ) -> tuple[Check, ...]:
     """Compare metrics, by name as `named_metrics` gives them, with the recipe's thresholds.
 
-    `notes` say, by metric, how it was measured where that is not plain.
+    `notes` say, by metric, how it was measured where that is not plain. A metric of a class or field
+    with fewer than `FEW_ROWS` rows does not pass, whatever decides.
     """
-    return tuple(
-        judge(
-            metrics.get(threshold.metric)
-            or Metric(name=threshold.metric, value=None, n=0, undefined="not measured"),
+    rows = max((metric.n for name, metric in metrics.items() if "." not in name), default=0)
+    checks = []
+    for threshold in thresholds:
+        name = threshold.metric
+        metric = metrics.get(name) or Metric(name=name, value=None, n=0, undefined="not measured")
+        check = judge(
+            metric,
             direction=threshold.direction,
             bound=threshold.bound,
             decide_on=decide_on,
-            note=(notes or {}).get(threshold.metric) or _few_rows(metrics.get(threshold.metric)),
+            note=(notes or {}).get(name, ""),
         )
-        for threshold in thresholds
-    )
-
-
-def judge_gains(
-    gains: Sequence[MinGain],
-    tuned: Sequence[Prediction],
-    baselines: Mapping[str, Sequence[Prediction]],
-    *,
-    task: Task,
-    acceptance: Acceptance,
-    seed: int,
-) -> tuple[Check, ...]:
-    """Compare the tuned model's gain over the best baseline, by metric, on the same rows.
-
-    The best baseline is the one with the highest value of that metric. Without a baseline the
-    check fails: there is nothing it could have beaten.
-    """
-    from engine.metrics.paired import paired_difference  # noqa: PLC0415 - brings numpy
-
-    checks = []
-    for gain in gains:
-        differences = {
-            name: paired_difference(
-                gain.metric,
-                tuned,
-                predictions,
-                task=task,
-                confidence=acceptance.confidence,
-                seed=seed,
-            )
-            for name, predictions in baselines.items()
-        }
-        checks.append(_judge_gain(gain, differences, decide_on=acceptance.decide_on))
+        checks.append(hold_back(check, name, n=metric.n, rows=rows))
     return tuple(checks)
+
+
+def hold_back(check: Check, metric: str, *, n: int, rows: int = 0) -> Check:
+    """Make a check undecided that would pass on too few rows of a class or field.
+
+    `n` counts its rows among all the `rows`; what fails on few rows still fails.
+    """
+    _, _, label = metric.partition(".")
+    if not label or n >= FEW_ROWS or check.got is None:
+        return check
+    counted = f"only {n} {'row' if n == 1 else 'rows'} of `{label}`"
+    if check.status is Status.FAIL:
+        return replace(check, note="; ".join(part for part in (counted, check.note) if part))
+    enough = f", about {round_up(rows * FEW_ROWS / n):,} holdout rows for {FEW_ROWS}" if n else ""
+    reason = f"{counted}: fewer than {FEW_ROWS} decide nothing{enough if rows else ''}"
+    note = "; ".join(part for part in (reason, check.note) if part)
+    return replace(check, status=Status.INCONCLUSIVE, note=note)
 
 
 def judge_drops(
@@ -113,47 +95,60 @@ def judge_drops(
 ) -> tuple[Check, ...]:
     """Compare what quantization lost, merged minus quantized on the same rows, with `max_drop`.
 
-    Decided on the point: quantization changes few rows, and a bound as small as 0.02 would take
-    thousands of holdout rows to prove. The interval is shown; `agreement` bounds the changed rows.
+    Where less of a metric is better, quantized minus merged. Decided on the point: quantization
+    changes few rows, and a bound as small as 0.02 would take thousands of holdout rows to prove. The
+    interval is shown; `agreement` bounds the changed rows.
     """
     from engine.metrics.paired import paired_difference  # noqa: PLC0415 - brings numpy
 
     checks = []
     for drop in max_drops:
+        sides = [("merged", merged), ("quantized", quantized)]
+        if is_lower_better(drop.metric, task.kind):
+            sides.reverse()
+        (first, more), (second, less) = sides
         difference = paired_difference(
-            drop.metric, merged, quantized, task=task, confidence=confidence, seed=seed
+            drop.metric, more, less, task=task, confidence=confidence, seed=seed
         )
         check = judge(
             difference.metric,
             direction="max",
             bound=drop.max_drop,
             decide_on="point",
-            note="merged minus quantized, on the same rows",
+            note=f"{first} minus {second}, on the same rows",
         )
         checks.append(replace(check, name=f"drop.{drop.metric}", p_value=difference.p_value))
     return tuple(checks)
 
 
 def judge_gap(
-    max_gap: float | None, *, train: Scores, validation: Scores, train_rows: int
+    max_gap: float | None, *, train: Scores, validation: Scores, train_rows: int, task: Task
 ) -> tuple[Check, ...]:
-    """Compare train minus validation macro-F1 with `max_gap`, on the point; no check for None.
+    """Compare how far train stands above validation with `max_gap`, on the point; no check for None.
 
-    `train_rows` is the size of the training split, of which `train` may be a sample.
+    In the main metric of the kind; where less is better, validation minus train. `train_rows` is the
+    size of the training split, of which `train` may be a sample. The interval is shown.
     """
     if max_gap is None:
         return ()
-    names = (("train", train.metric("macro_f1")), ("validation", validation.metric("macro_f1")))
-    missing = [f"{name}: {metric.undefined}" for name, metric in names if metric.value is None]
-    values = [metric.value for _, metric in names if metric.value is not None]
+    name = primary(task.kind, answer_pattern=task.answer_pattern)
     sampled = f"{train.rows} of {train_rows}" if train.rows < train_rows else f"{train.rows}"
+    sides = [
+        (f"{sampled} train", "train", train.metric(name)),
+        (f"{validation.rows} validation", "validation", validation.metric(name)),
+    ]
+    if is_lower_better(name, task.kind):
+        sides.reverse()
+    missing = [f"{which}: {metric.undefined}" for _, which, metric in sides if metric.value is None]
+    more, less = (metric for _, _, metric in sides)
     gap = Metric(
         name="overfitting",
-        value=None if missing else values[0] - values[1],
+        value=None if missing else (more.value or 0.0) - (less.value or 0.0),
         n=validation.rows,
+        interval=independent_difference(more, less),
         undefined="; ".join(missing),
     )
-    note = f"macro_f1 on {sampled} train rows minus {validation.rows} validation rows"
+    note = f"{name} on {sides[0][0]} rows minus {sides[1][0]} rows"
     return (judge(gap, direction="max", bound=max_gap, decide_on="point", note=note),)
 
 
@@ -201,35 +196,7 @@ def rows_to_decide(metric: Metric | Check, *, direction: Direction, bound: float
     rows = metric.n * (reach / margin) ** 2
     if rows > MOST_ROWS:
         return None
-    step: int = 10 ** max(0, math.floor(math.log10(rows)) - 1)
-    return math.ceil(round(rows / step, 6)) * step
-
-
-def _judge_gain(
-    gain: MinGain, differences: Mapping[str, Difference], *, decide_on: DecideOn
-) -> Check:
-    name = f"over_baselines.{gain.metric}"
-    known = {
-        baseline: difference.metric.value
-        for baseline, difference in differences.items()
-        if difference.metric.value is not None
-    }
-    if not known:
-        reasons = [difference.metric.undefined for difference in differences.values()]
-        missing = Metric(
-            name=name, value=None, n=0, undefined=reasons[0] if reasons else "no baseline"
-        )
-        return judge(missing, direction="min", bound=gain.min_gain, decide_on=decide_on)
-    best = min(known, key=lambda baseline: known[baseline])
-    difference = differences[best]
-    check = judge(
-        difference.metric,
-        direction="min",
-        bound=gain.min_gain,
-        decide_on=decide_on,
-        note=f"against `{best}`, the best baseline, on the same rows; p: {difference.test}",
-    )
-    return replace(check, name=name, p_value=difference.p_value)
+    return round_up(rows)
 
 
 def _decide(
@@ -266,12 +233,3 @@ def _keeps(value: float, *, direction: Direction, bound: float) -> bool:
     if direction == "min":
         return value >= bound - ROUNDING
     return value <= bound + ROUNDING
-
-
-def _few_rows(metric: Metric | None) -> str:
-    if metric is None or metric.value is None:
-        return ""
-    _, _, label = metric.name.partition(".")
-    if label and metric.n < FEW_ROWS:
-        return f"only {metric.n} rows of `{label}`: the interval is wide"
-    return ""

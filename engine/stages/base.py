@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from engine.data.recorded import Membership
 from engine.environment import Device
 from engine.recipe.model import Recipe
+from engine.stages.previous import Previous
 from engine.store import Artifact
 
 Payload = Mapping[str, Any]
@@ -53,6 +54,8 @@ class StageContext:
     """Identity of what else the stage reads, by the names that its module's `references` gives."""
     recorded: Membership | None = None
     """Data: the splits that the lock holds the draw to; None where nothing is recorded."""
+    previous: Previous | None = None
+    """Gate: the last accepted model; None where there is no other than this one."""
 
 
 class Stage(Protocol):

@@ -13,10 +13,12 @@ from typing import Any
 from engine.errors import ExitCode
 from engine.evidence import (
     BaselineResult,
+    Comparison,
     LearningCurve,
     Scores,
     Status,
     Verdict,
+    comparison_from_json,
     curve_from_json,
     scores_from_json,
     verdict_from_json,
@@ -103,6 +105,13 @@ def folds(artifacts: Artifacts, recipe: Recipe) -> Scores | None:
     if not recipe.splits.folds or "resample" not in artifacts:
         return None
     return scores_from_json(read_json(artifacts["resample"], "folds.json")["folds"])
+
+
+def comparisons(artifacts: Artifacts) -> tuple[Comparison, ...]:
+    """The tuned model against baselines and the last accepted model; empty before the gate."""
+    if "gate" not in artifacts:
+        return ()
+    return tuple(map(comparison_from_json, read_json(artifacts["gate"], "comparisons.json")))
 
 
 def verdict(artifacts: Artifacts, name: str) -> Verdict:

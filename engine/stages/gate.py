@@ -1,22 +1,28 @@
 """Is the tuned model good enough to be merged and shipped? Numbers in, one verdict out; no model.
 
-Three questions, all of `acceptance`: do the metrics keep their thresholds, does the model gain
-enough over the best baseline on the same rows, and has it not learned its training rows by heart.
-With folds the first two are asked of all rows, each answered by the model that did not see it.
+The questions are those of `acceptance`: do the metrics keep their thresholds, does the model gain
+enough over every baseline on the same rows, does it lose too much against the last accepted one, and
+has it not learned its training rows by heart. With folds all but the last are asked of all rows, each
+answered by the model that did not see it.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from engine.evidence import Scores, Verdict, scores_from_json, to_json
+from engine.evidence import Comparison, Scores, Verdict, scores_from_json, to_json
+from engine.metrics.comparing import Earlier, Rivals, compare, judge_gains, judge_previous
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.metrics.scoring import named_metrics
-from engine.metrics.verdict import judge_gains, judge_gap, judge_thresholds, verdict
+from engine.metrics.verdict import judge_gap, judge_thresholds, verdict
+from engine.recipe.metrics import FREE, primary
 from engine.recipe.model import Recipe
 from engine.stages.base import Payload, StageContext
+from engine.stages.previous import earlier
 
 NAME = "gate"
 REVISION = 2
@@ -28,7 +34,8 @@ USES_DEVICE = False
 TOOLS: tuple[str, ...] = ("numpy",)
 
 FILE = "verdict.json"
-HOW_MEASURED = {"valid_output": "free decoding: what a caller without a grammar gets"}
+COMPARISONS = "comparisons.json"
+HOW_MEASURED = "free decoding: what a caller without a grammar gets"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,35 +64,54 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 
 def run(context: StageContext) -> None:
-    """Write `verdict.json`."""
-    text = json.dumps(to_json(_judge(context)), indent=1, ensure_ascii=False, allow_nan=False)
-    (context.workdir / FILE).write_text(text + "\n", encoding="utf-8")
+    """Write `verdict.json` and `comparisons.json`."""
+    judged = _judged(context)
+    since = earlier(context.previous, judged.predictions)
+    comparisons = _compare(context, judged, since)
+    found = _judge(context, judged, comparisons, since)
+    _write(context.workdir / COMPARISONS, [to_json(comparison) for comparison in comparisons])
+    _write(context.workdir / FILE, to_json(found))
 
 
-def _judge(context: StageContext) -> Verdict:
+def _compare(context: StageContext, judged: _Judged, since: Earlier) -> tuple[Comparison, ...]:
+    recipe = context.recipe
+    rivals = Rivals(
+        task=recipe.task,
+        confidence=recipe.acceptance.confidence,
+        seed=recipe.splits.seed,
+        baselines=_baselines(context),
+        earlier=since,
+    )
+    main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
+    return compare(judged.predictions, rivals, acceptance=recipe.acceptance, main=main)
+
+
+def _judge(
+    context: StageContext,
+    judged: _Judged,
+    comparisons: Sequence[Comparison],
+    since: Earlier,
+) -> Verdict:
     recipe, acceptance = context.recipe, context.recipe.acceptance
-    scores, judged = _scores(context), _judged(context)
+    scores = _scores(context)
     thresholds = judge_thresholds(
         acceptance.metrics,
         named_metrics(judged.chosen, free=judged.free),
         decide_on=acceptance.decide_on,
-        notes=HOW_MEASURED,
+        notes=dict.fromkeys(FREE, HOW_MEASURED),
     )
-    gains = judge_gains(
-        acceptance.over_baselines,
-        judged.predictions,
-        _baselines(context),
-        task=recipe.task,
-        acceptance=acceptance,
-        seed=recipe.splits.seed,
+    gains = judge_gains(acceptance.over_baselines, comparisons, acceptance=acceptance)
+    kept = judge_previous(
+        acceptance.over_previous, comparisons, earlier=since, acceptance=acceptance
     )
     gap = judge_gap(
         acceptance.max_overfitting_gap,
         train=scores["train"],
         validation=scores["validation"],
         train_rows=_read(context, "evaluate", "sampling.json")["train"]["of"],
+        task=recipe.task,
     )
-    return verdict((*thresholds, *gains, *gap))
+    return verdict((*thresholds, *gains, *kept, *gap))
 
 
 def _judged(context: StageContext) -> _Judged:
@@ -117,3 +143,8 @@ def _baselines(context: StageContext) -> dict[str, list[Prediction]]:
 
 def _read(context: StageContext, stage: str, name: str) -> Any:  # noqa: ANN401 - JSON data
     return json.loads(context.artifacts[stage].file(name).read_text(encoding="utf-8"))
+
+
+def _write(path: Path, found: object) -> None:
+    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")

@@ -117,6 +117,7 @@ def assemble(facts: Facts) -> Report:
         holdout_use=facts.holdout_use,
         learning_curves=flow.curves(artifacts),
         folds=folds,
+        comparisons=flow.comparisons(artifacts),
         power=prospects(recipe, artifacts.get("data")),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,15 +87,22 @@ class Runs:
         return found
 
 
-def latest_accepted(runs: Runs, recipe_name: str) -> AcceptedRun | None:
-    """The newest run of a recipe whose model was accepted; whether the store still has its results is not asked."""
+def accepted_runs(runs: Runs, recipe_name: str) -> Iterator[AcceptedRun]:
+    """The runs of a recipe whose model was accepted, newest first.
+
+    Whether the store still has their results is not asked.
+    """
     for folder in reversed(runs.of(recipe_name)):
         record = read_record(folder)
         if record.get("outcome") == ACCEPTED:
             stages: Mapping[str, Mapping[str, str]] = record.get("stages", {})
             keys = {name: stage["key"] for name, stage in stages.items() if stage.get("key")}
-            return AcceptedRun(folder=folder, keys=keys, started=str(record.get("started", "")))
-    return None
+            yield AcceptedRun(folder=folder, keys=keys, started=str(record.get("started", "")))
+
+
+def latest_accepted(runs: Runs, recipe_name: str) -> AcceptedRun | None:
+    """The newest of the accepted runs; None where no model was accepted yet."""
+    return next(accepted_runs(runs, recipe_name), None)
 
 
 def read_record(run: Path) -> dict[str, Any]:

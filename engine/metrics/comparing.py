@@ -1,0 +1,253 @@
+"""The tuned model against other models on the same rows: baselines, and the last accepted model.
+
+Each other model is one comparison a metric, signed so that more is better for the tuned model. The
+p-values of all comparisons that a gate asks for are corrected together (Holm 1979): with several
+baselines and metrics, one of them looks beaten by luck more often than the confidence says.
+
+A gain over the baselines is a claim about each of them, so the check passes only where each one's
+interval does: the best one by its score need not be the one that is hardest to tell apart.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from engine.evidence import Check, Comparison, Interval, Metric, Status
+from engine.metrics.correction import holm
+from engine.metrics.predictions import Prediction
+from engine.metrics.verdict import ROUNDING, hold_back, judge
+from engine.recipe.metrics import is_lower_better
+from engine.recipe.model import Acceptance, MaxDrop, MinGain, Task
+
+if TYPE_CHECKING:
+    from engine.metrics.paired import Difference
+
+PREVIOUS = "previous"
+"""What comparisons call the last accepted model of the recipe."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """The last accepted model of the recipe, as far as it can be compared."""
+
+    answers: Sequence[Prediction] = ()
+    accepted: str = ""
+    """When, for people; empty where no model has been accepted before."""
+    why_not: str = ""
+    """Why its answers cannot be compared; empty where they can."""
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether it answered the same rows."""
+        return bool(self.accepted) and not self.why_not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rivals:
+    """What the tuned model is compared with, and how."""
+
+    task: Task
+    confidence: float
+    seed: int
+    baselines: Mapping[str, Sequence[Prediction]] = field(default_factory=dict)
+    earlier: Earlier = field(default_factory=Earlier)
+
+
+def compare(
+    tuned: Sequence[Prediction], rivals: Rivals, *, acceptance: Acceptance, main: str
+) -> tuple[Comparison, ...]:
+    """Compare with every baseline on each gained metric, and with the last accepted model.
+
+    On the `main` metric where the recipe asks for no gain, or for no comparison with that model; these
+    are shown, not gated, and stand outside of the correction of those that are.
+    """
+    gained = [gain.metric for gain in acceptance.over_baselines]
+    kept = [drop.metric for drop in acceptance.over_previous]
+    over_baselines = [
+        comparison
+        for name, answers in rivals.baselines.items()
+        for comparison in _against(name, tuned, answers, metrics=gained or [main], rivals=rivals)
+    ]
+    over_previous = (
+        _against(PREVIOUS, tuned, rivals.earlier.answers, metrics=kept or [main], rivals=rivals)
+        if rivals.earlier.is_comparable
+        else []
+    )
+    if gained and kept:
+        return corrected([*over_baselines, *over_previous])
+    return (*corrected(over_baselines), *corrected(over_previous))
+
+
+def corrected(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """Give each comparison its p-value after Holm's correction over all of them."""
+    known = [x.p_value for x in comparisons if x.p_value is not None]
+    adjusted = iter(holm(known))
+    return tuple(
+        comparison if comparison.p_value is None else replace(comparison, p_adjusted=next(adjusted))
+        for comparison in comparisons
+    )
+
+
+def judge_gains(
+    gains: Sequence[MinGain], comparisons: Iterable[Comparison], *, acceptance: Acceptance
+) -> tuple[Check, ...]:
+    """Compare the tuned model's gain over the baselines with `min_gain`, by metric.
+
+    Shown is the best baseline, or the one that is not beaten for sure. On the lower bound its
+    corrected p-value must be small enough too. Without a baseline the check fails: there is nothing
+    that it could have beaten.
+    """
+    found = [comparison for comparison in comparisons if comparison.name != PREVIOUS]
+    return tuple(
+        _judge_gain(gain, [x for x in found if x.metric == gain.metric], acceptance=acceptance)
+        for gain in gains
+    )
+
+
+def judge_previous(
+    drops: Sequence[MaxDrop],
+    comparisons: Iterable[Comparison],
+    *,
+    earlier: Earlier,
+    acceptance: Acceptance,
+) -> tuple[Check, ...]:
+    """Compare what the tuned model loses against the last accepted one with `max_drop`, by metric.
+
+    Nothing is gated before a model has been accepted. One that cannot be compared lets nothing pass.
+    """
+    found = {x.metric: x for x in comparisons if x.name == PREVIOUS}
+    return tuple(
+        _judge_previous(drop, found.get(drop.metric), earlier=earlier, acceptance=acceptance)
+        for drop in drops
+    )
+
+
+def _against(
+    name: str,
+    tuned: Sequence[Prediction],
+    answers: Sequence[Prediction],
+    *,
+    metrics: Sequence[str],
+    rivals: Rivals,
+) -> list[Comparison]:
+    from engine.metrics.paired import difference, pair  # noqa: PLC0415 - brings numpy
+
+    models = pair(tuned, answers, task=rivals.task, confidence=rivals.confidence, seed=rivals.seed)
+    return [
+        _comparison(
+            name,
+            difference(metric, models),
+            is_lower_better=is_lower_better(metric, rivals.task.kind),
+        )
+        for metric in metrics
+    ]
+
+
+def _comparison(name: str, found: Difference, *, is_lower_better: bool) -> Comparison:
+    value, interval = found.metric.value, found.metric.interval
+    if is_lower_better:
+        value = None if value is None else 0.0 - value
+        interval = turned(interval)
+    p_value = None if found.p_value is None else max(found.p_value, sys.float_info.min)
+    return Comparison(
+        name=name,
+        metric=found.metric.name,
+        difference=value,
+        interval=interval,
+        p_value=p_value,
+        p_adjusted=None,
+        test=found.test,
+        n=found.metric.n,
+        note=found.metric.undefined,
+    )
+
+
+def turned(interval: Interval | None) -> Interval | None:
+    """Return the interval of the negative."""
+    if interval is None:
+        return None
+    return replace(interval, low=0.0 - interval.high, high=0.0 - interval.low)
+
+
+def _metric(comparison: Comparison, name: str) -> Metric:
+    return Metric(
+        name=name,
+        value=comparison.difference,
+        n=comparison.n,
+        interval=comparison.interval,
+        undefined=comparison.note,
+    )
+
+
+def _judge_gain(
+    gain: MinGain, comparisons: Sequence[Comparison], *, acceptance: Acceptance
+) -> Check:
+    name = f"over_baselines.{gain.metric}"
+    known = sorted(
+        (x for x in comparisons if x.difference is not None), key=lambda x: x.difference or 0.0
+    )
+    if not known:
+        reason = comparisons[0].note if comparisons else "no baseline"
+        missing = Metric(name=name, value=None, n=0, undefined=reason)
+        return judge(missing, direction="min", bound=gain.min_gain, decide_on=acceptance.decide_on)
+    checks = [_over_one(gain, x, known, acceptance=acceptance) for x in known]
+    undecided = [check for check in checks if check.status is not Status.PASS]
+    return (undecided or checks)[0]
+
+
+def _over_one(
+    gain: MinGain, comparison: Comparison, known: Sequence[Comparison], *, acceptance: Acceptance
+) -> Check:
+    """Judge the gain over one of the baselines that are known, the best of which is first."""
+    which = (
+        "the best baseline" if comparison is known[0] else "the one that is hardest to tell from"
+    )
+    check = judge(
+        _metric(comparison, f"over_baselines.{gain.metric}"),
+        direction="min",
+        bound=gain.min_gain,
+        decide_on=acceptance.decide_on,
+        note=f"against `{comparison.name}`, {which}, on the same rows; p: {comparison.test}",
+    )
+    check = replace(check, p_value=comparison.p_value, p_adjusted=comparison.p_adjusted)
+    check = hold_back(check, gain.metric, n=comparison.n)
+    if check.status is not Status.PASS or acceptance.decide_on == "point":
+        return check
+    most, p_value = 1 - acceptance.confidence, comparison.p_adjusted
+    if p_value is not None and p_value <= most + ROUNDING:
+        return check
+    told = "no p-value" if p_value is None else f"p = {p_value:.3g} after Holm's correction"
+    note = f"{told}, required at most {most:.3g}; {check.note}"
+    return replace(check, status=Status.INCONCLUSIVE, note=note)
+
+
+def _judge_previous(
+    drop: MaxDrop, comparison: Comparison | None, *, earlier: Earlier, acceptance: Acceptance
+) -> Check:
+    name = f"over_previous.{drop.metric}"
+    if comparison is None:
+        missing = Metric(name=name, value=None, n=0, undefined=earlier.why_not)
+        check = judge(missing, direction="max", bound=drop.max_drop, decide_on=acceptance.decide_on)
+        if not earlier.accepted:
+            note = "no model of this recipe has been accepted before: nothing to compare with"
+            return replace(check, status=Status.WARN, note=note)
+        note = f"the model accepted on {earlier.accepted} cannot be compared: {earlier.why_not}"
+        return replace(check, status=Status.INCONCLUSIVE, note=note)
+    lost = replace(
+        comparison,
+        difference=None if comparison.difference is None else 0.0 - comparison.difference,
+        interval=turned(comparison.interval),
+    )
+    check = judge(
+        _metric(lost, name),
+        direction="max",
+        bound=drop.max_drop,
+        decide_on=acceptance.decide_on,
+        note=f"against the model accepted on {earlier.accepted}, on the same rows; "
+        f"p: {comparison.test}",
+    )
+    check = replace(check, p_value=comparison.p_value, p_adjusted=comparison.p_adjusted)
+    return hold_back(check, drop.metric, n=comparison.n)

@@ -17,6 +17,7 @@ from engine.environment import Device
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.stages.base import Build, Payload, StageContext
+from engine.stages.previous import Previous
 from engine.store import Artifact, Store, make_key
 
 CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=2, bf16=False)
@@ -47,6 +48,8 @@ class Bench:
     recipe: Recipe
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     references: dict[str, Payload] = field(default_factory=dict)
+    previous: Previous | None = None
+    """The last accepted model, for the gate."""
     built: list[str] = field(default_factory=list)
     """Inner products that were really built, in order, by their payload's `baseline` or `set`."""
 
@@ -75,6 +78,7 @@ class Bench:
             "stage": stage.NAME,
             "recipe": stage.recipe_slice(self.recipe),
             "needs": {name: artifact.key for name, artifact in needs.items()},
+            "previous": self.previous.identity() if self.previous else None,
         }
         key = make_key(payload)
 
@@ -100,6 +104,7 @@ class Bench:
             scratch=self.store.scratch(key),
             progress=Quiet(),
             once=self._once,
+            previous=self.previous,
             aside=self._aside,
             references=self.references,
         )

@@ -11,9 +11,11 @@ from judging import Bench, make_bench
 from engine.evidence import Status, Verdict, to_json, verdict_from_json
 from engine.metrics.predictions import Prediction, write_predictions
 from engine.metrics.scoring import score
-from engine.recipe.model import MinGain, Threshold
-from engine.stages import gate
+from engine.recipe.model import MaxDrop, MinGain, Threshold
+from engine.stages import flow, gate
+from engine.stages.previous import Previous
 from engine.store import make_key
+from engine.store.runs import AcceptedRun
 
 LABELS = ("negative", "positive")
 
@@ -123,6 +125,65 @@ def test_an_overfitted_model_is_refused_and_the_sample_is_told(bench: Bench) -> 
 
     assert (check.name, check.status) == ("overfitting", Status.FAIL)
     assert check.note == "macro_f1 on 100 of 400 train rows minus 100 validation rows"
+
+
+def accepted_before(bench: Bench, answers: list[Prediction]) -> Previous:
+    def build(folder: Path) -> None:
+        write_predictions(folder / "predictions.holdout.jsonl", answers)
+
+    made = bench.store.put("evaluate", make_key({"test": "before"}), build, anew=True)
+    run = AcceptedRun(folder=bench.folder, keys={}, started="2026-11-23T10:00:00+00:00")
+    return Previous(run=run, answers=made, file="predictions.holdout.jsonl")
+
+
+def test_a_model_that_lost_too_much_since_the_last_accepted_one_is_refused(bench: Bench) -> None:
+    bench.accept(over_previous=(MaxDrop(metric="macro_f1", max_drop=0.02),))
+    put_results(bench, wrong=5)
+    bench.previous = accepted_before(bench, predictions(1))
+
+    found = answer(bench)
+
+    check = found.checks[2]
+    assert (check.name, check.status) == ("over_previous.macro_f1", Status.FAIL)
+    assert check.got == pytest.approx(0.04, abs=1e-4)
+    assert check.note.startswith("against the model accepted on 2026-11-23")
+    assert found.status is Status.FAIL
+
+
+def test_the_first_model_of_a_recipe_has_nothing_to_lose(bench: Bench) -> None:
+    bench.accept(over_previous=(MaxDrop(metric="macro_f1", max_drop=0.02),))
+    put_results(bench, wrong=5)
+
+    found = answer(bench)
+
+    assert (found.checks[2].status, found.status) == (Status.WARN, Status.PASS)
+
+
+def test_a_model_judged_on_another_holdout_cannot_be_compared(bench: Bench) -> None:
+    bench.accept(over_previous=(MaxDrop(metric="macro_f1", max_drop=0.5),))
+    put_results(bench, wrong=5)
+    bench.previous = accepted_before(bench, predictions(1, rows=60))
+
+    found = answer(bench)
+
+    assert found.status is Status.INCONCLUSIVE
+    assert found.checks[2].note == (
+        "the model accepted on 2026-11-23 cannot be compared: it was judged on another holdout, 60 "
+        "of whose 60 rows are in this one"
+    )
+
+
+def test_every_comparison_is_kept_with_its_p_value(bench: Bench) -> None:
+    put_results(bench, wrong=5)
+    bench.previous = accepted_before(bench, predictions(6))
+
+    found = flow.comparisons({"gate": bench.run(gate)})
+
+    assert [(x.name, x.metric) for x in found] == [
+        ("tfidf_svm", "macro_f1"),
+        ("previous", "macro_f1"),
+    ]
+    assert all(x.p_value and x.interval for x in found)
 
 
 def test_valid_output_is_that_of_free_decoding(bench: Bench) -> None:

@@ -48,6 +48,22 @@ CODES: dict[str, Code] = {
         "is good enough.",
         fix="ship that baseline, raise the thresholds, or set stop_if_baseline_passes: false",
     ),
+    "G508": Code(
+        title="too few rows of a class to decide",
+        why="A bound on one class or field stands on its own rows. With fewer than 30 of them its "
+        "interval is wider than 0.2 over most of its range, so that such a bound is never kept for "
+        "sure, whatever `decide_on` says. A value below the bound still fails.",
+        fix="enlarge splits.holdout; the check says about how many rows bring the class to 30. Or "
+        "bound a macro average instead",
+    ),
+    "G509": Code(
+        title="the last accepted model is better, or cannot be compared",
+        why="`acceptance.over_previous` compares with the last accepted model of the recipe, row by "
+        "row. The new one lost more than `max_drop`, or it is not sure that it did not; or that "
+        "model was judged on another holdout, or its answers are no longer in the store.",
+        fix="keep the last accepted model; with another holdout, take over_previous out until a "
+        "model has been accepted on it",
+    ),
     "G510": Code(
         title="the TF-IDF baseline cannot learn from the training rows",
         why="It needs at least two labels and texts that hold some characters.",

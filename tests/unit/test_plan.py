@@ -17,6 +17,7 @@ from engine.stages import evaluate
 from engine.stages.held import RECORDED, Held, Standing, draw_of, inputs_of, recorded_rows
 from engine.store import Store
 from engine.store.lock import Lock, LockedSplit
+from engine.store.runs import AcceptedRun
 
 
 def test_a_package_without_a_digest_is_told_as_moving(root: Path, tmp_path: Path) -> None:
@@ -158,3 +159,33 @@ def test_what_a_stage_reads_besides_stands_in_its_key(
     (tmp_path / "other").write_text("two", encoding="utf-8")
 
     assert len({str(before.stage("evaluate").key), first, key()}) == 3
+
+
+def test_another_accepted_model_is_part_of_the_gates_key_and_of_no_other(
+    recipe: Recipe, store: Store
+) -> None:
+    sized = replace(recipe, splits=replace(recipe.splits, train=60, validation=20, holdout=40))
+    world = World(device=CPU, sources=({"sha256": "ab" * 32},), base_model={})
+    run = AcceptedRun(folder=store.root, keys={"train": "other"}, started="2026-11-23")
+
+    alone = plan_run(sized, store, world=world)
+    followed = plan_run(sized, store, world=replace(world, accepted=(run,)))
+    before = {stage.name: stage.key.payload for stage in alone.stages if stage.key}
+    told = plan_run(sized, store, world=replace(world, accepted=(run,)), previous=before)
+
+    changed = [name for name in before if alone.stage(name).key != followed.stage(name).key]
+    assert changed == ["gate"]
+    assert told.stage("gate").previous is not None
+
+
+def test_the_same_model_accepted_before_changes_no_key(recipe: Recipe, store: Store) -> None:
+    sized = replace(recipe, splits=replace(recipe.splits, train=60, validation=20, holdout=40))
+    world = World(device=CPU, sources=({"sha256": "ab" * 32},), base_model={})
+    alone = plan_run(sized, store, world=world)
+    train = alone.stage("train").key
+    assert train is not None
+    run = AcceptedRun(folder=store.root, keys={"train": train.digest}, started="2026-11-23")
+
+    again = plan_run(sized, store, world=replace(world, accepted=(run,)))
+
+    assert [stage.key for stage in alone.stages] == [stage.key for stage in again.stages]

@@ -1,8 +1,8 @@
 """The tuned model on the holdout, and on what it was trained with, before any merge or rounding.
 
-Accuracy and F1 are measured by constrained decoding. Free decoding on the same rows gives
-`valid_output`: constrained, every output is valid and the number would be empty. Validation rows
-and a sample of the training rows show overfitting.
+Each kind of task is asked in its own way (`engine.stages.answering`). Where that way binds the
+answer to a grammar, free decoding of the same holdout shows what a caller without one gets:
+`valid_output` and its kin. Validation rows and a sample of the training rows show overfitting.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.data.example import Example, read_examples
-from engine.data.subsets import beginning
 from engine.environment import version_of
 from engine.evidence import Scores, to_json
 from engine.metrics.predictions import read_predictions, write_predictions
@@ -24,6 +23,7 @@ from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
 from engine.stages import answering
 from engine.stages.base import Payload, StageContext
+from engine.stages.sampling import judged_validation, sample_rows
 from engine.stages.training import load_trained
 from engine.store import Artifact
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from engine.runtime.models import LoadedModel
 
 NAME = "evaluate"
-REVISION = 2
+REVISION = 3
 NEEDS: tuple[str, ...] = ("data", "holdout", "train")
 AFTER: tuple[str, ...] = ()
 USES_SOURCES = False
@@ -40,10 +40,17 @@ USES_DEVICE = True
 TOOLS: tuple[str, ...] = ("numpy", "peft", "torch", "transformers")
 
 SETS = ("holdout", "free", "train", "validation")
-"""`free` is the holdout again, decoded freely."""
+"""`free` is the holdout again, decoded freely; only where `holdout` is not."""
 
-TRAIN_SAMPLE = 200
-"""Training rows that are asked, at most; two a label where that is more."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """One set of rows that is asked."""
+
+    name: str
+    rows: Sequence[Example]
+    of: int
+    """So many are there; more than `rows` where a sample is asked."""
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
@@ -52,6 +59,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "task": asdict(recipe.task),
         "acceptance": {"confidence": recipe.acceptance.confidence},
         "splits": {"seed": recipe.splits.seed},
+        "method": {"max_length": recipe.method.max_length},
     }
 
 
@@ -61,45 +69,50 @@ def run(context: StageContext) -> None:
     data = context.artifacts["data"]
     train = read_examples(data.file("train.jsonl"))
     holdout = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
-    rows: dict[str, Sequence[Example]] = {
-        "holdout": holdout,
-        "free": holdout,
-        "train": sample_rows(train, recipe.task.labels, seed=recipe.splits.seed),
-        "validation": read_examples(data.file("validation.jsonl")),
-    }
+    validation = read_examples(data.file("validation.jsonl"))
     loaded = cache(partial(load_trained, context.artifacts["train"], context))
     asked = answering.Asked.of(recipe, train)
-    scores = {}
-    for name in SETS:
-        made = _predictions(name, context, (asked, rows[name]), loaded=loaded)
-        file = context.workdir / f"predictions.{name}.jsonl"
+    sets = [
+        _Rows(name="holdout", rows=holdout, of=len(holdout)),
+        *(
+            [_Rows(name="free", rows=holdout, of=len(holdout))]
+            if answering.is_bound(recipe.task)
+            else []
+        ),
+        _Rows(
+            name="train",
+            rows=sample_rows(train, recipe.task, seed=recipe.splits.seed),
+            of=len(train),
+        ),
+        _Rows(name="validation", rows=judged_validation(validation, recipe), of=len(validation)),
+    ]
+    scores: dict[str, object] = dict.fromkeys(SETS)
+    for part in sets:
+        made = _predictions(part, context, asked, loaded=loaded)
+        file = context.workdir / f"predictions.{part.name}.jsonl"
         shutil.copyfile(made.file(answering.FILE), file)
-        scores[name] = to_json(_score(file, recipe))
+        scores[part.name] = to_json(_score(file, recipe))
     _write(context.workdir / "scores.json", scores)
-    sampling = {"train": {"rows": len(rows["train"]), "of": len(train)}}
+    sampling = {part.name: {"rows": len(part.rows), "of": part.of} for part in sets}
     _write(context.workdir / "sampling.json", sampling)
 
 
-def sample_rows(rows: Sequence[Example], labels: Sequence[str], *, seed: int) -> list[Example]:
-    """Draw training rows by seed: every label at its share, none left out, in file order."""
-    return beginning(rows, max(TRAIN_SAMPLE, 2 * len(labels)), seed=seed)
-
-
 def _predictions(
-    name: str,
+    part: _Rows,
     context: StageContext,
-    question: tuple[answering.Asked, Sequence[Example]],
+    asked: answering.Asked,
     *,
     loaded: Callable[[], LoadedModel],
 ) -> Artifact:
     """Make or reuse the predictions on one set; changing a metric never asks the model again."""
     recipe = context.recipe
-    asked, rows = question
     payload = {
         "revision": answering.REVISION,
-        "set": name,
-        "rows": context.inputs["holdout" if name in ("holdout", "free") else "data"],
-        "sample": {"seed": recipe.splits.seed, "rows": len(rows)} if name == "train" else None,
+        "set": part.name,
+        "rows": context.inputs["holdout" if part.name in ("holdout", "free") else "data"],
+        "sample": {"seed": recipe.splits.seed, "rows": len(part.rows)}
+        if len(part.rows) < part.of
+        else None,
         "model": context.inputs["train"],
         "base_model": context.base_model,
         "asked": asked.payload(),
@@ -107,10 +120,12 @@ def _predictions(
         "precision": context.device.precision(recipe.backend.precision),
         "versions": {tool: version_of(tool) for tool in ("peft", "torch", "transformers")},
     }
-    ask = answering.free if name == "free" else answering.chosen
+    ask = answering.free if part.name == "free" else answering.chosen
 
     def build(folder: Path) -> None:
-        predictions = ask(loaded(), asked, rows, progress=context.progress) if rows else []
+        predictions = (
+            ask(loaded(), asked, part.rows, progress=context.progress) if part.rows else []
+        )
         write_predictions(folder / answering.FILE, predictions)
 
     return context.once("predictions", payload, build)

@@ -44,7 +44,8 @@ class _Judged:
 
     chosen: Scores
     """By constrained decoding."""
-    free: Scores
+    free: Scores | None
+    """None where the answers themselves are free, or none are given."""
     predictions: list[Prediction]
     """By constrained decoding, on the rows that the baselines answered too."""
 
@@ -120,19 +121,19 @@ def _judged(context: StageContext) -> _Judged:
     if not context.recipe.splits.folds:
         scores = _scores(context)
         predictions = read_predictions(evaluated.file("predictions.holdout.jsonl"))
-        return _Judged(chosen=scores["holdout"], free=scores["free"], predictions=predictions)
+        return _Judged(chosen=scores["holdout"], free=scores.get("free"), predictions=predictions)
     found = _read(context, "resample", "folds.json")
     file = context.artifacts["resample"].file("predictions.folds.jsonl")
     return _Judged(
         chosen=scores_from_json(found["folds"]),
-        free=scores_from_json(found["free"]),
+        free=scores_from_json(found["free"]) if found["free"] else None,
         predictions=read_predictions(file),
     )
 
 
 def _scores(context: StageContext) -> dict[str, Scores]:
     found = _read(context, "evaluate", "scores.json")
-    return {name: scores_from_json(scores) for name, scores in found.items()}
+    return {name: scores_from_json(scores) for name, scores in found.items() if scores}
 
 
 def _baselines(context: StageContext) -> dict[str, list[Prediction]]:

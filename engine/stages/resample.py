@@ -20,8 +20,10 @@ from engine.metrics.learning import SHARES, Judged, learning_curve, too_few_rows
 from engine.metrics.predictions import read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
+from engine.stages import answering
 from engine.stages.base import Payload, StageContext
 from engine.stages.retraining import Part, answers, backend_slice
+from engine.stages.sampling import judged_validation
 from engine.stages.training import refuse_unready
 
 NAME = "resample"
@@ -101,11 +103,11 @@ def _curve(
     recipe = context.recipe
     if not validation:
         return too_few_rows("tuned", judged_on="validation", reason="there are no validation rows")
-    judged = []
+    judged, asked = [], judged_validation(validation, recipe)
     for part in SHARES[:-1]:
         rows = share(train, part, seed=recipe.splits.seed)
         named = Part(name=f"{part:.0%} of the rows", train=rows, validation=validation)
-        (said,) = answers(named, validation, context, ways=("constrained",))
+        (said,) = answers(named, asked, context, ways=("chosen",))
         judged.append(Judged(share=part, rows=len(rows), predictions=said))
     whole = read_predictions(context.artifacts["evaluate"].file("predictions.validation.jsonl"))
     judged.append(Judged(share=SHARES[-1], rows=len(train), predictions=whole))
@@ -122,18 +124,18 @@ def _curve(
 def _cross_validate(context: StageContext, folds: Sequence[Fold]) -> None:
     """Write what every row was answered by the model that did not see it, and the scores of that."""
     evaluated = context.artifacts["evaluate"]
-    said = {
-        "folds": read_predictions(evaluated.file("predictions.holdout.jsonl")),
-        "free": read_predictions(evaluated.file("predictions.free.jsonl")),
-    }
+    said = {"folds": read_predictions(evaluated.file("predictions.holdout.jsonl"))}
+    if answering.is_bound(context.recipe.task):
+        said["free"] = read_predictions(evaluated.file("predictions.free.jsonl"))
+    ways = ("chosen", "free")[: len(said)]
     for fold in folds[1:]:
         name = f"fold {fold.number} of {len(folds)}"
         part = Part(name=name, train=fold.train, validation=fold.validation)
-        chosen, free = answers(part, fold.judged, context, ways=("constrained", "free"))
-        said["folds"] += chosen
-        said["free"] += free
+        found = answers(part, fold.judged, context, ways=ways)
+        for so_far, more in zip(said.values(), found, strict=True):
+            so_far.extend(more)
     recipe = context.recipe
-    scores = {}
+    scores: dict[str, object] = dict.fromkeys(PREDICTIONS)
     for name, predictions in said.items():
         write_predictions(context.workdir / PREDICTIONS[name], predictions)
         scores[name] = to_json(

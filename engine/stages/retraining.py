@@ -144,7 +144,7 @@ def _said(
         "asked": asked.payload(),
         **_machine(context),
     }
-    ask = {"constrained": answering.chosen, "free": answering.free}[way]
+    ask = {"chosen": answering.chosen, "free": answering.free}[way]
 
     def build(folder: Path) -> None:
         said = ask(loaded(), asked, rows, progress=context.progress) if rows else []

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+from filling import task
 from judging import examples
 
 from engine.data.example import Example
-from engine.stages.evaluate import TRAIN_SAMPLE, sample_rows
+from engine.stages.sampling import TRAIN_SAMPLE, WRITTEN_SAMPLE, sample_rows
 
-LABELS = ("negative", "positive")
+TASK = task("classification", labels=("negative", "positive"))
 
 
 def rows_of(**counts: int) -> list[Example]:
@@ -21,13 +23,15 @@ def rows_of(**counts: int) -> list[Example]:
 def test_few_training_rows_are_all_asked() -> None:
     rows = examples(TRAIN_SAMPLE)
 
-    assert rows == sample_rows(rows, LABELS, seed=7)
+    assert rows == sample_rows(rows, TASK, seed=7)
 
 
 def test_a_sample_keeps_shares_and_leaves_no_label_out() -> None:
     rows = rows_of(often=900, seldom=99, once=1)
 
-    found = Counter(row.target for row in sample_rows(rows, ("often", "seldom", "once"), seed=7))
+    three = task("classification", labels=("often", "seldom", "once"))
+
+    found = Counter(row.target for row in sample_rows(rows, three, seed=7))
 
     assert found == {"often": 179, "seldom": 20, "once": 1}
 
@@ -35,17 +39,26 @@ def test_a_sample_keeps_shares_and_leaves_no_label_out() -> None:
 def test_a_sample_depends_on_the_seed_and_not_on_the_order_of_rows() -> None:
     rows = rows_of(negative=500, positive=500)
 
-    found = sample_rows(rows, LABELS, seed=7)
+    found = sample_rows(rows, TASK, seed=7)
 
     assert len(found) == TRAIN_SAMPLE
-    assert found == sample_rows(rows[::-1], LABELS, seed=7)[::-1]
-    assert found != sample_rows(rows, LABELS, seed=8)
+    assert found == sample_rows(rows[::-1], TASK, seed=7)[::-1]
+    assert found != sample_rows(rows, TASK, seed=8)
 
 
 def test_many_labels_have_two_rows_each() -> None:
     labels = [f"label {place}" for place in range(150)]
     rows = rows_of(**dict.fromkeys(labels, 10))
 
-    found = Counter(row.target for row in sample_rows(rows, labels, seed=7))
+    many = task("classification", labels=tuple(labels))
+
+    found = Counter(row.target for row in sample_rows(rows, many, seed=7))
 
     assert found == dict.fromkeys(labels, 2)
+
+
+@pytest.mark.parametrize("kind", ["extraction", "generation"])
+def test_fewer_rows_are_asked_where_answers_are_written_out(kind: str) -> None:
+    rows = rows_of(one=500)
+
+    assert len(sample_rows(rows, task(kind), seed=7)) == WRITTEN_SAMPLE

@@ -8,33 +8,164 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from math import exp
 from pathlib import Path
 from typing import Any
 
 from engine.environment import version_of
 from engine.errors import EnvironmentProblem, StageError
 from engine.recipe.prompt import parse_answer
+from engine.runtime.search import Choice
 from engine.runtime.task_file import TaskFile, read_task_file
 from engine.runtime.tool_process import run_module
-from engine.runtime.trie import Choice
 from engine.sources.contract import Progress
 
 WORKER = "engine.runtime.llama_worker"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GgufChoices:
-    """What a GGUF file answered."""
+class Request:
+    """What is asked of a GGUF file: everything about each prompt in one go."""
+
+    prompts: Sequence[str] = ()
+    answers: Sequence[str] = ()
+    """With the text that ends the turn; each prompt gets the most probable one."""
+    distribution: bool = False
+    """The share of every answer too, not of the best alone."""
+    grammar: str = ""
+    """Of answers in text that is bound to it (`engine.recipe.answer_grammar`); empty for none."""
+    grammar_tokens: int = 0
+    """The most that such an answer may have."""
+    max_new_tokens: int = 0
+    """The most that a free answer may have; 0 for none."""
+    terminator: str = ""
+    """Text that ends the turn: of bound answers, and of free ones where it is several tokens."""
+    learned: Sequence[Learned] = ()
+    """Rows whose likelihood is asked for."""
+    timed: int = 0
+    """Tokens to say after each prompt, one prompt at a time, against the clock; 0 for no clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """Token ids, and which of them are judged."""
+
+    ids: Sequence[int]
+    learned: Sequence[int]
+    """0 or 1 for each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """How fast one person is answered: medians over prompts, on this machine."""
+
+    prompts: int
+    prompt_tokens: float
+    shared_tokens: int
+    """What all of them begin with."""
+    first_token_seconds: float
+    """The whole prompt is read, nothing of it is in the cache."""
+    cached_seconds: float | None
+    """The same where what all prompts share is in the cache."""
+    tokens_per_second: float
+    tokens: int
+    """Said for each prompt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """A text held to a grammar."""
+
+    text: str
+    probability: float
+    """Product of each token's share among those that the grammar allowed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GgufSaid:
+    """What a GGUF file answered; lists are by prompt, and empty where nothing was asked."""
 
     choices: list[Choice]
-    """By prompt; empty when no answers were given."""
+    bound: list[Bound]
     texts: list[str]
-    """Free greedy text by prompt; empty unless asked for."""
+    """Free greedy text."""
+    likelihoods: list[float]
+    """Nats of the learned tokens, by row."""
     token_ids: list[list[int]]
     """Of each prompt, as llama.cpp read it."""
+    speed: Speed | None
+    peak_memory_bytes: int
+    """The most that the process held."""
+    expanded: int
+    """Tokens looked into behind all prompts for `choices`."""
     version: str
     """Of llama.cpp."""
+
+
+def ask_gguf(
+    gguf: Path, request: Request, *, threads: int, workdir: Path, progress: Progress
+) -> GgufSaid:
+    """Ask the file everything that stands in the request.
+
+    `workdir` takes two small files, removed again. EnvironmentProblem X640 without llama.cpp, StageError X641
+    when it fails.
+    """
+    if version_of("inferna") is None:
+        raise EnvironmentProblem.one(
+            "X640",
+            "llama.cpp is not installed",
+            hint="pip install 'slm-recipe[gguf]'",
+        )
+    total = max(len(request.prompts), len(request.learned))
+    found = _ask(
+        {"gguf": str(gguf), "threads": threads, **asdict(request)},
+        workdir,
+        total=total,
+        progress=progress,
+    )
+    said = _read(found)
+    wanted = len(request.prompts)
+    if request.answers and len(said.choices) != wanted:
+        raise StageError.one("X641", f"llama.cpp answered {len(said.choices)} of {wanted} rows")
+    return said
+
+
+def choose_gguf(  # noqa: PLR0913 - one request, named
+    gguf: Path,
+    prompts: Sequence[str],
+    answers: Sequence[str],
+    *,
+    threads: int,
+    workdir: Path,
+    progress: Progress,
+    max_new_tokens: int = 0,
+    distribution: bool = False,
+) -> GgufSaid:
+    """Ask each prompt for one of `answers` and, if tokens are granted, for free text; as `ask_gguf`."""
+    request = Request(
+        prompts=prompts, answers=answers, distribution=distribution, max_new_tokens=max_new_tokens
+    )
+    return ask_gguf(gguf, request, threads=threads, workdir=workdir, progress=progress)
+
+
+def _read(found: dict[str, Any]) -> GgufSaid:
+    choices = [
+        Choice(**{**item, "probabilities": tuple(item["probabilities"])})
+        for item in found.get("choices", ())
+    ]
+    speed = found.get("speed")
+    return GgufSaid(
+        choices=choices,
+        bound=[Bound(text=text, probability=exp(-nats)) for text, nats in found.get("bound", ())],
+        texts=found.get("texts", []),
+        likelihoods=found.get("likelihoods", []),
+        token_ids=found["token_ids"],
+        speed=Speed(**speed) if speed else None,
+        peak_memory_bytes=found["peak_memory_bytes"],
+        expanded=found.get("expanded", 0),
+        version=found["version"],
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,46 +180,6 @@ class Answer:
     """What the model says when nothing constrains it."""
     is_valid: bool
     """That text is an answer of the task."""
-
-
-def choose_gguf(  # noqa: PLR0913 - one request, named
-    gguf: Path,
-    prompts: Sequence[str],
-    answers: Sequence[str],
-    *,
-    threads: int,
-    workdir: Path,
-    progress: Progress,
-    max_new_tokens: int = 0,
-) -> GgufChoices:
-    """Run the prompts through the file: one of `answers` each and, if tokens are granted, free text.
-
-    `workdir` takes two small files, removed again. EnvironmentProblem X640 without llama.cpp, StageError X641
-    when it fails.
-    """
-    if version_of("inferna") is None:
-        raise EnvironmentProblem.one(
-            "X640",
-            "llama.cpp is not installed",
-            hint="pip install 'slm-recipe[gguf]'",
-        )
-    request = {
-        "gguf": str(gguf),
-        "prompts": list(prompts),
-        "answers": list(answers),
-        "max_new_tokens": max_new_tokens,
-        "threads": threads,
-    }
-    found = _ask(request, workdir, total=len(prompts), progress=progress)
-    choices = [Choice(**item) for item in found["choices"]]
-    if answers and len(choices) != len(prompts):
-        raise StageError.one("X641", f"llama.cpp answered {len(choices)} of {len(prompts)} rows")
-    return GgufChoices(
-        choices=choices,
-        texts=found["texts"],
-        token_ids=found["token_ids"],
-        version=found["version"],
-    )
 
 
 def answer_text(
@@ -112,7 +203,7 @@ def answer_text(
     return _answer(task, said)
 
 
-def _answer(task: TaskFile, said: GgufChoices) -> Answer:
+def _answer(task: TaskFile, said: GgufSaid) -> Answer:
     (choice,) = said.choices
     return Answer(
         label=task.task.labels[choice.index],

@@ -121,6 +121,11 @@ CODES: dict[str, Code] = {
         why="Programs would ask the model in another form than it was trained in.",
         fix="leave gguf out of `export.formats` and report the model",
     ),
+    "X637": Code(
+        title="no importance matrix can be made for the model",
+        why="None of its layers has a name that the GGUF file knows, so nothing could be weighed.",
+        fix="write `importance_matrix: false`",
+    ),
     "X640": Code(
         title="llama.cpp is not installed",
         why="The exported file is judged by running it with llama.cpp.",

@@ -221,8 +221,13 @@ _MEANING = {
     ),
     "R219": Code(
         title="no such quantization",
-        why="The name is llama.cpp's; kinds that need an importance matrix are not offered.",
+        why="The name is llama.cpp's.",
         fix="Usual: Q8_0 (near lossless), Q5_K_M, Q4_K_M (small).",
+    ),
+    "R288": Code(
+        title="a quantization that needs an importance matrix",
+        why="With three bits a weight and fewer, llama.cpp has to know which weights matter, and refuses otherwise.",
+        fix="Write `importance_matrix: true` under export: it is made from the training split.",
     ),
     "R220": Code(
         title="no such backend",

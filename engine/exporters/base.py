@@ -22,6 +22,10 @@ class ExportSpec:
     quantization: str
     """llama.cpp's name: Q4_K_M, Q8_0, F16, …"""
     threads: int
+    sixteen: Path | None = None
+    """The model as a 16-bit GGUF file, where that is there already."""
+    importance: Path | None = None
+    """The importance matrix to quantize with; None for none."""
 
 
 class Exporter(Protocol):

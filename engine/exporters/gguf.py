@@ -35,7 +35,15 @@ def export(
 
     tools = find_tools()
     target = workdir / gguf_name(spec.quantization)
-    write_gguf(model_dir, target, spec.quantization, threads=spec.threads, tools=tools)
+    write_gguf(
+        model_dir,
+        target,
+        spec.quantization,
+        threads=spec.threads,
+        tools=tools,
+        sixteen=spec.sixteen,
+        importance=spec.importance,
+    )
     facts = read_facts(target, spec.quantization)
     stored = ", ".join(f"{count} {name}" for name, count in facts.types.items())
     progress.note(f"{target.name}: tensors as {stored} · made with {tools.origin}")

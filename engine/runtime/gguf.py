@@ -6,6 +6,7 @@ Same input, same tools: same bytes.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -80,27 +81,51 @@ def missing_tools(find_version: Callable[[str], str | None]) -> Problem | None:
     return Problem(code="X630", message=f"GGUF export needs {', '.join(absent)}", hint=hint)
 
 
-def write_gguf(
-    model: Path, target: Path, quantization: str, *, threads: int, tools: GgufTools
+def write_gguf(  # noqa: PLR0913 - one call, named
+    model: Path,
+    target: Path,
+    quantization: str,
+    *,
+    threads: int,
+    tools: GgufTools,
+    sixteen: Path | None = None,
+    importance: Path | None = None,
 ) -> None:
-    """Write the model as `target` in `quantization`; a 16-bit file stands beside it meanwhile.
+    """Write the model as `target` in `quantization`.
+
+    From its 16-bit file `sixteen` where that is there already; otherwise one stands beside `target`
+    meanwhile. With the importance matrix of that file, the quantizer spares the weights that matter.
 
     EnvironmentProblem E710 without the disk space, StageError X631 when the conversion fails, X632 when the
     quantization does.
     """
-    _check_space(model, target.parent)
-    sixteen = quantization if quantization in SIXTEEN_BIT else "F16"
-    whole = target if quantization in SIXTEEN_BIT else target.with_suffix(".f16.gguf")
-    arguments = ("--outfile", str(whole), "--outtype", sixteen.lower(), "--model-name", "model")
-    run_tool([*tools.convert, str(model), *arguments], code="X631", tool="the GGUF converter")
+    _check_space(model, target.parent, copies=2 if sixteen is None else 1)
+    if quantization == "F16" and sixteen is not None:
+        _link(sixteen, target)
+        return
+    whole = sixteen
+    if whole is None or quantization in SIXTEEN_BIT:
+        bits = quantization if quantization in SIXTEEN_BIT else "F16"
+        whole = target if quantization in SIXTEEN_BIT else target.with_suffix(".f16.gguf")
+        arguments = ("--outfile", str(whole), "--outtype", bits.lower(), "--model-name", "model")
+        run_tool([*tools.convert, str(model), *arguments], code="X631", tool="the GGUF converter")
     if whole == target:
         return
+    matrix = () if importance is None else ("--imatrix", str(importance))
     run_tool(
-        [*tools.quantize, str(whole), str(target), quantization, str(threads)],
+        [*tools.quantize, *matrix, str(whole), str(target), quantization, str(threads)],
         code="X632",
         tool="the GGUF quantizer",
     )
-    whole.unlink()
+    if sixteen is None:
+        whole.unlink()
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def read_facts(path: Path, quantization: str) -> GgufFacts:
@@ -134,14 +159,14 @@ def read_facts(path: Path, quantization: str) -> GgufFacts:
 def _block(quantization: str) -> int:
     if quantization in SIXTEEN_BIT:
         return 1
-    is_super = "_K" in quantization or quantization == "IQ4_XS"
+    is_super = "_K" in quantization or (quantization[:2] == "IQ" and quantization != "IQ4_NL")
     return SUPER_BLOCK if is_super else BLOCK
 
 
-def _check_space(model: Path, folder: Path) -> None:
-    """The 16-bit file and a quantized one stand side by side for a moment."""
+def _check_space(model: Path, folder: Path, *, copies: int) -> None:
+    """The 16-bit file and a quantized one stand side by side for a moment; both are counted as 16-bit."""
     size = sum(file.path.stat().st_size for file in weight_files(model))
-    needed, free = int(2 * size * HEADROOM), shutil.disk_usage(folder).free
+    needed, free = int(copies * size * HEADROOM), shutil.disk_usage(folder).free
     if free < needed:
         raise EnvironmentProblem.one(
             "E710",

@@ -227,9 +227,7 @@ class Pool:
         lane = self._free.pop()
         if self._prefix:
             self._context.share(0, lane)
-        return _Row(
-            member=member, job=self._jobs[member], end=len(self._rows[member]), lane=lane
-        )
+        return _Row(member=member, job=self._jobs[member], end=len(self._rows[member]), lane=lane)
 
     def _run(self, rows: Sequence[_Row]) -> None:
         ends = []

@@ -6,7 +6,8 @@ All numbers are log-probabilities under the softmax over the whole vocabulary, a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -181,7 +182,7 @@ class Both:
     def asks(self) -> Sequence[Ask]:
         """Return what both ask."""
         return [
-            _renamed(ask, lambda node, turn=turn: 2 * node + turn)
+            _renamed(ask, times=2, plus=turn)
             for turn, job in enumerate(self._jobs)
             for ask in job.asks()
         ]
@@ -189,11 +190,9 @@ class Both:
     def take(self, ask: Ask, logits: Sequence[Logits]) -> None:
         """Hand the logits to the one that asked."""
         turn = ask.node % 2
-        self._jobs[turn].take(_renamed(ask, lambda node: (node - turn) // 2), logits)
+        self._jobs[turn].take(replace(ask, node=(ask.node - turn) // 2), logits)
 
 
-def _renamed(ask: Ask, name: Callable[[int], int]) -> Ask:
-    behind = START if ask.behind == START else name(ask.behind)
-    return Ask(
-        node=name(ask.node), behind=behind, tokens=ask.tokens, every=ask.every, moves=ask.moves
-    )
+def _renamed(ask: Ask, *, times: int, plus: int) -> Ask:
+    behind = START if ask.behind == START else times * ask.behind + plus
+    return replace(ask, node=times * ask.node + plus, behind=behind)

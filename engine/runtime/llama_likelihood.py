@@ -36,9 +36,7 @@ def likelihoods(
     return found
 
 
-def _nats(
-    context: Context, ids: Sequence[int], learned: Sequence[int], *, start: int
-) -> float:
+def _nats(context: Context, ids: Sequence[int], learned: Sequence[int], *, start: int) -> float:
     total = 0.0
     last = max((place for place, flag in enumerate(learned) if flag), default=0)
     for begin in range(start, last, TOKENS):

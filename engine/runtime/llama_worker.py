@@ -7,13 +7,12 @@ prints one line, the number of rows done. Prompts are read with special tokens r
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inferna._internal import build_config
 
@@ -22,6 +21,9 @@ from engine.runtime.llama_jobs import Both, SearchJob, SpeechJob
 from engine.runtime.llama_likelihood import likelihoods
 from engine.runtime.llama_speed import measured, peak_memory
 from engine.runtime.search import Tree, make_tree
+
+if TYPE_CHECKING:
+    from engine.runtime.constraint import Grammar
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -78,12 +80,13 @@ def _bound(engine: Engine, request: dict[str, Any], count: int) -> list[SpeechJo
     ]
 
 
-def _grammar(engine: Engine, answer: str, terminator: str) -> Any:  # noqa: ANN401 - engine.runtime.constraint.Grammar
+def _grammar(engine: Engine, answer: str, terminator: str) -> Grammar:
     """Return the grammar in the tokens of the file itself, which `recipe try` has nothing else of."""
     from llguidance import LLTokenizer, TokenizerWrapper  # noqa: PLC0415 - only where answers are bound
 
-    constraint = importlib.import_module("engine.runtime.constraint")
-    return constraint.Grammar(
+    from engine.runtime.constraint import Grammar  # noqa: PLC0415 - the same
+
+    return Grammar(
         LLTokenizer(TokenizerWrapper(_Vocabulary(engine))), answer, terminator
     )
 
@@ -93,7 +96,7 @@ class _Vocabulary:
 
     def __init__(self, engine: Engine) -> None:
         vocab = engine.vocab
-        count = range(vocab.n_vocab())
+        count = range(vocab.n_vocab)
         self.eos_token_id = vocab.token_eos()
         self.bos_token_id = None
         self.tokens = [vocab.token_to_piece_bytes(token, 0, True) for token in count]  # noqa: FBT003 - llama.cpp's own order
@@ -103,7 +106,7 @@ class _Vocabulary:
     def __call__(self, text: str | bytes) -> list[int]:
         if not isinstance(text, str):
             raise TypeError("text")
-        return list(self._vocab.tokenize(text, add_special=False, parse_special=False))
+        return list(self._vocab.tokenize(text, add_special=False, parse_special=True))
 
 
 def _together(jobs: Sequence[Job]) -> Job:

@@ -86,9 +86,7 @@ def _grammar(engine: Engine, answer: str, terminator: str) -> Grammar:
 
     from engine.runtime.constraint import Grammar  # noqa: PLC0415 - the same
 
-    return Grammar(
-        LLTokenizer(TokenizerWrapper(_Vocabulary(engine))), answer, terminator
-    )
+    return Grammar(LLTokenizer(TokenizerWrapper(_Vocabulary(engine))), answer, terminator)
 
 
 class _Vocabulary:

@@ -9,7 +9,9 @@ model would pass a `lower_bound` gate), and its mean width. A simulation of stat
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,13 +19,24 @@ from numpy.typing import NDArray
 
 from engine.metrics.families import labels as by_label
 from engine.metrics.families.classification import tabulate
-from engine.metrics.intervals import wilson_f1
+from engine.metrics.intervals import wilson, wilson_f1
 from engine.metrics.predictions import Prediction
 from engine.metrics.resampling import draw, method, percentile_interval
+from engine.metrics.scoring import score
 from engine.recipe.model import Task
 
 Array = NDArray[Any]
 CONFIDENCE = 0.95
+GROUP = 10
+"""Rows of a group."""
+_NOTHING: dict[str, Any] = {"instruction": "", "system": "", "input": "", "output": "text"}
+PAIR = Task(kind="classification", labels=("0", "1"), schema=None, **_NOTHING)
+FIELDS = Task(
+    kind="extraction",
+    labels=(),
+    schema={"properties": {name: {"type": "integer"} for name in "abcd"}},
+    **_NOTHING,
+)
 SCENARIOS = {
     "2 classes, 0.90": ([0.5, 0.5], [0.9, 0.9]),
     "2 classes, 0.98": ([0.5, 0.5], [0.98, 0.98]),
@@ -58,7 +71,7 @@ def intervals(cells: Array, task: Task, *, seed: int) -> dict[str, tuple[float, 
     classes = len(task.labels)
     matrix = np.bincount(cells, minlength=classes**2).reshape(classes, classes)
     table = tabulate(predictions(cells, task), task)
-    values = by_label.f1(draw(table, confidence=CONFIDENCE, seed=seed)[0]).mean(axis=-1)
+    values = by_label.f1(draw(table, seed=seed)[0]).mean(axis=-1)
     point = float(f1_by_class(matrix).mean())
     macro = percentile_interval(values, point, confidence=CONFIDENCE, method=method(table))
     right = int(matrix[-1, -1])
@@ -100,15 +113,7 @@ def report(name: str, truth: Array, *, rows: int, holdouts: int) -> None:
     """Print one line for each kind of interval."""
     random = np.random.default_rng(1)
     classes = len(truth)
-    task = Task(
-        kind="classification",
-        instruction="",
-        system="",
-        input="",
-        labels=tuple(str(place) for place in range(classes)),
-        schema=None,
-        output="text",
-    )
+    task = replace(PAIR, labels=tuple(str(place) for place in range(classes)))
     found: dict[str, list[tuple[float, float]]] = {}
     for seed in range(holdouts):
         cells = random.choice(classes**2, p=truth.ravel(), size=rows)
@@ -127,9 +132,80 @@ def report(name: str, truth: Array, *, rows: int, holdouts: int) -> None:
         )
 
 
+def line(name: str, kind: str, pairs: list[tuple[float, float]], *, true: float) -> None:
+    """Print how often intervals hold what is true."""
+    low, high = np.array(pairs).T
+    held = ((low <= true) & (true <= high)).mean()
+    print(
+        f"{name:36} {kind:14} true {true:.3f}  holds {held:.3f}"
+        f"  above {(low > true).mean():.3f}  width {(high - low).mean():.3f}",
+        flush=True,
+    )
+
+
+def groups(count: int, correlation: float, *, rate: float = 0.9, holdouts: int) -> None:
+    """Print how intervals of accuracy do with so many groups of ten rows."""
+    random = np.random.default_rng(1)
+    found: dict[str, list[tuple[float, float]]] = {"groups": [], "rows, Wilson": []}
+    for seed in range(holdouts):
+        rates = np.full(count, rate)
+        if correlation == 1:
+            rates = (random.random(count) < rate).astype(float)
+        elif correlation:
+            strength = 1 / correlation - 1
+            rates = random.beta(rate * strength, (1 - rate) * strength, size=count)
+        right = random.random((count, GROUP)) < rates[:, None]
+        rows = predictions(np.where(right, 0, 1).ravel(), PAIR)
+        grouped = [
+            replace(row, group=str(place // GROUP), target="01"[place % 2])
+            for place, row in enumerate(rows)
+        ]
+        said = [
+            replace(row, label=row.target if row.label == "0" else "10"[int(row.target)])
+            for row in grouped
+        ]
+        interval = score(said, PAIR, confidence=CONFIDENCE, seed=seed).metric("accuracy").interval
+        alone = wilson(int(right.sum()), right.size, confidence=CONFIDENCE)
+        if interval and alone:
+            found["groups"].append((interval.low, interval.high))
+            found["rows, Wilson"].append((alone.low, alone.high))
+    for kind, pairs in found.items():
+        line(f"{count} groups of {GROUP}, correlation {correlation}", kind, pairs, true=rate)
+
+
+def fields(rows: int, rate: float, *, holdouts: int) -> None:
+    """Print how intervals of field F1 do; a field is right, or left out, or has another value."""
+    random = np.random.default_rng(1)
+    pairs = []
+    target = json.dumps(dict.fromkeys("abcd", 1), separators=(",", ":"))
+    for seed in range(holdouts):
+        easy = random.beta(
+            rate * 4, (1 - rate) * 4, size=(rows, 1)
+        )  # rows differ in how hard they are
+        lot, omitted = random.random((rows, 4)), random.random((rows, 4)) < 1 / 3
+        said = [
+            json.dumps({n: int(r) for n, r, o in zip("abcd", *each, strict=True) if r or not o})
+            for each in zip(lot < easy, omitted, strict=True)
+        ]
+        made = [
+            Prediction(id=str(place), target=target, label=text, text=text, probability=None)
+            for place, text in enumerate(said)
+        ]
+        interval = score(made, FIELDS, confidence=CONFIDENCE, seed=seed).metric("field_f1").interval
+        if interval:
+            pairs.append((interval.low, interval.high))
+    line(f"{rows} rows of four fields", "field F1", pairs, true=2 * rate / (2 - (1 - rate) / 3))
+
+
 def main() -> None:
     """Print the whole table."""
     holdouts = int(sys.argv[1]) if len(sys.argv) > 1 else 400
+    for count in (5, 20, 60):
+        for correlation in (0, 0.2, 1):
+            groups(count, correlation, holdouts=holdouts)
+    for rows in (100, 300):
+        for rate in (0.7, 0.9, 0.98):
+            fields(rows, rate, holdouts=holdouts)
     for name, (shares, recalls) in SCENARIOS.items():
         for rows in (100, 300):
             report(name, probabilities(shares, recalls), rows=rows, holdouts=holdouts)

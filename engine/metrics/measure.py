@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.metrics.table import Floats, Sums
+from engine.metrics.table import Floats, Sums, Table
 
 Of = Callable[[Sums], Floats]
 """What is read from sums: shape (…)."""
@@ -31,7 +31,11 @@ class Measure:
     of_rows: str = ""
     """A share of all rows: the column, 0 or 1 a row, that tells the hits. McNemar's test holds."""
     least_units: int = 1
-    """With fewer rows (or groups) there is no interval."""
+    """With fewer rows there is no interval; with fewer than two groups there never is."""
+
+    def has_interval(self, table: Table) -> bool:
+        """Tell whether there are enough independent rows to say how sure the value is."""
+        return table.units >= (self.least_units if table.groups is None else 2)
 
 
 def ratio(above: Floats, below: Floats) -> Floats:

@@ -19,7 +19,7 @@ from engine.evidence import Metric
 from engine.metrics.families import family_of
 from engine.metrics.measure import Measure
 from engine.metrics.predictions import Prediction
-from engine.metrics.resampling import DRAWS, draw, method, percentile_interval, swap
+from engine.metrics.resampling import draw, method, percentile_interval, swap
 from engine.metrics.table import Sums, Table, same_rows
 from engine.recipe.model import Task
 
@@ -60,7 +60,7 @@ def pair(
     models = (list(first), same_rows(first, second))
     one, two = (family.tabulate(model, task) for model in models)
     named = zip(family.measures(one), family.measures(two), strict=True)
-    drawn = draw(one, two, confidence=confidence, seed=seed) if first else ()
+    drawn = draw(one, two, seed=seed) if first else ()
     measures = {measures[0].name: measures for measures in named}
     return Pair(tables=(one, two), measures=measures, drawn=drawn, confidence=confidence, seed=seed)
 
@@ -97,7 +97,7 @@ def difference(name: str, models: Pair, *, with_test: bool = True) -> Difference
         return Difference(metric=metric, p_value=None, test="")
     point = values[0] - values[1]
     drawn = [m.value(s) for m, s in zip(measures, models.drawn, strict=True)]
-    enough = models.tables[0].units >= measures[0].least_units
+    enough = measures[0].has_interval(models.tables[0])
     interval = percentile_interval(
         drawn[0] - drawn[1],
         point,
@@ -137,4 +137,4 @@ def _permutation(measures: tuple[Measure, Measure], models: Pair, *, point: floa
     swapped = swap(*models.tables, seed=models.seed)
     first, second = (m.value(s) for m, s in zip(measures, swapped, strict=True))
     hits = int((np.abs(first - second) >= abs(point) - 1e-9 * max(1.0, abs(point))).sum())
-    return (1 + hits) / (1 + DRAWS)
+    return (1 + hits) / (1 + first.size)

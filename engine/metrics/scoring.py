@@ -55,13 +55,13 @@ def metrics_of(
     drawn: list[Sums] = []
 
     def interval(measure: Measure, value: float) -> Interval | None:
-        if table.units < measure.least_units:
+        if not measure.has_interval(table):
             return None
         found = _closed_form(table, measure, sums, confidence=confidence)
         if found is not None:
             return found
         if not drawn:
-            drawn.extend(draw(table, confidence=confidence, seed=seed))
+            drawn.extend(draw(table, seed=seed))
         values = measure.value(drawn[0])
         return percentile_interval(values, value, confidence=confidence, method=method(table))
 

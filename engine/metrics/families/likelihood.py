@@ -18,6 +18,9 @@ from engine.metrics.predictions import Prediction
 from engine.metrics.table import Floats, Sums, Table, make_table
 from engine.recipe.model import Task
 
+MOST_NATS = 700.0
+"""A token; e to more than that is no number any more."""
+
 
 def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
     """Read nats, tokens and bytes of each row."""
@@ -69,8 +72,7 @@ def classes(sums: Sums, names: Sequence[str]) -> tuple[ClassScores, ...]:
 
 
 def _perplexity(sums: Sums) -> Floats:
-    with np.errstate(over="ignore"):  # a value too large to tell is none, as `score` says
-        return np.asarray(np.exp(ratio(sums["nats"], sums["tokens"])))
+    return np.exp(np.minimum(ratio(sums["nats"], sums["tokens"]), MOST_NATS))
 
 
 def _unknown(sums: Sums, counted: str) -> str:
@@ -78,4 +80,8 @@ def _unknown(sums: Sums, counted: str) -> str:
         return reason
     if sums["known"] != sums["rows"]:
         return "some rows have no likelihood"
-    return "" if sums[counted] > 0 else f"no {counted} are learned"
+    if sums[counted] <= 0:
+        return f"no {counted} are learned"
+    if counted == "tokens" and sums["nats"] > MOST_NATS * sums["tokens"]:
+        return "too large a number"
+    return ""

@@ -1,0 +1,103 @@
+"""What holds for every metric of every kind, whatever a model said."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from filling import task
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.evidence import scores_from_json, to_json
+from engine.metrics import resampling
+from engine.metrics.families import FAMILIES
+from engine.metrics.paired import difference, pair
+from engine.metrics.predictions import Prediction
+from engine.metrics.scoring import score
+
+LABELS = ("a", "b")
+SCHEMA: Any = {"properties": {"x": {"type": "integer"}, "y": {"items": {"type": "string"}}}}
+TASKS = {
+    "classification": task("classification", labels=LABELS, out_of_scope="b"),
+    "multilabel": task("multilabel", labels=LABELS),
+    "extraction": task("extraction", schema=SCHEMA),
+    "generation": task("generation", answer_pattern="#(.*)"),
+    "chat": task("chat"),
+    "text": task("text"),
+}
+ANSWERS = {
+    "classification": ["a", "b"],
+    "multilabel": ["none", "a", "b", "a, b"],
+    "extraction": ["{}", '{"x":1}', '{"x":2,"y":["a","b"]}', '{"y":["a","a"],"z":0}'],
+    "generation": ["the cat sat on mats #1", "#2", "a"],
+    "chat": [""],
+    "text": [""],
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_draws() -> Iterator[None]:
+    """What is asked here holds for any number of draws."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resampling, "DRAWS", 40)
+        yield
+
+
+@st.composite
+def predictions(draw: st.DrawFn, kind: str, *, least: int = 0) -> list[Prediction]:
+    rows = draw(st.integers(least, 9))
+    sure, grouped = draw(st.booleans()), draw(st.booleans())
+    answer = st.sampled_from(ANSWERS[kind])
+    return [
+        Prediction(
+            id=f"{place}",
+            target=draw(answer),
+            label=(label := draw(answer | st.none())),
+            text=label or "?",
+            probability=draw(st.floats(0, 1)) if sure else None,
+            probabilities=(0.25, 0.75) if sure and kind == "classification" else (),
+            group=draw(st.sampled_from(["", "g", "h"])) if grouped else "",
+            nats=draw(st.floats(0, 50)) if kind in ("chat", "text") else None,
+            tokens=draw(st.integers(0, 5)),
+            bytes=draw(st.integers(0, 9)),
+        )
+        for place in range(rows)
+    ]
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+@settings(max_examples=12, deadline=None)
+@given(data=st.data())
+def test_a_metric_is_a_number_inside_its_interval_or_nothing_with_a_reason(
+    kind: str, data: st.DataObject
+) -> None:
+    scores = score(data.draw(predictions(kind)), TASKS[kind], confidence=0.9, seed=3)
+
+    for metric in scores.metrics:
+        if metric.value is None:
+            assert metric.undefined
+            assert metric.interval is None
+        else:
+            assert math.isfinite(metric.value)
+            assert metric.undefined == ""
+            if metric.interval is not None:
+                assert metric.interval.low <= metric.value <= metric.interval.high
+    text = json.dumps(to_json(scores), allow_nan=False)
+    assert scores_from_json(json.loads(text)) == scores
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+@settings(max_examples=6, deadline=None)
+@given(data=st.data())
+def test_a_model_differs_from_itself_by_nothing(kind: str, data: st.DataObject) -> None:
+    rows = data.draw(predictions(kind, least=1))
+
+    both = pair(rows, rows[::-1], task=TASKS[kind], confidence=0.9, seed=3)
+
+    for name in both.measures:
+        found = difference(name, both)
+        assert (found.metric.value, found.p_value) in ((0.0, 1.0), (None, None))

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from engine.evidence import Check, LearningCurve, Scores, Status, Verdict
 from engine.metrics.power import FEW_ROWS
 
-LABEL_METRICS = ("accuracy", "macro_", "precision.", "recall.", "f1.", "over_baselines.")
+ANSWER_METRICS = (
+    *("accuracy", "balanced_", "macro_", "micro_", "weighted_", "mcc", "hamming_"),
+    *("precision.", "recall.", "f1.", "field_", "over_baselines.", "over_previous."),
+    *("exact_", "normalised_", "answer_", "numeric_", "rouge_", "chrf", "bleu"),
+    *("perplexity", "bits_per_byte"),
+)
+"""What names of metrics begin with that better answers would mend."""
 MOST_PAIRS = 2
 """Confused pairs named."""
 
@@ -26,12 +32,12 @@ def what_would_help(
     """
     open_checks = [check for check in verdict.checks if check.status not in _SETTLED]
     lines: list[str] = []
-    if any(check.name.startswith(LABEL_METRICS) for check in open_checks):
+    if any(check.name.startswith(ANSWER_METRICS) for check in open_checks):
         lines += _confusions(scores, labels)
         lines += _invalid(scores)
         lines += _rare(scores)
         lines += _more_rows(curves)
-    lines += [line for check in open_checks for line in _about(check)]
+    lines += [line for check in open_checks for line in _about(check, labels)]
     return tuple(dict.fromkeys(lines))
 
 
@@ -80,7 +86,7 @@ def _more_rows(curves: Sequence[LearningCurve]) -> list[str]:
     return [f"{whose} still rises: more rows would help{most}"]
 
 
-def _about(check: Check) -> list[str]:
+def _about(check: Check, labels: Sequence[str]) -> list[str]:
     """Say what one check that did not pass asks for."""
     if check.got is None or check.status is Status.INCONCLUSIVE:
         return [f"{check.name}: {check.note.partition(';')[0]}"]
@@ -88,10 +94,19 @@ def _about(check: Check) -> list[str]:
         return [f"{check.name}: the baseline is as good; ship it, or give training more rows"]
     if check.name == "overfitting":
         return ["train rows are answered better than validation rows: fewer epochs or more rows"]
-    if check.name == "valid_output":
-        return ["free output is often no label: name the labels in task.instruction"]
     if check.name == "agreement" or check.name.startswith("drop."):
         return [f"{check.name}: a quantization with more bits, such as Q8_0, changes fewer answers"]
+    return _about_form(check.name, labels)
+
+
+def _about_form(name: str, labels: Sequence[str]) -> list[str]:
+    """Say what outputs of another form than the task's ask for."""
+    if name == "valid_output" and labels:
+        return ["free output is often no label: name the labels in task.instruction"]
+    if name == "valid_output":
+        return ["free output is often no answer: say its form in task.instruction"]
+    if name in ("schema_validity", "type_errors"):
+        return [f"{name}: name the fields and their types in task.instruction"]
     return []
 
 

@@ -69,7 +69,7 @@ def test_an_undecided_check_says_what_would_decide_it(answers: Answers) -> None:
 def test_each_kind_of_refusal_has_a_remedy(answers: Answers) -> None:
     rows = answers({"a": "a" * 40, "b": "b" * 40})
 
-    for name in ("overfitting", "valid_output", "agreement", "drop.macro_f1"):
+    for name in ("overfitting", "valid_output", "agreement", "drop.macro_f1", "schema_validity"):
         assert len(advice(rows, refused(name))) == 1
     assert (
         "the baseline is as good" in advice(rows, refused("over_baselines.accuracy", got=-0.1))[0]
@@ -117,3 +117,14 @@ def test_the_tuned_models_curve_counts_more_than_the_hint(answers: Answers) -> N
 
 def test_a_curve_that_cannot_tell_advises_nothing(answers: Answers) -> None:
     assert curve_advice(answers, curve("tuned", rising=None)) == ()
+
+
+def test_kinds_without_labels_are_advised_by_what_they_are() -> None:
+    scores = score([], task("generation"), confidence=0.95, seed=7)
+
+    lines = what_would_help(scores, refused("valid_output"), labels=())
+
+    assert lines == ("free output is often no answer: say its form in task.instruction",)
+    assert what_would_help(
+        scores, refused("rouge_l"), labels=(), curves=(curve("tuned", rising=False),)
+    ) == ("the learning curve has flattened: more rows of the same kind would help little",)

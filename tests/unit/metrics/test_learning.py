@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -113,3 +114,56 @@ def test_a_curve_reads_back_equal(answers: Answers) -> None:
     found = curve(answers({"a": "ab", "b": "bb"}), answers({"a": "aa", "b": "bb"}))
 
     assert curve_from_json(to_json(found)) == found
+
+
+def likelihoods(nats: float) -> list[Prediction]:
+    return [
+        Prediction(
+            id=f"{place}",
+            target="",
+            label=None,
+            text="",
+            probability=None,
+            nats=nats + place % 5,
+            tokens=8,
+            bytes=32,
+        )
+        for place in range(60)
+    ]
+
+
+def test_fewer_bits_are_a_gain() -> None:
+    gain, classes = last_gains(
+        likelihoods(20.0), likelihoods(16.0), task=task("text"), confidence=0.95, seed=7
+    )
+
+    assert gain is not None
+    assert gain.value == pytest.approx(4 / 32 / math.log(2))
+    assert gain.rises
+    assert classes == {}
+
+
+def test_fields_of_answers_have_curves_of_their_own() -> None:
+    asked = task("extraction", schema={"properties": {"x": {"type": "integer"}}})
+
+    def said(right: int) -> list[Prediction]:
+        return [
+            Prediction(
+                id=f"{place}",
+                target='{"x":1}',
+                label='{"x":1}' if place < right else "{}",
+                text="",
+                probability=None,
+            )
+            for place in range(100)
+        ]
+
+    judged = [Judged(share=0.5, rows=50, predictions=said(40))]
+    judged.append(Judged(share=1.0, rows=100, predictions=said(80)))
+    found = learning_curve(
+        "tuned", judged, task=asked, judged_on="validation", confidence=0.95, seed=7
+    )
+
+    assert found.rising is True
+    assert found.rising_classes == ("x",)
+    assert "field F1 from 50 to 100 % of the rows; `x` gains most" in found.message

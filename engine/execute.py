@@ -89,8 +89,9 @@ def execute(
 
 
 def uses_hub(recipe: Recipe) -> bool:
-    """Whether the base model or any data comes from the hub."""
-    refs = [recipe.base_model, *(source.ref for source in recipe.data.sources)]
+    """Whether a model or any data comes from the hub."""
+    models = [recipe.base_model, *(baseline.ref for baseline in recipe.baselines)]
+    refs = [*models, *(source.ref for source in recipe.data.sources)]
     return any(isinstance(ref, HubRef) for ref in refs)
 
 

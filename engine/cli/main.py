@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "run": "do it: data, baselines, training, gate, merge, quantize, verify, report",
     "report": "show or re-render the report of a run",
     "try": "ask an accepted model something",
+    "challenge": "compare a newer base model with the accepted model",
     "schema": "print the recipe schema, or explain one key",
     "explain": "explain an error code",
     "doctor": "show what this machine has, and what is missing",

@@ -30,6 +30,29 @@ CODES: dict[str, Code] = {
         why="Split sizes are fractions, so the number of steps depends on the data.",
         fix="recipe run RECIPE --until data",
     ),
+    "R008": Code(
+        title="no model of the recipe has been accepted",
+        why="A challenge compares a newer base model with the model that was accepted last.",
+        fix="run the recipe first: recipe run RECIPE",
+    ),
+    "R009": Code(
+        title="the rows are no longer those of the accepted model",
+        why="Two models are compared on the same rows, or not at all. The data or the recipe's task "
+        "changed since the run.",
+        fix="run the recipe as it stands now, then challenge its model: recipe run RECIPE",
+    ),
+    "R010": Code(
+        title="the text names no model",
+        why="A newer base model is named as a recipe would: on the hub, by a path, or in a package.",
+        fix="recipe challenge RECIPE --base-model owner/name@COMMIT, or a path, or "
+        "package==version//file",
+    ),
+    "R011": Code(
+        title="the answers of the accepted model are gone",
+        why="They stand in the store, which may be deleted at any time; the run folder keeps only "
+        "the report and the model.",
+        fix="recipe run RECIPE makes them again",
+    ),
     "E701": Code(
         title="a Python package is missing",
         why="The heavy packages are extras, so that validating and reviewing need none of them.",

@@ -22,6 +22,8 @@ FITS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 """The kinds of tasks that each baseline can answer."""
+ASKS_BASE_MODEL: Final = ("zero_shot", "few_shot", "retrieved_few_shot")
+"""Baselines that the recipe's own base model answers, untouched."""
 DEFAULTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "classification": ("majority", "tfidf_svm", "zero_shot", "few_shot"),

@@ -44,7 +44,7 @@ def resolved_mapping(recipe: Recipe) -> dict[str, Any]:
         "description": recipe.description,
         "allow_moving": recipe.allow_moving,
         "task": _task(recipe.task),
-        "base_model": _reference(recipe.base_model),
+        "base_model": reference_mapping(recipe.base_model),
         "data": _data(recipe.data),
         "splits": _splits(recipe.splits),
         "baselines": [_baseline(baseline) for baseline in recipe.baselines],
@@ -104,7 +104,8 @@ def _splits(splits: Splits) -> dict[str, Any]:
     )
 
 
-def _reference(ref: Reference) -> dict[str, Any]:
+def reference_mapping(ref: Reference) -> dict[str, Any]:
+    """Return the keys that say where something is."""
     if isinstance(ref, HubRef):
         return _given({"hub": ref.repo, "revision": ref.revision})
     if isinstance(ref, PathRef):
@@ -120,7 +121,7 @@ def _source(source: Source) -> dict[str, Any]:
     is_hub = isinstance(source.ref, HubRef)
     hub = {"config": source.config, "split": source.split, "file": source.hub_file or None}
     return {
-        **_reference(source.ref),
+        **reference_mapping(source.ref),
         **(_given(hub) if is_hub else {}),
         "format": source.format,
         "header": list(source.header),
@@ -215,7 +216,7 @@ def _bounds(thresholds: tuple[Threshold, ...]) -> dict[str, dict[str, float]]:
 def _baseline(baseline: Baseline) -> Any:  # noqa: ANN401 - a word or a mapping
     found = as_written(baseline)
     if baseline.ref is not None:
-        found["model"] |= _reference(baseline.ref)
+        found["model"] |= reference_mapping(baseline.ref)
     return found
 
 

@@ -81,6 +81,11 @@ def load_chat(model_dir: Path, *, asks: bool = True) -> Chat:
         ) from error
     if not asks:
         return Chat(tokenizer=tokenizer, terminator=tokenizer.eos_token or "")
+    return chat_of(tokenizer)
+
+
+def chat_of(tokenizer: Any) -> Chat:  # noqa: ANN401 - a transformers tokenizer
+    """Return the chat of a tokenizer that has a template. StageError X602, X603."""
     if not tokenizer.chat_template:
         raise StageError.one(
             "X602",

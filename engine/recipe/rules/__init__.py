@@ -10,6 +10,7 @@ from engine.recipe.compose import dotted
 from engine.recipe.rules import (
     acceptance,
     answers,
+    baselines,
     columns,
     data,
     kinds,
@@ -86,13 +87,17 @@ RULES: Final[tuple[tuple[Rule, tuple[str, ...]], ...]] = (
     (acceptance.shares_are_shares, ("task.kind", "acceptance", "export.after_quantization")),
     (acceptance.bounds_can_be_reached, ("task.kind", "acceptance", "splits")),
     (acceptance.gains_have_a_baseline, ("task.kind", "acceptance.over_baselines", "baselines")),
-    (acceptance.baselines_fit_the_kind, ("task.kind", "baselines")),
+    (baselines.baselines_fit_the_kind, ("task.kind", "baselines")),
+    (baselines.models_tell_likelihoods, ("task.kind", "baselines")),
     (acceptance.quantization_is_known, ("export",)),
     (acceptance.quantization_has_a_file, ("export",)),
-    (places.references_stand_still, ("base_model", "data.sources", "allow_moving")),
-    (places.paths_exist, ("base_model", "data.sources")),
-    (places.paths_travel, ("base_model", "data.sources")),
-    (places.archive_members_stay_inside, ("base_model", "data.sources")),
+    (
+        places.references_stand_still,
+        ("base_model", "data.sources", "allow_moving", "baselines", "task.kind"),
+    ),
+    (places.paths_exist, ("base_model", "data.sources", "baselines", "task.kind")),
+    (places.paths_travel, ("base_model", "data.sources", "baselines", "task.kind")),
+    (places.archive_members_stay_inside, ("base_model", "data.sources", "baselines", "task.kind")),
 )
 
 _BLOCKING: Final = frozenset({"R105", "R106"})

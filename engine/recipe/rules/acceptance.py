@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.errors import Problem
-from engine.recipe.baselines import FITS, kind_and_spec, name_of, written_baselines
+from engine.recipe.baselines import written_baselines
 from engine.recipe.complaint import show
 from engine.recipe.compose import KeyPath
 from engine.recipe.metrics import BY_KIND, FREE, OF_FILES, is_measured, leaves, spec_of
 from engine.recipe.nearest import nearest
 from engine.recipe.rules.data import no_such_label
-from engine.recipe.rules.kinds import KINDS
 from engine.recipe.source import SourceText
 
 QUANTIZATIONS: Final = (
@@ -236,28 +235,6 @@ def gains_have_a_baseline(source: SourceText, filled: Mapping[str, Any]) -> Iter
     ):
         message = "there is no baseline that could pass; `baselines` is empty"
         yield source.problem("R218", message, at=stop, key=True)
-
-
-def baselines_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R274, R275: each baseline can answer tasks of the kind, and has a name of its own."""
-    kind = filled["task"]["kind"]
-    if kind not in KINDS:
-        return
-    names: list[str] = []
-    for position, written in enumerate(written_baselines(filled)):
-        at, (way, spec) = ("baselines", position), kind_and_spec(written)
-        if kind not in FITS[way]:
-            fitting = [name for name, kinds in FITS.items() if kind in kinds]
-            hint = f"baselines of {kind} are {', '.join(fitting)}" if fitting else "delete it"
-            yield source.problem("R274", f"{way} cannot answer {kind}", at=at, hint=hint)
-        elif spec.get("shots") and kind not in FITS["few_shot"]:
-            message = f"{kind} has no answered examples to show"
-            yield source.problem("R274", message, at=(*at, way, "shots"), key=True)
-        name = name_of(written)
-        if name in names or (way == "model" and name in FITS):
-            message = f"another baseline is called {show(name)}"
-            yield source.problem("R275", message, at=at, hint="give it a name of its own")
-        names.append(name)
 
 
 def quantization_is_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:

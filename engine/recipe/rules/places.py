@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from engine.errors import Problem, Severity
+from engine.recipe.baselines import kind_and_spec, written_baselines
 from engine.recipe.complaint import show
 from engine.recipe.compose import KeyPath, dotted
 from engine.recipe.globs import is_pattern
@@ -20,12 +21,26 @@ _ABSOLUTE: Final = re.compile(r"[/\\~]|[A-Za-z]:[/\\]")
 _MOVING: Final = "reference can move:"
 _PIN_HUB: Final = "add `revision:` with the full commit"
 _PIN_PACKAGE: Final = "add `sha256:` of the archive"
+_SERVED: Final = "a server may serve another model tomorrow"
+_ALLOW: Final = "set `allow_moving: true`"
 
 
 def _references(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any], str]]:
     yield ("base_model",), filled["base_model"], "model"
     for position, written in enumerate(filled["data"]["sources"]):
         yield ("data", "sources", position), written, "data set"
+    for position, written in enumerate(written_baselines(filled)):
+        kind, spec = kind_and_spec(written)
+        if kind == "model":
+            yield ("baselines", position, "model"), spec, "model"
+
+
+def _paths(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]]:
+    """Yield every local path, as written, at its key."""
+    for at, written, what in _references(filled):
+        for key in ("path", "gguf"):
+            if written.get(key):
+                yield (*at, key), written[key], what
 
 
 def references_stand_still(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
@@ -39,6 +54,9 @@ def references_stand_still(source: SourceText, filled: Mapping[str, Any]) -> Ite
         if "package" in written and "sha256" not in written:
             message = f"{_MOVING} package without sha256"
             yield source.warning("R301", message, at=at, hint=_PIN_PACKAGE)
+        if "endpoint" in written:
+            message = f"{_MOVING} {_SERVED}"
+            yield source.warning("R301", message, at=(*at, "endpoint"), hint=_ALLOW)
 
 
 def moving_references(recipe: Recipe) -> tuple[Problem, ...]:
@@ -51,9 +69,18 @@ def moving_references(recipe: Recipe) -> tuple[Problem, ...]:
     as_written = [next(same) for _, same in groupby(listed, key=_one_source)]
     for position, ref in enumerate(as_written):
         refs.append((("data", "sources", position), ref, "data set"))
-    return tuple(
-        problem for at, ref, what in refs if (problem := _moving(ref, at=at, what=what)) is not None
-    )
+    for position, baseline in enumerate(recipe.baselines):
+        if baseline.ref is not None:
+            refs.append((("baselines", position, "model"), baseline.ref, "model"))
+    found = (_moving(ref, at=at, what=what) for at, ref, what in refs)
+    return (*(problem for problem in found if problem is not None), *_served(recipe))
+
+
+def _served(recipe: Recipe) -> Iterator[Problem]:
+    for position, baseline in enumerate(recipe.baselines):
+        if baseline.endpoint is not None:
+            at = dotted(("baselines", position, "model", "endpoint"))
+            yield Problem(code="R301", message=f"{_MOVING} {_SERVED}", path=at, hint=_ALLOW)
 
 
 def _one_source(ref: Reference) -> object:
@@ -76,11 +103,9 @@ def _moving(ref: Reference, *, at: KeyPath, what: str) -> Problem | None:
 
 def paths_exist(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R302: local files and folders are there."""
-    for at, written, what in _references(filled):
-        if not written.get("path"):
-            continue
-        path = absolute(written["path"], source.path.parent)
-        if what == "data set" and is_pattern(written["path"], source.path.parent):
+    for at, written, what in _paths(filled):
+        path = absolute(written, source.path.parent)
+        if what == "data set" and is_pattern(written, source.path.parent):
             continue  # see `sources.patterns_match`
         try:
             is_there, is_folder = path.exists(), path.is_dir()
@@ -90,21 +115,21 @@ def paths_exist(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Probl
             folder = path.parent
             names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
             near = nearest(path.name, names)
-            hint = f"did you mean `{written['path'].removesuffix(path.name)}{near}`?"
-            message = f"no such file or folder: {show(written['path'])}"
-            yield source.problem("R302", message, at=(*at, "path"), hint=hint if near else None)
+            hint = f"did you mean `{written.removesuffix(path.name)}{near}`?"
+            message = f"no such file or folder: {show(written)}"
+            yield source.problem("R302", message, at=at, hint=hint if near else None)
         elif is_folder and what == "data set":
-            message = f"{show(written['path'])} is a folder; name its files: `{written['path'].rstrip('/')}/*`"
-            yield source.problem("R302", message, at=(*at, "path"))
+            message = f"{show(written)} is a folder; name its files: `{written.rstrip('/')}/*`"
+            yield source.problem("R302", message, at=at)
 
 
 def paths_travel(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R303, a warning: an absolute path means something on one machine only."""
-    for at, written, _ in _references(filled):
-        if is_of_one_machine(written.get("path", "")):
-            message = f"{show(written['path'])} exists on one machine only"
+    for at, written, _ in _paths(filled):
+        if is_of_one_machine(written):
+            message = f"{show(written)} exists on one machine only"
             hint = "write it relative to the recipe's folder"
-            yield source.warning("R303", message, at=(*at, "path"), hint=hint)
+            yield source.warning("R303", message, at=at, hint=hint)
 
 
 def archive_members_stay_inside(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:

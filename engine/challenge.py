@@ -1,0 +1,308 @@
+"""A newer base model against the accepted model of a recipe: what `recipe challenge` does, importable.
+
+Nothing of the recipe, its lock or the accepted run changes. The newcomer answers the very holdout
+that the accepted model was accepted on, whose digest is compared first.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engine.environment import detect_device, tool_versions
+from engine.errors import RecipeError
+from engine.evidence import Challenge, StageStatus, to_json
+from engine.metrics.predictions import Prediction, read_predictions
+from engine.pipeline import Orders, Walk, Watcher, walk
+from engine.plan import survey
+from engine.recipe.baselines import ASKS_BASE_MODEL
+from engine.recipe.metrics import FREE, primary
+from engine.recipe.model import Baseline, HubRef, PackageRef, Recipe, Reference
+from engine.recipe.written import reference_mapping
+from engine.render.challenge import challenge_markdown, sentence
+from engine.render.quantities import duration, millions, size
+from engine.stages import flow
+from engine.stages.report import describe
+from engine.store import Store
+from engine.store.holdouts import Holdouts
+from engine.store.runs import AcceptedRun, Runs, latest_accepted, write_text
+
+FOLDER = "challenges"
+"""In the folder of the accepted run."""
+JUDGED = ("baseline", "evaluate", "resample")
+"""Stages that answer the holdout."""
+TRAINED = "trained"
+"""The candidate that was trained as the recipe says."""
+PER_TOKEN = ("perplexity",)
+"""Models that cut text into other tokens cannot be compared by these."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is asked."""
+
+    base_model: Reference
+    train: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of it, and where it was written."""
+
+    challenge: Challenge
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defender:
+    """The accepted model, as its run left it."""
+
+    run: AcceptedRun
+    answers: list[Prediction]
+    report: Mapping[str, Any]
+    """As JSON."""
+
+    @property
+    def holdout(self) -> tuple[str, int]:
+        """Digest and number of the rows that it was accepted on."""
+        splits = (self.report.get("data") or {}).get("splits", ())
+        found = [split for split in splits if split["name"] == "holdout"]
+        return (found[0]["digest"], found[0]["rows"]) if found else ("", 0)
+
+
+def challenger(recipe: Recipe, order: Order) -> Recipe:
+    """Return the recipe with the newer base model; untouched, only with baselines that ask that model."""
+    if order.train:
+        return replace(recipe, base_model=order.base_model, stop_if_baseline_passes=False)
+    asking = tuple(one for one in recipe.baselines if one.kind in ASKS_BASE_MODEL)
+    return replace(
+        recipe,
+        base_model=order.base_model,
+        baselines=asking or (Baseline(kind="zero_shot", name="zero_shot"),),
+        stop_if_baseline_passes=False,
+    )
+
+
+def challenge(recipe: Recipe, order: Order, *, root: Path, watcher: Watcher) -> Result:
+    """Ask or train the newer base model, compare, and leave a report in the accepted run's folder.
+
+    RecipeError R008 without an accepted run, R009 where the rows are no longer its own, R011 where
+    its answers are gone, R301 for a hub model without a revision; and what a stage raises.
+    """
+    _require_pin(order.base_model, recipe)
+    store, started = Store(root, versions=tool_versions()), datetime.now(UTC)
+    defender = find_defender(recipe, store)
+    other = challenger(recipe, order)
+    begun = time.monotonic()
+    state = walk(
+        other,
+        store,
+        world=survey(other, store, detect_device()),
+        orders=Orders(until=_last_stage(other, order)),
+        watcher=watcher,
+    )
+    if state.error is not None:
+        raise state.error
+    if state.stop is not None and state.stop.outcome == "interrupted":
+        raise KeyboardInterrupt
+    _require_same_rows(defender, state)
+    found = _judged(other, order, defender, state)
+    found = replace(
+        found,
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - begun, 1),
+    )
+    _count_look(found, state, store)
+    return Result(challenge=found, files=_leave(found, defender.run.folder))
+
+
+def find_defender(recipe: Recipe, store: Store) -> Defender:
+    """Return the newest accepted model of a recipe. RecipeError R008, R011."""
+    run = latest_accepted(Runs(store.root), recipe.name)
+    if run is None:
+        raise RecipeError.one(
+            "R008",
+            f"no model of `{recipe.name}` has been accepted yet",
+            hint=f"recipe run {recipe.file.name}",
+        )
+    stage, file = _answers_of(recipe)
+    artifact = store.get(run.keys.get(stage) or "-")
+    if artifact is None or not (artifact.path / file).is_file():
+        raise RecipeError.one(
+            "R011",
+            f"the store no longer has the answers of the run `{run.folder.name}`",
+            hint=f"recipe run {recipe.file.name}",
+        )
+    text = (run.folder / "report.json").read_text(encoding="utf-8")
+    answers = read_predictions(artifact.file(file))
+    return Defender(run=run, answers=answers, report=json.loads(text))
+
+
+def _answers_of(recipe: Recipe) -> tuple[str, str]:
+    """Return the stage and file of the answers that judge a tuned model: with folds those of all."""
+    if recipe.splits.folds:
+        return "resample", "predictions.folds.jsonl"
+    return "evaluate", "predictions.holdout.jsonl"
+
+
+def _last_stage(recipe: Recipe, order: Order) -> str:
+    return _answers_of(recipe)[0] if order.train else "baseline"
+
+
+def _require_pin(ref: Reference, recipe: Recipe) -> None:
+    if isinstance(ref, HubRef) and ref.revision is None and not recipe.allow_moving:
+        raise RecipeError.one(
+            "R301",
+            f"reference can move: `{ref.repo}` without revision",
+            hint=f"add the full commit: --base-model {ref.repo}@COMMIT",
+        )
+
+
+def _require_same_rows(defender: Defender, state: Walk) -> None:
+    """RecipeError R009 unless the newcomer answered the very rows of the accepted model."""
+    summary = flow.read_json(state.artifacts["data"], "summary.json")
+    digests = {split["name"]: split["digest"] for split in summary["splits"]}
+    if digests.get("holdout") != defender.holdout[0]:
+        raise RecipeError.one(
+            "R009",
+            f"the holdout is no longer the one that `{defender.run.folder.name}` was accepted on",
+            hint=f"recipe run {state.recipe.file.name}, then challenge its model",
+        )
+
+
+def _candidates(order: Order, state: Walk) -> dict[str, list[Prediction]]:
+    """Return the newcomer's answers, by the way it came to them."""
+    if order.train:
+        stage, file = _answers_of(state.recipe)
+        return {TRAINED: read_predictions(state.artifacts[stage].file(file))}
+    made = state.artifacts["baseline"]
+    names = [baseline.name for baseline in state.recipe.baselines]
+    return {name: read_predictions(made.file(f"predictions.{name}.jsonl")) for name in names}
+
+
+def _metrics(recipe: Recipe) -> list[str]:
+    """Return what is compared: the gated metrics that constrained answers have."""
+    acceptance = recipe.acceptance
+    gated = [bound.metric for bound in acceptance.metrics]
+    gated += [gain.metric for gain in acceptance.over_baselines]
+    left_out = (*FREE, *PER_TOKEN)
+    kept = [name for name in dict.fromkeys(gated) if name not in left_out]
+    return kept or [primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)]
+
+
+def _judged(recipe: Recipe, order: Order, defender: Defender, state: Walk) -> Challenge:
+    from engine.metrics import challenge as judging  # noqa: PLC0415 - brings numpy
+
+    candidates = _candidates(order, state)
+    lines = judging.lines(
+        defender.answers,
+        candidates,
+        _metrics(recipe),
+        margins={drop.metric: drop.max_drop for drop in recipe.acceptance.over_previous},
+        task=recipe.task,
+        confidence=recipe.acceptance.confidence,
+        seed=recipe.splits.seed,
+    )
+    best = judging.best_of(lines)
+    standing = judging.overall([line for line in lines if line.comparison.name == best])
+    digest, rows = defender.holdout
+    return Challenge(
+        schema="challenge.v1",
+        recipe_name=recipe.name,
+        run=defender.run.folder.name,
+        accepted=str(defender.report.get("method", "")),
+        base_model=describe(order.base_model),
+        trained=order.train,
+        holdout=digest,
+        rows=len(defender.answers) or rows,
+        standing=standing,
+        candidate=best,
+        lines=lines,
+        costs=tuple(_costs(order, defender, state, best)),
+        edit=yaml_of(order.base_model),
+        notes=tuple(_notes(recipe, order)),
+        started="",
+        seconds=0.0,
+    )
+
+
+def _costs(order: Order, defender: Defender, state: Walk, best: str) -> Iterator[str]:
+    """Yield what the newcomer takes, beside what the accepted model took where its report says so."""
+    old = defender.report.get("training") or {}
+    if order.train:
+        training = flow.read_json(state.artifacts["train"], "training.json")
+        yield f"{millions(training['total_parameters'])} parameters{_before(old, 'total_parameters')}"
+        yield f"trained in {duration(training['seconds'])}{_before(old, 'seconds')}"
+        return
+    made = flow.read_json(state.artifacts["baseline"], "baselines.json")
+    found = next(item for item in made if item["name"] == best)
+    facts, rows = found["facts"], len(defender.answers)
+    if "parameters" in facts:
+        held = f", {size(facts['bytes'])} in memory"
+        yield f"{millions(facts['parameters'])} parameters{held}{_before(old, 'total_parameters')}"
+    shots = f" with {facts['shots']} shots" if facts.get("shots") else ""
+    yield f"answered {rows} rows{shots} in {duration(found['seconds'])}"
+
+
+def _before(old: Mapping[str, Any], key: str) -> str:
+    if key not in old:
+        return ""
+    shown = duration(old[key]) if key == "seconds" else millions(old[key])
+    return f" (accepted: {shown})"
+
+
+def yaml_of(ref: Reference) -> str:
+    """Return the lines of a recipe that name a base model."""
+    import yaml  # noqa: PLC0415 - light verbs read recipes by other means
+
+    written = {"base_model": reference_mapping(ref)}
+    return str(yaml.safe_dump(written, sort_keys=False, allow_unicode=True))
+
+
+def _notes(recipe: Recipe, order: Order) -> Iterator[str]:
+    gated = {bound.metric for bound in recipe.acceptance.metrics}
+    if not order.train and gated & set(FREE):
+        named = ", ".join(sorted(gated & set(FREE)))
+        yield f"{named} is not compared: an untouched model is asked under a constraint"
+    if gated & set(PER_TOKEN):
+        yield "perplexity is not compared: it counts tokens, and other models cut text otherwise"
+    if isinstance(order.base_model, HubRef) and order.base_model.revision is None:
+        yield "the base model is not pinned: it can change unseen"
+    if isinstance(order.base_model, PackageRef) and order.base_model.sha256 is None:
+        yield "the package is not pinned by a sha256"
+    yield "the accepted model answers as it was judged: before any merge or quantization"
+
+
+def _count_look(found: Challenge, state: Walk, store: Store) -> None:
+    """Count the decision on this holdout, unless all answers were there already."""
+    ran = [record for record in state.records if record.status is StageStatus.RAN]
+    lock = state.world.lock
+    known = lock.holdout.looks if lock is not None else 0
+    if not [record for record in ran if record.stage in JUDGED] or not found.holdout:
+        return
+    outcome = f"challenge by {found.base_model}: {found.standing}"
+    look = {"recipe": found.recipe_name, "run": found.run, "started": found.started}
+    Holdouts(store).add(found.holdout, {**look, "outcome": outcome}, known=known)
+
+
+def _leave(found: Challenge, run: Path) -> tuple[Path, ...]:
+    """Write the report into the run folder, one file for people and one for programs."""
+    folder = run / FOLDER
+    folder.mkdir(exist_ok=True)
+    stamp = re.sub(r"[^0-9]", "-", found.started[:19])
+    files = (folder / f"{stamp}.md", folder / f"{stamp}.json")
+    write_text(files[0], challenge_markdown(found))
+    write_text(files[1], challenge_json(found))
+    return files
+
+
+def challenge_json(found: Challenge) -> str:
+    """Return it as JSON, with the sentence that says what came of it."""
+    value = {**to_json(found), "sentence": sentence(found)}
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

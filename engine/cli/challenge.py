@@ -1,0 +1,59 @@
+"""Compare a newer base model with the accepted model of a recipe, on the same holdout, paired."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from engine.cli.output import show, show_problems
+from engine.cli.place import add_format, add_recipe, add_store, read, store_root
+from engine.cli.streams import others_to
+from engine.errors import ExitCode
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_recipe(parser)
+    parser.add_argument(
+        "--base-model", metavar="MODEL", required=True,
+        help="the newer model: owner/name@COMMIT, a path, or package==version//file",
+    )  # fmt: skip
+    parser.add_argument(
+        "--train", action="store_true",
+        help="train it as the recipe says first; default: ask it untouched",
+    )  # fmt: skip
+    parser.add_argument("-q", "--quiet", action="store_true", help="show the final result only")
+    add_format(parser, "text", "json")
+    add_store(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the verdict; the recipe is not changed."""
+    from engine.challenge import Order, challenge, challenge_json, challenger  # noqa: PLC0415 - heavier
+    from engine.cli.watch import Console  # noqa: PLC0415 - only where something runs
+    from engine.execute import uses_hub  # noqa: PLC0415 - heavier
+    from engine.recipe.newcomer import named_model  # noqa: PLC0415 - only here
+    from engine.render.challenge import challenge_text  # noqa: PLC0415 - only here
+
+    recipe, warnings = read(options.recipe)
+    order = Order(base_model=named_model(options.base_model, Path.cwd()), train=options.train)
+    show_problems(warnings)
+    root = store_root(options.store)
+    offline = not uses_hub(challenger(recipe, order))
+    with others_to(_log(root), offline=offline) as terminal:
+        quiet = options.quiet or options.format == "json"
+        watcher = Console(terminal, quiet=quiet)
+        result = challenge(recipe, order, root=root, watcher=watcher)
+    if options.format == "json":
+        show(challenge_json(result.challenge))
+    else:
+        file, written = str(options.recipe), str(result.files[0])
+        show(challenge_text(result.challenge, file=file, written=written))
+    return ExitCode.ACCEPTED
+
+
+def _log(root: Path) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S")
+    return root / "logs" / f"challenge-{stamp}-{os.getpid()}.log"

@@ -1,0 +1,143 @@
+"""A newer base model against the accepted model, on the same rows: better, as good, worse, or not told.
+
+Differences are signed so that more is better for the newcomer. The p-values of all of its ways to
+answer, and of all metrics, are corrected together (Holm 1979): the best of several ways looks
+better by luck more often than the confidence says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from engine.evidence import ChallengeLine, Comparison, Interval, Metric, Standing
+from engine.metrics.correction import holm
+from engine.metrics.predictions import Prediction
+from engine.metrics.scoring import score
+from engine.metrics.verdict import rows_to_decide
+from engine.recipe.metrics import is_lower_better
+from engine.recipe.model import Task
+
+if TYPE_CHECKING:
+    from engine.metrics.paired import Difference
+
+MARGIN = 0.02
+"""So much worse counts as as good, in the metric's own unit, where the recipe bounds no drop."""
+
+
+def lines(  # noqa: PLR0913 - one comparison, named
+    accepted: Sequence[Prediction],
+    candidates: Mapping[str, Sequence[Prediction]],
+    metrics: Sequence[str],
+    *,
+    margins: Mapping[str, float],
+    task: Task,
+    confidence: float,
+    seed: int,
+) -> tuple[ChallengeLine, ...]:
+    """Compare each candidate with the accepted model on each metric, corrected over all of them.
+
+    `margins` are by metric; `MARGIN` for those that have none.
+    """
+    from engine.metrics.paired import difference, pair  # noqa: PLC0415 - brings numpy
+
+    def values(said: Sequence[Prediction]) -> dict[str, float | None]:
+        scores = score(said, task, confidence=confidence, seed=seed)
+        return {metric.name: metric.value for metric in scores.metrics}
+
+    before, found, after = values(accepted), [], []
+    for name, said in candidates.items():
+        models = pair(said, accepted, task=task, confidence=confidence, seed=seed)
+        reached = values(said)
+        for metric in metrics:
+            turned = is_lower_better(metric, task.kind)
+            found.append(_comparison(name, difference(metric, models), turned=turned))
+            after.append(reached.get(metric))
+    return tuple(
+        _line(one, before, value, margins.get(one.metric, MARGIN), confidence)
+        for one, value in zip(_corrected(found), after, strict=True)
+    )
+
+
+def _corrected(found: Sequence[Comparison]) -> Iterator[Comparison]:
+    known = iter(holm([one.p_value for one in found if one.p_value is not None]))
+    for one in found:
+        yield one if one.p_value is None else replace(one, p_adjusted=next(known))
+
+
+def _line(
+    comparison: Comparison,
+    before: Mapping[str, float | None],
+    newcomer: float | None,
+    margin: float,
+    confidence: float,
+) -> ChallengeLine:
+    standing, rows = stand(comparison, margin=margin, confidence=confidence)
+    return ChallengeLine(
+        comparison=comparison,
+        standing=standing,
+        margin=margin,
+        accepted=before.get(comparison.metric),
+        newcomer=newcomer,
+        rows=rows,
+    )
+
+
+def stand(
+    comparison: Comparison, *, margin: float, confidence: float
+) -> tuple[Standing, int | None]:
+    """Return what a comparison shows, and where it shows nothing how many rows would.
+
+    Better and worse are what chance explains too seldom; as good is what is surely less than the
+    margin worse.
+    """
+    found, interval = comparison.difference, comparison.interval
+    p_value = comparison.p_adjusted
+    if found is None or interval is None or p_value is None:
+        return Standing.UNKNOWN, None
+    if p_value <= 1 - confidence and found != 0:
+        return (Standing.BETTER if found > 0 else Standing.WORSE), None
+    if interval.low >= -margin:
+        return Standing.AS_GOOD, None
+    metric = Metric(name="", value=found, n=comparison.n, interval=interval)
+    rows = rows_to_decide(metric, direction="min", bound=-margin)
+    return Standing.UNKNOWN, rows or rows_to_decide(metric, direction="max", bound=0.0)
+
+
+def overall(lines: Sequence[ChallengeLine]) -> Standing:
+    """Return the standing of one candidate over all metrics: what is worse or unknown decides."""
+    found = {line.standing for line in lines}
+    for standing in (Standing.WORSE, Standing.UNKNOWN, Standing.BETTER):
+        if standing in found:
+            return standing
+    return Standing.AS_GOOD if found else Standing.UNKNOWN
+
+
+def best_of(lines: Sequence[ChallengeLine]) -> str:
+    """Return the candidate that is best on the first metric, ties by order."""
+    first = [line.comparison for line in lines]
+    shown = [one for one in first if one.metric == first[0].metric and one.difference is not None]
+    return max(shown or first, key=lambda one: one.difference or 0.0).name
+
+
+def _comparison(name: str, found: Difference, *, turned: bool) -> Comparison:
+    value, interval = found.metric.value, found.metric.interval
+    if turned and value is not None:
+        value = 0.0 - value
+        interval = interval and _negative(interval)
+    return Comparison(
+        name=name,
+        metric=found.metric.name,
+        difference=value,
+        interval=interval,
+        p_value=found.p_value,
+        p_adjusted=None,
+        test=found.test,
+        n=found.metric.n,
+        note=found.metric.undefined,
+    )
+
+
+def _negative(interval: Interval) -> Interval:
+    return replace(interval, low=0.0 - interval.high, high=0.0 - interval.low)

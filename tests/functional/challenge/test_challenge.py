@@ -1,0 +1,94 @@
+"""A newer base model against an accepted one, through the command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pico import make_pico_model
+from project import Project
+
+from engine.store.runs import Runs, latest_accepted
+
+
+@pytest.fixture(scope="session")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_pico_model(tmp_path_factory.mktemp("newer") / "model", seed=9)
+
+
+def run_folder(project: Project) -> Path:
+    found = latest_accepted(Runs(project.folder / ".recipe"), "tiny")
+    assert found is not None
+    return found.folder
+
+
+def test_an_untouched_model_is_told_to_be_worse_and_nothing_changes(
+    finished: Project, newer: Path
+) -> None:
+    before = {path: path.read_bytes() for path in finished.folder.glob("recipe*")}
+
+    outcome = finished.run("challenge", "recipe.yaml", "--base-model", str(newer))
+
+    assert outcome.code == 0, outcome.err
+    assert "untouched (zero_shot), is worse than the accepted model" in outcome.out
+    assert f"path: {newer}" in outcome.out
+    assert {path: path.read_bytes() for path in finished.folder.glob("recipe*")} == before
+    assert len(list((run_folder(finished) / "challenges").glob("*.md"))) == 1
+
+
+def test_the_same_model_untouched_says_what_its_baseline_said(finished: Project) -> None:
+    outcome = finished.run(
+        "challenge", "recipe.yaml", "--base-model", "base", "--format", "json", "-q"
+    )
+
+    found = json.loads(outcome.out)
+    report = json.loads((run_folder(finished) / "report.json").read_text(encoding="utf-8"))
+    known = {item["name"]: item["scores"]["metrics"] for item in report["baselines"]}
+    f1 = {metric["name"]: metric["value"] for metric in known["zero_shot"]}["macro_f1"]
+    (line,) = found["lines"]
+    assert line["newcomer"] == pytest.approx(f1)
+    assert line["comparison"]["p_adjusted"] <= 0.05
+    assert (found["schema"], found["trained"], found["standing"]) == (
+        "challenge.v1",
+        False,
+        "worse",
+    )
+
+
+def test_trained_again_on_the_same_base_it_is_as_good_and_reused(finished: Project) -> None:
+    outcome = finished.run(
+        "challenge", "recipe.yaml", "--base-model", "base", "--train", "--format", "json"
+    )
+
+    found = json.loads(outcome.out)
+    (line,) = found["lines"]
+    assert (found["standing"], line["comparison"]["difference"]) == ("as good", 0)
+
+
+def test_another_holdout_is_refused(finished: Project, newer: Path) -> None:
+    finished.edit(splits__seed=8)
+
+    outcome = finished.run("challenge", "recipe.yaml", "--base-model", str(newer))
+
+    assert outcome.code == 2
+    assert "R009" in outcome.err
+
+
+def test_without_an_accepted_model_there_is_nothing_to_challenge(
+    project: Project, newer: Path
+) -> None:
+    outcome = project.run("challenge", "recipe.yaml", "--base-model", str(newer))
+
+    assert outcome.code == 2
+    assert "R008" in outcome.err
+    assert "recipe run recipe.yaml" in outcome.err
+
+
+def test_a_model_that_can_move_or_is_none_is_refused(finished: Project) -> None:
+    moving = finished.run("challenge", "recipe.yaml", "--base-model", "owner/model")
+    none = finished.run("challenge", "recipe.yaml", "--base-model", "no such model")
+
+    assert (moving.code, none.code) == (2, 2)
+    assert "R301" in moving.err
+    assert "R010" in none.err

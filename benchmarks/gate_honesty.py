@@ -137,8 +137,7 @@ class Bound:
         if found.value is None:
             return Outcome(ours=False, point=False, bootstrap=False)
         measure = next(item for item in measures if item.name == self.metric)
-        weights = random.multinomial(table.rows, np.full(table.rows, 1 / table.rows), RESAMPLES)
-        drawn = measure.value(Sums(np.asarray(weights @ table.answered), table.columns))
+        drawn = measure.value(Sums(resampled(table.answered.toarray(), random), table.columns))
         low, high = np.quantile(drawn, (STATED, 1 - STATED))
         end = low if self.direction == "min" else high
         return Outcome(
@@ -153,6 +152,13 @@ class Bound:
         if self.direction == "min":
             return value >= self.bound - 1e-12
         return value <= self.bound + 1e-12
+
+
+def resampled(statistics: Array, random: Any) -> Array:  # noqa: ANN401 - NumPy's generator
+    """Sums of rows drawn with replacement; equal rows are drawn together."""
+    kinds, counts = np.unique(statistics, axis=0, return_counts=True)
+    rows = len(statistics)
+    return np.asarray(random.multinomial(rows, counts / rows, RESAMPLES) @ kinds)
 
 
 def covers(metric: Metric, truth: float) -> bool | None:
@@ -416,8 +422,8 @@ def holds(comparison: Comparison, truth: float) -> bool | None:
 
 def bootstrap(gains: Array, random: Any) -> tuple[float, float]:  # noqa: ANN401 - NumPy's generator
     """The percentile interval of a mean of differences."""
-    weights = random.multinomial(gains.size, np.full(gains.size, 1 / gains.size), RESAMPLES)
-    low, high = np.quantile(weights @ gains / gains.size, (STATED, 1 - STATED))
+    drawn = resampled(gains[:, None], random)[:, 0] / gains.size
+    low, high = np.quantile(drawn, (STATED, 1 - STATED))
     return float(low), float(high)
 
 

@@ -2,46 +2,148 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
-from engine.evidence import Check, LearningCurve, Scores, Status, Verdict
+from engine.evidence import Check, Comparison, LearningCurve, Scores, Status, Verdict
 from engine.metrics.power import FEW_ROWS
+from engine.recipe.metrics import FREE, OF_FILES
+from engine.recipe.model import Task
 
-ANSWER_METRICS = (
-    *("accuracy", "balanced_", "macro_", "micro_", "weighted_", "mcc", "hamming_"),
-    *("precision.", "recall.", "f1.", "field_", "over_baselines.", "over_previous."),
-    *("exact_", "normalised_", "answer_", "numeric_", "rouge_", "chrf", "bleu"),
-    *("perplexity", "bits_per_byte"),
-)
-"""What names of metrics begin with that better answers would mend."""
+OTHER_CHECKS = (
+    "overfitting", "forgetting", "agreement", "token_parity", "drop.", "parity.",
+    *(spec.name for spec in OF_FILES),
+)  # fmt: skip
+"""Checks that rows of a kind say nothing about: what they ask for stands beside each."""
+REMEDIES = {
+    "over_baselines.": "the baseline is as good; ship it, or give training more rows",
+    "over_previous.": "the last accepted model is better; keep it",
+    "overfitting": "train rows are answered better than validation rows: fewer epochs or more rows",
+    "forgetting": "training unlearned other things: a lower learning rate, fewer epochs, a lower rank",
+    "valid_output": "free output is often no answer: say its form in task.instruction",
+    "schema_validity": "name the fields and their types in task.instruction",
+    "type_errors": "name the fields and their types in task.instruction",
+    "agreement": "a quantization with more bits, such as Q8_0, changes fewer answers",
+    "drop.": "a quantization with more bits, such as Q8_0, changes fewer answers",
+}
+"""What a check that failed asks for, by how its name begins."""
+PLAIN = ("overfitting", "forgetting", "valid_output")
+"""Remedies that name what they are about."""
+UNTRAINED = ("zero_shot", "few_shot")
+"""Baselines that are the base model itself."""
 MOST_PAIRS = 2
-"""Confused pairs named."""
+"""Confused pairs, fields, labels named."""
+_SETTLED = (Status.PASS, Status.WARN)
+_COMPARED = ("over_baselines.", "over_previous.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What else is known of a model that was refused."""
+
+    curves: Sequence[LearningCurve] = ()
+    """The tuned model's counts, and the SVM's where there is no other."""
+    comparisons: Sequence[Comparison] = ()
+    power: Sequence[str] = ()
+    """What the holdout can show, a sentence a bound."""
 
 
 def what_would_help(
-    scores: Scores,
-    verdict: Verdict,
-    *,
-    labels: Sequence[str],
-    curves: Sequence[LearningCurve] = (),
+    scores: Scores, verdict: Verdict, *, task: Task, beside: Beside | None = None
 ) -> tuple[str, ...]:
     """Return one line for each thing the numbers point at; nothing for a verdict that passed.
 
-    `scores` are those that the verdict stands on, `labels` in their order; of the learning curves
-    the tuned model's counts, and the SVM's where there is no other.
+    `scores` are those that the verdict stands on.
     """
+    beside = beside or Beside()
     open_checks = [check for check in verdict.checks if check.status not in _SETTLED]
+    judging = [check for check in open_checks if not check.name.startswith(OTHER_CHECKS)]
     lines: list[str] = []
-    if any(check.name.startswith(ANSWER_METRICS) for check in open_checks):
-        lines += _confusions(scores, labels)
-        lines += _invalid(scores)
-        lines += _rare(scores)
-        lines += _more_rows(curves)
-    lines += [line for check in open_checks for line in _about(check, labels)]
+    if any(_metric(check) not in FREE for check in judging):
+        lines += _OF_KIND[task.kind](scores, task, judging, beside)
+        lines += _more_rows(beside.curves)
+    lines += [line for check in open_checks for line in _about(check)]
     return tuple(dict.fromkeys(lines))
 
 
-_SETTLED = (Status.PASS, Status.WARN)
+def _metric(check: Check) -> str:
+    for prefix in _COMPARED:
+        if check.name.startswith(prefix):
+            return check.name.removeprefix(prefix)
+    return check.name
+
+
+def _of_labels(scores: Scores, task: Task, _judging: Sequence[Check], _beside: Beside) -> list[str]:
+    return [*_confusions(scores, task.labels), *_invalid(scores), *_rare(scores)]
+
+
+def _of_sets(scores: Scores, _task: Task, _judging: Sequence[Check], _beside: Beside) -> list[str]:
+    """Name the labels that are most often missed or given in vain."""
+    wrong = [
+        (row.support - right, row.predicted - right, row)
+        for row in scores.classes
+        for right in [round((row.recall or 0.0) * row.support)]
+    ]
+    worst = sorted(wrong, key=lambda item: -item[0] - item[1])[:MOST_PAIRS]
+    told = [
+        f"`{row.label}` is missed {_times(missed)} and given {_times(vain)} where it is not"
+        for missed, vain, row in worst
+        if missed or vain
+    ]
+    return [*told, *_rare(scores)]
+
+
+def _of_fields(
+    scores: Scores, _task: Task, _judging: Sequence[Check], _beside: Beside
+) -> list[str]:
+    """Name the fields that are worst."""
+    known = [row for row in scores.classes if row.f1 is not None and row.f1 < 1 and row.support]
+    worst = sorted(known, key=lambda row: row.f1 or 0.0)[:MOST_PAIRS]
+    told = [
+        f"field `{row.label}` has an F1 of {row.f1 or 0.0:.2f} on {row.support} values"
+        for row in worst
+    ]
+    return [*told, *_rare(scores)]
+
+
+def _of_texts(scores: Scores, task: Task, judging: Sequence[Check], beside: Beside) -> list[str]:
+    """Say how far off it is, what training changed, and what so few rows can show."""
+    del task
+    told = [line for check in judging for line in _how_far(check)]
+    told += _almost(scores)
+    named = {_metric(check) for check in judging}
+    told += [
+        f"training moved {x.metric} by {x.difference:+.3f} against {x.name}"
+        for x in beside.comparisons
+        if x.metric in named and x.name in UNTRAINED and x.difference is not None
+    ]
+    bounded = [check for check in judging if not check.name.startswith(_COMPARED)]
+    told += [line for check in bounded for line in _said_of(check.name, beside.power)]
+    return told
+
+
+def _how_far(check: Check) -> list[str]:
+    if check.got is None or check.status is not Status.FAIL or check.name.startswith(_COMPARED):
+        return []
+    side = "below" if check.direction == "min" else "above"
+    off = abs(check.bound - check.got)
+    return [f"{check.name} is {check.got:.3f}, {off:.3f} {side} the bound of {check.bound:g}"]
+
+
+def _almost(scores: Scores) -> list[str]:
+    """Say where outputs differ from the right ones in their spelling only."""
+    values = {metric.name: metric.value for metric in scores.metrics}
+    exact, loose = values.get("exact_match"), values.get("normalised_match")
+    rows = round(((loose or 0.0) - (exact or 0.0)) * scores.rows)
+    if exact is None or loose is None or not rows:
+        return []
+    outputs = "1 output is" if rows == 1 else f"{rows} outputs are"
+    return [f"{outputs} right but for case, punctuation or white space"]
+
+
+def _said_of(metric: str, power: Sequence[str]) -> list[str]:
+    return [line for line in power if f" {metric} " in line][:1]
 
 
 def _confusions(scores: Scores, labels: Sequence[str]) -> list[str]:
@@ -86,29 +188,28 @@ def _more_rows(curves: Sequence[LearningCurve]) -> list[str]:
     return [f"{whose} still rises: more rows would help{most}"]
 
 
-def _about(check: Check, labels: Sequence[str]) -> list[str]:
+def _about(check: Check) -> list[str]:
     """Say what one check that did not pass asks for."""
     if check.got is None or check.status is Status.INCONCLUSIVE:
         return [f"{check.name}: {check.note.partition(';')[0]}"]
-    if check.name.startswith("over_baselines.") and check.got <= 0:
-        return [f"{check.name}: the baseline is as good; ship it, or give training more rows"]
-    if check.name == "overfitting":
-        return ["train rows are answered better than validation rows: fewer epochs or more rows"]
-    if check.name == "agreement" or check.name.startswith("drop."):
-        return [f"{check.name}: a quantization with more bits, such as Q8_0, changes fewer answers"]
-    return _about_form(check.name, labels)
-
-
-def _about_form(name: str, labels: Sequence[str]) -> list[str]:
-    """Say what outputs of another form than the task's ask for."""
-    if name == "valid_output" and labels:
-        return ["free output is often no label: name the labels in task.instruction"]
-    if name == "valid_output":
-        return ["free output is often no answer: say its form in task.instruction"]
-    if name in ("schema_validity", "type_errors"):
-        return [f"{name}: name the fields and their types in task.instruction"]
+    if check.name.startswith("over_baselines.") and check.got > 0:
+        return []
+    for name, remedy in REMEDIES.items():
+        if check.name.startswith(name):
+            whose = "" if name in PLAIN else f"{check.name}: "
+            return [f"{whose}{remedy}"]
     return []
 
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
+
+
+_OF_KIND: Final[Mapping[str, Callable[[Scores, Task, Sequence[Check], Beside], list[str]]]] = {
+    "classification": _of_labels,
+    "multilabel": _of_sets,
+    "extraction": _of_fields,
+    "generation": _of_texts,
+    "chat": _of_texts,
+    "text": _of_texts,
+}

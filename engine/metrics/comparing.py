@@ -10,7 +10,6 @@ interval does: the best one by its score need not be the one that is hardest to 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -151,13 +150,12 @@ def _comparison(name: str, found: Difference, *, is_lower_better: bool) -> Compa
     if is_lower_better:
         value = None if value is None else 0.0 - value
         interval = turned(interval)
-    p_value = None if found.p_value is None else max(found.p_value, sys.float_info.min)
     return Comparison(
         name=name,
         metric=found.metric.name,
         difference=value,
         interval=interval,
-        p_value=p_value,
+        p_value=found.p_value,
         p_adjusted=None,
         test=found.test,
         n=found.metric.n,

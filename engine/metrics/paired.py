@@ -9,6 +9,7 @@ metric, and for every metric where rows have groups: then whole groups are swapp
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -125,8 +126,12 @@ def _p_value(measures: tuple[Measure, Measure], models: Pair, *, point: float) -
 
 
 def mcnemar(gained: int, lost: int) -> float:
-    """Compute the exact two-sided p-value: twice the smaller binomial tail of discordant rows."""
-    return min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))
+    """Compute the exact two-sided p-value: twice the smaller binomial tail of discordant rows.
+
+    What is too small for a number is the smallest one, never 0.
+    """
+    tail = 2 * float(bdtr(min(gained, lost), gained + lost, 0.5))
+    return min(1.0, max(tail, sys.float_info.min))
 
 
 def _permutation(measures: tuple[Measure, Measure], models: Pair, *, point: float) -> float:

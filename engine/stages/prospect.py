@@ -6,15 +6,21 @@ Read by the plan before anything is trained, and by the report.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
 
 from engine.evidence import DataSummary, data_from_json
 from engine.metrics.outlook import Judges, outlook
+from engine.metrics.predictions import read_predictions
 from engine.recipe.metrics import is_measured
 from engine.recipe.model import Recipe
 from engine.stages.flow import read_json
+from engine.stages.previous import answers_of
 from engine.store import Artifact
 
 UNCOUNTED = "What the holdout can show is known after data: its rows are not counted yet."
+
+ONE_ANSWER = ("classification", "multilabel", "extraction")
 
 
 def prospects(
@@ -34,6 +40,26 @@ def prospects(
         has_baselines=bool(recipe.baselines),
         discordance=discordance,
     )
+
+
+def measured_discordance(recipe: Recipe, artifacts: Mapping[str, Artifact]) -> float | None:
+    """Return on which share of rows only one of tuned model and a baseline is right, the largest one.
+
+    None before both have answered, and for kinds without one right answer a row.
+    """
+    stage, file = answers_of(recipe)
+    if recipe.task.kind not in ONE_ANSWER or not {stage, "baseline"} <= artifacts.keys():
+        return None
+    tuned = _right(artifacts[stage].file(file))
+    found = [
+        [hit != tuned.get(key) for key, hit in _right(baseline).items()]
+        for baseline in artifacts["baseline"].path.glob("predictions.*.jsonl")
+    ]
+    return max((sum(differs) / len(differs) for differs in found if differs), default=None)
+
+
+def _right(file: Path) -> dict[str, bool]:
+    return {row.id: row.label == row.target for row in read_predictions(file)}
 
 
 def _judges(recipe: Recipe, summary: DataSummary | None) -> Judges | None:

@@ -28,7 +28,7 @@ from engine.evidence import (
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.stages import flow
 from engine.stages.flow import read_json
-from engine.stages.prospect import prospects
+from engine.stages.prospect import measured_discordance, prospects
 from engine.store import Artifact
 from engine.store.runs import link, write_text
 
@@ -118,7 +118,7 @@ def assemble(facts: Facts) -> Report:
         learning_curves=flow.curves(artifacts),
         folds=folds,
         comparisons=flow.comparisons(artifacts),
-        power=prospects(recipe, artifacts.get("data")),
+        power=_power(facts),
     )
 
 
@@ -204,15 +204,24 @@ def _next_steps(facts: Facts) -> tuple[str, ...]:
     return (f"recipe plan {shown}",)
 
 
+def _power(facts: Facts) -> tuple[str, ...]:
+    recipe, artifacts = facts.recipe, facts.artifacts
+    differ = measured_discordance(recipe, artifacts)
+    return prospects(recipe, artifacts.get("data"), discordance=differ)
+
+
 def _advice(facts: Facts) -> tuple[str, ...]:
-    from engine.metrics.advice import what_would_help  # noqa: PLC0415 - brings numpy
+    from engine.metrics.advice import Beside, what_would_help  # noqa: PLC0415 - only after a refusal
 
     scores = _all_scores(facts.artifacts)
     gate = flow.verdict(facts.artifacts, "verify" if "verify" in facts.artifacts else "gate")
     judged = flow.folds(facts.artifacts, facts.recipe) or scores["holdout"]
-    return what_would_help(
-        judged, gate, labels=facts.recipe.task.labels, curves=flow.curves(facts.artifacts)
+    beside = Beside(
+        curves=flow.curves(facts.artifacts),
+        comparisons=flow.comparisons(facts.artifacts),
+        power=_power(facts),
     )
+    return what_would_help(judged, gate, task=facts.recipe.task, beside=beside)
 
 
 def _all_scores(artifacts: Mapping[str, Artifact]) -> dict[str, Scores]:

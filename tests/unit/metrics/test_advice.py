@@ -1,11 +1,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from filling import task
 
-from engine.evidence import Check, Interval, LearningCurve, Status, Verdict
-from engine.metrics.advice import what_would_help
+from engine.evidence import (
+    Check,
+    ClassScores,
+    Comparison,
+    Interval,
+    LearningCurve,
+    Metric,
+    Scores,
+    Status,
+    Verdict,
+)
+from engine.metrics.advice import Beside, what_would_help
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
 
@@ -30,7 +41,7 @@ def refused(name: str, status: Status = Status.FAIL, **changes: object) -> Verdi
 
 def advice(predictions: list[Prediction], verdict: Verdict) -> tuple[str, ...]:
     scores = score(predictions, TASK, confidence=0.95, seed=7)
-    return what_would_help(scores, verdict, labels=LABELS)
+    return what_would_help(scores, verdict, task=TASK)
 
 
 def test_the_most_confused_labels_are_named_worst_first(answers: Answers) -> None:
@@ -93,7 +104,7 @@ def curve(model: str, *, rising: bool | None, classes: tuple[str, ...] = ()) -> 
 
 def curve_advice(answers: Answers, *curves: LearningCurve) -> tuple[str, ...]:
     scores = score(answers({"a": "a" * 40, "b": "b" * 40}), TASK, confidence=0.95, seed=7)
-    return what_would_help(scores, refused("macro_f1"), labels=LABELS, curves=curves)
+    return what_would_help(scores, refused("macro_f1"), task=TASK, beside=Beside(curves=curves))
 
 
 def test_a_curve_that_still_rises_asks_for_more_rows(answers: Answers) -> None:
@@ -119,12 +130,108 @@ def test_a_curve_that_cannot_tell_advises_nothing(answers: Answers) -> None:
     assert curve_advice(answers, curve("tuned", rising=None)) == ()
 
 
-def test_kinds_without_labels_are_advised_by_what_they_are() -> None:
-    scores = score([], task("generation"), confidence=0.95, seed=7)
+def said_of(kind: str, name: str, scores: Scores, **beside: Any) -> tuple[str, ...]:
+    return what_would_help(
+        scores, refused(name, got=0.03, bound=0.4), task=task(kind), beside=Beside(**beside)
+    )
 
-    lines = what_would_help(scores, refused("valid_output"), labels=())
+
+def metric(name: str, value: float) -> Metric:
+    return Metric(name=name, value=value, n=200)
+
+
+def scored(*metrics: Metric, classes: tuple[ClassScores, ...] = ()) -> Scores:
+    return Scores(rows=200, metrics=metrics, classes=classes, confusion=())
+
+
+def of_class(label: str, f1: float, *, recall: float, support: int, predicted: int) -> ClassScores:
+    return ClassScores(
+        label=label,
+        precision=recall * support / predicted,
+        recall=recall,
+        f1=f1,
+        support=support,
+        predicted=predicted,
+    )
+
+
+def test_a_generator_is_told_how_far_off_it_is_and_what_training_changed() -> None:
+    power = (
+        "With 200 holdout rows a true numeric_match of 0.497 passes `min 0.40`.",
+        "With 200 holdout rows a true valid_output of 0.99 passes `min 0.90`.",
+    )
+    comparison = Comparison(
+        name="zero_shot",
+        metric="numeric_match",
+        difference=0.01,
+        interval=None,
+        p_value=0.5,
+        p_adjusted=0.5,
+        test="McNemar's exact test",
+        n=200,
+    )
+    scores = scored(metric("exact_match", 0.0), metric("normalised_match", 0.02))
+
+    lines = said_of("generation", "numeric_match", scores, comparisons=(comparison,), power=power)
+
+    assert lines == (
+        "numeric_match is 0.030, 0.370 below the bound of 0.4",
+        "4 outputs are right but for case, punctuation or white space",
+        "training moved numeric_match by +0.010 against zero_shot",
+        power[0],
+    )
+
+
+def test_a_text_that_surprises_too_much_is_told_how_much() -> None:
+    verdict = refused("bits_per_byte", direction="max", got=1.4, bound=1.1)
+
+    lines = what_would_help(scored(metric("bits_per_byte", 1.4)), verdict, task=task("text"))
+
+    assert lines == ("bits_per_byte is 1.400, 0.300 above the bound of 1.1",)
+
+
+def test_the_worst_fields_of_an_answer_are_named() -> None:
+    scores = scored(
+        classes=(
+            of_class("name", 0.97, recall=0.97, support=180, predicted=180),
+            of_class("items.count", 0.41, recall=0.4, support=150, predicted=160),
+            of_class("date", 0.7, recall=0.7, support=90, predicted=90),
+            of_class("place", 1.0, recall=1.0, support=90, predicted=90),
+        )
+    )
+
+    assert said_of("extraction", "field_f1", scores) == (
+        "field `items.count` has an F1 of 0.41 on 150 values",
+        "field `date` has an F1 of 0.70 on 90 values",
+    )
+    assert said_of("extraction", "schema_validity", scores) == (
+        "schema_validity: name the fields and their types in task.instruction",
+    )
+
+
+def test_labels_that_are_missed_or_given_in_vain_are_named() -> None:
+    scores = scored(
+        classes=(
+            of_class("a", 0.9, recall=0.9, support=100, predicted=95),
+            of_class("b", 0.5, recall=0.5, support=60, predicted=61),
+        )
+    )
+
+    assert said_of("multilabel", "macro_f1", scores) == (
+        "`b` is missed 30 times and given 31 times where it is not",
+        "`a` is missed 10 times and given 5 times where it is not",
+    )
+
+
+def test_a_better_model_that_was_accepted_before_is_to_be_kept(answers: Answers) -> None:
+    verdict = refused("over_previous.accuracy", got=0.1, bound=0.02, direction="max")
+
+    lines = advice(answers({"a": "a" * 40, "b": "b" * 40}), verdict)
+
+    assert lines == ("over_previous.accuracy: the last accepted model is better; keep it",)
+
+
+def test_output_of_another_form_is_told_of_in_every_kind() -> None:
+    lines = said_of("generation", "valid_output", scored())
 
     assert lines == ("free output is often no answer: say its form in task.instruction",)
-    assert what_would_help(
-        scores, refused("rouge_l"), labels=(), curves=(curve("tuned", rising=False),)
-    ) == ("the learning curve has flattened: more rows of the same kind would help little",)

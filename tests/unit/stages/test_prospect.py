@@ -8,8 +8,10 @@ import pytest
 from judging import Bench, make_bench
 
 from engine.evidence import DataSummary, SplitSummary, to_json
+from engine.metrics.predictions import Prediction, write_predictions
 from engine.recipe.model import Threshold
-from engine.stages.prospect import UNCOUNTED, prospects
+from engine.stages.prospect import UNCOUNTED, measured_discordance, prospects
+from engine.store import make_key
 
 
 def split(name: str, rows: int, **labels: int) -> SplitSummary:
@@ -66,3 +68,34 @@ def test_nothing_is_said_where_nothing_is_gated(bench: Bench) -> None:
     bench.accept(metrics=())
 
     assert prospects(bench.recipe, None) == ()
+
+
+def test_the_discordance_is_measured_once_both_have_answered(bench: Bench) -> None:
+    def answers(right: str) -> list[Prediction]:
+        return [
+            Prediction(
+                id=f"{n:016x}",
+                target="negative",
+                label="negative" if hit == "1" else None,
+                text="",
+                probability=None,
+            )
+            for n, hit in enumerate(right)
+        ]
+
+    def put(name: str, **files: list[Prediction]) -> None:
+        def build(folder: Path) -> None:
+            for file, rows in files.items():
+                write_predictions(folder / f"predictions.{file}.jsonl", rows)
+
+        bench.artifacts[name] = bench.store.put(name, make_key({"test": name}), build)
+
+    put("evaluate", holdout=answers("1110"))
+    assert measured_discordance(bench.recipe, bench.artifacts) is None
+
+    put(
+        "baseline",
+        majority=answers("0011"),
+        tfidf_svm=answers("1100"),
+    )
+    assert measured_discordance(bench.recipe, bench.artifacts) == 0.75

@@ -6,9 +6,12 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from engine.evidence import Report, Status
+from engine.evidence import Check, Report, Status
+from engine.render import forgetting
 from engine.render.checklines import check_rows
+from engine.render.ladder import summary
 from engine.render.learning import learning_lines, telling_curves
+from engine.render.measures import spoken
 from engine.render.progress import WIDTH
 from engine.render.proof import use_line
 from engine.render.quantities import duration, size
@@ -30,6 +33,8 @@ def closing_block(report: Report, *, said: Sequence[str] = (), colour: bool) -> 
     if report.outcome != "accepted":
         lines += _paragraph(report.summary)
         lines += [line("  ", *row[1:]) for row in _open_checks(report)]
+        for told in _background(report):
+            lines += _paragraph(told)
     for told in learning_lines(
         telling_curves(report), folds=report.folds, metric=main_metric(report)
     ):
@@ -46,11 +51,30 @@ def closing_block(report: Report, *, said: Sequence[str] = (), colour: bool) -> 
     return to_text(lines, colour=colour)
 
 
-def _open_checks(report: Report) -> list[Line]:
+def _background(report: Report) -> list[str]:
+    """What stands behind a check that does not hold: the ladder, the probes, what rows can show."""
+    told: list[str] = []
+    open_names = {check.name for check in _left(report)}
+    found = report.forgetting
+    if found and "forgetting" in open_names and (most := forgetting.worst(found)):
+        told.append(f"most was lost on {forgetting.sentence(most, found)}")
+    if report.ladder and report.verify and report.verify.status is not Status.PASS:
+        metric = main_metric(report)
+        told.append(f"{spoken(metric)} from form to form: {summary(report.ladder, metric)}")
+    if report.outcome == "inconclusive":
+        told += report.power[:1]
+    return told
+
+
+def _left(report: Report) -> list[Check]:
+    """The checks that do not hold."""
     verdicts = [gate for gate in (report.gate, report.verify) if gate]
     checks = [item for gate in verdicts for item in gate.checks]
-    left = [item for item in checks if item.status in (Status.FAIL, Status.INCONCLUSIVE)]
-    return check_rows(left, "")
+    return [item for item in checks if item.status in (Status.FAIL, Status.INCONCLUSIVE)]
+
+
+def _open_checks(report: Report) -> list[Line]:
+    return check_rows(_left(report), "")
 
 
 def _paragraph(text: str) -> list[Line]:

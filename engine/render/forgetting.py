@@ -64,6 +64,17 @@ def sentence(item: ProbeScores, found: ForgettingResult) -> str:
     return f"{name_of(item, found)}: {change}, drop {told} on {count(item.n)} questions"
 
 
+def forgetting_line(found: ForgettingResult) -> str:
+    """`probes answered right: 0.561 before, 0.547 after, drop +0.014 [−0.006, +0.034] on 1020 questions`."""
+    return f"probes answered right: {sentence(found.overall, found).partition(': ')[2]}"
+
+
+def worst(found: ForgettingResult) -> ProbeScores | None:
+    """The set that lost most; None where there is only one."""
+    known = [item for item in found.probes if item.drop.value is not None]
+    return max(known, key=lambda item: item.drop.value or 0.0) if len(known) > 1 else None
+
+
 def gate_check(report: Report) -> Check | None:
     """The gate's bound on forgetting, where the recipe has one."""
     checks = report.gate.checks if report.gate else ()

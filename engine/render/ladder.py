@@ -36,21 +36,27 @@ class Changes:
 
 def columns(metric: str) -> list[str]:
     """Heads of the ladder's table."""
-    return ["form", metric, "agreement", "changed", "shift", "token ids", "answer", "why"]
+    return ["form", "answer", metric, "agreement", "changed", "shift", "token ids"]
 
 
 def cells(rung: Rung, metric: str) -> list[str]:
     """One rung under `columns`."""
     return [
         rung.name,
+        answer(rung),
         told(find_metric(rung.scores, metric)),
         agreement(rung),
         changed(rung),
         shift(rung),
         token_parity(rung),
-        answer(rung),
-        why(rung),
     ]
+
+
+def table_of(ladder: Sequence[Rung], metric: str) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows of the ladder, without the columns that say nothing for any rung."""
+    heads, rows = columns(metric), [cells(rung, metric) for rung in ladder]
+    used = [at for at in range(len(heads)) if any(row[at] != DASH for row in rows)]
+    return [heads[at] for at in used], [[row[at] for at in used] for row in rows]
 
 
 def agreement(rung: Rung) -> str:

@@ -125,11 +125,9 @@ def short_list(kind: str, main: str, scores: Iterable[Scores]) -> tuple[str, ...
     return (main, *(name for name in listed if name in names and name != main))
 
 
-def whole_list(kind: str, scores: Scores | None) -> tuple[str, ...]:
-    """The metrics of a kind that were computed, in the kind's order, without those of labels and fields."""
-    if scores is None:
-        return ()
-    names = {metric.name for metric in scores.metrics}
+def whole_list(kind: str, *scores: Scores | None) -> tuple[str, ...]:
+    """The metrics of a kind that any has, in the kind's order, without those of labels and fields."""
+    names = {metric.name for item in scores if item for metric in item.metrics}
     return tuple(spec.name for spec in BY_KIND.get(kind, ()) if not spec.of and spec.name in names)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from engine.evidence import Comparison, Report, Scores
 from engine.render.comparisons import (
     LEAD,
@@ -19,6 +17,7 @@ from engine.render.comparisons import (
 from engine.render.html.checks import ends
 from engine.render.html.markup import Markup, join, tag
 from engine.render.html.parts import absent, code, heading, muted, prose, section, table
+from engine.render.html.plot import above
 from engine.render.html.tracks import Axis, around, bar, difference_track, end_text
 from engine.render.measures import (
     bound_of,
@@ -79,9 +78,7 @@ def _axis(models: tuple[ComparedModel, ...], metric: str, limit: float | None) -
         return Axis(0.0, 1.0)
     found = [find_metric(model.scores, metric) for model in models]
     tops = [m.interval.high if m.interval else m.value or 0.0 for m in found if m]
-    top = max([*tops, limit or 0.0], default=1.0) or 1.0
-    step = 10.0 ** math.floor(math.log10(top)) / 5
-    return Axis(0.0, math.ceil(top / step) * step)
+    return Axis(*above([*tops, limit or 0.0]))
 
 
 def _bar_row(model: ComparedModel, metric: str, axis: Axis, limit: float | None) -> Markup:
@@ -169,7 +166,9 @@ def _forest(metric: str, found: list[Comparison], needed: float | None) -> Marku
         if needed is None
         else f"; the full line is the gain asked for, {bound_of(metric, needed)}"
     )
-    caption = f"{metric}, tuned model minus the other; the dashed line is no difference{line}"
+    caption = (
+        f"{metric}: how much better the tuned model is; the dashed line is no difference{line}"
+    )
     return tag(
         "table",
         heading(caption),

@@ -62,7 +62,7 @@ def per_class(report: Report) -> Markup:
 def every_metric(report: Report) -> Markup:
     """All numbers on the tuned model that are not of one class or field."""
     scores = report.folds or report.holdout
-    names = whole_list(kind_of(report), scores)
+    names = whole_list(kind_of(report), scores, report.free)
     if scores is None or not names:
         return Markup("")
     free = [find_metric(report.free, name) for name in names]
@@ -82,15 +82,16 @@ def every_metric(report: Report) -> Markup:
 def _metric_row(scores: Scores, free: Scores | None, name: str) -> list[str]:
     found = find_metric(scores, name)
     value = found.value if found else None
-    own = value_of(name, value) if value is not None else muted(undefined(found))
+    own = value_of(name, value) if value is not None else muted(undefined(found) if found else DASH)
     told = find_metric(free, name)
+    measured = found or told
     said = [value_of(name, told.value) if told and told.value is not None else muted(DASH)]
     return [
         code(name),
         own,
         tag("span", interval_of(name, found.interval if found else None), class_="muted spread"),
         *(said if free else []),
-        count(found.n) if found else DASH,
+        count(measured.n) if measured else DASH,
         tag("span", direction(name), class_="muted spread"),
     ]
 

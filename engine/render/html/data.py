@@ -68,9 +68,10 @@ def _overlap(summary: DataSummary) -> Markup:
 def _splits(summary: DataSummary, labels: tuple[str, ...]) -> Markup:
     few = len(labels) <= _FEW_LABELS
     names = list(labels) if few else ["rows per label"]
+    balance = ["balance"] if labels else []
     more = split_columns(summary.splits)
     rows = [_split_row(split, labels, more, few=few) for split in summary.splits]
-    columns = ["split", "rows", *more, *names, "balance", "digest"]
+    columns = ["split", "rows", *more, *names, *balance, "digest"]
     numeric = frozenset(range(1, 2 + len(more) + len(names)))
     return table("Splits", columns, rows, numeric=numeric)
 
@@ -83,9 +84,10 @@ def _split_row(
     if not few:
         told = [f"{min(counts)} to {max(counts)}" if counts else DASH]
     named = ", ".join(f"{label} {value}" for label, value in zip(labels, counts, strict=True))
-    balance = tag("div", shares(counts, f"{split.name}: {named}"), class_="meter")
+    drawn = tag("div", shares(counts, f"{split.name}: {named}"), class_="meter")
+    balance = [drawn] if labels else []
     extra = split_cells(split, more)
-    return [split.name, count(split.rows), *extra, *told, balance, code(split.digest[:_DIGEST])]
+    return [split.name, count(split.rows), *extra, *told, *balance, code(split.digest[:_DIGEST])]
 
 
 def _dropped(summary: DataSummary) -> Markup:

@@ -24,20 +24,17 @@ from engine.render.ladder import (
     SHIFT,
     Changes,
     broken,
-    cells,
-    columns,
     delta_rows,
     flip_cells,
     flip_columns,
     steps,
+    table_of,
 )
 from engine.render.measures import kind_of, value_of, whole_list
 from engine.render.quantities import DASH, count, number, size
 from engine.render.wording import find_metric, main_metric, sentence, why_absent
 
 _MOST_FLIPS = 40
-_ANSWER = 6
-"""The column that says whether a form was taken."""
 _TONES = {
     Status.PASS: "pass",
     Status.FAIL: "fail",
@@ -95,11 +92,16 @@ def _ladder(report: Report) -> list[Markup]:
         return []
     metric = main_metric(report)
     caption = "The parity ladder, one form of the model after the other"
+    names, found = table_of(report.ladder, metric)
     heads = join(
-        tag("th", name, scope="col", class_="number" if 0 < at < _ANSWER else None)
-        for at, name in enumerate(columns(metric)[:-1])
+        tag("th", name, scope="col", class_="number" if at > 1 else None)
+        for at, name in enumerate(names)
     )
-    rows = join(row for rung in report.ladder for row in _rung_rows(rung, metric))
+    rows = join(
+        row
+        for rung, told in zip(report.ladder, found, strict=True)
+        for row in _rung_rows(rung, told)
+    )
     content = tag("table", heading(caption), tag("thead", tag("tr", heads)), tag("tbody", rows))
     shifted = any(rung.mean_shift is not None for rung in report.ladder)
     return [
@@ -111,22 +113,21 @@ def _ladder(report: Report) -> list[Markup]:
     ]
 
 
-def _rung_rows(rung: Rung, metric: str) -> list[Markup]:
+def _rung_rows(rung: Rung, found: Sequence[str]) -> list[Markup]:
     """The numbers of a rung, and below them why it was refused, with its note."""
-    name, *told, said, _ = cells(rung, metric)
-    tone = f"badge {_TONES[rung.verdict.status]}" if rung.verdict else "muted"
+    name, said, *told = found
+    tone = f"badge {_TONES[rung.verdict.status]}" if rung.verdict else "muted spread"
     reasons = [prose(sentence(check)) for check in broken(rung)]
     reasons += [prose(rung.note)] if rung.note else []
-    kind = "told" if reasons else None
     row = tag(
         "tr",
         tag("th", code(name), scope="row"),
-        *(tag("td", cell, class_="number") for cell in told),
         tag("td", tag("span", said, class_=tone)),
-        class_=kind,
+        *(tag("td", cell, class_="number") for cell in told),
+        class_="told" if reasons else None,
     )
     lines = tag("div", *(tag("p", line) for line in reasons))
-    why = tag("tr", tag("td", lines, colspan=_ANSWER + 1), class_="because")
+    why = tag("tr", tag("td", lines, colspan=len(found)), class_="because")
     return [row, why] if reasons else [row]
 
 
@@ -185,5 +186,10 @@ def _step(report: Report, step: Changes) -> Markup:
 
 
 def _flip_row(report: Report, step: Changes, at: int) -> list[str]:
-    row, target, *rest = flip_cells(report, step.flips[at])
-    return [code(row), join([code(target)]), *rest]
+    row, *answers = flip_cells(report, step.flips[at])
+    flip, said = step.flips[at], answers[:3]
+    given = (flip.target, flip.before, flip.after)
+    shown = [
+        muted(text) if one is None else code(text) for text, one in zip(said, given, strict=True)
+    ]
+    return [code(row), *shown, *answers[3:]]

@@ -105,5 +105,5 @@ def _row(item: ProbeScores, found: ForgettingResult, axis: Axis, limit: float | 
 def _tone(item: ProbeScores, limit: float | None) -> str:
     """Green where the drop keeps the bound, red where it does not, neither without a bound."""
     if limit is None or item.drop.value is None:
-        return "inconclusive"
+        return "plain"
     return "pass" if item.drop.value <= limit else "fail"

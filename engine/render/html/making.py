@@ -59,7 +59,7 @@ def _checkpoints(report: Report, summary: TrainingSummary) -> list[Markup]:
     small = tag("div", metric_chart(found, summary, width=350, height=210), class_="small")
     numbers = table(
         "The kept checkpoints",
-        ["step", "epoch", "training loss", "validation loss", name, "interval", ""],
+        ["step", "epoch", "training loss", "validation loss", name, "interval"],
         [_checkpoint_row(item, summary.kept_step) for item in found],
         kind="narrow",
         numeric=frozenset({0, 1, 2, 3, 4, 5}),
@@ -75,13 +75,12 @@ def _checkpoint_row(item: CheckpointScore, kept: int) -> list[str]:
         else muted(undefined(metric))
     )
     return [
-        count(item.step),
+        tag("strong", f"{count(item.step)}, kept") if item.step == kept else count(item.step),
         f"{item.epoch:.2f}",
         number(item.loss) if item.loss is not None else muted(DASH),
         number(item.eval_loss) if item.eval_loss is not None else muted(DASH),
         value,
         tag("span", interval_of(metric.name, metric.interval), class_="muted spread"),
-        tag("strong", "kept") if item.step == kept else Markup(""),
     ]
 
 

@@ -116,9 +116,15 @@ def _exported(report: Report, metric: str) -> Markup:
         return _pair(DASH, why_absent(report, "verify"))
     file = next((item for item in report.files if item.bits_per_weight), None)
     parts = [size(file.bytes)] if file else []
-    if report.agreement is not None:
-        parts.append(f"{percent(report.agreement)} agreement")
+    if (same := _agreement(report)) is not None:
+        parts.append(f"{percent(same)} agreement")
     return _pair(value_of(metric, found.value), ", ".join(parts))
+
+
+def _agreement(report: Report) -> float | None:
+    """Of the file with the form before it."""
+    last = report.ladder[-1].agreement if report.ladder else None
+    return last.value if last else report.agreement
 
 
 def _trained_for(report: Report) -> str:

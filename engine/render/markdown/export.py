@@ -50,12 +50,16 @@ def _ladder(report: Report) -> list[str]:
     if not report.ladder:
         return []
     metric = main_metric(report)
-    rows = [list(map(plain, ladder.cells(rung, metric))) for rung in report.ladder]
-    heads = list(map(plain, ladder.columns(metric)))
+    heads, found = ladder.table_of(report.ladder, metric)
+    rows = [
+        [*map(plain, told), plain(ladder.why(rung))]
+        for rung, told in zip(report.ladder, found, strict=True)
+    ]
+    numeric = "ll" + "r" * (len(heads) - 2) + "l"
     return [
         "### From the adapter to the file",
         plain(ladder.LEAD),
-        table(heads, rows, numeric="lrrrrrll"),
+        table([*map(plain, heads), "why"], rows, numeric=numeric),
         *_deltas(report),
     ]
 

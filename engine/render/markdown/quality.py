@@ -80,17 +80,21 @@ def value(scores: Scores | None, name: str) -> str:
 def every_metric(report: Report) -> list[str]:
     """All numbers of the tuned model that are not of one class or field."""
     scores = report.folds or report.holdout
-    names = whole_list(kind_of(report), scores)
+    names = whole_list(kind_of(report), scores, report.free)
     if scores is None or not names:
         return []
     free = [_free(report, name) for name in names]
     has_free = any(said != DASH for said in free)
     rows = [
-        [code(name), value(scores, name), *([said] if has_free else []), direction(name)]
+        [code(name), _own(scores, name), *([said] if has_free else []), direction(name)]
         for name, said in zip(names, free, strict=True)
     ]
     columns = ["metric", judged_by(report), *(["free decoding"] if has_free else []), ""]
     return ["## Every metric", table(columns, rows, numeric="lrrl" if has_free else "lrl")]
+
+
+def _own(scores: Scores, name: str) -> str:
+    return value(scores, name) if find_metric(scores, name) else DASH
 
 
 def _free(report: Report, name: str) -> str:

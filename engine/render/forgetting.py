@@ -65,7 +65,7 @@ def sentence(item: ProbeScores, found: ForgettingResult) -> str:
 
 
 def forgetting_line(found: ForgettingResult) -> str:
-    """`probes answered right: 0.561 before, 0.547 after, drop +0.014 [−0.006, +0.034] on 1020 questions`."""
+    """`probes answered right: 0.561 before, 0.547 after, drop … on 1020 questions`."""
     return f"probes answered right: {sentence(found.overall, found).partition(': ')[2]}"
 
 

@@ -22,9 +22,18 @@ _ZERO_TO_ONE: Final = "share"
 _SPOKEN: Final = {
     "macro_f1": "macro-F1",
     "field_f1": "field F1",
-    "answer_match": "answers that match",
+    "answer_match": "answer match",
     "rouge_l": "ROUGE-L",
     "bits_per_byte": "bits per byte",
+}
+_COLUMNS: Final = {
+    "mcc": "MCC",
+    "ece": "ECE",
+    "rouge_1": "ROUGE-1",
+    "rouge_2": "ROUGE-2",
+    "rouge_l": "ROUGE-L",
+    "chrf": "chrF",
+    "bleu": "BLEU",
 }
 _SHORT: Final = {
     "classification": ("accuracy", "macro_precision", "macro_recall", "macro_f1", "mcc"),
@@ -55,6 +64,11 @@ def known(name: str) -> MetricSpec | None:
 def spoken(name: str) -> str:
     """The metric as a sentence says it: `macro-F1`, `bits per byte`; others as the recipe does."""
     return _SPOKEN.get(name, name)
+
+
+def column(name: str) -> str:
+    """The metric as the head of a column: `macro F1`, `ROUGE-L`, `exact match`."""
+    return _COLUMNS.get(name) or name.replace("_f1", " F1").replace("_", " ")
 
 
 def is_lower_better(name: str) -> bool:

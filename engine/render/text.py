@@ -65,7 +65,7 @@ def baseline_lines(baselines: Sequence[BaselineResult], *, metric: str) -> str:
         return f"{shown}\n{' and '.join(enough)} already {passes} every threshold"
     found = best(metric, [(item.name, find_metric(item.scores, metric)) for item in baselines])
     first = f"best is {found[0]}; " if found and len(baselines) > 1 else ""
-    return f"{shown}\n{first}none passes the acceptance thresholds: training is warranted"
+    return f"{shown}\n{first}none passes every threshold: training is warranted"
 
 
 def _short(item: BaselineResult, metric: str) -> str:
@@ -121,7 +121,7 @@ def ladder_lines(ladder: Sequence[Rung], *, metric: str) -> str:
         for rung in ladder
         if answer(rung) in ("refused", "not decided")
     ]
-    kept = last_kept(ladder)
+    kept = ladder[-1] if last_kept(ladder) is ladder[-1] else None
     if kept is not None and kept.agreement is not None and kept.agreement.value is not None:
         rows = kept.agreement.n
         same = round(kept.agreement.value * rows)

@@ -21,6 +21,7 @@ from engine.render.html.plot import above
 from engine.render.html.tracks import Axis, around, bar, difference_track, end_text
 from engine.render.measures import (
     bound_of,
+    column,
     direction,
     interval_of,
     is_lower_better,
@@ -124,7 +125,7 @@ def _numbers(report: Report, models: tuple[ComparedModel, ...]) -> Markup:
         took = duration(model.seconds) if model.seconds is not None else DASH
         passes = {None: DASH, True: "yes", False: "no"}[model.passes]
         rows.append([model.name, *values, took, passes])
-    columns = ["model", *(name.replace("_", " ") for name in names), "time", "passes"]
+    columns = ["model", *map(column, names), "time", "passes"]
     numeric = frozenset(range(1, len(columns)))
     return table("Side by side on the holdout", columns, rows, numeric=numeric)
 

@@ -58,7 +58,7 @@ def _checkpoints(report: Report, summary: TrainingSummary) -> list[Markup]:
     wide = tag("div", metric_chart(found, summary, width=920, height=230), class_="wide")
     small = tag("div", metric_chart(found, summary, width=350, height=210), class_="small")
     numbers = table(
-        "The kept checkpoints",
+        "Checkpoints on the validation rows",
         ["step", "epoch", "training loss", "validation loss", name, "interval"],
         [_checkpoint_row(item, summary.kept_step) for item in found],
         kind="narrow",

@@ -121,7 +121,7 @@ def _checkpoints(report: Report, kept: int) -> list[str]:
         for item in found
     ]
     columns = ["step", "epoch", "training loss", "validation loss", code(name), ""]
-    title = f"The kept checkpoints on the validation rows ({direction(name)}):"
+    title = f"Checkpoints on the validation rows ({direction(name)}):"
     return [title, table(columns, rows, numeric="rrrrrl")]
 
 

@@ -127,7 +127,7 @@ def test_the_evidence_of_each_part_is_there(render: Render) -> None:
         "last accepted model",
         "no difference shown",
         "all probes",
-        "The kept checkpoints",
+        "Checkpoints on the validation rows",
         "What the holdout can show, estimated before training",
         "0.0415, at most 0.688",
         "300 of 300 the same",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import bdtr
@@ -58,7 +58,7 @@ def pair(
 ) -> Pair:
     """Prepare two models' predictions for differences on any number of metrics."""
     family = family_of(task.kind)
-    models = (list(first), same_rows(first, second))
+    models = _alike(list(first), same_rows(first, second))
     one, two = (family.tabulate(model, task) for model in models)
     named = zip(family.measures(one), family.measures(two), strict=True)
     drawn = draw(one, two, seed=seed) if first else ()
@@ -110,6 +110,14 @@ def difference(name: str, models: Pair, *, with_test: bool = True) -> Difference
         return Difference(metric=metric, p_value=None, test="")
     p_value, test = _p_value(measures, models, point=point)
     return Difference(metric=metric, p_value=p_value, test=test)
+
+
+def _alike(first: list[Prediction], second: list[Prediction]) -> tuple[list[Prediction], ...]:
+    """Drop the probabilities of all labels where only one model has them: Brier scores are then of answers."""
+    given = [bool(row.probabilities) for row in (*first, *second)]
+    if all(given) or not any(given):
+        return first, second
+    return tuple([replace(row, probabilities=()) for row in rows] for rows in (first, second))
 
 
 def _p_value(measures: tuple[Measure, Measure], models: Pair, *, point: float) -> tuple[float, str]:

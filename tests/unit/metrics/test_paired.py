@@ -175,3 +175,11 @@ def f1_gap(first: list[Prediction], second: list[Prediction]) -> float:
 def test_a_metric_of_another_kind_is_a_bug(answers: Answers) -> None:
     with pytest.raises(KeyError, match="bleu"):
         difference("bleu", answers({"a": "a"}), answers({"a": "b"}))
+
+
+def test_brier_scores_are_compared_in_the_form_that_both_models_have(answers: Answers) -> None:
+    sure = [replace(row, probability=0.9) for row in answers({"a": "aab", "b": "bba"})]
+    full = [replace(row, probabilities=(0.9, 0.1)) for row in sure]
+
+    assert difference("brier", full, sure).metric.value == 0.0
+    assert difference("brier", full, full).metric.value == 0.0

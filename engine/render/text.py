@@ -119,7 +119,7 @@ def ladder_lines(ladder: Sequence[Rung], *, metric: str) -> str:
     lines += [
         f"{rung.name} {answer(rung)}: {'; '.join(sentence(check) for check in broken(rung))}"
         for rung in ladder
-        if answer(rung) in ("refused", "not decided")
+        if broken(rung)
     ]
     kept = ladder[-1] if last_kept(ladder) is ladder[-1] else None
     if kept is not None and kept.agreement is not None and kept.agreement.value is not None:

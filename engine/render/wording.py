@@ -40,6 +40,8 @@ _TITLES = {
     "over_baselines.": "{} over baselines",
     "over_previous.": "{} drop since the last accepted model",
     "drop.": "{} drop",
+    "parity.": "{} parity",
+    "token_parity.": "token parity, {}",
 }
 _NAMES = {
     "token_parity": "token parity",

@@ -23,16 +23,16 @@ from engine.render.ladder import (
     LEAD,
     SHIFT,
     Changes,
-    broken,
     delta_rows,
     flip_cells,
     flip_columns,
+    reasons,
     steps,
     table_of,
 )
 from engine.render.measures import kind_of, value_of, whole_list
 from engine.render.quantities import DASH, count, number, size
-from engine.render.wording import find_metric, main_metric, sentence, why_absent
+from engine.render.wording import find_metric, main_metric, why_absent
 
 _MOST_FLIPS = 40
 _TONES = {
@@ -97,11 +97,7 @@ def _ladder(report: Report) -> list[Markup]:
         tag("th", name, scope="col", class_="number" if at > 1 else None)
         for at, name in enumerate(names)
     )
-    rows = join(
-        row
-        for rung, told in zip(report.ladder, found, strict=True)
-        for row in _rung_rows(rung, told)
-    )
+    rows = join(row for at, told in enumerate(found) for row in _rung_rows(report.ladder, at, told))
     content = tag("table", heading(caption), tag("thead", tag("tr", heads)), tag("tbody", rows))
     shifted = any(rung.mean_shift is not None for rung in report.ladder)
     return [
@@ -113,22 +109,21 @@ def _ladder(report: Report) -> list[Markup]:
     ]
 
 
-def _rung_rows(rung: Rung, found: Sequence[str]) -> list[Markup]:
+def _rung_rows(ladder: Sequence[Rung], at: int, found: Sequence[str]) -> list[Markup]:
     """The numbers of a rung, and below them why it was refused, with its note."""
     name, said, *told = found
-    tone = f"badge {_TONES[rung.verdict.status]}" if rung.verdict else "muted spread"
-    reasons = [prose(sentence(check)) for check in broken(rung)]
-    reasons += [prose(rung.note)] if rung.note else []
+    verdict, why = ladder[at].verdict, reasons(ladder, at)
+    tone = f"badge {_TONES[verdict.status]}" if verdict else "muted spread"
     row = tag(
         "tr",
         tag("th", code(name), scope="row"),
         tag("td", tag("span", said, class_=tone)),
         *(tag("td", cell, class_="number") for cell in told),
-        class_="told" if reasons else None,
+        class_="told" if why else None,
     )
-    lines = tag("div", *(tag("p", line) for line in reasons))
-    why = tag("tr", tag("td", lines, colspan=len(found)), class_="because")
-    return [row, why] if reasons else [row]
+    lines = tag("div", *(tag("p", prose(line)) for line in why))
+    below = tag("tr", tag("td", lines, colspan=len(found)), class_="because")
+    return [row, below] if why else [row]
 
 
 def _deltas(report: Report) -> Markup:

@@ -52,8 +52,8 @@ def _ladder(report: Report) -> list[str]:
     metric = main_metric(report)
     heads, found = ladder.table_of(report.ladder, metric)
     rows = [
-        [*map(plain, told), plain(ladder.why(rung))]
-        for rung, told in zip(report.ladder, found, strict=True)
+        [*map(plain, told), plain("; ".join(ladder.reasons(report.ladder, at)))]
+        for at, told in enumerate(found)
     ]
     numeric = "ll" + "r" * (len(heads) - 2) + "l"
     return [

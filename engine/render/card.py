@@ -10,7 +10,7 @@ from engine.evidence import Report, Scores
 from engine.render import calibration, comparisons, forgetting, ladder
 from engine.render.exported import machine, speed_facts
 from engine.render.learning import learning_lines, telling_curves
-from engine.render.markdown import block, checks_table, code, plain
+from engine.render.markdown import block, checks_table, code, listed, plain
 from engine.render.measures import best, direction, is_lower_better, kind_of, value_of
 from engine.render.proof import proof_lines
 from engine.render.quantities import count, percent, size
@@ -31,7 +31,6 @@ _ANSWERS = {
     "multilabel": "It always answers with labels of this list when decoding is constrained.",
     "extraction": "It always answers in the schema when decoding is constrained; the values can be wrong.",
 }
-_UNMEASURED = "It was judged on this one task. What it forgot of other tasks was not measured."
 _CREED = (
     "Every number above was measured by the run that made these files; the whole evidence is in "
     "`report.html` and `report.json` beside them."
@@ -154,7 +153,7 @@ def _evidence(report: Report) -> list[str]:
         )
         how = judged_by(report)
         parts += [f"The tuned model on {rows}, {how}:", checks_table(report.gate)]
-    parts += [plain(f"{line}.") for line in _sentences(report, metric)]
+    parts.append(listed(_sentences(report, metric)))
     proof = proof_lines(report.data, report.holdout_use)
     if proof:
         parts.append("How the holdout was kept apart:")
@@ -183,10 +182,19 @@ def _sentences(report: Report, metric: str) -> list[str]:
     return [*lines, *learning_lines(curves, folds=report.folds, metric=metric)]
 
 
+def _unmeasured(report: Report) -> str:
+    if report.forgetting is None:
+        return (
+            "Nothing else was measured: it was judged on this one task, and what it forgot of "
+            "other tasks is not known."
+        )
+    asked = count(report.forgetting.overall.n)
+    return f"Beside its task it was asked {asked} probe questions; nothing else was measured."
+
+
 def _limits(report: Report) -> list[str]:
     rows = count(report.holdout.rows) if report.holdout else "the"
-    limits = [f"The numbers hold for rows like the {rows} holdout rows. Nothing else was measured."]
-    limits += [] if report.forgetting else [_UNMEASURED]
+    limits = [f"The numbers hold for rows like the {rows} holdout rows. {_unmeasured(report)}"]
     limits += [_ANSWERS[kind]] if (kind := kind_of(report)) in _ANSWERS else []
     limits += [
         f"{file.name}: {file.fallback_tensors} of {file.tensors} tensors could not be stored in "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.render.markdown.markup import block, checks_table, code, plain, table
+from engine.render.markdown.markup import block, checks_table, code, listed, plain, table
 from engine.render.markdown.page import render_markdown
 
-__all__ = ["block", "checks_table", "code", "plain", "render_markdown", "table"]
+__all__ = ["block", "checks_table", "code", "listed", "plain", "render_markdown", "table"]

@@ -134,8 +134,14 @@ def test_the_markdown_is_the_golden_one(root: Path, name: str) -> None:
     same_as_golden(root, f"{name}.md", render_markdown(REPORTS[name]()))
 
 
-def test_the_model_card_is_the_golden_one(root: Path) -> None:
-    same_as_golden(root, "card.md", render_card(sample.accepted()))
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [("card", sample.accepted), ("rich.card", kinds.rich), ("chat.card", kinds.chat)],
+)
+def test_the_model_card_is_the_golden_one(
+    root: Path, name: str, make: Callable[[], Report]
+) -> None:
+    same_as_golden(root, f"{name}.md", render_card(make()))
 
 
 @each_report

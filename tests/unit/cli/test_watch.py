@@ -1,0 +1,78 @@
+"""What a run says of a finished stage, read from what the stage left."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from unit.render import kinds, sample
+
+from engine.cli.watch import Console
+from engine.evidence import Report, StageRecord, StageStatus, to_json
+
+
+def told(stage: str, left: dict[str, Any], task: dict[str, str], tmp_path: Path) -> str:
+    """The lines of one stage, which left these JSON files."""
+    for name, data in left.items():
+        (tmp_path / name).write_text(json.dumps(data), encoding="utf-8")
+    artifact = SimpleNamespace(file=lambda name: tmp_path / name, path=tmp_path)
+    recipe = SimpleNamespace(
+        task=SimpleNamespace(**{"answer_pattern": "", **task}),
+        export=SimpleNamespace(quantizations=("Q4_K_M",)),
+    )
+    record = StageRecord(stage=stage, status=StageStatus.RAN, key="", reason="", seconds=1.0)
+    stream = io.StringIO()
+    Console(stream, quiet=False).ended(record, {stage: artifact}, recipe)  # type: ignore[arg-type,dict-item]
+    return stream.getvalue()
+
+
+def verified(report: Report) -> dict[str, Any]:
+    return {
+        "ladder": [to_json(rung) for rung in report.ladder],
+        "verdict": to_json(report.verify),
+        "scores": {"quantized": to_json(report.quantized)},
+        "agreement": 0.987,
+    }
+
+
+def test_verify_tells_the_main_metric_of_the_kind_form_by_form(tmp_path: Path) -> None:
+    left = verified(kinds.extraction())
+
+    shown = told("verify", {"verify.json": left}, {"kind": "extraction"}, tmp_path)
+
+    assert "adapter 0.881 · merged 0.881 · f16 0.881 · Q4_K_M 0.877   field F1" in shown
+    assert "Q4_K_M agrees on 293 of 300 rows" in shown
+    assert "pass: 8 of 8 checks hold" in shown
+
+
+def test_verify_without_a_ladder_tells_the_file(tmp_path: Path) -> None:
+    left = {**verified(sample.accepted()), "ladder": []}
+
+    shown = told("verify", {"verify.json": left}, {"kind": "classification"}, tmp_path)
+
+    assert "Q4_K_M macro-F1 0.893 [0.857, 0.926]" in shown
+    assert "agrees on 296 of 300 rows (98.7 %)" in shown
+
+
+@pytest.mark.parametrize(
+    ("report", "task", "expected"),
+    [
+        (kinds.chat(), {"kind": "chat"}, "bits per byte: train 0.642 · holdout 0.793"),
+        (
+            kinds.generation(),
+            {"kind": "generation", "answer_pattern": "#"},
+            "answer match: train 0.110 · holdout 0.037",
+        ),
+        (kinds.rich(), {"kind": "classification"}, "macro-F1: train 0.965 · holdout 0.897"),
+    ],
+)
+def test_evaluate_tells_the_main_metric_of_the_kind(
+    report: Report, task: dict[str, str], expected: str, tmp_path: Path
+) -> None:
+    left = {"train": to_json(report.train_scores), "holdout": to_json(report.holdout), "free": None}
+
+    assert expected in told("evaluate", {"scores.json": left}, task, tmp_path)

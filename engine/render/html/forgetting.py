@@ -71,11 +71,12 @@ def _row(item: ProbeScores, found: ForgettingResult, axis: Axis, limit: float | 
             strict=True,
         )
     )
+    decides = is_overall(item, found) or len(found.probes) == 1
     drawn = difference_track(
         item.drop.value,
         item.drop.interval,
         axis,
-        kind=_tone(item, limit),
+        kind=_tone(item, limit) if decides else "plain",
         label=sentence(item, found),
         bound=limit,
     )
@@ -103,7 +104,7 @@ def _row(item: ProbeScores, found: ForgettingResult, axis: Axis, limit: float | 
 
 
 def _tone(item: ProbeScores, limit: float | None) -> str:
-    """Green where the drop keeps the bound, red where it does not, neither without a bound."""
+    """Green where what the gate bounds keeps the bound, red where it does not, neither without a bound."""
     if limit is None or item.drop.value is None:
         return "plain"
     return "pass" if item.drop.value <= limit else "fail"

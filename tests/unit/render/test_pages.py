@@ -17,7 +17,7 @@ import pytest
 import yaml
 from unit.render import kinds, sample
 
-from engine.evidence import Report
+from engine.evidence import Flip, Report
 from engine.render.card import render_card
 from engine.render.checklines import check_lines
 from engine.render.closing import closing_block
@@ -55,7 +55,10 @@ HOSTILE = "<script>alert(1)</script>\"'&`|\x00\x1b[2J\u202eevil </style></code><
 
 
 def hostile() -> Report:
-    report = sample.accepted()
+    report = kinds.rich()
+    assert report.forgetting
+    flip = Flip(id=HOSTILE, target=HOSTILE, before=HOSTILE, after=None)
+    probe = dataclasses.replace(report.forgetting.probes[0], name=HOSTILE, kind=HOSTILE)
     labels = (HOSTILE, "positive")
     findings = tuple(
         dataclasses.replace(item, message=HOSTILE, examples=(HOSTILE,))
@@ -66,6 +69,18 @@ def hostile() -> Report:
         recipe_name=HOSTILE,
         description=HOSTILE,
         summary=HOSTILE,
+        power=(HOSTILE, f"`{HOSTILE}` and `{HOSTILE}"),
+        comparisons=tuple(
+            dataclasses.replace(item, name=HOSTILE, note=HOSTILE, test=HOSTILE)
+            for item in report.comparisons
+        ),
+        ladder=tuple(
+            dataclasses.replace(
+                rung, flips=(flip,), note=HOSTILE, class_deltas=((HOSTILE, -0.1), ("positive", 0.1))
+            )
+            for rung in report.ladder
+        ),
+        forgetting=dataclasses.replace(report.forgetting, probes=(probe, probe)),
         next_steps=(HOSTILE, "recipe try " + HOSTILE),
         base_model=HOSTILE,
         method=HOSTILE,
@@ -246,6 +261,15 @@ def test_hostile_text_cannot_break_out_of_markdown() -> None:
     outside = re.sub(r"(?ms)^(`{3,}).*?^\1$", "", shown)
     assert not re.search(r"(?<![\\`])<script", re.sub(r"(`+).*?\1", "", outside))
     assert "\n# x" not in outside
+
+
+def test_hostile_text_reaches_no_terminal() -> None:
+    shown = closing_block(dataclasses.replace(hostile(), outcome="inconclusive"), colour=False)
+    shown += stage_result(
+        "verify", ladder_lines(hostile().ladder, metric="macro_f1"), seconds=1.0, colour=False
+    )
+
+    assert not set("\x00\x1b\u202e") & set(shown)
 
 
 def test_naughty_strings_leave_the_page_well_formed(shared_data: Path) -> None:

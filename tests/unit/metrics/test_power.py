@@ -219,6 +219,7 @@ def test_what_is_missed_is_smaller_than_what_is_found() -> None:
     discordance=st.floats(0, 1),
     on_interval=st.booleans(),
 )
+@settings(deadline=None)
 def test_a_rate_is_never_anything_else(
     gain: float, bound: float, rows: float, discordance: float, *, on_interval: bool
 ) -> None:

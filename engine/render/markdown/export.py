@@ -11,6 +11,8 @@ from engine.render.quantities import DASH, count, number, percent, size
 from engine.render.wording import main_metric, why_absent
 
 _MOST_FLIPS = 20
+_SAID = 4
+"""Cells of a changed row that are its own words; what follows is ours."""
 
 
 def exported(report: Report) -> list[str]:
@@ -86,9 +88,8 @@ def _signed(value: float | None) -> str:
 def _flips(report: Report) -> list[str]:
     parts = []
     for step in ladder.steps(report):
-        rows = [
-            list(map(code, ladder.flip_cells(report, flip))) for flip in step.flips[:_MOST_FLIPS]
-        ]
+        shown = [ladder.flip_cells(report, flip) for flip in step.flips[:_MOST_FLIPS]]
+        rows = [[*map(code, cells[:_SAID]), *map(plain, cells[_SAID:])] for cells in shown]
         more = len(step.flips) - len(rows)
         parts.append(plain(f"Rows whose answer changed from {step.before} to {step.after}:"))
         parts.append(table(list(map(plain, ladder.flip_columns(report, step))), rows))

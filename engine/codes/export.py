@@ -60,6 +60,11 @@ CODES: dict[str, Code] = {
         why="Two labels give the same tokens, or one label is the beginning of another.",
         fix="rename one of the labels, with `data.label.relabel` for the rows",
     ),
+    "X612": Code(
+        title="the model's answer is not a number",
+        why="Its weights hold NaN or infinity, or its numbers overflow in half precision.",
+        fix="train again at a lower learning rate, or set `backend.precision: fp32`",
+    ),
     "X614": Code(
         title="the answers of the task cannot be made a grammar",
         why="Constrained decoding says nothing that does not fit `task.schema`; some keywords, such as "

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from engine.runtime.models import LoadedModel
     from engine.runtime.predict import Said
 
-REVISION = 2
+REVISION = 3
 """Bumped when the same model and rows would now give other predictions."""
 
 SPARE_TOKENS = 8
@@ -210,18 +210,18 @@ def _labelled(
     distribution: bool,
 ) -> list[Prediction]:
     """Return the label that is most probable among the task's."""
-    from engine.runtime.predict import choose  # noqa: PLC0415 - brings torch
+    from engine.runtime.choosing import choose  # noqa: PLC0415 - brings torch
 
-    del distribution
     texts = [answer_text(task, label) for label in task.labels]
     answers = [text + loaded.chat.terminator for text in texts]
-    choices = choose(loaded, prompts, answers, progress=progress)
+    choices = choose(loaded, prompts, answers, progress=progress, distribution=distribution)
     return [
         predicted(
             row,
             label=task.labels[choice.index],
             text=texts[choice.index],
             probability=choice.probability,
+            probabilities=choice.probabilities,
         )
         for row, choice in zip(examples, choices, strict=True)
     ]

@@ -198,8 +198,9 @@ def _merged(context: StageContext, examples: Sequence[Example]) -> _Said:
     }
 
     def build(folder: Path) -> None:
-        from engine.runtime.models import load_model  # noqa: PLC0415 - brings torch
-        from engine.runtime.predict import choose, generate  # noqa: PLC0415 - the same
+        from engine.runtime.choosing import choose  # noqa: PLC0415 - brings torch
+        from engine.runtime.models import load_model  # noqa: PLC0415 - the same
+        from engine.runtime.predict import generate  # noqa: PLC0415 - the same
         from engine.runtime.task_file import make_task_file  # noqa: PLC0415 - the same
 
         model = context.artifacts["merge"].file("model")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,10 @@ from engine.exporters.base import ExportSpec
 from engine.recipe.model import PackageRef, Task
 from engine.recipe.prompt import messages
 from engine.runtime.base_model import locate_base_model
+from engine.runtime.choosing import choose
 from engine.runtime.llama import answer_text, choose_gguf
 from engine.runtime.models import LoadedModel, load_model
-from engine.runtime.predict import choose
 from engine.runtime.task_file import make_task_file
-from engine.runtime.trie import Walk, build_trie
 from engine.store import Store, make_key
 
 pytestmark = pytest.mark.slow
@@ -104,24 +104,26 @@ def prompts(loaded: LoadedModel) -> list[str]:
 
 
 @torch.inference_mode()
-def _slowly(loaded: LoadedModel, prompt: str, answers: tuple[str, ...]) -> int:
-    walk = Walk(build_trie([loaded.chat.token_ids(answer) for answer in answers]))
-    tokens = loaded.chat.token_ids(prompt)
-    while walk.choice is None:
-        tokens += walk.pending
-        logits = loaded.model(torch.tensor([tokens], device=loaded.device)).logits[0, -1]
-        walk.take(logits[walk.allowed].tolist())
-    return walk.choice.index
+def _slowly(loaded: LoadedModel, prompt: str, answer: str) -> float:
+    tokens, asked = loaded.chat.token_ids(answer), loaded.chat.token_ids(prompt)
+    ids = torch.tensor([[*asked, *tokens]], device=loaded.device)
+    said = loaded.model(ids).logits[0, len(asked) - 1 : -1].log_softmax(-1)
+    return float(said[range(len(tokens)), tokens].sum())
 
 
-def test_batched_decoding_answers_as_row_by_row(loaded: LoadedModel, prompts: list[str]) -> None:
+def test_packed_scoring_scores_as_answer_by_answer(loaded: LoadedModel, prompts: list[str]) -> None:
     answers = make_task_file(TASK, loaded.chat).answers
 
-    choices = choose(loaded, prompts, answers, progress=Silent())
+    choices = choose(loaded, prompts, answers, progress=Silent(), distribution=True)
 
-    assert [_slowly(loaded, prompt, answers) for prompt in prompts] == [
+    slow = [[_slowly(loaded, prompt, answer) for answer in answers] for prompt in prompts]
+    assert [max(range(2), key=scores.__getitem__) for scores in slow] == [
         choice.index for choice in choices
     ]
+    assert [scores[1] - scores[0] for scores in slow] == pytest.approx(
+        [math.log(choice.probabilities[1] / choice.probabilities[0]) for choice in choices],
+        abs=1e-4,
+    )
 
 
 def test_the_quantized_file_reads_every_prompt_as_the_same_tokens(

@@ -291,6 +291,9 @@ def log_probabilities(logits: torch.Tensor, asked: Sequence[Sequence[int]]) -> l
     which = [token for tokens in asked for token in tokens]
     at = torch.tensor(where, device=logits.device)
     token = torch.tensor(which, device=logits.device)
-    parts = [torch.logsumexp(part.float(), -1) for part in logits.split(AT_ONCE)]
+    parts = [
+        torch.logsumexp(logits[start : start + AT_ONCE].float(), -1)
+        for start in range(0, len(logits), AT_ONCE)
+    ]
     said: list[float] = (logits[at, token].float() - torch.cat(parts)[at]).tolist()
     return said

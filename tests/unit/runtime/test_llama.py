@@ -12,7 +12,6 @@ import torch  # noqa: TID253 - a test of the runtime
 
 from engine.errors import EnvironmentProblem, StageError
 from engine.runtime import llama
-from engine.runtime.choosing import choose
 from engine.runtime.gguf import find_tools, read_facts, write_gguf
 from engine.runtime.llama import Learned, Request, ask_gguf, choose_gguf
 from engine.runtime.models import LoadedModel

@@ -28,6 +28,7 @@ from engine.recipe.written import reference_mapping
 from engine.render.challenge import challenge_markdown, sentence
 from engine.render.quantities import duration, millions, size
 from engine.stages import flow
+from engine.stages.previous import answers_of
 from engine.stages.report import describe
 from engine.store import Store
 from engine.store.holdouts import Holdouts
@@ -131,7 +132,7 @@ def find_defender(recipe: Recipe, store: Store) -> Defender:
             f"no model of `{recipe.name}` has been accepted yet",
             hint=f"recipe run {recipe.file.name}",
         )
-    stage, file = _answers_of(recipe)
+    stage, file = answers_of(recipe)
     artifact = store.get(run.keys.get(stage) or "-")
     if artifact is None or not (artifact.path / file).is_file():
         raise RecipeError.one(
@@ -144,15 +145,8 @@ def find_defender(recipe: Recipe, store: Store) -> Defender:
     return Defender(run=run, answers=answers, report=json.loads(text))
 
 
-def _answers_of(recipe: Recipe) -> tuple[str, str]:
-    """Return the stage and file of the answers that judge a tuned model: with folds those of all."""
-    if recipe.splits.folds:
-        return "resample", "predictions.folds.jsonl"
-    return "evaluate", "predictions.holdout.jsonl"
-
-
 def _last_stage(recipe: Recipe, order: Order) -> str:
-    return _answers_of(recipe)[0] if order.train else "baseline"
+    return answers_of(recipe)[0] if order.train else "baseline"
 
 
 def _require_pin(ref: Reference, recipe: Recipe) -> None:
@@ -179,7 +173,7 @@ def _require_same_rows(defender: Defender, state: Walk) -> None:
 def _candidates(order: Order, state: Walk) -> dict[str, list[Prediction]]:
     """Return the newcomer's answers, by the way it came to them."""
     if order.train:
-        stage, file = _answers_of(state.recipe)
+        stage, file = answers_of(state.recipe)
         return {TRAINED: read_predictions(state.artifacts[stage].file(file))}
     made = state.artifacts["baseline"]
     names = [baseline.name for baseline in state.recipe.baselines]

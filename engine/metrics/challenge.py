@@ -7,20 +7,15 @@ better by luck more often than the confidence says.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
-from engine.evidence import ChallengeLine, Comparison, Interval, Metric, Standing
-from engine.metrics.correction import holm
+from engine.evidence import ChallengeLine, Comparison, Metric, Standing
+from engine.metrics.comparing import comparison_of, corrected
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
 from engine.metrics.verdict import rows_to_decide
 from engine.recipe.metrics import is_lower_better
 from engine.recipe.model import Task
-
-if TYPE_CHECKING:
-    from engine.metrics.paired import Difference
 
 MARGIN = 0.02
 """So much worse counts as as good, in the metric's own unit, where the recipe bounds no drop."""
@@ -51,19 +46,13 @@ def lines(  # noqa: PLR0913 - one comparison, named
         models = pair(said, accepted, task=task, confidence=confidence, seed=seed)
         reached = values(said)
         for metric in metrics:
-            turned = is_lower_better(metric, task.kind)
-            found.append(_comparison(name, difference(metric, models), turned=turned))
+            less = is_lower_better(metric, task.kind)
+            found.append(comparison_of(name, difference(metric, models), is_lower_better=less))
             after.append(reached.get(metric))
     return tuple(
         _line(one, before, value, margins.get(one.metric, MARGIN), confidence)
-        for one, value in zip(_corrected(found), after, strict=True)
+        for one, value in zip(corrected(found), after, strict=True)
     )
-
-
-def _corrected(found: Sequence[Comparison]) -> Iterator[Comparison]:
-    known = iter(holm([one.p_value for one in found if one.p_value is not None]))
-    for one in found:
-        yield one if one.p_value is None else replace(one, p_adjusted=next(known))
 
 
 def _line(
@@ -119,25 +108,3 @@ def best_of(lines: Sequence[ChallengeLine]) -> str:
     first = [line.comparison for line in lines]
     shown = [one for one in first if one.metric == first[0].metric and one.difference is not None]
     return max(shown or first, key=lambda one: one.difference or 0.0).name
-
-
-def _comparison(name: str, found: Difference, *, turned: bool) -> Comparison:
-    value, interval = found.metric.value, found.metric.interval
-    if turned and value is not None:
-        value = 0.0 - value
-        interval = interval and _negative(interval)
-    return Comparison(
-        name=name,
-        metric=found.metric.name,
-        difference=value,
-        interval=interval,
-        p_value=found.p_value,
-        p_adjusted=None,
-        test=found.test,
-        n=found.metric.n,
-        note=found.metric.undefined,
-    )
-
-
-def _negative(interval: Interval) -> Interval:
-    return replace(interval, low=0.0 - interval.high, high=0.0 - interval.low)

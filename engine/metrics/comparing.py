@@ -136,7 +136,7 @@ def _against(
 
     models = pair(tuned, answers, task=rivals.task, confidence=rivals.confidence, seed=rivals.seed)
     return [
-        _comparison(
+        comparison_of(
             name,
             difference(metric, models),
             is_lower_better=is_lower_better(metric, rivals.task.kind),
@@ -145,7 +145,8 @@ def _against(
     ]
 
 
-def _comparison(name: str, found: Difference, *, is_lower_better: bool) -> Comparison:
+def comparison_of(name: str, found: Difference, *, is_lower_better: bool) -> Comparison:
+    """Return a difference as a comparison with a model of that name: more is better for the first."""
     value, interval = found.metric.value, found.metric.interval
     if is_lower_better:
         value = None if value is None else 0.0 - value

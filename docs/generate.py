@@ -33,6 +33,7 @@ AREA_TITLES = {
     "lock": "The lock",
     "sources": "Sources",
     "resample": "Learning curves and folds",
+    "probes": "Probes of forgetting",
     "backend": "Training, and rows as they are trained",
     "gate": "Gates",
     "baselines": "Baselines",

@@ -68,6 +68,9 @@ def test_the_wheel_holds_every_module_schema_and_recipe(wheel: Path) -> None:
 
     assert set() == expected - names
     assert "engine/render/html/style.css" in names
+    assert {
+        f"engine/probes/{kind}.jsonl" for kind in ("cloze", "minimal_pairs", "multiple_choice")
+    } < names
 
 
 def test_the_wheel_holds_nothing_but_the_engine(wheel: Path) -> None:

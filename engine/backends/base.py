@@ -93,6 +93,8 @@ class Trained:
     history: tuple[HistoryPoint, ...]
     facts: Mapping[str, Any]
     """Measured while training: dtypes of weights and products, device, threads."""
+    checkpoints: tuple[tuple[int, Path], ...] = ()
+    """Adapters of some steps, by step; none of full training."""
 
 
 class Backend(Protocol):

@@ -108,4 +108,5 @@ def trained(
         total_parameters=facts["total_parameters"],
         history=ending.history,
         facts=facts,
+        checkpoints=trainer_state.kept_adapters(output, last=ending.steps),
     )

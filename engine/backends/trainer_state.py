@@ -22,6 +22,8 @@ STATE = "trainer_state.json"
 RESUMABLE = (STATE, "optimizer.pt", "scheduler.pt", "rng_state.pth")
 INCOMPLETE = "incomplete"
 CHECKPOINT = "checkpoint-"
+ADAPTERS = "adapters"
+"""Where `engine.runtime.adapters` puts the adapters of some checkpoints."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,18 @@ def checkpoints(output: Path) -> list[tuple[int, Path]]:
 def step_of(checkpoint: Path) -> int:
     """Return the step in a checkpoint folder's name."""
     return int(checkpoint.name.removeprefix(CHECKPOINT))
+
+
+def kept_adapters(output: Path, *, last: int) -> tuple[tuple[int, Path], ...]:
+    """Return the adapters that were put aside while training, by step; whole ones up to the last step."""
+    found = [
+        (int(path.name), path) for path in (output / ADAPTERS).glob("*") if path.name.isdigit()
+    ]
+    return tuple(
+        (step, path)
+        for step, path in sorted(found)
+        if step <= last and is_whole_safetensors(path / "adapter_model.safetensors")
+    )
 
 
 def set_incomplete_aside(output: Path) -> tuple[Path, ...]:

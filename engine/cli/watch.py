@@ -18,6 +18,7 @@ from engine.evidence import (
 from engine.recipe.metrics import primary
 from engine.recipe.model import Recipe
 from engine.render.checklines import check_lines
+from engine.render.forgetting import sentence
 from engine.render.learning import learning_lines
 from engine.render.measures import spoken, told, value_of
 from engine.render.progress import (
@@ -136,6 +137,11 @@ def _resample(artifacts: Artifacts, recipe: Recipe) -> str:
     return "\n".join(learning_lines(curves, folds=folds, metric=_main(recipe)))
 
 
+def _forgetting(artifacts: Artifacts, _recipe: Recipe) -> str:
+    found = flow.forgetting(artifacts)
+    return "" if found is None else sentence(found.overall, found)
+
+
 def _gate(artifacts: Artifacts, _recipe: Recipe) -> str:
     return _verdict(artifacts, "gate")
 
@@ -182,6 +188,7 @@ _TELL: dict[str, Callable[[Artifacts, Recipe], str]] = {
     "train": _train,
     "evaluate": _evaluate,
     "resample": _resample,
+    "forgetting": _forgetting,
     "gate": _gate,
     "merge": _merge,
     "quantize": _quantize,

@@ -19,6 +19,7 @@ AREAS = (
     "lock",
     "sources",
     "resample",
+    "probes",
     "backend",
     "gate",
     "baselines",

@@ -69,4 +69,12 @@ CODES: dict[str, Code] = {
         why="It needs at least two labels and texts that hold some characters.",
         fix="remove tfidf_svm from `baselines`, or look at the training rows",
     ),
+    "G520": Code(
+        title="training unlearned too much",
+        why="The probes have nothing to do with the task, and the tuned model answers fewer of them "
+        "than the base model by more than `acceptance.forgetting.max_drop`, or the probes are too "
+        "few to exclude that. A model that paid for its task with its language fails on inputs "
+        "that are a little unlike the training rows.",
+        fix="lower method.learning_rate or method.epochs; the report says which probes were lost",
+    ),
 }

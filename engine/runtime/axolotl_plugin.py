@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from axolotl.integrations.base import BasePlugin
+from transformers import TrainerCallback
 
+from engine.runtime.adapters import KeepAdapters
 from engine.runtime.watch import Event, Watch
 
 EVENTS = "events.jsonl"
@@ -19,11 +21,15 @@ EVENTS = "events.jsonl"
 
 
 class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
-    """Tells steps, losses, dtypes and threads as they are."""
+    """Tells steps, losses, dtypes and threads as they are, and keeps the adapters of some checkpoints."""
 
-    def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[Watch]:  # noqa: ANN401, ARG002
+    def add_callbacks_post_trainer(
+        self,
+        cfg: Any,  # noqa: ANN401, ARG002
+        trainer: Any,  # noqa: ANN401, ARG002
+    ) -> list[TrainerCallback]:
         """Watch the trainer that Axolotl built."""
-        return [Watch(_write)]
+        return [Watch(_write), KeepAdapters()]
 
 
 class OnCpu(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here

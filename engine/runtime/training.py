@@ -23,6 +23,7 @@ from transformers.utils import logging as transformers_logging
 from trl import SFTConfig, SFTTrainer
 
 from engine.environment import Device
+from engine.runtime.adapters import KeepAdapters
 from engine.runtime.chat import Chat, load_chat
 from engine.runtime.watch import Event, Watch
 
@@ -77,7 +78,7 @@ def train(
         eval_dataset=validation or None,
         processing_class=chat.tokenizer,
         peft_config=_lora(config),
-        callbacks=[Watch(tell), *_patience(config)],
+        callbacks=[Watch(tell), KeepAdapters(), *_patience(config)],
     )
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)

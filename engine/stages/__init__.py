@@ -17,6 +17,7 @@ STAGES: tuple[str, ...] = (
     "train",
     "evaluate",
     "resample",
+    "forgetting",
     "gate",
     "merge",
     "quantize",

@@ -23,6 +23,7 @@ from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
 from engine.stages import answering
 from engine.stages.base import Payload, StageContext
+from engine.stages.checkpoints import write_curve
 from engine.stages.sampling import judged_validation, sample_rows
 from engine.stages.training import load_trained
 from engine.store import Artifact
@@ -64,7 +65,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 
 def run(context: StageContext) -> None:
-    """Write `scores.json`, `sampling.json` and `predictions.<set>.jsonl` for each of `SETS`."""
+    """Write `scores.json`, `checkpoints.json`, `sampling.json`, and `predictions.<set>.jsonl` of each of `SETS`."""
     recipe = context.recipe
     data = context.artifacts["data"]
     train = read_examples(data.file("train.jsonl"))
@@ -93,6 +94,8 @@ def run(context: StageContext) -> None:
         shutil.copyfile(made.file(answering.FILE), file)
         scores[part.name] = to_json(_score(file, recipe))
     _write(context.workdir / "scores.json", scores)
+    final = read_predictions(context.workdir / "predictions.validation.jsonl")
+    write_curve(context, asked, sets[-1].rows, final=final)
     sampling = {part.name: {"rows": len(part.rows), "of": part.of} for part in sets}
     _write(context.workdir / "sampling.json", sampling)
 

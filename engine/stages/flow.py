@@ -13,13 +13,17 @@ from typing import Any
 from engine.errors import ExitCode
 from engine.evidence import (
     BaselineResult,
+    CheckpointScore,
     Comparison,
+    ForgettingResult,
     LearningCurve,
     Scores,
     Status,
     Verdict,
+    checkpoint_from_json,
     comparison_from_json,
     curve_from_json,
+    forgetting_from_json,
     scores_from_json,
     verdict_from_json,
 )
@@ -112,6 +116,21 @@ def comparisons(artifacts: Artifacts) -> tuple[Comparison, ...]:
     if "gate" not in artifacts:
         return ()
     return tuple(map(comparison_from_json, read_json(artifacts["gate"], "comparisons.json")))
+
+
+def forgetting(artifacts: Artifacts) -> ForgettingResult | None:
+    """What training unlearned; None where it was not measured."""
+    if "forgetting" not in artifacts:
+        return None
+    return forgetting_from_json(read_json(artifacts["forgetting"], "forgetting.json"))
+
+
+def checkpoints(artifacts: Artifacts) -> tuple[CheckpointScore, ...]:
+    """The kept checkpoints on the validation rows; none where none were kept."""
+    if "evaluate" not in artifacts:
+        return ()
+    found = read_json(artifacts["evaluate"], "checkpoints.json")
+    return tuple(checkpoint_from_json(item) for item in found)
 
 
 def verdict(artifacts: Artifacts, name: str) -> Verdict:

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from engine.evidence import Comparison, Scores, Verdict, scores_from_json, to_json
 from engine.metrics.comparing import Earlier, Rivals, compare, judge_gains, judge_previous
+from engine.metrics.forgetting import judge_forgetting
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.metrics.scoring import named_metrics
 from engine.metrics.verdict import judge_gap, judge_thresholds, verdict
 from engine.recipe.metrics import FREE, primary
-from engine.recipe.model import Recipe
+from engine.recipe.model import Acceptance, Recipe
+from engine.stages import flow
 from engine.stages.base import Payload, StageContext
 from engine.stages.previous import earlier
 
@@ -51,17 +53,25 @@ class _Judged:
 
 
 def also_needs(recipe: Recipe) -> tuple[str, ...]:
-    """Return `resample` with folds, which holds the answers on the rows of all of them."""
-    return ("resample",) if recipe.splits.folds else ()
+    """Return `resample` with folds, which holds the answers on all rows; `forgetting` where it is bounded."""
+    folds = ("resample",) if recipe.splits.folds else ()
+    return (*folds, *(("forgetting",) if recipe.acceptance.forgetting else ()))
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return what must hold, the task, and the seed of the paired draws."""
     return {
-        "acceptance": asdict(recipe.acceptance),
+        "acceptance": _acceptance(recipe.acceptance),
         "task": asdict(recipe.task),
         "splits": {"seed": recipe.splits.seed},
     }
+
+
+def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
+    """Return the bounds; what the probes are stands in the key of `forgetting`."""
+    bounds = asdict(replace(acceptance, forgetting=None))
+    forgetting = acceptance.forgetting
+    return {**bounds, "forgetting": None if forgetting is None else forgetting.max_drop}
 
 
 def run(context: StageContext) -> None:
@@ -112,7 +122,10 @@ def _judge(
         train_rows=_read(context, "evaluate", "sampling.json")["train"]["of"],
         task=recipe.task,
     )
-    return verdict((*thresholds, *gains, *kept, *gap))
+    forgotten = judge_forgetting(
+        acceptance.forgetting, flow.forgetting(context.artifacts), acceptance
+    )
+    return verdict((*thresholds, *gains, *kept, *gap, *forgotten))
 
 
 def _judged(context: StageContext) -> _Judged:

@@ -119,6 +119,8 @@ def assemble(facts: Facts) -> Report:
         folds=folds,
         comparisons=flow.comparisons(artifacts),
         power=_power(facts),
+        forgetting=flow.forgetting(artifacts),
+        checkpoints=flow.checkpoints(artifacts),
     )
 
 

@@ -1,6 +1,7 @@
 """Train: render the rows, let the backend train them, and believe only what can be checked.
 
-Leaves `adapter/` (lora, qlora) or `model/` (full), `training.json` and `train.log`. Checkpoints
+Leaves `adapter/` (lora, qlora) or `model/` (full), `training.json` and `train.log`; of lora and
+qlora also the adapters of at most 8 checkpoints in `checkpoints/`, for `evaluate`. Checkpoints
 live in `context.scratch`, so a killed training goes on from the last complete one.
 """
 
@@ -15,7 +16,7 @@ from engine.stages.rendered import rendered_rows
 from engine.stages.training import Training, refuse_unready, train_rows
 
 NAME = "train"
-REVISION = 1
+REVISION = 2
 NEEDS: tuple[str, ...] = ("data", "compile")
 AFTER: tuple[str, ...] = ()
 USES_SOURCES = False
@@ -57,5 +58,6 @@ def run(context: StageContext) -> None:
         config=config.read_text(encoding="utf-8"),
         scratch=context.scratch,
         result=context.workdir,
+        keeps_checkpoints=True,
     )
     train_rows(training, context)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 ADAPTER = "adapter"
 MODEL = "model"
+CHECKPOINTS = "checkpoints"
+"""Adapters of other steps than the kept one, by step."""
 SUMMARY = "training.json"
 LOG = "train.log"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
@@ -45,6 +47,8 @@ class Training:
     """Outlives a killed process: checkpoints live here."""
     result: Path
     """The folder that the weights, the log and the summary are written into."""
+    keeps_checkpoints: bool = False
+    """Whether the adapters of some checkpoints are kept too, for a curve over the steps."""
 
 
 def train_rows(training: Training, context: StageContext) -> None:
@@ -65,8 +69,10 @@ def train_rows(training: Training, context: StageContext) -> None:
     (training.result / SUMMARY).write_text(text + "\n", encoding="utf-8")
 
 
-def load_trained(trained: Artifact, context: StageContext) -> LoadedModel:
-    """Load the base with its adapter, or the fully trained model."""
+def load_trained(
+    trained: Artifact, context: StageContext, *, step: int | None = None
+) -> LoadedModel:
+    """Load the base with its adapter, or the fully trained model; `step` takes a kept checkpoint."""
     from engine.runtime.base_model import locate_base_model  # noqa: PLC0415 - brings torch
     from engine.runtime.models import load_model  # noqa: PLC0415 - brings torch
 
@@ -74,9 +80,8 @@ def load_trained(trained: Artifact, context: StageContext) -> LoadedModel:
     if context.recipe.method.kind == "full":
         return load_model(trained.file(MODEL), device=context.device, precision=precision)
     base = locate_base_model(context.recipe.base_model, context.once, context.progress)
-    return load_model(
-        base, device=context.device, precision=precision, adapter=trained.file(ADAPTER)
-    )
+    adapter = trained.file(ADAPTER if step is None else f"{CHECKPOINTS}/{step}")
+    return load_model(base, device=context.device, precision=precision, adapter=adapter)
 
 
 def refuse_unready(context: StageContext) -> None:
@@ -129,11 +134,10 @@ def keep(trained: Trained, training: Training, *, kind: str) -> None:
     """Copy the kept checkpoint's weights and the log; nothing that only served resuming."""
     shutil.copyfile(trained.log, training.result / LOG)
     if kind != "full":
-        folder = training.result / ADAPTER
-        folder.mkdir()
-        for name in ADAPTER_FILES:
-            shutil.copyfile(trained.folder / name, folder / name)
-        without_local_paths(folder / ADAPTER_FILES[0])
+        keep_adapter(trained.folder, training.result / ADAPTER)
+        for step, found in trained.checkpoints if training.keeps_checkpoints else ():
+            if step != trained.kept_step:
+                keep_adapter(found, training.result / CHECKPOINTS / str(step))
         return
     folder = training.result / MODEL
     folder.mkdir()
@@ -143,6 +147,14 @@ def keep(trained: Trained, training: Training, *, kind: str) -> None:
                 shutil.copyfile(path, folder / path.name)
     for path in sorted(trained.folder.glob("model*.safetensors*")):
         shutil.copyfile(path, folder / path.name)
+
+
+def keep_adapter(found: Path, folder: Path) -> None:
+    """Copy an adapter, without what says where it was made."""
+    folder.mkdir(parents=True)
+    for name in ADAPTER_FILES:
+        shutil.copyfile(found / name, folder / name)
+    without_local_paths(folder / ADAPTER_FILES[0])
 
 
 def without_local_paths(config: Path) -> None:

@@ -131,6 +131,14 @@ class TrainSuite:
         assert min(losses, key=losses.__getitem__) == trained.kept_step
         assert trained.folder.name == f"checkpoint-{trained.kept_step}"
 
+    def test_the_adapters_of_all_few_checkpoints_are_kept(
+        self, finished: tuple[Launch, Trained]
+    ) -> None:
+        _, trained = finished
+
+        assert [step for step, _ in trained.checkpoints] == [3, 6]
+        assert all(adapter_norm(folder) > 0 for _, folder in trained.checkpoints)
+
     def test_the_adapter_is_finite_and_moved(self, finished: tuple[Launch, Trained]) -> None:
         assert adapter_norm(finished[1].folder) > 0
 

@@ -57,6 +57,7 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
         ({"data__sample": {"rows": 130, "seed": 1}}, EVERYTHING),
         ({"baselines": ["majority"]}, {"baseline", "gate"}),
         ({"learning_curve": True}, {"resample"}),
+        ({"acceptance__forgetting": {"max_drop": 0.5}}, {"forgetting", "gate"}),
     ],
     ids=lambda value: str(value)[:60],
 )
@@ -112,6 +113,27 @@ def test_a_bound_on_the_quantized_file_reruns_verify_only(project: Project) -> N
     project.edit(export__after_quantization={"agreement": {"min": 0.5}})
 
     assert changed(before, keys(project)) == {"verify"}
+
+
+def test_a_bound_on_forgetting_asks_no_probe_again(project: Project) -> None:
+    project.edit(acceptance__forgetting={"max_drop": 0.5})
+    before = keys(project)
+
+    project.edit(acceptance__forgetting={"max_drop": 0.1})
+
+    assert changed(before, keys(project)) == {"gate"}
+
+
+def test_a_changed_probe_is_asked_again(project: Project) -> None:
+    path = project.folder / "pairs.jsonl"
+    path.write_text('{"good": "it is", "bad": "it are"}\n', encoding="utf-8")
+    probe = {"name": "own", "kind": "minimal_pairs", "path": path.name}
+    project.edit(acceptance__forgetting={"max_drop": 0.5, "probes": [probe]})
+    before = keys(project)
+
+    path.write_text('{"good": "we are", "bad": "we is"}\n', encoding="utf-8")
+
+    assert changed(before, keys(project)) == {"forgetting", "gate"}
 
 
 def test_another_backend_version_retrains(

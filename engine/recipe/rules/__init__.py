@@ -16,6 +16,7 @@ from engine.recipe.rules import (
     kinds,
     method,
     places,
+    probes,
     sources,
     splits,
     task,
@@ -29,6 +30,13 @@ _KIND: Final = (
     "task.kind",
     *dict.fromkeys(dotted(path) for path in kinds.TAKES),
     "data.shape",
+)
+_PLACES: Final = (
+    "base_model",
+    "data.sources",
+    "baselines",
+    "task.kind",
+    "acceptance.forgetting",
 )
 RULES: Final[tuple[tuple[Rule, tuple[str, ...]], ...]] = (
     (kinds.keys_are_there, _KIND),
@@ -89,15 +97,18 @@ RULES: Final[tuple[tuple[Rule, tuple[str, ...]], ...]] = (
     (acceptance.gains_have_a_baseline, ("task.kind", "acceptance.over_baselines", "baselines")),
     (baselines.baselines_fit_the_kind, ("task.kind", "baselines")),
     (baselines.models_tell_likelihoods, ("task.kind", "baselines")),
+    (probes.names_differ, ("acceptance.forgetting",)),
+    (probes.columns_fit_the_kind, ("acceptance.forgetting",)),
+    (probes.rows_can_be_found, ("acceptance.forgetting",)),
     (acceptance.quantization_is_known, ("export",)),
     (acceptance.quantization_has_a_file, ("export",)),
     (
         places.references_stand_still,
-        ("base_model", "data.sources", "allow_moving", "baselines", "task.kind"),
+        ("allow_moving", *_PLACES),
     ),
-    (places.paths_exist, ("base_model", "data.sources", "baselines", "task.kind")),
-    (places.paths_travel, ("base_model", "data.sources", "baselines", "task.kind")),
-    (places.archive_members_stay_inside, ("base_model", "data.sources", "baselines", "task.kind")),
+    (places.paths_exist, _PLACES),
+    (places.paths_travel, _PLACES),
+    (places.archive_members_stay_inside, _PLACES),
 )
 
 _BLOCKING: Final = frozenset({"R105", "R106"})

@@ -15,6 +15,8 @@ from engine.recipe.globs import is_pattern
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.nearest import nearest
 from engine.recipe.paths import absolute
+from engine.recipe.probes import probes_of
+from engine.recipe.rules.probes import AT, written_probes
 from engine.recipe.source import SourceText
 
 _ABSOLUTE: Final = re.compile(r"[/\\~]|[A-Za-z]:[/\\]")
@@ -33,6 +35,8 @@ def _references(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[st
         kind, spec = kind_and_spec(written)
         if kind == "model":
             yield ("baselines", position, "model"), spec, "model"
+    for at, written in written_probes(filled):
+        yield at, written, "probe"
 
 
 def _paths(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]]:
@@ -72,6 +76,9 @@ def moving_references(recipe: Recipe) -> tuple[Problem, ...]:
     for position, baseline in enumerate(recipe.baselines):
         if baseline.ref is not None:
             refs.append((("baselines", position, "model"), baseline.ref, "model"))
+    for position, probe in enumerate(probes_of(recipe)):
+        if probe.source is not None:
+            refs.append(((*AT, position), probe.source.ref, "probe"))
     found = (_moving(ref, at=at, what=what) for at, ref, what in refs)
     return (*(problem for problem in found if problem is not None), *_served(recipe))
 
@@ -118,6 +125,9 @@ def paths_exist(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Probl
             hint = f"did you mean `{written.removesuffix(path.name)}{near}`?"
             message = f"no such file or folder: {show(written)}"
             yield source.problem("R302", message, at=at, hint=hint if near else None)
+        elif is_folder and what == "probe":
+            message = f"{show(written)} is a folder; name the file of the rows"
+            yield source.problem("R302", message, at=at)
         elif is_folder and what == "data set":
             message = f"{show(written)} is a folder; name its files: `{written.rstrip('/')}/*`"
             yield source.problem("R302", message, at=at)

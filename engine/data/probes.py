@@ -1,0 +1,204 @@
+"""Probes: questions that have nothing to do with the task, as options whose likelihoods are compared.
+
+A question is asked as `Question: …`, `Answer:`; a cloze text is followed by each ending; of two
+sentences each stands alone. The built-in ones lie in `engine/probes`, written for this project.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from engine.data.readers import read_rows
+from engine.data.row import SHOWN
+from engine.data.sources import source_names
+from engine.data.template import MissingColumnError, lookup
+from engine.errors import DataError, Problem
+from engine.recipe.model import Probe
+from engine.recipe.probes import COLUMNS, KINDS, USUAL, layout_of
+from engine.sources import fetch_source
+from engine.sources.contract import Once, Progress
+
+BUILTIN: Final = "builtin"
+FOLDER: Final = Path(__file__).resolve().parents[1] / "probes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One question: the likeliest of its options shall be the right one."""
+
+    probe: str
+    """Name of the set."""
+    kind: str
+    options: tuple[tuple[str, str], ...]
+    """(what stands before, what is scored); before is empty for whole sentences."""
+    gold: int
+    """Place of the right option."""
+
+    @property
+    def id(self) -> str:
+        """The start of the sha256 of what is asked."""
+        text = json.dumps([self.kind, self.options, self.gold], ensure_ascii=False)
+        return sha256(text.encode()).hexdigest()[:16]
+
+
+def probe_items(probe: Probe, *, seed: int, once: Once, progress: Progress) -> tuple[Item, ...]:
+    """Return what a probe of the recipe asks, drawn by `seed` where it has a limit.
+
+    Raises:
+        DataError: its file cannot be had or read, D36x a row that cannot be asked.
+
+    """
+    items = _builtin() if probe.source is None else _read(probe, once, progress)
+    if not probe.limit or len(items) <= probe.limit:
+        return items
+    ranked = sorted(items, key=lambda item: sha256(f"{seed}:{item.id}".encode()).digest())
+    drawn = {item.id for item in ranked[: probe.limit]}
+    return tuple(item for item in items if item.id in drawn)
+
+
+def builtin_digest() -> str:
+    """Return the sha256 over the files of the built-in probes."""
+    digest = sha256()
+    for kind in KINDS:
+        digest.update((FOLDER / f"{kind}.jsonl").read_bytes())
+    return digest.hexdigest()
+
+
+def _builtin() -> tuple[Item, ...]:
+    items: list[Item] = []
+    for kind in KINDS:
+        with (FOLDER / f"{kind}.jsonl").open(encoding="utf-8") as stream:
+            rows = [json.loads(line) for line in stream]
+        items += _items(BUILTIN, kind, {}, ((f"{kind}.jsonl", row) for row in rows))
+    return tuple(items)
+
+
+def _read(probe: Probe, once: Once, progress: Progress) -> tuple[Item, ...]:
+    source = probe.source
+    if source is None:
+        raise AssertionError(probe.name)
+    name = source_names([source])[0]
+    path = fetch_source(source, once, progress)
+    rows = read_rows(path, source, name=name, progress=progress)
+    found = ((row.origin, row.values) for row in rows)
+    return tuple(_items(probe.name, probe.kind, dict(probe.columns), found))
+
+
+def _items(
+    name: str, kind: str, said: Mapping[str, str], rows: Iterable[tuple[str, Mapping[str, Any]]]
+) -> list[Item]:
+    """Return what rows ask, equal ones once. DataError with the first rows that cannot be asked."""
+    items: dict[str, Item] = {}
+    problems: list[Problem] = []
+    for origin, values in rows:
+        layout = layout_of(kind, said, values)
+        if layout is None:
+            raise _no_columns(name, kind, values)
+        try:
+            options, gold = _ASKED[kind]({part: lookup(values, layout[part]) for part in layout})
+        except (MissingColumnError, ValueError) as error:
+            told = f"no `{error}`" if isinstance(error, MissingColumnError) else str(error)
+            message = f"probe `{name}`: {origin}: {told}"
+            problems.append(Problem(code="D386", message=message))
+            continue
+        item = Item(probe=name, kind=kind, options=options, gold=gold)
+        items.setdefault(item.id, item)
+    if problems:
+        more = len(problems) - SHOWN
+        told_more = [Problem(code="D386", message=f"and {more:,} more rows")] if more > 0 else []
+        raise DataError([*problems[:SHOWN], *told_more])
+    return list(items.values())
+
+
+def _no_columns(name: str, kind: str, values: Mapping[str, Any]) -> DataError:
+    wanted = " or ".join(", ".join(layout) for layout in COLUMNS[kind])
+    usual = {part: USUAL[part][-1] for part in COLUMNS[kind][0]}
+    example = ", ".join(f"{part}: {column}" for part, column in usual.items())
+    return DataError.one(
+        "D385",
+        f"probe `{name}`: the rows have {', '.join(map(str, values))}; {kind} needs {wanted}",
+        path="acceptance.forgetting.probes",
+        hint=f"say which columns they are, such as columns: {{{example}}}",
+    )
+
+
+Options = tuple[tuple[str, str], ...]
+
+
+def _multiple_choice(row: Mapping[str, Any]) -> tuple[Options, int]:
+    """Ask as `Question: …`, `Answer:`, unless the text says so itself."""
+    question = _text(row["question"], "question")
+    if not question.startswith("Question:"):
+        question = f"Question: {question}"
+    if not question.endswith("Answer:"):
+        question = f"{question}\nAnswer:"
+    choices, gold = _choices(row["choices"], row["answer"], "choices")
+    return tuple((question, f" {choice}") for choice in choices), gold
+
+
+def _cloze(row: Mapping[str, Any]) -> tuple[Options, int]:
+    if "contexts" in row:
+        ending = _text(row["ending"], "ending")
+        contexts, gold = _choices(row["contexts"], row["answer"], "contexts")
+        return tuple((text, f" {ending}") for text in contexts), gold
+    context = _text(row["context"], "context")
+    endings, gold = _choices(row["endings"], row["answer"], "endings")
+    return tuple((context, f" {ending}") for ending in endings), gold
+
+
+def _minimal_pair(row: Mapping[str, Any]) -> tuple[Options, int]:
+    good, bad = _text(row["good"], "good"), _text(row["bad"], "bad")
+    if good == bad:
+        raise ValueError("good and bad are the same")
+    return (("", good), ("", bad)), 0
+
+
+_ASKED: Final[Mapping[str, Callable[[Mapping[str, Any]], tuple[Options, int]]]] = {
+    "multiple_choice": _multiple_choice,
+    "cloze": _cloze,
+    "minimal_pairs": _minimal_pair,
+}
+
+
+def _text(value: object, part: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{part} is no text")
+    return value.strip()
+
+
+def _choices(value: object, answer: object, part: str) -> tuple[list[str], int]:
+    """Return the different choices and the place of the right one; published sets repeat some."""
+    if isinstance(value, str):  # a list in a table
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise ValueError(f"{part} is no list of texts")  # noqa: TRY004 - told with its row
+    texts = [_text(item, part) for item in value]
+    right = texts[_place(answer, texts)]
+    different = list(dict.fromkeys(texts))
+    if len(different) < 2:  # noqa: PLR2004 - something to choose between
+        raise ValueError(f"{part} does not hold two different texts")
+    return different, different.index(right)
+
+
+def _place(answer: object, choices: Sequence[str]) -> int:
+    """Return the place that an answer names: from 0, by letter, or by the text itself."""
+    place = answer
+    if isinstance(answer, str):
+        text = answer.strip()
+        if text in choices:
+            return choices.index(text)
+        if text.isdecimal():
+            place = int(text)
+        elif len(text) == 1 and text.isalpha() and text.isascii():
+            place = ord(text.upper()) - ord("A")
+    if isinstance(place, bool) or not isinstance(place, int) or not 0 <= place < len(choices):
+        raise ValueError(f"the answer {answer!r} is none of {len(choices)} choices")
+    return place

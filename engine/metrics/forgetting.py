@@ -1,0 +1,163 @@
+"""What training unlearned: the same probes before and after, paired, and the bound on the drop.
+
+An option's log-likelihood is compared with the others'; a question's options by UTF-8 byte, as
+`acc_norm` of lm-evaluation-harness does, two whole sentences as they are. The likeliest must be
+the right one; a tie is not right. The interval of the drop is that of Bonett and Price (2012,
+Psychological Methods 17:456) for paired proportions: one item lost and one gained are added, so
+that it does not collapse where nothing changed. McNemar's exact test gives the p-value.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+
+from engine.evidence import Check, ForgettingResult, Interval, Metric, ProbeScores
+from engine.metrics.intervals import wilson
+from engine.metrics.verdict import judge
+from engine.recipe.model import Acceptance, Forgetting
+
+OVERALL = "all"
+METHOD = "Bonett and Price, paired"
+PAIRED = ("minimal_pairs",)
+"""Kinds whose options are whole sentences: compared by their sums, not by byte."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """One item as one model answered it."""
+
+    id: str
+    probe: str
+    kind: str
+    gold: int
+    scores: tuple[float, ...]
+    """Log-likelihood of each option, in nats."""
+    lengths: tuple[int, ...]
+    """UTF-8 bytes of each option."""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the right option is likelier than every other."""
+        by_byte = self.kind not in PAIRED
+        values = [
+            score / length if by_byte else score
+            for score, length in zip(self.scores, self.lengths, strict=True)
+        ]
+        return all(
+            values[self.gold] > value for place, value in enumerate(values) if place != self.gold
+        )
+
+    @property
+    def per_byte(self) -> float:
+        """Log-probability of the right option by byte of it."""
+        return self.scores[self.gold] / self.lengths[self.gold]
+
+
+def forgetting_result(
+    before: Sequence[Answered], after: Sequence[Answered], *, confidence: float
+) -> ForgettingResult:
+    """Compare two models on the same items, paired by id: by set and kind, and over all.
+
+    Raises:
+        ValueError: the models did not answer the same items; that is a bug.
+
+    """
+    later = {(item.probe, item.id): item for item in after}
+    if later.keys() != {(item.probe, item.id) for item in before}:
+        raise ValueError("probes to compare stand on different items")
+    pairs = [(item, later[item.probe, item.id]) for item in before]
+    sets: dict[tuple[str, str], list[tuple[Answered, Answered]]] = {}
+    for pair in pairs:
+        sets.setdefault((pair[0].probe, pair[0].kind), []).append(pair)
+    return ForgettingResult(
+        probes=tuple(
+            _scores(name, kind, found, confidence=confidence)
+            for (name, kind), found in sets.items()
+        ),
+        overall=_scores(OVERALL, "", pairs, confidence=confidence),
+    )
+
+
+def judge_forgetting(
+    forgetting: Forgetting | None, result: ForgettingResult | None, acceptance: Acceptance
+) -> tuple[Check, ...]:
+    """Compare the drop over all probes with `max_drop`, by `decide_on`; no check where none is asked."""
+    if forgetting is None:
+        return ()
+    if result is None:
+        missing = Metric(name="forgetting", value=None, n=0, undefined="not measured")
+        return (judge(missing, direction="max", bound=forgetting.max_drop, decide_on="point"),)
+    overall = result.overall
+    note = f"probes answered right, base {_share(overall.before)}, tuned {_share(overall.after)}"
+    worst = max(result.probes, key=lambda probe: probe.drop.value or 0.0)
+    if len(result.probes) > 1 and (worst.drop.value or 0.0) > 0:
+        note += f"; most lost in {worst.name} {worst.kind} ({worst.drop.value or 0.0:.3f})"
+    check = judge(
+        replace(overall.drop, name="forgetting"),
+        direction="max",
+        bound=forgetting.max_drop,
+        decide_on=acceptance.decide_on,
+        note=f"{note}; p: McNemar's exact test",
+    )
+    return (replace(check, p_value=overall.p_value),)
+
+
+def mcnemar(lost: int, gained: int) -> float:
+    """Return the exact two-sided p-value: twice the smaller binomial tail of what changed."""
+    changed = lost + gained
+    tail = sum(math.comb(changed, count) for count in range(min(lost, gained) + 1))
+    return min(1.0, tail / 2 ** (changed - 1) if changed else 1.0)
+
+
+def paired_interval(lost: int, gained: int, n: int, *, confidence: float) -> Interval:
+    """Return the interval of (lost - gained) / n."""
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    down, up = (lost + 1) / (n + 2), (gained + 1) / (n + 2)
+    center = down - up
+    half = z * math.sqrt((down + up - center * center) / (n + 2))
+    point = (lost - gained) / n
+    return Interval(
+        low=min(point, max(-1.0, center - half)),
+        high=max(point, min(1.0, center + half)),
+        confidence=confidence,
+        method=METHOD,
+    )
+
+
+def _scores(
+    name: str, kind: str, pairs: Sequence[tuple[Answered, Answered]], *, confidence: float
+) -> ProbeScores:
+    n = len(pairs)
+    lost = sum(first.is_right and not second.is_right for first, second in pairs)
+    gained = sum(second.is_right and not first.is_right for first, second in pairs)
+    rights = [sum(item.is_right for item in model) for model in zip(*pairs, strict=True)]
+    before, after = (
+        Metric(
+            name="accuracy", value=right / n, n=n, interval=wilson(right, n, confidence=confidence)
+        )
+        for right in rights
+    )
+    drop = Metric(
+        name="drop",
+        value=(lost - gained) / n,
+        n=n,
+        interval=paired_interval(lost, gained, n, confidence=confidence),
+    )
+    shift = math.fsum(second.per_byte - first.per_byte for first, second in pairs) / n
+    return ProbeScores(
+        name=name,
+        kind=kind,
+        n=n,
+        before=before,
+        after=after,
+        drop=drop,
+        p_value=mcnemar(lost, gained),
+        shift=shift if math.isfinite(shift) else None,
+    )
+
+
+def _share(metric: Metric) -> str:
+    return "none" if metric.value is None else f"{metric.value:.3f}"

@@ -1,0 +1,190 @@
+"""Forgetting: the same questions, which have nothing to do with the task, before and after training.
+
+The base model's answers are an inner product of model and probes, shared by all recipes on the same
+base model; only likelihoods are kept, so that another confidence asks no model again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.data.probes import Item, builtin_digest, probe_items
+from engine.data.sources import source_names, source_slice
+from engine.environment import version_of
+from engine.errors import DataError, Problem
+from engine.evidence import to_json
+from engine.metrics.forgetting import Answered, forgetting_result
+from engine.recipe.model import Probe, Recipe, Source
+from engine.recipe.probes import probes_of
+from engine.stages.base import Payload, StageContext
+from engine.stages.training import load_trained
+from engine.store import Artifact
+
+if TYPE_CHECKING:
+    from engine.runtime.models import LoadedModel
+
+NAME = "forgetting"
+REVISION = 1
+NEEDS: tuple[str, ...] = ("train",)
+AFTER: tuple[str, ...] = ()
+USES_SOURCES = False
+USES_BASE_MODEL = True
+USES_DEVICE = True
+TOOLS: tuple[str, ...] = ("peft", "torch", "transformers")
+
+ANSWERING = 1
+"""Bumped when the same model and probes would now give other likelihoods."""
+FILE = "forgetting.json"
+ANSWERS = "answers.jsonl"
+"""In every `probe_answers` product."""
+
+
+def applies(recipe: Recipe) -> bool:
+    """Tell whether the recipe bounds what may be forgotten."""
+    return recipe.acceptance.forgetting is not None
+
+
+def references(recipe: Recipe) -> dict[str, Source]:
+    """Return the probes that lie in files, whose bytes decide what is asked."""
+    return {
+        f"probe {probe.name}": probe.source
+        for probe in probes_of(recipe)
+        if probe.source is not None
+    }
+
+
+def recipe_slice(recipe: Recipe) -> Payload:
+    """Return what is asked, the seed that draws it, and the confidence of intervals."""
+    return {
+        "acceptance": {
+            "confidence": recipe.acceptance.confidence,
+            "forgetting": {"probes": [_probe_slice(probe) for probe in probes_of(recipe)]},
+        },
+        "splits": {"seed": recipe.splits.seed if _draws(recipe) else None},
+        "method": {"kind": recipe.method.kind},
+    }
+
+
+def _draws(recipe: Recipe) -> bool:
+    return any(probe.limit for probe in probes_of(recipe))
+
+
+def _probe_slice(probe: Probe) -> dict[str, Any]:
+    source = probe.source
+    return {
+        "name": probe.name,
+        "kind": probe.kind,
+        "limit": probe.limit,
+        "columns": dict(probe.columns),
+        "source": source_slice(source, source_names([source])[0]) if source else builtin_digest(),
+    }
+
+
+def run(context: StageContext) -> None:
+    """Write `forgetting.json`, and each model's likelihoods: `answers.base.jsonl`, `answers.tuned.jsonl`.
+
+    Raises:
+        DataError: D385, D386 and those of files: a probe that cannot be asked.
+        StageError: X616 a likelihood is not a number.
+
+    """
+    items = _items(context)
+    before = _answers(context, items, model=None, load=lambda: _load_base(context))
+    after = _answers(
+        context,
+        items,
+        model=context.inputs["train"],
+        load=lambda: load_trained(context.artifacts["train"], context),
+    )
+    answered = {}
+    for name, made in (("base", before), ("tuned", after)):
+        text = made.file(ANSWERS).read_text(encoding="utf-8")
+        (context.workdir / f"answers.{name}.jsonl").write_text(text, encoding="utf-8")
+        answered[name] = _read(text, items)
+    result = forgetting_result(
+        answered["base"], answered["tuned"], confidence=context.recipe.acceptance.confidence
+    )
+    told = json.dumps(to_json(result), indent=1, ensure_ascii=False, allow_nan=False)
+    (context.workdir / FILE).write_text(told + "\n", encoding="utf-8")
+
+
+def _items(context: StageContext) -> list[Item]:
+    """Return what all probes ask; DataError with what is wrong with any of them."""
+    items: list[Item] = []
+    problems: list[Problem] = []
+    seed = context.recipe.splits.seed
+    for probe in probes_of(context.recipe):
+        try:
+            items += probe_items(probe, seed=seed, once=context.once, progress=context.progress)
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(problems)
+    return items
+
+
+def _answers(
+    context: StageContext,
+    items: Sequence[Item],
+    *,
+    model: str | None,
+    load: Callable[[], LoadedModel],
+) -> Artifact:
+    """Make or reuse what one model answers; None stands for the untouched base model."""
+    payload = {
+        "revision": ANSWERING,
+        "items": sha256("\n".join(item.id for item in items).encode()).hexdigest(),
+        "model": model,
+        "base_model": context.base_model,
+        "device": context.device.kind,
+        "precision": context.device.precision(context.recipe.backend.precision),
+        "versions": {
+            tool: version_of(tool)
+            for tool in (("peft", "torch", "transformers") if model else ("torch", "transformers"))
+        },
+    }
+
+    def build(folder: Path) -> None:
+        _ask(folder / ANSWERS, load(), items, context)
+
+    return context.once("probe_answers", payload, build)
+
+
+def _ask(file: Path, loaded: LoadedModel, items: Sequence[Item], context: StageContext) -> None:
+    """Write the log-likelihood of every option, one line an item, in order. StageError X616."""
+    from engine.runtime.likelihood import continuations  # noqa: PLC0415 - brings torch
+
+    options = [(before, (said,)) for item in items for before, said in item.options]
+    found = iter(continuations(loaded, options, progress=context.progress))
+    with file.open("w", encoding="utf-8") as stream:
+        for item in items:
+            scores = [-next(found)[0].nats for _ in item.options]
+            stream.write(json.dumps({"id": item.id, "scores": scores}) + "\n")
+
+
+def _read(text: str, items: Sequence[Item]) -> list[Answered]:
+    """Return the items with their likelihoods."""
+    return [
+        Answered(
+            id=item.id,
+            probe=item.probe,
+            kind=item.kind,
+            gold=item.gold,
+            scores=tuple(json.loads(line)["scores"]),
+            lengths=tuple(len(said.strip().encode()) for _, said in item.options),
+        )
+        for line, item in zip(text.splitlines(), items, strict=True)
+    ]
+
+
+def _load_base(context: StageContext) -> LoadedModel:
+    from engine.runtime.base_model import locate_base_model  # noqa: PLC0415 - brings torch
+    from engine.runtime.models import load_model  # noqa: PLC0415 - the same
+
+    base = locate_base_model(context.recipe.base_model, context.once, context.progress)
+    precision = context.device.precision(context.recipe.backend.precision)
+    return load_model(base, device=context.device, precision=precision)

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from engine.metrics.predictions import Prediction
+from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.prompt import answer_text, parse_answer
 from engine.stages.answering import asked_turns, predicted
 from engine.stages.base import Progress
 from engine.stages.baselines.said import Answered, Question
+
+if TYPE_CHECKING:
+    from engine.runtime.llama import GgufSaid
+
+SPARE_TOKENS = 8
+"""An answer may have so many tokens more than the longest right one, as far as bytes tell."""
+PROSE_BYTES = 2
+"""Bytes of a token of prose, at least; of labels and JSON, 1."""
 
 
 def ask_file(
@@ -15,38 +26,62 @@ def ask_file(
 ) -> Answered:
     """Return what the file says to every row. EnvironmentProblem X640, StageError X602, X634, X641."""
     from engine.runtime.gguf_chat import load_gguf_chat  # noqa: PLC0415 - brings transformers
-    from engine.runtime.llama import choose_gguf  # noqa: PLC0415 - only where a file is asked
+    from engine.runtime.llama import Request, ask_gguf  # noqa: PLC0415 - only where a file is asked
 
     chat, task, rows = load_gguf_chat(gguf), question.task, question.fold.judged
-    labels = [answer_text(task, label) for label in task.labels]
     is_choice = task.kind == "classification"
-    longest = task.max_new_tokens or question.longest_answer()
-    said = choose_gguf(
-        gguf,
-        [
+    grammar = "" if is_choice else answer_grammar(task) or ""
+    longest = question.longest_answer() // (1 if grammar else PROSE_BYTES)
+    room = task.max_new_tokens or longest + SPARE_TOKENS
+    request = Request(
+        prompts=[
             chat.prompt(asked_turns(task, row, own))
             for row, own in zip(rows, question.shots, strict=True)
         ],
-        [label + chat.terminator for label in labels] if is_choice else [],
-        threads=threads,
-        workdir=aside,
-        progress=progress,
-        max_new_tokens=0 if is_choice else longest,
+        answers=[text + chat.terminator for text in _choices(question)],
+        distribution=is_choice,
+        grammar=grammar,
+        grammar_tokens=room if grammar else 0,
+        max_new_tokens=0 if is_choice or grammar else room,
+        terminator=chat.terminator,
     )
-    facts = {"version": said.version, "bytes": gguf.stat().st_size, "constrained": is_choice}
-    if not is_choice:
-        predictions = [
-            predicted(row, label=parse_answer(task, text), text=text)
-            for row, text in zip(rows, said.texts, strict=True)
+    said = ask_gguf(gguf, request, threads=threads, workdir=aside, progress=progress)
+    facts = {"version": said.version, "bytes": gguf.stat().st_size}
+    return Answered(predictions=_predictions(question, said), facts=facts)
+
+
+def _choices(question: Question) -> list[str]:
+    """Return all answers of a classification, in its form of output."""
+    task = question.task
+    if task.kind != "classification":
+        return []
+    return [answer_text(task, label) for label in task.labels]
+
+
+def _predictions(question: Question, said: GgufSaid) -> list[Prediction]:
+    task, rows = question.task, question.fold.judged
+    if choices := _choices(question):
+        return [
+            predicted(
+                row,
+                label=task.labels[choice.index],
+                text=choices[choice.index],
+                probability=choice.probability,
+                probabilities=choice.probabilities,
+            )
+            for row, choice in zip(rows, said.choices, strict=True)
         ]
-        return Answered(predictions=predictions, facts=facts)
-    predictions = [
-        predicted(
-            row,
-            label=task.labels[choice.index],
-            text=labels[choice.index],
-            probability=choice.probability,
-        )
-        for row, choice in zip(rows, said.choices, strict=True)
+    if said.bound:
+        return [
+            predicted(
+                row,
+                label=parse_answer(task, bound.text),
+                text=bound.text,
+                probability=bound.probability,
+            )
+            for row, bound in zip(rows, said.bound, strict=True)
+        ]
+    return [
+        predicted(row, label=parse_answer(task, text), text=text)
+        for row, text in zip(rows, said.texts, strict=True)
     ]
-    return Answered(predictions=predictions, facts=facts)

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from filling import task
+
+from engine.evidence import ChallengeLine, Comparison, Standing
+from engine.metrics.challenge import best_of, lines, overall, stand
+from engine.metrics.predictions import Prediction
+
+TASK = task("classification", labels=("a", "b"))
+
+
+def answered(right: int, rows: int = 200) -> list[Prediction]:
+    found = []
+    for place in range(rows):
+        target = "ab"[place % 2]
+        said = target if place < right else "ba"[place % 2]
+        found.append(
+            Prediction(id=f"{place:04d}", target=target, label=said, text=said, probability=None)
+        )
+    return found
+
+
+def compared(newcomer: int, accepted: int, **changes: Any) -> ChallengeLine:
+    given: dict[str, Any] = {"margins": {}, "task": TASK, "confidence": 0.95, "seed": 7}
+    (line,) = lines(
+        answered(accepted), {"zero_shot": answered(newcomer)}, ["accuracy"], **(given | changes)
+    )
+    return line
+
+
+@pytest.mark.parametrize(
+    ("newcomer", "accepted", "standing"),
+    [
+        (190, 150, "better"),
+        (150, 190, "worse"),
+        (180, 180, "as good"),
+        (176, 180, "cannot be told"),
+    ],
+)
+def test_a_newcomer_is_better_as_good_worse_or_unknown(
+    newcomer: int, accepted: int, standing: str
+) -> None:
+    line = compared(newcomer, accepted)
+
+    assert line.standing == standing
+    assert line.comparison.difference == pytest.approx((newcomer - accepted) / 200)
+    assert (line.newcomer, line.accepted) == (newcomer / 200, accepted / 200)
+
+
+def test_what_cannot_be_told_says_how_many_rows_would() -> None:
+    assert (compared(178, 180, margins={"accuracy": 0.015}).rows or 0) > 200
+    assert compared(180, 180).rows is None
+
+
+def test_a_wider_margin_makes_more_as_good() -> None:
+    assert compared(176, 180, margins={"accuracy": 0.1}).standing is Standing.AS_GOOD
+
+
+def weighed(nats: float) -> list[Prediction]:
+    return [
+        Prediction(
+            id=str(place),
+            target="",
+            label=None,
+            text="",
+            probability=None,
+            nats=nats + place % 3,
+            tokens=9,
+            bytes=30,
+        )
+        for place in range(60)
+    ]
+
+
+def test_less_is_better_where_it_is() -> None:
+    (line,) = lines(
+        weighed(30), {"zero_shot": weighed(20)}, ["bits_per_byte"],
+        margins={}, task=task("text"), confidence=0.95, seed=7,
+    )  # fmt: skip
+
+    assert line.standing is Standing.BETTER
+    assert (line.comparison.difference or 0) > 0
+    assert line.comparison.interval is not None
+    assert line.comparison.interval.low > 0
+
+
+def test_p_values_are_corrected_over_all_ways_and_metrics() -> None:
+    found = lines(
+        answered(150),
+        {"zero_shot": answered(160), "few_shot": answered(158)},
+        ["accuracy", "macro_f1"],
+        margins={}, task=TASK, confidence=0.95, seed=7,
+    )  # fmt: skip
+
+    smallest = min(found, key=lambda line: line.comparison.p_value or 1).comparison
+    assert smallest.p_value is not None
+    assert smallest.p_adjusted == pytest.approx(min(1.0, 4 * smallest.p_value))
+    assert best_of(found) == "zero_shot"
+
+
+def line(standing: Standing) -> ChallengeLine:
+    comparison = Comparison(
+        name="zero_shot", metric="accuracy", difference=None, interval=None, p_value=None,
+        p_adjusted=None, test="", n=1,
+    )  # fmt: skip
+    return ChallengeLine(
+        comparison=comparison, standing=standing, margin=0.02, accepted=None, newcomer=None, rows=None
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (["better", "worse"], "worse"),
+        (["better", "cannot be told"], "cannot be told"),
+        (["better", "as good"], "better"),
+        (["as good", "as good"], "as good"),
+        ([], "cannot be told"),
+    ],
+)
+def test_over_all_metrics_the_least_good_decides(found: list[str], expected: str) -> None:
+    assert overall([line(Standing(one)) for one in found]) == expected
+
+
+def test_without_a_difference_nothing_is_told() -> None:
+    undefined = line(Standing.UNKNOWN).comparison
+
+    assert stand(undefined, margin=0.02, confidence=0.95) == (Standing.UNKNOWN, None)

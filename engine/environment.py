@@ -40,7 +40,7 @@ class Device:
 
 
 EXTRAS: dict[str, tuple[str, ...]] = {
-    "packages": ("pypi-simple", "unearth"),
+    "packages": ("httpx", "pypi-simple", "unearth"),
     "data": ("numba", "numpy", "pyarrow", "zstandard"),
     "metrics": ("numpy", "rouge-score", "sacrebleu", "scikit-learn", "scipy"),
     "train": ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "llguidance"),

@@ -24,7 +24,7 @@ SHOWN = 200
 BUSY = frozenset({408, 409, 425, 429})
 """Come again later; so do all errors of the server itself but "not implemented"."""
 DENIED = (401, 403)
-NOT_FOUND, NOT_IMPLEMENTED, SERVER_ERROR = 404, 501, 500
+BAD_REQUEST, NOT_FOUND, SERVER_ERROR, NOT_IMPLEMENTED = 400, 404, 500, 501
 
 
 class UnansweredError(Exception):
@@ -82,9 +82,12 @@ class ChatServer:
         status = response.status_code
         if response.is_success:
             try:
-                return response.json()
+                found = response.json()
             except ValueError:
                 raise RefusedError(status, "the answer is no JSON") from None
+            if not _is_error(found):
+                return found
+            status = _code(found)
         said = self._shown(_message(response.text))
         if status in DENIED:
             raise self._denied(status, said)
@@ -143,7 +146,10 @@ def open_server(url: str, key: str) -> Iterator[ChatServer]:
 
 def is_here(url: str) -> bool:
     """Tell whether an address is of this machine itself, where a proxy has no business."""
-    host = urlsplit(url).hostname or ""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:  # not an address at all, as the request will tell
+        return False
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -160,6 +166,18 @@ def _message(text: str) -> str:
         if isinstance(found, Mapping) and key in found:
             found = found[key]
     return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+
+
+def _is_error(found: object) -> bool:
+    """Tell whether an answer that claims success says otherwise, as some providers' answers do."""
+    return isinstance(found, Mapping) and "error" in found and "choices" not in found
+
+
+def _code(found: Mapping[str, Any]) -> int:
+    """Return the status that such an answer names; that of a wrong request where it names none."""
+    error = found["error"]
+    code = error.get("code") if isinstance(error, Mapping) else None
+    return code if isinstance(code, int) else BAD_REQUEST
 
 
 def _seconds(header: str | None) -> float | None:

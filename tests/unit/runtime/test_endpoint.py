@@ -343,3 +343,20 @@ def test_answers_in_the_file_are_one_object_a_line(tmp_path: Path) -> None:
     lines = (tmp_path / "answers.jsonl").read_text(encoding="utf-8").splitlines()
 
     assert len({json.loads(line)["asked"] for line in lines}) == 4
+
+
+def test_a_success_that_says_it_is_an_error_is_one(tmp_path: Path) -> None:
+    def busy(_body: Body, before: int) -> Trouble | None:
+        body = {"error": {"message": "upstream is busy", "code": 429}}
+        return Trouble(status=200, body=body) if before == 0 else None
+
+    pauses: list[float] = []
+    with serving(Service(trouble=busy)) as service:
+        ask(service, tmp_path, rows=1, pauses=pauses)
+
+    assert pauses == [1]
+
+
+def test_an_address_that_is_none_is_told(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="E721"):
+        ask(Service(url="http://[::1"), tmp_path)

@@ -7,6 +7,7 @@ that the accepted model was accepted on, whose digest is compared first.
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -17,20 +18,21 @@ from typing import Any
 
 from engine.environment import detect_device, tool_versions
 from engine.errors import RecipeError
-from engine.evidence import Challenge, StageStatus, to_json
+from engine.evidence import Challenge, StageRecord, StageStatus, to_json
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.pipeline import Orders, Walk, Watcher, walk
 from engine.plan import survey
 from engine.recipe.baselines import ASKS_BASE_MODEL
 from engine.recipe.metrics import FREE, primary
-from engine.recipe.model import Baseline, HubRef, PackageRef, Recipe, Reference
+from engine.recipe.model import Baseline, HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.written import reference_mapping
 from engine.render.challenge import challenge_markdown, sentence
 from engine.render.quantities import duration, millions, size
 from engine.stages import flow
+from engine.stages.base import Progress
 from engine.stages.previous import answers_of
 from engine.stages.report import describe
-from engine.store import Store
+from engine.store import Artifact, Store
 from engine.store.holdouts import Holdouts
 from engine.store.runs import AcceptedRun, Runs, latest_accepted, write_text
 
@@ -58,6 +60,20 @@ class Result:
 
     challenge: Challenge
     files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Watching:
+    """A watcher that is not told of stages which a challenge has no use for."""
+
+    watcher: Watcher
+
+    def stage(self, name: str) -> Progress:
+        return self.watcher.stage(name)
+
+    def ended(self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe) -> None:
+        if record.status is not StageStatus.SKIPPED:
+            self.watcher.ended(record, artifacts, recipe)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +122,7 @@ def challenge(recipe: Recipe, order: Order, *, root: Path, watcher: Watcher) -> 
         store,
         world=survey(other, store, detect_device()),
         orders=Orders(until=_last_stage(other, order)),
-        watcher=watcher,
+        watcher=_Watching(watcher),
     )
     if state.error is not None:
         raise state.error
@@ -219,7 +235,7 @@ def _judged(recipe: Recipe, order: Order, defender: Defender, state: Walk) -> Ch
         candidate=best,
         lines=lines,
         costs=tuple(_costs(order, defender, state, best)),
-        edit=yaml_of(order.base_model),
+        edit=yaml_of(order.base_model, recipe.file.parent),
         notes=tuple(_notes(recipe, order)),
         started="",
         seconds=0.0,
@@ -251,12 +267,15 @@ def _before(old: Mapping[str, Any], key: str) -> str:
     return f" (accepted: {shown})"
 
 
-def yaml_of(ref: Reference) -> str:
-    """Return the lines of a recipe that name a base model."""
+def yaml_of(ref: Reference, folder: Path) -> str:
+    """Return the lines of a recipe in that folder that name a base model."""
     import yaml  # noqa: PLC0415 - light verbs read recipes by other means
 
-    written = {"base_model": reference_mapping(ref)}
-    return str(yaml.safe_dump(written, sort_keys=False, allow_unicode=True))
+    if isinstance(ref, PathRef) and not Path(ref.written).is_absolute():
+        written = os.path.relpath(ref.path, folder)
+        ref = replace(ref, written=Path(written).as_posix())
+    mapping = {"base_model": reference_mapping(ref)}
+    return str(yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True))
 
 
 def _notes(recipe: Recipe, order: Order) -> Iterator[str]:

@@ -23,16 +23,16 @@ def run_folder(project: Project) -> Path:
     return found.folder
 
 
-def test_an_untouched_model_is_told_to_be_worse_and_nothing_changes(
-    finished: Project, newer: Path
-) -> None:
+def test_an_untouched_model_is_compared_and_nothing_changes(finished: Project, newer: Path) -> None:
     before = {path: path.read_bytes() for path in finished.folder.glob("recipe*")}
 
     outcome = finished.run("challenge", "recipe.yaml", "--base-model", str(newer))
 
     assert outcome.code == 0, outcome.err
-    assert "untouched (zero_shot), is worse than the accepted model" in outcome.out
+    assert "untouched (zero_shot), is " in outcome.out
+    assert "the accepted model on 40 holdout rows" in outcome.out
     assert f"path: {newer}" in outcome.out
+    assert "skipped" not in outcome.err
     assert {path: path.read_bytes() for path in finished.folder.glob("recipe*")} == before
     assert len(list((run_folder(finished) / "challenges").glob("*.md"))) == 1
 
@@ -48,22 +48,22 @@ def test_the_same_model_untouched_says_what_its_baseline_said(finished: Project)
     f1 = {metric["name"]: metric["value"] for metric in known["zero_shot"]}["macro_f1"]
     (line,) = found["lines"]
     assert line["newcomer"] == pytest.approx(f1)
-    assert line["comparison"]["p_adjusted"] <= 0.05
-    assert (found["schema"], found["trained"], found["standing"]) == (
-        "challenge.v1",
-        False,
-        "worse",
-    )
+    assert line["accepted"] - line["newcomer"] == pytest.approx(-line["comparison"]["difference"])
+    assert 0 < line["comparison"]["p_adjusted"] <= 1
+    assert (found["schema"], found["trained"]) == ("challenge.v1", False)
+    assert found["edit"] == "base_model:\n  path: base\n"
 
 
-def test_trained_again_on_the_same_base_it_is_as_good_and_reused(finished: Project) -> None:
+def test_trained_again_on_the_same_base_it_answers_the_same_and_is_reused(
+    finished: Project,
+) -> None:
     outcome = finished.run(
         "challenge", "recipe.yaml", "--base-model", "base", "--train", "--format", "json"
     )
 
     found = json.loads(outcome.out)
     (line,) = found["lines"]
-    assert (found["standing"], line["comparison"]["difference"]) == ("as good", 0)
+    assert (found["candidate"], line["comparison"]["difference"]) == ("trained", 0)
 
 
 def test_another_holdout_is_refused(finished: Project, newer: Path) -> None:

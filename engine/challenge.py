@@ -7,15 +7,15 @@ that the accepted model was accepted on, whose digest is compared first.
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from engine.adoption import PER_TOKEN, costs, notes, yaml_of
 from engine.environment import detect_device, tool_versions
 from engine.errors import RecipeError
 from engine.evidence import Challenge, StageRecord, StageStatus, to_json
@@ -24,10 +24,8 @@ from engine.pipeline import Orders, Walk, Watcher, walk
 from engine.plan import survey
 from engine.recipe.baselines import ASKS_BASE_MODEL
 from engine.recipe.metrics import FREE, primary
-from engine.recipe.model import Baseline, HubRef, PackageRef, PathRef, Recipe, Reference
-from engine.recipe.written import reference_mapping
+from engine.recipe.model import Baseline, HubRef, Recipe, Reference
 from engine.render.challenge import challenge_markdown, sentence
-from engine.render.quantities import duration, millions, size
 from engine.stages import flow
 from engine.stages.base import Progress
 from engine.stages.previous import answers_of
@@ -42,8 +40,6 @@ JUDGED = ("baseline", "evaluate", "resample")
 """Stages that answer the holdout."""
 TRAINED = "trained"
 """The candidate that was trained as the recipe says."""
-PER_TOKEN = ("perplexity",)
-"""Models that cut text into other tokens cannot be compared by these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,62 +230,12 @@ def _judged(recipe: Recipe, order: Order, defender: Defender, state: Walk) -> Ch
         standing=standing,
         candidate=best,
         lines=lines,
-        costs=tuple(_costs(order, defender, state, best)),
+        costs=tuple(costs(state, defender.report, candidate=best, trained=order.train)),
         edit=yaml_of(order.base_model, recipe.file.parent),
-        notes=tuple(_notes(recipe, order)),
+        notes=tuple(notes(recipe)),
         started="",
         seconds=0.0,
     )
-
-
-def _costs(order: Order, defender: Defender, state: Walk, best: str) -> Iterator[str]:
-    """Yield what the newcomer takes, beside what the accepted model took where its report says so."""
-    old = defender.report.get("training") or {}
-    if order.train:
-        training = flow.read_json(state.artifacts["train"], "training.json")
-        yield f"{millions(training['total_parameters'])} parameters{_before(old, 'total_parameters')}"
-        yield f"trained in {duration(training['seconds'])}{_before(old, 'seconds')}"
-        return
-    made = flow.read_json(state.artifacts["baseline"], "baselines.json")
-    found = next(item for item in made if item["name"] == best)
-    facts, rows = found["facts"], len(defender.answers)
-    if "parameters" in facts:
-        held = f", {size(facts['bytes'])} in memory"
-        yield f"{millions(facts['parameters'])} parameters{held}{_before(old, 'total_parameters')}"
-    shots = f" with {facts['shots']} shots" if facts.get("shots") else ""
-    yield f"answered {rows} rows{shots} in {duration(found['seconds'])}"
-
-
-def _before(old: Mapping[str, Any], key: str) -> str:
-    if key not in old:
-        return ""
-    shown = duration(old[key]) if key == "seconds" else millions(old[key])
-    return f" (accepted: {shown})"
-
-
-def yaml_of(ref: Reference, folder: Path) -> str:
-    """Return the lines of a recipe in that folder that name a base model."""
-    import yaml  # noqa: PLC0415 - light verbs read recipes by other means
-
-    if isinstance(ref, PathRef) and not Path(ref.written).is_absolute():
-        written = os.path.relpath(ref.path, folder)
-        ref = replace(ref, written=Path(written).as_posix())
-    mapping = {"base_model": reference_mapping(ref)}
-    return str(yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True))
-
-
-def _notes(recipe: Recipe, order: Order) -> Iterator[str]:
-    gated = {bound.metric for bound in recipe.acceptance.metrics}
-    if not order.train and gated & set(FREE):
-        named = ", ".join(sorted(gated & set(FREE)))
-        yield f"{named} is not compared: an untouched model is asked under a constraint"
-    if gated & set(PER_TOKEN):
-        yield "perplexity is not compared: it counts tokens, and other models cut text otherwise"
-    if isinstance(order.base_model, HubRef) and order.base_model.revision is None:
-        yield "the base model is not pinned: it can change unseen"
-    if isinstance(order.base_model, PackageRef) and order.base_model.sha256 is None:
-        yield "the package is not pinned by a sha256"
-    yield "the accepted model answers as it was judged: before any merge or quantization"
 
 
 def _count_look(found: Challenge, state: Walk, store: Store) -> None:

@@ -1,4 +1,4 @@
-"""How probable texts are to a transformers model: whole rows, and continuations of a context.
+"""How probable rows are to a transformers model: the loss that training would see, without a step.
 
 A row is what training reads: segments that are learned from and segments that are not. The loss is
 summed over the learned tokens alone, each given all tokens before it; logits are computed only where
@@ -44,16 +44,6 @@ class TokenRow:
     learned: tuple[bool, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Continuation:
-    """What follows a context."""
-
-    nats: float
-    tokens: int
-    bytes: int
-    """Of its text in UTF-8, for sums that long and short ones can be compared by."""
-
-
 def likelihood(
     loaded: LoadedModel, rows: Sequence[Sequence[Segment] | TokenRow], *, progress: Progress
 ) -> list[Likelihood]:
@@ -77,51 +67,6 @@ def token_row(chat: Chat, segments: Sequence[Segment]) -> TokenRow:
         ids += tokens
         learned += [segment.supervised] * len(tokens)
     return TokenRow(ids=tuple(ids), learned=tuple(learned))
-
-
-def continuations(
-    loaded: LoadedModel,
-    items: Sequence[tuple[str, Sequence[str]]],
-    *,
-    progress: Progress,
-) -> list[list[Continuation]]:
-    """Return for each (context, choices) how probable each choice is after the context.
-
-    Context and choice are tokenised together, and what the context alone does not have belongs to the
-    choice; white space at the context's end belongs to the choice too. Where nothing stands before,
-    the model's own first token does. StageError X616.
-    """
-    rows: list[TokenRow] = []
-    sizes: list[int] = []
-    for context, choices in items:
-        rows += [_continued(loaded.chat, context, choice) for choice in choices]
-        sizes += [len(choice.encode()) for choice in choices]
-    sums = _sums(loaded, rows, progress=progress)
-    told = iter(
-        Continuation(nats=nats, tokens=sum(row.learned), bytes=size)
-        for nats, row, size in zip(sums, rows, sizes, strict=True)
-    )
-    return [[next(told) for _ in choices] for _, choices in items]
-
-
-def _continued(chat: Chat, context: str, choice: str) -> TokenRow:
-    before = context.rstrip()
-    whole = context + choice
-    if not before:
-        ids = [_first_token(chat), *chat.token_ids(whole)]
-        start = 1
-    else:
-        ids = chat.token_ids(whole)
-        start = max(1, min(len(chat.token_ids(before)), len(ids) - 1))
-    return TokenRow(ids=tuple(ids), learned=tuple(place >= start for place in range(len(ids))))
-
-
-def _first_token(chat: Chat) -> int:
-    """Return the token that texts of this model begin with: its own, or the one that ends them."""
-    for token in (chat.tokenizer.bos_token_id, chat.tokenizer.eos_token_id):
-        if token is not None:
-            return int(token)
-    return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

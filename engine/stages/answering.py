@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
 
 from engine.data.example import Example
+from engine.errors import DataError
 from engine.metrics.predictions import Prediction
 from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.conversation import conversation
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from engine.runtime.chat import Chat
     from engine.runtime.models import LoadedModel
     from engine.runtime.predict import Said
+    from engine.runtime.rows import RenderedRow, Renderer
 
 REVISION = 3
 """Bumped when the same model and rows would now give other predictions."""
@@ -271,7 +273,7 @@ def _weighed(
 
     limits = Limits(max_length=asked.max_length, truncation="off", template_tokens="off")
     renderer = Renderer(loaded.chat, asked.task, limits)
-    made = [renderer.render(row) for row in examples]
+    made = [_rendered(renderer, row) for row in examples]
     parts = [one.segments for rows in made for one in rows]
     found = iter(likelihood(loaded, parts, progress=progress))
     predictions = []
@@ -289,3 +291,14 @@ def _weighed(
             )
         )
     return predictions
+
+
+def _rendered(renderer: Renderer, row: Example) -> list[RenderedRow]:
+    """Return a row as training would read it. DataError D394 when the chat template does not write it."""
+    from engine.runtime.segments import UnwritableError  # noqa: PLC0415 - brings torch
+
+    try:
+        return renderer.render(row)
+    except UnwritableError as error:
+        message = f"the base model's chat template does not write {row.origin} as it is: {error}"
+        raise DataError.one("D394", message, path="base_model") from error

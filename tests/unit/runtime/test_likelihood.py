@@ -9,7 +9,7 @@ import torch  # noqa: TID253 - a test of the runtime
 
 import engine.runtime.likelihood as module
 from engine.errors import StageError
-from engine.runtime.likelihood import TokenRow, continuations, likelihood, token_row
+from engine.runtime.likelihood import TokenRow, likelihood, token_row
 from engine.runtime.models import LoadedModel
 from engine.runtime.segments import Segment
 
@@ -95,25 +95,3 @@ def test_a_number_that_is_none_is_an_error(
 
 def test_no_rows_have_no_likelihood(pico: LoadedModel, progress: Any) -> None:
     assert likelihood(pico, [], progress=progress) == []
-
-
-def test_continuations_are_as_probable_as_one_plain_pass_says(
-    pico: LoadedModel, progress: Any
-) -> None:
-    items = [
-        ("the film was ", ["good", "not bad", "bad"]),
-        ("", ["a film", "the plot"]),
-        ("is this", [" review", " film?"]),
-    ]
-
-    found = continuations(pico, items, progress=progress)
-
-    for (context, choices), told in zip(items, found, strict=True):
-        for choice, one in zip(choices, told, strict=True):
-            first = pico.chat.token_ids(context.rstrip()) or [pico.chat.tokenizer.bos_token_id]
-            ids = pico.chat.token_ids(context + choice)
-            ids = ids if context else [*first, *ids]
-            learned = tuple(place >= len(first) for place in range(len(ids)))
-            row = TokenRow(ids=tuple(ids), learned=learned)
-            assert one.nats == pytest.approx(_plainly(pico, row), abs=1e-4)
-            assert (one.tokens, one.bytes) == (sum(learned), len(choice.encode()))

@@ -117,7 +117,7 @@ def _ours(loaded: LoadedModel, prompts: Sequence[str]) -> tuple[list[str], Line]
 class _Bound(LogitsProcessor):
     """The same grammar, one row at a time, as a logits processor."""
 
-    def __init__(self, tokenizer: Any, asked: int) -> None:  # noqa: ANN401 - of transformers
+    def __init__(self, tokenizer: Any, asked: int) -> None:
         """Start at the beginning of an answer; `asked` tokens stand before it."""
         told = {**SCHEMA, "x-guidance": {"whitespace_flexible": False}}
         vocabulary = LLTokenizer(tokenizer.backend_tokenizer.to_str(), eos_token=_end(tokenizer))
@@ -136,7 +136,7 @@ class _Bound(LogitsProcessor):
         return torch.from_numpy(allowed)
 
 
-def _end(tokenizer: Any) -> int:  # noqa: ANN401 - of transformers
+def _end(tokenizer: Any) -> int:
     return int(tokenizer.convert_tokens_to_ids("<|im_end|>"))
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from engine.errors import StageError
 from engine.runtime.chat import Chat
 from engine.runtime.constraint import WORD, Grammar
 
@@ -108,7 +109,7 @@ def best_tokens(
 ) -> tuple[list[int], list[float]]:
     """Return the most probable token of each row, `logits` [n, V], and how improbable it is in nats.
 
-    Among the tokens that the grammar allows there, where there is one.
+    Among the tokens that the grammar allows there, where there is one. StageError X612.
     """
     scores = logits.float()
     if grammar is not None:
@@ -119,6 +120,12 @@ def best_tokens(
         scores = scores.masked_fill(~_spread(torch.from_numpy(bits), logits), -torch.inf)
     best, tokens = scores.max(dim=-1)
     nats = scores.logsumexp(dim=-1) - best
+    if not bool(nats.isfinite().all()):
+        raise StageError.one(
+            "X612",
+            "the model's answer is not a number",
+            hint="train again at a lower learning rate, or set `backend.precision: fp32`",
+        )
     return tokens.tolist(), nats.tolist()
 
 

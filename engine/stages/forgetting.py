@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from hashlib import sha256
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,13 +158,18 @@ def _answers(
 
 def _ask(file: Path, loaded: LoadedModel, items: Sequence[Item], context: StageContext) -> None:
     """Write the log-likelihood of every option, one line an item, in order. StageError X616."""
-    from engine.runtime.likelihood import continuations  # noqa: PLC0415 - brings torch
+    from engine.runtime.continuing import continuations  # noqa: PLC0415 - brings torch
 
-    options = [(before, (said,)) for item in items for before, said in item.options]
-    found = iter(continuations(loaded, options, progress=context.progress))
+    asked = [
+        (before, [said for _, said in same])
+        for item in items
+        for before, same in groupby(item.options, key=itemgetter(0))
+    ]
+    told = continuations(loaded, asked, progress=context.progress)
+    found = (one for choices in told for one in choices)
     with file.open("w", encoding="utf-8") as stream:
         for item in items:
-            scores = [-next(found)[0].nats for _ in item.options]
+            scores = [-next(found).nats for _ in item.options]
             stream.write(json.dumps({"id": item.id, "scores": scores}) + "\n")
 
 

@@ -9,6 +9,7 @@ jinja environment of transformers.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,12 @@ class Chat:
             token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return decoded
+
+    def with_template(self, template: str) -> Chat:
+        """Return the same tokenizer with another chat template."""
+        tokenizer = copy.deepcopy(self.tokenizer)
+        tokenizer.chat_template = template
+        return Chat(tokenizer=tokenizer, terminator=self.terminator)
 
     def stop_ids(self) -> frozenset[int]:
         """Return the tokens that end an answer: end of text, and a terminator of one token."""

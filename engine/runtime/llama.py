@@ -43,6 +43,8 @@ class Request:
     """Text that ends the turn: of bound answers, and of free ones where it is several tokens."""
     learned: Sequence[Learned] = ()
     """Rows whose likelihood is asked for."""
+    read: Sequence[str] = ()
+    """Other texts whose tokens are asked for."""
     timed: int = 0
     """Tokens to say after each prompt, one prompt at a time, against the clock; 0 for no clock."""
 
@@ -80,6 +82,8 @@ class Bound:
     text: str
     probability: float
     """Product of each token's share among those that the grammar allowed."""
+    finished: bool
+    """It was not cut off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +98,8 @@ class GgufSaid:
     """Nats of the learned tokens, by row."""
     token_ids: list[list[int]]
     """Of each prompt, as llama.cpp read it."""
+    read: list[list[int]]
+    """Tokens of each of the other texts."""
     speed: Speed | None
     peak_memory_bytes: int
     """The most that the process held."""
@@ -157,10 +163,14 @@ def _read(found: dict[str, Any]) -> GgufSaid:
     speed = found.get("speed")
     return GgufSaid(
         choices=choices,
-        bound=[Bound(text=text, probability=exp(-nats)) for text, nats in found.get("bound", ())],
+        bound=[
+            Bound(text=text, probability=exp(-nats), finished=finished)
+            for text, nats, finished in found.get("bound", ())
+        ],
         texts=found.get("texts", []),
         likelihoods=found.get("likelihoods", []),
         token_ids=found["token_ids"],
+        read=found["read"],
         speed=Speed(**speed) if speed else None,
         peak_memory_bytes=found["peak_memory_bytes"],
         expanded=found.get("expanded", 0),

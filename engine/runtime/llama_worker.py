@@ -32,6 +32,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {
         "version": build_config.versions()["llama_cpp_version"],
         "token_ids": [engine.tokens(prompt) for prompt in request["prompts"]],
+        "read": [engine.tokens(text) for text in request["read"]],
     }
     if request["answers"] or request["grammar"] or request["max_new_tokens"]:
         result |= _said(engine, request, result["token_ids"])
@@ -56,7 +57,7 @@ def _said(engine: Engine, request: dict[str, Any], rows: Sequence[list[int]]) ->
         Pool(engine, rows, jobs).run(_tell)
     return {
         "choices": [asdict(job.search.choice) for job in searches],
-        "bound": [[job.text(), job.nats] for job in bound],
+        "bound": [[job.text(), job.nats, job.finished] for job in bound],
         "texts": [job.text() for job in loose],
         "expanded": sum(job.search.expanded for job in searches),
     }

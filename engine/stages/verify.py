@@ -1,32 +1,38 @@
-"""The file that leaves is run as its users will run it, on the same holdout, and judged again.
+"""The forms of the model that follow training are asked the same holdout, one after the other, and compared.
 
-Three questions: does llama.cpp read every prompt as the same tokens, does the file still meet the
-bounds, and how often does it disagree with the merged model. Labels come from constrained decoding;
-`valid_output` from free decoding, since a constrained answer is always valid.
+Merging and converting to 16 bits must change next to no answer (`engine.stages.ladder`). Of the quantized
+files the smallest is asked first, run by llama.cpp as its users will run it; the first that keeps every
+bound of the recipe is the one that leaves. A rung that fails ends the ladder.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.data.example import Example, read_examples
-from engine.evidence import Check, Metric, Status, Verdict, to_json
+from engine.environment import version_of
+from engine.evidence import Check, Rung, Scores, Status, Verdict, to_json
 from engine.exporters.base import gguf_name
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, named_metrics, score
 from engine.metrics.verdict import judge_drops, judge_thresholds, verdict
+from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe
-from engine.recipe.prompt import answer_text, messages, parse_answer
+from engine.stages import answering, exported, gguf_answering, ladder, speed
 from engine.stages.base import Payload, StageContext
+from engine.stages.ladder import Step
+
+if TYPE_CHECKING:
+    from engine.runtime.chat import Chat
 
 NAME = "verify"
-REVISION = 2
-NEEDS = ("holdout", "merge", "quantize")
+REVISION = 3
+NEEDS = ("data", "holdout", "evaluate", "merge", "quantize")
 AFTER: tuple[str, ...] = ()
 TOOLS = ("inferna",)
 USES_SOURCES = False
@@ -47,6 +53,22 @@ class _Said:
     facts: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tried:
+    """A quantized file that was asked."""
+
+    quantization: str
+    said: _Said
+    free: Scores | None
+    rung: Rung
+
+    @property
+    def verdict(self) -> Verdict:
+        """Its checks and their answer."""
+        assert self.rung.verdict is not None  # noqa: S101 - a quantized rung always has checks
+        return self.rung.verdict
+
+
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return the task, the export with its bounds, how bounds are decided, and the precision."""
     return {
@@ -55,90 +77,239 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "confidence": recipe.acceptance.confidence,
         "decide_on": recipe.acceptance.decide_on,
         "precision": recipe.backend.precision,
+        "max_length": recipe.method.max_length,
         "seed": recipe.method.seed,
     }
 
 
 def run(context: StageContext) -> None:
     """Write `verify.json` and the predictions it stands on. StageError X640, X641."""
-    examples = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
-    merged = _merged(context, examples)
-    quantized = _quantized(context, examples) if context.recipe.export.has_quantized_file else None
-    result = _judge(context.recipe, merged, quantized)
-    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
+    climb = _Climb(context)
+    climb.lossless()
+    if context.recipe.export.has_quantized_file and not climb.is_over:
+        climb.quantized()
+    text = json.dumps(climb.result(), indent=2, ensure_ascii=False, allow_nan=False)
     (context.workdir / RESULT).write_text(f"{text}\n", encoding="utf-8")
-    write_predictions(context.workdir / "predictions.merged.jsonl", merged.chosen)
-    if quantized is not None:
-        write_predictions(context.workdir / "predictions.quantized.jsonl", quantized.chosen)
-        write_predictions(context.workdir / "predictions.quantized_free.jsonl", quantized.free)
+    for name, predictions in climb.predictions().items():
+        write_predictions(context.workdir / f"predictions.{name}.jsonl", predictions)
 
 
-def _judge(recipe: Recipe, merged: _Said, quantized: _Said | None) -> dict[str, Any]:
-    task, confidence = recipe.task, recipe.acceptance.confidence
-    seed = recipe.method.seed
-    scores = {"merged": score(merged.chosen, task, confidence=confidence, seed=seed)}
-    if quantized is None:
-        checks = [_reloads(merged.chosen)]
+class _Climb:
+    """One way up the ladder."""
+
+    def __init__(self, context: StageContext) -> None:
+        self.context, self.recipe = context, context.recipe
+        self.examples = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
+        train = read_examples(context.artifacts["data"].file("train.jsonl"))
+        self.asked = answering.Asked.of(self.recipe, train)
+        self.rungs: list[Rung] = []
+        self.checks: list[Check] = []
+        """Of the rungs that lose nothing."""
+        self.tried: list[_Tried] = []
+        self.merged = _Said(chosen=[], free=[], facts={})
+        self._last: Step | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """A rung that should lose nothing did."""
+        return any(check.status is Status.FAIL for check in self.checks)
+
+    @cached_property
+    def chat(self) -> Chat:
+        """The merged model's."""
+        from engine.runtime.chat import load_chat  # noqa: PLC0415 - brings transformers
+
+        model = self.context.artifacts["merge"].file("model")
+        return load_chat(model, asks=self.recipe.task.kind != "text")
+
+    def lossless(self) -> None:
+        """Ask the adapter, the merged model and, where a file is made of it, the 16-bit GGUF file."""
+        answers = self.context.artifacts["evaluate"].file("predictions.holdout.jsonl")
+        self._stand("adapter", read_predictions(answers))
+        self.merged = _merged(self.context, self.examples, self.asked)
+        if not self.recipe.export.has_quantized_file:
+            self.checks.append(_reloads(self.merged.chosen))
+        self._stand("merged", self.merged.chosen)
+        if self.is_over or not self.recipe.export.has_quantized_file:
+            return
+        sixteen = exported.sixteen_bit(self.context)
+        path = sixteen.file(exported.SIXTEEN)
+        said = self._gguf(path, name="f16", digest=sixteen.digest(), free=False)
+        self._stand("f16", said.chosen)
+
+    def _stand(self, name: str, chosen: Sequence[Prediction]) -> None:
+        """Put a rung on the one before, and check that nothing was lost between them."""
+        step = Step(name=name, chosen=chosen, scores=self._score(chosen))
+        checks = [] if self._last is None else [ladder.parity(step, self._last, self.recipe)]
+        confidence = self.recipe.acceptance.confidence
+        self.rungs.append(ladder.rung(step, self._last, confidence=confidence, checks=checks))
+        self.checks += checks
+        self._last = step
+
+    def quantized(self) -> None:
+        """Ask the quantized files, the smallest first, until one keeps every bound."""
+        artifact = self.context.artifacts["quantize"]
+        described = json.loads(artifact.file("export.json").read_text(encoding="utf-8"))
+        digests = {item["name"]: item["sha256"] for item in described}
+        names = self.recipe.export.quantizations
+        sizes = {name: artifact.file(gguf_name(name)).stat().st_size for name in names}
+        for quantization in sorted(names, key=lambda name: (sizes[name], names.index(name))):
+            file = gguf_name(quantization)
+            tried = self._try(quantization, artifact.file(file), digest=digests[file])
+            self.tried.append(tried)
+            self.rungs.append(tried.rung)
+            if tried.verdict.status is Status.PASS:
+                return
+
+    def _try(self, quantization: str, path: Path, *, digest: str) -> _Tried:
+        task, acceptance = self.recipe.task, self.recipe.acceptance
+        said = self._gguf(path, name=quantization, digest=digest, free=True)
+        free = self._score(said.free) if answering.is_bound(task) else None
+        prompts = [] if task.kind in answering.WEIGHED else self._prompts()
+        timed = speed.measured(self.context, path, prompts or self._texts(), digest=digest)
+        scores = self._score(said.chosen)
+        whole = replace(scores, metrics=(*scores.metrics, *speed.metrics(timed)))
+        step = Step(name=quantization, chosen=said.chosen, scores=whole)
+        same = agreement(self.merged.chosen, said.chosen, confidence=acceptance.confidence)
+        metrics = {**named_metrics(whole, free=free), "agreement": same}
+        leaves = "ollama" in self.recipe.export.formats
+        checks = [
+            *ladder.token_checks(said.facts, ollama_leaves=leaves),
+            *_prompt_check(said.facts.get("other_prompts", 0), len(said.chosen)),
+            *self._drops(said),
+            *self._bounds(metrics, timed),
+        ]
+        confidence = acceptance.confidence
+        stood = ladder.rung(step, self._last, confidence=confidence, checks=checks)
+        return _Tried(quantization=quantization, said=said, free=free, rung=stood)
+
+    def _drops(self, said: _Said) -> list[Check]:
+        judge = partial(
+            judge_drops,
+            task=self.recipe.task,
+            confidence=self.recipe.acceptance.confidence,
+            seed=self.recipe.method.seed,
+        )
+        drops = self.recipe.export.max_drops
+        held = [drop for drop in drops if drop.metric not in FREE]
+        loose = [drop for drop in drops if drop.metric in FREE]
+        if not answering.is_bound(self.recipe.task):
+            held, loose = [*drops], []
+        return [
+            *judge(held, merged=self.merged.chosen, quantized=said.chosen),
+            *judge(loose, merged=self.merged.free, quantized=said.free),
+        ]
+
+    def _bounds(self, metrics: Mapping[str, Any], timed: dict[str, Any]) -> list[Check]:
+        """Judge the thresholds; size and speed have no interval and are judged by their value."""
+        notes = speed.notes(timed, cores=self.context.device.cores)
+        checks: list[Check] = []
+        for threshold in self.recipe.export.thresholds:
+            is_physical = threshold.metric in speed.NAMES
+            decide_on = "point" if is_physical else self.recipe.acceptance.decide_on
+            checks += judge_thresholds([threshold], metrics, decide_on=decide_on, notes=notes)
+        return checks
+
+    def _gguf(self, path: Path, *, name: str, digest: str, free: bool) -> _Said:
+        """Return what a GGUF file says, asked at most once."""
+        modelfile = self._modelfile(name)
+
+        def build(folder: Path) -> None:
+            file = gguf_answering.GgufFile(
+                path=path,
+                chat=self.chat,
+                modelfile=modelfile,
+                threads=self.context.device.cores,
+                workdir=self.context.scratch,
+                progress=self.context.progress,
+            )
+            said = gguf_answering.ask(file, self.asked, self.examples, free=free)
+            others = self._other_prompts() if name in self.recipe.export.quantizations else 0
+            _write(folder, said.chosen, said.free, {**said.facts, "other_prompts": others})
+
+        payload = {
+            "file": digest,
+            "free": free,
+            "modelfile": modelfile,
+            "asks": gguf_answering.REVISION,
+            "llama_cpp": version_of("inferna"),
+        }
+        return _read(self.context, QUANTIZED, self.asked, payload, build)
+
+    def _modelfile(self, quantization: str) -> str:
+        """Return the text of the Modelfile that runs the file; the 16-bit one has none."""
+        names = self.recipe.export.quantizations
+        if quantization not in names:
+            return ""
+        folder = exported.folder_of(quantization, names)
+        path = self.context.artifacts["quantize"].path / f"{folder}Modelfile"
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+    def _prompts(self) -> list[str]:
+        task = self.recipe.task
+        return [self.chat.prompt(answering.asked_turns(task, row)) for row in self.examples]
+
+    def _texts(self) -> list[str]:
+        return [row.input for row in self.examples if row.input.strip()]
+
+    def _other_prompts(self) -> int:
+        """Count the rows that `task.json` would ask in other words than training did."""
+        from engine.runtime.task_file import read_task_file  # noqa: PLC0415 - brings transformers
+
+        if self.recipe.task.kind in answering.WEIGHED:
+            return 0
+        task = read_task_file(self.context.artifacts["quantize"].path)
+        pairs = zip(self.examples, self._prompts(), strict=True)
+        return sum(
+            task.prompt(row.input) != prompt
+            for row, prompt in pairs
+            if not row.payload.get("messages")
+        )
+
+    def _score(self, predictions: Sequence[Prediction]) -> Scores:
+        confidence = self.recipe.acceptance.confidence
+        return score(
+            predictions, self.recipe.task, confidence=confidence, seed=self.recipe.method.seed
+        )
+
+    def predictions(self) -> dict[str, Sequence[Prediction]]:
+        """Return what is kept beside the result; of quantized files that of the last one asked."""
+        kept: dict[str, Sequence[Prediction]] = {"merged": self.merged.chosen}
+        if self.tried:
+            kept |= {QUANTIZED: self.tried[-1].said.chosen}
+            kept |= {"quantized_free": self.tried[-1].said.free}
+        return kept
+
+    def result(self) -> dict[str, Any]:
+        """Return what `verify.json` holds."""
+        last = self.tried[-1] if self.tried else None
+        checks = [*self.checks, *(last.verdict.checks if last else ())]
+        passed = last is not None and last.verdict.status is Status.PASS
+        merged = next((one.scores for one in self.rungs if one.name == "merged"), None)
+        same = (
+            None
+            if last is None
+            else agreement(
+                self.merged.chosen,
+                last.said.chosen,
+                confidence=self.recipe.acceptance.confidence,
+            ).value
+        )
         return {
             "verdict": to_json(verdict(checks)),
-            "agreement": None,
-            "scores": {**_json(scores), QUANTIZED: None},
-            "flips": [],
-            "token_parity": None,
+            "agreement": same,
+            "scores": {
+                "merged": to_json(merged),
+                QUANTIZED: to_json(last.rung.scores) if last else None,
+            },
+            "free": to_json(last.free) if last and last.free else None,
+            "flips": _flips(self.merged.chosen, last.said.chosen) if last else [],
+            "token_parity": last.said.facts["parity"]["llama_cpp"] if last else None,
+            "parity": last.said.facts["parity"] if last else None,
+            "llama_cpp": last.said.facts["version"] if last else None,
+            "exported": last.quantization if last and passed else None,
+            "ladder": [to_json(one) for one in self.rungs],
         }
-    scores[QUANTIZED] = score(quantized.chosen, task, confidence=confidence, seed=seed)
-    free = score(quantized.free, task, confidence=confidence, seed=seed)
-    same = agreement(merged.chosen, quantized.chosen, confidence=confidence)
-    metrics = {**named_metrics(scores[QUANTIZED], free=free), "agreement": same}
-    answer = _verdict(recipe, merged, quantized, metrics)
-    return {
-        "verdict": to_json(answer),
-        "agreement": same.value,
-        "scores": _json(scores),
-        "free": to_json(free),
-        "flips": _flips(merged.chosen, quantized.chosen),
-        "token_parity": quantized.facts["token_parity"],
-        "llama_cpp": quantized.facts["version"],
-    }
-
-
-def _verdict(
-    recipe: Recipe, merged: _Said, quantized: _Said, metrics: Mapping[str, Metric]
-) -> Verdict:
-    drops = [drop for drop in recipe.export.max_drops if drop.metric != "valid_output"]
-    free_drops = [drop for drop in recipe.export.max_drops if drop.metric == "valid_output"]
-    judge = partial(
-        judge_drops,
-        task=recipe.task,
-        confidence=recipe.acceptance.confidence,
-        seed=recipe.method.seed,
-    )
-    return verdict(
-        [
-            _parity_check(quantized.facts["token_parity"]),
-            *_prompt_check(quantized.facts["other_prompts"], len(quantized.chosen)),
-            *judge(drops, merged=merged.chosen, quantized=quantized.chosen),
-            *judge(free_drops, merged=merged.free, quantized=quantized.free),
-            *judge_thresholds(
-                recipe.export.thresholds, metrics, decide_on=recipe.acceptance.decide_on
-            ),
-        ]
-    )
-
-
-def _parity_check(parity: Mapping[str, Any]) -> Check:
-    same, of, first = parity["same"], parity["of"], parity["first_different"]
-    note = "prompts that llama.cpp and transformers read as the same tokens"
-    return Check(
-        name="token_parity",
-        status=Status.PASS if same == of and of > 0 else Status.FAIL,
-        got=same / of if of else None,
-        direction="min",
-        bound=1.0,
-        decided_on="point",
-        n=of,
-        note=note if first is None else f"{note}; the first that differs is row {first}",
-    )
 
 
 def _prompt_check(others: int, rows: int) -> list[Check]:
@@ -161,7 +332,7 @@ def _prompt_check(others: int, rows: int) -> list[Check]:
 
 def _reloads(chosen: Sequence[Prediction]) -> Check:
     """Check a model that leaves without a quantized file: loaded from its folder, it answers every row."""
-    answered = sum(prediction.label is not None for prediction in chosen)
+    answered = sum(one.label is not None or one.nats is not None for one in chosen)
     return Check(
         name="reload",
         status=Status.PASS if chosen and answered == len(chosen) else Status.FAIL,
@@ -182,96 +353,38 @@ def _flips(merged: Sequence[Prediction], quantized: Sequence[Prediction]) -> lis
     ]
 
 
-def _json(scores: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: to_json(value) for name, value in scores.items()}
-
-
-def _merged(context: StageContext, examples: Sequence[Example]) -> _Said:
+def _merged(context: StageContext, examples: Sequence[Example], asked: answering.Asked) -> _Said:
     """Return what the merged model says; free decoding only where a bound asks for it."""
-    with_free = any(drop.metric == "valid_output" for drop in context.recipe.export.max_drops)
+    drops = context.recipe.export.max_drops
+    with_free = answering.is_bound(asked.task) and any(drop.metric in FREE for drop in drops)
     precision = context.device.precision(context.recipe.backend.precision)
     payload = {
         "model": context.inputs["merge"],
         "device": context.device.kind,
         "precision": precision,
         "free": with_free,
+        "asks": answering.REVISION,
     }
 
     def build(folder: Path) -> None:
-        from engine.runtime.choosing import choose  # noqa: PLC0415 - brings torch
-        from engine.runtime.models import load_model  # noqa: PLC0415 - the same
-        from engine.runtime.predict import generate  # noqa: PLC0415 - the same
-        from engine.runtime.task_file import make_task_file  # noqa: PLC0415 - the same
+        from engine.runtime.models import load_model  # noqa: PLC0415 - brings torch
 
         model = context.artifacts["merge"].file("model")
         loaded = load_model(model, device=context.device, precision=precision)
-        task = make_task_file(context.recipe.task, loaded.chat)
-        prompts = [
-            loaded.chat.prompt(messages(context.recipe.task, example.input)) for example in examples
-        ]
-        choices = choose(loaded, prompts, task.answers, progress=context.progress)
-        asked = prompts if with_free else []
-        most = task.max_new_tokens
-        said = generate(loaded, asked, max_new_tokens=most, progress=context.progress)
-        texts = [one.text for one in said]
-        _write(context.recipe, folder, examples, choices=choices, texts=texts, facts={})
+        chosen = answering.chosen(loaded, asked, examples, progress=context.progress)
+        rows = examples if with_free else ()
+        free = answering.free(loaded, asked, rows, progress=context.progress)
+        _write(folder, chosen, free, {})
 
-    return _read(context, "merged", payload, build)
-
-
-def _quantized(context: StageContext, examples: Sequence[Example]) -> _Said:
-    """Return what the quantized file says, run by llama.cpp."""
-    name = gguf_name(context.recipe.export.quantizations[0])
-    artifact = context.artifacts["quantize"]
-    described = json.loads(artifact.file("export.json").read_text(encoding="utf-8"))
-    digest = next(item["sha256"] for item in described if item["name"] == name)
-
-    def build(folder: Path) -> None:
-        from engine.runtime.chat import load_chat  # noqa: PLC0415 - brings transformers
-        from engine.runtime.llama import choose_gguf  # noqa: PLC0415 - the same
-        from engine.runtime.task_file import read_task_file  # noqa: PLC0415 - the same
-
-        task = read_task_file(artifact.path)
-        chat = load_chat(context.artifacts["merge"].file("model"))
-        asked = [messages(context.recipe.task, example.input) for example in examples]
-        prompts = [chat.prompt(turns) for turns in asked]
-        said = choose_gguf(
-            artifact.file(name),
-            prompts,
-            task.answers,
-            threads=context.device.cores,
-            workdir=context.scratch,
-            progress=context.progress,
-            max_new_tokens=task.max_new_tokens,
-        )
-        pairs = zip(examples, prompts, said.token_ids, strict=True)
-        different = [example.id for example, prompt, ids in pairs if chat.token_ids(prompt) != ids]
-        facts = {
-            "version": said.version,
-            "token_parity": {
-                "same": len(examples) - len(different),
-                "of": len(examples),
-                "first_different": different[0] if different else None,
-            },
-            "other_prompts": sum(
-                task.prompt(example.input) != prompt
-                for example, prompt in zip(examples, prompts, strict=True)
-            ),
-        }
-        _write(
-            context.recipe,
-            folder,
-            examples,
-            choices=said.choices,
-            texts=said.texts,
-            facts=facts,
-        )
-
-    return _read(context, QUANTIZED, {"file": digest}, build)
+    return _read(context, "merged", asked, payload, build)
 
 
 def _read(
-    context: StageContext, name: str, payload: Payload, build: Callable[[Path], None]
+    context: StageContext,
+    name: str,
+    asked: answering.Asked,
+    payload: Payload,
+    build: Callable[[Path], None],
 ) -> _Said:
     """Return predictions, made at most once for this model, holdout and task."""
     made = context.once(
@@ -280,7 +393,7 @@ def _read(
             "of": name,
             "revision": REVISION,
             "holdout": context.inputs["holdout"],
-            "task": asdict(context.recipe.task),
+            "asked": asked.payload(),
             **payload,
         },
         build,
@@ -293,35 +406,11 @@ def _read(
 
 
 def _write(
-    recipe: Recipe,
     folder: Path,
-    examples: Sequence[Example],
-    *,
-    choices: Sequence[Any],
-    texts: Sequence[str],
+    chosen: Sequence[Prediction],
+    free: Sequence[Prediction],
     facts: Mapping[str, Any],
 ) -> None:
-    labels, task = recipe.task.labels, recipe.task
-    chosen = [
-        Prediction(
-            id=example.id,
-            target=example.target,
-            label=labels[choice.index],
-            text=answer_text(task, labels[choice.index]),
-            probability=choice.probability,
-        )
-        for example, choice in zip(examples, choices, strict=True)
-    ]
-    free = [
-        Prediction(
-            id=example.id,
-            target=example.target,
-            label=parse_answer(task, text),
-            text=text,
-            probability=None,
-        )
-        for example, text in zip(examples, texts, strict=bool(texts))
-    ]
     write_predictions(folder / "chosen.jsonl", chosen)
     write_predictions(folder / "free.jsonl", free)
     (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")

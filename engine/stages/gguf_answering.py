@@ -1,0 +1,209 @@
+"""Asking a GGUF file for the answer to every row, as `answering` asks a transformers model. Not a stage.
+
+Beside the answers it gathers what shows that the file reads what training read: token ids in four places,
+and the chat templates in the file and in the Modelfile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.data.example import Example
+from engine.metrics.predictions import Prediction
+from engine.recipe.answer_grammar import answer_grammar
+from engine.recipe.prompt import answer_text, parse_answer
+from engine.stages.answering import WEIGHED, Asked, asked_turns, is_bound, predicted
+from engine.stages.base import Progress
+
+if TYPE_CHECKING:
+    from engine.runtime.chat import Chat
+    from engine.runtime.llama import GgufSaid, Request
+
+REVISION = 2
+"""Bumped when the same file and rows would now give other predictions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GgufFile:
+    """A file, how it is spoken to, and where it is run."""
+
+    path: Path
+    chat: Chat
+    """Of the merged model."""
+    modelfile: str
+    """Text of the Modelfile that runs it; empty for none."""
+    threads: int
+    workdir: Path
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a file said on the holdout."""
+
+    chosen: list[Prediction]
+    free: list[Prediction]
+    facts: Mapping[str, Any]
+
+
+def ask(file: GgufFile, asked: Asked, examples: Sequence[Example], *, free: bool) -> Said:
+    """Return what the file is judged by and, where `free`, what it says when nothing holds it."""
+    if asked.task.kind in WEIGHED:
+        return _weighed(file, asked, examples)
+    turns = [asked_turns(asked.task, row) for row in examples]
+    prompts = [file.chat.prompt(one) for one in turns]
+    ollama = _ollama(file.modelfile, turns)
+    said = _run(file, _request(file, asked, prompts, ollama or [], free=free))
+    loose = [
+        _spoken(asked, row, text)
+        for row, text in zip(examples, said.texts, strict=bool(said.texts))
+    ]
+    chosen = [*_held(asked, examples, said)] if is_bound(asked.task) else loose
+    ids = [file.chat.token_ids(prompt) for prompt in prompts]
+    parity = {
+        "training": _same(examples, ids, _trained_ids(file.chat, asked, examples)),
+        "llama_cpp": _same(examples, ids, said.token_ids),
+        "ollama": None if ollama is None else _same(examples, ids, said.read),
+        "template": _same(examples, prompts, _by_the_file(file, turns)),
+    }
+    return Said(
+        chosen=chosen,
+        free=loose if is_bound(asked.task) else [],
+        facts={"version": said.version, "parity": parity},
+    )
+
+
+def _request(
+    file: GgufFile, asked: Asked, prompts: Sequence[str], ollama: Sequence[str], *, free: bool
+) -> Request:
+    from engine.runtime.llama import Request  # noqa: PLC0415 - only where a file is asked
+
+    task, room, terminator = asked.task, asked.room(file.chat), file.chat.terminator
+    is_label = task.kind == "classification"
+    answers = [answer_text(task, label) + terminator for label in task.labels] if is_label else []
+    grammar = answer_grammar(task) if is_bound(task) and not is_label else None
+    return Request(
+        prompts=prompts,
+        answers=answers,
+        distribution=True,
+        grammar=grammar or "",
+        grammar_tokens=room,
+        max_new_tokens=room if free or not is_bound(task) else 0,
+        terminator=terminator,
+        read=ollama,
+    )
+
+
+def _run(file: GgufFile, request: Request) -> GgufSaid:
+    from engine.runtime.llama import ask_gguf  # noqa: PLC0415 - only where a file is asked
+
+    return ask_gguf(
+        file.path, request, threads=file.threads, workdir=file.workdir, progress=file.progress
+    )
+
+
+def _held(asked: Asked, examples: Sequence[Example], said: GgufSaid) -> Iterator[Prediction]:
+    """Yield the answers that were held to the task's form."""
+    labels = asked.task.labels
+    for row, choice in zip(examples, said.choices, strict=bool(said.choices)):
+        yield predicted(
+            row,
+            label=labels[choice.index],
+            text=answer_text(asked.task, labels[choice.index]),
+            probability=choice.probability,
+            probabilities=choice.probabilities,
+        )
+    for row, bound in zip(examples, said.bound, strict=bool(said.bound)):
+        label = parse_answer(asked.task, bound.text) if bound.finished else None
+        yield predicted(row, label=label, text=bound.text, probability=bound.probability)
+
+
+def _spoken(asked: Asked, row: Example, text: str) -> Prediction:
+    return predicted(row, label=parse_answer(asked.task, text), text=text)
+
+
+def _weighed(file: GgufFile, asked: Asked, examples: Sequence[Example]) -> Said:
+    """Return how probable what would be learned of each row is, in the form that training reads."""
+    from engine.runtime.likelihood import token_row  # noqa: PLC0415 - brings torch
+    from engine.runtime.llama import Learned, Request  # noqa: PLC0415 - only where a file is asked
+    from engine.runtime.rows import Limits, Renderer  # noqa: PLC0415 - brings transformers
+
+    limits = Limits(max_length=asked.max_length, truncation="off", template_tokens="off")
+    renderer = Renderer(file.chat, asked.task, limits)
+    made = [renderer.render(row) for row in examples]
+    parts = [one.segments for rows in made for one in rows]
+    tokens = [token_row(file.chat, segments) for segments in parts]
+    texts = [segment.text for segments in parts for segment in segments]
+    learned = [Learned(ids=row.ids, learned=[int(flag) for flag in row.learned]) for row in tokens]
+    said = _run(file, Request(prompts=texts, learned=learned))
+    nats, counts = iter(said.likelihoods), iter(sum(row.learned[1:]) for row in tokens)
+    chosen = [
+        predicted(
+            row,
+            nats=sum(next(nats) for _ in rows),
+            tokens=sum(next(counts) for _ in rows),
+            bytes=sum(
+                len(part.text.encode()) for one in rows for part in one.segments if part.supervised
+            ),
+        )
+        for row, rows in zip(examples, made, strict=True)
+    ]
+    owners = [
+        row for row, rows in zip(examples, made, strict=True) for one in rows for _ in one.segments
+    ]
+    ids = [file.chat.token_ids(text) for text in texts]
+    parity = {"training": None, "llama_cpp": _same(owners, ids, said.token_ids)}
+    return Said(
+        chosen=chosen,
+        free=[],
+        facts={"version": said.version, "parity": {**parity, "ollama": None, "template": None}},
+    )
+
+
+def _trained_ids(chat: Chat, asked: Asked, examples: Sequence[Example]) -> list[list[int]]:
+    """Return the tokens that stand before the last answer of each row as training reads it."""
+    from engine.runtime.rows import Limits, Renderer  # noqa: PLC0415 - brings transformers
+
+    limits = Limits(max_length=asked.max_length, truncation="off", template_tokens="off")
+    renderer = Renderer(chat, asked.task, limits)
+    found = []
+    for row in examples:
+        *before, _ = renderer.render(row)[-1].segments
+        found.append([token for part in before for token in chat.token_ids(part.text)])
+    return found
+
+
+def _ollama(modelfile: str, turns: Sequence[Sequence[Mapping[str, Any]]]) -> list[str] | None:
+    """Return what the Modelfile's template writes for each row; None without one."""
+    if not modelfile:
+        return None
+    from engine.exporters.go_template import render, template_of  # noqa: PLC0415 - only here
+
+    template = template_of(modelfile)
+    return [render(template, one) for one in turns]
+
+
+def _by_the_file(file: GgufFile, turns: Sequence[Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Return the prompts as the chat template in the file writes them."""
+    from engine.runtime.gguf import chat_template  # noqa: PLC0415 - brings numpy
+
+    template = chat_template(file.path)
+    if template is None:
+        return ["" for _ in turns]
+    own = file.chat.with_template(template)
+    return [own.prompt(one) for one in turns]
+
+
+def _same(
+    rows: Sequence[Example], one: Sequence[Any], two: Sequence[Any]
+) -> dict[str, int | str | None]:
+    """Count the rows on which two readings are equal, and name the first that differs."""
+    different = [row.id for row, a, b in zip(rows, one, two, strict=True) if a != b]
+    return {
+        "same": len(rows) - len(different),
+        "of": len(rows),
+        "first_different": different[0] if different else None,
+    }

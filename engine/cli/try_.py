@@ -6,6 +6,7 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.cli.output import show, show_json
 from engine.cli.place import add_format, add_store
@@ -13,6 +14,9 @@ from engine.cli.report import find_run
 from engine.environment import detect_device
 from engine.errors import ExitCode, RecipeError
 from engine.render.progress import SilentProgress
+
+if TYPE_CHECKING:
+    from engine.runtime.llama import Answer
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the label, and how sure the model is."""
+    """Print the answer, and how sure the model is."""
     from engine.runtime.llama import answer_text  # noqa: PLC0415 - only where a model is asked
 
     gguf = _gguf(options.model, options.store)
@@ -49,11 +53,20 @@ def run(options: argparse.Namespace) -> int:
         }
         show_json(fields)
         return ExitCode.ACCEPTED
-    show(answer.label)
-    sys.stderr.write(
-        f"{answer.probability:.0%} of the labels' probability; free: {answer.text!r}\n"
-    )
+    show(_said(answer))
+    if answer.probability is not None:
+        among = "labels'" if answer.kind == "classification" else "allowed answers'"
+        sys.stderr.write(
+            f"{answer.probability:.0%} of the {among} probability; free: {answer.text!r}\n"
+        )
     return ExitCode.ACCEPTED
+
+
+def _said(answer: Answer) -> str:
+    """Return the answer held to the task's form, or the free text of kinds that have none."""
+    if answer.probability is None:
+        return answer.text
+    return answer.label if answer.label is not None else "no answer: it was cut off"
 
 
 def _gguf(reference: str, store: str | None) -> Path:

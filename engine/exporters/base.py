@@ -24,6 +24,8 @@ class ExportSpec:
     threads: int
     sixteen: Path | None = None
     """The model as a 16-bit GGUF file, where that is there already."""
+    longest_answers: tuple[str, ...] = ()
+    """Of training, where they say how long an answer may be."""
     importance: Path | None = None
     """The importance matrix to quantize with; None for none."""
 

@@ -47,14 +47,14 @@ def export(
     facts = read_facts(target, spec.quantization)
     stored = ", ".join(f"{count} {name}" for name, count in facts.types.items())
     progress.note(f"{target.name}: tensors as {stored} · made with {tools.origin}")
-    chat = load_chat(model_dir)
+    chat = load_chat(model_dir, asks=spec.task.kind != "text")
     if facts.chat_template != chat.tokenizer.chat_template:
         raise StageError.one(
             "X635",
             f"the chat template in `{target.name}` is not the one the model was trained with",
             hint="leave gguf out of `export.formats` and report the model",
         )
-    write_task_file(workdir, make_task_file(spec.task, chat))
+    write_task_file(workdir, make_task_file(spec.task, chat, spec.longest_answers))
     described = replace(
         describe(target, root=workdir, form=NAME),
         bits_per_weight=facts.bits_per_weight,

@@ -15,6 +15,7 @@ from typing import Any
 
 from engine.environment import version_of
 from engine.errors import EnvironmentProblem, StageError
+from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.prompt import parse_answer
 from engine.runtime.search import Choice
 from engine.runtime.task_file import TaskFile, read_task_file
@@ -182,10 +183,14 @@ def _read(found: dict[str, Any]) -> GgufSaid:
 class Answer:
     """One answer of an exported model."""
 
-    label: str
-    """The most probable label."""
-    probability: float
-    """Its share among the labels, 0 to 1."""
+    kind: str
+    """Of the task."""
+    label: str | None
+    """The answer held to the task's form: a label, labels or an object; None where it was cut off, and
+    for kinds that answer in free text.
+    """
+    probability: float | None
+    """Its share among what was allowed, 0 to 1; None where nothing was held to a form."""
     text: str
     """What the model says when nothing constrains it."""
     is_valid: bool
@@ -195,32 +200,39 @@ class Answer:
 def answer_text(
     gguf: Path, text: str, *, threads: int, workdir: Path, progress: Progress
 ) -> Answer:
-    """Return the answer of an exported model to one text, asked as in training.
+    """Return the answer of an exported model to one text, asked as in training; a `text` model goes on.
 
     How to ask stands in `task.json` beside the file, written by the export. StageError X642 without
-    it, X640 and X641 as `choose_gguf`.
+    it, X640 and X641 as `ask_gguf`.
     """
     task = read_task_file(gguf.parent)
-    said = choose_gguf(
-        gguf,
-        [task.prompt(text)],
-        task.answers,
-        threads=threads,
-        workdir=workdir,
-        progress=progress,
+    is_held = task.task.kind in ("multilabel", "extraction")
+    request = Request(
+        prompts=[task.prompt(text)],
+        answers=task.answers,
+        grammar=(answer_grammar(task.task) or "") if is_held else "",
+        grammar_tokens=task.max_new_tokens,
+        terminator=task.terminator,
         max_new_tokens=task.max_new_tokens,
     )
-    return _answer(task, said)
-
-
-def _answer(task: TaskFile, said: GgufSaid) -> Answer:
-    (choice,) = said.choices
+    said = ask_gguf(gguf, request, threads=threads, workdir=workdir, progress=progress)
+    label, probability = _held(task, said)
     return Answer(
-        label=task.task.labels[choice.index],
-        probability=choice.probability,
+        kind=task.task.kind,
+        label=label,
+        probability=probability,
         text=said.texts[0],
         is_valid=parse_answer(task.task, said.texts[0]) is not None,
     )
+
+
+def _held(task: TaskFile, said: GgufSaid) -> tuple[str | None, float | None]:
+    for choice in said.choices:
+        return task.task.labels[choice.index], choice.probability
+    for bound in said.bound:
+        label = parse_answer(task.task, bound.text) if bound.finished else None
+        return label, bound.probability
+    return None, None
 
 
 def _ask(request: dict[str, Any], workdir: Path, *, total: int, progress: Progress) -> Any:  # noqa: ANN401 - JSON data

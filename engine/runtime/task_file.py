@@ -7,6 +7,7 @@ engine and gives the same bytes as training. `prompt` is checked against every h
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,10 +17,14 @@ from engine.recipe.prompt import answer_text, messages, question
 from engine.runtime.chat import Chat
 
 FILE = "task.json"
-VERSION = 1
+VERSION = 2
+READABLE = (1, 2)
+"""1 knew classification only, and said nothing of how a turn ends."""
 SPARE_TOKENS = 8
 """Free decoding may say this many tokens more than the longest answer has."""
 STAND_IN = "qXinputXq"
+UNKNOWN_TOKENS = 256
+"""For kinds without answers to learn the length from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +42,8 @@ class TaskFile:
     """By label, each with the text that ends the turn."""
     max_new_tokens: int
     """Enough for the longest answer."""
+    terminator: str = ""
+    """Text that ends the model's turn."""
 
     def prompt(self, text: str) -> str:
         """Return the prompt for one input."""
@@ -44,21 +51,31 @@ class TaskFile:
         return f"{self.before}{asked.strip() if self.strips else asked}{self.after}"
 
 
-def make_task_file(task: Task, chat: Chat) -> TaskFile:
-    """Return how to ask a model of this chat for the task."""
-    turns = messages(task, "")[:-1]
-    plain = chat.prompt([*turns, {"role": "user", "content": STAND_IN}])
-    padded = chat.prompt([*turns, {"role": "user", "content": f" {STAND_IN} "}])
-    before, _, after = plain.partition(STAND_IN)
+def make_task_file(task: Task, chat: Chat, longest: Sequence[str] = ()) -> TaskFile:
+    """Return how to ask a model of this chat for the task; `longest`: training's longest answers."""
+    before, after, strips = ("", "", False) if task.kind == "text" else _around(task, chat)
     answers = tuple(answer_text(task, label) + chat.terminator for label in task.labels)
+    said = [*answers, *(answer + chat.terminator for answer in longest)]
+    counts = [len(chat.token_ids(answer)) for answer in said]
+    room = max(counts) + SPARE_TOKENS if counts else UNKNOWN_TOKENS
     return TaskFile(
         task=task,
         before=before,
         after=after,
-        strips=padded == plain,
-        answers=answers,
-        max_new_tokens=max(len(chat.token_ids(answer)) for answer in answers) + SPARE_TOKENS,
+        strips=strips,
+        answers=answers if task.kind == "classification" else (),
+        max_new_tokens=task.max_new_tokens or room,
+        terminator=chat.terminator,
     )
+
+
+def _around(task: Task, chat: Chat) -> tuple[str, str, bool]:
+    """Return the text before and after a question, and whether white space around it is removed."""
+    turns = messages(task, "")[:-1]
+    plain = chat.prompt([*turns, {"role": "user", "content": STAND_IN}])
+    padded = chat.prompt([*turns, {"role": "user", "content": f" {STAND_IN} "}])
+    before, _, after = plain.partition(STAND_IN)
+    return before, after, padded == plain
 
 
 def write_task_file(folder: Path, task_file: TaskFile) -> None:
@@ -87,5 +104,5 @@ def read_task_file(folder: Path) -> TaskFile:
 
 
 def _check_version(version: object) -> None:
-    if version != VERSION:
+    if version not in READABLE:
         raise ValueError(version)

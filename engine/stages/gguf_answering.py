@@ -17,6 +17,7 @@ from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.prompt import answer_text, parse_answer
 from engine.stages.answering import WEIGHED, Asked, asked_turns, is_bound, predicted
 from engine.stages.base import Progress
+from engine.stages.hearing import Said
 
 if TYPE_CHECKING:
     from engine.runtime.chat import Chat
@@ -38,15 +39,6 @@ class GgufFile:
     threads: int
     workdir: Path
     progress: Progress
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """What a file said on the holdout."""
-
-    chosen: list[Prediction]
-    free: list[Prediction]
-    facts: Mapping[str, Any]
 
 
 def ask(file: GgufFile, asked: Asked, examples: Sequence[Example], *, free: bool) -> Said:

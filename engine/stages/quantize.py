@@ -11,12 +11,14 @@ import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from engine.data.example import read_examples
 from engine.environment import version_of
 from engine.errors import StageError
 from engine.evidence import ExportedFile, to_json
 from engine.exporters import in_order, load_exporter
 from engine.exporters.base import ExportSpec
 from engine.recipe.model import Recipe
+from engine.stages.answering import Asked
 from engine.stages.base import Payload, StageContext
 from engine.stages.exported import MATRIX, SIXTEEN, TOOLS, folder_of, importance_matrix, sixteen_bit
 from engine.stages.rendered import rendered_rows
@@ -24,7 +26,7 @@ from engine.store import Artifact
 
 NAME = "quantize"
 REVISION = 3
-NEEDS = ("merge",)
+NEEDS = ("data", "merge")
 AFTER: tuple[str, ...] = ()
 USES_SOURCES = False
 USES_BASE_MODEL = False
@@ -34,11 +36,6 @@ FILES = "export.json"
 MODELFILE = "ollama"
 LARGE = "gguf"
 """The format that takes minutes and space; kept apart, so that adding another does not make it again."""
-
-
-def also_needs(recipe: Recipe) -> tuple[str, ...]:
-    """Return `data` where its training split says which weights matter."""
-    return ("data",) if _has_matrix(recipe) else ()
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
@@ -79,6 +76,8 @@ def _quantized(context: StageContext) -> list[ExportedFile]:
     export = context.recipe.export
     sixteen = sixteen_bit(context)
     matrix = _matrix(context, sixteen) if _has_matrix(context.recipe) else None
+    train = read_examples(context.artifacts["data"].file("train.jsonl"))
+    answers = Asked.of(context.recipe, train).answers
     files: dict[str, ExportedFile] = {}
     for quantization in export.quantizations:
         spec = ExportSpec(
@@ -86,6 +85,7 @@ def _quantized(context: StageContext) -> list[ExportedFile]:
             quantization=quantization,
             threads=context.device.cores,
             sixteen=sixteen.file(SIXTEEN),
+            longest_answers=answers,
             importance=None if matrix is None else matrix.file(MATRIX),
         )
         folder = folder_of(quantization, export.quantizations)
@@ -136,6 +136,7 @@ def _large(context: StageContext, spec: ExportSpec, *, matrix: str) -> list[Expo
         "quantization": spec.quantization,
         "importance": matrix,
         "task": asdict(spec.task),
+        "answers": list(spec.longest_answers),
         "versions": {tool: version_of(tool) for tool in TOOLS},
     }
     made = context.once("gguf", payload, build)

@@ -22,11 +22,13 @@ from engine.evidence import (
     StageRecord,
     StageStatus,
     data_from_json,
+    rung_from_json,
     scores_from_json,
     training_from_json,
 )
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.stages import flow
+from engine.stages.exported import leaving
 from engine.stages.flow import read_json
 from engine.stages.prospect import measured_discordance, prospects
 from engine.store import Artifact
@@ -106,7 +108,8 @@ def assemble(facts: Facts) -> Report:
         ),
         agreement=verification.get("agreement"),
         flips=tuple(verification.get("flips", ())),
-        files=_files(artifacts),
+        ladder=tuple(rung_from_json(rung) for rung in verification.get("ladder", ())),
+        files=tuple(file for _, file in _files(artifacts)),
         warnings=tuple(facts.warnings),
         recipe_text=facts.recipe_text,
         resolved_recipe=facts.resolved_recipe,
@@ -145,9 +148,9 @@ def write(report: Report, run: Path, artifacts: Mapping[str, Artifact]) -> None:
 
 def _deliver(run: Path, artifacts: Mapping[str, Artifact], report: Report) -> None:
     if "quantize" in artifacts:
-        for file in report.files:
+        for name, file in _files(artifacts):
             if file.format != "safetensors":
-                link(artifacts["quantize"].file(file.name), run / file.name)
+                link(artifacts["quantize"].file(name), run / file.name)
     if "merge" in artifacts and any(item.format == "safetensors" for item in report.files):
         link(artifacts["merge"].file("model"), run / "model")
     if "train" in artifacts and (artifacts["train"].path / "adapter").is_dir():
@@ -233,10 +236,15 @@ def _all_scores(artifacts: Mapping[str, Artifact]) -> dict[str, Scores]:
     return {name: scores_from_json(scores) for name, scores in found.items() if scores}
 
 
-def _files(artifacts: Mapping[str, Artifact]) -> tuple[ExportedFile, ...]:
+def _files(artifacts: Mapping[str, Artifact]) -> tuple[tuple[str, ExportedFile], ...]:
+    """Return the files that leave, behind their names in quantize's artifact; all while none is chosen."""
     if "quantize" not in artifacts:
         return ()
-    return tuple(ExportedFile(**item) for item in read_json(artifacts["quantize"], "export.json"))
+    files = [ExportedFile(**item) for item in read_json(artifacts["quantize"], "export.json")]
+    chosen = read_json(artifacts["verify"], "verify.json") if "verify" in artifacts else {}
+    if not chosen.get("exported"):
+        return tuple((file.name, file) for file in files)
+    return tuple(leaving(files, chosen["quantizations"], chosen["exported"]))
 
 
 def _text(artifact: Artifact | None, name: str) -> str:

@@ -8,13 +8,13 @@ bound of the recipe is the one that leaves. A rung that fails ends the ladder.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.data.example import Example, read_examples
+from engine.data.example import read_examples
 from engine.environment import version_of
 from engine.evidence import Check, Rung, Scores, Status, Verdict, to_json
 from engine.exporters.base import gguf_name
@@ -25,6 +25,7 @@ from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe
 from engine.stages import answering, exported, gguf_answering, ladder, speed
 from engine.stages.base import Payload, StageContext
+from engine.stages.hearing import Said, merged_says, once_said, write_said
 from engine.stages.ladder import Step
 
 if TYPE_CHECKING:
@@ -41,16 +42,6 @@ USES_DEVICE = True
 
 RESULT = "verify.json"
 QUANTIZED = "quantized"
-FACTS = "facts.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Said:
-    """What one model said on the holdout."""
-
-    chosen: list[Prediction]
-    free: list[Prediction]
-    facts: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +49,7 @@ class _Tried:
     """A quantized file that was asked."""
 
     quantization: str
-    said: _Said
+    said: Said
     free: Scores | None
     rung: Rung
 
@@ -106,7 +97,7 @@ class _Climb:
         self.checks: list[Check] = []
         """Of the rungs that lose nothing."""
         self.tried: list[_Tried] = []
-        self.merged = _Said(chosen=[], free=[], facts={})
+        self.merged = Said(chosen=[], free=[], facts={})
         self._last: Step | None = None
 
     @property
@@ -126,7 +117,7 @@ class _Climb:
         """Ask the adapter, the merged model and, where a file is made of it, the 16-bit GGUF file."""
         answers = self.context.artifacts["evaluate"].file("predictions.holdout.jsonl")
         self._stand("adapter", read_predictions(answers))
-        self.merged = _merged(self.context, self.examples, self.asked)
+        self.merged = merged_says(self.context, self.examples, self.asked)
         if not self.recipe.export.has_quantized_file:
             self.checks.append(_reloads(self.merged.chosen))
         self._stand("merged", self.merged.chosen)
@@ -183,7 +174,7 @@ class _Climb:
         stood = ladder.rung(step, self._last, confidence=confidence, checks=checks)
         return _Tried(quantization=quantization, said=said, free=free, rung=stood)
 
-    def _drops(self, said: _Said) -> list[Check]:
+    def _drops(self, said: Said) -> list[Check]:
         judge = partial(
             judge_drops,
             task=self.recipe.task,
@@ -210,7 +201,7 @@ class _Climb:
             checks += judge_thresholds([threshold], metrics, decide_on=decide_on, notes=notes)
         return checks
 
-    def _gguf(self, path: Path, *, name: str, digest: str, free: bool) -> _Said:
+    def _gguf(self, path: Path, *, name: str, digest: str, free: bool) -> Said:
         """Return what a GGUF file says, asked at most once."""
         modelfile = self._modelfile(name)
 
@@ -225,7 +216,7 @@ class _Climb:
             )
             said = gguf_answering.ask(file, self.asked, self.examples, free=free)
             others = self._other_prompts() if name in self.recipe.export.quantizations else 0
-            _write(folder, said.chosen, said.free, {**said.facts, "other_prompts": others})
+            write_said(folder, said.chosen, said.free, {**said.facts, "other_prompts": others})
 
         payload = {
             "file": digest,
@@ -234,7 +225,7 @@ class _Climb:
             "asks": gguf_answering.REVISION,
             "llama_cpp": version_of("inferna"),
         }
-        return _read(self.context, QUANTIZED, self.asked, payload, build)
+        return once_said(self.context, QUANTIZED, self.asked, payload, build)
 
     def _modelfile(self, quantization: str) -> str:
         """Return the text of the Modelfile that runs the file; the 16-bit one has none."""
@@ -307,6 +298,7 @@ class _Climb:
             "token_parity": last.said.facts["parity"]["llama_cpp"] if last else None,
             "parity": last.said.facts["parity"] if last else None,
             "llama_cpp": last.said.facts["version"] if last else None,
+            "quantizations": list(self.recipe.export.quantizations),
             "exported": last.quantization if last and passed else None,
             "ladder": [to_json(one) for one in self.rungs],
         }
@@ -351,66 +343,3 @@ def _flips(merged: Sequence[Prediction], quantized: Sequence[Prediction]) -> lis
         for one, two in zip(merged, quantized, strict=True)
         if one.label != two.label
     ]
-
-
-def _merged(context: StageContext, examples: Sequence[Example], asked: answering.Asked) -> _Said:
-    """Return what the merged model says; free decoding only where a bound asks for it."""
-    drops = context.recipe.export.max_drops
-    with_free = answering.is_bound(asked.task) and any(drop.metric in FREE for drop in drops)
-    precision = context.device.precision(context.recipe.backend.precision)
-    payload = {
-        "model": context.inputs["merge"],
-        "device": context.device.kind,
-        "precision": precision,
-        "free": with_free,
-        "asks": answering.REVISION,
-    }
-
-    def build(folder: Path) -> None:
-        from engine.runtime.models import load_model  # noqa: PLC0415 - brings torch
-
-        model = context.artifacts["merge"].file("model")
-        loaded = load_model(model, device=context.device, precision=precision)
-        chosen = answering.chosen(loaded, asked, examples, progress=context.progress)
-        rows = examples if with_free else ()
-        free = answering.free(loaded, asked, rows, progress=context.progress)
-        _write(folder, chosen, free, {})
-
-    return _read(context, "merged", asked, payload, build)
-
-
-def _read(
-    context: StageContext,
-    name: str,
-    asked: answering.Asked,
-    payload: Payload,
-    build: Callable[[Path], None],
-) -> _Said:
-    """Return predictions, made at most once for this model, holdout and task."""
-    made = context.once(
-        "predictions",
-        {
-            "of": name,
-            "revision": REVISION,
-            "holdout": context.inputs["holdout"],
-            "asked": asked.payload(),
-            **payload,
-        },
-        build,
-    )
-    return _Said(
-        chosen=read_predictions(made.file("chosen.jsonl")),
-        free=read_predictions(made.file("free.jsonl")),
-        facts=json.loads(made.file(FACTS).read_text(encoding="utf-8")),
-    )
-
-
-def _write(
-    folder: Path,
-    chosen: Sequence[Prediction],
-    free: Sequence[Prediction],
-    facts: Mapping[str, Any],
-) -> None:
-    write_predictions(folder / "chosen.jsonl", chosen)
-    write_predictions(folder / "free.jsonl", free)
-    (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")

@@ -6,21 +6,26 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from gguf import GGUFReader
 from pico import make_pico_model
 
 from engine.data.example import Example, write_examples
 from engine.environment import Device
-from engine.evidence import scores_from_json, verdict_from_json
+from engine.evidence import ExportedFile, rung_from_json, scores_from_json, verdict_from_json
+from engine.metrics.predictions import write_predictions
 from engine.recipe.model import Export, MaxDrop, PathRef, Task, Threshold
-from engine.runtime import llama
-from engine.stages import merge, quantize, verify
+from engine.runtime import gguf, llama
+from engine.runtime.models import load_model
+from engine.stages import answering, merge, quantize, verify
+from engine.stages.exported import leaving
 
-CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=2, bf16=False)
+CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=1, bf16=False)
 TASK = Task(
     kind="classification",
     instruction="Is it {labels}?",
@@ -43,6 +48,14 @@ class Folder:
         assert (self.path / name).exists(), name
         return self.path / name
 
+    @property
+    def key(self) -> str:
+        return self.path.name
+
+    def digest(self) -> str:
+        files = sorted(path for path in self.path.rglob("*") if path.is_file())
+        return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
 
 @dataclass
 class Bench:
@@ -51,6 +64,8 @@ class Bench:
     root: Path
     base: Path
     formats: tuple[str, ...] = ("safetensors", "gguf", "ollama")
+    quantizations: tuple[str, ...] = ("Q8_0",)
+    importance_matrix: bool = False
     thresholds: tuple[Threshold, ...] = ()
     max_drops: tuple[MaxDrop, ...] = ()
     built: list[str] = field(default_factory=list)
@@ -90,16 +105,30 @@ class Bench:
         return SimpleNamespace(
             task=TASK,
             base_model=PathRef(path=self.base, written="base"),
-            method=SimpleNamespace(kind="full", seed=7),
+            method=SimpleNamespace(kind="full", seed=7, max_length=512),
+            splits=SimpleNamespace(seed=7),
             backend=SimpleNamespace(precision="fp32"),
             acceptance=SimpleNamespace(confidence=0.95, decide_on="point"),
             export=Export(
                 formats=self.formats,  # type: ignore[arg-type]
-                quantizations=("Q8_0",),
+                quantizations=self.quantizations,
+                importance_matrix=self.importance_matrix,
                 max_drops=self.max_drops,
                 thresholds=self.thresholds,
             ),
         )
+
+
+def _evaluated(root: Path, model: Path, rows: list[Example]) -> Path:
+    """What the trained model says before it is merged."""
+    folder = root / "evaluate"
+    folder.mkdir()
+    asked = answering.Asked(task=TASK, max_length=512, answers=())
+    loaded = load_model(model, device=CPU, precision="fp32")
+    silent = SimpleNamespace(update=lambda *_, **__: None, note=lambda _text: None)
+    said = answering.chosen(loaded, asked, rows, progress=silent)
+    write_predictions(folder / "predictions.holdout.jsonl", said)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +142,16 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
         for index, text in enumerate(TEXTS)
     ]
     write_examples(holdout / "holdout.jsonl", rows)
+    data = root / "data"
+    data.mkdir()
+    write_examples(data / "train.jsonl", rows)
     bench = Bench(root=root, base=make_pico_model(root / "base"))
-    bench.artifacts |= {"train": Folder(trained), "holdout": Folder(holdout)}
+    bench.artifacts |= {
+        "train": Folder(trained),
+        "holdout": Folder(holdout),
+        "data": Folder(data),
+        "evaluate": Folder(_evaluated(root, trained / "model", rows)),
+    }
     bench.run(merge)
     bench.run(quantize)
     return bench
@@ -149,7 +186,16 @@ def test_verify_compares_the_file_with_the_merged_model(bench: Bench) -> None:
     result = _verify(bench)
 
     checks = [check.name for check in verdict_from_json(result["verdict"]).checks]
-    assert checks == ["token_parity", "drop.macro_f1", "agreement"]
+    assert checks == [
+        "parity.merged",
+        "parity.f16",
+        "token_parity.training",
+        "token_parity",
+        "token_parity.ollama",
+        "token_parity.template",
+        "drop.macro_f1",
+        "agreement",
+    ]
     assert (
         result["token_parity"],
         result["verdict"]["status"],
@@ -181,19 +227,21 @@ def test_another_bound_runs_no_model_again(bench: Bench) -> None:
 def test_prompts_read_as_other_tokens_fail_and_name_the_row(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask = llama.choose_gguf
+    ask = llama.ask_gguf
 
     def misread(*args: Any, **options: Any) -> Any:
         said = ask(*args, **options)
-        said.token_ids[2] = [0, *said.token_ids[2]]
+        if said.token_ids:
+            said.token_ids[2] = [0, *said.token_ids[2]]
         return said
 
-    monkeypatch.setattr(llama, "choose_gguf", misread)
+    monkeypatch.setattr(llama, "ask_gguf", misread)
     for product in (bench.root / "products").glob("predictions-*"):
         shutil.rmtree(product)
     bench.thresholds = ()
 
-    parity = verdict_from_json(_verify(bench)["verdict"]).checks[0]
+    checks = verdict_from_json(_verify(bench)["verdict"]).checks
+    (parity,) = [check for check in checks if check.name == "token_parity"]
 
     for product in (bench.root / "products").glob("predictions-*"):
         shutil.rmtree(product)
@@ -212,4 +260,157 @@ def test_without_a_quantized_file_the_exported_folder_must_answer(bench: Bench) 
         result["scores"]["quantized"],
         result["verdict"]["status"],
         [check["name"] for check in result["verdict"]["checks"]],
-    ) == (None, "pass", ["reload"])
+    ) == (None, "pass", ["reload", "parity.merged"])
+
+
+def _refused(result: dict[str, Any]) -> dict[str, str]:
+    checks = verdict_from_json(result["verdict"]).checks
+    return {check.name: check.note for check in checks if check.status == "fail"}
+
+
+def _plain(bench: Bench) -> None:
+    bench.thresholds, bench.max_drops = (), ()
+
+
+def test_the_ladder_has_a_rung_for_every_form_of_the_model(bench: Bench) -> None:
+    _plain(bench)
+
+    ladder = [rung_from_json(rung) for rung in _verify(bench)["ladder"]]
+
+    assert [rung.name for rung in ladder] == ["adapter", "merged", "f16", "Q8_0"]
+    assert [rung.agreement.n for rung in ladder[1:] if rung.agreement] == [8, 8, 8]
+    assert all(rung.mean_shift is not None for rung in ladder[1:])
+    measured = {metric.name: metric.value for metric in ladder[-1].scores.metrics}
+    assert measured["file_megabytes"] and measured["tokens_per_second"]
+    assert measured["peak_memory_megabytes"] and measured["first_token_milliseconds"]
+
+
+def test_size_and_speed_are_bounded_by_their_values(bench: Bench) -> None:
+    _plain(bench)
+    bench.thresholds = (
+        Threshold(metric="file_megabytes", direction="max", bound=0.01),
+        Threshold(metric="tokens_per_second", direction="min", bound=0.001),
+    )
+
+    result = _verify(bench)
+
+    _plain(bench)
+    checks = {check.name: check for check in verdict_from_json(result["verdict"]).checks}
+    assert checks["file_megabytes"].status == "fail"
+    assert (checks["tokens_per_second"].status, checks["tokens_per_second"].decided_on) == (
+        "pass",
+        "point",
+    )
+    assert "one at a time" in checks["tokens_per_second"].note
+
+
+def test_a_rung_that_loses_answers_is_named_with_how_many(bench: Bench) -> None:
+    """The merged weights are damaged: the adapter's answers are not the merged model's."""
+    _plain(bench)
+    path = bench.artifacts["evaluate"].path / "predictions.holdout.jsonl"
+    before = path.read_text()
+    flipped = before.replace('"label": "good"', '"label": "bad"', 2)
+    path.write_text(flipped if flipped != before else before.replace('"bad"', '"good"', 2))
+    try:
+        result = _verify(bench)
+    finally:
+        path.write_text(before)
+
+    refused = _refused(result)
+    assert list(refused) == ["parity.merged"]
+    assert "adapter → merged" in refused["parity.merged"]
+    assert "of 8 answers changed" in refused["parity.merged"]
+    assert result["exported"] is None
+
+
+def test_a_damaged_tensor_is_refused_at_the_file_it_is_in(bench: Bench) -> None:
+    _plain(bench)
+    bench.thresholds = (Threshold(metric="agreement", direction="min", bound=0.9),)
+    path = bench.artifacts["quantize"].file("model-Q8_0.gguf")
+    whole = path.read_bytes()
+    _scramble(path, "blk.1.ffn_down.weight")
+    export = bench.artifacts["quantize"].file("export.json")
+    described = export.read_text()
+    export.write_text(described.replace(sha256(whole).hexdigest(), "0" * 64))
+    try:
+        result = _verify(bench)
+    finally:
+        path.write_bytes(whole)
+        export.write_text(described)
+        _plain(bench)
+
+    assert list(_refused(result)) == ["agreement"]
+    ladder = [rung_from_json(rung) for rung in result["ladder"]]
+    assert [rung.name for rung in ladder if rung.verdict and rung.verdict.status == "fail"] == [
+        "Q8_0"
+    ]
+
+
+def test_another_chat_template_in_the_file_is_refused(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _plain(bench)
+    for product in (bench.root / "products").glob("predictions-*"):
+        shutil.rmtree(product)
+    wrong = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}"
+    monkeypatch.setattr(gguf, "chat_template", lambda _path: wrong)
+
+    refused = _refused(_verify(bench))
+
+    for product in (bench.root / "products").glob("predictions-*"):
+        shutil.rmtree(product)
+    assert list(refused) == ["token_parity.template"]
+    assert "chat template in the file" in refused["token_parity.template"]
+
+
+def test_of_a_list_the_smallest_that_passes_leaves(bench: Bench) -> None:
+    _plain(bench)
+    bench.quantizations = ("F16", "Q8_0", "Q4_0")
+    bench.thresholds = (Threshold(metric="file_megabytes", direction="max", bound=100.0),)
+    sizes = {}
+    try:
+        folder = bench.run(quantize)
+        sizes = {path.name: path.stat().st_size for path in folder.glob("*.gguf")}
+        smallest = _verify(bench)
+        bench.thresholds = (Threshold(metric="agreement", direction="min", bound=1.01),)
+        none = _verify(bench)
+    finally:
+        bench.quantizations = ("Q8_0",)
+        _plain(bench)
+        bench.run(quantize)
+
+    assert sorted(sizes, key=lambda name: sizes[name]) == [
+        "model-Q4_0.gguf",
+        "model-Q8_0.gguf",
+        "model-F16.gguf",
+    ]
+    assert [rung["name"] for rung in smallest["ladder"]][3:] == ["Q4_0"]
+    assert smallest["exported"] == "Q4_0"
+    assert [rung["name"] for rung in none["ladder"]][3:] == ["Q4_0", "Q8_0", "F16"]
+    assert none["exported"] is None
+    files = [
+        ExportedFile(name=name, format="gguf", bytes=1, sha256="")
+        for name in (
+            "model-F16.gguf",
+            "task.json",
+            "F16/Modelfile",
+            "model-Q4_0.gguf",
+            "Q4_0/Modelfile",
+        )
+    ]
+    leaves = [(name, file.name) for name, file in leaving(files, ("F16", "Q4_0"), "Q4_0")]
+    assert leaves == [
+        ("task.json", "task.json"),
+        ("model-Q4_0.gguf", "model-Q4_0.gguf"),
+        ("Q4_0/Modelfile", "Modelfile"),
+    ]
+
+
+def _scramble(path: Path, name: str) -> None:
+    """Reverse the bytes of one tensor."""
+    tensor = next(one for one in GGUFReader(path).tensors if one.name == name)
+    start, size = int(tensor.data_offset), int(tensor.n_bytes)
+    data = bytearray(path.read_bytes())
+    data[start : start + size] = bytes(reversed(data[start : start + size]))
+    path.unlink()  # it may be a link to the product
+    path.write_bytes(bytes(data))

@@ -192,8 +192,11 @@ class Pool:
         longest = max(map(len, rows))
         self._room = max(TOKENS, longest - self._prefix)
         most = max(job.cells for job in jobs)
-        self._cells = max(CELLS, longest + most) + self._prefix
-        lanes = min(LANES, 1 + ROWS * (1 + max(1, most)))
+        all_of_them = sum(
+            len(row) - self._prefix + job.cells for row, job in zip(rows, jobs, strict=True)
+        )
+        self._cells = self._prefix + max(min(CELLS, all_of_them), longest + most)
+        lanes = min(LANES, 1 + min(ROWS, len(rows)) * (1 + max(1, most)))
         self._context = engine.context(cells=self._cells, batch=self._room, lanes=lanes)
         self._context.feed(0, 0, rows[0][: self._prefix])
         self._free = list(range(lanes - 1, 0, -1))

@@ -146,6 +146,11 @@ CODES: dict[str, Code] = {
         why="`task.json` beside the file holds instruction, labels and the form of the prompt.",
         fix="keep the exported files together, or name the run instead of the file",
     ),
+    "X643": Code(
+        title="the numbers of the GGUF file are none",
+        why="Somewhere the model computes infinities or what is not a number: a weight is damaged.",
+        fix="copy the file again and compare its sha256 with the report, or export again",
+    ),
     "X651": Code(
         title="no Modelfile can be written for this chat template",
         why="Ollama's templates cannot express it; a template that is only nearly right would cost quality.",

@@ -108,6 +108,8 @@ class GgufSaid:
     """Tokens looked into behind all prompts for `choices`."""
     version: str
     """Of llama.cpp."""
+    is_finite: bool = True
+    """False where the model's numbers were none: nothing was answered then, but all prompts were read."""
 
 
 def ask_gguf(
@@ -133,7 +135,7 @@ def ask_gguf(
     )
     said = _read(found)
     wanted = len(request.prompts)
-    if request.answers and len(said.choices) != wanted:
+    if said.is_finite and request.answers and len(said.choices) != wanted:
         raise StageError.one("X641", f"llama.cpp answered {len(said.choices)} of {wanted} rows")
     return said
 
@@ -176,6 +178,7 @@ def _read(found: dict[str, Any]) -> GgufSaid:
         peak_memory_bytes=found["peak_memory_bytes"],
         expanded=found.get("expanded", 0),
         version=found["version"],
+        is_finite=found.get("finite", True),
     )
 
 
@@ -203,7 +206,7 @@ def answer_text(
     """Return the answer of an exported model to one text, asked as in training; a `text` model goes on.
 
     How to ask stands in `task.json` beside the file, written by the export. StageError X642 without
-    it, X640 and X641 as `ask_gguf`.
+    it, X643 for a damaged file, X640 and X641 as `ask_gguf`.
     """
     task = read_task_file(gguf.parent)
     is_held = task.task.kind in ("multilabel", "extraction")
@@ -216,6 +219,8 @@ def answer_text(
         max_new_tokens=task.max_new_tokens,
     )
     said = ask_gguf(gguf, request, threads=threads, workdir=workdir, progress=progress)
+    if not said.is_finite:
+        raise StageError.one("X643", f"the numbers of `{gguf.name}` are none: it is damaged")
     label, probability = _held(task, said)
     return Answer(
         kind=task.task.kind,

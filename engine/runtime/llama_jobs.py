@@ -41,9 +41,15 @@ class Matcher(Protocol):
         """Take a token that the model said."""
 
 
+class NotFiniteError(ArithmeticError):
+    """The model's numbers are none: its weights are damaged."""
+
+
 def normaliser(logits: NDArray[Any]) -> float:
-    """Return log of the sum of exp."""
+    """Return log of the sum of exp. NotFiniteError where that is no number."""
     top = float(logits.max())
+    if not math.isfinite(top):
+        raise NotFiniteError
     return top + math.log(float(np.exp(logits - top).sum(dtype=np.float64)))
 
 

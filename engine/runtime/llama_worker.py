@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from inferna._internal import build_config
 
 from engine.runtime.llama_engine import Engine, Job, Pool
-from engine.runtime.llama_jobs import Both, SearchJob, SpeechJob
+from engine.runtime.llama_jobs import Both, NotFiniteError, SearchJob, SpeechJob
 from engine.runtime.llama_likelihood import likelihoods
 from engine.runtime.llama_speed import measured, peak_memory
 from engine.runtime.search import Tree, make_tree
@@ -34,10 +34,13 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         "token_ids": [engine.tokens(prompt) for prompt in request["prompts"]],
         "read": [engine.tokens(text) for text in request["read"]],
     }
-    if request["answers"] or request["grammar"] or request["max_new_tokens"]:
-        result |= _said(engine, request, result["token_ids"])
-    if request["learned"]:
-        result["likelihoods"] = likelihoods(engine, request["learned"], tell=_tell)
+    try:
+        if request["answers"] or request["grammar"] or request["max_new_tokens"]:
+            result |= _said(engine, request, result["token_ids"])
+        if request["learned"]:
+            result["likelihoods"] = likelihoods(engine, request["learned"], tell=_tell)
+    except NotFiniteError:
+        result["finite"] = False
     if request["timed"]:
         result["speed"] = measured(engine, result["token_ids"], tokens=request["timed"])
     return {**result, "peak_memory_bytes": peak_memory()}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.data.example import Example
+from engine.errors import StageError
 from engine.metrics.predictions import Prediction
 from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.prompt import answer_text, parse_answer
@@ -49,6 +50,9 @@ def ask(file: GgufFile, asked: Asked, examples: Sequence[Example], *, free: bool
     prompts = [file.chat.prompt(one) for one in turns]
     ollama = _ollama(file.modelfile, turns)
     said = _run(file, _request(file, asked, prompts, ollama or [], free=free))
+    if not said.is_finite:
+        silent = [predicted(row) for row in examples]
+        return Said(chosen=silent, free=silent, facts=_damaged(said, examples, prompts, file))
     loose = [
         _spoken(asked, row, text)
         for row, text in zip(examples, said.texts, strict=bool(said.texts))
@@ -66,6 +70,15 @@ def ask(file: GgufFile, asked: Asked, examples: Sequence[Example], *, free: bool
         free=loose if is_bound(asked.task) else [],
         facts={"version": said.version, "parity": parity},
     )
+
+
+def _damaged(
+    said: GgufSaid, examples: Sequence[Example], prompts: Sequence[str], file: GgufFile
+) -> dict[str, Any]:
+    """Return the facts of a file that answers nothing."""
+    ids = [file.chat.token_ids(prompt) for prompt in prompts]
+    parity = {"llama_cpp": _same(examples, ids, said.token_ids)}
+    return {"version": said.version, "parity": parity, "is_finite": False}
 
 
 def _request(
@@ -131,6 +144,8 @@ def _weighed(file: GgufFile, asked: Asked, examples: Sequence[Example]) -> Said:
     texts = [segment.text for segments in parts for segment in segments]
     learned = [Learned(ids=row.ids, learned=[int(flag) for flag in row.learned]) for row in tokens]
     said = _run(file, Request(prompts=texts, learned=learned))
+    if not said.is_finite:
+        raise StageError.one("X643", f"the numbers of `{file.path.name}` are none: it is damaged")
     nats, counts = iter(said.likelihoods), iter(sum(row.learned[1:]) for row in tokens)
     chosen = [
         predicted(

@@ -84,6 +84,17 @@ def parity(step: Step, before: Step, recipe: Recipe) -> Check:
 
 def token_checks(facts: Mapping[str, Any], *, ollama_leaves: bool) -> Iterator[Check]:
     """Yield a check for each place where prompts are read; Ollama's only warns where it was not asked for."""
+    if not facts.get("is_finite", True):
+        yield Check(
+            name="finite",
+            status=Status.FAIL,
+            got=0.0,
+            direction="min",
+            bound=1.0,
+            decided_on="point",
+            n=facts["parity"]["llama_cpp"]["of"],
+            note="the file computes what is not a number, so it answers nothing: a weight is damaged",
+        )
     for place, found in facts["parity"].items():
         if found is None:
             continue

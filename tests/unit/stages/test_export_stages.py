@@ -281,8 +281,10 @@ def test_the_ladder_has_a_rung_for_every_form_of_the_model(bench: Bench) -> None
     assert [rung.agreement.n for rung in ladder[1:] if rung.agreement] == [8, 8, 8]
     assert all(rung.mean_shift is not None for rung in ladder[1:])
     measured = {metric.name: metric.value for metric in ladder[-1].scores.metrics}
-    assert measured["file_megabytes"] and measured["tokens_per_second"]
-    assert measured["peak_memory_megabytes"] and measured["first_token_milliseconds"]
+    assert measured["file_megabytes"]
+    assert measured["tokens_per_second"]
+    assert measured["peak_memory_megabytes"]
+    assert measured["first_token_milliseconds"]
 
 
 def test_size_and_speed_are_bounded_by_their_values(bench: Bench) -> None:
@@ -339,7 +341,9 @@ def test_a_damaged_tensor_is_refused_at_the_file_it_is_in(bench: Bench) -> None:
         export.write_text(described)
         _plain(bench)
 
-    assert list(_refused(result)) == ["agreement"]
+    refused = _refused(result)
+    assert list(refused)[-1] == "agreement"
+    assert {"agreement", "finite"} >= set(refused)
     ladder = [rung_from_json(rung) for rung in result["ladder"]]
     assert [rung.name for rung in ladder if rung.verdict and rung.verdict.status == "fail"] == [
         "Q8_0"

@@ -126,12 +126,16 @@ class _Climb:
         sixteen = exported.sixteen_bit(self.context)
         path = sixteen.file(exported.SIXTEEN)
         said = self._gguf(path, name="f16", digest=sixteen.digest(), free=False)
-        self._stand("f16", said.chosen)
+        self._stand("f16", said.chosen, said.facts)
 
-    def _stand(self, name: str, chosen: Sequence[Prediction]) -> None:
+    def _stand(
+        self, name: str, chosen: Sequence[Prediction], facts: Mapping[str, Any] | None = None
+    ) -> None:
         """Put a rung on the one before, and check that nothing was lost between them."""
         step = Step(name=name, chosen=chosen, scores=self._score(chosen))
         checks = [] if self._last is None else [ladder.parity(step, self._last, self.recipe)]
+        read = ladder.token_checks(facts, ollama_leaves=False) if facts else ()
+        checks += [check for check in read if check.status is Status.FAIL]
         confidence = self.recipe.acceptance.confidence
         self.rungs.append(ladder.rung(step, self._last, confidence=confidence, checks=checks))
         self.checks += checks

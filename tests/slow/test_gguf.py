@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch  # noqa: TID253 - a test of the runtime
+from gguf import GGUFReader
 
 from engine.environment import detect_device
 from engine.exporters import load_exporter
@@ -152,4 +153,27 @@ def test_the_file_answers_a_text_by_itself(exported: tuple[Path, Any], tmp_path:
     answer = answer_text(exported[0], TEXTS[0], threads=2, workdir=tmp_path, progress=Silent())
 
     assert answer.label in TASK.labels
+    assert answer.probability is not None
     assert 0.5 <= answer.probability <= 1.0
+
+
+def test_a_damaged_tensor_shows_in_the_answers(
+    exported: tuple[Path, Any], prompts: list[str], loaded: LoadedModel, tmp_path: Path
+) -> None:
+    """The weights of one layer are turned around; what the ladder bounds is the agreement."""
+    damaged = tmp_path / "damaged.gguf"
+    data = bytearray(exported[0].read_bytes())
+    tensor = next(
+        one for one in GGUFReader(exported[0]).tensors if one.name == "blk.3.ffn_down.weight"
+    )
+    start, size = int(tensor.data_offset), int(tensor.n_bytes)
+    data[start : start + size] = bytes(reversed(data[start : start + size]))
+    damaged.write_bytes(bytes(data))
+    answers = make_task_file(TASK, loaded.chat).answers
+    common: Any = {"threads": 2, "workdir": tmp_path, "progress": Silent()}
+
+    whole = choose_gguf(exported[0], prompts, answers, **common)
+    broken = choose_gguf(damaged, prompts, answers, **common)
+
+    pairs = zip(whole.choices, broken.choices, strict=broken.is_finite)
+    assert not broken.is_finite or sum(one.index == two.index for one, two in pairs) < len(prompts)

@@ -1,0 +1,145 @@
+"""Every measured kind of task runs whole: rows in, an accepted or refused model out, judged by its own metrics."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from project import BAD, GOOD, THINGS, Outcome, Project
+from runs import report
+
+from engine.recipe.metrics import primary
+
+COUNT = 90
+DRAW = random.Random(5)
+KINDS: dict[str, dict[str, Any]] = {
+    "multilabel": {
+        "task": {
+            "kind": "multilabel",
+            "instruction": "which of {labels}?",
+            "labels": ["good", "bad", "long"],
+        },
+        "data": {"label": {"column": "labels", "separator": ";"}},
+        "acceptance": {"metrics": {"macro_f1": {"min": 0}, "hamming_loss": {"max": 1}}},
+        "baselines": ["majority", "tfidf_svm", "zero_shot", "few_shot"],
+    },
+    "extraction": {
+        "task": {
+            "kind": "extraction",
+            "instruction": "what is it?",
+            "schema": {
+                "type": "object",
+                "properties": {"thing": {"enum": list(THINGS)}, "count": {"type": "integer"}},
+                "required": ["thing"],
+                "additionalProperties": False,
+            },
+        },
+        "data": {"answer": {"fields": {"thing": "thing", "count": "count"}}},
+        "acceptance": {"metrics": {"field_f1": {"min": 0}, "f1.thing": {"min": 0}}},
+        "baselines": ["majority", "zero_shot", "retrieved_few_shot"],
+    },
+    "generation": {
+        "task": {"kind": "generation", "instruction": "say it", "max_new_tokens": 12},
+        "data": {"answer": {"column": "thing"}},
+        "acceptance": {"metrics": {"rouge_l": {"min": 0}, "chrf": {"min": 0}}},
+        "baselines": ["majority", "zero_shot", "few_shot"],
+    },
+    "chat": {
+        "task": {"kind": "chat", "system": "you help"},
+        "data": {"messages": {"column": "messages"}},
+        "acceptance": {"metrics": {"perplexity": {"max": 1e9}}},
+        "baselines": ["zero_shot"],
+    },
+    "text": {
+        "task": {"kind": "text", "input": "{text}"},
+        "data": {},
+        "acceptance": {"metrics": {"bits_per_byte": {"max": 100}}},
+        "baselines": ["zero_shot"],
+    },
+}
+
+
+def row(place: int) -> dict[str, Any]:
+    thing, good, bad = DRAW.choice(THINGS), DRAW.choice(GOOD), DRAW.choice(BAD)
+    count = DRAW.randrange(9)
+    is_good, is_long = DRAW.random() < 0.5, DRAW.random() < 0.5
+    text = f"row {place}: {count} times the {thing} was {good if is_good else bad}"
+    text += " and that went on and on" if is_long else ""
+    labels = ["good" if is_good else "bad", *(["long"] if is_long else [])]
+    return {
+        "text": text,
+        "labels": ";".join(labels),
+        "thing": thing,
+        "count": count,
+        "messages": [
+            {"role": "user", "content": text},
+            {"role": "assistant", "content": f"the {thing}"},
+        ],
+    }
+
+
+@pytest.fixture
+def of_kind(project: Project) -> Callable[[str], Project]:
+    def of_kind(kind: str) -> Project:
+        lines = [json.dumps(row(place)) for place in range(COUNT)]
+        (project.folder / "rows.jsonl").write_text("\n".join(lines), encoding="utf-8")
+        given = KINDS[kind]
+        checks = dict.fromkeys(("leakage", "near_duplicates", "output_format"), "off")
+        project.edit(
+            task={"input": "{text}", **given["task"]} if kind != "chat" else given["task"],
+            data={"sources": [{"path": "rows.jsonl"}], "checks": checks, **given["data"]},
+            splits={"by": "random", "train": 40, "validation": 10, "holdout": 30},
+            acceptance={**given["acceptance"], "decide_on": "point"},
+            baselines=given["baselines"],
+            method__epochs=1,
+            method__max_length=256,
+        )
+        return project
+
+    return of_kind
+
+
+def run(project: Project) -> Outcome:
+    return project.run("run", str(project.recipe), "--store", str(project.folder / ".recipe"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_whole_run_is_judged_by_the_metrics_of_its_kind(
+    kind: str, of_kind: Callable[[str], Project], root: Path
+) -> None:
+    project = of_kind(kind)
+
+    outcome = run(project)
+
+    assert outcome.code == 0, outcome.err
+    found = report(project.folder / ".recipe")
+    schema = json.loads((root / "schemas" / "report.v1.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(found, schema)
+    metrics = {metric["name"]: metric for metric in found["holdout"]["metrics"]}
+    assert found["outcome"] == "accepted"
+    assert metrics[primary(kind)]["value"] is not None
+    assert metrics[primary(kind)]["interval"] is not None
+    assert set(KINDS[kind]["acceptance"]["metrics"]) <= metrics.keys()
+    assert [baseline["name"] for baseline in found["baselines"]] == KINDS[kind]["baselines"]
+    assert all(baseline["scores"]["rows"] == 30 for baseline in found["baselines"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bound_that_is_missed_refuses_any_kind(
+    kind: str, of_kind: Callable[[str], Project]
+) -> None:
+    project = of_kind(kind)
+    name = primary(kind)
+    bound = {"max": 1e-6} if name == "bits_per_byte" else {"min": 1}
+    project.edit(acceptance__metrics={name: bound}, baselines=[])
+
+    outcome = run(project)
+
+    assert outcome.code == 1, outcome.err
+    assert "REFUSED" in outcome.out
+    assert name in outcome.out

@@ -84,9 +84,9 @@ def named_metrics(scores: Scores, *, free: Scores | None = None) -> dict[str, Me
 def agreement(
     first: Sequence[Prediction], second: Sequence[Prediction], *, confidence: float, seed: int = 0
 ) -> Metric:
-    """Measure the share of rows on which two models give the same answer; invalid is never same.
+    """Measure the share of rows on which two models give the same answer.
 
-    Undefined for kinds without answers, chat and text.
+    An output that is no answer agrees only with the very same text. Undefined for kinds without answers, chat and text.
     """
     import numpy as np  # noqa: PLC0415 - only here
 
@@ -97,7 +97,10 @@ def agreement(
     if any(row.nats is not None for row in first):
         reason = "likelihoods have no answers to compare"
         return Metric(name="agreement", value=None, n=len(first), undefined=reason)
-    same = [one.label is not None and one.label == two.label for one, two in pairs]
+    same = [
+        one.label == two.label and (one.label is not None or one.text == two.text)
+        for one, two in pairs
+    ]
     every, none = np.ones(len(pairs)), np.zeros(len(pairs))
     table = make_table(
         first,

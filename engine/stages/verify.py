@@ -116,10 +116,11 @@ class _Climb:
     def lossless(self) -> None:
         """Ask the adapter, the merged model and, where a file is made of it, the 16-bit GGUF file."""
         answers = self.context.artifacts["evaluate"].file("predictions.holdout.jsonl")
-        self._stand("adapter", read_predictions(answers))
+        adapter = read_predictions(answers)
+        self._stand("adapter", adapter)
         self.merged = merged_says(self.context, self.examples, self.asked)
         if not self.recipe.export.has_quantized_file:
-            self.checks.append(_reloads(self.merged.chosen))
+            self.checks.append(_reloads(adapter, self.merged.chosen))
         self._stand("merged", self.merged.chosen)
         if self.is_over or not self.recipe.export.has_quantized_file:
             return
@@ -326,18 +327,21 @@ def _prompt_check(others: int, rows: int) -> list[Check]:
     ]
 
 
-def _reloads(chosen: Sequence[Prediction]) -> Check:
-    """Check a model that leaves without a quantized file: loaded from its folder, it answers every row."""
-    answered = sum(one.label is not None or one.nats is not None for one in chosen)
+def _reloads(adapter: Sequence[Prediction], chosen: Sequence[Prediction]) -> Check:
+    """Check a model that leaves without a quantized file: loaded from its folder, it answers what the adapter did."""
+    answered = {one.id for one in adapter if one.label is not None or one.nats is not None}
+    again = [one for one in chosen if one.label is not None or one.nats is not None]
+    kept = sum(one.id in answered for one in again)
     return Check(
         name="reload",
-        status=Status.PASS if chosen and answered == len(chosen) else Status.FAIL,
-        got=answered / len(chosen) if chosen else None,
+        status=Status.PASS if chosen and kept == len(answered) else Status.FAIL,
+        got=kept / len(answered) if answered else None,
         direction="min",
         bound=1.0,
         decided_on="point",
-        n=len(chosen),
-        note="rows the exported folder answers after loading; no quantized file was asked for",
+        n=len(answered),
+        note="rows that the adapter answers, and the exported folder after loading too; "
+        "no quantized file was asked for",
     )
 
 

@@ -30,7 +30,7 @@ def test_valid_output_of_the_gate_comes_from_free_decoding(answers: Answers) -> 
 def test_agreement_is_the_share_of_equal_labels(answers: Answers) -> None:
     metric = agreement(answers({"a": "ab-b"}), answers({"a": "ab-a"})[::-1], confidence=0.95)
 
-    assert (metric.name, metric.value, metric.n) == ("agreement", 0.5, 4)
+    assert (metric.name, metric.value, metric.n) == ("agreement", 0.75, 4)
     assert metric.interval is not None
     assert metric.interval.method == "wilson"
 
@@ -57,3 +57,13 @@ def test_likelihoods_have_no_answers_that_could_agree(answers: Answers) -> None:
 
 def test_no_rows_agree_in_nothing() -> None:
     assert agreement([], [], confidence=0.95).undefined == "no rows"
+
+
+def test_two_outputs_that_are_no_answers_agree_where_they_are_the_same_text(
+    answers: Answers,
+) -> None:
+    one, other = answers({"a": "-"}), answers({"a": "-"})
+    different = [replace(row, text="something else") for row in other]
+
+    assert agreement(one, other, confidence=0.95).value == 1
+    assert agreement(one, different, confidence=0.95).value == 0

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from engine.runtime.chat import Chat
 
 NAME = "verify"
-REVISION = 3
+REVISION = 4
 NEEDS = ("data", "holdout", "evaluate", "merge", "quantize")
 AFTER: tuple[str, ...] = ()
 TOOLS = ("inferna",)

@@ -24,9 +24,10 @@ def test_a_model_that_memorises_a_hundred_rows_is_refused(project: Project) -> N
         method__kind="full",
         method__rank=None,
         method__alpha=None,
-        method__epochs=40,
-        method__learning_rate=3e-3,
+        method__epochs=20,
+        method__learning_rate=5e-3,
         method__keep="last",
+        method__evaluations_per_epoch=1,
         acceptance__overfitting={"max_gap": 0.15},
     )
 

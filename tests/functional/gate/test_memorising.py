@@ -9,7 +9,10 @@ import pytest
 from project import Project, rows
 from runs import report
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning")
+pytestmark = [
+    pytest.mark.slow,  # twenty rounds of training
+    pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning"),
+]
 
 
 def test_a_model_that_memorises_a_hundred_rows_is_refused(project: Project) -> None:

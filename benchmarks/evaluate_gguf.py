@@ -1,15 +1,13 @@
 """Label scoring of a GGUF file: one shared start for all rows, against one uncached request a row.
 
-`python benchmarks/evaluate_gguf.py MODEL_FOLDER ROWS.csv` with a transformers model folder and a CSV file of
-texts and labels (`--text`, `--label` name its columns). Both ways run the same llama.cpp, on one thread, in
-one process, and find the same labels: the most probable one under the full softmax, best first.
+`python benchmarks/evaluate_gguf.py --model FOLDER --case banking77`: a transformers model folder (such as the
+tuned one that `evaluate.py` keeps), and a case of `evaluate_cases.py`. Both ways run the same llama.cpp on
+one thread in one process and look for the most probable label, best first; seconds are of the CPU.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import random
 import sys
 import tempfile
 import time
@@ -17,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.recipe.model import Task
-from engine.recipe.prompt import answer_text, messages
+from evaluate_cases import CASES, Case, load_case
+
 from engine.runtime.chat import load_chat
 from engine.runtime.gguf import find_tools, write_gguf
 from engine.runtime.llama_engine import Engine, Pool
@@ -34,7 +32,8 @@ class Outcome:
 
     rows: int
     cpu_seconds: float
-    found: tuple[int, ...]
+    scores: tuple[dict[int, float], ...]
+    """Log-probabilities of the labels that were reached, by row."""
     expanded: int
 
     @property
@@ -66,69 +65,66 @@ def _outcome(jobs: Sequence[SearchJob], seconds: float) -> Outcome:
     return Outcome(
         rows=len(jobs),
         cpu_seconds=seconds,
-        found=tuple(job.search.choice.index for job in jobs),
+        scores=tuple(job.search.scores for job in jobs),
         expanded=sum(job.search.expanded for job in jobs),
     )
 
 
-def main() -> int:
-    """Print the table; 1 when the goal is missed or the two ways disagree."""
-    options = _options()
-    texts, labels = _read(options)
-    task = Task(
-        kind="classification",
-        instruction="Which of these intents is it: {labels}?",
-        system="",
-        input="{text}",
-        labels=tuple(labels),
-        schema=None,
-        output="text",
-    )
-    chat = load_chat(options.model)
-    prompts = [chat.prompt(messages(task, text)) for text in texts]
+def measure(
+    model: Path, case: Case, *, rows: int, peer_rows: int, quantization: str = "Q8_0"
+) -> tuple[Outcome, Outcome, float]:
+    """Return ours and the peer's outcome on a case, and the mean length of a prompt in tokens."""
+    chat = load_chat(model)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"model-{options.quantization}.gguf"
-        write_gguf(options.model, path, options.quantization, threads=1, tools=find_tools())
+        path = Path(folder) / f"model-{quantization}.gguf"
+        write_gguf(model, path, quantization, threads=1, tools=find_tools())
         engine = Engine(str(path), threads=1)
-        answers = [
-            engine.tokens(answer_text(task, label) + chat.terminator) for label in task.labels
-        ]
-        rows = [engine.tokens(prompt) for prompt in prompts]
-        ours = shared(engine, rows, answers)
-        peer = uncached(engine, rows[: options.peer_rows], answers)
-    return _report(ours, peer, rows=rows)
+        answers = [engine.tokens(answer) for answer in case.answers(chat)]
+        prompts = [engine.tokens(prompt) for prompt in case.prompts(chat, rows)]
+        ours = shared(engine, prompts, answers)
+        peer = uncached(engine, prompts[:peer_rows], answers)
+    return ours, peer, sum(map(len, prompts)) / len(prompts)
 
 
-def _report(ours: Outcome, peer: Outcome, *, rows: Sequence[list[int]]) -> int:
-    same = sum(one == two for one, two in zip(ours.found, peer.found, strict=False))
+def main() -> int:
+    """Print the table; 1 when the goal is missed or the two ways disagree where it is no tie."""
+    options = _options()
+    ours, peer, length = measure(
+        options.model,
+        load_case(options.case),
+        rows=options.rows,
+        peer_rows=options.peer_rows,
+        quantization=options.quantization,
+    )
+    return _report(ours, peer, length=length)
+
+
+def _report(ours: Outcome, peer: Outcome, *, length: float) -> int:
+    pairs = list(zip(ours.scores, peer.scores, strict=False))
+    same = sum(_best(one) == _best(two) for one, two in pairs)
+    shift = max(abs(one[_best(two)] - two[_best(two)]) for one, two in pairs if _best(two) in one)
     ratio = ours.rate / peer.rate
-    mean = sum(map(len, rows)) / len(rows)
     say = sys.stdout.write
     say("| way | rows | CPU-seconds | rows a CPU-second |\n|---|---|---|---|\n")
     say(
         f"| one uncached request a row | {peer.rows} | {peer.cpu_seconds:.1f} | {peer.rate:.2f} |\n"
     )
     say(f"| shared start | {ours.rows} | {ours.cpu_seconds:.1f} | {ours.rate:.2f} |\n\n")
-    say(f"ratio {ratio:.1f} (goal {GOAL:g}); the same label on {same} of {peer.rows} rows; ")
-    say(f"{mean:.0f} tokens a prompt, {ours.expanded / ours.rows:.2f} expanded behind it\n")
+    say(f"ratio {ratio:.1f} (goal {GOAL:g}); the same label on {same} of {peer.rows} rows, ")
+    say(f"log-probabilities at most {shift:.2g} apart; {length:.0f} tokens a prompt, ")
+    say(f"{ours.expanded / ours.rows:.2f} expanded behind it\n")
     return 0 if ratio >= GOAL and same == peer.rows else 1
 
 
-def _read(options: argparse.Namespace) -> tuple[list[str], list[str]]:
-    with options.rows.open(encoding="utf-8", newline="") as stream:
-        found = list(csv.DictReader(stream))
-    labels = sorted({row[options.label] for row in found})
-    drawn = random.Random(7).sample(found, min(options.count, len(found)))  # noqa: S311 - no secret
-    return [row[options.text] for row in drawn], labels
+def _best(scores: dict[int, float]) -> int:
+    return max(scores, key=lambda index: (scores[index], -index), default=-1)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", type=Path)
-    parser.add_argument("rows", type=Path)
-    parser.add_argument("--text", default="text")
-    parser.add_argument("--label", default="category")
-    parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--case", choices=sorted(CASES), default="banking77")
+    parser.add_argument("--rows", type=int, default=100)
     parser.add_argument("--peer-rows", type=int, default=20)
     parser.add_argument("--quantization", default="Q8_0")
     return parser.parse_args()

@@ -18,10 +18,8 @@ from engine.runtime.search import Search, Tree
 
 FORCED = 0
 """Node of a search at the end of what all answers begin with; branch b is node b + 1."""
-SOME_TOKENS = 48
-"""Cache cells of a search for the best answer, where the tree has more nodes."""
-ALL_TOKENS = 512
-"""And of a search for all shares."""
+MOST_TOKENS = 512
+"""Cache cells of a search, where the tree has more nodes."""
 
 
 class Matcher(Protocol):
@@ -64,7 +62,7 @@ class SearchJob:
         longest = len(tree.forced) + max(
             (branch.depth + len(branch.tokens) for branch in tree.branches), default=0
         )
-        self.cells = max(longest, min(whole, ALL_TOKENS if distribution else SOME_TOKENS))
+        self.cells = max(longest, min(whole, MOST_TOKENS))
         self._begun = not tree.forced or not tree.branches
 
     def begin(self, logits: Logits) -> None:

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ.update(
     HF_HUB_OFFLINE="1",
@@ -16,6 +17,12 @@ os.environ.update(
     DO_NOT_TRACK="1",
     OMP_NUM_THREADS="2",
 )
+
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
+"""No test waits for a clock: a busy machine is no failure."""
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """A shell that starts the tests in the background has Ctrl-C ignored, and children inherit that."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn, cast
 
@@ -13,9 +14,17 @@ _MOST_HOPS = 20
 
 
 def read_object(text: str) -> dict[str, Any] | None:
-    """Return the object that `text` is, or None: for other JSON, repeated keys, NaN and prose."""
+    """Return the object that `text` is, or None: for other JSON, repeated keys, NaN and prose.
+
+    None too for a number that no float holds, such as 1e999: it could not be written again.
+    """
     try:
-        value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        value = json.loads(
+            text,
+            object_pairs_hook=_no_duplicates,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+        )
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -74,6 +83,13 @@ def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(written: str) -> float:
+    number = float(written)
+    if not math.isfinite(number):
+        raise ValueError(f"{written} is beyond the numbers of usual size")
+    return number
 
 
 def strings(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON

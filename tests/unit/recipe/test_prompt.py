@@ -143,7 +143,9 @@ def test_an_object_is_written_in_the_order_of_its_schema() -> None:
     assert expected == parse_answer(asked, text)
 
 
-@pytest.mark.parametrize("text", ["[]", "{}{}", '{"a": 1, "a": 1}', '{"a": NaN}', "x", '"{}"'])
+@pytest.mark.parametrize(
+    "text", ["[]", "{}{}", '{"a": 1, "a": 1}', '{"a": NaN}', '{"a": [-1e999]}', "x", '"{}"']
+)
 def test_what_is_no_object_is_no_answer(text: str) -> None:
     assert parse_answer(task(kind="extraction", labels=(), schema={}), text) is None
 

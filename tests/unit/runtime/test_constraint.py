@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -223,11 +224,18 @@ def test_whatever_is_said_parses_and_fits(
         said += [token, *matcher.forced()]
 
     text = pico.chat.text(said)
-    if matcher.is_done:
+    if matcher.is_done and not _is_beyond_floats(text):
         found = read_object(text)
         assert found is not None
         Draft202012Validator(schema).validate(found)
         assert parse_answer(_task("extraction", schema=schema), text) is not None
+
+
+def _is_beyond_floats(text: str) -> bool:
+    """JSON knows numbers such as 1e999, which no float holds: they count as no answer."""
+    numbers: list[float] = []
+    json.loads(text, parse_float=lambda written: numbers.append(float(written)))
+    return not all(map(math.isfinite, numbers))
 
 
 def test_fields_that_no_schema_names_are_not_said_unless_it_says_so(pico: LoadedModel) -> None:

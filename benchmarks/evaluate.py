@@ -41,7 +41,7 @@ GOAL_DIFFERENCE = 1e-4
 PEERS = {"generate": "transformers", "lm-eval": "lm-eval", "server": "xllamacpp"}
 ROWS = {
     ("tuned", "banking77"): {
-        "ours": 500, "tree": 500, "plain": 20, "generate": 16, "lm-eval": 1, "server": 100,
+        "ours": 500, "tree": 500, "plain": 20, "generate": 16, "lm-eval": 1, "server": 200,
     },
     ("tuned", "snips"): {
         "ours": 500, "tree": 500, "plain": 20, "generate": 40, "lm-eval": 12, "server": 200,

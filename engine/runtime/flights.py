@@ -27,7 +27,7 @@ PASS_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 8192}
 """In one forward pass, unless one row has more."""
 STORE_BYTES = {"cpu": 128 << 20, "mps": 512 << 20, "cuda": 4 << 30}
 """Keys and values of the rows in flight, unless one row has more."""
-LOGIT_BYTES = {"cpu": 48 << 20, "mps": 256 << 20, "cuda": 1 << 30}
+LOGIT_BYTES = {"cpu": 30 << 20, "mps": 256 << 20, "cuda": 1 << 30}
 """Logits of one forward pass, in fp32; their softmax takes as much again."""
 AT_ONCE = 16
 """Rows of logits that are summed at a time: few enough to stay in the processor's cache."""

@@ -108,7 +108,7 @@ def prompts(loaded: LoadedModel) -> list[str]:
 def _slowly(loaded: LoadedModel, prompt: str, answer: str) -> float:
     tokens, asked = loaded.chat.token_ids(answer), loaded.chat.token_ids(prompt)
     ids = torch.tensor([[*asked, *tokens]], device=loaded.device)
-    said = loaded.model(ids).logits[0, len(asked) - 1 : -1].log_softmax(-1)
+    said = loaded.model(ids).logits[0, len(asked) - 1 : -1].double().log_softmax(-1)
     return float(said[range(len(tokens)), tokens].sum())
 
 

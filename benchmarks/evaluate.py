@@ -92,6 +92,7 @@ def main() -> None:
                 few = max(1, rows[name] // QUICK) if asked.quick else rows[name]
                 results[name] = _run(asked, name, case=case, rows=few, folder=folders[model])
         _print(f"{case}, {model} model", _sizes(case, folders[model], rows), results)
+    _more(asked, folders)
     print(f"\n{_versions()}\nagain: python benchmarks/{Path(__file__).name}")
 
 
@@ -99,7 +100,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--store", type=Path, default=Path(__file__).parent / ".recipe")
     parser.add_argument("--models", default="base,tuned")
-    parser.add_argument("--cases", default=",".join(CASES))
+    parser.add_argument("--cases", default=",".join([*CASES, "extraction", "gguf"]))
     parser.add_argument("--contestants", default="ours,tree,plain,generate,lm-eval,server")
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows")
     parser.add_argument("--reuse", action="store_true", help="what an earlier run measured")
@@ -146,12 +147,32 @@ def _run(
     return result
 
 
-def _python(arguments: list[str]) -> str:
+def _more(asked: argparse.Namespace, folders: dict[str, Path]) -> None:
+    """Run the benchmarks of what is not label scoring in transformers; they print tables of their own."""
+    few = ["--count", "20", "--one-by-one", "2", "--served", "8"] if asked.quick else []
+    if "extraction" in asked.cases.split(","):
+        rows = DATA / "restaurant8k" / "test.json.gz"
+        print("\n### extraction (restaurant8k), base model\n", flush=True)
+        script = str(Path(__file__).with_name("evaluate_extraction.py"))
+        print(
+            _python(
+                [script, "--model", str(folders["base"]), "--rows", str(rows), *few], check=False
+            )
+        )
+    if "gguf" in asked.cases.split(","):
+        rows = DATA / "banking77" / "test.csv"
+        print("\n### GGUF file in llama.cpp (banking77), tuned model\n", flush=True)
+        script = str(Path(__file__).with_name("evaluate_gguf.py"))
+        few = ["--count", "20", "--peer-rows", "2"] if asked.quick else []
+        print(_python([script, str(folders["tuned"]), str(rows), *few], check=False))
+
+
+def _python(arguments: list[str], *, check: bool = True) -> str:
     here = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
     environment = os.environ | {"PYTHONPATH": here, "TOKENIZERS_PARALLELISM": "false"}
     environment |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     command = [sys.executable, "-W", "ignore", *arguments]
-    ran = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=environment)
+    ran = subprocess.run(command, stdout=subprocess.PIPE, check=check, text=True, env=environment)
     return ran.stdout
 
 

@@ -50,6 +50,9 @@ ROWS = {
         "ours": 500, "tree": 500, "plain": 20, "generate": 40, "lm-eval": 40, "server": 200,
     },
     ("base", "banking77"): {"ours": 50, "generate": 8},
+    ("base", "snips"): {
+        "ours": 60, "tree": 60, "plain": 8, "generate": 6, "lm-eval": 4, "server": 24,
+    },
 }  # fmt: skip
 """How many rows each contestant answers: the slow ones few."""
 QUICK = 10
@@ -82,7 +85,7 @@ def main() -> None:
     if not DATA.exists():
         print(f"skipped: the data are not there ({DATA})")
         return
-    folders = _models(asked.store)
+    folders = _models(asked)
     for (model, case), rows in ROWS.items():
         if model not in asked.models.split(",") or case not in asked.cases.split(","):
             continue
@@ -119,15 +122,17 @@ def _contest(asked: argparse.Namespace) -> None:
     print(json.dumps(measured))
 
 
-def _models(store: Path) -> dict[str, Path]:
-    """Return the folders of the models; made in a process of its own, since that takes memory."""
+def _models(asked: argparse.Namespace) -> dict[str, Path]:
+    """Return the folders of the models asked for; made in a process of its own: that takes memory."""
     code = (
-        "import sys; from pathlib import Path; from evaluate_model import base_model, tuned_model;"
-        "root = Path(sys.argv[1]); print(base_model(root)); print(tuned_model(root))"
+        "import sys; from pathlib import Path; import evaluate_model as made;"
+        "print(getattr(made, sys.argv[2] + '_model')(Path(sys.argv[1])))"
     )
-    out = _python(["-c", code, str(store.resolve())])
-    base, tuned = out.splitlines()[-2:]
-    return {"base": Path(base), "tuned": Path(tuned)}
+    store = str(asked.store.resolve())
+    return {
+        name: Path(_python(["-c", code, store, name]).splitlines()[-1])
+        for name in asked.models.split(",")
+    }
 
 
 def _run(
@@ -150,7 +155,7 @@ def _run(
 def _more(asked: argparse.Namespace, folders: dict[str, Path]) -> None:
     """Run the benchmarks of what is not label scoring in transformers; they print tables of their own."""
     few = ["--count", "20", "--one-by-one", "2", "--served", "8"] if asked.quick else []
-    if "extraction" in asked.cases.split(","):
+    if "base" in folders and "extraction" in asked.cases.split(","):
         rows = DATA / "restaurant8k" / "test.json.gz"
         print("\n### extraction (restaurant8k), base model\n", flush=True)
         script = str(Path(__file__).with_name("evaluate_extraction.py"))
@@ -159,7 +164,7 @@ def _more(asked: argparse.Namespace, folders: dict[str, Path]) -> None:
                 [script, "--model", str(folders["base"]), "--rows", str(rows), *few], check=False
             )
         )
-    if "gguf" in asked.cases.split(","):
+    if "tuned" in folders and "gguf" in asked.cases.split(","):
         rows = DATA / "banking77" / "test.csv"
         print("\n### GGUF file in llama.cpp (banking77), tuned model\n", flush=True)
         script = str(Path(__file__).with_name("evaluate_gguf.py"))

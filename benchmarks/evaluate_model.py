@@ -8,7 +8,7 @@ most of the work.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ CPU = Device(kind="cpu", name="one thread", memory_bytes=0, cores=1, bf16=False)
 STEPS = {"banking77": 48, "snips": 8, "headlines": 8}
 ROWS_A_STEP = 24
 RATE = 1e-3
+KEEP_EVERY = 4
+"""Steps, after which an attempt that is cut off can be taken up."""
 
 
 class Silent:
@@ -57,7 +59,12 @@ def tuned_model(root: Path) -> Path:
     """Return the folder of the tuned model, merged; trained once."""
     payload = {"base": SMOLLM.sha256, "steps": STEPS, "rows": ROWS_A_STEP, "rate": RATE, "made": 1}
     base = base_model(root)
-    built = _once(root)("benchmark-tuned", payload, lambda folder: _tune(base, folder / "model"))
+    half_done = root / "evaluate" / f"tuning-{make_key(payload).digest[:12]}.pt"
+    half_done.parent.mkdir(parents=True, exist_ok=True)
+    built = _once(root)(
+        "benchmark-tuned", payload, lambda folder: _tune(base, folder / "model", half_done)
+    )
+    half_done.unlink(missing_ok=True)
     return Path(built.file("model"))
 
 
@@ -76,7 +83,8 @@ def _once(root: Path) -> Any:
     return once
 
 
-def _tune(base: Path, target: Path) -> None:
+def _tune(base: Path, target: Path, half_done: Path) -> None:
+    """Train, from where `half_done` says that an earlier attempt was cut off."""
     torch.manual_seed(4)
     loaded = load(base)
     model: Any = get_peft_model(
@@ -84,8 +92,9 @@ def _tune(base: Path, target: Path) -> None:
     ).train()
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     adam = torch.optim.AdamW(weights, lr=RATE, weight_decay=0.0)
+    begin = _resume(half_done, weights, adam)
     steps = list(_steps())
-    for number, (case, start) in enumerate(steps):
+    for number, (case, start) in enumerate(steps[begin:], start=begin):
         for group in adam.param_groups:
             group["lr"] = RATE * min(1.0, (number + 1) / 5) * (1 - number / len(steps))
         loss = _loss(model, loaded.chat, case, start)
@@ -94,9 +103,25 @@ def _tune(base: Path, target: Path) -> None:
         adam.step()
         adam.zero_grad()
         print(f"tuning {number + 1}/{len(steps)}: loss {loss.item():.3f}", flush=True)
+        if number % KEEP_EVERY == KEEP_EVERY - 1:
+            state = {"step": number + 1, "weights": weights, "adam": adam.state_dict()}
+            torch.save(state, half_done.with_suffix(".new"))
+            half_done.with_suffix(".new").replace(half_done)
     merged = model.merge_and_unload()
     merged.to(torch.bfloat16).save_pretrained(target)
     loaded.chat.tokenizer.save_pretrained(target)
+
+
+def _resume(half_done: Path, weights: Sequence[torch.Tensor], adam: torch.optim.Optimizer) -> int:
+    """Take up what was kept; return the steps that it had made."""
+    if not half_done.exists():
+        return 0
+    state = torch.load(half_done, weights_only=True)
+    with torch.no_grad():
+        for weight, kept in zip(weights, state["weights"], strict=True):
+            weight.copy_(kept)
+    adam.load_state_dict(state["adam"])
+    return int(state["step"])
 
 
 def _steps() -> Iterator[tuple[Case, int]]:

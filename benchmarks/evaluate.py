@@ -165,11 +165,10 @@ def _more(asked: argparse.Namespace, folders: dict[str, Path]) -> None:
             )
         )
     if "tuned" in folders and "gguf" in asked.cases.split(","):
-        rows = DATA / "banking77" / "test.csv"
         print("\n### GGUF file in llama.cpp (banking77), tuned model\n", flush=True)
         script = str(Path(__file__).with_name("evaluate_gguf.py"))
-        few = ["--count", "20", "--peer-rows", "2"] if asked.quick else []
-        print(_python([script, str(folders["tuned"]), str(rows), *few], check=False))
+        few = ["--rows", "20", "--peer-rows", "2"] if asked.quick else []
+        print(_python([script, "--model", str(folders["tuned"]), *few], check=False))
 
 
 def _python(arguments: list[str], *, check: bool = True) -> str:

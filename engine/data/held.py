@@ -140,7 +140,7 @@ def keeping(units: Units, held: Held, *, stratified: bool) -> Keeping:
     """Return the record `held` for these units."""
     sizes: Iterable[int] = map(units.size, range(len(units)))
     if units.by == "time":
-        sizes = Counter(map(units.time, range(len(units)))).values()
+        sizes = Counter(units.pool.time[row] for row in units.rows).values()
     largest = max(sizes, default=1)
     strata = {units.stratum(unit) for unit in range(len(units))} if stratified else {()}
     slack = (largest - 1) * len(strata)

@@ -66,7 +66,7 @@ class Units:
 def units_of(pool: Pool, by: str, *, is_held: bool = False) -> Units:
     """Return the living rows as units; `by` as in `Splits.by`.
 
-    By time, a record knows each row by itself, so that new rows join no recorded time.
+    By time, a record knows a row by its text and time, so that new rows join no recorded time.
     """
     rows = pool.living()
     what, value = "text", pool.rank
@@ -75,8 +75,9 @@ def units_of(pool: Pool, by: str, *, is_held: bool = False) -> Units:
         rows = array("I", sorted(rows, key=pool.unit.__getitem__))
     if by == "time":
         latest = array("I", sorted(rows, key=pool.time.__getitem__, reverse=True))
-        same = (start for start, _ in runs(latest, pool.time))
-        starts = array("I", range(len(latest)) if is_held else same)
+        starts = array("I", (start for start, _ in runs(latest, pool.time)))
+        if is_held:
+            starts = array("I", sorted({*starts, *(start for start, _ in runs(latest, pool.rank))}))
         return Units(pool=pool, rows=latest, starts=_ended(starts, latest), by="time")
     if pool.place:  # equal texts of different splits are units of their own
         rows = array("I", sorted(rows, key=pool.place.__getitem__))

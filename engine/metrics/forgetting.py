@@ -105,13 +105,6 @@ def judge_forgetting(
     return (replace(check, p_value=overall.p_value),)
 
 
-def mcnemar(lost: int, gained: int) -> float:
-    """Return the exact two-sided p-value: twice the smaller binomial tail of what changed."""
-    changed = lost + gained
-    tail = sum(math.comb(changed, count) for count in range(min(lost, gained) + 1))
-    return min(1.0, tail / 2 ** (changed - 1) if changed else 1.0)
-
-
 def paired_interval(lost: int, gained: int, n: int, *, confidence: float) -> Interval:
     """Return the interval of (lost - gained) / n."""
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
@@ -130,6 +123,8 @@ def paired_interval(lost: int, gained: int, n: int, *, confidence: float) -> Int
 def _scores(
     name: str, kind: str, pairs: Sequence[tuple[Answered, Answered]], *, confidence: float
 ) -> ProbeScores:
+    from engine.metrics.paired import mcnemar  # noqa: PLC0415 - brings numpy
+
     n = len(pairs)
     lost = sum(first.is_right and not second.is_right for first, second in pairs)
     gained = sum(second.is_right and not first.is_right for first, second in pairs)
@@ -154,7 +149,7 @@ def _scores(
         before=before,
         after=after,
         drop=drop,
-        p_value=mcnemar(lost, gained),
+        p_value=mcnemar(gained, lost),
         shift=shift if math.isfinite(shift) else None,
     )
 

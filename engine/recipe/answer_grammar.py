@@ -14,9 +14,6 @@ from typing import Any, Final
 from engine.recipe.model import Json, Task
 from engine.recipe.prompt import JSON_LIST_KEY, NO_LABEL, SEPARATOR, answer_text
 
-CONSTRAINED: Final = ("classification", "multilabel", "extraction")
-"""Kinds whose answers have a form."""
-
 _COMPACT: Final = {
     "whitespace_flexible": False,
     "item_separator": ",",

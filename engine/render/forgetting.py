@@ -64,11 +64,6 @@ def sentence(item: ProbeScores, found: ForgettingResult) -> str:
     return f"{name_of(item, found)}: {change}, drop {told} on {count(item.n)} questions"
 
 
-def forgetting_line(found: ForgettingResult) -> str:
-    """`probes answered right: 0.561 before, 0.547 after, drop … on 1020 questions`."""
-    return f"probes answered right: {sentence(found.overall, found).partition(': ')[2]}"
-
-
 def worst(found: ForgettingResult) -> ProbeScores | None:
     """The set that lost most; None where there is only one."""
     known = [item for item in found.probes if item.drop.value is not None]

@@ -140,24 +140,6 @@ def ask_gguf(
     return said
 
 
-def choose_gguf(  # noqa: PLR0913 - one request, named
-    gguf: Path,
-    prompts: Sequence[str],
-    answers: Sequence[str],
-    *,
-    threads: int,
-    workdir: Path,
-    progress: Progress,
-    max_new_tokens: int = 0,
-    distribution: bool = False,
-) -> GgufSaid:
-    """Ask each prompt for one of `answers` and, if tokens are granted, for free text; as `ask_gguf`."""
-    request = Request(
-        prompts=prompts, answers=answers, distribution=distribution, max_new_tokens=max_new_tokens
-    )
-    return ask_gguf(gguf, request, threads=threads, workdir=workdir, progress=progress)
-
-
 def _read(found: dict[str, Any]) -> GgufSaid:
     choices = [
         Choice(**{**item, "probabilities": tuple(item["probabilities"])})

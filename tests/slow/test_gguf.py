@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch  # noqa: TID253 - a test of the runtime
+from choosing import choose_gguf
 from gguf import GGUFReader
 
 from engine.environment import detect_device
@@ -18,7 +19,7 @@ from engine.recipe.model import PackageRef, Task
 from engine.recipe.prompt import messages
 from engine.runtime.base_model import locate_base_model
 from engine.runtime.choosing import choose
-from engine.runtime.llama import answer_text, choose_gguf
+from engine.runtime.llama import answer_text
 from engine.runtime.models import LoadedModel, load_model
 from engine.runtime.task_file import make_task_file
 from engine.store import Store, make_key

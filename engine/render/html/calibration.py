@@ -18,11 +18,6 @@ _LEAD = (
 )
 
 
-def has_calibration(report: Report) -> bool:
-    """Whether the answers have probabilities."""
-    return report.holdout is not None and report.holdout.calibration is not None
-
-
 def calibration(report: Report) -> Markup:
     """The section; empty where answers have no probabilities."""
     found = report.holdout.calibration if report.holdout else None

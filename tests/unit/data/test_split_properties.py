@@ -273,3 +273,19 @@ def test_the_order_of_rows_changes_nothing(of: list[Made], splits: Splits, shuff
     random.Random(shuffle).shuffle(mixed)
 
     assert texts(*divided(of, splits)) == texts(*divided(mixed, splits))
+
+
+def test_rows_of_one_text_and_time_stay_together_where_a_record_is_cut() -> None:
+    times = {"Text 0": 3, "Text 1": 2, "Text 2": 1, "Text 3": 1, "Text 4": 0}
+    of = [
+        Made(text=text, labels=("a",), group="g", time=float(time), place=Place.TRAIN)
+        for text, time in times.items()
+        for _ in range(2)
+    ]
+    splits = asked(by="time", train=6, validation=2, holdout=2)
+    pool, first = divided(of, splits)
+    fewer = replace(splits, train=1)
+    again = divide(pool, fewer, held_by(membership(pool, first.drawn)))
+    third = divide(pool, fewer, held_by(membership(pool, again.drawn)))
+
+    assert third.places == again.places

@@ -14,9 +14,9 @@ from engine.metrics.forgetting import (
     Answered,
     forgetting_result,
     judge_forgetting,
-    mcnemar,
     paired_interval,
 )
+from engine.metrics.paired import mcnemar
 from engine.recipe.model import Acceptance, Forgetting, Probe
 
 FORGETTING = Forgetting(probes=(Probe(name="builtin", kind="builtin"),), max_drop=0.05)

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 import torch  # noqa: TID253 - a test of the runtime
+from choosing import choose_gguf
 
 from engine.errors import EnvironmentProblem, StageError
 from engine.runtime import llama
 from engine.runtime.gguf import find_tools, read_facts, write_gguf
-from engine.runtime.llama import Learned, Request, ask_gguf, choose_gguf
+from engine.runtime.llama import Learned, Request, ask_gguf
 from engine.runtime.models import LoadedModel
 from engine.runtime.predict import generate
 from engine.runtime.tool_process import run_module

@@ -121,11 +121,6 @@ CODES: dict[str, Code] = {
         why="Every exported file is opened again before it leaves.",
         fix="recipe run RECIPE --force quantize",
     ),
-    "X635": Code(
-        title="the exported file holds another chat template",
-        why="Programs would ask the model in another form than it was trained in.",
-        fix="leave gguf out of `export.formats` and report the model",
-    ),
     "X637": Code(
         title="no importance matrix can be made for the model",
         why="None of its layers has a name that the GGUF file knows, so nothing could be weighed.",

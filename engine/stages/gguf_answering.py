@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.data.example import Example
-from engine.errors import StageError
 from engine.metrics.predictions import Prediction
 from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.prompt import answer_text, parse_answer
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from engine.runtime.chat import Chat
     from engine.runtime.llama import GgufSaid, Request
 
-REVISION = 2
+REVISION = 3
 """Bumped when the same file and rows would now give other predictions."""
 
 
@@ -63,7 +62,7 @@ def ask(file: GgufFile, asked: Asked, examples: Sequence[Example], *, free: bool
         "training": _same(examples, ids, _trained_ids(file.chat, asked, examples)),
         "llama_cpp": _same(examples, ids, said.token_ids),
         "ollama": None if ollama is None else _same(examples, ids, said.read),
-        "template": _same(examples, prompts, _by_the_file(file, turns)),
+        "template": _template_parity(file, asked, examples),
     }
     return Said(
         chosen=chosen,
@@ -144,8 +143,12 @@ def _weighed(file: GgufFile, asked: Asked, examples: Sequence[Example]) -> Said:
     texts = [segment.text for segments in parts for segment in segments]
     learned = [Learned(ids=row.ids, learned=[int(flag) for flag in row.learned]) for row in tokens]
     said = _run(file, Request(prompts=texts, learned=learned))
+    owners = [
+        row for row, rows in zip(examples, made, strict=True) for one in rows for _ in one.segments
+    ]
     if not said.is_finite:
-        raise StageError.one("X643", f"the numbers of `{file.path.name}` are none: it is damaged")
+        silent = [predicted(row) for row in examples]
+        return Said(chosen=silent, free=[], facts=_damaged(said, owners, texts, file))
     nats, counts = iter(said.likelihoods), iter(sum(row.learned[1:]) for row in tokens)
     chosen = [
         predicted(
@@ -158,16 +161,24 @@ def _weighed(file: GgufFile, asked: Asked, examples: Sequence[Example]) -> Said:
         )
         for row, rows in zip(examples, made, strict=True)
     ]
-    owners = [
-        row for row, rows in zip(examples, made, strict=True) for one in rows for _ in one.segments
-    ]
     ids = [file.chat.token_ids(text) for text in texts]
-    parity = {"training": None, "llama_cpp": _same(owners, ids, said.token_ids)}
-    return Said(
-        chosen=chosen,
-        free=[],
-        facts={"version": said.version, "parity": {**parity, "ollama": None, "template": None}},
-    )
+    parity = {
+        "training": None,
+        "llama_cpp": _same(owners, ids, said.token_ids),
+        "ollama": None,
+        "template": _template_parity(file, asked, examples),
+    }
+    return Said(chosen=chosen, free=[], facts={"version": said.version, "parity": parity})
+
+
+def _template_parity(
+    file: GgufFile, asked: Asked, examples: Sequence[Example]
+) -> dict[str, int | str | None] | None:
+    """Compare what the file's chat template and the model's own write; None for plain text, which has none."""
+    if asked.task.kind == "text":
+        return None
+    turns = [asked_turns(asked.task, row) for row in examples]
+    return _same(examples, [file.chat.prompt(one) for one in turns], _by_the_file(file, turns))
 
 
 def _trained_ids(chat: Chat, asked: Asked, examples: Sequence[Example]) -> list[list[int]]:

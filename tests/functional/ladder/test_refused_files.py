@@ -1,0 +1,152 @@
+"""A file that came out wrong never leaves: whole runs whose llama.cpp damages what it writes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from project import Outcome, Project
+from runs import report
+
+SOUND = {
+    "convert_hf_to_gguf.py": (
+        "import sys\ndel sys.path[0]\nfrom engine.runtime.gguf_convert_worker import main\nmain()\n"
+    ),
+    "llama-quantize": "from engine.runtime.gguf_quantize_worker import main\nmain()\n",
+}
+"""The packaged tools, as a llama.cpp of the user's."""
+SCRAMBLE = """
+import sys
+from gguf import GGUFReader
+file = sys.argv[-3]
+(tensor,) = [one for one in GGUFReader(file).tensors if one.name == "blk.1.ffn_down.weight"]
+start, size = int(tensor.data_offset), int(tensor.n_bytes)
+with open(file, "r+b") as stream:
+    stream.seek(start)
+    damaged = {damaged}
+    stream.seek(start)
+    stream.write(damaged)
+"""
+REVERSED = SCRAMBLE.format(damaged="bytes(reversed(stream.read(size)))")
+NO_NUMBERS = SCRAMBLE.format(damaged="b'\\xff' * size")
+"""In Q8_0 every scale is NaN."""
+OTHER_TEMPLATE = """
+import shutil, sys, tempfile
+from pathlib import Path
+model = next(word for word in sys.argv[1:] if Path(word).is_dir())
+folder = Path(tempfile.mkdtemp()) / "model"
+shutil.copytree(model, folder)
+template = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\\n{% endfor %}"
+(folder / "chat_template.jinja").write_text(template)
+sys.argv[sys.argv.index(model)] = str(folder)
+"""
+CHAT = {"task": {"kind": "chat"}, "data": {"messages": {"column": "messages"}}}
+
+
+@pytest.fixture
+def llama_cpp(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """A llama.cpp folder whose tools do more than they should: before converting, after quantizing."""
+
+    def llama_cpp(*, before_converting: str = "", after_quantizing: str = "") -> None:
+        folder = tmp_path / "llama.cpp"
+        folder.mkdir()
+        for name, sound in SOUND.items():
+            before = before_converting if name.endswith(".py") else ""
+            after = "" if name.endswith(".py") else after_quantizing
+            path = folder / name
+            path.write_text(f"#!{sys.executable}\n{before}{sound}{after}", encoding="utf-8")
+            path.chmod(0o755)
+        monkeypatch.setenv("LLAMA_CPP_DIR", str(folder))
+        monkeypatch.setenv("PYTHONPATH", str(root))
+
+    return llama_cpp
+
+
+def run(project: Project, **changes: Any) -> tuple[Outcome, dict[str, Any]]:
+    quantized = {"agreement": {"min": 0.9}} if "task" not in changes else {}
+    export = {"formats": ["gguf"], "quantization": "Q8_0", "after_quantization": quantized}
+    project.edit(export=export, **changes)
+    outcome = project.run("run", str(project.recipe), "--store", str(project.folder / ".recipe"))
+    return outcome, report(project.folder / ".recipe")
+
+
+def refused(found: dict[str, Any]) -> dict[str, list[str]]:
+    """The failed checks of each rung that has any."""
+    failed = {
+        rung["name"]: [one["name"] for one in rung["verdict"]["checks"] if one["status"] == "fail"]
+        for rung in found["ladder"]
+        if rung["verdict"]
+    }
+    return {name: checks for name, checks in failed.items() if checks}
+
+
+def exported(project: Project) -> list[str]:
+    return [path.name for path in (project.folder / ".recipe" / "runs").rglob("*.gguf")]
+
+
+def test_sound_tools_of_ones_own_are_accepted(
+    project: Project, llama_cpp: Callable[..., None]
+) -> None:
+    llama_cpp()
+
+    outcome, found = run(project)
+
+    assert (outcome.code, refused(found)) == (0, {}), outcome.err
+    assert exported(project)
+
+
+@pytest.mark.parametrize(("damage", "check"), [(REVERSED, "agreement"), (NO_NUMBERS, "finite")])
+def test_a_damaged_tensor_is_refused_and_the_file_does_not_leave(
+    project: Project, llama_cpp: Callable[..., None], damage: str, check: str
+) -> None:
+    llama_cpp(after_quantizing=damage)
+
+    outcome, found = run(project)
+
+    assert outcome.code == 1, outcome.err
+    assert list(refused(found)) == ["Q8_0"]
+    assert check in refused(found)["Q8_0"]
+    assert "REFUSED" in outcome.out + outcome.err
+    assert exported(project) == []
+
+
+def test_a_chat_models_damaged_tensor_is_refused_too(
+    project: Project, llama_cpp: Callable[..., None]
+) -> None:
+    llama_cpp(after_quantizing=NO_NUMBERS)
+    turns = [
+        [{"role": "user", "content": f"row {n}?"}, {"role": "assistant", "content": f"it is {n}"}]
+        for n in range(90)
+    ]
+    rows = project.folder / "rows.jsonl"
+    rows.write_text("\n".join(json.dumps({"messages": one}) for one in turns), encoding="utf-8")
+    checks = dict.fromkeys(("leakage", "near_duplicates"), "off")
+
+    outcome, found = run(
+        project,
+        task=CHAT["task"],
+        data={"sources": [{"path": "rows.jsonl"}], "checks": checks, **CHAT["data"]},
+        splits={"by": "random", "train": 40, "validation": 10, "holdout": 30},
+        acceptance={"metrics": {"perplexity": {"max": 1e9}}, "decide_on": "point"},
+        baselines=["zero_shot"],
+    )
+
+    assert outcome.code == 1, outcome.err
+    assert "finite" in refused(found)["Q8_0"]
+    assert exported(project) == []
+
+
+def test_another_chat_template_in_the_file_is_refused(
+    project: Project, llama_cpp: Callable[..., None]
+) -> None:
+    llama_cpp(before_converting=OTHER_TEMPLATE)
+
+    outcome, found = run(project)
+
+    assert outcome.code == 1, outcome.err
+    assert "token_parity.template" in next(iter(refused(found).values()))
+    assert exported(project) == []

@@ -13,8 +13,10 @@ from engine.evidence import Report, StageRecord, StageStatus
 from engine.pipeline import Orders, Walk, Watcher, refuse_absent, walk
 from engine.plan import moving, survey
 from engine.recipe import dump_resolved, moving_references
+from engine.recipe.extends import with_parent_text
 from engine.recipe.metrics import is_measured, primary
 from engine.recipe.model import HubRef, Recipe
+from engine.recipe.paths import absolute
 from engine.stages.base import Progress
 from engine.stages.keeping import Keeper
 from engine.stages.report import Facts, assemble, write
@@ -75,7 +77,7 @@ def execute(
     _require_backend(recipe, device)
     store, runs = Store(root, versions=tool_versions()), Runs(root)
     world = survey(recipe, store, device)
-    text = recipe.file.read_text(encoding="utf-8")
+    text = _as_written(recipe)
     orders = replace(orders, previous=runs.payloads(recipe.name))
     keeper = Keeper(recipe=recipe, store=store, before=world.lock)
     watcher = _Keeping(watcher, keeper)
@@ -166,6 +168,15 @@ def _finish(
     write(report, run, state.artifacts)
     runs.record(run, _record(state, report, code))
     return Result(code=code, report=report, folder=run, error=state.error, said=tuple(keeper.said))
+
+
+def _as_written(recipe: Recipe) -> str:
+    """The recipe's text; with a parent, that of both."""
+    text = recipe.file.read_text(encoding="utf-8")
+    if not recipe.extends:
+        return text
+    parent = absolute(recipe.extends, recipe.file.parent).read_text(encoding="utf-8-sig")
+    return with_parent_text(text, parent, named=recipe.extends)
 
 
 def _as_typed(file: Path) -> str:

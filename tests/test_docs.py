@@ -16,6 +16,7 @@ import pytest
 from engine.cli.main import VERBS, main
 from engine.errors import Problem
 from engine.recipe import check_recipe
+from engine.recipe.parents import check_parent
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
@@ -46,9 +47,24 @@ def sections(text: str) -> dict[str, str]:
     }
 
 
+def named_files() -> dict[str, str]:
+    """Blocks that begin with the name of their file, by that name: parents, and those who extend them."""
+    return {
+        name[1]: block.values[0]
+        for block in blocks("yaml")
+        if (name := re.match(r"# ([\w/-]+\.yaml)\n", block.values[0]))
+    }
+
+
 def problems_of(text: str, folder: Path) -> tuple[Problem, ...]:
-    path = folder / "recipe.yaml"
-    path.write_text(text, encoding="utf-8")
+    files = named_files()
+    name = next((name for name, found in files.items() if found == text), "recipe.yaml")
+    for file, content in (files | {name: text}).items():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text(content, encoding="utf-8")
+    path = folder / name
+    if name in files and "\nname:" not in text:
+        return check_parent(path).problems
     return tuple(problem for problem in check_recipe(path)[1] if problem.code not in MISSING_FILES)
 
 

@@ -14,24 +14,67 @@ from engine.render.problems import problems_json
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("recipes", metavar="RECIPE", nargs="+", type=Path, help="recipe files")
+    parser.add_argument(
+        "--parent", action="store_true",
+        help="the files are parents: what they leave open is no mistake; a file that another one "
+        "here extends is taken for a parent without being asked",
+    )  # fmt: skip
     add_format(parser, "text", "json")
 
 
 def run(options: argparse.Namespace) -> int:
     """Return 0 when no recipe has an error, else 2."""
-    from engine.backends import check_backend  # noqa: PLC0415 - after the arguments are known good
-    from engine.recipe import check_recipe  # noqa: PLC0415
+    from engine.recipe.parents import parents_among  # noqa: PLC0415 - after the arguments are good
+    from engine.recipe.paths import absolute  # noqa: PLC0415
 
     problems: list[Problem] = []
+    said: list[str] = []
+    named = parents_among(options.recipes)
     for path in options.recipes:
-        recipe, found = check_recipe(path)
+        is_parent = options.parent or absolute(str(path), Path.cwd()) in named
+        found, told = _parent(path) if is_parent else _recipe(path)
         problems += found
-        problems += check_backend(recipe) if recipe is not None else ()
+        said.append(told)
     if options.format == "json":
         show_json(problems_json(problems, source=str(options.recipes[0])))
     else:
         show_problems(problems)
     wrong = any(problem.severity is Severity.ERROR for problem in problems)
-    if not wrong and options.format == "text":
-        show("\n".join(f"{path}: valid" for path in options.recipes))
+    if options.format == "text" and (told := "\n".join(line for line in said if line)):
+        show(told)
     return ExitCode.USAGE if wrong else ExitCode.ACCEPTED
+
+
+def _recipe(path: Path) -> tuple[tuple[Problem, ...], str]:
+    """What is wrong with a recipe, and what is to be said of it besides."""
+    from engine.backends import check_backend  # noqa: PLC0415
+    from engine.recipe import check_recipe  # noqa: PLC0415
+    from engine.recipe.parents import as_parent  # noqa: PLC0415
+
+    recipe, found = check_recipe(path)
+    if recipe is None:
+        parent = as_parent(found)
+        return found, _could_be(path) if parent.is_sound and parent.left_open else ""
+    found = (*found, *check_backend(recipe))
+    return found, "" if _is_wrong(found) else f"{path}: valid"
+
+
+def _parent(path: Path) -> tuple[tuple[Problem, ...], str]:
+    from engine.recipe.parents import check_parent  # noqa: PLC0415
+
+    parent = check_parent(path)
+    if not parent.is_sound:
+        return parent.problems, ""
+    left = f"; it leaves open {', '.join(parent.left_open)}" if parent.left_open else ""
+    return parent.problems, f"{path}: valid as a parent{left}"
+
+
+def _could_be(path: Path) -> str:
+    return (
+        f"{path}: nothing is wrong with what it says; it is incomplete, as the parent of other recipes "
+        f"may be: recipe validate --parent {path}"
+    )
+
+
+def _is_wrong(problems: tuple[Problem, ...]) -> bool:
+    return any(problem.severity is Severity.ERROR for problem in problems)

@@ -119,6 +119,28 @@ _STRUCTURE = {
         why="Control and text-direction characters make a file read differently than it looks.",
         fix="Delete the character at the place named.",
     ),
+    "R123": Code(
+        title="the parent of a recipe is not there",
+        why="`extends` is read from the folder of the recipe, and nothing is known without it.",
+        fix="Correct the path, or take the line out and say everything in one file.",
+    ),
+    "R124": Code(
+        title="a parent with a parent",
+        why="What a recipe says must be found in two files at most, or nobody can review it.",
+        fix="Move what is shared into one parent, and let that extend nothing.",
+    ),
+    "R125": Code(
+        title="a parent that is not beside the recipe",
+        why="An absolute path or a URL means something on one machine, or today, only; a recipe never "
+        "depends on what another place serves.",
+        fix="Copy the parent into the repository and name it relative to the recipe's folder.",
+    ),
+    "R126": Code(
+        title="the name comes from the parent",
+        why="Runs, reports and exported files of all recipes that extend the same parent would go "
+        "under one name, and each would be compared with the last accepted model of the others.",
+        fix="Give the recipe a `name:` of its own.",
+    ),
 }
 
 _MEANING = {

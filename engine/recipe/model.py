@@ -475,6 +475,8 @@ class Recipe:
     description: str
     file: Path
     """Where the recipe was read."""
+    extends: str
+    """The parent, as the recipe names it; what it says is merged in. Empty for none."""
     allow_moving: bool
     task: Task
     base_model: Reference

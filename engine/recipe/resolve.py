@@ -5,12 +5,13 @@ Constant defaults come from the schema; the four that depend on other keys stand
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from engine.errors import Problem, RecipeError, Severity
 from engine.recipe.baselines import baseline, written_baselines
+from engine.recipe.extends import extended
 from engine.recipe.globs import listed_sources
 from engine.recipe.model import (
     Acceptance,
@@ -43,42 +44,78 @@ from engine.recipe.references import reference
 from engine.recipe.rules import check_rules
 from engine.recipe.rules.kinds import reads_input
 from engine.recipe.schema import check_structure, definition, with_defaults
-from engine.recipe.source import SourceText, read_source
+from engine.recipe.source import Reader, SourceText, read_bytes, read_source
+
+OF_ABSENCE: Final = frozenset({"R105", "R111", "R112", "R240", "R246"})
+"""What is said of a recipe where something is missing that a parent, or a child, may give."""
+_OF_THE_DISK: Final = frozenset({"R250", "R256", "R302"})
 
 Written = Mapping[str, Any]
 """A section of the recipe, checked, with the schema's defaults filled in."""
 
 
-def load_recipe(path: Path) -> tuple[Recipe, tuple[Problem, ...]]:
-    """Return the recipe and its warnings; RecipeError with every problem when one is an error."""
-    recipe, problems = check_recipe(path)
+def load_recipe(path: Path, *, read: Reader = read_bytes) -> tuple[Recipe, tuple[Problem, ...]]:
+    """Return the recipe and its warnings; RecipeError with every problem when one is an error.
+
+    `read`: see `check_recipe`.
+    """
+    recipe, problems = check_recipe(path, read=read)
     if recipe is None:
         raise RecipeError(problems)
     return recipe, problems
 
 
-def check_recipe(path: Path) -> tuple[Recipe | None, tuple[Problem, ...]]:
+def check_recipe(
+    path: Path, *, read: Reader = read_bytes
+) -> tuple[Recipe | None, tuple[Problem, ...]]:
     """Return the recipe, or None where it has errors, and every problem in file order.
 
     Never raises on a wrong recipe, not even on a file that cannot be read.
+
+    `read` gives the bytes of a recipe file: of `path`, and of the parent that it extends, whose path
+    is built from `path` as it was given (`a/b.yaml` that extends `../c.yaml` asks for `c.yaml`). It
+    raises FileNotFoundError, or RecipeError with a problem of its own. With a reader other than the
+    disk's (a revision of a repository), nothing is said about files that the recipe names: they are
+    those of another time. A pattern that matches nothing now is then one source, the pattern itself.
     """
     try:
-        source = read_source(path)
+        child = read_source(path, read=read)
     except RecipeError as error:
         return None, error.problems
+    found = extended(child, read=read)
+    if found.problems:
+        return None, _alone(child, found.problems)
+    return _checked(found.source, on_disk=read is read_bytes)
+
+
+def _checked(source: SourceText, *, on_disk: bool) -> tuple[Recipe | None, tuple[Problem, ...]]:
     filled = with_defaults(source.value)
     structure = source.problems + check_structure(source)
-    problems = tuple(sorted(structure + check_rules(source, filled, structure), key=_position))
+    told = structure + check_rules(source, filled, structure)
+    problems = tuple(
+        sorted((p for p in told if on_disk or p.code not in _OF_THE_DISK), key=_order(source))
+    )
     if any(problem.severity is Severity.ERROR for problem in problems):
         return None, problems
     return resolve(source, filled), problems
 
 
-def _position(problem: Problem) -> tuple[int, int, str]:
-    place = problem.place
-    if place is None or place.line is None:
-        return (0, 0, problem.code)
-    return (place.line, place.column or 0, problem.code)
+def _alone(child: SourceText, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """Return why a parent could not be merged, and what is wrong with the child whatever it says."""
+    own = child.problems + tuple(p for p in check_structure(child) if p.code not in OF_ABSENCE)
+    return tuple(sorted((*own, *problems), key=_order(child)))
+
+
+def _order(source: SourceText) -> Callable[[Problem], tuple[bool, int, int, str]]:
+    """Return the order of problems: those of the file, then those of its parent, each by place."""
+
+    def position(problem: Problem) -> tuple[bool, int, int, str]:
+        place = problem.place
+        if place is None or place.line is None:
+            return (False, 0, 0, problem.code)
+        return (place.file != source.file, place.line, place.column or 0, problem.code)
+
+    return position
 
 
 def resolve(source: SourceText, filled: Written) -> Recipe:
@@ -88,6 +125,7 @@ def resolve(source: SourceText, filled: Written) -> Recipe:
         name=filled["name"],
         description=filled["description"],
         file=source.path,
+        extends=filled.get("extends", ""),
         allow_moving=filled["allow_moving"],
         task=_task(filled["task"], reads_input=reads_input(filled)),
         base_model=reference(filled["base_model"], folder),
@@ -121,7 +159,9 @@ def _task(written: Written, *, reads_input: bool) -> Task:
 def _data(written: Written, folder: Path) -> Data:
     sample = written.get("sample")
     return Data(
-        sources=tuple(_source(one, folder) for one in listed_sources(written["sources"], folder)),
+        sources=tuple(
+            _source(one, folder) for source in written["sources"] for one in _files(source, folder)
+        ),
         shape=written["shape"],
         label=_label(written["label"]) if "label" in written else None,
         answer=_answer(written["answer"]) if "answer" in written else None,
@@ -132,6 +172,15 @@ def _data(written: Written, folder: Path) -> Data:
         else Sample(rows=int(sample["rows"]), seed=int(sample["seed"])),
         checks=Checks(**written["checks"]),
     )
+
+
+def _files(written: Written, folder: Path) -> list[Written]:
+    """Return a source once for each file of its pattern; itself where that matches nothing now."""
+    try:
+        found = list(listed_sources([written], folder))
+    except (OSError, ValueError):
+        found = []
+    return found or [{**written, "pattern": written.get("path", "")}]
 
 
 def _source(written: Written, folder: Path) -> Source:

@@ -156,7 +156,7 @@ def _sections_with(name: str) -> list[str]:
 
 
 def _hint_for_type(complaint: Complaint, source: SourceText) -> str | None:
-    written = source.written.get(complaint.path)
+    written = source.owner(complaint.path).written.get(complaint.path)
     if complaint.wanted == "string":
         if written:
             return f'write it in quotes: "{written}"'
@@ -174,6 +174,7 @@ def _hint_for_type(complaint: Complaint, source: SourceText) -> str | None:
 
 
 def _text_at(path: KeyPath, source: SourceText) -> str:
+    source = source.owner(path)
     span = source.values.get(path)
     if span is None:
         return ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +24,9 @@ from engine.recipe.syntax import explain_syntax
 
 MAX_BYTES: Final = 1024 * 1024
 _EMPTY: Final[Mapping[KeyPath, Any]] = MappingProxyType({})
+
+Reader = Callable[[Path], bytes]
+"""Gives the bytes of a recipe file; FileNotFoundError or RecipeError where there is none."""
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -49,13 +52,31 @@ class SourceText:
     """What is wrong with the YAML itself, where reading could go on."""
     broken: frozenset[KeyPath] = frozenset()
     """Values already told of in `problems`: nothing more can be said about them."""
+    parent: SourceText | None = None
+    """The recipe that this one extends; its content is in `value` already."""
+    inherited: frozenset[KeyPath] = frozenset()
+    """What the parent says and this file does not; its places are in the parent."""
 
     def has(self, path: KeyPath) -> bool:
-        """Tell whether the file itself says something at `path`."""
-        return path in self.values
+        """Tell whether the file, or the one it extends, says something at `path`."""
+        return path in self.values or path in self.inherited
+
+    def owner(self, path: KeyPath) -> SourceText:
+        """Return the file that says what stands at `path`, or above it: this one or its parent."""
+        at = path
+        while at and self.parent is not None:
+            if at in self.inherited:
+                return self.parent
+            if at in self.values or at in self.keys:
+                return self
+            at = at[:-1]
+        return self
 
     def place(self, path: KeyPath, *, key: bool = False, snippet: bool = True) -> Place:
-        """Return the place of the value at `path`, or of its key; if absent, of its parent."""
+        """Return the place of the value at `path`, or of its key; if absent, of what holds it."""
+        owner = self.owner(path)
+        if owner is not self:
+            return owner.place(path, key=key, snippet=snippet)
         at: KeyPath | None = path
         while at:
             span = self.keys.get(at) if key else self.values.get(at)
@@ -96,26 +117,46 @@ class SourceText:
         )
 
 
-def read_source(path: Path) -> SourceText:
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of a recipe file on the disk; RecipeError where they cannot be had."""
+    try:
+        found = path.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise _unreadable(str(path), "is a folder, not a recipe file")
+        if not stat.S_ISREG(found.st_mode):
+            raise _unreadable(str(path), "is not a regular file")
+        if found.st_size > MAX_BYTES:
+            raise _too_large(str(path), found.st_size)
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise _unreadable(str(path), "no such file", hint=_nearby(path)) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise _unreadable(str(path), f"cannot be read: {reason.lower()}") from None
+
+
+def read_source(path: Path, *, read: Reader = read_bytes) -> SourceText:
     """Read a recipe file, keeping positions.
 
+    `read` gives its bytes: from the disk, or from elsewhere, such as a revision of a repository.
     RecipeError when nothing can be made of it (missing, not text, not YAML, too large, not a
     mapping); lesser mistakes stand in `SourceText.problems`, to be told with all the others.
     """
-    text = _decode(_read_bytes(path), str(path))
+    file = str(path)
+    text = _decode(_content(path, read, file), file)
     lines = tuple(_LINE_BREAK.split(text))
-    _refuse_unwanted(text, lines, str(path))
-    composer = Composer(file=str(path), lines=lines)
+    _refuse_unwanted(text, lines, file)
+    composer = Composer(file=file, lines=lines)
     try:
         value = composer.document(yaml.parse(text, Loader=_PARSER))
     except yaml.YAMLError as error:
-        raise RecipeError(explain_syntax(error, file=str(path), lines=lines)) from None
+        raise RecipeError(explain_syntax(error, file=file, lines=lines)) from None
     if not isinstance(value, dict):
         if composer.problems:
             raise RecipeError(composer.problems)
-        raise _not_a_mapping(value, file=str(path), lines=lines)
+        raise _not_a_mapping(value, file=file, lines=lines)
     return SourceText(
-        file=str(path),
+        file=file,
         path=Path(os.path.abspath(path)),  # noqa: PTH100 - resolve() would follow links
         lines=lines,
         value=value,
@@ -146,33 +187,23 @@ def _not_a_mapping(value: Json, *, file: str, lines: tuple[str, ...]) -> RecipeE
     )
 
 
-def _read_bytes(path: Path) -> bytes:
+def _content(path: Path, read: Reader, file: str) -> bytes:
     try:
-        found = path.stat()
-        if stat.S_ISDIR(found.st_mode):
-            raise _unreadable(path, "is a folder, not a recipe file")
-        if not stat.S_ISREG(found.st_mode):
-            raise _unreadable(path, "is not a regular file")
-        if found.st_size > MAX_BYTES:
-            raise _too_large(path, found.st_size)
-        content = path.read_bytes()
+        content = read(path)
     except FileNotFoundError:
-        raise _unreadable(path, "no such file", hint=_nearby(path)) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise _unreadable(path, f"cannot be read: {reason.lower()}") from None
+        raise _unreadable(file, "no such file") from None
     if len(content) > MAX_BYTES:
-        raise _too_large(path, len(content))
+        raise _too_large(file, len(content))
     return content
 
 
-def _unreadable(path: Path, why: str, *, hint: str | None = None) -> RecipeError:
-    return RecipeError(Problem(code="R103", message=why, hint=hint, place=Place(file=str(path))))
+def _unreadable(file: str, why: str, *, hint: str | None = None) -> RecipeError:
+    return RecipeError(Problem(code="R103", message=why, hint=hint, place=Place(file=file)))
 
 
-def _too_large(path: Path, size: int) -> RecipeError:
+def _too_large(file: str, size: int) -> RecipeError:
     message = f"{size:,} bytes; a recipe holds at most {MAX_BYTES:,}"
-    return RecipeError(Problem(code="R115", message=message, place=Place(file=str(path))))
+    return RecipeError(Problem(code="R115", message=message, place=Place(file=file)))
 
 
 def _nearby(path: Path) -> str | None:

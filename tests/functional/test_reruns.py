@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from project import Project
 
 from engine import environment
@@ -148,3 +149,18 @@ def test_another_backend_version_retrains(
     monkeypatch.setattr("engine.backends.trl.version_of", other)
 
     assert changed(before, keys(project)) == AFTER_TRAINING
+
+
+def test_a_parent_changes_where_things_are_written_and_no_key(project: Project) -> None:
+    before = keys(project)
+    fields = yaml.safe_load(project.recipe.read_text(encoding="utf-8"))
+    shared = {name: fields.pop(name) for name in ("task", "data", "base_model", "method")}
+    shared["data"]["sources"][0]["path"] = "../rows.csv"
+    shared["base_model"]["path"] = "../base"
+    (project.folder / "shared").mkdir()
+    parent = project.folder / "shared" / "parent.yaml"
+    parent.write_text(yaml.safe_dump(shared), encoding="utf-8")
+    child = {"extends": "shared/parent.yaml", **fields}
+    project.recipe.write_text(yaml.safe_dump(child), encoding="utf-8")
+
+    assert keys(project) == before

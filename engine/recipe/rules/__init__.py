@@ -15,6 +15,7 @@ from engine.recipe.rules import (
     data,
     kinds,
     method,
+    parents,
     places,
     probes,
     sources,
@@ -51,7 +52,10 @@ RULES: Final[tuple[tuple[Rule, tuple[str, ...]], ...]] = (
     (task.out_of_scope_is_a_label, ("task.labels", "task.out_of_scope")),
     (task.answer_pattern_can_be_read, ("task.answer_pattern",)),
     (task.input_is_a_template, ("task.input",)),
-    (task.instruction_names_the_labels, ("task.instruction", "task.system", "task.labels")),
+    (
+        task.instruction_names_the_labels,
+        ("task.kind", "task.instruction", "task.system", "task.labels"),
+    ),
     (task.instruction_has_no_other_fields, ("task.instruction",)),
     (data.targets_are_labels, ("task.labels", "data.label")),
     (data.relabel_or_bins, ("data.label",)),
@@ -102,6 +106,7 @@ RULES: Final[tuple[tuple[Rule, tuple[str, ...]], ...]] = (
     (probes.rows_can_be_found, ("acceptance.forgetting",)),
     (acceptance.quantization_is_known, ("export",)),
     (acceptance.quantization_has_a_file, ("export",)),
+    (parents.name_is_its_own, ("name",)),
     (
         places.references_stand_still,
         ("allow_moving", *_PLACES),

@@ -25,6 +25,7 @@ LIGHT = [
     ["schema", "method.rank"],
     ["explain", "R104"],
     ["init"],
+    ["fmt", "--check", QUICKSTART],
     ["doctor"],
     ["report", "--store", "STORE"],
     ["run", "--help"],

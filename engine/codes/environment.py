@@ -68,6 +68,11 @@ CODES: dict[str, Code] = {
         why="A result is written aside and renamed when complete, so a full disk loses nothing finished.",
         fix="free some space and run the same command again",
     ),
+    "E711": Code(
+        title="a recipe cannot be written",
+        why="It is written aside and renamed when complete, so its folder must be writable.",
+        fix="mend the permissions of the folder, or work on a copy",
+    ),
     "E750": Code(
         title="the store cannot be written",
         why="Results are kept below `.recipe` in the current folder.",
@@ -82,5 +87,10 @@ CODES: dict[str, Code] = {
         title="a stage broke its contract",
         why="A stage ended without an artifact that later stages need: a bug in the engine.",
         fix="report it; `recipe run RECIPE --force STAGE` builds the stage anew",
+    ),
+    "I902": Code(
+        title="formatting would have changed a recipe",
+        why="What `recipe fmt` writes is read again and compared before anything is written: a bug in the engine.",
+        fix="report it with the file; it is as it was",
     ),
 }

@@ -49,7 +49,7 @@ def definition(name: str) -> Schema:
     return found
 
 
-def _forms(expanded: Schema) -> Iterator[Schema]:
+def forms(expanded: Schema) -> Iterator[Schema]:
     """Yield the mappings among the forms that a value may have."""
     for form in map(expand, expanded.get("oneOf", ())):
         if "properties" in form:
@@ -64,7 +64,7 @@ def walk(schema: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
     expanded = expand(schema)
     if path:
         yield path, expanded
-    for part in (expanded, *_forms(expanded)):
+    for part in (expanded, *forms(expanded)):
         for name, below in part.get("properties", {}).items():
             yield from walk(below, (*path, name))
     if isinstance(expanded.get("items"), dict):
@@ -80,7 +80,7 @@ def with_defaults(value: Any, schema: Schema | None = None) -> Any:  # noqa: ANN
     """
     expanded = expand(recipe_schema() if schema is None else schema)
     if isinstance(value, Mapping):
-        return _mapping_with_defaults(value, next(_forms(expanded), expanded))
+        return _mapping_with_defaults(value, next(forms(expanded), expanded))
     if isinstance(value, list) and isinstance(expanded.get("items"), dict):
         return [with_defaults(item, expanded["items"]) for item in value]
     return value

@@ -31,7 +31,7 @@ Reader = Callable[[Path], bytes]
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
-_PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,13 +142,18 @@ def read_source(path: Path, *, read: Reader = read_bytes) -> SourceText:
     RecipeError when nothing can be made of it (missing, not text, not YAML, too large, not a
     mapping); lesser mistakes stand in `SourceText.problems`, to be told with all the others.
     """
+    return parse_source(_content(path, read, str(path)), path)
+
+
+def parse_source(content: bytes, path: Path) -> SourceText:
+    """Return a recipe file of that content; RecipeError as `read_source` has it."""
     file = str(path)
-    text = _decode(_content(path, read, file), file)
-    lines = tuple(_LINE_BREAK.split(text))
+    text = decode(content, file)
+    lines = split_lines(text)
     _refuse_unwanted(text, lines, file)
     composer = Composer(file=file, lines=lines)
     try:
-        value = composer.document(yaml.parse(text, Loader=_PARSER))
+        value = composer.document(yaml.parse(text, Loader=PARSER))
     except yaml.YAMLError as error:
         raise RecipeError(explain_syntax(error, file=file, lines=lines)) from None
     if not isinstance(value, dict):
@@ -217,7 +222,13 @@ def _nearby(path: Path) -> str | None:
     return f"did you mean `{path.parent / near[0]}`?" if near else None
 
 
-def _decode(content: bytes, file: str) -> str:
+def split_lines(text: str) -> tuple[str, ...]:
+    """Return the lines of a text, as YAML counts them."""
+    return tuple(_LINE_BREAK.split(text))
+
+
+def decode(content: bytes, file: str) -> str:
+    """Return the text of a recipe file; RecipeError R113 when it is none."""
     if content.startswith(_UTF16):
         raise _not_text(file, "is UTF-16", hint=f"iconv -f UTF-16 -t UTF-8 {file}")
     if b"\x00" in content:

@@ -1,0 +1,76 @@
+"""Lay recipes out: block style, one fact a line, keys in the schema's order. Comments stay, meaning too."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from difflib import unified_diff
+from pathlib import Path
+
+from engine.cli.output import show, show_problems
+from engine.errors import ExitCode, Problem, RecipeError
+
+STDIN = Path("-")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "recipes", metavar="FILE", nargs="+", type=Path,
+        help="recipe files; `-` reads one from stdin and writes it to stdout",
+    )  # fmt: skip
+    parser.add_argument(
+        "--check", action="store_true",
+        help="write nothing; exit 1 if a file would change",
+    )  # fmt: skip
+    parser.add_argument("--diff", action="store_true", help="write nothing; show what would change")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Return 0 when every file is, or now is, as it should be; 1 when `--check` finds another."""
+    problems: list[Problem] = []
+    changed: list[Path] = []
+    for path in options.recipes:
+        try:
+            changed += [path] if _format(path, options) else []
+        except RecipeError as error:
+            problems += error.problems
+    show_problems(problems)
+    if options.recipes != [STDIN]:
+        _sum_up(changed, None if problems else len(options.recipes), options)
+    if problems:
+        return ExitCode.USAGE
+    return ExitCode.REFUSED if options.check and changed else ExitCode.ACCEPTED
+
+
+def _format(path: Path, options: argparse.Namespace) -> bool:
+    """Format one file; tell whether that changes it. RecipeError where it cannot be read."""
+    from engine.recipe.layout import formatted  # noqa: PLC0415 - after the arguments are good
+    from engine.recipe.rewriting import rewrite  # noqa: PLC0415
+    from engine.recipe.source import decode, parse_source, read_bytes  # noqa: PLC0415
+
+    content = sys.stdin.buffer.read() if path == STDIN else read_bytes(path)
+    source, old = parse_source(content, path), decode(content, str(path))
+    if source.problems:
+        raise RecipeError(source.problems)
+    new = formatted(old, source)
+    if options.diff:
+        lines = unified_diff(old.splitlines(), new.splitlines(), str(path), str(path), lineterm="")
+        text = "\n".join(lines)
+        if text:
+            show(text)
+    elif path == STDIN and not options.check:
+        sys.stdout.write(new)
+    elif new.encode() != content and not options.check:
+        rewrite(path, new)
+    return new.encode() != content
+
+
+def _sum_up(changed: list[Path], count: int | None, options: argparse.Namespace) -> None:
+    """Name the files that change; where none does and none is wrong, say so."""
+    if options.diff:
+        return
+    for path in changed:
+        show(f"{'would format' if options.check else 'formatted'} {path}")
+    if not changed and count:
+        show("1 file is as it should be" if count == 1 else f"{count} files are as they should be")

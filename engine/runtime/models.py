@@ -26,6 +26,12 @@ class LoadedModel:
     model: Any
     """A transformers causal language model, or a PeftModel around one; in evaluation mode."""
     chat: Chat
+    folder: Path
+    """Of the model."""
+    adapter: Path | None
+    """Of the adapter beside it."""
+    precision: str
+    """bf16, fp16 or fp32."""
 
     @property
     def device(self) -> torch.device:
@@ -63,7 +69,10 @@ def load_model(
     if adapter is not None:
         model = PeftModel.from_pretrained(model, str(adapter), is_trainable=False)
         _check_every_tensor_is_used(model, adapter)
-    return LoadedModel(model=model.to(torch.device(device.kind)).eval(), chat=chat)
+    model = model.to(torch.device(device.kind)).eval()
+    return LoadedModel(
+        model=model, chat=chat, folder=model_dir, adapter=adapter, precision=precision
+    )
 
 
 def _check_every_tensor_is_used(model: PeftModel, adapter: Path) -> None:

@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
 
 from engine.data.example import Example
+from engine.environment import VLLM, version_of
 from engine.errors import DataError
 from engine.metrics.predictions import Prediction
 from engine.recipe.answer_grammar import answer_grammar
@@ -71,7 +72,9 @@ class Asked:
     def payload(self) -> dict[str, Any]:
         """Return what the predictions depend on, for their key."""
         told = sha256("\0".join(self.answers).encode(errors="surrogatepass")).hexdigest()
-        return {"task": task_slice(self.task), "max_length": self.max_length, "answers": told}
+        payload = {"task": task_slice(self.task), "max_length": self.max_length, "answers": told}
+        vllm = None if self.task.kind in WEIGHED else version_of(VLLM)
+        return payload | ({VLLM: vllm} if vllm else {})
 
     def room(self, chat: Chat) -> int:
         """Return how many tokens an answer may have."""
@@ -241,16 +244,16 @@ def _spoken(
     """Return what the model says, held to a grammar where there is one."""
     from engine.runtime.constraint import Grammar  # noqa: PLC0415 - brings llguidance
     from engine.runtime.predict import generate  # noqa: PLC0415 - brings torch
+    from engine.runtime.vllm import generate_with_vllm, is_asked  # noqa: PLC0415 - the same
 
-    chat = loaded.chat
-    constraint = None if grammar is None else Grammar.of(chat.tokenizer, grammar, chat.terminator)
-    answers = generate(
-        loaded,
-        prompts,
-        max_new_tokens=asked.room(chat),
-        progress=progress,
-        constraint=constraint,
-    )
+    chat, room = loaded.chat, asked.room(loaded.chat)
+    if grammar is None and is_asked():
+        answers = generate_with_vllm(loaded, prompts, max_new_tokens=room, progress=progress)
+    else:
+        constraint = grammar and Grammar.of(chat.tokenizer, grammar, chat.terminator)
+        answers = generate(
+            loaded, prompts, max_new_tokens=room, progress=progress, constraint=constraint or None
+        )
     return [
         _answered(asked.task, row, answer, is_bound=grammar is not None)
         for row, answer in zip(examples, answers, strict=True)

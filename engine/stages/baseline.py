@@ -37,7 +37,7 @@ AFTER: tuple[str, ...] = ()
 USES_SOURCES = False
 USES_BASE_MODEL = True
 USES_DEVICE = True
-TOOLS: tuple[str, ...] = ("numpy", "scikit-learn", "torch", "transformers")
+TOOLS: tuple[str, ...] = ("numpy", "scikit-learn", "torch", "transformers", "vllm")
 
 FILE = "baselines.json"
 CURVE = "svm_curve.json"

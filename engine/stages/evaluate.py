@@ -38,7 +38,7 @@ AFTER: tuple[str, ...] = ()
 USES_SOURCES = False
 USES_BASE_MODEL = True
 USES_DEVICE = True
-TOOLS: tuple[str, ...] = ("numpy", "peft", "torch", "transformers")
+TOOLS: tuple[str, ...] = ("numpy", "peft", "torch", "transformers", "vllm")
 
 SETS = ("holdout", "free", "train", "validation")
 """`free` is the holdout again, decoded freely; only where `holdout` is not."""

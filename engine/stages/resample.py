@@ -33,7 +33,7 @@ AFTER: tuple[str, ...] = ()
 USES_SOURCES = False
 USES_BASE_MODEL = True
 USES_DEVICE = True
-TOOLS: tuple[str, ...] = ("numpy", "peft", "torch", "transformers")
+TOOLS: tuple[str, ...] = ("numpy", "peft", "torch", "transformers", "vllm")
 
 CURVE = "curve.json"
 SCORES = "folds.json"

@@ -26,6 +26,7 @@ LIGHT = [
     ["explain", "R104"],
     ["init"],
     ["fmt", "--check", QUICKSTART],
+    ["pin", QUICKSTART],
     ["doctor"],
     ["report", "--store", "STORE"],
     ["run", "--help"],

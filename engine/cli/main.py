@@ -16,6 +16,7 @@ VERBS: dict[str, str] = {
     "init": "copy a shipped recipe to start from",
     "validate": "check recipes: all problems at once",
     "fmt": "lay recipes out: one fact a line, keys in order, comments kept",
+    "pin": "fix every reference that can move, in the file",
     "data": "show the rows, what is wrong with them, and how the model sees one",
     "plan": "show what a run would do, reuse and wait for",
     "compile": "write the training backend's config",

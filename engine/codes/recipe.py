@@ -135,6 +135,12 @@ _STRUCTURE = {
         "depends on what another place serves.",
         fix="Copy the parent into the repository and name it relative to the recipe's folder.",
     ),
+    "R127": Code(
+        title="a line that cannot be edited in place",
+        why="`recipe pin` adds one line or replaces one word; a value over several lines leaves no place "
+        "for that.",
+        fix="recipe fmt FILE, and try again.",
+    ),
     "R126": Code(
         title="the name comes from the parent",
         why="Runs, reports and exported files of all recipes that extend the same parent would go "
@@ -308,8 +314,8 @@ _REFERENCES = {
         title="a reference that can move",
         why="A hub repository or a package that is not pinned can change under the same recipe, "
         "and the result with it. A warning when validating, an error when running.",
-        fix="Add revision: (hub, the full commit) or sha256: (package); or say allow_moving: true, "
-        "which every report then repeats.",
+        fix="`recipe pin FILE` adds revision: (hub, the full commit) and sha256: (package, file); or say "
+        "allow_moving: true, which every report then repeats.",
     ),
     "R302": Code(
         title="no such file or folder",

@@ -28,7 +28,7 @@ _EMPTY: Final[Mapping[KeyPath, Any]] = MappingProxyType({})
 Reader = Callable[[Path], bytes]
 """Gives the bytes of a recipe file; FileNotFoundError or RecipeError where there is none."""
 
-_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -224,7 +224,7 @@ def _nearby(path: Path) -> str | None:
 
 def split_lines(text: str) -> tuple[str, ...]:
     """Return the lines of a text, as YAML counts them."""
-    return tuple(_LINE_BREAK.split(text))
+    return tuple(LINE_BREAK.split(text))
 
 
 def decode(content: bytes, file: str) -> str:

@@ -36,6 +36,18 @@ def fetch_hub_data(ref: HubRef, source: Source, *, once: Once, progress: Progres
     ).file(ROWS)
 
 
+def newest_commit(repo: str, kind: str) -> str:
+    """Return the commit that the main branch of a repository is at now; `kind`: model or dataset.
+
+    DataError when the hub cannot be reached or has no such repository; EnvironmentProblem without
+    the `train` extra.
+    """
+    with _told(HubRef(repo=repo)):
+        from huggingface_hub import HfApi  # noqa: PLC0415 - an extra, and slow to import
+
+        return str(HfApi().repo_info(repo, repo_type=kind).sha)
+
+
 def _fetch_file(ref: HubRef, file: str, progress: Progress) -> Path:
     with _told(ref):
         from huggingface_hub import hf_hub_download  # noqa: PLC0415 - an extra, and slow to import
@@ -113,7 +125,7 @@ def _translate(error: Exception, at: str) -> DataError | None:
     absent = (hub.RepositoryNotFoundError, hub.RevisionNotFoundError, hub.EntryNotFoundError)
     missing = isinstance(error, FileNotFoundError) and not _is_offline(error)
     missing = missing or isinstance(error, absent)
-    if isinstance(error, OSError) and not missing:
+    if (isinstance(error, OSError) or _is_of_the_connection(error)) and not missing:
         return _offline(at, error)
     # RuntimeError: the data set is a script. The library has errors of its own besides.
     known = isinstance(error, ValueError | RuntimeError | OSError)
@@ -133,6 +145,11 @@ def _is_offline(error: Exception) -> bool:
     from huggingface_hub import constants  # noqa: PLC0415 - an extra, and slow to import
 
     return bool(constants.HF_HUB_OFFLINE) or "offline" in str(error).lower()
+
+
+def _is_of_the_connection(error: Exception) -> bool:
+    """The hub's library lets errors of its HTTP client through, which are no OSError."""
+    return type(error).__module__.split(".")[0] in {"httpx", "httpcore"}
 
 
 def _offline(at: str, error: Exception) -> DataError:

@@ -11,8 +11,9 @@ import logging
 import os
 import re
 import ssl
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,43 @@ def download(wanted: Wanted, folder: Path, progress: Progress) -> Path:
                 return path
             path.unlink()
     raise _no_such_archive(wanted, files)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """One archive of a version of a package, as the index has it now."""
+
+    name: str
+    """Of the file: `toy-1.0-py3-none-any.whl`."""
+    sha256: str
+    newest: str
+    """The newest version of the package that is neither yanked nor a pre-release."""
+
+
+def find_archive(wanted: Wanted, file: str, progress: Progress) -> Archive:
+    """Return the archive that holds `file`, told by its first folder; it is not downloaded.
+
+    An index that publishes no digest is the exception: then the archive is fetched and hashed. Raises
+    as `download` does.
+    """
+    with _client(read_settings(os.environ)) as client:
+        files = client.files(wanted)
+        chosen = min(files, key=lambda found: not _could_hold(found, file, wanted))
+        digest = _sha256(chosen)
+        if digest is None:
+            with tempfile.TemporaryDirectory() as folder:
+                path = client.save(chosen, Path(folder), pinned=None, progress=progress)
+                digest = _digest(path)
+        newest = client.newest(wanted)
+    return Archive(name=_file_name(chosen.link.filename), sha256=digest, newest=newest)
+
+
+def _could_hold(found: Package, file: str, wanted: Wanted) -> bool:
+    """An sdist holds one folder, named by package and version; a wheel holds none of that name."""
+    folder = re.sub(r"[-_.]+", "-", file.split("/", 1)[0]).lower()
+    own = re.sub(r"[-_.]+", "-", f"{wanted.name}-{wanted.version}").lower()
+    is_wheel = str(found.link.filename).endswith(".whl")
+    return is_wheel != (folder == own)
 
 
 @contextmanager
@@ -136,6 +174,17 @@ class _Client:
             self._require_answers(wanted)
             raise _no_such_version(wanted, found)
         return sorted(matching, key=lambda file: (_rank(file.link.filename), file.link.filename))
+
+    def newest(self, wanted: Wanted) -> str:
+        """Return the newest usual version; that of `wanted` where there is none."""
+        from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - an extra
+
+        versions = [wanted.version]
+        for file in self.finder.find_all_packages(wanted.name, allow_yanked=False):
+            with suppress(InvalidVersion, TypeError):
+                if not Version(file.version).is_prerelease:
+                    versions.append(file.version)
+        return max(versions, key=_order)
 
     def _require_answers(self, wanted: Wanted) -> None:
         for host, status in self.answers:

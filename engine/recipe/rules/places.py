@@ -21,8 +21,7 @@ from engine.recipe.source import SourceText
 
 _ABSOLUTE: Final = re.compile(r"[/\\~]|[A-Za-z]:[/\\]")
 _MOVING: Final = "reference can move:"
-_PIN_HUB: Final = "add `revision:` with the full commit"
-_PIN_PACKAGE: Final = "add `sha256:` of the archive"
+_PIN: Final = "recipe pin {file}"
 _SERVED: Final = "a server may serve another model tomorrow"
 _ALLOW: Final = "set `allow_moving: true`"
 
@@ -54,10 +53,14 @@ def references_stand_still(source: SourceText, filled: Mapping[str, Any]) -> Ite
     for at, written, what in _references(filled):
         if "hub" in written and "revision" not in written:
             message = f"{_MOVING} hub {what} without revision"
-            yield source.warning("R301", message, at=at, hint=_PIN_HUB)
+            yield source.warning(
+                "R301", message, at=at, hint=_PIN.format(file=source.owner(at).file)
+            )
         if "package" in written and "sha256" not in written:
             message = f"{_MOVING} package without sha256"
-            yield source.warning("R301", message, at=at, hint=_PIN_PACKAGE)
+            yield source.warning(
+                "R301", message, at=at, hint=_PIN.format(file=source.owner(at).file)
+            )
         if "endpoint" in written:
             message = f"{_MOVING} {_SERVED}"
             yield source.warning("R301", message, at=(*at, "endpoint"), hint=_ALLOW)
@@ -79,7 +82,8 @@ def moving_references(recipe: Recipe) -> tuple[Problem, ...]:
     for position, probe in enumerate(probes_of(recipe)):
         if probe.source is not None:
             refs.append(((*AT, position), probe.source.ref, "probe"))
-    found = (_moving(ref, at=at, what=what) for at, ref, what in refs)
+    file = recipe.file.name
+    found = (_moving(ref, at=at, what=what, file=file) for at, ref, what in refs)
     return (*(problem for problem in found if problem is not None), *_served(recipe))
 
 
@@ -95,14 +99,14 @@ def _one_source(ref: Reference) -> object:
     return (ref.pattern if isinstance(ref, PathRef) else "") or id(ref)
 
 
-def _moving(ref: Reference, *, at: KeyPath, what: str) -> Problem | None:
+def _moving(ref: Reference, *, at: KeyPath, what: str, file: str) -> Problem | None:
     if isinstance(ref, HubRef) and ref.revision is None:
-        message, hint = f"{_MOVING} hub {what} without revision", _PIN_HUB
+        message = f"{_MOVING} hub {what} without revision"
     elif isinstance(ref, PackageRef) and ref.sha256 is None:
-        message, hint = f"{_MOVING} package without sha256", _PIN_PACKAGE
+        message = f"{_MOVING} package without sha256"
     else:
         return None
-    hint = f"{hint}, or `allow_moving: true`"
+    hint = f"{_PIN.format(file=file)}, or `allow_moving: true`"
     return Problem(
         code="R301", message=message, path=dotted(at), hint=hint, severity=Severity.ERROR
     )

@@ -18,7 +18,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 INVALID = sorted((EXAMPLES / "invalid").glob("*.yaml"))
 VALID = sorted((EXAMPLES / "valid").glob("*.yaml"))
 EXPECTED = re.compile(r"# expect: (?P<codes>[R\d ]+); at: (?P<places>[\d: ]+)\n")
-UNWRITABLE = {"R103", "R113", "R114", "R115", "R116", "R122", "R249", "R256", "R272"}
+UNWRITABLE = {"R103", "R113", "R114", "R115", "R116", "R122", "R127", "R249", "R256", "R272"}
 """Codes whose files cannot hold the comment, that need a link, or that only a run tells.
 
 See test_source, test_globs and test_unmeasured.

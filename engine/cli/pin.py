@@ -1,0 +1,113 @@
+"""Fix every reference that can move: commits of the hub, digests of packages and of local files."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from engine.cli.output import show, show_json, show_problems
+from engine.cli.place import add_format
+from engine.cli.streams import QUIET
+from engine.errors import EngineError, ExitCode, Problem
+
+if TYPE_CHECKING:
+    from engine.pinning import Pinned
+
+SHOWN = 12
+"""Characters of a digest that people compare."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("recipes", metavar="FILE", nargs="+", type=Path, help="recipe files")
+    parser.add_argument(
+        "--upgrade", action="store_true",
+        help="move pins that are there, too: to the newest commit, to the bytes as they are now",
+    )  # fmt: skip
+    add_format(parser, "text", "json")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Return 0 when every recipe is pinned; 3 when something could not be found: that recipe stays as it was."""
+    found: dict[Path, Pinned] = {}
+    problems: list[Problem] = []
+    code = ExitCode.ACCEPTED
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    for path in options.recipes:
+        try:
+            found[path] = _pin(path, sys.stderr, upgrade=options.upgrade)
+            problems += found[path].problems
+            code = max(code, ExitCode.FAILED) if found[path].problems else code
+        except EngineError as error:
+            problems += error.problems
+            code = max(code, error.exit_code)
+    if options.format == "json":
+        show_json(_json(found, problems))
+    else:
+        for path, pinned in found.items():
+            show("\n".join(_lines(path, pinned)))
+        sys.stdout.flush()
+        show_problems(problems)
+    return code
+
+
+def _pin(path: Path, terminal: TextIO, *, upgrade: bool) -> Pinned:
+    from engine.pinning import pin_recipe  # noqa: PLC0415
+    from engine.recipe.rewriting import rewrite  # noqa: PLC0415
+    from engine.render.progress import SilentProgress, is_live, open_progress  # noqa: PLC0415
+
+    progress = open_progress("pin", terminal) if is_live(terminal) else SilentProgress()
+    try:
+        pinned = pin_recipe(path, progress, upgrade=upgrade)
+    finally:
+        progress.close()
+    if pinned.pins and not pinned.problems:
+        rewrite(path, pinned.text)
+    return pinned
+
+
+def _lines(path: Path, pinned: Pinned) -> list[str]:
+    done = not pinned.problems
+    lines = [
+        f"{path}: {pin.key}  {pin.old[:SHOWN] or 'none'} -> {pin.new[:SHOWN]}  "
+        f"{pin.of} ({pin.about}{f'; {pin.note}' if pin.note else ''})"
+        for pin in pinned.pins
+    ]
+    lines += [f"{path}: {note}" for note in pinned.notes]
+    if not done:
+        return [*lines, f"{path}: left as it was"]
+    count = len(pinned.pins)
+    told = "nothing to pin" if not count else f"{count} pinned"
+    return [*lines, f"{path}: {told}{f', {pinned.kept} pinned before' if pinned.kept else ''}"]
+
+
+def _json(found: dict[Path, Pinned], problems: list[Problem]) -> dict[str, object]:
+    from engine.render.problems import problems_json  # noqa: PLC0415
+
+    return {
+        "schema": "pins.v1",
+        "recipes": [
+            {
+                "file": str(path),
+                "written": bool(pinned.pins) and not pinned.problems,
+                "pins": [
+                    {
+                        "path": pin.key,
+                        "of": pin.of,
+                        "old": pin.old or None,
+                        "new": pin.new,
+                        "about": pin.about,
+                    }
+                    for pin in pinned.pins
+                ],
+                "kept": pinned.kept,
+                "notes": list(pinned.notes),
+            }
+            for path, pinned in found.items()
+        ],
+        "problems": problems_json(problems)["problems"],
+    }

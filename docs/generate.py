@@ -39,6 +39,7 @@ AREA_TITLES = {
     "baselines": "Baselines",
     "export": "Models and exports",
     "environment": "The machine and the engine",
+    "review": "What `recipe diff` finds",
 }
 EXIT_CODES = {
     ExitCode.ACCEPTED: "done; for `run`: accepted, or stopped where `--until` says",

@@ -449,6 +449,15 @@ class StageRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waived:
+    """A way in which the recipe's evidence got weaker, and that its author means."""
+
+    what: str
+    """The key that was changed, or the code of the finding."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """Everything a sceptic needs, by value; `schemas/report.v1.schema.json` describes its JSON."""
 
@@ -511,6 +520,8 @@ class Report:
     checkpoints: tuple[CheckpointScore, ...] = ()
     power: tuple[str, ...] = ()
     """What the holdout could and could not show, in sentences; estimates."""
+    waivers: tuple[Waived, ...] = ()
+    """What the recipe waives, word for word."""
 
 
 class Standing(StrEnum):

@@ -58,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
     facts = [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
     facts += [("holdout", told)] if (told := holdout_line(plan)) else []
     facts += [("" if number else "power", sentence) for number, sentence in enumerate(_power(plan))]
+    facts += [("waived", f"{waiver.what}: {waiver.why}") for waiver in recipe.waivers]
     closing = ". ".join(moving(recipe))
     show(plan_table(rows, title=title, facts=facts, closing=closing, colour=colour))
     return ExitCode.ACCEPTED
@@ -162,6 +163,7 @@ def _json(plan: Plan) -> dict[str, object]:
         "rows": [{"source": name, "shape": shape} for name, shape in shapes(plan.recipe)],
         "holdout": holdout_line(plan),
         "power": list(_power(plan)),
+        "waivers": [{"what": one.what, "why": one.why} for one in plan.recipe.waivers],
         "stages": [
             {
                 "stage": stage.name,

@@ -25,8 +25,9 @@ AREAS = (
     "baselines",
     "export",
     "environment",
+    "review",
 )
-"""In the order of their letters' ranges: R, D, B, G, X, E and I."""
+"""In the order of their letters' ranges: R, D, B, G, X, E, I and W."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -257,6 +257,17 @@ _MEANING = {
         why="With three bits a weight and fewer, llama.cpp has to know which weights matter, and refuses otherwise.",
         fix="Write `importance_matrix: true` under export: it is made from the training split.",
     ),
+    "R290": Code(
+        title="a waiver of nothing that the recipe language knows",
+        why="It would accept nothing, and the reviewer would believe that it does.",
+        fix="Name the key as `recipe diff` writes it, such as `acceptance.metrics.macro_f1.min`, or the code"
+        " of the finding, such as `W201`.",
+    ),
+    "R291": Code(
+        title="the same waiver twice",
+        why="Two reasons for one change leave open which one holds.",
+        fix="Keep one of them.",
+    ),
     "R220": Code(
         title="no such backend",
         why="Backends are axolotl and trl.",

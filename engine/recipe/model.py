@@ -468,6 +468,15 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """A way in which evidence got weaker, and that is meant."""
+
+    what: str
+    """The key that was changed, or the code of the finding."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """Everything that can change the model, and nothing else."""
 
@@ -490,3 +499,5 @@ class Recipe:
     acceptance: Acceptance
     export: Export
     backend: Backend
+    waivers: tuple[Waiver, ...] = ()
+    """They change nothing but what review and report say."""

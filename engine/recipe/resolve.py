@@ -39,6 +39,7 @@ from engine.recipe.model import (
     TagSpec,
     Task,
     Threshold,
+    Waiver,
 )
 from engine.recipe.references import reference
 from engine.recipe.rules import check_rules
@@ -138,6 +139,7 @@ def resolve(source: SourceText, filled: Written) -> Recipe:
         acceptance=_acceptance(filled["acceptance"], folder),
         export=_export(filled["export"]),
         backend=_backend(filled["backend"]),
+        waivers=tuple(Waiver(**waiver) for waiver in filled["waivers"]),
     )
 
 

@@ -58,6 +58,7 @@ def resolved_mapping(recipe: Recipe) -> dict[str, Any]:
             "precision": backend.precision,
             "overrides": dict(backend.overrides),
         },
+        "waivers": [asdict(waiver) for waiver in recipe.waivers],
     }
 
 

@@ -206,7 +206,12 @@ def _limits(report: Report) -> list[str]:
         changed = percent(1 - report.agreement)
         limits.append(f"Quantization changed the answer to {changed} of the holdout rows.")
     limits += list(report.warnings)
-    return ["## Limits", "\n".join(f"- {plain(text)}" for text in limits)]
+    told = [f"- {plain(text)}" for text in limits]
+    told += [
+        f"- Its evidence was weakened, and that is meant: {code(one.what)}. {plain(one.why)}"
+        for one in report.waivers
+    ]
+    return ["## Limits", "\n".join(told)]
 
 
 def _making(report: Report) -> list[str]:

@@ -16,7 +16,13 @@ from engine.render.progress import WIDTH
 from engine.render.proof import use_line
 from engine.render.quantities import duration, size
 from engine.render.spans import Line, line, pad, printable, to_text
-from engine.render.wording import OUTCOME_STATUS, OUTCOMES, commands_and_advice, main_metric
+from engine.render.wording import (
+    OUTCOME_STATUS,
+    OUTCOMES,
+    commands_and_advice,
+    main_metric,
+    waiver_lines,
+)
 
 _LABEL_WIDTH = 9
 
@@ -45,7 +51,7 @@ def closing_block(report: Report, *, said: Sequence[str] = (), colour: bool) -> 
         lines += _paragraph(lead + "; ".join(advice))
     use = report.holdout_use
     worn = [use_line(use)] if use and (use.looks or use.redraws) else []
-    for sentence in (*worn, *said):
+    for sentence in (*worn, *waiver_lines(report), *said):
         lines += _paragraph(sentence)
     lines += _places(report, commands)
     return to_text(lines, colour=colour)

@@ -14,6 +14,7 @@ from engine.evidence import (
     StageRecord,
     StageStatus,
     Verdict,
+    Waived,
     baseline_from_json,
     checkpoint_from_json,
     comparison_from_json,
@@ -62,6 +63,7 @@ def read_json(text: str) -> Report:
     read["power"] = tuple(data.get("power", ()))
     forgotten = data.get("forgetting")
     read["forgetting"] = forgetting_from_json(forgotten) if forgotten else None
+    read["waivers"] = tuple(Waived(**item) for item in data.get("waivers", ()))
     read["files"] = tuple(ExportedFile(**item) for item in data["files"])
     return Report(**read)
 

@@ -279,3 +279,8 @@ def confused_pairs(
         if index != row and count
     ]
     return tuple(sorted(pairs, key=lambda pair: -pair[2])[:most])
+
+
+def waiver_lines(report: Report) -> list[str]:
+    """What the recipe waives, a sentence each, for the notes of every report."""
+    return [f"waived in the recipe: `{one.what}`, because: {one.why}" for one in report.waivers]

@@ -21,6 +21,7 @@ from engine.evidence import (
     Scores,
     StageRecord,
     StageStatus,
+    Waived,
     data_from_json,
     rung_from_json,
     scores_from_json,
@@ -124,6 +125,7 @@ def assemble(facts: Facts) -> Report:
         power=_power(facts),
         forgetting=flow.forgetting(artifacts),
         checkpoints=flow.checkpoints(artifacts),
+        waivers=tuple(Waived(what=one.what, why=one.why) for one in recipe.waivers),
     )
 
 

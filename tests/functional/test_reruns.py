@@ -46,6 +46,7 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
     [
         ({"description": "Other words."}, set()),
         ({"name": "another-name"}, set()),
+        ({"waivers": [{"what": "W101", "why": "It is meant."}]}, set()),
         ({"acceptance__metrics__macro_f1__min": 0.5}, {"gate"}),
         ({"acceptance__overfitting": {"max_gap": 0.5}}, {"gate"}),
         ({"stop_if_baseline_passes": True}, set()),

@@ -21,6 +21,7 @@ from engine.recipe.rules import (
     sources,
     splits,
     task,
+    waivers,
 )
 from engine.recipe.source import SourceText
 
@@ -114,6 +115,8 @@ RULES: Final[tuple[tuple[Rule, tuple[str, ...]], ...]] = (
     (places.paths_exist, _PLACES),
     (places.paths_travel, _PLACES),
     (places.archive_members_stay_inside, _PLACES),
+    (waivers.waivers_name_something, ("waivers",)),
+    (waivers.waivers_differ, ("waivers",)),
 )
 
 _BLOCKING: Final = frozenset({"R105", "R106"})

@@ -97,7 +97,7 @@ def _spec(report: Report) -> Markup:
 
 
 def _contents(report: Report, shown: Sequence[tuple[str, str]]) -> Markup:
-    notes = [("notes", "Notes")] if report.notes or report.warnings else []
+    notes = [("notes", "Notes")] if _has_notes(report) else []
     last = [("sources", "Recipe and config"), ("environment", "Environment")]
     entries = [*notes, *shown, *last]
     items = (tag("li", tag("a", title, href=f"#{anchor}")) for anchor, title in entries)
@@ -116,10 +116,18 @@ def _main(report: Report, parts: Sequence[Markup]) -> Markup:
     )
 
 
+def _has_notes(report: Report) -> bool:
+    return bool(report.notes or report.warnings or report.waivers)
+
+
 def _notes(report: Report) -> Markup:
-    if not (report.notes or report.warnings):
+    if not _has_notes(report):
         return Markup("")
     items = [tag("li", tag("strong", "Warning"), " ", prose(text)) for text in report.warnings]
+    items += [
+        tag("li", tag("strong", "Waived"), " ", code(one.what), ". ", one.why)
+        for one in report.waivers
+    ]
     items += [tag("li", prose(text)) for text in report.notes]
     return tag("section", tag("h2", "Notes"), tag("ul", *items), id="notes", class_="notes")
 

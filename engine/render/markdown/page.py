@@ -58,6 +58,7 @@ def _top(report: Report) -> list[str]:
     facts = " · ".join((report.method, report.base_model, duration(report.seconds), report.started))
     steps = [*(f"- {plain(step)}" for step in advice), *(f"- {code(step)}" for step in commands)]
     notes = [f"- Warning: {plain(text)}" for text in report.warnings]
+    notes += [f"- Waived: {code(one.what)}. {plain(one.why)}" for one in report.waivers]
     notes += [f"- {plain(text)}" for text in report.notes]
     return [
         f"# {plain(report.recipe_name)}: {word}",

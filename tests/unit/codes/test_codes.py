@@ -10,14 +10,14 @@ import pytest
 from engine.codes import all_codes, code_page
 
 ENGINE = Path(__file__).parents[3] / "engine"
-CODE = re.compile(r"\"([RDBGXEI]\d{3})\"")
+CODE = re.compile(r"\"([RDBGXEIW]\d{3})\"")
 
 
 def test_codes_are_sorted_and_well_formed() -> None:
     codes = list(all_codes())
 
     assert sorted(codes) == codes
-    assert all(re.fullmatch(r"[RDBGXEI]\d{3}", code) for code in codes)
+    assert all(re.fullmatch(r"[RDBGXEIW]\d{3}", code) for code in codes)
 
 
 def test_every_page_says_what_why_and_what_to_do() -> None:

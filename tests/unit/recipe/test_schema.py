@@ -97,6 +97,7 @@ PAIRS = [
     (model.Forgetting, ("acceptance", "forgetting"), set()),
     (model.Export, ("export",), set()),
     (model.Backend, ("backend",), set()),
+    (model.Waiver, ("waivers", "[]"), set()),
 ]
 
 

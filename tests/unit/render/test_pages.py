@@ -17,7 +17,7 @@ import pytest
 import yaml
 from unit.render import kinds, sample
 
-from engine.evidence import Flip, Report
+from engine.evidence import Flip, Report, Waived
 from engine.render.card import render_card
 from engine.render.checklines import check_lines
 from engine.render.closing import closing_block
@@ -327,3 +327,20 @@ def test_every_label_of_many_stands_in_the_matrix() -> None:
     scopes = [item.get("scope") for item in page.all("th")]
     assert scopes.count("col") >= 152
     assert all(label in page.text for label in report.labels)
+
+
+def test_waivers_stand_in_every_form_of_the_report() -> None:
+    waivers = (Waived(what="splits.seed", why="Rows stood in it twice."),)
+    report = dataclasses.replace(sample.accepted(), waivers=waivers)
+
+    forms = {
+        "html": render_html(report),
+        "markdown": render_markdown(report),
+        "card": render_card(report),
+        "closing": closing_block(report, colour=False),
+        "json": render_json(report),
+    }
+
+    assert [name for name, text in forms.items() if "splits.seed" not in text] == []
+    assert [name for name, text in forms.items() if "Rows stood in it twice" not in text] == []
+    assert read_json(forms["json"]) == report

@@ -1,0 +1,84 @@
+"""Rules about waivers: each names something that a review can find, and names it once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from engine.codes import code_page
+from engine.codes.review import CODES
+from engine.errors import Problem
+from engine.recipe.complaint import show
+from engine.recipe.nearest import nearest
+from engine.recipe.schema import recipe_schema, walk
+from engine.recipe.source import SourceText
+
+_CODE: Final = re.compile(r"[A-Za-z]\d{3}")
+_OF_LOCK: Final = ("lock", "lock.splits.holdout", "lock.holdout.looks", "lock.holdout.redraws")
+"""What a review also compares: the lock beside the recipe."""
+
+
+def waivers_name_something(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R290: a waiver that can match nothing would look as if it did."""
+    for position, waiver in enumerate(filled["waivers"]):
+        what = waiver["what"]
+        if is_known(what):
+            continue
+        if _CODE.fullmatch(what):
+            message, hint = f"{show(what)} is no code of a weaker gate", _code_hint(what)
+        else:
+            message, hint = f"the recipe language has no key {show(what)}", _key_hint(what)
+        yield source.problem("R290", message, at=("waivers", position, "what"), hint=hint)
+
+
+def waivers_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R291: one reason for one change."""
+    named: set[str] = set()
+    for position, waiver in enumerate(filled["waivers"]):
+        if waiver["what"] in named:
+            message = f"{show(waiver['what'])} is waived twice"
+            yield source.problem("R291", message, at=("waivers", position, "what"))
+        named.add(waiver["what"])
+
+
+def is_known(what: str) -> bool:
+    """Tell whether a review can find something under that name."""
+    return what in CODES or what in _OF_LOCK or any(form.fullmatch(what) for form in _forms())
+
+
+@lru_cache(maxsize=1)
+def _forms() -> tuple[re.Pattern[str], ...]:
+    """Return the form of each key of the language; a review writes items by number or by name."""
+    return tuple({_form(path) for path, _ in walk(recipe_schema())})
+
+
+def _form(path: tuple[str, ...]) -> re.Pattern[str]:
+    found = ""
+    for part in path:
+        if part == "[]":
+            found += r"(?:\[\d+\]|\.[\w-]+)"
+        else:
+            name = ".+" if part == "*" else re.escape(part)
+            found += rf"\.{name}" if found else name
+    return re.compile(found)
+
+
+def _code_hint(what: str) -> str:
+    if code_page(what) is not None and what.upper() in CODES:
+        return f"write `{what.upper()}`"
+    near = nearest(what.upper(), CODES)
+    return (
+        f"did you mean `{near}`?"
+        if near
+        else "they stand in docs/reference/errors.md, from W101 on"
+    )
+
+
+def _key_hint(what: str) -> str:
+    keys = [
+        ".".join(path) for path, _ in walk(recipe_schema()) if "[]" not in path and "*" not in path
+    ]
+    near = nearest(what, keys)
+    return f"did you mean `{near}`?" if near else "name the key as `recipe diff` writes it"

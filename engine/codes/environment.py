@@ -53,6 +53,31 @@ CODES: dict[str, Code] = {
         "the report and the model.",
         fix="recipe run RECIPE makes them again",
     ),
+    "R020": Code(
+        title="a revision is asked for outside of a git repository",
+        why="Without git there is only the file as it is now.",
+        fix="Run it inside the repository, or compare two files: recipe diff OLD NEW",
+    ),
+    "R021": Code(
+        title="the clone has the revision that is compared with",
+        why="A clone for CI is often cut off after one commit, and git cannot show what it does not have.",
+        fix="Fetch it: `git fetch --depth=1 origin REV`; for GitHub's checkout write `fetch-depth: 0`.",
+    ),
+    "R022": Code(
+        title="two versions to compare: two files, or one file and a revision",
+        why="Anything else leaves open which one is the old one.",
+        fix="recipe diff OLD NEW, or recipe diff FILE --from main",
+    ),
+    "E730": Code(
+        title="git is installed",
+        why="Old versions of a recipe are read through it.",
+        fix="Install git, or compare two files: recipe diff OLD NEW",
+    ),
+    "E731": Code(
+        title="git answers",
+        why="The repository may be damaged, or on a disk that does not answer.",
+        fix="Run the named git command yourself: it says more.",
+    ),
     "E701": Code(
         title="a Python package is missing",
         why="The heavy packages are extras, so that validating and reviewing need none of them.",

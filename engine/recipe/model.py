@@ -5,7 +5,7 @@ Mirrors `schemas/recipe.schema.json`; a test walks both and fails on any differe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -161,6 +161,14 @@ class LabelSpec:
     separator: str
     """Multilabel: what stands between labels in a text value; lists need none."""
 
+    def in_order(self) -> LabelSpec:
+        """Return the same with its mappings sorted: their order in the file says nothing."""
+        return replace(
+            self,
+            relabel=tuple(sorted(self.relabel)),
+            bins=tuple(sorted(self.bins, key=lambda one: one.label)),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpanSpec:
@@ -215,6 +223,10 @@ class MessagesSpec:
     """Column of the system message; empty for none."""
     tools: str
     """Column of the tool definitions; empty for none."""
+
+    def in_order(self) -> MessagesSpec:
+        """Return the same with its mapping sorted: its order in the file says nothing."""
+        return replace(self, roles=tuple(sorted(self.roles)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -434,6 +446,15 @@ class Acceptance:
     forgetting: Forgetting | None = None
     """None: not measured."""
 
+    def in_order(self) -> Acceptance:
+        """Return the same with its mappings sorted: their order in the file says nothing."""
+        return replace(
+            self,
+            metrics=tuple(sorted(self.metrics, key=lambda one: (one.metric, one.direction))),
+            over_baselines=tuple(sorted(self.over_baselines, key=lambda one: one.metric)),
+            over_previous=tuple(sorted(self.over_previous, key=lambda one: one.metric)),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
@@ -450,6 +471,15 @@ class Export:
     """From the training split."""
     min_parity: float = 0.98
     """Agreement of adapter and merged model, and of merged model and 16-bit GGUF file."""
+
+    def in_order(self) -> Export:
+        """Return the same with its mappings and sets sorted: their order in the file says nothing."""
+        return replace(
+            self,
+            formats=tuple(sorted(self.formats)),
+            max_drops=tuple(sorted(self.max_drops, key=lambda one: one.metric)),
+            thresholds=tuple(sorted(self.thresholds, key=lambda one: (one.metric, one.direction))),
+        )
 
     @property
     def has_quantized_file(self) -> bool:

@@ -32,7 +32,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
             "name": recipe.backend.name,
             "version": load_backend(recipe.backend.name).version(),
             "precision": recipe.backend.precision,
-            "overrides": [list(pair) for pair in recipe.backend.overrides],
+            "overrides": [list(pair) for pair in sorted(recipe.backend.overrides)],
         },
     }
 

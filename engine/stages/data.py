@@ -45,9 +45,9 @@ def recipe_slice(recipe: Recipe) -> Payload:
             for source, name in zip(data.sources, source_names(data.sources), strict=True)
         ],
         "shape": data.shape,
-        "label": data.label,
+        "label": data.label.in_order() if data.label else None,
         "answer": data.answer,
-        "messages": data.messages,
+        "messages": data.messages.in_order() if data.messages else None,
         "pair": data.pair,
         "sample": data.sample,
         "checks": checks,

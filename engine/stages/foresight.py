@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine.data.prepare import prepare
+from engine.data.prepare import Prepared, prepare
 from engine.data.readers import read_rows
 from engine.data.recorded import Membership
 from engine.data.row import excerpt
@@ -66,8 +66,14 @@ def foresee(recipe: Recipe, recorded: Membership) -> Recorded | None:
     That is where a source is not a local file, the files are larger than `MOST_BYTES` together,
     a heavy check leaves rows out, or the rows cannot be read or divided.
     """
+    prepared = divided(recipe, recorded, most_bytes=MOST_BYTES)
+    return None if prepared is None else prepared.summary.recorded
+
+
+def divided(recipe: Recipe, recorded: Membership | None, *, most_bytes: int) -> Prepared | None:
+    """The splits as a run would draw them; None where only a run can tell: see `foresee`."""
     sources = recipe.data.sources
-    if not all(map(_is_light, sources)) or _bytes(sources) > MOST_BYTES:
+    if not all(map(_is_light, sources)) or _bytes(sources) > most_bytes:
         return None
     if any(getattr(recipe.data.checks, check) == "drop" for check in HEAVY):
         return None
@@ -85,7 +91,7 @@ def foresee(recipe: Recipe, recorded: Membership) -> Recorded | None:
         )
     except (DataError, OSError, _FarError):
         return None
-    return None if prepared.problems else prepared.summary.recorded
+    return None if prepared.problems else prepared
 
 
 def _moving(checks: Checks) -> Checks:

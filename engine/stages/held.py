@@ -54,8 +54,17 @@ class Held:
 
 def draw_of(recipe: Recipe) -> dict[str, Any]:
     """What defines which rows are held out, by recipe key; long values as digests."""
+    return _draw(recipe, sorted_=True)
+
+
+def _draw(recipe: Recipe, *, sorted_: bool) -> dict[str, Any]:
+    """`draw_of`; not sorted, as locks wrote it while the order of mappings still counted."""
     splits, data, task = recipe.splits, recipe.data, recipe.task
-    answer = [task.labels, data.label, data.answer, data.messages, data.pair, data.shape]
+    labels, label, messages = list(task.labels), data.label, data.messages
+    if sorted_:
+        labels.sort()
+        label, messages = label and label.in_order(), messages and messages.in_order()
+    answer = [labels, label, data.answer, messages, data.pair, data.shape]
     drawn: dict[str, Any] = {
         "splits.by": splits.by,
         "splits.holdout": splits.holdout,
@@ -69,6 +78,11 @@ def draw_of(recipe: Recipe) -> dict[str, Any]:
     if splits.folds:
         drawn["splits.folds"] = splits.folds
     return drawn
+
+
+def is_drawn_by(lock: Lock, recipe: Recipe) -> bool:
+    """Whether a lock records the draw of a recipe."""
+    return any(lock.draw == _draw(recipe, sorted_=sorted_) for sorted_ in (True, False))
 
 
 def inputs_of(payload: Mapping[str, Any]) -> str:
@@ -89,15 +103,15 @@ def hold(recipe: Recipe, lock: Lock | None, inputs: str) -> Held:
         recorded = recorded_rows(recipe, lock) if lock.drawn_with else None
         return Held(standing=Standing.SAME, digest=lock.drawn_with, recorded=recorded)
     changed = _changed(lock.draw, draw_of(recipe))
-    if changed:
+    if changed and not is_drawn_by(lock, recipe):
         return Held(standing=Standing.REDRAWN, changed=changed)
-    if not _needs_record(recipe.splits):
+    if not needs_record(recipe.splits):
         return Held(standing=Standing.OPEN)
     recorded = recorded_rows(recipe, lock)
     return Held(standing=Standing.KEPT, digest=recorded.digest, recorded=recorded)
 
 
-def _needs_record(splits: Splits) -> bool:
+def needs_record(splits: Splits) -> bool:
     """Whether other rows could move a row of holdout or validation that nothing holds."""
     if splits.folds:
         return False

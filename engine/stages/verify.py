@@ -64,7 +64,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
     """Return the task, the export with its bounds, how bounds are decided, and the precision."""
     return {
         "task": recipe.task,
-        "export": recipe.export,
+        "export": recipe.export.in_order(),
         "confidence": recipe.acceptance.confidence,
         "decide_on": recipe.acceptance.decide_on,
         "precision": recipe.backend.precision,

@@ -99,6 +99,11 @@ def read_lock(path: Path) -> Lock | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, str(getattr(error, "strerror", "") or "not UTF-8")) from error
+    return lock_from_text(path, text)
+
+
+def lock_from_text(path: Path, text: str) -> Lock:
+    """The lock that `text` holds, which stood at `path` at some time. Raises as `read_lock` does."""
     try:
         data = json.loads(text)
     except ValueError as error:

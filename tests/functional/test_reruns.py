@@ -84,6 +84,29 @@ def test_comments_and_formatting_rerun_nothing(project: Project) -> None:
     assert set() == changed(before, keys(project))
 
 
+def test_the_order_of_mappings_and_sets_reruns_nothing(project: Project) -> None:
+    metrics = {"macro_f1": {"min": 0.01}, "accuracy": {"min": 0.01}}
+    relabel = {"positive": "positive", "negative": "negative"}
+    bounds = {"macro_f1": {"max_drop": 0.5}, "agreement": {"min": 0.1}}
+    project.edit(
+        acceptance__metrics=metrics,
+        data__label__relabel=relabel,
+        export={"formats": ["safetensors", "gguf"], "after_quantization": bounds},
+    )
+    before = keys(project)
+
+    project.edit(
+        acceptance__metrics=dict(reversed(metrics.items())),
+        data__label__relabel=dict(reversed(relabel.items())),
+        export={
+            "after_quantization": dict(reversed(bounds.items())),
+            "formats": ["gguf", "safetensors"],
+        },
+    )
+
+    assert set() == changed(before, keys(project))
+
+
 def test_another_base_model_reruns_all_but_data_and_the_unchanged_config(
     project: Project, tmp_path: Path
 ) -> None:

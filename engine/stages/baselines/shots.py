@@ -79,6 +79,11 @@ def nearest_shots(
     ]
 
 
+def usual_shots(kind: str, labels: int) -> int:
+    """Return the answered examples of a baseline that names no number, by its kind and the number of labels."""
+    return SHOTS if kind == "retrieved_few_shot" else _usual(labels)
+
+
 def _usual(labels: int) -> int:
     if not labels:
         return SHOTS

@@ -13,7 +13,7 @@ from drawn import digest, members
 from engine.errors import DataError
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
-from engine.stages.held import Standing, draw_of, hold, inputs_of, recorded_rows
+from engine.stages.held import Standing, _draw, draw_of, hold, inputs_of, recorded_rows
 from engine.store.lock import NONE, Lock, LockedSplit
 
 SPLITS = {"train": ["a", "b"], "validation": ["c"], "holdout": ["d", "e"], "none": ["f"]}
@@ -152,3 +152,18 @@ def test_recorded_rows_that_were_changed_are_told(recipe: Recipe, text: str) -> 
     (problem,) = caught.value.problems
     assert problem.code == "D383"
     assert "quickstart.lock.json" in problem.message
+
+
+def test_the_order_of_labels_and_bins_is_no_redraw(recipe: Recipe) -> None:
+    label = recipe.data.label
+    assert label is not None
+    turned = replace(
+        recipe,
+        task=replace(recipe.task, labels=recipe.task.labels[::-1]),
+        data=replace(recipe.data, label=replace(label, bins=label.bins[::-1])),
+    )
+    as_before = replace(lock(turned), draw=_draw(turned, sorted_=False))
+
+    assert _draw(turned, sorted_=False) != draw_of(turned)
+    assert hold(turned, lock(recipe), ELSE).standing is Standing.KEPT
+    assert hold(turned, as_before, ELSE).standing is Standing.KEPT

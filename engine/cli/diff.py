@@ -1,0 +1,106 @@
+"""Show what a change of a recipe means: the gate first, then the rest. Reads two files, or git."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.cli.output import show, show_json, show_problems
+from engine.cli.place import add_format, add_store, store_root
+from engine.environment import detect_device
+from engine.errors import ExitCode, RecipeError
+from engine.recipe.review import Gate, Review
+from engine.render.progress import has_colour
+
+FAIL_ON = ("weaker-gate",)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("old", metavar="OLD", type=Path, help="a recipe; with --from, the file")
+    parser.add_argument("new", metavar="NEW", type=Path, nargs="?", help="the other recipe")
+    parser.add_argument(
+        "--from", dest="since", metavar="REV", help="the old version: OLD as git has it there"
+    )
+    parser.add_argument(
+        "--to", metavar="REV", help="the new version (default: the file as it is now)"
+    )
+    add_format(parser, "text", "markdown", "json")
+    parser.add_argument(
+        "--exit-code", action="store_true", help="exit with 1 where the versions differ in meaning"
+    )
+    parser.add_argument(
+        "--fail-on",
+        choices=FAIL_ON,
+        help="exit with 1 where the gate got weaker and no waiver says why",
+    )
+    add_store(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the review; 1 where it was asked to be an answer, 2 where a version is not valid."""
+    from engine.render.review import review_json, review_markdown, review_text  # noqa: PLC0415
+
+    found = _review(options)
+    if options.format == "json":
+        show_json(review_json(found))
+    elif options.format == "markdown":
+        show(review_markdown(found))
+    else:
+        show(review_text(found, colour=has_colour(sys.stdout)))
+    fails = options.fail_on == "weaker-gate" and found.gate is Gate.WEAKER
+    differs = options.exit_code and not found.is_empty
+    return ExitCode.REFUSED if fails or differs else ExitCode.ACCEPTED
+
+
+def _review(options: argparse.Namespace) -> Review:
+    from engine.review.review import review  # noqa: PLC0415 - after the arguments are known good
+    from engine.review.sides import Side  # noqa: PLC0415
+    from engine.store import Store  # noqa: PLC0415
+
+    def told(side: Side) -> Side:
+        if options.format == "text":
+            show_problems(side.problems)
+        return side
+
+    with _sides(options) as (old, new):
+        store = Store(store_root(options.store))
+        return review(old, told(new), store=store, device=detect_device())
+
+
+@contextmanager
+def _sides(options: argparse.Namespace) -> Iterator[tuple]:  # type: ignore[type-arg]
+    from engine.review.git import Repository  # noqa: PLC0415
+    from engine.review.sides import load_side  # noqa: PLC0415
+    from engine.review.trees import Disk, revisions  # noqa: PLC0415
+
+    _refuse(options)
+    if options.since is None:
+        tree = Disk()
+        yield tuple(load_side(path, tree, label=str(path)) for path in (options.old, options.new))
+        return
+    path = options.old
+    with Repository.around(path.parent) as repository:
+        commits = [repository.commit(options.since)]
+        commits += [repository.commit(options.to)] if options.to else []
+        new = commits[1] if options.to else None
+        moved = repository.moved(commits[0], new)
+        changed = frozenset(name for one in moved for name in (one.path, one.was) if name)
+        with revisions(repository, commits[0], new, changed) as (before, after):
+            named = f"{path} at {options.to}" if options.to else str(path)
+            yield (
+                load_side(path, before, label=f"{path} at {options.since}"),
+                load_side(path, after, label=named),
+            )
+
+
+def _refuse(options: argparse.Namespace) -> None:
+    if options.since is None and options.to is not None:
+        raise RecipeError.one("R022", "--to needs --from", hint="add --from with the old revision")
+    if (options.new is None) == (options.since is None):
+        message = "two files, or one file and --from: not both, not neither"
+        hint = "recipe diff OLD NEW, or recipe diff FILE --from main"
+        raise RecipeError.one("R022", message, hint=hint)

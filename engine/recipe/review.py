@@ -1,0 +1,127 @@
+"""What a review of two versions of a recipe finds, as values; renderers read nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Effect(StrEnum):
+    """What a change does to the evidence."""
+
+    WEAKER = "weaker"
+    STRONGER = "stronger"
+
+
+class Gate(StrEnum):
+    """What became of the gate as a whole."""
+
+    WEAKER = "weaker"
+    WAIVED = "weaker, as waived"
+    STAYS = "stays"
+    STRONGER = "stronger"
+
+
+class Area(StrEnum):
+    """What a key of the recipe decides."""
+
+    GATE = "gate"
+    TASK = "task"
+    DATA = "data"
+    MODEL = "model"
+    EXPORT = "export"
+    REPORT = "report"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One way in which the evidence got weaker or stronger."""
+
+    code: str
+    """W101 and on: see `engine.codes.review`."""
+    path: str
+    """The key that was changed; items of lists by name, such as `baselines.few_shot.shots`."""
+    effect: Effect
+    before: str = ""
+    """As the old file writes it; empty where it says nothing."""
+    after: str = ""
+    says: str = ""
+    """What it means, where the two values do not say it; no full stop."""
+    waiver: str = ""
+    """The reason, where the new recipe waives it."""
+
+    @property
+    def alarms(self) -> bool:
+        """Whether the evidence got weaker and nobody said that it is meant."""
+        return self.effect is Effect.WEAKER and not self.waiver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One key that says something else now, and that is not among the findings."""
+
+    path: str
+    area: Area
+    before: str = ""
+    after: str = ""
+    says: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigChange:
+    """One key of the backend's compiled config."""
+
+    key: str
+    before: str | None
+    """None: the key was not there."""
+    after: str | None
+    origin: str
+    """The recipe's key that decides it, or `default: <why>`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What the change does to one thing that is spent."""
+
+    name: str
+    """`trainable parameters`, `steps`, `memory`, `time`, `cost`."""
+    before: str
+    after: str
+    says: str
+    """The difference and how it was found, or why it is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """Two versions of a recipe, compared."""
+
+    name: str
+    """Of the recipe."""
+    old: str
+    """What the old version is called: a file, or a file at a revision."""
+    new: str
+    findings: tuple[Finding, ...]
+    changes: tuple[Change, ...]
+    reruns: tuple[str, ...]
+    """Stages whose key is another one; `report`, which always runs, stands last where any does."""
+    backends: tuple[str, str]
+    config: tuple[ConfigChange, ...]
+    costs: tuple[Cost, ...]
+    notes: tuple[str, ...]
+    """What could not be looked at, and what was taken for granted."""
+
+    @property
+    def gate(self) -> Gate:
+        """What became of the gate: one weakening that nobody waived is enough for an alarm."""
+        effects = {finding.effect for finding in self.findings}
+        if any(finding.alarms for finding in self.findings):
+            return Gate.WEAKER
+        if Effect.WEAKER in effects:
+            return Gate.WAIVED
+        return Gate.STRONGER if Effect.STRONGER in effects else Gate.STAYS
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether both versions mean the same."""
+        return not (self.findings or self.changes or self.reruns or self.config)

@@ -1,0 +1,70 @@
+"""A review as Markdown: for a comment in a pull request, where a table reads better than columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.recipe.review import Gate, Review
+from engine.render.markdown.markup import block, code, prose, table
+from engine.render.review.words import TITLES, Row, gate_rows, sections
+
+MARKS = {
+    Gate.WEAKER: "🔴",
+    Gate.WAIVED: "🟡",
+    Gate.STAYS: "⚪",
+    Gate.STRONGER: "🟢",
+}
+"""Beside words that say the same."""
+
+
+def review_markdown(review: Review, *, level: int = 2) -> str:
+    """The whole review; `level` is that of its headings."""
+    mark = "#" * level
+    parts = [f"{mark} {MARKS[review.gate]} {TITLES[review.gate]}"]
+    if rows := gate_rows(review):
+        parts.append(gate_table(rows))
+    for title, rows in sections(review):
+        parts += [f"{mark}# {title}"] if title else []
+        parts.append(_table(rows))
+    parts += _config(review, mark)
+    again = ", ".join(review.reruns) if review.reruns else "nothing"
+    parts.append(f"**Reruns**: {again}")
+    parts += [prose(f"{note[:1].upper()}{note[1:]}.") for note in review.notes]
+    if review.is_empty:
+        parts.append("Both versions mean the same.")
+    return "\n\n".join(parts) + "\n"
+
+
+def gate_table(rows: Sequence[Row]) -> str:
+    """The findings, a row each."""
+    columns = ["key", "before", "after", "evidence", "what it means"]
+    cells = [
+        [code(row.path), code(row.before), code(row.after), _effect(row), prose(row.says)]
+        for row in rows
+    ]
+    return table(columns, cells)
+
+
+def _effect(row: Row) -> str:
+    word = f"**{row.effect}**" if row.effect == "weaker" else row.effect
+    return f"{word} ({row.code})"
+
+
+def _table(rows: Sequence[Row]) -> str:
+    cells = [[code(row.path), code(row.before), code(row.after), prose(row.says)] for row in rows]
+    return table(["key", "before", "after", ""], cells)
+
+
+def _config(review: Review, mark: str) -> list[str]:
+    """A unified diff; the recipe's key stands behind each line."""
+    if not review.config:
+        return []
+    old, new = review.backends
+    lines: list[str] = []
+    for one in review.config:
+        if one.before is not None:
+            lines.append(f"- {one.key}: {one.before}")
+        if one.after is not None:
+            lines.append(f"+ {one.key}: {one.after}   # {one.origin}")
+    names = new if old == new else f"{old} to {new}"
+    return [f"{mark}# The compiled config changes ({names})", block("\n".join(lines), "diff")]

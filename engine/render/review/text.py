@@ -1,0 +1,89 @@
+"""A review on the terminal: the gate first, then what changes, what it costs, and what runs again."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from engine.recipe.review import Gate, Review
+from engine.render.progress import WIDTH
+from engine.render.review.words import TITLES, Row, gate_rows, sections
+from engine.render.spans import Line, cells, line, pad, printable, to_text
+
+_STYLES = {
+    Gate.WEAKER: "fail",
+    Gate.WAIVED: "warn",
+    Gate.STAYS: "strong",
+    Gate.STRONGER: "pass",
+}
+_MOST_PATH, _MOST_CHANGE = 44, 34
+
+
+def review_text(review: Review, *, colour: bool) -> str:
+    """The whole review; an empty one says so in one line."""
+    title = line((TITLES[review.gate], _STYLES[review.gate]))
+    lines = [title, *_rows(gate_rows(review), with_effect=True)]
+    for name, rows in sections(review):
+        lines += [line((name, "strong"))] if name else []
+        lines += _rows(rows)
+    lines += _config(review)
+    lines += _wrapped("Reruns", " ".join(review.reruns) or "nothing")
+    for note in review.notes:
+        lines += _wrapped("Note", note)
+    if review.is_empty:
+        lines.append(line("Both versions mean the same."))
+    return to_text(lines, colour=colour)
+
+
+def _rows(rows: Sequence[Row], *, with_effect: bool = False) -> Iterator[Line]:
+    """Aligned lines; what does not fit beside its key is wrapped below it."""
+    paths = min(_MOST_PATH, max((cells(printable(row.path)) for row in rows), default=0))
+    changes = min(_MOST_CHANGE, max((cells(printable(row.change)) for row in rows), default=0))
+    for row in rows:
+        yield from _row(row, paths, changes, with_effect=with_effect)
+
+
+def _row(row: Row, paths: int, changes: int, *, with_effect: bool) -> Iterator[Line]:
+    says = row.says
+    if with_effect and row.effect == "stronger":
+        says = f"stronger{f': {says}' if says else ''}"
+    head = f"  {pad(printable(row.path), paths)}   {pad(printable(row.change), changes)}".rstrip()
+    room = WIDTH - paths - changes - 8
+    code = [(f"  {row.code}", "quiet")] if row.code else []
+    if not says:
+        yield line(head, *code)
+        return
+    beside = f"{head.ljust(paths + changes + 5)}   {printable(says)}"
+    if len(printable(says)) <= max(room, 0) or cells(beside) <= WIDTH:
+        yield line(beside, *code)
+        return
+    yield line(head, *code)
+    for part in textwrap.wrap(printable(says), WIDTH - 6, break_long_words=False):
+        yield line(f"      {part}")
+
+
+def _config(review: Review) -> Iterator[Line]:
+    if not review.config:
+        return
+    old, new = review.backends
+    yield line(
+        (f"The compiled config changes ({new if old == new else f'{old} -> {new}'})", "strong")
+    )
+    width = max(len(f"{one.key}: {one.after or ''}") for one in review.config)
+    width = min(width, 60)
+    for one in review.config:
+        if one.before is not None:
+            yield line((printable(f"  - {one.key}: {one.before}"), "fail"))
+        if one.after is not None:
+            told = printable(f"{one.key}: {one.after}")
+            yield line(
+                (f"  + {pad(told, width)}", "pass"), (f"   {printable(one.origin)}", "quiet")
+            )
+
+
+def _wrapped(name: str, text: str) -> list[Line]:
+    parts = textwrap.wrap(printable(text), WIDTH - len(name) - 2, break_long_words=False) or [""]
+    return [
+        line((name if number == 0 else " " * len(name), "strong"), f"  {part}")
+        for number, part in enumerate(parts)
+    ]

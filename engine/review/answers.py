@@ -1,0 +1,118 @@
+"""What counts as an answer, and as a right one: labels, schema, form, further right answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from engine.recipe.review import Effect, Finding
+from engine.review.compare import Pair, cropped, finding_of
+
+_WORDS: Final = frozenset({"title", "description", "examples", "$comment", "default", "$schema"})
+"""What a JSON Schema says to people."""
+
+
+def labels(pair: Pair) -> Iterator[Finding]:
+    """W701: without a label its rows are no longer told from the others."""
+    found = pair.find("task.labels")
+    if found is None:
+        return
+    old, new = set(pair.old.recipe.task.labels), set(pair.new.recipe.task.labels)
+    gone = [label for label in pair.old.recipe.task.labels if label not in new]
+    more = [label for label in pair.new.recipe.task.labels if label not in old]
+    if gone:
+        also = f"; new: {_listed(more)}" if more else ""
+        says = f"no longer a label: {_listed(gone)}{also}"
+        yield finding_of(found, "W701", Effect.WEAKER, says)
+
+
+def _listed(words: Sequence[str]) -> str:
+    return cropped(", ".join(f"`{word}`" for word in words))
+
+
+def schema(pair: Pair) -> Iterator[Finding]:
+    """W702: a looser schema calls more answers valid, and compares fewer fields."""
+    found = pair.find("task.schema")
+    if found is None or found.before is None or found.after is None:
+        return
+    looser = loosened(found.before, found.after)
+    if looser:
+        says = f"the schema asks less, or otherwise: {cropped(', '.join(looser))}"
+        yield finding_of(found, "W702", Effect.WEAKER, says)
+    elif loosened(found.after, found.before):
+        yield finding_of(found, "W702", Effect.STRONGER, "the schema asks more")
+
+
+def loosened(old: Any, new: Any, at: str = "") -> list[str]:  # noqa: ANN401 - a JSON Schema
+    """Return the places at which a JSON Schema asks less than before, or what cannot be compared."""
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return [at or "schema"] if old != new else []
+    found: list[str] = []
+    for word in (*old, *(word for word in new if word not in old)):
+        place = f"{at}.{word}" if at else word
+        if word in _WORDS or old.get(word) == new.get(word):
+            continue
+        found += _word(word, old.get(word), new.get(word), place)
+    return found
+
+
+def _word(word: str, old: Any, new: Any, at: str) -> list[str]:  # noqa: ANN401 - a JSON Schema
+    if old is None:  # a constraint more asks more; what a property may hold is no constraint
+        return []
+    if new is None:
+        return [at]
+    if word in ("properties", "$defs"):
+        return _properties(old, new, at)
+    if word == "required":
+        return [f"{at}: {name}" for name in old if name not in new]
+    if word == "items":
+        return loosened(old, new, at)
+    return [] if _asks_more(word, old, new) else [at]
+
+
+def _properties(old: Any, new: Any, at: str) -> list[str]:  # noqa: ANN401 - a JSON Schema
+    gone = [f"{at}.{name}" for name in old if name not in new]
+    kept = [name for name in old if name in new]
+    return gone + [
+        place for name in kept for place in loosened(old[name], new[name], f"{at}.{name}")
+    ]
+
+
+def _asks_more(word: str, old: Any, new: Any) -> bool:  # noqa: ANN401 - a JSON Schema
+    """Tell whether the new value of a constraint asks at least what the old one did; no for unknown ones."""
+    if word == "enum":
+        return set(map(str, new)) <= set(map(str, old))
+    if word == "type":
+        return _types(new) <= _types(old)
+    if word in ("additionalProperties", "uniqueItems"):
+        return new is (word == "uniqueItems")
+    if word.startswith(("min", "exclusiveMin")):
+        return bool(new >= old)
+    return word.startswith(("max", "exclusiveMax")) and bool(new <= old)
+
+
+def _types(value: Any) -> set[str]:  # noqa: ANN401 - a word or a list of words
+    return set(value) if isinstance(value, list) else {str(value)}
+
+
+def output(pair: Pair) -> Iterator[Finding]:
+    """W702: bare text is valid more easily than JSON."""
+    found = pair.find("task.output")
+    acceptance = pair.new.recipe.acceptance
+    if found is None or not any(one.metric == "valid_output" for one in acceptance.metrics):
+        return
+    effect = Effect.WEAKER if found.after == "text" else Effect.STRONGER
+    yield finding_of(found, "W702", effect, "`valid_output` is bounded, and counts another form")
+
+
+def references(pair: Pair) -> Iterator[Finding]:
+    """W702: with more right answers the same answers are right more often."""
+    found = pair.find("data.answer.references")
+    if found is None:
+        return
+    old = set(found.before) if isinstance(found.before, list) else set()
+    new = set(found.after) if isinstance(found.after, list) else set()
+    is_weaker = bool(new - old)
+    effect = Effect.WEAKER if is_weaker else Effect.STRONGER
+    says = "more answers count as right" if is_weaker else "fewer answers count as right"
+    yield finding_of(found, "W702", effect, says)

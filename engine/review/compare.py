@@ -1,0 +1,158 @@
+"""Two versions side by side: which keys differ, and how their values are shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from engine.recipe.model import Json, PathRef
+from engine.recipe.review import Effect, Finding
+from engine.review.leaves import Leaf, Leaves, leaves_of, source_leaves
+from engine.review.sides import Side
+from engine.review.sources import Paired, listed_of, paired
+
+MOST: Final = 60
+"""Characters of a value that are shown."""
+DEFAULT: Final = " (default)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Differing:
+    """A key that says something else now."""
+
+    path: str
+    form: str
+    before: Json
+    """None: it said nothing."""
+    after: Json
+    shown_before: str
+    shown_after: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """The old and the new version."""
+
+    old: Side
+    new: Side
+
+    @cached_property
+    def before(self) -> Leaves:
+        """The old version by key."""
+        return leaves_of(self.old.recipe)
+
+    @cached_property
+    def after(self) -> Leaves:
+        """The new version by key."""
+        return leaves_of(self.new.recipe)
+
+    @cached_property
+    def sources(self) -> tuple[Paired, ...]:
+        """The sources of both."""
+        return paired(listed_of(self.old.recipe), listed_of(self.new.recipe))
+
+    @cached_property
+    def differing(self) -> tuple[Differing, ...]:
+        """Every key that differs, sources left out, in the order of the language."""
+        same_base = _same_file(self.old.recipe.base_model, self.new.recipe.base_model)
+        return tuple(
+            one
+            for one in self._differing(self.before, self.after)
+            if not (same_base and one.path == "base_model.path")
+        )
+
+    def _differing(self, before: Leaves, after: Leaves) -> Iterator[Differing]:
+        for path in (*after, *(path for path in before if path not in after)):
+            old, new = before.get(path), after.get(path)
+            leaf = new or old
+            if leaf is None or (old and new and _equal(old, new)):
+                continue
+            yield Differing(
+                path=path,
+                form=leaf.form,
+                before=old.value if old else None,
+                after=new.value if new else None,
+                shown_before=_shown(self.old, old),
+                shown_after=_shown(self.new, new),
+            )
+
+    def of_source(self, pair: Paired) -> tuple[Differing, ...]:
+        """Return what differs in a source that both versions have."""
+        if pair.old is None or pair.new is None:
+            return ()
+        path = f"data.sources[{pair.new.number}]"
+        same = _same_file(pair.old.first.ref, pair.new.first.ref)
+        found = self._differing(
+            source_leaves(path, pair.old.written, number=pair.old.number),
+            source_leaves(path, pair.new.written, number=pair.new.number),
+        )
+        return tuple(one for one in found if not (same and one.path == f"{path}.path"))
+
+    def find(self, path: str) -> Differing | None:
+        """Return a key that differs, by its path."""
+        return next((one for one in self.differing if one.path == path), None)
+
+
+def _same_file(old: object, new: object) -> bool:
+    return (
+        isinstance(old, PathRef)
+        and isinstance(new, PathRef)
+        and (old.path, old.pattern) == (new.path, new.pattern)
+    )
+
+
+def _equal(old: Leaf, new: Leaf) -> bool:
+    if old.form == "export.formats[]" and isinstance(old.value, list):
+        return isinstance(new.value, list) and sorted(map(str, old.value)) == sorted(
+            map(str, new.value)
+        )
+    if _is_number(old.value) and _is_number(new.value):
+        return old.value == new.value
+    return type(old.value) is type(new.value) and old.value == new.value
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _shown(side: Side, leaf: Leaf | None) -> str:
+    if leaf is None:
+        return ""
+    written = side.written(leaf.at)
+    if written is not None:
+        return cropped(written)
+    default = DEFAULT if leaf.at and not side.says(leaf.at) else ""
+    return cropped(plain(leaf.value)) + default
+
+
+def plain(value: Json) -> str:
+    """Return a value as a person would write it on one line."""
+    if isinstance(value, str):
+        return " ".join(value.split())
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    if isinstance(value, list):
+        return f"[{', '.join(plain(item) for item in value)}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def cropped(text: str) -> str:
+    """Return a text of at most `MOST` characters."""
+    return text if len(text) <= MOST else f"{text[: MOST - 1].rstrip()}…"
+
+
+def finding_of(one: Differing, code: str, effect: Effect, says: str = "") -> Finding:
+    """Return the finding about a key that differs."""
+    return Finding(
+        code=code,
+        path=one.path,
+        effect=effect,
+        before=one.shown_before,
+        after=one.shown_after,
+        says=says,
+    )

@@ -1,0 +1,291 @@
+"""The rows that judge: whether they are redrawn, fewer, from elsewhere, or were training rows before."""
+
+from __future__ import annotations
+
+import filecmp
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from engine.recipe.model import PathRef, Source
+from engine.recipe.review import Effect, Finding
+from engine.review.compare import Pair, finding_of
+from engine.review.locks import judge_locks
+from engine.review.rows import Overlap, Rows
+from engine.review.sources import Paired
+from engine.review.validation import is_smaller
+from engine.stages.held import draw_of, is_drawn_by, needs_record
+
+SAID: Final = ("files", "column")
+"""Ways of dividing in which the data say which rows judge."""
+REDRAWN: Final = "the holdout is redrawn"
+_KEYS: Final = {"splits.column": "splits.by"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """One key that makes other rows judge."""
+
+    path: str
+    before: str = ""
+    after: str = ""
+    says: str = REDRAWN
+
+
+def judge_holdout(pair: Pair, rows: Rows) -> Iterator[Finding]:
+    """Yield what the change does to the rows that judge, and to the record of them."""
+    yield from judge_locks(pair)
+    yield from _sizes(pair)
+    moved = list(_moved_sources(pair))
+    yield from moved
+    causes = [*_drawn(pair), *_other_rows(pair)]
+    if not causes and not moved:
+        return
+    overlap = rows.overlap(pair.old, pair.new)
+    if isinstance(overlap, Overlap) and overlap.is_same and not moved:
+        return
+    for number, cause in enumerate(causes):
+        says = f"{cause.says}{_told(overlap)}" if number == 0 else cause.says
+        yield Finding(
+            code="W201",
+            path=cause.path,
+            effect=Effect.WEAKER,
+            before=cause.before,
+            after=cause.after,
+            says=says,
+        )
+    if isinstance(overlap, Overlap) and overlap.training:
+        path = causes[0].path if causes else moved[0].path
+        says = _told(overlap).removeprefix(": ")
+        yield Finding(code="W203", path=path, effect=Effect.WEAKER, says=says)
+
+
+def _told(overlap: Overlap | str) -> str:
+    if isinstance(overlap, str):
+        return f"; how many of its rows were training rows before is not known: {overlap}"
+    parts = [f"{overlap.training} of {overlap.rows} new holdout rows were training rows before"]
+    if overlap.validation:
+        parts.append(f"{overlap.validation} were validation rows")
+    return f": {', '.join(parts)}"
+
+
+def _drawn(pair: Pair) -> Iterator[Cause]:
+    """What decides the draw, and differs: the same keys by which a lock tells a redraw."""
+    old, new = draw_of(pair.old.recipe), draw_of(pair.new.recipe)
+    told: set[str] = set()
+    for key in (*new, *(key for key in old if key not in new)):
+        path = _KEYS.get(key, key)
+        if old.get(key) == new.get(key) or path in told or not _decides(key, pair):
+            continue
+        told.add(path)
+        if key == "data.answer":
+            yield from _more_labels(pair)
+        elif (found := _shown(pair, path)) is not None:
+            yield Cause(path=path, before=found[0], after=found[1], says=_meaning(path, pair))
+
+
+def _decides(key: str, pair: Pair) -> bool:
+    """Tell whether a key of the draw moves a row: no seed does where files say what judges."""
+    splits = pair.new.recipe.splits
+    if key == "splits.seed" and splits.by in SAID and splits.by == pair.old.recipe.splits.by:
+        return isinstance(splits.holdout, int)
+    return not (key == "splits.holdout" and splits.folds)  # told by `splits.folds`
+
+
+def _shown(pair: Pair, path: str) -> tuple[str, str] | None:
+    """The two values at a path, or below it: `splits.by` holds a word or a mapping."""
+    found = [one for one in pair.differing if one.path == path or one.path.startswith(f"{path}.")]
+    if not found:
+        return None
+    return tuple(  # type: ignore[return-value]
+        "; ".join(
+            f"{one.path.removeprefix(path).lstrip('.')}: {value}".removeprefix(": ")
+            for one in found
+            if (value := getattr(one, name))
+        )
+        for name in ("shown_before", "shown_after")
+    )
+
+
+def _meaning(path: str, pair: Pair) -> str:
+    old, new = pair.old.recipe.splits, pair.new.recipe.splits
+    if path == "splits.by" and old.by == "group" != new.by:
+        return f"{REDRAWN}, and rows of one `{old.column}` may stand on both sides"
+    if path == "splits.by" and old.by == "time" != new.by:
+        return f"{REDRAWN}, and rows older than what it learned from may judge the model"
+    if new.folds and old.folds:
+        return "the folds are dealt anew"
+    return REDRAWN
+
+
+def _more_labels(pair: Pair) -> Iterator[Cause]:
+    """Labels that are added bring rows; what else the answers are made from is a finding of its own."""
+    found = pair.find("task.labels")
+    old, new = set(pair.old.recipe.task.labels), set(pair.new.recipe.task.labels)
+    if found is not None and old < new:
+        yield Cause(path=found.path, before=found.shown_before, after=found.shown_after)
+
+
+def _other_rows(pair: Pair) -> Iterator[Cause]:
+    """What changes the rows from which the holdout is drawn, where no record holds it to its rows."""
+    old, new = pair.old.recipe, pair.new.recipe
+    splits = new.splits
+    in_fractions = isinstance(splits.holdout, float) and splits.by != "time"
+    if splits.by in SAID or _is_held(pair):
+        return
+    seed = pair.find("data.sample.seed")
+    if seed is not None and old.data.sample and new.data.sample:
+        yield Cause(path=seed.path, before=seed.shown_before, after=seed.shown_after)
+    if in_fractions or splits.folds:
+        return  # adding rows moves no row
+    unheld = f"{REDRAWN}, since its rows are drawn from others and no lock holds it to them"
+    rows = pair.find("data.sample.rows")
+    if rows is not None:
+        yield Cause(path=rows.path, before=rows.shown_before, after=rows.shown_after, says=unheld)
+    for source in pair.sources:
+        path = changed_rows(pair, source)
+        if (
+            path is not None
+            and source.new is not None
+            and (source.old is None or source.same_place)
+        ):
+            yield Cause(path=path, says=unheld)
+
+
+def _is_held(pair: Pair) -> bool:
+    """Tell whether the new lock holds the holdout to its rows, whatever is added."""
+    lock, recipe = pair.new.lock, pair.new.recipe
+    is_of_it = lock is not None and "holdout" in lock.splits and is_drawn_by(lock, recipe)
+    return is_of_it and needs_record(recipe.splits)
+
+
+_OF_ROWS: Final = (
+    *("revision", "config", "split", "package", "sha256", "file", "format", "header", "encoding"),
+    *("quoting", "records", "explode", "columns"),
+)
+
+
+def changed_rows(pair: Pair, source: Paired) -> str | None:
+    """Return the path of what changes the rows of a source; None where they stay."""
+    if source.new is None:
+        return None
+    path = f"data.sources[{source.new.number}]"
+    if source.old is None:
+        return path
+    for one in pair.of_source(source):
+        key = one.path.removeprefix(f"{path}.").partition(".")[0]
+        if key in (*_OF_ROWS, "hub", "path"):
+            return one.path
+    return path if bytes_changed(pair, source) else None
+
+
+def bytes_changed(pair: Pair, source: Paired) -> bool:
+    """Tell whether the local files of a source that both versions name are others now."""
+    if source.old is None or source.new is None:
+        return False
+    return _identities(pair, source, "old") != _identities(pair, source, "new")
+
+
+def same_bytes(pair: Pair, source: Paired) -> bool:
+    """Tell whether a source that goes by another name now is the same local file."""
+    refs = [listed.first.ref for listed in (source.old, source.new) if listed]
+    if not all(isinstance(ref, PathRef) and not ref.pattern for ref in refs):
+        return False
+    paths = [
+        tree.copy(ref.path)
+        for tree, ref in zip((pair.old.tree, pair.new.tree), refs, strict=True)
+        if isinstance(ref, PathRef)
+    ]
+    one, other = paths
+    return one is not None and other is not None and filecmp.cmp(one, other, shallow=False)
+
+
+def _identities(pair: Pair, source: Paired, which: str) -> list[object]:
+    side = pair.old if which == "old" else pair.new
+    listed = source.old if which == "old" else source.new
+    found: list[object] = []
+    for file in listed.files if listed else ():
+        for ref in (file.ref, *(one.ref for one in file.columns)):
+            path = getattr(ref, "path", None)
+            if path is not None and side.tree.has(path):
+                found.append(side.tree.identity(path))
+    return found
+
+
+def _moved_sources(pair: Pair) -> Iterator[Finding]:
+    """W206: sources that judge, and that are gone or others."""
+    for source in pair.sources:
+        yield from _moved_source(pair, source)
+
+
+def _moved_source(pair: Pair, source: Paired) -> Iterator[Finding]:
+    old, new = source.old, source.new
+    judged = old is not None and _judges(old.first, pair, old=True)
+    judges = new is not None and _judges(new.first, pair)
+    if old is None or not (judged or judges):
+        return
+    path = f"data.sources[{(new or old).number}]"
+    if new is None:
+        if judged:
+            says = "its rows no longer judge"
+            yield Finding(
+                code="W206", path=path, effect=Effect.WEAKER, before=_place(old), says=says
+            )
+        return
+    keys = {one.path.rpartition(".")[2]: one for one in pair.of_source(source)}
+    if "into" in keys and judged != judges:
+        says = "its rows judge now" if judges else "its rows no longer judge"
+        yield finding_of(keys["into"], "W206", Effect.WEAKER, says)
+    elif not source.same_place and not same_bytes(pair, source):
+        yield Finding(
+            code="W206",
+            path=path,
+            effect=Effect.WEAKER,
+            before=_place(old),
+            after=_place(new),
+            says="the rows that judge come from elsewhere",
+        )
+    elif pair.new.recipe.splits.by in SAID and (changed := changed_rows(pair, source)):
+        says = "the rows that judge are others now"
+        found = keys.get(changed.rpartition(".")[2])
+        yield (
+            finding_of(found, "W206", Effect.WEAKER, says)
+            if found
+            else Finding(code="W206", path=changed, effect=Effect.WEAKER, says=says)
+        )
+
+
+def _judges(source: Source, pair: Pair, *, old: bool = False) -> bool:
+    """Tell whether rows of a source may stand in the holdout."""
+    recipe = pair.old.recipe if old else pair.new.recipe
+    return recipe.splits.by != "files" or source.into == "holdout"
+
+
+def _place(listed: object) -> str:
+    written = getattr(listed, "written", {})
+    return str(next((written[key] for key in ("path", "hub", "package") if key in written), ""))
+
+
+def _sizes(pair: Pair) -> Iterator[Finding]:
+    """W202, W205: fewer rows show less."""
+    old, new = pair.old.recipe.splits, pair.new.recipe.splits
+    folds = pair.find("splits.folds")
+    if folds is not None and old.folds:
+        effect = Effect.WEAKER if new.folds < old.folds else Effect.STRONGER
+        yield finding_of(folds, "W205", effect)
+    size = pair.find("splits.holdout")
+    smaller = None if old.folds or new.folds else is_smaller(old.holdout, new.holdout)
+    if size is not None and smaller is not None:
+        yield finding_of(size, "W202", Effect.WEAKER if smaller else Effect.STRONGER)
+    yield from _sampled(pair)
+
+
+def _sampled(pair: Pair) -> Iterator[Finding]:
+    """A sample leaves fewer rows to judge where the holdout is a share of them."""
+    rows, new = pair.find("data.sample.rows"), pair.new.recipe
+    if rows is None or (isinstance(new.splits.holdout, int) and not new.splits.folds):
+        return
+    before, after = (
+        value if isinstance(value, int) else float("inf") for value in (rows.before, rows.after)
+    )
+    yield finding_of(rows, "W202", Effect.WEAKER if after < before else Effect.STRONGER)

@@ -1,0 +1,86 @@
+"""The locks of two versions: whether the record of the holdout, and of its use, is still the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.errors import DataError
+from engine.recipe.review import Effect, Finding
+from engine.review.compare import Pair
+from engine.review.sides import Side
+from engine.review.trees import Disk
+from engine.stages.held import draw_of, is_drawn_by, recorded_rows
+from engine.store.lock import Lock
+
+
+def judge_locks(pair: Pair) -> Iterator[Finding]:
+    """W203, W207, W208: a record that is gone or another one, and counts that were turned back."""
+    old, new = pair.old.lock, pair.new.lock
+    if old is None:
+        return
+    if new is None:
+        if _is_one_recipe(pair):
+            says = "the holdout is no longer held to its rows"
+            yield Finding(code="W207", path="lock", effect=Effect.WEAKER, says=says)
+        return
+    if draw_of(pair.old.recipe) == draw_of(pair.new.recipe):
+        yield from _record(pair, old, new)
+    yield from _wear(old, new)
+
+
+def _is_one_recipe(pair: Pair) -> bool:
+    """A copy under another name never had the lock of the original."""
+    is_copy = isinstance(pair.new.tree, Disk) and pair.old.path.stem != pair.new.path.stem
+    return not is_copy
+
+
+def _record(pair: Pair, old: Lock, new: Lock) -> Iterator[Finding]:
+    at = "lock.splits.holdout"
+    if is_drawn_by(old, pair.old.recipe) and not is_drawn_by(new, pair.new.recipe):
+        says = "the lock records another draw than the recipe's"
+        yield Finding(code="W207", path=at, effect=Effect.WEAKER, says=says)
+        return
+    before, after = _members(pair.old), _members(pair.new)
+    if not before.get("holdout") or not after:
+        return
+    held, holds = before["holdout"], after.get("holdout", frozenset())
+    if gone := len(held - holds):
+        says = f"{gone} of {len(held)} recorded holdout rows are no longer recorded"
+        yield Finding(code="W207", path=at, effect=Effect.WEAKER, says=says)
+    if trained := len(holds & before.get("train", frozenset())):
+        says = f"{trained} of {len(holds)} recorded holdout rows were training rows before"
+        yield Finding(code="W203", path=at, effect=Effect.WEAKER, says=says)
+
+
+def _members(side: Side) -> dict[str, frozenset[bytes]]:
+    if side.lock is None:
+        return {}
+    try:
+        return {
+            str(name): keys for name, keys in recorded_rows(side.recipe, side.lock).members.items()
+        }
+    except DataError:
+        return {}
+
+
+def _wear(old: Lock, new: Lock) -> Iterator[Finding]:
+    """A redraw counts itself and begins the looks anew."""
+    before, after = old.holdout, new.holdout
+    pairs = [("redraws", before.redraws, after.redraws)]
+    if after.redraws == before.redraws and _same_holdout(old, new):
+        pairs.append(("looks", before.looks, after.looks))
+    for name, was, now in pairs:
+        if now < was:
+            yield Finding(
+                code="W208",
+                path=f"lock.holdout.{name}",
+                effect=Effect.WEAKER,
+                before=str(was),
+                after=str(now),
+                says="the count was turned back",
+            )
+
+
+def _same_holdout(old: Lock, new: Lock) -> bool:
+    parts = [lock.splits.get("holdout") for lock in (old, new)]
+    return all(parts) and len({part.digest for part in parts if part}) == 1

@@ -1,0 +1,109 @@
+"""Pins: whether the bytes behind a reference are still nailed down, and are still the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
+from engine.recipe.review import Effect, Finding
+from engine.review.compare import Pair
+from engine.review.leaves import PROBES
+
+_UNPINNED = "not pinned"
+_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pin:
+    """What nails a reference down."""
+
+    key: str
+    value: str | None
+    what: tuple[str, ...]
+    """The repository, package or file that is pinned."""
+    version: str = ""
+    needed: bool = True
+    """Without it the bytes can change unseen; a local file stands in the same place, at least."""
+
+
+def pins(pair: Pair) -> Iterator[Finding]:
+    """W501, W502, W504: pins that are gone, that moved, and new references without one."""
+    for path, old, new in _references(pair):
+        if new is not None:
+            yield from _judged(path, None if old is None else _pin(old), _pin(new))
+
+
+def _references(pair: Pair) -> Iterator[tuple[str, Reference | None, Reference | None]]:
+    old, new = pair.old.recipe, pair.new.recipe
+    yield "base_model", old.base_model, new.base_model
+    for source in pair.sources:
+        if source.new is not None:
+            before = source.old.first.ref if source.old else None
+            yield f"data.sources[{source.new.number}]", before, source.new.first.ref
+    for path, refs in _named(new).items():
+        yield path, _named(old).get(path), refs
+
+
+def _named(recipe: Recipe) -> dict[str, Reference]:
+    """The references of baselines and probes, by path."""
+    found: dict[str, Reference] = {}
+    for baseline in recipe.baselines:
+        if (ref := baseline.ref or baseline.gguf) is not None:
+            found[f"baselines.{baseline.name}"] = ref
+    forgetting = recipe.acceptance.forgetting
+    for probe in forgetting.probes if forgetting else ():
+        if probe.source is not None:
+            found[f"{PROBES}.{probe.name}"] = probe.source.ref
+    return found
+
+
+def _pin(ref: Reference) -> _Pin:
+    match ref:
+        case HubRef():
+            return _Pin(key="revision", value=ref.revision, what=("hub", ref.repo))
+        case PackageRef():
+            what = ("package", ref.name.lower())
+            return _Pin(key="sha256", value=ref.sha256, what=what, version=ref.version)
+        case PathRef():
+            return _Pin(key="sha256", value=ref.sha256, what=("path",), needed=False)
+
+
+def _judged(path: str, old: _Pin | None, new: _Pin) -> Iterator[Finding]:
+    if new.value is None:
+        yield from _unpinned(path, old, new)
+    elif old is None or old.what != new.what:
+        return  # something else, and pinned
+    elif old.value is None:
+        yield _finding("W501", f"{path}.{new.key}", old, new, Effect.STRONGER)
+    elif old.value != new.value:
+        yield _finding("W502", f"{path}.{new.key}", old, new, Effect.WEAKER)
+    if old is not None and old.what == new.what and old.version != new.version:
+        yield Finding(
+            code="W502",
+            path=f"{path}.package",
+            effect=Effect.WEAKER,
+            before=old.version,
+            after=new.version,
+        )
+
+
+def _unpinned(path: str, old: _Pin | None, new: _Pin) -> Iterator[Finding]:
+    if old is not None and old.value is not None and (new.needed or old.what == new.what):
+        yield _finding("W501", f"{path}.{new.key}", old, new, Effect.WEAKER)
+    elif new.needed and (old is None or old.what != new.what):
+        yield Finding(
+            code="W504", path=path, effect=Effect.WEAKER, says=f"{_UNPINNED}: add `{new.key}`"
+        )
+
+
+def _finding(code: str, path: str, old: _Pin, new: _Pin, effect: Effect) -> Finding:
+    return Finding(
+        code=code, path=path, effect=effect, before=_short(old.value), after=_short(new.value)
+    )
+
+
+def _short(value: str | None) -> str:
+    if value is None:
+        return _UNPINNED
+    return f"{value[:_DIGITS]}…" if len(value) > _DIGITS else value

@@ -1,0 +1,45 @@
+"""What is asked to see what training took away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.recipe.model import Forgetting
+from engine.recipe.review import Effect, Finding
+from engine.review.compare import Differing, Pair, finding_of
+from engine.review.leaves import PROBES
+
+_PINS = ("revision", "sha256")
+
+
+def probes(pair: Pair) -> Iterator[Finding]:
+    """W114: what is not asked cannot be seen to be forgotten."""
+    old, new = pair.old.recipe.acceptance.forgetting, pair.new.recipe.acceptance.forgetting
+    if old is None or new is None:
+        return  # W113, or something more
+    names = (_names(old), _names(new))
+    for one in pair.differing:
+        if not one.form.startswith(f"{PROBES}[]"):
+            continue
+        name, _, key = one.path.removeprefix(f"{PROBES}.").partition(".")
+        if not key:
+            is_gone = one.after is None
+            says = "no longer asked" if is_gone else "asked too"
+            yield finding_of(one, "W114", Effect.WEAKER if is_gone else Effect.STRONGER, says)
+        elif all(name in known for known in names) and key not in _PINS:
+            yield _changed(one, key)
+
+
+def _names(forgetting: Forgetting) -> frozenset[str]:
+    return frozenset(probe.name for probe in forgetting.probes)
+
+
+def _changed(one: Differing, key: str) -> Finding:
+    if key != "limit":
+        return finding_of(one, "W114", Effect.WEAKER, "other questions are asked")
+    before, after = (_most(value) for value in (one.before, one.after))
+    return finding_of(one, "W114", Effect.WEAKER if after < before else Effect.STRONGER)
+
+
+def _most(limit: object) -> float:
+    return limit if isinstance(limit, int) and limit else float("inf")

@@ -1,0 +1,83 @@
+"""Which stages would run again: the real keys of a plan, taken of both versions in the same world.
+
+Where sizes are fractions the keys of a plan wait for the rows to be counted; here both versions get
+the same nominal number of rows, so that the keys differ exactly where the recipes do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from engine.environment import Device
+from engine.plan import World, plan_run
+from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference, Size, Source
+from engine.review.compare import Pair
+from engine.review.sides import Side
+from engine.sources import DigestMemory, identity
+from engine.stages import STAGES, references_of, stages_of
+from engine.store import Store
+
+ROWS: Final = 1000
+"""Nominal, where a recipe says shares."""
+_NOWHERE: Final = Path("/nonexistent/recipe-review")
+REPORT: Final = "report"
+
+
+def reruns(pair: Pair, device: Device) -> tuple[str, ...]:
+    """Return the stages of the new version whose key the old version has not, in order.
+
+    `report`, which always runs, ends them where there are any.
+    """
+    old, new = _keys(pair.old, device), _keys(pair.new, device)
+    again = [name for name in STAGES if name in new and new[name] != old.get(name)]
+    return (*again, REPORT) if again else ()
+
+
+def _keys(side: Side, device: Device) -> Mapping[str, str]:
+    recipe = nominal(side.recipe)
+    world = World(
+        device=device,
+        sources=tuple(_source(source, side) for source in recipe.data.sources),
+        base_model=_reference(recipe.base_model, side),
+        references={
+            name: _source(found, side) if isinstance(found, Source) else _reference(found, side)
+            for stage in stages_of(recipe)
+            for name, found in references_of(stage, recipe).items()
+        },
+        lock=side.lock,
+    )
+    plan = plan_run(recipe, Store(_NOWHERE), world=world)
+    return {stage.name: stage.key.digest if stage.key else "" for stage in plan.stages}
+
+
+def _source(source: Source, side: Side) -> Mapping[str, Any]:
+    beside = {file.column: _reference(file.ref, side) for file in source.columns}
+    return {**_reference(source.ref, side), **({"columns": beside} if beside else {})}
+
+
+def _reference(ref: Reference, side: Side) -> Mapping[str, Any]:
+    if isinstance(ref, HubRef | PackageRef):
+        return identity(ref, DigestMemory(_NOWHERE / "digests.json"))
+    if isinstance(ref, PathRef) and ref.sha256 is not None:
+        return {"sha256": ref.sha256}
+    return side.tree.identity(ref.path)
+
+
+def nominal(recipe: Recipe) -> Recipe:
+    """Return the recipe with sizes in rows, so that its keys can be known without its data."""
+    train, validation = nominal_rows(recipe)
+    return replace(recipe, splits=replace(recipe.splits, train=train, validation=validation))
+
+
+def nominal_rows(recipe: Recipe) -> tuple[int, int]:
+    """Return the rows of train and validation, of so many where the recipe says shares."""
+    return _rows(recipe.splits.train), _rows(recipe.splits.validation)
+
+
+def _rows(size: Size) -> int:
+    if isinstance(size, str):
+        return ROWS
+    return size if isinstance(size, int) else round(size * ROWS)

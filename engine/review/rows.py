@@ -1,0 +1,172 @@
+"""Which rows stood in which split before, and which would now: from the locks, or from the rows themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from engine.data.example import Example, content_key
+from engine.data.recorded import KEY_BYTES
+from engine.errors import DataError
+from engine.recipe.model import PathRef, Recipe, Source
+from engine.review.sides import Side
+from engine.stages.held import is_drawn_by, needs_record, recorded_rows
+from engine.store.lock import Lock
+
+MOST_BYTES: Final = 5_000_000
+"""Of all files that one review divides."""
+_BY_TEXT: Final = ("stratified", "random", "files", "column")
+"""Ways of dividing whose record knows rows by their text."""
+NOT_HERE: Final = "its rows are not read here"
+TOO_MANY: Final = "its rows are too many to be divided here"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Divided:
+    """The rows of each split, by what tells them apart."""
+
+    texts: Mapping[str, frozenset[bytes]]
+    places: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By file and line; empty from a lock."""
+    counts: Mapping[str, int]
+    """Rows, with repetitions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlap:
+    """What the rows of the new holdout were before."""
+
+    rows: int
+    training: int
+    validation: int
+    holdout: int
+
+    @property
+    def is_same(self) -> bool:
+        """Whether no row judges that did not judge before."""
+        return self.holdout == self.rows
+
+
+@dataclass(slots=True)
+class Rows:
+    """Divides the rows of versions, as long as there is room for it."""
+
+    room: int = MOST_BYTES
+    """Bytes that may still be read."""
+    _known: dict[int, Divided | str] = field(default_factory=dict)
+
+    def overlap(self, old: Side, new: Side) -> Overlap | str:
+        """Return what the rows of the new holdout were before, or why that is not known."""
+        before, after = self.of(old), self.of(new)
+        if isinstance(before, str):
+            return before
+        if isinstance(after, str):
+            return after
+        if _reads_alike(old.recipe, new.recipe):
+            return _overlap(before.texts, after.texts)
+        if before.places and after.places:
+            return _overlap(before.places, after.places)
+        return "the text of a row is made otherwise"
+
+    def of(self, side: Side) -> Divided | str:
+        """Return the splits of a version, or why they are not known."""
+        if id(side) not in self._known:
+            self._known[id(side)] = self._find(side)
+        return self._known[id(side)]
+
+    def _find(self, side: Side) -> Divided | str:
+        recipe, lock = side.recipe, side.lock
+        holds = lock is not None and is_drawn_by(lock, recipe)
+        if holds and lock is not None and (found := _of_lock(recipe, lock)) is not None:
+            return found
+        local = _local(side)
+        if local is None:
+            return NOT_HERE
+        size = sum(
+            source.ref.path.stat().st_size
+            for source in local.data.sources
+            if isinstance(source.ref, PathRef)
+        )
+        if size > self.room:
+            return TOO_MANY
+        self.room -= size
+        recorded = None
+        if holds and lock is not None and needs_record(recipe.splits):
+            try:
+                recorded = recorded_rows(recipe, lock)
+            except DataError:
+                return "its lock cannot be read"
+        from engine.stages.foresight import divided  # noqa: PLC0415 - only where rows are read
+
+        prepared = divided(local, recorded, most_bytes=size)
+        if prepared is None:
+            return "its rows cannot be divided here"
+        return _of_examples(
+            {
+                "train": prepared.train,
+                "validation": prepared.validation,
+                "holdout": prepared.holdout,
+            }
+        )
+
+
+def _reads_alike(old: Recipe, new: Recipe) -> bool:
+    return (old.task.kind, old.task.input) == (new.task.kind, new.task.input)
+
+
+def _overlap[T](before: Mapping[str, frozenset[T]], after: Mapping[str, frozenset[T]]) -> Overlap:
+    rows = after["holdout"]
+    held = rows & before.get("holdout", frozenset())
+    validation = (rows & before.get("validation", frozenset())) - held
+    training = (rows & before.get("train", frozenset())) - held - validation
+    return Overlap(
+        rows=len(rows), training=len(training), validation=len(validation), holdout=len(held)
+    )
+
+
+def _of_lock(recipe: Recipe, lock: Lock) -> Divided | None:
+    """The splits that a lock records whole, by text; None where it does not."""
+    if recipe.splits.by not in _BY_TEXT:
+        return None
+    try:
+        members = recorded_rows(recipe, lock).members
+    except DataError:
+        return None
+    if not {"train", "holdout"} <= members.keys():
+        return None
+    counts = {name: part.rows for name, part in lock.splits.items()}
+    return Divided(texts={str(name): keys for name, keys in members.items()}, counts=counts)
+
+
+def _of_examples(splits: Mapping[str, Iterable[Example]]) -> Divided:
+    listed = {name: list(examples) for name, examples in splits.items()}
+    return Divided(
+        texts={
+            name: frozenset(content_key(row.input)[:KEY_BYTES] for row in rows)
+            for name, rows in listed.items()
+        },
+        places={name: frozenset(row.origin for row in rows) for name, rows in listed.items()},
+        counts={name: len(rows) for name, rows in listed.items()},
+    )
+
+
+def _local(side: Side) -> Recipe | None:
+    """The recipe with its sources' files as they were then; None where one is not on this machine."""
+    found: list[Source] = []
+    for source in side.recipe.data.sources:
+        if not isinstance(source.ref, PathRef):
+            return None
+        own = _copied(source.ref, side)
+        if own is None or any(not isinstance(one.ref, PathRef) for one in source.columns):
+            return None
+        if source.columns and own.path != source.ref.path:
+            return None  # files beside it are found by their folder
+        found.append(replace(source, ref=own))
+    return replace(side.recipe, data=replace(side.recipe.data, sources=tuple(found)))
+
+
+def _copied(ref: PathRef, side: Side) -> PathRef | None:
+    path: Path | None = side.tree.copy(ref.path)
+    return None if path is None else replace(ref, path=path, sha256=None)

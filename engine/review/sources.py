@@ -1,0 +1,115 @@
+"""The sources of two versions: which of the new ones is which of the old ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.recipe.model import HubRef, Json, PackageRef, PathRef, Recipe, Source
+from engine.recipe.written import resolved_mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A source as the recipe lists it; a pattern is one, whatever it matches."""
+
+    number: int
+    files: tuple[Source, ...]
+    """Each file of it; one where it is no pattern."""
+    written: Mapping[str, Json]
+    """Its keys, as a resolved recipe says them."""
+
+    @property
+    def first(self) -> Source:
+        """What holds of all its files."""
+        return self.files[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paired:
+    """A source on both sides, or on one."""
+
+    old: Listed | None
+    new: Listed | None
+    same_place: bool = False
+    """Both name the same file, package or data set, of whatever version."""
+
+
+def listed_of(recipe: Recipe) -> tuple[Listed, ...]:
+    """Return the sources of a recipe as it lists them."""
+    written = resolved_mapping(recipe)["data"]["sources"]
+    found: list[Listed] = []
+    pattern = ""
+    for source, keys in zip(recipe.data.sources, written, strict=True):
+        own = source.ref.pattern if isinstance(source.ref, PathRef) else ""
+        if own and own == pattern:
+            last = found[-1]
+            found[-1] = Listed(
+                number=last.number, files=(*last.files, source), written=last.written
+            )
+            continue
+        pattern = own
+        keys = {**keys, "path": own} if own else keys  # noqa: PLW2901 - of the pattern, not of a file
+        found.append(Listed(number=len(found), files=(source,), written=keys))
+    return tuple(found)
+
+
+def paired(old: Sequence[Listed], new: Sequence[Listed]) -> tuple[Paired, ...]:
+    """Return the sources of both sides in the order of the new ones, those that are gone at the end.
+
+    First by what they name exactly, then by the package or data set alone, then by their order.
+    """
+    left, right = list(old), list(new)
+    pairs: dict[int, Paired] = {}
+    for name in (_exactly, _by_file, _roughly):
+        for one, other in list(_equal(left, right, name)):
+            pairs[other.number] = Paired(old=one, new=other, same_place=True)
+            left.remove(one)
+            right.remove(other)
+    if len(left) == len(right):
+        pairs |= {
+            other.number: Paired(old=one, new=other) for one, other in zip(left, right, strict=True)
+        }
+        left, right = [], []
+    pairs |= {other.number: Paired(old=None, new=other) for other in right}
+    return (
+        *(pairs[number] for number in sorted(pairs)),
+        *(Paired(old=one, new=None) for one in left),
+    )
+
+
+def _equal(
+    old: Sequence[Listed], new: Sequence[Listed], name: Callable[[Listed], Any]
+) -> Iterator[tuple[Listed, Listed]]:
+    taken: set[int] = set()
+    for one in old:
+        for other in new:
+            if other.number not in taken and name(one) == name(other):
+                taken.add(other.number)
+                yield one, other
+                break
+
+
+def _exactly(listed: Listed) -> object:
+    source, ref = listed.first, listed.first.ref
+    if isinstance(ref, HubRef):
+        return (ref.repo, source.config, source.split, source.hub_file)
+    if isinstance(ref, PackageRef):
+        return (ref.name.lower(), ref.file)
+    return (ref.pattern or ref.written,)
+
+
+def _by_file(listed: Listed) -> object:
+    """The file itself: moved recipes write another path to the same one."""
+    ref = listed.first.ref
+    return ref.path if isinstance(ref, PathRef) and not ref.pattern else (id(listed),)
+
+
+def _roughly(listed: Listed) -> object:
+    ref = listed.first.ref
+    if isinstance(ref, HubRef):
+        return ("hub", ref.repo)
+    if isinstance(ref, PackageRef):
+        return ("package", ref.name.lower())
+    return ("path", listed.number, ref.pattern or ref.written)

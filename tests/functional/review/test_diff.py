@@ -1,0 +1,259 @@
+"""`recipe diff` on files and on revisions of a real repository."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from pairs import CASES, write_case_lock, write_rows
+from project import Outcome
+from repository import Git, recipe, repository
+
+from engine.recipe.shipped import schema_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    git: Git
+    capsys: pytest.CaptureFixture[str]
+
+    def diff(self, *words: str) -> Outcome:
+        return recipe(self.capsys, "diff", *words)
+
+    def found(self, *words: str) -> dict[str, Any]:
+        outcome = self.diff(*words, "--format", "json")
+        result: dict[str, Any] = json.loads(outcome.out)
+        return result
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Place:
+    folder = tmp_path / "team"
+    folder.mkdir()
+    text = (CASES / "base" / "tickets.yaml").read_text("utf-8")
+    rows = write_rows(folder)
+    git = repository(folder, {"tickets.yaml": text.replace("TICKETS", rows)})
+    monkeypatch.chdir(folder)
+    return Place(git=git, capsys=capsys)
+
+
+LOWER = ("macro_f1: {min: 0.60}", "macro_f1: {min: 0.55}")
+
+
+def test_a_review_is_told_as_in_the_design(place: Place) -> None:
+    place.git.edit("tickets.yaml", *LOWER)
+    place.git.edit("tickets.yaml", "seed: 7", "seed: 8")
+    place.git.edit("tickets.yaml", "rank: 16", "rank: 32")
+
+    outcome = place.diff("tickets.yaml", "--from", "main")
+
+    lines = outcome.out.splitlines()
+    assert outcome.code == 0
+    assert lines[0] == "The gate got weaker"
+    assert lines[1].split() == ["acceptance.metrics.macro_f1.min", "0.60", "->", "0.55", "W101"]
+    assert lines[2].split()[:4] == ["splits.seed", "7", "->", "8"]
+    assert "of 60 new holdout rows were training rows before" in outcome.out
+    assert "The model changes" in lines
+    assert "  - lora_r: 16" in lines
+    assert [line.split() for line in lines if line.startswith("  + lora_r")] == [
+        ["+", "lora_r:", "32", "method.rank"]
+    ]
+    assert (
+        lines[-1]
+        == "Reruns  data baseline compile train evaluate forgetting gate merge quantize verify report"
+    )
+
+
+def test_the_json_is_what_its_schema_says(place: Place) -> None:
+    place.git.edit("tickets.yaml", *LOWER)
+    place.git.edit("tickets.yaml", "epochs: 2", "epochs: 3")
+
+    found = place.found("tickets.yaml", "--from", "HEAD")
+
+    jsonschema.validate(found, json.loads(schema_text("diff.v1.schema.json")))
+    assert found["gate"]["verdict"] == "weaker"
+    assert [one["code"] for one in found["gate"]["findings"]] == ["W101"]
+    assert found["reruns"] == [
+        "compile",
+        "train",
+        "evaluate",
+        "forgetting",
+        "gate",
+        "merge",
+        "quantize",
+        "verify",
+        "report",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [((), 0), (("--exit-code",), 1), (("--fail-on", "weaker-gate"), 1)],
+)
+def test_the_exit_code_answers_what_was_asked(
+    place: Place, words: tuple[str, ...], code: int
+) -> None:
+    place.git.edit("tickets.yaml", *LOWER)
+
+    assert place.diff("tickets.yaml", "--from", "HEAD", *words).code == code
+
+
+def test_a_comment_is_no_change(place: Place) -> None:
+    place.git.edit("tickets.yaml", "recipe: v1", "# a comment\nrecipe: v1")
+
+    outcome = place.diff(
+        "tickets.yaml", "--from", "HEAD", "--exit-code", "--fail-on", "weaker-gate"
+    )
+
+    assert (outcome.code, outcome.out.splitlines()[0]) == (0, "The gate stays")
+    assert "Both versions mean the same." in outcome.out
+
+
+WAIVER = "\nwaivers:\n  - what: {what}\n    why: The old bound was a guess.\n"
+
+
+@pytest.mark.parametrize("what", ["acceptance.metrics.macro_f1.min", "acceptance.metrics", "W101"])
+def test_a_waiver_takes_the_alarm_away_and_keeps_the_finding(place: Place, what: str) -> None:
+    place.git.edit("tickets.yaml", *LOWER)
+    path = place.git.folder / "tickets.yaml"
+    path.write_text(path.read_text("utf-8") + WAIVER.format(what=what), encoding="utf-8")
+
+    outcome = place.diff("tickets.yaml", "--from", "HEAD", "--fail-on", "weaker-gate")
+
+    assert (outcome.code, outcome.out.splitlines()[0]) == (0, "The gate got weaker, as waived")
+    assert "waived: The old bound was a guess." in outcome.out
+
+
+def test_a_waiver_of_something_else_waives_nothing(place: Place) -> None:
+    place.git.edit("tickets.yaml", *LOWER)
+    path = place.git.folder / "tickets.yaml"
+    path.write_text(path.read_text("utf-8") + WAIVER.format(what="splits.seed"), encoding="utf-8")
+
+    assert place.diff("tickets.yaml", "--from", "HEAD", "--fail-on", "weaker-gate").code == 1
+
+
+def test_an_old_waiver_does_not_accept_the_next_weakening(place: Place) -> None:
+    place.git.edit("tickets.yaml", *LOWER)
+    path = place.git.folder / "tickets.yaml"
+    path.write_text(path.read_text("utf-8") + WAIVER.format(what="W101"), encoding="utf-8")
+    place.git.commit()
+    place.git.edit("tickets.yaml", "{min: 0.55}", "{min: 0.20}")
+
+    outcome = place.diff("tickets.yaml", "--from", "HEAD", "--fail-on", "weaker-gate")
+    place.git.edit("tickets.yaml", "was a guess", "was a guess, and 0.55 was one too")
+    renewed = place.diff("tickets.yaml", "--from", "HEAD", "--fail-on", "weaker-gate")
+
+    assert (outcome.code, renewed.code) == (1, 0)
+    assert "older than this change" in " ".join(outcome.out.split())
+
+
+def test_two_revisions_are_compared_without_the_working_tree(place: Place) -> None:
+    first = place.git.run("rev-parse", "HEAD")
+    place.git.edit("tickets.yaml", *LOWER)
+    second = place.git.commit()
+    place.git.edit("tickets.yaml", "{min: 0.55}", "{min: 0.10}")
+
+    found = place.found("tickets.yaml", "--from", first, "--to", second)
+
+    assert [one["after"] for one in found["gate"]["findings"]] == ["0.55"]
+
+
+def test_a_changed_data_file_is_seen_through_git(place: Place) -> None:
+    place.git.edit("tickets.yaml", "      sha256: ", "      # sha256: ")
+    place.git.commit()
+    path = place.git.folder / "tickets.csv"
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    path.write_text("".join([lines[0], *lines[40:]]), encoding="utf-8")
+
+    found = place.found("tickets.yaml", "--from", "HEAD")
+
+    (finding,) = found["gate"]["findings"]
+    assert (finding["code"], finding["path"]) == ("W201", "data.sources[0]")
+    assert "no lock holds it to them: " in finding["says"]
+    assert found["reruns"][0] == "data"
+
+
+def test_a_lock_holds_the_holdout_when_rows_are_added(place: Place) -> None:
+    place.git.edit("tickets.yaml", "      sha256: ", "      # sha256: ")
+    write_case_lock(place.git.folder / "tickets.yaml", "recorded")
+    place.git.commit()
+    more = (place.git.folder / "more.csv").read_text("utf-8").splitlines(keepends=True)[1:]
+    with (place.git.folder / "tickets.csv").open("a", encoding="utf-8") as file:
+        file.writelines(more)
+
+    found = place.found("tickets.yaml", "--from", "HEAD")
+
+    assert found["gate"]["verdict"] == "stays"
+    assert found["reruns"][0] == "data"
+
+
+def test_a_lock_that_was_deleted_is_missed(place: Place) -> None:
+    write_case_lock(place.git.folder / "tickets.yaml", "recorded")
+    place.git.commit()
+    (place.git.folder / "tickets.lock.json").unlink()
+
+    found = place.found("tickets.yaml", "--from", "HEAD")
+
+    assert [one["code"] for one in found["gate"]["findings"]] == ["W207"]
+
+
+def test_what_a_parent_says_is_compared_too(place: Place) -> None:
+    child = "recipe: v1\nextends: ../tickets.yaml\nname: strict\nacceptance: {metrics: {macro_f1: {min: 0.7}}}\n"
+    place.git.write({"sub/strict.yaml": child})
+    place.git.commit()
+    place.git.edit("tickets.yaml", "f1.bug: {min: 0.50}", "f1.bug: {min: 0.30}")
+
+    found = place.found("sub/strict.yaml", "--from", "HEAD")
+
+    assert [one["path"] for one in found["gate"]["findings"]] == ["acceptance.metrics.f1.bug.min"]
+
+
+def test_two_files_need_no_git(place: Place) -> None:
+    text = (place.git.folder / "tickets.yaml").read_text("utf-8")
+    (place.git.folder / "other.yaml").write_text(text.replace(*LOWER), encoding="utf-8")
+
+    assert place.found("tickets.yaml", "other.yaml")["gate"]["unwaived"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("tickets.yaml",), "R022"),
+        (("tickets.yaml", "other.yaml", "--from", "main"), "R022"),
+        (("tickets.yaml", "other.yaml", "--to", "main"), "R022"),
+        (("tickets.yaml", "--from", "no-such"), "R021"),
+        (("tickets.yaml", "--from", "--output=x"), "R021"),
+        (("new.yaml", "--from", "main"), "R103"),
+    ],
+)
+def test_what_cannot_be_compared_is_told(place: Place, words: tuple[str, ...], code: str) -> None:
+    place.git.write({"new.yaml": "recipe: v1\n"})
+    words = tuple(word if word != "--output=x" else "--output=x" for word in words)
+    if "--output=x" in words:
+        words = ("tickets.yaml", "--from=--output=x")
+
+    outcome = place.diff(*words)
+
+    assert (outcome.code, code in outcome.err) == (2, True)
+    assert not (place.git.folder / "x").exists()
+
+
+def test_outside_of_a_repository_a_revision_means_nothing(tmp_path: Path, capsys: Any) -> None:
+    path = tmp_path / "alone.yaml"
+    path.write_text("recipe: v1\n", encoding="utf-8")
+
+    outcome = recipe(capsys, "diff", str(path), "--from", "main")
+
+    assert (outcome.code, "R020" in outcome.err) == (2, True)
+
+
+def test_an_invalid_version_is_told_with_its_problems(place: Place) -> None:
+    place.git.edit("tickets.yaml", "rank: 16", "rnk: 16")
+
+    outcome = place.diff("tickets.yaml", "--from", "HEAD")
+
+    assert (outcome.code, "R104" in outcome.err) == (2, True)

@@ -1,0 +1,153 @@
+"""Pairs of recipes for reviews: the cases of `tests/examples/diff`, made into real files with rows and locks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from engine.data.recorded import membership_to_json
+from engine.recipe import load_recipe
+from engine.recipe.model import Recipe
+from engine.stages.foresight import divided
+from engine.stages.held import draw_of
+from engine.store.lock import Lock, LockedSplit, Wear, lock_path, write_lock
+
+CASES = Path(__file__).parent / "examples" / "diff"
+TOPICS = {
+    "billing": ("invoice", "refund", "charge", "receipt", "price", "discount"),
+    "bug": ("crash", "error", "freeze", "blank screen", "timeout", "wrong date"),
+    "how_to": ("export", "share", "rename", "print", "import", "invite"),
+}
+PLACES = ("shop", "app", "till", "portal", "tablet", "terminal", "desk", "kiosk")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One pair: a base recipe, and what is edited in its text."""
+
+    group: str
+    name: str
+    base: str
+    before: tuple[tuple[str, str], ...]
+    """Edits that both versions have."""
+    edit: tuple[tuple[str, str], ...]
+    expect: tuple[str, ...]
+    """CODE PATH of every finding that weakens the evidence."""
+    also: tuple[str, ...]
+    """CODE PATH of every finding that strengthens it."""
+    lock: str
+    new_lock: str
+
+    def write(self, folder: Path) -> tuple[Path, Path]:
+        """Write both versions, their rows and locks, each into a folder of its own."""
+        text = (CASES / "base" / f"{self.base}.yaml").read_text(encoding="utf-8")
+        text = edited(text, self.before)
+        paths = []
+        for side, content in (("old", text), ("new", edited(text, self.edit))):
+            place = folder / side
+            place.mkdir(parents=True)
+            rows = write_rows(place)
+            path = place / f"{self.base}.yaml"
+            path.write_text(content.replace("TICKETS", rows), encoding="utf-8")
+            paths.append(path)
+        old, new = paths
+        if self.lock:
+            write_case_lock(old, self.lock)
+            if self.new_lock != "deleted":
+                write_case_lock(new, self.new_lock or self.lock, of=old)
+        return old, new
+
+
+def cases() -> list[Case]:
+    """Every case, in the order of the files."""
+    found = []
+    for path in sorted(CASES.glob("*.yaml")):
+        for item in yaml.safe_load(path.read_text(encoding="utf-8")):
+            found.append(_case(path.stem, item))
+    return found
+
+
+def _case(group: str, item: dict[str, Any]) -> Case:
+    known = {"name", "base", "before", "edit", "expect", "also", "lock", "new_lock"}
+    assert set(item) <= known, item
+    return Case(
+        group=group,
+        name=item["name"],
+        base=item["base"],
+        before=tuple(map(tuple, item.get("before", ()))),
+        edit=tuple(map(tuple, item.get("edit", ()))),
+        expect=tuple(item.get("expect", ())),
+        also=tuple(item.get("also", ())),
+        lock=item.get("lock", ""),
+        new_lock=item.get("new_lock", ""),
+    )
+
+
+def edited(text: str, edits: tuple[tuple[str, str], ...]) -> str:
+    """Return the text with each piece, which must stand in it once, put in another's place."""
+    for find, put in edits:
+        assert text.count(find) == 1, f"{text.count(find)} times: {find!r}"
+        text = text.replace(find, put)
+    return text
+
+
+def write_rows(folder: Path) -> str:
+    """Write 300 made-up tickets, and 60 more; return the digest of the first file."""
+    draw = random.Random(11)
+    lines: list[str] = []
+    while len(lines) < 360:
+        topic = draw.choice(list(TOPICS))
+        words = [draw.choice(TOPICS[topic]), draw.choice(PLACES), str(draw.randrange(1000, 9999))]
+        draw.shuffle(words)
+        salt = hashlib.sha256(str(len(lines)).encode()).hexdigest()[:12]
+        lines.append(f"{' '.join(words)} {salt},{topic},{draw.choice(['mail', 'phone'])}\n")
+    head = "text,topic,channel\n"
+    (folder / "tickets.csv").write_text(head + "".join(lines[:300]), encoding="utf-8")
+    (folder / "more.csv").write_text(head + "".join(lines[300:]), encoding="utf-8")
+    return hashlib.sha256((folder / "tickets.csv").read_bytes()).hexdigest()
+
+
+def write_case_lock(path: Path, kind: str, of: Path | None = None) -> None:
+    """Write a lock beside a recipe: `recorded`, `worn` (seven looks), or `swapped` (training rows judge)."""
+    recipe, _ = load_recipe(of or path)
+    lock = made_lock(recipe)
+    if kind == "worn":
+        lock = replace(lock, holdout=Wear(looks=7, redraws=0))
+    if kind == "swapped":
+        splits = dict(lock.splits)
+        train, held = splits["train"], splits["holdout"]
+        few = {"rows": held.rows, "digest": "ef" * 32, "members": (train.members or "")[: 60 * 8]}
+        splits["holdout"] = replace(held, **few)
+        lock = replace(lock, splits=splits)
+    write_lock(lock_path(path), lock)
+
+
+def made_lock(recipe: Recipe) -> Lock:
+    """Return the lock that a first run of a recipe would write."""
+    prepared = divided(recipe, None, most_bytes=1_000_000)
+    assert prepared is not None
+    members = membership_to_json(prepared.membership)
+    counts = {split.name: split.rows for split in prepared.summary.splits}
+    return Lock(
+        recipe=recipe.name,
+        draw=json.loads(json.dumps(draw_of(recipe))),
+        inputs="00" * 32,
+        drawn_with=None,
+        splits={
+            name: LockedSplit(
+                rows=rows,
+                digest=hashlib.sha256(name.encode()).hexdigest(),
+                members=members.get(name),
+            )
+            for name, rows in counts.items()
+        },
+        unused=members.get("none"),
+        firewall=None,
+        holdout=Wear(looks=2, redraws=0),
+    )

@@ -1,0 +1,76 @@
+"""Every key of the recipe language has a decision: what it decides, and what weakens the evidence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.codes.review import CODES
+from engine.recipe.decisions import DECISIONS, ORDER, Decision, Weaker
+from engine.recipe.review import Area, Effect
+from engine.recipe.schema import expand, recipe_schema, walk
+from engine.review.judge import effect_of
+from engine.review.leaves import form_of
+
+KEYS = {form_of(path): schema for path, schema in walk(recipe_schema())}
+
+
+def below(form: str) -> list[str]:
+    return [key for key in KEYS if key.startswith((f"{form}.", f"{form}[]"))]
+
+
+def is_value(form: str) -> bool:
+    """Whether a recipe can write a plain value there, and not only a mapping or a list of keys."""
+    schema: Any = KEYS[form]
+    forms = [schema, *map(expand, schema.get("oneOf", ())), *map(expand, schema.get("anyOf", ()))]
+    return not below(form) or any("enum" in one for one in forms)
+
+
+def test_every_key_of_the_schema_has_a_decision() -> None:
+    """A new key: decide in engine/recipe/decisions.py what a change of it does to the evidence."""
+    missing = [form for form in KEYS if is_value(form) and form not in DECISIONS]
+
+    assert missing == []
+
+
+def test_no_decision_is_about_a_key_that_is_not_there() -> None:
+    assert [form for form in DECISIONS if form not in KEYS] == []
+
+
+@pytest.mark.parametrize("form", [form for form in KEYS if "checks." in form])
+def test_every_action_of_a_check_has_its_place_in_the_order(form: str) -> None:
+    assert set(KEYS[form]["enum"]) <= set(ORDER)
+    assert DECISIONS[form].weaker is Weaker.RELAXED
+
+
+def test_codes_of_decisions_have_a_page() -> None:
+    codes = {code for one in DECISIONS.values() for code in (one.code, one.gone) if code}
+
+    assert codes <= set(CODES)
+
+
+@pytest.mark.parametrize(
+    ("weaker", "before", "after", "effect"),
+    [
+        (Weaker.LOWER, 0.8, 0.7, Effect.WEAKER),
+        (Weaker.LOWER, 0.7, 0.8, Effect.STRONGER),
+        (Weaker.LOWER, 0.7, None, Effect.WEAKER),
+        (Weaker.LOWER, None, 0.7, Effect.STRONGER),
+        (Weaker.HIGHER, 0.1, 0.2, Effect.WEAKER),
+        (Weaker.HIGHER, 0.2, 0, Effect.STRONGER),
+        (Weaker.HIGHER, 0.2, None, Effect.WEAKER),
+        (Weaker.ON, False, True, Effect.WEAKER),
+        (Weaker.ON, True, False, Effect.STRONGER),
+        (Weaker.OFF, True, False, Effect.WEAKER),
+        (Weaker.OFF, False, True, Effect.STRONGER),
+        (Weaker.CHANGED, "a", "b", Effect.WEAKER),
+        (Weaker.NEVER, 1, 2, None),
+        *((Weaker.RELAXED, one, two, Effect.WEAKER) for one, two in zip(ORDER, ORDER[1:], strict=False)),
+        *((Weaker.RELAXED, two, one, Effect.STRONGER) for one, two in zip(ORDER, ORDER[1:], strict=False)),
+    ],
+)  # fmt: skip
+def test_each_direction_is_read_as_it_is_named(
+    weaker: Weaker, before: Any, after: Any, effect: Effect | None
+) -> None:
+    assert effect_of(Decision(area=Area.GATE, weaker=weaker, code="W101"), before, after) is effect

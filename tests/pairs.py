@@ -68,8 +68,8 @@ def cases() -> list[Case]:
     """Every case, in the order of the files."""
     found = []
     for path in sorted(CASES.glob("*.yaml")):
-        for item in yaml.safe_load(path.read_text(encoding="utf-8")):
-            found.append(_case(path.stem, item))
+        items = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found += [_case(path.stem, item) for item in items]
     return found
 
 

@@ -39,7 +39,7 @@ class Git:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
 
-    def commit(self, **files: str) -> str:
+    def commit(self) -> str:
         self.run("add", "--all")
         self.run("commit", "--quiet", "--allow-empty", "--message", "change")
         return self.run("rev-parse", "HEAD")

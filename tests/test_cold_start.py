@@ -20,6 +20,8 @@ LIGHT = [
     ["validate", QUICKSTART, "--format", "json"],
     ["plan", QUICKSTART, "--store", "STORE"],
     ["compile", QUICKSTART],
+    ["diff", QUICKSTART, "recipes/ticket-topics.yaml"],
+    ["diff", QUICKSTART, "--from", "HEAD", "--format", "json"],
     ["compile", QUICKSTART, "--explain"],
     ["schema"],
     ["schema", "method.rank"],

@@ -21,8 +21,7 @@ _MOST_PATH, _MOST_CHANGE = 44, 34
 
 def review_text(review: Review, *, colour: bool) -> str:
     """The whole review; an empty one says so in one line."""
-    title = line((TITLES[review.gate], _STYLES[review.gate]))
-    lines = [title, *_rows(gate_rows(review), with_effect=True)]
+    lines = [line((TITLES[review.gate], _STYLES[review.gate])), *_rows(gate_rows(review))]
     for name, rows in sections(review):
         lines += [line((name, "strong"))] if name else []
         lines += _rows(rows)
@@ -32,33 +31,37 @@ def review_text(review: Review, *, colour: bool) -> str:
         lines += _wrapped("Note", note)
     if review.is_empty:
         lines.append(line("Both versions mean the same."))
+    lines += _codes(review)
     return to_text(lines, colour=colour)
 
 
-def _rows(rows: Sequence[Row], *, with_effect: bool = False) -> Iterator[Line]:
+def _codes(review: Review) -> list[Line]:
+    """The codes of what weakens the evidence, and where they are explained."""
+    codes = list(dict.fromkeys(one.code for one in review.findings if one.alarms))
+    if not codes:
+        return []
+    return [(), line((f"{', '.join(codes)} · recipe explain {codes[0]}", "quiet"))]
+
+
+def _rows(rows: Sequence[Row]) -> Iterator[Line]:
     """Aligned lines; what does not fit beside its key is wrapped below it."""
     paths = min(_MOST_PATH, max((cells(printable(row.path)) for row in rows), default=0))
-    changes = min(_MOST_CHANGE, max((cells(printable(row.change)) for row in rows), default=0))
+    changes = [cells(printable(row.change)) for row in rows if row.says]
+    width = min(_MOST_CHANGE, max(changes, default=0))
     for row in rows:
-        yield from _row(row, paths, changes, with_effect=with_effect)
+        yield from _row(row, paths, width)
 
 
-def _row(row: Row, paths: int, changes: int, *, with_effect: bool) -> Iterator[Line]:
-    says = row.says
-    if with_effect and row.effect == "stronger":
-        says = f"stronger{f': {says}' if says else ''}"
-    head = f"  {pad(printable(row.path), paths)}   {pad(printable(row.change), changes)}".rstrip()
-    room = WIDTH - paths - changes - 8
-    code = [(f"  {row.code}", "quiet")] if row.code else []
-    if not says:
-        yield line(head, *code)
+def _row(row: Row, paths: int, changes: int) -> Iterator[Line]:
+    says = printable(row.says)
+    if row.effect == "stronger":
+        says = f"stronger: {says}" if says else "stronger"
+    head = f"  {pad(printable(row.path), paths)}   {pad(printable(row.change), changes)}"
+    if cells(head) + 3 + cells(says) <= WIDTH:
+        yield line(f"{head}   {says}".rstrip())
         return
-    beside = f"{head.ljust(paths + changes + 5)}   {printable(says)}"
-    if len(printable(says)) <= max(room, 0) or cells(beside) <= WIDTH:
-        yield line(beside, *code)
-        return
-    yield line(head, *code)
-    for part in textwrap.wrap(printable(says), WIDTH - 6, break_long_words=False):
+    yield line(head.rstrip())
+    for part in textwrap.wrap(says, WIDTH - 6, break_long_words=False):
         yield line(f"      {part}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -66,8 +67,8 @@ def test_codes_of_decisions_have_a_page() -> None:
         (Weaker.OFF, False, True, Effect.STRONGER),
         (Weaker.CHANGED, "a", "b", Effect.WEAKER),
         (Weaker.NEVER, 1, 2, None),
-        *((Weaker.RELAXED, one, two, Effect.WEAKER) for one, two in zip(ORDER, ORDER[1:], strict=False)),
-        *((Weaker.RELAXED, two, one, Effect.STRONGER) for one, two in zip(ORDER, ORDER[1:], strict=False)),
+        *((Weaker.RELAXED, one, two, Effect.WEAKER) for one, two in pairwise(ORDER)),
+        *((Weaker.RELAXED, two, one, Effect.STRONGER) for one, two in pairwise(ORDER)),
     ],
 )  # fmt: skip
 def test_each_direction_is_read_as_it_is_named(

@@ -47,6 +47,8 @@ class Beside:
     comparisons: Sequence[Comparison] = ()
     power: Sequence[str] = ()
     """What the holdout can show, a sentence a bound."""
+    learned_from: Scores | None = None
+    """On rows that it was trained on."""
 
 
 def what_would_help(
@@ -62,6 +64,7 @@ def what_would_help(
     lines: list[str] = []
     if any(_metric(check) not in FREE for check in judging):
         lines += _OF_KIND[task.kind](scores, task, judging, beside)
+        lines += _learned(judging, beside.learned_from)
         lines += _more_rows(beside.curves)
     lines += [line for check in open_checks for line in _about(check)]
     return tuple(dict.fromkeys(lines))
@@ -129,6 +132,28 @@ def _how_far(check: Check) -> list[str]:
     side = "below" if check.direction == "min" else "above"
     off = abs(check.bound - check.got)
     return [f"{check.name} is {check.got:.3f}, {off:.3f} {side} the bound of {check.bound:g}"]
+
+
+def _learned(judging: Sequence[Check], seen: Scores | None) -> list[str]:
+    """Say whether the rows that were trained on are answered well enough: what is wrong differs.
+
+    One line, of the first bound that the rows can say something about.
+    """
+    values = {} if seen is None else {metric.name: metric.value for metric in seen.metrics}
+    for check in judging:
+        value = values.get(check.name)
+        if check.status is not Status.FAIL or value is None:
+            continue
+        met = value >= check.bound if check.direction == "min" else value <= check.bound
+        if met:
+            why = "what it learned does not carry over: more rows, or fewer epochs, would help"
+        else:
+            why = (
+                "so it is not for want of rows like those: a larger base model, more epochs or a higher "
+                "learning rate would help"
+            )
+        return [f"{check.name} is {value:.3f} on the rows it was trained on, {why}"]
+    return []
 
 
 def _almost(scores: Scores) -> list[str]:

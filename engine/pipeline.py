@@ -31,6 +31,16 @@ class Watcher(Protocol):
         """A stage ended; the artifacts hold what it found, if it left one."""
 
 
+class Inspector(Protocol):
+    """Who looks at the inputs of a run that repeats another: what it raises stops the run at that stage."""
+
+    def before(self, stage: str, progress: Progress, *, reused: bool) -> None:
+        """A stage is about to run, or to be reused."""
+
+    def after(self, stage: str, artifacts: Mapping[str, Artifact], progress: Progress) -> None:
+        """A stage left its artifact."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Walk:
     """One walk through the stages: what has been done so far. Only the pipeline appends to it."""
@@ -53,6 +63,8 @@ class Orders:
     until: str | None = None
     force: tuple[str, ...] = ()
     previous: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    inspector: Inspector | None = None
+    """Can stop a run, and changes nothing else."""
 
 
 def walk(recipe: Recipe, store: Store, *, world: World, orders: Orders, watcher: Watcher) -> Walk:
@@ -65,7 +77,9 @@ def walk(recipe: Recipe, store: Store, *, world: World, orders: Orders, watcher:
         planned = plan.stage(name)
         if planned.key is not None:
             state.payloads[name] = planned.key.payload
-        record = _skip(planned, state) or _attempt(planned, store, state, watcher=watcher)
+        record = _skip(planned, state) or _attempt(
+            planned, store, state, watcher=watcher, inspector=orders.inspector
+        )
         state.records.append(record)
         if state.stop is None:
             state.stop = flow.after(name, state.artifacts, recipe) or _until(name, orders)
@@ -82,7 +96,7 @@ def refuse_absent(recipe: Recipe, orders: Orders) -> None:
             "R272",
             f"this recipe has no stage {absent[0]}",
             path="learning_curve",
-            hint="set learning_curve: true or splits.folds, or name another stage",
+            hint="set learning_curve: true, splits.folds or method.seeds, or name another stage",
         )
 
 
@@ -110,16 +124,27 @@ def _skip(planned: PlannedStage, state: Walk) -> StageRecord | None:
     )
 
 
-def _attempt(planned: PlannedStage, store: Store, state: Walk, *, watcher: Watcher) -> StageRecord:
+def _attempt(
+    planned: PlannedStage,
+    store: Store,
+    state: Walk,
+    *,
+    watcher: Watcher,
+    inspector: Inspector | None,
+) -> StageRecord:
     """Reuse or run one stage and record how it went."""
     if planned.key is None:
         raise AssertionError(planned.name)  # its needs have all run: see `plan_run`
-    if planned.reused is not None:
-        _take(planned, planned.reused, store=store, state=state)
-        return _record(planned, StageStatus.REUSED, reason=_origin(planned.reused))
     started = time.monotonic()
+    reused = planned.reused
     try:
-        artifact = _run(planned, store, state, progress=watcher.stage(planned.name))
+        progress = watcher.stage(planned.name) if inspector or reused is None else None
+        if inspector and progress:
+            inspector.before(planned.name, progress, reused=reused is not None)
+        artifact = reused or _run(planned, store, state, progress=progress)
+        if inspector and progress:
+            made = {**state.artifacts, planned.name: artifact}
+            inspector.after(planned.name, made, progress)
     except KeyboardInterrupt:
         state.stop = flow.interrupted(planned.name)
         return _record(planned, StageStatus.INTERRUPTED, since=started)
@@ -129,6 +154,8 @@ def _attempt(planned: PlannedStage, store: Store, state: Walk, *, watcher: Watch
         problems = tuple(problem.headline() for problem in state.error.problems)
         return _record(planned, StageStatus.FAILED, since=started, problems=problems)
     _take(planned, artifact, store=store, state=state)
+    if reused is not None:
+        return _record(planned, StageStatus.REUSED, reason=_origin(reused))
     return _record(planned, StageStatus.RAN, since=started)
 
 
@@ -136,10 +163,12 @@ def _told(error: EngineError | OSError, store: Store) -> EngineError:
     return error if isinstance(error, EngineError) else storage_problem(error, store.root)
 
 
-def _run(planned: PlannedStage, store: Store, state: Walk, *, progress: Progress) -> Artifact:
+def _run(
+    planned: PlannedStage, store: Store, state: Walk, *, progress: Progress | None
+) -> Artifact:
     """Build the artifact of one stage; a forced one gets a key's place anew."""
     key = planned.key
-    if key is None:
+    if key is None or progress is None:
         raise AssertionError(planned.name)
     stage = load_stage(planned.name)
 

@@ -55,14 +55,16 @@ SET_VARIABLES: dict[str, str] = {
     "HF_DATASETS_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
+    "MKL_DYNAMIC": "FALSE",
     "NO_COLOR": "1",
+    "OMP_DYNAMIC": "FALSE",
     "PYTHONUNBUFFERED": "1",
     "PYTHON_DOTENV_DISABLED": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_OFFLINE": "1",
     "WANDB_MODE": "disabled",
 }
-"""Read by Axolotl and its libraries at import: nothing is sent, nothing is fetched."""
+"""Read by Axolotl and its libraries at import: nothing is sent, nothing is fetched, and the threads are so many."""
 THREAD_VARIABLES = ("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -118,7 +120,7 @@ def environment(launch: Launch) -> dict[str, str]:
         for name, value in os.environ.items()
         if name in KEPT_VARIABLES or name.startswith(KEPT_PREFIXES)
     }
-    threads = dict.fromkeys(THREAD_VARIABLES, str(launch.setting.device.cores))
+    threads = dict.fromkeys(THREAD_VARIABLES, str(launch.setting.device.threads))
     package_root = str(Path(__file__).resolve().parents[2])
     return {
         **kept,

@@ -25,6 +25,8 @@ VERBS: dict[str, str] = {
     "report": "show or re-render the report of a run",
     "try": "ask an accepted model something",
     "challenge": "compare a newer base model with the accepted model",
+    "export": "put an accepted model's evidence into one signed file",
+    "verify": "check such a file offline: digests, verdicts, who signed",
     "schema": "print the recipe schema, or explain one key",
     "explain": "explain an error code",
     "doctor": "show what this machine has, and what is missing",

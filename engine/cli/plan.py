@@ -10,6 +10,7 @@ from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import add_format, add_recipe, add_store, read, store_root
 from engine.environment import detect_device
 from engine.errors import ExitCode
+from engine.lockstand import PLAIN, stand_to_lock
 from engine.plan import Plan, PlannedStage, holdout_line, moving, plan_run, survey
 from engine.recipe.metrics import is_measured
 from engine.recipe.model import Recipe, Size
@@ -44,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     plan = plan_run(
         recipe,
         store,
-        world=survey(recipe, store, detect_device()),
+        world=survey(recipe, store, stand_to_lock(recipe, PLAIN).device(detect_device())),
         previous=Runs(root).payloads(recipe.name),
     )
     if options.format == "json":
@@ -119,6 +120,8 @@ def _cost(stage: PlannedStage, plan: Plan) -> str:
         return f"{schedule(method, train_rows=rows, validation_rows=0).steps} steps"
     if stage.name == "resample":
         return f"{trainings(plan.recipe)} trainings"
+    if stage.name == "seeds":
+        return f"{len(plan.recipe.method.seeds)} trainings"
     export = plan.recipe.export
     return (
         ", ".join(export.quantizations)

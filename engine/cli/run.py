@@ -23,6 +23,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--force", metavar="STAGE", choices=STAGES, action="append", default=[],
         help="run this stage even if its result is there; may be repeated",
     )  # fmt: skip
+    lock = parser.add_mutually_exclusive_group()
+    lock.add_argument(
+        "--frozen", action="store_true",
+        help="refuse whatever the lock does not cover: another recipe, other versions, what can move",
+    )  # fmt: skip
+    lock.add_argument(
+        "--update-lock", action="store_true",
+        help="compare nothing with the lock, and let an accepted run take its place",
+    )  # fmt: skip
     parser.add_argument("-q", "--quiet", action="store_true", help="show the final result only")
     add_format(parser, "text", "json")
     add_store(parser)
@@ -36,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
         refuse_unmeasured,
         uses_hub,
     )
+    from engine.lockstand import Wish  # noqa: PLC0415
     from engine.pipeline import Orders  # noqa: PLC0415
     from engine.render.closing import closing_block  # noqa: PLC0415
     from engine.render.json import render_json  # noqa: PLC0415
@@ -52,6 +62,7 @@ def run(options: argparse.Namespace) -> int:
             warnings,
             root=root,
             orders=Orders(until=options.until, force=tuple(options.force)),
+            wish=Wish(frozen=options.frozen, update=options.update_lock),
             watcher=Console(terminal, quiet=options.quiet or options.format == "json"),
         )
     if result.error is not None:

@@ -29,6 +29,7 @@ from engine.render.progress import (
     open_progress,
 )
 from engine.render.quantities import percent
+from engine.render.repeating import seeds_line
 from engine.render.text import (
     baseline_lines,
     data_line,
@@ -142,6 +143,11 @@ def _forgetting(artifacts: Artifacts, _recipe: Recipe) -> str:
     return "" if found is None else sentence(found.overall, found)
 
 
+def _seeds(artifacts: Artifacts, recipe: Recipe) -> str:
+    found = flow.seeds(artifacts)
+    return "" if found is None else seeds_line(found, _main(recipe))
+
+
 def _gate(artifacts: Artifacts, _recipe: Recipe) -> str:
     return _verdict(artifacts, "gate")
 
@@ -190,6 +196,7 @@ _TELL: dict[str, Callable[[Artifacts, Recipe], str]] = {
     "resample": _resample,
     "forgetting": _forgetting,
     "gate": _gate,
+    "seeds": _seeds,
     "merge": _merge,
     "quantize": _quantize,
     "verify": _verify,

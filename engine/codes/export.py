@@ -161,4 +161,31 @@ CODES: dict[str, Code] = {
         why="Ollama's templates cannot express it; a template that is only nearly right would cost quality.",
         fix="leave `ollama` out of `export.formats`; the GGUF file holds the template itself",
     ),
+    "X660": Code(
+        title="what signs and checks bundles is installed",
+        why="Signatures are made and checked with `cryptography` and `securesystemslib`, which a run does not need.",
+        fix="pip install 'slm-recipe[bundle]'",
+    ),
+    "X661": Code(
+        title="a key is an ed25519 key as PEM, without a passphrase",
+        why="One kind of key, whose signatures are the same for the same bytes, keeps bundles byte-equal.",
+        fix="Make one with `openssl genpkey -algorithm ed25519 -out key.pem`, and its public half with"
+        " `openssl pkey -in key.pem -pubout -out key.pub`; or leave --key out.",
+    ),
+    "X662": Code(
+        title="a bundle and a new key can be written",
+        why="The key is kept in your configuration folder, where only you can read it.",
+        fix="Name another place with -o, or a key with --key.",
+    ),
+    "X663": Code(
+        title="a bundle holds the accepted run of its lock",
+        why="What is signed are the files, numbers and verdicts of one run. A run that was refused, that an older"
+        " version made, or whose files are not those of the lock has no such evidence.",
+        fix="Export the run that the lock records, or run the recipe with `--update-lock` and export that.",
+    ),
+    "X664": Code(
+        title="a file to verify can be read",
+        why="What cannot be read cannot be checked.",
+        fix="Check the name and the rights of the file.",
+    ),
 }

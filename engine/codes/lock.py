@@ -1,4 +1,4 @@
-"""Pages of the lock beside a recipe: D380 to D384."""
+"""Pages of the lock beside a recipe: D380 to D384, D387 to D389."""
 
 from __future__ import annotations
 
@@ -37,5 +37,23 @@ CODES: dict[str, Code] = {
         why="Without it the holdout is not held to its rows when rows are added, and a redraw does"
         " not show in review. The run goes on; the report says so.",
         fix="Make the recipe's folder writable, or run from a copy of the recipe that is.",
+    ),
+    "D387": Code(
+        title="the data is the data that the lock names",
+        why="A run beside a lock repeats the accepted run. With other rows it would train another model,"
+        " and end in another number, after hours. So it stops before, and names the row.",
+        fix="Take the file of the lock back. Where the rows were changed on purpose, run it with"
+        " `--update-lock`: the recorded holdout still keeps its rows, and an accepted run renews the lock.",
+    ),
+    "D388": Code(
+        title="the base model is the one that the lock names",
+        why="Other weights or another tokenizer make another model. The lock holds the digest of each file.",
+        fix="Take the model of the lock, or run it with `--update-lock` where the change is meant.",
+    ),
+    "D389": Code(
+        title="a frozen run is covered by its lock",
+        why="`--frozen` is for those who must get the very model of the lock: it refuses a recipe that asks"
+        " for something else, other versions of the tools, and whatever is not pinned.",
+        fix="Do what the hint says, or run it without `--frozen`, which compares and says what differs.",
     ),
 }

@@ -24,4 +24,10 @@ CODES: dict[str, Code] = {
         "neither has no such stage.",
         fix="set learning_curve: true or splits.folds, or name another stage",
     ),
+    "R273": Code(
+        title="the first seed among the further ones",
+        why="The model of `method.seed` is trained and judged anyway; trained twice it would only make the"
+        " noise look smaller than it is.",
+        fix="name another seed in `method.seeds`, or change `method.seed`",
+    ),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,6 +15,7 @@ from engine.recipe.formats import format_of
 from engine.recipe.model import HubRef, PackageRef, Source
 from engine.sources import fetch_columns, fetch_source
 from engine.sources.contract import Once, Progress
+from engine.store import sha256_of
 
 EVERY = 5000
 """Rows between two lines of progress."""
@@ -82,6 +84,15 @@ def fetch_all(sources: Sequence[Source], once: Once, progress: Progress) -> tupl
     if problems:
         raise DataError(problems)
     return tuple(fetched)
+
+
+def sha256_of_sources(fetched: Fetched) -> str:
+    """Return the sha256 of a source's file; with files beside it, of all their digests by column."""
+    whole = sha256_of(fetched.path)
+    if not fetched.beside:
+        return whole
+    lines = [f"{whole}\n", *(f"{sha256_of(p)}  {name}\n" for name, p in fetched.beside.items())]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def read_all(fetched: Sequence[Fetched], progress: Progress) -> Iterator[Row]:

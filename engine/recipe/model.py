@@ -381,6 +381,8 @@ class Method:
     """Which checkpoint becomes the model; best is the lowest validation loss."""
     gradient_checkpointing: bool
     seed: int
+    seeds: tuple[int, ...] = ()
+    """Further seeds: the same training with each, for how much of a number is luck."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -286,6 +286,7 @@ def _method(written: Written, *, has_validation: bool) -> Method:
         keep=written.get("keep", "best" if has_validation else "last"),
         gradient_checkpointing=written["gradient_checkpointing"],
         seed=int(written["seed"]),
+        seeds=tuple(int(seed) for seed in written["seeds"]),
     )
 
 

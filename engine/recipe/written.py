@@ -203,6 +203,7 @@ def _method(method: Method) -> dict[str, Any]:
             "keep": method.keep,
             "gradient_checkpointing": method.gradient_checkpointing,
             "seed": method.seed,
+            "seeds": list(method.seeds),
         }
     )
 

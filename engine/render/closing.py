@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from engine.evidence import Check, Report, Status
-from engine.render import forgetting
+from engine.render import forgetting, repeating
 from engine.render.checklines import check_rows
 from engine.render.ladder import summary
 from engine.render.learning import learning_lines, telling_curves
@@ -36,6 +36,8 @@ def closing_block(report: Report, *, said: Sequence[str] = (), colour: bool) -> 
     word = OUTCOMES.get(report.outcome, report.outcome.upper())
     name = printable(report.recipe_name)
     lines = [line((word, status.value), f"  {name}  ·  {duration(report.seconds)}")]
+    if repeated := repeating.closing_line(report):
+        lines += _paragraph(repeated)
     if report.outcome != "accepted":
         lines += _paragraph(report.summary)
         lines += [line("  ", *row[1:]) for row in _open_checks(report)]

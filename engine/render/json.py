@@ -21,8 +21,10 @@ from engine.evidence import (
     curve_from_json,
     data_from_json,
     forgetting_from_json,
+    reproduction_from_json,
     rung_from_json,
     scores_from_json,
+    seeds_from_json,
     to_json,
     training_from_json,
     verdict_from_json,
@@ -64,6 +66,9 @@ def read_json(text: str) -> Report:
     forgotten = data.get("forgetting")
     read["forgetting"] = forgetting_from_json(forgotten) if forgotten else None
     read["waivers"] = tuple(Waived(**item) for item in data.get("waivers", ()))
+    seeds, repeated = data.get("seeds"), data.get("reproduction")
+    read["seeds"] = seeds_from_json(seeds) if seeds else None
+    read["reproduction"] = reproduction_from_json(repeated) if repeated else None
     read["files"] = tuple(ExportedFile(**item) for item in data["files"])
     return Report(**read)
 

@@ -51,7 +51,7 @@ def load_model(
     chat = load_chat(model_dir)
     transformers_logging.disable_progress_bar()
     if device.kind == "cpu":
-        torch.set_num_threads(device.cores)
+        torch.set_num_threads(device.threads)
     try:
         model = AutoModelForCausalLM.from_pretrained(
             model_dir,

@@ -67,7 +67,7 @@ def train(
     """Train as the compiled config says, leaving transformers checkpoints in `folders.output`."""
     transformers_logging.disable_progress_bar()
     if device.kind == "cpu":
-        torch.set_num_threads(device.cores)
+        torch.set_num_threads(device.threads)
     set_seed(config["seed"])
     chat = load_chat(folders.base_model)
     validation = tokenised(folders.rows / "validation.jsonl", chat)

@@ -19,6 +19,7 @@ STAGES: tuple[str, ...] = (
     "resample",
     "forgetting",
     "gate",
+    "seeds",
     "merge",
     "quantize",
     "verify",

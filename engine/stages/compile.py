@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from engine.backends import load_backend
 from engine.backends.base import BackendConfig, Setting
@@ -27,7 +27,7 @@ PROVENANCE = "provenance.json"
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return the method and the backend with its version."""
     return {
-        "method": asdict(recipe.method),
+        "method": asdict(replace(recipe.method, seeds=())),
         "backend": {
             "name": recipe.backend.name,
             "version": load_backend(recipe.backend.name).version(),

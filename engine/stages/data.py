@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from engine.data.example import Example, write_examples
 from engine.data.findings import FILE, Findings
+from engine.data.fingerprints import Fingerprints
 from engine.data.prepare import UnfitDataError, prepare
 from engine.data.recorded import membership_to_json
-from engine.data.sources import fetch_all, read_all, source_names, source_slice
+from engine.data.sources import (
+    Fetched,
+    fetch_all,
+    read_all,
+    sha256_of_sources,
+    source_names,
+    source_slice,
+)
 from engine.errors import Problem
 from engine.evidence import to_json
 from engine.recipe.model import Recipe
@@ -28,6 +36,8 @@ USES_DEVICE = False
 
 HOLDOUT = "holdout"
 FINDINGS = "findings"
+READ = "read.json"
+"""What was read: digests of the sources and fingerprints of their rows, as the lock records them."""
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
@@ -62,8 +72,9 @@ def run(context: StageContext) -> None:
     """
     recipe = context.recipe
     fetched = fetch_all(recipe.data.sources, context.once, context.progress)
+    marks = Fingerprints()
     prepared = prepare(
-        read_all(fetched, context.progress),
+        marks.watch(read_all(fetched, context.progress)),
         recipe.task,
         data=recipe.data,
         splits=recipe.splits,
@@ -81,7 +92,14 @@ def run(context: StageContext) -> None:
     write_examples(context.workdir / "validation.jsonl", prepared.validation)
     _write_json(context.workdir / "summary.json", to_json(prepared.summary))
     _write_json(context.workdir / "membership.json", membership_to_json(prepared.membership))
+    _write_json(context.workdir / READ, _read(fetched, marks))
     _keep_holdout(context, prepared.holdout)
+
+
+def _read(fetched: Sequence[Fetched], marks: Fingerprints) -> dict[str, object]:
+    """Return what was read: the digest of each source, and the fingerprints of the rows."""
+    sources = [{"name": one.name, "sha256": sha256_of_sources(one)} for one in fetched]
+    return {"sources": sources, "rows": marks.rows, "fingerprints": marks.written()}
 
 
 def _write_json(path: Path, value: object) -> None:

@@ -47,7 +47,7 @@ def sixteen_bit(context: StageContext) -> Artifact:
         from engine.runtime.gguf import find_tools, write_gguf  # noqa: PLC0415 - only where files are made
 
         model = context.artifacts["merge"].file("model")
-        threads = context.device.cores
+        threads = context.device.threads
         write_gguf(model, folder / SIXTEEN, "F16", threads=threads, tools=find_tools())
 
     payload = {

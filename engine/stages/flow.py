@@ -18,6 +18,7 @@ from engine.evidence import (
     ForgettingResult,
     LearningCurve,
     Scores,
+    Seeds,
     Status,
     Verdict,
     checkpoint_from_json,
@@ -25,6 +26,7 @@ from engine.evidence import (
     curve_from_json,
     forgetting_from_json,
     scores_from_json,
+    seeds_from_json,
     verdict_from_json,
 )
 from engine.recipe.model import Recipe
@@ -131,6 +133,13 @@ def checkpoints(artifacts: Artifacts) -> tuple[CheckpointScore, ...]:
         return ()
     found = read_json(artifacts["evaluate"], "checkpoints.json")
     return tuple(checkpoint_from_json(item) for item in found)
+
+
+def seeds(artifacts: Artifacts) -> Seeds | None:
+    """The recipe trained with several seeds; None where that was not asked for, or is not done."""
+    if "seeds" not in artifacts:
+        return None
+    return seeds_from_json(read_json(artifacts["seeds"], "seeds.json"))
 
 
 def verdict(artifacts: Artifacts, name: str) -> Verdict:

@@ -17,6 +17,7 @@ from engine.recipe.model import Recipe
 from engine.stages.flow import read_json
 from engine.stages.held import RECORDED, draw_of, inputs_of
 from engine.store import Artifact, Store
+from engine.store.accepted import Accepted
 from engine.store.holdouts import Holdouts
 from engine.store.lock import (
     NONE,
@@ -64,16 +65,34 @@ class Keeper:
             name = lock_path(self.recipe.file).name
             self.said.append(f"holdout recorded in {name}: commit it with the recipe")
 
+    def accept(self, accepted: Accepted) -> None:
+        """Record what an accepted run proves, in the place of what was proved before."""
+        if self.now is None:
+            return
+        self.now = replace(self.now, accepted=accepted)
+        if self._write(self.now):
+            name = lock_path(self.recipe.file).name
+            self.said.append(f"the accepted run stands in {name}: commit it with the recipe")
+
     def finish(
-        self, records: Sequence[StageRecord], *, run: str, started: str, outcome: str
+        self,
+        records: Sequence[StageRecord],
+        *,
+        run: str,
+        started: str,
+        outcome: str,
+        repeats: bool = False,
     ) -> HoldoutUse | None:
-        """Count this run's decision, if it made one, and return how often the holdout has been used."""
+        """Count this run's decision, if it made one, and return how often the holdout has been used.
+
+        A run that `repeats` an accepted one exactly decides nothing that was open.
+        """
         if self.now is None or "holdout" not in self.now.splits:
             return None
         digest, wear = self.now.splits["holdout"].digest, self.now.holdout
         counts = Holdouts(self.store)
         looks = max(wear.looks, counts.looks(digest))
-        if decided(records, self.recipe):
+        if decided(records, self.recipe) and not repeats:
             look = {"recipe": self.recipe.name, "run": run, "started": started, "outcome": outcome}
             looks = counts.add(digest, look, known=wear.looks)
             self.now = replace(self.now, holdout=replace(wear, looks=looks))
@@ -115,7 +134,9 @@ def lock_of(recipe: Recipe, data: Artifact, before: Lock | None) -> Lock:
         unused=members.get(NONE),
         firewall=_firewall(summary),
     )
-    return replace(lock, holdout=_carried(before, lock)) if before else lock
+    if before is None:
+        return lock
+    return replace(lock, holdout=_carried(before, lock), accepted=before.accepted)
 
 
 def decided(records: Sequence[StageRecord], recipe: Recipe) -> bool:

@@ -58,7 +58,7 @@ def run(context: StageContext) -> None:
         spec = ExportSpec(
             task=context.recipe.task,
             quantization=export.quantizations[0],
-            threads=context.device.cores,
+            threads=context.device.threads,
         )
         files += _export("safetensors", context, spec, context.workdir)
     if export.has_quantized_file:
@@ -83,7 +83,7 @@ def _quantized(context: StageContext) -> list[ExportedFile]:
         spec = ExportSpec(
             task=context.recipe.task,
             quantization=quantization,
-            threads=context.device.cores,
+            threads=context.device.threads,
             sixteen=sixteen.file(SIXTEEN),
             longest_answers=answers,
             importance=None if matrix is None else matrix.file(MATRIX),

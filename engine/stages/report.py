@@ -18,6 +18,7 @@ from engine.evidence import (
     ExportedFile,
     HoldoutUse,
     Report,
+    Reproduction,
     Scores,
     StageRecord,
     StageStatus,
@@ -58,6 +59,7 @@ class Facts:
     notes: Sequence[str]
     versions: Mapping[str, str]
     holdout_use: HoldoutUse | None = None
+    reproduction: Reproduction | None = None
 
 
 def assemble(facts: Facts) -> Report:
@@ -110,7 +112,7 @@ def assemble(facts: Facts) -> Report:
         agreement=verification.get("agreement"),
         flips=tuple(verification.get("flips", ())),
         ladder=tuple(rung_from_json(rung) for rung in verification.get("ladder", ())),
-        files=tuple(file for _, file in _files(artifacts)),
+        files=tuple(file for _, file in leaving_files(artifacts)),
         warnings=tuple(facts.warnings),
         recipe_text=facts.recipe_text,
         resolved_recipe=facts.resolved_recipe,
@@ -126,6 +128,8 @@ def assemble(facts: Facts) -> Report:
         forgetting=flow.forgetting(artifacts),
         checkpoints=flow.checkpoints(artifacts),
         waivers=tuple(Waived(what=one.what, why=one.why) for one in recipe.waivers),
+        seeds=flow.seeds(artifacts),
+        reproduction=facts.reproduction,
     )
 
 
@@ -150,7 +154,7 @@ def write(report: Report, run: Path, artifacts: Mapping[str, Artifact]) -> None:
 
 def _deliver(run: Path, artifacts: Mapping[str, Artifact], report: Report) -> None:
     if "quantize" in artifacts:
-        for name, file in _files(artifacts):
+        for name, file in leaving_files(artifacts):
             if file.format != "safetensors":
                 link(artifacts["quantize"].file(name), run / file.name)
     if "merge" in artifacts and any(item.format == "safetensors" for item in report.files):
@@ -239,7 +243,7 @@ def _all_scores(artifacts: Mapping[str, Artifact]) -> dict[str, Scores]:
     return {name: scores_from_json(scores) for name, scores in found.items() if scores}
 
 
-def _files(artifacts: Mapping[str, Artifact]) -> tuple[tuple[str, ExportedFile], ...]:
+def leaving_files(artifacts: Mapping[str, Artifact]) -> tuple[tuple[str, ExportedFile], ...]:
     """Return the files that leave, behind their names in quantize's artifact; all while none is chosen."""
     if "quantize" not in artifacts:
         return ()
@@ -259,6 +263,7 @@ def _environment(device: Device) -> dict[str, str]:
         "device": device.name,
         "kind": device.kind,
         "cores": str(device.cores),
+        "threads": str(device.threads),
         "memory": f"{device.memory_bytes / 2**30:.0f} GiB",
         "bfloat16": "native" if device.bf16 else "not native",
         "platform": f"{platform.system()} {platform.machine()}",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from engine.data.example import Example, read_examples
@@ -63,7 +63,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "learning_curve": recipe.learning_curve,
         "splits": {"folds": recipe.splits.folds, "seed": recipe.splits.seed},
         "task": asdict(recipe.task),
-        "method": asdict(recipe.method),
+        "method": asdict(replace(recipe.method, seeds=())),
         "data": {"checks": {"truncation": recipe.data.checks.truncation}},
         "acceptance": {"confidence": recipe.acceptance.confidence},
         "backend": backend_slice(recipe),

@@ -93,7 +93,7 @@ def _trained(part: Part, context: StageContext) -> Artifact:
         "config": config,
         "base_model": context.base_model,
         "backend": backend_slice(context.recipe),
-        **_machine(context),
+        **machine(context),
     }
     scratch = context.scratch / part.name.replace(" ", "-").replace("%", "percent")
 
@@ -142,7 +142,7 @@ def _said(
         "model": trained.key,
         "base_model": context.base_model,
         "asked": asked.payload(),
-        **_machine(context),
+        **machine(context),
     }
     ask = {"chosen": answering.chosen, "free": answering.free}[way]
 
@@ -153,7 +153,7 @@ def _said(
     return read_predictions(context.once("predictions", payload, build).file(answering.FILE))
 
 
-def _machine(context: StageContext) -> dict[str, Any]:
+def machine(context: StageContext) -> dict[str, Any]:
     """Return what a result depends on besides rows, recipe and model."""
     return {
         "device": context.device.kind,

@@ -1,6 +1,6 @@
 """Train: render the rows, let the backend train them, and believe only what can be checked.
 
-Leaves `adapter/` (lora, qlora) or `model/` (full), `training.json` and `train.log`; of lora and
+Leaves `adapter/` (lora, qlora) or `model/` (full), `training.json`, `basis.json` and `train.log`; of lora and
 qlora also the adapters of at most 8 checkpoints in `checkpoints/`, for `evaluate`. Checkpoints
 live in `context.scratch`, so a killed training goes on from the last complete one.
 """
@@ -12,11 +12,12 @@ from dataclasses import asdict
 from engine.backends import load_backend
 from engine.recipe.model import Recipe
 from engine.stages.base import Payload, StageContext
+from engine.stages.basis import basis_of, write_basis
 from engine.stages.rendered import rendered_rows
 from engine.stages.training import Training, refuse_unready, train_rows
 
 NAME = "train"
-REVISION = 2
+REVISION = 3
 NEEDS: tuple[str, ...] = ("data", "compile")
 AFTER: tuple[str, ...] = ()
 USES_SOURCES = False
@@ -60,4 +61,5 @@ def run(context: StageContext) -> None:
         result=context.workdir,
         keeps_checkpoints=True,
     )
+    write_basis(context.workdir, basis_of(base, context.device))
     train_rows(training, context)

@@ -27,6 +27,8 @@ CHECKPOINTS = "checkpoints"
 """Adapters of other steps than the kept one, by step."""
 SUMMARY = "training.json"
 LOG = "train.log"
+UNORDERED = ("target_modules", "exclude_modules", "modules_to_save", "target_parameters")
+"""Settings of adapter_config.json that are sets."""
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 BASE_FILES = ("*.json", "*.jinja", "*.txt", "tokenizer.model")
 """Of the base model, kept beside fully trained weights: its config, tokenizer and chat template, untouched."""
@@ -73,14 +75,19 @@ def load_trained(
     trained: Artifact, context: StageContext, *, step: int | None = None
 ) -> LoadedModel:
     """Load the base with its adapter, or the fully trained model; `step` takes a kept checkpoint."""
+    return load_weights(trained.path, context, step=step)
+
+
+def load_weights(folder: Path, context: StageContext, *, step: int | None = None) -> LoadedModel:
+    """Load what a training left in a folder, as `load_trained` does."""
     from engine.runtime.base_model import locate_base_model  # noqa: PLC0415 - brings torch
     from engine.runtime.models import load_model  # noqa: PLC0415 - brings torch
 
     precision = context.device.precision(context.recipe.backend.precision)
     if context.recipe.method.kind == "full":
-        return load_model(trained.file(MODEL), device=context.device, precision=precision)
+        return load_model(folder / MODEL, device=context.device, precision=precision)
     base = locate_base_model(context.recipe.base_model, context.once, context.progress)
-    adapter = trained.file(ADAPTER if step is None else f"{CHECKPOINTS}/{step}")
+    adapter = folder / (ADAPTER if step is None else f"{CHECKPOINTS}/{step}")
     return load_model(base, device=context.device, precision=precision, adapter=adapter)
 
 
@@ -158,9 +165,15 @@ def keep_adapter(found: Path, folder: Path) -> None:
 
 
 def without_local_paths(config: Path) -> None:
-    """PEFT writes where the base model stood on this machine; that says nothing to others."""
+    """Take out where the base model stood on this machine; put lists that PEFT keeps as sets in order.
+
+    Neither says anything to others, and the order of a set is another one in every process.
+    """
     fields = json.loads(config.read_text(encoding="utf-8"))
     fields["base_model_name_or_path"] = ""
+    for name in UNORDERED:
+        if isinstance(fields.get(name), list):
+            fields[name] = sorted(fields[name])
     config.write_text(json.dumps(fields, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
@@ -194,4 +207,5 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
         resumed_from_step=trained.resumed_from_step,
         adapter_norm=norm,
         history=trained.history,
+        threads=int(trained.facts.get("threads", 0)),
     )

@@ -215,7 +215,7 @@ class _Climb:
                 path=path,
                 chat=self.chat,
                 modelfile=modelfile,
-                threads=self.context.device.cores,
+                threads=self.context.device.threads,
                 workdir=self.context.scratch,
                 progress=self.context.progress,
             )

@@ -1,7 +1,8 @@
-"""The lock beside a recipe: which rows are held out, the proof, and how often they have decided.
+"""The lock beside a recipe: which rows are held out, and what the accepted run had, used and left.
 
-Written by every run and meant to be committed, so that a redrawn holdout shows in review. Plain
-JSON in a fixed order, one fact a line; `schemas/lock.v1.schema.json` describes it.
+The first part is written by every run and meant to be committed, so that a redrawn holdout shows in
+review; the second, `accepted`, only by a run that was accepted (`engine.store.accepted`). Plain JSON
+in a fixed order, one fact a line; `schemas/lock.v1.schema.json` describes it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import DataError
+from engine.store.accepted import Accepted, accepted_from_json
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -74,6 +76,8 @@ class Lock:
     firewall: LockedFirewall | None
     """None where nothing is held out."""
     holdout: Wear = field(default_factory=Wear)
+    accepted: Accepted | None = None
+    """None before a run was accepted."""
 
     def members(self) -> dict[str, str]:
         """The recorded members by split, as base64; those of no split as `none`."""
@@ -138,6 +142,8 @@ def lock_text(lock: Lock) -> str:
     """The file's text: the same for the same lock, whatever order its parts were made in."""
     plain = {"schema": SCHEMA, **asdict(lock)}
     plain["draw"] = dict(sorted(lock.draw.items()))
+    if lock.accepted is None:
+        del plain["accepted"]
     order = ("train", "validation", "holdout")
     plain["splits"] = {name: asdict(lock.splits[name]) for name in order if name in lock.splits}
     return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
@@ -170,6 +176,7 @@ def _lock(data: dict[str, Any]) -> Lock:
             "splits": {name: _made(LockedSplit, part) for name, part in data["splits"].items()},
             "firewall": _made(LockedFirewall, firewall) if firewall is not None else None,
             "holdout": _made(Wear, data["holdout"]),
+            "accepted": accepted_from_json(data["accepted"]) if "accepted" in data else None,
         }
     )
     texts = (lock.recipe, lock.inputs, lock.drawn_with or "", lock.unused or "")

@@ -17,6 +17,8 @@ RECORD = "run.json"
 SCHEMA = "run.v1"
 
 
+BUNDLED_LOCK = "recipe.lock.json"
+"""The lock as it stood when an accepted run ended, in its folder."""
 ACCEPTED = "accepted"
 """The outcome of a run whose model met all that was asked of it."""
 

@@ -88,6 +88,7 @@ RULES: Final[tuple[tuple[Rule, tuple[str, ...]], ...]] = (
     (method.full_has_no_adapter, ("method",)),
     (method.batches_divide, ("method",)),
     (method.alpha_is_not_below_rank, ("method",)),
+    (method.seeds_are_further_ones, ("method",)),
     (method.backend_is_known, ("backend",)),
     (method.curves_have_validation, ("learning_curve", "splits")),
     (method.folds_leave_validation, ("splits",)),

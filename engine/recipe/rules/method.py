@@ -50,6 +50,16 @@ def alpha_is_not_below_rank(source: SourceText, filled: Mapping[str, Any]) -> It
         yield source.warning("R206", message, at=("method", "alpha"), hint=hint)
 
 
+def seeds_are_further_ones(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R273: the first seed's model is there already."""
+    method = filled["method"]
+    for number, seed in enumerate(method["seeds"]):
+        if seed == method["seed"]:
+            message = f"{seed} is `method.seed` itself, whose model is trained and judged anyway"
+            hint = "name another seed, or change `method.seed`"
+            yield source.problem("R273", message, at=("method", "seeds", number), hint=hint)
+
+
 def backend_is_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R220: the backend is one of ours."""
     name = filled["backend"]["name"]

@@ -20,11 +20,13 @@ from engine.render.html.learning import learning
 from engine.render.html.making import stages, training
 from engine.render.html.markup import Markup, join, tag
 from engine.render.html.parts import absent, code, facts, listing, prose, section
+from engine.render.html.repeating import reproduction, seeds
 from engine.render.html.verdict import banner
 from engine.render.wording import OUTCOMES, class_words, why_absent
 
 _SECTIONS: tuple[tuple[str, str, Callable[[Report], Markup]], ...] = (
     ("acceptance", "Acceptance", acceptance),
+    ("reproduction", "Reproduction", reproduction),
     ("baselines", "Baselines", baselines),
     ("metrics", "Every metric", every_metric),
     ("classes", "", per_class),
@@ -32,6 +34,7 @@ _SECTIONS: tuple[tuple[str, str, Callable[[Report], Markup]], ...] = (
     ("calibration", "Calibration", calibration),
     ("training", "Training", training),
     ("forgetting", "Forgetting", forgetting),
+    ("seeds", "Seeds", seeds),
     ("learning", "How much data", learning),
     ("data", "Data", data),
     ("export", "Exported file", export),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.evidence import DataSummary, Report, Verdict
+from engine.render import repeating
 from engine.render.learning import curve_columns, curve_rows, folds_line, model_name
 from engine.render.markdown.export import exported
 from engine.render.markdown.markup import absent, block, checks_table, code, listed, plain, table
@@ -35,6 +36,7 @@ def render_markdown(report: Report) -> str:
     parts = [
         *_top(report),
         *_acceptance(report),
+        *_reproduction(report),
         *compared(report),
         *every_metric(report),
         *classes(report),
@@ -42,6 +44,7 @@ def render_markdown(report: Report) -> str:
         *calibrated(report),
         *_training(report),
         *forgotten(report),
+        *_seeds(report),
         *_learning(report),
         *_data(report),
         *exported(report),
@@ -79,6 +82,34 @@ def _acceptance(report: Report) -> list[str]:
         else []
     )
     return ["## Acceptance", shown, *power]
+
+
+def _reproduction(report: Report) -> list[str]:
+    """The run beside its lock; nothing where there is none to compare with."""
+    found = report.reproduction
+    if found is None:
+        return []
+    told = [f"- {name}: {plain(text)}" for name, text in repeating.facts(found)]
+    parts = ["## Reproduction", "\n".join(told)]
+    for columns, rows in (
+        (repeating.TESTED, repeating.tested_rows(found)),
+        (repeating.COLUMNS, repeating.compared_rows(found)),
+    ):
+        cells = [[plain(cell) for cell in row] for row in rows]
+        parts += [table(list(columns), cells)] if rows else []
+    return parts
+
+
+def _seeds(report: Report) -> list[str]:
+    """The recipe with several seeds; nothing where that was not asked for."""
+    found = report.seeds
+    if found is None:
+        return []
+    names = repeating.seed_metrics(found)
+    rows = [[plain(cell) for cell in row] for row in repeating.seed_rows(found, names)]
+    columns = [*repeating.SEED_COLUMNS, *(code(name) for name in names)]
+    line = plain(repeating.seeds_line(found, main_metric(report)) + ".")
+    return ["## Seeds", line, table(columns, rows, numeric="l" + "r" * (len(columns) - 1))]
 
 
 def _training(report: Report) -> list[str]:

@@ -179,7 +179,7 @@ class Asker:
             raise AssertionError(baseline)  # the schema lets no other model through
         from engine.stages.baselines.files import ask_file  # noqa: PLC0415 - rarely asked
 
-        path, threads = baseline.gguf.path, self.context.device.cores
+        path, threads = baseline.gguf.path, self.context.device.threads
         return ask_file(path, question, threads=threads, aside=aside, progress=progress)
 
 

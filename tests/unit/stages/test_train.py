@@ -160,6 +160,7 @@ def test_a_kept_checkpoint_leaves_no_optimizer_behind(tmp_path: Path, base: Path
         "adapter",
         "adapter/adapter_config.json",
         "adapter/adapter_model.safetensors",
+        "basis.json",
         "checkpoints",
         "checkpoints/3",
         "checkpoints/3/adapter_config.json",

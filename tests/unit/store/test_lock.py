@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from engine.errors import DataError
+from engine.store.accepted import Accepted
 from engine.store.lock import (
     Lock,
     LockedFirewall,
@@ -80,14 +81,14 @@ def test_it_follows_its_schema(root: Path) -> None:
     jsonschema.validate(json.loads(lock_text(LOCK)), schema, cls=jsonschema.Draft202012Validator)
 
 
-@pytest.mark.parametrize("kind", [Lock, LockedSplit, LockedFirewall, Wear])
+@pytest.mark.parametrize("kind", [Lock, LockedSplit, LockedFirewall, Wear, Accepted])
 def test_the_schema_has_every_field(root: Path, kind: type) -> None:
     schema = json.loads((root / "schemas" / "lock.v1.schema.json").read_text(encoding="utf-8"))
     part = schema if kind is Lock else schema["$defs"][kind.__name__]
     names = {field.name for field in dataclasses.fields(kind)}
 
     assert set(part["properties"]) - {"schema"} == names
-    assert set(part["required"]) - {"schema"} == names
+    assert set(part["required"]) - {"schema"} == names - {"accepted"}
     assert part["additionalProperties"] is False
 
 

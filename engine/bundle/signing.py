@@ -1,0 +1,220 @@
+"""Keys and signatures: an ed25519 key of the user's own, and DSSE envelopes around what is signed.
+
+The key is made when it is first needed and never leaves the user's configuration folder. A signature
+says that the holder of a key signed these bytes; whose key it is has to be known otherwise.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import EnvironmentProblem, RecipeError, StoreError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+FOLDER, FILE = "slm-recipe", "signing-key.pem"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """What an envelope holds once its signature was checked."""
+
+    payload: bytes
+    key: str
+    """sha256 of the key that signed, as 64 hex digits."""
+
+
+def key_place() -> Path:
+    """Return where the user's own signing key stands, or will stand."""
+    if sys.platform == "win32" and (roaming := os.environ.get("APPDATA")):
+        return Path(roaming) / FOLDER / FILE
+    configured = os.environ.get("XDG_CONFIG_HOME")
+    root = Path(configured) if configured else Path.home() / ".config"
+    return root / FOLDER / FILE
+
+
+def own_key(path: Path | None) -> tuple[Ed25519PrivateKey, bool]:
+    """Return the key at `path`, or the user's own; whether it was made just now.
+
+    Raises:
+        RecipeError: X661 the file is no ed25519 key.
+        StoreError: X662 a new key cannot be written.
+        EnvironmentProblem: X660 the libraries are missing.
+
+    """
+    require()
+    place = path or key_place()
+    if path is None and not place.exists():
+        return _made(place), True
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - an extra
+        Ed25519PrivateKey,
+    )
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+
+    try:
+        key = load_pem_private_key(place.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as error:
+        raise _no_key(place, str(getattr(error, "strerror", "") or error)) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise _no_key(place, "it is a key of another kind")
+    return key, False
+
+
+def public_key(data: bytes, name: str) -> Ed25519PublicKey:
+    """Return the public key of a PEM text. RecipeError X661 for anything else."""
+    require()
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - an extra
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - an extra
+        Ed25519PublicKey,
+    )
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
+
+    try:
+        key = load_pem_public_key(data)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise _no_key(Path(name), "it is no public key") from error
+    if not isinstance(key, Ed25519PublicKey) or pem_of(key) != data:
+        raise _no_key(Path(name), "it is not an ed25519 key alone, as PEM")
+    return key
+
+
+def pem_of(key: Ed25519PublicKey) -> bytes:
+    """Return a public key as PEM."""
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - an extra
+        Encoding,
+        PublicFormat,
+    )
+
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def key_id(key: Ed25519PublicKey) -> str:
+    """Return the sha256 of a public key (DER, SubjectPublicKeyInfo): what people compare."""
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - an extra
+        Encoding,
+        PublicFormat,
+    )
+
+    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(der).hexdigest()
+
+
+def sign(payload: bytes, key: Ed25519PrivateKey) -> bytes:
+    """Return a DSSE envelope: byte-equal for the same payload and key."""
+    from securesystemslib.dsse import Envelope  # noqa: PLC0415 - an extra
+    from securesystemslib.signer import CryptoSigner  # noqa: PLC0415 - an extra
+
+    envelope = Envelope(payload, PAYLOAD_TYPE, {})
+    envelope.sign(CryptoSigner(key, _library_key(key.public_key())))
+    return (json.dumps(envelope.to_dict(), indent=1, sort_keys=True) + "\n").encode()
+
+
+def checked(envelope: bytes, key: Ed25519PublicKey) -> Signed:
+    """Return what an envelope holds.
+
+    Raises:
+        ValueError: it is no envelope of ours, or the key did not sign it.
+
+    """
+    from securesystemslib.dsse import Envelope  # noqa: PLC0415 - an extra
+    from securesystemslib.exceptions import Error  # noqa: PLC0415 - an extra
+
+    data = _envelope(envelope)
+    try:
+        found = Envelope.from_dict(json.loads(envelope))
+        found.verify([_library_key(key)], 1)
+    except (Error, KeyError, TypeError, ValueError) as error:
+        message = "the signature is not that of the key"
+        raise ValueError(message) from error
+    if (json.dumps(data, indent=1, sort_keys=True) + "\n").encode() != envelope:
+        message = "the envelope is not written as ours are"
+        raise ValueError(message)
+    payload: bytes = found.payload
+    return Signed(payload=payload, key=key_id(key))
+
+
+def _envelope(text: bytes) -> dict[str, Any]:
+    """Return an envelope as JSON; ValueError for what is none, or says a thing in two ways."""
+    try:
+        data = json.loads(text)
+        signatures = data["signatures"]
+        base64s = [data["payload"], *(one["sig"] for one in signatures)]
+        canonical = all(
+            base64.b64encode(base64.b64decode(one, validate=True)).decode() == one
+            for one in base64s
+        )
+    except (ValueError, KeyError, TypeError, binascii.Error) as error:
+        message = "it is no signed envelope"
+        raise ValueError(message) from error
+    if not canonical or len(signatures) != 1 or data.get("payloadType") != PAYLOAD_TYPE:
+        message = "it is not an envelope of one in-toto statement with one signature"
+        raise ValueError(message)
+    found: dict[str, Any] = data
+    return found
+
+
+def require() -> None:
+    """EnvironmentProblem X660 where the libraries that sign are not installed."""
+    from importlib.util import find_spec  # noqa: PLC0415 - only where something is signed
+
+    missing = [name for name in ("cryptography", "securesystemslib") if find_spec(name) is None]
+    if missing:
+        raise EnvironmentProblem.one(
+            "X660",
+            f"signatures need {' and '.join(missing)}",
+            hint="pip install 'slm-recipe[bundle]'",
+        )
+
+
+def _library_key(key: Ed25519PublicKey) -> Any:  # noqa: ANN401 - securesystemslib's
+    from securesystemslib.signer import SSlibKey  # noqa: PLC0415 - an extra
+
+    return SSlibKey.from_crypto(key, keyid=key_id(key))
+
+
+def _made(place: Path) -> Ed25519PrivateKey:
+    """Make the user's own key; only the user may read it."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - an extra
+        Ed25519PrivateKey,
+    )
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - an extra
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
+    )
+
+    key = Ed25519PrivateKey.generate()
+    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise StoreError.one(
+            "X662",
+            f"a new signing key cannot be kept: {error.strerror or error}",
+            hint="name a key of yours with --key FILE",
+        ) from error
+    return key
+
+
+def _no_key(place: Path, why: str) -> RecipeError:
+    return RecipeError.one(
+        "X661",
+        f"`{place.name}` cannot be used as an ed25519 key: {why}",
+        hint="openssl genpkey -algorithm ed25519 -out key.pem",
+    )

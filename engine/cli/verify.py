@@ -1,0 +1,36 @@
+"""Check a bundle offline: its bytes, digests and verdicts, and who signed it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from engine.cli.output import show, show_json
+from engine.cli.place import add_format
+from engine.errors import ExitCode
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="the file to check")
+    parser.add_argument(
+        "--model", metavar="FILE", type=Path,
+        help="a file or folder that should be of the bundle's model",
+    )  # fmt: skip
+    parser.add_argument(
+        "--key", metavar="PUBKEY", type=Path, help="the public key (PEM) that must have signed it"
+    )
+    add_format(parser, "text", "json")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Return 0 when every claim holds, else 1."""
+    from engine.bundle.checking import check_bundle  # noqa: PLC0415 - after the arguments are known good
+    from engine.bundle.telling import checked_json, checked_text  # noqa: PLC0415
+
+    found = check_bundle(options.bundle, model=options.model, key=options.key)
+    if options.format == "json":
+        show_json(checked_json(found))
+    else:
+        show(checked_text(found, name=options.bundle.name))
+    return ExitCode.ACCEPTED if found.holds else ExitCode.REFUSED

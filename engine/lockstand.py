@@ -1,0 +1,173 @@
+"""How a run stands to the lock beside its recipe: it repeats it, renews it, or has nothing to do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from engine.environment import Device, detect_device, tool_versions
+from engine.errors import ExitCode, Problem, RecipeError
+from engine.evidence import Repeat, Reproduction
+from engine.pipeline import Inspector, Walk
+from engine.plan import product_key
+from engine.recipe import moving_references
+from engine.recipe.model import Recipe
+from engine.stages.repeated import Repeated, another_recipe, reproduction_of
+from engine.stages.repeating import Inspection, changed_since, held_device
+from engine.store import Artifact, Store
+from engine.store.accepted import Accepted
+from engine.store.lock import lock_path, read_lock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the caller wants of the lock."""
+
+    frozen: bool = False
+    """Refuse what the lock does not cover."""
+    update: bool = False
+    """Go on whatever the lock says, and renew it where the run is accepted."""
+
+
+PLAIN = Wish()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockStand:
+    """The lock of one run."""
+
+    recipe: Recipe
+    accepted: Accepted | None
+    """None where nothing was accepted yet, or where the lock is renewed."""
+    changed: tuple[str, ...]
+    """Sections of the recipe that ask for something else than the lock's."""
+    wish: Wish
+
+    @property
+    def repeats(self) -> Accepted | None:
+        """The accepted run that this run repeats; None for none."""
+        return None if self.changed else self.accepted
+
+    @property
+    def may_be_written(self) -> bool:
+        """Whether an accepted run takes the place of what the lock holds."""
+        return self.repeats is None
+
+    def device(self, found: Device) -> Device:
+        """Return the device as the lock's run used it: threads, and precision where it is open."""
+        if self.repeats is None:
+            return found
+        return held_device(found, self.recipe, self.repeats)
+
+    def inspector(self, sources: tuple[Mapping[str, Any], ...], store: Store) -> Inspector | None:
+        """Return who looks at the inputs; None where nothing is repeated."""
+        if self.repeats is None:
+            return None
+
+        def once(name: str, payload: Mapping[str, Any], build: Any) -> Artifact:  # noqa: ANN401 - as `Once`
+            return store.put(name, product_key(name, payload), build)
+
+        return Inspection(
+            recipe=self.recipe,
+            accepted=self.repeats,
+            survey=sources,
+            once=once,
+            frozen=self.wish.frozen,
+        )
+
+    def verdict(self, state: Walk, outcome: str) -> Reproduction | None:
+        """Return how the run compares; None without anything to compare with."""
+        if self.accepted is None:
+            return None
+        if self.changed:
+            return another_recipe(self.changed)
+        return reproduction_of(
+            Repeated(
+                recipe=self.recipe,
+                accepted=self.accepted,
+                artifacts=state.artifacts,
+                records=state.records,
+                outcome=outcome,
+                error=state.error,
+            )
+        )
+
+    def exit_code(self, code: ExitCode, found: Reproduction | None) -> ExitCode:
+        """Return 1 for a frozen run that was accepted and is not the lock's model; else `code`."""
+        failed = found is not None and found.verdict is Repeat.NOT
+        return ExitCode.REFUSED if self.wish.frozen and failed and not code else code
+
+
+def stand_to_lock(recipe: Recipe, wish: Wish) -> LockStand:
+    """Return how a run of the recipe stands to its lock.
+
+    Raises:
+        DataError: the lock cannot be read.
+        RecipeError: D389, with every reason: `wish.frozen`, and the lock does not cover the run.
+
+    """
+    lock = read_lock(lock_path(recipe.file))
+    accepted = lock.accepted if lock else None
+    changed = changed_since(recipe, accepted) if accepted else ()
+    stand = LockStand(recipe=recipe, accepted=accepted, changed=changed, wish=wish)
+    if wish.frozen:
+        _refuse_uncovered(stand, lock_path(recipe.file))
+    return replace(stand, accepted=None, changed=()) if wish.update else stand
+
+
+def _refuse_uncovered(stand: LockStand, path: Path) -> None:
+    problems = tuple(
+        Problem(code="D389", message=f"--frozen: {message}", path=where, hint=hint)
+        for message, where, hint in _uncovered(stand, path)
+    )
+    if problems:
+        raise RecipeError(problems)
+
+
+def _uncovered(stand: LockStand, path: Path) -> list[tuple[str, str, str]]:
+    """What the lock does not cover: the problem, its key and what to do."""
+    recipe, accepted = stand.recipe, stand.accepted
+    found = [
+        (f"it can move: {one.message}", one.path, "pin it: recipe pin RECIPE")
+        for one in moving_references(recipe)
+    ]
+    run = f"recipe run {recipe.file.name}"
+    if accepted is None:
+        what = "holds no accepted run" if path.exists() else "is not there"
+        return [*found, (f"`{path.name}` {what}", "", f"run it without --frozen first: {run}")]
+    if stand.changed:
+        told = ", ".join(stand.changed)
+        hint = f"take back the change, or accept the changed recipe: {run}"
+        found.append((f"`{path.name}` proves another recipe: {told} changed since", "", hint))
+    if accepted.recipe["seed"] != recipe.method.seed:
+        told = f"{recipe.method.seed} is not the lock's seed {accepted.recipe['seed']}"
+        found.append((told, "method.seed", f"write `seed: {accepted.recipe['seed']}`"))
+    return [
+        *found,
+        *_other_versions(accepted),
+        *_other_device(stand.device(detect_device()), accepted),
+    ]
+
+
+def _other_versions(accepted: Accepted) -> list[tuple[str, str, str]]:
+    now = tool_versions()
+    return [
+        (
+            f"{name} {now.get(name) or 'is not installed'}, the lock has {version}",
+            "",
+            f"pip install '{name}=={version}'" if name != "python" else f"use Python {version}",
+        )
+        for name, version in accepted.versions.items()
+        if now.get(name) != version
+    ]
+
+
+def _other_device(device: Device, accepted: Accepted) -> list[tuple[str, str, str]]:
+    locked = accepted.hardware.get("device")
+    if locked is not None and locked != device.kind:
+        return [
+            (f"this device is {device.kind}, the lock's is {locked}", "", f"run it on {locked}")
+        ]
+    return []

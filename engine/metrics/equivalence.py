@@ -1,0 +1,151 @@
+"""Whether a model repeated is the model of before but for noise: equivalence, not a failure to differ.
+
+Two one-sided tests (Schuirmann 1987) at 5 %: the paired 90 % interval of the difference must lie
+within a margin on both sides. The margin is what trainings that differ only in their seed show, or,
+where no further seeds were trained, the uncertainty that the holdout left in the first place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import Any
+
+from engine.evidence import Equivalence, Interval, Metric
+from engine.metrics.intervals import wilson
+from engine.metrics.predictions import Prediction
+from engine.recipe.model import Task
+
+LEVEL = 0.05
+"""Of each of the two tests."""
+CONFIDENCE = 1 - 2 * LEVEL
+FEWEST_SEEDS = 3
+"""Trainings from which a spread says something of the noise."""
+LEAST_AGREEMENT = 0.9
+"""Where no further seeds say how much two trainings agree: a convention."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Margin:
+    """How far a metric may be off, and why so far."""
+
+    value: float | None
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One metric to compare."""
+
+    metric: str
+    locked: float
+    found: float
+    margin: Margin
+    task: Task
+    seed: int
+
+
+def margin_of(
+    locked: Mapping[str, Any], spread: Mapping[str, Any] | None, *, seeds: int, rows: int
+) -> Margin:
+    """Return the margin of a metric from its `locked` value with interval and its spread over seeds."""
+    if spread is not None and seeds >= FEWEST_SEEDS:
+        deviation = float(spread["deviation"])
+        factor = _student(1 - LEVEL / 2, seeds - 1) * math.sqrt(2)
+        value = max(factor * deviation, 1 / max(1, rows))
+        told = (
+            f"what two trainings with other seeds may differ by: {factor:.2f} times the standard "
+            f"deviation {deviation:.4f} of {seeds} seeds, at least one row of {rows}"
+        )
+        return Margin(value=value, origin=told)
+    few = f"{seeds} seeds are too few for a noise band" if seeds > 1 else "no further seeds"
+    if locked["low"] is None or locked["high"] is None:
+        return Margin(value=None, origin=f"{few}, and the lock has no interval")
+    half = (float(locked["high"]) - float(locked["low"])) / 2
+    return Margin(value=half, origin=f"half of the lock's interval ({few} in the lock)")
+
+
+def equivalence(
+    asked: Asked,
+    found: Sequence[Prediction],
+    before: Sequence[Prediction] | None,
+    *,
+    differing: int,
+) -> Equivalence:
+    """Test whether a metric is the same but for noise.
+
+    `before` are the answers of the lock; where they are not known, the interval stands on the number
+    of `differing` answers: a share of rows moves by at most one row for each.
+    """
+    interval: Interval | None = None
+    if differing or asked.found != asked.locked:
+        interval = _paired(asked, found, before) if before is not None else None
+    if interval is None:
+        interval = _bounded(asked.found - asked.locked, differing, len(found))
+    margin = asked.margin.value
+    holds = margin is not None and -margin <= interval.low and interval.high <= margin
+    return Equivalence(
+        metric=asked.metric,
+        locked=asked.locked,
+        found=asked.found,
+        interval=interval,
+        margin=margin,
+        margin_from=asked.margin.origin,
+        holds=holds,
+    )
+
+
+def agreement_bound(
+    seeds: Sequence[Mapping[str, Any]],
+) -> tuple[float, str]:
+    """Return the least share of equal answers, and why so many."""
+    known = [float(one["agreement"]) for one in seeds if one["agreement"] is not None]
+    if len(known) + 1 >= FEWEST_SEEDS:
+        return min(known), f"the least agreement of {len(known)} further seeds with the first"
+    return LEAST_AGREEMENT, "a convention, since no further seeds say more"
+
+
+def agreement_metric(same: Sequence[bool]) -> Metric:
+    """Return the share of rows with the same answer, with its interval."""
+    share = sum(same) / len(same)
+    interval = wilson(sum(same), len(same), confidence=CONFIDENCE)
+    return Metric(name="agreement", value=share, n=len(same), interval=interval)
+
+
+def agrees(found: Metric | None, bound: float) -> bool:
+    """Tell whether an agreement is not surely below the bound; kinds without answers have none."""
+    if found is None or found.value is None:
+        return True
+    high = found.interval.high if found.interval else found.value
+    return high >= bound
+
+
+def _paired(
+    asked: Asked, found: Sequence[Prediction], before: Sequence[Prediction]
+) -> Interval | None:
+    from engine.metrics.paired import difference, pair  # noqa: PLC0415 - brings SciPy
+
+    plain = [replace(row, probability=None, probabilities=()) for row in found]
+    models = pair(plain, before, task=asked.task, confidence=CONFIDENCE, seed=asked.seed)
+    if asked.metric not in models.measures:
+        return None
+    return difference(asked.metric, models, with_test=False).metric.interval
+
+
+def _bounded(point: float, differing: int, rows: int) -> Interval:
+    """Bound the difference of a share of rows by the answers that changed, each at most by one row."""
+    reach = NormalDist().inv_cdf(1 - LEVEL) * math.sqrt(differing) / max(1, rows)
+    return Interval(
+        low=point - reach,
+        high=point + reach,
+        confidence=CONFIDENCE,
+        method=f"from the {differing} answers that differ",
+    )
+
+
+def _student(quantile: float, freedom: int) -> float:
+    from scipy.stats import t  # noqa: PLC0415 - only where seeds were trained
+
+    return float(t.ppf(quantile, freedom))

@@ -1,0 +1,66 @@
+"""What a training stood on, as the lock records it: the files of the base model, and the machine. Not a stage."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.environment import Device
+from engine.store import Artifact, sha256_of
+
+FILE = "basis.json"
+"""In a train artifact."""
+WEIGHTS = (".safetensors", ".safetensors.index.json")
+TOKENIZER = (
+    "tokenizer", "special_tokens_map", "added_tokens", "vocab", "merges", "chat_template",
+)  # fmt: skip
+"""How the names of files begin that decide how text becomes tokens."""
+
+
+def basis_of(base: Path, device: Device) -> dict[str, Any]:
+    """Return the digests of a base model's files and what the machine is."""
+    return {"base_model": base_files(base), "hardware": hardware(device)}
+
+
+def write_basis(folder: Path, basis: Mapping[str, Any]) -> None:
+    """Write it into an artifact's folder."""
+    (folder / FILE).write_text(json.dumps(basis, indent=1) + "\n", encoding="utf-8")
+
+
+def read_basis(train: Artifact) -> dict[str, Any]:
+    """Return what a train artifact says that it stood on; empty facts where it says nothing."""
+    path = train.path / FILE
+    if not path.is_file():
+        return {"base_model": {}, "hardware": {}}
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def base_files(folder: Path) -> dict[str, str]:
+    """Return the sha256 of each file that a model folder is made of, by name."""
+    names = sorted(path.name for path in folder.iterdir() if path.is_file() and is_part(path.name))
+    return {name: sha256_of(folder / name) for name in names}
+
+
+def is_part(name: str) -> bool:
+    """Tell whether a file of that name decides what the model is: weights, config or tokenizer."""
+    return kind_of(name) == "tokenizer" or name.endswith(WEIGHTS) or name.endswith("config.json")
+
+
+def kind_of(name: str) -> str:
+    """Return `tokenizer` or `base model`, by the name of a file."""
+    return "tokenizer" if name.startswith(TOKENIZER) else "base model"
+
+
+def hardware(device: Device) -> dict[str, Any]:
+    """Return what can change bits: the kind and name of the device, and the machine's kind."""
+    return {
+        "device": device.kind,
+        "name": device.name,
+        "cores": device.cores,
+        "machine": platform.machine(),
+        "system": platform.system(),
+    }

@@ -1,0 +1,150 @@
+"""Seeds: the same training with other seeds, each asked the holdout, so that a number's luck is known.
+
+The gate has judged the first seed's model before; nothing here decides. Of every further training
+only its answers are kept. Each is an inner product of its own, so that a killed run goes on where it
+stopped, and another list of seeds trains only those that are new.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from engine.backends import load_backend
+from engine.data.example import Example, read_examples
+from engine.evidence import Metric, Scores, Seeds, SeedScores, to_json
+from engine.metrics.predictions import Prediction, read_predictions, write_predictions
+from engine.metrics.scoring import agreement, score
+from engine.metrics.seeds import spread_of
+from engine.recipe.model import Recipe
+from engine.stages import answering
+from engine.stages.base import Payload, StageContext
+from engine.stages.rendered import rendered_rows
+from engine.stages.retraining import Named, backend_slice, machine
+from engine.stages.training import (
+    SUMMARY,
+    Training,
+    load_weights,
+    refuse_unready,
+    setting_of,
+    train_rows,
+)
+
+NAME = "seeds"
+REVISION = 1
+NEEDS: tuple[str, ...] = ("data", "holdout", "evaluate")
+AFTER: tuple[str, ...] = ("gate",)
+USES_SOURCES = False
+USES_BASE_MODEL = True
+USES_DEVICE = True
+TOOLS: tuple[str, ...] = ("numpy", "peft", "torch", "transformers")
+
+FILE = "seeds.json"
+PRODUCT = "seed"
+
+
+def applies(recipe: Recipe) -> bool:
+    """Tell whether the recipe asks for further seeds."""
+    return bool(recipe.method.seeds)
+
+
+def recipe_slice(recipe: Recipe) -> Payload:
+    """Return the seeds, what rows and answers depend on, and the backend."""
+    return {
+        "task": asdict(recipe.task),
+        "method": asdict(recipe.method),
+        "data": {"checks": {"truncation": recipe.data.checks.truncation}},
+        "acceptance": {"confidence": recipe.acceptance.confidence},
+        "splits": {"seed": recipe.splits.seed},
+        "backend": backend_slice(recipe),
+    }
+
+
+def run(context: StageContext) -> None:
+    """Write `seeds.json`, and `predictions.<seed>.jsonl` of each further seed.
+
+    Raises:
+        EnvironmentProblem: B402, B403, B408-B410 this machine cannot train the recipe.
+        DataError: D390-D392 rows that cannot be trained.
+        StageError: B411-B418 a training failed, or what it left cannot be believed.
+
+    """
+    refuse_unready(context)
+    recipe = context.recipe
+    first = read_predictions(context.artifacts["evaluate"].file("predictions.holdout.jsonl"))
+    holdout = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
+    runs = [_judged(recipe.method.seed, first, None, recipe)]
+    for seed in recipe.method.seeds:
+        said = _answers(seed, holdout, context)
+        write_predictions(context.workdir / f"predictions.{seed}.jsonl", said)
+        runs.append(_judged(seed, said, first, recipe))
+    found = Seeds(runs=tuple(runs), spread=spread_of(runs))
+    text = json.dumps(to_json(found), indent=1, ensure_ascii=False, allow_nan=False)
+    (context.workdir / FILE).write_text(f"{text}\n", encoding="utf-8")
+
+
+def _judged(
+    seed: int, said: Sequence[Prediction], first: Sequence[Prediction] | None, recipe: Recipe
+) -> SeedScores:
+    scores: Scores = score(
+        said,
+        recipe.task,
+        confidence=recipe.acceptance.confidence,
+        seed=recipe.splits.seed,
+    )
+    same: Metric | None = None
+    if first is not None:
+        same = agreement(first, said, confidence=recipe.acceptance.confidence)
+    return SeedScores(seed=seed, metrics=scores.metrics, agreement=same)
+
+
+def _answers(seed: int, holdout: Sequence[Example], context: StageContext) -> Sequence[Prediction]:
+    """Train with a seed and ask the holdout, go on with that, or find it done."""
+    from engine.runtime.base_model import locate_base_model  # noqa: PLC0415 - brings torch
+
+    recipe = replace(context.recipe, method=replace(context.recipe.method, seed=seed, seeds=()))
+    progress = Named(of=f"seed {seed}", inner=context.progress)
+    seeded = replace(context, recipe=recipe, progress=progress)
+    base = locate_base_model(recipe.base_model, context.once, progress)
+    rendered = rendered_rows(seeded, base)
+    config = load_backend(recipe.backend.name).compile(recipe, setting_of(rendered, seeded)).text
+    train = read_examples(context.artifacts["data"].file("train.jsonl"))
+    asked = answering.Asked.of(recipe, train)
+    payload = {
+        "revision": (REVISION, answering.REVISION),
+        "rendered": rendered.key,
+        "config": config,
+        "holdout": context.inputs["holdout"],
+        "asked": asked.payload(),
+        "base_model": context.base_model,
+        "backend": backend_slice(recipe),
+        **machine(context),
+    }
+
+    def build(folder: Path) -> None:
+        scratch = context.aside(PRODUCT, payload)
+        training = Training(
+            rendered=rendered,
+            base=base,
+            config=config,
+            scratch=scratch / "launch",
+            result=scratch / "result",
+        )
+        _train(training, seeded)
+        loaded = load_weights(training.result, seeded)
+        said = answering.chosen(loaded, asked, holdout, progress=progress)
+        write_predictions(folder / answering.FILE, said)
+
+    return read_predictions(context.once(PRODUCT, payload, build).file(answering.FILE))
+
+
+def _train(training: Training, context: StageContext) -> None:
+    """Train unless an attempt that was killed had finished that; half a result is taken away."""
+    if (training.result / SUMMARY).is_file():
+        return
+    shutil.rmtree(training.result, ignore_errors=True)
+    training.result.mkdir(parents=True)
+    train_rows(training, context)

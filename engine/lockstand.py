@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,20 @@ def stand_to_lock(recipe: Recipe, wish: Wish) -> LockStand:
     if wish.frozen:
         _refuse_uncovered(stand, lock_path(recipe.file))
     return replace(stand, accepted=None, changed=()) if wish.update else stand
+
+
+def lock_line(stand: LockStand, sources: Sequence[Mapping[str, Any]]) -> str:
+    """Return what a run would make of the lock, for the plan; empty where it holds no accepted run."""
+    if stand.accepted is None:
+        return ""
+    if stand.changed:
+        return f"it proves another recipe ({', '.join(stand.changed)} changed since)"
+    day = stand.accepted.finished.partition("T")[0]
+    pairs = zip(sources, stand.accepted.sources, strict=False)
+    local = [(now["sha256"], before["sha256"]) for now, before in pairs if set(now) == {"sha256"}]
+    if any(before is not None and now != before for now, before in local):
+        return f"the data are not those of the run accepted on {day}: a run stops, unless --update-lock"
+    return f"the run is compared with the one accepted on {day}"
 
 
 def _refuse_uncovered(stand: LockStand, path: Path) -> None:

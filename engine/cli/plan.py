@@ -10,7 +10,7 @@ from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import add_format, add_recipe, add_store, read, store_root
 from engine.environment import detect_device
 from engine.errors import ExitCode
-from engine.lockstand import PLAIN, stand_to_lock
+from engine.lockstand import PLAIN, lock_line, stand_to_lock
 from engine.plan import Plan, PlannedStage, holdout_line, moving, plan_run, survey
 from engine.recipe.metrics import is_measured
 from engine.recipe.model import Recipe, Size
@@ -41,11 +41,11 @@ def run(options: argparse.Namespace) -> int:
     """Print the plan; nothing is downloaded and nothing is run."""
     recipe, warnings = read(options.recipe)
     root = store_root(options.store)
-    store = Store(root)
+    store, lock = Store(root), stand_to_lock(recipe, PLAIN)
     plan = plan_run(
         recipe,
         store,
-        world=survey(recipe, store, stand_to_lock(recipe, PLAIN).device(detect_device())),
+        world=survey(recipe, store, lock.device(detect_device())),
         previous=Runs(root).payloads(recipe.name),
     )
     if options.format == "json":
@@ -58,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
     title = f"{recipe.name} · {describe_method(recipe)} · {_sizes(recipe)} · {_where(plan)}"
     facts = [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
     facts += [("holdout", told)] if (told := holdout_line(plan)) else []
+    facts += [("lock", told)] if (told := lock_line(lock, plan.world.sources)) else []
     facts += [("" if number else "power", sentence) for number, sentence in enumerate(_power(plan))]
     facts += [("waived", f"{waiver.what}: {waiver.why}") for waiver in recipe.waivers]
     closing = ". ".join(moving(recipe))

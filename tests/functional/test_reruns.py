@@ -59,6 +59,7 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
         ({"data__sample": {"rows": 130, "seed": 1}}, EVERYTHING),
         ({"baselines": ["majority"]}, {"baseline", "gate"}),
         ({"learning_curve": True}, {"resample"}),
+        ({"method__seeds": [8, 9]}, {"seeds"}),
         ({"acceptance__forgetting": {"max_drop": 0.5}}, {"forgetting", "gate"}),
     ],
     ids=lambda value: str(value)[:60],

@@ -40,7 +40,7 @@ AFTER: tuple[str, ...] = ("gate",)
 USES_SOURCES = False
 USES_BASE_MODEL = True
 USES_DEVICE = True
-TOOLS: tuple[str, ...] = ("numpy", "peft", "torch", "transformers")
+TOOLS: tuple[str, ...] = ("numpy", "peft", "torch", "transformers", "vllm")
 
 FILE = "seeds.json"
 PRODUCT = "seed"

@@ -20,7 +20,6 @@ from engine.recipe.model import HubRef, Recipe
 from engine.recipe.paths import absolute
 from engine.stages.base import Progress
 from engine.stages.keeping import Keeper
-from engine.stages.proving import accepted_of
 from engine.stages.report import Facts, assemble, write
 from engine.store import Artifact, Store, make_key
 from engine.store.lock import lock_text
@@ -160,8 +159,8 @@ def _finish(state: Walk, runs: Runs, ending: _Ending) -> Result:
     outcome = state.stop.outcome if state.stop else "accepted"
     code = state.stop.code if state.stop else ExitCode.ACCEPTED
     repeated = lock.verdict(state, outcome)
-    if outcome == "accepted" and lock.may_be_written:
-        keeper.accept(accepted_of(recipe, state.artifacts, state.world.device))
+    if outcome == "accepted" and (proved := lock.proved(state)) is not None:
+        keeper.accept(proved)
     use = keeper.finish(
         state.records,
         run=run.name,

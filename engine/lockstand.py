@@ -14,6 +14,7 @@ from engine.pipeline import Inspector, Walk
 from engine.plan import product_key
 from engine.recipe import moving_references
 from engine.recipe.model import Recipe
+from engine.stages.proving import accepted_of
 from engine.stages.repeated import Repeated, another_recipe, reproduction_of
 from engine.stages.repeating import Inspection, changed_since, held_device
 from engine.store import Artifact, Store
@@ -50,10 +51,23 @@ class LockStand:
         """The accepted run that this run repeats; None for none."""
         return None if self.changed else self.accepted
 
-    @property
-    def may_be_written(self) -> bool:
-        """Whether an accepted run takes the place of what the lock holds."""
-        return self.repeats is None
+    def proved(self, state: Walk) -> Accepted | None:
+        """Return what an accepted run writes into the lock; None where that stays as it is.
+
+        A run that repeats the lock changes nothing of it, but for further seeds that the recipe asks for
+        and the lock does not have, where the model is the lock's.
+        """
+        found = accepted_of(self.recipe, state.artifacts, state.world.device)
+        locked = self.repeats
+        if locked is None:
+            return found
+        wanted = set(self.recipe.method.seeds)
+        has_new = (
+            bool(wanted - {seed["seed"] for seed in locked.seeds}) and "seeds" in state.artifacts
+        )
+        if not has_new or found.adapter != locked.adapter or found.files != locked.files:
+            return None
+        return replace(locked, seeds=found.seeds, spread=found.spread)
 
     def device(self, found: Device) -> Device:
         """Return the device as the lock's run used it: threads, and precision where it is open."""

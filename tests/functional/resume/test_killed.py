@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -133,6 +134,36 @@ def test_a_learning_curve_goes_on_from_the_checkpoint_of_the_training_that_was_k
     assert resumed in ([1, None], [2, None])
     assert statuses(root) == {**only("resample"), "resample": "ran"}
     assert is_whole(root)
+
+
+def test_a_further_seed_goes_on_from_the_checkpoint_of_its_training(
+    finished: Project, kill: Kill
+) -> None:
+    root = finished.folder / ".recipe"
+    finished.edit(method__seeds=[8])
+
+    assert kill("seeds", after=13) == -signal.SIGKILL
+    assert list((root / "scratch").glob("*/launch/output/checkpoint-*"))
+    assert finished.run("run", "recipe.yaml").code == 0
+
+    assert statuses(root) == {**only("seeds"), "seeds": "ran"}
+    assert [run["seed"] for run in report(root)["seeds"]["runs"]] == [7, 8]
+    assert is_whole(root)
+
+
+def test_a_killed_and_continued_run_from_an_empty_store_reproduces_the_lock(
+    finished: Project, kill: Kill
+) -> None:
+    root = finished.folder / ".recipe"
+    shutil.rmtree(root)
+
+    assert kill("train", after=13) == -signal.SIGKILL
+    assert kill("merge") == -signal.SIGKILL
+    assert finished.run("run", "recipe.yaml").code == 0
+
+    assert statuses(root)["train"] == "reused"
+    assert report(root)["training"]["resumed_from_step"] > 0
+    assert report(root)["reproduction"]["verdict"] == "reproduced exactly"
 
 
 def test_a_run_interrupted_by_a_signal_says_so_and_is_continued(

@@ -1,0 +1,271 @@
+"""A bundle from an accepted run: the same bytes for the same run, and no byte of it that may change."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import shutil
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from project import Outcome, Project
+from runs import run_folders
+
+from engine.bundle.archive import read_archive, write_archive
+from engine.bundle.checking import Checking, check_bundle
+from engine.bundle.making import make_bundle
+from engine.bundle.signing import pem_of, sign
+from engine.bundle.statement import to_bytes
+
+Run = Callable[..., Outcome]
+
+
+def a_key(folder: Path, name: str = "key") -> Path:
+    """A private key, and its public half beside it."""
+    key = Ed25519PrivateKey.generate()
+    path = folder / f"{name}.pem"
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    path.with_suffix(".pub").write_bytes(pem_of(key.public_key()))
+    return path
+
+
+@pytest.fixture(scope="session")
+def bundled(accepted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a bundle with its model, `model.tar`, signed by `key.pem`."""
+    folder = tmp_path_factory.mktemp("bundled")
+    (run,) = run_folders(accepted / ".recipe")
+    make_bundle(run, folder / "model.tar", key=a_key(folder), with_model=True)
+    return folder
+
+
+@pytest.fixture
+def signed(bundled: Path, tmp_path: Path) -> Path:
+    """A copy of that folder, free to be broken."""
+    return Path(shutil.copytree(bundled, tmp_path / "signed"))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A configuration folder of the test's own."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return tmp_path / "config"
+
+
+def failed(found: Checking) -> list[str]:
+    return [claim.what for claim in found.claims if not claim.holds]
+
+
+def members(path: Path) -> dict[str, bytes]:
+    return {one.name: one.data or b"" for one in read_archive(path)}
+
+
+def test_a_bundle_is_made_and_checked_by_the_command(finished: Project, home: Path) -> None:
+    made = finished.run("export", "bundle", "recipe.yaml", "-o", "a.tar")
+    again = finished.run("export", "bundle", "tiny", "-o", "b.tar")
+    checked = finished.run("verify", "a.tar")
+
+    key = home / "slm-recipe" / "signing-key.pem"
+    assert (made.code, again.code, checked.code) == (0, 0, 0), made.err + checked.out
+    assert "a new key of yours" in made.out
+    assert "a new key of yours" not in again.out
+    assert key.stat().st_mode & 0o077 == 0
+    assert (finished.folder / "a.tar").read_bytes() == (finished.folder / "b.tar").read_bytes()
+    assert "VERIFIED  a.tar of tiny" in checked.out
+    assert "FAILED" not in checked.out
+    assert "not whose it is" in checked.out
+
+
+def test_any_tool_reads_its_members(signed: Path) -> None:
+    with tarfile.open(signed / "model.tar") as archive:
+        names = archive.getnames()
+        report = json.load(archive.extractfile("report.json") or io.BytesIO())
+
+    assert {"README.md", "recipe.yaml", "recipe.lock.json", "report.html", "signer.pem"} <= set(
+        names
+    )
+    assert "model/model-Q4_K_M.gguf" in names
+    assert report["outcome"] == "accepted"
+
+
+def test_the_statement_names_the_files_and_the_verdicts(signed: Path, run: Run) -> None:
+    outcome = run("verify", str(signed / "model.tar"), "--format", "json")
+    found = json.loads(outcome.out)
+    with tarfile.open(signed / "model.tar") as archive:
+        envelope = json.load(archive.extractfile("statement.dsse.json") or io.BytesIO())
+    statement = json.loads(base64.b64decode(envelope["payload"]))
+
+    assert found["holds"]
+    assert statement["_type"] == "https://in-toto.io/Statement/v1"
+    assert statement["predicate"]["verdicts"]["gate"]["status"] == "pass"
+    assert found["subjects"] == statement["subject"]
+    assert "model-Q4_K_M.gguf" in {one["name"] for one in statement["subject"]}
+    assert envelope["payloadType"] == "application/vnd.in-toto+json"
+
+
+def test_a_model_file_is_found_by_its_digest_and_a_changed_one_is_not(
+    signed: Path, finished: Project, run: Run
+) -> None:
+    (folder,) = run_folders(finished.folder / ".recipe")
+    file = finished.folder / "model.gguf"
+    shutil.copyfile(folder / "model-Q4_K_M.gguf", file)
+    right = run("verify", str(signed / "model.tar"), "--model", str(file))
+    whole = run("verify", str(signed / "model.tar"), "--model", str(folder / "model"))
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    wrong = run("verify", str(signed / "model.tar"), "--model", str(file))
+
+    assert (right.code, whole.code, wrong.code) == (0, 0, 1)
+    assert "is none of the model's files" in wrong.out
+
+
+def test_the_key_that_must_have_signed_is_compared(signed: Path, run: Run) -> None:
+    other = a_key(signed, "other").with_suffix(".pub")
+    right = run("verify", str(signed / "model.tar"), "--key", str(signed / "key.pub"))
+    wrong = run("verify", str(signed / "model.tar"), "--key", str(other))
+    none = run("verify", str(signed / "model.tar"), "--key", str(signed / "key.pem"))
+
+    assert (right.code, wrong.code, none.code) == (0, 1, 2)
+    assert "that is the key you named" in right.out
+    assert "FAILED  the key is the one named by --key" in wrong.out
+    assert "X661" in none.err
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_flipped_bit_anywhere_is_found(
+    bundled: Path, tmp_path: Path, data: st.DataObject
+) -> None:
+    whole = bytearray((bundled / "model.tar").read_bytes())
+    at = data.draw(st.integers(0, len(whole) - 1))
+    whole[at] ^= 1 << data.draw(st.integers(0, 7))
+    (tmp_path / "flipped.tar").write_bytes(whole)
+
+    assert not check_bundle(tmp_path / "flipped.tar").holds
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_flipped_bit_of_each_member_is_found_by_its_claim(
+    bundled: Path, tmp_path: Path, data: st.DataObject
+) -> None:
+    """The archive is written anew around it, so that only what stands in the member gives it away."""
+    found = members(bundled / "model.tar")
+    name = data.draw(st.sampled_from(sorted(found)))
+    content = bytearray(found[name])
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    write_archive(tmp_path / "changed.tar", {**found, name: bytes(content)})
+
+    checked = check_bundle(tmp_path / "changed.tar")
+
+    assert not checked.holds
+    expected = {"statement.dsse.json": "signed by", "signer.pem": "signed by"}.get(
+        name, "what was signed"
+    )
+    assert any(expected in what for what in failed(checked)), failed(checked)
+
+
+@pytest.mark.parametrize("cut", [1, 511, 512, 1024, 5000])
+def test_a_cut_or_lengthened_file_is_no_bundle(signed: Path, cut: int) -> None:
+    path = signed / "model.tar"
+    whole = path.read_bytes()
+    for other in (whole[:-cut], whole + bytes(cut), b""):
+        path.write_bytes(other)
+        assert failed(check_bundle(path)) == ["the file is a bundle, byte for byte"]
+
+
+def test_members_that_are_missing_or_too_many_are_named(signed: Path) -> None:
+    found = members(signed / "model.tar")
+    write_archive(signed / "more.tar", {**found, "extra.txt": b"x"})
+    del found["report.html"]
+    write_archive(signed / "less.tar", found)
+
+    more, less = check_bundle(signed / "more.tar"), check_bundle(signed / "less.tar")
+
+    assert "extra.txt does not belong in it" in more.claims[0].problem
+    assert "report.html is missing" in less.claims[0].problem
+
+
+def forged(signed: Path, change: Callable[[dict[str, Any]], None], *, member: str) -> Checking:
+    """A bundle whose maker changed a JSON file and signed it all anew, digests and all."""
+    found = members(signed / "model.tar")
+    value = json.loads(found[member])
+    change(value)
+    found[member] = (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+    statement = json.loads(base64.b64decode(json.loads(found["statement.dsse.json"])["payload"]))
+    for one in statement["predicate"]["evidence"]:
+        one["digest"]["sha256"] = hashlib.sha256(found[one["name"]]).hexdigest()
+    key = load_pem_private_key((signed / "key.pem").read_bytes(), password=None)
+    assert isinstance(key, Ed25519PrivateKey)
+    found["statement.dsse.json"] = sign(to_bytes(statement), key)
+    write_archive(signed / "forged.tar", found)
+    return check_bundle(signed / "forged.tar")
+
+
+def test_numbers_that_do_not_bear_the_verdict_are_found_though_signed(signed: Path) -> None:
+    def worse(report: dict[str, Any]) -> None:
+        check = report["gate"]["checks"][0]
+        check["interval"]["low"] = check["bound"] - 0.1
+
+    found = forged(signed, worse, member="report.json")
+
+    assert "the verdicts follow from their numbers" in failed(found)
+    problem = next(claim.problem for claim in found.claims if not claim.holds)
+    assert "macro_f1" in problem or "other verdicts" in problem
+
+
+def test_a_lock_of_another_model_is_found_though_signed(signed: Path) -> None:
+    def other(lock: dict[str, Any]) -> None:
+        lock["accepted"]["files"]["model-Q4_K_M.gguf"] = "0" * 64
+
+    assert "they speak of one model" in failed(forged(signed, other, member="recipe.lock.json"))
+
+
+def test_a_lock_of_another_recipe_is_found_though_signed(signed: Path) -> None:
+    def other(lock: dict[str, Any]) -> None:
+        lock["accepted"]["recipe"]["digest"] = "0" * 64
+
+    found = failed(forged(signed, other, member="recipe.lock.json"))
+
+    assert "report, lock and statement speak of one recipe" in found
+
+
+def test_a_better_number_in_the_lock_is_found_though_signed(signed: Path) -> None:
+    def better(lock: dict[str, Any]) -> None:
+        lock["accepted"]["metrics"]["macro_f1"]["value"] += 0.1
+
+    assert "they speak of one model" in failed(forged(signed, better, member="recipe.lock.json"))
+
+
+def test_a_refused_run_has_nothing_to_bundle(finished: Project) -> None:
+    finished.edit(acceptance__metrics={"macro_f1": {"min": 0.999}})
+    assert finished.run("run", "recipe.yaml").code == 1
+
+    outcome = finished.run("export", "bundle", "recipe.yaml", "-o", "a.tar")
+
+    assert outcome.code == 2
+    assert "X663" in outcome.err
+    assert not (finished.folder / "a.tar").exists()
+
+
+def test_a_file_that_is_no_bundle_and_one_that_is_not_there(finished: Project) -> None:
+    wrong = finished.run("verify", "recipe.yaml")
+    absent = finished.run("verify", "nothing.tar")
+
+    assert (wrong.code, absent.code) == (1, 2)
+    assert "NOT VERIFIED" in wrong.out
+    assert "X664" in absent.err

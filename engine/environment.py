@@ -100,6 +100,12 @@ def version_of(distribution: str) -> str | None:
         return _llama_cpp_digest()
     if distribution == VLLM:
         return _vllm_version(vllm_python())
+    return _installed(distribution)
+
+
+@cache
+def _installed(distribution: str) -> str | None:
+    """The version in the environment, which stays as it is while the process runs."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:

@@ -22,6 +22,7 @@ LIGHT = [
     ["compile", QUICKSTART],
     ["diff", QUICKSTART, "recipes/ticket-topics.yaml"],
     ["diff", QUICKSTART, "--from", "HEAD", "--format", "json"],
+    ["ci", "--from", "HEAD"],
     ["compile", QUICKSTART, "--explain"],
     ["schema"],
     ["schema", "method.rank"],

@@ -5,9 +5,11 @@ Owns the schedule too, so that both backends evaluate, save, warm up and stop at
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -168,6 +170,14 @@ def keeps_best(method: Method, *, validation_rows: int) -> bool:
 
 def to_config(lines: Sequence[ConfigLine], header: str) -> BackendConfig:
     """Return the YAML of lines, in their order, below a comment."""
-    data = {line.key: line.value for line in lines}
-    body = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=None)
+    body = _as_yaml(json.dumps({line.key: line.value for line in lines}))
     return BackendConfig(text=f"# {header}\n{body}", lines=tuple(lines))
+
+
+@lru_cache(maxsize=256)
+def _as_yaml(data: str) -> str:
+    """The YAML of JSON data, written once: a plan asks for the same config several times."""
+    text: str = yaml.safe_dump(
+        json.loads(data), sort_keys=False, allow_unicode=True, default_flow_style=None
+    )
+    return text

@@ -20,6 +20,7 @@ VERBS: dict[str, str] = {
     "data": "show the rows, what is wrong with them, and how the model sees one",
     "plan": "show what a run would do, reuse and wait for",
     "diff": "show what a change of a recipe means: the gate first",
+    "ci": "check every changed recipe of a repository, for a pull request",
     "compile": "write the training backend's config",
     "run": "do it: data, baselines, training, gate, merge, quantize, verify, report",
     "report": "show or re-render the report of a run",

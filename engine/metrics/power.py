@@ -18,6 +18,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 from engine.metrics.intervals import wilson
@@ -162,6 +163,7 @@ def _upper_sum(successes: int, trials: int, share: float) -> float:
     return total
 
 
+@lru_cache(maxsize=4096)
 def least_right(trials: int, rule: Rule) -> int | None:
     """Return the smallest number of right rows that passes; None where even all of them do not."""
     if trials < 1 or not _passes(trials, trials, rule):

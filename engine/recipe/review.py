@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from engine.errors import Problem, Severity
+
 
 class Effect(StrEnum):
     """What a change does to the evidence."""
@@ -125,3 +127,41 @@ class Review:
     def is_empty(self) -> bool:
         """Whether both versions mean the same."""
         return not (self.findings or self.changes or self.reruns or self.config)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """One changed recipe of a repository: validated, planned and compared."""
+
+    path: str
+    """From the repository's root."""
+    status: str
+    """`new`, `changed`, `renamed` or `deleted`."""
+    was: str
+    """Renamed: the old path."""
+    why: tuple[str, ...]
+    """What changed where the file itself did not."""
+    problems: tuple[Problem, ...]
+    plan: tuple[str, ...]
+    """What a run would do, in sentences; empty where the recipe is not valid."""
+    notes: tuple[str, ...]
+    review: Review | None = None
+    """None where there is nothing to compare with."""
+    waived: tuple[tuple[str, str], ...] = ()
+    """Of a recipe that is compared with nothing: what it waives, and why."""
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether nothing is wrong with it."""
+        return not any(problem.severity is Severity.ERROR for problem in self.problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comment:
+    """What is to be said of all changed recipes of a repository."""
+
+    base: str
+    """What was compared with, as people say it."""
+    commit: str
+    checked: tuple[Checked, ...]
+    notes: tuple[str, ...]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import Problem
 from engine.recipe.complaint import Complaint, complaints
@@ -18,6 +18,9 @@ from engine.recipe.compose import KeyPath
 from engine.recipe.nearest import nearest
 from engine.recipe.shipped import schema_text
 from engine.recipe.source import SourceText
+
+if TYPE_CHECKING:
+    from jsonschema.validators import Draft202012Validator
 
 Schema = Mapping[str, Any]
 
@@ -101,13 +104,17 @@ def _mapping_with_defaults(value: Mapping[str, Any], expanded: Schema) -> dict[s
     return filled
 
 
-def check_structure(source: SourceText) -> tuple[Problem, ...]:
-    """Return every way in which the recipe is not what the schema says, in file order."""
+@lru_cache(maxsize=1)
+def _validator() -> Draft202012Validator:
     from jsonschema.validators import Draft202012Validator  # noqa: PLC0415 - tens of milliseconds
 
-    validator = Draft202012Validator(recipe_schema())
+    return Draft202012Validator(recipe_schema())
+
+
+def check_structure(source: SourceText) -> tuple[Problem, ...]:
+    """Return every way in which the recipe is not what the schema says, in file order."""
     found: dict[tuple[str, KeyPath], Problem] = {}
-    for error in validator.iter_errors(source.value):
+    for error in _validator().iter_errors(source.value):
         for complaint in complaints(error):
             if not _is_told(complaint.path, source):
                 problem = _problem(complaint, source)

@@ -80,6 +80,11 @@ class Repository:
         )
         raise RecipeError.one("R021", f"`{revision}`: {where}", hint=hint)
 
+    def knows(self, revision: str) -> bool:
+        """Tell whether this clone has a revision."""
+        words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        return self._run(*words).returncode == 0
+
     @property
     def is_shallow(self) -> bool:
         """Whether the clone was cut off somewhere."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
@@ -32,7 +33,8 @@ PRODUCTS: dict[str, str] = {"holdout": "data"}
 
 def load_stage(name: str) -> Stage:
     """The module of a stage, imported on use."""
-    return cast("Stage", importlib.import_module(f"engine.stages.{name}"))
+    full = f"engine.stages.{name}"
+    return cast("Stage", sys.modules.get(full) or importlib.import_module(full))
 
 
 def stages_of(recipe: Recipe) -> tuple[str, ...]:

@@ -19,12 +19,18 @@ MARKS = {
 
 def review_markdown(review: Review, *, level: int = 2) -> str:
     """The whole review; `level` is that of its headings."""
-    mark = "#" * level
-    parts = [f"{mark} {MARKS[review.gate]} {TITLES[review.gate]}"]
+    parts = [f"{'#' * level} {MARKS[review.gate]} {TITLES[review.gate]}"]
     if rows := gate_rows(review):
         parts.append(gate_table(rows))
+    return "\n\n".join([*parts, rest_markdown(review, level=level + 1)])
+
+
+def rest_markdown(review: Review, *, level: int) -> str:
+    """All but the gate: what else changes, what it costs, and what runs again."""
+    mark = "#" * level
+    parts: list[str] = []
     for title, rows in sections(review):
-        parts += [f"{mark}# {title}"] if title else []
+        parts += [f"{mark} {title}"] if title else []
         parts.append(_table(rows))
     parts += _config(review, mark)
     again = ", ".join(review.reruns) if review.reruns else "nothing"
@@ -67,4 +73,4 @@ def _config(review: Review, mark: str) -> list[str]:
         if one.after is not None:
             lines.append(f"+ {one.key}: {one.after}   # {one.origin}")
     names = new if old == new else f"{old} to {new}"
-    return [f"{mark}# The compiled config changes ({names})", block("\n".join(lines), "diff")]
+    return [f"{mark} The compiled config changes ({names})", block("\n".join(lines), "diff")]

@@ -1,0 +1,169 @@
+"""One comment for a pull request: a table of all changed recipes, then a part for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from engine.errors import Problem, Severity
+from engine.recipe.review import Checked, Comment, Effect, Gate
+from engine.render.markdown.markup import code, plain, prose, table
+from engine.render.problems import in_order, problems_json
+from engine.render.review.json import review_json
+from engine.render.review.markdown import MARKS, gate_table, rest_markdown
+from engine.render.review.words import TITLES, gate_rows
+
+MARKER: Final = "<!-- recipe ci -->"
+"""The first line, by which a bot finds its comment again."""
+SCHEMA: Final = "ci.v1"
+MOST: Final = 60_000
+"""Characters: hosts refuse comments of more than 65,536."""
+MOST_PROBLEMS: Final = 20
+_NOTHING = "nothing to compare with"
+
+
+def comment_markdown(comment: Comment) -> str:
+    """The whole comment; parts that would make it too long are left out, and counted."""
+    head = [MARKER, f"## {_title(comment)}"]
+    if comment.checked:
+        head.append(_summary(comment))
+    head += [prose(f"{note[:1].upper()}{note[1:]}.") for note in comment.notes]
+    foot = f"<sub>Compared with {code(comment.base)} ({code(comment.commit[:12])}) by `recipe ci`.</sub>"
+    parts, size, left = list(head), sum(map(len, head)) + len(foot), 0
+    for one in comment.checked:
+        part = "\n\n".join(_part(one))
+        if size + len(part) > MOST:
+            left += 1
+            continue
+        parts.append(part)
+        size += len(part) + 2
+    if left:
+        parts.append(f"The comment would be too long: {left} more are in the table only.")
+    return "\n\n".join([*parts, foot]) + "\n"
+
+
+def _title(comment: Comment) -> str:
+    count = len(comment.checked)
+    if not count:
+        return "⚪ No recipe changed"
+    recipes = "1 recipe" if count == 1 else f"{count} recipes"
+    wrong = sum(not one.is_valid for one in comment.checked)
+    weaker = sum(_gate(one) is Gate.WEAKER for one in comment.checked)
+    told = [f"{wrong} not valid"] if wrong else []
+    told += [f"the gate got weaker in {weaker}"] if weaker else []
+    mark = "🔴" if told else "🟢" if count else "⚪"
+    return f"{mark} {recipes} changed: {' · '.join(told) or 'valid, and no gate got weaker'}"
+
+
+def _gate(one: Checked) -> Gate | None:
+    return one.review.gate if one.review else None
+
+
+def _summary(comment: Comment) -> str:
+    columns = ["recipe", "", "valid", "the gate", "runs again"]
+    return table(columns, [_summary_row(one) for one in comment.checked])
+
+
+def _summary_row(one: Checked) -> list[str]:
+    gate, again = _NOTHING, "everything"
+    valid = "🟢 yes" if one.is_valid else f"🔴 {_count(one.problems)}"
+    if one.status == "deleted":
+        valid, gate, again = "", "", ""
+    elif not one.is_valid:
+        gate, again = "", ""
+    elif one.review is not None:
+        gate = _gate_cell(one)
+        again = _again(one.review.reruns)
+    return [code(one.path), one.status, valid, gate, again]
+
+
+def _again(stages: tuple[str, ...]) -> str:
+    if not stages:
+        return "nothing"
+    return "everything" if stages[0] == "data" else ", ".join(stages)
+
+
+def _gate_cell(one: Checked) -> str:
+    if one.review is None:
+        return _NOTHING
+    words = TITLES[one.review.gate].removeprefix("The gate ")
+    found = sum(row.effect == Effect.WEAKER.value for row in gate_rows(one.review))
+    return f"{MARKS[one.review.gate]} {words}{f' ({found})' if found else ''}"
+
+
+def _count(problems: tuple[Problem, ...]) -> str:
+    errors = sum(one.severity is Severity.ERROR for one in problems)
+    return "1 error" if errors == 1 else f"{errors} errors"
+
+
+def _part(one: Checked) -> Iterator[str]:
+    """What is to be said of one recipe; the gate stands open, the rest is folded."""
+    yield f"### {code(one.path)}{f' (was {code(one.was)})' if one.was else ''}"
+    if one.status == "deleted":
+        yield "The recipe was deleted: nothing judges its model any more."
+        return
+    if one.why:
+        yield f"Its file is as before; what changed is {', '.join(map(prose, one.why))}."
+    yield from (f"_{prose(note[:1].upper() + note[1:])}._" for note in one.notes)
+    if one.problems:
+        yield _problems(one.problems)
+    if one.review is not None:
+        yield f"**{MARKS[one.review.gate]} {TITLES[one.review.gate]}**"
+        if rows := gate_rows(one.review):
+            yield gate_table(rows)
+        if rest := rest_markdown(one.review, level=4):
+            yield _folded("What else changes, and what runs again", rest)
+    for what, why in one.waived:
+        yield f"Waived: {code(what)}. {prose(why)}"
+    if one.plan:
+        listed = "\n".join(f"- {prose(sentence)}" for sentence in one.plan)
+        yield _folded("The plan", listed)
+
+
+def _folded(title: str, text: str) -> str:
+    return f"<details><summary>{title}</summary>\n\n{text.strip()}\n\n</details>"
+
+
+def _problems(problems: tuple[Problem, ...]) -> str:
+    ordered = in_order(problems)
+    rows = [
+        [_place(one), code(one.code), code(one.path), prose(one.message), prose(one.hint or "")]
+        for one in ordered[:MOST_PROBLEMS]
+    ]
+    shown = table(["where", "code", "key", "what is wrong", "what to do"], rows)
+    more = len(ordered) - MOST_PROBLEMS
+    return f"{shown}\n\n{more} more: `recipe validate` tells them all." if more > 0 else shown
+
+
+def _place(problem: Problem) -> str:
+    warning = "⚠️ " if problem.severity is Severity.WARNING else ""
+    place = problem.place
+    if place is None:
+        return warning.strip()
+    line = f":{place.line}" if place.line is not None else ""
+    return f"{warning}{plain(f'{place.file}{line}')}"
+
+
+def comment_json(comment: Comment) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "schema": SCHEMA,
+        "base": comment.base,
+        "commit": comment.commit,
+        "recipes": [
+            {
+                "path": one.path,
+                "status": one.status,
+                "was": one.was,
+                "why": list(one.why),
+                "valid": one.is_valid,
+                "problems": problems_json(one.problems)["problems"],
+                "plan": list(one.plan),
+                "notes": list(one.notes),
+                "diff": review_json(one.review) if one.review else None,
+                "waived": [{"what": what, "why": why} for what, why in one.waived],
+            }
+            for one in comment.checked
+        ],
+        "notes": list(comment.notes),
+    }

@@ -516,7 +516,7 @@ class Recipe:
     description: str
     file: Path
     """Where the recipe was read."""
-    extends: str
+    extends: str = ""
     """The parent, as the recipe names it; what it says is merged in. Empty for none."""
     allow_moving: bool
     task: Task

@@ -183,6 +183,13 @@ _HOLDOUT = {
         "Judge the gap on a model that was not chosen by it, or lower `max_gap`.",
         what="method.early_stopping.patience",
     ),
+    "W210": _code(
+        "fewer further seeds",
+        "The same training with other seeds shows how much of a number is luck; with fewer of them a"
+        " lucky run looks like a good recipe.",
+        "Put the seeds back.",
+        what="method.seeds",
+    ),
 }
 
 _REST = {

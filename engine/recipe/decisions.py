@@ -143,6 +143,7 @@ _METHOD: Final = {
         ),
     ),
     **_looked_at(Area.MODEL, "method.early_stopping.patience", "method.keep"),
+    **_looked_at(Area.REPORT, "method.seeds[]"),
 }
 _PROBE_KEYS: Final = (
     *("name", "kind", "hub", "revision", "config", "split", "path", "package", "sha256", "file"),

@@ -98,6 +98,7 @@ def _looked_at(pair: Pair) -> Iterator[Finding]:
     yield from validation.name_of_the_rival(pair)
     yield from validation.validation_rows(pair)
     yield from validation.choice_of_the_model(pair)
+    yield from validation.further_seeds(pair)
     yield from answers.labels(pair)
     yield from answers.schema(pair)
     yield from answers.output(pair)

@@ -25,6 +25,7 @@ _LISTED: Final = (
     "export.formats",
     "data.answer.references",
     "data.sources[].header",
+    "method.seeds",
 )
 """Lists that are one leaf; their decision is that of an item."""
 

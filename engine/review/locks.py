@@ -26,6 +26,9 @@ def judge_locks(pair: Pair) -> Iterator[Finding]:
     if draw_of(pair.old.recipe) == draw_of(pair.new.recipe):
         yield from _record(pair, old, new)
     yield from _wear(old, new)
+    if old.accepted is not None and new.accepted is None:
+        says = "what the last accepted run left is no longer recorded, so nobody can repeat it"
+        yield Finding(code="W207", path="lock.accepted", effect=Effect.WEAKER, says=says)
 
 
 def _is_one_recipe(pair: Pair) -> bool:

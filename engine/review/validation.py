@@ -47,6 +47,14 @@ def is_smaller(old: Size, new: Size) -> bool | None:
     return new < old if type(old) is type(new) else None
 
 
+def further_seeds(pair: Pair) -> Iterator[Finding]:
+    """W210: with fewer seeds less is known of what is luck; others in their place say as much."""
+    found = pair.find("method.seeds")
+    old, new = (len(side.recipe.method.seeds) for side in (pair.old, pair.new))
+    if found is not None and old != new:
+        yield finding_of(found, "W210", Effect.WEAKER if new < old else Effect.STRONGER)
+
+
 def choice_of_the_model(pair: Pair) -> Iterator[Finding]:
     """W209: a model that the validation rows chose looks better on them than it is."""
     old, new = pair.old.recipe, pair.new.recipe

@@ -16,7 +16,10 @@ from engine.recipe.schema import recipe_schema, walk
 from engine.recipe.source import SourceText
 
 _CODE: Final = re.compile(r"[A-Za-z]\d{3}")
-_OF_LOCK: Final = ("lock", "lock.splits.holdout", "lock.holdout.looks", "lock.holdout.redraws")
+_OF_LOCK: Final = (
+    *("lock", "lock.splits.holdout", "lock.holdout.looks", "lock.holdout.redraws"),
+    "lock.accepted",
+)
 """What a review also compares: the lock beside the recipe."""
 
 

@@ -57,15 +57,14 @@ class LockStand:
         A run that repeats the lock changes nothing of it, but for further seeds that the recipe asks for
         and the lock does not have, where the model is the lock's.
         """
-        found = accepted_of(self.recipe, state.artifacts, state.world.device)
         locked = self.repeats
+        known = {seed["seed"] for seed in locked.seeds} if locked else set()
+        if locked and not set(self.recipe.method.seeds) - known:
+            return None
+        found = accepted_of(self.recipe, state.artifacts, state.world.device)
         if locked is None:
             return found
-        wanted = set(self.recipe.method.seeds)
-        has_new = (
-            bool(wanted - {seed["seed"] for seed in locked.seeds}) and "seeds" in state.artifacts
-        )
-        if not has_new or found.adapter != locked.adapter or found.files != locked.files:
+        if (found.adapter, found.files) != (locked.adapter, locked.files):
             return None
         return replace(locked, seeds=found.seeds, spread=found.spread)
 

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.evidence import Compared, Repeat, Report, Reproduction, Seeds, Status
+from engine.evidence import Compared, Report, Reproduction, Seeds
 from engine.render.measures import value_of
 from engine.render.quantities import DASH, percent
 
-STATUS = {
-    Repeat.EXACT: Status.PASS,
-    Repeat.WITHIN_NOISE: Status.PASS,
-    Repeat.NOT: Status.FAIL,
-    Repeat.REUSED: Status.WARN,
-    Repeat.OTHER_RECIPE: Status.WARN,
-    Repeat.UNFINISHED: Status.WARN,
-}
 COLUMNS = ("what", "in the lock", "in this run", "")
 TESTED = ("metric", "in the lock", "in this run", "difference, 90 %", "margin", "")
 SEED_COLUMNS = ("seed", "same answers")
@@ -30,9 +22,8 @@ SEEDS_LEAD = (
 
 
 def facts(found: Reproduction) -> list[tuple[str, str]]:
-    """What stands above the tables, by name."""
-    told = [("verdict", found.verdict.value), ("why", found.summary)]
-    told += [("differs first", found.first_difference)] if found.first_difference else []
+    """What stands between the sentence and the tables, by name."""
+    told = [("differs first", found.first_difference)] if found.first_difference else []
     if found.reused:
         told.append(("not recomputed", ", ".join(found.reused)))
     margins = dict.fromkeys(f"{test.metric}: {test.margin_from}" for test in found.equivalence)
@@ -66,8 +57,7 @@ def _same(part: str, same: Sequence[Compared]) -> list[str]:
         (one,) = same
         name = one.name if one.name == part else f"{part}: {one.name}"
         return [name, one.locked, one.found, "equal"]
-    names = ", ".join(one.name for one in same)
-    return [f"{part}: {names}", DASH, DASH, f"{len(same)} equal"]
+    return [part, DASH, DASH, f"{len(same)} equal"]
 
 
 def tested_rows(found: Reproduction) -> list[list[str]]:

@@ -89,10 +89,11 @@ class Inspection:
             self._sources(progress)
         elif stage == "baseline" and isinstance(self.recipe.base_model, PathRef):
             self._base_model(self.recipe.base_model.path)
-        elif stage == "train" and not reused and self._may_move():
+        elif stage == "train" and not reused and self._is_open():
             from engine.runtime.base_model import locate_base_model  # noqa: PLC0415 - only where a model is due
 
-            self._base_model(locate_base_model(self.recipe.base_model, self.once, progress))
+            folder = locate_base_model(self.recipe.base_model, self.once, progress)
+            self._base_model(folder, weights_only=isinstance(self.recipe.base_model, PathRef))
 
     def after(self, stage: str, artifacts: Artifacts, progress: Progress) -> None:
         """Look at what a stage made. DataError D387; with `--frozen` RecipeError D389 for another config."""
@@ -107,8 +108,11 @@ class Inspection:
                 hint="run it on the kind of device that the lock names, or without --frozen",
             )
 
-    def _may_move(self) -> bool:
+    def _is_open(self) -> bool:
+        """Whether the model is known only once it is fetched, or made from a GGUF file of the user's."""
         ref = self.recipe.base_model
+        if isinstance(ref, PathRef):
+            return not ref.path.is_dir()
         return isinstance(ref, HubRef) and ref.revision is None
 
     def _sources(self, progress: Progress) -> None:
@@ -163,14 +167,16 @@ class Inspection:
         differ = several(found.rows, "row differs", "rows differ")
         raise _other_data(f"{differ}, first at {found.first}", found.first)
 
-    def _base_model(self, folder: Path) -> None:
-        """Compare the files of a model folder; of a GGUF file the digest stands in the recipe or the key."""
+    def _base_model(self, folder: Path, *, weights_only: bool = False) -> None:
+        """Compare the files of a model folder; of one that was made here, what the tools write beside is left out."""
         locked = self.accepted.base_model["files"]
         if not folder.is_dir() or not locked:
             return
         found = base_files(folder)
         for name in sorted({*locked, *found}, key=lambda name: (kind_of(name), name)):
             if locked.get(name) == found.get(name):
+                continue
+            if weights_only and not name.endswith(".safetensors"):
                 continue
             how = "differs" if name in locked and name in found else "is not there"
             how = "is not in the lock" if name not in locked else how

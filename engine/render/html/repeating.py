@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from engine.evidence import Report
 from engine.render import repeating
-from engine.render.html.markup import Markup
-from engine.render.html.parts import facts, section, table
+from engine.render.html.markup import Markup, tag
+from engine.render.html.parts import facts, prose, section, table
 from engine.render.wording import main_metric
 
 _MANY_METRICS = 8
@@ -16,7 +16,8 @@ def reproduction(report: Report) -> Markup:
     found = report.reproduction
     if found is None:
         return Markup("")
-    parts = [facts(repeating.facts(found))]
+    parts = [tag("p", prose(found.summary))]
+    parts += [facts(told)] if (told := repeating.facts(found)) else []
     if found.equivalence:
         caption = "Is each metric the same but for noise: the interval must lie within the margin"
         columns = list(repeating.TESTED)
@@ -24,7 +25,7 @@ def reproduction(report: Report) -> Markup:
         parts.append(table(caption, columns, rows, kind="narrow", numeric=frozenset({1, 2, 3, 4})))
     if found.compared:
         rows = repeating.compared_rows(found)
-        parts.append(table("The lock and this run", list(repeating.COLUMNS), rows, kind="tall"))
+        parts.append(table("The lock and this run", list(repeating.COLUMNS), rows, kind="narrow"))
     return section("reproduction", "Reproduction", *parts, lead=repeating.LEAD)
 
 

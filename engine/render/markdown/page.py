@@ -90,7 +90,7 @@ def _reproduction(report: Report) -> list[str]:
     if found is None:
         return []
     told = [f"- {name}: {plain(text)}" for name, text in repeating.facts(found)]
-    parts = ["## Reproduction", "\n".join(told)]
+    parts = ["## Reproduction", plain(found.summary), "\n".join(told)]
     for columns, rows in (
         (repeating.TESTED, repeating.tested_rows(found)),
         (repeating.COLUMNS, repeating.compared_rows(found)),

@@ -7,7 +7,7 @@ from typing import Final
 
 from engine.recipe.model import Baseline, Recipe
 from engine.recipe.review import Effect, Finding
-from engine.review.compare import Pair, finding_of
+from engine.review.compare import Pair, finding_of, other_bytes
 
 _SAME_MODEL: Final = (*("hub", "path", "package", "file", "gguf", "endpoint", "model"),)
 """Keys that say which model answers; pins are judged as pins."""
@@ -94,3 +94,8 @@ def _models(
         name, key = one.path.split(".")[1], one.form.rpartition(".")[2]
         if key in _SAME_MODEL and name in old and name in new:
             yield finding_of(one, "W402", Effect.WEAKER, "another model under the old name")
+    for name, baseline in new.items():
+        before = old[name].ref or old[name].gguf if name in old else None
+        if other_bytes(pair, before, baseline.ref or baseline.gguf):
+            says = "other bytes at the same path"
+            yield Finding(code="W402", path=f"baselines.{name}", effect=Effect.WEAKER, says=says)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from engine.recipe.model import Json, PathRef
+from engine.recipe.model import Json, PathRef, Reference
 from engine.recipe.review import Effect, Finding
 from engine.review.leaves import Leaf, Leaves, leaves_of, source_leaves
 from engine.review.sides import Side
@@ -96,6 +96,15 @@ class Pair:
         return next((one for one in self.differing if one.path == path), None)
 
 
+def other_bytes(pair: Pair, old: Reference | None, new: Reference | None) -> bool:
+    """Tell whether a local file or folder that both versions name by the same path is another one now."""
+    if not isinstance(old, PathRef) or not isinstance(new, PathRef) or old.sha256 != new.sha256:
+        return False
+    if not pair.old.tree.has(old.path) or not pair.new.tree.has(new.path):
+        return False
+    return pair.old.tree.identity(old.path) != pair.new.tree.identity(new.path)
+
+
 def _same_file(old: object, new: object) -> bool:
     return (
         isinstance(old, PathRef)
@@ -148,11 +157,12 @@ def cropped(text: str) -> str:
 
 def finding_of(one: Differing, code: str, effect: Effect, says: str = "") -> Finding:
     """Return the finding about a key that differs."""
+    same = one.shown_before == one.shown_after
     return Finding(
         code=code,
         path=one.path,
         effect=effect,
-        before=one.shown_before,
-        after=one.shown_after,
+        before="" if same else one.shown_before,
+        after="" if same else one.shown_after,
         says=says,
     )

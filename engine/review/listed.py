@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 from engine.recipe.decisions import DECISIONS
 from engine.recipe.review import Area, Change
-from engine.review.compare import Pair
+from engine.review.compare import Pair, other_bytes
 from engine.review.holdout import bytes_changed
 from engine.review.sources import Listed, Paired
 
 
 def source_changes(pair: Pair) -> Iterator[Change]:
     """Yield what changed in the data sources."""
+    if other_bytes(pair, pair.old.recipe.base_model, pair.new.recipe.base_model):
+        yield Change(path="base_model", area=Area.MODEL, says="other bytes at the same path")
     for source in pair.sources:
         if source.new is None and source.old is not None:
             path = f"data.sources[{source.old.number}]"

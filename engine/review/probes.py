@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from engine.recipe.model import Forgetting
 from engine.recipe.review import Effect, Finding
-from engine.review.compare import Differing, Pair, finding_of
+from engine.review.compare import Differing, Pair, finding_of, other_bytes
 from engine.review.leaves import PROBES
 
 _PINS = ("revision", "sha256")
@@ -28,6 +28,15 @@ def probes(pair: Pair) -> Iterator[Finding]:
             yield finding_of(one, "W114", Effect.WEAKER if is_gone else Effect.STRONGER, says)
         elif all(name in known for known in names) and key not in _PINS:
             yield _changed(one, key)
+    yield from _other_bytes(pair, old, new)
+
+
+def _other_bytes(pair: Pair, old: Forgetting, new: Forgetting) -> Iterator[Finding]:
+    before = {probe.name: probe.source.ref for probe in old.probes if probe.source}
+    for probe in new.probes:
+        if probe.source and other_bytes(pair, before.get(probe.name), probe.source.ref):
+            path, says = f"{PROBES}.{probe.name}", "other questions in the same file"
+            yield Finding(code="W114", path=path, effect=Effect.WEAKER, says=says)
 
 
 def _names(forgetting: Forgetting) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -57,8 +57,16 @@ def load_side(path: Path, tree: Tree, *, label: str) -> Side:
     """
     side, problems = try_side(path, tree, label=label)
     if side is None:
-        raise RecipeError(problems)
+        raise RecipeError([_labelled(problem, path, label) for problem in problems])
     return side
+
+
+def _labelled(problem: Problem, path: Path, label: str) -> Problem:
+    """A problem that says which version it is in."""
+    place = problem.place
+    if place is None or place.file != str(path):
+        return problem
+    return replace(problem, place=replace(place, file=label))
 
 
 def try_side(path: Path, tree: Tree, *, label: str) -> tuple[Side | None, tuple[Problem, ...]]:

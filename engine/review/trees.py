@@ -62,17 +62,23 @@ class Disk:
         return path.exists()
 
     def identity(self, path: Path) -> Mapping[str, Json]:
-        """Return the digest of a file; a folder, and a very large file, go by their place."""
+        """Return the digest of a file, or of a folder's files; very large ones go by their size."""
         try:
-            if path.is_file() and path.stat().st_size <= MOST_HASHED:
-                return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+            if path.is_dir():
+                inside = sorted(one for one in path.rglob("*") if one.is_file())
+                return {one.relative_to(path).as_posix(): _fingerprint(one) for one in inside}
+            return {"file": _fingerprint(path)} if path.is_file() else {"path": str(path)}
         except OSError:
-            pass
-        return {"path": str(path)}
+            return {"path": str(path)}
 
     def copy(self, path: Path) -> Path | None:
         """Return the file itself."""
         return path if path.is_file() else None
+
+
+def _fingerprint(path: Path) -> str:
+    size = path.stat().st_size
+    return f"{size} bytes" if size > MOST_HASHED else hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

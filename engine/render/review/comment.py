@@ -30,7 +30,7 @@ def comment_markdown(comment: Comment) -> str:
     head += [prose(f"{note[:1].upper()}{note[1:]}.") for note in comment.notes]
     foot = f"<sub>Compared with {code(comment.base)} ({code(comment.commit[:12])}) by `recipe ci`.</sub>"
     parts, size, left = list(head), sum(map(len, head)) + len(foot), 0
-    for one in comment.checked:
+    for one in _alarms_first(comment):
         part = "\n\n".join(_part(one))
         if size + len(part) > MOST:
             left += 1
@@ -60,8 +60,16 @@ def _gate(one: Checked) -> Gate | None:
 
 
 def _summary(comment: Comment) -> str:
-    columns = ["recipe", "", "valid", "the gate", "runs again"]
-    return table(columns, [_summary_row(one) for one in comment.checked])
+    columns = ["recipe", "what happened", "valid", "the gate", "runs again"]
+    return table(columns, [_summary_row(one) for one in _alarms_first(comment)])
+
+
+def _alarms_first(comment: Comment) -> list[Checked]:
+    """What is not valid, then what got weaker, then the rest; each by path."""
+    return sorted(
+        comment.checked,
+        key=lambda one: (one.is_valid, _gate(one) is not Gate.WEAKER, one.path),
+    )
 
 
 def _summary_row(one: Checked) -> list[str]:

@@ -29,9 +29,14 @@ def rest_markdown(review: Review, *, level: int) -> str:
     """All but the gate: what else changes, what it costs, and what runs again."""
     mark = "#" * level
     parts: list[str] = []
+    merged: list[tuple[str, list[Row]]] = []
     for title, rows in sections(review):
-        parts += [f"{mark} {title}"] if title else []
-        parts.append(_table(rows))
+        if title:
+            merged.append((title, rows))
+        else:  # what the changes before cost
+            merged[-1][1].extend(rows)
+    for title, rows in merged:
+        parts += [f"{mark} {title}", _table(rows)]
     parts += _config(review, mark)
     again = ", ".join(review.reruns) if review.reruns else "nothing"
     parts.append(f"**Reruns**: {again}")

@@ -1,0 +1,99 @@
+"""Files that a recipe names by the same path and that hold something else now."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pairs import CASES
+from repository import Git, recipe, repository
+
+PROBE = """\
+  forgetting:
+    max_drop: 0.05
+    probes:
+      - {name: own, kind: minimal_pairs, path: pairs.jsonl}
+"""
+LLAMA = {
+    "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 1000,
+    "tie_word_embeddings": True,
+}  # fmt: skip
+
+
+@pytest.fixture
+def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Git:
+    text = (CASES / "base" / "talk.yaml").read_text("utf-8")
+    pinned = "  hub: HuggingFaceTB/SmolLM2-360M-Instruct\n  revision: 0123456789abcdef0123456789abcdef01234567\n"
+    text = text.replace(f"base_model:\n{pinned}", "base_model:\n  path: base\n") + PROBE
+    text += "baselines:\n  - model: {name: larger, path: larger}\n"
+    config = json.dumps(LLAMA)
+    files = {"talk.yaml": text, "base/config.json": config, "larger/config.json": config}
+    git = repository(tmp_path / "team", {**files, "pairs.jsonl": '{"good": "a", "bad": "b"}\n'})
+    monkeypatch.chdir(git.folder)
+    return git
+
+
+def found(capsys: Any, *words: str) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads(recipe(capsys, "diff", *words, "--format", "json").out)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("file", "code", "path"),
+    [
+        ("pairs.jsonl", "W114", "acceptance.forgetting.probes.own"),
+        ("larger/config.json", "W402", "baselines.larger"),
+    ],
+)
+def test_other_bytes_behind_an_opponent_weaken_the_gate(
+    team: Git, capsys: Any, file: str, code: str, path: str
+) -> None:
+    team.write({file: '{"good": "c", "bad": "d"}\n'})
+
+    findings = found(capsys, "talk.yaml", "--from", "HEAD")["gate"]["findings"]
+
+    assert [(one["code"], one["path"]) for one in findings] == [(code, path)]
+
+
+def test_another_base_model_at_the_same_path_is_told(team: Git, capsys: Any) -> None:
+    team.write({"base/config.json": json.dumps({**LLAMA, "vocab_size": 1001})})
+
+    result = found(capsys, "talk.yaml", "--from", "HEAD")
+
+    assert [one["path"] for one in result["changes"]] == ["base_model"]
+    assert result["gate"]["verdict"] == "stays"
+    assert "train" in result["reruns"]
+
+
+def test_a_copy_in_another_folder_means_the_same(team: Git, capsys: Any, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    for name in ("talk.yaml", "base/config.json", "larger/config.json", "pairs.jsonl"):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_bytes((team.folder / name).read_bytes())
+
+    assert found(capsys, "talk.yaml", str(copy / "talk.yaml"))["same"] is True
+
+
+def test_what_a_higher_rank_costs_is_told_by_the_base_models_shapes(team: Git, capsys: Any) -> None:
+    team.edit("talk.yaml", "  kind: lora", "  kind: lora\n  rank: 32")
+
+    costs = {one["name"]: one for one in found(capsys, "talk.yaml", "--from", "HEAD")["costs"]}
+
+    layer = 64 + 64 + 2 * (64 + 32) + 64 + 64 + 3 * (64 + 128)
+    trained = costs["trainable parameters"]
+    assert (trained["before"], trained["after"]) == (f"{32 * layer:,}", f"{64 * layer:,}")
+    assert trained["says"] == f"+{32 * layer:,}"
+
+
+def test_an_invalid_old_version_is_named(team: Git, capsys: Any) -> None:
+    team.edit("talk.yaml", "  kind: lora", "  kind: lorra")
+    team.commit()
+    team.edit("talk.yaml", "  kind: lorra", "  kind: lora")
+
+    outcome = recipe(capsys, "diff", "talk.yaml", "--from", "HEAD")
+
+    assert outcome.code == 2
+    assert outcome.err.startswith("talk.yaml at HEAD:")

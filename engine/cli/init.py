@@ -1,8 +1,9 @@
-"""Copy a shipped recipe to start from; without a name, list them."""
+"""Start a recipe: copy a shipped one, or draft one from a data file; without a name, list the shipped ones."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,26 +12,88 @@ from engine.cli.output import show
 from engine.errors import ExitCode, RecipeError
 from engine.recipe.shipped import recipes_dir
 
+KINDS = ("classification", "multilabel", "extraction", "generation", "chat", "text", "preference")
+STARTER = "quickstart"
+"""The shipped recipe whose base model a draft takes."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("template", metavar="TEMPLATE", nargs="?", help="a shipped recipe's name")
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="default: TEMPLATE.yaml")
+    parser.add_argument(
+        "start", metavar="TEMPLATE|DATAFILE", nargs="?",
+        help="a shipped recipe's name, or a file of rows: csv, tsv, jsonl, json, parquet, xml, text",
+    )  # fmt: skip
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path,
+        help="default: TEMPLATE.yaml, or the data file's name with .yaml, here",
+    )  # fmt: skip
+    group = parser.add_argument_group("from a data file, instead of a guess")
+    group.add_argument("--kind", choices=KINDS, default="", help="kind of task")
+    group.add_argument("--text", metavar="COLUMN", default="", help="column of the text")
+    group.add_argument(
+        "--label", metavar="COLUMN", default="",
+        help="column of the label or the answer; for extraction those of the fields, with commas between",
+    )  # fmt: skip
+    group.add_argument(
+        "--base-model", metavar="MODEL", default="",
+        help="owner/name@COMMIT, a path, or package==version//file",
+    )  # fmt: skip
+    group.add_argument("--encoding", default="utf-8", help="of the file (default: utf-8)")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Copy one recipe and the data it names; never over a file that exists."""
+    """Write one recipe, and the data that a shipped one names; never over a file that exists."""
     shipped = {path.stem: path for path in sorted(recipes_dir().glob("*.yaml"))}
-    if not options.template:
+    if not options.start:
         show("\n".join(f"{name:<28} {_purpose(path)}" for name, path in shipped.items()))
         return ExitCode.ACCEPTED
-    if options.template not in shipped:
-        near = get_close_matches(options.template, shipped, 1)
+    if options.start not in shipped or _is_data(options):
+        if Path(options.start).exists():
+            return _draft(options)
+        near = get_close_matches(options.start, shipped, 1)
         hint = f"did you mean `{near[0]}`?" if near else "recipe init lists them"
-        raise _mistake("R004", f"no shipped recipe is called `{options.template}`", hint)
-    target = options.output or Path(f"{options.template}.yaml")
-    copied = _copy(shipped[options.template], target)
+        what = (
+            "no file and no shipped recipe"
+            if _looks_like_a_path(options.start)
+            else "no shipped recipe"
+        )
+        raise _mistake("R004", f"{what} is called `{options.start}`", hint)
+    target = options.output or Path(f"{options.start}.yaml")
+    copied = _copy(shipped[options.start], target)
     show("\n".join([*(f"wrote {path}" for path in copied), f"next: recipe validate {target}"]))
+    return ExitCode.ACCEPTED
+
+
+def _is_data(options: argparse.Namespace) -> bool:
+    return any((options.kind, options.text, options.label, options.base_model))
+
+
+def _looks_like_a_path(text: str) -> bool:
+    return "." in text or os.sep in text
+
+
+def _draft(options: argparse.Namespace) -> int:
+    from engine.drafting import Wishes, draft  # noqa: PLC0415 - only for a data file
+    from engine.drafting.guess import Told  # noqa: PLC0415
+    from engine.drafting.told import drafted  # noqa: PLC0415
+    from engine.recipe import load_recipe  # noqa: PLC0415
+    from engine.recipe.newcomer import named_model  # noqa: PLC0415
+    from engine.recipe.rewriting import create  # noqa: PLC0415
+
+    file = Path(options.start)
+    target = options.output or Path(f"{file.name.split('.')[0] or 'recipe'}.yaml")
+    _refuse_taken(target)
+    starter, _ = load_recipe(recipes_dir() / f"{STARTER}.yaml")
+    told = Told(kind=options.kind, text=options.text, label=options.label)
+    model = named_model(options.base_model, Path.cwd()) if options.base_model else None
+    found = draft(
+        file,
+        target,
+        default_model=starter.base_model,
+        wishes=Wishes(told=told, base_model=model, encoding=options.encoding),
+    )
+    create(target, found.text)
+    show(drafted(found, file=str(file), target=str(target)))
     return ExitCode.ACCEPTED
 
 
@@ -43,14 +106,18 @@ def _copy(source: Path, target: Path) -> list[Path]:
         for path in sorted((source.parent / "data").glob("*"))
         if f"data/{path.name}" in text
     ]
-    taken = [copy for _, copy in pairs if copy.exists()]
-    if taken:
-        hint = "choose another place with -o FILE"
-        raise _mistake("R005", f"`{taken[0]}` is already there", hint)
+    for _, copy in pairs:
+        _refuse_taken(copy)
     for original, copy in pairs:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(original, copy)
     return [copy for _, copy in pairs]
+
+
+def _refuse_taken(path: Path) -> None:
+    if path.exists() or path.is_symlink():
+        hint = "choose another place with -o FILE"
+        raise _mistake("R005", f"`{path}` is already there", hint)
 
 
 def _purpose(path: Path) -> str:

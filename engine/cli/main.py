@@ -13,7 +13,7 @@ from engine import __version__
 from engine.errors import EngineError, ExitCode
 
 VERBS: dict[str, str] = {
-    "init": "copy a shipped recipe to start from",
+    "init": "start a recipe: copy a shipped one, or draft one from a data file",
     "validate": "check recipes: all problems at once",
     "fmt": "lay recipes out: one fact a line, keys in order, comments kept",
     "pin": "fix every reference that can move, in the file",

@@ -78,6 +78,12 @@ CODES: dict[str, Code] = {
         why="The repository may be damaged, or on a disk that does not answer.",
         fix="Run the named git command yourself: it says more.",
     ),
+    "R030": Code(
+        title="nothing can be made of the columns of a data file",
+        why="`recipe init FILE` guesses the task from names and values; where they say nothing, a guess "
+        "would be worse than a question.",
+        fix="say it: recipe init FILE --kind KIND --text COLUMN --label COLUMN",
+    ),
     "E701": Code(
         title="a Python package is missing",
         why="The heavy packages are extras, so that validating and reviewing need none of them.",

@@ -35,3 +35,14 @@ def rewrite(path: Path, text: str) -> None:
             f"cannot write `{path}`: {reason}",
             hint="the file is as it was; mend the permissions of its folder",
         ) from error
+
+
+def create(path: Path, text: str) -> None:
+    """Write a file that is not there yet; EnvironmentProblem E711 where it is, or cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8", newline="") as file:
+            file.write(text)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise EnvironmentProblem.one("E711", f"cannot write `{path}`: {reason}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import Any
 
@@ -277,6 +278,14 @@ def _export(export: Export) -> dict[str, Any]:
         "parity": {"agreement": {"min": export.min_parity}},
         "after_quantization": bounds,
     }
+
+
+def spelled(value: object) -> str:
+    """Return one value as YAML writes it on a line, quoted where it has to be."""
+    text: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, width=1 << 20)
+    text = text.removesuffix("\n").removesuffix("\n...")
+    is_single = isinstance(value, str) and text.startswith("'")
+    return json.dumps(value, ensure_ascii=False) if is_single else text
 
 
 class _Dumper(yaml.SafeDumper):

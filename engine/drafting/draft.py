@@ -1,0 +1,159 @@
+"""The draft: a recipe of about 25 lines that is valid, whose data stage works, and what was guessed for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from engine.data.prepare import prepare
+from engine.data.sources import fetch_all, read_all
+from engine.drafting.guess import Told, guess
+from engine.drafting.plan import Plan
+from engine.drafting.profile import profile_of
+from engine.drafting.reading import readings_of
+from engine.drafting.sizes import (
+    Sizes,
+    sizes_for,
+)
+from engine.drafting.writer import Writer
+from engine.errors import DataError, RecipeError
+from engine.recipe import check_recipe
+from engine.recipe.model import Recipe, Reference
+from engine.render.progress import SilentProgress
+
+ASIDE: Final = 36
+"""Column of the comments beside lines."""
+DROPPABLE: Final = frozenset(
+    {
+        "conflicting_labels",
+        "leakage",
+        "empty",
+        "unknown_labels",
+        "schema_violations",
+        "template_tokens",
+    }
+)
+MOST_TRIES: Final = 6
+FEWEST: Final = 2
+"""Rows of a holdout."""
+MANY_CLASSES: Final = 12
+SHAPED: Final = {
+    "chat": "conversations as the rows hold them", "preference": "pairs as the rows hold them",
+    "generation": "question and answer as the rows hold them",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the person said instead of leaving it to a guess."""
+
+    told: Told = field(default_factory=Told)
+    base_model: Reference | None = None
+    encoding: str = "utf-8"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A recipe that is not written yet, and what it rests on."""
+
+    text: str
+    reasons: tuple[tuple[str, str, str], ...]
+    """(what, guess, why)."""
+    notes: tuple[str, ...]
+    rows: int
+    columns: tuple[str, ...]
+
+
+def draft(file: Path, target: Path, *, default_model: Reference, wishes: Wishes) -> Draft:
+    """Return a recipe for a data file, to be written at `target`.
+
+    Raises:
+        DataError: the file cannot be read, or has rows that a reader refuses.
+        RecipeError: R030, nothing can be made of its columns.
+
+    """
+    readings = readings_of(file, encoding=wishes.encoding)
+    profile = profile_of((reading.into, reading.rows()) for reading in readings)
+    found = guess(profile, wishes.told)
+    plan = Plan(guess=found, profile=profile, readings=readings, sizes=sizes_for(profile.rows))
+    plan.checks["leakage"] = ("drop", "training rows that are nearly in the holdout are left out")
+    writer = Writer(plan=plan, file=file, target=target, model=wishes.base_model or default_model)
+    recipe = _checked(writer)
+    for _ in range(MOST_TRIES):
+        if not _improve(plan, recipe):
+            break
+        recipe = _checked(writer)
+    return Draft(
+        text=writer.text(),
+        reasons=tuple(writer.reasons()),
+        notes=tuple(writer.notes()),
+        rows=profile.rows,
+        columns=tuple(name for name in profile.kept[0]) if profile.kept else (),
+    )
+
+
+def _checked(writer: Writer) -> Recipe:
+    recipe, problems = check_recipe(writer.target, read=lambda _: writer.text().encode())
+    if recipe is None:
+        raise RecipeError(problems)
+    return recipe
+
+
+def _improve(plan: Plan, recipe: Recipe) -> bool:
+    """Divide the rows once; where a check refuses them, say in the recipe what is done about it."""
+    try:
+        fetched = fetch_all(recipe.data.sources, _never, SilentProgress())
+        rows = read_all(fetched, SilentProgress())
+        data = replace(recipe.data, checks=replace(recipe.data.checks, **_QUIET))
+        prepared = prepare(
+            rows, recipe.task, data=data, splits=recipe.splits, refuse=False, thorough=False
+        )
+    except DataError as error:
+        raise DataError(error.problems) from None
+    if not prepared.problems:
+        return False
+    changed = False
+    for finding in prepared.summary.findings:
+        if finding.action == "fail" and finding.count and finding.check not in plan.checks:
+            action = "drop" if finding.check in DROPPABLE else "warn"
+            plan.checks[finding.check] = (action, f"{finding.count:,} rows")
+            changed = True
+    codes = {problem.code for problem in prepared.problems}
+    if (
+        not changed
+        and codes & {"D311", "D312", "D361", "D362"}
+        and "missing_classes" not in plan.checks
+    ):
+        plan.checks["missing_classes"] = ("warn", "some have too few rows to be judged")
+        return True
+    if not changed and plan.sizes.holdout > FEWEST:
+        plan.sizes = Sizes(
+            validation=max(1, plan.sizes.validation // 2),
+            holdout=max(FEWEST, plan.sizes.holdout // 2),
+        )
+        return True
+    return changed
+
+
+_QUIET: Final[Mapping[str, Any]] = dict.fromkeys(
+    (
+        "leakage",
+        "label_errors",
+        "languages",
+        "near_duplicates",
+        "label_in_input",
+        "mojibake",
+        "personal_data",
+        "output_format",
+        "control_characters",
+        "imbalance",
+    ),
+    "off",
+)
+"""Checks that refuse nothing in a draft: it does not wait for them."""
+
+
+def _never(_name: str, _payload: Mapping[str, Any], _build: object) -> Any:  # noqa: ANN401 - never called
+    raise AssertionError(_name)  # local files are not fetched

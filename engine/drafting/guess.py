@@ -1,0 +1,276 @@
+"""What a file's columns make of the task: the kind, the text, the label or the answer, each with a reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.data.shapes import recognise
+from engine.drafting.profile import Column, Profile
+from engine.drafting.roles import (
+    ANSWER_NAMES,
+    MOST_LABELS,
+    NOT_A_CLASS,
+    VERBATIM,
+    come_again,
+    could_answer,
+    is_label,
+    label_column,
+    labels_of,
+    rank,
+    separator_of,
+    text_column,
+    verbatim,
+    why_text,
+)
+from engine.drafting.spans import Spans, spans_in
+from engine.drafting.turns import Turns, turns_in
+from engine.errors import RecipeError
+from engine.recipe.nearest import nearest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guess:
+    """What the task is taken to be, and why."""
+
+    kind: str
+    why_kind: str
+    text: str = ""
+    """Column of the text; empty where the shape of the rows says it."""
+    why_text: str = ""
+    label: str = ""
+    """Column of the label or answer."""
+    why_label: str = ""
+    fields: tuple[str, ...] = ()
+    """Extraction: the columns that are parts of the text."""
+    spans: Spans | None = None
+    turns: Turns | None = None
+    """Chat: where the turns are, where the rows have no usual shape."""
+    shape: str = ""
+    separator: str = ""
+    """Multilabel: what divides the labels in one text; empty for lists."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the person said already."""
+
+    kind: str = ""
+    text: str = ""
+    label: str = ""
+
+
+def guess(profile: Profile, told: Told) -> Guess:
+    """Return what the columns make of the task; what was told is kept.
+
+    RecipeError R030 where nothing fits, or a column that was named is not there.
+    """
+    for name in (told.text, *told.label.split(",")):
+        _require(name, profile)
+    columns = profile.columns
+    shape = _shape(profile)
+    if told.kind in ("", "chat", "generation", "preference") and not told.text and not told.label:
+        found = _by_shape(shape, told, profile)
+        if found is not None:
+            return found
+    if {"choices", "gold"} <= columns.keys() or {"context_options", "gold"} <= columns.keys():
+        raise _are_probes()
+    if told.kind in ("", "chat") and not told.text and not told.label:
+        found = _by_turns(profile, told)
+        if found is not None:
+            return found
+    text = columns[told.text] if told.text else text_column(profile, taken=told.label)
+    if text is None:
+        raise _cannot(profile, "no column holds text")
+    reason = "you said so" if told.text else why_text(text, profile)
+    for attempt in (_extraction, _multilabel, _classification, _generation, _plain):
+        found = attempt(profile, text, told)
+        if found is not None:
+            values = {name: getattr(found, name) for name in Guess.__slots__}
+            return Guess(**{**values, "text": text.name, "why_text": reason})
+    raise _cannot(
+        profile, f"no column goes with `{text.name}`" + (f" as {told.kind}" if told.kind else "")
+    )
+
+
+def _require(name: str, profile: Profile) -> None:
+    if name and name not in profile.columns:
+        near = nearest(name, profile.columns)
+        known = ", ".join(f"`{column}`" for column in list(profile.columns)[:12])
+        raise RecipeError.one(
+            "R030", f"no column is called `{name}`",
+            hint=f"did you mean `{near}`?" if near else f"columns are {known}",
+        )  # fmt: skip
+
+
+def _cannot(profile: Profile, why: str) -> RecipeError:
+    known = ", ".join(f"`{name}`" for name in list(profile.columns)[:12])
+    return RecipeError.one(
+        "R030",
+        f"cannot tell what the task is: {why}",
+        hint=f"say it: --kind KIND --text COLUMN --label COLUMN; columns are {known}",
+    )
+
+
+def _are_probes() -> RecipeError:
+    return RecipeError.one(
+        "R030",
+        "its rows are questions with choices: probes, which measure a model and train none",
+        hint="name the file under acceptance.forgetting.probes of a recipe",
+    )
+
+
+def _by_turns(profile: Profile, told: Told) -> Guess | None:
+    turns = turns_in(profile)
+    if turns is None:
+        return None
+    why = (
+        "you said so"
+        if told.kind
+        else f"`{turns.column}` holds turns of {len(turns.roles)} speakers"
+    )
+    return Guess(kind="chat", why_kind=why, turns=turns, shape="turns")
+
+
+def _shape(profile: Profile) -> str:
+    found = {recognise(values) for values in profile.kept[:50]}
+    return str(found.pop()) if len(found) == 1 and None not in found else ""
+
+
+def _by_shape(shape: str, told: Told, profile: Profile) -> Guess | None:
+    fits = {
+        "dpo": "preference", "kto": "preference", "openai_messages": "chat", "sharegpt": "chat",
+        "alpaca": "generation", "prompt_completion": "generation",
+    }  # fmt: skip
+    kind = fits.get(shape, "")
+    if not kind or (shape == "prompt_completion" and not told.kind and _repeats(profile)):
+        return None
+    if told.kind == "chat" and kind == "generation":
+        kind = "chat"
+    if told.kind == "generation" and kind == "chat":
+        kind = "generation"
+    if told.kind not in ("", kind):
+        return None
+    why = "you said so" if told.kind else f"its rows have the shape `{shape}`"
+    return Guess(kind=kind, why_kind=why, shape=shape)
+
+
+def _repeats(profile: Profile) -> bool:
+    """Whether the answers to prompts are a few words that come again: labels."""
+    answers = profile.columns.get("completion") or profile.columns.get("response")
+    return answers is not None and is_label(answers)
+
+
+def _classification(profile: Profile, text: Column, told: Told) -> Guess | None:
+    if told.kind not in ("", "classification"):
+        return None
+    column = profile.columns.get(told.label) or label_column(profile, text)
+    if column is None:
+        return None
+    count = len(column.values)
+    if column.is_number and count > NOT_A_CLASS:
+        why = f"numbers from {min(map(float, column.values)):g} to {max(map(float, column.values)):g}, put into bins"
+    else:
+        rarest = min(column.values.values())
+        why = (
+            f"{count} values that come again, the rarest {rarest} time{'' if rarest == 1 else 's'}"
+        )
+    return Guess(
+        kind="classification",
+        why_kind="you said so" if told.kind else f"`{column.name}` sorts the texts",
+        label=column.name,
+        why_label=f"you said so; {why}" if told.label else why,
+    )
+
+
+def _multilabel(profile: Profile, text: Column, told: Told) -> Guess | None:
+    if told.kind not in ("", "multilabel"):
+        return None
+    for column in profile.columns.values():
+        if column.name == text.name or (told.label and column.name != told.label):
+            continue
+        separator = separator_of(column)
+        if (
+            column.lists > 0.9 * column.filled
+            and 1 < len(column.values) <= MOST_LABELS
+            and come_again(column)
+        ):
+            separator = ""
+        elif separator is None:
+            continue
+        count = len(labels_of(column, separator or None))
+        return Guess(
+            kind="multilabel",
+            why_kind="you said so" if told.kind else f"`{column.name}` holds several labels a row",
+            label=column.name,
+            why_label=f"{count} labels, {'in lists' if not separator else f'divided by `{separator}`'}",
+            separator=separator or "",
+        )
+    return None
+
+
+def _extraction(profile: Profile, text: Column, told: Told) -> Guess | None:
+    if told.kind not in ("", "extraction"):
+        return None
+    spans = None if told.label else spans_in(profile, text.name)
+    if spans is not None:
+        return Guess(
+            kind="extraction",
+            why_kind="you said so"
+            if told.kind
+            else f"`{spans.column}` marks parts of `{text.name}`",
+            label=spans.column,
+            why_label=f"{len(spans.names)} names of parts",
+            spans=spans,
+        )
+    asked = [name for name in told.label.split(",") if name]
+    fields = tuple(asked or verbatim(profile, text))
+    if len(fields) < (1 if told.kind else 2):
+        return None
+    return Guess(
+        kind="extraction",
+        why_kind="you said so"
+        if told.kind
+        else f"{len(fields)} columns stand word for word in `{text.name}`",
+        label=", ".join(fields),
+        why_label="you said so" if told.label else f"in {VERBATIM:.0%} of the rows or more",
+        fields=fields,
+    )
+
+
+def _generation(profile: Profile, text: Column, told: Told) -> Guess | None:
+    if told.kind not in ("", "generation"):
+        return None
+    column = profile.columns.get(told.label)
+    if column is None:
+        others = [
+            c
+            for c in profile.columns.values()
+            if c.name != text.name and c.is_text and could_answer(c, profile)
+        ]
+        if not others:
+            return None
+        column = min(others, key=lambda c: (rank(c.name, ANSWER_NAMES), -c.mean_length))
+    return Guess(
+        kind="generation",
+        why_kind="you said so"
+        if told.kind
+        else f"`{column.name}` is a text too, and nothing sorts the rows",
+        label=column.name,
+        why_label="you said so"
+        if told.label
+        else f"{column.mean_length:.0f} characters on average",
+    )
+
+
+def _plain(profile: Profile, text: Column, told: Told) -> Guess | None:
+    if told.kind not in ("", "text"):
+        return None
+    alone = told.kind or not any(
+        other.is_text and other.name != text.name and could_answer(other, profile)
+        for other in profile.columns.values()
+    )
+    if not alone:
+        return None
+    return Guess(
+        kind="text", why_kind="you said so" if told.kind else "there is text, and nothing to answer"
+    )

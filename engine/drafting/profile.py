@@ -1,0 +1,137 @@
+"""What the columns of a file hold: counted over its rows, nested ones by dotted paths."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from engine.data.row import Row
+
+KEPT: Final = 20_000
+"""Rows whose values are looked at; the others are counted."""
+MOST_VALUES: Final = 20_000
+DEEPEST: Final = 4
+MOST_ITEMS: Final = 6
+"""Items of a list of objects that are columns of their own."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Column:
+    """One column, or one path into it."""
+
+    name: str
+    present: int = 0
+    """Rows that have it at all."""
+    filled: int = 0
+    """Rows with something in it."""
+    texts: int = 0
+    numbers: int = 0
+    lists: int = 0
+    """Rows with a list of words."""
+    objects: int = 0
+    """Rows with a list of objects."""
+    characters: int = 0
+    longest: int = 0
+    values: Counter[str] = field(default_factory=Counter)
+    """How often each text stands there, up to `MOST_VALUES` different ones."""
+
+    @property
+    def mean_length(self) -> float:
+        """Characters of a value."""
+        return self.characters / max(1, self.texts + self.numbers)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it holds texts, nearly always."""
+        return self.texts > 0.9 * max(1, self.filled)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it holds numbers, as such or as texts."""
+        return self.filled > 0 and all(map(_is_number, self.values)) and not self.lists
+
+    def add(self, value: object) -> None:
+        """Count one value."""
+        self.present += 1
+        if value is None or value in ("", []):
+            return
+        self.filled += 1
+        if isinstance(value, list):
+            if all(isinstance(item, str) for item in value):
+                self.lists += 1
+                self._count(value)
+            elif all(isinstance(item, Mapping) for item in value):
+                self.objects += 1
+            return
+        text = (
+            value
+            if isinstance(value, str)
+            else str(value).lower()
+            if isinstance(value, bool)
+            else str(value)
+        )
+        self.texts += isinstance(value, str)
+        self.numbers += isinstance(value, int | float)
+        self.characters += len(text)
+        self.longest = max(self.longest, len(text))
+        self._count([text])
+
+    def _count(self, texts: list[str]) -> None:
+        for text in texts:
+            if text in self.values or len(self.values) < MOST_VALUES:
+                self.values[text] += 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """The rows of a file, counted."""
+
+    rows: int
+    columns: Mapping[str, Column]
+    kept: tuple[Mapping[str, Any], ...]
+    """The first rows, as they are."""
+    by_split: Mapping[str, int]
+    """Rows of each split, where the file says which."""
+
+
+def profile_of(parts: Iterable[tuple[str, Iterable[Row]]]) -> Profile:
+    """Return the profile of (split, rows); DataError where a part cannot be read."""
+    columns: dict[str, Column] = {}
+    kept: list[Mapping[str, Any]] = []
+    by_split: Counter[str] = Counter()
+    for into, rows in parts:
+        for row in rows:
+            by_split[into] += 1
+            if len(kept) < KEPT:
+                kept.append(row.values)
+                for name, value in leaves_of(row.values):
+                    columns.setdefault(name, Column(name=name)).add(value)
+    return Profile(
+        rows=sum(by_split.values()), columns=columns, kept=tuple(kept), by_split=dict(by_split)
+    )
+
+
+def leaves_of(
+    value: Mapping[str, Any], path: str = "", depth: int = 0
+) -> Iterator[tuple[str, Any]]:
+    """Yield each value of a row by its dotted path; lists of objects also as a whole."""
+    for name, below in value.items():
+        at = f"{path}.{name}" if path else str(name)
+        if isinstance(below, Mapping) and depth < DEEPEST:
+            yield from leaves_of(below, at, depth + 1)
+            continue
+        yield at, below
+        if isinstance(below, list) and depth < DEEPEST:
+            for place, item in enumerate(below[:MOST_ITEMS]):
+                if isinstance(item, Mapping):
+                    yield from leaves_of(item, f"{at}.{place}", depth + 1)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,268 @@
+"""How a data file is to be read: its format, the names of its columns, where its rows are."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from engine.data.readers import read_rows
+from engine.data.row import Row, Trouble
+from engine.data.text import chunks
+from engine.errors import DataError
+from engine.recipe.formats import format_of
+from engine.recipe.model import PathRef, Source
+
+HEAD: Final = 1 << 20
+"""Characters looked at to tell how a file is written."""
+LOOKED_AT: Final = 300
+"""Rows of a table looked at to tell whether the first one names the columns."""
+LARGEST: Final = 1 << 28
+"""Bytes of a JSON document that is held whole to find its rows."""
+NAME: Final = re.compile(r"[A-Za-z_][\w .#/-]{0,39}\Z")
+LONGEST_WORD: Final = 40
+SPLITS: Final = {
+    "train": "train", "training": "train", "validation": "validation", "valid": "validation",
+    "val": "validation", "dev": "validation", "test": "holdout", "holdout": "holdout",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A file, or a part of one, as a source of the recipe would say it."""
+
+    path: Path
+    format: str
+    """As the reader calls it."""
+    says_format: bool = False
+    """Whether the recipe must say the format: the name does not tell it, or tells another."""
+    header: tuple[str, ...] = ()
+    records: str = ""
+    encoding: str = "utf-8"
+    into: str = ""
+    why: str = ""
+    """What was seen, where it is not the usual."""
+
+    def source(self) -> Source:
+        """The source that reads it."""
+        return Source(
+            ref=PathRef(path=self.path, written=self.path.name),
+            format=self.format,  # type: ignore[arg-type]
+            header=self.header,
+            encoding=self.encoding,
+            quoting="auto",
+            config="",
+            split="",
+            hub_file="",
+            records=self.records,
+            explode="",
+            columns=(),
+            weight=1.0,
+            into=self.into,  # type: ignore[arg-type]
+        )
+
+    def rows(self) -> Iterator[Row]:
+        """Its rows; DataError with what is wrong with them, after the last."""
+        return read_rows(self.path, self.source(), name=self.path.name)
+
+
+def readings_of(path: Path, *, encoding: str = "utf-8") -> tuple[Reading, ...]:
+    """Return how a file is read: one reading, or one for each split that it holds.
+
+    DataError where it cannot be read, or holds no rows.
+    """
+    named = format_of(path.name)
+    if named == "parquet":
+        return (Reading(path=path, format="parquet"),)
+    head = _head(path, encoding)
+    found, why = _format(head, named)
+    reading = Reading(
+        path=path, format=found, says_format=found != named, encoding=encoding, why=why
+    )
+    if found in ("csv", "tsv"):
+        return (_with_header(reading, head),)
+    if found == "json":
+        return _of_json(reading)
+    if found == "jsonl":
+        return (_of_json_lines(reading, head),)
+    if found == "xml":
+        return (replace(reading, records=_commonest_tag(head)),)
+    return (reading,)
+
+
+def _head(path: Path, encoding: str) -> str:
+    """Return the beginning of a text file; an encoding is never guessed (D322)."""
+    found, size = [], 0
+    for piece in chunks(path, encoding, Trouble(path.name)):
+        found.append(piece)
+        size += len(piece)
+        if size > HEAD:
+            break
+    return "".join(found)
+
+
+def _format(head: str, named: str | None) -> tuple[str, str]:
+    """Return the format, and why where the name does not tell it."""
+    lines = [line for line in head.split("\n")[:LOOKED_AT] if line.strip()]
+    first = lines[0].lstrip() if lines else ""
+    if named == "json" and len(lines) > 1 and all(map(_is_json, lines[:2])):
+        return "jsonl", "each line is a JSON value"
+    if named == "csv" and "\t" in first and "," not in first:
+        return "tsv", "its columns are divided by tabs"
+    if named not in (None, "lines"):
+        return named or "", ""
+    return _sniffed(first, lines) or ("lines", "" if named else "each line is taken for a row")
+
+
+def _sniffed(first: str, lines: Sequence[str]) -> tuple[str, str] | None:
+    """Return the format of a file whose name does not tell it; None where its lines do not either."""
+    if first.startswith(("{", "[")):
+        return ("jsonl", "each line is a JSON value") if _is_json(first) else ("json", "it is JSON")
+    if first.startswith("<"):
+        return "xml", "it begins with a tag"
+    tabs = [line.count("\t") for line in lines]
+    if tabs and min(tabs) >= 1 and len(set(tabs)) == 1:
+        return "tsv", "each line has as many tabs"
+    return None
+
+
+def _is_json(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict | list)
+    except ValueError:
+        return False
+
+
+def _with_header(reading: Reading, head: str) -> Reading:
+    """Say the columns where the first row is one of data."""
+    quoted = reading.format == "csv"
+    lines = head.split("\n")[: LOOKED_AT * 4]
+    if quoted:
+        table = list(islice(csv.reader(lines), LOOKED_AT))
+    else:
+        table = [line.rstrip("\r").split("\t") for line in lines[:LOOKED_AT]]
+    table = [row for row in table if row]
+    _refuse_other_divider(reading, table)
+    if not table[1:] or _names_columns(table[0], table[1:]):
+        return reading
+    header = _named(list(zip(*(row for row in table if len(row) == len(table[0])), strict=True)))
+    return replace(reading, header=header, why="the first row is data: the columns are named here")
+
+
+def _refuse_other_divider(reading: Reading, table: Sequence[Sequence[str]]) -> None:
+    if table and len(table[0]) == 1 and table[0][0].count(";") >= 1:
+        raise DataError.one(
+            "D324",
+            f"`{reading.path.name}` has its columns divided by `;`",
+            hint="write it with `,` (csv) or tabs (tsv)",
+        )
+
+
+def _names_columns(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
+    """A row of names: short, different, no numbers, and none of them a value that comes again."""
+    if len(set(first)) != len(first) or not all(NAME.match(cell.strip()) for cell in first):
+        return False
+    return not any(
+        cell in {row[place] for row in rest if len(row) > place} for place, cell in enumerate(first)
+    )
+
+
+def _named(columns: Sequence[Sequence[Any]]) -> tuple[str, ...]:
+    """Return names for columns that have none, by what they hold."""
+    widths = [sum(len(str(cell)) for cell in column) / len(column) for column in columns]
+    longest = widths.index(max(widths))
+    names: list[str] = []
+    for place, column in enumerate(columns):
+        name = f"column_{place + 1}"
+        if place == longest:
+            name = "text"
+        elif len(set(map(str, column))) == len(column) and place == 0:
+            name = "id"
+        elif all(_is_number(cell) for cell in column):
+            name = "score"
+        elif len(set(map(str, column))) <= max(2, len(column) // 2):
+            name = "label"
+        names.append(name if name not in names else f"column_{place + 1}")
+    return tuple(names)
+
+
+def _is_number(cell: object) -> bool:
+    try:
+        float(str(cell))
+    except ValueError:
+        return False
+    return True
+
+
+def _of_json_lines(reading: Reading, head: str) -> Reading:
+    lines = [line for line in head.split("\n")[:LOOKED_AT] if line.strip()]
+    values = [json.loads(line) for line in lines if _is_json(line)]
+    lists = [value for value in values if isinstance(value, list)]
+    if lists and len(lists) == len(values):
+        return replace(reading, header=_named(list(zip(*lists, strict=False))))
+    return reading
+
+
+def _of_json(reading: Reading) -> tuple[Reading, ...]:
+    """Find the arrays of a JSON document that hold rows."""
+    if reading.path.stat().st_size > LARGEST:
+        return (reading,)
+    text = "".join(chunks(reading.path, reading.encoding, Trouble(reading.path.name)))
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return (reading,)  # the reader tells what is wrong, with its line
+    arrays = dict(_arrays(value, "", 0))
+    if not arrays:
+        raise DataError.one(
+            "D326",
+            f"`{reading.path.name}` holds no array of objects, so it has no rows",
+            hint="rows are objects of one array, or one object a line",
+        )
+    parts = {name: part for name in arrays if (part := _split_named(name))}
+    if {"train", "holdout"} <= set(parts.values()):
+        return tuple(
+            replace(_of_array(reading, name, arrays[name]), into=part)
+            for name, part in parts.items()
+        )
+    largest = max(arrays, key=lambda name: len(arrays[name]))
+    return (_of_array(reading, largest, arrays[largest]),)
+
+
+def _split_named(name: str) -> str:
+    """Return the split that a key is called after: `train`, `oos_train`, `test`."""
+    words = re.split(r"[^a-z]+", name.lower())
+    return next((SPLITS[word] for word in words if word in SPLITS), "")
+
+
+def _arrays(value: Any, path: str, depth: int) -> Iterator[tuple[str, list[Any]]]:  # noqa: ANN401 - JSON
+    """Yield key path and items of each array of objects, or of arrays of one length."""
+    deepest = 3
+    if isinstance(value, list):
+        objects = value and all(isinstance(item, dict) for item in value)
+        lists = value and all(isinstance(item, list) and item for item in value)
+        if objects or (lists and len({len(item) for item in value}) == 1 and len(value[0]) > 1):
+            yield path, value
+    elif isinstance(value, Mapping) and depth < deepest:
+        for name, below in value.items():
+            if "." not in name:
+                yield from _arrays(below, f"{path}.{name}" if path else name, depth + 1)
+
+
+def _of_array(reading: Reading, name: str, items: Sequence[Any]) -> Reading:
+    header = _named(list(zip(*items, strict=True))) if isinstance(items[0], list) else ()
+    return replace(reading, records=name, header=header)
+
+
+def _commonest_tag(head: str) -> str:
+    """Return the outermost element that is repeated: each one is a row."""
+    tags = re.findall(r"<([A-Za-z_][\w:.-]*)", head)
+    for tag in dict.fromkeys(tags):
+        if tags.count(tag) > 1:
+            return str(tag)
+    return str(tags[-1]) if tags else ""

@@ -19,6 +19,7 @@ from engine.evidence import Metric, Scores, Seeds, SeedScores, to_json
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, score
 from engine.metrics.seeds import spread_of
+from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe
 from engine.stages import answering
 from engine.stages.base import Payload, StageContext
@@ -89,16 +90,19 @@ def run(context: StageContext) -> None:
 def _judged(
     seed: int, said: Sequence[Prediction], first: Sequence[Prediction] | None, recipe: Recipe
 ) -> SeedScores:
+    """Score a model's answers; what only free decoding shows is left out, since it was not asked."""
     scores: Scores = score(
         said,
         recipe.task,
         confidence=recipe.acceptance.confidence,
         seed=recipe.splits.seed,
     )
+    empty = FREE if answering.is_bound(recipe.task) else ()
+    metrics = tuple(metric for metric in scores.metrics if metric.name not in empty)
     same: Metric | None = None
     if first is not None:
         same = agreement(first, said, confidence=recipe.acceptance.confidence)
-    return SeedScores(seed=seed, metrics=scores.metrics, agreement=same)
+    return SeedScores(seed=seed, metrics=metrics, agreement=same)
 
 
 def _answers(seed: int, holdout: Sequence[Example], context: StageContext) -> Sequence[Prediction]:

@@ -28,6 +28,7 @@ LIGHT = [
     ["schema", "method.rank"],
     ["explain", "R104"],
     ["init"],
+    ["runs", "--store", "STORE"],
     ["fmt", "--check", QUICKSTART],
     ["pin", QUICKSTART],
     ["doctor"],

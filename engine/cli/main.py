@@ -24,6 +24,8 @@ VERBS: dict[str, str] = {
     "compile": "write the training backend's config",
     "run": "do it: data, baselines, training, gate, merge, quantize, verify, report",
     "report": "show or re-render the report of a run",
+    "runs": "list the runs: when, what they came to, the main metric, how long",
+    "compare": "compare two runs on the same holdout rows, with every row that turned",
     "try": "ask an accepted model something",
     "challenge": "compare a newer base model with the accepted model",
     "export": "put an accepted model's evidence into one signed file",

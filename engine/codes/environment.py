@@ -84,6 +84,17 @@ CODES: dict[str, Code] = {
         "would be worse than a question.",
         fix="say it: recipe init FILE --kind KIND --text COLUMN --label COLUMN",
     ),
+    "R031": Code(
+        title="a run has no answers that could be compared",
+        why="Two runs are compared row by row; a run that ended before its model was judged has no answers, "
+        "and those of others stand in the store, which may be deleted.",
+        fix="recipe run RECIPE makes them again",
+    ),
+    "R032": Code(
+        title="two runs were judged on different rows, or on different tasks",
+        why="A difference between scores on different rows says more about the rows than about the models.",
+        fix="recipe compare RUN RUN --shared compares on the rows that both have",
+    ),
     "E701": Code(
         title="a Python package is missing",
         why="The heavy packages are extras, so that validating and reviewing need none of them.",

@@ -269,6 +269,8 @@ def _export(export: Export) -> dict[str, Any]:
     bounds = _drops(export.max_drops)
     for metric, bound in _bounds(export.thresholds).items():
         bounds[metric] = bounds.get(metric, {}) | bound
+    if not export.has_quantized_file:
+        return {"formats": list(export.formats)}  # the other keys speak of a quantized file
     return {
         "formats": list(export.formats),
         "quantization": export.quantizations[0]

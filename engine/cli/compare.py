@@ -1,0 +1,101 @@
+"""Compare two finished runs on the same holdout rows: differences with intervals, and each row that turned."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from engine.cli.output import show, show_json
+from engine.cli.place import add_format, add_store, store_root
+from engine.errors import ExitCode
+
+if TYPE_CHECKING:
+    from engine.comparing import Compared
+
+MOST = 10
+"""Turned rows that are shown."""
+WIDEST = 60
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    for name, what in (("first", "the run to compare with"), ("second", "the run that is judged")):
+        parser.add_argument(
+            name, metavar="RUN", help=f"{what}: a run folder, RECIPE/RUN, or a recipe's name for its last run"
+        )  # fmt: skip
+    parser.add_argument(
+        "--all", action="store_true", help=f"list every turned row, not only {MOST}"
+    )
+    parser.add_argument(
+        "--shared", action="store_true",
+        help="where the holdouts differ, compare on the rows that both have",
+    )  # fmt: skip
+    add_format(parser, "text", "json")
+    add_store(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the comparison; 0 whatever it says."""
+    from engine.cli.report import find_run  # noqa: PLC0415 - after the arguments are known good
+    from engine.comparing import as_json, compare_runs, ran  # noqa: PLC0415
+    from engine.store import Store  # noqa: PLC0415
+
+    store = Store(store_root(options.store))
+    first, second = (
+        ran(find_run(name, options.store), store) for name in (options.first, options.second)
+    )
+    found = compare_runs(first, second, shared_only=options.shared)
+    if options.format == "json":
+        show_json(as_json(found))
+    else:
+        show("\n".join(_lines(found, every=options.all)))
+    return ExitCode.ACCEPTED
+
+
+def _lines(found: Compared, *, every: bool) -> list[str]:
+    from engine.comparing import size_of, speed_of  # noqa: PLC0415
+
+    first, second = found.first, found.second
+    shared = ", the rows that both holdouts have" if found.partial else ""
+    lines = [f"{second.name} against {first.name} on {found.rows:,} rows{shared}", ""]
+    lines.append(f"  {'':<22}{'difference':>11}  {'interval':<20}p")
+    for one in found.comparisons:
+        if one.difference is None:
+            continue
+        bounds = (
+            f"[{one.interval.low:+.3f}, {one.interval.high:+.3f}]"
+            if one.interval
+            else "too few rows"
+        )
+        p_value = "" if one.p_adjusted is None else f"{one.p_adjusted:.3g} ({one.test})"
+        lines.append(f"  {one.metric:<22}{one.difference:>+11.3f}  {bounds:<20}{p_value}".rstrip())
+    lines += ["", "more is better for the second run, of every metric"]
+    for what, run_ in (("first", first), ("second", second)):
+        name, size = size_of(run_.report)
+        speed = speed_of(run_.report)
+        told = f"{name} {size / 1e6:.1f} MB" if name else "nothing exported"
+        lines.append(f"  {what:<7} {told}" + (f", {speed:.1f} tokens/s" if speed else ""))
+    return [*lines, "", *_turned(found, every=every)]
+
+
+def _turned(found: Compared, *, every: bool) -> list[str]:
+    counts = {"wrong": 0, "right": 0, "another wrong one": 0}
+    for one in found.turned:
+        counts[one.became] += 1
+    became = f"{counts['right']} became right, {counts['wrong']} wrong"
+    lines = [
+        f"{len(found.turned):,} rows turned: {became}, and {counts['another wrong one']} another wrong one"
+    ]
+    shown = found.turned if every else found.turned[:MOST]
+    for one in shown:
+        text = _cut(one.text or one.id)
+        lines.append(
+            f"  {one.became:<17} {text}  {_cut(one.first)} -> {_cut(one.second)}, right is {_cut(one.target)}"
+        )
+    more = len(found.turned) - len(shown)
+    return [*lines, f"  … and {more:,} more: --all"] if more else lines
+
+
+def _cut(text: str) -> str:
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return f"`{line[:WIDEST]}…`" if len(line) > WIDEST else f"`{line}`"

@@ -1,0 +1,55 @@
+"""A recipe, and the same with every default written out, mean the same: all shipped ones and all examples."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from unit.review.test_pairs import CPU
+
+from engine.recipe import check_recipe, dump_resolved
+from engine.recipe.review import Gate
+from engine.review.review import review
+from engine.review.sides import try_side
+from engine.review.trees import Disk
+from engine.store import Store
+
+ROOT = Path(__file__).parents[3]
+FILES = sorted((ROOT / "recipes").glob("*.yaml"))
+FILES += sorted((ROOT / "tests" / "examples" / "valid").glob("*.yaml"))
+
+
+LISTED = {"sources"}
+"""Their resolved form lists the files that a pattern matches now: another recipe, with the same rows."""
+
+
+def test_the_recipes_are_found() -> None:
+    assert len(FILES) > 25
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_defaults_written_out_change_nothing(path: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "set" / path.parent.name
+    shutil.copytree(path.parent, folder)
+    for beside in ("data", "shared"):
+        if (path.parent.parent / beside).is_dir():
+            shutil.copytree(path.parent.parent / beside, folder.parent / beside)
+    old = folder / path.name
+    recipe, _ = check_recipe(old)
+    if recipe is None:
+        pytest.skip("a parent, or its files are made elsewhere")
+    new = folder / f"resolved-{path.name}"
+    new.write_text(dump_resolved(recipe), encoding="utf-8")
+
+    found = [try_side(one, Disk(), label=one.name)[0] for one in (old, new)]
+    sides = [side for side in found if side is not None]
+    if len(sides) < 2:
+        pytest.skip("its backend refuses it, or its resolved form says what only a default may say")
+    result = review(*sides, store=Store(tmp_path / "store"), device=CPU)
+
+    assert result.gate is Gate.STAYS
+    if path.stem in LISTED:
+        return
+    assert (result.findings, result.changes, result.config) == ((), (), ())
+    assert result.reruns == ()

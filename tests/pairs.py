@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import random
@@ -114,9 +115,12 @@ def write_rows(folder: Path) -> str:
 
 
 def write_case_lock(path: Path, kind: str, of: Path | None = None) -> None:
-    """Write a lock beside a recipe: `recorded`, `worn` (seven looks), or `swapped` (training rows judge)."""
+    """Write a lock beside a recipe: `recorded`, `worn` (seven looks), `swapped` (training rows judge).
+
+    `held` is one whose rows are not here.
+    """
     recipe, _ = load_recipe(of or path)
-    lock = made_lock(recipe)
+    lock = held_lock(recipe) if kind == "held" else made_lock(recipe)
     if kind == "worn":
         lock = replace(lock, holdout=Wear(looks=7, redraws=0))
     if kind == "swapped":
@@ -148,6 +152,28 @@ def made_lock(recipe: Recipe) -> Lock:
             for name, rows in counts.items()
         },
         unused=members.get("none"),
+        firewall=None,
+        holdout=Wear(looks=2, redraws=0),
+    )
+
+
+def held_lock(recipe: Recipe) -> Lock:
+    """Return the lock of a recipe whose rows stand elsewhere."""
+    keys = [hashlib.sha256(str(number).encode()).digest()[:8] for number in range(700)]
+    parts = {"train": keys[:400], "validation": keys[400:500], "holdout": keys[500:]}
+    members = {
+        name: base64.b64encode(b"".join(sorted(part))).decode() for name, part in parts.items()
+    }
+    return Lock(
+        recipe=recipe.name,
+        draw=json.loads(json.dumps(draw_of(recipe))),
+        inputs="00" * 32,
+        drawn_with=None,
+        splits={
+            name: LockedSplit(rows=len(part), digest="ab" * 32, members=members[name])
+            for name, part in parts.items()
+        },
+        unused="",
         firewall=None,
         holdout=Wear(looks=2, redraws=0),
     )

@@ -36,7 +36,7 @@ def judge_holdout(pair: Pair, rows: Rows) -> Iterator[Finding]:
     """Yield what the change does to the rows that judge, and to the record of them."""
     yield from judge_locks(pair)
     yield from _sizes(pair)
-    moved = list(_moved_sources(pair))
+    moved = [*_moved_sources(pair), *_gone_rows(pair, rows)]
     yield from moved
     causes = [*_drawn(pair), *_other_rows(pair)]
     if not causes and not moved:
@@ -157,6 +157,28 @@ def _is_held(pair: Pair) -> bool:
     lock, recipe = pair.new.lock, pair.new.recipe
     is_of_it = lock is not None and "holdout" in lock.splits and is_drawn_by(lock, recipe)
     return is_of_it and needs_record(recipe.splits)
+
+
+def _gone_rows(pair: Pair, rows: Rows) -> Iterator[Finding]:
+    """W206: a lock holds its rows as long as the data have them; rows that are taken out judge no more."""
+    if pair.new.recipe.splits.by in SAID or not _is_held(pair):
+        return
+    changed = [(one, path) for one in pair.sources if (path := changed_rows(pair, one))]
+    changed = [(one, path) for one, path in changed if one.old is not None and one.same_place]
+    if not changed:
+        return
+    counted = rows.gone(pair.new)
+    if counted is not None:
+        gone, recorded = counted
+        if gone:
+            says = f"{gone} of {recorded} recorded holdout rows are gone from the data"
+            yield Finding(code="W206", path=changed[0][1], effect=Effect.WEAKER, says=says)
+        return
+    for one, path in changed:
+        found = {part.path: part for part in pair.of_source(one)}.get(path)
+        if found is not None:
+            says = "recorded holdout rows that are not in it no longer judge"
+            yield finding_of(found, "W206", Effect.WEAKER, says)
 
 
 _OF_ROWS: Final = (

@@ -76,6 +76,27 @@ class Rows:
             self._known[id(side)] = self._find(side)
         return self._known[id(side)]
 
+    def gone(self, side: Side) -> tuple[int, int] | None:
+        """Return how many recorded holdout rows are gone from a version's data, and how many there were.
+
+        None where the rows are not read here, or the lock does not hold them.
+        """
+        lock, recipe = side.lock, side.recipe
+        if lock is None or not is_drawn_by(lock, recipe) or not needs_record(recipe.splits):
+            return None
+        local = _local(side)
+        size = 0 if local is None else _bytes(local)
+        if local is None or size > self.room:
+            return None
+        self.room -= size
+        from engine.stages.foresight import foresee  # noqa: PLC0415 - only where rows are read
+
+        try:
+            became = foresee(local, recorded_rows(recipe, lock))
+        except DataError:
+            return None
+        return None if became is None else (became.gone, became.kept + became.gone)
+
     def _find(self, side: Side) -> Divided | str:
         recipe, lock = side.recipe, side.lock
         holds = lock is not None and is_drawn_by(lock, recipe)
@@ -84,11 +105,7 @@ class Rows:
         local = _local(side)
         if local is None:
             return NOT_HERE
-        size = sum(
-            source.ref.path.stat().st_size
-            for source in local.data.sources
-            if isinstance(source.ref, PathRef)
-        )
+        size = _bytes(local)
         if size > self.room:
             return TOO_MANY
         self.room -= size
@@ -110,6 +127,11 @@ class Rows:
                 "holdout": prepared.holdout,
             }
         )
+
+
+def _bytes(recipe: Recipe) -> int:
+    refs = (source.ref for source in recipe.data.sources)
+    return sum(ref.path.stat().st_size for ref in refs if isinstance(ref, PathRef))
 
 
 def _reads_alike(old: Recipe, new: Recipe) -> bool:

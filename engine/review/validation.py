@@ -37,13 +37,13 @@ def validation_rows(pair: Pair) -> Iterator[Finding]:
 
 
 def is_smaller(old: Size, new: Size) -> bool | None:
-    """Tell whether a size became smaller; None where rows and fractions cannot be compared."""
+    """Tell whether a size became smaller; None where two kinds of sizes cannot be compared."""
     if new == 0:
         return True
     if old == 0:
         return False
     if isinstance(old, str) or isinstance(new, str):
-        return isinstance(old, str) and isinstance(new, int)
+        return True if isinstance(old, str) and isinstance(new, int) else None
     return new < old if type(old) is type(new) else None
 
 

@@ -190,6 +190,20 @@ def test_a_lock_holds_the_holdout_when_rows_are_added(place: Place) -> None:
     assert found["reruns"][0] == "data"
 
 
+def test_recorded_rows_that_are_taken_out_of_the_data_are_missed(place: Place) -> None:
+    place.git.edit("tickets.yaml", "      sha256: ", "      # sha256: ")
+    write_case_lock(place.git.folder / "tickets.yaml", "recorded")
+    place.git.commit()
+    path = place.git.folder / "tickets.csv"
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    path.write_text("".join([lines[0], *lines[60:]]), encoding="utf-8")
+
+    (finding,) = place.found("tickets.yaml", "--from", "HEAD")["gate"]["findings"]
+
+    assert (finding["code"], finding["path"]) == ("W206", "data.sources[0]")
+    assert " of 60 recorded holdout rows are gone from the data" in finding["says"]
+
+
 def test_a_lock_that_was_deleted_is_missed(place: Place) -> None:
     write_case_lock(place.git.folder / "tickets.yaml", "recorded")
     place.git.commit()

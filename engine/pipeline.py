@@ -14,11 +14,11 @@ from typing import Any, Protocol
 
 from engine.errors import EngineError, ExitCode, RecipeError, StageError
 from engine.evidence import StageRecord, StageStatus
-from engine.plan import FORCED, PlannedStage, World, plan_run, product_key, products
+from engine.plan import FORCED, PlannedStage, World, plan_run, products
 from engine.recipe.model import Recipe
 from engine.stages import flow, load_stage, needs_of, references_of, stages_of
 from engine.stages.base import Build, Payload, Progress, StageContext
-from engine.store import Artifact, StageKey, Store, storage_problem
+from engine.store import Artifact, StageKey, Store, product_key, storage_problem
 
 
 class Watcher(Protocol):

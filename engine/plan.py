@@ -18,7 +18,7 @@ from engine.stages import PRODUCTS, load_stage, needs_of, references_of, stages_
 from engine.stages.flow import read_json
 from engine.stages.held import RECORDED, Held, Standing, hold, inputs_of
 from engine.stages.previous import PAYLOAD, Previous, find_previous
-from engine.store import Artifact, StageKey, Store, make_key
+from engine.store import Artifact, StageKey, Store, make_key, product_key
 from engine.store.lock import Lock, lock_path, read_lock
 from engine.store.runs import AcceptedRun, Runs, accepted_runs
 
@@ -164,11 +164,6 @@ def holdout_line(plan: Plan) -> str:
 
     foreseen = foresee(plan.recipe, data.held.recorded)
     return recorded_line(foreseen) if foreseen else UNKNOWN
-
-
-def product_key(name: str, payload: Mapping[str, Any]) -> StageKey:
-    """The key of an inner product; it depends on its payload alone, whichever stage asks for it."""
-    return make_key({"product": name, "payload": payload})
 
 
 def _plan_stage(

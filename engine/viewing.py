@@ -14,7 +14,7 @@ from engine.environment import detect_device, tool_versions
 from engine.errors import DataError, EngineError, ExitCode, Problem, RecipeError
 from engine.evidence import DataSummary, StageStatus, data_from_json
 from engine.pipeline import Orders, Walk, Watcher, walk
-from engine.plan import product_key, survey
+from engine.plan import survey
 from engine.recipe.model import Checks, Recipe
 from engine.render.dataview import DataView
 from engine.samples import (
@@ -30,7 +30,7 @@ from engine.samples import (
 )
 from engine.stages import flow
 from engine.stages.base import Build, Payload
-from engine.store import Artifact, Store
+from engine.store import Artifact, Store, product_key
 
 if TYPE_CHECKING:
     from engine.runtime.rows import Renderer

@@ -21,6 +21,7 @@ from typing import Any
 from engine.backends import events
 from engine.backends.base import Launch, Trained, schedule
 from engine.backends.events import LOG
+from engine.backends.usage import Meter
 from engine.errors import StageError
 
 OUTPUT = "output"
@@ -83,8 +84,8 @@ def train(launch: Launch) -> Trained:
         train_rows=launch.setting.train_rows,
         validation_rows=launch.setting.validation_rows,
     )
-    telling = events.Telling(launch, plan.steps)
     started = time.monotonic()
+    telling = events.Telling(launch, plan.steps, Meter(began=started))
     code = _run(launch, telling)
     seconds = time.monotonic() - started
     telling.refuse_nonfinite()

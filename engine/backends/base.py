@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
 
+from engine.backends.usage import Usage
 from engine.environment import Device
 from engine.errors import Problem
 from engine.evidence import HistoryPoint
@@ -97,6 +98,8 @@ class Trained:
     """Measured while training: dtypes of weights and products, device, threads."""
     checkpoints: tuple[tuple[int, Path], ...] = ()
     """Adapters of some steps, by step; none of full training."""
+    usage: Usage = field(default_factory=Usage)
+    """What it took, by what it was spent on."""
 
 
 class Backend(Protocol):

@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.backends import trainer_state
 from engine.backends.base import Launch, Trained, keeps_best
+from engine.backends.usage import Meter
 from engine.errors import StageError
 
 LOG = "train.log"
@@ -20,9 +21,10 @@ NAMES = {"loss": "loss", "eval_loss": "validation"}
 class Telling:
     """Takes events in order; knows how far training is, what was measured, and whether a number was none."""
 
-    def __init__(self, launch: Launch, steps: int) -> None:
+    def __init__(self, launch: Launch, steps: int, meter: Meter) -> None:
         """Tell of a training of so many steps."""
         self.steps = steps
+        self.meter = meter
         self.done = 0
         self._progress = launch.progress
         self._batch_size = launch.method.batch_size
@@ -46,13 +48,14 @@ class Telling:
     def tell(self, event: Mapping[str, Any]) -> None:
         """Take one event."""
         kind = event["event"]
+        self.meter.take(event)
         if kind == "start":
             self._facts |= event
         elif kind == "nonfinite":
             self._nonfinite = event
         elif kind == "step":
             self._step(int(event["step"]))
-        else:
+        elif kind == "log":
             self._facts |= {key: event[key] for key in ("product_dtype",) if key in event}
             self._numbers |= {NAMES[key]: f"{event[key]:.3g}" for key in NAMES if key in event}
 
@@ -109,4 +112,5 @@ def trained(
         history=ending.history,
         facts=facts,
         checkpoints=trainer_state.kept_adapters(output, last=ending.steps),
+        usage=telling.meter.usage,
     )

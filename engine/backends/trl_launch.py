@@ -14,6 +14,7 @@ import yaml
 from engine.backends import events
 from engine.backends.base import Launch, Trained, schedule
 from engine.backends.events import LOG
+from engine.backends.usage import Meter
 from engine.errors import StageError
 
 CONFIG = "config.yaml"
@@ -35,8 +36,9 @@ def train(launch: Launch) -> Trained:
         train_rows=launch.setting.train_rows,
         validation_rows=launch.setting.validation_rows,
     )
-    telling = events.Telling(launch, plan.steps)
     started = time.monotonic()
+    meter = Meter(began=started, cpu_began=time.process_time())
+    telling = events.Telling(launch, plan.steps, meter)
     _run(launch, output, resume, telling)
     seconds = time.monotonic() - started
     return events.trained(launch, telling, output=output, resume=resume, seconds=seconds)

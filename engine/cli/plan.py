@@ -5,15 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
+from engine.cli.forecast import estimate_lines
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import add_format, add_recipe, add_store, read, store_root
 from engine.environment import detect_device
 from engine.errors import ExitCode
 from engine.lockstand import PLAIN, lock_line, stand_to_lock
+from engine.estimate.devices import named_device
+from engine.estimate.prices import price_of
+from engine.forecast import Forecast, StageForecast, forecast, forecast_json
 from engine.plan import Plan, PlannedStage, holdout_line, moving, plan_run, survey
 from engine.recipe.metrics import is_measured
 from engine.recipe.model import Recipe, Size
+from engine.render.forecast import cost_words
 from engine.render.progress import has_colour
 from engine.render.quantities import about
 from engine.render.text import PlanRow, plan_table
@@ -35,6 +41,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_recipe(parser)
     add_format(parser, "text", "json")
     add_store(parser)
+    parser.add_argument(
+        "--device", metavar="NAME", help="estimate for another device, such as rtx-4090"
+    )
+    parser.add_argument(
+        "--prices",
+        metavar="FILE",
+        type=Path,
+        help="what an hour on a device costs (default: slm-recipe/prices.yaml in your config folder)",
+    )
+    parser.add_argument(
+        "--explain", action="store_true", help="say how each number of the estimate was derived"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,23 +60,27 @@ def run(options: argparse.Namespace) -> int:
     recipe, warnings = read(options.recipe)
     root = store_root(options.store)
     store, lock = Store(root), stand_to_lock(recipe, PLAIN)
+    device = named_device(options.device) if options.device else lock.device(detect_device())
+    price = price_of(device, options.prices)
     plan = plan_run(
         recipe,
         store,
-        world=survey(recipe, store, lock.device(detect_device())),
+        world=survey(recipe, store, device),
         previous=Runs(root).payloads(recipe.name),
     )
+    found = forecast(plan, store, price=price, elsewhere=bool(options.device))
     if options.format == "json":
-        show_json(_json(plan))
+        show_json(_json(plan, found))
         return ExitCode.ACCEPTED
     show_problems(warnings)
     colour = has_colour(sys.stdout)
-    rows = _rows(plan)
+    rows = _rows(plan, found)
     rows.append(PlanRow(stage="report", state="run", why="always"))
     title = f"{recipe.name} · {describe_method(recipe)} · {_sizes(recipe)} · {_where(plan)}"
     facts = [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
     facts += [("holdout", told)] if (told := holdout_line(plan)) else []
     facts += [("lock", told)] if (told := lock_line(lock, plan.world.sources)) else []
+    facts += estimate_lines(found, explain=options.explain)
     facts += [("" if number else "power", sentence) for number, sentence in enumerate(_power(plan))]
     facts += [("waived", f"{waiver.what}: {waiver.why}") for waiver in recipe.waivers]
     closing = ". ".join(moving(recipe))
@@ -66,13 +88,13 @@ def run(options: argparse.Namespace) -> int:
     return ExitCode.ACCEPTED
 
 
-def _rows(plan: Plan) -> list[PlanRow]:
+def _rows(plan: Plan, found: Forecast) -> list[PlanRow]:
     """One row a stage; what a stored answer already stops is skipped."""
     rows: list[PlanRow] = []
     known: dict[str, Artifact] = {}
     stop: flow.Stop | None = None
     for stage in plan.stages:
-        rows.append(_row(stage, plan, stop))
+        rows.append(_row(stage, plan, stop, found))
         if stage.reused is not None and stop is None:
             known[stage.name] = stage.reused
             stop = flow.after(stage.name, known, plan.recipe)
@@ -87,7 +109,7 @@ def _unmeasured(kind: str) -> flow.Stop:
     return flow.Stop(outcome="failed", code=ExitCode.USAGE, why=why)
 
 
-def _row(stage: PlannedStage, plan: Plan, stop: flow.Stop | None) -> PlanRow:
+def _row(stage: PlannedStage, plan: Plan, stop: flow.Stop | None, found: Forecast) -> PlanRow:
     if stop is not None:
         return PlanRow(stage=stage.name, state="skip", why=stop.why)
     if stage.reused is not None:
@@ -97,8 +119,9 @@ def _row(stage: PlannedStage, plan: Plan, stop: flow.Stop | None) -> PlanRow:
     if _waits(stage.name, plan):
         after = " and ".join(load_stage(stage.name).AFTER)
         why = f"if the {after} passes" if after else ""
-        return PlanRow(stage=stage.name, state="wait", why=why, cost=_cost(stage, plan))
-    return PlanRow(stage=stage.name, state="run", why=stage.reason, cost=_cost(stage, plan))
+        return PlanRow(stage=stage.name, state="wait", why=why, cost=_cost(stage, plan, found))
+    cost = _cost(stage, plan, found)
+    return PlanRow(stage=stage.name, state="run", why=stage.reason, cost=cost)
 
 
 def _waits(name: str, plan: Plan) -> bool:
@@ -109,8 +132,19 @@ def _waits(name: str, plan: Plan) -> bool:
     return unanswered or any(_waits(PRODUCTS.get(need, need), plan) for need in needs)
 
 
-def _cost(stage: PlannedStage, plan: Plan) -> str:
-    """What can be said exactly before running: steps, trainings and file type, no guesses."""
+def _cost(stage: PlannedStage, plan: Plan, found: Forecast) -> str:
+    """What a stage will take: estimates with a `~`, and what is exact before running."""
+    one = found.stages.get(stage.name, StageForecast())
+    return cost_words(
+        seconds=one.seconds,
+        memory=one.memory_bytes,
+        disk=one.disk_bytes,
+        exact=_exact(stage, plan),
+    )
+
+
+def _exact(stage: PlannedStage, plan: Plan) -> str:
+    """Steps, trainings and file type."""
     if stage.name == "train":
         from engine.backends.base import schedule  # noqa: PLC0415 - only where training is due
 
@@ -160,7 +194,7 @@ def _power(plan: Plan) -> tuple[str, ...]:
     return prospects(plan.recipe, plan.stage("data").reused)
 
 
-def _json(plan: Plan) -> dict[str, object]:
+def _json(plan: Plan, found: Forecast) -> dict[str, object]:
     return {
         "schema": "plan.v1",
         "recipe": plan.recipe.name,
@@ -176,6 +210,7 @@ def _json(plan: Plan) -> dict[str, object]:
                 "key": stage.key.digest if stage.key else None,
                 "built": stage.reused.created if stage.reused else None,
             }
-            for stage, row in zip(plan.stages, _rows(plan), strict=True)
+            for stage, row in zip(plan.stages, _rows(plan, found), strict=True)
         ],
+        "estimate": forecast_json(found),
     }

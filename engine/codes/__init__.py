@@ -26,6 +26,7 @@ AREAS = (
     "export",
     "environment",
     "review",
+    "estimate",
 )
 """In the order of their letters' ranges: R, D, B, G, X, E, I and W."""
 

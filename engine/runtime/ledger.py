@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -30,6 +31,8 @@ class Ledger:
     tokens: int = 0
     supervised_tokens: int = 0
     longest: int = 0
+    lengths: Counter[int] = field(default_factory=Counter)
+    """Rows by their tokens."""
     too_long: list[tuple[int, str]] = field(default_factory=list)
     """Tokens and place of each row over the limit that was neither cut nor dropped."""
     dropped: list[str] = field(default_factory=list)
@@ -142,6 +145,7 @@ def together(ledgers: Iterable[Ledger]) -> Ledger:
         whole.tokens += one.tokens
         whole.supervised_tokens += one.supervised_tokens
         whole.longest = max(whole.longest, one.longest)
+        whole.lengths += one.lengths
         for name in PLACES:
             getattr(whole, name).extend(getattr(one, name))
     whole.marked = list(dict.fromkeys(whole.marked))  # the recipe's own texts stand in each

@@ -16,14 +16,12 @@ from engine.errors import DataError, Problem
 from engine.recipe.model import Task
 from engine.runtime.chat import Chat, load_chat
 from engine.runtime.ledger import Ledger, together
+from engine.runtime.rendered_key import FACTS, PRODUCT, rendered_payload
 from engine.runtime.rows import Limits, RenderedRow, Renderer, Row
 from engine.runtime.segments import Segment
 from engine.store import Artifact
 
-REVISION = 2
-"""Bumped when the same examples would now give other rows."""
 SPLITS = ("train", "validation")
-FACTS = "rendering.json"
 
 Once = Callable[[str, Mapping[str, Any], Callable[[Path], None]], Artifact]
 
@@ -86,6 +84,8 @@ class SplitFacts:
     """Documents that were cut into several rows."""
     notes: tuple[str, ...] = field(default=())
     """What is to be said about it, in sentences."""
+    lengths: tuple[tuple[int, int], ...] = ()
+    """(tokens, rows that have so many), shortest first."""
 
 
 def rendered_artifact(
@@ -102,15 +102,13 @@ def rendered_artifact(
         D394 rows that the chat template does not write as they are; of both splits together.
 
     """
-    payload = {
-        "revision": REVISION,
-        "task": _asked(request.task),
-        "max_length": request.max_length,
-        "truncation": request.truncation,
-        "template_tokens": request.template_tokens,
-        "base_model": dict(request.base_model),
-        "data": request.data.key,
-    }
+    payload = rendered_payload(
+        request.task,
+        max_length=request.max_length,
+        checks=(request.truncation, request.template_tokens),
+        base_model=request.base_model,
+        data=request.data.key,
+    )
 
     def build(folder: Path) -> None:
         renderer = _renderer(request)
@@ -127,7 +125,7 @@ def rendered_artifact(
         text = json.dumps({split: asdict(found) for split, found in facts.items()}, indent=1)
         (folder / FACTS).write_text(text, encoding="utf-8")
 
-    return once("rendered", payload, build)
+    return once(PRODUCT, payload, build)
 
 
 def marked_problems(request: RenderRequest, rows: Iterable[Row]) -> list[Problem]:
@@ -191,24 +189,13 @@ def read_facts(rendered: Artifact) -> dict[str, SplitFacts]:
 
 def _read_split(facts: dict[str, Any]) -> SplitFacts:
     lists = {name: tuple(value) for name, value in facts.items() if isinstance(value, list)}
-    return SplitFacts(**{**facts, **lists})
+    lengths = tuple((tokens, rows) for tokens, rows in facts.get("lengths", ()))
+    return SplitFacts(**{**facts, **lists, "lengths": lengths})
 
 
 def _renderer(request: RenderRequest) -> Renderer:
     chat = load_chat(request.base_folder, asks=request.task.kind != "text")
     return Renderer(chat, request.task, request.limits)
-
-
-def _asked(task: Task) -> dict[str, Any]:
-    """Return what of the task stands in a row; how its columns are read is the data's business."""
-    return {
-        "kind": task.kind,
-        "instruction": task.instruction,
-        "system": task.system,
-        "labels": list(task.labels),
-        "schema": task.schema,
-        "output": task.output,
-    }
 
 
 def _written(segments: Iterable[Segment]) -> Iterator[dict[str, object]]:
@@ -227,4 +214,5 @@ def _facts(ledger: Ledger, template_tokens: str) -> SplitFacts:
         rewritten=tuple(ledger.rewritten),
         blocks=tuple(ledger.blocks),
         notes=tuple(problem.headline() for problem in ledger.notes(template_tokens)),
+        lengths=tuple(sorted(ledger.lengths.items())),
     )

@@ -177,6 +177,7 @@ class Renderer:
         for number in range(1, repeat + 1):
             ledger.rows += 1
             ledger.tokens += one.tokens
+            ledger.lengths[one.tokens] += 1
             ledger.supervised_tokens += one.supervised
             yield one if number == 1 else replace(one, id=f"{one.id}-{number}")
 

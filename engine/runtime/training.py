@@ -23,6 +23,7 @@ from transformers.utils import logging as transformers_logging
 from trl import SFTConfig, SFTTrainer
 
 from engine.environment import Device
+from engine.runtime import usage
 from engine.runtime.adapters import KeepAdapters
 from engine.runtime.chat import Chat, load_chat
 from engine.runtime.watch import Event, Watch
@@ -66,6 +67,7 @@ def train(
 ) -> None:
     """Train as the compiled config says, leaving transformers checkpoints in `folders.output`."""
     transformers_logging.disable_progress_bar()
+    usage.begin(device.kind)
     if device.kind == "cpu":
         torch.set_num_threads(device.threads)
     set_seed(config["seed"])

@@ -8,6 +8,7 @@ the caller).
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,8 +16,14 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from engine.runtime import usage
+
 Event = Mapping[str, Any]
-"""`{"event": "start" | "step" | "log" | "nonfinite", …}`."""
+"""`{"event": "start" | "step" | "log" | "nonfinite" | "evaluated" | "saved" | "end", …}`.
+
+`step`, `evaluated`, `saved` and `end` carry what they took: `seconds`, `cpu_seconds`, `peak_bytes`, and
+the tokens that went through the model, padding included.
+"""
 NUMBERS = ("loss", "eval_loss", "grad_norm", "learning_rate")
 
 
@@ -27,6 +34,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         """Tell events to `tell`."""
         self._tell = tell
         self._product_dtype: str | None = None
+        self._clock = usage.Clock()
+        self._kind = "cpu"
+        self._tokens = 0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
@@ -34,13 +44,43 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         """Facts of the model as it is trained, and a look at the first matrix product."""
         model = given["model"]
         self._watch_first_product(model)
-        self._tell({"event": "start", **model_facts(model), **setting_facts(args, state)})
+        self._count_tokens(model)
+        self._kind = args.device.type
+        facts = {**model_facts(model), **setting_facts(args, state)}
+        start = {"at": time.monotonic(), "cpu_at": time.process_time()}
+        start |= {"ready_bytes": usage.now_bytes(self._kind)}
+        self._tell({"event": "start", **facts, **start, **self._taken()})
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """What comes between two steps is none of either."""
+        self._taken()
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
         """One optimizer step is done."""
-        self._tell({"event": "step", "step": state.global_step, "steps": state.max_steps})
+        where = {"step": state.global_step, "steps": state.max_steps}
+        self._tell({"event": "step", **where, **self._taken()})
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """The validation rows were looked at."""
+        self._tell({"event": "evaluated", "step": state.global_step, **self._taken()})
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """A checkpoint was written."""
+        self._tell({"event": "saved", "step": state.global_step, **self._taken()})
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """All is trained, and the checkpoint to keep is loaded."""
+        self._tell({"event": "end", "step": state.global_step, **self._taken()})
 
     def on_log(
         self,
@@ -59,6 +99,21 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         elif numbers:
             facts = {"product_dtype": self._product_dtype} if self._product_dtype else {}
             self._tell({"event": "log", "step": state.global_step, **numbers, **facts})
+
+    def _taken(self) -> dict[str, Any]:
+        """Return what was taken since the last look."""
+        tokens, self._tokens = self._tokens, 0
+        peak = usage.peak_bytes(self._kind)
+        return {**self._clock.lap(), "tokens": tokens, "peak_bytes": peak}
+
+    def _count_tokens(self, model: torch.nn.Module) -> None:
+        """Count what goes through the model, padding included."""
+
+        def count(module: torch.nn.Module, given: Any, named: Mapping[str, Any]) -> None:  # noqa: ARG001
+            ids = named.get("input_ids")
+            self._tokens += ids.numel() if isinstance(ids, torch.Tensor) else 0
+
+        model.register_forward_pre_hook(count, with_kwargs=True)
 
     def _watch_first_product(self, model: torch.nn.Module) -> None:
         """Record the dtype of the first linear layer's result: what is multiplied, whatever flags say."""

@@ -26,6 +26,8 @@ MODEL = "model"
 CHECKPOINTS = "checkpoints"
 """Adapters of other steps than the kept one, by step."""
 SUMMARY = "training.json"
+USAGE = "usage.json"
+"""What the training took, by what it was spent on (`engine.backends.usage`)."""
 LOG = "train.log"
 UNORDERED = ("target_modules", "exclude_modules", "modules_to_save", "target_parameters")
 """Settings of adapter_config.json that are sets."""
@@ -67,8 +69,9 @@ def train_rows(training: Training, context: StageContext) -> None:
     refuse_other_precision(trained, launch.setting.precision)
     keep(trained, training, kind=context.recipe.method.kind)
     summary = summarise(trained, training, context)
-    text = json.dumps(to_json(summary), indent=1, allow_nan=False)
-    (training.result / SUMMARY).write_text(text + "\n", encoding="utf-8")
+    for name, value in ((SUMMARY, summary), (USAGE, trained.usage)):
+        text = json.dumps(to_json(value), indent=1, allow_nan=False)
+        (training.result / name).write_text(text + "\n", encoding="utf-8")
 
 
 def load_trained(

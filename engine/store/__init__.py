@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.store.artifact import Artifact, FileEntry
-from engine.store.key import StageKey, canonical_json, make_key
+from engine.store.key import StageKey, canonical_json, make_key, product_key
 from engine.store.store import Store, sha256_of, storage_problem
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Store",
     "canonical_json",
     "make_key",
+    "product_key",
     "sha256_of",
     "storage_problem",
 ]

@@ -27,6 +27,11 @@ def make_key(payload: Mapping[str, Any]) -> StageKey:
     return StageKey(digest=digest, payload=plain)
 
 
+def product_key(name: str, payload: Mapping[str, Any]) -> StageKey:
+    """The key of an inner product; it depends on its payload alone, whichever stage asks for it."""
+    return make_key({"product": name, "payload": payload})
+
+
 def canonical_json(value: Any) -> str:  # noqa: ANN401 - JSON data
     """Sorted keys, no white space, UTF-8, floats by `repr`; NaN is refused."""
     return json.dumps(

@@ -1,0 +1,99 @@
+"""What a training took, added up by what it was spent on: starting, steps, evaluations, checkpoints, ending. Light."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """One thing that happened several times, and what all of them took together."""
+
+    count: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    """Of all threads' processors."""
+    tokens: int = 0
+    """That went through the model, padding included."""
+
+    def plus(self, event: Mapping[str, Any]) -> Spent:
+        """Return this and one more."""
+        return Spent(
+            count=self.count + 1,
+            seconds=self.seconds + float(event["seconds"]),
+            cpu_seconds=self.cpu_seconds + float(event["cpu_seconds"]),
+            tokens=self.tokens + int(event["tokens"]),
+        )
+
+
+NOTHING = Spent()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What one training took; a resumed one tells of its last part only."""
+
+    starting: Spent = NOTHING
+    """From the launch until the first step may begin: imports, weights, rows."""
+    first: Spent = NOTHING
+    """The first step, which also makes what later ones only use."""
+    steps: Spent = NOTHING
+    """The steps after it."""
+    evaluations: Spent = NOTHING
+    saves: Spent = NOTHING
+    ending: Spent = NOTHING
+    ready_bytes: int = 0
+    """Held when the first step might begin: the process with the weights."""
+    peak_bytes: int = 0
+
+
+NAMES = {"evaluated": "evaluations", "saved": "saves", "end": "ending"}
+
+
+@dataclass(slots=True, kw_only=True)
+class Meter:
+    """Adds up what the events of `engine.runtime.watch` tell."""
+
+    began: float
+    """The launch, by the monotonic clock."""
+    cpu_began: float = 0.0
+    """What the training process had already computed by then; none where it is a process of its own."""
+    usage: Usage = field(default_factory=Usage)
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Take one event; those without a measurement say nothing here."""
+        if "peak_bytes" not in event:
+            return
+        kind = event["event"]
+        if kind == "start":
+            self.usage = replace(self.usage, starting=self._starting(event))
+            self.usage = replace(self.usage, ready_bytes=int(event["ready_bytes"]))
+        else:
+            name = self._name(kind)
+            added = {name: getattr(self.usage, name).plus(event)}
+            self.usage = replace(self.usage, **added)
+        peak = max(self.usage.peak_bytes, int(event["peak_bytes"]))
+        self.usage = replace(self.usage, peak_bytes=peak)
+
+    def _starting(self, event: Mapping[str, Any]) -> Spent:
+        return Spent(
+            count=1,
+            seconds=float(event["at"]) - self.began,
+            cpu_seconds=float(event["cpu_at"]) - self.cpu_began,
+        )
+
+    def _name(self, kind: str) -> str:
+        if kind == "step":
+            return "steps" if self.usage.first.count else "first"
+        return NAMES[kind]
+
+
+def usage_from_json(data: Mapping[str, Any]) -> Usage:
+    """Return the usage that `engine.evidence.to_json` wrote."""
+    fields: dict[str, Any] = {
+        name: Spent(**value) if isinstance(value, Mapping) else value
+        for name, value in data.items()
+    }
+    return Usage(**fields)

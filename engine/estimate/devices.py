@@ -1,0 +1,188 @@
+"""What devices can do: public facts of named GPUs, and what this machine's processor says of itself.
+
+Facts are those of the makers' data sheets: memory, memory bandwidth, and dense peaks without sparsity,
+with sums in 32 bits. How much of a peak a training reaches is not among them (`engine.estimate.duration`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.environment import Device
+from engine.errors import RecipeError
+
+GIB = 1 << 30
+TERA = 1e12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """One device."""
+
+    name: str
+    """As `--device` takes it; `cpu` for this machine's processor."""
+    memory_bytes: int
+    bandwidth: float | None
+    """Bytes a second between its memory and itself."""
+    bf16: float | None
+    """Peak of 16-bit matrix products, operations a second; of float16 where bfloat16 is not native."""
+    fp32: float | None
+    """Peak of 32-bit products without TF32."""
+    told: str
+    """Where this comes from."""
+    kind: str = "cuda"
+    native_bf16: bool = True
+
+    def peak(self, precision: str) -> float | None:
+        """Operations a second at most."""
+        return self.fp32 if precision == "fp32" else self.bf16
+
+
+def _gpu(
+    name: str, gib: int, *, bandwidth: float, bf16: float, fp32: float, native: bool = True
+) -> Facts:
+    return Facts(
+        name=name,
+        memory_bytes=gib * GIB,
+        bandwidth=bandwidth * 1e9,
+        bf16=bf16 * TERA,
+        fp32=fp32 * TERA,
+        told="the maker's data sheet",
+        native_bf16=native,
+    )
+
+
+GPUS: dict[str, Facts] = {
+    facts.name: facts
+    for facts in (
+        _gpu("rtx-3060", 12, bandwidth=360, bf16=25.6, fp32=12.7),
+        _gpu("rtx-3090", 24, bandwidth=936, bf16=71, fp32=35.6),
+        _gpu("rtx-4070", 12, bandwidth=504, bf16=58.3, fp32=29.1),
+        _gpu("rtx-4080", 16, bandwidth=717, bf16=97.5, fp32=48.7),
+        _gpu("rtx-4090", 24, bandwidth=1008, bf16=165.2, fp32=82.6),
+        _gpu("rtx-5090", 32, bandwidth=1792, bf16=209.5, fp32=104.8),
+        _gpu("rtx-a6000", 48, bandwidth=768, bf16=154.8, fp32=38.7),
+        _gpu("rtx-6000-ada", 48, bandwidth=960, bf16=364.2, fp32=91.1),
+        _gpu("a10", 24, bandwidth=600, bf16=125, fp32=31.2),
+        _gpu("a100-40gb", 40, bandwidth=1555, bf16=312, fp32=19.5),
+        _gpu("a100-80gb", 80, bandwidth=2039, bf16=312, fp32=19.5),
+        _gpu("l4", 24, bandwidth=300, bf16=121, fp32=30.3),
+        _gpu("l40s", 48, bandwidth=864, bf16=362, fp32=91.6),
+        _gpu("h100-pcie", 80, bandwidth=2000, bf16=756, fp32=51),
+        _gpu("h100-sxm", 80, bandwidth=3350, bf16=989, fp32=67),
+        _gpu("h200", 141, bandwidth=4800, bf16=989, fp32=67),
+        _gpu("t4", 16, bandwidth=320, bf16=65, fp32=8.1, native=False),
+        _gpu("v100-16gb", 16, bandwidth=900, bf16=125, fp32=15.7, native=False),
+        _gpu("v100-32gb", 32, bandwidth=900, bf16=125, fp32=15.7, native=False),
+    )
+}
+
+
+def named_device(name: str) -> Device:
+    """Return the device of that name. RecipeError R040 for one that is not in the table."""
+    found = [facts for facts in GPUS.values() if _plain(facts.name) == _plain(name)]
+    if not found:
+        near = difflib.get_close_matches(name.lower(), GPUS, n=1)
+        known = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(GPUS)}"
+        raise RecipeError.one("R040", f"no device is known as `{name}`", hint=known)
+    facts = found[0]
+    return Device(
+        kind="cuda",
+        name=facts.name,
+        memory_bytes=facts.memory_bytes,
+        cores=1,
+        bf16=facts.native_bf16,
+    )
+
+
+def facts_of(device: Device) -> Facts:
+    """Return what is known of a device: of a named or a detected one."""
+    if device.kind == "cuda":
+        return _facts_of_gpu(device)
+    if device.kind == "cpu":
+        return _facts_of_cpu(device)
+    return Facts(
+        name=device.kind,
+        kind=device.kind,
+        memory_bytes=device.memory_bytes,
+        bandwidth=None,
+        bf16=None,
+        fp32=None,
+        told=f"nothing is known of how fast {device.name} is",
+        native_bf16=device.bf16,
+    )
+
+
+def _facts_of_gpu(device: Device) -> Facts:
+    """Return the entry whose words all stand in the detected name, of the memory that is nearest."""
+    if device.name in GPUS:
+        return GPUS[device.name]
+    words = set(re.split(r"[^a-z0-9]+", device.name.lower()))
+    fitting = [facts for facts in GPUS.values() if _model(facts.name) <= words]
+    if fitting:
+        far = {facts.name: abs(facts.memory_bytes - device.memory_bytes) for facts in fitting}
+        return min(fitting, key=lambda facts: (-len(_model(facts.name)), far[facts.name]))
+    return Facts(
+        name=device.name,
+        memory_bytes=device.memory_bytes,
+        bandwidth=None,
+        bf16=None,
+        fp32=None,
+        told=f"no data sheet of {device.name} is known",
+        native_bf16=device.bf16,
+    )
+
+
+def _model(name: str) -> set[str]:
+    """Return the words of a name that drivers say too: no memory, no form of the board."""
+    return {
+        word for word in name.split("-") if not word.endswith("gb") and word not in ("sxm", "pcie")
+    }
+
+
+def _plain(name: str) -> str:
+    """Return letters and digits alone: `RTX 4090` is `rtx-4090`."""
+    return re.sub(r"[^a-z0-9]+", "", name.lower())
+
+
+def _facts_of_cpu(device: Device) -> Facts:
+    """Return cores times clock times products a cycle, from what the processor says."""
+    said = _cpuinfo()
+    hertz = _hertz(said)
+    width = _operations_a_cycle(said)
+    peak = device.cores * hertz * width if hertz else None
+    told = f"no speed of {device.name} is known"
+    if hertz:
+        told = f"{device.cores} cores x {hertz / 1e9:.2f} GHz x {width} operations a cycle"
+    return Facts(
+        name="cpu",
+        kind="cpu",
+        memory_bytes=device.memory_bytes,
+        bandwidth=None,
+        bf16=peak,
+        fp32=peak,
+        told=told,
+        native_bf16=device.bf16,
+    )
+
+
+def _cpuinfo() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _hertz(said: str) -> float | None:
+    found = re.search(r"^cpu MHz\s*:\s*([0-9.]+)", said, re.MULTILINE)
+    return float(found[1]) * 1e6 if found else None
+
+
+def _operations_a_cycle(said: str) -> int:
+    """Two units of fused multiply and add, each on a register of 32-bit numbers."""
+    if " avx512f" in said:
+        return 64
+    return 32 if " avx2" in said and " fma" in said else 16

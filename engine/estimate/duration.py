@@ -1,0 +1,153 @@
+"""How long training takes: operations over speed, and what comes before, between and after the steps.
+
+Without a measurement a speed is a share of the device's peak, which is an assumption and is told as one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.backends.usage import Spent, Usage
+from engine.estimate.memory import Batch, targets
+from engine.estimate.shape import ModelShape
+from engine.recipe.model import Method
+
+SHARE_OF_PEAK = {"lora": 0.42, "qlora": 0.42, "full": 0.55}
+"""Of a CPU's peak of operations, what training reaches: fitted on one machine."""
+GPU_SHARE = 0.35
+"""An assumption, not measured here: large models on one GPU reach 30 to 50 % of the peak, small ones less."""
+STARTING = {"trl": 10.0, "axolotl": 20.0}
+"""Seconds until the first step: imports, weights, rows; as it was on two cores."""
+CHECKPOINT_BYTES = 200e6
+"""Written a second, as it was on one disk."""
+STATE_BYTES = 28
+"""Read and written for one trained number in the optimizer's step."""
+MEMORY_BYTES = 10e9
+"""A second, where the device's bandwidth is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """How fast this device trains."""
+
+    operations: float
+    """A second."""
+    bandwidth: float
+    """Bytes a second."""
+    told: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """How often what happens, and with how much."""
+
+    steps: float
+    """As so many full batches: the last one of an epoch may be smaller."""
+    passes: int
+    """Forward and backward passes a step."""
+    batch: Batch
+    """Of a usual training pass."""
+    evaluations: int
+    evaluation_tokens: float
+    """Of one evaluation, padding included."""
+    evaluation_batch: Batch
+    saves: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duration:
+    """Seconds, by what they are spent on."""
+
+    starting: float
+    steps: float
+    evaluations: float
+    saves: float
+    ending: float
+
+    @property
+    def total(self) -> float:
+        """Of all."""
+        return self.starting + self.steps + self.evaluations + self.saves + self.ending
+
+
+def operations(shape: ModelShape, method: Method, batch: Batch, *, backward: bool) -> float:
+    """Return the operations of one pass: forward, and with `backward` the way back.
+
+    The way back is twice the forward pass where every weight has a gradient; beside frozen weights it
+    is as much again, and the adapters' own part.
+    """
+    head = shape.vocabulary * shape.hidden
+    attention = 4.0 * shape.hidden * batch.length * shape.layers
+    forward = batch.tokens * (2.0 * (shape.linear_parameters + head) + attention)
+    if not backward:
+        return forward
+    again = forward if method.gradient_checkpointing else 0.0
+    if method.kind == "full":
+        return 3 * forward + again
+    beside = sum(
+        method.rank * (one.inputs + one.outputs) * one.count for one in targets(shape, method)
+    )
+    return 2 * forward + again + 6.0 * beside * batch.tokens
+
+
+def step_seconds(
+    shape: ModelShape, method: Method, course: Course, speed: Speed, *, trained: int
+) -> float:
+    """Return one optimizer step by reckoning."""
+    passing = operations(shape, method, course.batch, backward=True) / speed.operations
+    return course.passes * passing + STATE_BYTES * trained / speed.bandwidth
+
+
+def work(shape: ModelShape, method: Method, course: Course, *, trained: int) -> float:
+    """Return the operations of a step; what the optimizer reads and writes counts as four for a byte.
+
+    That is what a CPU computes in the time in which it moves one, and it only serves ratios.
+    """
+    passing = operations(shape, method, course.batch, backward=True)
+    return course.passes * passing + 4.0 * STATE_BYTES * trained
+
+
+def reckoned(
+    shape: ModelShape,
+    method: Method,
+    course: Course,
+    speed: Speed,
+    *,
+    backend: str,
+    trained: int,
+) -> Duration:
+    """Return the duration of a training that nothing of this machine is known of."""
+    looked_at = course.evaluation_batch
+    forward = operations(shape, method, looked_at, backward=False) / looked_at.tokens
+    written = 12 * trained  # the trained numbers, and two of the optimizer's for each
+    return Duration(
+        starting=STARTING.get(backend, 10.0),
+        steps=course.steps * step_seconds(shape, method, course, speed, trained=trained),
+        evaluations=course.evaluations * course.evaluation_tokens * forward / speed.operations,
+        saves=course.saves * written / CHECKPOINT_BYTES,
+        ending=0.0,
+    )
+
+
+def from_usage(usage: Usage, course: Course, scale: float) -> Duration:
+    """Return the duration of a training whose like was measured on this machine.
+
+    `scale` is how much more a usual step has to do than a measured one. What the first step took longer
+    than the next ones belongs to the start.
+    """
+    seconds = _each(usage.steps) if usage.steps.count else _each(usage.first)
+    warming = max(0.0, _each(usage.first) - seconds) if usage.steps.count else 0.0
+    each_token = (
+        usage.evaluations.seconds / usage.evaluations.tokens if usage.evaluations.tokens else 0.0
+    )
+    return Duration(
+        starting=usage.starting.seconds + warming,
+        steps=course.steps * seconds * scale,
+        evaluations=course.evaluations * course.evaluation_tokens * each_token,
+        saves=course.saves * _each(usage.saves),
+        ending=usage.ending.seconds,
+    )
+
+
+def _each(spent: Spent) -> float:
+    return spent.seconds / spent.count if spent.count else 0.0

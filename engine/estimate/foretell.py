@@ -1,0 +1,58 @@
+"""The estimate of a recipe from all that this machine knows of it: its base model, its rows, what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.environment import Device
+from engine.estimate import measured
+from engine.estimate.locate import UNKNOWN, shape_of
+from engine.estimate.rows import rendered_key, workload_of
+from engine.estimate.training import Known, TrainingEstimate, estimate_training
+from engine.recipe.model import Recipe
+from engine.store import Artifact, Store
+
+ROWS = "how many rows train is known after `recipe data`"
+
+
+def foretell(
+    recipe: Recipe,
+    store: Store,
+    device: Device,
+    *,
+    base_model: Mapping[str, Any],
+    data: Artifact | None,
+) -> TrainingEstimate:
+    """Return what training the recipe will take; nothing is fetched and nothing is run.
+
+    `base_model` is its identity as it stands in keys (`World.base_model`), `data` the data stage's
+    artifact if it is there.
+    """
+    return estimate_training(recipe, device, known_of(recipe, store, device, base_model, data))
+
+
+def known_of(
+    recipe: Recipe,
+    store: Store,
+    device: Device,
+    base_model: Mapping[str, Any],
+    data: Artifact | None,
+) -> Known:
+    """Return what an estimate may stand on."""
+    shape = shape_of(recipe.base_model, store)
+    workload = workload_of(recipe, store, data=data, base_model=base_model)
+    exact = None
+    if data is not None:
+        rendered = rendered_key(recipe, data, base_model).digest
+        work = measured.work_of(recipe, device, base_model=base_model, rendered=rendered)
+        exact = measured.find(store.root, work)
+    missing = [] if shape else [UNKNOWN]
+    missing += [] if workload.train_rows is not None else [ROWS]
+    return Known(
+        shape=shape,
+        workload=workload,
+        measured=exact,
+        like=measured.find_like(store.root, measured.machine_of(recipe, device)),
+        missing=tuple(missing),
+    )

@@ -1,0 +1,91 @@
+"""The header of a GGUF file: its fields and the sizes of its tensors. No weight is read, no library needed.
+
+Source: https://github.com/ggml-org/ggml, docs/gguf.md.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_MAGIC = b"GGUF"
+_VERSIONS = (2, 3)
+_PLAIN = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_TEXT, _LIST = 8, 9
+_MOST = 1 << 24
+"""More fields, items, bytes of one text or tensors than this means that the file is not what it says."""
+
+
+def read_gguf(path: Path) -> tuple[Mapping[str, Any], Mapping[str, list[int]]] | None:
+    """Return the fields (lists as None) and the sizes of each tensor; None for a file that is no GGUF."""
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+            return _Header(whole).read()
+    except (OSError, ValueError, struct.error, KeyError):
+        return None
+
+
+class _Header:
+    """Reads on from where it is; the file is mapped, so that only its beginning is touched."""
+
+    def __init__(self, whole: mmap.mmap) -> None:
+        self._whole, self._at = whole, 0
+
+    def read(self) -> tuple[Mapping[str, Any], Mapping[str, list[int]]] | None:
+        if self._whole[:4] != _MAGIC:
+            return None
+        self._at = 4
+        if self._number("I") not in _VERSIONS:
+            return None
+        tensors, fields = self._count(), self._count()
+        said = dict(self._field() for _ in range(fields))
+        return said, dict(self._tensor() for _ in range(tensors))
+
+    def _number(self, form: str) -> Any:  # noqa: ANN401 - a number of that form
+        (value,) = struct.unpack_from(f"<{form}", self._whole, self._at)
+        self._at += struct.calcsize(f"<{form}")
+        return value
+
+    def _count(self) -> int:
+        value = int(self._number("Q"))
+        if value > _MOST:
+            raise ValueError(value)
+        return value
+
+    def _text(self) -> str:
+        length = self._count()
+        self._at += length
+        return self._whole[self._at - length : self._at].decode("utf-8", errors="replace")
+
+    def _field(self) -> tuple[str, Any]:
+        name = self._text()
+        return name, self._value(self._number("I"))
+
+    def _value(self, kind: int) -> Any:  # noqa: ANN401 - a value of that kind
+        if kind == _TEXT:
+            return self._text()
+        if kind == _LIST:
+            return self._skip_list()
+        return self._number(_PLAIN[kind])
+
+    def _skip_list(self) -> None:
+        """Step over a list; a vocabulary is one, of a hundred thousand texts."""
+        inner, count = self._number("I"), self._count()
+        if inner in _PLAIN:
+            self._at += struct.calcsize(f"<{_PLAIN[inner]}") * count
+            return
+        if inner != _TEXT:
+            raise ValueError(inner)
+        whole, at, length = self._whole, self._at, struct.Struct("<Q").unpack_from
+        for _ in range(count):
+            at += 8 + length(whole, at)[0]
+        self._at = at
+
+    def _tensor(self) -> tuple[str, list[int]]:
+        name = self._text()
+        sizes = [int(self._number("Q")) for _ in range(self._number("I"))]
+        self._at += 12  # its type, and where its bytes begin
+        return name, sizes

@@ -1,0 +1,111 @@
+"""Trainings that were measured on this machine: by `recipe plan --probe`, or by a run. Stored below the store's root.
+
+A measurement is kept under a key of what a step costs depends on: machine, backend, base model, method,
+precision and the rendered rows. Learning rate, epochs and seed are not among them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.backends.usage import Usage, usage_from_json
+from engine.environment import Device, version_of
+from engine.recipe.model import Recipe
+from engine.store import make_key
+from engine.store.runs import write_text
+
+FOLDER = "measured"
+SCHEMA = "measured.v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One training's measurement."""
+
+    by: str
+    """`probe` or `run`."""
+    created: str
+    """ISO 8601, UTC."""
+    usage: Usage
+    work: Mapping[str, Any]
+    """What the key is of."""
+    operations: float = 0.0
+    """Of the steps after the first, as `engine.estimate.duration` counts them; 0 where it cannot."""
+    weights: int = 0
+    """Bytes of weights and adapter, as `engine.estimate.memory` reckons them."""
+
+
+def work_of(
+    recipe: Recipe, device: Device, *, base_model: Mapping[str, Any], rendered: str
+) -> dict[str, Any]:
+    """Return what the cost of a step depends on; `rendered` is the key of the rows as text."""
+    method = recipe.method
+    return {
+        **machine_of(recipe, device),
+        "base_model": dict(base_model),
+        "rendered": rendered,
+        "rank": method.rank,
+        "target_modules": method.target_modules,
+        "dropout": method.dropout > 0,
+        "batch_size": method.batch_size,
+        "micro_batch_size": method.micro_batch_size,
+        "max_length": method.max_length,
+        "gradient_checkpointing": method.gradient_checkpointing,
+        "overrides": [list(pair) for pair in recipe.backend.overrides],
+        "validation": recipe.splits.validation != 0,
+    }
+
+
+def machine_of(recipe: Recipe, device: Device) -> dict[str, Any]:
+    """Return what speed depends on besides shapes: the machine, the libraries, and the way of training."""
+    return {
+        "device": device.name,
+        "kind": device.kind,
+        "cores": device.cores,
+        "memory_bytes": device.memory_bytes,
+        "backend": recipe.backend.name,
+        "versions": {
+            tool: version_of(tool) for tool in (recipe.backend.name, "torch", "transformers")
+        },
+        "method": recipe.method.kind,
+        "precision": device.precision(recipe.backend.precision),
+    }
+
+
+def keep(root: Path, measured: Measured) -> None:
+    """Write a measurement; a newer one of the same work takes the older one's place."""
+    folder = root / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{make_key(measured.work).digest[:32]}.json"
+    text = json.dumps({"schema": SCHEMA, **asdict(measured)}, indent=1, sort_keys=True)
+    write_text(path, text + "\n")
+
+
+def find(root: Path, work: Mapping[str, Any]) -> Measured | None:
+    """Return the measurement of exactly this work, or None."""
+    return _read(root / FOLDER / f"{make_key(work).digest[:32]}.json")
+
+
+def find_like(root: Path, machine: Mapping[str, Any]) -> Measured | None:
+    """Return the newest measurement of this machine, backend, method and precision, whatever the model."""
+    found = [_read(path) for path in (root / FOLDER).glob("*.json")]
+    same = [
+        one
+        for one in found
+        if one and one.operations and all(one.work.get(key) == machine[key] for key in machine)
+    ]
+    return max(same, key=lambda one: one.created, default=None)
+
+
+def _read(path: Path) -> Measured | None:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        if fields.pop("schema") != SCHEMA:
+            return None
+        return Measured(**{**fields, "usage": usage_from_json(fields["usage"])})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

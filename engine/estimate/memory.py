@@ -1,0 +1,177 @@
+"""The peak of memory while training, part by part, from the shapes of the model and of a batch.
+
+What a pass keeps for its way back was counted with `torch.autograd.graph.saved_tensors_hooks` on Llama
+models of several shapes; copies of the logits and the size of the process were fitted to peaks of real
+trainings on a CPU (`docs/explanation/estimates.md` has the numbers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.estimate.shape import Linear, ModelShape
+from engine.recipe.model import Method
+
+ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
+WIDTH = {"bf16": 2, "fp16": 2, "fp32": 4}
+"""Bytes of a number."""
+PROCESS = 1_120_000_000
+"""Resident size on a CPU of Python with torch, transformers, peft and trl or Axolotl, without weights, after a
+first pass has loaded its kernels; both backends came within 3 % of it."""
+KERNELS = 110_000_000
+"""Of it, what comes only with the first pass."""
+CONTEXT = 600_000_000
+"""On a GPU, what CUDA and its libraries take beside what torch allocates; not measured here."""
+LOGITS = {"trl": 4.6, "axolotl": 4.1}
+"""Copies of the 32-bit logits that are alive at once in the loss and its way back."""
+NF4 = 0.516
+"""Bytes of a 4-bit weight with its doubly quantized scales."""
+SHARED = {"q_proj": "x", "k_proj": "x", "v_proj": "x", "gate_proj": "y", "up_proj": "y"}
+"""Matrices that read the same input, which is kept once for all of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """The parts of the peak, in bytes."""
+
+    process: int
+    weights: int
+    adapter: int
+    optimizer: int
+    activations: int
+    logits: int
+    gradients: int
+    """Those that are alive at the peak."""
+
+    @property
+    def total(self) -> int:
+        """Of all parts."""
+        return (
+            self.process + self.weights + self.adapter + self.optimizer
+            + self.activations + self.logits + self.gradients
+        )  # fmt: skip
+
+    def parts(self) -> Mapping[str, int]:
+        """Return the parts by name, without those that are nothing."""
+        named = {
+            "the process": self.process,
+            "weights": self.weights,
+            "adapter": self.adapter,
+            "optimizer": self.optimizer,
+            "activations": self.activations,
+            "logits": self.logits,
+            "gradients": self.gradients,
+        }
+        return {name: size for name, size in named.items() if size}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What goes through the model at once."""
+
+    rows: int
+    length: int
+    """Tokens of each row, padding included."""
+
+    @property
+    def tokens(self) -> int:
+        """Of all rows."""
+        return self.rows * self.length
+
+
+def trainable_parameters(shape: ModelShape, method: Method) -> int:
+    """Return what is trained: everything, or two thin matrices beside each chosen one."""
+    if method.kind == "full":
+        return shape.total_parameters
+    return sum(
+        method.rank * (one.inputs + one.outputs) * one.count for one in targets(shape, method)
+    )
+
+
+def targets(shape: ModelShape, method: Method) -> list[Linear]:
+    """Return the matrices that get an adapter."""
+    if method.target_modules == "all_linear":
+        return list(shape.linears)
+    names = ATTENTION if method.target_modules == "attention" else method.target_modules
+    return [one for one in shape.linears if one.name in names]
+
+
+def peak(
+    shape: ModelShape,
+    method: Method,
+    batch: Batch,
+    *,
+    precision: str,
+    backend: str,
+    process: int,
+) -> Memory:
+    """Return the largest memory that training holds at once.
+
+    That is on the way back through the last blocks, when all activations and the logits are there, or in
+    the optimizer's step, when all gradients are.
+    """
+    trained = trainable_parameters(shape, method)
+    adapter = 0 if method.kind == "full" else 4 * trained
+    kept = _activations(shape, method, batch, precision=precision)
+    logits = round(4 * LOGITS.get(backend, 4.6) * batch.tokens * shape.vocabulary)
+    gradients = 4 * trained
+    largest = 4 * shape.embedding_parameters if method.kind == "full" else 0
+    back, step = kept + logits + largest, gradients + largest
+    at_step = step > back
+    return Memory(
+        process=process,
+        weights=_weights(shape, method, precision),
+        adapter=adapter,
+        optimizer=8 * trained,
+        activations=0 if at_step else kept,
+        logits=0 if at_step else logits,
+        gradients=step if at_step else largest,
+    )
+
+
+def _weights(shape: ModelShape, method: Method, precision: str) -> int:
+    """Return the base model's weights; full training holds 32 bits, and 16-bit copies while it computes."""
+    if method.kind == "qlora":
+        rest = shape.total_parameters - shape.linear_parameters
+        return round(NF4 * shape.linear_parameters) + 4 * rest
+    if method.kind == "full":
+        copies = 2 * shape.linear_parameters if precision != "fp32" else 0
+        return 4 * shape.total_parameters + copies
+    return WIDTH[precision] * shape.total_parameters
+
+
+def _activations(shape: ModelShape, method: Method, batch: Batch, *, precision: str) -> int:
+    """Return what all blocks keep for the way back, in bytes."""
+    hidden = shape.hidden
+    block = _block(shape, method, precision=precision)
+    if method.gradient_checkpointing:
+        between = 4 * hidden  # the input of each block; one block at a time is done again
+        return round(batch.tokens * (shape.layers * between + block))
+    final = 8 * hidden
+    return round(batch.tokens * (shape.layers * block + final))
+
+
+def _block(shape: ModelShape, method: Method, *, precision: str) -> float:
+    """Return what one block keeps of one token."""
+    hidden, inner = shape.hidden, shape.intermediate
+    narrow = precision != "fp32"
+    if method.kind == "full":
+        return 28 * hidden + 8 * inner if narrow else 40 * hidden + 16 * inner
+    frozen = 16 * hidden + 6 * inner if narrow else 20 * hidden + 12 * inner
+    return frozen + _beside(shape, method, narrow=narrow)
+
+
+def _beside(shape: ModelShape, method: Method, *, narrow: bool) -> float:
+    """Return what the adapters of one block keep: their inputs, dropped anew for each where rows are dropped."""
+    total, shared = 0.0, set()
+    for one in targets(shape, method):
+        share = one.count / max(1, shape.layers)
+        if method.dropout:
+            total += share * one.inputs * (6 if narrow else 8)
+        elif narrow:
+            total += share * one.inputs * 2
+        elif SHARED.get(one.name, one.name) not in shared:
+            shared.add(SHARED.get(one.name, one.name))
+            total += share * one.inputs * 4
+    return total

@@ -1,0 +1,80 @@
+"""What an hour on a device costs: a file that the user owns. No price comes with the engine.
+
+```yaml
+currency: EUR
+rtx-4090: 0.44
+cpu: 0.05
+```
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.environment import Device
+from engine.errors import Problem, RecipeError
+from engine.estimate.devices import facts_of
+from engine.recipe.model import Json
+from engine.recipe.source import SourceText, read_source
+
+CURRENCY = "currency"
+FILE = "prices.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What an hour costs."""
+
+    an_hour: float
+    currency: str
+    """Empty where the file says none."""
+    told: str
+    """Device and file: `rtx-4090 in prices.yaml`."""
+
+    def of(self, seconds: float) -> float:
+        """Return what so many seconds cost."""
+        return self.an_hour * seconds / 3600
+
+
+def default_file() -> Path:
+    """Return where prices are looked for when no file is named."""
+    root = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(root) / "slm-recipe" / FILE
+
+
+def price_of(device: Device, file: Path | None) -> Price | None:
+    """Return the price of a device; None where no file says it.
+
+    RecipeError R041 for a file that cannot be read or says something else than prices, with every problem.
+    """
+    path = file or default_file()
+    if file is None and not path.is_file():
+        return None
+    source = read_source(path)
+    problems = [*source.problems, *_wrong(source)]
+    if problems:
+        raise RecipeError(problems)
+    currency = source.value.get(CURRENCY, "")
+    for name in (facts_of(device).name, device.name, device.kind):
+        price = source.value.get(name)
+        if isinstance(price, int | float):
+            return Price(
+                an_hour=float(price), currency=str(currency), told=f"{name} in {path.name}"
+            )
+    return None
+
+
+def _wrong(source: SourceText) -> list[Problem]:
+    found = []
+    for name, value in source.value.items():
+        wanted = "a word such as EUR" if name == CURRENCY else "a number: the price of an hour"
+        if not (isinstance(value, str) if name == CURRENCY else _is_price(value)):
+            place = source.place((name,))
+            found.append(Problem(code="R041", message=f"must be {wanted}", path=name, place=place))
+    return found
+
+
+def _is_price(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0

@@ -1,0 +1,166 @@
+"""What is known of rows before they are trained: counted by the tokenizer, or guessed from characters and told so."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.data.example import Example, iter_examples
+from engine.data.readers import read_rows
+from engine.data.template import MissingColumnError, UnusableValueError, parse_template
+from engine.errors import DataError
+from engine.estimate.workload import Lengths, Workload, capped, lengths_of
+from engine.recipe.answer_json import strings
+from engine.recipe.formats import format_of
+from engine.recipe.model import PathRef, Recipe, Source
+from engine.runtime.rendered_key import FACTS, PRODUCT, rendered_payload
+from engine.store import Artifact, StageKey, Store, product_key
+
+CHARACTERS = 4.0
+"""Of English text in a token; an assumption, and told as one."""
+AROUND = 30
+"""Tokens of a chat template around a row; an assumption too."""
+SAMPLE = 300
+"""Rows that are looked at where none has been counted."""
+
+
+def rendered_key(recipe: Recipe, data: Artifact, base_model: Mapping[str, Any]) -> StageKey:
+    """Return the key of the rows as text."""
+    checks = recipe.data.checks
+    return product_key(
+        PRODUCT,
+        rendered_payload(
+            recipe.task,
+            max_length=recipe.method.max_length,
+            checks=(checks.truncation, checks.template_tokens),
+            base_model=base_model,
+            data=data.key,
+        ),
+    )
+
+
+def workload_of(
+    recipe: Recipe, store: Store, *, data: Artifact | None, base_model: Mapping[str, Any]
+) -> Workload:
+    """Return what is known of the rows, from the best there is."""
+    rows = _split_rows(recipe, data)
+    if data is not None:
+        rendered = store.get(rendered_key(recipe, data, base_model).digest)
+        counted = _counted(rendered) if rendered else None
+        return counted or _from_examples(recipe, data, rows)
+    return _from_sources(recipe, rows)
+
+
+def _split_rows(recipe: Recipe, data: Artifact | None) -> tuple[int | None, int | None]:
+    if data is not None:
+        summary = json.loads(data.file("summary.json").read_text(encoding="utf-8"))
+        seen = {split["name"]: int(split["seen"]) for split in summary["splits"]}
+        return seen["train"], seen.get("validation", 0)
+    train, validation = recipe.splits.train, recipe.splits.validation
+    if isinstance(train, int) and isinstance(validation, int):
+        return train, validation
+    return None, None
+
+
+def _counted(rendered: Artifact) -> Workload | None:
+    """Return what the tokenizer counted; None for rows that were rendered before lengths were kept."""
+    facts = json.loads(rendered.file(FACTS).read_text(encoding="utf-8"))
+    lengths = {
+        split: tuple((tokens, rows) for tokens, rows in facts[split].get("lengths", ()))
+        for split in ("train", "validation")
+    }
+    if not lengths["train"]:
+        return None
+    rows, tokens = facts["train"]["rows"], facts["train"]["tokens"]
+    return Workload(
+        train_rows=rows,
+        validation_rows=facts["validation"]["rows"],
+        train=lengths["train"],
+        validation=lengths["validation"],
+        exact=True,
+        told=f"{rows} training rows of {tokens:,} tokens, counted by the base model's tokenizer; "
+        f"the longest has {facts['train']['longest']}",
+    )
+
+
+def _from_examples(recipe: Recipe, data: Artifact, rows: tuple[int | None, int | None]) -> Workload:
+    def guessed(split: str) -> Lengths:
+        examples = iter_examples(data.file(f"{split}.jsonl"))
+        return _guessed(recipe, map(_characters, itertools.islice(examples, 10 * SAMPLE)))
+
+    return Workload(
+        train_rows=rows[0],
+        validation_rows=rows[1],
+        train=guessed("train"),
+        validation=guessed("validation"),
+        exact=False,
+        told=f"{rows[0]} training rows; their tokens are an estimate from characters, "
+        f"{CHARACTERS:g} to a token (`--probe` or a run counts them)",
+    )
+
+
+def _from_sources(recipe: Recipe, rows: tuple[int | None, int | None]) -> Workload:
+    texts: list[int] = []
+    for source in recipe.data.sources:
+        if isinstance(source.ref, PathRef) and format_of(source.ref.path.name, source.format):
+            texts += _sampled(source, source.ref.path, recipe)
+    told = "rows are counted by `recipe data`" if rows[0] is None else f"{rows[0]} training rows"
+    if texts:
+        told += (
+            f"; their tokens are an estimate from the characters of {len(texts)} rows, "
+            f"{CHARACTERS:g} to a token"
+        )
+        lengths = _guessed(recipe, texts)
+    else:
+        told += (
+            f"; every row is taken as long as max_length allows, {recipe.method.max_length} tokens"
+        )
+        lengths = ((recipe.method.max_length, 1),)
+    return Workload(
+        train_rows=rows[0],
+        validation_rows=rows[1],
+        train=lengths,
+        validation=lengths,
+        exact=False,
+        told=told,
+    )
+
+
+def _characters(example: Example) -> int:
+    """Return the characters of what stands in the row; of a chat all turns."""
+    if example.payload:
+        return max(
+            len(example.input) + len(example.target), sum(map(len, strings(example.payload)))
+        )
+    return len(example.input) + len(example.target)
+
+
+def _sampled(source: Source, path: Path, recipe: Recipe) -> list[int]:
+    """Return the characters of the first rows of a local file; none of one that only a run can read."""
+    if format_of(path.name, source.format) == "parquet" or source.columns:
+        return []
+    try:
+        rows = itertools.islice(read_rows(path, source), SAMPLE)
+        return list(_filled(recipe, (row.values for row in rows)))
+    except (DataError, OSError):
+        return []
+
+
+def _filled(recipe: Recipe, rows: Iterable[Mapping[str, Any]]) -> Iterator[int]:
+    template = parse_template(recipe.task.input) if recipe.task.input else None
+    for values in rows:
+        try:
+            yield len(template.fill(values)[0]) if template else sum(map(len, strings(values)))
+        except (MissingColumnError, UnusableValueError):
+            continue
+
+
+def _guessed(recipe: Recipe, characters: Iterable[int]) -> Lengths:
+    asked = len(recipe.task.instruction) + len(recipe.task.system)
+    counted = Counter(AROUND + math.ceil((length + asked) / CHARACTERS) for length in characters)
+    return capped(lengths_of(counted), recipe.method.max_length)

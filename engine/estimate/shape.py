@@ -1,0 +1,229 @@
+"""The shapes of a model's weights, from its config.json, the headers of its safetensors, or a GGUF header."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from engine.estimate.gguf import read_gguf
+
+_LENGTH_BYTES = 8
+_MAX_HEADER_BYTES = 100_000_000
+_MATRIX = 2
+_BLOCK = re.compile(r"\.(\d+)\.")
+_BITS = {"F64": 64, "F32": 32, "BF16": 16, "F16": 16, "I8": 8, "U8": 8, "F8_E4M3": 8, "F8_E5M2": 8}
+_GGUF_LINEAR = {
+    "attn_q": "q_proj", "attn_k": "k_proj", "attn_v": "v_proj", "attn_output": "o_proj",
+    "ffn_gate": "gate_proj", "ffn_up": "up_proj", "ffn_down": "down_proj",
+    "attn_qkv": "qkv_proj",
+}  # fmt: skip
+"""What transformers calls the matrices that llama.cpp names so."""
+GATED = frozenset(
+    {
+        "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "smollm3", "granite",
+        "olmo", "olmo2", "stablelm", "cohere", "glm", "exaone4", "ministral", "helium", "seed_oss",
+    }
+)  # fmt: skip
+"""Model types whose blocks have q, k, v, o and gate, up, down, so that config.json says every shape."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linear:
+    """One matrix of each block that an adapter may stand beside."""
+
+    name: str
+    """`q_proj`."""
+    inputs: int
+    outputs: int
+    count: int
+    """In the whole model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelShape:
+    """What an estimate needs to know of a base model."""
+
+    hidden: int
+    layers: int
+    intermediate: int
+    heads: int
+    vocabulary: int
+    tied: bool
+    """Input and output embeddings are one matrix."""
+    linears: tuple[Linear, ...]
+    total_parameters: int
+    told: str
+    """Where this comes from: `config.json: 30 layers of 576, …`."""
+    stored_bytes: int | None = None
+    """Of the weights as they lie there; None where only the config is."""
+
+    @property
+    def linear_parameters(self) -> int:
+        """Elements of the matrices in all blocks."""
+        return sum(one.inputs * one.outputs * one.count for one in self.linears)
+
+    @property
+    def embedding_parameters(self) -> int:
+        """Elements of the input embeddings."""
+        return self.vocabulary * self.hidden
+
+
+def shape_of_folder(folder: Path) -> ModelShape | None:
+    """Return the shape of a model folder; None without a config.json that says what is needed."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        found = shape_of_config(config)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    tensors = _safetensors(folder)
+    return _with_tensors(found, tensors) if found and tensors else found
+
+
+def shape_of_config(config: Mapping[str, Any]) -> ModelShape | None:
+    """Return what config.json says; KeyError or TypeError where it is none of a decoder."""
+    config = config.get("text_config", config)
+    hidden = int(_first(config, "hidden_size", "n_embd", "d_model"))
+    layers = int(_first(config, "num_hidden_layers", "n_layer", "num_layers"))
+    heads = int(_first(config, "num_attention_heads", "n_head"))
+    inner = int(_first(config, "intermediate_size", "n_inner", "ffn_dim", missing=4 * hidden))
+    kind = str(config.get("model_type", ""))
+    head = int(config.get("head_dim") or hidden // heads)
+    keys = int(config.get("num_key_value_heads") or heads)
+    tied = bool(config.get("tie_word_embeddings", kind in ("gemma", "gemma2", "gpt2")))
+    return _reckoned(
+        ModelShape(
+            hidden=hidden,
+            layers=layers,
+            intermediate=inner,
+            heads=heads,
+            vocabulary=int(config["vocab_size"]),
+            tied=tied,
+            linears=_blocks(hidden, inner, layers, queries=heads * head, keys=keys * head),
+            total_parameters=0,
+            told=f"config.json: {layers} layers of {hidden}, {config['vocab_size']} words"
+            + ("" if kind in GATED else f"; blocks as in Llama are assumed for `{kind}`"),
+        )
+    )
+
+
+def shape_of_gguf(path: Path) -> ModelShape | None:
+    """Return what the header of a GGUF file says; None where it cannot be read."""
+    found = read_gguf(path)
+    if found is None:
+        return None
+    fields, tensors = found
+    kind = fields.get("general.architecture", "")
+    try:
+        hidden = int(fields[f"{kind}.embedding_length"])
+        layers = int(fields[f"{kind}.block_count"])
+        words = max(tensors["token_embd.weight"])
+        names = {_transformers_name(name): sizes for name, sizes in tensors.items()}
+        shape = ModelShape(
+            hidden=hidden,
+            layers=layers,
+            intermediate=int(fields[f"{kind}.feed_forward_length"]),
+            heads=int(fields[f"{kind}.attention.head_count"]),
+            vocabulary=words,
+            tied="output.weight" not in tensors,
+            linears=_linears(names),
+            total_parameters=_elements(tensors.values()),
+            told=f"the header of {path.name}: {layers} layers of {hidden}, {words} words",
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+    return replace(shape, stored_bytes=2 * shape.total_parameters)
+
+
+def _transformers_name(name: str) -> str:
+    stem = name.removesuffix(".weight")
+    block, _, last = stem.rpartition(".")
+    return f"{block}.{_GGUF_LINEAR[last]}.weight" if last in _GGUF_LINEAR else ""
+
+
+def _first(config: Mapping[str, Any], *names: str, missing: Any = None) -> Any:  # noqa: ANN401 - JSON data
+    found = next((config[name] for name in names if config.get(name)), missing)
+    if found is None:
+        raise KeyError(names[0])
+    return found
+
+
+def _blocks(hidden: int, inner: int, layers: int, *, queries: int, keys: int) -> tuple[Linear, ...]:
+    sizes = {
+        "q_proj": (hidden, queries), "k_proj": (hidden, keys), "v_proj": (hidden, keys),
+        "o_proj": (queries, hidden), "gate_proj": (hidden, inner), "up_proj": (hidden, inner),
+        "down_proj": (inner, hidden),
+    }  # fmt: skip
+    return tuple(
+        Linear(name=name, inputs=size[0], outputs=size[1], count=layers)
+        for name, size in sizes.items()
+    )
+
+
+def _reckoned(shape: ModelShape) -> ModelShape:
+    """Fill in the total: matrices, embeddings, two norms a block and one at the end."""
+    embeddings = shape.embedding_parameters * (1 if shape.tied else 2)
+    norms = (2 * shape.layers + 1) * shape.hidden
+    return replace(shape, total_parameters=shape.linear_parameters + embeddings + norms)
+
+
+def _safetensors(folder: Path) -> dict[str, tuple[str, list[int]]]:
+    """Return type and sizes of every tensor, from the headers alone; empty where one cannot be read."""
+    found: dict[str, tuple[str, list[int]]] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with path.open("rb") as file:
+                length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+                header = json.loads(file.read(min(length, _MAX_HEADER_BYTES)))
+            header.pop("__metadata__", None)
+            found |= {name: (str(one["dtype"]), list(one["shape"])) for name, one in header.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {}
+    return found
+
+
+def _with_tensors(shape: ModelShape, tensors: Mapping[str, tuple[str, list[int]]]) -> ModelShape:
+    """Return the shape with what the weights themselves say: every matrix, and the exact total."""
+    sizes = {name: size for name, (_, size) in tensors.items()}
+    linears = _linears({name: [*size[::-1]] for name, size in sizes.items()})
+    total = _elements(sizes.values())
+    stored = sum(_BITS.get(kind, 16) * _elements([size]) for kind, size in tensors.values()) // 8
+    told = shape.told.partition(";")[0]
+    return replace(
+        shape,
+        linears=linears or shape.linears,
+        total_parameters=total,
+        tied=not any("lm_head" in name or "embed_out" in name for name in sizes),
+        stored_bytes=stored,
+        told=f"{told}; safetensors headers: {total:,} parameters",
+    )
+
+
+def _linears(tensors: Mapping[str, Iterable[int]]) -> tuple[Linear, ...]:
+    """Return the matrices within blocks; sizes are inputs, outputs."""
+    found: dict[tuple[str, int, int], int] = {}
+    for name, sizes in tensors.items():
+        size = list(sizes)
+        if len(size) != _MATRIX or not name.endswith(".weight") or not _BLOCK.search(name):
+            continue
+        last = name.removesuffix(".weight").rpartition(".")[2]
+        if "norm" in last or "ln_" in last:
+            continue
+        found[last, size[0], size[1]] = found.get((last, size[0], size[1]), 0) + 1
+    return tuple(
+        Linear(name=name, inputs=inputs, outputs=outputs, count=count)
+        for (name, inputs, outputs), count in found.items()
+    )
+
+
+def _elements(shapes: Iterable[Iterable[int]]) -> int:
+    total = 0
+    for shape in shapes:
+        count = 1
+        for size in shape:
+            count *= size
+        total += count
+    return total

@@ -1,0 +1,280 @@
+"""One training put together: rows and shapes in; steps, parameters, memory, disk and time out, each with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from engine.backends.base import Schedule, accumulation, schedule
+from engine.environment import Device
+from engine.estimate import duration, memory
+from engine.estimate.devices import Facts, facts_of
+from engine.estimate.duration import Course, Duration, Speed
+from engine.estimate.measured import Measured
+from engine.estimate.memory import Batch, Memory
+from engine.estimate.shape import ModelShape
+from engine.estimate.workload import Workload, padded
+from engine.recipe.model import Method, Recipe
+
+KEPT_ADAPTERS = 8
+"""Adapters of checkpoints that stay (`engine.runtime.adapters.MOST`)."""
+CHECKPOINTS = 3
+"""On disk at once: two that stay, and one that is being written."""
+STATE = 3
+"""Numbers in a checkpoint for each trained one: itself, and two of the optimizer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingEstimate:
+    """What one training will take; None where it is not known, and `unknown` says why."""
+
+    steps: int | None = None
+    tokens: int | None = None
+    """Of an epoch, without padding."""
+    exact_tokens: bool = False
+    """They were counted by the base model's tokenizer."""
+    trainable_parameters: int | None = None
+    total_parameters: int | None = None
+    memory_bytes: int | None = None
+    """Peak: resident on a CPU, allocated on a GPU."""
+    disk_bytes: int | None = None
+    """What training leaves in the store."""
+    scratch_bytes: int | None = None
+    """What checkpoints take besides, until it is done."""
+    seconds: float | None = None
+    basis: str = "reckoned"
+    """`reckoned`, `probe` or `run`: what memory and time come from."""
+    fits: bool | None = None
+    """The device has as much memory."""
+    derived: tuple[tuple[str, str], ...] = ()
+    """(what, how it was derived), for people."""
+    unknown: tuple[str, ...] = ()
+    """What is missing, and what would make it known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What an estimate may stand on besides the recipe."""
+
+    shape: ModelShape | None
+    workload: Workload
+    measured: Measured | None = None
+    """Of exactly this training."""
+    like: Measured | None = None
+    """Of another training on this machine."""
+    missing: tuple[str, ...] = ()
+    """What is not known, with what would make it known."""
+
+
+def estimate_training(recipe: Recipe, device: Device, known: Known) -> TrainingEstimate:
+    """Return what training this recipe on this device will take."""
+    shape, work, method = known.shape, known.workload, recipe.method
+    plan = _plan(method, work)
+    derived = [("rows", work.told)]
+    if plan:
+        derived.append(("steps", _told_steps(method, work, plan)))
+    found = TrainingEstimate(
+        steps=plan.steps if plan else None,
+        tokens=work.train_tokens,
+        exact_tokens=work.exact,
+        unknown=known.missing,
+        derived=tuple(derived),
+    )
+    if shape is None:
+        return found
+    trained = memory.trainable_parameters(shape, method)
+    held = _memory(recipe, device, known, shape)
+    took = _duration(recipe, device, known, shape) if plan else None
+    left, besides = _disk(method, trained, plan)
+    return replace(
+        found,
+        trainable_parameters=trained,
+        total_parameters=shape.total_parameters + (0 if method.kind == "full" else trained),
+        memory_bytes=held.bytes,
+        fits=None if held.bytes is None else held.bytes <= device.memory_bytes,
+        disk_bytes=left,
+        scratch_bytes=besides,
+        seconds=took.seconds if took else None,
+        basis=known.measured.by if known.measured else "reckoned",
+        derived=(
+            *derived,
+            ("parameters", _told_parameters(shape, method, trained)),
+            ("memory", held.told),
+            *([("time", took.told)] if took else []),
+            ("disk", _told_disk(left, besides)),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """A number and where it comes from."""
+
+    told: str
+    bytes: int | None = None
+    seconds: float | None = None
+
+
+def _plan(method: Method, work: Workload) -> Schedule | None:
+    if work.train_rows is None:
+        return None
+    return schedule(method, train_rows=work.train_rows, validation_rows=work.validation_rows or 0)
+
+
+def course_of(method: Method, work: Workload) -> Course | None:
+    """Return how often what happens; None while rows or their lengths are not known."""
+    plan = _plan(method, work)
+    if plan is None or not work.train:
+        return None
+    rows, micro = work.validation_rows or 0, method.micro_batch_size
+    usual = max(1, round(padded(work.train, micro)))
+    looked_at = max(1, round(padded(work.validation or work.train, micro)))
+    evaluations = 1 + plan.steps // plan.evaluate_every if plan.evaluate_every else 0
+    return Course(
+        steps=min(plan.steps, method.epochs * (work.train_rows or 0) / method.batch_size),
+        passes=accumulation(method),
+        batch=Batch(rows=micro, length=usual),
+        evaluations=evaluations,
+        evaluation_tokens=rows * looked_at,
+        evaluation_batch=Batch(rows=min(micro, max(1, rows)), length=looked_at),
+        saves=-(-plan.steps // plan.save_every),
+    )
+
+
+def _memory(recipe: Recipe, device: Device, known: Known, shape: ModelShape) -> _Told:
+    if known.measured:
+        peak = known.measured.usage.peak_bytes
+        return _Told(bytes=peak, told=f"{_size(peak)} was the peak of {_source(known.measured)}")
+    if not known.workload.longest:
+        return _Told(told="not known: it depends on the longest row")
+    found = reckoned_memory(recipe, device, known, shape)
+    parts = ", ".join(f"{name} {_size(size)}" for name, size in found.parts().items())
+    process = "" if known.like is None else "; the process as it was measured here"
+    rows, length = recipe.method.micro_batch_size, known.workload.longest
+    return _Told(
+        bytes=found.total, told=f"{parts}; at {rows} rows of {length} tokens at once{process}"
+    )
+
+
+def reckoned_memory(recipe: Recipe, device: Device, known: Known, shape: ModelShape) -> Memory:
+    """Return the parts of the peak by reckoning, at the longest rows."""
+    work = known.workload
+    rows = min(recipe.method.micro_batch_size, work.train_rows or recipe.method.micro_batch_size)
+    return memory.peak(
+        shape,
+        recipe.method,
+        Batch(rows=rows, length=work.longest),
+        precision=device.precision(recipe.backend.precision),
+        backend=recipe.backend.name,
+        process=_process(device, known.like),
+    )
+
+
+def _process(device: Device, like: Measured | None) -> int:
+    if device.kind == "cuda":
+        return 0  # torch's own account; the context is told beside it
+    if like is None:
+        return memory.PROCESS
+    return max(0, like.usage.ready_bytes - like.weights) + memory.KERNELS
+
+
+def _duration(recipe: Recipe, device: Device, known: Known, shape: ModelShape) -> _Told | None:
+    course = course_of(recipe.method, known.workload)
+    if course is None:
+        return None
+    if known.measured:
+        found = measured_duration(recipe.method, shape, course, known.measured)
+        return _Told(seconds=found.total, told=_told_time(found, _source(known.measured)))
+    speed = _speed(recipe, device, known.like)
+    if speed is None:
+        return _Told(told=f"not known: {facts_of(device).told}; `recipe plan --probe` measures it")
+    found = duration.reckoned(
+        shape,
+        recipe.method,
+        course,
+        speed,
+        backend=recipe.backend.name,
+        trained=memory.trainable_parameters(shape, recipe.method),
+    )
+    return _Told(seconds=found.total, told=_told_time(found, speed.told))
+
+
+def measured_duration(
+    method: Method, shape: ModelShape, course: Course, measured: Measured
+) -> Duration:
+    """Return the duration by a measurement, scaled from its rows to the usual ones."""
+    usage = measured.usage
+    spent = usage.steps if usage.steps.count else usage.first
+    each = spent.tokens / max(1, spent.count * course.passes * course.batch.rows)
+    there = Batch(rows=course.batch.rows, length=max(1, round(each)))
+    trained = memory.trainable_parameters(shape, method)
+    usual = duration.work(shape, method, course, trained=trained)
+    was = duration.work(shape, method, replace(course, batch=there), trained=trained)
+    return duration.from_usage(usage, course, usual / was)
+
+
+def _speed(recipe: Recipe, device: Device, like: Measured | None) -> Speed | None:
+    facts, kind = facts_of(device), recipe.method.kind
+    bandwidth = facts.bandwidth or duration.MEMORY_BYTES
+    if like is not None and like.usage.steps.seconds:
+        done = like.operations / like.usage.steps.seconds
+        told = f"{done / 1e9:.3g} billion operations a second, as in {_source(like)}"
+        return Speed(operations=done, bandwidth=bandwidth, told=told)
+    peak = facts.peak(device.precision(recipe.backend.precision))
+    if peak is None:
+        return None
+    share = duration.SHARE_OF_PEAK[kind] if facts.kind == "cpu" else duration.GPU_SHARE
+    return Speed(operations=share * peak, bandwidth=bandwidth, told=_told_speed(facts, peak, share))
+
+
+def _told_speed(facts: Facts, peak: float, share: float) -> str:
+    return (
+        f"{share:.0%} of {peak / 1e12:.3g} trillion operations a second ({facts.told}) is assumed; "
+        "`recipe plan --probe` on the device measures"
+    )
+
+
+def _source(measured: Measured) -> str:
+    day = measured.created[:16].replace("T", " ")
+    by = "a probe" if measured.by == "probe" else "a run"
+    return f"{by} on this machine on {day} UTC"
+
+
+def _disk(method: Method, trained: int, plan: Schedule | None) -> tuple[int, int]:
+    """Return what stays, and what checkpoints take besides while it trains."""
+    saves = -(-plan.steps // plan.save_every) if plan else 1
+    kept = 1 if method.kind == "full" else min(saves, KEPT_ADAPTERS)
+    return 4 * trained * kept, 4 * STATE * trained * min(saves, CHECKPOINTS)
+
+
+def _told_steps(method: Method, work: Workload, plan: Schedule) -> str:
+    least = " at most" if method.early_stopping else ""
+    return (
+        f"{work.train_rows} rows in batches of {method.batch_size}, {method.epochs:g} epochs: "
+        f"{plan.steps}{least}"
+    )
+
+
+def _told_parameters(shape: ModelShape, method: Method, trained: int) -> str:
+    if method.kind == "full":
+        return f"all {trained:,} are trained; {shape.told}"
+    count = sum(one.count for one in memory.targets(shape, method))
+    return f"{trained:,} at rank {method.rank} beside {count} matrices; {shape.told}"
+
+
+def _told_time(found: Duration, source: str) -> str:
+    parts = {
+        "start": found.starting,
+        "steps": found.steps,
+        "evaluations": found.evaluations,
+        "checkpoints": found.saves,
+    }
+    told = ", ".join(f"{name} {seconds:.3g} s" for name, seconds in parts.items() if seconds)
+    return f"{told}; {source}"
+
+
+def _told_disk(left: int, besides: int) -> str:
+    return f"{_size(left)} stays; until it is done, checkpoints take {_size(besides)} more"
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"  # noqa: PLR2004 - a tenth of a GB

@@ -1,0 +1,75 @@
+"""How many rows are trained, how long they are in tokens, and what padding adds to them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Lengths = tuple[tuple[int, int], ...]
+"""(tokens, rows that have so many), shortest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Rows of training and validation with their lengths."""
+
+    train_rows: int | None
+    """None while only a fraction of uncounted rows is known."""
+    validation_rows: int | None
+    train: Lengths
+    """A sample where `exact` is not set; empty where nothing is known of lengths."""
+    validation: Lengths
+    exact: bool
+    """Counted by the base model's tokenizer."""
+    told: str
+    """How lengths are known."""
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row that trains or validates."""
+        return max((tokens for tokens, _ in (*self.train, *self.validation)), default=0)
+
+    @property
+    def mean(self) -> float:
+        """Tokens of a training row."""
+        return mean(self.train)
+
+    @property
+    def train_tokens(self) -> int | None:
+        """Tokens of an epoch, without padding."""
+        return None if self.train_rows is None else round(self.train_rows * self.mean)
+
+
+def lengths_of(counted: Mapping[int, int]) -> Lengths:
+    """Return lengths in order."""
+    return tuple(sorted(counted.items()))
+
+
+def capped(lengths: Lengths, limit: int) -> Lengths:
+    """Return lengths with none above the limit: longer rows are cut or left out."""
+    counted: Counter[int] = Counter()
+    for tokens, rows in lengths:
+        counted[min(tokens, limit)] += rows
+    return lengths_of(counted)
+
+
+def mean(lengths: Lengths) -> float:
+    """Return the mean number of tokens; 0 for none."""
+    rows = sum(count for _, count in lengths)
+    return sum(tokens * count for tokens, count in lengths) / rows if rows else 0.0
+
+
+def padded(lengths: Lengths, together: int) -> float:
+    """Return the expected length that `together` rows drawn at random are padded to."""
+    rows = sum(count for _, count in lengths)
+    if not rows:
+        return 0.0
+    expected, below = 0.0, 0.0
+    seen = 0
+    for tokens, count in lengths:
+        seen += count
+        share = (seen / rows) ** together
+        expected += tokens * (share - below)
+        below = share
+    return expected

@@ -1,0 +1,151 @@
+"""What a plan will take: the training's estimate, and for the other stages disk, and the time of their last run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.environment import Device
+from engine.estimate import TrainingEstimate, foretell
+from engine.estimate.locate import shape_of
+from engine.estimate.prices import Price
+from engine.estimate.stages import disk_of, past_seconds
+from engine.plan import Plan
+from engine.stages.resample import trainings
+from engine.store import Store
+from engine.store.runs import Runs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageForecast:
+    """What one stage will take; None where it is not known."""
+
+    seconds: float | None = None
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
+    basis: str = ""
+    """`reckoned`, `probe`, `run` (a measurement of the same training), or `last run`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What a run of a plan will take."""
+
+    device: Device
+    training: TrainingEstimate
+    stages: Mapping[str, StageForecast] = field(default_factory=dict)
+    """Of those that run."""
+    price: Price | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """Of the stages whose time is known; None where none is."""
+        known = [one.seconds for one in self.stages.values() if one.seconds is not None]
+        return sum(known) if known else None
+
+    @property
+    def untimed(self) -> tuple[str, ...]:
+        """Stages that run and whose time is not known."""
+        return tuple(name for name, one in self.stages.items() if one.seconds is None)
+
+    @property
+    def disk_bytes(self) -> int | None:
+        """Of the stages whose size is known; None where none is."""
+        known = [one.disk_bytes for one in self.stages.values() if one.disk_bytes is not None]
+        return sum(known) if known else None
+
+    @property
+    def cost(self) -> float | None:
+        """At the user's price; None without one, or without a time."""
+        if self.price is None or self.seconds is None:
+            return None
+        return self.price.of(self.seconds)
+
+
+def forecast(
+    plan: Plan,
+    store: Store,
+    *,
+    price: Price | None = None,
+    elsewhere: bool = False,
+) -> Forecast:
+    """Return what the stages that run will take; `elsewhere` is another machine, whose past is not known."""
+    recipe, device = plan.recipe, plan.world.device
+    training = foretell(
+        recipe,
+        store,
+        device,
+        base_model=plan.world.base_model,
+        data=plan.stage("data").reused,
+    )
+    past = {} if elsewhere else past_seconds(Runs(store.root), recipe.name)
+    shape = shape_of(recipe.base_model, store)
+    found: dict[str, StageForecast] = {}
+    for stage in plan.stages:
+        if stage.reused is not None:
+            continue
+        if stage.name == "train":
+            found[stage.name] = _train(training)
+        elif stage.name == "resample":
+            found[stage.name] = _resample(training, trainings(recipe))
+        else:
+            seconds = past.get(stage.name)
+            found[stage.name] = StageForecast(
+                seconds=seconds,
+                disk_bytes=disk_of(stage.name, recipe, shape),
+                basis="" if seconds is None else "last run",
+            )
+    return Forecast(device=device, training=training, stages=found, price=price)
+
+
+def _train(training: TrainingEstimate) -> StageForecast:
+    return StageForecast(
+        seconds=training.seconds,
+        memory_bytes=training.memory_bytes,
+        disk_bytes=training.disk_bytes,
+        basis=training.basis,
+    )
+
+
+def _resample(training: TrainingEstimate, times: int) -> StageForecast:
+    """Return the other trainings as so many of the first: those on fewer rows take less."""
+    return StageForecast(
+        seconds=None if training.seconds is None else times * training.seconds,
+        memory_bytes=training.memory_bytes,
+        disk_bytes=None if training.disk_bytes is None else times * training.disk_bytes,
+        basis=training.basis,
+    )
+
+
+def forecast_json(found: Forecast) -> dict[str, Any]:
+    """Return the forecast as JSON data, one form for plan and report."""
+    training = found.training
+    return {
+        "device": found.device.name,
+        "steps": training.steps,
+        "tokens": training.tokens,
+        "trainable_parameters": training.trainable_parameters,
+        "total_parameters": training.total_parameters,
+        "memory_bytes": training.memory_bytes,
+        "device_memory_bytes": found.device.memory_bytes,
+        "fits": training.fits,
+        "disk_bytes": found.disk_bytes,
+        "scratch_bytes": training.scratch_bytes,
+        "seconds": None if found.seconds is None else round(found.seconds, 1),
+        "untimed": list(found.untimed),
+        "cost": None if found.cost is None else round(found.cost, 4),
+        "currency": found.price.currency if found.price else "",
+        "basis": training.basis,
+        "derived": [{"what": what, "how": how} for what, how in training.derived],
+        "unknown": list(training.unknown),
+        "stages": {
+            name: {
+                "seconds": None if one.seconds is None else round(one.seconds, 1),
+                "memory_bytes": one.memory_bytes,
+                "disk_bytes": one.disk_bytes,
+                "basis": one.basis,
+            }
+            for name, one in found.stages.items()
+        },
+    }

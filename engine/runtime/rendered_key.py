@@ -1,0 +1,47 @@
+"""What rendered rows depend on, light enough for a plan: torch and transformers are not needed to name them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.recipe.model import Task
+
+REVISION = 2
+"""Bumped when the same examples would now give other rows."""
+PRODUCT = "rendered"
+FACTS = "rendering.json"
+"""Counts of every split, beside the rows."""
+
+
+def rendered_payload(
+    task: Task,
+    *,
+    max_length: int,
+    checks: tuple[str, str],
+    base_model: Mapping[str, Any],
+    data: str,
+) -> dict[str, Any]:
+    """Return the payload of the rows' key; `checks` are those of truncation and template tokens."""
+    truncation, template_tokens = checks
+    return {
+        "revision": REVISION,
+        "task": _asked(task),
+        "max_length": max_length,
+        "truncation": truncation,
+        "template_tokens": template_tokens,
+        "base_model": dict(base_model),
+        "data": data,
+    }
+
+
+def _asked(task: Task) -> dict[str, Any]:
+    """Return what of the task stands in a row; how its columns are read is the data's business."""
+    return {
+        "kind": task.kind,
+        "instruction": task.instruction,
+        "system": task.system,
+        "labels": list(task.labels),
+        "schema": task.schema,
+        "output": task.output,
+    }

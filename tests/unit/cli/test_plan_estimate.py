@@ -1,0 +1,95 @@
+"""What the plan says of time, memory, disk and cost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from estimating import recipe_in
+
+from engine.cli.main import main
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    recipe_in(tmp_path)
+    return tmp_path
+
+
+def planned(folder: Path, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    code = main(["plan", str(folder / "recipe.yaml"), "--store", str(folder / "store"), *words])
+    assert code == 0
+    return capsys.readouterr().out
+
+
+def test_the_train_line_says_time_memory_and_steps(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = planned(project, capsys)
+    (train,) = [line for line in out.splitlines() if line.startswith("  train ")]
+
+    assert "~" in train
+    assert "GB · 15 steps" in train
+    assert "training reckoned, not measured" in " ".join(out.split())
+
+
+def test_the_json_has_numbers_and_their_reasons(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = json.loads(planned(project, capsys, "--format", "json"))["estimate"]
+
+    assert 15 == found["steps"]
+    assert found["memory_bytes"] > 10**9
+    assert "reckoned" == found["basis"]
+    assert ["rows", "steps", "parameters", "memory", "time", "disk"] == [
+        one["what"] for one in found["derived"]
+    ]
+
+
+def test_a_named_device_is_what_is_estimated(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = json.loads(planned(project, capsys, "--device", "l4", "--format", "json"))["estimate"]
+
+    assert ("l4", 24 << 30, True) == (
+        found["device"], found["device_memory_bytes"], found["fits"],
+    )  # fmt: skip
+    assert found["memory_bytes"] < 10**9  # what torch allocates on a GPU, without the process
+
+
+def test_explain_says_how_each_number_was_derived(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short, long = planned(project, capsys), planned(project, capsys, "--explain")
+
+    assert "config.json: 2 layers of 64" not in short
+    assert "config.json: 2 layers of 64" in " ".join(long.split())
+
+
+def test_a_cost_stands_on_the_users_price(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prices = project / "mine.yaml"
+    prices.write_text("currency: EUR\ncpu: 36\n", encoding="utf-8")
+    words = ("--prices", str(prices))
+    found = json.loads(planned(project, capsys, *words, "--format", "json"))["estimate"]
+
+    assert found["seconds"] / 100 == pytest.approx(found["cost"], abs=0.002)
+    assert "EUR at 36 EUR an hour (cpu in mine.yaml)" in " ".join(
+        planned(project, capsys, *words).split()
+    )
+
+
+def test_without_a_price_no_cost_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert json.loads(planned(project, capsys, "--format", "json"))["estimate"]["cost"] is None
+
+
+def test_an_unknown_device_is_a_mistake_of_usage(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["plan", str(project / "recipe.yaml"), "--device", "rtx-9999"])
+
+    assert 2 == code
+    assert "R040" in capsys.readouterr().err

@@ -1,0 +1,207 @@
+"""What training takes, against cases reckoned by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from estimating import CPU, KV, LINEAR, MLP, TOTAL, Q, recipe_in, shape
+
+from engine.backends.usage import Spent, Usage
+from engine.estimate import foretell
+from engine.estimate.devices import named_device
+from engine.estimate.duration import operations
+from engine.estimate.measured import Measured
+from engine.estimate.memory import Batch, peak, trainable_parameters
+from engine.estimate.training import Known, estimate_training
+from engine.estimate.workload import Workload
+from engine.recipe.model import Method, Recipe
+from engine.store import Store
+
+EXACT = Workload(
+    train_rows=40,
+    validation_rows=20,
+    train=((20, 30), (60, 10)),
+    validation=((30, 20),),
+    exact=True,
+    told="counted",
+)
+
+
+def method(folder: Path, **changes: Any) -> Method:
+    return recipe_in(folder, **changes).method
+
+
+def test_an_adapter_has_two_thin_matrices_beside_each_chosen_one(tmp_path: Path) -> None:
+    everywhere = 2 * 4 * (2 * (64 + 64) + 2 * (64 + 32) + 3 * (64 + 128))
+    attention = 2 * 4 * (2 * (64 + 64) + 2 * (64 + 32))
+
+    assert everywhere == trainable_parameters(shape(), method(tmp_path))
+    assert attention == trainable_parameters(shape(), method(tmp_path, target_modules="attention"))
+    assert TOTAL == trainable_parameters(shape(), method(tmp_path, kind="full"))
+
+
+def test_full_training_holds_weights_optimizer_and_what_the_way_back_needs(tmp_path: Path) -> None:
+    found = peak(
+        shape(), method(tmp_path, kind="full"), Batch(rows=8, length=60),
+        precision="fp32", backend="trl", process=1000,
+    )  # fmt: skip
+    tokens = 8 * 60
+
+    assert (1000, 4 * TOTAL, 0, 8 * TOTAL) == (
+        found.process, found.weights, found.adapter, found.optimizer,
+    )  # fmt: skip
+    assert tokens * (2 * (40 * 64 + 16 * 128) + 8 * 64) == found.activations
+    assert round(4 * 4.6 * tokens * 320) == found.logits
+    assert sum(found.parts().values()) == found.total
+
+
+def test_with_a_tiny_batch_the_optimizers_step_is_the_peak(tmp_path: Path) -> None:
+    found = peak(
+        shape(), method(tmp_path, kind="full"), Batch(rows=1, length=2),
+        precision="fp32", backend="trl", process=0,
+    )  # fmt: skip
+
+    assert (0, 4 * TOTAL + 4 * 320 * 64) == (found.activations, found.gradients)
+
+
+def test_narrow_weights_take_half_and_4_bits_an_eighth(tmp_path: Path) -> None:
+    batch = Batch(rows=1, length=8)
+    wide, narrow, tiny = (
+        peak(shape(), method(tmp_path, kind=kind), batch, precision=precision, backend="trl", process=0)
+        for kind, precision in (("lora", "fp32"), ("lora", "bf16"), ("qlora", "bf16"))
+    )  # fmt: skip
+
+    assert wide.weights == 2 * narrow.weights
+    assert round(0.516 * LINEAR) + 4 * (TOTAL - LINEAR) == tiny.weights
+
+
+def test_gradient_checkpointing_keeps_one_block_and_takes_a_pass_more(tmp_path: Path) -> None:
+    batch = Batch(rows=8, length=60)
+    kept, again = (
+        method(tmp_path, kind="full", gradient_checkpointing=on) for on in (False, True)
+    )
+    peaks = [
+        peak(shape(num_hidden_layers=20), one, batch, precision="fp32", backend="trl", process=0)
+        for one in (kept, again)
+    ]
+    forward = operations(shape(), kept, batch, backward=False)
+
+    assert peaks[1].activations < peaks[0].activations / 4
+    assert 4 * forward == operations(shape(), again, batch, backward=True)
+    assert 3 * forward == operations(shape(), kept, batch, backward=True)
+
+
+def test_a_forward_pass_multiplies_each_weight_twice_for_each_token(tmp_path: Path) -> None:
+    found = operations(shape(), method(tmp_path), Batch(rows=1, length=10), backward=False)
+
+    assert 10 * (2 * (LINEAR + 320 * 64) + 4 * 64 * 10 * 2) == found
+    assert 2 * (2 * Q + 2 * KV + 3 * MLP) == LINEAR
+
+
+def known(**changes: Any) -> Known:
+    return dataclasses.replace(Known(shape=shape(), workload=EXACT), **changes)
+
+
+def test_everything_that_is_known_is_told_with_its_reason(tmp_path: Path) -> None:
+    found = estimate_training(recipe_in(tmp_path, epochs=2), CPU, known())
+
+    assert (10, 1200) == (found.steps, found.tokens)
+    assert found.fits
+    assert "reckoned" == found.basis
+    assert ["rows", "steps", "parameters", "memory", "time", "disk"] == [
+        what for what, _ in found.derived
+    ]
+
+
+def test_a_model_larger_than_the_device_does_not_fit(tmp_path: Path) -> None:
+    small = dataclasses.replace(CPU, memory_bytes=1_000_000)
+
+    assert estimate_training(recipe_in(tmp_path), small, known()).fits is False
+
+
+def measured(**changes: Any) -> Measured:
+    usage = Usage(
+        starting=Spent(count=1, seconds=5.0),
+        first=Spent(count=1, seconds=3.0, tokens=8 * 60),
+        steps=Spent(count=1, seconds=2.0, tokens=8 * 60),
+        evaluations=Spent(count=1, seconds=1.0, tokens=8 * 30),
+        saves=Spent(count=1, seconds=0.5),
+        ending=Spent(count=1, seconds=0.25),
+        peak_bytes=123_000_000,
+    )
+    return dataclasses.replace(
+        Measured(by="probe", created="2026-11-25T03:00:00+00:00", usage=usage, work={}), **changes
+    )
+
+
+def test_a_measured_training_takes_the_place_of_the_reckoning(tmp_path: Path) -> None:
+    """Rows padded as in the probe: five steps of two seconds, one evaluation before them and one an epoch."""
+    even = dataclasses.replace(EXACT, train=((60, 40),), validation=((30, 20),))
+    recipe = recipe_in(tmp_path, epochs=1, evaluations_per_epoch=1)
+    found = estimate_training(recipe, CPU, known(workload=even, measured=measured()))
+
+    evaluations = 2 * 20 * 30 / 240
+    assert 123_000_000 == found.memory_bytes
+    assert pytest.approx(5.0 + 1.0 + 5 * 2.0 + evaluations + 0.5 + 0.25) == found.seconds
+    assert "probe" == found.basis
+    assert any("a probe on this machine on 2026-11-25 03:00 UTC" in how for _, how in found.derived)
+
+
+def test_shorter_rows_than_those_of_the_probe_take_less(tmp_path: Path) -> None:
+    recipe = recipe_in(tmp_path)
+    even = dataclasses.replace(EXACT, train=((60, 40),))
+    short = dataclasses.replace(EXACT, train=((20, 40),))
+    long, less = (
+        estimate_training(recipe, CPU, known(workload=one, measured=measured())).seconds
+        for one in (even, short)
+    )
+
+    assert long is not None
+    assert less is not None
+    assert less < long
+
+
+def test_another_measured_training_says_how_fast_the_machine_is(tmp_path: Path) -> None:
+    slow = measured(operations=1e6)
+    fast = measured(operations=1e9)
+    recipe = recipe_in(tmp_path)
+    first, second = (
+        estimate_training(recipe, CPU, known(like=one)).seconds for one in (slow, fast)
+    )
+
+    assert first is not None
+    assert second is not None
+    assert first > second
+
+
+def foretold(recipe: Recipe, folder: Path, device: Any = CPU) -> Any:
+    return foretell(recipe, Store(folder / "store"), device, base_model={}, data=None)
+
+
+def test_a_recipe_with_local_rows_and_a_local_model_is_foretold(tmp_path: Path) -> None:
+    found = foretold(recipe_in(tmp_path), tmp_path)
+
+    assert () == found.unknown
+    assert found.seconds is not None
+    assert "an estimate from the characters of 80 rows" in dict(found.derived)["rows"]
+
+
+def test_what_is_unknown_says_what_makes_it_known(tmp_path: Path) -> None:
+    recipe = recipe_in(tmp_path, config=None)
+    splits = dataclasses.replace(recipe.splits, train=0.5, validation=0.25, holdout=0.25)
+    found = foretold(dataclasses.replace(recipe, splits=splits), tmp_path)
+
+    assert (None, None, None) == (found.steps, found.memory_bytes, found.seconds)
+    assert 2 == len(found.unknown)
+    assert all("`recipe data`" in one for one in found.unknown)
+
+
+def test_a_faster_device_is_told_to_take_less_and_to_be_assumed(tmp_path: Path) -> None:
+    recipe = recipe_in(tmp_path)
+    t4, h200 = (foretold(recipe, tmp_path, named_device(name)) for name in ("t4", "h200"))
+
+    assert t4.seconds > h200.seconds
+    assert "is assumed" in dict(h200.derived)["time"]

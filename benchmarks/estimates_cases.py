@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-STEPS = 8
-VALIDATION, HOLDOUT = 8, 8
+STEPS = 6
+VALIDATION, HOLDOUT = 4, 8
 WORDS = "the a film plot cast song scene story score camera was is with of and but good bad long short".split()
 SIZES: dict[str, dict[str, int]] = {
     "30M": {
@@ -131,7 +131,7 @@ def write_project(folder: Path, case: Case, base: Path, **method: Any) -> Path:
         "stop_if_baseline_passes": False,
         "method": {
             "kind": case.kind, "epochs": 1, "batch_size": case.batch, "max_length": case.length,
-            "evaluations_per_epoch": 2, "seed": 7,
+            "evaluations_per_epoch": 1, "seed": 7,
             **({"rank": 8, "dropout": 0.05} if case.kind == "lora" else {}), **method,
         },
         "acceptance": {"metrics": {"macro_f1": {"min": 0.01}}},
@@ -144,9 +144,9 @@ def write_project(folder: Path, case: Case, base: Path, **method: Any) -> Path:
 
 
 def _rows(count: int, length: int) -> Iterator[tuple[str, str]]:
-    """Yield sentences of random words; with the template, half of the limit up to all of it."""
+    """Yield sentences of random words; with instruction and template, about half of the limit up to all of it."""
     draw = random.Random(length)
     for number in range(count):
-        words = draw.randrange(length // 4, length - 20)
+        words = draw.randrange(length // 12, length - 34)
         text = " ".join(draw.choice(WORDS) for _ in range(words))
         yield f"{text} {number}", ("negative", "positive")[number % 2]

@@ -283,6 +283,10 @@ class TrainingSummary:
     history: tuple[HistoryPoint, ...]
     threads: int = 0
     """In force while it trained; 0 where it was not recorded."""
+    peak_memory_bytes: int | None = None
+    """Resident size of the training process, or what was allocated on the GPU; None where it was not measured."""
+    cpu_seconds: float | None = None
+    """Processor time of all threads; None where it was not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -551,6 +555,28 @@ class Waived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StageCost:
+    """What a stage was estimated to take, and took. An error of 0.1 is an estimate a tenth too high."""
+
+    stage: str
+    basis: str
+    """What the estimate stands on: `reckoned`, `probe`, `run` (the same training, measured), `last run`, or nothing."""
+    estimated: str
+    """When: before the run, or before training; empty without an estimate."""
+    estimated_seconds: float | None
+    seconds: float
+    seconds_error: float | None
+    estimated_memory_bytes: int | None
+    memory_bytes: int | None
+    """Peak; measured of training only."""
+    memory_error: float | None
+    estimated_disk_bytes: int | None
+    disk_bytes: int
+    """What the stage left in the store."""
+    disk_error: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """Everything a sceptic needs, by value; `schemas/report.v1.schema.json` describes its JSON."""
 
@@ -619,6 +645,8 @@ class Report:
     """None unless `method.seeds` asks for more trainings, or before they are done."""
     reproduction: Reproduction | None = None
     """None where the lock proves no accepted run, or is to be renewed."""
+    costs: tuple[StageCost, ...] = ()
+    """Estimate beside actual, of the stages that ran."""
 
 
 class Standing(StrEnum):

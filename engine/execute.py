@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from engine.backends import check_backend, check_environment
 from engine.environment import Device, detect_device, tool_versions
 from engine.errors import EngineError, EnvironmentProblem, ExitCode, Problem, RecipeError, Severity
-from engine.evidence import Repeat, Report, Reproduction, StageRecord, StageStatus
+from engine.evidence import Repeat, Report, Reproduction, StageCost, StageRecord, StageStatus
 from engine.lockstand import PLAIN, LockStand, Wish, stand_to_lock
 from engine.pipeline import Orders, Walk, Watcher, refuse_absent, walk
 from engine.plan import moving, survey
@@ -18,6 +18,7 @@ from engine.recipe.extends import with_parent_text
 from engine.recipe.metrics import is_measured, primary
 from engine.recipe.model import HubRef, Recipe
 from engine.recipe.paths import absolute
+from engine.reckoning import Reckoner
 from engine.stages.base import Progress
 from engine.stages.keeping import Keeper
 from engine.stages.report import Facts, assemble, write
@@ -44,13 +45,17 @@ class _Keeping:
 
     watcher: Watcher
     keeper: Keeper
+    reckoner: Reckoner
 
     def stage(self, name: str) -> Progress:
+        if name == "train":
+            self.reckoner.before_training()
         return self.watcher.stage(name)
 
     def ended(self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe) -> None:
         if record.stage == "data" and "data" in artifacts:
             self.keeper.after_data(artifacts["data"])
+        self.reckoner.keep(record, artifacts)
         self.watcher.ended(record, artifacts, recipe)
 
 
@@ -63,6 +68,7 @@ class _Ending:
     text: str
     """Of the recipe's file, as it was when the run began."""
     warnings: tuple[Problem, ...]
+    costs: tuple[StageCost, ...]
 
 
 def execute(
@@ -90,7 +96,7 @@ def execute(
     refuse_absent(recipe, orders)
     lock = stand_to_lock(recipe, wish)
     device = lock.device(detect_device())
-    _require_backend(recipe, device)
+    require_backend(recipe, device)
     store, runs = Store(root, versions=tool_versions()), Runs(root)
     world = survey(recipe, store, device)
     text = _as_written(recipe)
@@ -98,9 +104,15 @@ def execute(
         orders, previous=runs.payloads(recipe.name), inspector=lock.inspector(world.sources, store)
     )
     keeper = Keeper(recipe=recipe, store=store, before=world.lock)
-    state = walk(recipe, store, world=world, orders=orders, watcher=_Keeping(watcher, keeper))
-    ending = _Ending(keeper=keeper, lock=lock, text=text, warnings=tuple(warnings))
+    reckoner = Reckoner(recipe=recipe, store=store, world=world)
+    reckoner.begin()
+    watcher = _Keeping(watcher, keeper, reckoner)
+    state = walk(recipe, store, world=world, orders=orders, watcher=watcher)
     try:
+        costs = reckoner.costs(state.records, state.artifacts)
+        ending = _Ending(
+            keeper=keeper, lock=lock, text=text, warnings=tuple(warnings), costs=costs
+        )
         return _finish(state, runs, ending)
     except EngineError:
         if state.error is not None:  # a disk that is full for a stage is full for its report
@@ -143,7 +155,8 @@ def refuse_unmeasured(recipe: Recipe, *, until: str | None) -> None:
         )
 
 
-def _require_backend(recipe: Recipe, device: Device) -> None:
+def require_backend(recipe: Recipe, device: Device) -> None:
+    """RecipeError for a recipe that its backend cannot train, EnvironmentProblem where this machine cannot."""
     wrong = [p for p in check_backend(recipe) if p.severity is Severity.ERROR]
     if wrong:
         raise RecipeError(wrong)
@@ -187,6 +200,7 @@ def _finish(state: Walk, runs: Runs, ending: _Ending) -> Result:
             versions=tool_versions(),
             holdout_use=use,
             reproduction=repeated,
+            costs=ending.costs,
         )
     )
     write(report, run, state.artifacts)
@@ -236,6 +250,7 @@ def _record(state: Walk, report: Report, code: ExitCode) -> dict[str, object]:
             record.stage: {"status": record.status.value, "key": record.key}
             for record in state.records
         },
+        "costs": [asdict(cost) for cost in report.costs],
         "payloads": {
             record.stage: state.payloads[record.stage]
             for record in state.records

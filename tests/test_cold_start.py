@@ -19,6 +19,7 @@ LIGHT = [
     ["validate", QUICKSTART],
     ["validate", QUICKSTART, "--format", "json"],
     ["plan", QUICKSTART, "--store", "STORE"],
+    ["plan", QUICKSTART, "--store", "STORE", "--device", "rtx-4090", "--explain"],
     ["compile", QUICKSTART],
     ["diff", QUICKSTART, "recipes/ticket-topics.yaml"],
     ["diff", QUICKSTART, "--from", "HEAD", "--format", "json"],

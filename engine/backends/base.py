@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -107,6 +107,8 @@ class Backend(Protocol):
 
     NAME: str
     """As recipes say it."""
+    IN_ORDER: Mapping[str, Json]
+    """Keys that make the trainer take the rows in their order; only a probe does."""
 
     def version(self) -> str | None:
         """Return the installed version, or None."""
@@ -169,6 +171,18 @@ def accumulation(method: Method) -> int:
 def keeps_best(method: Method, *, validation_rows: int) -> bool:
     """Tell whether the checkpoint of lowest validation loss is kept, not the last."""
     return method.keep == "best" and validation_rows > 0
+
+
+def with_keys(config: BackendConfig, keys: Mapping[str, Json], header: str) -> BackendConfig:
+    """Return the config with some keys set; those that it has keep their place."""
+    lines = [replace(line, value=keys.get(line.key, line.value)) for line in config.lines]
+    known = {line.key for line in lines}
+    lines += [
+        ConfigLine(key=key, value=value, origin="default: rows in their order")
+        for key, value in keys.items()
+        if key not in known
+    ]
+    return to_config(lines, header)
 
 
 def to_config(lines: Sequence[ConfigLine], header: str) -> BackendConfig:

@@ -29,6 +29,7 @@ from engine.errors import Problem, RecipeError
 from engine.recipe.model import Json, Method, Recipe
 
 NAME = "trl"
+IN_ORDER: dict[str, Json] = {"train_sampling_strategy": "sequential"}
 REQUIRED = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 Line = tuple[str, Json, str]

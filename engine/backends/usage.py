@@ -41,15 +41,34 @@ class Usage:
     """The first step, which also makes what later ones only use."""
     steps: Spent = NOTHING
     """The steps after it."""
+    first_evaluation: Spent = NOTHING
+    """Slower than the next ones too, for the same reason."""
     evaluations: Spent = NOTHING
+    first_save: Spent = NOTHING
     saves: Spent = NOTHING
     ending: Spent = NOTHING
     ready_bytes: int = 0
     """Held when the first step might begin: the process with the weights."""
     peak_bytes: int = 0
 
+    @property
+    def cpu_seconds(self) -> float:
+        """Of all phases."""
+        return sum(
+            spent.cpu_seconds
+            for spent in (
+                self.starting, self.first, self.steps, self.first_evaluation, self.evaluations,
+                self.first_save, self.saves, self.ending,
+            )
+        )  # fmt: skip
 
-NAMES = {"evaluated": "evaluations", "saved": "saves", "end": "ending"}
+
+NAMES = {
+    "step": ("first", "steps"),
+    "evaluated": ("first_evaluation", "evaluations"),
+    "saved": ("first_save", "saves"),
+}
+"""Of an event: what is taken for the first of its kind, and what for the others."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,9 +104,10 @@ class Meter:
         )
 
     def _name(self, kind: str) -> str:
-        if kind == "step":
-            return "steps" if self.usage.first.count else "first"
-        return NAMES[kind]
+        if kind not in NAMES:
+            return "ending"
+        first, others = NAMES[kind]
+        return others if getattr(self.usage, first).count else first
 
 
 def usage_from_json(data: Mapping[str, Any]) -> Usage:

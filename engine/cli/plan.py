@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.cli.forecast import estimate_lines
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import add_format, add_recipe, add_store, read, store_root
+from engine.cli.probe import run_probe
 from engine.environment import detect_device
 from engine.errors import ExitCode
 from engine.lockstand import PLAIN, lock_line, stand_to_lock
@@ -51,6 +52,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="what an hour on a device costs (default: slm-recipe/prices.yaml in your config folder)",
     )
     parser.add_argument(
+        "--probe", action="store_true", help="run 2 real training steps first, and estimate by them"
+    )
+    parser.add_argument(
         "--explain", action="store_true", help="say how each number of the estimate was derived"
     )
 
@@ -61,6 +65,8 @@ def run(options: argparse.Namespace) -> int:
     root = store_root(options.store)
     store, lock = Store(root), stand_to_lock(recipe, PLAIN)
     device = named_device(options.device) if options.device else lock.device(detect_device())
+    if options.probe:
+        run_probe(recipe, root, elsewhere=options.device)
     price = price_of(device, options.prices)
     plan = plan_run(
         recipe,

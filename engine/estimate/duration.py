@@ -132,21 +132,31 @@ def reckoned(
 def from_usage(usage: Usage, course: Course, scale: float) -> Duration:
     """Return the duration of a training whose like was measured on this machine.
 
-    `scale` is how much more a usual step has to do than a measured one. What the first step took longer
-    than the next ones belongs to the start.
+    `scale` is how much more a usual step has to do than a measured one. What the first step, evaluation
+    and checkpoint took longer than the next ones belongs to the start.
     """
-    seconds = _each(usage.steps) if usage.steps.count else _each(usage.first)
-    warming = max(0.0, _each(usage.first) - seconds) if usage.steps.count else 0.0
-    each_token = (
-        usage.evaluations.seconds / usage.evaluations.tokens if usage.evaluations.tokens else 0.0
+    seconds = _each(usage.steps) or _each(usage.first)
+    looked_at = usage.evaluations if usage.evaluations.tokens else usage.first_evaluation
+    each_token = looked_at.seconds / looked_at.tokens if looked_at.tokens else 0.0
+    saving = _each(usage.saves) or _each(usage.first_save)
+    warming = (
+        max(0.0, usage.first.seconds - seconds * usage.first.tokens / max(1.0, _tokens(usage)))
+        + max(0.0, usage.first_evaluation.seconds - each_token * usage.first_evaluation.tokens)
+        + max(0.0, usage.first_save.seconds - saving)
     )
     return Duration(
         starting=usage.starting.seconds + warming,
         steps=course.steps * seconds * scale,
         evaluations=course.evaluations * course.evaluation_tokens * each_token,
-        saves=course.saves * _each(usage.saves),
+        saves=course.saves * saving,
         ending=usage.ending.seconds,
     )
+
+
+def _tokens(usage: Usage) -> float:
+    """Return the tokens of a step after the first, or of the first where there is no other."""
+    spent = usage.steps if usage.steps.count else usage.first
+    return spent.tokens / max(1, spent.count)
 
 
 def _each(spent: Spent) -> float:

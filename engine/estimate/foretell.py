@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+from engine.backends.usage import Usage
 from engine.environment import Device
 from engine.estimate import measured
 from engine.estimate.locate import UNKNOWN, shape_of
+from engine.estimate.measured import Measured
 from engine.estimate.rows import rendered_key, workload_of
-from engine.estimate.training import Known, TrainingEstimate, estimate_training
+from engine.estimate.training import (
+    Known,
+    TrainingEstimate,
+    estimate_training,
+    operations_of,
+    weights_of,
+)
 from engine.recipe.model import Recipe
 from engine.store import Artifact, Store
 
@@ -55,4 +64,19 @@ def known_of(
         measured=exact,
         like=measured.find_like(store.root, measured.machine_of(recipe, device)),
         missing=tuple(missing),
+    )
+
+
+def measurement(
+    recipe: Recipe, store: Store, usage: Usage, *, work: dict[str, Any], by: str
+) -> Measured:
+    """Return a usage as it is kept: with the operations of its steps, and the bytes of its weights."""
+    shape = shape_of(recipe.base_model, store)
+    return Measured(
+        by=by,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        usage=usage,
+        work=work,
+        operations=operations_of(recipe.method, shape, usage) if shape else 0.0,
+        weights=weights_of(recipe, shape, work["precision"]) if shape else 0,
     )

@@ -130,6 +130,13 @@ def peak(
     )
 
 
+def ready(shape: ModelShape, method: Method, precision: str) -> int:
+    """Return the weights and the adapter, before the first pass makes copies of any."""
+    if method.kind == "full":
+        return 4 * shape.total_parameters
+    return _weights(shape, method, precision) + 4 * trainable_parameters(shape, method)
+
+
 def _weights(shape: ModelShape, method: Method, precision: str) -> int:
     """Return the base model's weights; full training holds 32 bits, and 16-bit copies while it computes."""
     if method.kind == "qlora":

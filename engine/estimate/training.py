@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from engine.backends.base import Schedule, accumulation, schedule
+from engine.backends.usage import Usage
 from engine.environment import Device
 from engine.estimate import duration, memory
 from engine.estimate.devices import Facts, facts_of
@@ -202,14 +203,29 @@ def measured_duration(
     method: Method, shape: ModelShape, course: Course, measured: Measured
 ) -> Duration:
     """Return the duration by a measurement, scaled from its rows to the usual ones."""
-    usage = measured.usage
-    spent = usage.steps if usage.steps.count else usage.first
-    each = spent.tokens / max(1, spent.count * course.passes * course.batch.rows)
-    there = Batch(rows=course.batch.rows, length=max(1, round(each)))
     trained = memory.trainable_parameters(shape, method)
     usual = duration.work(shape, method, course, trained=trained)
-    was = duration.work(shape, method, replace(course, batch=there), trained=trained)
-    return duration.from_usage(usage, course, usual / was)
+    there = replace(course, batch=_batch_of(method, measured.usage))
+    was = duration.work(shape, method, there, trained=trained)
+    return duration.from_usage(measured.usage, course, usual / was)
+
+
+def _batch_of(method: Method, usage: Usage) -> Batch:
+    """Return what went through the model at once in a measured step after the first."""
+    spent = usage.steps if usage.steps.count else usage.first
+    each = spent.tokens / max(1, spent.count * method.batch_size)
+    return Batch(rows=method.micro_batch_size, length=max(1, round(each)))
+
+
+def operations_of(method: Method, shape: ModelShape, usage: Usage) -> float:
+    """Return the operations of all measured steps after the first."""
+    passing = duration.operations(shape, method, _batch_of(method, usage), backward=True)
+    return usage.steps.count * accumulation(method) * passing
+
+
+def weights_of(recipe: Recipe, shape: ModelShape, precision: str) -> int:
+    """Return the bytes of weights and adapter when a training is ready to begin."""
+    return memory.ready(shape, recipe.method, precision)
 
 
 def _speed(recipe: Recipe, device: Device, like: Measured | None) -> Speed | None:

@@ -11,6 +11,7 @@ from engine.evidence import (
     HoldoutUse,
     Report,
     Scores,
+    StageCost,
     StageRecord,
     StageStatus,
     Verdict,
@@ -30,12 +31,18 @@ from engine.evidence import (
     verdict_from_json,
 )
 
+
+def _cost(data: dict[str, Any]) -> StageCost:
+    return StageCost(**data)
+
+
 _SCORES = ("holdout", "free", "train_scores", "validation_scores", "quantized", "folds")
 _PARTS: tuple[tuple[str, Callable[[dict[str, Any]], Any]], ...] = (
     ("learning_curves", curve_from_json),
     ("comparisons", comparison_from_json),
     ("ladder", rung_from_json),
     ("checkpoints", checkpoint_from_json),
+    ("costs", _cost),
 )
 """Newer than the first reports: absent in those."""
 _VERDICTS = ("gate", "verify")

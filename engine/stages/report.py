@@ -20,6 +20,7 @@ from engine.evidence import (
     Report,
     Reproduction,
     Scores,
+    StageCost,
     StageRecord,
     StageStatus,
     Waived,
@@ -60,6 +61,7 @@ class Facts:
     versions: Mapping[str, str]
     holdout_use: HoldoutUse | None = None
     reproduction: Reproduction | None = None
+    costs: tuple[StageCost, ...] = ()
 
 
 def assemble(facts: Facts) -> Report:
@@ -130,6 +132,7 @@ def assemble(facts: Facts) -> Report:
         waivers=tuple(Waived(what=one.what, why=one.why) for one in recipe.waivers),
         seeds=flow.seeds(artifacts),
         reproduction=facts.reproduction,
+        costs=facts.costs,
     )
 
 

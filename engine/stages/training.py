@@ -211,4 +211,6 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
         adapter_norm=norm,
         history=trained.history,
         threads=int(trained.facts.get("threads", 0)),
+        peak_memory_bytes=trained.usage.peak_bytes or None,
+        cpu_seconds=round(trained.usage.cpu_seconds, 3) or None,
     )

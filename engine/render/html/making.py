@@ -11,12 +11,22 @@ from engine.evidence import (
     StageStatus,
     TrainingSummary,
 )
+from engine.render.costs import COLUMNS, basis_line, cost_rows
 from engine.render.html.curve import loss_chart, metric_chart
 from engine.render.html.markup import Markup, join, tag
 from engine.render.html.parts import absent, code, facts, muted, prose, section, table
 from engine.render.html.tracks import period
 from engine.render.measures import direction, interval_of, value_of
-from engine.render.quantities import DASH, count, duration, millions, number, percent
+from engine.render.quantities import (
+    DASH,
+    NOTHING,
+    count,
+    duration,
+    millions,
+    number,
+    percent,
+    size,
+)
 from engine.render.wording import find_metric, judged_by, main_metric, undefined, why_absent
 
 
@@ -106,8 +116,14 @@ def _trained(report: Report, summary: TrainingSummary) -> Markup:
             ("continued from", f"step {resumed}" if resumed is not None else "the start"),
             ("norm of the change", number(summary.adapter_norm)),
             ("time", duration(summary.seconds)),
+            ("peak of memory", _peak(summary)),
         ]
     )
+
+
+def _peak(summary: TrainingSummary) -> str:
+    peak = summary.peak_memory_bytes
+    return NOTHING if peak is None else size(peak)
 
 
 def _generalisation(report: Report) -> Markup:
@@ -143,7 +159,17 @@ def stages(report: Report) -> Markup:
         start += 0.0 if item.status in _IDLE else item.seconds
     columns = ["stage", "status", "time", "", "why", "key"]
     shown = table("Stages in order", columns, rows, kind="stages", numeric=frozenset({2}))
-    return section("stages", "Stages", shown)
+    return section("stages", "Stages", shown, *_costs(report))
+
+
+def _costs(report: Report) -> list[Markup]:
+    """Estimate beside actual."""
+    rows = cost_rows(report.costs)
+    if not rows:
+        return []
+    numeric = frozenset(range(1, len(COLUMNS)))
+    shown = table("Estimated and taken", list(COLUMNS), rows, kind="narrow", numeric=numeric)
+    return [shown, tag("p", basis_line(report.costs), class_="muted")]
 
 
 _IDLE = (StageStatus.REUSED, StageStatus.SKIPPED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.evidence import DataSummary, Report, Verdict
 from engine.render import repeating
+from engine.render.costs import COLUMNS, basis_line, cost_rows
 from engine.render.learning import curve_columns, curve_rows, folds_line, model_name
 from engine.render.markdown.export import exported
 from engine.render.markdown.markup import absent, block, checks_table, code, listed, plain, table
@@ -236,7 +237,15 @@ def _stages(report: Report) -> list[str]:
         for item in report.stages
     ]
     columns = ["stage", "status", "time", "why", "key"]
-    return ["## Stages", table(columns, rows, numeric="llr")]
+    return ["## Stages", table(columns, rows, numeric="llr"), *_costs(report)]
+
+
+def _costs(report: Report) -> list[str]:
+    rows = cost_rows(report.costs)
+    if not rows:
+        return []
+    told = table(list(COLUMNS), rows, numeric="l" + "r" * (len(COLUMNS) - 1))
+    return ["### Estimated and taken", told, plain(basis_line(report.costs))]
 
 
 def _sources(report: Report) -> list[str]:

@@ -104,7 +104,12 @@ def test_every_wrong_price_is_told_at_its_place(tmp_path: Path) -> None:
 
     told = [(one.code, one.path, one.place and one.place.line) for one in caught.value.problems]
 
-    assert [("R041", "cpu", 1), ("R041", "l4", 2), ("R041", "t4", 3), ("R041", "currency", 4)] == told
+    assert [
+        ("R041", "cpu", 1),
+        ("R041", "l4", 2),
+        ("R041", "t4", 3),
+        ("R041", "currency", 4),
+    ] == told
 
 
 def test_a_named_prices_file_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -80,9 +80,7 @@ def test_narrow_weights_take_half_and_4_bits_an_eighth(tmp_path: Path) -> None:
 
 def test_gradient_checkpointing_keeps_one_block_and_takes_a_pass_more(tmp_path: Path) -> None:
     batch = Batch(rows=8, length=60)
-    kept, again = (
-        method(tmp_path, kind="full", gradient_checkpointing=on) for on in (False, True)
-    )
+    kept, again = (method(tmp_path, kind="full", gradient_checkpointing=on) for on in (False, True))
     peaks = [
         peak(shape(num_hidden_layers=20), one, batch, precision="fp32", backend="trl", process=0)
         for one in (kept, again)

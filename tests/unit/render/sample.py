@@ -22,6 +22,7 @@ from engine.evidence import (
     Scores,
     SourceSummary,
     SplitSummary,
+    StageCost,
     StageRecord,
     StageStatus,
     Status,
@@ -253,6 +254,25 @@ def training() -> TrainingSummary:
         resumed_from_step=None,
         adapter_norm=3.271,
         history=history(),
+        peak_memory_bytes=2_140_000_000,
+        cpu_seconds=330.1,
+    )
+
+
+def train_cost() -> StageCost:
+    return StageCost(
+        stage="train",
+        basis="probe",
+        estimated="before the run",
+        estimated_seconds=160.0,
+        seconds=173.2,
+        seconds_error=-0.0762,
+        estimated_memory_bytes=2_100_000_000,
+        memory_bytes=2_140_000_000,
+        memory_error=-0.0187,
+        estimated_disk_bytes=None,
+        disk_bytes=19_600_000,
+        disk_error=None,
     )
 
 
@@ -377,6 +397,7 @@ def accepted() -> Report:
     tuned = scores(((132, 17, 0), (14, 137, 0)))
     return Report(
         schema="report.v1",
+        costs=(train_cost(),),
         recipe_name="made-up-sentiment",
         description="Tell positive from negative sentences of film reviews.",
         outcome="accepted",

@@ -1,0 +1,197 @@
+"""Estimates of memory and time against what trainings take: `python benchmarks/estimates.py`.
+
+For each configuration a probe of two steps in one process, then the training itself in another, both on
+one core. Memory is the peak of the resident size; beside it stands what accelerate's `estimate-memory`
+computes for the same model. Time is judged by processor time, since other work on the machine makes wall
+clocks differ between two runs of the same thing; the wall is printed too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from estimates_cases import Case, cases, make_model, write_project
+
+from engine.backends.usage import Spent, Usage, usage_from_json
+from engine.environment import detect_device
+from engine.estimate.foretell import known_of
+from engine.estimate.training import course_of, measured_duration
+from engine.plan import plan_run, survey
+from engine.recipe import load_recipe
+from engine.stages.training import USAGE
+from engine.store import Store
+
+ROOT = Path(__file__).resolve().parents[1]
+MEMORY_GOAL, TIME_GOAL = 0.10, 0.15
+HEADS = (
+    "configuration", "peak MB", "reckoned", "off", "after the probe", "off", "accelerate", "off",
+    "CPU s", "after the probe", "off", "steps alone, off", "wall, off",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What one configuration came to; bytes and seconds."""
+
+    case: Case
+    peak: int
+    reckoned: int
+    probed: int
+    accelerate: int
+    cpu: float
+    cpu_probed: float
+    steps_off: float
+    wall_off: float
+
+    def cells(self) -> list[str]:
+        """Return the line of the table."""
+        return [
+            self.case.name,
+            _mb(self.peak),
+            _mb(self.reckoned), _off(self.reckoned, self.peak),
+            _mb(self.probed), _off(self.probed, self.peak),
+            _mb(self.accelerate), _off(self.accelerate, self.peak),
+            f"{self.cpu:.1f}", f"{self.cpu_probed:.1f}", _off(self.cpu_probed, self.cpu),
+            f"{self.steps_off:+.1%}", f"{self.wall_off:+.1%}",
+        ]  # fmt: skip
+
+
+def main() -> int:
+    """Run the chosen configurations and print the table; 1 where a goal is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="configurations whose name holds this")
+    parser.add_argument("--work", type=Path, help="a folder to keep (default: a temporary one)")
+    options = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    chosen = [case for case in cases() if options.only in case.name]
+    with tempfile.TemporaryDirectory() as temporary:
+        work = options.work or Path(temporary)
+        lines = list(_lines(chosen, work))
+    memory = max(abs(line.probed / line.peak - 1) for line in lines)
+    time = max(abs(line.cpu_probed / line.cpu - 1) for line in lines)
+    _say(f"\nfarthest off after the probe: memory {memory:.1%}, processor time {time:.1%}")
+    return 0 if memory <= MEMORY_GOAL and time <= TIME_GOAL else 1
+
+
+def _lines(chosen: list[Case], work: Path) -> Iterator[Line]:
+    _say(f"| {' | '.join(HEADS)} |")
+    _say(f"|{'---|' * len(HEADS)}")
+    for case in chosen:
+        line = _measure(case, work)
+        _say(f"| {' | '.join(line.cells())} |")
+        yield line
+
+
+def _measure(case: Case, work: Path) -> Line:
+    base = make_model(work / f"model-{case.size}", case.size)
+    folder = work / case.slug
+    shutil.rmtree(folder, ignore_errors=True)
+    recipe = write_project(folder, case, base)
+    store = Store(folder / ".recipe")
+    reckoned = _plan(recipe, store.root)
+    probed = _plan(recipe, store.root, "--probe")
+    foretold = _foretold(recipe, store)
+    _recipe("run", recipe, store.root, "--until", "train")
+    (found,) = store.root.glob(f"store/*/*/files/{USAGE}")
+    actual = usage_from_json(json.loads(found.read_text(encoding="utf-8")))
+    wall = sum(spent.seconds for spent in _phases(actual))
+    line = Line(
+        case=case,
+        peak=actual.peak_bytes,
+        reckoned=reckoned["memory_bytes"],
+        probed=probed["memory_bytes"],
+        accelerate=_accelerate(base),
+        cpu=actual.cpu_seconds,
+        cpu_probed=foretold["cpu"],
+        steps_off=foretold["steps"] / (actual.first.cpu_seconds + actual.steps.cpu_seconds) - 1,
+        wall_off=probed["stages"]["train"]["seconds"] / wall - 1,
+    )
+    shutil.rmtree(folder)
+    return line
+
+
+def _plan(recipe: Path, root: Path, *words: str) -> dict[str, object] | dict[str, int]:
+    return json.loads(_recipe("plan", recipe, root, "--format", "json", *words))["estimate"]
+
+
+def _recipe(verb: str, recipe: Path, root: Path, *words: str) -> str:
+    command = [sys.executable, "-m", "engine", verb, str(recipe), "--store", str(root), *words]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")
+    return done.stdout
+
+
+def _foretold(file: Path, store: Store) -> dict[str, float]:
+    """Return what the probe says of processor time: the same formula, with its processor seconds as seconds."""
+    recipe, _ = load_recipe(file)
+    device = detect_device()
+    world = survey(recipe, store, device)
+    data = plan_run(recipe, store, world=world).stage("data").reused
+    known = known_of(recipe, store, device, world.base_model, data)
+    course = course_of(recipe.method, known.workload)
+    if known.measured is None or known.shape is None or course is None:
+        raise SystemExit(f"no probe is known of {file}")
+    computed = dataclasses.replace(known.measured, usage=_computed(known.measured.usage))
+    found = measured_duration(recipe.method, known.shape, course, computed)
+    warm = computed.usage.starting.seconds
+    return {"cpu": found.total, "steps": found.steps + found.starting - warm}
+
+
+def _computed(usage: Usage) -> Usage:
+    fields = {field.name: getattr(usage, field.name) for field in dataclasses.fields(usage)}
+    spent = {
+        name: dataclasses.replace(value, seconds=value.cpu_seconds)
+        for name, value in fields.items()
+        if isinstance(value, Spent)
+    }
+    return dataclasses.replace(usage, **spent)
+
+
+def _phases(usage: Usage) -> Iterator[Spent]:
+    for field in dataclasses.fields(usage):
+        value = getattr(usage, field.name)
+        if isinstance(value, Spent):
+            yield value
+
+
+def _accelerate(base: Path) -> int:
+    """Return the largest of what `accelerate estimate-memory` prints for training in float32 with Adam."""
+    from accelerate import init_empty_weights
+    from accelerate.commands.estimate import estimate_training_usage
+    from accelerate.utils import calculate_maximum_sizes
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    with init_empty_weights():
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base))
+    total, _ = calculate_maximum_sizes(model)
+    return int(max(estimate_training_usage(total, "float32").values()))
+
+
+def _mb(count: int) -> str:
+    return f"{count / 1e6:.0f}"
+
+
+def _off(estimate: float, actual: float) -> str:
+    return f"{estimate / actual - 1:+.1%}"
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,28 @@
+"""The probe of `recipe plan --probe`, shown while it runs. Not a verb."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from engine.errors import RecipeError
+from engine.recipe.model import Recipe
+
+
+def run_probe(recipe: Recipe, root: Path, *, elsewhere: str | None) -> None:
+    """Run two training steps on this machine. RecipeError R042 for another one."""
+    if elsewhere:
+        raise RecipeError.one(
+            "R042",
+            f"--probe runs on this machine, not on `{elsewhere}`",
+            hint="leave out --device, or run the probe there",
+        )
+    from engine.cli.streams import others_to  # noqa: PLC0415 - only a probe runs something
+    from engine.cli.watch import Console  # noqa: PLC0415
+    from engine.execute import refuse_moving, uses_hub  # noqa: PLC0415
+    from engine.probing import probe  # noqa: PLC0415
+
+    refuse_moving(recipe, ())
+    log = root / "logs" / f"probe-{os.getpid()}.log"
+    with others_to(log, offline=not uses_hub(recipe)) as terminal:
+        probe(recipe, root=root, watcher=Console(terminal, quiet=False))

@@ -1,0 +1,102 @@
+"""The estimate before a run, sharpened by a probe, beside what the run took."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from project import Project
+
+from engine.cli.main import main
+
+
+def estimate(project: Project, root: Path, *words: str) -> dict[str, Any]:
+    outcome = project.run(
+        "plan", str(project.recipe), "--store", str(root), "--format", "json", *words
+    )
+    assert outcome.code == 0, outcome.err
+    found: dict[str, Any] = json.loads(outcome.out)["estimate"]
+    return found
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+def test_a_probe_measures_and_a_later_plan_uses_it(project: Project, root: Path) -> None:
+    project.edit(baselines=["majority"])
+    before = estimate(project, root)
+    probed = estimate(project, root, "--probe")
+    later = estimate(project, root)
+
+    assert "reckoned" == before["basis"]
+    assert probed == later
+    assert "probe" == later["basis"]
+    assert any("the peak of a probe on this machine" in one["how"] for one in later["derived"])
+    assert "counted by the base model's tokenizer" in later["derived"][0]["how"]
+
+    # nothing that a probe trained is left, and nothing was reused for it
+    assert [] == list((root / "scratch").glob("*/launch"))
+    stages = json.loads(
+        project.run("plan", str(project.recipe), "--store", str(root), "--format", "json").out
+    )["stages"]
+    assert {"data": "reuse", "train": "run"} == {
+        one["stage"]: one["state"] for one in stages if one["stage"] in ("data", "train")
+    }
+
+
+def test_what_does_not_change_a_step_keeps_the_measurement(project: Project, root: Path) -> None:
+    project.edit(baselines=["majority"])
+    short = estimate(project, root, "--probe")
+    project.edit(method__epochs=4, method__learning_rate=0.001, method__seed=3)
+    long = estimate(project, root)
+    project.edit(method__rank=8)
+    other = estimate(project, root)
+
+    assert ("probe", "probe", "reckoned") == (short["basis"], long["basis"], other["basis"])
+    assert 2 * short["steps"] == long["steps"]
+    assert short["stages"]["train"]["seconds"] < long["stages"]["train"]["seconds"]
+    assert (
+        "as in a probe on this machine"
+        in dict((one["what"], one["how"]) for one in other["derived"])["time"]
+    )
+
+
+def test_the_report_shows_the_estimate_beside_what_was_taken(project: Project, root: Path) -> None:
+    project.edit(baselines=["majority"])
+    estimate(project, root, "--probe")
+    outcome = project.run("run", str(project.recipe), "--store", str(root), "--until", "train")
+    assert outcome.code == 0, outcome.err
+    (folder,) = (root / "runs" / "tiny").iterdir()
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    costs = {cost["stage"]: cost for cost in report["costs"]}
+    train = costs["train"]
+
+    assert "probe" == train["basis"]
+    assert report["training"]["peak_memory_bytes"] == train["memory_bytes"]
+    assert train["estimated_memory_bytes"] / train["memory_bytes"] - 1 == pytest.approx(
+        train["memory_error"], abs=1e-4
+    )
+    assert abs(train["memory_error"]) < 0.1
+    assert train["disk_bytes"] > 0
+    assert report["costs"] == record["costs"]
+    assert "compile" in costs
+    for page in ("report.html", "report.md"):
+        assert "measured by a probe" in (folder / page).read_text(encoding="utf-8")
+
+    # the run itself is a measurement for the next plan
+    project.edit(method__seed=99)
+    assert "run" == estimate(project, root)["basis"]
+
+
+def test_a_probe_of_another_device_is_refused(
+    project: Project, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["plan", str(project.recipe), "--store", str(root), "--probe", "--device", "l4"]
+
+    assert 2 == main(words)
+    assert "R042" in capsys.readouterr().err

@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from estimates_cases import Case, cases, make_model, write_project
 
@@ -121,7 +122,7 @@ def _measure(case: Case, work: Path) -> Line:
     return line
 
 
-def _plan(recipe: Path, root: Path, *words: str) -> dict[str, object] | dict[str, int]:
+def _plan(recipe: Path, root: Path, *words: str) -> dict[str, Any]:
     return json.loads(_recipe("plan", recipe, root, "--format", "json", *words))["estimate"]
 
 
@@ -169,9 +170,9 @@ def _phases(usage: Usage) -> Iterator[Spent]:
 
 def _accelerate(base: Path) -> int:
     """Return the largest of what `accelerate estimate-memory` prints for training in float32 with Adam."""
-    from accelerate import init_empty_weights
-    from accelerate.commands.estimate import estimate_training_usage
-    from accelerate.utils import calculate_maximum_sizes
+    from accelerate import init_empty_weights  # noqa: PLC0415 - brings torch
+    from accelerate.commands.estimate import estimate_training_usage  # noqa: PLC0415 - brings torch
+    from accelerate.utils import calculate_maximum_sizes  # noqa: PLC0415 - brings torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     with init_empty_weights():

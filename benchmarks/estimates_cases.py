@@ -1,4 +1,4 @@
-"""The 16 configurations of `benchmarks/estimates.py`: models with random weights, made on the spot, and rows for them."""
+"""The 16 configurations of `benchmarks/estimates.py`: models with random weights, and rows for them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ import yaml
 
 STEPS = 6
 VALIDATION, HOLDOUT = 4, 8
-WORDS = "the a film plot cast song scene story score camera was is with of and but good bad long short".split()
+WORDS = (
+    "the", "a", "film", "plot", "cast", "song", "scene", "story", "score", "camera",
+    "was", "is", "with", "of", "and", "but", "good", "bad", "long", "short",
+)  # fmt: skip
 SIZES: dict[str, dict[str, int]] = {
     "30M": {
         "vocab_size": 24576, "hidden_size": 384, "intermediate_size": 1024,
@@ -26,6 +29,12 @@ SIZES: dict[str, dict[str, int]] = {
     },
 }  # fmt: skip
 """The second has the shapes of SmolLM2-135M."""
+SPECIAL = {
+    "bos_token": "<|im_start|>",
+    "eos_token": "<|im_end|>",
+    "pad_token": "<|im_end|>",
+    "unk_token": "<|endoftext|>",
+}
 LENGTHS = (48, 96)
 BATCHES = (2, 4)
 
@@ -74,7 +83,14 @@ def make_model(folder: Path, size: str) -> Path:
 
 
 def _tokenizer() -> Any:  # noqa: ANN401 - a transformers tokenizer
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import (  # noqa: PLC0415 - as heavy as transformers
+        AddedToken,
+        Tokenizer,
+        decoders,
+        models,
+        pre_tokenizers,
+        trainers,
+    )
     from transformers import PreTrainedTokenizerFast
 
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -91,8 +107,7 @@ def _tokenizer() -> Any:  # noqa: ANN401 - a transformers tokenizer
         [" ".join(WORDS), "is it positive or negative? user assistant"], trainer
     )
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bpe, bos_token="<|im_start|>", eos_token="<|im_end|>",
-        pad_token="<|im_end|>", unk_token="<|endoftext|>", clean_up_tokenization_spaces=False,
+        tokenizer_object=bpe, clean_up_tokenization_spaces=False, **SPECIAL,
     )  # fmt: skip
     tokenizer.chat_template = (
         "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + "
@@ -102,7 +117,7 @@ def _tokenizer() -> Any:  # noqa: ANN401 - a transformers tokenizer
     return tokenizer
 
 
-def write_project(folder: Path, case: Case, base: Path, **method: Any) -> Path:
+def write_project(folder: Path, case: Case, base: Path) -> Path:
     """Write rows and recipe of a case, and return the recipe's path."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "base").exists():
@@ -132,7 +147,7 @@ def write_project(folder: Path, case: Case, base: Path, **method: Any) -> Path:
         "method": {
             "kind": case.kind, "epochs": 1, "batch_size": case.batch, "max_length": case.length,
             "evaluations_per_epoch": 1, "seed": 7,
-            **({"rank": 8, "dropout": 0.05} if case.kind == "lora" else {}), **method,
+            **({"rank": 8, "dropout": 0.05} if case.kind == "lora" else {}),
         },
         "acceptance": {"metrics": {"macro_f1": {"min": 0.01}}},
         "export": {"formats": ["safetensors"]},
@@ -145,7 +160,7 @@ def write_project(folder: Path, case: Case, base: Path, **method: Any) -> Path:
 
 def _rows(count: int, length: int) -> Iterator[tuple[str, str]]:
     """Yield sentences of random words; with instruction and template, about half of the limit up to all of it."""
-    draw = random.Random(length)
+    draw = random.Random(length)  # noqa: S311 - rows, not secrets
     for number in range(count):
         words = draw.randrange(length // 12, length - 34)
         text = " ".join(draw.choice(WORDS) for _ in range(words))

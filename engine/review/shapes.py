@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import StageError
-from engine.plan import product_key
 from engine.recipe.model import HubRef, Method, PackageRef, PathRef, Reference
 from engine.runtime.base_model import FOLDER, REVISION
 from engine.runtime.weights import weight_files
-from engine.store import Store
+from engine.store import Store, product_key
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Shape of each weight, by name."""

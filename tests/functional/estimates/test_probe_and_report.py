@@ -32,19 +32,20 @@ def test_a_probe_measures_and_a_later_plan_uses_it(project: Project, root: Path)
     probed = estimate(project, root, "--probe")
     later = estimate(project, root)
 
-    assert "reckoned" == before["basis"]
+    assert before["basis"] == "reckoned"
     assert probed == later
-    assert "probe" == later["basis"]
+    assert later["basis"] == "probe"
     assert any("the peak of a probe on this machine" in one["how"] for one in later["derived"])
     assert "counted by the base model's tokenizer" in later["derived"][0]["how"]
 
     # nothing that a probe trained is left, and nothing was reused for it
-    assert [] == list((root / "scratch").glob("*/launch"))
+    assert list((root / "scratch").glob("*/launch")) == []
     stages = json.loads(
         project.run("plan", str(project.recipe), "--store", str(root), "--format", "json").out
     )["stages"]
-    assert {"data": "reuse", "train": "run"} == {
-        one["stage"]: one["state"] for one in stages if one["stage"] in ("data", "train")
+    assert {one["stage"]: one["state"] for one in stages if one["stage"] in ("data", "train")} == {
+        "data": "reuse",
+        "train": "run",
     }
 
 
@@ -56,12 +57,12 @@ def test_what_does_not_change_a_step_keeps_the_measurement(project: Project, roo
     project.edit(method__rank=8)
     other = estimate(project, root)
 
-    assert ("probe", "probe", "reckoned") == (short["basis"], long["basis"], other["basis"])
+    assert (short["basis"], long["basis"], other["basis"]) == ("probe", "probe", "reckoned")
     assert 2 * short["steps"] == long["steps"]
     assert short["stages"]["train"]["seconds"] < long["stages"]["train"]["seconds"]
     assert (
         "as in a probe on this machine"
-        in dict((one["what"], one["how"]) for one in other["derived"])["time"]
+        in {one["what"]: one["how"] for one in other["derived"]}["time"]
     )
 
 
@@ -76,7 +77,7 @@ def test_the_report_shows_the_estimate_beside_what_was_taken(project: Project, r
     costs = {cost["stage"]: cost for cost in report["costs"]}
     train = costs["train"]
 
-    assert "probe" == train["basis"]
+    assert train["basis"] == "probe"
     assert report["training"]["peak_memory_bytes"] == train["memory_bytes"]
     assert train["estimated_memory_bytes"] / train["memory_bytes"] - 1 == pytest.approx(
         train["memory_error"], abs=1e-4
@@ -90,7 +91,7 @@ def test_the_report_shows_the_estimate_beside_what_was_taken(project: Project, r
 
     # the run itself is a measurement for the next plan
     project.edit(method__seed=99)
-    assert "run" == estimate(project, root)["basis"]
+    assert estimate(project, root)["basis"] == "run"
 
 
 def test_a_probe_of_another_device_is_refused(
@@ -98,5 +99,5 @@ def test_a_probe_of_another_device_is_refused(
 ) -> None:
     words = ["plan", str(project.recipe), "--store", str(root), "--probe", "--device", "l4"]
 
-    assert 2 == main(words)
+    assert main(words) == 2
     assert "R042" in capsys.readouterr().err

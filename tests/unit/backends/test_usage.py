@@ -39,17 +39,17 @@ def told() -> Meter:
 def test_the_first_of_each_kind_stands_apart() -> None:
     usage = told().usage
 
-    assert (5.0, 4.5, 130) == (usage.first.seconds, usage.steps.seconds, usage.steps.tokens)
-    assert (3.0, 1.0) == (usage.first_evaluation.seconds, usage.evaluations.seconds)
-    assert (0.4, 0.1) == (usage.first_save.seconds, usage.saves.seconds)
-    assert (2, 1) == (usage.steps.count, usage.ending.count)
+    assert (usage.first.seconds, usage.steps.seconds, usage.steps.tokens) == (5.0, 4.5, 130)
+    assert (usage.first_evaluation.seconds, usage.evaluations.seconds) == (3.0, 1.0)
+    assert (usage.first_save.seconds, usage.saves.seconds) == (0.4, 0.1)
+    assert (usage.steps.count, usage.ending.count) == (2, 1)
 
 
 def test_the_start_is_what_lies_between_launch_and_readiness() -> None:
     usage = told().usage
 
     assert Spent(count=1, seconds=3.0, cpu_seconds=5.0) == usage.starting
-    assert (40, 95) == (usage.ready_bytes, usage.peak_bytes)
+    assert (usage.ready_bytes, usage.peak_bytes) == (40, 95)
 
 
 def test_processor_time_is_that_of_all_phases() -> None:

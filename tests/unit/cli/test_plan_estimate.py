@@ -40,11 +40,16 @@ def test_the_json_has_numbers_and_their_reasons(
 ) -> None:
     found = json.loads(planned(project, capsys, "--format", "json"))["estimate"]
 
-    assert 15 == found["steps"]
+    assert found["steps"] == 15
     assert found["memory_bytes"] > 10**9
-    assert "reckoned" == found["basis"]
-    assert ["rows", "steps", "parameters", "memory", "time", "disk"] == [
-        one["what"] for one in found["derived"]
+    assert found["basis"] == "reckoned"
+    assert [one["what"] for one in found["derived"]] == [
+        "rows",
+        "steps",
+        "parameters",
+        "memory",
+        "time",
+        "disk",
     ]
 
 
@@ -53,9 +58,9 @@ def test_a_named_device_is_what_is_estimated(
 ) -> None:
     found = json.loads(planned(project, capsys, "--device", "l4", "--format", "json"))["estimate"]
 
-    assert ("l4", 24 << 30, True) == (
+    assert (
         found["device"], found["device_memory_bytes"], found["fits"],
-    )  # fmt: skip
+    ) == ("l4", 24 << 30, True)  # fmt: skip
     assert found["memory_bytes"] < 10**9  # what torch allocates on a GPU, without the process
 
 
@@ -91,5 +96,5 @@ def test_an_unknown_device_is_a_mistake_of_usage(
 ) -> None:
     code = main(["plan", str(project / "recipe.yaml"), "--device", "rtx-9999"])
 
-    assert 2 == code
+    assert code == 2
     assert "R040" in capsys.readouterr().err

@@ -16,19 +16,19 @@ from engine.estimate.prices import price_of
 def test_a_gpu_is_named_as_people_write_it(name: str) -> None:
     device = named_device(name)
 
-    assert ("cuda", "rtx-4090", 24 << 30) == (device.kind, device.name, device.memory_bytes)
+    assert (device.kind, device.name, device.memory_bytes) == ("cuda", "rtx-4090", 24 << 30)
 
 
 def test_an_unknown_device_names_the_nearest() -> None:
     with pytest.raises(RecipeError) as caught:
         named_device("rtx-4091")
 
-    assert "did you mean `rtx-4090`?" == caught.value.problems[0].hint
+    assert caught.value.problems[0].hint == "did you mean `rtx-4090`?"
 
 
 def test_a_card_without_bfloat16_computes_in_32_bits_by_itself() -> None:
-    assert "fp32" == named_device("t4").precision("auto")
-    assert "bf16" == named_device("l4").precision("auto")
+    assert named_device("t4").precision("auto") == "fp32"
+    assert named_device("l4").precision("auto") == "bf16"
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_price_is_for_an_hour(tmp_path: Path) -> None:
     found = price_of(named_device("l4"), prices(tmp_path, "currency: EUR\nl4: 0.6\n"))
 
     assert found is not None
-    assert (0.3, "EUR") == (found.of(1800), found.currency)
+    assert (found.of(1800), found.currency) == (0.3, "EUR")
 
 
 def test_the_kind_or_the_full_name_of_a_device_has_a_price_too(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_prices_file_is_looked_for_in_the_users_config(
     found = price_of(CPU, None)
 
     assert found is not None
-    assert 2.0 == found.an_hour
+    assert found.an_hour == 2.0
 
 
 def test_every_wrong_price_is_told_at_its_place(tmp_path: Path) -> None:
@@ -104,12 +104,12 @@ def test_every_wrong_price_is_told_at_its_place(tmp_path: Path) -> None:
 
     told = [(one.code, one.path, one.place and one.place.line) for one in caught.value.problems]
 
-    assert [
+    assert told == [
         ("R041", "cpu", 1),
         ("R041", "l4", 2),
         ("R041", "t4", 3),
         ("R041", "currency", 4),
-    ] == told
+    ]
 
 
 def test_a_named_prices_file_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_a_measurement_is_found_by_its_work(tmp_path: Path) -> None:
     found = find(tmp_path, work(recipe))
 
     assert found is not None
-    assert (USAGE, "probe") == (found.usage, found.by)
+    assert (found.usage, found.by) == (USAGE, "probe")
 
 
 @pytest.mark.parametrize("change", [{"epochs": 5}, {"learning_rate": 0.1}, {"seed": 3}])
@@ -71,7 +71,7 @@ def test_the_newest_of_the_machine_says_how_fast_it_is(tmp_path: Path) -> None:
     found = find_like(tmp_path, machine_of(recipe_in(tmp_path, rank=2), CPU))
 
     assert found is not None
-    assert "2026-11-25T02:00:00+00:00" == found.created
+    assert found.created == "2026-11-25T02:00:00+00:00"
 
 
 @pytest.mark.parametrize(
@@ -103,15 +103,14 @@ def test_merge_and_quantize_leave_files_of_the_models_size(tmp_path: Path) -> No
 
 
 def test_a_stage_took_what_its_last_run_took(tmp_path: Path) -> None:
-    for name, stages in (
-        ("2026-11-24-000000-a", '{"stage": "gate", "status": "ran", "seconds": 3}'),
-        ("2026-11-25-000000-b", '{"stage": "gate", "status": "reused", "seconds": 0},'
-         '{"stage": "data", "status": "ran", "seconds": 7}'),
-    ):  # fmt: skip
+    newer = '{"stage": "gate", "status": "reused", "seconds": 0}'
+    newer += ',{"stage": "data", "status": "ran", "seconds": 7}'
+    older = '{"stage": "gate", "status": "ran", "seconds": 3}'
+    for name, stages in (("2026-11-24-000000-a", older), ("2026-11-25-000000-b", newer)):
         folder = tmp_path / "runs" / "t" / name
         folder.mkdir(parents=True)
         (folder / "run.json").write_text("{}", encoding="utf-8")
         (folder / "report.json").write_text(f'{{"stages": [{stages}]}}', encoding="utf-8")
 
-    assert {"gate": 3.0, "data": 7.0} == past_seconds(Runs(tmp_path), "t")
-    assert {} == past_seconds(Runs(tmp_path), "other")
+    assert past_seconds(Runs(tmp_path), "t") == {"gate": 3.0, "data": 7.0}
+    assert past_seconds(Runs(tmp_path), "other") == {}

@@ -14,11 +14,11 @@ from engine.estimate.shape import shape_of_config, shape_of_folder, shape_of_ggu
 def test_config_json_says_every_parameter_of_a_llama() -> None:
     found = shape()
 
-    assert (LINEAR, TOTAL) == (found.linear_parameters, found.total_parameters)
+    assert (found.linear_parameters, found.total_parameters) == (LINEAR, TOTAL)
 
 
 def test_untied_embeddings_count_twice() -> None:
-    assert TOTAL + 320 * 64 == shape(tie_word_embeddings=False).total_parameters
+    assert shape(tie_word_embeddings=False).total_parameters == TOTAL + 320 * 64
 
 
 def test_an_unknown_type_says_what_is_assumed() -> None:
@@ -36,7 +36,7 @@ def test_the_text_part_of_a_model_of_several_parts_is_read() -> None:
     found = shape_of_config({"model_type": "some", "text_config": CONFIG})
 
     assert found is not None
-    assert TOTAL == found.total_parameters
+    assert found.total_parameters == TOTAL
 
 
 def write_safetensors(path: Path, tensors: dict[str, tuple[str, list[int]]]) -> None:
@@ -74,11 +74,11 @@ def test_the_weights_themselves_say_more_than_the_config(tmp_path: Path) -> None
     found = shape_of_folder(tmp_path)
 
     assert found is not None
-    assert [("qkv_proj", 64, 128, 2)] == [
-        (one.name, one.inputs, one.outputs, one.count) for one in found.linears
+    assert [(one.name, one.inputs, one.outputs, one.count) for one in found.linears] == [
+        ("qkv_proj", 64, 128, 2)
     ]
-    assert 320 * 64 + 2 * 128 * 64 + 64 == found.total_parameters
-    assert 2 * (320 * 64 + 2 * 128 * 64) + 4 * 64 == found.stored_bytes
+    assert found.total_parameters == 320 * 64 + 2 * 128 * 64 + 64
+    assert found.stored_bytes == 2 * (320 * 64 + 2 * 128 * 64) + 4 * 64
     assert found.tied
 
 
@@ -120,9 +120,9 @@ def test_a_gguf_header_says_shapes_behind_its_vocabulary(tmp_path: Path) -> None
     found = shape_of_gguf(tmp_path / "m.gguf")
 
     assert found is not None
-    assert (64, 2, 128, 320, True) == (
+    assert (
         found.hidden, found.layers, found.intermediate, found.vocabulary, found.tied,
-    )  # fmt: skip
+    ) == (64, 2, 128, 320, True)  # fmt: skip
     assert {("q_proj", 64, 64, 2), ("down_proj", 128, 64, 1)} == {
         (one.name, one.inputs, one.outputs, one.count) for one in found.linears
     }

@@ -40,7 +40,7 @@ def test_an_adapter_has_two_thin_matrices_beside_each_chosen_one(tmp_path: Path)
 
     assert everywhere == trainable_parameters(shape(), method(tmp_path))
     assert attention == trainable_parameters(shape(), method(tmp_path, target_modules="attention"))
-    assert TOTAL == trainable_parameters(shape(), method(tmp_path, kind="full"))
+    assert trainable_parameters(shape(), method(tmp_path, kind="full")) == TOTAL
 
 
 def test_full_training_holds_weights_optimizer_and_what_the_way_back_needs(tmp_path: Path) -> None:
@@ -50,9 +50,9 @@ def test_full_training_holds_weights_optimizer_and_what_the_way_back_needs(tmp_p
     )  # fmt: skip
     tokens = 8 * 60
 
-    assert (1000, 4 * TOTAL, 0, 8 * TOTAL) == (
+    assert (
         found.process, found.weights, found.adapter, found.optimizer,
-    )  # fmt: skip
+    ) == (1000, 4 * TOTAL, 0, 8 * TOTAL)  # fmt: skip
     assert tokens * (2 * (40 * 64 + 16 * 128) + 8 * 64) == found.activations
     assert round(4 * 4.6 * tokens * 320) == found.logits
     assert sum(found.parts().values()) == found.total
@@ -64,7 +64,7 @@ def test_with_a_tiny_batch_the_optimizers_step_is_the_peak(tmp_path: Path) -> No
         precision="fp32", backend="trl", process=0,
     )  # fmt: skip
 
-    assert (0, 4 * TOTAL + 4 * 320 * 64) == (found.activations, found.gradients)
+    assert (found.activations, found.gradients) == (0, 4 * TOTAL + 4 * 320 * 64)
 
 
 def test_narrow_weights_take_half_and_4_bits_an_eighth(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_gradient_checkpointing_keeps_one_block_and_takes_a_pass_more(tmp_path: 
 def test_a_forward_pass_multiplies_each_weight_twice_for_each_token(tmp_path: Path) -> None:
     found = operations(shape(), method(tmp_path), Batch(rows=1, length=10), backward=False)
 
-    assert 10 * (2 * (LINEAR + 320 * 64) + 4 * 64 * 10 * 2) == found
+    assert found == 10 * (2 * (LINEAR + 320 * 64) + 4 * 64 * 10 * 2)
     assert 2 * (2 * Q + 2 * KV + 3 * MLP) == LINEAR
 
 
@@ -106,11 +106,16 @@ def known(**changes: Any) -> Known:
 def test_everything_that_is_known_is_told_with_its_reason(tmp_path: Path) -> None:
     found = estimate_training(recipe_in(tmp_path, epochs=2), CPU, known())
 
-    assert (10, 1200) == (found.steps, found.tokens)
+    assert (found.steps, found.tokens) == (10, 1200)
     assert found.fits
-    assert "reckoned" == found.basis
-    assert ["rows", "steps", "parameters", "memory", "time", "disk"] == [
-        what for what, _ in found.derived
+    assert found.basis == "reckoned"
+    assert [what for what, _ in found.derived] == [
+        "rows",
+        "steps",
+        "parameters",
+        "memory",
+        "time",
+        "disk",
     ]
 
 
@@ -142,9 +147,9 @@ def test_a_measured_training_takes_the_place_of_the_reckoning(tmp_path: Path) ->
     found = estimate_training(recipe, CPU, known(workload=even, measured=measured()))
 
     evaluations = 2 * 20 * 30 / 240
-    assert 123_000_000 == found.memory_bytes
+    assert found.memory_bytes == 123_000_000
     assert pytest.approx(5.0 + 1.0 + 5 * 2.0 + evaluations + 0.5 + 0.25) == found.seconds
-    assert "probe" == found.basis
+    assert found.basis == "probe"
     assert any("a probe on this machine on 2026-11-25 03:00 UTC" in how for _, how in found.derived)
 
 
@@ -182,7 +187,7 @@ def foretold(recipe: Recipe, folder: Path, device: Any = CPU) -> Any:
 def test_a_recipe_with_local_rows_and_a_local_model_is_foretold(tmp_path: Path) -> None:
     found = foretold(recipe_in(tmp_path), tmp_path)
 
-    assert () == found.unknown
+    assert found.unknown == ()
     assert found.seconds is not None
     assert "an estimate from the characters of 80 rows" in dict(found.derived)["rows"]
 
@@ -192,8 +197,8 @@ def test_what_is_unknown_says_what_makes_it_known(tmp_path: Path) -> None:
     splits = dataclasses.replace(recipe.splits, train=0.5, validation=0.25, holdout=0.25)
     found = foretold(dataclasses.replace(recipe, splits=splits), tmp_path)
 
-    assert (None, None, None) == (found.steps, found.memory_bytes, found.seconds)
-    assert 2 == len(found.unknown)
+    assert (found.steps, found.memory_bytes, found.seconds) == (None, None, None)
+    assert len(found.unknown) == 2
     assert all("`recipe data`" in one for one in found.unknown)
 
 

@@ -27,4 +27,4 @@ def test_no_rows_have_no_length() -> None:
 
 
 def test_rows_over_the_limit_are_as_long_as_the_limit() -> None:
-    assert ((10, 2), (16, 2)) == capped(LENGTHS, 16)
+    assert capped(LENGTHS, 16) == ((10, 2), (16, 2))

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-STEPS = 6
+STEPS = 4
 VALIDATION, HOLDOUT = 4, 8
 WORDS = (
     "the", "a", "film", "plot", "cast", "song", "scene", "story", "score", "camera",

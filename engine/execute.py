@@ -110,9 +110,7 @@ def execute(
     state = walk(recipe, store, world=world, orders=orders, watcher=watcher)
     try:
         costs = reckoner.costs(state.records, state.artifacts)
-        ending = _Ending(
-            keeper=keeper, lock=lock, text=text, warnings=tuple(warnings), costs=costs
-        )
+        ending = _Ending(keeper=keeper, lock=lock, text=text, warnings=tuple(warnings), costs=costs)
         return _finish(state, runs, ending)
     except EngineError:
         if state.error is not None:  # a disk that is full for a stage is full for its report

@@ -87,8 +87,9 @@ def forecast(
             continue
         if stage.name == "train":
             found[stage.name] = _train(training)
-        elif stage.name == "resample":
-            found[stage.name] = _resample(training, trainings(recipe))
+        elif stage.name in ("resample", "seeds"):
+            times = len(recipe.method.seeds) if stage.name == "seeds" else trainings(recipe)
+            found[stage.name] = _again(training, times)
         else:
             seconds = past.get(stage.name)
             found[stage.name] = StageForecast(
@@ -108,7 +109,7 @@ def _train(training: TrainingEstimate) -> StageForecast:
     )
 
 
-def _resample(training: TrainingEstimate, times: int) -> StageForecast:
+def _again(training: TrainingEstimate, times: int) -> StageForecast:
     """Return the other trainings as so many of the first: those on fewer rows take less."""
     return StageForecast(
         seconds=None if training.seconds is None else times * training.seconds,

@@ -21,6 +21,7 @@ from engine.estimate import measured
 from engine.estimate.foretell import measurement
 from engine.estimate.measured import Measured
 from engine.execute import require_backend
+from engine.lockstand import PLAIN, stand_to_lock
 from engine.pipeline import Orders, Walk, Watcher, walk
 from engine.plan import survey
 from engine.recipe.model import Method, Recipe
@@ -51,7 +52,7 @@ def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measured:
         EngineError: the data stage refuses, or this machine cannot train the recipe.
 
     """
-    device = detect_device()
+    device = stand_to_lock(recipe, PLAIN).device(detect_device())
     require_backend(recipe, device)
     store = Store(root, versions=tool_versions())
     world = survey(recipe, store, device)

@@ -13,10 +13,10 @@ from engine.cli.place import add_format, add_recipe, add_store, read, store_root
 from engine.cli.probe import run_probe
 from engine.environment import detect_device
 from engine.errors import ExitCode
-from engine.lockstand import PLAIN, lock_line, stand_to_lock
 from engine.estimate.devices import named_device
 from engine.estimate.prices import price_of
 from engine.forecast import Forecast, StageForecast, forecast, forecast_json
+from engine.lockstand import PLAIN, lock_line, stand_to_lock
 from engine.plan import Plan, PlannedStage, holdout_line, moving, plan_run, survey
 from engine.recipe.metrics import is_measured
 from engine.recipe.model import Recipe, Size

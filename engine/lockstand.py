@@ -11,13 +11,12 @@ from engine.environment import Device, detect_device, tool_versions
 from engine.errors import ExitCode, Problem, RecipeError
 from engine.evidence import Repeat, Reproduction
 from engine.pipeline import Inspector, Walk
-from engine.plan import product_key
 from engine.recipe import moving_references
 from engine.recipe.model import Recipe
 from engine.stages.proving import accepted_of
 from engine.stages.repeated import Repeated, another_recipe, reproduction_of
 from engine.stages.repeating import Inspection, changed_since, held_device
-from engine.store import Artifact, Store
+from engine.store import Artifact, Store, product_key
 from engine.store.accepted import Accepted
 from engine.store.lock import lock_path, read_lock
 

@@ -39,6 +39,7 @@ AREA_TITLES = {
     "baselines": "Baselines",
     "export": "Models and exports",
     "environment": "The machine and the engine",
+    "estimate": "Estimates and prices",
     "review": "What `recipe diff` finds",
 }
 EXIT_CODES = {

@@ -22,6 +22,9 @@ from engine.estimate.training import (
 from engine.recipe.model import Recipe
 from engine.store import Artifact, Store
 
+LENGTHS = (
+    "how long the rows are: every one is taken at max_length until `recipe data` has read them"
+)
 ROWS = "how many rows train is known after `recipe data`"
 
 
@@ -58,6 +61,7 @@ def known_of(
         exact = measured.find(store.root, work)
     missing = [] if shape else [UNKNOWN]
     missing += [] if workload.train_rows is not None else [ROWS]
+    missing += [LENGTHS] if workload.at_most and shape else []
     return Known(
         shape=shape,
         workload=workload,

@@ -128,6 +128,7 @@ def _from_sources(recipe: Recipe, rows: tuple[int | None, int | None]) -> Worklo
         validation=lengths,
         exact=False,
         told=told,
+        at_most=not texts,
     )
 
 

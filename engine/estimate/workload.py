@@ -24,6 +24,8 @@ class Workload:
     """Counted by the base model's tokenizer."""
     told: str
     """How lengths are known."""
+    at_most: bool = False
+    """Nothing is known of lengths: every row is taken as long as `max_length` allows."""
 
     @property
     def longest(self) -> int:

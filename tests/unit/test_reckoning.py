@@ -50,9 +50,7 @@ class Bench:
 
     def measured(self) -> object:
         rendered = rendered_key(self.recipe, self.artifacts["data"], self.world.base_model)
-        work = work_of(
-            self.recipe, CPU, base_model=self.world.base_model, rendered=rendered.digest
-        )
+        work = work_of(self.recipe, CPU, base_model=self.world.base_model, rendered=rendered.digest)
         return find(self.store.root, work)
 
 

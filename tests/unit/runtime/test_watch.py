@@ -1,0 +1,76 @@
+"""What the callback tells of a training, called as the trainer calls it; nothing is trained."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from engine.backends.usage import Meter
+from engine.runtime import usage
+from engine.runtime.watch import Watch
+
+
+class Tiny(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = torch.nn.Embedding(8, 4)
+        self.out = torch.nn.Linear(4, 8)
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.out(self.embed(input_ids))
+        return found
+
+
+def told() -> list[dict[str, Any]]:
+    """Two steps of two passes and one, an evaluation before them, a checkpoint and the end."""
+    events: list[dict[str, Any]] = []
+    watch, model = Watch(lambda event: events.append(dict(event))), Tiny()
+    args = SimpleNamespace(device=torch.device("cpu"), bf16=False, fp16=False)
+    state = SimpleNamespace(global_step=0, max_steps=2)
+    given = (args, state, SimpleNamespace())
+    watch.on_train_begin(*given, model=model)
+    model(input_ids=torch.zeros(1, 3, dtype=torch.long))
+    watch.on_evaluate(*given)
+    for step, passes in ((1, 2), (2, 1)):
+        watch.on_step_begin(*given)
+        for _ in range(passes):
+            model(input_ids=torch.zeros(2, 5, dtype=torch.long))
+        state.global_step = step
+        watch.on_step_end(*given)
+    watch.on_save(*given)
+    watch.on_train_end(*given)
+    return events
+
+
+def test_each_event_says_what_it_took() -> None:
+    events = told()
+
+    assert ["start", "evaluated", "step", "step", "saved", "end"] == [e["event"] for e in events]
+    assert [0, 3, 20, 10, 0, 0] == [event["tokens"] for event in events]
+    assert all(event["seconds"] >= 0 and event["cpu_seconds"] >= 0 for event in events)
+    assert all(event["peak_bytes"] > 10**7 for event in events)
+
+
+def test_the_events_add_up() -> None:
+    meter = Meter(began=0.0)
+    for event in told():
+        meter.take(event)
+
+    assert (1, 1, 1, 1, 1) == tuple(
+        getattr(meter.usage, name).count
+        for name in ("first", "steps", "first_evaluation", "first_save", "ending")
+    )
+    assert meter.usage.peak_bytes >= meter.usage.ready_bytes > 0
+
+
+def test_an_earlier_peak_is_forgotten() -> None:
+    large = torch.ones(50_000_000)
+    peak = usage.peak_bytes("cpu")
+    del large
+    forgot = usage.begin("cpu")
+    now = usage.peak_bytes("cpu")
+
+    assert peak > 2 * 10**8
+    assert now < peak if forgot else now >= peak

@@ -62,20 +62,20 @@ def test_what_ran_has_estimate_actual_and_error(tmp_path: Path) -> None:
     )
     data, train = bench.reckoner.costs([ran("data"), ran("train")], bench.artifacts)
 
-    assert (25.0, 20.0, 0.25) == (
+    assert (
         train.estimated_seconds, train.seconds, train.seconds_error,
-    )  # fmt: skip
-    assert (1_500_000_000, -0.2) == (train.memory_bytes, train.memory_error)
+    ) == (25.0, 20.0, 0.25)  # fmt: skip
+    assert (train.memory_bytes, train.memory_error) == (1_500_000_000, -0.2)
     assert train.disk_bytes > 1000
-    assert ("reckoned", "before the run") == (train.basis, train.estimated)
-    assert ("", None, None) == (data.estimated, data.estimated_seconds, data.memory_bytes)
+    assert (train.basis, train.estimated) == ("reckoned", "before the run")
+    assert (data.estimated, data.estimated_seconds, data.memory_bytes) == ("", None, None)
 
 
 def test_the_estimate_of_a_run_is_the_plans(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.reckoner.begin()
 
-    assert "reckoned" == bench.reckoner.training.basis
+    assert bench.reckoner.training.basis == "reckoned"
     assert bench.reckoner.training.seconds
 
 
@@ -84,7 +84,7 @@ def test_what_did_not_run_took_nothing(tmp_path: Path, status: StageStatus) -> N
     bench = Bench(tmp_path)
     record = StageRecord(stage="train", status=status, key="", reason="", seconds=0.0)
 
-    assert () == bench.reckoner.costs([record], bench.artifacts)
+    assert bench.reckoner.costs([record], bench.artifacts) == ()
     bench.reckoner.keep(record, bench.artifacts)
     assert bench.measured() is None
 
@@ -95,7 +95,7 @@ def test_a_run_is_a_measurement_for_later_plans(tmp_path: Path) -> None:
     found = bench.measured()
 
     assert found is not None
-    assert ("run", USAGE) == (found.by, found.usage)  # type: ignore[attr-defined]
+    assert (found.by, found.usage) == ("run", USAGE)  # type: ignore[attr-defined]
     assert found.operations > 0  # type: ignore[attr-defined]
 
 

@@ -5,28 +5,34 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-import torch
-
 from engine.backends.usage import Meter
 from engine.runtime import usage
 from engine.runtime.watch import Watch
 
 
-class Tiny(torch.nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.embed = torch.nn.Embedding(8, 4)
-        self.out = torch.nn.Linear(4, 8)
+def tiny() -> Any:
+    """A model that takes `input_ids`."""
+    import torch
 
-    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = self.out(self.embed(input_ids))
-        return found
+    class Tiny(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed = torch.nn.Embedding(8, 4)
+            self.out = torch.nn.Linear(4, 8)
+
+        def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = self.out(self.embed(input_ids))
+            return found
+
+    return Tiny()
 
 
 def told() -> list[dict[str, Any]]:
     """Two steps of two passes and one, an evaluation before them, a checkpoint and the end."""
+    import torch
+
     events: list[dict[str, Any]] = []
-    watch, model = Watch(lambda event: events.append(dict(event))), Tiny()
+    watch, model = Watch(lambda event: events.append(dict(event))), tiny()
     args = SimpleNamespace(device=torch.device("cpu"), bf16=False, fp16=False)
     state = SimpleNamespace(global_step=0, max_steps=2)
     given = (args, state, SimpleNamespace())
@@ -47,8 +53,8 @@ def told() -> list[dict[str, Any]]:
 def test_each_event_says_what_it_took() -> None:
     events = told()
 
-    assert ["start", "evaluated", "step", "step", "saved", "end"] == [e["event"] for e in events]
-    assert [0, 3, 20, 10, 0, 0] == [event["tokens"] for event in events]
+    assert [e["event"] for e in events] == ["start", "evaluated", "step", "step", "saved", "end"]
+    assert [event["tokens"] for event in events] == [0, 3, 20, 10, 0, 0]
     assert all(event["seconds"] >= 0 and event["cpu_seconds"] >= 0 for event in events)
     assert all(event["peak_bytes"] > 10**7 for event in events)
 
@@ -58,14 +64,16 @@ def test_the_events_add_up() -> None:
     for event in told():
         meter.take(event)
 
-    assert (1, 1, 1, 1, 1) == tuple(
+    assert tuple(
         getattr(meter.usage, name).count
         for name in ("first", "steps", "first_evaluation", "first_save", "ending")
-    )
+    ) == (1, 1, 1, 1, 1)
     assert meter.usage.peak_bytes >= meter.usage.ready_bytes > 0
 
 
 def test_an_earlier_peak_is_forgotten() -> None:
+    import torch
+
     large = torch.ones(50_000_000)
     peak = usage.peak_bytes("cpu")
     del large

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from project import Project
 
-from engine.cli.main import main
-
 
 def estimate(project: Project, root: Path, *words: str) -> dict[str, Any]:
     outcome = project.run(
@@ -94,10 +92,10 @@ def test_the_report_shows_the_estimate_beside_what_was_taken(project: Project, r
     assert estimate(project, root)["basis"] == "run"
 
 
-def test_a_probe_of_another_device_is_refused(
-    project: Project, root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["plan", str(project.recipe), "--store", str(root), "--probe", "--device", "l4"]
+def test_a_probe_of_another_device_is_refused(project: Project, root: Path) -> None:
+    outcome = project.run(
+        "plan", str(project.recipe), "--store", str(root), "--probe", "--device", "l4"
+    )
 
-    assert main(words) == 2
-    assert "R042" in capsys.readouterr().err
+    assert outcome.code == 2
+    assert "R042" in outcome.err

@@ -167,4 +167,5 @@ def test_a_kept_checkpoint_leaves_no_optimizer_behind(tmp_path: Path, base: Path
         "checkpoints/3/adapter_model.safetensors",
         "train.log",
         "training.json",
+        "usage.json",
     ]

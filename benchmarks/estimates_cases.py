@@ -140,7 +140,7 @@ def write_project(folder: Path, case: Case, base: Path) -> Path:
             "checks": {"leakage": "off", "near_duplicates": "off", "truncation": "off"},
         },
         "splits": {
-            "by": "random", "train": train, "validation": VALIDATION, "holdout": HOLDOUT, "seed": 7,
+            "by": "stratified", "train": train, "validation": VALIDATION, "holdout": HOLDOUT, "seed": 7,
         },
         "baselines": ["majority"],
         "stop_if_baseline_passes": False,

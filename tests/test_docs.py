@@ -167,6 +167,15 @@ def test_generated_pages_are_current() -> None:
     assert set() == stale, "run: python docs/generate.py"
 
 
+def test_every_key_of_the_schema_stands_in_the_reference() -> None:
+    from engine.recipe.schema import recipe_schema, walk  # noqa: PLC0415 - only here
+
+    text = (ROOT / "docs" / "reference" / "recipe.md").read_text("utf-8")
+    keys = {path[-1] for path, _ in walk(recipe_schema())} - {"[]", "*"}
+
+    assert {key for key in keys if f"| `{key}` |" not in text} == set()
+
+
 def test_every_error_code_has_a_heading_to_link_to() -> None:
     from engine.codes import all_codes  # noqa: PLC0415 - only here
 

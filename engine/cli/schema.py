@@ -14,11 +14,15 @@ from engine.recipe.shipped import schema_text
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("key", metavar="KEY", nargs="?", help="such as method.rank; default: all")
+    parser.add_argument(
+        "--part", action="store_true",
+        help="the schema for editors of a parent, or of a recipe that extends one: nothing is required",
+    )  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
     """Print it."""
-    text = schema_text("recipe.schema.json")
+    text = schema_text("recipe-part.schema.json" if options.part else "recipe.schema.json")
     show(_explained(options.key, json.loads(text)) if options.key else text)
     return ExitCode.ACCEPTED
 

@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from engine.recipe import load_recipe, model, resolved_mapping
-from engine.recipe.schema import expand, recipe_schema, walk, with_defaults
+from engine.recipe.schema import expand, part_schema, recipe_schema, walk, with_defaults
 from engine.recipe.shipped import recipes_dir, schema_text
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -184,6 +184,14 @@ def test_full_fine_tuning_has_a_gentler_rate_and_no_adapter() -> None:
         recipe.method.keep,
     ) == (2e-5, 0, 0, "last")
     assert "rank" not in resolved_mapping(recipe)["method"]
+
+
+def test_the_schema_of_parts_is_current_and_requires_nothing() -> None:
+    written = json.loads(schema_text("recipe-part.schema.json"))
+
+    assert written == part_schema(), "run: python docs/generate.py"
+    assert list(Draft202012Validator(written).iter_errors({"method": {"rank": 8}})) == []
+    assert len(list(Draft202012Validator(written).iter_errors({"method": {"rnk": 8}}))) == 1
 
 
 def test_shipped_files_are_found() -> None:

@@ -1,0 +1,135 @@
+"""A review on the terminal and as Markdown: golden texts, and the same words with and without colour."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.errors import Place, Problem
+from engine.recipe.review import (
+    Area,
+    Change,
+    Checked,
+    Comment,
+    ConfigChange,
+    Cost,
+    Effect,
+    Finding,
+    Gate,
+    Review,
+)
+from engine.render.review import comment_markdown, review_markdown, review_text
+from engine.render.review.comment import MARKER, MOST
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "render"
+
+OVERLAP = "214 of 300 new holdout rows were training rows before"
+
+
+def found(
+    code: str, path: str, before: str = "", after: str = "", *, is_weaker: bool = True, **parts: str
+) -> Finding:
+    effect = Effect.WEAKER if is_weaker else Effect.STRONGER
+    return Finding(code=code, path=path, effect=effect, before=before, after=after, **parts)
+
+
+REVIEW = Review(
+    name="tickets",
+    old="tickets.yaml at main",
+    new="tickets.yaml",
+    findings=(
+        found("W101", "acceptance.metrics.macro_f1.min", "0.80", "0.75"),
+        found("W201", "splits.seed", "7", "8", says=f"the holdout is redrawn: {OVERLAP}"),
+        found("W203", "splits.seed", says=OVERLAP),
+        found("W502", "base_model.revision", "012…", "112…", waiver="It was corrected."),
+        found("W106", "acceptance.over_baselines.macro_f1.min_gain", "0.02", "0.05", is_weaker=False),
+    ),
+    changes=(
+        Change(path="method.rank", area=Area.MODEL, before="8", after="16"),
+        Change(path="task.instruction", area=Area.TASK, says="reworded"),
+    ),
+    reruns=("data", "train", "report"),
+    backends=("axolotl", "axolotl"),
+    config=(ConfigChange(key="lora_r", before="8", after="16", origin="method.rank"),),
+    costs=(
+        Cost(name="trainable parameters", before="2.4 M", after="4.9 M", says="+2.4 M"),
+        Cost(name="time", before="", after="", says="not known: no run was timed"),
+    ),
+    notes=("the lock records another draw",),
+)  # fmt: skip
+EMPTY = replace(REVIEW, findings=(), changes=(), reruns=(), config=(), costs=(), notes=())
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("review.txt", review_text(REVIEW, colour=False)),
+        ("review.md", review_markdown(REVIEW)),
+        ("review_same.txt", review_text(EMPTY, colour=False)),
+    ],
+)
+def test_a_review_reads_like_its_golden_file(name: str, text: str) -> None:
+    assert (GOLDEN / name).read_text("utf-8") == text
+
+
+def test_colour_adds_no_words() -> None:
+    plain = review_text(REVIEW, colour=False)
+    painted = re.sub(r"\x1b\[[\d;]*m", "", review_text(REVIEW, colour=True))
+
+    assert [line.rstrip() for line in painted.splitlines()] == plain.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("findings", "gate"),
+    [
+        ((), Gate.STAYS),
+        (REVIEW.findings, Gate.WEAKER),
+        (REVIEW.findings[3:], Gate.WAIVED),
+        (REVIEW.findings[4:], Gate.STRONGER),
+    ],
+)
+def test_one_weakening_that_nobody_waived_decides(
+    findings: tuple[Finding, ...], gate: Gate
+) -> None:
+    assert replace(REVIEW, findings=findings).gate is gate
+
+
+def checked(path: str, review: Review | None = REVIEW, **parts: object) -> Checked:
+    fields = {
+        "status": "changed",
+        "was": "",
+        "why": (),
+        "problems": (),
+        "plan": ("A plan.",),
+        "notes": (),
+    }
+    return Checked(path=path, review=review, **{**fields, **parts})  # type: ignore[arg-type]
+
+
+def test_a_comment_stays_below_what_hosts_take_and_counts_the_rest() -> None:
+    many = tuple(checked(f"recipes/{number:03}.yaml") for number in range(200))
+
+    text = comment_markdown(Comment(base="main", commit="ab" * 20, checked=many, notes=()))
+
+    assert text.startswith(MARKER)
+    assert len(text) < 65_536
+    assert len(text) > MOST * 0.8
+    parts = re.findall(r"^### `", text, flags=re.MULTILINE)
+    assert len(parts) + int(re.findall(r"(\d+) more are in the table only", text)[0]) == 200
+
+
+def test_what_is_wrong_stands_first() -> None:
+    problem = Problem(code="R104", message="unknown key", place=Place(file="b.yaml", line=3))
+    stays = replace(REVIEW, findings=())
+    found = (
+        checked("a.yaml", stays),
+        checked("b.yaml", None, problems=(problem,)),
+        checked("c.yaml"),
+    )
+
+    text = comment_markdown(Comment(base="main", commit="ab" * 20, checked=three, notes=()))
+
+    assert re.findall(r"^### `(.*)`$", text, flags=re.MULTILINE) == ["b.yaml", "c.yaml", "a.yaml"]

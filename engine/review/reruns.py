@@ -41,9 +41,11 @@ def _keys(side: Side, device: Device) -> Mapping[str, str]:
     world = World(
         device=device,
         sources=tuple(_source(source, side) for source in recipe.data.sources),
-        base_model=_reference(recipe.base_model, side),
+        base_model=reference_identity(recipe.base_model, side),
         references={
-            name: _source(found, side) if isinstance(found, Source) else _reference(found, side)
+            name: _source(found, side)
+            if isinstance(found, Source)
+            else reference_identity(found, side)
             for stage in stages_of(recipe)
             for name, found in references_of(stage, recipe).items()
         },
@@ -54,11 +56,12 @@ def _keys(side: Side, device: Device) -> Mapping[str, str]:
 
 
 def _source(source: Source, side: Side) -> Mapping[str, Any]:
-    beside = {file.column: _reference(file.ref, side) for file in source.columns}
-    return {**_reference(source.ref, side), **({"columns": beside} if beside else {})}
+    beside = {file.column: reference_identity(file.ref, side) for file in source.columns}
+    return {**reference_identity(source.ref, side), **({"columns": beside} if beside else {})}
 
 
-def _reference(ref: Reference, side: Side) -> Mapping[str, Any]:
+def reference_identity(ref: Reference, side: Side) -> Mapping[str, Any]:
+    """Return what differs where a reference means something else; cheap, and no part of a stored key."""
     if isinstance(ref, HubRef | PackageRef):
         return identity(ref, DigestMemory(_NOWHERE / "digests.json"))
     if isinstance(ref, PathRef) and ref.sha256 is not None:

@@ -32,7 +32,7 @@ def review(
         reruns=reruns(pair, device),
         backends=(old.recipe.backend.name, new.recipe.backend.name),
         config=config_changes(pair, device),
-        costs=costs(pair, store),
+        costs=costs(pair, store, device),
         notes=tuple(_notes(pair)),
     )
 

@@ -97,3 +97,20 @@ def test_an_invalid_old_version_is_named(team: Git, capsys: Any) -> None:
 
     assert outcome.code == 2
     assert outcome.err.startswith("talk.yaml at HEAD:")
+
+
+def test_the_users_own_price_says_what_the_difference_costs(
+    team: Git, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(team.folder.parent))
+    prices = team.folder.parent / "slm-recipe" / "prices.yaml"
+    prices.parent.mkdir()
+    team.edit("talk.yaml", "  kind: lora", "  kind: lora\n  epochs: 6")
+
+    before = {one["name"]: one for one in found(capsys, "talk.yaml", "--from", "HEAD")["costs"]}
+    prices.write_text("currency: EUR\ncpu: 1000\ncuda: 1000\nmps: 1000\n", encoding="utf-8")
+    after = {one["name"]: one for one in found(capsys, "talk.yaml", "--from", "HEAD")["costs"]}
+
+    assert (before["steps"]["before"], before["steps"]["after"]) == ("96", "192")
+    told = [one["cost"]["says"] for one in (before, after) if "cost" in one]
+    assert all("not known" in says or " EUR for the training" in says for says in told)

@@ -124,7 +124,7 @@ def test_a_comment_stays_below_what_hosts_take_and_counts_the_rest() -> None:
 def test_what_is_wrong_stands_first() -> None:
     problem = Problem(code="R104", message="unknown key", place=Place(file="b.yaml", line=3))
     stays = replace(REVIEW, findings=())
-    found = (
+    three = (
         checked("a.yaml", stays),
         checked("b.yaml", None, problems=(problem,)),
         checked("c.yaml"),

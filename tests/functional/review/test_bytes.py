@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pairs import CASES
+from pairs import CASES, write_rows
 from repository import Git, recipe, repository
 
 PROBE = """\
@@ -99,18 +99,34 @@ def test_an_invalid_old_version_is_named(team: Git, capsys: Any) -> None:
     assert outcome.err.startswith("talk.yaml at HEAD:")
 
 
-def test_the_users_own_price_says_what_the_difference_costs(
-    team: Git, capsys: Any, monkeypatch: pytest.MonkeyPatch
+def test_time_and_cost_are_estimated_as_by_the_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(team.folder.parent))
-    prices = team.folder.parent / "slm-recipe" / "prices.yaml"
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    text = (
+        (CASES / "base" / "tickets.yaml").read_text("utf-8").replace("TICKETS", write_rows(folder))
+    )
+    hub = "  hub: HuggingFaceTB/SmolLM2-360M-Instruct\n  revision: 0123456789abcdef0123456789abcdef01234567\n"
+    text = text.replace(f"base_model:\n{hub}", "base_model:\n  path: base\n")
+    git = repository(folder, {"tickets.yaml": text, "base/config.json": json.dumps(LLAMA)})
+    git.edit("tickets.yaml", "epochs: 2", "epochs: 200")
+    prices = tmp_path / "slm-recipe" / "prices.yaml"
     prices.parent.mkdir()
-    team.edit("talk.yaml", "  kind: lora", "  kind: lora\n  epochs: 6")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
 
-    before = {one["name"]: one for one in found(capsys, "talk.yaml", "--from", "HEAD")["costs"]}
-    prices.write_text("currency: EUR\ncpu: 1000\ncuda: 1000\nmps: 1000\n", encoding="utf-8")
-    after = {one["name"]: one for one in found(capsys, "talk.yaml", "--from", "HEAD")["costs"]}
+    unpriced = {
+        one["name"]: one for one in found(capsys, "tickets.yaml", "--from", "HEAD")["costs"]
+    }
+    prices.write_text("currency: EUR\ncpu: 5000\ncuda: 5000\nmps: 5000\n", encoding="utf-8")
+    priced = {one["name"]: one for one in found(capsys, "tickets.yaml", "--from", "HEAD")["costs"]}
 
-    assert (before["steps"]["before"], before["steps"]["after"]) == ("96", "192")
-    told = [one["cost"]["says"] for one in (before, after) if "cost" in one]
-    assert all("not known" in says or " EUR for the training" in says for says in told)
+    assert (unpriced["steps"]["before"], unpriced["steps"]["after"]) == ("16", "1600")
+    assert unpriced["time"]["says"].startswith("+")
+    assert unpriced["cost"]["says"].startswith("not known: no price of this device")
+    before, after = (float(priced["cost"][at].removesuffix(" EUR")) for at in ("before", "after"))
+    assert after > before > 0
+    more, _, rest = priced["cost"]["says"].partition(" EUR ")
+    assert float(more) == pytest.approx(after - before, abs=0.02)
+    assert rest.startswith("for the training, by ")

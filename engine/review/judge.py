@@ -46,7 +46,7 @@ def _generic(pair: Pair) -> Iterator[Finding]:
     for one in pair.differing:
         decision = DECISIONS.get(one.form)
         effect = effect_of(decision, one.before, one.after) if decision else None
-        if decision is None or effect is None:
+        if decision is None or effect is None or _of_no_file(one.form, pair):
             continue
         code = decision.gone if decision.gone and None in (one.before, one.after) else decision.code
         yield finding_of(one, code, effect)
@@ -57,6 +57,13 @@ def _generic(pair: Pair) -> Iterator[Finding]:
             effect=Effect.WEAKER,
             says="nothing must hold any more: every model passes",
         )
+
+
+def _of_no_file(form: str, pair: Pair) -> bool:
+    """Tell whether a bound speaks of a quantized file that one of the versions does not make."""
+    sides = (pair.old.recipe.export, pair.new.recipe.export)
+    speaks = form.startswith(("export.parity", "export.after_quantization"))
+    return speaks and not all(export.has_quantized_file for export in sides)
 
 
 def _bounds(leaves: Iterable[str]) -> list[str]:

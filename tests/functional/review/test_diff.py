@@ -204,6 +204,14 @@ def test_recorded_rows_that_are_taken_out_of_the_data_are_missed(place: Place) -
     assert " of 60 recorded holdout rows are gone from the data" in finding["says"]
 
 
+def test_a_file_that_no_longer_leaves_needs_no_bound(place: Place) -> None:
+    path = place.git.folder / "tickets.yaml"
+    kept = path.read_text("utf-8").partition("export:\n")[0]
+    path.write_text(f"{kept}export:\n  formats: [safetensors]\n", encoding="utf-8")
+
+    assert place.found("tickets.yaml", "--from", "HEAD")["gate"]["verdict"] == "stays"
+
+
 def test_a_lock_that_was_deleted_is_missed(place: Place) -> None:
     write_case_lock(place.git.folder / "tickets.yaml", "recorded")
     place.git.commit()

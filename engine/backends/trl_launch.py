@@ -36,7 +36,9 @@ def train(launch: Launch) -> Trained:
         train_rows=launch.setting.train_rows,
         validation_rows=launch.setting.validation_rows,
     )
-    started = time.monotonic()
+    from engine.runtime import training  # noqa: F401, PLC0415 - torch is imported here and not before
+
+    started = time.monotonic()  # imports are none of training: another stage may have done them
     meter = Meter(began=started, cpu_began=time.process_time())
     telling = events.Telling(launch, plan.steps, meter)
     _run(launch, output, resume, telling)
@@ -45,7 +47,7 @@ def train(launch: Launch) -> Trained:
 
 
 def _run(launch: Launch, output: Path, resume: Path | None, telling: events.Telling) -> None:
-    from engine.runtime import training  # noqa: PLC0415 - torch is imported here and not before
+    from engine.runtime import training  # noqa: PLC0415 - imported by `train` already
 
     try:
         training.train(

@@ -46,17 +46,17 @@ def written_baselines(filled: Mapping[str, Any]) -> list[Any]:
 
 
 def kind_and_spec(written: Any) -> tuple[str, Mapping[str, Any]]:  # noqa: ANN401 - a word or a mapping
-    """Return the kind of one written baseline, and what is said of it."""
+    """Return the kind of one written baseline, and what is said of it; nothing of one that is none."""
     if isinstance(written, Mapping):
-        ((kind, spec),) = written.items()
-        return str(kind), spec
+        kind, spec = next(iter(written.items()), ("", {}))
+        return str(kind), spec if isinstance(spec, Mapping) else {}
     return str(written), {}
 
 
 def name_of(written: Any) -> str:  # noqa: ANN401 - a word or a mapping
     """Return what reports call a written baseline."""
     kind, spec = kind_and_spec(written)
-    return str(spec["name"]) if kind == "model" else kind
+    return str(spec.get("name", "")) if kind == "model" else kind
 
 
 def baseline(written: Any, folder: Path) -> Baseline:  # noqa: ANN401 - a word or a mapping

@@ -23,6 +23,8 @@ def baselines_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Ite
     names: list[str] = []
     for position, written in enumerate(written_baselines(filled)):
         at, (way, spec) = ("baselines", position), kind_and_spec(written)
+        if way not in FITS:
+            continue  # the schema tells of it
         if kind not in FITS[way]:
             fitting = [name for name, kinds in FITS.items() if kind in kinds]
             hint = f"baselines of {kind} are {', '.join(fitting)}" if fitting else "delete it"

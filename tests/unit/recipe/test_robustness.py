@@ -6,6 +6,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -102,3 +103,25 @@ def test_any_text_survives_writing_the_resolved_recipe(instruction: str, system:
 
     assert again is not None
     assert loaded.task == again.task
+
+
+@pytest.mark.parametrize(
+    "baselines",
+    [
+        [{}],
+        [{"model": None}],
+        [{"endpoint": None}],
+        [{"few_shot": {}, "model": {}}],
+        [["few_shot"]],
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("whole", WHOLES, ids=lambda whole: str(whole["task"]["kind"]))
+def test_what_is_no_baseline_is_told(whole: dict[str, Any], baselines: list[Any]) -> None:
+    path = Path("r.yaml")
+    path.write_text(yaml.safe_dump({**whole, "baselines": baselines}), encoding="utf-8")
+
+    resolved, problems = check_recipe(path)
+
+    assert resolved is None
+    assert problems

@@ -134,7 +134,7 @@ def _sniffed(first: str, lines: Sequence[str]) -> tuple[str, str] | None:
 def _is_json(line: str) -> bool:
     try:
         return isinstance(json.loads(line), dict | list)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
@@ -215,7 +215,7 @@ def _of_json(reading: Reading) -> tuple[Reading, ...]:
     text = "".join(chunks(reading.path, reading.encoding, Trouble(reading.path.name)))
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return (reading,)  # the reader tells what is wrong, with its line
     arrays = dict(_arrays(value, "", 0))
     if not arrays:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from engine.drafting.profile import Column, Profile
@@ -31,6 +32,7 @@ ID_NAMES: Final = (
     "date",
     "time",
 )
+SPLIT_NAME: Final = re.compile(r"split|fold|partition|subset")
 MOST_LABELS: Final = 200
 LONGEST_LABEL: Final = 60
 LONG_TEXT: Final = 12
@@ -132,8 +134,8 @@ def label_column(profile: Profile, text: Column) -> Column | None:
 def could_label(column: Column, profile: Profile) -> bool:
     """Whether a label could stand there: in every row, and not of one item of a list."""
     last = column.name.lower().rsplit(".", 1)[-1]
-    if any(part.isdigit() for part in column.name.split(".")):
-        return False  # of one item of a list
+    if any(part.isdigit() for part in column.name.split(".")) or SPLIT_NAME.search(last):
+        return False  # of one item of a list, or which split the row belongs to
     return everywhere(column, profile) and last not in ID_NAMES and last not in TEXT_NAMES[:9]
 
 
@@ -215,6 +217,7 @@ def could_answer(column: Column, profile: Profile) -> bool:
     return (
         everywhere(column, profile)
         and last not in ID_NAMES
+        and SPLIT_NAME.search(last) is None
         and len(column.values) > 1
         and not column.is_number
     )

@@ -45,8 +45,10 @@ def turns_in(profile: Profile) -> Turns | None:
         if not role or not content:
             continue
         names = Counter(str(turn.get(role)) for turn in turns)
+        first = str(turns[0].get(role))
+        if first.lower() == "system":
+            continue  # an instruction and a question; the answer stands elsewhere
         if len(names) == TWO and len(turns) > len(lists):
-            first = str(turns[0].get(role))
             return Turns(
                 column=column.name, role=role, content=content, roles=_roles(list(names), first)
             )

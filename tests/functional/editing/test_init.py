@@ -115,6 +115,19 @@ def speakers(path: Path) -> None:
     )
 
 
+def prompts(path: Path) -> None:
+    json_lines(
+        path,
+        [
+            {
+                "input": [{"role": "system", "content": "1 or 0?"}, {"role": "user", "content": t}],
+                "ideal": str(int(m == "positive")),
+            }
+            for t, m in rows(160)
+        ],
+    )
+
+
 def lines(path: Path) -> None:
     path.write_text("\n\n".join(sentences(200)) + "\n", encoding="utf-8")
 
@@ -135,6 +148,7 @@ FILES: list[tuple[str, Callable[[Path], None], str, dict[str, Any]]] = [
     ("faq.jsonl", answers, "generation", {"data.answer.column": "answer", "task.input": "{question}"}),
     ("chats.jsonl", chats, "chat", {}),
     ("desk.jsonl", speakers, "chat", {"data.messages.roles": {"GUEST": "user", "DESK": "assistant"}}),
+    ("prompts.jsonl", prompts, "classification", {"task.input": "{input.1.content}", "task.labels": ["0", "1"]}),
     ("prose.txt", lines, "text", {"data.checks.empty": "drop"}),
     ("parts.json", parts, "classification", {"splits.by": "files", "data.sources.2.into": "holdout"}),
 ]  # fmt: skip
@@ -256,6 +270,25 @@ def test_where_nothing_can_be_guessed_nothing_is_written(
     assert outcome.code != 0
     assert code in outcome.err
     assert not (folder / "rows.yaml").exists()
+
+
+def test_a_hostile_file_is_refused_as_a_run_would(folder: Path, run: Run) -> None:
+    (folder / "deep.json").write_text("[" * 100_000, encoding="utf-8")
+
+    outcome = run("init", "deep.json")
+
+    assert outcome.code == 3
+    assert "deep.json:1  D32" in outcome.err
+
+
+def test_a_column_of_splits_is_no_label(folder: Path, run: Run) -> None:
+    lines = [
+        ("text", "query-split"),
+        *((t, ("train", "test")[n % 2]) for n, t in enumerate(sentences(90))),
+    ]
+    table(folder / "rows.csv", lines)
+
+    assert "  kind        text " in run("init", "rows.csv").out
 
 
 def test_probes_are_not_taken_for_training_rows(folder: Path, run: Run) -> None:

@@ -16,8 +16,8 @@ SHARE_OF_PEAK = {"lora": 0.42, "qlora": 0.42, "full": 0.55}
 """Of a CPU's peak of operations, what training reaches: fitted on one machine."""
 GPU_SHARE = 0.35
 """An assumption, not measured here: large models on one GPU reach 30 to 50 % of the peak, small ones less."""
-STARTING = {"trl": 10.0, "axolotl": 20.0}
-"""Seconds until the first step: imports, weights, rows; as it was on two cores."""
+STARTING = {"trl": 3.0, "axolotl": 20.0}
+"""Seconds until the first step: weights and rows, and imports where they are a process of their own; on two cores."""
 CHECKPOINT_BYTES = 200e6
 """Written a second, as it was on one disk."""
 STATE_BYTES = 28

@@ -1,6 +1,6 @@
 """The quickstart rebuilt from its lock, with its real model. Three trainings, so only where it is asked for:
 
-RECIPE_REBUILD=1 pytest -m slow -p no:randomly tests/slow/test_rebuilt_quickstart.py
+RECIPE_LONG=1 pytest -m slow -p no:randomly tests/slow/test_rebuilt_quickstart.py
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import yaml
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        "RECIPE_REBUILD" not in os.environ, reason="takes three trainings: RECIPE_REBUILD=1"
+        "RECIPE_LONG" not in os.environ, reason="takes three trainings: RECIPE_LONG=1"
     ),
 ]
 

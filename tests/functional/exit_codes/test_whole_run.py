@@ -97,7 +97,7 @@ def test_a_second_run_does_nothing_and_says_the_same(finished: Project) -> None:
 
     assert again.code == 0, again.err
     assert statuses(root) == dict.fromkeys(PLAIN, "reused")
-    changing = {"notes", "reproduction", "run_directory", "seconds", "stages", "started"}
+    changing = {"costs", "notes", "reproduction", "run_directory", "seconds", "stages", "started"}
     assert {k: v for k, v in after.items() if k not in changing} == {
         k: v for k, v in before.items() if k not in changing
     }

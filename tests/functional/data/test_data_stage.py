@@ -29,6 +29,7 @@ def test_train_and_validation_are_the_artifact_and_the_holdout_is_elsewhere(
 
     assert sorted(p.name for p in workdir.iterdir()) == [
         "membership.json",
+        "read.json",
         "summary.json",
         "train.jsonl",
         "validation.jsonl",

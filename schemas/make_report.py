@@ -36,7 +36,7 @@ def _complete(own: dict[str, Any], part: type, named: list[type]) -> None:
     own.setdefault("description", (part.__doc__ or "").partition("\n")[0])
     own |= {"type": "object", "additionalProperties": False, "required": fields}
     before, texts = own.pop("properties", {}), _texts(part)
-    hints = get_type_hints(part, vars(evidence))
+    hints = get_type_hints(part)
     own["properties"] = {}
     for name in fields:
         _note(hints[name], named)

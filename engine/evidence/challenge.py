@@ -1,0 +1,62 @@
+"""What a newer base model comes to beside the accepted model of a recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from engine.evidence.verdicts import Comparison
+
+
+class Standing(StrEnum):
+    """How a newer base model compares with an accepted model."""
+
+    BETTER = "better"
+    AS_GOOD = "as good"
+    WORSE = "worse"
+    UNKNOWN = "cannot be told"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChallengeLine:
+    """One of the newcomer's ways to answer, on one metric."""
+
+    comparison: Comparison
+    """How much better the newcomer is, not the accepted model."""
+    standing: Standing
+    margin: float
+    """So much worse counts as as good."""
+    accepted: float | None
+    newcomer: float | None
+    rows: int | None
+    """That would tell, an estimate; None where it is told, or where no number of rows would."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenge:
+    """A newer base model against the accepted model of a recipe, on the same holdout."""
+
+    schema: str
+    """`challenge.v1`."""
+    recipe_name: str
+    run: str
+    """Of the accepted model, by folder name."""
+    accepted: str
+    """Its base model and method, in words."""
+    base_model: str
+    trained: bool
+    """The newcomer was trained as the recipe says; else it answered untouched."""
+    holdout: str
+    """Digest of its rows."""
+    rows: int
+    standing: Standing
+    candidate: str
+    """The way to answer that the standing speaks of: a baseline, or `trained`."""
+    lines: tuple[ChallengeLine, ...]
+    costs: tuple[str, ...]
+    """Size and seconds, in words."""
+    edit: str
+    """What adopts it, as the recipe would say it."""
+    notes: tuple[str, ...]
+    started: str
+    seconds: float

@@ -1,0 +1,137 @@
+"""What the rows were: what was read, found, dropped and split, and how often the holdout was looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFinding:
+    """What one data check found."""
+
+    check: str
+    action: str
+    """fail, drop, warn or off, from the recipe."""
+    count: int
+    message: str
+    examples: tuple[str, ...] = ()
+    """Places such as `reviews.csv:17`, at most ten, with a short excerpt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitSummary:
+    """One split: its size, its classes, and a digest of its normalised rows."""
+
+    name: str
+    rows: int
+    """Different rows; `seen` counts those of weighted sources as often as they are trained on."""
+    labels: dict[str, int]
+    digest: str
+    """sha256 over the sorted normalised rows."""
+    seen: int = 0
+    """Rows of one epoch: train with its weights; for the others, `rows`."""
+    groups: int | None = None
+    """Different groups; None unless divided by group."""
+    span: tuple[str, str] | None = None
+    """First and last time, as written; None unless divided by time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSummary:
+    """What one file or data set gave."""
+
+    name: str
+    """Its file name, or the hub repository."""
+    shape: str
+    """How its rows are laid out: `openai_messages`, `sharegpt`, …; `columns` where the recipe names them."""
+    rows_read: int
+    rows_used: int
+    weight: float = 1.0
+    into: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firewall:
+    """The proof that nothing trained on stands in the holdout."""
+
+    method: str
+    """What was compared, how, and above which similarity, in one sentence."""
+    similarity: float
+    """Jaccard similarity from which two texts are near matches."""
+    compared: int
+    """Rows of train and validation that were compared with every row of the holdout."""
+    found_exact: int
+    """Holdout rows with an equal text in train or validation, before anything was dropped."""
+    found_near: int
+    removed: int
+    """Rows of train and validation left out because of it."""
+    left_exact: int
+    """As `found_exact`, in the rows that training sees: 0 unless the recipe says `warn` or `off`."""
+    left_near: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What became of a holdout that the lock had recorded, and of the rows that came since."""
+
+    kept: int
+    """Holdout rows that stayed."""
+    gone: int
+    """Recorded holdout rows that the data no longer holds."""
+    added: int
+    """Holdout rows that were not recorded before."""
+    new_rows: dict[str, int] | None
+    """Rows that are new since the record, by split (`none` for those in no split); None where unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSummary:
+    """What the data stage read, dropped and split."""
+
+    rows_read: int
+    rows_used: int
+    dropped: dict[str, int]
+    """Why rows are not used, by count: `no bin`, `duplicate`, `not sampled`, …"""
+    splits: tuple[SplitSummary, ...]
+    findings: tuple[DataFinding, ...]
+    overlap_exact: int
+    """Holdout rows whose normalised text also stands in train or validation."""
+    overlap_near: int
+    sources: tuple[SourceSummary, ...] = ()
+    firewall: Firewall | None = None
+    recorded: Recorded | None = None
+    """None where no holdout was recorded before, or nothing has to be held (fractions move no row)."""
+    folds: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldoutUse:
+    """How often a holdout has decided something."""
+
+    digest: str
+    """Of the holdout's rows."""
+    looks: int
+    """Runs in which a verdict was formed on it, this one included; reused verdicts are not new looks."""
+    redraws: int
+    """How often the recipe's holdout was replaced by another draw."""
+
+
+def data_from_json(data: dict[str, Any]) -> DataSummary:
+    """A data summary read back from `to_json`."""
+    return DataSummary(
+        **{
+            **data,
+            "splits": tuple(
+                SplitSummary(**{**item, "span": tuple(item["span"]) if item["span"] else None})
+                for item in data["splits"]
+            ),
+            "sources": tuple(SourceSummary(**item) for item in data["sources"]),
+            "firewall": Firewall(**data["firewall"]) if data["firewall"] else None,
+            "recorded": Recorded(**data["recorded"]) if data["recorded"] else None,
+            "findings": tuple(
+                DataFinding(**{**item, "examples": tuple(item["examples"])})
+                for item in data["findings"]
+            ),
+        }
+    )

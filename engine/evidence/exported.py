@@ -1,0 +1,68 @@
+"""What leaves, and what it kept: the exported files, and the ladder from the adapter to the quantized file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from engine.evidence.measures import Metric, Scores, metric_from_json, scores_from_json
+from engine.evidence.verdicts import Verdict, verdict_from_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedFile:
+    """A file that leaves."""
+
+    name: str
+    format: str
+    bytes: int
+    sha256: str
+    bits_per_weight: float | None = None
+    """Effective, from the file's tensors; None for formats without quantization."""
+    fallback_tensors: int = 0
+    """Tensors the quantizer stored in another type than the one asked for."""
+    tensors: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flip:
+    """A row whose answer changed from one rung of the ladder to the next."""
+
+    id: str
+    target: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One step of the parity ladder: the same holdout, asked again in another form of the model."""
+
+    name: str
+    """`adapter`, `merged`, `f16`, or a quantization."""
+    scores: Scores
+    agreement: Metric | None
+    """With the rung before; None on the first one, and for kinds without answers."""
+    class_deltas: tuple[tuple[str, float | None], ...] = ()
+    """(label or field, F1 minus that of the rung before)."""
+    flips: tuple[Flip, ...] = ()
+    mean_shift: float | None = None
+    """Mean absolute difference of the answer's log-probability to the rung before, where known."""
+    largest_shift: float | None = None
+    verdict: Verdict | None = None
+    """What this rung had to keep; None where nothing was asked of it."""
+    note: str = ""
+
+
+def rung_from_json(data: dict[str, Any]) -> Rung:
+    """A rung of the ladder read back from `to_json`."""
+    return Rung(
+        **{
+            **data,
+            "scores": scores_from_json(data["scores"]),
+            "agreement": metric_from_json(data["agreement"]) if data["agreement"] else None,
+            "class_deltas": tuple((label, delta) for label, delta in data["class_deltas"]),
+            "flips": tuple(Flip(**flip) for flip in data["flips"]),
+            "verdict": verdict_from_json(data["verdict"]) if data["verdict"] else None,
+        }
+    )

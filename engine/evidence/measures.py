@@ -1,0 +1,118 @@
+"""What was measured: metrics with their intervals, scores by class, and calibration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A two-sided confidence interval."""
+
+    low: float
+    high: float
+    confidence: float
+    method: str
+    """`bootstrap (2000 resamples, stratified)`, `wilson`, …"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One number on one set of rows."""
+
+    name: str
+    """`macro_f1`, `f1.negative`, `valid_output`, …"""
+    value: float | None
+    """None where it is undefined; `undefined` then says why."""
+    n: int
+    """Rows (for a class metric: rows of that class) the number stands on."""
+    interval: Interval | None = None
+    undefined: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassScores:
+    """One row of the table by class, or for extraction by field of the answer."""
+
+    label: str
+    """A label of the task, or the dotted path of a field."""
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    support: int
+    predicted: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationBin:
+    """The rows whose answer had a probability between two bounds."""
+
+    low: float
+    high: float
+    rows: int
+    confidence: float
+    """Mean probability of the answers; 0 without rows."""
+    accuracy: float
+    """Share of them that were right; 0 without rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Whether an answer's probability is how often such answers are right."""
+
+    bins: tuple[CalibrationBin, ...]
+    ece: float
+    """Expected calibration error: the mean distance of confidence and accuracy, weighted by rows."""
+    brier: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """One model judged on one set of rows."""
+
+    rows: int
+    metrics: tuple[Metric, ...]
+    classes: tuple[ClassScores, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """Target (row) by prediction (column), in label order; one more column at the end for invalid output.
+
+    Empty for kinds without one label a row.
+    """
+    calibration: Calibration | None = None
+    """None where answers have no probabilities."""
+
+    def metric(self, name: str) -> Metric:
+        """The metric of that name; KeyError when it was not computed."""
+        for metric in self.metrics:
+            if metric.name == name:
+                return metric
+        raise KeyError(name)
+
+
+def interval_from_json(data: dict[str, Any] | None) -> Interval | None:
+    """An interval read back from `to_json`; None where there was none."""
+    return Interval(**data) if data else None
+
+
+def metric_from_json(data: dict[str, Any]) -> Metric:
+    """A metric read back from `to_json`."""
+    interval = data["interval"]
+    return Metric(**{**data, "interval": Interval(**interval) if interval else None})
+
+
+def scores_from_json(data: dict[str, Any]) -> Scores:
+    """Scores read back from `to_json`."""
+    return Scores(
+        rows=data["rows"],
+        metrics=tuple(metric_from_json(item) for item in data["metrics"]),
+        classes=tuple(ClassScores(**item) for item in data["classes"]),
+        confusion=tuple(tuple(row) for row in data["confusion"]),
+        calibration=_calibration_from_json(data.get("calibration")),
+    )
+
+
+def _calibration_from_json(data: dict[str, Any] | None) -> Calibration | None:
+    if data is None:
+        return None
+    return Calibration(**{**data, "bins": tuple(CalibrationBin(**item) for item in data["bins"])})

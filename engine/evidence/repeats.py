@@ -1,0 +1,133 @@
+"""What repeating shows: the trainings with other seeds, and a run beside the accepted run of its lock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from engine.evidence.measures import Interval, Metric, interval_from_json, metric_from_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedScores:
+    """One training of the recipe with a seed, judged on the holdout."""
+
+    seed: int
+    metrics: tuple[Metric, ...]
+    agreement: Metric | None
+    """With the answers of the first seed's model; None for that one, and for kinds without answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """One metric over all seeds."""
+
+    metric: str
+    mean: float
+    deviation: float
+    """Sample standard deviation."""
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seeds:
+    """The recipe trained with several seeds: how much of a number is luck. The gate judges the first."""
+
+    runs: tuple[SeedScores, ...]
+    spread: tuple[Spread, ...]
+
+
+class Repeat(StrEnum):
+    """How a run stands to the accepted run that its lock records."""
+
+    EXACT = "reproduced exactly"
+    WITHIN_NOISE = "reproduced within noise"
+    NOT = "not reproduced"
+    REUSED = "reused, not reproduced"
+    """Results of the store were taken, so nothing was shown."""
+    OTHER_RECIPE = "another recipe"
+    UNFINISHED = "not compared to the end"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One fact of the lock beside the same fact of this run."""
+
+    part: str
+    """`data`, `base model`, `tokenizer`, `config`, `tool version`, `hardware`, `threads` or `numbers`."""
+    name: str
+    equal: bool
+    locked: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equivalence:
+    """Whether a metric is that of the lock but for noise: two one-sided tests, paired."""
+
+    metric: str
+    locked: float
+    found: float
+    interval: Interval | None
+    """Of found minus locked; it must lie within the margin on both sides."""
+    margin: float | None
+    """None where nothing says how large the noise is."""
+    margin_from: str
+    """Where the margin comes from, in words."""
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reproduction:
+    """A run beside the accepted run of its lock."""
+
+    verdict: Repeat
+    summary: str
+    """One sentence."""
+    first_difference: str
+    """What differed first, in the order of `Compared.part`; empty for nothing."""
+    compared: tuple[Compared, ...] = ()
+    equivalence: tuple[Equivalence, ...] = ()
+    """Empty where it was not asked: the files are equal, or nothing was recomputed."""
+    agreement: Metric | None = None
+    """Share of holdout rows with the very answer of the lock."""
+    agreement_required: float | None = None
+    agreement_from: str = ""
+    """Where that bound comes from, in words."""
+    reused: tuple[str, ...] = ()
+    """Stages whose result was not recomputed."""
+
+
+def seeds_from_json(data: dict[str, Any]) -> Seeds:
+    """Trainings with several seeds read back from `to_json`."""
+    return Seeds(
+        runs=tuple(
+            SeedScores(
+                seed=item["seed"],
+                metrics=tuple(metric_from_json(metric) for metric in item["metrics"]),
+                agreement=metric_from_json(item["agreement"]) if item["agreement"] else None,
+            )
+            for item in data["runs"]
+        ),
+        spread=tuple(Spread(**item) for item in data["spread"]),
+    )
+
+
+def reproduction_from_json(data: dict[str, Any]) -> Reproduction:
+    """How a run stands to its lock, read back from `to_json`."""
+    equivalence = (
+        Equivalence(**{**item, "interval": interval_from_json(item["interval"])})
+        for item in data["equivalence"]
+    )
+    return Reproduction(
+        **{
+            **data,
+            "verdict": Repeat(data["verdict"]),
+            "compared": tuple(Compared(**item) for item in data["compared"]),
+            "equivalence": tuple(equivalence),
+            "agreement": metric_from_json(data["agreement"]) if data["agreement"] else None,
+            "reused": tuple(data["reused"]),
+        }
+    )

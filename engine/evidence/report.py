@@ -1,0 +1,147 @@
+"""What a run comes to: what each stage did and cost, and the report that holds all evidence by value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from engine.evidence.data import DataSummary, HoldoutUse
+from engine.evidence.exported import ExportedFile, Rung
+from engine.evidence.measures import Scores
+from engine.evidence.repeats import Reproduction, Seeds
+from engine.evidence.training import (
+    CheckpointScore,
+    ForgettingResult,
+    LearningCurve,
+    TrainingSummary,
+)
+from engine.evidence.verdicts import BaselineResult, Comparison, Verdict
+
+
+class StageStatus(StrEnum):
+    """What happened to a stage in a run."""
+
+    RAN = "ran"
+    REUSED = "reused"
+    SKIPPED = "skipped"
+    """Something before it failed or said no."""
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRecord:
+    """What one stage did in this run."""
+
+    stage: str
+    status: StageStatus
+    key: str
+    reason: str
+    """Why it ran, or when and where the reused result was made."""
+    seconds: float
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageCost:
+    """What a stage was estimated to take, and took. An error of 0.1 is an estimate a tenth too high."""
+
+    stage: str
+    basis: str
+    """What the estimate stands on: `reckoned`, `probe`, `run` (the same training, measured), `last run`, or nothing."""
+    estimated: str
+    """When: before the run, or before training; empty without an estimate."""
+    estimated_seconds: float | None
+    seconds: float
+    seconds_error: float | None
+    estimated_memory_bytes: int | None
+    memory_bytes: int | None
+    """Peak; measured of training only."""
+    memory_error: float | None
+    estimated_disk_bytes: int | None
+    disk_bytes: int
+    """What the stage left in the store."""
+    disk_error: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waived:
+    """A way in which the recipe's evidence got weaker, and that its author means."""
+
+    what: str
+    """The key that was changed, or the code of the finding."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Everything a sceptic needs, by value; `schemas/report.v1.schema.json` describes its JSON."""
+
+    schema: str
+    """`report.v1`."""
+    recipe_name: str
+    description: str
+    outcome: str
+    """`accepted`, `refused`, `inconclusive`, `baseline_passes`, `failed`, `interrupted` or `stopped` (`--until`)."""
+    summary: str
+    """One sentence."""
+    next_steps: tuple[str, ...]
+    """What would help, and the command to continue with."""
+    started: str
+    """ISO 8601, UTC."""
+    seconds: float
+    run_directory: str
+    labels: tuple[str, ...]
+    task: dict[str, Any]
+    base_model: str
+    method: str
+    """One line: `lora r16 on …`."""
+    stages: tuple[StageRecord, ...]
+    data: DataSummary | None
+    baselines: tuple[BaselineResult, ...]
+    training: TrainingSummary | None
+    holdout: Scores | None
+    """The tuned model, constrained decoding."""
+    free: Scores | None
+    """The tuned model, free decoding: what a caller without a grammar gets."""
+    train_scores: Scores | None
+    validation_scores: Scores | None
+    gate: Verdict | None
+    verify: Verdict | None
+    quantized: Scores | None
+    agreement: float | None
+    """Share of holdout rows on which the quantized file and the merged model give the same label."""
+    flips: tuple[dict[str, Any], ...]
+    """Holdout rows whose label changed by quantization: id, target, merged, quantized."""
+    files: tuple[ExportedFile, ...]
+    warnings: tuple[str, ...]
+    recipe_text: str
+    resolved_recipe: str
+    """YAML."""
+    backend_config: str
+    versions: dict[str, str]
+    environment: dict[str, str]
+    """Device, cores, threads, memory, platform; no host name, no user name, no paths."""
+    notes: tuple[str, ...] = field(default=())
+    """What is reused, sampled or estimated in this report."""
+    holdout_use: HoldoutUse | None = None
+    learning_curves: tuple[LearningCurve, ...] = ()
+    """The SVM's, which is free, and with `learning_curve: true` the tuned model's."""
+    folds: Scores | None = None
+    """Cross-validation: all rows, each judged by the model that did not see it."""
+    comparisons: tuple[Comparison, ...] = ()
+    ladder: tuple[Rung, ...] = ()
+    forgetting: ForgettingResult | None = None
+    """None where it was not measured."""
+    checkpoints: tuple[CheckpointScore, ...] = ()
+    power: tuple[str, ...] = ()
+    """What the holdout could and could not show, in sentences; estimates."""
+    waivers: tuple[Waived, ...] = ()
+    """What the recipe waives, word for word."""
+    seeds: Seeds | None = None
+    """None unless `method.seeds` asks for more trainings, or before they are done."""
+    reproduction: Reproduction | None = None
+    """None where the lock proves no accepted run, or is to be renewed."""
+    costs: tuple[StageCost, ...] = ()
+    """Estimate beside actual, of the stages that ran."""

@@ -1,0 +1,150 @@
+"""What training did: how it went, its checkpoints, what was forgotten, and whether more rows would pay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from engine.evidence.measures import Metric, Scores, metric_from_json, scores_from_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryPoint:
+    """One logged moment of training."""
+
+    step: int
+    epoch: float
+    loss: float | None = None
+    eval_loss: float | None = None
+    learning_rate: float | None = None
+    grad_norm: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSummary:
+    """How the training went, read from the trainer's own state."""
+
+    backend: str
+    backend_version: str
+    device: str
+    precision: str
+    steps: int
+    epochs: float
+    seconds: float
+    rows: int
+    supervised_tokens: int
+    """Per epoch."""
+    trainable_parameters: int
+    total_parameters: int
+    kept_step: int
+    """The checkpoint that became the model."""
+    stopped_early: bool
+    resumed_from_step: int | None
+    adapter_norm: float
+    """Frobenius norm over all trained deltas; 0 would mean nothing was learned and is an error."""
+    history: tuple[HistoryPoint, ...]
+    threads: int = 0
+    """In force while it trained; 0 where it was not recorded."""
+    peak_memory_bytes: int | None = None
+    """Resident size of the training process, or what was allocated on the GPU; None where it was not measured."""
+    cpu_seconds: float | None = None
+    """Processor time of all threads; None where it was not measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointScore:
+    """One kept checkpoint on the validation rows."""
+
+    step: int
+    epoch: float
+    loss: float | None
+    """Of training, last logged before it."""
+    eval_loss: float | None
+    metric: Metric
+    """The main metric of the kind on validation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeScores:
+    """One set of probes, asked before and after training."""
+
+    name: str
+    kind: str
+    n: int
+    before: Metric
+    after: Metric
+    drop: Metric
+    """Before minus after, paired, with interval."""
+    p_value: float | None
+    """McNemar's exact test of no difference."""
+    shift: float | None
+    """Mean change of the right answer's log-probability per byte, after minus before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgettingResult:
+    """What training cost in things that it was not about."""
+
+    probes: tuple[ProbeScores, ...]
+    overall: ProbeScores
+    """All probes together; its drop is what the gate bounds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvePoint:
+    """A model trained on part of the training rows, judged on the validation rows."""
+
+    share: float
+    """Of the training rows."""
+    rows: int
+    scores: Scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearningCurve:
+    """Whether more examples would pay."""
+
+    model: str
+    """`tuned`, or `tfidf_svm` for the free hint."""
+    judged_on: str
+    """`validation`, or how the rows were cross-validated."""
+    points: tuple[CurvePoint, ...]
+    rising: bool | None
+    """The last step still gained more than chance explains; None where it cannot be told."""
+    rising_classes: tuple[str, ...]
+    message: str
+    """One sentence for people."""
+
+
+def training_from_json(data: dict[str, Any]) -> TrainingSummary:
+    """A training summary read back from `to_json`."""
+    history = tuple(HistoryPoint(**item) for item in data["history"])
+    return TrainingSummary(**{**data, "history": history})
+
+
+def checkpoint_from_json(data: dict[str, Any]) -> CheckpointScore:
+    """A checkpoint's score read back from `to_json`."""
+    return CheckpointScore(**{**data, "metric": metric_from_json(data["metric"])})
+
+
+def forgetting_from_json(data: dict[str, Any]) -> ForgettingResult:
+    """What training cost, read back from `to_json`."""
+    return ForgettingResult(
+        probes=tuple(_probe_from_json(item) for item in data["probes"]),
+        overall=_probe_from_json(data["overall"]),
+    )
+
+
+def _probe_from_json(data: dict[str, Any]) -> ProbeScores:
+    metrics = {name: metric_from_json(data[name]) for name in ("before", "after", "drop")}
+    return ProbeScores(**{**data, **metrics})
+
+
+def curve_from_json(data: dict[str, Any]) -> LearningCurve:
+    """A learning curve read back from `to_json`."""
+    points = tuple(
+        CurvePoint(**{**point, "scores": scores_from_json(point["scores"])})
+        for point in data["points"]
+    )
+    classes = tuple(data["rising_classes"])
+    return LearningCurve(**{**data, "points": points, "rising_classes": classes})

@@ -1,0 +1,107 @@
+"""What was decided: checks and verdicts, and the baselines and comparisons that they stand on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from engine.evidence.measures import Interval, Scores, interval_from_json, scores_from_json
+
+
+class Status(StrEnum):
+    """The answer of a check or a verdict. Only `PASS` lets the pipeline go on."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    WARN = "warn"
+    """Shown, not gated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One bound, compared with what was measured."""
+
+    name: str
+    """The metric, or `over_baselines.macro_f1`, `overfitting`, `agreement`, `token_parity`, …"""
+    status: Status
+    got: float | None
+    direction: str
+    """`min` or `max`."""
+    bound: float
+    decided_on: str
+    """`lower bound`, `upper bound` or `point`: the number that was compared with the bound."""
+    n: int
+    interval: Interval | None = None
+    p_value: float | None = None
+    note: str = ""
+    """Why, where the numbers do not say it: against which baseline, why inconclusive, what would decide it."""
+    p_adjusted: float | None = None
+    """`p_value` after Holm's correction over all paired tests of the gate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """All checks of one gate and their common answer."""
+
+    status: Status
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineResult:
+    """What one baseline reaches on the holdout, without any fine-tuning."""
+
+    name: str
+    scores: Scores
+    passes: bool
+    """Every acceptance threshold holds for it."""
+    seconds: float
+    note: str = ""
+    """How it was done: number of shots, features, decoding."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The tuned model against another one on the same rows, paired."""
+
+    name: str
+    """A baseline, or `previous` for the last accepted model of the recipe."""
+    metric: str
+    difference: float | None
+    """How much better the tuned model is, in the metric's own unit; None where it cannot be told."""
+    interval: Interval | None
+    p_value: float | None
+    p_adjusted: float | None
+    """After Holm's correction over all comparisons of the run."""
+    test: str
+    n: int
+    note: str = ""
+
+
+def verdict_from_json(data: dict[str, Any]) -> Verdict:
+    """A verdict read back from `to_json`."""
+    return Verdict(
+        status=Status(data["status"]),
+        checks=tuple(
+            Check(
+                **{
+                    **item,
+                    "status": Status(item["status"]),
+                    "interval": Interval(**item["interval"]) if item["interval"] else None,
+                }
+            )
+            for item in data["checks"]
+        ),
+    )
+
+
+def baseline_from_json(data: dict[str, Any]) -> BaselineResult:
+    """A baseline result read back from `to_json`."""
+    return BaselineResult(**{**data, "scores": scores_from_json(data["scores"])})
+
+
+def comparison_from_json(data: dict[str, Any]) -> Comparison:
+    """A comparison read back from `to_json`."""
+    return Comparison(**{**data, "interval": interval_from_json(data["interval"])})

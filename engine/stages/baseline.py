@@ -27,6 +27,7 @@ from engine.stages import answering
 from engine.stages.base import Payload, StageContext
 from engine.stages.baselines.notes import note
 from engine.stages.baselines.products import Asker, Models, facts_of, reference_name
+from engine.stages.flow import write_json
 from engine.stages.rendered import rendered_rows
 from engine.stages.svm_curve import svm_curve
 
@@ -71,10 +72,10 @@ def run(context: StageContext) -> None:
     rendered_rows(context, base())
     asker = Asker(context=context, models=Models(context, base))
     results = [_judged(baseline, asker, folds) for baseline in recipe.baselines]
-    _write(context.workdir / FILE, results)
+    write_json(context.workdir / FILE, results)
     if "tfidf_svm" in [baseline.kind for baseline in recipe.baselines]:
         curve = svm_curve(context, train=folds[0].train, validation=folds[0].validation)
-        _write(context.workdir / CURVE, to_json(curve))
+        write_json(context.workdir / CURVE, to_json(curve))
 
 
 def folds_in(context: StageContext) -> tuple[Fold, ...]:
@@ -127,11 +128,6 @@ def _judged(baseline: Baseline, asker: Asker, folds: Sequence[Fold]) -> dict[str
         "note": note(baseline, recipe, folds[0], facts) + crossed,
         "facts": facts,
     }
-
-
-def _write(path: Path, value: object) -> None:
-    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _base_folder(context: StageContext) -> Path:

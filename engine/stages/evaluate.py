@@ -7,7 +7,6 @@ answer to a grammar, free decoding of the same holdout shows what a caller witho
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from engine.recipe.model import Recipe
 from engine.stages import answering
 from engine.stages.base import Payload, StageContext
 from engine.stages.checkpoints import write_curve
+from engine.stages.flow import write_json
 from engine.stages.sampling import judged_validation, sample_rows
 from engine.stages.training import load_trained
 from engine.store import Artifact
@@ -93,11 +93,11 @@ def run(context: StageContext) -> None:
         file = context.workdir / f"predictions.{part.name}.jsonl"
         shutil.copyfile(made.file(answering.FILE), file)
         scores[part.name] = to_json(_score(file, recipe))
-    _write(context.workdir / "scores.json", scores)
+    write_json(context.workdir / "scores.json", scores)
     final = read_predictions(context.workdir / "predictions.validation.jsonl")
     write_curve(context, asked, sets[-1].rows, final=final)
     sampling = {part.name: {"rows": len(part.rows), "of": part.of} for part in sets}
-    _write(context.workdir / "sampling.json", sampling)
+    write_json(context.workdir / "sampling.json", sampling)
 
 
 def _predictions(
@@ -141,8 +141,3 @@ def _score(file: Path, recipe: Recipe) -> Scores:
         confidence=recipe.acceptance.confidence,
         seed=recipe.splits.seed,
     )
-
-
-def _write(path: Path, value: object) -> None:
-    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")

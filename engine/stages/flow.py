@@ -1,6 +1,6 @@
-"""What a finished stage means for the stages after it.
+"""What a finished stage means for the stages after it, and the one form of JSON that stages leave and read.
 
-Reads artifacts only; decides nothing that the artifacts do not say.
+Decides nothing that the artifacts do not say.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from engine.errors import ExitCode
@@ -86,6 +87,12 @@ def _refusal(name: str, answer: Verdict) -> Stop | None:
 def read_json(artifact: Artifact, name: str) -> Any:  # noqa: ANN401 - JSON data
     """A JSON file of an artifact."""
     return json.loads(artifact.file(name).read_text(encoding="utf-8"))
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON file of an artifact; ValueError for NaN and infinity, which are no JSON."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    path.write_text(f"{text}\n", encoding="utf-8")
 
 
 def baselines(artifacts: Artifacts, recipe: Recipe) -> tuple[BaselineResult, ...]:

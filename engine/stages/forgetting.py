@@ -23,6 +23,7 @@ from engine.metrics.forgetting import Answered, forgetting_result
 from engine.recipe.model import Probe, Recipe, Source
 from engine.recipe.probes import probes_of
 from engine.stages.base import Payload, StageContext
+from engine.stages.flow import write_json
 from engine.stages.training import load_trained
 from engine.store import Artifact
 
@@ -110,8 +111,7 @@ def run(context: StageContext) -> None:
     result = forgetting_result(
         answered["base"], answered["tuned"], confidence=context.recipe.acceptance.confidence
     )
-    told = json.dumps(to_json(result), indent=1, ensure_ascii=False, allow_nan=False)
-    (context.workdir / FILE).write_text(told + "\n", encoding="utf-8")
+    write_json(context.workdir / FILE, to_json(result))
 
 
 def _items(context: StageContext) -> list[Item]:

@@ -8,10 +8,8 @@ answered by the model that did not see it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from engine.evidence import Comparison, Scores, Verdict, scores_from_json, to_json
@@ -80,8 +78,10 @@ def run(context: StageContext) -> None:
     since = earlier(context.previous, judged.predictions)
     comparisons = _compare(context, judged, since)
     found = _judge(context, judged, comparisons, since)
-    _write(context.workdir / COMPARISONS, [to_json(comparison) for comparison in comparisons])
-    _write(context.workdir / FILE, to_json(found))
+    flow.write_json(
+        context.workdir / COMPARISONS, [to_json(comparison) for comparison in comparisons]
+    )
+    flow.write_json(context.workdir / FILE, to_json(found))
 
 
 def _compare(context: StageContext, judged: _Judged, since: Earlier) -> tuple[Comparison, ...]:
@@ -119,7 +119,7 @@ def _judge(
         acceptance.max_overfitting_gap,
         train=scores["train"],
         validation=scores["validation"],
-        train_rows=_read(context, "evaluate", "sampling.json")["train"]["of"],
+        train_rows=flow.read_json(context.artifacts["evaluate"], "sampling.json")["train"]["of"],
         task=recipe.task,
     )
     forgotten = judge_forgetting(
@@ -135,7 +135,7 @@ def _judged(context: StageContext) -> _Judged:
         scores = _scores(context)
         predictions = read_predictions(evaluated.file("predictions.holdout.jsonl"))
         return _Judged(chosen=scores["holdout"], free=scores.get("free"), predictions=predictions)
-    found = _read(context, "resample", "folds.json")
+    found = flow.read_json(context.artifacts["resample"], "folds.json")
     file = context.artifacts["resample"].file("predictions.folds.jsonl")
     return _Judged(
         chosen=scores_from_json(found["folds"]),
@@ -145,20 +145,13 @@ def _judged(context: StageContext) -> _Judged:
 
 
 def _scores(context: StageContext) -> dict[str, Scores]:
-    found = _read(context, "evaluate", "scores.json")
+    found = flow.read_json(context.artifacts["evaluate"], "scores.json")
     return {name: scores_from_json(scores) for name, scores in found.items() if scores}
 
 
 def _baselines(context: StageContext) -> dict[str, list[Prediction]]:
     artifact = context.artifacts["baseline"]
-    names = [item["name"] for item in _read(context, "baseline", "baselines.json")]
+    names = [
+        item["name"] for item in flow.read_json(context.artifacts["baseline"], "baselines.json")
+    ]
     return {name: read_predictions(artifact.file(f"predictions.{name}.jsonl")) for name in names}
-
-
-def _read(context: StageContext, stage: str, name: str) -> Any:  # noqa: ANN401 - JSON data
-    return json.loads(context.artifacts[stage].file(name).read_text(encoding="utf-8"))
-
-
-def _write(path: Path, found: object) -> None:
-    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")

@@ -8,10 +8,8 @@ goes on where it stopped.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 
 from engine.data.example import Example, read_examples
 from engine.data.subsets import Fold, folds_of, share
@@ -22,6 +20,7 @@ from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
 from engine.stages import answering
 from engine.stages.base import Payload, StageContext
+from engine.stages.flow import write_json
 from engine.stages.retraining import Part, answers, backend_slice
 from engine.stages.sampling import judged_validation
 from engine.stages.training import refuse_unready
@@ -84,7 +83,7 @@ def run(context: StageContext) -> None:
     train = read_examples(data.file("train.jsonl"))
     validation = read_examples(data.file("validation.jsonl"))
     if context.recipe.learning_curve:
-        _write(context.workdir / CURVE, to_json(_curve(context, train, validation)))
+        write_json(context.workdir / CURVE, to_json(_curve(context, train, validation)))
     if context.recipe.splits.folds:
         holdout = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
         folds = folds_of(
@@ -146,9 +145,4 @@ def _cross_validate(context: StageContext, folds: Sequence[Fold]) -> None:
                 seed=recipe.splits.seed,
             )
         )
-    _write(context.workdir / SCORES, scores)
-
-
-def _write(path: Path, value: object) -> None:
-    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    write_json(context.workdir / SCORES, scores)

@@ -7,7 +7,6 @@ stopped, and another list of seeds trains only those that are new.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -23,6 +22,7 @@ from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe
 from engine.stages import answering
 from engine.stages.base import Payload, StageContext
+from engine.stages.flow import write_json
 from engine.stages.rendered import rendered_rows
 from engine.stages.retraining import Named, backend_slice, machine
 from engine.stages.training import (
@@ -83,8 +83,7 @@ def run(context: StageContext) -> None:
         write_predictions(context.workdir / f"predictions.{seed}.jsonl", said)
         runs.append(_judged(seed, said, first, recipe))
     found = Seeds(runs=tuple(runs), spread=spread_of(runs))
-    text = json.dumps(to_json(found), indent=1, ensure_ascii=False, allow_nan=False)
-    (context.workdir / FILE).write_text(f"{text}\n", encoding="utf-8")
+    write_json(context.workdir / FILE, to_json(found))
 
 
 def _judged(

@@ -5,7 +5,6 @@ A changed metric, another baseline beside it, another name or price never asks a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from engine.stages.base import Payload, StageContext
 from engine.stages.baselines import floors
 from engine.stages.baselines.said import Answered, Question
 from engine.stages.baselines.shots import shots_of
+from engine.stages.flow import read_json, write_json
 from engine.store import Artifact
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ TOOLS: Mapping[str, tuple[str, ...]] = {
 
 def facts_of(made: Sequence[Artifact]) -> dict[str, Any]:
     """Return the facts of one baseline's products, one a fold: counts summed, remarks each once."""
-    found = [json.loads(one.file(FACTS).read_text(encoding="utf-8")) for one in made]
+    found = [read_json(one, FACTS) for one in made]
     remarks = dict.fromkeys(remark for facts in found for remark in facts.get("remarks", ()))
     counted = {name: sum(facts[name] for facts in found) for name in COUNTS if name in found[0]}
     return {**found[0], **counted, "remarks": list(remarks)}
@@ -107,8 +107,7 @@ class Asker:
             with told_of(baseline):
                 answered = self._ask(baseline, fold, payload)
             write_predictions(folder / answering.FILE, answered.predictions)
-            text = json.dumps(answered.facts, indent=1, ensure_ascii=False, allow_nan=False)
-            (folder / FACTS).write_text(text + "\n", encoding="utf-8")
+            write_json(folder / FACTS, answered.facts)
 
         return self.context.once("predictions", payload, build)
 

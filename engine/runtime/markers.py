@@ -17,13 +17,8 @@ class Markers:
         self._literal = tuple(names) if not any(token.normalized for token in special) else ()
 
     def within(self, text: str) -> tuple[str, ...]:
-        """Return the special tokens that `text` would be tokenised into, sorted."""
+        """Return the special tokens, such as `<|im_end|>`, that `text` would be tokenised into, sorted."""
         if self._literal and not any(name in text for name in self._literal):
             return ()
         found = self._names.keys() & set(self._chat.token_ids(text))
         return tuple(sorted(self._names[token] for token in found))
-
-
-def markers_in(chat: Chat, text: str) -> tuple[str, ...]:
-    """Return the template's own tokens, such as `<|im_end|>`, that `text` would be tokenised into."""
-    return Markers(chat).within(text)

@@ -1,4 +1,4 @@
-"""The draft: a recipe of about 25 lines that is valid, whose data stage works, and what was guessed for it."""
+"""The draft: a recipe of at most 25 lines that is valid, whose data stage works, and what was guessed for it."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from engine.data.prepare import prepare
+from engine.data.prepare import Prepared, prepare
 from engine.data.sources import fetch_all, read_all
+from engine.drafting.asking import longest_row
 from engine.drafting.guess import Told, guess
 from engine.drafting.plan import Plan
-from engine.drafting.profile import profile_of
-from engine.drafting.reading import readings_of
+from engine.drafting.profile import Profile, profile_of
+from engine.drafting.reading import Reading, readings_of
+from engine.drafting.reasons import notes, reasons
 from engine.drafting.sizes import (
     Sizes,
     sizes_for,
 )
 from engine.drafting.writer import Writer
-from engine.errors import DataError, RecipeError
+from engine.errors import DataError, RecipeError, Severity
 from engine.recipe import check_recipe
 from engine.recipe.model import Recipe, Reference
 from engine.render.progress import SilentProgress
 
-ASIDE: Final = 36
-"""Column of the comments beside lines."""
 DROPPABLE: Final = frozenset(
     {
         "conflicting_labels",
@@ -35,14 +35,11 @@ DROPPABLE: Final = frozenset(
         "template_tokens",
     }
 )
-MOST_TRIES: Final = 6
+MOST_TRIES: Final = 16
 FEWEST: Final = 2
 """Rows of a holdout."""
-MANY_CLASSES: Final = 12
-SHAPED: Final = {
-    "chat": "conversations as the rows hold them", "preference": "pairs as the rows hold them",
-    "generation": "question and answer as the rows hold them",
-}  # fmt: skip
+FEWEST_ROWS: Final = 4
+"""Rows of the smallest splits: one to train on, one to steer by, two to judge by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,46 +71,79 @@ def draft(file: Path, target: Path, *, default_model: Reference, wishes: Wishes)
         RecipeError: R030, nothing can be made of its columns.
 
     """
-    readings = readings_of(file, encoding=wishes.encoding)
-    profile = profile_of((reading.into, reading.rows()) for reading in readings)
+    readings, profile = _read(file, wishes.encoding)
+    if profile.rows < FEWEST_ROWS:
+        raise _too_few(file, f"{FEWEST_ROWS} are needed to divide them, there are {profile.rows}")
     found = guess(profile, wishes.told)
-    plan = Plan(guess=found, profile=profile, readings=readings, sizes=sizes_for(profile.rows))
+    plan = Plan(
+        guess=found,
+        profile=profile,
+        readings=readings,
+        sizes=sizes_for(profile.rows),
+        longest=longest_row(found, profile.kept),
+    )
     plan.checks["leakage"] = ("drop", "training rows that are nearly in the holdout are left out")
     writer = Writer(plan=plan, file=file, target=target, model=wishes.base_model or default_model)
     recipe = _checked(writer)
     for _ in range(MOST_TRIES):
-        if not _improve(plan, recipe):
+        prepared = _prepared(recipe)
+        if not prepared.problems:
             break
+        if not _improve(plan, prepared):
+            raise _too_few(file, prepared.problems[0].message)
         recipe = _checked(writer)
     return Draft(
         text=writer.text(),
-        reasons=tuple(writer.reasons()),
-        notes=tuple(writer.notes()),
+        reasons=tuple(reasons(plan)),
+        notes=tuple(notes(plan)),
         rows=profile.rows,
         columns=tuple(name for name in profile.kept[0]) if profile.kept else (),
+    )
+
+
+def _read(file: Path, encoding: str) -> tuple[tuple[Reading, ...], Profile]:
+    try:
+        readings = readings_of(file, encoding=encoding)
+        return readings, profile_of((reading.into, reading.rows()) for reading in readings)
+    except DataError as error:
+        hint = "say it: --encoding latin-1, or the file's real one"
+        problems = [
+            replace(problem, hint=hint) if problem.code == "D322" else problem
+            for problem in error.problems
+        ]
+        raise DataError(problems) from None
+
+
+def _too_few(file: Path, why: str) -> RecipeError:
+    return RecipeError.one(
+        "R030",
+        f"too few rows of `{file.name}` can be used: {why}",
+        hint="add rows, or say what they are: --kind KIND --text COLUMN --label COLUMN",
     )
 
 
 def _checked(writer: Writer) -> Recipe:
     recipe, problems = check_recipe(writer.target, read=lambda _: writer.text().encode())
     if recipe is None:
-        raise RecipeError(problems)
+        first = next(problem for problem in problems if problem.severity is Severity.ERROR)
+        raise RecipeError.one(
+            "R030",
+            f"no valid recipe for `{writer.file.name}`: {first.path}: {first.message}",
+            hint="rename the column, or say another: --text COLUMN --label COLUMN",
+        )
     return recipe
 
 
-def _improve(plan: Plan, recipe: Recipe) -> bool:
-    """Divide the rows once; where a check refuses them, say in the recipe what is done about it."""
-    try:
-        fetched = fetch_all(recipe.data.sources, _never, SilentProgress())
-        rows = read_all(fetched, SilentProgress())
-        data = replace(recipe.data, checks=replace(recipe.data.checks, **_QUIET))
-        prepared = prepare(
-            rows, recipe.task, data=data, splits=recipe.splits, refuse=False, thorough=False
-        )
-    except DataError as error:
-        raise DataError(error.problems) from None
-    if not prepared.problems:
-        return False
+def _prepared(recipe: Recipe) -> Prepared:
+    """Divide the rows once."""
+    fetched = fetch_all(recipe.data.sources, _never, SilentProgress())
+    rows = read_all(fetched, SilentProgress())
+    data = replace(recipe.data, checks=replace(recipe.data.checks, **_QUIET))
+    return prepare(rows, recipe.task, data=data, splits=recipe.splits, refuse=False, thorough=False)
+
+
+def _improve(plan: Plan, prepared: Prepared) -> bool:
+    """Where a check refuses rows, plan what is done about it; False where nothing is left to do."""
     changed = False
     for finding in prepared.summary.findings:
         if finding.action == "fail" and finding.count and finding.check not in plan.checks:

@@ -10,6 +10,7 @@ from engine.drafting.roles import (
     ANSWER_NAMES,
     MOST_LABELS,
     NOT_A_CLASS,
+    SEVERAL,
     VERBATIM,
     come_again,
     could_answer,
@@ -167,6 +168,8 @@ def _classification(profile: Profile, text: Column, told: Told) -> Guess | None:
     if column is None:
         return None
     count = len(column.values)
+    if count < SEVERAL:
+        raise _cannot(profile, f"`{column.name}` says the same in every row")
     if column.is_number and count > NOT_A_CLASS:
         why = f"numbers from {min(map(float, column.values)):g} to {max(map(float, column.values)):g}, put into bins"
     else:

@@ -24,9 +24,10 @@ class Plan:
     profile: Profile
     readings: tuple[Reading, ...]
     sizes: Sizes
+    longest: int = 0
+    """Bytes of the longest row, without what is asked."""
     checks: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Check: (action, why)."""
-    shortest: bool = False
 
     @property
     def by_files(self) -> bool:

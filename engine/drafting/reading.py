@@ -25,7 +25,10 @@ LOOKED_AT: Final = 300
 LARGEST: Final = 1 << 28
 """Bytes of a JSON document that is held whole to find its rows."""
 NAME: Final = re.compile(r"[A-Za-z_][\w .#/-]{0,39}\Z")
-LONGEST_WORD: Final = 40
+ENOUGH_BELOW: Final = 20
+"""Values below a cell from which it can be told whether it is one of them."""
+COME_AGAIN: Final = 5
+"""Times that values come again, on average, where they are labels."""
 SPLITS: Final = {
     "train": "train", "training": "train", "validation": "validation", "valid": "validation",
     "val": "validation", "dev": "validation", "test": "holdout", "holdout": "holdout",
@@ -165,11 +168,23 @@ def _refuse_other_divider(reading: Reading, table: Sequence[Sequence[str]]) -> N
 
 def _names_columns(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
     """A row of names: short, different, no numbers, and none of them a value that comes again."""
+    columns = [[row[place] for row in rest if len(row) > place] for place in range(len(first))]
+    again = any(cell in column for cell, column in zip(first, columns, strict=True))
+    if not again and any(map(_is_apart, first, columns)):
+        return True
     if len(set(first)) != len(first) or not all(NAME.match(cell.strip()) for cell in first):
         return False
-    return not any(
-        cell in {row[place] for row in rest if len(row) > place} for place, cell in enumerate(first)
-    )
+    return not again
+
+
+def _is_apart(cell: str, below: Sequence[str]) -> bool:
+    """Whether a cell is unlike what stands below it: a word over numbers, or over labels none of which it is."""
+    filled = [value for value in below if value.strip()]
+    if len(filled) < ENOUGH_BELOW or not cell.strip():
+        return False
+    if all(map(_is_number, filled)):
+        return not _is_number(cell)
+    return COME_AGAIN * len(set(filled)) <= len(filled)
 
 
 def _named(columns: Sequence[Sequence[Any]]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -286,6 +287,23 @@ def spelled(value: object) -> str:
     """Return one value as YAML writes it on a line, quoted where it has to be."""
     text: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, width=1 << 20)
     text = text.removesuffix("\n").removesuffix("\n...")
+    is_single = isinstance(value, str) and text.startswith("'")
+    return json.dumps(value, ensure_ascii=False) if is_single else text
+
+
+def spelled_in_flow(value: object) -> str:
+    """Return a value as it may stand in braces or brackets, on one line."""
+    if isinstance(value, Mapping):
+        pairs = (
+            f"{spelled_in_flow(key)}: {spelled_in_flow(below)}" for key, below in value.items()
+        )
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(spelled_in_flow, value))}]"
+    text: str = yaml.dump(
+        [value], Dumper=_Dumper, allow_unicode=True, width=1 << 20, default_flow_style=True
+    )
+    text = text.strip()[1:-1]
     is_single = isinstance(value, str) and text.startswith("'")
     return json.dumps(value, ensure_ascii=False) if is_single else text
 

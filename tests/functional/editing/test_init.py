@@ -14,6 +14,7 @@ import yaml
 from project import THINGS, Outcome, rows
 
 Run = Callable[..., Outcome]
+MOST_LINES = 25
 
 
 def sentences(count: int) -> list[str]:
@@ -137,6 +138,31 @@ def parts(path: Path) -> None:
     path.write_text(json.dumps({"train": found[:140], "val": found[140:160], "test": found[160:]}))
 
 
+def many(path: Path) -> None:
+    names = [f"the_customer_asks_about_{number}" for number in range(77)]
+    found = [(f"{t} for {n} of us", names[n % 77]) for n, t in enumerate(sentences(77 * 12))]
+    table(path, [("text", "intent"), *found])
+
+
+def wide(path: Path) -> None:
+    draw = random.Random(1)
+    names = [f"part_{number}" for number in range(30)]
+    values = [[f"{draw.choice(THINGS)}{number}" for number in range(30)] for _ in range(120)]
+    table(path, [("message", *names), *((" ".join(row), *row) for row in values)])
+
+
+def pieces(path: Path) -> None:
+    found = [{"text": t, "mood": m} for t, m in rows(260)]
+    keys = [f"{part}_{n}" for n in range(4) for part in ("train", "train_more", "val", "test")]
+    path.write_text(json.dumps({key: found[n * 16 :][:16] for n, key in enumerate(keys)}))
+
+
+def spellings(path: Path) -> None:
+    shapes = (str.upper, str.title, " {} ".format, "{} ".format, str.swapcase)
+    found = [(t, shapes[n % 5](m)) for n, (t, m) in enumerate(rows(240))]
+    table(path, [("what was: said?", "yes", "{a}"), *((t, m, n) for n, (t, m) in enumerate(found))])
+
+
 FILES: list[tuple[str, Callable[[Path], None], str, dict[str, Any]]] = [
     ("moods.csv", classes, "classification", {"task.labels": ["negative", "positive"]}),
     ("SMS", no_header, "classification", {"data.sources.0.header": ["label", "text"]}),
@@ -150,6 +176,10 @@ FILES: list[tuple[str, Callable[[Path], None], str, dict[str, Any]]] = [
     ("desk.jsonl", speakers, "chat", {"data.messages.roles": {"GUEST": "user", "DESK": "assistant"}}),
     ("prompts.jsonl", prompts, "classification", {"task.input": "{input.1.content}", "task.labels": ["0", "1"]}),
     ("prose.txt", lines, "text", {"data.checks.empty": "drop"}),
+    ("many.csv", many, "classification", {"task.labels.76": "the_customer_asks_about_9", "method.max_length": 1024}),
+    ("wide.csv", wide, "extraction", {"data.answer.fields.part_29": "part_29"}),
+    ("pieces.json", pieces, "classification", {"data.sources.15.into": "holdout"}),
+    ("yes: 'no' #1.csv", spellings, "classification", {"task.input": "{what was: said?}", "data.label.column": "yes"}),
     ("parts.json", parts, "classification", {"splits.by": "files", "data.sources.2.into": "holdout"}),
 ]  # fmt: skip
 
@@ -181,6 +211,7 @@ def test_each_shape_of_data_gets_a_recipe_that_works(
 
     assert outcome.code == 0, outcome.err
     text = (folder / "draft.yaml").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MOST_LINES
     value = yaml.safe_load(text)
     assert value["task"]["kind"] == kind
     assert {path: at(value, path) for path in says} == says
@@ -254,10 +285,20 @@ def test_no_file_is_ever_overwritten(folder: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     ("content", "words", "code"),
     [
-        ("a,b\n1,2\n3,4\n", (), "R030"),
-        ("text,label\nx,y\nz,y\n", ("--text", "txet"), "R030"),
+        ("a,b\n1,2\n3,4\n5,6\n7,8\n", (), "R030"),
+        ("text,label\nx,y\nz,y\nu,v\nw,v\n", ("--text", "txet"), "R030"),
         ("text;label\nx;y\nz;y\n", (), "D324"),
         ("", (), "D321"),
+        ("\ufeff", (), "D321"),
+        ("text,label\n", (), "D321"),
+        ("text,label\nA good film of 1957,good\n", (), "there are 1"),
+        ("text,label\n" + "The very same film,good\n" * 60, (), "R030"),
+        ("label\n" + "a\nb\n" * 30, (), "4 rows are needed"),
+        (
+            "text,label\n" + "".join(f"Film number {n},good\n" for n in range(60)),
+            ("--kind", "classification", "--label", "label"),
+            "`label` says the same in every row",
+        ),
     ],
 )
 def test_where_nothing_can_be_guessed_nothing_is_written(
@@ -270,6 +311,39 @@ def test_where_nothing_can_be_guessed_nothing_is_written(
     assert outcome.code != 0
     assert code in outcome.err
     assert not (folder / "rows.yaml").exists()
+
+
+def test_another_encoding_is_asked_for_and_taken(folder: Path, run: Run) -> None:
+    found = "".join(f"{text} at the café,{label}\n" for text, label in rows(200))
+    (folder / "rows.csv").write_bytes(f"text,label\n{found}".encode("latin-1"))
+
+    refused = run("init", "rows.csv")
+    outcome = run("init", "rows.csv", "--encoding", "latin-1")
+
+    assert (refused.code, "say it: --encoding latin-1" in refused.err) == (3, True)
+    assert outcome.code == 0, outcome.err
+    assert run("fmt", "--check", "rows.yaml").code == 0
+
+
+def test_why_a_column_is_no_label_is_told(folder: Path, run: Run) -> None:
+    lines = [(t, "x", "ab"[n % 2] if n % 3 else "") for n, t in enumerate(sentences(90))]
+    table(folder / "rows.csv", [("text", "label", "topic"), *lines])
+
+    outcome = run("init", "rows.csv")
+
+    assert "note: `label` says the same in every row, so it is no label" in outcome.out
+    assert "note: `topic` is empty in 30 rows; --label topic takes the others" in outcome.out
+
+
+def test_pins_can_be_filled_into_a_draft(folder: Path, run: Run) -> None:
+    classes(folder / "moods.csv")
+    run("init", "moods.csv")
+
+    assert run("pin", "moods.yaml").code == 0
+    assert run("fmt", "moods.yaml").code == 0
+    value = yaml.safe_load((folder / "moods.yaml").read_text(encoding="utf-8"))
+    assert len(value["data"]["sources"][0]["sha256"]) == 64
+    assert run("data", "--no-tokens", "moods.yaml").code == 0
 
 
 def test_a_hostile_file_is_refused_as_a_run_would(folder: Path, run: Run) -> None:

@@ -36,6 +36,7 @@ AREA_TITLES = {
     "lock": "The lock",
     "sources": "Sources",
     "resample": "Learning curves and folds",
+    "sweep": "Sweeps",
     "probes": "Probes of forgetting",
     "backend": "Training, and rows as they are trained",
     "gate": "Gates",
@@ -136,6 +137,8 @@ def errors_page() -> str:
 
 def _objects(path: str, node: Node, root: Node) -> Iterator[tuple[str, Node]]:
     """Every object with keys of its own, in reading order, by the path a person would write."""
+    if node.get("x-partial") or node.get("$ref", "").startswith("#/$defs/method/properties/"):
+        return  # keys of `method`, which stand there
     node = _resolved(node, root)
     if "properties" in node:
         yield path, node

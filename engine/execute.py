@@ -55,7 +55,7 @@ class _Keeping:
     def ended(self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe) -> None:
         if record.stage == "data" and "data" in artifacts:
             self.keeper.after_data(artifacts["data"])
-        self.reckoner.keep(record, artifacts)
+        self.reckoner.keep(record, artifacts, recipe)
         self.watcher.ended(record, artifacts, recipe)
 
 
@@ -181,7 +181,7 @@ def _finish(state: Walk, runs: Runs, ending: _Ending) -> Result:
     )
     report = assemble(
         Facts(
-            recipe=recipe,
+            recipe=state.trained,
             recipe_file=_as_typed(recipe.file),
             recipe_text=ending.text,
             resolved_recipe=resolved,

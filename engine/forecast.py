@@ -12,6 +12,7 @@ from engine.estimate.locate import shape_of
 from engine.estimate.prices import Price
 from engine.estimate.stages import disk_of, past_seconds
 from engine.plan import Plan
+from engine.recipe.sweeps import methods_of, settled
 from engine.stages.resample import trainings
 from engine.store import Store
 from engine.store.runs import Runs
@@ -25,7 +26,11 @@ class StageForecast:
     memory_bytes: int | None = None
     disk_bytes: int | None = None
     basis: str = ""
-    """`reckoned`, `probe`, `run` (a measurement of the same training), or `last run`."""
+    """`reckoned`, `probe`, `run` (a measurement of the same training), `last run`, or `sweep`: it is in the sweep's."""
+
+
+SWEPT = StageForecast(basis="sweep")
+"""Of the training after a sweep: it takes the weights of the chosen setting, in no time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +52,9 @@ class Forecast:
     @property
     def untimed(self) -> tuple[str, ...]:
         """Stages that run and whose time is not known."""
-        return tuple(name for name, one in self.stages.items() if one.seconds is None)
+        return tuple(
+            name for name, one in self.stages.items() if one.seconds is None and one != SWEPT
+        )
 
     @property
     def disk_bytes(self) -> int | None:
@@ -71,7 +78,7 @@ def forecast(
     elsewhere: bool = False,
 ) -> Forecast:
     """Return what the stages that run will take; `elsewhere` is another machine, whose past is not known."""
-    recipe, device = plan.recipe, plan.world.device
+    recipe, device = plan.trained or plan.recipe, plan.world.device
     training = foretell(
         recipe,
         store,
@@ -85,8 +92,10 @@ def forecast(
     for stage in plan.stages:
         if stage.reused is not None:
             continue
-        if stage.name == "train":
-            found[stage.name] = _train(training)
+        if stage.name == "sweep":
+            found[stage.name] = _sweep(plan, store)
+        elif stage.name == "train":
+            found[stage.name] = SWEPT if recipe.sweep else _train(training)
         elif stage.name in ("resample", "seeds"):
             times = len(recipe.method.seeds) if stage.name == "seeds" else trainings(recipe)
             found[stage.name] = _again(training, times)
@@ -98,6 +107,27 @@ def forecast(
                 basis="" if seconds is None else "last run",
             )
     return Forecast(device=device, training=training, stages=found, price=price)
+
+
+def _sweep(plan: Plan, store: Store) -> StageForecast:
+    """Return what all settings take together; the largest one's memory and disk."""
+    recipe = plan.recipe
+    ones = [
+        foretell(
+            settled(recipe, number),
+            store,
+            plan.world.device,
+            base_model=plan.world.base_model,
+            data=plan.stage("data").reused,
+        )
+        for number in range(len(methods_of(recipe)))
+    ]
+    seconds = [one.seconds for one in ones if one.seconds is not None]
+    return StageForecast(
+        seconds=sum(seconds) if len(seconds) == len(ones) else None,
+        memory_bytes=max((one.memory_bytes or 0 for one in ones), default=0) or None,
+        basis=" and ".join(dict.fromkeys(one.basis for one in ones)),
+    )
 
 
 def _train(training: TrainingEstimate) -> StageForecast:

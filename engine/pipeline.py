@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from engine.errors import EngineError, ExitCode, RecipeError, StageError
 from engine.evidence import StageRecord, StageStatus
-from engine.plan import FORCED, PlannedStage, World, plan_run, products
+from engine.plan import FORCED, SWEEP, PlannedStage, World, chosen, plan_run, products
 from engine.recipe.model import Recipe
 from engine.stages import flow, load_stage, needs_of, references_of, stages_of
 from engine.stages.base import Build, Payload, Progress, StageContext
@@ -28,7 +28,7 @@ class Watcher(Protocol):
         """A stage begins; its progress goes to what is returned."""
 
     def ended(self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe) -> None:
-        """A stage ended; the artifacts hold what it found, if it left one."""
+        """A stage ended; the artifacts hold what it found, if it left one. The recipe is `Walk.trained`."""
 
 
 class Inspector(Protocol):
@@ -48,6 +48,8 @@ class Walk:
     recipe: Recipe
     world: World
     started: datetime
+    trained: Recipe
+    """The same recipe, with the setting that its sweep chose once that is done."""
     records: list[StageRecord] = field(default_factory=list)
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     payloads: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -69,7 +71,7 @@ class Orders:
 
 def walk(recipe: Recipe, store: Store, *, world: World, orders: Orders, watcher: Watcher) -> Walk:
     """Run or reuse every stage in order, until one says stop. Never raises an `EngineError`: it is in the result."""
-    state = Walk(recipe=recipe, world=world, started=datetime.now(UTC))
+    state = Walk(recipe=recipe, trained=recipe, world=world, started=datetime.now(UTC))
     for name in stages_of(recipe):
         plan = plan_run(
             recipe, store, world=world, previous=orders.previous, force=_due(orders, state)
@@ -81,9 +83,11 @@ def walk(recipe: Recipe, store: Store, *, world: World, orders: Orders, watcher:
             planned, store, state, watcher=watcher, inspector=orders.inspector
         )
         state.records.append(record)
+        if name == SWEEP and name in state.artifacts:
+            state.trained = chosen(recipe, state.artifacts[name])
         if state.stop is None:
             state.stop = flow.after(name, state.artifacts, recipe) or _until(name, orders)
-        watcher.ended(record, state.artifacts, recipe)
+        watcher.ended(record, state.artifacts, state.trained)
     return state
 
 
@@ -198,7 +202,7 @@ def _context(
 
     needs = needs_of(planned.name, state.recipe)
     return StageContext(
-        recipe=state.recipe,
+        recipe=state.trained,
         device=state.world.device,
         artifacts={need: state.artifacts[need] for need in needs},
         key=key,

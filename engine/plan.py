@@ -11,6 +11,7 @@ from engine.environment import Device, version_of
 from engine.evidence import data_from_json
 from engine.recipe import moving_references
 from engine.recipe.model import Recipe, Reference, Source
+from engine.recipe.sweeps import settled
 from engine.render.proof import recorded_line
 from engine.runtime.base_model import REVISION
 from engine.sources import DigestMemory, identity, source_identity
@@ -26,6 +27,10 @@ FORCED = "forced"
 """The reason of a stage that `--force` names."""
 
 UNKNOWN = "what the new rows do is known after `recipe data`"
+
+ROWS_UNKNOWN = "row counts are known after data"
+SWEEP = "sweep"
+"""The stage that chooses the method of those after it."""
 
 MOST_CHANGES = 3
 """Changed keys named in one reason."""
@@ -56,7 +61,7 @@ class PlannedStage:
 
     name: str
     key: StageKey | None
-    """None: it depends on rows that have not been counted yet."""
+    """None: it depends on rows that have not been counted yet, or on a setting that has not been chosen yet."""
     needs: Mapping[str, str]
     """Key of each need, by name."""
     reused: Artifact | None
@@ -75,6 +80,8 @@ class Plan:
     recipe: Recipe
     world: World
     stages: tuple[PlannedStage, ...]
+    trained: Recipe | None = None
+    """The recipe with the method that becomes the model; None while a sweep has not chosen it."""
 
     def stage(self, name: str) -> PlannedStage:
         """The planned stage of that name."""
@@ -129,13 +136,33 @@ def plan_run(
     `previous` holds the key payloads of the last run of this recipe, by stage; it only serves the reasons.
     """
     stages: list[PlannedStage] = []
+    trained: Recipe | None = recipe
     for name in stages_of(recipe):
-        stages.append(_plan_stage(name, recipe, store, world=world, before=stages))
+        if trained is None:
+            stages.append(_unsettled(name))
+            continue
+        stages.append(_plan_stage(name, trained, store, world=world, before=stages))
+        if name == SWEEP:
+            made = None if name in force else stages[-1].reused
+            trained = chosen(recipe, made) if made else None
     return Plan(
         recipe=recipe,
         world=world,
         stages=tuple(_explained(stage, stages, store, previous or {}, force) for stage in stages),
+        trained=trained,
     )
+
+
+def chosen(recipe: Recipe, sweep: Artifact) -> Recipe:
+    """Return the recipe with the setting that its sweep chose."""
+    from engine.stages.sweep import number_chosen  # noqa: PLC0415 - only where something is swept
+
+    return settled(recipe, number_chosen(sweep))
+
+
+def _unsettled(name: str) -> PlannedStage:
+    """A stage after a sweep that has not chosen yet."""
+    return PlannedStage(name=name, key=None, needs={}, reused=None, reason="")
 
 
 def split_rows(recipe: Recipe, data: Artifact | None) -> tuple[int, int] | None:
@@ -282,7 +309,9 @@ def _explained(
     if stage.reused is not None:
         return stage
     if stage.key is None:
-        return replace(stage, reason="row counts are known after data")
+        unsettled = any(one.name == SWEEP and not one.reused for one in stages)
+        known = "the setting is known after the sweep" if unsettled else ROWS_UNKNOWN
+        return replace(stage, reason=known)
     changed = _changes(previous.get(stage.name), stage.key.payload)
     needed = [other.name for other in stages if other.name in stage.needs and not other.reused]
     meant = about_holdout(stage.held)

@@ -80,24 +80,25 @@ class Reckoner:
             disk_error=_error(guess.disk_bytes, disk),
         )
 
-    def keep(self, record: StageRecord, artifacts: Artifacts) -> None:
-        """Keep what training took for later plans on this machine; a resumed one tells of its last part only."""
+    def keep(self, record: StageRecord, artifacts: Artifacts, recipe: Recipe) -> None:
+        """Keep what training took for later plans on this machine; a resumed one tells of its last part only.
+
+        `recipe` is the one that was trained: with the setting that a sweep chose.
+        """
         if record.stage != "train" or record.status is not StageStatus.RAN:
             return
         usage = usage_of(artifacts["train"])
         summary = json.loads(artifacts["train"].file("training.json").read_text(encoding="utf-8"))
         if usage is None or not usage.steps.count or summary["resumed_from_step"] is not None:
             return
-        rendered = rendered_key(self.recipe, artifacts["data"], self.world.base_model)
+        rendered = rendered_key(recipe, artifacts["data"], self.world.base_model)
         work = measured.work_of(
-            self.recipe,
+            recipe,
             self.world.device,
             base_model=self.world.base_model,
             rendered=rendered.digest,
         )
-        measured.keep(
-            self.store.root, measurement(self.recipe, self.store, usage, work=work, by="run")
-        )
+        measured.keep(self.store.root, measurement(recipe, self.store, usage, work=work, by="run"))
 
 
 def usage_of(trained: Artifact) -> Usage | None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from engine.errors import RecipeError
+from engine.recipe.sweeps import methods_of
 
 if TYPE_CHECKING:
     from engine.backends.base import Backend
@@ -32,10 +35,20 @@ def load_backend(name: str) -> Backend:
 
 
 def check_backend(recipe: Recipe) -> tuple[Problem, ...]:
-    """Return what is wrong with the recipe for its backend, on any machine. Light."""
-    return load_backend(recipe.backend.name).check(recipe)
+    """Return what is wrong with the recipe, with any of its methods, for its backend, on any machine. Light."""
+    backend = load_backend(recipe.backend.name)
+    return _of_every_method(recipe, backend.check)
 
 
 def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
     """Return what keeps this machine from training; ask before anything is spent. Light."""
-    return load_backend(recipe.backend.name).check_environment(recipe, device)
+    backend = load_backend(recipe.backend.name)
+    return _of_every_method(recipe, lambda one: backend.check_environment(one, device))
+
+
+def _of_every_method(
+    recipe: Recipe, check: Callable[[Recipe], tuple[Problem, ...]]
+) -> tuple[Problem, ...]:
+    """Return what is wrong with each method that the recipe trains with, the same problem once."""
+    found = (check(replace(recipe, method=method)) for method in methods_of(recipe))
+    return tuple(dict.fromkeys(problem for problems in found for problem in problems))

@@ -20,6 +20,7 @@ from engine.lockstand import PLAIN, lock_line, stand_to_lock
 from engine.plan import Plan, PlannedStage, holdout_line, moving, plan_run, survey
 from engine.recipe.metrics import is_measured
 from engine.recipe.model import Recipe, Size
+from engine.recipe.sweeps import methods_of, sweep_words
 from engine.render.forecast import cost_words
 from engine.render.progress import has_colour
 from engine.render.quantities import about
@@ -84,6 +85,7 @@ def run(options: argparse.Namespace) -> int:
     rows.append(PlanRow(stage="report", state="run", why="always"))
     title = f"{recipe.name} · {describe_method(recipe)} · {_sizes(recipe)} · {_where(plan)}"
     facts = [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
+    facts += [("sweep", sweep_words(recipe.sweep))] if recipe.sweep else []
     facts += [("holdout", told)] if (told := holdout_line(plan)) else []
     facts += [("lock", told)] if (told := lock_line(lock, plan.world.sources)) else []
     facts += estimate_lines(found, explain=options.explain)
@@ -155,14 +157,19 @@ def _exact(stage: PlannedStage, plan: Plan) -> str:
         from engine.backends.base import schedule  # noqa: PLC0415 - only where training is due
 
         rows = plan.train_rows
+        if plan.recipe.sweep:
+            return "taken from the sweep"
         if rows is None:
             return ""
         method = plan.recipe.method
         return f"{schedule(method, train_rows=rows, validation_rows=0).steps} steps"
-    if stage.name == "resample":
-        return f"{trainings(plan.recipe)} trainings"
-    if stage.name == "seeds":
-        return f"{len(plan.recipe.method.seeds)} trainings"
+    repeats = {
+        "resample": trainings(plan.recipe),
+        "sweep": len(methods_of(plan.recipe)),
+        "seeds": len(plan.recipe.method.seeds),
+    }
+    if stage.name in repeats:
+        return f"{repeats[stage.name]} trainings"
     export = plan.recipe.export
     return (
         ", ".join(export.quantizations)

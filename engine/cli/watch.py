@@ -30,6 +30,7 @@ from engine.render.progress import (
 )
 from engine.render.quantities import percent
 from engine.render.repeating import seeds_line
+from engine.render.sweeping import sweep_lines
 from engine.render.text import (
     baseline_lines,
     data_line,
@@ -143,6 +144,11 @@ def _forgetting(artifacts: Artifacts, _recipe: Recipe) -> str:
     return "" if found is None else sentence(found.overall, found)
 
 
+def _sweep(artifacts: Artifacts, _recipe: Recipe) -> str:
+    found = flow.sweep(artifacts)
+    return "" if found is None else "\n".join(sweep_lines(found))
+
+
 def _seeds(artifacts: Artifacts, recipe: Recipe) -> str:
     found = flow.seeds(artifacts)
     return "" if found is None else seeds_line(found, _main(recipe))
@@ -190,6 +196,7 @@ def _judged_again(found: Mapping[str, Any], recipe: Recipe) -> str:
 _TELL: dict[str, Callable[[Artifacts, Recipe], str]] = {
     "data": _data,
     "baseline": _baseline,
+    "sweep": _sweep,
     "compile": _compile,
     "train": _train,
     "evaluate": _evaluate,

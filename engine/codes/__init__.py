@@ -19,6 +19,7 @@ AREAS = (
     "lock",
     "sources",
     "resample",
+    "sweep",
     "probes",
     "backend",
     "gate",

@@ -95,6 +95,11 @@ CODES: dict[str, Code] = {
         why="Trainers fall back silently; a report that says bf16 must mean it.",
         fix="set backend.precision to what the message says was used",
     ),
+    "B419": Code(
+        title="no setting of the sweep could be judged",
+        why="Every setting's training ran away, or the metric that chooses is undefined on the validation rows.",
+        fix="lower the learning rates of the sweep, or choose by another metric: sweep: {choose_by: accuracy}",
+    ),
     "D390": Code(
         title="rows are longer than method.max_length",
         why="A trainer would cut them, answer included, or drop them without a word.",

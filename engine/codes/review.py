@@ -178,7 +178,7 @@ _HOLDOUT = {
     ),
     "W209": _code(
         "the validation rows choose the model whose gap to them is gated",
-        "With early stopping, or `keep: best`, the model is chosen on the validation rows, so it looks"
+        "With early stopping, `keep: best` or a sweep, the model is chosen on the validation rows, so it looks"
         " better on them than it is and `acceptance.overfitting` refuses less.",
         "Judge the gap on a model that was not chosen by it, or lower `max_gap`.",
         what="method.early_stopping.patience",

@@ -44,6 +44,7 @@ from engine.evidence.repeats import (
     seeds_from_json,
 )
 from engine.evidence.report import Report, StageCost, StageRecord, StageStatus, Waived
+from engine.evidence.sweep import SweepResult, SweepSetting, sweep_from_json
 from engine.evidence.training import (
     CheckpointScore,
     CurvePoint,
@@ -109,6 +110,8 @@ __all__ = [
     "StageStatus",
     "Standing",
     "Status",
+    "SweepResult",
+    "SweepSetting",
     "TrainingSummary",
     "Verdict",
     "Waived",
@@ -123,6 +126,7 @@ __all__ = [
     "rung_from_json",
     "scores_from_json",
     "seeds_from_json",
+    "sweep_from_json",
     "to_json",
     "training_from_json",
     "verdict_from_json",

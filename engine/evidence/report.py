@@ -10,6 +10,7 @@ from engine.evidence.data import DataSummary, HoldoutUse
 from engine.evidence.exported import ExportedFile, Rung
 from engine.evidence.measures import Scores
 from engine.evidence.repeats import Reproduction, Seeds
+from engine.evidence.sweep import SweepResult
 from engine.evidence.training import (
     CheckpointScore,
     ForgettingResult,
@@ -139,6 +140,8 @@ class Report:
     """What the holdout could and could not show, in sentences; estimates."""
     waivers: tuple[Waived, ...] = ()
     """What the recipe waives, word for word."""
+    sweep: SweepResult | None = None
+    """None unless the recipe has a sweep, or before it is done."""
     seeds: Seeds | None = None
     """None unless `method.seeds` asks for more trainings, or before they are done."""
     reproduction: Reproduction | None = None

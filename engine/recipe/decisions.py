@@ -130,20 +130,26 @@ _BASELINES: Final = {
     **_plain(Area.NOTHING, "baselines[].model.api_key_env"),
     **_plain(Area.REPORT, "baselines[].model.price.input", "baselines[].model.price.output"),
 }
+_METHOD_KEYS: Final = (
+    *("kind", "rank", "alpha", "dropout", "target_modules", "epochs", "learning_rate"),
+    *("scheduler", "warmup_ratio", "weight_decay", "batch_size", "micro_batch_size"),
+    *("max_length", "evaluations_per_epoch", "gradient_checkpointing", "seed"),
+)
 _METHOD: Final = {
-    **_plain(
-        Area.MODEL,
-        *(
-            f"method.{key}"
-            for key in (
-                *("kind", "rank", "alpha", "dropout", "target_modules", "epochs", "learning_rate"),
-                *("scheduler", "warmup_ratio", "weight_decay", "batch_size", "micro_batch_size"),
-                *("max_length", "evaluations_per_epoch", "gradient_checkpointing", "seed"),
-            )
-        ),
-    ),
+    **_plain(Area.MODEL, *(f"method.{key}" for key in _METHOD_KEYS)),
     **_looked_at(Area.MODEL, "method.early_stopping.patience", "method.keep"),
     **_looked_at(Area.REPORT, "method.seeds[]"),
+}
+_SWEEP: Final = {
+    **_plain(
+        Area.MODEL,
+        "sweep.choose_by",
+        *(f"sweep.grid.{key}[]" for key in (*_METHOD_KEYS, "keep")),
+        *(f"sweep.list[].{key}" for key in (*_METHOD_KEYS, "keep")),
+        "sweep.grid.early_stopping[].patience",
+        "sweep.list[].early_stopping.patience",
+    ),
+    **_looked_at(Area.MODEL, "sweep.list[]"),
 }
 _PROBE_KEYS: Final = (
     *("name", "kind", "hub", "revision", "config", "split", "path", "package", "sha256", "file"),
@@ -186,6 +192,7 @@ DECISIONS: Final[Mapping[str, Decision]] = MappingProxyType(
         **_SPLITS,
         **_BASELINES,
         **_METHOD,
+        **_SWEEP,
         **_ACCEPTANCE,
         **_EXPORT,
         **_BACKEND,

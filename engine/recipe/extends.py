@@ -6,7 +6,7 @@ file, and its paths, written from the parent's folder, are rewritten to lead fro
 what follows sees one recipe, and a problem points at the line that is to be edited.
 
 A mapping that is one value is replaced whole: a base model named anew does not keep the pin of the
-parent's, a way to split does not mix with another, half a JSON Schema is none.
+parent's, a way to split does not mix with another, nor one sweep, half a JSON Schema is none.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from engine.recipe.source import Reader, SourceText, read_bytes, read_source
 KEY: Final = "extends"
 _NOT_RELATIVE: Final = re.compile(r"[/\\~]|[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]+://")
 _PLACES: Final = frozenset({"hub", "path", "package"})
-_WHOLE: Final = frozenset({("task", "schema"), ("splits", "by")})
+_WHOLE: Final = frozenset({("task", "schema"), ("splits", "by"), ("sweep",)})
 """Mappings that are one value."""
 
 

@@ -1,6 +1,6 @@
 """From a recipe file to a `Recipe`: every problem told at once, every default filled in.
 
-Constant defaults come from the schema; the four that depend on other keys stand here, in `_method`.
+Constant defaults come from the schema; those that depend on other keys stand in `engine.recipe.methods`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from engine.errors import Problem, RecipeError, Severity
 from engine.recipe.baselines import baseline, written_baselines
 from engine.recipe.extends import extended
 from engine.recipe.globs import listed_sources
+from engine.recipe.methods import method_of
 from engine.recipe.model import (
     Acceptance,
     AnswerSpec,
@@ -21,13 +22,11 @@ from engine.recipe.model import (
     Checks,
     ColumnFile,
     Data,
-    EarlyStopping,
     Export,
     Forgetting,
     LabelSpec,
     MaxDrop,
     MessagesSpec,
-    Method,
     MinGain,
     PairSpec,
     Probe,
@@ -46,6 +45,7 @@ from engine.recipe.rules import check_rules
 from engine.recipe.rules.kinds import reads_input
 from engine.recipe.schema import check_structure, definition, with_defaults
 from engine.recipe.source import Reader, SourceText, read_bytes, read_source
+from engine.recipe.sweeps import sweep_of
 
 OF_ABSENCE: Final = frozenset({"R105", "R111", "R112", "R240", "R246"})
 """What is said of a recipe where something is missing that a parent, or a child, may give."""
@@ -135,7 +135,8 @@ def resolve(source: SourceText, filled: Written) -> Recipe:
         baselines=tuple(baseline(item, folder) for item in written_baselines(filled)),
         stop_if_baseline_passes=filled["stop_if_baseline_passes"],
         learning_curve=filled["learning_curve"],
-        method=_method(filled["method"], has_validation=filled["splits"].get("validation") != 0),
+        method=method_of(filled["method"], has_validation=filled["splits"].get("validation") != 0),
+        sweep=sweep_of(filled),
         acceptance=_acceptance(filled["acceptance"], folder),
         export=_export(filled["export"]),
         backend=_backend(filled["backend"]),
@@ -257,36 +258,6 @@ def _splits(written: Written) -> Splits:
         holdout=1 / folds if folds else written.get("holdout", "all"),
         folds=folds,
         seed=int(written["seed"]),
-    )
-
-
-def _method(written: Written, *, has_validation: bool) -> Method:
-    is_full = written["kind"] == "full"
-    rank = 0 if is_full else int(written["rank"])
-    targets: Any = written["target_modules"]
-    stopping = written.get("early_stopping")
-    return Method(
-        kind=written["kind"],
-        rank=rank,
-        alpha=0 if is_full else int(written.get("alpha", 2 * rank)),
-        dropout=0.0 if is_full else float(written["dropout"]),
-        target_modules=tuple(targets) if isinstance(targets, list) else targets,
-        epochs=float(written["epochs"]),
-        learning_rate=float(written.get("learning_rate", 2e-5 if is_full else 2e-4)),
-        scheduler=written["scheduler"],
-        warmup_ratio=float(written["warmup_ratio"]),
-        weight_decay=float(written["weight_decay"]),
-        batch_size=int(written["batch_size"]),
-        micro_batch_size=int(written.get("micro_batch_size", written["batch_size"])),
-        max_length=int(written["max_length"]),
-        evaluations_per_epoch=int(written["evaluations_per_epoch"]),
-        early_stopping=None
-        if stopping is None
-        else EarlyStopping(patience=int(stopping["patience"])),
-        keep=written.get("keep", "best" if has_validation else "last"),
-        gradient_checkpointing=written["gradient_checkpointing"],
-        seed=int(written["seed"]),
-        seeds=tuple(int(seed) for seed in written["seeds"]),
     )
 
 

@@ -87,7 +87,7 @@ class Cost:
     """What the change does to one thing that is spent."""
 
     name: str
-    """`trainable parameters`, `steps`, `memory`, `time`, `cost`."""
+    """`trainings`, `trainable parameters`, `steps`, `memory`, `time`, `cost`."""
     before: str
     after: str
     says: str

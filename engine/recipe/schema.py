@@ -1,8 +1,9 @@
 """The recipe against `schemas/recipe.schema.json`: structure, types and ranges, in plain words.
 
 The schema is authoritative; this module holds no recipe key. Besides JSON Schema's own words it
-reads three annotations: `x-expects` (what a value must be, in words), `x-default` (what absence
-means where no constant can say it) and `x-aliases` (names other tools give the same key).
+reads four annotations: `x-expects` (what a value must be, in words), `x-default` (what absence
+means where no constant can say it), `x-aliases` (names other tools give the same key) and `x-partial`
+(a mapping that says only what it changes of another: what is absent has no default).
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ def _mapping_with_defaults(value: Mapping[str, Any], expanded: Schema) -> dict[s
     for name, below in properties.items():
         if name in value:
             filled[name] = with_defaults(value[name], below)
-        elif "default" in (wanted := expand(below)):
+        elif "default" in (wanted := expand(below)) and not expanded.get("x-partial"):
             filled[name] = with_defaults(wanted["default"], below)
     for name, given in value.items():
         if name not in properties:
@@ -182,11 +183,14 @@ def _hint_for_unknown(path: KeyPath, known: Schema) -> str | None:
 
 
 def _sections_with(name: str) -> list[str]:
-    return [
-        ".".join(path[:-1])
+    """Return the sections that have a key of that name; the outermost ones, where some lie deeper."""
+    found = [
+        path[:-1]
         for path, _ in walk(recipe_schema())
         if path[-1] == name and len(path) > 1 and "[]" not in path and "*" not in path
     ]
+    depth = min(map(len, found), default=0)
+    return [".".join(path) for path in found if len(path) == depth]
 
 
 def _hint_for_type(complaint: Complaint, source: SourceText) -> str | None:

@@ -11,6 +11,7 @@ import yaml
 
 from engine.recipe.baselines import as_written
 from engine.recipe.compose import plain_value
+from engine.recipe.methods import method_mapping
 from engine.recipe.model import (
     Acceptance,
     AnswerSpec,
@@ -22,7 +23,6 @@ from engine.recipe.model import (
     LabelSpec,
     MaxDrop,
     MessagesSpec,
-    Method,
     PathRef,
     Probe,
     Recipe,
@@ -32,6 +32,7 @@ from engine.recipe.model import (
     Task,
     Threshold,
 )
+from engine.recipe.sweeps import sweep_mapping
 
 
 def resolved_mapping(recipe: Recipe) -> dict[str, Any]:
@@ -52,7 +53,8 @@ def resolved_mapping(recipe: Recipe) -> dict[str, Any]:
         "baselines": [_baseline(baseline) for baseline in recipe.baselines],
         "stop_if_baseline_passes": recipe.stop_if_baseline_passes,
         "learning_curve": recipe.learning_curve,
-        "method": _method(recipe.method),
+        "method": method_mapping(recipe.method),
+        **({"sweep": sweep_mapping(recipe.sweep, recipe.method)} if recipe.sweep else {}),
         "acceptance": _acceptance(recipe.acceptance),
         "export": _export(recipe.export),
         "backend": {
@@ -178,36 +180,6 @@ def _answer(answer: AnswerSpec) -> dict[str, Any]:
 
 def _messages(messages: MessagesSpec) -> dict[str, Any]:
     return {**asdict(messages), "roles": dict(messages.roles)}
-
-
-def _method(method: Method) -> dict[str, Any]:
-    targets, stopping = method.target_modules, method.early_stopping
-    adapter = {
-        "rank": method.rank,
-        "alpha": method.alpha,
-        "dropout": method.dropout,
-        "target_modules": targets if isinstance(targets, str) else list(targets),
-    }
-    return _given(
-        {
-            "kind": method.kind,
-            **({} if method.kind == "full" else adapter),
-            "epochs": method.epochs,
-            "learning_rate": method.learning_rate,
-            "scheduler": method.scheduler,
-            "warmup_ratio": method.warmup_ratio,
-            "weight_decay": method.weight_decay,
-            "batch_size": method.batch_size,
-            "micro_batch_size": method.micro_batch_size,
-            "max_length": method.max_length,
-            "evaluations_per_epoch": method.evaluations_per_epoch,
-            "early_stopping": None if stopping is None else {"patience": stopping.patience},
-            "keep": method.keep,
-            "gradient_checkpointing": method.gradient_checkpointing,
-            "seed": method.seed,
-            "seeds": list(method.seeds),
-        }
-    )
 
 
 def _bounds(thresholds: tuple[Threshold, ...]) -> dict[str, dict[str, float]]:

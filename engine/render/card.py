@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from engine.evidence import Report, Scores
-from engine.render import calibration, comparisons, forgetting, ladder, repeating
+from engine.render import calibration, comparisons, forgetting, ladder, repeating, sweeping
 from engine.render.exported import machine, speed_facts
 from engine.render.learning import learning_lines, telling_curves
 from engine.render.markdown import block, checks_table, code, listed, plain
@@ -178,6 +178,7 @@ def _sentences(report: Report, metric: str) -> list[str]:
         lines.append(
             f"{metric} from the adapter to the file: {ladder.summary(report.ladder, metric)}"
         )
+    lines += [sweeping.card_line(report.sweep)] if report.sweep else []
     lines += [repeating.seeds_line(report.seeds, metric)] if report.seeds else []
     lines += [repeated] if (repeated := repeating.closing_line(report)) else []
     curves = telling_curves(report)

@@ -26,6 +26,7 @@ from engine.evidence import (
     rung_from_json,
     scores_from_json,
     seeds_from_json,
+    sweep_from_json,
     to_json,
     training_from_json,
     verdict_from_json,
@@ -74,6 +75,8 @@ def read_json(text: str) -> Report:
     read["forgetting"] = forgetting_from_json(forgotten) if forgotten else None
     read["waivers"] = tuple(Waived(**item) for item in data.get("waivers", ()))
     seeds, repeated = data.get("seeds"), data.get("reproduction")
+    swept = data.get("sweep")
+    read["sweep"] = sweep_from_json(swept) if swept else None
     read["seeds"] = seeds_from_json(seeds) if seeds else None
     read["reproduction"] = reproduction_from_json(repeated) if repeated else None
     read["files"] = tuple(ExportedFile(**item) for item in data["files"])

@@ -13,6 +13,7 @@ from engine.environment import Device
 from engine.estimate import TrainingEstimate, foretell
 from engine.estimate.prices import Price, price_of
 from engine.recipe.review import Cost
+from engine.recipe.sweeps import methods_of
 from engine.render.quantities import about, count, millions, size
 from engine.review.compare import Pair
 from engine.review.reruns import reference_identity
@@ -26,7 +27,14 @@ _OF_TRAINING: Final = (
     *("method.evaluations_per_epoch", "method.early_stopping.patience", "method.seeds"),
     *("backend.name", "backend.precision", "base_model.hub", "base_model.path"),
     *("base_model.package", "base_model.file", "base_model.revision", "splits.train"),
-    *("splits.validation", "splits.folds", "learning_curve", "task.instruction", "task.input"),
+    *(
+        "splits.validation",
+        "splits.folds",
+        "learning_curve",
+        "task.instruction",
+        "task.input",
+        "sweep",
+    ),
 )
 """Keys that change what a training takes."""
 
@@ -36,7 +44,19 @@ def costs(pair: Pair, store: Store, device: Device) -> tuple[Cost, ...]:
     if {one.path for one in pair.differing}.isdisjoint(_OF_TRAINING):
         return ()
     old, new = (_estimate(side, store, device) for side in (pair.old, pair.new))
-    return (*_numbers(old, new, device), *_money(old, new, price_of(device, None)))
+    return (
+        *_trainings(pair),
+        *_numbers(old, new, device),
+        *_money(old, new, price_of(device, None)),
+    )
+
+
+def _trainings(pair: Pair) -> Iterator[Cost]:
+    """How many models the sweeps train; the other numbers are of one training by `method`."""
+    old, new = (len(methods_of(side.recipe)) for side in (pair.old, pair.new))
+    if old != new:
+        says = f"{new - old:+d}: every setting of `sweep` is one; the other numbers are of one by `method`"
+        yield Cost(name="trainings", before=count(old), after=count(new), says=says)
 
 
 def _estimate(side: Side, store: Store, device: Device) -> TrainingEstimate:

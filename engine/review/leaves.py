@@ -54,6 +54,7 @@ def leaves_of(recipe: Recipe) -> Leaves:
     acceptance = dict(whole.pop("acceptance"))
     forgetting = dict(acceptance.pop("forgetting", None) or {})
     baselines, probes = whole.pop("baselines"), forgetting.pop("probes", [])
+    sweep = whole.pop("sweep", None)
     for key in ("extends", "waivers"):
         whole.pop(key, None)
     found = [
@@ -61,6 +62,7 @@ def leaves_of(recipe: Recipe) -> Leaves:
         *_below("acceptance", {**acceptance, "forgetting": forgetting}, at=("acceptance",)),
         *(leaf for item in baselines for leaf in _baseline(item)),
         *(leaf for item in probes for leaf in _probe(item)),
+        *(_sweep(sweep) if sweep else ()),
     ]
     return {leaf.path: leaf for leaf in found}
 
@@ -84,6 +86,15 @@ def _probe(item: Any) -> Iterator[Leaf]:  # noqa: ANN401 - a word or a mapping
     if not isinstance(item, str):
         rest = {key: value for key, value in item.items() if key != "name"}
         yield from _below(f"{PROBES}.{name}", rest, f"{PROBES}[]")
+
+
+def _sweep(sweep: Mapping[str, Any]) -> Iterator[Leaf]:
+    """All settings are one leaf: a grid and the list of its combinations are the same sweep."""
+    yield Leaf(path="sweep", form="sweep.list[]", value=sweep["list"], at=("sweep",))
+    choose_by = sweep["choose_by"]
+    yield Leaf(
+        path="sweep.choose_by", form="sweep.choose_by", value=choose_by, at=("sweep", "choose_by")
+    )
 
 
 def _below(path: str, value: Json, form: str | None = None, *, at: KeyPath = ()) -> Iterator[Leaf]:

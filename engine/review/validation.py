@@ -67,3 +67,6 @@ def choice_of_the_model(pair: Pair) -> Iterator[Finding]:
     keep = pair.find("method.keep")
     if keep is not None and keep.after == "best":
         yield finding_of(keep, "W209", Effect.WEAKER, says)
+    sweep = pair.find("sweep")
+    if sweep is not None and sweep.before is None:
+        yield finding_of(sweep, "W209", Effect.WEAKER, says)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 STAGES: tuple[str, ...] = (
     "data",
     "baseline",
+    "sweep",
     "compile",
     "train",
     "evaluate",

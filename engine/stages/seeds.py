@@ -7,12 +7,10 @@ stopped, and another list of seeds trains only those that are new.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from engine.backends import load_backend
 from engine.data.example import Example, read_examples
 from engine.evidence import Metric, Scores, Seeds, SeedScores, to_json
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
@@ -23,16 +21,9 @@ from engine.recipe.model import Recipe
 from engine.stages import answering
 from engine.stages.base import Payload, StageContext
 from engine.stages.flow import write_json
-from engine.stages.rendered import rendered_rows
-from engine.stages.retraining import Named, backend_slice, machine
-from engine.stages.training import (
-    SUMMARY,
-    Training,
-    load_weights,
-    refuse_unready,
-    setting_of,
-    train_rows,
-)
+from engine.stages.retraining import backend_slice
+from engine.stages.training import load_weights, refuse_unready
+from engine.stages.variants import trained, variant
 
 NAME = "seeds"
 REVISION = 1
@@ -106,48 +97,21 @@ def _judged(
 
 def _answers(seed: int, holdout: Sequence[Example], context: StageContext) -> Sequence[Prediction]:
     """Train with a seed and ask the holdout, go on with that, or find it done."""
-    from engine.runtime.base_model import locate_base_model  # noqa: PLC0415 - brings torch
-
-    recipe = replace(context.recipe, method=replace(context.recipe.method, seed=seed, seeds=()))
-    progress = Named(of=f"seed {seed}", inner=context.progress)
-    seeded = replace(context, recipe=recipe, progress=progress)
-    base = locate_base_model(recipe.base_model, context.once, progress)
-    rendered = rendered_rows(seeded, base)
-    config = load_backend(recipe.backend.name).compile(recipe, setting_of(rendered, seeded)).text
+    method = replace(context.recipe.method, seed=seed, seeds=())
+    one = variant(method, context, of=f"seed {seed}")
     train = read_examples(context.artifacts["data"].file("train.jsonl"))
-    asked = answering.Asked.of(recipe, train)
+    asked = answering.Asked.of(one.context.recipe, train)
     payload = {
         "revision": (REVISION, answering.REVISION),
-        "rendered": rendered.key,
-        "config": config,
         "holdout": context.inputs["holdout"],
         "asked": asked.payload(),
-        "base_model": context.base_model,
-        "backend": backend_slice(recipe),
-        **machine(context),
+        **one.identity(),
     }
 
     def build(folder: Path) -> None:
-        scratch = context.aside(PRODUCT, payload)
-        training = Training(
-            rendered=rendered,
-            base=base,
-            config=config,
-            scratch=scratch / "launch",
-            result=scratch / "result",
-        )
-        _train(training, seeded)
-        loaded = load_weights(training.result, seeded)
-        said = answering.chosen(loaded, asked, holdout, progress=progress)
+        result = trained(one, context.aside(PRODUCT, payload))
+        loaded = load_weights(result, one.context)
+        said = answering.chosen(loaded, asked, holdout, progress=one.context.progress)
         write_predictions(folder / answering.FILE, said)
 
     return read_predictions(context.once(PRODUCT, payload, build).file(answering.FILE))
-
-
-def _train(training: Training, context: StageContext) -> None:
-    """Train unless an attempt that was killed had finished that; half a result is taken away."""
-    if (training.result / SUMMARY).is_file():
-        return
-    shutil.rmtree(training.result, ignore_errors=True)
-    training.result.mkdir(parents=True)
-    train_rows(training, context)

@@ -7,7 +7,8 @@ live in `context.scratch`, so a killed training goes on from the last complete o
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import shutil
+from dataclasses import asdict, replace
 
 from engine.backends import load_backend
 from engine.recipe.model import Recipe
@@ -15,6 +16,7 @@ from engine.stages.base import Payload, StageContext
 from engine.stages.basis import basis_of, write_basis
 from engine.stages.rendered import rendered_rows
 from engine.stages.training import Training, refuse_unready, train_rows
+from engine.stages.variants import is_trained, variant, weights
 
 NAME = "train"
 REVISION = 3
@@ -62,4 +64,19 @@ def run(context: StageContext) -> None:
         keeps_checkpoints=True,
     )
     write_basis(context.workdir, basis_of(base, context.device))
-    train_rows(training, context)
+    if not _take_swept(context):
+        train_rows(training, context)
+
+
+def _take_swept(context: StageContext) -> bool:
+    """Take what the sweep trained with this very config, if it is still there; tell whether it was."""
+    if context.recipe.sweep is None:
+        return False
+    method = replace(context.recipe.method, seeds=())
+    folder = weights(variant(method, context, of="the chosen setting"))
+    if not is_trained(folder):
+        return False
+    shutil.copytree(folder / "result", context.workdir, dirs_exist_ok=True)
+    shutil.rmtree(folder)
+    context.progress.note("the sweep has trained it: taken from there")
+    return True

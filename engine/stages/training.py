@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.backends import load_backend
+from engine.backends import check_environment, load_backend
 from engine.backends.base import Launch, Setting, Trained
 from engine.errors import EnvironmentProblem, Severity, StageError
 from engine.evidence import TrainingSummary, to_json
@@ -96,8 +96,7 @@ def load_weights(folder: Path, context: StageContext, *, step: int | None = None
 
 def refuse_unready(context: StageContext) -> None:
     """EnvironmentProblem B402, B403, B408-B410 when this machine cannot train the recipe."""
-    backend = load_backend(context.recipe.backend.name)
-    found = backend.check_environment(context.recipe, context.device)
+    found = check_environment(context.recipe, context.device)
     errors = [problem for problem in found if problem.severity is Severity.ERROR]
     if errors:
         raise EnvironmentProblem(errors)

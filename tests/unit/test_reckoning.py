@@ -85,13 +85,13 @@ def test_what_did_not_run_took_nothing(tmp_path: Path, status: StageStatus) -> N
     record = StageRecord(stage="train", status=status, key="", reason="", seconds=0.0)
 
     assert bench.reckoner.costs([record], bench.artifacts) == ()
-    bench.reckoner.keep(record, bench.artifacts)
+    bench.reckoner.keep(record, bench.artifacts, bench.reckoner.recipe)
     assert bench.measured() is None
 
 
 def test_a_run_is_a_measurement_for_later_plans(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    bench.reckoner.keep(ran("train"), bench.artifacts)
+    bench.reckoner.keep(ran("train"), bench.artifacts, bench.reckoner.recipe)
     found = bench.measured()
 
     assert found is not None
@@ -101,7 +101,7 @@ def test_a_run_is_a_measurement_for_later_plans(tmp_path: Path) -> None:
 
 def test_a_resumed_training_is_none(tmp_path: Path) -> None:
     bench = Bench(tmp_path, resumed=3)
-    bench.reckoner.keep(ran("train"), bench.artifacts)
+    bench.reckoner.keep(ran("train"), bench.artifacts, bench.reckoner.recipe)
 
     assert bench.measured() is None
 
@@ -112,5 +112,5 @@ def test_a_training_of_an_older_engine_has_no_peak(tmp_path: Path) -> None:
     (cost,) = bench.reckoner.costs([ran("train")], artifacts)
 
     assert cost.memory_bytes is None
-    bench.reckoner.keep(ran("train"), {**bench.artifacts, **artifacts})
+    bench.reckoner.keep(ran("train"), {**bench.artifacts, **artifacts}, bench.reckoner.recipe)
     assert bench.measured() is None

@@ -154,7 +154,7 @@ def _entry(
     rest = _block(value, indent + _STEP, schema)
     if entry.key is not None:
         return _with_comment(prefix, entry), rest
-    while rest and rest[0].lstrip().startswith("#"):
+    while not rest[0] or rest[0].lstrip().startswith("#"):
         before.append(rest.pop(0).strip())
     return margin + "- " + rest[0][indent + _STEP :], rest[1:]
 

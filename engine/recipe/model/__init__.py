@@ -30,6 +30,7 @@ from engine.recipe.model.export import Export
 from engine.recipe.model.method import Backend, EarlyStopping, Method
 from engine.recipe.model.references import HubRef, Json, PackageRef, PathRef, Reference
 from engine.recipe.model.splits import Size, SplitBy, SplitName, Splits
+from engine.recipe.model.sweep import Sweep
 from engine.recipe.model.task import Task, TaskKind
 from engine.recipe.model.whole import Recipe, Waiver
 
@@ -70,6 +71,7 @@ __all__ = [
     "SplitBy",
     "SplitName",
     "Splits",
+    "Sweep",
     "TagSpec",
     "Task",
     "TaskKind",

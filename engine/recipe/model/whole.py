@@ -12,6 +12,7 @@ from engine.recipe.model.export import Export
 from engine.recipe.model.method import Backend, Method
 from engine.recipe.model.references import Reference
 from engine.recipe.model.splits import Splits
+from engine.recipe.model.sweep import Sweep
 from engine.recipe.model.task import Task
 
 
@@ -44,8 +45,11 @@ class Recipe:
     learning_curve: bool
     """Train on 25 and 50 % of the rows too."""
     method: Method
+    """With a sweep: what its settings change."""
     acceptance: Acceptance
     export: Export
     backend: Backend
+    sweep: Sweep | None = None
+    """None: `method` is the one that is trained."""
     waivers: tuple[Waiver, ...] = ()
     """They change nothing but what review and report say."""

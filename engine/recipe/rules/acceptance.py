@@ -73,12 +73,18 @@ def gains_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[P
         return
     for section in (_GAINS_AT, _PREVIOUS_AT):
         for name in filled[section[0]][section[1]]:
-            at = (*section, name)
-            if name in _OF_FILES or name in FREE:
-                message = f"there is no `{name}` to compare with: only answers are compared"
-                yield source.problem("R207", message, at=at, key=True)
-            else:
-                yield from _unknown_metric(source, name, task=filled["task"], at=at)
+            yield from compared_metric(source, name, task=filled["task"], at=(*section, name))
+
+
+def compared_metric(
+    source: SourceText, name: str, *, task: Mapping[str, Any], at: KeyPath
+) -> Iterator[Problem]:
+    """R201, R207, R212: models are compared by a metric of their answers that the task has."""
+    if name in _OF_FILES or name in FREE:
+        message = f"there is no `{name}` to compare with: only answers are compared"
+        yield source.problem("R207", message, at=at, key=True)
+    else:
+        yield from _unknown_metric(source, name, task=task, at=at)
 
 
 def drops_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:

@@ -21,6 +21,7 @@ from engine.render.html.making import stages, training
 from engine.render.html.markup import Markup, join, tag
 from engine.render.html.parts import absent, code, facts, listing, prose, section
 from engine.render.html.repeating import reproduction, seeds
+from engine.render.html.sweep import sweep
 from engine.render.html.verdict import banner
 from engine.render.wording import OUTCOMES, class_words, why_absent
 
@@ -32,6 +33,7 @@ _SECTIONS: tuple[tuple[str, str, Callable[[Report], Markup]], ...] = (
     ("classes", "", per_class),
     ("confusion", "Confusion", confusion),
     ("calibration", "Calibration", calibration),
+    ("sweep", "Sweep", sweep),
     ("training", "Training", training),
     ("forgetting", "Forgetting", forgetting),
     ("seeds", "Seeds", seeds),

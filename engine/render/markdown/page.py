@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.evidence import DataSummary, Report, Verdict
-from engine.render import repeating
+from engine.render import repeating, sweeping
 from engine.render.costs import COLUMNS, basis_line, cost_rows
 from engine.render.learning import curve_columns, curve_rows, folds_line, model_name
 from engine.render.markdown.export import exported
@@ -45,6 +45,7 @@ def render_markdown(report: Report) -> str:
         *calibrated(report),
         *_training(report),
         *forgotten(report),
+        *_sweep(report),
         *_seeds(report),
         *_learning(report),
         *_data(report),
@@ -99,6 +100,18 @@ def _reproduction(report: Report) -> list[str]:
         cells = [[plain(cell) for cell in row] for row in rows]
         parts += [table(list(columns), cells)] if rows else []
     return parts
+
+
+def _sweep(report: Report) -> list[str]:
+    """The settings that were tried; nothing without a sweep."""
+    found = report.sweep
+    if found is None:
+        return []
+    rows = [[plain(cell) for cell in row] for row in sweeping.rows(found)]
+    told = [plain(one[:1].upper() + one[1:]) for one in sweeping.sentences(found)]
+    columns = [*(code(key) for key in sweeping.keys(found)), *sweeping.columns(found)]
+    shown = table(columns, rows, numeric="r" * len(columns))
+    return ["## Sweep", plain(sweeping.LEAD), *told, shown]
 
 
 def _seeds(report: Report) -> list[str]:

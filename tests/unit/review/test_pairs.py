@@ -33,7 +33,7 @@ def found(result: Review, effect: Effect) -> list[str]:
 
 def test_the_pairs_are_found() -> None:
     assert len(PAIRS) >= 60
-    assert len(HARMLESS) == 20
+    assert len(HARMLESS) >= 20
     assert len({case.name for case in ALL}) == len(ALL)
 
 

@@ -66,6 +66,27 @@ RECIPES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 )
 
 
+def test_a_blank_line_after_the_first_comment_of_an_item_leaves_the_dash_beside_its_key() -> None:
+    text = block("""
+        data:
+          sources:
+            - weight: 1
+              # where it stands
+
+              path: a.csv
+        """)
+
+    assert fmt(text) == block("""
+        data:
+          sources:
+            # where it stands
+
+            - path: a.csv
+              weight: 1
+        """)
+    assert fmt(fmt(text)) == fmt(text)
+
+
 @settings(max_examples=400, deadline=None)
 @given(seed=st.integers(0, 2**32), value=RECIPES.filter(bool))
 def test_any_recipe_says_the_same_keeps_its_comments_and_is_done(seed: int, value: Any) -> None:

@@ -1,0 +1,64 @@
+"""What a sweep found: every setting that was tried, on the validation rows, and the one that was chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from engine.evidence.measures import Metric, metric_from_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepSetting:
+    """One setting of `method`, trained and asked the validation rows."""
+
+    values: dict[str, Any]
+    """Of the keys in which the settings differ."""
+    metric: Metric
+    """What chooses."""
+    validation_loss: float | None
+    """Of the kept checkpoint."""
+    trainable_parameters: int | None
+    """None where its training failed, as `metric.undefined` then says."""
+    steps: int | None
+    seconds: float | None
+    behind: Metric | None = None
+    """How much worse than the chosen one, paired, with interval; None for that one, and where it is undefined."""
+
+    @property
+    def may_be_as_good(self) -> bool:
+        """The validation rows do not tell it from the chosen one."""
+        interval = self.behind.interval if self.behind else None
+        return interval is not None and interval.low <= 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepResult:
+    """All settings in the order of the recipe."""
+
+    metric: str
+    rows: int
+    """Validation rows that were asked."""
+    chosen: int
+    """Place in `settings`."""
+    settings: tuple[SweepSetting, ...]
+
+    @property
+    def winner(self) -> SweepSetting:
+        """The chosen one."""
+        return self.settings[self.chosen]
+
+
+def sweep_from_json(data: dict[str, Any]) -> SweepResult:
+    """A sweep read back from `to_json`."""
+    settings = (
+        SweepSetting(
+            **{
+                **item,
+                "metric": metric_from_json(item["metric"]),
+                "behind": metric_from_json(item["behind"]) if item["behind"] else None,
+            }
+        )
+        for item in data["settings"]
+    )
+    return SweepResult(**{**data, "settings": tuple(settings)})

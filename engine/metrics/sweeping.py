@@ -1,0 +1,123 @@
+"""Choosing among the settings of a sweep by their models' answers to the same validation rows.
+
+The best value of one metric is chosen. How sure that choice is stands beside it: each other setting's
+distance from the best, paired row by row, with its interval. The best of several looks better on the
+rows that chose it than it is; what it is worth is asked of the holdout, later.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.errors import StageError
+from engine.evidence import Metric, SweepResult, SweepSetting, TrainingSummary
+from engine.metrics.predictions import Prediction
+from engine.metrics.scoring import score
+from engine.recipe.metrics import is_lower_better
+from engine.recipe.model import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What the model of one setting said."""
+
+    values: Mapping[str, Any]
+    """Of the keys in which the settings differ."""
+    training: TrainingSummary | None
+    predictions: Sequence[Prediction] = ()
+    """On the same rows, by id, for every setting."""
+    failed: str = ""
+    """Why there is no model of it: its numbers ran away, or nothing was learned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """How settings are compared."""
+
+    task: Task
+    metric: str
+    """Of the task's kind."""
+    confidence: float
+    seed: int
+    """Of the draws behind intervals."""
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether less of the metric is better."""
+        return is_lower_better(self.metric, self.task.kind)
+
+
+def choose(judged: Sequence[Judged], choice: Choice) -> SweepResult:
+    """Return every setting's score, and which one is best.
+
+    Ties go to the lower validation loss, then to the earlier setting. `behind` of the others says how much
+    worse than the best they are; an interval that reaches zero or below does not tell them from it.
+
+    Raises:
+        StageError: B419 the metric is undefined for every setting.
+
+    """
+    settings = [_setting(one, choice) for one in judged]
+    known = [number for number, one in enumerate(settings) if one.metric.value is not None]
+    if not known:
+        why = "; ".join(dict.fromkeys(one.metric.undefined for one in settings))
+        message = f"{choice.metric} is undefined for every setting: {why}"
+        raise StageError.one("B419", message, path="sweep.choose_by")
+    best = min(known, key=lambda number: _order(settings[number], choice))
+    others = (
+        replace(one, behind=_behind(judged[best], judged[number], choice))
+        if number != best and number in known
+        else one
+        for number, one in enumerate(settings)
+    )
+    rows = len(judged[best].predictions)
+    return SweepResult(metric=choice.metric, rows=rows, chosen=best, settings=tuple(others))
+
+
+def _setting(one: Judged, choice: Choice) -> SweepSetting:
+    training = one.training
+    return SweepSetting(
+        values=dict(one.values),
+        metric=_metric(one, choice),
+        validation_loss=_kept_loss(training) if training else None,
+        trainable_parameters=training.trainable_parameters if training else None,
+        steps=training.steps if training else None,
+        seconds=training.seconds if training else None,
+    )
+
+
+def _metric(one: Judged, choice: Choice) -> Metric:
+    if one.failed:
+        return Metric(name=choice.metric, value=None, n=0, undefined=one.failed)
+    scores = score(one.predictions, choice.task, confidence=choice.confidence, seed=choice.seed)
+    found = next((each for each in scores.metrics if each.name == choice.metric), None)
+    return found or Metric(name=choice.metric, value=None, n=0, undefined="not measured")
+
+
+def _kept_loss(training: TrainingSummary) -> float | None:
+    """Return the validation loss of the checkpoint that became the model."""
+    losses = {
+        point.step: point.eval_loss for point in training.history if point.eval_loss is not None
+    }
+    return losses.get(training.kept_step)
+
+
+def _order(one: SweepSetting, choice: Choice) -> tuple[float, float]:
+    """Return what sorts the better setting first; equal ones stay in their order."""
+    value = one.metric.value or 0.0
+    loss = math.inf if one.validation_loss is None else one.validation_loss
+    return (value if choice.lower_is_better else -value), loss
+
+
+def _behind(best: Judged, other: Judged, choice: Choice) -> Metric:
+    """Return by how much `other` is worse than the best: positive whichever way is better."""
+    from engine.metrics.paired import difference, pair  # noqa: PLC0415 - brings numpy
+
+    more, less = best.predictions, other.predictions
+    if choice.lower_is_better:
+        more, less = less, more
+    models = pair(more, less, task=choice.task, confidence=choice.confidence, seed=choice.seed)
+    return difference(choice.metric, models, with_test=False).metric

@@ -1,0 +1,149 @@
+"""`sweep` as it is written to the settings that it stands for, and a recipe with one of them. Light."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import islice, product
+from math import prod
+from typing import Any, Final
+
+from engine.recipe.compose import KeyPath
+from engine.recipe.methods import method_mapping, method_of
+from engine.recipe.metrics import primary
+from engine.recipe.model import Method, Recipe, Sweep
+
+MOST: Final = 64
+"""Settings of a sweep; the schema holds lists to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """One setting as the recipe writes it."""
+
+    at: KeyPath
+    """Of the item of the list, or of the grid."""
+    changes: Mapping[str, Any]
+    """Keys of `method`."""
+
+    def path(self, key: str) -> KeyPath:
+        """Return where the file says what this setting has for a key."""
+        return (*self.at, key)
+
+    def within(self, method: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the written method with this setting's changes."""
+        return {**method, **self.changes}
+
+
+def count_of(sweep: Mapping[str, Any]) -> int:
+    """Return how many settings a written sweep has."""
+    if "list" in sweep:
+        return len(sweep["list"])
+    return prod(map(len, _grid(sweep).values())) if _grid(sweep) else 0
+
+
+def tried(sweep: Mapping[str, Any]) -> list[Tried]:
+    """Return the settings of a written sweep, in order; of a grid `MOST` at most, which R287 tells of.
+
+    Works on what breaks the schema too: what is no list of values is left out.
+    """
+    if "list" in sweep:
+        return [
+            Tried(at=("sweep", "list", number), changes=changes)
+            for number, changes in enumerate(sweep["list"])
+        ]
+    grid = _grid(sweep)
+    return [
+        Tried(at=("sweep", "grid"), changes=dict(zip(grid, values, strict=True)))
+        for values in islice(product(*grid.values()) if grid else (), MOST)
+    ]
+
+
+def _grid(sweep: Mapping[str, Any]) -> dict[str, list[Any]]:
+    found = sweep.get("grid", {})
+    return {key: values for key, values in found.items() if isinstance(values, list)}
+
+
+def sweep_of(filled: Mapping[str, Any]) -> Sweep | None:
+    """Return the sweep of a checked recipe with the schema's defaults filled in; None without one."""
+    if "sweep" not in filled:
+        return None
+    written, task = filled["sweep"], filled["task"]
+    has_validation = filled["splits"].get("validation") != 0
+    return Sweep(
+        settings=tuple(
+            method_of(one.within(filled["method"]), has_validation=has_validation)
+            for one in tried(written)
+        ),
+        choose_by=written.get(
+            "choose_by", primary(task["kind"], answer_pattern=task["answer_pattern"])
+        ),
+    )
+
+
+def sweep_mapping(sweep: Sweep, method: Method) -> dict[str, Any]:
+    """Return a sweep as its section would hold it: a list, each setting with all that tells it from the others."""
+    base = method_mapping(method)
+    settings = [method_mapping(one) for one in sweep.settings]
+    keys = [key for key in _keys(base, *settings) if _differs(key, base, *settings)]
+    return {
+        "list": [{key: one[key] for key in keys if key in one} for one in settings],
+        "choose_by": sweep.choose_by,
+    }
+
+
+def varied(sweep: Sweep) -> tuple[str, ...]:
+    """Return the keys of `method` in which the settings differ, in the schema's order."""
+    settings = [method_mapping(one) for one in sweep.settings]
+    return tuple(key for key in _keys(*settings) if _differs(key, *settings))
+
+
+def values_of(method: Method, keys: tuple[str, ...]) -> dict[str, Any]:
+    """Return what a method has for some keys, as a recipe would write it; keys that it has no use for are left out."""
+    found = method_mapping(method)
+    return {key: found[key] for key in keys if key in found}
+
+
+def setting_words(values: Mapping[str, Any]) -> str:
+    """Return a setting in words: `rank 8, learning_rate 0.0005`."""
+    return ", ".join(f"{key} {value_words(value)}" for key, value in values.items())
+
+
+def value_words(value: Any) -> str:  # noqa: ANN401 - JSON data
+    """Return a value of a setting as a recipe would write it on a line."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(str, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {value_words(inner)}' for key, inner in value.items())}}}"
+    return str(value)
+
+
+def sweep_words(sweep: Sweep) -> str:
+    """Return a sweep in words: how many settings, of which keys, and what chooses."""
+    named = " and ".join(varied(sweep))
+    return f"{len(sweep.settings)} settings of {named}, chosen by {sweep.choose_by} on the validation rows"
+
+
+def methods_of(recipe: Recipe) -> tuple[Method, ...]:
+    """Return the methods that a recipe trains with: those of its sweep, or its one."""
+    return recipe.sweep.settings if recipe.sweep else (recipe.method,)
+
+
+def settled(recipe: Recipe, number: int) -> Recipe:
+    """Return the recipe with one of its sweep's settings as its method."""
+    if recipe.sweep is None:
+        return recipe
+    return replace(recipe, method=recipe.sweep.settings[number])
+
+
+def _keys(*mappings: Mapping[str, Any]) -> list[str]:
+    return list(dict.fromkeys(key for one in mappings for key in one if key != "seeds"))
+
+
+def _differs(key: str, *mappings: Mapping[str, Any]) -> bool:
+    first = mappings[0].get(key)
+    return any(one.get(key) != first for one in mappings[1:])

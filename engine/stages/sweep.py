@@ -1,0 +1,162 @@
+"""Sweep: train each setting on the training rows, ask it the validation rows, and choose the best one.
+
+The holdout is not among what this stage reads. Every setting's answers are an inner product of their own,
+so that a killed sweep goes on where it stopped and another list of settings trains only those that are
+new. The winner's weights are left aside for `train`, which would train the very same; those of the others
+are not kept.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from engine.data.example import Example, read_examples
+from engine.errors import StageError
+from engine.evidence import to_json, training_from_json
+from engine.metrics.predictions import read_predictions, write_predictions
+from engine.metrics.sweeping import Choice, Judged, choose
+from engine.recipe.model import Recipe, Sweep
+from engine.recipe.sweeps import setting_words, values_of, varied
+from engine.stages import answering
+from engine.stages.base import Payload, StageContext
+from engine.stages.flow import read_json, write_json
+from engine.stages.retraining import backend_slice
+from engine.stages.sampling import judged_validation
+from engine.stages.training import SUMMARY, load_weights, refuse_unready
+from engine.stages.variants import Variant, trained, variant, weights
+from engine.store import Artifact
+
+NAME = "sweep"
+REVISION = 1
+NEEDS: tuple[str, ...] = ("data",)
+AFTER: tuple[str, ...] = ()
+USES_SOURCES = False
+USES_BASE_MODEL = True
+USES_DEVICE = True
+TOOLS: tuple[str, ...] = ("numpy", "peft", "torch", "transformers", "vllm")
+
+FILE = "sweep.json"
+PRODUCT = "setting"
+"""Answers of one setting's model, and how its training went."""
+FAILED = "failed.json"
+"""In the product of a setting without a model: why."""
+RAN_AWAY = ("B414", "B415", "B416")
+"""Codes of trainings that fail by their setting, and would again: such a setting loses, and the sweep goes on."""
+
+
+def applies(recipe: Recipe) -> bool:
+    """Tell whether the recipe has settings to choose from."""
+    return recipe.sweep is not None
+
+
+def recipe_slice(recipe: Recipe) -> Payload:
+    """Return the settings, how they are compared, and what rows and answers depend on."""
+    sweep = _sweep(recipe)
+    return {
+        "settings": [asdict(replace(method, seeds=())) for method in sweep.settings],
+        "choose_by": sweep.choose_by,
+        "task": asdict(recipe.task),
+        "data": {"checks": {"truncation": recipe.data.checks.truncation}},
+        "acceptance": {"confidence": recipe.acceptance.confidence},
+        "splits": {"seed": recipe.splits.seed},
+        "backend": backend_slice(recipe),
+    }
+
+
+def run(context: StageContext) -> None:
+    """Write `sweep.json`, and `predictions.<number>.jsonl` of each setting that has a model.
+
+    Raises:
+        EnvironmentProblem: B402, B403, B408-B410 this machine cannot train a setting.
+        DataError: D390-D392 rows that cannot be trained.
+        StageError: B411-B413, B417, B418 a training failed, or what it left cannot be believed; B419 no
+            setting could be judged.
+
+    """
+    recipe = context.recipe
+    sweep = _sweep(recipe)
+    refuse_unready(context)
+    data = context.artifacts["data"]
+    train = read_examples(data.file("train.jsonl"))
+    rows = judged_validation(read_examples(data.file("validation.jsonl")), recipe)
+    variants = [_variant(number, context) for number in range(len(sweep.settings))]
+    judged = []
+    for number, one in enumerate(variants):
+        made = _judged(one, (train, rows), context)
+        judged.append(_read(made, values_of(sweep.settings[number], varied(sweep))))
+        if not judged[-1].failed:
+            file = context.workdir / f"predictions.{number}.jsonl"
+            shutil.copyfile(made.file(answering.FILE), file)
+    choice = Choice(
+        task=recipe.task,
+        metric=sweep.choose_by,
+        confidence=recipe.acceptance.confidence,
+        seed=recipe.splits.seed,
+    )
+    found = choose(judged, choice)
+    write_json(context.workdir / FILE, to_json(found))
+    for number, one in enumerate(variants):
+        if number != found.chosen:
+            shutil.rmtree(weights(one), ignore_errors=True)
+
+
+def number_chosen(sweep: Artifact) -> int:
+    """Return which setting was chosen, counted from 0."""
+    return int(read_json(sweep, FILE)["chosen"])
+
+
+def _sweep(recipe: Recipe) -> Sweep:
+    if recipe.sweep is None:
+        raise AssertionError(recipe.name)  # see `applies`
+    return recipe.sweep
+
+
+def _variant(number: int, context: StageContext) -> Variant:
+    sweep = _sweep(context.recipe)
+    values = values_of(sweep.settings[number], varied(sweep))
+    method = replace(sweep.settings[number], seeds=())
+    of = f"setting {number + 1} of {len(sweep.settings)} ({setting_words(values)})"
+    return variant(method, context, of=of)
+
+
+def _read(made: Artifact, values: Payload) -> Judged:
+    if (made.path / FAILED).is_file():
+        return Judged(values=values, training=None, failed=str(read_json(made, FAILED)))
+    return Judged(
+        values=values,
+        training=training_from_json(read_json(made, SUMMARY)),
+        predictions=read_predictions(made.file(answering.FILE)),
+    )
+
+
+def _judged(
+    one: Variant, rows: tuple[Sequence[Example], Sequence[Example]], context: StageContext
+) -> Artifact:
+    """Train a setting and ask it the validation rows, go on with that, or find it done."""
+    train, validation = rows
+    asked = answering.Asked.of(one.context.recipe, train)
+    payload = {
+        "revision": (REVISION, answering.REVISION),
+        "rows": [row.id for row in validation],
+        "data": context.inputs["data"],
+        "asked": asked.payload(),
+        **one.identity(),
+    }
+
+    def build(folder: Path) -> None:
+        try:
+            result = trained(one, weights(one), keeps_checkpoints=True)
+        except StageError as error:
+            if error.problems[0].code not in RAN_AWAY:
+                raise
+            write_json(folder / FAILED, error.problems[0].headline())
+            return
+        loaded = load_weights(result, one.context)
+        said = answering.chosen(loaded, asked, validation, progress=one.context.progress)
+        write_predictions(folder / answering.FILE, said)
+        shutil.copyfile(result / SUMMARY, folder / SUMMARY)
+
+    return context.once(PRODUCT, payload, build)

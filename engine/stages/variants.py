@@ -1,0 +1,91 @@
+"""The rows of the recipe trained by another method: another seed, or a setting of a sweep. Not a stage."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from engine.backends import load_backend
+from engine.recipe.model import Method
+from engine.stages.base import StageContext
+from engine.stages.rendered import rendered_rows
+from engine.stages.retraining import Named, backend_slice, machine
+from engine.stages.training import USAGE, Training, setting_of, train_rows
+from engine.store import Artifact
+
+WEIGHTS = "swept"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """A training that is ready to be done."""
+
+    context: StageContext
+    """Of the stage, with the recipe and the progress of this training."""
+    base: Path
+    rendered: Artifact
+    config: str
+    """The backend config's text."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the trained weights depend on, as JSON data."""
+        return {
+            "rendered": self.rendered.key,
+            "config": self.config,
+            "base_model": self.context.base_model,
+            "backend": backend_slice(self.context.recipe),
+            **machine(self.context),
+        }
+
+
+def variant(method: Method, context: StageContext, *, of: str) -> Variant:
+    """Return the training of the data stage's rows by `method`; `of` is what progress calls it.
+
+    Raises:
+        DataError: D390-D392 rows that cannot be trained.
+
+    """
+    from engine.runtime.base_model import locate_base_model  # noqa: PLC0415 - brings torch
+
+    recipe = replace(context.recipe, method=method)
+    own = replace(context, recipe=recipe, progress=Named(of=of, inner=context.progress))
+    base = locate_base_model(recipe.base_model, context.once, own.progress)
+    rendered = rendered_rows(own, base)
+    config = load_backend(recipe.backend.name).compile(recipe, setting_of(rendered, own)).text
+    return Variant(context=own, base=base, rendered=rendered, config=config)
+
+
+def weights(one: Variant) -> Path:
+    """Return the folder that a sweep trains a setting in, and leaves the winner's weights in for `train`."""
+    return one.context.aside(WEIGHTS, one.identity())
+
+
+def trained(one: Variant, scratch: Path, *, keeps_checkpoints: bool = False) -> Path:
+    """Train in `scratch` and return the folder of the result; go on, or find it done.
+
+    Raises:
+        StageError: B411-B418 the training failed, or what it left cannot be believed.
+
+    """
+    result = scratch / "result"
+    if is_trained(scratch):
+        return result
+    shutil.rmtree(result, ignore_errors=True)  # half a result of an attempt that was killed
+    result.mkdir(parents=True)
+    training = Training(
+        rendered=one.rendered,
+        base=one.base,
+        config=one.config,
+        scratch=scratch / "launch",
+        result=result,
+        keeps_checkpoints=keeps_checkpoints,
+    )
+    train_rows(training, one.context)
+    return result
+
+
+def is_trained(scratch: Path) -> bool:
+    """Tell whether a training has been finished there: what it took is written last."""
+    return (scratch / "result" / USAGE).is_file()

@@ -1,0 +1,234 @@
+"""`sweep`: every setting trained, one chosen on validation rows, that one gated; nothing is done twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from project import Project
+from runs import manifests, report, run_folders, statuses
+
+from engine.backends import trl, trl_launch
+from engine.backends.base import Launch, Trained
+from engine.errors import StageError
+from engine.stages import load_stage, variants
+from engine.store import Store
+
+GATE = ("run", "recipe.yaml", "--until", "gate")
+
+
+def files_of(root: Path, stage: str) -> dict[str, str]:
+    """The sha256 of the last artifact of a stage, by file."""
+    key = json.loads((run_folders(root)[-1] / "run.json").read_text("utf-8"))["stages"][stage][
+        "key"
+    ]
+    manifest = next(one for one in manifests(root) if one["key"] == key)
+    return {file["name"]: file["sha256"] for file in manifest["files"]}
+
+
+def adapter(root: Path) -> dict[str, str]:
+    return {name: digest for name, digest in files_of(root, "train").items() if "adapter/" in name}
+
+
+@pytest.fixture
+def swept(project: Project) -> Project:
+    """Two settings, of which one learns nothing worth having."""
+    project.edit(
+        baselines=["majority"],
+        sweep={"list": [{"learning_rate": 1e-7, "epochs": 1}, {"rank": 8}]},
+    )
+    return project
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[Launch]:
+    """Every training that is done."""
+    done: list[Launch] = []
+
+    def train(launch: Launch) -> Trained:
+        done.append(launch)
+        return trl_launch.train(launch)
+
+    monkeypatch.setattr(trl, "train", train)
+    return done
+
+
+def test_the_best_on_validation_becomes_the_model_and_the_holdout_is_never_read(
+    swept: Project, trained: list[Launch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = swept.folder / ".recipe"
+    module: Any = load_stage("sweep")
+    real, given = module.run, []
+
+    def watched(context: Any) -> None:
+        given.append(set(context.artifacts))
+        real(context)
+
+    monkeypatch.setattr(module, "run", watched)
+    outcome = swept.run(*GATE)
+
+    assert outcome.code == 0, outcome.err
+    found = report(root)["sweep"]
+    assert given == [{"data"}]
+    assert (found["chosen"], found["metric"], found["rows"]) == (1, "macro_f1", 20)
+    first, second = found["settings"]
+    assert second["metric"]["value"] >= first["metric"]["value"]
+    assert second["validation_loss"] < first["validation_loss"]  # breaks the tie
+    assert first["behind"]["value"] == pytest.approx(
+        second["metric"]["value"] - first["metric"]["value"]
+    )
+    assert second["behind"] is None
+    assert second["values"]["rank"] == 8
+    assert len(trained) == 2  # `train` took what the sweep had made
+    assert report(root)["method"].startswith("lora r8")
+    assert report(root)["validation_scores"]["rows"] == 20
+    assert "r: 8" in report(root)["backend_config"]
+    assert "chosen of 2 settings by macro-F1" in " ".join(outcome.err.split())
+    page = (run_folders(root)[-1] / "report.html").read_text("utf-8")
+    assert "Every setting on the validation rows" in page
+    assert "## Sweep" in (run_folders(root)[-1] / "report.md").read_text("utf-8")
+
+
+def test_the_winner_written_into_method_is_the_same_model_and_nothing_is_trained(
+    swept: Project, trained: list[Launch]
+) -> None:
+    root = swept.folder / ".recipe"
+    assert swept.run(*GATE).code == 0
+    whole = adapter(root)
+
+    swept.edit(sweep=None, method__rank=8)
+    again = swept.run(*GATE)
+
+    assert again.code == 0, again.err
+    assert len(trained) == 2
+    assert statuses(root)["train"] == "reused"
+    assert adapter(root) == whole != {}
+
+
+def test_a_training_of_the_chosen_setting_alone_gives_the_same_bytes(
+    swept: Project, trained: list[Launch]
+) -> None:
+    root = swept.folder / ".recipe"
+    assert swept.run(*GATE).code == 0
+    whole = adapter(root)
+
+    forced = swept.run(*GATE, "--force", "train")
+
+    assert forced.code == 0, forced.err
+    assert len(trained) == 3
+    assert adapter(root) == whole
+
+
+def test_a_second_run_and_its_plan_reuse_everything(swept: Project, trained: list[Launch]) -> None:
+    root = swept.folder / ".recipe"
+    before = swept.run("plan", "recipe.yaml")
+    assert swept.run(*GATE).code == 0
+
+    assert swept.run(*GATE).code == 0
+    after = swept.run("plan", "recipe.yaml")
+
+    assert "the setting is known after the sweep" in before.out
+    assert "2 trainings" in before.out
+    assert {name for name, status in statuses(root).items() if status == "ran"} == set()
+    assert len(trained) == 2
+    assert "the setting is known" not in after.out
+    assert not [*(root / "scratch").glob("*/result")]
+
+
+def test_another_setting_trains_only_that(swept: Project, trained: list[Launch]) -> None:
+    assert swept.run(*GATE).code == 0
+
+    swept.edit(
+        sweep={
+            "list": [
+                {"learning_rate": 1e-7, "epochs": 1},
+                {"rank": 8},
+                {"learning_rate": 1e-6, "epochs": 1},
+            ]
+        }
+    )
+    outcome = swept.run(*GATE)
+
+    assert outcome.code == 0, outcome.err
+    assert [launch.method.learning_rate for launch in trained][2:] == [1e-6]
+    assert statuses(swept.folder / ".recipe")["train"] == "reused"
+
+
+def test_a_killed_sweep_goes_on_with_what_it_had(
+    swept: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = swept.folder / ".recipe"
+    begun: list[float] = []
+    real = variants.train_rows
+
+    def broken(training: Any, context: Any) -> None:
+        begun.append(context.recipe.method.learning_rate)
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+        real(training, context)
+
+    monkeypatch.setattr(variants, "train_rows", broken)
+    assert swept.run(*GATE).code == 130
+    assert statuses(root)["sweep"] == "interrupted"
+    assert swept.run(*GATE).code == 0
+
+    assert begun[0] != begun[1] == begun[2]
+    assert len(begun) == 3
+
+
+def test_a_setting_whose_numbers_run_away_loses_and_the_sweep_goes_on(
+    swept: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = swept.folder / ".recipe"
+    real = variants.train_rows
+
+    def runs_away(training: Any, context: Any) -> None:
+        if context.recipe.method.rank != 8:
+            raise StageError.one("B414", "the loss of step 3 is not a number")
+        real(training, context)
+
+    monkeypatch.setattr(variants, "train_rows", runs_away)
+    outcome = swept.run(*GATE)
+
+    assert outcome.code == 0, outcome.err
+    lost = report(root)["sweep"]["settings"][0]
+    assert lost["metric"]["value"] is None
+    assert "not a number" in lost["metric"]["undefined"]
+    assert "1 left no model that could be judged" in " ".join(outcome.err.split())
+
+
+def test_a_sweep_without_any_model_says_why(
+    swept: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def runs_away(_training: Any, _context: Any) -> None:
+        raise StageError.one("B414", "the loss of step 3 is not a number")
+
+    monkeypatch.setattr(variants, "train_rows", runs_away)
+    outcome = swept.run(*GATE)
+
+    assert outcome.code == 3
+    assert "B419" in " ".join(outcome.err.split())
+    assert "not a number" in " ".join(outcome.err.split())
+
+
+def test_an_accepted_sweep_is_reproduced_exactly(swept: Project) -> None:
+    assert swept.run("run", "recipe.yaml").code == 0
+
+    other = swept.run("run", "recipe.yaml", "--store", "other")
+
+    assert other.code == 0, other.err
+    found = report(swept.folder / "other")["reproduction"]
+    assert found["verdict"] == "reproduced exactly", found
+
+
+def test_the_answers_of_each_setting_are_kept(swept: Project) -> None:
+    root = swept.folder / ".recipe"
+    assert swept.run(*GATE).code == 0
+
+    kept = [one for one in manifests(root) if one["stage"] == "setting"]
+    assert [sorted(file["name"] for file in one["files"]) for one in kept] == [
+        ["predictions.jsonl", "training.json"]
+    ] * 2
+    assert Store(root).get(kept[0]["key"]) is not None

@@ -1,0 +1,123 @@
+"""Choosing among settings by their answers to the same validation rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+from filling import task
+
+from engine.errors import StageError
+from engine.evidence import HistoryPoint, TrainingSummary, sweep_from_json, to_json
+from engine.metrics.predictions import Prediction
+from engine.metrics.sweeping import Choice, Judged, choose
+
+Answers = Callable[[Mapping[str, str]], list[Prediction]]
+TASK = task("classification", labels=("a", "b"))
+
+
+def choice(metric: str = "macro_f1") -> Choice:
+    return Choice(task=TASK, metric=metric, confidence=0.95, seed=7)
+
+
+def training(loss: float | None = None, *, kept: int = 4) -> TrainingSummary:
+    return TrainingSummary(
+        backend="trl",
+        backend_version="1",
+        device="cpu",
+        precision="fp32",
+        steps=8,
+        epochs=2.0,
+        seconds=1.5,
+        rows=40,
+        supervised_tokens=80,
+        trainable_parameters=1000,
+        total_parameters=9000,
+        kept_step=kept,
+        stopped_early=False,
+        resumed_from_step=None,
+        adapter_norm=1.0,
+        history=(
+            HistoryPoint(step=4, epoch=1.0, eval_loss=loss),
+            HistoryPoint(step=8, epoch=2.0, eval_loss=0.01),
+        ),
+    )
+
+
+def judged(said: Sequence[Prediction], loss: float | None = None, *, rank: int = 8) -> Judged:
+    return Judged(values={"rank": rank}, training=training(loss), predictions=said)
+
+
+def test_the_best_value_wins_and_the_others_are_behind_it_pair_by_pair(answers: Answers) -> None:
+    poor = answers({"a": "a" * 50 + "b" * 50, "b": "b" * 100})
+    best = answers({"a": "a" * 90 + "b" * 10, "b": "b" * 100})
+    near = answers({"a": "a" * 89 + "b" * 11, "b": "b" * 100})
+
+    found = choose([judged(poor), judged(best), judged(near)], choice())
+
+    assert (found.chosen, found.rows, found.metric) == (1, 200, "macro_f1")
+    assert found.winner.behind is None
+    first, _, last = found.settings
+    assert first.behind is not None
+    assert first.behind.value == pytest.approx(
+        (found.winner.metric.value or 0) - (first.metric.value or 0)
+    )
+    assert not first.may_be_as_good
+    assert last.may_be_as_good
+    assert sweep_from_json(to_json(found)) == found
+
+
+def test_ties_go_to_the_lower_loss_of_the_kept_checkpoint_then_to_the_earlier(
+    answers: Answers,
+) -> None:
+    said = answers({"a": "aab", "b": "bbb"})
+
+    by_loss = choose([judged(said, 0.5), judged(said, 0.2), judged(said)], choice())
+    by_place = choose([judged(said, 0.3), judged(said, 0.3)], choice())
+
+    assert (by_loss.chosen, by_place.chosen) == (1, 0)
+    assert [one.validation_loss for one in by_loss.settings] == [0.5, 0.2, None]
+
+
+def test_less_of_a_loss_is_better_and_behind_is_still_positive(answers: Answers) -> None:
+    rows = answers({"a": "aaaaaaaa"})
+    good, bad = (
+        [replace(row, nats=nats, tokens=5, bytes=20) for row in rows] for nats in (4.0, 9.0)
+    )
+    chat = Choice(task=task("chat"), metric="bits_per_byte", confidence=0.95, seed=7)
+
+    found = choose([judged(bad), judged(good)], chat)
+
+    assert found.chosen == 1
+    behind = found.settings[0].behind
+    assert behind is not None
+    assert behind.value is not None
+    assert behind.value > 0
+
+
+def test_a_setting_without_a_model_loses_and_says_why(answers: Answers) -> None:
+    lost = Judged(values={"rank": 8}, training=None, failed="B414 the loss is not a number")
+
+    found = choose([lost, judged(answers({"a": "ab", "b": "bb"}))], choice())
+
+    assert found.chosen == 1
+    assert found.settings[0].metric.undefined == "B414 the loss is not a number"
+    assert (found.settings[0].behind, found.settings[0].steps) == (None, None)
+    assert not found.settings[0].may_be_as_good
+
+
+def test_nothing_is_chosen_where_nothing_can_be_judged() -> None:
+    lost = [
+        Judged(values={"rank": rank}, training=None, failed=f"{rank} ran away") for rank in (8, 16)
+    ]
+
+    with pytest.raises(StageError, match=r"8 ran away; 16 ran away") as caught:
+        choose(lost, choice())
+
+    assert caught.value.problems[0].code == "B419"
+
+
+def test_no_rows_choose_nothing() -> None:
+    with pytest.raises(StageError, match="undefined for every setting"):
+        choose([judged([]), judged([])], choice())

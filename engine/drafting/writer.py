@@ -13,10 +13,8 @@ from engine.drafting.asking import LABELLED, instruction, max_length, metrics, w
 from engine.drafting.plan import Plan, bins, labels, relabelled
 from engine.drafting.reading import Reading
 from engine.drafting.room import MOST_LINES, Room, roomiest
-from engine.recipe.layout import formatted
 from engine.recipe.layout.writing import WIDTH
 from engine.recipe.model import HubRef, PathRef, Reference
-from engine.recipe.source import parse_source
 from engine.recipe.written import reference_mapping, spelled, spelled_in_flow
 
 ASIDE: Final = 36
@@ -37,10 +35,9 @@ class Writer:
     model: Reference
 
     def text(self) -> str:
-        """The recipe, laid out as `recipe fmt` does."""
+        """The recipe, in at most 25 lines: closer than `recipe fmt` lays one out, where that needs it."""
         room = roomiest(lambda room: sum(map(len, self._sections(room))))
-        text = "\n".join(_spaced(list(self._sections(room)))) + "\n"
-        return formatted(text, parse_source(text.encode(), self.target))
+        return "\n".join(_spaced(list(self._sections(room)))) + "\n"
 
     def _sections(self, room: Room) -> Iterator[list[str]]:
         yield list(self._header(room))

@@ -1,7 +1,6 @@
-"""The one way to lay a recipe out: one fact a line unless its writer joined some, keys in the schema's order.
+"""The one way to lay a recipe out: block style, one fact a line, keys in the schema's order.
 
-Block style is the rule; what its writer put on one line, in braces or brackets, stays on one. Every
-scalar keeps its spelling (`0.80`, `"{text}"`), keys that the user names keep their order, and
+Every scalar keeps its spelling (`0.80`, `"{text}"`), keys that the user names keep their order, and
 every comment stays with what it speaks of. Formatting what is formatted changes nothing.
 """
 
@@ -142,13 +141,9 @@ def _entry(
     value = entry.value
     if isinstance(value, Scalar):
         return _scalar(entry, value, prefix, indent)
-    text = _flow(value, schema, column=len(prefix) + 1, is_section=is_section)
+    text = _flow(value, len(prefix) + 1, is_section=is_section)
     if text is not None:
         return _with_comment(f"{prefix} {text}", entry), []
-    if value.is_flow and value.is_list and _is_one_fact(value):
-        *lines, last = _filled(value, prefix, margin + " " * _STEP)
-        head, *more = [*lines, _with_comment(last, entry)]
-        return head, more
     if entry.key is None and entry.beside:
         _hand_down(entry, _ordered(value, schema)[0], before)
     rest = _block(value, indent + _STEP, schema)
@@ -200,39 +195,14 @@ def _with_comment(line: str, entry: Entry) -> str:
     return f"{line}{' ' * gap}{entry.beside}"
 
 
-def _flow(node: Collection, schema: Schema, *, column: int, is_section: bool) -> str | None:
-    """Return a collection on one line, where it was on one, or fits one and is one fact; else None."""
+def _flow(node: Collection, column: int, *, is_section: bool) -> str | None:
+    """Return a collection on one line; None where it is more than one fact, or too long."""
     if not node.entries and not node.after:
         return "[]" if node.is_list else "{}"
-    if not node.is_flow:
+    if not node.is_flow or not _is_one_fact(node) or (is_section and not node.is_list):
         return None
-    text = _inline(node, schema)
-    fits = column + len(text) <= WIDTH
-    if node.start[0] == node.end[0] and _is_whole(node):
-        return text if fits or not is_section else None
-    is_fact = _is_one_fact(node) and (node.is_list or not is_section)
-    return text if is_fact and fits else None
-
-
-def _is_whole(node: Collection) -> bool:
-    """Tell whether every key has a value: without one, a key could not be told from what follows."""
-    return all(
-        _is_whole(entry.value) if isinstance(entry.value, Collection) else entry.value.lines
-        for entry in node.entries
-    )
-
-
-def _filled(node: Collection, prefix: str, margin: str) -> Iterator[str]:
-    """Yield the lines of a list of words that one line cannot hold."""
-    texts = [_inline(entry.value, _NOTHING) for entry in node.entries]
-    line = f"{prefix} [{texts[0]}"
-    for text in texts[1:]:
-        if len(line) + len(text) + len(", ],") > WIDTH:
-            yield f"{line},"
-            line = margin + text
-        else:
-            line += f", {text}"
-    yield f"{line}]"
+    text = _inline(node)
+    return text if column + len(text) <= WIDTH else None
 
 
 def _is_one_fact(node: Node) -> bool:
@@ -251,14 +221,13 @@ def _is_one_fact(node: Node) -> bool:
     )
 
 
-def _inline(node: Node, schema: Schema) -> str:
+def _inline(node: Node) -> str:
     if isinstance(node, Scalar):
         return node.lines[0] if node.lines else ""
-    texts = [_inline(entry.value, _below(entry, schema)) for entry in _ordered(node, schema)]
     if node.is_list:
-        return f"[{', '.join(texts)}]"
+        return f"[{', '.join(_inline(entry.value) for entry in node.entries)}]"
     pairs = (
-        f"{' '.join(entry.key.lines) if entry.key else ''}: {text}".rstrip(" ")
-        for entry, text in zip(_ordered(node, schema), texts, strict=True)
+        f"{' '.join(entry.key.lines) if entry.key else ''}: {_inline(entry.value)}".rstrip(" ")
+        for entry in node.entries
     )
     return "{" + ", ".join(pairs) + "}"

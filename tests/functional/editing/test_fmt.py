@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from project import Outcome
 
-MESSY = "name: x   # mine\nrecipe: v1\nsplits: {seed: 1,\n  train: 4}\n"
+MESSY = "name: x   # mine\nrecipe: v1\nsplits: {seed: 1, train: 4}\n"
 TIDY = "recipe: v1\nname: x   # mine\nsplits:\n  train: 4\n  seed: 1\n"
 Run = Callable[..., Outcome]
 
@@ -66,7 +66,7 @@ def test_diff_shows_and_writes_nothing(file: Path, run: Run) -> None:
     outcome = run("fmt", "--diff", str(file))
 
     assert outcome.code == 0
-    assert "-splits: {seed: 1,\n-  train: 4}\n+splits:\n+  train: 4\n+  seed: 1\n" in outcome.out
+    assert "-splits: {seed: 1, train: 4}\n+splits:\n+  train: 4\n+  seed: 1\n" in outcome.out
     assert file.read_text(encoding="utf-8") == MESSY
 
 

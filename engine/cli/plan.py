@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
     colour = has_colour(sys.stdout)
     rows = _rows(plan, found)
     rows.append(PlanRow(stage="report", state="run", why="always"))
-    title = f"{recipe.name} · {describe_method(recipe)} · {_sizes(recipe)} · {_where(plan)}"
+    title = f"{recipe.name} · {describe_method(plan.trained or recipe)} · {_sizes(recipe)} · {_where(plan)}"
     facts = [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
     facts += [("sweep", sweep_words(recipe.sweep))] if recipe.sweep else []
     facts += [("holdout", told)] if (told := holdout_line(plan)) else []

@@ -81,7 +81,7 @@ def sentences(found: SweepResult) -> list[str]:
     kept = ", ".join(f"{key}: {value_words(value)}" for key, value in found.winner.values.items())
     return [
         f"{_chosen(found)}. {_sure(found)}.",
-        f"To keep it, write it into `method` and delete `sweep`: {{{kept}}}.",
+        f"To keep it, write {kept} into the method and delete the sweep.",
     ]
 
 

@@ -57,7 +57,7 @@ def loosened(old: Any, new: Any, at: str = "") -> list[str]:  # noqa: ANN401 - a
 
 
 def _word(word: str, old: Any, new: Any, at: str) -> list[str]:  # noqa: ANN401 - a JSON Schema
-    if old is None:  # a constraint more asks more; what a property may hold is no constraint
+    if old is None or _asks_nothing(word, old):  # a constraint more asks more
         return []
     if new is None:
         return [at]
@@ -68,6 +68,15 @@ def _word(word: str, old: Any, new: Any, at: str) -> list[str]:  # noqa: ANN401 
     if word == "items":
         return loosened(old, new, at)
     return [] if _asks_more(word, old, new) else [at]
+
+
+def _asks_nothing(word: str, value: Any) -> bool:  # noqa: ANN401 - a JSON Schema
+    """Tell whether a constraint holds of everything, as if it were not written."""
+    if word in ("additionalProperties", "items"):
+        return value is True or value == {}
+    if word in ("minLength", "minItems", "minProperties"):
+        return bool(value == 0)
+    return (word == "uniqueItems" and value is False) or (word == "required" and value == [])
 
 
 def _properties(old: Any, new: Any, at: str) -> list[str]:  # noqa: ANN401 - a JSON Schema
@@ -83,7 +92,8 @@ def _asks_more(word: str, old: Any, new: Any) -> bool:  # noqa: ANN401 - a JSON 
     if word == "enum":
         return set(map(str, new)) <= set(map(str, old))
     if word == "type":
-        return _types(new) <= _types(old)
+        known = _types(old)
+        return _types(new) <= (known | {"integer"} if "number" in known else known)
     if word in ("additionalProperties", "uniqueItems"):
         return new is (word == "uniqueItems")
     if word.startswith(("min", "exclusiveMin")):

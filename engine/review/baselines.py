@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from engine.recipe.model import Baseline, Recipe
+from engine.recipe.baselines import kind_and_spec
+from engine.recipe.model import Baseline, Recipe, Reference
 from engine.recipe.review import Effect, Finding
-from engine.review.compare import Pair, finding_of, other_bytes
+from engine.recipe.written import resolved_mapping
+from engine.review.compare import Pair, finding_of, other_bytes, same_content
 
 _SAME_MODEL: Final = (*("hub", "path", "package", "file", "gguf", "endpoint", "model"),)
 """Keys that say which model answers; pins are judged as pins."""
+_OF_NO_ANSWER: Final = ("name", "api_key_env", "price")
+"""Keys of a model that change no answer of it."""
 
 
 def baselines(pair: Pair) -> Iterator[Finding]:
     """W401, W402: fewer or weaker opponents are easier to beat."""
     old, new = _by_name(pair.old.recipe), _by_name(pair.new.recipe)
+    renamed = _renamed(pair, old, new)
     for name in old:
-        if name not in new:
+        if name not in new and name not in renamed:
             yield Finding(
                 code="W401",
                 path=f"baselines.{name}",
@@ -27,6 +32,8 @@ def baselines(pair: Pair) -> Iterator[Finding]:
                 says="no longer compared with",
             )
     for name in new:
+        if name in renamed.values():
+            continue
         if name not in old:
             yield Finding(
                 code="W401",
@@ -39,6 +46,29 @@ def baselines(pair: Pair) -> Iterator[Finding]:
             yield _exchanged(name, old[name].kind, new[name].kind)
     yield from _shots(pair, old, new)
     yield from _models(pair, old, new)
+
+
+def _renamed(
+    pair: Pair, old: Mapping[str, Baseline], new: Mapping[str, Baseline]
+) -> dict[str, str]:
+    """The same model under another name in reports, by its old name."""
+    before = {name: spec for name, spec in _specs(pair.old.recipe).items() if name not in new}
+    found: dict[str, str] = {}
+    for name, spec in _specs(pair.new.recipe).items():
+        was = next((one for one in before if one not in found and before[one] == spec), None)
+        if name not in old and was is not None:
+            found[was] = name
+    return found
+
+
+def _specs(recipe: Recipe) -> dict[str, Mapping[str, object]]:
+    """What is said of the models, but for what changes no answer, by name."""
+    written = [kind_and_spec(one) for one in resolved_mapping(recipe)["baselines"]]
+    return {
+        str(spec["name"]): {key: spec[key] for key in spec if key not in _OF_NO_ANSWER}
+        for kind, spec in written
+        if kind == "model"
+    }
 
 
 def _exchanged(name: str, before: str, after: str) -> Finding:
@@ -92,10 +122,16 @@ def _models(
         if not one.form.startswith("baselines[].model."):
             continue
         name, key = one.path.split(".")[1], one.form.rpartition(".")[2]
-        if key in _SAME_MODEL and name in old and name in new:
+        if key not in _SAME_MODEL or name not in old or name not in new:
+            continue
+        if not same_content(pair, _ref(old[name]), _ref(new[name])):
             yield finding_of(one, "W402", Effect.WEAKER, "another model under the old name")
     for name, baseline in new.items():
-        before = old[name].ref or old[name].gguf if name in old else None
-        if other_bytes(pair, before, baseline.ref or baseline.gguf):
+        before = _ref(old[name]) if name in old else None
+        if other_bytes(pair, before, _ref(baseline)):
             says = "other bytes at the same path"
             yield Finding(code="W402", path=f"baselines.{name}", effect=Effect.WEAKER, says=says)
+
+
+def _ref(baseline: Baseline) -> Reference | None:
+    return baseline.ref or baseline.gguf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -100,9 +101,31 @@ def other_bytes(pair: Pair, old: Reference | None, new: Reference | None) -> boo
     """Tell whether a local file or folder that both versions name by the same path is another one now."""
     if not isinstance(old, PathRef) or not isinstance(new, PathRef) or old.sha256 != new.sha256:
         return False
+    if old.written != new.written and old.path != new.path:
+        return False  # told as another path
     if not pair.old.tree.has(old.path) or not pair.new.tree.has(new.path):
         return False
-    return pair.old.tree.identity(old.path) != pair.new.tree.identity(new.path)
+    return not equal_bytes(pair, old, new)
+
+
+def same_content(pair: Pair, old: Reference | None, new: Reference | None) -> bool:
+    """Tell whether two paths lead to the same bytes: of a recipe that moved, or of a renamed file."""
+    if not isinstance(old, PathRef) or not isinstance(new, PathRef):
+        return False
+    if old.path == new.path or (old.sha256 is not None and old.sha256 == new.sha256):
+        return True
+    there = pair.old.tree.has(old.path) and pair.new.tree.has(new.path)
+    return there and equal_bytes(pair, old, new)
+
+
+def equal_bytes(pair: Pair, old: PathRef, new: PathRef) -> bool:
+    """Tell whether two paths hold the same: by what git says of the same one, else by their bytes."""
+    if pair.old.tree.identity(old.path) == pair.new.tree.identity(new.path):
+        return True
+    if old.path == new.path:
+        return False
+    one, other = pair.old.tree.copy(old.path), pair.new.tree.copy(new.path)
+    return one is not None and other is not None and filecmp.cmp(one, other, shallow=False)
 
 
 def _same_file(old: object, new: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -21,7 +22,7 @@ SPENT = "the waiver of it is older than this change; say anew why it is meant"
 def judge(pair: Pair, rows: Rows) -> tuple[tuple[Finding, ...], tuple[Change, ...]]:
     """Return the findings, weaker ones first, and every other change, both in the language's order."""
     findings = [*_generic(pair), *_looked_at(pair), *judge_holdout(pair, rows)]
-    findings = [_waived(one, pair) for one in _distinct(findings)]
+    findings = [_waived(one, pair) for one in _told_once(_distinct(findings))]
     told = {finding.path for finding in findings}
     changes = [change for change in _changes(pair) if change.path not in told]
     findings.sort(key=lambda one: (one.effect is not Effect.WEAKER, _place(one.path)))
@@ -33,6 +34,16 @@ def _distinct(findings: Iterable[Finding]) -> list[Finding]:
     for finding in findings:
         found.setdefault((finding.code, finding.path), finding)
     return list(found.values())
+
+
+def _told_once(findings: list[Finding]) -> list[Finding]:
+    """Without the probes that a seed draws, where the seed draws the holdout too."""
+    redraws = {one.path for one in findings if one.code == "W201"}
+    return [
+        one
+        for one in findings
+        if not (one.code == "W114" and one.path == probes.SEED and one.path in redraws)
+    ]
 
 
 def _place(path: str) -> int:
@@ -121,14 +132,19 @@ def _waived(finding: Finding, pair: Pair) -> Finding:
     """The finding with the reason why it is meant, where the new version gives a new one."""
     if finding.effect is not Effect.WEAKER:
         return finding
-    before = waivers_of(pair.old)
-    for what, why in waivers_of(pair.new).items():
-        if not _covers(what, finding):
-            continue
-        if before.get(what) == why:
-            return replace(finding, says="; ".join(filter(None, (finding.says, SPENT))))
-        return replace(finding, waiver=why)
+    before = {_words(why) for what, why in waivers_of(pair.old).items() if _covers(what, finding)}
+    covering = [why for what, why in waivers_of(pair.new).items() if _covers(what, finding)]
+    fresh = next((why for why in covering if _words(why) not in before), None)
+    if fresh is not None:
+        return replace(finding, waiver=fresh)
+    if covering:
+        return replace(finding, says="; ".join(filter(None, (finding.says, SPENT))))
     return finding
+
+
+def _words(why: str) -> str:
+    """A reason without what changes nothing of it: a full stop more is no new reason."""
+    return " ".join(re.findall(r"\w+", why.casefold()))
 
 
 def _covers(what: str, finding: Finding) -> bool:

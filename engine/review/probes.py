@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.recipe.model import Forgetting
+from engine.recipe.model import Forgetting, Probe, Recipe
 from engine.recipe.review import Effect, Finding
-from engine.review.compare import Differing, Pair, finding_of, other_bytes
+from engine.recipe.written import resolved_mapping
+from engine.review.compare import Differing, Pair, finding_of, other_bytes, same_content
 from engine.review.leaves import PROBES
+from engine.review.reading import read_as
 
 _PINS = ("revision", "sha256")
+SEED = "splits.seed"
+"""It draws the questions of a set that is not asked whole."""
 
 
 def probes(pair: Pair) -> Iterator[Finding]:
@@ -17,18 +21,63 @@ def probes(pair: Pair) -> Iterator[Finding]:
     old, new = pair.old.recipe.acceptance.forgetting, pair.new.recipe.acceptance.forgetting
     if old is None or new is None:
         return  # W113, or something more
-    names = (_names(old), _names(new))
+    before, after = _by_name(old), _by_name(new)
+    renamed = _renamed(pair)
     for one in pair.differing:
         if not one.form.startswith(f"{PROBES}[]"):
             continue
         name, _, key = one.path.removeprefix(f"{PROBES}.").partition(".")
+        if name in renamed:
+            continue
         if not key:
             is_gone = one.after is None
             says = "no longer asked" if is_gone else "asked too"
             yield finding_of(one, "W114", Effect.WEAKER if is_gone else Effect.STRONGER, says)
-        elif all(name in known for known in names) and key not in _PINS:
+        elif name not in before or name not in after or key in _PINS:
+            continue
+        elif not _is_same(pair, key, before[name], after[name]):
             yield _changed(one, key)
     yield from _other_bytes(pair, old, new)
+    yield from _drawn(pair, before, after)
+
+
+def _is_same(pair: Pair, key: str, old: Probe, new: Probe) -> bool:
+    """Tell whether a key that differs still means the same questions."""
+    if old.source is None or new.source is None:
+        return False
+    if key == "path":
+        return same_content(pair, old.source.ref, new.source.ref)
+    return key == "format" and read_as(old.source) == read_as(new.source)
+
+
+def _drawn(pair: Pair, old: dict[str, Probe], new: dict[str, Probe]) -> Iterator[Finding]:
+    """Where not all questions are asked, the seed of the splits draws them."""
+    seed = pair.find(SEED)
+    drawn = [name for name in new if name in old and old[name].limit and new[name].limit]
+    if seed is not None and drawn:
+        told = ", ".join(f"`{name}`" for name in drawn)
+        says = f"other questions are drawn from {told}"
+        yield finding_of(seed, "W114", Effect.WEAKER, says)
+
+
+def _renamed(pair: Pair) -> frozenset[str]:
+    """The old and the new names of probes that only reports call otherwise."""
+    old, new = _specs(pair.old.recipe), _specs(pair.new.recipe)
+    found: set[str] = set()
+    for name in new.keys() - old.keys():
+        was = [one for one in old.keys() - new.keys() - found if old[one] == new[name]]
+        found |= {name, *was[:1]} if was else set()
+    return frozenset(found)
+
+
+def _specs(recipe: Recipe) -> dict[str, dict[str, object]]:
+    """What is said of each set of probes, by its name."""
+    probes = resolved_mapping(recipe)["acceptance"]["forgetting"]["probes"]
+    return {
+        one["name"]: {key: one[key] for key in one if key != "name"}
+        for one in probes
+        if not isinstance(one, str)
+    }
 
 
 def _other_bytes(pair: Pair, old: Forgetting, new: Forgetting) -> Iterator[Finding]:
@@ -39,8 +88,8 @@ def _other_bytes(pair: Pair, old: Forgetting, new: Forgetting) -> Iterator[Findi
             yield Finding(code="W114", path=path, effect=Effect.WEAKER, says=says)
 
 
-def _names(forgetting: Forgetting) -> frozenset[str]:
-    return frozenset(probe.name for probe in forgetting.probes)
+def _by_name(forgetting: Forgetting) -> dict[str, Probe]:
+    return {probe.name: probe for probe in forgetting.probes}
 
 
 def _changed(one: Differing, key: str) -> Finding:

@@ -44,6 +44,8 @@ class Case:
     """CODE PATH of every finding that strengthens it."""
     lock: str
     new_lock: str
+    new_rows: str
+    """What happens to the rows of the new version's file: `fewer`, `more`, `answered` otherwise."""
 
     def write(self, folder: Path) -> tuple[Path, Path]:
         """Write both versions, their rows and locks, each into a folder of its own."""
@@ -54,6 +56,8 @@ class Case:
             place = folder / side
             place.mkdir(parents=True)
             rows = write_rows(place)
+            if side == "new" and self.new_rows:
+                change_rows(place / "tickets.csv", self.new_rows)
             path = place / f"{self.base}.yaml"
             path.write_text(content.replace("TICKETS", rows), encoding="utf-8")
             paths.append(path)
@@ -62,6 +66,8 @@ class Case:
             write_case_lock(old, self.lock)
             if self.new_lock != "deleted":
                 write_case_lock(new, self.new_lock or self.lock, of=old)
+        elif self.new_lock:
+            write_case_lock(new, self.new_lock, of=old)
         return old, new
 
 
@@ -75,7 +81,7 @@ def cases() -> list[Case]:
 
 
 def _case(group: str, item: dict[str, Any]) -> Case:
-    known = {"name", "base", "before", "edit", "expect", "also", "lock", "new_lock"}
+    known = {"name", "base", "before", "edit", "expect", "also", "lock", "new_lock", "new_rows"}
     assert set(item) <= known, item
     return Case(
         group=group,
@@ -87,6 +93,7 @@ def _case(group: str, item: dict[str, Any]) -> Case:
         also=tuple(item.get("also", ())),
         lock=item.get("lock", ""),
         new_lock=item.get("new_lock", ""),
+        new_rows=item.get("new_rows", ""),
     )
 
 
@@ -110,19 +117,42 @@ def write_rows(folder: Path) -> str:
         lines.append(f"{' '.join(words)} {salt},{topic},{draw.choice(['mail', 'phone'])}\n")
     head = "text,topic,channel\n"
     (folder / "tickets.csv").write_text(head + "".join(lines[:300]), encoding="utf-8")
-    (folder / "more.csv").write_text(head + "".join(lines[300:]), encoding="utf-8")
+    for name in ("more.csv", "again.csv"):
+        (folder / name).write_text(head + "".join(lines[300:]), encoding="utf-8")
     return hashlib.sha256((folder / "tickets.csv").read_bytes()).hexdigest()
+
+
+def change_rows(path: Path, how: str) -> None:
+    """Make another file of one that `write_rows` wrote."""
+    head, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    if how == "fewer":
+        lines = lines[:200]
+    elif how == "more":
+        more = path.with_name("more.csv").read_text(encoding="utf-8")
+        lines += more.splitlines(keepends=True)[1:]
+    else:
+        lines = [
+            line.replace(",bug,", ",how_to,") if at % 3 else line for at, line in enumerate(lines)
+        ]
+    path.write_text(head + "".join(lines), encoding="utf-8")
 
 
 def write_case_lock(path: Path, kind: str, of: Path | None = None) -> None:
     """Write a lock beside a recipe: `recorded`, `worn` (seven looks), `swapped` (training rows judge).
 
-    `held` is one whose rows are not here.
+    `emptied` (no rows recorded), `disguised` (no looks, another digest); `held` is one whose rows are
+    not here.
     """
     recipe, _ = load_recipe(of or path)
     lock = held_lock(recipe) if kind == "held" else made_lock(recipe)
     if kind == "worn":
         lock = replace(lock, holdout=Wear(looks=7, redraws=0))
+    if kind == "emptied":
+        splits = {name: replace(part, members=None) for name, part in lock.splits.items()}
+        lock = replace(lock, splits=splits)
+    if kind == "disguised":
+        splits = {**lock.splits, "holdout": replace(lock.splits["holdout"], digest="ef" * 32)}
+        lock = replace(lock, splits=splits, holdout=Wear(looks=0, redraws=0))
     if kind == "swapped":
         splits = dict(lock.splits)
         train, held = splits["train"], splits["holdout"]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import filecmp
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from engine.recipe.model import PathRef, Source
+from engine.recipe.model import Source
 from engine.recipe.review import Effect, Finding
 from engine.review.compare import Pair, finding_of
+from engine.review.content import other_content
+from engine.review.files import bytes_changed, changed_rows, part_of, same_bytes
 from engine.review.locks import judge_locks
 from engine.review.rows import Overlap, Rows
 from engine.review.sources import Paired
@@ -38,7 +39,9 @@ def judge_holdout(pair: Pair, rows: Rows) -> Iterator[Finding]:
     yield from _sizes(pair)
     moved = [*_moved_sources(pair), *_gone_rows(pair, rows)]
     yield from moved
-    causes = [*_drawn(pair), *_other_rows(pair)]
+    yield from _fewer_validation(pair, rows)
+    yield from judge_content(pair, rows)
+    causes = [*_drawn(pair), *_other_rows(pair), *_new_lock(pair, rows)]
     if not causes and not moved:
         return
     overlap = rows.overlap(pair.old, pair.new)
@@ -131,13 +134,16 @@ def _other_rows(pair: Pair) -> Iterator[Cause]:
     old, new = pair.old.recipe, pair.new.recipe
     splits = new.splits
     in_fractions = isinstance(splits.holdout, float) and splits.by != "time"
-    if splits.by in SAID or _is_held(pair):
+    if _is_held(pair):
         return
     seed = pair.find("data.sample.seed")
     if seed is not None and old.data.sample and new.data.sample:
         yield Cause(path=seed.path, before=seed.shown_before, after=seed.shown_after)
+    if splits.by in SAID:
+        return
     if in_fractions or splits.folds:
-        return  # adding rows moves no row
+        yield from _from_others(pair)  # adding rows moves no row
+        return
     unheld = f"{REDRAWN}, since its rows are drawn from others and no lock holds it to them"
     rows = pair.find("data.sample.rows")
     if rows is not None:
@@ -150,6 +156,25 @@ def _other_rows(pair: Pair) -> Iterator[Cause]:
             and (source.old is None or source.same_place)
         ):
             yield Cause(path=path, says=unheld)
+
+
+def _from_others(pair: Pair) -> Iterator[Cause]:
+    """Another part of the same package or data set, or the same file read otherwise: other rows."""
+    for source in pair.sources:
+        if source.same_place and (found := part_of(pair, source)) is not None:
+            says = f"{REDRAWN}, since it is drawn from other rows"
+            before, after = found.shown_before, found.shown_after
+            yield Cause(path=found.path, before=before, after=after, says=says)
+
+
+def _new_lock(pair: Pair, rows: Rows) -> Iterator[Cause]:
+    """A lock where there was none holds the holdout to its rows, whichever they are."""
+    lock = pair.new.lock
+    if pair.old.lock is not None or lock is None or not is_drawn_by(lock, pair.new.recipe):
+        return
+    overlap = rows.overlap(pair.old, pair.new)
+    if isinstance(overlap, Overlap) and not overlap.is_same:
+        yield Cause(path="lock.splits.holdout", says="the lock that is new records another holdout")
 
 
 def _is_held(pair: Pair) -> bool:
@@ -181,57 +206,52 @@ def _gone_rows(pair: Pair, rows: Rows) -> Iterator[Finding]:
             yield finding_of(found, "W206", Effect.WEAKER, says)
 
 
-_OF_ROWS: Final = (
-    *("revision", "config", "split", "package", "sha256", "file", "format", "header", "encoding"),
-    *("quoting", "records", "explode", "columns"),
-)
+def judge_content(pair: Pair, rows: Rows) -> Iterator[Finding]:
+    """What local files that hold something else now do to the rows that judge, where none is redrawn."""
+    splits = pair.new.recipe.splits
+    if splits.by in SAID or draw_of(pair.old.recipe) != draw_of(pair.new.recipe):
+        return
+    changed = tuple(
+        (one, f"data.sources[{one.new.number}]")
+        for one in pair.sources
+        if one.new is not None and one.same_place and bytes_changed(pair, one)
+    )
+    is_fixed = isinstance(splits.holdout, float) and splits.by != "time"
+    is_held = _is_held(pair)
+    if changed and (is_held or is_fixed or splits.folds):
+        yield from other_content(pair, rows, changed, counted=is_held)
 
 
-def changed_rows(pair: Pair, source: Paired) -> str | None:
-    """Return the path of what changes the rows of a source; None where they stay."""
-    if source.new is None:
-        return None
-    path = f"data.sources[{source.new.number}]"
-    if source.old is None:
-        return path
-    for one in pair.of_source(source):
-        key = one.path.removeprefix(f"{path}.").partition(".")[0]
-        if key in (*_OF_ROWS, "hub", "path"):
-            return one.path
-    return path if bytes_changed(pair, source) else None
-
-
-def bytes_changed(pair: Pair, source: Paired) -> bool:
-    """Tell whether the local files of a source that both versions name are others now."""
-    if source.old is None or source.new is None:
-        return False
-    return _identities(pair, source, "old") != _identities(pair, source, "new")
-
-
-def same_bytes(pair: Pair, source: Paired) -> bool:
-    """Tell whether a source that goes by another name now is the same local file."""
-    refs = [listed.first.ref for listed in (source.old, source.new) if listed]
-    if not all(isinstance(ref, PathRef) and not ref.pattern for ref in refs):
-        return False
-    paths = [
-        tree.copy(ref.path)
-        for tree, ref in zip((pair.old.tree, pair.new.tree), refs, strict=True)
-        if isinstance(ref, PathRef)
-    ]
-    one, other = paths
-    return one is not None and other is not None and filecmp.cmp(one, other, shallow=False)
-
-
-def _identities(pair: Pair, source: Paired, which: str) -> list[object]:
-    side = pair.old if which == "old" else pair.new
-    listed = source.old if which == "old" else source.new
-    found: list[object] = []
-    for file in listed.files if listed else ():
-        for ref in (file.ref, *(one.ref for one in file.columns)):
-            path = getattr(ref, "path", None)
-            if path is not None and side.tree.has(path):
-                found.append(side.tree.identity(path))
-    return found
+def _fewer_validation(pair: Pair, rows: Rows) -> Iterator[Finding]:
+    """W204: where the data say which rows are for validation, and there are fewer of them."""
+    if not (pair.new.recipe.splits.by == pair.old.recipe.splits.by == "files"):
+        return
+    for source in pair.sources:
+        old, new = source.old, source.new
+        if old is None or old.first.into != "validation":
+            continue
+        path = f"data.sources[{(new or old).number}]"
+        if new is None:
+            says = "its rows are gone"
+            yield Finding(
+                code="W204", path=path, effect=Effect.WEAKER, before=_place(old), says=says
+            )
+        elif new.first.into != "validation":
+            says = "its rows are no longer for validation"
+            yield Finding(code="W204", path=f"{path}.into", effect=Effect.WEAKER, says=says)
+        elif changed_rows(pair, source) is not None:
+            before, after = rows.of(pair.old), rows.of(pair.new)
+            if isinstance(before, str) or isinstance(after, str):
+                continue
+            was, now = (found.counts.get("validation", 0) for found in (before, after))
+            if now < was:
+                yield Finding(
+                    code="W204",
+                    path=path,
+                    effect=Effect.WEAKER,
+                    before=str(was),
+                    after=str(now),
+                )
 
 
 def _moved_sources(pair: Pair) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from engine.recipe.decisions import DECISIONS
 from engine.recipe.review import Area, Change
 from engine.review.compare import Pair, other_bytes
-from engine.review.holdout import bytes_changed
+from engine.review.files import bytes_changed
 from engine.review.sources import Listed, Paired
 
 

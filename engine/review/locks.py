@@ -25,7 +25,7 @@ def judge_locks(pair: Pair) -> Iterator[Finding]:
         return
     if draw_of(pair.old.recipe) == draw_of(pair.new.recipe):
         yield from _record(pair, old, new)
-    yield from _wear(old, new)
+    yield from _wear(pair, old, new)
     if old.accepted is not None and new.accepted is None:
         says = "what the last accepted run left is no longer recorded, so nobody can repeat it"
         yield Finding(code="W207", path="lock.accepted", effect=Effect.WEAKER, says=says)
@@ -44,7 +44,7 @@ def _record(pair: Pair, old: Lock, new: Lock) -> Iterator[Finding]:
         yield Finding(code="W207", path=at, effect=Effect.WEAKER, says=says)
         return
     before, after = _members(pair.old), _members(pair.new)
-    if not before.get("holdout") or not after:
+    if not before.get("holdout"):
         return
     held, holds = before["holdout"], after.get("holdout", frozenset())
     if gone := len(held - holds):
@@ -66,11 +66,11 @@ def _members(side: Side) -> dict[str, frozenset[bytes]]:
         return {}
 
 
-def _wear(old: Lock, new: Lock) -> Iterator[Finding]:
+def _wear(pair: Pair, old: Lock, new: Lock) -> Iterator[Finding]:
     """A redraw counts itself and begins the looks anew."""
     before, after = old.holdout, new.holdout
     pairs = [("redraws", before.redraws, after.redraws)]
-    if after.redraws == before.redraws and _same_holdout(old, new):
+    if after.redraws == before.redraws and _same_holdout(pair, old, new):
         pairs.append(("looks", before.looks, after.looks))
     for name, was, now in pairs:
         if now < was:
@@ -84,6 +84,12 @@ def _wear(old: Lock, new: Lock) -> Iterator[Finding]:
             )
 
 
-def _same_holdout(old: Lock, new: Lock) -> bool:
+def _same_holdout(pair: Pair, old: Lock, new: Lock) -> bool:
+    """Tell whether the looks at one holdout count for the other, as a run carries them on."""
     parts = [lock.splits.get("holdout") for lock in (old, new)]
-    return all(parts) and len({part.digest for part in parts if part}) == 1
+    if not all(parts):
+        return False
+    if len({part.digest for part in parts if part}) == 1:
+        return True
+    before, after = (_members(side).get("holdout", frozenset()) for side in (pair.old, pair.new))
+    return 2 * len(before & after) >= len(after)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from engine.data.example import Example, content_key
 from engine.data.recorded import KEY_BYTES
@@ -14,6 +14,9 @@ from engine.recipe.model import PathRef, Recipe, Source
 from engine.review.sides import Side
 from engine.stages.held import is_drawn_by, needs_record, recorded_rows
 from engine.store.lock import Lock
+
+if TYPE_CHECKING:
+    from engine.data.prepare import Prepared
 
 MOST_BYTES: Final = 5_000_000
 """Of all files that one review divides."""
@@ -49,6 +52,17 @@ class Overlap:
         return self.holdout == self.rows
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What became of the rows that judged."""
+
+    rows: int
+    gone: int
+    """They no longer judge."""
+    otherwise: int
+    """They still judge, and have another answer."""
+
+
 @dataclass(slots=True)
 class Rows:
     """Divides the rows of versions, as long as there is room for it."""
@@ -56,6 +70,7 @@ class Rows:
     room: int = MOST_BYTES
     """Bytes that may still be read."""
     _known: dict[int, Divided | str] = field(default_factory=dict)
+    _prepared: dict[int, Prepared | str] = field(default_factory=dict)
 
     def overlap(self, old: Side, new: Side) -> Overlap | str:
         """Return what the rows of the new holdout were before, or why that is not known."""
@@ -97,11 +112,41 @@ class Rows:
             return None
         return None if became is None else (became.gone, became.kept + became.gone)
 
+    def judged(self, old: Side, new: Side) -> Judged | None:
+        """Return what became of the rows that judged, by their text; None where rows are not read here."""
+        before, after = self._divided(old), self._divided(new)
+        if isinstance(before, str) or isinstance(after, str):
+            return None
+        if not _reads_alike(old.recipe, new.recipe):
+            return None
+        was, now = (
+            _answers(found, folds=side.recipe.splits.folds)
+            for found, side in ((before, old), (after, new))
+        )
+        return Judged(
+            rows=len(was),
+            gone=len(was.keys() - now.keys()),
+            otherwise=sum(was[text] != now[text] for text in was.keys() & now.keys()),
+        )
+
     def _find(self, side: Side) -> Divided | str:
         recipe, lock = side.recipe, side.lock
         holds = lock is not None and is_drawn_by(lock, recipe)
         if holds and lock is not None and (found := _of_lock(recipe, lock)) is not None:
             return found
+        prepared = self._divided(side)
+        if isinstance(prepared, str):
+            return prepared
+        return _of_examples(_splits(prepared))
+
+    def _divided(self, side: Side) -> Prepared | str:
+        """The splits of local files as a run would draw them, or why they are not known."""
+        if id(side) not in self._prepared:
+            self._prepared[id(side)] = self._divide(side)
+        return self._prepared[id(side)]
+
+    def _divide(self, side: Side) -> Prepared | str:
+        recipe, lock = side.recipe, side.lock
         local = _local(side)
         if local is None:
             return NOT_HERE
@@ -110,7 +155,7 @@ class Rows:
             return TOO_MANY
         self.room -= size
         recorded = None
-        if holds and lock is not None and needs_record(recipe.splits):
+        if lock is not None and is_drawn_by(lock, recipe) and needs_record(recipe.splits):
             try:
                 recorded = recorded_rows(recipe, lock)
             except DataError:
@@ -118,15 +163,25 @@ class Rows:
         from engine.stages.foresight import divided  # noqa: PLC0415 - only where rows are read
 
         prepared = divided(local, recorded, most_bytes=size)
-        if prepared is None:
-            return "its rows cannot be divided here"
-        return _of_examples(
-            {
-                "train": prepared.train,
-                "validation": prepared.validation,
-                "holdout": prepared.holdout,
-            }
-        )
+        return "its rows cannot be divided here" if prepared is None else prepared
+
+
+def _splits(prepared: Prepared) -> dict[str, Iterable[Example]]:
+    return {
+        "train": prepared.train,
+        "validation": prepared.validation,
+        "holdout": prepared.holdout,
+    }
+
+
+def _answers(prepared: Prepared, *, folds: int) -> dict[bytes, frozenset[str]]:
+    """The answers of each text that judges: every one does with folds."""
+    judging = _splits(prepared).values() if folds else (prepared.holdout,)
+    found: dict[bytes, set[str]] = {}
+    for part in judging:
+        for row in part:
+            found.setdefault(content_key(row.input), set()).add(row.target)
+    return {text: frozenset(answers) for text, answers in found.items()}
 
 
 def _bytes(recipe: Recipe) -> int:

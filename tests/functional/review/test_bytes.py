@@ -130,3 +130,11 @@ def test_time_and_cost_are_estimated_as_by_the_plan(
     more, _, rest = priced["cost"]["says"].partition(" EUR ")
     assert float(more) == pytest.approx(after - before, abs=0.02)
     assert rest.startswith("for the training, by ")
+
+
+def test_a_file_under_another_name_is_the_same_opponent(team: Git, capsys: Any) -> None:
+    text = (team.folder / "talk.yaml").read_text("utf-8")
+    (team.folder / "pairs.jsonl").rename(team.folder / "asked.jsonl")
+    team.write({"talk.yaml": text.replace("pairs.jsonl", "asked.jsonl")})
+
+    assert found(capsys, "talk.yaml", "--from", "HEAD")["gate"]["findings"] == []

@@ -1,7 +1,9 @@
 """Which stages would run again: the real keys of a plan, taken of both versions in the same world.
 
 Where sizes are fractions the keys of a plan wait for the rows to be counted; here both versions get
-the same nominal number of rows, so that the keys differ exactly where the recipes do.
+the same nominal number of rows, so that the keys differ exactly where the recipes do. Which setting a
+sweep chooses is not known either: while both have the same sweep, its first one stands for it, and with
+another sweep all that follows it may be of another method.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.environment import Device
-from engine.plan import World, plan_run
+from engine.plan import SWEEP, World, plan_run
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference, Size, Source
+from engine.recipe.sweeps import settled
 from engine.review.compare import Pair
 from engine.review.sides import Side
 from engine.sources import DigestMemory, identity
@@ -32,7 +35,11 @@ def reruns(pair: Pair, device: Device) -> tuple[str, ...]:
     `report`, which always runs, ends them where there are any.
     """
     old, new = _keys(pair.old, device), _keys(pair.new, device)
-    again = [name for name in STAGES if name in new and new[name] != old.get(name)]
+    unsettled = old.get(SWEEP) != new.get(SWEEP)
+    after = STAGES[STAGES.index(SWEEP) :] if unsettled else ()
+    again = [
+        name for name in STAGES if name in new and (name in after or new[name] != old.get(name))
+    ]
     return (*again, REPORT) if again else ()
 
 
@@ -51,6 +58,13 @@ def _keys(side: Side, device: Device) -> Mapping[str, str]:
         },
         lock=side.lock,
     )
+    keys = _planned(recipe, world)
+    if recipe.sweep is None:
+        return keys
+    return keys | _planned(replace(settled(recipe, 0), sweep=None), world)
+
+
+def _planned(recipe: Recipe, world: World) -> dict[str, str]:
     plan = plan_run(recipe, Store(_NOWHERE), world=world)
     return {stage.name: stage.key.digest if stage.key else "" for stage in plan.stages}
 

@@ -1,0 +1,51 @@
+"""What a change of a recipe with a sweep runs again, although no one knows yet which setting is chosen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from unit.review.test_pairs import CPU
+
+from engine.review.review import review
+from engine.review.sides import load_side
+from engine.review.trees import Disk
+from engine.store import Store
+
+VALID = Path(__file__).parents[2] / "examples" / "valid"
+AFTER = ("compile", "train", "evaluate", "gate", "merge", "quantize", "verify", "report")
+
+
+def reruns(folder: Path, edits: list[tuple[str, str]]) -> tuple[str, ...]:
+    text = (VALID / "sweep.yaml").read_text("utf-8")
+    sides = []
+    assert all(before in text for before, _ in edits)
+    for name in ("old", "new"):
+        path = folder / name / "recipes" / "recipe.yaml"
+        path.parent.mkdir(parents=True)
+        (folder / name / "data").symlink_to(VALID.parent / "data")
+        path.write_text(text, "utf-8")
+        sides.append(load_side(path, Disk(), label=name))
+        for before, after in edits:
+            text = text.replace(before, after)
+    return review(*sides, store=Store(folder / "store"), device=CPU).reruns
+
+
+def test_another_bound_judges_again(tmp_path: Path) -> None:
+    assert reruns(tmp_path, [("{min: 0.80}", "{min: 0.90}")])[:1] == ("gate",)
+
+
+def test_another_setting_may_be_chosen(tmp_path: Path) -> None:
+    assert reruns(tmp_path, [("rank: 8,", "rank: 4,")]) == ("sweep", *AFTER)
+
+
+def test_a_sweep_that_goes_leaves_another_method(tmp_path: Path) -> None:
+    text = (VALID / "sweep.yaml").read_text("utf-8")
+    section = text[text.index("sweep:") : text.index("acceptance:")]
+
+    assert reruns(tmp_path, [(section, "")]) == AFTER
+
+
+def test_what_changes_nothing_runs_nothing(tmp_path: Path) -> None:
+    described = "name: tickets\ndescription: of the help desk"
+
+    assert reruns(tmp_path, [("name: tickets", described)]) == ()

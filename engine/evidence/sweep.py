@@ -23,13 +23,15 @@ class SweepSetting:
     steps: int | None
     seconds: float | None
     behind: Metric | None = None
-    """How much worse than the chosen one, paired, with interval; None for that one, and where it is undefined."""
+    """How much worse than the chosen one, paired, with an interval that holds for all settings together; None for
+    that one, and for one that left no model."""
 
     @property
     def may_be_as_good(self) -> bool:
-        """The validation rows do not tell it from the chosen one."""
-        interval = self.behind.interval if self.behind else None
-        return interval is not None and interval.low <= 0
+        """The validation rows do not tell it from the chosen one; without an interval they do not either."""
+        if self.behind is None:
+            return False
+        return self.behind.interval is None or self.behind.interval.low <= 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,9 @@
 """Choosing among the settings of a sweep by their models' answers to the same validation rows.
 
 The best value of one metric is chosen. How sure that choice is stands beside it: each other setting's
-distance from the best, paired row by row, with its interval. The best of several looks better on the
-rows that chose it than it is; what it is worth is asked of the holdout, later.
+distance from the best, paired row by row, with its interval. Of many settings some are far behind by luck
+alone, so the intervals are as wide as it takes for all of them to hold together (Bonferroni). The best of
+several looks better on the rows that chose it than it is; what it is worth is asked of the holdout, later.
 """
 
 from __future__ import annotations
@@ -67,8 +68,9 @@ def choose(judged: Sequence[Judged], choice: Choice) -> SweepResult:
         message = f"{choice.metric} is undefined for every setting: {why}"
         raise StageError.one("B419", message, path="sweep.choose_by")
     best = min(known, key=lambda number: _order(settings[number], choice))
+    together = replace(choice, confidence=1 - (1 - choice.confidence) / max(1, len(known) - 1))
     others = (
-        replace(one, behind=_behind(judged[best], judged[number], choice))
+        replace(one, behind=_behind(judged[best], judged[number], together))
         if number != best and number in known
         else one
         for number, one in enumerate(settings)

@@ -6,9 +6,12 @@ A setting of a sweep is a written method too, so what is worked out from a rank 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from engine.recipe.model import EarlyStopping, Method
+
+ADAPTER_KEYS: Final = ("rank", "alpha", "dropout", "target_modules")
+"""Keys that full training has no use for."""
 
 
 def method_of(written: Mapping[str, Any], *, has_validation: bool) -> Method:

@@ -9,7 +9,7 @@ from math import prod
 from typing import Any, Final
 
 from engine.recipe.compose import KeyPath
-from engine.recipe.methods import method_mapping, method_of
+from engine.recipe.methods import ADAPTER_KEYS, method_mapping, method_of
 from engine.recipe.metrics import primary
 from engine.recipe.model import Method, Recipe, Sweep
 
@@ -83,13 +83,25 @@ def sweep_of(filled: Mapping[str, Any]) -> Sweep | None:
 
 def sweep_mapping(sweep: Sweep, method: Method) -> dict[str, Any]:
     """Return a sweep as its section would hold it: a list, each setting with all that tells it from the others."""
-    base = method_mapping(method)
-    settings = [method_mapping(one) for one in sweep.settings]
-    keys = [key for key in _keys(base, *settings) if _differs(key, base, *settings)]
+    keys = named(sweep, method)
     return {
-        "list": [{key: one[key] for key in keys if key in one} for one in settings],
+        "list": [values_of(one, keys) for one in sweep.settings],
         "choose_by": sweep.choose_by,
     }
+
+
+def named(sweep: Sweep, method: Method) -> tuple[str, ...]:
+    """Return the keys that a setting has to say: in which one of them is another than `method`, in the schema's order.
+
+    What full training leaves out of an adapter that `method` describes is no difference.
+    """
+    base = method_mapping(method)
+    settings = [method_mapping(one) for one in sweep.settings]
+    return tuple(
+        key
+        for key in _keys(base, *settings)
+        if any(one.get(key, base.get(key)) != base.get(key) for one in settings)
+    )
 
 
 def varied(sweep: Sweep) -> tuple[str, ...]:
@@ -114,7 +126,7 @@ def value_words(value: Any) -> str:  # noqa: ANN401 - JSON data
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return f"{value:g}"
+        return short if float(short := f"{value:g}") == value else repr(value)
     if isinstance(value, list):
         return f"[{', '.join(map(str, value))}]"
     if isinstance(value, Mapping):
@@ -141,9 +153,10 @@ def settled(recipe: Recipe, number: int) -> Recipe:
 
 
 def _keys(*mappings: Mapping[str, Any]) -> list[str]:
-    return list(dict.fromkeys(key for one in mappings for key in one if key != "seeds"))
+    longest_first = sorted(mappings, key=len, reverse=True)  # full training has no adapter's keys
+    return list(dict.fromkeys(key for one in longest_first for key in one if key != "seeds"))
 
 
 def _differs(key: str, *mappings: Mapping[str, Any]) -> bool:
-    first = mappings[0].get(key)
-    return any(one.get(key) != first for one in mappings[1:])
+    found = [one.get(key) for one in mappings if key in one or key not in ADAPTER_KEYS]
+    return any(one != found[0] for one in found[1:])

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.evidence import SweepResult, SweepSetting
+from engine.evidence import Report, SweepResult, SweepSetting
+from engine.recipe.methods import ADAPTER_KEYS
 from engine.recipe.sweeps import setting_words, value_words
 from engine.render.measures import column, interval_of, spoken, told, value_of
 from engine.render.quantities import DASH, count, duration, millions, number
 
 LEAD = (
     "Each setting was trained on the same training rows and asked the same validation rows, and the best one became "
-    "the model. The best of several looks better on the rows that chose it than it is; the holdout was asked by "
-    "that one alone."
+    "the model. The best of several looks better on the rows that chose it than it is; only that one is asked the "
+    "holdout. The intervals of how far the others are behind hold for all of them together."
 )
 CHOSEN = "chosen"
 
@@ -76,13 +77,36 @@ def _remark(one: SweepSetting, *, is_chosen: bool) -> str:
     return "may be as good" if one.may_be_as_good else ""
 
 
-def sentences(found: SweepResult) -> list[str]:
-    """Which setting was chosen, how sure that is, and how to keep it."""
+def sentences(report: Report, found: SweepResult) -> list[str]:
+    """Which setting was chosen, how sure that is, what else that choice touches, and how to keep it."""
+    return [f"{_chosen(found)}; {_sure(found)}.", *_touched(report), _kept(found)]
+
+
+def _touched(report: Report) -> list[str]:
+    """What else is measured on the rows that chose."""
+    gated = report.gate is not None and any(
+        check.name == "overfitting" for check in report.gate.checks
+    )
+    told = []
+    if gated:
+        told.append(
+            "The overfitting gap is measured to the rows that chose the setting, so it is a little too small."
+        )
+    if any(curve.model == "tuned" for curve in report.learning_curves):
+        told.append(
+            "The last point of the tuned model's learning curve is a little too good: that model was chosen on these "
+            "rows, those of the points before it were not."
+        )
+    return told
+
+
+def _kept(found: SweepResult) -> str:
     kept = ", ".join(f"{key}: {value_words(value)}" for key, value in found.winner.values.items())
-    return [
-        f"{_chosen(found)}. {_sure(found)}.",
-        f"To keep it, write {kept} into the method and delete the sweep.",
-    ]
+    is_full = found.winner.values.get("kind") == "full"
+    adapter = (
+        f", and what the method says of an adapter: {', '.join(ADAPTER_KEYS)}" if is_full else ""
+    )
+    return f"To keep it, write {kept} into the method and delete the sweep{adapter}."
 
 
 def _chosen(found: SweepResult) -> str:
@@ -98,9 +122,14 @@ def _sure(found: SweepResult) -> str:
     equal = sum(one.may_be_as_good for one in found.settings)
     lost = sum(one.metric.value is None for one in found.settings)
     failed = f"; {lost} left no model that could be judged" if lost else ""
+    if lost == len(found.settings) - 1:
+        return "no other one left a model that could be judged"
     if not equal:
         return f"these rows tell it from every other one{failed}"
-    return f"{equal} of the others cannot be told from it on these rows{failed}"
+    others = len(found.settings) - 1 - lost
+    if equal == others:
+        return f"these rows tell no other one from it{failed}"
+    return f"these rows do not tell {equal} of the {others} others from it{failed}"
 
 
 def sweep_lines(found: SweepResult) -> list[str]:

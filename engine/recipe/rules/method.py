@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from engine.errors import Problem
 from engine.recipe.complaint import show
+from engine.recipe.methods import ADAPTER_KEYS
 from engine.recipe.nearest import nearest
 from engine.recipe.source import SourceText
 
-ADAPTER_KEYS: Final = ("rank", "alpha", "dropout", "target_modules")
 BACKENDS: Final = ("axolotl", "trl")
 
 

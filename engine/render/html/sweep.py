@@ -15,7 +15,7 @@ def sweep(report: Report) -> Markup:
         return Markup("")
     told = [
         tag("p", prose(sentence[:1].upper() + sentence[1:]))
-        for sentence in sweeping.sentences(found)
+        for sentence in sweeping.sentences(report, found)
     ]
     columns = [*sweeping.keys(found), *sweeping.columns(found)]
     numeric = frozenset(range(len(columns) - 1))

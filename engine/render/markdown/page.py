@@ -108,7 +108,7 @@ def _sweep(report: Report) -> list[str]:
     if found is None:
         return []
     rows = [[plain(cell) for cell in row] for row in sweeping.rows(found)]
-    told = [plain(one[:1].upper() + one[1:]) for one in sweeping.sentences(found)]
+    told = [plain(one[:1].upper() + one[1:]) for one in sweeping.sentences(report, found)]
     columns = [*(code(key) for key in sweeping.keys(found)), *sweeping.columns(found)]
     shown = table(columns, rows, numeric="r" * len(columns))
     return ["## Sweep", plain(sweeping.LEAD), *told, shown]

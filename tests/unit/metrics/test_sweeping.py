@@ -121,3 +121,31 @@ def test_nothing_is_chosen_where_nothing_can_be_judged() -> None:
 def test_no_rows_choose_nothing() -> None:
     with pytest.raises(StageError, match="undefined for every setting"):
         choose([judged([]), judged([])], choice())
+
+
+def test_the_intervals_of_all_settings_hold_together(answers: Answers) -> None:
+    best = answers({"a": "a" * 90 + "b" * 10, "b": "b" * 100})
+    poor = answers({"a": "a" * 80 + "b" * 20, "b": "b" * 100})
+
+    two, five = (choose([judged(best), *[judged(poor)] * many], choice()) for many in (1, 4))
+
+    alone, among = (found.settings[1].behind for found in (two, five))
+    assert alone is not None
+    assert among is not None
+    assert alone.interval is not None
+    assert among.interval is not None
+    assert alone.interval.confidence == pytest.approx(0.95)
+    assert among.interval.confidence == pytest.approx(1 - 0.05 / 4)
+    assert among.interval.low < alone.interval.low
+    assert among.interval.high > alone.interval.high
+
+
+def test_a_distance_without_an_interval_tells_no_one_from_the_best(answers: Answers) -> None:
+    found = choose(
+        [judged(answers({"a": "ab", "b": "bb"})), judged(answers({"a": "aa", "b": "bb"}))], choice()
+    )
+    other = found.settings[0]
+    assert other.behind is not None
+
+    assert replace(other, behind=replace(other.behind, interval=None)).may_be_as_good
+    assert not found.winner.may_be_as_good

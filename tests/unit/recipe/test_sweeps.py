@@ -10,7 +10,17 @@ import yaml
 
 from engine.recipe import dump_resolved, load_recipe
 from engine.recipe.model import Recipe
-from engine.recipe.sweeps import MOST, count_of, setting_words, settled, tried, values_of, varied
+from engine.recipe.sweeps import (
+    MOST,
+    count_of,
+    named,
+    setting_words,
+    settled,
+    tried,
+    value_words,
+    values_of,
+    varied,
+)
 
 VALID = Path(__file__).parents[2] / "examples" / "valid" / "minimal.yaml"
 
@@ -100,3 +110,24 @@ def test_a_grid_that_is_far_too_large_is_counted_and_not_laid_out() -> None:
 @pytest.mark.parametrize("sweep", [{}, {"grid": {}}, {"grid": {"rank": 8}}, {"list": []}])
 def test_what_breaks_the_schema_has_no_settings(sweep: dict[str, Any]) -> None:
     assert (count_of(sweep), tried(sweep)) == (0, [])
+
+
+def test_a_setting_says_all_in_which_it_is_another_than_method(tmp_path: Path) -> None:
+    found = recipe(tmp_path, {"grid": {"rank": [8], "learning_rate": [1e-4, 5e-4]}}, rank=4)
+
+    assert found.sweep is not None
+    assert varied(found.sweep) == ("learning_rate",)
+    assert named(found.sweep, found.method) == ("rank", "alpha", "learning_rate")
+
+
+def test_a_setting_of_full_training_makes_no_difference_of_the_adapter(tmp_path: Path) -> None:
+    found = recipe(tmp_path, {"list": [{"kind": "full"}, {"early_stopping": {"patience": 2}}]})
+
+    assert found.sweep is not None
+    expected = ("kind", "learning_rate", "early_stopping")
+    assert varied(found.sweep) == named(found.sweep, found.method) == expected
+
+
+@pytest.mark.parametrize("value", [5e-4, 0.00012345678, 2.0, 1e-7])
+def test_a_number_in_words_is_the_number(value: float) -> None:
+    assert float(value_words(value)) == value

@@ -1,4 +1,4 @@
-"""Codes of sweeps (R282 to R287)."""
+"""Codes of sweeps (R282 to R287, R289)."""
 
 from __future__ import annotations
 
@@ -38,5 +38,12 @@ CODES: dict[str, Code] = {
         title="a sweep with too many settings",
         why="A grid grows with every key: four values of four keys are 256 trainings.",
         fix="try fewer values, or write the settings that you believe in as `sweep: {list: [...]}`",
+    ),
+    "R289": Code(
+        title="a sweep of the length of blocks",
+        why="A document is trained on and judged in blocks of `max_length` tokens. Longer blocks give every "
+        "token more to go by, so that the perplexity falls without a better model, and the base model was "
+        "judged with the length that stands in `method`.",
+        fix="choose `method.max_length` by what the model is for, and sweep other keys",
     ),
 }

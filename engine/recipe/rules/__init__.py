@@ -98,6 +98,7 @@ RULES: Final[tuple[tuple[Rule, tuple[str, ...]], ...]] = (
     (sweep.sweeps_have_validation, ("splits", "sweep")),
     (sweep.sweeps_have_no_folds, ("splits", "sweep")),
     (sweep.choice_is_known, ("task.kind", "task.labels", "sweep")),
+    (sweep.documents_are_judged_alike, ("task.kind", "method", "sweep")),
     (sweep.choice_is_not_mere_luck, ("sweep",)),
     (acceptance.something_must_hold, ("task.kind", "acceptance.metrics")),
     (acceptance.kind_is_measured, ("task.kind", "acceptance", "export.after_quantization")),

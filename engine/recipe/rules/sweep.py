@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from engine.errors import Problem, Severity
-from engine.recipe.methods import method_of
+from engine.recipe.methods import ADAPTER_KEYS, method_of
 from engine.recipe.metrics import is_measured
 from engine.recipe.rules.acceptance import compared_metric
 from engine.recipe.rules.method import (
-    ADAPTER_KEYS,
     alpha_is_not_below_rank,
     batches_divide,
     seeds_are_further_ones,
@@ -117,6 +116,21 @@ def choice_is_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[P
         yield source.problem("R247", message, at=_AT, key=True, hint="delete it")
     elif name is not None:
         yield from compared_metric(source, name, task=task, at=("sweep", "choose_by"))
+
+
+def documents_are_judged_alike(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R289: a document is judged in blocks of max_length, so another length is another measure."""
+    if filled["task"]["kind"] != "text":
+        return
+    length = filled["method"]["max_length"]
+    for one in _tried(filled):
+        if one.changes.get("max_length", length) != length:
+            message = (
+                "documents are judged in blocks of max_length: longer blocks alone look better"
+            )
+            hint = "choose `method.max_length` by what the model is for, and sweep other keys"
+            yield source.problem("R289", message, at=one.path("max_length"), hint=hint)
+            return
 
 
 def choice_is_not_mere_luck(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.environment import Device
@@ -11,10 +11,11 @@ from engine.estimate import TrainingEstimate, foretell
 from engine.estimate.locate import shape_of
 from engine.estimate.prices import Price
 from engine.estimate.stages import disk_of, past_seconds
-from engine.plan import Plan
+from engine.plan import Plan, World
+from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of, settled
 from engine.stages.resample import trainings
-from engine.store import Store
+from engine.store import Artifact, Store
 from engine.store.runs import Runs
 
 
@@ -39,6 +40,8 @@ class Forecast:
 
     device: Device
     training: TrainingEstimate
+    of: str = ""
+    """While a sweep has not chosen: which of its settings `training` is of."""
     stages: Mapping[str, StageForecast] = field(default_factory=dict)
     """Of those that run."""
     price: Price | None = None
@@ -78,14 +81,8 @@ def forecast(
     elsewhere: bool = False,
 ) -> Forecast:
     """Return what the stages that run will take; `elsewhere` is another machine, whose past is not known."""
-    recipe, device = plan.trained or plan.recipe, plan.world.device
-    training = foretell(
-        recipe,
-        store,
-        device,
-        base_model=plan.world.base_model,
-        data=plan.stage("data").reused,
-    )
+    device = plan.world.device
+    recipe, training, of = _largest(plan, store)
     past = {} if elsewhere else past_seconds(Runs(store.root), recipe.name)
     shape = shape_of(recipe.base_model, store)
     found: dict[str, StageForecast] = {}
@@ -95,7 +92,7 @@ def forecast(
         if stage.name == "sweep":
             found[stage.name] = _sweep(plan, store)
         elif stage.name == "train":
-            found[stage.name] = SWEPT if recipe.sweep else _train(training)
+            found[stage.name] = SWEPT if plan.takes_swept else _train(training)
         elif stage.name in ("resample", "seeds"):
             times = len(recipe.method.seeds) if stage.name == "seeds" else trainings(recipe)
             found[stage.name] = _again(training, times)
@@ -106,22 +103,50 @@ def forecast(
                 disk_bytes=disk_of(stage.name, recipe, shape),
                 basis="" if seconds is None else "last run",
             )
-    return Forecast(device=device, training=training, stages=found, price=price)
+    return Forecast(device=device, training=training, of=of, stages=found, price=price)
+
+
+def largest_setting(
+    recipe: Recipe, store: Store, world: World, data: Artifact | None
+) -> tuple[int, TrainingEstimate]:
+    """Return which method of a recipe takes the most memory, counted from 0, and its estimate."""
+    ones = _every(recipe, store, world, data)
+    number = max(
+        range(len(ones)),
+        key=lambda one: (ones[one].memory_bytes or 0, ones[one].trainable_parameters or 0),
+    )
+    return number, ones[number]
+
+
+def _largest(plan: Plan, store: Store) -> tuple[Recipe, TrainingEstimate, str]:
+    """Return the recipe whose training is told of: the one that is trained, or the sweep's largest setting."""
+    data = plan.stage("data").reused
+    if plan.trained is not None:
+        plain = replace(plan.trained, sweep=None)
+        return plan.trained, _every(plain, store, plan.world, data)[0], ""
+    number, found = largest_setting(plan.recipe, store, plan.world, data)
+    of = f"setting {number + 1} of {len(methods_of(plan.recipe))}, the largest"
+    return settled(plan.recipe, number), found, of
+
+
+def _every(
+    recipe: Recipe, store: Store, world: World, data: Artifact | None
+) -> list[TrainingEstimate]:
+    return [
+        foretell(
+            replace(recipe, method=method),
+            store,
+            world.device,
+            base_model=world.base_model,
+            data=data,
+        )
+        for method in methods_of(recipe)
+    ]
 
 
 def _sweep(plan: Plan, store: Store) -> StageForecast:
-    """Return what all settings take together; the largest one's memory and disk."""
-    recipe = plan.recipe
-    ones = [
-        foretell(
-            settled(recipe, number),
-            store,
-            plan.world.device,
-            base_model=plan.world.base_model,
-            data=plan.stage("data").reused,
-        )
-        for number in range(len(methods_of(recipe)))
-    ]
+    """Return what all settings take together, as if none had been judged before; the largest one's memory."""
+    ones = _every(plan.recipe, store, plan.world, plan.stage("data").reused)
     seconds = [one.seconds for one in ones if one.seconds is not None]
     return StageForecast(
         seconds=sum(seconds) if len(seconds) == len(ones) else None,
@@ -167,6 +192,7 @@ def forecast_json(found: Forecast) -> dict[str, Any]:
         "untimed": list(found.untimed),
         "cost": None if found.cost is None else round(found.cost, 4),
         "currency": found.price.currency if found.price else "",
+        "of": found.of,
         "basis": training.basis,
         "derived": [{"what": what, "how": how} for what, how in training.derived],
         "unknown": list(training.unknown),

@@ -13,6 +13,7 @@ from engine.evidence import Repeat, Reproduction
 from engine.pipeline import Inspector, Walk
 from engine.recipe import moving_references
 from engine.recipe.model import Recipe
+from engine.recipe.sweeps import methods_of
 from engine.stages.proving import accepted_of
 from engine.stages.repeated import Repeated, another_recipe, reproduction_of
 from engine.stages.repeating import Inspection, changed_since, held_device
@@ -167,7 +168,7 @@ def _uncovered(stand: LockStand, path: Path) -> list[tuple[str, str, str]]:
         told = ", ".join(stand.changed)
         hint = f"take back the change, or accept the changed recipe: {run}"
         found.append((f"`{path.name}` proves another recipe: {told} changed since", "", hint))
-    if accepted.recipe["seed"] != recipe.method.seed:
+    if accepted.recipe["seed"] not in [method.seed for method in methods_of(recipe)]:
         told = f"{recipe.method.seed} is not the lock's seed {accepted.recipe['seed']}"
         found.append((told, "method.seed", f"write `seed: {accepted.recipe['seed']}`"))
     return [

@@ -14,10 +14,11 @@ from typing import Any, Protocol
 
 from engine.errors import EngineError, ExitCode, RecipeError, StageError
 from engine.evidence import StageRecord, StageStatus
-from engine.plan import FORCED, SWEEP, PlannedStage, World, chosen, plan_run, products
+from engine.plan import FORCED, PlannedStage, World, plan_run, products
 from engine.recipe.model import Recipe
 from engine.stages import flow, load_stage, needs_of, references_of, stages_of
 from engine.stages.base import Build, Payload, Progress, StageContext
+from engine.stages.variants import discard
 from engine.store import Artifact, StageKey, Store, product_key, storage_problem
 
 
@@ -83,8 +84,7 @@ def walk(recipe: Recipe, store: Store, *, world: World, orders: Orders, watcher:
             planned, store, state, watcher=watcher, inspector=orders.inspector
         )
         state.records.append(record)
-        if name == SWEEP and name in state.artifacts:
-            state.trained = chosen(recipe, state.artifacts[name])
+        state.trained = flow.trained(recipe, state.artifacts)
         if state.stop is None:
             state.stop = flow.after(name, state.artifacts, recipe) or _until(name, orders)
         watcher.ended(record, state.artifacts, state.trained)
@@ -100,7 +100,7 @@ def refuse_absent(recipe: Recipe, orders: Orders) -> None:
             "R272",
             f"this recipe has no stage {absent[0]}",
             path="learning_curve",
-            hint="set learning_curve: true, splits.folds or method.seeds, or name another stage",
+            hint="set sweep, learning_curve: true, splits.folds or method.seeds, or name another stage",
         )
 
 
@@ -158,6 +158,8 @@ def _attempt(
         problems = tuple(problem.headline() for problem in state.error.problems)
         return _record(planned, StageStatus.FAILED, since=started, problems=problems)
     _take(planned, artifact, store=store, state=state)
+    if planned.name == "train" and (left := flow.swept_weights(state.artifacts, store.root)):
+        discard(left)  # the model was trained before the sweep was
     if reused is not None:
         return _record(planned, StageStatus.REUSED, reason=_origin(reused))
     return _record(planned, StageStatus.RAN, since=started)

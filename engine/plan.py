@@ -11,11 +11,10 @@ from engine.environment import Device, version_of
 from engine.evidence import data_from_json
 from engine.recipe import moving_references
 from engine.recipe.model import Recipe, Reference, Source
-from engine.recipe.sweeps import settled
 from engine.render.proof import recorded_line
 from engine.runtime.base_model import REVISION
 from engine.sources import DigestMemory, identity, source_identity
-from engine.stages import PRODUCTS, load_stage, needs_of, references_of, stages_of
+from engine.stages import PRODUCTS, flow, load_stage, needs_of, references_of, stages_of
 from engine.stages.flow import read_json
 from engine.stages.held import RECORDED, Held, Standing, hold, inputs_of
 from engine.stages.previous import PAYLOAD, Previous, find_previous
@@ -82,6 +81,10 @@ class Plan:
     stages: tuple[PlannedStage, ...]
     trained: Recipe | None = None
     """The recipe with the method that becomes the model; None while a sweep has not chosen it."""
+    takes_swept: bool = False
+    """Training takes the weights that the sweep makes or has left; without a sweep it never does."""
+    was_swept: bool = False
+    """A sweep of this recipe ran before: what it judged is not trained again."""
 
     def stage(self, name: str) -> PlannedStage:
         """The planned stage of that name."""
@@ -137,6 +140,7 @@ def plan_run(
     """
     stages: list[PlannedStage] = []
     trained: Recipe | None = recipe
+    takes_swept = recipe.sweep is not None
     for name in stages_of(recipe):
         if trained is None:
             stages.append(_unsettled(name))
@@ -144,20 +148,16 @@ def plan_run(
         stages.append(_plan_stage(name, trained, store, world=world, before=stages))
         if name == SWEEP:
             made = None if name in force else stages[-1].reused
-            trained = chosen(recipe, made) if made else None
+            trained = flow.trained(recipe, {SWEEP: made}) if made else None
+            takes_swept = not made or flow.swept_weights({SWEEP: made}, store.root) is not None
     return Plan(
         recipe=recipe,
         world=world,
         stages=tuple(_explained(stage, stages, store, previous or {}, force) for stage in stages),
         trained=trained,
+        takes_swept=takes_swept,
+        was_swept=SWEEP in (previous or {}),
     )
-
-
-def chosen(recipe: Recipe, sweep: Artifact) -> Recipe:
-    """Return the recipe with the setting that its sweep chose."""
-    from engine.stages.sweep import number_chosen  # noqa: PLC0415 - only where something is swept
-
-    return settled(recipe, number_chosen(sweep))
 
 
 def _unsettled(name: str) -> PlannedStage:
@@ -309,7 +309,9 @@ def _explained(
     if stage.reused is not None:
         return stage
     if stage.key is None:
-        unsettled = any(one.name == SWEEP and not one.reused for one in stages)
+        unsettled = any(
+            one.name == SWEEP and (one.name in force or not one.reused) for one in stages
+        )
         known = "the setting is known after the sweep" if unsettled else ROWS_UNKNOWN
         return replace(stage, reason=known)
     changed = _changes(previous.get(stage.name), stage.key.payload)

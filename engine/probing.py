@@ -21,10 +21,12 @@ from engine.estimate import measured
 from engine.estimate.foretell import measurement
 from engine.estimate.measured import Measured
 from engine.execute import require_backend
+from engine.forecast import largest_setting
 from engine.lockstand import PLAIN, stand_to_lock
 from engine.pipeline import Orders, Walk, Watcher, walk
 from engine.plan import survey
 from engine.recipe.model import Method, Recipe
+from engine.recipe.sweeps import settled
 from engine.stages.base import Build, Payload, Progress, StageContext
 from engine.stages.rendered import rendered_rows
 from engine.store import Artifact, Store, product_key
@@ -46,6 +48,7 @@ class _Row:
 def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measured:
     """Return what two steps of the recipe's training took on this machine, and keep it in the store.
 
+    Of a sweep it is the training of the largest setting.
     The data stage is run or reused, the base model fetched, the rows rendered.
 
     Raises:
@@ -59,6 +62,8 @@ def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measured:
     state = walk(recipe, store, world=world, orders=Orders(until="data"), watcher=watcher)
     if state.error is not None:
         raise state.error
+    data = state.artifacts["data"]
+    recipe = settled(recipe, largest_setting(recipe, store, world, data)[0])
     progress = watcher.stage("probe")
     context = _context(recipe, state, store, progress)
     rendered, base = _rendered(context)

@@ -16,6 +16,7 @@ from engine.evidence import DataSummary, StageStatus, data_from_json
 from engine.pipeline import Orders, Walk, Watcher, walk
 from engine.plan import survey
 from engine.recipe.model import Checks, Recipe
+from engine.recipe.sweeps import methods_of
 from engine.render.dataview import DataView
 from engine.samples import (
     SEEN,
@@ -78,7 +79,7 @@ def look(recipe: Recipe, wish: Wish, *, root: Path, watcher: Watcher) -> Looked:
         kind=recipe.task.kind,
         summary=found.summary,
         refusing=found.refusing,
-        max_length=recipe.method.max_length,
+        max_length=_max_length(recipe),
     )
     problems = list(found.error.problems) if found.error else []
     if found.files:
@@ -100,6 +101,11 @@ def look(recipe: Recipe, wish: Wish, *, root: Path, watcher: Watcher) -> Looked:
     if problems and code is ExitCode.ACCEPTED:
         code = DataError.exit_code
     return Looked(view=view, problems=tuple(problems), code=code)
+
+
+def _max_length(recipe: Recipe) -> int:
+    """Return the length that no row may exceed: of a sweep's settings the smallest, which all rows have to fit."""
+    return min(method.max_length for method in methods_of(recipe))
 
 
 def _refuse_unknown_class(recipe: Recipe, label: str) -> None:
@@ -178,7 +184,7 @@ def _renderer(
     except EngineError as error:
         return None, f"no tokenizer, so characters are counted: {error.problems[0].headline()}"
     limits = Limits(
-        max_length=recipe.method.max_length,
+        max_length=_max_length(recipe),
         truncation=checks.truncation,
         template_tokens=checks.template_tokens,
     )

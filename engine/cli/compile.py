@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import add_format, add_recipe, add_store, read, store_root
 from engine.environment import detect_device
 from engine.errors import ExitCode, RecipeError
+from engine.recipe.sweeps import named, setting_words, settled, values_of
 from engine.store.runs import write_text
+
+if TYPE_CHECKING:
+    from engine.plan import Plan
+    from engine.recipe.model import Recipe
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,10 +37,11 @@ def run(options: argparse.Namespace) -> int:
     recipe, warnings = read(options.recipe)
     show_problems(warnings)
     store, device = Store(store_root(options.store)), detect_device()
-    rows = split_rows(recipe, None)
-    if rows is None:
+    rows, of = split_rows(recipe, None), ""
+    if rows is None or recipe.sweep:
         plan = plan_run(recipe, store, world=survey(recipe, store, device))
         rows = split_rows(recipe, plan.stage("data").reused)
+        recipe, of = _one_method(plan)
     if rows is None:
         raise RecipeError.one(
             "R007",
@@ -42,9 +50,12 @@ def run(options: argparse.Namespace) -> int:
             hint=f"recipe run {options.recipe} --until data",
         )
     config = compile_recipe(recipe, device, train_rows=rows[0], validation_rows=rows[1])
+    if of:
+        sys.stderr.write(f"{of}\n")
     lines = [{"key": line.key, "value": line.value, "origin": line.origin} for line in config.lines]
     if options.format == "json":
-        show_json({"schema": "compiled.v1", "backend": recipe.backend.name, "lines": lines})
+        found = {"schema": "compiled.v1", "backend": recipe.backend.name, "setting": of}
+        show_json({**found, "lines": lines})
     elif options.output:
         options.output.mkdir(parents=True, exist_ok=True)
         write_text(options.output / "config.yaml", config.text)
@@ -55,3 +66,18 @@ def run(options: argparse.Namespace) -> int:
     else:
         show(config.text)
     return ExitCode.ACCEPTED
+
+
+def _one_method(plan: Plan) -> tuple[Recipe, str]:
+    """Return the recipe with the method that is compiled, and which one of a sweep that is, in words."""
+    sweep, method = plan.recipe.sweep, plan.recipe.method
+    if sweep is None:
+        return plan.recipe, ""
+    found = plan.trained or settled(plan.recipe, 0)
+    which = (
+        "the setting that the sweep chose"
+        if plan.trained
+        else f"setting 1 of {len(sweep.settings)}; which one is chosen is known after the sweep"
+    )
+    words = setting_words(values_of(found.method, named(sweep, method)))
+    return found, f"compiled is {which}: {words}"

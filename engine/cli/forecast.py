@@ -15,6 +15,7 @@ def estimate_lines(found: Forecast, *, explain: bool) -> list[tuple[str, str]]:
         said = [parameter_words(training.trainable_parameters, training.total_parameters)]
         if training.tokens is not None:
             said.append(token_words(training.tokens, exact=training.exact_tokens))
+        said += [found.of] if found.of else []
         lines.append(("trains", " · ".join(said)))
     if training.memory_bytes is not None:
         told = memory_words(

@@ -17,7 +17,7 @@ from engine.estimate.devices import named_device
 from engine.estimate.prices import price_of
 from engine.forecast import Forecast, StageForecast, forecast, forecast_json
 from engine.lockstand import PLAIN, lock_line, stand_to_lock
-from engine.plan import Plan, PlannedStage, holdout_line, moving, plan_run, survey
+from engine.plan import SWEEP, Plan, PlannedStage, holdout_line, moving, plan_run, survey
 from engine.recipe.metrics import is_measured
 from engine.recipe.model import Recipe, Size
 from engine.recipe.sweeps import methods_of, sweep_words
@@ -28,7 +28,7 @@ from engine.render.text import PlanRow, plan_table
 from engine.stages import PRODUCTS, flow, load_stage, needs_of
 from engine.stages.foresight import shapes
 from engine.stages.prospect import prospects
-from engine.stages.report import describe_method
+from engine.stages.report import describe_method, describe_sweep
 from engine.stages.resample import trainings
 from engine.store import Artifact, Store
 from engine.store.runs import Runs
@@ -83,7 +83,8 @@ def run(options: argparse.Namespace) -> int:
     colour = has_colour(sys.stdout)
     rows = _rows(plan, found)
     rows.append(PlanRow(stage="report", state="run", why="always"))
-    title = f"{recipe.name} · {describe_method(plan.trained or recipe)} · {_sizes(recipe)} · {_where(plan)}"
+    method = describe_method(plan.trained) if plan.trained else describe_sweep(recipe)
+    title = f"{recipe.name} · {method} · {_sizes(recipe)} · {_where(plan)}"
     facts = [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
     facts += [("sweep", sweep_words(recipe.sweep))] if recipe.sweep else []
     facts += [("holdout", told)] if (told := holdout_line(plan)) else []
@@ -157,11 +158,11 @@ def _exact(stage: PlannedStage, plan: Plan) -> str:
         from engine.backends.base import schedule  # noqa: PLC0415 - only where training is due
 
         rows = plan.train_rows
-        if plan.recipe.sweep:
+        if plan.takes_swept:
             return "taken from the sweep"
         if rows is None:
             return ""
-        method = plan.recipe.method
+        method = (plan.trained or plan.recipe).method
         return f"{schedule(method, train_rows=rows, validation_rows=0).steps} steps"
     repeats = {
         "resample": trainings(plan.recipe),
@@ -169,7 +170,8 @@ def _exact(stage: PlannedStage, plan: Plan) -> str:
         "seeds": len(plan.recipe.method.seeds),
     }
     if stage.name in repeats:
-        return f"{repeats[stage.name]} trainings"
+        at_most = "up to " if stage.name == SWEEP and plan.was_swept else ""
+        return f"{at_most}{repeats[stage.name]} trainings"
     export = plan.recipe.export
     return (
         ", ".join(export.quantizations)

@@ -21,7 +21,7 @@ from engine.review.rows import Rows
 from engine.review.sides import Side, try_side
 from engine.review.trees import Tree, WorkingTree, revisions
 from engine.stages.prospect import prospects
-from engine.stages.report import describe_method
+from engine.stages.report import describe_method, describe_sweep
 from engine.store import Store
 
 _ABSENT: Final = frozenset({"R302", "R250"})
@@ -195,9 +195,10 @@ def plan_lines(recipe: Recipe) -> Iterator[str]:
     if splits.folds:
         sized = f"{splits.folds} folds of all rows"
     steps = ""
-    if isinstance(splits.train, int):
+    if isinstance(splits.train, int) and recipe.sweep is None:
         steps = f" · {steps_of(recipe, splits.train)} steps"
-    yield f"{describe_method(recipe)} · {sized}{steps}"
+    method = describe_sweep(recipe) if recipe.sweep else describe_method(recipe)
+    yield f"{method} · {sized}{steps}"
     yield from prospects(recipe, None)
     yield from moving(recipe)
 

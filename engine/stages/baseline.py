@@ -3,14 +3,15 @@
 `majority` always says the most frequent training answer; `tfidf_svm` is a classical classifier on
 the training split; `zero_shot`, `few_shot` and `retrieved_few_shot` ask the untouched base model,
 `model` another one, held to the same form of answers. It also renders the training rows, so that a
-row too long to train on is found now; and the SVM on parts of the rows gives a first, free hint
-whether more of them would help.
+row too long to train on, by any setting of a sweep, is found now; and the SVM on parts of the rows
+gives a first, free hint whether more of them would help.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from engine.metrics.scoring import score
 from engine.metrics.verdict import baseline_passes
 from engine.recipe.baselines import as_written
 from engine.recipe.model import Acceptance, Baseline, Recipe, Reference
+from engine.recipe.sweeps import methods_of
 from engine.stages import answering
 from engine.stages.base import Payload, StageContext
 from engine.stages.baselines.notes import note
@@ -69,7 +71,8 @@ def run(context: StageContext) -> None:
     recipe = context.recipe
     folds = folds_in(context)
     base = cache(partial(_base_folder, context))
-    rendered_rows(context, base())
+    for method in {one.max_length: one for one in methods_of(recipe)}.values():
+        rendered_rows(replace(context, recipe=replace(recipe, method=method)), base())
     asker = Asker(context=context, models=Models(context, base))
     results = [_judged(baseline, asker, folds) for baseline in recipe.baselines]
     write_json(context.workdir / FILE, results)

@@ -33,9 +33,12 @@ from engine.evidence import (
     verdict_from_json,
 )
 from engine.recipe.model import Recipe
+from engine.recipe.sweeps import settled
 from engine.store import Artifact
 
 Artifacts = Mapping[str, Artifact]
+LEFT = "weights.json"
+"""Of the sweep: the folder of `scratch` in which it leaves the winner's weights for `train`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +152,20 @@ def sweep(artifacts: Artifacts) -> SweepResult | None:
     if "sweep" not in artifacts:
         return None
     return sweep_from_json(read_json(artifacts["sweep"], "sweep.json"))
+
+
+def trained(recipe: Recipe, artifacts: Artifacts) -> Recipe:
+    """The recipe with the setting that its sweep chose, once that is done; without a sweep the recipe itself."""
+    found = sweep(artifacts)
+    return recipe if found is None else settled(recipe, found.chosen)
+
+
+def swept_weights(artifacts: Artifacts, root: Path) -> Path | None:
+    """Where a sweep has left the winner's weights in the store at `root`; None where there are none any more."""
+    if "sweep" not in artifacts:
+        return None
+    folder = root / "scratch" / str(read_json(artifacts["sweep"], LEFT))
+    return folder if (folder / "result").is_dir() else None
 
 
 def seeds(artifacts: Artifacts) -> Seeds | None:

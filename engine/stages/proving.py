@@ -40,7 +40,7 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
     training = read_json(train, "training.json")
     seeds = flow.seeds(artifacts)
     return Accepted(
-        recipe=recipe_facts(recipe),
+        recipe=recipe_facts(recipe, trained=flow.trained(recipe, artifacts)),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         sources=tuple(read["sources"]),
         rows=int(read["rows"]),
@@ -71,13 +71,16 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
     )
 
 
-def recipe_facts(recipe: Recipe) -> dict[str, Any]:
-    """Return which recipe is proved: its digest, those of its sections, and the seed."""
+def recipe_facts(recipe: Recipe, *, trained: Recipe | None = None) -> dict[str, Any]:
+    """Return which recipe is proved: its digest, those of its sections, and the seed of the training.
+
+    `trained` is the same recipe with the setting that its sweep chose, where one was chosen.
+    """
     resolved = resolved_mapping(recipe)
     return {
         "digest": recipe_digest(resolved),
         "sections": section_digests(resolved),
-        "seed": recipe.method.seed,
+        "seed": (trained or recipe).method.seed,
     }
 
 

@@ -21,7 +21,7 @@ from engine.metrics import equivalence
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.recipe.metrics import FREE, primary
 from engine.recipe.model import Recipe
-from engine.stages import proving
+from engine.stages import flow, proving
 from engine.stages.answered import Before, answered_before
 from engine.stages.basis import kind_of, read_basis
 from engine.stages.flow import read_json
@@ -85,7 +85,8 @@ def reproduction_of(run: Repeated) -> Reproduction:
         told = f"not reproduced: the run is {run.outcome}, the lock's was accepted"
         return replace(found, verdict=Repeat.NOT, summary=f"{told}; {_first(first)}")
     if _is_same_model(run):
-        trained = "trained model" if run.recipe.method.kind == "full" else "adapter"
+        is_full = any(name.startswith("model/") for name in run.accepted.adapter)
+        trained = "trained model" if is_full else "adapter"
         exported = [name for name in run.accepted.files if name.endswith(".gguf")]
         names = [trained, "merged model", *exported]
         told = f"{', '.join(names[:-1])} and {names[-1]}"
@@ -168,7 +169,8 @@ def _compared(run: Repeated) -> Iterator[Compared]:
         yield _fact("threads", "threads", locked.threads, training["threads"])
     if "compile" in now:
         yield _digest("config", "backend config", locked.config, proving.config_digest(now))
-    yield _fact("config", "method.seed", locked.recipe["seed"], run.recipe.method.seed)
+    method = flow.trained(run.recipe, now).method
+    yield _fact("config", "method.seed", locked.recipe["seed"], method.seed)
     yield from _numbers(run)
 
 

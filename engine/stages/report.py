@@ -30,6 +30,7 @@ from engine.evidence import (
     training_from_json,
 )
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
+from engine.recipe.sweeps import methods_of
 from engine.stages import flow
 from engine.stages.exported import leaving
 from engine.stages.flow import read_json
@@ -87,7 +88,9 @@ def assemble(facts: Facts) -> Report:
             "answer_pattern": recipe.task.answer_pattern,
         },
         base_model=describe(recipe.base_model),
-        method=describe_method(recipe),
+        method=describe_sweep(recipe)
+        if recipe.sweep and "sweep" not in artifacts
+        else describe_method(recipe),
         stages=tuple(facts.records),
         data=(
             data_from_json(read_json(artifacts["data"], "summary.json"))
@@ -182,9 +185,17 @@ def describe_method(recipe: Recipe) -> str:
     """The method in one line: `lora r16 on …`."""
     method = recipe.method
     rank = "" if method.kind == "full" else f" r{method.rank}"
-    ref = recipe.base_model
+    return f"{method.kind}{rank} on {_model(recipe.base_model)}"
+
+
+def describe_sweep(recipe: Recipe) -> str:
+    """What is trained, in one line, while it is not known which method: `4 settings of a sweep on …`."""
+    return f"{len(methods_of(recipe))} settings of a sweep on {_model(recipe.base_model)}"
+
+
+def _model(ref: Reference) -> str:
     model = ref.repo.rpartition("/")[2] if isinstance(ref, HubRef) else describe(ref)
-    return f"{method.kind}{rank} on {model.partition(' from ')[0]}"
+    return model.partition(" from ")[0]
 
 
 def _summary(facts: Facts) -> str:

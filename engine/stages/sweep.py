@@ -19,14 +19,14 @@ from engine.evidence import to_json, training_from_json
 from engine.metrics.predictions import read_predictions, write_predictions
 from engine.metrics.sweeping import Choice, Judged, choose
 from engine.recipe.model import Recipe, Sweep
-from engine.recipe.sweeps import setting_words, values_of, varied
-from engine.stages import answering
+from engine.recipe.sweeps import named, setting_words, values_of
+from engine.stages import answering, flow
 from engine.stages.base import Payload, StageContext
 from engine.stages.flow import read_json, write_json
 from engine.stages.retraining import backend_slice
 from engine.stages.sampling import judged_validation
 from engine.stages.training import SUMMARY, load_weights, refuse_unready
-from engine.stages.variants import Variant, trained, variant, weights
+from engine.stages.variants import Variant, discard, is_trained, trained, variant, weights
 from engine.store import Artifact
 
 NAME = "sweep"
@@ -57,6 +57,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
     sweep = _sweep(recipe)
     return {
         "settings": [asdict(replace(method, seeds=())) for method in sweep.settings],
+        "named": named(sweep, recipe.method),
         "choose_by": sweep.choose_by,
         "task": asdict(recipe.task),
         "data": {"checks": {"truncation": recipe.data.checks.truncation}},
@@ -68,6 +69,8 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 def run(context: StageContext) -> None:
     """Write `sweep.json`, and `predictions.<number>.jsonl` of each setting that has a model.
+
+    Also where the winner's weights are left, in `weights.json`.
 
     Raises:
         EnvironmentProblem: B402, B403, B408-B410 this machine cannot train a setting.
@@ -86,7 +89,7 @@ def run(context: StageContext) -> None:
     judged = []
     for number, one in enumerate(variants):
         made = _judged(one, (train, rows), context)
-        judged.append(_read(made, values_of(sweep.settings[number], varied(sweep))))
+        judged.append(_read(made, _values(number, recipe)))
         if not judged[-1].failed:
             file = context.workdir / f"predictions.{number}.jsonl"
             shutil.copyfile(made.file(answering.FILE), file)
@@ -100,12 +103,11 @@ def run(context: StageContext) -> None:
     write_json(context.workdir / FILE, to_json(found))
     for number, one in enumerate(variants):
         if number != found.chosen:
-            shutil.rmtree(weights(one), ignore_errors=True)
-
-
-def number_chosen(sweep: Artifact) -> int:
-    """Return which setting was chosen, counted from 0."""
-    return int(read_json(sweep, FILE)["chosen"])
+            discard(weights(one))
+    left = weights(variants[found.chosen])
+    write_json(context.workdir / flow.LEFT, left.name)
+    if not is_trained(left):  # it was judged in an earlier sweep, whose weights are gone
+        discard(left)
 
 
 def _sweep(recipe: Recipe) -> Sweep:
@@ -114,9 +116,15 @@ def _sweep(recipe: Recipe) -> Sweep:
     return recipe.sweep
 
 
+def _values(number: int, recipe: Recipe) -> Payload:
+    """Return what a setting is called by, and what has to be written into `method` to keep it."""
+    sweep = _sweep(recipe)
+    return values_of(sweep.settings[number], named(sweep, recipe.method))
+
+
 def _variant(number: int, context: StageContext) -> Variant:
     sweep = _sweep(context.recipe)
-    values = values_of(sweep.settings[number], varied(sweep))
+    values = _values(number, context.recipe)
     method = replace(sweep.settings[number], seeds=())
     of = f"setting {number + 1} of {len(sweep.settings)} ({setting_words(values)})"
     return variant(method, context, of=of)

@@ -16,7 +16,7 @@ from engine.stages.base import Payload, StageContext
 from engine.stages.basis import basis_of, write_basis
 from engine.stages.rendered import rendered_rows
 from engine.stages.training import Training, refuse_unready, train_rows
-from engine.stages.variants import is_trained, variant, weights
+from engine.stages.variants import WEIGHTS, take, variant
 
 NAME = "train"
 REVISION = 3
@@ -73,10 +73,10 @@ def _take_swept(context: StageContext) -> bool:
     if context.recipe.sweep is None:
         return False
     method = replace(context.recipe.method, seeds=())
-    folder = weights(variant(method, context, of="the chosen setting"))
-    if not is_trained(folder):
+    one = variant(method, context, of="the chosen setting")
+    found = take(one, context.scratch / WEIGHTS)
+    if found is None:
         return False
-    shutil.copytree(folder / "result", context.workdir, dirs_exist_ok=True)
-    shutil.rmtree(folder)
+    shutil.copytree(found, context.workdir, dirs_exist_ok=True)
     context.progress.note("the sweep has trained it: taken from there")
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from engine.stages.training import USAGE, Training, setting_of, train_rows
 from engine.store import Artifact
 
 WEIGHTS = "swept"
+RESULT = "result"
+"""In the folder of a training, what becomes its artifact."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,27 @@ def weights(one: Variant) -> Path:
     return one.context.aside(WEIGHTS, one.identity())
 
 
+def take(one: Variant, place: Path) -> Path | None:
+    """Move the weights that a sweep left of this training to `place`; return their folder, or None without any.
+
+    Moved whole before anything is read: another run that shares the store may have no use for them, and clear them.
+    """
+    folder = weights(one)
+    if is_trained(folder) and not is_trained(place):
+        with contextlib.suppress(OSError):
+            folder.rename(place)
+    discard(folder)
+    return place / RESULT if is_trained(place) else None
+
+
+def discard(folder: Path) -> None:
+    """Delete what a sweep left, in one move out of the way: nobody takes the half of it."""
+    gone = folder.with_name(f"{folder.name}.gone")
+    with contextlib.suppress(OSError):
+        folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
 def trained(one: Variant, scratch: Path, *, keeps_checkpoints: bool = False) -> Path:
     """Train in `scratch` and return the folder of the result; go on, or find it done.
 
@@ -69,7 +93,7 @@ def trained(one: Variant, scratch: Path, *, keeps_checkpoints: bool = False) -> 
         StageError: B411-B418 the training failed, or what it left cannot be believed.
 
     """
-    result = scratch / "result"
+    result = scratch / RESULT
     if is_trained(scratch):
         return result
     shutil.rmtree(result, ignore_errors=True)  # half a result of an attempt that was killed
@@ -88,4 +112,4 @@ def trained(one: Variant, scratch: Path, *, keeps_checkpoints: bool = False) -> 
 
 def is_trained(scratch: Path) -> bool:
     """Tell whether a training has been finished there: what it took is written last."""
-    return (scratch / "result" / USAGE).is_file()
+    return (scratch / RESULT / USAGE).is_file()

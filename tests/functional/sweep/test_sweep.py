@@ -149,9 +149,11 @@ def test_another_setting_trains_only_that(swept: Project, trained: list[Launch])
             ]
         }
     )
+    before = swept.run("plan", "recipe.yaml")
     outcome = swept.run(*GATE)
 
     assert outcome.code == 0, outcome.err
+    assert "up to 3 trainings" in before.out
     assert [launch.method.learning_rate for launch in trained][2:] == [1e-6]
     assert statuses(swept.folder / ".recipe")["train"] == "reused"
 
@@ -196,7 +198,7 @@ def test_a_setting_whose_numbers_run_away_loses_and_the_sweep_goes_on(
     lost = report(root)["sweep"]["settings"][0]
     assert lost["metric"]["value"] is None
     assert "not a number" in lost["metric"]["undefined"]
-    assert "1 left no model that could be judged" in " ".join(outcome.err.split())
+    assert "no other one left a model that could be judged" in " ".join(outcome.err.split())
 
 
 def test_a_sweep_without_any_model_says_why(
@@ -232,3 +234,83 @@ def test_the_answers_of_each_setting_are_kept(swept: Project) -> None:
         ["predictions.jsonl", "training.json"]
     ] * 2
     assert Store(root).get(kept[0]["key"]) is not None
+
+
+def test_the_winner_of_a_sweep_that_was_trained_before_leaves_no_weights(
+    swept: Project, trained: list[Launch]
+) -> None:
+    sweep = {"list": [{"learning_rate": 1e-7, "epochs": 1}, {"rank": 8}]}
+    swept.edit(sweep=None, method__rank=8)
+    assert swept.run(*GATE).code == 0
+
+    swept.edit(sweep=sweep, method__rank=4)
+    outcome = swept.run(*GATE)
+
+    assert outcome.code == 0, outcome.err
+    root = swept.folder / ".recipe"
+    assert len(trained) == 3
+    assert statuses(root)["train"] == "reused"
+    assert [*(root / "scratch").iterdir()] == []
+
+
+def test_plan_and_compile_say_whose_method_they_show(swept: Project) -> None:
+    root = swept.folder / ".recipe"
+    before, first = (swept.run(verb, "recipe.yaml") for verb in ("plan", "compile"))
+    assert swept.run(*GATE).code == 0
+    after, chosen = (swept.run(verb, "recipe.yaml") for verb in ("plan", "compile"))
+    for folder in (root / "store").glob("*/*"):
+        if json.loads((folder / "artifact.json").read_text("utf-8"))["stage"] == "train":
+            folder.rename(root / "gone")
+    lost = swept.run("plan", "recipe.yaml")
+    assert swept.run(*GATE, "--force", "train").code == 0
+
+    assert before.out.startswith("tiny · 2 settings of a sweep on base")
+    assert "setting 2 of 2, the largest" in " ".join(before.out.split())
+    assert "taken from the sweep" in before.out
+    assert first.err.startswith("compiled is setting 1 of 2; ")
+    assert after.out.startswith("tiny · lora r8 on base")
+    assert "compiled is the setting that the sweep chose: rank 8" in chosen.err
+    assert "lora_r: 8" in chosen.out
+    assert "taken from the sweep" not in lost.out
+    assert "16 steps" in lost.out
+    assert [*(root / "scratch").iterdir()] == []
+
+
+def test_a_run_that_chose_nothing_names_no_method(swept: Project) -> None:
+    outcome = swept.run("run", "recipe.yaml", "--until", "data")
+
+    assert outcome.code == 0, outcome.err
+    assert report(swept.folder / ".recipe")["method"] == "2 settings of a sweep on base"
+
+
+def test_rows_have_to_fit_every_setting_and_not_a_method_that_none_has(swept: Project) -> None:
+    swept.edit(method__max_length=8, sweep={"grid": {"max_length": [96, 128]}})
+    fits = swept.run("run", "recipe.yaml", "--until", "baseline")
+    swept.edit(sweep={"grid": {"max_length": [8, 128]}}, method__max_length=128)
+    short = swept.run("run", "recipe.yaml", "--until", "baseline", "--force", "baseline")
+    shown = swept.run("data", "recipe.yaml")
+
+    assert fits.code == 0, fits.err
+    assert "D390" in short.err
+    assert "over 8" in shown.out
+
+
+def test_until_the_sweep_of_a_recipe_without_one_says_what_would_give_it_one(
+    project: Project,
+) -> None:
+    outcome = project.run("run", "recipe.yaml", "--until", "sweep")
+
+    assert outcome.code == 2
+    assert "set sweep," in outcome.err
+
+
+def test_the_lock_has_the_seed_that_was_chosen(swept: Project) -> None:
+    swept.edit(sweep={"list": [{"seed": 9}, {"learning_rate": 1e-7, "epochs": 1, "seed": 8}]})
+    assert swept.run("run", "recipe.yaml").code == 0
+    lock = json.loads((swept.folder / "recipe.lock.json").read_text("utf-8"))
+
+    other = swept.run("run", "recipe.yaml", "--store", "other", "--frozen")
+
+    assert lock["accepted"]["recipe"]["seed"] == 9
+    assert other.code == 0, other.err
+    assert report(swept.folder / "other")["reproduction"]["verdict"] == "reproduced exactly"

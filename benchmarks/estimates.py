@@ -1,9 +1,9 @@
 """Estimates of memory and time against what trainings take: `python benchmarks/estimates.py`.
 
-For each configuration a probe of two steps in one process, then the training itself in another, both on
-one core. Memory is the peak of the resident size; beside it stands what accelerate's `estimate-memory`
-computes for the same model. Time is judged by processor time, since other work on the machine makes wall
-clocks differ between two runs of the same thing; the wall is printed too.
+For each configuration a probe (two steps, after one that warms up) in one process, then the training
+itself in another, both on one core. Memory is the peak of the resident size; beside it stands what
+accelerate's `estimate-memory` computes for the same model. Time is judged by processor time, since other
+work on the machine makes wall clocks differ between two runs of the same thing; the wall is printed too.
 """
 
 from __future__ import annotations

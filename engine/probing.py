@@ -1,7 +1,7 @@
 """What `recipe plan --probe` does: two real steps on the recipe's own rows, by the code that trains, measured.
 
-The first step takes usual rows, the second the longest one among them, so that the peak of memory is that
-of a whole training: by then the optimizer's state is there too. Nothing that is trained is kept.
+One step warms up: it makes the optimizer's state. The last one has the longest row among usual ones, so that the
+peak of memory is that of a whole training. Nothing that is trained is kept.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ from engine.stages.base import Build, Payload, Progress, StageContext
 from engine.stages.rendered import rendered_rows
 from engine.store import Artifact, Store, product_key
 
-STEPS = 2
+STEPS = 3
+"""One that warms up, and two that are measured: the one after the first still takes memory that later ones have."""
 MOST_ROWS = 4000
 """Of a split, whose tokens are counted; of more, the longest by characters and an even choice of the rest."""
-HEADER = "two steps of a probe; compiled, do not edit"
+HEADER = "the steps of a probe; compiled, do not edit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,7 @@ def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measured:
     context = _context(recipe, state, store, progress)
     rendered, base = _rendered(context)
     work = measured.work_of(recipe, device, base_model=world.base_model, rendered=rendered.key)
-    usage = _two_steps(recipe, context, rendered, base)
+    usage = _steps(recipe, context, rendered, base)
     found = measurement(recipe, store, usage, work=work, by="probe")
     measured.keep(root, found)
     return found
@@ -101,7 +102,7 @@ def _rendered(context: StageContext) -> tuple[Artifact, Path]:
     return rendered_rows(context, base), base
 
 
-def _two_steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path) -> Usage:
+def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path) -> Usage:
     """Train on rows that were chosen, in a folder that is gone afterwards."""
     folder = context.scratch
     shutil.rmtree(folder, ignore_errors=True)
@@ -127,7 +128,7 @@ def _two_steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: 
 
 
 def _quick(method: Method) -> Method:
-    """Return the method with two steps, then an evaluation and a checkpoint.
+    """Return the method with the probe's steps, then an evaluation and a checkpoint.
 
     Not between them: writing a checkpoint gives memory back, and the step that follows has to ask for it
     again, which a full training of 135 M parameters took for half of its time.
@@ -136,7 +137,7 @@ def _quick(method: Method) -> Method:
 
 
 def _write_rows(folder: Path, rendered: Artifact, base: Path, context: StageContext) -> Setting:
-    """Write two batches of training rows and one of validation, and say how many they are."""
+    """Write a batch of training rows for each step and one of validation, and say how many they are."""
     method, device = context.recipe.method, context.device
     train = _measured_rows(rendered.file("train.jsonl"), base)
     validation = _measured_rows(rendered.file("validation.jsonl"), base)
@@ -145,7 +146,7 @@ def _write_rows(folder: Path, rendered: Artifact, base: Path, context: StageCont
     usual = _spread(train, method.batch_size)
     peak = [max(train, key=lambda row: row.tokens), *usual[1:]]
     looked_at = _with_longest(validation, method.micro_batch_size)
-    _write(folder / "train.jsonl", [*usual, *peak])
+    _write(folder / "train.jsonl", [*usual * (STEPS - 1), *peak])
     _write(folder / "validation.jsonl", looked_at)
     return Setting(
         device=device,

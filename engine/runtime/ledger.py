@@ -99,10 +99,11 @@ class Ledger:
             return []
         worst = sorted(self.too_long, key=lambda row: (-row[0], row[1]))
         listed = _listed([f"{place} ({tokens})" for tokens, place in worst])
+        rows = "1 row is" if len(worst) == 1 else f"{len(worst)} rows are"
         return [
             Problem(
                 code="D390",
-                message=f"{len(worst)} rows are longer than {max_length} tokens: {listed}",
+                message=f"{rows} longer than {max_length} tokens: {listed}",
                 path="method.max_length",
                 hint=f"set max_length: {worst[0][0]}, or data.checks.truncation: drop",
             )

@@ -50,7 +50,7 @@ def closing_block(report: Report, *, said: Sequence[str] = (), colour: bool) -> 
     commands, advice = commands_and_advice(report)
     if advice:
         lead = "what would help: " if report.gate and report.outcome != "accepted" else ""
-        lines += _paragraph(lead + "; ".join(advice))
+        lines += _paragraph(lead + "; ".join(one.rstrip(".") for one in advice))
     use = report.holdout_use
     worn = [use_line(use)] if use and (use.looks or use.redraws) else []
     for sentence in (*worn, *waiver_lines(report), *said):

@@ -13,7 +13,7 @@ class SweepSetting:
     """One setting of `method`, trained and asked the validation rows."""
 
     values: dict[str, Any]
-    """Of the keys in which the settings differ."""
+    """Of the keys that a setting has to say: in which one of them is another than `method`."""
     metric: Metric
     """What chooses."""
     validation_loss: float | None

@@ -50,6 +50,16 @@ class TrainingSummary:
     cpu_seconds: float | None = None
     """Processor time of all threads; None where it was not measured."""
 
+    @property
+    def kept_loss(self) -> float | None:
+        """Validation loss of the checkpoint that became the model; None where none was measured there."""
+        kept = (
+            point.eval_loss
+            for point in reversed(self.history)
+            if point.step == self.kept_step and point.eval_loss is not None
+        )
+        return next(kept, None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointScore:

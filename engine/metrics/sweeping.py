@@ -26,7 +26,7 @@ class Judged:
     """What the model of one setting said."""
 
     values: Mapping[str, Any]
-    """Of the keys in which the settings differ."""
+    """Of the keys that a setting has to say."""
     training: TrainingSummary | None
     predictions: Sequence[Prediction] = ()
     """On the same rows, by id, for every setting."""
@@ -84,7 +84,7 @@ def _setting(one: Judged, choice: Choice) -> SweepSetting:
     return SweepSetting(
         values=dict(one.values),
         metric=_metric(one, choice),
-        validation_loss=_kept_loss(training) if training else None,
+        validation_loss=training.kept_loss if training else None,
         trainable_parameters=training.trainable_parameters if training else None,
         steps=training.steps if training else None,
         seconds=training.seconds if training else None,
@@ -97,14 +97,6 @@ def _metric(one: Judged, choice: Choice) -> Metric:
     scores = score(one.predictions, choice.task, confidence=choice.confidence, seed=choice.seed)
     found = next((each for each in scores.metrics if each.name == choice.metric), None)
     return found or Metric(name=choice.metric, value=None, n=0, undefined="not measured")
-
-
-def _kept_loss(training: TrainingSummary) -> float | None:
-    """Return the validation loss of the checkpoint that became the model."""
-    losses = {
-        point.step: point.eval_loss for point in training.history if point.eval_loss is not None
-    }
-    return losses.get(training.kept_step)
 
 
 def _order(one: SweepSetting, choice: Choice) -> tuple[float, float]:

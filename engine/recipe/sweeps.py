@@ -136,8 +136,8 @@ def value_words(value: Any) -> str:  # noqa: ANN401 - JSON data
 
 def sweep_words(sweep: Sweep) -> str:
     """Return a sweep in words: how many settings, of which keys, and what chooses."""
-    named = " and ".join(varied(sweep))
-    return f"{len(sweep.settings)} settings of {named}, chosen by {sweep.choose_by} on the validation rows"
+    keys = " and ".join(varied(sweep))
+    return f"{len(sweep.settings)} settings of {keys}, chosen by {sweep.choose_by} on the validation rows"
 
 
 def methods_of(recipe: Recipe) -> tuple[Method, ...]:

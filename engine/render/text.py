@@ -79,15 +79,12 @@ def _short(item: BaselineResult, metric: str) -> str:
 
 def training_line(training: TrainingSummary) -> str:
     """Steps, epochs, parameters, the losses at the kept step, and what was unusual."""
-    kept = [
-        point.eval_loss
-        for point in training.history
-        if point.step == training.kept_step and point.eval_loss is not None
-    ]
+    kept = training.kept_loss
     parts = [
         f"{training.steps} steps, {training.epochs:g} epochs on {count(training.rows)} rows",
         f"{millions(training.trainable_parameters)} parameters trained in {training.precision}",
-        f"kept step {training.kept_step}" + (f" (validation loss {kept[-1]:.3f})" if kept else ""),
+        f"kept step {training.kept_step}"
+        + ("" if kept is None else f" (validation loss {kept:.3f})"),
     ]
     if training.stopped_early:
         parts.append("stopped early")

@@ -21,9 +21,10 @@ from engine.recipe.model import Recipe
 from engine.stages import answering
 from engine.stages.base import Payload, StageContext
 from engine.stages.flow import write_json
-from engine.stages.retraining import Part, answers, backend_slice
+from engine.stages.retraining import Part, answers
 from engine.stages.sampling import judged_validation
 from engine.stages.training import refuse_unready
+from engine.stages.variants import backend_slice
 
 NAME = "resample"
 REVISION = 2

@@ -12,17 +12,14 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from engine.backends import load_backend
 from engine.data.example import Example, write_examples
-from engine.environment import version_of
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
-from engine.recipe.model import Recipe
 from engine.stages import answering
-from engine.stages.base import Progress, StageContext
-from engine.stages.rendered import rendered_rows
-from engine.stages.training import Training, load_trained, setting_of, train_rows
+from engine.stages.base import StageContext
+from engine.stages.training import Training, load_trained, train_rows
+from engine.stages.variants import Variant, machine, variant
 from engine.store import Artifact
 
 if TYPE_CHECKING:
@@ -42,68 +39,29 @@ class Part:
     validation: Sequence[Example]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
-    """Progress that says which training it tells of."""
-
-    of: str
-    inner: Progress
-
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Say how far it is, with the name of the part."""
-        self.inner.update(done, total, unit, of=self.of, **facts)
-
-    def note(self, text: str) -> None:
-        """Say one line that stays."""
-        self.inner.note(f"{self.of}: {text}")
-
-
-def backend_slice(recipe: Recipe) -> dict[str, Any]:
-    """Return what a training depends on of its backend, besides the compiled config."""
-    backend = recipe.backend
-    return {
-        "name": backend.name,
-        "version": load_backend(backend.name).version(),
-        "overrides": [list(pair) for pair in backend.overrides],
-    }
-
-
 def answers(
     part: Part, rows: Sequence[Example], context: StageContext, *, ways: Sequence[str]
 ) -> list[list[Prediction]]:
     """Train on a part, and return what that model says on `rows` in each way of decoding."""
-    context = replace(context, progress=Named(of=part.name, inner=context.progress))
-    trained = _trained(part, context)
-    loaded = cache(partial(load_trained, trained, context))
-    return [_said(way, (part, rows), trained, context, loaded=loaded) for way in ways]
-
-
-def _trained(part: Part, context: StageContext) -> Artifact:
-    """Train on a part of the rows, go on training, or find it done."""
-    from engine.runtime.base_model import locate_base_model  # noqa: PLC0415 - brings torch
-
-    base = locate_base_model(context.recipe.base_model, context.once, context.progress)
     artifacts = {**context.artifacts, "data": _subset(part, context)}
-    rendered = rendered_rows(replace(context, artifacts=artifacts), base)
-    backend = load_backend(context.recipe.backend.name)
-    config = backend.compile(context.recipe, setting_of(rendered, context)).text
-    payload = {
-        "revision": REVISION,
-        "rendered": rendered.key,
-        "config": config,
-        "base_model": context.base_model,
-        "backend": backend_slice(context.recipe),
-        **machine(context),
-    }
+    one = variant(context.recipe.method, replace(context, artifacts=artifacts), of=part.name)
+    trained = _trained(part, one)
+    loaded = cache(partial(load_trained, trained, one.context))
+    return [_said(way, (part, rows), trained, one.context, loaded=loaded) for way in ways]
+
+
+def _trained(part: Part, one: Variant) -> Artifact:
+    """Train on a part of the rows, go on training, or find it done."""
+    context = one.context
     scratch = context.scratch / part.name.replace(" ", "-").replace("%", "percent")
 
     def build(folder: Path) -> None:
         training = Training(
-            rendered=rendered, base=base, config=config, scratch=scratch, result=folder
+            rendered=one.rendered, base=one.base, config=one.config, scratch=scratch, result=folder
         )
         train_rows(training, context)
 
-    made = context.once("resampled", payload, build)
+    made = context.once("resampled", {"revision": REVISION, **one.identity()}, build)
     shutil.rmtree(scratch, ignore_errors=True)
     return made
 
@@ -151,15 +109,6 @@ def _said(
         write_predictions(folder / answering.FILE, said)
 
     return read_predictions(context.once("predictions", payload, build).file(answering.FILE))
-
-
-def machine(context: StageContext) -> dict[str, Any]:
-    """Return what a result depends on besides rows, recipe and model."""
-    return {
-        "device": context.device.kind,
-        "precision": context.device.precision(context.recipe.backend.precision),
-        "versions": {tool: version_of(tool) for tool in ("peft", "torch", "transformers")},
-    }
 
 
 def _digest(rows: Sequence[Example]) -> str:

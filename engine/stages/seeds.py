@@ -21,9 +21,8 @@ from engine.recipe.model import Recipe
 from engine.stages import answering
 from engine.stages.base import Payload, StageContext
 from engine.stages.flow import write_json
-from engine.stages.retraining import backend_slice
 from engine.stages.training import load_weights, refuse_unready
-from engine.stages.variants import trained, variant
+from engine.stages.variants import backend_slice, trained, variant
 
 NAME = "seeds"
 REVISION = 1

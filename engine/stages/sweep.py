@@ -23,10 +23,17 @@ from engine.recipe.sweeps import named, setting_words, values_of
 from engine.stages import answering, flow
 from engine.stages.base import Payload, StageContext
 from engine.stages.flow import read_json, write_json
-from engine.stages.retraining import backend_slice
 from engine.stages.sampling import judged_validation
 from engine.stages.training import SUMMARY, load_weights, refuse_unready
-from engine.stages.variants import Variant, discard, is_trained, trained, variant, weights
+from engine.stages.variants import (
+    Variant,
+    backend_slice,
+    discard,
+    is_trained,
+    trained,
+    variant,
+    weights,
+)
 from engine.store import Artifact
 
 NAME = "sweep"
@@ -101,13 +108,11 @@ def run(context: StageContext) -> None:
     )
     found = choose(judged, choice)
     write_json(context.workdir / FILE, to_json(found))
+    write_json(context.workdir / flow.LEFT, weights(variants[found.chosen]).name)
     for number, one in enumerate(variants):
-        if number != found.chosen:
-            discard(weights(one))
-    left = weights(variants[found.chosen])
-    write_json(context.workdir / flow.LEFT, left.name)
-    if not is_trained(left):  # it was judged in an earlier sweep, whose weights are gone
-        discard(left)
+        left = weights(one)
+        if number != found.chosen or not is_trained(left):  # judged in an earlier sweep: gone
+            discard(left)
 
 
 def _sweep(recipe: Recipe) -> Sweep:

@@ -1,4 +1,4 @@
-"""The rows of the recipe trained by another method: another seed, or a setting of a sweep. Not a stage."""
+"""Trainings beside the model of the run: by another seed or setting, or on a part of the rows. Not a stage."""
 
 from __future__ import annotations
 
@@ -9,16 +9,32 @@ from pathlib import Path
 from typing import Any
 
 from engine.backends import load_backend
-from engine.recipe.model import Method
-from engine.stages.base import StageContext
+from engine.environment import version_of
+from engine.recipe.model import Method, Recipe
+from engine.stages.base import Progress, StageContext
 from engine.stages.rendered import rendered_rows
-from engine.stages.retraining import Named, backend_slice, machine
 from engine.stages.training import USAGE, Training, setting_of, train_rows
 from engine.store import Artifact
 
 WEIGHTS = "swept"
 RESULT = "result"
 """In the folder of a training, what becomes its artifact."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """Progress that says which training it tells of."""
+
+    of: str
+    inner: Progress
+
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
+        """Say how far it is, with the name of the part."""
+        self.inner.update(done, total, unit, of=self.of, **facts)
+
+    def note(self, text: str) -> None:
+        """Say one line that stays."""
+        self.inner.note(f"{self.of}: {text}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +57,25 @@ class Variant:
             "backend": backend_slice(self.context.recipe),
             **machine(self.context),
         }
+
+
+def backend_slice(recipe: Recipe) -> dict[str, Any]:
+    """Return what a training depends on of its backend, besides the compiled config."""
+    backend = recipe.backend
+    return {
+        "name": backend.name,
+        "version": load_backend(backend.name).version(),
+        "overrides": [list(pair) for pair in backend.overrides],
+    }
+
+
+def machine(context: StageContext) -> dict[str, Any]:
+    """Return what a result depends on besides rows, recipe and model."""
+    return {
+        "device": context.device.kind,
+        "precision": context.device.precision(context.recipe.backend.precision),
+        "versions": {tool: version_of(tool) for tool in ("peft", "torch", "transformers")},
+    }
 
 
 def variant(method: Method, context: StageContext, *, of: str) -> Variant:

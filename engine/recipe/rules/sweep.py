@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from engine.errors import Problem, Severity
@@ -49,12 +48,8 @@ def _broken(source: SourceText, filled: Mapping[str, Any], one: Tried) -> Iterat
         for problem in rule(source, filled):
             key = problem.path.partition(".")[2].partition("[")[0]
             at = one.path(key) if key in one.changes else one.at
-            is_warning = problem.severity is Severity.WARNING
-            yield replace(
-                source.problem(problem.code, problem.message, at=at, hint=problem.hint),
-                severity=problem.severity,
-                place=source.place(at, snippet=not is_warning),
-            )
+            tell = source.warning if problem.severity is Severity.WARNING else source.problem
+            yield tell(problem.code, problem.message, at=at, hint=problem.hint)
 
 
 def _adapter_of_full(

@@ -130,8 +130,8 @@ def _training(report: Report) -> list[str]:
     summary = report.training
     if summary is None:
         return ["## Training", absent(why_absent(report, "train"))]
-    kept = [p for p in summary.history if p.step == summary.kept_step and p.eval_loss is not None]
-    loss = f", validation loss {number(kept[-1].eval_loss)}" if kept else ""
+    kept = summary.kept_loss
+    loss = "" if kept is None else f", validation loss {number(kept)}"
     about = (
         f"{summary.backend} {summary.backend_version} on {summary.device} in {summary.precision}: "
         f"{summary.steps} steps, {summary.epochs:g} epochs, {count(summary.rows)} rows, "

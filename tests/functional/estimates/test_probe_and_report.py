@@ -47,6 +47,19 @@ def test_a_probe_measures_and_a_later_plan_uses_it(project: Project, root: Path)
     }
 
 
+def test_a_probe_warms_up_and_no_checkpoint_comes_between_the_steps_that_count(
+    project: Project, root: Path
+) -> None:
+    """The step after a checkpoint has to ask for memory again: it would be measured too slow."""
+    project.edit(baselines=["majority"])
+    estimate(project, root, "--probe")
+
+    (kept,) = (root / "measured").glob("*.json")
+    usage = json.loads(kept.read_text(encoding="utf-8"))["usage"]
+    assert (usage["first"]["count"], usage["steps"]["count"]) == (1, 2)
+    assert (usage["first_save"]["count"], usage["saves"]["count"]) == (1, 0)
+
+
 def test_what_does_not_change_a_step_keeps_the_measurement(project: Project, root: Path) -> None:
     project.edit(baselines=["majority"])
     short = estimate(project, root, "--probe")

@@ -11,12 +11,12 @@ import binascii
 import hashlib
 import json
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EnvironmentProblem, RecipeError, StoreError
+from engine.files.user import config_folder
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-FOLDER, FILE = "slm-recipe", "signing-key.pem"
+FILE = "signing-key.pem"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +39,7 @@ class Signed:
 
 def key_place() -> Path:
     """Return where the user's own signing key stands, or will stand."""
-    if sys.platform == "win32" and (roaming := os.environ.get("APPDATA")):
-        return Path(roaming) / FOLDER / FILE
-    configured = os.environ.get("XDG_CONFIG_HOME")
-    root = Path(configured) if configured else Path.home() / ".config"
-    return root / FOLDER / FILE
+    return config_folder() / FILE
 
 
 def own_key(path: Path | None) -> tuple[Ed25519PrivateKey, bool]:

@@ -9,13 +9,13 @@ cpu: 0.05
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.environment import Device
 from engine.errors import Problem, RecipeError
 from engine.estimate.devices import facts_of
+from engine.files.user import config_folder
 from engine.recipe.model import Json
 from engine.recipe.source import SourceText, read_source
 
@@ -40,8 +40,7 @@ class Price:
 
 def default_file() -> Path:
     """Return where prices are looked for when no file is named."""
-    root = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(root) / "slm-recipe" / FILE
+    return config_folder() / FILE
 
 
 def price_of(device: Device, file: Path | None) -> Price | None:

@@ -1,0 +1,102 @@
+"""Reading files that somebody else wrote: regular files only, no larger and no deeper than they may be."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+from typing import IO, Any, Final
+
+MAX_BYTES: Final = 64 * 1024 * 1024
+"""Of a document that is read whole: a recipe, a lock, a report, a configuration."""
+MAX_DEPTH: Final = 100
+"""Of lists and objects inside each other; what walks a value by recursion has a limit of its own at about 1,000."""
+
+_KINDS: Final = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def open_regular(path: Path | str, *, follow: bool = True) -> IO[bytes]:
+    """Open a regular file for reading, at once: a named pipe without a writer is refused, not waited for.
+
+    Raises:
+        OSError: as `open`; EISDIR for a folder, EINVAL for what is no file, ELOOP for a link where `follow` is False.
+
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    flags |= 0 if follow else getattr(os, "O_NOFOLLOW", 0)
+    number = os.open(path, flags)
+    try:
+        _require_regular(os.fstat(number).st_mode, path)
+        return os.fdopen(number, "rb")
+    except BaseException:
+        os.close(number)
+        raise
+
+
+def require_regular(path: Path | str) -> os.stat_result:
+    """Return the status of a regular file, for readers that open it themselves. Raises as `open_regular` does."""
+    status = os.stat(path)  # noqa: PTH116 - takes both kinds of path
+    _require_regular(status.st_mode, path)
+    return status
+
+
+def read_bytes(path: Path | str, *, limit: int = MAX_BYTES) -> bytes:
+    """Return a regular file's bytes. OSError as `open_regular`, EFBIG where there are more than `limit`."""
+    with open_regular(path) as stream:
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit / 1e6:.0f} MB", str(path))
+    return content
+
+
+def read_text(path: Path | str, *, limit: int = MAX_BYTES) -> str:
+    """Return a regular file's text. Raises as `read_bytes`, and UnicodeDecodeError where it is not UTF-8.
+
+    Line ends are those of the text: CR LF becomes LF, as `Path.read_text` does.
+    """
+    text = read_bytes(path, limit=limit).decode("utf-8")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def parse_json(text: str | bytes, *, depth: int = MAX_DEPTH) -> Any:  # noqa: ANN401 - JSON data
+    """Return the value that JSON text holds. ValueError where it is none, or nested deeper than `depth`."""
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise _too_deep(depth) from None
+    level: list[Any] = [value]
+    for _ in range(depth):
+        level = [part for whole in level for part in _parts(whole)]
+        if not level:
+            return value
+    raise _too_deep(depth)
+
+
+def read_json(path: Path | str, *, limit: int = MAX_BYTES, depth: int = MAX_DEPTH) -> Any:  # noqa: ANN401 - JSON data
+    """Return the value of a JSON file. OSError as `read_bytes`, ValueError as `parse_json`."""
+    return parse_json(read_bytes(path, limit=limit), depth=depth)
+
+
+def _parts(whole: Any) -> list[Any]:  # noqa: ANN401 - JSON data
+    inner = whole.values() if isinstance(whole, dict) else whole
+    return [part for part in inner if isinstance(part, dict | list)] if inner else []
+
+
+def _too_deep(depth: int) -> ValueError:
+    return ValueError(f"nested more than {depth} levels deep")
+
+
+def _require_regular(mode: int, path: Path | str) -> None:
+    if stat.S_ISREG(mode):
+        return
+    kind = next((name for test, name in _KINDS if test(mode)), "no regular file")
+    number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+    raise OSError(number, f"is {kind}, not a file", str(path))

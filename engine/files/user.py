@@ -1,0 +1,34 @@
+"""The user's own folders, outside every project: what is kept there cannot have come with a stranger's folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+NAME: Final = "slm-recipe"
+
+
+def config_folder() -> Path:
+    """Return where the user's own settings stand: keys for signing, prices."""
+    return _folder("XDG_CONFIG_HOME", ".config", windows="APPDATA")
+
+
+def state_folder() -> Path:
+    """Return where the engine keeps what it knows of this user and machine: consent, the key of the stores."""
+    return _folder("XDG_STATE_HOME", ".local/state", windows="LOCALAPPDATA")
+
+
+def cache_folder() -> Path:
+    """Return where the engine keeps what can be made again."""
+    return _folder("XDG_CACHE_HOME", ".cache", windows="LOCALAPPDATA")
+
+
+def _folder(variable: str, beside_home: str, *, windows: str) -> Path:
+    if sys.platform == "win32" and (roaming := os.environ.get(windows)):
+        return Path(roaming) / NAME
+    configured = Path(os.environ.get(variable, ""))
+    # A relative one would be a folder of whatever project one stands in; the XDG specification says to ignore it.
+    root = configured if configured.is_absolute() else Path.home() / beside_home
+    return root / NAME

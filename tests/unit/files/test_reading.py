@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from engine.files.reading import open_regular, parse_json, read_bytes, read_json, read_text
+
+
+def test_a_named_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(OSError, match="named pipe") as caught:
+        open_regular(tmp_path / "pipe")
+
+    assert caught.value.strerror == "is a named pipe, not a file"
+
+
+def test_a_folder_and_a_device_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        open_regular(tmp_path)
+    with pytest.raises(OSError, match="is a device"):
+        open_regular("/dev/zero")
+
+
+def test_a_link_is_followed_unless_it_must_not_be(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("x", encoding="utf-8")
+    (tmp_path / "link").symlink_to("real")
+
+    assert read_bytes(tmp_path / "link") == b"x"
+    with pytest.raises(OSError, match="symbolic links") as caught:
+        open_regular(tmp_path / "link", follow=False)
+    assert caught.value.errno == errno.ELOOP
+
+
+def test_a_sparse_file_of_a_terabyte_is_refused_by_its_limit(tmp_path: Path) -> None:
+    with (tmp_path / "huge").open("wb") as stream:
+        stream.truncate(2**40)
+
+    with pytest.raises(OSError, match="larger than 1 MB") as caught:
+        read_bytes(tmp_path / "huge", limit=1_000_000)
+
+    assert caught.value.errno == errno.EFBIG
+
+
+def test_line_ends_are_those_of_text(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a\r\nb\rc\n")
+
+    assert read_text(tmp_path / "a") == "a\nb\nc\n"
+
+
+def test_json_is_bounded_in_depth(tmp_path: Path) -> None:
+    deepest = "[" * 100 + "]" * 100
+    (tmp_path / "a.json").write_text(f"[{deepest}]", encoding="utf-8")
+
+    assert parse_json(deepest) == json.loads(deepest)
+    with pytest.raises(ValueError, match="more than 100 levels deep"):
+        read_json(tmp_path / "a.json")
+    with pytest.raises(ValueError, match="more than 100 levels deep"):
+        parse_json('{"a":' * 100_000 + "1" + "}" * 100_000)
+    with pytest.raises(ValueError, match="Expecting value"):
+        parse_json("")

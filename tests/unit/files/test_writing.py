@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from engine.files import writing
+from engine.files.writing import create_text, make_folder, write_text
+
+
+@pytest.fixture(params=["by handle", "by name"])
+def outside(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A file that nothing here may touch; with the system's folder handles and without."""
+    monkeypatch.setattr(writing, "_HAS_HANDLES", request.param == "by handle")
+    path = tmp_path / "outside" / "bashrc"
+    path.parent.mkdir()
+    path.write_text("mine", encoding="utf-8")
+    return path
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path, outside: Path) -> None:
+    (tmp_path / "report.md").symlink_to(outside)
+
+    write_text(tmp_path / "report.md", "new")
+
+    assert outside.read_text(encoding="utf-8") == "mine"
+    assert not (tmp_path / "report.md").is_symlink()
+    assert (tmp_path / "report.md").read_text(encoding="utf-8") == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["outside", "report.md"]
+
+
+@pytest.mark.parametrize("link", ["root", "root/store", "root/store/ab"])
+def test_no_folder_below_the_start_may_be_a_link(tmp_path: Path, outside: Path, link: str) -> None:
+    (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / link).symlink_to(outside.parent)
+    root = tmp_path / "root"
+
+    with pytest.raises(OSError, match="is a link") as caught:
+        write_text(root / "store" / "ab" / "file", "new", below=root)
+    with pytest.raises(OSError, match="is a link"):
+        make_folder(root / "store" / "ab" / "deeper", below=root)
+
+    assert caught.value.errno == errno.ELOOP
+    assert [path.name for path in outside.parent.iterdir()] == ["bashrc"]
+
+
+def test_folders_are_made_and_a_file_in_the_way_is_named(tmp_path: Path, outside: Path) -> None:
+    root = tmp_path / "some" / "root"
+
+    write_text(root / "a" / "b" / "file", "new\n", below=root, durable=True)
+
+    assert (root / "a" / "b" / "file").read_text(encoding="utf-8") == "new\n"
+    with pytest.raises(OSError, match="file"):
+        make_folder(root / "a" / "b" / "file" / "deeper", below=root)
+    assert outside.exists()
+
+
+def test_nothing_is_left_where_the_target_is_a_folder(tmp_path: Path, outside: Path) -> None:
+    (tmp_path / "a").mkdir()
+
+    with pytest.raises(IsADirectoryError):
+        write_text(tmp_path / "a", "new")
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "outside"]
+    assert outside.exists()
+
+
+def test_what_stands_there_is_never_created_over(tmp_path: Path, outside: Path) -> None:
+    (tmp_path / "link").symlink_to(outside)
+    (tmp_path / "dangling").symlink_to(tmp_path / "outside" / "new")
+
+    assert not create_text(tmp_path / "link", "new")
+    assert not create_text(tmp_path / "dangling", "new")
+    assert create_text(tmp_path / "free", "new")
+    assert outside.read_text(encoding="utf-8") == "mine"
+    assert [path.name for path in outside.parent.iterdir()] == ["bashrc"]

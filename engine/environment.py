@@ -6,13 +6,12 @@ import hashlib
 import importlib.metadata
 import os
 import platform
-import shutil
-import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from engine import __version__
+from engine.processes import answer_of, program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,12 +129,9 @@ def _vllm_version(python: str | None) -> str | None:
         "print(next(one.version for one in installed.distributions() if one.name in names))"
     )
     try:
-        told = subprocess.run(  # noqa: S603 - the user's own Python
-            [python, "-I", "-c", ask], capture_output=True, text=True, check=True, timeout=60
-        )
-    except (OSError, subprocess.SubprocessError):
+        return answer_of(program(python)("-I", "-c", ask)).strip()
+    except OSError:
         return MISSING
-    return told.stdout.strip()
 
 
 def tool_versions() -> dict[str, str]:
@@ -169,20 +165,19 @@ def detect_device() -> Device:
 
 AMPERE = 8.0
 """The first NVIDIA compute capability with bfloat16 matrix units."""
+NVIDIA_SECONDS = 20.0
+"""For `nvidia-smi`, which hangs where a driver does."""
 
 
 def _nvidia() -> tuple[str, int, float] | None:
-    tool = shutil.which("nvidia-smi")
-    if tool is None or not Path("/dev/nvidiactl").exists():
+    if not Path("/dev/nvidiactl").exists():
         return None
-    query = [tool, "--query-gpu=name,memory.total,compute_cap", "--format=csv,noheader,nounits"]
+    words = ("--query-gpu=name,memory.total,compute_cap", "--format=csv,noheader,nounits")
     try:
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603 - the tool on PATH
-        name, mebibytes, capability = (
-            part.strip() for part in answer.stdout.splitlines()[0].split(",")
-        )
+        answer = answer_of(program("nvidia-smi")(*words), seconds=NVIDIA_SECONDS)
+        name, mebibytes, capability = (part.strip() for part in answer.splitlines()[0].split(","))
         return name, int(mebibytes) << 20, float(capability)
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+    except (OSError, ValueError, IndexError):
         return None
 
 

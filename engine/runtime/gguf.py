@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.environment import own_llama_cpp, version_of
 from engine.errors import EnvironmentProblem, Problem, StageError
+from engine.processes import Command, module, program, script
 from engine.runtime.tool_process import run_tool
 from engine.runtime.weights import weight_files
 
@@ -29,8 +29,8 @@ HEADROOM = 1.1
 class GgufTools:
     """How llama.cpp's converter and quantizer are called."""
 
-    convert: tuple[str, ...]
-    quantize: tuple[str, ...]
+    convert: Command
+    quantize: Command
     origin: str
     """For the report."""
 
@@ -55,15 +55,14 @@ def find_tools(find_version: Callable[[str], str | None] = version_of) -> GgufTo
     problem = missing_tools(find_version)
     if problem is not None:
         raise EnvironmentProblem(problem)
-    python = sys.executable
     if (own := own_llama_cpp()) is not None:
-        script, quantizer = own
+        converter, quantizer = own
         return GgufTools(
-            convert=(python, str(script)), quantize=(str(quantizer),), origin="$LLAMA_CPP_DIR"
+            convert=script(converter), quantize=program(quantizer), origin="$LLAMA_CPP_DIR"
         )
     return GgufTools(
-        convert=(python, "-m", "engine.runtime.gguf_convert_worker"),
-        quantize=(python, "-m", "engine.runtime.gguf_quantize_worker"),
+        convert=module("engine.runtime.gguf_convert_worker"),
+        quantize=module("engine.runtime.gguf_quantize_worker"),
         origin=", ".join(f"{name} {find_version(name)}" for name in PACKAGES),
     )
 
@@ -100,6 +99,7 @@ def write_gguf(  # noqa: PLR0913 - one call, named
     quantization does.
     """
     _check_space(model, target.parent, copies=2 if sixteen is None else 1)
+    model, target = model.absolute(), target.absolute()  # the tools run in a folder of their own
     if quantization == "F16" and sixteen is not None:
         _link(sixteen, target)
         return
@@ -108,12 +108,13 @@ def write_gguf(  # noqa: PLR0913 - one call, named
         bits = quantization if quantization in SIXTEEN_BIT else "F16"
         whole = target if quantization in SIXTEEN_BIT else target.with_suffix(".f16.gguf")
         arguments = ("--outfile", str(whole), "--outtype", bits.lower(), "--model-name", "model")
-        run_tool([*tools.convert, str(model), *arguments], code="X631", tool="the GGUF converter")
+        convert = tools.convert(str(model), *arguments)
+        run_tool(convert, code="X631", tool="the GGUF converter")
     if whole == target:
         return
-    matrix = () if importance is None else ("--imatrix", str(importance))
+    matrix = () if importance is None else ("--imatrix", str(importance.absolute()))
     run_tool(
-        [*tools.quantize, *matrix, str(whole), str(target), quantization, str(threads)],
+        tools.quantize(*matrix, str(whole.absolute()), str(target), quantization, str(threads)),
         code="X632",
         tool="the GGUF quantizer",
     )

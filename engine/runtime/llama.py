@@ -128,7 +128,7 @@ def ask_gguf(
         )
     total = max(len(request.prompts), len(request.learned))
     found = _ask(
-        {"gguf": str(gguf), "threads": threads, **asdict(request)},
+        {"gguf": str(gguf.absolute()), "threads": threads, **asdict(request)},
         workdir,
         total=total,
         progress=progress,
@@ -223,6 +223,7 @@ def _held(task: TaskFile, said: GgufSaid) -> tuple[str | None, float | None]:
 
 
 def _ask(request: dict[str, Any], workdir: Path, *, total: int, progress: Progress) -> Any:  # noqa: ANN401 - JSON data
+    workdir = workdir.absolute()  # the worker runs in a folder of its own
     asked, told = workdir / "llama-request.json", workdir / "llama-result.json"
     told.unlink(missing_ok=True)
     asked.write_text(json.dumps(request, ensure_ascii=False), encoding="utf-8")

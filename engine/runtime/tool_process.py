@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import IO
 
+from engine import processes
 from engine.errors import StageError
+from engine.processes import Child, Command
 
 LAST_LINES = 8
 SHOWN_CHARACTERS = 1200
+ERROR_BYTES = 65_536
+"""Of the end of its error output, which its last lines are taken from."""
 
 
 def run_module(
@@ -23,55 +26,59 @@ def run_module(
     tool: str,
     on_line: Callable[[str], None] = lambda _line: None,
 ) -> None:
-    """Run `python -m module`, as `run_tool`."""
-    command = [sys.executable, "-m", module, *arguments]
-    run_tool(command, code=code, tool=tool, on_line=on_line)
+    """Run a module as `python -m` would, by `run_tool`."""
+    run_tool(processes.module(module)(*arguments), code=code, tool=tool, on_line=on_line)
 
 
 def run_tool(
-    command: Sequence[str],
+    command: Command,
     *,
     code: str,
     tool: str,
     on_line: Callable[[str], None] = lambda _line: None,
+    variables: Sequence[str] = (),
 ) -> None:
     """Run a command to its end, handing over its output line by line.
 
-    StageError `code` with the last lines of its error output when it cannot be started or fails.
-    On any exception in between, Ctrl-C among them, the process is ended first.
+    It runs by the rules of `engine.processes`, in an empty folder: its arguments name files by absolute paths.
+    `variables` are prefixes of environment variables that it gets besides. StageError `code` with the last lines of
+    its error output when it cannot be started or fails. On any exception in between, Ctrl-C among them, it is ended.
     """
-    with tempfile.TemporaryFile() as errors:
-        try:
-            process = subprocess.Popen(  # noqa: S603 - our own module or the user's own llama.cpp
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                env=_environment(),
-            )
-        except OSError as error:
-            raise StageError.one(code, f"{tool} cannot be started: {error.strerror}") from error
-        with process:
-            try:
-                for line in process.stdout or ():
-                    on_line(line.rstrip("\n"))
-            except BaseException:
-                process.kill()
-                raise
-        if process.returncode != 0:
-            errors.seek(0)
-            raise _failure(code, tool, status=process.returncode, log=errors.read())
+    with tempfile.TemporaryFile() as errors, processes.working_folder() as folder:
+        child = _started(command, tool, code=code, folder=folder, errors=errors, kept=variables)
+        with child:
+            for line in child.lines():
+                on_line(line)
+            status = child.wait()
+        if status != 0:
+            raise _failure(code, tool, status=status, log=_end_of(errors))
 
 
-def _environment() -> dict[str, str]:
-    """Offline, this package in reach, and no backtrace behind the line that says what is wrong."""
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
-    fixed = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "GGML_NO_BACKTRACE": "1"}
-    return {**os.environ, **fixed, "PYTHONPATH": path}
+def _started(  # noqa: PLR0913 - one call, named
+    command: Command,
+    tool: str,
+    *,
+    code: str,
+    folder: Path,
+    errors: IO[bytes],
+    kept: Sequence[str],
+) -> Child:
+    try:
+        return processes.start(
+            command,
+            folder=folder,
+            variables=processes.environment(prefixes=kept),
+            out=subprocess.PIPE,
+            errors=errors,
+        )
+    except OSError as error:
+        raise StageError.one(code, f"{tool} cannot be started: {error.strerror}") from error
+
+
+def _end_of(stream: IO[bytes]) -> bytes:
+    size = stream.seek(0, 2)
+    stream.seek(max(0, size - ERROR_BYTES))
+    return stream.read()
 
 
 def _failure(code: str, tool: str, *, status: int, log: bytes) -> StageError:

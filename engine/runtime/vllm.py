@@ -17,6 +17,7 @@ from typing import Any
 
 from engine.environment import MISSING, VLLM, version_of, vllm_python
 from engine.errors import EnvironmentProblem, StageError
+from engine.processes import program
 from engine.runtime.models import LoadedModel
 from engine.runtime.predict import Said
 from engine.runtime.speech import FreeSpeech
@@ -48,8 +49,8 @@ def generate_with_vllm(
         )
     progress.note(f"free text is said by vLLM {version}")
     request = {
-        "model": str(loaded.folder),
-        "adapter": str(loaded.adapter) if loaded.adapter else None,
+        "model": str(loaded.folder.absolute()),
+        "adapter": str(loaded.adapter.absolute()) if loaded.adapter else None,
         "rank": _rank(loaded.adapter),
         "dtype": DTYPES[loaded.precision],
         "prompts": [loaded.chat.token_ids(prompt) for prompt in prompts],
@@ -86,7 +87,7 @@ def _ask(request: dict[str, Any]) -> list[list[tuple[int, float]]]:
         asked, told = Path(folder) / "request.json", Path(folder) / "answers.json"
         asked.write_text(json.dumps(request), encoding="utf-8")
         # -I: neither this environment's packages nor this folder's modules are in reach of the other Python
-        command = [str(vllm_python()), "-I", str(WORKER), str(asked), str(told)]
-        run_tool(command, code="X618", tool="vLLM")
+        command = program(str(vllm_python()))("-I", str(WORKER), str(asked), str(told))
+        run_tool(command, code="X618", tool="vLLM", variables=("VLLM_",))
         answers: list[list[tuple[int, float]]] = json.loads(told.read_text(encoding="utf-8"))
         return answers

@@ -1,0 +1,228 @@
+"""Being asked to end, by a signal or because nobody reads any more: once, in order, and by force when asked again.
+
+The first SIGINT, SIGTERM, SIGHUP or SIGQUIT raises `Interrupted` in the main thread, where the pipeline records it.
+Work that can end better than by an exception runs within `deferred`: it asks `pending` at its own good moments and
+has `GRACE_SECONDS` for it. The second signal ends the process and all that it started at once, also while the main
+thread is inside of C code, as does the first one after `LIMIT_SECONDS`. A signal that was ignored when the process
+began (`nohup`) stays ignored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Final
+
+GRACE_SECONDS: Final = 8.0
+"""For a deferred ending: a container is killed ten seconds after it was asked to end."""
+LIMIT_SECONDS: Final = 60.0
+"""For writing down what was done; after that, nothing is waited for."""
+SAME_SECONDS: Final = 0.5
+"""Signals this close together are one request: a terminal that closes hangs up through the kernel and the shell."""
+_NAMES: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+SIGNALS: Final = tuple(int(getattr(signal, name)) for name in _NAMES if hasattr(signal, name))
+SIGPIPE: Final = int(getattr(signal, "SIGPIPE", 13))
+"""Of an ending because nobody reads the output any more; the signal itself is ignored by Python."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """The process was asked to end. A `KeyboardInterrupt`, so that whatever lets Ctrl-C through lets this through."""
+
+    def __init__(self, number: int) -> None:
+        """Keep the number of the signal."""
+        super().__init__(name_of(number))
+        self.number = number
+
+
+class _State:
+    """What has been asked of this process."""
+
+    def __init__(self) -> None:
+        self.pending: int | None = None
+        self.deferring = 0
+        self.since = 0.0
+        self.terminal: int | None = None
+        self.reap: Callable[[], None] = lambda: None
+
+
+_state = _State()
+
+
+def name_of(number: int) -> str:
+    """Return `SIGTERM` for 15."""
+    return signal.Signals(number).name
+
+
+def number_of(error: KeyboardInterrupt) -> int:
+    """Return the signal behind an exception; SIGINT for Python's own."""
+    return error.number if isinstance(error, Interrupted) else int(signal.SIGINT)
+
+
+def pending() -> int | None:
+    """Return the number of the signal that asked this process to end, if one did."""
+    return _state.pending
+
+
+def ask(number: int) -> None:
+    """Note that this process shall end, without ending anything."""
+    _state.pending = _state.pending or number
+
+
+def raise_pending() -> None:
+    """Raise `Interrupted` where this process was asked to end."""
+    if _state.pending is not None:
+        raise Interrupted(_state.pending)
+
+
+def on_force(reap: Callable[[], None]) -> None:
+    """Have `reap` called before the process is ended by force."""
+    _state.reap = reap
+
+
+@contextlib.contextmanager
+def shown_on(terminal: int) -> Iterator[None]:
+    """Say on this file descriptor that an ending was asked for and takes a moment."""
+    before, _state.terminal = _state.terminal, terminal
+    try:
+        yield
+    finally:
+        _state.terminal = before
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """Let a first signal wait for the end of the block, or for `GRACE_SECONDS`; then it is raised."""
+    _state.deferring += 1
+    try:
+        yield
+    finally:
+        _state.deferring -= 1
+        if _state.deferring == 0:
+            _set_timer(0.0)
+    if _state.deferring == 0:
+        raise_pending()
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let a first signal wait for the end of the block, however long, and do not raise it there either."""
+    _state.deferring += 1
+    try:
+        yield
+    finally:
+        _state.deferring -= 1
+
+
+@contextlib.contextmanager
+def handled() -> Iterator[None]:
+    """Take the signals within the block, in the main thread; elsewhere nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    taken = [number for number in SIGNALS if before[number] in _DEFAULTS]
+    _state.pending, _state.deferring = None, 0
+    with _watched():
+        alarm = _take_alarm()
+        for number in taken:
+            signal.signal(number, _on_signal)
+        try:
+            yield
+        finally:
+            _set_timer(0.0)
+            for number in taken:
+                signal.signal(number, before[number])
+            alarm()
+            _state.pending, _state.deferring = None, 0
+
+
+_DEFAULTS: Final = (signal.SIG_DFL, signal.default_int_handler)
+
+
+def _on_signal(number: int, _frame: FrameType | None) -> None:
+    if _state.pending is not None:
+        if time.monotonic() - _state.since > SAME_SECONDS:
+            end_by_force(_state.pending)
+        return
+    _state.pending, _state.since = number, time.monotonic()
+    if not _state.deferring:
+        raise Interrupted(number)
+    _set_timer(GRACE_SECONDS)
+    _write(f"\n{name_of(number)}: ending in order; a second signal ends at once\n")
+
+
+def _on_alarm(_number: int, _frame: FrameType | None) -> None:
+    raise_pending()
+
+
+def _take_alarm() -> Callable[[], None]:
+    """Have an overdue deferral raised; return what gives the alarm back to who had it."""
+    if not hasattr(signal, "setitimer"):
+        return lambda: None
+    before = signal.signal(signal.SIGALRM, _on_alarm)
+    return lambda: _restore_alarm(before)
+
+
+def _restore_alarm(before: Callable[[int, FrameType | None], object] | int | None) -> None:
+    signal.signal(signal.SIGALRM, before)
+
+
+def _set_timer(seconds: float) -> None:
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+@contextlib.contextmanager
+def _watched() -> Iterator[None]:
+    """Have a thread see the signals as they come in, for when the main thread cannot."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    thread = threading.Thread(target=_watch, args=(reader,), daemon=True, name="signals")
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(writer)
+        thread.join()
+        os.close(reader)
+
+
+def _watch(reader: int) -> None:
+    """End the process at its second signal, or when the first was not followed; return when the pipe is closed."""
+    first: int | None = None
+    since = 0.0
+    while True:
+        left = None if first is None else max(0.0, since + LIMIT_SECONDS - time.monotonic())
+        ready, _, _ = select.select([reader], [], [], left)
+        seen = os.read(reader, 64) if ready else b""
+        if ready and not seen:
+            return
+        asked = [value for value in seen if value in SIGNALS]
+        late = time.monotonic() - since > SAME_SECONDS
+        if first is not None and ((asked and late) or not ready):
+            end_by_force(first)
+        if first is None and asked:
+            first, since = asked[0], time.monotonic()
+
+
+def end_by_force(number: int) -> None:
+    """End what was started, say one word, and end the process with the exit code of the signal."""
+    _state.reap()
+    _write(f"{name_of(number)}: ended at once\n")
+    os._exit(128 + number)
+
+
+def _write(text: str) -> None:
+    """Write without buffers, which the interrupted code may be in the middle of using."""
+    with contextlib.suppress(Exception):
+        fallback = sys.__stderr__.fileno() if sys.__stderr__ else 2
+        os.write(fallback if _state.terminal is None else _state.terminal, text.encode())

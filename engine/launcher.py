@@ -1,0 +1,93 @@
+"""The first thing that runs in a process which the engine starts: `python -I launcher.py PARENT PATH KIND NAME ...`.
+
+PATH is the module search path as JSON, so that nothing is imported from the folder or the environment one stands in.
+KIND is `module` or `script`, run by this Python, or `program`. The work is done in a child of this process, which
+stays to end the whole process group, grandchildren too, when PARENT ends, however it ends. Standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import runpy
+import signal
+import sys
+import threading
+import time
+
+PR_SET_PDEATHSIG = 1
+POLL_SECONDS = 0.2
+GONE = 1
+"""The exit code where the parent had ended before anything began."""
+NO_PROGRAM = 127
+"""The shell's, for a program that is not there."""
+
+
+def main() -> None:
+    """Start what the command line names and stay beside it."""
+    parent = int(sys.argv[1])
+    signal.signal(signal.SIGUSR1, _end_group)
+    _tell_when_gone(parent, signal.SIGUSR1)
+    worker = os.fork()
+    if worker == 0:
+        _work()
+        return
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is for the worker, which has a moment to end in order
+    _, status = os.waitpid(worker, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code)
+
+
+def _work() -> None:
+    """Become what was asked for."""
+    signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    _tell_when_gone(os.getppid(), signal.SIGKILL)
+    path, kind, name, *arguments = sys.argv[2:]
+    sys.argv = [name, *arguments]
+    if kind == "program":
+        _become(name)
+    sys.path[:] = json.loads(path)
+    if kind == "script":
+        sys.path.insert(0, os.path.dirname(name))  # noqa: PTH120 - what Python does for a script
+        runpy.run_path(name, run_name="__main__")
+    else:
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
+def _become(program: str) -> None:
+    try:
+        os.execv(program, sys.argv)
+    except OSError as error:
+        sys.stderr.write(f"{os.path.basename(program)} cannot be started: {error.strerror}\n")  # noqa: PTH119
+        os._exit(NO_PROGRAM)
+
+
+def _tell_when_gone(parent: int, number: int) -> None:
+    """Have this process get a signal when its parent ends, even by SIGKILL."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number)
+    else:
+        threading.Thread(target=_poll, args=(parent, number), daemon=True).start()
+    if os.getppid() != parent:
+        os._exit(GONE)
+
+
+def _poll(parent: int, number: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(POLL_SECONDS)
+    os.kill(os.getpid(), number)
+
+
+def _end_group(_number: int, _frame: object) -> None:
+    with contextlib.suppress(OSError):
+        os.killpg(0, signal.SIGKILL)
+    os._exit(GONE)
+
+
+if __name__ == "__main__":
+    main()

@@ -53,7 +53,11 @@ EXIT_CODES = {
     ExitCode.FAILED: "a stage or the environment failed; the same command continues",
     ExitCode.BUG: "a bug in the engine",
     ExitCode.BASELINE_PASSES: "a baseline already passes: no training needed",
-    ExitCode.INTERRUPTED: "interrupted; the same command continues",
+    ExitCode.HUNG_UP: "the terminal was closed (SIGHUP); the same command continues",
+    ExitCode.INTERRUPTED: "interrupted (Ctrl-C); the same command continues",
+    ExitCode.QUIT: "interrupted by SIGQUIT; the same command continues",
+    ExitCode.UNREAD: "nobody reads the progress of a run any more (a closed pipe); the same command continues",
+    ExitCode.TERMINATED: "interrupted by SIGTERM; the same command continues",
 }
 LANGUAGE = """\
 `recipe schema KEY` says the same on the command line. A default in plain words is worked out when the

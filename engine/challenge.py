@@ -20,7 +20,7 @@ from engine.environment import detect_device, tool_versions
 from engine.errors import RecipeError
 from engine.evidence import Challenge, StageRecord, StageStatus, to_json
 from engine.metrics.predictions import Prediction, read_predictions
-from engine.pipeline import Orders, Walk, Watcher, walk
+from engine.pipeline import Orders, Walk, Watcher, refuse_interrupted, walk
 from engine.plan import survey
 from engine.recipe.baselines import ASKS_BASE_MODEL
 from engine.recipe.metrics import FREE, primary
@@ -122,8 +122,7 @@ def challenge(recipe: Recipe, order: Order, *, root: Path, watcher: Watcher) -> 
     )
     if state.error is not None:
         raise state.error
-    if state.stop is not None and state.stop.outcome == "interrupted":
-        raise KeyboardInterrupt
+    refuse_interrupted(state)
     _require_same_rows(defender, state)
     found = _judged(other, order, defender, state)
     found = replace(

@@ -29,7 +29,17 @@ class ExitCode(IntEnum):
     FAILED = 3
     BUG = 4
     BASELINE_PASSES = 5
+    HUNG_UP = 129
     INTERRUPTED = 130
+    QUIT = 131
+    UNREAD = 141
+    TERMINATED = 143
+
+    @classmethod
+    def of_signal(cls, number: int) -> ExitCode:
+        """Return 128 and the signal's number, as a shell counts; of other signals that of Ctrl-C."""
+        known = {int(code) for code in cls}
+        return cls(128 + number) if 128 + number in known else cls.INTERRUPTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

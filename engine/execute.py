@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from engine import interrupts
 from engine.backends import check_backend, check_environment
 from engine.environment import Device, detect_device, tool_versions
 from engine.errors import EngineError, EnvironmentProblem, ExitCode, Problem, RecipeError, Severity
@@ -19,6 +20,7 @@ from engine.recipe.metrics import is_measured, primary
 from engine.recipe.model import HubRef, Recipe
 from engine.recipe.paths import absolute
 from engine.reckoning import Reckoner
+from engine.stages import flow
 from engine.stages.base import Progress
 from engine.stages.keeping import Keeper
 from engine.stages.report import Facts, assemble, write
@@ -94,11 +96,25 @@ def execute(
     refuse_moving(recipe, warnings)
     refuse_unmeasured(recipe, until=orders.until)
     refuse_absent(recipe, orders)
+    with interrupts.uninterrupted():  # from here on, a request to end has a run folder
+        return _executed(recipe, warnings, root, orders=orders, watcher=watcher, wish=wish)
+
+
+def _executed(
+    recipe: Recipe,
+    warnings: Sequence[Problem],
+    root: Path,
+    *,
+    orders: Orders,
+    watcher: Watcher,
+    wish: Wish,
+) -> Result:
     lock = stand_to_lock(recipe, wish)
     device = lock.device(detect_device())
     require_backend(recipe, device)
     store, runs = Store(root, versions=tool_versions()), Runs(root)
-    world = survey(recipe, store, device)
+    with interrupts.deferred():
+        world = survey(recipe, store, device)
     text = _as_written(recipe)
     orders = replace(
         orders, previous=runs.payloads(recipe.name), inspector=lock.inspector(world.sources, store)
@@ -167,6 +183,7 @@ def _finish(state: Walk, runs: Runs, ending: _Ending) -> Result:
     recipe, keeper, lock = state.recipe, ending.keeper, ending.lock
     resolved = dump_resolved(recipe)
     run = runs.create(recipe.name, make_key({"recipe": resolved}).digest)
+    _stop_if_asked(state)
     outcome = state.stop.outcome if state.stop else "accepted"
     code = state.stop.code if state.stop else ExitCode.ACCEPTED
     repeated = lock.verdict(state, outcome)
@@ -179,34 +196,47 @@ def _finish(state: Walk, runs: Runs, ending: _Ending) -> Result:
         outcome=outcome,
         repeats=repeated is not None and repeated.verdict is Repeat.EXACT,
     )
-    report = assemble(
-        Facts(
-            recipe=state.trained,
-            recipe_file=_as_typed(recipe.file),
-            recipe_text=ending.text,
-            resolved_recipe=resolved,
-            device=state.world.device,
-            started=state.started,
-            run_folder=run.as_posix(),
-            records=state.records,
-            artifacts=state.artifacts,
-            outcome=outcome,
-            why=state.stop.why if state.stop else "",
-            error=state.error,
-            warnings=[*(problem.headline() for problem in ending.warnings), *keeper.warnings],
-            notes=[*moving(recipe), *keeper.notes],
-            versions=tool_versions(),
-            holdout_use=use,
-            reproduction=repeated,
-            costs=ending.costs,
-        )
+    facts = Facts(
+        recipe=state.trained,
+        recipe_file=_as_typed(recipe.file),
+        recipe_text=ending.text,
+        resolved_recipe=resolved,
+        device=state.world.device,
+        started=state.started,
+        run_folder=run.as_posix(),
+        records=state.records,
+        artifacts=state.artifacts,
+        outcome=outcome,
+        why=state.stop.why if state.stop else "",
+        error=state.error,
+        warnings=[*(problem.headline() for problem in ending.warnings), *keeper.warnings],
+        notes=[*moving(recipe), *keeper.notes],
+        versions=tool_versions(),
+        holdout_use=use,
+        reproduction=repeated,
+        costs=ending.costs,
     )
+    report = assemble(facts)
     write(report, run, state.artifacts)
+    if _stop_if_asked(state) and state.stop is not None:  # while the report was written
+        outcome, code = state.stop.outcome, state.stop.code
+        report = assemble(replace(facts, outcome=outcome, why=state.stop.why))
+        runs.clear(run)
+        write(report, run, state.artifacts)
     code = lock.exit_code(code, repeated)
     if outcome == "accepted" and keeper.now is not None:
         write_text(run / BUNDLED_LOCK, lock_text(keeper.now))
     runs.record(run, _record(state, report, code))
     return Result(code=code, report=report, folder=run, error=state.error, said=tuple(keeper.said))
+
+
+def _stop_if_asked(state: Walk) -> bool:
+    """Let the run be an interrupted one where it was asked to end after its last stage; tell whether it was."""
+    number = interrupts.pending()
+    if number is None or (state.stop is not None and state.stop.outcome == flow.INTERRUPTED):
+        return False
+    state.stop = flow.interrupted("report", number)
+    return True
 
 
 def _as_written(recipe: Recipe) -> str:

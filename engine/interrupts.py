@@ -47,6 +47,7 @@ class _State:
     def __init__(self) -> None:
         self.pending: int | None = None
         self.deferring = 0
+        self.timed = False
         self.since = 0.0
         self.terminal: int | None = None
         self.reap: Callable[[], None] = lambda: None
@@ -81,6 +82,12 @@ def raise_pending() -> None:
         raise Interrupted(_state.pending)
 
 
+def raise_unless_deferred() -> None:
+    """Raise `Interrupted` where this process was asked to end and nobody has deferred it."""
+    if not _state.deferring:
+        raise_pending()
+
+
 def on_force(reap: Callable[[], None]) -> None:
     """Have `reap` called before the process is ended by force."""
     _state.reap = reap
@@ -99,25 +106,42 @@ def shown_on(terminal: int) -> Iterator[None]:
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
     """Let a first signal wait for the end of the block, or for `GRACE_SECONDS`; then it is raised."""
-    _state.deferring += 1
-    try:
+    with _holding(timed=True):
         yield
-    finally:
-        _state.deferring -= 1
-        if _state.deferring == 0:
-            _set_timer(0.0)
-    if _state.deferring == 0:
-        raise_pending()
+    raise_unless_deferred()
 
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let a first signal wait for the end of the block, however long, and do not raise it there either."""
-    _state.deferring += 1
+    """Let a first signal wait for the end of the block, and do not raise it there: who asks `pending` decides."""
+    with _holding(timed=False):
+        yield
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Within what is uninterrupted, a block that a signal ends at once; one that is pending does so on entering."""
+    before = _state.deferring, _state.timed
+    try:
+        _state.deferring, _state.timed = 0, False
+        raise_pending()
+        yield
+    finally:
+        _state.deferring, _state.timed = before
+
+
+@contextlib.contextmanager
+def _holding(*, timed: bool) -> Iterator[None]:
+    before = _state.deferring, _state.timed
+    _state.deferring, _state.timed = before[0] + 1, timed
+    if timed and _state.pending is not None:
+        _set_timer(GRACE_SECONDS)
     try:
         yield
     finally:
-        _state.deferring -= 1
+        if timed:
+            _set_timer(0.0)
+        _state.deferring, _state.timed = before
 
 
 @contextlib.contextmanager
@@ -128,7 +152,7 @@ def handled() -> Iterator[None]:
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
     taken = [number for number in SIGNALS if before[number] in _DEFAULTS]
-    _state.pending, _state.deferring = None, 0
+    _state.pending, _state.deferring, _state.timed = None, 0, False
     with _watched():
         alarm = _take_alarm()
         for number in taken:
@@ -140,7 +164,7 @@ def handled() -> Iterator[None]:
             for number in taken:
                 signal.signal(number, before[number])
             alarm()
-            _state.pending, _state.deferring = None, 0
+            _state.pending, _state.deferring, _state.timed = None, 0, False
 
 
 _DEFAULTS: Final = (signal.SIG_DFL, signal.default_int_handler)
@@ -154,7 +178,8 @@ def _on_signal(number: int, _frame: FrameType | None) -> None:
     _state.pending, _state.since = number, time.monotonic()
     if not _state.deferring:
         raise Interrupted(number)
-    _set_timer(GRACE_SECONDS)
+    if _state.timed:
+        _set_timer(GRACE_SECONDS)
     _write(f"\n{name_of(number)}: ending in order; a second signal ends at once\n")
 
 

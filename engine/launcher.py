@@ -34,11 +34,14 @@ def main() -> None:
     if worker == 0:
         _work()
         return
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is for the worker, which has a moment to end in order
+    signal.signal(
+        signal.SIGTERM, signal.SIG_IGN
+    )  # it is for the worker, which has a moment to end in order
     _, status = os.waitpid(worker, 0)
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+        with contextlib.suppress(OSError):  # SIGKILL has no other disposition
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)
 
@@ -60,6 +63,11 @@ def _work() -> None:
 
 
 def _become(program: str) -> None:
+    for number in (
+        signal.SIGPIPE,
+        signal.SIGXFSZ,
+    ):  # Python ignores them, and what is executed inherits that
+        signal.signal(number, signal.SIG_DFL)
     try:
         os.execv(program, sys.argv)
     except OSError as error:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from engine import failures, interrupts
 from engine.errors import EngineError, ExitCode, RecipeError, StageError
 from engine.evidence import StageRecord, StageStatus
 from engine.plan import FORCED, PlannedStage, World, plan_run, products
@@ -19,7 +20,7 @@ from engine.recipe.model import Recipe
 from engine.stages import flow, load_stage, needs_of, references_of, stages_of
 from engine.stages.base import Build, Payload, Progress, StageContext
 from engine.stages.variants import discard
-from engine.store import Artifact, StageKey, Store, product_key, storage_problem
+from engine.store import Artifact, StageKey, Store, product_key
 
 
 class Watcher(Protocol):
@@ -71,8 +72,18 @@ class Orders:
 
 
 def walk(recipe: Recipe, store: Store, *, world: World, orders: Orders, watcher: Watcher) -> Walk:
-    """Run or reuse every stage in order, until one says stop. Never raises an `EngineError`: it is in the result."""
+    """Run or reuse every stage in order, until one says stop. Never raises an `EngineError`: it is in the result.
+
+    A request to end is raised in a stage and nowhere else, so that it is in the result too.
+    """
     state = Walk(recipe=recipe, trained=recipe, world=world, started=datetime.now(UTC))
+    with interrupts.uninterrupted():
+        _walk(state, store, orders=orders, watcher=watcher)
+    return state
+
+
+def _walk(state: Walk, store: Store, *, orders: Orders, watcher: Watcher) -> None:
+    recipe, world = state.recipe, state.world
     for name in stages_of(recipe):
         plan = plan_run(
             recipe, store, world=world, previous=orders.previous, force=_due(orders, state)
@@ -88,7 +99,13 @@ def walk(recipe: Recipe, store: Store, *, world: World, orders: Orders, watcher:
         if state.stop is None:
             state.stop = flow.after(name, state.artifacts, recipe) or _until(name, orders)
         watcher.ended(record, state.artifacts, state.trained)
-    return state
+
+
+def refuse_interrupted(state: Walk) -> None:
+    """Raise `Interrupted` again, where a walk that leaves no record of its own was asked to end."""
+    interrupts.raise_pending()
+    if state.stop is not None and state.stop.outcome == flow.INTERRUPTED:
+        raise KeyboardInterrupt
 
 
 def refuse_absent(recipe: Recipe, orders: Orders) -> None:
@@ -142,18 +159,22 @@ def _attempt(
     started = time.monotonic()
     reused = planned.reused
     try:
-        progress = watcher.stage(planned.name) if inspector or reused is None else None
-        if inspector and progress:
-            inspector.before(planned.name, progress, reused=reused is not None)
-        artifact = reused or _run(planned, store, state, progress=progress)
-        if inspector and progress:
-            made = {**state.artifacts, planned.name: artifact}
-            inspector.after(planned.name, made, progress)
-    except KeyboardInterrupt:
-        state.stop = flow.interrupted(planned.name)
+        with interrupts.interruptible():
+            progress = watcher.stage(planned.name) if inspector or reused is None else None
+            if inspector and progress:
+                inspector.before(planned.name, progress, reused=reused is not None)
+            artifact = reused or _run(planned, store, state, progress=progress)
+            if inspector and progress:
+                made = {**state.artifacts, planned.name: artifact}
+                inspector.after(planned.name, made, progress)
+    except KeyboardInterrupt as asked:
+        state.stop = flow.interrupted(planned.name, interrupts.number_of(asked))
         return _record(planned, StageStatus.INTERRUPTED, since=started)
-    except (EngineError, OSError) as error:
-        state.error = _told(error, store)
+    except BaseException as error:
+        told = failures.told(error, store.root)
+        if told is None:
+            raise
+        state.error = told
         state.stop = flow.failed(planned.name, state.error.exit_code)
         problems = tuple(problem.headline() for problem in state.error.problems)
         return _record(planned, StageStatus.FAILED, since=started, problems=problems)
@@ -163,10 +184,6 @@ def _attempt(
     if reused is not None:
         return _record(planned, StageStatus.REUSED, reason=_origin(reused))
     return _record(planned, StageStatus.RAN, since=started)
-
-
-def _told(error: EngineError | OSError, store: Store) -> EngineError:
-    return error if isinstance(error, EngineError) else storage_problem(error, store.root)
 
 
 def _run(

@@ -23,7 +23,7 @@ from engine.estimate.measured import Measured
 from engine.execute import require_backend
 from engine.forecast import largest_setting
 from engine.lockstand import PLAIN, stand_to_lock
-from engine.pipeline import Orders, Walk, Watcher, walk
+from engine.pipeline import Orders, Walk, Watcher, refuse_interrupted, walk
 from engine.plan import survey
 from engine.recipe.model import Method, Recipe
 from engine.recipe.sweeps import settled
@@ -63,6 +63,7 @@ def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measured:
     state = walk(recipe, store, world=world, orders=Orders(until="data"), watcher=watcher)
     if state.error is not None:
         raise state.error
+    refuse_interrupted(state)
     data = state.artifacts["data"]
     recipe = settled(recipe, largest_setting(recipe, store, world, data)[0])
     progress = watcher.stage("probe")

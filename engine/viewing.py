@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine.environment import detect_device, tool_versions
 from engine.errors import DataError, EngineError, ExitCode, Problem, RecipeError
-from engine.evidence import DataSummary, StageStatus, data_from_json
-from engine.pipeline import Orders, Walk, Watcher, walk
+from engine.evidence import DataSummary, data_from_json
+from engine.pipeline import Orders, Walk, Watcher, refuse_interrupted, walk
 from engine.plan import survey
 from engine.recipe.model import Checks, Recipe
 from engine.recipe.sweeps import methods_of
@@ -134,8 +134,7 @@ def _walk(recipe: Recipe, store: Store, watcher: Watcher) -> Walk:
     device = detect_device()
     world = survey(recipe, store, device)
     state = walk(recipe, store, world=world, orders=Orders(until="data"), watcher=watcher)
-    if any(record.status is StageStatus.INTERRUPTED for record in state.records):
-        raise KeyboardInterrupt
+    refuse_interrupted(state)
     return state
 
 

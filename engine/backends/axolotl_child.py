@@ -1,46 +1,27 @@
-"""The first thing that runs in the Axolotl process: make sure it dies with the engine, then hand over to Axolotl.
+"""The first thing of ours in the Axolotl process: the training program, and a quick end where one is asked for.
 
-`python -P -m engine.backends.axolotl_child PARENT_PID CONFIG`. Only the standard library is
-imported here; Axolotl's own `axolotl.cli.train` is run as a program (what `axolotl train
---launcher python` does), so no `.env` file is loaded.
+`engine.backends.axolotl_child CONFIG`, run by `engine.launcher`. Only the standard library is imported here;
+Axolotl's own `axolotl.cli.train` is run as a program (what `axolotl train --launcher python` does), so no `.env`
+file is loaded. Before training begins SIGTERM ends the process; while it trains, `engine.runtime.axolotl_plugin`
+has a checkpoint saved first.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import runpy
-import signal
 import sys
-import threading
-import time
 
-PR_SET_PDEATHSIG = 1
-POLL_SECONDS = 1.0
+from engine import interrupts
 
 
 def main() -> None:
-    """Bind this process to its parent's life and train."""
-    parent, config = int(sys.argv[1]), sys.argv[2]
-    die_with(parent)
-    sys.argv = ["axolotl.cli.train", config]
-    runpy.run_module("axolotl.cli.train", run_name="__main__", alter_sys=True)
-
-
-def die_with(parent: int) -> None:
-    """Kill this process when `parent` dies, even by SIGKILL."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    else:
-        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(POLL_SECONDS)
-    os._exit(1)
+    """Train."""
+    sys.argv = ["axolotl.cli.train", *sys.argv[1:]]
+    try:
+        runpy.run_module("axolotl.cli.train", run_name="__main__", alter_sys=True)
+    except interrupts.Interrupted as asked:
+        os._exit(128 + asked.number)  # the checkpoint is on the disk, and nothing else is wanted
 
 
 if __name__ == "__main__":

@@ -2,70 +2,46 @@
 
 The launch folder holds `config.yaml`, `train.jsonl`, `validation.jsonl`, `base_model` (a link),
 `prepared/`, `output/`, `events.jsonl` (written by our plugin) and `train.log`. It survives a
-killed run, and the next attempt goes on in it.
+killed run, and the next attempt goes on in it. The process works in a new folder that links to
+these and holds nothing else: settings files that came with a launch folder are not found.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from engine import interrupts, processes
 from engine.backends import events
 from engine.backends.base import Launch, Trained, schedule
 from engine.backends.events import LOG
 from engine.backends.usage import Meter
 from engine.errors import StageError
+from engine.files.user import cache_folder
 
 OUTPUT = "output"
 EVENTS = "events.jsonl"
 CONFIG = "config.yaml"
+PREPARED = "prepared"
+BASE_MODEL = "base_model"
+ROWS = ("train.jsonl", "validation.jsonl")
 POLL_SECONDS = 0.3
-GRACE_SECONDS = 10.0
+GRACE_SECONDS = 6.0
+"""For a checkpoint at the end of the step that is being done: less than a container has before it is killed."""
 TAIL_LINES = 12
 
-KEPT_VARIABLES = frozenset(
-    {
-        "HOME",
-        "LANG",
-        "LD_LIBRARY_PATH",
-        "LIBRARY_PATH",
-        "LOGNAME",
-        "PATH",
-        "SYSTEMROOT",
-        "TEMP",
-        "TMP",
-        "TMPDIR",
-        "TZ",
-        "USER",
-        "VIRTUAL_ENV",
-    }
-)
-KEPT_PREFIXES = ("CUDA_", "LC_", "NCCL_", "NVIDIA_", "ROCR_", "HIP_", "SSL_")
 SET_VARIABLES: dict[str, str] = {
     "AXOLOTL_DO_NOT_TRACK": "1",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-    "DO_NOT_TRACK": "1",
-    "HF_DATASETS_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "HF_HUB_OFFLINE": "1",
     "MKL_DYNAMIC": "FALSE",
-    "NO_COLOR": "1",
     "OMP_DYNAMIC": "FALSE",
-    "PYTHONUNBUFFERED": "1",
-    "PYTHON_DOTENV_DISABLED": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "TRANSFORMERS_OFFLINE": "1",
-    "WANDB_MODE": "disabled",
 }
-"""Read by Axolotl and its libraries at import: nothing is sent, nothing is fetched, and the threads are so many."""
+"""Besides those of every child: nothing is sent, and the threads are so many."""
 THREAD_VARIABLES = ("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -102,13 +78,13 @@ def prepare(launch: Launch) -> None:
     if config.exists() and config.read_text(encoding="utf-8") != launch.config:
         aside = folder / f"other-{time.time_ns()}"
         aside.mkdir()
-        for name in (OUTPUT, "prepared"):
+        for name in (OUTPUT, PREPARED):
             if (folder / name).exists():
                 (folder / name).rename(aside / name)
     config.write_text(launch.config, encoding="utf-8")
-    for name in ("train.jsonl", "validation.jsonl"):
+    for name in ROWS:
         shutil.copyfile(launch.rows / name, folder / name)
-    link = folder / "base_model"
+    link = folder / BASE_MODEL
     link.unlink(missing_ok=True)
     link.symlink_to(launch.base_model.resolve(), target_is_directory=True)
     (folder / EVENTS).unlink(missing_ok=True)
@@ -116,71 +92,48 @@ def prepare(launch: Launch) -> None:
 
 def environment(launch: Launch) -> dict[str, str]:
     """Return the whole environment of the process: what it needs of ours, and what we decide."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name in KEPT_VARIABLES or name.startswith(KEPT_PREFIXES)
-    }
     threads = dict.fromkeys(THREAD_VARIABLES, str(launch.setting.device.threads))
-    package_root = str(Path(__file__).resolve().parents[2])
-    return {
-        **kept,
-        **SET_VARIABLES,
-        **threads,
-        "PYTHONPATH": package_root,
-        "HF_HOME": str(launch.folder / "cache"),
-        "ACCELERATE_CONFIG_FILE": str(launch.folder / "no-accelerate-config.yaml"),
-    }
+    config = {"ACCELERATE_CONFIG_FILE": str(cache_folder() / "no-accelerate-config.yaml")}
+    return processes.environment({**SET_VARIABLES, **threads, **config})
 
 
 def _run(launch: Launch, telling: events.Telling) -> int:
-    """Run the process to its end, telling progress; whatever ends us ends its whole process group."""
-    command = [
-        *(sys.executable, "-P", "-m", "engine.backends.axolotl_child"),
-        *(str(os.getpid()), CONFIG),
-    ]
-    with (launch.folder / LOG).open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command,
-            cwd=launch.folder,
-            env=environment(launch),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+    """Run the process to its end, telling progress; when we are asked to end it saves a checkpoint and ends first."""
+    with (launch.folder / LOG).open("ab") as log, processes.working_folder() as folder:
+        _lay_out(folder, launch.folder.absolute())
+        child = processes.start(
+            processes.module("engine.backends.axolotl_child")(CONFIG),
+            folder=folder,
+            variables=environment(launch),
+            out=log,
+            errors=subprocess.STDOUT,
         )
-    try:
-        _follow(process, launch.folder / EVENTS, telling)
-    finally:
-        _end(process)
-    return process.returncode
+        with child, interrupts.deferred():
+            news = _EventLog(launch.folder / EVENTS)
+            _follow(child, news, telling)
+            child.stop(grace=GRACE_SECONDS)
+            for event in news.read():
+                telling.tell(event)
+        return child.status
 
 
-def _follow(process: subprocess.Popen[bytes], path: Path, telling: events.Telling) -> None:
-    """Tell every new event until the process ends, or until a loss is not a number: the rest would be for nothing."""
-    news = _EventLog(path)
-    while not telling.is_broken:
-        ended = process.poll() is not None
+def _lay_out(folder: Path, launch: Path) -> None:
+    """Fill the working folder with links to what the config names, so that libraries find nothing else there."""
+    for name in (OUTPUT, PREPARED):
+        (launch / name).mkdir(exist_ok=True)
+    (launch / EVENTS).touch()
+    for name in (CONFIG, *ROWS, BASE_MODEL, OUTPUT, PREPARED, EVENTS):
+        (folder / name).symlink_to(launch / name)
+
+
+def _follow(child: processes.Child, news: _EventLog, telling: events.Telling) -> None:
+    """Tell every new event until the process ends, or until going on is for nothing or not wanted."""
+    while not telling.is_broken and interrupts.pending() is None:
+        ended = child.has_ended(within=POLL_SECONDS)
         for event in news.read():
             telling.tell(event)
         if ended:
             return
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(POLL_SECONDS)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ask the process group to end, then make it; SIGINT is not used, since Axolotl answers it with exit code 0."""
-    if process.poll() is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 class _EventLog:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sys
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,10 +10,11 @@ from pathlib import Path
 
 from engine import __version__
 from engine.cli.place import store_root
+from engine.cli.terminal import say
 from engine.errors import ExitCode
 
 
-def tell_bug(bug: Exception, words: Sequence[str]) -> int:
+def tell_bug(bug: BaseException, words: Sequence[str]) -> int:
     """Write the traceback with versions to a file, name it, and return the exit code of a bug."""
     trace = "".join(traceback.format_exception(bug))
     text = (
@@ -22,9 +22,9 @@ def tell_bug(bug: Exception, words: Sequence[str]) -> int:
         f"command: recipe {' '.join(words)}\n\n{trace}"
     )
     kind = f"{type(bug).__name__}: {bug}".splitlines()[0]
-    sys.stderr.write(f"I900  this is a bug in the engine: {kind}\n")
+    say(f"I900  this is a bug in the engine: {kind}\n")
     path = _write(text)
-    sys.stderr.write(f"        a report to paste: {path}\n" if path else text)
+    say(f"        a report to paste: {path}\n" if path else text)
     return ExitCode.BUG
 
 

@@ -31,9 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the verdict; the recipe is not changed."""
-    from engine.challenge import Order, challenge, challenge_json, challenger  # noqa: PLC0415 - heavier
+    from engine.challenge import Order, challenge, challenge_json  # noqa: PLC0415 - heavier
     from engine.cli.watch import Console  # noqa: PLC0415 - only where something runs
-    from engine.execute import uses_hub  # noqa: PLC0415 - heavier
     from engine.recipe.newcomer import named_model  # noqa: PLC0415 - only here
     from engine.render.challenge import challenge_text  # noqa: PLC0415 - only here
 
@@ -41,8 +40,7 @@ def run(options: argparse.Namespace) -> int:
     order = Order(base_model=named_model(options.base_model, Path.cwd()), train=options.train)
     show_problems(warnings)
     root = store_root(options.store)
-    offline = not uses_hub(challenger(recipe, order))
-    with others_to(_log(root), offline=offline) as terminal:
+    with others_to(_log(root)) as terminal:
         quiet = options.quiet or options.format == "json"
         watcher = Console(terminal, quiet=quiet)
         result = challenge(recipe, order, root=root, watcher=watcher)

@@ -53,7 +53,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print what can be said of the data; 0 when a run would accept it."""
-    from engine.execute import uses_hub  # noqa: PLC0415 - after the arguments are known good
     from engine.render.data import data_json, data_text  # noqa: PLC0415
     from engine.samples import Wish  # noqa: PLC0415
     from engine.viewing import look  # noqa: PLC0415
@@ -69,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     root = store_root(options.store)
     log = root / "logs" / f"data-{os.getpid()}.log"
     as_json = options.format == "json"
-    with others_to(log, offline=not uses_hub(recipe)) as terminal:
+    with others_to(log) as terminal:
         live = _Live(terminal, quiet=as_json)
         looked = look(recipe, wish, root=root, watcher=live)
         live.close()

@@ -8,6 +8,7 @@ from difflib import unified_diff
 from pathlib import Path
 
 from engine.cli.output import show, show_problems
+from engine.cli.terminal import write
 from engine.errors import ExitCode, Problem, RecipeError
 
 STDIN = Path("-")
@@ -60,7 +61,7 @@ def _format(path: Path, options: argparse.Namespace) -> bool:
         if text:
             show(text)
     elif path == STDIN and not options.check:
-        sys.stdout.write(new)
+        write(new)
     elif new.encode() != content and not options.check:
         rewrite(path, new)
     return new.encode() != content

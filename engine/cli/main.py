@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
+import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from engine import __version__
+from engine import __version__, interrupts
+from engine.cli.terminal import discard_output, flush, open_missing, say, write
 from engine.errors import EngineError, ExitCode
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 VERBS: dict[str, str] = {
     "init": "start a recipe: copy a shipped one, or draft one from a data file",
@@ -41,13 +45,41 @@ class _Parser(argparse.ArgumentParser):
     """Usage mistakes end with the same exit code as mistakes in a recipe."""
 
     def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(ExitCode.USAGE, f"{self.prog}: {message}\n")
+        say(f"{self.format_usage()}{self.prog}: {message}\n")
+        sys.exit(ExitCode.USAGE)
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        """Help and version are results: told whether they could be written."""
+        if message and file is sys.stdout:
+            write(message)
+            flush()
+        elif message:
+            say(message)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    open_missing()
+    try:
+        with interrupts.handled():
+            code = _run(words)
+            flush()
+            return code
+    except EngineError as error:
+        return _tell(error, as_json=False)
+    except KeyboardInterrupt as asked:
+        return _interrupted(asked)
+    except BrokenPipeError:
+        discard_output()
+        return ExitCode.FAILED
+    except (SystemExit, GeneratorExit):
+        raise
+    except BaseException as failure:  # noqa: BLE001 - the boundary: whatever is left is a failure or our mistake
+        return _failed(failure, words)
+
+
+def _run(words: Sequence[str]) -> int:
     if not words or words[0] not in VERBS:
         return _without_verb(words)
     verb = importlib.import_module(f"engine.cli.{words[0]}{'_' if words[0] == 'try' else ''}")
@@ -58,16 +90,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(verb.run(options))
     except EngineError as error:
         return _tell(error, as_json=getattr(options, "format", "text") == "json")
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - lets the process end quietly
-        return ExitCode.FAILED
-    except Exception as bug:  # noqa: BLE001 - the boundary: whatever is left is our mistake
-        from engine.cli.bug import tell_bug  # noqa: PLC0415 - only when there is one
 
-        return tell_bug(bug, words)
+
+def _interrupted(asked: KeyboardInterrupt) -> int:
+    number = interrupts.number_of(asked)
+    by = "" if number == signal.SIGINT else f" by {interrupts.name_of(number)}"
+    say(f"interrupted{by}\n")
+    return ExitCode.of_signal(number)
+
+
+def _failed(failure: BaseException, words: Sequence[str]) -> int:
+    """Tell a failure of the machine or of a library as what it is, and what is left as a bug of ours."""
+    from engine.cli.bug import tell_bug  # noqa: PLC0415 - only when something went wrong
+    from engine.cli.place import store_root  # noqa: PLC0415 - the same
+    from engine.failures import told  # noqa: PLC0415 - the same
+
+    known = told(failure, store_root(None))
+    return _tell(known, as_json=False) if known is not None else tell_bug(failure, words)
 
 
 def _without_verb(words: Sequence[str]) -> int:
@@ -77,7 +116,7 @@ def _without_verb(words: Sequence[str]) -> int:
 
         near = get_close_matches(words[0], VERBS, 1)
         hint = f"did you mean `{near[0]}`?" if near else "recipe --help lists them"
-        sys.stderr.write(f"recipe: there is no verb `{words[0]}`: {hint}\n")
+        say(f"recipe: there is no verb `{words[0]}`: {hint}\n")
         return ExitCode.USAGE
     _parser().parse_args(words or ["--help"])
     return ExitCode.USAGE
@@ -100,7 +139,11 @@ def _parser() -> argparse.ArgumentParser:
 def _tell(error: EngineError, *, as_json: bool) -> int:
     from engine.cli.output import show_problems  # noqa: PLC0415 - light verbs without errors skip it
 
-    show_problems(error.problems, as_json=as_json)
+    try:
+        show_problems(error.problems, as_json=as_json)
+        flush()
+    except EngineError as full:  # the problems were the result, and there is no room for them
+        show_problems([*error.problems, *full.problems])
     return error.exit_code
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from engine.cli.terminal import say, write
 from engine.errors import Problem
 from engine.render.problems import problems_json, render_problems
 from engine.render.progress import has_colour
@@ -14,7 +15,7 @@ from engine.render.progress import has_colour
 
 def show(text: str) -> None:
     """A result, ended by one line break."""
-    sys.stdout.write(text.rstrip("\n") + "\n")
+    write(text.rstrip("\n") + "\n")
 
 
 def show_json(value: Any) -> None:  # noqa: ANN401 - JSON data
@@ -28,6 +29,4 @@ def show_problems(problems: Sequence[Problem], *, as_json: bool = False, source:
         show_json(problems_json(problems, source=source))
     elif problems:
         colour = has_colour(sys.stderr)
-        sys.stderr.write(
-            render_problems(problems, colour=colour, source=source).rstrip("\n") + "\n"
-        )
+        say(render_problems(problems, colour=colour, source=source).rstrip("\n") + "\n")

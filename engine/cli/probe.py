@@ -19,10 +19,10 @@ def run_probe(recipe: Recipe, root: Path, *, elsewhere: str | None) -> None:
         )
     from engine.cli.streams import others_to  # noqa: PLC0415 - only a probe runs something
     from engine.cli.watch import Console  # noqa: PLC0415
-    from engine.execute import refuse_moving, uses_hub  # noqa: PLC0415
+    from engine.execute import refuse_moving  # noqa: PLC0415
     from engine.probing import probe  # noqa: PLC0415
 
     refuse_moving(recipe, ())
     log = root / "logs" / f"probe-{os.getpid()}.log"
-    with others_to(log, offline=not uses_hub(recipe)) as terminal:
+    with others_to(log) as terminal:
         probe(recipe, root=root, watcher=Console(terminal, quiet=False))

@@ -43,7 +43,6 @@ def run(options: argparse.Namespace) -> int:
         execute,
         refuse_moving,
         refuse_unmeasured,
-        uses_hub,
     )
     from engine.lockstand import Wish  # noqa: PLC0415
     from engine.pipeline import Orders  # noqa: PLC0415
@@ -56,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     refuse_unmeasured(recipe, until=options.until)
     show_problems(warnings)
     root = store_root(options.store)
-    with others_to(_log(root), offline=not uses_hub(recipe)) as terminal:
+    with others_to(_log(root)) as terminal:
         result = execute(
             recipe,
             warnings,

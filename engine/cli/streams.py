@@ -1,14 +1,19 @@
-"""Keeping the terminal ours during a run: what libraries and tools print goes to a log instead."""
+"""Keeping the terminal ours during a run: what libraries and tools print goes to a log, and nobody is asked anything."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+from engine import interrupts
+from engine.processes import CACHES, caches
+from engine.sources.online import go_offline
 from engine.store.store import storage_problem
 
 QUIET = {
@@ -18,20 +23,36 @@ QUIET = {
     "TRANSFORMERS_VERBOSITY": "error",
 }
 """What libraries read when they are imported; a value that the user has set stays."""
+HUB_CACHES = frozenset(
+    {
+        *("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_ASSETS_CACHE", "HF_XET_CACHE"),
+        *("HF_DATASETS_CACHE", "HF_MODULES_CACHE", "HF_KERNELS_CACHE", "TRANSFORMERS_CACHE"),
+        *("HF_TOKEN_PATH", "HF_STORED_TOKENS_PATH", "XDG_CACHE_HOME"),
+    }
+)
+"""The user's, where the hub's library keeps what it fetched; a relative one would be a folder of the project."""
 
 
-OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-"""For recipes that name nothing on the hub: libraries then look nothing up there by themselves."""
+def quieten() -> None:
+    """Set what libraries read at import, so that they are silent, offline, and cache in the user's own folders."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    for name in {*HUB_CACHES, *CACHES}:
+        if name in os.environ and not Path(os.environ[name]).is_absolute():
+            del os.environ[name]
+    for name, value in caches().items():
+        if name not in HUB_CACHES:
+            os.environ.setdefault(name, value)
+    go_offline()
 
 
 @contextlib.contextmanager
-def others_to(log: Path, *, offline: bool) -> Iterator[TextIO]:
-    """The real stderr, while everything else that writes to stdout or stderr writes into `log`.
+def others_to(log: Path) -> Iterator[TextIO]:
+    """The real stderr, while everything else that writes to stdout or stderr writes into `log` and reads nothing.
 
     Works on file descriptors, so that native code and child processes are caught too. An empty log is removed.
     """
-    for name, value in (QUIET | OFFLINE if offline else QUIET).items():
-        os.environ.setdefault(name, value)
+    quieten()
     with contextlib.ExitStack() as stack:
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
@@ -40,9 +61,42 @@ def others_to(log: Path, *, offline: bool) -> Iterator[TextIO]:
             raise storage_problem(error, log.parent.parent) from error
         terminal = stack.enter_context(_copy_of(sys.stderr))
         stack.callback(_remove_empty, log)
+        stack.enter_context(interrupts.shown_on(terminal.fileno()))
+        stack.enter_context(_nothing_to_read())
         for stream in (sys.stdout, sys.stderr):
-            stack.enter_context(_redirected(stream, target.fileno()))
+            if stream is not None:
+                stack.enter_context(_redirected(stream, target.fileno()))
         yield terminal
+
+
+class Terminal(io.TextIOWrapper):
+    """A stream that people look at. Where nobody reads it any more the run is asked to end; a full one is let be."""
+
+    def write(self, text: str) -> int:
+        """Write, as far as that is possible."""
+        self._try(lambda: super(Terminal, self).write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is left, as far as that is possible."""
+        self._try(super().flush)
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except BrokenPipeError:
+            self._to_nothing()
+            interrupts.ask(interrupts.SIGPIPE)
+            if threading.current_thread() is threading.main_thread():
+                interrupts.raise_unless_deferred()
+        except OSError:
+            self._to_nothing()
+
+    def _to_nothing(self) -> None:
+        with contextlib.suppress(OSError):
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, self.fileno())
+            os.close(nothing)
 
 
 def _remove_empty(log: Path) -> None:
@@ -51,10 +105,29 @@ def _remove_empty(log: Path) -> None:
             log.unlink()
 
 
-def _copy_of(stream: TextIO) -> TextIO:
-    """A stream of its own to the same place; `stream` may then be pointed elsewhere."""
+def _copy_of(stream: TextIO | None) -> TextIO:
+    """A stream of its own to the same place, or to nothing; `stream` may then be pointed elsewhere."""
+    if stream is None:
+        return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - closed by the caller
     stream.flush()
-    return os.fdopen(os.dup(stream.fileno()), "w", encoding=stream.encoding, errors="replace")
+    raw = os.fdopen(os.dup(stream.fileno()), "wb")
+    return Terminal(raw, encoding=stream.encoding, errors="replace", line_buffering=True)
+
+
+@contextlib.contextmanager
+def _nothing_to_read() -> Iterator[None]:
+    """Let no library's question be answered: standard input is empty."""
+    before = sys.stdin
+    with open(os.devnull, encoding="utf-8") as nothing:  # noqa: PTH123 - a device
+        saved = os.dup(0)
+        os.dup2(nothing.fileno(), 0)
+        sys.stdin = nothing
+        try:
+            yield
+        finally:
+            sys.stdin = before
+            os.dup2(saved, 0)
+            os.close(saved)
 
 
 @contextlib.contextmanager
@@ -65,6 +138,7 @@ def _redirected(stream: TextIO, target: int) -> Iterator[None]:
     try:
         yield
     finally:
-        stream.flush()
+        with contextlib.suppress(OSError):  # a full disk is told where it matters
+            stream.flush()
         os.dup2(saved, number)
         os.close(saved)

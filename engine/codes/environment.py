@@ -115,6 +115,22 @@ CODES: dict[str, Code] = {
         why="It is written aside and renamed when complete, so its folder must be writable.",
         fix="mend the permissions of the folder, or work on a copy",
     ),
+    "E740": Code(
+        title="there is enough memory",
+        why="Python, torch or the GPU could not get the memory that they asked for. What was finished before is kept.",
+        fix="close other programs, lower `method.micro_batch_size`, set `method.gradient_checkpointing`, or take a"
+        " smaller base model; `recipe plan` says what a training takes",
+    ),
+    "E741": Code(
+        title="standard output can be written",
+        why="The result is written there; on a full disk, or where it is closed, it would be lost without a word.",
+        fix="send it somewhere with room and run the same command again: what was computed is kept",
+    ),
+    "E742": Code(
+        title="files may grow as large as a model is",
+        why="The shell or the system limits the size of a file (`ulimit -f`), and weights are larger than that.",
+        fix="raise the limit (`ulimit -f unlimited`) and run the same command again",
+    ),
     "E750": Code(
         title="the store cannot be written",
         why="Results are kept below `.recipe` in the current folder.",

@@ -188,4 +188,34 @@ CODES: dict[str, Code] = {
         why="What cannot be read cannot be checked.",
         fix="Check the name and the rights of the file.",
     ),
+    "X690": Code(
+        title="a library could work with the files of a model",
+        why="transformers, tokenizers, safetensors and llama.cpp end with errors of any kind where a file is damaged, is"
+        " of another kind than its name says, or holds values that the architecture does not know.",
+        fix="fetch or make the model again; the message holds the library's own words",
+    ),
+    "X691": Code(
+        title="a base model holds data and no code",
+        why="Python files, folders of generation code, adapters that name modules, kernels and quantization methods of"
+        " the hub are run or imported by the libraries that load a model. None is needed for a model that transformers"
+        " knows.",
+        fix="take out what the message names, if the model works without it; else take another base model",
+    ),
+    "X692": Code(
+        title="the weights hold every tensor of the architecture",
+        why="A tensor that is missing or has another shape is filled with random numbers, and the model answers all the"
+        " same.",
+        fix="fetch or make the model again",
+    ),
+    "X693": Code(
+        title="every token of the tokenizer has a row in the embedding",
+        why="Tokenizer and weights are of different models, or tokens were added without making the embedding larger.",
+        fix="take tokenizer and weights of the same revision of the same model",
+    ),
+    "X694": Code(
+        title="a settings file of a base model is a JSON object",
+        why="It cannot be read, is nested too deep, or holds something else. What libraries would make of it is not"
+        " foreseen.",
+        fix="fetch or make the model again",
+    ),
 }

@@ -7,13 +7,16 @@ set the two training arguments that no Axolotl key sets.
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
 from axolotl.integrations.base import BasePlugin
 from transformers import TrainerCallback
 
+from engine import interrupts
 from engine.runtime.adapters import KeepAdapters
+from engine.runtime.stopping import SaveAndStop
 from engine.runtime.watch import Event, Watch
 
 EVENTS = "events.jsonl"
@@ -28,8 +31,9 @@ class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
         cfg: Any,  # noqa: ANN401, ARG002
         trainer: Any,  # noqa: ANN401, ARG002
     ) -> list[TrainerCallback]:
-        """Watch the trainer that Axolotl built."""
-        return [Watch(_write), KeepAdapters()]
+        """Watch the trainer that Axolotl built; from here on SIGTERM waits for a checkpoint."""
+        signal.signal(signal.SIGTERM, lambda number, _frame: interrupts.ask(number))
+        return [Watch(_write), KeepAdapters(), SaveAndStop()]
 
 
 class OnCpu(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here

@@ -54,7 +54,7 @@ def run_tool(
             raise _failure(code, tool, status=status, log=_end_of(errors))
 
 
-def _started(  # noqa: PLR0913 - one call, named
+def _started(
     command: Command,
     tool: str,
     *,

@@ -22,10 +22,12 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 from trl import SFTConfig, SFTTrainer
 
+from engine import interrupts
 from engine.environment import Device
 from engine.runtime import usage
 from engine.runtime.adapters import KeepAdapters
 from engine.runtime.chat import Chat, load_chat
+from engine.runtime.stopping import SaveAndStop
 from engine.runtime.watch import Event, Watch
 
 IGNORED = -100
@@ -80,11 +82,12 @@ def train(
         eval_dataset=validation or None,
         processing_class=chat.tokenizer,
         peft_config=_lora(config),
-        callbacks=[Watch(tell), KeepAdapters(), *_patience(config)],
+        callbacks=[Watch(tell), KeepAdapters(), SaveAndStop(), *_patience(config)],
     )
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=str(folders.resume) if folders.resume else None)
+    with interrupts.deferred():
+        trainer.train(resume_from_checkpoint=str(folders.resume) if folders.resume else None)
 
 
 def tokenised(path: Path, chat: Chat) -> Dataset | None:

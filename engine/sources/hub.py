@@ -13,6 +13,7 @@ from typing import Any
 from engine.errors import DataError, EngineError, EnvironmentProblem
 from engine.recipe.model import HubRef, Source
 from engine.sources.contract import Once, Progress
+from engine.sources.online import fetching, loading_rows
 
 ROWS = "rows.parquet"
 
@@ -45,7 +46,8 @@ def newest_commit(repo: str, kind: str) -> str:
     with _told(HubRef(repo=repo)):
         from huggingface_hub import HfApi  # noqa: PLC0415 - an extra, and slow to import
 
-        return str(HfApi().repo_info(repo, repo_type=kind).sha)
+        with fetching():
+            return str(HfApi().repo_info(repo, repo_type=kind).sha)
 
 
 def _fetch_file(ref: HubRef, file: str, progress: Progress) -> Path:
@@ -53,7 +55,8 @@ def _fetch_file(ref: HubRef, file: str, progress: Progress) -> Path:
         from huggingface_hub import hf_hub_download  # noqa: PLC0415 - an extra, and slow to import
 
         progress.note(f"fetching {file} of {ref.repo}")
-        return Path(hf_hub_download(ref.repo, file, repo_type="dataset", revision=ref.revision))
+        with fetching():
+            return Path(hf_hub_download(ref.repo, file, repo_type="dataset", revision=ref.revision))
 
 
 def _write_rows(ref: HubRef, source: Source, folder: Path, progress: Progress) -> None:
@@ -69,12 +72,14 @@ def load_rows(ref: HubRef, source: Source) -> Any:  # noqa: ANN401 - datasets.Da
     with _told(ref):
         from datasets import load_dataset
 
-        loaded: Any = load_dataset(
-            ref.repo,
-            source.config or None,
-            split=source.split or None,
-            revision=ref.revision,
-        )
+        with loading_rows():
+            loaded: Any = load_dataset(
+                ref.repo,
+                source.config or None,
+                split=source.split or None,
+                revision=ref.revision,
+                trust_remote_code=False,
+            )
     if not isinstance(loaded, dict):
         return loaded
     if len(loaded) == 1:
@@ -125,7 +130,7 @@ def _translate(error: Exception, at: str) -> DataError | None:
     absent = (hub.RepositoryNotFoundError, hub.RevisionNotFoundError, hub.EntryNotFoundError)
     missing = isinstance(error, FileNotFoundError) and not _is_offline(error)
     missing = missing or isinstance(error, absent)
-    if (isinstance(error, OSError) or _is_of_the_connection(error)) and not missing:
+    if (isinstance(error, OSError) or is_of_the_connection(error)) and not missing:
         return _offline(at, error)
     # RuntimeError: the data set is a script. The library has errors of its own besides.
     known = isinstance(error, ValueError | RuntimeError | OSError)
@@ -147,7 +152,7 @@ def _is_offline(error: Exception) -> bool:
     return bool(constants.HF_HUB_OFFLINE) or "offline" in str(error).lower()
 
 
-def _is_of_the_connection(error: Exception) -> bool:
+def is_of_the_connection(error: Exception) -> bool:
     """The hub's library lets errors of its HTTP client through, which are no OSError."""
     return type(error).__module__.split(".")[0] in {"httpx", "httpcore"}
 

@@ -6,6 +6,7 @@ Decides nothing that the artifacts do not say.
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from engine.evidence import (
     sweep_from_json,
     verdict_from_json,
 )
+from engine.interrupts import name_of
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import settled
 from engine.store import Artifact
@@ -66,10 +68,17 @@ def after(name: str, artifacts: Artifacts, recipe: Recipe) -> Stop | None:
     return None
 
 
-def interrupted(name: str) -> Stop:
-    """Ctrl-C in a stage."""
+INTERRUPTED = "interrupted"
+"""The outcome of a run that was asked to end."""
+
+
+def interrupted(name: str, number: int) -> Stop:
+    """Ctrl-C, or another signal that ends, in a stage."""
+    by = "" if number == signal.SIGINT else f" by {name_of(number)}"
     return Stop(
-        outcome="interrupted", code=ExitCode.INTERRUPTED, why=f"interrupted in stage {name}"
+        outcome=INTERRUPTED,
+        code=ExitCode.of_signal(number),
+        why=f"interrupted in stage {name}{by}",
     )
 
 

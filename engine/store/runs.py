@@ -56,6 +56,13 @@ class Runs:
             return path
         raise AssertionError(stamp)
 
+    def clear(self, run: Path) -> None:
+        """Empty a run folder that was made just now and has no record yet."""
+        if (run / RECORD).exists():
+            raise AssertionError(run)
+        shutil.rmtree(run)
+        run.mkdir()
+
     def of(self, recipe_name: str) -> list[Path]:
         """Finished runs of a recipe, oldest first."""
         return sorted(record.parent for record in (self._folder / recipe_name).glob(f"*/{RECORD}"))

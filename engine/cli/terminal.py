@@ -1,0 +1,79 @@
+"""The two streams as they really are: full, closed, or read by nobody."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+
+from engine.errors import EnvironmentProblem
+
+
+def open_missing() -> None:
+    """Put nothing in the place of descriptors that are closed: the next file that is opened would be taken for them."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the rest of the process
+
+
+def write(text: str) -> None:
+    """Write a result to stdout. EnvironmentProblem E741 where it has no room, BrokenPipeError where nobody reads it."""
+    if sys.stdout is None:
+        raise _full(OSError(errno.EBADF, "it is closed"))
+    try:
+        sys.stdout.write(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _full(error) from error
+
+
+def flush() -> None:
+    """Have stdout written. Raises as `write`."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _full(error) from error
+
+
+def say(text: str) -> None:
+    """Write a word to stderr; where that is impossible there is nobody to say it to."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        _discard("stderr")
+
+
+def discard_output() -> None:
+    """Let the process end quietly: what stands in the buffer of stdout goes nowhere."""
+    _discard("stdout")
+
+
+def _full(error: OSError) -> EnvironmentProblem:
+    discard_output()
+    return EnvironmentProblem.one(
+        "E741",
+        f"standard output cannot be written: {error.strerror or error}",
+        hint="send it somewhere with room and run the same command again: what was computed is kept",
+    )
+
+
+def _discard(name: str) -> None:
+    """Point a stream's descriptor at nothing, so that Python's own flush at the end succeeds."""
+    stream = getattr(sys, name)
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, stream.fileno())
+        os.close(nothing)
+        stream.flush()
+        return
+    setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - for the rest of the process

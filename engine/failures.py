@@ -1,0 +1,98 @@
+"""Failures of the machine, and of libraries that say so in their own way, as typed errors."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Final
+
+from engine.errors import EngineError, EnvironmentProblem, StageError
+from engine.store import storage_problem
+
+NO_MEMORY: Final = ("can't allocate memory", "out of memory", "cannot allocate memory")
+"""What torch's allocators write; their errors are RuntimeErrors."""
+NO_PLACE: Final = (
+    "index out of range in self",
+    "indexselectlargeindex",
+    "srcindex < srcselectdimsize",
+)
+"""What torch writes where a token's number is not below the rows of the embedding."""
+
+
+LIBRARIES: Final = frozenset(
+    {
+        *("accelerate", "bitsandbytes", "datasets", "gguf", "httpcore", "httpx", "huggingface_hub"),
+        *("jinja2", "llguidance", "peft", "pyarrow", "safetensors", "safetensors_rust"),
+        *("sentencepiece", "sklearn", "tokenizers", "torch", "transformers", "trl"),
+    }
+)
+"""Whose errors speak of a model, its files or the machine; they come as any type, from KeyError on."""
+
+
+def told(error: BaseException, root: Path) -> EngineError | None:
+    """Return a failure as an error of ours, or None for what can only be a bug; `root` is the store's."""
+    if isinstance(error, EngineError):
+        return error
+    if isinstance(error, MemoryError) or _says(error, NO_MEMORY):
+        return EnvironmentProblem.one(
+            "E740",
+            f"the memory is full: {first_line(error)}",
+            hint="close other programs, lower method.micro_batch_size, or take a smaller base model",
+        )
+    if _says(error, NO_PLACE):
+        return StageError.one(
+            "X693",
+            "the tokenizer of the base model makes tokens that its embedding has no row for",
+            path="base_model",
+            hint="take tokenizer and weights of the same revision of the same model",
+        )
+    if isinstance(error, OSError):
+        return _of_the_system(error, root)
+    library = library_of(error)
+    if library is None:
+        return None
+    return StageError.one(
+        "X690",
+        f"{library} failed: {type(error).__name__}: {first_line(error)}",
+        hint="the files of the model may be damaged or of another kind: fetch or make them again",
+    )
+
+
+def library_of(error: BaseException) -> str | None:
+    """Return which of `LIBRARIES` raised an error, if one did; what is written in Rust shows no frame of its own."""
+    names = [type(error).__module__.partition(".")[0]]
+    trace = error.__traceback__
+    while trace is not None:
+        names.append(str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0])
+        trace = trace.tb_next
+    if names[0] in LIBRARIES:
+        return names[0]
+    if names[-1] in LIBRARIES:
+        return names[-1]
+    is_bare = type(error) is Exception or type(error).__name__ == PANIC
+    return "the tokenizer" if is_bare else None
+
+
+PANIC: Final = "PanicException"
+"""Of a library written in Rust that gave up: no `Exception`, but no wish to end the process either."""
+
+
+def _of_the_system(error: OSError, root: Path) -> EngineError:
+    if error.errno == errno.EFBIG:
+        return EnvironmentProblem.one(
+            "E742",
+            "a file would grow larger than this process may write",
+            hint="raise the limit (`ulimit -f unlimited`) and run the same command again",
+        )
+    return storage_problem(error, root)
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says, in one line of a bearable length."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:200]
+
+
+def _says(error: BaseException, texts: tuple[str, ...]) -> bool:
+    said = str(error).lower()
+    return isinstance(error, RuntimeError | IndexError) and any(text in said for text in texts)

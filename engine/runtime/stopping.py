@@ -1,0 +1,31 @@
+# ruff: noqa: ANN401, ARG002 - the signatures are those of transformers' callbacks
+"""A trainer callback that follows a request to end: one more checkpoint, after the step that is being done.
+
+Used in both backends. The request stands in `engine.interrupts`; training goes on from the checkpoint as if
+nothing had happened: it holds the optimizer, the random state and the place in the rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from engine import interrupts
+
+
+class SaveAndStop(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
+    """Saves as soon as a step is done and the process shall end, and raises `Interrupted` once that is saved."""
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """Ask for a checkpoint."""
+        if interrupts.pending() is not None:
+            control.should_save = True
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """End here: the checkpoint is whole."""
+        interrupts.raise_pending()

@@ -1,0 +1,89 @@
+"""When the hub may be spoken to: while something of it is fetched, with time limits, and at no other time.
+
+Whatever loads a model or rows afterwards is offline: a library then looks nothing up, and loads no kernel of the hub.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any, Final
+
+CONNECT_SECONDS: Final = 10.0
+SILENT_SECONDS: Final = 30.0
+"""Without a byte from the hub, whose library waits without end by itself."""
+VARIABLES: Final = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "USE_HUB_KERNELS": "NO"}
+_TRUE: Final = frozenset({"1", "ON", "YES", "TRUE"})
+
+
+class _Wish:
+    """Whether the user lets us speak to the hub; None while nobody has gone offline."""
+
+    allows: bool | None = None
+
+
+def go_offline() -> None:
+    """Take libraries offline for the rest of the process, except within `fetching`; call it before they are imported."""
+    if _Wish.allows is None:
+        asked = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
+        _Wish.allows = asked.upper() not in _TRUE
+    os.environ.update(VARIABLES)
+
+
+@contextlib.contextmanager
+def fetching() -> Iterator[None]:
+    """Let huggingface_hub speak to the hub, unless the user has HF_HUB_OFFLINE set."""
+    from huggingface_hub import constants  # noqa: PLC0415 - an extra, and slow to import
+
+    _limit_time()
+    if not _Wish.allows:
+        yield
+        return
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = False
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+@contextlib.contextmanager
+def loading_rows() -> Iterator[None]:
+    """Let datasets, which fetches and reads in one call, speak to the hub as `fetching` does."""
+    from datasets import config
+
+    with fetching():
+        if not _Wish.allows or "HF_DATASETS_OFFLINE" in os.environ:
+            yield
+            return
+        before = config.HF_HUB_OFFLINE
+        config.HF_HUB_OFFLINE = False
+        try:
+            yield
+        finally:
+            config.HF_HUB_OFFLINE = before
+
+
+def is_offline() -> bool:
+    """Tell whether the hub may not be spoken to now."""
+    from huggingface_hub import constants  # noqa: PLC0415 - an extra, and slow to import
+
+    return bool(constants.HF_HUB_OFFLINE)
+
+
+def _limit_time() -> None:
+    import huggingface_hub as hub  # noqa: PLC0415 - an extra, and slow to import
+    from huggingface_hub.utils import _http  # noqa: PLC0415 - the default client, whose hooks are kept
+
+    if _http._GLOBAL_CLIENT_FACTORY is _http.default_client_factory:  # noqa: SLF001 - no public way to ask
+        hub.set_client_factory(_limited_client)
+
+
+def _limited_client() -> Any:  # noqa: ANN401 - httpx.Client
+    import httpx  # noqa: PLC0415 - what the hub's library brings
+    from huggingface_hub.utils._http import default_client_factory  # noqa: PLC0415 - the same
+
+    client = default_client_factory()
+    client.timeout = httpx.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS)
+    return client

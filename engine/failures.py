@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +13,8 @@ from engine.store import storage_problem
 
 NO_MEMORY: Final = ("can't allocate memory", "out of memory", "cannot allocate memory")
 """What torch's allocators write; their errors are RuntimeErrors."""
+NO_SIZE: Final = ("(os error 27)", "file too large")
+"""What libraries written in Rust make of EFBIG."""
 NO_PLACE: Final = (
     "index out of range in self",
     "indexselectlargeindex",
@@ -29,25 +33,70 @@ LIBRARIES: Final = frozenset(
 """Whose errors speak of a model, its files or the machine; they come as any type, from KeyError on."""
 
 
+@contextlib.contextmanager
+def library_errors(code: str, what: str, *, hint: str, path: str = "") -> Iterator[None]:
+    """Have whatever a library raises told as a StageError `code`; E740 where it is for want of memory.
+
+    Libraries raise errors of every type on files that they do not foresee. Within the block stand calls of theirs only.
+    """
+    try:
+        yield
+    except (EngineError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
+        if (full := _no_memory(error)) is not None:
+            raise full from error
+        plain = isinstance(error, OSError | ValueError | RuntimeError) or type(error) is Exception
+        named = "" if plain else f"{type(error).__name__}: "
+        raise StageError.one(
+            code, f"{what}: {named}{first_line(error)}", hint=hint, path=path
+        ) from error
+
+
+def _no_memory(error: BaseException) -> EnvironmentProblem | None:
+    if not isinstance(error, MemoryError) and not _says(error, NO_MEMORY):
+        return None
+    return EnvironmentProblem.one(
+        "E740",
+        f"the memory is full: {first_line(error)}",
+        hint="close other programs, lower method.micro_batch_size, or take a smaller base model",
+    )
+
+
 def told(error: BaseException, root: Path) -> EngineError | None:
     """Return a failure as an error of ours, or None for what can only be a bug; `root` is the store's."""
     if isinstance(error, EngineError):
         return error
-    if isinstance(error, MemoryError) or _says(error, NO_MEMORY):
+    if isinstance(error, SystemExit | GeneratorExit):
+        return None
+    return (
+        _no_memory(error) or _no_place(error) or _of_the_system(error, root) or _of_a_library(error)
+    )
+
+
+def _no_place(error: BaseException) -> StageError | None:
+    if not _says(error, NO_PLACE):
+        return None
+    return StageError.one(
+        "X693",
+        "the tokenizer of the base model makes tokens that its embedding has no row for",
+        path="base_model",
+        hint="take tokenizer and weights of the same revision of the same model",
+    )
+
+
+def _of_the_system(error: BaseException, root: Path) -> EngineError | None:
+    is_large = isinstance(error, OSError) and error.errno == errno.EFBIG
+    if is_large or any(text in str(error).lower() for text in NO_SIZE):
         return EnvironmentProblem.one(
-            "E740",
-            f"the memory is full: {first_line(error)}",
-            hint="close other programs, lower method.micro_batch_size, or take a smaller base model",
+            "E742",
+            "a file would grow larger than this process may write",
+            hint="raise the limit (`ulimit -f unlimited`) and run the same command again",
         )
-    if _says(error, NO_PLACE):
-        return StageError.one(
-            "X693",
-            "the tokenizer of the base model makes tokens that its embedding has no row for",
-            path="base_model",
-            hint="take tokenizer and weights of the same revision of the same model",
-        )
-    if isinstance(error, OSError):
-        return _of_the_system(error, root)
+    return storage_problem(error, root) if isinstance(error, OSError) else None
+
+
+def _of_a_library(error: BaseException) -> StageError | None:
     library = library_of(error)
     if library is None:
         return None
@@ -75,16 +124,6 @@ def library_of(error: BaseException) -> str | None:
 
 PANIC: Final = "PanicException"
 """Of a library written in Rust that gave up: no `Exception`, but no wish to end the process either."""
-
-
-def _of_the_system(error: OSError, root: Path) -> EngineError:
-    if error.errno == errno.EFBIG:
-        return EnvironmentProblem.one(
-            "E742",
-            "a file would grow larger than this process may write",
-            hint="raise the limit (`ulimit -f unlimited`) and run the same command again",
-        )
-    return storage_problem(error, root)
 
 
 def first_line(error: BaseException) -> str:

@@ -69,7 +69,7 @@ def _become(program: str) -> None:
     ):  # Python ignores them, and what is executed inherits that
         signal.signal(number, signal.SIG_DFL)
     try:
-        os.execv(program, sys.argv)
+        os.execv(program, sys.argv)  # noqa: S606 - this is what it is for
     except OSError as error:
         sys.stderr.write(f"{os.path.basename(program)} cannot be started: {error.strerror}\n")  # noqa: PTH119
         os._exit(NO_PROGRAM)

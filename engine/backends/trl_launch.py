@@ -15,7 +15,8 @@ from engine.backends import events
 from engine.backends.base import Launch, Trained, schedule
 from engine.backends.events import LOG
 from engine.backends.usage import Meter
-from engine.errors import StageError
+from engine.errors import EngineError, StageError
+from engine.failures import first_line, told
 
 CONFIG = "config.yaml"
 OUTPUT = "output"
@@ -58,11 +59,17 @@ def _run(launch: Launch, output: Path, resume: Path | None, telling: events.Tell
             device=launch.setting.device,
             tell=_logged(launch, telling),
         )
-    except (RuntimeError, ValueError, OSError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    except EngineError:
+        raise
+    except Exception as error:
+        full = told(error, launch.folder)
+        if full is not None and full.problems[0].code in ("E740", "E742", "X693"):
+            raise full from error
+        if full is None and not isinstance(error, RuntimeError | ValueError):
+            raise
         raise StageError.one(
             "B411",
-            f"trl failed after step {telling.done} of {telling.steps}: {first}",
+            f"trl failed after step {telling.done} of {telling.steps}: {first_line(error)}",
             hint="lower method.micro_batch_size if memory ran out; running again continues "
             "from the last checkpoint",
         ) from error

@@ -1,4 +1,4 @@
-"""Keeping the terminal ours during a run: what libraries and tools print goes to a log, and nobody is asked anything."""
+"""Keeping the terminal ours during a run: what libraries and tools print goes to a log, and they ask nobody."""
 
 from __future__ import annotations
 

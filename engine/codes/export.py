@@ -190,8 +190,8 @@ CODES: dict[str, Code] = {
     ),
     "X690": Code(
         title="a library could work with the files of a model",
-        why="transformers, tokenizers, safetensors and llama.cpp end with errors of any kind where a file is damaged, is"
-        " of another kind than its name says, or holds values that the architecture does not know.",
+        why="transformers, tokenizers, safetensors and llama.cpp end with errors of any type where a file is damaged,"
+        " is of another kind than its name says, or holds values that the architecture does not know.",
         fix="fetch or make the model again; the message holds the library's own words",
     ),
     "X691": Code(

@@ -7,17 +7,30 @@ settings that make transformers look for code are taken out or refused (CVE-2026
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from engine.errors import EnvironmentProblem, StageError
+from engine.failures import first_line, library_errors
+from engine.files.reading import open_regular, require_regular
+from engine.processes import working_folder
 from engine.recipe.model import HubRef, PackageRef, PathRef, Reference
+from engine.runtime.model_files import (
+    UNREAD,
+    read_settings,
+    require_data,
+    require_settings,
+    without_code,
+)
 from engine.runtime.weights import weight_files
 from engine.sources import fetch
 from engine.sources.contract import Once, Progress
+from engine.sources.hub import is_of_the_connection
+from engine.sources.online import fetching
 from engine.store import sha256_of
 
 FILES = (
@@ -29,13 +42,13 @@ FILES = (
     "*.txt",
 )
 """What is fetched of a hub model: no pickles, no code."""
-CODE_KEYS = ("auto_map", "custom_pipelines")
 DIGIT_SPLITTERS = ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone")
 """llama.cpp's pre-tokenizers that cut at every digit, then split as GPT-2 does (`src/llama-vocab.cpp`)."""
 TOKENIZER_FILES = tuple(name for name in FILES if "safetensors" not in name)
 """What is fetched where only the tokenizer and the chat template are wanted."""
-UNREADABLE = (OSError, ValueError, KeyError, NotImplementedError, RuntimeError)
-"""What transformers raises for a GGUF file that it cannot read."""
+LEAST_ENTRY_BYTES = 12
+"""Of a GGUF header: a setting or a tensor has a name's length and a type at least."""
+GGUF_HINT = "transformers reads GGUF of Llama, Mistral, Qwen2, Gemma and some more"
 FOLDER = "model"
 REVISION = 2
 """Bumped when the same reference would now give another folder; it stands in every key that the base model does."""
@@ -50,7 +63,7 @@ def locate_base_model(ref: Reference, once: Once, progress: Progress) -> Path:
     if isinstance(ref, HubRef):
         payload = {"hub": ref.repo, "revision": ref.revision, "made": REVISION}
         if ref.revision is None:
-            return _validated(_snapshot(ref, None, progress))
+            return _validated(_snapshot(ref, None, progress), require_settings)
         built = once("base-model", payload, lambda folder: _fetch_hub(ref, folder, progress))
         return built.file(FOLDER)
     path = fetch(ref, once, progress)
@@ -72,13 +85,13 @@ def locate_tokenizer(ref: Reference, once: Once, progress: Progress) -> Path:
     """
     if isinstance(ref, HubRef):
         if ref.revision is None:
-            return without_code(_snapshot(ref, None, progress, TOKENIZER_FILES))
+            return require_settings(_snapshot(ref, None, progress, TOKENIZER_FILES))
         payload = {"hub": ref.repo, "revision": ref.revision, "made": REVISION}
         built = once("tokenizer", payload, lambda folder: _fetch_tokenizer(ref, folder, progress))
         return built.file(FOLDER)
     path = fetch(ref, once, progress)
     if path.is_dir():
-        return without_code(path)
+        return require_data(path)
     payload = {**_identity(ref, path), "made": REVISION}
     built = once("tokenizer", payload, lambda folder: _gguf_tokenizer(path, folder / FOLDER))
     return built.file(FOLDER)
@@ -93,16 +106,14 @@ def _identity(ref: PackageRef | PathRef, path: Path) -> Mapping[str, Any]:
 def _fetch_hub(ref: HubRef, folder: Path, progress: Progress) -> None:
     target = folder / FOLDER
     _snapshot(ref, target, progress)
-    for path in target.glob("*config.json"):
-        _strip(path)
+    _strip_all(target)
     _validated(target)
 
 
 def _fetch_tokenizer(ref: HubRef, folder: Path, progress: Progress) -> None:
     target = folder / FOLDER
     _snapshot(ref, target, progress, TOKENIZER_FILES)
-    for path in target.glob("*config.json"):
-        _strip(path)
+    _strip_all(target)
 
 
 def _snapshot(
@@ -113,34 +124,40 @@ def _snapshot(
 
     progress.note(f"fetching {ref.repo} from the hub")
     try:
-        return Path(
-            snapshot_download(
-                ref.repo, revision=ref.revision, local_dir=target, allow_patterns=list(files)
+        with fetching():
+            return Path(
+                snapshot_download(
+                    ref.repo, revision=ref.revision, local_dir=target, allow_patterns=list(files)
+                )
             )
-        )
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except Exception as error:
+        known = isinstance(error, HfHubHTTPError | OSError | ValueError | RuntimeError)
+        if not known and not is_of_the_connection(error):
+            raise
         raise EnvironmentProblem.one(
             "X608",
-            f"the base model `{ref.repo}` cannot be fetched: {str(error).strip().splitlines()[0]}",
+            f"the base model `{ref.repo}` cannot be fetched: {first_line(error)}",
             path="base_model",
             hint="check the name and revision, the network, and `hf auth login` for gated models",
         ) from error
 
 
+def _strip_all(folder: Path) -> None:
+    for path in sorted(folder.rglob("*.json")):
+        if path.name not in UNREAD and not path.name.endswith(".index.json"):
+            _strip(path)
+
+
 def _strip(config: Path) -> None:
     """Take out of our own copy what makes transformers look for code; keep every other setting."""
-    settings = json.loads(config.read_text(encoding="utf-8"))
-    kept = {key: value for key, value in settings.items() if not _calls_code(key)}
+    settings = read_settings(config)
+    kept = without_code(settings)
     if kept != settings:
         config.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _calls_code(key: str) -> bool:
-    return key in CODE_KEYS or key.startswith("_attn") or key.endswith("_internal")
-
-
-def _validated(folder: Path) -> Path:
-    """Return the folder when it is a model without code. StageError X606, X607, X609."""
+def _validated(folder: Path, require: Callable[[Path], Path] = require_data) -> Path:
+    """Return the folder when it is a model without code. StageError X606, X607, X609, X691, X694."""
     config = folder / "config.json"
     if not config.exists():
         raise StageError.one(
@@ -149,49 +166,35 @@ def _validated(folder: Path) -> Path:
             path="base_model",
             hint="name the folder that `save_pretrained` wrote",
         )
-    without_code(folder)
+    require(folder)
     weight_files(folder)
-    return folder
-
-
-def without_code(folder: Path) -> Path:
-    """Return the folder when no setting of it makes transformers run code. StageError X609."""
-    for path in folder.glob("*config.json"):
-        odd = [key for key in json.loads(path.read_text(encoding="utf-8")) if _calls_code(key)]
-        if odd:
-            raise StageError.one(
-                "X609",
-                f"`{path.name}` of the base model has `{odd[0]}`, which makes transformers run code",
-                path="base_model",
-                hint=f"take `{odd[0]}` out of {path.name}, if the model works without its own code",
-            )
     return folder
 
 
 def _dequantize(gguf: Path, target: Path, progress: Progress) -> None:
     """Write a GGUF file as a folder of bfloat16 safetensors; what quantization lost stays lost."""
     import torch  # noqa: PLC0415 - only where a GGUF comes in
-    from transformers import (  # noqa: PLC0415 - the same
-        AutoModelForCausalLM,
-        AutoTokenizer,
-        GgufConfig,
-    )
+    from transformers import AutoModelForCausalLM, GgufConfig  # noqa: PLC0415 - the same
+
+    from engine.runtime.models import whole_model  # noqa: PLC0415 - the same
 
     _check_gguf(gguf)
     progress.note(f"dequantizing {gguf.name} to bfloat16")
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            gguf.parent,
-            gguf_file=gguf.name,
-            quantization_config=GgufConfig(dequantize=True),
-            dtype=torch.bfloat16,
+    with _alone(gguf) as (folder, name), _reading(gguf):
+        model = whole_model(
+            *AutoModelForCausalLM.from_pretrained(
+                folder,
+                gguf_file=name,
+                quantization_config=GgufConfig(dequantize=True),
+                dtype=torch.bfloat16,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
         )
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    except UNREADABLE as error:
-        raise _unreadable(gguf, error) from error
+        tokenizer = _read_tokenizer(folder, name)
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
-    _split_digits(tokenizer, _pre_tokenizer(gguf))
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
     _validated(target)
@@ -199,23 +202,34 @@ def _dequantize(gguf: Path, target: Path, progress: Progress) -> None:
 
 def _gguf_tokenizer(gguf: Path, target: Path) -> None:
     """Write the tokenizer of a GGUF file as `_dequantize` does, without its weights."""
-    from transformers import AutoTokenizer  # noqa: PLC0415 - only where a GGUF comes in
-
     _check_gguf(gguf)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    except UNREADABLE as error:
-        raise _unreadable(gguf, error) from error
-    _split_digits(tokenizer, _pre_tokenizer(gguf))
+    with _alone(gguf) as (folder, name), _reading(gguf):
+        tokenizer = _read_tokenizer(folder, name)
     tokenizer.save_pretrained(target)
 
 
-def _unreadable(gguf: Path, error: Exception) -> StageError:
-    return StageError.one(
-        "X610",
-        f"`{gguf.name}` cannot be dequantized: {(str(error) or repr(error)).splitlines()[0]}",
-        path="base_model.file",
-        hint="transformers reads GGUF of Llama, Mistral, Qwen2, Gemma and some more",
+def _read_tokenizer(folder: Path, name: str) -> Any:  # noqa: ANN401 - a transformers tokenizer
+    from transformers import AutoTokenizer  # noqa: PLC0415 - only where a GGUF comes in
+
+    tokenizer = AutoTokenizer.from_pretrained(
+        folder, gguf_file=name, local_files_only=True, trust_remote_code=False
+    )
+    _split_digits(tokenizer, _pre_tokenizer(folder / name))
+    return tokenizer
+
+
+@contextlib.contextmanager
+def _alone(gguf: Path) -> Iterator[tuple[Path, str]]:
+    """Yield a folder that holds nothing but a link to the file: transformers reads settings that stand beside one."""
+    with working_folder() as folder:
+        link = folder / "model.gguf"
+        link.symlink_to(gguf.resolve())
+        yield folder, link.name
+
+
+def _reading(gguf: Path) -> contextlib.AbstractContextManager[None]:
+    return library_errors(
+        "X610", f"`{gguf.name}` cannot be dequantized", path="base_model.file", hint=GGUF_HINT
     )
 
 
@@ -243,11 +257,21 @@ def _split_digits(tokenizer: Any, pre_tokenizer: str) -> None:  # noqa: ANN401 -
 
 
 def _check_gguf(path: Path) -> None:
-    with path.open("rb") as file:
-        magic = file.read(4)
-    if magic != b"GGUF":
-        raise StageError.one(
-            "X610",
-            f"`{path.name}` is neither a model folder nor a GGUF file",
-            path="base_model",
-        )
+    """StageError X610 for a file that is no GGUF, or whose header speaks of more than the file can hold."""
+    try:
+        size = require_regular(path).st_size
+        with open_regular(path) as file:
+            head = file.read(24)
+    except OSError as error:
+        raise _no_gguf(path, error.strerror or str(error)) from error
+    if head[:4] != b"GGUF":
+        raise _no_gguf(path, "it is neither a model folder nor a GGUF file")
+    tensors, settings = (int.from_bytes(head[at : at + 8], "little") for at in (8, 16))
+    if (tensors + settings) * LEAST_ENTRY_BYTES > size:
+        raise _no_gguf(path, "its header speaks of more than the file holds")
+
+
+def _no_gguf(path: Path, why: str) -> StageError:
+    return StageError.one(
+        "X610", f"`{path.name}` cannot be used: {why}", path="base_model", hint=GGUF_HINT
+    )

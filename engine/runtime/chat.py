@@ -19,6 +19,7 @@ from jinja2.exceptions import TemplateError
 from transformers import AutoTokenizer
 
 from engine.errors import StageError
+from engine.failures import library_errors
 
 STAND_IN = "qXanswerXq"
 Message = Mapping[str, Any]
@@ -76,16 +77,12 @@ def load_chat(model_dir: Path, *, asks: bool = True) -> Chat:
 
     StageError X601 without a usable tokenizer, X602 without a chat template, X603 when it refuses.
     """
-    try:
+    what = "the tokenizer of the base model cannot be loaded"
+    hint = "the folder needs tokenizer.json and tokenizer_config.json"
+    with library_errors("X601", what, hint=hint):
         tokenizer = AutoTokenizer.from_pretrained(
             model_dir, local_files_only=True, trust_remote_code=False
         )
-    except (OSError, ValueError, ImportError) as error:
-        raise StageError.one(
-            "X601",
-            f"the tokenizer of the base model cannot be loaded: {_first_line(error)}",
-            hint="the folder needs tokenizer.json and tokenizer_config.json",
-        ) from error
     if not asks:
         return Chat(tokenizer=tokenizer, terminator=tokenizer.eos_token or "")
     return chat_of(tokenizer)

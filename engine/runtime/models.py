@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,12 @@ from transformers.utils import logging as transformers_logging
 
 from engine.environment import Device
 from engine.errors import StageError
+from engine.failures import library_errors
 from engine.runtime.chat import Chat, load_chat
+from engine.runtime.model_files import require_settings
 
+LOADABLE = "it needs config.json and safetensors of an architecture transformers knows"
+RETRAIN = "train again: `recipe run RECIPE --force train`"
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 
@@ -52,27 +57,41 @@ def load_model(
     transformers_logging.disable_progress_bar()
     if device.kind == "cpu":
         torch.set_num_threads(device.threads)
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            model_dir,
-            dtype=DTYPES[precision],
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
+    with library_errors("X604", "the model cannot be loaded", hint=LOADABLE):
+        model = whole_model(
+            *AutoModelForCausalLM.from_pretrained(
+                model_dir,
+                dtype=DTYPES[precision],
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
         )
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise StageError.one(
-            "X604",
-            f"the model cannot be loaded: {str(error).strip().splitlines()[0]}",
-            hint="it needs config.json and safetensors of an architecture transformers knows",
-        ) from error
     if adapter is not None:
-        model = PeftModel.from_pretrained(model, str(adapter), is_trainable=False)
+        require_settings(adapter)
+        with library_errors("X605", "the adapter cannot be loaded", hint=RETRAIN):
+            model = PeftModel.from_pretrained(
+                model, str(adapter), is_trainable=False, local_files_only=True
+            )
         _check_every_tensor_is_used(model, adapter)
     model = model.to(torch.device(device.kind)).eval()
     return LoadedModel(
         model=model, chat=chat, folder=model_dir, adapter=adapter, precision=precision
     )
+
+
+def whole_model(model: Any, loading: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a transformers model
+    """Return the model when its files held all of its weights: what is missing would be random. StageError X692."""
+    missing = sorted(map(str, loading.get("missing_keys", ())))
+    if missing:
+        raise StageError.one(
+            "X692",
+            f"the weights of the model lack {len(missing)} of its tensors, such as `{missing[0]}`",
+            path="base_model",
+            hint="fetch or make the model again",
+        )
+    return model
 
 
 def _check_every_tensor_is_used(model: PeftModel, adapter: Path) -> None:
@@ -85,7 +104,7 @@ def _check_every_tensor_is_used(model: PeftModel, adapter: Path) -> None:
             "X605",
             f"the adapter does not fit the base model: {len(missing)} of {len(given)} tensors "
             f"unmatched, such as {min(missing)}",
-            hint="train again: `recipe run RECIPE --force train`",
+            hint=RETRAIN,
         )
 
 

@@ -8,12 +8,10 @@ Rajaraman and Ullman, Mining of Massive Datasets, chapter 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
-
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from engine.runtime.compiled import compiled
 
 Codes = NDArray[np.uint32]
 Hashes = NDArray[np.uint64]
@@ -27,14 +25,6 @@ _HALF = np.uint64(32)
 _LOWER = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(33)
 _ONE = np.uint64(1)
-
-
-def compiled[F: Callable[..., Any]](function: F) -> F:
-    """Return the function compiled on first use, kept on disk where a place for it is found."""
-    try:
-        return cast("F", numba.njit(cache=True, nogil=True)(function))
-    except RuntimeError:  # numba finds no folder that it may write
-        return cast("F", numba.njit(nogil=True)(function))
 
 
 @compiled

@@ -27,6 +27,7 @@ from engine.environment import Device
 from engine.runtime import usage
 from engine.runtime.adapters import KeepAdapters
 from engine.runtime.chat import Chat, load_chat
+from engine.runtime.models import whole_model
 from engine.runtime.stopping import SaveAndStop
 from engine.runtime.watch import Event, Watch
 
@@ -118,15 +119,18 @@ def _model(config: Config, folder: Path, device: Device) -> Any:  # noqa: ANN401
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=dtype,
         )
-    model = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=dtype,
-        attn_implementation=config["attn_implementation"],
-        quantization_config=quantization,
-        device_map={"": device.kind} if quantization else None,
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
+    model = whole_model(
+        *AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            attn_implementation=config["attn_implementation"],
+            quantization_config=quantization,
+            device_map={"": device.kind} if quantization else None,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
     )
     model.config.use_cache = False
     return model

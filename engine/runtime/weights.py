@@ -5,12 +5,13 @@ Source: https://github.com/huggingface/safetensors, "Format".
 
 from __future__ import annotations
 
-import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from engine.errors import StageError
+from engine.files.reading import open_regular, parse_json, read_json
 
 LENGTH_BYTES = 8
 MAX_HEADER_BYTES = 100_000_000
@@ -43,14 +44,14 @@ class WeightFile:
 
 def read_weight_file(path: Path) -> WeightFile:
     """Read the header and compare it with the file's size. StageError X607 when they differ."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    with _opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(file.read(LENGTH_BYTES), "little")
         if length > min(MAX_HEADER_BYTES, size - LENGTH_BYTES):
             raise _damaged(path, "its header is longer than the file")
         text = file.read(length)
     try:
-        entries: dict[str, Any] = json.loads(text)
+        entries: dict[str, Any] = parse_json(text)
         entries.pop("__metadata__", None)
         tensors = tuple(
             sorted((_tensor(name, entry, length) for name, entry in entries.items()), key=_begin)
@@ -68,6 +69,13 @@ def read_weight_file(path: Path) -> WeightFile:
     return WeightFile(path=path, header=header, tensors=tensors)
 
 
+def _opened(path: Path) -> IO[bytes]:
+    try:
+        return open_regular(path)
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from error
+
+
 def weight_files(folder: Path) -> tuple[WeightFile, ...]:
     """Return the safetensors files of a model folder, by name, each whole.
 
@@ -76,7 +84,7 @@ def weight_files(folder: Path) -> tuple[WeightFile, ...]:
     names = {path.name for path in folder.glob("*.safetensors")}
     index = folder / "model.safetensors.index.json"
     if index.exists():
-        named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        named = _named(index)
         if missing := named - names:
             raise StageError.one("X606", f"the model lacks `{min(missing)}`, which its index names")
         names = named
@@ -87,6 +95,16 @@ def weight_files(folder: Path) -> tuple[WeightFile, ...]:
             hint="pickled weights (.bin, .pt) are never read: they can run code",
         )
     return tuple(read_weight_file(folder / name) for name in sorted(names))
+
+
+def _named(index: Path) -> set[str]:
+    """Return the files that an index names. StageError X607 when it is none."""
+    try:
+        return {
+            str(name) for name in read_json(index, limit=MAX_HEADER_BYTES)["weight_map"].values()
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _damaged(index, "it is no index of weights") from error
 
 
 def _tensor(name: str, entry: dict[str, Any], length: int) -> Tensor:

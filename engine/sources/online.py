@@ -24,7 +24,7 @@ class _Wish:
 
 
 def go_offline() -> None:
-    """Take libraries offline for the rest of the process, except within `fetching`; call it before they are imported."""
+    """Take libraries offline for the rest of the process, except within `fetching`; called before they are imported."""
     if _Wish.allows is None:
         asked = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
         _Wish.allows = asked.upper() not in _TRUE

@@ -29,6 +29,9 @@ from engine.files.user import cache_folder
 LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 ROOT: Final = Path(__file__).resolve().parents[1]
 """Where this package is imported from."""
+PIPE: Final = subprocess.PIPE
+STDOUT: Final = subprocess.STDOUT
+DEVNULL: Final = subprocess.DEVNULL
 ASK_SECONDS: Final = 60.0
 GRACE_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.02
@@ -250,7 +253,7 @@ def start(
             command.words(),
             cwd=folder,
             env=dict(variables),
-            stdin=subprocess.DEVNULL,
+            stdin=DEVNULL,
             stdout=out,
             stderr=errors,
             start_new_session=True,
@@ -263,9 +266,7 @@ def answer_of(command: Command, *, seconds: float = ASK_SECONDS) -> str:
     with (
         working_folder() as folder,
         tempfile.TemporaryFile() as out,
-        start(
-            command, folder=folder, variables=environment(), out=out, errors=subprocess.DEVNULL
-        ) as child,
+        start(command, folder=folder, variables=environment(), out=out, errors=DEVNULL) as child,
     ):
         if not child.has_ended(within=seconds) or child.wait() != 0:
             raise ChildProcessError(errno.ECHILD, "no answer", command.name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import sys
 import time
 from dataclasses import replace
@@ -45,8 +46,10 @@ class Deadly:
 
 
 def die(number: int) -> None:
+    """End by a signal; those that ask are followed by the process itself, at a moment of its own."""
     os.kill(os.getpid(), number)
-    time.sleep(60)
+    if number == signal.SIGKILL:
+        time.sleep(60)
 
 
 def arm(stage: str, *, after: int | None, number: int) -> None:
@@ -59,9 +62,22 @@ def arm(stage: str, *, after: int | None, number: int) -> None:
             real(replace(context, progress=Deadly(after, number)))
         else:
             real(context)
-        die(number)
+            die(number)
 
     module.run = run
+
+
+def arm_report(number: int) -> None:
+    """Let the signal come while the report of the run is being put together."""
+    module: Any = importlib.import_module("engine.execute")
+    real = module.assemble
+
+    def assemble(facts: Any) -> Any:
+        module.assemble = real
+        die(number)
+        return real(facts)
+
+    module.assemble = assemble
 
 
 def child(request: dict[str, Any]) -> int:
@@ -69,7 +85,10 @@ def child(request: dict[str, Any]) -> int:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.chdir(request["folder"])
-    arm(request["stage"], after=request["after"], number=request["signal"])
+    if request["stage"] == "report":
+        arm_report(request["signal"])
+    else:
+        arm(request["stage"], after=request["after"], number=request["signal"])
     return main(request["words"])
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -12,3 +14,72 @@ def test_the_layers_hold(root: Path) -> None:
 
     assert result.returncode == 0, result.stdout
     assert "kept" in result.stdout
+
+
+STARTS = {"engine/processes.py", "engine/launcher.py", "engine/review/git.py"}
+"""The modules that may start a process: everything else goes through the first of them."""
+SPAWNS = ("exec", "spawn", "posix_spawn", "popen", "system", "fork", "startfile")
+
+
+def _trees(root: Path) -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted((root / "engine").rglob("*.py")):
+        yield path.relative_to(root).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _imports(tree: ast.Module) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").partition(".")[0])
+    return found
+
+
+def _attributes(tree: ast.Module, of: str) -> set[str]:
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == of
+    }
+
+
+def test_processes_are_started_in_one_place(root: Path) -> None:
+    for name, tree in _trees(root):
+        if name in STARTS:
+            continue
+        assert not _imports(tree) & {"subprocess", "multiprocessing", "pty", "pexpect"}, name
+        assert not [one for one in _attributes(tree, "os") if one.startswith(SPAWNS)], name
+        assert "executable" not in _attributes(tree, "sys"), name
+
+
+def test_this_python_is_only_started_isolated(root: Path) -> None:
+    for name, tree in _trees(root):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.List | ast.Tuple) and "sys.executable" in ast.unparse(node):
+                words = {one.value for one in node.elts if isinstance(one, ast.Constant)}
+                assert words & {"-I", "-P"}, f"{name}:{node.lineno}"
+
+
+LOADS = {"from_pretrained": {"trust_remote_code": False, "local_files_only": True}}
+LOADS["load_dataset"] = {"trust_remote_code": False}
+
+
+def test_no_model_is_loaded_with_the_word_on_its_code_left_open(root: Path) -> None:
+    seen = 0
+    for name, tree in _trees(root):
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call):
+                continue
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            given = {
+                word.arg: word.value.value
+                for word in node.keywords
+                if isinstance(word.value, ast.Constant)
+            }
+            for key, value in LOADS.get(called, {}).items():
+                seen += 1
+                assert given.get(key, "left open") is value, f"{name}:{node.lineno}: {key}"
+    assert seen

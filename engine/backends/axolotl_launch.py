@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -74,6 +73,16 @@ def prepare(launch: Launch) -> None:
     """Lay out the launch folder; what another config or other rows left in it is moved aside, not resumed."""
     folder = launch.folder
     folder.mkdir(parents=True, exist_ok=True)
+    for path in (
+        folder,
+        *(folder / name for name in (CONFIG, *ROWS, EVENTS, LOG, OUTPUT, PREPARED)),
+    ):
+        if path.is_symlink():
+            raise StageError.one(
+                "B412",
+                f"`{path.name}` of the training's folder is a link, and links are not written through",
+                hint="delete `.recipe/scratch` and run the same command again",
+            )
     config = folder / CONFIG
     if config.exists() and config.read_text(encoding="utf-8") != launch.config:
         aside = folder / f"other-{time.time_ns()}"
@@ -106,7 +115,7 @@ def _run(launch: Launch, telling: events.Telling) -> int:
             folder=folder,
             variables=environment(launch),
             out=log,
-            errors=subprocess.STDOUT,
+            errors=processes.STDOUT,
         )
         with child, interrupts.deferred():
             news = _EventLog(launch.folder / EVENTS)

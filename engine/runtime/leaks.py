@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.runtime.compiled import compiled
 from engine.runtime.near import (
     SHINGLE,
     Codes,
     Hashes,
     Offsets,
-    compiled,
     jaccard,
     room,
     shingle_hash,

@@ -72,7 +72,11 @@ def load_model(
         require_settings(adapter)
         with library_errors("X605", "the adapter cannot be loaded", hint=RETRAIN):
             model = PeftModel.from_pretrained(
-                model, str(adapter), is_trainable=False, local_files_only=True
+                model,
+                str(adapter),
+                is_trainable=False,
+                local_files_only=True,
+                trust_remote_code=False,
             )
         _check_every_tensor_is_used(model, adapter)
     model = model.to(torch.device(device.kind)).eval()

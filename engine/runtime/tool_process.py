@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -68,7 +67,7 @@ def _started(
             command,
             folder=folder,
             variables=processes.environment(prefixes=kept),
-            out=subprocess.PIPE,
+            out=processes.PIPE,
             errors=errors,
         )
     except OSError as error:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from project import Project
@@ -28,45 +24,6 @@ from runs import (
 from engine.store import Store
 
 Kill = Callable[..., int]
-BESIDE = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[subprocess.Popen[str]]:
-    """The process whose children die; started once, since it imports torch."""
-    folder = Path(__file__).parents[3]
-    process = subprocess.Popen(
-        [sys.executable, str(BESIDE / "killed.py")],
-        env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{BESIDE}"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    yield process
-    process.communicate()
-
-
-@pytest.fixture
-def kill(server: subprocess.Popen[str], finished: Project) -> Kill:
-    """Run the command until it dies in a stage; the exit status, negative for a signal."""
-
-    def kill(stage: str, *, after: int | None = None, number: int = signal.SIGKILL) -> int:
-        request = {
-            "folder": str(finished.folder),
-            "log": str(finished.folder / "dead.log"),
-            "words": ["run", "recipe.yaml"],
-            "stage": stage,
-            "after": after,
-            "signal": number,
-        }
-        assert server.stdin is not None
-        assert server.stdout is not None
-        server.stdin.write(json.dumps(request) + "\n")
-        server.stdin.flush()
-        return int(server.stdout.readline())
-
-    return kill
 
 
 @pytest.mark.parametrize("stage", PLAIN)

@@ -2,9 +2,9 @@
 
 The first SIGINT, SIGTERM, SIGHUP or SIGQUIT raises `Interrupted` in the main thread, where the pipeline records it.
 Work that can end better than by an exception runs within `deferred`: it asks `pending` at its own good moments and
-has `GRACE_SECONDS` for it. The second signal ends the process and all that it started at once, also while the main
-thread is inside of C code, as does the first one after `LIMIT_SECONDS`. A signal that was ignored when the process
-began (`nohup`) stays ignored.
+has `GRACE_SECONDS` for it; Ctrl-C does not wait for that. The second signal ends the process and all that it started
+at once, also while the main thread is inside of C code, as does the first one after `LIMIT_SECONDS`. A signal that
+was ignored when the process began (`nohup`) stays ignored.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def _on_signal(number: int, _frame: FrameType | None) -> None:
             end_by_force(_state.pending)
         return
     _state.pending, _state.since = number, time.monotonic()
-    if not _state.deferring:
+    if not _state.deferring or (_state.timed and number == signal.SIGINT):
         raise Interrupted(number)
     if _state.timed:
         _set_timer(GRACE_SECONDS)

@@ -139,8 +139,11 @@ def _parser() -> argparse.ArgumentParser:
 def _tell(error: EngineError, *, as_json: bool) -> int:
     from engine.cli.output import show_problems  # noqa: PLC0415 - light verbs without errors skip it
 
+    lost = any(
+        problem.code == "E741" for problem in error.problems
+    )  # then there is no stdout for JSON
     try:
-        show_problems(error.problems, as_json=as_json)
+        show_problems(error.problems, as_json=as_json and not lost)
         flush()
     except EngineError as full:  # the problems were the result, and there is no room for them
         show_problems([*error.problems, *full.problems])

@@ -87,7 +87,9 @@ def read_json(path: Path | str, *, limit: int = MAX_BYTES, depth: int = MAX_DEPT
 
 def _parts(whole: Any) -> list[Any]:  # noqa: ANN401 - JSON data
     inner = whole.values() if isinstance(whole, dict) else whole
-    return [part for part in inner if isinstance(part, dict | list)] if inner else []
+    if not isinstance(whole, dict | list):
+        return []
+    return [part for part in inner if isinstance(part, dict | list)]
 
 
 def _too_deep(depth: int) -> ValueError:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 CONNECT_SECONDS: Final = 10.0
-SILENT_SECONDS: Final = 30.0
+SILENT_SECONDS: Final = 15.0
 """Without a byte from the hub, whose library waits without end by itself."""
 VARIABLES: Final = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "USE_HUB_KERNELS": "NO"}
 _TRUE: Final = frozenset({"1", "ON", "YES", "TRUE"})
@@ -81,9 +81,18 @@ def _limit_time() -> None:
 
 
 def _limited_client() -> Any:  # noqa: ANN401 - httpx.Client
-    import httpx  # noqa: PLC0415 - what the hub's library brings
-    from huggingface_hub.utils._http import default_client_factory  # noqa: PLC0415 - the same
+    from huggingface_hub.utils._http import default_client_factory  # noqa: PLC0415 - the default client
 
     client = default_client_factory()
-    client.timeout = httpx.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS)
+    hooks = client.event_hooks
+    client.event_hooks = {**hooks, "request": [*hooks.get("request", ()), _limit]}
     return client
+
+
+def _limit(request: Any) -> None:  # noqa: ANN401 - httpx.Request
+    """Set the limits that a request leaves open: the library asks for no limit where it forgets one."""
+    given = request.extensions.get("timeout") or {}
+    limits = dict.fromkeys(("connect", "pool"), CONNECT_SECONDS)
+    limits |= dict.fromkeys(("read", "write"), SILENT_SECONDS)
+    set_ones = {name: value for name, value in given.items() if value is not None}
+    request.extensions = {**request.extensions, "timeout": {**limits, **set_ones}}

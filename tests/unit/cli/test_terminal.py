@@ -1,0 +1,90 @@
+"""Output that cannot be written is told, with an exit code of its own; nobody who reads is no mistake."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine import interrupts
+from engine.cli.streams import Terminal, others_to
+
+VERBS = [
+    *(["--help"], ["--version"], ["run", "--help"], ["explain"], ["schema"], ["doctor"]),
+    *(["validate", "recipes/quickstart.yaml"], ["plan", "recipes/quickstart.yaml"]),
+    *(["compile", "recipes/quickstart.yaml"], ["init"], ["runs", "--format", "json"]),
+    *(["validate", "absent.yaml", "--format", "json"], ["fmt", "-"]),
+]
+
+
+@pytest.mark.parametrize("words", VERBS, ids=" ".join)
+def test_a_full_standard_output_is_told(words: list[str], root: Path) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "engine", *words],
+            cwd=root,
+            input="recipe: v1\n",
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode in (2, 3), done.stderr
+    assert "E741  standard output cannot be written: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "I900" not in done.stderr
+
+
+def test_a_closed_standard_output_is_told(root: Path) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{sys.executable} -m engine explain R104 >&-"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, "E741" in done.stderr) == (3, True)
+
+
+def test_nothing_is_said_where_even_errors_have_no_room(root: Path) -> None:
+    for redirected in ("2>/dev/full", ">/dev/full 2>/dev/full", ">&- 2>&-", "<&- >/dev/null 2>&-"):
+        done = subprocess.run(
+            ["/bin/sh", "-c", f"{sys.executable} -m engine validate absent.yaml {redirected}"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode in (2, 3), redirected
+
+
+def test_a_terminal_that_nobody_reads_any_more_ends_the_run() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    terminal = Terminal(os.fdopen(writer, "wb"), encoding="utf-8", line_buffering=True)
+
+    with interrupts.handled(), pytest.raises(interrupts.Interrupted, match="SIGPIPE"):
+        terminal.write("progress\n")
+
+    terminal.write("and nothing more is raised\n")
+    terminal.close()
+
+
+def test_a_full_terminal_does_not_end_the_run() -> None:
+    terminal = Terminal(os.fdopen(os.open("/dev/full", os.O_WRONLY), "wb"), line_buffering=True)
+
+    terminal.write("progress\n")
+    terminal.close()
+
+
+@pytest.mark.usefixtures("capfd")
+def test_libraries_can_ask_nobody(tmp_path: Path) -> None:
+    with others_to(tmp_path / "log"), pytest.raises(EOFError):
+        input("run code of strangers? ")
+
+    assert (tmp_path / "log").read_text() == "run code of strangers? "

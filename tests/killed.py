@@ -67,17 +67,26 @@ def arm(stage: str, *, after: int | None, number: int) -> None:
     module.run = run
 
 
-def arm_report(number: int) -> None:
-    """Let the signal come while the report of the run is being put together."""
-    module: Any = importlib.import_module("engine.execute")
-    real = module.assemble
+BETWEEN = {
+    "report": ("engine.execute", "assemble"),
+    "lock": ("engine.stages.keeping", "write_lock"),
+    "plan": ("engine.pipeline", "plan_run"),
+}
+"""What runs between the stages, and after them."""
 
-    def assemble(facts: Any) -> Any:
-        module.assemble = real
+
+def arm_between(what: str, number: int) -> None:
+    """Let the signal come while the report is put together, the lock written or the next stage planned."""
+    name, function = BETWEEN[what]
+    module: Any = importlib.import_module(name)
+    real = getattr(module, function)
+
+    def armed(*given: Any, **named: Any) -> Any:
+        setattr(module, function, real)
         die(number)
-        return real(facts)
+        return real(*given, **named)
 
-    module.assemble = assemble
+    setattr(module, function, armed)
 
 
 def child(request: dict[str, Any]) -> int:
@@ -85,8 +94,8 @@ def child(request: dict[str, Any]) -> int:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.chdir(request["folder"])
-    if request["stage"] == "report":
-        arm_report(request["signal"])
+    if request["stage"] in BETWEEN:
+        arm_between(request["stage"], request["signal"])
     else:
         arm(request["stage"], after=request["after"], number=request["signal"])
     return main(request["words"])

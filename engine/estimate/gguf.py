@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.files.reading import open_regular
+
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
 _PLAIN = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -22,9 +24,12 @@ _MOST = 1 << 24
 def read_gguf(path: Path) -> tuple[Mapping[str, Any], Mapping[str, list[int]]] | None:
     """Return the fields (lists as None) and the sizes of each tensor; None for a file that is no GGUF."""
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+        with (
+            open_regular(path) as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole,
+        ):
             return _Header(whole).read()
-    except (OSError, ValueError, struct.error, KeyError):
+    except (OSError, ValueError, struct.error, KeyError, IndexError, TypeError, RecursionError):
         return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.estimate.gguf import read_gguf
+from engine.files.reading import open_regular, parse_json, read_json
 
 _LENGTH_BYTES = 8
 _MAX_HEADER_BYTES = 100_000_000
@@ -75,9 +75,8 @@ class ModelShape:
 def shape_of_folder(folder: Path) -> ModelShape | None:
     """Return the shape of a model folder; None without a config.json that says what is needed."""
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        found = shape_of_config(config)
-    except (OSError, ValueError, KeyError, TypeError):
+        found = shape_of_config(read_json(folder / "config.json"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
         return None
     tensors = _safetensors(folder)
     return _with_tensors(found, tensors) if found and tensors else found
@@ -175,9 +174,9 @@ def _safetensors(folder: Path) -> dict[str, tuple[str, list[int]]]:
     found: dict[str, tuple[str, list[int]]] = {}
     for path in sorted(folder.glob("*.safetensors")):
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-                header = json.loads(file.read(min(length, _MAX_HEADER_BYTES)))
+                header = parse_json(file.read(min(length, _MAX_HEADER_BYTES)))
             header.pop("__metadata__", None)
             found |= {name: (str(one["dtype"]), list(one["shape"])) for name, one in header.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -42,6 +42,7 @@ def answers(request: dict[str, Any]) -> list[list[tuple[int, float]]]:
     model = LLM(
         model=request["model"],
         dtype=request["dtype"],
+        trust_remote_code=False,
         max_model_len=longest + 1,
         skip_tokenizer_init=True,
         enable_prefix_caching=True,

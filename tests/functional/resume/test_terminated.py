@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable
 
@@ -69,7 +70,7 @@ def test_a_training_that_is_terminated_saves_at_once_and_ends_with_the_same_weig
 
     assert kill("train", after=13, number=signal.SIGTERM) == 143
     assert statuses(root)["train"] == "interrupted"
-    assert list((root / "scratch").glob("*/launch/output/checkpoint-13"))
+    assert list((root / "scratch").glob("*/output/checkpoint-13"))
 
     assert finished.run("run", "recipe.yaml").code == 0
     training = report(root)["training"]
@@ -78,14 +79,18 @@ def test_a_training_that_is_terminated_saves_at_once_and_ends_with_the_same_weig
     assert adapter_digests(root) == uninterrupted
 
 
-def test_a_signal_while_the_report_is_written_makes_the_run_an_interrupted_one(
-    finished: Project, kill: Kill
+@pytest.mark.parametrize("moment", ["plan", "lock", "report"])
+def test_a_signal_between_stages_or_after_them_is_followed_too(
+    finished: Project, kill: Kill, moment: str
 ) -> None:
     root = finished.folder / ".recipe"
+    lock = finished.folder / "recipe.lock.json"
+    before = json.loads(lock.read_text(encoding="utf-8"))
 
-    assert kill("report", number=signal.SIGTERM) == 143
+    assert kill(moment, number=signal.SIGTERM) == 143
     assert report(root)["outcome"] == "interrupted"
     assert not (run_folders(root)[-1] / "model").exists()
+    assert json.loads(lock.read_text(encoding="utf-8"))["splits"] == before["splits"]
 
     assert finished.run("run", "recipe.yaml").code == 0
     assert report(root)["outcome"] == "accepted"

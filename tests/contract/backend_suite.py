@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import signal
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 import yaml
-from contract.launches import CPU, make_launch, make_recipe
+from contract.launches import CPU, Told, make_launch, make_recipe
 from safetensors.torch import load_file
 
+from engine import interrupts
 from engine.backends import load_backend
 from engine.backends.base import Launch, Setting, Trained, schedule
+from engine.backends.trainer_state import checkpoints
 from engine.errors import RecipeError, StageError
 from engine.runtime.trained import adapter_norm
 
 SETTING = Setting(device=CPU, precision="fp32", train_rows=24, validation_rows=8)
+
+
+class AskedToEnd(Told):
+    """Progress during which SIGTERM comes, at a step that the schedule does not save."""
+
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:  # noqa: ARG002
+        if unit == "step" and done >= 4 and interrupts.pending() is None:
+            signal.raise_signal(signal.SIGTERM)
 
 
 class CompileSuite:
@@ -101,6 +112,8 @@ class TrainSuite:
     """The half that trains: seconds in process, minutes for Axolotl."""
 
     name: ClassVar[str]
+    long: ClassVar[float] = 2.0
+    """Epochs of a training that still goes on when it is asked to end."""
 
     def test_it_takes_every_planned_step(self, finished: tuple[Launch, Trained]) -> None:
         launch, trained = finished
@@ -147,6 +160,25 @@ class TrainSuite:
 
         assert 0 < trained.trainable_parameters < trained.total_parameters
         assert trained.facts["product_dtype"] == "float32"
+
+    def test_a_training_that_is_asked_to_end_saves_first_and_ends_with_the_same_weights(
+        self, tmp_path: Path, pico_model: Path
+    ) -> None:
+        recipe = make_recipe(self.name, epochs=self.long, early_stopping=None, keep="last")
+        launch = make_launch(recipe, tmp_path, pico_model)
+        whole = load_backend(self.name).train(
+            dataclasses.replace(launch, folder=tmp_path / "uninterrupted")
+        )
+
+        with interrupts.handled(), pytest.raises(interrupts.Interrupted):
+            load_backend(self.name).train(dataclasses.replace(launch, progress=AskedToEnd()))
+
+        saved = checkpoints(launch.folder / "output")[-1][0]
+        assert 4 <= saved < whole.steps
+        resumed = load_backend(self.name).train(launch)
+        assert resumed.resumed_from_step == saved
+        name = "adapter_model.safetensors"
+        assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 
     def test_a_killed_training_goes_on_from_the_last_whole_checkpoint(
         self, finished: tuple[Launch, Trained], tmp_path: Path

@@ -25,6 +25,7 @@ def pico_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class TestAxolotlTrains(TrainSuite):
     name = "axolotl"
+    long = 60.0  # it is asked from outside, a moment after it has told of a step
 
 
 def test_bf16_on_a_cpu_that_has_it_is_bf16_in_every_product(

@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import json
 import os
+import resource
 import runpy
 import signal
 import sys
@@ -28,6 +29,7 @@ NO_PROGRAM = 127
 def main() -> None:
     """Start what the command line names and stay beside it."""
     parent = int(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGUSR1, _end_group)
     _tell_when_gone(parent, signal.SIGUSR1)
     worker = os.fork()

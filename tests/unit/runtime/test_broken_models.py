@@ -1,0 +1,144 @@
+"""Model files that are damaged or lie about themselves: one typed error each, before anything is computed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from engine.environment import Device
+from engine.errors import StageError
+from engine.recipe.model import PathRef
+from engine.runtime.base_model import _check_gguf, _dequantize, locate_base_model, locate_tokenizer
+from engine.runtime.models import load_model
+
+CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=1, bf16=False)
+DEEP = "[" * 100_000
+
+
+def _never(*_: Any) -> Any:
+    raise AssertionError("a local folder needs no product")
+
+
+def _edit(name: str, **values: Any) -> Callable[[Path], None]:
+    def edit(folder: Path) -> None:
+        path = folder / name
+        path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+    return edit
+
+
+def _text(name: str, text: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_text(text) and None
+
+
+def _without_a_tensor(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    tensors.pop("model.layers.1.mlp.down_proj.weight")
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def _of_another_size(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.norm.weight"] = tensors["model.norm.weight"][:3].clone()
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+BROKEN: dict[str, tuple[Callable[[Path], None], set[str]]] = {
+    "deep config": (_text("config.json", DEEP), {"X694"}),
+    "config is a list": (_text("config.json", "[]"), {"X694"}),
+    "config is a number": (_text("config.json", "3"), {"X694"}),
+    "layers is a text": (_edit("config.json", num_hidden_layers="two"), {"X604"}),
+    "negative heads": (_edit("config.json", num_attention_heads=-4), {"X604"}),
+    "no heads": (_edit("config.json", num_attention_heads=0), {"X604"}),
+    "unknown type": (
+        _edit("config.json", model_type="nothing", architectures=[]),
+        {"X601", "X604"},
+    ),
+    "deep tokenizer": (_text("tokenizer.json", DEEP), {"X601"}),
+    "empty tokenizer": (_text("tokenizer.json", "{}"), {"X601"}),
+    "tokenizer of a wrong type": (_edit("tokenizer.json", model={"type": "None"}), {"X601"}),
+    "tokenizer settings null": (_text("tokenizer_config.json", "null"), {"X694"}),
+    "generation settings deep": (_text("generation_config.json", DEEP), {"X694"}),
+    "index is a list": (_text("model.safetensors.index.json", "[]"), {"X694"}),
+    "index names nothing": (_text("model.safetensors.index.json", '{"weight_map": 3}'), {"X607"}),
+    "index is deep": (_text("model.safetensors.index.json", DEEP), {"X694"}),
+    "weights are text": (_text("model.safetensors", "no weights at all"), {"X607"}),
+    "a tensor is missing": (_without_a_tensor, {"X692"}),
+    "a tensor has another size": (_of_another_size, {"X604", "X692"}),
+    "template that is none": (_text("chat_template.jinja", "{% for %}"), {"X603"}),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_model_folder_is_one_typed_error(
+    pico_folder: Path, tmp_path: Path, progress: Any, name: str
+) -> None:
+    folder = Path(shutil.copytree(pico_folder, tmp_path / "base"))
+    change, codes = BROKEN[name]
+    change(folder)
+
+    with pytest.raises(StageError) as caught:
+        base = locate_base_model(PathRef(path=folder, written="base"), _never, progress)
+        load_model(base, device=CPU, precision="fp32")
+
+    assert {problem.code for problem in caught.value.problems} <= codes
+
+
+GARBAGE = {
+    "nothing": b"",
+    "magic only": b"GGUF",
+    "too many": b"GGUF" + (3).to_bytes(4, "little") + b"\xff" * 16 + b"\0" * 100,
+    "cut off": b"GGUF" + (3).to_bytes(4, "little") + (2).to_bytes(8, "little") * 2 + b"\7" * 90,
+    "zeros": b"GGUF" + b"\0" * 4096,
+    "noise": b"GGUF" + bytes(range(256)) * 16,
+}
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+def test_a_gguf_file_of_garbage_is_one_typed_error(
+    tmp_path: Path, progress: Any, name: str
+) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(GARBAGE[name])
+
+    with pytest.raises(StageError) as caught:
+        _check_gguf(path)
+        _dequantize(path, tmp_path / "out", progress)
+
+    assert caught.value.problems[0].code == "X610"
+
+
+def test_what_stands_beside_a_gguf_file_is_not_read(
+    pico_folder: Path, tmp_path: Path, progress: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.runtime.gguf import find_tools, write_gguf
+
+    gguf = tmp_path / "model.gguf"
+    write_gguf(pico_folder, gguf, "F16", threads=1, tools=find_tools())
+    ran = tmp_path / "ran"
+    (tmp_path / "evil.py").write_text(f"open({str(ran)!r}, 'w')\nclass Evil: pass\n")
+    auto_map = {"AutoConfig": "evil.Evil", "AutoTokenizer": ["evil.Evil", "evil.Evil"]}
+    for name in ("config.json", "tokenizer_config.json", "generation_config.json"):
+        (tmp_path / name).write_text(json.dumps({"auto_map": auto_map, "model_type": "evil"}))
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+
+    def build(_name: str, _payload: Any, make: Any) -> Any:
+        (tmp_path / "out").mkdir()
+        make(tmp_path / "out")
+
+        class Built:
+            def file(self, name: str) -> Path:
+                return tmp_path / "out" / name
+
+        return Built()
+
+    folder = locate_tokenizer(PathRef(path=gguf, written="model.gguf"), build, progress)
+
+    assert (folder / "tokenizer.json").is_file()
+    assert not ran.exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
+import jinja2
 import pytest
 
 from engine.errors import EngineError, StageError
@@ -43,15 +44,16 @@ def test_a_failure_that_is_known_has_a_code(
 
 @pytest.mark.parametrize("bug", [KeyError("x"), TypeError("y"), IndexError("z"), SystemExit(1)])
 def test_what_is_not_known_stays_a_bug(bug: BaseException, tmp_path: Path) -> None:
-    try:
+    def broken() -> None:
         raise bug
-    except BaseException as raised:  # noqa: BLE001 - it is the point
-        assert told(raised, tmp_path) is None
+
+    with pytest.raises(type(bug)) as caught:
+        broken()
+
+    assert told(caught.value, tmp_path) is None
 
 
 def test_an_error_raised_inside_a_library_names_it(tmp_path: Path) -> None:
-    import jinja2
-
     with pytest.raises(jinja2.TemplateError) as caught:
         jinja2.Template("{% for %}")
 

@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from engine.environment import Device
 from engine.errors import StageError
 from engine.recipe.model import PathRef
-from engine.runtime.base_model import _check_gguf, _dequantize, locate_base_model, locate_tokenizer
+from engine.runtime.base_model import _dequantize, locate_base_model, locate_tokenizer
+from engine.runtime.gguf import find_tools, write_gguf
 from engine.runtime.models import load_model
 
 CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=1, bf16=False)
@@ -83,9 +84,12 @@ def test_a_broken_model_folder_is_one_typed_error(
     change, codes = BROKEN[name]
     change(folder)
 
-    with pytest.raises(StageError) as caught:
+    def load() -> None:
         base = locate_base_model(PathRef(path=folder, written="base"), _never, progress)
         load_model(base, device=CPU, precision="fp32")
+
+    with pytest.raises(StageError) as caught:
+        load()
 
     assert {problem.code for problem in caught.value.problems} <= codes
 
@@ -108,7 +112,6 @@ def test_a_gguf_file_of_garbage_is_one_typed_error(
     path.write_bytes(GARBAGE[name])
 
     with pytest.raises(StageError) as caught:
-        _check_gguf(path)
         _dequantize(path, tmp_path / "out", progress)
 
     assert caught.value.problems[0].code == "X610"
@@ -117,8 +120,6 @@ def test_a_gguf_file_of_garbage_is_one_typed_error(
 def test_what_stands_beside_a_gguf_file_is_not_read(
     pico_folder: Path, tmp_path: Path, progress: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.runtime.gguf import find_tools, write_gguf
-
     gguf = tmp_path / "model.gguf"
     write_gguf(pico_folder, gguf, "F16", threads=1, tools=find_tools())
     ran = tmp_path / "ran"

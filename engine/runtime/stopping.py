@@ -15,7 +15,14 @@ from engine import interrupts
 
 
 class SaveAndStop(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
-    """Saves as soon as a step is done and the process shall end, and raises `Interrupted` once that is saved."""
+    """Saves as soon as a step is done and the process shall end, and raises `Interrupted` before the next step.
+
+    By then every other callback has seen that checkpoint, whatever their order.
+    """
+
+    def __init__(self) -> None:
+        """Nothing has been saved for it yet."""
+        self._is_saved = False
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
@@ -27,5 +34,18 @@ class SaveAndStop(TrainerCallback):  # type: ignore[misc]  # transformers is unt
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """End here: the checkpoint is whole."""
+        """Remember that the checkpoint is there."""
+        self._is_saved = interrupts.pending() is not None
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """End here, where the checkpoint holds all that was learned."""
+        if self._is_saved:
+            interrupts.raise_pending()
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """End after the last step, too: what follows is for somebody who still waits for it."""
         interrupts.raise_pending()

@@ -1,21 +1,27 @@
 """Validate, plan and compare every changed recipe of a git repository, in one Markdown comment.
 
-Exit codes: 0 all changed recipes are valid; 1 a gate got weaker and no waiver says why (with
---fail-on weaker-gate); 2 a recipe is not valid, or the revision is not in this clone; 3 git failed.
+Exit codes: 0 all changed recipes are valid; 1 a gate got weaker, or could not be compared, and no waiver
+says why (with --fail-on weaker-gate); 2 a recipe is not valid, or there is nothing in this clone to compare
+with; 3 git failed, or the comment cannot be written.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from engine.cli.diff import FAIL_ON
 from engine.cli.output import show, show_json
 from engine.cli.place import add_format, add_store, store_root
 from engine.environment import detect_device
-from engine.errors import ExitCode
+from engine.errors import EngineError, EnvironmentProblem, ExitCode
+from engine.files.reading import require_regular
+from engine.files.writing import refuse_link, write_text
 from engine.recipe.review import Comment
-from engine.store.runs import write_text
+
+MOST = 200
+"""Characters of a path that are shown."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,35 +35,66 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fail-on",
         choices=FAIL_ON,
-        help="exit with 1 where a gate got weaker and no waiver says why",
+        help="exit with 1 where a gate got weaker, or may have, and no waiver says why",
     )
     add_store(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the comment, and say by the exit code what came out."""
-    from engine.render.review import comment_json, comment_markdown  # noqa: PLC0415
-    from engine.review.checks import asked, check_changes, is_weaker  # noqa: PLC0415
+    from engine.render.review import comment_json, comment_markdown, failure_markdown  # noqa: PLC0415
+
+    try:
+        comment = _checked(options)
+    except EngineError as error:
+        if options.output is not None:  # else an earlier comment, which may be green, stays
+            _write(options.output, failure_markdown(error.problems))
+        raise
+    if options.output is not None:
+        _write(options.output, comment_markdown(comment))
+    if options.format == "json":
+        show_json(comment_json(comment))
+    elif options.output is None:
+        show(comment_markdown(comment))
+    else:
+        show(_told(comment, options.output))
+    if not all(one.is_valid for one in comment.checked):
+        return ExitCode.USAGE
+    fails = options.fail_on is not None and comment.fails
+    return ExitCode.REFUSED if fails else ExitCode.ACCEPTED
+
+
+def _checked(options: argparse.Namespace) -> Comment:
+    from engine.review.checks import asked, check_changes  # noqa: PLC0415
     from engine.review.git import Repository  # noqa: PLC0415
     from engine.store import Store  # noqa: PLC0415
 
     with Repository.around(Path.cwd()) as repository:
         what = asked(repository, options.since)
-        store = Store(store_root(options.store))
-        comment = check_changes(what, store=store, device=detect_device())
-    if options.format == "json":
-        show_json(comment_json(comment))
-    elif options.output is None:
-        show(comment_markdown(comment))
-    if options.output is not None:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        write_text(options.output, comment_markdown(comment))
-    if options.output is not None and options.format != "json":
-        show(_told(comment, options.output))
-    if not all(one.is_valid for one in comment.checked):
-        return ExitCode.USAGE
-    fails = options.fail_on is not None and is_weaker(comment)
-    return ExitCode.REFUSED if fails else ExitCode.ACCEPTED
+        return check_changes(what, store=Store(store_root(options.store)), device=detect_device())
+
+
+def _write(path: Path, text: str) -> None:
+    """Write the comment. EnvironmentProblem R027 for what is no file, or is reached by a link below this folder."""
+    here = Path.cwd()
+    place = Path(os.path.abspath(here / path))  # noqa: PTH100 - resolve() would follow links
+    try:
+        _refuse_other(place)
+        if not place.is_relative_to(here):
+            place.parent.mkdir(parents=True, exist_ok=True)
+        write_text(place, text, below=here if place.is_relative_to(here) else None)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise EnvironmentProblem.one(
+            "R027", f"the comment cannot be written to `{str(path)[:MOST]}`: {why}",
+            hint="name a file with -o, or leave -o out",
+        ) from error  # fmt: skip
+
+
+def _refuse_other(path: Path) -> None:
+    refuse_link(path)
+    if os.path.lexists(path):
+        require_regular(path)
 
 
 def _told(comment: Comment, output: Path) -> str:

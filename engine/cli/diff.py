@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fail-on",
         choices=FAIL_ON,
-        help="exit with 1 where the gate got weaker and no waiver says why",
+        help="exit with 1 where the gate got weaker, or may have, and no waiver says why",
     )
     add_store(parser)
 
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         show(review_markdown(found))
     else:
         show(review_text(found, colour=has_colour(sys.stdout)))
-    fails = options.fail_on == "weaker-gate" and found.gate is Gate.WEAKER
+    fails = options.fail_on == "weaker-gate" and found.gate in (Gate.WEAKER, Gate.UNKNOWN)
     differs = options.exit_code and not found.is_empty
     return ExitCode.REFUSED if fails or differs else ExitCode.ACCEPTED
 

@@ -68,6 +68,31 @@ CODES: dict[str, Code] = {
         why="Anything else leaves open which one is the old one.",
         fix="recipe diff OLD NEW, or recipe diff FILE --from main",
     ),
+    "R023": Code(
+        title="the repository is the user's own",
+        why="git reads no settings of a repository that belongs to another user, since they can start programs.",
+        fix="Where you trust it: git config --global --add safe.directory FOLDER",
+    ),
+    "R024": Code(
+        title="a repository has its files where its `.git` is",
+        why="With `core.worktree`, a folder that somebody else made would let git read files anywhere.",
+        fix="git config --unset core.worktree, or clone the repository anew",
+    ),
+    "R025": Code(
+        title="the clone has the files that are compared",
+        why="A partial clone leaves out what it may fetch later, and a review fetches nothing.",
+        fix="Fetch them: git fetch --refetch --no-filter origin",
+    ),
+    "R026": Code(
+        title="there is a main branch to compare with",
+        why="Compared with itself, no work ever weakens a gate.",
+        fix="Fetch it: git fetch origin main. Or name the revision: recipe ci --from REV",
+    ),
+    "R027": Code(
+        title="the comment is written to a plain file",
+        why="A link, a device or a folder in its place is not written through: it may lead anywhere.",
+        fix="Name a file with -o, or leave -o out to print the comment.",
+    ),
     "E730": Code(
         title="git is installed",
         why="Old versions of a recipe are read through it.",

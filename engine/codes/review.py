@@ -267,4 +267,55 @@ _REST = {
     ),
 }
 
-CODES: dict[str, Code] = {**_ACCEPTANCE, **_HOLDOUT, **_REST}
+_REPOSITORY = {
+    "W119": _code(
+        "the old version cannot be compared with",
+        "Without it nobody knows whether the gate got weaker. It is not valid, or not in this clone.",
+        "Compare with a revision whose version is valid: `recipe ci --from REV`.",
+        what="W119",
+    ),
+    "W120": Code(
+        title="a recipe is gone",
+        why="Nothing judges its model any more. A recipe that is deleted, and written anew under another name with"
+        " lower bounds, would look like a new one.",
+        fix="Put it back, or rename it in a change of its own. If it is meant, say so in a recipe that stays, and"
+        " name the one that is gone: `waivers: [{what: W120, why: tickets is replaced by desk}]`.",
+    ),
+    "W121": _code(
+        "what was compared is not what counts",
+        "The file on the disk is another version than the one that is committed or staged, or it is not checked out.",
+        "Commit the file as it is, or take the change back; in a sparse checkout add its folder.",
+        what="W121",
+    ),
+}
+"""Found by `recipe ci` without a comparison."""
+
+_RECORD = {
+    "W122": _code(
+        "the record of an accepted run was changed",
+        "Only an accepted run writes it. The same run, or the same answers, cannot have other numbers.",
+        "Take `<recipe>.lock.json` back from version control.",
+        what="lock.accepted",
+    ),
+    "W123": _code(
+        "the record of an accepted run contradicts itself",
+        "Its parts were written by one run, so they fit each other unless somebody changed one of them.",
+        "Take `<recipe>.lock.json` back from version control, or run the recipe again.",
+        what="lock.accepted",
+    ),
+    "W124": _code(
+        "an earlier run took the place of the accepted one",
+        "Its numbers are those of another model than the one that was accepted last.",
+        "Take `<recipe>.lock.json` back from version control.",
+        what="lock.accepted",
+    ),
+    "W125": _code(
+        "a check takes rows out of the holdout, or rewrites them",
+        "The rows that a check leaves out are often the hard ones. Without them the same model gets better numbers,"
+        " and numbers before and after cannot be compared.",
+        "Let the check `fail` or `warn`, and mend the rows.",
+        what="data.checks.near_duplicates",
+    ),
+}
+
+CODES: dict[str, Code] = {**_ACCEPTANCE, **_HOLDOUT, **_REST, **_REPOSITORY, **_RECORD}

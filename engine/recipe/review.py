@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,6 +13,8 @@ class Effect(StrEnum):
     """What a change does to the evidence."""
 
     WEAKER = "weaker"
+    UNKNOWN = "not known"
+    """It was not compared, so it may be weaker."""
     STRONGER = "stronger"
 
 
@@ -19,6 +22,7 @@ class Gate(StrEnum):
     """What became of the gate as a whole."""
 
     WEAKER = "weaker"
+    UNKNOWN = "not known"
     WAIVED = "weaker, as waived"
     STAYS = "stays"
     STRONGER = "stronger"
@@ -33,6 +37,7 @@ class Area(StrEnum):
     MODEL = "model"
     EXPORT = "export"
     REPORT = "report"
+    LOCK = "lock"
     NOTHING = "nothing"
 
 
@@ -55,8 +60,21 @@ class Finding:
 
     @property
     def alarms(self) -> bool:
-        """Whether the evidence got weaker and nobody said that it is meant."""
-        return self.effect is Effect.WEAKER and not self.waiver
+        """Whether the evidence got weaker, or may have, and nobody said that it is meant."""
+        return self.effect is not Effect.STRONGER and not self.waiver
+
+
+def gate_of(findings: Iterable[Finding]) -> Gate:
+    """Return what became of a gate: one weakening that nobody waived is enough for an alarm."""
+    listed = tuple(findings)
+    alarms = {finding.effect for finding in listed if finding.alarms}
+    if Effect.WEAKER in alarms:
+        return Gate.WEAKER
+    if alarms:
+        return Gate.UNKNOWN
+    if any(finding.effect is not Effect.STRONGER for finding in listed):
+        return Gate.WAIVED
+    return Gate.STRONGER if listed else Gate.STAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,17 +129,15 @@ class Review:
     config: tuple[ConfigChange, ...]
     costs: tuple[Cost, ...]
     notes: tuple[str, ...]
-    """What could not be looked at, and what was taken for granted."""
+    """What is to be said besides."""
+
+    uncompared: tuple[str, ...] = ()
+    """What judges and may be other bytes now: nothing here, and no pin, says which they are."""
 
     @property
     def gate(self) -> Gate:
-        """What became of the gate: one weakening that nobody waived is enough for an alarm."""
-        effects = {finding.effect for finding in self.findings}
-        if any(finding.alarms for finding in self.findings):
-            return Gate.WEAKER
-        if Effect.WEAKER in effects:
-            return Gate.WAIVED
-        return Gate.STRONGER if Effect.STRONGER in effects else Gate.STAYS
+        """What became of the gate."""
+        return gate_of(self.findings)
 
     @property
     def is_empty(self) -> bool:
@@ -149,6 +165,18 @@ class Checked:
     """None where there is nothing to compare with."""
     waived: tuple[tuple[str, str], ...] = ()
     """Of a recipe that is compared with nothing: what it waives, and why."""
+    findings: tuple[Finding, ...] = ()
+    """What is found without a comparison: that it is gone, or could not be compared."""
+
+    @property
+    def gate(self) -> Gate:
+        """What became of its gate; `stays` where it is new."""
+        return gate_of((*self.findings, *(self.review.findings if self.review else ())))
+
+    @property
+    def uncompared(self) -> tuple[str, ...]:
+        """What judges and was not compared."""
+        return self.review.uncompared if self.review else ()
 
     @property
     def is_valid(self) -> bool:
@@ -165,3 +193,11 @@ class Comment:
     commit: str
     checked: tuple[Checked, ...]
     notes: tuple[str, ...]
+    unknown: str = ""
+    """Why the place where the work began is not known; empty where it is."""
+
+    @property
+    def fails(self) -> bool:
+        """Whether a gate got weaker, or may have, and nobody said that it is meant."""
+        gates = {one.gate for one in self.checked}
+        return bool(self.unknown) or not gates.isdisjoint((Gate.WEAKER, Gate.UNKNOWN))

@@ -5,24 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import RecipeError
+from engine.files.reading import read_bytes
 from engine.recipe.extends import KEY
 from engine.recipe.paths import absolute
-from engine.recipe.source import read_source
-from engine.review.git import Moved, Repository
-from engine.store.lock import lock_path
+from engine.recipe.source import MAX_BYTES, SourceText, parse_source
+from engine.review.git import Moved, Repository, Target
+from engine.review.hidden import hidden_files
+from engine.review.patterns import has_magic, matching
+from engine.store.lock import SUFFIX, lock_path
 
 _ENDS: Final = (".yaml", ".yml")
+_VERSION: Final = re.compile(r"v\d")
 _RECIPE: Final = re.compile(rb"""^recipe[ \t]*:[ \t]*["']?v\d""", re.MULTILINE)
-_CHILD: Final = re.compile(rb"^extends[ \t]*:", re.MULTILINE)
 _NAME: Final = re.compile(rb"""^name[ \t]*:[ \t]*["']?([\w-]+)""", re.MULTILINE)
-_MAGIC: Final = re.compile(r"[*?\[]")
 _PLACES: Final = ("path", "gguf")
+_ALIKE: Final = 0.2
+"""Share of lines from which a new recipe is taken for one that is gone; git itself pairs from a half on."""
 
 
 class Status(StrEnum):
@@ -32,6 +36,8 @@ class Status(StrEnum):
     CHANGED = "changed"
     RENAMED = "renamed"
     DELETED = "deleted"
+    GONE = "no longer a recipe"
+    HIDDEN = "not looked at"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,112 +51,254 @@ class Touched:
     """Where the old version stands; empty for a new recipe."""
     why: tuple[str, ...] = ()
     """What changed where the file itself did not: its parent, its lock, files that it names."""
+    name: str = ""
+    """Of the old version, of a recipe that is gone."""
+    unseen: str = ""
+    """Why a version that counts is not the one that is compared; empty where none is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """A YAML file that may be a recipe."""
+
+    content: bytes
+    source: SourceText | None
+    """None where it was not parsed, or cannot be."""
+
+    @property
+    def parent(self) -> str:
+        """What it extends, as written; empty for nothing."""
+        named = self.source.value.get(KEY) if self.source else None
+        return named if isinstance(named, str) else ""
+
+    @property
+    def says_recipe(self) -> bool:
+        """Whether it says that it is a recipe."""
+        if self.source is None:
+            return _RECIPE.search(self.content) is not None
+        return _VERSION.match(str(self.source.value.get("recipe", ""))) is not None
+
+    @property
+    def name(self) -> str:
+        """The recipe's name; empty where it says none."""
+        if self.source is not None:
+            return str(self.source.value.get("name") or "")
+        found = _NAME.search(self.content)
+        return found[1].decode() if found else ""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Search:
+    """The files of both versions, as far as they are needed."""
+
+    repository: Repository
+    commit: str
+    moved: Mapping[str, Moved]
+    names: frozenset[str]
+    """Every path that the change touches."""
+    now: dict[str, _File] = field(default_factory=dict)
+    parents: dict[str, str] = field(default_factory=dict)
+
+    def read(self) -> None:
+        """Read what may be a recipe now, and which files they extend."""
+        for path in self.repository.files():
+            found = self._now(path)
+            if found is not None:
+                self.now[path] = found
+        for path, found in self.now.items():
+            if found.parent:
+                place = absolute(found.parent, (self.repository.root / path).parent)
+                if parent := self.repository.inside(place):
+                    self.parents[path] = parent
+
+    def _now(self, path: str) -> _File | None:
+        if not path.lower().endswith(_ENDS):
+            return None
+        try:
+            content = read_bytes(self.repository.root / path, limit=MAX_BYTES)
+        except OSError:
+            return None
+        if path not in self.names and b"recipe" not in content and b"extends" not in content:
+            return None
+        return _file(content, self.repository.root / path, thorough=path in self.names)
+
+    def before(self, path: str) -> _File | None:
+        """Return a file as it was, if it may have been a recipe."""
+        if not path.lower().endswith(_ENDS):
+            return None
+        try:
+            content = self.repository.content(self.commit, path)
+        except (OSError, RecipeError):
+            return None
+        return _file(content, self.repository.root / path, thorough=True)
+
+    def is_committed_recipe(self, path: str) -> bool:
+        """Tell whether a file that is not on the disk is a recipe in the commit that is checked out."""
+        if not path.lower().endswith(_ENDS):
+            return False
+        try:
+            content = self.repository.content(self.repository.commit("HEAD"), path)
+        except (OSError, RecipeError):
+            return False
+        found = _file(content, self.repository.root / path, thorough=True)
+        return found.says_recipe and bool(found.name or found.parent)
+
+    def is_whole(self, path: str) -> bool:
+        """Tell whether a file is a recipe of its own, and not what others extend, or another tool's file."""
+        found = self.now[path]
+        if path in self.parents:
+            return found.says_recipe or self.parents[path] in self.now
+        if path in self.parents.values() and not found.name:
+            return False
+        return found.says_recipe
+
+    def was_whole(self, path: str) -> bool:
+        """Tell whether a file was a recipe of its own: what others extend may go without a name."""
+        found = self.before(path)
+        if found is None or not self.was_recipe(path):
+            return False
+        return bool(found.name or found.parent)
+
+    def was_recipe(self, path: str) -> bool:
+        """Tell whether a file was a recipe, or the parent of some."""
+        found = self.before(path)
+        if found is None or found.says_recipe:
+            return found is not None
+        if not found.parent:
+            return False
+        place = absolute(found.parent, (self.repository.root / path).parent)
+        named = self.repository.inside(place)
+        parent = self.before(named) if named else None
+        return parent is not None and parent.says_recipe
+
+
+def _file(content: bytes, path: Path, *, thorough: bool) -> _File:
+    """Parse a file that may be a recipe; one of which nothing changed only where a cheap look does not suffice."""
+    is_plain = _RECIPE.search(content) is not None and b"extends" not in content
+    if is_plain and not thorough:
+        return _File(content=content, source=None)
+    try:
+        return _File(content=content, source=parse_source(content, path))
+    except RecipeError:
+        return _File(content=content, source=None)
 
 
 def touched_recipes(
     repository: Repository, commit: str, moved: Sequence[Moved]
 ) -> tuple[Touched, ...]:
     """Return the recipes that differ between a commit and the files as they are now, by path."""
-    now = {
-        path: content for path in repository.files(None) if (content := _recipe(repository, path))
-    }
-    names = names_of(moved)
-    by_path = {one.path: one for one in moved}
-    parents = _parents(repository, now)
-    recipes = [path for path in now if _is_whole(path, now, parents)]
-    found = [
-        one
-        for path in recipes
-        if (one := _touched(repository, path, moved=by_path.get(path), names=names)) is not None
+    search = _Search(
+        repository=repository,
+        commit=commit,
+        moved={one.path: one for one in moved},
+        names=names_of(moved),
+    )
+    search.read()
+    recipes = [path for path in search.now if search.is_whole(path)]
+    found = [one for path in recipes if (one := _touched(search, path)) is not None]
+    gone = list(_gone(search, set(recipes) | {one.was for one in found}))
+    unseen = hidden_files(repository, commit)
+    listed = [
+        replace(one, unseen=_unseen(search, one, unseen)) for one in _paired(search, found, gone)
     ]
-    gone = [
-        Touched(path=one.path, status=Status.DELETED, was=one.path)
-        for one in moved
-        if one.status == "D" and _was_recipe(repository, commit, one.path)
-    ]
-    return tuple(sorted(_paired(repository, commit, found, gone, now), key=lambda one: one.path))
+    listed += _hidden(search, recipes, {one.path for one in listed}, unseen)
+    return tuple(sorted(listed, key=lambda one: one.path))
 
 
-def _recipe(repository: Repository, path: str) -> bytes:
-    """The content of a file that looks like a recipe; empty for any other."""
-    if not path.endswith(_ENDS):
-        return b""
-    try:
-        content = (repository.root / path).read_bytes()
-    except OSError:
-        return b""
-    return content if _RECIPE.search(content) or _CHILD.search(content) else b""
+def _unseen(search: _Search, one: Touched, unseen: Mapping[str, str]) -> str:
+    """Why another version than the one that is compared may count; empty where none does."""
+    if one.path in unseen or one.was in unseen:
+        return unseen.get(one.path) or unseen[one.was]
+    if not unseen or one.path not in search.now:
+        return ""
+    aside = replace(search, names=frozenset(unseen), moved={})
+    return next((unseen.get(name, "") for name in _changed_of(aside, one.path)), "")
 
 
-def _was_recipe(repository: Repository, commit: str, path: str) -> bool:
-    if not path.endswith(_ENDS):
-        return False
-    try:
-        return bool(_RECIPE.search(repository.content(commit, path)))
-    except FileNotFoundError:
-        return False
+def _hidden(
+    search: _Search, recipes: Sequence[str], listed: set[str], unseen: Mapping[str, str]
+) -> Iterator[Touched]:
+    """Recipes that look unchanged only because git was told not to look, or the change is not in the files."""
+    if not unseen:
+        return
+    aside = replace(search, names=frozenset(unseen), moved={})
+    for path in recipes:
+        why = unseen.get(path) or next((unseen[n] for n in _changed_of(aside, path)), "")
+        if why and path not in listed:
+            yield Touched(path=path, status=Status.HIDDEN, was=path, unseen=why)
+    for path, why in unseen.items():
+        is_recipe = search.was_whole(path) or search.is_committed_recipe(path)
+        if path not in recipes and path not in listed and is_recipe:
+            yield Touched(path=path, status=Status.HIDDEN, was=path, unseen=why)
 
 
-def _parents(repository: Repository, now: Mapping[str, bytes]) -> Mapping[str, str]:
-    """The parent of each file that extends one, from the root."""
-    found: dict[str, str] = {}
-    for path, content in now.items():
-        if not _CHILD.search(content):
+def _gone(search: _Search, there: set[str]) -> Iterator[Touched]:
+    """Recipes that are no longer there, or no longer recipes."""
+    for one in search.moved.values():
+        was = one.was or one.path
+        if was in there or one.status == "A" or not search.was_whole(was):
             continue
-        try:
-            named = read_source(repository.root / path).value.get(KEY)
-        except RecipeError:
-            continue
-        if isinstance(named, str) and named:
-            parent = repository.inside(absolute(named, (repository.root / path).parent))
-            found |= {path: parent} if parent else {}
-    return found
+        old = search.before(was)
+        is_there = (search.repository.root / one.path).is_file()
+        yield Touched(
+            path=one.path if is_there else was,
+            status=Status.GONE if is_there else Status.DELETED,
+            was=was,
+            name=old.name if old else "",
+        )
 
 
-def _is_whole(path: str, now: Mapping[str, bytes], parents: Mapping[str, str]) -> bool:
-    """Tell whether a file is a recipe of its own, and not what others extend, or another tool's file."""
-    if path in parents:
-        return parents[path] in now or bool(_RECIPE.search(now[path]))
-    if path in parents.values() and not _NAME.search(now[path]):
-        return False
-    return bool(_RECIPE.search(now[path]))
-
-
-def _touched(
-    repository: Repository, path: str, *, moved: Moved | None, names: frozenset[str]
-) -> Touched | None:
-    if moved is not None and moved.status == "A":
-        return Touched(path=path, status=Status.NEW, was="")
-    if moved is not None and moved.was:
-        return Touched(path=path, status=Status.RENAMED, was=moved.was)
+def _touched(search: _Search, path: str) -> Touched | None:
+    moved = search.moved.get(path)
     if moved is not None:
-        return Touched(path=path, status=Status.CHANGED, was=path)
-    why = tuple(_others(repository, path, names)) if names else ()
+        was = moved.was or path
+        if moved.status == "A" or not search.was_recipe(was):
+            return Touched(path=path, status=Status.NEW, was="")
+        status = Status.RENAMED if moved.was else Status.CHANGED
+        return Touched(path=path, status=status, was=was)
+    why = tuple(dict.fromkeys(_others(search, path))) if search.names else ()
     return Touched(path=path, status=Status.CHANGED, was=path, why=why) if why else None
 
 
-def _others(repository: Repository, path: str, names: frozenset[str]) -> Iterator[str]:
+def _others(search: _Search, path: str) -> Iterator[str]:
     """What a recipe depends on, and what changed of it."""
+    for what, found in _dependencies(search, path):
+        names = sorted(set(found))
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            yield f"{what}{names[0]}{more}"
+
+
+def _changed_of(search: _Search, path: str) -> Iterator[str]:
+    """Every file that a recipe depends on and that changed."""
+    for _, found in _dependencies(search, path):
+        yield from found
+
+
+def _dependencies(search: _Search, path: str) -> Iterator[tuple[str, Iterator[str]]]:
+    """Each thing that a recipe depends on, by what to call it, with what changed of it."""
+    repository, names = search.repository, search.names
     file = repository.root / path
-    lock = repository.inside(lock_path(file))
-    if lock in names:
-        yield f"its lock {PurePosixPath(lock or '').name}"
-    if all(name.endswith((*_ENDS, ".lock.json")) for name in names) and not _CHILD.search(
-        file.read_bytes()
-    ):
+    yield "its file ", _through(repository.target_now(file), names)
+    yield "its lock ", _through(repository.target_now(lock_path(file)), names)
+    found = search.now[path]
+    if not found.parent and all(name.endswith((*_ENDS, SUFFIX)) for name in names):
         return  # nothing that changed can be a file of rows or a parent
-    try:
-        value = read_source(file).value
-    except RecipeError:
+    source = found.source or _file(found.content, file, thorough=True).source
+    if source is None:
         return
-    parent = value.get(KEY)
-    if isinstance(parent, str) and (place := absolute(parent, file.parent)):
-        inside = repository.inside(place)
-        if inside in names:
-            yield f"its parent {inside}"
-        with suppress(RecipeError):  # told where the recipe is validated
-            yield from _files(repository, place.parent, read_source(place).value, names)
-    yield from _files(repository, file.parent, value, names)
+    if found.parent:
+        place = absolute(found.parent, file.parent)
+        yield "its parent ", _through(repository.target_now(place), names)
+        with suppress(RecipeError, OSError):  # told where the recipe is validated
+            parent = parse_source(read_bytes(place, limit=MAX_BYTES), place)
+            yield from _files(repository, place.parent, parent.value, names)
+    yield from _files(repository, file.parent, source.value, names)
+
+
+def _through(target: Target, names: frozenset[str]) -> Iterator[str]:
+    """What changed of a file, of a link on the way to it, or of the submodule that it is in."""
+    yield from (step for step in target.steps if step in names)
 
 
 def _files(
@@ -158,14 +306,10 @@ def _files(
     folder: Path,
     value: Any,  # noqa: ANN401 - any JSON
     names: frozenset[str],
-) -> Iterator[str]:
-    """The local files that a recipe names and that changed, once each."""
+) -> Iterator[tuple[str, Iterator[str]]]:
+    """The local files that a recipe names, with what changed of each."""
     for written in dict.fromkeys(_written(value)):
-        inside = repository.inside(absolute(written, folder))
-        found = [] if inside is None else sorted(_matching(inside, names))
-        if found:
-            more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-            yield f"{found[0]}{more}"
+        yield "", _matching(repository, written, folder, names)
 
 
 def _written(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
@@ -183,46 +327,63 @@ def _written(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
             yield from _written(item)
 
 
-def _matching(inside: str, names: frozenset[str]) -> Iterator[str]:
-    """The names that a path means: itself, what is in a folder, what a pattern matches."""
-    if inside in names:
-        yield inside
-    elif _MAGIC.search(inside):
-        form = _form(inside)
-        yield from (name for name in names if form.fullmatch(name))
-    else:
-        yield from (name for name in names if name.startswith(f"{inside}/"))
-
-
-def _form(pattern: str) -> re.Pattern[str]:
-    """A pattern of a recipe as a regular expression; a little too wide for hidden names is enough here."""
-    found = re.escape(pattern).replace(r"\*\*/", "(?:.*/)?").replace(r"\*\*", ".*")
-    found = found.replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
-    return re.compile(re.sub(r"\\\[([^/]*?)\\\]", "[^/]", found))
+def _matching(
+    repository: Repository, written: str, folder: Path, names: frozenset[str]
+) -> Iterator[str]:
+    """The names that a path means: itself, links on the way, what is in a folder, what a pattern matches."""
+    target = repository.target_now(absolute(written, folder))
+    yield from _through(target, names)
+    if target.is_outside or not target.steps:
+        return
+    place = target.steps[-1]
+    yield from (name for name in names if name.startswith(f"{place}/"))
+    if has_magic(place):
+        changed = [repository.root / name for name in names]
+        for _, path in matching(place, repository.root, changed):
+            yield path.relative_to(repository.root).as_posix()
+        start = place[: re.search(r"[*?\[]", place).start()]  # type: ignore[union-attr]
+        for link in repository.links():
+            if link.startswith(start):
+                yield from _through(repository.target_now(repository.root / link), names)
 
 
 def _paired(
-    repository: Repository,
-    commit: str,
-    found: Sequence[Touched],
-    gone: Sequence[Touched],
-    now: Mapping[str, bytes],
+    search: _Search, found: Sequence[Touched], gone: Sequence[Touched]
 ) -> Iterator[Touched]:
-    """New recipes that carry the name of a deleted one are that one, under another path."""
-    left = {_name_of(repository.content(commit, one.path)): one for one in gone}
+    """New recipes that take the place of one that is gone are that one, under another path."""
+    left = list(gone)
     for one in found:
-        name = _name_of(now[one.path])
-        if one.status is Status.NEW and name and name in left:
-            old = left.pop(name)
-            yield replace(one, status=Status.RENAMED, was=old.path)
-        else:
+        old = _replaced(search, one, left) if one.status is Status.NEW else None
+        if old is None:
             yield one
-    yield from left.values()
+        else:
+            left.remove(old)
+            yield replace(one, status=Status.RENAMED, was=old.was)
+    yield from left
 
 
-def _name_of(content: bytes) -> str:
-    found = _NAME.search(content)
-    return found[1].decode() if found else ""
+def _replaced(search: _Search, new: Touched, gone: Sequence[Touched]) -> Touched | None:
+    """The recipe that a new one replaces: that of its name, else the one that it resembles most."""
+    named = search.now[new.path].name
+    same = next((one for one in gone if named and one.name == named), None)
+    if same is not None:
+        return same
+    lines = _lines(search.now[new.path].content)
+    alike = [
+        (_share(lines, _lines(old.content)), one) for one in gone if (old := search.before(one.was))
+    ]
+    best = max(alike, key=lambda pair: pair[0], default=(0.0, None))
+    return best[1] if best[0] >= _ALIKE else None
+
+
+def _lines(content: bytes) -> frozenset[bytes]:
+    """The lines that say something, without comments."""
+    lines = (line.partition(b" #")[0].strip() for line in content.splitlines())
+    return frozenset(line for line in lines if line and not line.startswith(b"#"))
+
+
+def _share(one: frozenset[bytes], other: frozenset[bytes]) -> float:
+    return len(one & other) / max(1, len(one | other))
 
 
 def names_of(moved: Iterable[Moved]) -> frozenset[str]:

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from engine.backends.base import steps_of
 from engine.environment import Device
-from engine.errors import DataError, Place, Problem, Severity
+from engine.errors import DataError, Place, Problem, RecipeError, Severity
 from engine.plan import moving
 from engine.recipe.model import Recipe, Size
-from engine.recipe.review import Checked, Comment, Gate
+from engine.recipe.review import Checked, Comment, Effect, Finding
 from engine.recipe.source import Reader
 from engine.review.changed import Status, Touched, names_of, touched_recipes
 from engine.review.git import Repository
+from engine.review.judge import waived
 from engine.review.review import review
 from engine.review.rows import Rows
-from engine.review.sides import Side, try_side
+from engine.review.sides import Side, try_side, waivers_of
 from engine.review.trees import Tree, WorkingTree, revisions
 from engine.stages.prospect import prospects
 from engine.stages.report import describe_method, describe_sweep
 from engine.store import Store
 
 _ABSENT: Final = frozenset({"R302", "R250"})
-DEFAULTS: Final = ("origin/HEAD", "origin/main", "origin/master", "main", "master", "HEAD")
+NO_OLD, GONE, UNSEEN = "W119", "W120", "W121"
+"""Codes of findings that need no comparison."""
+IS_GONE: Final = "nothing judges its model any more"
+NO_COMPARISON: Final = "the old version is not valid, so there is nothing to compare with"
+NOT_REACHED: Final = "this clone does not reach where the work began"
+IS_HEAD: Final = "HEAD has nothing that {label} has not: only what is not committed was compared"
+DEFAULTS: Final = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 """Where the old version is looked for when nobody says."""
 
 
@@ -37,27 +45,39 @@ class Asked:
     commit: str
     label: str
     notes: tuple[str, ...] = ()
+    unknown: str = ""
+    """Why it may not be where the work began; empty where it is."""
 
 
 def asked(repository: Repository, since: str | None) -> Asked:
     """Return the commit to compare with: where the work on HEAD began.
 
-    RecipeError R021 where this clone has no such revision.
+    RecipeError R021 where this clone has no such revision, R026 where nobody says one and it has no main branch.
     """
-    label = since or next(name for name in DEFAULTS if _resolves(repository, name))
-    named, head = repository.commit(label), repository.commit("HEAD")
-    base = repository.merge_base(named, head)
-    if base is None:
-        why = "this clone does not reach where the work began"
-        note = (
-            f"{why}: compared with {label} itself, so changes made there since count as taken back"
+    label = since or next(filter(repository.knows, DEFAULTS), None)
+    if label is None:
+        raise RecipeError.one(
+            "R026",
+            "this clone has no main branch to compare with",
+            hint="fetch it (git fetch origin main), or name what to compare with: --from REV",
         )
-        return Asked(repository=repository, commit=named, label=label, notes=(note,))
-    return Asked(repository=repository, commit=base, label=label)
+    named, head = repository.commit(label), repository.commit("HEAD")
+    bases = repository.merge_bases(named, head)
+    if len(bases) == 1 and not _is_cut(repository, bases[0], named, head):
+        notes = (IS_HEAD.format(label=label),) if bases[0] == head and since != "HEAD" else ()
+        return Asked(repository=repository, commit=bases[0], label=label, notes=notes)
+    if named in repository.parents(head):
+        return Asked(repository=repository, commit=named, label=label)
+    why = "the work has more than one beginning" if len(bases) > 1 else NOT_REACHED
+    note = f"{why}: compared with {label} itself, so changes made there since count as taken back"
+    return Asked(repository=repository, commit=named, label=label, notes=(note,), unknown=why)
 
 
-def _resolves(repository: Repository, name: str) -> bool:
-    return name == DEFAULTS[-1] or repository.knows(name)
+def _is_cut(repository: Repository, base: str, named: str, head: str) -> bool:
+    """Tell whether a later beginning may lie behind the edge of a shallow clone."""
+    if base in (named, head) or not repository.is_shallow:
+        return False
+    return repository.is_cut_between(base, named, head)
 
 
 def check_changes(what: Asked, *, store: Store, device: Device) -> Comment:
@@ -66,17 +86,42 @@ def check_changes(what: Asked, *, store: Store, device: Device) -> Comment:
     moved = repository.moved(what.commit, None)
     touched = touched_recipes(repository, what.commit, moved)
     rows = Rows()
+    waivers: list[str] = []
     with revisions(repository, what.commit, None, names_of(moved)) as (before, after):
-        checked = tuple(
+        checked = [
             _Check(
                 repository=repository,
                 touched=one,
                 trees=(before, after),
                 label=what.label,
+                waivers=waivers,
             ).made(store=store, device=device, rows=rows)
             for one in touched
-        )
-    return Comment(base=what.label, commit=what.commit, checked=checked, notes=what.notes)
+        ]
+    return Comment(
+        base=what.label,
+        commit=what.commit,
+        checked=tuple(_excused(one, waivers) for one in checked),
+        notes=what.notes,
+        unknown=what.unknown,
+    )
+
+
+def _excused(one: Checked, waivers: Sequence[str]) -> Checked:
+    """A recipe that is gone, with the reason of another one that names it: it cannot carry a waiver itself."""
+    names = [
+        name for name in (PurePosixPath(one.was or one.path).stem, one.was or one.path) if name
+    ]
+    why = next((why for why in waivers if any(_names(why, name) for name in names)), "")
+    found = tuple(
+        replace(finding, waiver=why) if finding.code == GONE and not finding.waiver else finding
+        for finding in one.findings
+    )
+    return replace(one, findings=found)
+
+
+def _names(text: str, name: str) -> bool:
+    return re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,22 +142,41 @@ class _Check:
     touched: Touched
     trees: tuple[Tree, Tree]
     label: str
+    waivers: list[str]
+    """Reasons that new versions give for recipes that are gone; added to."""
 
     def made(self, *, store: Store, device: Device, rows: Rows) -> Checked:
         """Validate, plan and compare it."""
         touched = self.touched
-        if touched.status is Status.DELETED:
-            return self._checked()
+        if touched.status in (Status.DELETED, Status.GONE):
+            return self._checked(findings=(_finding(GONE, Effect.WEAKER, IS_GONE),))
+        unseen: tuple[Finding, ...] = ()
+        if touched.unseen:
+            unseen = (_finding(UNSEEN, Effect.UNKNOWN, touched.unseen),)
+        if touched.status is Status.HIDDEN:
+            return self._checked(findings=unseen)
         new, problems, notes = self._new()
         if new is None:
-            return self._checked(problems=problems, notes=notes)
+            return self._checked(problems=problems, notes=notes, findings=unseen)
         found = self._checked(problems=problems, notes=notes, plan=tuple(plan_lines(new.recipe)))
         if touched.status is Status.NEW:
-            return replace(found, waived=_waived(new.recipe))
+            self._note_waivers(new, {})
+            return replace(found, waived=_waived(new.recipe), findings=unseen)
         old, why = self._old()
+        before = waivers_of(old) if old is not None else {}
+        self._note_waivers(new, before)
         if old is None:
-            return replace(found, notes=(*found.notes, why), waived=_waived(new.recipe))
-        return replace(found, review=review(old, new, store=store, device=device, rows=rows))
+            unseen += (_finding(NO_OLD, Effect.UNKNOWN, why),)
+            findings = waived(unseen, waivers_of(new), before)
+            return replace(found, waived=_waived(new.recipe), findings=tuple(findings))
+        findings = waived(unseen, waivers_of(new), before)
+        compared = review(old, new, store=store, device=device, rows=rows)
+        return replace(found, review=compared, findings=tuple(findings))
+
+    def _note_waivers(self, new: Side, before: Mapping[str, str]) -> None:
+        why = waivers_of(new).get(GONE, "")
+        if why and why != before.get(GONE):
+            self.waivers.append(why)
 
     def _checked(
         self,
@@ -120,6 +184,7 @@ class _Check:
         problems: Sequence[Problem] = (),
         notes: Sequence[str] = (),
         plan: tuple[str, ...] = (),
+        findings: Sequence[Finding] = (),
     ) -> Checked:
         touched = self.touched
         return Checked(
@@ -130,6 +195,7 @@ class _Check:
             problems=tuple(self._placed(one) for one in problems),
             plan=plan,
             notes=tuple(notes),
+            findings=tuple(findings),
         )
 
     def _new(self) -> tuple[Side | None, tuple[Problem, ...], tuple[str, ...]]:
@@ -161,16 +227,14 @@ class _Check:
         side, problems = self._tried(path, self.trees[0], f"{self.touched.was} at {self.label}")
         if side is None:
             first = next(one for one in problems if one.severity is Severity.ERROR)
-            return (
-                None,
-                f"the old version is not valid, so there is nothing to compare with: {first.code}",
-            )
+            where = f"`{first.path}`: " if first.path else ""
+            return None, f"{NO_COMPARISON}: {first.code} {where}{first.message}"
         return side, ""
 
     def _tried(self, path: Path, tree: Tree, label: str) -> tuple[Side | None, tuple[Problem, ...]]:
         try:
             return try_side(path, tree, label=label)
-        except DataError as error:
+        except (DataError, RecipeError) as error:
             return None, error.problems
 
     def _placed(self, problem: Problem) -> Problem:
@@ -181,6 +245,10 @@ class _Check:
         inside = self.repository.inside(Path(place.file))
         named = Place(file=inside or place.file, line=place.line, column=place.column)
         return replace(problem, place=named)
+
+
+def _finding(code: str, effect: Effect, says: str) -> Finding:
+    return Finding(code=code, path="recipe", effect=effect, says=says)
 
 
 def _waived(recipe: Recipe) -> tuple[tuple[str, str], ...]:
@@ -207,8 +275,3 @@ def _size(size: Size) -> str:
     if isinstance(size, str):
         return "the rest"
     return f"{size:.0%}" if isinstance(size, float) else str(size)
-
-
-def is_weaker(comment: Comment) -> bool:
-    """Tell whether a gate got weaker somewhere and nobody waived it."""
-    return any(one.review is not None and one.review.gate is Gate.WEAKER for one in comment.checked)

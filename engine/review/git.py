@@ -1,24 +1,34 @@
 """What a review asks git: commits, what differs between two of them, and files as they were.
 
-Calls the `git` on PATH; files are read through one `git cat-file --batch` that stays open. Nothing is
-fetched and nothing in the repository is changed.
+Nothing is fetched, nothing in the repository is changed, and no program is started but git's own (see
+`engine.review.git_process`). Files of a commit are found by its tree and read by their ids through one
+`git cat-file --batch` that stays open, so no name needs quoting and a file that is absent is told from one whose
+bytes this clone lacks.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Final, Self
 
-from engine.errors import EnvironmentProblem, RecipeError
+from engine.errors import RecipeError
+from engine.files.reading import MAX_BYTES
+from engine.review.git_process import failed, programs, run_git, start_git
+from engine.review.large_files import pointer_of
 
-SECONDS: Final = 120
-_QUIET: Final = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-"""Takes no lock, asks nothing, speaks English."""
-_SETTINGS: Final = ("-c", "core.quotepath=off", "-c", "core.fsmonitor=false")
+MOST_LINKS: Final = 40
+"""Links followed on the way to one file, as by Linux."""
+_DIFF: Final = (
+    *("diff", "--name-status", "-z", "--find-renames", "-l1000", "--no-ext-diff", "--no-textconv"),
+    *("--ignore-submodules=dirty", "--no-relative", "-O/dev/null"),
+)
+_LINK: Final = "120000"
+_SUBMODULE: Final = "160000"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,26 +43,67 @@ class Moved:
     """Renamed: the old path."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What a commit has at a path."""
+
+    mode: str
+    kind: str
+    """`blob`, `tree`, or `commit` for a submodule."""
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where a path of a commit leads when links are followed."""
+
+    steps: tuple[str, ...]
+    """Every path on the way that git keeps a link, a submodule or the file itself for."""
+    entry: Entry | None = None
+    """None where nothing is there, or not in this repository."""
+    is_outside: bool = False
+    """A link leads out of the repository, or into a submodule."""
+
+
 @dataclass(slots=True)
 class Repository:
     """A git repository with files checked out."""
 
     root: Path
     """The folder with all of its files; links followed."""
+    drivers: tuple[str, ...] = ()
+    """What its settings name that may start programs."""
     _reader: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _folders: dict[Path, str | None] = field(default_factory=dict, repr=False)
+    _links: tuple[str, ...] | None = field(default=None, repr=False)
+    _trees: dict[str, Mapping[str, Entry]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def around(cls, folder: Path) -> Repository:
-        """Return the repository that `folder` is in. EnvironmentProblem E730, RecipeError R020."""
-        found = _git(("rev-parse", "--show-toplevel"), folder)
+        """Return the repository that `folder` is in.
+
+        Raises:
+            EnvironmentProblem: E730, E731.
+            RecipeError: R020 where it is in none, R023 where it belongs to another user, R024 where its
+                settings say that its files are elsewhere.
+
+        """
+        top = _top(Path(os.path.realpath(folder)))
+        if top is None:
+            raise _no_repository(folder)
+        found = run_git(("rev-parse", "--show-toplevel"), top)
         if found.returncode:
+            if b"not a git repository" in found.stderr:
+                raise _no_repository(folder)
+            raise failed("rev-parse", found.stderr)
+        root = Path(os.path.realpath(os.fsdecode(found.stdout.removesuffix(b"\n"))))
+        if root != top:
             raise RecipeError.one(
-                "R020",
-                f"`{folder}` is in no git repository",
-                hint="without one, compare two files: recipe diff OLD NEW",
+                "R024",
+                f"the settings in `{top / '.git'}` say that its files are in `{root}`",
+                hint="git config --unset core.worktree, or clone it anew",
             )
-        return cls(root=Path(found.stdout.decode().strip()).resolve())
+        return cls(root=root, drivers=programs(root))
 
     def __enter__(self) -> Self:
         """Return the repository; leaving ends the process that reads files."""
@@ -60,17 +111,19 @@ class Repository:
 
     def __exit__(self, *_: object) -> None:
         """End the process that reads files."""
+        self._end()
+
+    def _end(self) -> None:
         if self._reader is not None:
+            self._reader.kill()
             self._reader.communicate()
             self._reader = None
 
     def commit(self, revision: str) -> str:
         """Return the full commit of a revision. RecipeError R021 where this clone has none."""
-        found = self._run(
-            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
-        )
-        if found.returncode == 0:
-            return found.stdout.decode().strip()
+        found = self._resolved(revision)
+        if found is not None:
+            return found
         shallow = self.is_shallow
         where = "this clone is shallow and does not reach it" if shallow else "no such revision"
         hint = (
@@ -82,47 +135,92 @@ class Repository:
 
     def knows(self, revision: str) -> bool:
         """Tell whether this clone has a revision."""
+        return self._resolved(revision) is not None
+
+    def _resolved(self, revision: str) -> str | None:
+        if "\0" in revision or not revision:
+            return None
         words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-        return self._run(*words).returncode == 0
+        found = self._run(*words)
+        return found.stdout.decode().strip() if found.returncode == 0 else None
 
     @property
     def is_shallow(self) -> bool:
         """Whether the clone was cut off somewhere."""
         return self._run("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
 
-    def merge_base(self, one: str, other: str) -> str | None:
-        """Return the last commit that both have; None where the clone does not reach it."""
-        found = self._run("merge-base", one, other)
-        return found.stdout.decode().strip() if found.returncode == 0 else None
+    def merge_bases(self, one: str, other: str) -> tuple[str, ...]:
+        """Return the last commits that both have; none where the clone does not reach one."""
+        return tuple(self._run("merge-base", "--all", one, other).stdout.decode().split())
+
+    def parents(self, commit: str) -> tuple[str, ...]:
+        """Return the parents that a commit names, also those that a shallow clone was cut off from."""
+        head = self._object(commit, commit)[1].partition(b"\n\n")[0]
+        lines = head.decode(errors="replace").splitlines()
+        return tuple(line.removeprefix("parent ") for line in lines if line.startswith("parent "))
+
+    def is_cut_between(self, base: str, *tips: str) -> bool:
+        """Tell whether a shallow clone was cut off at a commit that `tips` have and `base` has not."""
+        place = os.fsdecode(self._checked("rev-parse", "--git-path", "shallow").removesuffix(b"\n"))
+        try:
+            cut = set((self.root / place).read_text("ascii").split())
+        except OSError:
+            return False
+        listed = self._checked("rev-list", *tips, f"^{base}").decode().split()
+        return not cut.isdisjoint(listed)
 
     def moved(self, old: str, new: str | None) -> tuple[Moved, ...]:
         """Return what differs between two commits, or a commit and the files as they are now."""
-        commits = [old] if new is None else [old, new]
-        found = self._checked(
-            "diff", "--name-status", "-z", "--find-renames", "--no-ext-diff", *commits, "--"
-        )
-        words = found.decode(errors="surrogateescape").split("\0")[:-1]
-        files = list(_moves(words))
-        if new is None:
-            there = {one.path for one in files}
-            files += [
-                Moved(status="A", path=path) for path in self.untracked() if path not in there
-            ]
+        if new is not None:
+            return tuple(self._diff(old, new))
+        files = [one for one in self._diff(old) if not self._is_same_large_file(old, one)]
+        there = {one.path for one in files}
+        files += [Moved(status="A", path=path) for path in self.untracked() if path not in there]
         return tuple(files)
+
+    def _is_same_large_file(self, commit: str, moved: Moved) -> bool:
+        """Tell whether a file differs only because no filter of git-lfs is run here to make its pointer."""
+        entry = self.tree(commit).get(moved.path) if moved.status == "M" else None
+        if entry is None or entry.mode in (_LINK, _SUBMODULE) or "filter.lfs" not in self.drivers:
+            return False
+        try:
+            pointer = pointer_of(self._object(entry.id, moved.path)[1])
+        except (OSError, RecipeError):
+            return False
+        return pointer is not None and pointer.stands_for(self.root / moved.path)
+
+    def staged(self, old: str) -> tuple[Moved, ...]:
+        """Return what differs between a commit and what would be committed now."""
+        return tuple(self._diff("--cached", old))
+
+    def unstaged(self) -> tuple[Moved, ...]:
+        """Return what differs between what would be committed now and the files as they are."""
+        return tuple(self._diff())
+
+    def links(self) -> tuple[str, ...]:
+        """Return the links and submodules that git keeps, as they would be committed now."""
+        if self._links is None:
+            listed = _names(self._checked("ls-files", "--stage", "-z"))
+            special = (line for line in listed if line.startswith((_LINK, _SUBMODULE)))
+            self._links = tuple(line.partition("\t")[2] for line in special)
+        return self._links
+
+    def _diff(self, *words: str) -> list[Moved]:
+        return list(_moves(_names(self._checked(*_DIFF, *words, "--"))))
 
     def untracked(self) -> tuple[str, ...]:
         """Return the files that git neither knows nor ignores."""
-        found = self._checked("ls-files", "--others", "--exclude-standard", "-z")
-        return tuple(found.decode(errors="surrogateescape").split("\0")[:-1])
+        return tuple(_names(self._checked("ls-files", "--others", "--exclude-standard", "-z")))
 
-    def files(self, commit: str | None) -> tuple[str, ...]:
-        """Return the files of a commit, or those of the working tree: tracked ones and new ones."""
-        if commit is not None:
-            found = self._checked("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit)
-            return tuple(found.decode(errors="surrogateescape").split("\0")[:-1])
+    def files(self) -> tuple[str, ...]:
+        """Return the files of the working tree: tracked ones and new ones."""
         found = self._checked("ls-files", "--cached", "--others", "--exclude-standard", "-z")
-        listed = found.decode(errors="surrogateescape").split("\0")[:-1]
-        return tuple(path for path in dict.fromkeys(listed) if (self.root / path).is_file())
+        return tuple(path for path in dict.fromkeys(_names(found)) if (self.root / path).is_file())
+
+    def unwatched(self) -> tuple[str, ...]:
+        """Return tracked files that git was told not to compare: not checked out, or taken as unchanged."""
+        listed = _names(self._checked("ls-files", "-v", "-z"))
+        return tuple(name[2:] for name in listed if name[:1].islower() or name[:1] == "S")
 
     def ignores(self, path: Path) -> bool:
         """Tell whether git is told to leave a path out."""
@@ -140,85 +238,183 @@ class Repository:
             return None
         return path.name if at == "." else f"{at}/{path.name}"
 
-    def has(self, commit: str, inside: str) -> bool:
-        """Tell whether a commit has a file or folder."""
-        return self._ask(f"{commit}:{inside}") is not None
+    def named(self, path: Path) -> str | None:
+        """Return a path from the root as it is written, no link followed; None for one outside."""
+        absolute = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
+        if absolute.is_relative_to(self.root):
+            return absolute.relative_to(self.root).as_posix()
+        return self.inside(path)
 
-    def content(self, commit: str, inside: str) -> bytes:
-        """Return the bytes of a file as it was. FileNotFoundError where it was not there."""
-        found = self._ask(f"{commit}:{inside}")
-        if found is None or found[0] != "blob":
-            raise FileNotFoundError(inside)
-        return found[1]
+    def tree(self, commit: str) -> Mapping[str, Entry]:
+        """Return everything that a commit has, by path. RecipeError R025 where this clone lacks its folders."""
+        if commit not in self._trees:
+            found = self._run("ls-tree", "-r", "-t", "-z", "--full-tree", commit)
+            if found.returncode:
+                raise _lacking(commit[:12])
+            self._trees[commit] = dict(map(_entry, _names(found.stdout)))
+        return self._trees[commit]
 
-    def _ask(self, name: str) -> tuple[str, bytes] | None:
-        """Return the type and the bytes of an object, or None."""
-        if "\n" in name:
+    def target(self, commit: str, path: str) -> Target:
+        """Return where a path of a commit leads, following links as they were then."""
+        tree, steps = self.tree(commit), dict[str, None]()
+        left, at = list(PurePosixPath(path).parts), PurePosixPath()
+        for _ in range(MOST_LINKS * 50):
+            if not left:
+                break
+            part = left.pop(0)
+            if part == "..":
+                if at == PurePosixPath():
+                    return Target(steps=tuple(steps), is_outside=True)
+                at = at.parent
+                continue
+            at /= part
+            entry = tree.get(at.as_posix())
+            if entry is None:
+                return Target(steps=(*steps, at.as_posix()))
+            if entry.mode == _SUBMODULE:
+                return Target(steps=(*steps, at.as_posix()), is_outside=True)
+            if entry.mode == _LINK:
+                steps[at.as_posix()] = None
+                if len(steps) > MOST_LINKS:
+                    return Target(steps=tuple(steps))
+                leads = PurePosixPath(os.fsdecode(self._object(entry.id, at.as_posix())[1]))
+                if leads.is_absolute():
+                    return Target(steps=tuple(steps), is_outside=True)
+                left, at = [*leads.parts, *left], at.parent
+        name = at.as_posix()
+        return Target(steps=(*steps, name), entry=tree.get(name))
+
+    def target_now(self, path: Path) -> Target:
+        """Return where a path of the working tree leads; its entry is not known."""
+        named = self.named(path)
+        if named is None:
+            return Target(steps=(), is_outside=True)
+        steps: dict[str, None] = {}
+        left, at = list(PurePosixPath(named).parts), self.root
+        while left:
+            part = left.pop(0)
+            at = at.parent if part == ".." else at / part
+            if not at.is_relative_to(self.root):
+                return Target(steps=tuple(steps), is_outside=True)
+            name = at.relative_to(self.root).as_posix()
+            if at.is_symlink():
+                if name in steps or len(steps) > MOST_LINKS:
+                    return Target(steps=tuple(steps))
+                steps[name] = None
+                leads = Path(os.readlink(at))  # noqa: PTH115 - a relative one stays relative
+                if leads.is_absolute():
+                    leads = Path(os.path.relpath(os.path.realpath(leads), self.root))
+                    at = self.root / "_"
+                left, at = [*leads.parts, *left], at.parent
+            elif at != self.root and os.path.lexists(at / ".git"):
+                return Target(steps=(*steps, name), is_outside=True)
+        return Target(steps=(*steps, at.relative_to(self.root).as_posix()))
+
+    def large_file(self, content: bytes) -> Path | None:
+        """Return the file that a pointer of git-lfs stands for, where this clone has it."""
+        pointer = pointer_of(content)
+        if pointer is None:
             return None
+        folder = os.fsdecode(self._checked("rev-parse", "--git-common-dir").removesuffix(b"\n"))
+        digest = pointer.sha256
+        path = self.root / folder / "lfs" / "objects" / digest[:2] / digest[2:4] / digest
+        return path if path.is_file() and pointer.stands_for(path) else None
+
+    def content(self, commit: str, path: str) -> bytes:
+        """Return the bytes of a file as it was, links followed.
+
+        Raises:
+            FileNotFoundError: it was not there, or not in this repository.
+            RecipeError: R025 where this clone lacks its bytes.
+
+        """
+        entry = self.target(commit, path).entry
+        if entry is None or entry.kind != "blob":
+            raise FileNotFoundError(path)
+        return self._object(entry.id, path)[1]
+
+    def _object(self, name: str, what: str) -> tuple[str, bytes]:
+        """Return the type and the bytes of an object.
+
+        Raises:
+            OSError: EFBIG where it holds more than `MAX_BYTES`.
+            RecipeError: R025 where this clone lacks it.
+
+        """
         stdin, stdout = self._batch()
-        stdin.write(name.encode(errors="surrogateescape") + b"\n")
+        stdin.write(f"{name}\n".encode())
         stdin.flush()
         head = stdout.readline().decode(errors="replace").split()
-        if len(head) < 3 or not head[-1].isdigit():  # noqa: PLR2004 - id, type, size
-            return None
-        content = stdout.read(int(head[-1]))
+        if len(head) != 3 or not head[2].isdigit():  # noqa: PLR2004 - id, type, size
+            raise _lacking(what)
+        size = int(head[2])
+        if size > MAX_BYTES:
+            self._end()
+            raise OSError(errno.EFBIG, f"larger than {MAX_BYTES / 1e6:.0f} MB", what)
+        content = stdout.read(size)
         stdout.read(1)
-        return head[-2], content
+        return head[1], content
 
     def _batch(self) -> tuple[IO[bytes], IO[bytes]]:
         if self._reader is None:
-            self._reader = subprocess.Popen(  # noqa: S603 - git, without a shell
-                ["git", *_SETTINGS, "cat-file", "--batch"],  # noqa: S607 - the git on PATH
-                cwd=self.root,
-                env={**os.environ, **_QUIET},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
+            self._reader = start_git(("cat-file", "--batch"), self.root, self.drivers)
         if self._reader.stdin is None or self._reader.stdout is None:
             raise AssertionError
         return self._reader.stdin, self._reader.stdout
 
     def _run(self, *words: str) -> subprocess.CompletedProcess[bytes]:
-        return _git(words, self.root)
+        return run_git(words, self.root, self.drivers)
 
     def _checked(self, *words: str) -> bytes:
         found = self._run(*words)
         if found.returncode:
-            said = found.stderr.decode(errors="replace").strip().splitlines()
-            message = f"`git {words[0]}` failed: {said[0] if said else found.returncode}"
-            raise EnvironmentProblem.one("E731", message)
+            raise failed(words[0], found.stderr)
         return found.stdout
 
 
-def _moves(words: Sequence[str]) -> list[Moved]:
-    found: list[Moved] = []
+def _top(folder: Path) -> Path | None:
+    """Return the folder that holds `.git`; None where a bare repository, or none, is met first."""
+    for one in (folder, *folder.parents):
+        if os.path.lexists(one / ".git"):
+            return one
+        if (one / "HEAD").is_file() and (one / "objects").is_dir() and (one / "refs").is_dir():
+            return None
+    return None
+
+
+def _no_repository(folder: Path) -> RecipeError:
+    return RecipeError.one(
+        "R020",
+        f"`{folder}` is in no git repository",
+        hint="without one, compare two files: recipe diff OLD NEW",
+    )
+
+
+def _lacking(what: str) -> RecipeError:
+    return RecipeError.one(
+        "R025",
+        f"this clone lacks the bytes of `{what}`, and nothing is fetched here",
+        hint="fetch them: git fetch --refetch --no-filter origin",
+    )
+
+
+def _names(listed: bytes) -> list[str]:
+    return os.fsdecode(listed).split("\0")[:-1]
+
+
+def _entry(line: str) -> tuple[str, Entry]:
+    head, _, path = line.partition("\t")
+    mode, kind, name = head.split()
+    return path, Entry(mode=mode, kind=kind, id=name)
+
+
+def _moves(words: Sequence[str]) -> Iterator[Moved]:
     left = iter(words)
     for status in left:
         path = next(left)
         if status[0] in "RC":
             new = next(left)
             was = path if status[0] == "R" else ""
-            found.append(Moved(status="R" if was else "A", path=new, was=was))
+            yield Moved(status="R" if was else "A", path=new, was=was)
         else:
-            found.append(Moved(status=status[0], path=path))
-    return found
-
-
-def _git(words: Sequence[str], folder: Path) -> subprocess.CompletedProcess[bytes]:
-    try:
-        return subprocess.run(  # noqa: S603 - git, without a shell
-            ["git", *_SETTINGS, *words],  # noqa: S607 - the git on PATH
-            cwd=folder,
-            env={**os.environ, **_QUIET},
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise EnvironmentProblem.one(
-            "E730", "git is not installed, or not on PATH", hint="install git"
-        ) from None
-    except subprocess.TimeoutExpired:
-        message = f"`git {words[0]}` took more than {SECONDS} s"
-        raise EnvironmentProblem.one("E731", message) from None
+            yield Moved(status=status[0], path=path)

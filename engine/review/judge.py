@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from engine.recipe.decisions import DECISIONS, ORDER, Decision, Weaker
@@ -22,10 +22,10 @@ SPENT = "the waiver of it is older than this change; say anew why it is meant"
 def judge(pair: Pair, rows: Rows) -> tuple[tuple[Finding, ...], tuple[Change, ...]]:
     """Return the findings, weaker ones first, and every other change, both in the language's order."""
     findings = [*_generic(pair), *_looked_at(pair), *judge_holdout(pair, rows)]
-    findings = [_waived(one, pair) for one in _told_once(_distinct(findings))]
+    findings = waived(_told_once(_distinct(findings)), waivers_of(pair.new), waivers_of(pair.old))
     told = {finding.path for finding in findings}
     changes = [change for change in _changes(pair) if change.path not in told]
-    findings.sort(key=lambda one: (one.effect is not Effect.WEAKER, _place(one.path)))
+    findings.sort(key=lambda one: (tuple(Effect).index(one.effect), _place(one.path)))
     return tuple(findings), tuple(changes)
 
 
@@ -128,12 +128,18 @@ def _looked_at(pair: Pair) -> Iterator[Finding]:
     yield from exported.overrides(pair)
 
 
-def _waived(finding: Finding, pair: Pair) -> Finding:
-    """The finding with the reason why it is meant, where the new version gives a new one."""
-    if finding.effect is not Effect.WEAKER:
+def waived(
+    findings: Iterable[Finding], new: Mapping[str, str], old: Mapping[str, str]
+) -> list[Finding]:
+    """Return the findings with the reason why each is meant, where the new version gives a new one."""
+    return [_waived(finding, new, old) for finding in findings]
+
+
+def _waived(finding: Finding, new: Mapping[str, str], old: Mapping[str, str]) -> Finding:
+    if finding.effect is Effect.STRONGER:
         return finding
-    before = {_words(why) for what, why in waivers_of(pair.old).items() if _covers(what, finding)}
-    covering = [why for what, why in waivers_of(pair.new).items() if _covers(what, finding)]
+    before = {_words(why) for what, why in old.items() if _covers(what, finding)}
+    covering = [why for what, why in new.items() if _covers(what, finding)]
     fresh = next((why for why in covering if _words(why) not in before), None)
     if fresh is not None:
         return replace(finding, waiver=fresh)

@@ -13,6 +13,7 @@ from engine.review.judge import judge
 from engine.review.reruns import reruns
 from engine.review.rows import Rows
 from engine.review.sides import Side
+from engine.review.uncompared import uncompared
 from engine.stages.held import is_drawn_by
 from engine.store import Store
 
@@ -34,6 +35,7 @@ def review(
         config=config_changes(pair, device),
         costs=costs(pair, store, device),
         notes=tuple(_notes(pair)),
+        uncompared=uncompared(pair),
     )
 
 

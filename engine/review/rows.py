@@ -11,9 +11,11 @@ from engine.data.example import Example, content_key
 from engine.data.recorded import KEY_BYTES
 from engine.errors import DataError
 from engine.recipe.model import PathRef, Recipe, Source
+from engine.recipe.written import resolved_mapping
 from engine.review.sides import Side
 from engine.stages.held import is_drawn_by, needs_record, recorded_rows
-from engine.store.lock import Lock
+from engine.store import make_key
+from engine.store.lock import Lock, lock_text
 
 if TYPE_CHECKING:
     from engine.data.prepare import Prepared
@@ -69,8 +71,8 @@ class Rows:
 
     room: int = MOST_BYTES
     """Bytes that may still be read."""
-    _known: dict[int, Divided | str] = field(default_factory=dict)
-    _prepared: dict[int, Prepared | str] = field(default_factory=dict)
+    _known: dict[str, Divided | str] = field(default_factory=dict)
+    _prepared: dict[str, Prepared | str] = field(default_factory=dict)
 
     def overlap(self, old: Side, new: Side) -> Overlap | str:
         """Return what the rows of the new holdout were before, or why that is not known."""
@@ -87,9 +89,10 @@ class Rows:
 
     def of(self, side: Side) -> Divided | str:
         """Return the splits of a version, or why they are not known."""
-        if id(side) not in self._known:
-            self._known[id(side)] = self._find(side)
-        return self._known[id(side)]
+        key = _key(side)
+        if key not in self._known:
+            self._known[key] = self._find(side)
+        return self._known[key]
 
     def gone(self, side: Side) -> tuple[int, int] | None:
         """Return how many recorded holdout rows are gone from a version's data, and how many there were.
@@ -141,9 +144,10 @@ class Rows:
 
     def _divided(self, side: Side) -> Prepared | str:
         """The splits of local files as a run would draw them, or why they are not known."""
-        if id(side) not in self._prepared:
-            self._prepared[id(side)] = self._divide(side)
-        return self._prepared[id(side)]
+        key = _key(side)
+        if key not in self._prepared:
+            self._prepared[key] = self._divide(side)
+        return self._prepared[key]
 
     def _divide(self, side: Side) -> Prepared | str:
         recipe, lock = side.recipe, side.lock
@@ -164,6 +168,15 @@ class Rows:
 
         prepared = divided(local, recorded, most_bytes=size)
         return "its rows cannot be divided here" if prepared is None else prepared
+
+
+def _key(side: Side) -> str:
+    """What decides which rows a version has: its recipe, its lock, and whose files they are."""
+    lock = "" if side.lock is None else lock_text(side.lock)
+    recipe = resolved_mapping(side.recipe)
+    return make_key(
+        {"recipe": recipe, "lock": lock, "at": str(side.path), "of": side.tree.name}
+    ).digest
 
 
 def _splits(prepared: Prepared) -> dict[str, Iterable[Example]]:

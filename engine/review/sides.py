@@ -81,6 +81,7 @@ def try_side(path: Path, tree: Tree, *, label: str) -> tuple[Side | None, tuple[
         problems = (*problems, *check_backend(recipe))
     if recipe is None or any(problem.severity is Severity.ERROR for problem in problems):
         return None, problems
+    recipe = tree.expanded(recipe)
     found = Side(
         label=label,
         path=path,

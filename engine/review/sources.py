@@ -101,9 +101,9 @@ def _exactly(listed: Listed) -> object:
 
 
 def _by_file(listed: Listed) -> object:
-    """The file itself: moved recipes write another path to the same one."""
+    """The file itself: moved recipes write another path to the same one. Anything else equals nothing."""
     ref = listed.first.ref
-    return ref.path if isinstance(ref, PathRef) and not ref.pattern else (id(listed),)
+    return ref.path if isinstance(ref, PathRef) and not ref.pattern else object()
 
 
 def _roughly(listed: Listed) -> object:

@@ -12,13 +12,17 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from engine.recipe.model import Json
+from engine.errors import Place, RecipeError
+from engine.files import reading
+from engine.recipe.model import Json, PathRef, Recipe, Source
 from engine.recipe.source import Reader, read_bytes
-from engine.review.git import Repository
+from engine.review.git import Repository, Target
+from engine.review.large_files import is_pointer, pointer_of
+from engine.review.patterns import matching
 
 MOST_HASHED: Final = 50_000_000
 """Bytes of a file up to which two files of different places are compared."""
@@ -26,6 +30,10 @@ MOST_HASHED: Final = 50_000_000
 
 class Tree(Protocol):
     """The files of one version."""
+
+    @property
+    def name(self) -> str:
+        """What tells this version's files from those of others."""
 
     @property
     def reader(self) -> Reader:
@@ -43,10 +51,21 @@ class Tree(Protocol):
     def copy(self, path: Path) -> Path | None:
         """Return a file on the disk with the bytes of `path`; None where there is none."""
 
+    def keeps(self, path: Path) -> bool:
+        """Tell whether this version itself holds a file or folder: no link, submodule or server does."""
+
+    def expanded(self, recipe: Recipe) -> Recipe:
+        """Return a recipe whose patterns stand for the files that this version has."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
     """Files as they are now, compared by their bytes: for two recipes in different places."""
+
+    @property
+    def name(self) -> str:
+        """The disk."""
+        return "disk"
 
     @property
     def reader(self) -> Reader:
@@ -55,7 +74,7 @@ class Disk:
 
     def read(self, path: Path) -> bytes:
         """Return the bytes of a file. OSError where it has none."""
-        return path.read_bytes()
+        return reading.read_bytes(path)
 
     def has(self, path: Path) -> bool:
         """Tell whether there is such a file or folder."""
@@ -75,6 +94,14 @@ class Disk:
         """Return the file itself."""
         return path if path.is_file() else None
 
+    def keeps(self, path: Path) -> bool:
+        """Tell whether it is there: the bytes themselves are compared."""
+        return path.exists()
+
+    def expanded(self, recipe: Recipe) -> Recipe:
+        """Return the recipe: its patterns were read from the disk."""
+        return recipe
+
 
 def _fingerprint(path: Path) -> str:
     size = path.stat().st_size
@@ -90,13 +117,18 @@ class WorkingTree:
     """What differs from the other version, from the repository's root."""
 
     @property
+    def name(self) -> str:
+        """The working tree."""
+        return "working tree"
+
+    @property
     def reader(self) -> Reader:
         """How recipe files are read."""
         return read_bytes
 
     def read(self, path: Path) -> bytes:
         """Return the bytes of a file. OSError where it has none."""
-        return path.read_bytes()
+        return reading.read_bytes(path)
 
     def has(self, path: Path) -> bool:
         """Tell whether there is such a file or folder."""
@@ -104,11 +136,21 @@ class WorkingTree:
 
     def identity(self, path: Path) -> Mapping[str, Json]:
         """Return the place alone unless git says that something changed there."""
-        return _identity(path, self.repository, self.changed, "working tree")
+        return _identity(path, self.repository.target_now(path), self.changed, self.name)
 
     def copy(self, path: Path) -> Path | None:
-        """Return the file itself."""
-        return path if path.is_file() else None
+        """Return the file itself, or the bytes that its pointer stands for where git-lfs has them here."""
+        if not path.is_file():
+            return None
+        return self.repository.large_file(reading.read_bytes(path)) if is_pointer(path) else path
+
+    def keeps(self, path: Path) -> bool:
+        """Tell whether a file is in the repository, whatever links lead to it."""
+        return not self.repository.target_now(path).is_outside
+
+    def expanded(self, recipe: Recipe) -> Recipe:
+        """Return the recipe: its patterns were read from the disk."""
+        return recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,58 +162,132 @@ class Revision:
     changed: frozenset[str]
     scratch: Path
     """For copies of files."""
-    absent: set[str] = field(default_factory=set)
+    beside_disk: bool
+    """The other version is the working tree: what did not change is on the disk."""
+
+    @property
+    def name(self) -> str:
+        """The commit."""
+        return self.commit
 
     @property
     def reader(self) -> Reader:
         """How recipe files are read."""
-        return self.read
+        return self._recipe_file
+
+    def _recipe_file(self, path: Path) -> bytes:
+        named = self._named(path)
+        if named is None:
+            return read_bytes(path)
+        try:
+            return self.repository.content(self.commit, named)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            message = f"cannot be read: {error.strerror}"
+            raise RecipeError.one("R103", message, place=Place(file=str(path))) from error
 
     def read(self, path: Path) -> bytes:
         """Return the bytes of a file at the revision. OSError where it was not there."""
-        inside = self.repository.inside(path)
-        if inside is None:
-            return path.read_bytes()
-        return self.repository.content(self.commit, inside)
+        named = self._named(path)
+        if named is None:
+            return reading.read_bytes(path)
+        return self.repository.content(self.commit, named)
+
+    def _named(self, path: Path) -> str | None:
+        """Return the path in the repository; None where the revision says nothing of it."""
+        named = self.repository.named(path)
+        outside = named is None or self.repository.target(self.commit, named).is_outside
+        return None if outside else named
+
+    def _target(self, path: Path) -> Target:
+        named = self.repository.named(path)
+        if named is None:
+            return Target(steps=(), is_outside=True)
+        return self.repository.target(self.commit, named)
 
     def has(self, path: Path) -> bool:
         """Tell whether there was such a file or folder; what git ignores is taken from the disk."""
-        inside = self.repository.inside(path)
-        if inside is None or not _touches(inside, self.changed):
-            return path.exists()
-        return self.repository.has(self.commit, inside)
+        target = self._target(path)
+        return target.entry is not None or (
+            not _touches(target.steps, self.changed) and path.exists()
+        )
 
     def identity(self, path: Path) -> Mapping[str, Json]:
         """Return the place alone unless git says that something changed there."""
-        return _identity(path, self.repository, self.changed, self.commit)
+        return _identity(path, self._target(path), self.changed, self.commit)
 
     def copy(self, path: Path) -> Path | None:
-        """Return the file itself where it is the same now, else a copy."""
-        inside = self.repository.inside(path)
-        if inside is None or inside not in self.changed:
-            return path if path.is_file() else None
-        try:
-            content = self.repository.content(self.commit, inside)
-        except FileNotFoundError:
+        """Return the file itself where it is the same now, else a copy; None where its bytes are not here."""
+        target = self._target(path)
+        is_same = not _touches(target.steps, self.changed)
+        if is_same and (self.beside_disk or target.entry is None):
+            return path if path.is_file() and not is_pointer(path) else None
+        if target.entry is None or target.entry.kind != "blob":
             return None
-        place = self.scratch / hashlib.sha256(inside.encode()).hexdigest()[:12] / path.name
+        return self._extracted(target, path)
+
+    def _extracted(self, target: Target, path: Path) -> Path | None:
+        try:
+            content = self.repository.content(self.commit, target.steps[-1])
+        except (OSError, RecipeError):
+            return None
+        if (pointer := pointer_of(content)) is not None:
+            here = self.repository.large_file(content)
+            return here or (path if pointer.stands_for(path) else None)
+        name = hashlib.sha256(os.fsencode(target.steps[-1])).hexdigest()[:12]
+        place = self.scratch / name / path.name
         place.parent.mkdir(exist_ok=True)
         place.write_bytes(content)
         return place
 
+    def keeps(self, path: Path) -> bool:
+        """Tell whether the revision holds the file itself."""
+        return self._target(path).entry is not None
 
-def _identity(
-    path: Path, repository: Repository, changed: frozenset[str], when: str
-) -> Mapping[str, Json]:
-    inside = repository.inside(path)
-    if inside is None:
-        return {"path": str(path)}
-    return {"path": inside, "at": when} if _touches(inside, changed) else {"path": inside}
+    def expanded(self, recipe: Recipe) -> Recipe:
+        """Return the recipe with the files that its patterns matched at the revision."""
+        found: list[Source] = []
+        done: set[str] = set()
+        for source in recipe.data.sources:
+            pattern = source.ref.pattern if isinstance(source.ref, PathRef) else ""
+            if not pattern:
+                found.append(source)
+            elif pattern not in done:
+                done.add(pattern)
+                found += self._matched(source, recipe) or [source]
+        return replace(recipe, data=replace(recipe.data, sources=tuple(found)))
+
+    def _matched(self, source: Source, recipe: Recipe) -> list[Source]:
+        """The files of one pattern: those of the commit, and those on the disk that git does not know."""
+        ref = source.ref
+        if not isinstance(ref, PathRef):
+            raise TypeError(ref)
+        tree = self.repository.tree(self.commit)
+        known = [path for path, entry in tree.items() if entry.kind == "blob"]
+        files = {path: self.repository.root / path for path in known}
+        for one in recipe.data.sources:
+            if isinstance(one.ref, PathRef) and one.ref.pattern == ref.pattern:
+                named = self.repository.named(one.ref.path)
+                if named is None or not _touches((named,), self.changed):
+                    files.setdefault(named or str(one.ref.path), one.ref.path)
+        matched = matching(ref.pattern, recipe.file.parent, files.values())
+        return [
+            replace(source, ref=replace(ref, path=path, written=written))
+            for written, path in matched
+        ]
 
 
-def _touches(inside: str, changed: frozenset[str]) -> bool:
-    """Tell whether a file, or anything in a folder, is among those that changed."""
-    return inside in changed or any(name.startswith(f"{inside}/") for name in changed)
+def _identity(path: Path, target: Target, changed: frozenset[str], when: str) -> Mapping[str, Json]:
+    name = target.steps[-1] if target.steps else str(path)
+    return {"path": name, "at": when} if _touches(target.steps, changed) else {"path": name}
+
+
+def _touches(steps: tuple[str, ...], changed: frozenset[str]) -> bool:
+    """Tell whether a file, a link on the way to it, or anything in a folder is among what changed."""
+    if not changed.isdisjoint(steps):
+        return True
+    return any(name.startswith(f"{step}/") for step in steps[-1:] for name in changed)
 
 
 @contextmanager
@@ -183,11 +299,18 @@ def revisions(
         places = [Path(folder) / name for name in ("old", "new")]
         for place in places:
             place.mkdir()
-        before = Revision(repository=repository, commit=old, changed=changed, scratch=places[0])
+
+        def at(commit: str, scratch: Path) -> Revision:
+            return Revision(
+                repository=repository,
+                commit=commit,
+                changed=changed,
+                scratch=scratch,
+                beside_disk=new is None,
+            )
+
         after: Tree = WorkingTree(repository=repository, changed=changed)
-        if new is not None:
-            after = Revision(repository=repository, commit=new, changed=changed, scratch=places[1])
-        yield before, after
+        yield at(old, places[0]), at(new, places[1]) if new is not None else after
 
 
 def shown(path: Path) -> str:

@@ -22,10 +22,10 @@ def is_full(error: Exception, folder: Path) -> bool:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
+    seen: list[BaseException] = []
     one: BaseException | None = error
-    while one is not None and id(one) not in seen:
-        seen.add(id(one))
+    while one is not None and not any(one is other for other in seen):
+        seen.append(one)
         yield one
         one = one.__cause__ or one.__context__
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from itertools import groupby
 from typing import Any, Final
 
 from engine.errors import Problem, Severity
@@ -72,9 +71,7 @@ def moving_references(recipe: Recipe) -> tuple[Problem, ...]:
     `allow_moving` is not looked at: a report lists them also where the recipe allows them.
     """
     refs: list[tuple[KeyPath, Reference, str]] = [(("base_model",), recipe.base_model, "model")]
-    listed = (found.ref for found in recipe.data.sources)
-    as_written = [next(same) for _, same in groupby(listed, key=_one_source)]
-    for position, ref in enumerate(as_written):
+    for position, ref in enumerate(_as_written(recipe)):
         refs.append((("data", "sources", position), ref, "data set"))
     for position, baseline in enumerate(recipe.baselines):
         if baseline.ref is not None:
@@ -94,9 +91,14 @@ def _served(recipe: Recipe) -> Iterator[Problem]:
             yield Problem(code="R301", message=f"{_MOVING} {_SERVED}", path=at, hint=_ALLOW)
 
 
-def _one_source(ref: Reference) -> object:
-    """Return what the files of one pattern share, and nothing else does."""
-    return (ref.pattern if isinstance(ref, PathRef) else "") or id(ref)
+def _as_written(recipe: Recipe) -> Iterator[Reference]:
+    """Yield the source of each entry that the recipe lists; the files of one pattern are one."""
+    pattern = ""
+    for source in recipe.data.sources:
+        own = source.ref.pattern if isinstance(source.ref, PathRef) else ""
+        if not own or own != pattern:
+            yield source.ref
+        pattern = own
 
 
 def _moving(ref: Reference, *, at: KeyPath, what: str, file: str) -> Problem | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -9,9 +10,9 @@ from engine.errors import Problem, Severity
 from engine.recipe.review import Checked, Comment, Effect, Gate
 from engine.render.markdown.markup import code, plain, prose, table
 from engine.render.problems import in_order, problems_json
-from engine.render.review.json import review_json
-from engine.render.review.markdown import MARKS, gate_table, rest_markdown
-from engine.render.review.words import TITLES, gate_rows
+from engine.render.review.json import finding_json, review_json
+from engine.render.review.markdown import MARKS, gate_table, rest_markdown, uncompared_markdown
+from engine.render.review.words import TITLES, finding_row, gate_rows
 
 MARKER: Final = "<!-- recipe ci -->"
 """The first line, by which a bot finds its comment again."""
@@ -20,6 +21,17 @@ MOST: Final = 60_000
 """Characters: hosts refuse comments of more than 65,536."""
 MOST_PROBLEMS: Final = 20
 _NOTHING = "nothing to compare with"
+_GONE: Final = ("deleted", "no longer a recipe", "not looked at")
+"""States in which there is no version to validate."""
+_STATES: Final = {
+    "not valid": "{} not valid",
+    Gate.WEAKER.value: "the gate got weaker in {}",
+    "gone": "{} gone, and with it what judges its model",
+    Gate.UNKNOWN.value: "not known in {} whether the gate got weaker",
+    Gate.WAIVED.value: "the gate got weaker as waived in {}",
+}
+_RED: Final = ("not valid", Gate.WEAKER.value, "gone")
+UNSURE: Final = "not everything could be compared"
 
 
 def comment_markdown(comment: Comment) -> str:
@@ -43,20 +55,24 @@ def comment_markdown(comment: Comment) -> str:
 
 
 def _title(comment: Comment) -> str:
+    """The first line: green only where every changed recipe was compared, and no gate got weaker."""
     count = len(comment.checked)
+    unsure = bool(comment.unknown) or any(one.uncompared for one in comment.checked)
     if not count:
-        return "⚪ No recipe changed"
+        return f"🟡 No recipe changed; {UNSURE}" if unsure else "⚪ No recipe changed"
     recipes = "1 recipe" if count == 1 else f"{count} recipes"
-    wrong = sum(not one.is_valid for one in comment.checked)
-    weaker = sum(_gate(one) is Gate.WEAKER for one in comment.checked)
-    told = [f"{wrong} not valid"] if wrong else []
-    told += [f"the gate got weaker in {weaker}"] if weaker else []
-    mark = "🔴" if told else "🟢" if count else "⚪"
+    gates = Counter(_state(one) for one in comment.checked)
+    told = [words.format(gates[state]) for state, words in _STATES.items() if gates[state]]
+    told += [UNSURE] if unsure else []
+    mark = "🔴" if any(gates[state] for state in _RED) else "🟡" if told else "🟢"
     return f"{mark} {recipes} changed: {' · '.join(told) or 'valid, and no gate got weaker'}"
 
 
-def _gate(one: Checked) -> Gate | None:
-    return one.review.gate if one.review else None
+def _state(one: Checked) -> str:
+    """What the first line counts a recipe as."""
+    if not one.is_valid:
+        return "not valid"
+    return "gone" if one.status in _GONE and one.gate is Gate.WEAKER else one.gate.value
 
 
 def _summary(comment: Comment) -> str:
@@ -68,19 +84,18 @@ def _alarms_first(comment: Comment) -> list[Checked]:
     """What is not valid, then what got weaker, then the rest; each by path."""
     return sorted(
         comment.checked,
-        key=lambda one: (one.is_valid, _gate(one) is not Gate.WEAKER, one.path),
+        key=lambda one: (one.is_valid, tuple(Gate).index(one.gate), one.path),
     )
 
 
 def _summary_row(one: Checked) -> list[str]:
-    gate, again = _NOTHING, "everything"
-    valid = "🟢 yes" if one.is_valid else f"🔴 {_count(one.problems)}"
-    if one.status == "deleted":
-        valid, gate, again = "", "", ""
+    gate, again = _gate_cell(one), "everything"
+    valid = "yes" if one.is_valid else f"🔴 {_count(one.problems)}"
+    if one.status in _GONE:
+        valid, again = "", ""
     elif not one.is_valid:
         gate, again = "", ""
     elif one.review is not None:
-        gate = _gate_cell(one)
         again = _again(one.review.reruns)
     return [code(one.path), one.status, valid, gate, again]
 
@@ -92,11 +107,13 @@ def _again(stages: tuple[str, ...]) -> str:
 
 
 def _gate_cell(one: Checked) -> str:
-    if one.review is None:
+    if one.review is None and not one.findings:
         return _NOTHING
-    words = TITLES[one.review.gate].removeprefix("The gate ")
-    found = sum(row.effect == Effect.WEAKER.value for row in gate_rows(one.review))
-    return f"{MARKS[one.review.gate]} {words}{f' ({found})' if found else ''}"
+    words = TITLES[one.gate].removeprefix("The gate ")
+    rows = [*map(finding_row, one.findings), *(gate_rows(one.review) if one.review else ())]
+    found = sum(row.effect == Effect.WEAKER.value for row in rows)
+    more = " · not all compared" if one.uncompared else ""
+    return f"{MARKS[one.gate]} {words}{f' ({found})' if found else ''}{more}"
 
 
 def _count(problems: tuple[Problem, ...]) -> str:
@@ -109,23 +126,30 @@ def _part(one: Checked) -> Iterator[str]:
     yield f"### {code(one.path)}{f' (was {code(one.was)})' if one.was else ''}"
     if one.status == "deleted":
         yield "The recipe was deleted: nothing judges its model any more."
-        return
     if one.why:
         yield f"Its file is as before; what changed is {', '.join(map(prose, one.why))}."
     yield from (f"_{prose(note[:1].upper() + note[1:])}._" for note in one.notes)
     if one.problems:
         yield _problems(one.problems)
-    if one.review is not None:
-        yield f"**{MARKS[one.review.gate]} {TITLES[one.review.gate]}**"
-        if rows := gate_rows(one.review):
-            yield gate_table(rows)
-        if rest := rest_markdown(one.review, level=4):
-            yield _folded("What else changes, and what runs again", rest)
+    yield from _of_gate(one)
+    if one.review is not None and (rest := rest_markdown(one.review, level=4)):
+        yield _folded("What else changes, and what runs again", rest)
     for what, why in one.waived:
         yield f"Waived: {code(what)}. {prose(why)}"
     if one.plan:
         listed = "\n".join(f"- {prose(sentence)}" for sentence in one.plan)
         yield _folded("The plan", listed)
+
+
+def _of_gate(one: Checked) -> Iterator[str]:
+    """What became of the gate, and what could not be compared."""
+    rows = [*map(finding_row, one.findings), *(gate_rows(one.review) if one.review else ())]
+    if rows or one.review is not None:
+        yield f"**{MARKS[one.gate]} {TITLES[one.gate]}**"
+    if rows:
+        yield gate_table(rows)
+    if one.uncompared:
+        yield uncompared_markdown(one.uncompared)
 
 
 def _folded(title: str, text: str) -> str:
@@ -169,9 +193,20 @@ def comment_json(comment: Comment) -> dict[str, Any]:
                 "plan": list(one.plan),
                 "notes": list(one.notes),
                 "diff": review_json(one.review) if one.review else None,
+                "gate": {
+                    "verdict": one.gate.value,
+                    "findings": [finding_json(finding) for finding in one.findings],
+                },
+                "uncompared": list(one.uncompared),
                 "waived": [{"what": what, "why": why} for what, why in one.waived],
             }
             for one in comment.checked
         ],
         "notes": list(comment.notes),
+        "unknown": comment.unknown,
     }
+
+
+def failure_markdown(problems: tuple[Problem, ...]) -> str:
+    """The comment where nothing could be compared: it takes the place of an earlier one that was green."""
+    return "\n\n".join([MARKER, "## 🔴 Nothing was compared", _problems(problems)]) + "\n"

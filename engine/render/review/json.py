@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from engine.recipe.review import Effect, Review
+from engine.recipe.review import Effect, Finding, Review
 from engine.render.review.words import weakened
 
 SCHEMA = "diff.v1"
@@ -21,14 +21,7 @@ def review_json(review: Review) -> dict[str, Any]:
         "gate": {
             "verdict": review.gate.value,
             "unwaived": weakened(review),
-            "findings": [
-                {
-                    **asdict(finding),
-                    "effect": finding.effect.value,
-                    "waived": finding.effect is Effect.WEAKER and bool(finding.waiver),
-                }
-                for finding in review.findings
-            ],
+            "findings": [finding_json(finding) for finding in review.findings],
         },
         "changes": [{**asdict(change), "area": change.area.value} for change in review.changes],
         "costs": [asdict(cost) for cost in review.costs],
@@ -38,5 +31,12 @@ def review_json(review: Review) -> dict[str, Any]:
             "changes": [asdict(change) for change in review.config],
         },
         "notes": list(review.notes),
+        "uncompared": list(review.uncompared),
         "same": review.is_empty,
     }
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """One finding as JSON data."""
+    is_waived = finding.effect is not Effect.STRONGER and bool(finding.waiver)
+    return {**asdict(finding), "effect": finding.effect.value, "waived": is_waived}

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from engine.recipe.review import Gate, Review
 from engine.render.markdown.markup import block, code, prose, table
-from engine.render.review.words import TITLES, Row, gate_rows, sections
+from engine.render.review.words import TITLES, UNCOMPARED, Row, gate_rows, sections
 
 MARKS = {
     Gate.WEAKER: "🔴",
+    Gate.UNKNOWN: "🟡",
     Gate.WAIVED: "🟡",
     Gate.STAYS: "⚪",
     Gate.STRONGER: "🟢",
@@ -22,11 +23,13 @@ def review_markdown(review: Review, *, level: int = 2) -> str:
     parts = [f"{'#' * level} {MARKS[review.gate]} {TITLES[review.gate]}"]
     if rows := gate_rows(review):
         parts.append(gate_table(rows))
+    if review.uncompared:
+        parts.append(uncompared_markdown(review.uncompared))
     return "\n\n".join([*parts, rest_markdown(review, level=level + 1)])
 
 
 def rest_markdown(review: Review, *, level: int) -> str:
-    """All but the gate: what else changes, what it costs, and what runs again."""
+    """All but the gate and what was not compared: what else changes, what it costs, and what runs again."""
     mark = "#" * level
     parts: list[str] = []
     merged: list[tuple[str, list[Row]]] = []
@@ -46,6 +49,11 @@ def rest_markdown(review: Review, *, level: int) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def uncompared_markdown(names: Sequence[str]) -> str:
+    """What judges and may be other bytes now."""
+    return prose(f"{UNCOMPARED}: {', '.join(names)}.")
+
+
 def gate_table(rows: Sequence[Row]) -> str:
     """The findings, a row each."""
     columns = ["key", "before", "after", "evidence", "what it means"]
@@ -57,7 +65,7 @@ def gate_table(rows: Sequence[Row]) -> str:
 
 
 def _effect(row: Row) -> str:
-    word = f"**{row.effect}**" if row.effect == "weaker" else row.effect
+    word = f"**{row.effect}**" if row.effect in ("weaker", "not known") else row.effect
     return f"{word} ({row.code})"
 
 

@@ -12,6 +12,7 @@ from engine.render.spans import Line, cells, line, pad, printable, to_text
 
 _STYLES = {
     Gate.WEAKER: "fail",
+    Gate.UNKNOWN: "warn",
     Gate.WAIVED: "warn",
     Gate.STAYS: "strong",
     Gate.STRONGER: "pass",
@@ -29,6 +30,8 @@ def review_text(review: Review, *, colour: bool) -> str:
     lines += _wrapped("Reruns", " ".join(review.reruns) or "nothing")
     for note in review.notes:
         lines += _wrapped("Note", note)
+    for one in review.uncompared:
+        lines += _wrapped("Not compared", one)
     if review.is_empty:
         lines.append(line("Both versions mean the same."))
     lines += _codes(review)
@@ -54,8 +57,8 @@ def _rows(rows: Sequence[Row]) -> Iterator[Line]:
 
 def _row(row: Row, paths: int, changes: int) -> Iterator[Line]:
     says = printable(row.says)
-    if row.effect == "stronger":
-        says = f"stronger: {says}" if says else "stronger"
+    if row.effect in ("stronger", "not known"):
+        says = f"{row.effect}: {says}" if says else row.effect
     head = f"  {pad(printable(row.path), paths)}   {pad(printable(row.change), changes)}"
     if cells(head) + 3 + cells(says) <= WIDTH:
         yield line(f"{head}   {says}".rstrip())

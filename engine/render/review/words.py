@@ -9,6 +9,7 @@ from engine.recipe.review import Area, Change, Cost, Finding, Gate, Review
 
 TITLES: Final = {
     Gate.WEAKER: "The gate got weaker",
+    Gate.UNKNOWN: "The gate is not known to be as strong as before",
     Gate.WAIVED: "The gate got weaker, as waived",
     Gate.STAYS: "The gate stays",
     Gate.STRONGER: "The gate got stronger",
@@ -20,9 +21,11 @@ AREAS: Final = {
     Area.MODEL: "The model changes",
     Area.EXPORT: "The export changes",
     Area.REPORT: "The report changes",
+    Area.LOCK: "The record of runs changes",
     Area.NOTHING: "Words for people change",
 }
 COSTS: Final = "The training costs otherwise"
+UNCOMPARED: Final = "Not compared, so it may be other bytes now"
 NONE: Final = "none"
 OVERLAP: Final = "W203"
 
@@ -50,13 +53,14 @@ def gate_rows(review: Review) -> list[Row]:
     """The findings: what weakens first, and what is waived with its reason."""
     redrawn = {one.path for one in review.findings if one.code == "W201"}
     return [
-        _finding(one)
+        finding_row(one)
         for one in review.findings
         if not (one.code == OVERLAP and one.path in redrawn)
     ]
 
 
-def _finding(finding: Finding) -> Row:
+def finding_row(finding: Finding) -> Row:
+    """One finding; what is waived with its reason."""
     effect = finding.effect.value
     says = finding.says
     if finding.waiver:
@@ -91,5 +95,5 @@ def _change(change: Change) -> Row:
 
 
 def weakened(review: Review) -> int:
-    """How many ways to weaken the evidence were found that nobody waived."""
+    """How many findings that weaken the evidence, or may, nobody waived."""
     return sum(finding.alarms for finding in review.findings)

@@ -1,0 +1,183 @@
+"""Starting git in a folder that somebody else may have filled: no program but git's own, no network, no writing.
+
+Settings of a repository name programs (filters, hooks, pagers, transports), and git starts them for commands that
+only read. So every driver that any setting names is emptied, what remains is set on the command line, which wins
+over every file, and the variables of git in the environment are dropped but for those that say which settings are
+the user's. Transports are denied by the environment, since a repository's own `protocol.*.allow` wins over a
+general setting.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from engine.errors import EnvironmentProblem, RecipeError
+
+SECONDS: Final = 120
+_KEPT: Final = (
+    *("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"),
+    *("GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM"),
+)
+"""Where the user's own settings are, and how far up a repository is looked for."""
+_ENVIRONMENT: Final = {
+    "GIT_ALLOW_PROTOCOL": "",  # none
+    "GIT_ASKPASS": "false",
+    "GIT_GRAFT_FILE": os.devnull,
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_PAGER": "cat",
+    "GIT_SSH_COMMAND": "false",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C",
+    "SSH_ASKPASS": "false",
+}
+_MARK: Final = "recipe.read"
+"""A setting of ours: git that does not list it is too old to be told settings by the environment."""
+_SETTINGS: Final = {
+    _MARK: "true",
+    "core.askPass": "false",
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "core.ignoreStat": "false",
+    "core.pager": "cat",
+    "core.sshCommand": "false",
+    "core.untrackedCache": "false",
+    "credential.helper": "",
+    "diff.autoRefreshIndex": "false",
+    "diff.external": "",
+    "diff.ignoreSubmodules": "dirty",
+    "diff.relative": "false",
+    "maintenance.auto": "false",
+    "protocol.allow": "never",
+    "safe.bareRepository": "explicit",
+    "submodule.recurse": "false",
+}
+_PROGRAMS: Final = {
+    "filter": {"clean": "", "smudge": "", "process": "", "required": "false"},
+    "diff": {"command": "", "textconv": "", "cachetextconv": "false"},
+    "hook": {"command": "", "enabled": "false"},
+}
+"""What a driver of each kind may start."""
+_OWNED: Final = re.compile(r"dubious ownership in repository at '(.*)'")
+_TOO_OLD: Final = "git 2.31 or newer is needed"
+
+
+def run_git(
+    words: Sequence[str], folder: Path, drivers: Sequence[str] = ()
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a git command. EnvironmentProblem E730 where there is no git, E731 where it does not end.
+
+    `drivers`: what `programs` returned for the repository.
+    """
+    try:
+        return subprocess.run(  # noqa: S603 - git, without a shell
+            [_git(os.environ.get("PATH", os.defpath)), "--no-pager", *words],
+            cwd=folder,
+            env=environment(drivers),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        message = f"`git {words[0]}` took more than {SECONDS} s"
+        raise EnvironmentProblem.one("E731", message) from None
+    except OSError as error:
+        message = f"git cannot be started: {error.strerror or error}"
+        raise EnvironmentProblem.one("E731", message) from None
+
+
+def start_git(
+    words: Sequence[str], folder: Path, drivers: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
+    """Start a git command that is written to and read from. `drivers` as for `run_git`."""
+    return subprocess.Popen(  # noqa: S603 - git, without a shell
+        [_git(os.environ.get("PATH", os.defpath)), "--no-pager", *words],
+        cwd=folder,
+        env=environment(drivers),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+@lru_cache(maxsize=4)
+def _git(path: str) -> str:
+    """Return the git on PATH; relative folders of PATH are left out, since they are the stranger's own."""
+    for folder in path.split(os.pathsep):
+        found = shutil.which(os.path.join(folder, "git")) if os.path.isabs(folder) else None  # noqa: PTH117, PTH118 - a text of PATH
+        if found is not None:
+            return found
+    message = "git is not installed, or not on PATH"
+    raise EnvironmentProblem.one("E730", message, hint="install git")
+
+
+def environment(drivers: Sequence[str] = ()) -> dict[str, str]:
+    """Return the environment in which git is started."""
+    found = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") or name in _KEPT
+    }
+    settings = [*_users_settings(os.environ), *_SETTINGS.items(), *_emptied(tuple(drivers))]
+    for number, (name, value) in enumerate(settings):
+        found |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    return {**found, "GIT_CONFIG_COUNT": str(len(settings)), **_ENVIRONMENT}
+
+
+def _users_settings(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the settings that the user gives by the environment, such as `safe.directory` in a container."""
+    count = variables.get("GIT_CONFIG_COUNT", "")
+    for number in range(min(int(count), 1000) if count.isdecimal() else 0):
+        name = variables.get(f"GIT_CONFIG_KEY_{number}", "")
+        if "." in name:
+            yield name, variables.get(f"GIT_CONFIG_VALUE_{number}", "")
+
+
+@lru_cache(maxsize=16)
+def _emptied(drivers: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (f"{driver}.{key}", value)
+        for driver in drivers
+        for key, value in _PROGRAMS[driver.partition(".")[0]].items()
+    )
+
+
+def programs(folder: Path) -> tuple[str, ...]:
+    """Return every driver that a setting names, such as `filter.lfs`: each may start a program.
+
+    EnvironmentProblem E731 where the settings cannot be read, or git is too old.
+    """
+    listed = run_git(("config", "--null", "--name-only", "--list"), folder)
+    if listed.returncode:
+        raise failed("config", listed.stderr)
+    names = os.fsdecode(listed.stdout).split("\0")
+    if _MARK not in names:
+        raise EnvironmentProblem.one("E731", _TOO_OLD, hint="install a newer git")
+    found = (name.rpartition(".")[0] for name in names)
+    return tuple(
+        dict.fromkeys(one for one in found if one.partition(".")[0] in _PROGRAMS and "." in one)
+    )
+
+
+def failed(command: str, stderr: bytes) -> EnvironmentProblem | RecipeError:
+    """Return why a git command did not do what was asked: R023 for somebody else's repository, else E731."""
+    text = stderr.decode(errors="replace").strip()
+    if owned := _OWNED.search(text):
+        return RecipeError.one(
+            "R023",
+            f"the repository `{owned[1]}` belongs to another user, and git does not read it",
+            hint=f"where you trust it: git config --global --add safe.directory {shlex.quote(owned[1])}",
+        )
+    lines = text.splitlines()
+    first = lines[0].removeprefix("fatal: ") if lines else "no reason was given"
+    return EnvironmentProblem.one("E731", f"`git {command}` failed: {first}")

@@ -1,0 +1,54 @@
+"""Files that git keeps by git-lfs: git has a pointer of three lines, the bytes stand beside it or elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from engine.files.reading import open_regular
+
+MOST: Final = 1024
+"""Bytes of a pointer, by the specification of git-lfs."""
+_POINTER: Final = re.compile(
+    rb"version https://git-lfs\.github\.com/spec/v1\n(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize (\d+)\n"
+)
+_CHUNK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pointer:
+    """What git keeps in the place of a large file."""
+
+    sha256: str
+    size: int
+
+    def stands_for(self, path: Path) -> bool:
+        """Tell whether a file has the bytes that are pointed to."""
+        try:
+            if path.stat().st_size != self.size:
+                return False
+            digest = hashlib.sha256()
+            with open_regular(path) as stream:
+                while chunk := stream.read(_CHUNK):
+                    digest.update(chunk)
+        except OSError:
+            return False
+        return digest.hexdigest() == self.sha256
+
+
+def pointer_of(content: bytes) -> Pointer | None:
+    """Return what a file of git-lfs points to; None for any other file."""
+    found = _POINTER.fullmatch(content) if len(content) <= MOST else None
+    return Pointer(sha256=found[1].decode(), size=int(found[2])) if found else None
+
+
+def is_pointer(path: Path) -> bool:
+    """Tell whether a file on the disk is a pointer, whose bytes were not fetched."""
+    try:
+        with open_regular(path) as stream:
+            return pointer_of(stream.read(MOST + 1)) is not None
+    except OSError:
+        return False

@@ -1,0 +1,88 @@
+"""What judges a model and cannot be compared here: bytes that no version holds and no pin names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference, Source
+from engine.recipe.paths import absolute
+from engine.review.compare import Pair
+from engine.review.trees import Tree, WorkingTree
+from engine.store.lock import lock_path
+
+
+def uncompared(pair: Pair) -> tuple[str, ...]:
+    """Return what may be other bytes now without anybody seeing it, as the recipe calls it."""
+    before = {_name(ref) for ref in _references(pair.old.recipe)}
+    found = [
+        _name(ref)
+        for ref in _references(pair.new.recipe)
+        if _name(ref) in before and not _is_known(ref, pair)
+    ]
+    return tuple(dict.fromkeys((*found, *_served(pair.new.recipe), *_beside(pair))))
+
+
+def _references(recipe: Recipe) -> Iterator[Reference]:
+    """Rows, opponents and probes: all that a verdict rests on."""
+    for source in recipe.data.sources:
+        yield from _of_source(source)
+    for baseline in recipe.baselines:
+        if (ref := baseline.ref or baseline.gguf) is not None:
+            yield ref
+    forgetting = recipe.acceptance.forgetting
+    for probe in forgetting.probes if forgetting else ():
+        if probe.source is not None:
+            yield from _of_source(probe.source)
+
+
+def _of_source(source: Source) -> Iterator[Reference]:
+    yield source.ref
+    yield from (file.ref for file in source.columns)
+
+
+def _name(ref: Reference) -> str:
+    match ref:
+        case HubRef():
+            return f"`{ref.repo}` without a revision"
+        case PackageRef():
+            return f"`{ref.name}` without a sha256"
+        case PathRef():
+            return f"`{ref.pattern or ref.written}`, whose bytes git does not hold"
+
+
+def _is_known(ref: Reference, pair: Pair) -> bool:
+    match ref:
+        case HubRef():
+            return ref.revision is not None
+        case PackageRef():
+            return ref.sha256 is not None
+        case PathRef():
+            if ref.sha256 is not None:
+                return True
+            old, new = pair.old.tree, pair.new.tree
+            return new.keeps(ref.path) and (
+                old.keeps(ref.path) or old.identity(ref.path) != new.identity(ref.path)
+            )
+
+
+def _served(recipe: Recipe) -> Iterator[str]:
+    for baseline in recipe.baselines:
+        if baseline.endpoint is not None:
+            yield f"`{baseline.name}`, whose model a server chooses"
+
+
+def _beside(pair: Pair) -> Iterator[str]:
+    """The parent and the lock, where the repository does not keep them."""
+    old, new = pair.old, pair.new
+    if new.recipe.extends:
+        parent = absolute(new.recipe.extends, new.recipe.file.parent)
+        if not _is_held(parent, old.tree, new.tree):
+            yield f"`{new.recipe.extends}`, the parent, which git does not hold"
+    lock, is_new = lock_path(new.recipe.file), old.lock is None and new.lock is not None
+    if is_new and isinstance(new.tree, WorkingTree) and new.tree.repository.ignores(lock):
+        yield f"`{lock.name}`, which git ignores"
+
+
+def _is_held(path: Path, *trees: Tree) -> bool:
+    return all(tree.keeps(path) for tree in trees)

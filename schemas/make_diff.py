@@ -31,7 +31,10 @@ def schema() -> dict[str, Any]:
     gate = _object(
         "What became of the evidence.",
         verdict={"description": "`weaker`: an alarm.", **verdict},
-        unwaived={"description": "Weakenings that nobody waived.", "type": "integer"},
+        unwaived={
+            "description": "Weakenings, and what is not known, that nobody waived.",
+            "type": "integer",
+        },
         findings=_list("Finding"),
     )
     return {
@@ -53,6 +56,11 @@ def schema() -> dict[str, Any]:
                 changes=_list("ConfigChange"),
             ),
             notes={"description": "What was taken for granted.", "type": "array", "items": text},
+            uncompared={
+                "description": "What judges and may be other bytes now: no version and no pin says.",
+                "type": "array",
+                "items": text,
+            },
             same={"description": "Whether both versions mean the same.", "type": "boolean"},
         ),
         "$defs": parts,

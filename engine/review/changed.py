@@ -264,7 +264,9 @@ def _others(search: _Search, path: str) -> Iterator[str]:
     """What a recipe depends on, and what changed of it."""
     for what, found in _dependencies(search, path):
         names = sorted(set(found))
-        if names:
+        if names and what == "its lock ":
+            yield f"its lock {names[0].rpartition('/')[2]}"
+        elif names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             yield f"{what}{names[0]}{more}"
 

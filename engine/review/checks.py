@@ -67,7 +67,8 @@ def asked(repository: Repository, since: str | None) -> Asked:
         notes = (IS_HEAD.format(label=label),) if bases[0] == head and since != "HEAD" else ()
         return Asked(repository=repository, commit=bases[0], label=label, notes=notes)
     if named in repository.parents(head):
-        return Asked(repository=repository, commit=named, label=label)
+        note = f"{NOT_REACHED}: compared with {label}, which HEAD names as its parent"
+        return Asked(repository=repository, commit=named, label=label, notes=(note,))
     why = "the work has more than one beginning" if len(bases) > 1 else NOT_REACHED
     note = f"{why}: compared with {label} itself, so changes made there since count as taken back"
     return Asked(repository=repository, commit=named, label=label, notes=(note,), unknown=why)

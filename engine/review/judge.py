@@ -11,8 +11,10 @@ from engine.recipe.model import Json
 from engine.recipe.review import Area, Change, Effect, Finding
 from engine.review import answers, baselines, exported, pins, probes, validation
 from engine.review.compare import Differing, Pair, finding_of
+from engine.review.data_checks import decides, judge_checks
 from engine.review.holdout import judge_holdout
 from engine.review.listed import orders, source_changes
+from engine.review.record import judge_record, lock_changes
 from engine.review.rows import Rows
 from engine.review.sides import waivers_of
 
@@ -21,7 +23,12 @@ SPENT = "the waiver of it is older than this change; say anew why it is meant"
 
 def judge(pair: Pair, rows: Rows) -> tuple[tuple[Finding, ...], tuple[Change, ...]]:
     """Return the findings, weaker ones first, and every other change, both in the language's order."""
-    findings = [*_generic(pair), *_looked_at(pair), *judge_holdout(pair, rows)]
+    findings = [
+        *_generic(pair),
+        *_looked_at(pair),
+        *judge_checks(pair, rows),
+        *judge_holdout(pair, rows),
+    ]
     findings = waived(_told_once(_distinct(findings)), waivers_of(pair.new), waivers_of(pair.old))
     told = {finding.path for finding in findings}
     changes = [change for change in _changes(pair) if change.path not in told]
@@ -57,7 +64,7 @@ def _generic(pair: Pair) -> Iterator[Finding]:
     for one in pair.differing:
         decision = DECISIONS.get(one.form)
         effect = effect_of(decision, one.before, one.after) if decision else None
-        if decision is None or effect is None or _of_no_file(one.form, pair):
+        if decision is None or effect is None or _of_no_file(one.form, pair) or decides(one):
             continue
         code = decision.gone if decision.gone and None in (one.before, one.after) else decision.code
         yield finding_of(one, code, effect)
@@ -126,6 +133,7 @@ def _looked_at(pair: Pair) -> Iterator[Finding]:
     yield from pins.pins(pair)
     yield from exported.uncovered(pair)
     yield from exported.overrides(pair)
+    yield from judge_record(pair)
 
 
 def waived(
@@ -163,6 +171,7 @@ def _changes(pair: Pair) -> Iterator[Change]:
         yield _change(one, area)
     yield from source_changes(pair)
     yield from orders(pair)
+    yield from lock_changes(pair)
 
 
 def _change(one: Differing, area: Area) -> Change:

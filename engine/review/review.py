@@ -10,6 +10,7 @@ from engine.review.compare import Pair
 from engine.review.config import config_changes
 from engine.review.costs import costs
 from engine.review.judge import judge
+from engine.review.record import record_notes
 from engine.review.reruns import reruns
 from engine.review.rows import Rows
 from engine.review.sides import Side
@@ -45,6 +46,7 @@ def _notes(pair: Pair) -> Iterator[str]:
         yield "the lock records another draw: the next run draws the holdout anew and counts a redraw"
     if pair.old.lock is None and pair.new.lock is not None:
         yield "a lock was added: it holds the holdout to its rows"
+    yield from record_notes(pair)
     before = {(one.what, one.why) for one in pair.old.recipe.waivers}
     added = [one.what for one in pair.new.recipe.waivers if (one.what, one.why) not in before]
     if added:

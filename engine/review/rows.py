@@ -63,6 +63,8 @@ class Judged:
     """They no longer judge."""
     otherwise: int
     """They still judge, and have another answer."""
+    come: int = 0
+    """They did not judge before."""
 
 
 @dataclass(slots=True)
@@ -130,6 +132,7 @@ class Rows:
             rows=len(was),
             gone=len(was.keys() - now.keys()),
             otherwise=sum(was[text] != now[text] for text in was.keys() & now.keys()),
+            come=len(now.keys() - was.keys()),
         )
 
     def _find(self, side: Side) -> Divided | str:

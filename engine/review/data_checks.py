@@ -1,0 +1,69 @@
+"""Checks of the data that begin, or cease, to leave rows out or to rewrite them: which rows judge then.
+
+Most checks look at the rows before they are divided. So with `drop` and `mask` they also decide which rows judge, and
+the rows that they leave out are often the hard ones: that makes no gate stronger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from engine.recipe.decisions import ORDER
+from engine.recipe.review import Effect, Finding
+from engine.review.compare import Differing, Pair, finding_of
+from engine.review.rows import Judged, Rows
+from engine.review.sides import Side
+
+AT: Final = "data.checks."
+AFTER_THE_DRAW: Final = ("leakage", "label_errors", "truncation", "imbalance", "missing_classes")
+"""Checks that leave the holdout alone: they take rows out of the others, or none at all."""
+MOVES: Final = ("drop", "mask")
+"""Actions after which the rows are others."""
+
+
+def decides(one: Differing) -> bool:
+    """Tell whether a key that differs is a check that decides which rows judge, before or now."""
+    name = one.path.removeprefix(AT)
+    is_check = one.path.startswith(AT) and name not in AFTER_THE_DRAW
+    return is_check and (one.before in MOVES or one.after in MOVES) and one.after != "fail"
+
+
+def judge_checks(pair: Pair, rows: Rows) -> Iterator[Finding]:
+    """W125, W301: rows that a check takes out of those that judge, rewrites, or lets judge again."""
+    for one in pair.differing:
+        if decides(one):
+            yield from _judged(one, pair, rows)
+
+
+def _judged(one: Differing, pair: Pair, rows: Rows) -> Iterator[Finding]:
+    moved = _moved(one, pair.new, rows)
+    is_relaxed = ORDER.index(str(one.after)) > ORDER.index(str(one.before))
+    if is_relaxed:
+        yield finding_of(one, "W301", Effect.WEAKER, _told(one, moved))
+    elif moved is None or moved.gone:
+        yield finding_of(one, "W125", Effect.WEAKER, _told(one, moved))
+
+
+def _moved(one: Differing, side: Side, rows: Rows) -> Judged | None:
+    """Return what the check alone does to the rows that judge; None where that is not known."""
+    name = one.path.removeprefix(AT)
+    before = "warn" if one.before == "fail" else str(one.before)
+    return rows.judged(_acting(side, name, before), _acting(side, name, str(one.after)))
+
+
+def _acting(side: Side, check: str, action: str) -> Side:
+    checks = replace(side.recipe.data.checks, **{check: action})  # type: ignore[arg-type]
+    recipe = replace(side.recipe, data=replace(side.recipe.data, checks=checks))
+    return replace(side, recipe=recipe)
+
+
+def _told(one: Differing, moved: Judged | None) -> str:
+    if moved is None:
+        return "it decides which rows judge; how many are others now is not known here"
+    if one.after == "drop":
+        return f"it leaves out {moved.gone} of {moved.rows} rows that judge"
+    if one.after == "mask" and one.before != "drop":
+        return f"it rewrites {moved.gone} of {moved.rows} rows that judge"
+    return f"{moved.come} rows judge that were left out or rewritten before"

@@ -1,0 +1,181 @@
+"""The record that an accepted run left in the lock: what of it changed, and what cannot be true of it.
+
+Only an accepted run writes that part. So the same run has the same facts, the same answers give the same numbers,
+and numbers that change alone were changed by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
+
+from engine.evidence import Status
+from engine.recipe.digest import recipe_digest
+from engine.recipe.review import Area, Change, Effect, Finding
+from engine.recipe.written import resolved_mapping
+from engine.review.compare import Pair, cropped, plain
+from engine.store.accepted import Accepted
+from engine.store.lock import Lock
+
+AT: Final = "lock.accepted"
+_LONG: Final = 40
+"""Characters from which a text of letters and digits is a digest or a list of them."""
+_SHOWN: Final = 12
+_OF_THE_DRAW: Final = ("draw", "recipe")
+"""Parts of a lock that repeat what the recipe says."""
+_NUMBERS: Final = frozenset({"finished", "metrics", "seeds", "spread", "verdicts"})
+"""What a run comes to; all else is what it had, made and answered."""
+_FEW: Final = 4
+OTHER_HOLDOUT: Final = (
+    "the accepted run was judged on another holdout than the one that is recorded"
+)
+
+
+def lock_changes(pair: Pair) -> Iterator[Change]:
+    """Yield every fact of the lock that is another one now."""
+    old, new = pair.old.lock, pair.new.lock
+    if old is None or new is None or old == new:
+        return
+    before, after = facts_of(old), facts_of(new)
+    for path in (*after, *(path for path in before if path not in after)):
+        was, now = before.get(path), after.get(path)
+        if was != now:
+            yield Change(path=f"lock.{path}", area=Area.LOCK, before=_shown(was), after=_shown(now))
+
+
+def facts_of(lock: Lock) -> dict[str, Any]:
+    """Return the facts of a lock by path, those left out that repeat the recipe."""
+    parts = {name: part for name, part in asdict(lock).items() if name not in _OF_THE_DRAW}
+    return dict(_below("", parts))
+
+
+def _below(path: str, value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - JSON data
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _below(f"{path}.{key}" if path else str(key), inner)
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            yield from _below(f"{path}[{number}]", inner)
+    elif value is not None:
+        yield path, value
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 - JSON data
+    if value is None:
+        return ""
+    if isinstance(value, str) and len(value) >= _LONG and " " not in value:
+        return f"{value[:_SHOWN]}…"
+    return cropped(plain(value))
+
+
+def judge_record(pair: Pair) -> Iterator[Finding]:
+    """W122 to W124: a record that was changed without a run, that contradicts itself, or that is an older one."""
+    old, new = pair.old.lock, pair.new.lock
+    before = old.accepted if old is not None else None
+    if new is None or new.accepted is None or before == new.accepted:
+        return
+    if before is not None:
+        yield from _changed(before, new.accepted)
+    known = set(contradictions(old)) if old is not None else set()
+    wrong = [one for one in contradictions(new) if one not in known]
+    if wrong:
+        says = "; ".join(wrong[:_FEW])
+        yield Finding(code="W123", path=AT, effect=Effect.WEAKER, says=says)
+
+
+def _changed(old: Accepted, new: Accepted) -> Iterator[Finding]:
+    before, after = asdict(old), asdict(new)
+    parts = {name for name in after if before.get(name) != after[name]}
+    if _time(new.finished) < _time(old.finished):
+        yield Finding(
+            code="W124",
+            path=f"{AT}.finished",
+            effect=Effect.WEAKER,
+            before=old.finished,
+            after=new.finished,
+            says="an earlier run took the place of the accepted one",
+        )
+    elif "finished" not in parts:
+        yield _edited(old, new, "the same run has other facts now")
+    elif parts <= _NUMBERS:
+        if parts > {"finished"}:
+            yield _edited(old, new, "other numbers, and no other recipe, data, model or answers")
+    elif _same_answers(old, new) and (metric := _other_value(old, new)):
+        yield _edited(old, new, f"the same answers to the same rows have another {metric}")
+
+
+def _edited(old: Accepted, new: Accepted, says: str) -> Finding:
+    """One finding for all facts, with the number that a reader asks for first."""
+    before, after = dict(_below("", asdict(old))), dict(_below("", asdict(new)))
+    paths = [path for path in {**after, **before} if before.get(path) != after.get(path)]
+    paths.sort(key=lambda path: (not path.startswith("metrics."), not path.endswith(".value")))
+    more = f" and {len(paths) - _FEW} more" if len(paths) > _FEW else ""
+    named = ", ".join(f"`{path}`" for path in paths[:_FEW])
+    return Finding(
+        code="W122",
+        path=f"{AT}.{paths[0]}",
+        effect=Effect.WEAKER,
+        before=_shown(before.get(paths[0])),
+        after=_shown(after.get(paths[0])),
+        says=f"{says}: {named}{more}",
+    )
+
+
+def _same_answers(old: Accepted, new: Accepted) -> bool:
+    is_judged_alike = old.splits.get("holdout") == new.splits.get("holdout")
+    name = "holdout"
+    same_file = name in new.predictions and old.predictions.get(name) == new.predictions[name]
+    return is_judged_alike and same_file
+
+
+def _other_value(old: Accepted, new: Accepted) -> str:
+    """A metric of both whose value is another one; what only an interval differs in may be told otherwise."""
+    both = (name for name in new.metrics if name in old.metrics and not name.startswith("free"))
+    return next(
+        (name for name in both if old.metrics[name]["value"] != new.metrics[name]["value"]), ""
+    )
+
+
+def contradictions(lock: Lock) -> Iterator[str]:
+    """Yield what cannot be true of the accepted run beside its own numbers and the recorded holdout."""
+    run = lock.accepted
+    if run is None:
+        return
+    for name, metric in run.metrics.items():
+        value, low, high = (metric[key] for key in ("value", "low", "high"))
+        if None not in (value, low, high) and not low <= value <= high:
+            yield f"`{name}` is {value}, outside of its interval {low} to {high}"
+    for name, verdict in run.verdicts.items():
+        if verdict != Status.PASS:
+            yield f"the verdict of `{name}` is {plain(verdict)}, and the run counts as accepted"
+    held = lock.splits.get("holdout")
+    if held is None:
+        return
+    if run.splits.get("holdout") != held.digest:
+        yield OTHER_HOLDOUT
+    elif run.answers["rows"] != held.rows:
+        yield f"{run.answers['rows']} rows were answered, {held.rows} are recorded"
+
+
+def record_notes(pair: Pair) -> Iterator[str]:
+    """What a reader of the accepted run has to know."""
+    old, new = pair.old.lock, pair.new.lock
+    if new is None or new.accepted is None:
+        return
+    before = old.accepted if old is not None else None
+    if before == new.accepted:
+        if old is not None and old.splits != new.splits and OTHER_HOLDOUT in contradictions(new):
+            yield OTHER_HOLDOUT
+        return
+    digest = recipe_digest(resolved_mapping(pair.new.recipe))
+    if new.accepted.recipe["digest"] != digest:
+        yield "the accepted run in the lock is of another recipe than this one"
+
+
+def _time(text: str) -> float:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return 0.0

@@ -17,6 +17,7 @@ from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.stages.foresight import divided
 from engine.stages.held import draw_of
+from engine.store.accepted import Accepted
 from engine.store.lock import Lock, LockedSplit, Wear, lock_path, write_lock
 
 CASES = Path(__file__).parent / "examples" / "diff"
@@ -45,7 +46,10 @@ class Case:
     lock: str
     new_lock: str
     new_rows: str
-    """What happens to the rows of the new version's file: `fewer`, `more`, `answered` otherwise."""
+    """What happens to the rows of the new version's file: `fewer`, `more`, `answered` otherwise.
+
+    `addressed`: every third row of both versions holds an e-mail address.
+    """
 
     def write(self, folder: Path) -> tuple[Path, Path]:
         """Write both versions, their rows and locks, each into a folder of its own."""
@@ -56,7 +60,7 @@ class Case:
             place = folder / side
             place.mkdir(parents=True)
             rows = write_rows(place)
-            if side == "new" and self.new_rows:
+            if self.new_rows and (side == "new" or self.new_rows in OF_BOTH):
                 change_rows(place / "tickets.csv", self.new_rows)
             path = place / f"{self.base}.yaml"
             path.write_text(content.replace("TICKETS", rows), encoding="utf-8")
@@ -122,11 +126,19 @@ def write_rows(folder: Path) -> str:
     return hashlib.sha256((folder / "tickets.csv").read_bytes()).hexdigest()
 
 
+OF_BOTH = ("addressed",)
+
+
 def change_rows(path: Path, how: str) -> None:
     """Make another file of one that `write_rows` wrote."""
     head, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     if how == "fewer":
         lines = lines[:200]
+    elif how == "addressed":
+        lines = [
+            line.replace(" ", f" a{at}@example.org ", 1) if at % 3 == 0 else line
+            for at, line in enumerate(lines)
+        ]
     elif how == "more":
         more = path.with_name("more.csv").read_text(encoding="utf-8")
         lines += more.splitlines(keepends=True)[1:]
@@ -141,7 +153,9 @@ def write_case_lock(path: Path, kind: str, of: Path | None = None) -> None:
     """Write a lock beside a recipe: `recorded`, `worn` (seven looks), `swapped` (training rows judge).
 
     `emptied` (no rows recorded), `disguised` (no looks, another digest); `held` is one whose rows are
-    not here.
+    not here. `accepted` has an accepted run; `edited` has it with better numbers, `renamed` with better
+    numbers and another time, `contradicting` with another run's facts that do not fit each other, `older`
+    with an earlier run, `again` with a later one.
     """
     recipe, _ = load_recipe(of or path)
     lock = held_lock(recipe) if kind == "held" else made_lock(recipe)
@@ -159,7 +173,55 @@ def write_case_lock(path: Path, kind: str, of: Path | None = None) -> None:
         few = {"rows": held.rows, "digest": "ef" * 32, "members": (train.members or "")[: 60 * 8]}
         splits["holdout"] = replace(held, **few)
         lock = replace(lock, splits=splits)
+    if kind in RUNS:
+        lock = replace(lock, accepted=accepted_run(lock, **RUNS[kind]))
     write_lock(lock_path(path), lock)
+
+
+RUNS: dict[str, dict[str, Any]] = {
+    "accepted": {},
+    "edited": {"value": 0.93},
+    "renamed": {"value": 0.93, "finished": "2026-11-03T10:00:00+00:00"},
+    "contradicting": {"value": 0.99, "finished": "2026-11-03T10:00:00+00:00", "mark": "b"},
+    "older": {"finished": "2026-10-01T10:00:00+00:00", "mark": "c"},
+    "again": {"value": 0.82, "finished": "2026-11-03T10:00:00+00:00", "mark": "d"},
+}
+"""What differs from the first accepted run, by the kind of lock."""
+
+
+def accepted_run(
+    lock: Lock, *, value: float = 0.81, finished: str = "2026-11-02T10:00:00+00:00", mark: str = "a"
+) -> Accepted:
+    """Return what an accepted run would leave in a lock; `mark` stands for its model and answers."""
+    rows = lock.splits["holdout"].rows
+
+    def digest(what: str) -> str:
+        return hashlib.sha256(f"{mark} {what}".encode()).hexdigest()
+
+    entries = base64.b64encode(hashlib.sha256(mark.encode()).digest()[:4] * rows).decode()
+    return Accepted(
+        recipe={"digest": "11" * 32, "sections": {"method": "22" * 8}, "seed": 7},
+        finished=finished,
+        sources=({"name": "tickets.csv", "sha256": "33" * 32},),
+        rows=300,
+        fingerprints=None,
+        splits={name: part.digest for name, part in lock.splits.items()},
+        base_model={"reference": {"hub": "owner/model"}, "files": {"config.json": "44" * 32}},
+        config="55" * 32,
+        precision="fp32",
+        threads=1,
+        hardware={"kind": "cpu"},
+        versions={"torch": "2.9.0"},
+        verdicts={"gate": "pass"},
+        metrics={"macro_f1": {"value": value, "low": 0.71, "high": 0.95, "n": rows}},
+        seeds=(),
+        spread={},
+        answers={"way": "answers", "rows": rows, "entries": entries},
+        predictions={"holdout": digest("predictions")},
+        adapter={"adapter/adapter_model.safetensors": digest("adapter")},
+        merged={},
+        files={},
+    )
 
 
 def made_lock(recipe: Recipe) -> Lock:

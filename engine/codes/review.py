@@ -267,7 +267,7 @@ _REST = {
     ),
 }
 
-_REPOSITORY = {
+OF_REPOSITORIES = {
     "W119": _code(
         "the old version cannot be compared with",
         "Without it nobody knows whether the gate got weaker. It is not valid, or not in this clone.",
@@ -318,4 +318,4 @@ _RECORD = {
     ),
 }
 
-CODES: dict[str, Code] = {**_ACCEPTANCE, **_HOLDOUT, **_REST, **_REPOSITORY, **_RECORD}
+CODES: dict[str, Code] = {**_ACCEPTANCE, **_HOLDOUT, **_REST, **OF_REPOSITORIES, **_RECORD}

@@ -16,7 +16,7 @@ from engine.recipe.extends import KEY
 from engine.recipe.paths import absolute
 from engine.recipe.source import MAX_BYTES, SourceText, parse_source
 from engine.review.git import Moved, Repository, Target
-from engine.review.hidden import hidden_files
+from engine.review.hidden import ABSENT, hidden_files
 from engine.review.patterns import has_magic, matching
 from engine.store.lock import SUFFIX, lock_path
 
@@ -64,6 +64,8 @@ class _File:
     content: bytes
     source: SourceText | None
     """None where it was not parsed, or cannot be."""
+    is_lacking: bool = False
+    """This clone does not have its bytes, so it may have been anything."""
 
     @property
     def parent(self) -> str:
@@ -73,7 +75,9 @@ class _File:
 
     @property
     def says_recipe(self) -> bool:
-        """Whether it says that it is a recipe."""
+        """Whether it says that it is a recipe, or may."""
+        if self.is_lacking:
+            return True
         if self.source is None:
             return _RECIPE.search(self.content) is not None
         return _VERSION.match(str(self.source.value.get("recipe", ""))) is not None
@@ -128,8 +132,10 @@ class _Search:
             return None
         try:
             content = self.repository.content(self.commit, path)
-        except (OSError, RecipeError):
+        except FileNotFoundError:
             return None
+        except (OSError, RecipeError):
+            return _File(content=b"", source=None, is_lacking=True)
         return _file(content, self.repository.root / path, thorough=True)
 
     def is_committed_recipe(self, path: str) -> bool:
@@ -157,7 +163,7 @@ class _Search:
         found = self.before(path)
         if found is None or not self.was_recipe(path):
             return False
-        return bool(found.name or found.parent)
+        return bool(found.name or found.parent or found.is_lacking)
 
     def was_recipe(self, path: str) -> bool:
         """Tell whether a file was a recipe, or the parent of some."""
@@ -196,8 +202,9 @@ def touched_recipes(
     search.read()
     recipes = [path for path in search.now if search.is_whole(path)]
     found = [one for path in recipes if (one := _touched(search, path)) is not None]
-    gone = list(_gone(search, set(recipes) | {one.was for one in found}))
     unseen = hidden_files(repository, commit)
+    absent = {path for path, why in unseen.items() if why == ABSENT}
+    gone = list(_gone(search, absent | set(recipes) | {one.was for one in found}))
     listed = [
         replace(one, unseen=_unseen(search, one, unseen)) for one in _paired(search, found, gone)
     ]

@@ -75,7 +75,7 @@ class Repository:
     """What its settings name that may start programs."""
     _reader: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _folders: dict[Path, str | None] = field(default_factory=dict, repr=False)
-    _links: tuple[str, ...] | None = field(default=None, repr=False)
+    _index: Mapping[str, Entry] | None = field(default=None, repr=False)
     _trees: dict[str, Mapping[str, Entry]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -173,21 +173,37 @@ class Repository:
         """Return what differs between two commits, or a commit and the files as they are now."""
         if new is not None:
             return tuple(self._diff(old, new))
-        files = [one for one in self._diff(old) if not self._is_same_large_file(old, one)]
+        files = self._changed(self._diff(old), self.tree(old))
         there = {one.path for one in files}
         files += [Moved(status="A", path=path) for path in self.untracked() if path not in there]
         return tuple(files)
 
-    def _is_same_large_file(self, commit: str, moved: Moved) -> bool:
-        """Tell whether a file differs only because no filter of git-lfs is run here to make its pointer."""
-        entry = self.tree(commit).get(moved.path) if moved.status == "M" else None
-        if entry is None or entry.mode in (_LINK, _SUBMODULE) or "filter.lfs" not in self.drivers:
-            return False
+    def _changed(self, found: list[Moved], kept: Mapping[str, Entry]) -> list[Moved]:
+        """Leave out files that only look changed: their time is another one, or no filter makes their pointer."""
+        asked = [one.path for one in found if one.status == "M" and "\n" not in one.path]
+        asked = [path for path in asked if (self.root / path).is_file() and path in kept]
+        hashed = self._hashed(asked)
+        same = {path for path in asked if hashed.get(path) == kept[path].id}
+        if "filter.lfs" in self.drivers:
+            same |= {path for path in asked if path not in same and self._is_here(kept[path], path)}
+        return [one for one in found if one.status != "M" or one.path not in same]
+
+    def _hashed(self, paths: Sequence[str]) -> Mapping[str, str]:
+        """Return the id that each file would have in git, line ends made as it is told, filters left out."""
+        if not paths:
+            return {}
+        names = b"".join(os.fsencode(path) + b"\n" for path in paths if not path.startswith('"'))
+        found = run_git(("hash-object", "--stdin-paths"), self.root, self.drivers, given=names)
+        listed = [path for path in paths if not path.startswith('"')]
+        return dict(zip(listed, found.stdout.decode().split(), strict=False))
+
+    def _is_here(self, entry: Entry, path: str) -> bool:
+        """Tell whether git has a pointer of git-lfs for a file, and the file is what it points to."""
         try:
-            pointer = pointer_of(self._object(entry.id, moved.path)[1])
+            pointer = pointer_of(self._object(entry.id, path)[1])
         except (OSError, RecipeError):
             return False
-        return pointer is not None and pointer.stands_for(self.root / moved.path)
+        return pointer is not None and pointer.stands_for(self.root / path)
 
     def staged(self, old: str) -> tuple[Moved, ...]:
         """Return what differs between a commit and what would be committed now."""
@@ -195,15 +211,19 @@ class Repository:
 
     def unstaged(self) -> tuple[Moved, ...]:
         """Return what differs between what would be committed now and the files as they are."""
-        return tuple(self._diff())
+        return tuple(self._changed(self._diff(), self._staged()))
 
     def links(self) -> tuple[str, ...]:
         """Return the links and submodules that git keeps, as they would be committed now."""
-        if self._links is None:
+        found = self._staged().items()
+        return tuple(path for path, entry in found if entry.mode in (_LINK, _SUBMODULE))
+
+    def _staged(self) -> Mapping[str, Entry]:
+        """Return what would be committed now, by path."""
+        if self._index is None:
             listed = _names(self._checked("ls-files", "--stage", "-z"))
-            special = (line for line in listed if line.startswith((_LINK, _SUBMODULE)))
-            self._links = tuple(line.partition("\t")[2] for line in special)
-        return self._links
+            self._index = dict(map(_staged_entry, listed))
+        return self._index
 
     def _diff(self, *words: str) -> list[Moved]:
         return list(_moves(_names(self._checked(*_DIFF, *words, "--"))))
@@ -406,6 +426,12 @@ def _entry(line: str) -> tuple[str, Entry]:
     head, _, path = line.partition("\t")
     mode, kind, name = head.split()
     return path, Entry(mode=mode, kind=kind, id=name)
+
+
+def _staged_entry(line: str) -> tuple[str, Entry]:
+    head, _, path = line.partition("\t")
+    mode, name, _ = head.split()
+    return path, Entry(mode=mode, kind="blob", id=name)
 
 
 def _moves(words: Sequence[str]) -> Iterator[Moved]:

@@ -72,18 +72,18 @@ _TOO_OLD: Final = "git 2.31 or newer is needed"
 
 
 def run_git(
-    words: Sequence[str], folder: Path, drivers: Sequence[str] = ()
+    words: Sequence[str], folder: Path, drivers: Sequence[str] = (), *, given: bytes = b""
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a git command. EnvironmentProblem E730 where there is no git, E731 where it does not end.
 
-    `drivers`: what `programs` returned for the repository.
+    `drivers`: what `programs` returned for the repository. `given`: what it reads.
     """
     try:
         return subprocess.run(  # noqa: S603 - git, without a shell
             [_git(os.environ.get("PATH", os.defpath)), "--no-pager", *words],
             cwd=folder,
             env=environment(drivers),
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
             timeout=SECONDS,
             check=False,

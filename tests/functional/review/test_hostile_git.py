@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -244,7 +246,7 @@ def test_only_git_is_started(trap: Trap, root: Path) -> None:
     for step in (clean, process, monitor, shown, hooked, in_a_submodule):
         step(trap)
     log = trap.git.folder.parent / "trace"
-    python = Path(os.sys.executable)  # type: ignore[attr-defined]
+    python = Path(sys.executable)
     words = [
         "strace",
         "-f",
@@ -277,13 +279,10 @@ def large_files(trap: Trap) -> None:
     """The rows are kept by git-lfs, whose filters are not run."""
     git, path = trap.git, trap.git.folder / "recipes" / "tickets.csv"
     rows = path.read_bytes()
-    digest = __import__("hashlib").sha256(rows).hexdigest()
+    digest = hashlib.sha256(rows).hexdigest()
+    version = "version https://git-lfs.github.com/spec/v1"
     git.run("checkout", "--quiet", "--", RECIPE)
-    git.write(
-        {
-            "recipes/tickets.csv": f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {len(rows)}\n"
-        }
-    )
+    git.write({"recipes/tickets.csv": f"{version}\noid sha256:{digest}\nsize {len(rows)}\n"})
     git.write({".gitattributes": "*.csv filter=lfs diff=lfs merge=lfs -text\n"})
     git.commit()
     path.write_bytes(rows)

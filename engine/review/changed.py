@@ -25,6 +25,7 @@ _VERSION: Final = re.compile(r"v\d")
 _RECIPE: Final = re.compile(rb"""^recipe[ \t]*:[ \t]*["']?v\d""", re.MULTILINE)
 _NAME: Final = re.compile(rb"""^name[ \t]*:[ \t]*["']?([\w-]+)""", re.MULTILINE)
 _PLACES: Final = ("path", "gguf")
+IN_SUBMODULE: Final = "its submodule moved, and what is in one is compared in its own repository"
 _ALIKE: Final = 0.2
 """Share of lines from which a new recipe is taken for one that is gone; git itself pairs from a half on."""
 
@@ -209,6 +210,7 @@ def touched_recipes(
         replace(one, unseen=_unseen(search, one, unseen)) for one in _paired(search, found, gone)
     ]
     listed += _hidden(search, recipes, {one.path for one in listed}, unseen)
+    listed += _in_submodules(search)
     return tuple(sorted(listed, key=lambda one: one.path))
 
 
@@ -237,6 +239,22 @@ def _hidden(
         is_recipe = search.was_whole(path) or search.is_committed_recipe(path)
         if path not in recipes and path not in listed and is_recipe:
             yield Touched(path=path, status=Status.HIDDEN, was=path, unseen=why)
+
+
+def _in_submodules(search: _Search) -> Iterator[Touched]:
+    """Recipes in a submodule that moved: git shows of it only that it did."""
+    root = search.repository.root
+    for name in sorted(search.names & set(search.repository.links())):
+        if (root / name).is_symlink() or not (root / name).is_dir():
+            continue
+        for end in _ENDS:
+            for path in (root / name).rglob(f"*{end}"):
+                with suppress(OSError):
+                    if path.is_file() and _RECIPE.search(read_bytes(path, limit=MAX_BYTES)):
+                        inside = path.relative_to(root).as_posix()
+                        yield Touched(
+                            path=inside, status=Status.HIDDEN, was=inside, unseen=IN_SUBMODULE
+                        )
 
 
 def _gone(search: _Search, there: set[str]) -> Iterator[Touched]:

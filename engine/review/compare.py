@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Final
 
 from engine.recipe.model import Json, PathRef, Reference
@@ -14,6 +15,7 @@ from engine.recipe.review import Effect, Finding
 from engine.review.leaves import Leaf, Leaves, leaves_of, source_leaves
 from engine.review.sides import Side
 from engine.review.sources import Paired, listed_of, paired
+from engine.review.trees import Disk
 
 MOST: Final = 60
 """Characters of a value that are shown."""
@@ -125,7 +127,23 @@ def equal_bytes(pair: Pair, old: PathRef, new: PathRef) -> bool:
     if old.path == new.path:
         return False
     one, other = pair.old.tree.copy(old.path), pair.new.tree.copy(new.path)
-    return one is not None and other is not None and filecmp.cmp(one, other, shallow=False)
+    if one is not None and other is not None:
+        return filecmp.cmp(one, other, shallow=False)
+    are_here = isinstance(pair.old.tree, Disk) and isinstance(pair.new.tree, Disk)
+    return are_here and _equal_folders(old.path, new.path)
+
+
+def _equal_folders(one: Path, other: Path) -> bool:
+    """Tell whether two folders hold the same files."""
+    listed = [
+        {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+        for folder in (one, other)
+    ]
+    return (
+        one.is_dir()
+        and listed[0] == listed[1]
+        and all(filecmp.cmp(one / name, other / name, shallow=False) for name in listed[0])
+    )
 
 
 def _same_file(old: object, new: object) -> bool:

@@ -102,7 +102,10 @@ def _lock(path: Path, tree: Tree) -> Lock | None:
     except (OSError, UnicodeDecodeError) as error:
         why = str(getattr(error, "strerror", "") or "not UTF-8")
         raise DataError.one("D380", f"cannot read `{place.name}`: {why}") from error
-    return lock_from_text(place, text)
+    try:
+        return lock_from_text(place, text)
+    except RecursionError:
+        raise DataError.one("D380", f"cannot read `{place.name}`: nested too deep") from None
 
 
 def waivers_of(side: Side) -> Mapping[str, str]:

@@ -25,7 +25,7 @@ from engine.review.large_files import is_pointer, pointer_of
 from engine.review.patterns import matching
 
 MOST_HASHED: Final = 50_000_000
-"""Bytes of a file up to which two files of different places are compared."""
+"""Bytes of a file up to which its digest says which one it is; larger ones are compared byte by byte."""
 
 
 class Tree(Protocol):
@@ -81,7 +81,7 @@ class Disk:
         return path.exists()
 
     def identity(self, path: Path) -> Mapping[str, Json]:
-        """Return the digest of a file, or of a folder's files; very large ones go by their size."""
+        """Return the digest of a file, or of a folder's files; very large ones go by which file they are."""
         try:
             if path.is_dir():
                 inside = sorted(one for one in path.rglob("*") if one.is_file())
@@ -104,8 +104,10 @@ class Disk:
 
 
 def _fingerprint(path: Path) -> str:
-    size = path.stat().st_size
-    return f"{size} bytes" if size > MOST_HASHED else hashlib.sha256(path.read_bytes()).hexdigest()
+    found = path.stat()
+    if found.st_size > MOST_HASHED:
+        return f"{found.st_size} bytes, file {found.st_dev}:{found.st_ino}"
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

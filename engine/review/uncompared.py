@@ -73,8 +73,10 @@ def _served(recipe: Recipe) -> Iterator[str]:
 
 
 def _beside(pair: Pair) -> Iterator[str]:
-    """The parent and the lock, where the repository does not keep them."""
+    """The recipe itself, its parent and its lock, where the repository does not keep them."""
     old, new = pair.old, pair.new
+    if not (new.tree.keeps(new.path) and old.tree.keeps(old.path)):
+        yield f"`{new.path.name}`, the recipe, which git does not hold"
     if new.recipe.extends:
         parent = absolute(new.recipe.extends, new.recipe.file.parent)
         if not _is_held(parent, old.tree, new.tree):

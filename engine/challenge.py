@@ -32,7 +32,14 @@ from engine.stages.previous import answers_of
 from engine.stages.report import describe
 from engine.store import Artifact, Store
 from engine.store.holdouts import Holdouts
-from engine.store.runs import AcceptedRun, Runs, latest_accepted, write_text
+from engine.store.runs import (
+    AcceptedRun,
+    Runs,
+    latest_accepted,
+    read_file,
+    require_ours,
+    write_text,
+)
 
 FOLDER = "challenges"
 """In the folder of the accepted run."""
@@ -135,25 +142,26 @@ def challenge(recipe: Recipe, order: Order, *, root: Path, watcher: Watcher) -> 
 
 
 def find_defender(recipe: Recipe, store: Store) -> Defender:
-    """Return the newest accepted model of a recipe. RecipeError R008, R011."""
+    """Return the newest accepted model of a recipe. RecipeError R008, R011; StoreError E751, E758."""
     run = latest_accepted(Runs(store.root), recipe.name)
     if run is None:
+        for other in reversed(Runs(store.root).of(recipe.name)):
+            require_ours(other, "it is not challenged")
         raise RecipeError.one(
             "R008",
             f"no model of `{recipe.name}` has been accepted yet",
             hint=f"recipe run {recipe.file.name}",
         )
     stage, file = answers_of(recipe)
-    artifact = store.get(run.keys.get(stage) or "-")
+    artifact = store.whole(run.keys.get(stage) or "-")
     if artifact is None or not (artifact.path / file).is_file():
         raise RecipeError.one(
             "R011",
             f"the store no longer has the answers of the run `{run.folder.name}`",
             hint=f"recipe run {recipe.file.name}",
         )
-    text = (run.folder / "report.json").read_text(encoding="utf-8")
-    answers = read_predictions(artifact.file(file))
-    return Defender(run=run, answers=answers, report=json.loads(text))
+    report = json.loads(read_file(run.folder, "report.json"))
+    return Defender(run=run, answers=read_predictions(artifact.file(file)), report=report)
 
 
 def _last_stage(recipe: Recipe, order: Order) -> str:
@@ -252,11 +260,10 @@ def _count_look(found: Challenge, state: Walk, store: Store) -> None:
 def _leave(found: Challenge, run: Path) -> tuple[Path, ...]:
     """Write the report into the run folder, one file for people and one for programs."""
     folder = run / FOLDER
-    folder.mkdir(exist_ok=True)
     stamp = re.sub(r"[^0-9]", "-", found.started[:19])
     files = (folder / f"{stamp}.md", folder / f"{stamp}.json")
-    write_text(files[0], challenge_markdown(found))
-    write_text(files[1], challenge_json(found))
+    write_text(files[0], challenge_markdown(found), below=run)
+    write_text(files[1], challenge_json(found), below=run)
     return files
 
 

@@ -19,7 +19,7 @@ from engine.recipe.metrics import is_lower_better, primary
 from engine.recipe.model import Recipe
 from engine.stages.previous import answers_of
 from engine.store import Store, make_key
-from engine.store.runs import read_record
+from engine.store.runs import read_file, read_record, require_ours
 
 RESOLVED = "recipe.resolved.yaml"
 
@@ -69,7 +69,11 @@ class Compared:
 
 
 def ran(folder: Path, store: Store) -> Ran:
-    """Read a run. RecipeError R031 where it holds no answers to compare, or the store no longer does."""
+    """Read a run. RecipeError R031 where it holds no answers to compare, or the store no longer does.
+
+    StoreError: E751 it was not made here, E758 its files changed since.
+    """
+    require_ours(folder, "it is not compared")
     path = folder / RESOLVED
     if not path.is_file():
         raise _nothing(folder, "has no resolved recipe", "run its recipe again")
@@ -77,14 +81,14 @@ def ran(folder: Path, store: Store) -> Ran:
     stage, file = answers_of(recipe)
     record = read_record(folder)
     key = record.get("stages", {}).get(stage, {}).get("key", "")
-    artifact = store.get(key) if key else None
+    artifact = store.whole(key) if key else None
     if artifact is None or not (artifact.path / file).is_file():
         outcome = record.get("outcome", "unknown")
         why = f"holds no answers of a tuned model (it ended: {outcome})"
         raise _nothing(
             folder, why, "recipe run RECIPE makes them; or name the store: --store FOLDER"
         )
-    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    report = json.loads(read_file(folder, "report.json"))
     return Ran(
         folder=folder,
         recipe=recipe,
@@ -96,10 +100,10 @@ def ran(folder: Path, store: Store) -> Ran:
 
 def _recipe(folder: Path) -> Recipe:
     """Return the recipe of a run: resolved, or as written where an older version resolved it otherwise."""
-    found, _ = check_recipe(folder / RESOLVED, read=lambda file: file.read_bytes())
+    found, _ = check_recipe(folder / RESOLVED, read=lambda file: read_file(folder, file.name))
     if found is not None:
         return found
-    return load_recipe(folder / "recipe.yaml", read=lambda file: file.read_bytes())[0]
+    return load_recipe(folder / "recipe.yaml", read=lambda file: read_file(folder, file.name))[0]
 
 
 def _nothing(folder: Path, why: str, hint: str) -> RecipeError:

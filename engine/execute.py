@@ -10,7 +10,15 @@ from engine import interrupts
 from engine.backends import check_backend, check_environment
 from engine.environment import Device, detect_device, tool_versions
 from engine.errors import EngineError, EnvironmentProblem, ExitCode, Problem, RecipeError, Severity
-from engine.evidence import Repeat, Report, Reproduction, StageCost, StageRecord, StageStatus
+from engine.evidence import (
+    HoldoutUse,
+    Repeat,
+    Report,
+    Reproduction,
+    StageCost,
+    StageRecord,
+    StageStatus,
+)
 from engine.lockstand import PLAIN, LockStand, Wish, stand_to_lock
 from engine.pipeline import Orders, Walk, Watcher, refuse_absent, walk
 from engine.plan import moving, survey
@@ -35,7 +43,8 @@ class Result:
 
     code: ExitCode
     report: Report
-    folder: Path
+    folder: Path | None
+    """None where the store cannot be written: nothing of the run is kept."""
     error: EngineError | None
     said: tuple[str, ...] = ()
     """What happened beside the run folder: the lock that was written."""
@@ -127,7 +136,7 @@ def _executed(
     try:
         costs = reckoner.costs(state.records, state.artifacts)
         ending = _Ending(keeper=keeper, lock=lock, text=text, warnings=tuple(warnings), costs=costs)
-        return _finish(state, runs, ending)
+        return _finish(state, store, ending)
     except EngineError:
         if state.error is not None:  # a disk that is full for a stage is full for its report
             raise state.error from None
@@ -179,14 +188,18 @@ def require_backend(recipe: Recipe, device: Device) -> None:
         raise EnvironmentProblem(missing)
 
 
-def _finish(state: Walk, runs: Runs, ending: _Ending) -> Result:
-    recipe, keeper, lock = state.recipe, ending.keeper, ending.lock
+def _finish(state: Walk, store: Store, ending: _Ending) -> Result:
+    recipe, keeper, lock, runs = state.recipe, ending.keeper, ending.lock, Runs(store.root)
     resolved = dump_resolved(recipe)
-    run = runs.create(recipe.name, make_key({"recipe": resolved}).digest)
     _stop_if_asked(state)
     outcome = state.stop.outcome if state.stop else "accepted"
     code = state.stop.code if state.stop else ExitCode.ACCEPTED
     repeated = lock.verdict(state, outcome)
+    try:
+        run = runs.create(recipe.name, make_key({"recipe": resolved}).digest)
+    except EngineError as error:
+        told = _report(state, ending, None, repeated=repeated)
+        return _unwritten(told, state.error or error)
     if outcome == "accepted" and (proved := lock.proved(state)) is not None:
         keeper.accept(proved)
     use = keeper.finish(
@@ -196,38 +209,57 @@ def _finish(state: Walk, runs: Runs, ending: _Ending) -> Result:
         outcome=outcome,
         repeats=repeated is not None and repeated.verdict is Repeat.EXACT,
     )
-    facts = Facts(
-        recipe=state.trained,
-        recipe_file=_as_typed(recipe.file),
-        recipe_text=ending.text,
-        resolved_recipe=resolved,
-        device=state.world.device,
-        started=state.started,
-        run_folder=run.as_posix(),
-        records=state.records,
-        artifacts=state.artifacts,
-        outcome=outcome,
-        why=state.stop.why if state.stop else "",
-        error=state.error,
-        warnings=[*(problem.headline() for problem in ending.warnings), *keeper.warnings],
-        notes=[*moving(recipe), *keeper.notes],
-        versions=tool_versions(),
-        holdout_use=use,
-        reproduction=repeated,
-        costs=ending.costs,
-    )
-    report = assemble(facts)
-    write(report, run, state.artifacts)
+    report = _report(state, ending, run, repeated=repeated, use=use)
+    write(report, run, state.artifacts, store)
     if _stop_if_asked(state) and state.stop is not None:  # while the report was written
         outcome, code = state.stop.outcome, state.stop.code
-        report = assemble(replace(facts, outcome=outcome, why=state.stop.why))
+        report = _report(state, ending, run, repeated=repeated, use=use)
         runs.clear(run)
-        write(report, run, state.artifacts)
+        write(report, run, state.artifacts, store)
     code = lock.exit_code(code, repeated)
     if outcome == "accepted" and keeper.now is not None:
         write_text(run / BUNDLED_LOCK, lock_text(keeper.now))
     runs.record(run, _record(state, report, code))
     return Result(code=code, report=report, folder=run, error=state.error, said=tuple(keeper.said))
+
+
+def _unwritten(report: Report, error: EngineError) -> Result:
+    """Tell what a run came to whose store cannot be written any more: it leaves no folder, so it is not done."""
+    report = replace(report, run_directory="", files=(), next_steps=())
+    return Result(code=error.exit_code, report=report, folder=None, error=error)
+
+
+def _report(
+    state: Walk,
+    ending: _Ending,
+    run: Path | None,
+    *,
+    repeated: Reproduction | None,
+    use: HoldoutUse | None = None,
+) -> Report:
+    recipe, keeper = state.recipe, ending.keeper
+    return assemble(
+        Facts(
+            recipe=state.trained,
+            recipe_file=_as_typed(recipe.file),
+            recipe_text=ending.text,
+            resolved_recipe=dump_resolved(recipe),
+            device=state.world.device,
+            started=state.started,
+            run_folder=run.as_posix() if run else "",
+            records=state.records,
+            artifacts=state.artifacts,
+            outcome=state.stop.outcome if state.stop else "accepted",
+            why=state.stop.why if state.stop else "",
+            error=state.error,
+            warnings=[*(problem.headline() for problem in ending.warnings), *keeper.warnings],
+            notes=[*moving(recipe), *keeper.notes],
+            versions=tool_versions(),
+            holdout_use=use,
+            reproduction=repeated,
+            costs=ending.costs,
+        )
+    )
 
 
 def _stop_if_asked(state: Walk) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,12 +15,13 @@ from typing import Any, Protocol
 from engine import failures, interrupts
 from engine.errors import EngineError, ExitCode, RecipeError, StageError
 from engine.evidence import StageRecord, StageStatus
-from engine.plan import FORCED, PlannedStage, World, plan_run, products
+from engine.plan import FORCED, UNUSABLE, PlannedStage, World, plan_run, products
 from engine.recipe.model import Recipe
 from engine.stages import flow, load_stage, needs_of, references_of, stages_of
 from engine.stages.base import Build, Payload, Progress, StageContext
+from engine.stages.readable import is_readable
 from engine.stages.variants import discard
-from engine.store import Artifact, StageKey, Store, product_key
+from engine.store import Artifact, DamagedError, StageKey, Store, Stored, product_key
 
 
 class Watcher(Protocol):
@@ -157,6 +158,7 @@ def _attempt(
     if planned.key is None:
         raise AssertionError(planned.name)  # its needs have all run: see `plan_run`
     started = time.monotonic()
+    planned = _with_whole(planned, store)
     reused = planned.reused
     try:
         with interrupts.interruptible():
@@ -167,6 +169,7 @@ def _attempt(
             if inspector and progress:
                 made = {**state.artifacts, planned.name: artifact}
                 inspector.after(planned.name, made, progress)
+            _take(planned, artifact, store=store, state=state)
     except KeyboardInterrupt as asked:
         state.stop = flow.interrupted(planned.name, interrupts.number_of(asked))
         return _record(planned, StageStatus.INTERRUPTED, since=started)
@@ -174,16 +177,27 @@ def _attempt(
         told = failures.told(error, store.root)
         if told is None:
             raise
+        if isinstance(error, DamagedError):
+            store.set_aside(error.artifact.key)
         state.error = told
         state.stop = flow.failed(planned.name, state.error.exit_code)
         problems = tuple(problem.headline() for problem in state.error.problems)
         return _record(planned, StageStatus.FAILED, since=started, problems=problems)
-    _take(planned, artifact, store=store, state=state)
     if planned.name == "train" and (left := flow.swept_weights(state.artifacts, store.root)):
         discard(left)  # the model was trained before the sweep was
     if reused is not None:
         return _record(planned, StageStatus.REUSED, reason=_origin(reused))
     return _record(planned, StageStatus.RAN, since=started)
+
+
+def _with_whole(planned: PlannedStage, store: Store) -> PlannedStage:
+    """Let a stage run whose stored result has a byte that changed: planning looks at small files only."""
+    if planned.reused is None or planned.key is None:
+        return planned
+    keys = [planned.key.digest, *products(planned.name, planned.key).values()]
+    if all(store.whole(key) for key in keys):
+        return planned
+    return replace(planned, reused=None, reason=UNUSABLE[Stored.DAMAGED])
 
 
 def _run(
@@ -194,18 +208,28 @@ def _run(
     if key is None or progress is None:
         raise AssertionError(planned.name)
     stage = load_stage(planned.name)
+    _require_whole(planned, store)
 
     def build(workdir: Path) -> None:
         stage.run(_context(planned, store, state, workdir=workdir, progress=progress))
 
+    if (found := store.get(key.digest)) and not is_readable(planned.name, found):
+        store.set_aside(key.digest)
     anew = planned.reason == FORCED or _lost_product(key, planned.name, store)
     return store.put(planned.name, key, build, anew=anew)
 
 
+def _require_whole(planned: PlannedStage, store: Store) -> None:
+    """DamagedError where the answers of the last accepted model, which decide, have a byte that changed."""
+    answers = planned.previous.answers if planned.previous else None
+    if answers is not None and store.whole(answers.key) is None:
+        raise DamagedError(answers, "a file does not have its digest")
+
+
 def _lost_product(key: StageKey, name: str, store: Store) -> bool:
     """The artifact is there, but not what was made beside it: only building it again brings that back."""
-    lost = any(store.get(product) is None for product in products(name, key).values())
-    return lost and store.get(key.digest) is not None
+    lost = any(store.whole(product) is None for product in products(name, key).values())
+    return lost and store.whole(key.digest) is not None
 
 
 def _context(
@@ -269,4 +293,6 @@ def _record(
 
 
 def _origin(artifact: Artifact) -> str:
+    if artifact.adopted:
+        return f"not made here, taken over {artifact.adopted}; built {artifact.created}"
     return f"built {artifact.created}, took {artifact.seconds:.1f} s"

@@ -18,7 +18,8 @@ from engine.stages import PRODUCTS, flow, load_stage, needs_of, references_of, s
 from engine.stages.flow import read_json
 from engine.stages.held import RECORDED, Held, Standing, hold, inputs_of
 from engine.stages.previous import PAYLOAD, Previous, find_previous
-from engine.store import Artifact, StageKey, Store, make_key, product_key
+from engine.stages.readable import is_readable
+from engine.store import Artifact, StageKey, Store, Stored, make_key, product_key
 from engine.store.lock import Lock, lock_path, read_lock
 from engine.store.runs import AcceptedRun, Runs, accepted_runs
 
@@ -30,6 +31,13 @@ UNKNOWN = "what the new rows do is known after `recipe data`"
 ROWS_UNKNOWN = "row counts are known after data"
 SWEEP = "sweep"
 """The stage that chooses the method of those after it."""
+
+UNUSABLE = {
+    Stored.DAMAGED: "its stored files were damaged",
+    Stored.FOREIGN: "its stored result was not made here",
+    Stored.OTHER_VERSION: "its stored result is in the form of another version",
+}
+"""Why a stage runs although something stands at its place."""
 
 MOST_CHANGES = 3
 """Changed keys named in one reason."""
@@ -228,7 +236,8 @@ def _previous(
 def _stored(name: str, key: StageKey, store: Store) -> Artifact | None:
     """The artifact of a stage, if it and its inner products that others need are all there."""
     complete = all(store.get(product) is not None for product in products(name, key).values())
-    return store.get(key.digest) if complete else None
+    found = store.get(key.digest) if complete else None
+    return found if found and is_readable(name, found) else None
 
 
 def products(name: str, key: StageKey) -> dict[str, str]:
@@ -319,7 +328,7 @@ def _explained(
     meant = about_holdout(stage.held)
     if stage.held and stage.held.standing is Standing.REDRAWN:
         changed = [line for line in changed if line not in stage.held.changed]
-    reason = _damage(stage.key, store) or ", ".join(changed or needed)
+    reason = _unusable(stage, stage.key, store) or ", ".join(changed or needed)
     if not reason and (not meant or stage.name not in previous):
         reason = _history(stage, stage.key, store, previous)
     return replace(stage, reason="; ".join(filter(None, (reason, meant))))
@@ -334,8 +343,14 @@ def about_holdout(held: Held | None) -> str:
     return "the recorded holdout keeps its rows" if held.standing is Standing.KEPT else ""
 
 
-def _damage(key: StageKey, store: Store) -> str:
-    return "its stored files were damaged" if store.is_damaged(key.digest) else ""
+def _unusable(stage: PlannedStage, key: StageKey, store: Store) -> str:
+    """Why what stands at the place of a key is not reused; empty where nothing stands there."""
+    stored = [store.stored(one) for one in (key.digest, *products(stage.name, key).values())]
+    found = next((one for one in stored if one not in (Stored.WHOLE, Stored.ABSENT)), None)
+    if found is not None:
+        return UNUSABLE[found]
+    made = store.get(key.digest)
+    return UNUSABLE[Stored.DAMAGED] if made and not is_readable(stage.name, made) else ""
 
 
 def _history(
@@ -348,7 +363,7 @@ def _history(
         return "the lock changed"
     if old is not None and old.get(PAYLOAD) != key.payload.get(PAYLOAD):
         return "another model was accepted since"
-    begun = (store.root / "scratch" / key.digest).exists()
+    begun = store.has_scratch(key.digest)
     return "its last attempt did not finish" if begun or stage.name in previous else "never built"
 
 

@@ -80,7 +80,9 @@ def _context(recipe: Recipe, state: Walk, store: Store, progress: Progress) -> S
     def once(name: str, payload: Payload, build: Build) -> Artifact:
         return store.put(name, product_key(name, payload), build)
 
-    folder = store.scratch(product_key("probe", {"data": state.artifacts["data"].key}).digest)
+    key = product_key("probe", {"data": state.artifacts["data"].key}).digest
+    folder = store.scratch(key) / "probe"
+    folder.mkdir(exist_ok=True)
     return StageContext(
         recipe=recipe,
         device=state.world.device,

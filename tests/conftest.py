@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,10 @@ os.environ.update(
     AXOLOTL_DO_NOT_TRACK="1",
     DO_NOT_TRACK="1",
     OMP_NUM_THREADS="2",
+    XDG_STATE_HOME=tempfile.mkdtemp(prefix="recipe-tests-state-"),
 )
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
+"""No test writes the key of the developer's own stores; commands that tests start inherit the folder."""
 
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from engine.files.writing import refuse_link, replacing, top_of
 
 BLOCK = 512
 END = 2 * BLOCK
@@ -40,22 +43,18 @@ class Member:
 
 
 def write_archive(path: Path, members: Mapping[str, Content]) -> None:
-    """Write the members aside, then rename.
+    """Write the members aside, then rename; not through a link.
 
     Raises:
         OSError: the file cannot be written, or a member cannot be read.
 
     """
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        with aside.open("wb") as out:
-            for name in sorted(members):
-                _write_member(out, name, members[name])
-            out.write(bytes(END))
-        aside.replace(path)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
+    whole = Path(os.path.abspath(path))  # noqa: PTH100 - as written: resolving would follow links
+    refuse_link(whole)
+    with replacing(whole, below=top_of(whole)) as out:
+        for name in sorted(members):
+            _write_member(out, name, members[name])
+        out.write(bytes(END))
 
 
 def read_archive(path: Path) -> tuple[Member, ...]:

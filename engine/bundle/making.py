@@ -13,7 +13,13 @@ from engine.evidence import Report
 from engine.render.json import read_json
 from engine.store.accepted import Accepted
 from engine.store.lock import read_lock
-from engine.store.runs import ACCEPTED, BUNDLED_LOCK
+from engine.store.runs import (
+    ACCEPTED,
+    BUNDLED_LOCK,
+    read_file,
+    require_exported,
+    require_ours,
+)
 
 EVIDENCE = (
     "README.md",
@@ -48,12 +54,15 @@ def make_bundle(
 
     Raises:
         RecipeError: X663 the run has no accepted model, or is not the run of its lock; X661 no usable key.
-        StoreError: X662 a new key or the bundle cannot be written.
+        StoreError: X662 a new key or the bundle cannot be written; E751 the run was not made here; E758 a
+            file of it is not the one that the run left.
         DataError: D38x the lock cannot be read.
 
     """
+    require_ours(run, "it is not signed as yours")
     report, accepted = evidence_of(run)
-    evidence = {name: (run / name).read_bytes() for name in EVIDENCE}
+    evidence = {name: read_file(run, name) for name in EVIDENCE}
+    require_exported(run, [file.name for file in report.files])
     private, is_new = own_key(key)
     statement = to_bytes(statement_of(report, accepted, evidence))
     members: dict[str, Content] = {
@@ -81,7 +90,7 @@ def make_bundle(
 
 def evidence_of(run: Path) -> tuple[Report, Accepted]:
     """Return the report of a run and what its lock says. RecipeError X663 where they are not of one model."""
-    report = read_json((run / "report.json").read_text(encoding="utf-8"))
+    report = read_json(read_file(run, "report.json").decode())
     if report.outcome != ACCEPTED:
         raise _unfit(f"the run ended `{report.outcome}`", "a bundle holds an accepted model")
     missing = [name for name in EVIDENCE if not (run / name).is_file()]

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine import __version__
-from engine.cli.place import store_root
+from engine.cli.place import STORE
 from engine.cli.terminal import say
 from engine.errors import ExitCode
+from engine.files.writing import create_text
 
 
 def tell_bug(bug: BaseException, words: Sequence[str]) -> int:
@@ -30,10 +31,9 @@ def tell_bug(bug: BaseException, words: Sequence[str]) -> int:
 
 def _write(text: str) -> Path | None:
     stamp = datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S-%f")
-    path = store_root(None) / "logs" / f"bug-{stamp}.txt"
+    root = Path(STORE)
+    path = root / "logs" / f"bug-{stamp}.txt"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        return path if create_text(path, text, below=root) else None
     except OSError:
         return None
-    return path

@@ -8,7 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.cli.output import show, show_problems
-from engine.cli.place import add_format, add_recipe, add_store, read, store_root
+from engine.cli.place import (
+    add_format,
+    add_recipe,
+    add_store,
+    foreign_warnings,
+    read,
+    store_root,
+)
 from engine.cli.streams import others_to
 from engine.errors import ExitCode
 
@@ -38,8 +45,8 @@ def run(options: argparse.Namespace) -> int:
 
     recipe, warnings = read(options.recipe)
     order = Order(base_model=named_model(options.base_model, Path.cwd()), train=options.train)
-    show_problems(warnings)
-    root = store_root(options.store)
+    root = store_root(options.store, trust=options.trust_store)
+    show_problems((*warnings, *foreign_warnings(root)))
     with others_to(_log(root)) as terminal:
         quiet = options.quiet or options.format == "json"
         watcher = Console(terminal, quiet=quiet)

@@ -71,7 +71,8 @@ def _checked(options: argparse.Namespace) -> Comment:
 
     with Repository.around(Path.cwd()) as repository:
         what = asked(repository, options.since)
-        return check_changes(what, store=Store(store_root(options.store)), device=detect_device())
+        store = Store(store_root(options.store, trust=options.trust_store))
+        return check_changes(what, store=store, device=detect_device())
 
 
 def _write(path: Path, text: str) -> None:

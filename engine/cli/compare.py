@@ -40,9 +40,10 @@ def run(options: argparse.Namespace) -> int:
     from engine.comparing import as_json, compare_runs, ran  # noqa: PLC0415
     from engine.store import Store  # noqa: PLC0415
 
-    store = Store(store_root(options.store))
+    store = Store(store_root(options.store, trust=options.trust_store))
     first, second = (
-        ran(find_run(name, options.store), store) for name in (options.first, options.second)
+        ran(find_run(name, options.store, trust=options.trust_store), store)
+        for name in (options.first, options.second)
     )
     found = compare_runs(first, second, shared_only=options.shared)
     if options.format == "json":

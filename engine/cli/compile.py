@@ -6,13 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.cli.output import show, show_json, show_problems
+from engine.cli.output import show, show_json, show_problems, write_file
 from engine.cli.place import add_format, add_recipe, add_store, read, store_root
 from engine.cli.terminal import say
 from engine.environment import detect_device
 from engine.errors import ExitCode, RecipeError
 from engine.recipe.sweeps import named, setting_words, settled, values_of
-from engine.store.runs import write_text
 
 if TYPE_CHECKING:
     from engine.plan import Plan
@@ -36,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
 
     recipe, warnings = read(options.recipe)
     show_problems(warnings)
-    store, device = Store(store_root(options.store)), detect_device()
+    store, device = Store(store_root(options.store, trust=options.trust_store)), detect_device()
     rows, of = split_rows(recipe, None), ""
     if rows is None or recipe.sweep:
         plan = plan_run(recipe, store, world=survey(recipe, store, device))
@@ -57,8 +56,7 @@ def run(options: argparse.Namespace) -> int:
         found = {"schema": "compiled.v1", "backend": recipe.backend.name, "setting": of}
         show_json({**found, "lines": lines})
     elif options.output:
-        options.output.mkdir(parents=True, exist_ok=True)
-        write_text(options.output / "config.yaml", config.text)
+        write_file(options.output / "config.yaml", config.text)
         show(f"wrote {options.output / 'config.yaml'}")
     elif options.explain:
         width = max(len(str(line["key"])) for line in lines)

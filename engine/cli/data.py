@@ -10,7 +10,14 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import add_format, add_recipe, add_store, read, store_root
+from engine.cli.place import (
+    add_format,
+    add_recipe,
+    add_store,
+    foreign_warnings,
+    read,
+    store_root,
+)
 from engine.cli.streams import others_to
 from engine.evidence import StageRecord
 from engine.recipe.model import Recipe
@@ -65,7 +72,8 @@ def run(options: argparse.Namespace) -> int:
         row=options.row,
         tokens=not options.no_tokens,
     )
-    root = store_root(options.store)
+    root = store_root(options.store, trust=options.trust_store)
+    warnings = (*warnings, *foreign_warnings(root))
     log = root / "logs" / f"data-{os.getpid()}.log"
     as_json = options.format == "json"
     with others_to(log) as terminal:

@@ -67,7 +67,7 @@ def _review(options: argparse.Namespace) -> Review:
         return side
 
     with _sides(options) as (old, new):
-        store = Store(store_root(options.store))
+        store = Store(store_root(options.store, trust=options.trust_store))
         return review(old, told(new), store=store, device=detect_device())
 
 

@@ -23,7 +23,7 @@ Row = tuple[str, bool, str]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_format(parser, "text", "json")
-    add_store(parser)
+    add_store(parser, uses_results=False)
 
 
 def run(options: argparse.Namespace) -> int:

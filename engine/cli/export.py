@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from engine.cli.output import show, show_json
@@ -40,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     from engine.bundle.making import make_bundle  # noqa: PLC0415 - after the arguments are known good
     from engine.bundle.signing import key_place  # noqa: PLC0415
 
-    folder = find_run(_named(options.run), options.store)
+    folder = find_run(_named(options.run), options.store, trust=options.trust_store)
     target = options.output or Path(f"{folder.parent.name}.bundle.tar")
     made = make_bundle(folder, target, key=options.key, with_model=options.with_model)
     if options.format == "json":
@@ -62,6 +63,6 @@ def run(options: argparse.Namespace) -> int:
 def _named(reference: str) -> str:
     """Return the name of the recipe that a file holds; anything else as it is."""
     path = Path(reference)
-    if path.suffix in ENDINGS and path.is_file():
+    if path.suffix in ENDINGS and os.path.isfile(path):  # noqa: PTH113 - False for a name that is too long
         return read(path)[0].name
     return reference

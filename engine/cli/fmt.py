@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.cli.output import show, show_problems
 from engine.cli.terminal import write
-from engine.errors import ExitCode, Problem, RecipeError
+from engine.errors import EngineError, ExitCode, Problem, RecipeError
 
 STDIN = Path("-")
 
@@ -28,19 +28,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Return 0 when every file is, or now is, as it should be; 1 when `--check` finds another."""
+    """Return 0 when every file is, or now is, as it should be; 1 when `--check` finds another.
+
+    2 where one is no recipe, 3 where one cannot be written.
+    """
     problems: list[Problem] = []
     changed: list[Path] = []
+    code = ExitCode.ACCEPTED
     for path in options.recipes:
         try:
             changed += [path] if _format(path, options) else []
-        except RecipeError as error:
+        except EngineError as error:
             problems += error.problems
+            code = max(code, error.exit_code)
     show_problems(problems)
     if options.recipes != [STDIN]:
         _sum_up(changed, None if problems else len(options.recipes), options)
     if problems:
-        return ExitCode.USAGE
+        return code
     return ExitCode.REFUSED if options.check and changed else ExitCode.ACCEPTED
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 from difflib import get_close_matches
 from pathlib import Path
 
 from engine.cli.output import show
 from engine.errors import ExitCode, RecipeError
+from engine.recipe.rewriting import create
 from engine.recipe.shipped import recipes_dir
 
 KINDS = ("classification", "multilabel", "extraction", "generation", "chat", "text", "preference")
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         show("\n".join(f"{name:<28} {_purpose(path)}" for name, path in shipped.items()))
         return ExitCode.ACCEPTED
     if options.start not in shipped or _is_data(options):
-        if Path(options.start).exists():
+        if os.path.exists(options.start):  # noqa: PTH110 - False for a name that is too long
             return _draft(options)
         near = get_close_matches(options.start, shipped, 1)
         hint = f"did you mean `{near[0]}`?" if near else "recipe init lists them"
@@ -78,7 +78,6 @@ def _draft(options: argparse.Namespace) -> int:
     from engine.drafting.told import drafted  # noqa: PLC0415
     from engine.recipe import load_recipe  # noqa: PLC0415
     from engine.recipe.newcomer import named_model  # noqa: PLC0415
-    from engine.recipe.rewriting import create  # noqa: PLC0415
 
     file = Path(options.start)
     target = options.output or Path(f"{file.name.split('.')[0] or 'recipe'}.yaml")
@@ -92,7 +91,7 @@ def _draft(options: argparse.Namespace) -> int:
         default_model=starter.base_model,
         wishes=Wishes(told=told, base_model=model, encoding=options.encoding),
     )
-    create(target, found.text)
+    create(target, found.text.encode())
     show(drafted(found, file=str(file), target=str(target)))
     return ExitCode.ACCEPTED
 
@@ -109,13 +108,12 @@ def _copy(source: Path, target: Path) -> list[Path]:
     for _, copy in pairs:
         _refuse_taken(copy)
     for original, copy in pairs:
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(original, copy)
+        create(copy, original.read_bytes())
     return [copy for _, copy in pairs]
 
 
 def _refuse_taken(path: Path) -> None:
-    if path.exists() or path.is_symlink():
+    if os.path.lexists(path):
         hint = "choose another place with -o FILE"
         raise _mistake("R005", f"`{path}` is already there", hint)
 

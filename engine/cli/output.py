@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from engine.cli.terminal import say, write
-from engine.errors import Problem
+from engine.errors import Problem, StoreError
+from engine.files.writing import write_output
 from engine.render.problems import problems_json, render_problems
 from engine.render.progress import has_colour
 
@@ -21,6 +23,18 @@ def show(text: str) -> None:
 def show_json(value: Any) -> None:  # noqa: ANN401 - JSON data
     """A result for a program: one object."""
     show(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write the file that a user named. StoreError E755 where it cannot be: a link, a device, no room, no right."""
+    try:
+        write_output(path, text)
+    except OSError as error:
+        raise StoreError.one(
+            "E755",
+            f"cannot write `{path}`: {(error.strerror or str(error)).lower()}",
+            hint="name a plain file, in a folder that is no link, with -o",
+        ) from error
 
 
 def show_problems(problems: Sequence[Problem], *, as_json: bool = False, source: str = "") -> None:

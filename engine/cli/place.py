@@ -3,17 +3,59 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
-from engine.errors import Problem
+from engine.errors import Problem, Severity
 from engine.recipe.model import Recipe
 
 STORE = ".recipe"
 
 
-def store_root(option: str | None) -> Path:
-    """The store's folder: `--store`, or `.recipe` in the current folder."""
-    return Path(option) if option else Path(STORE)
+def store_root(option: str | None, *, trust: bool = False) -> Path:
+    """The store's folder: `--store`, or `.recipe` in the current folder.
+
+    With `trust` what it holds of others is taken over, and told on stderr.
+
+    Raises:
+        StoreError: E753, E754 it is a link that nobody named, or open to others; E75x it cannot be taken over.
+
+    """
+    from engine.store.root import checked_root  # noqa: PLC0415 - only verbs that have a store
+
+    named = Path(option) if option else Path(STORE)
+    root = checked_root(named, is_named=bool(option), is_trusted=trust)
+    if trust:
+        _take_over(root)
+    return root
+
+
+def foreign_warnings(root: Path) -> tuple[Problem, ...]:
+    """What stands in the store and was not made here, as a warning with the words that take it over; or nothing."""
+    from engine.store.adopting import foreign_problem  # noqa: PLC0415 - only verbs that build on results
+
+    found = foreign_problem(root)
+    return () if found is None else (found,)
+
+
+def _take_over(root: Path) -> None:
+    from engine.cli.output import show_problems  # noqa: PLC0415 - only where it is asked for
+    from engine.store import Store  # noqa: PLC0415
+    from engine.store.adopting import adopt  # noqa: PLC0415
+
+    found = adopt(Store(root))
+    if found.taken:
+        sys.stderr.write(f"taken over, every digest right: {found.taken.words()}\n")
+    show_problems(
+        [
+            Problem(
+                code="E756",
+                message=f"not taken over: {why}",
+                severity=Severity.WARNING,
+            )
+            for why in found.refused
+        ]
+    )
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -21,11 +63,16 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", metavar="RECIPE", type=Path, help="the recipe file (YAML)")
 
 
-def add_store(parser: argparse.ArgumentParser) -> None:
-    """Where results are kept."""
+def add_store(parser: argparse.ArgumentParser, *, uses_results: bool = True) -> None:
+    """Where results are kept, and, of a verb that uses them, whether those of others are taken over."""
     parser.add_argument(
         "--store", metavar="FOLDER", help="where results are kept (default: .recipe)"
     )
+    if uses_results:
+        parser.add_argument(
+            "--trust-store", action="store_true",
+            help="take over what the store holds of others or of earlier versions, if its digests are right",
+        )  # fmt: skip
 
 
 def add_format(parser: argparse.ArgumentParser, *formats: str) -> None:

@@ -17,7 +17,16 @@ from engine.estimate.devices import named_device
 from engine.estimate.prices import price_of
 from engine.forecast import Forecast, StageForecast, forecast, forecast_json
 from engine.lockstand import PLAIN, lock_line, stand_to_lock
-from engine.plan import SWEEP, Plan, PlannedStage, holdout_line, moving, plan_run, survey
+from engine.plan import (
+    SWEEP,
+    UNUSABLE,
+    Plan,
+    PlannedStage,
+    holdout_line,
+    moving,
+    plan_run,
+    survey,
+)
 from engine.recipe.metrics import is_measured
 from engine.recipe.model import Recipe, Size
 from engine.recipe.sweeps import methods_of, sweep_words
@@ -30,7 +39,8 @@ from engine.stages.foresight import shapes
 from engine.stages.prospect import prospects
 from engine.stages.report import describe_method, describe_sweep
 from engine.stages.resample import trainings
-from engine.store import Artifact, Store
+from engine.store import Artifact, Store, Stored
+from engine.store.adopting import WORDS, foreign_problem
 from engine.store.runs import Runs
 
 DRAWN = frozenset({"random", "stratified"})
@@ -63,7 +73,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the plan; nothing is downloaded and nothing is run."""
     recipe, warnings = read(options.recipe)
-    root = store_root(options.store)
+    root = store_root(options.store, trust=options.trust_store)
     store, lock = Store(root), stand_to_lock(recipe, PLAIN)
     device = named_device(options.device) if options.device else lock.device(detect_device())
     if options.probe:
@@ -77,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     )
     found = forecast(plan, store, price=price, elsewhere=bool(options.device))
     if options.format == "json":
-        show_json(_json(plan, found))
+        show_json(_json(plan, found, root))
         return ExitCode.ACCEPTED
     show_problems(warnings)
     colour = has_colour(sys.stdout)
@@ -88,6 +98,7 @@ def run(options: argparse.Namespace) -> int:
     facts = [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
     facts += [("sweep", sweep_words(recipe.sweep))] if recipe.sweep else []
     facts += [("holdout", told)] if (told := holdout_line(plan)) else []
+    facts += [("store", told)] if (told := _not_used(plan, root)) else []
     facts += [("lock", told)] if (told := lock_line(lock, plan.world.sources)) else []
     facts += estimate_lines(found, explain=options.explain)
     facts += [("" if number else "power", sentence) for number, sentence in enumerate(_power(plan))]
@@ -95,6 +106,16 @@ def run(options: argparse.Namespace) -> int:
     closing = ". ".join(moving(recipe))
     show(plan_table(rows, title=title, facts=facts, closing=closing, colour=colour))
     return ExitCode.ACCEPTED
+
+
+def _not_used(plan: Plan, root: Path) -> str:
+    """What stands in the store and was not made here, where this recipe would have used it; else nothing."""
+    runs = Runs(root)
+    is_due = any(stage.reason.startswith(UNUSABLE[Stored.FOREIGN]) for stage in plan.stages)
+    if not is_due and len(runs.of(plan.recipe.name)) == sum(1 for _ in runs.ours(plan.recipe.name)):
+        return ""
+    problem = foreign_problem(root)
+    return "" if problem is None else f"{problem.message} ({WORDS} takes them over)"
 
 
 def _rows(plan: Plan, found: Forecast) -> list[PlanRow]:
@@ -209,13 +230,14 @@ def _power(plan: Plan) -> tuple[str, ...]:
     return prospects(plan.recipe, plan.stage("data").reused)
 
 
-def _json(plan: Plan, found: Forecast) -> dict[str, object]:
+def _json(plan: Plan, found: Forecast, root: Path) -> dict[str, object]:
     return {
         "schema": "plan.v1",
         "recipe": plan.recipe.name,
         "rows": [{"source": name, "shape": shape} for name, shape in shapes(plan.recipe)],
         "holdout": holdout_line(plan),
         "power": list(_power(plan)),
+        "store": _not_used(plan, root),
         "waivers": [{"what": one.what, "why": one.why} for one in plan.recipe.waivers],
         "stages": [
             {

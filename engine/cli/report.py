@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import webbrowser
+from datetime import UTC, datetime
 from pathlib import Path
 
-from engine.cli.output import show
+from engine.cli.output import show, show_problems
 from engine.cli.place import add_format, add_store, store_root
-from engine.errors import ExitCode, RecipeError
-from engine.store.runs import Runs
+from engine.errors import ExitCode, Problem, RecipeError, Severity, StoreError
+from engine.store.runs import Runs, is_ours, read_file, read_record, require_ours
 
 FILES = {"markdown": "report.md", "json": "report.json", "html": "report.html"}
 
@@ -27,28 +28,53 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a report as it was written when the run ended."""
-    folder = find_run(options.run, options.store)
+    folder = find_run(options.run, options.store, trust=options.trust_store)
     if options.open:
+        require_ours(folder, "its page is not opened in a browser")
         page = (folder / FILES["html"]).resolve()
         webbrowser.open(page.as_uri())
         show(f"opened {folder / FILES['html']}")
         return ExitCode.ACCEPTED
-    show((folder / FILES[options.format]).read_text(encoding="utf-8"))
+    if not is_ours(read_record(folder)):
+        show_problems([_not_made_here(folder)])
+    show(read_file(folder, FILES[options.format]).decode("utf-8", "replace"))
     return ExitCode.ACCEPTED
 
 
-def find_run(reference: str, store: str | None) -> Path:
-    """The run folder that `reference` means.
+def _not_made_here(run: Path) -> Problem:
+    return Problem(
+        code="E751",
+        message=f"`{run.parent.name}/{run.name}` was not made here, or by an earlier version: "
+        "this is what somebody wrote",
+        hint="if you trust it, say so once: the same command with --trust-store",
+        severity=Severity.WARNING,
+    )
+
+
+def find_run(reference: str, store: str | None, *, trust: bool = False) -> Path:
+    """The run folder that `reference` means; with `trust` it is taken over where it was not made here.
 
     Raises:
         RecipeError: there is none.
+        StoreError: as `store_root`.
 
     """
-    runs = Runs(store_root(store))
+    runs = Runs(store_root(store, trust=trust))
     folder = runs.find(reference)
     if folder is None:
         known = ", ".join(runs.names())
         hint = f"recipes with runs: {known}" if known else "recipe run RECIPE makes one"
         what = f"no run is called `{reference}`" if reference else "there are no runs yet"
         raise RecipeError.one("R006", what, hint=hint)
+    if trust and not is_ours(read_record(folder)):
+        _take_over(folder)
     return folder
+
+
+def _take_over(run: Path) -> None:
+    """Take over a run folder that lies outside the store."""
+    from engine.store.adopting import adopt_run  # noqa: PLC0415 - only where it is asked for
+
+    why = adopt_run(run, datetime.now(UTC).isoformat(timespec="seconds"))
+    if why:
+        raise StoreError.one("E756", f"`{run.parent.name}/{run.name}` is not taken over: {why}")

@@ -9,7 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.cli.output import show, show_problems
-from engine.cli.place import add_format, add_recipe, add_store, read, store_root
+from engine.cli.place import (
+    add_format,
+    add_recipe,
+    add_store,
+    foreign_warnings,
+    read,
+    store_root,
+)
 from engine.cli.streams import others_to
 from engine.cli.watch import Console
 from engine.stages import STAGES
@@ -53,8 +60,9 @@ def run(options: argparse.Namespace) -> int:
     recipe, warnings = read(options.recipe)
     refuse_moving(recipe, warnings)
     refuse_unmeasured(recipe, until=options.until)
+    root = store_root(options.store, trust=options.trust_store)
+    warnings = (*warnings, *foreign_warnings(root))
     show_problems(warnings)
-    root = store_root(options.store)
     with others_to(_log(root)) as terminal:
         result = execute(
             recipe,

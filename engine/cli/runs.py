@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
+import os
 from pathlib import Path
 from typing import Any
 
 from engine.cli.output import show, show_json
 from engine.cli.place import add_format, add_store, store_root
-from engine.errors import ExitCode, RecipeError
+from engine.errors import ExitCode, RecipeError, StoreError
+from engine.files.reading import parse_json
 from engine.recipe.metrics import primary
-from engine.store.runs import Runs, read_record
+from engine.store.runs import Runs, is_ours, read_file, read_record
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the list, oldest first."""
-    runs = Runs(store_root(options.store))
+    runs = Runs(store_root(options.store, trust=options.trust_store))
     name = _name(options.recipe)
     known = runs.names()
     if name and name not in known:
@@ -43,7 +44,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _name(given: str) -> str:
     path = Path(given)
-    if not given or path.suffix not in (".yaml", ".yml") or not path.is_file():
+    is_file = os.path.isfile(path)  # noqa: PTH113 - False for a name that is too long
+    if path.suffix not in (".yaml", ".yml") or not is_file:
         return given
     from engine.recipe import load_recipe  # noqa: PLC0415 - a name needs no recipe
 
@@ -52,28 +54,35 @@ def _name(given: str) -> str:
 
 def _told(folder: Path) -> dict[str, Any]:
     record = read_record(folder)
-    try:
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        report = {}
-    task = report.get("task") or {}
-    main = primary(str(task.get("kind", "")), answer_pattern=str(task.get("answer_pattern", "")))
-    scores = (report.get("holdout") or report.get("folds") or {}) if report else {}
-    metrics = scores.get("metrics", ()) if isinstance(scores, dict) else ()
-    found = next((metric for metric in metrics if metric["name"] == main), None)
-    packed = [int(file["bytes"]) for file in report.get("files", ()) if file["format"] == "gguf"]
-    size = min(packed) if packed else sum(int(file["bytes"]) for file in report.get("files", ()))
+    ours = is_ours(record)
+    main, value, size = _results(folder) if ours else (None, None, None)
     return {
         "recipe": folder.parent.name,
         "run": folder.name,
         "folder": folder.as_posix(),
-        "started": record.get("started", ""),
-        "seconds": record.get("seconds", 0.0),
-        "outcome": record.get("outcome", "unknown"),
-        "metric": main if found else None,
-        "value": found["value"] if found else None,
-        "bytes": size or None,
+        "started": str(record.get("started", "")),
+        "seconds": record["seconds"] if ours else 0.0,
+        "outcome": str(record.get("outcome", "unknown")),
+        "made_here": ours,
+        "metric": main,
+        "value": value,
+        "bytes": size,
     }
+
+
+def _results(folder: Path) -> tuple[str | None, float | None, int | None]:
+    """Return main metric, its value and the bytes that leave, by the report of a run; None for what it does not say."""
+    try:
+        report = parse_json(read_file(folder, "report.json"))
+    except (StoreError, ValueError):
+        return None, None, None
+    task = report.get("task") or {}
+    main = primary(str(task.get("kind", "")), answer_pattern=str(task.get("answer_pattern", "")))
+    scores = report.get("holdout") or report.get("folds") or {}
+    found = next((one for one in scores.get("metrics", ()) if one["name"] == main), None)
+    packed = [int(file["bytes"]) for file in report.get("files", ()) if file["format"] == "gguf"]
+    size = min(packed) if packed else sum(int(file["bytes"]) for file in report.get("files", ()))
+    return (main if found else None), (found["value"] if found else None), size or None
 
 
 def _table(found: list[dict[str, Any]]) -> list[str]:
@@ -82,7 +91,8 @@ def _table(found: list[dict[str, Any]]) -> list[str]:
         value = "" if one["value"] is None else f"{one['metric']} {one['value']:.3f}"
         size = "" if one["bytes"] is None else f"{one['bytes'] / 1e6:.1f} MB"
         took = f"{one['seconds']:,.1f} s"
-        rows.append((f"{one['recipe']}/{one['run']}", str(one["outcome"]), value, size, took))
+        outcome = one["outcome"] if one["made_here"] else f"{one['outcome']} (not made here)"
+        rows.append((f"{one['recipe']}/{one['run']}", outcome, value, size, took))
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
+import secrets
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import IO, TextIO
 
 from engine import interrupts
+from engine.files.writing import open_new
 from engine.processes import CACHES, caches
 from engine.sources.online import go_offline
 from engine.store.store import storage_problem
@@ -54,13 +58,8 @@ def others_to(log: Path) -> Iterator[TextIO]:
     """
     quieten()
     with contextlib.ExitStack() as stack:
-        try:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            target = stack.enter_context(log.open("ab"))
-        except OSError as error:
-            raise storage_problem(error, log.parent.parent) from error
+        target = stack.enter_context(_new_log(log))
         terminal = stack.enter_context(_copy_of(sys.stderr))
-        stack.callback(_remove_empty, log)
         stack.enter_context(interrupts.shown_on(terminal.fileno()))
         stack.enter_context(_nothing_to_read())
         for stream in (sys.stdout, sys.stderr):
@@ -99,10 +98,32 @@ class Terminal(io.TextIOWrapper):
             os.close(nothing)
 
 
-def _remove_empty(log: Path) -> None:
-    with contextlib.suppress(OSError):
-        if log.stat().st_size == 0:
-            log.unlink()
+@contextlib.contextmanager
+def _new_log(log: Path) -> Iterator[IO[bytes]]:
+    """Open a log that was not there, and delete it where it stays empty.
+
+    One without a name where the store cannot be written: a stage that has to run tells of that.
+    """
+    root = log.parent.parent
+    for path in (log, log.with_name(f"{log.stem}-{secrets.token_hex(4)}{log.suffix}")):
+        try:
+            stream = open_new(path, below=root)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+                raise storage_problem(error, root) from error
+            with tempfile.TemporaryFile() as unnamed:
+                yield unnamed
+            return
+        with stream:
+            yield stream
+            is_empty = os.fstat(stream.fileno()).st_size == 0
+        if is_empty:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        return
+    raise AssertionError(log.name)
 
 
 def _copy_of(stream: TextIO | None) -> TextIO:

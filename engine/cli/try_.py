@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +16,7 @@ from engine.cli.terminal import say
 from engine.environment import detect_device
 from engine.errors import ExitCode, RecipeError
 from engine.render.progress import SilentProgress
+from engine.store.runs import require_exported, require_ours
 
 if TYPE_CHECKING:
     from engine.runtime.llama import Answer
@@ -34,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the answer, and how sure the model is."""
     from engine.runtime.llama import answer_text  # noqa: PLC0415 - only where a model is asked
 
-    gguf = _gguf(options.model, options.store)
+    gguf = _gguf(options.model, options.store, trust=options.trust_store)
     text = sys.stdin.read().rstrip("\n") if options.text == "-" else options.text
     with tempfile.TemporaryDirectory() as folder:
         answer = answer_text(
@@ -68,13 +70,14 @@ def _said(answer: Answer) -> str:
     return answer.label if answer.label is not None else "no answer: it was cut off"
 
 
-def _gguf(reference: str, store: str | None) -> Path:
+def _gguf(reference: str, store: str | None, *, trust: bool) -> Path:
     path = Path(reference)
     if path.suffix == ".gguf":
-        if not path.is_file():
+        if not os.path.isfile(path):  # noqa: PTH113 - False for a name that is too long
             raise RecipeError.one("R006", f"there is no file `{reference}`")
         return path
-    folder = find_run(reference, store)
+    folder = find_run(reference, store, trust=trust)
+    require_ours(folder, "its model is not asked")
     found = sorted(folder.glob("*.gguf"))
     if not found:
         raise RecipeError.one(
@@ -82,4 +85,5 @@ def _gguf(reference: str, store: str | None) -> Path:
             f"the run `{folder.name}` left no GGUF file",
             hint="only accepted runs with `gguf` among export.formats do",
         )
+    require_exported(folder, [found[0].name])
     return found[0]

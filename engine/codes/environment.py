@@ -161,6 +161,54 @@ CODES: dict[str, Code] = {
         why="Results are kept below `.recipe` in the current folder.",
         fix="choose another place with --store FOLDER, or mend the permissions",
     ),
+    "E751": Code(
+        title="results in the store were not made by you",
+        why="Whoever can write into the folder can write results, and a folder may have come with a repository. "
+        "So every result and every run is signed with a key in your state folder (`store.key`), and what "
+        "bears another signature or none is not used: stages run again, and the old results are moved to "
+        "`foreign/`, never deleted. Earlier versions did not sign.",
+        fix="where you trust them, take them over once, which checks every digest: recipe run RECIPE --trust-store; "
+        "machines that share a store share a key: SLM_RECIPE_STORE_KEY_FILE=FILE",
+    ),
+    "E752": Code(
+        title="a stored result is damaged",
+        why="A byte is not what was written, or a file cannot be read back. It was moved to `damaged/`.",
+        fix="run the same command again: the stage is built anew; then look after the disk",
+    ),
+    "E753": Code(
+        title="a link stands where the engine writes",
+        why="A link that came with a repository leads where its maker wants, such as into your own settings. "
+        "Neither the store nor anything in it may be one, unless you name the store's folder yourself.",
+        fix="delete the link, or name the folder: --store FOLDER",
+    ),
+    "E754": Code(
+        title="others can write into the store",
+        why="It belongs to another user, or everybody may write there, so what it holds could be from anybody.",
+        fix="chmod o-w the folder, or work with a store of your own: --store FOLDER; where you trust it: "
+        "--store FOLDER --trust-store",
+    ),
+    "E755": Code(
+        title="the file that was asked for cannot be written",
+        why="It is written aside and then renamed. A link is not followed and a device is not replaced.",
+        fix="name a plain file in a folder that can be written and is no link",
+    ),
+    "E756": Code(
+        title="a result of others was not taken over",
+        why="A file does not have the digest that its manifest or report names, or files are missing or too many.",
+        fix="nothing, if it may be built again: recipe run RECIPE; else get an undamaged copy of the store",
+    ),
+    "E757": Code(
+        title="the key that stores are signed with cannot be used",
+        why="Results are signed so that those of a stranger's folder are told from yours. The key stands in your state "
+        "folder (`$XDG_STATE_HOME/slm-recipe/store.key`, usually below `~/.local/state`).",
+        fix="make the folder writable, or name a file with at least 32 random bytes: SLM_RECIPE_STORE_KEY_FILE=FILE",
+    ),
+    "E758": Code(
+        title="a file of a run is not the one that the run left",
+        why="The run's record holds the digests of its files, and its report those of the model. What does not "
+        "match is neither compared nor asked nor signed.",
+        fix="take the file back from a copy, or make it again: recipe run RECIPE",
+    ),
     "I900": Code(
         title="a bug in the engine",
         why="Something happened that no rule foresees; the traceback is in the file that the message names.",

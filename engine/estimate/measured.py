@@ -14,6 +14,7 @@ from typing import Any
 
 from engine.backends.usage import Usage, usage_from_json
 from engine.environment import Device, version_of
+from engine.files.reading import read_json
 from engine.recipe.model import Recipe
 from engine.store import make_key
 from engine.store.runs import write_text
@@ -78,11 +79,9 @@ def machine_of(recipe: Recipe, device: Device) -> dict[str, Any]:
 
 def keep(root: Path, measured: Measured) -> None:
     """Write a measurement; a newer one of the same work takes the older one's place."""
-    folder = root / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{make_key(measured.work).digest[:32]}.json"
+    path = root / FOLDER / f"{make_key(measured.work).digest[:32]}.json"
     text = json.dumps({"schema": SCHEMA, **asdict(measured)}, indent=1, sort_keys=True)
-    write_text(path, text + "\n")
+    write_text(path, text + "\n", below=root)
 
 
 def find(root: Path, work: Mapping[str, Any]) -> Measured | None:
@@ -103,7 +102,7 @@ def find_like(root: Path, machine: Mapping[str, Any]) -> Measured | None:
 
 def _read(path: Path) -> Measured | None:
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = read_json(path, follow=False)
         if fields.pop("schema") != SCHEMA:
             return None
         return Measured(**{**fields, "usage": usage_from_json(fields["usage"])})

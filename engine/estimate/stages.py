@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 from pathlib import Path
 from typing import Any
 
+from engine.errors import StoreError
 from engine.estimate.shape import ModelShape
+from engine.files.reading import parse_json
 from engine.recipe.model import Recipe
-from engine.store.runs import Runs
+from engine.store.runs import Runs, read_file
 
 BITS = {
     "Q2_K": 3.0, "Q3_K_S": 3.5, "Q3_K_M": 3.9, "Q3_K_L": 4.3, "Q4_0": 4.55, "Q4_1": 5.0,
@@ -47,7 +49,7 @@ def bits(quantization: str, shape: ModelShape) -> float:
 def past_seconds(runs: Runs, recipe: str) -> dict[str, float]:
     """Return how long each stage of a recipe took when it last ran."""
     found: dict[str, float] = {}
-    for folder in reversed(runs.of(recipe)[-LOOKED_AT:]):
+    for folder, _ in itertools.islice(runs.ours(recipe), LOOKED_AT):
         for stage in _stages(folder):
             if stage.get("status") == "ran":
                 found.setdefault(str(stage["stage"]), float(stage["seconds"]))
@@ -56,7 +58,6 @@ def past_seconds(runs: Runs, recipe: str) -> dict[str, float]:
 
 def _stages(folder: Path) -> list[dict[str, Any]]:
     try:
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-        return list(report["stages"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return list(parse_json(read_file(folder, "report.json"))["stages"])
+    except (StoreError, ValueError, KeyError, TypeError):
         return []

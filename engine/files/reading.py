@@ -6,8 +6,9 @@ import errno
 import json
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 """Of a document that is read whole: a recipe, a lock, a report, a configuration."""
@@ -23,7 +24,7 @@ _KINDS: Final = (
 )
 
 
-def open_regular(path: Path | str, *, follow: bool = True) -> IO[bytes]:
+def open_regular(path: Path | str, *, follow: bool = True) -> BufferedReader:
     """Open a regular file for reading, at once: a named pipe without a writer is refused, not waited for.
 
     Raises:
@@ -48,21 +49,21 @@ def require_regular(path: Path | str) -> os.stat_result:
     return status
 
 
-def read_bytes(path: Path | str, *, limit: int = MAX_BYTES) -> bytes:
+def read_bytes(path: Path | str, *, limit: int = MAX_BYTES, follow: bool = True) -> bytes:
     """Return a regular file's bytes. OSError as `open_regular`, EFBIG where there are more than `limit`."""
-    with open_regular(path) as stream:
+    with open_regular(path, follow=follow) as stream:
         content = stream.read(limit + 1)
     if len(content) > limit:
         raise OSError(errno.EFBIG, f"larger than {limit / 1e6:.0f} MB", str(path))
     return content
 
 
-def read_text(path: Path | str, *, limit: int = MAX_BYTES) -> str:
+def read_text(path: Path | str, *, limit: int = MAX_BYTES, follow: bool = True) -> str:
     """Return a regular file's text. Raises as `read_bytes`, and UnicodeDecodeError where it is not UTF-8.
 
     Line ends are those of the text: CR LF becomes LF, as `Path.read_text` does.
     """
-    text = read_bytes(path, limit=limit).decode("utf-8")
+    text = read_bytes(path, limit=limit, follow=follow).decode("utf-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -80,9 +81,11 @@ def parse_json(text: str | bytes, *, depth: int = MAX_DEPTH) -> Any:  # noqa: AN
     raise _too_deep(depth)
 
 
-def read_json(path: Path | str, *, limit: int = MAX_BYTES, depth: int = MAX_DEPTH) -> Any:  # noqa: ANN401 - JSON data
+def read_json(
+    path: Path | str, *, limit: int = MAX_BYTES, depth: int = MAX_DEPTH, follow: bool = True
+) -> Any:  # noqa: ANN401 - JSON data
     """Return the value of a JSON file. OSError as `read_bytes`, ValueError as `parse_json`."""
-    return parse_json(read_bytes(path, limit=limit), depth=depth)
+    return parse_json(read_bytes(path, limit=limit, follow=follow), depth=depth)
 
 
 def _parts(whole: Any) -> list[Any]:  # noqa: ANN401 - JSON data

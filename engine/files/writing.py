@@ -10,9 +10,11 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 _HAS_HANDLES: Final = {os.open, os.mkdir, os.rename, os.unlink} <= os.supports_dir_fd
 """Not on Windows, where folders are looked at by name instead."""
@@ -44,31 +46,101 @@ def write_bytes(
     path: Path, content: bytes, *, below: Path | None = None, durable: bool = False
 ) -> None:
     """Put bytes in the place of what stands at `path`, as `write_text` does."""
+    with replacing(path, below=below, durable=durable) as stream:
+        stream.write(content)
+
+
+@contextlib.contextmanager
+def replacing(
+    path: Path, *, below: Path | None = None, durable: bool = False, mode: int | None = None
+) -> Iterator[BinaryIO]:
+    """Yield a new file that takes the place of `path` when the block ends, and is deleted where it fails.
+
+    `mode` are the permissions of the new file; by default those of any new file. Raises as `write_text` does,
+    and EINVAL where a device, a pipe or a socket stands at `path`: renaming would put a file in its place.
+    """
     with _opened(path.parent, below=below, make=below is not None) as handle:
-        aside = f".{path.name[:100]}.{secrets.token_hex(8)}.part"
+        _require_replaceable(path, handle)
+        aside = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.part")
         try:
-            with _new_file(path.with_name(aside), handle) as number:
-                _write_all(number, content)
+            with _new_file(aside, handle, mode) as stream:
+                yield stream
+                stream.flush()
                 if durable:
-                    os.fsync(number)
-            os.replace(
-                _named(path.with_name(aside), handle),
-                _named(path, handle),
-                src_dir_fd=handle,
-                dst_dir_fd=handle,
-            )
+                    os.fsync(stream.fileno())
+            source, target = _named(aside, handle), _named(path, handle)
+            os.replace(source, target, src_dir_fd=handle, dst_dir_fd=handle)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(_named(path.with_name(aside), handle), dir_fd=handle)
+                os.unlink(_named(aside, handle), dir_fd=handle)
             raise
+
+
+def open_new(path: Path, *, below: Path | None = None) -> BinaryIO:
+    """Open a file for writing where nothing stands, not even a link. FileExistsError where something does."""
+    with _opened(path.parent, below=below, make=below is not None) as handle:
+        return os.fdopen(_create(path, handle, 0o666), "wb")
+
+
+def move(source: Path, target: Path, *, below: Path) -> None:
+    """Rename a file, folder or link; no folder from `below` down to either of the two may be a link. OSError."""
+    with (
+        _opened(source.parent, below=below, make=False) as old,
+        _opened(target.parent, below=below, make=True) as new,
+    ):
+        os.rename(_named(source, old), _named(target, new), src_dir_fd=old, dst_dir_fd=new)
+
+
+def remove(path: Path, *, below: Path) -> None:
+    """Delete a file, a link (not what it leads to), or a folder with all in it; nothing where nothing stands.
+
+    OSError where it cannot be deleted, ELOOP where a folder from `below` down to it is a link.
+    """
+    with _opened(path.parent, below=below, make=False) as handle:
+        name = _named(path, handle)
+        with contextlib.suppress(FileNotFoundError):
+            if _is_folder(name, handle):
+                shutil.rmtree(name, dir_fd=handle)
+            else:
+                os.unlink(name, dir_fd=handle)
+
+
+def top_of(path: Path) -> Path | None:
+    """Return the folder below which links on the way to `path` may be a stranger's: a start for `below`.
+
+    The current folder, else the git repository, that `path` lies in as it is written; None for a path elsewhere,
+    whose folders are taken as the user's own.
+    """
+    whole = Path(os.path.abspath(path))  # noqa: PTH100 - as written: resolving would follow the links
+    here = Path.cwd()
+    if whole.is_relative_to(here):
+        return here
+    return next((top for top in whole.parents if (top / ".git").exists()), None)
+
+
+def write_output(path: Path, text: str) -> None:
+    """Write the file that a user named for a result; neither it nor a folder of the project on the way may be a link.
+
+    Raises OSError as `write_text`, ELOOP for a link.
+    """
+    whole, top = Path(os.path.abspath(path)), top_of(path)  # noqa: PTH100 - as in `top_of`
+    refuse_link(whole)
+    if top is None:
+        whole.parent.mkdir(parents=True, exist_ok=True)
+    write_text(whole, text, below=top)
 
 
 def create_text(path: Path, text: str, *, below: Path | None = None) -> bool:
     """Write a file where nothing stands, not even a link; tell whether it was written. OSError otherwise."""
+    return create_bytes(path, text.encode("utf-8"), below=below)
+
+
+def create_bytes(path: Path, content: bytes, *, below: Path | None = None) -> bool:
+    """Write bytes where nothing stands, as `create_text` does."""
     with _opened(path.parent, below=below, make=below is not None) as handle:
         try:
-            with _new_file(path, handle) as number:
-                _write_all(number, text.encode("utf-8"))
+            with _new_file(path, handle) as stream:
+                stream.write(content)
         except FileExistsError:
             return False
     return True
@@ -125,24 +197,36 @@ def _checked_by_name(start: Path, parts: tuple[str, ...], *, make: bool) -> None
             path.mkdir(exist_ok=True)
 
 
-@contextlib.contextmanager
-def _new_file(path: Path, handle: int | None) -> Iterator[int]:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | getattr(os, "O_BINARY", 0)
-    number = os.open(_named(path, handle), flags, 0o666, dir_fd=handle)
+def _require_replaceable(path: Path, handle: int | None) -> None:
+    """Raise OSError EINVAL where neither a file nor a link stands, nor nothing; of a folder `os.replace` tells."""
     try:
-        yield number
-    finally:
-        os.close(number)
+        mode = os.stat(_named(path, handle), dir_fd=handle, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "is a device, a pipe or a socket, not a file", str(path))
+
+
+def _is_folder(name: str, handle: int | None) -> bool:
+    return stat.S_ISDIR(os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode)
+
+
+@contextlib.contextmanager
+def _new_file(path: Path, handle: int | None, mode: int | None = None) -> Iterator[BinaryIO]:
+    number = _create(path, handle, 0o666 if mode is None else 0o600)
+    with os.fdopen(number, "wb") as stream:
+        if mode is not None and hasattr(os, "fchmod"):
+            os.fchmod(number, mode)
+        yield stream
+
+
+def _create(path: Path, handle: int | None, mode: int) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | getattr(os, "O_BINARY", 0)
+    return os.open(_named(path, handle), flags, mode, dir_fd=handle)
 
 
 def _named(path: Path, handle: int | None) -> str:
     return str(path) if handle is None else path.name
-
-
-def _write_all(number: int, content: bytes) -> None:
-    left = memoryview(content)
-    while left:
-        left = left[os.write(number, left) :]
 
 
 def _link(path: Path) -> OSError:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from engine.files.reading import read_json
+from engine.files.writing import write_text
 from engine.store import sha256_of
 
 VERSION = 1
@@ -44,15 +44,9 @@ class DigestMemory:
 
     def _save(self, known: dict[str, list[str | int]]) -> None:
         """Write aside and rename, so that a reader never sees half a memory."""
+        text = json.dumps({"version": VERSION, "files": known})
         with suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                    json.dump({"version": VERSION, "files": known}, stream)
-                Path(name).replace(self._path)
-            except OSError:
-                Path(name).unlink(missing_ok=True)
+            write_text(self._path, text, below=self._path.parent)
 
 
 def _stamp(path: Path) -> list[str | int]:
@@ -62,8 +56,8 @@ def _stamp(path: Path) -> list[str | int]:
 
 def _read(path: Path) -> dict[str, list[str | int]]:
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = read_json(path, follow=False)
         files = stored["files"] if stored["version"] == VERSION else {}
         return {str(name): list(entry) for name, entry in files.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}

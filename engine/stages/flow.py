@@ -36,7 +36,7 @@ from engine.evidence import (
 from engine.interrupts import name_of
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import settled
-from engine.store import Artifact
+from engine.store import Artifact, DamagedError, Store
 
 Artifacts = Mapping[str, Artifact]
 LEFT = "weights.json"
@@ -99,8 +99,12 @@ def _refusal(name: str, answer: Verdict) -> Stop | None:
 
 
 def read_json(artifact: Artifact, name: str) -> Any:  # noqa: ANN401 - JSON data
-    """A JSON file of an artifact."""
-    return json.loads(artifact.file(name).read_text(encoding="utf-8"))
+    """A JSON file of an artifact. DamagedError where it holds none."""
+    path = artifact.file(name)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(artifact, f"`{name}` cannot be read ({error})") from error
 
 
 def write_json(path: Path, value: object) -> None:
@@ -173,8 +177,9 @@ def swept_weights(artifacts: Artifacts, root: Path) -> Path | None:
     """Where a sweep has left the winner's weights in the store at `root`; None where there are none any more."""
     if "sweep" not in artifacts:
         return None
-    folder = root / "scratch" / str(read_json(artifacts["sweep"], LEFT))
-    return folder if (folder / "result").is_dir() else None
+    key = str(read_json(artifacts["sweep"], LEFT))
+    folder = root / "scratch" / key
+    return folder if (folder / "result").is_dir() and Store(root).has_scratch(key) else None
 
 
 def seeds(artifacts: Artifacts) -> Seeds | None:

@@ -28,7 +28,7 @@ from engine.store.lock import (
     lock_path,
     write_lock,
 )
-from engine.store.runs import Runs, read_record
+from engine.store.runs import Runs
 
 WORN_AT = 10
 """Decisions from which a holdout is called worn.
@@ -173,8 +173,8 @@ def change_notes(recipe: Recipe, store: Store, data: Artifact) -> list[str]:
 
 def _previous(recipe: Recipe, store: Store) -> Artifact | None:
     """The data artifact of the latest run that still has one."""
-    for run in reversed(Runs(store.root).of(recipe.name)):
-        stages: Mapping[str, Any] = read_record(run).get("stages", {})
+    for _, record in Runs(store.root).ours(recipe.name):
+        stages: Mapping[str, Any] = record.get("stages", {})
         found = store.get(str(stages.get("data", {}).get("key", "")) or "-")
         if found is not None:
             return found

@@ -35,8 +35,8 @@ from engine.stages import flow
 from engine.stages.exported import leaving
 from engine.stages.flow import read_json
 from engine.stages.prospect import measured_discordance, prospects
-from engine.store import Artifact
-from engine.store.runs import link, write_text
+from engine.store import Artifact, Store
+from engine.store.runs import write_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,13 +140,18 @@ def assemble(facts: Facts) -> Report:
     )
 
 
-def write(report: Report, run: Path, artifacts: Mapping[str, Artifact]) -> None:
-    """The report's files, the recipe, and the model of an accepted run, into the run folder."""
+def write(report: Report, run: Path, artifacts: Mapping[str, Artifact], store: Store) -> None:
+    """The model of an accepted run, the report's files and the recipe, into the run folder.
+
+    DamagedError where a file of the model is not what its stage left: nothing is told of it then.
+    """
     from engine.render.card import render_card  # noqa: PLC0415 - only a run renders pages
     from engine.render.html import render_html  # noqa: PLC0415
     from engine.render.json import render_json  # noqa: PLC0415
     from engine.render.markdown import render_markdown  # noqa: PLC0415
 
+    if report.outcome == "accepted":
+        _deliver(run, artifacts, report, store)
     write_text(run / "recipe.yaml", report.recipe_text)
     write_text(run / "recipe.resolved.yaml", report.resolved_recipe)
     if report.backend_config:
@@ -156,18 +161,17 @@ def write(report: Report, run: Path, artifacts: Mapping[str, Artifact]) -> None:
     write_text(run / "report.html", render_html(report))
     if report.outcome == "accepted":
         write_text(run / "README.md", render_card(report))
-        _deliver(run, artifacts, report)
 
 
-def _deliver(run: Path, artifacts: Mapping[str, Artifact], report: Report) -> None:
+def _deliver(run: Path, artifacts: Mapping[str, Artifact], report: Report, store: Store) -> None:
     if "quantize" in artifacts:
         for name, file in leaving_files(artifacts):
             if file.format != "safetensors":
-                link(artifacts["quantize"].file(name), run / file.name)
+                store.deliver(artifacts["quantize"], name, run / file.name)
     if "merge" in artifacts and any(item.format == "safetensors" for item in report.files):
-        link(artifacts["merge"].file("model"), run / "model")
+        store.deliver(artifacts["merge"], "model", run / "model")
     if "train" in artifacts and (artifacts["train"].path / "adapter").is_dir():
-        link(artifacts["train"].file("adapter"), run / "adapter")
+        store.deliver(artifacts["train"], "adapter", run / "adapter")
 
 
 def describe(ref: Reference) -> str:

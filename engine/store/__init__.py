@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from engine.store.artifact import Artifact, FileEntry
+from engine.store.artifact import Artifact, DamagedError, FileEntry
 from engine.store.key import StageKey, canonical_json, make_key, product_key
+from engine.store.manifest import Stored
 from engine.store.store import Store, sha256_of, storage_problem
 
 __all__ = [
     "Artifact",
+    "DamagedError",
     "FileEntry",
     "StageKey",
     "Store",
+    "Stored",
     "canonical_json",
     "make_key",
     "product_key",

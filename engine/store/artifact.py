@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.errors import Problem, StoreError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileEntry:
@@ -36,6 +38,8 @@ class Artifact:
     """ISO 8601, UTC."""
     seconds: float
     versions: Mapping[str, str]
+    adopted: str = ""
+    """When this user took it over from somebody else or an earlier version, ISO 8601, UTC; empty for one made here."""
 
     def file(self, name: str) -> Path:
         """The path of a file or folder of this artifact; FileNotFoundError when it has none of that name."""
@@ -48,3 +52,18 @@ class Artifact:
         """The sha256 over names and digests of all files: equal bytes, equal digest."""
         lines = (f"{entry.sha256}  {entry.name}\n" for entry in self.files)
         return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+
+class DamagedError(StoreError):
+    """An artifact whose files are not what its manifest says, or cannot be read back: it is to be built again."""
+
+    def __init__(self, artifact: Artifact, why: str) -> None:
+        """Say which artifact, and why it cannot be used."""
+        self.artifact = artifact
+        super().__init__(
+            Problem(
+                code="E752",
+                message=f"the stored result of {artifact.stage} is damaged: {why}",
+                hint="run the same command again: it is set aside and built anew",
+            )
+        )

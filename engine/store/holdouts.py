@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.files import writing
+from engine.files.reading import read_json
 from engine.store.runs import write_text
 from engine.store.store import Store, storage_problem
 
@@ -35,11 +39,10 @@ class Holdouts:
 
         """
         with self._store.lock(digest):
-            try:
-                self._folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise storage_problem(error, self._store.root) from error
-            old = _read(self._path(digest))
+            path = self._path(digest)
+            old = _read(path)
+            if not old:
+                self._set_aside(path)
             looks = max(int(old.get("looks", 0)), known) + 1
             fields = {
                 "schema": SCHEMA,
@@ -47,8 +50,19 @@ class Holdouts:
                 "looks": looks,
                 "decisions": [*old.get("decisions", []), dict(look)],
             }
-            write_text(self._path(digest), json.dumps(fields, ensure_ascii=False, indent=1) + "\n")
+            text = json.dumps(fields, ensure_ascii=False, indent=1) + "\n"
+            write_text(path, text, below=self._store.root)
         return looks
+
+    def _set_aside(self, path: Path) -> None:
+        """Move what is no record out of its place, never deleting it."""
+        if not os.path.lexists(path):
+            return
+        root = self._store.root
+        try:
+            writing.move(path, root / "damaged" / f"{path.name}-{time.time_ns()}", below=root)
+        except OSError as error:
+            raise storage_problem(error, root) from error
 
     def _path(self, digest: str) -> Path:
         return self._folder / f"{digest}.json"
@@ -57,7 +71,14 @@ class Holdouts:
 def _read(path: Path) -> dict[str, Any]:
     """The record; empty when it is absent or not one."""
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = read_json(path, follow=False)
     except (OSError, ValueError):
         return {}
-    return fields if isinstance(fields, dict) and fields.get("schema") == SCHEMA else {}
+    is_record = (
+        isinstance(fields, dict)
+        and fields.get("schema") == SCHEMA
+        and type(fields.get("looks")) is int
+        and fields["looks"] >= 0
+        and isinstance(fields.get("decisions"), list)
+    )
+    return fields if is_record else {}

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import DataError
+from engine.files import writing
+from engine.files.reading import read_text
 from engine.store.accepted import Accepted, accepted_from_json
 
 if TYPE_CHECKING:
@@ -118,23 +120,19 @@ def lock_from_text(path: Path, text: str) -> Lock:
 def write_lock(path: Path, lock: Lock) -> bool:
     """Write the lock when it differs from what stands there: aside, then renamed; tell whether it was written.
 
+    A link at `path` is replaced, never followed.
+
     Raises:
         OSError: the folder cannot be written.
 
     """
     text = lock_text(lock)
     try:
-        if path.read_text(encoding="utf-8") == text:
+        if read_text(path, follow=False) == text:
             return False
     except (OSError, UnicodeDecodeError):
         pass  # absent, or not readable: the caller has read it before
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        aside.write_text(text, encoding="utf-8", newline="\n")
-        aside.replace(path)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
+    writing.write_text(path, text)
     return True
 
 

@@ -1,26 +1,48 @@
-"""Runs for people: `<root>/runs/<recipe>/<time>-<key8>/` with report, recipe and links to what was made."""
+"""Runs for people: `<root>/runs/<recipe>/<time>-<key8>/` with report, recipe and links to what was made.
+
+A run's record is signed (`engine.store.signature`) and holds the digests of the files beside it, so that a run
+that came with a repository is not taken for one of the user's own.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from engine.store.store import storage_problem
+from engine.errors import StoreError
+from engine.files import writing
+from engine.files.reading import parse_json, read_bytes, read_json
+from engine.store.signature import Origin, origin_of, sign
+from engine.store.store import sha256_of, storage_problem
 
 RECORD = "run.json"
 SCHEMA = "run.v1"
+KIND: Final = "run"
+"""Of the signature."""
 
 
 BUNDLED_LOCK = "recipe.lock.json"
 """The lock as it stood when an accepted run ended, in its folder."""
 ACCEPTED = "accepted"
 """The outcome of a run whose model met all that was asked of it."""
+TOLD: Final = (
+    "README.md",
+    "backend-config.yaml",
+    "recipe.resolved.yaml",
+    "recipe.yaml",
+    BUNDLED_LOCK,
+    "report.html",
+    "report.json",
+    "report.md",
+)
+"""Files of a run folder that verbs show or build on; those that are there stand in its record by digest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +70,8 @@ class Runs:
         for suffix in ("", *(f"-{number}" for number in range(2, 1000))):
             path = self._folder / recipe_name / f"{stamp}-{key[:8]}{suffix}"
             try:
-                path.mkdir(parents=True)
+                writing.make_folder(path.parent, below=self._root)
+                path.mkdir()
             except FileExistsError:
                 continue
             except OSError as error:
@@ -64,18 +87,30 @@ class Runs:
         run.mkdir()
 
     def of(self, recipe_name: str) -> list[Path]:
-        """Finished runs of a recipe, oldest first."""
-        return sorted(record.parent for record in (self._folder / recipe_name).glob(f"*/{RECORD}"))
+        """Finished runs of a recipe, oldest first, whoever made them; none that stand behind a link."""
+        folder = self._folder / recipe_name
+        if os.path.islink(self._folder) or os.path.islink(folder):  # noqa: PTH114 - as in `find`
+            return []
+        records = (record.parent for record in folder.glob(f"*/{RECORD}"))
+        return sorted(run for run in records if not run.is_symlink())
+
+    def ours(self, recipe_name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Finished runs of a recipe that this user made, with their records, newest first."""
+        for run in reversed(self.of(recipe_name)):
+            record = read_record(run)
+            if is_ours(record) and record.get("recipe", recipe_name) == recipe_name:
+                yield run, record
 
     def names(self) -> list[str]:
         """Recipes that have runs."""
-        return sorted({record.parent.parent.name for record in self._folder.glob(f"*/*/{RECORD}")})
+        folders = {record.parent.parent.name for record in self._folder.glob(f"*/*/{RECORD}")}
+        return sorted(name for name in folders if self.of(name))
 
     def find(self, reference: str) -> Path | None:
         """A run by folder path, by `recipe/run`, or the latest run of a recipe by its name; newest of all for `""`."""
         if reference:
             for path in (Path(reference), self._folder / reference):
-                if (path / RECORD).is_file():
+                if os.path.isfile(path / RECORD):  # noqa: PTH113 - False for a name that is too long
                     return path
             runs = self.of(reference)
         else:
@@ -85,24 +120,27 @@ class Runs:
         return runs[-1] if runs else None
 
     def record(self, run: Path, fields: Mapping[str, Any]) -> None:
-        """Write the run's record, last; its presence means that the run folder is complete."""
-        write_text(run / RECORD, json.dumps({"schema": SCHEMA, **fields}, indent=1, sort_keys=True))
+        """Write the run's signed record, last; its presence means that the run folder is complete."""
+        try:
+            files = {name: sha256_of(run / name) for name in TOLD if (run / name).is_file()}
+        except OSError as error:
+            raise storage_problem(error, self._root) from error
+        write_text(run / RECORD, record_text({"schema": SCHEMA, **fields, "files": files}))
 
     def payloads(self, recipe_name: str) -> dict[str, Mapping[str, Any]]:
         """What each stage's key stood for when it was last asked for, by stage; to explain what changed."""
         found: dict[str, Mapping[str, Any]] = {}
-        for run in self.of(recipe_name):
-            found.update(read_record(run).get("payloads", {}))
+        for _, record in self.ours(recipe_name):
+            found = {**record.get("payloads", {}), **found}
         return found
 
 
 def accepted_runs(runs: Runs, recipe_name: str) -> Iterator[AcceptedRun]:
-    """The runs of a recipe whose model was accepted, newest first.
+    """The runs of a recipe whose model was accepted and that this user made, newest first.
 
     Whether the store still has their results is not asked.
     """
-    for folder in reversed(runs.of(recipe_name)):
-        record = read_record(folder)
+    for folder, record in runs.ours(recipe_name):
         if record.get("outcome") == ACCEPTED:
             stages: Mapping[str, Mapping[str, str]] = record.get("stages", {})
             keys = {name: stage["key"] for name, stage in stages.items() if stage.get("key")}
@@ -115,37 +153,88 @@ def latest_accepted(runs: Runs, recipe_name: str) -> AcceptedRun | None:
 
 
 def read_record(run: Path) -> dict[str, Any]:
-    """A run's record; empty when it cannot be read."""
+    """A run's record, whoever wrote it; empty when it cannot be read."""
     try:
-        fields = json.loads((run / RECORD).read_text(encoding="utf-8"))
+        fields = read_json(run / RECORD, follow=False)
     except (OSError, ValueError):
         return {}
     return fields if isinstance(fields, dict) else {}
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write aside, then rename."""
-    aside = path.with_name(f".{path.name}.part")
+def record_text(record: Mapping[str, Any]) -> str:
+    """Return the text of a signed record. EnvironmentProblem E757 where there is no key to sign with."""
+    return json.dumps(sign(KIND, record), indent=1, sort_keys=True)
+
+
+def is_ours(record: Mapping[str, Any]) -> bool:
+    """Tell whether this user wrote a record. EnvironmentProblem E757 for a key that cannot be read."""
+    return origin_of(KIND, record) is Origin.OURS
+
+
+def require_ours(run: Path, what: str) -> None:
+    """StoreError E751 for a run that this user did not make; `what` says what is not done with it."""
+    if not is_ours(read_record(run)):
+        raise StoreError.one(
+            "E751",
+            f"`{run.parent.name}/{run.name}` was not made here, or by an earlier version: {what}",
+            hint="if you trust it, say so once: the same command with --trust-store",
+        )
+
+
+def read_file(run: Path, name: str) -> bytes:
+    """Return one of the files of a run that are `TOLD`.
+
+    Raises:
+        StoreError: E758 it is not there, or not the one that the run left (asked of the user's own runs only).
+
+    """
+    record = read_record(run)
     try:
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(path)
+        content = read_bytes(run / name, follow=False)
+    except OSError as error:
+        raise _not_as_left(run, name, error.strerror or str(error)) from error
+    if is_ours(record) and _sha256(content) != record.get("files", {}).get(name):
+        raise _not_as_left(run, name, "its bytes changed since the run ended")
+    return content
+
+
+def require_exported(run: Path, names: Iterable[str]) -> None:
+    """StoreError E758 for a file of a run's model that is not there, or not the one that its report names.
+
+    Every byte is read.
+    """
+    try:
+        report = parse_json(read_file(run, "report.json"))
+        known = {str(file["name"]): file["sha256"] for file in report["files"]}
+    except (ValueError, TypeError, KeyError) as error:
+        raise _not_as_left(run, "report.json", f"it cannot be read ({error})") from error
+    for name in names:
+        try:
+            is_right = sha256_of(run / name) == known.get(name)
+        except OSError as error:
+            raise _not_as_left(run, name, error.strerror or str(error)) from error
+        if not is_right:
+            raise _not_as_left(run, name, "its bytes are not those of its report")
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _not_as_left(run: Path, name: str, why: str) -> StoreError:
+    return StoreError.one(
+        "E758",
+        f"`{name}` of run `{run.parent.name}/{run.name}` is not as the run left it: {why}",
+        hint="take it back from a copy, or make it again: recipe run RECIPE",
+    )
+
+
+def write_text(path: Path, text: str, *, below: Path | None = None) -> None:
+    """Write aside, then rename; with `below` no folder from there down may be a link, and missing ones are made.
+
+    StoreError, EnvironmentProblem: as `storage_problem`.
+    """
+    try:
+        writing.write_text(path, text, below=below)
     except OSError as error:
         raise storage_problem(error, path.parent) from error
-
-
-def link(source: Path, target: Path) -> None:
-    """Put a file or folder of the store into a run: a hard link where the file system has them, else a copy."""
-    try:
-        if source.is_dir():
-            shutil.copytree(source, target, copy_function=_link_file)
-        else:
-            _link_file(str(source), str(target))
-    except OSError as error:
-        raise storage_problem(error, target.parent) from error
-
-
-def _link_file(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)

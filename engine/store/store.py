@@ -1,6 +1,7 @@
 """The store: `<root>/store/<ab>/<key>/`, one folder an artifact, `artifact.json` written last.
 
-Owns keys, locks, atomic writes and damage detection; knows nothing of what the files mean.
+Owns keys, locks, atomic writes and damage detection; knows nothing of what the files mean. What it gives out was
+made by this user (`engine.store.signature`); no link below the root is followed.
 """
 
 from __future__ import annotations
@@ -10,20 +11,33 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from engine.errors import EnvironmentProblem, StoreError
-from engine.store.artifact import Artifact, FileEntry
+from engine.files import writing
+from engine.files.reading import open_regular, read_json
+from engine.store.artifact import Artifact, DamagedError, FileEntry
 from engine.store.key import StageKey
+from engine.store.manifest import FILES, Found, Stored, manifest_text, plain_status, read_manifest
+from engine.store.manifest import NAME as MANIFEST
+from engine.store.signature import Origin, origin_of, sign
 from engine.store.space import is_full
 
-MANIFEST = "artifact.json"
-SCHEMA = "artifact.v1"
+SMALL: Final = 1_000_000
+"""Bytes of a file that is hashed whenever its artifact is looked at; a larger one when it is used."""
+ANOTHER: Final = ".v1"
+"""Ending of the folder that holds a result where another version's stands in the usual one."""
+_KEY: Final = re.compile(r"[0-9a-f]{64}")
+SCRATCH: Final = "scratch"
+MARK: Final = ".begun.json"
+"""In a folder of work in progress: the signature of the user who began it."""
 
 README = """\
 This folder belongs to `recipe` (distribution slm-recipe).
@@ -32,8 +46,11 @@ runs/     one folder a run: report, recipe, links to the exported model. Yours t
 store/    results by the sha256 of what was asked; safe to delete, everything in it can be built again.
 scratch/  work in progress (training checkpoints); an interrupted run continues from it.
 damaged/  results whose bytes no longer matched their digests, moved here and never deleted.
+foreign/  results that were not made by you, or by a version that did not sign them; moved here, never deleted.
 holdouts/ how often each holdout has decided something. Keep it: the count starts at 0 without it.
 logs/     reports of bugs in the engine.
+
+Results are signed with a key in your state folder. `recipe run RECIPE --trust-store` takes over those of others.
 """
 
 
@@ -44,28 +61,69 @@ class Store:
         """Use `root`; nothing is written before the first `put`."""
         self.root = root
         self._versions = dict(versions or {})
+        self._hashed: dict[Path, tuple[tuple[int, ...], str]] = {}
 
     def folder(self, key: str) -> Path:
         """Where the artifact of `key` stands or would stand."""
         return self.root / "store" / key[:2] / key
 
     def scratch(self, key: str) -> Path:
-        """The folder for work in progress on `key`; it outlives a killed process."""
-        path = self.root / "scratch" / key
+        """The folder for work in progress on `key`; it outlives a killed process.
+
+        One that this user did not begin is moved to `foreign/`: checkpoints are resumed from.
+        """
+        path = self.root / SCRATCH / key
+        if os.path.lexists(path) and not self.has_scratch(key):
+            self._move_to("foreign", path, f"{SCRATCH}-{key}")
         self._make(path)
+        if not (path / MARK).exists():
+            self.adopt_scratch(key)
         return path
 
+    def has_scratch(self, key: str) -> bool:
+        """Tell whether this user has begun to work on `key`, and has not ended."""
+        path = self.root / SCRATCH / key
+        if not _KEY.fullmatch(key) or not _is_plain_folder(self.root, path.parent):
+            return False
+        try:
+            mode = path.lstat().st_mode
+            record = read_json(path / MARK, follow=False)
+        except (OSError, ValueError):
+            return False
+        is_ours = isinstance(record, dict) and origin_of(SCRATCH, record) is Origin.OURS
+        return stat.S_ISDIR(mode) and is_ours and record.get("key") == key
+
+    def adopt_scratch(self, key: str) -> None:
+        """Sign a folder of work in progress: it is resumed from. StoreError, EnvironmentProblem as `put`."""
+        text = json.dumps(sign(SCRATCH, {"schema": "scratch.v1", "key": key}))
+        try:
+            writing.write_text(self.root / SCRATCH / key / MARK, text + "\n", below=self.root)
+        except OSError as error:
+            raise storage_problem(error, self.root) from error
+
+    def stored(self, key: str) -> Stored:
+        """What stands at the place of `key`; of files larger than `SMALL` by size and time."""
+        found = self._found(key)
+        if found.stored is not Stored.WHOLE or found.artifact is None:
+            return found.stored
+        intact = all(self._is_intact(found.artifact, one) for one in found.artifact.files)
+        return Stored.WHOLE if intact else Stored.DAMAGED
+
     def get(self, key: str) -> Artifact | None:
-        """The complete artifact of `key`, or None when it is absent or its bytes have changed."""
-        folder = self.folder(key)
-        artifact = _read_manifest(folder)
-        if artifact is None or any(_changed(artifact.path, entry) for entry in artifact.files):
+        """The complete artifact of `key` that this user made, or None; see `stored`."""
+        return self._found(key).artifact if self.stored(key) is Stored.WHOLE else None
+
+    def whole(self, key: str) -> Artifact | None:
+        """As `get`, with every byte read: once, until something changes the file."""
+        artifact = self._found(key).artifact if self.stored(key) is Stored.WHOLE else None
+        if artifact is None:
             return None
-        return artifact
+        intact = all(self._is_intact(artifact, one, whole=True) for one in artifact.files)
+        return artifact if intact else None
 
     def is_damaged(self, key: str) -> bool:
-        """Something stands at the place of `key` that is not a complete artifact."""
-        return self.folder(key).exists() and self.get(key) is None
+        """Something of this user's stands at the place of `key` that is not a complete artifact."""
+        return self.stored(key) is Stored.DAMAGED
 
     def put(
         self, stage: str, key: StageKey, build: Callable[[Path], None], *, anew: bool = False
@@ -79,24 +137,82 @@ class Store:
             EnvironmentProblem: the disk is full.
 
         """
+        if not anew and (found := self.whole(key.digest)):
+            return found
         with self.lock(key.digest):
-            found = None if anew else self.get(key.digest)
+            found = None if anew else self.whole(key.digest)
             return found or self._build(stage, key, build)
+
+    def set_aside(self, key: str) -> None:
+        """Move the artifact of `key`, which cannot be used, to `damaged/`; nothing where nothing stands."""
+        place = self._place(key)
+        if os.path.lexists(place):
+            self._move_to("damaged", place, place.name)
+
+    def deliver(self, artifact: Artifact, name: str, target: Path) -> None:
+        """Put a file or folder of an artifact into a run folder: hard links where the file system has them.
+
+        Every byte is hashed where it has arrived.
+
+        Raises:
+            DamagedError: a byte is not what the manifest says; the artifact is then set aside.
+            StoreError, EnvironmentProblem: the folder cannot be written.
+
+        """
+        artifact.file(name)
+        for entry in artifact.files:
+            if entry.name != name and not entry.name.startswith(f"{name}/"):
+                continue
+            to = target.parent / f"{target.name}{entry.name.removeprefix(name)}"
+            try:
+                writing.make_folder(to.parent, below=target.parent)
+                _link_file(artifact.path / entry.name, to)
+                is_right = sha256_of(to) == entry.sha256
+            except OSError as error:
+                raise storage_problem(error, self.root) from error
+            if not is_right:
+                self.set_aside(artifact.key)
+                raise DamagedError(artifact, f"`{entry.name}` does not have its digest")
 
     @contextlib.contextmanager
     def lock(self, key: str) -> Iterator[None]:
         """Hold the lock of `key`; the system releases it when the process dies."""
         from filelock import FileLock  # noqa: PLC0415 - light verbs that only read need no lock
 
-        folder = self.root / "locks"
-        self._make(folder)
-        with FileLock(folder / f"{key[:16]}.lock"):
+        path = self.root / "locks" / f"{key[:16]}.lock"
+        self._make(path.parent)
+        lock = FileLock(path)
+        try:
+            _require_lock_file(path, below=self.root)
+            lock.acquire()
+        except OSError as error:
+            raise storage_problem(error, self.root) from error
+        try:
             yield
+        finally:
+            lock.release()
+
+    def _found(self, key: str) -> Found:
+        usual = self.folder(key)
+        if not _is_plain_folder(self.root / "store", usual.parent):
+            return Found(stored=Stored.ABSENT)
+        found = read_manifest(usual)
+        if found.stored is not Stored.OTHER_VERSION:
+            return found
+        beside = read_manifest(self._place(key))
+        return found if beside.stored is Stored.ABSENT else beside
+
+    def _place(self, key: str) -> Path:
+        """Where the artifact of `key` stands in this version's form."""
+        usual = self.folder(key)
+        is_taken = read_manifest(usual).stored is Stored.OTHER_VERSION
+        return usual.with_name(f"{key}{ANOTHER}") if is_taken else usual
 
     def _build(self, stage: str, key: StageKey, build: Callable[[Path], None]) -> Artifact:
         aside = self.root / "tmp" / key.digest
-        shutil.rmtree(aside, ignore_errors=True)  # ours: the lock says nobody else builds it
-        files = aside / "files"
+        self._make(aside.parent)
+        self._clear(aside)  # ours: the lock says nobody else builds it
+        files = aside / FILES
         self._make(files)
         started = time.monotonic()
         try:
@@ -108,60 +224,96 @@ class Store:
             if full and not isinstance(error, EnvironmentProblem):
                 raise storage_problem(OSError(errno.ENOSPC, ""), self.root) from error
             raise
-        shutil.rmtree(self.root / "scratch" / key.digest, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            writing.remove(self.root / SCRATCH / key.digest, below=self.root)
         return artifact
 
     def _seal(self, stage: str, key: StageKey, *, aside: Path, seconds: float) -> Artifact:
         """Describe what was built, make it durable, and rename it into place."""
-        final = self.folder(key.digest)
+        final = self._place(key.digest)
         try:
             artifact = Artifact(
                 stage=stage,
                 key=key.digest,
-                path=final / "files",
-                files=_entries(aside / "files"),
+                path=final / FILES,
+                files=_entries(aside / FILES),
                 payload=key.payload,
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
                 seconds=round(seconds, 3),
                 versions=self._versions,
             )
-            _write_durably(aside / MANIFEST, _manifest(artifact))
+            _write_durably(aside / MANIFEST, manifest_text(artifact))
             self._make(final.parent)
-            if final.exists():
-                self._set_aside(final, intact=self.get(key.digest) is not None)
-            aside.rename(final)
+            self._make_room(key.digest, final)
+            writing.move(aside, final, below=self.root)
         except OSError as error:
             raise storage_problem(error, self.root) from error
         return artifact
 
-    def _set_aside(self, folder: Path, *, intact: bool) -> None:
-        """Move a damaged artifact out of the way, never deleting it; an intact one is simply replaced."""
-        if intact:
-            shutil.rmtree(folder)
+    def _make_room(self, key: str, place: Path) -> None:
+        """Move what is no result of ours out of the way, never deleting it; an intact one is simply replaced."""
+        if not os.path.lexists(place):
             return
-        damaged = self.root / "damaged"
-        self._make(damaged)
-        folder.rename(damaged / f"{folder.name}-{time.time_ns()}")
+        if self.whole(key) is not None:
+            writing.remove(place, below=self.root)
+        else:
+            folder = "foreign" if self.stored(key) is Stored.FOREIGN else "damaged"
+            self._move_to(folder, place, place.name)
+
+    def _move_to(self, folder: str, path: Path, name: str) -> None:
+        try:
+            self._make(self.root / folder)
+            target = self.root / folder / f"{name}-{time.time_ns()}"
+            writing.move(path, target, below=self.root)
+        except OSError as error:
+            raise storage_problem(error, self.root) from error
+
+    def _clear(self, path: Path) -> None:
+        try:
+            writing.remove(path, below=self.root)
+        except OSError as error:
+            raise storage_problem(error, self.root) from error
+
+    def _is_intact(self, artifact: Artifact, entry: FileEntry, *, whole: bool = False) -> bool:
+        """Tell whether a file has the bytes that the manifest names, as far as that is looked at."""
+        status = plain_status(artifact.path, entry.name)
+        if status is None or status.st_size != entry.bytes:
+            return False
+        if not whole and entry.bytes >= SMALL and status.st_mtime_ns == entry.mtime_ns:
+            return True
+        path = artifact.path / entry.name
+        stamp = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        known = self._hashed.get(path)
+        if known is None or known[0] != stamp:
+            try:
+                known = self._hashed[path] = (stamp, sha256_of(path))
+            except OSError:
+                return False
+        return known[1] == entry.sha256
 
     def _make(self, folder: Path) -> None:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            readme = self.root / "README.txt"
-            if not readme.exists():
-                readme.write_text(README, encoding="utf-8")
-                (self.root / ".gitignore").write_text("*\n", encoding="utf-8")
+            writing.make_folder(folder, below=self.root)
+            writing.create_text(self.root / "README.txt", README, below=self.root)
+            writing.create_text(self.root / ".gitignore", "*\n", below=self.root)
         except OSError as error:
             raise storage_problem(error, self.root) from error
 
 
 def storage_problem(error: OSError, root: Path) -> EnvironmentProblem | StoreError:
-    """A failed write told in the user's words: a full disk, or a place that cannot be written."""
+    """A failed write told in the user's words: a full disk, a link in the way, or a place that cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return EnvironmentProblem.one(
             "E710",
             f"the disk is full: no space left below `{root.name}` "
             f"({shutil.disk_usage(_existing(root)).free / 1e6:.0f} MB free)",
             hint="free some space, then run the same command again: finished stages are kept",
+        )
+    if error.errno == errno.ELOOP:
+        return StoreError.one(
+            "E753",
+            f"`{_shown(error.filename, root)}` is a link, and nothing is written through it",
+            hint="delete the link, or choose another place with --store FOLDER",
         )
     return StoreError.one(
         "E750",
@@ -170,44 +322,41 @@ def storage_problem(error: OSError, root: Path) -> EnvironmentProblem | StoreErr
     )
 
 
+def _shown(name: object, root: Path) -> str:
+    """Return a path below the store as people name it."""
+    path = Path(str(name or root))
+    return path.as_posix() if path.is_relative_to(root) and not root.is_absolute() else path.name
+
+
 def _existing(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
-def _manifest(artifact: Artifact) -> str:
-    fields = asdict(artifact)
-    del fields["path"]
-    return json.dumps({"schema": SCHEMA, **fields}, indent=1, ensure_ascii=False, sort_keys=True)
+def _is_plain_folder(start: Path, folder: Path) -> bool:
+    """Tell whether no folder from `start` down to `folder` is a link."""
+    parts = folder.relative_to(start).parts
+    ones = [start.joinpath(*parts[:count]) for count in range(len(parts) + 1)]
+    return not any(one.is_symlink() or one.is_junction() for one in ones)
 
 
-def _read_manifest(folder: Path) -> Artifact | None:
+def _require_lock_file(path: Path, *, below: Path) -> None:
+    """Delete a link at the place of a lock, or a file with other names: the lock is opened for writing, and emptied."""
     try:
-        fields = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(fields, dict) or fields.pop("schema", None) != SCHEMA:
-        return None
-    try:
-        fields["files"] = tuple(FileEntry(**entry) for entry in fields["files"])
-        return Artifact(**fields, path=folder / "files")
-    except (KeyError, TypeError):  # not the fields of an artifact
-        return None
-
-
-def _changed(files: Path, entry: FileEntry) -> bool:
-    path = files / entry.name
-    try:
-        status = path.stat()
-    except OSError:
-        return True
-    if status.st_size != entry.bytes:
-        return True
-    return status.st_mtime_ns != entry.mtime_ns and sha256_of(path) != entry.sha256
+        status = path.lstat()
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink > 1):
+        writing.remove(path, below=below)
+    elif not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, f"`locks/{path.name}` is not a file", str(path))
 
 
 def _entries(files: Path) -> tuple[FileEntry, ...]:
-    paths = sorted(path for path in files.rglob("*") if path.is_file())
-    return tuple(_entry(files, path) for path in paths)
+    """Describe what a stage left. OSError ELOOP for a link: it would lead elsewhere tomorrow."""
+    paths = sorted(files.rglob("*"))
+    for path in paths:
+        writing.refuse_link(path)
+    return tuple(_entry(files, path) for path in paths if path.is_file())
 
 
 def _entry(files: Path, path: Path) -> FileEntry:
@@ -224,15 +373,21 @@ def _entry(files: Path, path: Path) -> FileEntry:
 
 def sha256_of(path: Path) -> str:
     """The sha256 of a file's bytes, as 64 hex digits; OSError when it cannot be read."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def _link_file(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        shutil.copy2(source, target)
+
+
 def _write_durably(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
+    writing.write_text(path, text, durable=True)
 
 
 def _sync(path: Path) -> None:

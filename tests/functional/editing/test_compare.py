@@ -12,6 +12,7 @@ from project import Outcome
 from engine.metrics.predictions import Prediction, write_predictions
 from engine.recipe import dump_resolved, load_recipe
 from engine.store import Store, make_key
+from engine.store.runs import Runs
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "valid" / "minimal.yaml"
 Run = Callable[..., Outcome]
@@ -55,7 +56,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
         (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
         stages = {} if outcome == "failed" else {"evaluate": {"status": "ran", "key": key.digest}}
         record = {"started": name, "seconds": 61.5, "outcome": outcome, "stages": stages}
-        (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
+        Runs(tmp_path / ".recipe").record(folder, record)
 
     return write
 

@@ -109,8 +109,8 @@ def test_a_stage_took_what_its_last_run_took(tmp_path: Path) -> None:
     for name, stages in (("2026-11-24-000000-a", older), ("2026-11-25-000000-b", newer)):
         folder = tmp_path / "runs" / "t" / name
         folder.mkdir(parents=True)
-        (folder / "run.json").write_text("{}", encoding="utf-8")
         (folder / "report.json").write_text(f'{{"stages": [{stages}]}}', encoding="utf-8")
+        Runs(tmp_path).record(folder, {"recipe": "t"})
 
     assert past_seconds(Runs(tmp_path), "t") == {"gate": 3.0, "data": 7.0}
     assert past_seconds(Runs(tmp_path), "other") == {}

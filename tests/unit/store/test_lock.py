@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -124,11 +125,11 @@ def test_a_write_that_fails_leaves_the_old_lock_and_no_rest(
     path = tmp_path / "reviews.lock.json"
     write_lock(path, LOCK)
 
-    def full(*_: Any) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", full)
+        patch.setattr(os, "replace", full)
         with pytest.raises(OSError, match="No space"):
             write_lock(path, dataclasses.replace(LOCK, holdout=Wear(looks=9)))
 

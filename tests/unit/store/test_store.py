@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from engine.errors import EnvironmentProblem, StoreError
-from engine.store import Store, make_key, storage_problem
+from engine.store import DamagedError, Store, Stored, make_key, storage_problem
+from engine.store.signature import sign
+from engine.store.store import SMALL
 
 KEY = make_key({"stage": "data", "revision": 1})
 
@@ -166,3 +170,111 @@ def test_other_failed_writes_are_a_store_error(tmp_path: Path) -> None:
 
     assert isinstance(problem, StoreError)
     assert "Read-only" in str(problem)
+
+
+def flip(path: Path) -> None:
+    """Change one bit in the middle, and keep size and time, as a disk does that rots."""
+    status, content = path.stat(), bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def large(folder: Path) -> None:
+    (folder / "model").mkdir()
+    (folder / "model" / "weights").write_bytes(bytes(SMALL))
+
+
+def test_a_flipped_bit_in_a_small_file_is_damage_wherever_it_is_looked_at(tmp_path: Path) -> None:
+    artifact = Store(tmp_path).put("data", KEY, write_rows)
+    flip(artifact.file("sub/rows.jsonl"))
+
+    assert Store(tmp_path).get(KEY.digest) is None
+    assert Store(tmp_path).stored(KEY.digest) is Stored.DAMAGED
+
+
+def test_a_flipped_bit_in_a_large_file_is_damage_where_it_is_used(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    artifact = store.put("merge", KEY, large)
+    assert store.whole(KEY.digest) == artifact
+    flip(artifact.file("model/weights"))
+
+    assert store.get(KEY.digest) == artifact  # planning reads no gigabytes
+    assert store.whole(KEY.digest) is None
+    assert store.put("merge", KEY, large).file("model/weights").read_bytes() == bytes(SMALL)
+    assert len([*(tmp_path / "damaged").iterdir()]) == 1
+
+
+def test_a_flipped_bit_in_the_manifest_is_damage(tmp_path: Path) -> None:
+    artifact = Store(tmp_path).put("data", KEY, write_rows)
+    path = artifact.path.parent / "artifact.json"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"seconds": 0', '"seconds": 1'), encoding="utf-8")
+
+    assert Store(tmp_path).stored(KEY.digest) is Stored.DAMAGED
+
+
+def test_what_leaves_is_hashed_as_it_leaves(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    artifact = store.put("merge", KEY, large)
+    store.deliver(artifact, "model", tmp_path / "one")
+    assert (tmp_path / "one" / "weights").stat().st_nlink == 2
+    flip(artifact.file("model/weights"))
+
+    with pytest.raises(DamagedError, match="E752"):
+        store.deliver(artifact, "model", tmp_path / "two")
+
+    assert not artifact.path.exists()
+    assert len([*(tmp_path / "store" / "damaged").iterdir()]) == 1
+
+
+def test_what_is_copied_is_hashed_where_it_has_arrived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another file system, whose copies are cut off."""
+    store = Store(tmp_path / "store")
+    artifact = store.put("data", KEY, write_rows)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "another file system")
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr("shutil.copy2", lambda _, target: Path(target).write_bytes(b"on"))
+
+    with pytest.raises(DamagedError, match="E752"):
+        store.deliver(artifact, "sub/rows.jsonl", tmp_path / "rows.jsonl")
+
+
+def test_a_result_is_not_believed_under_another_key(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.put("data", KEY, write_rows)
+    other = make_key({"stage": "gate"}).digest
+    shutil.copytree(store.folder(KEY.digest), store.folder(other))
+
+    assert store.get(other) is None
+
+
+def test_fields_of_a_newer_version_are_passed_over(tmp_path: Path) -> None:
+    artifact = Store(tmp_path).put("data", KEY, write_rows)
+    path = artifact.path.parent / "artifact.json"
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    fields["files"][0]["mode"] = 0o644
+    path.write_text(json.dumps(sign("artifact", {**fields, "licence": "MIT"})), encoding="utf-8")
+
+    assert Store(tmp_path).get(KEY.digest) == artifact
+
+
+def test_a_result_in_another_versions_form_stays_and_ours_stands_beside_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    path = store.put("data", KEY, write_rows).path.parent / "artifact.json"
+    newer = json.dumps({"schema": "artifact.v2", "of": "another form"})
+    path.write_text(newer, encoding="utf-8")
+    assert store.stored(KEY.digest) is Stored.OTHER_VERSION
+
+    built = store.put("data", KEY, lambda f: (f / "x").write_text("two", encoding="utf-8"))
+
+    assert path.read_text(encoding="utf-8") == newer
+    assert Store(tmp_path).whole(KEY.digest) == built
+    assert not (tmp_path / "damaged").exists()
+    anew = store.put("data", KEY, write_rows, anew=True)
+    assert Store(tmp_path).whole(KEY.digest) == anew

@@ -1,0 +1,137 @@
+"""`artifact.json`: writing it, and judging whether what stands beside it can be believed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import Enum
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from engine.files.reading import read_json
+from engine.store.artifact import Artifact, FileEntry
+from engine.store.signature import Origin, origin_of, sign
+
+NAME: Final = "artifact.json"
+SCHEMA: Final = "artifact.v1"
+FILES: Final = "files"
+KIND: Final = "artifact"
+"""Of the signature."""
+_ANY_VERSION: Final = re.compile(r"artifact\.v[0-9]+")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+
+
+class Stored(Enum):
+    """What stands at the place of a key."""
+
+    ABSENT = "absent"
+    WHOLE = "whole"
+    DAMAGED = "damaged"
+    FOREIGN = "foreign"
+    """Made by another user, or by a version that did not sign."""
+    OTHER_VERSION = "other version"
+    """Described in another version's form; it is left where it stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An artifact's folder as its manifest describes it; the files themselves are not looked at."""
+
+    stored: Stored
+    artifact: Artifact | None = None
+    """None where no manifest can be read."""
+
+
+def manifest_text(artifact: Artifact) -> str:
+    """Return the signed manifest. EnvironmentProblem E757 where there is no key to sign with."""
+    described = asdict(artifact)
+    del described["path"]
+    if not artifact.adopted:
+        del described["adopted"]
+    record = sign(KIND, {"schema": SCHEMA, **described})
+    return json.dumps(record, indent=1, ensure_ascii=False, sort_keys=True)
+
+
+def read_manifest(folder: Path) -> Found:
+    """Return what the manifest in a folder says of it. EnvironmentProblem E757 for a key that cannot be read."""
+    if not os.path.lexists(folder):
+        return Found(stored=Stored.ABSENT)
+    if folder.is_symlink():
+        return Found(stored=Stored.FOREIGN)
+    try:
+        record = read_json(folder / NAME, follow=False)
+        if _is_of_another_version(record):
+            return Found(stored=Stored.OTHER_VERSION)
+        artifact = _artifact(record, folder)
+    except (OSError, KeyError, TypeError, ValueError):
+        return Found(stored=Stored.DAMAGED)
+    origin = origin_of(KIND, record)
+    by_origin = {Origin.OURS: Stored.WHOLE, Origin.FOREIGN: Stored.FOREIGN}
+    return Found(stored=by_origin.get(origin, Stored.DAMAGED), artifact=artifact)
+
+
+def _is_of_another_version(record: Mapping[str, Any]) -> bool:
+    schema = record["schema"]
+    return schema != SCHEMA and isinstance(schema, str) and bool(_ANY_VERSION.fullmatch(schema))
+
+
+def _artifact(record: Mapping[str, Any], folder: Path) -> Artifact:
+    """Return what a manifest describes; fields that this version does not know are passed over.
+
+    KeyError, TypeError or ValueError where it describes no artifact, or one of another key.
+    """
+    schema = record["schema"]
+    if schema != SCHEMA:
+        message = f"its schema is {schema!r}"
+        raise ValueError(message)
+    known = {field.name for field in fields(Artifact)} - {"path", "files"}
+    given = {name: value for name, value in record.items() if name in known}
+    artifact = Artifact(**given, files=tuple(map(_entry, record["files"])), path=folder / FILES)
+    if artifact.key != folder.name.partition(".")[0]:
+        message = "it describes the result of another key"
+        raise ValueError(message)
+    return artifact
+
+
+def _entry(described: Any) -> FileEntry:  # noqa: ANN401 - JSON data
+    known = [field.name for field in fields(FileEntry)]
+    entry = FileEntry(**{name: described[name] for name in known})
+    path = PurePosixPath(entry.name)
+    is_inside = path.parts and not path.is_absolute() and not {"..", "."} & set(path.parts)
+    if not is_inside or "\\" in entry.name or "\0" in entry.name:
+        message = f"`{entry.name}` is no name of a file of an artifact"
+        raise ValueError(message)
+    if not _DIGEST.fullmatch(entry.sha256) or type(entry.bytes) is not int:
+        message = f"`{entry.name}` has no digest or no size"
+        raise ValueError(message)
+    return entry
+
+
+def plain_status(files: Path, name: str) -> os.stat_result | None:
+    """Return the status of a regular file of an artifact; None where it is absent, or behind a link."""
+    path = files.parent
+    parts = (files.name, *PurePosixPath(name).parts)
+    try:
+        for part in parts[:-1]:
+            path /= part
+            if not stat.S_ISDIR(path.lstat().st_mode):
+                return None
+        status = (path / parts[-1]).lstat()
+    except OSError:
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None
+
+
+def regular_files(files: Path) -> Iterator[Path]:
+    """Yield every file below a folder that a stage filled, in order. ValueError for a link or what is no file."""
+    for path in sorted(files.rglob("*")):
+        mode = path.lstat().st_mode
+        if stat.S_ISREG(mode):
+            yield path
+        elif not stat.S_ISDIR(mode):
+            message = f"`{path.relative_to(files).as_posix()}` is no regular file"
+            raise ValueError(message)

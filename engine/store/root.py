@@ -1,0 +1,84 @@
+"""The folder of a store: refused where somebody else could have put it there, or can change it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from engine.errors import Problem, StoreError
+from engine.store.store import storage_problem
+
+
+def checked_root(root: Path, *, is_named: bool, is_trusted: bool) -> Path:
+    """Return the folder of a store, whether or not it is there yet; a link that the user named is resolved.
+
+    Raises:
+        StoreError: E753 it is a link that nobody named, or holds links; E750 it is no folder; E754 it belongs
+            to another user or everybody may write there, and the user did not both name and trust it.
+
+    """
+    if os.path.islink(root) or root.is_junction():  # noqa: PTH114 - False for a name that is too long
+        if not is_named:
+            raise StoreError.one(
+                "E753",
+                f"`{root}` is a link, and nothing is read or written through it",
+                hint=f"delete it; or, if you made it, name it: --store {root}",
+            )
+        root = root.resolve()
+    try:
+        status = root.stat()
+    except FileNotFoundError:
+        return root
+    except OSError as error:
+        raise storage_problem(error, root) from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise storage_problem(OSError(errno.ENOTDIR, "it is not a folder"), root)
+    why = _open_to_others(status)
+    if why and not (is_named and is_trusted):
+        raise StoreError.one(
+            "E754",
+            f"the store `{root.name}` {why}: what it holds could be anybody's",
+            hint=f"if you trust it: --store {root} --trust-store; else move it away",
+        )
+    _refuse_links(root)
+    return root
+
+
+def _open_to_others(status: os.stat_result) -> str:
+    """Return why somebody else may have written into a folder; empty where only its owner, this user, can."""
+    if not hasattr(os, "geteuid"):
+        return ""
+    user = os.geteuid()
+    owners = {user} if user else {0, int(_sudo_user())}
+    if status.st_uid not in owners:
+        return "belongs to another user"
+    if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+        return "can be written by everybody"
+    return ""
+
+
+def _sudo_user() -> str:
+    """Return the id of the user who called sudo, as git's safe.directory does; root's own without sudo."""
+    named = os.environ.get("SUDO_UID", "")
+    return named if named.isdecimal() else "0"
+
+
+def _refuse_links(root: Path) -> None:
+    try:
+        with os.scandir(root) as entries:
+            links = sorted(entry.name for entry in entries if entry.is_symlink())
+    except OSError as error:
+        raise storage_problem(error, root) from error
+    if links:
+        raise StoreError(
+            [
+                Problem(
+                    code="E753",
+                    message=f"`{root.name}/{name}` is a link, and nothing is read or written through it",
+                    hint="delete the link; another disk is named whole: --store FOLDER",
+                )
+                for name in links
+            ]
+        )

@@ -1,0 +1,150 @@
+"""Whose results a store holds: every record is signed with a key of the user's that no repository can bring along.
+
+The key is 32 random bytes in the user's state folder, made at the first result; `SLM_RECIPE_STORE_KEY_FILE`
+names another file, so that several machines share a store. HMAC-SHA256 over the canonical JSON of a record:
+whoever has the key can write results that are believed here, nobody else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Mapping
+from enum import Enum
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from engine.errors import EnvironmentProblem
+from engine.files import user
+from engine.files.reading import read_bytes
+from engine.store.key import canonical_json
+
+KEY_FILE: Final = "SLM_RECIPE_STORE_KEY_FILE"
+NAME: Final = "store.key"
+FIELD: Final = "signed"
+"""Of a record: `by` names the key, `hmac` is over all other fields."""
+SHORTEST: Final = 32
+"""Bytes of a key."""
+LONGEST: Final = 4096
+
+
+class Origin(Enum):
+    """Who wrote a record, as far as its signature tells."""
+
+    OURS = "ours"
+    CHANGED = "changed"
+    """Signed with this user's key, but not with these fields: damage."""
+    FOREIGN = "foreign"
+    """Signed with another key, or with none, as versions did that knew of no signatures."""
+
+
+def sign(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record with this user's signature; `kind` keeps records of one sort from passing as another.
+
+    EnvironmentProblem E757 where the key cannot be read, or made.
+    """
+    key = _read(_place()) or _make(_place())
+    fields = {name: value for name, value in record.items() if name != FIELD}
+    return {**fields, FIELD: {"by": _name_of(key), "hmac": _hmac(key, kind, fields)}}
+
+
+def origin_of(kind: str, record: Mapping[str, Any]) -> Origin:
+    """Tell who wrote a record; without a key of the user's it is nobody here. EnvironmentProblem E757."""
+    signed = record.get(FIELD)
+    key = _read(_place()) if isinstance(signed, dict) else None
+    if key is None or not isinstance(signed, dict) or signed.get("by") != _name_of(key):
+        return Origin.FOREIGN
+    fields = {name: value for name, value in record.items() if name != FIELD}
+    try:
+        expected = _hmac(key, kind, fields)
+    except ValueError:  # NaN, which no record holds
+        return Origin.CHANGED
+    given = str(signed.get("hmac")).encode("utf-8", "replace")
+    return Origin.OURS if hmac.compare_digest(given, expected.encode()) else Origin.CHANGED
+
+
+def _place() -> Path:
+    named = os.environ.get(KEY_FILE)
+    try:
+        return Path(named) if named else user.state_folder() / NAME
+    except RuntimeError as error:  # no home folder
+        raise _no_key(str(error)) from error
+
+
+def _read(place: Path) -> bytes | None:
+    """Return the key; None where this user has none yet."""
+    try:
+        status = place.stat()
+        return _read_again(place, status.st_mtime_ns, status.st_ino)
+    except FileNotFoundError:
+        if KEY_FILE in os.environ:
+            raise _no_key(f"{KEY_FILE} names no file") from None
+        return None
+    except OSError as error:
+        raise _no_key(error.strerror or str(error)) from error
+
+
+@lru_cache(maxsize=4)
+def _read_again(place: Path, *_version: int) -> bytes:
+    content = read_bytes(place, limit=LONGEST)
+    if len(content) < SHORTEST:
+        raise OSError(None, f"shorter than {SHORTEST} bytes")
+    return content
+
+
+def _make(place: Path) -> bytes:
+    """Make the key, for this user alone; of several processes that do so at once the first one's is taken."""
+    aside = place.with_name(f".{NAME}.{secrets.token_hex(8)}.part")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        number = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(number, "wb") as stream:
+                stream.write(secrets.token_bytes(SHORTEST))
+                stream.flush()
+                os.fsync(stream.fileno())
+            with contextlib.suppress(FileExistsError):
+                _place_new(aside, place)
+        finally:
+            aside.unlink(missing_ok=True)
+    except OSError as error:
+        raise _no_key(error.strerror or str(error)) from error
+    key = _read(place)
+    if key is None:
+        raise _no_key("it vanished")
+    return key
+
+
+def _place_new(aside: Path, place: Path) -> None:
+    """Give a file its name where nothing has it; FileExistsError otherwise. Never half a file under that name."""
+    try:
+        os.link(aside, place)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if place.exists():
+            raise FileExistsError from None
+        aside.replace(place)
+
+
+def _no_key(why: str) -> EnvironmentProblem:
+    return EnvironmentProblem.one(
+        "E757",
+        f"the key that your stores are signed with cannot be used: {why}",
+        hint=f"name a file of at least {SHORTEST} random bytes: {KEY_FILE}=FILE; or a folder that "
+        "can be written: XDG_STATE_HOME=FOLDER",
+    )
+
+
+def _name_of(key: bytes) -> str:
+    """Return what a key is called in records; says nothing of it."""
+    return hashlib.sha256(b"slm-recipe store key\0" + key).hexdigest()[:16]
+
+
+def _hmac(key: bytes, kind: str, fields: Mapping[str, Any]) -> str:
+    text = f"slm-recipe {kind}\0{canonical_json(fields)}"
+    return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()

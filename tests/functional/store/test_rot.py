@@ -1,0 +1,137 @@
+"""A disk that rots under a finished run, and one that takes no more writes."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+from project import Project
+from runs import PLAIN, manifests, report, run_folders, statuses
+
+from engine.store import Store
+from engine.store.store import storage_problem
+
+
+def flip(path: Path) -> None:
+    """Change one bit, and keep size and time."""
+    status, content = path.stat(), bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    with path.open("r+b") as stream:
+        stream.write(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def untrue(project: Project) -> list[str]:
+    """Files whose digest in the report or the lock of the latest run is not their own."""
+    root = project.folder / ".recipe"
+    lock = json.loads((project.folder / "recipe.lock.json").read_text(encoding="utf-8"))
+    told = {file["name"]: file["sha256"] for file in report(root)["files"]}
+    accepted = {**lock["accepted"]["files"], **lock["accepted"]["adapter"]}
+    run = run_folders(root)[-1]
+    return [
+        name
+        for facts in (told, accepted)
+        for name, digest in facts.items()
+        if (run / name).exists() and sha256(run / name) != digest
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stage", "name"),
+    [
+        ("quantize", "model-Q4_K_M.gguf"),
+        ("merge", "model/model.safetensors"),
+        ("data", "summary.json"),
+        ("gate", "verdict.json"),
+        ("verify", "verify.json"),
+        ("merge", "merge.json"),
+        ("quantize", "export.json"),
+        ("compile", "provenance.json"),
+    ],
+)
+def test_a_flipped_bit_is_never_shipped_and_no_bug(
+    finished: Project, stage: str, name: str
+) -> None:
+    root = finished.folder / ".recipe"
+    (made,) = [one for one in manifests(root) if one["stage"] == stage]
+    path = Store(root).folder(made["key"]) / "files" / name
+    flip(path)
+
+    outcome = finished.run("run", "recipe.yaml")
+
+    assert outcome.code == 0, outcome.err
+    assert statuses(root)[stage] == "ran"
+    assert untrue(finished) == []
+    assert len(list((root / "damaged").iterdir())) == 1
+    assert finished.run("export", "bundle", "tiny").code == 0
+
+
+def test_a_bit_that_flips_while_a_run_ends_is_told(
+    finished: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After everything was looked at, and before the model leaves."""
+    root = finished.folder / ".recipe"
+    (made,) = [one for one in manifests(root) if one["stage"] == "quantize"]
+    deliver = Store.deliver
+
+    def late(store: Store, artifact: object, name: str, target: Path) -> None:
+        if name.endswith(".gguf"):
+            flip(Store(root).folder(made["key"]) / "files" / name)
+        deliver(store, artifact, name, target)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Store, "deliver", late)
+    outcome = finished.run("run", "recipe.yaml")
+
+    assert (outcome.code, "E752" in outcome.err) == (3, True), outcome.err
+    assert len(run_folders(root)) == 1
+
+
+def test_a_store_that_takes_no_more_writes_still_tells_the_result(
+    finished: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = finished.folder / ".recipe"
+    before = set(root.rglob("*"))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    for name in ("_create", "_opened"):
+        monkeypatch.setattr(f"engine.files.writing.{name}", refuse)
+    monkeypatch.setattr(os, "mkdir", refuse)
+    outcome = finished.run("run", "recipe.yaml")
+
+    assert (outcome.code, "E750" in outcome.err) == (3, True), outcome.err
+    assert "ACCEPTED" in outcome.out
+    assert "report.html" not in outcome.out
+    assert set(root.rglob("*")) == before
+
+
+def test_a_full_disk_and_a_link_have_codes_of_their_own(tmp_path: Path) -> None:
+    codes = {
+        number: storage_problem(OSError(number, os.strerror(number)), tmp_path).problems[0].code
+        for number in (errno.ENOSPC, errno.ELOOP, errno.EROFS)
+    }
+
+    assert codes == {errno.ENOSPC: "E710", errno.ELOOP: "E753", errno.EROFS: "E750"}
+
+
+def test_a_plan_looks_at_a_damaged_store_and_changes_nothing(finished: Project) -> None:
+    root = finished.folder / ".recipe"
+    (made,) = [one for one in manifests(root) if one["stage"] == "gate"]
+    flip(Store(root).folder(made["key"]) / "files" / "verdict.json")
+    before = set(root.rglob("*"))
+
+    outcome = finished.run("plan", "recipe.yaml", "--format", "json")
+    states = {one["stage"]: (one["state"], one["why"]) for one in json.loads(outcome.out)["stages"]}
+
+    assert states["gate"] == ("run", "its stored files were damaged")
+    assert {name for name in PLAIN if states[name][0] == "reuse"} >= {"data", "train", "evaluate"}
+    assert set(root.rglob("*")) == before

@@ -6,11 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from bitsandbytes.functional import has_avx512bf16
-from peft import LoraConfig, get_peft_model
 from pico import make_pico_model
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from engine.runtime.gradients import agreement, keep_unpacked
 
@@ -24,6 +20,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def loaded(base: Path, *, four_bit: bool, dropout: float = 0.5) -> Any:
     """The tiny model with an adapter."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
     quantization = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=torch.float32)
     model = AutoModelForCausalLM.from_pretrained(
         base,
@@ -46,7 +46,10 @@ def test_weights_that_stay_unpacked_keep_their_gradients(base: Path) -> None:
     assert agreement(model, ROWS) == 1.0
 
 
+@pytest.mark.filterwarnings("ignore:bitsandbytes::gemv_4bit")
 def test_weights_that_are_repacked_do_not(base: Path) -> None:
+    from bitsandbytes.functional import has_avx512bf16
+
     if not has_avx512bf16():
         pytest.skip("this CPU has no AVX512-BF16")
     cosine = agreement(loaded(base, four_bit=True), ROWS)
@@ -56,6 +59,8 @@ def test_weights_that_are_repacked_do_not(base: Path) -> None:
 
 
 def test_asking_leaves_modes_gradients_and_random_numbers_as_they_were(base: Path) -> None:
+    import torch
+
     model = loaded(base, four_bit=True)
     keep_unpacked(model)
     modes = [module.training for module in model.modules()]

@@ -277,12 +277,20 @@ def refuse_nonfinite(state: dict[str, Any]) -> None:
 
 
 def nonfinite(name: str, value: str, step: int) -> StageError:
-    """Return the error of a number that is none."""
+    """Return the error of a number that is none. Up to the first step no weight has been changed by a rate."""
+    message = f"{name} became {value} at step {step}; training was stopped"
+    if step > 1:
+        return StageError.one(
+            "B414",
+            message,
+            path="method.learning_rate",
+            hint="lower method.learning_rate, or set backend.precision: fp32",
+        )
     return StageError.one(
         "B414",
-        f"{name} became {value} at step {step}; training was stopped",
-        path="method.learning_rate",
-        hint="lower method.learning_rate, or set backend.precision: fp32",
+        f"{message} before anything was learned",
+        path="base_model",
+        hint="use another base model, whose weights are all finite, or set backend.precision: fp32",
     )
 
 

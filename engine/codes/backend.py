@@ -73,8 +73,9 @@ CODES: dict[str, Code] = {
     ),
     "B414": Code(
         title="a loss or gradient became infinite or not a number",
-        why="Nothing after it can be trusted, and the weights may be damaged without anything else failing.",
-        fix="method: {learning_rate: 1e-4}   # lower than before",
+        why="Nothing after it can be trusted, and the weights may be damaged without anything else failing. Up to the"
+        " first step it comes from the base model or the precision, later mostly from the learning rate.",
+        fix="method: {learning_rate: 1e-4}   # lower than before; at step 0 or 1 another base model",
     ),
     "B415": Code(
         title="trained weights are not finite",
@@ -84,7 +85,7 @@ CODES: dict[str, Code] = {
     "B416": Code(
         title="training changed nothing",
         why="All deltas are zero, so the model is the base model with another name.",
-        fix="raise method.learning_rate or method.epochs",
+        fix="raise method.learning_rate or method.epochs; where every gradient was zero, use another base model",
     ),
     "B417": Code(
         title="the trained weights do not fit together",

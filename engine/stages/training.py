@@ -186,10 +186,12 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
 
     backend = load_backend(context.recipe.backend.name)
     full = context.recipe.method.kind == "full"
+    norms = [one.grad_norm for one in trained.history if one.grad_norm is not None]
+    flowed = any(norms) or not norms
     norm = (
-        model_norm(training.result / MODEL, training.base)
+        model_norm(training.result / MODEL, training.base, flowed=flowed)
         if full
-        else adapter_norm(training.result / ADAPTER)
+        else adapter_norm(training.result / ADAPTER, flowed=flowed)
     )
     facts = read_facts(training.rendered)["train"]
     return TrainingSummary(

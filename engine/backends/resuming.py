@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from engine.backends import events, trainer_state
@@ -16,25 +15,12 @@ Run = Callable[[Path | None, events.Telling], None]
 """Trains from a checkpoint, or from the start; StageError when it fails."""
 FAILED = "B411"
 """The code of a trainer that ended with an error of its own."""
+OTHER_EPOCHS = "B422"
 NOT_OF_A_CHECKPOINT = (
     "out of memory", "memoryerror", "cannot allocate memory", "can't allocate memory", "sigkill",
     "no space left", "disk quota", "file too large",
 )  # fmt: skip
 """In the message of a failure that another checkpoint would not mend."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Blamed:
-    """Checkpoints that a training could not begin from, and the first reason."""
-
-    error: StageError | None = None
-    moved: list[tuple[Path, Path]] = field(default_factory=list)
-    """Where each stood, and where it is now."""
-
-    def give_back(self) -> None:
-        """Put them back: a training from the start failed in the same way, so they are not the cause."""
-        for stood, now in self.moved:
-            now.rename(stood)
 
 
 def train_on(
@@ -43,32 +29,38 @@ def train_on(
     """Train from the last whole checkpoint in `output`, or from the start.
 
     A checkpoint that the trainer fails on before the first step is set aside, and the one before it is taken. Where
-    a training from the start fails before its first step too, they are put back and the first failure is raised.
+    the last try ends before its first step too, they are put back.
     `cpu_seconds` returns what the process that trains has computed before.
 
     Raises:
         StageError: what `run` raises, and B412-B414, B422 for what it left.
 
     """
-    blamed = _Blamed()
+    blamed: list[tuple[Path, Path]] = []
     while True:
         resume = resume_point(launch, output)
         started = time.monotonic()
         telling = events.Telling(launch, Meter(began=started, cpu_began=cpu_seconds()))
         try:
             run(resume, telling)
-        except StageError as error:
-            if not _is_of_its_beginning(error, telling):
-                raise
-            blamed.error = blamed.error or error
-            if resume is None:
-                blamed.give_back()
-                raise blamed.error from error
-            blamed.moved.append((resume, trainer_state.set_aside(resume)))
-            launch.progress.note(f"{resume.name} cannot be trained on, set aside: {_reason(error)}")
-            continue
+        except BaseException as error:
+            if resume is not None and _is_of_its_beginning(error, telling):
+                blamed.append((resume, trainer_state.set_aside(resume)))
+                launch.progress.note(
+                    f"{resume.name} is set aside, it cannot be trained on: {_line(error)}"
+                )
+                continue
+            if not telling.done:
+                _give_back(blamed)
+            raise
         seconds = time.monotonic() - started
-        return events.trained(launch, telling, output=output, resume=resume, seconds=seconds)
+        try:
+            return events.trained(launch, telling, output=output, resume=resume, seconds=seconds)
+        except StageError as error:
+            if error.problems[0].code == OTHER_EPOCHS:  # going on from these would end in the same
+                for _, path in trainer_state.checkpoints(output):
+                    trainer_state.set_aside(path)
+            raise
 
 
 def resume_point(launch: Launch, output: Path) -> Path | None:
@@ -84,12 +76,20 @@ def resume_point(launch: Launch, output: Path) -> Path | None:
     return path
 
 
-def _is_of_its_beginning(error: StageError, telling: events.Telling) -> bool:
+def _give_back(blamed: Iterable[tuple[Path, Path]]) -> None:
+    """Put checkpoints back: a training without them came no further, so they are not the cause."""
+    for stood, now in blamed:
+        now.rename(stood)
+
+
+def _is_of_its_beginning(error: BaseException, telling: events.Telling) -> bool:
     """Tell whether the trainer failed before its first step, for a reason that a checkpoint can be."""
+    if telling.done or not isinstance(error, StageError) or error.problems[0].code != FAILED:
+        return False
     message = error.problems[0].message.lower()
-    elsewhere = any(word in message for word in NOT_OF_A_CHECKPOINT)
-    return error.problems[0].code == FAILED and not telling.done and not elsewhere
+    return not any(word in message for word in NOT_OF_A_CHECKPOINT)
 
 
-def _reason(error: StageError) -> str:
-    return error.problems[0].message.splitlines()[0]
+def _line(error: BaseException) -> str:
+    """Return the first line of what a failure says."""
+    return str(error).partition("\n")[0]

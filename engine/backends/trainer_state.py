@@ -245,7 +245,7 @@ def _refuse_other_epochs(epochs: float, step: int, steps_per_epoch: int) -> None
             "B422",
             f"training went through {epochs:.4g} epochs where {planned:.4g} were planned",
             path="method.epochs",
-            hint="train again: `recipe run RECIPE --force train`",
+            hint="run the same command again: it trains from the start",
         )
 
 

@@ -118,7 +118,7 @@ CODES: dict[str, Code] = {
     "B422": Code(
         title="training ended after other epochs than planned",
         why="A trainer can take every step and yet go through half of the rows, or several times through all of them.",
-        fix="train again: recipe run RECIPE --force train",
+        fix="run the same command again: these checkpoints are set aside, and it trains from the start",
     ),
     "B423": Code(
         title="an evaluation changes the gradients",

@@ -98,7 +98,7 @@ def test_page_markdown_and_terminal_say_how_many(project: Project) -> None:
 
     assert sentence in (folder / "report.html").read_text(encoding="utf-8")
     assert sentence in (folder / "report.md").read_text(encoding="utf-8")
-    assert sentence in " ".join(again.err.split())
+    assert sentence in " ".join((again.out + again.err).split())
     assert set(statuses(project.folder / ".recipe").values()) == {"reused"}
 
 

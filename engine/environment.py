@@ -6,7 +6,9 @@ import hashlib
 import importlib.metadata
 import os
 import platform
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -27,6 +29,8 @@ class Device:
     """Cores this process may use."""
     bf16: bool
     """It multiplies bfloat16 natively."""
+    visible: str = ""
+    """Of a GPU, what CUDA_VISIBLE_DEVICES names it by: its UUID, or the first entry of what the user has set."""
     held_threads: int = 0
     """So many threads whatever the cores: those of the lock that a run reproduces; 0 for none."""
 
@@ -146,15 +150,19 @@ def tool_versions() -> dict[str, str]:
 
 @cache
 def detect_device() -> Device:
-    """The device that models will run on: the first NVIDIA GPU, Apple's GPU, or the CPU."""
+    """The device that models will run on: the first NVIDIA GPU that CUDA may see, Apple's GPU, or the CPU."""
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
-    gpu = _nvidia()
+    gpu = _nvidia(os.environ.get(CUDA_VISIBLE))
     if gpu is not None:
-        name, memory, capability = gpu
         return Device(
-            kind="cuda", name=name, memory_bytes=memory, cores=cores, bf16=capability >= AMPERE
+            kind="cuda",
+            name=gpu.name,
+            memory_bytes=gpu.memory_bytes,
+            cores=cores,
+            bf16=gpu.capability >= AMPERE,
+            visible=gpu.visible,
         )
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         return Device(kind="mps", name="Apple GPU", memory_bytes=_memory(), cores=cores, bf16=False)
@@ -163,22 +171,109 @@ def detect_device() -> Device:
     )
 
 
+CUDA_VISIBLE = "CUDA_VISIBLE_DEVICES"
+VISIBLE = (CUDA_VISIBLE, "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
+"""Which GPUs a process may see, by maker; separated by commas, the first one first."""
+
+
+def one_device(device: Device, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables by which a process sees that device and no second one.
+
+    With several GPUs in sight trainers take all of them, and batch, steps and epochs are no longer the recipe's.
+    A process of the CPU sees none, unless the user has named one.
+    """
+    found = {name: _first(variables[name]) for name in VISIBLE if name in variables}
+    if device.kind == "cuda":
+        return {**found, CUDA_VISIBLE: device.visible or found.get(CUDA_VISIBLE, "0")}
+    return {CUDA_VISIBLE: "", **found} if device.kind == "cpu" else found
+
+
+def restrict_to(device: Device, variables: MutableMapping[str, str] = os.environ) -> None:
+    """Let this process and its children see one GPU; before CUDA is used for the first time."""
+    if device.kind == "cuda":
+        variables.update(one_device(device, variables))
+
+
 AMPERE = 8.0
 """The first NVIDIA compute capability with bfloat16 matrix units."""
 NVIDIA_SECONDS = 20.0
 """For `nvidia-smi`, which hangs where a driver does."""
+_SMI_FIELDS = "uuid,name,memory.total,compute_cap"
+_SLICE = re.compile(r"^\s+MIG (?P<profile>\S+)\s.*UUID: (?P<uuid>MIG-[^)]+)\)")
 
 
-def _nvidia() -> tuple[str, int, float] | None:
-    if not Path("/dev/nvidiactl").exists():
-        return None
-    words = ("--query-gpu=name,memory.total,compute_cap", "--format=csv,noheader,nounits")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gpu:
+    uuid: str
+    name: str
+    memory_bytes: int
+    capability: float
+    visible: str = ""
+
+
+def _nvidia(visible: str | None) -> _Gpu | None:
+    """Return the first GPU that CUDA_VISIBLE_DEVICES lets be seen; None where there is none."""
+    gpus = _smi_gpus()
+    if visible is None:
+        first = gpus[0] if gpus else None
+        return _seen(first, first.uuid) if first else None
+    entry = _first(visible)
+    if entry.isdecimal():
+        number = int(entry)
+        return _seen(gpus[number], entry) if number < len(gpus) else None
+    if entry.startswith("MIG-"):
+        return _smi_slice(entry, gpus)
+    named = [gpu for gpu in gpus if entry.startswith("GPU-") and gpu.uuid.startswith(entry)]
+    return _seen(named[0], entry) if named else None
+
+
+def _first(entries: str) -> str:
+    return entries.partition(",")[0].strip()
+
+
+def _seen(gpu: _Gpu, visible: str) -> _Gpu:
+    return replace(gpu, visible=visible)
+
+
+def _smi_gpus() -> list[_Gpu]:
+    """Return the machine's NVIDIA GPUs in the order of their bus, as `nvidia-smi` counts them."""
+    answer = _smi(f"--query-gpu={_SMI_FIELDS}", "--format=csv,noheader,nounits")
     try:
-        answer = answer_of(program("nvidia-smi")(*words), seconds=NVIDIA_SECONDS)
-        name, mebibytes, capability = (part.strip() for part in answer.splitlines()[0].split(","))
-        return name, int(mebibytes) << 20, float(capability)
-    except (OSError, ValueError, IndexError):
-        return None
+        return [_gpu(line) for line in answer.splitlines() if line.strip()]
+    except ValueError:
+        return []
+
+
+def _gpu(line: str) -> _Gpu:
+    uuid, name, mebibytes, capability = (part.strip() for part in line.split(","))
+    return _Gpu(
+        uuid=uuid, name=name, memory_bytes=int(mebibytes) << 20, capability=float(capability)
+    )
+
+
+def _smi_slice(entry: str, gpus: list[_Gpu]) -> _Gpu | None:
+    """Return a part of a GPU (MIG) with its own memory; None where no GPU has that part."""
+    number = -1
+    for line in _smi("-L").splitlines():
+        number += line.startswith("GPU ")
+        found = _SLICE.match(line)
+        if found and found["uuid"].startswith(entry) and 0 <= number < len(gpus):
+            whole = gpus[number]
+            size = re.search(r"(\d+)gb", found["profile"])
+            memory = int(size[1]) << 30 if size else whole.memory_bytes
+            name = f"{whole.name} MIG {found['profile']}"
+            return replace(whole, name=name, memory_bytes=memory, visible=entry)
+    return None
+
+
+def _smi(*words: str) -> str:
+    """Return what `nvidia-smi` says; nothing where it is not there or fails."""
+    if not Path("/dev/nvidiactl").exists():
+        return ""
+    try:
+        return answer_of(program("nvidia-smi")(*words), seconds=NVIDIA_SECONDS)
+    except (OSError, ValueError):
+        return ""
 
 
 def _cpu_flags() -> str:

@@ -32,6 +32,7 @@ from engine.stages import flow
 from engine.stages.base import Progress
 from engine.stages.keeping import Keeper
 from engine.stages.report import Facts, assemble, write
+from engine.stages.row_lengths import row_lengths
 from engine.store import Artifact, Store, make_key
 from engine.store.lock import lock_text
 from engine.store.runs import BUNDLED_LOCK, Runs, write_text
@@ -258,6 +259,9 @@ def _report(
             holdout_use=use,
             reproduction=repeated,
             costs=ending.costs,
+            lengths=row_lengths(
+                state.trained, keeper.store, state.artifacts, state.world.base_model
+            ),
         )
     )
 

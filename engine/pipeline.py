@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine import failures, interrupts
+from engine.environment import restrict_to
 from engine.errors import EngineError, ExitCode, RecipeError, StageError
 from engine.evidence import StageRecord, StageStatus
 from engine.plan import FORCED, UNUSABLE, PlannedStage, World, plan_run, products
@@ -77,6 +78,7 @@ def walk(recipe: Recipe, store: Store, *, world: World, orders: Orders, watcher:
 
     A request to end is raised in a stage and nowhere else, so that it is in the result too.
     """
+    restrict_to(world.device)
     state = Walk(recipe=recipe, trained=recipe, world=world, started=datetime.now(UTC))
     with interrupts.uninterrupted():
         _walk(state, store, orders=orders, watcher=watcher)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.environment import Device, version_of
+from engine.estimate.rows import counts_after_rendering, rendered_key
+from engine.estimate.trained import TrainedRows, split_rows, trained_rows
 from engine.evidence import data_from_json
 from engine.recipe import moving_references
 from engine.recipe.model import Recipe, Reference, Source
@@ -29,6 +30,7 @@ FORCED = "forced"
 UNKNOWN = "what the new rows do is known after `recipe data`"
 
 ROWS_UNKNOWN = "row counts are known after data"
+ROWS_UNCOUNTED = "how many rows are trained is known after compile"
 SWEEP = "sweep"
 """The stage that chooses the method of those after it."""
 
@@ -60,6 +62,8 @@ class World:
     """As it stood beside the recipe when the run began; None where nothing is recorded yet."""
     accepted: tuple[AcceptedRun, ...] = ()
     """The recipe's runs whose model was accepted, newest first."""
+    nominal: bool = False
+    """Keys are compared with each other and never looked up: rows are as many as the recipe says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,16 +97,12 @@ class Plan:
     """Training takes the weights that the sweep makes or has left; without a sweep it never does."""
     was_swept: bool = False
     """A sweep of this recipe ran before: what it judged is not trained again."""
+    counted: TrainedRows | None = None
+    """Rows that are trained, or would be before the tokenizer has counted them; None while they are fractions."""
 
     def stage(self, name: str) -> PlannedStage:
         """The planned stage of that name."""
         return next(stage for stage in self.stages if stage.name == name)
-
-    @property
-    def train_rows(self) -> int | None:
-        """Rows of the training split; None while they are a fraction of uncounted rows."""
-        rows = split_rows(self.recipe, self.stage("data").reused)
-        return rows[0] if rows else None
 
 
 def survey(recipe: Recipe, store: Store, device: Device) -> World:
@@ -164,6 +164,7 @@ def plan_run(
         stages=tuple(_explained(stage, stages, store, previous or {}, force) for stage in stages),
         trained=trained,
         takes_swept=takes_swept,
+        counted=trained_rows(trained or recipe, store, stages[0].reused, world.base_model),
         was_swept=SWEEP in (previous or {}),
     )
 
@@ -171,18 +172,6 @@ def plan_run(
 def _unsettled(name: str) -> PlannedStage:
     """A stage after a sweep that has not chosen yet."""
     return PlannedStage(name=name, key=None, needs={}, reused=None, reason="")
-
-
-def split_rows(recipe: Recipe, data: Artifact | None) -> tuple[int, int] | None:
-    """Rows of train and validation: counted in the data artifact, or as written; None while they are fractions."""
-    if data is not None:
-        summary = json.loads(data.file("summary.json").read_text(encoding="utf-8"))
-        rows = {split["name"]: split["seen"] for split in summary["splits"]}
-        return rows["train"], rows.get("validation", 0)
-    train, validation = recipe.splits.train, recipe.splits.validation
-    if isinstance(train, int) and isinstance(validation, int):
-        return train, validation
-    return None
 
 
 def holdout_line(plan: Plan) -> str:
@@ -286,18 +275,32 @@ def _needs(
             return None
         needs[need] = {maker.name: maker.key.digest, **products(maker.name, maker.key)}[need]
     if name == "compile" or "compile" in needs:
-        text = _compiled_text(recipe, by_name["data"], world)
+        late = counts_after_rendering(recipe) and not world.nominal
+        text = _compiled_text(recipe, by_name, world, late=late and name != "compile")
         if text is None:
             return None
         needs["compile" if "compile" in needs else "config"] = make_key({"config": text}).digest
+        if late and name == "compile":
+            data = by_name["data"].key
+            needs["rendered"] = rendered_key(
+                recipe, data.digest if data else "", world.base_model
+            ).digest
     return needs
 
 
-def _compiled_text(recipe: Recipe, data: PlannedStage, world: World) -> str | None:
-    """The backend config, which stands in keys by its bytes: a compiler change that leaves them does not retrain."""
-    from engine.stages.compile import compile_recipe  # noqa: PLC0415 - only where a config is due
+def _compiled_text(
+    recipe: Recipe, stages: Mapping[str, PlannedStage], world: World, *, late: bool
+) -> str | None:
+    """The backend config, which stands in keys by its bytes: a compiler change that leaves them does not retrain.
 
-    rows = split_rows(recipe, data.reused)
+    `late`: only the compile stage knows it, since it counts the rows that are trained.
+    """
+    from engine.stages.compile import CONFIG, compile_recipe  # noqa: PLC0415 - only where a config is due
+
+    if late:
+        made = stages["compile"].reused
+        return made.file(CONFIG).read_text(encoding="utf-8") if made else None
+    rows = split_rows(recipe, stages["data"].reused)
     if rows is None:
         return None
     train_rows, validation_rows = rows
@@ -321,7 +324,7 @@ def _explained(
         unsettled = any(
             one.name == SWEEP and (one.name in force or not one.reused) for one in stages
         )
-        known = "the setting is known after the sweep" if unsettled else ROWS_UNKNOWN
+        known = "the setting is known after the sweep" if unsettled else _rows_unknown(stages)
         return replace(stage, reason=known)
     changed = _changes(previous.get(stage.name), stage.key.payload)
     needed = [other.name for other in stages if other.name in stage.needs and not other.reused]
@@ -332,6 +335,11 @@ def _explained(
     if not reason and (not meant or stage.name not in previous):
         reason = _history(stage, stage.key, store, previous)
     return replace(stage, reason="; ".join(filter(None, (reason, meant))))
+
+
+def _rows_unknown(stages: Sequence[PlannedStage]) -> str:
+    compiles = any(one.name == "compile" and one.key is not None for one in stages)
+    return ROWS_UNCOUNTED if compiles else ROWS_UNKNOWN
 
 
 def about_holdout(held: Held | None) -> str:

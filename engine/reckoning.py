@@ -91,7 +91,7 @@ class Reckoner:
         summary = json.loads(artifacts["train"].file("training.json").read_text(encoding="utf-8"))
         if usage is None or not usage.steps.count or summary["resumed_from_step"] is not None:
             return
-        rendered = rendered_key(recipe, artifacts["data"], self.world.base_model)
+        rendered = rendered_key(recipe, artifacts["data"].key, self.world.base_model)
         work = measured.work_of(
             recipe,
             self.world.device,

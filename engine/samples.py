@@ -150,7 +150,7 @@ def token_view(files: Files, renderer: Renderer) -> Measured:
         lengths.append(_lengths(split, spread(found), total=total, over=over))
         if split in SEEN:
             ledgers.append(ledger)
-            notes += [f"{split}: {one.message}" for one in ledger.notes(action)]
+            notes += [f"{split}: {one.message}" for one in ledger.notes(action, max_length=limit)]
             if ledger.blocks:
                 notes.append(f"{split}: {len(ledger.blocks)} documents are cut into blocks")
     problems += renderer.problems(together(ledgers))

@@ -136,12 +136,14 @@ def _targets(method: Method) -> Line:
 
 
 def _plugins(method: Method, setting: Setting) -> list[Json]:
-    """Return the recorder, one for the CPU, and one that keeps 32-bit weights in full bf16."""
+    """Return the recorder, one for the CPU, one for 32-bit weights in full bf16, one for 4-bit weights on a CPU."""
     names = ["Recorder"]
     if setting.device.kind == "cpu":
         names.append("OnCpu")
     if _mixed_full(method, setting):
         names.append("MixedPrecision")
+    if method.kind == "qlora" and setting.device.kind == "cpu":
+        names.append("Unpacked")
     return [f"{PLUGIN}.{name}" for name in names]
 
 

@@ -9,6 +9,7 @@ these and holds nothing else: settings files that came with a launch folder are 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import time
@@ -17,9 +18,10 @@ from typing import Any
 
 from engine import interrupts, processes
 from engine.backends import events
-from engine.backends.base import Launch, Trained, schedule
+from engine.backends.base import Launch, Trained
 from engine.backends.events import LOG
-from engine.backends.usage import Meter
+from engine.backends.resuming import train_on
+from engine.environment import one_device
 from engine.errors import StageError
 
 OUTPUT = "output"
@@ -47,25 +49,21 @@ def train(launch: Launch) -> Trained:
     """Train, or go on from the last complete checkpoint.
 
     Raises:
-        StageError: B411 the process failed, B412-B414 it ended without a finished training.
+        StageError: B411 the process failed, B412-B414 it ended without a finished training, B420-B423 it
+            is not the training that was planned.
 
     """
     prepare(launch)
     output = launch.folder / OUTPUT
-    resume = events.resume_point(launch, output)
-    plan = schedule(
-        launch.method,
-        train_rows=launch.setting.train_rows,
-        validation_rows=launch.setting.validation_rows,
-    )
-    started = time.monotonic()
-    telling = events.Telling(launch, plan.steps, Meter(began=started))
-    code = _run(launch, telling)
-    seconds = time.monotonic() - started
-    telling.refuse_nonfinite()
-    if code != 0:
-        raise _failure(code, telling, launch.folder / LOG)
-    return events.trained(launch, telling, output=output, resume=resume, seconds=seconds)
+
+    def run(resume: Path | None, telling: events.Telling) -> None:  # noqa: ARG001 - Axolotl finds it itself
+        (launch.folder / EVENTS).unlink(missing_ok=True)
+        code = _run(launch, telling)
+        telling.refuse_nonfinite()
+        if code != 0:
+            raise _failure(code, telling, launch.folder / LOG)
+
+    return train_on(launch, output, run, cpu_seconds=lambda: 0.0)
 
 
 def prepare(launch: Launch) -> None:
@@ -95,7 +93,6 @@ def prepare(launch: Launch) -> None:
     link = folder / BASE_MODEL
     link.unlink(missing_ok=True)
     link.symlink_to(launch.base_model.resolve(), target_is_directory=True)
-    (folder / EVENTS).unlink(missing_ok=True)
 
 
 def environment(launch: Launch) -> dict[str, str]:
@@ -103,7 +100,12 @@ def environment(launch: Launch) -> dict[str, str]:
     threads = dict.fromkeys(THREAD_VARIABLES, str(launch.setting.device.threads))
     absent = Path(processes.caches()["HF_HOME"]) / "no-accelerate-config.yaml"
     return processes.environment(
-        {**SET_VARIABLES, **threads, "ACCELERATE_CONFIG_FILE": str(absent)}
+        {
+            **SET_VARIABLES,
+            **threads,
+            **one_device(launch.setting.device, os.environ),
+            "ACCELERATE_CONFIG_FILE": str(absent),
+        }
     )
 
 
@@ -169,8 +171,7 @@ def _failure(code: int, telling: events.Telling, log: Path) -> StageError:
     tail = "\n".join(tail_of(log))
     return StageError.one(
         "B411",
-        f"axolotl {ended} after step {telling.done} of {telling.steps}; "
-        f"last lines of its log:\n{tail}",
+        f"axolotl {ended} {telling.where}; last lines of its log:\n{tail}",
         hint="lower method.micro_batch_size: the machine ran out of memory"
         if code == -signal.SIGKILL
         else "run the same command again: it continues from the last checkpoint",

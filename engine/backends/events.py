@@ -1,4 +1,8 @@
-"""What a training tells while it runs (`engine.runtime.watch`), passed on to progress and remembered as facts."""
+"""What a training tells while it runs (`engine.runtime.watch`), passed on to progress and remembered as facts.
+
+What it tells before its first step is compared with what was planned: a training on other rows a step, of other
+length, on other devices or with gradients that an evaluation changes is refused before it has learned anything.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.backends import trainer_state
-from engine.backends.base import Launch, Trained, keeps_best
+from engine.backends.base import Launch, Schedule, Trained, keeps_best, schedule
 from engine.backends.usage import Meter
 from engine.errors import StageError
 
@@ -16,14 +20,18 @@ LOG = "train.log"
 """In the launch folder."""
 NAMES = {"loss": "loss", "eval_loss": "validation"}
 """What people are shown of the numbers."""
+PROCESSES = 1
+"""That train one model together; one process has one device."""
+LEAST_COSINE = 0.999
+"""Of the gradients of one row before and after an evaluation; 1.0 was measured, at most 0.7 with repacked weights."""
 
 
 class Telling:
     """Takes events in order; knows how far training is, what was measured, and whether a number was none."""
 
-    def __init__(self, launch: Launch, steps: int, meter: Meter) -> None:
-        """Tell of a training of so many steps."""
-        self.steps = steps
+    def __init__(self, launch: Launch, meter: Meter) -> None:
+        """Tell of a launch."""
+        self.plan = plan_of(launch)
         self.meter = meter
         self.done = 0
         self._progress = launch.progress
@@ -34,9 +42,22 @@ class Telling:
         self._first: tuple[float, int] | None = None
 
     @property
+    def where(self) -> str:
+        """How far it came, in words."""
+        resumed = self._facts.get("resumed_from")
+        if not self.done and resumed:
+            return f"before its first step after step {resumed} of {self.steps}"
+        return f"after step {self.done} of {self.steps}"
+
+    @property
     def is_broken(self) -> bool:
         """A loss was not a number: going on is for nothing."""
         return self._nonfinite is not None
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps that are planned."""
+        return self.plan.steps
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -46,11 +67,14 @@ class Telling:
         return self._facts
 
     def tell(self, event: Mapping[str, Any]) -> None:
-        """Take one event."""
+        """Take one event. StageError B420, B421, B423 for a training that is not the planned one."""
         kind = event["event"]
         self.meter.take(event)
         if kind == "start":
             self._facts |= event
+            self._refuse_another_training(event)
+        elif kind == "gradients":
+            refuse_other_gradients(float(event["cosine"]))
         elif kind == "nonfinite":
             self._nonfinite = event
         elif kind == "step":
@@ -66,6 +90,28 @@ class Telling:
             name = next(key for key in ("loss", "eval_loss", "grad_norm") if key in event)
             raise trainer_state.nonfinite(name, event[name], int(event["step"]))
 
+    def _refuse_another_training(self, event: Mapping[str, Any]) -> None:
+        """StageError B420, B421 when the trainer is about to train on other devices, or otherwise, than planned."""
+        processes, devices = event.get("world_size", PROCESSES), event.get("devices", 1)
+        if (processes, devices) != (PROCESSES, 1):
+            raise StageError.one(
+                "B420",
+                f"the trainer took {processes} processes with {devices} devices each; one process with one"
+                " device was planned",
+                path="backend",
+                hint="start `recipe` by itself, not under torchrun, srun or accelerate launch",
+            )
+        planned = {"rows_per_step": self._batch_size, "steps": self.plan.steps}
+        for name, expected in planned.items():
+            found = event.get(name, expected)
+            if found != expected:
+                raise StageError.one(
+                    "B421",
+                    f"the trainer is about to take {found} {name.replace('_', ' ')}, planned are {expected}",
+                    path="method.batch_size" if name == "rows_per_step" else "method.epochs",
+                    hint="run the same command again; if this stays, report it",
+                )
+
     def _step(self, step: int) -> None:
         self.done = step
         now = time.monotonic()
@@ -78,25 +124,37 @@ class Telling:
         self._progress.update(step, self.steps, "step", **self._numbers, **rate)
 
 
-def resume_point(launch: Launch, output: Path) -> Path | None:
-    """Return the last whole checkpoint, after moving aside those that were not wholly written; say so."""
-    for path in trainer_state.set_incomplete_aside(output):
-        launch.progress.note(f"{path.name.rpartition('-')[0]} was not wholly written, set aside")
-    found = trainer_state.checkpoints(output)
-    if not found:
-        return None
-    step, path = found[-1]
-    launch.progress.note(f"continuing from step {step}")
-    return path
+def plan_of(launch: Launch) -> Schedule:
+    """Return when things happen in a launch."""
+    setting = launch.setting
+    return schedule(
+        launch.method, train_rows=setting.train_rows, validation_rows=setting.validation_rows
+    )
+
+
+def refuse_other_gradients(cosine: float) -> None:
+    """StageError B423 when an evaluation changes the gradients of the same row."""
+    if not cosine > LEAST_COSINE:
+        raise StageError.one(
+            "B423",
+            f"after an evaluation the gradients of a row are others than before it (cosine {cosine:.3f})",
+            path="method.kind",
+            hint="set method.kind: lora, or train on a GPU",
+        )
 
 
 def trained(
     launch: Launch, telling: Telling, *, output: Path, resume: Path | None, seconds: float
 ) -> Trained:
-    """Return what training left, once `output` proves that it finished. StageError B412-B414."""
+    """Return what training left, once `output` proves that it finished. StageError B412-B414, B422."""
     telling.refuse_nonfinite()
-    best = keeps_best(launch.method, validation_rows=launch.setting.validation_rows)
-    ending = trainer_state.judge_ending(output, launch.method, steps=telling.steps, best=best)
+    ending = trainer_state.judge_ending(
+        output,
+        launch.method,
+        steps=telling.steps,
+        best=keeps_best(launch.method, validation_rows=launch.setting.validation_rows),
+        steps_per_epoch=telling.plan.steps_per_epoch,
+    )
     facts = telling.facts
     return Trained(
         folder=ending.kept,

@@ -1,26 +1,36 @@
 """What a transformers trainer leaves on disk, judged: complete checkpoints, the kept one, and how training ended.
 
 Both backends save through transformers, so both are read here. Exit codes prove nothing: only
-`trainer_state.json` and whole weight files do.
+`trainer_state.json` does, and files that have the bytes which were saved (`digests.json`, written when the
+checkpoint was).
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.errors import StageError
 from engine.evidence import HistoryPoint
+from engine.files.digests import FILE as DIGESTS
+from engine.files.digests import changed_files, read_digests
 from engine.recipe.model import Method
 from engine.runtime.patience import evaluations_since_best, scheduled_losses
 
 STATE = "trainer_state.json"
-RESUMABLE = (STATE, "optimizer.pt", "scheduler.pt", "rng_state.pth")
+SCHEDULER = "scheduler.pt"
+OPTIMIZER = ("optimizer.pt", "optimizer.bin")
+"""Of one process and of data-parallel ones; of FSDP."""
+RANDOM = "rng_state.pth"
+RANKS = re.compile(r"rng_state_(\d+)\.pth")
+"""Random states of one process; of each rank of several."""
 INCOMPLETE = "incomplete"
 CHECKPOINT = "checkpoint-"
 ADAPTERS = "adapters"
@@ -60,38 +70,104 @@ def kept_adapters(output: Path, *, last: int) -> tuple[tuple[int, Path], ...]:
         (int(path.name), path) for path in (output / ADAPTERS).glob("*") if path.name.isdigit()
     ]
     return tuple(
-        (step, path)
-        for step, path in sorted(found)
-        if step <= last and is_whole_safetensors(path / "adapter_model.safetensors")
+        (step, path) for step, path in sorted(found) if step <= last and _is_whole_adapter(path)
     )
 
 
-def set_incomplete_aside(output: Path) -> tuple[Path, ...]:
-    """Move checkpoints that were not wholly written to `incomplete/`, so that training resumes from a whole one."""
-    moved = []
-    for _, path in checkpoints(output):
-        if is_complete(path):
-            continue
-        aside = output / INCOMPLETE
-        aside.mkdir(exist_ok=True)
-        target = aside / f"{path.name}-{sum(1 for _ in aside.iterdir())}"
-        path.rename(target)
-        moved.append(target)
+def _is_whole_adapter(folder: Path) -> bool:
+    """Tell whether an adapter has the bytes that were saved."""
+    try:
+        digests = read_digests(folder / DIGESTS)
+    except (OSError, ValueError):
+        return False
+    whole = is_whole_safetensors(folder / "adapter_model.safetensors")
+    return whole and digests is not None and not changed_files(folder, digests)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aside:
+    """A checkpoint that training does not go on from; its folder is kept."""
+
+    name: str
+    """As it was, `checkpoint-STEP`."""
+    folder: Path
+    """Where it is now."""
+    why: str
+
+
+def set_damaged_aside(output: Path, *, best: bool = False) -> tuple[Aside, ...]:
+    """Move checkpoints that are not whole to `incomplete/`, so that training goes on from a whole one.
+
+    With `best`, also those whose best checkpoint so far is not whole: training would end without the one to keep.
+    """
+    moved = [
+        Aside(name=path.name, folder=set_aside(path), why=why)
+        for _, path in checkpoints(output)
+        if (why := damage_of(path))
+    ]
+    if best:
+        whole = checkpoints(output)
+        steps = {step for step, _ in whole}
+        for _, path in whole:
+            kept = read_state(path).get("best_global_step")
+            if kept and kept not in steps:
+                why = f"it keeps {CHECKPOINT}{kept} as the best one, which is not whole"
+                moved.append(Aside(name=path.name, folder=set_aside(path), why=why))
     return tuple(moved)
 
 
+def set_aside(checkpoint: Path) -> Path:
+    """Move a checkpoint to `incomplete/` and return where it is; nothing is deleted."""
+    aside = checkpoint.parent / INCOMPLETE
+    aside.mkdir(exist_ok=True)
+    target = aside / f"{checkpoint.name}-{sum(1 for _ in aside.iterdir())}"
+    return checkpoint.rename(target)
+
+
 def is_complete(checkpoint: Path) -> bool:
-    """State, optimizer and random state are there, readable, and the weight files are as long as they say."""
+    """Tell whether a checkpoint is whole (`damage_of`)."""
+    return not damage_of(checkpoint)
+
+
+def damage_of(checkpoint: Path) -> str:
+    """Return why a checkpoint is not whole; empty for one whose files all have the bytes that were saved.
+
+    One without digests was cut short before they were written, or is of an earlier version: weights that rotted
+    cannot be told from others then, so it is not trained on.
+    """
     try:
         state = read_state(checkpoint)
+        digests = read_digests(checkpoint / DIGESTS)
     except (OSError, ValueError):
-        return False
-    if state.get("global_step") != step_of(checkpoint):
-        return False
-    if any(not _is_whole_zip(checkpoint / name) for name in RESUMABLE[1:]):
-        return False
+        return "it was not wholly written"
+    if state.get("global_step") != step_of(checkpoint) or not _has_parts(checkpoint):
+        return "it was not wholly written"
+    if digests is None:
+        return "it has no digests to be checked by"
+    if changed := changed_files(checkpoint, digests):
+        return f"{changed[0]} is not as it was saved"
     weights = sorted(checkpoint.glob("*.safetensors"))
-    return bool(weights) and all(is_whole_safetensors(path) for path in weights)
+    archives = [path for path in checkpoint.iterdir() if path.name in _archives(checkpoint)]
+    broken = [path.name for path in weights if not is_whole_safetensors(path)]
+    broken += [path.name for path in archives if not _is_whole_zip(path)]
+    strange = [path.name for path in (*weights, *archives) if path.name not in digests]
+    found = [*broken, *strange]
+    return f"{found[0]} is not as it was saved" if found else ""
+
+
+def _has_parts(checkpoint: Path) -> bool:
+    """Weights, optimizer, scheduler and the random state of every rank are there."""
+    return bool(any(checkpoint.glob("*.safetensors")) and _archives(checkpoint))
+
+
+def _archives(checkpoint: Path) -> frozenset[str]:
+    """Return the names of what torch saved to go on from; empty where a part of it is missing."""
+    names = {path.name for path in checkpoint.iterdir()}
+    ranks = sorted(int(found[1]) for name in names if (found := RANKS.fullmatch(name)))
+    random = {RANDOM} & names or {f"rng_state_{rank}.pth" for rank in ranks}
+    optimizer = names & set(OPTIMIZER)
+    complete = random and ranks == list(range(len(ranks))) and optimizer and SCHEDULER in names
+    return frozenset({*random, *optimizer, SCHEDULER}) if complete else frozenset()
 
 
 def is_whole_safetensors(path: Path) -> bool:
@@ -116,11 +192,14 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
     return state
 
 
-def judge_ending(output: Path, method: Method, *, steps: int, best: bool) -> Ending:
+def judge_ending(
+    output: Path, method: Method, *, steps: int, best: bool, steps_per_epoch: int
+) -> Ending:
     """Return the proof that training finished: all of `steps` steps, or stopped early for the reason it may.
 
     `best` keeps the checkpoint of lowest validation loss, else the last. StageError: B412 without
-    a complete checkpoint, B413 when it stopped before its time, B414 when a loss was not a number.
+    a complete checkpoint, B413 when it stopped before its time, B414 when a loss was not a number, B422 when
+    its steps went through other rows than planned.
     """
     found = [(step, path) for step, path in checkpoints(output) if is_complete(path)]
     if not found:
@@ -136,11 +215,14 @@ def judge_ending(output: Path, method: Method, *, steps: int, best: bool) -> End
             f"training stopped at step {last_step} of {steps}, and early stopping was not the reason",
             hint="run the same command again: it continues from the last checkpoint",
         )
+    _refuse_other_epochs(float(state["epoch"]), min(last_step, steps), steps_per_epoch)
     kept_step = int(state.get("best_global_step") or last_step) if best else last_step
     kept = output / f"{CHECKPOINT}{kept_step}"
     if not is_complete(kept):
         raise StageError.one(
-            "B412", f"the checkpoint of the lowest validation loss, step {kept_step}, is not whole"
+            "B412",
+            f"the checkpoint of the lowest validation loss, step {kept_step}, is not whole",
+            hint="run the same command again: it trains on from an older checkpoint",
         )
     return Ending(
         steps=last_step,
@@ -150,6 +232,21 @@ def judge_ending(output: Path, method: Method, *, steps: int, best: bool) -> End
         stopped_early=early,
         history=history,
     )
+
+
+def _refuse_other_epochs(epochs: float, step: int, steps_per_epoch: int) -> None:
+    """StageError B422 when so many planned steps are not the epochs that the trainer counts.
+
+    A last step of an epoch with fewer rows moves the trainer's count by less than one step.
+    """
+    planned = step / steps_per_epoch
+    if abs(epochs - planned) * steps_per_epoch > 1 + 1e-6:
+        raise StageError.one(
+            "B422",
+            f"training went through {epochs:.4g} epochs where {planned:.4g} were planned",
+            path="method.epochs",
+            hint="run the same command again: it trains from the start",
+        )
 
 
 def history_of(state: dict[str, Any]) -> tuple[HistoryPoint, ...]:
@@ -180,12 +277,20 @@ def refuse_nonfinite(state: dict[str, Any]) -> None:
 
 
 def nonfinite(name: str, value: str, step: int) -> StageError:
-    """Return the error of a number that is none."""
+    """Return the error of a number that is none. Up to the first step no weight has been changed by a rate."""
+    message = f"{name} became {value} at step {step}; training was stopped"
+    if step > 1:
+        return StageError.one(
+            "B414",
+            message,
+            path="method.learning_rate",
+            hint="lower method.learning_rate, or set backend.precision: fp32",
+        )
     return StageError.one(
         "B414",
-        f"{name} became {value} at step {step}; training was stopped",
-        path="method.learning_rate",
-        hint="lower method.learning_rate, or set backend.precision: fp32",
+        f"{message} before anything was learned",
+        path="base_model",
+        hint="use another base model, whose weights are all finite, or set backend.precision: fp32",
     )
 
 
@@ -206,5 +311,9 @@ def _ran_out_of_patience(state: dict[str, Any], method: Method) -> bool:
 
 
 def _is_whole_zip(path: Path) -> bool:
-    """torch.save writes zip archives; one that was cut lacks the directory at its end."""
-    return zipfile.is_zipfile(path)
+    """Tell whether an archive of torch.save has its directory, and every entry the bytes of its checksum."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError):
+        return False

@@ -100,6 +100,8 @@ def _model(method: Method, setting: Setting) -> Iterator[Line]:
     yield "adapter", "none" if method.kind == "full" else method.kind, "method.kind"
     if method.kind != "full":
         yield "load_in_4bit", method.kind == "qlora", "method.kind"
+        if method.kind == "qlora" and setting.device.kind == "cpu":
+            yield "repack_4bit", False, "default: gradients of repacked weights are wrong"
         yield "lora_r", method.rank, "method.rank"
         yield "lora_alpha", method.alpha, "method.alpha"
         yield "lora_dropout", method.dropout, "method.dropout"

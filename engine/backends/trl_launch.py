@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -12,14 +13,16 @@ from typing import Any
 import yaml
 
 from engine.backends import events
-from engine.backends.base import Launch, Trained, schedule
+from engine.backends.base import Launch, Trained
 from engine.backends.events import LOG
-from engine.backends.usage import Meter
+from engine.backends.resuming import train_on
 from engine.errors import EngineError, StageError
 from engine.failures import first_line, told
 
 CONFIG = "config.yaml"
 OUTPUT = "output"
+WORLD_SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+"""Where accelerate looks for the number of processes (`PartialState`)."""
 
 
 def train(launch: Launch) -> Trained:
@@ -27,24 +30,33 @@ def train(launch: Launch) -> Trained:
 
     Raises:
         StageError: B411 the trainer failed, B412 no whole checkpoint, B413 it stopped before its time,
-            B414 a loss that is not a number.
+            B414 a loss that is not a number, B420-B423 it is not the training that was planned.
 
     """
+    refuse_other_processes(os.environ)
     output = _prepare(launch)
-    resume = events.resume_point(launch, output)
-    plan = schedule(
-        launch.method,
-        train_rows=launch.setting.train_rows,
-        validation_rows=launch.setting.validation_rows,
-    )
-    from engine.runtime import training  # noqa: F401, PLC0415 - torch is imported here and not before
+    from engine.runtime import training  # noqa: F401, PLC0415 - imported before the time is taken
 
-    started = time.monotonic()  # imports are none of training: another stage may have done them
-    meter = Meter(began=started, cpu_began=time.process_time())
-    telling = events.Telling(launch, plan.steps, meter)
-    _run(launch, output, resume, telling)
-    seconds = time.monotonic() - started
-    return events.trained(launch, telling, output=output, resume=resume, seconds=seconds)
+    def run(resume: Path | None, telling: events.Telling) -> None:
+        _run(launch, output, resume, telling)
+
+    return train_on(launch, output, run, cpu_seconds=time.process_time)
+
+
+def refuse_other_processes(variables: Mapping[str, str]) -> None:
+    """StageError B420 when a launcher has started this process as one of several that train together.
+
+    The trainer would wait for the others, or share rows with them.
+    """
+    for name in WORLD_SIZES:
+        found = variables.get(name, "")
+        if found.isdecimal() and int(found) > events.PROCESSES:
+            raise StageError.one(
+                "B420",
+                f"this process was started as one of {found} ({name}); one process with one device was planned",
+                path="backend",
+                hint="start `recipe` by itself, not under torchrun, srun or accelerate launch",
+            )
 
 
 def _run(launch: Launch, output: Path, resume: Path | None, telling: events.Telling) -> None:
@@ -65,11 +77,12 @@ def _run(launch: Launch, output: Path, resume: Path | None, telling: events.Tell
         full = told(error, launch.folder)
         if full is not None and full.problems[0].code in ("E740", "E742", "X693"):
             raise full from error
-        if full is None and not isinstance(error, RuntimeError | ValueError):
+        begins = resume is not None and not telling.done  # what is damaged can raise anything
+        if full is None and not begins and not isinstance(error, RuntimeError | ValueError):
             raise
         raise StageError.one(
             "B411",
-            f"trl failed after step {telling.done} of {telling.steps}: {first_line(error)}",
+            f"trl failed {telling.where}: {first_line(error)}",
             hint="lower method.micro_batch_size if memory ran out; running again continues "
             "from the last checkpoint",
         ) from error

@@ -29,18 +29,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compile, and print or write the result."""
-    from engine.plan import plan_run, split_rows, survey  # noqa: PLC0415 - after the arguments are good
+    from engine.estimate.trained import rows_note, trained_rows  # noqa: PLC0415 - after the arguments are good
+    from engine.plan import plan_run, survey  # noqa: PLC0415
     from engine.stages.compile import compile_recipe  # noqa: PLC0415
     from engine.store import Store  # noqa: PLC0415
 
     recipe, warnings = read(options.recipe)
     show_problems(warnings)
-    store, device = Store(store_root(options.store, trust=options.trust_store)), detect_device()
-    rows, of = split_rows(recipe, None), ""
-    if rows is None or recipe.sweep:
-        plan = plan_run(recipe, store, world=survey(recipe, store, device))
-        rows = split_rows(recipe, plan.stage("data").reused)
+    store = Store(store_root(options.store, trust=options.trust_store))
+    device, of = detect_device(), ""
+    rows = trained_rows(recipe, store, None, {})
+    if rows is None or not rows.counted or recipe.sweep:
+        world = survey(recipe, store, device)
+        plan = plan_run(recipe, store, world=world)
         recipe, of = _one_method(plan)
+        rows = trained_rows(recipe, store, plan.stage("data").reused, world.base_model)
     if rows is None:
         raise RecipeError.one(
             "R007",
@@ -48,7 +51,8 @@ def run(options: argparse.Namespace) -> int:
             path="splits",
             hint=f"recipe run {options.recipe} --until data",
         )
-    config = compile_recipe(recipe, device, train_rows=rows[0], validation_rows=rows[1])
+    config = compile_recipe(recipe, device, train_rows=rows.train, validation_rows=rows.validation)
+    of = "; ".join(filter(None, (of, rows_note(recipe, rows))))
     if of:
         say(f"{of}\n")
     lines = [{"key": line.key, "value": line.value, "origin": line.origin} for line in config.lines]

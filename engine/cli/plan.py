@@ -15,6 +15,7 @@ from engine.environment import detect_device
 from engine.errors import ExitCode
 from engine.estimate.devices import named_device
 from engine.estimate.prices import price_of
+from engine.estimate.trained import rows_note, what_changes_rows
 from engine.forecast import Forecast, StageForecast, forecast, forecast_json
 from engine.lockstand import PLAIN, lock_line, stand_to_lock
 from engine.plan import (
@@ -96,6 +97,7 @@ def run(options: argparse.Namespace) -> int:
     method = describe_method(plan.trained) if plan.trained else describe_sweep(recipe)
     title = f"{recipe.name} · {method} · {_sizes(recipe)} · {_where(plan)}"
     facts = [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
+    facts += [("trained", told)] if (told := _trained(plan)) else []
     facts += [("sweep", sweep_words(recipe.sweep))] if recipe.sweep else []
     facts += [("holdout", told)] if (told := holdout_line(plan)) else []
     facts += [("store", told)] if (told := _not_used(plan, root)) else []
@@ -178,13 +180,14 @@ def _exact(stage: PlannedStage, plan: Plan) -> str:
     if stage.name == "train":
         from engine.backends.base import schedule  # noqa: PLC0415 - only where training is due
 
-        rows = plan.train_rows
+        rows = plan.counted
         if plan.takes_swept:
             return "taken from the sweep"
         if rows is None:
             return ""
         method = (plan.trained or plan.recipe).method
-        return f"{schedule(method, train_rows=rows, validation_rows=0).steps} steps"
+        steps = f"{schedule(method, train_rows=rows.train, validation_rows=0).steps} steps"
+        return steps if rows.counted else f"{steps} before {what_changes_rows(plan.recipe)}"
     repeats = {
         "resample": trainings(plan.recipe),
         "sweep": len(methods_of(plan.recipe)),
@@ -199,6 +202,10 @@ def _exact(stage: PlannedStage, plan: Plan) -> str:
         if stage.name == "quantize" and export.has_quantized_file
         else ""
     )
+
+
+def _trained(plan: Plan) -> str:
+    return rows_note(plan.trained or plan.recipe, plan.counted) if plan.counted else ""
 
 
 def _sizes(recipe: Recipe) -> str:
@@ -235,6 +242,14 @@ def _json(plan: Plan, found: Forecast, root: Path) -> dict[str, object]:
         "schema": "plan.v1",
         "recipe": plan.recipe.name,
         "rows": [{"source": name, "shape": shape} for name, shape in shapes(plan.recipe)],
+        "trained": None
+        if plan.counted is None
+        else {
+            "train": plan.counted.train,
+            "validation": plan.counted.validation,
+            "of": plan.counted.given,
+            "counted": plan.counted.counted,
+        },
         "holdout": holdout_line(plan),
         "power": list(_power(plan)),
         "store": _not_used(plan, root),

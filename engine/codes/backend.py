@@ -62,7 +62,8 @@ CODES: dict[str, Code] = {
     ),
     "B412": Code(
         title="training left no whole checkpoint",
-        why="A trainer can end without an error and without a result; only whole weight files and its own state count.",
+        why="A trainer can end without an error and without a result; only whole weight files and its own state count."
+        " A checkpoint whose bytes are not those of its digests.json is set aside, and an older one is taken.",
         fix="run the same command again; the log is train.log in the scratch folder",
     ),
     "B413": Code(
@@ -72,8 +73,9 @@ CODES: dict[str, Code] = {
     ),
     "B414": Code(
         title="a loss or gradient became infinite or not a number",
-        why="Nothing after it can be trusted, and the weights may be damaged without anything else failing.",
-        fix="method: {learning_rate: 1e-4}   # lower than before",
+        why="Nothing after it can be trusted, and the weights may be damaged without anything else failing. Up to the"
+        " first step it comes from the base model or the precision, later mostly from the learning rate.",
+        fix="method: {learning_rate: 1e-4}   # lower than before; at step 0 or 1 another base model",
     ),
     "B415": Code(
         title="trained weights are not finite",
@@ -83,7 +85,7 @@ CODES: dict[str, Code] = {
     "B416": Code(
         title="training changed nothing",
         why="All deltas are zero, so the model is the base model with another name.",
-        fix="raise method.learning_rate or method.epochs",
+        fix="raise method.learning_rate or method.epochs; where every gradient was zero, use another base model",
     ),
     "B417": Code(
         title="the trained weights do not fit together",
@@ -99,6 +101,30 @@ CODES: dict[str, Code] = {
         title="no setting of the sweep could be judged",
         why="Every setting's training ran away, or the metric that chooses is undefined on the validation rows.",
         fix="lower the learning rates of the sweep, or choose by another metric: sweep: {choose_by: accuracy}",
+    ),
+    "B420": Code(
+        title="training on other devices than planned",
+        why="With several GPUs or processes trainers multiply the batch and cut the steps, or wait for processes that"
+        " nobody started; the recipe's batch, steps and epochs hold for one process with one device.",
+        fix="start `recipe` by itself, not under torchrun, srun or accelerate launch; choose the GPU by"
+        " CUDA_VISIBLE_DEVICES",
+    ),
+    "B421": Code(
+        title="the trainer is about to take other steps, or other rows a step, than planned",
+        why="Rows per device times accumulation times processes is the recipe's batch, and steps are its epochs times"
+        " the rows that are trained on; else another training than the recipe's would stand in the report.",
+        fix="run the same command again; remove what changes the batch in the environment",
+    ),
+    "B422": Code(
+        title="training ended after other epochs than planned",
+        why="A trainer can take every step and yet go through half of the rows, or several times through all of them.",
+        fix="run the same command again: these checkpoints are set aside, and it trains from the start",
+    ),
+    "B423": Code(
+        title="an evaluation changes the gradients",
+        why="bitsandbytes can repack 4-bit weights when a model is evaluated on a CPU; the gradients of every later"
+        " step are wrong then, while losses look healthy. One row is tried before the first step.",
+        fix="method: {kind: lora}   # or train on a GPU, or install the bitsandbytes that `uv sync` names",
     ),
     "D390": Code(
         title="rows are longer than method.max_length",

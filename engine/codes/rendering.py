@@ -32,4 +32,34 @@ CODES: dict[str, Code] = {
         why="Only `task.labels` are classes; values of the data that are mapped to a label are not.",
         fix="Name a label of the recipe: `recipe data RECIPE --class LABEL`.",
     ),
+    "D410": Code(
+        title="rows are left out of training",
+        why="`data.checks.truncation: drop` leaves out rows that are longer than `method.max_length`, and"
+        " `template_tokens: drop` rows that hold markers of the chat template. Steps and epochs are those of the rows"
+        " that are left.",
+        fix="Raise `method.max_length`, shorten the rows, or say `truncation: warn`, which cuts them.",
+    ),
+    "D411": Code(
+        title="rows are cut",
+        why="`data.checks.truncation: warn` and `off` shorten the text of rows that are longer than"
+        " `method.max_length`; what was cut off is not learned from.",
+        fix="Raise `method.max_length`, or say `truncation: drop`.",
+    ),
+    "D412": Code(
+        title="rows are longer than what the base model can read",
+        why="Beyond `max_position_embeddings` a model has not been trained: its answers there mean little, and some"
+        " architectures fail.",
+        fix="Shorten the rows, or use a base model with a longer window.",
+    ),
+    "D413": Code(
+        title="rows of the holdout are longer than any that is trained on",
+        why="Every holdout row is asked whole, also those longer than `method.max_length`: the model is judged on"
+        " lengths that it was not trained on.",
+        fix="Raise `method.max_length`, or shorten the rows.",
+    ),
+    "D414": Code(
+        title="no row is left to train on",
+        why="Every row of the training split is longer than `method.max_length` or holds markers of the chat template.",
+        fix="Raise `method.max_length`, or say `data.checks.truncation: warn`, which cuts rows instead.",
+    ),
 }

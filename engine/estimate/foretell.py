@@ -56,7 +56,7 @@ def known_of(
     workload = workload_of(recipe, store, data=data, base_model=base_model)
     exact = None
     if data is not None:
-        rendered = rendered_key(recipe, data, base_model).digest
+        rendered = rendered_key(recipe, data.key, base_model).digest
         work = measured.work_of(recipe, device, base_model=base_model, rendered=rendered)
         exact = measured.find(store.root, work)
     missing = [] if shape else [UNKNOWN]

@@ -18,7 +18,12 @@ from engine.estimate.workload import Lengths, Workload, capped, lengths_of
 from engine.recipe.answer_json import strings
 from engine.recipe.formats import format_of
 from engine.recipe.model import PathRef, Recipe, Source
-from engine.runtime.rendered_key import FACTS, PRODUCT, rendered_payload
+from engine.runtime.rendered_key import (
+    FACTS,
+    PRODUCT,
+    counted_after_rendering,
+    rendered_payload,
+)
 from engine.store import Artifact, StageKey, Store, product_key
 
 CHARACTERS = 4.0
@@ -29,8 +34,8 @@ SAMPLE = 300
 """Rows that are looked at where none has been counted."""
 
 
-def rendered_key(recipe: Recipe, data: Artifact, base_model: Mapping[str, Any]) -> StageKey:
-    """Return the key of the rows as text."""
+def rendered_key(recipe: Recipe, data: str, base_model: Mapping[str, Any]) -> StageKey:
+    """Return the key of the rows as text; `data` is the data stage's own."""
     checks = recipe.data.checks
     return product_key(
         PRODUCT,
@@ -39,9 +44,28 @@ def rendered_key(recipe: Recipe, data: Artifact, base_model: Mapping[str, Any]) 
             max_length=recipe.method.max_length,
             checks=(checks.truncation, checks.template_tokens),
             base_model=base_model,
-            data=data.key,
+            data=data,
         ),
     )
+
+
+def counts_after_rendering(recipe: Recipe) -> bool:
+    """Tell whether only the tokenizer knows how many of the recipe's rows are trained."""
+    checks = recipe.data.checks
+    return counted_after_rendering(
+        recipe.task, truncation=checks.truncation, template_tokens=checks.template_tokens
+    )
+
+
+def counted_rows(
+    recipe: Recipe, store: Store, data: Artifact, base_model: Mapping[str, Any]
+) -> tuple[int, int] | None:
+    """Return the rows of train and validation that are trained; None before the tokenizer has counted them."""
+    rendered = store.get(rendered_key(recipe, data.key, base_model).digest)
+    if rendered is None:
+        return None
+    facts = json.loads(rendered.file(FACTS).read_text(encoding="utf-8"))
+    return facts["train"]["rows"], facts["validation"]["rows"]
 
 
 def workload_of(
@@ -50,7 +74,7 @@ def workload_of(
     """Return what is known of the rows, from the best there is."""
     rows = _split_rows(recipe, data)
     if data is not None:
-        rendered = store.get(rendered_key(recipe, data, base_model).digest)
+        rendered = store.get(rendered_key(recipe, data.key, base_model).digest)
         counted = _counted(rendered) if rendered else None
         return counted or _from_examples(recipe, data, rows)
     return _from_sources(recipe, rows)
@@ -83,7 +107,8 @@ def _counted(rendered: Artifact) -> Workload | None:
         train=lengths["train"],
         validation=lengths["validation"],
         exact=True,
-        told=f"{rows} training rows of {tokens:,} tokens, counted by the base model's tokenizer; "
+        told=f"{rows} training rows{_left_out(facts['train'])} of {tokens:,} tokens, counted by the"
+        " base model's tokenizer; "
         f"the longest has {facts['train']['longest']}",
     )
 
@@ -99,7 +124,7 @@ def _from_examples(recipe: Recipe, data: Artifact, rows: tuple[int | None, int |
         train=guessed("train"),
         validation=guessed("validation"),
         exact=False,
-        told=f"{rows[0]} training rows; their tokens are an estimate from characters, "
+        told=f"{rows[0]} training rows{_before(recipe)}; their tokens are an estimate from characters, "
         f"{CHARACTERS:g} to a token (`--probe` or a run counts them)",
     )
 
@@ -109,7 +134,9 @@ def _from_sources(recipe: Recipe, rows: tuple[int | None, int | None]) -> Worklo
     for source in recipe.data.sources:
         if isinstance(source.ref, PathRef) and format_of(source.ref.path.name, source.format):
             texts += _sampled(source, source.ref.path, recipe)
-    told = "rows are counted by `recipe data`" if rows[0] is None else f"{rows[0]} training rows"
+    told = "rows are counted by `recipe data`"
+    if rows[0] is not None:
+        told = f"{rows[0]} training rows{_before(recipe)}"
     if texts:
         told += (
             f"; their tokens are an estimate from the characters of {len(texts)} rows, "
@@ -130,6 +157,23 @@ def _from_sources(recipe: Recipe, rows: tuple[int | None, int | None]) -> Worklo
         told=told,
         at_most=not texts,
     )
+
+
+def _before(recipe: Recipe) -> str:
+    """Say what will still change the number of rows."""
+    if not counts_after_rendering(recipe):
+        return ""
+    if recipe.task.kind == "text":
+        return " before documents are cut into blocks"
+    if recipe.data.checks.truncation == "drop":
+        return f" before those of more than {recipe.method.max_length} tokens are left out"
+    return " before those with tokens of the chat template are left out"
+
+
+def _left_out(facts: Mapping[str, Any]) -> str:
+    """Say how many rows were left out of so many."""
+    found = len(facts["dropped"]) if "given" not in facts else facts["given"] - facts["rows"]
+    return f" ({found} left out)" if facts["dropped"] else ""
 
 
 def _characters(example: Example) -> int:

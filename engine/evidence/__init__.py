@@ -18,6 +18,7 @@ from engine.evidence.data import (
     HoldoutUse,
     Recorded,
     SourceSummary,
+    SplitLengths,
     SplitSummary,
     data_from_json,
 )
@@ -103,6 +104,7 @@ __all__ = [
     "SeedScores",
     "Seeds",
     "SourceSummary",
+    "SplitLengths",
     "SplitSummary",
     "Spread",
     "StageCost",

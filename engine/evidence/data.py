@@ -38,6 +38,34 @@ class SplitSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SplitLengths:
+    """What became of a split's rows for their length, counted by the base model's tokenizer."""
+
+    split: str
+    """`train`, `validation` or `holdout`."""
+    given: int
+    """Rows of an epoch, as the data stage counts them: those of weighted sources as often as they are seen."""
+    used: int
+    """Rows of an epoch that are trained or judged; documents count by their blocks."""
+    left_out: int
+    """Rows of `given` that are left out, longer than `max_length`; never of the holdout."""
+    left_out_marked: int
+    """Rows of `given` that are left out for tokens of the chat template."""
+    cut: int
+    """Rows of `given` that are shortened to `max_length`; never of the holdout."""
+    longest: int
+    """Tokens of the longest row that is used."""
+    max_length: int
+    """Of the recipe's method."""
+    over_max_length: int
+    """Used rows that are longer; only of the holdout, which is asked whole."""
+    window: int | None
+    """Tokens that the base model reads at most; None where its configuration does not say."""
+    over_window: int
+    """Used rows that are longer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSummary:
     """What one file or data set gave."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from engine.evidence.data import DataSummary, HoldoutUse
+from engine.evidence.data import DataSummary, HoldoutUse, SplitLengths
 from engine.evidence.exported import ExportedFile, Rung
 from engine.evidence.measures import Scores
 from engine.evidence.repeats import Reproduction, Seeds
@@ -148,3 +148,5 @@ class Report:
     """None where the lock proves no accepted run, or is to be renewed."""
     costs: tuple[StageCost, ...] = ()
     """Estimate beside actual, of the stages that ran."""
+    lengths: tuple[SplitLengths, ...] = ()
+    """Rows left out or cut for their length, by split; empty before the rows were rendered."""

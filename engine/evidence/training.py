@@ -49,6 +49,10 @@ class TrainingSummary:
     """Resident size of the training process, or what was allocated on the GPU; None where it was not measured."""
     cpu_seconds: float | None = None
     """Processor time of all threads; None where it was not measured."""
+    rows_left_out: int | None = None
+    """Rows of an epoch that the data stage gave and training did not see; None where they were not counted."""
+    rows_cut: int | None = None
+    """Rows of an epoch that were shortened to `method.max_length`; None where they were not counted."""
 
     @property
     def kept_loss(self) -> float | None:

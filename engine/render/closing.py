@@ -15,6 +15,7 @@ from engine.render.measures import spoken
 from engine.render.progress import WIDTH
 from engine.render.proof import use_line
 from engine.render.quantities import duration, size
+from engine.render.rowfit import row_lines
 from engine.render.spans import Line, line, pad, printable, to_text
 from engine.render.wording import (
     OUTCOME_STATUS,
@@ -51,6 +52,8 @@ def closing_block(report: Report, *, said: Sequence[str] = (), colour: bool) -> 
     if advice:
         lead = "what would help: " if report.gate and report.outcome != "accepted" else ""
         lines += _paragraph(lead + "; ".join(one.rstrip(".") for one in advice))
+    for told in row_lines(report.lengths):
+        lines += _paragraph(told)
     use = report.holdout_use
     worn = [use_line(use)] if use and (use.looks or use.redraws) else []
     for sentence in (*worn, *waiver_lines(report), *said):

@@ -11,6 +11,7 @@ from engine.evidence import (
     HoldoutUse,
     Report,
     Scores,
+    SplitLengths,
     StageCost,
     StageRecord,
     StageStatus,
@@ -37,6 +38,10 @@ def _cost(data: dict[str, Any]) -> StageCost:
     return StageCost(**data)
 
 
+def _length(data: dict[str, Any]) -> SplitLengths:
+    return SplitLengths(**data)
+
+
 _SCORES = ("holdout", "free", "train_scores", "validation_scores", "quantized", "folds")
 _PARTS: tuple[tuple[str, Callable[[dict[str, Any]], Any]], ...] = (
     ("learning_curves", curve_from_json),
@@ -44,6 +49,7 @@ _PARTS: tuple[tuple[str, Callable[[dict[str, Any]], Any]], ...] = (
     ("ladder", rung_from_json),
     ("checkpoints", checkpoint_from_json),
     ("costs", _cost),
+    ("lengths", _length),
 )
 """Newer than the first reports: absent in those."""
 _VERDICTS = ("gate", "verify")

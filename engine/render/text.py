@@ -81,7 +81,8 @@ def training_line(training: TrainingSummary) -> str:
     """Steps, epochs, parameters, the losses at the kept step, and what was unusual."""
     kept = training.kept_loss
     parts = [
-        f"{training.steps} steps, {training.epochs:g} epochs on {count(training.rows)} rows",
+        f"{training.steps} steps, {training.epochs:g} epochs on {count(training.rows)} rows"
+        + _unseen(training),
         f"{millions(training.trainable_parameters)} parameters trained in {training.precision}",
         f"kept step {training.kept_step}"
         + ("" if kept is None else f" (validation loss {kept:.3f})"),
@@ -91,6 +92,13 @@ def training_line(training: TrainingSummary) -> str:
     if training.resumed_from_step is not None:
         parts.append(f"continued from step {training.resumed_from_step}")
     return _joined(parts, " · ")
+
+
+def _unseen(training: TrainingSummary) -> str:
+    """How many rows were left out or cut; empty for none, and where they were not counted."""
+    told = [f"{count(training.rows_left_out)} left out"] if training.rows_left_out else []
+    told += [f"{count(training.rows_cut)} cut"] if training.rows_cut else []
+    return f" ({', '.join(told)})" if told else ""
 
 
 def file_line(files: Sequence[ExportedFile]) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 from engine.backends.base import steps_of
 from engine.environment import Device
 from engine.errors import DataError, Place, Problem, RecipeError, Severity
+from engine.estimate.trained import what_changes_rows
 from engine.plan import moving
 from engine.recipe.model import Recipe, Size
 from engine.recipe.review import Checked, Comment, Effect, Finding
@@ -265,7 +266,8 @@ def plan_lines(recipe: Recipe) -> Iterator[str]:
         sized = f"{splits.folds} folds of all rows"
     steps = ""
     if isinstance(splits.train, int) and recipe.sweep is None:
-        steps = f" · {steps_of(recipe, splits.train)} steps"
+        before = what_changes_rows(recipe)
+        steps = f" · {steps_of(recipe, splits.train)} steps{f' before {before}' if before else ''}"
     method = describe_sweep(recipe) if recipe.sweep else describe_method(recipe)
     yield f"{method} · {sized}{steps}"
     yield from prospects(recipe, None)

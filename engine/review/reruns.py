@@ -57,6 +57,7 @@ def _keys(side: Side, device: Device) -> Mapping[str, str]:
             for name, found in references_of(stage, recipe).items()
         },
         lock=side.lock,
+        nominal=True,
     )
     keys = _planned(recipe, world)
     if recipe.sweep is None:

@@ -15,6 +15,8 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from engine.files.digests import write_digests
+
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 MOST = 8
 """Checkpoints of one training that are kept."""
@@ -29,7 +31,9 @@ class KeepAdapters(TrainerCallback):  # type: ignore[misc]  # transformers is un
     ) -> None:
         """Keep the adapter that was just saved, if its step is one of the chosen."""
         step = state.global_step
-        if step in chosen_steps(every=int(args.save_steps), steps=state.max_steps):
+        if state.is_world_process_zero and step in chosen_steps(
+            every=int(args.save_steps), steps=state.max_steps
+        ):
             output = Path(args.output_dir)
             keep_adapter(output / f"checkpoint-{step}", output / FOLDER / str(step))
 
@@ -44,7 +48,7 @@ def chosen_steps(*, every: int, steps: int) -> tuple[int, ...]:
 
 
 def keep_adapter(checkpoint: Path, folder: Path) -> None:
-    """Link, or where links are not possible copy, the adapter's files of a checkpoint."""
+    """Link, or where links are not possible copy, the adapter's files of a checkpoint; write their digests."""
     if any(not (checkpoint / name).is_file() for name in ADAPTER_FILES):
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -55,3 +59,4 @@ def keep_adapter(checkpoint: Path, folder: Path) -> None:
             os.link(checkpoint / name, target)
         except OSError:
             shutil.copyfile(checkpoint / name, target)
+    write_digests(folder)

@@ -1,7 +1,7 @@
 """Axolotl plugins that the compiled configs name. They run inside the Axolotl process, never in ours.
 
 `Recorder` writes what happens to `events.jsonl` in the launch folder; `OnCpu` and `MixedPrecision`
-set the two training arguments that no Axolotl key sets.
+set the two training arguments that no Axolotl key sets; `Unpacked` keeps 4-bit weights as they are.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from transformers import EarlyStoppingCallback, TrainerCallback
 
 from engine import interrupts
 from engine.runtime.adapters import KeepAdapters
+from engine.runtime.gradients import keep_unpacked
 from engine.runtime.stopping import Patience, SaveAndStop
 from engine.runtime.watch import Event, Watch
 
@@ -54,6 +55,14 @@ class MixedPrecision(BasePlugin):  # type: ignore[misc]  # axolotl is untyped he
     def get_training_args(self, cfg: Any) -> dict[str, Any]:  # noqa: ANN401, ARG002
         """`bf16` autocast, while the config's `bf16: false` loads the weights in 32 bits."""
         return {"bf16": True}
+
+
+class Unpacked(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
+    """4-bit weights stay in the order that the backward pass reads, also when training evaluates on a CPU."""
+
+    def post_model_load(self, cfg: Any, model: Any) -> None:  # noqa: ANN401, ARG002
+        """Look at the model with its adapter."""
+        keep_unpacked(model)
 
 
 def _write(event: Event) -> None:

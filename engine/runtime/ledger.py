@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from engine.errors import Problem, Severity
@@ -13,6 +13,7 @@ SHOWN = 10
 PLACES = (
     "too_long",
     "dropped",
+    "overlong",
     "truncated",
     "marked",
     "unsupervised",
@@ -21,13 +22,26 @@ PLACES = (
     "blocks",
 )
 """The fields of a ledger that are lists."""
+COUNTS = (
+    "given", "rows", "left_out", "left_out_marked", "cut", "tokens", "supervised_tokens",
+)  # fmt: skip
+"""Those that add up."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Ledger:
     """Filled row by row; places are `file:line`."""
 
+    given: int = 0
+    """Rows of an epoch before any was left out or cut into blocks."""
     rows: int = 0
+    """Rows of an epoch that are trained."""
+    left_out: int = 0
+    """Rows of an epoch that are left out for their length."""
+    left_out_marked: int = 0
+    """Rows of an epoch that are left out for a marker of the template."""
+    cut: int = 0
+    """Rows of an epoch that are trained without the end of their text, or without their last turns."""
     tokens: int = 0
     supervised_tokens: int = 0
     longest: int = 0
@@ -37,6 +51,8 @@ class Ledger:
     """Tokens and place of each row over the limit that was neither cut nor dropped."""
     dropped: list[str] = field(default_factory=list)
     """Left out: over the limit, or with a marker of the template."""
+    overlong: list[str] = field(default_factory=list)
+    """Those of `dropped` that are over the limit."""
     truncated: list[str] = field(default_factory=list)
     marked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     """Place and markers of each text that holds tokens of the chat template."""
@@ -49,13 +65,13 @@ class Ledger:
     """Documents that were cut into several rows."""
 
     def problems(self, *, max_length: int, template_tokens: str) -> list[Problem]:
-        """Return every reason why these rows cannot be trained on: D390 to D392, D394."""
+        """Return every reason why these rows cannot be trained on: D390 to D392, D394, D414."""
         marked = self._marked(template_tokens)
         return [*marked, *self._too_long(max_length), *self._unsupervised(), *self._unwritable()]
 
-    def notes(self, template_tokens: str) -> list[Problem]:
-        """Return what is to be said although the rows can be trained on: D393, and D392 with `warn`."""
-        told = []
+    def notes(self, template_tokens: str, *, max_length: int) -> list[Problem]:
+        """Return what is to be said although the rows can be trained on: D393, D410, D411, and D392 with `warn`."""
+        told = list(self._lengths(max_length))
         if self.marked and template_tokens == "warn":
             first, markers = self.marked[0]
             told.append(
@@ -74,6 +90,35 @@ class Ledger:
                 )
             )
         return told
+
+    def _lengths(self, max_length: int) -> Iterator[Problem]:
+        """Yield how many rows are left out or cut."""
+        longer = f"longer than {max_length} tokens"
+        if self.left_out:
+            rows = "row is" if self.left_out == 1 else "rows are"
+            message = f"{self.left_out} of {self.given} {rows} left out, {longer}"
+            yield _warning("D410", f"{message}: {_listed(self.overlong)}")
+        if self.left_out_marked:
+            rows = "row is" if self.left_out_marked == 1 else "rows are"
+            message = f"{self.left_out_marked} of {self.given} {rows} left out"
+            yield _warning("D410", f"{message}, with tokens of the chat template")
+        if self.cut:
+            rows = "row is" if self.cut == 1 else "rows are"
+            message = f"{self.cut} of {self.given} {rows} cut, {longer}"
+            yield _warning("D411", f"{message}: {_listed(self.truncated)}")
+
+    def nothing_left(self, split: str) -> list[Problem]:
+        """Return D414 when every row of a split was left out."""
+        if self.rows or not (self.left_out or self.left_out_marked):
+            return []
+        return [
+            Problem(
+                code="D414",
+                message=f"all {self.given} rows of {split} are left out, {self.left_out} of them for their length",
+                path="data.checks.truncation" if self.left_out else "data.checks.template_tokens",
+                hint="raise method.max_length, or say data.checks.truncation: warn",
+            )
+        ]
 
     def _marked(self, action: str) -> list[Problem]:
         """Texts with markers could end their turn and speak as the assistant."""
@@ -142,9 +187,8 @@ def together(ledgers: Iterable[Ledger]) -> Ledger:
     """Return what happened in several splits, so that each problem is told once for all of them."""
     whole = Ledger()
     for one in ledgers:
-        whole.rows += one.rows
-        whole.tokens += one.tokens
-        whole.supervised_tokens += one.supervised_tokens
+        for name in COUNTS:
+            setattr(whole, name, getattr(whole, name) + getattr(one, name))
         whole.longest = max(whole.longest, one.longest)
         whole.lengths += one.lengths
         for name in PLACES:

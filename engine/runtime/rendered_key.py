@@ -12,6 +12,24 @@ REVISION = 2
 PRODUCT = "rendered"
 FACTS = "rendering.json"
 """Counts of every split, beside the rows."""
+HOLDOUT = "holdout_lengths"
+"""The product with the lengths of the holdout's rows."""
+HOLDOUT_FACTS = "lengths.json"
+
+
+def counted_after_rendering(task: Task, *, truncation: str, template_tokens: str) -> bool:
+    """Tell whether only the tokenizer knows how many rows are trained: some are left out, or documents are cut."""
+    return task.kind == "text" or "drop" in (truncation, template_tokens)
+
+
+def holdout_payload(task: Task, *, base_model: Mapping[str, Any], holdout: str) -> dict[str, Any]:
+    """Return the payload of the key of the holdout's lengths."""
+    return {
+        "revision": 1,
+        "task": _asked(task),
+        "base_model": dict(base_model),
+        "holdout": holdout,
+    }
 
 
 def rendered_payload(

@@ -6,7 +6,9 @@ is trained is token for token what is evaluated. Backends read the rows; nobody 
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,12 +18,22 @@ from engine.errors import DataError, Problem
 from engine.recipe.model import Task
 from engine.runtime.chat import Chat, load_chat
 from engine.runtime.ledger import Ledger, together
-from engine.runtime.rendered_key import FACTS, PRODUCT, rendered_payload
+from engine.runtime.rendered_key import (
+    FACTS,
+    HOLDOUT,
+    HOLDOUT_FACTS,
+    PRODUCT,
+    holdout_payload,
+    rendered_payload,
+)
 from engine.runtime.rows import Limits, RenderedRow, Renderer, Row
-from engine.runtime.segments import Segment
+from engine.runtime.segments import Segment, UnwritableError
+from engine.runtime.windows import window_of
 from engine.store import Artifact
 
 SPLITS = ("train", "validation")
+LONGEST = 10
+"""Rows whose place is kept, of those that are judged."""
 
 Once = Callable[[str, Mapping[str, Any], Callable[[Path], None]], Artifact]
 
@@ -84,6 +96,14 @@ class SplitFacts:
     """Documents that were cut into several rows."""
     notes: tuple[str, ...] = field(default=())
     """What is to be said about it, in sentences."""
+    given: int | None = None
+    """Rows of an epoch before any was left out or cut into blocks; None where that was not counted yet."""
+    left_out: int = 0
+    """Rows of an epoch that are left out for their length."""
+    left_out_marked: int = 0
+    """Rows of an epoch that are left out for a marker of the template."""
+    cut: int = 0
+    """Rows of an epoch that are cut."""
     lengths: tuple[tuple[int, int], ...] = ()
     """(tokens, rows that have so many), shortest first."""
 
@@ -99,7 +119,8 @@ def rendered_artifact(
 
     Raises:
         DataError: D390 rows too long, D391 nothing to learn from, D392 template markers in a text,
-        D394 rows that the chat template does not write as they are; of both splits together.
+        D394 rows that the chat template does not write as they are; of both splits together. D414 no row of
+        train is left.
 
     """
     payload = rendered_payload(
@@ -117,11 +138,10 @@ def rendered_artifact(
             rows = renderer.rendered(read(request.data.file(f"{split}.jsonl")), ledger)
             write_rows(folder / f"{split}.jsonl", rows)
         problems = renderer.problems(together(ledgers.values()))
+        problems += ledgers["train"].nothing_left("train")
         if problems:
             raise DataError(problems)
-        facts = {
-            split: _facts(ledger, request.template_tokens) for split, ledger in ledgers.items()
-        }
+        facts = {split: _facts(ledger, request.limits) for split, ledger in ledgers.items()}
         text = json.dumps({split: asdict(found) for split, found in facts.items()}, indent=1)
         (folder / FACTS).write_text(text, encoding="utf-8")
 
@@ -140,7 +160,32 @@ def marked_problems(request: RenderRequest, rows: Iterable[Row]) -> list[Problem
     problems = renderer.problems(ledger)
     if problems:
         raise DataError(problems)
-    return ledger.notes(request.template_tokens)
+    return ledger.notes(request.template_tokens, max_length=request.max_length)
+
+
+def holdout_artifact(
+    request: RenderRequest, *, holdout: Artifact, once: Once, read: Callable[[Path], Iterable[Row]]
+) -> Artifact:
+    """Return how long the rows of the holdout are, each asked whole with its answer, built once.
+
+    `lengths.json`: `window` of the base model, `lengths` (tokens, rows) and `longest` (tokens, place) of the longest
+    ones. Documents, which are read in blocks, have none.
+    """
+    payload = holdout_payload(request.task, base_model=request.base_model, holdout=holdout.key)
+
+    def build(folder: Path) -> None:
+        renderer, found = _renderer(request), list[tuple[int, str]]()
+        rows = read(holdout.file("holdout.jsonl")) if request.task.kind != "text" else ()
+        for row in rows:
+            with contextlib.suppress(UnwritableError):
+                found += [(one.tokens, one.origin) for one in renderer.render(row)]
+        counted = sorted(Counter(tokens for tokens, _ in found).items())
+        longest = sorted(found, key=lambda one: (-one[0], one[1]))[:LONGEST]
+        facts = {"window": window_of(request.base_folder), "lengths": counted, "longest": longest}
+        text = json.dumps(facts, indent=1)
+        (folder / HOLDOUT_FACTS).write_text(text, encoding="utf-8")
+
+    return once(HOLDOUT, payload, build)
 
 
 def render_rows(
@@ -190,6 +235,8 @@ def read_facts(rendered: Artifact) -> dict[str, SplitFacts]:
 def _read_split(facts: dict[str, Any]) -> SplitFacts:
     lists = {name: tuple(value) for name, value in facts.items() if isinstance(value, list)}
     lengths = tuple((tokens, rows) for tokens, rows in facts.get("lengths", ()))
+    if "given" not in facts:  # of a version that did not count them
+        facts = {**facts, "left_out": len(facts["dropped"]), "cut": len(facts["truncated"])}
     return SplitFacts(**{**facts, **lists, "lengths": lengths})
 
 
@@ -202,7 +249,8 @@ def _written(segments: Iterable[Segment]) -> Iterator[dict[str, object]]:
     return ({"label": one.supervised, "text": one.text} for one in segments)
 
 
-def _facts(ledger: Ledger, template_tokens: str) -> SplitFacts:
+def _facts(ledger: Ledger, limits: Limits) -> SplitFacts:
+    notes = ledger.notes(limits.template_tokens, max_length=limits.max_length)
     return SplitFacts(
         rows=ledger.rows,
         tokens=ledger.tokens,
@@ -213,6 +261,10 @@ def _facts(ledger: Ledger, template_tokens: str) -> SplitFacts:
         marked=tuple(place for place, _ in ledger.marked),
         rewritten=tuple(ledger.rewritten),
         blocks=tuple(ledger.blocks),
-        notes=tuple(problem.headline() for problem in ledger.notes(template_tokens)),
+        notes=tuple(problem.headline() for problem in notes),
+        given=ledger.given,
+        left_out=ledger.left_out,
+        left_out_marked=ledger.left_out_marked,
+        cut=ledger.cut,
         lengths=tuple(sorted(ledger.lengths.items())),
     )

@@ -109,11 +109,13 @@ class Renderer:
         """Yield what is trained, in order, and write into `ledger` what happened on the way."""
         self._read_recipe(ledger)
         for row in rows:
+            ledger.given += row.repeat
             marked = self.marked(row)
             if marked:
                 ledger.marked.append((row.origin, marked))
             if marked and self.limits.template_tokens == "drop":
                 ledger.dropped.append(row.origin)
+                ledger.left_out_marked += row.repeat
                 continue
             made = list(self._fitting(row, ledger))
             if len(made) > 1:
@@ -157,12 +159,15 @@ class Renderer:
         action = self.limits.truncation
         if action == "drop":
             ledger.dropped.append(row.origin)
+            ledger.overlong.append(row.origin)
+            ledger.left_out += row.repeat
             return
         cut = None if action == "fail" else self._shortened(one, row)
         if cut is None:
             ledger.too_long.append((one.tokens, row.origin))
             return
         ledger.truncated.append(row.origin)
+        ledger.cut += row.repeat
         yield cut
 
     def _counted(self, one: RenderedRow, repeat: int, ledger: Ledger) -> Iterator[RenderedRow]:

@@ -14,8 +14,10 @@ from engine.errors import StageError
 LORA_A, LORA_B = ".lora_A.", ".lora_B."
 
 
-def adapter_norm(adapter: Path) -> float:
+def adapter_norm(adapter: Path, *, flowed: bool = True) -> float:
     """Return the Frobenius norm over all deltas `scale * B * A`, in 32 bits, none of them formed.
+
+    `flowed`: some gradient was not zero while it trained.
 
     Uses |BA|^2 = tr((B'B)(AA')), both of size rank by rank. StageError: B415 a weight is not
     finite, B416 nothing was learned, B417 a tensor without its partner.
@@ -32,10 +34,10 @@ def adapter_norm(adapter: Path) -> float:
             _refuse_nonfinite(a, name_a)
             _refuse_nonfinite(b, name_b)
             total += float(torch.sum((b.T @ b) * (a @ a.T)))
-    return _moved(scale * math.sqrt(max(total, 0.0)))
+    return _moved(scale * math.sqrt(max(total, 0.0)), flowed=flowed)
 
 
-def model_norm(model: Path, base: Path) -> float:
+def model_norm(model: Path, base: Path, *, flowed: bool = True) -> float:
     """Return the Frobenius norm of what full training changed, tensor by tensor.
 
     StageError: B415, B416 as for adapters; B417 when the two do not have the same tensors.
@@ -52,7 +54,7 @@ def model_norm(model: Path, base: Path) -> float:
             weight = trained.get_tensor(name).float()
             _refuse_nonfinite(weight, name)
             total += float(torch.sum((weight - untrained.get_tensor(name).float()) ** 2))
-    return _moved(math.sqrt(total))
+    return _moved(math.sqrt(total), flowed=flowed)
 
 
 def _tensor_files(folder: Path) -> dict[str, Path]:
@@ -63,9 +65,16 @@ def _tensor_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _moved(norm: float) -> float:
+def _moved(norm: float, *, flowed: bool) -> float:
     if norm > 0:
         return norm
+    if not flowed:
+        raise StageError.one(
+            "B416",
+            "training changed nothing: every gradient was zero",
+            path="base_model",
+            hint="use another base model: where weights are zero, nothing reaches those that are trained",
+        )
     raise StageError.one(
         "B416",
         "training changed nothing: all deltas are zero",

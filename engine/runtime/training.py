@@ -26,6 +26,7 @@ from engine.environment import Device
 from engine.runtime import usage
 from engine.runtime.adapters import KeepAdapters
 from engine.runtime.chat import Chat, load_chat
+from engine.runtime.gradients import keep_unpacked
 from engine.runtime.models import whole_model
 from engine.runtime.stopping import Patience, SaveAndStop
 from engine.runtime.watch import Event, Watch
@@ -39,6 +40,7 @@ NOT_ARGUMENTS = frozenset(
         "attn_implementation",
         "adapter",
         "load_in_4bit",
+        "repack_4bit",
         "lora_r",
         "lora_alpha",
         "lora_dropout",
@@ -50,6 +52,15 @@ NOT_ARGUMENTS = frozenset(
 """Keys of the compiled config that speak of the model and not of TRL's SFTConfig."""
 
 Config = Mapping[str, Any]
+
+
+class OneDevice(SFTConfig):  # type: ignore[misc]  # trl is untyped here
+    """One process takes one device: with several GPUs in sight transformers would multiply the batch by them."""
+
+    @property
+    def n_gpu(self) -> int:
+        """One GPU, or none."""
+        return min(1, int(super().n_gpu))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +143,8 @@ def _model(config: Config, folder: Path, device: Device) -> Any:  # noqa: ANN401
         )
     )
     model.config.use_cache = False
+    if not config.get("repack_4bit", True):
+        keep_unpacked(model)
     return model
 
 
@@ -149,7 +162,7 @@ def _lora(config: Config) -> LoraConfig | None:
 
 def _arguments(config: Config, output: Path, *, device: Device, evaluates: bool) -> SFTConfig:
     given = {key: value for key, value in config.items() if key not in NOT_ARGUMENTS}
-    return SFTConfig(
+    return OneDevice(
         **given,
         output_dir=str(output),
         eval_strategy="steps" if evaluates else "no",

@@ -2,7 +2,8 @@
 """A trainer callback that tells what really happens: facts at the start, every step, and losses that are not numbers.
 
 Used inside the Axolotl process (events go to a file) and by the in-process backend (events go to
-the caller).
+the caller). Of several processes that train together only the first one tells. It also writes the digests of
+each checkpoint as soon as it is saved.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from engine.files.digests import write_digests
 from engine.runtime import usage
+from engine.runtime.gradients import agreement
 
 Event = Mapping[str, Any]
-"""`{"event": "start" | "step" | "log" | "nonfinite" | "evaluated" | "saved" | "end", …}`.
+"""`{"event": "start" | "gradients" | "step" | "log" | "nonfinite" | "evaluated" | "saved" | "end", …}`.
 
 `step`, `evaluated`, `saved` and `end` carry what they took: `seconds`, `cpu_seconds`, `peak_bytes`, and
 the tokens that went through the model, padding included.
@@ -32,7 +36,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
 
     def __init__(self, tell: Callable[[Event], None]) -> None:
         """Tell events to `tell`."""
-        self._tell = tell
+        self._tell_first = tell
+        self._is_first = True
         self._product_dtype: str | None = None
         self._clock = usage.Clock()
         self._kind = "cpu"
@@ -41,15 +46,20 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """Facts of the model as it is trained, and a look at the first matrix product."""
+        """Facts of the model as it is trained, its gradients, and a look at the first matrix product."""
         model = given["model"]
-        self._watch_first_product(model)
-        self._count_tokens(model)
+        self._is_first = state.is_world_process_zero
         self._kind = args.device.type
         facts = {**model_facts(model), **setting_facts(args, state)}
         start = {"at": time.monotonic(), "cpu_at": time.process_time()}
         start |= {"ready_bytes": usage.now_bytes(self._kind)}
         self._tell({"event": "start", **facts, **start, **self._taken()})
+        found = agreement(model, given["train_dataloader"].dataset, autocast=_autocast(args))
+        if found is not None:
+            self._tell({"event": "gradients", "cosine": found})
+        self._watch_first_product(model)
+        self._count_tokens(model)
+        self._taken()
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
@@ -73,7 +83,11 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """A checkpoint was written."""
+        """Write the digests of the checkpoint that was just saved, when every process has saved its part."""
+        if args.world_size > 1:
+            torch.distributed.barrier()
+        if self._is_first:
+            write_digests(Path(args.output_dir) / f"checkpoint-{state.global_step}")
         self._tell({"event": "saved", "step": state.global_step, **self._taken()})
 
     def on_train_end(
@@ -99,6 +113,10 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         elif numbers:
             facts = {"product_dtype": self._product_dtype} if self._product_dtype else {}
             self._tell({"event": "log", "step": state.global_step, **numbers, **facts})
+
+    def _tell(self, event: Event) -> None:
+        if self._is_first:
+            self._tell_first(event)
 
     def _taken(self) -> dict[str, Any]:
         """Return what was taken since the last look."""
@@ -145,12 +163,29 @@ def model_facts(model: torch.nn.Module) -> dict[str, Any]:
 
 
 def setting_facts(args: TrainingArguments, state: TrainerState) -> dict[str, Any]:
-    """Device, precision and threads in force."""
+    """Device, precision, threads and sizes in force; `rows_per_step` counts those of all processes together."""
+    together = args.world_size * args.gradient_accumulation_steps
     return {
         "device": str(args.device),
+        "device_name": device_name(args.device),
+        "world_size": args.world_size,
+        "devices": max(1, args.n_gpu),
+        "rows_per_step": args.train_batch_size * together,
         "bf16": bool(args.bf16),
         "fp16": bool(args.fp16),
         "threads": torch.get_num_threads(),
         "steps": state.max_steps,
         "resumed_from": state.global_step or None,
     }
+
+
+def device_name(device: torch.device) -> str | None:
+    """Return what the driver calls a GPU; None for any other device."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else None
+
+
+def _autocast(args: TrainingArguments) -> torch.dtype | None:
+    """Return what the trainer casts products to; None where it casts nothing."""
+    if args.bf16:
+        return torch.bfloat16
+    return torch.float16 if args.fp16 else None

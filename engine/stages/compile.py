@@ -1,4 +1,8 @@
-"""Compile the recipe for its backend: pure, so that plans and reviews see exactly what will be trained."""
+"""Compile the recipe for its backend: pure, so that plans and reviews see exactly what will be trained.
+
+Steps follow from the rows that are trained. Where some may be left out for their length, or documents are cut into
+blocks, the rows are rendered first: only the base model's tokenizer can count them then.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,11 @@ from dataclasses import asdict, replace
 from engine.backends import load_backend
 from engine.backends.base import BackendConfig, Setting
 from engine.environment import Device
+from engine.estimate.rows import counts_after_rendering
 from engine.recipe.model import Recipe
 from engine.stages.base import Payload, StageContext
+from engine.stages.rendered import rendered_rows
+from engine.stages.training import setting_of
 
 NAME = "compile"
 REVISION = 1
@@ -39,12 +46,9 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 def run(context: StageContext) -> None:
     """Write `config.yaml` and `provenance.json`: where each line comes from."""
-    rows = split_rows(context)
+    train, validation = trained_rows(context)
     config = compile_recipe(
-        context.recipe,
-        context.device,
-        train_rows=rows["train"],
-        validation_rows=rows.get("validation", 0),
+        context.recipe, context.device, train_rows=train, validation_rows=validation
     )
     (context.workdir / CONFIG).write_text(config.text, encoding="utf-8")
     provenance = json.dumps([asdict(line) for line in config.lines], indent=1, ensure_ascii=False)
@@ -64,7 +68,19 @@ def compile_recipe(
     return load_backend(recipe.backend.name).compile(recipe, setting)
 
 
-def split_rows(context: StageContext) -> dict[str, int]:
+def trained_rows(context: StageContext) -> tuple[int, int]:
+    """Return how many rows of train and validation are trained. DataError, StageError as `rendered_rows`."""
+    if not counts_after_rendering(context.recipe):
+        rows = _split_rows(context)
+        return rows["train"], rows.get("validation", 0)
+    from engine.runtime.base_model import locate_base_model  # noqa: PLC0415 - brings torch
+
+    base = locate_base_model(context.recipe.base_model, context.once, context.progress)
+    setting = setting_of(rendered_rows(context, base, quiet=True), context)
+    return setting.train_rows, setting.validation_rows
+
+
+def _split_rows(context: StageContext) -> dict[str, int]:
     """Rows of each split, from the data stage's summary."""
     text = context.artifacts["data"].file("summary.json").read_text(encoding="utf-8")
     return {split["name"]: split["seen"] for split in json.loads(text)["splits"]}

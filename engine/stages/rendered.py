@@ -1,28 +1,35 @@
 """The training rows as text, rendered once and shared by the stages that need them. Not a stage.
 
 `baseline` asks first, so that a row that cannot be trained on is found before anything is spent. It is
-also the one that has the holdout: its texts are looked at for markers of the chat template, and nothing
-of it is written.
+also the one that has the holdout: its texts are looked at for markers of the chat template and for their
+length; of them only the lengths are written.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.data.example import iter_examples
+from engine.errors import Problem
+from engine.runtime.rendered_key import HOLDOUT_FACTS
+from engine.runtime.windows import length_notes, window_notes, window_of
 from engine.stages.base import StageContext
+from engine.stages.flow import read_json
 from engine.store import Artifact
 
 if TYPE_CHECKING:
     from engine.runtime.rendering import RenderRequest
 
 
-def rendered_rows(context: StageContext, base: Path) -> Artifact:
+def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> Artifact:
     """The train and validation rows with the answer marked, by the tokenizer of the base model in `base`.
 
+    What is to be said of the rows is told unless `quiet`.
+
     Raises:
-        DataError: D390 to D392 and D394 for rows that cannot be trained on; D392 for a holdout row.
+        DataError: D390 to D392, D394 and D414 for rows that cannot be trained on; D392 for a holdout row.
         StageError: X614 for a schema that the model cannot be held to when it is judged.
 
     """
@@ -45,18 +52,34 @@ def rendered_rows(context: StageContext, base: Path) -> Artifact:
         data=context.artifacts["data"],
     )
     rendered = rendered_artifact(request, once=context.once, read=iter_examples)
-    for split, facts in read_facts(rendered).items():
-        for note in facts.notes:
-            context.progress.note(f"{split}: {note}")
-    if "holdout" in context.artifacts:
-        _look_at_holdout(context, request)
+    if not quiet:
+        window = window_of(base)
+        for split, facts in read_facts(rendered).items():
+            notes = [*facts.notes, *headlines(window_notes(facts.lengths, window))]
+            for note in notes:
+                context.progress.note(f"{split}: {note}")
+        if "holdout" in context.artifacts:
+            _look_at_holdout(context, request, window)
     return rendered
 
 
-def _look_at_holdout(context: StageContext, request: RenderRequest) -> None:
-    """A holdout row with markers would be asked otherwise than it reads; with `drop` too, none is left out."""
-    from engine.runtime.rendering import marked_problems  # noqa: PLC0415 - torch
+def headlines(problems: Iterable[Problem]) -> list[str]:
+    """Return the line of each problem."""
+    return [problem.headline() for problem in problems]
 
-    rows = iter_examples(context.artifacts["holdout"].file("holdout.jsonl"))
-    for note in marked_problems(request, rows):
-        context.progress.note(f"holdout: {note.headline()}")
+
+def _look_at_holdout(context: StageContext, request: RenderRequest, window: int | None) -> None:
+    """Say which holdout rows would be asked otherwise than they read, or are longer than can be read or is trained.
+
+    With `drop` too, none is left out.
+    """
+    from engine.runtime.rendering import holdout_artifact, marked_problems  # noqa: PLC0415 - torch
+
+    holdout = context.artifacts["holdout"]
+    notes = marked_problems(request, iter_examples(holdout.file("holdout.jsonl")))
+    measured = holdout_artifact(request, holdout=holdout, once=context.once, read=iter_examples)
+    found = read_json(measured, HOLDOUT_FACTS)
+    notes += window_notes(found["lengths"], window)
+    notes += length_notes(found["lengths"], request.max_length, found["longest"])
+    for note in headlines(notes):
+        context.progress.note(f"holdout: {note}")

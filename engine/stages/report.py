@@ -20,6 +20,7 @@ from engine.evidence import (
     Report,
     Reproduction,
     Scores,
+    SplitLengths,
     StageCost,
     StageRecord,
     StageStatus,
@@ -63,6 +64,7 @@ class Facts:
     holdout_use: HoldoutUse | None = None
     reproduction: Reproduction | None = None
     costs: tuple[StageCost, ...] = ()
+    lengths: tuple[SplitLengths, ...] = ()
 
 
 def assemble(facts: Facts) -> Report:
@@ -137,6 +139,7 @@ def assemble(facts: Facts) -> Report:
         seeds=flow.seeds(artifacts),
         reproduction=facts.reproduction,
         costs=facts.costs,
+        lengths=facts.lengths,
     )
 
 

@@ -21,13 +21,13 @@ from engine.recipe.model import Recipe
 from engine.stages import answering
 from engine.stages.base import Payload, StageContext
 from engine.stages.flow import write_json
-from engine.stages.retraining import Part, answers
+from engine.stages.retraining import Part, answers, examples_left
 from engine.stages.sampling import judged_validation
 from engine.stages.training import refuse_unready
-from engine.stages.variants import backend_slice
+from engine.stages.variants import backend_slice, variant
 
 NAME = "resample"
-REVISION = 2
+REVISION = 3
 NEEDS: tuple[str, ...] = ("data", "evaluate")
 AFTER: tuple[str, ...] = ()
 USES_SOURCES = False
@@ -107,10 +107,12 @@ def _curve(
     for part in SHARES[:-1]:
         rows = share(train, part, seed=recipe.splits.seed)
         named = Part(name=f"{part:.0%} of the rows", train=rows, validation=validation)
-        (said,) = answers(named, asked, context, ways=("chosen",))
-        judged.append(Judged(share=part, rows=len(rows), predictions=said))
+        found = answers(named, asked, context, ways=("chosen",))
+        judged.append(Judged(share=part, rows=found.trained_on, predictions=found.said[0]))
     whole = read_predictions(context.artifacts["evaluate"].file("predictions.validation.jsonl"))
-    judged.append(Judged(share=SHARES[-1], rows=len(train), predictions=whole))
+    rendered = variant(recipe.method, context, of="all rows").rendered
+    trained_on = examples_left(len(train), rendered)
+    judged.append(Judged(share=SHARES[-1], rows=trained_on, predictions=whole))
     return learning_curve(
         "tuned",
         judged,
@@ -132,7 +134,7 @@ def _cross_validate(context: StageContext, folds: Sequence[Fold]) -> None:
         name = f"fold {fold.number} of {len(folds)}"
         part = Part(name=name, train=fold.train, validation=fold.validation)
         found = answers(part, fold.judged, context, ways=ways)
-        for so_far, more in zip(said.values(), found, strict=True):
+        for so_far, more in zip(said.values(), found.said, strict=True):
             so_far.extend(more)
     recipe = context.recipe
     scores: dict[str, object] = dict.fromkeys(PREDICTIONS)

@@ -39,15 +39,33 @@ class Part:
     validation: Sequence[Example]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What a model that was trained on a part says."""
+
+    said: list[list[Prediction]]
+    """By way of decoding."""
+    trained_on: int
+    """Examples of the part that were not left out for their length."""
+
+
 def answers(
     part: Part, rows: Sequence[Example], context: StageContext, *, ways: Sequence[str]
-) -> list[list[Prediction]]:
+) -> Answered:
     """Train on a part, and return what that model says on `rows` in each way of decoding."""
     artifacts = {**context.artifacts, "data": _subset(part, context)}
     one = variant(context.recipe.method, replace(context, artifacts=artifacts), of=part.name)
     trained = _trained(part, one)
     loaded = cache(partial(load_trained, trained, one.context))
-    return [_said(way, (part, rows), trained, one.context, loaded=loaded) for way in ways]
+    said = [_said(way, (part, rows), trained, one.context, loaded=loaded) for way in ways]
+    return Answered(said=said, trained_on=examples_left(len(part.train), one.rendered))
+
+
+def examples_left(given: int, rendered: Artifact) -> int:
+    """Return how many of so many training examples were not left out for their length."""
+    from engine.runtime.rendering import read_facts  # noqa: PLC0415 - brings torch
+
+    return given - len(read_facts(rendered)["train"].dropped)
 
 
 def _trained(part: Part, one: Variant) -> Artifact:

@@ -46,8 +46,8 @@ def run(context: StageContext) -> None:
 
     Raises:
         EnvironmentProblem: B402, B403, B408-B410 this machine cannot train the recipe.
-        DataError: D390-D392 rows that cannot be trained.
-        StageError: B411-B418 training failed, or what it left cannot be believed.
+        DataError: D390-D392, D414 rows that cannot be trained.
+        StageError: B411-B418, B420-B423 training failed, or what it left cannot be believed.
 
     """
     from engine.runtime.base_model import locate_base_model  # noqa: PLC0415 - brings torch

@@ -61,7 +61,7 @@ def train_rows(training: Training, context: StageContext) -> None:
     Whoever calls this has called `refuse_unready`.
 
     Raises:
-        StageError: B411-B418 training failed, or what it left cannot be believed.
+        StageError: B411-B418, B420-B423 training failed, or what it left cannot be believed.
 
     """
     launch = make_launch(training, context)
@@ -186,16 +186,18 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
 
     backend = load_backend(context.recipe.backend.name)
     full = context.recipe.method.kind == "full"
+    norms = [one.grad_norm for one in trained.history if one.grad_norm is not None]
+    flowed = any(norms) or not norms
     norm = (
-        model_norm(training.result / MODEL, training.base)
+        model_norm(training.result / MODEL, training.base, flowed=flowed)
         if full
-        else adapter_norm(training.result / ADAPTER)
+        else adapter_norm(training.result / ADAPTER, flowed=flowed)
     )
     facts = read_facts(training.rendered)["train"]
     return TrainingSummary(
         backend=backend.NAME,
         backend_version=backend.version() or "",
-        device=context.device.name,
+        device=trained.facts.get("device_name") or context.device.name,
         precision=context.device.precision(context.recipe.backend.precision),
         steps=trained.steps,
         epochs=trained.epochs,
@@ -212,4 +214,6 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
         threads=int(trained.facts.get("threads", 0)),
         peak_memory_bytes=trained.usage.peak_bytes or None,
         cpu_seconds=round(trained.usage.cpu_seconds, 3) or None,
+        rows_left_out=facts.left_out + facts.left_out_marked,
+        rows_cut=facts.cut,
     )

@@ -10,6 +10,8 @@ from typing import Any
 
 from engine.backends import load_backend
 from engine.environment import version_of
+from engine.files.digests import FILE as DIGESTS
+from engine.files.digests import changed_files, read_digests, write_digests
 from engine.recipe.model import Method, Recipe
 from engine.stages.base import Progress, StageContext
 from engine.stages.rendered import rendered_rows
@@ -124,6 +126,9 @@ def discard(folder: Path) -> None:
 def trained(one: Variant, scratch: Path, *, keeps_checkpoints: bool = False) -> Path:
     """Train in `scratch` and return the folder of the result; go on, or find it done.
 
+    Digests of the result stand beside it: one whose files are not as they were written is made again from the last
+    checkpoint.
+
     Raises:
         StageError: B411-B418 the training failed, or what it left cannot be believed.
 
@@ -142,9 +147,14 @@ def trained(one: Variant, scratch: Path, *, keeps_checkpoints: bool = False) -> 
         keeps_checkpoints=keeps_checkpoints,
     )
     train_rows(training, one.context)
+    write_digests(result, place=scratch / DIGESTS)
     return result
 
 
 def is_trained(scratch: Path) -> bool:
-    """Tell whether a training has been finished there: what it took is written last."""
-    return (scratch / RESULT / USAGE).is_file()
+    """Tell whether a training has been finished there, and left what is there."""
+    try:
+        digests = read_digests(scratch / DIGESTS)
+    except (OSError, ValueError):
+        return False
+    return digests is not None and USAGE in digests and not changed_files(scratch / RESULT, digests)

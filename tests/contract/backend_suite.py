@@ -18,9 +18,13 @@ from engine.backends import load_backend
 from engine.backends.base import Launch, Setting, Trained, schedule
 from engine.backends.trainer_state import checkpoints
 from engine.errors import RecipeError, StageError
+from engine.files.digests import write_digests
 from engine.runtime.trained import adapter_norm
 
 SETTING = Setting(device=CPU, precision="fp32", train_rows=24, validation_rows=8)
+
+
+WITHOUT_FIRST_EVALUATION = (("eval_on_start", False),)
 
 
 class AskedToEnd(Told):
@@ -198,6 +202,120 @@ class TrainSuite:
         assert expected.keys() == actual.keys()
         assert all(expected[name].equal(actual[name]) for name in expected)
 
+    @pytest.mark.parametrize(
+        "name", ["adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth"]
+    )
+    def test_a_checkpoint_with_other_bytes_is_set_aside_and_the_one_before_it_is_taken(
+        self, finished: tuple[Launch, Trained], tmp_path: Path, name: str
+    ) -> None:
+        launch, whole = finished
+        again = _copied(launch, tmp_path)
+        damaged = again.folder / "output" / f"checkpoint-{whole.steps}" / name
+        _zero_the_middle(damaged)
+
+        resumed = load_backend(self.name).train(again)
+
+        assert resumed.resumed_from_step == 3
+        assert _weights(resumed) == _weights(whole)
+        assert (again.folder / "output" / "incomplete" / f"checkpoint-{whole.steps}-0").is_dir()
+
+    def test_where_no_checkpoint_is_whole_it_trains_from_the_start(
+        self, finished: tuple[Launch, Trained], tmp_path: Path
+    ) -> None:
+        launch, whole = finished
+        again = _copied(launch, tmp_path)
+        for folder in (again.folder / "output").glob("checkpoint-*"):
+            (folder / "digests.json").unlink()  # as an earlier version left them
+
+        resumed = load_backend(self.name).train(again)
+
+        assert resumed.resumed_from_step is None
+        assert _weights(resumed) == _weights(whole)
+
+    def test_a_checkpoint_that_it_cannot_begin_from_is_set_aside(
+        self, finished: tuple[Launch, Trained], tmp_path: Path
+    ) -> None:
+        launch, whole = finished
+        again = _copied(launch, tmp_path)
+        last = again.folder / "output" / f"checkpoint-{whole.steps}"
+        shutil.copyfile(last / "scheduler.pt", last / "optimizer.pt")
+        write_digests(last)  # whole by its digests, and yet nothing to go on from
+
+        resumed = load_backend(self.name).train(again)
+
+        assert resumed.resumed_from_step == 3
+        assert _weights(resumed) == _weights(whole)
+
+    def test_checkpoints_that_are_not_the_cause_of_a_failure_stay(
+        self, finished: tuple[Launch, Trained], tmp_path: Path, pico_model: Path
+    ) -> None:
+        launch, _ = finished
+        base = tmp_path / "base"
+        shutil.copytree(pico_model, base)
+        (base / "model.safetensors").unlink()
+        again = dataclasses.replace(_copied(launch, tmp_path), base_model=base)
+        before = sorted((again.folder / "output").glob("checkpoint-*"))
+
+        with pytest.raises(StageError) as failed:
+            load_backend(self.name).train(again)
+
+        assert [problem.code for problem in failed.value.problems] == ["B411"]
+        assert sorted((again.folder / "output").glob("checkpoint-*")) == before
+
+    def test_a_config_of_other_steps_than_planned_is_refused_before_the_first_one(
+        self, tmp_path: Path, pico_model: Path
+    ) -> None:
+        launch = make_launch(make_recipe(self.name), tmp_path, pico_model)
+        kept = (launch.rows / "train.jsonl").read_text(encoding="utf-8").splitlines()[:9]
+        (launch.rows / "train.jsonl").write_text("\n".join(kept) + "\n", encoding="utf-8")
+        launch = dataclasses.replace(
+            launch, setting=dataclasses.replace(launch.setting, train_rows=9)
+        )
+        config = launch.config.replace("num_train_epochs: 2", "num_train_epochs: 6")
+
+        with pytest.raises(StageError) as refused:
+            load_backend(self.name).train(dataclasses.replace(launch, config=config))
+
+        assert [problem.code for problem in refused.value.problems] == ["B421"]
+        assert launch.progress.updates == []  # type: ignore[attr-defined]
+
+    @pytest.mark.parametrize("precision", ["fp32", "bf16"])
+    def test_qlora_learns_the_same_with_and_without_an_evaluation_at_the_start(
+        self, tmp_path: Path, pico_model: Path, precision: str
+    ) -> None:
+        recipe = make_recipe(self.name, kind="qlora", precision=precision, epochs=1.0)
+        without = dataclasses.replace(
+            recipe, backend=dataclasses.replace(recipe.backend, overrides=WITHOUT_FIRST_EVALUATION)
+        )
+        device = dataclasses.replace(CPU, bf16=precision == "bf16")
+
+        evaluated, not_evaluated = (
+            load_backend(self.name).train(
+                make_launch(one, tmp_path / name, pico_model, device=device)
+            )
+            for one, name in ((recipe, "with"), (without, "without"))
+        )
+
+        assert evaluated.history[0].step == 0
+        assert not_evaluated.history[0].step > 0
+        assert _weights(evaluated) == _weights(not_evaluated)
+
+    @pytest.mark.filterwarnings("ignore:.*an autograd kernel was not registered")
+    def test_gradients_that_an_evaluation_changes_are_refused_before_the_first_step(
+        self, tmp_path: Path, pico_model: Path
+    ) -> None:
+        _needs_repacking()
+        launch = make_launch(make_recipe(self.name, kind="qlora"), tmp_path, pico_model)
+        config = launch.config.replace("repack_4bit: false", "repack_4bit: true")
+        config = config.replace(", engine.runtime.axolotl_plugin.Unpacked", "")
+        assert config != launch.config
+
+        with pytest.raises(StageError) as refused:
+            load_backend(self.name).train(dataclasses.replace(launch, config=config))
+
+        assert [problem.code for problem in refused.value.problems] == ["B423"]
+        assert launch.progress.updates == []  # type: ignore[attr-defined]
+
     def test_a_loss_that_is_not_a_number_stops_with_its_step(
         self, tmp_path: Path, pico_model: Path
     ) -> None:
@@ -210,6 +328,32 @@ class TrainSuite:
             load_backend(self.name).train(launch)
 
         assert [problem.code for problem in failed.value.problems] == ["B414"]
+
+
+def _needs_repacking() -> None:
+    """Skip where bitsandbytes never repacks: on CPUs without AVX512-BF16."""
+    from bitsandbytes.functional import has_avx512bf16
+
+    if not has_avx512bf16():
+        pytest.skip("this CPU has no AVX512-BF16")
+
+
+def _copied(launch: Launch, folder: Path) -> Launch:
+    """The same launch in another folder, with all that the first one left."""
+    again = dataclasses.replace(launch, folder=folder / "launch")
+    shutil.copytree(launch.folder, again.folder, symlinks=True)
+    return again
+
+
+def _weights(trained: Trained) -> bytes:
+    return (trained.folder / "adapter_model.safetensors").read_bytes()
+
+
+def _zero_the_middle(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    third = len(content) // 3
+    content[third : 2 * third] = bytes(third)
+    path.write_bytes(content)
 
 
 def _poison(weights: Path) -> None:

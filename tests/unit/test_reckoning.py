@@ -49,7 +49,7 @@ class Bench:
         return self.store.put(stage, make_key({"stage": stage}), build)
 
     def measured(self) -> object:
-        rendered = rendered_key(self.recipe, self.artifacts["data"], self.world.base_model)
+        rendered = rendered_key(self.recipe, self.artifacts["data"].key, self.world.base_model)
         work = work_of(self.recipe, CPU, base_model=self.world.base_model, rendered=rendered.digest)
         return find(self.store.root, work)
 

@@ -19,6 +19,7 @@ from engine.render.proof import (
     tells_sources,
 )
 from engine.render.quantities import DASH, count
+from engine.render.rowfit import COLUMNS, row_cells, row_lines
 from engine.render.wording import why_absent
 
 _FEW_LABELS = 6
@@ -34,6 +35,7 @@ def data(report: Report) -> Markup:
         _overlap(summary),
         _proof(report),
         _splits(summary, report.labels),
+        _lengths(report),
         _dropped(summary),
         _sources(summary),
     ]
@@ -88,6 +90,16 @@ def _split_row(
     balance = [drawn] if labels else []
     extra = split_cells(split, more)
     return [split.name, count(split.rows), *extra, *told, *balance, code(split.digest[:_DIGEST])]
+
+
+def _lengths(report: Report) -> Markup:
+    """Rows that were left out or cut for their length."""
+    if not report.lengths:
+        return Markup("")
+    rows = [row_cells(one) for one in report.lengths]
+    shown = table("Rows and the model's length", COLUMNS, rows, numeric=frozenset(range(1, 7)))
+    told = [tag("p", prose(f"{line[:1].upper()}{line[1:]}.")) for line in row_lines(report.lengths)]
+    return join([shown, *told])
 
 
 def _dropped(summary: DataSummary) -> Markup:

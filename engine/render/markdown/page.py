@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.evidence import DataSummary, Report, Verdict
-from engine.render import repeating, sweeping
+from engine.render import repeating, rowfit, sweeping
 from engine.render.costs import COLUMNS, basis_line, cost_rows
 from engine.render.learning import curve_columns, curve_rows, folds_line, model_name
 from engine.render.markdown.export import exported
@@ -211,10 +211,20 @@ def _data(report: Report) -> list[str]:
         "## Data",
         plain(told),
         table(["split", "rows", *columns, "digest"], splits, numeric="lr" + "r" * len(columns)),
+        *_lengths(report),
         "\n".join(proof),
         _origins(summary),
         *_findings(summary),
     ]
+
+
+def _lengths(report: Report) -> list[str]:
+    """Rows that were left out or cut for their length; nothing before they were counted."""
+    if not report.lengths:
+        return []
+    rows = [[plain(cell) for cell in rowfit.row_cells(one)] for one in report.lengths]
+    told = [f"- {plain(line)}" for line in rowfit.row_lines(report.lengths)]
+    return [table(list(rowfit.COLUMNS), rows, numeric="lrrrrrr"), "\n".join(told)]
 
 
 def _origins(summary: DataSummary) -> str:

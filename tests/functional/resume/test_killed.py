@@ -61,6 +61,32 @@ def test_training_goes_on_from_its_checkpoint_and_ends_with_the_same_weights(
     assert adapter_digests(root) == uninterrupted
 
 
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", "optimizer.pt"])
+def test_a_damaged_checkpoint_is_set_aside_and_training_ends_with_the_same_weights(
+    finished: Project, kill: Kill, name: str
+) -> None:
+    root = finished.folder / ".recipe"
+    uninterrupted = adapter_digests(root)
+    forget(root, "train")
+    assert kill("train", after=13) == -signal.SIGKILL
+    *_, last = sorted((root / "scratch").glob("*/output/checkpoint-*"), key=_step)
+    content = bytearray((last / name).read_bytes())
+    third = len(content) // 3
+    content[third : 2 * third] = bytes(third)
+    (last / name).write_bytes(content)
+
+    after = finished.run("run", "recipe.yaml")
+
+    assert after.code == 0, after.err
+    assert f"{last.name} is set aside: {name} is not as it was saved" in " ".join(after.err.split())
+    assert 0 < report(root)["training"]["resumed_from_step"] < _step(last)
+    assert adapter_digests(root) == uninterrupted
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("checkpoint-"))
+
+
 def test_training_killed_twice_still_ends_with_the_same_weights(
     finished: Project, kill: Kill
 ) -> None:

@@ -13,14 +13,17 @@ import pytest
 from contract.launches import METHOD
 
 from engine.backends.trainer_state import (
+    Ending,
     checkpoints,
     is_complete,
     is_whole_safetensors,
     judge_ending,
-    set_incomplete_aside,
+    kept_adapters,
+    set_damaged_aside,
 )
 from engine.errors import StageError
-from engine.recipe.model import EarlyStopping
+from engine.files.digests import FILE, write_digests
+from engine.recipe.model import EarlyStopping, Method
 
 
 def _weights(path: Path) -> None:
@@ -28,13 +31,23 @@ def _weights(path: Path) -> None:
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(8))
 
 
-def _checkpoint(output: Path, step: int, losses: dict[int, float], **state: Any) -> Path:
+ONE_PROCESS = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
+
+
+def _checkpoint(
+    output: Path,
+    step: int,
+    losses: dict[int, float],
+    *,
+    saved: tuple[str, ...] = ONE_PROCESS,
+    **state: Any,
+) -> Path:
     folder = output / f"checkpoint-{step}"
     folder.mkdir(parents=True)
     _weights(folder / "adapter_model.safetensors")
-    for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
+    for name in saved:
         with zipfile.ZipFile(folder / name, "w") as archive:
-            archive.writestr("data", "x")
+            archive.writestr("data", "x" * 300)
     history = [{"step": at, "epoch": at / 3, "eval_loss": loss} for at, loss in losses.items()]
     best = min((at for at in losses if at), key=losses.__getitem__, default=None)
     fields = {
@@ -45,7 +58,19 @@ def _checkpoint(output: Path, step: int, losses: dict[int, float], **state: Any)
         **state,
     }
     (folder / "trainer_state.json").write_text(json.dumps(fields), encoding="utf-8")
+    write_digests(folder)
     return folder
+
+
+def _judged(output: Path, method: Method = METHOD, *, steps: int, best: bool = False) -> Ending:
+    return judge_ending(output, method, steps=steps, best=best, steps_per_epoch=3)
+
+
+def _zero_the_middle(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    third = len(content) // 3
+    content[third : 2 * third] = bytes(third)
+    path.write_bytes(content)
 
 
 @pytest.mark.parametrize(
@@ -93,10 +118,133 @@ def test_incomplete_checkpoints_are_moved_and_kept(tmp_path: Path) -> None:
     broken = _checkpoint(tmp_path, 6, {3: 1.0})
     (broken / "optimizer.pt").unlink()
 
-    [moved] = set_incomplete_aside(tmp_path)
+    [moved] = set_damaged_aside(tmp_path)
 
     assert [step for step, _ in checkpoints(tmp_path)] == [3]
-    assert (moved / "trainer_state.json").exists()
+    assert moved.name == "checkpoint-6"
+    assert (moved.folder / "trainer_state.json").exists()
+
+
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", *ONE_PROCESS])
+def test_other_bytes_of_the_right_size_are_noticed(tmp_path: Path, name: str) -> None:
+    folder = _checkpoint(tmp_path, 3, {3: 1.0})
+    path = folder / name
+    content = bytearray(path.read_bytes())
+    content[-3 if name.endswith("safetensors") else 60] ^= 1
+    path.write_bytes(content)
+
+    assert not is_complete(folder)
+
+
+@pytest.mark.parametrize("name", ONE_PROCESS)
+def test_an_archive_that_was_saved_damaged_is_noticed(tmp_path: Path, name: str) -> None:
+    folder = _checkpoint(tmp_path, 3, {3: 1.0})
+    _zero_the_middle(folder / name)
+    write_digests(folder)
+
+    assert not is_complete(folder)
+
+
+@pytest.mark.parametrize("digests", [None, "", "[]", '{"files": {"a": 1}}'])
+def test_a_checkpoint_without_digests_is_not_trained_on(
+    tmp_path: Path, digests: str | None
+) -> None:
+    folder = _checkpoint(tmp_path, 3, {3: 1.0})
+    if digests is None:
+        (folder / FILE).unlink()
+    else:
+        (folder / FILE).write_text(digests, encoding="utf-8")
+
+    assert not is_complete(folder)
+
+
+def test_weights_that_have_no_digest_are_not_trained_on(tmp_path: Path) -> None:
+    folder = _checkpoint(tmp_path, 3, {3: 1.0})
+    _weights(folder / "another.safetensors")
+
+    assert not is_complete(folder)
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        ("optimizer.pt", "scheduler.pt", "rng_state_0.pth", "rng_state_1.pth"),
+        ("optimizer.bin", "scheduler.pt", "rng_state_0.pth", "rng_state_1.pth"),
+        ("optimizer.bin", "scheduler.pt", "rng_state.pth"),
+    ],
+)
+def test_a_checkpoint_of_several_processes_is_whole(tmp_path: Path, saved: tuple[str, ...]) -> None:
+    assert is_complete(_checkpoint(tmp_path, 3, {3: 1.0}, saved=saved))
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        ("optimizer.pt", "scheduler.pt", "rng_state_1.pth"),
+        ("optimizer.pt", "scheduler.pt", "rng_state_0.pth", "rng_state_2.pth"),
+        ("optimizer.pt", "scheduler.pt"),
+        ("scheduler.pt", "rng_state_0.pth"),
+    ],
+)
+def test_a_checkpoint_that_lacks_the_part_of_one_process_is_not(
+    tmp_path: Path, saved: tuple[str, ...]
+) -> None:
+    assert not is_complete(_checkpoint(tmp_path, 3, {3: 1.0}, saved=saved))
+
+
+def test_a_checkpoint_whose_best_one_is_damaged_is_not_gone_on_from(tmp_path: Path) -> None:
+    _checkpoint(tmp_path, 3, {3: 0.9})
+    best = _checkpoint(tmp_path, 6, {3: 0.9, 6: 0.5})
+    _checkpoint(tmp_path, 9, {3: 0.9, 6: 0.5, 9: 0.8})
+    _zero_the_middle(best / "adapter_model.safetensors")
+
+    moved = set_damaged_aside(tmp_path, best=True)
+
+    assert [one.name for one in moved] == ["checkpoint-6", "checkpoint-9"]
+    assert [step for step, _ in checkpoints(tmp_path)] == [3]
+
+
+def test_where_the_last_one_is_kept_an_earlier_damaged_one_does_not_matter(tmp_path: Path) -> None:
+    best = _checkpoint(tmp_path, 3, {3: 0.1})
+    _checkpoint(tmp_path, 6, {3: 0.1, 6: 0.5})
+    _zero_the_middle(best / "adapter_model.safetensors")
+
+    set_damaged_aside(tmp_path)
+
+    assert [step for step, _ in checkpoints(tmp_path)] == [6]
+
+
+def test_an_adapter_of_a_step_with_other_bytes_is_left_out(tmp_path: Path) -> None:
+    for step in (3, 6):
+        folder = tmp_path / "adapters" / str(step)
+        folder.mkdir(parents=True)
+        _weights(folder / "adapter_model.safetensors")
+        write_digests(folder)
+    damaged = tmp_path / "adapters" / "3" / "adapter_model.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"\1")
+
+    assert [step for step, _ in kept_adapters(tmp_path, last=6)] == [6]
+
+
+@pytest.mark.parametrize(("epoch", "step"), [(1.0, 6), (6.0, 6), (2.0, 12)])
+def test_steps_that_are_not_the_planned_epochs_are_refused(
+    tmp_path: Path, epoch: float, step: int
+) -> None:
+    _checkpoint(tmp_path, step, {step: 1.0}, epoch=epoch)
+
+    with pytest.raises(StageError) as refused:
+        judge_ending(tmp_path, METHOD, steps=6, best=False, steps_per_epoch=step // 2)
+
+    assert [problem.code for problem in refused.value.problems] == ["B422"]
+
+
+def test_a_last_step_of_fewer_rows_is_no_other_epoch(tmp_path: Path) -> None:
+    """Of 5 batches in steps of 4, the first of 2 steps ends at 0.8 epochs."""
+    _checkpoint(tmp_path, 1, {1: 1.0}, epoch=0.8)
+
+    ending = judge_ending(tmp_path, METHOD, steps=1, best=False, steps_per_epoch=2)
+
+    assert ending.epochs == 0.8
 
 
 def test_checkpoints_are_ordered_by_number(tmp_path: Path) -> None:
@@ -111,8 +259,8 @@ def test_the_best_checkpoint_is_kept_when_asked_for(tmp_path: Path) -> None:
     _checkpoint(tmp_path, 3, losses)
     _checkpoint(tmp_path, 6, losses)
 
-    assert judge_ending(tmp_path, METHOD, steps=6, best=True).kept_step == 3
-    assert judge_ending(tmp_path, METHOD, steps=6, best=False).kept_step == 6
+    assert _judged(tmp_path, steps=6, best=True).kept_step == 3
+    assert _judged(tmp_path, steps=6, best=False).kept_step == 6
 
 
 def test_stopping_for_want_of_patience_is_a_finished_training(tmp_path: Path) -> None:
@@ -121,7 +269,7 @@ def test_stopping_for_want_of_patience_is_a_finished_training(tmp_path: Path) ->
     _checkpoint(tmp_path, 9, losses)
     method = dataclasses.replace(METHOD, early_stopping=EarlyStopping(patience=2))
 
-    assert judge_ending(tmp_path, method, steps=30, best=True).stopped_early
+    assert _judged(tmp_path, method, steps=30, best=True).stopped_early
 
 
 @pytest.mark.parametrize("early_stopping", [None, EarlyStopping(patience=2)])
@@ -132,7 +280,7 @@ def test_stopping_for_any_other_reason_is_not(
     method = dataclasses.replace(METHOD, early_stopping=early_stopping)
 
     with pytest.raises(StageError) as refused:
-        judge_ending(tmp_path, method, steps=30, best=False)
+        _judged(tmp_path, method, steps=30, best=False)
 
     assert [problem.code for problem in refused.value.problems] == ["B413"]
 
@@ -145,13 +293,13 @@ def test_a_number_that_is_none_anywhere_in_the_history_is_an_error(
     _checkpoint(tmp_path, 6, {}, log_history=[{"step": 2, "epoch": 0.5, name: bad}])
 
     with pytest.raises(StageError) as refused:
-        judge_ending(tmp_path, METHOD, steps=6, best=False)
+        _judged(tmp_path, steps=6, best=False)
 
     assert [problem.code for problem in refused.value.problems] == ["B414"]
 
 
 def test_no_checkpoint_is_no_result(tmp_path: Path) -> None:
     with pytest.raises(StageError) as refused:
-        judge_ending(tmp_path, METHOD, steps=6, best=False)
+        _judged(tmp_path, steps=6, best=False)
 
     assert [problem.code for problem in refused.value.problems] == ["B412"]

@@ -1,0 +1,95 @@
+"""Going on from the last whole checkpoint; from the one before it where a training cannot begin from that one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from engine.backends import events, trainer_state
+from engine.backends.base import Launch, Trained, keeps_best
+from engine.backends.usage import Meter
+from engine.errors import StageError
+
+Run = Callable[[Path | None, events.Telling], None]
+"""Trains from a checkpoint, or from the start; StageError when it fails."""
+FAILED = "B411"
+"""The code of a trainer that ended with an error of its own."""
+OTHER_EPOCHS = "B422"
+NOT_OF_A_CHECKPOINT = (
+    "out of memory", "memoryerror", "cannot allocate memory", "can't allocate memory", "sigkill",
+    "no space left", "disk quota", "file too large",
+)  # fmt: skip
+"""In the message of a failure that another checkpoint would not mend."""
+
+
+def train_on(
+    launch: Launch, output: Path, run: Run, *, cpu_seconds: Callable[[], float]
+) -> Trained:
+    """Train from the last whole checkpoint in `output`, or from the start.
+
+    A checkpoint that the trainer fails on before the first step is set aside, and the one before it is taken. Where
+    the last try ends before its first step too, they are put back.
+    `cpu_seconds` returns what the process that trains has computed before.
+
+    Raises:
+        StageError: what `run` raises, and B412-B414, B422 for what it left.
+
+    """
+    blamed: list[tuple[Path, Path]] = []
+    while True:
+        resume = resume_point(launch, output)
+        started = time.monotonic()
+        telling = events.Telling(launch, Meter(began=started, cpu_began=cpu_seconds()))
+        try:
+            run(resume, telling)
+        except BaseException as error:
+            if resume is not None and _is_of_its_beginning(error, telling):
+                blamed.append((resume, trainer_state.set_aside(resume)))
+                launch.progress.note(
+                    f"{resume.name} is set aside, it cannot be trained on: {_line(error)}"
+                )
+                continue
+            if not telling.done:
+                _give_back(blamed)
+            raise
+        seconds = time.monotonic() - started
+        try:
+            return events.trained(launch, telling, output=output, resume=resume, seconds=seconds)
+        except StageError as error:
+            if error.problems[0].code == OTHER_EPOCHS:  # going on from these would end in the same
+                for _, path in trainer_state.checkpoints(output):
+                    trainer_state.set_aside(path)
+            raise
+
+
+def resume_point(launch: Launch, output: Path) -> Path | None:
+    """Return the last whole checkpoint, after moving aside those that are not whole; say so."""
+    best = keeps_best(launch.method, validation_rows=launch.setting.validation_rows)
+    for aside in trainer_state.set_damaged_aside(output, best=best):
+        launch.progress.note(f"{aside.name} is set aside: {aside.why}")
+    found = trainer_state.checkpoints(output)
+    if not found:
+        return None
+    step, path = found[-1]
+    launch.progress.note(f"continuing from step {step}")
+    return path
+
+
+def _give_back(blamed: Iterable[tuple[Path, Path]]) -> None:
+    """Put checkpoints back: a training without them came no further, so they are not the cause."""
+    for stood, now in blamed:
+        now.rename(stood)
+
+
+def _is_of_its_beginning(error: BaseException, telling: events.Telling) -> bool:
+    """Tell whether the trainer failed before its first step, for a reason that a checkpoint can be."""
+    if telling.done or not isinstance(error, StageError) or error.problems[0].code != FAILED:
+        return False
+    message = error.problems[0].message.lower()
+    return not any(word in message for word in NOT_OF_A_CHECKPOINT)
+
+
+def _line(error: BaseException) -> str:
+    """Return the first line of what a failure says."""
+    return str(error).partition("\n")[0]

@@ -1,0 +1,55 @@
+"""Digests of a folder's files, kept beside them: what is read later can be told from what was written. Light."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Final
+
+from engine.files.reading import read_json
+from engine.files.writing import write_text
+
+FILE: Final = "digests.json"
+SCHEMA: Final = "digests.v1"
+
+
+def write_digests(folder: Path, *, place: Path | None = None) -> None:
+    """Write the sha256 of every file below `folder` into its `digests.json`, or into the file `place`. OSError."""
+    target = place or folder / FILE
+    files = {
+        path.relative_to(folder).as_posix(): sha256_of(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != target
+    }
+    content = json.dumps({"schema": SCHEMA, "files": files}, indent=1)
+    write_text(target, content + "\n", durable=True)
+
+
+def read_digests(place: Path) -> dict[str, str] | None:
+    """Return sha256 by file name; None where no digests were written. ValueError, OSError: they cannot be read."""
+    if not place.exists():
+        return None
+    found = read_json(place)
+    files = found.get("files") if isinstance(found, dict) else None
+    if not isinstance(files, dict) or not all(isinstance(one, str) for one in files.values()):
+        raise ValueError("no digests by file name")
+    return files
+
+
+def changed_files(folder: Path, digests: dict[str, str]) -> list[str]:
+    """Return the names of files that are missing or whose bytes are not those of their digest, sorted."""
+    return sorted(name for name, digest in digests.items() if _digest(folder / name) != digest)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file's bytes, as 64 hex digits; OSError when it cannot be read."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return sha256_of(path)
+    except OSError:
+        return None

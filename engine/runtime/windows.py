@@ -1,0 +1,76 @@
+"""How long a text a base model reads at most, and which rows are longer. Light: the model is not loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from engine.errors import Problem, Severity
+from engine.files.reading import read_json
+
+WINDOWS = ("max_position_embeddings", "n_positions", "seq_length")
+"""What configurations call it."""
+SHOWN = 10
+"""Rows named in one message."""
+
+Lengths = Iterable[tuple[int, int]]
+"""(tokens, rows that have so many)."""
+
+
+def window_of(base: Path) -> int | None:
+    """Return the tokens that the model in a folder reads at most; None where its configuration does not say."""
+    try:
+        config = read_json(base / "config.json")
+    except (OSError, ValueError):
+        return None
+    for part in (config, config.get("text_config") if isinstance(config, dict) else None):
+        if isinstance(part, dict) and (found := _window(part)):
+            return found
+    return None
+
+
+def longer_than(lengths: Lengths, limit: int | None) -> int:
+    """Return how many rows have more tokens; none without a limit."""
+    return 0 if limit is None else sum(rows for tokens, rows in lengths if tokens > limit)
+
+
+def window_notes(lengths: Lengths, window: int | None) -> list[Problem]:
+    """Return D412 when rows are longer than the base model can read."""
+    over = longer_than(lengths, window)
+    return (
+        [
+            _warning(
+                "D412",
+                f"{_rows(over)} longer than the {window} tokens that the base model can read",
+            )
+        ]
+        if over
+        else []
+    )
+
+
+def length_notes(
+    lengths: Lengths, max_length: int, longest: Iterable[tuple[int, str]]
+) -> list[Problem]:
+    """Return D413 when rows that are judged are longer than any that is trained; `longest` are tokens and place."""
+    over = longer_than(lengths, max_length)
+    if not over:
+        return []
+    named = [f"{place} ({tokens})" for tokens, place in longest if tokens > max_length][:SHOWN]
+    more = f" and {over - len(named)} more" if over > len(named) else ""
+    message = f"{_rows(over)} longer than method.max_length, {max_length} tokens, and asked whole"
+    return [_warning("D413", f"{message}: {', '.join(named)}{more}")]
+
+
+def _window(config: dict[str, Any]) -> int | None:
+    found = (config.get(name) for name in WINDOWS)
+    return next((length for length in found if isinstance(length, int) and length > 0), None)
+
+
+def _rows(count: int) -> str:
+    return "1 row is" if count == 1 else f"{count} rows are"
+
+
+def _warning(code: str, message: str) -> Problem:
+    return Problem(code=code, message=message, path="method.max_length", severity=Severity.WARNING)

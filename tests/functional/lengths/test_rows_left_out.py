@@ -1,0 +1,185 @@
+"""Rows that are too long: left out, cut or asked whole, and everywhere the same numbers."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from project import BASE, Outcome, Project, rows
+from runs import report, run_folders, statuses
+
+from engine.cli.main import main
+
+LONG = " and on and on it went" * 12
+"""More than the 128 tokens of `method.max_length`."""
+ENDLESS = LONG * 4
+"""More than the 512 tokens that the tiny model reads."""
+
+
+def write(folder: Path, pico: Path, **changes: Any) -> None:
+    """A project in which two rows of three are too long."""
+    (folder / "base").symlink_to(pico)
+    with (folder / "rows.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("text", "label"))
+        for number, (text, label) in enumerate(rows(140)):
+            writer.writerow((text + ("", LONG, LONG)[number % 3], label))
+    fields = yaml.safe_load(yaml.safe_dump({**BASE, "baselines": ["majority"]}))
+    fields["data"]["checks"] = {"leakage": "warn", **changes}
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def dropped(tmp_path_factory: pytest.TempPathFactory, pico: Path) -> Path:
+    """The folder of a whole run with `truncation: drop`; never written again."""
+    folder = tmp_path_factory.mktemp("dropped")
+    write(folder, pico, truncation="drop")
+    code = main(["run", str(folder / "recipe.yaml"), "--store", str(folder / ".recipe")])
+    assert code == 0
+    return folder
+
+
+@pytest.fixture
+def project(dropped: Path, tmp_path: Path, run: Callable[..., Outcome]) -> Project:
+    """A copy of it, in the current folder."""
+    shutil.copytree(dropped, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return Project(folder=tmp_path, run=run)
+
+
+def given(found: dict[str, Any], split: str) -> int:
+    return next(one["seen"] for one in found["data"]["splits"] if one["name"] == split)
+
+
+def lengths(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {one["split"]: one for one in found["lengths"]}
+
+
+def test_rows_trained_and_rows_left_out_are_those_of_the_data(dropped: Path) -> None:
+    found = report(dropped / ".recipe")
+    train, validation = lengths(found)["train"], lengths(found)["validation"]
+
+    assert 0 < found["training"]["rows"] < given(found, "train")
+    assert found["training"]["rows"] + train["left_out"] == given(found, "train")
+    assert found["training"]["rows_left_out"] == train["left_out"]
+    assert validation["used"] + validation["left_out"] == given(found, "validation")
+
+
+def test_steps_and_epochs_are_those_of_the_rows_that_are_left(dropped: Path) -> None:
+    found = report(dropped / ".recipe")
+    training = found["training"]
+    per_epoch = -(-training["rows"] // 8)
+
+    assert (training["epochs"], training["steps"]) == (2.0, 2 * per_epoch)
+
+
+def test_evaluations_and_checkpoints_follow_the_epochs_of_the_rows_that_are_left(
+    dropped: Path,
+) -> None:
+    found = report(dropped / ".recipe")
+    config = yaml.safe_load(found["backend_config"])
+    per_epoch = -(-found["training"]["rows"] // 8)
+
+    assert (config["eval_steps"], config["save_steps"]) == (per_epoch // 2, per_epoch // 2)
+
+
+def test_page_markdown_and_terminal_say_how_many(project: Project) -> None:
+    found = report(project.folder / ".recipe")
+    left = lengths(found)["train"]["left_out"]
+    sentence = f"{left} of {given(found, 'train')} rows left out, longer than 128 tokens"
+    folder = run_folders(project.folder / ".recipe")[-1]
+
+    again = project.run("run", "recipe.yaml")
+
+    assert sentence in (folder / "report.html").read_text(encoding="utf-8")
+    assert sentence in (folder / "report.md").read_text(encoding="utf-8")
+    assert sentence in " ".join((again.out + again.err).split())
+    assert set(statuses(project.folder / ".recipe").values()) == {"reused"}
+
+
+def test_a_holdout_row_that_is_asked_whole_is_counted(dropped: Path) -> None:
+    holdout = lengths(report(dropped / ".recipe"))["holdout"]
+
+    assert holdout["used"] == holdout["given"] == 40
+    assert 0 < holdout["over_max_length"] < 40
+    assert (holdout["left_out"], holdout["window"], holdout["over_window"]) == (0, 512, 0)
+
+
+def test_plan_and_compile_say_the_number_of_the_run(project: Project) -> None:
+    trained = report(project.folder / ".recipe")["training"]
+    ran = yaml.safe_load(report(project.folder / ".recipe")["backend_config"])
+
+    planned = json.loads(project.run("plan", "recipe.yaml", "--format", "json").out)
+    compiled = project.run("compile", "recipe.yaml")
+
+    assert planned["trained"]["train"] == trained["rows"]
+    assert planned["trained"]["counted"] is True
+    assert planned["estimate"]["steps"] == trained["steps"]
+    assert yaml.safe_load(compiled.out) == ran
+
+
+def test_before_the_rows_are_counted_plan_and_compile_say_so(
+    tmp_path: Path, pico: Path, run: Callable[..., Outcome]
+) -> None:
+    write(tmp_path, pico, truncation="drop")
+
+    plan, compiled = run("plan", "recipe.yaml"), run("compile", "recipe.yaml")
+
+    assert "60 training rows before rows are left out" in plan.out
+    assert "16 steps before rows are left out" in plan.out
+    assert "60 training rows before rows are left out" in compiled.err
+
+
+def test_rows_that_are_cut_are_counted(
+    tmp_path: Path, pico: Path, run: Callable[..., Outcome]
+) -> None:
+    write(tmp_path, pico, truncation="warn")
+
+    done = run("run", "recipe.yaml", "--until", "compile")
+    found = report(tmp_path / ".recipe")
+    train = lengths(found)["train"]
+
+    assert (train["used"], train["left_out"], train["cut"] > 0) == (60, 0, True)
+    assert f"D411  data: {train['cut']} of 60 rows are cut, longer than 128 tokens" in done.err
+
+
+def test_a_training_set_of_which_nothing_is_left_is_refused(
+    tmp_path: Path, pico: Path, run: Callable[..., Outcome]
+) -> None:
+    write(tmp_path, pico, truncation="drop")
+    Project(folder=tmp_path, run=run).edit(method__max_length=16)
+
+    done = run("run", "recipe.yaml")
+
+    assert (done.code, "D414" in done.err) == (3, True)
+
+
+def test_rows_beyond_the_window_of_the_base_model_are_told_before_training(
+    tmp_path: Path, pico: Path, run: Callable[..., Outcome]
+) -> None:
+    write(tmp_path, pico, truncation="drop")
+    text = (tmp_path / "rows.csv").read_text(encoding="utf-8").replace(LONG, ENDLESS)
+    (tmp_path / "rows.csv").write_text(text, encoding="utf-8")
+
+    done = run("run", "recipe.yaml", "--until", "baseline")
+    holdout = lengths(report(tmp_path / ".recipe"))["holdout"]
+
+    assert holdout["over_window"] > 0
+    assert "longer than the 512 tokens that the base model can read" in done.err
+    assert "holdout: D413" in done.err
+
+
+def test_another_limit_is_another_training_of_other_rows(project: Project) -> None:
+    before = report(project.folder / ".recipe")["training"]
+    project.edit(method__max_length=512)
+
+    assert project.run("run", "recipe.yaml").code == 0
+
+    after = report(project.folder / ".recipe")["training"]
+    assert (after["rows"], after["epochs"]) == (60, 2.0)
+    assert after["steps"] > before["steps"]

@@ -1,0 +1,93 @@
+"""What a trainer says before its first step is held to the plan; nothing is trained here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contract.launches import CPU, METHOD, Told
+
+from engine.backends.base import Launch, Setting
+from engine.backends.events import Telling, refuse_other_gradients
+from engine.backends.trainer_state import nonfinite
+from engine.backends.trl_launch import refuse_other_processes
+from engine.backends.usage import Meter
+from engine.errors import StageError
+
+START: dict[str, Any] = {
+    "event": "start",
+    "trainable_parameters": 1,
+    "total_parameters": 2,
+    "world_size": 1,
+    "devices": 1,
+    "rows_per_step": 8,
+    "steps": 6,
+}
+
+
+def telling() -> Telling:
+    """Of 24 rows in steps of 8, twice."""
+    launch = Launch(
+        config="",
+        rows=Path(),
+        base_model=Path(),
+        folder=Path(),
+        method=METHOD,
+        setting=Setting(device=CPU, precision="fp32", train_rows=24, validation_rows=8),
+        progress=Told(),
+    )
+    return Telling(launch, Meter(began=0.0))
+
+
+def refusal(**changes: Any) -> list[str]:
+    with pytest.raises(StageError) as refused:
+        telling().tell({**START, **changes})
+    return [problem.code for problem in refused.value.problems]
+
+
+def test_the_planned_training_may_begin() -> None:
+    told = telling()
+    told.tell(START)
+
+    assert told.facts["world_size"] == 1
+
+
+@pytest.mark.parametrize("changes", [{"world_size": 2, "rows_per_step": 8}, {"devices": 2}])
+def test_another_number_of_processes_or_devices_is_refused(changes: dict[str, int]) -> None:
+    assert refusal(**changes) == ["B420"]
+
+
+@pytest.mark.parametrize("changes", [{"rows_per_step": 16}, {"rows_per_step": 4}, {"steps": 12}])
+def test_other_rows_a_step_or_other_steps_are_refused(changes: dict[str, int]) -> None:
+    assert refusal(**changes) == ["B421"]
+
+
+@pytest.mark.parametrize("cosine", [0.63, 0.9989, -1.0, float("nan")])
+def test_other_gradients_are_refused(cosine: float) -> None:
+    with pytest.raises(StageError) as refused:
+        refuse_other_gradients(cosine)
+
+    assert [problem.code for problem in refused.value.problems] == ["B423"]
+
+
+@pytest.mark.parametrize("name", ["WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE"])
+def test_a_process_that_a_launcher_started_as_one_of_several_is_refused(name: str) -> None:
+    with pytest.raises(StageError) as refused:
+        refuse_other_processes({name: "2"})
+
+    assert [problem.code for problem in refused.value.problems] == ["B420"]
+
+
+def test_a_process_by_itself_is_not() -> None:
+    refuse_other_processes({"WORLD_SIZE": "1", "PMI_SIZE": ""})
+
+
+@pytest.mark.parametrize(
+    ("step", "path"), [(0, "base_model"), (1, "base_model"), (2, "method.learning_rate")]
+)
+def test_before_anything_was_learned_no_learning_rate_is_blamed(step: int, path: str) -> None:
+    (problem,) = nonfinite("loss", "nan", step).problems
+
+    assert problem.path == path
+    assert ("learning_rate" in (problem.hint or "")) is (path == "method.learning_rate")

@@ -1,0 +1,105 @@
+"""One process sees one GPU: the first one, or the first that the user has named. `nvidia-smi` is played back here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from engine import environment
+from engine.environment import Device, detect_device, one_device, restrict_to
+
+GPUS = """\
+GPU-aaaa1111-0000, NVIDIA RTX A6000, 49140, 8.6
+GPU-bbbb2222-0000, NVIDIA A100-SXM4-40GB, 40960, 8.0
+GPU-cccc3333-0000, Tesla T4, 15360, 7.5
+"""
+LISTED = """\
+GPU 0: NVIDIA RTX A6000 (UUID: GPU-aaaa1111-0000)
+GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-bbbb2222-0000)
+  MIG 3g.20gb     Device  0: (UUID: MIG-11112222-0000)
+  MIG 1g.5gb      Device  1: (UUID: MIG-33334444-0000)
+"""
+CPU = Device(kind="cpu", name="a CPU", memory_bytes=1, cores=1, bf16=False)
+
+Detect = Callable[[str | None], Device]
+
+
+@pytest.fixture
+def detect(monkeypatch: pytest.MonkeyPatch) -> Detect:
+    """Detect on a machine with three GPUs."""
+    monkeypatch.setattr(environment, "_smi", lambda *words: LISTED if words == ("-L",) else GPUS)
+
+    def detect(visible: str | None) -> Device:
+        if visible is None:
+            monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        else:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        return detect_device.__wrapped__()
+
+    return detect
+
+
+@pytest.mark.parametrize(
+    ("visible", "name", "seen"),
+    [
+        (None, "NVIDIA RTX A6000", "GPU-aaaa1111-0000"),
+        ("1", "NVIDIA A100-SXM4-40GB", "1"),
+        ("2,0", "Tesla T4", "2"),
+        (" 1 , 2", "NVIDIA A100-SXM4-40GB", "1"),
+        ("GPU-cccc", "Tesla T4", "GPU-cccc"),
+        ("GPU-bbbb2222-0000,GPU-aaaa1111-0000", "NVIDIA A100-SXM4-40GB", "GPU-bbbb2222-0000"),
+        ("MIG-33334444-0000", "NVIDIA A100-SXM4-40GB MIG 1g.5gb", "MIG-33334444-0000"),
+    ],
+)
+def test_the_device_is_the_first_gpu_that_may_be_seen(
+    detect: Detect, visible: str | None, name: str, seen: str
+) -> None:
+    device = detect(visible)
+
+    assert (device.kind, device.name, device.visible) == ("cuda", name, seen)
+
+
+def test_memory_and_bf16_are_those_of_the_gpu_that_is_seen(detect: Detect) -> None:
+    device = detect("2")
+
+    assert (device.memory_bytes >> 20, device.bf16) == (15360, False)
+
+
+def test_a_part_of_a_gpu_has_memory_of_its_own(detect: Detect) -> None:
+    assert detect("MIG-33334444-0000").memory_bytes == 5 << 30
+
+
+@pytest.mark.parametrize("visible", ["", "-1", "7", "GPU-dddd", "MIG-dddd", "none"])
+def test_no_gpu_that_may_be_seen_is_the_cpu(detect: Detect, visible: str) -> None:
+    assert detect(visible).kind != "cuda"
+
+
+def test_a_process_sees_the_gpu_that_was_detected(detect: Detect) -> None:
+    device = detect(None)
+
+    assert one_device(device, {}) == {"CUDA_VISIBLE_DEVICES": "GPU-aaaa1111-0000"}
+
+
+def test_of_several_named_gpus_of_any_maker_the_first_one_is_seen(detect: Detect) -> None:
+    device = detect("2,0")
+    named = {
+        "CUDA_VISIBLE_DEVICES": "2,0",
+        "HIP_VISIBLE_DEVICES": "1,0",
+        "ROCR_VISIBLE_DEVICES": "3,4",
+        "ZE_AFFINITY_MASK": "1,2",
+    }
+
+    assert list(one_device(device, named).values()) == ["2", "1", "3", "1"]
+
+
+def test_this_process_is_restricted_too(detect: Detect) -> None:
+    variables = {"CUDA_VISIBLE_DEVICES": "2,0", "PATH": "/bin"}
+
+    restrict_to(detect("2,0"), variables)
+
+    assert variables == {"CUDA_VISIBLE_DEVICES": "2", "PATH": "/bin"}
+
+
+def test_a_process_of_the_cpu_sees_no_gpu() -> None:
+    assert one_device(CPU, {}) == {"CUDA_VISIBLE_DEVICES": ""}

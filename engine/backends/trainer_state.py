@@ -17,6 +17,7 @@ from typing import Any
 from engine.errors import StageError
 from engine.evidence import HistoryPoint
 from engine.recipe.model import Method
+from engine.runtime.patience import evaluations_since_best, scheduled_losses
 
 STATE = "trainer_state.json"
 RESUMABLE = (STATE, "optimizer.pt", "scheduler.pt", "rng_state.pth")
@@ -196,15 +197,12 @@ def _ran_out_of_patience(state: dict[str, Any], method: Method) -> bool:
     """As many evaluations in a row as `patience` without a lower loss, the last of them at the very end."""
     if method.early_stopping is None:
         return False
-    losses = [
-        float(entry["eval_loss"])
-        for entry in state.get("log_history", ())
-        if "eval_loss" in entry and entry["step"] > 0
-    ]
-    if not losses:
-        return False
-    since_best = len(losses) - 1 - losses.index(min(losses))
-    return since_best >= method.early_stopping.patience
+    losses = scheduled_losses(
+        state.get("log_history", ()),
+        every=int(state.get("eval_steps") or 1),
+        steps=int(state.get("max_steps") or 0),
+    )
+    return bool(losses) and evaluations_since_best(losses) >= method.early_stopping.patience
 
 
 def _is_whole_zip(path: Path) -> bool:

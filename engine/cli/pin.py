@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import add_format
-from engine.cli.streams import QUIET
+from engine.cli.streams import quieten
 from engine.errors import EngineError, ExitCode, Problem
 
 if TYPE_CHECKING:
@@ -35,8 +34,7 @@ def run(options: argparse.Namespace) -> int:
     found: dict[Path, Pinned] = {}
     problems: list[Problem] = []
     code = ExitCode.ACCEPTED
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
+    quieten()
     for path in options.recipes:
         try:
             found[path] = _pin(path, sys.stderr, upgrade=options.upgrade)

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from axolotl.integrations.base import BasePlugin
-from transformers import TrainerCallback
+from transformers import EarlyStoppingCallback, TrainerCallback
 
 from engine import interrupts
 from engine.runtime.adapters import KeepAdapters
-from engine.runtime.stopping import SaveAndStop
+from engine.runtime.stopping import Patience, SaveAndStop
 from engine.runtime.watch import Event, Watch
 
 EVENTS = "events.jsonl"
@@ -29,10 +29,14 @@ class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
     def add_callbacks_post_trainer(
         self,
         cfg: Any,  # noqa: ANN401, ARG002
-        trainer: Any,  # noqa: ANN401, ARG002
+        trainer: Any,  # noqa: ANN401
     ) -> list[TrainerCallback]:
         """Watch the trainer that Axolotl built; from here on SIGTERM waits for a checkpoint."""
         signal.signal(signal.SIGTERM, lambda number, _frame: interrupts.ask(number))
+        for callback in list(trainer.callback_handler.callbacks):
+            if type(callback) is EarlyStoppingCallback:
+                trainer.remove_callback(callback)
+                trainer.add_callback(Patience(callback.early_stopping_patience))
         return [Watch(_write), KeepAdapters(), SaveAndStop()]
 
 

@@ -9,9 +9,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    EarlyStoppingCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from engine import interrupts
+from engine.runtime.patience import evaluations_since_best, scheduled_losses
 
 
 class SaveAndStop(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
@@ -49,3 +56,19 @@ class SaveAndStop(TrainerCallback):  # type: ignore[misc]  # transformers is unt
     ) -> None:
         """End after the last step, too: what follows is for somebody who still waits for it."""
         interrupts.raise_pending()
+
+
+class Patience(EarlyStoppingCallback):  # type: ignore[misc]  # transformers is untyped here
+    """Early stopping that counts from the log, so that a training which goes on stops where it would have."""
+
+    def check_metric_value(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metric_value: float,
+    ) -> None:
+        """Count the evaluations since the best one."""
+        every, steps = int(args.eval_steps or 1), int(state.max_steps)
+        losses = scheduled_losses(state.log_history, every=every, steps=steps)
+        self.early_stopping_patience_counter = evaluations_since_best(losses)

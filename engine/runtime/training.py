@@ -14,7 +14,6 @@ from peft import LoraConfig
 from transformers import (
     AutoModelForCausalLM,
     BitsAndBytesConfig,
-    EarlyStoppingCallback,
     PrinterCallback,
     ProgressCallback,
     set_seed,
@@ -28,7 +27,7 @@ from engine.runtime import usage
 from engine.runtime.adapters import KeepAdapters
 from engine.runtime.chat import Chat, load_chat
 from engine.runtime.models import whole_model
-from engine.runtime.stopping import SaveAndStop
+from engine.runtime.stopping import Patience, SaveAndStop
 from engine.runtime.watch import Event, Watch
 
 IGNORED = -100
@@ -173,6 +172,6 @@ def _arguments(config: Config, output: Path, *, device: Device, evaluates: bool)
     )
 
 
-def _patience(config: Config) -> list[EarlyStoppingCallback]:
+def _patience(config: Config) -> list[Patience]:
     patience = config.get("early_stopping_patience")
-    return [EarlyStoppingCallback(early_stopping_patience=patience)] if patience else []
+    return [Patience(early_stopping_patience=patience)] if patience else []

@@ -25,9 +25,9 @@ NO_PLACE: Final = (
 
 LIBRARIES: Final = frozenset(
     {
-        *("accelerate", "bitsandbytes", "datasets", "gguf", "httpcore", "httpx", "huggingface_hub"),
-        *("jinja2", "llguidance", "peft", "pyarrow", "safetensors", "safetensors_rust"),
-        *("sentencepiece", "sklearn", "tokenizers", "torch", "transformers", "trl"),
+        *("accelerate", "bitsandbytes", "gguf", "huggingface_hub", "jinja2", "llguidance", "peft"),
+        *("safetensors", "safetensors_rust", "sentencepiece", "tokenizers", "torch"),
+        *("transformers", "trl"),
     }
 )
 """Whose errors speak of a model, its files or the machine; they come as any type, from KeyError on."""

@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import IO, Final, Literal, Self
 
@@ -156,9 +157,22 @@ def is_kept(name: str, prefixes: Sequence[str] = ()) -> bool:
 
 def caches() -> dict[str, str]:
     """Return the variables that put the caches of libraries into the user's own cache folder."""
-    root = cache_folder()
+    root = _cache_root()
     places = {name: str(root / folder) for name, folder in CACHES.items()}
     return {**places, "NUMBA_CACHE_LOCATOR_CLASSES": NUMBA_LOCATORS}
+
+
+@cache
+def _homeless_cache() -> Path:
+    """Return a folder for this process alone: a user without a home has nowhere that is only theirs."""
+    return Path(tempfile.mkdtemp(prefix="recipe-cache-"))
+
+
+def _cache_root() -> Path:
+    try:
+        return cache_folder()
+    except RuntimeError:
+        return _homeless_cache()
 
 
 @contextlib.contextmanager

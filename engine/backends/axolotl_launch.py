@@ -21,7 +21,6 @@ from engine.backends.base import Launch, Trained, schedule
 from engine.backends.events import LOG
 from engine.backends.usage import Meter
 from engine.errors import StageError
-from engine.files.user import cache_folder
 
 OUTPUT = "output"
 EVENTS = "events.jsonl"
@@ -102,8 +101,10 @@ def prepare(launch: Launch) -> None:
 def environment(launch: Launch) -> dict[str, str]:
     """Return the whole environment of the process: what it needs of ours, and what we decide."""
     threads = dict.fromkeys(THREAD_VARIABLES, str(launch.setting.device.threads))
-    config = {"ACCELERATE_CONFIG_FILE": str(cache_folder() / "no-accelerate-config.yaml")}
-    return processes.environment({**SET_VARIABLES, **threads, **config})
+    absent = Path(processes.caches()["HF_HOME"]) / "no-accelerate-config.yaml"
+    return processes.environment(
+        {**SET_VARIABLES, **threads, "ACCELERATE_CONFIG_FILE": str(absent)}
+    )
 
 
 def _run(launch: Launch, telling: events.Telling) -> int:

@@ -16,7 +16,7 @@ from engine.backends.base import Launch, Trained, schedule
 from engine.backends.events import LOG
 from engine.backends.usage import Meter
 from engine.errors import EngineError, StageError
-from engine.failures import first_line, told
+from engine.failures import as_engine_error, first_line
 
 CONFIG = "config.yaml"
 OUTPUT = "output"
@@ -62,7 +62,7 @@ def _run(launch: Launch, output: Path, resume: Path | None, telling: events.Tell
     except EngineError:
         raise
     except Exception as error:
-        full = told(error, launch.folder)
+        full = as_engine_error(error, launch.folder)
         if full is not None and full.problems[0].code in ("E740", "E742", "X693"):
             raise full from error
         if full is None and not isinstance(error, RuntimeError | ValueError):

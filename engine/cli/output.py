@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from engine.cli.terminal import say, write
+from engine.cli.terminal import write, write_error
 from engine.errors import Problem
 from engine.render.problems import problems_json, render_problems
 from engine.render.progress import has_colour
@@ -29,4 +29,4 @@ def show_problems(problems: Sequence[Problem], *, as_json: bool = False, source:
         show_json(problems_json(problems, source=source))
     elif problems:
         colour = has_colour(sys.stderr)
-        say(render_problems(problems, colour=colour, source=source).rstrip("\n") + "\n")
+        write_error(render_problems(problems, colour=colour, source=source).rstrip("\n") + "\n")

@@ -54,7 +54,7 @@ def library_errors(code: str, what: str, *, hint: str, path: str = "") -> Iterat
 
 
 def _no_memory(error: BaseException) -> EnvironmentProblem | None:
-    if not isinstance(error, MemoryError) and not _says(error, NO_MEMORY):
+    if not isinstance(error, MemoryError) and not _mentions(error, NO_MEMORY):
         return None
     return EnvironmentProblem.one(
         "E740",
@@ -63,7 +63,7 @@ def _no_memory(error: BaseException) -> EnvironmentProblem | None:
     )
 
 
-def told(error: BaseException, root: Path) -> EngineError | None:
+def as_engine_error(error: BaseException, root: Path) -> EngineError | None:
     """Return a failure as an error of ours, or None for what can only be a bug; `root` is the store's."""
     if isinstance(error, EngineError):
         return error
@@ -75,7 +75,7 @@ def told(error: BaseException, root: Path) -> EngineError | None:
 
 
 def _no_place(error: BaseException) -> StageError | None:
-    if not _says(error, NO_PLACE):
+    if not _mentions(error, NO_PLACE):
         return None
     return StageError.one(
         "X693",
@@ -132,6 +132,6 @@ def first_line(error: BaseException) -> str:
     return (lines[0] if lines else type(error).__name__)[:200]
 
 
-def _says(error: BaseException, texts: tuple[str, ...]) -> bool:
+def _mentions(error: BaseException, texts: tuple[str, ...]) -> bool:
     said = str(error).lower()
     return isinstance(error, RuntimeError | IndexError) and any(text in said for text in texts)

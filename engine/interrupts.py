@@ -71,7 +71,7 @@ def pending() -> int | None:
     return _state.pending
 
 
-def ask(number: int) -> None:
+def request(number: int) -> None:
     """Note that this process shall end, without ending anything."""
     _state.pending = _state.pending or number
 
@@ -207,6 +207,9 @@ def _set_timer(seconds: float) -> None:
 @contextlib.contextmanager
 def _watched() -> Iterator[None]:
     """Have a thread see the signals as they come in, for when the main thread cannot."""
+    if sys.platform == "win32":  # where pipes cannot be waited for
+        yield
+        return
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)

@@ -11,12 +11,14 @@ import contextlib
 import ctypes
 import json
 import os
-import resource
 import runpy
 import signal
 import sys
 import threading
 import time
+
+if sys.platform != "win32":
+    import resource
 
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.2
@@ -28,6 +30,9 @@ NO_PROGRAM = 127
 
 def main() -> None:
     """Start what the command line names and stay beside it."""
+    if sys.platform == "win32":  # no groups of processes, and nobody to stay beside
+        _work()
+        return
     parent = int(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGUSR1, _end_group)
@@ -50,8 +55,9 @@ def main() -> None:
 
 def _work() -> None:
     """Become what was asked for."""
-    signal.signal(signal.SIGUSR1, signal.SIG_DFL)
-    _tell_when_gone(os.getppid(), signal.SIGKILL)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+        _tell_when_gone(os.getppid(), signal.SIGKILL)
     path, kind, name, *arguments = sys.argv[2:]
     sys.argv = [name, *arguments]
     if kind == "program":

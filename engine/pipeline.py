@@ -176,12 +176,12 @@ def _attempt(
         state.stop = flow.interrupted(planned.name, interrupts.number_of(asked))
         return _record(planned, StageStatus.INTERRUPTED, since=started)
     except BaseException as error:
-        told = failures.told(error, store.root)
-        if told is None:
+        known = failures.as_engine_error(error, store.root)
+        if known is None:
             raise
         if isinstance(error, DamagedError):
             store.set_aside(error.artifact.key)
-        state.error = told
+        state.error = known
         state.stop = flow.failed(planned.name, state.error.exit_code)
         problems = tuple(problem.headline() for problem in state.error.problems)
         return _record(planned, StageStatus.FAILED, since=started, problems=problems)

@@ -33,6 +33,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 PIPE: Final = subprocess.PIPE
 STDOUT: Final = subprocess.STDOUT
 DEVNULL: Final = subprocess.DEVNULL
+KILL: Final = int(getattr(signal, "SIGKILL", signal.SIGTERM))
 ASK_SECONDS: Final = 60.0
 GRACE_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.02
@@ -231,13 +232,16 @@ class Child:
     def kill(self) -> int:
         """End what is left of the group at once, collect it, and return the status."""
         if self._process.returncode is None:
-            self.signal(signal.SIGKILL)
+            self.signal(KILL)
         return self._process.wait()
 
     def signal(self, number: int) -> None:
         """Send a signal to the group, whose number nobody else can have before the child is collected."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, number)
+            if hasattr(os, "killpg"):
+                os.killpg(self._process.pid, number)
+            else:
+                self._process.terminate()
 
     def __enter__(self) -> Self:
         _running.add(self)
@@ -304,7 +308,7 @@ def _await_end(process: subprocess.Popen[bytes]) -> None:
 
 def _kill_all() -> None:
     for child in list(_running):
-        child.signal(signal.SIGKILL)
+        child.signal(KILL)
 
 
 interrupts.on_force(_kill_all)

@@ -17,7 +17,7 @@ from engine.backends.base import Launch, Trained
 from engine.backends.events import LOG
 from engine.backends.resuming import train_on
 from engine.errors import EngineError, StageError
-from engine.failures import first_line, told
+from engine.failures import as_engine_error, first_line
 
 CONFIG = "config.yaml"
 OUTPUT = "output"
@@ -74,7 +74,7 @@ def _run(launch: Launch, output: Path, resume: Path | None, telling: events.Tell
     except EngineError:
         raise
     except Exception as error:
-        full = told(error, launch.folder)
+        full = as_engine_error(error, launch.folder)
         if full is not None and full.problems[0].code in ("E740", "E742", "X693"):
             raise full from error
         begins = resume is not None and not telling.done  # what is damaged can raise anything

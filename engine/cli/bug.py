@@ -10,7 +10,7 @@ from pathlib import Path
 
 from engine import __version__
 from engine.cli.place import STORE
-from engine.cli.terminal import say
+from engine.cli.terminal import write_error
 from engine.errors import ExitCode
 from engine.files.writing import create_text
 
@@ -23,9 +23,9 @@ def tell_bug(bug: BaseException, words: Sequence[str]) -> int:
         f"command: recipe {' '.join(words)}\n\n{trace}"
     )
     kind = f"{type(bug).__name__}: {bug}".splitlines()[0]
-    say(f"I900  this is a bug in the engine: {kind}\n")
+    write_error(f"I900  this is a bug in the engine: {kind}\n")
     path = _write(text)
-    say(f"        a report to paste: {path}\n" if path else text)
+    write_error(f"        a report to paste: {path}\n" if path else text)
     return ExitCode.BUG
 
 

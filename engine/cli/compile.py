@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.cli.output import show, show_json, show_problems, write_file
 from engine.cli.place import add_format, add_recipe, add_store, read, store_root
-from engine.cli.terminal import say
+from engine.cli.terminal import write_error
 from engine.environment import detect_device
 from engine.errors import ExitCode, RecipeError
 from engine.recipe.sweeps import named, setting_words, settled, values_of
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     config = compile_recipe(recipe, device, train_rows=rows.train, validation_rows=rows.validation)
     of = "; ".join(filter(None, (of, rows_note(recipe, rows))))
     if of:
-        say(f"{of}\n")
+        write_error(f"{of}\n")
     lines = [{"key": line.key, "value": line.value, "origin": line.origin} for line in config.lines]
     if options.format == "json":
         found = {"schema": "compiled.v1", "backend": recipe.backend.name, "setting": of}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from engine import __version__, interrupts
-from engine.cli.terminal import discard_output, flush, open_missing, say, write
+from engine.cli.terminal import discard_output, flush, open_missing, write, write_error
 from engine.errors import EngineError, ExitCode
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class _Parser(argparse.ArgumentParser):
     """Usage mistakes end with the same exit code as mistakes in a recipe."""
 
     def error(self, message: str) -> NoReturn:
-        say(f"{self.format_usage()}{self.prog}: {message}\n")
+        write_error(f"{self.format_usage()}{self.prog}: {message}\n")
         sys.exit(ExitCode.USAGE)
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
@@ -54,7 +54,7 @@ class _Parser(argparse.ArgumentParser):
             write(message)
             flush()
         elif message:
-            say(message)
+            write_error(message)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,7 +95,7 @@ def _run(words: Sequence[str]) -> int:
 def _interrupted(asked: KeyboardInterrupt) -> int:
     number = interrupts.number_of(asked)
     by = "" if number == signal.SIGINT else f" by {interrupts.name_of(number)}"
-    say(f"interrupted{by}\n")
+    write_error(f"interrupted{by}\n")
     return ExitCode.of_signal(number)
 
 
@@ -103,9 +103,9 @@ def _failed(failure: BaseException, words: Sequence[str]) -> int:
     """Tell a failure of the machine or of a library as what it is, and what is left as a bug of ours."""
     from engine.cli.bug import tell_bug  # noqa: PLC0415 - only when something went wrong
     from engine.cli.place import store_root  # noqa: PLC0415 - the same
-    from engine.failures import told  # noqa: PLC0415 - the same
+    from engine.failures import as_engine_error  # noqa: PLC0415 - the same
 
-    known = told(failure, store_root(None))
+    known = as_engine_error(failure, store_root(None))
     return _tell(known, as_json=False) if known is not None else tell_bug(failure, words)
 
 
@@ -116,7 +116,7 @@ def _without_verb(words: Sequence[str]) -> int:
 
         near = get_close_matches(words[0], VERBS, 1)
         hint = f"did you mean `{near[0]}`?" if near else "recipe --help lists them"
-        say(f"recipe: there is no verb `{words[0]}`: {hint}\n")
+        write_error(f"recipe: there is no verb `{words[0]}`: {hint}\n")
         return ExitCode.USAGE
     _parser().parse_args(words or ["--help"])
     return ExitCode.USAGE

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.cli.terminal import say, write
+from engine.cli.terminal import write, write_error
 from engine.errors import Problem, StoreError
 from engine.files.writing import write_output
 from engine.render.problems import problems_json, render_problems
@@ -43,4 +43,4 @@ def show_problems(problems: Sequence[Problem], *, as_json: bool = False, source:
         show_json(problems_json(problems, source=source))
     elif problems:
         colour = has_colour(sys.stderr)
-        say(render_problems(problems, colour=colour, source=source).rstrip("\n") + "\n")
+        write_error(render_problems(problems, colour=colour, source=source).rstrip("\n") + "\n")

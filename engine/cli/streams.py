@@ -85,7 +85,7 @@ class Terminal(io.TextIOWrapper):
             act()
         except BrokenPipeError:
             self._to_nothing()
-            interrupts.ask(interrupts.SIGPIPE)
+            interrupts.request(interrupts.SIGPIPE)
             if threading.current_thread() is threading.main_thread():
                 interrupts.raise_unless_deferred()
         except OSError:

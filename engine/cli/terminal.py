@@ -44,7 +44,7 @@ def flush() -> None:
         raise _full(error) from error
 
 
-def say(text: str) -> None:
+def write_error(text: str) -> None:
     """Write a word to stderr; where that is impossible there is nobody to say it to."""
     try:
         sys.stderr.write(text)

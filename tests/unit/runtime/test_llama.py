@@ -17,7 +17,7 @@ from engine.runtime.gguf import find_tools, read_facts, write_gguf
 from engine.runtime.llama import Learned, Request, ask_gguf
 from engine.runtime.models import LoadedModel
 from engine.runtime.predict import generate
-from engine.runtime.tool_process import run_module
+from engine.runtime.tool_process import run_module, run_tool
 
 TEXTS = ["good", "not a good film at all", "日本 é ½ 12", "", "x" * 90, " the  plot\n\nwas bad"]
 ANSWERS = ["positive<|im_end|>", "negative<|im_end|>", "not sure<|im_end|>"]
@@ -224,3 +224,19 @@ def test_a_full_disk_is_told_before_anything_is_written(
         write_gguf(pico_folder, tmp_path / "m.gguf", "F16", threads=1, tools=find_tools())
 
     assert (caught.value.problems[0].code, list(tmp_path.iterdir())) == ("E710", [])
+
+
+def test_the_converter_runs_no_code_that_a_model_names(pico_folder: Path, tmp_path: Path) -> None:
+    strange = Path(shutil.copytree(pico_folder, tmp_path / "strange"))
+    settings = json.loads((strange / "tokenizer_config.json").read_text())
+    settings["auto_map"] = {"AutoTokenizer": ["evil.Evil", "evil.Evil"]}
+    (strange / "tokenizer_config.json").write_text(json.dumps(settings))
+    (strange / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
+    tools = find_tools()
+
+    with pytest.raises(StageError, match="X691"):
+        write_gguf(strange, tmp_path / "m.gguf", "F16", threads=1, tools=tools)
+    with pytest.raises(StageError, match="X631"):
+        run_tool(tools.convert(str(strange), "--outfile", "m.gguf"), code="X631", tool="it")
+
+    assert not (tmp_path / "ran").exists()

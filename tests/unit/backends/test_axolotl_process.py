@@ -34,7 +34,7 @@ def test_no_secret_and_no_folder_of_the_project_is_in_its_environment(
 ) -> None:
     monkeypatch.setenv("HF_HOME", "cache")
     monkeypatch.setenv("NVIDIA_API_KEY", "secret")
-    setting = SimpleNamespace(device=SimpleNamespace(threads=3))
+    setting = SimpleNamespace(device=SimpleNamespace(threads=3, kind="cpu"))
     launch: Any = SimpleNamespace(folder=tmp_path, setting=setting)
 
     found = axolotl_launch.environment(launch)

@@ -216,9 +216,7 @@ def _finish(state: Walk, runs: Runs, ending: _Ending) -> Result:
         holdout_use=use,
         reproduction=repeated,
         costs=ending.costs,
-        lengths=row_lengths(
-            state.trained, keeper.store, state.artifacts, state.world.base_model
-        ),
+        lengths=row_lengths(state.trained, keeper.store, state.artifacts, state.world.base_model),
     )
     report = assemble(facts)
     write(report, run, state.artifacts)

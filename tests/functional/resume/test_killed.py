@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from project import Project

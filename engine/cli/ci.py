@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _checked(options: argparse.Namespace) -> Comment:
     from engine.review.checks import asked, check_changes  # noqa: PLC0415
-    from engine.review.git import Repository  # noqa: PLC0415
+    from engine.review.repository import Repository  # noqa: PLC0415
     from engine.store import Store  # noqa: PLC0415
 
     with Repository.around(Path.cwd()) as repository:

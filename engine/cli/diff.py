@@ -73,7 +73,7 @@ def _review(options: argparse.Namespace) -> Review:
 
 @contextmanager
 def _sides(options: argparse.Namespace) -> Iterator[tuple]:  # type: ignore[type-arg]
-    from engine.review.git import Repository  # noqa: PLC0415
+    from engine.review.repository import Repository  # noqa: PLC0415
     from engine.review.sides import load_side  # noqa: PLC0415
     from engine.review.trees import Disk, revisions  # noqa: PLC0415
 

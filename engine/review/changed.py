@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from engine.errors import RecipeError
 from engine.files.reading import read_bytes
-from engine.recipe.extends import KEY
 from engine.recipe.paths import absolute
-from engine.recipe.source import MAX_BYTES, SourceText, parse_source
-from engine.review.git import Moved, Repository, Target
+from engine.recipe.source import MAX_BYTES
 from engine.review.hidden import ABSENT, hidden_files
-from engine.review.patterns import has_magic, matching
-from engine.store.lock import SUFFIX, lock_path
+from engine.review.listing import Moved
+from engine.review.recipe_file import ENDS, PLAIN, RecipeFile, dependencies, recipe_file
+from engine.review.repository import Repository
 
-_ENDS: Final = (".yaml", ".yml")
-_VERSION: Final = re.compile(r"v\d")
-_RECIPE: Final = re.compile(rb"""^recipe[ \t]*:[ \t]*["']?v\d""", re.MULTILINE)
-_NAME: Final = re.compile(rb"""^name[ \t]*:[ \t]*["']?([\w-]+)""", re.MULTILINE)
-_PLACES: Final = ("path", "gguf")
 IN_SUBMODULE: Final = "its submodule moved, and what is in one is compared in its own repository"
 _ALIKE: Final = 0.2
 """Share of lines from which a new recipe is taken for one that is gone; git itself pairs from a half on."""
@@ -58,40 +50,6 @@ class Touched:
     """Why a version that counts is not the one that is compared; empty where none is."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _File:
-    """A YAML file that may be a recipe."""
-
-    content: bytes
-    source: SourceText | None
-    """None where it was not parsed, or cannot be."""
-    is_lacking: bool = False
-    """This clone does not have its bytes, so it may have been anything."""
-
-    @property
-    def parent(self) -> str:
-        """What it extends, as written; empty for nothing."""
-        named = self.source.value.get(KEY) if self.source else None
-        return named if isinstance(named, str) else ""
-
-    @property
-    def says_recipe(self) -> bool:
-        """Whether it says that it is a recipe, or may."""
-        if self.is_lacking:
-            return True
-        if self.source is None:
-            return _RECIPE.search(self.content) is not None
-        return _VERSION.match(str(self.source.value.get("recipe", ""))) is not None
-
-    @property
-    def name(self) -> str:
-        """The recipe's name; empty where it says none."""
-        if self.source is not None:
-            return str(self.source.value.get("name") or "")
-        found = _NAME.search(self.content)
-        return found[1].decode() if found else ""
-
-
 @dataclass(slots=True, kw_only=True)
 class _Search:
     """The files of both versions, as far as they are needed."""
@@ -101,7 +59,7 @@ class _Search:
     moved: Mapping[str, Moved]
     names: frozenset[str]
     """Every path that the change touches."""
-    now: dict[str, _File] = field(default_factory=dict)
+    now: dict[str, RecipeFile] = field(default_factory=dict)
     parents: dict[str, str] = field(default_factory=dict)
 
     def read(self) -> None:
@@ -116,8 +74,8 @@ class _Search:
                 if parent := self.repository.inside(place):
                     self.parents[path] = parent
 
-    def _now(self, path: str) -> _File | None:
-        if not path.lower().endswith(_ENDS):
+    def _now(self, path: str) -> RecipeFile | None:
+        if not path.lower().endswith(ENDS):
             return None
         try:
             content = read_bytes(self.repository.root / path, limit=MAX_BYTES)
@@ -125,29 +83,29 @@ class _Search:
             return None
         if path not in self.names and b"recipe" not in content and b"extends" not in content:
             return None
-        return _file(content, self.repository.root / path, thorough=path in self.names)
+        return recipe_file(content, self.repository.root / path, thorough=path in self.names)
 
-    def before(self, path: str) -> _File | None:
+    def before(self, path: str) -> RecipeFile | None:
         """Return a file as it was, if it may have been a recipe."""
-        if not path.lower().endswith(_ENDS):
+        if not path.lower().endswith(ENDS):
             return None
         try:
             content = self.repository.content(self.commit, path)
         except FileNotFoundError:
             return None
         except (OSError, RecipeError):
-            return _File(content=b"", source=None, is_lacking=True)
-        return _file(content, self.repository.root / path, thorough=True)
+            return RecipeFile(content=b"", source=None, is_lacking=True)
+        return recipe_file(content, self.repository.root / path, thorough=True)
 
     def is_committed_recipe(self, path: str) -> bool:
         """Tell whether a file that is not on the disk is a recipe in the commit that is checked out."""
-        if not path.lower().endswith(_ENDS):
+        if not path.lower().endswith(ENDS):
             return False
         try:
             content = self.repository.content(self.repository.commit("HEAD"), path)
         except (OSError, RecipeError):
             return False
-        found = _file(content, self.repository.root / path, thorough=True)
+        found = recipe_file(content, self.repository.root / path, thorough=True)
         return found.says_recipe and bool(found.name or found.parent)
 
     def is_whole(self, path: str) -> bool:
@@ -177,17 +135,6 @@ class _Search:
         named = self.repository.inside(place)
         parent = self.before(named) if named else None
         return parent is not None and parent.says_recipe
-
-
-def _file(content: bytes, path: Path, *, thorough: bool) -> _File:
-    """Parse a file that may be a recipe; one of which nothing changed only where a cheap look does not suffice."""
-    is_plain = _RECIPE.search(content) is not None and b"extends" not in content
-    if is_plain and not thorough:
-        return _File(content=content, source=None)
-    try:
-        return _File(content=content, source=parse_source(content, path))
-    except RecipeError:
-        return _File(content=content, source=None)
 
 
 def touched_recipes(
@@ -247,10 +194,10 @@ def _in_submodules(search: _Search) -> Iterator[Touched]:
     for name in sorted(search.names & set(search.repository.links())):
         if (root / name).is_symlink() or not (root / name).is_dir():
             continue
-        for end in _ENDS:
+        for end in ENDS:
             for path in (root / name).rglob(f"*{end}"):
                 with suppress(OSError):
-                    if path.is_file() and _RECIPE.search(read_bytes(path, limit=MAX_BYTES)):
+                    if path.is_file() and PLAIN.search(read_bytes(path, limit=MAX_BYTES)):
                         inside = path.relative_to(root).as_posix()
                         yield Touched(
                             path=inside, status=Status.HIDDEN, was=inside, unseen=IN_SUBMODULE
@@ -296,82 +243,15 @@ def _others(search: _Search, path: str) -> Iterator[str]:
             yield f"{what}{names[0]}{more}"
 
 
+def _dependencies(search: _Search, path: str) -> Iterator[tuple[str, Iterator[str]]]:
+    place = search.repository.root / path
+    return dependencies(search.repository, search.now[path], place, search.names)
+
+
 def _changed_of(search: _Search, path: str) -> Iterator[str]:
     """Every file that a recipe depends on and that changed."""
     for _, found in _dependencies(search, path):
         yield from found
-
-
-def _dependencies(search: _Search, path: str) -> Iterator[tuple[str, Iterator[str]]]:
-    """Each thing that a recipe depends on, by what to call it, with what changed of it."""
-    repository, names = search.repository, search.names
-    file = repository.root / path
-    yield "its file ", _through(repository.target_now(file), names)
-    yield "its lock ", _through(repository.target_now(lock_path(file)), names)
-    found = search.now[path]
-    if not found.parent and all(name.endswith((*_ENDS, SUFFIX)) for name in names):
-        return  # nothing that changed can be a file of rows or a parent
-    source = found.source or _file(found.content, file, thorough=True).source
-    if source is None:
-        return
-    if found.parent:
-        place = absolute(found.parent, file.parent)
-        yield "its parent ", _through(repository.target_now(place), names)
-        with suppress(RecipeError, OSError):  # told where the recipe is validated
-            parent = parse_source(read_bytes(place, limit=MAX_BYTES), place)
-            yield from _files(repository, place.parent, parent.value, names)
-    yield from _files(repository, file.parent, source.value, names)
-
-
-def _through(target: Target, names: frozenset[str]) -> Iterator[str]:
-    """What changed of a file, of a link on the way to it, or of the submodule that it is in."""
-    yield from (step for step in target.steps if step in names)
-
-
-def _files(
-    repository: Repository,
-    folder: Path,
-    value: Any,  # noqa: ANN401 - any JSON
-    names: frozenset[str],
-) -> Iterator[tuple[str, Iterator[str]]]:
-    """The local files that a recipe names, with what changed of each."""
-    for written in dict.fromkeys(_written(value)):
-        yield "", _matching(repository, written, folder, names)
-
-
-def _written(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
-    """Every local path that a recipe writes."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            if key in _PLACES and isinstance(inner, str) and inner:
-                yield inner
-            elif key == "columns" and isinstance(inner, Mapping) and "path" in value:
-                yield from (file for file in inner.values() if isinstance(file, str))
-            else:
-                yield from _written(inner)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _written(item)
-
-
-def _matching(
-    repository: Repository, written: str, folder: Path, names: frozenset[str]
-) -> Iterator[str]:
-    """The names that a path means: itself, links on the way, what is in a folder, what a pattern matches."""
-    target = repository.target_now(absolute(written, folder))
-    yield from _through(target, names)
-    if target.is_outside or not target.steps:
-        return
-    place = target.steps[-1]
-    yield from (name for name in names if name.startswith(f"{place}/"))
-    if has_magic(place):
-        changed = [repository.root / name for name in names]
-        for _, path in matching(place, repository.root, changed):
-            yield path.relative_to(repository.root).as_posix()
-        start = place[: re.search(r"[*?\[]", place).start()]  # type: ignore[union-attr]
-        for link in repository.links():
-            if link.startswith(start):
-                yield from _through(repository.target_now(repository.root / link), names)
 
 
 def _paired(

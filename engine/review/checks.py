@@ -16,8 +16,8 @@ from engine.recipe.model import Recipe, Size
 from engine.recipe.review import Checked, Comment, Effect, Finding
 from engine.recipe.source import Reader
 from engine.review.changed import Status, Touched, names_of, touched_recipes
-from engine.review.git import Repository
 from engine.review.judge import waived
+from engine.review.repository import Repository
 from engine.review.review import review
 from engine.review.rows import Rows
 from engine.review.sides import Side, try_side, waivers_of

@@ -1,446 +1,183 @@
-"""What a review asks git: commits, what differs between two of them, and files as they were.
+"""Starting git in a folder that somebody else may have filled: no program but git's own, no network, no writing.
 
-Nothing is fetched, nothing in the repository is changed, and no program is started but git's own (see
-`engine.review.git_process`). Files of a commit are found by its tree and read by their ids through one
-`git cat-file --batch` that stays open, so no name needs quoting and a file that is absent is told from one whose
-bytes this clone lacks.
+Settings of a repository name programs (filters, hooks, pagers, transports), and git starts them for commands that
+only read. So every driver that any setting names is emptied, what remains is set on the command line, which wins
+over every file, and the variables of git in the environment are dropped but for those that say which settings are
+the user's. Transports are denied by the environment, since a repository's own `protocol.*.allow` wins over a
+general setting.
 """
 
 from __future__ import annotations
 
-import errno
 import os
+import re
+import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import IO, Final, Self
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
 
-from engine.errors import RecipeError
-from engine.files.reading import MAX_BYTES
-from engine.review.git_process import failed, programs, run_git, start_git
-from engine.review.large_files import pointer_of
+from engine.errors import EnvironmentProblem, RecipeError
 
-MOST_LINKS: Final = 40
-"""Links followed on the way to one file, as by Linux."""
-_DIFF: Final = (
-    *("diff", "--name-status", "-z", "--find-renames", "-l1000", "--no-ext-diff", "--no-textconv"),
-    *("--ignore-submodules=dirty", "--no-relative", "-O/dev/null"),
+Completed = subprocess.CompletedProcess[bytes]
+Process = subprocess.Popen[bytes]
+SECONDS: Final = 120
+_KEPT: Final = (
+    *("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"),
+    *("GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM"),
 )
-_LINK: Final = "120000"
-_SUBMODULE: Final = "160000"
+"""Where the user's own settings are, and how far up a repository is looked for."""
+_ENVIRONMENT: Final = {
+    "GIT_ALLOW_PROTOCOL": "",  # none
+    "GIT_ASKPASS": "false",
+    "GIT_GRAFT_FILE": os.devnull,
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_PAGER": "cat",
+    "GIT_SSH_COMMAND": "false",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C",
+    "SSH_ASKPASS": "false",
+}
+_MARK: Final = "recipe.read"
+"""A setting of ours: git that does not list it is too old to be told settings by the environment."""
+_SETTINGS: Final = {
+    _MARK: "true",
+    "core.askPass": "false",
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "core.ignoreStat": "false",
+    "core.pager": "cat",
+    "core.sshCommand": "false",
+    "core.untrackedCache": "false",
+    "credential.helper": "",
+    "diff.autoRefreshIndex": "false",
+    "diff.external": "",
+    "diff.ignoreSubmodules": "dirty",
+    "diff.relative": "false",
+    "maintenance.auto": "false",
+    "protocol.allow": "never",
+    "safe.bareRepository": "explicit",
+    "submodule.recurse": "false",
+}
+_PROGRAMS: Final = {
+    "filter": {"clean": "", "smudge": "", "process": "", "required": "false"},
+    "diff": {"command": "", "textconv": "", "cachetextconv": "false"},
+    "hook": {"command": "", "enabled": "false"},
+}
+"""What a driver of each kind may start."""
+_OWNED: Final = re.compile(r"dubious ownership in repository at '(.*)'")
+_TOO_OLD: Final = "git 2.31 or newer is needed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
-    """A file that differs between two commits."""
+def run_git(
+    words: Sequence[str], folder: Path, drivers: Sequence[str] = (), *, given: bytes = b""
+) -> Completed:
+    """Run a git command. EnvironmentProblem E730 where there is no git, E731 where it does not end.
 
-    status: str
-    """`A`dded, `M`odified, `D`eleted, `R`enamed, `T`ype changed."""
-    path: str
-    """From the repository's root; of a file that is gone, where it was."""
-    was: str = ""
-    """Renamed: the old path."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """What a commit has at a path."""
-
-    mode: str
-    kind: str
-    """`blob`, `tree`, or `commit` for a submodule."""
-    id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """Where a path of a commit leads when links are followed."""
-
-    steps: tuple[str, ...]
-    """Every path on the way that git keeps a link, a submodule or the file itself for."""
-    entry: Entry | None = None
-    """None where nothing is there, or not in this repository."""
-    is_outside: bool = False
-    """A link leads out of the repository, or into a submodule."""
+    `drivers`: what `programs` returned for the repository. `given`: what it reads.
+    """
+    try:
+        return subprocess.run(  # noqa: S603 - git, without a shell
+            [_git(os.environ.get("PATH", os.defpath)), "--no-pager", *words],
+            cwd=folder,
+            env=environment(drivers),
+            input=given,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        message = f"`git {words[0]}` took more than {SECONDS} s"
+        raise EnvironmentProblem.one("E731", message) from None
+    except OSError as error:
+        message = f"git cannot be started: {error.strerror or error}"
+        raise EnvironmentProblem.one("E731", message) from None
 
 
-@dataclass(slots=True)
-class Repository:
-    """A git repository with files checked out."""
+def start_git(words: Sequence[str], folder: Path, drivers: Sequence[str] = ()) -> Process:
+    """Start a git command that is written to and read from. `drivers` as for `run_git`."""
+    return subprocess.Popen(  # noqa: S603 - git, without a shell
+        [_git(os.environ.get("PATH", os.defpath)), "--no-pager", *words],
+        cwd=folder,
+        env=environment(drivers),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
 
-    root: Path
-    """The folder with all of its files; links followed."""
-    drivers: tuple[str, ...] = ()
-    """What its settings name that may start programs."""
-    _reader: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-    _folders: dict[Path, str | None] = field(default_factory=dict, repr=False)
-    _index: Mapping[str, Entry] | None = field(default=None, repr=False)
-    _trees: dict[str, Mapping[str, Entry]] = field(default_factory=dict, repr=False)
 
-    @classmethod
-    def around(cls, folder: Path) -> Repository:
-        """Return the repository that `folder` is in.
-
-        Raises:
-            EnvironmentProblem: E730, E731.
-            RecipeError: R020 where it is in none, R023 where it belongs to another user, R024 where its
-                settings say that its files are elsewhere.
-
-        """
-        top = _top(Path(os.path.realpath(folder)))
-        if top is None:
-            raise _no_repository(folder)
-        found = run_git(("rev-parse", "--show-toplevel"), top)
-        if found.returncode:
-            if b"not a git repository" in found.stderr:
-                raise _no_repository(folder)
-            raise failed("rev-parse", found.stderr)
-        root = Path(os.path.realpath(os.fsdecode(found.stdout.removesuffix(b"\n"))))
-        if root != top:
-            raise RecipeError.one(
-                "R024",
-                f"the settings in `{top / '.git'}` say that its files are in `{root}`",
-                hint="git config --unset core.worktree, or clone it anew",
-            )
-        return cls(root=root, drivers=programs(root))
-
-    def __enter__(self) -> Self:
-        """Return the repository; leaving ends the process that reads files."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the process that reads files."""
-        self._end()
-
-    def _end(self) -> None:
-        if self._reader is not None:
-            self._reader.kill()
-            self._reader.communicate()
-            self._reader = None
-
-    def commit(self, revision: str) -> str:
-        """Return the full commit of a revision. RecipeError R021 where this clone has none."""
-        found = self._resolved(revision)
+@lru_cache(maxsize=4)
+def _git(path: str) -> str:
+    """Return the git on PATH; relative folders of PATH are left out, since they are the stranger's own."""
+    for folder in path.split(os.pathsep):
+        found = shutil.which(os.path.join(folder, "git")) if os.path.isabs(folder) else None  # noqa: PTH117, PTH118 - a text of PATH
         if found is not None:
             return found
-        shallow = self.is_shallow
-        where = "this clone is shallow and does not reach it" if shallow else "no such revision"
-        hint = (
-            f"git fetch --depth=1 origin {revision}; in GitHub Actions: `fetch-depth: 0` of checkout"
-            if shallow
-            else f"git fetch origin {revision}, or name another one with --from"
+    message = "git is not installed, or not on PATH"
+    raise EnvironmentProblem.one("E730", message, hint="install git")
+
+
+def environment(drivers: Sequence[str] = ()) -> dict[str, str]:
+    """Return the environment in which git is started."""
+    found = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") or name in _KEPT
+    }
+    settings = [*_users_settings(os.environ), *_SETTINGS.items(), *_emptied(tuple(drivers))]
+    for number, (name, value) in enumerate(settings):
+        found |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    return {**found, "GIT_CONFIG_COUNT": str(len(settings)), **_ENVIRONMENT}
+
+
+def _users_settings(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the settings that the user gives by the environment, such as `safe.directory` in a container."""
+    count = variables.get("GIT_CONFIG_COUNT", "")
+    for number in range(min(int(count), 1000) if count.isdecimal() else 0):
+        name = variables.get(f"GIT_CONFIG_KEY_{number}", "")
+        if "." in name:
+            yield name, variables.get(f"GIT_CONFIG_VALUE_{number}", "")
+
+
+@lru_cache(maxsize=16)
+def _emptied(drivers: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (f"{driver}.{key}", value)
+        for driver in drivers
+        for key, value in _PROGRAMS[driver.partition(".")[0]].items()
+    )
+
+
+def programs(folder: Path) -> tuple[str, ...]:
+    """Return every driver that a setting names, such as `filter.lfs`: each may start a program.
+
+    EnvironmentProblem E731 where the settings cannot be read, or git is too old.
+    """
+    listed = run_git(("config", "--null", "--name-only", "--list"), folder)
+    if listed.returncode:
+        raise failed("config", listed.stderr)
+    names = os.fsdecode(listed.stdout).split("\0")
+    if _MARK not in names:
+        raise EnvironmentProblem.one("E731", _TOO_OLD, hint="install a newer git")
+    found = (name.rpartition(".")[0] for name in names)
+    return tuple(
+        dict.fromkeys(one for one in found if one.partition(".")[0] in _PROGRAMS and "." in one)
+    )
+
+
+def failed(command: str, stderr: bytes) -> EnvironmentProblem | RecipeError:
+    """Return why a git command did not do what was asked: R023 for somebody else's repository, else E731."""
+    text = stderr.decode(errors="replace").strip()
+    if owned := _OWNED.search(text):
+        return RecipeError.one(
+            "R023",
+            f"the repository `{owned[1]}` belongs to another user, and git does not read it",
+            hint=f"where you trust it: git config --global --add safe.directory {shlex.quote(owned[1])}",
         )
-        raise RecipeError.one("R021", f"`{revision}`: {where}", hint=hint)
-
-    def knows(self, revision: str) -> bool:
-        """Tell whether this clone has a revision."""
-        return self._resolved(revision) is not None
-
-    def _resolved(self, revision: str) -> str | None:
-        if "\0" in revision or not revision:
-            return None
-        words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-        found = self._run(*words)
-        return found.stdout.decode().strip() if found.returncode == 0 else None
-
-    @property
-    def is_shallow(self) -> bool:
-        """Whether the clone was cut off somewhere."""
-        return self._run("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
-
-    def merge_bases(self, one: str, other: str) -> tuple[str, ...]:
-        """Return the last commits that both have; none where the clone does not reach one."""
-        return tuple(self._run("merge-base", "--all", one, other).stdout.decode().split())
-
-    def parents(self, commit: str) -> tuple[str, ...]:
-        """Return the parents that a commit names, also those that a shallow clone was cut off from."""
-        head = self._object(commit, commit)[1].partition(b"\n\n")[0]
-        lines = head.decode(errors="replace").splitlines()
-        return tuple(line.removeprefix("parent ") for line in lines if line.startswith("parent "))
-
-    def is_cut_between(self, base: str, *tips: str) -> bool:
-        """Tell whether a shallow clone was cut off at a commit that `tips` have and `base` has not."""
-        place = os.fsdecode(self._checked("rev-parse", "--git-path", "shallow").removesuffix(b"\n"))
-        try:
-            cut = set((self.root / place).read_text("ascii").split())
-        except OSError:
-            return False
-        listed = self._checked("rev-list", *tips, f"^{base}").decode().split()
-        return not cut.isdisjoint(listed)
-
-    def moved(self, old: str, new: str | None) -> tuple[Moved, ...]:
-        """Return what differs between two commits, or a commit and the files as they are now."""
-        if new is not None:
-            return tuple(self._diff(old, new))
-        files = self._changed(self._diff(old), self.tree(old))
-        there = {one.path for one in files}
-        files += [Moved(status="A", path=path) for path in self.untracked() if path not in there]
-        return tuple(files)
-
-    def _changed(self, found: list[Moved], kept: Mapping[str, Entry]) -> list[Moved]:
-        """Leave out files that only look changed: their time is another one, or no filter makes their pointer."""
-        asked = [one.path for one in found if one.status == "M" and "\n" not in one.path]
-        asked = [path for path in asked if (self.root / path).is_file() and path in kept]
-        hashed = self._hashed(asked)
-        same = {path for path in asked if hashed.get(path) == kept[path].id}
-        if "filter.lfs" in self.drivers:
-            same |= {path for path in asked if path not in same and self._is_here(kept[path], path)}
-        return [one for one in found if one.status != "M" or one.path not in same]
-
-    def _hashed(self, paths: Sequence[str]) -> Mapping[str, str]:
-        """Return the id that each file would have in git, line ends made as it is told, filters left out."""
-        if not paths:
-            return {}
-        names = b"".join(os.fsencode(path) + b"\n" for path in paths if not path.startswith('"'))
-        found = run_git(("hash-object", "--stdin-paths"), self.root, self.drivers, given=names)
-        listed = [path for path in paths if not path.startswith('"')]
-        return dict(zip(listed, found.stdout.decode().split(), strict=False))
-
-    def _is_here(self, entry: Entry, path: str) -> bool:
-        """Tell whether git has a pointer of git-lfs for a file, and the file is what it points to."""
-        try:
-            pointer = pointer_of(self._object(entry.id, path)[1])
-        except (OSError, RecipeError):
-            return False
-        return pointer is not None and pointer.stands_for(self.root / path)
-
-    def staged(self, old: str) -> tuple[Moved, ...]:
-        """Return what differs between a commit and what would be committed now."""
-        return tuple(self._diff("--cached", old))
-
-    def unstaged(self) -> tuple[Moved, ...]:
-        """Return what differs between what would be committed now and the files as they are."""
-        return tuple(self._changed(self._diff(), self._staged()))
-
-    def links(self) -> tuple[str, ...]:
-        """Return the links and submodules that git keeps, as they would be committed now."""
-        found = self._staged().items()
-        return tuple(path for path, entry in found if entry.mode in (_LINK, _SUBMODULE))
-
-    def _staged(self) -> Mapping[str, Entry]:
-        """Return what would be committed now, by path."""
-        if self._index is None:
-            listed = _names(self._checked("ls-files", "--stage", "-z"))
-            self._index = dict(map(_staged_entry, listed))
-        return self._index
-
-    def _diff(self, *words: str) -> list[Moved]:
-        return list(_moves(_names(self._checked(*_DIFF, *words, "--"))))
-
-    def untracked(self) -> tuple[str, ...]:
-        """Return the files that git neither knows nor ignores."""
-        return tuple(_names(self._checked("ls-files", "--others", "--exclude-standard", "-z")))
-
-    def files(self) -> tuple[str, ...]:
-        """Return the files of the working tree: tracked ones and new ones."""
-        found = self._checked("ls-files", "--cached", "--others", "--exclude-standard", "-z")
-        return tuple(path for path in dict.fromkeys(_names(found)) if (self.root / path).is_file())
-
-    def unwatched(self) -> tuple[str, ...]:
-        """Return tracked files that git was told not to compare: not checked out, or taken as unchanged."""
-        listed = _names(self._checked("ls-files", "-v", "-z"))
-        return tuple(name[2:] for name in listed if name[:1].islower() or name[:1] == "S")
-
-    def ignores(self, path: Path) -> bool:
-        """Tell whether git is told to leave a path out."""
-        return self._run("check-ignore", "--quiet", "--", str(path)).returncode == 0
-
-    def inside(self, path: Path) -> str | None:
-        """Return a path from the root, its folder's links followed; None for one outside."""
-        folder = path.parent
-        if folder not in self._folders:
-            found = Path(os.path.realpath(folder))
-            is_inside = found.is_relative_to(self.root)
-            self._folders[folder] = found.relative_to(self.root).as_posix() if is_inside else None
-        at = self._folders[folder]
-        if at is None:
-            return None
-        return path.name if at == "." else f"{at}/{path.name}"
-
-    def named(self, path: Path) -> str | None:
-        """Return a path from the root as it is written, no link followed; None for one outside."""
-        absolute = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
-        if absolute.is_relative_to(self.root):
-            return absolute.relative_to(self.root).as_posix()
-        return self.inside(path)
-
-    def tree(self, commit: str) -> Mapping[str, Entry]:
-        """Return everything that a commit has, by path. RecipeError R025 where this clone lacks its folders."""
-        if commit not in self._trees:
-            found = self._run("ls-tree", "-r", "-t", "-z", "--full-tree", commit)
-            if found.returncode:
-                raise _lacking(commit[:12])
-            self._trees[commit] = dict(map(_entry, _names(found.stdout)))
-        return self._trees[commit]
-
-    def target(self, commit: str, path: str) -> Target:
-        """Return where a path of a commit leads, following links as they were then."""
-        tree, steps = self.tree(commit), dict[str, None]()
-        left, at = list(PurePosixPath(path).parts), PurePosixPath()
-        for _ in range(MOST_LINKS * 50):
-            if not left:
-                break
-            part = left.pop(0)
-            if part == "..":
-                if at == PurePosixPath():
-                    return Target(steps=tuple(steps), is_outside=True)
-                at = at.parent
-                continue
-            at /= part
-            entry = tree.get(at.as_posix())
-            if entry is None:
-                return Target(steps=(*steps, at.as_posix()))
-            if entry.mode == _SUBMODULE:
-                return Target(steps=(*steps, at.as_posix()), is_outside=True)
-            if entry.mode == _LINK:
-                steps[at.as_posix()] = None
-                if len(steps) > MOST_LINKS:
-                    return Target(steps=tuple(steps))
-                leads = PurePosixPath(os.fsdecode(self._object(entry.id, at.as_posix())[1]))
-                if leads.is_absolute():
-                    return Target(steps=tuple(steps), is_outside=True)
-                left, at = [*leads.parts, *left], at.parent
-        name = at.as_posix()
-        return Target(steps=(*steps, name), entry=tree.get(name))
-
-    def target_now(self, path: Path) -> Target:
-        """Return where a path of the working tree leads; its entry is not known."""
-        named = self.named(path)
-        if named is None:
-            return Target(steps=(), is_outside=True)
-        steps: dict[str, None] = {}
-        left, at = list(PurePosixPath(named).parts), self.root
-        while left:
-            part = left.pop(0)
-            at = at.parent if part == ".." else at / part
-            if not at.is_relative_to(self.root):
-                return Target(steps=tuple(steps), is_outside=True)
-            name = at.relative_to(self.root).as_posix()
-            if at.is_symlink():
-                if name in steps or len(steps) > MOST_LINKS:
-                    return Target(steps=tuple(steps))
-                steps[name] = None
-                leads = Path(os.readlink(at))  # noqa: PTH115 - a relative one stays relative
-                if leads.is_absolute():
-                    leads = Path(os.path.relpath(os.path.realpath(leads), self.root))
-                    at = self.root / "_"
-                left, at = [*leads.parts, *left], at.parent
-            elif at != self.root and os.path.lexists(at / ".git"):
-                return Target(steps=(*steps, name), is_outside=True)
-        return Target(steps=(*steps, at.relative_to(self.root).as_posix()))
-
-    def large_file(self, content: bytes) -> Path | None:
-        """Return the file that a pointer of git-lfs stands for, where this clone has it."""
-        pointer = pointer_of(content)
-        if pointer is None:
-            return None
-        folder = os.fsdecode(self._checked("rev-parse", "--git-common-dir").removesuffix(b"\n"))
-        digest = pointer.sha256
-        path = self.root / folder / "lfs" / "objects" / digest[:2] / digest[2:4] / digest
-        return path if path.is_file() and pointer.stands_for(path) else None
-
-    def content(self, commit: str, path: str) -> bytes:
-        """Return the bytes of a file as it was, links followed.
-
-        Raises:
-            FileNotFoundError: it was not there, or not in this repository.
-            RecipeError: R025 where this clone lacks its bytes.
-
-        """
-        entry = self.target(commit, path).entry
-        if entry is None or entry.kind != "blob":
-            raise FileNotFoundError(path)
-        return self._object(entry.id, path)[1]
-
-    def _object(self, name: str, what: str) -> tuple[str, bytes]:
-        """Return the type and the bytes of an object.
-
-        Raises:
-            OSError: EFBIG where it holds more than `MAX_BYTES`.
-            RecipeError: R025 where this clone lacks it.
-
-        """
-        stdin, stdout = self._batch()
-        stdin.write(f"{name}\n".encode())
-        stdin.flush()
-        head = stdout.readline().decode(errors="replace").split()
-        if len(head) != 3 or not head[2].isdigit():  # noqa: PLR2004 - id, type, size
-            raise _lacking(what)
-        size = int(head[2])
-        if size > MAX_BYTES:
-            self._end()
-            raise OSError(errno.EFBIG, f"larger than {MAX_BYTES / 1e6:.0f} MB", what)
-        content = stdout.read(size)
-        stdout.read(1)
-        return head[1], content
-
-    def _batch(self) -> tuple[IO[bytes], IO[bytes]]:
-        if self._reader is None:
-            self._reader = start_git(("cat-file", "--batch"), self.root, self.drivers)
-        if self._reader.stdin is None or self._reader.stdout is None:
-            raise AssertionError
-        return self._reader.stdin, self._reader.stdout
-
-    def _run(self, *words: str) -> subprocess.CompletedProcess[bytes]:
-        return run_git(words, self.root, self.drivers)
-
-    def _checked(self, *words: str) -> bytes:
-        found = self._run(*words)
-        if found.returncode:
-            raise failed(words[0], found.stderr)
-        return found.stdout
-
-
-def _top(folder: Path) -> Path | None:
-    """Return the folder that holds `.git`; None where a bare repository, or none, is met first."""
-    for one in (folder, *folder.parents):
-        if os.path.lexists(one / ".git"):
-            return one
-        if (one / "HEAD").is_file() and (one / "objects").is_dir() and (one / "refs").is_dir():
-            return None
-    return None
-
-
-def _no_repository(folder: Path) -> RecipeError:
-    return RecipeError.one(
-        "R020",
-        f"`{folder}` is in no git repository",
-        hint="without one, compare two files: recipe diff OLD NEW",
-    )
-
-
-def _lacking(what: str) -> RecipeError:
-    return RecipeError.one(
-        "R025",
-        f"this clone lacks the bytes of `{what}`, and nothing is fetched here",
-        hint="fetch them: git fetch --refetch --no-filter origin",
-    )
-
-
-def _names(listed: bytes) -> list[str]:
-    return os.fsdecode(listed).split("\0")[:-1]
-
-
-def _entry(line: str) -> tuple[str, Entry]:
-    head, _, path = line.partition("\t")
-    mode, kind, name = head.split()
-    return path, Entry(mode=mode, kind=kind, id=name)
-
-
-def _staged_entry(line: str) -> tuple[str, Entry]:
-    head, _, path = line.partition("\t")
-    mode, name, _ = head.split()
-    return path, Entry(mode=mode, kind="blob", id=name)
-
-
-def _moves(words: Sequence[str]) -> Iterator[Moved]:
-    left = iter(words)
-    for status in left:
-        path = next(left)
-        if status[0] in "RC":
-            new = next(left)
-            was = path if status[0] == "R" else ""
-            yield Moved(status="R" if was else "A", path=new, was=was)
-        else:
-            yield Moved(status=status[0], path=path)
+    lines = text.splitlines()
+    first = lines[0].removeprefix("fatal: ") if lines else "no reason was given"
+    return EnvironmentProblem.one("E731", f"`git {command}` failed: {first}")

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 
 from engine.errors import RecipeError
 from engine.files.reading import read_bytes
-from engine.review.git import Moved, Repository
+from engine.review.listing import Moved
+from engine.review.repository import Repository
 
 COMMITTED = "what is committed is another version than the file on the disk, and was not compared"
 STAGED = "what is staged is another version than the file on the disk, and was not compared"

@@ -20,9 +20,10 @@ from engine.errors import Place, RecipeError
 from engine.files import reading
 from engine.recipe.model import Json, PathRef, Recipe, Source
 from engine.recipe.source import Reader, read_bytes
-from engine.review.git import Repository, Target
 from engine.review.large_files import is_pointer, pointer_of
+from engine.review.listing import Target
 from engine.review.patterns import matching
+from engine.review.repository import Repository
 
 MOST_HASHED: Final = 50_000_000
 """Bytes of a file up to which its digest says which one it is; larger ones are compared byte by byte."""

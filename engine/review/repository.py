@@ -1,0 +1,354 @@
+"""What a review asks git: commits, what differs between two of them, and files as they were.
+
+Nothing is fetched, nothing in the repository is changed, and no program is started but git's own (see
+`engine.review.git`). Files of a commit are found by its tree and read by their ids through one
+`git cat-file --batch` that stays open, so no name needs quoting and a file that is absent is told from one whose
+bytes this clone lacks.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Final, Self
+
+from engine.errors import RecipeError
+from engine.review.git import Completed, failed, programs, run_git
+from engine.review.large_files import pointer_of
+from engine.review.listing import (
+    Entry,
+    Moved,
+    Target,
+    moves,
+    names_in,
+    staged_entry,
+    tree_entry,
+)
+from engine.review.objects import Objects, lacking
+
+MOST_LINKS: Final = 40
+"""Links followed on the way to one file, as by Linux."""
+_DIFF: Final = (
+    *("diff", "--name-status", "-z", "--find-renames", "-l1000", "--no-ext-diff", "--no-textconv"),
+    *("--ignore-submodules=dirty", "--no-relative", "-O/dev/null"),
+)
+_LINK: Final = "120000"
+_SUBMODULE: Final = "160000"
+
+
+@dataclass(slots=True)
+class Repository:
+    """A git repository with files checked out."""
+
+    root: Path
+    """The folder with all of its files; links followed."""
+    drivers: tuple[str, ...] = ()
+    """What its settings name that may start programs."""
+    _objects: Objects = field(init=False, repr=False)
+    _folders: dict[Path, str | None] = field(default_factory=dict, repr=False)
+    _index: Mapping[str, Entry] | None = field(default=None, repr=False)
+    _trees: dict[str, Mapping[str, Entry]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def around(cls, folder: Path) -> Repository:
+        """Return the repository that `folder` is in.
+
+        Raises:
+            EnvironmentProblem: E730, E731.
+            RecipeError: R020 where it is in none, R023 where it belongs to another user, R024 where its
+                settings say that its files are elsewhere.
+
+        """
+        top = _top(Path(os.path.realpath(folder)))
+        if top is None:
+            raise _no_repository(folder)
+        found = run_git(("rev-parse", "--show-toplevel"), top)
+        if found.returncode:
+            if b"not a git repository" in found.stderr:
+                raise _no_repository(folder)
+            raise failed("rev-parse", found.stderr)
+        root = Path(os.path.realpath(os.fsdecode(found.stdout.removesuffix(b"\n"))))
+        if root != top:
+            raise RecipeError.one(
+                "R024",
+                f"the settings in `{top / '.git'}` say that its files are in `{root}`",
+                hint="git config --unset core.worktree, or clone it anew",
+            )
+        return cls(root=root, drivers=programs(root))
+
+    def __post_init__(self) -> None:
+        """Read objects by the same settings."""
+        self._objects = Objects(root=self.root, drivers=self.drivers)
+
+    def __enter__(self) -> Self:
+        """Return the repository; leaving ends the process that reads files."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the process that reads files."""
+        self._objects.close()
+
+    def commit(self, revision: str) -> str:
+        """Return the full commit of a revision. RecipeError R021 where this clone has none."""
+        found = self._resolved(revision)
+        if found is not None:
+            return found
+        shallow = self.is_shallow
+        where = "this clone is shallow and does not reach it" if shallow else "no such revision"
+        hint = (
+            f"git fetch --depth=1 origin {revision}; in GitHub Actions: `fetch-depth: 0` of checkout"
+            if shallow
+            else f"git fetch origin {revision}, or name another one with --from"
+        )
+        raise RecipeError.one("R021", f"`{revision}`: {where}", hint=hint)
+
+    def knows(self, revision: str) -> bool:
+        """Tell whether this clone has a revision."""
+        return self._resolved(revision) is not None
+
+    def _resolved(self, revision: str) -> str | None:
+        if "\0" in revision or not revision:
+            return None
+        words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        found = self._run(*words)
+        return found.stdout.decode().strip() if found.returncode == 0 else None
+
+    @property
+    def is_shallow(self) -> bool:
+        """Whether the clone was cut off somewhere."""
+        return self._run("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+
+    def merge_bases(self, one: str, other: str) -> tuple[str, ...]:
+        """Return the last commits that both have; none where the clone does not reach one."""
+        return tuple(self._run("merge-base", "--all", one, other).stdout.decode().split())
+
+    def parents(self, commit: str) -> tuple[str, ...]:
+        """Return the parents that a commit names, also those that a shallow clone was cut off from."""
+        head = self._objects.read(commit, commit)[1].partition(b"\n\n")[0]
+        lines = head.decode(errors="replace").splitlines()
+        return tuple(line.removeprefix("parent ") for line in lines if line.startswith("parent "))
+
+    def is_cut_between(self, base: str, *tips: str) -> bool:
+        """Tell whether a shallow clone was cut off at a commit that `tips` have and `base` has not."""
+        place = os.fsdecode(self._checked("rev-parse", "--git-path", "shallow").removesuffix(b"\n"))
+        try:
+            cut = set((self.root / place).read_text("ascii").split())
+        except OSError:
+            return False
+        listed = self._checked("rev-list", *tips, f"^{base}").decode().split()
+        return not cut.isdisjoint(listed)
+
+    def moved(self, old: str, new: str | None) -> tuple[Moved, ...]:
+        """Return what differs between two commits, or a commit and the files as they are now."""
+        if new is not None:
+            return tuple(self._diff(old, new))
+        files = self._changed(self._diff(old), self.tree(old))
+        there = {one.path for one in files}
+        files += [Moved(status="A", path=path) for path in self.untracked() if path not in there]
+        return tuple(files)
+
+    def _changed(self, found: list[Moved], kept: Mapping[str, Entry]) -> list[Moved]:
+        """Leave out files that only look changed: their time is another one, or no filter makes their pointer."""
+        asked = [one.path for one in found if one.status == "M" and "\n" not in one.path]
+        asked = [path for path in asked if (self.root / path).is_file() and path in kept]
+        hashed = self._hashed(asked)
+        same = {path for path in asked if hashed.get(path) == kept[path].id}
+        if "filter.lfs" in self.drivers:
+            same |= {path for path in asked if path not in same and self._is_here(kept[path], path)}
+        return [one for one in found if one.status != "M" or one.path not in same]
+
+    def _hashed(self, paths: Sequence[str]) -> Mapping[str, str]:
+        """Return the id that each file would have in git, line ends made as it is told, filters left out."""
+        if not paths:
+            return {}
+        names = b"".join(os.fsencode(path) + b"\n" for path in paths if not path.startswith('"'))
+        found = run_git(("hash-object", "--stdin-paths"), self.root, self.drivers, given=names)
+        listed = [path for path in paths if not path.startswith('"')]
+        return dict(zip(listed, found.stdout.decode().split(), strict=False))
+
+    def _is_here(self, entry: Entry, path: str) -> bool:
+        """Tell whether git has a pointer of git-lfs for a file, and the file is what it points to."""
+        try:
+            pointer = pointer_of(self._objects.read(entry.id, path)[1])
+        except (OSError, RecipeError):
+            return False
+        return pointer is not None and pointer.stands_for(self.root / path)
+
+    def staged(self, old: str) -> tuple[Moved, ...]:
+        """Return what differs between a commit and what would be committed now."""
+        return tuple(self._diff("--cached", old))
+
+    def unstaged(self) -> tuple[Moved, ...]:
+        """Return what differs between what would be committed now and the files as they are."""
+        return tuple(self._changed(self._diff(), self._staged()))
+
+    def links(self) -> tuple[str, ...]:
+        """Return the links and submodules that git keeps, as they would be committed now."""
+        found = self._staged().items()
+        return tuple(path for path, entry in found if entry.mode in (_LINK, _SUBMODULE))
+
+    def _staged(self) -> Mapping[str, Entry]:
+        """Return what would be committed now, by path."""
+        if self._index is None:
+            listed = names_in(self._checked("ls-files", "--stage", "-z"))
+            self._index = dict(map(staged_entry, listed))
+        return self._index
+
+    def _diff(self, *words: str) -> list[Moved]:
+        return list(moves(names_in(self._checked(*_DIFF, *words, "--"))))
+
+    def untracked(self) -> tuple[str, ...]:
+        """Return the files that git neither knows nor ignores."""
+        return tuple(names_in(self._checked("ls-files", "--others", "--exclude-standard", "-z")))
+
+    def files(self) -> tuple[str, ...]:
+        """Return the files of the working tree: tracked ones and new ones."""
+        found = self._checked("ls-files", "--cached", "--others", "--exclude-standard", "-z")
+        return tuple(
+            path for path in dict.fromkeys(names_in(found)) if (self.root / path).is_file()
+        )
+
+    def unwatched(self) -> tuple[str, ...]:
+        """Return tracked files that git was told not to compare: not checked out, or taken as unchanged."""
+        listed = names_in(self._checked("ls-files", "-v", "-z"))
+        return tuple(name[2:] for name in listed if name[:1].islower() or name[:1] == "S")
+
+    def ignores(self, path: Path) -> bool:
+        """Tell whether git is told to leave a path out."""
+        return self._run("check-ignore", "--quiet", "--", str(path)).returncode == 0
+
+    def inside(self, path: Path) -> str | None:
+        """Return a path from the root, its folder's links followed; None for one outside."""
+        folder = path.parent
+        if folder not in self._folders:
+            found = Path(os.path.realpath(folder))
+            is_inside = found.is_relative_to(self.root)
+            self._folders[folder] = found.relative_to(self.root).as_posix() if is_inside else None
+        at = self._folders[folder]
+        if at is None:
+            return None
+        return path.name if at == "." else f"{at}/{path.name}"
+
+    def named(self, path: Path) -> str | None:
+        """Return a path from the root as it is written, no link followed; None for one outside."""
+        absolute = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
+        if absolute.is_relative_to(self.root):
+            return absolute.relative_to(self.root).as_posix()
+        return self.inside(path)
+
+    def tree(self, commit: str) -> Mapping[str, Entry]:
+        """Return everything that a commit has, by path. RecipeError R025 where this clone lacks its folders."""
+        if commit not in self._trees:
+            found = self._run("ls-tree", "-r", "-t", "-z", "--full-tree", commit)
+            if found.returncode:
+                raise lacking(commit[:12])
+            self._trees[commit] = dict(map(tree_entry, names_in(found.stdout)))
+        return self._trees[commit]
+
+    def target(self, commit: str, path: str) -> Target:
+        """Return where a path of a commit leads, following links as they were then."""
+        tree, steps = self.tree(commit), dict[str, None]()
+        left, at = list(PurePosixPath(path).parts), PurePosixPath()
+        for _ in range(MOST_LINKS * 50):
+            if not left:
+                break
+            part = left.pop(0)
+            if part == "..":
+                if at == PurePosixPath():
+                    return Target(steps=tuple(steps), is_outside=True)
+                at = at.parent
+                continue
+            at /= part
+            entry = tree.get(at.as_posix())
+            if entry is None:
+                return Target(steps=(*steps, at.as_posix()))
+            if entry.mode == _SUBMODULE:
+                return Target(steps=(*steps, at.as_posix()), is_outside=True)
+            if entry.mode == _LINK:
+                steps[at.as_posix()] = None
+                if len(steps) > MOST_LINKS:
+                    return Target(steps=tuple(steps))
+                leads = PurePosixPath(os.fsdecode(self._objects.read(entry.id, at.as_posix())[1]))
+                if leads.is_absolute():
+                    return Target(steps=tuple(steps), is_outside=True)
+                left, at = [*leads.parts, *left], at.parent
+        name = at.as_posix()
+        return Target(steps=(*steps, name), entry=tree.get(name))
+
+    def target_now(self, path: Path) -> Target:
+        """Return where a path of the working tree leads; its entry is not known."""
+        named = self.named(path)
+        if named is None:
+            return Target(steps=(), is_outside=True)
+        steps: dict[str, None] = {}
+        left, at = list(PurePosixPath(named).parts), self.root
+        while left:
+            part = left.pop(0)
+            at = at.parent if part == ".." else at / part
+            if not at.is_relative_to(self.root):
+                return Target(steps=tuple(steps), is_outside=True)
+            name = at.relative_to(self.root).as_posix()
+            if at.is_symlink():
+                if name in steps or len(steps) > MOST_LINKS:
+                    return Target(steps=tuple(steps))
+                steps[name] = None
+                leads = Path(os.readlink(at))  # noqa: PTH115 - a relative one stays relative
+                if leads.is_absolute():
+                    leads = Path(os.path.relpath(os.path.realpath(leads), self.root))
+                    at = self.root / "_"
+                left, at = [*leads.parts, *left], at.parent
+            elif at != self.root and os.path.lexists(at / ".git"):
+                return Target(steps=(*steps, name), is_outside=True)
+        return Target(steps=(*steps, at.relative_to(self.root).as_posix()))
+
+    def large_file(self, content: bytes) -> Path | None:
+        """Return the file that a pointer of git-lfs stands for, where this clone has it."""
+        pointer = pointer_of(content)
+        if pointer is None:
+            return None
+        folder = os.fsdecode(self._checked("rev-parse", "--git-common-dir").removesuffix(b"\n"))
+        digest = pointer.sha256
+        path = self.root / folder / "lfs" / "objects" / digest[:2] / digest[2:4] / digest
+        return path if path.is_file() and pointer.stands_for(path) else None
+
+    def content(self, commit: str, path: str) -> bytes:
+        """Return the bytes of a file as it was, links followed.
+
+        Raises:
+            FileNotFoundError: it was not there, or not in this repository.
+            RecipeError: R025 where this clone lacks its bytes.
+
+        """
+        entry = self.target(commit, path).entry
+        if entry is None or entry.kind != "blob":
+            raise FileNotFoundError(path)
+        return self._objects.read(entry.id, path)[1]
+
+    def _run(self, *words: str) -> Completed:
+        return run_git(words, self.root, self.drivers)
+
+    def _checked(self, *words: str) -> bytes:
+        found = self._run(*words)
+        if found.returncode:
+            raise failed(words[0], found.stderr)
+        return found.stdout
+
+
+def _top(folder: Path) -> Path | None:
+    """Return the folder that holds `.git`; None where a bare repository, or none, is met first."""
+    for one in (folder, *folder.parents):
+        if os.path.lexists(one / ".git"):
+            return one
+        if (one / "HEAD").is_file() and (one / "objects").is_dir() and (one / "refs").is_dir():
+            return None
+    return None
+
+
+def _no_repository(folder: Path) -> RecipeError:
+    return RecipeError.one(
+        "R020",
+        f"`{folder}` is in no git repository",
+        hint="without one, compare two files: recipe diff OLD NEW",
+    )

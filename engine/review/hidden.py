@@ -22,12 +22,15 @@ UNWATCHED = "git was told not to look at it, and its file is not what is committ
 def hidden_files(repository: Repository, commit: str) -> Mapping[str, str]:
     """Return, by path, why a changed file of the repository is not compared as it counts."""
     head = repository.commit("HEAD")
-    committed = _paths(repository.moved(commit, head)) if head != commit else frozenset()
-    staged, unstaged = _paths(repository.staged(commit)), _paths(repository.unstaged())
-    since = unstaged | _paths(repository.staged(head))
+    staged = _paths(repository.staged(commit))
+    committed, since = frozenset[str](), staged
+    if head != commit:
+        committed = _paths(repository.moved(commit, head))
+        since = _paths(repository.staged(head)) if committed else frozenset()
+    unstaged = _paths(repository.unstaged()) if committed or staged else frozenset()
     return {
         **dict.fromkeys(sorted(staged & unstaged), STAGED),
-        **dict.fromkeys(sorted(committed & since), COMMITTED),
+        **dict.fromkeys(sorted(committed & (since | unstaged)), COMMITTED),
         **dict(_unwatched(repository, head, committed | staged)),
     }
 

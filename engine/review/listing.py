@@ -27,6 +27,8 @@ class Entry:
     kind: str
     """`blob`, `tree`, or `commit` for a submodule."""
     id: str
+    is_watched: bool = True
+    """Not where git was told to take its file as unchanged, or not to check it out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +56,11 @@ def tree_entry(line: str) -> tuple[str, Entry]:
 
 
 def staged_entry(line: str) -> tuple[str, Entry]:
-    """Return the path and what it has, of a line of `git ls-files --stage`."""
+    """Return the path and what it has, of a line of `git ls-files --stage -v`."""
     head, _, path = line.partition("\t")
-    mode, name, _ = head.split()
-    return path, Entry(mode=mode, kind="blob", id=name)
+    tag, mode, name, _ = head.split()
+    is_watched = not tag.islower() and tag != "S"
+    return path, Entry(mode=mode, kind="blob", id=name, is_watched=is_watched)
 
 
 def moves(words: Sequence[str]) -> Iterator[Moved]:

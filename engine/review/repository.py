@@ -48,6 +48,9 @@ class Repository:
     """What its settings name that may start programs."""
     _objects: Objects = field(init=False, repr=False)
     _folders: dict[Path, str | None] = field(default_factory=dict, repr=False)
+    _commits: dict[str, str | None] = field(default_factory=dict, repr=False)
+    _hashes: dict[str, str] = field(default_factory=dict, repr=False)
+    _untracked: tuple[str, ...] | None = field(default=None, repr=False)
     _index: Mapping[str, Entry] | None = field(default=None, repr=False)
     _trees: dict[str, Mapping[str, Entry]] = field(default_factory=dict, repr=False)
 
@@ -109,6 +112,11 @@ class Repository:
         return self._resolved(revision) is not None
 
     def _resolved(self, revision: str) -> str | None:
+        if revision not in self._commits:
+            self._commits[revision] = self._resolve(revision)
+        return self._commits[revision]
+
+    def _resolve(self, revision: str) -> str | None:
         if "\0" in revision or not revision:
             return None
         words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
@@ -122,6 +130,8 @@ class Repository:
 
     def merge_bases(self, one: str, other: str) -> tuple[str, ...]:
         """Return the last commits that both have; none where the clone does not reach one."""
+        if one == other:
+            return (one,)
         return tuple(self._run("merge-base", "--all", one, other).stdout.decode().split())
 
     def parents(self, commit: str) -> tuple[str, ...]:
@@ -161,12 +171,12 @@ class Repository:
 
     def _hashed(self, paths: Sequence[str]) -> Mapping[str, str]:
         """Return the id that each file would have in git, line ends made as it is told, filters left out."""
-        if not paths:
-            return {}
-        names = b"".join(os.fsencode(path) + b"\n" for path in paths if not path.startswith('"'))
-        found = run_git(("hash-object", "--stdin-paths"), self.root, self.drivers, given=names)
-        listed = [path for path in paths if not path.startswith('"')]
-        return dict(zip(listed, found.stdout.decode().split(), strict=False))
+        asked = [path for path in paths if path not in self._hashes and not path.startswith('"')]
+        if asked:
+            names = b"".join(os.fsencode(path) + b"\n" for path in asked)
+            found = run_git(("hash-object", "--stdin-paths"), self.root, self.drivers, given=names)
+            self._hashes |= zip(asked, found.stdout.decode().split(), strict=False)
+        return self._hashes
 
     def _is_here(self, entry: Entry, path: str) -> bool:
         """Tell whether git has a pointer of git-lfs for a file, and the file is what it points to."""
@@ -192,7 +202,7 @@ class Repository:
     def _staged(self) -> Mapping[str, Entry]:
         """Return what would be committed now, by path."""
         if self._index is None:
-            listed = names_in(self._checked("ls-files", "--stage", "-z"))
+            listed = names_in(self._checked("ls-files", "--stage", "-v", "-z"))
             self._index = dict(map(staged_entry, listed))
         return self._index
 
@@ -201,19 +211,19 @@ class Repository:
 
     def untracked(self) -> tuple[str, ...]:
         """Return the files that git neither knows nor ignores."""
-        return tuple(names_in(self._checked("ls-files", "--others", "--exclude-standard", "-z")))
+        if self._untracked is None:
+            listed = self._checked("ls-files", "--others", "--exclude-standard", "-z")
+            self._untracked = tuple(names_in(listed))
+        return self._untracked
 
     def files(self) -> tuple[str, ...]:
         """Return the files of the working tree: tracked ones and new ones."""
-        found = self._checked("ls-files", "--cached", "--others", "--exclude-standard", "-z")
-        return tuple(
-            path for path in dict.fromkeys(names_in(found)) if (self.root / path).is_file()
-        )
+        listed = dict.fromkeys((*self._staged(), *self.untracked()))
+        return tuple(path for path in listed if (self.root / path).is_file())
 
     def unwatched(self) -> tuple[str, ...]:
         """Return tracked files that git was told not to compare: not checked out, or taken as unchanged."""
-        listed = names_in(self._checked("ls-files", "-v", "-z"))
-        return tuple(name[2:] for name in listed if name[:1].islower() or name[:1] == "S")
+        return tuple(path for path, entry in self._staged().items() if not entry.is_watched)
 
     def ignores(self, path: Path) -> bool:
         """Tell whether git is told to leave a path out."""

@@ -123,7 +123,10 @@ def _run(launch: Launch, telling: events.Telling) -> int:
         with child, interrupts.deferred():
             news = _EventLog(launch.folder / EVENTS)
             _follow(child, news, telling)
-            child.stop(grace=GRACE_SECONDS)
+            if telling.is_broken:
+                child.kill()  # no checkpoint of weights that are no numbers
+            else:
+                child.stop(grace=GRACE_SECONDS)
             for event in news.read():
                 telling.tell(event)
         return child.status

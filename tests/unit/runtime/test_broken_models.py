@@ -54,9 +54,9 @@ BROKEN: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "deep config": (_text("config.json", DEEP), {"X694"}),
     "config is a list": (_text("config.json", "[]"), {"X694"}),
     "config is a number": (_text("config.json", "3"), {"X694"}),
-    "layers is a text": (_edit("config.json", num_hidden_layers="two"), {"X604"}),
+    "layers is a text": (_edit("config.json", num_hidden_layers="two"), {"X601", "X604"}),
     "negative heads": (_edit("config.json", num_attention_heads=-4), {"X604"}),
-    "no heads": (_edit("config.json", num_attention_heads=0), {"X604"}),
+    "no heads": (_edit("config.json", num_attention_heads=0), {"X601", "X604"}),
     "unknown type": (
         _edit("config.json", model_type="nothing", architectures=[]),
         {"X601", "X604"},

@@ -236,7 +236,6 @@ def test_the_converter_runs_no_code_that_a_model_names(pico_folder: Path, tmp_pa
 
     with pytest.raises(StageError, match="X691"):
         write_gguf(strange, tmp_path / "m.gguf", "F16", threads=1, tools=tools)
-    with pytest.raises(StageError, match="X631"):
-        run_tool(tools.convert(str(strange), "--outfile", "m.gguf"), code="X631", tool="it")
+    run_tool(tools.convert(str(strange), "--outfile", "m.gguf"), code="X631", tool="it")
 
     assert not (tmp_path / "ran").exists()

@@ -161,6 +161,26 @@ CODES: dict[str, Code] = {
         why="Ollama's templates cannot express it; a template that is only nearly right would cost quality.",
         fix="leave `ollama` out of `export.formats`; the GGUF file holds the template itself",
     ),
+    "X670": Code(
+        title="the chat template writes the same text at any time",
+        why="Training, evaluation and the exported model must ask in the same words. The date that a template"
+        " asks for with `strftime_now` is replaced by a fixed one; what it draws or works out anew cannot be.",
+        fix="write a fixed text in its place in chat_template.jinja of the base model",
+    ),
+    "X671": Code(
+        title="the chat template opens an answer as it writes one",
+        why="Users get the text that `add_generation_prompt=True` writes, and that is what is trained on. A"
+        " template that leaves `<think>` open there, or leaves out what stands before each answer, would have"
+        " the model answer inside a block that programs hide, or without the mark of its own turn.",
+        fix="Edit the generation prompt in chat_template.jinja of the base model as the message says, or use a"
+        " base model whose template needs no edit.",
+    ),
+    "X672": Code(
+        title="a Modelfile asks as the chat template does",
+        why="Ollama writes a text as it is; a chat template may take white space off its ends. Such rows would"
+        " be asked in other words than training used.",
+        fix="leave `ollama` out of `export.formats`, or take white space off both ends of the texts",
+    ),
     "X660": Code(
         title="what signs and checks bundles is installed",
         why="Signatures are made and checked with `cryptography` and `securesystemslib`, which a run does not need.",

@@ -55,6 +55,11 @@ class FileTokenizer:
 
 def load_gguf_chat(path: Path) -> Chat:
     """Return the chat of a GGUF file. StageError X602 without a template, X603, X634 for no whole file."""
+    return chat_of(file_tokenizer(path))
+
+
+def file_tokenizer(path: Path) -> FileTokenizer:
+    """Return the chat template of a GGUF file and its special tokens. StageError X634 for no whole file."""
     from gguf import GGUFReader  # noqa: PLC0415 - brings NumPy
 
     try:
@@ -64,7 +69,7 @@ def load_gguf_chat(path: Path) -> Chat:
         bos, eos = ("" if place is None else str(tokens.contents(int(place))) for place in ids)
     except (ValueError, OSError, KeyError, IndexError, AttributeError, TypeError) as error:
         raise StageError.one("X634", f"`{path.name}` cannot be read: {error}") from error
-    return chat_of(FileTokenizer(chat_template=template or "", bos_token=bos, eos_token=eos))
+    return FileTokenizer(chat_template=template or "", bos_token=bos, eos_token=eos)
 
 
 def _value(reader: Any, name: str) -> Any:  # noqa: ANN401 - a GGUFReader, any value

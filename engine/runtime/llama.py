@@ -46,6 +46,8 @@ class Request:
     """Rows whose likelihood is asked for."""
     read: Sequence[str] = ()
     """Other texts whose tokens are asked for."""
+    sent: Sequence[str] = ()
+    """Texts whose tokens are asked for as programs send them: with the special tokens that the file adds."""
     timed: int = 0
     """Tokens to say after each prompt, one prompt at a time, against the clock; 0 for no clock."""
 
@@ -101,6 +103,10 @@ class GgufSaid:
     """Of each prompt, as llama.cpp read it."""
     read: list[list[int]]
     """Tokens of each of the other texts."""
+    sent: list[list[int]]
+    """Tokens of each text as programs send it."""
+    is_ended: bool
+    """The file itself stops at what ends a turn, so that every program does."""
     speed: Speed | None
     peak_memory_bytes: int
     """The most that the process held."""
@@ -156,6 +162,8 @@ def _read(found: dict[str, Any]) -> GgufSaid:
         likelihoods=found.get("likelihoods", []),
         token_ids=found["token_ids"],
         read=found["read"],
+        sent=found["sent"],
+        is_ended=found["ends"],
         speed=Speed(**speed) if speed else None,
         peak_memory_bytes=found["peak_memory_bytes"],
         expanded=found.get("expanded", 0),

@@ -2,7 +2,8 @@
 
 llama.cpp aborts the process on some errors, so it never shares one with the pipeline. The request is the
 JSON of `engine.runtime.llama.Request`, the result that of its `GgufSaid`. Each finished group of rows
-prints one line, the number of rows done. Prompts are read with special tokens recognised and none added.
+prints one line, the number of rows done. Prompts are read with special tokens recognised and none added,
+`sent` with those that the file adds.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         "version": build_config.versions()["llama_cpp_version"],
         "token_ids": [engine.tokens(prompt) for prompt in request["prompts"]],
         "read": [engine.tokens(text) for text in request["read"]],
+        "sent": [engine.tokens(text, as_sent=True) for text in request["sent"]],
+        "ends": _ends(engine, request["terminator"]),
     }
     try:
         if request["answers"] or request["grammar"] or request["max_new_tokens"]:
@@ -44,6 +47,12 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     if request["timed"]:
         result["speed"] = measured(engine, result["token_ids"], tokens=request["timed"])
     return {**result, "peak_memory_bytes": peak_memory()}
+
+
+def _ends(engine: Engine, terminator: str) -> bool:
+    """Tell whether the file stops at a terminator of one token; others are left to stop strings."""
+    tokens = engine.tokens(terminator)
+    return len(tokens) != 1 or bool(engine.vocab.is_eog(tokens[0]))
 
 
 def _said(engine: Engine, request: dict[str, Any], rows: Sequence[list[int]]) -> dict[str, Any]:

@@ -24,12 +24,14 @@ PLACES = {
     "llama_cpp": "prompts that llama.cpp and transformers read as the same tokens",
     "ollama": "prompts that the Modelfile's template and transformers read as the same tokens",
     "template": "prompts that the chat template in the file writes as the model's own does",
+    "users": "prompts as the file's own template and special tokens make them that training read, too",
 }
 CHECKS = {
     "training": "token_parity.training",
     "llama_cpp": "token_parity",
     "ollama": "token_parity.ollama",
     "template": "token_parity.template",
+    "users": "token_parity.users",
 }
 
 
@@ -94,6 +96,17 @@ def token_checks(facts: Mapping[str, Any], *, ollama_leaves: bool) -> Iterator[C
             decided_on="point",
             n=facts["parity"]["llama_cpp"]["of"],
             note="the file computes what is not a number, so it answers nothing: a weight is damaged",
+        )
+    if not facts.get("is_ended", True):
+        yield Check(
+            name="ends_turn",
+            status=Status.FAIL,
+            got=0.0,
+            direction="min",
+            bound=1.0,
+            decided_on="point",
+            n=facts["parity"]["llama_cpp"]["of"],
+            note="the file does not name what ends a turn, so programs that run it go on past every answer",
         )
     for place, found in facts["parity"].items():
         if found is None:

@@ -9,7 +9,7 @@ from engine.recipe.model import Recipe
 from engine.stages.base import Payload, StageContext
 
 NAME = "merge"
-REVISION = 1
+REVISION = 2
 NEEDS = ("train",)
 AFTER = ("gate",)
 TOOLS: tuple[str, ...] = ()
@@ -25,14 +25,16 @@ QLORA_NOTE = (
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return the training method: it says whether there is an adapter."""
-    return {"kind": recipe.method.kind}
+    """Return the training method, which says whether there is an adapter, and whether rows are conversations."""
+    return {"kind": recipe.method.kind, "has_turns": recipe.task.kind != "text"}
 
 
 def run(context: StageContext) -> None:
     """Write `model/` and `merge.json`. StageError X606, X607, X621 to X624."""
     from engine.runtime.base_model import locate_base_model  # noqa: PLC0415 - brings torch
+    from engine.runtime.chat import load_chat  # noqa: PLC0415 - brings transformers
     from engine.runtime.merge import copy_model, merge_adapter  # noqa: PLC0415 - the same
+    from engine.runtime.model_tokenizer import write_tokenizer  # noqa: PLC0415 - the same
 
     base = locate_base_model(context.recipe.base_model, context.once, context.progress)
     trained, out = context.artifacts["train"], context.workdir / MODEL
@@ -40,6 +42,8 @@ def run(context: StageContext) -> None:
         facts = copy_model(base, trained.file("model"), out)
     else:
         facts = merge_adapter(base, trained.file("adapter"), out, progress=context.progress)
+    has_turns = context.recipe.task.kind != "text"
+    write_tokenizer(out, load_chat(base, asks=has_turns), has_turns=has_turns)
     if context.recipe.method.kind == "qlora":
         facts = replace(facts, note=QLORA_NOTE)
     text = json.dumps(asdict(facts), indent=2, ensure_ascii=False)

@@ -108,8 +108,9 @@ CODES: dict[str, Code] = {
     ),
     "X624": Code(
         title="the merge lost the adapter",
-        why="The change is zero, not finite, or smaller than the stored type can hold.",
-        fix="train longer or with a higher learning rate",
+        why="The change is zero, not finite, smaller than the stored type can hold, or what was trained for a layer"
+        " is missing.",
+        fix="train longer or with a higher learning rate; `recipe run RECIPE --force train` where a layer is missing",
     ),
     "X630": Code(
         title="the tools for GGUF export are missing",
@@ -180,6 +181,18 @@ CODES: dict[str, Code] = {
         why="Ollama writes a text as it is; a chat template may take white space off its ends. Such rows would"
         " be asked in other words than training used.",
         fix="leave `ollama` out of `export.formats`, or take white space off both ends of the texts",
+    ),
+    "X673": Code(
+        title="the merged model is base plus adapter",
+        why="Each weight is computed a second time from base and adapter, and what the adapter does not change"
+        " must have the base's bytes. A model that is nearly right would answer nearly as it was judged.",
+        fix="recipe run RECIPE --force merge",
+    ),
+    "X674": Code(
+        title="the base model is still the one that was trained on",
+        why="An adapter added to other weights is another model. A local folder's files are read again when the"
+        " adapter is merged.",
+        fix="put the files back, or run the same command again to train on the new ones",
     ),
     "X660": Code(
         title="what signs and checks bundles is installed",

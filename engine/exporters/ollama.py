@@ -70,7 +70,12 @@ def go_template(chat: Chat) -> str:
     start, answer, next_user, opening = _between(chat, [user, assistant, again], marks)
     system = _system(chat, user, fourth, first)
     branches = [
-        _when("if", "user", f"{{{{ if eq $i 0 }}}}{_text(start)}{{{{ end }}}}", _after(answer, opening)),
+        _when(
+            "if",
+            "user",
+            f"{{{{ if eq $i 0 }}}}{_text(start)}{{{{ end }}}}",
+            _after(answer, opening),
+        ),
         _when("else if", "assistant", "", f"{{{{ if {GOES_ON} }}}}{_text(next_user)}{{{{ end }}}}"),
     ]
     if system is not None:

@@ -117,7 +117,9 @@ def _first_special(tokenizer: Any, tail: str) -> str:  # noqa: ANN401 - a transf
     It ends the turn alone. What follows it ends the conversation, as Phi-3's `<|endoftext|>` does.
     """
     special = [token for token in getattr(tokenizer, "all_special_tokens", ()) if token]
-    special += [str(one) for one in getattr(tokenizer, "added_tokens_decoder", {}).values() if one.special]
+    special += [
+        str(one) for one in getattr(tokenizer, "added_tokens_decoder", {}).values() if one.special
+    ]
     return max((token for token in special if tail.startswith(token)), key=len, default="")
 
 

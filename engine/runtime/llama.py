@@ -97,6 +97,8 @@ class GgufSaid:
     bound: list[Bound]
     texts: list[str]
     """Free greedy text."""
+    ended: list[bool]
+    """Of each free text, that it was not cut off; of each likelihood, that the answer would end there."""
     likelihoods: list[float]
     """Nats of the learned tokens, by row."""
     token_ids: list[list[int]]
@@ -159,6 +161,7 @@ def _read(found: dict[str, Any]) -> GgufSaid:
             for text, nats, finished in found.get("bound", ())
         ],
         texts=found.get("texts", []),
+        ended=found.get("ended", []),
         likelihoods=found.get("likelihoods", []),
         token_ids=found["token_ids"],
         read=found["read"],

@@ -41,7 +41,9 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         if request["answers"] or request["grammar"] or request["max_new_tokens"]:
             result |= _said(engine, request, result["token_ids"])
         if request["learned"]:
-            result["likelihoods"] = likelihoods(engine, request["learned"], tell=_tell)
+            found = likelihoods(engine, request["learned"], tell=_tell)
+            result["likelihoods"] = [nats for nats, _ in found]
+            result["ended"] = [ends for _, ends in found]
     except NotFiniteError:
         result["finite"] = False
     if request["timed"]:
@@ -71,6 +73,7 @@ def _said(engine: Engine, request: dict[str, Any], rows: Sequence[list[int]]) ->
         "choices": [asdict(job.search.choice) for job in searches],
         "bound": [[job.text(), job.nats, job.finished] for job in bound],
         "texts": [job.text() for job in loose],
+        "ended": [job.finished for job in loose],
         "expanded": sum(job.search.expanded for job in searches),
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -22,8 +21,9 @@ def opening_problem(chat: Chat) -> Problem | None:
     """Return X671 for a template whose generation prompt is no beginning of an answer."""
     asked = [{"role": "user", "content": "text"}]
     prompt, written = chat.prompt(asked), chat.before_answer(asked)
-    shared = os.path.commonprefix([prompt, written])
-    missing = CLOSED.sub("", written.removeprefix(shared)).strip()
+    shared = prompt.rstrip()
+    between = written.removeprefix(shared) if written.startswith(shared) else ""
+    missing = CLOSED.sub("", between).strip()
     edit = "in chat_template.jinja of the base model"
     if tag := chat.left_open():
         return Problem(
@@ -32,13 +32,13 @@ def opening_problem(chat: Chat) -> Problem | None:
             path="base_model",
             hint=f"take `{tag}` out of the generation prompt {edit}, or use a base model without it",
         )
-    if missing and not prompt.removeprefix(shared).strip():
+    if missing:
         return Problem(
             code="X671",
             message=f"the chat template writes {missing!r} before an answer, and leaves it out where one is asked for",
             path="base_model",
             hint="add `{% if add_generation_prompt %}{{ "
-            + repr(written.removeprefix(shared))
+            + repr(between.removeprefix(prompt.removeprefix(shared)))
             + " }}{% endif %}` at the end "
             + edit,
         )
@@ -68,6 +68,8 @@ def modelfile_problems(chat: Chat, rows: Iterable[tuple[str, Turns]]) -> Iterato
 def is_plain(turns: Turns) -> bool:
     """Tell whether turns are texts of roles that a Modelfile has a form for."""
     return all(
-        turn["role"] in ROLES and isinstance(turn.get("content"), str) and not turn.get("tool_calls")
+        turn["role"] in ROLES
+        and isinstance(turn.get("content"), str)
+        and not turn.get("tool_calls")
         for turn in turns
     )

@@ -58,8 +58,8 @@ def ask(file: GgufFile, asked: Asked, examples: Sequence[Example], *, free: bool
         silent = [predicted(row) for row in examples]
         return Said(chosen=silent, free=silent, facts=_damaged(said, examples, prompts, file))
     loose = [
-        _spoken(asked, row, text)
-        for row, text in zip(examples, said.texts, strict=bool(said.texts))
+        _spoken(asked, row, text, ended=ended)
+        for row, text, ended in zip(examples, said.texts, said.ended, strict=bool(said.texts))
     ]
     chosen = [*_held(asked, examples, said)] if is_bound(asked.task) else loose
     ids = [file.chat.token_ids(prompt) for prompt in prompts]
@@ -129,8 +129,9 @@ def _held(asked: Asked, examples: Sequence[Example], said: GgufSaid) -> Iterator
         yield predicted(row, label=label, text=bound.text, probability=bound.probability)
 
 
-def _spoken(asked: Asked, row: Example, text: str) -> Prediction:
-    return predicted(row, label=parse_answer(asked.task, text), text=text)
+def _spoken(asked: Asked, row: Example, text: str, *, ended: bool) -> Prediction:
+    label = parse_answer(asked.task, text) if ended or not is_bound(asked.task) else None
+    return predicted(row, label=label, text=text, ended=ended)
 
 
 def _weighed(file: GgufFile, asked: Asked, examples: Sequence[Example]) -> Said:
@@ -165,11 +166,13 @@ def _weighed(file: GgufFile, asked: Asked, examples: Sequence[Example]) -> Said:
         silent = [predicted(row) for row in examples]
         return Said(chosen=silent, free=[], facts=_damaged(said, owners, texts, file))
     nats, counts = iter(said.likelihoods), iter(sum(row.learned[1:]) for row in tokens)
+    ends = iter(said.ended)
     chosen = [
         predicted(
             row,
             nats=sum(next(nats) for _ in rows),
             tokens=sum(next(counts) for _ in rows),
+            ended=[next(ends) for _ in rows][-1],
             bytes=sum(
                 len(part.text.encode()) for one in rows for part in one.segments if part.supervised
             ),

@@ -23,7 +23,7 @@ REMEDIES = {
     "overfitting": "train rows are answered better than validation rows: fewer epochs or more rows",
     "forgetting": "training unlearned other things: a lower learning rate, fewer epochs, a lower rank",
     "valid_output": "free output is often no answer: say its form in task.instruction",
-    "free_output": "said freely, answers are no answers or never end: train longer, or say their form in task.instruction",
+    "free_output": "free output is no answer or never ends: train longer, or say its form in task.instruction",
     "ended": "answers do not end by themselves: train longer, or raise task.max_new_tokens",
     "schema_validity": "name the fields and their types in task.instruction",
     "type_errors": "name the fields and their types in task.instruction",

@@ -1,4 +1,4 @@
-"""Does a model end its answers, and say valid ones, when nothing holds it to the task's form?
+"""Whether a model ends its answers, and says valid ones, when nothing holds it to the task's form.
 
 Constrained decoding shows what a model knows, and hides that it never stops. So what it says freely is
 compared with what it says when held, always. Below `WARN` of that the check warns. Below `FAIL` of it the
@@ -48,9 +48,7 @@ def judge_endings(
     )
 
 
-def _check(  # noqa: PLR0913 - one call, named
-    name: str, got: float, held: float, *, n: int, note: str, learned: bool
-) -> Check:
+def _check(name: str, got: float, held: float, *, n: int, note: str, learned: bool) -> Check:
     status, bound = Status.PASS, WARN * held
     if got < WARN * held:
         status = Status.WARN

@@ -40,9 +40,9 @@ def with_fixed_date(template: str) -> str:
 
 
 def left_open(opening: str, template: str) -> str:
-    """Return the tag that `opening` leaves open and that the template knows how to close, or "".
+    """Return the tag, such as `<think>`, that `opening` leaves open and the template can close; or "".
 
-    `opening` is what the template writes to open an answer: `<|im_start|>assistant\\n<think>\\n`.
+    `opening` is what the template writes to open an answer.
     """
     for name in reversed(TAG.findall(opening)):
         closing = ANY.format(re.escape(name))

@@ -1,4 +1,4 @@
-"""A quantized GGUF file held against the 16-bit file that it was made of: every tensor, and every other fact.
+"""A quantized GGUF file compared with the 16-bit file that it was made of: every tensor, and every other fact.
 
 How far a tensor may be off depends on the type that it is stored in. The limits were measured
 (docs/explanation/what-may-be-lost.md): above all that sound quantizers leave, below what a tensor shows
@@ -7,29 +7,32 @@ that is zeroed, cut off, out of order or another one's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gguf import GGUFReader, dequantize
-from numpy.typing import NDArray
 
 from engine.errors import StageError
 
-LIMITS = {
-    "F32": 1e-6,
-    "F16": 0.002,
-    "BF16": 0.01,
-    "Q8": 0.03,
-    "Q6": 0.08,
-    "Q5": 0.15,
-    "Q4": 0.30,
-    "Q3": 0.45,
-    "Q2": 0.70,
+LIMITS: Mapping[str, tuple[float, float]] = {
+    "F32": (1e-6, 1e-6),
+    "F16": (0.001, 0.01),
+    "BF16": (0.006, 0.02),
+    "Q8": (0.02, 0.06),
+    "Q6": (0.06, 0.25),
+    "Q5": (0.12, 0.35),
+    "Q4": (0.25, 0.6),
+    "Q3": (0.45, 0.85),
+    "Q2": (0.75, 0.97),
+    "Q1": (0.85, 0.97),
 }
-"""By the beginning of a type's name without a leading `I` or `T`: error of a row as a share of its length."""
+"""Error of a whole tensor and of its worst row, by the beginning of a type's name without a leading `I` or `T`."""
+OTHER_TYPES = (0.85, 0.97)
+NEGLIGIBLE = 1e-3
+"""A row shorter than this share of the usual one is measured by it: a block's scale cannot be that small."""
 REVISION = 1
 """Bumped when the same files would now give other errors."""
 NOTHING_ALIKE = 1e9
@@ -53,8 +56,15 @@ class TensorError:
     type: str
     """Of the quantized one: `Q8_0`, `Q4_K`, …"""
     error: float
-    """Length of the difference of the worst row, as a share of the row's length; at most `NOTHING_ALIKE`."""
-    limit: float
+    """Length of the difference, as a share of the tensor's length; at most `NOTHING_ALIKE`."""
+    worst_row: float
+    """The same of the row where it is largest."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Both are what quantizing into the type may leave."""
+        whole, row = _limits(self.type)
+        return self.error <= whole and self.worst_row <= row
 
 
 def tensor_errors(sixteen: Path, quantized: Path) -> list[TensorError]:
@@ -81,32 +91,36 @@ def _facts(path: Path) -> Iterator[tuple[str, Any]]:
 
 def _error(name: str, before: Any, after: Any) -> TensorError:  # noqa: ANN401 - tensors of a GGUFReader or None
     kind = (after or before).tensor_type.name
-    limit = _limit(kind)
-    if before is None or after is None or list(before.shape) != list(after.shape):
-        return TensorError(name=name, type=kind, error=NOTHING_ALIKE, limit=limit)
-    return TensorError(name=name, type=kind, error=_worst(before, after), limit=limit)
+    error = worst = NOTHING_ALIKE
+    if before is not None and after is not None and list(before.shape) == list(after.shape):
+        error, worst = _measured(before, after)
+    return TensorError(name=name, type=kind, error=error, worst_row=worst)
 
 
-def _limit(kind: str) -> float:
+def _limits(kind: str) -> tuple[float, float]:
     short = kind if kind[0] in "BF" else kind.lstrip("IT")
-    return next((limit for start, limit in LIMITS.items() if short.startswith(start)), 0.9)
+    found = (limits for start, limits in LIMITS.items() if short.startswith(start))
+    return next(found, OTHER_TYPES)
 
 
-def _worst(before: Any, after: Any) -> float:  # noqa: ANN401 - tensors of a GGUFReader
+def _measured(before: Any, after: Any) -> tuple[float, float]:  # noqa: ANN401 - tensors of a GGUFReader
+    """Return the error of the whole tensor and of its worst row."""
     one = before.data.reshape(-1, before.data.shape[-1])
     two = after.data.reshape(-1, after.data.shape[-1])
-    worst = 0.0
+    lengths, off = np.zeros(len(one)), np.zeros(len(one))
     for start in range(0, len(one), ROWS):
         part = slice(start, start + ROWS)
-        wanted = dequantize(one[part], before.tensor_type).astype(np.float64)
-        given = dequantize(two[part], after.tensor_type).astype(np.float64)
-        worst = max(worst, float(_shares(wanted, given).max()))
-    return worst
-
-
-def _shares(wanted: NDArray[Any], given: NDArray[Any]) -> NDArray[Any]:
-    """Return each row's error as a share of its length."""
-    length = np.linalg.norm(wanted, axis=1)
-    off = np.linalg.norm(given - wanted, axis=1)
-    shares = np.divide(off, length, out=np.where(off > 0, NOTHING_ALIKE, 0.0), where=length > 0)
-    return np.where(np.isfinite(shares), np.minimum(shares, NOTHING_ALIKE), NOTHING_ALIKE)
+        with np.errstate(all="ignore"):  # a damaged scale is no number
+            wanted = dequantize(one[part], before.tensor_type).astype(np.float64)
+            given = dequantize(two[part], after.tensor_type).astype(np.float64)
+            lengths[part] = np.linalg.norm(wanted, axis=1)
+            off[part] = np.linalg.norm(given - wanted, axis=1)
+    whole = float(np.linalg.norm(lengths))
+    if not np.isfinite(off).all() or not np.isfinite(whole):
+        return NOTHING_ALIKE, NOTHING_ALIKE
+    if whole == 0.0:
+        worst = 0.0 if not off.any() else NOTHING_ALIKE
+        return worst, worst
+    usual = whole / np.sqrt(len(lengths))
+    rows = off / np.maximum(lengths, NEGLIGIBLE * usual)
+    return float(np.linalg.norm(off)) / whole, min(float(rows.max()), NOTHING_ALIKE)

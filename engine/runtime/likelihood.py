@@ -145,7 +145,7 @@ def _of_pack(
         )
     else:
         logits = loaded.model(input_ids=ids.to(loaded.device), use_cache=False).logits
-        nats, best = (found.cpu() for found in _nats(logits[where[:, 0], where[:, 1]], wanted))
+        nats, best = (found.cpu() for found in _judged(logits[where[:, 0], where[:, 1]], wanted))
     sums = torch.zeros(len(rows), dtype=torch.float64)
     sums.index_add_(0, torch.tensor([place for place, _, _ in asked]), nats.double())
     if not bool(sums.isfinite().all()):
@@ -161,17 +161,20 @@ def _of_pack(
 def _in_parts(
     loaded: LoadedModel, hidden: torch.Tensor, wanted: torch.Tensor
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield what `_nats` does of wanted tokens, [N] from [N, D], a few rows of logits at a time."""
+    """Yield what `_judged` does of wanted tokens, [N] from [N, D], a few rows of logits at a time."""
     head = _plain(loaded.model).get_output_embeddings()
     count = max(1, LOGIT_BYTES[loaded.device.type] // (4 * head.weight.shape[0]))
     for start in range(0, len(wanted), count):
-        yield _nats(head(hidden[start : start + count]), wanted[start : start + count])
+        yield _judged(head(hidden[start : start + count]), wanted[start : start + count])
 
 
-def _nats(logits: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _judged(logits: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the nats of the wanted tokens, [N], and whether each is the most probable one, [N]."""
-    nats = torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="none")
-    return nats, logits.argmax(-1) == wanted
+    return _nats(logits, wanted), logits.argmax(-1) == wanted
+
+
+def _nats(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="none")
 
 
 def _hidden(loaded: LoadedModel, ids: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,6 @@ one nearest to W + (alpha / rank) B A that its type can hold. Tensors without fa
 
 from __future__ import annotations
 
-import filecmp
 import json
 import math
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import torch
 from safetensors import safe_open
 
 from engine.errors import StageError
+from engine.store import sha256_of
 
 PREFIX = "base_model.model."
 DIGITS = {torch.float32: 24, torch.float64: 24, torch.float16: 11, torch.bfloat16: 8}
@@ -62,7 +62,7 @@ def check_copy(model: Path, out: Path) -> None:
     """Compare copied weights with those that were trained. StageError X673 names the first wrong file."""
     for path in sorted(model.glob("*.safetensors")):
         copy = out / path.name
-        if not copy.exists() or not filecmp.cmp(path, copy, shallow=False):
+        if not copy.exists() or sha256_of(path) != sha256_of(copy):
             raise StageError.one(
                 "X673",
                 f"`{path.name}` of the merged model is not the trained one",

@@ -143,10 +143,11 @@ def _shift(name: str, got: float, bound: float, shifts: Sequence[float], note: s
 
 def weight_check(errors: Sequence[TensorError], other_facts: Sequence[str]) -> Check:
     """Check the tensors of a quantized file, each held against the 16-bit one that it was made of."""
-    wrong = [one for one in errors if not one.error <= one.limit]
+    wrong = [one for one in errors if not one.is_sound]
     kept = len(errors) - len(wrong)
     notes = [
-        f"`{one.name}` is off by {one.error:.2g} of its length, and {one.type} loses at most {one.limit:g}"
+        f"`{one.name}` is not what was rounded to {one.type}: off by {one.error:.2g} of its length,"
+        f" its worst row by {one.worst_row:.2g}"
         for one in wrong[:SHOWN]
     ]
     if len(wrong) > SHOWN:

@@ -30,6 +30,8 @@ class Request:
     """What is asked of a GGUF file: everything about each prompt in one go."""
 
     prompts: Sequence[str] = ()
+    adds_special: bool = False
+    """Prompts begin with the BOS that the file adds, once, as programs ask it; else with what stands in them."""
     answers: Sequence[str] = ()
     """With the text that ends the turn; each prompt gets the most probable one."""
     distribution: bool = False
@@ -205,6 +207,7 @@ def answer_text(
     is_held = task.task.kind in ("multilabel", "extraction")
     request = Request(
         prompts=[task.prompt(text)],
+        adds_special=task.task.kind == "text",
         answers=task.answers,
         grammar=(answer_grammar(task.task) or "") if is_held else "",
         grammar_tokens=task.max_new_tokens,

@@ -32,7 +32,10 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     engine = Engine(request["gguf"], threads=request["threads"])
     result: dict[str, Any] = {
         "version": build_config.versions()["llama_cpp_version"],
-        "token_ids": [engine.tokens(prompt) for prompt in request["prompts"]],
+        "token_ids": [
+            engine.tokens(prompt, as_sent=request["adds_special"] and not _has_bos(engine, prompt))
+            for prompt in request["prompts"]
+        ],
         "read": [engine.tokens(text) for text in request["read"]],
         "sent": [engine.tokens(text, as_sent=True) for text in request["sent"]],
         "ends": _ends(engine, request["terminator"]),
@@ -49,6 +52,11 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     if request["timed"]:
         result["speed"] = measured(engine, result["token_ids"], tokens=request["timed"])
     return {**result, "peak_memory_bytes": peak_memory()}
+
+
+def _has_bos(engine: Engine, prompt: str) -> bool:
+    """Tell whether the chat template wrote the BOS already; programs then add none."""
+    return engine.tokens(prompt)[:1] == [engine.vocab.token_bos()]
 
 
 def _ends(engine: Engine, terminator: str) -> bool:

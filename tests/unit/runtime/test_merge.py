@@ -226,9 +226,10 @@ def test_pairs_that_the_merge_never_asks_for_are_missed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     read = merge._read_pairs
-    kept = lambda folder: {
-        name: one for name, one in read(folder).items() if "layers.1" not in name
-    }  # noqa: E731 - one use
+
+    def kept(folder: Path) -> dict[str, Any]:
+        return {name: one for name, one in read(folder).items() if "layers.1" not in name}
+
     monkeypatch.setattr(merge, "_read_pairs", kept)
     monkeypatch.setattr(merge, "_check_targets", lambda *_: None)
 

@@ -226,10 +226,9 @@ def _check_targets(base: Path, adapter: Path, pairs: Mapping[str, _Pair]) -> Non
     config = LoraConfig.from_pretrained(str(adapter))
     if isinstance(config.target_modules, str) and config.target_modules == "all-linear":
         return
+    settings = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(
-            AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
-        )
+        model = AutoModelForCausalLM.from_config(settings, trust_remote_code=False)
     named = {
         f"{name}.weight"
         for name, module in model.named_modules()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import Problem, StageError
 from engine.exporters.go_template import render
 from engine.exporters.ollama import go_template
-from engine.runtime.chat import Chat
+
+if TYPE_CHECKING:
+    from engine.runtime.chat import Chat
 
 CLOSED = re.compile(r"<(\w+)>\s*</\1>|\[(\w+)\]\s*\[/\2\]")
 """A block with nothing in it, such as `<think></think>`."""

@@ -52,6 +52,8 @@ EMPTY = (
     "eva_config",
 )
 """Settings that must be absent or empty."""
+CHOOSING = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
+"""Settings that say which modules have a pair."""
 CHUNK = 16 << 20
 INDEX = "model.safetensors.index.json"
 
@@ -223,8 +225,9 @@ def _check_fit(base: Path, pairs: Mapping[str, _Pair], tensors: Mapping[str, Ten
 
 def _check_targets(base: Path, adapter: Path, pairs: Mapping[str, _Pair]) -> None:
     """Refuse an adapter that lacks a pair for a module that its own configuration names."""
-    config = LoraConfig.from_pretrained(str(adapter))
-    if isinstance(config.target_modules, str) and config.target_modules == "all-linear":
+    written = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    config = LoraConfig(**{name: written.get(name) for name in CHOOSING})
+    if config.target_modules == "all-linear":
         return
     settings = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     with torch.device("meta"):

@@ -54,7 +54,7 @@ def modelfile_problems(chat: Chat, rows: Iterable[tuple[str, Turns]]) -> Iterato
     except StageError as error:
         yield from error.problems
         return
-    asked = [(place, turns) for place, turns in rows if is_plain(turns)]
+    asked = [(place, turns) for place, turns in rows if is_plain(turns) and _is_taken(chat, turns)]
     other = [place for place, turns in asked if render(template, turns) != chat.prompt(turns)]
     if other:
         yield Problem(
@@ -65,6 +65,15 @@ def modelfile_problems(chat: Chat, rows: Iterable[tuple[str, Turns]]) -> Iterato
             hint="leave `ollama` out of `export.formats`, or take white space off both ends of the texts:"
             " the chat template does, and a Modelfile cannot",
         )
+
+
+def _is_taken(chat: Chat, turns: Turns) -> bool:
+    """Tell whether the chat template takes the turns; rendering names the row where it does not."""
+    try:
+        chat.prompt(turns)
+    except StageError:
+        return False
+    return True
 
 
 def is_plain(turns: Turns) -> bool:

@@ -14,12 +14,16 @@ from collections.abc import Sequence
 
 from engine.evidence import Check, Scores, Status
 from engine.metrics.predictions import Prediction
-from engine.recipe.metrics import is_lower_better, primary
+from engine.recipe.metrics import primary
 from engine.recipe.model import Task
 
 WARN, FAIL = 0.9, 0.5
 SKILL = 0.5
-"""The way from the most frequent answer to all answers right that counts as having learned; else the main metric."""
+"""What counts as having learned: half the way from the most frequent answer to all answers right; for free text
+half of the answers, for chat half of the probability of each token.
+"""
+FIELDS = 0.75
+"""The same for objects, of which a guess gets some fields right."""
 
 
 def judge_endings(
@@ -67,14 +71,17 @@ def _check(name: str, got: float, held: float, *, n: int, note: str, learned: bo
 
 
 def _has_learned(task: Task, chosen: Sequence[Prediction], scores: Scores) -> bool:
-    """Tell whether the answers that a model is judged by are better than no model's."""
-    if task.kind == "classification":
+    """Tell whether the answers that a model is judged by show that it has learned the task."""
+    if task.kind in ("classification", "multilabel"):
         most = max(Counter(row.target for row in chosen).values()) / len(chosen)
-        right = sum(row.label == row.target for row in chosen) / len(chosen)
+        right = scores.metric("accuracy").value or 0.0
         return right == 1.0 or (most < 1.0 and (right - most) / (1 - most) >= SKILL)
     if task.kind == "chat":
         nats, tokens = sum(row.nats or 0.0 for row in chosen), sum(row.tokens for row in chosen)
         return tokens > 0 and math.exp(-nats / tokens) >= SKILL
     name = primary(task.kind, answer_pattern=task.answer_pattern)
-    value = scores.metric(name).value
-    return value is not None and not is_lower_better(name, task.kind) and value >= SKILL
+    value = scores.metric(name).value or 0.0
+    if task.kind == "generation":
+        begun = sum(row.text.lstrip().startswith(row.target.strip()) for row in chosen)
+        value = max(value, begun / len(chosen))
+    return value >= (FIELDS if task.kind == "extraction" else SKILL)

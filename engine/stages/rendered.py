@@ -98,8 +98,6 @@ def _all_rows(context: StageContext) -> Iterator[Example]:
         yield from iter_examples(file)
 
 
-
-
 def _look_at_holdout(context: StageContext, request: RenderRequest, window: int | None) -> None:
     """Say which holdout rows would be asked otherwise than they read, or are longer than can be read or is trained.
 

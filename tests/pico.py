@@ -5,6 +5,7 @@ Its answers mean nothing; its folder is what the hub would give.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,22 @@ CORPUS = (
 )
 
 
-def make_pico_model(folder: Path, *, seed: int = 0) -> Path:
-    """Write the model into `folder` and return it; the same seed writes the same bytes."""
+def make_pico_model(
+    folder: Path,
+    *,
+    seed: int = 0,
+    template: str = CHAT_TEMPLATE,
+    names: Mapping[str, str] = SPECIAL_TOKENS,
+    special: Sequence[str] = SPECIAL,
+) -> Path:
+    """Write the model into `folder` and return it; the same seed writes the same bytes.
+
+    `special` are the tokens that mark turns, and `names` says what some of them are to the tokenizer.
+    """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    tokenizer = _tokenizer()
+    tokenizer = _tokenizer(template, names, special)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=64,
@@ -42,9 +53,9 @@ def make_pico_model(folder: Path, *, seed: int = 0) -> Path:
         num_key_value_heads=2,
         max_position_embeddings=512,
         tie_word_embeddings=True,
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=2,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
         initializer_range=0.2,
     )
     with torch.random.fork_rng(devices=[]):
@@ -56,7 +67,7 @@ def make_pico_model(folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
-def _tokenizer() -> Any:
+def _tokenizer(template: str, names: Mapping[str, str], special: Sequence[str]) -> Any:
     """Byte-level BPE with a few merges: any text has tokens, and decoding gives the text back."""
     from tokenizers import (  # noqa: PLC0415 - as heavy as transformers
         AddedToken,
@@ -73,15 +84,15 @@ def _tokenizer() -> Any:
     bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=320,
-        special_tokens=[AddedToken(text, special=True, normalized=False) for text in SPECIAL],
+        special_tokens=[AddedToken(text, special=True, normalized=False) for text in special],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     bpe.train_from_iterator(CORPUS, trainer)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=bpe,
-        **SPECIAL_TOKENS,
+        **names,
         clean_up_tokenization_spaces=False,
     )
-    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer.chat_template = template
     return tokenizer

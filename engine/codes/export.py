@@ -108,8 +108,9 @@ CODES: dict[str, Code] = {
     ),
     "X624": Code(
         title="the merge lost the adapter",
-        why="The change is zero, not finite, or smaller than the stored type can hold.",
-        fix="train longer or with a higher learning rate",
+        why="The change is zero, not finite, smaller than the stored type can hold, or what was trained for a layer"
+        " is missing.",
+        fix="train longer or with a higher learning rate; `recipe run RECIPE --force train` where a layer is missing",
     ),
     "X630": Code(
         title="the tools for GGUF export are missing",
@@ -160,6 +161,38 @@ CODES: dict[str, Code] = {
         title="no Modelfile can be written for this chat template",
         why="Ollama's templates cannot express it; a template that is only nearly right would cost quality.",
         fix="leave `ollama` out of `export.formats`; the GGUF file holds the template itself",
+    ),
+    "X670": Code(
+        title="the chat template writes the same text at any time",
+        why="Training, evaluation and the exported model must ask in the same words. The date that a template"
+        " asks for with `strftime_now` is replaced by a fixed one; what it draws or works out anew cannot be.",
+        fix="write a fixed text in its place in chat_template.jinja of the base model",
+    ),
+    "X671": Code(
+        title="the chat template opens an answer as it writes one",
+        why="Users get the text that `add_generation_prompt=True` writes, and that is what is trained on. A"
+        " template that leaves `<think>` open there, or leaves out what stands before each answer, would have"
+        " the model answer inside a block that programs hide, or without the mark of its own turn.",
+        fix="Edit the generation prompt in chat_template.jinja of the base model as the message says, or use a"
+        " base model whose template needs no edit.",
+    ),
+    "X672": Code(
+        title="a Modelfile asks as the chat template does",
+        why="Ollama writes a text as it is; a chat template may take white space off its ends. Such rows would"
+        " be asked in other words than training used.",
+        fix="leave `ollama` out of `export.formats`, or take white space off both ends of the texts",
+    ),
+    "X673": Code(
+        title="the merged model is base plus adapter",
+        why="Each weight is computed a second time from base and adapter, and what the adapter does not change"
+        " must have the base's bytes. A model that is nearly right would answer nearly as it was judged.",
+        fix="recipe run RECIPE --force merge",
+    ),
+    "X674": Code(
+        title="the base model is still the one that was trained on",
+        why="An adapter added to other weights is another model. A local folder's files are read again when the"
+        " adapter is merged.",
+        fix="put the files back, or run the same command again to train on the new ones",
     ),
     "X660": Code(
         title="what signs and checks bundles is installed",

@@ -1,6 +1,6 @@
 """What Ollama would write: the part of Go's template language that `engine.exporters.ollama` uses.
 
-`{{ range $i, $_ := .Messages }}`, `if` and `else if` on a turn's role, on the first turn and on whether
+`{{ range $i, $_ := .Messages }}`, `if`, `else if` and `else` on a turn's role, on the first turn and on whether
 another one follows, `{{ .Content }}` and literal texts. Anything else is refused, so that the text that
 `verify` compares is the text that the exported Modelfile gives.
 Source: https://pkg.go.dev/text/template
@@ -17,6 +17,7 @@ ACTION = re.compile(r'\{\{ ((?:"(?:[^"\\]|\\.)*"|[^"{}])*) \}\}')
 RANGE = "range $i, $_ := .Messages"
 ROLE = re.compile(r'eq \.Role "(\w+)"')
 FIRST = "eq $i 0"
+ELSE = "else"
 GOES_ON = "lt 1 (len (slice $.Messages $i))"
 
 
@@ -77,7 +78,7 @@ def _block(pieces: list[str | _Action], *, inside: bool) -> _Block:
             pieces.pop()
         elif piece.text.startswith("if "):
             block.parts.append(_choice(pieces, piece.text.removeprefix("if ")))
-        elif piece.text == "end" or piece.text.startswith("else if "):
+        elif piece.text in ("end", ELSE) or piece.text.startswith("else if "):
             pieces.append(piece)
             break
         else:
@@ -124,6 +125,8 @@ def _said(action: str, messages: Sequence[Mapping[str, str]], turn: int | None) 
 def _holds(condition: str, messages: Sequence[Mapping[str, str]], turn: int | None) -> bool:
     if turn is None:
         raise UnknownActionError(condition)
+    if condition == ELSE:
+        return True
     if condition == FIRST:
         return turn == 0
     if condition == GOES_ON:

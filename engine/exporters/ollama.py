@@ -66,10 +66,16 @@ def go_template(chat: Chat) -> str:
     first, second, third, fourth = STAND_INS
     user, again = _turn("user", first), _turn("user", third)
     assistant = _turn("assistant", second)
-    start, answer, next_user, _ = _between(chat, [user, assistant, again], [first, second, third])
+    marks = [first, second, third]
+    start, answer, next_user, opening = _between(chat, [user, assistant, again], marks)
     system = _system(chat, user, fourth, first)
     branches = [
-        _when("if", "user", f"{{{{ if eq $i 0 }}}}{_text(start)}{{{{ end }}}}", _text(answer)),
+        _when(
+            "if",
+            "user",
+            f"{{{{ if eq $i 0 }}}}{_text(start)}{{{{ end }}}}",
+            _after(answer, opening),
+        ),
         _when("else if", "assistant", "", f"{{{{ if {GOES_ON} }}}}{_text(next_user)}{{{{ end }}}}"),
     ]
     if system is not None:
@@ -81,6 +87,13 @@ def go_template(chat: Chat) -> str:
 def _when(condition: str, role: str, before: str, after: str) -> str:
     """Return one branch: what stands around the content of a turn of that role."""
     return f'{{{{ {condition} eq .Role "{role}" }}}}{before}{{{{ .Content }}}}{after}'
+
+
+def _after(answer: str, opening: str) -> str:
+    """Return what follows a question: what stands before a past answer, or what opens the one asked for."""
+    if answer == opening:
+        return _text(opening)
+    return f"{{{{ if {GOES_ON} }}}}{_text(answer)}{{{{ else }}}}{_text(opening)}{{{{ end }}}}"
 
 
 def _turn(role: str, content: str) -> dict[str, str]:

@@ -26,5 +26,5 @@ def export(
     progress: Progress,  # noqa: ARG001 - the contract's
 ) -> tuple[ExportedFile, ...]:
     """Return the files of the merged model, named below its folder; nothing is copied."""
-    files = sorted(path for path in model_dir.iterdir() if path.is_file())
+    files = sorted(path for path in model_dir.rglob("*") if path.is_file())
     return tuple(describe(path, root=model_dir.parent, form=NAME) for path in files)

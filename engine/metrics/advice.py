@@ -12,7 +12,8 @@ from engine.recipe.metrics import FREE, OF_FILES
 from engine.recipe.model import Task
 
 OTHER_CHECKS = (
-    "overfitting", "forgetting", "agreement", "token_parity", "drop.", "parity.",
+    "overfitting", "forgetting", "agreement", "token_parity", "drop.", "parity.", "shift.", "largest_shift.",
+    "weights", "ends_turn", "free_output", "ended",
     *(spec.name for spec in OF_FILES),
 )  # fmt: skip
 """Checks that rows of a kind say nothing about: what they ask for stands beside each."""
@@ -22,6 +23,8 @@ REMEDIES = {
     "overfitting": "train rows are answered better than validation rows: fewer epochs or more rows",
     "forgetting": "training unlearned other things: a lower learning rate, fewer epochs, a lower rank",
     "valid_output": "free output is often no answer: say its form in task.instruction",
+    "free_output": "free output is no answer or never ends: train longer, or say its form in task.instruction",
+    "ended": "answers do not end by themselves: train longer, or raise task.max_new_tokens",
     "schema_validity": "name the fields and their types in task.instruction",
     "type_errors": "name the fields and their types in task.instruction",
     "agreement": "a quantization with more bits, such as Q8_0, changes fewer answers",

@@ -35,6 +35,8 @@ class Prediction:
     """That `nats` is the sum over."""
     bytes: int = 0
     """Of the same text in UTF-8."""
+    ended: bool = True
+    """The model ended its answer by itself; for chat, it would end its turn after the right answer."""
 
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
@@ -59,7 +61,8 @@ def _as_json(prediction: Prediction) -> dict[str, Any]:
     return {
         name: value
         for name, value in given.items()
-        if name in _ALWAYS or (value or (name == "nats" and value is not None))
+        if name in _ALWAYS
+        or (not value if name == "ended" else value or (name == "nats" and value is not None))
     }
 
 

@@ -41,12 +41,17 @@ _TITLES = {
     "over_previous.": "{} drop since the last accepted model",
     "drop.": "{} drop",
     "parity.": "{} parity",
+    "shift.": "{} shift",
+    "largest_shift.": "{} largest shift",
     "token_parity.": "token parity, {}",
 }
 _NAMES = {
     "token_parity": "token parity",
     "overfitting": "overfitting gap",
     "task_file": "task file",
+    "free_output": "free output",
+    "ended": "answers that end",
+    "ends_turn": "end of turn",
 }
 JUDGED_BY = {
     "generation": "free decoding",

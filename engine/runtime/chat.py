@@ -1,15 +1,13 @@
 """One way to turn messages into text, for training, evaluation and export alike.
 
-The chat template is rendered with a stand-in answer, and the text is cut around it. What stands
-before is the prompt; what follows, up to white space, is what the model must say to end its turn.
-So a template that writes something between the assistant's header and the answer (an empty
-`<think>` block, say) gives the same prompt in training and in use. Templates run in the sandboxed
-jinja environment of transformers.
+The prompt is what users of the model send: the conversation with `add_generation_prompt=True`. The answer
+follows it at once, whatever the template writes before past answers (Qwen3's empty `<think>` block, say).
+What ends the turn is read off a conversation with a stand-in answer. A template that asks for today's date
+gets a fixed one. Templates run in the sandboxed jinja environment of transformers.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from transformers import AutoTokenizer
 
 from engine.errors import StageError
 from engine.failures import library_errors
+from engine.runtime.chat_template import left_open, with_fixed_date
 
 STAND_IN = "qXanswerXq"
 Message = Mapping[str, Any]
@@ -36,16 +35,24 @@ class Chat:
     """Text that ends an assistant turn, such as `<|im_end|>`."""
 
     def prompt(self, messages: Sequence[Message], tools: Sequence[Message] = ()) -> str:
-        """Return the text up to the answer's start. StageError X603 when the template refuses."""
+        """Return what users send: the text with the assistant's turn opened. StageError X603."""
+        return _written(self.tokenizer, messages, tools, add_generation_prompt=True)
+
+    def before_answer(self, messages: Sequence[Message], tools: Sequence[Message] = ()) -> str:
+        """Return what the template writes before an answer that it knows. StageError X603."""
         return _around_answer(self.tokenizer, messages, tools)[0]
 
     def whole(self, messages: Sequence[Message], tools: Sequence[Message] = ()) -> str:
         """Return the text of a whole conversation. StageError X603 when the template refuses."""
         return _written(self.tokenizer, messages, tools)
 
-    def opened(self, messages: Sequence[Message], tools: Sequence[Message] = ()) -> str:
-        """Return the text with the assistant's turn opened, as the template itself opens it; X603."""
-        return _written(self.tokenizer, messages, tools, add_generation_prompt=True)
+    def left_open(self) -> str:
+        """Return the tag, such as `<think>`, that every prompt leaves open; "" for none. StageError X603."""
+        turns = [{"role": "user", "content": STAND_IN}]
+        _, _, opening = self.prompt(turns).rpartition(STAND_IN)
+        template = self.tokenizer.chat_template
+        known = "".join(template.values()) if isinstance(template, dict) else template
+        return left_open(opening, known)
 
     def token_ids(self, text: str) -> list[int]:
         """Return the tokens of `text`; special ones written in it are recognised, none added."""
@@ -59,12 +66,6 @@ class Chat:
         )
         return decoded
 
-    def with_template(self, template: str) -> Chat:
-        """Return the same tokenizer with another chat template."""
-        tokenizer = copy.deepcopy(self.tokenizer)
-        tokenizer.chat_template = template
-        return Chat(tokenizer=tokenizer, terminator=self.terminator)
-
     def stop_ids(self) -> frozenset[int]:
         """Return the tokens that end an answer: end of text, and a terminator of one token."""
         ids = self.token_ids(self.terminator)
@@ -75,7 +76,8 @@ class Chat:
 def load_chat(model_dir: Path, *, asks: bool = True) -> Chat:
     """Return the chat of a model folder; a template is not needed where nobody `asks` (documents).
 
-    StageError X601 without a usable tokenizer, X602 without a chat template, X603 when it refuses.
+    StageError X601 without a usable tokenizer, X602 without a chat template, X603 when it refuses, X670
+    when it writes another text at another time.
     """
     what = "the tokenizer of the base model cannot be loaded"
     hint = "the folder needs tokenizer.json and tokenizer_config.json"
@@ -85,6 +87,7 @@ def load_chat(model_dir: Path, *, asks: bool = True) -> Chat:
         )
     if not asks:
         return Chat(tokenizer=tokenizer, terminator=tokenizer.eos_token or "")
+    tokenizer.chat_template = _fixed(tokenizer.chat_template)
     return chat_of(tokenizer)
 
 
@@ -97,7 +100,27 @@ def chat_of(tokenizer: Any) -> Chat:  # noqa: ANN401 - a transformers tokenizer
             hint="use the instruct version of the model",
         )
     tail = _around_answer(tokenizer, [{"role": "user", "content": "text"}])[1].rstrip()
-    return Chat(tokenizer=tokenizer, terminator=tail or tokenizer.eos_token or "")
+    ending = _first_special(tokenizer, tail) or tail or tokenizer.eos_token or ""
+    return Chat(tokenizer=tokenizer, terminator=ending)
+
+
+def _fixed(template: str | dict[str, str] | None) -> str | dict[str, str] | None:
+    """Return the template or, of a tokenizer with several, each of them, with one date. StageError X670."""
+    if isinstance(template, dict):
+        return {name: with_fixed_date(text) for name, text in template.items()}
+    return with_fixed_date(template) if template else template
+
+
+def _first_special(tokenizer: Any, tail: str) -> str:  # noqa: ANN401 - a transformers tokenizer
+    """Return the special token that the text after an answer begins with, or "".
+
+    It ends the turn alone. What follows it ends the conversation, as Phi-3's `<|endoftext|>` does.
+    """
+    special = [token for token in getattr(tokenizer, "all_special_tokens", ()) if token]
+    special += [
+        str(one) for one in getattr(tokenizer, "added_tokens_decoder", {}).values() if one.special
+    ]
+    return max((token for token in special if tail.startswith(token)), key=len, default="")
 
 
 def _around_answer(

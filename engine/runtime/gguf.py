@@ -159,17 +159,6 @@ def read_facts(path: Path, quantization: str) -> GgufFacts:
     )
 
 
-def chat_template(path: Path) -> str | None:
-    """Return the chat template that programs find in a GGUF file. StageError X634 when it is none."""
-    from gguf import GGUFReader  # noqa: PLC0415 - brings NumPy
-
-    try:
-        field = GGUFReader(path).get_field("tokenizer.chat_template")
-    except (ValueError, OSError, KeyError, IndexError) as error:
-        raise StageError.one("X634", f"`{path.name}` cannot be read back: {error}") from error
-    return None if field is None else str(field.contents())
-
-
 def _block(quantization: str) -> int:
     if quantization in SIXTEEN_BIT:
         return 1

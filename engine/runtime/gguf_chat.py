@@ -16,6 +16,7 @@ from engine.runtime.chat import Chat, chat_of
 
 BOS, EOS = "tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id"
 TEMPLATE, TOKENS = "tokenizer.chat_template", "tokenizer.ggml.tokens"
+TOOL_TEMPLATE = f"{TEMPLATE}.tool_use"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,8 @@ class FileTokenizer:
     chat_template: str
     bos_token: str
     eos_token: str
+    tool_template: str = ""
+    """What is used instead where tools are offered; empty for the same."""
 
     def apply_chat_template(
         self,
@@ -44,7 +47,7 @@ class FileTokenizer:
         rendered, _ = render_jinja_template(
             conversations=[list(messages)],
             tools=list(tools) if tools else None,
-            chat_template=self.chat_template,
+            chat_template=(self.tool_template if tools else "") or self.chat_template,
             add_generation_prompt=add_generation_prompt,
             bos_token=self.bos_token,
             eos_token=self.eos_token,
@@ -55,16 +58,24 @@ class FileTokenizer:
 
 def load_gguf_chat(path: Path) -> Chat:
     """Return the chat of a GGUF file. StageError X602 without a template, X603, X634 for no whole file."""
+    return chat_of(file_tokenizer(path))
+
+
+def file_tokenizer(path: Path) -> FileTokenizer:
+    """Return the chat template of a GGUF file and its special tokens. StageError X634 for no whole file."""
     from gguf import GGUFReader  # noqa: PLC0415 - brings NumPy
 
     try:
         reader = GGUFReader(path)
-        template, ids = _value(reader, TEMPLATE), [_value(reader, name) for name in (BOS, EOS)]
+        template, tools = _value(reader, TEMPLATE), _value(reader, TOOL_TEMPLATE)
+        ids = [_value(reader, name) for name in (BOS, EOS)]
         tokens = reader.get_field(TOKENS)
         bos, eos = ("" if place is None else str(tokens.contents(int(place))) for place in ids)
     except (ValueError, OSError, KeyError, IndexError, AttributeError, TypeError) as error:
         raise StageError.one("X634", f"`{path.name}` cannot be read: {error}") from error
-    return chat_of(FileTokenizer(chat_template=template or "", bos_token=bos, eos_token=eos))
+    return FileTokenizer(
+        chat_template=template or "", bos_token=bos, eos_token=eos, tool_template=tools or ""
+    )
 
 
 def _value(reader: Any, name: str) -> Any:  # noqa: ANN401 - a GGUFReader, any value

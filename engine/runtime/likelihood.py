@@ -34,6 +34,8 @@ class Likelihood:
     nats: float
     """Negative logarithm of its probability."""
     tokens: int
+    ends: bool
+    """The last learned token, which ends the answer, is the one that the model finds most probable there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,10 @@ def likelihood(
     told = [row if isinstance(row, TokenRow) else token_row(loaded.chat, row) for row in rows]
     found = _sums(loaded, told, progress=progress)
     counts = [sum(row.learned[1:]) for row in told]
-    return [Likelihood(nats=nats, tokens=count) for nats, count in zip(found, counts, strict=True)]
+    return [
+        Likelihood(nats=nats, tokens=count, ends=ends)
+        for (nats, ends), count in zip(found, counts, strict=True)
+    ]
 
 
 def token_row(chat: Chat, segments: Sequence[Segment]) -> TokenRow:
@@ -78,17 +83,19 @@ class _Pack:
 
 
 @torch.inference_mode()
-def _sums(loaded: LoadedModel, rows: Sequence[TokenRow], *, progress: Progress) -> list[float]:
-    """Return the nats of the learned tokens of each row."""
-    found = [0.0] * len(rows)
+def _sums(
+    loaded: LoadedModel, rows: Sequence[TokenRow], *, progress: Progress
+) -> list[tuple[float, bool]]:
+    """Return the nats of the learned tokens of each row, and whether the last is the most probable."""
+    found = [(0.0, False)] * len(rows)
     done = 0
     longest = max(rows, key=lambda row: len(row.ids), default=None)
     in_parts = longest is not None and bool(longest.ids) and _is_plain_head(loaded, longest)
     budget = TOKENS_PER_PASS[loaded.device.type] if in_parts else 1
     for pack in _packs(rows, budget):
         sums = _of_pack(loaded, pack.rows, in_parts=in_parts)
-        for member, nats in zip(pack.members, sums, strict=True):
-            found[member] = nats
+        for member, sums_of_row in zip(pack.members, sums, strict=True):
+            found[member] = sums_of_row
         done += len(pack.members)
         progress.update(done, len(rows), "rows")
     return found
@@ -112,11 +119,13 @@ def _cut(row: TokenRow) -> TokenRow:
     return TokenRow(ids=row.ids[: last + 1], learned=row.learned[: last + 1])
 
 
-def _of_pack(loaded: LoadedModel, rows: Sequence[TokenRow], *, in_parts: bool) -> list[float]:
-    """Return the nats of rows padded at their ends, where a causal model does not look."""
+def _of_pack(
+    loaded: LoadedModel, rows: Sequence[TokenRow], *, in_parts: bool
+) -> list[tuple[float, bool]]:
+    """Return what `_sums` does of rows padded at their ends, where a causal model does not look."""
     width = max((len(row.ids) for row in rows), default=0) - 1
     if width < 1:
-        return [0.0] * len(rows)
+        return [(0.0, False)] * len(rows)
     ids = torch.zeros(len(rows), width, dtype=torch.long)
     for place, row in enumerate(rows):
         fed = row.ids[:width]
@@ -131,10 +140,12 @@ def _of_pack(loaded: LoadedModel, rows: Sequence[TokenRow], *, in_parts: bool) -
     where = torch.tensor([(place, at) for place, at, _ in asked], device=loaded.device)
     if in_parts:
         hidden = _hidden(loaded, ids)[where[:, 0], where[:, 1]]
-        nats = torch.cat(list(_in_parts(loaded, hidden, wanted))).cpu()
+        nats, best = (
+            torch.cat(parts).cpu() for parts in zip(*_in_parts(loaded, hidden, wanted), strict=True)
+        )
     else:
         logits = loaded.model(input_ids=ids.to(loaded.device), use_cache=False).logits
-        nats = _nats(logits[where[:, 0], where[:, 1]], wanted).cpu()
+        nats, best = (found.cpu() for found in _judged(logits[where[:, 0], where[:, 1]], wanted))
     sums = torch.zeros(len(rows), dtype=torch.float64)
     sums.index_add_(0, torch.tensor([place for place, _, _ in asked]), nats.double())
     if not bool(sums.isfinite().all()):
@@ -143,18 +154,23 @@ def _of_pack(loaded: LoadedModel, rows: Sequence[TokenRow], *, in_parts: bool) -
             "the model's likelihood of a row is not a number",
             hint="train again at a lower learning rate, or set `backend.precision: fp32`",
         )
-    values: list[float] = sums.tolist()
-    return values
+    ends = {place: hit for (place, _, _), hit in zip(asked, best.tolist(), strict=True)}
+    return [(value, ends.get(place, False)) for place, value in enumerate(sums.tolist())]
 
 
 def _in_parts(
     loaded: LoadedModel, hidden: torch.Tensor, wanted: torch.Tensor
-) -> Iterator[torch.Tensor]:
-    """Yield the nats of wanted tokens, [N] from [N, D], a few rows of logits at a time."""
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield what `_judged` does of wanted tokens, [N] from [N, D], a few rows of logits at a time."""
     head = _plain(loaded.model).get_output_embeddings()
     count = max(1, LOGIT_BYTES[loaded.device.type] // (4 * head.weight.shape[0]))
     for start in range(0, len(wanted), count):
-        yield _nats(head(hidden[start : start + count]), wanted[start : start + count])
+        yield _judged(head(hidden[start : start + count]), wanted[start : start + count])
+
+
+def _judged(logits: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the nats of the wanted tokens, [N], and whether each is the most probable one, [N]."""
+    return _nats(logits, wanted), logits.argmax(-1) == wanted
 
 
 def _nats(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:

@@ -30,6 +30,8 @@ class Request:
     """What is asked of a GGUF file: everything about each prompt in one go."""
 
     prompts: Sequence[str] = ()
+    adds_special: bool = False
+    """Prompts begin with the BOS that the file adds, once, as programs ask it; else with what stands in them."""
     answers: Sequence[str] = ()
     """With the text that ends the turn; each prompt gets the most probable one."""
     distribution: bool = False
@@ -46,6 +48,8 @@ class Request:
     """Rows whose likelihood is asked for."""
     read: Sequence[str] = ()
     """Other texts whose tokens are asked for."""
+    sent: Sequence[str] = ()
+    """Texts whose tokens are asked for as programs send them: with the special tokens that the file adds."""
     timed: int = 0
     """Tokens to say after each prompt, one prompt at a time, against the clock; 0 for no clock."""
 
@@ -95,12 +99,18 @@ class GgufSaid:
     bound: list[Bound]
     texts: list[str]
     """Free greedy text."""
+    ended: list[bool]
+    """Of each free text, that it was not cut off; of each likelihood, that the answer would end there."""
     likelihoods: list[float]
     """Nats of the learned tokens, by row."""
     token_ids: list[list[int]]
     """Of each prompt, as llama.cpp read it."""
     read: list[list[int]]
     """Tokens of each of the other texts."""
+    sent: list[list[int]]
+    """Tokens of each text as programs send it."""
+    is_ended: bool
+    """The file itself stops at what ends a turn, so that every program does."""
     speed: Speed | None
     peak_memory_bytes: int
     """The most that the process held."""
@@ -153,9 +163,12 @@ def _read(found: dict[str, Any]) -> GgufSaid:
             for text, nats, finished in found.get("bound", ())
         ],
         texts=found.get("texts", []),
+        ended=found.get("ended", []),
         likelihoods=found.get("likelihoods", []),
         token_ids=found["token_ids"],
         read=found["read"],
+        sent=found["sent"],
+        is_ended=found["ends"],
         speed=Speed(**speed) if speed else None,
         peak_memory_bytes=found["peak_memory_bytes"],
         expanded=found.get("expanded", 0),
@@ -194,6 +207,7 @@ def answer_text(
     is_held = task.task.kind in ("multilabel", "extraction")
     request = Request(
         prompts=[task.prompt(text)],
+        adds_special=task.task.kind == "text",
         answers=task.answers,
         grammar=(answer_grammar(task.task) or "") if is_held else "",
         grammar_tokens=task.max_new_tokens,

@@ -89,9 +89,9 @@ class Engine:
         self.vocab: Any = self.model.get_vocab()
         self.threads = threads
 
-    def tokens(self, text: str) -> list[int]:
-        """Return the tokens of text: special ones recognised, none added."""
-        return list(self.vocab.tokenize(text, add_special=False, parse_special=True))
+    def tokens(self, text: str, *, as_sent: bool = False) -> list[int]:
+        """Return the tokens of text, special ones recognised; those that the file adds only where `as_sent`."""
+        return list(self.vocab.tokenize(text, add_special=as_sent, parse_special=True))
 
     def text(self, tokens: Sequence[int], *, special: bool = False) -> str:
         """Return the text of tokens; control tokens in it only where `special`."""

@@ -15,8 +15,10 @@ TOKENS = 128
 
 def likelihoods(
     engine: Engine, rows: Sequence[dict[str, Any]], *, tell: Callable[[int], None]
-) -> list[float]:
+) -> list[tuple[float, bool]]:
     """Return the nats of the learned tokens of each row, `{"ids": […], "learned": [0 or 1, …]}`.
+
+    With each row's, whether its last learned token is the one that the model finds most probable there.
 
     A row's first token has nothing before it and is never scored.
     """
@@ -36,8 +38,10 @@ def likelihoods(
     return found
 
 
-def _nats(context: Context, ids: Sequence[int], learned: Sequence[int], *, start: int) -> float:
-    total = 0.0
+def _nats(
+    context: Context, ids: Sequence[int], learned: Sequence[int], *, start: int
+) -> tuple[float, bool]:
+    total, ends = 0.0, False
     last = max((place for place, flag in enumerate(learned) if flag), default=0)
     for begin in range(start, last, TOKENS):
         end = min(begin + TOKENS, last)
@@ -47,5 +51,7 @@ def _nats(context: Context, ids: Sequence[int], learned: Sequence[int], *, start
         for offset, want in enumerate(wanted):
             if want:
                 logits = context.logits(offset)
-                total += normaliser(logits) - float(logits[ids[begin + offset + 1]])
-    return total
+                token = ids[begin + offset + 1]
+                total += normaliser(logits) - float(logits[token])
+                ends = int(logits.argmax()) == token
+    return total, ends

@@ -2,7 +2,8 @@
 
 llama.cpp aborts the process on some errors, so it never shares one with the pipeline. The request is the
 JSON of `engine.runtime.llama.Request`, the result that of its `GgufSaid`. Each finished group of rows
-prints one line, the number of rows done. Prompts are read with special tokens recognised and none added.
+prints one line, the number of rows done. Prompts are read with special tokens recognised and none added,
+`sent` with those that the file adds.
 """
 
 from __future__ import annotations
@@ -31,19 +32,37 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     engine = Engine(request["gguf"], threads=request["threads"])
     result: dict[str, Any] = {
         "version": build_config.versions()["llama_cpp_version"],
-        "token_ids": [engine.tokens(prompt) for prompt in request["prompts"]],
+        "token_ids": [
+            engine.tokens(prompt, as_sent=request["adds_special"] and not _has_bos(engine, prompt))
+            for prompt in request["prompts"]
+        ],
         "read": [engine.tokens(text) for text in request["read"]],
+        "sent": [engine.tokens(text, as_sent=True) for text in request["sent"]],
+        "ends": _ends(engine, request["terminator"]),
     }
     try:
         if request["answers"] or request["grammar"] or request["max_new_tokens"]:
             result |= _said(engine, request, result["token_ids"])
         if request["learned"]:
-            result["likelihoods"] = likelihoods(engine, request["learned"], tell=_tell)
+            found = likelihoods(engine, request["learned"], tell=_tell)
+            result["likelihoods"] = [nats for nats, _ in found]
+            result["ended"] = [ends for _, ends in found]
     except NotFiniteError:
         result["finite"] = False
     if request["timed"]:
         result["speed"] = measured(engine, result["token_ids"], tokens=request["timed"])
     return {**result, "peak_memory_bytes": peak_memory()}
+
+
+def _has_bos(engine: Engine, prompt: str) -> bool:
+    """Tell whether the chat template wrote the BOS already; programs then add none."""
+    return engine.tokens(prompt)[:1] == [engine.vocab.token_bos()]
+
+
+def _ends(engine: Engine, terminator: str) -> bool:
+    """Tell whether the file stops at a terminator of one token; others are left to stop strings."""
+    tokens = engine.tokens(terminator)
+    return len(tokens) != 1 or bool(engine.vocab.is_eog(tokens[0]))
 
 
 def _said(engine: Engine, request: dict[str, Any], rows: Sequence[list[int]]) -> dict[str, Any]:
@@ -62,6 +81,7 @@ def _said(engine: Engine, request: dict[str, Any], rows: Sequence[list[int]]) ->
         "choices": [asdict(job.search.choice) for job in searches],
         "bound": [[job.text(), job.nats, job.finished] for job in bound],
         "texts": [job.text() for job in loose],
+        "ended": [job.finished for job in loose],
         "expanded": sum(job.search.expanded for job in searches),
     }
 

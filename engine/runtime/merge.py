@@ -10,16 +10,20 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
+from peft import LoraConfig
+from peft.tuners.tuners_utils import check_target_module_exists
 from safetensors import safe_open
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from engine.errors import StageError
-from engine.runtime.weights import Tensor, WeightFile, weight_files
+from engine.runtime.weights import Tensor, WeightFile, read_weight_file, weight_files
 from engine.sources.contract import Progress
 
 PREFIX = "base_model.model."
@@ -48,6 +52,8 @@ EMPTY = (
     "eva_config",
 )
 """Settings that must be absent or empty."""
+CHOOSING = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
+"""Settings that say which modules have a pair."""
 CHUNK = 16 << 20
 INDEX = "model.safetensors.index.json"
 
@@ -86,16 +92,19 @@ def merge_adapter(base: Path, adapter: Path, out: Path, *, progress: Progress) -
     """Write the merged model into the folder `out`, complete.
 
     StageError X621 (an adapter this merge does not understand), X622 (a tensor of the adapter that
-    fits none of the base's), X623 (tied embeddings), X624 (a change lost in rounding or not finite).
+    fits none of the base's), X623 (tied embeddings), X624 (a change lost in rounding, not finite, or
+    left out).
     """
     pairs = _read_pairs(adapter)
     files = weight_files(base)
     _check_fit(base, pairs, {tensor.name: tensor for file in files for tensor in file.tensors})
+    _check_targets(base, adapter, pairs)
     copy_beside(base, out)
     tally = _Tally(total=sum(len(file.tensors) for file in files))
     for file in files:
         _merge_file(file, pairs, out / file.path.name, tally=tally, progress=progress)
     weight_files(out)
+    _check_complete(adapter, tally.merged)
     if tally.lost:
         raise StageError.one(
             "X624",
@@ -155,6 +164,8 @@ class _Tally:
     max_abs_delta: float = 0.0
     lost: list[str] = field(default_factory=list)
     """Tensors the adapter moves by less than their type can hold."""
+    merged: set[str] = field(default_factory=set)
+    """Tensors to which a pair was added."""
 
 
 def _read_pairs(adapter: Path) -> dict[str, _Pair]:
@@ -212,6 +223,45 @@ def _check_fit(base: Path, pairs: Mapping[str, _Pair], tensors: Mapping[str, Ten
             )
 
 
+def _check_targets(base: Path, adapter: Path, pairs: Mapping[str, _Pair]) -> None:
+    """Refuse an adapter that lacks a pair for a module that its own configuration names."""
+    written = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    config = LoraConfig(**{name: written.get(name) for name in CHOOSING})
+    if config.target_modules == "all-linear":
+        return
+    settings = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(settings, trust_remote_code=False)
+    named = {
+        f"{name}.weight"
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear | torch.nn.Embedding)
+        and check_target_module_exists(config, name)
+    }
+    if missing := sorted(named - pairs.keys()):
+        raise _left_out(missing)
+
+
+def _check_complete(adapter: Path, merged: AbstractSet[str]) -> None:
+    """Refuse a merge that left out a pair that stands in the adapter's file."""
+    held = {
+        tensor.name.removeprefix(PREFIX).replace(".lora_A.weight", ".weight")
+        for tensor in read_weight_file(adapter / "adapter_model.safetensors").tensors
+        if tensor.name.endswith(".lora_A.weight")
+    }
+    if missing := sorted(held - merged):
+        raise _left_out(missing)
+
+
+def _left_out(names: Sequence[str]) -> StageError:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return StageError.one(
+        "X624",
+        f"what training changed in `{names[0]}`{more} is not in the merged model",
+        hint="train again: `recipe run RECIPE --force train`",
+    )
+
+
 def _merge_file(
     file: WeightFile,
     pairs: Mapping[str, _Pair],
@@ -241,6 +291,7 @@ def _merged(source: BinaryIO, tensor: Tensor, pair: _Pair, tally: _Tally) -> byt
     if not torch.isfinite(after).all():
         raise StageError.one("X624", f"`{tensor.name}` is not finite after the merge")
     moved = (after.float() - before.float()).abs().max().item()
+    tally.merged.add(tensor.name)
     tally.expected += bool(delta.any())
     tally.changed += moved > 0
     tally.max_abs_delta = max(tally.max_abs_delta, moved)

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.recipe.model import Task
 
-REVISION = 2
+REVISION = 3
 """Bumped when the same examples would now give other rows."""
 PRODUCT = "rendered"
 FACTS = "rendering.json"

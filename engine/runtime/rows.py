@@ -101,9 +101,9 @@ class Renderer:
     def __init__(self, chat: Chat, task: Task, limits: Limits) -> None:
         self.chat, self.task, self.limits = chat, task, limits
         self._markers = Markers(chat)
-        self._ending = chat.terminator
+        self.ending = chat.terminator
         if task.kind == "text":
-            self._ending = chat.tokenizer.eos_token or chat.terminator
+            self.ending = chat.tokenizer.eos_token or chat.terminator
 
     def rendered(self, rows: Iterable[Row], ledger: Ledger) -> Iterator[RenderedRow]:
         """Yield what is trained, in order, and write into `ledger` what happened on the way."""
@@ -173,7 +173,7 @@ class Renderer:
     def _counted(self, one: RenderedRow, repeat: int, ledger: Ledger) -> Iterator[RenderedRow]:
         """Yield the row as often as it is seen, the second time with `-2` after its id."""
         learned = [segment for segment in one.segments if segment.supervised]
-        ends = self.task.kind == "text" or one.answer.endswith(self._ending)
+        ends = bool(self.ending) and (self.task.kind == "text" or one.answer.endswith(self.ending))
         if not learned or one.supervised == 0 or not ends:
             ledger.unsupervised.append(one.origin)
         if one.rewritten:

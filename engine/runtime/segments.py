@@ -87,11 +87,16 @@ def _pair(before: str, answer: str) -> list[Segment]:
 
 
 def _turn(chat: Chat, messages: Messages, *, tools: Messages) -> tuple[str, str]:
-    """Return the text before the last message's answer, and the answer with its terminator."""
+    """Return what users send to get the last message, and that message with its terminator.
+
+    What the template itself writes between the two, such as an empty `<think>` block, is in neither.
+    """
     before, whole = messages[:-1], chat.whole(messages, tools)
-    for start in (chat.prompt(before, tools), chat.opened(before, tools)):
-        if whole.startswith(start):
-            return start, _ended(whole[len(start) :], chat.terminator)
+    prompt, written = chat.prompt(before, tools), chat.before_answer(before, tools)
+    if whole.startswith(written) and (written == prompt or not chat.left_open()):
+        return prompt, _ended(whole[len(written) :], chat.terminator)
+    if whole.startswith(prompt):
+        return prompt, _ended(whole[len(prompt) :], chat.terminator)
     raise UnwritableError("an answer cannot be told from what stands before it")
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from engine.runtime.predict import Said
     from engine.runtime.rows import RenderedRow, Renderer
 
-REVISION = 3
+REVISION = 4
 """Bumped when the same model and rows would now give other predictions."""
 
 SPARE_TOKENS = 8
@@ -255,16 +255,19 @@ def _spoken(
             loaded, prompts, max_new_tokens=room, progress=progress, constraint=constraint or None
         )
     return [
-        _answered(asked.task, row, answer, is_bound=grammar is not None)
+        _answered(asked.task, row, answer, is_constrained=grammar is not None)
         for row, answer in zip(examples, answers, strict=True)
     ]
 
 
-def _answered(task: Task, row: Example, answer: Said, *, is_bound: bool) -> Prediction:
-    """Return what a text answers: held to a form, a text that was cut off is no answer."""
-    label = parse_answer(task, answer.text) if answer.finished or not is_bound else None
-    probability = answer.probability if is_bound or task.kind == "generation" else None
-    return predicted(row, label=label, text=answer.text, probability=probability)
+def _answered(task: Task, row: Example, answer: Said, *, is_constrained: bool) -> Prediction:
+    """Return what a text answers; a text that was cut off is no answer where answers have a form."""
+    label = parse_answer(task, answer.text) if answer.finished or not is_bound(task) else None
+    shows_probability = is_constrained or task.kind == "generation"
+    probability = answer.probability if shows_probability else None
+    return predicted(
+        row, label=label, text=answer.text, probability=probability, ended=answer.finished
+    )
 
 
 def _weighed(
@@ -289,6 +292,7 @@ def _weighed(
             predicted(
                 row,
                 nats=sum(one.nats for one in sums),
+                ended=sums[-1].ends,
                 tokens=sum(one.tokens for one in sums),
                 bytes=len(learned.encode()),
             )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from engine.runtime.models import LoadedModel
 
 NAME = "evaluate"
-REVISION = 4
+REVISION = 5
 NEEDS: tuple[str, ...] = ("data", "holdout", "train")
 AFTER: tuple[str, ...] = ()
 USES_SOURCES = False

@@ -14,6 +14,7 @@ from typing import Any
 
 from engine.evidence import Comparison, Scores, Verdict, scores_from_json, to_json
 from engine.metrics.comparing import Earlier, Rivals, compare, judge_gains, judge_previous
+from engine.metrics.endings import judge_endings
 from engine.metrics.forgetting import judge_forgetting
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.metrics.scoring import named_metrics
@@ -25,7 +26,7 @@ from engine.stages.base import Payload, StageContext
 from engine.stages.previous import earlier
 
 NAME = "gate"
-REVISION = 2
+REVISION = 3
 NEEDS: tuple[str, ...] = ("evaluate", "baseline")
 AFTER: tuple[str, ...] = ()
 USES_SOURCES = False
@@ -125,7 +126,8 @@ def _judge(
     forgotten = judge_forgetting(
         acceptance.forgetting, flow.forgetting(context.artifacts), acceptance
     )
-    return verdict((*thresholds, *gains, *kept, *gap, *forgotten))
+    ended = judge_endings(recipe.task, judged.predictions, scores=judged.chosen, free=judged.free)
+    return verdict((*thresholds, *gains, *kept, *gap, *forgotten, *ended))
 
 
 def _judged(context: StageContext) -> _Judged:

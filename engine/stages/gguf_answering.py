@@ -1,29 +1,33 @@
 """Asking a GGUF file for the answer to every row, as `answering` asks a transformers model. Not a stage.
 
 Beside the answers it gathers what shows that the file reads what training read: token ids in four places,
-and the chat templates in the file and in the Modelfile.
+the chat templates in the file and in the Modelfile, and the prompts as the file's users send them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.data.example import Example
+from engine.errors import StageError
 from engine.metrics.predictions import Prediction
 from engine.recipe.answer_grammar import answer_grammar
+from engine.recipe.conversation import conversation
 from engine.recipe.prompt import answer_text, parse_answer
 from engine.stages.answering import WEIGHED, Asked, asked_turns, is_bound, predicted
 from engine.stages.base import Progress
+from engine.stages.chat_fit import is_plain
 from engine.stages.hearing import Said
 
 if TYPE_CHECKING:
     from engine.runtime.chat import Chat
     from engine.runtime.llama import GgufSaid, Request
+    from engine.runtime.rows import RenderedRow
 
-REVISION = 3
+REVISION = 4
 """Bumped when the same file and rows would now give other predictions."""
 
 
@@ -47,27 +51,30 @@ def ask(file: GgufFile, asked: Asked, examples: Sequence[Example], *, free: bool
         return _weighed(file, asked, examples)
     turns = [asked_turns(asked.task, row) for row in examples]
     prompts = [file.chat.prompt(one) for one in turns]
-    ollama = _ollama(file.modelfile, turns)
-    said = _run(file, _request(file, asked, prompts, ollama or [], free=free))
+    ollama, sent = _ollama(file.modelfile, turns), _by_the_file(file, turns)
+    request = replace(_request(file, asked, prompts, free=free), read=ollama or [], sent=sent)
+    said = _run(file, request)
     if not said.is_finite:
         silent = [predicted(row) for row in examples]
         return Said(chosen=silent, free=silent, facts=_damaged(said, examples, prompts, file))
     loose = [
-        _spoken(asked, row, text)
-        for row, text in zip(examples, said.texts, strict=bool(said.texts))
+        _spoken(asked, row, text, ended=ended)
+        for row, text, ended in zip(examples, said.texts, said.ended, strict=bool(said.texts))
     ]
     chosen = [*_held(asked, examples, said)] if is_bound(asked.task) else loose
     ids = [file.chat.token_ids(prompt) for prompt in prompts]
+    trained = _trained_ids(file.chat, asked, examples)
     parity = {
-        "training": _same(examples, ids, _trained_ids(file.chat, asked, examples)),
+        "training": _same(examples, ids, trained),
         "llama_cpp": _same(examples, ids, said.token_ids),
         "ollama": None if ollama is None else _same(examples, ids, said.read),
-        "template": _template_parity(file, asked, examples),
+        "template": _same(examples, prompts, sent),
+        "users": _same(examples, trained, said.sent),
     }
     return Said(
         chosen=chosen,
         free=loose if is_bound(asked.task) else [],
-        facts={"version": said.version, "parity": parity},
+        facts={"version": said.version, "parity": parity, "is_ended": said.is_ended},
     )
 
 
@@ -80,9 +87,7 @@ def _damaged(
     return {"version": said.version, "parity": parity, "is_finite": False}
 
 
-def _request(
-    file: GgufFile, asked: Asked, prompts: Sequence[str], ollama: Sequence[str], *, free: bool
-) -> Request:
+def _request(file: GgufFile, asked: Asked, prompts: Sequence[str], *, free: bool) -> Request:
     from engine.runtime.llama import Request  # noqa: PLC0415 - only where a file is asked
 
     task, room, terminator = asked.task, asked.room(file.chat), file.chat.terminator
@@ -97,7 +102,6 @@ def _request(
         grammar_tokens=room,
         max_new_tokens=room if free or not is_bound(task) else 0,
         terminator=terminator,
-        read=ollama,
     )
 
 
@@ -125,8 +129,9 @@ def _held(asked: Asked, examples: Sequence[Example], said: GgufSaid) -> Iterator
         yield predicted(row, label=label, text=bound.text, probability=bound.probability)
 
 
-def _spoken(asked: Asked, row: Example, text: str) -> Prediction:
-    return predicted(row, label=parse_answer(asked.task, text), text=text)
+def _spoken(asked: Asked, row: Example, text: str, *, ended: bool) -> Prediction:
+    label = parse_answer(asked.task, text) if ended or not is_bound(asked.task) else None
+    return predicted(row, label=label, text=text, ended=ended)
 
 
 def _weighed(file: GgufFile, asked: Asked, examples: Sequence[Example]) -> Said:
@@ -142,7 +147,18 @@ def _weighed(file: GgufFile, asked: Asked, examples: Sequence[Example]) -> Said:
     tokens = [token_row(file.chat, segments) for segments in parts]
     texts = [segment.text for segments in parts for segment in segments]
     learned = [Learned(ids=row.ids, learned=[int(flag) for flag in row.learned]) for row in tokens]
-    said = _run(file, Request(prompts=texts, learned=learned))
+    expected, asked_by_users = _sent(file, asked, examples, made)
+    plain = _ollama_of_plain(file, asked, examples)
+    said = _run(
+        file,
+        Request(
+            prompts=texts,
+            learned=learned,
+            terminator=renderer.ending,
+            read=[text for _, text, _ in plain],
+            sent=asked_by_users,
+        ),
+    )
     owners = [
         row for row, rows in zip(examples, made, strict=True) for one in rows for _ in one.segments
     ]
@@ -150,11 +166,13 @@ def _weighed(file: GgufFile, asked: Asked, examples: Sequence[Example]) -> Said:
         silent = [predicted(row) for row in examples]
         return Said(chosen=silent, free=[], facts=_damaged(said, owners, texts, file))
     nats, counts = iter(said.likelihoods), iter(sum(row.learned[1:]) for row in tokens)
+    ends = iter(said.ended)
     chosen = [
         predicted(
             row,
             nats=sum(next(nats) for _ in rows),
             tokens=sum(next(counts) for _ in rows),
+            ended=[next(ends) for _ in rows][-1],
             bytes=sum(
                 len(part.text.encode()) for one in rows for part in one.segments if part.supervised
             ),
@@ -162,23 +180,51 @@ def _weighed(file: GgufFile, asked: Asked, examples: Sequence[Example]) -> Said:
         for row, rows in zip(examples, made, strict=True)
     ]
     ids = [file.chat.token_ids(text) for text in texts]
+    by_users = [file.chat.token_ids(text) for text in expected]
+    by_ollama = [file.chat.token_ids(prompt) for _, _, prompt in plain]
+    has_turns = asked.task.kind != "text"
     parity = {
         "training": None,
         "llama_cpp": _same(owners, ids, said.token_ids),
-        "ollama": None,
-        "template": _template_parity(file, asked, examples),
+        "ollama": _same([row for row, _, _ in plain], by_ollama, said.read) if plain else None,
+        "template": _same(examples, expected, asked_by_users) if has_turns else None,
+        "users": _same(examples, by_users, said.sent),
     }
-    return Said(chosen=chosen, free=[], facts={"version": said.version, "parity": parity})
+    facts = {"version": said.version, "parity": parity, "is_ended": said.is_ended}
+    return Said(chosen=chosen, free=[], facts=facts)
 
 
-def _template_parity(
+def _sent(
+    file: GgufFile, asked: Asked, examples: Sequence[Example], made: Sequence[Sequence[RenderedRow]]
+) -> tuple[list[str], list[str]]:
+    """Return the beginning of each row as training reads it, and as users of the file send it.
+
+    Of a conversation that is what asks for its last answer; of a document all before its end.
+    """
+    if asked.task.kind != "text":
+        told = [
+            conversation(asked.task, input=row.input, target=row.target, payload=row.payload)
+            for row in examples
+        ]
+        turns, tools = [one.asked for one in told], [one.tools for one in told]
+        own = [file.chat.prompt(*one) for one in zip(turns, tools, strict=True)]
+        return own, _by_the_file(file, turns, tools)
+    texts = [rows[0].answer.removesuffix(file.chat.terminator) for rows in made]
+    return [f"{rows[0].prompt}{text}" for rows, text in zip(made, texts, strict=True)], texts
+
+
+def _ollama_of_plain(
     file: GgufFile, asked: Asked, examples: Sequence[Example]
-) -> dict[str, int | str | None] | None:
-    """Compare what the file's chat template and the model's own write; None for plain text, which has none."""
-    if asked.task.kind == "text":
-        return None
-    turns = [asked_turns(asked.task, row) for row in examples]
-    return _same(examples, [file.chat.prompt(one) for one in turns], _by_the_file(file, turns))
+) -> list[tuple[Example, str, str]]:
+    """Return the conversations that a Modelfile has a form for: as it writes them, and as training does."""
+    if asked.task.kind == "text" or not file.modelfile:
+        return []
+    turns = [(row, asked_turns(asked.task, row)) for row in examples]
+    plain = [(row, one) for row, one in turns if is_plain(one) and not row.payload.get("tools")]
+    written = _ollama(file.modelfile, [one for _, one in plain]) or []
+    return [
+        (row, text, file.chat.prompt(one)) for (row, one), text in zip(plain, written, strict=True)
+    ]
 
 
 def _trained_ids(chat: Chat, asked: Asked, examples: Sequence[Example]) -> list[list[int]]:
@@ -204,15 +250,30 @@ def _ollama(modelfile: str, turns: Sequence[Sequence[Mapping[str, Any]]]) -> lis
     return [render(template, one) for one in turns]
 
 
-def _by_the_file(file: GgufFile, turns: Sequence[Sequence[Mapping[str, Any]]]) -> list[str]:
-    """Return the prompts as the chat template in the file writes them."""
-    from engine.runtime.gguf import chat_template  # noqa: PLC0415 - brings numpy
+def _by_the_file(
+    file: GgufFile,
+    turns: Sequence[Sequence[Mapping[str, Any]]],
+    tools: Sequence[Sequence[Mapping[str, Any]]] = (),
+) -> list[str]:
+    """Return the prompts as the chat template and the special tokens in the file write them; "" without one."""
+    from engine.runtime.gguf_chat import file_tokenizer  # noqa: PLC0415 - brings transformers
 
-    template = chat_template(file.path)
-    if template is None:
+    tokenizer = file_tokenizer(file.path)
+    if not tokenizer.chat_template:
         return ["" for _ in turns]
-    own = file.chat.with_template(template)
-    return [own.prompt(one) for one in turns]
+    own = replace(file.chat, tokenizer=tokenizer)
+    offered = tools or [()] * len(turns)
+    return [_written(own, one, more) for one, more in zip(turns, offered, strict=True)]
+
+
+def _written(
+    chat: Chat, turns: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]
+) -> str:
+    """Return a prompt, or "" where the template refuses the turns."""
+    try:
+        return chat.prompt(turns, tools)
+    except StageError:
+        return ""
 
 
 def _same(

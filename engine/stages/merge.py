@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from engine.recipe.model import Recipe
+from engine.errors import StageError
+from engine.recipe.model import PathRef, Recipe
+from engine.sources import DigestMemory, identity
 from engine.stages.base import Payload, StageContext
 
 NAME = "merge"
-REVISION = 1
+REVISION = 2
 NEEDS = ("train",)
 AFTER = ("gate",)
 TOOLS: tuple[str, ...] = ()
@@ -25,22 +29,47 @@ QLORA_NOTE = (
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return the training method: it says whether there is an adapter."""
-    return {"kind": recipe.method.kind}
+    """Return the training method, which says whether there is an adapter, and whether rows are conversations."""
+    return {"kind": recipe.method.kind, "has_turns": recipe.task.kind != "text"}
 
 
 def run(context: StageContext) -> None:
-    """Write `model/` and `merge.json`. StageError X606, X607, X621 to X624."""
+    """Write `model/` and `merge.json`. StageError X606, X607, X621 to X624, X673, X674."""
     from engine.runtime.base_model import locate_base_model  # noqa: PLC0415 - brings torch
+    from engine.runtime.chat import load_chat  # noqa: PLC0415 - brings transformers
     from engine.runtime.merge import copy_model, merge_adapter  # noqa: PLC0415 - the same
+    from engine.runtime.merge_audit import check_copy, check_merge  # noqa: PLC0415 - the same
+    from engine.runtime.model_tokenizer import write_tokenizer  # noqa: PLC0415 - the same
 
     base = locate_base_model(context.recipe.base_model, context.once, context.progress)
     trained, out = context.artifacts["train"], context.workdir / MODEL
     if context.recipe.method.kind == "full":
         facts = copy_model(base, trained.file("model"), out)
+        check_copy(trained.file("model"), out)
     else:
         facts = merge_adapter(base, trained.file("adapter"), out, progress=context.progress)
+        check_merge(base, trained.file("adapter"), out)
+    _check_base(context)
+    has_turns = context.recipe.task.kind != "text"
+    write_tokenizer(out, load_chat(base, asks=has_turns), has_turns=has_turns)
     if context.recipe.method.kind == "qlora":
         facts = replace(facts, note=QLORA_NOTE)
     text = json.dumps(asdict(facts), indent=2, ensure_ascii=False)
     (context.workdir / FACTS).write_text(f"{text}\n", encoding="utf-8")
+
+
+def _check_base(context: StageContext) -> None:
+    """Refuse a local base model whose bytes are not those that were trained on: all of them are read again."""
+    recipe = context.recipe
+    known = context.base_model.get("sha256")
+    if known is None or not isinstance(recipe.base_model, PathRef):
+        return
+    with TemporaryDirectory(dir=context.scratch) as empty:
+        found = identity(recipe.base_model, DigestMemory(Path(empty) / "digests.json"))
+    if found["sha256"] != known:
+        raise StageError.one(
+            "X674",
+            "the base model is not the one that was trained on: its files were changed meanwhile",
+            path="base_model",
+            hint="put the files back, or run the same command again to train on the new ones",
+        )

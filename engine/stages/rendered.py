@@ -7,15 +7,17 @@ length; of them only the lengths are written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.data.example import iter_examples
-from engine.errors import Problem
+from engine.data.example import Example, iter_examples
+from engine.errors import Problem, StageError
 from engine.runtime.rendered_key import HOLDOUT_FACTS
 from engine.runtime.windows import length_notes, window_notes, window_of
+from engine.stages.answering import asked_turns
 from engine.stages.base import StageContext
+from engine.stages.chat_fit import modelfile_problems, opening_problem
 from engine.stages.flow import read_json
 from engine.store import Artifact
 
@@ -30,7 +32,8 @@ def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> 
 
     Raises:
         DataError: D390 to D392, D394 and D414 for rows that cannot be trained on; D392 for a holdout row.
-        StageError: X614 for a schema that the model cannot be held to when it is judged.
+        StageError: X614 for a schema that the model cannot be held to when it is judged; X651, X671 and X672
+            for a chat template that users of the exported forms could not ask by.
 
     """
     from engine.runtime.constraint import check_grammar  # noqa: PLC0415 - numpy
@@ -42,6 +45,7 @@ def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> 
 
     recipe = context.recipe
     check_grammar(recipe.task)
+    _check_chat(context, base)
     request = RenderRequest(
         task=recipe.task,
         max_length=recipe.method.max_length,
@@ -66,6 +70,32 @@ def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> 
 def headlines(problems: Iterable[Problem]) -> list[str]:
     """Return the line of each problem."""
     return [problem.headline() for problem in problems]
+
+
+def _check_chat(context: StageContext, base: Path) -> None:
+    """Refuse a chat template, or a Modelfile that is asked for, with which users could not ask as training does."""
+    task = context.recipe.task
+    if task.kind == "text":
+        return
+    from engine.runtime.chat import load_chat  # noqa: PLC0415 - brings transformers
+
+    chat = load_chat(base)
+    problem = opening_problem(chat)
+    problems = [] if problem is None else [problem]
+    if "ollama" in context.recipe.export.formats:
+        rows = ((row.origin, asked_turns(task, row)) for row in _all_rows(context))
+        problems += modelfile_problems(chat, rows)
+    if problems:
+        raise StageError(problems)
+
+
+def _all_rows(context: StageContext) -> Iterator[Example]:
+    data = context.artifacts["data"]
+    files = [data.file(f"{split}.jsonl") for split in ("train", "validation")]
+    if "holdout" in context.artifacts:
+        files.append(context.artifacts["holdout"].file("holdout.jsonl"))
+    for file in files:
+        yield from iter_examples(file)
 
 
 def _look_at_holdout(context: StageContext, request: RenderRequest, window: int | None) -> None:

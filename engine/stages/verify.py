@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from engine.data.example import read_examples
 from engine.environment import version_of
 from engine.evidence import Check, Rung, Scores, Status, Verdict, to_json
 from engine.exporters.base import gguf_name
+from engine.metrics.endings import judge_endings
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, named_metrics, score
 from engine.metrics.verdict import judge_drops, judge_thresholds, verdict
@@ -30,9 +31,10 @@ from engine.stages.ladder import Step
 
 if TYPE_CHECKING:
     from engine.runtime.chat import Chat
+    from engine.runtime.gguf_tensors import TensorError
 
 NAME = "verify"
-REVISION = 4
+REVISION = 5
 NEEDS = ("data", "holdout", "evaluate", "merge", "quantize")
 AFTER: tuple[str, ...] = ()
 TOOLS = ("inferna",)
@@ -41,6 +43,7 @@ USES_BASE_MODEL = False
 USES_DEVICE = True
 
 RESULT = "verify.json"
+WEIGHTS = "weights.json"
 QUANTIZED = "quantized"
 
 
@@ -134,7 +137,11 @@ class _Climb:
     ) -> None:
         """Put a rung on the one before, and check that nothing was lost between them."""
         step = Step(name=name, chosen=chosen, scores=self._score(chosen))
-        checks = [] if self._last is None else [ladder.parity(step, self._last, self.recipe)]
+        checks: list[Check] = []
+        if self._last is not None:
+            precision = self.context.device.precision(self.recipe.backend.precision)
+            checks.append(ladder.parity(step, self._last, self.recipe))
+            checks += ladder.shift_checks(step, self._last, precision=precision)
         read = ladder.token_checks(facts, ollama_leaves=False) if facts else ()
         checks += [check for check in read if check.status is Status.FAIL]
         confidence = self.recipe.acceptance.confidence
@@ -171,13 +178,43 @@ class _Climb:
         leaves = "ollama" in self.recipe.export.formats
         checks = [
             *ladder.token_checks(said.facts, ollama_leaves=leaves),
+            ladder.weight_check(*self._weights(path, digest=digest)),
+            *(ladder.quantized_shift(step, self._last) if self._last else ()),
             *_prompt_check(said.facts.get("other_prompts", 0), len(said.chosen)),
+            *judge_endings(task, said.chosen, scores=scores, free=free),
             *self._drops(said),
             *self._bounds(metrics, timed),
         ]
         confidence = acceptance.confidence
         stood = ladder.rung(step, self._last, confidence=confidence, checks=checks)
         return _Tried(quantization=quantization, said=said, free=free, rung=stood)
+
+    def _weights(self, path: Path, *, digest: str) -> tuple[list[TensorError], list[str]]:
+        """Return how far each tensor is from the 16-bit file's, and other facts that differ; read at most once."""
+        sixteen = exported.sixteen_bit(self.context)
+
+        def build(folder: Path) -> None:
+            from engine.runtime.gguf_tensors import (  # noqa: PLC0415 - brings numpy
+                other_facts,
+                tensor_errors,
+            )
+
+            source = sixteen.file(exported.SIXTEEN)
+            errors = [asdict(one) for one in tensor_errors(source, path)]
+            found = {"errors": errors, "facts": other_facts(source, path)}
+            (folder / WEIGHTS).write_text(json.dumps(found), encoding="utf-8")
+
+        from engine.runtime import gguf_tensors  # noqa: PLC0415 - brings numpy
+
+        payload = {
+            "file": digest,
+            "sixteen": sixteen.digest(),
+            "revision": gguf_tensors.REVISION,
+            "version": version_of("gguf"),
+        }
+        made = self.context.once("weights", payload, build)
+        found = json.loads(made.file(WEIGHTS).read_text(encoding="utf-8"))
+        return [gguf_tensors.TensorError(**one) for one in found["errors"]], found["facts"]
 
     def _drops(self, said: Said) -> list[Check]:
         judge = partial(

@@ -38,6 +38,7 @@ def ask_file(
             chat.prompt(asked_turns(task, row, own))
             for row, own in zip(rows, question.shots, strict=True)
         ],
+        adds_special=True,
         answers=[text + chat.terminator for text in _choices(question)],
         distribution=is_choice,
         grammar=grammar,

@@ -43,7 +43,7 @@ def _with_template(pico: Path, folder: Path, template: str) -> Path:
     return folder
 
 
-def test_the_prompt_ends_where_the_answer_starts(pico: LoadedModel) -> None:
+def test_the_prompt_is_what_users_send(pico: LoadedModel) -> None:
     prompt = pico.chat.prompt(USER)
 
     assert prompt == "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n"
@@ -53,12 +53,29 @@ def test_the_terminator_is_what_the_template_puts_behind_an_answer(pico: LoadedM
     assert pico.chat.terminator == "<|im_end|>"
 
 
-def test_what_a_thinking_template_writes_before_the_answer_belongs_to_the_prompt(
+def test_what_a_template_writes_before_past_answers_is_no_part_of_the_prompt(
     pico_folder: Path, tmp_path: Path
 ) -> None:
     chat = load_chat(_with_template(pico_folder, tmp_path, THINKING))
 
-    assert chat.prompt(USER).endswith("assistant\n<think>\n\n</think>\n\n")
+    assert chat.prompt(USER).endswith("assistant\n")
+    assert chat.before_answer(USER).endswith("assistant\n<think>\n\n</think>\n\n")
+
+
+@pytest.mark.parametrize(
+    ("template", "terminator"),
+    [
+        (TURNS, "<|im_end|>"),
+        (TURNS.replace("<|im_end|>\n", "<|im_end|>\n<|endoftext|>"), "<|im_end|>"),
+        (TURNS.replace("<|im_end|>", ""), "<|im_end|>"),
+        (TURNS.replace("<|im_end|>", "\n### end"), "\n### end"),
+    ],
+    ids=["a token", "the first of two", "none but the end of text", "words"],
+)
+def test_a_turn_ends_with_what_follows_the_answer(
+    pico_folder: Path, tmp_path: Path, template: str, terminator: str
+) -> None:
+    assert load_chat(_with_template(pico_folder, tmp_path, template)).terminator == terminator
 
 
 def test_text_that_looks_like_the_stand_in_does_no_harm(pico: LoadedModel) -> None:

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM  # noqa: TID253 - the same
 
 from engine.errors import StageError
+from engine.runtime import merge
 from engine.runtime.merge import merge_adapter
 
 TARGETS = ["q_proj", "v_proj", "down_proj"]
@@ -190,3 +191,47 @@ def test_a_weight_file_of_the_wrong_size_is_damaged(
         merge_adapter(base, adapter, tmp_path / "out", progress=progress)
 
     assert _code(caught) == "X607"
+
+
+def _lack_a_layer(tensors: dict[str, torch.Tensor]) -> None:
+    for name in [name for name in tensors if "layers.1" in name]:
+        del tensors[name]
+
+
+def test_an_adapter_that_lacks_a_layer_is_refused(
+    pico_folder: Path, copied: Path, tmp_path: Path, progress: Any
+) -> None:
+    _edit_tensors(copied, _lack_a_layer)
+
+    with pytest.raises(StageError, match=r"X624.*layers\.1.*and 2 more"):
+        merge_adapter(pico_folder, copied, tmp_path / "out", progress=progress)
+
+
+def test_an_adapter_of_chosen_layers_lacks_nothing(
+    pico_folder: Path, copied: Path, tmp_path: Path, progress: Any
+) -> None:
+    _edit_tensors(copied, _lack_a_layer)
+    _edit_config(copied, layers_to_transform=[0])
+
+    facts = merge_adapter(pico_folder, copied, tmp_path / "out", progress=progress)
+
+    assert facts.changed == len(TARGETS)
+
+
+def test_pairs_that_the_merge_never_asks_for_are_missed(
+    pico_folder: Path,
+    copied: Path,
+    tmp_path: Path,
+    progress: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = merge._read_pairs
+
+    def kept(folder: Path) -> dict[str, Any]:
+        return {name: one for name, one in read(folder).items() if "layers.1" not in name}
+
+    monkeypatch.setattr(merge, "_read_pairs", kept)
+    monkeypatch.setattr(merge, "_check_targets", lambda *_: None)
+
+    with pytest.raises(StageError, match=r"X624.*layers\.1"):
+        merge_adapter(pico_folder, copied, tmp_path / "out", progress=progress)

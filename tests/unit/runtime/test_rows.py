@@ -297,3 +297,14 @@ def test_all_problems_are_told_at_once(chat: Chat) -> None:
         render(chat, TASK, *rows, limit=200)
 
     assert {problem.code for problem in refused.value.problems} == {"D390", "D392"}
+
+
+@pytest.mark.parametrize("kind", ["generation", "classification", "chat", "text"])
+def test_what_nothing_ends_is_refused(chat: Chat, kind: str) -> None:
+    """A template that ends no turn, and a tokenizer without an end of text."""
+    endless = written_by(chat, CHAT_TEMPLATE.replace("<|im_end|>", ""))
+    endless.tokenizer.eos_token = None
+    row = example("a", "b", **({"messages": turns("a", "b")} if kind == "chat" else {}))
+
+    with pytest.raises(DataError, match="D391"):
+        render(dataclasses.replace(endless, terminator=""), task(kind), row)

@@ -20,7 +20,8 @@ from engine.environment import Device
 from engine.evidence import ExportedFile, rung_from_json, scores_from_json, verdict_from_json
 from engine.metrics.predictions import write_predictions
 from engine.recipe.model import Export, MaxDrop, PathRef, Task, Threshold
-from engine.runtime import gguf, llama
+from engine.runtime import gguf_chat, llama
+from engine.runtime.gguf_chat import FileTokenizer
 from engine.runtime.models import load_model
 from engine.stages import answering, merge, quantize, verify
 from engine.stages.exported import leaving
@@ -89,6 +90,7 @@ class Bench:
         stage.run(
             SimpleNamespace(
                 recipe=self.recipe(),
+                base_model={},
                 device=CPU,
                 artifacts={name: self.artifacts[name] for name in stage.NEEDS},
                 inputs=dict.fromkeys(stage.NEEDS, "key"),
@@ -192,11 +194,19 @@ def test_verify_compares_the_file_with_the_merged_model(bench: Bench) -> None:
     checks = [check.name for check in verdict_from_json(result["verdict"]).checks]
     assert checks == [
         "parity.merged",
+        "shift.merged",
+        "largest_shift.merged",
         "parity.f16",
+        "shift.f16",
+        "largest_shift.f16",
         "token_parity.training",
         "token_parity",
         "token_parity.ollama",
         "token_parity.template",
+        "token_parity.users",
+        "weights",
+        "shift.Q8_0",
+        "free_output",
         "drop.macro_f1",
         "agreement",
     ]
@@ -264,7 +274,7 @@ def test_without_a_quantized_file_the_exported_folder_must_answer(bench: Bench) 
         result["scores"]["quantized"],
         result["verdict"]["status"],
         [check["name"] for check in result["verdict"]["checks"]],
-    ) == (None, "pass", ["reload", "parity.merged"])
+    ) == (None, "pass", ["reload", "parity.merged", "shift.merged", "largest_shift.merged"])
 
 
 def _refused(result: dict[str, Any]) -> dict[str, str]:
@@ -346,8 +356,7 @@ def test_a_damaged_tensor_is_refused_at_the_file_it_is_in(bench: Bench) -> None:
         _plain(bench)
 
     refused = _refused(result)
-    assert list(refused)[-1] == "agreement"
-    assert {"agreement", "finite"} >= set(refused)
+    assert "`blk.1.ffn_down.weight`" in refused["weights"]
     ladder = [rung_from_json(rung) for rung in result["ladder"]]
     assert [rung.name for rung in ladder if rung.verdict and rung.verdict.status == "fail"] == [
         "Q8_0"
@@ -360,14 +369,18 @@ def test_another_chat_template_in_the_file_is_refused(
     _plain(bench)
     for product in (bench.root / "products").glob("predictions-*"):
         shutil.rmtree(product)
-    wrong = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}"
-    monkeypatch.setattr(gguf, "chat_template", lambda _path: wrong)
+    wrong = FileTokenizer(
+        chat_template="{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}",
+        bos_token="",
+        eos_token="",
+    )
+    monkeypatch.setattr(gguf_chat, "file_tokenizer", lambda _path: wrong)
 
     refused = _refused(_verify(bench))
 
     for product in (bench.root / "products").glob("predictions-*"):
         shutil.rmtree(product)
-    assert list(refused) == ["token_parity.template"]
+    assert list(refused) == ["token_parity.template", "token_parity.users"]
     assert "chat template in the file" in refused["token_parity.template"]
 
 

@@ -90,6 +90,7 @@ def test_a_good_model_passes_all_three_questions(bench: Bench) -> None:
         "macro_f1",
         "over_baselines.macro_f1",
         "overfitting",
+        "free_output",
     ]
 
 
@@ -113,7 +114,8 @@ def test_a_model_no_better_than_a_baseline_is_refused(bench: Bench) -> None:
 
     found = answer(bench)
 
-    assert [check.status for check in found.checks] == [Status.PASS, Status.FAIL, Status.PASS]
+    status = [check.status for check in found.checks]
+    assert status == [Status.PASS, Status.FAIL, Status.PASS, Status.PASS]
     assert "against `tfidf_svm`" in found.checks[1].note
 
 

@@ -1,0 +1,87 @@
+"""Whether a model ends its answers, and says valid ones, when nothing holds it to the task's form.
+
+Constrained decoding shows what a model knows, and hides that it never stops. So what it says freely is
+compared with what it says when held, always. Below `WARN` of that the check warns. Below `FAIL` of it the
+check fails, provided that the held answers show that the model has learned its task: one that has not is
+for the thresholds to judge.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from engine.evidence import Check, Scores, Status
+from engine.metrics.predictions import Prediction
+from engine.recipe.metrics import primary
+from engine.recipe.model import Task
+
+WARN, FAIL = 0.9, 0.5
+SKILL = 0.5
+"""What counts as having learned: half the way from the most frequent answer to all answers right; for free text
+half of the answers, for chat half of the probability of each token.
+"""
+FIELDS = 0.75
+"""The same for objects, of which a guess gets some fields right."""
+
+
+def judge_endings(
+    task: Task, chosen: Sequence[Prediction], *, scores: Scores, free: Scores | None
+) -> tuple[Check, ...]:
+    """Compare what is said freely with what is said when held: `free_output`; for free kinds `ended`."""
+    if task.kind == "text" or not chosen:
+        return ()
+    learned = _has_learned(task, chosen, scores)
+    if free is None:
+        ended = sum(row.ended for row in chosen)
+        how = "after the right answer" if task.kind == "chat" else "within the tokens it may have"
+        note = f"{ended} of {len(chosen)} answers end by themselves {how}"
+        return (
+            _check("ended", ended / len(chosen), 1.0, n=len(chosen), note=note, learned=learned),
+        )
+    said, held = free.metric("valid_output"), scores.metric("valid_output")
+    if held.value is None or not held.value:
+        return ()
+    note = (
+        f"{said.value or 0.0:.3f} of the answers are valid and end by themselves when nothing holds the model,"
+        f" {held.value:.3f} when it is held to the task's form"
+    )
+    return (
+        _check("free_output", said.value or 0.0, held.value, n=said.n, note=note, learned=learned),
+    )
+
+
+def _check(name: str, got: float, held: float, *, n: int, note: str, learned: bool) -> Check:
+    status, bound = Status.PASS, WARN * held
+    if got < WARN * held:
+        status = Status.WARN
+    if got < FAIL * held and learned:
+        status, bound = Status.FAIL, FAIL * held
+    return Check(
+        name=name,
+        status=status,
+        got=got,
+        direction="min",
+        bound=bound,
+        decided_on="point",
+        n=n,
+        note=note,
+    )
+
+
+def _has_learned(task: Task, chosen: Sequence[Prediction], scores: Scores) -> bool:
+    """Tell whether the answers that a model is judged by show that it has learned the task."""
+    if task.kind in ("classification", "multilabel"):
+        most = max(Counter(row.target for row in chosen).values()) / len(chosen)
+        right = scores.metric("accuracy").value or 0.0
+        return right == 1.0 or (most < 1.0 and (right - most) / (1 - most) >= SKILL)
+    if task.kind == "chat":
+        nats, tokens = sum(row.nats or 0.0 for row in chosen), sum(row.tokens for row in chosen)
+        return tokens > 0 and math.exp(-nats / tokens) >= SKILL
+    name = primary(task.kind, answer_pattern=task.answer_pattern)
+    value = scores.metric(name).value or 0.0
+    if task.kind == "generation":
+        begun = sum(row.text.lstrip().startswith(row.target.strip()) for row in chosen)
+        value = max(value, begun / len(chosen))
+    return value >= (FIELDS if task.kind == "extraction" else SKILL)

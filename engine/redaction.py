@@ -67,8 +67,10 @@ def redacted_value(value: Any) -> Any:  # noqa: ANN401 - JSON data
 
 
 def secrets_of(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the values of variables whose names say that they are secret."""
-    return tuple(value for name, value in environment.items() if _NAMES.search(name))
+    """Return the values of variables whose names say that they are secret; a switch such as `AUTH=1` is none."""
+    return tuple(
+        value for name, value in environment.items() if len(value) >= _LEAST and _NAMES.search(name)
+    )
 
 
 @lru_cache(maxsize=256)

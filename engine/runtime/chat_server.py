@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,7 +163,12 @@ def open_server(url: str, key: str) -> Iterator[ChatServer]:
     timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
     from engine.runtime.connection import connected  # noqa: PLC0415 - needs httpx
 
-    with connected(_address(url, key), headers, timeout) as http:
+    address = _address(url, key)
+    with ExitStack() as stack:
+        try:
+            http = stack.enter_context(connected(address, headers, timeout))
+        except httpx.ProxyError as error:
+            raise StageError.one("E721", f"`{url}` cannot be reached: {error}", path=PATH) from None
         yield ChatServer(http=http, url=url.rstrip("/"), key=key)
 
 

@@ -52,12 +52,15 @@ def connected(
     """Open a client that asks one server. Redirects are not followed: key and rows would go along."""
     headers = {"Accept-Encoding": "identity", **headers}
     verify: ssl.SSLContext | bool = (
-        ssl.create_default_context() if address.scheme == "https" else False
+        httpx.create_ssl_context() if address.scheme == "https" else False
     )
     if _has_proxy(address):
-        client = httpx.Client(
-            headers=headers, timeout=timeout, verify=verify, follow_redirects=False
-        )
+        try:
+            client = httpx.Client(
+                headers=headers, timeout=timeout, verify=verify, follow_redirects=False
+            )
+        except (ImportError, ValueError) as error:  # a kind of proxy that httpx does not speak to
+            raise httpx.ProxyError(f"the proxy of the environment: {error}") from None
     else:
         transport = _Judged(address=address, verify=verify)
         client = httpx.Client(

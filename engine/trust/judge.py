@@ -30,6 +30,9 @@ class Judge:
     recipe: Path
     given: Allowed = NOTHING
     """What was allowed for this call; what the user keeps is added when something is outside."""
+    _known: dict[tuple[Path, Path | None], tuple[Path, ...]] = field(
+        default_factory=dict, repr=False
+    )
     _links: dict[Path, tuple[Path, ...]] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -54,6 +57,11 @@ class Judge:
         `below` is the folder that a pattern starts from: what lies below it counts as that folder. Nothing is
         looked for in what may not be read. ValueError for text that is no path.
         """
+        if (path, below) not in self._known:
+            self._known[path, below] = self._outside(path, below)
+        return self._known[path, below]
+
+    def _outside(self, path: Path, below: Path | None) -> tuple[Path, ...]:
         place = real_place(path)
         if self.project.holds(place):
             return self._behind_links(place)

@@ -62,6 +62,6 @@ def test_every_text_of_an_answer_is_looked_at(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_variables_are_secret_by_their_names() -> None:
-    environment = {"MY_API_KEY": "one", "GH_TOKEN": "two", "db_password": "three", "LANG": "four"}
+    secret = {"MY_API_KEY": "first-value", "GH_TOKEN": "second-value", "db_password": "third-value"}
 
-    assert secrets_of(environment) == ("one", "two", "three")
+    assert secrets_of({**secret, "LANG": "a-language", "AUTH": "1"}) == tuple(secret.values())

@@ -7,10 +7,11 @@ import itertools
 import json
 import os
 import socket
+import ssl
 import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,9 @@ def ask(url: str, folder: Path, *, rows: int = 3, key: str = "") -> Served:
 
 
 @contextmanager
-def answering(head: str, body: Iterator[bytes]) -> Iterator[str]:
+def answering(
+    head: str, body: Iterator[bytes], *, context: ssl.SSLContext | None = None
+) -> Iterator[str]:
     """A server that sends one head, and parts of a body until it is left alone."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -52,14 +55,12 @@ def answering(head: str, body: Iterator[bytes]) -> Iterator[str]:
                     client, _ = server.accept()
                 except OSError:
                     return
-                with client:
-                    client.recv(65536)
-                    try:
-                        client.sendall(f"HTTP/1.1 200 OK\r\n{head}\r\n".encode())
-                        for part in body:
-                            client.sendall(part)
-                    except OSError:
-                        continue
+                wrap = context.wrap_socket if context else None
+                with suppress(OSError), wrap(client, server_side=True) if wrap else client as talk:
+                    talk.recv(65536)
+                    talk.sendall(f"HTTP/1.1 200 OK\r\n{head}\r\n".encode())
+                    for part in body:
+                        talk.sendall(part)
 
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
@@ -183,6 +184,74 @@ def test_a_name_is_resolved_once_and_that_place_is_asked(
 
     assert asked == ["rows.example"]
     assert {header["Host"] for header in service.headers} == {f"rows.example:{port}"}
+
+
+def certificate(folder: Path, host: str) -> tuple[Path, Path]:
+    """A certificate of a host that its own key has signed, and the key."""
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415 - only here
+
+    from cryptography import x509  # noqa: PLC0415 - only here
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    public, private = folder / f"{host}.pem", folder / f"{host}.key"
+    public.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return public, private
+
+
+@pytest.mark.parametrize(("host", "answers"), [("rows.example", True), ("other.example", False)])
+def test_the_certificate_must_be_that_of_the_name(
+    host: str,
+    answers: bool,  # noqa: FBT001 - a case
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    public, private = certificate(tmp_path, host)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(public, private)
+    monkeypatch.setenv("SSL_CERT_FILE", str(public))
+    monkeypatch.setenv("THEIR_KEY", KEY)
+    monkeypatch.setenv("no_proxy", "*")
+    body = json.dumps(Service().completion({"model": "m"})).encode()
+    head = f"Content-Length: {len(body)}\r\nConnection: close\r\n"
+    with answering(head, itertools.repeat(body), context=context) as url:
+        port = int(url.rpartition(":")[2].partition("/")[0])
+        place = [(2, 1, 6, "", ("127.0.0.1", port))]
+        monkeypatch.setattr(connection, "getaddrinfo", lambda *_args, **_more: place)
+        if answers:
+            found = ask(f"https://rows.example:{port}/v1", tmp_path, rows=1, key="THEIR_KEY")
+            assert found.replies[0].text == "positive"
+        else:
+            assert code_of(f"https://rows.example:{port}/v1", tmp_path) == "E721"
+
+
+def test_a_kind_of_proxy_that_nobody_speaks_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("all_proxy", "odd://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+
+    assert code_of("http://rows.example/v1", tmp_path) == "E721"
 
 
 def test_a_proxy_of_the_environment_is_not_used_for_this_machine(

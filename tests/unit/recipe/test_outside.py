@@ -510,7 +510,7 @@ def test_the_plan_lists_hosts_and_files_outside(
     trust_as_it_stands(recipe)
 
     assert main(["plan", str(recipe)]) == 0
-    told = capfd.readouterr().out
+    told = " ".join(capfd.readouterr().out.split())  # lines are broken by their width
 
     assert f"read {home}/secret.csv (allowed)" in told
     assert "send $THEIR_KEY to localhost:8000 (allowed)" in told

@@ -35,6 +35,7 @@ AREA_TITLES = {
     "rendering": "Rows as the model sees them",
     "lock": "The lock",
     "sources": "Sources",
+    "trust": "What is outside a project, and trust",
     "resample": "Learning curves and folds",
     "sweep": "Sweeps",
     "probes": "Probes of forgetting",

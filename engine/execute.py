@@ -26,6 +26,7 @@ from engine.recipe import dump_resolved, moving_references
 from engine.recipe.extends import with_parent_text
 from engine.recipe.metrics import is_measured, primary
 from engine.recipe.model import HubRef, Recipe
+from engine.recipe.outside import refusal, withheld_of
 from engine.recipe.paths import absolute
 from engine.reckoning import Reckoner
 from engine.stages import flow
@@ -95,7 +96,8 @@ def execute(
     """Run a recipe whole and leave a run folder with its report, whatever it came to.
 
     Raises:
-        RecipeError: something outside the recipe is not pinned and `allow_moving` is not set; or
+        RecipeError: the recipe names something outside its project that the user has not allowed (R306 to R308),
+            or something outside the recipe is not pinned and `allow_moving` is not set; or
             the orders name a stage that the recipe does not have (R272) or that its kind of task
             cannot be run to (R249).
         DataError: a local source cannot be identified.
@@ -103,6 +105,7 @@ def execute(
         RecipeError, EnvironmentProblem: with `wish.frozen`, D389 for what the lock does not cover.
 
     """
+    refuse_outside(recipe, warnings)
     refuse_moving(recipe, warnings)
     refuse_unmeasured(recipe, until=orders.until)
     refuse_absent(recipe, orders)
@@ -149,6 +152,19 @@ def uses_hub(recipe: Recipe) -> bool:
     models = [recipe.base_model, *(baseline.ref for baseline in recipe.baselines)]
     refs = [*models, *(source.ref for source in recipe.data.sources)]
     return any(isinstance(ref, HubRef) for ref in refs)
+
+
+def refuse_outside(recipe: Recipe, warnings: Sequence[Problem] = ()) -> None:
+    """RecipeError R306 to R308 for all that a recipe names outside its project and that the user has not allowed."""
+    if found := withheld_of(recipe):
+        raise refusal(found, _as_named(recipe, warnings), warnings)
+
+
+def _as_named(recipe: Recipe, warnings: Sequence[Problem]) -> str:
+    """The recipe's path as the user typed it, so that the words to allow it can be copied."""
+    named = (one.place.file for one in warnings if one.place is not None)
+    own = (file for file in named if absolute(file, Path.cwd()) == recipe.file)
+    return next(own, str(recipe.file))
 
 
 def refuse_moving(recipe: Recipe, warnings: Sequence[Problem]) -> None:

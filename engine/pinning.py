@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,15 @@ from engine.recipe.compose import KeyPath, dotted
 from engine.recipe.globs import is_pattern
 from engine.recipe.layout.edit import Setting, with_settings, written_references
 from engine.recipe.model import PathRef
+from engine.recipe.outside import refusal, unread
 from engine.recipe.paths import absolute
 from engine.recipe.resolve import OF_ABSENCE, check_recipe
 from engine.recipe.source import SourceText, decode, parse_source, read_bytes
 from engine.sources.contract import Progress
 from engine.sources.digest import DigestMemory
 from engine.sources.local import digest_of_path
+from engine.trust.judge import NOTHING
+from engine.trust.word import Allowed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,9 @@ class Pinned:
     """Why something could not be found; then nothing is to be written."""
 
 
-def pin_recipe(path: Path, progress: Progress, *, upgrade: bool) -> Pinned:
+def pin_recipe(
+    path: Path, progress: Progress, *, upgrade: bool, given: Allowed = NOTHING
+) -> Pinned:
     """Return the text of a recipe, or of a parent, with every reference pinned.
 
     `upgrade` looks pinned references up again, too.
@@ -70,11 +75,12 @@ def pin_recipe(path: Path, progress: Progress, *, upgrade: bool) -> Pinned:
         RecipeError: the recipe has errors, besides what it leaves to others to say.
 
     """
-    content = read_bytes(path)
-    source, text = parse_source(content, path), decode(content, str(path))
-    wrong = [problem for problem in check_recipe(path)[1] if _is_of_the_text(problem)]
+    wrong = [problem for problem in check_recipe(path, given=given)[1] if _is_of_the_text(problem)]
     if wrong:
         raise RecipeError(wrong)
+    content = read_bytes(path)
+    source = replace(parse_source(content, path), given=given)
+    text = decode(content, str(path))
     seeker = _Seeker(source=source, progress=progress, upgrade=upgrade)
     for at, written, kind in written_references(source.value):
         seeker.look(at, written, kind)
@@ -180,6 +186,8 @@ class _Seeker:
 
     def _file(self, written: Mapping[str, Any], key: str) -> tuple[str, str, str]:
         path = absolute(written[key], self._folder)
+        if left := unread(self._source, written[key], key):
+            raise refusal(left, self._source.file)
         with tempfile.TemporaryDirectory() as folder:
             memory = DigestMemory(Path(folder) / "digests.json")
             digest = digest_of_path(PathRef(path=path, written=written[key]), memory)

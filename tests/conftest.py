@@ -24,6 +24,22 @@ os.environ.update(
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 """No test writes the key of the developer's own stores; commands that tests start inherit the folder."""
 
+
+def _settings_of_the_tests() -> None:
+    """Give the tests, and every process that they start, a user's settings of their own.
+
+    Tests keep recipes, models and data in different temporary folders, and some read the shared data sets: this user
+    says that all of the machine is one project. What guards projects is tested by users who say no such thing.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="recipe-tests-config-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["XDG_CONFIG_HOME"] = str(folder)
+    (folder / "slm-recipe").mkdir()
+    (folder / "slm-recipe" / "settings.yaml").write_text("projects: [/]\n", encoding="utf-8")
+
+
+_settings_of_the_tests()
+
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -48,6 +64,15 @@ def shared_data(root: Path) -> Path:
     folder = root.parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("the shared data sets are not on this machine")
+    return folder
+
+
+@pytest.fixture
+def careful_user(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folders of a user who has allowed nothing yet; returned is the one that holds them."""
+    folder = tmp_path_factory.mktemp("user")
+    for name in ("CONFIG", "STATE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(folder / name.lower()))
     return folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import traceback
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from engine.cli.place import STORE
 from engine.cli.terminal import write_error
 from engine.errors import ExitCode
 from engine.files.writing import create_text
+from engine.redaction import redacted, secrets_of
 
 
 def tell_bug(bug: BaseException, words: Sequence[str]) -> int:
@@ -22,7 +24,8 @@ def tell_bug(bug: BaseException, words: Sequence[str]) -> int:
         f"recipe {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
         f"command: recipe {' '.join(words)}\n\n{trace}"
     )
-    kind = f"{type(bug).__name__}: {bug}".splitlines()[0]
+    text = redacted(text, secrets_of(os.environ))
+    kind = redacted(f"{type(bug).__name__}: {bug}".splitlines()[0], secrets_of(os.environ))
     write_error(f"I900  this is a bug in the engine: {kind}\n")
     path = _write(text)
     write_error(f"        a report to paste: {path}\n" if path else text)

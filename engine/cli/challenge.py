@@ -9,9 +9,11 @@ from pathlib import Path
 
 from engine.cli.output import show, show_problems
 from engine.cli.place import (
+    add_allow,
     add_format,
     add_recipe,
     add_store,
+    allowed,
     foreign_warnings,
     read,
     store_root,
@@ -34,16 +36,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="show the final result only")
     add_format(parser, "text", "json")
     add_store(parser)
+    add_allow(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the verdict; the recipe is not changed."""
     from engine.challenge import Order, challenge, challenge_json  # noqa: PLC0415 - heavier
     from engine.cli.watch import Console  # noqa: PLC0415 - only where something runs
+    from engine.execute import refuse_outside  # noqa: PLC0415 - heavier
     from engine.recipe.newcomer import named_model  # noqa: PLC0415 - only here
     from engine.render.challenge import challenge_text  # noqa: PLC0415 - only here
 
-    recipe, warnings = read(options.recipe)
+    recipe, warnings = read(options.recipe, allowed(options))
+    refuse_outside(recipe, warnings)
     order = Order(base_model=named_model(options.base_model, Path.cwd()), train=options.train)
     root = store_root(options.store, trust=options.trust_store)
     show_problems((*warnings, *foreign_warnings(root)))

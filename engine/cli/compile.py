@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.cli.output import show, show_json, show_problems, write_file
-from engine.cli.place import add_format, add_recipe, add_store, read, store_root
+from engine.cli.place import add_allow, add_format, add_recipe, add_store, allowed, read, store_root
 from engine.cli.terminal import write_error
 from engine.environment import detect_device
 from engine.errors import ExitCode, RecipeError
@@ -25,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--explain", action="store_true", help="say where each line comes from")
     add_format(parser, "text", "json")
     add_store(parser)
+    add_allow(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -34,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     from engine.stages.compile import compile_recipe  # noqa: PLC0415
     from engine.store import Store  # noqa: PLC0415
 
-    recipe, warnings = read(options.recipe)
+    recipe, warnings = read(options.recipe, allowed(options))
     show_problems(warnings)
     store = Store(store_root(options.store, trust=options.trust_store))
     device, of = detect_device(), ""

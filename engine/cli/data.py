@@ -11,9 +11,11 @@ from typing import TextIO
 
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import (
+    add_allow,
     add_format,
     add_recipe,
     add_store,
+    allowed,
     foreign_warnings,
     read,
     store_root,
@@ -56,15 +58,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_format(parser, "text", "json")
     add_store(parser)
+    add_allow(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print what can be said of the data; 0 when a run would accept it."""
+    from engine.execute import refuse_outside  # noqa: PLC0415 - after the arguments are known good
     from engine.render.data import data_json, data_text  # noqa: PLC0415
     from engine.samples import Wish  # noqa: PLC0415
     from engine.viewing import look  # noqa: PLC0415
 
-    recipe, warnings = read(options.recipe)
+    recipe, warnings = read(options.recipe, allowed(options))
+    refuse_outside(recipe, warnings)
     given = options.examples
     wish = Wish(
         examples=given if given is not None else 10 if options.label else 1,

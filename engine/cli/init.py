@@ -78,6 +78,7 @@ def _draft(options: argparse.Namespace) -> int:
     from engine.drafting.told import drafted  # noqa: PLC0415
     from engine.recipe import load_recipe  # noqa: PLC0415
     from engine.recipe.newcomer import named_model  # noqa: PLC0415
+    from engine.recipe.outside import trust_as_it_stands  # noqa: PLC0415
 
     file = Path(options.start)
     target = options.output or Path(f"{file.name.split('.')[0] or 'recipe'}.yaml")
@@ -92,6 +93,7 @@ def _draft(options: argparse.Namespace) -> int:
         wishes=Wishes(told=told, base_model=model, encoding=options.encoding),
     )
     create(target, found.text.encode())
+    trust_as_it_stands(target)
     show(drafted(found, file=str(file), target=str(target)))
     return ExitCode.ACCEPTED
 

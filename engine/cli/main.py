@@ -23,6 +23,7 @@ VERBS: dict[str, str] = {
     "pin": "fix every reference that can move, in the file",
     "data": "show the rows, what is wrong with them, and how the model sees one",
     "plan": "show what a run would do, reuse and wait for",
+    "trust": "say that a recipe may read and ask what it names outside its project",
     "diff": "show what a change of a recipe means: the gate first",
     "ci": "check every changed recipe of a repository, for a pull request",
     "compile": "write the training backend's config",

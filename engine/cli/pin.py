@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import add_format
+from engine.cli.place import add_allow, add_format, allowed
 from engine.cli.streams import quieten
 from engine.errors import EngineError, ExitCode, Problem
+from engine.recipe.outside import CODES as OUTSIDE
+from engine.trust.word import Allowed
 
 if TYPE_CHECKING:
     from engine.pinning import Pinned
@@ -27,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="move pins that are there, too: to the newest commit, to the bytes as they are now",
     )  # fmt: skip
     add_format(parser, "text", "json")
+    add_allow(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,11 +39,12 @@ def run(options: argparse.Namespace) -> int:
     problems: list[Problem] = []
     code = ExitCode.ACCEPTED
     quieten()
+    given = allowed(options)
     for path in options.recipes:
         try:
-            found[path] = _pin(path, sys.stderr, upgrade=options.upgrade)
+            found[path] = _pin(path, sys.stderr, upgrade=options.upgrade, given=given)
             problems += found[path].problems
-            code = max(code, ExitCode.FAILED) if found[path].problems else code
+            code = max(code, _code(found[path].problems))
         except EngineError as error:
             problems += error.problems
             code = max(code, error.exit_code)
@@ -53,14 +58,22 @@ def run(options: argparse.Namespace) -> int:
     return code
 
 
-def _pin(path: Path, terminal: TextIO, *, upgrade: bool) -> Pinned:
+def _code(problems: Sequence[Problem]) -> ExitCode:
+    """What it comes to: a mistake of the user's where all that is missing is the user's word."""
+    if not problems:
+        return ExitCode.ACCEPTED
+    is_refused = all(problem.code in OUTSIDE for problem in problems)
+    return ExitCode.USAGE if is_refused else ExitCode.FAILED
+
+
+def _pin(path: Path, terminal: TextIO, *, upgrade: bool, given: Allowed) -> Pinned:
     from engine.pinning import pin_recipe  # noqa: PLC0415
     from engine.recipe.rewriting import rewrite  # noqa: PLC0415
     from engine.render.progress import SilentProgress, is_live, open_progress  # noqa: PLC0415
 
     progress = open_progress("pin", terminal) if is_live(terminal) else SilentProgress()
     try:
-        pinned = pin_recipe(path, progress, upgrade=upgrade)
+        pinned = pin_recipe(path, progress, upgrade=upgrade, given=given)
     finally:
         progress.close()
     if pinned.pins and not pinned.problems:

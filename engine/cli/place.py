@@ -8,6 +8,8 @@ from pathlib import Path
 
 from engine.errors import Problem, Severity
 from engine.recipe.model import Recipe
+from engine.trust.judge import NOTHING
+from engine.trust.word import Allowed, from_options
 
 STORE = ".recipe"
 
@@ -80,8 +82,30 @@ def add_format(parser: argparse.ArgumentParser, *formats: str) -> None:
     parser.add_argument("--format", choices=formats, default=formats[0], help="how to write it")
 
 
-def read(path: Path) -> tuple[Recipe, tuple[Problem, ...]]:
+def add_allow(parser: argparse.ArgumentParser) -> None:
+    """What the recipe may reach beyond its project, for this call."""
+    group = parser.add_argument_group("beyond the recipe's project, for this call")
+    group.add_argument(
+        "--allow-read", metavar="PATH", action="append", default=[],
+        help="read this file, or what is in this folder; may be repeated",
+    )  # fmt: skip
+    group.add_argument(
+        "--allow-host", metavar="HOST", action="append", default=[],
+        help="send rows to this host, or HOST:PORT; may be repeated",
+    )  # fmt: skip
+    group.add_argument(
+        "--allow-key", metavar="NAME=HOST", action="append", default=[],
+        help="send the key in this environment variable to this host; may be repeated",
+    )  # fmt: skip
+
+
+def allowed(options: argparse.Namespace) -> Allowed:
+    """What the options of `add_allow` say. RecipeError R312."""
+    return from_options(options.allow_read, options.allow_host, options.allow_key)
+
+
+def read(path: Path, given: Allowed = NOTHING) -> tuple[Recipe, tuple[Problem, ...]]:
     """The recipe and its warnings; RecipeError with every problem when it is wrong."""
     from engine.recipe import load_recipe  # noqa: PLC0415 - a verb that needs no recipe skips jsonschema
 
-    return load_recipe(path)
+    return load_recipe(path, given=given)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.cli.forecast import estimate_lines
 from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import add_format, add_recipe, add_store, read, store_root
+from engine.cli.place import add_allow, add_format, add_recipe, add_store, allowed, read, store_root
 from engine.cli.probe import run_probe
 from engine.environment import detect_device
 from engine.errors import ExitCode
@@ -28,8 +29,10 @@ from engine.plan import (
     plan_run,
     survey,
 )
+from engine.recipe.compose import dotted
 from engine.recipe.metrics import is_measured
-from engine.recipe.model import Recipe, Size
+from engine.recipe.model import Outside, Recipe, Size
+from engine.recipe.outside import outside_of
 from engine.recipe.sweeps import methods_of, sweep_words
 from engine.render.forecast import cost_words
 from engine.render.progress import has_colour
@@ -43,6 +46,8 @@ from engine.stages.resample import trainings
 from engine.store import Artifact, Store, Stored
 from engine.store.adopting import WORDS, foreign_problem
 from engine.store.runs import Runs
+from engine.trust.hosts import parse_address
+from engine.trust.judge import Judge
 
 DRAWN = frozenset({"random", "stratified"})
 SAID = frozenset({"files", "column"})
@@ -69,16 +74,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--explain", action="store_true", help="say how each number of the estimate was derived"
     )
+    add_allow(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the plan; nothing is downloaded and nothing is run."""
-    recipe, warnings = read(options.recipe)
+    recipe, warnings = read(options.recipe, allowed(options))
     root = store_root(options.store, trust=options.trust_store)
     store, lock = Store(root), stand_to_lock(recipe, PLAIN)
     device = named_device(options.device) if options.device else lock.device(detect_device())
     if options.probe:
-        run_probe(recipe, root, elsewhere=options.device)
+        run_probe(recipe, warnings, root=root, elsewhere=options.device)
     price = price_of(device, options.prices)
     plan = plan_run(
         recipe,
@@ -87,8 +93,9 @@ def run(options: argparse.Namespace) -> int:
         previous=Runs(root).payloads(recipe.name),
     )
     found = forecast(plan, store, price=price, elsewhere=bool(options.device))
+    outside = outside_of(recipe, Judge(recipe=recipe.file, given=allowed(options)))
     if options.format == "json":
-        show_json(_json(plan, found, root))
+        show_json(_json(plan, found, root=root, outside=outside))
         return ExitCode.ACCEPTED
     show_problems(warnings)
     colour = has_colour(sys.stdout)
@@ -102,6 +109,9 @@ def run(options: argparse.Namespace) -> int:
     facts += [("holdout", told)] if (told := holdout_line(plan)) else []
     facts += [("store", told)] if (told := _not_used(plan, root)) else []
     facts += [("lock", told)] if (told := lock_line(lock, plan.world.sources)) else []
+    facts += [
+        ("" if number else "outside", told) for number, told in enumerate(_outside(recipe, outside))
+    ]
     facts += estimate_lines(found, explain=options.explain)
     facts += [("" if number else "power", sentence) for number, sentence in enumerate(_power(plan))]
     facts += [("waived", f"{waiver.what}: {waiver.why}") for waiver in recipe.waivers]
@@ -237,7 +247,20 @@ def _power(plan: Plan) -> tuple[str, ...]:
     return prospects(plan.recipe, plan.stage("data").reused)
 
 
-def _json(plan: Plan, found: Forecast, root: Path) -> dict[str, object]:
+def _outside(recipe: Recipe, found: Sequence[Outside]) -> list[str]:
+    """What the recipe reads and asks beyond its project, and the servers on this machine that it asks."""
+    told = [
+        f"{one.reference} ({'allowed' if one.allowed else 'not allowed: not read, and a run refuses it'})"
+        for one in found
+    ]
+    served = [baseline.endpoint.url for baseline in recipe.baselines if baseline.endpoint]
+    here = [url for url in dict.fromkeys(served) if parse_address(url).is_loopback]
+    return [*told, *(f"send rows to {parse_address(url).name}, this machine" for url in here)]
+
+
+def _json(
+    plan: Plan, found: Forecast, *, root: Path, outside: Sequence[Outside]
+) -> dict[str, object]:
     return {
         "schema": "plan.v1",
         "recipe": plan.recipe.name,
@@ -253,6 +276,10 @@ def _json(plan: Plan, found: Forecast, root: Path) -> dict[str, object]:
         "holdout": holdout_line(plan),
         "power": list(_power(plan)),
         "store": _not_used(plan, root),
+        "outside": [
+            {"path": dotted(one.at), "reference": one.reference, "allowed": one.allowed}
+            for one in outside
+        ],
         "waivers": [{"what": one.what, "why": one.why} for one in plan.recipe.waivers],
         "stages": [
             {

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from engine.errors import RecipeError
+from engine.errors import Problem, RecipeError
 from engine.recipe.model import Recipe
 
 
-def run_probe(recipe: Recipe, root: Path, *, elsewhere: str | None) -> None:
+def run_probe(
+    recipe: Recipe, warnings: Sequence[Problem], *, root: Path, elsewhere: str | None
+) -> None:
     """Run two training steps on this machine. RecipeError R042 for another one."""
     if elsewhere:
         raise RecipeError.one(
@@ -19,10 +22,11 @@ def run_probe(recipe: Recipe, root: Path, *, elsewhere: str | None) -> None:
         )
     from engine.cli.streams import others_to  # noqa: PLC0415 - only a probe runs something
     from engine.cli.watch import Console  # noqa: PLC0415
-    from engine.execute import refuse_moving  # noqa: PLC0415
+    from engine.execute import refuse_moving, refuse_outside  # noqa: PLC0415
     from engine.probing import probe  # noqa: PLC0415
 
-    refuse_moving(recipe, ())
+    refuse_outside(recipe, warnings)
+    refuse_moving(recipe, warnings)
     log = root / "logs" / f"probe-{os.getpid()}.log"
     with others_to(log) as terminal:
         probe(recipe, root=root, watcher=Console(terminal, quiet=False))

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from engine.cli.output import show, show_problems
 from engine.cli.place import (
+    add_allow,
     add_format,
     add_recipe,
     add_store,
+    allowed,
     foreign_warnings,
     read,
     store_root,
@@ -42,6 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="show the final result only")
     add_format(parser, "text", "json")
     add_store(parser)
+    add_allow(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -49,6 +52,7 @@ def run(options: argparse.Namespace) -> int:
     from engine.execute import (  # noqa: PLC0415 - after the arguments are known good
         execute,
         refuse_moving,
+        refuse_outside,
         refuse_unmeasured,
     )
     from engine.lockstand import Wish  # noqa: PLC0415
@@ -57,7 +61,8 @@ def run(options: argparse.Namespace) -> int:
     from engine.render.json import render_json  # noqa: PLC0415
     from engine.render.progress import has_colour  # noqa: PLC0415
 
-    recipe, warnings = read(options.recipe)
+    recipe, warnings = read(options.recipe, allowed(options))
+    refuse_outside(recipe, warnings)
     refuse_moving(recipe, warnings)
     refuse_unmeasured(recipe, until=options.until)
     root = store_root(options.store, trust=options.trust_store)

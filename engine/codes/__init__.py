@@ -18,6 +18,7 @@ AREAS = (
     "rendering",
     "lock",
     "sources",
+    "trust",
     "resample",
     "sweep",
     "probes",

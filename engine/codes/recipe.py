@@ -330,7 +330,8 @@ _REFERENCES = {
     ),
     "R302": Code(
         title="no such file or folder",
-        why="Paths are read from the recipe's folder.",
+        why="Paths are read from the recipe's folder, and lead to files with content: no named pipe, no device, no"
+        " file of holes, and of rows no folder.",
         fix="Correct the path.",
     ),
     "R303": Code(

@@ -24,6 +24,7 @@ from engine.errors import DataError, RecipeError, Severity
 from engine.recipe import check_recipe
 from engine.recipe.model import Recipe, Reference
 from engine.render.progress import SilentProgress
+from engine.trust.word import Allowed
 
 DROPPABLE: Final = frozenset(
     {
@@ -123,7 +124,11 @@ def _too_few(file: Path, why: str) -> RecipeError:
 
 
 def _checked(writer: Writer) -> Recipe:
-    recipe, problems = check_recipe(writer.target, read=lambda _: writer.text().encode())
+    recipe, problems = check_recipe(
+        writer.target,
+        read=lambda _: writer.text().encode(),
+        given=Allowed(everything=True),  # the user typed the paths
+    )
     if recipe is None:
         first = next(problem for problem in problems if problem.severity is Severity.ERROR)
         raise RecipeError.one(

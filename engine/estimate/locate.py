@@ -20,7 +20,11 @@ def shape_of(ref: Reference, store: Store) -> ModelShape | None:
     if isinstance(ref, HubRef):
         return _hub(ref, store)
     if isinstance(ref, PathRef):
-        return _path(ref.path, {"sha256": ref.sha256} if ref.sha256 else {}, store)
+        return (
+            None
+            if ref.withheld
+            else _path(ref.path, {"sha256": ref.sha256} if ref.sha256 else {}, store)
+        )
     return _package(ref, store)
 
 

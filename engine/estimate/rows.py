@@ -132,7 +132,9 @@ def _from_examples(recipe: Recipe, data: Artifact, rows: tuple[int | None, int |
 def _from_sources(recipe: Recipe, rows: tuple[int | None, int | None]) -> Workload:
     texts: list[int] = []
     for source in recipe.data.sources:
-        if isinstance(source.ref, PathRef) and format_of(source.ref.path.name, source.format):
+        if not isinstance(source.ref, PathRef) or source.ref.withheld:
+            continue
+        if format_of(source.ref.path.name, source.format):
             texts += _sampled(source, source.ref.path, recipe)
     told = "rows are counted by `recipe data`"
     if rows[0] is not None:

@@ -42,19 +42,15 @@ class Extended:
 
 
 def extended(child: SourceText, *, read: Reader = read_bytes) -> Extended:
-    """Return `child` with the parent that it names merged in.
+    """Return `child` with the parent that it names merged in; one outside the project is read where that is allowed.
 
     `read` gives the bytes of the parent, as it did those of the child: see `check_recipe`.
     """
     named = child.value.get(KEY)
     if not isinstance(named, str) or not named:
         return Extended(source=child)  # nothing, or a value that the schema tells of
-    if _NOT_RELATIVE.match(named):
-        message = "must be a path from the folder of this recipe to a local file"
-        hint = "copy the parent beside the recipe, or into the repository"
-        return _refused(child, "R125", message, hint=hint)
-    if absolute(named, child.path.parent) == child.path:
-        return _refused(child, "R124", "a recipe cannot extend itself")
+    if unwanted := _unwanted(child, named):
+        return Extended(source=child, problems=unwanted)
     try:
         parent = read_source(absolute(named, Path(child.file).parent), read=read)
     except RecipeError as error:
@@ -64,8 +60,20 @@ def extended(child: SourceText, *, read: Reader = read_bytes) -> Extended:
     return Extended(source=_merged_source(child, parent))
 
 
-def _refused(child: SourceText, code: str, message: str, *, hint: str | None = None) -> Extended:
-    return Extended(source=child, problems=(child.problem(code, message, at=(KEY,), hint=hint),))
+def _unwanted(child: SourceText, named: str) -> tuple[Problem, ...]:
+    """Why a parent is not read: no local path, the recipe itself, or outside the project and not allowed."""
+    from engine.recipe.outside import parent_outside  # noqa: PLC0415 - it builds on references
+
+    if _NOT_RELATIVE.match(named):
+        message = "must be a path from the folder of this recipe to a local file"
+        hint = "copy the parent beside the recipe, or into the repository"
+        return (child.problem("R125", message, at=(KEY,), hint=hint),)
+    if absolute(named, child.path.parent) == child.path:
+        return (child.problem("R124", "a recipe cannot extend itself", at=(KEY,)),)
+    return tuple(
+        child.problem(one.code, f"{one.message}: the parent is not read", at=(KEY,), hint=hint)
+        for one, hint in parent_outside(child, named)
+    )
 
 
 def _told(error: RecipeError, child: SourceText, named: str) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.recipe.paths import absolute
+from engine.trust.judge import Judge
 
 _MAGIC = re.compile(r"[*?\[]")
 _ANY_FOLDERS = "**"
@@ -35,8 +36,18 @@ def is_pattern(written: str, folder: Path) -> bool:
         return True
 
 
+def start_of(written: str, folder: Path) -> Path | None:
+    """Return the folder that a pattern starts from; None for a path without variable parts."""
+    if _MAGIC.search(written) is None:
+        return None
+    parts = written.split("/")
+    first = next(at for at, part in enumerate(parts) if _MAGIC.search(part))
+    prefix = "/".join(parts[:first])
+    return absolute(f"{prefix}/" if prefix or first else ".", folder)
+
+
 def listed_sources(
-    written: Sequence[Mapping[str, Any]], folder: Path
+    written: Sequence[Mapping[str, Any]], folder: Path, *, judge: Judge | None = None
 ) -> Iterator[Mapping[str, Any]]:
     """Yield the sources of a recipe, each pattern as one source for each file that it matches.
 
@@ -46,14 +57,15 @@ def listed_sources(
         path = source.get("path", "")
         if path and is_pattern(path, folder):
             yield from (
-                {**source, "path": file, "pattern": path} for file in match(path, folder).files
+                {**source, "path": file, "pattern": path}
+                for file in match(path, folder, judge=judge).files
             )
         else:
             yield source
 
 
-def match(written: str, folder: Path) -> Matches:
-    """Return the files that a pattern matches, read from `folder`.
+def match(written: str, folder: Path, *, judge: Judge | None = None) -> Matches:
+    """Return the files that a pattern matches, read from `folder`; with a judge, only where it may look.
 
     `*`, `?` and `[...]` stand for characters of one name, `**` for any number of folders. Folders,
     and hidden names that the pattern does not spell out, are left out; `**` follows no links.
@@ -62,8 +74,10 @@ def match(written: str, folder: Path) -> Matches:
     parts = written.split("/")
     first = next(at for at, part in enumerate(parts) if _MAGIC.search(part))
     prefix = "/".join(parts[:first])
-    start = absolute(f"{prefix}/" if prefix or first else ".", folder)
-    walk = _Walk(roots=(folder.resolve(), start.resolve()))
+    start = start_of(written, folder) or folder
+    if judge is not None and not judge.may_list(start):
+        return Matches(files=(), links=())
+    walk = _Walk(roots=(folder.resolve(), start.resolve()), start=start, judge=judge)
     found = {*walk.match(start, tuple(parts[first:]))}
     return Matches(
         files=tuple(_written(prefix, names, first) for names in sorted(found)),
@@ -81,6 +95,8 @@ class _Walk:
 
     roots: tuple[Path, ...]
     """Links may lead anywhere inside these."""
+    start: Path
+    judge: Judge | None
     links: set[tuple[str, ...]] = field(default_factory=set)
 
     def match(
@@ -112,6 +128,8 @@ class _Walk:
     def _stays(self, path: Path) -> bool:
         if not path.is_symlink():
             return True
+        if self.judge is not None and not self.judge.may_follow(path, self.start):
+            return False
         target = path.resolve()
         return any(target.is_relative_to(root) for root in self.roots)
 

@@ -6,6 +6,7 @@ Constant defaults come from the schema; those that depend on other keys stand in
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,34 +41,40 @@ from engine.recipe.model import (
     Threshold,
     Waiver,
 )
+from engine.recipe.outside import refuse_leading_out, withheld
 from engine.recipe.references import reference
 from engine.recipe.rules import check_rules
 from engine.recipe.rules.kinds import reads_input
 from engine.recipe.schema import check_structure, definition, with_defaults
 from engine.recipe.source import Reader, SourceText, read_bytes, read_source
 from engine.recipe.sweeps import sweep_of
+from engine.trust.judge import NOTHING, Judge
+from engine.trust.word import Allowed
 
 OF_ABSENCE: Final = frozenset({"R105", "R111", "R112", "R240", "R246"})
 """What is said of a recipe where something is missing that a parent, or a child, may give."""
-_OF_THE_DISK: Final = frozenset({"R250", "R256", "R302"})
+_OF_THE_DISK: Final = frozenset({"R250", "R256", "R302", "R309", "R310", "R311"})
+"""What is said of this machine and of today, and not of a version that is only compared with."""
 
 Written = Mapping[str, Any]
 """A section of the recipe, checked, with the schema's defaults filled in."""
 
 
-def load_recipe(path: Path, *, read: Reader = read_bytes) -> tuple[Recipe, tuple[Problem, ...]]:
+def load_recipe(
+    path: Path, *, read: Reader = read_bytes, given: Allowed = NOTHING
+) -> tuple[Recipe, tuple[Problem, ...]]:
     """Return the recipe and its warnings; RecipeError with every problem when one is an error.
 
-    `read`: see `check_recipe`.
+    `read` and `given`: see `check_recipe`.
     """
-    recipe, problems = check_recipe(path, read=read)
+    recipe, problems = check_recipe(path, read=read, given=given)
     if recipe is None:
         raise RecipeError(problems)
     return recipe, problems
 
 
 def check_recipe(
-    path: Path, *, read: Reader = read_bytes
+    path: Path, *, read: Reader = read_bytes, given: Allowed = NOTHING
 ) -> tuple[Recipe | None, tuple[Problem, ...]]:
     """Return the recipe, or None where it has errors, and every problem in file order.
 
@@ -78,9 +85,14 @@ def check_recipe(
     raises FileNotFoundError, or RecipeError with a problem of its own. With a reader other than the
     disk's (a revision of a repository), nothing is said about files that the recipe names: they are
     those of another time. A pattern that matches nothing now is then one source, the pattern itself.
+
+    `given` is what the user allows for this call beyond the recipe's project, besides what the user keeps.
+    What is outside and not allowed is a warning (a parent: an error), is not read, and in the recipe it is `withheld`.
     """
     try:
-        child = read_source(path, read=read)
+        if read is read_bytes:
+            refuse_leading_out(path, given)
+        child = replace(read_source(path, read=read), given=given)
     except RecipeError as error:
         return None, error.problems
     found = extended(child, read=read)
@@ -98,7 +110,7 @@ def _checked(source: SourceText, *, on_disk: bool) -> tuple[Recipe | None, tuple
     )
     if any(problem.severity is Severity.ERROR for problem in problems):
         return None, problems
-    return resolve(source, filled), problems
+    return withheld(resolve(source, filled), source.judge), problems
 
 
 def _alone(child: SourceText, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
@@ -130,7 +142,7 @@ def resolve(source: SourceText, filled: Written) -> Recipe:
         allow_moving=filled["allow_moving"],
         task=_task(filled["task"], reads_input=reads_input(filled)),
         base_model=reference(filled["base_model"], folder),
-        data=_data(filled["data"], folder),
+        data=_data(filled["data"], folder, source.judge),
         splits=_splits(filled["splits"]),
         baselines=tuple(baseline(item, folder) for item in written_baselines(filled)),
         stop_if_baseline_passes=filled["stop_if_baseline_passes"],
@@ -159,11 +171,13 @@ def _task(written: Written, *, reads_input: bool) -> Task:
     )
 
 
-def _data(written: Written, folder: Path) -> Data:
+def _data(written: Written, folder: Path, judge: Judge) -> Data:
     sample = written.get("sample")
     return Data(
         sources=tuple(
-            _source(one, folder) for source in written["sources"] for one in _files(source, folder)
+            _source(one, folder)
+            for source in written["sources"]
+            for one in _files(source, folder, judge)
         ),
         shape=written["shape"],
         label=_label(written["label"]) if "label" in written else None,
@@ -177,10 +191,10 @@ def _data(written: Written, folder: Path) -> Data:
     )
 
 
-def _files(written: Written, folder: Path) -> list[Written]:
+def _files(written: Written, folder: Path, judge: Judge) -> list[Written]:
     """Return a source once for each file of its pattern; itself where that matches nothing now."""
     try:
-        found = list(listed_sources([written], folder))
+        found = list(listed_sources([written], folder, judge=judge))
     except (OSError, ValueError):
         found = []
     return found or [{**written, "pattern": written.get("path", "")}]

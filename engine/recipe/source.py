@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -18,9 +18,12 @@ from typing import Any, Final
 import yaml
 
 from engine.errors import Place, Problem, RecipeError, Severity
+from engine.files.reading import open_regular
 from engine.recipe.compose import UNWANTED, Composer, KeyPath, Span, dotted
 from engine.recipe.model import Json
 from engine.recipe.syntax import explain_syntax
+from engine.trust.judge import NOTHING, Judge
+from engine.trust.word import Allowed
 
 MAX_BYTES: Final = 1024 * 1024
 _EMPTY: Final[Mapping[KeyPath, Any]] = MappingProxyType({})
@@ -34,7 +37,7 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SourceText:
     """A recipe file that could be read, with the position of every key and value."""
 
@@ -56,6 +59,13 @@ class SourceText:
     """The recipe that this one extends; its content is in `value` already."""
     inherited: frozenset[KeyPath] = frozenset()
     """What the parent says and this file does not; its places are in the parent."""
+    given: Allowed = NOTHING
+    """What was allowed for this call beyond the recipe's project."""
+
+    @cached_property
+    def judge(self) -> Judge:
+        """Says what of the things that the recipe names may be read and asked."""
+        return Judge(recipe=self.path, given=self.given)
 
     def has(self, path: KeyPath) -> bool:
         """Tell whether the file, or the one it extends, says something at `path`."""
@@ -120,14 +130,13 @@ class SourceText:
 def read_bytes(path: Path) -> bytes:
     """Return the bytes of a recipe file on the disk; RecipeError where they cannot be had."""
     try:
-        found = path.stat()
-        if stat.S_ISDIR(found.st_mode):
-            raise _unreadable(str(path), "is a folder, not a recipe file")
-        if not stat.S_ISREG(found.st_mode):
-            raise _unreadable(str(path), "is not a regular file")
-        if found.st_size > MAX_BYTES:
-            raise _too_large(str(path), found.st_size)
-        return path.read_bytes()
+        with open_regular(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > MAX_BYTES:
+                raise _too_large(str(path), size)
+            return stream.read(MAX_BYTES + 1)
+    except IsADirectoryError:
+        raise _unreadable(str(path), "is a folder, not a recipe file") from None
     except FileNotFoundError:
         raise _unreadable(str(path), "no such file", hint=_nearby(path)) from None
     except (OSError, ValueError) as error:

@@ -105,6 +105,8 @@ def other_bytes(pair: Pair, old: Reference | None, new: Reference | None) -> boo
         return False
     if old.written != new.written and old.path != new.path:
         return False  # told as another path
+    if old.withheld or new.withheld:
+        return False
     if not pair.old.tree.has(old.path) or not pair.new.tree.has(new.path):
         return False
     return not equal_bytes(pair, old, new)
@@ -116,12 +118,16 @@ def same_content(pair: Pair, old: Reference | None, new: Reference | None) -> bo
         return False
     if old.path == new.path or (old.sha256 is not None and old.sha256 == new.sha256):
         return True
+    if old.withheld or new.withheld:
+        return False
     there = pair.old.tree.has(old.path) and pair.new.tree.has(new.path)
     return there and equal_bytes(pair, old, new)
 
 
 def equal_bytes(pair: Pair, old: PathRef, new: PathRef) -> bool:
     """Tell whether two paths hold the same: by what git says of the same one, else by their bytes."""
+    if old.withheld or new.withheld:  # not read: validation tells
+        return old.path == new.path
     if pair.old.tree.identity(old.path) == pair.new.tree.identity(new.path):
         return True
     if old.path == new.path:

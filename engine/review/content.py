@@ -62,7 +62,7 @@ def _files(pair: Pair, source: Paired, *, old: bool = False) -> list[Path] | Non
     found: list[Path] = []
     for file in listed.files if listed else ():
         for ref in (file.ref, *(one.ref for one in file.columns)):
-            path = tree.copy(ref.path) if isinstance(ref, PathRef) else None
+            path = tree.copy(ref.path) if isinstance(ref, PathRef) and not ref.withheld else None
             if path is None or path.stat().st_size > MOST_BYTES:
                 return None
             found.append(path)

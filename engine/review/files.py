@@ -54,6 +54,8 @@ def bytes_changed(pair: Pair, source: Paired) -> bool:
 
 
 def _is_changed(pair: Pair, old: PathRef, new: PathRef) -> bool:
+    if old.withheld or new.withheld:  # not read: validation tells
+        return old.path != new.path
     there = (pair.old.tree.has(old.path), pair.new.tree.has(new.path))
     return there[0] != there[1] or (all(there) and not equal_bytes(pair, old, new))
 

@@ -81,7 +81,7 @@ def reference_identity(ref: Reference, side: Side) -> Mapping[str, Any]:
         return identity(ref, DigestMemory(_NOWHERE / "digests.json"))
     if isinstance(ref, PathRef) and ref.sha256 is not None:
         return {"sha256": ref.sha256}
-    return side.tree.identity(ref.path)
+    return {"path": str(ref.path)} if ref.withheld else side.tree.identity(ref.path)
 
 
 def nominal(recipe: Recipe) -> Recipe:

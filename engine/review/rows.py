@@ -261,5 +261,5 @@ def _local(side: Side) -> Recipe | None:
 
 
 def _copied(ref: PathRef, side: Side) -> PathRef | None:
-    path: Path | None = side.tree.copy(ref.path)
+    path: Path | None = None if ref.withheld else side.tree.copy(ref.path)
     return None if path is None else replace(ref, path=path, sha256=None)

@@ -60,6 +60,8 @@ def _is_known(ref: Reference, pair: Pair) -> bool:
         case PathRef():
             if ref.sha256 is not None:
                 return True
+            if ref.withheld:  # outside the project, and nobody allowed to read it
+                return False
             old, new = pair.old.tree, pair.new.tree
             return new.keeps(ref.path) and (
                 old.keeps(ref.path) or old.identity(ref.path) != new.identity(ref.path)

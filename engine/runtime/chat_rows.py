@@ -18,6 +18,8 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from engine.errors import StageError
+from engine.files.reading import open_regular
+from engine.redaction import redacted_value
 from engine.runtime.chat_server import (
     NOT_FOUND,
     PATH,
@@ -26,6 +28,7 @@ from engine.runtime.chat_server import (
     UnansweredError,
 )
 from engine.sources.contract import Progress
+from engine.store.store import storage_problem
 
 AT_ONCE = 4
 """Rows under way at a time."""
@@ -260,25 +263,34 @@ def _reply(answer: Any, asked: str) -> Reply:  # noqa: ANN401 - JSON data
     read, written = (count if isinstance(count, int) else None for count in tokens)
     return Reply(
         asked=asked,
-        text=THOUGHT.sub("", said) if isinstance(said, str) else "",
+        text=_encodable(THOUGHT.sub("", said)) if isinstance(said, str) else "",
         input_tokens=read,
         output_tokens=written,
         cut_off=cut_off,
     )
 
 
+def _encodable(text: str) -> str:
+    """Return a text that a file can hold: half a surrogate pair, which JSON can spell, is no character."""
+    return text.encode("utf-8", errors="replace").decode("utf-8")
+
+
 def _read_kept(path: Path) -> dict[str, Reply]:
     """Return what was answered before; a line that was cut off when the process died is no answer."""
-    if not path.exists():
+    try:
+        with open_regular(path, follow=False) as stream:
+            text = stream.read().decode("utf-8", errors="replace")
+    except FileNotFoundError:
         return {}
-    text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise storage_problem(error, path.parent) from error
     if text and not text.endswith("\n"):
         with path.open("a", encoding="utf-8") as file:
             file.write("\n")
     found: dict[str, Reply] = {}
     for line in text.split("\n"):
         try:
-            reply = Reply(**json.loads(line))
+            reply = Reply(**redacted_value(json.loads(line)))
         except (ValueError, TypeError):
             continue
         found[reply.asked] = reply

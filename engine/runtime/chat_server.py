@@ -1,21 +1,22 @@
 """One connection to an OpenAI-compatible server: what is sent, and what its refusals mean.
 
 Speaks HTTP and nothing of tasks. Proxies of the environment are used, but not for this machine
-itself; redirects are not followed, since the key would go along. What a server says is never shown
-with the key in it.
+itself; redirects are not followed, since the key would go along. Nothing that a server says leaves
+here with the key in it, and no more than an answer may have is read.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-from engine.errors import EnvironmentProblem, StageError
+from engine.errors import EnvironmentProblem, RecipeError, StageError
+from engine.files.reading import parse_json
+from engine.redaction import keep_secret, redacted, redacted_value
+from engine.trust.hosts import Address, parse_address
 
 PATH = "baselines"
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 300.0
@@ -25,6 +26,7 @@ BUSY = frozenset({408, 409, 425, 429})
 """Come again later; so do all errors of the server itself but "not implemented"."""
 DENIED = (401, 403)
 BAD_REQUEST, NOT_FOUND, SERVER_ERROR, NOT_IMPLEMENTED = 400, 404, 500, 501
+SUCCESS, REDIRECTION = 200, 300
 
 
 class UnansweredError(Exception):
@@ -72,30 +74,52 @@ class ChatServer:
         self.http.close()
 
     def _call(self, method: str, path: str, **sent: Any) -> Any:  # noqa: ANN401 - JSON data
-        import httpx  # noqa: PLC0415 - an extra
-
-        try:
-            response = self.http.request(method, f"{self.url}{path}", **sent)
-        except (httpx.HTTPError, httpx.InvalidURL, RuntimeError) as error:
-            reason = f"{type(error).__name__}: {error}".strip(": ")
-            raise UnansweredError(self._shown(reason), reached=False) from None
-        status = response.status_code
-        if response.is_success:
+        status, body, after = self._asked(method, path, **sent)
+        text = body.decode("utf-8", errors="replace")
+        if SUCCESS <= status < REDIRECTION:
             try:
-                found = response.json()
+                found = redacted_value(parse_json(text))
             except ValueError:
                 raise RefusedError(status, "the answer is no JSON") from None
             if not _is_error(found):
                 return found
             status = _code(found)
-        said = self._shown(_message(response.text))
+        said = self._shown(_message(text))
         if status in DENIED:
             raise self._denied(status, said)
         if status in BUSY or (status >= SERVER_ERROR and status != NOT_IMPLEMENTED):
             reason = f"HTTP {status}: {said}" if said else f"HTTP {status}"
-            after = _seconds(response.headers.get("Retry-After"))
-            raise UnansweredError(reason, reached=True, after=after)
+            raise UnansweredError(reason, reached=True, after=_seconds(after))
         raise RefusedError(status, said)
+
+    def _asked(self, method: str, path: str, **sent: Any) -> tuple[int, bytes, str | None]:  # noqa: ANN401 - JSON data
+        """Return the status and the body of an answer, and when it says to come again."""
+        import httpx  # noqa: PLC0415 - an extra
+
+        from engine.runtime.connection import (  # noqa: PLC0415 - needs httpx
+            UnreadableError,
+            UnsafeAddressError,
+            read_answer,
+        )
+
+        try:
+            with self.http.stream(method, f"{self.url}{path}", **sent) as response:
+                body = read_answer(response, seconds=ANSWER_SECONDS)
+                return response.status_code, body, response.headers.get("Retry-After")
+        except UnsafeAddressError as error:
+            hint = "if that is meant, name the address itself in `endpoint`, and allow it"
+            raise StageError.one("E761", str(error), path=PATH, hint=hint) from None
+        except UnreadableError as error:
+            raise StageError.one("E763", f"`{self.url}`: {error}", path=PATH) from None
+        except (
+            httpx.HTTPError,
+            httpx.InvalidURL,
+            httpx.StreamError,
+            OSError,
+            RuntimeError,
+        ) as error:
+            reason = f"{type(error).__name__}: {error}".strip(": ")
+            raise UnansweredError(self._shown(reason), reached=False) from None
 
     def _denied(self, status: int, said: str) -> StageError:
         hint = "look at the key in the variable that `api_key_env` names"
@@ -110,8 +134,7 @@ class ChatServer:
 
     def _shown(self, text: str) -> str:
         """Return a server's words: one line, not too long, without the key."""
-        hidden = text.replace(self.key, "…") if self.key else text
-        line = " ".join(hidden.split())
+        line = " ".join(redacted(text).split())
         return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
 
 
@@ -119,7 +142,8 @@ class ChatServer:
 def open_server(url: str, key: str) -> Iterator[ChatServer]:
     """Open a connection to the server at a base address such as `http://localhost:8000/v1`.
 
-    EnvironmentProblem E701 without httpx; StageError E726 for a key that no header can hold.
+    EnvironmentProblem E701 without httpx, E727 for a key that no header can hold; StageError E721 for an
+    address that is none; RecipeError R311 for a key that would go there unencrypted.
     """
     try:
         import httpx  # noqa: PLC0415 - an extra
@@ -134,32 +158,36 @@ def open_server(url: str, key: str) -> Iterator[ChatServer]:
         raise EnvironmentProblem.one(
             "E727", "the key holds characters that no header can hold", path=PATH
         )
-    with httpx.Client(
-        headers={"Authorization": f"Bearer {key}"} if key else {},
-        timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-        trust_env=not is_here(url),
-        verify=url.startswith("https"),
-        follow_redirects=False,
-    ) as http:
+    keep_secret(key)
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
+    from engine.runtime.connection import connected  # noqa: PLC0415 - needs httpx
+
+    address = _address(url, key)
+    with ExitStack() as stack:
+        try:
+            http = stack.enter_context(connected(address, headers, timeout))
+        except httpx.ProxyError as error:
+            raise StageError.one("E721", f"`{url}` cannot be reached: {error}", path=PATH) from None
         yield ChatServer(http=http, url=url.rstrip("/"), key=key)
 
 
-def is_here(url: str) -> bool:
-    """Tell whether an address is of this machine itself, where a proxy has no business."""
+def _address(url: str, key: str) -> Address:
+    """Return where a server is. StageError E721 for no address, RecipeError R311 for a key over http."""
     try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:  # not an address at all, as the request will tell
-        return False
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        address = parse_address(url)
+    except ValueError as error:
+        raise StageError.one("E721", f"`{url}` cannot be reached: {error}", path=PATH) from None
+    if key and address.scheme != "https" and not address.is_loopback:
+        message = f"the key is not sent to `{url}`: it would cross the network unencrypted"
+        raise RecipeError.one("R311", message, path=PATH, hint=f"https://{address.name}")
+    return address
 
 
 def _message(text: str) -> str:
     """Return the sentence in the ways that servers put one: OpenAI's, FastAPI's, or plain."""
     try:
-        found = json.loads(text)
+        found = parse_json(text)
     except ValueError:
         return text
     for key in ("error", "message", "detail"):

@@ -1,8 +1,8 @@
 """A model that an OpenAI-compatible server serves, asked with its own name and its own key.
 
-The key is read from the environment, sent in one header, and written nowhere. Answers are held to
-their form where the server says that it can: vLLM by a choice of texts, llama.cpp by a grammar,
-others by a JSON Schema; where it refuses all of them they are free.
+The key is read from the environment, sent in one header to the server that it was allowed for, and written
+nowhere. Answers are held to their form where the server says that it can: vLLM by a choice of texts,
+llama.cpp by a grammar, others by a JSON Schema; where it refuses all of them they are free.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from pathlib import Path
 from time import sleep
 from typing import Any
 
-from engine.errors import EnvironmentProblem, StageError
+from engine.errors import EnvironmentProblem, RecipeError, StageError
 from engine.recipe.model import Endpoint
 from engine.recipe.nearest import nearest
+from engine.recipe.outside import refusal
 from engine.runtime.chat_rows import ADAPTED, Message, Pause, Reply, Rows, patiently
 from engine.runtime.chat_server import PATH, ChatServer, RefusedError, open_server
 from engine.sources.contract import Progress
+from engine.trust.keys import is_never_sent
 
 MOST_NAMED = 5
 """Models named in one message."""
@@ -63,8 +65,11 @@ def ask_endpoint(  # noqa: PLR0913 - one request, named
     """Return the answer to each chat, from the file `kept` where it was given before.
 
     `pause` stands for waiting, in tests. EnvironmentProblem E701 without httpx, E727 without the
-    key; StageError E721 to E726 by what the server says, or does not say.
+    key; RecipeError R307, R308 where the user has not allowed it; StageError E721 to E726, E761, E763 by
+    where the server is, and what it says, or does not say.
     """
+    if endpoint.withheld:  # told before anything runs; here in case somebody forgot to
+        raise refusal(endpoint.withheld, "RECIPE")
     with open_server(endpoint.url, read_key(endpoint)) as server:
         owner = _find_model(server, endpoint.model, pause=pause or sleep)
         way, fields = _way(owner, form)
@@ -82,9 +87,12 @@ def ask_endpoint(  # noqa: PLR0913 - one request, named
 
 
 def read_key(endpoint: Endpoint) -> str:
-    """Return the key of an endpoint, empty where it needs none. EnvironmentProblem E727."""
+    """Return the key of an endpoint, empty where it needs none. EnvironmentProblem E727, RecipeError R310."""
     if not endpoint.api_key_env:
         return ""
+    if is_never_sent(endpoint.api_key_env):
+        message = f"${endpoint.api_key_env} is no key of a model's server, and is sent to none"
+        raise RecipeError.one("R310", message, path=PATH)
     key = os.environ.get(endpoint.api_key_env, "").strip()
     if not key:
         raise EnvironmentProblem.one(

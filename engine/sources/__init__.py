@@ -70,7 +70,8 @@ def source_identity(source: Source, memory: DigestMemory) -> dict[str, Any]:
 def identity(ref: Reference, memory: DigestMemory) -> dict[str, str | None]:
     """Return what decides the bytes behind `ref`: its pins, or the digest of a local file.
 
-    No network, no full read of a local file whose size and times are remembered. DataError when a
+    No network, no full read of a local file whose size and times are remembered; nothing is read of one outside the
+    project that was not allowed, and its identity is then that of nothing stored. DataError when a
     local path does not exist or cannot be read.
     """
     if isinstance(ref, HubRef):
@@ -82,4 +83,6 @@ def identity(ref: Reference, memory: DigestMemory) -> dict[str, str | None]:
             "sha256": ref.sha256,
             "file": ref.file,
         }
+    if ref.withheld:
+        return {"outside": ref.written}
     return {"sha256": digest_of_path(ref, memory)}

@@ -5,6 +5,7 @@ No code of a repository ever runs. Model folders are located by `engine.runtime.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,6 +70,13 @@ def _write_rows(ref: HubRef, source: Source, folder: Path, progress: Progress) -
 
 def load_rows(ref: HubRef, source: Source) -> Any:  # noqa: ANN401 - datasets.Dataset
     """Return the split as a `datasets.Dataset`; the library refuses data sets that are scripts."""
+    if not Path(ref.repo).is_absolute() and os.path.lexists(ref.repo):
+        # The library would read it in the place of the hub's.
+        raise DataError.one(
+            "D347",
+            f"`{ref.repo}` is also a file or folder here, which would be read in its place",
+            hint="start from another folder, or name the folder's files as `path`",
+        )
     with _told(ref):
         from datasets import load_dataset
 

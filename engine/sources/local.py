@@ -8,7 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.errors import DataError
+from engine.files.reading import require_data
+from engine.recipe.complaint import show
 from engine.recipe.model import PathRef
+from engine.recipe.outside import refusal
 from engine.sources.digest import DigestMemory
 from engine.store import sha256_of
 
@@ -18,6 +21,11 @@ def check_path(ref: PathRef) -> Path:
     _require(ref)
     if ref.sha256 is not None:
         _check_pin(ref, _digest(ref, sha256_of))
+    elif not ref.path.is_dir():
+        try:
+            require_data(ref.path)
+        except OSError as error:
+            raise _unreadable(ref, error) from error
     return ref.path
 
 
@@ -43,7 +51,13 @@ def wrong_sha256(subject: str, *, pinned: str, got: str) -> DataError:
 
 
 def _require(ref: PathRef) -> None:
-    if not ref.path.exists():
+    if ref.withheld:  # told before anything runs; here in case somebody forgot to
+        raise refusal(ref.withheld, "RECIPE")
+    try:
+        is_there = ref.path.exists()
+    except (OSError, ValueError) as error:
+        raise _unreadable(ref, error) from None
+    if not is_there:
         near = difflib.get_close_matches(ref.path.name, _siblings(ref.path), n=1)
         raise DataError.one(
             "D320",
@@ -62,16 +76,20 @@ def _siblings(path: Path) -> list[str]:
 def _digest(ref: PathRef, hashed: Callable[[Path], str]) -> str:
     try:
         if not ref.path.is_dir():
+            require_data(ref.path)
             return hashed(ref.path)
-        lines = [
-            f"{hashed(path)}  {path.relative_to(ref.path).as_posix()}\n"
-            for path in sorted(ref.path.rglob("*"))
-            if path.is_file()
-        ]
+        files = [path for path in sorted(ref.path.rglob("*")) if path.is_file()]
+        for path in files:
+            require_data(path)
+        lines = [f"{hashed(path)}  {path.relative_to(ref.path).as_posix()}\n" for path in files]
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DataError.one("D320", f"`{ref.written}` cannot be read: {reason}") from error
+        raise _unreadable(ref, error) from error
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _unreadable(ref: PathRef, error: OSError | ValueError) -> DataError:
+    reason = (getattr(error, "strerror", None) or str(error)).lower()
+    return DataError.one("D320", f"{show(ref.written)} cannot be read: {reason}")
 
 
 def _check_pin(ref: PathRef, got: str) -> None:

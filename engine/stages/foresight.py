@@ -126,7 +126,9 @@ def _first(fetched: Fetched) -> Mapping[str, Any]:
 
 def _is_light(source: Source) -> bool:
     """A local file in a format that is read without heavy libraries."""
-    if not isinstance(source.ref, PathRef):
+    if not isinstance(source.ref, PathRef) or source.ref.withheld:
+        return False
+    if any(isinstance(one.ref, PathRef) and one.ref.withheld for one in source.columns):
         return False
     return format_of(source.ref.path.name, source.format) not in (None, "parquet")
 

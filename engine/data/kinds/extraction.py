@@ -64,8 +64,10 @@ def _written(answer: Mapping[str, Any], schema: Json) -> str:
 def _validator(schema: Json) -> Callable[[Mapping[str, Any]], None]:
     """Return what raises RejectedError for an answer that does not fit, every reason in it."""
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to load, and only used here
+    from referencing import Registry  # noqa: PLC0415 - comes with jsonschema
 
-    checker = Draft202012Validator(cast("dict[str, Json]", schema))
+    # An empty registry: the one by default fetches what a `$ref` names.
+    checker = Draft202012Validator(cast("dict[str, Json]", schema), registry=Registry())
 
     def validate(answer: Mapping[str, Any]) -> None:
         errors = sorted(checker.iter_errors(answer), key=lambda error: error.json_path)

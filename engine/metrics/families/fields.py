@@ -53,9 +53,13 @@ def _fits(text: str, schema: str) -> tuple[bool, bool]:
 @lru_cache(maxsize=8)
 def _validator(schema: str) -> Draft202012Validator:
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to load, and only used here
+    from referencing import Registry  # noqa: PLC0415 - comes with jsonschema
 
     found = json.loads(schema)
-    return Draft202012Validator(found if isinstance(found, dict | bool) else {})
+    # An empty registry: the one by default fetches what a `$ref` names.
+    return Draft202012Validator(
+        found if isinstance(found, dict | bool) else {}, registry=Registry()
+    )
 
 
 def _is_of_type(error: ValidationError) -> bool:

@@ -28,7 +28,7 @@ from engine.recipe.model.columns import (
 from engine.recipe.model.data import CheckAction, Checks, ColumnFile, Data, Sample, Shape, Source
 from engine.recipe.model.export import Export
 from engine.recipe.model.method import Backend, EarlyStopping, Method
-from engine.recipe.model.references import HubRef, Json, PackageRef, PathRef, Reference
+from engine.recipe.model.references import HubRef, Json, Outside, PackageRef, PathRef, Reference
 from engine.recipe.model.splits import Size, SplitBy, SplitName, Splits
 from engine.recipe.model.sweep import Sweep
 from engine.recipe.model.task import Task, TaskKind
@@ -57,6 +57,7 @@ __all__ = [
     "MessagesSpec",
     "Method",
     "MinGain",
+    "Outside",
     "PackageRef",
     "PairSpec",
     "PathRef",

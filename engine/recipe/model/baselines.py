@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.recipe.model.references import PathRef, Reference
+from engine.recipe.model.references import Outside, PathRef, Reference
 
 BaselineKind = Literal[
     "majority", "tfidf_svm", "zero_shot", "few_shot", "retrieved_few_shot", "model"
@@ -25,6 +25,8 @@ class Endpoint:
     """Of a million tokens read."""
     output_price: float
     """Of a million tokens written."""
+    withheld: tuple[Outside, ...] = ()
+    """What asking it would send that was not allowed: then it is not asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

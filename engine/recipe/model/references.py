@@ -9,6 +9,21 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """Something outside the recipe's project that the recipe names: a file or folder, a server, a key for one."""
+
+    code: str
+    at: tuple[str | int, ...]
+    """The key that names it."""
+    reference: str
+    """What it comes to, in the words that the user allows: `read /data/rows.csv`."""
+    message: str
+    option: tuple[str, str]
+    """What allows it for one call: the option and its value."""
+    allowed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HubRef:
     """A model or data set on the hub."""
 
@@ -30,6 +45,8 @@ class PathRef:
     """Of the file's bytes, where the recipe pins it."""
     pattern: str = ""
     """The recipe's pattern that the file matched; empty for a path that is none."""
+    withheld: tuple[Outside, ...] = ()
+    """What of it is outside the recipe's project and was not allowed: then nothing of it is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,14 @@ _SCHEMA: Final = ("task", "schema")
 _REFERENCES: Final = ("$ref", "$dynamicRef")
 _DATA: Final = ("const", "enum", "default", "examples")
 """Keys below which stand values, not schemas."""
+_NAMES_SCHEMAS: Final = (
+    "properties",
+    "patternProperties",
+    "$defs",
+    "definitions",
+    "dependentSchemas",
+)
+"""Keys below which stand names of the author's, each with a schema."""
 _TYPES: Final = ("string", "number", "integer", "boolean", "object", "array", "null")
 
 
@@ -69,9 +77,12 @@ def _broken(schema: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _inner_faults(
-    at_hand: object, root: Mapping[str, Any], at: KeyPath
+    at_hand: object, root: Mapping[str, Any], at: KeyPath, *, of_names: bool = False
 ) -> Iterator[tuple[KeyPath, str]]:
-    """Yield references that lead nowhere or elsewhere, and patterns that cannot be read."""
+    """Yield references that lead nowhere or elsewhere, and patterns that cannot be read.
+
+    `of_names`: the keys at hand are names that the schema's author chose, and not words of JSON Schema.
+    """
     if isinstance(at_hand, list):
         for position, item in enumerate(at_hand):
             yield from _inner_faults(item, root, (*at, position))
@@ -79,15 +90,16 @@ def _inner_faults(
         return
     for name, value in at_hand.items():
         here = (*at, name)
-        if isinstance(value, str) and at[-1] != "properties":
+        if isinstance(value, str) and not of_names:
             yield from ((here, fault) for fault in _faults_of(name, value, root))
-        if name == "patternProperties" and isinstance(value, Mapping):
+        if name == "patternProperties" and not of_names and isinstance(value, Mapping):
             for pattern in value:
                 yield from (
                     ((*here, pattern), fault) for fault in _faults_of("pattern", pattern, root)
                 )
-        if name not in _DATA or at[-1] == "properties":
-            yield from _inner_faults(value, root, here)
+        if name not in _DATA or of_names:
+            names_schemas = not of_names and name in _NAMES_SCHEMAS
+            yield from _inner_faults(value, root, here, of_names=names_schemas)
 
 
 def _faults_of(name: str, value: str, root: Mapping[str, Any]) -> Iterator[str]:

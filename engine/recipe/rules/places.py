@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import Problem, Severity
+from engine.files.reading import require_data
 from engine.recipe.baselines import kind_and_spec, written_baselines
 from engine.recipe.complaint import show
 from engine.recipe.compose import KeyPath, dotted
 from engine.recipe.globs import is_pattern
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.nearest import nearest
+from engine.recipe.outside import outside_text, warning
 from engine.recipe.paths import absolute
 from engine.recipe.probes import probes_of
 from engine.recipe.rules.probes import AT, written_probes
 from engine.recipe.source import SourceText
+from engine.trust.hosts import parse_address
+from engine.trust.keys import is_never_sent
 
 _ABSOLUTE: Final = re.compile(r"[/\\~]|[A-Za-z]:[/\\]")
 _MOVING: Final = "reference can move:"
 _PIN: Final = "recipe pin {file}"
 _SERVED: Final = "a server may serve another model tomorrow"
 _ALLOW: Final = "set `allow_moving: true`"
+ABSENT: Final = "no such file"
+FOLDER: Final = "is a folder"
 
 
 def _references(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any], str]]:
@@ -115,28 +122,85 @@ def _moving(ref: Reference, *, at: KeyPath, what: str, file: str) -> Problem | N
 
 
 def paths_exist(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R302: local files and folders are there."""
+    """R302: local files and folders are there, and are files and folders."""
     for at, written, what in _paths(filled):
         path = absolute(written, source.path.parent)
         if what == "data set" and is_pattern(written, source.path.parent):
             continue  # see `sources.patterns_match`
-        try:
-            is_there, is_folder = path.exists(), path.is_dir()
-        except (OSError, ValueError):
-            is_there = is_folder = False
-        if not is_there:
-            folder = path.parent
-            names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-            near = nearest(path.name, names)
-            hint = f"did you mean `{written.removesuffix(path.name)}{near}`?"
+        if not source.judge.may_read(path):
+            continue  # see `outside_is_told`
+        fault = fault_of_file(path)
+        if fault == ABSENT:
             message = f"no such file or folder: {show(written)}"
-            yield source.problem("R302", message, at=at, hint=hint if near else None)
-        elif is_folder and what == "probe":
+            yield source.problem("R302", message, at=at, hint=_nearby(source, path, written))
+        elif fault != FOLDER:
+            if fault is not None:
+                yield source.problem("R302", f"{show(written)}: {fault}", at=at)
+        elif what == "probe":
             message = f"{show(written)} is a folder; name the file of the rows"
             yield source.problem("R302", message, at=at)
-        elif is_folder and what == "data set":
+        elif what == "data set":
             message = f"{show(written)} is a folder; name its files: `{written.rstrip('/')}/*`"
             yield source.problem("R302", message, at=at)
+        elif at[-1] == "gguf":
+            message = f"{show(written)} is a folder; name the GGUF file"
+            yield source.problem("R302", message, at=at)
+
+
+def fault_of_file(path: Path) -> str | None:
+    """Return why a path leads to no file that can be read; None where it does. Nothing is opened."""
+    try:
+        require_data(path)
+    except FileNotFoundError:
+        return ABSENT
+    except IsADirectoryError:
+        return FOLDER
+    except (OSError, ValueError) as error:
+        return (getattr(error, "strerror", None) or str(error)).lower()
+    return None
+
+
+def _nearby(source: SourceText, path: Path, written: str) -> str | None:
+    """Name the file that was meant, where the names beside it may be looked at."""
+    if not source.judge.may_list(path.parent):
+        return None
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return None
+    near = nearest(path.name, names)
+    return f"did you mean `{written.removesuffix(path.name)}{near}`?" if near else None
+
+
+def outside_is_told(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R306, R307, R308, warnings here and errors when running: what is outside the project and not allowed."""
+    for one in outside_text(source.judge, source, filled):
+        if not one.allowed:
+            yield warning(source, one)
+
+
+def endpoints_can_be_asked(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R309, R310, R311: an address that all programs read alike, and a key that may go there at all."""
+    for position, item in enumerate(written_baselines(filled)):
+        kind, spec = kind_and_spec(item)
+        if kind != "model" or not isinstance(url := spec.get("endpoint"), str):
+            continue
+        at: KeyPath = ("baselines", position, "model")
+        variable = str(spec.get("api_key_env", ""))
+        if is_never_sent(variable):
+            message = f"${variable} is no key of a model's server, and is sent to none"
+            hint = "put the key of the server into a variable of its own"
+            yield source.problem("R310", message, at=(*at, "api_key_env"), hint=hint)
+        try:
+            address = parse_address(url)
+        except ValueError as error:
+            message = f"{show(url)} can be read in more than one way"
+            yield source.problem("R309", message, at=(*at, "endpoint"), hint=str(error))
+            continue
+        if variable and address.scheme != "https" and not address.is_loopback:
+            message = f"${variable} would cross the network unencrypted"
+            hint = f"https://{address.name}, or delete `api_key_env`"
+            yield source.problem("R311", message, at=(*at, "endpoint"), hint=hint)
 
 
 def paths_travel(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import Problem
 from engine.recipe.complaint import show
 from engine.recipe.compose import KeyPath
 from engine.recipe.formats import FORMATS, format_of
-from engine.recipe.globs import is_pattern, listed_sources, match
+from engine.recipe.globs import is_pattern, listed_sources, match, start_of
 from engine.recipe.nearest import nearest
 from engine.recipe.paths import absolute
-from engine.recipe.rules.places import climbs, is_of_one_machine
+from engine.recipe.rules.places import climbs, fault_of_file, is_of_one_machine
 from engine.recipe.source import SourceText
 
 _AT: Final[KeyPath] = ("data", "sources")
@@ -41,9 +40,7 @@ def formats_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator
     """R231: with `format: auto` the file's name tells the format."""
     for position, written in enumerate(filled["data"]["sources"]):
         unknown = (
-            name
-            for name in _names(written, source.path.parent)
-            if format_of(name, written["format"]) is None
+            name for name in _names(written, source) if format_of(name, written["format"]) is None
         )
         for name in islice(unknown, 1):
             shown = name.rsplit("/", 1)[-1]
@@ -56,10 +53,10 @@ def formats_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator
             )
 
 
-def _names(written: Mapping[str, Any], folder: Path) -> list[str]:
+def _names(written: Mapping[str, Any], source: SourceText) -> list[str]:
     """Return the names of a source's files; none for a split of the hub."""
     try:
-        listed = list(listed_sources([written], folder))
+        listed = list(listed_sources([written], source.path.parent, judge=source.judge))
     except (OSError, ValueError):  # told by `patterns_match`
         listed = []
     names = [one.get("file", one.get("path")) for one in listed]
@@ -69,7 +66,7 @@ def _names(written: Mapping[str, Any], folder: Path) -> list[str]:
 def keys_fit_the_format(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R226, R251: a key that the format does not read would be ignored."""
     for position, written in enumerate(filled["data"]["sources"]):
-        found = _format(written, source.path.parent)
+        found = _format(written, source)
         for key, formats in _READ_BY.items():
             at = (*_AT, position, key)
             is_said = source.has(at) and written[key] not in _UNSAID
@@ -89,16 +86,16 @@ def _listed(formats: tuple[str, ...]) -> str:
 def xml_says_which_element(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R251: nothing else tells which element of an xml file is a row."""
     for position, written in enumerate(filled["data"]["sources"]):
-        if _format(written, source.path.parent) == "xml" and not written["records"]:
+        if _format(written, source) == "xml" and not written["records"]:
             message = "an xml file needs `records`, the element that is a row"
             yield source.problem("R251", message, at=(*_AT, position))
 
 
-def _format(written: Mapping[str, Any], folder: Path) -> str | None:
+def _format(written: Mapping[str, Any], source: SourceText) -> str | None:
     """Return the format of a source's files; None where it is not known, or not one."""
     if "hub" in written and not written.get("file"):
         return _HUB_ROWS
-    found = {format_of(name, written["format"]) for name in _names(written, folder)}
+    found = {format_of(name, written["format"]) for name in _names(written, source)}
     return found.pop() if len(found) == 1 else None
 
 
@@ -114,8 +111,10 @@ def column_files_are_there(source: SourceText, filled: Mapping[str, Any]) -> Ite
                 if climbs(file):
                     message = f"{show(file)} must be a relative path without `..`"
                     yield source.problem("R304", message, at=at)
-            elif not absolute(file, source.path.parent).is_file():
-                yield source.problem("R302", f"no such file: {show(file)}", at=at)
+            elif not source.judge.may_read(absolute(file, source.path.parent)):
+                continue  # told by `places.outside_is_told`
+            elif (fault := fault_of_file(absolute(file, source.path.parent))) is not None:
+                yield source.problem("R302", f"{show(file)}: {fault}", at=at)
             elif is_of_one_machine(file):
                 message = f"{show(file)} exists on one machine only"
                 yield source.warning("R303", message, at=at)
@@ -136,8 +135,11 @@ def patterns_match(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Pr
 
 
 def _matched(source: SourceText, pattern: str, at: KeyPath) -> Iterator[Problem]:
+    start = start_of(pattern, source.path.parent)
+    if start is None or not source.judge.may_list(start):
+        return  # told by `places.outside_is_told`
     try:
-        found = match(pattern, source.path.parent)
+        found = match(pattern, source.path.parent, judge=source.judge)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         yield source.problem("R250", f"{show(pattern)} cannot be read: {reason.lower()}", at=at)
@@ -210,9 +212,7 @@ def sources_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Pr
     """R305, a warning: a source listed twice gives every row twice."""
     seen: dict[tuple[str, ...], int] = {}
     for position, written in enumerate(filled["data"]["sources"]):
-        firsts = [
-            seen.setdefault(one, position) for one in _identities(written, source.path.parent)
-        ]
+        firsts = [seen.setdefault(one, position) for one in _identities(written, source)]
         first = next((other for other in firsts if other != position), None)
         if first is not None:
             message = f"is the same as data.sources[{first}]: every row comes twice"
@@ -221,12 +221,13 @@ def sources_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Pr
             yield source.warning("R305", message, at=(*_AT, position))
 
 
-def _identities(written: Mapping[str, Any], folder: Path) -> list[tuple[str, ...]]:
+def _identities(written: Mapping[str, Any], source: SourceText) -> list[tuple[str, ...]]:
     """Return what two sources of the same rows share, one for each file."""
+    folder = source.path.parent
     keys = ("hub", "package", "file", "config", "split", "records", "columns", "explode")
     own = tuple(str(written.get(key, "")) for key in keys)
     try:
-        listed = list(listed_sources([written], folder))
+        listed = list(listed_sources([written], folder, judge=source.judge))
     except (OSError, ValueError):
         listed = [written]
     paths = (one.get("path", "") for one in listed)

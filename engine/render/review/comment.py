@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from engine.errors import Problem, Severity
+from engine.recipe.outside import CODES as OUTSIDE
 from engine.recipe.review import Checked, Comment, Effect, Gate
 from engine.render.markdown.markup import code, plain, prose, table
 from engine.render.problems import in_order, problems_json
@@ -157,7 +158,8 @@ def _folded(title: str, text: str) -> str:
 
 
 def _problems(problems: tuple[Problem, ...]) -> str:
-    ordered = in_order(problems)
+    # What a recipe would read and ask outside its project stands first: it is what a reviewer must see.
+    ordered = sorted(in_order(problems), key=lambda one: one.code not in OUTSIDE)
     rows = [
         [_place(one), code(one.code), code(one.path), prose(one.message), prose(one.hint or "")]
         for one in ordered[:MOST_PROBLEMS]

@@ -1,0 +1,315 @@
+"""What a recipe names outside its project: files, servers, and keys for them.
+
+Each is a reference in words, such as `read /data/rows.csv` or `send rows to api.example.org`; the user allows them word
+for word. What is not allowed is told as a warning, is not read and not asked, and a run refuses it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from engine.errors import Place, Problem, RecipeError, Severity
+from engine.recipe.baselines import kind_and_spec, written_baselines
+from engine.recipe.complaint import show
+from engine.recipe.compose import KeyPath, dotted
+from engine.recipe.globs import is_pattern, match, start_of
+from engine.recipe.model import (
+    Baseline,
+    Endpoint,
+    Outside,
+    PathRef,
+    Probe,
+    Recipe,
+    Reference,
+    Source,
+)
+from engine.recipe.paths import absolute
+from engine.recipe.probes import probes_of
+from engine.recipe.source import SourceText
+from engine.trust.hosts import parse_address
+from engine.trust.judge import Judge
+from engine.trust.word import Allowed
+
+READ: Final = "R306"
+ROWS: Final = "R307"
+KEY: Final = "R308"
+CODES: Final = frozenset({READ, ROWS, KEY})
+
+
+def outside_text(judge: Judge, source: SourceText, filled: Mapping[str, Any]) -> Iterator[Outside]:
+    """Yield what a checked recipe's text names outside, with its key paths."""
+    folder = source.path.parent
+    if source.parent is not None and isinstance(named := source.value.get("extends"), str):
+        yield from _of_path(judge, named, absolute(named, folder), ("extends",))
+    found = (
+        one
+        for at, written in _written_paths(filled)
+        for one in _of_text(judge, written, folder, at)
+    )
+    yield from {(one.at, one.reference): one for one in found}.values()
+    for position, item in enumerate(written_baselines(filled)):
+        kind, spec = kind_and_spec(item)
+        if kind == "model" and isinstance(url := spec.get("endpoint"), str):
+            at = ("baselines", position, "model")
+            yield from _of_server(judge, url, str(spec.get("api_key_env", "")), at)
+
+
+def parent_outside(child: SourceText, named: str) -> Iterator[tuple[Outside, str]]:
+    """Yield what reading a parent would read outside without being allowed to, and the words that allow it."""
+    place = absolute(named, child.path.parent)
+    for one in _of_path(child.judge, named, place, ("extends",)):
+        if not one.allowed:
+            yield one, _hint([one], Path(child.file))
+
+
+def unread(source: SourceText, written: str, key: str) -> tuple[Outside, ...]:
+    """Return what reading a path of a recipe's text would read outside without being allowed to."""
+    found = _of_path(source.judge, written, absolute(written, source.path.parent), (key,))
+    return tuple(one for one in found if not one.allowed)
+
+
+def outside_of(recipe: Recipe, judge: Judge) -> tuple[Outside, ...]:
+    """Return what a recipe names outside, each reference once."""
+    folder = recipe.file.parent
+    found: list[Outside] = []
+    if recipe.extends:
+        found += _of_path(judge, recipe.extends, absolute(recipe.extends, folder), ("extends",))
+    for at, ref in _refs(recipe):
+        found += _of_ref(judge, ref, folder, at)
+    for position, baseline in enumerate(recipe.baselines):
+        if (served := baseline.endpoint) is not None:
+            at = ("baselines", position, "model")
+            found += _of_server(judge, served.url, served.api_key_env, at)
+    return _unique(found)
+
+
+def _unique(found: Sequence[Outside]) -> tuple[Outside, ...]:
+    """Return each reference once, where it is named first."""
+    return tuple({one.reference: one for one in reversed(found)}.values())[::-1]
+
+
+def withheld(recipe: Recipe, judge: Judge) -> Recipe:
+    """Return the recipe with everything marked that its user has not allowed."""
+    folder = recipe.file.parent
+    marks = {id(ref): tuple(_of_ref(judge, ref, folder, at)) for at, ref in _refs(recipe)}
+
+    def place(ref: Reference) -> Reference:
+        left = [one for one in marks.get(id(ref), ()) if not one.allowed]
+        return replace(ref, withheld=tuple(left)) if left and isinstance(ref, PathRef) else ref
+
+    def source(one: Source) -> Source:
+        columns = tuple(replace(file, ref=place(file.ref)) for file in one.columns)
+        return replace(one, ref=place(one.ref), columns=columns)
+
+    def baseline(position: int, one: Baseline) -> Baseline:
+        gguf = one.gguf and place(one.gguf)
+        return replace(
+            one,
+            ref=one.ref and place(one.ref),
+            gguf=gguf if isinstance(gguf, PathRef) else None,
+            endpoint=one.endpoint and _endpoint(one.endpoint, judge, position),
+        )
+
+    def probe(one: Probe) -> Probe:
+        return replace(one, source=one.source and source(one.source))
+
+    acceptance, forgetting = recipe.acceptance, recipe.acceptance.forgetting
+    if forgetting is not None:
+        forgetting = replace(forgetting, probes=tuple(map(probe, forgetting.probes)))
+    return replace(
+        recipe,
+        base_model=place(recipe.base_model),
+        data=replace(recipe.data, sources=tuple(map(source, recipe.data.sources))),
+        baselines=tuple(baseline(number, one) for number, one in enumerate(recipe.baselines)),
+        acceptance=replace(acceptance, forgetting=forgetting),
+    )
+
+
+def withheld_of(recipe: Recipe) -> tuple[Outside, ...]:
+    """Return what a recipe names outside that its user has not allowed, each once."""
+    found = [one for _, ref in _refs(recipe) for one in ref.withheld]
+    for baseline in recipe.baselines:
+        found += baseline.endpoint.withheld if baseline.endpoint else ()
+    return _unique(found)
+
+
+def trust_as_it_stands(file: Path) -> tuple[Outside, ...]:
+    """Keep the user's word for all that a recipe names outside its project now, and return it.
+
+    Nothing is kept where there is nothing, but an older word is taken back. RecipeError with every problem where the
+    recipe is not valid, StoreError E760 where the word cannot be kept.
+    """
+    from engine.recipe.resolve import load_recipe  # noqa: PLC0415 - it builds on this module
+    from engine.trust.records import forget, trust  # noqa: PLC0415 - only here
+
+    given = Allowed(everything=True)
+    recipe, _ = load_recipe(file, given=given)
+    found = list(outside_of(recipe, Judge(recipe=recipe.file, given=given)))
+    if file.is_symlink():
+        found += _of_path(Judge(recipe=file, given=given), file.name, file, ())
+    references = [one.reference for one in found]
+    if references:
+        trust(file, references)
+    else:
+        forget(file)
+    return tuple(found)
+
+
+def refuse_leading_out(file: Path, given: Allowed) -> None:
+    """RecipeError R306 for a recipe file that is a link out of its project: what it leads to was not asked for."""
+    if not file.is_symlink():
+        return
+    judge = Judge(recipe=file, given=given)
+    found = [one for one in _of_path(judge, file.name, file, ()) if not one.allowed]
+    if found:
+        place = Place(file=str(file))
+        raise RecipeError(
+            [
+                Problem(code=one.code, message=one.message, hint=_hint([one], file), place=place)
+                for one in found
+            ]
+        )
+
+
+def refusal(
+    found: Sequence[Outside], file: Path | str, problems: Sequence[Problem] = ()
+) -> RecipeError:
+    """Return the error of what may not be reached outside the project; it says what would allow all of it.
+
+    `problems` are those of validation, which know the places in the file.
+    """
+    placed = {(one.code, one.path, one.message): one for one in problems}
+    told: list[Problem] = []
+    for number, one in enumerate(found, start=1):
+        plain = Problem(code=one.code, message=one.message, path=dotted(one.at))
+        known = placed.get((plain.code, plain.path, plain.message), plain)
+        hint = _hint(found if number == len(found) else [one], file)
+        told.append(replace(known, severity=Severity.ERROR, hint=hint))
+    return RecipeError(told)
+
+
+def warning(source: SourceText, one: Outside) -> Problem:
+    """Return what validation says of something outside that is not allowed."""
+    hint = _hint([one], Path(source.file))
+    return source.warning(one.code, one.message, at=one.at, hint=hint)
+
+
+def _hint(found: Sequence[Outside], file: Path | str) -> str:
+    """Return the words that allow it: for good, and for one call."""
+    options = list(dict.fromkeys(one.option for one in found))
+    words = " ".join(f"{name} {shlex.quote(value)}" for name, value in options)
+    return f"recipe trust {shlex.quote(str(file))}, or for one call: {words}"
+
+
+def _written_paths(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    """Yield every local path that a recipe's text holds, at its key."""
+    places: list[tuple[KeyPath, Mapping[str, Any]]] = [(("base_model",), filled["base_model"])]
+    places += [
+        (("data", "sources", number), one) for number, one in enumerate(filled["data"]["sources"])
+    ]
+    for number, item in enumerate(written_baselines(filled)):
+        kind, spec = kind_and_spec(item)
+        places += [(("baselines", number, "model"), spec)] if kind == "model" else []
+    forgetting = filled["acceptance"].get("forgetting") or {}
+    for number, one in enumerate(forgetting.get("probes", ())):
+        if isinstance(one, Mapping):
+            places.append((("acceptance", "forgetting", "probes", number), one))
+    for at, written in places:
+        for key in ("path", "gguf"):
+            if isinstance(path := written.get(key), str) and path:
+                yield (*at, key), path
+        if at[:2] == ("data", "sources") and "path" in written:
+            for column, file in (written.get("columns") or {}).items():
+                yield (*at, "columns", column), file
+
+
+def _refs(recipe: Recipe) -> Iterator[tuple[KeyPath, PathRef]]:
+    """Yield every local path of a recipe, at the key of its text."""
+    listed: list[tuple[KeyPath, Reference | None]] = [(("base_model", "path"), recipe.base_model)]
+    number, pattern = -1, ""
+    for source in recipe.data.sources:
+        own = source.ref.pattern if isinstance(source.ref, PathRef) else ""
+        number += not own or own != pattern
+        pattern = own
+        at: KeyPath = ("data", "sources", number)
+        listed.append(((*at, "path"), source.ref))
+        listed += [((*at, "columns", one.column), one.ref) for one in source.columns]
+    for place, baseline in enumerate(recipe.baselines):
+        listed.append((("baselines", place, "model", "path"), baseline.ref))
+        listed.append((("baselines", place, "model", "gguf"), baseline.gguf))
+    for place, probe in enumerate(probes_of(recipe)):
+        at = ("acceptance", "forgetting", "probes", place, "path")
+        listed.append((at, probe.source.ref if probe.source else None))
+    yield from ((at, ref) for at, ref in listed if isinstance(ref, PathRef))
+
+
+def _of_ref(judge: Judge, ref: PathRef, folder: Path, at: KeyPath) -> Iterator[Outside]:
+    start = start_of(ref.pattern, folder) if ref.pattern else None
+    yield from _of_path(judge, ref.pattern or ref.written, ref.path, at, below=start)
+
+
+def _of_text(judge: Judge, written: str, folder: Path, at: KeyPath) -> Iterator[Outside]:
+    """Yield what a path or a pattern of a recipe's text reads outside."""
+    if not is_pattern(written, folder):
+        yield from _of_path(judge, written, absolute(written, folder), at)
+        return
+    start = start_of(written, folder)
+    places = [start] if start is not None else []
+    if start is not None and judge.may_list(start):
+        with suppress(OSError, ValueError):  # as the rule about patterns tells
+            files = match(written, folder, judge=judge).files
+            places = [absolute(file, folder) for file in files]
+    for place in places:
+        yield from _of_path(judge, written, place, at, below=start)
+
+
+def _of_path(
+    judge: Judge, written: str, place: Path, at: KeyPath, *, below: Path | None = None
+) -> Iterator[Outside]:
+    """Yield what reading one file or folder reads outside."""
+    try:
+        found = judge.read(place, below=below)
+    except (OSError, ValueError):  # no path at all, as the rule about paths tells
+        return
+    for reference, real, allowed in found:
+        yield Outside(
+            code=READ,
+            at=at,
+            reference=reference,
+            message=f"{show(written)} leads outside the project, to {show(str(real))}",
+            option=("--allow-read", str(real)),
+            allowed=allowed,
+        )
+
+
+def _of_server(judge: Judge, url: str, variable: str, at: KeyPath) -> Iterator[Outside]:
+    try:
+        address = parse_address(url)
+    except ValueError:  # no address, as the rule about endpoints tells
+        return
+    for reference, allowed in judge.asked(address, variable):
+        is_key = reference.startswith("send $")
+        yield Outside(
+            code=KEY if is_key else ROWS,
+            at=(*at, "api_key_env" if is_key else "endpoint"),
+            reference=reference,
+            message=f"${variable} would be sent to {address.name}"
+            if is_key
+            else f"rows would be sent to {address.name}",
+            option=("--allow-key", f"{variable}={address.name}")
+            if is_key
+            else ("--allow-host", address.name),
+            allowed=allowed,
+        )
+
+
+def _endpoint(endpoint: Endpoint, judge: Judge, position: int) -> Endpoint:
+    at = ("baselines", position, "model")
+    found = _of_server(judge, endpoint.url, endpoint.api_key_env, at)
+    left = tuple(one for one in found if not one.allowed)
+    return replace(endpoint, withheld=left) if left else endpoint

@@ -1,0 +1,177 @@
+"""A connection to the server that was judged, and to nothing else.
+
+A name is resolved once and every address judged before a byte is sent; the request then goes to that address, with the
+server's own name in the header and in the handshake. A proxy that the user has set up resolves names itself.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from socket import SOCK_STREAM, gaierror, getaddrinfo
+from typing import Any, Final, Protocol
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+
+from engine.trust.hosts import NEVER_BY_NAME, Address, Kind, is_ip, kind_of
+
+MOST_BYTES: Final = 16 * 1024 * 1024
+"""Of an answer, unpacked."""
+_CHUNK: Final = 64 * 1024
+_WINDOWS: Final = {
+    "gzip": 16 + zlib.MAX_WBITS,
+    "x-gzip": 16 + zlib.MAX_WBITS,
+    "deflate": zlib.MAX_WBITS,
+}
+
+
+class UnsafeAddressError(Exception):
+    """A name leads where no name may lead."""
+
+
+class UnreadableError(Exception):
+    """An answer that is not read: too long, too slow, or packed in a way that has no limit."""
+
+
+class Clock(Protocol):
+    """Seconds that only go forward."""
+
+    def __call__(self) -> float:
+        """Return the time."""
+
+
+@contextmanager
+def connected(
+    address: Address, headers: dict[str, str], timeout: httpx.Timeout
+) -> Iterator[httpx.Client]:
+    """Open a client that asks one server. Redirects are not followed: key and rows would go along."""
+    headers = {"Accept-Encoding": "identity", **headers}
+    verify: ssl.SSLContext | bool = (
+        httpx.create_ssl_context() if address.scheme == "https" else False
+    )
+    if _has_proxy(address):
+        try:
+            client = httpx.Client(
+                headers=headers, timeout=timeout, verify=verify, follow_redirects=False
+            )
+        except (ImportError, ValueError) as error:  # a kind of proxy that httpx does not speak to
+            raise httpx.ProxyError(f"the proxy of the environment: {error}") from None
+    else:
+        transport = _Judged(address=address, verify=verify)
+        client = httpx.Client(
+            headers=headers, timeout=timeout, transport=transport, trust_env=False,
+            follow_redirects=False,
+        )  # fmt: skip
+    with client:
+        yield client
+
+
+def read_answer(
+    response: httpx.Response, *, seconds: float, clock: Clock = time.monotonic
+) -> bytes:
+    """Return the body of an answer that is being streamed, unpacked. UnreadableError past the limits."""
+    end = clock() + seconds
+    found = bytearray()
+    for chunk in _unpacked(response):
+        found += chunk
+        if len(found) > MOST_BYTES:
+            raise UnreadableError(f"the answer is longer than {MOST_BYTES / 2**20:.0f} MB")
+        if clock() > end:
+            raise UnreadableError(f"the answer did not end in {seconds:.0f} s")
+    return bytes(found)
+
+
+def _unpacked(response: httpx.Response) -> Iterator[bytes]:
+    """Yield the body in pieces of bounded size, however well it was packed."""
+    packed = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if packed in ("", "identity"):
+        yield from response.iter_raw()
+        return
+    if packed not in _WINDOWS:
+        raise UnreadableError(f"the answer is packed as `{packed[:20]}`, which was not asked for")
+    unpacker = zlib.decompressobj(_WINDOWS[packed])
+    for chunk in response.iter_raw():
+        left = chunk
+        while left and not unpacker.eof:
+            try:
+                yield unpacker.decompress(left, _CHUNK)
+            except zlib.error as error:
+                raise UnreadableError(f"the answer cannot be unpacked: {error}") from None
+            left = unpacker.unconsumed_tail
+    if not unpacker.eof:
+        raise UnreadableError("the answer cannot be unpacked: it ends early")
+
+
+@dataclass(kw_only=True)
+class _Judged(httpx.BaseTransport):
+    """Sends every request to an address of the server that was looked at first."""
+
+    address: Address
+    verify: ssl.SSLContext | bool
+    _inner: httpx.HTTPTransport = field(init=False)
+    _places: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._inner = httpx.HTTPTransport(verify=self.verify, trust_env=False)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Ask the first address that takes a connection. UnsafeAddressError, httpx.ConnectError."""
+        places = self._places or places_of(self.address)
+        failure: httpx.ConnectError | httpx.ConnectTimeout | None = None
+        for place in places:
+            try:
+                answer = self._inner.handle_request(self._at(request, place))
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                failure = error
+                continue
+            self._places = (place,)
+            return answer
+        raise failure or httpx.ConnectError("the name has no address", request=request)
+
+    def close(self) -> None:
+        """End all connections."""
+        self._inner.close()
+
+    def _at(self, request: httpx.Request, place: str) -> httpx.Request:
+        extensions: dict[str, Any] = dict(request.extensions)
+        if not is_ip(self.address.host):
+            extensions["sni_hostname"] = self.address.host
+        return httpx.Request(
+            request.method,
+            request.url.copy_with(host=place),
+            headers=request.headers,
+            stream=request.stream,
+            extensions=extensions,
+        )
+
+
+def places_of(address: Address) -> tuple[str, ...]:
+    """Return the IP addresses of a server. UnsafeAddressError for a name that leads where none may."""
+    if is_ip(address.host):
+        return (address.host,)
+    try:
+        listed = getaddrinfo(address.host, address.port, type=SOCK_STREAM)
+    except (gaierror, UnicodeError) as error:
+        raise httpx.ConnectError(f"the name cannot be resolved: {error}") from None
+    found = tuple(dict.fromkeys(str(one[4][0]) for one in listed))
+    for place in found:
+        kind = kind_of(place)
+        if kind in NEVER_BY_NAME or (address.is_loopback and kind is not Kind.LOOPBACK):
+            raise UnsafeAddressError(f"`{address.host}` leads to {place}, {kind.value}")
+    return found
+
+
+def _has_proxy(address: Address) -> bool:
+    """Tell whether the user's environment sends such requests through a proxy."""
+    if address.is_loopback:
+        return False
+    proxies = getproxies()
+    with suppress(OSError):
+        if proxy_bypass(address.host):
+            return False
+    return bool(proxies.get(address.scheme) or proxies.get("all"))

@@ -1,0 +1,149 @@
+"""What of the things that one recipe names is outside its project, and what of that its user has allowed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from engine.trust.hosts import Address
+from engine.trust.keys import is_never_sent
+from engine.trust.project import Project, lies_below, project_of, real_place
+from engine.trust.word import Allowed, projects, reading, sending_key, sending_rows
+
+MOST_ENTRIES: Final = 20_000
+"""Of a folder that is looked through for links; a model has some dozens."""
+_FEW: Final = 3
+"""Files of one folder that links lead to; of more, the folder stands for them."""
+
+NOTHING: Final = Allowed()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """Says of paths and servers whether a recipe may reach them. Looks at links and folders, never into files."""
+
+    recipe: Path
+    given: Allowed = NOTHING
+    """What was allowed for this call; what the user keeps is added when something is outside."""
+    _known: dict[tuple[Path, Path | None], tuple[Path, ...]] = field(
+        default_factory=dict, repr=False
+    )
+    _links: dict[Path, tuple[Path, ...]] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def project(self) -> Project:
+        """The recipe's project, the user's own roots among it."""
+        return project_of(self.recipe, projects())
+
+    @cached_property
+    def allowed(self) -> Allowed:
+        """What was allowed for this call, and what the user keeps for this recipe."""
+        from engine.trust.records import trusted  # noqa: PLC0415 - only where something is outside
+
+        return replace(self.given, references=self.given.references | trusted(self.recipe))
+
+    def holds(self, path: Path) -> bool:
+        """Tell whether a path leads into the project. ValueError for text that is no path."""
+        return self.project.holds(real_place(path))
+
+    def outside(self, path: Path, *, below: Path | None = None) -> tuple[Path, ...]:
+        """Return the real places outside the project that reading a path means; a folder is read with what is in it.
+
+        `below` is the folder that a pattern starts from: what lies below it counts as that folder. Nothing is
+        looked for in what may not be read. ValueError for text that is no path.
+        """
+        if (path, below) not in self._known:
+            self._known[path, below] = self._outside(path, below)
+        return self._known[path, below]
+
+    def _outside(self, path: Path, below: Path | None) -> tuple[Path, ...]:
+        place = real_place(path)
+        if self.project.holds(place):
+            return self._behind_links(place)
+        if below is not None and lies_below(place, start := real_place(below)):
+            place = start
+        if not self.allowed.may_read(place):
+            return (place,)
+        return (place, *self._behind_links(place))
+
+    def may_read(self, path: Path, *, below: Path | None = None) -> bool:
+        """Tell whether all that reading a path means may be read; text that is no path has nothing to be read."""
+        try:
+            return all(map(self.allowed.may_read, self.outside(path, below=below)))
+        except (OSError, ValueError):
+            return True
+
+    def may_list(self, folder: Path) -> bool:
+        """Tell whether the names in a folder may be looked at."""
+        try:
+            place = real_place(folder)
+        except (OSError, ValueError):
+            return False
+        return self.project.holds(place) or self.allowed.may_read(place)
+
+    def may_follow(self, link: Path, start: Path) -> bool:
+        """Tell whether a link that a pattern met may be followed: into the project, or below the pattern's start."""
+        place = real_place(link)
+        return (
+            self.project.holds(place)
+            or self.allowed.may_read(place)
+            or (self.may_list(start) and lies_below(place, real_place(start)))
+        )
+
+    def asked(self, address: Address, variable: str) -> tuple[tuple[str, bool], ...]:
+        """Return what asking a server means, in words, and whether that is allowed; nothing where no word is needed."""
+        found = []
+        if not address.is_loopback:
+            found.append((sending_rows(address), self.allowed.may_ask(address)))
+        if variable and not is_never_sent(variable) and not NOTHING.may_send(variable, address):
+            found.append((sending_key(variable, address), self.allowed.may_send(variable, address)))
+        return tuple(found)
+
+    def read(self, path: Path, *, below: Path | None = None) -> tuple[tuple[str, Path, bool], ...]:
+        """Return what reading a path means beyond the project: in words, the place, and whether it is allowed."""
+        places = self.outside(path, below=below)
+        return tuple((reading(one), one, self.allowed.may_read(one)) for one in places)
+
+    def _behind_links(self, folder: Path) -> tuple[Path, ...]:
+        """Return where the links in a folder lead that lead out of it and out of the project."""
+        if folder not in self._links:
+            self._links[folder] = tuple(_gathered(self._targets(folder)))
+        return self._links[folder]
+
+    def _targets(self, folder: Path) -> Iterator[Path]:
+        entries = _entries(folder)
+        for entry in islice(entries, MOST_ENTRIES):
+            if not entry.is_symlink():
+                continue
+            target = real_place(Path(entry.path))
+            if not self.project.holds(target) and not lies_below(target, folder):
+                yield target
+        if next(entries, None) is not None:
+            yield folder / "…"
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Yield what is in a folder and in the folders below it; links are yielded and not followed."""
+    left = [str(folder)]
+    while left:
+        try:
+            with os.scandir(left.pop()) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError:  # no folder, or one that cannot be read: reading tells
+            continue
+        yield from entries
+        left += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+
+
+def _gathered(targets: Iterator[Path]) -> Iterator[Path]:
+    """Yield files, and in the place of many files of one folder that folder."""
+    by_folder: dict[Path, set[Path]] = {}
+    for target in targets:
+        by_folder.setdefault(target.parent, set()).add(target)
+    for folder, files in sorted(by_folder.items()):
+        yield from sorted(files) if len(files) <= _FEW else (folder,)

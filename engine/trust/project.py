@@ -1,0 +1,100 @@
+"""Where a recipe's project is: the git repository that it is in, else its own folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+STORE: Final = ".recipe"
+"""The one name with a dot in front that belongs to a project: the engine's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """The folders whose files a recipe may name without asking."""
+
+    folder: Path
+    """The recipe's own folder, links followed."""
+    roots: tuple[Path, ...]
+    """Real folders; the recipe's own is one of them."""
+
+    def holds(self, place: Path) -> bool:
+        """Tell whether a real place is in the project: below one of its roots, under no hidden name."""
+        return any(lies_below(place, root) for root in self.roots)
+
+
+def project_of(recipe: Path, further: Sequence[Path] = ()) -> Project:
+    """Return the project of a recipe file; `further` are roots of the user's that count where the recipe is below them.
+
+    A recipe that is a link belongs to the project that the link is in.
+    """
+    folder = real_place(Path(os.path.abspath(recipe)).parent)  # noqa: PTH100 - resolve() follows a link of the file
+    above = [_repository(folder), *(root for root in further if folder.is_relative_to(root))]
+    return Project(
+        folder=folder,
+        roots=tuple(dict.fromkeys(root for root in (*above, folder) if root is not None)),
+    )
+
+
+def real_place(path: Path) -> Path:
+    """Return where a path leads, links of every part followed. ValueError for text that is no path."""
+    return Path(os.path.realpath(path))
+
+
+def lies_below(place: Path, root: Path) -> bool:
+    """Tell whether a real place is `root` or below it, with no hidden name between them."""
+    if not place.is_relative_to(root):
+        return False
+    return not any(_is_hidden(name) for name in place.relative_to(root).parts if name != STORE)
+
+
+def _is_hidden(name: str) -> bool:
+    """Some file systems drop invisible characters from names, so that one before `.git` still opens `.git`."""
+    if name.isascii():
+        return name.startswith(".")
+    plain = unicodedata.normalize("NFKC", name)
+    visible = (letter for letter in plain if unicodedata.category(letter) != "Cf")
+    return next(visible, "") == "."
+
+
+def _repository(folder: Path) -> Path | None:
+    """Return the top of the git repository around a folder, found without running git and following no link.
+
+    A repository of somebody else's around the folder does not count, and neither does one that holds the user's home:
+    people keep their settings in such a one, and what they download lands below it.
+    """
+    home = _home()
+    for top in (folder, *folder.parents):
+        if home is not None and home.is_relative_to(top):
+            return None
+        if _is_top(top):
+            return top if _owner(top) == _owner(folder) else None
+    return None
+
+
+def _is_top(folder: Path) -> bool:
+    """Tell whether a folder holds a repository; a `.git` that is a file or a link is not followed."""
+    try:
+        mode = (folder / ".git").lstat().st_mode
+        return not stat.S_ISDIR(mode) or (folder / ".git" / "HEAD").exists()
+    except OSError:
+        return False
+
+
+def _owner(folder: Path) -> int:
+    try:
+        return folder.stat().st_uid
+    except OSError:
+        return -1
+
+
+def _home() -> Path | None:
+    try:
+        return real_place(Path.home())
+    except RuntimeError:  # nobody's process has no home
+        return None

@@ -1,0 +1,131 @@
+"""Recipes that the user trusts, each with the list of what it named outside: one that names something new asks again.
+
+One file a recipe in the user's state folder, for the user alone. What others could have written, and a list that is not
+the one that was trusted, is not believed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from engine.errors import StoreError
+from engine.files.reading import open_regular, parse_json
+from engine.files.user import state_folder
+from engine.files.writing import write_text
+from engine.trust.project import real_place
+
+SCHEMA: Final = "trust.v1"
+_FOLDER: Final = "trust"
+_MOST_BYTES: Final = 1 << 20
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A recipe that the user trusts, and what it named then."""
+
+    recipe: Path
+    """Links followed."""
+    references: tuple[str, ...]
+    """Sorted."""
+    trusted: str
+    """When, in UTC."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the sorted list."""
+        return _digest(self.references)
+
+
+def trusted(recipe: Path) -> frozenset[str]:
+    """Return what the user trusts a recipe with; nothing where there is no word, or none that holds."""
+    found = _record(_place(recipe))
+    return frozenset(found.references if found and found.recipe == real_place(recipe) else ())
+
+
+def trust(recipe: Path, references: Sequence[str]) -> Record:
+    """Keep the user's word that a recipe may reach what it names outside. StoreError E760 where it cannot be kept."""
+    found = Record(
+        recipe=real_place(recipe),
+        references=tuple(sorted(set(references))),
+        trusted=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    fields = {
+        "schema": SCHEMA,
+        "recipe": str(found.recipe),
+        "sha256": found.sha256,
+        "trusted": found.trusted,
+        "references": list(found.references),
+    }
+    place = _place(recipe)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        text = json.dumps(fields, indent=2, ensure_ascii=True) + "\n"
+        write_text(place, text, below=state_folder())
+        place.chmod(0o600)
+    except OSError as error:
+        raise _not_kept(place, error) from error
+    return found
+
+
+def forget(recipe: Path) -> bool:
+    """Take the user's word back; tell whether there was one. StoreError E760 where it cannot be taken back."""
+    place = _place(recipe)
+    try:
+        place.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise _not_kept(place, error) from error
+    return True
+
+
+def records() -> tuple[Record, ...]:
+    """Return every recipe that the user trusts, by path."""
+    found = [_record(place) for place in sorted((state_folder() / _FOLDER).glob("*.json"))]
+    return tuple(sorted((one for one in found if one), key=lambda one: one.recipe))
+
+
+def _record(place: Path) -> Record | None:
+    """Return a record that the user alone could have written, and whose list is the one that was trusted."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        with open_regular(place, follow=False) as stream:
+            status, content = os.fstat(stream.fileno()), stream.read(_MOST_BYTES)
+        if hasattr(os, "getuid") and (
+            status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & _OTHERS_WRITE
+        ):
+            return None
+        fields: dict[str, Any] = parse_json(content)
+        listed = tuple(str(one) for one in fields["references"])
+        if fields["schema"] == SCHEMA and fields["sha256"] == _digest(listed):
+            return Record(
+                recipe=Path(fields["recipe"]), references=listed, trusted=str(fields["trusted"])
+            )
+    return None
+
+
+def _digest(references: Iterable[str]) -> str:
+    return hashlib.sha256(json.dumps(sorted(references)).encode()).hexdigest()
+
+
+def _place(recipe: Path) -> Path:
+    name = hashlib.sha256(os.fsencode(real_place(recipe))).hexdigest()[:32]
+    return state_folder() / _FOLDER / f"{name}.json"
+
+
+def _not_kept(place: Path, error: OSError) -> StoreError:
+    reason = (error.strerror or str(error)).lower()
+    return StoreError.one(
+        "E760",
+        f"your word cannot be kept in `{place.parent}`: {reason}",
+        hint="set XDG_STATE_HOME to a folder that you can write, or allow it on the command line",
+    )

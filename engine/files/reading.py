@@ -15,6 +15,11 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_DEPTH: Final = 100
 """Of lists and objects inside each other; what walks a value by recursion has a limit of its own at about 1,000."""
 
+_BLOCK: Final = 512
+_LARGE: Final = 1 << 30
+_MOST_HOLLOW: Final = 100
+"""Times that a large file may be longer than what is stored of it; file systems that compress reach a few."""
+
 _KINDS: Final = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -46,6 +51,23 @@ def require_regular(path: Path | str) -> os.stat_result:
     """Return the status of a regular file, for readers that open it themselves. Raises as `open_regular` does."""
     status = os.stat(path)  # noqa: PTH116 - takes both kinds of path
     _require_regular(status.st_mode, path)
+    return status
+
+
+def require_data(path: Path | str) -> os.stat_result:
+    """Return the status of a regular file of rows or weights, however large, that is more than a hole.
+
+    A file of 1 TB without content takes no place on the disk and hours to read.
+
+    Raises:
+        OSError: as `open_regular`; EFBIG for a file that is hardly more than holes.
+
+    """
+    status = require_regular(path)
+    stored = getattr(status, "st_blocks", 0) * _BLOCK
+    if hasattr(status, "st_blocks") and status.st_size > max(_LARGE, stored * _MOST_HOLLOW):
+        kept = f"{status.st_size / 1e9:,.0f} GB long, of which {stored / 1e9:,.1f} GB are there"
+        raise OSError(errno.EFBIG, f"is a file of holes: {kept}", str(path))
     return status
 
 

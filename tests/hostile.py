@@ -143,7 +143,18 @@ THINGS: Final[Mapping[str, Put]] = {
     "all bytes": _bytes(bytes(range(256)) * 64),
 }  # fmt: skip
 
-FORMATS: Final = ("tsv", "json", "jsonl", "parquet", "xml", "txt", "csv.gz", "csv.bz2", "csv.xz", "csv.zst")
+FORMATS: Final = (
+    "tsv",
+    "json",
+    "jsonl",
+    "parquet",
+    "xml",
+    "txt",
+    "csv.gz",
+    "csv.bz2",
+    "csv.xz",
+    "csv.zst",
+)
 RUN: Final = ".recipe/runs/tiny/2026-11-25-120000-0123abcd"
 RECIPES: Final = (
     "validate recipe.yaml", "fmt recipe.yaml", "pin recipe.yaml", "plan recipe.yaml", "compile recipe.yaml",
@@ -218,7 +229,9 @@ class Ended:
             "raw control characters": bool(RAW.search(told)),
         }
         last = told.strip().splitlines()[-1:] or [""]
-        return [f"{self.words}: {fault} ({last[0][:120]})" for fault, is_so in found.items() if is_so]
+        return [
+            f"{self.words}: {fault} ({last[0][:120]})" for fault, is_so in found.items() if is_so
+        ]
 
 
 class Verbs:
@@ -283,8 +296,13 @@ def make_project(folder: Path, model: Path) -> None:
     table.writeheader()
     table.writerows(found)
     raw = whole.getvalue().encode()
-    lines = {"text": "".join(f"{row['text']}\n" for row in found), "label": "".join(f"{row['label']}\n" for row in found)}
-    xml = "".join(f"<row><text>{row['text']}</text><label>{row['label']}</label></row>" for row in found)
+    lines = {
+        "text": "".join(f"{row['text']}\n" for row in found),
+        "label": "".join(f"{row['label']}\n" for row in found),
+    }
+    xml = "".join(
+        f"<row><text>{row['text']}</text><label>{row['label']}</label></row>" for row in found
+    )
     contents: dict[str, bytes] = {
         "rows.csv": raw,
         "rows.tsv": raw.replace(b",", b"\t"),

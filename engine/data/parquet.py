@@ -66,7 +66,7 @@ def _read(path: Path, trouble: Trouble) -> Iterator[Row]:
         batches = file.iter_batches(batch_size=_batch_rows(path, file.metadata), use_threads=False)
         number, count, packed = 0, 0, path.stat().st_size
         for batch in batches:
-            for values in batch.to_pylist():
+            for values in _values(batch, number, trouble):
                 number += 1
                 size = sum(len(value) for value in values.values() if isinstance(value, str))
                 if size > MAX_LINE:
@@ -75,6 +75,18 @@ def _read(path: Path, trouble: Trouble) -> Iterator[Row]:
                 count += size
                 yield trouble.row(f"#{number}", values)
             LIMITS.check(count, packed=packed, name=trouble.file)
+
+
+def _values(batch: Any, before: int, trouble: Trouble) -> list[dict[str, Any]]:  # noqa: ANN401 - Arrow's
+    """Return the rows of a batch; DataError for a text that is none, or a time that Python cannot hold."""
+    try:
+        found: list[dict[str, Any]] = batch.to_pylist()
+    except (ValueError, OverflowError) as error:
+        message = (
+            f"a value of the rows from {before + 1:,} on cannot be read: {excerpt(str(error))}"
+        )
+        raise trouble.stop("D328", message) from error
+    return found
 
 
 def _batch_rows(path: Path, metadata: Any) -> int:  # noqa: ANN401 - pyarrow's FileMetaData

@@ -63,7 +63,8 @@ def _read(path: Path, trouble: Trouble) -> Iterator[Row]:
         twice = first_repeated(names)
         if twice is not None:
             raise trouble.stop("D324", f"names the column `{excerpt(twice)}` more than once")
-        batches = file.iter_batches(batch_size=_batch_rows(path, file.metadata), use_threads=False)
+        most = _batch_rows(path, file.metadata)
+        batches = file.iter_batches(batch_size=most, use_threads=False)
         number, count, packed = 0, 0, path.stat().st_size
         for batch in batches:
             for values in _values(batch, number, trouble):

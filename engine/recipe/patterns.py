@@ -37,21 +37,36 @@ SINGLE: Final = (
 )
 
 
-class TooSlowError(Exception):
-    """An expression or a schema took longer than it may on one text."""
+class _TooSlowError(Exception):
+    """What is done within `in_time` takes longer than it may."""
 
 
 @contextmanager
-def time_limit(seconds: float = SECONDS) -> Iterator[None]:
-    """Raise TooSlowError where what is done inside takes more processor time than that.
+def in_time(key: str, what: str) -> Iterator[None]:
+    """Hold what the recipe says at `key` against `what` inside; DataError D425 where that takes too long or never ends.
 
-    Without effect outside the main thread and on Windows, where Python has no timer that interrupts a match.
+    Without a clock outside the main thread and on Windows, where Python has no timer that interrupts a match.
     """
+    try:
+        with _clock():
+            yield
+    except _TooSlowError as error:
+        message = f"takes more than {SECONDS:.0f} s on {what}"
+        hint = "write patterns without repeats inside repeats: `a+` for `(a+)+`"
+        raise DataError.one("D425", message, path=key, hint=hint) from error
+    except RecursionError as error:
+        message = f"refers to itself without end on {what}"
+        hint = "write `$ref` below a property or an item only"
+        raise DataError.one("D425", message, path=key, hint=hint) from error
+
+
+@contextmanager
+def _clock() -> Iterator[None]:
     if not _has_timer():
         yield
         return
     before = signal.signal(signal.SIGVTALRM, _stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
     try:
         yield
     finally:
@@ -64,7 +79,7 @@ def _has_timer() -> bool:
 
 
 def _stop(_: int, __: FrameType | None) -> None:
-    raise TooSlowError
+    raise _TooSlowError
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
@@ -83,22 +98,6 @@ def validator(schema: Mapping[str, Any] | bool) -> Draft202012Validator:  # noqa
     from referencing import Registry  # noqa: PLC0415 - comes with jsonschema
 
     return Draft202012Validator(with_python_patterns(schema), registry=Registry())
-
-
-@contextmanager
-def checking(what: str) -> Iterator[None]:
-    """Check `what` against `task.schema` inside; DataError D425 where that takes too long or never ends."""
-    try:
-        with time_limit():
-            yield
-    except TooSlowError as error:
-        message = f"takes more than {SECONDS:.0f} s on {what}"
-        hint = "write its patterns without repeats inside repeats: `a+` for `(a+)+`"
-        raise DataError.one("D425", message, path="task.schema", hint=hint) from error
-    except RecursionError as error:
-        message = f"refers to itself without end on {what}"
-        hint = "write `$ref` below a property or an item only"
-        raise DataError.one("D425", message, path="task.schema", hint=hint) from error
 
 
 def with_python_patterns(schema: Any) -> Any:  # noqa: ANN401 - any JSON

@@ -54,7 +54,7 @@ def _printable(character: str) -> str:
 
 
 def cleaned(text: str, *, colour: bool = False) -> str:
-    """The text with line breaks and tabs as they are and all else that a terminal would obey as `\\u001b`.
+    r"""The text with line breaks and tabs as they are and all else that a terminal would obey as `\u001b`.
 
     With `colour`, what `to_text` writes for styles stays: a text of somebody else's may then be coloured, not hidden.
     """

@@ -12,7 +12,7 @@ from engine.data.row import excerpt
 from engine.data.template import parse_template
 from engine.recipe.answer_json import write_object
 from engine.recipe.model import AnswerSpec, Data, Json, Task
-from engine.recipe.patterns import checking, validator
+from engine.recipe.patterns import in_time, validator
 
 _Read = Callable[[Values], dict[str, Any] | None]
 _MOST_TOLD = 3
@@ -67,7 +67,7 @@ def _validator(schema: Json) -> Callable[[Mapping[str, Any]], None]:
     checker = validator(cast("dict[str, Json]", schema))
 
     def validate(answer: Mapping[str, Any]) -> None:
-        with checking("the answer of one row"):
+        with in_time("task.schema", "the answer of one row"):
             errors = sorted(checker.iter_errors(answer), key=lambda error: error.json_path)
         if errors:
             told = "; ".join(_told(error.path, error.message) for error in errors[:_MOST_TOLD])

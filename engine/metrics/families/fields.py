@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from engine.recipe.answer_json import read_object
 from engine.recipe.model import Json
-from engine.recipe.patterns import checking, validator
+from engine.recipe.patterns import in_time, validator
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator, ValidationError
@@ -47,7 +47,7 @@ def _fits(text: str, schema: str) -> tuple[bool, bool]:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return False, False
-    with checking(f"an answer of {len(text):,} characters"):
+    with in_time("task.schema", f"an answer of {len(text):,} characters"):
         errors = list(_validator(schema).iter_errors(value))
     return not errors and read_object(text) is not None, any(map(_is_of_type, errors))
 

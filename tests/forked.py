@@ -13,7 +13,10 @@ import sys
 import tempfile
 import time
 import warnings
+from pathlib import Path
 from typing import Any
+
+from engine.cli.main import main as recipe
 
 PAGE = resource.getpagesize()
 POLL = 0.004
@@ -25,20 +28,17 @@ def child(ask: dict[str, Any], out: int, err: int) -> int:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(out, 1)
     os.dup2(err, 2)
-    sys.stdin = sys.__stdin__ = open(0, closefd=False)
-    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)
-    sys.stderr = sys.__stderr__ = open(
-        2, "w", encoding="utf-8", errors="backslashreplace", closefd=False
+    sys.stdin = sys.__stdin__ = os.fdopen(os.dup(0))
+    sys.stdout = sys.__stdout__ = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    sys.stderr = sys.__stderr__ = os.fdopen(
+        os.dup(2), "w", encoding="utf-8", errors="backslashreplace"
     )
-    with open("/proc/self/statm") as statm:
-        now = int(statm.read().split()[0]) * PAGE
+    now = int(Path("/proc/self/statm").read_text().split()[0]) * PAGE
     resource.setrlimit(resource.RLIMIT_CPU, (ask["cpu"], ask["cpu"]))
     resource.setrlimit(resource.RLIMIT_AS, (now + ask["memory"], now + ask["memory"]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    from engine.cli.main import main
-
     try:
-        code = main([os.fsdecode(os.fsencode(word)) for word in ask["words"]])
+        code = recipe([os.fsdecode(os.fsencode(word)) for word in ask["words"]])
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 1
     sys.stdout.flush()

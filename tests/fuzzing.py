@@ -1,4 +1,4 @@
-"""Files changed at random, from a seed: by bytes, and by the values in them; and readers that must not fail otherwise than typed.
+"""Files changed at random, from a seed, and readers that may only read them or refuse them with a code.
 
 `python tests/fuzzing.py SECONDS [SEED]` looks for longer than the tests do, and prints what it finds with its seed.
 """
@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 from project import BASE, rows
 
@@ -38,17 +40,107 @@ from engine.store.runs import Runs
 
 BUG: Final = 4
 ODD: Final[tuple[Any, ...]] = (
-    *(None, True, False, 0, -1, 1, 10**9, -(10**9), 2**63, 10**400, 0.5, -0.0, 1e308, float("nan"), float("inf")),
-    *("", " ", "x", "x" * 5000, "a\nb", "tiny\n", "\0", "\x1b]0;x\x07", "\u202e", "\ud800", "../..", "/", "~", "*", "**/*", "{", "}", "{a}", "{{", "${x}"),
-    *("(a+)+$", "(", "[", "a{99999999999}", "#/$defs/x", "http://x/y", "file:///etc/passwd", "1e999", "2026-01-01", "null", "yes"),
+    *(
+        None,
+        True,
+        False,
+        0,
+        -1,
+        1,
+        10**9,
+        -(10**9),
+        2**63,
+        10**400,
+        0.5,
+        -0.0,
+        1e308,
+        float("nan"),
+        float("inf"),
+    ),
+    *(
+        "",
+        " ",
+        "x",
+        "x" * 5000,
+        "a\nb",
+        "tiny\n",
+        "\0",
+        "\x1b]0;x\x07",
+        "\u202e",
+        "\ud800",
+        "../..",
+        "/",
+        "~",
+        "*",
+        "**/*",
+        "{",
+        "}",
+        "{a}",
+        "{{",
+        "${x}",
+    ),
+    *(
+        "(a+)+$",
+        "(",
+        "[",
+        "a{99999999999}",
+        "#/$defs/x",
+        "http://x/y",
+        "file:///etc/passwd",
+        "1e999",
+        "2026-01-01",
+        "null",
+        "yes",
+    ),
     *([], {}, [[]], [None], {"": None}, {"a": {"b": {"c": []}}}, ["x"] * 3000, [1, "1", None, {}]),
-)  # fmt: skip
+)
 """Values that take the place of one that was meant."""
 PIECES: Final = (
-    *(b"", b"\0", b"\xff", b"\xfe\xff", b"\xef\xbb\xbf", b"\r", b"\r\n", b'"', b"'", b",", b";", b"\t", b"{", b"}", b"[", b"]"),
-    *(b"<", b">", b"&", b"&x;", b"<!DOCTYPE", b"<![CDATA[", b"-->", b"\\ud800", b"\\u0000", b"NaN", b"1e999", b"9" * 5000),
-    *(b"[" * 3000, b'{"a":' * 3000, b"<a>" * 1500, b"*a", b"&a ", b"!!python/object:os.system ", b": ", b"- ", b"\x1b[2J", b"PAR1"),
-)  # fmt: skip
+    *(
+        b"",
+        b"\0",
+        b"\xff",
+        b"\xfe\xff",
+        b"\xef\xbb\xbf",
+        b"\r",
+        b"\r\n",
+        b'"',
+        b"'",
+        b",",
+        b";",
+        b"\t",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+    ),
+    *(
+        b"<",
+        b">",
+        b"&",
+        b"&x;",
+        b"<!DOCTYPE",
+        b"<![CDATA[",
+        b"-->",
+        b"\\ud800",
+        b"\\u0000",
+        b"NaN",
+        b"1e999",
+        b"9" * 5000,
+    ),
+    *(
+        b"[" * 3000,
+        b'{"a":' * 3000,
+        b"<a>" * 1500,
+        b"*a",
+        b"&a ",
+        b"!!python/object:os.system ",
+        b": ",
+        b"- ",
+        b"\x1b[2J",
+        b"PAR1",
+    ),
+)
 """Bytes that are put in."""
 
 
@@ -89,12 +181,12 @@ def fuzz_once(target: Target, seed: str, folder: Path) -> None:
     except Exception as error:
         told = "".join(traceback.format_exception(error)[-4:])
         raise FoundError(f"{target.name}, seed {seed}: {told}\n{content[:400]!r}") from error
-    if time.process_time() - started > 10:  # noqa: PLR2004 - seconds, where thousandths are usual
+    if time.process_time() - started > 10:
         raise FoundError(f"{target.name}, seed {seed}: takes {time.process_time() - started:.0f} s")
 
 
 def changed(target: Target, draw: random.Random) -> bytes:
-    if target.load is None or draw.random() < 0.3:  # noqa: PLR2004 - a share
+    if target.load is None or draw.random() < 0.3:
         return changed_bytes(target.content, draw)
     value = copy.deepcopy(target.load(target.content.decode()))
     for _ in range(draw.choice((1, 1, 1, 2, 4))):
@@ -129,11 +221,11 @@ def changed_value(value: Any, draw: random.Random) -> Any:
         return draw.choice(ODD)
     holder, key = draw.choice(places)
     how = draw.random()
-    if how < 0.6:  # noqa: PLR2004 - shares
+    if how < 0.6:
         holder[key] = copy.deepcopy(draw.choice(ODD))
-    elif how < 0.75:  # noqa: PLR2004
+    elif how < 0.75:
         del holder[key]
-    elif how < 0.9:  # noqa: PLR2004
+    elif how < 0.9:
         other, place = draw.choice(places)
         with contextlib.suppress(KeyError, IndexError):
             holder[key] = copy.deepcopy(other[place])
@@ -154,9 +246,19 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 def _source(path: Path, **more: Any) -> Source:
     fields: dict[str, Any] = {
-        "format": "auto", "header": (), "encoding": "utf-8", "quoting": "auto", "config": "", "split": "",
-        "hub_file": "", "records": "", "explode": "", "columns": (), "weight": 1.0, "into": "",
-    }  # fmt: skip
+        "format": "auto",
+        "header": (),
+        "encoding": "utf-8",
+        "quoting": "auto",
+        "config": "",
+        "split": "",
+        "hub_file": "",
+        "records": "",
+        "explode": "",
+        "columns": (),
+        "weight": 1.0,
+        "into": "",
+    }
     return Source(ref=PathRef(path=path, written=path.name), **{**fields, **more})
 
 
@@ -194,12 +296,16 @@ def _recipes() -> Iterator[Target]:
     """A recipe of each kind of key, as one reader checks it and as a verb compares it."""
     every = {
         **copy.deepcopy(dict(BASE)),
-        "baselines": ["majority", {"few_shot": {"shots": 4}}, {"model": {"name": "m", "endpoint": "http://localhost:1/v1", "model": "x"}}],
+        "baselines": [
+            "majority",
+            {"few_shot": {"shots": 4}},
+            {"model": {"name": "m", "endpoint": "http://localhost:1/v1", "model": "x"}},
+        ],
         "sweep": {"grid": {"rank": [2, 4]}, "choose_by": "macro_f1"},
         "waivers": [{"what": "W201", "why": "meant"}],
         "allow_moving": True,
         "backend": {"name": "trl", "precision": "fp32", "overrides": {"max_grad_norm": 1.0}},
-    }  # fmt: skip
+    }
     extraction = {
         **copy.deepcopy(dict(BASE)),
         "task": {
@@ -229,9 +335,6 @@ def _recipes() -> Iterator[Target]:
 
 
 def _data() -> Iterator[Target]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     found = [{"text": text, "label": label} for text, label in rows(12)]
     table = b"text,label\n" + b"".join(
         f'"{row["text"]}",{row["label"]}\n'.encode() for row in found
@@ -244,7 +347,12 @@ def _data() -> Iterator[Target]:
     yield Target(
         name="rows.json", content=json.dumps(found).encode(), read=_all_rows(), load=json.loads
     )
-    yield Target(name="part.json", content=json.dumps({"a": {"b": found}, "c": []}).encode(), read=_all_rows(records="a.b"), load=json.loads)  # fmt: skip
+    yield Target(
+        name="part.json",
+        content=json.dumps({"a": {"b": found}, "c": []}).encode(),
+        read=_all_rows(records="a.b"),
+        load=json.loads,
+    )
     lines = "\n".join(map(json.dumps, found)).encode()
     yield Target(name="rows.jsonl", content=lines, read=_all_rows())
     yield Target(
@@ -255,25 +363,58 @@ def _data() -> Iterator[Target]:
         name="rows.xml", content=f"<all>{xml}</all>".encode(), read=_all_rows(records="row")
     )
     yield Target(name="rows.txt", content=table, read=_all_rows(format="lines"))
-    for suffix, content in (("csv", table), ("json", json.dumps(found).encode()), ("jsonl", lines), ("xml", f"<all>{xml}</all>".encode()), ("data", table)):  # fmt: skip
+    for suffix, content in (
+        ("csv", table),
+        ("json", json.dumps(found).encode()),
+        ("jsonl", lines),
+        ("xml", f"<all>{xml}</all>".encode()),
+        ("data", table),
+    ):
         yield Target(name=f"draft.{suffix}", content=content, read=_drafted)
 
 
 CONFIG: Final = {
-    "model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 100,
-    "intermediate_size": 128, "tie_word_embeddings": True, "text_config": {"hidden_size": 3}, "head_dim": 16,
-}  # fmt: skip
+    "model_type": "llama",
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "vocab_size": 100,
+    "intermediate_size": 128,
+    "tie_word_embeddings": True,
+    "text_config": {"hidden_size": 3},
+    "head_dim": 16,
+}
 TASK: Final = {
-    "version": 2, "before": "a", "after": "b", "strips": True, "answers": ["x", "y"], "max_new_tokens": 9,
-    "terminator": "", "task": {
-        "kind": "classification", "instruction": "", "system": "", "input": "{text}", "labels": ["x", "y"],
-        "schema": None, "output": "text",
+    "version": 2,
+    "before": "a",
+    "after": "b",
+    "strips": True,
+    "answers": ["x", "y"],
+    "max_new_tokens": 9,
+    "terminator": "",
+    "task": {
+        "kind": "classification",
+        "instruction": "",
+        "system": "",
+        "input": "{text}",
+        "labels": ["x", "y"],
+        "schema": None,
+        "output": "text",
     },
-}  # fmt: skip
+}
 
 
 def _header() -> bytes:
-    header = json.dumps({"__metadata__": {"a": "b"}, "model.layers.0.q_proj.weight": {"dtype": "F32", "shape": [4, 4], "data_offsets": [0, 64]}}).encode()  # fmt: skip
+    header = json.dumps(
+        {
+            "__metadata__": {"a": "b"},
+            "model.layers.0.q_proj.weight": {
+                "dtype": "F32",
+                "shape": [4, 4],
+                "data_offsets": [0, 64],
+            },
+        }
+    ).encode()
     return len(header).to_bytes(8, "little") + header + bytes(64)
 
 
@@ -295,12 +436,22 @@ def _gguf() -> bytes:
 
 
 def _models() -> Iterator[Target]:
-    yield Target(name="m/config.json", content=json.dumps(CONFIG).encode(), read=lambda path: shape_of_folder(path.parent), load=json.loads)  # fmt: skip
+    yield Target(
+        name="m/config.json",
+        content=json.dumps(CONFIG).encode(),
+        read=lambda path: shape_of_folder(path.parent),
+        load=json.loads,
+    )
     yield Target(name="w/model.safetensors", content=_header(), read=_shape_beside_config)
     yield Target(
         name="other.gguf", content=_gguf(), read=lambda path: (read_gguf(path), shape_of_gguf(path))
     )
-    yield Target(name=f"t/{FILE}", content=json.dumps(TASK).encode(), read=lambda path: read_task_file(path.parent), load=json.loads)  # fmt: skip
+    yield Target(
+        name=f"t/{FILE}",
+        content=json.dumps(TASK).encode(),
+        read=lambda path: read_task_file(path.parent),
+        load=json.loads,
+    )
 
 
 def _records() -> Iterator[Target]:
@@ -316,7 +467,12 @@ def _records() -> Iterator[Target]:
         read=_past,
         load=json.loads,
     )
-    yield Target(name="k/measured/a.json", content=json.dumps(measured).encode(), read=lambda path: find_like(path.parents[1], {}), load=json.loads)  # fmt: skip
+    yield Target(
+        name="k/measured/a.json",
+        content=json.dumps(measured).encode(),
+        read=lambda path: find_like(path.parents[1], {}),
+        load=json.loads,
+    )
 
 
 def _past(path: Path) -> None:
@@ -361,4 +517,4 @@ def _search(seconds: float, seed: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(bool(_search(float(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1)))  # noqa: PLR2004
+    sys.exit(bool(_search(float(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1)))

@@ -20,7 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
+import zstandard
 from project import BASE, rows
 
 ROOT: Final = Path(__file__).parents[1]
@@ -129,19 +132,23 @@ THINGS: Final[Mapping[str, Put]] = {
     "deep XML": _bytes(b"<a>" * DEEP),
     "aliases": _aliases,
     "a line of 10 MB": _bytes(b"a" * 10_000_000),
-    "numbers of 10,000 digits": _bytes(b'{"a": ' + b"9" * 10_000 + b', "version": ' + b"9" * 9999 + b"}"),
+    "numbers of 10,000 digits": _bytes(
+        b'{"a": ' + b"9" * 10_000 + b', "version": ' + b"9" * 9999 + b"}"
+    ),
     "not a number": _bytes(b'{"a": NaN, "b": -Infinity, "c": 1e999}'),
     "a key twice": _bytes(b'{"a": 1, "a": 2}'),
     "half a surrogate": _bytes(b'{"a": "\\ud800", "\\udfff": 1}'),
     "half a surrogate in bytes": _bytes(b'{"a": "\xed\xa0\x80"}'),
     "escapes": _bytes(b'{"a\\u001b]0;x\\u0007": "\\u202e"}'),
     "raw escapes": _bytes(b"\x1b]0;x\x07\x1b[2J: \xe2\x80\xae\n"),
-    "entities": _bytes(b'<!DOCTYPE a [<!ENTITY b "bb"><!ENTITY c SYSTEM "/etc/passwd">]><a>&b;&c;</a>'),
+    "entities": _bytes(
+        b'<!DOCTYPE a [<!ENTITY b "bb"><!ENTITY c SYSTEM "/etc/passwd">]><a>&b;&c;</a>'
+    ),
     "a gzip bomb": _gzip_bomb,
     "a zip bomb": _zip_bomb,
     **dict.fromkeys(CHANGES, _bytes(b"x")),
     "all bytes": _bytes(bytes(range(256)) * 64),
-}  # fmt: skip
+}
 
 FORMATS: Final = (
     "tsv",
@@ -157,23 +164,53 @@ FORMATS: Final = (
 )
 RUN: Final = ".recipe/runs/tiny/2026-11-25-120000-0123abcd"
 RECIPES: Final = (
-    "validate recipe.yaml", "fmt recipe.yaml", "pin recipe.yaml", "plan recipe.yaml", "compile recipe.yaml",
-    "diff recipe.yaml other.yaml", "ci", "data recipe.yaml --no-tokens", "runs recipe.yaml",
-)  # fmt: skip
+    "validate recipe.yaml",
+    "fmt recipe.yaml",
+    "pin recipe.yaml",
+    "plan recipe.yaml",
+    "compile recipe.yaml",
+    "diff recipe.yaml other.yaml",
+    "ci",
+    "data recipe.yaml --no-tokens",
+    "runs recipe.yaml",
+)
 MODEL: Final = (
-    "plan recipe.yaml --explain", "compile recipe.yaml", "init rows.csv --base-model base -o new.yaml",
-)  # fmt: skip
+    "plan recipe.yaml --explain",
+    "compile recipe.yaml",
+    "init rows.csv --base-model base -o new.yaml",
+)
 RUNS: Final = (
-    "report", f"report {RUN} --format json", "runs --format json", f"compare {RUN} tiny",
-    f"export bundle {RUN} -o new.tar", "plan recipe.yaml",
-)  # fmt: skip
+    "report",
+    f"report {RUN} --format json",
+    "runs --format json",
+    f"compare {RUN} tiny",
+    f"export bundle {RUN} -o new.tar",
+    "plan recipe.yaml",
+)
 PLACES: Final[Mapping[str, tuple[str, ...]]] = {
     "recipe.yaml": RECIPES,
-    "parent.yaml": ("validate child.yaml", "validate --parent parent.yaml", "plan child.yaml", "diff child.yaml recipe.yaml"),
+    "parent.yaml": (
+        "validate child.yaml",
+        "validate --parent parent.yaml",
+        "plan child.yaml",
+        "diff child.yaml recipe.yaml",
+    ),
     "other.yaml": ("diff recipe.yaml other.yaml", "diff other.yaml recipe.yaml --format json"),
     "prices.yaml": ("plan recipe.yaml --prices prices.yaml",),
-    "rows.csv": ("data recipe.yaml --no-tokens", "init rows.csv -o new.yaml", "plan recipe.yaml", "ci"),
-    **{f"rows.{one}": (f"data {one}.yaml --no-tokens", f"init rows.{one} -o new.yaml", f"validate {one}.yaml") for one in FORMATS},
+    "rows.csv": (
+        "data recipe.yaml --no-tokens",
+        "init rows.csv -o new.yaml",
+        "plan recipe.yaml",
+        "ci",
+    ),
+    **{
+        f"rows.{one}": (
+            f"data {one}.yaml --no-tokens",
+            f"init rows.{one} -o new.yaml",
+            f"validate {one}.yaml",
+        )
+        for one in FORMATS
+    },
     "labels.txt": ("data txt.yaml --no-tokens", "validate txt.yaml"),
     "probe.jsonl": ("validate txt.yaml", "plan txt.yaml"),
     "base/config.json": MODEL,
@@ -183,7 +220,12 @@ PLACES: Final[Mapping[str, tuple[str, ...]]] = {
     "base/model.safetensors.index.json": MODEL,
     "base": MODEL,
     "other.gguf": ("plan gguf.yaml", "validate gguf.yaml"),
-    "recipe.lock.json": ("plan recipe.yaml", "data recipe.yaml --no-tokens", "diff recipe.yaml --from HEAD", "ci"),
+    "recipe.lock.json": (
+        "plan recipe.yaml",
+        "data recipe.yaml --no-tokens",
+        "diff recipe.yaml --from HEAD",
+        "ci",
+    ),
     f"{RUN}/run.json": RUNS,
     f"{RUN}/report.json": RUNS,
     f"{RUN}/report.md": RUNS[:1],
@@ -192,8 +234,11 @@ PLACES: Final[Mapping[str, tuple[str, ...]]] = {
     ".recipe/measured/0123.json": ("plan recipe.yaml",),
     ".recipe/digests.json": ("plan recipe.yaml", "data recipe.yaml --no-tokens"),
     "x.bundle.tar": ("verify x.bundle.tar",),
-    "key.pem": (f"export bundle {RUN} -o new.tar --key key.pem", "verify x.bundle.tar --key key.pem"),
-}  # fmt: skip
+    "key.pem": (
+        f"export bundle {RUN} -o new.tar --key key.pem",
+        "verify x.bundle.tar --key key.pem",
+    ),
+}
 """Where a file may stand, and the verbs that read it."""
 EVERY: Final = tuple(
     dict.fromkeys(
@@ -284,10 +329,6 @@ def remove(path: Path) -> None:
 
 def make_project(folder: Path, model: Path) -> None:
     """A repository with a recipe for each format of data, a model, a finished run, a bundle and keys."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-    import zstandard
-
     folder.mkdir()
     shutil.copytree(model, folder / "base")
     found = [{"text": text, "label": label} for text, label in rows(140)]
@@ -325,7 +366,7 @@ def make_project(folder: Path, model: Path) -> None:
         f"{RUN}/report.json": b"{}",
         f"{RUN}/report.md": b"# A report\n",
         f"{RUN}/recipe.resolved.yaml": yaml.safe_dump(dict(BASE)).encode(),
-    }  # fmt: skip
+    }
     for name, content in contents.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
@@ -355,6 +396,11 @@ def _recipes() -> dict[str, dict[str, Any]]:
         if one == "txt":
             source |= {"format": "lines", "columns": {"label": "labels.txt"}}
             probe = {"name": "p", "kind": "multiple_choice", "path": "probe.jsonl"}
-            more = {"acceptance": {**base["acceptance"], "forgetting": {"probes": [probe], "max_drop": 0.1}}}  # fmt: skip
+            more = {
+                "acceptance": {
+                    **base["acceptance"],
+                    "forgetting": {"probes": [probe], "max_drop": 0.1},
+                }
+            }
         found[f"{one}.yaml"] = {**base, "data": {**base["data"], "sources": [source]}, **more}
     return found

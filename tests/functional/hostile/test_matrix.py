@@ -1,4 +1,4 @@
-"""Every verb, with every hostile thing in the place of every file it reads: an answer with a code, soon, in little memory."""
+"""Every verb, with every hostile thing in the place of every file: a code, soon, in little memory."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import os
 import threading
 from collections.abc import Callable
@@ -58,7 +60,11 @@ def test_what_is_no_file_of_rows_is_refused_and_not_waited_for(
     NO_FILES[thing](path)
 
     with pytest.raises(DataError, match="D320"):
-        read(path, format="lines" if name.endswith("txt") else "auto", records="row" if name.endswith("xml") else "")  # fmt: skip
+        read(
+            path,
+            format="lines" if name.endswith("txt") else "auto",
+            records="row" if name.endswith("xml") else "",
+        )
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "rows.parquet"])
@@ -141,8 +147,14 @@ def test_a_parquet_value_that_python_cannot_hold_is_typed(what: str, tmp_path: P
 
 @pytest.mark.parametrize(
     ("head", "size"),
-    [(b"\x15\x04\x15\xa8\x08\x15", 532), (b"\x15\x04\x15\x02", 1), (b"\x19\x04", 0), (b"", 0), (b"\x15", 0)],
-)  # fmt: skip
+    [
+        (b"\x15\x04\x15\xa8\x08\x15", 532),
+        (b"\x15\x04\x15\x02", 1),
+        (b"\x19\x04", 0),
+        (b"", 0),
+        (b"\x15", 0),
+    ],
+)
 def test_the_size_of_a_page_is_read_from_its_header(head: bytes, size: int) -> None:
     assert _unpacked_size(head) == size
 
@@ -158,8 +170,6 @@ def test_a_draft_of_rows_that_are_empty_lists_is_typed(tmp_path: Path) -> None:
 def test_a_draft_of_a_long_field_reads_it(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(f"text,label\n{'a' * 200_000},x\nb,y\n")
-    import csv
-
     csv.field_size_limit(131_072)  # as it is in a process that has read no table yet
 
     (reading,) = readings_of(path)
@@ -190,8 +200,6 @@ def test_an_object_with_many_keys_twice_is_told_soon(tmp_path: Path) -> None:
 def test_a_compressed_table_that_becomes_gigabytes_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import gzip
-
     monkeypatch.setattr(text, "LIMITS", text.Limits(free=1 << 20))
     path = tmp_path / "rows.csv.gz"
     path.write_bytes(gzip.compress(b"text,label\n" + b"a" * (8 << 20)))

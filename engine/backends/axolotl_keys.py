@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 
-from engine.backends.overrides import Vocabulary
+from engine.backends.overrides import RANGES, Vocabulary
 from engine.recipe.model import Json
 from engine.recipe.shipped import schema_text
 
@@ -95,4 +95,5 @@ def vocabulary() -> Vocabulary:
         overridable=OVERRIDABLE,
         from_recipe=FROM_RECIPE,
         values=ALLOWED_VALUES,
+        ranges=RANGES,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
+from typing import Final
 
 from engine.errors import Problem
 from engine.recipe.model import Json
@@ -25,6 +27,25 @@ class Vocabulary:
     """Keys that a key of the recipe decides: one way to say each thing."""
     values: Mapping[str, tuple[Json, ...]] = field(default_factory=dict)
     """Keys that take more than recipes may say: the values they may."""
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Least and most of a number: beyond it no training goes on, or the machine does not."""
+
+
+RANGES: Final[Mapping[str, tuple[float, float]]] = {
+    "adam_beta1": (0, 1),
+    "adam_beta2": (0, 1),
+    "adam_epsilon": (0, 1),
+    "cosine_min_lr_ratio": (0, 1),
+    "dataloader_num_workers": (0, 64),
+    "eval_batch_size": (1, 65536),
+    "logging_steps": (1, 1_000_000),
+    "loraplus_lr_ratio": (0, 1000),
+    "max_grad_norm": (0, 1_000_000),
+    "neftune_noise_alpha": (0, 1000),
+    "per_device_eval_batch_size": (1, 65536),
+    "save_total_limit": (1, 10_000),
+}
+"""Of the keys that recipes may override, in all backends."""
 
 
 def override_problems(
@@ -78,9 +99,20 @@ def _value_problem(key: str, value: Json, vocabulary: Vocabulary) -> Problem | N
     wanted = vocabulary.kinds[key] - {"null"}
     kind = type(value).__name__
     if kind in wanted or (kind == "int" and "float" in wanted):
-        return None
+        return _range_problem(key, value, vocabulary)
     return Problem(
         code="B407", message=f"`{value}` must be {' or '.join(sorted(wanted))}", path=path
+    )
+
+
+def _range_problem(key: str, value: Json, vocabulary: Vocabulary) -> Problem | None:
+    least, most = vocabulary.ranges.get(key, (-inf, inf))
+    if isinstance(value, bool) or not isinstance(value, int | float) or least <= value <= most:
+        return None
+    return Problem(
+        code="B407",
+        message=f"must be from {least:g} to {most:g}, not `{value:g}`",
+        path=f"backend.overrides.{key}",
     )
 
 

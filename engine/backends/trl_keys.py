@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.backends.overrides import Vocabulary
+from engine.backends.overrides import RANGES, Vocabulary
 
 _NUMBER, _COUNT, _FLAG, _WORD = (
     frozenset({"float"}),
@@ -51,6 +51,7 @@ VOCABULARY = Vocabulary(
         "gradient_checkpointing": "method.gradient_checkpointing",
         "seed": "method.seed",
     },
+    ranges=RANGES,
     values={
         "attn_implementation": ("sdpa", "eager"),
         "optim": ("adamw_torch", "adamw_torch_fused", "adamw_bnb_8bit", "adafactor", "sgd"),

@@ -13,11 +13,19 @@ from engine.errors import Problem, StoreError
 from engine.files.writing import write_output
 from engine.render.problems import problems_json, render_problems
 from engine.render.progress import has_colour
+from engine.render.spans import cleaned
 
 
 def show(text: str) -> None:
-    """A result, ended by one line break."""
-    write(text.rstrip("\n") + "\n")
+    """A result, ended by one line break; what a terminal would obey stands there as an escape."""
+    shown = cleaned(text, colour=sys.stdout is not None and has_colour(sys.stdout))
+    write(_encodable(shown).rstrip("\n") + "\n")
+
+
+def _encodable(text: str) -> str:
+    """Return the text with what the stream's encoding lacks written as escapes."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def show_json(value: Any) -> None:  # noqa: ANN401 - JSON data

@@ -207,4 +207,15 @@ ORIGINS: dict[str, Code] = {
     ),
 }
 
-CODES: dict[str, Code] = {**ROWS, **FILES, **ORIGINS}
+LIMITS: dict[str, Code] = {
+    "D425": Code(
+        title="a pattern or schema of the task is done with each text in seconds",
+        why="An expression such as `(a+)+$` takes twice as long for each further character, so that a"
+        " single answer would hold a run up for years; a schema that refers to itself where it"
+        " stands never ends.",
+        fix="Write one repeat where one stands inside another: `a+` for `(a+)+`, `[ab]*` for"
+        " `(a|b)*`; put `$ref` below a property or an item.",
+    ),
+}
+
+CODES: dict[str, Code] = {**LIMITS, **ROWS, **FILES, **ORIGINS}

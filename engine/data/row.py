@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,6 +71,16 @@ class Trouble:
         """Raise what was found; nothing when nothing was."""
         if self.kept:
             raise self.error()
+
+
+def first_repeated(names: Iterable[str]) -> str | None:
+    """Return the first name that stands there a second time; None where each stands there once."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 def excerpt(text: str) -> str:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from engine.data.row import excerpt
+from engine.data.row import excerpt, first_repeated
 
 BLANK = " \t\n\r"
 LONGEST_WORD = 16
@@ -87,9 +87,8 @@ def _lowered(text: str) -> str:
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise RefusedError("D326", twice_in_one_object(twice))
+        twice = first_repeated(name for name, _ in pairs)
+        raise RefusedError("D326", twice_in_one_object(str(twice)))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from engine.data.row import Row, Trouble, excerpt
 from engine.data.text import MAX_LINE, lines
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
+SHOWN = 12
+"""Names that are listed."""
 Fields = tuple[int, list[str]]
 """A line number and the fields of the row that starts there."""
 
@@ -113,11 +116,11 @@ def _count(number: int, noun: str) -> str:
 
 def _check_header(header: Sequence[str], line: int, layout: Layout, trouble: Trouble) -> None:
     blank = [number for number, name in enumerate(header, 1) if not name.strip()]
-    twice = sorted({name for name in header if list(header).count(name) > 1})
+    twice = sorted(name for name, count in Counter(header).items() if count > 1)
     if blank:
         trouble.add("D324", f"column {blank[0]} has no name in the header", line=line)
     elif twice:
-        names = ", ".join(f"`{name}`" for name in twice)
+        names = ", ".join(f"`{excerpt(name)}`" for name in twice[:SHOWN])
         trouble.add("D324", f"the header names {names} more than once", line=line)
     elif len(header) == 1 and layout.delimiter == "," and "\t" in header[0]:
         hint = "add `format: tsv` to the source"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import codecs
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from engine.data.row import Trouble
+from engine.errors import DataError
+from engine.files.reading import open_regular, require_data
 from engine.sources.streams import CHUNK, DAMAGE, Limits, decompressed, kind_of
 
 PACKED = ("gzip", "bzip2", "xz", "zstd")
@@ -27,9 +28,8 @@ def open_bytes(path: Path, trouble: Trouble) -> Iterator[IO[bytes]]:
 
     DataError when it cannot be read, is damaged, or unpacks to too much.
     """
+    require_rows(path, trouble)
     try:
-        if path.is_dir():
-            raise trouble.stop("D320", "is a folder, not a file")
         kind = kind_of(path)
         if kind == "zip":
             raise trouble.stop(
@@ -38,7 +38,7 @@ def open_bytes(path: Path, trouble: Trouble) -> Iterator[IO[bytes]]:
         with (
             decompressed(path, kind, name=path.name, limits=LIMITS)
             if kind in PACKED
-            else io.BufferedReader(io.FileIO(path), CHUNK)
+            else open_regular(path)
         ) as stream:
             yield stream
     except DAMAGE as error:
@@ -47,8 +47,24 @@ def open_bytes(path: Path, trouble: Trouble) -> Iterator[IO[bytes]]:
     except OSError as error:
         if error.errno is None:
             raise trouble.stop("D329", f"compressed data is damaged: {error}") from error
-        reason = (error.strerror or str(error)).lower()
-        raise trouble.stop("D320", f"cannot be read: {reason}") from error
+        raise unreadable(error, trouble) from error
+
+
+def require_rows(path: Path, trouble: Trouble) -> int:
+    """Return the size of a file of rows; DataError D320 where it is no file, or hardly more than holes."""
+    try:
+        return require_data(path).st_size
+    except OSError as error:
+        raise unreadable(error, trouble) from error
+    except ValueError as error:  # a name with a zero byte
+        raise trouble.stop("D320", f"cannot be read: {error}") from error
+
+
+def unreadable(error: OSError, trouble: Trouble) -> DataError:
+    """Return D320 for a file that cannot be opened, or is none."""
+    reason = (error.strerror or str(error)).lower()
+    what = reason if reason.startswith("is a ") else f"cannot be read: {reason}"
+    return trouble.stop("D320", what)
 
 
 def lines(path: Path, encoding: str, trouble: Trouble) -> Iterator[str]:

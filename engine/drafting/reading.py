@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from engine.data.readers import read_rows
 from engine.data.row import Row, Trouble
-from engine.data.text import chunks
+from engine.data.text import MAX_LINE, chunks
 from engine.errors import DataError
 from engine.recipe.formats import format_of
 from engine.recipe.model import PathRef, Source
@@ -146,6 +146,7 @@ def _with_header(reading: Reading, head: str) -> Reading:
     quoted = reading.format == "csv"
     lines = head.split("\n")[: LOOKED_AT * 4]
     if quoted:
+        csv.field_size_limit(MAX_LINE)  # of the process; the head is shorter
         table = list(islice(csv.reader(lines), LOOKED_AT))
     else:
         table = [line.rstrip("\r").split("\t") for line in lines[:LOOKED_AT]]
@@ -189,6 +190,8 @@ def _is_apart(cell: str, below: Sequence[str]) -> bool:
 
 def _named(columns: Sequence[Sequence[Any]]) -> tuple[str, ...]:
     """Return names for columns that have none, by what they hold."""
+    if not columns:  # rows without a value: the reader tells which
+        return ()
     widths = [sum(len(str(cell)) for cell in column) / len(column) for column in columns]
     longest = widths.index(max(widths))
     names: list[str] = []

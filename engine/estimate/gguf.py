@@ -18,7 +18,11 @@ _VERSIONS = (2, 3)
 _PLAIN = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _TEXT, _LIST = 8, 9
 _MOST = 1 << 24
-"""More fields, items, bytes of one text or tensors than this means that the file is not what it says."""
+"""More bytes of one text, or items of a list of numbers, than this means that the file is not what it says."""
+_MOST_READ = 1 << 20
+"""The same of what is walked one by one: fields, tensors, texts of a list; a vocabulary has some 300,000."""
+_MOST_SIZES = 8
+"""Of one tensor."""
 
 
 def read_gguf(path: Path) -> tuple[Mapping[str, Any], Mapping[str, list[int]]] | None:
@@ -45,7 +49,7 @@ class _Header:
         self._at = 4
         if self._number("I") not in _VERSIONS:
             return None
-        tensors, fields = self._count(), self._count()
+        tensors, fields = self._count(_MOST_READ), self._count(_MOST_READ)
         said = dict(self._field() for _ in range(fields))
         return said, dict(self._tensor() for _ in range(tensors))
 
@@ -54,9 +58,9 @@ class _Header:
         self._at += struct.calcsize(f"<{form}")
         return value
 
-    def _count(self) -> int:
-        value = int(self._number("Q"))
-        if value > _MOST:
+    def _count(self, most: int = _MOST, form: str = "Q") -> int:
+        value = int(self._number(form))
+        if value > most:
             raise ValueError(value)
         return value
 
@@ -82,8 +86,8 @@ class _Header:
         if inner in _PLAIN:
             self._at += struct.calcsize(f"<{_PLAIN[inner]}") * count
             return
-        if inner != _TEXT:
-            raise ValueError(inner)
+        if inner != _TEXT or count > _MOST_READ:
+            raise ValueError(inner, count)
         whole, at, length = self._whole, self._at, struct.Struct("<Q").unpack_from
         for _ in range(count):
             at += 8 + length(whole, at)[0]
@@ -91,6 +95,6 @@ class _Header:
 
     def _tensor(self) -> tuple[str, list[int]]:
         name = self._text()
-        sizes = [int(self._number("Q")) for _ in range(self._number("I"))]
+        sizes = [int(self._number("Q")) for _ in range(self._count(_MOST_SIZES, "I"))]
         self._at += 12  # its type, and where its bytes begin
         return name, sizes

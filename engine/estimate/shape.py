@@ -14,6 +14,8 @@ from engine.files.reading import open_regular, parse_json, read_json
 _LENGTH_BYTES = 8
 _MAX_HEADER_BYTES = 100_000_000
 _MATRIX = 2
+_MOST = 1 << 40
+"""A size beyond this is none of a model's."""
 _BLOCK = re.compile(r"\.(\d+)\.")
 _BITS = {"F64": 64, "F32": 32, "BF16": 16, "F16": 16, "I8": 8, "U8": 8, "F8_E4M3": 8, "F8_E5M2": 8}
 _GGUF_LINEAR = {
@@ -84,7 +86,8 @@ def shape_of_folder(folder: Path) -> ModelShape | None:
 
 def shape_of_config(config: Mapping[str, Any]) -> ModelShape | None:
     """Return what config.json says; KeyError or TypeError where it is none of a decoder."""
-    config = config.get("text_config", config)
+    inner_config = config.get("text_config")
+    config = inner_config if isinstance(inner_config, Mapping) else config
     hidden = int(_first(config, "hidden_size", "n_embd", "d_model"))
     layers = int(_first(config, "num_hidden_layers", "n_layer", "num_layers"))
     heads = int(_first(config, "num_attention_heads", "n_head"))
@@ -93,17 +96,20 @@ def shape_of_config(config: Mapping[str, Any]) -> ModelShape | None:
     head = int(config.get("head_dim") or hidden // heads)
     keys = int(config.get("num_key_value_heads") or heads)
     tied = bool(config.get("tie_word_embeddings", kind in ("gemma", "gemma2", "gpt2")))
+    words = int(config["vocab_size"])
+    if not all(0 < size <= _MOST for size in (hidden, layers, heads, inner, head, keys, words)):
+        return None
     return _reckoned(
         ModelShape(
             hidden=hidden,
             layers=layers,
             intermediate=inner,
             heads=heads,
-            vocabulary=int(config["vocab_size"]),
+            vocabulary=words,
             tied=tied,
             linears=_blocks(hidden, inner, layers, queries=heads * head, keys=keys * head),
             total_parameters=0,
-            told=f"config.json: {layers} layers of {hidden}, {config['vocab_size']} words"
+            told=f"config.json: {layers} layers of {hidden}, {words} words"
             + ("" if kind in GATED else f"; blocks as in Llama are assumed for `{kind}`"),
         )
     )
@@ -178,10 +184,20 @@ def _safetensors(folder: Path) -> dict[str, tuple[str, list[int]]]:
                 length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
                 header = parse_json(file.read(min(length, _MAX_HEADER_BYTES)))
             header.pop("__metadata__", None)
-            found |= {name: (str(one["dtype"]), list(one["shape"])) for name, one in header.items()}
+            found |= {
+                name: (str(one["dtype"]), _sizes(one["shape"])) for name, one in header.items()
+            }
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
     return found
+
+
+def _sizes(shape: object) -> list[int]:
+    """Return the sizes of a tensor. ValueError where they are none."""
+    sizes = list(shape) if isinstance(shape, list) else [-1]
+    if not all(isinstance(size, int) and 0 <= size <= _MOST for size in sizes):
+        raise ValueError(shape)
+    return sizes
 
 
 def _with_tensors(shape: ModelShape, tensors: Mapping[str, tuple[str, list[int]]]) -> ModelShape:

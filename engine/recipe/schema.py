@@ -17,6 +17,7 @@ from engine.errors import Problem
 from engine.recipe.complaint import Complaint, complaints
 from engine.recipe.compose import KeyPath
 from engine.recipe.nearest import nearest
+from engine.recipe.patterns import validator
 from engine.recipe.shipped import schema_text
 from engine.recipe.source import SourceText
 
@@ -134,9 +135,7 @@ def _mapping_with_defaults(value: Mapping[str, Any], expanded: Schema) -> dict[s
 
 @lru_cache(maxsize=1)
 def _validator() -> Draft202012Validator:
-    from jsonschema.validators import Draft202012Validator  # noqa: PLC0415 - tens of milliseconds
-
-    return Draft202012Validator(recipe_schema())
+    return validator(recipe_schema())
 
 
 def check_structure(source: SourceText) -> tuple[Problem, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -26,6 +27,11 @@ STYLES = {
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _TAB = "    "
+_OBEYED = re.compile(
+    "\x1b\\[(?:0|[12]|(?:[12];)?3[1-7])m"
+    "|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""A style as `to_text` writes it, or a single character."""
 ZERO_WIDTH_CATEGORIES = ("Mn", "Me", "Cf")
 
 
@@ -45,6 +51,20 @@ def _printable(character: str) -> str:
         return character
     point = ord(character)
     return f"\\x{point:02x}" if point < 0x100 else f"\\u{point:04x}"  # noqa: PLR2004 - latin-1
+
+
+def cleaned(text: str, *, colour: bool = False) -> str:
+    r"""The text with line breaks and tabs as they are and all else that a terminal would obey as `\u001b`.
+
+    With `colour`, what `to_text` writes for styles stays: a text of somebody else's may then be coloured, not hidden.
+    """
+    return _OBEYED.sub(lambda found: _kept_or_escaped(found[0], colour=colour), text)
+
+
+def _kept_or_escaped(found: str, *, colour: bool) -> str:
+    if colour and len(found) > 1:
+        return found
+    return f"\\u{ord(found[0]):04x}{found[1:]}"
 
 
 def cells(text: str) -> int:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engine.errors import StageError
+from engine.files.reading import read_json
 from engine.recipe.model import Task
 from engine.recipe.prompt import answer_text, messages, question
 from engine.runtime.chat import Chat
@@ -22,6 +23,8 @@ READABLE = (1, 2)
 """1 knew classification only, and said nothing of how a turn ends."""
 SPARE_TOKENS = 8
 """Free decoding may say this many tokens more than the longest answer has."""
+MOST_TOKENS = 1 << 20
+"""Of an answer; as many as the longest `method.max_length`."""
 STAND_IN = "qXinputXq"
 UNKNOWN_TOKENS = 256
 """For kinds without answers to learn the length from."""
@@ -88,19 +91,38 @@ def read_task_file(folder: Path) -> TaskFile:
     """Read `task.json` of `folder`. StageError X642 when it is missing or not of this version."""
     path = folder / FILE
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
         _check_version(data.pop("version"))
         task = data.pop("task")
         labels = tuple(task.pop("labels"))
-        return TaskFile(
+        found = TaskFile(
             **{**data, "answers": tuple(data["answers"])}, task=Task(**task, labels=labels)
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        _check_types(found)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StageError.one(
             "X642",
             f"`{FILE}` beside the model is missing or damaged, so it is not known how to ask it",
             hint="keep the exported files together, or name the run instead of the file",
         ) from error
+    return found
+
+
+def _check_types(found: TaskFile) -> None:
+    """Raise ValueError or TypeError for a file whose values are not of the types that asking needs."""
+    task = found.task
+    texts = (
+        *(found.before, found.after, found.terminator, *found.answers, *task.labels),
+        *(task.kind, task.instruction, task.system, task.input, task.output, task.out_of_scope),
+    )
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("a text is none")
+    if task.kind == "classification" and len(found.answers) != len(task.labels):
+        raise ValueError("each label has one answer")
+    if type(found.max_new_tokens) is not int or not 0 < found.max_new_tokens <= MOST_TOKENS:
+        raise ValueError("max_new_tokens")
+    if not isinstance(task.schema, dict | None) or not isinstance(found.strips, bool):
+        raise TypeError("schema or strips")
 
 
 def _check_version(version: object) -> None:

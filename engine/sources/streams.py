@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from engine.errors import DataError, EnvironmentProblem
+from engine.files.reading import open_regular
 
 MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x1f\x8b", "gzip"),
@@ -44,6 +45,16 @@ class Limits:
     """Times the compressed size, counted once `free` bytes came out."""
     free: int = 256 << 20
 
+    def check(self, count: int, *, packed: int, name: str) -> None:
+        """Raise DataError D345 where `count` bytes are too much to come out of `packed` ones."""
+        if count > self.bytes:
+            raise DataError.one("D345", f"`{name}` unpacks to more than {self.bytes:,} bytes")
+        if count > self.free and count > self.ratio * packed:
+            message = (
+                f"`{name}` unpacks to more than {self.ratio} times its size ({packed:,} bytes)"
+            )
+            raise DataError.one("D345", message)
+
 
 class Readable(Protocol):
     """Anything bytes can be read from."""
@@ -54,7 +65,7 @@ class Readable(Protocol):
 
 def kind_of(path: Path) -> str:
     """Return `gzip`, `bzip2`, `xz`, `zstd`, `zip`, `parquet`, or `` for anything else."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         head = stream.read(8)
     return next((kind for magic, kind in MAGIC if head.startswith(magic)), "")
 
@@ -112,17 +123,7 @@ class Guarded(io.RawIOBase):
         super().close()
 
     def _check(self) -> None:
-        limits = self._limits
-        if self._count > limits.bytes:
-            raise DataError.one(
-                "D345", f"`{self._name}` unpacks to more than {limits.bytes:,} bytes"
-            )
-        if self._count > limits.free and self._count > limits.ratio * self._packed:
-            raise DataError.one(
-                "D345",
-                f"`{self._name}` unpacks to more than {limits.ratio} times its size"
-                f" ({self._packed:,} bytes)",
-            )
+        self._limits.check(self._count, packed=self._packed, name=self._name)
 
 
 def _open_zstd(path: Path) -> Readable:

@@ -12,6 +12,7 @@ from engine.data.row import excerpt
 from engine.data.template import parse_template
 from engine.recipe.answer_json import write_object
 from engine.recipe.model import AnswerSpec, Data, Json, Task
+from engine.recipe.patterns import in_time, validator
 
 _Read = Callable[[Values], dict[str, Any] | None]
 _MOST_TOLD = 3
@@ -63,14 +64,11 @@ def _written(answer: Mapping[str, Any], schema: Json) -> str:
 
 def _validator(schema: Json) -> Callable[[Mapping[str, Any]], None]:
     """Return what raises RejectedError for an answer that does not fit, every reason in it."""
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to load, and only used here
-    from referencing import Registry  # noqa: PLC0415 - comes with jsonschema
-
-    # An empty registry: the one by default fetches what a `$ref` names.
-    checker = Draft202012Validator(cast("dict[str, Json]", schema), registry=Registry())
+    checker = validator(cast("dict[str, Json]", schema))
 
     def validate(answer: Mapping[str, Any]) -> None:
-        errors = sorted(checker.iter_errors(answer), key=lambda error: error.json_path)
+        with in_time("task.schema", "the answer of one row"):
+            errors = sorted(checker.iter_errors(answer), key=lambda error: error.json_path)
         if errors:
             told = "; ".join(_told(error.path, error.message) for error in errors[:_MOST_TOLD])
             raise RejectedError("schema_violations", f"has an answer that does not fit: {told}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from engine.recipe.answer_json import read_object
 from engine.recipe.model import Json
+from engine.recipe.patterns import in_time, validator
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator, ValidationError
@@ -46,20 +47,15 @@ def _fits(text: str, schema: str) -> tuple[bool, bool]:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return False, False
-    errors = list(_validator(schema).iter_errors(value))
+    with in_time("task.schema", f"an answer of {len(text):,} characters"):
+        errors = list(_validator(schema).iter_errors(value))
     return not errors and read_object(text) is not None, any(map(_is_of_type, errors))
 
 
 @lru_cache(maxsize=8)
 def _validator(schema: str) -> Draft202012Validator:
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to load, and only used here
-    from referencing import Registry  # noqa: PLC0415 - comes with jsonschema
-
     found = json.loads(schema)
-    # An empty registry: the one by default fetches what a `$ref` names.
-    return Draft202012Validator(
-        found if isinstance(found, dict | bool) else {}, registry=Registry()
-    )
+    return validator(found if isinstance(found, dict | bool) else {})
 
 
 def _is_of_type(error: ValidationError) -> bool:

@@ -9,6 +9,8 @@ from collections import deque
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
+from engine.recipe.patterns import compiled, in_time
+
 ARTICLES = re.compile(r"\b(a|an|the)\b")
 NUMBER = re.compile(
     r"""(?:(?<!\w)[-+]\s?)?            # a sign, not the dash of a range
@@ -33,8 +35,12 @@ def normalised(text: str) -> str:
 
 
 def answer_in(text: str, pattern: str) -> str | None:
-    """Return what the pattern's last match holds: its first group, or all of it where it has none."""
-    matches = deque(_compiled(pattern).finditer(text), maxlen=1)
+    """Return what the pattern's last match holds: its first group, or all of it where it has none.
+
+    DataError D425 where that takes too long.
+    """
+    with in_time("task.answer_pattern", f"a text of {len(text):,} characters"):
+        matches = deque(_compiled(pattern).finditer(text), maxlen=1)
     if not matches:
         return None
     found = matches[0].group(1 if matches[0].re.groups else 0)
@@ -67,4 +73,4 @@ def _is_punctuation(letter: str) -> bool:
 
 @lru_cache(maxsize=16)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
+    return compiled(pattern)

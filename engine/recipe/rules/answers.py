@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ from engine.errors import Problem
 from engine.recipe.complaint import show
 from engine.recipe.compose import KeyPath
 from engine.recipe.nearest import nearest
+from engine.recipe.patterns import UNREADABLE, compiled, python_pattern
 from engine.recipe.prompt import NO_LABEL
 from engine.recipe.source import SourceText
 
@@ -109,8 +109,8 @@ def _faults_of(name: str, value: str, root: Mapping[str, Any]) -> Iterator[str]:
         yield "a name of its own would change what references mean"
     if name == "pattern":
         try:
-            re.compile(value)
-        except re.error as error:
+            compiled(python_pattern(value))
+        except UNREADABLE as error:
             yield f"the pattern {show(value)} cannot be read: {error}"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.errors import Problem
 from engine.recipe.complaint import show
+from engine.recipe.patterns import UNREADABLE, compiled
 from engine.recipe.prompt import LABELS_TOKEN
 from engine.recipe.rules.data import no_such_label
 from engine.recipe.rules.kinds import LABELLED
@@ -56,8 +57,8 @@ def answer_pattern_can_be_read(source: SourceText, filled: Mapping[str, Any]) ->
     pattern = filled["task"]["answer_pattern"]
     at = ("task", "answer_pattern")
     try:
-        found = re.compile(pattern)
-    except re.error as error:
+        found = compiled(pattern)
+    except UNREADABLE as error:
         yield source.problem("R276", f"the pattern cannot be read: {error}", at=at)
         return
     if found.groups > 1:

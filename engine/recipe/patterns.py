@@ -1,0 +1,126 @@
+"""Regular expressions and schemas that somebody else wrote: as JSON Schema means them, and within a time.
+
+Python's `re` is kept, so that no result changes with the engine; what it lacks is a clock. One is set around
+each use, in processor time of this process, so that a busy machine is no reason to stop.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from engine.errors import DataError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from jsonschema import Draft202012Validator
+
+SECONDS: Final = 5.0
+"""Of processor time for one text; what an expression without nested repeats needs is thousandths of it."""
+UNREADABLE: Final = (re.error, OverflowError, RecursionError)
+"""What `re.compile` raises: OverflowError for a count beyond 32 bits, RecursionError for groups 1,000 deep."""
+_TOKEN: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\$", re.DOTALL)
+"""An escape, a set of characters, or the end of the text."""
+
+MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+"""Keywords of JSON Schema below which schemas stand by name."""
+LISTS: Final = ("allOf", "anyOf", "oneOf", "prefixItems")
+SINGLE: Final = (
+    *("items", "additionalProperties", "unevaluatedItems", "unevaluatedProperties"),
+    *("contains", "propertyNames", "not", "if", "then", "else"),
+)
+
+
+class _TooSlowError(Exception):
+    """What is done within `in_time` takes longer than it may."""
+
+
+@contextmanager
+def in_time(key: str, what: str) -> Iterator[None]:
+    """Hold what the recipe says at `key` against `what` inside; DataError D425 where that takes too long or never ends.
+
+    Without a clock outside the main thread and on Windows, where Python has no timer that interrupts a match.
+    """
+    try:
+        with _clock():
+            yield
+    except _TooSlowError as error:
+        message = f"takes more than {SECONDS:.0f} s on {what}"
+        hint = "write patterns without repeats inside repeats: `a+` for `(a+)+`"
+        raise DataError.one("D425", message, path=key, hint=hint) from error
+    except RecursionError as error:
+        message = f"refers to itself without end on {what}"
+        hint = "write `$ref` below a property or an item only"
+        raise DataError.one("D425", message, path=key, hint=hint) from error
+
+
+@contextmanager
+def _clock() -> Iterator[None]:
+    if not _has_timer():
+        yield
+        return
+    before = signal.signal(signal.SIGVTALRM, _stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def _has_timer() -> bool:
+    return hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+
+
+def _stop(_: int, __: FrameType | None) -> None:
+    raise _TooSlowError
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """Return an expression ready to be used; one of UNREADABLE where it cannot be read.
+
+    That Python may read a set such as `[[a]` otherwise one day is no word for a terminal.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return re.compile(pattern)
+
+
+def validator(schema: Mapping[str, Any] | bool) -> Draft202012Validator:  # noqa: FBT001 - a JSON Schema may be one
+    """Return what checks values against a schema; no reference is ever fetched, and a `$` is the end of the text."""
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - tens of milliseconds
+    from referencing import Registry  # noqa: PLC0415 - comes with jsonschema
+
+    return Draft202012Validator(with_python_patterns(schema), registry=Registry())
+
+
+def with_python_patterns(schema: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return a schema with its patterns as Python reads them.
+
+    In JSON Schema `$` is the end of the text; in Python it also stands before a last line break.
+    """
+    if not isinstance(schema, Mapping):
+        return schema
+    return {word: _python(word, below) for word, below in schema.items()}
+
+
+def _python(word: str, below: Any) -> Any:  # noqa: ANN401 - any JSON
+    if word == "pattern" and isinstance(below, str):
+        return python_pattern(below)
+    if word in MAPS and isinstance(below, Mapping):
+        name = python_pattern if word == "patternProperties" else str
+        return {name(key): with_python_patterns(one) for key, one in below.items()}
+    if word in LISTS and isinstance(below, list):
+        return [with_python_patterns(one) for one in below]
+    return with_python_patterns(below) if word in SINGLE else below
+
+
+def python_pattern(pattern: str) -> str:
+    """Return a `pattern` of JSON Schema as Python's `re` reads it."""
+    return _TOKEN.sub(lambda found: r"\Z" if found[0] == "$" else found[0], pattern)

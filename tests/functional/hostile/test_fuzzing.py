@@ -1,0 +1,27 @@
+"""Readers over files changed at random: a value or an error with a code, never anything else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fuzzing import fuzz, prepare, targets
+
+SEED = 20_251_125
+CASES, MANY = 12, 400
+TARGETS = targets()
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_file_changed_at_random_is_read_or_refused_with_a_code(name: str, tmp_path: Path) -> None:
+    prepare(tmp_path)
+
+    fuzz(TARGETS[name], seed=SEED, cases=CASES, folder=tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TARGETS)
+def test_so_are_many_more(name: str, tmp_path: Path) -> None:
+    prepare(tmp_path)
+
+    fuzz(TARGETS[name], seed=SEED + 1, cases=MANY, folder=tmp_path)

@@ -1,0 +1,60 @@
+"""Every verb, with every hostile thing in the place of every file: a code, soon, in little memory."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hostile import EVERY, PLACES, THINGS, Verbs, make_project, put, remove
+
+CASES = [(place, thing) for place in PLACES for thing in THINGS]
+EACH = 6
+"""One case of so many is among the fast tests; each thing and each place is, with several others."""
+FAST = [case for number, case in enumerate(CASES) if number % EACH == 0]
+
+
+@pytest.fixture(scope="module")
+def verbs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verbs]:
+    found = Verbs(tmp_path_factory.mktemp("home"))
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, pico: Path) -> Path:
+    folder = tmp_path_factory.mktemp("hostile") / "project"
+    make_project(folder, pico)
+    return folder
+
+
+@pytest.mark.parametrize(("place", "thing"), FAST)
+def test_verbs_that_read_a_hostile_thing_end_typed(
+    place: str, thing: str, verbs: Verbs, whole: Path, tmp_path: Path
+) -> None:
+    assert walked(place, thing, PLACES[place], verbs=verbs, whole=whole, scratch=tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("place", "thing"), CASES)
+def test_every_verb_ends_typed_beside_a_hostile_thing(
+    place: str, thing: str, verbs: Verbs, whole: Path, tmp_path: Path
+) -> None:
+    assert walked(place, thing, EVERY, verbs=verbs, whole=whole, scratch=tmp_path) == []
+
+
+def walked(
+    place: str, thing: str, words: tuple[str, ...], *, verbs: Verbs, whole: Path, scratch: Path
+) -> list[str]:
+    """What is wrong with how each of the verbs ended."""
+    found: list[str] = []
+    folder = scratch / "project"
+    shutil.copytree(whole, folder, symlinks=True)
+    for one in words:
+        put(thing, folder / place)
+        found += verbs.run(one.split(), folder).faults()
+        for name in ("new.yaml", "new.tar"):
+            remove(folder / name)
+    shutil.rmtree(folder)
+    return found

@@ -1,0 +1,208 @@
+"""Data files that are none, or that become far more than they are: refused at once, with a code."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from reading import source
+
+from engine.data import text
+from engine.data.parquet import _unpacked_size
+from engine.data.readers import read_rows
+from engine.drafting.reading import readings_of
+from engine.errors import DataError
+
+NAMES = (
+    "rows.csv",
+    "rows.tsv",
+    "rows.json",
+    "rows.jsonl",
+    "rows.parquet",
+    "rows.xml",
+    "rows.txt",
+    "rows.csv.gz",
+)
+
+
+def hole(path: Path) -> None:
+    with path.open("wb") as stream:
+        stream.truncate(1 << 40)
+
+
+NO_FILES: dict[str, Callable[[Path], object]] = {
+    "a named pipe": os.mkfifo,
+    "/dev/zero": lambda path: path.symlink_to("/dev/zero"),
+    "a folder": Path.mkdir,
+    "a link to itself": lambda path: path.symlink_to(path.name),
+    "a hole of 1 TB": hole,
+}
+
+
+def read(path: Path, **more: Any) -> list[Any]:
+    return list(read_rows(path, source(**more)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("thing", NO_FILES)
+def test_what_is_no_file_of_rows_is_refused_and_not_waited_for(
+    name: str, thing: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    NO_FILES[thing](path)
+
+    with pytest.raises(DataError, match="D320"):
+        read(
+            path,
+            format="lines" if name.endswith("txt") else "auto",
+            records="row" if name.endswith("xml") else "",
+        )
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "rows.parquet"])
+def test_nor_does_a_draft_wait_for_a_named_pipe(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    found: list[BaseException] = []
+
+    def draft() -> None:
+        try:
+            readings_of(tmp_path / name)
+        except DataError as error:
+            found.append(error)
+
+    thread = threading.Thread(target=draft, daemon=True)
+    thread.start()
+    thread.join(20)
+
+    assert [one.problems[0].code for one in found if isinstance(one, DataError)] == ["D320"]
+
+
+def test_a_name_with_a_zero_byte_is_typed(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="D320"):
+        read(tmp_path / "a\0b.csv")
+
+
+def test_a_parquet_cell_that_becomes_far_more_is_refused_before_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"text": ["a" * (16 << 20)]}), path, compression="zstd")
+    monkeypatch.setattr("engine.data.parquet.LIMITS", text.Limits(free=1 << 20))
+    monkeypatch.delattr(pq.ParquetFile, "iter_batches")
+
+    with pytest.raises(DataError, match="D345"):
+        read(path)
+
+    assert path.stat().st_size < 10_000
+
+
+def test_a_parquet_value_that_stands_in_every_row_is_not_unpacked_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    value = pa.array(["a" * 900_000])
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * 20_000, type=pa.int32()), value)
+    pq.write_table(pa.table({"text": column}), path, compression="zstd")
+
+    with pytest.raises(DataError, match="D345"):
+        read(path)
+
+
+def test_a_parquet_row_longer_than_a_line_may_be_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"text": ["a", "b" * 100]}), path)
+    monkeypatch.setattr("engine.data.parquet.MAX_LINE", 99)
+
+    with pytest.raises(DataError, match=r"D336.*row 2"):
+        read(path)
+
+
+def test_many_equal_rows_of_an_honest_file_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"text": ["the same text"] * 50_000}), path, compression="zstd")
+
+    assert len(read(path)) == 50_000
+
+
+@pytest.mark.parametrize("what", ["bytes that are no UTF-8", "a year beyond 9999"])
+def test_a_parquet_value_that_python_cannot_hold_is_typed(what: str, tmp_path: Path) -> None:
+    column = pa.array([2**40], type=pa.timestamp("s"))
+    if "UTF-8" in what:
+        raw = pa.array([b"\xff\xfe"])
+        column = pa.Array.from_buffers(pa.string(), 1, raw.buffers())
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"text": column}), path)
+
+    with pytest.raises(DataError, match="D328"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("head", "size"),
+    [
+        (b"\x15\x04\x15\xa8\x08\x15", 532),
+        (b"\x15\x04\x15\x02", 1),
+        (b"\x19\x04", 0),
+        (b"", 0),
+        (b"\x15", 0),
+    ],
+)
+def test_the_size_of_a_page_is_read_from_its_header(head: bytes, size: int) -> None:
+    assert _unpacked_size(head) == size
+
+
+def test_a_draft_of_rows_that_are_empty_lists_is_typed(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("[]\n[]\n")
+
+    with pytest.raises(DataError, match="D326"):
+        [list(reading.rows()) for reading in readings_of(path)]
+
+
+def test_a_draft_of_a_long_field_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"text,label\n{'a' * 200_000},x\nb,y\n")
+    csv.field_size_limit(131_072)  # as it is in a process that has read no table yet
+
+    (reading,) = readings_of(path)
+
+    assert len(list(reading.rows())) == 2
+
+
+def test_a_header_of_many_columns_twice_is_told_soon_and_briefly(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    names = ",".join(f"c{number}" for number in range(100_000))
+    path.write_text(f"{names},{names}\n")
+
+    with pytest.raises(DataError, match="more than once") as caught:
+        read(path)
+
+    assert len(str(caught.value)) < 1000
+
+
+def test_an_object_with_many_keys_twice_is_told_soon(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    keys = ",".join(f'"k{number}": 1' for number in range(100_000))
+    path.write_text(f'{{{keys}, "k99999": 2}}\n')
+
+    with pytest.raises(DataError, match="k99999"):
+        read(path)
+
+
+def test_a_compressed_table_that_becomes_gigabytes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text, "LIMITS", text.Limits(free=1 << 20))
+    path = tmp_path / "rows.csv.gz"
+    path.write_bytes(gzip.compress(b"text,label\n" + b"a" * (8 << 20)))
+
+    with pytest.raises(DataError, match="D345"):
+        read(path)

@@ -1,0 +1,108 @@
+"""Configurations and headers of a stranger's model: an estimate, or none; never an error, never a wait."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.estimate.gguf import read_gguf
+from engine.estimate.shape import shape_of_folder, shape_of_gguf
+
+CONFIG: dict[str, Any] = {
+    "model_type": "llama",
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "vocab_size": 100,
+}
+
+
+def number(value: int, size: int = 8) -> bytes:
+    return value.to_bytes(size, "little")
+
+
+def text(word: bytes) -> bytes:
+    return number(len(word)) + word
+
+
+def test_the_good_one_has_a_shape(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+
+    found = shape_of_folder(tmp_path)
+
+    assert found is not None
+    assert found.layers == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("null", "[]", "1", '"x"', "{}", "[" * 100_000, '{"hidden_size": ' + "9" * 10_000 + "}"),
+        json.dumps({**CONFIG, "text_config": [1], "hidden_size": "x"}),
+        json.dumps({**CONFIG, "hidden_size": 10**400}),
+        json.dumps({**CONFIG, "num_hidden_layers": -1}),
+        json.dumps({**CONFIG, "num_hidden_layers": 1e300}),
+        json.dumps({**CONFIG, "vocab_size": float("inf")}),
+        json.dumps({**CONFIG, "num_attention_heads": float("nan")}),
+    ],
+)
+def test_a_configuration_that_is_none_gives_no_shape(content: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(content)
+
+    assert shape_of_folder(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(b"null", b"[]", b"1", b"[" * 100_000, b'{"a": null}', b'{"a": {"dtype": 1}}'),
+        b'{"a": {"dtype": "F32", "shape": [1e400]}}',
+        b'{"a": {"dtype": "F32", "shape": ["x", null]}}',
+        b'{"a": {"dtype": "F32", "shape": {"x": 1}}}',
+        b'{"a": {"dtype": "F32", "shape": [-1, ' + b"9" * 400 + b"]}}",
+    ],
+)
+def test_a_header_of_weights_that_is_none_is_passed_over(header: bytes, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    (tmp_path / "model.safetensors").write_bytes(number(len(header)) + header)
+
+    found = shape_of_folder(tmp_path)
+
+    assert found is not None
+    assert found.stored_bytes is None
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "other.gguf"])
+def test_what_is_no_file_is_not_waited_for(name: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    (tmp_path / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / name)
+
+    shape_of_folder(tmp_path)
+    assert shape_of_gguf(tmp_path / "other.gguf") is None
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        number(1 << 23) + number(0),
+        number(0) + number(1 << 23),
+        number(0) + number(1) + text(b"tokens") + number(9, 4) + number(8, 4) + number(1 << 23),
+        number(1) + number(0) + text(b"t") + number(1 << 31, 4),
+    ],
+    ids=["tensors", "fields", "texts", "sizes"],
+)
+def test_a_header_that_promises_millions_of_things_is_no_gguf(rest: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "other.gguf"
+    with path.open("wb") as stream:
+        stream.write(b"GGUF" + number(3, 4) + rest)
+        stream.truncate(512 << 20)  # a hole, long enough for all that is promised
+    started = time.process_time()
+
+    assert read_gguf(path) is None
+    assert time.process_time() - started < 1

@@ -1,0 +1,143 @@
+"""Patterns and schemas of a stranger: JSON Schema's `$`, no fetching, and an end."""
+
+from __future__ import annotations
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from project import BASE
+
+from engine.data.kinds.base import RejectedError
+from engine.data.kinds.extraction import _validator as answers_of
+from engine.errors import DataError
+from engine.metrics.families.fields import fits
+from engine.metrics.families.matching import answer_in
+from engine.recipe import check_recipe, patterns
+from engine.recipe.patterns import python_pattern, validator
+
+SLOW = ("(a+)+$", "(a|aa)+$", "(.*a){30}")
+ENDLESS = {"type": "object", "allOf": [{"$ref": "#"}]}
+
+
+@pytest.fixture(autouse=True)
+def short_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patterns, "SECONDS", 0.05)
+
+
+def slow_schema(pattern: str) -> dict[str, Any]:
+    return {"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}}
+
+
+@pytest.mark.parametrize("pattern", SLOW)
+def test_a_pattern_that_takes_for_ever_is_stopped(pattern: str) -> None:
+    with pytest.raises(DataError, match=r"D425.*task\.answer_pattern"):
+        answer_in("a" * 60 + "b", pattern)
+
+
+@pytest.mark.parametrize("pattern", SLOW)
+def test_so_is_a_schema_with_one(pattern: str) -> None:
+    text = "a" * 60 + "b"
+
+    with pytest.raises(DataError, match=r"D425.*task\.schema"):
+        fits(f'{{"a": "{text}"}}', slow_schema(pattern))
+    with pytest.raises(DataError, match=r"D425.*task\.schema"):
+        answers_of(slow_schema(pattern))({"a": text})
+
+
+def test_a_schema_that_never_ends_is_typed() -> None:
+    with pytest.raises(DataError, match=r"D425.*itself without end"):
+        fits('{"a": 1}', ENDLESS)
+    with pytest.raises(DataError, match=r"D425.*itself without end"):
+        answers_of(ENDLESS)({"a": 1})
+
+
+def test_the_clock_is_off_again_afterwards() -> None:
+    assert answer_in("#### 12", r"#### (\d+)") == "12"
+
+    assert re.search("(a|aa)+$", "a" * 28 + "b") is None  # longer than the clock would have let it
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("^a$", r"^a\Z"),
+        (r"^a\$", r"^a\$"),
+        ("[$]$", r"[$]\Z"),
+        ("[]$]$", r"[]$]\Z"),
+        (r"[^\]$]$", r"[^\]$]\Z"),
+        ("^a$|^b$", r"^a\Z|^b\Z"),
+        (r"\\$", r"\\\Z"),
+    ],
+)
+def test_the_end_of_a_pattern_is_the_end_of_the_text(written: str, read: str) -> None:
+    assert python_pattern(written) == read
+
+
+def test_patterns_are_read_so_wherever_a_schema_stands() -> None:
+    schema = {
+        "properties": {"pattern": {"items": {"pattern": "^a$"}}, "$": {"const": "$"}},
+        "patternProperties": {"^x$": {"type": "number"}},
+        "anyOf": [{"not": {"required": ["no"]}}],
+        "additionalProperties": False,
+    }
+    checker = validator(schema)
+
+    assert checker.is_valid({"pattern": ["a"], "x": 1, "$": "$"})
+    assert not checker.is_valid({"pattern": ["a\n"]})
+    assert not checker.is_valid({"x\n": 1})
+
+
+def test_nothing_is_fetched_for_a_reference() -> None:
+    checker = validator({"properties": {"a": {"$ref": "http://localhost:1/x.json"}}})
+
+    with pytest.raises(Exception, match="Unresolvable"):
+        checker.is_valid({"a": 1})
+
+
+def test_an_answer_ended_by_a_line_break_does_not_fit_a_pattern_with_an_end() -> None:
+    with pytest.raises(RejectedError):
+        answers_of(slow_schema("^a$"))({"a": "a\n"})
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("name",), "tiny\n"),
+        (("base_model",), {"hub": "owner/name\n", "revision": "a" * 40}),
+        (("base_model",), {"hub": "owner/name", "revision": "a" * 40 + "\n"}),
+        (("baselines",), [{"model": {"name": "m\n", "path": "base"}}]),
+        (
+            ("baselines",),
+            [{"model": {"name": "m", "endpoint": "http://localhost:1\n", "model": "x"}}],
+        ),
+    ],
+)
+def test_a_value_ended_by_a_line_break_is_refused(
+    path: tuple[str, ...], value: object, tmp_path: Path
+) -> None:
+    fields = copy.deepcopy(dict(BASE))
+    node = fields
+    for part in path[:-1]:
+        node = node[part]
+    node[path[-1]] = value
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
+
+    _, problems = check_recipe(tmp_path / "recipe.yaml")
+
+    assert [one.code for one in problems if one.path.startswith(path[0]) and one.code == "R109"]
+
+
+@pytest.mark.parametrize("pattern", ["(", "a{99999999999999}", "(" * 400 + ")" * 400, "[[a]"])
+def test_a_pattern_is_readable_or_told(pattern: str, tmp_path: Path) -> None:
+    fields = copy.deepcopy(dict(BASE))
+    fields["task"] = {"kind": "generation", "input": "{text}", "answer_pattern": pattern}
+    fields["data"] = {"sources": [{"path": "rows.csv"}], "answer": {"column": "label"}}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
+
+    _, problems = check_recipe(tmp_path / "recipe.yaml")
+
+    assert ("R276" in {one.code for one in problems}) == (pattern != "[[a]")

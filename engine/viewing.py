@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.environment import detect_device, tool_versions
-from engine.errors import DataError, EngineError, ExitCode, Problem, RecipeError
+from engine.errors import DataError, EngineError, ExitCode, Problem, RecipeError, StoreError
 from engine.evidence import DataSummary, data_from_json
 from engine.pipeline import Orders, Walk, Watcher, refuse_interrupted, walk
 from engine.plan import survey
@@ -31,7 +31,9 @@ from engine.samples import (
 )
 from engine.stages import flow
 from engine.stages.base import Build, Payload
+from engine.stages.repairing import is_readable, repaired
 from engine.store import Artifact, Store, product_key
+from engine.store.lock import lock_path, read_lock, write_lock
 
 if TYPE_CHECKING:
     from engine.runtime.rows import Renderer
@@ -103,6 +105,37 @@ def look(recipe: Recipe, wish: Wish, *, root: Path, watcher: Watcher) -> Looked:
     return Looked(view=view, problems=tuple(problems), code=code)
 
 
+def repair_lock(recipe: Recipe, *, root: Path, watcher: Watcher) -> str:
+    """Write the lock anew where its recorded rows cannot be read, and return what was done, in one line.
+
+    Raises:
+        DataError: D38x it is no lock; D400 its holdout cannot be told any more.
+        StoreError: D401 the lock cannot be written.
+
+    """
+    path = lock_path(recipe.file)
+    lock = read_lock(path)
+    if lock is None or "holdout" not in lock.splits:
+        return f"`{path.name}` records no holdout: there is nothing to repair"
+    if is_readable(recipe, lock):
+        return f"the rows that `{path.name}` records can be read: there is nothing to repair"
+    store = Store(root, versions=tool_versions())
+
+    def draw() -> Artifact | None:
+        return _walk(recipe, store, watcher, held=False).artifacts.get("data")
+
+    found = repaired(recipe, lock, store, draw=draw)
+    try:
+        write_lock(path, found.lock)
+    except OSError as error:
+        raise StoreError.one(
+            "D401",
+            f"`{path.name}` cannot be written: {error.strerror or error}",
+            hint="make the folder of the recipe writable",
+        ) from error
+    return f"`{path.name}` is repaired and holds the same holdout; its rows are from {found.source}"
+
+
 def _max_length(recipe: Recipe) -> int:
     """Return the length that no row may exceed: of a sweep's settings the smallest, which all rows have to fit."""
     return min(method.max_length for method in methods_of(recipe))
@@ -130,9 +163,12 @@ def _found(recipe: Recipe, store: Store, watcher: Watcher) -> _Found:
     return replace(found, summary=summary, error=state.error)
 
 
-def _walk(recipe: Recipe, store: Store, watcher: Watcher) -> Walk:
+def _walk(recipe: Recipe, store: Store, watcher: Watcher, *, held: bool = True) -> Walk:
+    """Run the data stage, on splits that are `held` to what the lock records or drawn afresh."""
     device = detect_device()
     world = survey(recipe, store, device)
+    if not held:
+        world = replace(world, lock=None)
     state = walk(recipe, store, world=world, orders=Orders(until="data"), watcher=watcher)
     refuse_interrupted(state)
     return state

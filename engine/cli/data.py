@@ -56,6 +56,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--no-tokens", action="store_true",
         help="do not fetch the base model's tokenizer: count characters",
     )  # fmt: skip
+    parser.add_argument(
+        "--repair-lock", action="store_true",
+        help="first mend a lock whose recorded rows cannot be read; its holdout stays",
+    )  # fmt: skip
     add_format(parser, "text", "json")
     add_store(parser)
     add_allow(parser)
@@ -66,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     from engine.execute import refuse_outside  # noqa: PLC0415 - after the arguments are known good
     from engine.render.data import data_json, data_text  # noqa: PLC0415
     from engine.samples import Wish  # noqa: PLC0415
-    from engine.viewing import look  # noqa: PLC0415
+    from engine.viewing import look, repair_lock  # noqa: PLC0415
 
     recipe, warnings = read(options.recipe, allowed(options))
     refuse_outside(recipe, warnings)
@@ -83,8 +87,11 @@ def run(options: argparse.Namespace) -> int:
     as_json = options.format == "json"
     with others_to(log) as terminal:
         live = _Live(terminal, quiet=as_json)
+        mended = repair_lock(recipe, root=root, watcher=live) if options.repair_lock else ""
         looked = look(recipe, wish, root=root, watcher=live)
         live.close()
+    if mended:
+        sys.stderr.write(f"{mended}\n")
     if as_json:
         show_json(data_json(looked.view, looked.problems))
         return looked.code

@@ -1,4 +1,4 @@
-"""Pages of the lock beside a recipe: D380 to D384, D387 to D389."""
+"""Pages of the lock beside a recipe: D380 to D384, D387 to D389, D400 and D401."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ CODES: dict[str, Code] = {
         title="the rows that the lock records can be read",
         why="The recorded rows decide what is held out. If they were changed by hand or by a bad"
         " merge, another holdout would be used under the old name.",
-        fix="Take `<recipe>.lock.json` back from version control. Without the file the next run"
-        " draws and records the holdout anew.",
+        fix="`recipe data RECIPE --repair-lock` writes the lock anew with the very holdout that it recorded:"
+        " from an earlier run in the store, from the data where they still give it, or without the training"
+        " rows that cannot be read. Or take `<recipe>.lock.json` back from version control.",
     ),
     "D384": Code(
         title="the lock can be written beside the recipe",
@@ -55,5 +56,18 @@ CODES: dict[str, Code] = {
         why="`--frozen` is for those who must get the very model of the lock: it refuses a recipe that asks"
         " for something else, other versions of the tools, and whatever is not pinned.",
         fix="Do what the hint says, or run it without `--frozen`, which compares and says what differs.",
+    ),
+    "D400": Code(
+        title="a broken lock can be repaired without a new draw",
+        why="The lock holds the sha256 of the rows that are held out, and a short key for each. Where the keys"
+        " cannot be read, only rows with that sha256 are the same holdout: in the store of an earlier run, or"
+        " drawn from the same data. Neither is there, so another holdout would be used under the old name.",
+        fix="Take `<recipe>.lock.json` back from version control, or run it where the store of an earlier run"
+        " is. Deleting the file draws another holdout, which makes new scores incomparable with old ones.",
+    ),
+    "D401": Code(
+        title="a repaired lock can be written",
+        why="The rows of the lock were found, and its file cannot be replaced.",
+        fix="Make the recipe's folder writable, and repair it again.",
     ),
 }

@@ -202,17 +202,24 @@ def _not_later(
     return [unit for unit in among if unit in trained or units.time(unit) < first]
 
 
-def membership(pool: Pool, places: Sequence[int]) -> Membership:
-    """Return the record of a division; training rows only where all rows together are few."""
+def membership(pool: Pool, drawn: Sequence[int], places: Sequence[int] | None = None) -> Membership:
+    """Return the record of a division; training rows only where all rows together are few.
+
+    `drawn` are the places as drawn, `places` those that are left after checks and weights left rows out.
+    """
     rows = pool.living()
     names = {place: name for name, place in NAMES.items()}
     kept = set(names) if len(rows) <= RECORDED_ROWS else {Place.VALIDATION, Place.HOLDOUT}
     keys: dict[RecordedName, set[bytes]] = {names[place]: set() for place in sorted(kept)}
+    used: dict[RecordedName, set[bytes]] = {name: set() for name in keys}
     for row in rows:
-        place = Place(places[row])
+        place = Place(drawn[row])
         if place in kept:
-            keys[names[place]].add(pool.identity(row).to_bytes(8))
-    return record(keys)
+            key = pool.identity(row).to_bytes(8)
+            keys[names[place]].add(key)
+            if places is None or places[row] == place:
+                used[names[place]].add(key)
+    return record(keys, left_out={name: keys[name] - used[name] for name in keys})
 
 
 def what_became(pool: Pool, places: Sequence[int], held: Held) -> Recorded:

@@ -65,7 +65,7 @@ class Prepared:
     holdout: Examples
     summary: DataSummary
     membership: Membership
-    """Which texts stand in which split: what the lock records."""
+    """Which texts stand in which split, and which were drawn for it and left out: what the lock records."""
     problems: tuple[Problem, ...]
     """What refuses the data; empty unless `prepare` was asked not to refuse."""
     findings: Findings
@@ -142,7 +142,6 @@ class _Work:
             check_missing_classes(labels, asked.task, checks, findings)
         self.step("dividing the rows", len(self.pool))
         division = self._divide(explained=explained)
-        members = membership(pool, division.drawn)
         self.step("comparing training rows with the holdout", len(self.pool))
         found, pairs = check_leakage(
             pool, division, checks.leakage, findings, shared, thorough=self.thorough
@@ -150,6 +149,7 @@ class _Work:
         if checks.label_errors == "drop":
             drop_doubted(division, doubted, findings)
         repeats = weigh(pool, division, asked.data.sources, seed=splits.seed, findings=findings)
+        members = membership(pool, division.drawn, division.places)
         recorded = None if self.held is None else what_became(pool, division.places, self.held)
         outcome = Outcome(
             pool=pool,

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 
 def absolute(written: str, folder: Path) -> Path:
     """Return `written`, from `folder` unless absolute, without `..`; links stay as they are."""
     return Path(os.path.normpath(folder / written))
+
+
+def as_argument(path: Path) -> str:
+    """Return a path as a command that is shown names it: from the current folder, quoted where a shell needs it."""
+    try:
+        shown = os.path.relpath(path)
+    except ValueError:  # on another drive
+        shown = str(path)
+    return shlex.quote(shown)

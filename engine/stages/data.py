@@ -26,7 +26,7 @@ from engine.recipe.model import Recipe
 from engine.stages.base import Payload, StageContext
 
 NAME = "data"
-REVISION = 2
+REVISION = 3
 NEEDS: tuple[str, ...] = ()
 AFTER: tuple[str, ...] = ()
 TOOLS: tuple[str, ...] = ()

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from engine.data.recorded import Membership, membership_from_json
+from engine.data.recorded import Membership, keys_of, membership_from_json
 from engine.errors import DataError
 from engine.recipe.model import Recipe, Splits
+from engine.recipe.paths import as_argument
 from engine.store import make_key
-from engine.store.lock import Lock, lock_path
+from engine.store.lock import Lock, LockedSplit, lock_path
 
 DIGITS = 16
 """Hex digits of the digests that stand for a template or an answer in `draw`."""
@@ -127,20 +128,38 @@ def recorded_rows(recipe: Recipe, lock: Lock) -> Membership:
         DataError: they are not what the engine writes.
 
     """
-    name = lock_path(recipe.file).name
-    hint = f"take `{name}` back from version control"
     try:
         found = membership_from_json(lock.members())
     except ValueError as error:
-        raise DataError.one(
-            "D383", f"`{name}` records no readable rows: {error}", hint=hint
-        ) from error
+        raise _no_record(recipe, f"records no readable rows: {error}") from error
     for split, part in lock.splits.items():
-        keys = len(dict(found.members).get(split, ()))  # type: ignore[call-overload]
-        if keys > part.rows:
-            message = f"`{name}` records {keys:,} rows of {split}, which has {part.rows:,}"
-            raise DataError.one("D383", message, hint=hint)
+        keys = recorded_keys(part)
+        if keys > part.rows and not _may_hold_left_out(split, part):
+            raise _no_record(recipe, f"records {keys:,} rows of {split}, which has {part.rows:,}")
     return found
+
+
+def recorded_keys(part: LockedSplit) -> int:
+    """Return how many different rows a split records. ValueError where they cannot be read."""
+    return len(keys_of(part.members)) if part.members is not None else 0
+
+
+def _may_hold_left_out(split: str, part: LockedSplit) -> bool:
+    """Whether rows that were left out after the draw may stand among the members, as locks without `left_out` have it.
+
+    Checks and weights never leave out a row of the holdout.
+    """
+    return split != "holdout" and part.left_out is None
+
+
+def _no_record(recipe: Recipe, why: str) -> DataError:
+    name = lock_path(recipe.file).name
+    return DataError.one(
+        "D383",
+        f"`{name}` {why}",
+        hint=f"recipe data {as_argument(recipe.file)} --repair-lock keeps the recorded holdout; "
+        f"or take `{name}` back from version control",
+    )
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:

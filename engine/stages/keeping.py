@@ -20,6 +20,7 @@ from engine.store import Artifact, Store
 from engine.store.accepted import Accepted
 from engine.store.holdouts import Holdouts
 from engine.store.lock import (
+    LEFT_OUT,
     NONE,
     Lock,
     LockedFirewall,
@@ -121,7 +122,10 @@ def lock_of(recipe: Recipe, data: Artifact, before: Lock | None) -> Lock:
     summary, members = _summary(data), _written(data)
     splits = {
         split.name: LockedSplit(
-            rows=split.rows, digest=split.digest, members=members.get(split.name)
+            rows=split.rows,
+            digest=split.digest,
+            members=members.get(split.name),
+            left_out=members.get(f"{split.name}{LEFT_OUT}"),
         )
         for split in summary.splits
     }

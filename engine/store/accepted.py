@@ -7,8 +7,24 @@ by a run that was accepted; it stays until another accepted run takes its place 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
+
+from engine.store.typed import (
+    Each,
+    Fields,
+    ListOf,
+    Type,
+    brief_text,
+    is_count,
+    is_number,
+    is_number_or_none,
+    is_scalar,
+    is_text,
+    is_text_or_none,
+    is_time,
+    mistyped,
+)
 
 Facts = Mapping[str, Any]
 
@@ -56,49 +72,53 @@ class Accepted:
     """sha256 of each exported file."""
 
 
-_KINDS: Mapping[str, type | tuple[type, ...]] = {
-    "Facts": dict,
-    "tuple[Facts, ...]": list,
-    "int": int,
-    "str": str,
-    "str | None": (str, type(None)),
+_DIGESTS = Each(is_text)
+_NUMBERS = Each(is_number_or_none)
+_TYPES: Mapping[str, Type] = {
+    "recipe": Fields({"digest": is_text, "sections": Each(is_text), "seed": is_count}),
+    "finished": is_time,
+    "sources": ListOf(Fields({"name": is_text, "sha256": is_text_or_none})),
+    "rows": is_count,
+    "fingerprints": is_text_or_none,
+    "splits": _DIGESTS,
+    "base_model": Fields({"reference": Each(is_scalar), "files": _DIGESTS}),
+    "config": is_text,
+    "precision": is_text,
+    "threads": is_count,
+    "hardware": Each(is_scalar),
+    "versions": Each(is_text),
+    "verdicts": Each(is_text),
+    "metrics": Each(
+        Fields(
+            {
+                "value": is_number_or_none,
+                "low": is_number_or_none,
+                "high": is_number_or_none,
+                "n": is_count,
+            }
+        )
+    ),
+    "seeds": ListOf(
+        Fields({"seed": is_count, "metrics": _NUMBERS, "agreement": is_number_or_none})
+    ),
+    "spread": Each(Fields({"mean": is_number, "deviation": is_number})),
+    "answers": Fields({"way": is_text, "rows": is_count, "entries": is_text}),
+    "predictions": _DIGESTS,
+    "adapter": _DIGESTS,
+    "merged": _DIGESTS,
+    "files": _DIGESTS,
 }
 
 
 def accepted_from_json(data: Any) -> Accepted:  # noqa: ANN401 - JSON data
-    """Return the part as a lock holds it; KeyError, TypeError or ValueError where it is none."""
-    if not isinstance(data, dict):
-        message = "`accepted` is no object"
-        raise TypeError(message)
-    found: dict[str, Any] = {}
-    for one in fields(Accepted):
-        value = data[one.name]
-        if isinstance(value, bool) or not isinstance(value, _KINDS[str(one.type)]):
-            message = f"`accepted.{one.name}` is not what the engine writes"
-            raise TypeError(message)
-        found[one.name] = tuple(value) if isinstance(value, list) else value
-    if unknown := set(data) - set(found):
-        message = f"`accepted.{min(unknown)}` is unknown"
+    """Return the part as a lock holds it. ValueError that names the first field which is not what the engine writes."""
+    wrong = next(mistyped(data, Fields(_TYPES), "accepted"), None)
+    if wrong is not None:
+        raise ValueError(wrong)
+    if unknown := set(data) - set(_TYPES):
+        message = f"`accepted.{brief_text(min(unknown))}` is unknown"
         raise ValueError(message)
-    _check_inside(found)
-    return Accepted(**found)
-
-
-def _check_inside(found: Mapping[str, Any]) -> None:
-    """Refuse parts without the facts that comparing reads."""
-    wanted = {
-        "recipe": ("digest", "sections", "seed"),
-        "base_model": ("reference", "files"),
-        "answers": ("way", "rows", "entries"),
+    found: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
     }
-    for name, keys in wanted.items():
-        for key in keys:
-            found[name][key]
-    for source in found["sources"]:
-        source["name"], source["sha256"]
-    for metric in found["metrics"].values():
-        metric["value"], metric["low"], metric["high"]
-    for seed in found["seeds"]:
-        seed["seed"], seed["metrics"], seed["agreement"]
-    for spread in found["spread"].values():
-        spread["mean"], spread["deviation"]
+    return Accepted(**found)

@@ -8,23 +8,36 @@ in a fixed order, one fact a line; `schemas/lock.v1.schema.json` describes it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.errors import DataError
 from engine.files import writing
-from engine.files.reading import read_text
+from engine.files.reading import parse_json, read_text
 from engine.store.accepted import Accepted, accepted_from_json
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from engine.store.typed import (
+    Each,
+    Fields,
+    Type,
+    brief,
+    brief_text,
+    is_count,
+    is_number,
+    is_scalar,
+    is_text,
+    is_text_or_none,
+    mistyped,
+)
 
 SCHEMA = "lock.v1"
 SUFFIX = ".lock.json"
 NONE = "none"
 """What records call the rows in no split."""
+LEFT_OUT = ".left_out"
+"""Behind the name of a split, in records: the rows that were drawn for it and left out afterwards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +48,15 @@ class LockedSplit:
     digest: str
     """sha256 over the sorted normalised rows."""
     members: str | None
-    """Base64 of the sorted keys of the rows; None where there are too many training rows."""
+    """Base64 of the sorted keys of the rows; None where there are too many training rows.
+
+    Locks without `left_out` may hold those rows here, which are then more than `rows`.
+    """
+    left_out: str | None = None
+    """As `members`, of rows that were drawn for it and that a check or a weight left out; None for no such row.
+
+    They stay recorded, so that the next run draws nothing in their place.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +103,9 @@ class Lock:
     """None before a run was accepted."""
 
     def members(self) -> dict[str, str]:
-        """The recorded members by split, as base64; those of no split as `none`."""
+        """The recorded keys, as `engine.data.recorded.membership_to_json` writes them; those of no split as `none`."""
         found = {name: split.members for name, split in self.splits.items()} | {NONE: self.unused}
+        found |= {f"{name}{LEFT_OUT}": split.left_out for name, split in self.splits.items()}
         return {name: members for name, members in found.items() if members is not None}
 
 
@@ -100,7 +122,7 @@ def read_lock(path: Path) -> Lock | None:
 
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -111,7 +133,7 @@ def read_lock(path: Path) -> Lock | None:
 def lock_from_text(path: Path, text: str) -> Lock:
     """The lock that `text` holds, which stood at `path` at some time. Raises as `read_lock` does."""
     try:
-        data = json.loads(text)
+        data = parse_json(text)
     except ValueError as error:
         raise _unreadable(path, _why_no_json(text, error)) from error
     return _parse(path, data)
@@ -143,13 +165,24 @@ def lock_text(lock: Lock) -> str:
     if lock.accepted is None:
         del plain["accepted"]
     order = ("train", "validation", "holdout")
-    plain["splits"] = {name: asdict(lock.splits[name]) for name in order if name in lock.splits}
+    plain["splits"] = {name: _written(lock.splits[name]) for name in order if name in lock.splits}
     return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
+
+
+def _written(split: LockedSplit) -> dict[str, Any]:
+    written = asdict(split)
+    if split.left_out is None:
+        del written["left_out"]
+    return written
 
 
 def _parse(path: Path, data: Any) -> Lock:  # noqa: ANN401 - JSON data
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        named = f"it says `{data['schema']}`" if isinstance(data, dict) and "schema" in data else ""
+        named = (
+            f"it says {brief(data['schema'])}"
+            if isinstance(data, dict) and "schema" in data
+            else ""
+        )
         raise DataError.one(
             "D381",
             f"`{path.name}` is not a lock that this version writes{f': {named}' if named else ''}",
@@ -157,7 +190,7 @@ def _parse(path: Path, data: Any) -> Lock:  # noqa: ANN401 - JSON data
         )
     try:
         return _lock({key: value for key, value in data.items() if key != "schema"})
-    except (KeyError, TypeError, ValueError) as error:
+    except ValueError as error:
         raise DataError.one(
             "D382",
             f"`{path.name}` does not hold what a lock holds: {error}",
@@ -166,43 +199,60 @@ def _parse(path: Path, data: Any) -> Lock:  # noqa: ANN401 - JSON data
         ) from error
 
 
-def _lock(data: dict[str, Any]) -> Lock:
-    firewall = data["firewall"]
-    lock = Lock(
-        **{
-            **data,
-            "splits": {name: _made(LockedSplit, part) for name, part in data["splits"].items()},
-            "firewall": _made(LockedFirewall, firewall) if firewall is not None else None,
-            "holdout": _made(Wear, data["holdout"]),
-            "accepted": accepted_from_json(data["accepted"]) if "accepted" in data else None,
-        }
-    )
-    texts = (lock.recipe, lock.inputs, lock.drawn_with or "", lock.unused or "")
-    if not isinstance(lock.draw, dict) or not all(isinstance(text, str) for text in texts):
-        message = "`draw` is an object; `recipe`, `inputs`, `drawn_with` and `unused` are texts"
-        raise TypeError(message)
-    return lock
-
-
-_TYPES: Mapping[str, type | tuple[type, ...]] = {
-    "int": int,
-    "str": str,
-    "float": (int, float),
-    "str | None": (str, type(None)),
+_SPLIT: Mapping[str, Type] = {"rows": is_count, "digest": is_text, "members": is_text_or_none}
+_FIREWALL: Mapping[str, Type] = {
+    "method": is_text,
+    "similarity": is_number,
+    "found_exact": is_count,
+    "found_near": is_count,
+    "left_exact": is_count,
+    "left_near": is_count,
+}
+_WEAR: Mapping[str, Type] = {"looks": is_count, "redraws": is_count}
+_TYPES: Mapping[str, Type] = {
+    "recipe": is_text,
+    "draw": Each(is_scalar),
+    "inputs": is_text,
+    "drawn_with": is_text_or_none,
+    "splits": Each(Fields(_SPLIT)),
+    "unused": is_text_or_none,
+    "firewall": lambda value: value is None or isinstance(value, dict),
+    "holdout": Fields(_WEAR),
 }
 
 
-def _made[T: DataclassInstance](kind: type[T], part: Mapping[str, Any]) -> T:
-    """A part of a lock whose fields have the right types; TypeError or KeyError otherwise."""
-    for one in fields(kind):
-        value = part[one.name]
-        if isinstance(value, bool) or not isinstance(value, _TYPES[str(one.type)]):
-            message = f"`{one.name}` is {json.dumps(value)}"
-            raise TypeError(message)
-        if isinstance(value, int) and value < 0:
-            message = f"`{one.name}` is {value}"
-            raise ValueError(message)
-    return kind(**part)
+def _lock(data: dict[str, Any]) -> Lock:
+    """Return the lock. ValueError that names the first field which is not what the engine writes."""
+    wrong = next(_wrong(data), None)
+    if wrong is not None:
+        raise ValueError(wrong)
+    firewall = data["firewall"]
+    return Lock(
+        **{
+            **data,
+            "splits": {name: LockedSplit(**part) for name, part in data["splits"].items()},
+            "firewall": LockedFirewall(**firewall) if firewall is not None else None,
+            "holdout": Wear(**data["holdout"]),
+            "accepted": accepted_from_json(data["accepted"]) if "accepted" in data else None,
+        }
+    )
+
+
+def _wrong(data: dict[str, Any]) -> Iterator[str]:
+    yield from mistyped(data, Fields(_TYPES), "")
+    yield from _unknown(data, {*_TYPES, "accepted"}, "")
+    yield from _unknown(data["splits"], {"train", "validation", "holdout"}, "splits.")
+    for name, part in data["splits"].items():
+        yield from _unknown(part, {*_SPLIT, "left_out"}, f"splits.{name}.")
+        yield from mistyped(part.get("left_out"), is_text_or_none, f"splits.{name}.left_out")
+    yield from _unknown(data["holdout"], _WEAR.keys(), "holdout.")
+    if data["firewall"] is not None:
+        yield from mistyped(data["firewall"], Fields(_FIREWALL), "firewall")
+        yield from _unknown(data["firewall"], _FIREWALL.keys(), "firewall.")
+
+
+def _unknown(part: Mapping[str, Any], known: AbstractSet[str], path: str) -> Iterator[str]:
+    yield from (f"`{path}{brief_text(name)}` is unknown" for name in sorted(part.keys() - known))
 
 
 def _why_no_json(text: str, error: ValueError) -> str:

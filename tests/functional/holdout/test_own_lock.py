@@ -1,0 +1,341 @@
+"""The engine reads the lock that it wrote, whatever left rows out after the draw and however the data change."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import random
+import shlex
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import jsonschema
+import pytest
+import yaml
+from project import BASE, Outcome, rows
+
+from engine.data.recorded import keys_of
+
+LOCK = "recipe.lock.json"
+Row = dict[str, str]
+Run = Callable[..., Outcome]
+
+
+def sentences(count: int = 230) -> list[Row]:
+    """Rows much like each other, each text twice among the last ten, some with doubtful labels and personal data."""
+    found = [
+        {"text": text, "label": label, "at": str(number), "of": f"g{number % 40}", "set": "train"}
+        for number, (text, label) in enumerate(rows(count))
+    ]
+    for number, row in enumerate(found):
+        row["set"] = ("holdout", "validation", "train", "train", "train")[number % 5]
+        if number % 17 == 0:
+            row["label"] = "positive" if row["label"] == "negative" else "negative"
+        if number % 3 == 0:
+            row["text"] = f"{found[number - 1]['text']} too"
+        if number % 11 == 0:
+            row["text"] += f", write to a{number}@example.org"
+    again = [{**row, "at": str(1000 + number), "of": "late"} for number, row in enumerate(found)]
+    return found + again[-10:]
+
+
+def split(**changes: Any) -> dict[str, Any]:
+    return {
+        "by": "stratified",
+        "train": 60,
+        "validation": 20,
+        "holdout": 40,
+        "seed": 7,
+        **changes,
+    }
+
+
+def checks(**changes: Any) -> dict[str, Any]:
+    return {"leakage": "warn", **changes}
+
+
+def dropping(check: str) -> dict[str, Any]:
+    return {"data__checks": checks(**{check: "drop"})}
+
+
+def weight(value: float) -> dict[str, Any]:
+    return {"data__sources": [{"path": "rows.csv", "weight": value}, {"path": "more.csv"}]}
+
+
+LEAKS = dropping("leakage")
+RECIPES: Mapping[str, Mapping[str, Any]] = {
+    **{
+        check: dropping(check)
+        for check in (
+            "leakage",
+            "label_errors",
+            "duplicates",
+            "conflicting_labels",
+            "near_duplicates",
+            "personal_data",
+            "label_in_input",
+            "languages",
+            "mojibake",
+        )
+    },
+    "masked": {"data__checks": checks(personal_data="mask")},
+    "all of them": {
+        "data__checks": checks(leakage="drop", label_errors="drop", near_duplicates="drop"),
+        **weight(0.7),
+    },
+    "weight 0.5": weight(0.5),
+    "weight 0": weight(0.01),
+    "weight 2.5": weight(2.5),
+    "train all": {**LEAKS, "splits": split(train="all")},
+    "random": {**LEAKS, "splits": split(by="random")},
+    "no validation": {**LEAKS, "splits": split(validation=0)},
+    "sampled": {**LEAKS, "data__sample": {"rows": 180}},
+    "by group": {**LEAKS, "splits": split(by={"group": "of"})},
+    "by time": {**LEAKS, "splits": split(by={"time": "at"})},
+    "shares of time": {
+        **LEAKS,
+        "splits": split(by={"time": "at"}, train="all", validation=0.2, holdout=0.3),
+    },
+    "by column": {
+        **LEAKS,
+        "splits": split(by={"column": "set"}, train="all", validation=20, holdout=20),
+    },
+    "by column, all": {
+        **LEAKS,
+        "splits": split(by={"column": "set"}, train="all", validation="all", holdout="all"),
+    },
+    "fractions": {**LEAKS, "splits": split(train=0.5, validation=0.1, holdout=0.3)},
+    "folds": {**LEAKS, "splits": {"by": "stratified", "folds": 4, "validation": 10, "seed": 7}},
+    "learning curve": {**LEAKS, "learning_curve": True},
+}
+IS_DEALT_ANEW = ("folds", "by column, all", "fractions")
+"""By design: these hold no row, since their ways of dividing move none or deal all anew."""
+
+
+def added(data: list[Row]) -> list[Row]:
+    more = sentences(270)[230:270]
+    return [*data, *({**row, "at": str(2000 + number)} for number, row in enumerate(more))]
+
+
+def changed(data: list[Row]) -> list[Row]:
+    return [
+        {**row, "text": f"{row['text']}!"} if n % 37 == 3 else row for n, row in enumerate(data)
+    ]
+
+
+def redacted(data: list[Row]) -> list[Row]:
+    return [{**row, "text": row["text"].replace("@example.org", "")} for row in data]
+
+
+def reordered(data: list[Row]) -> list[Row]:
+    return random.Random(3).sample(data, len(data))
+
+
+CHANGES: Mapping[str, Callable[[list[Row]], list[Row]]] = {
+    "added": added,
+    "removed": lambda data: data[6:],
+    "changed": changed,
+    "redacted": redacted,
+    "reordered and added": lambda data: added(reordered(data)),
+}
+
+
+def write_rows(folder: Path, data: list[Row]) -> None:
+    """Write them into two files."""
+    for name, part in (("rows.csv", data[::2]), ("more.csv", data[1::2])):
+        with (folder / name).open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, list(data[0]))
+            writer.writeheader()
+            writer.writerows(part)
+
+
+def write_recipe(folder: Path, changes: Mapping[str, Any]) -> None:
+    fields: dict[str, Any] = json.loads(json.dumps(BASE))
+    fields["data"]["sources"] = [{"path": "rows.csv"}, {"path": "more.csv"}]
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        node = fields
+        for part in parents:
+            node = node.setdefault(part, {})
+        node[last] = value
+    (folder / "base").mkdir(exist_ok=True)
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(fields, sort_keys=False), encoding="utf-8")
+
+
+def drawn(run: Run) -> dict[str, Any]:
+    """Run the data stage and return the lock."""
+    outcome = run("run", "recipe.yaml", "--until", "data", "-q")
+    assert outcome.code == 0, outcome.err
+    return cast("dict[str, Any]", json.loads(Path(LOCK).read_text(encoding="utf-8")))
+
+
+def keys(lock: Mapping[str, Any], name: str) -> frozenset[bytes]:
+    part = lock["splits"][name]
+    return keys_of(part["members"]) | keys_of(part.get("left_out", ""))
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_its_own_lock_is_read_and_the_holdout_held_however_the_data_change(
+    name: str, here: Path, run: Run
+) -> None:
+    write_recipe(here, RECIPES[name])
+    write_rows(here, sentences())
+    first = drawn(run)
+    start = Path(LOCK).read_bytes()
+
+    for part in first["splits"].values():
+        assert len(keys_of(part["members"])) <= part["rows"]
+    for what, change in CHANGES.items():
+        Path(LOCK).write_bytes(start)
+        write_rows(here, change(sentences()))
+        second = drawn(run)
+        if what == "added":
+            assert drawn(run) == second
+        assert second["holdout"]["redraws"] == 0
+        if name in IS_DEALT_ANEW:
+            continue
+        held, now = keys(first, "holdout"), keys(second, "holdout")
+        assert not held & keys(second, "train"), what
+        assert not held & keys(second, "validation"), what
+        gone = len(held - now)
+        assert gone <= len(sentences()) // 10, what
+        if what in ("added", "reordered and added"):
+            assert now == held, what
+
+
+def leaking(here: Path, run: Run) -> dict[str, Any]:
+    """The lock of a recipe that leaves training rows out after the draw."""
+    write_recipe(here, LEAKS)
+    write_rows(here, sentences())
+    return drawn(run)
+
+
+def write_lock(lock: Mapping[str, Any]) -> None:
+    Path(LOCK).write_text(json.dumps(lock), encoding="utf-8")
+
+
+def test_rows_that_were_left_out_are_no_members_and_stay_recorded(here: Path, run: Run) -> None:
+    lock = leaking(here, run)
+    part = lock["splits"]["train"]
+    schema = json.loads(
+        (Path(__file__).parents[3] / "schemas" / "lock.v1.schema.json").read_text("utf-8")
+    )
+    jsonschema.validate(lock, schema, cls=jsonschema.Draft202012Validator)
+
+    assert len(keys_of(part["members"])) == part["rows"]
+    assert len(keys_of(part["members"])) + len(keys_of(part["left_out"])) == 60
+    assert "left_out" not in lock["splits"]["holdout"]
+
+
+def test_a_lock_of_an_older_version_is_read_and_written_right(here: Path, run: Run) -> None:
+    """Older versions wrote the rows that were left out among the members."""
+    lock = leaking(here, run)
+    old = json.loads(json.dumps(lock))
+    for name, part in old["splits"].items():
+        part["members"] = base64.b64encode(b"".join(sorted(keys(lock, name)))).decode()
+        part.pop("left_out", None)
+    assert len(keys_of(old["splits"]["train"]["members"])) > old["splits"]["train"]["rows"]
+    write_lock(old)
+    write_rows(here, added(sentences()))
+
+    seen = run("data", "recipe.yaml", "--no-tokens")
+    found = drawn(run)
+
+    assert seen.code == 0, seen.err
+    assert found["splits"]["holdout"] == lock["splits"]["holdout"]
+    assert len(keys_of(found["splits"]["train"]["members"])) <= found["splits"]["train"]["rows"]
+
+
+def command_of(hint: str) -> list[str]:
+    """The command that an error names: what stands behind `recipe`, up to what is said of it."""
+    words = shlex.split(hint[hint.index("recipe data") :])
+    return words[1 : words.index("--repair-lock") + 1]
+
+
+@pytest.mark.parametrize(
+    ("split_", "store", "source"),
+    [
+        ("train", "kept", "an earlier run of this store"),
+        ("holdout", "gone", "the data, which still give the holdout"),
+    ],
+)
+@pytest.mark.parametrize("damage", ["not base64!", "AAAA", "more"])
+def test_a_broken_record_is_refused_and_the_command_that_is_named_repairs_it(
+    damage: str, split_: str, store: str, source: str, here: Path, run: Run
+) -> None:
+    lock = leaking(here, run)
+    broken = json.loads(json.dumps(lock))
+    part = broken["splits"][split_]
+    many = b"".join(bytes([number]) * 8 for number in range(part["rows"] + 1))
+    part["members"] = base64.b64encode(many).decode() if damage == "more" else damage
+    if damage == "more":  # without `left_out` it would be what older versions wrote
+        part.setdefault("left_out", "")
+    write_lock(broken)
+    start = sentences()
+    if store == "gone":
+        shutil.rmtree(here / ".recipe")
+    else:
+        start = added(start)
+    write_rows(here, start)
+    if store == "gone":  # other inputs, which still give the holdout
+        write_recipe(here, {"data__checks": checks(leakage="drop", languages="off")})
+
+    refused = run("data", "recipe.yaml", "--no-tokens")
+    repaired = run(*command_of(refused.err), "--no-tokens")
+    again = run(*command_of(refused.err), "--no-tokens")
+    found = drawn(run)
+
+    assert refused.code == 3
+    assert "D383" in refused.err
+    assert repaired.code == 0, repaired.err
+    assert source in repaired.err
+    assert "there is nothing to repair" in again.err
+    assert found["splits"]["holdout"] == lock["splits"]["holdout"]
+    assert found["holdout"] == lock["holdout"]
+
+
+def on_a_fresh_machine(here: Path, run: Run, split_: str) -> dict[str, Any]:
+    """The lock with a split that cannot be read, other data, and no store; returns it as it was."""
+    lock = leaking(here, run)
+    broken = json.loads(json.dumps(lock))
+    broken["splits"][split_]["members"] = "AAAA"
+    write_lock(broken)
+    shutil.rmtree(here / ".recipe")
+    write_rows(here, [row for row in added(sentences()) if not row["text"].endswith(" too")])
+    return lock
+
+
+def test_a_holdout_that_can_be_read_is_kept_without_the_rows_that_cannot(
+    here: Path, run: Run
+) -> None:
+    lock = on_a_fresh_machine(here, run, "train")
+
+    repaired = run("data", "recipe.yaml", "--repair-lock", "--no-tokens")
+    found = drawn(run)
+
+    assert (
+        "the lock itself: its holdout can be read, train and the rows in no split" in repaired.err
+    )
+    assert not keys(lock, "holdout") & keys(found, "train")
+    assert not keys(lock, "holdout") & keys(found, "validation")
+    assert found["holdout"]["redraws"] == 0
+
+
+def test_a_holdout_that_nothing_tells_is_not_drawn_anew(here: Path, run: Run) -> None:
+    on_a_fresh_machine(here, run, "holdout")
+    before = Path(LOCK).read_bytes()
+
+    refused = run("data", "recipe.yaml", "--repair-lock", "--no-tokens")
+
+    assert refused.code == 3
+    assert "D400" in refused.err
+    assert Path(LOCK).read_bytes() == before

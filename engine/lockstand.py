@@ -14,6 +14,7 @@ from engine.pipeline import Inspector, Walk
 from engine.recipe import moving_references
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of
+from engine.stages.lockcheck import unfounded
 from engine.stages.proving import accepted_of
 from engine.stages.repeated import Repeated, another_recipe, reproduction_of
 from engine.stages.repeating import Inspection, changed_since, held_device
@@ -33,6 +34,7 @@ class Wish:
 
 
 PLAIN = Wish()
+TAKE_BACK = "take the lock back from version control"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +138,8 @@ def lock_line(stand: LockStand, sources: Sequence[Mapping[str, Any]]) -> str:
         return ""
     if stand.changed:
         return f"it proves another recipe ({', '.join(stand.changed)} changed since)"
+    if wrong := next(unfounded(stand.recipe, stand.accepted), ""):
+        return f"its accepted run contradicts itself: {wrong}"
     day = stand.accepted.finished.partition("T")[0]
     pairs = zip(sources, stand.accepted.sources, strict=False)
     local = [(now["sha256"], before["sha256"]) for now, before in pairs if set(now) == {"sha256"}]
@@ -164,6 +168,8 @@ def _uncovered(stand: LockStand, path: Path) -> list[tuple[str, str, str]]:
     if accepted is None:
         what = "holds no accepted run" if path.exists() else "is not there"
         return [*found, (f"`{path.name}` {what}", "", f"run it without --frozen first: {run}")]
+    wrong = list(unfounded(recipe, accepted)) if not stand.changed else []
+    found += [(f"`{path.name}` contradicts itself: {one}", "", TAKE_BACK) for one in wrong]
     if stand.changed:
         told = ", ".join(stand.changed)
         hint = f"take back the change, or accept the changed recipe: {run}"

@@ -218,8 +218,22 @@ def _plan_stage(
 def _previous(
     recipe: Recipe, store: Store, *, world: World, before: Sequence[PlannedStage]
 ) -> Previous | None:
-    train = next(stage.key for stage in before if stage.name == "train")
-    return find_previous(recipe, store, world.accepted, train=train.digest if train else "")
+    by_name = {stage.name: stage for stage in before}
+    train = by_name["train"].key
+    return find_previous(
+        recipe,
+        store,
+        world.accepted,
+        train=train.digest if train else "",
+        locked=world.lock.accepted if world.lock else None,
+        holdout=_holdout_digest(by_name["data"].reused),
+    )
+
+
+def _holdout_digest(data: Artifact | None) -> str:
+    """sha256 of the rows that are held out; empty while they are not drawn."""
+    splits = read_json(data, "summary.json")["splits"] if data else ()
+    return next((split["digest"] for split in splits if split["name"] == "holdout"), "")
 
 
 def _stored(name: str, key: StageKey, store: Store) -> Artifact | None:

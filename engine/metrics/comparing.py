@@ -37,11 +37,21 @@ class Earlier:
     """When, for people; empty where no model has been accepted before."""
     why_not: str = ""
     """Why its answers cannot be compared; empty where they can."""
+    why_not_by: Mapping[str, str] = field(default_factory=dict)
+    """Of single metrics that cannot be compared although others can: why, by metric."""
+    source: str = ""
+    """Where its answers are from, where that is not the store: `the lock`."""
 
     @property
     def is_comparable(self) -> bool:
         """Whether it answered the same rows."""
         return bool(self.accepted) and not self.why_not
+
+    @property
+    def named(self) -> str:
+        """How people are told which model it is."""
+        source = f" ({self.source})" if self.source else ""
+        return f"the model accepted on {self.accepted}{source}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +80,11 @@ def compare(
         for name, answers in rivals.baselines.items()
         for comparison in _against(name, tuned, answers, metrics=gained or [main], rivals=rivals)
     ]
+    earlier = rivals.earlier
+    known = [metric for metric in kept or [main] if metric not in earlier.why_not_by]
     over_previous = (
-        _against(PREVIOUS, tuned, rivals.earlier.answers, metrics=kept or [main], rivals=rivals)
-        if rivals.earlier.is_comparable
+        _against(PREVIOUS, tuned, earlier.answers, metrics=known, rivals=rivals)
+        if earlier.is_comparable and known
         else []
     )
     if gained and kept:
@@ -228,12 +240,13 @@ def _judge_previous(
 ) -> Check:
     name = f"over_previous.{drop.metric}"
     if comparison is None:
-        missing = Metric(name=name, value=None, n=0, undefined=earlier.why_not)
+        why_not = earlier.why_not or earlier.why_not_by.get(drop.metric, "")
+        missing = Metric(name=name, value=None, n=0, undefined=why_not)
         check = judge(missing, direction="max", bound=drop.max_drop, decide_on=acceptance.decide_on)
         if not earlier.accepted:
             note = "no model of this recipe has been accepted before: nothing to compare with"
             return replace(check, status=Status.WARN, note=note)
-        note = f"the model accepted on {earlier.accepted} cannot be compared: {earlier.why_not}"
+        note = f"{earlier.named} cannot be compared: {why_not}"
         return replace(check, status=Status.INCONCLUSIVE, note=note)
     lost = replace(
         comparison,
@@ -245,8 +258,7 @@ def _judge_previous(
         direction="max",
         bound=drop.max_drop,
         decide_on=acceptance.decide_on,
-        note=f"against the model accepted on {earlier.accepted}, on the same rows; "
-        f"p: {comparison.test}",
+        note=f"against {earlier.named}, on the same rows; p: {comparison.test}",
     )
     check = replace(check, p_value=comparison.p_value, p_adjusted=comparison.p_adjusted)
     return hold_back(check, drop.metric, n=comparison.n)

@@ -45,6 +45,21 @@ def score(predictions: Sequence[Prediction], task: Task, *, confidence: float, s
     )
 
 
+def values_of(predictions: Sequence[Prediction], task: Task) -> dict[str, float]:
+    """Compute every metric of the task's kind without its interval; those that are undefined are left out."""
+    from engine.metrics.families import family_of  # noqa: PLC0415 - brings numpy
+
+    family = family_of(task.kind)
+    table = family.tabulate(predictions, task)
+    sums = table.sums()
+    found = {
+        measure.name: float(measure.value(sums))
+        for measure in family.measures(table)
+        if not measure.undefined(sums)
+    }
+    return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
 def metrics_of(
     table: Table, measures: Sequence[Measure], *, confidence: float, seed: int
 ) -> tuple[Metric, ...]:

@@ -93,6 +93,8 @@ BY_KIND: Final[Mapping[str, tuple[MetricSpec, ...]]] = MappingProxyType(
 
 FREE: Final = ("valid_output", "schema_validity", "type_errors")
 """Measured by free decoding: under a constraint they would say nothing."""
+LIKELIHOODS: Final = tuple(spec.name for spec in _LIKELIHOOD)
+"""Metrics of how likely texts are, not of answers."""
 OF_FILES: Final = (
     MetricSpec(name="agreement", is_row_share=True),
     MetricSpec(name="file_megabytes", better="lower", unit="MB"),

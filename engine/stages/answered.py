@@ -30,8 +30,15 @@ class Before:
 
     same: tuple[bool, ...]
     """Whether each row has the same answer; empty for kinds that have none."""
-    predictions: tuple[Prediction, ...] | None
-    """None where an answer cannot be told from its hash."""
+    rows: tuple[Prediction, ...]
+    """Every row; what cannot be told from its hash stands as an output that is no answer."""
+    untold: int = 0
+    """Rows whose answer cannot be told from its hash: neither that of now nor a right one."""
+
+    @property
+    def predictions(self) -> tuple[Prediction, ...] | None:
+        """Return the rows; None where the answer of one cannot be told."""
+        return None if self.untold else self.rows
 
 
 def answers_to_json(predictions: Sequence[Prediction]) -> dict[str, Any]:
@@ -51,22 +58,18 @@ def answered_before(
 ) -> Before | None:
     """Compare recorded answers with answers to the same rows; None where they are to others."""
     ordered = sorted(predictions, key=lambda row: row.id)
-    try:
-        joined = base64.b64decode(recorded["entries"], validate=True)
-    except ValueError:
+    if not has_entries(recorded) or recorded["rows"] != len(ordered):
         return None
-    if len(joined) != BYTES * len(ordered) or recorded["rows"] != len(ordered):
-        return None
+    joined = base64.b64decode(recorded["entries"])
     entries = [joined[at : at + BYTES] for at in range(0, len(joined), BYTES)]
     pairs = list(zip(ordered, entries, strict=True))
     if recorded["way"] == WEIGHED:
         rebuilt = [replace(row, nats=struct.unpack("<f", entry)[0]) for row, entry in pairs]
-        return Before(same=(), predictions=tuple(rebuilt))
+        return Before(same=(), rows=tuple(rebuilt))
     same = tuple(_hash(row.label, row.text) == entry for row, entry in pairs)
     told = [_told(row, entry, task) for row, entry in pairs]
-    known = [row for row in told if row is not None]
-    whole = len(known) == len(told)
-    return Before(same=same, predictions=tuple(known) if whole else None)
+    rows = [known or _unreadable(row) for known, row in zip(told, ordered, strict=True)]
+    return Before(same=same, rows=tuple(rows), untold=told.count(None))
 
 
 def _told(row: Prediction, entry: bytes, task: Task) -> Prediction | None:
@@ -74,17 +77,29 @@ def _told(row: Prediction, entry: bytes, task: Task) -> Prediction | None:
     plain = replace(row, probability=None, probabilities=())
     if _hash(row.label, row.text) == entry:
         return plain
-    for label in dict.fromkeys((row.target, *task.labels)):
+    for label in dict.fromkeys((row.target, *row.references, *task.labels)):
         if _hash(label, label) == entry:
             return replace(plain, label=label, text=label)
-    if task.kind == "classification":  # every label was tried: it was no answer
-        return replace(plain, label=None, text=UNREADABLE)
-    return None
+    # With every label tried, it was no answer.
+    return _unreadable(row) if task.kind == "classification" else None
+
+
+def _unreadable(row: Prediction) -> Prediction:
+    return replace(row, label=None, text=UNREADABLE, probability=None, probabilities=())
 
 
 def _hash(label: str | None, text: str) -> bytes:
     said = f"!{text}" if label is None else f"={label}"
     return hashlib.sha256(said.encode(errors="surrogatepass")).digest()[:BYTES]
+
+
+def has_entries(recorded: Mapping[str, Any]) -> bool:
+    """Whether recorded answers have an entry for each row that they speak of."""
+    try:
+        joined = base64.b64decode(recorded["entries"], validate=True)
+    except ValueError:
+        return False
+    return len(joined) == BYTES * recorded["rows"] and recorded["way"] in (HASHED, WEIGHED)
 
 
 def _nats(row: Prediction) -> bytes:

@@ -76,7 +76,7 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
 def run(context: StageContext) -> None:
     """Write `verdict.json` and `comparisons.json`."""
     judged = _judged(context)
-    since = earlier(context.previous, judged.predictions)
+    since = earlier(context.previous, judged.predictions, recipe=context.recipe)
     comparisons = _compare(context, judged, since)
     found = _judge(context, judged, comparisons, since)
     flow.write_json(

@@ -60,9 +60,9 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
             for name in ("gate", "verify")
             if name in artifacts
         },
-        metrics=_metrics(holdout_metrics(artifacts), recipe),
-        seeds=_further(seeds, recipe),
-        spread=_spread(seeds, recipe),
+        metrics=holdout_facts(recipe, artifacts),
+        seeds=further_seeds(seeds, recipe),
+        spread=spread_of(seeds, recipe),
         answers=answers_to_json(read_predictions(evaluated.file("predictions.holdout.jsonl"))),
         predictions=prediction_digests(artifacts),
         adapter=trained_digests(artifacts),
@@ -158,6 +158,7 @@ def told_metrics(recipe: Recipe) -> frozenset[str]:
     """Return the metrics of single labels or fields that the recipe bounds; all others are told anyway."""
     bounds = [bound.metric for bound in recipe.acceptance.metrics]
     bounds += [bound.metric for bound in recipe.export.thresholds]
+    bounds += [drop.metric for drop in recipe.acceptance.over_previous]
     return frozenset([*bounds, *(drop.metric for drop in recipe.export.max_drops)])
 
 
@@ -170,7 +171,8 @@ def _is_told(name: str, recipe: Recipe) -> bool:
     return "." not in name or name in told_metrics(recipe)
 
 
-def _metrics(found: Mapping[str, Metric], recipe: Recipe) -> dict[str, Any]:
+def holdout_facts(recipe: Recipe, artifacts: Artifacts) -> dict[str, dict[str, Any]]:
+    """Return what was measured on the holdout as a lock holds it."""
     return {
         name: {
             "value": _rounded(metric.value),
@@ -178,12 +180,12 @@ def _metrics(found: Mapping[str, Metric], recipe: Recipe) -> dict[str, Any]:
             "high": _rounded(metric.interval.high if metric.interval else None),
             "n": metric.n,
         }
-        for name, metric in found.items()
+        for name, metric in holdout_metrics(artifacts).items()
         if _is_told(name, recipe)
     }
 
 
-def _further(seeds: Seeds | None, recipe: Recipe) -> tuple[dict[str, Any], ...]:
+def further_seeds(seeds: Seeds | None, recipe: Recipe) -> tuple[dict[str, Any], ...]:
     """Return the seeds but the first, whose metrics stand in the lock anyway."""
     return tuple(
         {
@@ -199,7 +201,8 @@ def _further(seeds: Seeds | None, recipe: Recipe) -> tuple[dict[str, Any], ...]:
     )
 
 
-def _spread(seeds: Seeds | None, recipe: Recipe) -> dict[str, Any]:
+def spread_of(seeds: Seeds | None, recipe: Recipe) -> dict[str, Any]:
+    """Return the mean and the deviation over all seeds, by metric."""
     found = [asdict(one) for one in seeds.spread] if seeds else []
     return {
         one["metric"]: {"mean": _rounded(one["mean"]), "deviation": _rounded(one["deviation"])}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from engine.errors import EngineError
 from engine.evidence import (
@@ -19,27 +18,24 @@ from engine.evidence import (
 )
 from engine.metrics import equivalence
 from engine.metrics.predictions import Prediction, read_predictions
-from engine.recipe.metrics import FREE, primary
+from engine.recipe.metrics import FREE, LIKELIHOODS, primary
 from engine.recipe.model import Recipe
-from engine.stages import flow, proving
+from engine.stages import proving
 from engine.stages.answered import Before, answered_before
-from engine.stages.basis import kind_of, read_basis
-from engine.stages.flow import read_json
+from engine.stages.facts import SURROUNDINGS, compared
+from engine.stages.lockcheck import OF_PROBABILITIES, unfounded, untrue_of_answers
 from engine.store import Artifact
 from engine.store.accepted import Accepted
 
 Artifacts = Mapping[str, Artifact]
 MAKERS = ("train", "merge", "quantize")
 """Stages whose files are the model."""
-NUMBERS = "numbers"
-IN_ORDER = (
-    "data", "base model", "tokenizer", "config", "tool version", "hardware", "threads", NUMBERS,
-)  # fmt: skip
 WRONG_INPUT = {"D387": "data", "D388": "base model"}
 """Codes of what stops a run early, and what they say of."""
-DIGITS = 12
-NOT_MEASURED = ("ece", "brier")
-"""Metrics of probabilities, which a lock does not hold for each row."""
+FEW = 5
+"""Facts named in one sentence."""
+NEAR_PROBABILITIES = 1e-3
+"""Of its size, by which a metric of probabilities may be off where the same model computes it again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,34 +64,114 @@ def reproduction_of(run: Repeated) -> Reproduction:
     """Compare a run with the accepted run of the lock."""
     if (wrong := _wrong_input(run.error)) is not None:
         return wrong
-    compared = tuple(sorted(_compared(run), key=lambda one: IN_ORDER.index(one.part)))
-    first = next((f"{one.part}: {_change(one)}" for one in compared if not one.equal), "")
+    facts = compared(run.recipe, run.accepted, run.artifacts)
+    first = next((f"{one.part}: {_change(one)}" for one in facts if not one.equal), "")
+    wrong_lock = _contradictions(run)
     found = Reproduction(
         verdict=Repeat.UNFINISHED,
-        summary=f"not compared to the end: {_why_unfinished(run)}",
+        summary="; ".join([f"not compared to the end: {_why_unfinished(run)}", *wrong_lock]),
         first_difference=first,
-        compared=compared,
+        compared=facts,
         reused=_reused(run),
     )
     if run.outcome not in ("accepted", "refused", "inconclusive"):
         return found
-    if found.reused:
+    if wrong_lock:
+        return _not(found, wrong_lock[0])
+    if found.reused and not (_is_same_model(run) and _untrue(found)):
         return _only_reused(found, run)
     if run.outcome != "accepted":
-        told = f"not reproduced: the run is {run.outcome}, the lock's was accepted"
-        return replace(found, verdict=Repeat.NOT, summary=f"{told}; {_first(first)}")
-    if _is_same_model(run):
-        is_full = any(name.startswith("model/") for name in run.accepted.adapter)
-        trained = "trained model" if is_full else "adapter"
-        exported = [name for name in run.accepted.files if name.endswith(".gguf")]
-        names = [trained, "merged model", *exported]
-        told = f"{', '.join(names[:-1])} and {names[-1]}"
-        return replace(
-            found,
-            verdict=Repeat.EXACT,
-            summary=f"reproduced exactly: {told} have the digests of the lock",
-        )
-    return _within_noise(found, run)
+        return _not(found, f"the run is {run.outcome}, the lock's was accepted; {_first(first)}")
+    return _of_same_model(found, run) if _is_same_model(run) else _within_noise(found, run)
+
+
+def _contradictions(run: Repeated) -> list[str]:
+    """Return what cannot be true of the lock as one sentence, or nothing."""
+    wrong = list(unfounded(run.recipe, run.accepted))
+    if not wrong and (before := _before(run)) is not None:
+        wrong = list(untrue_of_answers(run.accepted, before, run.recipe))
+    return [f"the lock contradicts itself: {_few(wrong)}"] if wrong else []
+
+
+def _before(run: Repeated) -> Before | None:
+    """Return what the lock's model answered; None where this run has not answered the same rows."""
+    if "evaluate" not in run.artifacts or "data" not in run.artifacts:
+        return None
+    rows = proving.split_digests(run.artifacts["data"])
+    if rows.get("holdout") != run.accepted.splits.get("holdout"):
+        return None
+    answers = read_predictions(run.artifacts["evaluate"].file("predictions.holdout.jsonl"))
+    return answered_before(run.accepted.answers, answers, run.recipe.task)
+
+
+def _of_same_model(found: Reproduction, run: Repeated) -> Reproduction:
+    """Return the verdict of a run that made the very files of the lock."""
+    told = f"{_model_named(run.accepted)} have the digests of the lock"
+    differing = [one for one in found.compared if not one.equal]
+    if not differing:
+        return replace(found, verdict=Repeat.EXACT, summary=f"reproduced exactly: {told}")
+    if untrue := _untrue(found):
+        return _not(found, f"{told}, and of its other facts {_few(untrue)}")
+    named = _few([f"{one.part}: {_change(one)}" for one in differing])
+    if all(one.part in (*SURROUNDINGS, "config") for one in differing):
+        summary = f"{Repeat.WITHIN_NOISE.value}: {told}; other facts differ: {named}"
+        return replace(found, verdict=Repeat.WITHIN_NOISE, summary=summary)
+    tested = _within_noise(found, run)
+    return replace(tested, summary=f"{tested.summary}; {told}, other facts differ: {named}")
+
+
+def _model_named(accepted: Accepted) -> str:
+    is_full = any(name.startswith("model/") for name in accepted.adapter)
+    trained = "trained model" if is_full else "adapter"
+    exported = [name for name in accepted.files if name.endswith(".gguf")]
+    names = [trained, "merged model", *exported]
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _untrue(found: Reproduction) -> list[str]:
+    """Return the facts of a lock that cannot be true where this run made its very model.
+
+    Answers computed again may differ in a few bits, and what follows from them with them; what follows from
+    the same answers may not. Another config is explained by other tools.
+    """
+    differing = [one for one in found.compared if not one.equal]
+    is_elsewhere = any(one.part in SURROUNDINGS for one in differing)
+    other_answers = any(one.name == "answers" for one in differing)
+    return [
+        f"{one.name} is {one.locked} in the lock and {one.found} here"
+        for one in differing
+        if one.part not in SURROUNDINGS
+        and not (one.part == "config" and is_elsewhere)
+        and not _can_be_noise(one, other_answers=other_answers)
+    ]
+
+
+def _can_be_noise(one: Compared, *, other_answers: bool) -> bool:
+    if one.name == "answers" or one.name.startswith("answers of "):
+        return True
+    metric = one.name.removeprefix("interval of ")
+    if metric in (*OF_PROBABILITIES, *LIKELIHOODS):
+        pairs = zip(one.locked.split(" to "), one.found.split(" to "), strict=False)
+        return all(_is_close(*pair) for pair in pairs)
+    is_measured = one.part == "numbers" and not one.name.startswith(("verdict of ", "rows of "))
+    return is_measured and other_answers
+
+
+def _is_close(locked: str, found: str) -> bool:
+    try:
+        before, now = float(locked), float(found)
+    except ValueError:
+        return False
+    return abs(before - now) <= NEAR_PROBABILITIES * max(1.0, abs(before))
+
+
+def _not(found: Reproduction, why: str) -> Reproduction:
+    return replace(found, verdict=Repeat.NOT, summary=f"not reproduced: {why}")
+
+
+def _few(facts: Sequence[str]) -> str:
+    more = len(facts) - FEW
+    return "; ".join([*facts[:FEW], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _wrong_input(error: EngineError | None) -> Reproduction | None:
@@ -154,98 +230,6 @@ def _is_same_model(run: Repeated) -> bool:
     )
 
 
-def _compared(run: Repeated) -> Iterator[Compared]:
-    """Yield every fact of the lock of which this run has one too."""
-    now, locked = run.artifacts, run.accepted
-    if "data" in now:
-        yield from _data(locked, now["data"])
-    if "train" in now:
-        basis = read_basis(now["train"])
-        yield from _base_model(locked.base_model["files"], basis["base_model"])
-        yield from _facts("hardware", locked.hardware, basis["hardware"])
-        yield from _versions(locked.versions, now["train"].versions)
-        training = read_json(now["train"], "training.json")
-        yield _fact("config", "precision", locked.precision, training["precision"])
-        yield _fact("threads", "threads", locked.threads, training["threads"])
-    if "compile" in now:
-        yield _digest("config", "backend config", locked.config, proving.config_digest(now))
-    method = flow.trained(run.recipe, now).method
-    yield _fact("config", "method.seed", locked.recipe["seed"], method.seed)
-    yield from _numbers(run)
-
-
-def _data(locked: Accepted, data: Artifact) -> Iterator[Compared]:
-    found = proving.facts_of_data(data)
-    now = {one["name"]: one["sha256"] for one in found["sources"]}
-    same_rows = None not in (locked.fingerprints, found["fingerprints"]) and (
-        locked.fingerprints == found["fingerprints"]
-    )
-    for one in locked.sources:
-        if one["sha256"] is None or now.get(one["name"]) is None:
-            continue
-        told = _digest("data", one["name"], one["sha256"], now[one["name"]])
-        if not told.equal and same_rows:
-            told = replace(told, equal=True, found=f"{told.found}, with the same rows")
-        yield told
-    splits = proving.split_digests(data)
-    for name, digest in locked.splits.items():
-        yield _digest("data", f"{name} rows", digest, splits.get(name, ""))
-
-
-def _base_model(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Compared]:
-    for name in sorted({*locked, *found} if locked and found else ()):
-        yield _digest(kind_of(name), name, locked.get(name, ""), found.get(name, ""))
-
-
-def _versions(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Compared]:
-    yield from _facts("tool version", locked, {name: found.get(name) for name in locked})
-
-
-def _facts(part: str, locked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Compared]:
-    for name, value in locked.items():
-        yield _fact(part, name, value, found.get(name))
-
-
-def _numbers(run: Repeated) -> Iterator[Compared]:
-    now, locked = run.artifacts, run.accepted
-    digests = (
-        (locked.adapter, proving.trained_digests(now), "train", ""),
-        (locked.predictions, proving.prediction_digests(now), "evaluate", "answers of "),
-        (locked.merged, proving.merged_digests(now), "merge", "merged "),
-        (locked.files, proving.file_digests(now), "verify", ""),
-    )
-    for before, after, stage, called in digests:
-        for name, digest in before.items() if stage in now else ():
-            if name in after or stage != "evaluate":
-                yield _digest(NUMBERS, f"{called}{name}", digest, after.get(name, ""))
-    if "evaluate" in now:
-        metrics = proving.holdout_metrics(now)
-        for name, fact in locked.metrics.items():
-            value = metrics[name].value if name in metrics else None
-            rounded = None if value is None else round(value, proving.ROUND)
-            yield _fact(NUMBERS, name, fact["value"], rounded)
-
-
-def _digest(part: str, name: str, locked: str, found: str) -> Compared:
-    return Compared(
-        part=part,
-        name=name,
-        equal=locked == found,
-        locked=locked[:DIGITS] or "none",
-        found=found[:DIGITS] or "none",
-    )
-
-
-def _fact(part: str, name: str, locked: object, found: object) -> Compared:
-    return Compared(
-        part=part,
-        name=name,
-        equal=locked == found,
-        locked="none" if locked is None else str(locked),
-        found="none" if found is None else str(found),
-    )
-
-
 def _change(one: Compared) -> str:
     return f"{one.name} {one.locked} -> {one.found}"
 
@@ -260,10 +244,8 @@ def _within_noise(found: Reproduction, run: Repeated) -> Reproduction:
     answers = read_predictions(file)
     before = answered_before(run.accepted.answers, answers, run.recipe.task)
     if before is None:
-        told = "not reproduced: the holdout has other rows than the lock's"
-        return replace(
-            found, verdict=Repeat.NOT, summary=f"{told}; {_first(found.first_difference)}"
-        )
+        first = _first(found.first_difference)
+        return _not(found, f"the holdout has other rows than the lock's; {first}")
     tests = tuple(_tests(run, answers, before))
     same = equivalence.agreement_metric(before.same) if before.same else None
     bound, origin = equivalence.agreement_bound(run.accepted.seeds)
@@ -290,7 +272,7 @@ def _tests(run: Repeated, answers: Sequence[Prediction], before: Before) -> Iter
     metrics = proving.holdout_metrics(run.artifacts)
     for name in dict.fromkeys((main, *bounded)):
         now, then = metrics.get(name), locked.metrics.get(name)
-        if name in (*FREE, *NOT_MEASURED) or now is None or then is None:
+        if name in (*FREE, *OF_PROBABILITIES) or now is None or then is None:
             continue
         if now.value is None or then["value"] is None:
             continue

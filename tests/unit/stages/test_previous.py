@@ -74,13 +74,15 @@ def test_answers_to_the_same_rows_are_read(bench: Bench) -> None:
         bench.recipe, bench.store, [accepted(bench, "older", rows(3))], train="mine"
     )
 
-    assert earlier(found, rows(3)) == Earlier(answers=rows(3), accepted="2026-11-23")
+    assert earlier(found, rows(3), recipe=bench.recipe) == Earlier(
+        answers=rows(3), accepted="2026-11-23"
+    )
 
 
 def test_answers_that_are_gone_cannot_be_compared(bench: Bench) -> None:
     found = find_previous(bench.recipe, bench.store, [accepted(bench, "x", None)], train="mine")
 
-    assert earlier(found, rows(3)).why_not == GONE
+    assert earlier(found, rows(3), recipe=bench.recipe).why_not == GONE
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_answers_to_other_rows_cannot_be_compared(
         bench.recipe, bench.store, [accepted(bench, "older", answers)], train="mine"
     )
 
-    told = earlier(found, rows(3))
+    told = earlier(found, rows(3), recipe=bench.recipe)
 
     assert not told.is_comparable
     assert told.answers == ()
@@ -107,8 +109,8 @@ def test_with_folds_the_answers_to_all_rows_count(bench: Bench) -> None:
 
     assert found is not None
     assert found.file == "predictions.folds.jsonl"
-    assert earlier(found, rows(3)).why_not == GONE
+    assert earlier(found, rows(3), recipe=bench.recipe).why_not == GONE
 
 
-def test_nothing_came_before_the_first_model() -> None:
-    assert earlier(None, rows(3)) == Earlier()
+def test_nothing_came_before_the_first_model(bench: Bench) -> None:
+    assert earlier(None, rows(3), recipe=bench.recipe) == Earlier()

@@ -55,6 +55,8 @@ def _metrics(accepted: Accepted) -> Iterator[str]:
 
 def _spread(accepted: Accepted) -> Iterator[str]:
     """Yield what is not the mean and the deviation of all seeds, the first of which is `metrics`."""
+    if accepted.seeds and not accepted.spread:
+        yield f"`spread` is empty beside {len(accepted.seeds)} further seeds"
     for name, spread in accepted.spread.items():
         first = accepted.metrics.get(name, {}).get("value")
         values = [first, *(seed["metrics"].get(name) for seed in accepted.seeds)]

@@ -29,6 +29,7 @@ class ExitCode(IntEnum):
     FAILED = 3
     BUG = 4
     BASELINE_PASSES = 5
+    UNKNOWN_SIGNER = 6
     HUNG_UP = 129
     INTERRUPTED = 130
     QUIT = 131

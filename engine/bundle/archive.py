@@ -6,16 +6,20 @@ with the one that would be written, and every byte between members, so no byte o
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
+from engine.files.reading import open_regular
 from engine.files.writing import refuse_link, replacing, top_of
+from engine.store.typed import brief_text
 
 BLOCK = 512
 END = 2 * BLOCK
@@ -23,6 +27,9 @@ END = 2 * BLOCK
 CHUNK = 1 << 20
 KEPT = 64 << 20
 """Bytes up to which a member is held in memory; of larger ones, models, only the digest is wanted."""
+MOST_MEMBERS = 10_000
+MOST_BYTES = 1 << 38
+"""Of a whole bundle: 256 GiB, more than the weights of any small model."""
 LONGEST_NAME = 100
 
 Content = bytes | Path
@@ -40,33 +47,53 @@ class Member:
     sha256: str
     data: bytes | None
     """None for one that is too large to be held."""
+    size: int = 0
+    """Of its bytes."""
 
 
-def write_archive(path: Path, members: Mapping[str, Content]) -> None:
+def write_archive(
+    path: Path, members: Mapping[str, Content], *, digests: Mapping[str, str] | None = None
+) -> None:
     """Write the members aside, then rename; not through a link.
+
+    `digests` are the sha256 that members must have as they are written.
 
     Raises:
         OSError: the file cannot be written, or a member cannot be read.
+        ArchiveError: a member has another sha256; nothing is left of the file then.
 
     """
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - as written: resolving would follow links
     refuse_link(whole)
     with replacing(whole, below=top_of(whole)) as out:
         for name in sorted(members):
-            _write_member(out, name, members[name])
+            found = _write_member(out, name, members[name])
+            wanted = (digests or {}).get(name, found)
+            if found != wanted:
+                message = f"`{name}` has the sha256 {found}, it should be {wanted}"
+                raise ArchiveError(message)
         out.write(bytes(END))
 
 
-def read_archive(path: Path) -> tuple[Member, ...]:
-    """Return every member, in order.
+def read_archive(
+    path: Path, *, is_large: Callable[[str], bool] = lambda _: True
+) -> tuple[Member, ...]:
+    """Return every member, in order; those that `is_large` names may be larger than `KEPT`.
 
     Raises:
-        ArchiveError: a byte is not what `write_archive` would have written.
-        OSError: the file cannot be read.
+        ArchiveError: a byte is not what `write_archive` would have written, or a size is beyond reason.
+        OSError: the file cannot be read, or is none.
 
     """
-    with path.open("rb") as stream:
-        members = tuple(_members(stream))
+    with open_regular(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > MOST_BYTES:
+            message = f"it has {size:,} bytes, more than {MOST_BYTES:,}"
+            raise ArchiveError(message)
+        members = tuple(islice(_members(stream, is_large, end=size), MOST_MEMBERS + 1))
+    if len(members) > MOST_MEMBERS:
+        message = f"it has more than {MOST_MEMBERS:,} members"
+        raise ArchiveError(message)
     names = [member.name for member in members]
     if names != sorted(set(names)):
         message = "its members are not in order, or one stands twice"
@@ -74,13 +101,21 @@ def read_archive(path: Path) -> tuple[Member, ...]:
     return members
 
 
-def _write_member(out: BinaryIO, name: str, content: Content) -> None:
-    size = len(content) if isinstance(content, bytes) else content.stat().st_size
-    out.write(_header(name, size))
-    with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as source:
-        while chunk := source.read(CHUNK):
+def _write_member(out: BinaryIO, name: str, content: Content) -> str:
+    """Write a member and return its sha256; OSError where a file changes its size meanwhile."""
+    digest = hashlib.sha256()
+    with io.BytesIO(content) if isinstance(content, bytes) else open_regular(content) as source:
+        size = len(content) if isinstance(content, bytes) else os.fstat(source.fileno()).st_size
+        out.write(_header(name, size))
+        left = size
+        while chunk := source.read(min(CHUNK, left)):
             out.write(chunk)
+            digest.update(chunk)
+            left -= len(chunk)
+    if left:
+        raise OSError(errno.EIO, "became shorter while it was read", name)
     out.write(bytes(-size % BLOCK))
+    return digest.hexdigest()
 
 
 def _header(name: str, size: int) -> bytes:
@@ -90,25 +125,37 @@ def _header(name: str, size: int) -> bytes:
     return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "strict")
 
 
-def _members(stream: BinaryIO) -> Iterator[Member]:
+def _members(stream: IO[bytes], is_large: Callable[[str], bool], *, end: int) -> Iterator[Member]:
     while (header := stream.read(BLOCK)) != bytes(BLOCK):
-        yield _member(stream, header, at=stream.tell() - len(header))
+        name, size, at = *_named(header, at=stream.tell() - len(header)), stream.tell()
+        if size > end - at:
+            message = f"it ends within `{name}`"
+            raise ArchiveError(message)
+        if size > KEPT and not is_large(name):
+            message = f"`{name}` has {size:,} bytes, more than {KEPT:,}"
+            raise ArchiveError(message)
+        yield _member(stream, name, size)
     if stream.read(END) != bytes(END - BLOCK):
         message = "something stands behind its end"
         raise ArchiveError(message)
 
 
-def _member(stream: BinaryIO, header: bytes, *, at: int) -> Member:
+def _named(header: bytes, *, at: int) -> tuple[str, int]:
+    """Return name and size of a member; ArchiveError where the header is not the one it would have."""
     try:
         info = tarfile.TarInfo.frombuf(header, "utf-8", "strict")
         name, size = info.name, info.size
         is_ours = is_plain(name) and size >= 0 and _header(name, size) == header
     except (tarfile.TarError, ValueError, OverflowError) as error:
-        message = f"the header at byte {at:,} cannot be read ({error})"
+        message = f"the header at byte {at:,} cannot be read ({brief_text(str(error))})"
         raise ArchiveError(message) from error
     if not is_ours:
-        message = f"the header of `{name}` at byte {at:,} is not one that is written"
+        message = f"the header of `{brief_text(name)}` at byte {at:,} is not one that is written"
         raise ArchiveError(message)
+    return name, size
+
+
+def _member(stream: IO[bytes], name: str, size: int) -> Member:
     digest, kept, left = hashlib.sha256(), bytearray(), size
     while left:
         chunk = stream.read(min(left, CHUNK))
@@ -122,7 +169,8 @@ def _member(stream: BinaryIO, header: bytes, *, at: int) -> Member:
     if stream.read(-size % BLOCK) != bytes(-size % BLOCK):
         message = f"the bytes behind `{name}` are not zero"
         raise ArchiveError(message)
-    return Member(name=name, sha256=digest.hexdigest(), data=bytes(kept) if size <= KEPT else None)
+    data = bytes(kept) if size <= KEPT else None
+    return Member(name=name, sha256=digest.hexdigest(), data=data, size=size)
 
 
 def is_plain(name: str) -> bool:

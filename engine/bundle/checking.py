@@ -6,28 +6,55 @@ first that fails does not hide the others, as far as they can still be looked at
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from engine.bundle.agreeing import (
+    data_problems,
+    model_problems,
+    page_problems,
+    recipe_problems,
+    run_problems,
+    score_problems,
+    statement_problems,
+)
 from engine.bundle.archive import ArchiveError, Member, read_archive
-from engine.bundle.making import EVIDENCE, KEY, MODEL, STATEMENT
-from engine.bundle.signing import checked, key_id, public_key
-from engine.bundle.statement import PREDICATE_TYPE, TYPE, subjects, verdicts
-from engine.errors import EngineError, RecipeError
-from engine.evidence import Check, Report, Status
-from engine.recipe.digest import recipe_digest
-from engine.recipe.source import parse_source
-from engine.render.json import read_json
-from engine.store.accepted import Accepted, accepted_from_json
-from engine.store.runs import ACCEPTED, BUNDLED_LOCK
+from engine.bundle.contents import (
+    EVIDENCE,
+    KEY,
+    MODEL,
+    STATEMENT,
+    Contents,
+    ContentsError,
+    bytes_of,
+    read_contents,
+)
+from engine.bundle.judging import comparison_problems, gate_problems, verify_problems
+from engine.bundle.signing import checked, key_id, known_signers, public_key
+from engine.bundle.statement import PREDICATE_TYPE, TYPE, to_bytes
+from engine.errors import RecipeError
+from engine.evidence import Report
+from engine.files.reading import parse_json, read_bytes, require_regular
 from engine.store.store import sha256_of
+from engine.store.typed import brief_text
 
-RESOLVED = "recipe.resolved.yaml"
-NEAR = 1e-5
-"""Numbers of the lock are rounded to six decimals."""
+MOST_KEY_BYTES: Final = 65_536
+CLAIMS: Final[Mapping[str, Callable[[Contents], Iterator[str]]]] = {
+    "report, lock and recipe speak of one recipe": recipe_problems,
+    "report and lock speak of one model": model_problems,
+    "report and lock speak of the same rows": data_problems,
+    "the run was accepted, with every stage": run_problems,
+    "the scores agree with themselves": score_problems,
+    "the baselines and comparisons follow from their numbers": comparison_problems,
+    "the gate asked what the recipe asks, and its numbers pass": gate_problems,
+    "the exported model was asked what the recipe asks, and its numbers pass": verify_problems,
+    "the pages for people say what the report says": page_problems,
+    "the statement says what report and lock say": statement_problems,
+}
+"""What the files of a bundle must say of each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +71,16 @@ class Claim:
         return not self.problem
 
 
+class BundleVerdict(StrEnum):
+    """What checking a bundle comes to."""
+
+    VERIFIED = "verified"
+    """Every claim holds, and the caller knows the key that signed."""
+    CONSISTENT = "consistent, signer unknown"
+    """Every claim holds, and anybody may have signed it."""
+    NOT_VERIFIED = "not verified"
+
+
 @dataclass(slots=True, kw_only=True)
 class Checking:
     """A bundle that is taken apart: what was found so far."""
@@ -52,7 +89,7 @@ class Checking:
     signer: str = ""
     """sha256 of the key that signed; empty where no signature holds."""
     is_known: bool = False
-    """The signature is that of the key which the caller named."""
+    """The signature is that of a key which the caller named, or has made known before."""
     recipe: str = ""
     subjects: tuple[Mapping[str, Any], ...] = ()
 
@@ -60,6 +97,13 @@ class Checking:
     def holds(self) -> bool:
         """Whether every claim does."""
         return all(claim.holds for claim in self.claims)
+
+    @property
+    def verdict(self) -> BundleVerdict:
+        """What all claims come to, and whether it is known who signed."""
+        if not self.holds:
+            return BundleVerdict.NOT_VERIFIED
+        return BundleVerdict.VERIFIED if self.is_known else BundleVerdict.CONSISTENT
 
     def claim(self, what: str, problems: Iterator[str]) -> bool:
         """Note a claim with everything that is wrong with it."""
@@ -79,7 +123,7 @@ def check_bundle(bundle: Path, *, model: Path | None = None, key: Path | None = 
     trusted = _read(key) if key else None
     checking = Checking()
     try:
-        members = {member.name: member for member in read_archive(bundle)}
+        members = {member.name: member for member in read_archive(bundle, is_large=_is_model)}
     except ArchiveError as error:
         checking.claim("the file is a bundle, byte for byte", iter([str(error)]))
         return checking
@@ -92,7 +136,13 @@ def check_bundle(bundle: Path, *, model: Path | None = None, key: Path | None = 
     _content(checking, members, statement)
     if model is not None:
         _model(checking, model)
+    if trusted is None and checking.signer:
+        checking.is_known = checking.signer in known_signers()
     return checking
+
+
+def _is_model(name: str) -> bool:
+    return name.startswith(f"{MODEL}/")
 
 
 def _content(
@@ -102,22 +152,35 @@ def _content(
     predicate = statement["predicate"]
     evidence = {one["name"]: one["digest"]["sha256"] for one in predicate["evidence"]}
     checking.claim("the evidence is what was signed", _evidence(members, evidence))
+    try:
+        found = read_contents(members, statement)
+    except ContentsError as error:
+        checking.claim("report, lock and recipe can be read", iter([str(error)]))
+        return
+    checking.recipe = found.recipe.name
     included = [name for name in members if name.startswith(f"{MODEL}/")]
     if included:
-        checking.claim("the model files are what was signed", _included(checking, members))
+        checking.claim(
+            "the model files are what was signed", _included(checking, members, found.report)
+        )
+    for what, problems in CLAIMS.items():
+        checking.claim(what, _told(problems, found))
+
+
+def content_problems(found: Contents) -> Iterator[str]:
+    """Yield everything in which the files of a bundle contradict each other."""
+    for problems in CLAIMS.values():
+        yield from _told(problems, found)
+
+
+def _told(problems: Callable[[Contents], Iterator[str]], found: Contents) -> Iterator[str]:
+    """Yield problems; values that no engine writes, and that cannot be computed with, are one too."""
     try:
-        report = read_json(_text(members, "report.json"))
-        accepted = accepted_from_json(json.loads(_text(members, BUNDLED_LOCK))["accepted"])
-        resolved = parse_source(_bytes(members, RESOLVED), Path(RESOLVED)).value
-    except (KeyError, TypeError, ValueError, EngineError) as error:
-        checking.claim("report, lock and recipe can be read", iter([f"{error}"]))
-        return
-    checking.recipe = report.recipe_name
-    checking.claim(
-        "report, lock and statement speak of one recipe", _recipe(resolved, accepted, predicate)
-    )
-    checking.claim("they speak of one model", _one_model(report, accepted, statement))
-    checking.claim("the verdicts follow from their numbers", _verdicts(report, accepted, predicate))
+        yield from problems(found)
+    except ContentsError as error:
+        yield str(error)
+    except (ArithmeticError, AttributeError, KeyError, LookupError, TypeError, ValueError) as error:
+        yield f"it holds values that cannot be compared ({brief_text(str(error))})"
 
 
 def _members(members: Mapping[str, Member]) -> Iterator[str]:
@@ -138,8 +201,8 @@ def _signed(
     def problems() -> Iterator[str]:
         nonlocal found
         try:
-            key = public_key(_bytes(members, KEY), KEY)
-            signed = checked(_bytes(members, STATEMENT), key)
+            key = public_key(bytes_of(members, KEY), KEY)
+            signed = checked(bytes_of(members, STATEMENT), key)
             found = _statement(signed.payload)
         except RecipeError as error:
             yield error.problems[0].message
@@ -164,15 +227,20 @@ def _signed(
 def _statement(payload: bytes) -> Mapping[str, Any]:
     """Return the statement; ValueError for one of another kind."""
     try:
-        found = json.loads(payload)
+        found = parse_json(payload)
         kinds = (found["_type"], found["predicateType"])
         for one in (*found["subject"], *found["predicate"]["evidence"]):
-            one["name"], one["digest"]["sha256"]
+            if not isinstance(one["name"], str) or not isinstance(one["digest"]["sha256"], str):
+                raise TypeError(one["name"])  # noqa: TRY301 - told below
+        canonical = to_bytes(found)
     except (ValueError, KeyError, TypeError) as error:
         message = "what is signed is no in-toto statement"
         raise ValueError(message) from error
     if kinds != (TYPE, PREDICATE_TYPE):
-        message = f"what is signed is a `{kinds[1]}`, not a `{PREDICATE_TYPE}`"
+        message = f"what is signed is a `{brief_text(str(kinds[1]))}`, not a `{PREDICATE_TYPE}`"
+        raise ValueError(message)
+    if canonical != payload:
+        message = "the statement is not written as ours are"
         raise ValueError(message)
     statement: Mapping[str, Any] = found
     return statement
@@ -186,7 +254,10 @@ def _evidence(members: Mapping[str, Member], signed: Mapping[str, str]) -> Itera
             yield f"`{name}` has the sha256 {members[name].sha256}, signed is {signed[name]}"
 
 
-def _included(checking: Checking, members: Mapping[str, Member]) -> Iterator[str]:
+def _included(checking: Checking, members: Mapping[str, Member], report: Report) -> Iterator[str]:
+    sizes = {file.name: file.bytes for file in report.files}
+    if missing := sorted(name for name in sizes if f"{MODEL}/{name}" not in members):
+        yield f"{', '.join(missing)} is missing"
     signed = {one["name"]: one["digest"]["sha256"] for one in checking.subjects}
     for name, member in members.items():
         if not name.startswith(f"{MODEL}/"):
@@ -196,70 +267,8 @@ def _included(checking: Checking, members: Mapping[str, Member]) -> Iterator[str
             yield f"`{name}` is not signed"
         elif signed[of_model] != member.sha256:
             yield f"`{name}` has the sha256 {member.sha256}, signed is {signed[of_model]}"
-
-
-def _recipe(
-    resolved: Mapping[str, Any], accepted: Accepted, predicate: Mapping[str, Any]
-) -> Iterator[str]:
-    digest = recipe_digest(resolved)
-    if digest != accepted.recipe["digest"]:
-        yield f"the resolved recipe has the digest {digest}, the lock proves {accepted.recipe['digest']}"
-    if predicate["recipe"]["digest"]["sha256"] != accepted.recipe["digest"]:
-        yield "the statement names another recipe than the lock"
-
-
-def _one_model(report: Report, accepted: Accepted, statement: Mapping[str, Any]) -> Iterator[str]:
-    if {file.name: file.sha256 for file in report.files} != accepted.files:
-        yield "report and lock have other files"
-    if statement["subject"] != subjects(accepted):
-        yield "statement and lock have other files"
-    if report.holdout is None:
-        yield "the report has no scores of the holdout"
-        return
-    for name, locked in accepted.metrics.items():
-        shown = next((one for one in report.holdout.metrics if one.name == name), None)
-        free = (
-            next((one for one in report.free.metrics if one.name == name), None)
-            if report.free
-            else None
-        )
-        values = [one.value for one in (shown, free) if one is not None]
-        if values and not any(_same(value, locked["value"]) for value in values):
-            yield f"{name} is {values[0]} in the report, {locked['value']} in the lock"
-
-
-def _verdicts(report: Report, accepted: Accepted, predicate: Mapping[str, Any]) -> Iterator[str]:
-    if report.outcome != ACCEPTED or predicate["outcome"] != ACCEPTED:
-        yield f"the run ended `{report.outcome}`"
-    if predicate["verdicts"] != verdicts(report):
-        yield "the report has other verdicts than were signed"
-    gates = {"gate": report.gate, "verify": report.verify}
-    for name, gate in gates.items():
-        if gate is None or gate.status is not Status.PASS:
-            yield f"{name} did not pass"
-            continue
-        if accepted.verdicts.get(name) != gate.status.value:
-            yield f"{name} is `{accepted.verdicts.get(name)}` in the lock"
-        for check in gate.checks:
-            if check.status is Status.PASS and not _keeps(check):
-                yield f"{name} says that {check.name} passes, its numbers do not"
-            elif check.status in (Status.FAIL, Status.INCONCLUSIVE):
-                yield f"{name} passed although {check.name} is `{check.status.value}`"
-
-
-def _keeps(check: Check) -> bool:
-    """Tell whether the number that decides keeps the bound."""
-    interval = check.interval
-    decided: Mapping[str, Callable[[], float | None]] = {
-        "lower bound": lambda: interval.low if interval else check.got,
-        "upper bound": lambda: interval.high if interval else check.got,
-    }
-    number = decided.get(check.decided_on, lambda: check.got)()
-    if number is None:
-        return False
-    return (
-        number >= check.bound - NEAR if check.direction == "min" else number <= check.bound + NEAR
-    )
+        if member.size != sizes.get(of_model):
+            yield f"`{name}` has {member.size:,} bytes, the report says {sizes.get(of_model)}"
 
 
 def _model(checking: Checking, model: Path) -> None:
@@ -268,10 +277,9 @@ def _model(checking: Checking, model: Path) -> None:
 
     def problems() -> Iterator[str]:
         try:
-            files = (
-                sorted(p for p in model.rglob("*") if p.is_file()) if model.is_dir() else [model]
-            )
-            digests = {file: sha256_of(file) for file in files}
+            is_folder = model.is_dir()
+            files = sorted(p for p in model.rglob("*") if p.is_file()) if is_folder else [model]
+            digests = {file: _sha256(file) for file in files}
         except OSError as error:
             raise _unreadable(model, error) from error
         if not files:
@@ -283,27 +291,14 @@ def _model(checking: Checking, model: Path) -> None:
     checking.claim(f"`{model.name}` is a file of this model", problems())
 
 
-def _same(one: float | None, other: float | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return abs(one - other) <= NEAR
-
-
-def _bytes(members: Mapping[str, Member], name: str) -> bytes:
-    member = members.get(name)
-    if member is None or member.data is None:
-        message = f"`{name}` is missing"
-        raise ValueError(message)
-    return member.data
-
-
-def _text(members: Mapping[str, Member], name: str) -> str:
-    return _bytes(members, name).decode()
+def _sha256(path: Path) -> str:
+    require_regular(path)
+    return sha256_of(path)
 
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path, limit=MOST_KEY_BYTES)
     except OSError as error:
         raise _unreadable(path, error) from error
 

@@ -11,11 +11,14 @@ import binascii
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import EnvironmentProblem, RecipeError, StoreError
+from engine.errors import EngineError, EnvironmentProblem, RecipeError, StoreError
+from engine.files.reading import parse_json, read_bytes
 from engine.files.user import config_folder
 
 if TYPE_CHECKING:
@@ -26,6 +29,11 @@ if TYPE_CHECKING:
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 FILE = "signing-key.pem"
+KNOWN = "known-keys"
+"""In the user's configuration folder: public keys (PEM) whose signatures the user takes for known."""
+MOST_KEYS = 1000
+MOST_BYTES = 65_536
+"""Of a key's file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +48,19 @@ class Signed:
 def key_place() -> Path:
     """Return where the user's own signing key stands, or will stand."""
     return config_folder() / FILE
+
+
+def known_signers() -> frozenset[str]:
+    """Return the ids of the keys that the user knows: their own, and those in their folder of known keys."""
+    found = set()
+    with suppress(EngineError):
+        if key_place().is_file():
+            found.add(key_id(own_key(None)[0].public_key()))
+    folder = config_folder() / KNOWN
+    for path in islice(sorted(folder.glob("*.pem")) if folder.is_dir() else (), MOST_KEYS):
+        with suppress(EngineError, OSError):
+            found.add(key_id(public_key(read_bytes(path, limit=MOST_BYTES), path.name)))
+    return frozenset(found)
 
 
 def own_key(path: Path | None) -> tuple[Ed25519PrivateKey, bool]:
@@ -61,7 +82,7 @@ def own_key(path: Path | None) -> tuple[Ed25519PrivateKey, bool]:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
 
     try:
-        key = load_pem_private_key(place.read_bytes(), password=None)
+        key = load_pem_private_key(read_bytes(place, limit=MOST_BYTES), password=None)
     except (OSError, ValueError, TypeError) as error:
         raise _no_key(place, str(getattr(error, "strerror", "") or error)) from error
     if not isinstance(key, Ed25519PrivateKey):
@@ -132,7 +153,7 @@ def checked(envelope: bytes, key: Ed25519PublicKey) -> Signed:
     try:
         found = Envelope.from_dict(json.loads(envelope))
         found.verify([_library_key(key)], 1)
-    except (Error, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, Error, KeyError, TypeError, ValueError) as error:
         message = "the signature is not that of the key"
         raise ValueError(message) from error
     if (json.dumps(data, indent=1, sort_keys=True) + "\n").encode() != envelope:
@@ -145,14 +166,14 @@ def checked(envelope: bytes, key: Ed25519PublicKey) -> Signed:
 def _envelope(text: bytes) -> dict[str, Any]:
     """Return an envelope as JSON; ValueError for what is none, or says a thing in two ways."""
     try:
-        data = json.loads(text)
+        data = parse_json(text)
         signatures = data["signatures"]
         base64s = [data["payload"], *(one["sig"] for one in signatures)]
         canonical = all(
             base64.b64encode(base64.b64decode(one, validate=True)).decode() == one
             for one in base64s
         )
-    except (ValueError, KeyError, TypeError, binascii.Error) as error:
+    except (AttributeError, ValueError, KeyError, TypeError, binascii.Error) as error:
         message = "it is no signed envelope"
         raise ValueError(message) from error
     if not canonical or len(signatures) != 1 or data.get("payloadType") != PAYLOAD_TYPE:

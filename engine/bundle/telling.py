@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.bundle.checking import Checking
+from engine.bundle.checking import BundleVerdict, Checking
 
 OWN_KEY = (
-    "the key comes with the bundle: it shows that nothing changed since, not whose it is; compare it with the one "
-    "that its maker publishes, or name that with --key"
+    "nobody here knows that key: nothing changed since it signed, and anybody may have signed; compare it with the one "
+    "that its maker publishes, and name that with --key"
 )
+KNOWN_KEY = "that is a key you named, made or keep among your known keys"
 
 
 def checked_text(found: Checking, *, name: str) -> str:
@@ -21,17 +22,23 @@ def checked_text(found: Checking, *, name: str) -> str:
     lines.append("")
     if found.signer:
         lines.append(f"signed by key {found.signer}")
-        lines.append("that is the key you named" if found.is_known else OWN_KEY)
-    broken = sum(not claim.holds for claim in found.claims)
+        lines.append(KNOWN_KEY if found.is_known else OWN_KEY)
     what = f"{name} of {found.recipe}" if found.recipe else name
-    answer = f"VERIFIED  {what}" if found.holds else f"NOT VERIFIED  {what}: {broken} claims fail"
-    return "\n".join([*lines, answer.replace(": 1 claims fail", ": 1 claim fails")])
+    broken = sum(not claim.holds for claim in found.claims)
+    fails = "1 claim fails" if broken == 1 else f"{broken} claims fail"
+    answer = {
+        BundleVerdict.VERIFIED: f"VERIFIED  {what}",
+        BundleVerdict.CONSISTENT: f"CONSISTENT, SIGNER UNKNOWN  {what}",
+        BundleVerdict.NOT_VERIFIED: f"NOT VERIFIED  {what}: {fails}",
+    }
+    return "\n".join([*lines, answer[found.verdict]])
 
 
 def checked_json(found: Checking) -> dict[str, Any]:
     """The same for programs."""
     return {
         "schema": "verified.v1",
+        "verdict": found.verdict.value,
         "holds": found.holds,
         "recipe": found.recipe,
         "signer": found.signer or None,

@@ -24,8 +24,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Return 0 when every claim holds, else 1."""
-    from engine.bundle.checking import check_bundle  # noqa: PLC0415 - after the arguments are known good
+    """Return 0 when every claim holds and the signer is known, 6 when nobody knows who signed, else 1."""
+    from engine.bundle.checking import (  # noqa: PLC0415 - after the arguments are known good
+        BundleVerdict,
+        check_bundle,
+    )
     from engine.bundle.telling import checked_json, checked_text  # noqa: PLC0415
 
     found = check_bundle(options.bundle, model=options.model, key=options.key)
@@ -33,4 +36,9 @@ def run(options: argparse.Namespace) -> int:
         show_json(checked_json(found))
     else:
         show(checked_text(found, name=options.bundle.name))
-    return ExitCode.ACCEPTED if found.holds else ExitCode.REFUSED
+    codes = {
+        BundleVerdict.VERIFIED: ExitCode.ACCEPTED,
+        BundleVerdict.CONSISTENT: ExitCode.UNKNOWN_SIGNER,
+        BundleVerdict.NOT_VERIFIED: ExitCode.REFUSED,
+    }
+    return codes[found.verdict]

@@ -221,6 +221,18 @@ CODES: dict[str, Code] = {
         why="What cannot be read cannot be checked.",
         fix="Check the name and the rights of the file.",
     ),
+    "X665": Code(
+        title="every file that leaves with a bundle is the accepted one",
+        why="Each file is hashed as it leaves and compared with the digest in report and lock. A damaged disk, or"
+        " somebody who changed a file, would otherwise be signed with your key.",
+        fix="Run the recipe again: a damaged result is built anew. Then export that run.",
+    ),
+    "X666": Code(
+        title="the files of a run say the same of it",
+        why="Report, lock, recipe and pages are compared fact by fact before they are signed, as `recipe verify` does."
+        " What contradicts itself would be refused by everybody who checks it.",
+        fix="Run the recipe again, or with `--update-lock` where the lock is of another run, and export that run.",
+    ),
     "X690": Code(
         title="a library could work with the files of a model",
         why="transformers, tokenizers, safetensors and llama.cpp end with errors of any type where a file is damaged,"

@@ -13,7 +13,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 def mistyped(value: Any, path: str = "") -> Iterator[str]:  # noqa: ANN401 - any of the dataclasses
     """Yield the path of each field of a dataclass, or below it, whose value has another type, or is no number."""
-    hints = _hints(type(value))
+    hints = _hints(value.__class__)
     for one in fields(value):
         at = f"{path}.{one.name}" if path else one.name
         yield from _wrong(getattr(value, one.name), hints[one.name], at)

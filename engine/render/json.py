@@ -32,6 +32,7 @@ from engine.evidence import (
     training_from_json,
     verdict_from_json,
 )
+from engine.files.reading import parse_json
 
 
 def _cost(data: dict[str, Any]) -> StageCost:
@@ -62,8 +63,17 @@ def render_json(report: Report) -> str:
 
 
 def read_json(text: str) -> Report:
-    """A report read back from `render_json`, equal to the one that was written."""
-    data: dict[str, Any] = json.loads(text)
+    """A report read back from `render_json`, equal to the one that was written.
+
+    Raises:
+        ValueError: it is no JSON, or nested too deep; KeyError, TypeError, AttributeError: it is no report.
+
+    """
+    return report_from_json(parse_json(text))
+
+
+def report_from_json(data: dict[str, Any]) -> Report:
+    """A report of JSON data. Raises as `read_json`; the types of single values are not looked at."""
     read: dict[str, Any] = dict(data)
     read |= {name: tuple(data[name]) for name in _TUPLES}
     read |= {name: _scores(data.get(name)) for name in _SCORES}

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import math
 import struct
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -91,6 +92,14 @@ def _unreadable(row: Prediction) -> Prediction:
 def _hash(label: str | None, text: str) -> bytes:
     said = f"!{text}" if label is None else f"={label}"
     return hashlib.sha256(said.encode(errors="surrogatepass")).digest()[:BYTES]
+
+
+def label_counts(recorded: Mapping[str, Any], labels: Sequence[str]) -> dict[str | None, int]:
+    """Return how often recorded answers are each label; None counts those that are none of them."""
+    names = {_hash(label, label): label for label in labels}
+    joined = base64.b64decode(recorded["entries"])
+    found = Counter(names.get(joined[at : at + BYTES]) for at in range(0, len(joined), BYTES))
+    return {label: found[label] for label in (*labels, None)}
 
 
 def has_entries(recorded: Mapping[str, Any]) -> bool:

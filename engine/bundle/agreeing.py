@@ -1,0 +1,367 @@
+"""Whether report, lock, recipe and statement of a bundle say the same, fact by fact."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import yaml
+
+from engine.bundle.contents import (
+    CONFIG,
+    EVIDENCE,
+    RESOLVED,
+    WRITTEN,
+    Contents,
+    recipe_of,
+    value_of,
+)
+from engine.bundle.scores import all_scores, unlike
+from engine.bundle.statement import statement_of, to_bytes
+from engine.evidence import DataSummary, Firewall, Metric, Repeat, Scores, StageStatus, to_json
+from engine.metrics.scoring import named_metrics
+from engine.recipe import resolved_mapping
+from engine.recipe.digest import recipe_digest, section_digests
+from engine.recipe.sweeps import methods_of
+from engine.stages import stages_of
+from engine.stages.answered import HASHED, label_counts
+from engine.stages.held import draw_of, is_drawn_by
+from engine.stages.lockcheck import unfounded
+from engine.stages.proving import further_seeds, spread_of
+from engine.stages.report import describe, describe_method
+from engine.store.coherence import NEAR
+from engine.store.lock import LockedFirewall
+from engine.store.runs import ACCEPTED
+
+_DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.])")
+
+
+def statement_problems(found: Contents) -> Iterator[str]:
+    """Yield the parts of the signed statement that are not those of report, lock and files."""
+    evidence = {name: found.members[name].data or b"" for name in EVIDENCE if name in found.members}
+    right = json.loads(to_bytes(statement_of(found.report, found.accepted, evidence)))
+    signed = found.statement
+    for name in sorted({*right, *signed} - {"predicate"}):
+        if signed.get(name) != right.get(name):
+            yield f"`{name}` of the statement is not that of report and lock"
+    predicate, wanted = signed["predicate"], right["predicate"]
+    for name in sorted({*predicate, *wanted}):
+        if predicate.get(name) != wanted.get(name):
+            here, there = _brief(predicate.get(name)), _brief(wanted.get(name))
+            yield f"`{name}` is {here} in the statement, {there} in report and lock"
+
+
+def recipe_problems(found: Contents) -> Iterator[str]:
+    """Yield where recipe, report and lock speak of different recipes."""
+    report, recipe, accepted, lock = found.report, found.recipe, found.accepted, found.lock
+    names = (("report", report.recipe_name), ("lock", lock.recipe))
+    yield from (
+        f"the {where} is of `{name}`, the recipe's name is `{recipe.name}`"
+        for where, name in names
+        if name != recipe.name
+    )
+    resolved = resolved_mapping(recipe)
+    if resolved != found.resolved:
+        yield f"{RESOLVED} is not resolved: {_differing(found.resolved, resolved)}"
+    if (digest := recipe_digest(resolved)) != accepted.recipe["digest"]:
+        yield f"the resolved recipe has the digest {digest}, the lock proves {accepted.recipe['digest']}"
+    if section_digests(resolved) != accepted.recipe["sections"]:
+        yield "the lock has other digests of the recipe's sections"
+    if accepted.recipe["seed"] not in [method.seed for method in methods_of(recipe)]:
+        yield f"the lock has the seed {accepted.recipe['seed']}, the recipe {recipe.method.seed}"
+    if not is_drawn_by(lock, recipe):
+        yield f"the lock records another draw: {_differing(lock.draw, draw_of(recipe))}"
+    yield from _texts(found)
+    yield from _shown(found)
+    yield from _written(found)
+
+
+def _texts(found: Contents) -> Iterator[str]:
+    """Yield the files that the report repeats otherwise."""
+    report = found.report
+    for name, text in (
+        (WRITTEN, report.recipe_text),
+        (RESOLVED, report.resolved_recipe),
+        (CONFIG, report.backend_config),
+    ):
+        if found.text(name) != text.replace("\r\n", "\n"):
+            yield f"{name} is not the one in the report"
+    config = found.members[CONFIG].data or b""
+    if hashlib.sha256(config).hexdigest() != found.accepted.config:
+        yield f"{CONFIG} has another sha256 than the lock says"
+
+
+def _shown(found: Contents) -> Iterator[str]:
+    """Yield what the report shows of the recipe, and the recipe does not say."""
+    report, recipe = found.report, found.recipe
+    task = recipe.task
+    wanted: dict[str, Any] = {
+        "description": recipe.description,
+        "labels": task.labels,
+        "base_model": describe(recipe.base_model),
+        "task": {
+            "kind": task.kind,
+            "instruction": task.instruction,
+            "output": task.output,
+            "answer_pattern": task.answer_pattern,
+        },
+        "waivers": [asdict(one) for one in recipe.waivers],
+    }
+    if not recipe.sweep:
+        wanted["method"] = describe_method(recipe)
+    shown = {name: getattr(report, name) for name in wanted}
+    shown["waivers"] = [asdict(one) for one in report.waivers]
+    yield from (
+        f"the report says another `{name}` than the recipe"
+        for name in wanted
+        if shown[name] != wanted[name]
+    )
+
+
+def _written(found: Contents) -> Iterator[str]:
+    """Yield that the recipe as written asks for something else than the resolved one; sources apart."""
+    value = value_of(found.members, WRITTEN)
+    if "extends" in value:
+        return  # its parent stands beside it as a comment only
+    data = value.get("data")
+    sources = found.resolved["data"]["sources"]
+    if isinstance(data, dict):
+        value = {**value, "data": {**data, "sources": sources}}
+    text = yaml.safe_dump(json.loads(json.dumps(value)), sort_keys=False)
+    again = resolved_mapping(recipe_of(text.encode(), WRITTEN))
+    if again != found.resolved:
+        yield f"{WRITTEN} asks for something else than {RESOLVED}: {_differing(again, found.resolved)}"
+
+
+def model_problems(found: Contents) -> Iterator[str]:
+    """Yield where report and lock speak of different models, and metrics that are not the lock's."""
+    report, accepted = found.report, found.accepted
+    if {file.name: file.sha256 for file in report.files} != accepted.files:
+        yield "report and lock have other files"
+    if len({file.name for file in report.files}) != len(report.files):
+        yield "a file stands twice in the report"
+    formats = {file.format for file in report.files}
+    for wanted in found.recipe.export.formats:
+        if wanted != "ollama" and wanted not in formats:
+            yield f"no file is of the format {wanted}, which the recipe asks for"
+    if report.holdout is None:
+        yield "the report has no scores of the holdout"
+        return
+    yield from _metrics(named_metrics(report.holdout, free=report.free), accepted.metrics)
+    yield from _answers(found, report.holdout)
+    yield from _seeds(found)
+
+
+def _metrics(shown: Mapping[str, Metric], locked: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield each number of the holdout that is another one in the lock than in the report."""
+    for name, before in locked.items():
+        metric = shown.get(name)
+        interval = metric.interval if metric else None
+        facts = {
+            "value": metric.value if metric else None,
+            "low": interval.low if interval else None,
+            "high": interval.high if interval else None,
+        }
+        for part, value in facts.items():
+            if not _near(value, before[part]):
+                here, there = _number(value), _number(before[part])
+                yield f"{part} of {name} is {here} in the report, {there} in the lock"
+        if metric is not None and metric.n != before["n"]:
+            yield f"{name} stands on {metric.n} rows in the report, on {before['n']} in the lock"
+    for name in shown.keys() - locked.keys():
+        if "." not in name:
+            yield f"{name} is in the report and not in the lock"
+
+
+def _answers(found: Contents, holdout: Scores) -> Iterator[str]:
+    """Yield that the answers of the lock are not those that were counted."""
+    answers, task = found.accepted.answers, found.recipe.task
+    if answers["rows"] != holdout.rows:
+        yield f"the lock has answers to {answers['rows']} rows, the report to {holdout.rows}"
+    elif task.kind == "classification" and answers["way"] == HASHED and holdout.confusion:
+        told = label_counts(answers, task.labels)
+        columns = [sum(column) for column in zip(*holdout.confusion, strict=True)]
+        if told != dict(zip((*task.labels, None), columns, strict=True)):
+            yield "the answers of the lock are not those that the confusion matrix counts"
+
+
+def _seeds(found: Contents) -> Iterator[str]:
+    seeds, recipe, accepted = found.report.seeds, found.recipe, found.accepted
+    further = {one["seed"]: one for one in further_seeds(seeds, recipe)}
+    locked = {one["seed"]: dict(one) for one in accepted.seeds}
+    if missing := set(recipe.method.seeds) - further.keys():
+        yield f"the report has no scores of the seeds {', '.join(map(str, sorted(missing)))}"
+    if further and further != locked:
+        yield "report and lock have other seeds, or other scores of them"
+    elif further and spread_of(seeds, recipe) != accepted.spread:
+        yield "report and lock have other spreads over the seeds"
+
+
+def data_problems(found: Contents) -> Iterator[str]:
+    """Yield where report and lock speak of different rows."""
+    data, accepted, lock = found.report.data, found.accepted, found.lock
+    if data is None:
+        yield "the report has no data"
+        return
+    digests = {split.name: split.digest for split in data.splits}
+    if digests != accepted.splits:
+        yield "report and accepted run have other rows in a split"
+    if digests != {name: split.digest for name, split in lock.splits.items()}:
+        yield "report and lock have other rows in a split"
+    for split in data.splits:
+        locked = lock.splits.get(split.name)
+        if locked is not None and locked.rows != split.rows:
+            yield f"{split.name} has {split.rows} rows in the report, {locked.rows} in the lock"
+        if found.recipe.task.kind == "classification" and sum(split.labels.values()) != split.rows:
+            yield f"the labels of {split.name} are those of {sum(split.labels.values())} rows"
+    if data.rows_read != accepted.rows:
+        yield f"{data.rows_read} rows were read in the report, {accepted.rows} in the lock"
+    if [one.name for one in data.sources] != [one["name"] for one in accepted.sources]:
+        yield "report and lock have other sources"
+    yield from _counted(found, data)
+    yield from _wear(found)
+
+
+def _counted(found: Contents, data: DataSummary) -> Iterator[str]:
+    report, splits = found.report, {split.name: split for split in data.splits}
+    if data.rows_used != sum(split.rows for split in data.splits):
+        yield f"{data.rows_used} rows were used, the splits have {sum(s.rows for s in data.splits)}"
+    if sum(source.rows_read for source in data.sources) != data.rows_read:
+        yield "the sources have other rows than were read"
+    holdout = splits.get("holdout")
+    if holdout is None or report.holdout is None or holdout.rows != report.holdout.rows:
+        yield "the scores of the holdout are not of its rows"
+    elif report.holdout.confusion and found.recipe.task.kind == "classification":
+        rows = dict(zip(found.recipe.task.labels, map(sum, report.holdout.confusion), strict=False))
+        if rows != holdout.labels:
+            yield "the confusion matrix counts other labels than the holdout has"
+    for name in ("train", "validation"):
+        scores = getattr(report, f"{name}_scores")
+        if scores is not None and name in splits and scores.rows > splits[name].rows:
+            yield f"the scores of {name} are of more rows than it has"
+    yield from _firewall(found.lock.firewall, data.firewall)
+
+
+def _firewall(locked: LockedFirewall | None, proof: Firewall | None) -> Iterator[str]:
+    if locked is None or proof is None:
+        if locked is not None or proof is not None:
+            yield "only one of report and lock has a firewall"
+    elif any(getattr(proof, name) != value for name, value in asdict(locked).items()):
+        yield "report and lock say other things of the firewall"
+
+
+def _wear(found: Contents) -> Iterator[str]:
+    use, lock = found.report.holdout_use, found.lock
+    holdout = lock.splits.get("holdout")
+    if use is None or holdout is None:
+        yield "how often the holdout has decided is not told"
+        return
+    if use.digest != holdout.digest:
+        yield "the holdout that has decided is not that of the lock"
+    if use.redraws != lock.holdout.redraws or use.looks < lock.holdout.looks:
+        yield (
+            f"the holdout has decided {use.looks} times and was redrawn {use.redraws} times in the report, "
+            f"{lock.holdout.looks} and {lock.holdout.redraws} times in the lock"
+        )
+
+
+def run_problems(found: Contents) -> Iterator[str]:
+    """Yield where the run was not accepted, left a stage out, or contradicts its own lock."""
+    report = found.report
+    if report.outcome != ACCEPTED:
+        yield f"the run ended `{report.outcome}`"
+    done = {
+        one.stage for one in report.stages if one.status in (StageStatus.RAN, StageStatus.REUSED)
+    }
+    for stage in stages_of(found.recipe):
+        if stage not in done:
+            yield f"stage {stage} did not run"
+    for stage, count in Counter(one.stage for one in report.stages).items():
+        if count > 1:
+            yield f"stage {stage} stands twice"
+    yield from unfounded(found.recipe, found.accepted)
+    repeated = report.reproduction
+    if repeated is not None and repeated.verdict is Repeat.EXACT:
+        differing = [one.name for one in repeated.compared if not one.equal]
+        if differing or repeated.first_difference:
+            yield f"it is called reproduced exactly although {', '.join(differing) or 'an input'} differs"
+
+
+def score_problems(found: Contents) -> Iterator[str]:
+    """Yield scores that contradict themselves."""
+    for name, scores in all_scores(found.report):
+        yield from unlike(name, scores, found.recipe)
+
+
+def page_problems(found: Contents) -> Iterator[str]:
+    """Yield numbers on the pages for people that no number of the report gives."""
+    from engine.render.card import render_card  # noqa: PLC0415 - only here
+    from engine.render.html import render_html  # noqa: PLC0415
+
+    known = set(_numbers(json.loads(json.dumps(to_json(found.report)))))
+    for name, render in (("README.md", render_card), ("report.html", render_html)):
+        text = found.text(name)
+        right = render(found.report)
+        if text == right:
+            continue
+        if found.report.recipe_name not in text:
+            yield f"{name} does not name `{found.report.recipe_name}`"
+        others = set(_DECIMAL.findall(text)) - set(_DECIMAL.findall(right))
+        strange = sorted(one for one in others if not _gives(one, known))
+        if strange:
+            yield f"{name} says {', '.join(strange[:5])}, which the report does not"
+
+
+def _numbers(value: Any) -> Iterator[float]:  # noqa: ANN401 - JSON data
+    if isinstance(value, bool):
+        return
+    if isinstance(value, int | float):
+        yield float(value)
+    elif isinstance(value, str):
+        yield from map(float, _DECIMAL.findall(value))
+    elif isinstance(value, list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(part)
+
+
+def _gives(shown: str, known: set[float]) -> bool:
+    """Tell whether a number of a page is one of the report, rounded, as a share or in percent."""
+    decimals = len(shown.partition(".")[2])
+    step = 0.5 * 10**-decimals + 1e-12
+    value = float(shown)
+    return any(
+        abs(abs(one) * unit - value) <= step for one in known for unit in (1, 100, 1e-3, 1e-6, 1e-9)
+    )
+
+
+def _near(value: float | None, locked: float | None) -> bool:
+    if value is None or locked is None:
+        return value is locked
+    return abs(value - locked) <= NEAR
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.6g}"
+
+
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any], at: str = "") -> str:
+    """Return the path of the first value that differs."""
+    for name in dict.fromkeys((*one, *other)):
+        here, there = one.get(name), other.get(name)
+        if here == there:
+            continue
+        path = f"{at}.{name}" if at else str(name)
+        if isinstance(here, dict) and isinstance(there, dict):
+            return _differing(here, there, path)
+        return f"`{path}` is {_brief(here)} and {_brief(there)}"
+    return "the order of its keys"
+
+
+def _brief(value: Any) -> str:  # noqa: ANN401 - JSON data
+    text = json.dumps(value, ensure_ascii=True, default=str)
+    return text if len(text) <= 60 else f"{text[:60]}…"  # noqa: PLR2004 - of one line

@@ -1,0 +1,159 @@
+"""What a bundle says, as values: report, lock and recipe, read as what a stranger may have written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.bundle.archive import Member
+from engine.errors import EngineError, RecipeError
+from engine.evidence import Report
+from engine.evidence.typed import mistyped
+from engine.files.reading import parse_json
+from engine.recipe import load_recipe
+from engine.recipe.model import Recipe
+from engine.recipe.source import parse_source
+from engine.render.json import report_from_json
+from engine.store.accepted import Accepted
+from engine.store.lock import Lock, lock_from_text
+from engine.store.runs import BUNDLED_LOCK
+from engine.store.typed import brief_text
+
+RESOLVED, WRITTEN, CONFIG = "recipe.resolved.yaml", "recipe.yaml", "backend-config.yaml"
+REPORT = "report.json"
+EVIDENCE = (
+    "README.md",
+    "backend-config.yaml",
+    "recipe.resolved.yaml",
+    "recipe.yaml",
+    BUNDLED_LOCK,
+    "report.html",
+    "report.json",
+)
+"""Files of a run folder that every bundle holds."""
+STATEMENT, KEY = "statement.dsse.json", "signer.pem"
+MODEL = "model"
+"""The folder of the model's files in a bundle that holds them."""
+_NOWHERE = Path("/nonexistent") if Path("/").is_absolute() else Path("nonexistent")
+"""Where the recipe of a bundle stands as far as its paths are concerned: none of them is looked at."""
+_MAGIC = re.compile(r"[*?\[]")
+
+
+class ContentsError(ValueError):
+    """A file of a bundle is not what the engine writes; the message names the file and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """The files of a bundle, read."""
+
+    members: Mapping[str, Member]
+    report: Report
+    lock: Lock
+    accepted: Accepted
+    recipe: Recipe
+    """The resolved one."""
+    resolved: Mapping[str, Any]
+    """As its YAML says it."""
+    statement: Mapping[str, Any]
+
+    def text(self, name: str) -> str:
+        """Return the text of a member."""
+        return text_of(self.members, name)
+
+
+def read_contents(members: Mapping[str, Member], statement: Mapping[str, Any]) -> Contents:
+    """Return what the members say. ContentsError for the first that cannot be read."""
+    report = _report(text_of(members, REPORT))
+    lock = _lock(text_of(members, BUNDLED_LOCK))
+    if lock.accepted is None:
+        message = f"{BUNDLED_LOCK} holds no accepted run"
+        raise ContentsError(message)
+    resolved = value_of(members, RESOLVED)
+    return Contents(
+        members=members,
+        report=report,
+        lock=lock,
+        accepted=lock.accepted,
+        recipe=recipe_of(bytes_of(members, RESOLVED), RESOLVED),
+        resolved=resolved,
+        statement=statement,
+    )
+
+
+def value_of(members: Mapping[str, Member], name: str) -> Mapping[str, Any]:
+    """Return the mapping that a recipe file of the bundle holds. ContentsError where it is none."""
+    try:
+        value = parse_source(bytes_of(members, name), _NOWHERE / name).value
+    except (RecipeError, RecursionError) as error:
+        raise ContentsError(f"{name} is no recipe: {_first(error)}") from error
+    _refuse_patterns(value, name)
+    return value
+
+
+def recipe_of(content: bytes, name: str) -> Recipe:
+    """Return the recipe of a text, without a look at the files that it names. ContentsError where it is none."""
+    path = _NOWHERE / name
+
+    def read(asked: Path) -> bytes:
+        if asked != path:
+            raise FileNotFoundError(asked)
+        return content
+
+    try:
+        return load_recipe(path, read=read)[0]
+    except (EngineError, RecursionError) as error:
+        raise ContentsError(f"{name} is no valid recipe: {_first(error)}") from error
+
+
+def text_of(members: Mapping[str, Member], name: str) -> str:
+    """Return the text of a member. ContentsError where it is missing or not UTF-8."""
+    try:
+        return bytes_of(members, name).decode().replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise ContentsError(f"{name} is not UTF-8") from error
+
+
+def bytes_of(members: Mapping[str, Member], name: str) -> bytes:
+    """Return the bytes of a member. ContentsError where it is missing."""
+    member = members.get(name)
+    if member is None or member.data is None:
+        raise ContentsError(f"{name} is missing")
+    return member.data
+
+
+def _report(text: str) -> Report:
+    try:
+        report = report_from_json(parse_json(text))
+        wrong = next(mistyped(report), None)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ContentsError(f"{REPORT} is no report: {brief_text(str(error))}") from error
+    if wrong is not None:
+        raise ContentsError(f"{REPORT} is no report: `{brief_text(wrong)}` has a wrong type")
+    return report
+
+
+def _lock(text: str) -> Lock:
+    try:
+        return lock_from_text(Path(BUNDLED_LOCK), text)
+    except EngineError as error:
+        raise ContentsError(_first(error)) from error
+
+
+def _refuse_patterns(value: Mapping[str, Any], name: str) -> None:
+    """Refuse a pattern that would be looked for on this machine."""
+    data = value.get("data")
+    sources = data.get("sources") if isinstance(data, dict) else None
+    for source in sources if isinstance(sources, list) else []:
+        path = source.get("path") if isinstance(source, dict) else None
+        if isinstance(path, str) and _MAGIC.search(path) and Path(path).is_absolute():
+            raise ContentsError(f"{name} names files by an absolute pattern")
+
+
+def _first(error: Exception) -> str:
+    if isinstance(error, EngineError):
+        return error.problems[0].message
+    return "nested too deep"

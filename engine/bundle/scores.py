@@ -1,0 +1,154 @@
+"""Whether scores of a report agree with themselves: metrics, tables and intervals with the confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from engine.evidence import ClassScores, Interval, Metric, Report, Scores
+from engine.metrics.predictions import Prediction
+from engine.metrics.scoring import score
+from engine.recipe.metrics import spec_of
+from engine.recipe.model import Recipe
+from engine.stages.lockcheck import OF_PROBABILITIES
+
+NEAR = 1e-6
+OFF = 0.25
+"""Of the width of a resampled interval, by which an end may differ where the rows are drawn in another order."""
+LEAST_OFF = 0.01
+
+
+def all_scores(report: Report) -> Iterator[tuple[str, Scores]]:
+    """Yield every scores of a report that are judged on the holdout or on other rows, by a name for people."""
+    named = {
+        "holdout": report.holdout,
+        "free": report.free,
+        "train": report.train_scores,
+        "validation": report.validation_scores,
+        "quantized": report.quantized,
+        "folds": report.folds,
+    }
+    yield from ((name, scores) for name, scores in named.items() if scores is not None)
+    yield from ((f"baseline {one.name}", one.scores) for one in report.baselines)
+    yield from ((f"rung {one.name}", one.scores) for one in report.ladder)
+
+
+def unlike(name: str, scores: Scores, recipe: Recipe) -> Iterator[str]:
+    """Yield what of scores cannot be true beside the rest of them."""
+    yield from _metrics(name, scores, recipe)
+    if recipe.task.kind != "classification":
+        return
+    wrong = next(_confusion(scores, recipe), "")
+    if wrong:
+        yield f"{name}: {wrong}"
+        return
+    again = _scored_again(scores, recipe)
+    yield from (f"{name}: {one}" for one in _unlike_metrics(scores, again, recipe))
+    yield from (f"{name}: {one}" for one in _unlike_classes(scores.classes, again.classes))
+
+
+def _metrics(name: str, scores: Scores, recipe: Recipe) -> Iterator[str]:
+    names = [metric.name for metric in scores.metrics]
+    if len(set(names)) != len(names):
+        yield f"{name}: a metric stands twice"
+    for metric in scores.metrics:
+        spec = spec_of(metric.name, recipe.task.kind)
+        value, interval = metric.value, metric.interval
+        if spec is not None and spec.unit == "share" and metric.n > scores.rows:
+            yield f"{name}: {metric.name} stands on {metric.n} of {scores.rows} rows"
+        if value is None or interval is None:
+            continue
+        if not interval.low - NEAR <= value <= interval.high + NEAR:
+            yield f"{name}: {metric.name} is {value:g}, outside of its interval"
+        if abs(interval.confidence - recipe.acceptance.confidence) > NEAR:
+            yield f"{name}: the interval of {metric.name} is one of {interval.confidence:g}"
+
+
+def _confusion(scores: Scores, recipe: Recipe) -> Iterator[str]:
+    """Yield where a confusion matrix is none of the task's labels and of all rows."""
+    labels = len(recipe.task.labels)
+    if len(scores.confusion) != labels or any(len(row) != labels + 1 for row in scores.confusion):
+        yield "the confusion matrix is not one of the task's labels"
+        return
+    cells = [cell for row in scores.confusion for cell in row]
+    if min(cells) < 0 or sum(cells) != scores.rows:
+        yield f"the confusion matrix counts {sum(cells)} of {scores.rows} rows"
+
+
+def _scored_again(scores: Scores, recipe: Recipe) -> Scores:
+    """Return the scores of rows that have that confusion matrix."""
+    labels = recipe.task.labels
+    answers: Sequence[str | None] = (*labels, None)
+    rows = [
+        Prediction(id="", target=target, label=answer, text=answer or "?", probability=None)
+        for target, counts in zip(labels, scores.confusion, strict=True)
+        for answer, count in zip(answers, counts, strict=True)
+        for _ in range(count)
+    ]
+    rows = [replace(row, id=f"{number:016x}") for number, row in enumerate(rows)]
+    return score(rows, recipe.task, confidence=recipe.acceptance.confidence, seed=0)
+
+
+def _unlike_metrics(scores: Scores, again: Scores, recipe: Recipe) -> Iterator[str]:
+    known = {metric.name: metric for metric in again.metrics}
+    found = {metric.name: metric for metric in scores.metrics}
+    for name in known.keys() - found.keys():
+        yield f"{name} is missing"
+    for name, metric in found.items():
+        if name in OF_PROBABILITIES or name not in known:
+            continue
+        right = known[name]
+        if not same(metric.value, right.value):
+            yield f"{name} is {metric.value}, the confusion matrix gives {right.value}"
+        elif metric.n != right.n:
+            yield f"{name} stands on {metric.n} rows, the confusion matrix has {right.n}"
+        elif recipe.splits.by != "group" and not _alike(metric, right):
+            yield f"the interval of {name} is {_shown(metric)}, the confusion matrix gives {_shown(right)}"
+
+
+def _alike(metric: Metric, right: Metric) -> bool:
+    """Tell whether an interval is that of the same counts; resampled ones are so only nearly."""
+    one, two = metric.interval, right.interval
+    if one is None or two is None:
+        return one is two
+    is_drawn = "bootstrap" in one.method
+    if is_drawn != ("bootstrap" in two.method):
+        return False
+    off = max(LEAST_OFF, OFF * (two.high - two.low)) if is_drawn else NEAR
+    return abs(one.low - two.low) <= off and abs(one.high - two.high) <= off
+
+
+def _shown(metric: Metric) -> str:
+    return span(metric.interval)
+
+
+def span(interval: Interval | None) -> str:
+    """Return an interval as text."""
+    return "none" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
+
+
+def _unlike_classes(classes: Sequence[ClassScores], again: Sequence[ClassScores]) -> Iterator[str]:
+    found = {one.label: one for one in classes}
+    for right in again:
+        one = found.get(right.label)
+        if one is None:
+            yield f"the table has no row of `{right.label}`"
+            continue
+        for name in ("precision", "recall", "f1", "support", "predicted"):
+            if not same(getattr(one, name), getattr(right, name)):
+                yield (
+                    f"{name} of `{right.label}` is {getattr(one, name)} in the table, "
+                    f"the confusion matrix gives {getattr(right, name)}"
+                )
+
+
+def same(one: float | None, other: float | None) -> bool:
+    """Tell whether two numbers are the same but for rounding."""
+    if one is None or other is None:
+        return one is other
+    return abs(one - other) <= NEAR * max(1.0, abs(other))
+
+
+def by_name(scores: Scores | None) -> Mapping[str, Metric]:
+    """Return metrics by name; empty for None."""
+    return {metric.name: metric for metric in scores.metrics} if scores else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import Any
 
 import pytest
@@ -47,3 +48,36 @@ def test_a_model_is_compared_with_the_last_accepted_one_and_never_with_itself(
     assert reused == "reused"
     assert [check["status"] for check in followed["gate"]["checks"]] == ["pass", "pass"]
     assert "previous" in [item["name"] for item in followed["comparisons"]]
+
+
+@pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning")
+def test_in_a_fresh_store_the_model_of_the_lock_is_the_rival(project: Project) -> None:
+    project.edit(
+        data__checks={"leakage": "off"},
+        acceptance={
+            "decide_on": "point",
+            "metrics": {"macro_f1": {"min": 0.01}},
+            "over_previous": {"macro_f1": {"max_drop": 0.05}},
+        },
+    )
+    store = ("--store", str(project.folder / ".recipe"))
+    first = project.run("run", str(project.recipe), *store)
+    accepted = latest(project)["holdout"]["metrics"]
+    shutil.rmtree(project.folder / ".recipe")
+    project.edit(method__learning_rate=1e-7)
+
+    worse = project.run("run", str(project.recipe), *store)
+    refused = latest(project)["gate"]["checks"][1]
+    path = project.folder / "recipe.lock.json"
+    lock = json.loads(path.read_text("utf-8"))
+    lock["accepted"]["metrics"]["macro_f1"]["value"] = 0.011
+    path.write_text(json.dumps(lock), encoding="utf-8")
+    flattered = project.run("run", str(project.recipe), *store)
+    undecided = latest(project)["gate"]["checks"][1]
+
+    assert first.code == 0
+    assert next(one["value"] for one in accepted if one["name"] == "macro_f1") > 0.5
+    assert (worse.code, refused["status"]) == (1, "fail")
+    assert "(the lock), on the same rows" in refused["note"]
+    assert (flattered.code, undecided["status"]) == (1, "inconclusive")
+    assert "the lock contradicts itself" in undecided["note"]

@@ -23,22 +23,24 @@ from engine.bundle.contents import (
 )
 from engine.bundle.scores import all_scores, unlike
 from engine.bundle.statement import statement_of, to_bytes
-from engine.evidence import DataSummary, Firewall, Metric, Repeat, Scores, StageStatus, to_json
+from engine.errors import DataError
+from engine.evidence import Metric, Repeat, Scores, StageStatus, to_json
 from engine.metrics.scoring import named_metrics
 from engine.recipe import resolved_mapping
-from engine.recipe.digest import recipe_digest, section_digests
+from engine.recipe.digest import PINS, recipe_digest, section_digests
 from engine.recipe.sweeps import methods_of
+from engine.recipe.written import reference_mapping
 from engine.stages import stages_of
-from engine.stages.answered import HASHED, label_counts
-from engine.stages.held import draw_of, is_drawn_by
+from engine.stages.answered import HASHED, WEIGHED, has_entries, label_counts
+from engine.stages.held import draw_of, is_drawn_by, recorded_rows
 from engine.stages.lockcheck import unfounded
 from engine.stages.proving import further_seeds, spread_of
 from engine.stages.report import describe, describe_method
 from engine.store.coherence import NEAR
-from engine.store.lock import LockedFirewall
 from engine.store.runs import ACCEPTED
+from engine.store.typed import brief_text
 
-_DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.])")
+_DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?!\w|\.\d)")
 
 
 def statement_problems(found: Contents) -> Iterator[str]:
@@ -52,7 +54,7 @@ def statement_problems(found: Contents) -> Iterator[str]:
     predicate, wanted = signed["predicate"], right["predicate"]
     for name in sorted({*predicate, *wanted}):
         if predicate.get(name) != wanted.get(name):
-            here, there = _brief(predicate.get(name)), _brief(wanted.get(name))
+            here, there = _as_json(predicate.get(name)), _as_json(wanted.get(name))
             yield f"`{name}` is {here} in the statement, {there} in report and lock"
 
 
@@ -77,7 +79,7 @@ def recipe_problems(found: Contents) -> Iterator[str]:
     if not is_drawn_by(lock, recipe):
         yield f"the lock records another draw: {_differing(lock.draw, draw_of(recipe))}"
     yield from _texts(found)
-    yield from _shown(found)
+    yield from _repeated(found)
     yield from _written(found)
 
 
@@ -96,7 +98,7 @@ def _texts(found: Contents) -> Iterator[str]:
         yield f"{CONFIG} has another sha256 than the lock says"
 
 
-def _shown(found: Contents) -> Iterator[str]:
+def _repeated(found: Contents) -> Iterator[str]:
     """Yield what the report shows of the recipe, and the recipe does not say."""
     report, recipe = found.report, found.recipe
     task = recipe.task
@@ -143,6 +145,7 @@ def model_problems(found: Contents) -> Iterator[str]:
     report, accepted = found.report, found.accepted
     if {file.name: file.sha256 for file in report.files} != accepted.files:
         yield "report and lock have other files"
+    yield from _made_from(found)
     if len({file.name for file in report.files}) != len(report.files):
         yield "a file stands twice in the report"
     formats = {file.format for file in report.files}
@@ -155,6 +158,47 @@ def model_problems(found: Contents) -> Iterator[str]:
     yield from _metrics(named_metrics(report.holdout, free=report.free), accepted.metrics)
     yield from _answers(found, report.holdout)
     yield from _seeds(found)
+
+
+def _made_from(found: Contents) -> Iterator[str]:
+    """Yield where the lock says of the model's files and of the base model what others deny."""
+    accepted = found.accepted
+    for name in accepted.merged.keys() & accepted.files.keys():
+        if accepted.merged[name] != accepted.files[name]:
+            yield f"`{name}` has two digests in the lock"
+    before = accepted.base_model["reference"]
+    now = reference_mapping(found.recipe.base_model)
+    for name in before.keys() | now.keys():
+        is_open = name in PINS and None in (before.get(name), now.get(name))
+        if before.get(name) != now.get(name) and not is_open:
+            here, there = _as_json(now.get(name)), _as_json(before.get(name))
+            yield f"the base model's `{name}` is {here} in the recipe, {there} in the lock"
+
+
+def surrounding_problems(found: Contents) -> Iterator[str]:
+    """Yield where the lock's run had other tools or another machine than the report's, if they are one run."""
+    report, accepted = found.report, found.accepted
+    is_one = report.reproduction is None or report.reproduction.verdict is Repeat.EXACT
+    trained = [one for one in report.stages if one.stage == "train"]
+    if not is_one or any(one.status is not StageStatus.RAN for one in trained):
+        return
+    for name, version in accepted.versions.items():
+        if report.versions.get(name) != version:
+            here, there = report.versions.get(name), brief_text(version)
+            yield f"{name} is {here} in the report, {there} in the lock"
+    known = {"device": "kind", "name": "device", "cores": "cores"}
+    for name, shown in known.items():
+        locked = accepted.hardware.get(name)
+        if locked is not None and str(locked) != report.environment.get(shown):
+            here, there = report.environment.get(shown), _as_json(locked)
+            yield f"the machine's {name} is {here} in the report, {there} in the lock"
+    if report.training is not None:
+        for name in ("precision", "threads"):
+            here, there = getattr(report.training, name), getattr(accepted, name)
+            if here != there:
+                yield f"{name} is {here} in the report, {_as_json(there)} in the lock"
+    if report.reproduction is None and accepted.finished < report.started:
+        yield "the lock was accepted before the run began"
 
 
 def _metrics(shown: Mapping[str, Metric], locked: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -181,9 +225,12 @@ def _metrics(shown: Mapping[str, Metric], locked: Mapping[str, Mapping[str, Any]
 def _answers(found: Contents, holdout: Scores) -> Iterator[str]:
     """Yield that the answers of the lock are not those that were counted."""
     answers, task = found.accepted.answers, found.recipe.task
+    way = WEIGHED if task.kind in ("chat", "text") else HASHED
+    if answers["way"] != way:
+        yield f"the lock holds `{answers['way']}` of a kind that has `{way}`"
     if answers["rows"] != holdout.rows:
         yield f"the lock has answers to {answers['rows']} rows, the report to {holdout.rows}"
-    elif task.kind == "classification" and answers["way"] == HASHED and holdout.confusion:
+    elif task.kind == "classification" and has_entries(answers) and holdout.confusion:
         told = label_counts(answers, task.labels)
         columns = [sum(column) for column in zip(*holdout.confusion, strict=True)]
         if told != dict(zip((*task.labels, None), columns, strict=True)):
@@ -202,77 +249,11 @@ def _seeds(found: Contents) -> Iterator[str]:
         yield "report and lock have other spreads over the seeds"
 
 
-def data_problems(found: Contents) -> Iterator[str]:
-    """Yield where report and lock speak of different rows."""
-    data, accepted, lock = found.report.data, found.accepted, found.lock
-    if data is None:
-        yield "the report has no data"
-        return
-    digests = {split.name: split.digest for split in data.splits}
-    if digests != accepted.splits:
-        yield "report and accepted run have other rows in a split"
-    if digests != {name: split.digest for name, split in lock.splits.items()}:
-        yield "report and lock have other rows in a split"
-    for split in data.splits:
-        locked = lock.splits.get(split.name)
-        if locked is not None and locked.rows != split.rows:
-            yield f"{split.name} has {split.rows} rows in the report, {locked.rows} in the lock"
-        if found.recipe.task.kind == "classification" and sum(split.labels.values()) != split.rows:
-            yield f"the labels of {split.name} are those of {sum(split.labels.values())} rows"
-    if data.rows_read != accepted.rows:
-        yield f"{data.rows_read} rows were read in the report, {accepted.rows} in the lock"
-    if [one.name for one in data.sources] != [one["name"] for one in accepted.sources]:
-        yield "report and lock have other sources"
-    yield from _counted(found, data)
-    yield from _wear(found)
-
-
-def _counted(found: Contents, data: DataSummary) -> Iterator[str]:
-    report, splits = found.report, {split.name: split for split in data.splits}
-    if data.rows_used != sum(split.rows for split in data.splits):
-        yield f"{data.rows_used} rows were used, the splits have {sum(s.rows for s in data.splits)}"
-    if sum(source.rows_read for source in data.sources) != data.rows_read:
-        yield "the sources have other rows than were read"
-    holdout = splits.get("holdout")
-    if holdout is None or report.holdout is None or holdout.rows != report.holdout.rows:
-        yield "the scores of the holdout are not of its rows"
-    elif report.holdout.confusion and found.recipe.task.kind == "classification":
-        rows = dict(zip(found.recipe.task.labels, map(sum, report.holdout.confusion), strict=False))
-        if rows != holdout.labels:
-            yield "the confusion matrix counts other labels than the holdout has"
-    for name in ("train", "validation"):
-        scores = getattr(report, f"{name}_scores")
-        if scores is not None and name in splits and scores.rows > splits[name].rows:
-            yield f"the scores of {name} are of more rows than it has"
-    yield from _firewall(found.lock.firewall, data.firewall)
-
-
-def _firewall(locked: LockedFirewall | None, proof: Firewall | None) -> Iterator[str]:
-    if locked is None or proof is None:
-        if locked is not None or proof is not None:
-            yield "only one of report and lock has a firewall"
-    elif any(getattr(proof, name) != value for name, value in asdict(locked).items()):
-        yield "report and lock say other things of the firewall"
-
-
-def _wear(found: Contents) -> Iterator[str]:
-    use, lock = found.report.holdout_use, found.lock
-    holdout = lock.splits.get("holdout")
-    if use is None or holdout is None:
-        yield "how often the holdout has decided is not told"
-        return
-    if use.digest != holdout.digest:
-        yield "the holdout that has decided is not that of the lock"
-    if use.redraws != lock.holdout.redraws or use.looks < lock.holdout.looks:
-        yield (
-            f"the holdout has decided {use.looks} times and was redrawn {use.redraws} times in the report, "
-            f"{lock.holdout.looks} and {lock.holdout.redraws} times in the lock"
-        )
-
-
 def run_problems(found: Contents) -> Iterator[str]:
     """Yield where the run was not accepted, left a stage out, or contradicts its own lock."""
     report = found.report
+    if report.schema != "report.v1":
+        yield f"the report is a `{brief_text(report.schema)}`"
     if report.outcome != ACCEPTED:
         yield f"the run ended `{report.outcome}`"
     done = {
@@ -285,6 +266,10 @@ def run_problems(found: Contents) -> Iterator[str]:
         if count > 1:
             yield f"stage {stage} stands twice"
     yield from unfounded(found.recipe, found.accepted)
+    try:
+        recorded_rows(found.recipe, found.lock)
+    except DataError as error:
+        yield error.problems[0].message
     repeated = report.reproduction
     if repeated is not None and repeated.verdict is Repeat.EXACT:
         differing = [one.name for one in repeated.compared if not one.equal]
@@ -358,10 +343,10 @@ def _differing(one: Mapping[str, Any], other: Mapping[str, Any], at: str = "") -
         path = f"{at}.{name}" if at else str(name)
         if isinstance(here, dict) and isinstance(there, dict):
             return _differing(here, there, path)
-        return f"`{path}` is {_brief(here)} and {_brief(there)}"
+        return f"`{path}` is {_as_json(here)} and {_as_json(there)}"
     return "the order of its keys"
 
 
-def _brief(value: Any) -> str:  # noqa: ANN401 - JSON data
+def _as_json(value: Any) -> str:  # noqa: ANN401 - JSON data
     text = json.dumps(value, ensure_ascii=True, default=str)
     return text if len(text) <= 60 else f"{text[:60]}…"  # noqa: PLR2004 - of one line

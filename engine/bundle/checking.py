@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.bundle.agreeing import (
-    data_problems,
     model_problems,
     page_problems,
     recipe_problems,
     run_problems,
     score_problems,
     statement_problems,
+    surrounding_problems,
 )
 from engine.bundle.archive import ArchiveError, Member, read_archive
 from engine.bundle.contents import (
@@ -32,7 +32,9 @@ from engine.bundle.contents import (
     bytes_of,
     read_contents,
 )
-from engine.bundle.judging import comparison_problems, gate_problems, verify_problems
+from engine.bundle.exported import verify_problems
+from engine.bundle.judging import comparison_problems, gate_problems
+from engine.bundle.rows import data_problems
 from engine.bundle.signing import checked, key_id, known_signers, public_key
 from engine.bundle.statement import PREDICATE_TYPE, TYPE, to_bytes
 from engine.errors import RecipeError
@@ -47,6 +49,7 @@ CLAIMS: Final[Mapping[str, Callable[[Contents], Iterator[str]]]] = {
     "report and lock speak of one model": model_problems,
     "report and lock speak of the same rows": data_problems,
     "the run was accepted, with every stage": run_problems,
+    "report and lock speak of one machine and the same tools": surrounding_problems,
     "the scores agree with themselves": score_problems,
     "the baselines and comparisons follow from their numbers": comparison_problems,
     "the gate asked what the recipe asks, and its numbers pass": gate_problems,

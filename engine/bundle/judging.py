@@ -5,7 +5,7 @@ The wanted checks come from the resolved recipe, never from the report: a check 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from engine.bundle.contents import Contents
 from engine.bundle.scores import by_name, same, span
@@ -15,45 +15,21 @@ from engine.metrics.correction import holm
 from engine.metrics.forgetting import judge_forgetting
 from engine.metrics.scoring import named_metrics
 from engine.metrics.verdict import baseline_passes, judge, judge_gap, judge_thresholds, verdict
-from engine.recipe.metrics import FREE, OF_FILES, is_lower_better
-from engine.recipe.model import MaxDrop, Recipe, Threshold
+from engine.recipe.metrics import FREE, is_lower_better, primary
+from engine.recipe.model import Recipe
 from engine.store.coherence import NEAR
-
-AGREEMENT = "agreement"
-PHYSICAL = tuple(spec.name for spec in OF_FILES if spec.name != AGREEMENT)
-"""Bounds on size and speed, which are judged by their value."""
-WEIGHED = ("chat", "text")
-"""Kinds that are judged by likelihoods."""
-Wanted = tuple[str, str, float, str]
-"""Of a check: its name, direction, bound and what decides."""
 
 
 def gate_problems(found: Contents) -> Iterator[str]:
     """Yield where the gate's verdict is not what recipe and numbers give."""
     report, recipe = found.report, found.recipe
-    yield from _status("gate", report.gate, found)
+    yield from status_problems("gate", report.gate, found)
     if report.gate is None or report.holdout is None:
         return
     right = tuple(_gate_again(report, recipe))
     yield from _compared("gate", report.gate.checks, right, loose=_loose(report, recipe))
     if verdict(right).status is not Status.PASS and not _loose(report, recipe):
         yield f"gate is `{verdict(right).status.value}` by its numbers"
-
-
-def verify_problems(found: Contents) -> Iterator[str]:
-    """Yield where the verdict on the exported model is not what recipe and numbers give."""
-    report, recipe = found.report, found.recipe
-    yield from _status("verify", report.verify, found)
-    if report.verify is None:
-        return
-    checks = report.verify.checks
-    yield from _missing(checks, recipe)
-    yield from _bounds(checks, recipe)
-    for check in checks:
-        yield from _by_itself("verify", check, recipe)
-    yield from _rungs(report, recipe)
-    if recipe.export.has_quantized_file:
-        yield from _quantized(report, recipe)
 
 
 def comparison_problems(found: Contents) -> Iterator[str]:
@@ -67,11 +43,13 @@ def comparison_problems(found: Contents) -> Iterator[str]:
             yield f"baseline {baseline.name} is said to {'' if baseline.passes else 'not '}pass"
         if baseline.passes and recipe.stop_if_baseline_passes:
             yield f"baseline {baseline.name} passes, so nothing should have been trained"
+    yield from _compared_with(report, recipe)
     yield from _differences(report, recipe)
     yield from _corrected(report.comparisons, recipe)
 
 
-def _status(name: str, gate: Verdict | None, found: Contents) -> Iterator[str]:
+def status_problems(name: str, gate: Verdict | None, found: Contents) -> Iterator[str]:
+    """Yield where a gate did not pass, or the lock says another answer of it."""
     if gate is None or not gate.checks:
         yield f"{name} has no checks"
         return
@@ -161,7 +139,7 @@ def _unlike(name: str, check: Check, right: Check, *, is_loose: bool) -> Iterato
         return
     if not same(check.got, right.got):
         yield f"{name} got {check.got}, the scores say {right.got}"
-    if span(check.interval) != span(right.interval):
+    if check.interval != right.interval:
         yield f"{name} has the interval {span(check.interval)}, the scores say {span(right.interval)}"
     if check.n != right.n:
         yield f"{name} stands on {check.n} rows, the scores on {right.n}"
@@ -169,168 +147,26 @@ def _unlike(name: str, check: Check, right: Check, *, is_loose: bool) -> Iterato
         yield f"{name} is `{check.status.value}`, its numbers say `{right.status.value}`"
 
 
-def _missing(checks: Sequence[Check], recipe: Recipe) -> Iterator[str]:
-    names = {check.name for check in checks}
-    export = recipe.export
-    wanted = ["parity.merged"]
-    if export.has_quantized_file:
-        wanted += ["parity.f16"]
-        if recipe.task.kind not in WEIGHED:
-            wanted += ["token_parity"]
-        wanted += [bound.metric for bound in export.thresholds]
-        wanted += [f"drop.{drop.metric}" for drop in export.max_drops]
-    else:
-        wanted += ["reload"]
-    for name in wanted:
-        if name not in names:
-            yield f"verify has no check of {name}, which the recipe asks for"
-
-
-def _bounds(checks: Sequence[Check], recipe: Recipe) -> Iterator[str]:
-    """Yield the checks whose bound, direction or what decides is not that of the recipe."""
-    wanted = _wanted(recipe)
-    by_key: dict[tuple[str, str], Wanted] = {(one[0], one[1]): one for one in wanted}
-    for check in checks:
-        known = [one for one in wanted if one[0] == check.name]
-        right = by_key.get((check.name, check.direction))
-        if not known:
+def _compared_with(report: Report, recipe: Recipe) -> Iterator[str]:
+    """Yield the comparisons that are missing, or of a metric that nobody asked for."""
+    acceptance = recipe.acceptance
+    main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
+    gained = [one.metric for one in acceptance.over_baselines] or [main]
+    kept = [one.metric for one in acceptance.over_previous] or [main]
+    wanted = {(one.name, metric) for one in recipe.baselines for metric in gained}
+    found = {(one.name, one.metric) for one in report.comparisons if one.name != PREVIOUS}
+    for name, metric in sorted(wanted - found):
+        yield f"there is no comparison with {name} in {metric}"
+    for name, metric in sorted(found - wanted):
+        yield f"the comparison with {name} in {metric} is not asked for"
+    for one in report.comparisons:
+        if one.name == PREVIOUS and one.metric not in kept:
+            yield f"the comparison with the last accepted model in {one.metric} is not asked for"
+        value, interval = one.difference, one.interval
+        if value is None or interval is None:
             continue
-        if right is None:
-            yield f"verify: {check.name} has another direction than the recipe's"
-        elif not same(check.bound, right[2]) or check.decided_on != right[3]:
-            yield (
-                f"verify: {check.name} is bound by {check.bound:g} on the {check.decided_on}, "
-                f"the recipe says {right[2]:g} on the {right[3]}"
-            )
-
-
-def _wanted(recipe: Recipe) -> list[Wanted]:
-    export = recipe.export
-    parity = (
-        ("max", 1 - export.min_parity)
-        if recipe.task.kind in WEIGHED
-        else ("min", export.min_parity)
-    )
-    found: list[Wanted] = [(f"parity.{name}", *parity, "point") for name in ("merged", "f16")]
-    found += [(name, "min", 1.0, "point") for name in ("reload", "token_parity", "finite")]
-    found += [(f"drop.{one.metric}", "max", one.max_drop, "point") for one in export.max_drops]
-    for bound in export.thresholds:
-        is_point = recipe.acceptance.decide_on == "point" or bound.metric in PHYSICAL
-        end = "lower bound" if bound.direction == "min" else "upper bound"
-        decides = "point" if is_point else end
-        found.append((bound.metric, bound.direction, bound.bound, decides))
-    return found
-
-
-def _by_itself(gate: str, check: Check, recipe: Recipe) -> Iterator[str]:
-    """Yield that a check says another answer than its own numbers, but where it only warns."""
-    del recipe
-    metric = Metric(name=check.name, value=check.got, n=max(check.n, 1), interval=check.interval)
-    decide_on = "point" if check.decided_on == "point" else "lower_bound"
-    direction = "min" if check.direction == "min" else "max"
-    if check.decided_on not in ("point", "lower bound", "upper bound"):
-        yield f"{gate}: {check.name} is decided on `{check.decided_on}`"
-        return
-    right = judge(metric, direction=direction, bound=check.bound, decide_on=decide_on)  # type: ignore[arg-type]
-    if check.status is Status.PASS and right.status is not Status.PASS:
-        yield f"{gate}: {check.name} passes, its numbers do not"
-    if check.status is Status.PASS and check.n <= 0:
-        yield f"{gate}: {check.name} passes on no rows"
-
-
-def _rungs(report: Report, recipe: Recipe) -> Iterator[str]:
-    """Yield where the ladder and the verdict differ: the last rung leaves, those below lose nothing."""
-    rungs = {rung.name: rung for rung in report.ladder}
-    wanted = ["adapter", "merged"]
-    if recipe.export.has_quantized_file:
-        wanted.append("f16")
-    for name in wanted:
-        if name not in rungs:
-            yield f"the ladder has no rung `{name}`"
-    if not report.ladder or report.verify is None:
-        return
-    if report.holdout is not None and "adapter" in rungs:
-        yield from _same_scores("rung adapter", rungs["adapter"].scores, report.holdout)
-    counted = [rung for rung in report.ladder if rung.name in wanted or rung is report.ladder[-1]]
-    for rung in counted:
-        for check in rung.verdict.checks if rung.verdict else ():
-            if check not in report.verify.checks:
-                yield f"verify has not the check of {check.name} that the rung {rung.name} has"
-
-
-def _same_scores(name: str, one: Scores, other: Scores) -> Iterator[str]:
-    here, there = by_name(one), by_name(other)
-    for metric in here.keys() & there.keys():
-        if not same(here[metric].value, there[metric].value):
-            yield f"{name}: {metric} is {here[metric].value}, in the report {there[metric].value}"
-    if one.confusion != other.confusion:
-        yield f"{name}: the confusion matrix is not that of the report"
-
-
-def _quantized(report: Report, recipe: Recipe) -> Iterator[str]:
-    """Yield where the checks of the file that leaves are not those of its scores."""
-    scores = report.quantized
-    if scores is None:
-        yield "the report has no scores of the quantized file"
-        return
-    last = report.ladder[-1] if report.ladder else None
-    if last is not None:
-        yield from _same_scores(f"rung {last.name}", last.scores, scores)
-        if last.name not in recipe.export.quantizations:
-            yield f"the rung that leaves is `{last.name}`, which is none of the recipe's quantizations"
-        elif not any(last.name in file.name for file in report.files):
-            yield f"no file is of the quantization `{last.name}`"
-    yield from _of_file(report, recipe, by_name(scores))
-    changed = len(report.flips)
-    if report.agreement is not None and report.agreement > 1 - changed / max(scores.rows, 1) + NEAR:
-        yield f"agreement is {report.agreement:g} although {changed} of {scores.rows} answers changed"
-
-
-def _of_file(report: Report, recipe: Recipe, metrics: Mapping[str, Metric]) -> Iterator[str]:
-    checks = report.verify.checks if report.verify else ()
-    for bound in recipe.export.thresholds:
-        for check in checks:
-            if check.name == bound.metric and check.direction == bound.direction:
-                yield from _of_scores(check, bound, metrics, report)
-    merged = next((rung.scores for rung in report.ladder if rung.name == "merged"), None)
-    for drop in recipe.export.max_drops:
-        for check in checks:
-            if check.name == f"drop.{drop.metric}" and drop.metric not in FREE:
-                yield from _of_drop(check, drop, by_name(merged), metrics, recipe)
-
-
-def _of_scores(
-    check: Check, bound: Threshold, metrics: Mapping[str, Metric], report: Report
-) -> Iterator[str]:
-    if bound.metric in FREE:
-        return
-    if bound.metric == AGREEMENT:
-        if not same(check.got, report.agreement):
-            yield f"verify: agreement got {check.got}, the report says {report.agreement}"
-        return
-    metric = metrics.get(bound.metric)
-    value = metric.value if metric else None
-    if not same(check.got, value):
-        yield f"verify: {check.name} got {check.got}, the scores of the file say {value}"
-    elif metric is not None and span(check.interval) != span(metric.interval):
-        yield f"verify: {check.name} has another interval than the scores of the file"
-
-
-def _of_drop(
-    check: Check,
-    drop: MaxDrop,
-    merged: Mapping[str, Metric],
-    quantized: Mapping[str, Metric],
-    recipe: Recipe,
-) -> Iterator[str]:
-    one, two = merged.get(drop.metric), quantized.get(drop.metric)
-    if one is None or two is None or one.value is None or two.value is None:
-        yield f"verify: {check.name} stands on scores that are not there"
-        return
-    lost = one.value - two.value
-    lost = 0.0 - lost if is_lower_better(drop.metric, recipe.task.kind) else lost
-    if not same(check.got, lost):
-        yield f"verify: {check.name} got {check.got}, the scores say {lost:g}"
+        if not interval.low - NEAR <= value <= interval.high + NEAR:
+            yield f"the gain in {one.metric} over {one.name} is outside of its interval"
 
 
 def _differences(report: Report, recipe: Recipe) -> Iterator[str]:

@@ -30,12 +30,15 @@ def all_scores(report: Report) -> Iterator[tuple[str, Scores]]:
     }
     yield from ((name, scores) for name, scores in named.items() if scores is not None)
     yield from ((f"baseline {one.name}", one.scores) for one in report.baselines)
+    for curve in report.learning_curves:
+        yield from ((f"learning curve of {curve.model}", point.scores) for point in curve.points)
     yield from ((f"rung {one.name}", one.scores) for one in report.ladder)
 
 
 def unlike(name: str, scores: Scores, recipe: Recipe) -> Iterator[str]:
     """Yield what of scores cannot be true beside the rest of them."""
     yield from _metrics(name, scores, recipe)
+    yield from (f"{name}: {one}" for one in _calibration(scores))
     if recipe.task.kind != "classification":
         return
     wrong = next(_confusion(scores, recipe), "")
@@ -54,6 +57,8 @@ def _metrics(name: str, scores: Scores, recipe: Recipe) -> Iterator[str]:
     for metric in scores.metrics:
         spec = spec_of(metric.name, recipe.task.kind)
         value, interval = metric.value, metric.interval
+        if value is not None and metric.undefined:
+            yield f"{name}: {metric.name} is {value:g} and undefined"
         if spec is not None and spec.unit == "share" and metric.n > scores.rows:
             yield f"{name}: {metric.name} stands on {metric.n} of {scores.rows} rows"
         if value is None or interval is None:
@@ -62,6 +67,24 @@ def _metrics(name: str, scores: Scores, recipe: Recipe) -> Iterator[str]:
             yield f"{name}: {metric.name} is {value:g}, outside of its interval"
         if abs(interval.confidence - recipe.acceptance.confidence) > NEAR:
             yield f"{name}: the interval of {metric.name} is one of {interval.confidence:g}"
+
+
+def _calibration(scores: Scores) -> Iterator[str]:
+    """Yield where the calibration is not that of its bins, or of the metrics."""
+    found, metrics = scores.calibration, by_name(scores)
+    if found is None:
+        return
+    for name in OF_PROBABILITIES:
+        metric, value = metrics.get(name), getattr(found, name)
+        if metric is not None and metric.value is not None and not same(metric.value, value):
+            yield f"{name} is {metric.value}, the calibration says {value}"
+    rows = sum(one.rows for one in found.bins)
+    if rows > scores.rows:
+        yield f"the calibration counts {rows} of {scores.rows} rows"
+    if rows:
+        ece = sum(one.rows * abs(one.confidence - one.accuracy) for one in found.bins) / rows
+        if not same(found.ece, ece):
+            yield f"ece is {found.ece:g}, its bins give {ece:g}"
 
 
 def _confusion(scores: Scores, recipe: Recipe) -> Iterator[str]:

@@ -55,7 +55,6 @@ EXIT_CODES = {
     ExitCode.BUG: "a bug in the engine",
     ExitCode.BASELINE_PASSES: "a baseline already passes: no training needed",
     ExitCode.UNKNOWN_SIGNER: "for `verify`: the bundle agrees with itself, and nobody here knows who signed it",
-    ExitCode.INTERRUPTED: "interrupted; the same command continues",
     ExitCode.HUNG_UP: "the terminal was closed (SIGHUP); the same command continues",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C); the same command continues",
     ExitCode.QUIT: "interrupted by SIGQUIT; the same command continues",

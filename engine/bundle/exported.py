@@ -6,17 +6,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from engine.bundle.contents import Contents
-from engine.bundle.judging import status_problems
+from engine.bundle.judging import by_itself, status_problems
 from engine.bundle.scores import by_name, same, span
-from engine.evidence import Check, Metric, Report, Rung, Scores, Status
-from engine.metrics.verdict import judge
+from engine.evidence import Check, Metric, Report, Rung, Scores
 from engine.recipe.metrics import FREE, OF_FILES, is_lower_better
 from engine.recipe.model import MaxDrop, Recipe, Threshold
+from engine.stages.ladder import LARGEST_QUANTIZED, LARGEST_SHIFT, MEAN_SHIFT
 from engine.store.coherence import NEAR
 
 AGREEMENT = "agreement"
 PHYSICAL = tuple(spec.name for spec in OF_FILES if spec.name != AGREEMENT)
 """Bounds on size and speed, which are judged by their value."""
+WHOLE = ("reload", "token_parity", "finite", "weights", "ends_turn")
+"""Checks that only all rows, or all tensors, keep."""
+MOST_SHIFT: Mapping[str, float] = {
+    **{f"shift.{name}": max(MEAN_SHIFT.values()) for name in ("merged", "f16")},
+    **{f"largest_shift.{name}": max(LARGEST_SHIFT.values()) for name in ("merged", "f16")},
+}
+"""The widest bounds on how far probabilities may move."""
 WEIGHED = ("chat", "text")
 """Kinds that are judged by likelihoods."""
 Wanted = tuple[str, str, float, str]
@@ -33,7 +40,9 @@ def verify_problems(found: Contents) -> Iterator[str]:
     yield from _missing(checks, recipe)
     yield from _bounds(checks, recipe)
     for check in checks:
-        yield from _by_itself("verify", check, recipe)
+        yield from by_itself("verify", check)
+        if check.name.startswith(("shift.", "largest_shift.")):
+            yield from _shift(check, report)
     yield from _rungs(report, recipe)
     if recipe.export.has_quantized_file:
         yield from _quantized(report, recipe)
@@ -82,7 +91,7 @@ def _wanted(recipe: Recipe) -> list[Wanted]:
         else ("min", export.min_parity)
     )
     found: list[Wanted] = [(f"parity.{name}", *parity, "point") for name in ("merged", "f16")]
-    found += [(name, "min", 1.0, "point") for name in ("reload", "token_parity", "finite")]
+    found += [(name, "min", 1.0, "point") for name in WHOLE]
     found += [(f"drop.{one.metric}", "max", one.max_drop, "point") for one in export.max_drops]
     for bound in export.thresholds:
         is_point = recipe.acceptance.decide_on == "point" or bound.metric in PHYSICAL
@@ -92,20 +101,15 @@ def _wanted(recipe: Recipe) -> list[Wanted]:
     return found
 
 
-def _by_itself(gate: str, check: Check, recipe: Recipe) -> Iterator[str]:
-    """Yield that a check says another answer than its own numbers, but where it only warns."""
-    del recipe
-    metric = Metric(name=check.name, value=check.got, n=max(check.n, 1), interval=check.interval)
-    decide_on = "point" if check.decided_on == "point" else "lower_bound"
-    direction = "min" if check.direction == "min" else "max"
-    if check.decided_on not in ("point", "lower bound", "upper bound"):
-        yield f"{gate}: {check.name} is decided on `{check.decided_on}`"
-        return
-    right = judge(metric, direction=direction, bound=check.bound, decide_on=decide_on)  # type: ignore[arg-type]
-    if check.status is Status.PASS and right.status is not Status.PASS:
-        yield f"{gate}: {check.name} passes, its numbers do not"
-    if check.status is Status.PASS and check.n <= 0:
-        yield f"{gate}: {check.name} passes on no rows"
+def _shift(check: Check, report: Report) -> Iterator[str]:
+    """Yield where probabilities moved otherwise than the rung says, or may move further than ever."""
+    kind, _, name = check.name.partition(".")
+    rung = next((one for one in report.ladder if one.name == name), None)
+    moved = None if rung is None else rung.mean_shift if kind == "shift" else rung.largest_shift
+    if not same(check.got, moved):
+        yield f"verify: {check.name} got {check.got}, the rung says {moved}"
+    if check.direction != "max" or check.bound > MOST_SHIFT.get(check.name, LARGEST_QUANTIZED):
+        yield f"verify: {check.name} is bound by {check.bound:g}"
 
 
 def _rungs(report: Report, recipe: Recipe) -> Iterator[str]:

@@ -8,16 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from engine.bundle.contents import Contents
-from engine.bundle.scores import by_name, same, span
+from engine.bundle.scores import by_name, rows_of, same, span
 from engine.evidence import Check, Comparison, Metric, Report, Scores, Status, Verdict
 from engine.metrics.comparing import PREVIOUS, Earlier, judge_gains, judge_previous
 from engine.metrics.correction import holm
+from engine.metrics.endings import judge_endings
 from engine.metrics.forgetting import judge_forgetting
 from engine.metrics.scoring import named_metrics
 from engine.metrics.verdict import baseline_passes, judge, judge_gap, judge_thresholds, verdict
 from engine.recipe.metrics import FREE, is_lower_better, primary
 from engine.recipe.model import Recipe
 from engine.store.coherence import NEAR
+
+ENDINGS = ("free_output", "ended")
+"""Checks that every gate has, whatever the recipe asks."""
 
 
 def gate_problems(found: Contents) -> Iterator[str]:
@@ -27,7 +31,9 @@ def gate_problems(found: Contents) -> Iterator[str]:
     if report.gate is None or report.holdout is None:
         return
     right = tuple(_gate_again(report, recipe))
-    yield from _compared("gate", report.gate.checks, right, loose=_loose(report, recipe))
+    asked = [check for check in report.gate.checks if check.name not in ENDINGS]
+    yield from _compared("gate", asked, right, loose=_loose(report, recipe))
+    yield from _endings(report, recipe)
     if verdict(right).status is not Status.PASS and not _loose(report, recipe):
         yield f"gate is `{verdict(right).status.value}` by its numbers"
 
@@ -59,6 +65,21 @@ def status_problems(name: str, gate: Verdict | None, found: Contents) -> Iterato
     locked = found.accepted.verdicts.get(name)
     if locked != gate.status.value:
         yield f"{name} is `{gate.status.value}` in the report, `{locked}` in the lock"
+
+
+def by_itself(gate: str, check: Check) -> Iterator[str]:
+    """Yield that a check says another answer than its own numbers, but where it only warns."""
+    metric = Metric(name=check.name, value=check.got, n=max(check.n, 1), interval=check.interval)
+    decide_on = "point" if check.decided_on == "point" else "lower_bound"
+    direction = "min" if check.direction == "min" else "max"
+    if check.decided_on not in ("point", "lower bound", "upper bound"):
+        yield f"{gate}: {check.name} is decided on `{check.decided_on}`"
+        return
+    right = judge(metric, direction=direction, bound=check.bound, decide_on=decide_on)  # type: ignore[arg-type]
+    if check.status is Status.PASS and right.status is not Status.PASS:
+        yield f"{gate}: {check.name} passes, its numbers do not"
+    if check.status is Status.PASS and check.n <= 0:
+        yield f"{gate}: {check.name} passes on no rows"
 
 
 def _gate_again(report: Report, recipe: Recipe) -> Iterator[Check]:
@@ -110,6 +131,26 @@ def _loose(report: Report, recipe: Recipe) -> tuple[str, ...]:
     """Return the checks whose numbers are not in a report: with folds, what only free decoding tells."""
     del report
     return FREE if recipe.splits.folds else ()
+
+
+def _endings(report: Report, recipe: Recipe) -> Iterator[str]:
+    """Yield where the check of free output is not what the scores give; the first versions had none.
+
+    Of a classification it is judged again from the confusion matrix, whether it is there or not.
+    """
+    found = [check for check in report.gate.checks if check.name in ENDINGS] if report.gate else []
+    for check in found:
+        yield from by_itself("gate", check)
+    scores = report.folds if recipe.splits.folds else report.holdout
+    is_known = recipe.task.kind == "classification" and not recipe.splits.folds
+    if scores is None or report.free is None or not is_known:
+        return
+    rows = rows_of(scores, recipe)
+    for right in judge_endings(recipe.task, rows, scores=scores, free=report.free):
+        if right.status is Status.FAIL:
+            yield f"gate: {right.name} fails by the scores: {right.note}"
+        for check in found:
+            yield from _unlike(f"gate: {check.name}", check, right, is_loose=False)
 
 
 def _compared(

@@ -100,6 +100,12 @@ def _confusion(scores: Scores, recipe: Recipe) -> Iterator[str]:
 
 def _scored_again(scores: Scores, recipe: Recipe) -> Scores:
     """Return the scores of rows that have that confusion matrix."""
+    rows = rows_of(scores, recipe)
+    return score(rows, recipe.task, confidence=recipe.acceptance.confidence, seed=0)
+
+
+def rows_of(scores: Scores, recipe: Recipe) -> list[Prediction]:
+    """Return answers that have the confusion matrix of a classification."""
     labels = recipe.task.labels
     answers: Sequence[str | None] = (*labels, None)
     rows = [
@@ -108,8 +114,7 @@ def _scored_again(scores: Scores, recipe: Recipe) -> Scores:
         for answer, count in zip(answers, counts, strict=True)
         for _ in range(count)
     ]
-    rows = [replace(row, id=f"{number:016x}") for number, row in enumerate(rows)]
-    return score(rows, recipe.task, confidence=recipe.acceptance.confidence, seed=0)
+    return [replace(row, id=f"{number:016x}") for number, row in enumerate(rows)]
 
 
 def _unlike_metrics(scores: Scores, again: Scores, recipe: Recipe) -> Iterator[str]:

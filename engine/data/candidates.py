@@ -109,9 +109,11 @@ class _Gatherer:
         filled = self._filled(row)
         if filled is None or not self._is_complete(row.origin, filled):
             return
-        filled = self._masked(row.origin, filled)
-        if self._passes(row.origin, filled):
-            self._keep(row, filled)
+        masked = self._masked(row.origin, filled)
+        is_kept = self._passes(row.origin, masked) and self._keep(row, masked)
+        if is_kept and masked.input != filled.input:
+            key = content_key(filled.input)
+            self._pool.unmasked[len(self._pool) - 1] = int.from_bytes(key[:8])
 
     def _filled(self, row: Row) -> Filled | None:
         try:
@@ -201,11 +203,11 @@ class _Gatherer:
             self._findings.drop(_reason(dropped_by[0]), 1)
         return not dropped_by
 
-    def _keep(self, row: Row, filled: Filled) -> None:
-        """Write the row to the spill file and its numbers into the pool."""
+    def _keep(self, row: Row, filled: Filled) -> bool:
+        """Write the row to the spill file and its numbers into the pool; tell whether it could be."""
         mark = self._mark(row)
         if mark is None:
-            return
+            return False
         pool, splits = self._pool, self._asked.splits
         key = content_key(filled.input)
         pool.key.append(int.from_bytes(key[:8]))
@@ -228,6 +230,7 @@ class _Gatherer:
                 mark=mark,
             )
         )
+        return True
 
     def _mark(self, row: Row) -> str | None:
         """Return the value in the column of the splits, `` where there is none; None: cannot be read."""

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from engine.data.example import content_key
 from engine.data.pool import Place, Pool
-from engine.data.recorded import RECORDED_ROWS, Membership, RecordedName, record
+from engine.data.recorded import KEY_BYTES, RECORDED_ROWS, Membership, RecordedName, record
+from engine.data.rowchecks.personal_data import masked
 from engine.data.units import Units, take
 from engine.evidence import Recorded
 from engine.recipe.model import Size, SplitName
@@ -60,6 +62,21 @@ def held_by(recorded: Membership) -> Held:
         for key in recorded.members.get(name, ()):
             known[int.from_bytes(key)] = place
     return Held(known=known, is_whole="train" in recorded.members)
+
+
+def know_again(pool: Pool, held: Held) -> None:
+    """Find the rows that were recorded before their texts were masked, or while they were: they are the same rows."""
+    if pool.unit:
+        return
+    there = {pool.identity(row) for row in range(len(pool))}
+    gone = held.known.keys() - there
+    fresh = [row for row in range(len(pool)) if gone and held.of(pool.identity(row)) == FRESH]
+    for row in fresh:
+        key = pool.unmasked.get(row)
+        if key is None:
+            key = int.from_bytes(content_key(masked(pool.spill[row].input))[:KEY_BYTES])
+        if (identity := pool.identity_as(key, row)) in gone:
+            pool.known_as[row] = identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,6 +72,10 @@ class Pool:
     """By files or column: the `Place` that the row belongs to; empty for the other ways."""
     alive: bytearray = field(default_factory=bytearray)
     """0: left out by a check or the sample."""
+    unmasked: dict[int, int] = field(default_factory=dict)
+    """As `key`, of the texts of masked rows before they were masked."""
+    known_as: dict[int, int] = field(default_factory=dict)
+    """Identities under which rows were recorded while their texts were masked, or not yet; see `identity`."""
     traits: list[Traits] = field(default_factory=list)
     order: array[int] = field(default_factory=lambda: array("I"))
     """Rows in drawn order, equal texts beside each other; see `arrange`."""
@@ -104,10 +108,14 @@ class Pool:
         """Return what a record knows a row by: its text; by group its group; by time both text and time."""
         if self.unit:
             return self.unit[row]
+        return self.known_as.get(row) or self.identity_as(self.key[row], row)
+
+    def identity_as(self, key: int, row: int) -> int:
+        """Return what a record knows a row by whose text has that key; not by group."""
         if self.time:
-            moment = struct.pack(">Qd", self.key[row], self.time[row])
+            moment = struct.pack(">Qd", key, self.time[row])
             return int.from_bytes(hashlib.sha256(moment).digest()[:8])
-        return self.key[row]
+        return key
 
     def living(self) -> array[int]:
         """Return the rows that are not left out, in drawn order."""

@@ -23,7 +23,7 @@ from engine.data.checks import (
 from engine.data.classes import check_split_classes
 from engine.data.findings import Findings
 from engine.data.guesses import check_giveaways, drop_doubted, find_doubted
-from engine.data.held import Held, held_by, membership, what_became
+from engine.data.held import Held, held_by, know_again, membership, what_became
 from engine.data.overlap import check_leakage, shared_texts, with_left
 from engine.data.pool import Place, Pool
 from engine.data.recorded import Membership
@@ -130,6 +130,8 @@ class _Work:
         gathered = gather(rows, asked, pool=pool, findings=findings)
         self.step("comparing equal texts", len(self.pool))
         pool.arrange()
+        if self.held is not None:
+            know_again(pool, self.held)
         shared = shared_texts(pool, findings)
         check_conflicts(pool, asked.task, checks.conflicting_labels, findings)
         check_duplicates(pool, asked.task, checks.duplicates, findings, held=self.held)

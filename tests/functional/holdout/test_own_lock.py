@@ -212,6 +212,25 @@ def test_its_own_lock_is_read_and_the_holdout_held_however_the_data_change(
             assert now == held, what
 
 
+@pytest.mark.parametrize("by", ["stratified", {"time": "at"}])
+@pytest.mark.parametrize("change", [("off", "mask"), ("mask", "off")])
+def test_rows_that_a_mask_hides_from_now_on_are_the_rows_that_were_recorded(
+    change: tuple[str, str], by: Any, here: Path, run: Run
+) -> None:
+    before, after = ({"data__checks": checks(personal_data=one)} for one in change)
+    write_rows(here, sentences())
+    write_recipe(here, {**before, "splits": split(by=by)})
+    first = drawn(run)
+    write_recipe(here, {**after, "splits": split(by=by)})
+    second = drawn(run)
+
+    assert any("@" in row["text"] for row in sentences())
+    assert first["splits"]["holdout"]["digest"] != second["splits"]["holdout"]["digest"]
+    for name in ("train", "validation", "holdout"):
+        assert keys(first, name) == keys(second, name)
+    assert drawn(run) == second
+
+
 def leaking(here: Path, run: Run) -> dict[str, Any]:
     """The lock of a recipe that leaves training rows out after the draw."""
     write_recipe(here, LEAKS)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
 from engine.cli.output import show
-from engine.errors import ExitCode, RecipeError
+from engine.errors import ExitCode, RecipeError, StoreError
 from engine.recipe.rewriting import create
 from engine.recipe.shipped import recipes_dir
 
@@ -93,7 +94,8 @@ def _draft(options: argparse.Namespace) -> int:
         wishes=Wishes(told=told, base_model=model, encoding=options.encoding),
     )
     create(target, found.text.encode())
-    trust_as_it_stands(target)
+    with suppress(StoreError):  # the draft is there; a run says what has to be allowed
+        trust_as_it_stands(target)
     show(drafted(found, file=str(file), target=str(target)))
     return ExitCode.ACCEPTED
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from chat_service import Service, serving
-from project import Project
+from project import Outcome, Project, rows
 
 KEY = "sk-echoed/back+every=where"
 
@@ -68,3 +69,21 @@ def test_data_outside_are_read_after_one_word(
     trusted = project.run(*words)
 
     assert [refused.code, once.code, again.code, trusted.code] == [2, 0, 2, 0], trusted.err
+
+
+def test_a_recipe_that_was_drafted_from_data_elsewhere_is_trusted(
+    tmp_path: Path, careful_user: Path, run: Callable[..., Outcome]
+) -> None:
+    elsewhere = tmp_path / "elsewhere" / "rows.csv"
+    elsewhere.parent.mkdir()
+    lines = [f"{text},{label}" for text, label in rows(140)]
+    elsewhere.write_text("\n".join(["text,label", *lines]) + "\n", encoding="utf-8")
+    (tmp_path / "here").mkdir()
+    target = tmp_path / "here" / "recipe.yaml"
+
+    drafted = run("init", str(elsewhere), "-o", str(target))
+    checked = run("validate", str(target))
+
+    assert (drafted.code, checked.code) == (0, 0), drafted.err
+    assert "R306" not in checked.err
+    assert len(list((careful_user / "state" / "slm-recipe" / "trust").iterdir())) == 1

@@ -1,24 +1,20 @@
 """Regular expressions and schemas that somebody else wrote: as JSON Schema means them, and within a time.
 
-Python's `re` is kept, so that no result changes with the engine; what it lacks is a clock. One is set around
-each use, in processor time of this process, so that a busy machine is no reason to stop.
+Python's `re` is kept, so that no result changes with the engine; what it lacks is a clock. One is set around each use.
 """
 
 from __future__ import annotations
 
 import re
-import signal
-import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import DataError
+from engine.limits import TooSlowError, processor_time
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from jsonschema import Draft202012Validator
 
 SECONDS: Final = 5.0
@@ -37,49 +33,20 @@ SINGLE: Final = (
 )
 
 
-class _TooSlowError(Exception):
-    """What is done within `in_time` takes longer than it may."""
-
-
 @contextmanager
 def in_time(key: str, what: str) -> Iterator[None]:
-    """Hold what the recipe says at `key` against `what` inside; DataError D425 where that takes too long or never ends.
-
-    Without a clock outside the main thread and on Windows, where Python has no timer that interrupts a match.
-    """
+    """Hold `what` against what the recipe says at `key`; DataError D425 where that takes too long or never ends."""
     try:
-        with _clock():
+        with processor_time(SECONDS):
             yield
-    except _TooSlowError as error:
-        message = f"takes more than {SECONDS:.0f} s on {what}"
+    except TooSlowError as error:
+        message = f"takes more than {SECONDS:g} s on {what}"
         hint = "write patterns without repeats inside repeats: `a+` for `(a+)+`"
         raise DataError.one("D425", message, path=key, hint=hint) from error
     except RecursionError as error:
         message = f"refers to itself without end on {what}"
         hint = "write `$ref` below a property or an item only"
         raise DataError.one("D425", message, path=key, hint=hint) from error
-
-
-@contextmanager
-def _clock() -> Iterator[None]:
-    if not _has_timer():
-        yield
-        return
-    before = signal.signal(signal.SIGVTALRM, _stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
-
-
-def _has_timer() -> bool:
-    return hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
-
-
-def _stop(_: int, __: FrameType | None) -> None:
-    raise _TooSlowError
 
 
 def compiled(pattern: str) -> re.Pattern[str]:

@@ -19,6 +19,7 @@ from transformers import AutoTokenizer
 from engine.errors import StageError
 from engine.failures import library_errors
 from engine.runtime.chat_template import left_open, with_fixed_date
+from engine.runtime.templating import within_limits
 
 STAND_IN = "qXanswerXq"
 Message = Mapping[str, Any]
@@ -145,11 +146,13 @@ def _written(
     add_generation_prompt: bool = False,
 ) -> str:
     try:
-        text: str = tokenizer.apply_chat_template(
-            [dict(message) for message in messages],
-            tools=[dict(tool) for tool in tools] or None,
-            tokenize=False,
-            add_generation_prompt=add_generation_prompt,
+        text = within_limits(
+            lambda: tokenizer.apply_chat_template(
+                [dict(message) for message in messages],
+                tools=[dict(tool) for tool in tools] or None,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+            )
         )
     except (TemplateError, TypeError) as error:  # a template that adds a text to nothing: TypeError
         raise StageError.one(

@@ -27,7 +27,7 @@ LARGEST_SHIFT: Mapping[str, float] = {"fp32": 0.03, "bf16": 0.5, "fp16": 0.2}
 Measured (docs/explanation/what-may-be-lost.md): several times what sound models show, and less than damaged ones.
 """
 QUANTIZED_SHIFT: Mapping[str, float] = {
-    "F16": 0.002, "BF": 0.02, "Q8": 0.05, "Q6": 0.15, "Q5": 0.3, "Q4": 0.7, "Q3": 1.5, "Q2": 3.0,
+    "F16": 0.002, "BF": 0.05, "Q8": 0.2, "Q6": 0.4, "Q5": 0.8, "Q4": 1.0, "Q3": 1.5, "Q2": 3.0,
 }  # fmt: skip
 """The same in the mean where quantizing loses something, by the beginning of its name without `I`."""
 LARGEST_QUANTIZED = 4.0

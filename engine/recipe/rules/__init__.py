@@ -123,7 +123,7 @@ RULES: Final[tuple[tuple[Rule, tuple[str, ...]], ...]] = (
     ),
     (places.paths_exist, _PLACES),
     (places.outside_is_told, _PLACES),
-    (places.endpoints_can_be_asked, ("baselines",)),
+    (places.endpoints_can_be_asked, ("task.kind", "baselines")),
     (places.paths_travel, _PLACES),
     (places.archive_members_stay_inside, _PLACES),
     (waivers.waivers_name_something, ("waivers",)),

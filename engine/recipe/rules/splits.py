@@ -84,7 +84,7 @@ def validation_steers(source: SourceText, filled: Mapping[str, Any]) -> Iterator
 def _way(filled: Mapping[str, Any]) -> str:
     """Return the word for how rows are divided: `random`, `group`, `files`."""
     by = filled["splits"]["by"]
-    return str(next(iter(by)) if isinstance(by, dict) else by)
+    return str(next(iter(by), "") if isinstance(by, dict) else by)
 
 
 def _rows_say_it(filled: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from project import BASE
 
 from engine.codes import all_codes
 from engine.recipe import check_recipe, dump_resolved
@@ -125,3 +126,18 @@ def test_what_is_no_baseline_is_told(whole: dict[str, Any], baselines: list[Any]
 
     assert resolved is None
     assert problems
+
+
+@pytest.mark.parametrize("value", [None, {}, [None]], ids=repr)
+def test_any_key_may_be_missing_or_of_any_type(value: object, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    for key in (*BASE, "sweep", "waivers", "extends"):
+        for content in ({**BASE, key: value}, {k: v for k, v in BASE.items() if k != key}):
+            path.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+            check_recipe(path)
+    for key, section in BASE.items():
+        for name in section if isinstance(section, dict) else ():
+            path.write_text(yaml.safe_dump({**BASE, key: {**section, name: value}}))
+
+            check_recipe(path)

@@ -86,7 +86,7 @@ def test_a_bundle_is_made_and_checked_by_the_command(finished: Project, home: Pa
     assert (finished.folder / "a.tar").read_bytes() == (finished.folder / "b.tar").read_bytes()
     assert "VERIFIED  a.tar of tiny" in checked.out
     assert "FAILED" not in checked.out
-    assert "not whose it is" in checked.out
+    assert "that is a key you named, made or keep" in checked.out
 
 
 def test_any_tool_reads_its_members(signed: Path) -> None:
@@ -122,8 +122,9 @@ def test_a_model_file_is_found_by_its_digest_and_a_changed_one_is_not(
     (folder,) = run_folders(finished.folder / ".recipe")
     file = finished.folder / "model.gguf"
     shutil.copyfile(folder / "model-Q4_K_M.gguf", file)
-    right = run("verify", str(signed / "model.tar"), "--model", str(file))
-    whole = run("verify", str(signed / "model.tar"), "--model", str(folder / "model"))
+    key = ("--key", str(signed / "key.pub"))
+    right = run("verify", str(signed / "model.tar"), "--model", str(file), *key)
+    whole = run("verify", str(signed / "model.tar"), "--model", str(folder / "model"), *key)
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     file.write_bytes(data)
@@ -140,7 +141,7 @@ def test_the_key_that_must_have_signed_is_compared(signed: Path, run: Run) -> No
     none = run("verify", str(signed / "model.tar"), "--key", str(signed / "key.pem"))
 
     assert (right.code, wrong.code, none.code) == (0, 1, 2)
-    assert "that is the key you named" in right.out
+    assert "that is a key you named" in right.out
     assert "FAILED  the key is the one named by --key" in wrong.out
     assert "X661" in none.err
 
@@ -223,7 +224,7 @@ def test_numbers_that_do_not_bear_the_verdict_are_found_though_signed(signed: Pa
 
     found = forged(signed, worse, member="report.json")
 
-    assert "the verdicts follow from their numbers" in failed(found)
+    assert "the gate asked what the recipe asks, and its numbers pass" in failed(found)
     problem = next(claim.problem for claim in found.claims if not claim.holds)
     assert "macro_f1" in problem or "other verdicts" in problem
 
@@ -232,7 +233,9 @@ def test_a_lock_of_another_model_is_found_though_signed(signed: Path) -> None:
     def other(lock: dict[str, Any]) -> None:
         lock["accepted"]["files"]["model-Q4_K_M.gguf"] = "0" * 64
 
-    assert "they speak of one model" in failed(forged(signed, other, member="recipe.lock.json"))
+    assert "report and lock speak of one model" in failed(
+        forged(signed, other, member="recipe.lock.json")
+    )
 
 
 def test_a_lock_of_another_recipe_is_found_though_signed(signed: Path) -> None:
@@ -241,14 +244,16 @@ def test_a_lock_of_another_recipe_is_found_though_signed(signed: Path) -> None:
 
     found = failed(forged(signed, other, member="recipe.lock.json"))
 
-    assert "report, lock and statement speak of one recipe" in found
+    assert "report, lock and recipe speak of one recipe" in found
 
 
 def test_a_better_number_in_the_lock_is_found_though_signed(signed: Path) -> None:
     def better(lock: dict[str, Any]) -> None:
         lock["accepted"]["metrics"]["macro_f1"]["value"] += 0.1
 
-    assert "they speak of one model" in failed(forged(signed, better, member="recipe.lock.json"))
+    assert "report and lock speak of one model" in failed(
+        forged(signed, better, member="recipe.lock.json")
+    )
 
 
 def test_a_refused_run_has_nothing_to_bundle(finished: Project) -> None:

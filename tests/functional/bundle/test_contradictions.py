@@ -30,6 +30,10 @@ ZEROS = "0" * 64
 Run = Callable[..., Outcome]
 
 
+def as_bytes(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode(errors="surrogatepass")
+
+
 @dataclass(slots=True, kw_only=True)
 class Forge:
     """The files of a bundle, free to be changed."""
@@ -67,8 +71,8 @@ class Forge:
 
     def signed(self, path: Path) -> Path:
         """Write the bundle, signed with a key that nobody knows."""
-        self.files[REPORT] = (json.dumps(self.report, indent=2, ensure_ascii=False) + "\n").encode()
-        self.files[LOCK] = (json.dumps(self.lock, indent=2, ensure_ascii=False) + "\n").encode()
+        self.files[REPORT] = as_bytes(self.report)
+        self.files[LOCK] = as_bytes(self.lock)
         key = Ed25519PrivateKey.generate()
         members = {**self.files, "signer.pem": pem_of(key.public_key())}
         members["statement.dsse.json"] = sign(to_bytes(self._statement()), key)
@@ -83,6 +87,7 @@ class Forge:
             found = statement_of(
                 report_from_json(self.report), accepted_from_json(self.accepted), evidence
             )
+            to_bytes(found)
         except (AttributeError, KeyError, TypeError, ValueError):
             found = json.loads(
                 base64.b64decode(json.loads(self.files["statement.dsse.json"])["payload"])
@@ -138,7 +143,7 @@ def better_everywhere(forge: Forge) -> None:
         metric = next(one for one in scores["metrics"] if one["name"] == "macro_f1")
         metric["value"] = 0.99
         metric["interval"] |= {"low": 0.95, "high": 1.0}
-    for check in forge.report["gate"]["checks"]:
+    for check in forge.check("macro_f1"):
         check["got"] = 0.99
         check["interval"] |= {"low": 0.95, "high": 1.0}
 
@@ -150,7 +155,7 @@ def better_end_everywhere(forge: Forge) -> None:
     for scores in (forge.report["holdout"], forge.report["ladder"][0]["scores"]):
         metric = next(one for one in scores["metrics"] if one["name"] == "macro_f1")
         metric["interval"]["low"] = value
-    for check in forge.report["gate"]["checks"]:
+    for check in forge.check("macro_f1"):
         check["interval"]["low"] = value
 
 

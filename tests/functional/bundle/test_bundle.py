@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -60,9 +61,13 @@ def signed(bundled: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A configuration folder of the test's own."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    return tmp_path / "config"
+    """A configuration folder of the test's own, with the settings of all tests and without a key."""
+    settings_ = Path(os.environ["XDG_CONFIG_HOME"]) / "slm-recipe" / "settings.yaml"
+    folder = tmp_path / "config" / "slm-recipe"
+    folder.mkdir(parents=True)
+    shutil.copyfile(settings_, folder / "settings.yaml")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder.parent))
+    return folder.parent
 
 
 def failed(found: Checking) -> list[str]:

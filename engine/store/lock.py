@@ -7,6 +7,7 @@ in a fixed order, one fact a line; `schemas/lock.v1.schema.json` describes it.
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -16,7 +17,7 @@ from typing import Any
 
 from engine.errors import DataError
 from engine.files import writing
-from engine.files.reading import parse_json, read_text
+from engine.files.reading import MAX_BYTES, parse_json, read_text
 from engine.store.accepted import Accepted, accepted_from_json
 from engine.store.typed import (
     Each,
@@ -145,10 +146,14 @@ def write_lock(path: Path, lock: Lock) -> bool:
     A link at `path` is replaced, never followed.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be written; EFBIG where the lock would be larger than what is read again.
 
     """
     text = lock_text(lock)
+    if len(text) > MAX_BYTES:
+        raise OSError(
+            errno.EFBIG, f"the lock would be larger than {MAX_BYTES / 1e6:.0f} MB", path.name
+        )
     try:
         if read_text(path, follow=False) == text:
             return False

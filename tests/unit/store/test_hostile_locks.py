@@ -205,3 +205,12 @@ def test_a_link_in_its_place_is_replaced_and_not_followed(tmp_path: Path) -> Non
     assert written
     assert victim.read_text() == lock_text(lock)
     assert not path.is_symlink()
+
+
+def test_what_would_not_be_read_again_is_not_written(tmp_path: Path) -> None:
+    lock = lock_from_text(Path("a.lock.json"), json.dumps(WHOLE))
+
+    with pytest.raises(OSError, match="larger than 67 MB"):
+        write_lock(tmp_path / "a.lock.json", replace(lock, unused="A" * (64 << 20)))
+
+    assert list(tmp_path.iterdir()) == []

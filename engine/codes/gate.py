@@ -60,7 +60,7 @@ CODES: dict[str, Code] = {
         title="the last accepted model is better, or cannot be compared",
         why="`acceptance.over_previous` compares with the last accepted model of the recipe, row by "
         "row. The new one lost more than `max_drop`, or it is not sure that it did not; or that "
-        "model was judged on another holdout, or its answers are no longer in the store.",
+        "model was judged on another holdout, or neither the store nor the lock tells its answers.",
         fix="keep the last accepted model; with another holdout, take over_previous out until a "
         "model has been accepted on it",
     ),

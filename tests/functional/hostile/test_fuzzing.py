@@ -8,7 +8,7 @@ import pytest
 from fuzzing import fuzz, prepare, targets
 
 SEED = 20_251_125
-CASES, MANY = 12, 400
+CASES, MANY = 6, 400
 TARGETS = targets()
 
 

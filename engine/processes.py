@@ -145,7 +145,7 @@ def environment(
     kept = {
         name: value
         for name, given in os.environ.items()
-        if is_kept(name, prefixes) and (value := _cleaned(name, given))
+        if is_kept(name, prefixes) and (value := _cleaned(name, given)) is not None
     }
     return {**kept, **SET_VARIABLES, **caches(), **(extra or {})}
 
@@ -314,11 +314,14 @@ def _kill_all() -> None:
 interrupts.on_force(_kill_all)
 
 
-def _cleaned(name: str, value: str) -> str:
-    """Return a variable's value without what would follow the current folder."""
+def _cleaned(name: str, value: str) -> str | None:
+    """Return a variable's value without what would follow the current folder; None for nothing left of it.
+
+    An empty value of another variable stays: `CUDA_VISIBLE_DEVICES=""` hides every GPU.
+    """
     if name in SEARCH_PATHS:
-        return _absolute_parts(value)
-    return value if name not in FOLDERS or os.path.isabs(value) else ""  # noqa: PTH117 - a text
+        return _absolute_parts(value) or None
+    return value if name not in FOLDERS or os.path.isabs(value) else None  # noqa: PTH117 - a text
 
 
 def _absolute_parts(value: str) -> str:

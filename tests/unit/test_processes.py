@@ -85,12 +85,14 @@ def test_it_gets_no_secret_and_no_setting_that_it_does_not_need(
         if name != "PYTHONHOME":
             monkeypatch.setenv(name, "the secret")
     monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
 
     seen = facts()["env"]
 
     assert isinstance(seen, dict)
     assert "the secret" not in seen.values()
     assert seen["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    assert seen["CUDA_VISIBLE_DEVICES"] == ""
     assert (seen["HF_HUB_OFFLINE"], seen["USE_HUB_KERNELS"]) == ("1", "NO")
 
 

@@ -21,8 +21,8 @@ SECONDS: Final = 5.0
 """Of processor time for one text; what an expression without nested repeats needs is thousandths of it."""
 UNREADABLE: Final = (re.error, OverflowError, RecursionError)
 """What `re.compile` raises: OverflowError for a count beyond 32 bits, RecursionError for groups 1,000 deep."""
-_TOKEN: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\$", re.DOTALL)
-"""An escape, a set of characters, or the end of the text."""
+_TOKEN: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*(?:\]|\Z)|\$", re.DOTALL)
+"""An escape, a set of characters (one that is not closed, too: it is read once), or the end of the text."""
 
 MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 """Keywords of JSON Schema below which schemas stand by name."""

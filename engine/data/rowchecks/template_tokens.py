@@ -54,7 +54,8 @@ def first_marker(text: str) -> str | None:
     """Return the first marker in a text; `<s>` and `</s>` that pair up are HTML and none."""
     if not any(hint in text for hint in HINTS):
         return None
-    if "</s>" in text:
-        text = STRUCK.sub(" ", text)
+    # up to the last `</s>` only: behind it each `<s>` would be looked for to the end of the text
+    struck, close, rest = text.rpartition("</s>")
+    text = STRUCK.sub(" ", struck + close) + rest
     found = MARKER.search(text)
     return found.group().strip() if found else None

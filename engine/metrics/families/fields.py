@@ -47,8 +47,9 @@ def _fits(text: str, schema: str) -> tuple[bool, bool]:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return False, False
+    checker = _validator(schema)
     with in_time("task.schema", f"an answer of {len(text):,} characters"):
-        errors = list(_validator(schema).iter_errors(value))
+        errors = list(checker.iter_errors(value))
     return not errors and read_object(text) is not None, any(map(_is_of_type, errors))
 
 

@@ -18,8 +18,10 @@ from reading import source
 from engine.data import text
 from engine.data.parquet import _unpacked_size
 from engine.data.readers import read_rows
+from engine.data.rowchecks.template_tokens import first_marker
 from engine.drafting.reading import readings_of
 from engine.errors import DataError
+from engine.limits import processor_time
 
 NAMES = (
     "rows.csv",
@@ -206,3 +208,9 @@ def test_a_compressed_table_that_becomes_gigabytes_is_refused(
 
     with pytest.raises(DataError, match="D345"):
         read(path)
+
+
+def test_a_text_of_open_tags_is_looked_through_soon() -> None:
+    with processor_time(2):
+        assert first_marker("<s>b</s>" + "a <s>" * 50_000) is None
+    assert first_marker("a <s>b</s> c <|im_start|>") == "<|im_start|>"

@@ -38,7 +38,7 @@ def test_verbs_that_read_a_hostile_thing_end_typed(
     assert walked(place, thing, PLACES[place], verbs=verbs, whole=whole, scratch=tmp_path) == []
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("place", "thing"), sorted({*CASES} - {*FAST}))
 def test_so_they_do_with_everything_else(
     place: str, thing: str, verbs: Verbs, whole: Path, tmp_path: Path
@@ -46,7 +46,7 @@ def test_so_they_do_with_everything_else(
     assert walked(place, thing, PLACES[place], verbs=verbs, whole=whole, scratch=tmp_path) == []
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("place", "thing"), CASES[::SPARSE])
 def test_every_verb_ends_typed_beside_a_hostile_thing(
     place: str, thing: str, verbs: Verbs, whole: Path, tmp_path: Path

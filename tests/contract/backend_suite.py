@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -307,7 +308,7 @@ class TrainSuite:
         _needs_repacking()
         launch = make_launch(make_recipe(self.name, kind="qlora"), tmp_path, pico_model)
         config = launch.config.replace("repack_4bit: false", "repack_4bit: true")
-        config = config.replace(", engine.runtime.axolotl_plugin.Unpacked", "")
+        config = re.sub(r",\s*engine\.runtime\.axolotl_plugin\.Unpacked", "", config)
         assert config != launch.config
 
         with pytest.raises(StageError) as refused:

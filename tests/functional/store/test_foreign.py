@@ -47,6 +47,7 @@ def test_a_plan_reuses_nothing_of_it_and_says_why(
 
     assert planned(found) == {
         ("run", "its stored result was not made here"), ("wait", "if the gate passes"), ("wait", ""),
+        ("run", "baseline, evaluate"),  # the gate, whose rival is now the accepted run of the lock
     }  # fmt: skip
     assert "were not made here, or by an earlier version" in text.out
     assert "--trust-store" in text.out

@@ -7,6 +7,7 @@ import importlib
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from engine import __version__, interrupts
@@ -103,10 +104,10 @@ def _interrupted(asked: KeyboardInterrupt) -> int:
 def _failed(failure: BaseException, words: Sequence[str]) -> int:
     """Tell a failure of the machine or of a library as what it is, and what is left as a bug of ours."""
     from engine.cli.bug import tell_bug  # noqa: PLC0415 - only when something went wrong
-    from engine.cli.place import store_root  # noqa: PLC0415 - the same
+    from engine.cli.place import STORE  # noqa: PLC0415 - the same
     from engine.failures import as_engine_error  # noqa: PLC0415 - the same
 
-    known = as_engine_error(failure, store_root(None))
+    known = as_engine_error(failure, Path(STORE))
     return _tell(known, as_json=False) if known is not None else tell_bug(failure, words)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import os
@@ -222,3 +223,21 @@ def test_an_encoding_that_is_none_is_typed(name: str, tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match="D322"):
         read(tmp_path / "rows.csv", encoding=name)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "text,label\rgood,x\rbad,y\r",
+        'text,label\n"good",\rx",y\nbad,y\n',
+        'text,label\n"good\nbad,y\n',
+    ],
+)
+def test_a_draft_takes_lone_carriage_returns_and_quotes_as_the_reader_does(
+    content: str, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.csv").write_bytes(content.encode())
+
+    for reading in readings_of(tmp_path / "rows.csv"):
+        with contextlib.suppress(DataError):
+            list(reading.rows())

@@ -24,12 +24,18 @@ def tell_bug(bug: BaseException, words: Sequence[str]) -> int:
         f"recipe {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
         f"command: recipe {' '.join(words)}\n\n{trace}"
     )
-    text = redacted(text, secrets_of(os.environ))
-    kind = redacted(f"{type(bug).__name__}: {bug}".splitlines()[0], secrets_of(os.environ))
+    text = _readable(text)
+    kind = _readable(f"{type(bug).__name__}: {bug}".splitlines()[0])
     write_error(f"I900  this is a bug in the engine: {kind}\n")
     path = _write(text)
     write_error(f"        a report to paste: {path}\n" if path else text)
     return ExitCode.BUG
+
+
+def _readable(text: str) -> str:
+    """Return the text without secrets, and with half surrogates, which no file takes, as escapes."""
+    found = redacted(text, secrets_of(os.environ))
+    return found.encode("utf-8", "backslashreplace").decode()
 
 
 def _write(text: str) -> Path | None:

@@ -116,9 +116,11 @@ def _without_verb(words: Sequence[str]) -> int:
     if words and not words[0].startswith("-"):
         from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
 
+        from engine.render.spans import printable  # noqa: PLC0415 - the same
+
         near = get_close_matches(words[0], VERBS, 1)
         hint = f"did you mean `{near[0]}`?" if near else "recipe --help lists them"
-        write_error(f"recipe: there is no verb `{words[0]}`: {hint}\n")
+        write_error(f"recipe: there is no verb `{printable(words[0])}`: {hint}\n")
         return ExitCode.USAGE
     _parser().parse_args(words or ["--help"])
     return ExitCode.USAGE

@@ -52,7 +52,7 @@ def read_table(path: Path, layout: Layout, trouble: Trouble) -> Iterator[Row]:
 def _quoted(text: Iterator[str], delimiter: str, trouble: Trouble) -> Iterator[Fields]:
     """Parse with the csv module; a quoted field may span lines."""
     csv.field_size_limit(MAX_LINE)  # of the process: the module knows no narrower place
-    reader = csv.reader(_old_line_ends(text), delimiter=delimiter, strict=True)
+    reader = csv.reader(old_line_ends(text), delimiter=delimiter, strict=True)
     while True:
         start = reader.line_num + 1
         try:
@@ -66,7 +66,7 @@ def _quoted(text: Iterator[str], delimiter: str, trouble: Trouble) -> Iterator[F
             yield start, fields
 
 
-def _old_line_ends(text: Iterator[str]) -> Iterator[str]:
+def old_line_ends(text: Iterator[str]) -> Iterator[str]:
     """Also end lines at a lone carriage return, as old spreadsheets write them."""
     for line in text:
         body = line.removesuffix("\r\n")

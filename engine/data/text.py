@@ -111,7 +111,10 @@ def _decoder(encoding: str, trouble: Trouble) -> codecs.IncrementalDecoder:
     try:
         bytes(4).decode(name, "replace")  # refuses codecs that are not of text, such as hex
         return codecs.getincrementaldecoder(name)("strict")
-    except LookupError as error:
+    except (
+        LookupError,
+        ValueError,
+    ) as error:  # ValueError: a zero byte or half a surrogate in the name
         raise trouble.stop("D322", f"no encoding is called `{encoding}`") from error
 
 

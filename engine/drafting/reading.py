@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from engine.data.readers import read_rows
 from engine.data.row import Row, Trouble
+from engine.data.tables import old_line_ends
 from engine.data.text import MAX_LINE, chunks
 from engine.errors import DataError
 from engine.recipe.formats import format_of
@@ -147,7 +148,10 @@ def _with_header(reading: Reading, head: str) -> Reading:
     lines = head.split("\n")[: LOOKED_AT * 4]
     if quoted:
         csv.field_size_limit(MAX_LINE)  # of the process; the head is shorter
-        table = list(islice(csv.reader(lines), LOOKED_AT))
+        try:
+            table = list(islice(csv.reader(old_line_ends(iter(lines))), LOOKED_AT))
+        except csv.Error:
+            return reading  # the reader tells what is wrong, with its line
     else:
         table = [line.rstrip("\r").split("\t") for line in lines[:LOOKED_AT]]
     table = [row for row in table if row]

@@ -7,6 +7,8 @@ import json
 
 import pytest
 
+from engine.cli.bug import tell_bug
+from engine.cli.main import main
 from engine.cli.output import show, show_json
 from engine.render.spans import cleaned, line, to_text
 
@@ -50,3 +52,17 @@ def test_half_a_surrogate_and_an_old_terminal_are_no_bug(monkeypatch: pytest.Mon
 
     stream.seek(0)
     assert stream.read() == "\\udcff \\xe9 \\u2026\n"
+
+
+def test_a_verb_that_is_none_is_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([HOSTILE]) == 2
+
+    assert raw(capsys.readouterr().err) == []
+
+
+def test_a_bug_about_half_a_surrogate_can_be_written_down(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert tell_bug(ValueError("\udcff"), ["plan", "\udcff.yaml"]) == 4
+
+    assert "a report to paste" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import os
@@ -214,3 +215,29 @@ def test_a_text_of_open_tags_is_looked_through_soon() -> None:
     with processor_time(2):
         assert first_marker("<s>b</s>" + "a <s>" * 50_000) is None
     assert first_marker("a <s>b</s> c <|im_start|>") == "<|im_start|>"
+
+
+@pytest.mark.parametrize("name", ["\udcff", "a\0b", "hex", "no-such"])
+def test_an_encoding_that_is_none_is_typed(name: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("text,label\n")
+
+    with pytest.raises(DataError, match="D322"):
+        read(tmp_path / "rows.csv", encoding=name)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "text,label\rgood,x\rbad,y\r",
+        'text,label\n"good",\rx",y\nbad,y\n',
+        'text,label\n"good\nbad,y\n',
+    ],
+)
+def test_a_draft_takes_lone_carriage_returns_and_quotes_as_the_reader_does(
+    content: str, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.csv").write_bytes(content.encode())
+
+    for reading in readings_of(tmp_path / "rows.csv"):
+        with contextlib.suppress(DataError):
+            list(reading.rows())

@@ -5,6 +5,7 @@ A recipe says the same in keys; the text of those keys is what would adopt it.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Final
@@ -26,7 +27,8 @@ def named_model(text: str, folder: Path) -> Reference:
     RecipeError R010 for a text of no known form.
     """
     path = absolute(text, folder)
-    if text.startswith((".", "/", "~")) or path.exists():
+    # Not `Path.exists`, which raises for a name that is too long to be one.
+    if text.startswith((".", "/", "~")) or os.path.exists(path):  # noqa: PTH110
         return PathRef(path=path, written=text)
     if found := _PACKAGE.fullmatch(text):
         return PackageRef(**found.groupdict())
@@ -34,6 +36,6 @@ def named_model(text: str, folder: Path) -> Reference:
         return HubRef(repo=found["repo"], revision=found["revision"])
     raise RecipeError.one(
         "R010",
-        f"`{text}` names no model that can be fetched",
+        f"`{text[:200]}` names no model that can be fetched",
         hint=f"name it as {FORMS}; a revision of the hub is the full commit",
     )

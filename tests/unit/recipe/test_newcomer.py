@@ -45,3 +45,11 @@ def test_what_names_no_model_is_told(text: str, tmp_path: Path) -> None:
         text = "no model"
     with pytest.raises(RecipeError, match="R010"):
         named_model(text, tmp_path)
+
+
+def test_a_name_too_long_to_be_one_names_no_model(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as refused:
+        named_model("x" * 5000, tmp_path)
+
+    assert refused.value.problems[0].code == "R010"
+    assert len(refused.value.problems[0].message) < 300

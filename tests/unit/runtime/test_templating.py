@@ -50,4 +50,4 @@ def test_a_template_that_does_so_is_refused(what: str, monkeypatch: pytest.Monke
 def test_a_usual_one_is_rendered() -> None:
     chat = chat_of(of_template(TURNS))
 
-    assert chat.prompt([{"role": "user", "content": "hi"}]) == "<user>hi</user><assistant>"
+    assert chat.before_answer([{"role": "user", "content": "hi"}]) == "<user>hi</user><assistant>"

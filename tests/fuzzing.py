@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 from project import BASE, rows
+from reading import source
 
 from engine.cli.main import main as recipe
 from engine.data.readers import read_rows
@@ -245,21 +246,7 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _source(path: Path, **more: Any) -> Source:
-    fields: dict[str, Any] = {
-        "format": "auto",
-        "header": (),
-        "encoding": "utf-8",
-        "quoting": "auto",
-        "config": "",
-        "split": "",
-        "hub_file": "",
-        "records": "",
-        "explode": "",
-        "columns": (),
-        "weight": 1.0,
-        "into": "",
-    }
-    return Source(ref=PathRef(path=path, written=path.name), **{**fields, **more})
+    return source(ref=PathRef(path=path, written=path.name), **more)
 
 
 def _all_rows(**more: Any) -> Callable[[Path], object]:

@@ -165,30 +165,27 @@ def weight_check(errors: Sequence[TensorError], other_facts: Sequence[str]) -> C
     )
 
 
+def _useless_file(name: str, facts: Mapping[str, Any], note: str) -> Check:
+    return Check(
+        name=name,
+        status=Status.FAIL,
+        got=0.0,
+        direction="min",
+        bound=1.0,
+        decided_on="point",
+        n=facts["parity"]["llama_cpp"]["of"],
+        note=note,
+    )
+
+
 def token_checks(facts: Mapping[str, Any], *, ollama_leaves: bool) -> Iterator[Check]:
     """Yield a check for each place where prompts are read; Ollama's only warns where it was not asked for."""
     if not facts.get("is_finite", True):
-        yield Check(
-            name="finite",
-            status=Status.FAIL,
-            got=0.0,
-            direction="min",
-            bound=1.0,
-            decided_on="point",
-            n=facts["parity"]["llama_cpp"]["of"],
-            note="the file computes what is not a number, so it answers nothing: a weight is damaged",
-        )
+        note = "the file computes what is not a number, so it answers nothing: a weight is damaged"
+        yield _useless_file("finite", facts, note)
     if not facts.get("is_ended", True):
-        yield Check(
-            name="ends_turn",
-            status=Status.FAIL,
-            got=0.0,
-            direction="min",
-            bound=1.0,
-            decided_on="point",
-            n=facts["parity"]["llama_cpp"]["of"],
-            note="the file does not name what ends a turn, so programs that run it go on past every answer",
-        )
+        note = "the file does not name what ends a turn, so programs that run it go on past every answer"
+        yield _useless_file("ends_turn", facts, note)
     for place, found in facts["parity"].items():
         if found is None:
             continue

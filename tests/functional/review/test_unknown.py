@@ -357,7 +357,7 @@ RED, YELLOW = "🔴", "🟡"
         (recipes_in_a_submodule, lowered_in_a_submodule, RED, 1),
         (recipe_outside, more_looks, YELLOW, 1),
         (sound_lock, lock_is_a_pipe, RED, 2),
-        (nothing, rows_are_a_pipe, RED, 1),
+        (nothing, rows_are_a_pipe, RED, 2),
         (nothing, recipe_is_a_pipe, RED, 1),
         (sound_lock, lock_is_deep, RED, 2),
         (pointed_to, pointed_elsewhere, RED, 1),

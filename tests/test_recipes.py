@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-from data_stage import run as run_data
 
 from engine.backends import check_backend
 from engine.environment import Device
@@ -17,6 +16,7 @@ from engine.recipe import check_recipe, load_recipe, moving_references
 from engine.stages import stages_of
 from engine.stages.compile import compile_recipe
 from engine.store import Store
+from support.data_stage import run as run_data
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
 

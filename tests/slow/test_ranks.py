@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.launches import make_launch, make_recipe
-from pico import make_pico_model
 
 from engine.backends.trainer_state import checkpoints, is_complete
+from support.launches import make_launch, make_recipe
+from support.pico import make_pico_model
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +24,7 @@ RANK = """
 import json, os, sys
 from pathlib import Path
 import yaml
-from contract.launches import CPU
+from support.launches import CPU
 from engine.runtime.training import Folders, train
 
 rows, base, output, config = map(Path, sys.argv[1:])

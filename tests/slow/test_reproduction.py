@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 import yaml
-from pico import make_pico_model
-from project import BASE, rows
+
+from support.pico import make_pico_model
+from support.project import BASE, rows
 
 pytestmark = pytest.mark.slow
 

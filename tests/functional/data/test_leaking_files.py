@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from data_stage import holdout_of, recipe, run
 
 from engine.data.example import normalised, read_examples
 from engine.data.prepare import UnfitDataError
 from engine.evidence import data_from_json
+from support.data_stage import holdout_of, recipe, run
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 TASK = {

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from project import THINGS, Outcome, rows
+
+from support.project import THINGS, Outcome, rows
 
 Run = Callable[..., Outcome]
 MOST_LINES = 25

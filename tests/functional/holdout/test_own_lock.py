@@ -15,9 +15,9 @@ from typing import Any, cast
 import jsonschema
 import pytest
 import yaml
-from project import BASE, Outcome, rows
 
 from engine.data.recorded import keys_of
+from support.project import BASE, Outcome, rows
 
 LOCK = "recipe.lock.json"
 Row = dict[str, str]

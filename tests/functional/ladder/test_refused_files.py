@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project import Outcome, Project
-from runs import report
+
+from support.project import Outcome, Project
+from support.runs import report
 
 SOUND = {
     "convert_hf_to_gguf.py": (

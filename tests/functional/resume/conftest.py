@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from project import Project
+
+from support.project import Project
 
 Kill = Callable[..., int]
-BESIDE = Path(__file__).parents[2]
+TESTS = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -22,8 +23,8 @@ def server() -> Iterator[subprocess.Popen[str]]:
     """The process whose children die; started once, since it imports torch."""
     folder = Path(__file__).parents[3]
     process = subprocess.Popen(
-        [sys.executable, str(BESIDE / "killed.py")],
-        env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{BESIDE}"},
+        [sys.executable, str(TESTS / "support" / "kill_server.py")],
+        env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{TESTS}"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

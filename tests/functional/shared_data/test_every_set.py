@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from project import Outcome
+
+from support.project import Outcome
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "shared"
 DATA = Path(__file__).parents[4] / "shared" / "data"

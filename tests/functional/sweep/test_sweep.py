@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project import Project
-from runs import manifests, report, run_folders, statuses
 
 from engine.backends import trl, trl_launch
 from engine.backends.base import Launch, Trained
 from engine.errors import StageError
 from engine.stages import load_stage, variants
 from engine.store import Store
+from support.project import Project
+from support.runs import manifests, report, run_folders, statuses
 
 GATE = ("run", "recipe.yaml", "--until", "gate")
 

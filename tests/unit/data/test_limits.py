@@ -14,7 +14,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from reading import source
 
 from engine.data import text
 from engine.data.parquet import _unpacked_size
@@ -23,6 +22,7 @@ from engine.data.rowchecks.template_tokens import first_marker
 from engine.drafting.reading import readings_of
 from engine.errors import DataError
 from engine.limits import processor_time
+from support.source_files import source
 
 NAMES = (
     "rows.csv",

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from judging import Quiet
 
 from engine.data.probes import Item, probe_items
 from engine.errors import DataError
 from engine.recipe.model import PathRef, Probe, Source
+from support.stage_bench import Quiet
 
 SHARED = Path(__file__).parents[3].parent / "shared" / "data"
 BUILTIN = Probe(name="builtin", kind="builtin")

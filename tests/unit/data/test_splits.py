@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pools import Made, asked, pool_of, texts
 
 from engine.data.classes import check_split_classes
 from engine.data.findings import Findings
@@ -18,6 +17,7 @@ from engine.data.pool import Place, Pool
 from engine.data.splits import ORDER, Division, divide
 from engine.data.units import apportion
 from engine.recipe.model import Splits
+from support.pools import Made, asked, pool_of, texts
 
 
 def some(count: int, labels: str = "ab") -> list[Made]:

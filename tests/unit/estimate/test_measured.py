@@ -6,13 +6,13 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from estimating import CPU, recipe_in, shape
 
 from engine.backends.usage import Spent, Usage
 from engine.estimate.measured import Measured, find, find_like, keep, machine_of, work_of
 from engine.estimate.stages import bits, disk_of, past_seconds
 from engine.recipe.model import Recipe
 from engine.store.runs import Runs
+from support.estimates import CPU, recipe_in, shape
 
 USAGE = Usage(steps=Spent(count=1, seconds=2.0, cpu_seconds=2.0, tokens=100), peak_bytes=5)
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from filling import task
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +20,7 @@ from engine.metrics.comparing import (
 )
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Acceptance, MaxDrop, MinGain
+from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
 TASK = task("classification", labels=("a", "b"))

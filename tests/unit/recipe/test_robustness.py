@@ -10,10 +10,10 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from project import BASE
 
 from engine.codes import all_codes
 from engine.recipe import check_recipe, dump_resolved
+from support.project import BASE
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WHOLES: list[dict[str, Any]] = [

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from unit.review.test_pairs import CPU
 
 from engine.recipe import check_recipe, dump_resolved
 from engine.recipe.review import Gate
@@ -14,6 +13,7 @@ from engine.review.review import review
 from engine.review.sides import try_side
 from engine.review.trees import Disk
 from engine.store import Store
+from support.recipe_pairs import CPU
 
 ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / "recipes").glob("*.yaml"))

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.launches import TASK
-from pico import CHAT_TEMPLATE
 
 from engine.data.example import Example
 from engine.errors import DataError, StageError
@@ -19,6 +17,8 @@ from engine.runtime.models import LoadedModel
 from engine.runtime.rendering import render_rows, write_rows
 from engine.runtime.rows import RenderedRow
 from engine.runtime.training import IGNORED, tokenised
+from support.launches import TASK
+from support.pico import CHAT_TEMPLATE
 
 FORGETFUL = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n"

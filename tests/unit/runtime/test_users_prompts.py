@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from families import FAMILIES, make_family
 from gguf import GGUFReader
 from transformers import AutoTokenizer  # noqa: TID253 - as users of the folder load it
 from transformers.utils import chat_template_utils  # noqa: TID253 - the same
@@ -23,6 +22,7 @@ from engine.runtime.llama_engine import Engine
 from engine.runtime.merge import copy_model
 from engine.runtime.model_tokenizer import write_tokenizer
 from engine.runtime.rows import Limits, Renderer
+from support.model_families import FAMILIES, make_family
 
 TASK = Task(
     kind="classification",

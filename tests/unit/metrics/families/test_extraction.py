@@ -5,10 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from filling import task
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from measured import values
 
 from engine.evidence import Scores
 from engine.metrics.paired import paired_difference
@@ -16,6 +14,8 @@ from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import named_metrics, score
 from engine.recipe.metrics import BY_KIND
 from engine.recipe.prompt import parse_answer
+from support.metric_values import values
+from support.tasks import task
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -4,10 +4,8 @@ import sys
 
 import numpy as np
 import pytest
-from filling import task
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from measured import values
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
@@ -19,6 +17,8 @@ from engine.metrics.paired import paired_difference
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
 from engine.recipe.metrics import BY_KIND
+from support.metric_values import values
+from support.tasks import task
 
 TASK = task("generation")
 Rows = list[tuple[str, list[str]]]

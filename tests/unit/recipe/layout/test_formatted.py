@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from messy import SCALARS, WORDS, Messy
 
 from engine.errors import EngineError
 from engine.recipe import dump_resolved, load_recipe
 from engine.recipe.layout import formatted
 from engine.recipe.shipped import recipes_dir
 from engine.recipe.source import parse_source
+from support.messy_yaml import SCALARS, WORDS, Messy
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 SHIPPED = sorted(recipes_dir().glob("*.yaml"))

@@ -1,6 +1,7 @@
 """Files changed at random, from a seed, and readers that may only read them or refuse them with a code.
 
-`python tests/fuzzing.py SECONDS [SEED]` looks for longer than the tests do, and prints what it finds with its seed.
+`PYTHONPATH=tests python -m support.fuzzing SECONDS [SEED]` looks for longer than the tests do, and prints what it finds
+with its seed.
 """
 
 from __future__ import annotations
@@ -22,8 +23,6 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
-from project import BASE, rows
-from reading import source
 
 from engine.cli.main import main as recipe
 from engine.data.readers import read_rows
@@ -38,6 +37,8 @@ from engine.recipe.model import PathRef, Source
 from engine.runtime.task_file import FILE, read_task_file
 from engine.store.lock import read_lock
 from engine.store.runs import Runs
+from support.project import BASE, rows
+from support.source_files import source
 
 BUG: Final = 4
 ODD: Final[tuple[Any, ...]] = (

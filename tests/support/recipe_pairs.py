@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from engine.data.recorded import membership_to_json
+from engine.environment import Device
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.stages.foresight import divided
@@ -20,7 +21,8 @@ from engine.stages.held import draw_of
 from engine.store.accepted import Accepted
 from engine.store.lock import Lock, LockedSplit, Wear, lock_path, write_lock
 
-CASES = Path(__file__).parent / "examples" / "diff"
+CASES = Path(__file__).parents[1] / "examples" / "diff"
+CPU = Device(kind="cpu", name="test", memory_bytes=1, cores=2, bf16=True)
 TOPICS = {
     "billing": ("invoice", "refund", "charge", "receipt", "price", "discount"),
     "bug": ("crash", "error", "freeze", "blank screen", "timeout", "wrong date"),

@@ -206,7 +206,7 @@ def checked_reruns() -> dict[str, set[str]]:
     """The same from the test that checks the keys."""
     from functional import test_reruns  # noqa: PLC0415 - a sibling
 
-    [mark] = test_reruns.test_a_change_reruns_what_it_can_change.pytestmark  # type: ignore[attr-defined]
+    [mark] = test_reruns.test_a_change_reruns_what_it_can_change.pytestmark
     return {
         key.replace("__", "."): stages for change, stages in mark.args[1] for key in list(change)
     }

@@ -306,7 +306,10 @@ def _recipes() -> Iterator[Target]:
         "baselines": ["zero_shot"],
         "acceptance": {"metrics": {"field_f1": {"min": 0.01}}},
     }
-    text = lambda value: yaml.safe_dump(value, sort_keys=False, allow_unicode=True)  # noqa: E731
+
+    def text(value: Any) -> str:
+        return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+
     for name, fields in (("all.yaml", every), ("extraction.yaml", extraction)):
         content = text(fields).encode()
         load = yaml.safe_load
@@ -412,7 +415,9 @@ def _shape_beside_config(path: Path) -> None:
 
 
 def _gguf() -> bytes:
-    text = lambda word: len(word).to_bytes(8, "little") + word  # noqa: E731
+    def text(word: bytes) -> bytes:
+        return len(word).to_bytes(8, "little") + word
+
     field = text(b"general.architecture") + (8).to_bytes(4, "little") + text(b"llama")
     tensor = (
         text(b"token_embd.weight")

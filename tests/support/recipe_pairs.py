@@ -172,8 +172,8 @@ def write_case_lock(path: Path, kind: str, of: Path | None = None) -> None:
     if kind == "swapped":
         splits = dict(lock.splits)
         train, held = splits["train"], splits["holdout"]
-        few = {"rows": held.rows, "digest": "ef" * 32, "members": (train.members or "")[: 60 * 8]}
-        splits["holdout"] = replace(held, **few)
+        few = (train.members or "")[: 60 * 8]
+        splits["holdout"] = replace(held, rows=held.rows, digest="ef" * 32, members=few)
         lock = replace(lock, splits=splits)
     if kind in RUNS:
         lock = replace(lock, accepted=accepted_run(lock, **RUNS[kind]))

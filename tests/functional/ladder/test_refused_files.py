@@ -45,7 +45,10 @@ template = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\\n{% endfor %}
 (folder / "chat_template.jinja").write_text(template)
 sys.argv[sys.argv.index(model)] = str(folder)
 """
-CHAT = {"task": {"kind": "chat"}, "data": {"messages": {"column": "messages"}}}
+CHAT: dict[str, dict[str, Any]] = {
+    "task": {"kind": "chat"},
+    "data": {"messages": {"column": "messages"}},
+}
 
 
 @pytest.fixture

@@ -49,7 +49,8 @@ def keeping(metric: str = "accuracy", drop: float = 0.05, **changes: Any) -> Acc
 
 
 def rivals(**changes: Any) -> Rivals:
-    return Rivals(**({"task": TASK, "confidence": 0.95, "seed": 7} | changes))
+    given: dict[str, Any] = {"task": TASK, "confidence": 0.95, "seed": 7}
+    return Rivals(**(given | changes))
 
 
 def compared(
@@ -165,6 +166,7 @@ def test_where_less_is_better_a_lower_value_is_a_gain(answers: Answers) -> None:
 
     assert found.difference == pytest.approx(2 * 0.4**2 - 2 * 0.1**2)
     assert found.interval is not None
+    assert found.difference is not None
     assert found.interval.low <= found.difference <= found.interval.high
     assert gain_over(found, acceptance=gaining("brier", 0.1)).status is Status.PASS
 

@@ -21,7 +21,7 @@ from engine.recipe.patterns import python_pattern, validator
 from support.project import BASE
 
 SLOW = ("(a+)+$", "(a|aa)+$", "(.*a){30}")
-ENDLESS = {"type": "object", "allOf": [{"$ref": "#"}]}
+ENDLESS: dict[str, Any] = {"type": "object", "allOf": [{"$ref": "#"}]}
 
 
 @pytest.fixture(autouse=True)

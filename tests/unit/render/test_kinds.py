@@ -192,7 +192,9 @@ def test_a_bound_carries_its_unit() -> None:
 
 
 def test_long_titles_are_cut_before_lines_break() -> None:
-    long = kinds.check("f1." + "a" * 90, 0.5, 0.4, Status.PASS, interval=kinds.interval(0.45, 0.55))
+    long = sample.check(
+        "f1." + "a" * 90, 0.5, 0.4, Status.PASS, interval=sample.interval(0.45, 0.55)
+    )
     verdict = dataclasses.replace(kinds.parity(), checks=(long,))
 
     assert max(map(len, check_lines(verdict, stage="gate", colour=False).splitlines())) <= 100

@@ -304,7 +304,8 @@ def test_what_nothing_ends_is_refused(chat: Chat, kind: str) -> None:
     """A template that ends no turn, and a tokenizer without an end of text."""
     endless = written_by(chat, CHAT_TEMPLATE.replace("<|im_end|>", ""))
     endless.tokenizer.eos_token = None
-    row = example("a", "b", **({"messages": turns("a", "b")} if kind == "chat" else {}))
+    given: dict[str, Any] = {"messages": turns("a", "b")} if kind == "chat" else {}
+    row = example("a", "b", **given)
 
     with pytest.raises(DataError, match="D391"):
         render(dataclasses.replace(endless, terminator=""), task(kind), row)

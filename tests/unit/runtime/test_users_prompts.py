@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ TASK = Task(
     output="text",
 )
 TEXTS = ("a fine film", "so so 12 ½", "日本 {{ x }}", "two\n\nlines")
-CASES = [(name, {}) for name in FAMILIES] + [
+CASES: list[tuple[str, dict[str, bool]]] = [(name, {}) for name in FAMILIES] + [
     ("llama32", {"adds_bos": True, "stale": True}),
     ("gemma2", {"adds_bos": True}),
     ("smollm2", {"adds_bos": True, "stale": True}),
@@ -45,7 +45,8 @@ CASES = [(name, {}) for name in FAMILIES] + [
 class Row:
     """An example."""
 
-    id, origin, repeat, payload = "0" * 16, "rows.csv:2", 1, {}
+    id, origin, repeat = "0" * 16, "rows.csv:2", 1
+    payload: Mapping[str, Any] = {}
 
     def __init__(self, text: str) -> None:
         self.input, self.target = text, "good"

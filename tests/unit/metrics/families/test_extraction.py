@@ -192,7 +192,7 @@ def test_fields_of_single_values_score_as_in_scikit_learn(rows: list[Any]) -> No
         numbers = [item["n"] for item in answer.get("items", [])]
         return found | {("n", n, k) for n in numbers for k in range(numbers.count(n))}
 
-    labels = [("name", name, 0) for name in "ab"]
+    labels: list[tuple[str, Any, int]] = [("name", name, 0) for name in "ab"]
     labels += [("n", n, k) for n in range(3) for k in range(3)]
     targets, outputs = (
         np.array([[mark in marks(row[side]) for mark in labels] for row in rows], dtype=int)

@@ -56,7 +56,10 @@ def question(kind: str, **changes: Any) -> Question:
         for place in range(4)
     )
     asked = Asked(task=TASKS[kind], max_length=256, answers=(target,))
-    given = {"baseline": Baseline(kind="model", name="other"), "shots": [()] * len(rows)}
+    given: dict[str, Any] = {
+        "baseline": Baseline(kind="model", name="other"),
+        "shots": [()] * len(rows),
+    }
     fold = Fold(number=0, train=rows, validation=(), judged=rows)
     return Question(asked=asked, fold=fold, **(given | changes))
 

@@ -9,7 +9,7 @@ from pairs import Case, cases
 
 from engine.codes.review import CODES, OF_REPOSITORIES
 from engine.environment import Device
-from engine.recipe.review import Effect, Gate, Review
+from engine.evidence.review import Effect, Gate, Review
 from engine.review.review import review
 from engine.review.sides import load_side
 from engine.review.trees import Disk

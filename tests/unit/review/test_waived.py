@@ -8,7 +8,7 @@ import pytest
 from pairs import cases
 from unit.review.test_pairs import CPU
 
-from engine.recipe.review import Gate
+from engine.evidence.review import Gate
 from engine.review.review import review
 from engine.review.sides import load_side
 from engine.review.trees import Disk

@@ -19,8 +19,8 @@ from typing import Any
 from engine.cli.main import VERBS
 from engine.codes import AREAS, Code
 from engine.errors import ExitCode
-from engine.recipe.schema import part_schema
 from engine.recipe.shipped import schema_text
+from engine.recipe.validation.schema import part_schema
 
 REFERENCE = Path(__file__).parent / "reference"
 PART = Path(__file__).parent.parent / "schemas" / "recipe-part.schema.json"

@@ -174,7 +174,7 @@ def test_generated_pages_are_current() -> None:
 
 
 def test_every_key_of_the_schema_stands_in_the_reference() -> None:
-    from engine.recipe.schema import recipe_schema, walk  # noqa: PLC0415 - only here
+    from engine.recipe.validation.schema import recipe_schema, walk  # noqa: PLC0415 - only here
 
     text = (ROOT / "docs" / "reference" / "recipe.md").read_text("utf-8")
     keys = {path[-1] for path, _ in walk(recipe_schema())} - {"[]", "*"}

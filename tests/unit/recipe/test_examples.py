@@ -12,8 +12,8 @@ import pytest
 from engine.codes import all_codes
 from engine.errors import RecipeError
 from engine.recipe import check_recipe, dump_resolved, load_recipe
-from engine.recipe.complaint import show
 from engine.recipe.outside import CODES
+from engine.recipe.validation.schema_errors import show
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 INVALID = sorted((EXAMPLES / "invalid").glob("*.yaml"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import Place, Problem
-from engine.recipe.review import (
+from engine.evidence.review import (
     Area,
     Change,
     Checked,

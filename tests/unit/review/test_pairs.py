@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.codes.review import CODES, OF_REPOSITORIES
-from engine.recipe.review import Effect, Gate, Review
+from engine.evidence.review import Effect, Gate, Review
 from engine.review.review import review
 from engine.review.sides import load_side
 from engine.review.trees import Disk

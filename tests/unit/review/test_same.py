@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.evidence.review import Gate
 from engine.recipe import check_recipe, dump_resolved
-from engine.recipe.review import Gate
 from engine.review.review import review
 from engine.review.sides import try_side
 from engine.review.trees import Disk

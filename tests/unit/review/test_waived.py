@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.recipe.review import Gate
+from engine.evidence.review import Gate
 from engine.review.review import review
 from engine.review.sides import load_side
 from engine.review.trees import Disk

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from engine.errors import RecipeError
-from engine.recipe.compose import KeyPath
-from engine.recipe.layout.edit import Setting, with_settings
-from engine.recipe.source import parse_source
+from engine.recipe.text.compose import KeyPath
+from engine.recipe.text.layout.edit import Setting, with_settings
+from engine.recipe.text.source import parse_source
 
 
 def edited(text: str, *changes: tuple[KeyPath, str, str]) -> str:

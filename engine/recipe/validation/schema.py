@@ -14,12 +14,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import Problem
-from engine.recipe.complaint import Complaint, complaints
-from engine.recipe.compose import KeyPath
-from engine.recipe.nearest import nearest
 from engine.recipe.patterns import validator
 from engine.recipe.shipped import schema_text
-from engine.recipe.source import SourceText
+from engine.recipe.text.compose import KeyPath
+from engine.recipe.text.nearest import nearest
+from engine.recipe.text.source import SourceText
+from engine.recipe.validation.schema_errors import Complaint, complaints
 
 if TYPE_CHECKING:
     from jsonschema.validators import Draft202012Validator

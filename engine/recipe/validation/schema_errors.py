@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from engine.recipe.compose import KeyPath, visible
-from engine.recipe.nearest import nearest
+from engine.recipe.text.compose import KeyPath, visible
+from engine.recipe.text.nearest import nearest
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError

@@ -6,7 +6,7 @@ import pytest
 
 from engine.errors import RecipeError
 from engine.recipe.model import HubRef, PackageRef, PathRef, Reference
-from engine.recipe.newcomer import named_model
+from engine.recipe.references import named_model
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -10,7 +10,6 @@ from typing import Any
 import yaml
 
 from engine.recipe.baselines import as_written
-from engine.recipe.compose import plain_value
 from engine.recipe.methods import method_mapping
 from engine.recipe.model import (
     Acceptance,
@@ -33,6 +32,7 @@ from engine.recipe.model import (
     Threshold,
 )
 from engine.recipe.sweeps import sweep_mapping
+from engine.recipe.text.compose import plain_value
 
 
 def resolved_mapping(recipe: Recipe) -> dict[str, Any]:

@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from engine.recipe.layout.writing import formatted
+from engine.recipe.text.layout.format import formatted
 
 __all__ = ["formatted"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from engine.recipe.layout.tree import At, Collection, Entry, Parsed, Span
+from engine.recipe.text.layout.tree import At, Collection, Entry, Parsed, Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

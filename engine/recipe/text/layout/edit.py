@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import Problem, RecipeError
-from engine.recipe.compose import KeyPath, dotted, plain_value
-from engine.recipe.layout.tree import Collection, parse
-from engine.recipe.source import LINE_BREAK, SourceText, parse_source
+from engine.recipe.text.compose import KeyPath, dotted, plain_value
+from engine.recipe.text.layout.tree import Collection, parse
+from engine.recipe.text.source import LINE_BREAK, SourceText, parse_source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

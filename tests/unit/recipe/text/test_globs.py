@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.recipe import check_recipe, load_recipe, moving_references, resolved_mapping
-from engine.recipe.globs import is_pattern, match
+from engine.recipe.text.globs import is_pattern, match
 
 RECIPE = """recipe: v1
 name: tickets

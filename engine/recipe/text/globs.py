@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from engine.recipe.paths import absolute
+from engine.recipe.text.paths import absolute
 from engine.trust.judge import Judge
 
 _MAGIC = re.compile(r"[*?\[]")

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import Problem, RecipeError
-from engine.recipe.compose import KeyPath
 from engine.recipe.model import Json
-from engine.recipe.nearest import nearest
-from engine.recipe.paths import absolute
-from engine.recipe.source import Reader, SourceText, read_bytes, read_source
+from engine.recipe.text.compose import KeyPath
+from engine.recipe.text.nearest import nearest
+from engine.recipe.text.paths import absolute
+from engine.recipe.text.source import Reader, SourceText, read_bytes, read_source
 
 KEY: Final = "extends"
 _NOT_RELATIVE: Final = re.compile(r"[/\\~]|[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]+://")

@@ -11,8 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from engine.recipe import load_recipe, model, resolved_mapping
-from engine.recipe.schema import expand, part_schema, recipe_schema, walk, with_defaults
 from engine.recipe.shipped import recipes_dir, schema_text
+from engine.recipe.validation.schema import expand, part_schema, recipe_schema, walk, with_defaults
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 KEYS = list(walk(recipe_schema()))

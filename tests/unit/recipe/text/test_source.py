@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from engine.codes.recipe import CODES
 from engine.errors import ExitCode, Problem, RecipeError
-from engine.recipe.compose import plain_value
-from engine.recipe.source import MAX_BYTES, SourceText, read_source
+from engine.recipe.text.compose import plain_value
+from engine.recipe.text.source import MAX_BYTES, SourceText, read_source
 
 
 def read(text: str | bytes) -> SourceText:

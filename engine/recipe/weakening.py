@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from engine.recipe.review import Area
+from engine.evidence.review import Area
 
 
 class Weaker(StrEnum):

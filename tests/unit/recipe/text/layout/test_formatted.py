@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from engine.errors import EngineError
 from engine.recipe import dump_resolved, load_recipe
-from engine.recipe.layout import formatted
 from engine.recipe.shipped import recipes_dir
-from engine.recipe.source import parse_source
+from engine.recipe.text.layout import formatted
+from engine.recipe.text.source import parse_source
 from support.messy_yaml import SCALARS, WORDS, Messy
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -230,7 +230,7 @@ def test_line_ends_of_a_file_are_kept() -> None:
 
 
 def test_what_would_change_the_meaning_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.recipe.layout.writing._file", lambda _: ["recipe: v2"])
+    monkeypatch.setattr("engine.recipe.text.layout.format._file", lambda _: ["recipe: v2"])
 
     with pytest.raises(EngineError, match="would change what it says"):
         fmt("recipe: v1\n")

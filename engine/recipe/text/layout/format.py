@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from engine.errors import EngineError, Problem
-from engine.recipe.layout.comments import attach, comments_of
-from engine.recipe.layout.tree import Collection, Entry, Node, Scalar, parse
-from engine.recipe.schema import Schema, expand, forms, recipe_schema
-from engine.recipe.source import SourceText, parse_source
+from engine.recipe.text.layout.comments import attach, comments_of
+from engine.recipe.text.layout.tree import Collection, Entry, Node, Scalar, parse
+from engine.recipe.text.source import SourceText, parse_source
+from engine.recipe.validation.schema import Schema, expand, forms, recipe_schema
 
 WIDTH: Final = 100
 _STEP: Final = 2

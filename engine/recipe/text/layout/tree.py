@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from engine.recipe.source import PARSER, split_lines
+from engine.recipe.text.source import PARSER, split_lines
 
 At = tuple[int, int]
 """Line and column, both from 0."""

@@ -1,7 +1,7 @@
 """Recipe files as text with positions: strict YAML in, plain data and the place of every key out.
 
-Knows how a recipe is written (`engine.recipe.compose`), nothing of what it may say
-(`engine.recipe.schema`).
+Knows how a recipe is written (`engine.recipe.text.compose`), nothing of what it may say
+(`engine.recipe.validation.schema`).
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ import yaml
 
 from engine.errors import Place, Problem, RecipeError, Severity
 from engine.files.reading import open_regular
-from engine.recipe.compose import UNWANTED, Composer, KeyPath, Span, dotted
 from engine.recipe.model import Json
-from engine.recipe.syntax import explain_syntax
+from engine.recipe.text.compose import UNWANTED, Composer, KeyPath, Span, dotted
 from engine.trust.judge import NOTHING, Judge
 from engine.trust.word import Allowed
 
@@ -35,6 +34,25 @@ LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_SYNTAX: Final = (
+    ("tab", "a tab is used for indentation", "indent with spaces"),
+    ("'\\t'", "a tab is used for indentation", "indent with spaces"),
+    (
+        "mapping values are not allowed",
+        "a `:` where no key can stand",
+        "put text that holds `: ` in quotes, or correct the indentation of this line",
+    ),
+    ("unknown escape", "unknown escape in double quotes", "use single quotes, or write `\\\\`"),
+    ("expected ',' or ']'", "a list opened with `[` is not closed", None),
+    ("expected ',' or '}'", "a mapping opened with `{` is not closed", None),
+    ("unexpected end of stream", "a quote is opened and never closed", None),
+    ("cannot start any token", "an unquoted value cannot start like this", "put it in quotes"),
+    ("expected key", "this line does not fit the lines above", "correct its indentation"),
+    ("expected <block end>", "this line does not fit the lines above", "correct its indentation"),
+    ("'-' indicator", "this line does not fit the list above", "start it with `- `"),
+)
+_AT_THE_OPENING: Final = ("expected ',' or", "unexpected end of stream")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +182,7 @@ def parse_source(content: bytes, path: Path) -> SourceText:
     try:
         value = composer.document(yaml.parse(text, Loader=PARSER))
     except yaml.YAMLError as error:
-        raise RecipeError(explain_syntax(error, file=file, lines=lines)) from None
+        raise RecipeError(_explain_syntax(error, file=file, lines=lines)) from None
     if not isinstance(value, dict):
         if composer.problems:
             raise RecipeError(composer.problems)
@@ -267,3 +285,33 @@ def _refuse_unwanted(text: str, lines: tuple[str, ...], file: str) -> None:
                 Problem(code="R122", message=message, hint="delete the character", place=place)
             )
     raise RecipeError(problems)
+
+
+def _explain_syntax(error: yaml.YAMLError, *, file: str, lines: tuple[str, ...]) -> Problem:
+    """Return the problem that a parser's error tells of."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return Problem(code="R102", message=_plain(str(error)), place=Place(file=file))
+    told = error.problem or ""
+    mark = error.problem_mark
+    if error.context_mark is not None and any(part in told for part in _AT_THE_OPENING):
+        mark = error.context_mark
+    if mark is not None and mark.line < len(lines) and lines[mark.line][mark.column :][:1] == "\t":
+        told = "tab"
+    message, hint = next(
+        ((text, advice) for part, text, advice in _SYNTAX if part in told), (_plain(told), None)
+    )
+    return Problem(code="R102", message=message, hint=hint, place=_place(mark, file, lines))
+
+
+def _place(mark: yaml.Mark | None, file: str, lines: tuple[str, ...]) -> Place:
+    if mark is None or mark.line >= len(lines):
+        return Place(file=file)
+    number = mark.line + 1
+    return Place(
+        file=file, line=number, column=mark.column + 1, snippet=((number, lines[mark.line]),)
+    )
+
+
+def _plain(text: str) -> str:
+    first = text.splitlines()[0] if text else ""
+    return f"not YAML: {first}" if first else "not YAML"

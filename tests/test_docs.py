@@ -17,8 +17,8 @@ from engine.cli.main import VERBS, main
 from engine.errors import Problem
 from engine.recipe import check_recipe
 from engine.recipe.parents import check_parent
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-recipe.md"

@@ -16,6 +16,7 @@ import pytest
 
 from engine.backends.trainer_state import checkpoints, is_complete
 from support.launches import make_launch, make_recipe
+from support.paths import ROOT, TESTS
 from support.pico import make_pico_model
 
 pytestmark = pytest.mark.slow
@@ -48,7 +49,6 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script.write_text(RANK, encoding="utf-8")
     config.write_text(launch.config, encoding="utf-8")
     output.mkdir()
-    tests = Path(__file__).parents[1]
     command = [
         sys.executable,
         "-m",
@@ -61,7 +61,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [*command, str(script), str(launch.rows), str(base), str(output), str(config)],
         env={
             **os.environ,
-            "PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}",
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{TESTS}",
             "OMP_NUM_THREADS": "1",
         },
         check=True,

@@ -25,9 +25,9 @@ import pyarrow.parquet as pq
 import yaml
 import zstandard
 
+from support.paths import ROOT
 from support.project import BASE, rows
 
-ROOT: Final = Path(__file__).parents[2]
 CPU: Final = 4.0
 """Seconds of processor time for a verb, imports apart: light ones take a quarter of one."""
 MEMORY: Final = 1 << 30

@@ -20,8 +20,9 @@ from engine.stages.foresight import divided
 from engine.stages.held import draw_of
 from engine.store.accepted import Accepted
 from engine.store.lock import Lock, LockedSplit, Wear, lock_path, write_lock
+from support.paths import EXAMPLES
 
-CASES = Path(__file__).parents[1] / "examples" / "diff"
+CASES = EXAMPLES / "diff"
 CPU = Device(kind="cpu", name="test", memory_bytes=1, cores=2, bf16=True)
 TOPICS = {
     "billing": ("invoice", "refund", "charge", "receipt", "price", "discount"),

@@ -13,9 +13,9 @@ from engine.review.review import review
 from engine.review.sides import try_side
 from engine.review.trees import Disk
 from engine.store import Store
+from support.paths import ROOT
 from support.recipe_pairs import CPU
 
-ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / "recipes").glob("*.yaml"))
 FILES += sorted((ROOT / "tests" / "examples" / "valid").glob("*.yaml"))
 

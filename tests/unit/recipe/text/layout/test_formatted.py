@@ -17,8 +17,8 @@ from engine.recipe.shipped import recipes_dir
 from engine.recipe.text.layout import formatted
 from engine.recipe.text.source import parse_source
 from support.messy_yaml import SCALARS, WORDS, Messy
+from support.paths import EXAMPLES
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
 SHIPPED = sorted(recipes_dir().glob("*.yaml"))
 VALID = sorted((EXAMPLES / "valid").glob("*.yaml"))
 FILE = Path("recipe.yaml")

@@ -112,3 +112,10 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(tmp_path)
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LLAMA_CPP_DIR"):
         monkeypatch.delenv(name, raising=False)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """As many workers as processors, four at most: each takes a gigabyte. None for files that are named."""
+    if all(word.partition("::")[0].endswith(".py") for word in config.args):
+        return 0
+    return min(4, os.cpu_count() or 1)

@@ -5,9 +5,14 @@ Its answers mean nothing; its folder is what the hub would give.
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+from support.shared import made_once
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + "
@@ -40,6 +45,18 @@ def make_pico_model(
 
     `special` are the tokens that mark turns, and `names` says what some of them are to the tokenizer.
     """
+    given = json.dumps([seed, template, dict(names), list(special)], sort_keys=True)
+    made = made_once(
+        f"pico-{sha256(given.encode()).hexdigest()[:16]}",
+        lambda path: _write(path, seed=seed, template=template, names=names, special=special),
+    )
+    shutil.copytree(made, folder, dirs_exist_ok=True)
+    return folder
+
+
+def _write(
+    folder: Path, *, seed: int, template: str, names: Mapping[str, str], special: Sequence[str]
+) -> None:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -61,10 +78,8 @@ def make_pico_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config)
-    folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return folder
 
 
 def _tokenizer(template: str, names: Mapping[str, str], special: Sequence[str]) -> Any:

@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from engine.runtime.gguf import find_tools, write_gguf
 from support.shared import made_once
 
 CHAT_TEMPLATE = (
@@ -52,6 +53,16 @@ def make_pico_model(
     )
     shutil.copytree(made, folder, dirs_exist_ok=True)
     return folder
+
+
+def pico_gguf(*, seed: int = 0) -> Path:
+    """Return the model as a 16-bit GGUF file, converted once: the converter takes five seconds for its imports."""
+
+    def build(folder: Path) -> None:
+        model = make_pico_model(folder / "model", seed=seed)
+        write_gguf(model, folder / "model-F16.gguf", "F16", threads=1, tools=find_tools())
+
+    return made_once(f"pico-gguf-{seed}", build) / "model-F16.gguf"
 
 
 def _write(

@@ -11,13 +11,12 @@ import pytest
 from engine.data.example import Example
 from engine.data.subsets import Fold
 from engine.recipe.model import Baseline, Endpoint
-from engine.runtime.gguf import find_tools, write_gguf
 from engine.stages.answering import Asked
 from engine.stages.baselines.files import ask_file
 from engine.stages.baselines.said import Answered, Question
 from engine.stages.baselines.served import ask_served, note_of
 from support.chat_service import Body, Service, serving
-from support.pico import make_pico_model
+from support.pico import pico_gguf
 from support.stage_bench import Quiet
 from support.tasks import task
 
@@ -65,11 +64,8 @@ def question(kind: str, **changes: Any) -> Question:
 
 
 @pytest.fixture(scope="module")
-def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("file")
-    make_pico_model(folder / "pico")
-    write_gguf(folder / "pico", folder / "m.gguf", "F16", threads=2, tools=find_tools())
-    return folder / "m.gguf"
+def gguf() -> Path:
+    return pico_gguf()
 
 
 @pytest.mark.parametrize("kind", list(TASKS))

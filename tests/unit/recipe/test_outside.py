@@ -291,9 +291,8 @@ def test_one_word_allows_all_at_once(home: Path, capfd: pytest.CaptureFixture[st
 
 
 def test_the_plan_lists_hosts_and_files_outside(
-    home: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    home: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "300")  # a long name of a temporary folder is not broken
     recipe = write(
         home / "clone",
         **source("../secret.csv"),
@@ -302,11 +301,16 @@ def test_the_plan_lists_hosts_and_files_outside(
     trust_as_it_stands(recipe)
 
     assert main(["plan", str(recipe)]) == 0
-    told = " ".join(capfd.readouterr().out.split())  # lines are broken by their width
+    told = "".join(
+        capfd.readouterr().out.split()
+    )  # lines are broken by their width, paths at hyphens
 
-    assert f"read {home}/secret.csv (allowed)" in told
-    assert "send $THEIR_KEY to localhost:8000 (allowed)" in told
-    assert "send rows to localhost:8000, this machine" in told
+    for line in (
+        f"read {home}/secret.csv (allowed)",
+        "send $THEIR_KEY to localhost:8000 (allowed)",
+        "send rows to localhost:8000, this machine",
+    ):
+        assert line.replace(" ", "") in told
 
 
 def test_nothing_is_hinted_of_a_folder_outside(

@@ -25,12 +25,12 @@ from estimates_cases import Case, cases, make_model, write_project
 
 from engine.backends.usage import Spent, Usage, usage_from_json
 from engine.environment import detect_device
-from engine.estimate.foretell import known_of
+from engine.estimate.known import known_of
 from engine.estimate.training import course_of, measured_duration
-from engine.plan import plan_run, survey
+from engine.pipeline.plan import plan_run, survey
 from engine.recipe import load_recipe
-from engine.stages.training import USAGE
 from engine.store import Store
+from engine.training.train import USAGE
 
 ROOT = Path(__file__).resolve().parents[1]
 MEMORY_GOAL, TIME_GOAL = 0.10, 0.15
@@ -123,9 +123,7 @@ def _measure(case: Case, work: Path) -> Line:
 
 
 def _plan(recipe: Path, root: Path, *words: str) -> dict[str, Any]:
-    plan = json.loads(_recipe("plan", recipe, root, "--format", "json", *words))
-    estimate: dict[str, Any] = plan["estimate"]
-    return estimate
+    return json.loads(_recipe("plan", recipe, root, "--format", "json", *words))["estimate"]
 
 
 def _recipe(verb: str, recipe: Path, root: Path, *words: str) -> str:
@@ -155,7 +153,7 @@ def _foretold(file: Path, store: Store) -> dict[str, float]:
 
 def _computed(usage: Usage) -> Usage:
     fields = {field.name: getattr(usage, field.name) for field in dataclasses.fields(usage)}
-    spent: dict[str, Any] = {
+    spent = {
         name: dataclasses.replace(value, seconds=value.cpu_seconds)
         for name, value in fields.items()
         if isinstance(value, Spent)

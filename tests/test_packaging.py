@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.paths import ROOT
-
+ROOT = Path(__file__).parents[1]
 EXTRAS = [
     "torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "accelerate", "safetensors",
     "axolotl", "numba", "numpy", "sklearn", "scipy", "pyarrow", "pandas", "zstandard", "unearth",

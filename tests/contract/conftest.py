@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from support.pico import make_pico_model
+from pico import make_pico_model
 
 
 @pytest.fixture(scope="session")

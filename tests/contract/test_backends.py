@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contract.backend_suite import CompileSuite, TrainSuite, finished
+
 from engine.backends import BACKENDS
-from support.backend_suite import CompileSuite, TrainSuite, finished
 
 __all__ = ["finished"]
 

@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from support.paths import ROOT
-
 pytestmark = pytest.mark.slow
 
 NAME = "review-sentiment"
@@ -29,8 +27,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(store: Path) -> dict[str, Any]:
+    root = Path(__file__).parents[2]
     result = recipe(
-        ROOT, "run", "recipes/quickstart.yaml", "--store", str(store), "--format", "json"
+        root, "run", "recipes/quickstart.yaml", "--store", str(store), "--format", "json"
     )
 
     assert result.returncode == 0, result.stderr + result.stdout[-4000:]

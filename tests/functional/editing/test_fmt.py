@@ -10,8 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from support.project import Outcome
+from project import Outcome
 
 MESSY = "name: x   # mine\nrecipe: v1\nsplits: {seed: 1, train: 4}\n"
 TIDY = "recipe: v1\nname: x   # mine\nsplits:\n  train: 4\n  seed: 1\n"

@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-
-from support.project import THINGS, Outcome, rows
+from project import THINGS, Outcome, rows
 
 Run = Callable[..., Outcome]
 MOST_LINES = 25
@@ -192,7 +191,7 @@ def at(value: Any, path: str) -> Any:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from support.project import Project
+from project import Project
 
 
 def estimate(project: Project, root: Path, *words: str) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from support.project import Project
-from support.runs import manifests, report, statuses
+from project import Project
+from runs import manifests, report, statuses
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning")
 

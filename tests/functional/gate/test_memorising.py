@@ -6,9 +6,8 @@ import csv
 import random
 
 import pytest
-
-from support.project import Project, rows
-from support.runs import report
+from project import Project, rows
+from runs import report
 
 pytestmark = [
     pytest.mark.slow,  # twenty rounds of training

@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 import pytest
-
-from support.project import Outcome, Project
+from project import Outcome, Project
 
 AFTER_GATE = ("merge", "quantize", "verify")
 

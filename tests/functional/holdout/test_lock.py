@@ -12,9 +12,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-
-from support.project import Outcome, Project, rows
-from support.runs import report, statuses
+from project import Outcome, Project, rows
+from runs import report, statuses
 
 LOCK = "recipe.lock.json"
 
@@ -204,7 +203,7 @@ def test_a_lock_that_cannot_be_written_is_a_warning_in_the_report(
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr("engine.stages.keeping.write_lock", forbidden)
+        patch.setattr("engine.lock.writer.write_lock", forbidden)
         outcome = drawn(project)
 
     assert "commit it" not in outcome.out

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from support.hostile_files import Verbs, make_project
+from hostile import Verbs, make_project
 
 WORDS = (
     *(

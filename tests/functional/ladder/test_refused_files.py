@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from support.project import Outcome, Project
-from support.runs import report
+from project import Outcome, Project
+from runs import report
 
 SOUND = {
     "convert_hf_to_gguf.py": (
-        "import sys\ndel sys.path[0]\nfrom engine.runtime.gguf_convert_worker import main\nmain()\n"
+        "import sys\ndel sys.path[0]\nfrom engine.runtime.gguf.convert_worker import main\nmain()\n"
     ),
-    "llama-quantize": "from engine.runtime.gguf_quantize_worker import main\nmain()\n",
+    "llama-quantize": "from engine.runtime.gguf.quantize_worker import main\nmain()\n",
 }
 """The packaged tools, as a llama.cpp of the user's."""
 SCRAMBLE = """
@@ -45,10 +44,7 @@ template = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\\n{% endfor %}
 (folder / "chat_template.jinja").write_text(template)
 sys.argv[sys.argv.index(model)] = str(folder)
 """
-CHAT: dict[str, dict[str, Any]] = {
-    "task": {"kind": "chat"},
-    "data": {"messages": {"column": "messages"}},
-}
+CHAT = {"task": {"kind": "chat"}, "data": {"messages": {"column": "messages"}}}
 
 
 @pytest.fixture

@@ -8,21 +8,22 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-
-from support.paths import ROOT, TESTS
-from support.project import Project
+from project import Project
 
 Kill = Callable[..., int]
+BESIDE = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[subprocess.Popen[str]]:
     """The process whose children die; started once, since it imports torch."""
+    folder = Path(__file__).parents[3]
     process = subprocess.Popen(
-        [sys.executable, str(TESTS / "support" / "kill_server.py")],
-        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{TESTS}"},
+        [sys.executable, str(BESIDE / "killed.py")],
+        env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{BESIDE}"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

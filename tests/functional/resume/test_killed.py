@@ -9,10 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from engine.store import Store
-from support.project import Project
-from support.runs import (
+from project import Project
+from runs import (
     PLAIN,
     adapter_digests,
     forget,
@@ -23,6 +21,8 @@ from support.runs import (
     run_folders,
     statuses,
 )
+
+from engine.store import Store
 
 Kill = Callable[..., int]
 

@@ -7,9 +7,8 @@ import signal
 from collections.abc import Callable
 
 import pytest
-
-from support.project import Project
-from support.runs import (
+from project import Project
+from runs import (
     PLAIN,
     adapter_digests,
     forget,

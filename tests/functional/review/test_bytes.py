@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from support.git_repository import Git, recipe, repository
-from support.recipe_pairs import CASES, write_rows
+from pairs import CASES, write_rows
+from repository import Git, recipe, repository
 
 PROBE = """\
   forgetting:

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from support.git_repository import Git, recipe, repository
-from support.project import Outcome
-from support.recipe_pairs import CASES, write_rows
+from pairs import CASES, write_rows
+from project import Outcome
+from repository import Git, recipe, repository
 
 RECIPE = "recipes/tickets.yaml"
 LOWER = ("macro_f1: {min: 0.60}", "macro_f1: {min: 0.55}")

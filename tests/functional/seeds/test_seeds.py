@@ -7,9 +7,8 @@ from statistics import fmean, stdev
 from typing import Any
 
 import pytest
-
-from support.project import Project
-from support.runs import manifests, report, run_folders, statuses
+from project import Project
+from runs import manifests, report, run_folders, statuses
 
 LOCK = "recipe.lock.json"
 

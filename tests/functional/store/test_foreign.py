@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-
-from support.project import Outcome, Project
-from support.runs import PLAIN, report, run_folders, statuses
+from project import Outcome, Project
+from runs import PLAIN, report, run_folders, statuses
 
 
 @pytest.fixture

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from support.git_repository import repository
-from support.project import Outcome, Project
+from project import Outcome, Project
+from repository import repository
 
 STORE_VERBS = (
     ("plan", "recipe.yaml"),

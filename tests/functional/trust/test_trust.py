@@ -7,9 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from support.chat_service import Service, serving
-from support.project import Outcome, Project, rows
+from chat_service import Service, serving
+from project import Outcome, Project, rows
 
 KEY = "sk-echoed/back+every=where"
 

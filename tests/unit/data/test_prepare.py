@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from engine.data.example import Example, content_id, normalised
-from engine.data.leakage import leaks
+from engine.data.examples.example import Example, content_id, normalised
 from engine.data.prepare import Prepared, prepare, split_digest
-from engine.data.row import Row
+from engine.data.reading.row import Row
+from engine.data.similarity.leakage import leaks
 from engine.errors import DataError
 from engine.recipe.model import Bin, Checks, Data, LabelSpec, Sample, Splits, Task
 
@@ -225,13 +225,7 @@ def test_contradicting_labels_are_refused_or_both_rows_dropped() -> None:
     assert "r.csv:122 `" in finding.examples[0]
 
 
-EMPTY: list[tuple[Any, Any]] = [
-    *pairs(120),
-    (" ", "bad"),
-    (None, "good"),
-    ("text", ""),
-    ("text", None),
-]
+EMPTY: list[Pair] = [*pairs(120), (" ", "bad"), (None, "good"), ("text", ""), ("text", None)]
 
 
 def test_empty_texts_and_labels_are_refused_or_dropped() -> None:

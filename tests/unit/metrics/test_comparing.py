@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from filling import task
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +21,6 @@ from engine.metrics.comparing import (
 )
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Acceptance, MaxDrop, MinGain
-from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
 TASK = task("classification", labels=("a", "b"))
@@ -49,8 +49,7 @@ def keeping(metric: str = "accuracy", drop: float = 0.05, **changes: Any) -> Acc
 
 
 def rivals(**changes: Any) -> Rivals:
-    given: dict[str, Any] = {"task": TASK, "confidence": 0.95, "seed": 7}
-    return Rivals(**(given | changes))
+    return Rivals(**({"task": TASK, "confidence": 0.95, "seed": 7} | changes))
 
 
 def compared(
@@ -166,7 +165,6 @@ def test_where_less_is_better_a_lower_value_is_a_gain(answers: Answers) -> None:
 
     assert found.difference == pytest.approx(2 * 0.4**2 - 2 * 0.1**2)
     assert found.interval is not None
-    assert found.difference is not None
     assert found.interval.low <= found.difference <= found.interval.high
     assert gain_over(found, acceptance=gaining("brier", 0.1)).status is Status.PASS
 

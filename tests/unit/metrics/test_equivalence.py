@@ -7,6 +7,7 @@ import random
 from dataclasses import replace
 
 import pytest
+from contract.launches import TASK
 
 from engine.evidence import SeedScores
 from engine.metrics.equivalence import (
@@ -23,7 +24,6 @@ from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
 from engine.metrics.seeds import spread_of
 from engine.recipe.model import Task
-from support.launches import TASK
 
 LABELS = TASK.labels
 

@@ -21,9 +21,8 @@ from engine.recipe.sweeps import (
     values_of,
     varied,
 )
-from support.paths import EXAMPLES
 
-VALID = EXAMPLES / "valid" / "minimal.yaml"
+VALID = Path(__file__).parents[2] / "examples" / "valid" / "minimal.yaml"
 
 
 def recipe(tmp_path: Path, sweep: dict[str, Any], **method: Any) -> Recipe:

@@ -8,11 +8,10 @@ import pytest
 
 from engine.cli.main import main
 from engine.errors import ExitCode, RecipeError
-from engine.execute import refuse_unmeasured
+from engine.pipeline.preflight import refuse_unmeasured
 from engine.recipe import load_recipe
-from support.paths import EXAMPLES
 
-VALID = EXAMPLES / "valid"
+VALID = Path(__file__).parents[2] / "examples" / "valid"
 UNBOUND = ("multilabel", "extraction_from_tags", "generation", "chat", "text")
 """Their examples say nothing of what must hold."""
 OTHERS = (*UNBOUND, "preference")

@@ -1,0 +1,82 @@
+"""Pools of rows made by hand, for tests of the splits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from engine.data.examples.example import content_key
+from engine.data.row_index import Place, Pool, drawn
+from engine.data.spill import Record, Spill
+from engine.data.splitting.splits import ORDER, Division
+from engine.recipe.model import Splits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A row: its text, its labels, and what `splits.by` names."""
+
+    text: str
+    labels: tuple[str, ...] = ("a",)
+    group: str = ""
+    time: float = 0.0
+    place: Place = Place.NONE
+
+
+def asked(**changes: Any) -> Splits:
+    fields = {
+        "by": "stratified",
+        "column": "",
+        "train": 6,
+        "validation": 2,
+        "holdout": 4,
+        "folds": 0,
+        "seed": 7,
+        **changes,
+    }
+    return Splits(**fields)
+
+
+def pool_of(rows: Iterable[Made], splits: Splits) -> Pool:
+    pool = Pool(spill=Spill())
+    strata: dict[tuple[str, ...], int] = {}
+    for number, row in enumerate(rows):
+        key = content_key(row.text)
+        pool.key.append(int.from_bytes(key[:8]))
+        pool.rank.append(drawn("split", splits.seed, key))
+        pool.answer.append(hash(row.labels) & 0xFFFF)
+        pool.stratum.append(strata.setdefault(row.labels, len(strata)))
+        pool.source.append(0)
+        pool.alive.append(1)
+        if splits.by == "group":
+            pool.unit.append(drawn("split", splits.seed, row.group.encode()))
+        if splits.by == "time":
+            pool.time.append(row.time)
+        if splits.by in ("files", "column"):
+            pool.place.append(row.place)
+        pool.spill.add(
+            Record(
+                origin=f"x:{number}",
+                input=row.text,
+                target=", ".join(row.labels),
+                labels=row.labels,
+                mark=row.group,
+            )
+        )
+    pool.strata = list(strata)
+    pool.arrange()
+    return pool
+
+
+def texts(pool: Pool, division: Division) -> dict[str, list[str]]:
+    """The texts of each split in drawn order."""
+    return {name: [pool.spill[row].input for row in division.rows(pool, name)] for name in ORDER}
+
+
+def place_of_text(pool: Pool, division: Division) -> dict[int, set[int]]:
+    """The splits in which each text stands, by its key; NONE only where it is in no split at all."""
+    found: dict[int, set[int]] = {}
+    for row in range(len(pool)):
+        found.setdefault(pool.key[row], set()).add(division.places[row])
+    return {key: (places - {Place.NONE}) or {Place.NONE} for key, places in found.items()}

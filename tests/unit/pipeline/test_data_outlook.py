@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-from drawn import members
-from project import BASE, rows
 
 from engine.data.membership import membership_from_json
 from engine.data.prepare import prepare
@@ -21,6 +19,8 @@ from engine.pipeline.data_outlook import HEAVY, WATCHING, foresee, shapes
 from engine.recipe import load_recipe
 from engine.recipe.model import Checks, Recipe
 from engine.render.progress import SilentProgress
+from support.data_artifacts import members
+from support.project import BASE, rows
 
 NOTHING = membership_from_json(members({"train": [], "validation": [], "holdout": []}))
 

@@ -175,6 +175,6 @@ def _detector() -> LanguageIdentifier:
         raise EnvironmentProblem.one(
             "E701",
             "the check `languages` needs py3langid",
-            hint="pip install 'slm-recipe[data]', or write `languages: off` under `checks`",
+            hint="pip install 'slm-recipe[data]', or write `languages: off` under `data.checks`",
         ) from error
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

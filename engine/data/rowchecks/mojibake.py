@@ -54,7 +54,7 @@ def repair(text: str) -> str | None:
         raise EnvironmentProblem.one(
             "E701",
             "the check `mojibake` needs ftfy",
-            hint="pip install 'slm-recipe[data]', or write `mojibake: off` under `checks`",
+            hint="pip install 'slm-recipe[data]', or write `mojibake: off` under `data.checks`",
         ) from error
     if not is_bad(text):
         return None

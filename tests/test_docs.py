@@ -21,9 +21,8 @@ from engine.recipe.parents import check_parent
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [
-    ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/README.md")
-]
+ROOT_PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+PAGES = [ROOT / name for name in (*ROOT_PAGES, "benchmarks/README.md", "news/README.md")]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-recipe.md"
 HELP = ROOT / "tests" / "golden" / "help"

@@ -18,8 +18,8 @@ from engine.cli.main import VERBS, main
 from engine.errors import Problem
 from engine.recipe import check_recipe
 from engine.recipe.parents import check_parent
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 ROOT_PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 PAGES = [ROOT / name for name in (*ROOT_PAGES, "benchmarks/README.md", "news/README.md")]
@@ -192,7 +192,7 @@ def test_generated_pages_are_current() -> None:
 
 
 def test_every_key_of_the_schema_stands_in_the_reference() -> None:
-    from engine.recipe.schema import recipe_schema, walk  # noqa: PLC0415 - only here
+    from engine.recipe.validation.schema import recipe_schema, walk  # noqa: PLC0415 - only here
 
     text = (ROOT / "docs" / "reference" / "recipe.md").read_text("utf-8")
     keys = {path[-1] for path, _ in walk(recipe_schema())} - {"[]", "*"}
@@ -224,7 +224,7 @@ def checked_reruns() -> dict[str, set[str]]:
     """The same from the test that checks the keys."""
     from functional import test_reruns  # noqa: PLC0415 - a sibling
 
-    [mark] = test_reruns.test_a_change_reruns_what_it_can_change.pytestmark  # type: ignore[attr-defined]
+    [mark] = test_reruns.test_a_change_reruns_what_it_can_change.pytestmark
     return {
         key.replace("__", "."): stages for change, stages in mark.args[1] for key in list(change)
     }

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import tomllib
-from pathlib import Path
 
 import yaml
 
 import engine
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 NAMES_TASKS = [
     ".ci/run", ".github/workflows/ci.yml", ".github/pull_request_template.md", "CONTRIBUTING.md",
     "README.md", "zensical.toml", "CHANGELOG.md",

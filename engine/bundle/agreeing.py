@@ -29,7 +29,7 @@ from engine.metrics.scoring import named_metrics
 from engine.recipe import resolved_mapping
 from engine.recipe.digest import PINS, recipe_digest, section_digests
 from engine.recipe.sweeps import methods_of
-from engine.recipe.written import reference_mapping
+from engine.recipe.text.dump import reference_mapping
 from engine.stages import stages_of
 from engine.stages.answered import HASHED, WEIGHED, has_entries, label_counts
 from engine.stages.held import draw_of, is_drawn_by, recorded_rows

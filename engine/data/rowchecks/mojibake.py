@@ -47,19 +47,17 @@ def repair(text: str) -> str | None:
     finds them.
     """
     try:
-        from ftfy import fix_encoding  # noqa: PLC0415 - an extra
-        from ftfy.badness import is_bad  # noqa: PLC0415 - an extra
-        from ftfy.fixes import fix_c1_controls  # noqa: PLC0415 - an extra
+        from ftfy import badness, fix_encoding, fixes  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise EnvironmentProblem.one(
             "E701",
             "the check `mojibake` needs ftfy",
             hint="pip install 'slm-recipe[data]', or write `mojibake: off` under `data.checks`",
         ) from error
-    if not is_bad(text):
+    if not badness.is_bad(text):
         return None
     repaired = fix_encoding(text)
-    return None if repaired in (text, fix_c1_controls(text)) else repaired
+    return None if repaired in (text, fixes.fix_c1_controls(text)) else repaired
 
 
 def _difference(text: str, repaired: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import pytest
 from engine.recipe import check_recipe
 from engine.render.problems import render_problems
 
-TESTS = Path(__file__).parents[2]
+TESTS = Path(__file__).parents[3]
 SCREENS = (
     "unknown_key",
     "many_mistakes_at_once",

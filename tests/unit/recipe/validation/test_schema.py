@@ -14,7 +14,7 @@ from engine.recipe import load_recipe, model, resolved_mapping
 from engine.recipe.shipped import recipes_dir, schema_text
 from engine.recipe.validation.schema import expand, part_schema, recipe_schema, walk, with_defaults
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 KEYS = list(walk(recipe_schema()))
 OPTIONAL = [
     ((*path, name), expand(below))

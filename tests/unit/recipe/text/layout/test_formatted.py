@@ -18,7 +18,7 @@ from engine.recipe.shipped import recipes_dir
 from engine.recipe.text.layout import formatted
 from engine.recipe.text.source import parse_source
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
+EXAMPLES = Path(__file__).parents[4] / "examples"
 SHIPPED = sorted(recipes_dir().glob("*.yaml"))
 VALID = sorted((EXAMPLES / "valid").glob("*.yaml"))
 FILE = Path("recipe.yaml")

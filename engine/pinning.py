@@ -169,13 +169,13 @@ class _Seeker:
         self.pins.append(Pin(path=path, of=named, old=old, new=new, about=about, note=note))
 
     def _hub(self, written: Mapping[str, Any], kind: str) -> tuple[str, str, str]:
-        from engine.sources.hub import newest_commit  # noqa: PLC0415 - only when something is asked
+        from engine.sources.hub import newest_commit  # only when something is asked
 
         self._progress.note(f"asking the hub for {written['hub']}")
         return newest_commit(written["hub"], kind), "the commit that `main` is at", ""
 
     def _package(self, written: Mapping[str, Any]) -> tuple[str, str, str]:
-        from engine.sources.index import Wanted, find_archive  # noqa: PLC0415 - as above
+        from engine.sources.index import Wanted, find_archive
 
         name, version = written["package"].split("==")
         self._progress.note(f"asking the package index for {name} {version}")

@@ -204,12 +204,12 @@ def changed_bytes(content: bytes, draw: random.Random) -> bytes:
         piece = draw.choice(PIECES)
         content = draw.choice(
             (
-                lambda: content[:at],  # noqa: B023 - called at once
-                lambda: content[:at] + piece + content[at:],  # noqa: B023
-                lambda: content[:at] + piece + content[at + more :],  # noqa: B023
-                lambda: content[:at] + content[at + more :],  # noqa: B023
-                lambda: content[:at] + content[at : at + more] * 3 + content[at + more :],  # noqa: B023
-                lambda: content[:at] + bytes([draw.randrange(256)]) + content[at + 1 :],  # noqa: B023
+                lambda: content[:at],
+                lambda: content[:at] + piece + content[at:],
+                lambda: content[:at] + piece + content[at + more :],
+                lambda: content[:at] + content[at + more :],
+                lambda: content[:at] + content[at : at + more] * 3 + content[at + more :],
+                lambda: content[:at] + bytes([draw.randrange(256)]) + content[at + 1 :],
             )
         )()
     return content
@@ -305,7 +305,7 @@ def _recipes() -> Iterator[Target]:
         "baselines": ["zero_shot"],
         "acceptance": {"metrics": {"field_f1": {"min": 0.01}}},
     }
-    text = lambda value: yaml.safe_dump(value, sort_keys=False, allow_unicode=True)  # noqa: E731
+    text = lambda value: yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
     for name, fields in (("all.yaml", every), ("extraction.yaml", extraction)):
         content = text(fields).encode()
         load = yaml.safe_load
@@ -411,7 +411,7 @@ def _shape_beside_config(path: Path) -> None:
 
 
 def _gguf() -> bytes:
-    text = lambda word: len(word).to_bytes(8, "little") + word  # noqa: E731
+    text = lambda word: len(word).to_bytes(8, "little") + word
     field = text(b"general.architecture") + (8).to_bytes(4, "little") + text(b"llama")
     tensor = (
         text(b"token_embd.weight")
@@ -497,9 +497,9 @@ def _search(seconds: float, seed: int) -> int:
                         kind = str(error).splitlines()[-2][:150]
                         if kind not in seen:
                             seen.add(kind)
-                            print(error, "\n", flush=True)  # noqa: T201 - what it is for
+                            print(error, "\n", flush=True)
                 number += 1
-    print(f"{number:,} rounds of {len(targets())} readers, {len(seen)} kinds of failures")  # noqa: T201
+    print(f"{number:,} rounds of {len(targets())} readers, {len(seen)} kinds of failures")
     return len(seen)
 
 

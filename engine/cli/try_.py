@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the answer, and how sure the model is."""
-    from engine.runtime.llama import answer_text  # noqa: PLC0415 - only where a model is asked
+    from engine.runtime.llama import answer_text  # only where a model is asked
 
     gguf = _gguf(options.model, options.store, trust=options.trust_store)
     text = sys.stdin.read().rstrip("\n") if options.text == "-" else options.text
@@ -73,7 +73,7 @@ def _said(answer: Answer) -> str:
 def _gguf(reference: str, store: str | None, *, trust: bool) -> Path:
     path = Path(reference)
     if path.suffix == ".gguf":
-        if not os.path.isfile(path):  # noqa: PTH113 - False for a name that is too long
+        if not os.path.isfile(path):  # False for a name that is too long
             raise RecipeError.one("R006", f"there is no file `{reference}`")
         return path
     folder = find_run(reference, store, trust=trust)

@@ -30,8 +30,8 @@ def export(
     model_dir: Path, spec: ExportSpec, workdir: Path, progress: Progress
 ) -> tuple[ExportedFile, ...]:
     """Write `model-<QUANTIZATION>.gguf` and `task.json`. Errors: those of `write_gguf`."""
-    from engine.runtime.chat import load_chat  # noqa: PLC0415 - brings transformers
-    from engine.runtime.task_file import (  # noqa: PLC0415 - brings transformers
+    from engine.runtime.chat import load_chat  # brings transformers
+    from engine.runtime.task_file import (  # brings transformers
         FILE,
         make_task_file,
         write_task_file,

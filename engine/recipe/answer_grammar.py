@@ -109,7 +109,7 @@ def _is_to_be_closed(schema: Mapping[str, Json]) -> bool:
     return not others and not any(key in schema for key in said)
 
 
-def _keywords(value: Any) -> set[str]:  # noqa: ANN401 - JSON
+def _keywords(value: Any) -> set[str]:
     """Return every key that stands anywhere in a JSON value."""
     if isinstance(value, Mapping):
         return set(value).union(*map(_keywords, value.values()))

@@ -144,8 +144,8 @@ def trust_as_it_stands(file: Path) -> tuple[Outside, ...]:
     Nothing is kept where there is nothing, but an older word is taken back. RecipeError with every problem where the
     recipe is not valid, StoreError E760 where the word cannot be kept.
     """
-    from engine.recipe.resolve import load_recipe  # noqa: PLC0415 - it builds on this module
-    from engine.trust.records import forget, trust  # noqa: PLC0415 - only here
+    from engine.recipe.resolve import load_recipe  # it builds on this module
+    from engine.trust.records import forget, trust
 
     given = Allowed(everything=True)
     recipe, _ = load_recipe(file, given=given)

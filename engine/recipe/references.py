@@ -43,7 +43,7 @@ def named_model(text: str, folder: Path) -> Reference:
     """
     path = absolute(text, folder)
     # Not `Path.exists`, which raises for a name that is too long to be one.
-    if text.startswith((".", "/", "~")) or os.path.exists(path):  # noqa: PTH110
+    if text.startswith((".", "/", "~")) or os.path.exists(path):
         return PathRef(path=path, written=text)
     if found := _PACKAGE.fullmatch(text):
         return PackageRef(**found.groupdict())

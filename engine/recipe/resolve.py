@@ -315,7 +315,7 @@ def _forgetting(written: Written, folder: Path) -> Forgetting:
     )
 
 
-def _probe(written: Any, folder: Path) -> Probe:  # noqa: ANN401 - a word or a mapping
+def _probe(written: Any, folder: Path) -> Probe:
     if isinstance(written, str):
         return Probe(name=written, kind="builtin")
     own = ("name", "kind", "limit", "columns")

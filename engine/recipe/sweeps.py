@@ -121,7 +121,7 @@ def setting_words(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value_words(value)}" for key, value in values.items())
 
 
-def value_words(value: Any) -> str:  # noqa: ANN401 - JSON data
+def value_words(value: Any) -> str:
     """Return a value of a setting as a recipe would write it on a line."""
     if isinstance(value, bool):
         return str(value).lower()

@@ -98,7 +98,7 @@ def _refusal(name: str, answer: Verdict) -> Stop | None:
     return Stop(outcome=outcome, code=ExitCode.REFUSED, why=why)
 
 
-def read_json(artifact: Artifact, name: str) -> Any:  # noqa: ANN401 - JSON data
+def read_json(artifact: Artifact, name: str) -> Any:
     """A JSON file of an artifact. DamagedError where it holds none."""
     path = artifact.file(name)
     try:
@@ -115,7 +115,7 @@ def write_json(path: Path, value: object) -> None:
 
 def baselines(artifacts: Artifacts, recipe: Recipe) -> tuple[BaselineResult, ...]:
     """The baselines, each judged by the recipe's thresholds."""
-    from engine.stages.baseline import load_baselines  # noqa: PLC0415 - brings numpy
+    from engine.stages.baseline import load_baselines  # brings numpy
 
     path = artifacts["baseline"].file("baselines.json")
     return load_baselines(path, recipe.acceptance)

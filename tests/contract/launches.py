@@ -67,7 +67,7 @@ class Told:
     updates: list[tuple[int, int]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:  # noqa: ARG002
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
         self.updates.append((done, total))
 
     def note(self, text: str) -> None:

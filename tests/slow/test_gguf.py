@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch  # noqa: TID253 - a test of the runtime
+import torch
 from choosing import choose_gguf
 from gguf import GGUFReader
 

@@ -131,7 +131,7 @@ def _plainly_english(text: str) -> bool:
     if not surely:
         return False
     known = surely + sum(word in MAYBE_ENGLISH for word in words)
-    return known > 2 and known >= PLAIN_SHARE * len(words)  # noqa: PLR2004 - three
+    return known > 2 and known >= PLAIN_SHARE * len(words)  # three
 
 
 def _close(one: str, other: str) -> bool:
@@ -168,6 +168,6 @@ def named(code: str) -> str:
 @cache
 def _detector() -> LanguageIdentifier:
     """Return the detector with its model; loading takes most of a second."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415 - brings NumPy
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # brings NumPy
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -45,9 +45,9 @@ def repair(text: str) -> str | None:
     Control codes that were Windows-1252 punctuation are no mojibake here: `control_characters`
     finds them.
     """
-    from ftfy import fix_encoding  # noqa: PLC0415 - only where a row is not ASCII
-    from ftfy.badness import is_bad  # noqa: PLC0415 - the same
-    from ftfy.fixes import fix_c1_controls  # noqa: PLC0415 - the same
+    from ftfy import fix_encoding  # only where a row is not ASCII
+    from ftfy.badness import is_bad
+    from ftfy.fixes import fix_c1_controls
 
     if not is_bad(text):
         return None

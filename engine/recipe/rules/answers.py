@@ -60,7 +60,7 @@ def schema_can_be_checked(source: SourceText, filled: Mapping[str, Any]) -> Iter
 
 def _broken(schema: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     """Yield what draft 2020-12 does not allow, at its place."""
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - tens of milliseconds
+    from jsonschema import Draft202012Validator  # tens of milliseconds
 
     checker = Draft202012Validator(Draft202012Validator.META_SCHEMA)
     seen: set[KeyPath] = set()

@@ -81,7 +81,7 @@ def curves_have_validation(source: SourceText, filled: Mapping[str, Any]) -> Ite
 def folds_leave_validation(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R271: the second of two folds would have no validation rows."""
     splits = filled["splits"]
-    if splits["folds"] == 2 and splits.get("validation") != 0:  # noqa: PLR2004 - the one number
+    if splits["folds"] == 2 and splits.get("validation") != 0:  # the one number
         message = "with 2 folds the second training has no validation rows"
         hint = "write `folds: 3` or more, or `validation: 0`"
         yield source.problem("R271", message, at=("splits", "folds"), hint=hint)

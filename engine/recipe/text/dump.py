@@ -189,14 +189,14 @@ def _bounds(thresholds: tuple[Threshold, ...]) -> dict[str, dict[str, float]]:
     return found
 
 
-def _baseline(baseline: Baseline) -> Any:  # noqa: ANN401 - a word or a mapping
+def _baseline(baseline: Baseline) -> Any:
     found = as_written(baseline)
     if baseline.ref is not None:
         found["model"] |= reference_mapping(baseline.ref)
     return found
 
 
-def _probe(probe: Probe) -> Any:  # noqa: ANN401 - a word or a mapping
+def _probe(probe: Probe) -> Any:
     if probe.source is None:
         return probe.kind
     source = _source(probe.source)

@@ -189,7 +189,7 @@ def parse_source(content: bytes, path: Path) -> SourceText:
         raise _not_a_mapping(value, file=file, lines=lines)
     return SourceText(
         file=file,
-        path=Path(os.path.abspath(path)),  # noqa: PTH100 - resolve() would follow links
+        path=Path(os.path.abspath(path)),  # resolve() would follow links
         lines=lines,
         value=value,
         keys=composer.keys,
@@ -243,7 +243,7 @@ def _nearby(path: Path) -> str | None:
         found = [p.name for p in path.parent.iterdir() if p.suffix in {".yaml", ".yml"}]
     except OSError:
         return None
-    from difflib import get_close_matches  # noqa: PLC0415 - only on this path
+    from difflib import get_close_matches  # only on this path
 
     near = get_close_matches(path.name, found, n=1)
     return f"did you mean `{path.parent / near[0]}`?" if near else None

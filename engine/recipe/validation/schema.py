@@ -47,7 +47,7 @@ def part_schema() -> dict[str, Any]:
     return found
 
 
-def _without_musts(value: Any) -> Any:  # noqa: ANN401 - any JSON
+def _without_musts(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_musts(item) for item in value]
     if not isinstance(value, Mapping):
@@ -105,7 +105,7 @@ def walk(schema: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
         yield from walk(expanded["additionalProperties"], (*path, "*"))
 
 
-def with_defaults(value: Any, schema: Schema | None = None) -> Any:  # noqa: ANN401 - any JSON
+def with_defaults(value: Any, schema: Schema | None = None) -> Any:
     """Return `value` with every constant default of the schema filled in, at every depth.
 
     Works on broken recipes too: what does not fit the schema is left as it is.

@@ -53,7 +53,7 @@ def test_the_compiled_config_is_the_reviewed_one(
 
 @pytest.mark.parametrize(("name", "setting", "method"), GOLDEN, ids=[case[0] for case in GOLDEN])
 def test_only_keys_that_axolotl_knows_are_emitted(
-    name: str,  # noqa: ARG001 - the id
+    name: str,
     setting: str,
     method: dict[str, Any],
 ) -> None:

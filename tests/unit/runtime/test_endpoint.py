@@ -13,7 +13,7 @@ from engine.errors import EngineError
 from engine.recipe.model import Endpoint
 from engine.runtime.endpoint import Form, Served, ask_endpoint
 
-SECRET = "sk-not-a-real-key"  # noqa: S105 - a made-up one
+SECRET = "sk-not-a-real-key"
 SCHEMA = {"type": "object", "properties": {"label": {"enum": ["negative", "positive"]}}}
 FORM = Form(schema=SCHEMA, choices=("negative", "positive"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch  # noqa: TID253 - a test of the runtime
+import torch
 
 from engine.runtime.models import LoadedModel
 from engine.runtime.predict import generate

@@ -84,13 +84,13 @@ def _is_flow(text: str, path: KeyPath) -> bool:
     return isinstance(node, Collection) and node.is_flow
 
 
-def _expected(value: Any, settings: tuple[Setting, ...]) -> Any:  # noqa: ANN401 - any JSON
+def _expected(value: Any, settings: tuple[Setting, ...]) -> Any:
     for setting in settings:
         value = _with(value, setting.at, setting.value)
     return value
 
 
-def _with(value: Any, path: KeyPath, new: str) -> Any:  # noqa: ANN401 - any JSON
+def _with(value: Any, path: KeyPath, new: str) -> Any:
     if not path:
         return new
     first, rest = path[0], path[1:]
@@ -119,6 +119,6 @@ def written_references(
     yield from ((at, item, kind) for at, item, kind in found if isinstance(item, Mapping))
 
 
-def _items(holder: Any, key: str) -> list[tuple[int, Any]]:  # noqa: ANN401 - any JSON
+def _items(holder: Any, key: str) -> list[tuple[int, Any]]:
     found = holder.get(key) if isinstance(holder, Mapping) else None
     return list(enumerate(found)) if isinstance(found, list) else []

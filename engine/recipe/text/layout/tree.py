@@ -83,7 +83,7 @@ class Builder:
     lines: tuple[str, ...]
     spans: list[Span] = field(default_factory=list)
 
-    def node(self, event: Any, stream: Iterator[Any], parent: int) -> Node:  # noqa: ANN401 - an event
+    def node(self, event: Any, stream: Iterator[Any], parent: int) -> Node:
         """Return the value that starts with `event`; `parent` is the column of what holds it."""
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, parent)
@@ -103,7 +103,7 @@ class Builder:
         found.end = _at(event.end_mark)
         return found
 
-    def _scalar(self, event: Any, parent: int) -> Scalar:  # noqa: ANN401 - an event
+    def _scalar(self, event: Any, parent: int) -> Scalar:
         start, end = _at(event.start_mark), _at(event.end_mark)
         if event.style in ("|", ">"):
             return self._block(start, parent)
@@ -167,5 +167,5 @@ def parse(text: str) -> Parsed:
     raise AssertionError(text)
 
 
-def _at(mark: Any) -> At:  # noqa: ANN401 - a mark
+def _at(mark: Any) -> At:
     return (mark.line, mark.column)

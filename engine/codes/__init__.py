@@ -1,36 +1,31 @@
-"""Every code a problem can carry, with its page: what it means, why the rule stands, what to do.
+"""Codes of problems that no rule of a recipe has (those: `engine.recipe.rules`), each with its page.
 
-One module per area holds the pages; this one merges them. A code is never reused and never changes
+A module holds the pages of one area in `CODES`, and is known by lying here. A code is never reused and never changes
 its meaning.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pkgutil import iter_modules
+from types import MappingProxyType
+from typing import Final
 
-AREAS = (
-    "recipe",
-    "kinds",
-    "data",
-    "splits",
-    "rowchecks",
-    "rendering",
-    "lock",
-    "sources",
-    "trust",
-    "resample",
-    "sweep",
-    "probes",
-    "backend",
-    "gate",
-    "baselines",
-    "export",
-    "environment",
-    "review",
-    "estimate",
+AREAS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "R": "The recipe and the command line",
+        "D": "Rows and files",
+        "B": "Training, and rows as they are trained",
+        "G": "Gates",
+        "X": "Models and exports",
+        "E": "The machine and the engine",
+        "I": "Mistakes of the engine",
+        "W": "What `recipe diff` finds",
+    }
 )
-"""In the order of their letters' ranges: R, D, B, G, X, E, I and W."""
+"""What the first letter of a code says, in the order of the reference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,20 +38,23 @@ class Code:
     """What goes wrong without the rule, in one or two sentences."""
     fix: str
     """What to edit or run; may hold a short example over several lines."""
+    wrong: str = ""
+    """The part of a recipe that breaks the rule, with `▸` before the place that is reported; empty for none."""
+    right: str = ""
+    """The same part as it should be."""
 
 
-def all_codes() -> dict[str, Code]:
-    """Return the pages of every area, sorted by code; a code claimed by two areas is a bug."""
-    merged: dict[str, Code] = {}
-    for area in AREAS:
-        pages: dict[str, Code] = import_module(f"{__name__}.{area}").CODES
-        twice = merged.keys() & pages.keys()
-        if twice:
+def pages_of_areas() -> dict[str, Code]:
+    """Return the pages of the modules of this package."""
+    modules = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
+    return merged(module.CODES for module in modules)
+
+
+def merged(groups: Iterable[Mapping[str, Code]]) -> dict[str, Code]:
+    """Return the pages of all groups, sorted by code; a code that is registered twice is a bug."""
+    found: dict[str, Code] = {}
+    for pages in groups:
+        if twice := found.keys() & pages.keys():
             raise KeyError(f"registered twice: {', '.join(sorted(twice))}")
-        merged |= pages
-    return dict(sorted(merged.items()))
-
-
-def code_page(code: str) -> Code | None:
-    """Return the page of `code` (any case), or None when there is no such code."""
-    return all_codes().get(code.upper())
+        found |= pages
+    return dict(sorted(found.items()))

@@ -1,22 +1,10 @@
-"""Codes of probes, which show what training unlearned: in recipes (R280 on), in files (D385 on)."""
+"""Codes of the files of probes, which show what training unlearned: D385 on."""
 
 from __future__ import annotations
 
 from engine.codes import Code
 
 CODES: dict[str, Code] = {
-    "R280": Code(
-        title="two probes of one name",
-        why="Reports show each set of probes by its name, and `builtin` is the project's own.",
-        fix="give each set its own `name`",
-    ),
-    "R281": Code(
-        title="a column that this kind of probe does not have",
-        why="A part that nobody reads would be a mistake unseen. A multiple-choice probe has "
-        "question, choices and answer; cloze has context, endings and answer, or contexts, ending "
-        "and answer; minimal pairs have good and bad.",
-        fix="write the parts of the kind: `columns: {question: query, choices: options, answer: gold}`",
-    ),
     "D385": Code(
         title="a probe without the columns of its kind",
         why="Without the question, the choices or the answer there is nothing to ask or to judge.",

@@ -1,10 +1,10 @@
-"""R1xx: how a recipe is written. R2xx: what it means. R3xx: what it refers to."""
+"""Codes of the text of a recipe and of its schema (R101 on), and of what a run refuses (R249, R272)."""
 
 from __future__ import annotations
 
 from engine.codes import Code
 
-_STRUCTURE = {
+CODES: dict[str, Code] = {
     "R101": Code(
         title="duplicate key",
         why="Most YAML readers silently keep the last one, so a reviewer may read the other.",
@@ -141,214 +141,16 @@ _STRUCTURE = {
         "for that.",
         fix="recipe fmt FILE, and try again.",
     ),
-    "R126": Code(
-        title="the name comes from the parent",
-        why="Runs, reports and exported files of all recipes that extend the same parent would go "
-        "under one name, and each would be compared with the last accepted model of the others.",
-        fix="Give the recipe a `name:` of its own.",
+    "R249": Code(
+        title="a kind of task that cannot be run to the end yet",
+        why="Preference pairs are not evaluated yet. Training a model that nothing can judge "
+        "would spend hours and prove nothing.",
+        fix="`recipe data RECIPE` and `recipe run --until data RECIPE` work for every kind.",
+    ),
+    "R272": Code(
+        title="a stage that this recipe does not have",
+        why="`resample` trains the models of learning curves and folds; a recipe that asks for "
+        "neither has no such stage.",
+        fix="set learning_curve: true or splits.folds, or name another stage",
     ),
 }
-
-_MEANING = {
-    "R201": Code(
-        title="no such metric",
-        why="A bound on a metric that does not exist would gate nothing.",
-        fix="Each kind of task has its own metrics; the message lists them, and so does "
-        "docs/how-to/choose-metrics.md.",
-    ),
-    "R202": Code(
-        title="a bound that no model can reach on so few rows",
-        why="With decide_on: lower_bound the interval's lower end decides. Even without a single "
-        "error it stays below 1: with n rows it is n / (n + z²), z = 1.96 at 95 percent.",
-        fix="Lower the bound or enlarge the holdout.",
-    ),
-    "R203": Code(
-        title="a bound that points the wrong way",
-        why="A metric that is better when higher is bound from below, one that is better when "
-        "lower from above; the other direction would refuse the better model.",
-        fix="Write `min` for what shall be high, `max` for what shall be low.",
-    ),
-    "R204": Code(
-        title="adapter keys with full fine-tuning",
-        why="rank, alpha, dropout and target_modules describe an adapter; full has none.",
-        fix="Delete the keys, or choose kind: lora.",
-    ),
-    "R205": Code(
-        title="micro_batch_size does not divide batch_size",
-        why="A step is a whole number of forward passes.",
-        fix="Use a divisor of batch_size.",
-    ),
-    "R206": Code(
-        title="alpha below rank",
-        why="The adapter's effect is scaled by alpha / rank; below 1 it is damped, which is rarely "
-        "meant.",
-        fix="Usual is alpha = 2 * rank.",
-    ),
-    "R207": Code(
-        title="a metric that cannot be judged here",
-        why="agreement compares the quantized file with the merged model; valid_output does not "
-        "exist for baselines, which can only answer in labels.",
-        fix="Move the bound to the section the message names, or delete it.",
-    ),
-    "R208": Code(
-        title="split sizes of two kinds",
-        why="Rows and fractions together leave open what is shared out first.",
-        fix="Write all three as whole numbers of rows or all three as fractions below 1.",
-    ),
-    "R209": Code(
-        title="fractions above 1 in sum",
-        why="The splits share the rows; none is in two of them.",
-        fix="Make train, validation and holdout add up to 1 or less.",
-    ),
-    "R210": Code(
-        title="labels that look the same",
-        why="Labels that differ in case, width or encoding only are told apart by no reader.",
-        fix="Rename one of them; use data.label.relabel when the data has both spellings.",
-    ),
-    "R211": Code(
-        title="a label that cannot be an answer",
-        why="Answers are compared on one line, after blanks around them are taken off.",
-        fix="Write the label on one line without blanks around it; relabel the data's value.",
-    ),
-    "R212": Code(
-        title="no such label",
-        why="A bound, bin or new name for a label that the task does not have would do nothing.",
-        fix="Use one of task.labels.",
-    ),
-    "R213": Code(
-        title="bins overlap or are empty",
-        why="Both ends belong to a bin, so a number could have two labels, or a bin no rows.",
-        fix="Move the ends apart.",
-    ),
-    "R214": Code(
-        title="relabel and bins together",
-        why="A value is looked up or measured, not both.",
-        fix="Keep one of them.",
-    ),
-    "R215": Code(
-        title="the input template cannot be read",
-        why="`{column}` is filled from the row; a brace without partner or a template without "
-        "column would give every row the same text.",
-        fix='Write input: "{text}", and {{ or }} for literal braces.',
-    ),
-    "R216": Code(
-        title="the instruction does not name the labels",
-        why="The untuned model cannot guess labels it was never told, so zero-shot and few-shot "
-        "look worse than they are, and the tuned model better.",
-        fix="Name them in the instruction, or write {labels} where they shall stand.",
-    ),
-    "R217": Code(
-        title="early stopping or the best checkpoint without validation rows",
-        why="Both are decided by the validation loss.",
-        fix="Set splits.validation above 0, or delete early_stopping and write keep: last.",
-    ),
-    "R218": Code(
-        title="no baseline to compare with",
-        why="A gain over nothing cannot be judged.",
-        fix="List at least one baseline, such as tfidf_svm.",
-    ),
-    "R219": Code(
-        title="no such quantization",
-        why="The name is llama.cpp's.",
-        fix="Usual: Q8_0 (near lossless), Q5_K_M, Q4_K_M (small).",
-    ),
-    "R288": Code(
-        title="a quantization that needs an importance matrix",
-        why="With three bits a weight and fewer, llama.cpp has to know which weights matter, and refuses otherwise.",
-        fix="Write `importance_matrix: true` under export: it is made from the training split.",
-    ),
-    "R290": Code(
-        title="a waiver of nothing that the recipe language knows",
-        why="It would accept nothing, and the reviewer would believe that it does.",
-        fix="Name the key as `recipe diff` writes it, such as `acceptance.metrics.macro_f1.min`, or the code"
-        " of the finding, such as `W201`.",
-    ),
-    "R291": Code(
-        title="the same waiver twice",
-        why="Two reasons for one change leave open which one holds.",
-        fix="Keep one of them.",
-    ),
-    "R220": Code(
-        title="no such backend",
-        why="Backends are axolotl and trl.",
-        fix="Write backend: {name: axolotl}.",
-    ),
-    "R221": Code(
-        title="quantization without a quantized format",
-        why="Only gguf and ollama are quantized; the key would do nothing.",
-        fix="Add gguf to export.formats, or delete the key.",
-    ),
-    "R222": Code(
-        title="the splits ask for more rows than the sample has",
-        why="They share the sampled rows.",
-        fix="Enlarge data.sample.rows or shrink the splits.",
-    ),
-    "R223": Code(
-        title="a label that no bin leads to",
-        why="With bins, a label without one has no rows: it can be neither learned nor judged.",
-        fix="Add a bin, or delete the label.",
-    ),
-    "R225": Code(
-        title="a field in the instruction that is not filled in",
-        why="Only {labels} is replaced there; columns belong to task.input.",
-        fix="Move the column to task.input.",
-    ),
-    "R226": Code(
-        title="header or quoting for a format that has none",
-        why="They speak of csv and tsv; elsewhere they would be ignored.",
-        fix="Delete the key, or correct format.",
-    ),
-    "R227": Code(
-        title="a column that the header does not list",
-        why="The file has no header line, so its columns are exactly those listed.",
-        fix="Correct the column's name or the header.",
-    ),
-    "R228": Code(
-        title="the input shows the label",
-        why="A model that is shown the answer learns to copy it and passes every gate.",
-        fix="Take the label's column out of task.input.",
-    ),
-    "R230": Code(
-        title="no such encoding",
-        why="The file cannot be decoded.",
-        fix="Usual: utf-8, latin-1, cp1252, utf-16.",
-    ),
-    "R231": Code(
-        title="the file's name does not tell its format",
-        why="auto looks at the ending: .jsonl, .json, .csv, .tsv, .parquet, also before .gz, .zst.",
-        fix="Add format: to the source.",
-    ),
-}
-
-_REFERENCES = {
-    "R301": Code(
-        title="a reference that can move",
-        why="A hub repository or a package that is not pinned can change under the same recipe, "
-        "and the result with it. A warning when validating, an error when running.",
-        fix="`recipe pin FILE` adds revision: (hub, the full commit) and sha256: (package, file); or say "
-        "allow_moving: true, which every report then repeats.",
-    ),
-    "R302": Code(
-        title="no such file or folder",
-        why="Paths are read from the recipe's folder, and lead to files with content: no named pipe, no device, no"
-        " file of holes, and of rows no folder.",
-        fix="Correct the path.",
-    ),
-    "R303": Code(
-        title="a path of one machine only",
-        why="Absolute paths and ~ mean nothing to the next reader of the recipe.",
-        fix="Write the path relative to the recipe's folder.",
-    ),
-    "R304": Code(
-        title="a path that leaves its archive",
-        why="Paths inside archives and repositories are relative and never climb with `..`.",
-        fix="Write the path as the archive lists it; `//` steps into an archive inside it.",
-    ),
-    "R305": Code(
-        title="the same source twice",
-        why="Every row would come twice and be dropped as a duplicate, or leak between splits.",
-        fix="Delete one of the two.",
-    ),
-}
-
-CODES: dict[str, Code] = _STRUCTURE | _MEANING | _REFERENCES

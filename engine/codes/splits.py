@@ -1,38 +1,10 @@
-"""Pages of checks over all rows and of dividing them: R261 to R265, D314 to D319, D360 to D363."""
+"""Pages of checks over all rows and of dividing them: D314 to D319, D360 to D363."""
 
 from __future__ import annotations
 
 from engine.codes import Code
 
 CODES: dict[str, Code] = {
-    "R261": Code(
-        title="folds take the place of the holdout and are drawn",
-        why="Each row is held out once; a holdout beside that, or files that say where a row"
-        " belongs, would contradict it.",
-        fix="Delete `splits.holdout` or `splits.folds`; folds go with stratified, random and group.",
-    ),
-    "R262": Code(
-        title="files give train and holdout",
-        why="With `by: files` no row is drawn: without such a file there is nothing to train on,"
-        " or nothing to judge with.",
-        fix="Give one source `into: train` and one `into: holdout`.",
-    ),
-    "R263": Code(
-        title="all means what files or a column say",
-        why="Where rows are drawn, all of them as the holdout would leave none to train on.",
-        fix="Write a number of rows or a fraction; `train: all` is what is left.",
-    ),
-    "R264": Code(
-        title="validation is a file or has a size",
-        why="Without either it is not known whether validation is meant to be empty.",
-        fix="Give a source `into: validation`, write `validation: 0.1` to draw them from the"
-        " training rows, or `validation: 0` to go without.",
-    ),
-    "R265": Code(
-        title="rows are left to train on",
-        why="Holdout and validation are drawn first.",
-        fix="Lower their fractions.",
-    ),
     "D314": Code(
         title="every answer fits the task's schema",
         why="A model learns the mistakes of its answers too, and an answer that breaks the schema"

@@ -8,6 +8,7 @@ from typing import Any, Final
 from engine.errors import Problem
 from engine.recipe.baselines import FITS, kind_and_spec, name_of, written_baselines
 from engine.recipe.rules.kinds import KINDS
+from engine.recipe.rules.rule import rule
 from engine.recipe.text.source import SourceText
 from engine.recipe.validation.schema_errors import show
 
@@ -15,8 +16,41 @@ _WEIGHED: Final = ("chat", "text")
 _SPEAKS_ONLY: Final = {"endpoint": "a server does not tell", "gguf": "is not read from a file here"}
 
 
+@rule("task.kind", "baselines")
 def baselines_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R274, R275: each baseline can answer tasks of the kind, and has a name of its own."""
+    """R274: a baseline that cannot answer this kind of task.
+
+    A linear SVM says labels, and nothing but a language model has a perplexity: on another kind of task the
+    baseline would have nothing to say.
+
+    Fix: Take it out of `baselines`, or leave `baselines` out for those of the kind.
+
+    Wrong:
+        task:
+          kind: generation
+        baselines: [majority, ▸tfidf_svm, zero_shot]
+
+    Right:
+        task:
+          kind: generation
+        baselines: [majority, zero_shot]
+
+    R275: two baselines of one name.
+
+    Reports and stored answers are told apart by the baseline's name.
+
+    Fix: Give each model a name of its own.
+
+    Wrong:
+        baselines:
+          - model: {name: larger, path: ../data}
+          - ▸model: {name: larger, path: ../data, shots: 4}
+
+    Right:
+        baselines:
+          - model: {name: larger, path: ../data}
+          - model: {name: larger-4-shots, path: ../data, shots: 4}
+    """
     kind = filled["task"]["kind"]
     if kind not in KINDS:
         return
@@ -39,8 +73,9 @@ def baselines_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Ite
         names.append(name)
 
 
+@rule("task.kind", "baselines")
 def models_tell_likelihoods(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R274: conversations and documents are judged by a likelihood, which not every model tells."""
+    """Conversations and documents are judged by a likelihood, which not every model tells (R274)."""
     kind = filled["task"]["kind"]
     if kind not in _WEIGHED:
         return

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.errors import Problem
+from engine.recipe.rules.rule import rule
 from engine.recipe.text.compose import KeyPath, dotted
 from engine.recipe.text.source import SourceText
 
@@ -36,6 +37,8 @@ TAKES: Final[Mapping[KeyPath, tuple[str, ...]]] = {
     ("data", "pair"): ("preference",),
 }
 """Which kinds read a key; the others would ignore it."""
+KIND_KEYS: Final = ("task.kind", *map(dotted, TAKES), "data.shape")
+"""What the rules about kinds read."""
 NEEDS: Final[Mapping[KeyPath, tuple[str, ...]]] = {
     ("task", "instruction"): (*LABELLED, "extraction"),
     ("task", "labels"): LABELLED,
@@ -75,8 +78,27 @@ def reads_input(filled: Mapping[str, Any]) -> bool:
     return kind in TAKES["task", "input"] and not by_shape
 
 
+@rule(*KIND_KEYS)
 def keys_are_there(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R240: the kind has what it cannot do without."""
+    """R240: a key that this kind of task needs.
+
+    Classification and multilabel need an instruction, labels and data.label; extraction needs an instruction, a
+    schema and data.answer. Nothing can stand in for them.
+
+    Fix: Add the key; `recipe schema KEY` shows an example.
+
+    Wrong:
+        ▸task:
+          kind: classification
+          instruction: "Is it billing or a bug?"
+          # no labels
+
+    Right:
+        task:
+          kind: classification
+          instruction: "Is it billing or a bug?"
+          labels: [billing, bug]
+    """
     kind = filled["task"]["kind"]
     for path, kinds in NEEDS.items():
         if kind in kinds and said(filled, path) is None:
@@ -85,8 +107,25 @@ def keys_are_there(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Pr
             yield source.problem("R240", message, at=path, key=True, hint=hint)
 
 
+@rule(*KIND_KEYS)
 def keys_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R241: no key stands there that this kind would ignore."""
+    """R241: a key that means nothing to this kind of task.
+
+    It would be ignored, and a reader of the recipe would believe that it does something.
+
+    Fix: Delete the key, or correct task.kind.
+
+    Wrong:
+        task:
+          kind: chat
+          ▸instruction: Be nice.
+          # no system
+
+    Right:
+        task:
+          kind: chat
+          system: Be nice.
+    """
     kind = filled["task"]["kind"]
     if kind not in KINDS:
         return
@@ -104,8 +143,30 @@ def _listed(kinds: tuple[str, ...]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+@rule("task.kind", "data.answer")
 def answer_comes_one_way(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R242: from a column, from fields, from spans or from tags."""
+    """R242: an answer that comes from nowhere, or from two places.
+
+    Two ways can disagree, row by row, and nothing says which one is right.
+
+    Fix: Keep exactly one of column, fields, spans and tags under data.answer; generation knows column and
+    references.
+
+    Wrong:
+        task:
+          kind: extraction
+        data:
+          answer:
+            column: answer
+            ▸fields: {city: city}
+
+    Right:
+        task:
+          kind: extraction
+        data:
+          answer:
+            fields: {city: city}
+    """
     kind, answer = filled["task"]["kind"], filled["data"].get("answer")
     if answer is None or kind not in TAKES["data", "answer"]:
         return
@@ -120,8 +181,27 @@ def answer_comes_one_way(source: SourceText, filled: Mapping[str, Any]) -> Itera
         yield source.problem("R242", "does not say where the answer is", at=at, key=True, hint=hint)
 
 
+@rule(*KIND_KEYS)
 def shape_fits_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R243: a shape that the kind can read, and not beside keys that say otherwise."""
+    """R243: a shape that does not go with the kind or with other keys.
+
+    Generation reads alpaca, prompt_completion, openai_messages and sharegpt; chat reads the same; preference
+    reads dpo and kto. A shape says where everything stands, so no other key can say it too.
+
+    Fix: Correct data.shape, or delete it and name the columns.
+
+    Wrong:
+        task:
+          kind: chat
+        data:
+          shape: ▸dpo
+
+    Right:
+        task:
+          kind: chat
+        data:
+          shape: sharegpt
+    """
     kind, shape = filled["task"]["kind"], filled["data"]["shape"]
     if kind not in KINDS:
         return

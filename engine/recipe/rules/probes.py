@@ -8,6 +8,7 @@ from typing import Any, Final
 from engine.errors import Problem
 from engine.recipe.formats import format_of
 from engine.recipe.probes import KINDS, parts_of
+from engine.recipe.rules.rule import rule
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.nearest import nearest
 from engine.recipe.text.source import SourceText
@@ -25,8 +26,30 @@ def written_probes(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping
             yield (*AT, position), written
 
 
+@rule("acceptance.forgetting")
 def names_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R280: reports call a probe by its name."""
+    """R280: two probes of one name.
+
+    Reports show each set of probes by its name, and `builtin` is the project's own.
+
+    Fix: give each set its own `name`
+
+    Wrong:
+        acceptance:
+          forgetting:
+            max_drop: 0.05
+            probes:
+              - {name: arc, kind: cloze, path: ../data/rows.csv}
+              - {name: ▸arc, kind: cloze, path: ../data/rows.csv, limit: 9}
+
+    Right:
+        acceptance:
+          forgetting:
+            max_drop: 0.05
+            probes:
+              - {name: arc, kind: cloze, path: ../data/rows.csv}
+              - {name: arc-9, kind: cloze, path: ../data/rows.csv, limit: 9}
+    """
     forgetting = filled["acceptance"].get("forgetting") or {}
     seen: set[str] = set()
     for position, written in enumerate(forgetting.get("probes", ())):
@@ -41,8 +64,30 @@ def names_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Prob
         seen.add(name)
 
 
+@rule("acceptance.forgetting")
 def columns_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R281: `columns` says where the parts of a question are, and each kind has its own."""
+    """R281: a column that this kind of probe does not have.
+
+    A part that nobody reads would be a mistake unseen. A multiple-choice probe has question, choices and
+    answer; cloze has context, endings and answer, or contexts, ending and answer; minimal pairs have good and
+    bad.
+
+    Fix: write the parts of the kind: `columns: {question: query, choices: options, answer: gold}`
+
+    Wrong:
+        acceptance:
+          forgetting:
+            max_drop: 0.05
+            probes:
+              - {name: arc, kind: cloze, path: ../data/rows.csv, columns: {▸question: text}}
+
+    Right:
+        acceptance:
+          forgetting:
+            max_drop: 0.05
+            probes:
+              - {name: arc, kind: cloze, path: ../data/rows.csv, columns: {context: text}}
+    """
     for at, written in written_probes(filled):
         if written["kind"] not in KINDS:
             continue
@@ -56,8 +101,9 @@ def columns_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Itera
             yield source.problem("R281", message, at=(*at, "columns", part), key=True, hint=hint)
 
 
+@rule("acceptance.forgetting")
 def rows_can_be_found(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R112, R231: a hub data set says its split or file; a file has a format of rows."""
+    """A hub data set says its split or file; a file has a format of rows (R112, R231)."""
     for at, written in written_probes(filled):
         if "hub" in written and not written.get("split") and "file" not in written:
             message = "a hub data set needs `split` or `file`"

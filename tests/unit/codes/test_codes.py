@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.codes import all_codes, code_page
+from engine.recipe.pages import all_codes, code_page
 
 ENGINE = Path(__file__).parents[3] / "engine"
 CODE = re.compile(r"\"([RDBGXEIW]\d{3})\"")

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from project import BASE
 
-from engine.codes import all_codes
 from engine.recipe import check_recipe, dump_resolved
+from engine.recipe.pages import all_codes
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WHOLES: list[dict[str, Any]] = [

@@ -133,5 +133,5 @@ def _keys_below() -> Mapping[str, frozenset[str]]:
 
 
 def form_of(path: tuple[str, ...]) -> str:
-    """Return a path of the schema as decisions write it."""
+    """Return a path of the schema as the table of weakenings writes it."""
     return ".".join(path).replace(".[]", "[]")

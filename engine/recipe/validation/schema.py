@@ -1,9 +1,9 @@
 """The recipe against `schemas/recipe.schema.json`: structure, types and ranges, in plain words.
 
-The schema is authoritative; this module holds no recipe key. Besides JSON Schema's own words it
-reads four annotations: `x-expects` (what a value must be, in words), `x-default` (what absence
-means where no constant can say it), `x-aliases` (names other tools give the same key) and `x-partial`
-(a mapping that says only what it changes of another: what is absent has no default).
+The schema is the table of keys; this module holds none. Besides JSON Schema's own words it reads four annotations:
+`x-expects` (what a value must be, in words), `x-default` (what absence means where no constant can say it), `x-aliases`
+(names that other tools give the same key) and `x-partial` (a mapping that says only what it changes of another: what is
+absent has no default). `engine.recipe.weakening` reads what a change of a key does to the evidence.
 """
 
 from __future__ import annotations
@@ -88,21 +88,23 @@ def forms(expanded: Schema) -> Iterator[Schema]:
             yield form
 
 
-def walk(schema: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Schema]]:
-    """Yield every key the schema knows, as (path, expanded schema); `[]` stands for a list's items.
+def children(expanded: Schema) -> Iterator[tuple[str, Schema]]:
+    """Yield what a schema holds, by name: its keys, `[]` for an item of a list, `*` for a name that the user gives."""
+    for part in (expanded, *forms(expanded)):
+        yield from part.get("properties", {}).items()
+    if isinstance(expanded.get("items"), dict):
+        yield "[]", expanded["items"]
+    if isinstance(expanded.get("additionalProperties"), dict):
+        yield "*", expanded["additionalProperties"]
 
-    `*` stands for keys that the user names, such as labels and metrics.
-    """
+
+def walk(schema: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Schema]]:
+    """Yield every key that the schema knows, as (path, expanded schema), with the names of `children`."""
     expanded = expand(schema)
     if path:
         yield path, expanded
-    for part in (expanded, *forms(expanded)):
-        for name, below in part.get("properties", {}).items():
-            yield from walk(below, (*path, name))
-    if isinstance(expanded.get("items"), dict):
-        yield from walk(expanded["items"], (*path, "[]"))
-    if isinstance(expanded.get("additionalProperties"), dict):
-        yield from walk(expanded["additionalProperties"], (*path, "*"))
+    for name, below in children(expanded):
+        yield from walk(below, (*path, name))
 
 
 def with_defaults(value: Any, schema: Schema | None = None) -> Any:

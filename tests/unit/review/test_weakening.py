@@ -1,4 +1,4 @@
-"""Every key of the recipe language has a decision: what it decides, and what weakens the evidence."""
+"""Every key of the recipe language says what it decides, and what change of it weakens the evidence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from engine.codes.review import CODES
 from engine.evidence.review import Area, Effect
 from engine.recipe.validation.schema import expand, recipe_schema, walk
-from engine.recipe.weakening import DECISIONS, ORDER, Decision, Weaker
+from engine.recipe.weakening import ORDER, Weakening, Weaker, weakenings
 from engine.review.judge import effect_of
 from engine.review.leaves import form_of
 
@@ -28,25 +28,33 @@ def is_value(form: str) -> bool:
     return not below(form) or any("enum" in one for one in forms)
 
 
-def test_every_key_of_the_schema_has_a_decision() -> None:
-    """A new key: decide in engine/recipe/weakening.py what a change of it does to the evidence."""
-    missing = [form for form in KEYS if is_value(form) and form not in DECISIONS]
+def test_every_key_of_the_schema_says_what_weakens_the_evidence() -> None:
+    """A new key: write `x-weaker` into its schema; engine/recipe/weakening.py lists the directions."""
+    missing = [form for form in KEYS if is_value(form) and form not in weakenings()]
 
     assert missing == []
 
 
-def test_no_decision_is_about_a_key_that_is_not_there() -> None:
-    assert [form for form in DECISIONS if form not in KEYS] == []
+def test_nothing_is_said_of_a_key_that_is_not_there() -> None:
+    assert [form for form in weakenings() if form not in KEYS] == []
+
+
+def test_a_direction_that_a_number_decides_has_a_code() -> None:
+    named = {Weaker.LOWER, Weaker.HIGHER, Weaker.RELAXED, Weaker.OFF, Weaker.ON, Weaker.CHANGED}
+
+    assert [
+        form for form, key in weakenings().items() if (key.weaker in named) is (not key.code)
+    ] == []
 
 
 @pytest.mark.parametrize("form", [form for form in KEYS if "checks." in form])
 def test_every_action_of_a_check_has_its_place_in_the_order(form: str) -> None:
     assert set(KEYS[form]["enum"]) <= set(ORDER)
-    assert DECISIONS[form].weaker is Weaker.RELAXED
+    assert weakenings()[form].weaker is Weaker.RELAXED
 
 
-def test_codes_of_decisions_have_a_page() -> None:
-    codes = {code for one in DECISIONS.values() for code in (one.code, one.gone) if code}
+def test_codes_of_findings_have_a_page() -> None:
+    codes = {code for one in weakenings().values() for code in (one.code, one.gone) if code}
 
     assert codes <= set(CODES)
 
@@ -74,4 +82,4 @@ def test_codes_of_decisions_have_a_page() -> None:
 def test_each_direction_is_read_as_it_is_named(
     weaker: Weaker, before: Any, after: Any, effect: Effect | None
 ) -> None:
-    assert effect_of(Decision(area=Area.GATE, weaker=weaker, code="W101"), before, after) is effect
+    assert effect_of(Weakening(area=Area.GATE, weaker=weaker, code="W101"), before, after) is effect

@@ -165,9 +165,7 @@ def test_generated_pages_are_current() -> None:
     module = generator()
 
     stale = {
-        name
-        for name, text in module.pages().items()
-        if (module.REFERENCE / name).read_text("utf-8") != text
+        path.name for path, text in module.generated().items() if path.read_text("utf-8") != text
     }
 
     assert set() == stale, "run: python docs/generate.py"

@@ -12,7 +12,7 @@ import importlib
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import ndiff
 from pathlib import Path
 from typing import Any
@@ -106,12 +106,15 @@ def with_swept_keys(text: str) -> str:
             }},
 """
         # Before `seed`, which stands last in both.
-        for pattern, new in (
-            (r'^            "seed": \{\n', grid),
-            (r'^              "seed": \{ "\$ref"', f'              "{name}": {reference},\n'),
-        ):
-            text = re.sub(pattern, lambda found, new=new: new + found[0], text, flags=re.MULTILINE)
+        text = _put_before(r'^            "seed": \{\n', grid, text)
+        text = _put_before(
+            r'^              "seed": \{ "\$ref"', f'              "{name}": {reference},\n', text
+        )
     return text
+
+
+def _put_before(pattern: str, new: str, text: str) -> str:
+    return re.sub(pattern, lambda found: f"{new}{found[0]}", text, count=1, flags=re.MULTILINE)
 
 
 def pages() -> dict[str, str]:
@@ -273,7 +276,7 @@ def _code(value: object) -> str:
     return f"`` {shown} ``" if "`" in shown else f"`{shown}`"
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     cells = (" | ".join(_plain(cell).replace("|", "\\|") for cell in line) for line in lines)
     return "".join(f"| {line} |\n" for line in cells)

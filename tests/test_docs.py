@@ -17,8 +17,8 @@ from engine.cli.main import VERBS, main
 from engine.errors import Problem
 from engine.recipe import check_recipe
 from engine.recipe.parents import check_parent
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-recipe.md"
@@ -204,7 +204,7 @@ def checked_reruns() -> dict[str, set[str]]:
     """The same from the test that checks the keys."""
     from functional import test_reruns  # a sibling
 
-    [mark] = test_reruns.test_a_change_reruns_what_it_can_change.pytestmark  # type: ignore[attr-defined]
+    [mark] = test_reruns.test_a_change_reruns_what_it_can_change.pytestmark
     return {
         key.replace("__", "."): stages for change, stages in mark.args[1] for key in list(change)
     }

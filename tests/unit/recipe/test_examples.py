@@ -20,8 +20,8 @@ from engine.recipe.pages import all_codes
 from engine.recipe.rules import RULES
 from engine.recipe.rules.rule import pages_of
 from engine.recipe.validation.schema_errors import show
+from support.paths import EXAMPLES
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 INVALID = sorted((EXAMPLES / "invalid").glob("*.yaml"))
 VALID = sorted((EXAMPLES / "valid").glob("*.yaml"))
 EXPECTED = re.compile(r"# expect: (?P<codes>[R\d ]+); at: (?P<places>[\d: ]+)\n")

@@ -14,8 +14,8 @@ from engine.recipe import check_recipe
 from engine.recipe.pages import all_codes
 from engine.recipe.rules import RULES
 from engine.recipe.rules.rule import pages_of
+from support.paths import EXAMPLES, ROOT
 
-EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 MARK: Final = "▸"
 BASES: Final = {
     "classification": "minimal",
@@ -30,7 +30,7 @@ UNMARKED: Final = {"R126", "R246"}
 """What is missing has no place in the example."""
 NEEDS_A_LINK: Final = {"R256"}
 
-Tree = dict[str, tuple[str, "Tree"] | tuple[str, list[str]]]
+Tree = dict[str, tuple[str, "Tree | list[str]"]]
 """Key: its line, and the mapping or the lines below it."""
 
 
@@ -101,7 +101,7 @@ def test_every_rule_has_an_example() -> None:
 
 
 def test_every_code_that_a_rule_reports_has_a_page() -> None:
-    sources = (Path(__file__).parents[3] / "engine" / "recipe" / "rules").glob("*.py")
+    sources = (ROOT / "engine" / "recipe" / "rules").glob("*.py")
     used = {code for path in sources for code in re.findall(r'"(R\d{3})"', path.read_text("utf-8"))}
 
     assert used - {"R105", "R106"} <= set(all_codes())

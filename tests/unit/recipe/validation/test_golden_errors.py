@@ -9,8 +9,8 @@ import pytest
 
 from engine.recipe import check_recipe
 from engine.render.problems import render_problems
+from support.paths import TESTS
 
-TESTS = Path(__file__).parents[3]
 SCREENS = (
     "unknown_key",
     "many_mistakes_at_once",

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from messy import SCALARS, WORDS, Messy
 
 from engine.errors import EngineError
 from engine.recipe import dump_resolved, load_recipe
 from engine.recipe.shipped import recipes_dir
 from engine.recipe.text.layout import formatted
 from engine.recipe.text.source import parse_source
+from support.messy_yaml import SCALARS, WORDS, Messy
+from support.paths import EXAMPLES
 
-EXAMPLES = Path(__file__).parents[4] / "examples"
 SHIPPED = sorted(recipes_dir().glob("*.yaml"))
 VALID = sorted((EXAMPLES / "valid").glob("*.yaml"))
 FILE = Path("recipe.yaml")

@@ -10,7 +10,6 @@ from types import ModuleType
 from typing import Any
 
 import yaml
-from project import BASE, rows
 
 from engine.data.example import Example, content_id, write_examples
 from engine.environment import Device
@@ -19,6 +18,7 @@ from engine.recipe.model import Recipe
 from engine.stages.base import Build, Payload, StageContext
 from engine.stages.previous import Previous
 from engine.store import Artifact, Store, make_key
+from support.project import BASE, rows
 
 CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=2, bf16=False)
 

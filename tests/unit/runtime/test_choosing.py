@@ -18,6 +18,7 @@ from engine.runtime.choosing import choose, search_rows
 from engine.runtime.models import LoadedModel
 from engine.runtime.packed import PackedCache
 from engine.runtime.search import Search, make_tree
+from support.examples import examples
 
 ANSWERS = ["positive", "negative", "neutral", "not sure", "not at all"]
 TEXTS = [
@@ -91,7 +92,7 @@ labels = st.lists(
 )
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(6), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(texts, min_size=1, max_size=4), labels)
 @pytest.mark.usefixtures("packed_only")
 def test_all_scores_are_those_of_plain_scoring(
@@ -106,7 +107,7 @@ def test_all_scores_are_those_of_plain_scoring(
         assert _relative(found) == pytest.approx(_relative(expected), abs=1e-4)
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(6), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(texts, min_size=1, max_size=4), labels)
 @pytest.mark.usefixtures("packed_only")
 def test_the_best_answer_and_the_shares_are_those_of_all_scores(

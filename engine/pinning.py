@@ -17,7 +17,7 @@ from engine.recipe.outside import refusal, unread
 from engine.recipe.resolve import OF_ABSENCE, check_recipe
 from engine.recipe.text.compose import KeyPath, dotted
 from engine.recipe.text.globs import is_pattern
-from engine.recipe.text.layout.edit import Setting, with_settings, written_references
+from engine.recipe.text.layout.edit import Edit, with_edits, written_references
 from engine.recipe.text.paths import absolute
 from engine.recipe.text.source import SourceText, decode, parse_source, read_bytes
 from engine.sources.contract import Progress
@@ -85,9 +85,9 @@ def pin_recipe(
     for at, written, kind in written_references(source.value):
         seeker.look(at, written, kind)
     settings = tuple(
-        Setting(at=pin.path, value=pin.new, below=seeker.anchors[pin.path]) for pin in seeker.pins
+        Edit(at=pin.path, value=pin.new, below=seeker.anchors[pin.path]) for pin in seeker.pins
     )
-    new = with_settings(text, source, settings) if settings and not seeker.problems else text
+    new = with_edits(text, source, settings) if settings and not seeker.problems else text
     return Pinned(
         text=new,
         pins=tuple(seeker.pins),

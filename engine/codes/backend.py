@@ -27,7 +27,7 @@ CODES: dict[str, Code] = {
     ),
     "B405": Code(
         title="an override names a key that the recipe already decides",
-        why="Each thing is said in one place, so that a review of the recipe sees it.",
+        why="Each thing is stated in one place, so that a review of the recipe sees it.",
         fix="set the recipe's own key, such as method.rank, and remove the override",
     ),
     "B406": Code(

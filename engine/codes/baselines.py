@@ -26,7 +26,7 @@ CODES: dict[str, Code] = {
     "E723": Code(
         title="the server of a baseline has no model of that name",
         why="Some servers answer with another model when they do not know a name; its score would"
-        " then be told under the wrong one.",
+        " then stand under the wrong one.",
         fix="use one of the names that the server lists: curl ADDRESS/models",
     ),
     "E724": Code(

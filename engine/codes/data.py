@@ -93,7 +93,7 @@ ROWS: dict[str, Code] = {
 FILES: dict[str, Code] = {
     "D320": Code(
         title="a data file exists and can be read",
-        why="Nothing can be said about rows that cannot be opened.",
+        why="Rows that cannot be opened cannot be checked.",
         fix="Correct the path (it is relative to the recipe), or the file's"
         " permissions. A folder is"
         " not a file.",

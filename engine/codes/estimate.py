@@ -1,4 +1,4 @@
-"""Pages of R04x: what `recipe plan` is told about devices and prices."""
+"""Codes of the devices and prices that `recipe plan` is given: R04x."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ CODES: dict[str, Code] = {
         fix="train again at a lower learning rate, or set `backend.precision: fp32`",
     ),
     "X617": Code(
-        title="vLLM is not where it is said to be",
+        title="vLLM is not where the setting says",
         why="VLLM_PYTHON names the Python of an environment with vLLM, which then says the free text.",
         fix="name another Python, install vLLM there, or unset VLLM_PYTHON",
     ),

@@ -12,7 +12,7 @@ CODES: dict[str, Code] = {
     ),
     "R102": Code(
         title="the file is not YAML",
-        why="Nothing can be said about the rest of the file before it can be read.",
+        why="Nothing else in the file can be checked before it can be read.",
         fix="Usual causes: a tab for indentation, an open quote or bracket, text with `: ` or "
         "starting with `@`, `%` or a backtick without quotes.",
     ),

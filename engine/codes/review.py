@@ -249,7 +249,7 @@ _REST = {
     ),
     "W701": _code(
         "a label was removed",
-        "Rows of that label are no longer told from the others: the task got easier.",
+        "Rows of that label can no longer be told apart from the others: the task got easier.",
         "Put the label back.",
         what="task.labels",
     ),

@@ -15,7 +15,7 @@ CODES: dict[str, Code] = {
         title="text holds no invisible characters",
         why="Control codes, zero-width marks and bidirectional overrides split words for the"
         " tokenizer, hide text from whoever reviews it and make equal rows differ.",
-        fix="Remove them from the rows. Joiners that a script or an emoji needs are not told.",
+        fix="Remove them from the rows. Joiners that a script or an emoji needs are not reported.",
     ),
     "D372": Code(
         title="text was decoded with the right encoding",

@@ -46,7 +46,7 @@ def written_baselines(filled: Mapping[str, Any]) -> list[Any]:
 
 
 def kind_and_spec(written: Any) -> tuple[str, Mapping[str, Any]]:
-    """Return the kind of one written baseline, and what is said of it; nothing of one that is none."""
+    """Return the kind of one written baseline, and its keys; no keys where it is a word."""
     if isinstance(written, Mapping):
         kind, spec = next(iter(written.items()), ("", {}))
         return str(kind), spec if isinstance(spec, Mapping) else {}

@@ -1,7 +1,7 @@
 """What a recipe names outside its project: files, servers, and keys for them.
 
 Each is a reference in words, such as `read /data/rows.csv` or `send rows to api.example.org`; the user allows them word
-for word. What is not allowed is told as a warning, is not read and not asked, and a run refuses it.
+for word. What is not allowed is a warning, is not read and not asked, and a run refuses it.
 """
 
 from __future__ import annotations
@@ -184,13 +184,13 @@ def refusal(
     `problems` are those of validation, which know the places in the file.
     """
     placed = {(one.code, one.path, one.message): one for one in problems}
-    told: list[Problem] = []
+    errors: list[Problem] = []
     for number, one in enumerate(found, start=1):
         plain = Problem(code=one.code, message=one.message, path=dotted(one.at))
         known = placed.get((plain.code, plain.path, plain.message), plain)
         hint = _hint(found if number == len(found) else [one], file)
-        told.append(replace(known, severity=Severity.ERROR, hint=hint))
-    return RecipeError(told)
+        errors.append(replace(known, severity=Severity.ERROR, hint=hint))
+    return RecipeError(errors)
 
 
 def warning(source: SourceText, one: Outside) -> Problem:

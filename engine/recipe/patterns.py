@@ -52,7 +52,7 @@ def in_time(key: str, what: str) -> Iterator[None]:
 def compiled(pattern: str) -> re.Pattern[str]:
     """Return an expression ready to be used; one of UNREADABLE where it cannot be read.
 
-    That Python may read a set such as `[[a]` otherwise one day is no word for a terminal.
+    That Python may read a set such as `[[a]` otherwise one day is no warning for a terminal.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)

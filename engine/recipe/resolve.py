@@ -1,4 +1,4 @@
-"""From a recipe file to a `Recipe`: every problem told at once, every default filled in.
+"""From a recipe file to a `Recipe`: every problem at once, every default filled in.
 
 Constant defaults come from the schema; those that depend on other keys stand in `engine.recipe.methods`.
 """
@@ -41,9 +41,9 @@ from engine.trust.judge import NOTHING, Judge
 from engine.trust.word import Allowed
 
 OF_ABSENCE: Final = frozenset({"R105", "R111", "R112", "R240", "R246"})
-"""What is said of a recipe where something is missing that a parent, or a child, may give."""
+"""Codes of what is missing, and may stand in a parent or a child."""
 _OF_THE_DISK: Final = frozenset({"R250", "R256", "R302", "R309", "R310", "R311"})
-"""What is said of this machine and of today, and not of a version that is only compared with."""
+"""Codes of files of this machine, which say nothing about a version that is only compared with."""
 
 Written = Mapping[str, Any]
 """A section of the recipe, checked, with the schema's defaults filled in."""
@@ -72,7 +72,7 @@ def check_recipe(
     `read` gives the bytes of a recipe file: of `path`, and of the parent that it extends, whose path
     is built from `path` as it was given (`a/b.yaml` that extends `../c.yaml` asks for `c.yaml`). It
     raises FileNotFoundError, or RecipeError with a problem of its own. With a reader other than the
-    disk's (a revision of a repository), nothing is said about files that the recipe names: they are
+    disk's (a revision of a repository), files that the recipe names are not checked: they are
     those of another time. A pattern that matches nothing now is then one source, the pattern itself.
 
     `given` is what the user allows for this call beyond the recipe's project, besides what the user keeps.
@@ -93,9 +93,9 @@ def check_recipe(
 def _checked(source: SourceText, *, on_disk: bool) -> tuple[Recipe | None, tuple[Problem, ...]]:
     filled = with_defaults(source.value)
     structure = source.problems + check_structure(source)
-    told = structure + check_rules(source, filled, structure)
+    every = structure + check_rules(source, filled, structure)
     problems = tuple(
-        sorted((p for p in told if on_disk or p.code not in _OF_THE_DISK), key=_order(source))
+        sorted((p for p in every if on_disk or p.code not in _OF_THE_DISK), key=_order(source))
     )
     if any(problem.severity is Severity.ERROR for problem in problems):
         return None, problems

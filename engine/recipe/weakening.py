@@ -3,7 +3,7 @@
     x-area           what the key decides: gate, task, data, model, export, report; else nothing
     x-weaker         the direction, a value of `Weaker`
     x-finding        the code of the finding, such as W101; none where a function of `engine.review` names it
-    x-finding-gone   the code where the key is no longer said, if it is another one
+    x-finding-gone   the code where the key is gone, if it is another one
 
 What stands at a mapping or a list holds for the keys inside, unless they say otherwise.
 """
@@ -51,7 +51,7 @@ class Weakening:
     code: str = ""
     """Of the finding; empty where a function names it, or nothing is found."""
     gone: str = ""
-    """Of the finding where the key is no longer said; as `code` where empty."""
+    """Of the finding where the key is gone; as `code` where empty."""
 
 
 ORDER: Final = ("fail", "drop", "mask", "warn", "off")

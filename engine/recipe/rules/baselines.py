@@ -12,8 +12,11 @@ from engine.recipe.rules.rule import rule
 from engine.recipe.text.source import SourceText
 from engine.recipe.validation.schema_errors import show
 
-_WEIGHED: Final = ("chat", "text")
-_SPEAKS_ONLY: Final = {"endpoint": "a server does not tell", "gguf": "is not read from a file here"}
+_LIKELIHOOD_KINDS: Final = ("chat", "text")
+_WITHOUT_LIKELIHOOD: Final = {
+    "endpoint": "a server does not return",
+    "gguf": "is not read from a file here",
+}
 
 
 @rule("task.kind", "baselines")
@@ -58,7 +61,7 @@ def baselines_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Ite
     for position, written in enumerate(written_baselines(filled)):
         at, (way, spec) = ("baselines", position), kind_and_spec(written)
         if way not in FITS:
-            continue  # the schema tells of it
+            continue  # the schema reports it
         if kind not in FITS[way]:
             fitting = [name for name, kinds in FITS.items() if kind in kinds]
             hint = f"baselines of {kind} are {', '.join(fitting)}" if fitting else "delete it"
@@ -74,14 +77,14 @@ def baselines_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Ite
 
 
 @rule("task.kind", "baselines")
-def models_tell_likelihoods(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """Conversations and documents are judged by a likelihood, which not every model tells (R274)."""
+def models_return_likelihoods(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """Conversations and documents are judged by a likelihood, which not every model returns (R274)."""
     kind = filled["task"]["kind"]
-    if kind not in _WEIGHED:
+    if kind not in _LIKELIHOOD_KINDS:
         return
     for position, written in enumerate(written_baselines(filled)):
         way, spec = kind_and_spec(written)
-        for key, why in _SPEAKS_ONLY.items():
+        for key, why in _WITHOUT_LIKELIHOOD.items():
             if key in spec:
                 message = f"{kind} is judged by a likelihood, which {why}"
                 hint = "name a transformers model: hub, path or package"

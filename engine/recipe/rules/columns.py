@@ -1,4 +1,4 @@
-"""Rules about columns: those the recipe names, those a headerless file is said to have."""
+"""Rules about columns: those the recipe names, those of a file without a header line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MEASURED: Final = (("spans", "of"), ("tags", "of"))
 
 
 def _fields(template: str) -> tuple[str, ...]:
-    """Return the template's columns; none when it is broken, which `task` tells."""
+    """Return the template's columns; none when it is broken, which R215 reports."""
     try:
         return fields(template)
     except TemplateError:

@@ -54,7 +54,7 @@ SHAPES: Final[Mapping[str, tuple[str, ...]]] = {
 """The shapes that say all that a kind needs; the other kinds read columns."""
 COLUMNS_IN: Final = {"generation": "answer", "chat": "messages", "preference": "pair"}
 """The key of `data` that says instead where things are."""
-_SAYS_NOTHING: Final[Mapping[KeyPath, object]] = {
+_DEFAULTS: Final[Mapping[KeyPath, object]] = {
     ("task", "input"): "{text}",
     ("task", "output"): "text",
     ("task", "max_new_tokens"): 0,
@@ -63,18 +63,18 @@ _SAYS_NOTHING: Final[Mapping[KeyPath, object]] = {
 """Defaults that may stand anywhere, as they do in resolved recipes."""
 
 
-def said(filled: Mapping[str, Any], path: KeyPath) -> object:
-    """Return what the recipe says at a key, None where it says nothing but the default."""
+def value_at(filled: Mapping[str, Any], path: KeyPath) -> object:
+    """Return the value of a key, None where it is empty or the default."""
     found: Any = filled
     for name in path:
         found = found.get(name) if isinstance(found, Mapping) else None
-    return None if found in (None, "", [], {}) or found == _SAYS_NOTHING.get(path) else found
+    return None if found in (None, "", [], {}) or found == _DEFAULTS.get(path) else found
 
 
 def reads_input(filled: Mapping[str, Any]) -> bool:
     """Tell whether the rows are read through `task.input`, and not by their shape."""
     kind = filled["task"]["kind"]
-    by_shape = kind == "generation" and said(filled, ("data", "answer")) is None
+    by_shape = kind == "generation" and value_at(filled, ("data", "answer")) is None
     return kind in TAKES["task", "input"] and not by_shape
 
 
@@ -101,7 +101,7 @@ def keys_are_there(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Pr
     """
     kind = filled["task"]["kind"]
     for path, kinds in NEEDS.items():
-        if kind in kinds and said(filled, path) is None:
+        if kind in kinds and value_at(filled, path) is None:
             message = f"missing; {kind} cannot do without it"
             hint = f"see: recipe schema {dotted(path)}"
             yield source.problem("R240", message, at=path, key=True, hint=hint)
@@ -129,11 +129,11 @@ def keys_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Iterator
     kind = filled["task"]["kind"]
     if kind not in KINDS:
         return
-    told: list[KeyPath] = []
+    reported: list[KeyPath] = []
     for path, kinds in TAKES.items():
-        if kind in kinds or path[:-1] in told or said(filled, path) is None:
+        if kind in kinds or path[:-1] in reported or value_at(filled, path) is None:
             continue
-        told.append(path)
+        reported.append(path)
         message = f"means nothing to kind {kind}; it is for {_listed(kinds)}"
         yield source.problem("R241", message, at=path, key=True, hint="delete it")
 
@@ -172,7 +172,7 @@ def answer_comes_one_way(source: SourceText, filled: Mapping[str, Any]) -> Itera
         return
     at = ("data", "answer")
     ways = ("column", "fields", "spans", "tags") if kind == "extraction" else ("column",)
-    used = [way for way in ways if said(filled, (*at, way)) is not None]
+    used = [way for way in ways if value_at(filled, (*at, way)) is not None]
     for way in used[1:]:
         message = f"the answer comes from `{used[0]}` already"
         yield source.problem("R242", message, at=(*at, way), key=True, hint="keep one of the two")
@@ -206,19 +206,19 @@ def shape_fits_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Iterat
     if kind not in KINDS:
         return
     at, key = ("data", "shape"), COLUMNS_IN.get(kind)
-    by_columns = key is not None and said(filled, ("data", key)) is not None
+    by_columns = key is not None and value_at(filled, ("data", key)) is not None
     if shape == "columns" and key is not None and not by_columns:
         hint = f"add data.{key}, or write `shape: auto`"
         yield source.problem("R243", "nothing says which columns", at=at, hint=hint)
     if shape not in ("auto", "columns"):
-        yield from _told_shape(source, kind, shape, by_columns=by_columns)
-    if kind == "generation" and not by_columns and said(filled, ("task", "input")) is not None:
+        yield from _unfit_shape(source, kind, shape, by_columns=by_columns)
+    if kind == "generation" and not by_columns and value_at(filled, ("task", "input")) is not None:
         message = "the shape of the rows says what is read; this would be ignored"
         hint = "delete it, or say under data.answer where the answer is"
         yield source.problem("R243", message, at=("task", "input"), key=True, hint=hint)
 
 
-def _told_shape(
+def _unfit_shape(
     source: SourceText, kind: str, shape: str, *, by_columns: bool
 ) -> Iterator[Problem]:
     at, fitting = ("data", "shape"), SHAPES.get(kind, ())

@@ -170,9 +170,9 @@ def paths_exist(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Probl
     for at, written, what in _paths(filled):
         path = absolute(written, source.path.parent)
         if what == "data set" and is_pattern(written, source.path.parent):
-            continue  # see `sources.patterns_match`
+            continue  # R250 reports it
         if not source.judge.may_read(path):
-            continue  # see `outside_is_told`
+            continue  # R306 reports it
         fault = fault_of_file(path)
         if fault == ABSENT:
             message = f"no such file or folder: {show(written)}"
@@ -217,7 +217,7 @@ def _nearby(source: SourceText, path: Path, written: str) -> str | None:
 
 
 @rule(*PLACE_KEYS)
-def outside_is_told(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def outside_is_allowed(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R306: a recipe that reads outside its project.
 
     A recipe may come from a stranger, and what it reads can end up in a model, in a report or on a server. It

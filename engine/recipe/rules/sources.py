@@ -20,7 +20,7 @@ from engine.recipe.validation.schema_errors import show
 
 _AT: Final[KeyPath] = ("data", "sources")
 _HUB_ROWS: Final = "rows"
-"""Stands for the format of a split of the hub, which has none to be told."""
+"""Stands for the format of a split of the hub, which has none."""
 _OWN_COLUMN: Final = "text"
 _ARRAYS: Final = ("csv", "tsv", "json", "jsonl")
 _TEXTS: Final = (*_ARRAYS, "lines", "text", "xml")
@@ -79,7 +79,7 @@ def _names(written: Mapping[str, Any], source: SourceText) -> list[str]:
     """Return the names of a source's files; none for a split of the hub."""
     try:
         listed = list(listed_sources([written], source.path.parent, judge=source.judge))
-    except (OSError, ValueError):  # told by `patterns_match`
+    except (OSError, ValueError):  # R250 reports it
         listed = []
     names = [one.get("file", one.get("path")) for one in listed]
     return [name for name in names if name is not None]
@@ -131,10 +131,10 @@ def keys_fit_the_format(source: SourceText, filled: Mapping[str, Any]) -> Iterat
             is_said = source.has(at) and written[key] not in _UNSAID
             if is_said and found is not None and found not in formats:
                 code = "R226" if key in ("header", "quoting") else "R251"
-                told = (
+                actual = (
                     f"this one is {found}" if found != _HUB_ROWS else "rows of the hub have columns"
                 )
-                message = f"`{key}` speaks of {_listed(formats)} files; {told}"
+                message = f"`{key}` speaks of {_listed(formats)} files; {actual}"
                 yield source.problem(code, message, at=at, key=True)
 
 
@@ -173,7 +173,7 @@ def column_files_are_there(source: SourceText, filled: Mapping[str, Any]) -> Ite
                     message = f"{show(file)} must be a relative path without `..`"
                     yield source.problem("R304", message, at=at)
             elif not source.judge.may_read(absolute(file, source.path.parent)):
-                continue  # told by `places.outside_is_told`
+                continue  # R306 reports it
             elif (fault := fault_of_file(absolute(file, source.path.parent))) is not None:
                 yield source.problem("R302", f"{show(file)}: {fault}", at=at)
             elif is_of_one_machine(file):
@@ -239,7 +239,7 @@ def patterns_match(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Pr
 def _matched(source: SourceText, pattern: str, at: KeyPath) -> Iterator[Problem]:
     start = start_of(pattern, source.path.parent)
     if start is None or not source.judge.may_list(start):
-        return  # told by `places.outside_is_told`
+        return  # R306 reports it
     try:
         found = match(pattern, source.path.parent, judge=source.judge)
     except (OSError, ValueError) as error:
@@ -248,8 +248,8 @@ def _matched(source: SourceText, pattern: str, at: KeyPath) -> Iterator[Problem]
         return
     if found.links:
         count = len(found.links)
-        told = "a link leads" if count == 1 else f"{count} links lead"
-        message = f"{told} out of the recipe's folder and is left out: {show(found.links[0])}"
+        subject = "a link leads" if count == 1 else f"{count} links lead"
+        message = f"{subject} out of the recipe's folder and is left out: {show(found.links[0])}"
         yield source.warning("R256", message, at=at)
     if not found.files:
         yield source.problem("R250", f"no file matches {show(pattern)}", at=at)

@@ -289,7 +289,7 @@ def files_give_a_holdout(source: SourceText, filled: Mapping[str, Any]) -> Itera
     if _way(filled) != "files":
         return
     into = {one.get("into") for one in filled["data"]["sources"]}
-    if None in into:  # told by the rules of the sources
+    if None in into:  # R253 reports it
         return
     if "holdout" not in into:
         message = "`by: files`, and no source has `into: holdout`"

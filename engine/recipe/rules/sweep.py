@@ -16,7 +16,7 @@ from engine.recipe.rules.method import (
 )
 from engine.recipe.rules.rule import rule
 from engine.recipe.rules.splits import validation_steers
-from engine.recipe.sweeps import MOST, Tried, count_of, setting_words, tried
+from engine.recipe.sweeps import MOST, WrittenSetting, count_of, setting_words, written_settings
 from engine.recipe.text.source import SourceText
 
 _OF_A_METHOD: Final = (
@@ -33,17 +33,19 @@ _AT: Final = ("sweep",)
 
 @rule("method", "splits", "sweep")
 def settings_are_sound(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """For each setting; what `method` itself breaks is told there (R204, R205, R206, R217, R273)."""
-    told = {_said(problem) for check in _OF_A_METHOD for problem in check(source, filled)}
-    for one in _tried(filled):
+    """For each setting; what `method` itself breaks is reported there (R204, R205, R206, R217, R273)."""
+    known = {_words(problem) for check in _OF_A_METHOD for problem in check(source, filled)}
+    for one in _settings(filled):
         method = one.within(filled["method"])
         for problem in _broken(source, {**filled, "method": method}, one):
-            if _said(problem) not in told:
-                told.add(_said(problem))
+            if _words(problem) not in known:
+                known.add(_words(problem))
                 yield problem
 
 
-def _broken(source: SourceText, filled: Mapping[str, Any], one: Tried) -> Iterator[Problem]:
+def _broken(
+    source: SourceText, filled: Mapping[str, Any], one: WrittenSetting
+) -> Iterator[Problem]:
     """Yield what one setting breaks, at the setting."""
     yield from _adapter_of_full(source, filled, one)
     for check in _OF_A_METHOD:
@@ -55,7 +57,7 @@ def _broken(source: SourceText, filled: Mapping[str, Any], one: Tried) -> Iterat
 
 
 def _adapter_of_full(
-    source: SourceText, filled: Mapping[str, Any], one: Tried
+    source: SourceText, filled: Mapping[str, Any], one: WrittenSetting
 ) -> Iterator[Problem]:
     """R204: a setting that trains every weight has no adapter; what `method` says of one is for the others."""
     if filled["method"]["kind"] != "full":
@@ -104,7 +106,7 @@ def settings_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[P
             - {rank: 8}
             - {rank: 8, alpha: 32}
     """
-    settings = _tried(filled) if _count(filled) <= MOST else []
+    settings = _settings(filled) if _count(filled) <= MOST else []
     if len(settings) == 1:
         message = "one setting leaves nothing to choose"
         hint = f"write it into `method`: {setting_words(settings[0].changes)}; or add a setting"
@@ -114,7 +116,7 @@ def settings_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[P
     for number, one in enumerate(settings, start=1):
         method = method_of(one.within(filled["method"]), has_validation=has_validation)
         if method.kind == "full" and not one.changes.keys().isdisjoint(ADAPTER_KEYS):
-            continue  # R204 tells of it
+            continue  # R204 reports it
         if method in seen:
             message = f"setting {number} is an earlier one again: {setting_words(one.changes)}"
             hint = "it would be trained twice for one answer: delete it"
@@ -264,7 +266,7 @@ def documents_are_judged_alike(source: SourceText, filled: Mapping[str, Any]) ->
     if filled["task"]["kind"] != "text":
         return
     length = filled["method"]["max_length"]
-    for one in _tried(filled):
+    for one in _settings(filled):
         if one.changes.get("max_length", length) != length:
             message = (
                 "documents are judged in blocks of max_length: longer blocks alone look better"
@@ -326,13 +328,13 @@ def choice_is_not_mere_luck(source: SourceText, filled: Mapping[str, Any]) -> It
         yield source.warning("R286", message, at=_AT, key=True, hint=hint)
 
 
-def _tried(filled: Mapping[str, Any]) -> list[Tried]:
-    return tried(filled["sweep"]) if "sweep" in filled else []
+def _settings(filled: Mapping[str, Any]) -> list[WrittenSetting]:
+    return written_settings(filled["sweep"]) if "sweep" in filled else []
 
 
 def _count(filled: Mapping[str, Any]) -> int:
     return count_of(filled["sweep"]) if "sweep" in filled else 0
 
 
-def _said(problem: Problem) -> tuple[str, str]:
+def _words(problem: Problem) -> tuple[str, str]:
     return problem.code, problem.message

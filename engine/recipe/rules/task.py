@@ -148,7 +148,7 @@ def instruction_names_the_labels(
 ) -> Iterator[Problem]:
     """R216: the instruction does not name the labels.
 
-    The untuned model cannot guess labels it was never told, so zero-shot and few-shot look worse than they are,
+    The untuned model cannot guess labels that it was never shown, so zero-shot and few-shot look worse than they are,
     and the tuned model better.
 
     Fix: Name them in the instruction, or write {labels} where they shall stand.
@@ -166,7 +166,7 @@ def instruction_names_the_labels(
     task = filled["task"]
     asked = _loose(f"{task['instruction']} {task['system']}")
     if LABELS_TOKEN in task["instruction"] or not task["instruction"]:
-        return  # a missing instruction is told by `kinds`
+        return  # R240 reports a missing instruction
     labels = task.get("labels", []) if task["kind"] in LABELLED else []
     missing = [label for label in labels if _loose(label) not in asked]
     if missing:

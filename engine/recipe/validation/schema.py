@@ -19,7 +19,7 @@ from engine.recipe.shipped import schema_text
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.nearest import nearest
 from engine.recipe.text.source import SourceText
-from engine.recipe.validation.schema_errors import Complaint, complaints
+from engine.recipe.validation.schema_errors import SchemaError, schema_errors
 
 if TYPE_CHECKING:
     from jsonschema.validators import Draft202012Validator
@@ -143,30 +143,28 @@ def _validator() -> Draft202012Validator:
 def check_structure(source: SourceText) -> tuple[Problem, ...]:
     """Return every way in which the recipe is not what the schema says, in file order."""
     found: dict[tuple[str, KeyPath], Problem] = {}
-    for error in _validator().iter_errors(source.value):
-        for complaint in complaints(error):
-            if not _is_told(complaint.path, source):
-                problem = _problem(complaint, source)
-                found.setdefault((complaint.code, complaint.path), problem)
+    for violation in _validator().iter_errors(source.value):
+        for error in schema_errors(violation):
+            if not _is_broken(error.path, source):
+                problem = _problem(error, source)
+                found.setdefault((error.code, error.path), problem)
     mistyped = {path for code, path in found if code == "R106"}
     return tuple(
         problem for (code, path), problem in found.items() if code == "R106" or path not in mistyped
     )
 
 
-def _is_told(path: KeyPath, source: SourceText) -> bool:
+def _is_broken(path: KeyPath, source: SourceText) -> bool:
     return any(path[: len(broken)] == broken for broken in source.broken if broken)
 
 
-def _problem(complaint: Complaint, source: SourceText) -> Problem:
-    hint = complaint.hint
-    if complaint.code == "R104":
-        hint = _hint_for_unknown(complaint.path, complaint.known)
-    elif complaint.code == "R106":
-        hint = hint or _hint_for_type(complaint, source)
-    return source.problem(
-        complaint.code, complaint.message, at=complaint.path, key=complaint.at_key, hint=hint
-    )
+def _problem(error: SchemaError, source: SourceText) -> Problem:
+    hint = error.hint
+    if error.code == "R104":
+        hint = _hint_for_unknown(error.path, error.known)
+    elif error.code == "R106":
+        hint = hint or _hint_for_type(error, source)
+    return source.problem(error.code, error.message, at=error.path, key=error.at_key, hint=hint)
 
 
 def _hint_for_unknown(path: KeyPath, known: Schema) -> str | None:
@@ -194,19 +192,19 @@ def _sections_with(name: str) -> list[str]:
     return [".".join(path) for path in found if len(path) == depth]
 
 
-def _hint_for_type(complaint: Complaint, source: SourceText) -> str | None:
-    written = source.owner(complaint.path).written.get(complaint.path)
-    if complaint.wanted == "string":
+def _hint_for_type(error: SchemaError, source: SourceText) -> str | None:
+    written = source.owner(error.path).written.get(error.path)
+    if error.wanted == "string":
         if written:
             return f'write it in quotes: "{written}"'
-        text = _text_at(complaint.path, source)
+        text = _text_at(error.path, source)
         return f'write it in quotes: "{text}"' if text.startswith("{") else None
-    if complaint.wanted == "boolean" and written is not None:
+    if error.wanted == "boolean" and written is not None:
         claims = {"yes": "true", "on": "true", "no": "false", "off": "false"}
         meant = claims.get(written.lower(), written.lower())
         return f"write `{meant}`" if meant in ("true", "false") else None
-    if complaint.wanted in ("number", "integer") and isinstance(complaint.got, str):
-        bare = complaint.got.replace("_", "").replace(",", "").strip()
+    if error.wanted in ("number", "integer") and isinstance(error.got, str):
+        bare = error.got.replace("_", "").replace(",", "").strip()
         digits = bare.lstrip("0") if bare.isdigit() else bare
         return f"write `{digits}`" if digits.replace(".", "", 1).isdecimal() else None
     return None

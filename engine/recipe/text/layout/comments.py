@@ -9,23 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from engine.recipe.text.layout.tree import At, Collection, Entry, Parsed, Span
+from engine.recipe.text.layout.tree import At, Collection, Item, Parsed, ScalarSpan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Anchor:
     """An entry, with the collections that it stands in, outermost first, and who owns each."""
 
-    entry: Entry
+    entry: Item
     column: int
     """Of the key, or of the dash."""
     within: tuple[Collection, ...]
-    owners: tuple[Entry | None, ...]
+    owners: tuple[Item | None, ...]
 
 
 def attach(parsed: Parsed) -> None:
     """Give every comment of the text to an entry or a collection of the tree."""
-    _Attaching(
+    _CommentPlacer(
         lines=parsed.lines,
         root=parsed.root,
         anchors=list(_anchors(parsed.root, (), ())),
@@ -39,7 +39,7 @@ def comments_of(parsed: Parsed) -> list[str]:
 
 
 def _anchors(
-    node: Collection, within: tuple[Collection, ...], owners: tuple[Entry | None, ...]
+    node: Collection, within: tuple[Collection, ...], owners: tuple[Item | None, ...]
 ) -> Iterator[_Anchor]:
     within = (*within, node)
     owners = owners or (None,)
@@ -52,7 +52,7 @@ def _anchors(
 
 def _comments(parsed: Parsed) -> Iterator[tuple[At, str]]:
     """Yield place and text of each comment, and of each blank line with an empty text."""
-    by_line: dict[int, list[Span]] = {}
+    by_line: dict[int, list[ScalarSpan]] = {}
     for span in parsed.spans:
         for line in range(span.start[0], span.end[0] + 1):
             by_line.setdefault(line, []).append(span)
@@ -66,7 +66,7 @@ def _comments(parsed: Parsed) -> Iterator[tuple[At, str]]:
                 break
 
 
-def _covered(span: Span, line: int, width: int) -> tuple[int, int]:
+def _covered(span: ScalarSpan, line: int, width: int) -> tuple[int, int]:
     """Return from where to where a scalar covers a line."""
     start = span.start[1] if line == span.start[0] else 0
     if span.header_end is not None:
@@ -75,7 +75,7 @@ def _covered(span: Span, line: int, width: int) -> tuple[int, int]:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Attaching:
+class _CommentPlacer:
     lines: tuple[str, ...]
     root: Collection
     anchors: list[_Anchor]
@@ -150,7 +150,7 @@ class _Attaching:
             return blocks[-1].after
         return self.root.after if following is None else following.entry.before
 
-    def _flow_around(self, at: At) -> tuple[Collection, Entry | None] | None:
+    def _flow_around(self, at: At) -> tuple[Collection, Item | None] | None:
         """Return the innermost flow collection that a place is in, and the entry whose value it is."""
         found = None
         for anchor in self.anchors:
@@ -163,7 +163,7 @@ class _Attaching:
 
     def _beside(self, at: At, text: str) -> None:
         lead = self.lines[at[0]][: at[1]].strip()
-        entry = self._spoken_of(at)
+        entry = self._item_before(at)
         following = self._next_from(at)
         if (entry is None or set(lead) <= {"-", " ", "?"}) and following is not None:
             following.before.append(text)
@@ -174,10 +174,10 @@ class _Attaching:
         else:
             entry.beside, entry.column = text, at[1]
 
-    def _next_from(self, at: At) -> Entry | None:
+    def _next_from(self, at: At) -> Item | None:
         return next((anchor.entry for anchor in self.anchors if anchor.entry.at > at), None)
 
-    def _spoken_of(self, at: At) -> Entry | None:
+    def _item_before(self, at: At) -> Item | None:
         """Return the last entry before a place; of a flow collection that has ended, its owner."""
         previous = self._previous(at)
         if previous is None:

@@ -13,7 +13,7 @@ from engine.recipe.text.source import LINE_BREAK, SourceText, parse_source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Edit:
     """A key that is to have a value."""
 
     at: KeyPath
@@ -23,16 +23,16 @@ class Setting:
     """The key of the same mapping that it is written after, where it is not there yet."""
 
 
-def with_settings(text: str, source: SourceText, settings: tuple[Setting, ...]) -> str:
+def with_edits(text: str, source: SourceText, edits: tuple[Edit, ...]) -> str:
     """Return `text`, the text of `source`, with some keys set; comments and layout stay.
 
     RecipeError R127 where a key is written in a way that cannot be edited; `recipe fmt` helps then.
     """
-    edits = sorted((_edit(text, source, setting) for setting in settings), reverse=True)
-    for start, end, new in edits:
+    replaced = sorted((_replacement(text, source, edit) for edit in edits), reverse=True)
+    for start, end, new in replaced:
         text = text[:start] + new + text[end:]
-    if parse_source(text.encode(), source.path).value != _expected(source.value, settings):
-        first = settings[0]
+    if parse_source(text.encode(), source.path).value != _expected(source.value, edits):
+        first = edits[0]
         raise RecipeError(
             Problem(
                 code="R127",
@@ -45,21 +45,21 @@ def with_settings(text: str, source: SourceText, settings: tuple[Setting, ...]) 
     return text
 
 
-def _edit(text: str, source: SourceText, setting: Setting) -> tuple[int, int, str]:
+def _replacement(text: str, source: SourceText, edit: Edit) -> tuple[int, int, str]:
     """Return what to replace: from, to, and by what."""
     starts = [0, *(found.end() for found in LINE_BREAK.finditer(text))]
-    if (span := source.values.get(setting.at)) is not None:
+    if (span := source.values.get(edit.at)) is not None:
         start = starts[span.line - 1] + span.column - 1
-        return start, start + span.width, _spelled(setting.value)
-    *holder, name = setting.at
-    anchor, key = source.values[(*holder, setting.below)], source.keys[(*holder, setting.below)]
+        return start, start + span.width, _spelled(edit.value)
+    *holder, name = edit.at
+    anchor, key = source.values[(*holder, edit.below)], source.keys[(*holder, edit.below)]
     if _is_flow(text, tuple(holder)):
         end = starts[anchor.line - 1] + anchor.column - 1 + anchor.width
-        return end, end, f", {name}: {_spelled(setting.value)}"
+        return end, end, f", {name}: {_spelled(edit.value)}"
     ending = LINE_BREAK.search(text, starts[anchor.line - 1])
     after = ending.end() if ending else len(text)
     line_break = ending[0] if ending else "\n"
-    new = f"{' ' * (key.column - 1)}{name}: {_spelled(setting.value)}"
+    new = f"{' ' * (key.column - 1)}{name}: {_spelled(edit.value)}"
     return after, after, f"{new}{line_break}" if ending else f"{line_break}{new}"
 
 
@@ -84,9 +84,9 @@ def _is_flow(text: str, path: KeyPath) -> bool:
     return isinstance(node, Collection) and node.is_flow
 
 
-def _expected(value: Any, settings: tuple[Setting, ...]) -> Any:
-    for setting in settings:
-        value = _with(value, setting.at, setting.value)
+def _expected(value: Any, edits: tuple[Edit, ...]) -> Any:
+    for edit in edits:
+        value = _with(value, edit.at, edit.value)
     return value
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from engine.errors import EngineError, Problem
 from engine.recipe.text.layout.comments import attach, comments_of
-from engine.recipe.text.layout.tree import Collection, Entry, Node, Scalar, parse
+from engine.recipe.text.layout.tree import Collection, Item, Node, Scalar, parse
 from engine.recipe.text.source import SourceText, parse_source
 from engine.recipe.validation.schema import Schema, expand, forms, recipe_schema
 
@@ -63,7 +63,7 @@ def _file(root: Collection) -> Iterator[str]:
     yield from body
 
 
-def _header(root: Collection) -> tuple[list[str], Entry | None]:
+def _header(root: Collection) -> tuple[list[str], Item | None]:
     """Return the comments that speak of the whole file, and the entry that they stand before."""
     if not root.entries:
         return [], None
@@ -102,7 +102,7 @@ def _once(texts: Sequence[str]) -> Iterator[str]:
         blank = not text
 
 
-def _ordered(node: Collection, schema: Schema) -> list[Entry]:
+def _ordered(node: Collection, schema: Schema) -> list[Item]:
     if node.is_list:
         return node.entries
     known = {name: place for place, name in enumerate(_properties(schema))}
@@ -117,12 +117,12 @@ def _properties(schema: Schema) -> Mapping[str, Any]:
     return found
 
 
-def _name(entry: Entry) -> str:
+def _name(entry: Item) -> str:
     """Return the key as it is written, without quotes: enough to know a key of the schema."""
     return entry.key.lines[0].strip("\"'") if entry.key and entry.key.lines else ""
 
 
-def _below(entry: Entry, schema: Schema) -> Schema:
+def _below(entry: Item, schema: Schema) -> Schema:
     """Return the schema of an entry's value; nothing where the language is another one."""
     if entry.key is None:
         items = schema.get("items")
@@ -133,7 +133,7 @@ def _below(entry: Entry, schema: Schema) -> Schema:
 
 
 def _entry(
-    entry: Entry, indent: int, schema: Schema, before: list[str], *, is_section: bool
+    entry: Item, indent: int, schema: Schema, before: list[str], *, is_section: bool
 ) -> tuple[str, list[str]]:
     """Return the first line of an entry and those that follow; `before` may get more comments."""
     margin = " " * indent
@@ -154,7 +154,7 @@ def _entry(
     return margin + "- " + rest[0][indent + _STEP :], rest[1:]
 
 
-def _hand_down(entry: Entry, first: Entry, before: list[str]) -> None:
+def _hand_down(entry: Item, first: Item, before: list[str]) -> None:
     """The comment of an item that is spread over lines ends the first of them, or comes before it."""
     if first.beside:
         before.append(entry.beside)
@@ -162,11 +162,11 @@ def _hand_down(entry: Entry, first: Entry, before: list[str]) -> None:
         first.beside, first.column = entry.beside, entry.column
 
 
-def _scalar(entry: Entry, value: Scalar, prefix: str, indent: int) -> tuple[str, list[str]]:
+def _scalar(entry: Item, value: Scalar, prefix: str, indent: int) -> tuple[str, list[str]]:
     margin = " " * (indent + _STEP)
     if value.header:
-        said = str(_STEP) if _needs_indent(value.lines) else ""
-        head = f"{prefix} {value.header[0]}{said}{value.header[1:]}"
+        indicator = str(_STEP) if _needs_indent(value.lines) else ""
+        head = f"{prefix} {value.header[0]}{indicator}{value.header[1:]}"
         body = [
             margin + line if line.strip(" ") else line and margin + line for line in value.lines
         ]
@@ -187,7 +187,7 @@ def _needs_indent(lines: Sequence[str]) -> bool:
     )
 
 
-def _with_comment(line: str, entry: Entry) -> str:
+def _with_comment(line: str, entry: Item) -> str:
     """Return a line with its comment: in the column where it stood, if that is still free."""
     if not entry.beside:
         return line

@@ -199,8 +199,8 @@ CODES: dict[str, Code] = {
     ),
     "E757": Code(
         title="the key that stores are signed with cannot be used",
-        why="Results are signed so that those of a stranger's folder can be told apart from yours. The key stands in your "
-        "state folder (`$XDG_STATE_HOME/slm-recipe/store.key`, usually below `~/.local/state`).",
+        why="Results are signed so that those of a stranger's folder can be told apart from yours. The key stands in "
+        "your state folder (`$XDG_STATE_HOME/slm-recipe/store.key`, usually below `~/.local/state`).",
         fix="make the folder writable, or name a file with at least 32 random bytes: SLM_RECIPE_STORE_KEY_FILE=FILE",
     ),
     "E758": Code(

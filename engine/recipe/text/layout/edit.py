@@ -75,12 +75,12 @@ def _spelled(value: str) -> str:
 def _is_flow(text: str, path: KeyPath) -> bool:
     node: Any = parse(text).root
     for part in path:
-        entry = next(
-            entry
-            for place, entry in enumerate(node.entries)
-            if (place if node.is_list else "".join(entry.key.lines).strip("\"'")) == part
+        item = next(
+            item
+            for place, item in enumerate(node.items)
+            if (place if node.is_list else "".join(item.key.lines).strip("\"'")) == part
         )
-        node = entry.value
+        node = item.value
     return isinstance(node, Collection) and node.is_flow
 
 

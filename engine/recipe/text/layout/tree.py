@@ -32,10 +32,10 @@ class Item:
     """A key with its value, or an item of a list."""
 
     key: Scalar | None
-    """None for an item."""
+    """None in a list."""
     value: Node
     at: At
-    """Where the key, or the item's value, starts."""
+    """Where the key starts, or in a list the value."""
     before: list[str] = field(default_factory=list)
     """Comments on lines of their own before it; an empty one is a blank line."""
     beside: str = ""
@@ -53,13 +53,13 @@ class Collection:
     """Written in braces or brackets."""
     start: At
     end: At = (0, 0)
-    entries: list[Item] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
-    """Comments after its last entry that still belong to it."""
+    """Comments after its last item that still belong to it."""
 
     @property
     def indent(self) -> int:
-        """The column of its entries, where it is no flow collection."""
+        """The column of its items, where it is no flow collection."""
         return self.start[1]
 
 
@@ -99,7 +99,7 @@ class Builder:
             if not found.is_list:
                 key = self._scalar(event, inner)
                 event = next(stream)
-            found.entries.append(Item(key=key, value=self.node(event, stream, inner), at=at))
+            found.items.append(Item(key=key, value=self.node(event, stream, inner), at=at))
         found.end = _at(event.end_mark)
         return found
 

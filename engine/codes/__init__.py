@@ -1,15 +1,17 @@
-"""Codes of problems that no rule of a recipe has (those: `engine.recipe.rules`), each with its page.
+"""Codes of problems, each with its page: what it means, why the rule stands, what to do.
 
-A module holds the pages of one area in `CODES`, and is known by lying here. A code is never reused and never changes
-its meaning.
+Here lie the pages of codes that no rule of a recipe reports, one Markdown file for each area; those of rules stand with
+their rules (`engine.recipe.rules`). A code is never reused and never changes its meaning.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from pkgutil import iter_modules
+from functools import lru_cache
+from pathlib import Path
+from textwrap import dedent
 from types import MappingProxyType
 from typing import Final
 
@@ -44,10 +46,40 @@ class Code:
     """The same part as it should be."""
 
 
-def pages_of_areas() -> dict[str, Code]:
-    """Return the pages of the modules of this package."""
-    modules = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
-    return merged(module.CODES for module in modules)
+_PAGE: Final = re.compile(r"^(?:## )?(?P<code>[A-Z]\d{3}): ", re.MULTILINE)
+_SECTION: Final = re.compile(r"^(Fix|Wrong|Right):[ \n]", re.MULTILINE)
+
+
+@lru_cache(maxsize=1)
+def pages_of_areas() -> Mapping[str, Code]:
+    """Return the pages of this folder, sorted by code."""
+    files = sorted(Path(__file__).parent.glob("*.md"))
+    return merged(pages_in(file.read_text(encoding="utf-8")) for file in files)
+
+
+def pages_in(text: str) -> dict[str, Code]:
+    """Return the pages of a text, by code: title, why, `Fix:`, and of a rule `Wrong:` and `Right:`."""
+    _, *parts = _PAGE.split(text)
+    return {code: _page(page) for code, page in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def _page(text: str) -> Code:
+    head, *parts = _SECTION.split(text)
+    title, _, why = head.partition("\n\n")
+    sections = dict(zip(parts[::2], parts[1::2], strict=True))
+    return Code(
+        title=_joined(title).removesuffix("."),
+        why=_joined(why),
+        fix=_joined(sections["Fix"]),
+        wrong=dedent(sections.get("Wrong", "")).strip("\n"),
+        right=dedent(sections.get("Right", "")).strip("\n"),
+    )
+
+
+def _joined(text: str) -> str:
+    """Return the lines of a sentence as one; an example that is indented keeps its lines."""
+    bare = text.lstrip("\n")
+    return dedent(bare).strip() if bare.startswith("    ") else " ".join(bare.split())
 
 
 def merged(groups: Iterable[Mapping[str, Code]]) -> dict[str, Code]:

@@ -23,21 +23,17 @@ docstring that begins with no code belongs to a further check of codes that have
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import getdoc
-from textwrap import dedent
 from typing import Any, Final
 
-from engine.codes import Code
+from engine.codes import Code, pages_in
 from engine.errors import Problem
 from engine.recipe.text.source import SourceText
 
 Check = Callable[[SourceText, Mapping[str, Any]], Iterator[Problem]]
 """(the file, its content with defaults filled in) to what is wrong."""
-_PAGE: Final = re.compile(r"^(?P<code>R\d{3}): ", re.MULTILINE)
-_SECTION: Final = re.compile(r"^(Fix|Wrong|Right):[ \n]", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +61,4 @@ def rule(*reads: str) -> Callable[[Check], Check]:
 
 def pages_of(check: Check) -> dict[str, Code]:
     """Return the pages in a rule's docstring, by code."""
-    _, *parts = _PAGE.split(getdoc(check) or "")
-    return {code: _page(text) for code, text in zip(parts[::2], parts[1::2], strict=True)}
-
-
-def _page(text: str) -> Code:
-    head, *parts = _SECTION.split(text)
-    title, _, why = head.partition("\n\n")
-    sections = dict(zip(parts[::2], parts[1::2], strict=True))
-    return Code(
-        title=_joined(title).removesuffix("."),
-        why=_joined(why),
-        fix=_joined(sections["Fix"]),
-        wrong=_block(sections.get("Wrong", "")),
-        right=_block(sections.get("Right", "")),
-    )
-
-
-def _joined(text: str) -> str:
-    """Return the lines of a sentence as one; an example that is indented keeps its lines."""
-    return dedent(text).strip() if text.startswith("    ") else " ".join(text.split())
-
-
-def _block(text: str) -> str:
-    return dedent(text).strip("\n")
+    return pages_in(getdoc(check) or "")

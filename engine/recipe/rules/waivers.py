@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from engine.codes.review import CODES
+from engine.codes import pages_of_areas
 from engine.errors import Problem
 from engine.recipe.rules.rule import rule
 from engine.recipe.text.nearest import nearest
@@ -83,7 +83,13 @@ def waivers_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Pr
 
 def is_known(what: str) -> bool:
     """Tell whether a review can find something under that name."""
-    return what in CODES or what in _OF_LOCK or any(form.fullmatch(what) for form in _forms())
+    return what in _codes() or what in _OF_LOCK or any(form.fullmatch(what) for form in _forms())
+
+
+@lru_cache(maxsize=1)
+def _codes() -> tuple[str, ...]:
+    """Return the codes that say that evidence got weaker: those that begin with W."""
+    return tuple(code for code in pages_of_areas() if code.startswith("W"))
 
 
 @lru_cache(maxsize=1)
@@ -104,9 +110,9 @@ def _form(path: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _code_hint(what: str) -> str:
-    if what.upper() in CODES:
+    if what.upper() in _codes():
         return f"write `{what.upper()}`"
-    near = nearest(what.upper(), CODES)
+    near = nearest(what.upper(), _codes())
     return (
         f"did you mean `{near}`?"
         if near

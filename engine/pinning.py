@@ -14,10 +14,11 @@ from typing import Any
 from engine.errors import EngineError, Problem, RecipeError, Severity
 from engine.recipe.model import PathRef
 from engine.recipe.outside import refusal, unread
+from engine.recipe.references import written_references
 from engine.recipe.resolve import OF_ABSENCE, check_recipe
 from engine.recipe.text.compose import KeyPath, dotted
 from engine.recipe.text.globs import is_pattern
-from engine.recipe.text.layout.edit import Edit, with_edits, written_references
+from engine.recipe.text.layout.edit import Edit, with_edits
 from engine.recipe.text.paths import absolute
 from engine.recipe.text.source import SourceText, decode, parse_source, read_bytes
 from engine.sources.contract import Progress
@@ -172,7 +173,8 @@ class _Seeker:
         from engine.sources.hub import newest_commit  # only when something is asked
 
         self._progress.note(f"asking the hub for {written['hub']}")
-        return newest_commit(written["hub"], kind), "the commit that `main` is at", ""
+        repository = "model" if kind == "model" else "dataset"
+        return newest_commit(written["hub"], repository), "the commit that `main` is at", ""
 
     def _package(self, written: Mapping[str, Any]) -> tuple[str, str, str]:
         from engine.sources.index import Wanted, find_archive

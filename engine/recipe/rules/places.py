@@ -10,10 +10,9 @@ from typing import Any, Final
 from engine.errors import Problem, Severity
 from engine.files.reading import require_data
 from engine.recipe.baselines import kind_and_spec, written_baselines
-from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
+from engine.recipe.model import HubRef, PackageRef, Recipe, Reference
 from engine.recipe.outside import outside_text, warning
-from engine.recipe.probes import probes_of
-from engine.recipe.rules.probes import AT, written_probes
+from engine.recipe.references import references_of, written_references
 from engine.recipe.rules.rule import rule
 from engine.recipe.text.compose import KeyPath, dotted
 from engine.recipe.text.globs import is_pattern
@@ -41,21 +40,9 @@ ABSENT: Final = "no such file"
 FOLDER: Final = "is a folder"
 
 
-def _references(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any], str]]:
-    yield ("base_model",), filled["base_model"], "model"
-    for position, written in enumerate(filled["data"]["sources"]):
-        yield ("data", "sources", position), written, "data set"
-    for position, written in enumerate(written_baselines(filled)):
-        kind, spec = kind_and_spec(written)
-        if kind == "model":
-            yield ("baselines", position, "model"), spec, "model"
-    for at, written in written_probes(filled):
-        yield at, written, "probe"
-
-
 def _paths(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]]:
     """Yield every local path, as written, at its key."""
-    for at, written, what in _references(filled):
+    for at, written, what in written_references(filled):
         for key in ("path", "gguf"):
             if written.get(key):
                 yield (*at, key), written[key], what
@@ -83,7 +70,7 @@ def references_stand_still(source: SourceText, filled: Mapping[str, Any]) -> Ite
     """
     if filled["allow_moving"]:
         return
-    for at, written, what in _references(filled):
+    for at, written, what in written_references(filled):
         if "hub" in written and "revision" not in written:
             message = f"{_MOVING} hub {what} without revision"
             yield source.warning(
@@ -104,17 +91,8 @@ def moving_references(recipe: Recipe) -> tuple[Problem, ...]:
 
     `allow_moving` is not looked at: a report lists them also where the recipe allows them.
     """
-    refs: list[tuple[KeyPath, Reference, str]] = [(("base_model",), recipe.base_model, "model")]
-    for position, ref in enumerate(_as_written(recipe)):
-        refs.append((("data", "sources", position), ref, "data set"))
-    for position, baseline in enumerate(recipe.baselines):
-        if baseline.ref is not None:
-            refs.append((("baselines", position, "model"), baseline.ref, "model"))
-    for position, probe in enumerate(probes_of(recipe)):
-        if probe.source is not None:
-            refs.append(((*AT, position), probe.source.ref, "probe"))
     file = recipe.file.name
-    found = (_moving(ref, at=at, what=what, file=file) for at, ref, what in refs)
+    found = (_moving(ref, at=at, what=what, file=file) for at, ref, what in references_of(recipe))
     return (*(problem for problem in found if problem is not None), *_served(recipe))
 
 
@@ -123,16 +101,6 @@ def _served(recipe: Recipe) -> Iterator[Problem]:
         if baseline.endpoint is not None:
             at = dotted(("baselines", position, "model", "endpoint"))
             yield Problem(code="R301", message=f"{_MOVING} {_SERVED}", path=at, hint=_ALLOW)
-
-
-def _as_written(recipe: Recipe) -> Iterator[Reference]:
-    """Yield the source of each entry that the recipe lists; the files of one pattern are one."""
-    pattern = ""
-    for source in recipe.data.sources:
-        own = source.ref.pattern if isinstance(source.ref, PathRef) else ""
-        if not own or own != pattern:
-            yield source.ref
-        pattern = own
 
 
 def _moving(ref: Reference, *, at: KeyPath, what: str, file: str) -> Problem | None:
@@ -399,7 +367,7 @@ def archive_members_stay_inside(source: SourceText, filled: Mapping[str, Any]) -
               sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
               file: some_rows/rows.csv
     """
-    for at, written, _ in _references(filled):
+    for at, written, _ in written_references(filled):
         if climbs(written.get("file", "x")):
             message = f"{show(written['file'])} must be a relative path without `..`"
             yield source.problem("R304", message, at=(*at, "file"))

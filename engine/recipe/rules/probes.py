@@ -8,22 +8,21 @@ from typing import Any, Final
 from engine.errors import Problem
 from engine.recipe.formats import format_of
 from engine.recipe.probes import KINDS, parts_of
+from engine.recipe.references import PROBES, written_references
 from engine.recipe.rules.rule import rule
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.nearest import nearest
 from engine.recipe.text.source import SourceText
 from engine.recipe.validation.schema_errors import show
 
-AT: Final[KeyPath] = ("acceptance", "forgetting", "probes")
 _FORMATS: Final = ("jsonl", "json", "csv", "tsv", "parquet")
 
 
-def written_probes(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
+def _in_files(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
     """Yield the probes of a recipe that lie in files, with their key paths."""
-    forgetting = filled["acceptance"].get("forgetting") or {}
-    for position, written in enumerate(forgetting.get("probes", ())):
-        if isinstance(written, Mapping):
-            yield (*AT, position), written
+    yield from (
+        (at, written) for at, written, what in written_references(filled) if what == "probe"
+    )
 
 
 @rule("acceptance.forgetting")
@@ -56,7 +55,7 @@ def names_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Prob
         is_named = isinstance(written, Mapping)
         name = written["name"] if is_named else written
         if name in seen or (is_named and name == "builtin"):
-            at: KeyPath = (*AT, position, "name") if is_named else (*AT, position)
+            at: KeyPath = (*PROBES, position, "name") if is_named else (*PROBES, position)
             message = f"two probes are called {show(name)}"
             if name == "builtin" and name not in seen:
                 message = "`builtin` is the name of the project's own questions"
@@ -88,7 +87,7 @@ def columns_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Itera
             probes:
               - {name: arc, kind: cloze, path: ../data/rows.csv, columns: {context: text}}
     """
-    for at, written in written_probes(filled):
+    for at, written in _in_files(filled):
         if written["kind"] not in KINDS:
             continue
         parts = parts_of(written["kind"])
@@ -104,7 +103,7 @@ def columns_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Itera
 @rule("acceptance.forgetting")
 def rows_can_be_found(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """A hub data set says its split or file; a file has a format of rows (R112, R231)."""
-    for at, written in written_probes(filled):
+    for at, written in _in_files(filled):
         if "hub" in written and not written.get("split") and "file" not in written:
             message = "a hub data set needs `split` or `file`"
             yield source.problem("R112", message, at=at, hint="add, for example, `split: test`")

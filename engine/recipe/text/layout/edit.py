@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,26 +98,3 @@ def _with(value: Any, path: KeyPath, new: str) -> Any:
             _with(item, rest, new) if place == first else item for place, item in enumerate(value)
         ]
     return {**value, first: _with(value.get(first), rest, new)}
-
-
-def written_references(
-    value: Mapping[str, Any],
-) -> Iterator[tuple[KeyPath, Mapping[str, Any], str]]:
-    """Yield every place that a recipe's text names, with its key path and what it is a place of."""
-    found: list[tuple[KeyPath, Any, str]] = [(("base_model",), value.get("base_model"), "model")]
-    data, acceptance = value.get("data"), value.get("acceptance")
-    found += [
-        (("data", "sources", place), item, "dataset") for place, item in _items(data, "sources")
-    ]
-    for place, item in _items(value, "baselines"):
-        model = item.get("model") if isinstance(item, Mapping) else None
-        found.append((("baselines", place, "model"), model, "model"))
-    forgetting = acceptance.get("forgetting") if isinstance(acceptance, Mapping) else None
-    for place, item in _items(forgetting, "probes"):
-        found.append((("acceptance", "forgetting", "probes", place), item, "dataset"))
-    yield from ((at, item, kind) for at, item, kind in found if isinstance(item, Mapping))
-
-
-def _items(holder: Any, key: str) -> list[tuple[int, Any]]:
-    found = holder.get(key) if isinstance(holder, Mapping) else None
-    return list(enumerate(found)) if isinstance(found, list) else []

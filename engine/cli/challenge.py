@@ -41,11 +41,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the verdict; the recipe is not changed."""
-    from engine.challenge import Order, challenge, challenge_json  # heavier
     from engine.cli.watch import Console  # only where something runs
-    from engine.execute import refuse_outside  # heavier
+    from engine.pipeline.preflight import refuse_outside  # heavier
     from engine.recipe.references import named_model
     from engine.render.challenge import challenge_text
+    from engine.runs.challenge import Order, challenge, challenge_json  # heavier
 
     recipe, warnings = read(options.recipe, allowed(options))
     refuse_outside(recipe, warnings)

@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _review(options: argparse.Namespace) -> Review:
     from engine.review.review import review  # after the arguments are known good
-    from engine.review.sides import Side
+    from engine.review.version import Side
     from engine.store import Store
 
     def told(side: Side) -> Side:
@@ -73,9 +73,9 @@ def _review(options: argparse.Namespace) -> Review:
 
 @contextmanager
 def _sides(options: argparse.Namespace) -> Iterator[tuple]:  # type: ignore[type-arg]
+    from engine.review.file_tree import Disk, revisions
     from engine.review.repository import Repository
-    from engine.review.sides import load_side
-    from engine.review.trees import Disk, revisions
+    from engine.review.version import load_side
 
     _refuse(options)
     if options.since is None:

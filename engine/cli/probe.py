@@ -22,8 +22,8 @@ def run_probe(
         )
     from engine.cli.streams import others_to  # only a probe runs something
     from engine.cli.watch import Console
-    from engine.execute import refuse_moving, refuse_outside
-    from engine.probing import probe
+    from engine.estimate.probe import probe
+    from engine.pipeline.preflight import refuse_moving, refuse_outside
 
     refuse_outside(recipe, warnings)
     refuse_moving(recipe, warnings)

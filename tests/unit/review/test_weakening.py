@@ -11,8 +11,8 @@ from engine.codes import pages_of_areas
 from engine.evidence.review import Area, Effect
 from engine.recipe.validation.schema import expand, recipe_schema, walk
 from engine.recipe.weakening import ORDER, Weakening, Weaker, weakenings
-from engine.review.judge import effect_of
-from engine.review.leaves import form_of
+from engine.review.findings import effect_of
+from engine.review.flatten import form_of
 
 KEYS = {form_of(path): schema for path, schema in walk(recipe_schema())}
 

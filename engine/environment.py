@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from engine import __version__
-from engine.processes import answer_of, program
+from engine.process.start import answer_of, program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class Device:
 
 EXTRAS: dict[str, tuple[str, ...]] = {
     "packages": ("httpx", "pypi-simple", "unearth"),
-    "data": ("numba", "numpy", "pyarrow", "zstandard"),
+    "data": ("ftfy", "numba", "numpy", "py3langid", "pyarrow", "zstandard"),
     "metrics": ("numpy", "rouge-score", "sacrebleu", "scikit-learn", "scipy"),
     "train": ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "llguidance"),
     "axolotl": ("axolotl",),

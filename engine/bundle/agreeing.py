@@ -25,18 +25,18 @@ from engine.bundle.scores import all_scores, unlike
 from engine.bundle.statement import statement_of, to_bytes
 from engine.errors import DataError
 from engine.evidence import Metric, Repeat, Scores, StageStatus, to_json
+from engine.lock.accepted_run import further_seeds, spread_of
+from engine.lock.answer_hashes import HASHED, WEIGHED, has_entries, label_counts
+from engine.lock.check import unfounded
+from engine.lock.coherence import NEAR
+from engine.lock.draw import draw_of, is_drawn_by, recorded_rows
 from engine.metrics.scoring import named_metrics
+from engine.pipeline.report import describe, describe_method
 from engine.recipe import resolved_mapping
 from engine.recipe.digest import PINS, recipe_digest, section_digests
 from engine.recipe.sweeps import methods_of
 from engine.recipe.text.dump import reference_mapping
 from engine.stages import stages_of
-from engine.stages.answered import HASHED, WEIGHED, has_entries, label_counts
-from engine.stages.held import draw_of, is_drawn_by, recorded_rows
-from engine.stages.lockcheck import unfounded
-from engine.stages.proving import further_seeds, spread_of
-from engine.stages.report import describe, describe_method
-from engine.store.coherence import NEAR
 from engine.store.runs import ACCEPTED
 from engine.store.typed import brief_text
 
@@ -285,8 +285,8 @@ def score_problems(found: Contents) -> Iterator[str]:
 
 def page_problems(found: Contents) -> Iterator[str]:
     """Yield numbers on the pages for people that no number of the report gives."""
-    from engine.render.card import render_card  # noqa: PLC0415 - only here
-    from engine.render.html import render_html  # noqa: PLC0415
+    from engine.render.card import render_card
+    from engine.render.html import render_html
 
     known = set(_numbers(json.loads(json.dumps(to_json(found.report)))))
     for name, render in (("README.md", render_card), ("report.html", render_html)):
@@ -302,7 +302,7 @@ def page_problems(found: Contents) -> Iterator[str]:
             yield f"{name} says {', '.join(strange[:5])}, which the report does not"
 
 
-def _numbers(value: Any) -> Iterator[float]:  # noqa: ANN401 - JSON data
+def _numbers(value: Any) -> Iterator[float]:
     if isinstance(value, bool):
         return
     if isinstance(value, int | float):
@@ -347,6 +347,6 @@ def _differing(one: Mapping[str, Any], other: Mapping[str, Any], at: str = "") -
     return "the order of its keys"
 
 
-def _as_json(value: Any) -> str:  # noqa: ANN401 - JSON data
+def _as_json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=True, default=str)
-    return text if len(text) <= 60 else f"{text[:60]}…"  # noqa: PLR2004 - of one line
+    return text if len(text) <= 60 else f"{text[:60]}…"  # of one line

@@ -13,10 +13,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from engine.data.readers import read_rows
-from engine.data.row import SHOWN
-from engine.data.sources import source_names
-from engine.data.template import MissingColumnError, lookup
+from engine.data.examples.template import MissingColumnError, lookup
+from engine.data.reading.readers import read_rows
+from engine.data.reading.row import SHOWN
+from engine.data.reading.sources import source_names
 from engine.errors import DataError, Problem
 from engine.recipe.model import Probe
 from engine.recipe.probes import COLUMNS, KINDS, USUAL, layout_of
@@ -183,7 +183,7 @@ def _choices(value: object, answer: object, part: str) -> tuple[list[str], int]:
     texts = [_text(item, part) for item in value]
     right = texts[_place(answer, texts)]
     different = list(dict.fromkeys(texts))
-    if len(different) < 2:  # noqa: PLR2004 - something to choose between
+    if len(different) < 2:  # something to choose between
         raise ValueError(f"{part} does not hold two different texts")
     return different, different.index(right)
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.data.prepare import Prepared, prepare
-from engine.data.sources import fetch_all, read_all
-from engine.drafting.asking import longest_row
+from engine.data.reading.sources import fetch_all, read_all
 from engine.drafting.guess import Told, guess
 from engine.drafting.plan import Plan
 from engine.drafting.profile import Profile, profile_of
+from engine.drafting.prompt import longest_row
 from engine.drafting.reading import Reading, readings_of
 from engine.drafting.reasons import notes, reasons
 from engine.drafting.sizes import (
@@ -190,5 +190,5 @@ _QUIET: Final[Mapping[str, Any]] = dict.fromkeys(
 """Checks that refuse nothing in a draft: it does not wait for them."""
 
 
-def _never(_name: str, _payload: Mapping[str, Any], _build: object) -> Any:  # noqa: ANN401 - never called
+def _never(_name: str, _payload: Mapping[str, Any], _build: object) -> Any:
     raise AssertionError(_name)  # local files are not fetched

@@ -11,10 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from engine.data.readers import read_rows
-from engine.data.row import Row, Trouble
-from engine.data.tables import old_line_ends
-from engine.data.text import MAX_LINE, chunks
+from engine.data.reading.readers import read_rows
+from engine.data.reading.row import Row, Trouble
+from engine.data.reading.tables import old_line_ends
+from engine.data.reading.text import MAX_LINE, chunks
 from engine.errors import DataError
 from engine.recipe.formats import format_of
 from engine.recipe.model import PathRef, Source
@@ -262,7 +262,7 @@ def _split_named(name: str) -> str:
     return next((SPLITS[word] for word in words if word in SPLITS), "")
 
 
-def _arrays(value: Any, path: str, depth: int) -> Iterator[tuple[str, list[Any]]]:  # noqa: ANN401 - JSON
+def _arrays(value: Any, path: str, depth: int) -> Iterator[tuple[str, list[Any]]]:
     """Yield key path and items of each array of objects, or of arrays of one length."""
     deepest = 3
     if isinstance(value, list):

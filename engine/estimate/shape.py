@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engine.estimate.gguf import read_gguf
+from engine.estimate.gguf_header import read_gguf
 from engine.files.reading import open_regular, parse_json, read_json
 
 _LENGTH_BYTES = 8
@@ -149,7 +149,7 @@ def _transformers_name(name: str) -> str:
     return f"{block}.{_GGUF_LINEAR[last]}.weight" if last in _GGUF_LINEAR else ""
 
 
-def _first(config: Mapping[str, Any], *names: str, missing: Any = None) -> Any:  # noqa: ANN401 - JSON data
+def _first(config: Mapping[str, Any], *names: str, missing: Any = None) -> Any:
     found = next((config[name] for name in names if config.get(name)), missing)
     if found is None:
         raise KeyError(names[0])

@@ -17,7 +17,7 @@ from engine.estimate.workload import Workload, padded
 from engine.recipe.model import Method, Recipe
 
 KEPT_ADAPTERS = 8
-"""Adapters of checkpoints that stay (`engine.runtime.adapters.MOST`)."""
+"""Adapters of checkpoints that stay (`engine.runtime.training.adapter_checkpoints.MOST`)."""
 CHECKPOINTS = 3
 """On disk at once: two that stay, and one that is being written."""
 STATE = 3
@@ -293,4 +293,4 @@ def _told_disk(left: int, besides: int) -> str:
 
 
 def _size(count: float) -> str:
-    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"  # noqa: PLR2004 - a tenth of a GB
+    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"  # a tenth of a GB

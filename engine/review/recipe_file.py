@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from engine.errors import RecipeError
 from engine.files.reading import read_bytes
+from engine.lock.file import SUFFIX, lock_path
 from engine.recipe.text.extends import KEY
 from engine.recipe.text.paths import absolute
 from engine.recipe.text.source import MAX_BYTES, SourceText, parse_source
 from engine.review.listing import Target
 from engine.review.patterns import has_magic, matching
 from engine.review.repository import Repository
-from engine.store.lock import SUFFIX, lock_path
 
 ENDS: Final = (".yaml", ".yml")
 PLAIN: Final = re.compile(rb"""^recipe[ \t]*:[ \t]*["']?v\d""", re.MULTILINE)
@@ -100,7 +100,7 @@ def _through(target: Target, names: frozenset[str]) -> Iterator[str]:
 def _files(
     repository: Repository,
     folder: Path,
-    value: Any,  # noqa: ANN401 - any JSON
+    value: Any,
     names: frozenset[str],
 ) -> Iterator[tuple[str, Iterator[str]]]:
     """The local files that a recipe names, with what changed of each."""
@@ -108,7 +108,7 @@ def _files(
         yield "", _matching(repository, written, folder, names)
 
 
-def _written(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+def _written(value: Any) -> Iterator[str]:
     """Every local path that a recipe writes."""
     if isinstance(value, Mapping):
         for key, inner in value.items():

@@ -11,12 +11,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from engine.data.example import Example
+from engine.data.examples.example import Example
 from engine.environment import Device
+from engine.inference import predict as answering
 from engine.metrics.predictions import write_predictions
 from engine.recipe.model import Export, MaxDrop, PathRef, Task, Threshold
-from engine.runtime.models import load_model
-from engine.stages import answering
+from engine.runtime.models.load import load_model
 
 CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=1, bf16=False)
 TASK = Task(

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from engine.bundle.archive import write_archive
 from engine.bundle.signing import pem_of, sign
 from engine.bundle.statement import statement_of, to_bytes
+from engine.lock.accepted import accepted_from_json
 from engine.render.json import report_from_json
-from engine.store.accepted import accepted_from_json
 
 REPORT, LOCK, RESOLVED = "report.json", "recipe.lock.json", "recipe.resolved.yaml"
 ZEROS = "0" * 64

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-SECRET = "text,label\nhunter2-is-the-secret,a\n"  # noqa: S105 - what must not be shown
+SECRET = "text,label\nhunter2-is-the-secret,a\n"
 ROWS = "text,label\ngood,a\nbad,b\n"
 FIELDS: dict[str, Any] = {
     "recipe": "v1",

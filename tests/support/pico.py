@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from engine.runtime.gguf import find_tools, write_gguf
+from engine.runtime.gguf.convert import find_tools, write_gguf
 from support.shared import made_once
 
 CHAT_TEMPLATE = (
@@ -95,7 +95,7 @@ def _write(
 
 def _tokenizer(template: str, names: Mapping[str, str], special: Sequence[str]) -> Any:
     """Byte-level BPE with a few merges: any text has tokens, and decoding gives the text back."""
-    from tokenizers import (  # noqa: PLC0415 - as heavy as transformers
+    from tokenizers import (  # as heavy as transformers
         AddedToken,
         Tokenizer,
         decoders,

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from engine.data.example import Example
-from engine.data.leakage import leaks
+from engine.data.examples.example import Example
 from engine.data.prepare import Prepared, prepare
-from engine.data.row import Row
+from engine.data.reading.row import Row
+from engine.data.similarity.leakage import leaks
 from engine.errors import DataError
 from engine.recipe.model import Checks, Data, LabelSpec, Sample, Splits, Task
 

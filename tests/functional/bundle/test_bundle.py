@@ -25,10 +25,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.bundle.archive import read_archive, write_archive
-from engine.bundle.checking import Checking, check_bundle
-from engine.bundle.making import make_bundle
+from engine.bundle.build import make_bundle
 from engine.bundle.signing import pem_of, sign
 from engine.bundle.statement import to_bytes
+from engine.bundle.verify import Checking, check_bundle
 from support.examples import examples
 from support.project import Outcome, Project
 from support.runs import run_folders

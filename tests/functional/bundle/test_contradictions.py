@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from engine.bundle.archive import read_archive
-from engine.bundle.checking import BundleVerdict, Checking, check_bundle
-from engine.bundle.making import make_bundle
+from engine.bundle.build import make_bundle
+from engine.bundle.verify import BundleVerdict, Checking, check_bundle
 from support.forged_bundles import (
     LOCK,
     REPORT,

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from engine.data.example import Example, content_id, normalised
+from engine.data.examples.example import Example, content_id, normalised
 from engine.data.prepare import Prepared, split_digest
-from engine.data.row import Row
+from engine.data.reading.row import Row
 from engine.errors import DataError
 from engine.recipe.model import Bin, LabelSpec, Sample
 from support.prepared import WORDS, Pair, all_of, codes, find_leaks, pairs, rows, run, sentence

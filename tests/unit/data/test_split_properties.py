@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - characters that look alike are what is tested
-"""What holds for any data and any splits: the promises of `engine.data.splits`."""
+"""What holds for any data and any splits: the promises of `engine.data.splitting.splits`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.data.example import normalised
-from engine.data.held import held_by, membership
-from engine.data.pool import Place, Pool
-from engine.data.splits import ORDER, Division, divide
+from engine.data.examples.example import normalised
+from engine.data.row_index import Place, Pool
+from engine.data.splitting.recorded import held_by, membership
+from engine.data.splitting.splits import ORDER, Division, divide
 from engine.recipe.model import Splits
 from support.examples import examples
 from support.pools import Made, asked, place_of_text, pool_of, texts

@@ -15,14 +15,14 @@ import pytest
 
 ASK = """
 import pathlib, sys, tempfile
-from engine.cli.streams import quieten
+from engine.sources.online import quieten
 from engine.sources import online
 quieten()
 online.SILENT_SECONDS = online.CONNECT_SECONDS = 0.2
 from huggingface_hub import constants
 from engine.errors import EngineError
 from engine.recipe.model import HubRef, Source
-from engine.runtime.base_model import locate_base_model
+from engine.runtime.models.base_model import locate_base_model
 from engine.sources.hub import newest_commit
 class Progress:
     def note(self, text): pass

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from gguf import GGUFReader
 
-from engine.data.example import Example, write_examples
+from engine.data.examples.example import Example, write_examples
 from engine.evidence import ExportedFile, rung_from_json, scores_from_json, verdict_from_json
+from engine.parity.files import leaving
 from engine.recipe.model import MaxDrop, Threshold
-from engine.runtime import gguf_chat, llama
-from engine.runtime.gguf_chat import FileTokenizer
+from engine.runtime.llama import chat as gguf_chat
+from engine.runtime.llama import client as llama
+from engine.runtime.llama.chat import FileTokenizer
 from engine.stages import merge, quantize, verify
-from engine.stages.exported import leaving
 from support.export_bench import TASK, TEXTS, Bench, Folder, evaluated
 from support.pico import make_pico_model
 

@@ -1,0 +1,180 @@
+"""Rows in another language than most.
+
+The detector is py3langid (Lui and Baldwin 2012; Barbaresi), whose confidence is calibrated for
+length. It is wrong on a few percent of short informal texts, so a language counts as present only
+where it is sure of at least one row, and close relatives of the main language are never told.
+What it finds in mixtures of public sets is measured in `docs/how-to/check-your-data.md`. A row that
+is not plainly English costs about 50 to 150 microseconds, others about 5.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from engine.data.kinds.base import Filled
+from engine.errors import EnvironmentProblem
+from engine.recipe.model import CheckAction
+
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier
+
+UNKNOWN: Final = "unknown"
+MAYBE: Final = "?"
+"""Behind the language of a row that the detector is not sure of."""
+SURE: Final = 0.9
+LIKELY: Final = 0.5
+LETTERS: Final = 20
+"""A shorter text says too little."""
+READ: Final = 400
+"""Characters of a row that are looked at."""
+ODD_SHARE: Final = 0.05
+MAIN_SHARE: Final = 0.5
+"""Where no language has half of the rows, none is the odd one."""
+WITNESSES: Final = 3
+"""So many sure rows of a language, and its likely rows are taken for what they seem."""
+WORD: Final = re.compile(r"[a-z]+")
+ENGLISH: Final = (
+    "the and you that with this have what from your they would which there their been were because"
+    " could should about into when where who how does why has had"
+)
+"""Words that hardly stand in texts of other languages."""
+ENGLISH_TOO: Final = "a i is of for my are to it can be not on in was at do me we"
+"""Words that stand in others, too."""
+SURELY_ENGLISH: Final = frozenset(ENGLISH.split())
+MAYBE_ENGLISH: Final = frozenset(ENGLISH_TOO.split())
+PLAIN_SHARE: Final = 0.25
+CLOSE: Final[tuple[frozenset[str], ...]] = (
+    frozenset(("en", "pcm", "sco", "zxx")),
+    frozenset(("id", "ms", "jv", "su", "min", "bjn")),
+    frozenset(("no", "nb", "nn", "da", "sv")),
+    frozenset(("hr", "bs", "sr", "sh", "sl")),
+    frozenset(("pt", "gl", "es", "ast", "an", "ca")),
+    frozenset(("cs", "sk")),
+    frozenset(("ru", "uk", "be", "bg")),
+    frozenset(("de", "nds", "lb", "gsw")),
+    frozenset(("nl", "af")),
+    frozenset(("hi", "mr", "ne")),
+    frozenset(("fa", "ps", "ur", "ckb")),
+    frozenset(("zh", "yue", "wuu")),
+)
+"""Languages that a detector takes for each other in short texts."""
+NAMES: Final[dict[str, str]] = {
+    "ar": "Arabic", "bg": "Bulgarian", "bn": "Bengali", "ca": "Catalan", "cs": "Czech",
+    "da": "Danish", "de": "German", "el": "Greek", "en": "English", "es": "Spanish",
+    "fa": "Persian", "fi": "Finnish", "fr": "French", "ha": "Hausa", "he": "Hebrew", "hi": "Hindi",
+    "hr": "Croatian", "hu": "Hungarian", "id": "Indonesian", "ig": "Igbo", "it": "Italian",
+    "ja": "Japanese", "ko": "Korean", "ms": "Malay", "nl": "Dutch", "no": "Norwegian",
+    "pcm": "Nigerian Pidgin", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian",
+    "ru": "Russian", "sr": "Serbian", "sv": "Swedish", "sw": "Swahili", "ta": "Tamil",
+    "th": "Thai", "tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu", "vi": "Vietnamese",
+    "yo": "Yoruba", "zh": "Chinese",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class LanguagesCheck:
+    """Compares the language of each row's input with that of most rows."""
+
+    action: CheckAction
+    name: str = "languages"
+
+    def trait(self, filled: Filled) -> str:
+        """Return `en` where that is sure, `en?` where it is likely, `unknown` otherwise."""
+        return language(filled.input)
+
+    def odd(self, counts: Mapping[str, int]) -> tuple[frozenset[str], str]:
+        """Return the traits of languages with under 5 % of the rows, beside one that has half."""
+        rows: Counter[str] = Counter()
+        for trait, count in counts.items():
+            if trait != UNKNOWN:
+                rows[trait.removesuffix(MAYBE)] += count
+        total = sum(rows.values())
+        main = max(rows, key=lambda one: (rows[one], one), default="")
+        if not main or rows[main] < MAIN_SHARE * total:
+            return frozenset(), ""
+        strays = {
+            one: traits
+            for one, count in sorted(rows.items())
+            if count < ODD_SHARE * total and not _close(one, main)
+            if (traits := _present(one, counts))
+        }
+        odd = frozenset(trait for traits in strays.values() for trait in traits)
+        return (odd, _sentence(strays, counts, main, rows[main] / total)) if odd else (odd, "")
+
+    def shown(self, trait: str, counts: Mapping[str, int]) -> str:
+        """Return the language's name."""
+        del counts
+        return named(trait.removesuffix(MAYBE))
+
+
+def language(text: str) -> str:
+    """Return the ISO 639 code of a text's language, with `?` where likely, or `unknown`."""
+    text = text[:READ]
+    if text.isascii() and _plainly_english(text):
+        return "en"
+    if sum(map(str.isalpha, text)) < LETTERS:
+        return UNKNOWN
+    code, confidence = _detector().classify(text)
+    if confidence >= SURE:
+        return str(code)
+    return f"{code}{MAYBE}" if confidence >= LIKELY else UNKNOWN
+
+
+def _plainly_english(text: str) -> bool:
+    """Whether a quarter of the words are English ones, three at least: spares the slow detector."""
+    words = WORD.findall(text.lower())
+    surely = sum(word in SURELY_ENGLISH for word in words)
+    if not surely:
+        return False
+    known = surely + sum(word in MAYBE_ENGLISH for word in words)
+    return known > 2 and known >= PLAIN_SHARE * len(words)  # three
+
+
+def _close(one: str, other: str) -> bool:
+    return one == other or any(one in group and other in group for group in CLOSE)
+
+
+def _present(one: str, counts: Mapping[str, int]) -> tuple[str, ...]:
+    """The traits of a language's rows that are surely of it; none where it is likely noise."""
+    sure = counts.get(one, 0)
+    if not sure:
+        return ()
+    likely = f"{one}{MAYBE}"
+    return (one, likely) if sure >= WITNESSES and likely in counts else (one,)
+
+
+def _sentence(
+    strays: Mapping[str, tuple[str, ...]], counts: Mapping[str, int], main: str, share: float
+) -> str:
+    sizes = {one: sum(counts[trait] for trait in traits) for one, traits in strays.items()}
+    total = sum(sizes.values())
+    told = ", ".join(
+        f"{named(one)} {count:,}"
+        for one, count in sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
+    )
+    what = "1 row is" if total == 1 else f"{total:,} rows are"
+    return f"{what} in another language than most ({named(main)}, {share:.1%}): {told}"
+
+
+def named(code: str) -> str:
+    """Return the English name of a common language, or the code in backticks."""
+    return NAMES.get(code, f"`{code}`")
+
+
+@cache
+def _detector() -> LanguageIdentifier:
+    """Return the detector with its model; loading takes most of a second."""
+    try:
+        from py3langid.langid import MODEL_FILE, LanguageIdentifier
+    except ImportError as error:
+        raise EnvironmentProblem.one(
+            "E701",
+            "the check `languages` needs py3langid",
+            hint="pip install 'slm-recipe[data]', or write `languages: off` under `data.checks`",
+        ) from error
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -1,0 +1,97 @@
+"""Filling `task.input` from a row: `{column}`, `{nested.1.path}`; `{{`, `}}` are literal braces."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.errors import DataError
+
+PIECE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")
+
+
+class MissingColumnError(Exception):
+    """A row has no such column; the argument is its path."""
+
+
+class UnusableValueError(Exception):
+    """A value has no text form; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A parsed template."""
+
+    pieces: tuple[str, ...]
+    """Literal text; one more piece than columns, they alternate."""
+    columns: tuple[str, ...]
+
+    def fill(self, values: Mapping[str, Any]) -> tuple[str, bool]:
+        """Return the text, and whether a column it names has no value (null, NaN or blank).
+
+        Text stands as it is; numbers, booleans, lists and objects in their compact JSON form.
+        `MissingColumnError` when the row lacks a column, `UnusableValueError` for dates and bytes.
+        """
+        texts = [as_text(lookup(values, column)) for column in self.columns]
+        parts = [self.pieces[0]]
+        for text, literal in zip(texts, self.pieces[1:], strict=True):
+            parts += [text or "", literal]
+        lacks = any(text is None or not text.strip() for text in texts)
+        return "".join(parts), lacks
+
+
+def parse_template(text: str) -> Template:
+    """Return the template; DataError for a brace that neither opens a column nor is doubled."""
+    pieces, columns, literal, end = [], [], "", 0
+    for match in PIECE.finditer(text):
+        literal += text[end : match.start()]
+        end = match.end()
+        if match[0] in {"{{", "}}"}:
+            literal += match[0][0]
+        elif match[1] is not None:
+            pieces.append(literal)
+            columns.append(match[1].strip())
+            literal = ""
+        else:
+            raise DataError.one(
+                "D302",
+                f"`{match[0]}` at character {match.start() + 1} names no column and is not doubled",
+                path="task.input",
+                hint=f"write a literal brace as `{match[0] * 2}`",
+            )
+    return Template(pieces=(*pieces, literal + text[end:]), columns=tuple(columns))
+
+
+def lookup(values: Mapping[str, Any], path: str) -> Any:
+    """Return the value at a column, or at a dotted path through objects and lists.
+
+    A column whose name is the whole path wins. `MissingColumnError` when there is none.
+    """
+    if path in values:
+        return values[path]
+    value: Any = values
+    for part in path.split("."):
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            raise MissingColumnError(path)
+    return value
+
+
+def as_text(value: object) -> str | None:
+    """Return the text of a value, None for null and NaN; `UnusableValueError` for other types."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        kind = type(value).__name__
+        raise UnusableValueError(f"`{kind}` values have no text form") from error

@@ -1,0 +1,113 @@
+"""What a draft asks of the model, how long its rows may be, and what is good enough: all guessed from the data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from engine.drafting.guess import Guess
+from engine.drafting.plan import Plan, labels
+from engine.drafting.sizes import BYTES_A_TOKEN, max_length_for, reachable, threshold_for
+
+LABELLED: Final = ("classification", "multilabel")
+MOST_ASKED: Final = 4500
+"""Bytes of all labels up to which every prompt lists them: beyond, they leave the text no room."""
+MANY_ASKED: Final = 400
+"""Bytes of all labels from which they are most of a prompt."""
+_METRICS: Final = {
+    "classification": "macro_f1",
+    "multilabel": "micro_f1",
+    "extraction": "field_f1",
+    "generation": "rouge_l",
+    "chat": "perplexity",
+    "text": "perplexity",
+}
+
+
+def instruction(plan: Plan) -> str:
+    """Return what stands before each text; empty where the rows say it themselves."""
+    word, listed = _word(plan), listed_bytes(plan) <= MOST_ASKED
+    if plan.guess.kind == "classification":
+        return f"Which {word} is it: {{labels}}?" if listed else f"Which {word} is it?"
+    if plan.guess.kind == "multilabel":
+        return f"Which of these {word} apply: {{labels}}?" if listed else f"Which {word} apply?"
+    return "Take the text apart into its fields." if plan.guess.kind == "extraction" else ""
+
+
+def why_instruction(plan: Plan) -> str:
+    """Return what is to be known of the instruction."""
+    size = listed_bytes(plan)
+    if size > MOST_ASKED:
+        return f"listing {len(labels(plan))} labels would leave the text no room"
+    if size > MANY_ASKED:
+        tokens = round(size / BYTES_A_TOKEN, -2)
+        return f"lists all {len(labels(plan))}: about {tokens:.0f} tokens a row"
+    return "what the model is asked"
+
+
+def listed_bytes(plan: Plan) -> int:
+    """Bytes of all labels in a prompt; 0 for a task without."""
+    return _bytes(", ".join(labels(plan))) if plan.guess.kind in LABELLED else 0
+
+
+def max_length(plan: Plan) -> tuple[int, bool]:
+    """Return the tokens that the longest row needs, and whether that is enough."""
+    return max_length_for(plan.longest + _asked(plan))
+
+
+def metrics(plan: Plan) -> str:
+    """Return the bounds that a model must keep, as they stand in braces; empty for none."""
+    kind = plan.guess.kind
+    if kind not in _METRICS:
+        return ""
+    count = len(labels(plan)) if kind in LABELLED else 0
+    bound = threshold_for(kind, count)
+    if kind in ("chat", "text"):
+        return f"{{{_METRICS[kind]}: {{max: {bound:g}}}}}"
+    found = f"{_METRICS[kind]}: {{min: {bound:.2f}}}"
+    if kind == "classification":
+        rows = plan.profile.by_split.get("holdout", plan.sizes.holdout)
+        found += f", valid_output: {{min: {reachable(0.95, rows):.2f}}}"
+    return f"{{{found}}}"
+
+
+def _word(plan: Plan) -> str:
+    last = plan.guess.label.rsplit(".", 1)[-1]
+    return last.replace("_", " ") if re.fullmatch(r"[A-Za-z_ ]{2,30}", last) else "label"
+
+
+def _asked(plan: Plan) -> int:
+    """Bytes of the instruction, as it is filled in."""
+    asked = instruction(plan)
+    return _bytes(asked) + (listed_bytes(plan) if "{labels}" in asked else 0)
+
+
+def longest_row(guess: Guess, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Bytes of the longest row that the model will see, without what is asked."""
+    return max((_row_bytes(guess, row) for row in rows), default=0)
+
+
+def _row_bytes(guess: Guess, row: Mapping[str, Any]) -> int:
+    if guess.shape or guess.kind == "extraction":
+        return _bytes(str(row))
+    return sum(_bytes(str(at(row, name) or "")) for name in (guess.text, guess.label) if name)
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
+
+
+def at(row: Mapping[str, Any], path: str) -> Any:
+    """Return what stands at a dotted path; None for nothing."""
+    if path in row:
+        return row[path]
+    value: Any = row
+    for part in path.split("."):
+        if isinstance(value, Mapping):
+            value = value.get(part)
+        elif isinstance(value, Sequence) and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return None
+    return value

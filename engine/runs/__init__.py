@@ -1,0 +1,1 @@
+"""What a verb does, importable: whole runs, and finding what they left."""

@@ -1,0 +1,126 @@
+"""A quantized GGUF file compared with the 16-bit file that it was made of: every tensor, and every other fact.
+
+How far a tensor may be off depends on the type that it is stored in. The limits were measured
+(docs/explanation/what-may-be-lost.md): above all that sound quantizers leave, below what a tensor shows
+that is zeroed, cut off, out of order or another one's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gguf import GGUFReader, dequantize
+
+from engine.errors import StageError
+
+LIMITS: Mapping[str, tuple[float, float]] = {
+    "F32": (1e-6, 1e-6),
+    "F16": (0.001, 0.01),
+    "BF16": (0.006, 0.02),
+    "Q8": (0.02, 0.06),
+    "Q6": (0.06, 0.25),
+    "Q5": (0.12, 0.35),
+    "Q4": (0.25, 0.6),
+    "Q3": (0.45, 0.85),
+    "Q2": (0.75, 0.97),
+    "Q1": (0.85, 0.97),
+}
+"""Error of a whole tensor and of its worst row, by the beginning of a type's name without a leading `I` or `T`."""
+OTHER_TYPES = (0.85, 0.97)
+NEGLIGIBLE = 1e-3
+"""A row shorter than this share of the usual one is measured by it: a block's scale cannot be that small."""
+REVISION = 1
+"""Bumped when the same files would now give other errors."""
+NOTHING_ALIKE = 1e9
+"""Error of a tensor that is missing, of another shape, or not of numbers."""
+ROWS = 512
+MADE_BY_QUANTIZING = (
+    "general.file_type",
+    "general.quantization_version",
+    "quantize.",
+    "split.",
+    "GGUF.",
+)
+"""Facts that may differ, by how their names begin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorError:
+    """How far one tensor is from the one that it was made of."""
+
+    name: str
+    type: str
+    """Of the quantized one: `Q8_0`, `Q4_K`, …"""
+    error: float
+    """Length of the difference, as a share of the tensor's length; at most `NOTHING_ALIKE`."""
+    worst_row: float
+    """The same of the row where it is largest."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Both are what quantizing into the type may leave."""
+        whole, row = _limits(self.type)
+        return self.error <= whole and self.worst_row <= row
+
+
+def tensor_errors(sixteen: Path, quantized: Path) -> list[TensorError]:
+    """Return the error of every tensor of both files, in their order. StageError X634 for no whole file."""
+    try:
+        before = {tensor.name: tensor for tensor in GGUFReader(sixteen).tensors}
+        after = {tensor.name: tensor for tensor in GGUFReader(quantized).tensors}
+    except (ValueError, OSError, KeyError, IndexError) as error:
+        raise StageError.one("X634", f"`{quantized.name}` cannot be read back: {error}") from error
+    return [_error(name, before.get(name), after.get(name)) for name in {**before, **after}]
+
+
+def other_facts(sixteen: Path, quantized: Path) -> list[str]:
+    """Return the names of facts, beside the tensors, that the quantized file has otherwise."""
+    one, two = (dict(_facts(path)) for path in (sixteen, quantized))
+    return sorted(name for name in one.keys() | two.keys() if one.get(name) != two.get(name))
+
+
+def _facts(path: Path) -> Iterator[tuple[str, Any]]:
+    for name, field in GGUFReader(path).fields.items():
+        if not name.startswith(MADE_BY_QUANTIZING):
+            yield name, [part.tobytes() for part in field.parts[2:]]
+
+
+def _error(name: str, before: Any, after: Any) -> TensorError:
+    kind = (after or before).tensor_type.name
+    error = worst = NOTHING_ALIKE
+    if before is not None and after is not None and list(before.shape) == list(after.shape):
+        error, worst = _measured(before, after)
+    return TensorError(name=name, type=kind, error=error, worst_row=worst)
+
+
+def _limits(kind: str) -> tuple[float, float]:
+    short = kind if kind[0] in "BF" else kind.lstrip("IT")
+    found = (limits for start, limits in LIMITS.items() if short.startswith(start))
+    return next(found, OTHER_TYPES)
+
+
+def _measured(before: Any, after: Any) -> tuple[float, float]:
+    """Return the error of the whole tensor and of its worst row."""
+    one = before.data.reshape(-1, before.data.shape[-1])
+    two = after.data.reshape(-1, after.data.shape[-1])
+    lengths, off = np.zeros(len(one)), np.zeros(len(one))
+    for start in range(0, len(one), ROWS):
+        part = slice(start, start + ROWS)
+        with np.errstate(all="ignore"):  # a damaged scale is no number
+            wanted = dequantize(one[part], before.tensor_type).astype(np.float64)
+            given = dequantize(two[part], after.tensor_type).astype(np.float64)
+            lengths[part] = np.linalg.norm(wanted, axis=1)
+            off[part] = np.linalg.norm(given - wanted, axis=1)
+    whole = float(np.linalg.norm(lengths))
+    if not np.isfinite(off).all() or not np.isfinite(whole):
+        return NOTHING_ALIKE, NOTHING_ALIKE
+    if whole == 0.0:
+        worst = 0.0 if not off.any() else NOTHING_ALIKE
+        return worst, worst
+    usual = whole / np.sqrt(len(lengths))
+    rows = off / np.maximum(lengths, NEGLIGIBLE * usual)
+    return float(np.linalg.norm(off)) / whole, min(float(rows.max()), NOTHING_ALIKE)

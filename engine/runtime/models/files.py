@@ -1,0 +1,204 @@
+"""The files of a model folder before any library reads them: settings that are data, and nothing that is code.
+
+transformers and PEFT import, fetch or run what some settings name. Whether they do is a switch inside of them that
+reads the same settings, so nothing that a model could be asked to run is let through in the first place. Every
+JSON file is looked at, sub-folders and nested settings included.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from engine.errors import StageError
+from engine.files.reading import read_json, require_regular
+
+CODE_KEYS: Final = frozenset(
+    {
+        *("auto_map", "auto_mapping", "custom_generate", "custom_pipelines"),
+        *("kernel_config", "hub_kernels", "use_kernels", "megatron_config"),
+    }
+)
+"""Settings that name modules, repositories with code, or kernels; empty they are harmless."""
+REMOTE_CODE: Final = "trust_remote_code"
+ATTENTION: Final = frozenset(
+    {"eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"}
+)
+"""Implementations that are installed or absent; every other name is one of the hub."""
+QUANTIZED: Final = frozenset({"bitsandbytes"})
+"""Methods whose code is installed with us; others import what they name or fetch kernels."""
+CLASS_KEYS: Final = frozenset(
+    {
+        *("architectures", "tokenizer_class", "processor_class", "image_processor_type"),
+        *("feature_extractor_type", "video_processor_type", "model_type", "peft_type"),
+    }
+)
+"""Settings that name a class or an architecture of the library."""
+NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[0-9][A-Za-z0-9_-]*)*")
+"""Of a class or an architecture (`gpt-neox`, `qwen2.5`): no module, no repository."""
+ADAPTER: Final = "adapter_config.json"
+MAX_BYTES: Final = 256 * 1024 * 1024
+"""Of one settings file; tokenizers of many languages are the largest."""
+MOST_FILES: Final = 10_000
+UNREAD: Final = frozenset({"tokenizer.json", "vocab.json"})
+"""Vocabularies: their entries are texts, and libraries read them as nothing else."""
+
+Finding = tuple[str, str]
+"""The key, and what is wrong with it."""
+
+
+def require_data(folder: Path) -> Path:
+    """Return the folder when it holds files and no code. StageError X609, X691, X694."""
+    files = list(_files(folder))
+    for path in files:
+        if path.suffix == ".py" and path.name != "__init__.py":
+            raise _code(f"`{path.relative_to(folder).as_posix()}`")
+        _require_file(path)
+    if (folder / "custom_generate").exists():
+        raise _code("`custom_generate`")
+    if (folder / ADAPTER).exists():
+        raise StageError.one(
+            "X691",
+            "the base model is an adapter: it names another model to load",
+            path="base_model",
+            hint="merge it into its base model, and name the folder that this gives",
+        )
+    _require_settings(folder, files)
+    return folder
+
+
+def require_settings(folder: Path) -> Path:
+    """Return the folder when no settings file of it makes a library run code. StageError X609, X694."""
+    _require_settings(folder, _files(folder))
+    return folder
+
+
+def _require_settings(folder: Path, files: Iterable[Path]) -> None:
+    for path in files:
+        if path.suffix != ".json" or path.name in UNREAD:
+            continue
+        found = next(iter(findings(read_settings(path))), None)
+        if found is not None:
+            key, why = found
+            raise StageError.one(
+                "X609",
+                f"`{path.relative_to(folder).as_posix()}` of the base model has `{key}`, {why}",
+                path="base_model",
+                hint=f"take `{key}` out of {path.name}, if the model works without its own code",
+            )
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files of a model folder, by name. StageError X691 where there are too many for it to be one."""
+    count = 0
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            count += 1
+            if count > MOST_FILES:
+                raise StageError.one(
+                    "X691",
+                    f"the base model's folder holds more than {MOST_FILES:,} files",
+                    path="base_model",
+                    hint="name the folder that `save_pretrained` wrote",
+                )
+            yield Path(parent) / name
+
+
+def _require_file(path: Path) -> None:
+    try:
+        require_regular(path)
+    except OSError as error:
+        raise unreadable(path, error.strerror or str(error)) from error
+
+
+def read_settings(path: Path) -> Any:
+    """Return what a settings file holds. StageError X694 when it cannot be read, or is no object where one is due."""
+    try:
+        settings = read_json(path, limit=MAX_BYTES)
+    except (OSError, ValueError) as error:
+        raise unreadable(path, getattr(error, "strerror", None) or str(error)) from error
+    if path.name.endswith(("config.json", "index.json")) and not isinstance(settings, dict):
+        raise unreadable(path, "it holds no object")
+    return settings
+
+
+def unreadable(path: Path, why: str) -> StageError:
+    """Return the error of a settings file that cannot be used."""
+    return StageError.one(
+        "X694",
+        f"`{path.name}` of the model cannot be read: {why.splitlines()[0][:200]}",
+        path="base_model",
+        hint="fetch or make the model again",
+    )
+
+
+def without_code(settings: Any) -> Any:
+    """Return settings without the keys that make a library run code, however deep they stand."""
+    if isinstance(settings, list):
+        return [without_code(value) for value in settings]
+    if not isinstance(settings, dict):
+        return settings
+    return {
+        key: without_code(value) for key, value in settings.items() if _why(str(key), value) is None
+    }
+
+
+def findings(settings: Any) -> Iterator[Finding]:
+    """Yield each setting that makes a library run code, however deep it stands."""
+    waiting: list[Any] = [settings]
+    while waiting:
+        whole = waiting.pop()
+        if isinstance(whole, list):
+            waiting += whole
+        elif isinstance(whole, dict):
+            for key, value in whole.items():
+                if (why := _why(str(key), value)) is not None:
+                    yield str(key), why
+                waiting.append(value)
+
+
+def _why(key: str, value: Any) -> str | None:  # noqa: PLR0911 - one answer a rule
+    if key in CODE_KEYS and value:
+        return "which makes transformers run code"
+    if key == REMOTE_CODE and value is not False and value is not None:
+        return "which asks for the model's own code"
+    if key.startswith("_attn") or key.endswith("_internal"):
+        return "which makes transformers run code"
+    if key == "attn_implementation" and not _is_known_attention(value):
+        return "whose value is no attention that comes with transformers"
+    if key == "quantization_config" and not _is_known_quantization(value):
+        return "whose method imports or fetches code of its own"
+    if key in CLASS_KEYS and not _is_name(value):
+        return "whose value is no name of a class"
+    return None
+
+
+def _is_known_attention(value: Any) -> bool:
+    values = value.values() if isinstance(value, dict) else (value,)
+    return all(one is None or (isinstance(one, str) and one in ATTENTION) for one in values)
+
+
+def _is_known_quantization(value: Any) -> bool:
+    if not value:
+        return True
+    return isinstance(value, dict) and value.get("quant_method", "bitsandbytes") in QUANTIZED
+
+
+def _is_name(value: Any) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return all(
+        one is None or (isinstance(one, str) and NAME.fullmatch(one) is not None) for one in values
+    )
+
+
+def _code(what: str) -> StageError:
+    return StageError.one(
+        "X691",
+        f"the base model comes with code: {what}",
+        path="base_model",
+        hint="a base model is data: take the file out of its folder, if the model works without it",
+    )

@@ -1,0 +1,249 @@
+"""Rows of unequal length in one forward pass, unpadded, behind one copy of what they share.
+
+A transformers model is run on one long sequence: pieces of many rows, one behind another. Its
+attention function is replaced for the time being: a token sees the shared prefix, the earlier
+tokens of its own row, and what stands before it in its own piece. The prefix is attended without a
+mask by all of them, the rest by row, and the two are joined by their log-sum-exp, so no score is
+computed that a mask would throw away (but for a little padding between rows of like length).
+
+Keys and values are written in place into slots; whose slot is whose is the caller's to know.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import Cache, PreTrainedModel
+from transformers.modeling_utils import AttentionInterface
+
+NAME = "recipe_packed"
+"""Of the attention function, while it is registered."""
+SPREAD = 1.25
+"""Pieces attend together whose new tokens differ by no more than this factor."""
+UNKNOWN = ("softcap", "s_aux", "position_bias")
+"""What some models ask of attention, and this one does not do."""
+
+
+class UnsupportedModelError(Exception):
+    """The model's attention cannot be computed this way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Tokens of one row that go through the model together."""
+
+    tokens: Sequence[int]
+    position: int
+    """Of the first of them, counted from the start of the row with the prefix."""
+    slots: Sequence[int]
+    """Where their keys and values are written."""
+    seen: Sequence[int]
+    """Where those of the earlier tokens of the row stand, the prefix not counted."""
+    scored: int
+    """How many tokens, from the last backwards, want log-probabilities."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Group:
+    """Pieces of like length: B of them, n tokens each at most, c visible ones at most."""
+
+    queries: torch.Tensor
+    """[B * n], into the sequence; padding repeats a piece's first token."""
+    context: torch.Tensor
+    """[B * c] slots."""
+    mask: torch.Tensor
+    """[B, 1, n, c], added to the scores."""
+    valid: torch.Tensor
+    """Which of `queries` are not padding."""
+    tokens: torch.Tensor
+    """`queries[valid]`."""
+
+
+class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
+    """Keys and values of a prefix and of slots, and the attention over them."""
+
+    def __init__(self, prefix: Sequence[tuple[torch.Tensor, torch.Tensor]], *, slots: int) -> None:
+        """`prefix`: keys and values of each layer, [1, heads, P, size]; P may be 0."""
+        super().__init__(layers=[])
+        self._prefix = prefix
+        self._length = prefix[0][0].shape[2]
+        self._keys = [_store(keys, slots) for keys, _ in prefix]
+        self._values = [_store(values, slots) for _, values in prefix]
+        self._layer = 0
+        self._slots = torch.empty(0)
+        self._groups: list[_Group] = []
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """Return the length of the prefix; positions are given anyway."""
+        return self._length
+
+    def update(  # noqa: PLR0913, RUF100 - as in transformers
+        self,
+        key_states: torch.Tensor,
+        value_states: torch.Tensor,
+        layer_idx: int,
+        *args: Any,
+        **kwargs: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write the new keys and values, [1, heads, N, size], into their slots."""
+        self._layer = layer_idx
+        self._keys[layer_idx][self._slots] = key_states[0].transpose(0, 1)
+        self._values[layer_idx][self._slots] = value_states[0].transpose(0, 1)
+        return key_states, value_states
+
+    def lay_out(self, pieces: Sequence[Piece], device: torch.device) -> None:
+        """Say what the next forward pass consists of."""
+        slots = [slot for piece in pieces for slot in piece.slots]
+        self._slots = torch.tensor(slots, device=device)
+        dtype = self._keys[0].dtype
+        self._groups = [_group(pieces, group, dtype, device) for group in _alike(pieces)]
+
+    def attend(
+        self,
+        module: Any,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        scaling: float | None = None,
+        **kwargs: Any,
+    ) -> tuple[torch.Tensor, None]:
+        """Return the attention's output, [1, N, heads, size]; `query`: [1, heads, N, size]."""
+        if any(kwargs.get(name) is not None for name in UNKNOWN):
+            raise UnsupportedModelError
+        shared = key.shape[1]
+        queries = query[0].reshape(shared, -1, *query.shape[2:])  # [shared, per, N, size]
+        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+        out, total = self._own(queries, value.shape[-1], scale)
+        if self._length:
+            before, before_total = self._before(queries, scale)
+            weight = torch.sigmoid(before_total - total).unsqueeze(-1)
+            out = torch.lerp(out, before, weight.to(out.dtype))
+        return out.flatten(1, 2).unsqueeze(0), None
+
+    def _before(self, queries: torch.Tensor, scale: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Attend to the prefix; [N, shared, per, size] and log-sum-exp [N, shared, per]."""
+        shared, per, count, size = queries.shape
+        keys, values = self._prefix[self._layer]
+        out, total = _attention(
+            queries.reshape(1, shared, per * count, size), keys, values, None, scale
+        )
+        out = out.view(shared, per, count, -1).permute(2, 0, 1, 3)
+        return out, total.view(shared, per, count).permute(2, 0, 1)
+
+    def _own(
+        self, queries: torch.Tensor, size: int, scale: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Attend to the row's own tokens; shapes as `_before`."""
+        shared, per, count, _ = queries.shape
+        out = queries.new_empty(count, shared, per, size)
+        total = queries.new_empty(count, shared, per, dtype=torch.float32)
+        keys, values = self._keys[self._layer], self._values[self._layer]
+        for group in self._groups:
+            rows, _, new, seen = group.mask.shape
+            picked = (
+                queries[:, :, group.queries].view(shared, per, rows, new, -1).permute(2, 0, 1, 3, 4)
+            )
+            part, part_total = _attention(
+                picked.reshape(rows, shared, per * new, -1),
+                keys[group.context].view(rows, seen, shared, -1).transpose(1, 2),
+                values[group.context].view(rows, seen, shared, -1).transpose(1, 2),
+                group.mask.repeat(1, 1, per, 1),
+                scale,
+            )
+            part = part.view(rows, shared, per, new, size).permute(0, 3, 1, 2, 4)
+            out[group.tokens] = part.flatten(0, 1)[group.valid]
+            part_total = part_total.view(rows, shared, per, new).permute(0, 3, 1, 2)
+            total[group.tokens] = part_total.flatten(0, 1)[group.valid]
+        return out, total
+
+
+@contextmanager
+def attending(model: PreTrainedModel, cache: PackedCache) -> Iterator[None]:
+    """Let the model attend through `cache` for the time being; UnsupportedModelError if it cannot."""
+    if not model._can_set_attn_implementation():  # noqa: SLF001 - there is no public question
+        raise UnsupportedModelError
+    before = model.config._attn_implementation  # noqa: SLF001 - nor for this
+    AttentionInterface.register(NAME, cache.attend)
+    try:
+        model.set_attn_implementation(NAME)
+        yield
+    finally:
+        model.set_attn_implementation(before)
+        AttentionInterface._global_mapping.pop(NAME)  # noqa: SLF001 - what is registered stays otherwise
+
+
+def _store(like: torch.Tensor, slots: int) -> torch.Tensor:
+    """Return room for `slots` keys or values, [slots, heads, size]."""
+    return like.new_zeros(slots, like.shape[1], like.shape[3])
+
+
+def _alike(pieces: Sequence[Piece]) -> Iterator[list[int]]:
+    """Yield the pieces, longest first, in groups of like numbers of new tokens."""
+    group: list[int] = []
+    order = sorted(range(len(pieces)), key=lambda at: (-len(pieces[at].tokens), at))
+    for at in order:
+        if group and len(pieces[group[0]].tokens) > SPREAD * len(pieces[at].tokens):
+            yield group
+            group = []
+        group.append(at)
+    if group:
+        yield group
+
+
+def _group(
+    pieces: Sequence[Piece], members: Sequence[int], dtype: torch.dtype, device: torch.device
+) -> _Group:
+    starts = [0]
+    for piece in pieces:
+        starts.append(starts[-1] + len(piece.tokens))
+    new = max(len(pieces[at].tokens) for at in members)
+    seen = max(len(pieces[at].seen) + len(pieces[at].tokens) for at in members)
+    queries: list[int] = []
+    context: list[int] = []
+    valid: list[int] = []
+    mask = torch.full((len(members), 1, new, seen), -math.inf, dtype=dtype)
+    for place, at in enumerate(members):
+        piece, count = pieces[at], len(pieces[at].tokens)
+        valid += range(place * new, place * new + count)
+        queries += [*range(starts[at], starts[at] + count), *[starts[at]] * (new - count)]
+        visible = [*piece.seen, *piece.slots]
+        context += [*visible, *[visible[0]] * (seen - len(visible))]
+        mask[place, 0, :, : len(piece.seen) + 1] = 0.0
+        own = torch.ones(count, count).tril().log().to(dtype)
+        mask[place, 0, :count, len(piece.seen) : len(visible)] = own
+    where = torch.tensor(queries)
+    which = torch.tensor(valid)
+    return _Group(
+        queries=where.to(device),
+        context=torch.tensor(context, device=device),
+        mask=mask.to(device),
+        valid=which.to(device),
+        tokens=where[which].to(device),
+    )
+
+
+def _attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    scale: float,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return [B, heads, n, size] and the log-sum-exp of the scores, [B, heads, n]."""
+    if query.device.type == "cpu" and key.shape[-1] == value.shape[-1]:
+        out, total = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(  # noqa: SLF001 - with log-sum-exp
+            query, key, value, attn_mask=mask, scale=scale
+        )
+        return out, total
+    scores = torch.matmul(query, key.transpose(2, 3)).float() * scale
+    if mask is not None:
+        scores = scores + mask
+    total = torch.logsumexp(scores, -1)
+    shares = scores.sub_(total.unsqueeze(-1)).exp_()
+    return torch.matmul(shares.to(value.dtype), value), total

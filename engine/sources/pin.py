@@ -1,0 +1,196 @@
+"""`recipe pin`: every moving reference of a recipe's text fixed, in place, comments and layout kept.
+
+Nothing is written before everything has been found: a recipe is pinned whole or left as it was.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from engine.errors import EngineError, Problem, RecipeError, Severity
+from engine.recipe.model import PathRef
+from engine.recipe.outside import refusal, unread
+from engine.recipe.references import written_references
+from engine.recipe.resolve import OF_ABSENCE, check_recipe
+from engine.recipe.text.compose import KeyPath, dotted
+from engine.recipe.text.globs import is_pattern
+from engine.recipe.text.layout.edit import Edit, with_edits
+from engine.recipe.text.paths import absolute
+from engine.recipe.text.source import SourceText, decode, parse_source, read_bytes
+from engine.sources.contract import Progress
+from engine.sources.digest import DigestMemory
+from engine.sources.local import digest_of_path
+from engine.trust.judge import NOTHING
+from engine.trust.word import Allowed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """One reference, and what it is fixed to."""
+
+    path: KeyPath
+    """Of the pin: `base_model.revision`."""
+    of: str
+    """What is pinned, as the recipe writes it."""
+    old: str
+    """Empty where there was none."""
+    new: str
+    about: str
+    """Which archive, which commit."""
+    note: str = ""
+
+    @property
+    def key(self) -> str:
+        """The key path as people write it."""
+        return dotted(self.path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pinned:
+    """What pinning one recipe came to."""
+
+    text: str
+    """With the pins; nothing is written yet."""
+    pins: tuple[Pin, ...]
+    """Those that change."""
+    kept: int
+    """References that are pinned already, and stay so."""
+    notes: tuple[str, ...] = ()
+    """What cannot be pinned, and why."""
+    problems: tuple[Problem, ...] = ()
+    """Why something could not be found; then nothing is to be written."""
+
+
+def pin_recipe(
+    path: Path, progress: Progress, *, upgrade: bool, given: Allowed = NOTHING
+) -> Pinned:
+    """Return the text of a recipe, or of a parent, with every reference pinned.
+
+    `upgrade` looks pinned references up again, too.
+
+    Raises:
+        RecipeError: the recipe has errors, besides what it leaves to others to say.
+
+    """
+    wrong = [problem for problem in check_recipe(path, given=given)[1] if _is_of_the_text(problem)]
+    if wrong:
+        raise RecipeError(wrong)
+    content = read_bytes(path)
+    source = replace(parse_source(content, path), given=given)
+    text = decode(content, str(path))
+    seeker = _Seeker(source=source, progress=progress, upgrade=upgrade)
+    for at, written, kind in written_references(source.value):
+        seeker.look(at, written, kind)
+    settings = tuple(
+        Edit(at=pin.path, value=pin.new, below=seeker.anchors[pin.path]) for pin in seeker.pins
+    )
+    new = with_edits(text, source, settings) if settings and not seeker.problems else text
+    return Pinned(
+        text=new,
+        pins=tuple(seeker.pins),
+        kept=seeker.kept,
+        notes=tuple(seeker.notes),
+        problems=tuple(seeker.problems),
+    )
+
+
+def _is_of_the_text(problem: Problem) -> bool:
+    """What is missing another file may say; what is not there is told when it is looked for."""
+    left_out = {*OF_ABSENCE, "R302"}
+    return problem.severity is Severity.ERROR and problem.code not in left_out
+
+
+class _Seeker:
+    """Looks references up, one after the other, and remembers what came of it."""
+
+    def __init__(self, *, source: SourceText, progress: Progress, upgrade: bool) -> None:
+        self._source, self._progress, self._upgrade = source, progress, upgrade
+        self._folder = source.path.parent
+        self.pins: list[Pin] = []
+        self.anchors: dict[KeyPath, str] = {}
+        self.notes: list[str] = []
+        self.problems: list[Problem] = []
+        self.kept = 0
+
+    def look(self, at: KeyPath, written: Mapping[str, Any], kind: str) -> None:
+        """Find the pin of one reference."""
+        for anchor, key, find in (
+            ("hub", "revision", lambda: self._hub(written, kind)),
+            ("package", "sha256", lambda: self._package(written)),
+            ("path", "sha256", lambda: self._file(written, "path")),
+            ("gguf", "sha256", lambda: self._file(written, "gguf")),
+        ):
+            if isinstance(written.get(anchor), str):
+                self._pin((*at, key), written, anchor, find=find)
+                return
+        if "endpoint" in written:
+            self.notes.append(f"{dotted(at)}: what a server serves cannot be pinned")
+
+    def _pin(
+        self,
+        path: KeyPath,
+        written: Mapping[str, Any],
+        anchor: str,
+        *,
+        find: Callable[[], tuple[str, str, str]],
+    ) -> None:
+        named, old = str(written[anchor]), str(written.get(str(path[-1]), ""))
+        if anchor == "path" and is_pattern(named, self._folder):
+            self.notes.append(
+                f"{dotted(path[:-1])}: `{named}` stands for several files; none of them is pinned"
+            )
+            return
+        if old and not self._upgrade:
+            self.kept += 1
+            return
+        try:
+            new, about, note = find()
+        except EngineError as error:
+            place = self._source.place((*path[:-1], anchor))
+            self.problems += [
+                Problem(
+                    code=problem.code,
+                    message=problem.message,
+                    path=dotted(path[:-1]),
+                    hint=problem.hint,
+                    place=place,
+                )
+                for problem in error.problems
+            ]
+            return
+        if new == old:
+            self.kept += 1
+            self.notes += [f"{dotted(path[:-1])}: {note}"] if note else []
+            return
+        self.anchors[path] = anchor
+        self.pins.append(Pin(path=path, of=named, old=old, new=new, about=about, note=note))
+
+    def _hub(self, written: Mapping[str, Any], kind: str) -> tuple[str, str, str]:
+        from engine.sources.hub import newest_commit  # only when something is asked
+
+        self._progress.note(f"asking the hub for {written['hub']}")
+        repository = "model" if kind == "model" else "dataset"
+        return newest_commit(written["hub"], repository), "the commit that `main` is at", ""
+
+    def _package(self, written: Mapping[str, Any]) -> tuple[str, str, str]:
+        from engine.sources.index import Wanted, find_archive
+
+        name, version = written["package"].split("==")
+        self._progress.note(f"asking the package index for {name} {version}")
+        wanted = Wanted(name=name, version=version, sha256=None)
+        found = find_archive(wanted, str(written.get("file", "")), self._progress)
+        newer = f"version {found.newest} is there" if found.newest != version else ""
+        return found.sha256, found.name, newer
+
+    def _file(self, written: Mapping[str, Any], key: str) -> tuple[str, str, str]:
+        path = absolute(written[key], self._folder)
+        if left := unread(self._source, written[key], key):
+            raise refusal(left, self._source.file)
+        with tempfile.TemporaryDirectory() as folder:
+            memory = DigestMemory(Path(folder) / "digests.json")
+            digest = digest_of_path(PathRef(path=path, written=written[key]), memory)
+        return digest, "all files of the folder" if path.is_dir() else "the file's bytes", ""

@@ -12,7 +12,7 @@ from engine.pipeline import Walk
 from engine.recipe.metrics import FREE
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.written import reference_mapping
-from engine.render.quantities import duration, millions, size
+from engine.render.number_format import duration, millions, size
 from engine.stages import flow
 
 PER_TOKEN = ("perplexity",)

@@ -12,7 +12,7 @@ from engine.estimate.trained import TrainedRows, split_rows, trained_rows
 from engine.evidence import data_from_json
 from engine.recipe import moving_references
 from engine.recipe.model import Recipe, Reference, Source
-from engine.render.proof import recorded_line
+from engine.render.report.sections.data import recorded_line
 from engine.runtime.base_model import REVISION
 from engine.sources import DigestMemory, identity, source_identity
 from engine.stages import PRODUCTS, flow, load_stage, needs_of, references_of, stages_of

@@ -285,8 +285,8 @@ def score_problems(found: Contents) -> Iterator[str]:
 
 def page_problems(found: Contents) -> Iterator[str]:
     """Yield numbers on the pages for people that no number of the report gives."""
-    from engine.render.card import render_card  # noqa: PLC0415 - only here
-    from engine.render.html import render_html  # noqa: PLC0415
+    from engine.render.report.card import render_card  # noqa: PLC0415 - only here
+    from engine.render.report.page import render_html  # noqa: PLC0415
 
     known = set(_numbers(json.loads(json.dumps(to_json(found.report)))))
     for name, render in (("README.md", render_card), ("report.html", render_html)):

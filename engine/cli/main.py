@@ -116,7 +116,7 @@ def _without_verb(words: Sequence[str]) -> int:
     if words and not words[0].startswith("-"):
         from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
 
-        from engine.render.spans import printable  # noqa: PLC0415 - the same
+        from engine.render.styled_text import printable  # noqa: PLC0415 - the same
 
         near = get_close_matches(words[0], VERBS, 1)
         hint = f"did you mean `{near[0]}`?" if near else "recipe --help lists them"

@@ -57,9 +57,9 @@ def run(options: argparse.Namespace) -> int:
     )
     from engine.lockstand import Wish  # noqa: PLC0415
     from engine.pipeline import Orders  # noqa: PLC0415
-    from engine.render.closing import closing_block  # noqa: PLC0415
     from engine.render.json import render_json  # noqa: PLC0415
     from engine.render.progress import has_colour  # noqa: PLC0415
+    from engine.render.report.summary import closing_block  # noqa: PLC0415
 
     recipe, warnings = read(options.recipe, allowed(options))
     refuse_outside(recipe, warnings)
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "json":
         show(render_json(result.report))
     else:
-        show(closing_block(result.report, said=result.said, colour=has_colour(sys.stdout)))
+        show(closing_block(result.report, events=result.said, colour=has_colour(sys.stdout)))
     return result.code
 
 

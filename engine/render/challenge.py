@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.evidence import Challenge, ChallengeLine, Interval, Standing
-from engine.render.quantities import DASH, interval, number, p_value
+from engine.render.number_format import DASH, interval, number, p_value
 
 _UNTOUCHED = "untouched"
 

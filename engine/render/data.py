@@ -10,11 +10,22 @@ from typing import Any
 from engine.errors import Problem
 from engine.evidence import DataFinding, DataSummary, SplitSummary
 from engine.render.dataview import DataView
-from engine.render.layout import INDENT, more, paragraph, table
+from engine.render.number_format import count
 from engine.render.problems import problems_json
-from engine.render.quantities import count
 from engine.render.rowtext import row_lines
-from engine.render.spans import Line, cells, crop, line, pad, printable, to_text
+from engine.render.styled_text import (
+    INDENT,
+    Line,
+    cells,
+    crop,
+    line,
+    more,
+    pad,
+    paragraph,
+    printable,
+    table,
+    to_text,
+)
 
 MOST_CLASSES = 12
 """Classes listed one by one; of more, the smallest and the largest."""

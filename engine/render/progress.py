@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self, TextIO
 
-from engine.render.quantities import about
-from engine.render.spans import Line, cells, crop, line, pad, printable, to_text
+from engine.render.number_format import about
+from engine.render.styled_text import Line, cells, crop, line, pad, printable, to_text
 
 WIDTH = 100
 """Columns used at most, and where the terminal does not tell its own."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.recipe.review import Gate, Review
-from engine.render.markdown.markup import block, code, prose, table
+from engine.render.markdown import code, fenced, prose, table
 from engine.render.review.words import TITLES, UNCOMPARED, Row, gate_rows, sections
 
 MARKS = {
@@ -86,4 +86,4 @@ def _config(review: Review, mark: str) -> list[str]:
         if one.after is not None:
             lines.append(f"+ {one.key}: {one.after}   # {one.origin}")
     names = new if old == new else f"{old} to {new}"
-    return [f"{mark} The compiled config changes ({names})", block("\n".join(lines), "diff")]
+    return [f"{mark} The compiled config changes ({names})", fenced("\n".join(lines), "diff")]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from engine.recipe.review import Gate, Review
 from engine.render.progress import WIDTH
 from engine.render.review.words import TITLES, Row, gate_rows, sections
-from engine.render.spans import Line, cells, line, pad, printable, to_text
+from engine.render.styled_text import Line, cells, line, pad, printable, to_text
 
 _STYLES = {
     Gate.WEAKER: "fail",

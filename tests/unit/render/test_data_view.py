@@ -21,7 +21,7 @@ from engine.evidence import (
 from engine.render.data import data_json, data_text
 from engine.render.dataview import DataView, Lengths, ShownExample
 from engine.render.rowtext import FIRST, LAST, ShownRow, ShownSegment
-from engine.render.spans import cells
+from engine.render.styled_text import cells
 
 LABELS = {"bug": 30, "how_to": 20, "billing": 10}
 SUMMARY = DataSummary(

@@ -1,0 +1,151 @@
+"""Styled lines for terminals: the same words with and without colour; tables and paragraphs of them."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+
+Span = tuple[str, str]
+"""Text and its style: a key of `STYLES`, or empty for none."""
+Line = tuple[Span, ...]
+
+STYLES = {
+    "place": "bold",
+    "error": "bold red",
+    "warning": "bold yellow",
+    "mark": "red",
+    "hint": "cyan",
+    "quiet": "dim",
+    "strong": "bold",
+    "pass": "bold green",
+    "fail": "bold red",
+    "inconclusive": "bold yellow",
+    "warn": "yellow",
+    "bar": "cyan",
+}
+
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_TAB = "    "
+_OBEYED = re.compile(
+    "\x1b\\[(?:0|[12]|(?:[12];)?3[1-7])m"
+    "|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""A style as `to_text` writes it, or a single character."""
+INDENT = "  "
+GAP = "  "
+ZERO_WIDTH_CATEGORIES = ("Mn", "Me", "Cf")
+
+
+def printable(text: str) -> str:
+    """The text with nothing a terminal would obey: control and direction characters become escapes.
+
+    A tab becomes four spaces; line breaks are escaped too, so the result is always one line.
+    """
+    return "".join(_printable(character) for character in text)
+
+
+def _printable(character: str) -> str:
+    if character == "\t":
+        return _TAB
+    hostile = unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _BIDI
+    if not hostile:
+        return character
+    point = ord(character)
+    return f"\\x{point:02x}" if point < 0x100 else f"\\u{point:04x}"  # noqa: PLR2004 - latin-1
+
+
+def cleaned(text: str, *, colour: bool = False) -> str:
+    r"""The text with line breaks and tabs as they are and all else that a terminal would obey as `\u001b`.
+
+    With `colour`, what `to_text` writes for styles stays: a text of somebody else's may then be coloured, not hidden.
+    """
+    return _OBEYED.sub(lambda found: _kept_or_escaped(found[0], colour=colour), text)
+
+
+def _kept_or_escaped(found: str, *, colour: bool) -> str:
+    if colour and len(found) > 1:
+        return found
+    return f"\\u{ord(found[0]):04x}{found[1:]}"
+
+
+def cells(text: str) -> int:
+    """Terminal columns the text takes: wide East Asian characters two, combining ones none."""
+    return sum(_cells(character) for character in text)
+
+
+def _cells(character: str) -> int:
+    if character.isascii():
+        return 1
+    if unicodedata.category(character) in ZERO_WIDTH_CATEGORIES:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def pad(text: str, width: int) -> str:
+    """The text, filled with spaces up to `width` terminal columns."""
+    return text + " " * max(0, width - cells(text))
+
+
+def crop(text: str, width: int) -> str:
+    """The text cut to `width` terminal columns, with an ellipsis where something is missing."""
+    if cells(text) <= width:
+        return text
+    kept: list[str] = []
+    room = width - 1
+    for character in text:
+        room -= _cells(character)
+        if room < 0:
+            break
+        kept.append(character)
+    return "".join(kept).rstrip() + "…" if width > 0 else ""
+
+
+def line(*spans: str | Span) -> Line:
+    """A line of spans; plain strings have no style."""
+    return tuple((span, "") if isinstance(span, str) else span for span in spans)
+
+
+def to_text(lines: Iterable[Line], *, colour: bool) -> str:
+    """The lines joined, each ended by a line break; escape sequences only with `colour`."""
+    if not colour:
+        return "".join("".join(text for text, _ in spans).rstrip() + "\n" for spans in lines)
+    return "".join("".join(_painted(span) for span in spans) + "\n" for spans in lines)
+
+
+def _painted(span: Span) -> str:
+    from rich.color import ColorSystem  # noqa: PLC0415 - plain output never needs it
+    from rich.style import Style  # noqa: PLC0415 - the same
+
+    text, style = span
+    if not style:
+        return text
+    return Style.parse(STYLES[style]).render(text, color_system=ColorSystem.STANDARD)
+
+
+def table(rows: Sequence[Sequence[str]], sides: str, width: int) -> Iterator[Line]:
+    """Aligned columns under a quiet heading; `sides` has `l` or `r` a column. The first column gives way."""
+    widths = [max(cells(row[at]) for row in rows) for at in range(len(sides))]
+    others = sum(widths[1:]) + len(GAP) * (len(sides) - 1) + len(INDENT)
+    widths[0] = min(widths[0], max(8, width - others))
+    for number, row in enumerate(rows):
+        shown = [crop(row[0], widths[0]), *row[1:]]
+        parts = [
+            pad(text, size) if side == "l" else " " * (size - cells(text)) + text
+            for text, side, size in zip(shown, sides, widths, strict=True)
+        ]
+        yield line((INDENT + GAP.join(parts), "quiet" if number == 0 else ""))
+
+
+def paragraph(text: str, width: int, *, indent: str = INDENT) -> Iterator[Line]:
+    """The text on as many lines as it takes; nothing for none."""
+    room = max(20, width - len(indent))
+    for part in textwrap.wrap(printable(text), room, break_on_hyphens=False):
+        yield line(indent + part)
+
+
+def more(left: int, what: str) -> Iterator[Line]:
+    """How many are not shown; nothing for none."""
+    if left > 0:
+        yield line(INDENT, (f"… and {left} more {what}", "quiet"))

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterable, Sequence
 from functools import singledispatch
 
-from rich.console import Console, RenderableType
+from rich.console import Console, JustifyMethod, RenderableType
 from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -155,13 +155,12 @@ def _(block: Matrix) -> Iterable[RenderableType]:
         yield rich_table(columns, rows)
 
 
-def rich_table(columns: Sequence[Column], rows: Iterable[Row]) -> RenderableType:
+def rich_table(columns: Sequence[Column], rows: Sequence[Row]) -> RenderableType:
     """A table whose texts wrap where the terminal is too narrow."""
     shown = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=STYLES["quiet"])
     for column in columns:
-        shown.add_column(
-            text(column.name), justify="right" if column.is_right else "left", overflow="fold"
-        )
+        justify: JustifyMethod = "right" if column.is_right else "left"
+        shown.add_column(text(column.name), justify=justify, overflow="fold")
     for row in rows:
         shown.add_row(*map(inline, row.cells))
     return shown

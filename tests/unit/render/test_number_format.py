@@ -67,5 +67,7 @@ def test_a_share_below_one_is_never_rounded_up_to_all(share: float, expected: st
 
 def test_no_interval_is_empty() -> None:
     assert number_format.interval(None) == ""
-    shown = number_format.interval(Interval(low=0.8581, high=0.93, confidence=0.95, method="made up"))
+    shown = number_format.interval(
+        Interval(low=0.8581, high=0.93, confidence=0.95, method="made up")
+    )
     assert shown == "[0.858, 0.930]"

@@ -47,6 +47,7 @@ REPORTS: dict[str, Callable[[], Report]] = {
     "chat": kinds.chat,
     "refused_by_the_ladder": kinds.refused_by_the_ladder,
     "refused_by_forgetting": kinds.refused_by_forgetting,
+    "repeated": kinds.repeated,
 }
 each_report = pytest.mark.parametrize("name", REPORTS)
 

@@ -28,9 +28,10 @@ CHROMIUM = next(
 )
 DESKTOP, PHONE = (1280, 900), (360, 780)
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium: install the system's package"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: install the system's package"),
+]
 
 
 def text() -> Report:

@@ -12,15 +12,15 @@ import importlib
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.cli.main import VERBS
 from engine.codes import AREAS, Code
 from engine.errors import ExitCode
-from engine.recipe.schema import part_schema
 from engine.recipe.shipped import schema_text
+from engine.recipe.validation.schema import part_schema
 
 REFERENCE = Path(__file__).parent / "reference"
 PART = Path(__file__).parent.parent / "schemas" / "recipe-part.schema.json"
@@ -247,7 +247,7 @@ def _code(value: object) -> str:
     return f"`` {shown} ``" if "`" in shown else f"`{shown}`"
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     cells = (" | ".join(_plain(cell).replace("|", "\\|") for cell in line) for line in lines)
     return "".join(f"| {line} |\n" for line in cells)

@@ -11,7 +11,7 @@ from typing import Any
 from engine.pipeline import Walk
 from engine.recipe.metrics import FREE
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
-from engine.recipe.written import reference_mapping
+from engine.recipe.text.dump import reference_mapping
 from engine.render.number_format import duration, millions, size
 from engine.stages import flow
 

@@ -23,11 +23,11 @@ from engine.lockstand import PLAIN, LockStand, Wish, stand_to_lock
 from engine.pipeline import Orders, Walk, Watcher, refuse_absent, walk
 from engine.plan import moving, survey
 from engine.recipe import dump_resolved, moving_references
-from engine.recipe.extends import with_parent_text
 from engine.recipe.metrics import is_measured, primary
 from engine.recipe.model import HubRef, Recipe
 from engine.recipe.outside import refusal, withheld_of
-from engine.recipe.paths import absolute
+from engine.recipe.text.extends import with_parent_text
+from engine.recipe.text.paths import absolute
 from engine.reckoning import Reckoner
 from engine.stages import flow
 from engine.stages.base import Progress

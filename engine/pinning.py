@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import EngineError, Problem, RecipeError, Severity
-from engine.recipe.compose import KeyPath, dotted
-from engine.recipe.globs import is_pattern
-from engine.recipe.layout.edit import Setting, with_settings, written_references
 from engine.recipe.model import PathRef
 from engine.recipe.outside import refusal, unread
-from engine.recipe.paths import absolute
 from engine.recipe.resolve import OF_ABSENCE, check_recipe
-from engine.recipe.source import SourceText, decode, parse_source, read_bytes
+from engine.recipe.text.compose import KeyPath, dotted
+from engine.recipe.text.globs import is_pattern
+from engine.recipe.text.layout.edit import Setting, with_settings, written_references
+from engine.recipe.text.paths import absolute
+from engine.recipe.text.source import SourceText, decode, parse_source, read_bytes
 from engine.sources.contract import Progress
 from engine.sources.digest import DigestMemory
 from engine.sources.local import digest_of_path

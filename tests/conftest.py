@@ -49,6 +49,8 @@ settings.load_profile("any machine")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """A shell that starts the tests in the background has Ctrl-C ignored, and children inherit that."""
 
+pytest.register_assert_rewrite("support")
+
 ROOT = Path(__file__).parents[1]
 
 

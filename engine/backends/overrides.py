@@ -9,7 +9,7 @@ from typing import Final
 
 from engine.errors import Problem
 from engine.recipe.model import Json
-from engine.recipe.nearest import nearest
+from engine.recipe.text.nearest import nearest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from engine.metrics.scoring import named_metrics
 from engine.recipe import resolved_mapping
 from engine.recipe.digest import PINS, recipe_digest, section_digests
 from engine.recipe.sweeps import methods_of
-from engine.recipe.written import reference_mapping
+from engine.recipe.text.dump import reference_mapping
 from engine.stages import stages_of
 from engine.stages.answered import HASHED, WEIGHED, has_entries, label_counts
 from engine.stages.held import draw_of, is_drawn_by, recorded_rows
@@ -41,7 +41,9 @@ from engine.store.runs import ACCEPTED
 from engine.store.typed import brief_text
 
 _DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?!\w|\.\d)")
-_UNSEEN = re.compile(r'<style>.*?</style>|<[a-z][^<>]*?(?:aria-label="([^"<>]*)"[^<>]*)?>', re.DOTALL)
+_UNSEEN = re.compile(
+    r'<style>.*?</style>|<[a-z][^<>]*?(?:aria-label="([^"<>]*)"[^<>]*)?>', re.DOTALL
+)
 """The style of a page and the tags of it, but for the words that a drawing is read out with."""
 
 

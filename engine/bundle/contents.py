@@ -15,7 +15,7 @@ from engine.evidence.typed import mistyped
 from engine.files.reading import parse_json
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
-from engine.recipe.source import parse_source
+from engine.recipe.text.source import parse_source
 from engine.render.json import report_from_json
 from engine.store.accepted import Accepted
 from engine.store.lock import Lock, lock_from_text

@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     from engine.challenge import Order, challenge, challenge_json  # noqa: PLC0415 - heavier
     from engine.cli.watch import Console  # noqa: PLC0415 - only where something runs
     from engine.execute import refuse_outside  # noqa: PLC0415 - heavier
-    from engine.recipe.newcomer import named_model  # noqa: PLC0415 - only here
+    from engine.recipe.references import named_model  # noqa: PLC0415 - only here
     from engine.render.challenge import challenge_text  # noqa: PLC0415 - only here
 
     recipe, warnings = read(options.recipe, allowed(options))

@@ -16,9 +16,9 @@ from engine.cli.output import show, show_json
 from engine.cli.place import add_format, add_store, store_root
 from engine.environment import detect_device
 from engine.errors import EngineError, EnvironmentProblem, ExitCode
+from engine.evidence.review import Comment
 from engine.files.reading import require_regular
 from engine.files.writing import refuse_link, write_text
-from engine.recipe.review import Comment
 
 MOST = 200
 """Characters of a path that are shown."""

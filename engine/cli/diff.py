@@ -12,7 +12,7 @@ from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import add_format, add_store, store_root
 from engine.environment import detect_device
 from engine.errors import ExitCode, RecipeError
-from engine.recipe.review import Gate, Review
+from engine.evidence.review import Gate, Review
 from engine.render.progress import has_colour
 
 FAIL_ON = ("weaker-gate",)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from engine.cli.output import show
 from engine.errors import ExitCode, RecipeError, StoreError
-from engine.recipe.rewriting import create
 from engine.recipe.shipped import recipes_dir
+from engine.recipe.text.write import create
 
 KINDS = ("classification", "multilabel", "extraction", "generation", "chat", "text", "preference")
 STARTER = "quickstart"
@@ -78,8 +78,8 @@ def _draft(options: argparse.Namespace) -> int:
     from engine.drafting.guess import Told  # noqa: PLC0415
     from engine.drafting.told import drafted  # noqa: PLC0415
     from engine.recipe import load_recipe  # noqa: PLC0415
-    from engine.recipe.newcomer import named_model  # noqa: PLC0415
     from engine.recipe.outside import trust_as_it_stands  # noqa: PLC0415
+    from engine.recipe.references import named_model  # noqa: PLC0415
 
     file = Path(options.start)
     target = options.output or Path(f"{file.name.split('.')[0] or 'recipe'}.yaml")

@@ -68,7 +68,7 @@ def _code(problems: Sequence[Problem]) -> ExitCode:
 
 def _pin(path: Path, terminal: TextIO, *, upgrade: bool, given: Allowed) -> Pinned:
     from engine.pinning import pin_recipe  # noqa: PLC0415
-    from engine.recipe.rewriting import rewrite  # noqa: PLC0415
+    from engine.recipe.text.write import rewrite  # noqa: PLC0415
     from engine.render.progress import SilentProgress, is_live, open_progress  # noqa: PLC0415
 
     progress = open_progress("pin", terminal) if is_live(terminal) else SilentProgress()

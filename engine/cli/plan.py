@@ -29,11 +29,11 @@ from engine.plan import (
     plan_run,
     survey,
 )
-from engine.recipe.compose import dotted
 from engine.recipe.metrics import is_measured
 from engine.recipe.model import Outside, Recipe, Size
 from engine.recipe.outside import outside_of
 from engine.recipe.sweeps import methods_of, sweep_words
+from engine.recipe.text.compose import dotted
 from engine.render.cost_text import cost_words
 from engine.render.number_format import about
 from engine.render.progress import has_colour

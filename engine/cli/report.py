@@ -57,7 +57,9 @@ def _as_text(run: Path) -> str:
     try:
         report = read_json(read_file(run, FILES["json"]).decode())
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        what = f"`{run.parent.name}/{run.name}/{FILES['json']}` is no report that this version reads"
+        what = (
+            f"`{run.parent.name}/{run.name}/{FILES['json']}` is no report that this version reads"
+        )
         hint = "--format markdown shows the report as it was written"
         raise StoreError.one("E758", f"{what} ({error})", hint=hint) from error
     columns = shutil.get_terminal_size((100, 24)).columns

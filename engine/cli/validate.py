@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Return 0 when no recipe has an error, else 2."""
     from engine.recipe.parents import parents_among  # noqa: PLC0415 - after the arguments are good
-    from engine.recipe.paths import absolute  # noqa: PLC0415
+    from engine.recipe.text.paths import absolute  # noqa: PLC0415
 
     problems: list[Problem] = []
     said: list[str] = []

@@ -13,7 +13,7 @@ from engine.data.row import Row, Trouble, excerpt
 from engine.data.strict_json import BLANK, RefusedError, kind_of_value, strict_json
 from engine.data.text import chunks, lines
 from engine.errors import DataError
-from engine.recipe.nearest import nearest
+from engine.recipe.text.nearest import nearest
 
 SHOWN = 12
 """Arrays of a document that are offered to choose from."""

@@ -17,7 +17,7 @@ from engine.data.plain import COLUMN
 from engine.data.row import Row, Trouble, excerpt
 from engine.data.text import MAX_LINE, open_bytes
 from engine.errors import DataError
-from engine.recipe.nearest import nearest
+from engine.recipe.text.nearest import nearest
 
 PIECE = 1 << 16
 DEEPEST = 1000

@@ -26,7 +26,7 @@ from engine.drafting.roles import (
 from engine.drafting.spans import Spans, spans_in
 from engine.drafting.turns import Turns, turns_in
 from engine.errors import RecipeError
-from engine.recipe.nearest import nearest
+from engine.recipe.text.nearest import nearest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

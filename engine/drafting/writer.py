@@ -13,9 +13,9 @@ from engine.drafting.asking import LABELLED, instruction, max_length, metrics, w
 from engine.drafting.plan import Plan, bins, labels, relabelled
 from engine.drafting.reading import Reading
 from engine.drafting.room import MOST_LINES, Room, roomiest
-from engine.recipe.layout.writing import WIDTH
 from engine.recipe.model import HubRef, PathRef, Reference
-from engine.recipe.written import reference_mapping, spelled, spelled_in_flow
+from engine.recipe.text.dump import reference_mapping, spelled, spelled_in_flow
+from engine.recipe.text.layout.format import WIDTH
 
 ASIDE: Final = 36
 """Column of the comments beside lines."""

@@ -17,7 +17,7 @@ from engine.errors import Problem, RecipeError
 from engine.estimate.devices import facts_of
 from engine.files.user import config_folder
 from engine.recipe.model import Json
-from engine.recipe.source import SourceText, read_source
+from engine.recipe.text.source import SourceText, read_source
 
 CURRENCY = "currency"
 FILE = "prices.yaml"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from engine.recipe.resolve import check_recipe, load_recipe
 from engine.recipe.rules.places import moving_references
-from engine.recipe.written import dump_resolved, resolved_mapping
+from engine.recipe.text.dump import dump_resolved, resolved_mapping
 
 __all__ = [
     "check_recipe",

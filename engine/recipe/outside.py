@@ -15,9 +15,6 @@ from typing import Any, Final
 
 from engine.errors import Place, Problem, RecipeError, Severity
 from engine.recipe.baselines import kind_and_spec, written_baselines
-from engine.recipe.complaint import show
-from engine.recipe.compose import KeyPath, dotted
-from engine.recipe.globs import is_pattern, match, start_of
 from engine.recipe.model import (
     Baseline,
     Endpoint,
@@ -28,9 +25,12 @@ from engine.recipe.model import (
     Reference,
     Source,
 )
-from engine.recipe.paths import absolute
 from engine.recipe.probes import probes_of
-from engine.recipe.source import SourceText
+from engine.recipe.text.compose import KeyPath, dotted
+from engine.recipe.text.globs import is_pattern, match, start_of
+from engine.recipe.text.paths import absolute
+from engine.recipe.text.source import SourceText
+from engine.recipe.validation.schema_errors import show
 from engine.trust.hosts import parse_address
 from engine.trust.judge import Judge
 from engine.trust.word import Allowed

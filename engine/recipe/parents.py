@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.errors import Problem, RecipeError, Severity
-from engine.recipe.extends import KEY
-from engine.recipe.paths import absolute
 from engine.recipe.resolve import OF_ABSENCE, check_recipe
-from engine.recipe.source import read_source
+from engine.recipe.text.extends import KEY
+from engine.recipe.text.paths import absolute
+from engine.recipe.text.source import read_source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

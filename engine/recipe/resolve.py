@@ -12,8 +12,6 @@ from typing import Any, Final
 
 from engine.errors import Problem, RecipeError, Severity
 from engine.recipe.baselines import baseline, written_baselines
-from engine.recipe.extends import extended
-from engine.recipe.globs import listed_sources
 from engine.recipe.methods import method_of
 from engine.recipe.model import (
     Acceptance,
@@ -45,9 +43,11 @@ from engine.recipe.outside import refuse_leading_out, withheld
 from engine.recipe.references import reference
 from engine.recipe.rules import check_rules
 from engine.recipe.rules.kinds import reads_input
-from engine.recipe.schema import check_structure, definition, with_defaults
-from engine.recipe.source import Reader, SourceText, read_bytes, read_source
 from engine.recipe.sweeps import sweep_of
+from engine.recipe.text.extends import extended
+from engine.recipe.text.globs import listed_sources
+from engine.recipe.text.source import Reader, SourceText, read_bytes, read_source
+from engine.recipe.validation.schema import check_structure, definition, with_defaults
 from engine.trust.judge import NOTHING, Judge
 from engine.trust.word import Allowed
 

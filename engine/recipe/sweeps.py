@@ -8,10 +8,10 @@ from itertools import islice, product
 from math import prod
 from typing import Any, Final
 
-from engine.recipe.compose import KeyPath
 from engine.recipe.methods import ADAPTER_KEYS, method_mapping, method_of
 from engine.recipe.metrics import primary
 from engine.recipe.model import Method, Recipe, Sweep
+from engine.recipe.text.compose import KeyPath
 
 MOST: Final = 64
 """Settings of a sweep; the schema holds lists to it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from engine.recipe.review import Effect, Finding
+from engine.evidence.review import Effect, Finding
 from engine.review.compare import Pair, cropped, finding_of
 
 _WORDS: Final = frozenset({"title", "description", "examples", "$comment", "default", "$schema"})

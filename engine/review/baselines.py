@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from engine.evidence.review import Effect, Finding
 from engine.recipe.baselines import kind_and_spec
 from engine.recipe.model import Baseline, Recipe, Reference
-from engine.recipe.review import Effect, Finding
-from engine.recipe.written import resolved_mapping
+from engine.recipe.text.dump import resolved_mapping
 from engine.review.compare import Pair, finding_of, other_bytes, same_content
 
 _SAME_MODEL: Final = (*("hub", "path", "package", "file", "gguf", "endpoint", "model"),)

@@ -10,8 +10,8 @@ from typing import Final
 
 from engine.errors import RecipeError
 from engine.files.reading import read_bytes
-from engine.recipe.paths import absolute
-from engine.recipe.source import MAX_BYTES
+from engine.recipe.text.paths import absolute
+from engine.recipe.text.source import MAX_BYTES
 from engine.review.hidden import ABSENT, hidden_files
 from engine.review.listing import Moved
 from engine.review.recipe_file import ENDS, PLAIN, RecipeFile, dependencies, recipe_file

@@ -12,10 +12,10 @@ from engine.backends.base import steps_of
 from engine.environment import Device
 from engine.errors import DataError, Place, Problem, RecipeError, Severity
 from engine.estimate.trained import what_changes_rows
+from engine.evidence.review import Checked, Comment, Effect, Finding
 from engine.plan import moving
 from engine.recipe.model import Recipe, Size
-from engine.recipe.review import Checked, Comment, Effect, Finding
-from engine.recipe.source import Reader
+from engine.recipe.text.source import Reader
 from engine.review.changed import Status, Touched, names_of, touched_recipes
 from engine.review.judge import waived
 from engine.review.repository import Repository

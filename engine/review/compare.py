@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from engine.evidence.review import Effect, Finding
 from engine.recipe.model import Json, PathRef, Reference
-from engine.recipe.review import Effect, Finding
 from engine.review.leaves import Leaf, Leaves, leaves_of, source_leaves
 from engine.review.sides import Side
 from engine.review.sources import Paired, listed_of, paired

@@ -9,8 +9,8 @@ from typing import Final
 from engine.backends.base import ConfigLine
 from engine.environment import Device
 from engine.errors import RecipeError
+from engine.evidence.review import ConfigChange
 from engine.recipe.model import Json, Recipe
-from engine.recipe.review import ConfigChange
 from engine.review.compare import Pair
 from engine.review.reruns import nominal_rows
 from engine.stages.compile import compile_recipe

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from engine.evidence.review import Effect, Finding
 from engine.recipe.model import PathRef
-from engine.recipe.review import Effect, Finding
 from engine.review.compare import Pair
 from engine.review.rows import Judged, Rows
 from engine.review.sources import Paired

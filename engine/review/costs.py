@@ -12,7 +12,7 @@ from typing import Final
 from engine.environment import Device
 from engine.estimate import TrainingEstimate, foretell
 from engine.estimate.prices import Price, price_of
-from engine.recipe.review import Cost
+from engine.evidence.review import Cost
 from engine.recipe.sweeps import methods_of
 from engine.render.number_format import about, count, millions, size
 from engine.review.compare import Pair

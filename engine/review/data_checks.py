@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from engine.recipe.decisions import ORDER
-from engine.recipe.review import Effect, Finding
+from engine.evidence.review import Effect, Finding
+from engine.recipe.weakening import ORDER
 from engine.review.compare import Differing, Pair, finding_of
 from engine.review.rows import Judged, Rows
 from engine.review.sides import Side

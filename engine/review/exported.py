@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from engine.evidence.review import Effect, Finding
 from engine.recipe.model import Export
-from engine.recipe.review import Effect, Finding
 from engine.review.compare import Pair, finding_of
 from engine.review.leaves import OVERRIDES
 

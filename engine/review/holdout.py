@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from engine.evidence.review import Effect, Finding
 from engine.recipe.model import Source
-from engine.recipe.review import Effect, Finding
 from engine.review.compare import Pair, finding_of
 from engine.review.content import other_content
 from engine.review.files import bytes_changed, changed_rows, part_of, same_bytes

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from engine.recipe.decisions import DECISIONS, ORDER, Decision, Weaker
+from engine.evidence.review import Area, Change, Effect, Finding
 from engine.recipe.model import Json
-from engine.recipe.review import Area, Change, Effect, Finding
+from engine.recipe.weakening import DECISIONS, ORDER, Decision, Weaker
 from engine.review import answers, baselines, exported, pins, probes, validation
 from engine.review.compare import Differing, Pair, finding_of
 from engine.review.data_checks import decides, judge_checks

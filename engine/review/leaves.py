@@ -12,10 +12,10 @@ from functools import lru_cache
 from typing import Any, Final
 
 from engine.recipe.baselines import kind_and_spec, name_of
-from engine.recipe.compose import KeyPath
 from engine.recipe.model import Json, Recipe
-from engine.recipe.schema import recipe_schema, walk
-from engine.recipe.written import resolved_mapping
+from engine.recipe.text.compose import KeyPath
+from engine.recipe.text.dump import resolved_mapping
+from engine.recipe.validation.schema import recipe_schema, walk
 
 PROBES: Final = "acceptance.forgetting.probes"
 SOURCES: Final = "data.sources"
@@ -37,7 +37,7 @@ class Leaf:
     path: str
     """As a review writes it."""
     form: str
-    """As `engine.recipe.decisions` writes it."""
+    """As `engine.recipe.weakening` writes it."""
     value: Json
     at: KeyPath = ()
     """Where the file says it; empty for items of lists, which go by name."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.recipe.decisions import DECISIONS
-from engine.recipe.review import Area, Change
+from engine.evidence.review import Area, Change
+from engine.recipe.weakening import DECISIONS
 from engine.review.compare import Pair, other_bytes
 from engine.review.files import bytes_changed
 from engine.review.sources import Listed, Paired

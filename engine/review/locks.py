@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.errors import DataError
-from engine.recipe.review import Effect, Finding
+from engine.evidence.review import Effect, Finding
 from engine.review.compare import Pair
 from engine.review.sides import Side
 from engine.review.trees import Disk

@@ -1,4 +1,4 @@
-"""Which files of a list a recipe's pattern matches: as `engine.recipe.globs`, without a disk to walk."""
+"""Which files of a list a recipe's pattern matches: as `engine.recipe.text.globs`, without a disk to walk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from engine.recipe.paths import absolute
+from engine.recipe.text.paths import absolute
 
 _MAGIC = frozenset("*?[")
 _ANY_FOLDERS = "**"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from engine.evidence.review import Effect, Finding
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
-from engine.recipe.review import Effect, Finding
 from engine.review.compare import Pair
 from engine.review.leaves import PROBES
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from engine.evidence.review import Effect, Finding
 from engine.recipe.model import Forgetting, Probe, Recipe
-from engine.recipe.review import Effect, Finding
-from engine.recipe.written import resolved_mapping
+from engine.recipe.text.dump import resolved_mapping
 from engine.review.compare import Differing, Pair, finding_of, other_bytes, same_content
 from engine.review.leaves import PROBES
 from engine.review.reading import read_as

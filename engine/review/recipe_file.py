@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from engine.errors import RecipeError
 from engine.files.reading import read_bytes
-from engine.recipe.extends import KEY
-from engine.recipe.paths import absolute
-from engine.recipe.source import MAX_BYTES, SourceText, parse_source
+from engine.recipe.text.extends import KEY
+from engine.recipe.text.paths import absolute
+from engine.recipe.text.source import MAX_BYTES, SourceText, parse_source
 from engine.review.listing import Target
 from engine.review.patterns import has_magic, matching
 from engine.review.repository import Repository

@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from engine.evidence import Status
+from engine.evidence.review import Area, Change, Effect, Finding
 from engine.recipe.digest import recipe_digest
-from engine.recipe.review import Area, Change, Effect, Finding
-from engine.recipe.written import resolved_mapping
+from engine.recipe.text.dump import resolved_mapping
 from engine.review.compare import Pair, cropped, plain
 from engine.store.accepted import Accepted
 from engine.store.lock import Lock

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.environment import Device
-from engine.recipe.review import Review
+from engine.evidence.review import Review
 from engine.review.compare import Pair
 from engine.review.config import config_changes
 from engine.review.costs import costs

@@ -11,7 +11,7 @@ from engine.data.example import Example, content_key
 from engine.data.recorded import KEY_BYTES
 from engine.errors import DataError
 from engine.recipe.model import PathRef, Recipe, Source
-from engine.recipe.written import resolved_mapping
+from engine.recipe.text.dump import resolved_mapping
 from engine.review.sides import Side
 from engine.stages.held import is_drawn_by, needs_record, recorded_rows
 from engine.store import make_key

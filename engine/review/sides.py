@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 
 from engine.errors import DataError, Problem, RecipeError, Severity
-from engine.recipe.compose import KeyPath
-from engine.recipe.extends import extended
 from engine.recipe.model import Recipe
 from engine.recipe.resolve import check_recipe
-from engine.recipe.source import SourceText, read_source
+from engine.recipe.text.compose import KeyPath
+from engine.recipe.text.extends import extended
+from engine.recipe.text.source import SourceText, read_source
 from engine.review.trees import Tree
 from engine.store.lock import Lock, lock_from_text, lock_path
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.recipe.model import HubRef, Json, PackageRef, PathRef, Recipe, Source
-from engine.recipe.written import resolved_mapping
+from engine.recipe.text.dump import resolved_mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

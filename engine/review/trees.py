@@ -19,7 +19,7 @@ from typing import Final, Protocol
 from engine.errors import Place, RecipeError
 from engine.files import reading
 from engine.recipe.model import Json, PathRef, Recipe, Source
-from engine.recipe.source import Reader, read_bytes
+from engine.recipe.text.source import Reader, read_bytes
 from engine.review.large_files import is_pointer, pointer_of
 from engine.review.listing import Target
 from engine.review.patterns import matching

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference, Source
-from engine.recipe.paths import absolute
+from engine.recipe.text.paths import absolute
 from engine.review.compare import Pair
 from engine.review.trees import Tree, WorkingTree
 from engine.store.lock import lock_path

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from engine.evidence.review import Effect, Finding
 from engine.recipe.model import Size
-from engine.recipe.review import Effect, Finding
 from engine.review.compare import Pair, finding_of
 
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from engine.errors import EnvironmentProblem, RecipeError, StageError
 from engine.recipe.model import Endpoint
-from engine.recipe.nearest import nearest
 from engine.recipe.outside import refusal
+from engine.recipe.text.nearest import nearest
 from engine.runtime.chat_rows import ADAPTED, Message, Pause, Reply, Rows, patiently
 from engine.runtime.chat_server import PATH, ChatServer, RefusedError, open_server
 from engine.sources.contract import Progress

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from engine.errors import DataError
 from engine.files.reading import require_data
-from engine.recipe.complaint import show
 from engine.recipe.model import PathRef
 from engine.recipe.outside import refusal
+from engine.recipe.validation.schema_errors import show
 from engine.sources.digest import DigestMemory
 from engine.store import sha256_of
 

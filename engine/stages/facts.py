@@ -12,7 +12,7 @@ from engine.evidence import Compared
 from engine.metrics.predictions import read_predictions
 from engine.recipe.digest import PINS
 from engine.recipe.model import Recipe
-from engine.recipe.written import reference_mapping
+from engine.recipe.text.dump import reference_mapping
 from engine.stages import flow, proving
 from engine.stages.answered import answers_to_json
 from engine.stages.basis import kind_of, read_basis

@@ -15,7 +15,7 @@ from typing import Any
 from engine.data.recorded import Membership, keys_of, membership_from_json
 from engine.errors import DataError
 from engine.recipe.model import Recipe, Splits
-from engine.recipe.paths import as_argument
+from engine.recipe.text.paths import as_argument
 from engine.store import make_key
 from engine.store.lock import Lock, LockedSplit, lock_path
 

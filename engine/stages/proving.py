@@ -18,7 +18,7 @@ from engine.metrics.scoring import named_metrics
 from engine.recipe.digest import recipe_digest, section_digests
 from engine.recipe.model import HubRef, Recipe
 from engine.recipe.sweeps import methods_of
-from engine.recipe.written import reference_mapping, resolved_mapping
+from engine.recipe.text.dump import reference_mapping, resolved_mapping
 from engine.stages import flow
 from engine.stages.answered import answers_to_json
 from engine.stages.basis import read_basis

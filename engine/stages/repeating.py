@@ -19,7 +19,7 @@ from engine.environment import Device
 from engine.errors import DataError, Place, RecipeError, StageError
 from engine.recipe.digest import changed_sections
 from engine.recipe.model import HubRef, PathRef, Recipe
-from engine.recipe.written import reference_mapping
+from engine.recipe.text.dump import reference_mapping
 from engine.sources.contract import Once, Progress
 from engine.stages.basis import base_files, kind_of
 from engine.stages.proving import (

@@ -148,10 +148,9 @@ def write(report: Report, run: Path, artifacts: Mapping[str, Artifact], store: S
 
     DamagedError where a file of the model is not what its stage left: nothing is told of it then.
     """
-    from engine.render.report.card import render_card  # noqa: PLC0415 - only a run renders pages
-    from engine.render.report.page import render_html  # noqa: PLC0415
     from engine.render.json import render_json  # noqa: PLC0415
-    from engine.render.report.page import render_markdown  # noqa: PLC0415
+    from engine.render.report.card import render_card  # noqa: PLC0415 - only a run renders pages
+    from engine.render.report.page import render_html, render_markdown  # noqa: PLC0415
 
     if report.outcome == "accepted":
         _deliver(run, artifacts, report, store)

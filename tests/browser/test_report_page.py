@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-from unit.render import kinds, sample
-from unit.render.test_pages import REPORTS, hostile
 
 from engine.evidence import Report
 from engine.render.report.page import render_html
+from support import kind_reports as kinds
+from support import reports as sample
+from unit.render.test_pages import REPORTS, hostile
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 

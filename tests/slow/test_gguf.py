@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch  # noqa: TID253 - a test of the runtime
-from choosing import choose_gguf
 from gguf import GGUFReader
 
 from engine.environment import detect_device
@@ -23,6 +22,7 @@ from engine.runtime.llama import answer_text
 from engine.runtime.models import LoadedModel, load_model
 from engine.runtime.task_file import make_task_file
 from engine.store import Store, make_key
+from support.gguf_labels import choose_gguf
 
 pytestmark = pytest.mark.slow
 

@@ -6,9 +6,6 @@ from typing import Any
 
 import pytest
 import yaml
-from drawn import members
-from judging import CPU
-from project import BASE
 
 from engine.plan import UNKNOWN, Plan, World, holdout_line, moving, plan_run, survey
 from engine.recipe import load_recipe
@@ -18,6 +15,9 @@ from engine.stages.held import RECORDED, Held, Standing, draw_of, inputs_of, rec
 from engine.store import Store
 from engine.store.lock import Lock, LockedSplit
 from engine.store.runs import AcceptedRun
+from support.data_artifacts import members
+from support.project import BASE
+from support.stage_bench import CPU
 
 
 def test_a_package_without_a_digest_is_told_as_moving(root: Path, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from engine.errors import Problem
-from engine.recipe.compose import dotted
 from engine.recipe.rules import (
     acceptance,
     answers,
@@ -24,7 +23,8 @@ from engine.recipe.rules import (
     task,
     waivers,
 )
-from engine.recipe.source import SourceText
+from engine.recipe.text.compose import dotted
+from engine.recipe.text.source import SourceText
 
 Rule = Callable[[SourceText, Mapping[str, Any]], Iterator[Problem]]
 """(the file, its content with defaults filled in) to what is wrong."""

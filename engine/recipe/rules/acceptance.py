@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from engine.errors import Problem
 from engine.recipe.baselines import written_baselines
-from engine.recipe.complaint import show
-from engine.recipe.compose import KeyPath
 from engine.recipe.metrics import BY_KIND, FREE, OF_FILES, is_measured, leaves, spec_of
-from engine.recipe.nearest import nearest
 from engine.recipe.rules.data import no_such_label
-from engine.recipe.source import SourceText
+from engine.recipe.text.compose import KeyPath
+from engine.recipe.text.nearest import nearest
+from engine.recipe.text.source import SourceText
+from engine.recipe.validation.schema_errors import show
 
 QUANTIZATIONS: Final = (
     "F16", "BF16", "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q5_1", "Q5_0", "Q4_K_M", "Q4_K_S",

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.errors import Problem
-from engine.recipe.complaint import show
-from engine.recipe.compose import KeyPath
-from engine.recipe.nearest import nearest
 from engine.recipe.patterns import UNREADABLE, compiled, python_pattern
 from engine.recipe.prompt import NO_LABEL
-from engine.recipe.source import SourceText
+from engine.recipe.text.compose import KeyPath
+from engine.recipe.text.nearest import nearest
+from engine.recipe.text.source import SourceText
+from engine.recipe.validation.schema_errors import show
 
 _SCHEMA: Final = ("task", "schema")
 _REFERENCES: Final = ("$ref", "$dynamicRef")

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from engine.errors import Problem
 from engine.recipe.baselines import FITS, kind_and_spec, name_of, written_baselines
-from engine.recipe.complaint import show
 from engine.recipe.rules.kinds import KINDS
-from engine.recipe.source import SourceText
+from engine.recipe.text.source import SourceText
+from engine.recipe.validation.schema_errors import show
 
 _WEIGHED: Final = ("chat", "text")
 _SPEAKS_ONLY: Final = {"endpoint": "a server does not tell", "gguf": "is not read from a file here"}

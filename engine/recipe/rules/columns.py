@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from engine.errors import Problem
-from engine.recipe.complaint import show
-from engine.recipe.compose import KeyPath
-from engine.recipe.nearest import nearest
 from engine.recipe.rules.kinds import reads_input
-from engine.recipe.source import SourceText
 from engine.recipe.template import TemplateError, fields
+from engine.recipe.text.compose import KeyPath
+from engine.recipe.text.nearest import nearest
+from engine.recipe.text.source import SourceText
+from engine.recipe.validation.schema_errors import show
 
 _MEASURED: Final = (("spans", "of"), ("tags", "of"))
 """Columns of an answer that hold the text it is marked in."""

@@ -8,9 +8,9 @@ from math import inf
 from typing import Any, Final
 
 from engine.errors import Problem
-from engine.recipe.complaint import show
-from engine.recipe.nearest import nearest
-from engine.recipe.source import SourceText
+from engine.recipe.text.nearest import nearest
+from engine.recipe.text.source import SourceText
+from engine.recipe.validation.schema_errors import show
 
 _LABEL: Final = ("data", "label")
 

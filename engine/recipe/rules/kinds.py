@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.errors import Problem
-from engine.recipe.compose import KeyPath, dotted
-from engine.recipe.source import SourceText
+from engine.recipe.text.compose import KeyPath, dotted
+from engine.recipe.text.source import SourceText
 
 LABELLED: Final = ("classification", "multilabel")
 ASKED: Final = (*LABELLED, "extraction", "generation")

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.errors import Problem
-from engine.recipe.complaint import show
 from engine.recipe.methods import ADAPTER_KEYS
-from engine.recipe.nearest import nearest
-from engine.recipe.source import SourceText
+from engine.recipe.text.nearest import nearest
+from engine.recipe.text.source import SourceText
+from engine.recipe.validation.schema_errors import show
 
 BACKENDS: Final = ("axolotl", "trl")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.errors import Problem
-from engine.recipe.source import SourceText
+from engine.recipe.text.source import SourceText
 
 
 def name_is_its_own(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:

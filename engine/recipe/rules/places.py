@@ -10,16 +10,16 @@ from typing import Any, Final
 from engine.errors import Problem, Severity
 from engine.files.reading import require_data
 from engine.recipe.baselines import kind_and_spec, written_baselines
-from engine.recipe.complaint import show
-from engine.recipe.compose import KeyPath, dotted
-from engine.recipe.globs import is_pattern
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
-from engine.recipe.nearest import nearest
 from engine.recipe.outside import outside_text, warning
-from engine.recipe.paths import absolute
 from engine.recipe.probes import probes_of
 from engine.recipe.rules.probes import AT, written_probes
-from engine.recipe.source import SourceText
+from engine.recipe.text.compose import KeyPath, dotted
+from engine.recipe.text.globs import is_pattern
+from engine.recipe.text.nearest import nearest
+from engine.recipe.text.paths import absolute
+from engine.recipe.text.source import SourceText
+from engine.recipe.validation.schema_errors import show
 from engine.trust.hosts import parse_address
 from engine.trust.keys import is_never_sent
 

@@ -8,14 +8,14 @@ from itertools import islice
 from typing import Any, Final
 
 from engine.errors import Problem
-from engine.recipe.complaint import show
-from engine.recipe.compose import KeyPath
 from engine.recipe.formats import FORMATS, format_of
-from engine.recipe.globs import is_pattern, listed_sources, match, start_of
-from engine.recipe.nearest import nearest
-from engine.recipe.paths import absolute
 from engine.recipe.rules.places import climbs, fault_of_file, is_of_one_machine
-from engine.recipe.source import SourceText
+from engine.recipe.text.compose import KeyPath
+from engine.recipe.text.globs import is_pattern, listed_sources, match, start_of
+from engine.recipe.text.nearest import nearest
+from engine.recipe.text.paths import absolute
+from engine.recipe.text.source import SourceText
+from engine.recipe.validation.schema_errors import show
 
 _AT: Final[KeyPath] = ("data", "sources")
 _HUB_ROWS: Final = "rows"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from engine.errors import Problem
-from engine.recipe.source import SourceText
+from engine.recipe.text.source import SourceText
 
 NAMES: Final = ("train", "validation", "holdout")
 _ROUNDING: Final = 1e-9

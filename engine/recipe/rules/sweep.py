@@ -15,8 +15,8 @@ from engine.recipe.rules.method import (
     seeds_are_further_ones,
 )
 from engine.recipe.rules.splits import validation_steers
-from engine.recipe.source import SourceText
 from engine.recipe.sweeps import MOST, Tried, count_of, setting_words, tried
+from engine.recipe.text.source import SourceText
 
 _OF_A_METHOD: Final = (
     batches_divide,

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.errors import Problem
-from engine.recipe.complaint import show
 from engine.recipe.patterns import UNREADABLE, compiled
 from engine.recipe.prompt import LABELS_TOKEN
 from engine.recipe.rules.data import no_such_label
 from engine.recipe.rules.kinds import LABELLED
-from engine.recipe.source import SourceText
 from engine.recipe.template import TemplateError, fields
+from engine.recipe.text.source import SourceText
+from engine.recipe.validation.schema_errors import show
 
 _MOST_NAMED = 5
 _FIELD = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.]*\}")

@@ -10,10 +10,10 @@ from typing import Any, Final
 from engine.codes import code_page
 from engine.codes.review import CODES
 from engine.errors import Problem
-from engine.recipe.complaint import show
-from engine.recipe.nearest import nearest
-from engine.recipe.schema import recipe_schema, walk
-from engine.recipe.source import SourceText
+from engine.recipe.text.nearest import nearest
+from engine.recipe.text.source import SourceText
+from engine.recipe.validation.schema import recipe_schema, walk
+from engine.recipe.validation.schema_errors import show
 
 _CODE: Final = re.compile(r"[A-Za-z]\d{3}")
 _OF_LOCK: Final = (

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from engine.errors import Problem, Severity
+from engine.evidence.review import Checked, Comment, Effect, Gate
 from engine.recipe.outside import CODES as OUTSIDE
-from engine.recipe.review import Checked, Comment, Effect, Gate
 from engine.render.markdown import code, plain, prose, table
 from engine.render.problems import in_order, problems_json
 from engine.render.review.json import finding_json, review_json

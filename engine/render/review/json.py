@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from engine.recipe.review import Effect, Finding, Review
+from engine.evidence.review import Effect, Finding, Review
 from engine.render.review.words import weakened
 
 SCHEMA = "diff.v1"

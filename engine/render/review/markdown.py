@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.recipe.review import Gate, Review
+from engine.evidence.review import Gate, Review
 from engine.render.markdown import code, fenced, prose, table
 from engine.render.review.words import TITLES, UNCOMPARED, Row, gate_rows, sections
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from engine.recipe.review import Gate, Review
+from engine.evidence.review import Gate, Review
 from engine.render.progress import WIDTH
 from engine.render.review.words import TITLES, Row, gate_rows, sections
 from engine.render.styled_text import Line, cells, line, pad, printable, to_text

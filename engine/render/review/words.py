@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from engine.recipe.review import Area, Change, Cost, Finding, Gate, Review
+from engine.evidence.review import Area, Change, Cost, Finding, Gate, Review
 
 TITLES: Final = {
     Gate.WEAKER: "The gate got weaker",

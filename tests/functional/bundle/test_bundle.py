@@ -23,14 +23,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from project import Outcome, Project
-from runs import run_folders
 
 from engine.bundle.archive import read_archive, write_archive
 from engine.bundle.checking import Checking, check_bundle
 from engine.bundle.making import make_bundle
 from engine.bundle.signing import pem_of, sign
 from engine.bundle.statement import to_bytes
+from support.project import Outcome, Project
+from support.runs import run_folders
 
 Run = Callable[..., Outcome]
 

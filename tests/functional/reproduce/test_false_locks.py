@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project import Project
-from runs import report, run_folders
 
 from engine.evidence import Repeat, Reproduction, StageRecord, StageStatus
 from engine.recipe import load_recipe
 from engine.stages.repeated import Repeated, reproduction_of
 from engine.store import Store
 from engine.store.accepted import accepted_from_json
+from support.project import Project
+from support.runs import report, run_folders
 
 Facts = dict[str, Any]
 LOCK = "recipe.lock.json"

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project import Project
-from runs import PLAIN, manifests, only, report, statuses
 
 from engine.backends import trl, trl_launch
 from engine.backends.base import Launch, Trained
@@ -16,6 +14,8 @@ from engine.stages import load_stage, retraining
 from engine.stages.base import StageContext
 from engine.stages.training import Training, train_rows
 from engine.store import Store
+from support.project import Project
+from support.runs import PLAIN, manifests, only, report, statuses
 
 
 def rows_of(folder: Path, name: str = "train.jsonl") -> dict[str, str]:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-from contract.launches import CPU, METHOD, Told, make_recipe
 
 from engine.backends import axolotl, check_backend, load_backend
 from engine.backends.axolotl_keys import ALLOWED_VALUES, FROM_RECIPE, OVERRIDABLE, vocabulary
@@ -17,6 +16,7 @@ from engine.backends.axolotl_launch import environment, prepare, tail_of
 from engine.backends.base import Launch, Setting
 from engine.environment import Device
 from engine.errors import RecipeError
+from support.launches import CPU, METHOD, Told, make_recipe
 
 GPU = Device(kind="cuda", name="a GPU", memory_bytes=1 << 36, cores=16, bf16=True)
 SETTINGS = {

@@ -9,13 +9,13 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pools import Made, asked, place_of_text, pool_of, texts
 
 from engine.data.example import normalised
 from engine.data.held import held_by, membership
 from engine.data.pool import Place, Pool
 from engine.data.splits import ORDER, Division, divide
 from engine.recipe.model import Splits
+from support.pools import Made, asked, place_of_text, pool_of, texts
 
 PLACES = (Place.TRAIN, Place.VALIDATION, Place.HOLDOUT)
 WORDS = (

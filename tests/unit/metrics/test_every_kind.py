@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from filling import task
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from engine.metrics.families import FAMILIES
 from engine.metrics.paired import difference, pair
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
+from support.tasks import task
 
 LABELS = ("a", "b")
 SCHEMA: Any = {"properties": {"x": {"type": "integer"}, "y": {"items": {"type": "string"}}}}

@@ -9,8 +9,8 @@ import pytest
 
 from engine.recipe import load_recipe
 from engine.recipe.digest import changed_sections, recipe_digest, section_digests
-from engine.recipe.source import parse_source
-from engine.recipe.written import dump_resolved, resolved_mapping
+from engine.recipe.text.dump import dump_resolved, resolved_mapping
+from engine.recipe.text.source import parse_source
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from unit.render import kinds, sample
 
 from engine.evidence import Flip, Report, Waived
 from engine.render.checks_text import check_lines
@@ -33,6 +32,8 @@ from engine.render.stage_lines import (
     stage_result,
     training_line,
 )
+from support import kind_reports as kinds
+from support import reports as sample
 
 REPORTS: dict[str, Callable[[], Report]] = {
     "accepted": sample.accepted,

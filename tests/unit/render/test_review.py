@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from engine.errors import Place, Problem
-from engine.recipe.review import (
+from engine.evidence.review import (
     Area,
     Change,
     Checked,
@@ -23,8 +22,7 @@ from engine.recipe.review import (
 )
 from engine.render.review import comment_markdown, review_markdown, review_text
 from engine.render.review.comment import MARKER, MOST
-
-GOLDEN = Path(__file__).parents[2] / "golden" / "render"
+from support.paths import GOLDEN
 
 OVERLAP = "214 of 300 new holdout rows were training rows before"
 
@@ -72,7 +70,7 @@ EMPTY = replace(REVIEW, findings=(), changes=(), reruns=(), config=(), costs=(),
     ],
 )
 def test_a_review_reads_like_its_golden_file(name: str, text: str) -> None:
-    assert (GOLDEN / name).read_text("utf-8") == text
+    assert (GOLDEN / "render" / name).read_text("utf-8") == text
 
 
 def test_colour_adds_no_words() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from engine.codes.review import CODES
-from engine.recipe.decisions import DECISIONS, ORDER, Decision, Weaker
-from engine.recipe.review import Area, Effect
-from engine.recipe.schema import expand, recipe_schema, walk
+from engine.evidence.review import Area, Effect
+from engine.recipe.validation.schema import expand, recipe_schema, walk
+from engine.recipe.weakening import DECISIONS, ORDER, Decision, Weaker
 from engine.review.judge import effect_of
 from engine.review.leaves import form_of
 
@@ -29,7 +29,7 @@ def is_value(form: str) -> bool:
 
 
 def test_every_key_of_the_schema_has_a_decision() -> None:
-    """A new key: decide in engine/recipe/decisions.py what a change of it does to the evidence."""
+    """A new key: decide in engine/recipe/weakening.py what a change of it does to the evidence."""
     missing = [form for form in KEYS if is_value(form) and form not in DECISIONS]
 
     assert missing == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.recipe.globs import match
+from engine.recipe.text.globs import match
 from engine.review.patterns import matching
 
 FILES = (

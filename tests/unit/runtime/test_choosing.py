@@ -16,6 +16,7 @@ from engine.errors import StageError
 from engine.runtime import choosing, flights
 from engine.runtime.choosing import choose, search_rows
 from engine.runtime.models import LoadedModel
+from engine.runtime.packed import PackedCache
 from engine.runtime.search import Search, make_tree
 
 ANSWERS = ["positive", "negative", "neutral", "not sure", "not at all"]
@@ -176,13 +177,13 @@ def test_a_model_that_says_something_else_when_packed_goes_row_by_row(
 ) -> None:
     prompts, answers = _prompts(pico), _ended(pico)
     expected = _scores(pico, prompts, answers)
-    real = flights.PackedCache.attend
+    real = PackedCache.attend
 
     def wrong(*args: Any, **kwargs: Any) -> Any:
         out, weights = real(*args, **kwargs)
         return out * 0.5, weights
 
-    monkeypatch.setattr(flights.PackedCache, "attend", wrong)
+    monkeypatch.setattr(PackedCache, "attend", wrong)
 
     found = _scores(pico, prompts, answers)
 

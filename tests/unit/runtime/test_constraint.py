@@ -166,10 +166,10 @@ def _schema_and_value(draw: st.DrawFn, depth: int = 2) -> tuple[dict[str, Any], 
         schema, value = draw(_schema_and_value(depth - 1))
         return {"type": "array", "items": schema}, [value] * draw(st.integers(0, 2))
     if kind == "enum":
-        values = draw(
+        options = draw(
             st.lists(st.one_of(TEXT, st.integers(-9, 9), st.none()), min_size=1, max_size=3)
         )
-        return {"enum": values}, draw(st.sampled_from(values))
+        return {"enum": options}, draw(st.sampled_from(options))
     numbers = st.floats(allow_nan=False, allow_infinity=False)
     values: dict[str, st.SearchStrategy[Any]] = {
         "string": TEXT,

@@ -15,7 +15,7 @@ from engine.runtime.models import LoadedModel
 from engine.runtime.packed import UnsupportedModelError
 from engine.runtime.predict import Said, generate
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
         "film": {"enum": ["good", "bad", "not bad"]},

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from gguf import GGUFReader
-from pico import make_pico_model
 
 from engine.data.example import Example, write_examples
 from engine.environment import Device
@@ -25,6 +24,7 @@ from engine.runtime.gguf_chat import FileTokenizer
 from engine.runtime.models import load_model
 from engine.stages import answering, merge, quantize, verify
 from engine.stages.exported import leaving
+from support.pico import make_pico_model
 
 CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=1, bf16=False)
 TASK = Task(

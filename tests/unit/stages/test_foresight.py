@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-from drawn import members
-from project import BASE, rows
 
 from engine.data.prepare import prepare
 from engine.data.recorded import membership_from_json
@@ -21,6 +19,8 @@ from engine.recipe.model import Checks, Recipe
 from engine.render.progress import SilentProgress
 from engine.stages import foresight
 from engine.stages.foresight import HEAVY, WATCHING, foresee, shapes
+from support.data_artifacts import members
+from support.project import BASE, rows
 
 NOTHING = membership_from_json(members({"train": [], "validation": [], "holdout": []}))
 

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from filling import task
-from judging import Bench, make_bench
 
 from engine.evidence import Status, Verdict, to_json, verdict_from_json
 from engine.metrics.predictions import Prediction, write_predictions
@@ -16,6 +14,8 @@ from engine.stages import flow, gate
 from engine.stages.previous import Previous
 from engine.store import make_key
 from engine.store.runs import AcceptedRun
+from support.stage_bench import Bench, make_bench
+from support.tasks import task
 
 LABELS = ("negative", "positive")
 

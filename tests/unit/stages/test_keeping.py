@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drawn import data_artifact, digest
 
 from engine.evidence import StageRecord, StageStatus
 from engine.recipe import load_recipe
@@ -17,6 +16,7 @@ from engine.stages.keeping import WORN_AT, Keeper, change_notes, decided, lock_o
 from engine.store import Store
 from engine.store.lock import Wear, lock_path, read_lock
 from engine.store.runs import Runs
+from support.data_artifacts import data_artifact, digest
 
 FIRST = {"train": ["a", "b"], "validation": ["c"], "holdout": ["d", "e"], "none": ["f"]}
 GROWN = {"train": ["a", "b", "g"], "validation": ["c"], "holdout": ["d", "e"], "none": []}

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from judging import Bench, make_bench
 
 from engine.evidence import Check, Status
 from engine.metrics.comparing import Earlier, Rivals, compare, judge_previous
@@ -18,6 +17,7 @@ from engine.stages.previous import GONE, LOCK, Previous, earlier, find_previous
 from engine.store import make_key
 from engine.store.accepted import Accepted
 from engine.store.runs import AcceptedRun
+from support.stage_bench import Bench, make_bench
 
 
 def rows(count: int, *, target: str = "negative") -> list[Prediction]:

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-from contract.launches import CPU, Told, examples, make_recipe
-from pico import make_pico_model
 
 from engine.data.example import write_examples
 from engine.errors import EnvironmentProblem, StageError
@@ -21,6 +19,8 @@ from engine.stages import compile as compile_stage
 from engine.stages import train as train_stage
 from engine.stages.base import StageContext
 from engine.store import Artifact, Store, make_key
+from support.launches import CPU, Told, examples, make_recipe
+from support.pico import make_pico_model
 
 
 @pytest.fixture(scope="module")

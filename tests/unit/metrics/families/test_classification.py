@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from filling import task
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from measured import values
 
 from engine.evidence import Scores
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
 from engine.recipe.metrics import BY_KIND
+from support.metric_values import values
+from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
 LABELS = ("a", "b", "c")

@@ -3,16 +3,16 @@ from __future__ import annotations
 import math
 
 import pytest
-from filling import task
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from measured import values
 
 from engine.evidence import Scores
 from engine.metrics.paired import paired_difference
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
 from engine.recipe.metrics import BY_KIND
+from support.metric_values import values
+from support.tasks import task
 
 Rows = list[tuple[float, int, int]]
 TASK = task("text")

@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from filling import task
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from measured import values
 
 from engine.evidence import Scores
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
 from engine.recipe.metrics import BY_KIND
 from engine.recipe.prompt import joined_labels
+from support.metric_values import values
+from support.tasks import task
 
 LABELS = ("a", "b", "c")
 TASK = task("multilabel", labels=LABELS)

@@ -1,0 +1,1 @@
+"""A recipe as text: strict YAML with positions, parents and patterns in it, its layout, and how it is written."""

@@ -1,0 +1,207 @@
+"""`extends`: a recipe that says only what differs from one parent, a local file.
+
+The parent is merged under the child before any rule is checked: mappings key by key, everything
+else is replaced, and the child wins. What comes from the parent keeps its place in the parent's
+file, and its paths, written from the parent's folder, are rewritten to lead from the child's. So
+what follows sees one recipe, and a problem points at the line that is to be edited.
+
+A mapping that is one value is replaced whole: a base model named anew does not keep the pin of the
+parent's, a way to split does not mix with another, nor one sweep, half a JSON Schema is none.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from engine.errors import Problem, RecipeError
+from engine.recipe.model import Json
+from engine.recipe.text.compose import KeyPath
+from engine.recipe.text.nearest import nearest
+from engine.recipe.text.paths import absolute
+from engine.recipe.text.source import Reader, SourceText, read_bytes, read_source
+
+KEY: Final = "extends"
+_NOT_RELATIVE: Final = re.compile(r"[/\\~]|[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]+://")
+_PLACES: Final = frozenset({"hub", "path", "package"})
+_WHOLE: Final = frozenset({("task", "schema"), ("splits", "by"), ("sweep",)})
+"""Mappings that are one value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extended:
+    """A recipe with its parent merged in, if it has one."""
+
+    source: SourceText
+    problems: tuple[Problem, ...] = ()
+    """Why the parent could not be merged; then `source` is the child alone."""
+
+
+def extended(child: SourceText, *, read: Reader = read_bytes) -> Extended:
+    """Return `child` with the parent that it names merged in; one outside the project is read where that is allowed.
+
+    `read` gives the bytes of the parent, as it did those of the child: see `check_recipe`.
+    """
+    named = child.value.get(KEY)
+    if not isinstance(named, str) or not named:
+        return Extended(source=child)  # nothing, or a value that the schema tells of
+    if unwanted := _unwanted(child, named):
+        return Extended(source=child, problems=unwanted)
+    try:
+        parent = read_source(absolute(named, Path(child.file).parent), read=read)
+    except RecipeError as error:
+        return Extended(source=child, problems=tuple(_told(error, child, named)))
+    if KEY in parent.value:
+        return Extended(source=child, problems=(_extends_further(child, parent),))
+    return Extended(source=_merged_source(child, parent))
+
+
+def _unwanted(child: SourceText, named: str) -> tuple[Problem, ...]:
+    """Why a parent is not read: no local path, the recipe itself, or outside the project and not allowed."""
+    from engine.recipe.outside import parent_outside  # noqa: PLC0415 - it builds on references
+
+    if _NOT_RELATIVE.match(named):
+        message = "must be a path from the folder of this recipe to a local file"
+        hint = "copy the parent beside the recipe, or into the repository"
+        return (child.problem("R125", message, at=(KEY,), hint=hint),)
+    if absolute(named, child.path.parent) == child.path:
+        return (child.problem("R124", "a recipe cannot extend itself", at=(KEY,)),)
+    return tuple(
+        child.problem(one.code, f"{one.message}: the parent is not read", at=(KEY,), hint=hint)
+        for one, hint in parent_outside(child, named)
+    )
+
+
+def _told(error: RecipeError, child: SourceText, named: str) -> Iterator[Problem]:
+    """A parent that is not there is a mistake of the child; all else stands in the parent."""
+    for problem in error.problems:
+        if problem.code == "R103":
+            message = f"the parent `{named}`: {problem.message}"
+            yield child.problem("R123", message, at=(KEY,), hint=_nearby(child, named))
+        else:
+            yield problem
+
+
+def _nearby(child: SourceText, named: str) -> str | None:
+    folder = absolute(named, child.path.parent).parent
+    try:
+        names = [entry.name for entry in folder.iterdir() if entry.suffix in {".yaml", ".yml"}]
+    except OSError:
+        return None
+    near = nearest(posixpath.basename(named), names)
+    return f"did you mean `{posixpath.join(posixpath.dirname(named), near)}`?" if near else None
+
+
+def _extends_further(child: SourceText, parent: SourceText) -> Problem:
+    further = parent.value[KEY]
+    is_cycle = isinstance(further, str) and absolute(further, parent.path.parent) == child.path
+    message = (
+        f"this is the parent of `{child.path.name}`, and names that as its own parent: a cycle"
+        if is_cycle
+        else f"this is the parent of `{child.path.name}`, and a parent cannot extend another recipe"
+    )
+    hint = "delete this line" if is_cycle else "move what is shared into one parent"
+    return parent.problem("R124", message, at=(KEY,), key=True, hint=hint)
+
+
+def _merged_source(child: SourceText, parent: SourceText) -> SourceText:
+    prefix = posixpath.relpath(parent.path.parent.as_posix(), start=child.path.parent.as_posix())
+    parent = replace(parent, value=rebased(parent.value, prefix))
+    inherited: set[KeyPath] = set()
+    value: Any = _merged(dict(child.value), dict(parent.value), (), inherited)
+    return replace(
+        child,
+        value=value,
+        parent=parent,
+        inherited=frozenset(inherited),
+        problems=child.problems + parent.problems,
+        broken=child.broken | (parent.broken & inherited),
+    )
+
+
+def _merged(child: Json, parent: Json, path: KeyPath, inherited: set[KeyPath]) -> Json:
+    """Return the child's value over the parent's; note the paths of what the parent gives."""
+    if not isinstance(child, Mapping) or not isinstance(parent, Mapping):
+        return child
+    if path in _WHOLE or (path == ("base_model",) and _PLACES & child.keys()):
+        return dict(child)
+    found: dict[str, Json] = {}
+    for name, given in parent.items():
+        at = (*path, name)
+        if name in child:
+            found[name] = _merged(child[name], given, at, inherited)
+        else:
+            found[name] = given
+            inherited.update(_below(given, at))
+    found.update({name: given for name, given in child.items() if name not in parent})
+    return found
+
+
+def _below(value: Json, path: KeyPath) -> Iterator[KeyPath]:
+    """Yield the path of a value and of everything in it."""
+    yield path
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _below(item, (*path, name))
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from _below(item, (*path, position))
+
+
+def rebased(value: Mapping[str, Json], prefix: str) -> dict[str, Json]:
+    """Return a recipe's content with its local paths led through `prefix`; absolute ones stay."""
+    found: dict[str, Json] = dict(value)
+    if prefix == ".":
+        return found
+    for place in PATHS:
+        found = _at(found, place, prefix)
+    return found
+
+
+PATHS: Final[tuple[tuple[str, ...], ...]] = (
+    ("base_model", "path"),
+    ("data", "sources", "[]", "path"),
+    ("data", "sources", "[]", "columns"),
+    ("baselines", "[]", "model", "path"),
+    ("baselines", "[]", "model", "gguf"),
+    ("acceptance", "forgetting", "probes", "[]", "path"),
+)
+"""Every key that holds a local path; `columns` does beside a `path` only."""
+
+
+def _at(value: Any, place: tuple[str, ...], prefix: str) -> Any:  # noqa: ANN401 - any JSON
+    """Return `value` with the path at `place` led through `prefix`; what does not fit stays."""
+    if not place:
+        return _through(value, prefix)
+    first, *rest = place
+    if first == "[]":
+        return (
+            [_at(item, tuple(rest), prefix) for item in value] if isinstance(value, list) else value
+        )
+    if not isinstance(value, Mapping) or first not in value:
+        return value
+    if first == "columns":
+        return {**value, first: _columns(value[first], prefix)} if "path" in value else value
+    return {**value, first: _at(value[first], tuple(rest), prefix)}
+
+
+def _columns(value: Json, prefix: str) -> Json:
+    if not isinstance(value, Mapping):
+        return value
+    return {name: _through(file, prefix) for name, file in value.items()}
+
+
+def _through(written: Json, prefix: str) -> Json:
+    if not isinstance(written, str) or not written or _NOT_RELATIVE.match(written):
+        return written
+    return posixpath.normpath(f"{prefix}/{written}")
+
+
+def with_parent_text(child: str, parent: str, *, named: str) -> str:
+    """Return the child's text, and after it the parent's as comments: both, and still one recipe."""
+    lines = "\n".join(f"# {line}".rstrip() for line in parent.splitlines())
+    return f"{child.rstrip()}\n\n# The parent, {named}:\n#\n{lines}\n"

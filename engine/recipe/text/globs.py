@@ -1,0 +1,145 @@
+"""Patterns in a path, such as `data/**/*.jsonl`: the files they match, in the same order everywhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from engine.recipe.text.paths import absolute
+from engine.trust.judge import Judge
+
+_MAGIC = re.compile(r"[*?\[]")
+_ANY_FOLDERS = "**"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matches:
+    """What a pattern matched."""
+
+    files: tuple[str, ...]
+    """Paths as a recipe would write them, sorted by their parts, code point by code point."""
+    links: tuple[str, ...]
+    """Matching links that lead out of the recipe's folder and of the pattern's own; not followed."""
+
+
+def is_pattern(written: str, folder: Path) -> bool:
+    """Tell whether a path is a pattern; a file whose very name looks like one is a file."""
+    if _MAGIC.search(written) is None:
+        return False
+    try:
+        return not absolute(written, folder).exists()
+    except (OSError, ValueError):
+        return True
+
+
+def start_of(written: str, folder: Path) -> Path | None:
+    """Return the folder that a pattern starts from; None for a path without variable parts."""
+    if _MAGIC.search(written) is None:
+        return None
+    parts = written.split("/")
+    first = next(at for at, part in enumerate(parts) if _MAGIC.search(part))
+    prefix = "/".join(parts[:first])
+    return absolute(f"{prefix}/" if prefix or first else ".", folder)
+
+
+def listed_sources(
+    written: Sequence[Mapping[str, Any]], folder: Path, *, judge: Judge | None = None
+) -> Iterator[Mapping[str, Any]]:
+    """Yield the sources of a recipe, each pattern as one source for each file that it matches.
+
+    Such a source keeps its `pattern` beside its `path`.
+    """
+    for source in written:
+        path = source.get("path", "")
+        if path and is_pattern(path, folder):
+            yield from (
+                {**source, "path": file, "pattern": path}
+                for file in match(path, folder, judge=judge).files
+            )
+        else:
+            yield source
+
+
+def match(written: str, folder: Path, *, judge: Judge | None = None) -> Matches:
+    """Return the files that a pattern matches, read from `folder`; with a judge, only where it may look.
+
+    `*`, `?` and `[...]` stand for characters of one name, `**` for any number of folders. Folders,
+    and hidden names that the pattern does not spell out, are left out; `**` follows no links.
+    OSError where a folder cannot be read.
+    """
+    parts = written.split("/")
+    first = next(at for at, part in enumerate(parts) if _MAGIC.search(part))
+    prefix = "/".join(parts[:first])
+    start = start_of(written, folder) or folder
+    if judge is not None and not judge.may_list(start):
+        return Matches(files=(), links=())
+    walk = _Walk(roots=(folder.resolve(), start.resolve()), start=start, judge=judge)
+    found = {*walk.match(start, tuple(parts[first:]))}
+    return Matches(
+        files=tuple(_written(prefix, names, first) for names in sorted(found)),
+        links=tuple(_written(prefix, names, first) for names in sorted(walk.links)),
+    )
+
+
+def _written(prefix: str, names: tuple[str, ...], first: int) -> str:
+    return "/".join((prefix, *names) if first else names)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Walk:
+    """One search through the folders below a pattern's first variable part."""
+
+    roots: tuple[Path, ...]
+    """Links may lead anywhere inside these."""
+    start: Path
+    judge: Judge | None
+    links: set[tuple[str, ...]] = field(default_factory=set)
+
+    def match(
+        self, folder: Path, parts: tuple[str, ...], at: tuple[str, ...] = ()
+    ) -> Iterator[tuple[str, ...]]:
+        """Yield the names, from the start, of each file below `folder` that `parts` match."""
+        part, rest = parts[0], parts[1:]
+        if part == _ANY_FOLDERS:
+            yield from self.match(folder, rest or ("*",), at)
+        for name in _names(folder):
+            path, names = folder / name, (*at, name)
+            if part == _ANY_FOLDERS:
+                if not name.startswith(".") and path.is_dir() and not path.is_symlink():
+                    yield from self.match(path, parts, names)
+            elif _fits(name, part):
+                yield from self._step(path, rest, names)
+
+    def _step(
+        self, path: Path, rest: tuple[str, ...], names: tuple[str, ...]
+    ) -> Iterator[tuple[str, ...]]:
+        if path.is_dir() if rest else path.is_file():
+            if not self._stays(path):
+                self.links.add(names)
+            elif rest:
+                yield from self.match(path, rest, names)
+            else:
+                yield names
+
+    def _stays(self, path: Path) -> bool:
+        if not path.is_symlink():
+            return True
+        if self.judge is not None and not self.judge.may_follow(path, self.start):
+            return False
+        target = path.resolve()
+        return any(target.is_relative_to(root) for root in self.roots)
+
+
+def _fits(name: str, part: str) -> bool:
+    return fnmatchcase(name, part) and (part.startswith(".") or not name.startswith("."))
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []

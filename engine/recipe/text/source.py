@@ -1,0 +1,317 @@
+"""Recipe files as text with positions: strict YAML in, plain data and the place of every key out.
+
+Knows how a recipe is written (`engine.recipe.text.compose`), nothing of what it may say
+(`engine.recipe.validation.schema`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import yaml
+
+from engine.errors import Place, Problem, RecipeError, Severity
+from engine.files.reading import open_regular
+from engine.recipe.model import Json
+from engine.recipe.text.compose import UNWANTED, Composer, KeyPath, Span, dotted
+from engine.trust.judge import NOTHING, Judge
+from engine.trust.word import Allowed
+
+MAX_BYTES: Final = 1024 * 1024
+_EMPTY: Final[Mapping[KeyPath, Any]] = MappingProxyType({})
+
+Reader = Callable[[Path], bytes]
+"""Gives the bytes of a recipe file; FileNotFoundError or RecipeError where there is none."""
+
+LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_SYNTAX: Final = (
+    ("tab", "a tab is used for indentation", "indent with spaces"),
+    ("'\\t'", "a tab is used for indentation", "indent with spaces"),
+    (
+        "mapping values are not allowed",
+        "a `:` where no key can stand",
+        "put text that holds `: ` in quotes, or correct the indentation of this line",
+    ),
+    ("unknown escape", "unknown escape in double quotes", "use single quotes, or write `\\\\`"),
+    ("expected ',' or ']'", "a list opened with `[` is not closed", None),
+    ("expected ',' or '}'", "a mapping opened with `{` is not closed", None),
+    ("unexpected end of stream", "a quote is opened and never closed", None),
+    ("cannot start any token", "an unquoted value cannot start like this", "put it in quotes"),
+    ("expected key", "this line does not fit the lines above", "correct its indentation"),
+    ("expected <block end>", "this line does not fit the lines above", "correct its indentation"),
+    ("'-' indicator", "this line does not fit the list above", "start it with `- `"),
+)
+_AT_THE_OPENING: Final = ("expected ',' or", "unexpected end of stream")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceText:
+    """A recipe file that could be read, with the position of every key and value."""
+
+    file: str
+    """As the user named it; shown in messages."""
+    path: Path
+    """Absolute."""
+    lines: tuple[str, ...]
+    value: Mapping[str, Json]
+    keys: Mapping[KeyPath, Span] = field(default=_EMPTY)
+    values: Mapping[KeyPath, Span] = field(default=_EMPTY)
+    written: Mapping[KeyPath, str] = field(default=_EMPTY)
+    """Plain scalars as they stand in the file: `0.80`, `2e-4`."""
+    problems: tuple[Problem, ...] = ()
+    """What is wrong with the YAML itself, where reading could go on."""
+    broken: frozenset[KeyPath] = frozenset()
+    """Values already told of in `problems`: nothing more can be said about them."""
+    parent: SourceText | None = None
+    """The recipe that this one extends; its content is in `value` already."""
+    inherited: frozenset[KeyPath] = frozenset()
+    """What the parent says and this file does not; its places are in the parent."""
+    given: Allowed = NOTHING
+    """What was allowed for this call beyond the recipe's project."""
+
+    @cached_property
+    def judge(self) -> Judge:
+        """Says what of the things that the recipe names may be read and asked."""
+        return Judge(recipe=self.path, given=self.given)
+
+    def has(self, path: KeyPath) -> bool:
+        """Tell whether the file, or the one it extends, says something at `path`."""
+        return path in self.values or path in self.inherited
+
+    def owner(self, path: KeyPath) -> SourceText:
+        """Return the file that says what stands at `path`, or above it: this one or its parent."""
+        at = path
+        while at and self.parent is not None:
+            if at in self.inherited:
+                return self.parent
+            if at in self.values or at in self.keys:
+                return self
+            at = at[:-1]
+        return self
+
+    def place(self, path: KeyPath, *, key: bool = False, snippet: bool = True) -> Place:
+        """Return the place of the value at `path`, or of its key; if absent, of what holds it."""
+        owner = self.owner(path)
+        if owner is not self:
+            return owner.place(path, key=key, snippet=snippet)
+        at: KeyPath | None = path
+        while at:
+            span = self.keys.get(at) if key else self.values.get(at)
+            span = span or self.keys.get(at) or self.values.get(at)
+            if span is not None:
+                return self._place(span, parent=self.keys.get(at[:-1]), snippet=snippet)
+            at, key = at[:-1], True
+        return Place(file=self.file, line=1, column=1)
+
+    def _place(self, span: Span, *, parent: Span | None, snippet: bool) -> Place:
+        numbers = [span.line] if snippet else []
+        if snippet and parent is not None and parent.line == span.line - 1:
+            numbers.insert(0, parent.line)
+        lines = tuple((number, self.lines[number - 1]) for number in numbers)
+        return Place(
+            file=self.file, line=span.line, column=span.column, width=span.width, snippet=lines
+        )
+
+    def problem(
+        self, code: str, message: str, *, at: KeyPath, key: bool = False, hint: str | None = None
+    ) -> Problem:
+        """Return an error about the value at `at`, or about its key."""
+        return Problem(
+            code=code, message=message, path=dotted(at), hint=hint, place=self.place(at, key=key)
+        )
+
+    def warning(
+        self, code: str, message: str, *, at: KeyPath, key: bool = False, hint: str | None = None
+    ) -> Problem:
+        """Return a warning about the value at `at`, or about its key."""
+        return Problem(
+            code=code,
+            message=message,
+            path=dotted(at),
+            hint=hint,
+            place=self.place(at, key=key, snippet=False),
+            severity=Severity.WARNING,
+        )
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of a recipe file on the disk; RecipeError where they cannot be had."""
+    try:
+        with open_regular(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > MAX_BYTES:
+                raise _too_large(str(path), size)
+            return stream.read(MAX_BYTES + 1)
+    except IsADirectoryError:
+        raise _unreadable(str(path), "is a folder, not a recipe file") from None
+    except FileNotFoundError:
+        raise _unreadable(str(path), "no such file", hint=_nearby(path)) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise _unreadable(str(path), f"cannot be read: {reason.lower()}") from None
+
+
+def read_source(path: Path, *, read: Reader = read_bytes) -> SourceText:
+    """Read a recipe file, keeping positions.
+
+    `read` gives its bytes: from the disk, or from elsewhere, such as a revision of a repository.
+    RecipeError when nothing can be made of it (missing, not text, not YAML, too large, not a
+    mapping); lesser mistakes stand in `SourceText.problems`, to be told with all the others.
+    """
+    return parse_source(_content(path, read, str(path)), path)
+
+
+def parse_source(content: bytes, path: Path) -> SourceText:
+    """Return a recipe file of that content; RecipeError as `read_source` has it."""
+    file = str(path)
+    text = decode(content, file)
+    lines = split_lines(text)
+    _refuse_unwanted(text, lines, file)
+    composer = Composer(file=file, lines=lines)
+    try:
+        value = composer.document(yaml.parse(text, Loader=PARSER))
+    except yaml.YAMLError as error:
+        raise RecipeError(_explain_syntax(error, file=file, lines=lines)) from None
+    if not isinstance(value, dict):
+        if composer.problems:
+            raise RecipeError(composer.problems)
+        raise _not_a_mapping(value, file=file, lines=lines)
+    return SourceText(
+        file=file,
+        path=Path(os.path.abspath(path)),  # noqa: PTH100 - resolve() would follow links
+        lines=lines,
+        value=value,
+        keys=composer.keys,
+        values=composer.values,
+        written=composer.written,
+        problems=tuple(composer.problems),
+        broken=frozenset(composer.broken),
+    )
+
+
+def _not_a_mapping(value: Json, *, file: str, lines: tuple[str, ...]) -> RecipeError:
+    place = Place(file=file, line=1, column=1, snippet=((1, lines[0]),) if lines[0] else ())
+    if value is None:
+        return RecipeError(
+            Problem(
+                code="R114",
+                message="the recipe is empty",
+                hint="start from a shipped one: recipe init quickstart",
+                place=Place(file=file),
+            )
+        )
+    kind = "list" if isinstance(value, list) else "single value"
+    return RecipeError(
+        Problem(
+            code="R106", message=f"a recipe must be a mapping of keys, not a {kind}", place=place
+        )
+    )
+
+
+def _content(path: Path, read: Reader, file: str) -> bytes:
+    try:
+        content = read(path)
+    except FileNotFoundError:
+        raise _unreadable(file, "no such file") from None
+    if len(content) > MAX_BYTES:
+        raise _too_large(file, len(content))
+    return content
+
+
+def _unreadable(file: str, why: str, *, hint: str | None = None) -> RecipeError:
+    return RecipeError(Problem(code="R103", message=why, hint=hint, place=Place(file=file)))
+
+
+def _too_large(file: str, size: int) -> RecipeError:
+    message = f"{size:,} bytes; a recipe holds at most {MAX_BYTES:,}"
+    return RecipeError(Problem(code="R115", message=message, place=Place(file=file)))
+
+
+def _nearby(path: Path) -> str | None:
+    try:
+        found = [p.name for p in path.parent.iterdir() if p.suffix in {".yaml", ".yml"}]
+    except OSError:
+        return None
+    from difflib import get_close_matches  # noqa: PLC0415 - only on this path
+
+    near = get_close_matches(path.name, found, n=1)
+    return f"did you mean `{path.parent / near[0]}`?" if near else None
+
+
+def split_lines(text: str) -> tuple[str, ...]:
+    """Return the lines of a text, as YAML counts them."""
+    return tuple(LINE_BREAK.split(text))
+
+
+def decode(content: bytes, file: str) -> str:
+    """Return the text of a recipe file; RecipeError R113 when it is none."""
+    if content.startswith(_UTF16):
+        raise _not_text(file, "is UTF-16", hint=f"iconv -f UTF-16 -t UTF-8 {file}")
+    if b"\x00" in content:
+        raise _not_text(file, f"holds binary data (a zero byte at offset {content.index(0):,})")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        message = f"is not UTF-8: byte 0x{content[error.start]:02x} at offset {error.start:,}"
+        place = Place(file=file, line=line)
+        raise RecipeError(Problem(code="R113", message=message, place=place)) from None
+
+
+def _not_text(file: str, message: str, *, hint: str | None = None) -> RecipeError:
+    return RecipeError(Problem(code="R113", message=message, hint=hint, place=Place(file=file)))
+
+
+def _refuse_unwanted(text: str, lines: tuple[str, ...], file: str) -> None:
+    if UNWANTED.search(text) is None:
+        return
+    problems = []
+    for number, line in enumerate(lines, start=1):
+        for found in UNWANTED.finditer(line):
+            place = Place(file=file, line=number, column=found.start() + 1)
+            message = f"invisible control character U+{ord(found[0]):04X}"
+            problems.append(
+                Problem(code="R122", message=message, hint="delete the character", place=place)
+            )
+    raise RecipeError(problems)
+
+
+def _explain_syntax(error: yaml.YAMLError, *, file: str, lines: tuple[str, ...]) -> Problem:
+    """Return the problem that a parser's error tells of."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return Problem(code="R102", message=_plain(str(error)), place=Place(file=file))
+    told = error.problem or ""
+    mark = error.problem_mark
+    if error.context_mark is not None and any(part in told for part in _AT_THE_OPENING):
+        mark = error.context_mark
+    if mark is not None and mark.line < len(lines) and lines[mark.line][mark.column :][:1] == "\t":
+        told = "tab"
+    message, hint = next(
+        ((text, advice) for part, text, advice in _SYNTAX if part in told), (_plain(told), None)
+    )
+    return Problem(code="R102", message=message, hint=hint, place=_place(mark, file, lines))
+
+
+def _place(mark: yaml.Mark | None, file: str, lines: tuple[str, ...]) -> Place:
+    if mark is None or mark.line >= len(lines):
+        return Place(file=file)
+    number = mark.line + 1
+    return Place(
+        file=file, line=number, column=mark.column + 1, snippet=((number, lines[mark.line]),)
+    )
+
+
+def _plain(text: str) -> str:
+    first = text.splitlines()[0] if text else ""
+    return f"not YAML: {first}" if first else "not YAML"

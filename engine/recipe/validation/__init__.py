@@ -1,0 +1,1 @@
+"""A recipe against its schema, and what is wrong in plain words."""

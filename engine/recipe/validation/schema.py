@@ -1,0 +1,219 @@
+"""The recipe against `schemas/recipe.schema.json`: structure, types and ranges, in plain words.
+
+The schema is authoritative; this module holds no recipe key. Besides JSON Schema's own words it
+reads four annotations: `x-expects` (what a value must be, in words), `x-default` (what absence
+means where no constant can say it), `x-aliases` (names other tools give the same key) and `x-partial`
+(a mapping that says only what it changes of another: what is absent has no default).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from engine.errors import Problem
+from engine.recipe.patterns import validator
+from engine.recipe.shipped import schema_text
+from engine.recipe.text.compose import KeyPath
+from engine.recipe.text.nearest import nearest
+from engine.recipe.text.source import SourceText
+from engine.recipe.validation.schema_errors import Complaint, complaints
+
+if TYPE_CHECKING:
+    from jsonschema.validators import Draft202012Validator
+
+Schema = Mapping[str, Any]
+
+MOST_KEYS_LISTED: Final = 14
+
+
+@lru_cache(maxsize=1)
+def recipe_schema() -> Schema:
+    """Return the recipe's JSON Schema; do not change it."""
+    schema: Schema = json.loads(schema_text("recipe.schema.json"))
+    return schema
+
+
+def part_schema() -> dict[str, Any]:
+    """Return the schema of a recipe that is one half of two: a parent, or one that extends it.
+
+    The same keys, with nothing required: what is missing here stands in the other file. For editors;
+    `recipe validate` checks the two together.
+    """
+    found: dict[str, Any] = _without_musts(recipe_schema())
+    found["title"] = "Part of a recipe"
+    return found
+
+
+def _without_musts(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, list):
+        return [_without_musts(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    kept = {}
+    for word, below in value.items():
+        is_list = isinstance(below, list)
+        if (word == "required" and is_list) or word == "dependentRequired":
+            continue
+        if word == "oneOf" and is_list and all(form.keys() == {"required"} for form in below):
+            continue
+        kept[word] = _without_musts(below)
+    return kept
+
+
+def expand(schema: Schema) -> Schema:
+    """Return `schema` with its `$ref` replaced by what it names; words beside the reference win."""
+    reference = schema.get("$ref")
+    if reference is None:
+        return schema
+    found: Any = recipe_schema()
+    for part in str(reference).removeprefix("#/").split("/"):
+        found = found[part]
+    beside = {word: value for word, value in schema.items() if word != "$ref"}
+    return {**expand(found), **beside}
+
+
+def definition(name: str) -> Schema:
+    """Return one of the schema's named parts, such as `source`; do not change it."""
+    found: Schema = recipe_schema()["$defs"][name]
+    return found
+
+
+def forms(expanded: Schema) -> Iterator[Schema]:
+    """Yield the mappings among the forms that a value may have."""
+    for form in map(expand, expanded.get("oneOf", ())):
+        if "properties" in form:
+            yield form
+
+
+def walk(schema: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Schema]]:
+    """Yield every key the schema knows, as (path, expanded schema); `[]` stands for a list's items.
+
+    `*` stands for keys that the user names, such as labels and metrics.
+    """
+    expanded = expand(schema)
+    if path:
+        yield path, expanded
+    for part in (expanded, *forms(expanded)):
+        for name, below in part.get("properties", {}).items():
+            yield from walk(below, (*path, name))
+    if isinstance(expanded.get("items"), dict):
+        yield from walk(expanded["items"], (*path, "[]"))
+    if isinstance(expanded.get("additionalProperties"), dict):
+        yield from walk(expanded["additionalProperties"], (*path, "*"))
+
+
+def with_defaults(value: Any, schema: Schema | None = None) -> Any:  # noqa: ANN401 - any JSON
+    """Return `value` with every constant default of the schema filled in, at every depth.
+
+    Works on broken recipes too: what does not fit the schema is left as it is.
+    """
+    expanded = expand(recipe_schema() if schema is None else schema)
+    if isinstance(value, Mapping):
+        return _mapping_with_defaults(value, next(forms(expanded), expanded))
+    if isinstance(value, list) and isinstance(expanded.get("items"), dict):
+        return [with_defaults(item, expanded["items"]) for item in value]
+    return value
+
+
+def _mapping_with_defaults(value: Mapping[str, Any], expanded: Schema) -> dict[str, Any]:
+    properties = expanded.get("properties", {})
+    other = expanded.get("additionalProperties")
+    filled: dict[str, Any] = {}
+    for name, below in properties.items():
+        if name in value:
+            filled[name] = with_defaults(value[name], below)
+        elif "default" in (wanted := expand(below)) and not expanded.get("x-partial"):
+            filled[name] = with_defaults(wanted["default"], below)
+    for name, given in value.items():
+        if name not in properties:
+            filled[name] = with_defaults(given, other) if isinstance(other, dict) else given
+    return filled
+
+
+@lru_cache(maxsize=1)
+def _validator() -> Draft202012Validator:
+    return validator(recipe_schema())
+
+
+def check_structure(source: SourceText) -> tuple[Problem, ...]:
+    """Return every way in which the recipe is not what the schema says, in file order."""
+    found: dict[tuple[str, KeyPath], Problem] = {}
+    for error in _validator().iter_errors(source.value):
+        for complaint in complaints(error):
+            if not _is_told(complaint.path, source):
+                problem = _problem(complaint, source)
+                found.setdefault((complaint.code, complaint.path), problem)
+    mistyped = {path for code, path in found if code == "R106"}
+    return tuple(
+        problem for (code, path), problem in found.items() if code == "R106" or path not in mistyped
+    )
+
+
+def _is_told(path: KeyPath, source: SourceText) -> bool:
+    return any(path[: len(broken)] == broken for broken in source.broken if broken)
+
+
+def _problem(complaint: Complaint, source: SourceText) -> Problem:
+    hint = complaint.hint
+    if complaint.code == "R104":
+        hint = _hint_for_unknown(complaint.path, complaint.known)
+    elif complaint.code == "R106":
+        hint = hint or _hint_for_type(complaint, source)
+    return source.problem(
+        complaint.code, complaint.message, at=complaint.path, key=complaint.at_key, hint=hint
+    )
+
+
+def _hint_for_unknown(path: KeyPath, known: Schema) -> str | None:
+    name = str(path[-1])
+    by_alias = [key for key, below in known.items() if name in expand(below).get("x-aliases", ())]
+    near = by_alias[0] if by_alias else nearest(name, known)
+    if near is not None:
+        return f"did you mean `{near}`?"
+    elsewhere = _sections_with(name)
+    if len(elsewhere) == 1:
+        return f"it belongs under `{elsewhere[0]}`"
+    if 0 < len(known) <= MOST_KEYS_LISTED:
+        return f"keys here are {', '.join(known)}"
+    return None
+
+
+def _sections_with(name: str) -> list[str]:
+    """Return the sections that have a key of that name; the outermost ones, where some lie deeper."""
+    found = [
+        path[:-1]
+        for path, _ in walk(recipe_schema())
+        if path[-1] == name and len(path) > 1 and "[]" not in path and "*" not in path
+    ]
+    depth = min(map(len, found), default=0)
+    return [".".join(path) for path in found if len(path) == depth]
+
+
+def _hint_for_type(complaint: Complaint, source: SourceText) -> str | None:
+    written = source.owner(complaint.path).written.get(complaint.path)
+    if complaint.wanted == "string":
+        if written:
+            return f'write it in quotes: "{written}"'
+        text = _text_at(complaint.path, source)
+        return f'write it in quotes: "{text}"' if text.startswith("{") else None
+    if complaint.wanted == "boolean" and written is not None:
+        claims = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+        meant = claims.get(written.lower(), written.lower())
+        return f"write `{meant}`" if meant in ("true", "false") else None
+    if complaint.wanted in ("number", "integer") and isinstance(complaint.got, str):
+        bare = complaint.got.replace("_", "").replace(",", "").strip()
+        digits = bare.lstrip("0") if bare.isdigit() else bare
+        return f"write `{digits}`" if digits.replace(".", "", 1).isdecimal() else None
+    return None
+
+
+def _text_at(path: KeyPath, source: SourceText) -> str:
+    source = source.owner(path)
+    span = source.values.get(path)
+    if span is None:
+        return ""
+    rest = source.lines[span.line - 1][span.column - 1 :]
+    return rest[: rest.find("}") + 1] if "}" in rest else ""

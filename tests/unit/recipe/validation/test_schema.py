@@ -1,0 +1,197 @@
+"""The schema is documented, closed, and says the same as the dataclasses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, is_dataclass
+from typing import Any, get_args
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from engine.recipe import load_recipe, model, resolved_mapping
+from engine.recipe.shipped import recipes_dir, schema_text
+from engine.recipe.validation.schema import expand, part_schema, recipe_schema, walk, with_defaults
+from support.paths import EXAMPLES
+
+KEYS = list(walk(recipe_schema()))
+OPTIONAL = [
+    ((*path, name), expand(below))
+    for path, schema in [((), recipe_schema()), *KEYS]
+    for name, below in schema.get("properties", {}).items()
+    if name not in schema.get("required", ())
+]
+
+
+def label(value: object) -> str:
+    return ".".join(value) if isinstance(value, tuple) else ""
+
+
+def test_it_is_a_valid_schema() -> None:
+    Draft202012Validator.check_schema(json.loads(schema_text("recipe.schema.json")))
+
+
+@pytest.mark.parametrize(("path", "schema"), KEYS, ids=label)
+def test_every_key_is_described(path: tuple[str, ...], schema: Any) -> None:
+    assert schema["description"].endswith((".", "?", "}"))
+    assert path[-1] in ("[]", "*") or schema["examples"]
+
+
+@pytest.mark.parametrize(("path", "schema"), KEYS, ids=label)
+def test_every_example_and_default_fits(path: tuple[str, ...], schema: Any) -> None:
+    whole = {**schema, "$defs": recipe_schema()["$defs"]}
+    samples = [*schema.get("examples", ()), *([schema["default"]] if "default" in schema else [])]
+
+    for sample in samples:
+        assert [e.message for e in Draft202012Validator(whole).iter_errors(sample)] == [], path
+
+
+@pytest.mark.parametrize(("path", "schema"), OPTIONAL, ids=label)
+def test_every_optional_key_says_what_its_absence_means(path: tuple[str, ...], schema: Any) -> None:
+    needs_one_of = path[-2:-1] in [("base_model",), ("[]",)]
+
+    assert "default" in schema or "x-default" in schema or needs_one_of or _fills(schema)
+
+
+def _fills(schema: Any) -> bool:
+    return schema.get("type") == "object" and not schema.get("required")
+
+
+@pytest.mark.parametrize(("path", "schema"), KEYS, ids=label)
+def test_every_mapping_is_closed_but_the_backends_own(path: tuple[str, ...], schema: Any) -> None:
+    if schema.get("type") == "object" and path not in OPEN:
+        assert "additionalProperties" in schema
+
+
+OPEN = {("backend", "overrides"), ("task", "schema")}
+"""What stands in these is written in another language than ours."""
+RENAMED = {
+    ("Source", "ref"): {"hub", "revision", "path", "sha256", "package", "file"},
+    ("Source", "hub_file"): {"file"},
+    ("Acceptance", "max_overfitting_gap"): {"overfitting"},
+    ("Export", "max_drops"): {"after_quantization"},
+    ("Export", "thresholds"): {"after_quantization"},
+    ("Export", "quantizations"): {"quantization"},
+    ("Export", "min_parity"): {"parity"},
+    ("Recipe", "file"): set(),
+    ("Splits", "column"): {"by"},
+}
+PAIRS = [
+    (model.Recipe, (), {"recipe"}),
+    (model.Task, ("task",), set()),
+    (model.Data, ("data",), set()),
+    (model.Source, ("data", "sources", "[]"), set()),
+    (model.LabelSpec, ("data", "label"), set()),
+    (model.AnswerSpec, ("data", "answer"), set()),
+    (model.SpanSpec, ("data", "answer", "spans"), set()),
+    (model.TagSpec, ("data", "answer", "tags"), set()),
+    (model.MessagesSpec, ("data", "messages"), set()),
+    (model.PairSpec, ("data", "pair"), set()),
+    (model.Sample, ("data", "sample"), set()),
+    (model.Checks, ("data", "checks"), set()),
+    (model.Splits, ("splits",), set()),
+    (model.Method, ("method",), set()),
+    (model.EarlyStopping, ("method", "early_stopping"), set()),
+    (model.Acceptance, ("acceptance",), set()),
+    (model.Forgetting, ("acceptance", "forgetting"), set()),
+    (model.Export, ("export",), set()),
+    (model.Backend, ("backend",), set()),
+    (model.Waiver, ("waivers", "[]"), set()),
+]
+
+
+@pytest.mark.parametrize(("kind", "path", "also"), PAIRS, ids=str)
+def test_schema_and_dataclasses_hold_the_same_keys(
+    kind: type, path: tuple[str, ...], also: set[str]
+) -> None:
+    assert is_dataclass(kind)
+    names = [RENAMED.get((kind.__name__, f.name), {f.name}) for f in fields(kind)]
+    schema = dict(KEYS)[path] if path else recipe_schema()
+
+    assert set(schema["properties"]) == set().union(also, *names)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "path"),
+    [
+        (model.Task, "kind", ("task", "kind")),
+        (model.Task, "output", ("task", "output")),
+        (model.Data, "shape", ("data", "shape")),
+        (model.Source, "format", ("data", "sources", "[]", "format")),
+        (model.Source, "quoting", ("data", "sources", "[]", "quoting")),
+        (model.Method, "kind", ("method", "kind")),
+        (model.Method, "scheduler", ("method", "scheduler")),
+        (model.Method, "keep", ("method", "keep")),
+        (model.Acceptance, "decide_on", ("acceptance", "decide_on")),
+        (model.Backend, "precision", ("backend", "precision")),
+    ],
+    ids=str,
+)
+def test_schema_and_dataclasses_allow_the_same_words(
+    kind: type, name: str, path: tuple[str, ...]
+) -> None:
+    from typing import get_type_hints  # noqa: PLC0415
+
+    assert set(get_args(get_type_hints(kind)[name])) == set(dict(KEYS)[path]["enum"])
+
+
+def test_defaults_keep_the_order_of_the_users_own_keys() -> None:
+    metrics = {f"f1.{name}": {"min": 0.5} for name in "zyxabc"}
+
+    filled = with_defaults({"acceptance": {"metrics": metrics}})
+
+    assert list(metrics) == list(filled["acceptance"]["metrics"])
+
+
+def test_filling_defaults_leaves_what_does_not_fit_as_it_is() -> None:
+    filled = with_defaults({"task": 3, "data": {"sources": "x"}, "y": {"z": [None]}})
+
+    assert (filled["task"], filled["data"]["sources"], filled["y"]) == (3, "x", {"z": [None]})
+
+
+def test_the_short_recipe_gets_the_documented_defaults() -> None:
+    recipe, _ = load_recipe(EXAMPLES / "valid" / "minimal.yaml")
+
+    method = recipe.method
+    assert (
+        method.rank,
+        method.alpha,
+        method.dropout,
+        method.target_modules,
+    ) == (16, 32, 0.05, "all_linear")
+    assert (
+        method.epochs,
+        method.learning_rate,
+        method.batch_size,
+        method.micro_batch_size,
+    ) == (3.0, 2e-4, 16, 16)
+    assert (method.keep, method.early_stopping, method.seed) == ("best", None, 7)
+    assert (
+        recipe.backend.name,
+        recipe.backend.precision,
+        recipe.backend.overrides,
+    ) == ("axolotl", "auto", ())
+
+
+def test_full_fine_tuning_has_a_gentler_rate_and_no_adapter() -> None:
+    recipe, _ = load_recipe(EXAMPLES / "valid" / "full_in_fractions.yaml")
+
+    assert (
+        recipe.method.learning_rate,
+        recipe.method.rank,
+        recipe.method.alpha,
+        recipe.method.keep,
+    ) == (2e-5, 0, 0, "last")
+    assert "rank" not in resolved_mapping(recipe)["method"]
+
+
+def test_the_schema_of_parts_is_current_and_requires_nothing() -> None:
+    written = json.loads(schema_text("recipe-part.schema.json"))
+
+    assert written == part_schema(), "run: python docs/generate.py"
+    assert list(Draft202012Validator(written).iter_errors({"method": {"rank": 8}})) == []
+    assert len(list(Draft202012Validator(written).iter_errors({"method": {"rnk": 8}}))) == 1
+
+
+def test_shipped_files_are_found() -> None:
+    assert (recipes_dir() / "quickstart.yaml").is_file()

@@ -6,7 +6,7 @@ drawing, or a tuple of them. A plain string is shown as it is; only `Prose` give
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from engine.evidence import CalibrationBin, Status
@@ -308,13 +308,13 @@ class Section:
     """Sentences that the last lines of a run take from it."""
 
 
-def right(*names: str) -> tuple[Column, ...]:
-    """Columns of numbers."""
+def numbers(names: Iterable[str]) -> tuple[Column, ...]:
+    """Columns of numbers under names that may hold anything."""
     return tuple(Column(name, "number") for name in names)
 
 
-def left(*names: str) -> tuple[Column, ...]:
-    """Columns of text."""
+def texts(names: Iterable[str]) -> tuple[Column, ...]:
+    """Columns of text under names that may hold anything."""
     return tuple(Column(name) for name in names)
 
 
@@ -334,15 +334,31 @@ def bullets(lines: Sequence[str]) -> tuple[Bullets, ...]:
     return (Bullets(items),) if items else ()
 
 
+def columns_of(*names: str | Column) -> tuple[Column, ...]:
+    """Columns; `form | >rows | share:drawn` are one of text, one of numbers and one of another kind."""
+    columns: list[Column] = []
+    for name in names:
+        if isinstance(name, Column):
+            columns.append(name)
+            continue
+        for text in name.split(" | "):
+            title, _, kind = text.partition(":")
+            columns.append(
+                Column(title.removeprefix(">"), "number" if title.startswith(">") else kind)
+            )
+    return tuple(columns)
+
+
 def table(
     caption: str,
-    columns: Sequence[Column],
-    rows: Sequence[Sequence[Cell] | Row],
+    columns: Sequence[Column] | str,
+    rows: Iterable[Sequence[Cell] | Row],
     layout: str = "",
 ) -> Table:
-    """A table of rows of cells."""
-    shown = tuple(row if isinstance(row, Row) else Row(cells=tuple(row)) for row in rows)
-    return Table(caption=caption, columns=tuple(columns), rows=shown, layout=layout)
+    """A table of rows of cells; columns given as text are read by `columns_of`."""
+    columns = columns_of(columns) if isinstance(columns, str) else columns
+    shown = (row if isinstance(row, Row) else Row(cells=tuple(row)) for row in rows)
+    return Table(caption=caption, columns=tuple(columns), rows=tuple(shown), layout=layout)
 
 
 def filled(table: Table, *, drawn: bool) -> tuple[tuple[Column, ...], tuple[Row, ...]]:

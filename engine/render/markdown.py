@@ -6,32 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import singledispatch
 
-from engine.render.blocks import (
-    Absent,
-    Badge,
-    Block,
-    Bullets,
-    Cell,
-    Code,
-    Details,
-    Digest,
-    Drawing,
-    Estimate,
-    Facts,
-    Heading,
-    Label,
-    LineChart,
-    Listing,
-    Matrix,
-    Paragraph,
-    Prose,
-    ReliabilityChart,
-    Section,
-    Strong,
-    Table,
-    capital,
-    filled,
-)
+from engine.render import blocks
 from engine.render.styled_text import printable
 
 _MOST_LABELS = 12
@@ -84,7 +59,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numeric: str
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def section(part: Section) -> str:
+def section(part: blocks.Section) -> str:
     """A section under its heading."""
     lead = plain(part.lead) if part.lead else ""
     return joined([f"## {plain(part.title)}", lead, *map(markdown, part.blocks)])
@@ -96,61 +71,62 @@ def joined(parts: Iterable[str]) -> str:
 
 
 @singledispatch
-def markdown(block: Block) -> str:
+def markdown(block: blocks.Block) -> str:
     """A block as Markdown; drawings have none, since tables hold their numbers."""
     raise TypeError(type(block))
 
 
-@markdown.register(LineChart)
-@markdown.register(ReliabilityChart)
-def _(_block: Block) -> str:
+@markdown.register(blocks.LineChart)
+@markdown.register(blocks.ReliabilityChart)
+def _(_block: blocks.Block) -> str:
     return ""
 
 
 @markdown.register
-def _(block: Paragraph) -> str:
+def _(block: blocks.Paragraph) -> str:
     return inline(block.text)
 
 
 @markdown.register
-def _(block: Heading) -> str:
+def _(block: blocks.Heading) -> str:
     return f"### {plain(block.text)}"
 
 
 @markdown.register
-def _(block: Bullets) -> str:
+def _(block: blocks.Bullets) -> str:
     return "\n".join(f"- {inline(item)}" for item in block.items)
 
 
 @markdown.register
-def _(block: Facts) -> str:
+def _(block: blocks.Facts) -> str:
     return "\n".join(f"- {plain(name)}: {inline(value)}" for name, value in block.rows)
 
 
 @markdown.register
-def _(block: Absent) -> str:
-    return f"_{plain(capital(block.reason))}._"
+def _(block: blocks.Absent) -> str:
+    return f"_{plain(blocks.capital(block.reason))}._"
 
 
 @markdown.register
-def _(block: Listing) -> str:
+def _(block: blocks.Listing) -> str:
     return joined([f"### {plain(block.title)}", fenced(block.text, block.language)])
 
 
 @markdown.register
-def _(block: Table) -> str:
-    columns, rows = filled(block, drawn=False)
+def _(block: blocks.Table) -> str:
+    columns, rows = blocks.filled(block, drawn=False)
     noted = ["note"] if any(row.note for row in rows) else []
     cells = [[*map(inline, row.cells), *([prose(row.note)] if noted else [])] for row in rows]
     marks = "".join("r" if column.is_right else "l" for column in columns)
     heads = [
-        code(name) if isinstance(name := column.name, Code) else plain(name) for column in columns
+        code(name) if isinstance(name := column.name, blocks.Code) else plain(name)
+        for column in columns
     ]
     return joined([f"**{plain(block.caption)}**", table([*heads, *noted], cells, numeric=marks)])
 
 
 @markdown.register
-def _(block: Matrix) -> str:
+def _(block: blocks.Matrix) -> str:
     if len(block.labels) > _MOST_LABELS:
         return ""
     rows = [
@@ -164,46 +140,46 @@ def _(block: Matrix) -> str:
 
 
 @singledispatch
-def inline(cell: Cell) -> str:
+def inline(cell: blocks.Cell) -> str:
     """A cell or a piece of text."""
     return plain(str(cell))
 
 
 @inline.register(tuple)
-def _(cell: tuple[Cell, ...]) -> str:
+def _(cell: tuple[blocks.Cell, ...]) -> str:
     return " ".join(filter(None, map(inline, cell)))
 
 
 @inline.register
-def _(cell: Estimate) -> str:
+def _(cell: blocks.Estimate) -> str:
     return str(cell) if _INTERVAL.fullmatch(cell.about) else plain(str(cell))
 
 
 @inline.register
-def _(cell: Badge) -> str:
+def _(cell: blocks.Badge) -> str:
     return f"**{plain(cell.word)}**" if cell.sign else plain(cell.word)
 
 
 @inline.register
-def _(cell: Strong) -> str:
+def _(cell: blocks.Strong) -> str:
     return f"**{plain(cell)}**" if cell else ""
 
 
 @inline.register
-def _(cell: Prose) -> str:
+def _(cell: blocks.Prose) -> str:
     return prose(cell)
 
 
-@inline.register(Code)
-@inline.register(Digest)
-@inline.register(Label)
+@inline.register(blocks.Code)
+@inline.register(blocks.Digest)
+@inline.register(blocks.Label)
 def _(cell: str) -> str:
     return code(cell)
 
 
-@inline.register(Details)
-@inline.register(Drawing)
-def _(_cell: Drawing | Details) -> str:
+@inline.register(blocks.Details)
+@inline.register(blocks.Drawing)
+def _(_cell: blocks.Drawing | blocks.Details) -> str:
     return ""
 
 

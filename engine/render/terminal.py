@@ -12,34 +12,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from engine.evidence import Status
-from engine.render.blocks import (
-    Absent,
-    Badge,
-    Block,
-    Bullets,
-    Cell,
-    Code,
-    Column,
-    Details,
-    Drawing,
-    Estimate,
-    Facts,
-    Failure,
-    Heading,
-    LineChart,
-    Listing,
-    Matrix,
-    Muted,
-    Paragraph,
-    Prose,
-    ReliabilityChart,
-    Row,
-    Section,
-    Strong,
-    Table,
-    capital,
-    filled,
-)
+from engine.render import blocks
 from engine.render.styled_text import STYLES, printable
 
 _MOST_LABELS = 12
@@ -64,11 +37,11 @@ def terminal_text(parts: Iterable[RenderableType], *, width: int, colour: bool) 
     return "".join(line.rstrip() + "\n" for line in shown.get().splitlines())
 
 
-def section(part: Section) -> Iterable[RenderableType]:
+def section(part: blocks.Section) -> Iterable[RenderableType]:
     """A section under its title."""
     yield text(part.title, "strong")
-    blocks = [Paragraph(part.lead, "muted"), *part.blocks] if part.lead else part.blocks
-    for block in blocks:
+    parts = [blocks.Paragraph(part.lead, "muted"), *part.blocks] if part.lead else part.blocks
+    for block in parts:
         drawn = list(renderables(block))
         yield from [*map(_indented, drawn), text("")] if drawn else []
 
@@ -78,53 +51,53 @@ def _indented(part: RenderableType) -> RenderableType:
 
 
 @singledispatch
-def renderables(block: Block) -> Iterable[RenderableType]:
+def renderables(block: blocks.Block) -> Iterable[RenderableType]:
     """What rich prints of a block; charts are not drawn, since tables hold their numbers."""
     raise TypeError(type(block))
 
 
-@renderables.register(LineChart)
-@renderables.register(ReliabilityChart)
-def _(_block: Block) -> Iterable[RenderableType]:
+@renderables.register(blocks.LineChart)
+@renderables.register(blocks.ReliabilityChart)
+def _(_block: blocks.Block) -> Iterable[RenderableType]:
     return ()
 
 
 @renderables.register
-def _(block: Paragraph) -> Iterable[RenderableType]:
+def _(block: blocks.Paragraph) -> Iterable[RenderableType]:
     yield inline(block.text)
 
 
 @renderables.register
-def _(block: Heading) -> Iterable[RenderableType]:
+def _(block: blocks.Heading) -> Iterable[RenderableType]:
     yield text(block.text, "strong")
 
 
 @renderables.register
-def _(block: Bullets) -> Iterable[RenderableType]:
+def _(block: blocks.Bullets) -> Iterable[RenderableType]:
     for item in block.items:
         yield text("- ").append_text(inline(item))
 
 
 @renderables.register
-def _(block: Facts) -> Iterable[RenderableType]:
+def _(block: blocks.Facts) -> Iterable[RenderableType]:
     yield grid([[text(name, "quiet"), inline(value)] for name, value in block.rows])
 
 
 @renderables.register
-def _(block: Absent) -> Iterable[RenderableType]:
-    yield text(capital(block.reason) + ".", "quiet")
+def _(block: blocks.Absent) -> Iterable[RenderableType]:
+    yield text(blocks.capital(block.reason) + ".", "quiet")
 
 
 @renderables.register
-def _(block: Listing) -> Iterable[RenderableType]:
+def _(block: blocks.Listing) -> Iterable[RenderableType]:
     yield text(block.title, "quiet")
     for line in block.text.splitlines():
         yield text("  " + line)
 
 
 @renderables.register
-def _(block: Table) -> Iterable[RenderableType]:
-    columns, rows = filled(block, drawn=False)
+def _(block: blocks.Table) -> Iterable[RenderableType]:
+    columns, rows = blocks.filled(block, drawn=False)
     is_stacked = block.layout == "stacked"  # too many numbers for their intervals
     yield text(block.caption, "quiet")
     yield rich_table(columns, [_values(row) for row in rows] if is_stacked else rows)
@@ -137,25 +110,25 @@ def _(block: Table) -> Iterable[RenderableType]:
             )
 
 
-def _values(row: Row) -> Row:
-    return Row(
-        cells=tuple(cell.value if isinstance(cell, Estimate) else cell for cell in row.cells)
+def _values(row: blocks.Row) -> blocks.Row:
+    return blocks.Row(
+        cells=tuple(cell.value if isinstance(cell, blocks.Estimate) else cell for cell in row.cells)
     )
 
 
 @renderables.register
-def _(block: Matrix) -> Iterable[RenderableType]:
+def _(block: blocks.Matrix) -> Iterable[RenderableType]:
     if len(block.labels) <= _MOST_LABELS:
-        columns = (Column(""), *(Column(name, "number") for name in block.answers))
+        columns = (blocks.Column(""), *(blocks.Column(name, "number") for name in block.answers))
         rows = [
-            Row(cells=(label, *map(str, counts)))
+            blocks.Row(cells=(label, *map(str, counts)))
             for label, counts in zip(block.labels, block.counts, strict=True)
         ]
         yield text(f"{block.caption}; rows are what is true", "quiet")
         yield rich_table(columns, rows)
 
 
-def rich_table(columns: Sequence[Column], rows: Sequence[Row]) -> RenderableType:
+def rich_table(columns: Sequence[blocks.Column], rows: Sequence[blocks.Row]) -> RenderableType:
     """A table whose texts wrap where the terminal is too narrow."""
     shown = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=STYLES["quiet"])
     for column in columns:
@@ -180,35 +153,40 @@ def text(words: str, style: str = "") -> Text:
 
 
 @singledispatch
-def inline(cell: Cell) -> Text:
+def inline(cell: blocks.Cell) -> Text:
     """A cell or a piece of text."""
     return text(str(cell))
 
 
 @inline.register(tuple)
-def _(cell: tuple[Cell, ...]) -> Text:
+def _(cell: tuple[blocks.Cell, ...]) -> Text:
     return text(" ").join(shown for part in cell if (shown := inline(part)))
 
 
 @inline.register
-def _(cell: Badge) -> Text:
+def _(cell: blocks.Badge) -> Text:
     return text(cell.word, cell.tone if cell.tone in set(Status) else "")
 
 
 @inline.register
-def _(cell: Prose) -> Text:
+def _(cell: blocks.Prose) -> Text:
     return text(cell)
 
 
-@inline.register(Details)
-@inline.register(Drawing)
-def _(_cell: Drawing | Details) -> Text:
+@inline.register(blocks.Details)
+@inline.register(blocks.Drawing)
+def _(_cell: blocks.Drawing | blocks.Details) -> Text:
     return text("")
 
 
-@inline.register(Strong)
-@inline.register(Code)
-@inline.register(Muted)
-@inline.register(Failure)
+@inline.register(blocks.Strong)
+@inline.register(blocks.Code)
+@inline.register(blocks.Muted)
+@inline.register(blocks.Failure)
 def _(cell: str) -> Text:
-    return text(cell, {Strong: "strong", Muted: "quiet", Failure: "fail"}.get(type(cell), ""))
+    return text(
+        cell,
+        {blocks.Strong: "strong", blocks.Muted: "quiet", blocks.Failure: "fail"}.get(
+            type(cell), ""
+        ),
+    )

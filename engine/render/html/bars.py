@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.render.blocks import Axis, Bar, Drawing, Strip, Track
+from engine.render import blocks
 from engine.render.html.markup import Markup, join, tag
 from engine.render.number_format import axis_number
 
@@ -12,30 +12,30 @@ _TICKS = 4
 _CAP = 0.2
 
 
-def drawing(drawn: Drawing) -> Markup:
+def drawing(drawn: blocks.Drawing) -> Markup:
     """Any drawing that a cell may hold."""
-    if isinstance(drawn, Track):
+    if isinstance(drawn, blocks.Track):
         return join([_track(drawn), axis_ends(drawn.axis)])
-    if isinstance(drawn, Bar):
+    if isinstance(drawn, blocks.Bar):
         return _bar(drawn)
-    if isinstance(drawn, Strip):
+    if isinstance(drawn, blocks.Strip):
         return _strip(drawn)
     raise TypeError(type(drawn))
 
 
-def axis_ends(axis: Axis) -> Markup:
+def axis_ends(axis: blocks.Axis) -> Markup:
     """The two numbers under a track."""
     ends = (tag("span", axis_number(end)) for end in (axis.low, axis.high))
     return tag("span", *ends, class_="ends")
 
 
-def axis_scale(axis: Axis) -> Markup:
+def axis_scale(axis: blocks.Axis) -> Markup:
     """The numbers under bars, which start at zero."""
     ticks = (axis_number(axis.high * tick / _TICKS) for tick in range(_TICKS + 1))
     return tag("span", *(tag("span", tick) for tick in ticks), class_="ends")
 
 
-def _track(track: Track) -> Markup:
+def _track(track: blocks.Track) -> Markup:
     axis, drawn = track.axis, list[Markup]()
     edge = None if track.threshold is None else axis.at(track.threshold)
     if edge is not None and track.allowed:
@@ -53,7 +53,7 @@ def _track(track: Track) -> Markup:
     return _stretched(24, track.label, drawn)
 
 
-def _bar(bar: Bar) -> Markup:
+def _bar(bar: blocks.Bar) -> Markup:
     drawn = [_stroke("M0 20H100", "lane")]
     if bar.value is not None:
         drawn.append(_stroke(f"M0 20H{bar.axis.at(bar.value):.2f}", f"lane {bar.tone}"))
@@ -63,7 +63,7 @@ def _bar(bar: Bar) -> Markup:
     return _stretched(40, bar.label, drawn)
 
 
-def _strip(strip: Strip) -> Markup:
+def _strip(strip: blocks.Strip) -> Markup:
     height = 10 if strip.tall else 6
     rects = (
         tag("rect", x=start, y=0, width=width, height=height, class_=f"bar {tone}")
@@ -72,7 +72,7 @@ def _strip(strip: Strip) -> Markup:
     return _stretched(height, strip.label, list(rects))
 
 
-def _whisker(ends: tuple[float, float] | None, axis: Axis, *, y: int) -> list[Markup]:
+def _whisker(ends: tuple[float, float] | None, axis: blocks.Axis, *, y: int) -> list[Markup]:
     if ends is None:
         return []
     low, high = map(axis.at, ends)

@@ -6,35 +6,7 @@ from collections.abc import Sequence
 from functools import singledispatch
 
 from engine.evidence import Status
-from engine.render.blocks import (
-    Absent,
-    Badge,
-    Block,
-    Bullets,
-    Cell,
-    Code,
-    Column,
-    Details,
-    Digest,
-    Drawing,
-    Estimate,
-    Facts,
-    Failure,
-    Heading,
-    Label,
-    LineChart,
-    Listing,
-    Matrix,
-    Muted,
-    Paragraph,
-    Prose,
-    ReliabilityChart,
-    Row,
-    Strong,
-    Table,
-    capital,
-    filled,
-)
+from engine.render import blocks
 from engine.render.html.bars import axis_scale, drawing
 from engine.render.html.charts import line_chart, reliability_chart
 from engine.render.html.markup import Markup, escaped, join, tag
@@ -50,39 +22,39 @@ _SHADES = 8
 
 
 @singledispatch
-def element(block: Block) -> Markup:
+def element(block: blocks.Block) -> Markup:
     """A block as HTML."""
     raise TypeError(type(block))
 
 
 @element.register
-def _(block: Paragraph) -> Markup:
+def _(block: blocks.Paragraph) -> Markup:
     return tag("p", inline(block.text), class_=block.kind or None)
 
 
 @element.register
-def _(block: Heading) -> Markup:
+def _(block: blocks.Heading) -> Markup:
     return tag("h3", block.text)
 
 
 @element.register
-def _(block: Bullets) -> Markup:
+def _(block: blocks.Bullets) -> Markup:
     return tag("ul", *(tag("li", inline(item)) for item in block.items), class_=block.kind)
 
 
 @element.register
-def _(block: Facts) -> Markup:
+def _(block: blocks.Facts) -> Markup:
     pairs = (tag("div", tag("dt", name), tag("dd", inline(value))) for name, value in block.rows)
     return tag("dl", *pairs, class_=block.kind)
 
 
 @element.register
-def _(block: Absent) -> Markup:
-    return tag("p", inline(Prose(capital(block.reason) + ".")), class_="absent")
+def _(block: blocks.Absent) -> Markup:
+    return tag("p", inline(blocks.Prose(blocks.capital(block.reason) + ".")), class_="absent")
 
 
 @element.register
-def _(block: Listing) -> Markup:
+def _(block: blocks.Listing) -> Markup:
     lines = len(block.text.splitlines())
     told = tag("span", f"{lines} line" if lines == 1 else f"{lines} lines", class_="muted")
     body = tag("pre", tag("code", block.text), tabindex="0", aria_label=block.title)
@@ -92,13 +64,13 @@ def _(block: Listing) -> Markup:
     )
 
 
-element.register(LineChart, line_chart)
-element.register(ReliabilityChart, reliability_chart)
+element.register(blocks.LineChart, line_chart)
+element.register(blocks.ReliabilityChart, reliability_chart)
 
 
 @element.register
-def _(block: Table) -> Markup:
-    columns, rows = filled(block, drawn=True)
+def _(block: blocks.Table) -> Markup:
+    columns, rows = blocks.filled(block, drawn=True)
     caption = _caption(block.caption + (f"; {block.legend}" if block.legend else ""))
     body = [line for row in rows for line in _rows(block, columns, row)]
     if block.scale:
@@ -119,13 +91,13 @@ def _(block: Table) -> Markup:
     )
 
 
-def _head(column: Column) -> Markup:
+def _head(column: blocks.Column) -> Markup:
     return tag("th", column.name, scope="col", role="columnheader", class_=column.kind or None)
 
 
-def _rows(block: Table, columns: Sequence[Column], row: Row) -> list[Markup]:
+def _rows(block: blocks.Table, columns: Sequence[blocks.Column], row: blocks.Row) -> list[Markup]:
     """A row, and its note in a row of its own where the table puts it there."""
-    note = inline(Prose(row.note))
+    note = inline(blocks.Prose(row.note))
     beside = tag("span", note, class_="note") if row.note and not block.notes_below else ""
     cells = [
         tag(
@@ -158,17 +130,17 @@ def _rows(block: Table, columns: Sequence[Column], row: Row) -> list[Markup]:
 
 
 @element.register
-def _(block: Matrix) -> Markup:
+def _(block: blocks.Matrix) -> Markup:
     columns = block.answers
     if not any(row[-1] for row in block.counts):
         columns = columns[:-1]
     is_long = max(map(len, columns)) > _SHORT_LABEL
     is_steep = len(columns) > _UPRIGHT or (is_long and len(columns) > _FEW)
-    heads = (tag("th", inline(Label(name)), scope="col") for name in columns)
+    heads = (tag("th", inline(blocks.Label(name)), scope="col") for name in columns)
     body = (
         tag(
             "tr",
-            tag("th", inline(Label(label)), scope="row"),
+            tag("th", inline(blocks.Label(label)), scope="row"),
             *(_count(counts, at, row) for at in range(len(columns))),
         )
         for row, (label, counts) in enumerate(zip(block.labels, block.counts, strict=True))
@@ -209,24 +181,24 @@ def _box(content: Markup, label: str, layout: str) -> Markup:
 
 
 @singledispatch
-def inline(cell: Cell) -> Markup:
+def inline(cell: blocks.Cell) -> Markup:
     """A cell or a piece of text as HTML; plain strings are escaped."""
     return escaped(str(cell))
 
 
 @inline.register(tuple)
-def _(cell: tuple[Cell, ...]) -> Markup:
+def _(cell: tuple[blocks.Cell, ...]) -> Markup:
     return join(inline(part) for part in cell)
 
 
 @inline.register
-def _(cell: Estimate) -> Markup:
+def _(cell: blocks.Estimate) -> Markup:
     about = tag("span", cell.about, class_="about") if cell.about else ""
     return join([tag("span", cell.value, class_="value"), about], " ")
 
 
 @inline.register
-def _(cell: Badge) -> Markup:
+def _(cell: blocks.Badge) -> Markup:
     glyph = (
         tag("span", GLYPHS[Status(cell.tone)], aria_hidden="true", class_="glyph")
         if cell.sign
@@ -236,19 +208,19 @@ def _(cell: Badge) -> Markup:
 
 
 @inline.register
-def _(cell: Details) -> Markup:
+def _(cell: blocks.Details) -> Markup:
     return tag(
         "details", tag("summary", cell.title), tag("ul", *(tag("li", line) for line in cell.lines))
     )
 
 
 @inline.register
-def _(cell: Drawing) -> Markup:
+def _(cell: blocks.Drawing) -> Markup:
     return drawing(cell)
 
 
 @inline.register
-def _(cell: Prose) -> Markup:
+def _(cell: blocks.Prose) -> Markup:
     pieces = cell.split("`")
     if len(pieces) % 2 == 0:
         return escaped(cell)
@@ -256,30 +228,30 @@ def _(cell: Prose) -> Markup:
 
 
 @inline.register
-def _(cell: Code) -> Markup:
+def _(cell: blocks.Code) -> Markup:
     return tag("code", str(cell))
 
 
 @inline.register
-def _(cell: Digest) -> Markup:
+def _(cell: blocks.Digest) -> Markup:
     return tag("code", str(cell), class_="digest")
 
 
 @inline.register
-def _(cell: Strong) -> Markup:
+def _(cell: blocks.Strong) -> Markup:
     return tag("strong", str(cell))
 
 
 @inline.register
-def _(cell: Muted) -> Markup:
+def _(cell: blocks.Muted) -> Markup:
     return tag("span", str(cell), class_="muted")
 
 
 @inline.register
-def _(cell: Label) -> Markup:
+def _(cell: blocks.Label) -> Markup:
     return tag("span", str(cell), class_="label")
 
 
 @inline.register
-def _(cell: Failure) -> Markup:
-    return tag("span", inline(Prose(cell)), class_="note fail")
+def _(cell: blocks.Failure) -> Markup:
+    return tag("span", inline(blocks.Prose(cell)), class_="note fail")

@@ -6,16 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from engine.evidence import Metric, Report, Status
-from engine.render.blocks import (
-    Bullets,
-    Cell,
-    Code,
-    Estimate,
-    Facts,
-    Paragraph,
-    Prose,
-    status_badge,
-)
+from engine.render import blocks
 from engine.render.labels import (
     OUTCOME_STATUS,
     OUTCOMES,
@@ -45,11 +36,11 @@ class Top:
     status: Status
     outcome: str
     summary: str
-    checks: tuple[Paragraph | Bullets, ...]
+    checks: tuple[blocks.Paragraph | blocks.Bullets, ...]
     """Those that did not pass, or how many did."""
-    figures: Facts
+    figures: blocks.Facts
     next_title: str
-    next_steps: tuple[Cell, ...]
+    next_steps: tuple[blocks.Cell, ...]
 
 
 def top(report: Report) -> Top:
@@ -64,7 +55,7 @@ def top(report: Report) -> Top:
         (f"{metric}, holdout{lower}", _tuned(report, find_metric(report.holdout, metric))),
         ("best baseline", _best_baseline(report, metric)),
         ("exported file", _exported(report, metric)),
-        ("wall time", Estimate(duration(report.seconds), trained)),
+        ("wall time", blocks.Estimate(duration(report.seconds), trained)),
     )
     return Top(
         name=report.recipe_name,
@@ -74,60 +65,60 @@ def top(report: Report) -> Top:
         outcome=OUTCOMES.get(report.outcome, report.outcome).capitalize(),
         summary=report.summary,
         checks=_checks(report),
-        figures=Facts(figures, kind="figures"),
+        figures=blocks.Facts(figures, kind="figures"),
         next_title="What would help" if advice else "Next",
-        next_steps=(*map(Prose, advice), *map(Code, commands)),
+        next_steps=(*map(blocks.Prose, advice), *map(blocks.Code, commands)),
     )
 
 
-def _checks(report: Report) -> tuple[Paragraph | Bullets, ...]:
+def _checks(report: Report) -> tuple[blocks.Paragraph | blocks.Bullets, ...]:
     checks = [check for _, check in checks_of(report)]
-    items: list[Cell] = [
+    items: list[blocks.Cell] = [
         (
-            status_badge(check.status),
+            blocks.status_badge(check.status),
             " ",
-            Code(check_title(check.name)),
+            blocks.Code(check_title(check.name)),
             f" {got(check)}, required {required(check)}",
         )
         for check in checks
         if is_open(check)
     ]
     if items:
-        return (Bullets(tuple(items), kind="open-checks"),)
+        return (blocks.Bullets(tuple(items), kind="open-checks"),)
     noun = "check passes" if len(checks) == 1 else "checks pass"
-    return (Paragraph(f"{len(checks)} of {len(checks)} {noun}.", "tally"),) if checks else ()
+    return (blocks.Paragraph(f"{len(checks)} of {len(checks)} {noun}.", "tally"),) if checks else ()
 
 
-def _tuned(report: Report, metric: Metric | None) -> Estimate:
+def _tuned(report: Report, metric: Metric | None) -> blocks.Estimate:
     if report.holdout is None or metric is None:
-        return Estimate(DASH, why_absent(report, "evaluate"))
+        return blocks.Estimate(DASH, why_absent(report, "evaluate"))
     if metric.value is None:
-        return Estimate(DASH, undefined(metric))
+        return blocks.Estimate(DASH, undefined(metric))
     rows = f"on {count(report.holdout.rows)} rows"
     interval = interval_of(metric.name, metric.interval)
-    return Estimate(value_of(metric.name, metric.value), f"{interval} {rows}".strip())
+    return blocks.Estimate(value_of(metric.name, metric.value), f"{interval} {rows}".strip())
 
 
-def _best_baseline(report: Report, metric: str) -> Estimate:
+def _best_baseline(report: Report, metric: str) -> blocks.Estimate:
     best = best_of(
         metric, [(item.name, find_metric(item.scores, metric)) for item in report.baselines]
     )
     if best is not None:
-        return Estimate(value_of(metric, best[1].value), best[0])
+        return blocks.Estimate(value_of(metric, best[1].value), best[0])
     done = any(
         item.stage == "baseline" and item.status.value in ("ran", "reused")
         for item in report.stages
     )
-    return Estimate(DASH, "none was asked for" if done else why_absent(report, "baseline"))
+    return blocks.Estimate(DASH, "none was asked for" if done else why_absent(report, "baseline"))
 
 
-def _exported(report: Report, metric: str) -> Estimate:
+def _exported(report: Report, metric: str) -> blocks.Estimate:
     measured = find_metric(report.quantized, metric)
     if measured is None or measured.value is None:
-        return Estimate(DASH, why_absent(report, "verify"))
+        return blocks.Estimate(DASH, why_absent(report, "verify"))
     file = next((item for item in report.files if item.bits_per_weight), None)
     parts = [size(file.bytes)] if file else []
     last = report.ladder[-1].agreement if report.ladder else None
     same = last.value if last else report.agreement
     parts += [f"{percent(same)} agreement"] if same is not None else []
-    return Estimate(value_of(metric, measured.value), ", ".join(parts))
+    return blocks.Estimate(value_of(metric, measured.value), ", ".join(parts))

@@ -6,23 +6,8 @@ import math
 from collections.abc import Sequence
 
 from engine.evidence import Check, Report, Verdict
+from engine.render import blocks
 from engine.render.axes import around, ends_of
-from engine.render.blocks import (
-    Absent,
-    Axis,
-    Block,
-    Code,
-    Column,
-    Estimate,
-    Heading,
-    Paragraph,
-    Row,
-    Section,
-    Table,
-    Track,
-    bullets,
-    status_badge,
-)
 from engine.render.labels import (
     check_sentence,
     check_title,
@@ -36,14 +21,8 @@ from engine.render.metric_format import is_share
 from engine.render.number_format import count, p_values, percent
 from engine.render.report.sections import report_section
 
-_COLUMNS = (
-    Column("check"),
-    Column("got", "got"),
-    Column("", "drawn"),
-    Column("required", "required"),
-    Column("p", "under"),
-    Column("rows", "rows"),
-    Column("answer", "status"),
+_COLUMNS = blocks.columns_of(
+    "check | got:got | :drawn | required:required | p:under | rows:rows | answer:status"
 )
 _DRAWING = (
     "The shaded stretch is what the recipe accepts, the line at its end the threshold, the dot "
@@ -52,15 +31,17 @@ _DRAWING = (
 
 
 @report_section("acceptance", at=10)
-def acceptance(report: Report) -> Section:
+def acceptance(report: Report) -> blocks.Section:
     """Every check of the gate, and the power of the holdout."""
     gate = report.gate
-    shown: tuple[Block, ...] = (Absent(why_absent(report, "gate")),)
+    shown: tuple[blocks.Block, ...] = (blocks.Absent(why_absent(report, "gate")),)
     if gate:
         shown = (check_table(gate, "Checks on the tuned model"), *interval_methods(gate.checks))
     title = "What the holdout can show, estimated before training"
-    power: tuple[Block, ...] = (Heading(title), *bullets(report.power)) if report.power else ()
-    return Section(
+    power: tuple[blocks.Block, ...] = (
+        (blocks.Heading(title), *blocks.bullets(report.power)) if report.power else ()
+    )
+    return blocks.Section(
         title="Acceptance",
         drawing_lead=_DRAWING if gate else "",
         blocks=(*shown, *power),
@@ -68,24 +49,24 @@ def acceptance(report: Report) -> Section:
     )
 
 
-def check_table(verdict: Verdict, caption: str) -> Table:
+def check_table(verdict: Verdict, caption: str) -> blocks.Table:
     """Every check of a verdict."""
     scores = _score_axis(verdict.checks)
     rows = tuple(_row(check, scores) for check in verdict.checks)
-    return Table(caption=caption, columns=_COLUMNS, rows=rows, layout="cards")
+    return blocks.Table(caption=caption, columns=_COLUMNS, rows=rows, layout="cards")
 
 
-def interval_methods(checks: Sequence[Check]) -> tuple[Paragraph, ...]:
+def interval_methods(checks: Sequence[Check]) -> tuple[blocks.Paragraph, ...]:
     """How the intervals were computed, once for all checks."""
     intervals = [check.interval for check in checks if check.interval]
     methods = sorted({f"{percent(item.confidence)}, {item.method}" for item in intervals})
-    return (Paragraph(f"Intervals: {'; '.join(methods)}.", "fine"),) if methods else ()
+    return (blocks.Paragraph(f"Intervals: {'; '.join(methods)}.", "fine"),) if methods else ()
 
 
-def _row(check: Check, scores: Axis) -> Row:
+def _row(check: Check, scores: blocks.Axis) -> blocks.Row:
     is_signed = is_difference(check)
     values = (check.got, check.bound, *(ends_of(check.interval) or ()))
-    track = Track(
+    track = blocks.Track(
         label=check_sentence(check),
         axis=scores if _is_score(check) else around(values, has_zero=is_signed),
         value=check.got,
@@ -96,22 +77,22 @@ def _row(check: Check, scores: Axis) -> Row:
         tone=check.status.value,
     )
     cells = (
-        Code(check_title(check.name)),
-        Estimate(got_value(check), got_interval(check)),
+        blocks.Code(check_title(check.name)),
+        blocks.Estimate(got_value(check), got_interval(check)),
         track,
         required(check),
         p_values(check.p_value, check.p_adjusted),
         count(check.n),
-        status_badge(check.status),
+        blocks.status_badge(check.status),
     )
-    return Row(cells=cells, note=check.note)
+    return blocks.Row(cells=cells, note=check.note)
 
 
 def _is_score(check: Check) -> bool:
     return not is_difference(check) and check.direction == "min" and is_share(check.name)
 
 
-def _score_axis(checks: Sequence[Check]) -> Axis:
+def _score_axis(checks: Sequence[Check]) -> blocks.Axis:
     """The common axis of shares with a minimum: from the tenth below all that must be seen up to 1."""
     scores = [check for check in checks if _is_score(check)]
     seen = [
@@ -120,4 +101,4 @@ def _score_axis(checks: Sequence[Check]) -> Axis:
         for value in (item.got, item.bound, *(ends_of(item.interval) or ()))
     ]
     lowest = min((value for value in seen if value is not None), default=0.0)
-    return Axis(max(0.0, min(0.9, math.floor(lowest * 10 - 1e-9) / 10)), 1.0)
+    return blocks.Axis(max(0.0, min(0.9, math.floor(lowest * 10 - 1e-9) / 10)), 1.0)

@@ -5,27 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.evidence import Comparison, Report
+from engine.render import blocks
 from engine.render.axes import above, around, ends_of
-from engine.render.blocks import (
-    Absent,
-    Axis,
-    Badge,
-    Bar,
-    Block,
-    Cell,
-    Code,
-    Column,
-    Estimate,
-    Heading,
-    Paragraph,
-    Row,
-    Section,
-    Table,
-    Track,
-    left,
-    right,
-    table,
-)
 from engine.render.labels import (
     ComparedModel,
     compared_models,
@@ -68,23 +49,23 @@ _TONES = {"better": "pass", "worse": "fail"}
 
 
 @report_section("baselines", at=30)
-def baselines(report: Report) -> Section:
+def baselines(report: Report) -> blocks.Section:
     """Baselines and the tuned model side by side on the same holdout rows."""
     models = compared_models(report)
-    blocks: list[Block] = (
-        [_bars(report, models)] if models else [Absent(why_absent(report, "baseline"))]
+    parts: list[blocks.Block] = (
+        [_bars(report, models)] if models else [blocks.Absent(why_absent(report, "baseline"))]
     )
     if metrics := list(dict.fromkeys(item.metric for item in report.comparisons)):
-        blocks += [Heading("How much better, row by row"), Paragraph(_PAIRED, "lead")]
-        blocks += [block for metric in metrics for block in _comparisons(report, metric)]
-    blocks += [_numbers(report, models)] if models else []
+        parts += [blocks.Heading("How much better, row by row"), blocks.Paragraph(_PAIRED, "lead")]
+        parts += [block for metric in metrics for block in _comparisons(report, metric)]
+    parts += [_numbers(report, models)] if models else []
     lines = [
         comparison_line(item) for item in report.comparisons if item.metric == main_metric(report)
     ]
-    return Section(
+    return blocks.Section(
         title="Baselines",
         lead=_LEAD if models else "",
-        blocks=tuple(blocks),
+        blocks=tuple(parts),
         card=(*_best_baseline(report), *lines),
     )
 
@@ -101,34 +82,36 @@ def _best_baseline(report: Report) -> list[str]:
     return [f"best of {len(report.baselines)} baselines without fine-tuning: {shown}"]
 
 
-def _bars(report: Report, models: Sequence[ComparedModel]) -> Table:
+def _bars(report: Report, models: Sequence[ComparedModel]) -> blocks.Table:
     metric, check = main_metric(report), main_check(report)
     limit = check.bound if check else None
     axis = _axis(models, metric, limit)
     lower = f" ({direction(metric)})" if is_lower_better(metric) else ""
-    return Table(
+    return blocks.Table(
         caption=f"{metric} on the holdout{lower}",
         legend="" if limit is None else f"the line is the threshold {threshold_of(metric, limit)}",
-        columns=(Column("model"), Column("", "drawn"), Column(Code(metric), "got")),
+        columns=blocks.columns_of("model | :drawn", blocks.Column(blocks.Code(metric), "got")),
         rows=tuple(_bar_row(model, metric, axis, limit) for model in models),
         layout="bars",
         scale=axis,
     )
 
 
-def _axis(models: Sequence[ComparedModel], metric: str, limit: float | None) -> Axis:
+def _axis(models: Sequence[ComparedModel], metric: str, limit: float | None) -> blocks.Axis:
     """From 0 to 1 for shares; for all else from 0 to a round number above everything."""
     if is_share(metric):
-        return Axis(0.0, 1.0)
+        return blocks.Axis(0.0, 1.0)
     values = [find_metric(model.scores, metric) for model in models]
     tops = [m.interval.high if m.interval else m.value or 0.0 for m in values if m]
-    return Axis(*above([*tops, limit or 0.0]))
+    return blocks.Axis(*above([*tops, limit or 0.0]))
 
 
-def _bar_row(model: ComparedModel, metric: str, axis: Axis, limit: float | None) -> Row:
+def _bar_row(
+    model: ComparedModel, metric: str, axis: blocks.Axis, limit: float | None
+) -> blocks.Row:
     measured = find_metric(model.scores, metric)
     shown = estimate(measured)
-    bar = Bar(
+    bar = blocks.Bar(
         label=f"{model.name}: {shown}",
         axis=axis,
         value=measured.value if measured else None,
@@ -136,13 +119,13 @@ def _bar_row(model: ComparedModel, metric: str, axis: Axis, limit: float | None)
         threshold=limit,
         tone=model.kind,
     )
-    return Row(cells=(model.name, bar, shown), note=model.note, tone=model.kind)
+    return blocks.Row(cells=(model.name, bar, shown), note=model.note, tone=model.kind)
 
 
-def _numbers(report: Report, models: Sequence[ComparedModel]) -> Table:
+def _numbers(report: Report, models: Sequence[ComparedModel]) -> blocks.Table:
     names = short_list(kind_of(report), main_metric(report), [model.scores for model in models])
     passes = {None: DASH, True: "yes", False: "no"}
-    rows: list[list[Cell]] = [
+    rows: list[list[blocks.Cell]] = [
         [
             model.name,
             *(
@@ -154,11 +137,13 @@ def _numbers(report: Report, models: Sequence[ComparedModel]) -> Table:
         ]
         for model in models
     ]
-    columns = (*left("model"), *right(*map(column_name, names), "time", "passes"))
-    return table("Side by side on the holdout", columns, rows, "stacked")
+    columns = blocks.columns_of(
+        "model", *blocks.numbers(map(column_name, names)), ">time | >passes"
+    )
+    return blocks.table("Side by side on the holdout", columns, rows, "stacked")
 
 
-def _comparisons(report: Report, metric: str) -> list[Block]:
+def _comparisons(report: Report, metric: str) -> list[blocks.Block]:
     """The paired differences in one metric, on one axis."""
     items = [item for item in report.comparisons if item.metric == metric]
     checks = report.gate.checks if report.gate else ()
@@ -170,28 +155,23 @@ def _comparisons(report: Report, metric: str) -> list[Block]:
         if gain is None
         else f"; the full line is the gain asked for, {threshold_of(metric, gain)}"
     )
-    columns = (
-        Column("against"),
-        Column("difference", "got"),
-        Column("p", "under"),
-        Column("", "drawn"),
-        Column("rows", "rows"),
-        Column("so", "status"),
+    columns = blocks.columns_of(
+        "against | difference:got | p:under | :drawn | rows:rows | so:status"
     )
-    shown = Table(
+    shown = blocks.Table(
         caption=f"{metric}: how much better the tuned model is",
         legend=f"the dashed line is no difference{line}",
         columns=columns,
         rows=tuple(_row(item, axis, gain) for item in items),
         layout="cards",
     )
-    return [shown, Paragraph(_tests(items), "fine")]
+    return [shown, blocks.Paragraph(_tests(items), "fine")]
 
 
-def _row(item: Comparison, axis: Axis, gain: float | None) -> Row:
+def _row(item: Comparison, axis: blocks.Axis, gain: float | None) -> blocks.Row:
     result = claim(item)
     tone = _TONES.get(result, "inconclusive")
-    track = Track(
+    track = blocks.Track(
         label=comparison_line(item),
         axis=axis,
         value=item.difference,
@@ -201,14 +181,14 @@ def _row(item: Comparison, axis: Axis, gain: float | None) -> Row:
         tone=tone,
     )
     cells = (
-        Code(_name(item)),
+        blocks.Code(_name(item)),
         _difference(item),
         _p_values(item),
         track,
         count(item.n),
-        Badge(result, tone),
+        blocks.Badge(result, tone),
     )
-    return Row(cells=cells, note=item.note if item.difference is not None else "")
+    return blocks.Row(cells=cells, note=item.note if item.difference is not None else "")
 
 
 def comparison_line(item: Comparison) -> str:
@@ -243,9 +223,9 @@ def _name(item: Comparison) -> str:
     return "last accepted model" if item.name == _PREVIOUS else item.name
 
 
-def _difference(item: Comparison) -> Estimate:
+def _difference(item: Comparison) -> blocks.Estimate:
     value = value_of(item.metric, item.difference, signed=True)
-    return Estimate(value, interval_of(item.metric, item.interval, signed=True))
+    return blocks.Estimate(value, interval_of(item.metric, item.interval, signed=True))
 
 
 def _p_values(item: Comparison) -> str:

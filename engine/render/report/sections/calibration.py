@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.evidence import Calibration, CalibrationBin, Report
-from engine.render.blocks import ReliabilityChart, Section, bullets, left, right, table
+from engine.render import blocks
 from engine.render.number_format import count, number, percent
 from engine.render.report.sections import report_section
 
@@ -15,7 +15,7 @@ _CLOSE = 0.01
 
 
 @report_section("calibration", at=70)
-def calibration(report: Report) -> Section | None:
+def calibration(report: Report) -> blocks.Section | None:
     """Nothing where answers have no probabilities."""
     result = report.holdout.calibration if report.holdout else None
     if result is None:
@@ -23,19 +23,16 @@ def calibration(report: Report) -> Section | None:
     lines = _lines(result)
     bins = tuple(item for item in result.bins if item.rows)
     if not bins:
-        return Section(title="Calibration", blocks=bullets(lines), card=(lines[0],))
-    columns = (
-        *left("probability"),
-        *right("rows", "mean probability", "right", "right minus probability"),
-    )
-    numbers = table(
+        return blocks.Section(title="Calibration", blocks=blocks.bullets(lines), card=(lines[0],))
+    columns = "probability | >rows | >mean probability | >right | >right minus probability"
+    numbers = blocks.table(
         "The answers by their probability", columns, [_row(item) for item in bins], "narrow"
     )
-    chart = ReliabilityChart(label=_label(bins), bins=bins)
-    return Section(
+    chart = blocks.ReliabilityChart(label=_label(bins), bins=bins)
+    return blocks.Section(
         title="Calibration",
         drawing_lead=_DRAWING,
-        blocks=(*bullets(lines), chart, numbers),
+        blocks=(*blocks.bullets(lines), chart, numbers),
         card=(lines[0],),
     )
 
@@ -58,13 +55,13 @@ def _confidence(result: Calibration) -> list[str]:
     if not rows:
         return []
     mean = sum(item.rows * item.confidence for item in result.bins) / rows
-    right = sum(item.rows * item.accuracy for item in result.bins) / rows
+    accuracy = sum(item.rows * item.accuracy for item in result.bins) / rows
     numbers = (
-        f"a mean probability of {percent(mean)}, right on {percent(right)} of {count(rows)} rows"
+        f"a mean probability of {percent(mean)}, right on {percent(accuracy)} of {count(rows)} rows"
     )
-    if abs(mean - right) < _CLOSE:
+    if abs(mean - accuracy) < _CLOSE:
         return [f"neither over- nor underconfident on the whole: {numbers}"]
-    return [f"{'over' if mean > right else 'under'}confident on the whole: {numbers}"]
+    return [f"{'over' if mean > accuracy else 'under'}confident on the whole: {numbers}"]
 
 
 def _name(item: CalibrationBin) -> str:

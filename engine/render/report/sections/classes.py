@@ -3,18 +3,7 @@
 from __future__ import annotations
 
 from engine.evidence import ClassScores, Report, Scores
-from engine.render.blocks import (
-    Absent,
-    Cell,
-    Column,
-    Label,
-    Muted,
-    Section,
-    Strip,
-    left,
-    right,
-    table,
-)
+from engine.render import blocks
 from engine.render.labels import class_words, estimate, find_metric, has_classes, why_absent
 from engine.render.number_format import count, number
 from engine.render.report.sections import report_section
@@ -24,43 +13,40 @@ _FEW_LABELS = 12
 
 
 @report_section("classes", at=50)
-def classes(report: Report) -> Section | None:
+def classes(report: Report) -> blocks.Section | None:
     """Nothing for kinds whose answers have neither classes nor fields."""
     if not has_classes(report):
         return None
     scores, words = report.holdout, class_words(report)
     if scores is None:
-        return Section(title=words.title, blocks=(Absent(why_absent(report, "evaluate")),))
+        return blocks.Section(
+            title=words.title, blocks=(blocks.Absent(why_absent(report, "evaluate")),)
+        )
     is_long = len(scores.classes) > _FEW_LABELS
     rows = sorted(scores.classes, key=_weakness) if is_long else scores.classes
-    columns = (
-        *left(words.singular),
-        *right("precision", "recall", "F1"),
-        Column("", "drawn"),
-        *right(words.support, words.predicted),
-    )
-    shown = table(
+    columns = f"{words.singular} | >precision | >recall | >F1 | :drawn | >{words.support} | >{words.predicted}"
+    shown = blocks.table(
         f"Every {words.singular} on the holdout, {'weakest first' if is_long else "in the recipe's order"}",
         columns,
         [_row(scores, item, words.support) for item in rows],
         "tall" if is_long else "",
     )
-    return Section(title=words.title, lead=words.lead, blocks=(shown,))
+    return blocks.Section(title=words.title, lead=words.lead, blocks=(shown,))
 
 
-def f1_meter(value: float | None) -> Strip:
+def f1_meter(value: float | None) -> blocks.Strip:
     """F1 as a thin bar."""
     parts = () if value is None else ((0.0, 100.0 * value, "tuned"),)
-    return Strip(label=f"F1 {number(value)}", parts=parts)
+    return blocks.Strip(label=f"F1 {number(value)}", parts=parts)
 
 
 def _weakness(item: ClassScores) -> float:
     return -1.0 if item.f1 is None else item.f1
 
 
-def _row(scores: Scores, item: ClassScores, support: str) -> list[Cell]:
+def _row(scores: Scores, item: ClassScores, support: str) -> list[blocks.Cell]:
     return [
-        Label(item.label),
+        blocks.Label(item.label),
         _share(item.precision, "never predicted"),
         _share(item.recall, f"no {support}"),
         estimate(find_metric(scores, f"f1.{item.label}")),
@@ -71,4 +57,4 @@ def _row(scores: Scores, item: ClassScores, support: str) -> list[Cell]:
 
 
 def _share(value: float | None, reason: str) -> str:
-    return number(value) if value is not None else Muted(f"not computed: {reason}")
+    return number(value) if value is not None else blocks.Muted(f"not computed: {reason}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.evidence import Report, Scores
-from engine.render.blocks import Absent, Block, Code, Matrix, Paragraph, Section, left, right, table
+from engine.render import blocks
 from engine.render.labels import confused_pairs, has_confusion, why_absent
 from engine.render.number_format import count
 from engine.render.report.sections import report_section
@@ -14,20 +14,22 @@ _DRAWING = "Shades are shares of the row: blue where it is right, red where it i
 
 
 @report_section("confusion", at=60)
-def confusion(report: Report) -> Section | None:
+def confusion(report: Report) -> blocks.Section | None:
     """Nothing for kinds without one label a row."""
     if not has_confusion(report):
         return None
     scores, labels = report.holdout, report.labels
     if scores is None:
-        return Section(title="Confusion", blocks=(Absent(why_absent(report, "evaluate")),))
-    matrix = Matrix(
+        return blocks.Section(
+            title="Confusion", blocks=(blocks.Absent(why_absent(report, "evaluate")),)
+        )
+    matrix = blocks.Matrix(
         caption=f"Confusion of {len(labels)} labels on {count(scores.rows)} holdout rows",
         labels=labels,
         answers=(*labels, "invalid output"),
         counts=scores.confusion,
     )
-    return Section(
+    return blocks.Section(
         title="Confusion",
         lead=_LEAD,
         drawing_lead=_DRAWING,
@@ -35,14 +37,19 @@ def confusion(report: Report) -> Section | None:
     )
 
 
-def _mistakes(scores: Scores, labels: tuple[str, ...]) -> Block:
+def _mistakes(scores: Scores, labels: tuple[str, ...]) -> blocks.Block:
     pairs = confused_pairs(scores, labels, most=_PAIRS)
     if not pairs:
-        return Paragraph("No holdout row was labelled wrongly.", "fine")
+        return blocks.Paragraph("No holdout row was labelled wrongly.", "fine")
     support = {item.label: item.support for item in scores.classes}
     rows = [
-        [Code(target), Code(answer), count(rows), f"{count(rows)} of {count(support[target])}"]
+        [
+            blocks.Code(target),
+            blocks.Code(answer),
+            count(rows),
+            f"{count(rows)} of {count(support[target])}",
+        ]
         for target, answer, rows in pairs
     ]
-    columns = (*left("true", "answer"), *right("rows", "of all rows of that label"))
-    return table("Most frequent mistakes", columns, rows, "narrow")
+    columns = "true | answer | >rows | >of all rows of that label"
+    return blocks.table("Most frequent mistakes", columns, rows, "narrow")

@@ -14,24 +14,7 @@ from engine.evidence import (
     SplitLengths,
     SplitSummary,
 )
-from engine.render.blocks import (
-    Absent,
-    Block,
-    Cell,
-    Code,
-    Column,
-    Details,
-    Facts,
-    Paragraph,
-    Prose,
-    Section,
-    Strip,
-    Strong,
-    bullets,
-    left,
-    right,
-    table,
-)
+from engine.render import blocks
 from engine.render.labels import why_absent
 from engine.render.number_format import DASH, count
 from engine.render.report.sections import report_section
@@ -43,21 +26,21 @@ _GRAVEST = ("fail", "drop", "mask", "warn")
 
 
 @report_section("data", at=130)
-def data(report: Report) -> Section:
+def data(report: Report) -> blocks.Section:
     """What was read, dropped and split, and the proof that the holdout stands apart."""
     summary, use = report.data, report.holdout_use
     lengths = tuple(_length_lines(report.lengths))
     used = (use_line(use),) if use and (use.looks or use.redraws) else ()
     if summary is None:
-        absent = Absent(why_absent(report, "data"))
-        return Section(title="Data", blocks=(absent,), closing=(*lengths, *used))
+        absent = blocks.Absent(why_absent(report, "data"))
+        return blocks.Section(title="Data", blocks=(absent,), closing=(*lengths, *used))
     dropped = ((f"not used: {why}", count(rows)) for why, rows in summary.dropped.items())
-    blocks: tuple[Block, ...] = (
+    parts: tuple[blocks.Block, ...] = (
         _overlap(summary),
-        *bullets(firewall := _firewall_lines(summary, use)),
+        *blocks.bullets(firewall := _firewall_lines(summary, use)),
         _splits(summary, report.labels),
         *_lengths(report.lengths, lengths),
-        Facts(
+        blocks.Facts(
             (
                 ("rows read", count(summary.rows_read)),
                 *dropped,
@@ -67,17 +50,17 @@ def data(report: Report) -> Section:
         *_sources(summary),
         *_findings(summary.findings),
     )
-    return Section(title="Data", blocks=blocks, card=firewall, closing=(*lengths, *used))
+    return blocks.Section(title="Data", blocks=parts, card=firewall, closing=(*lengths, *used))
 
 
-def _overlap(summary: DataSummary) -> Paragraph:
+def _overlap(summary: DataSummary) -> blocks.Paragraph:
     holdout = next((split for split in summary.splits if split.name == "holdout"), None)
     rows = count(holdout.rows) if holdout else "the"
     exact, near = (
-        Strong(f"{summary.overlap_exact} of {rows} holdout rows"),
-        Strong(str(summary.overlap_near)),
+        blocks.Strong(f"{summary.overlap_exact} of {rows} holdout rows"),
+        blocks.Strong(str(summary.overlap_near)),
     )
-    return Paragraph(
+    return blocks.Paragraph(
         (exact, " also stand in train or validation word for word, and ", near, " nearly so.")
     )
 
@@ -132,22 +115,21 @@ def _rows(number: int) -> str:
     return f"{count(number)} {'row' if number == 1 else 'rows'}"
 
 
-def _splits(summary: DataSummary, labels: tuple[str, ...]) -> Block:
+def _splits(summary: DataSummary, labels: tuple[str, ...]) -> blocks.Block:
     is_short = len(labels) <= _FEW_LABELS
     names = labels if is_short else ("rows per label",)
-    columns = (
-        *left("split"),
-        *right("rows", "seen in an epoch", "groups"),
-        *left("from", "to"),
-        *right(*names),
-        Column("balance", "drawn"),
-        *left("digest"),
+    columns = blocks.columns_of(
+        "split | >rows | >seen in an epoch | >groups | from | to",
+        *blocks.numbers(names),
+        "balance:drawn | digest",
     )
     rows = [_split_row(split, labels, is_short=is_short) for split in summary.splits]
-    return table("Splits", columns, rows)
+    return blocks.table("Splits", columns, rows)
 
 
-def _split_row(split: SplitSummary, labels: tuple[str, ...], *, is_short: bool) -> list[Cell]:
+def _split_row(
+    split: SplitSummary, labels: tuple[str, ...], *, is_short: bool
+) -> list[blocks.Cell]:
     counts = [split.labels.get(label, 0) for label in labels]
     by_label = [count(value) for value in counts]
     if not is_short:
@@ -162,20 +144,20 @@ def _split_row(split: SplitSummary, labels: tuple[str, ...], *, is_short: bool) 
         last,
         *by_label,
         _balance(split, labels) if labels else "",
-        Code(split.digest[:_DIGEST]),
+        blocks.Code(split.digest[:_DIGEST]),
     ]
 
 
-def _balance(split: SplitSummary, labels: tuple[str, ...]) -> Strip:
+def _balance(split: SplitSummary, labels: tuple[str, ...]) -> blocks.Strip:
     """The rows of each label as parts of one bar."""
     counts = [split.labels.get(label, 0) for label in labels]
     shares = [100.0 * rows / (sum(counts) or 1) for rows in counts]
     parts = ((sum(shares[:at]), share, f"part{at % 2}") for at, share in enumerate(shares))
     named = ", ".join(f"{label} {rows}" for label, rows in zip(labels, counts, strict=True))
-    return Strip(label=f"{split.name}: {named}", parts=tuple(parts), tall=True)
+    return blocks.Strip(label=f"{split.name}: {named}", parts=tuple(parts), tall=True)
 
 
-def _lengths(lengths: Sequence[SplitLengths], lines: Sequence[str]) -> tuple[Block, ...]:
+def _lengths(lengths: Sequence[SplitLengths], lines: Sequence[str]) -> tuple[blocks.Block, ...]:
     """Rows that were left out or cut for their length."""
     if not lengths:
         return ()
@@ -191,10 +173,8 @@ def _lengths(lengths: Sequence[SplitLengths], lines: Sequence[str]) -> tuple[Blo
         ]
         for item in lengths
     ]
-    names = ("rows of data", "used", "left out", "cut", "longest", "longer than the window")
-    return table("Rows and the model's length", (*left("split"), *right(*names)), rows), *bullets(
-        lines
-    )
+    names = "split | >rows of data | >used | >left out | >cut | >longest | >longer than the window"
+    return blocks.table("Rows and the model's length", names, rows), *blocks.bullets(lines)
 
 
 def _length_lines(lengths: Sequence[SplitLengths]) -> Iterator[str]:
@@ -220,7 +200,7 @@ def _length_parts(item: SplitLengths) -> Iterator[str]:
         yield f"{count(item.over_window)} longer than the {window} tokens that the base model reads"
 
 
-def _sources(summary: DataSummary) -> tuple[Block, ...]:
+def _sources(summary: DataSummary) -> tuple[blocks.Block, ...]:
     """The files, where they say more than the counts of all rows do."""
     sources = summary.sources
     if len(sources) < 2 and all(  # noqa: PLR2004 - one source is the whole
@@ -238,30 +218,30 @@ def _sources(summary: DataSummary) -> tuple[Block, ...]:
         ]
         for item in sources
     ]
-    columns = (*left("source", "shape"), *right("rows read", "rows used", "weight"), *left("into"))
-    return (table("Sources", columns, rows),)
+    columns = "source | shape | >rows read | >rows used | >weight | into"
+    return (blocks.table("Sources", columns, rows),)
 
 
-def _findings(findings: Sequence[DataFinding]) -> tuple[Block, ...]:
+def _findings(findings: Sequence[DataFinding]) -> tuple[blocks.Block, ...]:
     """The findings by what was done about them, checks that found nothing last."""
     ordered = sorted(findings, key=_gravity)
-    rows: list[list[Cell]] = [
-        [Code(item.check), item.action, count(item.count), _message(item)]
+    rows: list[list[blocks.Cell]] = [
+        [blocks.Code(item.check), item.action, count(item.count), _message(item)]
         for item in ordered[:_MOST_FINDINGS]
     ]
     if not rows:
         return ()
-    columns = (*left("check", "action"), *right("found"), *left("what"))
+    columns = "check | action | >found | what"
     left_out = len(ordered) - len(rows)
-    more = (Paragraph(f"{left_out} more in report.json."),) if left_out else ()
-    return (table("Data checks", columns, rows, "prose"), *more)
+    more = (blocks.Paragraph(f"{left_out} more in report.json."),) if left_out else ()
+    return (blocks.table("Data checks", columns, rows, "prose"), *more)
 
 
-def _message(item: DataFinding) -> Cell:
+def _message(item: DataFinding) -> blocks.Cell:
     return (
-        (Prose(item.message), Details("where", item.examples))
+        (blocks.Prose(item.message), blocks.Details("where", item.examples))
         if item.examples
-        else Prose(item.message)
+        else blocks.Prose(item.message)
     )
 
 

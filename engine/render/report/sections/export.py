@@ -7,26 +7,7 @@ from dataclasses import dataclass
 
 from engine.evidence import Check, ExportedFile, Flip, Metric, Report, Rung, Status
 from engine.recipe.metrics import OF_FILES
-from engine.render.blocks import (
-    Absent,
-    Badge,
-    Block,
-    Cell,
-    Code,
-    Column,
-    Digest,
-    Facts,
-    Heading,
-    Label,
-    Muted,
-    Paragraph,
-    Row,
-    Section,
-    Table,
-    left,
-    right,
-    table,
-)
+from engine.render import blocks
 from engine.render.labels import (
     check_sentence,
     estimate,
@@ -73,21 +54,21 @@ class Changes:
 
 
 @report_section("export", at=140)
-def export(report: Report) -> Section:
+def export(report: Report) -> blocks.Section:
     """The files, the ladder, the file judged again, and the rows that changed on the way."""
     verify, metric = report.verify, main_metric(report)
-    blocks: list[Block] = [
-        _files(report.files) if report.files else Absent(why_absent(report, "quantize"))
+    parts: list[blocks.Block] = [
+        _files(report.files) if report.files else blocks.Absent(why_absent(report, "quantize"))
     ]
     speed = speed_facts(report)
     if verify and speed:
-        blocks += [Heading(f"Size and speed, {machine(report)}"), Facts(tuple(speed))]
-    blocks += _ladder(report, metric) if report.ladder else []
+        parts += [blocks.Heading(f"Size and speed, {machine(report)}"), blocks.Facts(tuple(speed))]
+    parts += _ladder(report, metric) if report.ladder else []
     if verify is None:
-        blocks.append(Absent(why_absent(report, "verify")))
+        parts.append(blocks.Absent(why_absent(report, "verify")))
     else:
         caption = "Checks on the exported file, run with llama.cpp"
-        blocks += [
+        parts += [
             check_table(verify, caption),
             *interval_methods(verify.checks),
             *_before_and_after(report),
@@ -95,18 +76,18 @@ def export(report: Report) -> Section:
     if report.agreement is not None:
         agreed = percent(report.agreement)
         text = f"The exported file agrees with the merged model on {agreed} of the holdout."
-        blocks.append(Paragraph(text, "fine"))
+        parts.append(blocks.Paragraph(text, "fine"))
     summary = ladder_summary(report.ladder, metric)
     is_refused = (
         verify is not None and verify.status is not Status.PASS and report.outcome != "accepted"
     )
     numbers = "; ".join(f"{name} {value}" for name, value in speed)
-    return Section(
+    return blocks.Section(
         title="Exported file",
         lead="The file that leaves is judged again: same rows, the runtime it is made for."
         if verify
         else "",
-        blocks=(*blocks, *_flips(report)),
+        blocks=(*parts, *_flips(report)),
         card=(
             *([f"{metric} from the adapter to the file: {summary}"] if summary else []),
             *([f"{numbers} ({machine(report)})"] if numbers else []),
@@ -117,20 +98,20 @@ def export(report: Report) -> Section:
     )
 
 
-def _files(files: Sequence[ExportedFile]) -> Table:
-    rows: list[list[Cell]] = [
+def _files(files: Sequence[ExportedFile]) -> blocks.Table:
+    rows: list[list[blocks.Cell]] = [
         [
-            Code(file.name),
+            blocks.Code(file.name),
             file.format,
             size(file.bytes),
             f"{file.bits_per_weight:.2f}" if file.bits_per_weight is not None else DASH,
             f"{file.fallback_tensors} of {file.tensors}" if file.tensors else DASH,
-            Digest(file.sha256),
+            blocks.Digest(file.sha256),
         ]
         for file in files
     ]
-    numbers = right("size", "bits a weight", "tensors that fell back")
-    return table("Files", (*left("file", "format"), *numbers, *left("sha256")), rows)
+    names = "file | format | >size | >bits a weight | >tensors that fell back | sha256"
+    return blocks.table("Files", blocks.columns_of(names), rows)
 
 
 def speed_facts(report: Report) -> list[tuple[str, str]]:
@@ -162,31 +143,28 @@ def machine(report: Report) -> str:
     return f"measured on this machine: {where}" if where else "measured on this machine"
 
 
-def _ladder(report: Report, metric: str) -> list[Block]:
-    columns = (
-        *left("form", "answer"),
-        Column(Code(metric), "number"),
-        *right("agreement", "changed", "shift", "token ids"),
-    )
+def _ladder(report: Report, metric: str) -> list[blocks.Block]:
+    main = blocks.Column(blocks.Code(metric), "number")
+    names = ">agreement | >changed | >shift | >token ids"
     ladder = report.ladder
-    shown = Table(
+    shown = blocks.Table(
         caption="The parity ladder, one form of the model after the other",
-        columns=columns,
+        columns=blocks.columns_of("form | answer", main, names),
         rows=tuple(_rung_row(ladder, at, metric) for at in range(len(ladder))),
         layout="ladder",
         notes_below=True,
     )
-    blocks: list[Block] = [
-        Heading("From the adapter to the file"),
-        Paragraph(_LADDER, "lead"),
+    parts: list[blocks.Block] = [
+        blocks.Heading("From the adapter to the file"),
+        blocks.Paragraph(_LADDER, "lead"),
         shown,
     ]
     if any(rung.mean_shift is not None for rung in ladder):
-        blocks.append(Paragraph(_SHIFT, "fine"))
-    return [*blocks, *_deltas(report)]
+        parts.append(blocks.Paragraph(_SHIFT, "fine"))
+    return [*parts, *_deltas(report)]
 
 
-def _rung_row(ladder: Sequence[Rung], at: int, metric: str) -> Row:
+def _rung_row(ladder: Sequence[Rung], at: int, metric: str) -> blocks.Row:
     """The numbers of a rung; its note is why it was refused, and more than what it was compared with."""
     rung = ladder[at]
     same = rung.agreement
@@ -197,8 +175,8 @@ def _rung_row(ladder: Sequence[Rung], at: int, metric: str) -> Row:
         )
     is_plain = rung.note in ("", f"compared with {_before(ladder, at)}")
     cells = (
-        Code(rung.name),
-        Badge(rung_answer(rung), rung.verdict.status.value if rung.verdict else "plain"),
+        blocks.Code(rung.name),
+        blocks.Badge(rung_answer(rung), rung.verdict.status.value if rung.verdict else "plain"),
         estimate(value) if (value := find_metric(rung.scores, metric)) else DASH,
         agreement,
         DASH if rung.agreement is None else count(len(rung.flips)),
@@ -206,7 +184,7 @@ def _rung_row(ladder: Sequence[Rung], at: int, metric: str) -> Row:
         _token_parity(rung),
     )
     notes = [*map(check_sentence, broken_checks(rung)), *([] if is_plain else [rung.note])]
-    return Row(cells=cells, note="; ".join(notes))
+    return blocks.Row(cells=cells, note="; ".join(notes))
 
 
 def _shift(rung: Rung) -> str:
@@ -265,7 +243,7 @@ def _before(ladder: Sequence[Rung], at: int) -> str:
     return known[-1] if known else "before"
 
 
-def _deltas(report: Report) -> list[Block]:
+def _deltas(report: Report) -> list[blocks.Block]:
     """F1 by label or field, minus the rung before; the largest losses first."""
     rungs = [rung for rung in report.ladder if rung.class_deltas]
     if not rungs:
@@ -277,34 +255,45 @@ def _deltas(report: Report) -> list[Block]:
     moved.sort(key=lambda row: min(-1.0 if value is None else value for value in row[1]))
     what = "field" if kind_of(report) == "extraction" else "label"
     if not moved:
-        return [Paragraph(f"No {what}'s F1 changed on the way.", "fine")]
+        return [blocks.Paragraph(f"No {what}'s F1 changed on the way.", "fine")]
     shown = moved[:_MOST_DELTAS]
     left_out = len(rows) - len(shown)
     others = f"; {count(left_out)} more changed less or not at all" if left_out else ""
     caption = f"F1 by {what}, change against the form before, largest losses first{others}"
-    cells = [[Label(label), *map(_signed, values)] for label, values in shown]
-    return [table(caption, (*left(what), *right(*(rung.name for rung in rungs))), cells, "narrow")]
+    cells = [[blocks.Label(label), *map(_signed, values)] for label, values in shown]
+    return [
+        blocks.table(
+            caption,
+            blocks.columns_of(what, *blocks.numbers(rung.name for rung in rungs)),
+            cells,
+            "narrow",
+        )
+    ]
 
 
 def _signed(value: float | None) -> str:
     return DASH if value is None else number(value, signed=True)
 
 
-def _before_and_after(report: Report) -> list[Block]:
+def _before_and_after(report: Report) -> list[blocks.Block]:
     if report.quantized is None or report.holdout is None:
         return []
-    rows: list[list[Cell]] = []
+    rows: list[list[blocks.Cell]] = []
     for name in whole_list(kind_of(report), report.holdout):
         before, after = find_metric(report.holdout, name), find_metric(report.quantized, name)
         if before is None or after is None or before.value is None or after.value is None:
             continue
         change = value_of(name, after.value - before.value, signed=True)
-        rows.append([Code(name), value_of(name, before.value), value_of(name, after.value), change])
-    columns = (*left("metric"), *right("tuned", "exported", "change"))
-    return [table("Before and after, on the holdout", columns, rows, "narrow")] if rows else []
+        rows.append(
+            [blocks.Code(name), value_of(name, before.value), value_of(name, after.value), change]
+        )
+    columns = "metric | >tuned | >exported | >change"
+    return (
+        [blocks.table("Before and after, on the holdout", columns, rows, "narrow")] if rows else []
+    )
 
 
-def _flips(report: Report) -> list[Block]:
+def _flips(report: Report) -> list[blocks.Block]:
     """The rows that changed, step by step; of reports without a ladder those of quantization."""
     changes = [
         Changes(before=_before(report.ladder, at), after=rung.name, flips=rung.flips)
@@ -322,16 +311,16 @@ def _flips(report: Report) -> list[Block]:
         and (report.ladder or report.quantized)
         and kind_of(report) not in ("chat", "text")
     ):
-        return [Paragraph("No row's answer changed on the way into the file.", "fine")]
+        return [blocks.Paragraph("No row's answer changed on the way into the file.", "fine")]
     return [_flip_table(report, step) for step in changes]
 
 
-def _flip_table(report: Report, step: Changes) -> Table:
+def _flip_table(report: Report, step: Changes) -> blocks.Table:
     is_exact = kind_of(report) in _EXACT
     shown = step.flips[:_MOST_FLIPS]
     rows = [
         [
-            Code(flip.id),
+            blocks.Code(flip.id),
             *map(_answer, (flip.target, flip.before, flip.after)),
             _effect(flip) if is_exact else "",
         ]
@@ -340,13 +329,18 @@ def _flip_table(report: Report, step: Changes) -> Table:
     more = len(step.flips) - len(shown)
     counted = f" (the first {len(shown)}; {more} more in report.json)" if more else ""
     caption = f"Rows whose answer changed from {step.before} to {step.after}{counted}"
-    return table(
-        caption, left("row", "right answer", step.before, step.after, "effect"), rows, "narrow"
+    return blocks.table(
+        caption,
+        blocks.columns_of("row | right answer", *blocks.texts((step.before, step.after)), "effect"),
+        rows,
+        "narrow",
     )
 
 
-def _answer(text: str | None) -> Cell:
-    return Muted("invalid output") if text is None else Code(crop(text, _LONGEST_ANSWER))
+def _answer(text: str | None) -> blocks.Cell:
+    return (
+        blocks.Muted("invalid output") if text is None else blocks.Code(crop(text, _LONGEST_ANSWER))
+    )
 
 
 def _effect(flip: Flip) -> str:

@@ -3,22 +3,8 @@
 from __future__ import annotations
 
 from engine.evidence import Check, ForgettingResult, Metric, ProbeScores, Report
+from engine.render import blocks
 from engine.render.axes import around, ends_of
-from engine.render.blocks import (
-    Cell,
-    Code,
-    Column,
-    Estimate,
-    Muted,
-    Paragraph,
-    Prose,
-    Row,
-    Section,
-    Strong,
-    Table,
-    Track,
-    status_badge,
-)
 from engine.render.labels import check_sentence, is_open
 from engine.render.number_format import DASH, amount, count, interval, number, p_value, threshold
 from engine.render.report.sections import report_section
@@ -28,32 +14,27 @@ _LEAD = (
     "positive drop is a loss. Shift: how much likelier the right answer became, in nats a byte."
 )
 _KINDS = {"multiple_choice": "multiple choice", "minimal_pairs": "minimal pairs"}
-_COLUMNS = (
-    Column("probes"),
-    Column("drop", "got"),
-    Column("", "drawn"),
-    Column("before → after", "required"),
-    Column("questions", "rows"),
-    Column("p", "status"),
+_COLUMNS = blocks.columns_of(
+    "probes | drop:got | :drawn | before → after:required | questions:rows | p:status"
 )
 
 
 @report_section("forgetting", at=100)
-def forgetting(report: Report) -> Section | None:
+def forgetting(report: Report) -> blocks.Section | None:
     """Nothing where it was not measured."""
     result = report.forgetting
     if result is None:
         return None
     checks = report.gate.checks if report.gate else ()
     check = next((check for check in checks if check.name == "forgetting"), None)
-    gated: Cell = "The recipe sets no limit to the drop."
+    gated: blocks.Cell = "The recipe sets no limit to the drop."
     if check:
-        gated = (status_badge(check.status), " ", Prose(check_sentence(check)))
+        gated = (blocks.status_badge(check.status), " ", blocks.Prose(check_sentence(check)))
     most = worst(result) if check and is_open(check) and report.outcome != "accepted" else None
-    return Section(
+    return blocks.Section(
         title="Forgetting",
         lead=_LEAD,
-        blocks=(Paragraph(gated, "gated" if check else "fine"), _probes(result, check)),
+        blocks=(blocks.Paragraph(gated, "gated" if check else "fine"), _probes(result, check)),
         card=(f"forgetting, {probe_line(result.overall, result)}",),
         closing=(f"most was lost on {probe_line(most, result)}",) if most else (),
     )
@@ -71,7 +52,7 @@ def probe_line(item: ProbeScores, result: ForgettingResult) -> str:
     return f"{_name(item, result)}: {change}, drop {_drop(item)} on {count(item.n)} questions"
 
 
-def _probes(result: ForgettingResult, check: Check | None) -> Table:
+def _probes(result: ForgettingResult, check: Check | None) -> blocks.Table:
     """Every set of probes, and all together last where there are several."""
     items = [*result.probes, result.overall] if len(result.probes) != 1 else [*result.probes]
     limit = check.bound if check else None
@@ -81,7 +62,7 @@ def _probes(result: ForgettingResult, check: Check | None) -> Table:
     for item in items:
         is_overall = item is result.overall
         is_gated = is_overall or len(result.probes) == 1
-        track = Track(
+        track = blocks.Track(
             label=probe_line(item, result),
             axis=axis,
             value=item.drop.value,
@@ -90,23 +71,23 @@ def _probes(result: ForgettingResult, check: Check | None) -> Table:
             zero="zero",
             tone=_tone(item, limit) if is_gated else "plain",
         )
-        cells: tuple[Cell, ...] = (
-            Strong(_name(item, result)) if is_overall else Code(item.name),
+        cells: tuple[blocks.Cell, ...] = (
+            blocks.Strong(_name(item, result)) if is_overall else blocks.Code(item.name),
             _drop(item),
             track,
             f"{_share(item.before)} → {_share(item.after)}",
             count(item.n),
-            Muted(p_value(item.p_value) if item.p_value is not None else DASH),
+            blocks.Muted(p_value(item.p_value) if item.p_value is not None else DASH),
         )
         kind = "" if is_overall else f"{_KINDS.get(item.kind, item.kind) or DASH}, "
         shift = amount(item.shift, decimals=3, signed=True) if item.shift is not None else DASH
-        rows.append(Row(cells=cells, note=f"{kind}log-probability {shift} nats a byte"))
+        rows.append(blocks.Row(cells=cells, note=f"{kind}log-probability {shift} nats a byte"))
     line = (
         f"the full line is the most that is accepted, {threshold(limit)}"
         if limit is not None
         else ""
     )
-    return Table(
+    return blocks.Table(
         caption="Share of right answers before minus after",
         legend=line,
         columns=_COLUMNS,
@@ -119,8 +100,10 @@ def _name(item: ProbeScores, result: ForgettingResult) -> str:
     return "all probes" if item is result.overall else item.name
 
 
-def _drop(item: ProbeScores) -> Estimate:
-    return Estimate(number(item.drop.value, signed=True), interval(item.drop.interval, signed=True))
+def _drop(item: ProbeScores) -> blocks.Estimate:
+    return blocks.Estimate(
+        number(item.drop.value, signed=True), interval(item.drop.interval, signed=True)
+    )
 
 
 def _share(metric: Metric) -> str:

@@ -5,21 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.evidence import CurvePoint, LearningCurve, Report, Scores
+from engine.render import blocks
 from engine.render.axes import nice_range
-from engine.render.blocks import (
-    Block,
-    Code,
-    Curve,
-    Heading,
-    LineChart,
-    Paragraph,
-    Prose,
-    Section,
-    capital,
-    left,
-    right,
-    table,
-)
 from engine.render.labels import class_words, estimate, find_metric, has_classes, main_metric
 from engine.render.metric_format import is_share, metric_text, prose_name, value_of
 from engine.render.number_format import DASH, count
@@ -36,19 +23,19 @@ _LEAD = (
 
 
 @report_section("learning", at=120)
-def learning(report: Report) -> Section | None:
+def learning(report: Report) -> blocks.Section | None:
     """Nothing without a curve and without folds."""
     curves, folds, metric = report.learning_curves, report.folds, main_metric(report)
     if not (curves or folds):
         return None
-    blocks = [block for curve in curves for block in _curve(curve, metric)]
-    blocks += _folds(report, folds) if folds else []
+    parts = [block for curve in curves for block in _curve(curve, metric)]
+    parts += _folds(report, folds) if folds else []
     # the tuned model's curve says more of the recipe than the SVM's
     chosen = [curve for curve in curves if curve.model == "tuned"] or curves
     lines = tuple(learning_lines(chosen, folds=folds, metric=metric))
     lead = _LEAD if curves else ""
-    return Section(
-        title="How much data", lead=lead, blocks=tuple(blocks), card=lines, closing=lines
+    return blocks.Section(
+        title="How much data", lead=lead, blocks=tuple(parts), card=lines, closing=lines
     )
 
 
@@ -68,20 +55,22 @@ def _folds_line(folds: Scores, metric: str) -> str:
     )
 
 
-def _curve(curve: LearningCurve, metric: str) -> list[Block]:
+def _curve(curve: LearningCurve, metric: str) -> list[blocks.Block]:
     model = _MODELS.get(curve.model, curve.model)
-    message = Paragraph(Prose(capital(f"{curve.message}.")))
-    head = Heading(f"{model}, judged on {curve.judged_on}")
+    message = blocks.Paragraph(blocks.Prose(blocks.capital(f"{curve.message}.")))
+    head = blocks.Heading(f"{model}, judged on {curve.judged_on}")
     if not curve.points:
         return [head, message]
     names = [item.label for item in curve.points[-1].scores.classes]
     rows = [[_AVERAGES.get(metric, metric), *_values(curve, metric)]]
-    rows += [[Code(name), *_values(curve, f"f1.{name}")] for name in names]
+    rows += [[blocks.Code(name), *_values(curve, f"f1.{name}")] for name in names]
     first = "F1 of" if metric in _AVERAGES else "metric"
     shares = (f"{point.share:.0%}: {count(point.rows)} rows" for point in curve.points)
     caption = f"{first.removesuffix(' of')} of the {model} by training rows"
     layout = "tall" if len(rows) > _MANY_ROWS else "narrow"
-    numbers = table(caption, (*left(first), *right(*shares, "last gain")), rows, layout)
+    numbers = blocks.table(
+        caption, blocks.columns_of(first, *blocks.numbers(shares), ">last gain"), rows, layout
+    )
     return [head, message, _chart(curve, metric, model), numbers]
 
 
@@ -94,7 +83,7 @@ def _values(curve: LearningCurve, name: str) -> list[str]:
     return [*(value_of(name, value) for value in values), last]
 
 
-def _chart(curve: LearningCurve, metric: str, model: str) -> LineChart:
+def _chart(curve: LearningCurve, metric: str, model: str) -> blocks.LineChart:
     """The metric by share of the rows with its intervals."""
     points = [(p.share, value) for p in curve.points if (value := _value(p, metric)) is not None]
     metrics = [(point.share, find_metric(point.scores, metric)) for point in curve.points]
@@ -105,9 +94,9 @@ def _chart(curve: LearningCurve, metric: str, model: str) -> LineChart:
     texts = (
         f"{p.share:.0%} of the rows {value_of(metric, _value(p, metric))}" for p in curve.points
     )
-    return LineChart(
+    return blocks.LineChart(
         label=f"{metric} of the {model}: {', '.join(texts)}",
-        curves=(Curve(points=tuple(points), whiskers=tuple(whiskers)),),
+        curves=(blocks.Curve(points=tuple(points), whiskers=tuple(whiskers)),),
         end=1.0,
         span=(0.0, 1.0)
         if is_share(metric)
@@ -122,17 +111,21 @@ def _value(point: CurvePoint, name: str) -> float | None:
     return metric.value if metric else None
 
 
-def _folds(report: Report, folds: Scores) -> list[Block]:
-    line = capital(_folds_line(folds, main_metric(report)) + ".")
-    blocks: list[Block] = [Heading("Cross-validation"), Paragraph(line)]
+def _folds(report: Report, folds: Scores) -> list[blocks.Block]:
+    line = blocks.capital(_folds_line(folds, main_metric(report)) + ".")
+    parts: list[blocks.Block] = [blocks.Heading("Cross-validation"), blocks.Paragraph(line)]
     if not has_classes(report):
-        return blocks
+        return parts
     words = class_words(report)
     rows = [
-        [Code(row.label), estimate(find_metric(folds, f"f1.{row.label}")), count(row.support)]
+        [
+            blocks.Code(row.label),
+            estimate(find_metric(folds, f"f1.{row.label}")),
+            count(row.support),
+        ]
         for row in folds.classes
     ]
-    columns = (*left(words.singular), *right("F1", words.support))
+    columns = f"{words.singular} | >F1 | >{words.support}"
     layout = "tall" if len(rows) > _MANY_ROWS else "narrow"
     caption = f"Every {words.singular} on all {count(folds.rows)} rows"
-    return [*blocks, table(caption, columns, rows, layout)]
+    return [*parts, blocks.table(caption, columns, rows, layout)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.evidence import Report, Scores
-from engine.render.blocks import Cell, Code, Muted, Section, left, right, table
+from engine.render import blocks
 from engine.render.labels import estimate, find_metric, judged_by
 from engine.render.metric_format import direction, kind_of, value_of, whole_list
 from engine.render.number_format import DASH, count
@@ -11,25 +11,27 @@ from engine.render.report.sections import report_section
 
 
 @report_section("metrics", at=40)
-def metrics(report: Report) -> Section | None:
+def metrics(report: Report) -> blocks.Section | None:
     """Nothing before the model was evaluated."""
     scores = report.folds or report.holdout
     names = whole_list(kind_of(report), scores, report.free)
     if scores is None or not names:
         return None
-    columns = (*left("metric"), *right("value", "free decoding", "rows"), *left(""))
+    columns = "metric | >value | >free decoding | >rows | "
     rows = [_row(scores, report.free, name) for name in names]
-    shown = table(f"The tuned model on the holdout, {judged_by(report)}", columns, rows, "narrow")
-    return Section(title="Every metric", blocks=(shown,))
+    shown = blocks.table(
+        f"The tuned model on the holdout, {judged_by(report)}", columns, rows, "narrow"
+    )
+    return blocks.Section(title="Every metric", blocks=(shown,))
 
 
-def _row(scores: Scores, free: Scores | None, name: str) -> list[Cell]:
+def _row(scores: Scores, free: Scores | None, name: str) -> list[blocks.Cell]:
     own, other = find_metric(scores, name), find_metric(free, name)
     measured = own or other
     return [
-        Code(name),
+        blocks.Code(name),
         estimate(own) if own else DASH,
         value_of(name, other.value) if other and other.value is not None else DASH,
         count(measured.n) if measured else DASH,
-        Muted(direction(name)),
+        blocks.Muted(direction(name)),
     ]

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from engine.evidence import Report
-from engine.render.blocks import Bullets, Cell, Code, Prose, Section, Strong
+from engine.render import blocks
 from engine.render.report.sections import report_section
 
 
 @report_section("notes", at=0)
-def notes(report: Report) -> Section | None:
+def notes(report: Report) -> blocks.Section | None:
     """Nothing where there are none."""
-    items: list[Cell] = [(Strong("Warning"), " ", Prose(text)) for text in report.warnings]
-    items += [(Strong("Waived"), " ", Code(item.what), ". ", item.why) for item in report.waivers]
-    items += [Prose(text) for text in report.notes]
+    items: list[blocks.Cell] = [
+        (blocks.Strong("Warning"), " ", blocks.Prose(text)) for text in report.warnings
+    ]
+    items += [
+        (blocks.Strong("Waived"), " ", blocks.Code(item.what), ". ", item.why)
+        for item in report.waivers
+    ]
+    items += [blocks.Prose(text) for text in report.notes]
     waived = (
         f"waived in the recipe: `{item.what}`, because: {item.why}" for item in report.waivers
     )
     return (
-        Section(title="Notes", blocks=(Bullets(tuple(items)),), closing=tuple(waived))
+        blocks.Section(title="Notes", blocks=(blocks.Bullets(tuple(items)),), closing=tuple(waived))
         if items
         else None
     )

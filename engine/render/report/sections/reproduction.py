@@ -5,17 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.evidence import Compared, Report, Reproduction
-from engine.render.blocks import (
-    Block,
-    Cell,
-    Facts,
-    Paragraph,
-    Prose,
-    Section,
-    left,
-    right,
-    table,
-)
+from engine.render import blocks
 from engine.render.metric_format import value_of
 from engine.render.number_format import DASH, percent
 from engine.render.report.sections import report_section
@@ -27,35 +17,33 @@ _LEAD = (
 
 
 @report_section("reproduction", at=20)
-def reproduction(report: Report) -> Section | None:
+def reproduction(report: Report) -> blocks.Section | None:
     """Nothing where there is no lock to compare with."""
     result = report.reproduction
     if result is None:
         return None
-    blocks: list[Block] = [Paragraph(Prose(result.summary))]
+    parts: list[blocks.Block] = [blocks.Paragraph(blocks.Prose(result.summary))]
     if facts := _facts(result):
-        blocks.append(Facts(facts))
+        parts.append(blocks.Facts(facts))
     if result.equivalence:
         caption = "Is each metric the same but for noise: the interval must lie within the margin"
-        columns = (
-            *left("metric"),
-            *right("in the lock", "in this run", "difference, 90 %", "margin"),
-            *left(""),
-        )
-        blocks.append(table(caption, columns, _tested_rows(result), "narrow"))
+        columns = "metric | >in the lock | >in this run | >difference, 90 % | >margin | "
+        parts.append(blocks.table(caption, columns, _tested_rows(result), "narrow"))
     if result.compared:
-        columns = left("what", "in the lock", "in this run", "")
-        blocks.append(table("The lock and this run", columns, _compared_rows(result), "narrow"))
-    return Section(
+        columns = "what | in the lock | in this run | "
+        parts.append(
+            blocks.table("The lock and this run", columns, _compared_rows(result), "narrow")
+        )
+    return blocks.Section(
         title="Reproduction",
         lead=_LEAD,
-        blocks=tuple(blocks),
+        blocks=tuple(parts),
         card=(result.summary,) if result.summary else (),
         closing=(result.summary,) if result.summary else (),
     )
 
 
-def _facts(result: Reproduction) -> tuple[tuple[str, Cell], ...]:
+def _facts(result: Reproduction) -> tuple[tuple[str, blocks.Cell], ...]:
     facts = [("differs first", result.first_difference)] if result.first_difference else []
     if result.reused:
         facts.append(("not recomputed", ", ".join(result.reused)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.evidence import Report, Seeds
-from engine.render.blocks import Code, Column, Paragraph, Section, left, right, table
+from engine.render import blocks
 from engine.render.labels import main_metric
 from engine.render.metric_format import value_of
 from engine.render.number_format import DASH, percent
@@ -17,7 +17,7 @@ _LEAD = (
 
 
 @report_section("seeds", at=110)
-def seeds(report: Report) -> Section | None:
+def seeds(report: Report) -> blocks.Section | None:
     """Nothing unless the recipe asks for further seeds."""
     result = report.seeds
     if result is None:
@@ -25,14 +25,12 @@ def seeds(report: Report) -> Section | None:
     main = main_metric(report)
     measured = [item.metric for item in result.spread if "." not in item.metric]
     names = sorted(measured, key=lambda name: name != main)[:_MOST_METRICS]
-    columns = (
-        *left("seed"),
-        *right("same answers"),
-        *(Column(Code(name), "number") for name in names),
-    )
+    columns = blocks.columns_of("seed | >same answers", *blocks.numbers(map(blocks.Code, names)))
     line = seeds_line(result, main)
-    shown = table("Every seed on the holdout", columns, _rows(result, names), "narrow")
-    return Section(title="Seeds", lead=_LEAD, blocks=(Paragraph(f"{line}."), shown), card=(line,))
+    shown = blocks.table("Every seed on the holdout", columns, _rows(result, names), "narrow")
+    return blocks.Section(
+        title="Seeds", lead=_LEAD, blocks=(blocks.Paragraph(f"{line}."), shown), card=(line,)
+    )
 
 
 def seeds_line(result: Seeds, metric: str) -> str:

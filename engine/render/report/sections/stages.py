@@ -5,22 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.evidence import Report, StageCost, StageRecord, StageStatus
-from engine.render.blocks import (
-    Badge,
-    Block,
-    Cell,
-    Code,
-    Column,
-    Failure,
-    Muted,
-    Paragraph,
-    Prose,
-    Section,
-    Strip,
-    left,
-    right,
-    table,
-)
+from engine.render import blocks
 from engine.render.number_format import DASH, duration, size
 from engine.render.report.sections import report_section
 
@@ -36,17 +21,17 @@ _NARROWEST = 0.6
 
 
 @report_section("stages", at=150)
-def stages(report: Report) -> Section:
+def stages(report: Report) -> blocks.Section:
     """Every stage in order, with its part of the run's time."""
-    columns = (*left("stage", "status"), *right("time"), Column("", "drawn"), *left("why", "key"))
+    columns = "stage | status | >time | :drawn | why | key"
     total = sum(_busy(item) for item in report.stages) or 1.0
     rows, start = [], 0.0
     for item in report.stages:
         rows.append(_row(item, start / total, total))
         start += _busy(item)
-    return Section(
+    return blocks.Section(
         title="Stages",
-        blocks=(table("Stages in order", columns, rows, "stages"), *_costs(report.costs)),
+        blocks=(blocks.table("Stages in order", columns, rows, "stages"), *_costs(report.costs)),
     )
 
 
@@ -54,41 +39,41 @@ def _busy(item: StageRecord) -> float:
     return 0.0 if item.status in _IDLE else item.seconds
 
 
-def _row(item: StageRecord, start: float, total: float) -> list[Cell]:
+def _row(item: StageRecord, start: float, total: float) -> list[blocks.Cell]:
     is_idle = item.status in _IDLE
     left_ = min(100 * start, 100 - _NARROWEST)
-    drawn = Strip(
+    drawn = blocks.Strip(
         label=f"{item.stage} {item.status.value}, {duration(item.seconds)}",
         parts=((left_, max(_NARROWEST, 100 * _busy(item) / total), item.status.value),),
     )
-    problems = (part for problem in item.problems for part in (" ", Failure(problem)))
+    problems = (part for problem in item.problems for part in (" ", blocks.Failure(problem)))
     return [
         item.stage,
-        Badge(item.status.value, item.status.value),
-        Muted(DASH) if is_idle else duration(item.seconds),
+        blocks.Badge(item.status.value, item.status.value),
+        blocks.Muted(DASH) if is_idle else duration(item.seconds),
         "" if is_idle else drawn,
-        (Prose(item.reason), *problems),
-        Code(item.key[:8]) if item.key else Muted(DASH),
+        (blocks.Prose(item.reason), *problems),
+        blocks.Code(item.key[:8]) if item.key else blocks.Muted(DASH),
     ]
 
 
-def _costs(costs: Sequence[StageCost]) -> tuple[Block, ...]:
+def _costs(costs: Sequence[StageCost]) -> tuple[blocks.Block, ...]:
     """Estimate beside actual, of each stage that has any estimate or whose peak was measured."""
     known = [cost for cost in costs if cost.estimated or cost.memory_bytes is not None]
     if not known:
         return ()
-    columns = right(
-        *("time estimated", "took", "off", "memory estimated", "peak", "off"),
-        *("disk estimated", "left", "off"),
+    columns = (
+        "stage | >time estimated | >took | >off | >memory estimated | >peak | >off"
+        " | >disk estimated | >left | >off"
     )
-    shown = table(
-        "Estimated and taken", (*left("stage"), *columns), [_cost(cost) for cost in known], "narrow"
-    )
+    shown = blocks.table("Estimated and taken", columns, map(_cost, known), "narrow")
     train = next((cost for cost in costs if cost.stage == "train" and cost.estimated), None)
     if train is None:
         return (shown,)
     basis = _BASES.get(train.basis, train.basis)
-    return shown, Paragraph(Muted(f"Training was estimated {train.estimated}: {basis}."))
+    return shown, blocks.Paragraph(
+        blocks.Muted(f"Training was estimated {train.estimated}: {basis}.")
+    )
 
 
 def _cost(cost: StageCost) -> list[str]:

@@ -5,17 +5,7 @@ from __future__ import annotations
 from engine.evidence import Report, SweepResult, SweepSetting
 from engine.recipe.methods import ADAPTER_KEYS
 from engine.recipe.sweeps import setting_words, value_words
-from engine.render.blocks import (
-    Code,
-    Column,
-    Paragraph,
-    Prose,
-    Section,
-    capital,
-    left,
-    right,
-    table,
-)
+from engine.render import blocks
 from engine.render.metric_format import (
     column_name,
     interval_of,
@@ -34,29 +24,31 @@ _LEAD = (
 
 
 @report_section("sweep", at=80)
-def sweep(report: Report) -> Section | None:
+def sweep(report: Report) -> blocks.Section | None:
     """Nothing without a sweep."""
     result = report.sweep
     if result is None:
         return None
     keys = list(dict.fromkeys(key for item in result.settings for key in item.values))
-    columns = (
-        *(Column(Code(key), "number") for key in keys),
-        *right(f"{column_name(result.metric)} on validation", "behind the best", "validation loss"),
-        *right("trainable", "steps", "time"),
-        *left(""),
+    columns = blocks.columns_of(
+        *blocks.numbers(map(blocks.Code, keys)),
+        f">{column_name(result.metric)} on validation | >behind the best | >validation loss",
+        ">trainable | >steps | >time | ",
     )
     rows = [
         [*(value_words(item.values[key]) if key in item.values else DASH for key in keys), *cells]
         for at, item in enumerate(result.settings)
         for cells in [_cells(item, is_chosen=at == result.chosen)]
     ]
-    return Section(
+    return blocks.Section(
         title="Sweep",
         lead=_LEAD,
         blocks=(
-            *(Paragraph(Prose(capital(line))) for line in sweep_sentences(report, result)),
-            table("Every setting on the validation rows", columns, rows, "narrow"),
+            *(
+                blocks.Paragraph(blocks.Prose(blocks.capital(line)))
+                for line in sweep_sentences(report, result)
+            ),
+            blocks.table("Every setting on the validation rows", columns, rows, "narrow"),
         ),
         card=(choice_line(result),),
     )

@@ -6,23 +6,8 @@ import math
 from collections.abc import Sequence
 
 from engine.evidence import CheckpointScore, Report, Scores, TrainingSummary
+from engine.render import blocks
 from engine.render.axes import above, nice_range
-from engine.render.blocks import (
-    Absent,
-    Block,
-    Cell,
-    Code,
-    Column,
-    Curve,
-    Facts,
-    Heading,
-    LineChart,
-    Section,
-    Strong,
-    left,
-    right,
-    table,
-)
 from engine.render.labels import estimate, find_metric, judged_by, main_metric, why_absent
 from engine.render.metric_format import direction, value_of
 from engine.render.number_format import (
@@ -42,28 +27,33 @@ _MOST_TICKS = 5
 
 
 @report_section("training", at=90)
-def training(report: Report) -> Section:
+def training(report: Report) -> blocks.Section:
     """The loss curves, what was trained, and how train, validation and holdout compare."""
     summary = report.training
     if summary is None:
-        return Section(title="Training", blocks=(Absent(why_absent(report, "train")),))
-    blocks = (
+        return blocks.Section(
+            title="Training", blocks=(blocks.Absent(why_absent(report, "train")),)
+        )
+    parts = (
         _losses(summary),
         *_checkpoints(report.checkpoints, summary),
-        Facts(_facts(report, summary)),
+        blocks.Facts(_facts(report, summary)),
         _generalisation(report),
     )
-    return Section(title="Training", blocks=blocks)
+    return blocks.Section(title="Training", blocks=parts)
 
 
-def _losses(summary: TrainingSummary) -> Block:
+def _losses(summary: TrainingSummary) -> blocks.Block:
     """Loss by step: training as a line, validation as a line with dots, the kept step marked."""
     train = [(p.step, p.loss) for p in summary.history if p.loss is not None]
     validation = [(p.step, p.eval_loss) for p in summary.history if p.eval_loss is not None]
     if not (train or validation):
-        return Absent("not computed: the trainer logged no losses")
+        return blocks.Absent("not computed: the trainer logged no losses")
     means = thinned(train)
-    curves = (Curve(points=tuple(means), kind="train"), Curve(points=tuple(validation)))
+    curves = (
+        blocks.Curve(points=tuple(means), kind="train"),
+        blocks.Curve(points=tuple(validation)),
+    )
     legend = (("training loss", "train"), ("validation loss", "validation"))
     span = above([loss for _, loss in (*means, *validation)])
     return _by_step(summary, curves, span=span, label=_loss_label(summary), legend=legend)
@@ -71,14 +61,14 @@ def _losses(summary: TrainingSummary) -> Block:
 
 def _by_step(
     summary: TrainingSummary,
-    curves: tuple[Curve, ...],
+    curves: tuple[blocks.Curve, ...],
     *,
     span: tuple[float, float],
     label: str,
     legend: tuple[tuple[str, str], ...] = (),
-) -> LineChart:
+) -> blocks.LineChart:
     last = max([summary.steps, *(point.step for point in summary.history)]) or 1
-    return LineChart(
+    return blocks.LineChart(
         label=label,
         curves=curves,
         end=last,
@@ -119,7 +109,7 @@ def _stride(steps: int) -> int:
     return next(stride for stride in strides if stride and steps / stride <= _MOST_TICKS)
 
 
-def _checkpoints(items: Sequence[CheckpointScore], summary: TrainingSummary) -> list[Block]:
+def _checkpoints(items: Sequence[CheckpointScore], summary: TrainingSummary) -> list[blocks.Block]:
     """The main metric on the validation rows by checkpoint, drawn and in numbers."""
     if not items:
         return []
@@ -131,26 +121,26 @@ def _checkpoints(items: Sequence[CheckpointScore], summary: TrainingSummary) -> 
     texts = (f"step {item.step} {value_of(name, item.metric.value)}" for item in items)
     chart = _by_step(
         summary,
-        (Curve(points=points, whiskers=whiskers),),
+        (blocks.Curve(points=points, whiskers=whiskers),),
         span=nice_range([*(value for _, value in points), *ends]),
         label=f"{name} on validation by checkpoint: {', '.join(texts)}; step {summary.kept_step} kept",
     )
-    columns = (
-        *right("step", "epoch", "training loss", "validation loss"),
-        Column(Code(name), "number"),
+    columns = blocks.columns_of(
+        ">step | >epoch | >training loss | >validation loss",
+        blocks.Column(blocks.Code(name), "number"),
     )
     rows = [_checkpoint_row(item, summary.kept_step) for item in items]
     title = f"{name} on the validation rows, by checkpoint ({direction(name)})"
     return [
-        Heading(title),
+        blocks.Heading(title),
         chart,
-        table("Checkpoints on the validation rows", columns, rows, "narrow"),
+        blocks.table("Checkpoints on the validation rows", columns, rows, "narrow"),
     ]
 
 
-def _checkpoint_row(item: CheckpointScore, kept: int) -> list[Cell]:
+def _checkpoint_row(item: CheckpointScore, kept: int) -> list[blocks.Cell]:
     return [
-        Strong(f"{count(item.step)}, kept") if item.step == kept else count(item.step),
+        blocks.Strong(f"{count(item.step)}, kept") if item.step == kept else count(item.step),
         f"{item.epoch:.2f}",
         number(item.loss) if item.loss is not None else DASH,
         number(item.eval_loss) if item.eval_loss is not None else DASH,
@@ -158,7 +148,7 @@ def _checkpoint_row(item: CheckpointScore, kept: int) -> list[Cell]:
     ]
 
 
-def _facts(report: Report, summary: TrainingSummary) -> tuple[tuple[str, Cell], ...]:
+def _facts(report: Report, summary: TrainingSummary) -> tuple[tuple[str, blocks.Cell], ...]:
     share = summary.trainable_parameters / (summary.total_parameters or 1)
     kept, resumed, peak = summary.kept_loss, summary.resumed_from_step, summary.peak_memory_bytes
     loss = "" if kept is None else f" (validation loss {number(kept)})"
@@ -179,7 +169,7 @@ def _facts(report: Report, summary: TrainingSummary) -> tuple[tuple[str, Cell], 
     )
 
 
-def _generalisation(report: Report) -> Block:
+def _generalisation(report: Report) -> blocks.Block:
     metric = main_metric(report)
     sets: tuple[tuple[str, Scores | None], ...] = (
         ("train", report.train_scores),
@@ -187,13 +177,13 @@ def _generalisation(report: Report) -> Block:
         ("holdout", report.holdout),
         ("holdout, free decoding", report.free),
     )
-    rows: list[list[Cell]] = [
+    rows: list[list[blocks.Cell]] = [
         [name, estimate(find_metric(scores, metric)), count(scores.rows)]
         for name, scores in sets
         if scores
     ]
     if not rows:
-        return Absent(why_absent(report, "evaluate"))
-    columns = (*left("rows of"), Column(Code(metric), "number"), *right("rows"))
+        return blocks.Absent(why_absent(report, "evaluate"))
+    columns = blocks.columns_of("rows of", blocks.Column(blocks.Code(metric), "number"), ">rows")
     caption = f"The tuned model on what it saw and what it never saw, {judged_by(report)}"
-    return table(caption, columns, rows, "narrow")
+    return blocks.table(caption, columns, rows, "narrow")

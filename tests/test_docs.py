@@ -17,12 +17,12 @@ from engine.cli.main import VERBS, main
 from engine.errors import Problem
 from engine.recipe import check_recipe
 from engine.recipe.parents import check_parent
-from support.paths import ROOT
+from support.golden import Golden
+from support.paths import GOLDEN, ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-recipe.md"
-HELP = ROOT / "tests" / "golden" / "help"
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -225,7 +225,10 @@ def test_the_rerun_table_says_what_its_test_checks() -> None:
 
 @pytest.mark.parametrize("verb", ["recipe", *VERBS])
 def test_help_texts_are_the_golden_ones(
-    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    verb: str,
+    golden: Golden,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")
@@ -233,7 +236,7 @@ def test_help_texts_are_the_golden_ones(
         main(["--help"] if verb == "recipe" else [verb, "--help"])
 
     assert ended.value.code == 0
-    assert as_words(capsys.readouterr().out) == as_words((HELP / f"{verb}.txt").read_text("utf-8"))
+    golden(f"help/{verb}.txt", capsys.readouterr().out, by=as_words)
 
 
 def as_words(text: str) -> list[str]:
@@ -242,7 +245,7 @@ def as_words(text: str) -> list[str]:
 
 
 def test_no_help_text_is_left_over() -> None:
-    assert {path.stem for path in HELP.glob("*.txt")} == {"recipe", *VERBS}
+    assert {path.stem for path in (GOLDEN / "help").glob("*.txt")} == {"recipe", *VERBS}
 
 
 def test_documents_name_no_machine_paths_and_no_indexes() -> None:

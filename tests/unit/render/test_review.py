@@ -22,7 +22,7 @@ from engine.evidence.review import (
 )
 from engine.render.review import comment_markdown, review_markdown, review_text
 from engine.render.review.comment import MARKER, MOST
-from support.paths import GOLDEN
+from support.golden import Golden
 
 OVERLAP = "214 of 300 new holdout rows were training rows before"
 
@@ -69,8 +69,8 @@ EMPTY = replace(REVIEW, findings=(), changes=(), reruns=(), config=(), costs=(),
         ("review_same.txt", review_text(EMPTY, colour=False)),
     ],
 )
-def test_a_review_reads_like_its_golden_file(name: str, text: str) -> None:
-    assert (GOLDEN / "render" / name).read_text("utf-8") == text
+def test_a_review_reads_like_its_golden_file(name: str, text: str, golden: Golden) -> None:
+    golden(f"render/{name}", text)
 
 
 def test_colour_adds_no_words() -> None:

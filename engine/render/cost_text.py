@@ -28,10 +28,10 @@ def parameter_words(trainable: int, total: int) -> str:
 def memory_words(peak: int, *, device: str, has: int, kind: str) -> str:
     """Return the peak beside what the device has, and whether it fits."""
     where = "of the GPU's" if kind == "cuda" else "of the machine's"
-    told = f"~{size(peak)} at the peak, {where} {size(has)} ({device})"
+    text = f"~{size(peak)} at the peak, {where} {size(has)} ({device})"
     if peak > has:
-        return f"{told}: does not fit; lower method.micro_batch_size or method.max_length"
-    return f"{told}{': tight' if peak > TIGHT * has else ''}"
+        return f"{text}: does not fit; lower method.micro_batch_size or method.max_length"
+    return f"{text}{': tight' if peak > TIGHT * has else ''}"
 
 
 def token_words(tokens: int, *, exact: bool) -> str:
@@ -39,7 +39,7 @@ def token_words(tokens: int, *, exact: bool) -> str:
     return f"{count(tokens)} tokens an epoch" if exact else f"~{count(tokens)} tokens an epoch"
 
 
-def cost_of(cost: float, currency: str, price: float, told: str) -> str:
+def cost_of(cost: float, currency: str, price: float, basis: str) -> str:
     """Return a cost with what it stands on."""
     unit = f" {currency}" if currency else ""
-    return f"~{cost:.2f}{unit} at {price:g}{unit} an hour ({told})"
+    return f"~{cost:.2f}{unit} at {price:g}{unit} an hour ({basis})"

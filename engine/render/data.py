@@ -40,9 +40,9 @@ PLACE_LINES = 3
 def data_text(view: DataView, *, width: int, colour: bool) -> str:
     """The view for a terminal of `width` columns, with the same words with and without colour."""
     lines = list(_heading(_title(view), width))
-    for heading, found in _parts(view, width):
-        if found:
-            lines += [(), *_heading(heading, width), *found]
+    for heading, shown in _parts(view, width):
+        if shown:
+            lines += [(), *_heading(heading, width), *shown]
     return to_text(lines, colour=colour)
 
 
@@ -53,8 +53,8 @@ def _heading(text: str, width: int) -> Iterator[Line]:
 
 def data_json(view: DataView, problems: Sequence[Problem]) -> dict[str, Any]:
     """The view as JSON data, whole; `problems` are those that stop a run."""
-    told = problems_json(problems)
-    return {"schema": "data.v1", **asdict(view), "problems": told["problems"]}
+    refused = problems_json(problems)
+    return {"schema": "data.v1", **asdict(view), "problems": refused["problems"]}
 
 
 def _parts(view: DataView, width: int) -> Iterator[tuple[str, Sequence[Line]]]:
@@ -62,11 +62,11 @@ def _parts(view: DataView, width: int) -> Iterator[tuple[str, Sequence[Line]]]:
     if summary is not None:
         yield "sources", list(_sources(summary, width))
         yield "not used", list(_dropped(summary, width))
-        divided = any(one.rows for one in summary.splits)
-        if divided or any(one.count for one in summary.findings):
+        divided = any(item.rows for item in summary.splits)
+        if divided or any(item.count for item in summary.findings):
             yield "checks", list(_findings(summary, view.refusing, width))
         if divided:  # of rows that could not be divided there is nothing to prove
-            thumbs = (shown for told in view.thumbs for shown in paragraph(told, width))
+            thumbs = (shown for text in view.thumbs for shown in paragraph(text, width))
             yield "splits", [*_splits(summary, width), *thumbs]
             yield "firewall", list(_firewall(summary, width))
         yield "recorded", list(_recorded(summary, width))
@@ -78,28 +78,28 @@ def _parts(view: DataView, width: int) -> Iterator[tuple[str, Sequence[Line]]]:
 
 def _title(view: DataView) -> str:
     summary = view.summary
-    told = [printable(view.recipe), view.kind]
+    parts = [printable(view.recipe), view.kind]
     if summary is not None:
-        told += [f"{count(summary.rows_read)} rows read, {count(summary.rows_used)} used"]
+        parts += [f"{count(summary.rows_read)} rows read, {count(summary.rows_used)} used"]
     if view.refusing:
-        told += [f"refused by {', '.join(view.refusing)}"]
-    return " · ".join(told)
+        parts += [f"refused by {', '.join(view.refusing)}"]
+    return " · ".join(parts)
 
 
 def _sources(summary: DataSummary, width: int) -> Iterator[Line]:
     rows = [["file", "shape", "read", "used", ""]]
     rows += [
         [
-            printable(one.name),
-            one.shape,
-            count(one.rows_read),
-            count(one.rows_used),
+            printable(source.name),
+            source.shape,
+            count(source.rows_read),
+            count(source.rows_used),
             ", ".join(
-                [f"weight {one.weight:g}"] * (one.weight != 1)
-                + [f"into {one.into}"] * bool(one.into)
+                [f"weight {source.weight:g}"] * (source.weight != 1)
+                + [f"into {source.into}"] * bool(source.into)
             ),
         ]
-        for one in summary.sources[:MOST_SOURCES]
+        for source in summary.sources[:MOST_SOURCES]
     ]
     if len(rows) > 1:
         yield from table(rows, "llrrl", width)
@@ -112,22 +112,24 @@ def _dropped(summary: DataSummary, width: int) -> Iterator[Line]:
 
 
 def _findings(summary: DataSummary, refusing: Sequence[str], width: int) -> Iterator[Line]:
-    found = [one for one in summary.findings if one.count]
-    if not found:
+    findings = [finding for finding in summary.findings if finding.count]
+    if not findings:
         yield line(f"{INDENT}nothing found")
     order = {"fail": 0, "drop": 1, "mask": 2, "warn": 3}
-    for one in sorted(found, key=lambda one: (order.get(one.action, 9), -one.count, one.check)):
-        yield from _finding(one, refuses=one.check in refusing, width=width)
+    for finding in sorted(
+        findings, key=lambda finding: (order.get(finding.action, 9), -finding.count, finding.check)
+    ):
+        yield from _finding(finding, refuses=finding.check in refusing, width=width)
 
 
-def _finding(one: DataFinding, *, refuses: bool, width: int) -> Iterator[Line]:
-    style = "fail" if refuses else {"warn": "warn", "drop": "strong"}.get(one.action, "quiet")
-    head = f"{one.check}  {count(one.count)}"
-    yield line(INDENT, (pad(one.action, 6), style), (head, "strong"))
-    yield from paragraph(one.message, width, indent=f"{INDENT}{' ' * 6}")
-    for place in one.examples[:MOST_PLACES]:
+def _finding(finding: DataFinding, *, refuses: bool, width: int) -> Iterator[Line]:
+    style = "fail" if refuses else {"warn": "warn", "drop": "strong"}.get(finding.action, "quiet")
+    head = f"{finding.check}  {count(finding.count)}"
+    yield line(INDENT, (pad(finding.action, 6), style), (head, "strong"))
+    yield from paragraph(finding.message, width, indent=f"{INDENT}{' ' * 6}")
+    for place in finding.examples[:MOST_PLACES]:
         yield from _place(place, width)
-    if (left := len(one.examples) - MOST_PLACES) > 0:
+    if (left := len(finding.examples) - MOST_PLACES) > 0:
         yield line(f"{INDENT}{' ' * 8}", (f"… and {left} more examples in --format json", "quiet"))
 
 
@@ -141,13 +143,13 @@ def _place(place: str, width: int) -> Iterator[Line]:
 
 
 def _splits(summary: DataSummary, width: int) -> Iterator[Line]:
-    labels = list(dict.fromkeys(label for one in summary.splits for label in one.labels))
+    labels = list(dict.fromkeys(label for split in summary.splits for label in split.labels))
     if labels:
         yield from _class_table(summary.splits, labels, width)
     else:
         yield from table(_split_rows(summary.splits), "lrl", width)
-    told = [_aside(one) for one in summary.splits]
-    yield from (shown for text in told if text for shown in paragraph(text, width))
+    asides = [_aside(split) for split in summary.splits]
+    yield from (shown for text in asides if text for shown in paragraph(text, width))
     if summary.folds:
         yield from paragraph(
             f"{summary.folds} folds: every row is held out once; fold 0 is the holdout shown here",
@@ -156,21 +158,22 @@ def _splits(summary: DataSummary, width: int) -> Iterator[Line]:
 
 
 def _split_rows(splits: Sequence[SplitSummary]) -> list[list[str]]:
-    return [["", "rows", ""], *([one.name, count(one.rows), ""] for one in splits)]
+    return [["", "rows", ""], *([split.name, count(split.rows), ""] for split in splits)]
 
 
 def _class_table(
     splits: Sequence[SplitSummary], labels: Sequence[str], width: int
 ) -> Iterator[Line]:
     """One line a class, from the largest to the smallest; the middle of a long list is left out."""
-    totals = {label: sum(one.labels.get(label, 0) for one in splits) for label in labels}
+    totals = {label: sum(split.labels.get(label, 0) for split in splits) for label in labels}
     ranked = sorted(labels, key=lambda label: (-totals[label], labels.index(label)))
     shown = ranked if len(ranked) <= MOST_CLASSES else [*ranked[:ENDS], *ranked[-ENDS:]]
-    rows = [["class", *(one.name for one in splits)]]
+    rows = [["class", *(split.name for split in splits)]]
     rows += [
-        [printable(label), *(count(one.labels.get(label, 0)) for one in splits)] for label in shown
+        [printable(label), *(count(split.labels.get(label, 0)) for split in splits)]
+        for label in shown
     ]
-    rows.append(["rows", *(count(one.rows) for one in splits)])
+    rows.append(["rows", *(count(split.rows) for split in splits)])
     lines = list(table(rows, "l" + "r" * len(splits), width))
     if len(shown) < len(ranked):
         middle = f"… {len(ranked) - len(shown)} classes between"
@@ -180,14 +183,14 @@ def _class_table(
 
 def _aside(split: SplitSummary) -> str:
     """What else is to be said of a split: repeats, groups, times."""
-    told = []
+    parts = []
     if split.seen not in (0, split.rows):
-        told.append(f"seen as {count(split.seen)} rows in an epoch")
+        parts.append(f"seen as {count(split.seen)} rows in an epoch")
     if split.groups is not None:
-        told.append(f"{count(split.groups)} groups")
+        parts.append(f"{count(split.groups)} groups")
     if split.span is not None:
-        told.append(f"from {split.span[0]} to {split.span[1]}")
-    return f"{split.name}: {', '.join(told)}" if told else ""
+        parts.append(f"from {split.span[0]} to {split.span[1]}")
+    return f"{split.name}: {', '.join(parts)}" if parts else ""
 
 
 def _firewall(summary: DataSummary, width: int) -> Iterator[Line]:
@@ -197,21 +200,21 @@ def _firewall(summary: DataSummary, width: int) -> Iterator[Line]:
         return paragraph(f"holdout rows that also stand in train or validation: {overlap}", width)
     left = f"{count(wall.left_exact)} exact and {count(wall.left_near)} near matches of the holdout"
     found = f"found {count(wall.found_exact)} exact, {count(wall.found_near)} near"
-    told = f"{left} are left in {count(wall.compared)} rows of train and validation ({found};"
-    return paragraph(f"{told} {count(wall.removed)} rows removed). Compared: {wall.method}", width)
+    text = f"{left} are left in {count(wall.compared)} rows of train and validation ({found};"
+    return paragraph(f"{text} {count(wall.removed)} rows removed). Compared: {wall.method}", width)
 
 
 def _recorded(summary: DataSummary, width: int) -> Iterator[Line]:
     kept = summary.recorded
     if kept is None:
         return
-    told = (
+    text = (
         f"{count(kept.kept)} holdout rows kept, {count(kept.added)} added, {count(kept.gone)} gone"
     )
     if kept.new_rows:
         parts = ", ".join(f"{count(rows)} in {name}" for name, rows in kept.new_rows.items())
-        told += f"; rows new since the record: {parts}"
-    yield from paragraph(told, width)
+        text += f"; rows new since the record: {parts}"
+    yield from paragraph(text, width)
 
 
 def _lengths(view: DataView, width: int) -> Iterator[Line]:
@@ -221,19 +224,19 @@ def _lengths(view: DataView, width: int) -> Iterator[Line]:
     rows = [["", "median", "95th", "longest", limit]]
     rows += [
         [
-            one.split,
-            count(one.median),
-            count(one.p95),
-            count(one.longest),
-            "" if one.over is None else count(one.over),
+            item.split,
+            count(item.median),
+            count(item.p95),
+            count(item.longest),
+            "" if item.over is None else count(item.over),
         ]
-        for one in view.lengths
+        for item in view.lengths
     ]
     yield from table(rows, "lrrrr", width)
     drawn = [
-        f"{count(one.measured)} of {count(one.rows)} {one.split} rows"
-        for one in view.lengths
-        if one.measured < one.rows
+        f"{count(item.measured)} of {count(item.rows)} {item.split} rows"
+        for item in view.lengths
+        if item.measured < item.rows
     ]
     notes = [f"measured on {', '.join(drawn)}, drawn evenly"] if drawn else []
     for note in (*notes, *view.notes, *([view.why_characters] if view.why_characters else [])):
@@ -241,15 +244,17 @@ def _lengths(view: DataView, width: int) -> Iterator[Line]:
 
 
 def _examples(view: DataView, width: int) -> Iterator[Line]:
-    for one in view.examples:
-        label = ", ".join(one.labels)
+    for example in view.examples:
+        label = ", ".join(example.labels)
         head = crop(printable(f"{label}  " if label else ""), width // 2)
-        place = crop(f"{printable(one.origin)} · {one.split} · {one.id}", width - 2 - cells(head))
+        place = crop(
+            f"{printable(example.origin)} · {example.split} · {example.id}", width - 2 - cells(head)
+        )
         yield line(INDENT, (head, "strong"), (place, "quiet"))
-        yield line(INDENT * 2, crop(_one_line(one.input), width - 4))
-        if one.target and one.target != label:
-            yield line(INDENT * 2, ("→ ", "quiet"), crop(_one_line(one.target), width - 6))
-        for text in one.beside:
+        yield line(INDENT * 2, crop(_one_line(example.input), width - 4))
+        if example.target and example.target != label:
+            yield line(INDENT * 2, ("→ ", "quiet"), crop(_one_line(example.target), width - 6))
+        for text in example.beside:
             yield line(INDENT * 3, (crop(_one_line(text), width - 6), "quiet"))
 
 

@@ -1,4 +1,4 @@
-"""What a report says, in words shared by every format: titles, demands, reasons for absence."""
+"""The words of a report, shared by every format: titles, demands, reasons for absence."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def is_difference(check: Check) -> bool:
 
 
 def check_title(name: str) -> str:
-    """The check's name as a person says it; metrics keep the name they have in the recipe."""
+    """The check's name for people; metrics keep the name they have in the recipe."""
     for prefix, title in _TITLES.items():
         if name.startswith(prefix):
             return title.format(name.removeprefix(prefix))
@@ -161,8 +161,8 @@ def _metric(check: Check) -> str:
 def check_sentence(check: Check) -> str:
     """Got and required in one line, for Markdown and alternative texts."""
     tested = p_values(check.p_value, check.p_adjusted)
-    told = f"{check_title(check.name)} {got(check)}, required {required(check)}"
-    return f"{told}, {tested}" if tested else told
+    line = f"{check_title(check.name)} {got(check)}, required {required(check)}"
+    return f"{line}, {tested}" if tested else line
 
 
 def is_open(check: Check) -> bool:
@@ -178,8 +178,8 @@ def checks_of(report: Report) -> tuple[tuple[str, Check], ...]:
 
 def find_metric(scores: Scores | None, name: str) -> Metric | None:
     """The metric, or None when there are no scores or it is not among them."""
-    found = (metric for metric in scores.metrics if metric.name == name) if scores else iter(())
-    return next(found, None)
+    named = (metric for metric in scores.metrics if metric.name == name) if scores else iter(())
+    return next(named, None)
 
 
 def main_metric(report: Report) -> str:
@@ -248,7 +248,7 @@ def why_absent(report: Report, stage: str) -> str:
     record = next((item for item in report.stages if item.stage == stage), None)
     if record is None:
         return f"not computed: the {stage} stage was not part of this run"
-    told = {
+    status = {
         StageStatus.SKIPPED: "was skipped",
         StageStatus.FAILED: "failed",
         StageStatus.INTERRUPTED: "was interrupted",
@@ -256,7 +256,7 @@ def why_absent(report: Report, stage: str) -> str:
     reason = "; ".join(record.problems) or record.reason
     if record.status in (StageStatus.RAN, StageStatus.REUSED):
         reason = ""
-    return f"not computed: the {stage} stage {told}" + (f" ({reason})" if reason else "")
+    return f"not computed: the {stage} stage {status}" + (f" ({reason})" if reason else "")
 
 
 def undefined(metric: Metric | None) -> str:

@@ -62,7 +62,7 @@ def spec_of(name: str) -> MetricSpec | None:
 
 
 def prose_name(name: str) -> str:
-    """The metric as a sentence says it: `macro-F1`, `bits per byte`; others as the recipe does."""
+    """The metric as in a sentence: `macro-F1`, `bits per byte`; others as the recipe does."""
     return _PROSE_NAMES.get(name, name)
 
 
@@ -145,8 +145,10 @@ def whole_list(kind: str, *scores: Scores | None) -> tuple[str, ...]:
     return tuple(spec.name for spec in BY_KIND.get(kind, ()) if not spec.of and spec.name in names)
 
 
-def best_of(name: str, found: Sequence[tuple[str, Metric | None]]) -> tuple[str, Metric] | None:
+def best_of(
+    name: str, candidates: Sequence[tuple[str, Metric | None]]
+) -> tuple[str, Metric] | None:
     """The one whose value is best in the metric's direction, with its name; the first of equals."""
     sign = -1 if is_lower_better(name) else 1
-    valued = [(who, metric) for who, metric in found if metric and metric.value is not None]
+    valued = [(who, metric) for who, metric in candidates if metric and metric.value is not None]
     return max(valued, key=lambda item: sign * (item[1].value or 0.0), default=None)

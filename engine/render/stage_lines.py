@@ -38,11 +38,11 @@ class PlanRow:
     cost: str = ""
 
 
-def stage_result(stage: str, told: str, *, seconds: float | None, colour: bool) -> str:
-    """What a finished stage says: its name, the text (wrapped and indented), the time at right."""
+def stage_result(stage: str, text: str, *, seconds: float | None, colour: bool) -> str:
+    """The result of a finished stage: its name, the text (wrapped and indented), the time at right."""
     rows = [
         part
-        for paragraph in told.splitlines()
+        for paragraph in text.splitlines()
         for part in textwrap.wrap(printable(paragraph), _ROOM, break_long_words=False)
     ] or [""]
     time = f"{duration(seconds):>{_TIME_WIDTH}}" if seconds is not None else ""
@@ -63,25 +63,25 @@ def data_line(data: DataSummary) -> str:
 
 def baseline_lines(baselines: Sequence[BaselineResult], *, metric: str) -> str:
     """Every baseline's value of one metric, the best of them, and whether any is already enough."""
-    told = [f"{item.name} {_short(item, metric)}" for item in baselines]
+    values = [f"{item.name} {_short(item, metric)}" for item in baselines]
     lower = " (lower is better)" if is_lower_better(metric) else ""
-    shown = _joined([*told[:-1], f"{told[-1]}   {prose_name(metric)}{lower}"], " · ")
+    shown = _joined([*values[:-1], f"{values[-1]}   {prose_name(metric)}{lower}"], " · ")
     enough = [item.name for item in baselines if item.passes]
     if enough:
         passes = f"pass{'es' if len(enough) == 1 else ''}"
         return f"{shown}\n{' and '.join(enough)} already {passes} every threshold"
-    found = best_of(metric, [(item.name, find_metric(item.scores, metric)) for item in baselines])
-    first = f"best is {found[0]}; " if found and len(baselines) > 1 else ""
+    leader = best_of(metric, [(item.name, find_metric(item.scores, metric)) for item in baselines])
+    first = f"best is {leader[0]}; " if leader and len(baselines) > 1 else ""
     return f"{shown}\n{first}none passes every threshold: training is warranted"
 
 
 def _short(item: BaselineResult, metric: str) -> str:
-    found = find_metric(item.scores, metric)
-    if found is None or found.value is None:
+    measured = find_metric(item.scores, metric)
+    if measured is None or measured.value is None:
         return "not computed"
     if is_share(metric):
-        return amount(found.value, decimals=2)
-    return value_of(metric, found.value)
+        return amount(measured.value, decimals=2)
+    return value_of(metric, measured.value)
 
 
 def training_line(training: TrainingSummary) -> str:
@@ -103,9 +103,9 @@ def training_line(training: TrainingSummary) -> str:
 
 def _unseen(training: TrainingSummary) -> str:
     """How many rows were left out or cut; empty for none, and where they were not counted."""
-    told = [f"{count(training.rows_left_out)} left out"] if training.rows_left_out else []
-    told += [f"{count(training.rows_cut)} cut"] if training.rows_cut else []
-    return f" ({', '.join(told)})" if told else ""
+    shown = [f"{count(training.rows_left_out)} left out"] if training.rows_left_out else []
+    shown += [f"{count(training.rows_cut)} cut"] if training.rows_cut else []
+    return f" ({', '.join(shown)})" if shown else ""
 
 
 def file_line(files: Sequence[ExportedFile]) -> str:
@@ -126,8 +126,8 @@ def ladder_lines(ladder: Sequence[Rung], *, metric: str) -> str:
     """The main metric from form to form, what the last step changed, and which forms were refused why."""
     if not ladder:
         return ""
-    told = f"{ladder_summary(ladder, metric)}   {prose_name(metric)}".split(" · ")
-    lines = [_joined(told, " · ")]
+    shown = f"{ladder_summary(ladder, metric)}   {prose_name(metric)}".split(" · ")
+    lines = [_joined(shown, " · ")]
     lines += [
         f"{rung.name} {rung_answer(rung)}: {'; '.join(check_sentence(check) for check in broken_checks(rung))}"
         for rung in ladder
@@ -164,8 +164,8 @@ def plan_table(
     lines = [line((printable(title), "strong")), ()]
     lines += [_plan_line(row, why, heading=row is header) for row in (header, *rows)]
     lines += [()] if facts else []
-    for name, told in facts:
-        wrapped = textwrap.wrap(printable(told), WIDTH - 13, break_long_words=False) or [""]
+    for name, shown in facts:
+        wrapped = textwrap.wrap(printable(shown), WIDTH - 13, break_long_words=False) or [""]
         heads = [name, *[""] * (len(wrapped) - 1)]
         lines += [
             line(("  " + pad(head, 11), "quiet"), part)

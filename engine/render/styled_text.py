@@ -61,13 +61,13 @@ def cleaned(text: str, *, colour: bool = False) -> str:
 
     With `colour`, what `to_text` writes for styles stays: a text of somebody else's may then be coloured, not hidden.
     """
-    return _OBEYED.sub(lambda found: _kept_or_escaped(found[0], colour=colour), text)
+    return _OBEYED.sub(lambda match: _kept_or_escaped(match[0], colour=colour), text)
 
 
-def _kept_or_escaped(found: str, *, colour: bool) -> str:
-    if colour and len(found) > 1:
-        return found
-    return f"\\u{ord(found[0]):04x}{found[1:]}"
+def _kept_or_escaped(matched: str, *, colour: bool) -> str:
+    if colour and len(matched) > 1:
+        return matched
+    return f"\\u{ord(matched[0]):04x}{matched[1:]}"
 
 
 def cells(text: str) -> int:

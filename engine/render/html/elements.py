@@ -56,11 +56,11 @@ def _(block: blocks.Absent) -> Markup:
 @element.register
 def _(block: blocks.Listing) -> Markup:
     lines = len(block.text.splitlines())
-    told = tag("span", f"{lines} line" if lines == 1 else f"{lines} lines", class_="muted")
+    size = tag("span", f"{lines} line" if lines == 1 else f"{lines} lines", class_="muted")
     body = tag("pre", tag("code", block.text), tabindex="0", aria_label=block.title)
     is_open = "" if block.is_open else None
     return tag(
-        "details", tag("summary", block.title, " ", told), body, class_="listing", open=is_open
+        "details", tag("summary", block.title, " ", size), body, class_="listing", open=is_open
     )
 
 

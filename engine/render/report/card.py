@@ -74,8 +74,8 @@ def _pipeline_tag(report: Report) -> str:
 def _model_index(report: Report, scores: Scores | None) -> list[str]:
     main = main_metric(report)
     names = dict.fromkeys((_SECOND.get(kind_of(report), main), main))
-    found = [find_metric(scores, name) for name in names]
-    measured = [item for item in found if item is not None and item.value is not None]
+    metrics = [find_metric(scores, name) for name in names]
+    measured = [item for item in metrics if item is not None and item.value is not None]
     if not measured:
         return []
     lines = ["model-index:", f"- name: {_json(report.recipe_name)}", "  results:"]

@@ -91,9 +91,7 @@ def sweep_sentences(report: Report, result: SweepResult) -> list[str]:
         )
     kept = ", ".join(f"{key}: {value_words(value)}" for key, value in result.winner.values.items())
     is_full = result.winner.values.get("kind") == "full"
-    adapter = (
-        f", and what the method says of an adapter: {', '.join(ADAPTER_KEYS)}" if is_full else ""
-    )
+    adapter = f", and the method's keys of an adapter: {', '.join(ADAPTER_KEYS)}" if is_full else ""
     return [*lines, f"To keep it, write {kept} into the method and delete the sweep{adapter}."]
 
 

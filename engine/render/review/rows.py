@@ -51,11 +51,11 @@ class Row:
 
 def gate_rows(review: Review) -> list[Row]:
     """The findings: what weakens first, and what is waived with its reason."""
-    redrawn = {one.path for one in review.findings if one.code == "W201"}
+    redrawn = {finding.path for finding in review.findings if finding.code == "W201"}
     return [
-        finding_row(one)
-        for one in review.findings
-        if not (one.code == OVERLAP and one.path in redrawn)
+        finding_row(finding)
+        for finding in review.findings
+        if not (finding.code == OVERLAP and finding.path in redrawn)
     ]
 
 

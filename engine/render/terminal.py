@@ -13,7 +13,7 @@ from rich.text import Text
 
 from engine.evidence import Status
 from engine.render import blocks
-from engine.render.styled_text import STYLES, printable
+from engine.render.styled_text import STYLES, Line, printable
 
 _MOST_LABELS = 12
 _INDENT = 2
@@ -150,6 +150,11 @@ def grid(rows: Iterable[Sequence[RenderableType]]) -> RenderableType:
 def text(words: str, style: str = "") -> Text:
     """Text with nothing that a terminal would obey."""
     return Text(printable(words), STYLES.get(style, ""))
+
+
+def styled(spans: Line) -> Text:
+    """A line of spans, whose texts are printable already."""
+    return Text.assemble(*((words, STYLES.get(style, "")) for words, style in spans))
 
 
 @singledispatch

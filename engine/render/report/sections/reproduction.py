@@ -22,7 +22,7 @@ def reproduction(report: Report) -> blocks.Section | None:
     result = report.reproduction
     if result is None:
         return None
-    parts: list[blocks.Block] = [blocks.Paragraph(blocks.Prose(result.summary))]
+    parts: list[blocks.Block] = [blocks.Paragraph(blocks.Prose(blocks.capital(result.summary)))]
     if facts := _facts(result):
         parts.append(blocks.Facts(facts))
     if result.equivalence:

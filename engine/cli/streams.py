@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TextIO
 
-from engine import interrupts
 from engine.files.writing import open_new
-from engine.processes import CACHES, caches
+from engine.process import interrupts
+from engine.process.start import CACHES, caches
 from engine.sources.online import go_offline
 from engine.store.store import storage_problem
 

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from engine.errors import Problem
 from engine.evidence import DataFinding, DataSummary, SplitSummary
+from engine.evidence.data_view import DataView
 from engine.render import blocks
-from engine.render.dataview import DataView
 from engine.render.number_format import count
 from engine.render.problems import problems_json
 from engine.render.rowtext import row_lines

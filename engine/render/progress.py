@@ -1,6 +1,6 @@
 """Live progress: one redrawn line on a terminal, occasional plain lines in logs.
 
-Both satisfy `engine.stages.base.Progress`. One object serves one stage, is safe to call from
+Both satisfy `engine.artifacts.stage.Progress`. One object serves one stage, is safe to call from
 threads, and writes nothing after `close`.
 """
 
@@ -81,7 +81,7 @@ class _Progress:
         self._pace, self._lock, self._closed = Pace(), threading.Lock(), False
 
     def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Show the count if it is time to; see `engine.stages.base.Progress`."""
+        """Show the count if it is time to; see `engine.artifacts.stage.Progress`."""
         with self._lock:
             if self._closed:
                 return

@@ -1,0 +1,1 @@
+"""What `recipe run`, `challenge` and `compare` do, importable."""

@@ -103,7 +103,7 @@ class Bench:
             workdir=workdir,
             scratch=self.store.scratch(key),
             progress=Quiet(),
-            once=self._once,
+            cached=self._once,
             previous=self.previous,
             aside=self._aside,
             references=self.references,

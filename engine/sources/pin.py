@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import EngineError, Problem, RecipeError, Severity
+from engine.progress import Progress
 from engine.recipe.model import PathRef
 from engine.recipe.outside import refusal, unread
 from engine.recipe.resolve import OF_ABSENCE, check_recipe
@@ -20,7 +21,6 @@ from engine.recipe.text.globs import is_pattern
 from engine.recipe.text.layout.edit import Setting, with_settings, written_references
 from engine.recipe.text.paths import absolute
 from engine.recipe.text.source import SourceText, decode, parse_source, read_bytes
-from engine.sources.contract import Progress
 from engine.sources.digest import DigestMemory
 from engine.sources.local import digest_of_path
 from engine.trust.judge import NOTHING

@@ -33,7 +33,7 @@ _OF_FILES: Final = tuple(spec.name for spec in OF_FILES)
 
 
 def something_must_hold(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R246: a classification has at least one bound; the other kinds need one to be run (`execute`)."""
+    """R246: a classification has at least one bound; the other kinds need one to be run (`recipe run`)."""
     if filled["task"]["kind"] == "classification" and not filled["acceptance"]["metrics"]:
         message = "name at least one metric that must hold"
         hint = "acceptance: {metrics: {macro_f1: {min: 0.8}}}"

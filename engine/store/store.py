@@ -30,7 +30,7 @@ from engine.store.manifest import NAME as MANIFEST
 from engine.store.signature import Origin, origin_of, sign
 from engine.store.space import is_full
 
-Build = Callable[[Path], None]
+Build = Callable[[Path], object]
 """Fills an empty folder."""
 Cached = Callable[[str, Mapping[str, Any], Build], Artifact]
 """`Store.cached`, as it is handed to code that needs nothing else of a store."""

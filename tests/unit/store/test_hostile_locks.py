@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mutated import STRANGE, mutated, places
 
 from engine.environment import Device
 from engine.errors import DataError, EngineError
@@ -19,9 +18,11 @@ from engine.lock.check import unfounded
 from engine.lock.draw import hold, recorded_rows
 from engine.lock.file import Lock, lock_from_text, lock_text, read_lock, write_lock
 from engine.lock.input_check import changed_since, held_device
-from engine.lock.policy import LockStand, Wish, lock_line
+from engine.lock.policy import LockOptions, LockPolicy, lock_line
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
+from support.json_mutation import STRANGE, mutated, places
+from support.paths import ROOT
 
 SHA = "ab" * 32
 ENTRIES = base64.b64encode(bytes(8)).decode()
@@ -75,7 +76,7 @@ WHOLE: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
-    return load_recipe(Path(__file__).parents[3] / "recipes" / "quickstart.yaml")[0]
+    return load_recipe(ROOT / "recipes" / "quickstart.yaml")[0]
 
 
 def use(lock: Lock, recipe: Recipe) -> None:
@@ -89,8 +90,8 @@ def use(lock: Lock, recipe: Recipe) -> None:
     list(unfounded(recipe, lock.accepted))
     changed_since(recipe, lock.accepted)
     held_device(CPU, recipe, lock.accepted)
-    stand = LockStand(recipe=recipe, accepted=lock.accepted, changed=(), wish=Wish())
-    lock_line(stand, [{"sha256": SHA}])
+    policy = LockPolicy(recipe=recipe, accepted=lock.accepted, changed=(), options=LockOptions())
+    lock_line(policy, [{"sha256": SHA}])
 
 
 def refusal(document: Any, recipe: Recipe) -> DataError | None:

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reading import source
 
 from engine.data.reading.sources import fetch_all, read_all, source_names, source_slice
 from engine.errors import DataError
 from engine.recipe.model import ColumnFile, HubRef, PackageRef, PathRef, Reference, Source
 from engine.sources import DigestMemory, source_identity
 from engine.store import Artifact, Store, make_key
+from support.source_files import source
 
 
 class Quiet:
@@ -40,7 +40,7 @@ def file(folder: Path, name: str, content: bytes) -> PathRef:
     return at(folder / name)
 
 
-def cached(folder: Path) -> Callable[[str, Mapping[str, Any], Callable[[Path], None]], Artifact]:
+def cached(folder: Path) -> Callable[[str, Mapping[str, Any], Callable[[Path], object]], Artifact]:
     store = Store(folder / "store")
     return lambda name, payload, build: store.put(name, make_key(dict(payload)), build)
 

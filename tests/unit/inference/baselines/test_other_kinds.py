@@ -7,10 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_service import Body, Service, serving
-from filling import task
-from judging import Quiet
-from pico import make_pico_model
 
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import Fold
@@ -20,6 +16,10 @@ from engine.inference.baselines.values import Answered, Question
 from engine.inference.predict import Asked
 from engine.recipe.model import Baseline, Endpoint
 from engine.runtime.gguf.convert import find_tools, write_gguf
+from support.chat_service import Body, Service, serving
+from support.pico import make_pico_model
+from support.stage_bench import Quiet
+from support.tasks import task
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning")
 """Torchao's, which PEFT imports; seen only until its bytecode is cached."""
@@ -56,7 +56,10 @@ def question(kind: str, **changes: Any) -> Question:
         for place in range(4)
     )
     asked = Asked(task=TASKS[kind], max_length=256, answers=(target,))
-    given = {"baseline": Baseline(kind="model", name="other"), "shots": [()] * len(rows)}
+    given: dict[str, Any] = {
+        "baseline": Baseline(kind="model", name="other"),
+        "shots": [()] * len(rows),
+    }
     fold = Fold(number=0, train=rows, validation=(), judged=rows)
     return Question(asked=asked, fold=fold, **(given | changes))
 
@@ -71,7 +74,7 @@ def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("kind", list(TASKS))
 def test_a_file_is_held_to_the_form_of_the_kind(kind: str, gguf: Path, tmp_path: Path) -> None:
-    answered = ask_file(gguf, question(kind), threads=1, aside=tmp_path, progress=Quiet())
+    answered = ask_file(gguf, question(kind), threads=1, work_dir=tmp_path, progress=Quiet())
 
     assert len(answered.predictions) == 4
     if kind == "multilabel":
@@ -90,7 +93,7 @@ def served(kind: str, folder: Path, answer: str, **changes: Any) -> tuple[Answer
         endpoint = Endpoint(
             url=service.url, model="served", api_key_env="", input_price=0, output_price=0
         )
-        answered = ask_served(endpoint, question(kind), aside=folder, progress=Quiet())
+        answered = ask_served(endpoint, question(kind), work_dir=folder, progress=Quiet())
         return answered, service.asked
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from project import BASE, rows
 
 from engine.artifacts.stage import StageContext
 from engine.environment import Device
@@ -16,6 +15,7 @@ from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.stages import data as stage
 from engine.store import Artifact, Store, make_key
+from support.project import BASE, rows
 
 DATA: dict[str, Any] = {
     "sources": [{"path": "rows.csv"}],
@@ -74,7 +74,7 @@ def run(
         scratch=folder,
         progress=progress or Quiet(),
         cached=cached,
-        aside=lambda name, _payload: folder / name,
+        work_dir=lambda name, _payload: folder / name,
     )
     stage.run(context)
     return workdir, made

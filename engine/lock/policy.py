@@ -79,7 +79,6 @@ class LockPolicy:
         """Return who looks at the inputs; None where nothing is repeated."""
         if self.repeats is None:
             return None
-
         return Inspection(
             recipe=self.recipe,
             accepted=self.repeats,

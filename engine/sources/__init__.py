@@ -33,7 +33,7 @@ def fetch(ref: PathRef | PackageRef, cached: Cached, progress: Progress) -> Path
     """
     if isinstance(ref, PathRef):
         return check_path(ref)
-    from engine.sources.package import fetch_package_file  # noqa: PLC0415 - only when something is fetched
+    from engine.sources.package import fetch_package_file  # only when something is fetched
 
     return fetch_package_file(ref, cached, progress)
 
@@ -42,7 +42,7 @@ def fetch_source(source: Source, cached: Cached, progress: Progress) -> Path:
     """Return the local file of a data source; rows of a hub data set become a Parquet file."""
     if not isinstance(source.ref, HubRef):
         return fetch(source.ref, cached, progress)
-    from engine.sources.hub import fetch_hub_data  # noqa: PLC0415 - only when something is fetched
+    from engine.sources.hub import fetch_hub_data  # only when something is fetched
 
     return fetch_hub_data(source.ref, source, cached=cached, progress=progress)
 

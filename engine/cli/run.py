@@ -51,15 +51,11 @@ def run(options: argparse.Namespace) -> int:
     """Run it and return what it came to, as an exit code."""
     from engine.lock.policy import LockOptions
     from engine.pipeline.loop import RunOptions
-    from engine.pipeline.preflight import (  # after the arguments are known good
-        refuse_moving,
-        refuse_outside,
-        refuse_unmeasured,
-    )
-    from engine.render.closing import closing_block
+    from engine.pipeline.preflight import refuse_moving, refuse_outside, refuse_unmeasured
     from engine.render.json import render_json
     from engine.render.progress import has_colour
-    from engine.runs.run import run_recipe  # after the arguments are known good
+    from engine.render.report.summary import closing_block
+    from engine.runs.run import run_recipe
 
     recipe, warnings = read(options.recipe, allowed(options))
     refuse_outside(recipe, warnings)
@@ -82,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "json":
         show(render_json(result.report))
     else:
-        show(closing_block(result.report, said=result.said, colour=has_colour(sys.stdout)))
+        show(closing_block(result.report, events=result.said, colour=has_colour(sys.stdout)))
     return result.code
 
 

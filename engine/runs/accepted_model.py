@@ -13,7 +13,7 @@ from engine.pipeline.loop import RunState
 from engine.recipe.metrics import FREE
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.text.dump import reference_mapping
-from engine.render.quantities import duration, millions, size
+from engine.render.number_format import duration, millions, size
 
 PER_TOKEN = ("perplexity",)
 """Models that cut text into other tokens cannot be compared by these."""

@@ -64,7 +64,9 @@ class Bench:
     built: list[str] = field(default_factory=list)
     artifacts: dict[str, Folder] = field(default_factory=dict)
 
-    def once(self, name: str, payload: Mapping[str, Any], build: Callable[[Path], None]) -> Folder:
+    def cached(
+        self, name: str, payload: Mapping[str, Any], build: Callable[[Path], object]
+    ) -> Folder:
         key = json.dumps(payload, sort_keys=True, default=str)
         folder = self.root / "products" / f"{name}-{abs(hash(key))}"
         if not folder.exists():
@@ -89,7 +91,7 @@ class Bench:
                 workdir=workdir,
                 scratch=scratch,
                 progress=SimpleNamespace(update=lambda *_, **__: None, note=lambda _text: None),
-                once=self.once,
+                cached=self.cached,
             )
         )
         self.artifacts[stage.NAME] = Folder(workdir)

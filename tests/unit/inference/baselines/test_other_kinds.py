@@ -70,7 +70,7 @@ def gguf() -> Path:
 
 @pytest.mark.parametrize("kind", list(TASKS))
 def test_a_file_is_held_to_the_form_of_the_kind(kind: str, gguf: Path, tmp_path: Path) -> None:
-    answered = ask_file(gguf, question(kind), threads=1, aside=tmp_path, progress=Quiet())
+    answered = ask_file(gguf, question(kind), threads=1, work_dir=tmp_path, progress=Quiet())
 
     assert len(answered.predictions) == 4
     if kind == "multilabel":
@@ -89,7 +89,7 @@ def served(kind: str, folder: Path, answer: str, **changes: Any) -> tuple[Answer
         endpoint = Endpoint(
             url=service.url, model="served", api_key_env="", input_price=0, output_price=0
         )
-        answered = ask_served(endpoint, question(kind), aside=folder, progress=Quiet())
+        answered = ask_served(endpoint, question(kind), work_dir=folder, progress=Quiet())
         return answered, service.asked
 
 

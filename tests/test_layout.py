@@ -48,7 +48,7 @@ def test_what_is_no_test_stands_in_support() -> None:
     assert {name_of(path) for path in helpers if path.parent.name != "support"} == set()
 
 
-def _test_no_file_of_tests_is_long() -> None:
+def test_no_file_of_tests_is_long() -> None:
     lengths = {path: len(path.read_text("utf-8").splitlines()) for path in TESTS.rglob("*.py")}
 
     assert {name_of(path): count for path, count in lengths.items() if count > MOST_LINES} == {}

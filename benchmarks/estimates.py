@@ -23,10 +23,11 @@ from typing import Any
 
 from estimates_cases import Case, cases, make_model, write_project
 
-from engine.backends.usage import Spent, Usage, usage_from_json
+from engine.backends.usage import Spent, Usage
 from engine.environment import detect_device
 from engine.estimate.known import known_of
 from engine.estimate.training import course_of, measured_duration
+from engine.files.typed_json import from_json
 from engine.pipeline.plan import plan_run, survey
 from engine.recipe import load_recipe
 from engine.store import Store
@@ -105,7 +106,7 @@ def _measure(case: Case, work: Path) -> Line:
     foretold = _foretold(recipe, store)
     _recipe("run", recipe, store.root, "--until", "train")
     (found,) = store.root.glob(f"store/*/*/files/{USAGE}")
-    actual = usage_from_json(json.loads(found.read_text(encoding="utf-8")))
+    actual = from_json(Usage, json.loads(found.read_text(encoding="utf-8")))
     wall = sum(spent.seconds for spent in _phases(actual))
     line = Line(
         case=case,
@@ -123,7 +124,9 @@ def _measure(case: Case, work: Path) -> Line:
 
 
 def _plan(recipe: Path, root: Path, *words: str) -> dict[str, Any]:
-    return json.loads(_recipe("plan", recipe, root, "--format", "json", *words))["estimate"]
+    plan = json.loads(_recipe("plan", recipe, root, "--format", "json", *words))
+    estimate: dict[str, Any] = plan["estimate"]
+    return estimate
 
 
 def _recipe(verb: str, recipe: Path, root: Path, *words: str) -> str:
@@ -153,7 +156,7 @@ def _foretold(file: Path, store: Store) -> dict[str, float]:
 
 def _computed(usage: Usage) -> Usage:
     fields = {field.name: getattr(usage, field.name) for field in dataclasses.fields(usage)}
-    spent = {
+    spent: dict[str, Any] = {
         name: dataclasses.replace(value, seconds=value.cpu_seconds)
         for name, value in fields.items()
         if isinstance(value, Spent)
@@ -170,9 +173,9 @@ def _phases(usage: Usage) -> Iterator[Spent]:
 
 def _accelerate(base: Path) -> int:
     """Return the largest of what `accelerate estimate-memory` prints for training in float32 with Adam."""
-    from accelerate import init_empty_weights  # noqa: PLC0415 - brings torch
-    from accelerate.commands.estimate import estimate_training_usage  # noqa: PLC0415 - brings torch
-    from accelerate.utils import calculate_maximum_sizes  # noqa: PLC0415 - brings torch
+    from accelerate import init_empty_weights  # brings torch
+    from accelerate.commands.estimate import estimate_training_usage  # brings torch
+    from accelerate.utils import calculate_maximum_sizes  # brings torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     with init_empty_weights():

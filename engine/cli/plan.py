@@ -37,10 +37,10 @@ from engine.recipe.model import Outside, Recipe, Size
 from engine.recipe.outside import outside_of
 from engine.recipe.sweeps import methods_of, sweep_words
 from engine.recipe.text.compose import dotted
-from engine.render.forecast import cost_words
+from engine.render.cost_text import cost_words
+from engine.render.number_format import about
 from engine.render.progress import has_colour
-from engine.render.quantities import about
-from engine.render.text import PlanRow, plan_table
+from engine.render.stage_lines import PlanRow, plan_table
 from engine.stages import PRODUCTS, load_stage, needs_of
 from engine.stages.resample import trainings
 from engine.store import Artifact, Store, Stored
@@ -189,7 +189,7 @@ def _cost(stage: PlannedStage, plan: Plan, found: Forecast) -> str:
 def _exact(stage: PlannedStage, plan: Plan) -> str:
     """Steps, trainings and file type."""
     if stage.name == "train":
-        from engine.backends.base import schedule  # noqa: PLC0415 - only where training is due
+        from engine.backends.base import schedule  # only where training is due
 
         rows = plan.counted
         if plan.takes_swept:

@@ -20,10 +20,10 @@ from engine.evidence import (
 from engine.files.typed_json import from_json
 from engine.recipe.metrics import primary
 from engine.recipe.model import Recipe
-from engine.render.checklines import check_lines
-from engine.render.forgetting import sentence
-from engine.render.learning import learning_lines
-from engine.render.measures import spoken, told, value_of
+from engine.render.checks_text import check_lines
+from engine.render.labels import find_metric
+from engine.render.metric_format import metric_text, prose_name, value_of
+from engine.render.number_format import percent
 from engine.render.progress import (
     PlainProgress,
     SilentProgress,
@@ -31,10 +31,11 @@ from engine.render.progress import (
     has_colour,
     open_progress,
 )
-from engine.render.quantities import percent
-from engine.render.repeating import seeds_line
-from engine.render.sweeping import sweep_lines
-from engine.render.text import (
+from engine.render.report.sections.forgetting import probe_line
+from engine.render.report.sections.learning import learning_lines
+from engine.render.report.sections.seeds import seeds_line
+from engine.render.report.sections.sweep import sweep_lines
+from engine.render.stage_lines import (
     baseline_lines,
     data_line,
     file_line,
@@ -42,7 +43,6 @@ from engine.render.text import (
     stage_result,
     training_line,
 )
-from engine.render.wording import find_metric
 from engine.stages import STAGES
 from engine.store import Artifact
 
@@ -134,7 +134,7 @@ def _evaluate(artifacts: Artifacts, recipe: Recipe) -> str:
         if scores
     }
     said = [f"{rows} {value_of(metric, value.value)}" for rows, value in values.items() if value]
-    return f"{spoken(metric)}: {' · '.join(said)}"
+    return f"{prose_name(metric)}: {' · '.join(said)}"
 
 
 def _resample(artifacts: Artifacts, recipe: Recipe) -> str:
@@ -145,7 +145,7 @@ def _resample(artifacts: Artifacts, recipe: Recipe) -> str:
 
 def _forgetting(artifacts: Artifacts, _recipe: Recipe) -> str:
     found = flow.forgetting(artifacts)
-    return "" if found is None else sentence(found.overall, found)
+    return "" if found is None else probe_line(found.overall, found)
 
 
 def _sweep(artifacts: Artifacts, _recipe: Recipe) -> str:
@@ -190,7 +190,7 @@ def _judged_again(found: Mapping[str, Any], recipe: Recipe) -> str:
     if found["scores"]["quantized"] is None:
         return ""
     scores, metric = from_json(Scores, found["scores"]["quantized"]), _main(recipe)
-    value = f"{recipe.export.quantizations[0]} {spoken(metric)} {told(find_metric(scores, metric))}"
+    value = f"{recipe.export.quantizations[0]} {prose_name(metric)} {metric_text(find_metric(scores, metric))}"
     if found["agreement"] is None:
         return value
     agreed = round(found["agreement"] * scores.rows)

@@ -42,7 +42,7 @@ Time = Annotated[str, is_time]
 Scalar = str | int | float | None
 
 
-def to_json(value: Any) -> Any:  # noqa: ANN401 - any dataclass
+def to_json(value: Any) -> Any:
     """Plain JSON data of a dataclass, fields in their order."""
     return asdict(value)
 
@@ -60,7 +60,7 @@ def from_json[T](kind: type[T], data: object, path: str = "") -> T:
     return cast("T", _read(kind, data, path))
 
 
-def _read(kind: Any, data: Any, path: str) -> Any:  # noqa: ANN401 - any type and its value
+def _read(kind: Any, data: Any, path: str) -> Any:
     if kind is Any:
         return data
     if get_origin(kind) is not None:
@@ -74,7 +74,7 @@ def _read(kind: Any, data: Any, path: str) -> Any:  # noqa: ANN401 - any type an
     raise _wrong(data, path)
 
 
-def _read_generic(origin: Any, inner: tuple[Any, ...], data: Any, path: str) -> Any:  # noqa: ANN401 - as `_read`
+def _read_generic(origin: Any, inner: tuple[Any, ...], data: Any, path: str) -> Any:
     if origin is Annotated:
         return _require(_read(inner[0], data, path), inner[1:], path)
     if origin in (types.UnionType, Union):
@@ -88,7 +88,7 @@ def _read_generic(origin: Any, inner: tuple[Any, ...], data: Any, path: str) -> 
     raise _wrong(data, path)
 
 
-def _read_union(kinds: tuple[Any, ...], data: Any, path: str) -> Any:  # noqa: ANN401 - as `_read`
+def _read_union(kinds: tuple[Any, ...], data: Any, path: str) -> Any:
     if data is None and types.NoneType in kinds:
         return None
     others = [kind for kind in kinds if kind is not types.NoneType]
@@ -100,7 +100,7 @@ def _read_union(kinds: tuple[Any, ...], data: Any, path: str) -> Any:  # noqa: A
     return _read(others[-1], data, path)
 
 
-def _read_items(origin: Any, inner: tuple[Any, ...], data: Any, path: str) -> list[Any]:  # noqa: ANN401 - as `_read`
+def _read_items(origin: Any, inner: tuple[Any, ...], data: Any, path: str) -> list[Any]:
     if origin is tuple and inner[-1] is not Ellipsis:
         if len(data) != len(inner):
             raise _wrong(data, path)
@@ -111,7 +111,7 @@ def _read_items(origin: Any, inner: tuple[Any, ...], data: Any, path: str) -> li
     return [_read(kind, item, _at(path, index)) for index, (kind, item) in enumerate(pairs)]
 
 
-def _read_fields(kind: Any, data: dict[str, Any], path: str) -> Any:  # noqa: ANN401 - as `_read`
+def _read_fields(kind: Any, data: dict[str, Any], path: str) -> Any:
     hints, required = _hints(kind), _required(kind)
     found: dict[str, Any] = {}
     for name, hint in hints.items():
@@ -127,12 +127,12 @@ def _read_fields(kind: Any, data: dict[str, Any], path: str) -> Any:  # noqa: AN
 
 
 @cache
-def _hints(kind: Any) -> Mapping[str, Any]:  # noqa: ANN401 - a dataclass or a TypedDict
+def _hints(kind: Any) -> Mapping[str, Any]:
     return get_type_hints(kind, include_extras=True)
 
 
 @cache
-def _required(kind: Any) -> frozenset[str]:  # noqa: ANN401 - a dataclass or a TypedDict
+def _required(kind: Any) -> frozenset[str]:
     if is_typeddict(kind):
         return frozenset(kind.__required_keys__)
     return frozenset(
@@ -142,24 +142,24 @@ def _required(kind: Any) -> frozenset[str]:  # noqa: ANN401 - a dataclass or a T
     )
 
 
-def _require(value: Any, conditions: tuple[Callable[[Any], bool], ...], path: str) -> Any:  # noqa: ANN401 - as `_read`
+def _require(value: Any, conditions: tuple[Callable[[Any], bool], ...], path: str) -> Any:
     if not all(condition(value) for condition in conditions):
         raise _wrong(value, path)
     return value
 
 
-def _is_text(data: Any) -> bool:  # noqa: ANN401 - JSON data
+def _is_text(data: Any) -> bool:
     try:
         return isinstance(data, str) and data.encode() is not None
     except UnicodeEncodeError:  # half of a surrogate pair, which no file can hold
         return False
 
 
-def _is_integer(data: Any) -> bool:  # noqa: ANN401 - JSON data
+def _is_integer(data: Any) -> bool:
     return isinstance(data, int) and not isinstance(data, bool)
 
 
-def _is_number(data: Any) -> bool:  # noqa: ANN401 - JSON data
+def _is_number(data: Any) -> bool:
     try:
         return (isinstance(data, float) or _is_integer(data)) and math.isfinite(float(data))
     except OverflowError:
@@ -180,11 +180,11 @@ def _at(path: str, name: str | int) -> str:
     return f"{path}.{shown}" if path else shown
 
 
-def _wrong(data: Any, path: str) -> JsonTypeError:  # noqa: ANN401 - JSON data
+def _wrong(data: Any, path: str) -> JsonTypeError:
     return JsonTypeError(f"`{path}` is {brief(data)}" if path else f"it is {brief(data)}")
 
 
-def brief(value: Any) -> str:  # noqa: ANN401 - JSON data
+def brief(value: Any) -> str:
     """Return a value as a message may show it: in ASCII, on one line, and not long."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"

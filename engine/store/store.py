@@ -126,7 +126,7 @@ class Store:
         return self.stored(key) is Stored.DAMAGED
 
     def put(
-        self, stage: str, key: StageKey, build: Callable[[Path], None], *, anew: bool = False
+        self, stage: str, key: StageKey, build: Callable[[Path], object], *, anew: bool = False
     ) -> Artifact:
         """The artifact of `key`; `build` fills an empty folder when it is absent. Built by one process at a time.
 
@@ -177,7 +177,7 @@ class Store:
     @contextlib.contextmanager
     def lock(self, key: str) -> Iterator[None]:
         """Hold the lock of `key`; the system releases it when the process dies."""
-        from filelock import FileLock  # noqa: PLC0415 - light verbs that only read need no lock
+        from filelock import FileLock  # light verbs that only read need no lock
 
         path = self.root / "locks" / f"{key[:16]}.lock"
         self._make(path.parent)
@@ -208,7 +208,7 @@ class Store:
         is_taken = read_manifest(usual).stored is Stored.OTHER_VERSION
         return usual.with_name(f"{key}{ANOTHER}") if is_taken else usual
 
-    def _build(self, stage: str, key: StageKey, build: Callable[[Path], None]) -> Artifact:
+    def _build(self, stage: str, key: StageKey, build: Callable[[Path], object]) -> Artifact:
         aside = self.root / "tmp" / key.digest
         self._make(aside.parent)
         self._clear(aside)  # ours: the lock says nobody else builds it

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project import Project
-from runs import report, run_folders
 
 from engine.evidence import Repeat, Reproduction, StageRecord, StageStatus
 from engine.files.typed_json import from_json
@@ -19,6 +17,8 @@ from engine.lock.accepted import Accepted
 from engine.lock.reproduction import Repeated, reproduction_of
 from engine.recipe import load_recipe
 from engine.store import Store
+from support.project import Project
+from support.runs import report, run_folders
 
 Facts = dict[str, Any]
 LOCK = "recipe.lock.json"

@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from judging import CPU, Quiet, make_bench
-from pico import make_pico_model
 
 from engine.data.examples.example import Example
 from engine.inference import predict as answering
 from engine.inference.predict import Asked
 from engine.recipe.model import Recipe, Task
+from support.pico import make_pico_model
+from support.stage_bench import CPU, Quiet, make_bench
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning")
 SCHEMA = {"type": "object", "properties": {"film": {"enum": ["good", "bad"]}}, "required": ["film"]}
@@ -27,7 +27,7 @@ TURNS = [
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from engine.runtime.models.load import load_model  # noqa: PLC0415 - brings torch
+    from engine.runtime.models.load import load_model  # brings torch
 
     folder = make_pico_model(tmp_path_factory.mktemp("pico") / "model")
     return load_model(folder, device=CPU, precision="fp32")

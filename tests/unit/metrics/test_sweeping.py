@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
-from filling import task
 
 from engine.errors import StageError
 from engine.evidence import HistoryPoint, SweepResult, TrainingSummary, to_json
 from engine.files.typed_json import from_json
 from engine.metrics.predictions import Prediction
 from engine.metrics.sweeping import Choice, Judged, choose
+from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
 TASK = task("classification", labels=("a", "b"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pico import make_pico_model
 
 from engine.environment import Device
 from engine.runtime.models.load import LoadedModel, load_model
+from support.pico import make_pico_model
 
 CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=2, bf16=False)
 
@@ -19,7 +19,7 @@ class Told:
     def __init__(self) -> None:
         self.updates: list[tuple[int, int]] = []
 
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:  # noqa: ARG002
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
         self.updates.append((done, total))
 
     def note(self, text: str) -> None:

@@ -14,7 +14,17 @@ from dataclasses import MISSING, asdict, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from functools import cache
-from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
+from typing import (
+    Annotated,
+    Any,
+    NotRequired,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
 SHOWN = 60
 """Characters of a wrong value that a message shows."""
@@ -75,6 +85,8 @@ def _read(kind: Any, data: Any, path: str) -> Any:
 
 
 def _read_generic(origin: Any, inner: tuple[Any, ...], data: Any, path: str) -> Any:
+    if origin is NotRequired:
+        return _read(inner[0], data, path)
     if origin is Annotated:
         return _require(_read(inner[0], data, path), inner[1:], path)
     if origin in (types.UnionType, Union):
@@ -134,7 +146,10 @@ def _hints(kind: Any) -> Mapping[str, Any]:
 @cache
 def _required(kind: Any) -> frozenset[str]:
     if is_typeddict(kind):
-        return frozenset(kind.__required_keys__)
+        # not `__required_keys__`: it takes no notice of `NotRequired` in annotations that are texts
+        return frozenset(
+            name for name, hint in _hints(kind).items() if get_origin(hint) is not NotRequired
+        )
     return frozenset(
         field.name
         for field in fields(kind)

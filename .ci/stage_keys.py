@@ -61,7 +61,7 @@ def keys_of(file: Path, store_folder: Path) -> dict[str, str]:
     return found
 
 
-def _plan(recipe: Any, store: Any, device: Any) -> Any:  # noqa: ANN401 - of whichever version is imported
+def _plan(recipe: Any, store: Any, device: Any) -> Any:
     """Plan with made-up identities: both checkouts get the same, whether the files are there or not."""
     try:
         from engine.pipeline.plan import PlanInputs, plan_run

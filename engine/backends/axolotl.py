@@ -32,7 +32,7 @@ from engine.recipe.model import Json, Method, Recipe
 NAME = "axolotl"
 IN_ORDER: dict[str, Json] = {"curriculum_sampling": True, "shuffle_merged_datasets": False}
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
-# The name stands in compiled configs, which stores keep and keys are made of: moving the module trains everything again.
+# The name is part of compiled configs, whose bytes are part of keys: with another one everything is trained again.
 PLUGIN = "engine.runtime.axolotl_plugin"
 """Only this file names plugins; recipes cannot."""
 

@@ -1,6 +1,6 @@
 """Compare the stage keys of every shipped and example recipe with those of another checkout.
 
-    uv run --no-sync python .ci/stage_keys.py OTHER    compare with the checkout in folder OTHER, which has its own `.venv`
+    uv run --no-sync python .ci/stage_keys.py OTHER    compare with the checkout in folder OTHER (with its own `.venv`)
     uv run --no-sync python .ci/stage_keys.py          print this checkout's keys as JSON
 
 A key that differs means that a stored result is built again. Sizes that are shares are taken of a nominal number of

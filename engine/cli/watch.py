@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from engine.artifacts import results as flow
-from engine.artifacts.stage import Progress
 from engine.evidence import (
     DataSummary,
     ExportedFile,
@@ -18,6 +17,7 @@ from engine.evidence import (
     TrainingSummary,
 )
 from engine.files.typed_json import from_json
+from engine.progress import Progress
 from engine.recipe.metrics import primary
 from engine.recipe.model import Recipe
 from engine.render.checks_text import check_lines

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from engine.artifacts import results as flow
-from engine.artifacts.stage import Progress
 from engine.evidence import (
     ExportedFile,
     StageRecord,
@@ -17,6 +16,7 @@ from engine.evidence import (
     scores_from_json,
     training_from_json,
 )
+from engine.progress import Progress
 from engine.recipe.metrics import primary
 from engine.recipe.model import Recipe
 from engine.render.checks_text import check_lines

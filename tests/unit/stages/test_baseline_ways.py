@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +14,11 @@ import pytest
 from engine.errors import EngineError
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.recipe.model import Baseline, Endpoint, PathRef
-from engine.runtime.gguf.convert import find_tools, write_gguf
 from engine.runtime.served import batch as chat_rows
 from engine.stages import baseline
 from engine.store import Artifact
 from support.chat_service import Body, Service, serving
-from support.pico import make_pico_model
+from support.pico import make_pico_model, pico_gguf
 from support.stage_bench import Bench, make_bench
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning")
@@ -43,8 +44,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory, served: Service) -> Bench:
     bench = make_bench(folder)
     base = make_pico_model(folder / "pico")
     other = PathRef(path=make_pico_model(folder / "other", seed=5), written="other")
-    gguf = folder / "other.gguf"
-    write_gguf(other.path, gguf, "F16", threads=2, tools=find_tools())
+    gguf = Path(shutil.copy(pico_gguf(seed=5), folder / "other.gguf"))
     endpoint = Endpoint(
         url=served.url, model="pico", api_key_env="", input_price=0.5, output_price=2.0
     )

@@ -18,7 +18,7 @@ from engine.lock.check import unfounded
 from engine.lock.draw import hold, recorded_rows
 from engine.lock.file import Lock, lock_from_text, lock_text, read_lock, write_lock
 from engine.lock.input_check import changed_since, held_device
-from engine.lock.policy import LockStand, Wish, lock_line
+from engine.lock.policy import LockOptions, LockPolicy, lock_line
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from support.json_mutation import STRANGE, mutated, places
@@ -90,8 +90,8 @@ def use(lock: Lock, recipe: Recipe) -> None:
     list(unfounded(recipe, lock.accepted))
     changed_since(recipe, lock.accepted)
     held_device(CPU, recipe, lock.accepted)
-    stand = LockStand(recipe=recipe, accepted=lock.accepted, changed=(), wish=Wish())
-    lock_line(stand, [{"sha256": SHA}])
+    policy = LockPolicy(recipe=recipe, accepted=lock.accepted, changed=(), options=LockOptions())
+    lock_line(policy, [{"sha256": SHA}])
 
 
 def refusal(document: Any, recipe: Recipe) -> DataError | None:

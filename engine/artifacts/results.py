@@ -86,7 +86,7 @@ def failed(name: str, code: ExitCode) -> Stop:
 
 def _refusal(name: str, answer: Verdict) -> Stop | None:
     words = {
-        Status.FAIL: ("refused", f"{name} said no"),
+        Status.FAIL: ("refused", f"refused by {name}"),
         Status.INCONCLUSIVE: ("inconclusive", f"{name} could not decide"),
     }
     if answer.status not in words:

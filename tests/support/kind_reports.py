@@ -11,10 +11,10 @@ from engine.evidence import (
     CalibrationBin,
     CheckpointScore,
     ClassScores,
-    Compared,
     Comparison,
     CurvePoint,
     Equivalence,
+    FactComparison,
     Flip,
     ForgettingResult,
     LearningCurve,
@@ -27,8 +27,8 @@ from engine.evidence import (
     Scores,
     Seeds,
     SeedScores,
+    SeedSpread,
     SplitLengths,
-    Spread,
     StageRecord,
     StageStatus,
     Status,
@@ -845,7 +845,7 @@ def repeated() -> Report:
         for seed, value in ((7, 0.897), (8, 0.889), (9, 0.901))
     )
     spread = tuple(
-        Spread(metric=name, mean=0.8957, deviation=0.0061, low=0.889, high=0.901)
+        SeedSpread(metric=name, mean=0.8957, deviation=0.0061, low=0.889, high=0.901)
         for name in ("macro_f1", "accuracy")
     )
     same = Equivalence(
@@ -869,8 +869,8 @@ def repeated() -> Report:
             first_difference="hardware: other threads",
             reused=("data",),
             compared=(
-                Compared(part="data", name="train.csv", equal=True, locked="3f1a", found="3f1a"),
-                Compared(part="threads", name="threads", equal=False, locked="2", found="8"),
+                FactComparison(part="data", name="train.csv", equal=True, locked="3f1a", found="3f1a"),
+                FactComparison(part="threads", name="threads", equal=False, locked="2", found="8"),
             ),
             equivalence=(same,),
             agreement=agreement(290),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from engine.evidence import Report
-from engine.metrics.learning import Judged, learning_curve
+from engine.metrics.learning import ShareResult, learning_curve
 from engine.metrics.predictions import Prediction
 from engine.render.blocks import Table
 from engine.render.report.card import render_card
@@ -42,7 +42,7 @@ def predictions(right: int) -> list[Prediction]:
 def report() -> Report:
     """An accepted run with a curve of each model and with folds."""
     judged = [
-        Judged(share=share, rows=int(100 * share), predictions=predictions(right))
+        ShareResult(share=share, rows=int(100 * share), predictions=predictions(right))
         for share, right in SHARES
     ]
     svm, tuned = (

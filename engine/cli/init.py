@@ -75,8 +75,8 @@ def _looks_like_a_path(text: str) -> bool:
 
 def _draft(options: argparse.Namespace) -> int:
     from engine.drafting import Wishes, draft  # only for a data file
+    from engine.drafting.draft import drafted
     from engine.drafting.guess import GivenAnswers
-    from engine.drafting.told import drafted
     from engine.recipe import load_recipe
     from engine.recipe.outside import trust_as_it_stands
     from engine.recipe.references import named_model

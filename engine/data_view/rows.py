@@ -15,9 +15,9 @@ from engine.recipe.conversation import conversation
 from engine.recipe.model import Task
 
 if TYPE_CHECKING:
-    from engine.runtime.rendering.length_stats import LengthStats
     from engine.runtime.rendering.renderer import RenderedRow, Renderer
     from engine.runtime.rendering.segments import Segment
+    from engine.runtime.rendering.windows import LengthStats
 
 SEEN = ("train", "validation")
 """Splits that examples are taken from; the holdout is only shown where a row of it is asked for."""
@@ -118,7 +118,7 @@ def shown(
 
 def character_lengths(files: Files) -> tuple[Lengths, ...]:
     """Return the lengths in characters, question and answer together."""
-    from engine.runtime.rendering.length_stats import spread  # beside the other way of measuring
+    from engine.runtime.rendering.windows import spread  # beside the other way of measuring
 
     found = []
     for split, path in files.items():
@@ -130,9 +130,9 @@ def character_lengths(files: Files) -> tuple[Lengths, ...]:
 
 def token_view(files: Files, renderer: Renderer) -> MeasuredLengths:
     """Return the lengths in tokens, and the problems and notes that training would have."""
-    from engine.runtime.rendering.length_stats import spread  # beside it
     from engine.runtime.rendering.lengths import rehearse, token_lengths  # transformers
     from engine.runtime.rendering.render_stats import together  # beside what fills it
+    from engine.runtime.rendering.windows import spread  # beside it
 
     lengths, notes, problems = list[Lengths](), list[str](), list[Problem]()
     ledgers = []

@@ -9,13 +9,14 @@ from dataclasses import replace
 from engine.evidence.review import Area, Change, Effect, Finding
 from engine.recipe.model import Json
 from engine.recipe.weakening import ORDER, Weakening, Weaker, weakenings
-from engine.review import answers, baselines, exported, pins, probes, validation
-from engine.review.compare import ChangedKey, Versions, finding_of
+from engine.review import answers, baselines, pins, probes, validation
+from engine.review.compare import ChangedKey, Versions, finding_of, other_bytes
 from engine.review.data_checks import decides, judge_checks
+from engine.review.files import bytes_changed
 from engine.review.holdout import judge_holdout
-from engine.review.listed import orders, source_changes
 from engine.review.record import judge_record, lock_changes
 from engine.review.rows import RowDivider
+from engine.review.sources import Listed, Paired
 from engine.review.version import waivers_of
 
 SPENT = "the waiver of it is older than this change; say anew why it is meant"
@@ -131,8 +132,8 @@ def _looked_at(pair: Versions) -> Iterator[Finding]:
     yield from baselines.baselines(pair)
     yield from probes.probes(pair)
     yield from pins.pins(pair)
-    yield from exported.uncovered(pair)
-    yield from exported.overrides(pair)
+    yield from validation.uncovered(pair)
+    yield from validation.overrides(pair)
     yield from judge_record(pair)
 
 
@@ -183,3 +184,44 @@ def _change(one: ChangedKey, area: Area) -> Change:
         after="" if same else one.shown_after,
         says="reworded" if same else "",
     )
+
+
+def source_changes(pair: Versions) -> Iterator[Change]:
+    """Yield what changed in the data sources."""
+    if other_bytes(pair, pair.old.recipe.base_model, pair.new.recipe.base_model):
+        yield Change(path="base_model", area=Area.MODEL, says="other bytes at the same path")
+    for source in pair.sources:
+        if source.new is None and source.old is not None:
+            path = f"data.sources[{source.old.number}]"
+            yield Change(path=path, area=Area.DATA, before=_told(source.old), says="taken out")
+        elif source.old is None and source.new is not None:
+            path = f"data.sources[{source.new.number}]"
+            yield Change(path=path, area=Area.DATA, after=_told(source.new), says="added")
+        else:
+            yield from _within(pair, source)
+
+
+def _within(pair: Versions, source: Paired) -> Iterator[Change]:
+    for one in pair.of_source(source):
+        area = weakenings().get(one.form, Weakening(area=Area.DATA)).area
+        yield Change(path=one.path, area=area, before=one.shown_before, after=one.shown_after)
+    if source.new is not None and bytes_changed(pair, source):
+        path = f"data.sources[{source.new.number}]"
+        yield Change(path=path, area=Area.DATA, says=f"{_told(source.new)}: other bytes")
+
+
+def _told(listed: Listed) -> str:
+    return str(
+        next(listed.written[key] for key in ("path", "hub", "package") if key in listed.written)
+    )
+
+
+def orders(pair: Versions) -> Iterator[Change]:
+    """Yield lists whose items stand in another order, where the order can change a result."""
+    old, new = pair.old.recipe, pair.new.recipe
+    names = [[one.name for one in recipe.baselines] for recipe in (old, new)]
+    if names[0] != names[1] and sorted(names[0]) == sorted(names[1]):
+        yield Change(path="baselines", area=Area.REPORT, says="another order")
+    places = [one.old.number for one in pair.sources if one.old and one.new]
+    if places != sorted(places):
+        yield Change(path="data.sources", area=Area.DATA, says="another order")

@@ -8,11 +8,10 @@ from engine.environment import Device
 from engine.evidence.review import Review
 from engine.lock.draw import is_drawn_by
 from engine.review.compare import Versions
-from engine.review.config import config_changes
 from engine.review.costs import costs
 from engine.review.findings import judge
 from engine.review.record import record_notes
-from engine.review.reruns import reruns
+from engine.review.reruns import config_changes, reruns
 from engine.review.rows import RowDivider
 from engine.review.uncompared import uncompared
 from engine.review.version import Side

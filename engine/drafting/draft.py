@@ -48,7 +48,7 @@ FEWEST_ROWS: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class DraftOptions:
     """What the person said instead of leaving it to a guess."""
 
     told: GivenAnswers = field(default_factory=GivenAnswers)
@@ -68,7 +68,7 @@ class Draft:
     columns: tuple[str, ...]
 
 
-def draft(file: Path, target: Path, *, default_model: Reference, wishes: Wishes) -> Draft:
+def draft(file: Path, target: Path, *, default_model: Reference, wishes: DraftOptions) -> Draft:
     """Return a recipe for a data file, to be written at `target`.
 
     Raises:
@@ -256,7 +256,7 @@ def _unused_labels(plan: DraftPlan) -> Iterator[str]:
             yield f"`{column.name}` is empty in {empty:,} rows; --label {column.name} takes the others"
 
 
-def drafted(found: Draft, *, file: str, target: str) -> str:
+def draft_message(found: Draft, *, file: str, target: str) -> str:
     """Return the whole message."""
     shown = ", ".join(found.columns[:MOST_COLUMNS])
     more = ", …" if len(found.columns) > MOST_COLUMNS else ""

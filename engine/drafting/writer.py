@@ -47,10 +47,10 @@ class Writer:
 
     def text(self) -> str:
         """The recipe, in at most 25 lines: closer than `recipe fmt` lays one out, where that needs it."""
-        room = roomiest(lambda room: sum(map(len, self._sections(room))))
+        room = widest_budget(lambda room: sum(map(len, self._sections(room))))
         return "\n".join(_spaced(list(self._sections(room)))) + "\n"
 
-    def _sections(self, room: Room) -> Iterator[list[str]]:
+    def _sections(self, room: LineBudget) -> Iterator[list[str]]:
         yield list(self._header(room))
         yield list(self._head())
         yield list(self._task(room))
@@ -63,7 +63,7 @@ class Writer:
         settings = f"{{kind: lora, epochs: 3, max_length: {length}}}"
         return _aside(f"method: {settings}", "tokens, from the longest row")
 
-    def _header(self, room: Room) -> Iterator[str]:
+    def _header(self, room: LineBudget) -> Iterator[str]:
         name = "".join(one if one.isprintable() else "?" for one in self.file.name)
         name = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
         if room.header:
@@ -90,7 +90,7 @@ class Writer:
             "preference": "Prefer the answers that people chose.",
         }.get(guess.kind, "Write as the examples are written.")
 
-    def _task(self, room: Room) -> Iterator[str]:
+    def _task(self, room: LineBudget) -> Iterator[str]:
         guess = self.plan.guess
         yield "task:"
         yield f"  kind: {guess.kind}"
@@ -128,7 +128,7 @@ class Writer:
         for key, value in reference_mapping(model).items():
             yield f"  {key}: {_line(value)}"
 
-    def _data(self, room: Room) -> Iterator[str]:
+    def _data(self, room: LineBudget) -> Iterator[str]:
         guess = self.plan.guess
         yield "data:"
         yield from self._sources(room)
@@ -144,7 +144,7 @@ class Writer:
             yield from _branch("answer", {"column": guess.label}, room)
         yield from self._checks(room)
 
-    def _sources(self, room: Room) -> Iterator[str]:
+    def _sources(self, room: LineBudget) -> Iterator[str]:
         sources = [self._source(reading) for reading in self.plan.readings]
         whys = [
             reading.why if reading.says_format or reading.header else ""
@@ -191,7 +191,7 @@ class Writer:
             return "the outer thirds: rows between are left out"
         return "labels that are spelled in several ways" if relabelled(self.plan) else ""
 
-    def _answer(self, room: Room) -> tuple[Mapping[str, Any], Room, str]:
+    def _answer(self, room: LineBudget) -> tuple[Mapping[str, Any], LineBudget, str]:
         guess = self.plan.guess
         if guess.spans is None:
             fields = {"fields": {name: name for name in guess.fields}}
@@ -200,7 +200,7 @@ class Writer:
         found = {"column": spans.column, "name": spans.name, "start": spans.start, "end": spans.end}
         return {"spans": {**found, "of": guess.text}}, room, "marked stretches of the text"
 
-    def _checks(self, room: Room) -> Iterator[str]:
+    def _checks(self, room: LineBudget) -> Iterator[str]:
         checks = dict(self.plan.checks)
         if not max_length(self.plan)[1]:
             checks["truncation"] = ("drop", "the longest rows may not fit max_length")
@@ -246,7 +246,7 @@ def _spaced(sections: Sequence[list[str]]) -> Iterator[str]:
         yield from section
 
 
-def _labels(names: list[str], room: Room) -> Iterator[str]:
+def _labels(names: list[str], room: LineBudget) -> Iterator[str]:
     """Yield the list, over several lines where it is long and they are there."""
     line = "  labels: ["
     for name in names:
@@ -261,7 +261,7 @@ def _labels(names: list[str], room: Room) -> Iterator[str]:
     yield f"{line}]"
 
 
-def _schema(properties: Mapping[str, Any], room: Room) -> Iterator[str]:
+def _schema(properties: Mapping[str, Any], room: LineBudget) -> Iterator[str]:
     if not room.schema:
         whole = {"type": "object", "properties": properties, "additionalProperties": False}
         yield f"  schema: {spelled_in_flow(whole)}"
@@ -277,7 +277,7 @@ def _schema(properties: Mapping[str, Any], room: Room) -> Iterator[str]:
     yield "    additionalProperties: false"
 
 
-def _branch(key: str, value: Mapping[str, Any], room: Room, why: str = "") -> Iterator[str]:
+def _branch(key: str, value: Mapping[str, Any], room: LineBudget, why: str = "") -> Iterator[str]:
     """Yield a key of `data` with what is below it, over lines or in braces."""
     if not room.answer or not any(isinstance(below, Mapping) for below in value.values()):
         yield _aside(f"  {key}: {spelled_in_flow(value)}", why)
@@ -310,7 +310,7 @@ def _relative(file: Path, target: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
+class LineBudget:
     """What has lines of its own; what has not is written in braces or brackets on one."""
 
     header: bool = True
@@ -332,9 +332,9 @@ class Room:
     """A line for each of several sources."""
 
 
-def roomiest(count: Callable[[Room], int]) -> Room:
+def widest_budget(count: Callable[[LineBudget], int]) -> LineBudget:
     """Return the room of which most is used: `count` tells the lines, without blank ones, of each."""
-    room = Room()
+    room = LineBudget()
     for most, names in ((WISHED, FOLDED), (MOST_LINES, FOLDED_LAST)):
         for name in names:
             if count(room) > most:

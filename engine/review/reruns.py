@@ -37,12 +37,12 @@ _NOWHERE: Final = Path("/nonexistent/recipe-review")
 REPORT: Final = "report"
 
 
-def reruns(pair: Versions, device: Device) -> tuple[str, ...]:
+def reruns(versions: Versions, device: Device) -> tuple[str, ...]:
     """Return the stages of the new version whose key the old version has not, in order.
 
     `report`, which always runs, ends them where there are any.
     """
-    old, new = _keys(pair.old, device), _keys(pair.new, device)
+    old, new = _keys(versions.old, device), _keys(versions.new, device)
     unsettled = old.get(SWEEP) != new.get(SWEEP)
     after = STAGES[STAGES.index(SWEEP) :] if unsettled else ()
     again = [
@@ -109,12 +109,12 @@ def _rows(size: Size) -> int:
     return size if isinstance(size, int) else round(size * ROWS)
 
 
-def config_changes(pair: Versions, device: Device) -> tuple[ConfigChange, ...]:
+def config_changes(versions: Versions, device: Device) -> tuple[ConfigChange, ...]:
     """Return the keys of the compiled config that differ, in the backend's own order.
 
     Empty where a version cannot be compiled: its problems say why.
     """
-    old, new = pair.old.recipe, pair.new.recipe
+    old, new = versions.old.recipe, versions.new.recipe
     try:
         before, after = _lines(old, device), _lines(new, device)
     except RecipeError:

@@ -17,26 +17,26 @@ _OF_THE_MACHINE: Final = frozenset(
 """Bounds that say nothing of how good the file is."""
 
 
-def decide_on(pair: Versions) -> Iterator[Finding]:
+def decide_on(versions: Versions) -> Iterator[Finding]:
     """W105: a value without its interval passes by luck."""
-    found = pair.find("acceptance.decide_on")
+    found = versions.find("acceptance.decide_on")
     if found is not None:
         effect = Effect.WEAKER if found.after == "point" else Effect.STRONGER
         yield finding_of(found, "W105", effect)
 
 
-def name_of_the_rival(pair: Versions) -> Iterator[Finding]:
+def name_of_the_rival(versions: Versions) -> Iterator[Finding]:
     """W109: the last accepted model is found by the recipe's name."""
-    found = pair.find("name")
-    if found is not None and pair.new.recipe.acceptance.over_previous:
+    found = versions.find("name")
+    if found is not None and versions.new.recipe.acceptance.over_previous:
         says = "the last accepted model is found by the old name, so `over_previous` has no rival"
         yield finding_of(found, "W109", Effect.WEAKER, says)
 
 
-def validation_rows(pair: Versions) -> Iterator[Finding]:
+def validation_rows(versions: Versions) -> Iterator[Finding]:
     """W204: fewer rows choose the checkpoint and show overfitting."""
-    found = pair.find("splits.validation")
-    old, new = pair.old.recipe.splits.validation, pair.new.recipe.splits.validation
+    found = versions.find("splits.validation")
+    old, new = versions.old.recipe.splits.validation, versions.new.recipe.splits.validation
     if found is None:
         return
     smaller = is_smaller(old, new)
@@ -55,37 +55,37 @@ def is_smaller(old: Size, new: Size) -> bool | None:
     return new < old if type(old) is type(new) else None
 
 
-def further_seeds(pair: Versions) -> Iterator[Finding]:
+def further_seeds(versions: Versions) -> Iterator[Finding]:
     """W210: with fewer seeds less is known of what is luck; others in their place say as much."""
-    found = pair.find("method.seeds")
-    old, new = (len(side.recipe.method.seeds) for side in (pair.old, pair.new))
+    found = versions.find("method.seeds")
+    old, new = (len(side.recipe.method.seeds) for side in (versions.old, versions.new))
     if found is not None and old != new:
         yield finding_of(found, "W210", Effect.WEAKER if new < old else Effect.STRONGER)
 
 
-def choice_of_the_model(pair: Versions) -> Iterator[Finding]:
+def choice_of_the_model(versions: Versions) -> Iterator[Finding]:
     """W209: a model that the validation rows chose looks better on them than it is."""
-    old, new = pair.old.recipe, pair.new.recipe
+    old, new = versions.old.recipe, versions.new.recipe
     if old.acceptance.max_overfitting_gap is None or new.acceptance.max_overfitting_gap is None:
         return
     says = "the rows that `acceptance.overfitting` compares with now choose the model"
-    stopping = pair.find("method.early_stopping.patience")
+    stopping = versions.find("method.early_stopping.patience")
     if stopping is not None and stopping.before is None:
         yield finding_of(stopping, "W209", Effect.WEAKER, says)
-    keep = pair.find("method.keep")
+    keep = versions.find("method.keep")
     if keep is not None and keep.after == "best":
         yield finding_of(keep, "W209", Effect.WEAKER, says)
-    sweep = pair.find("sweep")
+    sweep = versions.find("sweep")
     if sweep is not None and sweep.before is None:
         yield finding_of(sweep, "W209", Effect.WEAKER, says)
 
 
-def uncovered(pair: Versions) -> Iterator[Finding]:
+def uncovered(versions: Versions) -> Iterator[Finding]:
     """W118: the gate judges the model before it is quantized."""
-    old, new = pair.old.recipe.export, pair.new.recipe.export
+    old, new = versions.old.recipe.export, versions.new.recipe.export
     if covers(new) or not new.has_quantized_file:
         return
-    formats, quantization = pair.find("export.formats"), pair.find("export.quantization")
+    formats, quantization = versions.find("export.formats"), versions.find("export.quantization")
     if formats is not None and not old.has_quantized_file:
         says = "a quantized file leaves, and no bound says how good it must be"
         yield finding_of(formats, "W118", Effect.WEAKER, says)
@@ -106,9 +106,9 @@ def bits(export: Export) -> int:
     return min((int(digits[0]) for digits in found if digits), default=0)
 
 
-def overrides(pair: Versions) -> Iterator[Finding]:
+def overrides(versions: Versions) -> Iterator[Finding]:
     """W601: what the backend is told past the recipe language."""
-    for one in pair.differing:
+    for one in versions.differing:
         if one.form != OVERRIDES:
             continue
         if one.after is None:

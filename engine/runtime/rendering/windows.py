@@ -89,7 +89,7 @@ class LengthStats:
     longest: int
 
 
-def spread(lengths: Iterable[int]) -> LengthStats:
+def length_stats(lengths: Iterable[int]) -> LengthStats:
     """Return how lengths are spread."""
     ranked = sorted(lengths)
     if not ranked:

@@ -132,7 +132,7 @@ def _held(
             probability=choice.probability,
             probabilities=choice.probabilities,
         )
-    for row, bound in zip(examples, said.constrained, strict=bool(said.bound)):
+    for row, bound in zip(examples, said.constrained, strict=bool(said.constrained)):
         label = parse_answer(asked.task, bound.text) if bound.finished else None
         yield predicted(row, label=label, text=bound.text, probability=bound.probability)
 

@@ -123,7 +123,9 @@ def _measure(case: Case, work: Path) -> Line:
 
 
 def _plan(recipe: Path, root: Path, *words: str) -> dict[str, Any]:
-    return json.loads(_recipe("plan", recipe, root, "--format", "json", *words))["estimate"]
+    plan = json.loads(_recipe("plan", recipe, root, "--format", "json", *words))
+    estimate: dict[str, Any] = plan["estimate"]
+    return estimate
 
 
 def _recipe(verb: str, recipe: Path, root: Path, *words: str) -> str:
@@ -153,7 +155,7 @@ def _foretold(file: Path, store: Store) -> dict[str, float]:
 
 def _computed(usage: Usage) -> Usage:
     fields = {field.name: getattr(usage, field.name) for field in dataclasses.fields(usage)}
-    spent = {
+    spent: dict[str, Any] = {
         name: dataclasses.replace(value, seconds=value.cpu_seconds)
         for name, value in fields.items()
         if isinstance(value, Spent)

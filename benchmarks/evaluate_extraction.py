@@ -114,7 +114,7 @@ def _ours(loaded: LoadedModel, prompts: Sequence[str]) -> tuple[list[str], Line]
     return _measured("ours", ask)
 
 
-class _Bound(LogitsProcessor):
+class _Bound(LogitsProcessor):  # type: ignore[misc] # transformers has no types here
     """The same grammar, one row at a time, as a logits processor."""
 
     def __init__(self, tokenizer: Any, asked: int) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import NoReturn
 
 from engine.data.probes import Item, probe_items
 from engine.environment import detect_device
 from engine.metrics.forgetting import Answered
 from engine.recipe.model import Probe
 from engine.runtime.models.load import load_model
-from engine.runtime.scoring.likelihood import continuations
+from engine.runtime.scoring.continuation_scoring import continuations
 
 
 class Quiet:
@@ -28,7 +29,7 @@ class Quiet:
         """Nothing to show."""
 
 
-def nothing(*_: object) -> None:
+def nothing(*_: object) -> NoReturn:
     """Built-in probes fetch nothing."""
     raise AssertionError
 

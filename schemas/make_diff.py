@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 from make_report import _form, _texts
 
-from engine.recipe import review
+from engine.evidence import review
 
 FILE = Path(__file__).with_name("diff.v1.schema.json")
 PARTS = (review.Finding, review.Change, review.ConfigChange, review.Cost)

@@ -73,7 +73,7 @@ def _form(hint: Any) -> dict[str, Any]:
         return {}
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return {"enum": [member.value for member in hint]}
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return {"$ref": f"#/$defs/{hint.__name__}"}
     if origin in (Union, types.UnionType):
         return _optional([one for one in inner if one is not type(None)])

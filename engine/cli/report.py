@@ -9,8 +9,9 @@ from pathlib import Path
 
 from engine.cli.output import show, show_problems
 from engine.cli.place import add_format, add_store, store_root
-from engine.errors import ExitCode, Problem, RecipeError, Severity, StoreError
-from engine.store.runs import Runs, is_ours, read_file, read_record, require_ours
+from engine.errors import ExitCode, Problem, Severity, StoreError
+from engine.runs import find
+from engine.store.runs import is_ours, read_file, read_record, require_ours
 
 FILES = {"markdown": "report.md", "json": "report.json", "html": "report.html"}
 
@@ -59,13 +60,7 @@ def find_run(reference: str, store: str | None, *, trust: bool = False) -> Path:
         StoreError: as `store_root`.
 
     """
-    runs = Runs(store_root(store, trust=trust))
-    folder = runs.find(reference)
-    if folder is None:
-        known = ", ".join(runs.names())
-        hint = f"recipes with runs: {known}" if known else "recipe run RECIPE makes one"
-        what = f"no run is called `{reference}`" if reference else "there are no runs yet"
-        raise RecipeError.one("R006", what, hint=hint)
+    folder = find.find_run(store_root(store, trust=trust), reference)
     if trust and not is_ours(read_record(folder)):
         _take_over(folder)
     return folder

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,9 @@ def divided(recipe: Recipe, recorded: Membership | None, *, most_bytes: int) -> 
     if not all(map(_is_light, sources)) or _bytes(sources) > most_bytes:
         return None
     if any(getattr(recipe.data.checks, check) == "drop" for check in HEAVY):
+        return None
+    # ftfy is an extra: a plan or a review without it leaves such rows to the run.
+    if recipe.data.checks.mojibake == "drop" and find_spec("ftfy") is None:
         return None
     progress = SilentProgress()
     try:

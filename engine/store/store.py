@@ -126,7 +126,7 @@ class Store:
         return self.stored(key) is Stored.DAMAGED
 
     def put(
-        self, stage: str, key: StageKey, build: Callable[[Path], None], *, anew: bool = False
+        self, stage: str, key: StageKey, build: Callable[[Path], object], *, anew: bool = False
     ) -> Artifact:
         """The artifact of `key`; `build` fills an empty folder when it is absent. Built by one process at a time.
 
@@ -208,7 +208,7 @@ class Store:
         is_taken = read_manifest(usual).stored is Stored.OTHER_VERSION
         return usual.with_name(f"{key}{ANOTHER}") if is_taken else usual
 
-    def _build(self, stage: str, key: StageKey, build: Callable[[Path], None]) -> Artifact:
+    def _build(self, stage: str, key: StageKey, build: Callable[[Path], object]) -> Artifact:
         aside = self.root / "tmp" / key.digest
         self._make(aside.parent)
         self._clear(aside)  # ours: the lock says nobody else builds it

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pico import make_pico_model
+
+from support.pico import make_pico_model
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from contract.backend_suite import CompileSuite, TrainSuite, finished
-
 from engine.backends import BACKENDS
+from support.backend_suite import CompileSuite, TrainSuite, finished
 
 __all__ = ["finished"]
 

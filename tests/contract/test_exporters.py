@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.exporter_suite import SPEC, TASK, ExporterSuite
-from pico import make_pico_model
 
 from engine.exporters import EXPORTERS, in_order, load_exporter
+from support.exporter_suite import SPEC, TASK, ExporterSuite
+from support.pico import make_pico_model
 
 
 class Silent:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import yaml
-from pico import make_pico_model
-from project import BASE, Outcome, Project, rows
 
 from engine.cli.main import main
+from support.pico import make_pico_model
+from support.project import BASE, Outcome, Project, rows
 
 
 @pytest.fixture(scope="session")

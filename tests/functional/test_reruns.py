@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
-from project import Project
 
 from engine import environment
 from engine.environment import Device
 from engine.pipeline.plan import Plan, plan_run, survey
 from engine.recipe import load_recipe
 from engine.store import Store
+from support.project import Project
 
 CPU = Device(kind="cpu", name="test", memory_bytes=1, cores=2, bf16=True)
 EVERYTHING = {

@@ -6,13 +6,13 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from contract.backend_suite import TrainSuite, finished
-from contract.launches import CPU, make_launch, make_recipe
-from pico import make_pico_model
 
 from engine.backends import load_backend
 from engine.environment import detect_device
 from engine.runtime.training.checks import adapter_norm, model_norm
+from support.backend_suite import TrainSuite, finished
+from support.launches import CPU, make_launch, make_recipe
+from support.pico import make_pico_model
 
 __all__ = ["finished"]
 pytestmark = pytest.mark.slow

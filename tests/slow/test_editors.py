@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from language_server import language_server
 
 from engine.recipe import check_recipe
+from support.language_server import language_server
 
 pytestmark = pytest.mark.slow
 RECIPE = """\

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch  # noqa: TID253 - a test of the runtime
-from choosing import choose_gguf
 from gguf import GGUFReader
 
 from engine.environment import detect_device
@@ -23,6 +22,7 @@ from engine.runtime.models.load import LoadedModel, load_model
 from engine.runtime.rendering.task_file import make_task_file
 from engine.runtime.scoring.label_scoring import choose
 from engine.store import Store, make_key
+from support.gguf_labels import choose_gguf
 
 pytestmark = pytest.mark.slow
 

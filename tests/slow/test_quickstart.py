@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from support.paths import ROOT
+
 pytestmark = pytest.mark.slow
 
 NAME = "review-sentiment"
@@ -27,9 +29,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(store: Path) -> dict[str, Any]:
-    root = Path(__file__).parents[2]
     result = recipe(
-        root, "run", "recipes/quickstart.yaml", "--store", str(store), "--format", "json"
+        ROOT, "run", "recipes/quickstart.yaml", "--store", str(store), "--format", "json"
     )
 
     assert result.returncode == 0, result.stderr + result.stdout[-4000:]

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.launches import make_launch, make_recipe
-from pico import make_pico_model
 
 from engine.backends.trainer_state import checkpoints, is_complete
+from support.launches import make_launch, make_recipe
+from support.paths import ROOT, TESTS
+from support.pico import make_pico_model
 
 pytestmark = pytest.mark.slow
 
@@ -24,8 +25,8 @@ RANK = """
 import json, os, sys
 from pathlib import Path
 import yaml
-from contract.launches import CPU
-from engine.runtime.training.sft import Folders, train
+from support.launches import CPU
+from engine.runtime.training import Folders, train
 
 rows, base, output, config = map(Path, sys.argv[1:])
 events = output / f"events.{os.environ['RANK']}.jsonl"
@@ -48,7 +49,6 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script.write_text(RANK, encoding="utf-8")
     config.write_text(launch.config, encoding="utf-8")
     output.mkdir()
-    tests = Path(__file__).parents[1]
     command = [
         sys.executable,
         "-m",
@@ -61,7 +61,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [*command, str(script), str(launch.rows), str(base), str(output), str(config)],
         env={
             **os.environ,
-            "PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}",
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{TESTS}",
             "OMP_NUM_THREADS": "1",
         },
         check=True,

@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 import yaml
 
+from support.paths import ROOT
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
         "RECIPE_LONG" not in os.environ, reason="takes three trainings: RECIPE_LONG=1"
     ),
 ]
-
-ROOT = Path(__file__).parents[2]
 
 
 def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

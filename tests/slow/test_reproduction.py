@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 import yaml
-from pico import make_pico_model
-from project import BASE, rows
+
+from support.paths import ROOT
+from support.pico import make_pico_model
+from support.project import BASE, rows
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "engine"]
 
 

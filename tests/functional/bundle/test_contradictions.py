@@ -13,9 +13,6 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from mutated import mutated
-from project import Outcome
-from runs import run_folders
 
 from engine.bundle.archive import read_archive, write_archive
 from engine.bundle.build import make_bundle
@@ -24,6 +21,9 @@ from engine.bundle.statement import statement_of, to_bytes
 from engine.bundle.verify import BundleVerdict, Checking, check_bundle
 from engine.lock.accepted import accepted_from_json
 from engine.render.json import report_from_json
+from support.json_mutation import mutated
+from support.project import Outcome
+from support.runs import run_folders
 
 REPORT, LOCK, RESOLVED = "report.json", "recipe.lock.json", "recipe.resolved.yaml"
 ZEROS = "0" * 64

@@ -7,10 +7,19 @@ import os
 from pathlib import Path
 
 import pytest
-from project import Project
-from runs import AFTER_GATE, PLAIN, adapter_digests, is_whole, manifests, only, report, statuses
 
 from engine.store import Store
+from support.project import Project
+from support.runs import (
+    AFTER_GATE,
+    PLAIN,
+    adapter_digests,
+    is_whole,
+    manifests,
+    only,
+    report,
+    statuses,
+)
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from pico import make_pico_model
-from project import Project
 
 from engine.store.runs import Runs, latest_accepted
+from support.pico import make_pico_model
+from support.project import Project
 
 
 @pytest.fixture(scope="session")

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from data_stage import DATA, Quiet, holdout_of, recipe, run, write_rows
-from project import BASE
 
 from engine.data.examples.example import normalised, read_examples
 from engine.errors import DataError
 from engine.evidence import data_from_json
 from engine.stages import data as stage
 from engine.store import canonical_json, make_key
+from support.data_stage import DATA, Quiet, holdout_of, recipe, run, write_rows
+from support.project import BASE
 
 
 def test_train_and_validation_are_the_artifact_and_the_holdout_is_elsewhere(

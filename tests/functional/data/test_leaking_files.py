@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from data_stage import holdout_of, recipe, run
 
 from engine.data.examples.example import normalised, read_examples
 from engine.data.prepare import UnfitDataError
 from engine.evidence import data_from_json
+from support.data_stage import holdout_of, recipe, run
+from support.paths import SHARED_DATA
 
-SHARED = Path(__file__).parents[4] / "shared" / "data"
 TASK = {
     "kind": "classification",
     "instruction": "How does the writer feel?",
@@ -24,14 +24,14 @@ TASK = {
 SLOW = dict.fromkeys(("label_errors", "languages", "near_duplicates"), "off")
 
 needs_naija = pytest.mark.skipif(
-    not (SHARED / "naijasenti_pcm").is_dir(), reason="needs ../shared/data/naijasenti_pcm"
+    not (SHARED_DATA / "naijasenti_pcm").is_dir(), reason="needs ../shared/data/naijasenti_pcm"
 )
 
 
 def asked(folder: Path, **checks: str) -> Any:
     files = {"train.tsv.gz": "train", "dev.tsv": "validation", "test.tsv.gz": "holdout"}
     sources = [
-        {"path": str(SHARED / "naijasenti_pcm" / name), "into": into}
+        {"path": str(SHARED_DATA / "naijasenti_pcm" / name), "into": into}
         for name, into in files.items()
     ]
     return recipe(
@@ -75,12 +75,12 @@ def test_with_drop_the_holdout_stays_whole_and_nothing_of_it_is_trained_on(tmp_p
 
 
 @pytest.mark.skipif(
-    not (SHARED / "indonlu_emot_id").is_dir(), reason="needs ../shared/data/indonlu_emot_id"
+    not (SHARED_DATA / "indonlu_emot_id").is_dir(), reason="needs ../shared/data/indonlu_emot_id"
 )
 def test_a_masked_test_file_is_refused_as_a_holdout(tmp_path: Path) -> None:
     files = {"train.csv.gz": "train", "valid.csv": "validation", "test_masked_label.csv": "holdout"}
     sources = [
-        {"path": str(SHARED / "indonlu_emot_id" / name), "into": into}
+        {"path": str(SHARED_DATA / "indonlu_emot_id" / name), "into": into}
         for name, into in files.items()
     ]
     labels = ["anger", "fear", "happy", "love", "sadness"]

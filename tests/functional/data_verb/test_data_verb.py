@@ -8,9 +8,9 @@ import re
 from typing import Any
 
 import pytest
-from project import Project, rows
 
 from engine.errors import ExitCode
+from support.project import Project, rows
 
 
 def seen(project: Project, *words: str) -> dict[str, Any]:

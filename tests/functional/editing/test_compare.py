@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from project import Outcome
 
 from engine.metrics.predictions import Prediction, write_predictions
 from engine.recipe import dump_resolved, load_recipe
 from engine.store import Store, make_key
 from engine.store.runs import Runs
+from support.paths import EXAMPLES
+from support.project import Outcome
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "valid" / "minimal.yaml"
+EXAMPLE = EXAMPLES / "valid" / "minimal.yaml"
 Run = Callable[..., Outcome]
 
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from project import Outcome
+
+from support.project import Outcome
 
 MESSY = "name: x   # mine\nrecipe: v1\nsplits: {seed: 1, train: 4}\n"
 TIDY = "recipe: v1\nname: x   # mine\nsplits:\n  train: 4\n  seed: 1\n"

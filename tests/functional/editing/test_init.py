@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from project import THINGS, Outcome, rows
+
+from support.project import THINGS, Outcome, rows
 
 Run = Callable[..., Outcome]
 MOST_LINES = 25
@@ -191,7 +192,7 @@ def at(value: Any, path: str) -> Any:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

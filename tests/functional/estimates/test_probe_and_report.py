@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project import Project
+
+from support.project import Project
 
 
 def estimate(project: Project, root: Path, *words: str) -> dict[str, Any]:

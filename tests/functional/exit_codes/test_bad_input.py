@@ -13,8 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from project import Project, rows
-from runs import is_whole, left_behind, manifests, report, run_folders, statuses
+
+from support.project import Project, rows
+from support.runs import is_whole, left_behind, manifests, report, run_folders, statuses
 
 
 def directory(path: Path) -> None:

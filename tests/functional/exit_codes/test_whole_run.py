@@ -7,10 +7,18 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from project import GOOD, Project
-from runs import PLAIN, adapter_digests, is_whole, left_behind, report, run_folders, statuses
 
 from engine.store.store import sha256_of
+from support.project import GOOD, Project
+from support.runs import (
+    PLAIN,
+    adapter_digests,
+    is_whole,
+    left_behind,
+    report,
+    run_folders,
+    statuses,
+)
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project import Project
-from runs import PLAIN, forget, is_whole, left_behind, only, report, statuses
 
 from engine.artifacts.stage import StageContext
 from engine.stages import load_stage
+from support.project import Project
+from support.runs import PLAIN, forget, is_whole, left_behind, only, report, statuses
 
 WHOLE = ("quantize", "verify")
 """Stages whose slow products are left in place here."""

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from project import Project
-from runs import PLAIN, forget, is_whole, left_behind, only, report, statuses
 
 from engine.artifacts.stage import StageContext
 from engine.stages import load_stage
+from support.project import Project
+from support.runs import PLAIN, forget, is_whole, left_behind, only, report, statuses
 
 
 @pytest.mark.parametrize("stage", PLAIN)

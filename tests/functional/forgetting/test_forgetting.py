@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project import Project
-from runs import manifests, report, statuses
+
+from support.project import Project
+from support.runs import manifests, report, statuses
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning")
 

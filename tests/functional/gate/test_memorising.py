@@ -6,8 +6,9 @@ import csv
 import random
 
 import pytest
-from project import Project, rows
-from runs import report
+
+from support.project import Project, rows
+from support.runs import report
 
 pytestmark = [
     pytest.mark.slow,  # twenty rounds of training

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from project import Outcome, Project
+
+from support.project import Outcome, Project
 
 AFTER_GATE = ("merge", "quantize", "verify")
 

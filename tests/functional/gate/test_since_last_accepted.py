@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from project import Project
 
 from engine.lock.answer_hashes import answers_to_json
 from engine.metrics.predictions import read_predictions
 from engine.metrics.scoring import values_of
 from engine.recipe import load_recipe
+from support.project import Project
 
 
 def latest(project: Project) -> dict[str, Any]:

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 import yaml
-from project import Project
-from runs import forget, manifests
 
 from engine.environment import Device
 from engine.recipe import load_recipe
 from engine.stages import load_stage
 from engine.stages.compile import compile_recipe
 from engine.store import Store
+from support.paths import ROOT
+from support.project import Project
+from support.runs import forget, manifests
 
-ROOT = Path(__file__).parents[3]
 SHIPPED = sorted((ROOT / "recipes").glob("*.yaml"))
 DEVICES = [
     Device(kind="cpu", name="test", memory_bytes=1 << 34, cores=2, bf16=True),

@@ -12,8 +12,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-from project import Outcome, Project, rows
-from runs import report, statuses
+
+from support.project import Outcome, Project, rows
+from support.runs import report, statuses
 
 LOCK = "recipe.lock.json"
 

@@ -15,9 +15,10 @@ from typing import Any, cast
 import jsonschema
 import pytest
 import yaml
-from project import BASE, Outcome, rows
 
 from engine.data.membership import keys_of
+from support.paths import ROOT
+from support.project import BASE, Outcome, rows
 
 LOCK = "recipe.lock.json"
 Row = dict[str, str]
@@ -245,9 +246,7 @@ def write_lock(lock: Mapping[str, Any]) -> None:
 def test_rows_that_were_left_out_are_no_members_and_stay_recorded(here: Path, run: Run) -> None:
     lock = leaking(here, run)
     part = lock["splits"]["train"]
-    schema = json.loads(
-        (Path(__file__).parents[3] / "schemas" / "lock.v1.schema.json").read_text("utf-8")
-    )
+    schema = json.loads((ROOT / "schemas" / "lock.v1.schema.json").read_text("utf-8"))
     jsonschema.validate(lock, schema, cls=jsonschema.Draft202012Validator)
 
     assert len(keys_of(part["members"])) == part["rows"]

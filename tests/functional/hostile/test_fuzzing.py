@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fuzzing import fuzz, prepare, targets
+
+from support.fuzzing import fuzz, prepare, targets
 
 SEED = 20_251_125
 CASES, MANY = 6, 400

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hostile import EVERY, PLACES, THINGS, Verbs, make_project, put, remove
+
+from support.hostile_files import EVERY, PLACES, THINGS, Verbs, make_project, put, remove
 
 CASES = [(place, thing) for place in PLACES for thing in THINGS]
 EACH, SPARSE = 25, 41

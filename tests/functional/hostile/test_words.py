@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hostile import Verbs, make_project
+
+from support.hostile_files import Verbs, make_project
 
 WORDS = (
     *(

@@ -10,10 +10,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-from project import BAD, GOOD, THINGS, Outcome, Project
-from runs import report
 
 from engine.recipe.metrics import primary
+from support.project import BAD, GOOD, THINGS, Outcome, Project
+from support.runs import report
 
 COUNT = 90
 DRAW = random.Random(5)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project import Outcome, Project
-from runs import report
+
+from support.project import Outcome, Project
+from support.runs import report
 
 SOUND = {
     "convert_hf_to_gguf.py": (
@@ -44,7 +45,10 @@ template = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\\n{% endfor %}
 (folder / "chat_template.jinja").write_text(template)
 sys.argv[sys.argv.index(model)] = str(folder)
 """
-CHAT = {"task": {"kind": "chat"}, "data": {"messages": {"column": "messages"}}}
+CHAT: dict[str, dict[str, Any]] = {
+    "task": {"kind": "chat"},
+    "data": {"messages": {"column": "messages"}},
+}
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from families import Family, make_family
-from pico import CHAT_TEMPLATE
-from project import Outcome, Project
-from runs import forget, report
 
 from engine.runtime.models import merge
+from support.model_families import Family, make_family
+from support.pico import CHAT_TEMPLATE
+from support.project import Outcome, Project
+from support.runs import forget, report
 
 FORMATS = {"formats": ["safetensors", "gguf", "ollama"], "quantization": "Q8_0"}
 R1 = Family(template="deepseek_r1_distill", special=(), eos="")

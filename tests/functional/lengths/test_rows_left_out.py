@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
-from project import BASE, Outcome, Project, rows
-from runs import report, run_folders, statuses
 
 from engine.cli.main import main
+from support.project import BASE, Outcome, Project, rows
+from support.runs import report, run_folders, statuses
 
 LONG = " and on and on it went" * 12
 """More than the 128 tokens of `method.max_length`."""

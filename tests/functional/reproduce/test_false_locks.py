@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project import Project
-from runs import report, run_folders
 
 from engine.evidence import Repeat, Reproduction, StageRecord, StageStatus
 from engine.lock.accepted import accepted_from_json
 from engine.lock.reproduction import Repeated, reproduction_of
 from engine.recipe import load_recipe
 from engine.store import Store
+from support.project import Project
+from support.runs import report, run_folders
 
 Facts = dict[str, Any]
 LOCK = "recipe.lock.json"

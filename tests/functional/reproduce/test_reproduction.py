@@ -10,8 +10,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-from project import Project
-from runs import report, run_folders, statuses
+
+from support.project import Project
+from support.runs import report, run_folders, statuses
 
 LOCK = "recipe.lock.json"
 MAKERS = ("train", "merge", "quantize")

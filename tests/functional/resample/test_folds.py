@@ -7,13 +7,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from project import Project
-from runs import manifests, report, statuses
 
 from engine.backends import trl, trl_launch
 from engine.backends.base import Launch, Trained
 from engine.metrics.predictions import read_predictions
 from engine.store import Store
+from support.project import Project
+from support.runs import manifests, report, statuses
 
 FOLDS = 3
 DECIDED = (0, 1)

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project import Project
-from runs import PLAIN, manifests, only, report, statuses
 
 from engine.artifacts.stage import StageContext
 from engine.backends import trl, trl_launch
@@ -17,6 +15,8 @@ from engine.stages import load_stage
 from engine.store import Store
 from engine.training import retraining
 from engine.training.train import Training, train_rows
+from support.project import Project
+from support.runs import PLAIN, manifests, only, report, statuses
 
 
 def rows_of(folder: Path, name: str = "train.jsonl") -> dict[str, str]:

@@ -8,22 +8,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from project import Project
+
+from support.paths import ROOT, TESTS
+from support.project import Project
 
 Kill = Callable[..., int]
-BESIDE = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[subprocess.Popen[str]]:
     """The process whose children die; started once, since it imports torch."""
-    folder = Path(__file__).parents[3]
     process = subprocess.Popen(
-        [sys.executable, str(BESIDE / "killed.py")],
-        env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{BESIDE}"},
+        [sys.executable, str(TESTS / "support" / "kill_server.py")],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{TESTS}"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

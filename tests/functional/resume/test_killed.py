@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from project import Project
-from runs import (
+
+from engine.store import Store
+from support.project import Project
+from support.runs import (
     PLAIN,
     adapter_digests,
     forget,
@@ -21,8 +23,6 @@ from runs import (
     run_folders,
     statuses,
 )
-
-from engine.store import Store
 
 Kill = Callable[..., int]
 

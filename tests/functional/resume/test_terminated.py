@@ -7,8 +7,9 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from project import Project
-from runs import (
+
+from support.project import Project
+from support.runs import (
     PLAIN,
     adapter_digests,
     forget,

@@ -9,11 +9,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-from pairs import CASES, write_case_lock, write_rows
-from project import Outcome
-from repository import Git, recipe, repository
 
 from engine.recipe.shipped import schema_text
+from support.git_repository import Git, recipe, repository
+from support.project import Outcome
+from support.recipe_pairs import CASES, write_case_lock, write_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

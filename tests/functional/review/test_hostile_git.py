@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pairs import CASES, write_rows
-from project import Outcome
-from repository import Git, recipe, repository
+
+from support.git_repository import Git, recipe, repository
+from support.project import Outcome
+from support.recipe_pairs import CASES, write_rows
 
 RECIPE = "recipes/tickets.yaml"
 LOWER = ("macro_f1: {min: 0.60}", "macro_f1: {min: 0.55}")

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pairs import CASES, write_case_lock, write_rows
-from repository import Git, recipe, repository
+
+from support.git_repository import Git, recipe, repository
+from support.recipe_pairs import CASES, write_case_lock, write_rows
 
 LOCK = "tickets.lock.json"
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
-from pairs import CASES
-from repository import SETTINGS, repository
 
 from engine.cli.main import VERBS
+from support.git_repository import SETTINGS, repository
+from support.recipe_pairs import CASES
 
 GH = """\
 #!/usr/bin/env bash

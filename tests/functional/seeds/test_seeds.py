@@ -7,8 +7,9 @@ from statistics import fmean, stdev
 from typing import Any
 
 import pytest
-from project import Project
-from runs import manifests, report, run_folders, statuses
+
+from support.project import Project
+from support.runs import manifests, report, run_folders, statuses
 
 LOCK = "recipe.lock.json"
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from project import Outcome
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "shared"
-DATA = Path(__file__).parents[4] / "shared" / "data"
-RECIPES = sorted(EXAMPLES.glob("*.yaml"))
+from support.paths import EXAMPLES, SHARED_DATA
+from support.project import Outcome
+
+RECIPES = sorted((EXAMPLES / "shared").glob("*.yaml"))
 MOST_LINES = 30
 NO_TASK = {
     "blimp_small",  # probes of the model, not examples of a task
@@ -40,12 +40,14 @@ MARKED = [
     for recipe in RECIPES
 ]
 
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data sets are not here")
+pytestmark = pytest.mark.skipif(
+    not SHARED_DATA.is_dir(), reason="the shared data sets are not here"
+)
 
 
 def look(recipe: Path, folder: Path, run: Callable[..., Outcome]) -> Outcome:
     """Run `recipe data` on a copy of a recipe that finds the data sets where they are."""
-    where = os.path.relpath(DATA, folder)
+    where = os.path.relpath(SHARED_DATA, folder)
     copy = folder / recipe.name
     copy.write_text(recipe.read_text(encoding="utf-8").replace("DATA/", f"{where}/"), "utf-8")
     return run("data", str(copy), "--no-tokens", "--format", "json")
@@ -58,7 +60,7 @@ def test_a_short_recipe_is_enough(recipe: Path) -> None:
 
 def test_every_set_that_fits_a_task_has_a_recipe() -> None:
     text = "".join(recipe.read_text(encoding="utf-8") for recipe in RECIPES)
-    sets = {folder.name for folder in DATA.iterdir() if folder.is_dir()} - NO_TASK
+    sets = {folder.name for folder in SHARED_DATA.iterdir() if folder.is_dir()} - NO_TASK
 
     assert [name for name in sorted(sets) if f"DATA/{name}/" not in text] == []
 

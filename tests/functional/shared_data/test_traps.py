@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from project import Outcome
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "shared"
-DATA = Path(__file__).parents[4] / "shared" / "data"
+from support.paths import EXAMPLES, SHARED_DATA
+from support.project import Outcome
+
+RECIPES = EXAMPLES / "shared"
 LEAKED = 926
 """Test rows of naijasenti_pcm that stand in its training file, by the README of the set."""
 LEAKED_WITH_ANOTHER_LABEL = 112
@@ -19,13 +20,15 @@ DATA_ERROR = 3
 QUICK = "{label_errors: off}"
 """The strict defaults, without the one check that fits models."""
 
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data sets are not here")
+pytestmark = pytest.mark.skipif(
+    not SHARED_DATA.is_dir(), reason="the shared data sets are not here"
+)
 
 
 def write(name: str, folder: Path, changes: dict[str, str]) -> Path:
     """Write a recipe of the examples with some of its text replaced."""
-    text = (EXAMPLES / f"{name}.yaml").read_text(encoding="utf-8")
-    for old, new in {**changes, "DATA/": f"{os.path.relpath(DATA, folder)}/"}.items():
+    text = (RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
+    for old, new in {**changes, "DATA/": f"{os.path.relpath(SHARED_DATA, folder)}/"}.items():
         assert old in text
         text = text.replace(old, new)
     recipe = folder / f"{name}.yaml"

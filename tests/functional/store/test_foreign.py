@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from project import Outcome, Project
-from runs import PLAIN, report, run_folders, statuses
+
+from support.project import Outcome, Project
+from support.runs import PLAIN, report, run_folders, statuses
 
 
 @pytest.fixture

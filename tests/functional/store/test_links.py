@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from project import Outcome, Project
-from repository import repository
+
+from support.git_repository import repository
+from support.project import Outcome, Project
 
 STORE_VERBS = (
     ("plan", "recipe.yaml"),

@@ -9,11 +9,11 @@ import os
 from pathlib import Path
 
 import pytest
-from project import Project
-from runs import PLAIN, manifests, report, run_folders, statuses
 
 from engine.store import Store
 from engine.store.store import storage_problem
+from support.project import Project
+from support.runs import PLAIN, manifests, report, run_folders, statuses
 
 
 def flip(path: Path) -> None:

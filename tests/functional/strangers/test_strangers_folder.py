@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from project import Project
-from runs import forget
+
+from support.project import Project
+from support.runs import forget
 
 MODULES = (
     *("json.py", "numpy.py", "gguf.py", "inferna.py", "argparse.py", "sitecustomize.py"),

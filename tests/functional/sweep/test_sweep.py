@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project import Project
-from runs import manifests, report, run_folders, statuses
 
 from engine.backends import trl, trl_launch
 from engine.backends.base import Launch, Trained
@@ -16,6 +14,9 @@ from engine.errors import StageError
 from engine.stages import load_stage
 from engine.store import Store
 from engine.training import variants
+from engine.training.train import train_rows
+from support.project import Project
+from support.runs import manifests, report, run_folders, statuses
 
 GATE = ("run", "recipe.yaml", "--until", "gate")
 
@@ -164,7 +165,7 @@ def test_a_killed_sweep_goes_on_with_what_it_had(
 ) -> None:
     root = swept.folder / ".recipe"
     begun: list[float] = []
-    real = variants.train_rows
+    real = train_rows
 
     def broken(training: Any, context: Any) -> None:
         begun.append(context.recipe.method.learning_rate)
@@ -185,7 +186,7 @@ def test_a_setting_whose_numbers_run_away_loses_and_the_sweep_goes_on(
     swept: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = swept.folder / ".recipe"
-    real = variants.train_rows
+    real = train_rows
 
     def runs_away(training: Any, context: Any) -> None:
         if context.recipe.method.rank != 8:

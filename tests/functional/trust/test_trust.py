@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from chat_service import Service, serving
-from project import Outcome, Project, rows
+
+from support.chat_service import Service, serving
+from support.project import Outcome, Project, rows
 
 KEY = "sk-echoed/back+every=where"
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from contract.launches import CPU, METHOD, Told, make_recipe
 
 from engine.backends import axolotl, check_backend, load_backend
 from engine.backends.axolotl_keys import ALLOWED_VALUES, FROM_RECIPE, OVERRIDABLE, vocabulary
@@ -17,6 +15,8 @@ from engine.backends.axolotl_launch import environment, prepare, tail_of
 from engine.backends.base import Launch, Setting
 from engine.environment import Device
 from engine.errors import RecipeError
+from support.golden import Golden
+from support.launches import CPU, METHOD, Told, make_recipe
 
 GPU = Device(kind="cuda", name="a GPU", memory_bytes=1 << 36, cores=16, bf16=True)
 SETTINGS = {
@@ -29,7 +29,7 @@ SETTINGS = {
     ),
     "gpu-bf16": Setting(device=GPU, precision="bf16", train_rows=400, validation_rows=100),
 }
-GOLDEN = [
+CONFIGS = [
     ("lora-cpu-fp32", "cpu-fp32", {}),
     ("lora-cpu-bf16", "cpu-bf16", {}),
     ("qlora-gpu-bf16", "gpu-bf16", {"kind": "qlora", "target_modules": "attention"}),
@@ -38,20 +38,16 @@ GOLDEN = [
 ]
 
 
-@pytest.mark.parametrize(("name", "setting", "method"), GOLDEN, ids=[case[0] for case in GOLDEN])
+@pytest.mark.parametrize(("name", "setting", "method"), CONFIGS, ids=[case[0] for case in CONFIGS])
 def test_the_compiled_config_is_the_reviewed_one(
-    name: str, setting: str, method: dict[str, Any], root: Path
+    name: str, setting: str, method: dict[str, Any], golden: Golden
 ) -> None:
-    golden = root / "tests" / "golden" / "axolotl" / f"{name}.yaml"
-
     text = axolotl.compile(make_recipe("axolotl", **method), SETTINGS[setting]).text
 
-    if os.environ.get("WRITE_GOLDEN"):
-        golden.write_text(text, encoding="utf-8")
-    assert text == golden.read_text(encoding="utf-8")
+    golden(f"axolotl/{name}.yaml", text)
 
 
-@pytest.mark.parametrize(("name", "setting", "method"), GOLDEN, ids=[case[0] for case in GOLDEN])
+@pytest.mark.parametrize(("name", "setting", "method"), CONFIGS, ids=[case[0] for case in CONFIGS])
 def test_only_keys_that_axolotl_knows_are_emitted(
     name: str,  # noqa: ARG001 - the id
     setting: str,

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.launches import CPU, METHOD, Told
 
 from engine.backends.base import Launch, Setting
 from engine.backends.events import Telling, refuse_other_gradients
@@ -14,6 +13,7 @@ from engine.backends.trainer_state import nonfinite
 from engine.backends.trl_launch import refuse_other_processes
 from engine.backends.usage import Meter
 from engine.errors import StageError
+from support.launches import CPU, METHOD, Told
 
 START: dict[str, Any] = {
     "event": "start",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from contract.launches import METHOD, make_recipe
 
 from engine.backends.base import Schedule, keeps_best, schedule, steps_of
+from support.launches import METHOD, make_recipe
 
 
 @pytest.mark.parametrize(

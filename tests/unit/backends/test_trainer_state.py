@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.launches import METHOD
 
 from engine.backends.trainer_state import (
     Ending,
@@ -24,6 +23,7 @@ from engine.backends.trainer_state import (
 from engine.errors import StageError
 from engine.files.digests import FILE, write_digests
 from engine.recipe.model import EarlyStopping, Method
+from support.launches import METHOD
 
 
 def _weights(path: Path) -> None:

@@ -75,7 +75,7 @@ def test_a_pipe_or_device_named_beside_the_bundle_is_refused(
     path = bundle_of({}, tmp_path)
 
     with pytest.raises(RecipeError) as caught:
-        check_bundle(path, **{place: tmp_path / "named"})  # type: ignore[arg-type]
+        check_bundle(path, **{place: tmp_path / "named"})
 
     assert caught.value.problems[0].code == "X664"
 

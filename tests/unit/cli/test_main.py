@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli import main as cli
+from engine import __version__
 from engine.cli.main import VERBS, main
 
 
@@ -84,7 +84,7 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit):
         main(["--version"])
 
-    assert capsys.readouterr().out == f"recipe {cli.__version__}\n"
+    assert capsys.readouterr().out == f"recipe {__version__}\n"
 
 
 def test_explain_knows_every_code_it_lists(capsys: pytest.CaptureFixture[str]) -> None:

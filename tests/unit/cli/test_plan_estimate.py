@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from estimating import recipe_in
 
 from engine.cli.main import main
+from support.estimates import recipe_in
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_what_the_holdout_can_show_is_told_before_anything_runs(
 def test_rows_that_are_not_counted_yet_show_nothing_yet(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    splits = {"train": 0.6, "validation": 0.2, "holdout": 0.2}
+    splits: dict[str, object] = {"train": 0.6, "validation": 0.2, "holdout": 0.2}
 
     lines = planned(tmp_path, capsys, splits, "gguf")
 

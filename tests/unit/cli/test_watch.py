@@ -9,10 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from unit.render import kinds, sample
 
 from engine.cli.watch import Console
 from engine.evidence import Report, StageRecord, StageStatus, to_json
+from support import kind_reports as kinds
+from support import reports as sample
 
 
 def told(stage: str, left: dict[str, Any], task: dict[str, str], tmp_path: Path) -> str:

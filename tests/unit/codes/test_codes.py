@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
 from engine.codes import all_codes, code_page
+from support.paths import ROOT
 
-ENGINE = Path(__file__).parents[3] / "engine"
+ENGINE = ROOT / "engine"
 CODE = re.compile(r"\"([RDBGXEIW]\d{3})\"")
 
 

@@ -51,7 +51,7 @@ def values(number: int) -> dict[str, Any]:
 
 
 def prepared(of: list[dict[str, Any]], splits: Splits, **more: Any) -> Prepared:
-    actions = {one.name: "off" for one in fields(Checks)}
+    actions: dict[str, Any] = {one.name: "off" for one in fields(Checks)}
     actions |= {"duplicates": "drop", "leakage": "drop", **more.pop("actions", {})}
     label = LabelSpec(column="label", relabel=(), bins=(), separator=",")
     data = Data(
@@ -68,9 +68,9 @@ def prepared(of: list[dict[str, Any]], splits: Splits, **more: Any) -> Prepared:
     return prepare(rows, TASK, data=data, splits=splits, **more)
 
 
-def asked(by: str, holdout: float) -> Splits:
+def asked(by: Any, holdout: float) -> Splits:
     return Splits(
-        by=by,  # type: ignore[arg-type]
+        by=by,
         column={"group": "group", "time": "at"}[by],
         train="all",
         validation=0,

@@ -13,10 +13,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from reading import read, source
 
 from engine.data.reading.readers import read_rows
 from engine.errors import DataError, Problem
+from support.source_files import read, source
 
 OTHER_VALUES = {
     # Its JSON names another phone number (1234567890) than the table (2095257564).

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reading import codes, origins, problems, read, source
 
 from engine.data.reading.readers import read_rows
+from support.source_files import codes, origins, problems, read, source
 
 DOCUMENT = {
     "version": {"number": [1, 2]},

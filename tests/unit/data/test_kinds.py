@@ -6,13 +6,13 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from filling import answer, data, fill, label, task
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.data.examples.template import MissingColumnError, UnusableValueError
 from engine.data.kinds.base import Filled, RejectedError
 from engine.recipe.model import AnswerSpec, PairSpec, SpanSpec, TagSpec
+from support.tasks import answer, data, fill, label, task
 
 Row = dict[str, Any]
 

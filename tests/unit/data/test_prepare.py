@@ -225,7 +225,13 @@ def test_contradicting_labels_are_refused_or_both_rows_dropped() -> None:
     assert "r.csv:122 `" in finding.examples[0]
 
 
-EMPTY: list[Pair] = [*pairs(120), (" ", "bad"), (None, "good"), ("text", ""), ("text", None)]
+EMPTY: list[tuple[Any, Any]] = [
+    *pairs(120),
+    (" ", "bad"),
+    (None, "good"),
+    ("text", ""),
+    ("text", None),
+]
 
 
 def test_empty_texts_and_labels_are_refused_or_dropped() -> None:

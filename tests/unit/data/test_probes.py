@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from judging import Quiet
 
 from engine.data.probes import Item, probe_items
 from engine.errors import DataError
 from engine.recipe.model import PathRef, Probe, Source
+from support.paths import SHARED_DATA
+from support.stage_bench import Quiet
 
-SHARED = Path(__file__).parents[3].parent / "shared" / "data"
 BUILTIN = Probe(name="builtin", kind="builtin")
 
 
@@ -189,7 +189,7 @@ def test_packed_files_are_read(tmp_path: Path) -> None:
     ],
 )
 def test_published_probes_are_read_as_they_are(file: str, kind: Any, rows: int) -> None:
-    path = SHARED / file
+    path = SHARED_DATA / file
     if not path.is_file():
         pytest.skip("the shared data sets are not here")
 

@@ -7,7 +7,6 @@ import gzip
 import json
 import random
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -19,36 +18,38 @@ from engine.data.checks.rows.personal_data import PersonalDataCheck
 from engine.data.checks.rows.personal_patterns import find_personal
 from engine.data.checks.rows.template_tokens import TemplateTokensCheck
 from engine.data.kinds.base import Filled
+from support.paths import SHARED_DATA
 
-SHARED = Path(__file__).parents[4] / "shared" / "data"
-pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="shared/data is not here")
+pytestmark = pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="shared/data is not here")
 
 
 def cases(name: str) -> list[dict[str, str]]:
-    text = (SHARED / "ftfy_mojibake" / f"{name}.json").read_text(encoding="utf-8")
+    text = (SHARED_DATA / "ftfy_mojibake" / f"{name}.json").read_text(encoding="utf-8")
     found: list[dict[str, str]] = json.loads(text)
     return found
 
 
 def banking() -> list[tuple[str, str]]:
-    with (SHARED / "banking77" / "train.csv").open(encoding="utf-8", newline="") as stream:
+    with (SHARED_DATA / "banking77" / "train.csv").open(encoding="utf-8", newline="") as stream:
         return [(row["text"], row["category"]) for row in csv.DictReader(stream)]
 
 
 def tweets() -> list[str]:
-    path = SHARED / "indonlu_emot_id" / "train.csv.gz"
+    path = SHARED_DATA / "indonlu_emot_id" / "train.csv.gz"
     with gzip.open(path, "rt", encoding="utf-8", newline="") as stream:
         return [row["tweet"] for row in csv.DictReader(stream)]
 
 
 def messages() -> list[str]:
-    path = SHARED / "sms_spam" / "SMSSpamCollection"
+    path = SHARED_DATA / "sms_spam" / "SMSSpamCollection"
     with path.open(encoding="utf-8", newline="\n") as stream:
         return [line.rstrip("\n").split("\t", 1)[1] for line in stream]
 
 
 def pidgin() -> list[str]:
-    with gzip.open(SHARED / "naijasenti_pcm" / "train.tsv.gz", "rt", encoding="utf-8") as stream:
+    with gzip.open(
+        SHARED_DATA / "naijasenti_pcm" / "train.tsv.gz", "rt", encoding="utf-8"
+    ) as stream:
         return [line.split("\t")[0] for line in stream][1:]
 
 

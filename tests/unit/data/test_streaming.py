@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from reading import source
 
 from engine.data.reading.readers import read_rows
+from support.source_files import source
 
 ROWS = 60_000
 SENTENCE = "the quick brown fox jumps over the lazy dog, and it does so again and again " * 3

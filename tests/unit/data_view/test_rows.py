@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.launches import TASK
 
 from engine.data.examples.example import Example, write_examples
 from engine.data_view.rows import Wish, examples, thumbs
+from support.launches import TASK
 
 
 def beside(folder: Path, **payload: Any) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from estimating import CPU, recipe_in
 
 from engine.backends.usage import Spent, Usage
 from engine.estimate.actuals import Reckoner
@@ -16,6 +15,7 @@ from engine.evidence import StageRecord, StageStatus, to_json
 from engine.pipeline.plan import survey
 from engine.runtime.rendering.key import rendered_key
 from engine.store import Artifact, Store, make_key
+from support.estimates import CPU, recipe_in
 
 USAGE = Usage(
     first=Spent(count=1, seconds=3.0, cpu_seconds=3.0, tokens=480),

@@ -4,12 +4,12 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from estimating import CPU
 
 from engine.environment import Device
 from engine.errors import RecipeError
 from engine.estimate.devices import GPUS, facts_of, named_device
 from engine.estimate.prices import price_of
+from support.estimates import CPU
 
 
 @pytest.mark.parametrize("name", ["rtx-4090", "RTX 4090", "rtx4090"])

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
-from estimating import CPU, recipe_in, shape
 
 from engine.backends.usage import Spent, Usage
 from engine.estimate.measured import Measured, find, find_like, keep, machine_of, work_of
 from engine.estimate.stages import bits, disk_of, past_seconds
 from engine.recipe.model import Recipe
 from engine.store.runs import Runs
+from support.estimates import CPU, recipe_in, shape
 
 USAGE = Usage(steps=Spent(count=1, seconds=2.0, cpu_seconds=2.0, tokens=100), peak_bytes=5)
 
@@ -35,7 +36,7 @@ def test_a_measurement_is_found_by_its_work(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [{"epochs": 5}, {"learning_rate": 0.1}, {"seed": 3}])
-def test_what_a_step_does_not_depend_on_keeps_it(tmp_path: Path, change: dict[str, float]) -> None:
+def test_what_a_step_does_not_depend_on_keeps_it(tmp_path: Path, change: dict[str, Any]) -> None:
     keep(tmp_path, measured(recipe_in(tmp_path)))
 
     assert find(tmp_path, work(recipe_in(tmp_path, **change))) is not None
@@ -46,7 +47,7 @@ def test_what_a_step_does_not_depend_on_keeps_it(tmp_path: Path, change: dict[st
     [{"rank": 8}, {"batch_size": 4}, {"kind": "full"}, {"dropout": 0.1}, {"max_length": 32},
      {"gradient_checkpointing": True}],
 )  # fmt: skip
-def test_what_a_step_depends_on_does_not(tmp_path: Path, change: dict[str, object]) -> None:
+def test_what_a_step_depends_on_does_not(tmp_path: Path, change: dict[str, Any]) -> None:
     keep(tmp_path, measured(recipe_in(tmp_path, dropout=0)))
 
     assert find(tmp_path, work(recipe_in(tmp_path, **change))) is None

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from estimating import CONFIG, LINEAR, TOTAL, shape
 
 from engine.estimate.shape import shape_of_config, shape_of_folder, shape_of_gguf
+from support.estimates import CONFIG, LINEAR, TOTAL, shape
 
 
 def test_config_json_says_every_parameter_of_a_llama() -> None:

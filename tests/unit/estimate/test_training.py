@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from estimating import CPU, KV, LINEAR, MLP, TOTAL, Q, recipe_in, shape
 
 from engine.backends.usage import Spent, Usage
 from engine.estimate import foretell
@@ -19,6 +18,7 @@ from engine.estimate.training import Known, estimate_training
 from engine.estimate.workload import Workload
 from engine.recipe.model import Method, Recipe
 from engine.store import Store
+from support.estimates import CPU, KV, LINEAR, MLP, TOTAL, Q, recipe_in, shape
 
 EXACT = Workload(
     train_rows=40,

@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from judging import CPU, Quiet, make_bench
-from pico import make_pico_model
 
 from engine.data.examples.example import Example
 from engine.inference import predict as answering
 from engine.inference.predict import Asked
 from engine.recipe.model import Recipe, Task
+from support.pico import make_pico_model
+from support.stage_bench import CPU, Quiet, make_bench
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning")
 SCHEMA = {"type": "object", "properties": {"film": {"enum": ["good", "bad"]}}, "required": ["film"]}

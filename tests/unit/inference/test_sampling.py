@@ -3,11 +3,11 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from filling import task
-from judging import examples
 
 from engine.data.examples.example import Example
 from engine.inference.sampling import TRAIN_SAMPLE, WRITTEN_SAMPLE, sample_rows
+from support.stage_bench import examples
+from support.tasks import task
 
 TASK = task("classification", labels=("negative", "positive"))
 

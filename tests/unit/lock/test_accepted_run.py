@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from contract.launches import make_recipe
-
 from engine.lock.accepted_run import used_versions
+from support.launches import make_recipe
 
 VERSIONS = {
     "python": "3.13.5",

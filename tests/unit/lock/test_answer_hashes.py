@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from contract.launches import TASK
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.lock.answer_hashes import answered_before, answers_to_json
 from engine.metrics.predictions import Prediction
+from support.launches import TASK
 
 FIRST, SECOND = TASK.labels[:2]
 

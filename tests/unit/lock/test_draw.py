@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drawn import digest, members
 
 from engine.errors import DataError
 from engine.lock.draw import Standing, _draw, draw_of, hold, inputs_of, recorded_rows
 from engine.lock.file import NONE, Lock, LockedSplit
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
+from support.data_artifacts import digest, members
 
 SPLITS = {"train": ["a", "b"], "validation": ["c"], "holdout": ["d", "e"], "none": ["f"]}
 HERE, ELSE = "11" * 32, "22" * 32

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from judging import Bench, make_bench
 
 from engine.evidence import Check, Status
 from engine.lock.accepted import Accepted
@@ -18,6 +17,7 @@ from engine.metrics.scoring import values_of
 from engine.recipe.model import MaxDrop
 from engine.store import make_key
 from engine.store.runs import AcceptedRun
+from support.stage_bench import Bench, make_bench
 
 
 def rows(count: int, *, target: str = "negative") -> list[Prediction]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drawn import data_artifact, digest
 
 from engine.evidence import StageRecord, StageStatus
 from engine.lock.file import Wear, lock_path, read_lock
@@ -17,6 +16,7 @@ from engine.recipe import load_recipe
 from engine.recipe.model import Baseline, Recipe
 from engine.store import Store
 from engine.store.runs import Runs
+from support.data_artifacts import data_artifact, digest
 
 FIRST = {"train": ["a", "b"], "validation": ["c"], "holdout": ["d", "e"], "none": ["f"]}
 GROWN = {"train": ["a", "b", "g"], "validation": ["c"], "holdout": ["d", "e"], "none": []}

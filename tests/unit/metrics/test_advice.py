@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from filling import task
 
 from engine.evidence import (
     Check,
@@ -20,6 +19,7 @@ from engine.evidence import (
 from engine.metrics.advice import Beside, what_would_help
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
+from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
 LABELS = ("a", "b")

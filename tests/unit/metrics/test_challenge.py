@@ -3,11 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from filling import task
 
 from engine.evidence import ChallengeLine, Comparison, Standing
 from engine.metrics.challenge import best_of, lines, overall, stand
 from engine.metrics.predictions import Prediction
+from support.tasks import task
 
 TASK = task("classification", labels=("a", "b"))
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from filling import task
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +20,7 @@ from engine.metrics.comparing import (
 )
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Acceptance, MaxDrop, MinGain
+from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
 TASK = task("classification", labels=("a", "b"))
@@ -49,7 +49,8 @@ def keeping(metric: str = "accuracy", drop: float = 0.05, **changes: Any) -> Acc
 
 
 def rivals(**changes: Any) -> Rivals:
-    return Rivals(**({"task": TASK, "confidence": 0.95, "seed": 7} | changes))
+    given: dict[str, Any] = {"task": TASK, "confidence": 0.95, "seed": 7}
+    return Rivals(**(given | changes))
 
 
 def compared(
@@ -165,6 +166,7 @@ def test_where_less_is_better_a_lower_value_is_a_gain(answers: Answers) -> None:
 
     assert found.difference == pytest.approx(2 * 0.4**2 - 2 * 0.1**2)
     assert found.interval is not None
+    assert found.difference is not None
     assert found.interval.low <= found.difference <= found.interval.high
     assert gain_over(found, acceptance=gaining("brier", 0.1)).status is Status.PASS
 

@@ -7,7 +7,6 @@ import random
 from dataclasses import replace
 
 import pytest
-from contract.launches import TASK
 
 from engine.evidence import SeedScores
 from engine.metrics.equivalence import (
@@ -24,6 +23,7 @@ from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
 from engine.metrics.seeds import spread_of
 from engine.recipe.model import Task
+from support.launches import TASK
 
 LABELS = TASK.labels
 

@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable, Mapping
 
 import pytest
-from filling import task
 
 from engine.evidence import LearningCurve, curve_from_json, to_json
 from engine.metrics.learning import Judged, last_gains, learning_curve
 from engine.metrics.predictions import Prediction
+from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
 TASK = task("classification", labels=("a", "b"))

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from filling import task
 
 from engine.metrics.power_text import Judges, outlook
 from engine.recipe.model import Acceptance, MaxDrop, MinGain, Threshold
+from support.tasks import task
 
 TASK = task("classification", labels=("a", "b"))
 COUNTED = Judges(rows=300, classes={"a": 180, "b": 120})

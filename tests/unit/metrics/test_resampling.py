@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from filling import task
 
 from engine.evidence import Interval
 from engine.metrics import resampling
@@ -14,6 +13,7 @@ from engine.metrics.predictions import Prediction
 from engine.metrics.resampling import DRAWS, draw, percentile_interval, swap
 from engine.metrics.scoring import score
 from engine.metrics.table import Table
+from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
 TASK = task("classification", labels=("a", "b"))

@@ -3,11 +3,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from filling import task
-
 from engine.evidence import Scores
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import agreement, named_metrics, score
+from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
-from filling import task
 
 from engine.errors import StageError
 from engine.evidence import HistoryPoint, TrainingSummary, sweep_from_json, to_json
 from engine.metrics.predictions import Prediction
 from engine.metrics.sweeping import Choice, Judged, choose
+from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
 TASK = task("classification", labels=("a", "b"))

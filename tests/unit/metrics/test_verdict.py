@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
-from filling import task
 
 from engine.evidence import Check, Interval, Metric, Scores, Status
 from engine.metrics.predictions import Prediction
@@ -20,6 +19,7 @@ from engine.metrics.verdict import (
     verdict,
 )
 from engine.recipe.model import Acceptance, MaxDrop, Threshold
+from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
 TASK = task("classification", labels=("a", "b"))

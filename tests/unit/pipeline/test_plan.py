@@ -6,9 +6,6 @@ from typing import Any
 
 import pytest
 import yaml
-from drawn import members
-from judging import CPU
-from project import BASE
 
 from engine.lock.draw import RECORDED, Held, Standing, draw_of, inputs_of, recorded_rows
 from engine.lock.file import Lock, LockedSplit
@@ -18,6 +15,9 @@ from engine.recipe.model import PathRef, Recipe
 from engine.stages import evaluate
 from engine.store import Store
 from engine.store.runs import AcceptedRun
+from support.data_artifacts import members
+from support.project import BASE
+from support.stage_bench import CPU
 
 
 def test_a_package_without_a_digest_is_told_as_moving(root: Path, tmp_path: Path) -> None:

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from judging import Bench, make_bench
 
 from engine.evidence import DataSummary, SplitSummary, to_json
 from engine.metrics.predictions import Prediction, write_predictions
 from engine.pipeline.power import UNCOUNTED, measured_discordance, prospects
 from engine.recipe.model import Threshold
 from engine.store import make_key
+from support.stage_bench import Bench, make_bench
 
 
 def split(name: str, rows: int, **labels: int) -> SplitSummary:

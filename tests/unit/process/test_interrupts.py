@@ -80,7 +80,7 @@ def _started(text: str, root: Path, **options: object) -> Iterator[subprocess.Po
 
 def _until_ready(process: subprocess.Popen[str]) -> list[str]:
     assert process.stdout is not None
-    before = []
+    before: list[str] = []
     for line in process.stdout:
         if line.strip() == "ready":
             return before

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from filling import task
-
 from engine.recipe.conversation import Conversation, conversation
 from engine.recipe.model import Task
+from support.tasks import task
 
 
 def turns(task_: Task, **fields: Any) -> Conversation:

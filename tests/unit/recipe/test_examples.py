@@ -14,8 +14,8 @@ from engine.errors import RecipeError
 from engine.recipe import check_recipe, dump_resolved, load_recipe
 from engine.recipe.outside import CODES
 from engine.recipe.validation.schema_errors import show
+from support.paths import EXAMPLES
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 INVALID = sorted((EXAMPLES / "invalid").glob("*.yaml"))
 VALID = sorted((EXAMPLES / "valid").glob("*.yaml"))
 EXPECTED = re.compile(r"# expect: (?P<codes>[R\d ]+); at: (?P<places>[\d: ]+)\n")

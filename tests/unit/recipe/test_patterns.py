@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-from project import BASE
 
 from engine.data.kinds.base import RejectedError
 from engine.data.kinds.extraction import _validator as answers_of
@@ -19,9 +18,10 @@ from engine.metrics.families.matching import answer_in
 from engine.process.limits import processor_time
 from engine.recipe import check_recipe, patterns
 from engine.recipe.patterns import python_pattern, validator
+from support.project import BASE
 
 SLOW = ("(a+)+$", "(a|aa)+$", "(.*a){30}")
-ENDLESS = {"type": "object", "allOf": [{"$ref": "#"}]}
+ENDLESS: dict[str, Any] = {"type": "object", "allOf": [{"$ref": "#"}]}
 
 
 @pytest.fixture(autouse=True)

@@ -10,12 +10,12 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from project import BASE
 
 from engine.codes import all_codes
 from engine.recipe import check_recipe, dump_resolved
+from support.paths import EXAMPLES
+from support.project import BASE
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 WHOLES: list[dict[str, Any]] = [
     yaml.safe_load(path.read_text("utf-8")) for path in sorted((EXAMPLES / "valid").glob("*.yaml"))
 ]

@@ -21,8 +21,9 @@ from engine.recipe.sweeps import (
     values_of,
     varied,
 )
+from support.paths import EXAMPLES
 
-VALID = Path(__file__).parents[2] / "examples" / "valid" / "minimal.yaml"
+VALID = EXAMPLES / "valid" / "minimal.yaml"
 
 
 def recipe(tmp_path: Path, sweep: dict[str, Any], **method: Any) -> Recipe:

@@ -10,8 +10,9 @@ from engine.cli.main import main
 from engine.errors import ExitCode, RecipeError
 from engine.pipeline.preflight import refuse_unmeasured
 from engine.recipe import load_recipe
+from support.paths import EXAMPLES
 
-VALID = Path(__file__).parents[2] / "examples" / "valid"
+VALID = EXAMPLES / "valid"
 UNBOUND = ("multilabel", "extraction_from_tags", "generation", "chat", "text")
 """Their examples say nothing of what must hold."""
 OTHERS = (*UNBOUND, "preference")

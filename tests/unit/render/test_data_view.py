@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from pathlib import Path
 
 import pytest
 
@@ -22,6 +21,7 @@ from engine.evidence.data_view import DataView, Lengths, ShownExample, ShownRow,
 from engine.render.data import data_json, data_text
 from engine.render.rowtext import FIRST, LAST
 from engine.render.spans import cells
+from support.golden import Golden
 
 LABELS = {"bug": 30, "how_to": 20, "billing": 10}
 SUMMARY = DataSummary(
@@ -117,10 +117,8 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     assert max(map(cells, lines)) <= width
 
 
-def test_the_view_reads_as_it_should(root: Path) -> None:
-    golden = root / "tests" / "golden" / "render" / "data.txt"
-
-    assert data_text(VIEW, width=80, colour=False) == golden.read_text(encoding="utf-8")
+def test_the_view_reads_as_it_should(golden: Golden) -> None:
+    golden("render/data.txt", data_text(VIEW, width=80, colour=False))
 
 
 def test_nothing_of_the_data_reaches_the_terminal_raw() -> None:

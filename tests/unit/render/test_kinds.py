@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable
 
 import pytest
-from unit.render import kinds, sample
 
 from engine.evidence import Report, Status
 from engine.render.card import render_card
@@ -18,6 +17,8 @@ from engine.render.json import read_json, render_json
 from engine.render.markdown import render_markdown
 from engine.render.text import baseline_lines, ladder_lines
 from engine.render.wording import main_metric, required
+from support import kind_reports as kinds
+from support import reports as sample
 
 Render = Callable[[Report], str]
 pages = pytest.mark.parametrize("render", [render_html, render_markdown])
@@ -191,7 +192,9 @@ def test_a_bound_carries_its_unit() -> None:
 
 
 def test_long_titles_are_cut_before_lines_break() -> None:
-    long = kinds.check("f1." + "a" * 90, 0.5, 0.4, Status.PASS, interval=kinds.interval(0.45, 0.55))
+    long = sample.check(
+        "f1." + "a" * 90, 0.5, 0.4, Status.PASS, interval=sample.interval(0.45, 0.55)
+    )
     verdict = dataclasses.replace(kinds.parity(), checks=(long,))
 
     assert max(map(len, check_lines(verdict, stage="gate", colour=False).splitlines())) <= 100

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from filling import task
-from unit.render import sample
 
 from engine.evidence import Report
 from engine.metrics.learning import Judged, learning_curve
@@ -17,6 +15,8 @@ from engine.render.closing import closing_block
 from engine.render.html import render_html
 from engine.render.learning import curve_columns, curve_rows
 from engine.render.markdown import render_markdown
+from support import reports as sample
+from support.tasks import task
 
 LABELS = ("<b>", "bug")
 SHARES = ((0.25, 30), (0.5, 60), (1.0, 90))

@@ -6,7 +6,6 @@ import base64
 import dataclasses
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -15,7 +14,6 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from unit.render import kinds, sample
 
 from engine.evidence import Flip, Report, Waived
 from engine.render.card import render_card
@@ -34,6 +32,9 @@ from engine.render.text import (
     stage_result,
     training_line,
 )
+from support import kind_reports as kinds
+from support import reports as sample
+from support.golden import Golden
 
 REPORTS: dict[str, Callable[[], Report]] = {
     "accepted": sample.accepted,
@@ -97,21 +98,12 @@ def hostile() -> Report:
     )
 
 
-def same_as_golden(root: Path, name: str, shown: str) -> None:
-    path = root / "tests" / "golden" / "render" / name
-    if os.environ.get("RECIPE_GOLDEN") == "write":
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(shown, encoding="utf-8")
-
-    assert shown == path.read_text(encoding="utf-8")
-
-
 @each_report
-def test_the_closing_block_is_the_golden_one(root: Path, name: str) -> None:
-    same_as_golden(root, f"{name}.closing.txt", closing_block(REPORTS[name](), colour=False))
+def test_the_closing_block_is_the_golden_one(golden: Golden, name: str) -> None:
+    golden(f"render/{name}.closing.txt", closing_block(REPORTS[name](), colour=False))
 
 
-def test_the_lines_of_a_run_are_the_golden_ones(root: Path) -> None:
+def test_the_lines_of_a_run_are_the_golden_ones(golden: Golden) -> None:
     report = kinds.rich()
     assert report.data
     assert report.training
@@ -130,10 +122,10 @@ def test_the_lines_of_a_run_are_the_golden_ones(root: Path) -> None:
     )
 
     assert max(map(len, shown.splitlines())) <= 100
-    same_as_golden(root, "run.txt", shown)
+    golden("render/run.txt", shown)
 
 
-def test_the_plan_is_the_golden_one(root: Path) -> None:
+def test_the_plan_is_the_golden_one(golden: Golden) -> None:
     rows = [
         PlanRow(stage="data", state="reuse", why="built 2 h ago"),
         PlanRow(stage="train", state="run", why="compile changed", cost="~6 min · 50 steps"),
@@ -141,12 +133,12 @@ def test_the_plan_is_the_golden_one(root: Path) -> None:
     ]
     shown = plan_table(rows, title="tickets · lora r16", closing="A sentence.", colour=False)
 
-    same_as_golden(root, "plan.txt", shown)
+    golden("render/plan.txt", shown)
 
 
 @each_report
-def test_the_markdown_is_the_golden_one(root: Path, name: str) -> None:
-    same_as_golden(root, f"{name}.md", render_markdown(REPORTS[name]()))
+def test_the_markdown_is_the_golden_one(golden: Golden, name: str) -> None:
+    golden(f"render/{name}.md", render_markdown(REPORTS[name]()))
 
 
 @pytest.mark.parametrize(
@@ -154,9 +146,9 @@ def test_the_markdown_is_the_golden_one(root: Path, name: str) -> None:
     [("card", sample.accepted), ("rich.card", kinds.rich), ("chat.card", kinds.chat)],
 )
 def test_the_model_card_is_the_golden_one(
-    root: Path, name: str, make: Callable[[], Report]
+    golden: Golden, name: str, make: Callable[[], Report]
 ) -> None:
-    same_as_golden(root, f"{name}.md", render_card(make()))
+    golden(f"render/{name}.md", render_card(make()))
 
 
 @each_report

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -23,8 +22,7 @@ from engine.evidence.review import (
 )
 from engine.render.review import comment_markdown, review_markdown, review_text
 from engine.render.review.comment import MARKER, MOST
-
-GOLDEN = Path(__file__).parents[2] / "golden" / "render"
+from support.golden import Golden
 
 OVERLAP = "214 of 300 new holdout rows were training rows before"
 
@@ -71,8 +69,8 @@ EMPTY = replace(REVIEW, findings=(), changes=(), reruns=(), config=(), costs=(),
         ("review_same.txt", review_text(EMPTY, colour=False)),
     ],
 )
-def test_a_review_reads_like_its_golden_file(name: str, text: str) -> None:
-    assert (GOLDEN / name).read_text("utf-8") == text
+def test_a_review_reads_like_its_golden_file(name: str, text: str, golden: Golden) -> None:
+    golden(f"render/{name}", text)
 
 
 def test_colour_adds_no_words() -> None:

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from unit.render import sample
 
 from engine.evidence import Interval, LearningCurve, Metric, Status, SweepResult, SweepSetting
 from engine.render.sweeping import sentences, sweep_lines
+from support import reports as sample
 
 
 def behind(low: float) -> Metric:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pairs import cases
-from unit.review.test_pairs import CPU
 
 from engine.review.file_tree import Disk
 from engine.review.review import review
 from engine.review.rows import Rows
 from engine.review.version import load_side
 from engine.store import Store
+from support.recipe_pairs import CPU, cases
 
 
 @pytest.mark.parametrize(

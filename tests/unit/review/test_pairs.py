@@ -5,17 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pairs import Case, cases
 
 from engine.codes.review import CODES, OF_REPOSITORIES
-from engine.environment import Device
 from engine.evidence.review import Effect, Gate, Review
 from engine.review.file_tree import Disk
 from engine.review.review import review
 from engine.review.version import load_side
 from engine.store import Store
+from support.recipe_pairs import CPU, Case, cases
 
-CPU = Device(kind="cpu", name="test", memory_bytes=1, cores=2, bf16=True)
 ALL = cases()
 PAIRS = [case for case in ALL if case.group != "harmless"]
 HARMLESS = [case for case in ALL if case.group == "harmless"]

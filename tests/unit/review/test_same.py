@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from unit.review.test_pairs import CPU
 
 from engine.evidence.review import Gate
 from engine.recipe import check_recipe, dump_resolved
@@ -14,8 +13,9 @@ from engine.review.file_tree import Disk
 from engine.review.review import review
 from engine.review.version import try_side
 from engine.store import Store
+from support.paths import ROOT
+from support.recipe_pairs import CPU
 
-ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / "recipes").glob("*.yaml"))
 FILES += sorted((ROOT / "tests" / "examples" / "valid").glob("*.yaml"))
 

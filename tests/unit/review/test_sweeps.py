@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unit.review.test_pairs import CPU
-
 from engine.review.file_tree import Disk
 from engine.review.review import review
 from engine.review.version import load_side
 from engine.store import Store
+from support.paths import EXAMPLES
+from support.recipe_pairs import CPU
 
-VALID = Path(__file__).parents[2] / "examples" / "valid"
+VALID = EXAMPLES / "valid"
 AFTER = ("compile", "train", "evaluate", "gate", "merge", "quantize", "verify", "report")
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pairs import cases
-from unit.review.test_pairs import CPU
 
 from engine.evidence.review import Gate
 from engine.review.file_tree import Disk
 from engine.review.review import review
 from engine.review.version import load_side
 from engine.store import Store
+from support.recipe_pairs import CPU, cases
 
 OLD = "  - {what: acceptance, why: The first rows were too easy.}\n"
 

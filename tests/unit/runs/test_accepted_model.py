@@ -7,12 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import yaml
-from project import BASE
 
 from engine.recipe import load_recipe
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Threshold
 from engine.runs.accepted_model import costs, notes, yaml_of
 from engine.store import Store, make_key
+from support.project import BASE
 
 REPORT = {"training": {"total_parameters": 134_515_008, "seconds": 75.0}}
 

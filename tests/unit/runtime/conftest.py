@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pico import make_pico_model
 
 from engine.environment import Device
 from engine.runtime.models.load import LoadedModel, load_model
+from support.pico import make_pico_model
 
 CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=2, bf16=False)
 

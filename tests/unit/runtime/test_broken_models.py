@@ -26,7 +26,7 @@ def _never(*_: Any) -> Any:
     raise AssertionError("a local folder needs no product")
 
 
-def _edit(name: str, **values: Any) -> Callable[[Path], None]:
+def _edit(name: str, **values: Any) -> Callable[[Path], object]:
     def edit(folder: Path) -> None:
         path = folder / name
         path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
@@ -34,8 +34,8 @@ def _edit(name: str, **values: Any) -> Callable[[Path], None]:
     return edit
 
 
-def _text(name: str, text: str) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_text(text) and None
+def _text(name: str, text: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_text(text)
 
 
 def _without_a_tensor(folder: Path) -> None:
@@ -50,7 +50,7 @@ def _of_another_size(folder: Path) -> None:
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-BROKEN: dict[str, tuple[Callable[[Path], None], set[str]]] = {
+BROKEN: dict[str, tuple[Callable[[Path], object], set[str]]] = {
     "deep config": (_text("config.json", DEEP), {"X694"}),
     "config is a list": (_text("config.json", "[]"), {"X694"}),
     "config is a number": (_text("config.json", "3"), {"X694"}),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from families import FAMILIES, make_family
 from gguf import GGUFReader
 from transformers import AutoTokenizer  # noqa: TID253 - as users of the folder load it
 from transformers.utils import chat_template_utils  # noqa: TID253 - the same
@@ -23,6 +22,7 @@ from engine.runtime.models.merge import copy_model
 from engine.runtime.models.tokenizer import write_tokenizer
 from engine.runtime.rendering.chat import Chat, load_chat
 from engine.runtime.rendering.renderer import Limits, Renderer
+from support.model_families import FAMILIES, make_family
 
 TASK = Task(
     kind="classification",
@@ -34,7 +34,7 @@ TASK = Task(
     output="text",
 )
 TEXTS = ("a fine film", "so so 12 ½", "日本 {{ x }}", "two\n\nlines")
-CASES = [(name, {}) for name in FAMILIES] + [
+CASES: list[tuple[str, dict[str, bool]]] = [(name, {}) for name in FAMILIES] + [
     ("llama32", {"adds_bos": True, "stale": True}),
     ("gemma2", {"adds_bos": True}),
     ("smollm2", {"adds_bos": True, "stale": True}),
@@ -45,7 +45,8 @@ CASES = [(name, {}) for name in FAMILIES] + [
 class Row:
     """An example."""
 
-    id, origin, repeat, payload = "0" * 16, "rows.csv:2", 1, {}
+    id, origin, repeat = "0" * 16, "rows.csv:2", 1
+    payload: Mapping[str, Any] = {}
 
     def __init__(self, text: str) -> None:
         self.input, self.target = text, "good"

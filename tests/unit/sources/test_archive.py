@@ -10,6 +10,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -63,7 +64,7 @@ def take(folder: Path, content: bytes, file: str, name: str = "a.archive", **mor
     return (folder / "out" / "taken").read_bytes()
 
 
-def code_of(folder: Path, content: bytes, file: str, **more: Limits) -> str:
+def code_of(folder: Path, content: bytes, file: str, **more: Any) -> str:
     with pytest.raises(DataError) as caught:
         take(folder, content, file, **more)
     (problem,) = caught.value.problems

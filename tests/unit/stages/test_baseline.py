@@ -3,13 +3,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from filling import task
-
 from engine.artifacts.results import load_baselines
 from engine.evidence import to_json
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
 from engine.recipe.model import Acceptance, Threshold
+from support.tasks import task
 
 
 def test_whether_a_baseline_passes_is_judged_by_the_thresholds_of_today(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from gguf import GGUFReader
-from pico import make_pico_model
 
 from engine.data.examples.example import Example, write_examples
 from engine.environment import Device
@@ -27,6 +26,7 @@ from engine.runtime.llama import client as llama
 from engine.runtime.llama.chat import FileTokenizer
 from engine.runtime.models.load import load_model
 from engine.stages import merge, quantize, verify
+from support.pico import make_pico_model
 
 CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=1, bf16=False)
 TASK = Task(

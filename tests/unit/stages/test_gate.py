@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from filling import task
-from judging import Bench, make_bench
 
 from engine.artifacts import results as flow
 from engine.evidence import Status, Verdict, to_json, verdict_from_json
@@ -17,6 +15,8 @@ from engine.recipe.model import MaxDrop, MinGain, Threshold
 from engine.stages import gate
 from engine.store import make_key
 from engine.store.runs import AcceptedRun
+from support.stage_bench import Bench, make_bench
+from support.tasks import task
 
 LABELS = ("negative", "positive")
 

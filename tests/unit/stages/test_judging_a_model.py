@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from judging import Bench, make_bench
-from pico import make_pico_model
 
 from engine.evidence import scores_from_json
 from engine.metrics.predictions import read_predictions
 from engine.recipe.model import Baseline, PathRef
+from engine.recipe.model.baselines import BaselineKind
 from engine.stages import baseline, evaluate
 from engine.store import Artifact, make_key
+from support.pico import make_pico_model
+from support.stage_bench import Bench, make_bench
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning")
 """Torchao's, which PEFT imports; seen only until its bytecode is cached."""
 
-BASELINES = ("majority", "tfidf_svm", "zero_shot", "few_shot")
+BASELINES: tuple[BaselineKind, ...] = ("majority", "tfidf_svm", "zero_shot", "few_shot")
 SVM = Baseline(kind="tfidf_svm", name="tfidf_svm")
 
 

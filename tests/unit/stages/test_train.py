@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-from contract.launches import CPU, Told, examples, make_recipe
-from pico import make_pico_model
 
 from engine.artifacts.stage import StageContext
 from engine.data.examples.example import write_examples
@@ -21,6 +19,8 @@ from engine.runtime.models.load import load_model
 from engine.stages import compile as compile_stage
 from engine.stages import train as train_stage
 from engine.store import Artifact, Store, make_key
+from support.launches import CPU, Told, examples, make_recipe
+from support.pico import make_pico_model
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mutated import STRANGE, mutated, places
 
 from engine.environment import Device
 from engine.errors import DataError, EngineError
@@ -22,6 +21,8 @@ from engine.lock.input_check import changed_since, held_device
 from engine.lock.policy import LockStand, Wish, lock_line
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
+from support.json_mutation import STRANGE, mutated, places
+from support.paths import ROOT
 
 SHA = "ab" * 32
 ENTRIES = base64.b64encode(bytes(8)).decode()
@@ -75,7 +76,7 @@ WHOLE: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
-    return load_recipe(Path(__file__).parents[3] / "recipes" / "quickstart.yaml")[0]
+    return load_recipe(ROOT / "recipes" / "quickstart.yaml")[0]
 
 
 def use(lock: Lock, recipe: Recipe) -> None:

@@ -9,13 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from judging import Bench, Quiet, examples, make_bench
 
 from engine.data.examples.example import Example
 from engine.evidence import HistoryPoint, TrainingSummary, to_json
 from engine.metrics.predictions import Prediction
 from engine.store import make_key
 from engine.training import checkpoints
+from support.stage_bench import Bench, Quiet, examples, make_bench
 
 HISTORY = (
     HistoryPoint(step=0, epoch=0.0, eval_loss=3.0),

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import gzip
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-from filling import data, fill, messages, task
 
 from engine.data.examples.chat_formats import recognise, shape_of
 from engine.data.examples.template import MissingColumnError
 from engine.data.kinds.base import Filled, RejectedError
 from engine.errors import DataError
 from engine.recipe.conversation import conversation
+from support.paths import SHARED_DATA
+from support.tasks import data, fill, messages, task
 
-SAMPLES = Path(__file__).parents[4] / "shared" / "data" / "chat_format_samples"
+SAMPLES = SHARED_DATA / "chat_format_samples"
 Row = dict[str, Any]
 
 

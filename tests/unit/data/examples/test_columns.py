@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from filling import NO_CHECKS, answer, data, task
 
 from engine.data.prepare import prepare
 from engine.data.reading.row import Row
 from engine.errors import DataError
 from engine.recipe.model import AnswerSpec, SpanSpec, Splits
+from support.tasks import NO_CHECKS, answer, data, task
 
 SPLITS = Splits(
     by="random", column="", train=0.6, validation=0.2, holdout=0.2, folds=0, seed=7

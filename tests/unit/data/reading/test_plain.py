@@ -6,10 +6,10 @@ import gzip
 from pathlib import Path
 
 import pytest
-from reading import codes, origins, problems, read, source
 
 from engine.data.reading.readers import read_rows
 from engine.errors import DataError
+from support.source_files import codes, origins, problems, read, source
 
 
 def test_each_line_is_a_row_and_blank_ones_too(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from reading import codes, origins, problems, read, source
 
 from engine.data.reading.readers import read_rows
 from engine.errors import DataError
 from engine.recipe.formats import format_of
+from support.source_files import codes, origins, problems, read, source
 
 PACK: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,

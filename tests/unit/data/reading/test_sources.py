@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reading import source
 
 from engine.data.reading.sources import fetch_all, read_all, source_names, source_slice
 from engine.errors import DataError
 from engine.recipe.model import ColumnFile, HubRef, PackageRef, PathRef, Reference, Source
 from engine.sources import DigestMemory, source_identity
 from engine.store import Artifact, Store, make_key
+from support.source_files import source
 
 
 class Quiet:

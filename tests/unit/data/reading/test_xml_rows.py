@@ -6,7 +6,8 @@ import gzip
 from pathlib import Path
 
 import pytest
-from reading import codes, origins, problems, read
+
+from support.source_files import codes, origins, problems, read
 
 ADDRESSES = """<?xml version="1.0" encoding="UTF-8"?>
 <!-- <row>not this</row> -->

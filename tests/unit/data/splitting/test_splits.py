@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pools import Made, asked, pool_of, texts
 
 from engine.data.checks.findings import Findings
 from engine.data.row_index import Place, Pool
@@ -18,6 +17,8 @@ from engine.data.splitting.groups import apportion
 from engine.data.splitting.recorded import held_by, membership, what_became
 from engine.data.splitting.splits import ORDER, Division, divide
 from engine.recipe.model import Splits
+from engine.recipe.model.splits import SplitName
+from support.pools import Made, asked, pool_of, texts
 
 
 def some(count: int, labels: str = "ab") -> list[Made]:
@@ -44,7 +45,7 @@ def classes(rows: list[Made], splits: Splits, labels: str) -> list[tuple[str, st
 
 @given(st.dictionaries(st.text("abcdef", min_size=1), st.integers(0, 50), min_size=1), st.data())
 def test_apportioned_shares_sum_up_and_fit(named: dict[str, int], data: st.DataObject) -> None:
-    weights = {(name,): weight for name, weight in named.items()}
+    weights: dict[tuple[str, ...], int] = {(name,): weight for name, weight in named.items()}
     everything = sum(weights.values())
     total = data.draw(st.integers(0, everything))
     shares = apportion(total, weights)
@@ -217,7 +218,8 @@ def test_several_labels_a_row_are_stratified_each_by_its_share() -> None:
     pool, division = divided(rows, asked(train=200, validation=40, holdout=100))
 
     assert sizes(pool, division) == {"holdout": 100, "validation": 40, "train": 200}
-    for name, share in (("holdout", 0.25), ("validation", 0.1), ("train", 0.5)):
+    shares: dict[SplitName, float] = {"holdout": 0.25, "validation": 0.1, "train": 0.5}
+    for name, share in shares.items():
         counts = Counter(label for row in division.rows(pool, name) for label in pool.labels(row))
         everywhere = Counter(label for one in rows for label in one.labels)
         assert all(abs(counts[label] - share * everywhere[label]) <= 2 for label in everywhere)

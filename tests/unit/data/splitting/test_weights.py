@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pools import Made, asked, pool_of
-
 from engine.data.checks.findings import Findings
 from engine.data.splitting.splits import divide
 from engine.data.splitting.weights import seen, weigh
+from support.pools import Made, asked, pool_of
 
 
 class Weighted:

@@ -2,12 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from filling import task
-from judging import examples
-
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import Fold
 from engine.inference.baselines.floors import majority, svm
+from support.stage_bench import examples
+from support.tasks import task
 
 
 def fold(train: Sequence[Example], judged: Sequence[Example]) -> Fold:

@@ -7,10 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_service import Body, Service, serving
-from filling import task
-from judging import Quiet
-from pico import make_pico_model
 
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import Fold
@@ -20,6 +16,10 @@ from engine.inference.baselines.values import Answered, Question
 from engine.inference.predict import Asked
 from engine.recipe.model import Baseline, Endpoint
 from engine.runtime.gguf.convert import find_tools, write_gguf
+from support.chat_service import Body, Service, serving
+from support.pico import make_pico_model
+from support.stage_bench import Quiet
+from support.tasks import task
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning")
 """Torchao's, which PEFT imports; seen only until its bytecode is cached."""
@@ -56,7 +56,10 @@ def question(kind: str, **changes: Any) -> Question:
         for place in range(4)
     )
     asked = Asked(task=TASKS[kind], max_length=256, answers=(target,))
-    given = {"baseline": Baseline(kind="model", name="other"), "shots": [()] * len(rows)}
+    given: dict[str, Any] = {
+        "baseline": Baseline(kind="model", name="other"),
+        "shots": [()] * len(rows),
+    }
     fold = Fold(number=0, train=rows, validation=(), judged=rows)
     return Question(asked=asked, fold=fold, **(given | changes))
 

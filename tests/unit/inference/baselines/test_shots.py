@@ -4,12 +4,12 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from filling import task
-from judging import examples
 
 from engine.data.examples.example import Example
 from engine.inference.baselines.shots import nearest_shots, pick_shots, shots_of
 from engine.recipe.model import Baseline, Task
+from support.stage_bench import examples
+from support.tasks import task
 
 
 def labels_of(names: list[str] | tuple[str, ...]) -> Task:

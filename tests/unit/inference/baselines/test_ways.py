@@ -8,9 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from chat_service import Body, Service, serving
-from judging import Bench, make_bench
-from pico import make_pico_model
 
 from engine.errors import EngineError
 from engine.metrics.predictions import Prediction, read_predictions
@@ -19,6 +16,9 @@ from engine.runtime.gguf.convert import find_tools, write_gguf
 from engine.runtime.served import batch as chat_rows
 from engine.stages import baseline
 from engine.store import Artifact
+from support.chat_service import Body, Service, serving
+from support.pico import make_pico_model
+from support.stage_bench import Bench, make_bench
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning")
 """Torchao's, which PEFT imports; seen only until its bytecode is cached."""

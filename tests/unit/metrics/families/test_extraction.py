@@ -5,10 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from filling import task
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from measured import values
 
 from engine.evidence import Scores
 from engine.metrics.paired import paired_difference
@@ -16,6 +14,9 @@ from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import named_metrics, score
 from engine.recipe.metrics import BY_KIND
 from engine.recipe.prompt import parse_answer
+from support.examples import examples
+from support.metric_values import values
+from support.tasks import task
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -181,7 +182,7 @@ ANSWERS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(rows=st.lists(st.tuples(ANSWERS, ANSWERS), min_size=1, max_size=12))
 def test_fields_of_single_values_score_as_in_scikit_learn(rows: list[Any]) -> None:
     """Each possible (field, value, how many-th) is a label of its own; micro averages are then equal."""
@@ -192,7 +193,7 @@ def test_fields_of_single_values_score_as_in_scikit_learn(rows: list[Any]) -> No
         numbers = [item["n"] for item in answer.get("items", [])]
         return found | {("n", n, k) for n in numbers for k in range(numbers.count(n))}
 
-    labels = [("name", name, 0) for name in "ab"]
+    labels: list[tuple[str, Any, int]] = [("name", name, 0) for name in "ab"]
     labels += [("n", n, k) for n in range(3) for k in range(3)]
     targets, outputs = (
         np.array([[mark in marks(row[side]) for mark in labels] for row in rows], dtype=int)

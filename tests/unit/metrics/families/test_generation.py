@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
-from filling import task
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from measured import values
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
@@ -19,6 +18,9 @@ from engine.metrics.paired import paired_difference
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
 from engine.recipe.metrics import BY_KIND
+from support.examples import examples
+from support.metric_values import values
+from support.tasks import task
 
 TASK = task("generation")
 Rows = list[tuple[str, list[str]]]
@@ -123,7 +125,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(rows=ROWS)
 @example(rows=[("", ["a"])])
 @example(rows=[("the cat sat", ["the cat sat"])])
@@ -131,7 +133,7 @@ ROWS = st.lists(
 def test_bleu_and_chrf_are_sacrebleus(rows: Rows) -> None:
     texts = [text for text, _ in rows]
     most = max(len(references) for _, references in rows)
-    streams = [
+    streams: Any = [
         [references[place] if place < len(references) else None for _, references in rows]
         for place in range(most)
     ]
@@ -142,7 +144,7 @@ def test_bleu_and_chrf_are_sacrebleus(rows: Rows) -> None:
     assert found["chrf"] == pytest.approx(CHRF().corpus_score(texts, streams).score / 100)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(rows=ROWS)
 def test_rouge_is_rouge_scores(rows: Rows) -> None:
     scorer = RougeScorer(["rouge1", "rouge2", "rougeL"])

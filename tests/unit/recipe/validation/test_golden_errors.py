@@ -1,16 +1,16 @@
-"""Whole error screens, word for word; regenerate on purpose: RECIPE_GOLDEN=write pytest THIS_FILE."""
+"""Whole error screens, word for word."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from engine.recipe import check_recipe
 from engine.render.problems import render_problems
+from support.golden import Golden
+from support.paths import EXAMPLES
 
-TESTS = Path(__file__).parents[2]
 SCREENS = (
     "unknown_key",
     "many_mistakes_at_once",
@@ -22,12 +22,11 @@ SCREENS = (
 
 
 @pytest.mark.parametrize("name", SCREENS)
-def test_the_screen_reads_as_agreed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(TESTS / "examples")
-    golden = TESTS / "golden" / "recipe" / f"{name}.txt"
+def test_the_screen_reads_as_agreed(
+    name: str, golden: Golden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(EXAMPLES)
 
     screen = render_problems(check_recipe(Path(f"invalid/{name}.yaml"))[1], colour=False)
 
-    if os.environ.get("RECIPE_GOLDEN") == "write":
-        golden.write_text(screen, encoding="utf-8")
-    assert golden.read_text(encoding="utf-8") == screen
+    golden(f"recipe/{name}.txt", screen)

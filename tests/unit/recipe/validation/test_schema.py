@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -13,8 +12,8 @@ from jsonschema import Draft202012Validator
 from engine.recipe import load_recipe, model, resolved_mapping
 from engine.recipe.shipped import recipes_dir, schema_text
 from engine.recipe.validation.schema import expand, part_schema, recipe_schema, walk, with_defaults
+from support.paths import EXAMPLES
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 KEYS = list(walk(recipe_schema()))
 OPTIONAL = [
     ((*path, name), expand(below))

@@ -20,6 +20,7 @@ from engine.recipe.model import Task
 from engine.recipe.prompt import answer_text, joined_labels, parse_answer
 from engine.runtime.generation.grammar import Grammar, check_grammar, grammar_problems
 from engine.runtime.models.load import LoadedModel
+from support.examples import examples
 
 LABELS = ("late", "late again", "broken", 'so-"called"', "日本")
 END = "<|im_end|>"
@@ -74,7 +75,7 @@ def test_a_label_may_be_said_and_nothing_else(pico: LoadedModel, output: str) ->
 
 @pytest.mark.parametrize("output", ["text", "json"])
 @given(labels=st.sets(st.sampled_from(LABELS)))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 def test_any_set_of_labels_may_be_said(pico: LoadedModel, output: str, labels: set[str]) -> None:
     task = _task("multilabel", output=output)
     text = answer_text(task, joined_labels(task, sorted(labels)))
@@ -166,10 +167,10 @@ def _schema_and_value(draw: st.DrawFn, depth: int = 2) -> tuple[dict[str, Any], 
         schema, value = draw(_schema_and_value(depth - 1))
         return {"type": "array", "items": schema}, [value] * draw(st.integers(0, 2))
     if kind == "enum":
-        values = draw(
+        options = draw(
             st.lists(st.one_of(TEXT, st.integers(-9, 9), st.none()), min_size=1, max_size=3)
         )
-        return {"enum": values}, draw(st.sampled_from(values))
+        return {"enum": options}, draw(st.sampled_from(options))
     numbers = st.floats(allow_nan=False, allow_infinity=False)
     values: dict[str, st.SearchStrategy[Any]] = {
         "string": TEXT,
@@ -192,7 +193,7 @@ def _object_and_value(draw: st.DrawFn, depth: int = 2) -> tuple[dict[str, Any], 
 
 
 @given(drawn=_object_and_value())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 def test_every_object_that_fits_may_be_said_as_it_is_written(
     pico: LoadedModel, drawn: tuple[dict[str, Any], dict[str, Any]]
 ) -> None:
@@ -205,7 +206,7 @@ def test_every_object_that_fits_may_be_said_as_it_is_written(
 @given(
     drawn=_object_and_value(), choices=st.lists(st.integers(0, 1 << 16), min_size=200, max_size=200)
 )
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 def test_whatever_is_said_parses_and_fits(
     pico: LoadedModel, drawn: tuple[dict[str, Any], dict[str, Any]], choices: list[int]
 ) -> None:

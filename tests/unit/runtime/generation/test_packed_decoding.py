@@ -15,7 +15,7 @@ from engine.runtime.generation.grammar import Grammar
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.scoring.packed_cache import UnsupportedModelError
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
         "film": {"enum": ["good", "bad", "not bad"]},

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch  # noqa: TID253 - a test of the runtime
-from choosing import choose_gguf
 
 from engine.errors import EnvironmentProblem, StageError
 from engine.runtime.generation.generate import generate
@@ -18,6 +17,7 @@ from engine.runtime.llama import client as llama
 from engine.runtime.llama.client import Learned, Request, ask_gguf
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.tool_process import run_module, run_tool
+from support.gguf_labels import choose_gguf
 
 TEXTS = ["good", "not a good film at all", "日本 é ½ 12", "", "x" * 90, " the  plot\n\nwas bad"]
 ANSWERS = ["positive<|im_end|>", "negative<|im_end|>", "not sure<|im_end|>"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from families import FAMILIES
 
 from engine.errors import StageError
 from engine.runtime.rendering.chat_template import left_open, with_fixed_date
+from support.model_families import FAMILIES
 
 
 @pytest.mark.parametrize(

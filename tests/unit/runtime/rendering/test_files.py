@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.launches import TASK, examples
 
 from engine.data.examples.example import Example, read_examples, write_examples
 from engine.errors import DataError
@@ -23,6 +22,7 @@ from engine.runtime.rendering.files import (
 )
 from engine.runtime.training.sft import IGNORED, tokenised
 from engine.store import Artifact, Store, make_key
+from support.launches import TASK, examples
 
 
 def _row(text: str, label: str = "positive", origin: str = "rows.csv:1") -> Example:

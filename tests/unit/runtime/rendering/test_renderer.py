@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.launches import TASK
-from pico import CHAT_TEMPLATE
 
 from engine.data.examples.example import Example
 from engine.errors import DataError, StageError
@@ -19,6 +17,8 @@ from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.files import render_rows, write_rows
 from engine.runtime.rendering.renderer import RenderedRow
 from engine.runtime.training.sft import IGNORED, tokenised
+from support.launches import TASK
+from support.pico import CHAT_TEMPLATE
 
 FORGETFUL = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n"
@@ -304,7 +304,8 @@ def test_what_nothing_ends_is_refused(chat: Chat, kind: str) -> None:
     """A template that ends no turn, and a tokenizer without an end of text."""
     endless = written_by(chat, CHAT_TEMPLATE.replace("<|im_end|>", ""))
     endless.tokenizer.eos_token = None
-    row = example("a", "b", **({"messages": turns("a", "b")} if kind == "chat" else {}))
+    given: dict[str, Any] = {"messages": turns("a", "b")} if kind == "chat" else {}
+    row = example("a", "b", **given)
 
     with pytest.raises(DataError, match="D391"):
         render(dataclasses.replace(endless, terminator=""), task(kind), row)

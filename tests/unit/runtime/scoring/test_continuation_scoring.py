@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch  # noqa: TID253 - a test of the runtime
 
-import engine.runtime.scoring.continuation_scoring as module
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.scoring.continuation_scoring import Continuation, continuations
+from engine.runtime.scoring.likelihood import TOKENS_PER_PASS
 from engine.runtime.scoring.packed_cache import UnsupportedModelError
 
 ITEMS = [
@@ -48,7 +48,7 @@ def test_a_shared_context_changes_no_number(pico: LoadedModel, progress: Any) ->
 def test_one_item_a_pass_changes_no_number(
     pico: LoadedModel, progress: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(module.TOKENS_PER_PASS, "cpu", 1)
+    monkeypatch.setitem(TOKENS_PER_PASS, "cpu", 1)
 
     _same(pico, continuations(pico, ITEMS, progress=progress))
 
@@ -59,7 +59,7 @@ def test_a_model_that_cannot_be_packed_gives_the_same_numbers(
     def refuse(*_: Any) -> None:
         raise UnsupportedModelError
 
-    monkeypatch.setattr(module, "_check", refuse)
+    monkeypatch.setattr("engine.runtime.scoring.continuation_scoring._check", refuse)
 
     _same(pico, continuations(pico, ITEMS, progress=progress))
 

@@ -18,6 +18,8 @@ from engine.runtime.scoring import label_scoring as choosing
 from engine.runtime.scoring import packed_search as flights
 from engine.runtime.scoring.label_scoring import choose, search_rows
 from engine.runtime.scoring.label_search import Search, make_tree
+from engine.runtime.scoring.packed_cache import PackedCache
+from support.examples import examples
 
 ANSWERS = ["positive", "negative", "neutral", "not sure", "not at all"]
 TEXTS = [
@@ -91,7 +93,7 @@ labels = st.lists(
 )
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(6), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(texts, min_size=1, max_size=4), labels)
 @pytest.mark.usefixtures("packed_only")
 def test_all_scores_are_those_of_plain_scoring(
@@ -106,7 +108,7 @@ def test_all_scores_are_those_of_plain_scoring(
         assert _relative(found) == pytest.approx(_relative(expected), abs=1e-4)
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(6), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(texts, min_size=1, max_size=4), labels)
 @pytest.mark.usefixtures("packed_only")
 def test_the_best_answer_and_the_shares_are_those_of_all_scores(
@@ -177,13 +179,13 @@ def test_a_model_that_says_something_else_when_packed_goes_row_by_row(
 ) -> None:
     prompts, answers = _prompts(pico), _ended(pico)
     expected = _scores(pico, prompts, answers)
-    real = flights.PackedCache.attend
+    real = PackedCache.attend
 
     def wrong(*args: Any, **kwargs: Any) -> Any:
         out, weights = real(*args, **kwargs)
         return out * 0.5, weights
 
-    monkeypatch.setattr(flights.PackedCache, "attend", wrong)
+    monkeypatch.setattr(PackedCache, "attend", wrong)
 
     found = _scores(pico, prompts, answers)
 

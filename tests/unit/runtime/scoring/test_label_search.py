@@ -26,7 +26,8 @@ Says = Callable[[tuple[int, ...]], dict[int, float]]
 def _run(search: Search, tree: Tree, says: Says) -> int:
     """Feed the search until it is over; return how many rounds that took."""
     paths: dict[int, tuple[int, ...]] = {}
-    rounds, wanted = 0, (0,) if tree.branches else ()
+    rounds = 0
+    wanted: Sequence[int] = (0,) if tree.branches else ()
     while wanted:
         rounds += 1
         for number in wanted:
@@ -175,7 +176,7 @@ def test_ties_go_to_the_first_answer() -> None:
 
     _run(search, tree, lambda _: dict.fromkeys(range(10), 0.0))
 
-    assert Choice(index=0, probability=pytest.approx(1 / 3)) == search.choice
+    assert (search.choice.index, search.choice.probability) == (0, pytest.approx(1 / 3))
 
 
 def test_one_answer_asks_nothing() -> None:

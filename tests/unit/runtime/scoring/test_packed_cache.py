@@ -14,9 +14,9 @@ from engine.runtime.scoring.packed_cache import Piece, _alike, _attention, _grou
 def test_the_kernel_and_plain_arithmetic_agree(*, masked: bool) -> None:
     draw = torch.Generator().manual_seed(3)
     query, key, value = (torch.randn(2, 3, size, 16, generator=draw) for size in (5, 7, 7))
-    mask = torch.zeros(2, 1, 5, 7)
-    mask[0, 0, :, 4:] = -math.inf
-    mask = mask if masked else None
+    hidden = torch.zeros(2, 1, 5, 7)
+    hidden[0, 0, :, 4:] = -math.inf
+    mask = hidden if masked else None
     wider = torch.nn.functional.pad(value, (0, 1))  # values of another size: no kernel for it
 
     out, total = _attention(query, key, value, mask, 0.25)

@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_service import Service, Trouble, serving
-from judging import Quiet
 
 from engine.errors import EngineError
 from engine.recipe.model import Endpoint
@@ -26,6 +24,8 @@ from engine.runtime.served import http_client as chat_server
 from engine.runtime.served.connection import UnsafeAddressError, places_of
 from engine.runtime.served.endpoint import Form, Served, ask_endpoint
 from engine.trust.hosts import parse_address
+from support.chat_service import Service, Trouble, serving
+from support.stage_bench import Quiet
 
 KEY = "sk-a/key+that=is-secret"
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_service import Body, Service, Trouble, serving
-from judging import Quiet
 
 from engine.errors import EngineError
 from engine.recipe.model import Endpoint
 from engine.runtime.served.endpoint import Form, Served, ask_endpoint
+from support.chat_service import Body, Service, Trouble, serving
+from support.stage_bench import Quiet
 
 SECRET = "sk-not-a-real-key"  # noqa: S105 - a made-up one
 SCHEMA = {"type": "object", "properties": {"label": {"enum": ["negative", "positive"]}}}

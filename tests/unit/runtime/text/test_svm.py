@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from project import rows
 
 from engine.errors import StageError
 from engine.runtime.text.svm import tfidf_svm, tfidf_svm_of_each
+from support.project import rows
 
 
 def test_it_learns_what_words_tell_and_twice_the_same() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pico import make_pico_model
 
 from engine.runtime.training.gradients import agreement, keep_unpacked
+from support.pico import make_pico_model
 
 ROWS = [{"input_ids": list(range(3, 40))}]
 

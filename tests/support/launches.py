@@ -28,6 +28,7 @@ from engine.recipe.model import (
 from engine.runtime.rendering.chat import load_chat
 from engine.runtime.rendering.files import render_rows, write_rows
 
+FAIL: Any = "fail"
 CPU = Device(kind="cpu", name="a CPU", memory_bytes=1 << 33, cores=2, bf16=False)
 TASK = Task(
     kind="classification",
@@ -93,7 +94,7 @@ def make_recipe(
             messages=None,
             pair=None,
             sample=None,
-            checks=Checks(**dict.fromkeys(_fields(Checks), "fail")),
+            checks=Checks(**dict.fromkeys(_fields(Checks), FAIL)),
         ),
         splits=Splits(by="random", column="", train=24, validation=8, holdout=8, folds=0, seed=7),
         baselines=(),

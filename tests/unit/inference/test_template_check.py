@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from families import FAMILIES, Family, make_family
-from pico import CHAT_TEMPLATE, make_pico_model
 
 from engine.exporters.go_template import render
 from engine.exporters.ollama import go_template
 from engine.inference.template_check import is_plain, modelfile_problems, opening_problem
 from engine.runtime.rendering.chat import Chat, load_chat
+from support.model_families import FAMILIES, Family, make_family
+from support.pico import CHAT_TEMPLATE, make_pico_model
 
 ASKED = [{"role": "user", "content": "good?"}]
 R1 = Family(

@@ -24,9 +24,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 import zstandard
-from project import BASE, rows
 
-ROOT: Final = Path(__file__).parents[1]
+from support.paths import ROOT
+from support.project import BASE, rows
+
 CPU: Final = 4.0
 """Seconds of processor time for a verb, imports apart: light ones take a quarter of one."""
 MEMORY: Final = 1 << 30
@@ -289,7 +290,7 @@ class Verbs:
     """Runs verbs in processes of their own, forked from one that has imported what they need."""
 
     def __init__(self, home: Path) -> None:
-        words = [sys.executable, "-P", str(Path(__file__).with_name("forked.py")), *MODULES]
+        words = [sys.executable, "-P", str(Path(__file__).with_name("fork_server.py")), *MODULES]
         settings = {"HOME": str(home), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
         hidden = ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")
         environ = {name: value for name, value in os.environ.items() if name not in hidden}

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 
 import pytest
 import yaml
-from contract.launches import CPU, Told, make_launch, make_recipe
 from safetensors.torch import load_file
 
 from engine.backends import load_backend
@@ -21,6 +20,7 @@ from engine.errors import RecipeError, StageError
 from engine.files.digests import write_digests
 from engine.process import interrupts
 from engine.runtime.training.checks import adapter_norm
+from support.launches import CPU, Told, make_launch, make_recipe
 
 SETTING = Setting(device=CPU, precision="fp32", train_rows=24, validation_rows=8)
 

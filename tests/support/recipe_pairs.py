@@ -13,14 +13,17 @@ from typing import Any
 import yaml
 
 from engine.data.membership import membership_to_json
+from engine.environment import Device
 from engine.lock.accepted import Accepted
 from engine.lock.draw import draw_of
 from engine.lock.file import Lock, LockedSplit, Wear, lock_path, write_lock
 from engine.pipeline.data_outlook import divided
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
+from support.paths import EXAMPLES
 
-CASES = Path(__file__).parent / "examples" / "diff"
+CASES = EXAMPLES / "diff"
+CPU = Device(kind="cpu", name="test", memory_bytes=1, cores=2, bf16=True)
 TOPICS = {
     "billing": ("invoice", "refund", "charge", "receipt", "price", "discount"),
     "bug": ("crash", "error", "freeze", "blank screen", "timeout", "wrong date"),
@@ -170,8 +173,8 @@ def write_case_lock(path: Path, kind: str, of: Path | None = None) -> None:
     if kind == "swapped":
         splits = dict(lock.splits)
         train, held = splits["train"], splits["holdout"]
-        few = {"rows": held.rows, "digest": "ef" * 32, "members": (train.members or "")[: 60 * 8]}
-        splits["holdout"] = replace(held, **few)
+        few = (train.members or "")[: 60 * 8]
+        splits["holdout"] = replace(held, rows=held.rows, digest="ef" * 32, members=few)
         lock = replace(lock, splits=splits)
     if kind in RUNS:
         lock = replace(lock, accepted=accepted_run(lock, **RUNS[kind]))

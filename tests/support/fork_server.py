@@ -28,11 +28,10 @@ def child(ask: dict[str, Any], out: int, err: int) -> int:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(out, 1)
     os.dup2(err, 2)
-    sys.stdin = sys.__stdin__ = os.fdopen(os.dup(0))
-    sys.stdout = sys.__stdout__ = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    sys.stderr = sys.__stderr__ = os.fdopen(
-        os.dup(2), "w", encoding="utf-8", errors="backslashreplace"
-    )
+    sys.stdin = os.fdopen(os.dup(0))
+    sys.stdout = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    sys.stderr = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace")
+    vars(sys).update(__stdin__=sys.stdin, __stdout__=sys.stdout, __stderr__=sys.stderr)
     now = int(Path("/proc/self/statm").read_text().split()[0]) * PAGE
     resource.setrlimit(resource.RLIMIT_CPU, (ask["cpu"], ask["cpu"]))
     resource.setrlimit(resource.RLIMIT_AS, (now + ask["memory"], now + ask["memory"]))

@@ -1,6 +1,7 @@
 """Files changed at random, from a seed, and readers that may only read them or refuse them with a code.
 
-`python tests/fuzzing.py SECONDS [SEED]` looks for longer than the tests do, and prints what it finds with its seed.
+`PYTHONPATH=tests python -m support.fuzzing SECONDS [SEED]` looks for longer than the tests do, and prints what it finds
+with its seed.
 """
 
 from __future__ import annotations
@@ -22,8 +23,6 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
-from project import BASE, rows
-from reading import source
 
 from engine.cli.main import main as recipe
 from engine.data.reading.readers import read_rows
@@ -38,6 +37,8 @@ from engine.recipe import check_recipe
 from engine.recipe.model import PathRef, Source
 from engine.runtime.rendering.task_file import FILE, read_task_file
 from engine.store.runs import Runs
+from support.project import BASE, rows
+from support.source_files import source
 
 BUG: Final = 4
 ODD: Final[tuple[Any, ...]] = (
@@ -305,7 +306,10 @@ def _recipes() -> Iterator[Target]:
         "baselines": ["zero_shot"],
         "acceptance": {"metrics": {"field_f1": {"min": 0.01}}},
     }
-    text = lambda value: yaml.safe_dump(value, sort_keys=False, allow_unicode=True)  # noqa: E731
+
+    def text(value: Any) -> str:
+        return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+
     for name, fields in (("all.yaml", every), ("extraction.yaml", extraction)):
         content = text(fields).encode()
         load = yaml.safe_load
@@ -411,7 +415,9 @@ def _shape_beside_config(path: Path) -> None:
 
 
 def _gguf() -> bytes:
-    text = lambda word: len(word).to_bytes(8, "little") + word  # noqa: E731
+    def text(word: bytes) -> bytes:
+        return len(word).to_bytes(8, "little") + word
+
     field = text(b"general.architecture") + (8).to_bytes(4, "little") + text(b"llama")
     tensor = (
         text(b"token_embd.weight")

@@ -10,7 +10,6 @@ from types import ModuleType
 from typing import Any
 
 import yaml
-from project import BASE, rows
 
 from engine.artifacts.stage import Build, Payload, StageContext
 from engine.data.examples.example import Example, content_id, write_examples
@@ -19,6 +18,7 @@ from engine.lock.previous import Previous
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.store import Artifact, Store, make_key
+from support.project import BASE, rows
 
 CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=2, bf16=False)
 

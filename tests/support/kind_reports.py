@@ -5,9 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from unit.render import sample
-from unit.render.sample import check, interval
-
 from engine.evidence import (
     BaselineResult,
     Calibration,
@@ -27,6 +24,8 @@ from engine.evidence import (
     Status,
     Verdict,
 )
+from support import reports as sample
+from support.reports import check, interval
 
 LOW_POWER = "With 300 holdout rows a true macro_f1 of 0.88 passes `min 0.80` 97 times in 100."
 POWER = (

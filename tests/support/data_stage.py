@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from project import BASE, rows
 
 from engine.artifacts.stage import Progress, StageContext
 from engine.environment import Device
@@ -15,6 +14,7 @@ from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.stages import data as stage
 from engine.store import Artifact, Store, make_key
+from support.project import BASE, rows
 
 DATA: dict[str, Any] = {
     "sources": [{"path": "rows.csv"}],

@@ -122,7 +122,7 @@ class Bound:
 
     def decide(self, predictions: list[Prediction], random: Any, seed: int) -> Outcome:  # noqa: ANN401 - NumPy's generator
         """Ask all three gates."""
-        family = family_of(self.task.kind)
+        family = family_of(self.task)
         table = family.tabulate(predictions, self.task)
         measures = [
             item for item in family.measures(table) if item.name in (self.metric, "accuracy")

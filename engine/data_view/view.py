@@ -27,6 +27,7 @@ from engine.environment import detect_device, tool_versions
 from engine.errors import DataError, EngineError, ExitCode, Problem, RecipeError, StoreError
 from engine.evidence import DataSummary, data_from_json
 from engine.evidence.data_view import DataView
+from engine.kinds import Turns
 from engine.lock.file import lock_path, read_lock, write_lock
 from engine.lock.repair import is_readable, repaired
 from engine.pipeline.loop import Orders, Walk, Watcher, refuse_interrupted, walk
@@ -89,7 +90,7 @@ def look(recipe: Recipe, wish: Wish, *, root: Path, watcher: Watcher) -> Looked:
         view = replace(
             view,
             examples=tuple(examples(found.files, recipe.task, wish)),
-            thumbs=tuple(thumbs(found.files)) if recipe.task.kind == "preference" else (),
+            thumbs=tuple(thumbs(found.files)) if recipe.task.spec.turns is Turns.PREFERENCE else (),
             row=shown(pick(found.files, wish), renderer, recipe.task),
         )
         if renderer is None:
@@ -215,7 +216,7 @@ def _renderer(
     checks = recipe.data.checks
     try:
         folder = locate_tokenizer(recipe.base_model, once, watcher.stage("tokenizer"))
-        chat = load_chat(folder, asks=recipe.task.kind != "text")
+        chat = load_chat(folder, asks=recipe.task.spec.has_turns)
     except EngineError as error:
         return None, f"no tokenizer, so characters are counted: {error.problems[0].headline()}"
     limits = Limits(

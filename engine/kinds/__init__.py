@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from engine.kinds.kind import Answer, Decoding, Draft, Kind, MetricSpec, Turns
+from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind, MetricSpec, Turns
 
 
 def _defined() -> Iterator[Kind]:
@@ -27,4 +27,4 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
 )
 """By name, in the order in which they are listed."""
 
-__all__ = ["KINDS", "Answer", "Decoding", "Draft", "Kind", "MetricSpec", "Turns"]
+__all__ = ["KINDS", "AnswerForm", "Decoding", "Draft", "Kind", "MetricSpec", "Turns"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.kinds.kind import Answer, Decoding, Draft, Kind, Turns
+from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind, Turns
 from engine.kinds.metrics import LIKELIHOOD
 
 KIND = Kind(
@@ -13,7 +13,7 @@ KIND = Kind(
     columns_key="messages",
     row_reader="engine.data.kinds.chat",
     turns=Turns.CHAT,
-    answer=Answer.TEXT,
+    answer=AnswerForm.TEXT,
     decoding=Decoding.LIKELIHOOD,
     metrics=LIKELIHOOD,
     metric_family="engine.metrics.families.likelihood",
@@ -22,7 +22,5 @@ KIND = Kind(
     more_baselines=("model",),
     judged_by="likelihood of the answers",
     card_metric="perplexity",
-    draft=Draft(
-        description="Answer as the conversations do.", metric="perplexity", threshold=20.0
-    ),
+    draft=Draft(description="Answer as the conversations do.", metric="perplexity", threshold=20.0),
 )

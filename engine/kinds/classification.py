@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.kinds.kind import Answer, Decoding, Draft, Kind
+from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind
 from engine.kinds.metrics import (
     ABSTENTION,
     ACCURACY,
@@ -23,7 +23,7 @@ KIND = Kind(
     needs=("task.instruction", "task.labels", "data.label"),
     needs_threshold=True,
     row_reader="engine.data.kinds.classification",
-    answer=Answer.LABEL,
+    answer=AnswerForm.LABEL,
     decoding=Decoding.LABEL_SCORING,
     metrics=(
         ACCURACY,

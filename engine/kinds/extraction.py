@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.kinds.kind import Answer, Decoding, Draft, Kind, MetricSpec
+from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind, MetricSpec
 from engine.kinds.metrics import EXACT_MATCH, OF_FIELDS, VALID_OUTPUT, plain
 
 KIND = Kind(
@@ -14,7 +14,7 @@ KIND = Kind(
     ),
     needs=("task.instruction", "task.schema", "data.answer"),
     row_reader="engine.data.kinds.extraction",
-    answer=Answer.OBJECT,
+    answer=AnswerForm.OBJECT,
     decoding=Decoding.GRAMMAR,
     metrics=(
         EXACT_MATCH,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.kinds.kind import Answer, Decoding, Draft, Kind, MetricSpec
+from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind, MetricSpec
 from engine.kinds.metrics import EXACT_MATCH, VALID_OUTPUT, plain
 
 KIND = Kind(
@@ -15,7 +15,7 @@ KIND = Kind(
     formats=("alpaca", "prompt_completion", "openai_messages", "sharegpt"),
     columns_key="answer",
     row_reader="engine.data.kinds.generation",
-    answer=Answer.TEXT,
+    answer=AnswerForm.TEXT,
     decoding=Decoding.FREE,
     metrics=(
         EXACT_MATCH,

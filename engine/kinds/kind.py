@@ -23,7 +23,7 @@ class Turns(StrEnum):
     """No turns: the text is learned whole, in blocks."""
 
 
-class Answer(StrEnum):
+class AnswerForm(StrEnum):
     """What form an answer has."""
 
     LABEL = "label"
@@ -108,7 +108,7 @@ class Kind:
     row_reader: str
     """The module whose `filler` turns rows into examples (`engine.data.kinds.base`)."""
     turns: Turns = Turns.QUESTION
-    answer: Answer
+    answer: AnswerForm
     decoding: Decoding
 
     # From predictions to a verdict.
@@ -147,12 +147,12 @@ class Kind:
     @property
     def has_labels(self) -> bool:
         """Whether answers are made of the task's labels."""
-        return self.answer in (Answer.LABEL, Answer.LABELS)
+        return self.answer in (AnswerForm.LABEL, AnswerForm.LABELS)
 
     @property
     def has_one_answer(self) -> bool:
         """Whether a row has one right answer, so that two of them contradict each other."""
-        return self.has_labels or self.answer is Answer.OBJECT
+        return self.has_labels or self.answer is AnswerForm.OBJECT
 
     @property
     def has_turns(self) -> bool:
@@ -172,7 +172,7 @@ class Kind:
     @property
     def is_written_out(self) -> bool:
         """Whether judging generates long answers, token by token."""
-        return not self.by_likelihood and self.answer in (Answer.OBJECT, Answer.TEXT)
+        return not self.by_likelihood and self.answer in (AnswerForm.OBJECT, AnswerForm.TEXT)
 
     @property
     def counts_by(self) -> Of:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.kinds.kind import Answer, Decoding, Draft, Kind, MetricSpec
+from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind, MetricSpec
 from engine.kinds.metrics import (
     ABSTENTION,
     ACCURACY,
@@ -22,7 +22,7 @@ KIND = Kind(
     ),
     needs=("task.instruction", "task.labels", "data.label"),
     row_reader="engine.data.kinds.multilabel",
-    answer=Answer.LABELS,
+    answer=AnswerForm.LABELS,
     decoding=Decoding.GRAMMAR,
     metrics=(
         ACCURACY,

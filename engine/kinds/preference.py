@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.kinds.kind import Answer, Decoding, Draft, Kind, Turns
+from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind, Turns
 
 KIND = Kind(
     name="preference",
@@ -12,7 +12,7 @@ KIND = Kind(
     columns_key="pair",
     row_reader="engine.data.kinds.preference",
     turns=Turns.PREFERENCE,
-    answer=Answer.TEXT,
+    answer=AnswerForm.TEXT,
     decoding=Decoding.FREE,
     draft=Draft(description="Prefer the answers that people chose."),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.kinds.kind import Answer, Decoding, Draft, Kind, Turns
+from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind, Turns
 from engine.kinds.metrics import LIKELIHOOD
 
 KIND = Kind(
@@ -11,7 +11,7 @@ KIND = Kind(
     reads=("task.input",),
     row_reader="engine.data.kinds.text",
     turns=Turns.DOCUMENT,
-    answer=Answer.NONE,
+    answer=AnswerForm.NONE,
     decoding=Decoding.LIKELIHOOD,
     metrics=LIKELIHOOD,
     metric_family="engine.metrics.families.likelihood",

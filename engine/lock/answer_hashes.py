@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from engine.kinds import AnswerForm
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Task
 
@@ -82,7 +83,7 @@ def _told(row: Prediction, entry: bytes, task: Task) -> Prediction | None:
         if _hash(label, label) == entry:
             return replace(plain, label=label, text=label)
     # With every label tried, it was no answer.
-    return _unreadable(row) if task.kind == "classification" else None
+    return _unreadable(row) if task.spec.answer is AnswerForm.LABEL else None
 
 
 def _unreadable(row: Prediction) -> Prediction:

@@ -9,7 +9,7 @@ from engine.artifacts.stage import Progress
 from engine.data.examples.example import Example
 from engine.inference.baselines.shots import Shot
 from engine.inference.baselines.values import Answered, Question
-from engine.inference.predict import WEIGHED, Asked, asked_turns, chosen
+from engine.inference.predict import Asked, asked_turns, chosen
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
@@ -40,7 +40,7 @@ def _fitting(
     loaded: LoadedModel, asked: Asked, row: Example, shots: Sequence[Shot]
 ) -> Sequence[Shot]:
     window = _window(loaded.model.config)
-    if not shots or window is None or asked.task.kind in WEIGHED:
+    if not shots or window is None or asked.task.spec.by_likelihood:
         return shots
     room = window - asked.room(loaded.chat)
     kept = list(shots)

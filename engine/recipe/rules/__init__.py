@@ -31,7 +31,7 @@ Rule = Callable[[SourceText, Mapping[str, Any]], Iterator[Problem]]
 
 _KIND: Final = (
     "task.kind",
-    *dict.fromkeys(dotted(path) for path in kinds.TAKES),
+    *dict.fromkeys(dotted(path) for path in kinds.KEYS),
     "data.shape",
 )
 _PLACES: Final = (

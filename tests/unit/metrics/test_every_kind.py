@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from engine.evidence import scores_from_json, to_json
 from engine.metrics import resampling
-from engine.metrics.families import FAMILIES
 from engine.metrics.paired import difference, pair
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
 from support.examples import examples
 from support.tasks import task
 
+MEASURED = [name for name, kind in KINDS.items() if kind.is_measured]
 LABELS = ("a", "b")
 SCHEMA: Any = {"properties": {"x": {"type": "integer"}, "y": {"items": {"type": "string"}}}}
 TASKS = {
@@ -70,7 +70,7 @@ def predictions(draw: st.DrawFn, kind: str, *, least: int = 0) -> list[Predictio
     ]
 
 
-@pytest.mark.parametrize("kind", FAMILIES)
+@pytest.mark.parametrize("kind", MEASURED)
 @settings(max_examples=examples(12), deadline=None)
 @given(data=st.data())
 def test_a_metric_is_a_number_inside_its_interval_or_nothing_with_a_reason(
@@ -91,7 +91,7 @@ def test_a_metric_is_a_number_inside_its_interval_or_nothing_with_a_reason(
     assert scores_from_json(json.loads(text)) == scores
 
 
-@pytest.mark.parametrize("kind", FAMILIES)
+@pytest.mark.parametrize("kind", MEASURED)
 @settings(max_examples=examples(6), deadline=None)
 @given(data=st.data())
 def test_a_model_differs_from_itself_by_nothing(kind: str, data: st.DataObject) -> None:

@@ -172,9 +172,9 @@ def _phases(usage: Usage) -> Iterator[Spent]:
 
 def _accelerate(base: Path) -> int:
     """Return the largest of what `accelerate estimate-memory` prints for training in float32 with Adam."""
-    from accelerate import init_empty_weights  # noqa: PLC0415 - brings torch
-    from accelerate.commands.estimate import estimate_training_usage  # noqa: PLC0415 - brings torch
-    from accelerate.utils import calculate_maximum_sizes  # noqa: PLC0415 - brings torch
+    from accelerate import init_empty_weights  # brings torch
+    from accelerate.commands.estimate import estimate_training_usage  # brings torch
+    from accelerate.utils import calculate_maximum_sizes  # brings torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     with init_empty_weights():

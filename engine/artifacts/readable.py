@@ -24,7 +24,7 @@ from engine.evidence import (
 from engine.store import Artifact
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON data
+def _plain(value: Any) -> Any:
     return value
 
 

@@ -102,7 +102,7 @@ def _refusal(name: str, answer: Verdict) -> Stop | None:
     return Stop(outcome=outcome, code=ExitCode.REFUSED, why=why)
 
 
-def read_json(artifact: Artifact, name: str) -> Any:  # noqa: ANN401 - JSON data
+def read_json(artifact: Artifact, name: str) -> Any:
     """A JSON file of an artifact. DamagedError where it holds none."""
     path = artifact.file(name)
     try:

@@ -286,8 +286,8 @@ def score_problems(found: Contents) -> Iterator[str]:
 
 def page_problems(found: Contents) -> Iterator[str]:
     """Yield numbers on the pages for people that no number of the report gives."""
-    from engine.render.card import render_card  # noqa: PLC0415 - only here
-    from engine.render.html import render_html  # noqa: PLC0415
+    from engine.render.card import render_card
+    from engine.render.html import render_html
 
     known = set(_numbers(json.loads(json.dumps(to_json(found.report)))))
     for name, render in (("README.md", render_card), ("report.html", render_html)):
@@ -303,7 +303,7 @@ def page_problems(found: Contents) -> Iterator[str]:
             yield f"{name} says {', '.join(strange[:5])}, which the report does not"
 
 
-def _numbers(value: Any) -> Iterator[float]:  # noqa: ANN401 - JSON data
+def _numbers(value: Any) -> Iterator[float]:
     if isinstance(value, bool):
         return
     if isinstance(value, int | float):
@@ -348,6 +348,6 @@ def _differing(one: Mapping[str, Any], other: Mapping[str, Any], at: str = "") -
     return "the order of its keys"
 
 
-def _as_json(value: Any) -> str:  # noqa: ANN401 - JSON data
+def _as_json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=True, default=str)
-    return text if len(text) <= 60 else f"{text[:60]}…"  # noqa: PLR2004 - of one line
+    return text if len(text) <= 60 else f"{text[:60]}…"  # of one line

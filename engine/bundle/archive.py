@@ -63,7 +63,7 @@ def write_archive(
         ArchiveError: a member has another sha256; nothing is left of the file then.
 
     """
-    whole = Path(os.path.abspath(path))  # noqa: PTH100 - as written: resolving would follow links
+    whole = Path(os.path.abspath(path))  # as written: resolving would follow links
     refuse_link(whole)
     with replacing(whole, below=top_of(whole)) as out:
         for name in sorted(members):

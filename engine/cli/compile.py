@@ -30,10 +30,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compile, and print or write the result."""
-    from engine.pipeline.plan import plan_run, survey  # noqa: PLC0415
-    from engine.stages.compile import compile_recipe  # noqa: PLC0415
-    from engine.store import Store  # noqa: PLC0415
-    from engine.training.trained_rows import rows_note, trained_rows  # noqa: PLC0415 - after the arguments are good
+    from engine.pipeline.plan import plan_run, survey
+    from engine.stages.compile import compile_recipe
+    from engine.store import Store
+    from engine.training.trained_rows import rows_note, trained_rows  # after the arguments are good
 
     recipe, warnings = read(options.recipe, allowed(options))
     show_problems(warnings)

@@ -188,7 +188,7 @@ def _cost(stage: PlannedStage, plan: Plan, found: Forecast) -> str:
 def _exact(stage: PlannedStage, plan: Plan) -> str:
     """Steps, trainings and file type."""
     if stage.name == "train":
-        from engine.backends.base import schedule  # noqa: PLC0415 - only where training is due
+        from engine.backends.base import schedule  # only where training is due
 
         rows = plan.counted
         if plan.takes_swept:

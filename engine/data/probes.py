@@ -183,7 +183,7 @@ def _choices(value: object, answer: object, part: str) -> tuple[list[str], int]:
     texts = [_text(item, part) for item in value]
     right = texts[_place(answer, texts)]
     different = list(dict.fromkeys(texts))
-    if len(different) < 2:  # noqa: PLR2004 - something to choose between
+    if len(different) < 2:  # something to choose between
         raise ValueError(f"{part} does not hold two different texts")
     return different, different.index(right)
 

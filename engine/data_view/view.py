@@ -206,9 +206,9 @@ def _renderer(
     """The renderer of the base model's tokenizer, or why there is none, in one line."""
     if not wish.tokens:
         return None, "the tokenizer was not asked for (--no-tokens)"
-    from engine.runtime.models.base_model import locate_tokenizer  # noqa: PLC0415 - brings transformers
-    from engine.runtime.rendering.chat import load_chat  # noqa: PLC0415 - the same
-    from engine.runtime.rendering.renderer import Limits, Renderer  # noqa: PLC0415 - the same
+    from engine.runtime.models.base_model import locate_tokenizer  # brings transformers
+    from engine.runtime.rendering.chat import load_chat
+    from engine.runtime.rendering.renderer import Limits, Renderer
 
     def once(name: str, payload: Payload, build: Build) -> Artifact:
         return store.put(name, product_key(name, payload), build)

@@ -99,7 +99,7 @@ def _context(recipe: Recipe, state: Walk, store: Store, progress: Progress) -> S
 
 
 def _rendered(context: StageContext) -> tuple[Artifact, Path]:
-    from engine.runtime.models.base_model import locate_base_model  # noqa: PLC0415 - a probe brings torch
+    from engine.runtime.models.base_model import locate_base_model  # a probe brings torch
 
     base = locate_base_model(context.recipe.base_model, context.once, context.progress)
     return rendered_rows(context, base), base
@@ -161,7 +161,7 @@ def _write_rows(folder: Path, rendered: Artifact, base: Path, context: StageCont
 
 def _measured_rows(path: Path, base: Path) -> list[_Row]:
     """Return the rows that are chosen from, shortest first."""
-    from engine.runtime.rendering.chat import load_chat  # noqa: PLC0415 - a probe brings transformers
+    from engine.runtime.rendering.chat import load_chat  # a probe brings transformers
 
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line]
     if len(lines) > MOST_ROWS:

@@ -135,6 +135,6 @@ __all__ = [
 ]
 
 
-def to_json(value: Any) -> Any:  # noqa: ANN401 - any of the dataclasses above
+def to_json(value: Any) -> Any:
     """Plain JSON data of a value of this package."""
     return asdict(value)

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 
-def mistyped(value: Any, path: str = "") -> Iterator[str]:  # noqa: ANN401 - any of the dataclasses
+def mistyped(value: Any, path: str = "") -> Iterator[str]:
     """Yield the path of each field of a dataclass, or below it, whose value has another type, or is no number."""
     hints = _hints(value.__class__)
     for one in fields(value):
@@ -24,7 +24,7 @@ def _hints(kind: type) -> Mapping[str, Any]:
     return get_type_hints(kind)
 
 
-def _wrong(value: Any, kind: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - any value and type
+def _wrong(value: Any, kind: Any, path: str) -> Iterator[str]:
     origin, inner = get_origin(kind), get_args(kind)
     if kind is Any:
         return
@@ -39,7 +39,7 @@ def _wrong(value: Any, kind: Any, path: str) -> Iterator[str]:  # noqa: ANN401 -
         yield from mistyped(value, path)
 
 
-def _first(value: Any, kinds: tuple[Any, ...], path: str) -> Iterator[str]:  # noqa: ANN401 - as `_wrong`
+def _first(value: Any, kinds: tuple[Any, ...], path: str) -> Iterator[str]:
     """Yield what is wrong inside of the dataclass that a union allows; the path itself for anything else."""
     fitting = [kind for kind in kinds if isinstance(kind, type) and isinstance(value, kind)]
     if fitting and is_dataclass(value):
@@ -49,8 +49,8 @@ def _first(value: Any, kinds: tuple[Any, ...], path: str) -> Iterator[str]:  # n
 
 
 def _wrong_inside(
-    value: Any,  # noqa: ANN401 - as `_wrong`
-    origin: Any,  # noqa: ANN401 - the same
+    value: Any,
+    origin: Any,
     inner: tuple[Any, ...],
     path: str,
 ) -> Iterator[str]:
@@ -72,7 +72,7 @@ def _wrong_inside(
             yield from _wrong(item, inner[0], f"{path}[{place}]")
 
 
-def _is(value: Any, kind: Any) -> bool:  # noqa: ANN401 - as `_wrong`
+def _is(value: Any, kind: Any) -> bool:
     if kind is float:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return is_number and _is_finite(value)

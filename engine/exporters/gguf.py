@@ -30,8 +30,12 @@ def export(
     model_dir: Path, spec: ExportSpec, workdir: Path, progress: Progress
 ) -> tuple[ExportedFile, ...]:
     """Write `model-<QUANTIZATION>.gguf` and `task.json`. Errors: those of `write_gguf`."""
-    from engine.runtime.rendering.chat import load_chat  # noqa: PLC0415 - brings transformers
-    from engine.runtime.rendering.task_file import FILE, make_task_file, write_task_file  # noqa: PLC0415 - brings transformers
+    from engine.runtime.rendering.chat import load_chat  # brings transformers
+    from engine.runtime.rendering.task_file import (  # brings transformers
+        FILE,
+        make_task_file,
+        write_task_file,
+    )
 
     tools = find_tools()
     target = workdir / gguf_name(spec.quantization)

@@ -42,7 +42,7 @@ def merged_says(context: StageContext, examples: Sequence[Example], asked: answe
     }
 
     def build(folder: Path) -> None:
-        from engine.runtime.models.load import load_model  # noqa: PLC0415 - brings torch
+        from engine.runtime.models.load import load_model  # brings torch
 
         model = context.artifacts["merge"].file("model")
         loaded = load_model(model, device=context.device, precision=precision)

@@ -110,7 +110,7 @@ _TYPES: Mapping[str, Type] = {
 }
 
 
-def accepted_from_json(data: Any) -> Accepted:  # noqa: ANN401 - JSON data
+def accepted_from_json(data: Any) -> Accepted:
     """Return the part as a lock holds it. ValueError that names the first field which is not what the engine writes."""
     wrong = next(mistyped(data, Fields(_TYPES), "accepted"), None)
     if wrong is not None:

@@ -61,7 +61,7 @@ def _spread(accepted: Accepted) -> Iterator[str]:
         first = accepted.metrics.get(name, {}).get("value")
         values = [first, *(seed["metrics"].get(name) for seed in accepted.seeds)]
         known = [value for value in values if value is not None]
-        if len(known) != len(values) or len(known) < 2:  # noqa: PLR2004 - a deviation needs two
+        if len(known) != len(values) or len(known) < 2:  # a deviation needs two
             yield f"`spread.{name}` stands on seeds that are not there"
         elif abs(fmean(known) - spread["mean"]) > NEAR:
             yield f"`spread.{name}.mean` is {spread['mean']}, its seeds give {fmean(known):.6f}"

@@ -180,7 +180,7 @@ def _written(split: LockedSplit) -> dict[str, Any]:
     return written
 
 
-def _parse(path: Path, data: Any) -> Lock:  # noqa: ANN401 - JSON data
+def _parse(path: Path, data: Any) -> Lock:
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         named = (
             f"it says {brief(data['schema'])}"

@@ -85,7 +85,9 @@ class Inspection:
         elif stage == "baseline" and isinstance(self.recipe.base_model, PathRef):
             self._base_model(self.recipe.base_model.path)
         elif stage == "train" and not reused and self._is_open():
-            from engine.runtime.models.base_model import locate_base_model  # noqa: PLC0415 - only where a model is due
+            from engine.runtime.models.base_model import (
+                locate_base_model,  # only where a model is due
+            )
 
             folder = locate_base_model(self.recipe.base_model, self.once, progress)
             self._base_model(folder, weights_only=isinstance(self.recipe.base_model, PathRef))

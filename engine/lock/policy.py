@@ -80,7 +80,7 @@ class LockStand:
         if self.repeats is None:
             return None
 
-        def once(name: str, payload: Mapping[str, Any], build: Any) -> Artifact:  # noqa: ANN401 - as `Once`
+        def once(name: str, payload: Mapping[str, Any], build: Any) -> Artifact:
             return store.put(name, product_key(name, payload), build)
 
         return Inspection(

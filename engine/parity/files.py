@@ -47,7 +47,7 @@ def sixteen_bit(context: StageContext) -> Artifact:
     """Return the merged model as a 16-bit GGUF file, converted at most once."""
 
     def build(folder: Path) -> None:
-        from engine.runtime.gguf.convert import find_tools, write_gguf  # noqa: PLC0415 - only where files are made
+        from engine.runtime.gguf.convert import find_tools, write_gguf  # only where files are made
 
         model = context.artifacts["merge"].file("model")
         threads = context.device.threads
@@ -65,8 +65,8 @@ def importance_matrix(context: StageContext, rendered: Artifact, sixteen: Artifa
     """Return the importance matrix of the merged model, from the rendered rows of the training split."""
 
     def build(folder: Path) -> None:
-        from engine.runtime.gguf import importance_matrix as importance  # noqa: PLC0415 - brings torch
-        from engine.runtime.models.load import load_model  # noqa: PLC0415 - the same
+        from engine.runtime.gguf import importance_matrix as importance  # brings torch
+        from engine.runtime.models.load import load_model
 
         model = context.artifacts["merge"].file("model")
         loaded = load_model(model, device=context.device, precision="fp32")

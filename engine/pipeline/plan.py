@@ -185,7 +185,7 @@ def holdout_line(plan: Plan) -> str:
         return recorded_line(became) if became else about_holdout(data.held)
     if data.held.standing is not Standing.KEPT or data.held.recorded is None:
         return ""
-    from engine.pipeline.data_outlook import foresee  # noqa: PLC0415 - only where rows are new
+    from engine.pipeline.data_outlook import foresee  # only where rows are new
 
     foreseen = foresee(plan.recipe, data.held.recorded)
     return recorded_line(foreseen) if foreseen else UNKNOWN
@@ -310,7 +310,7 @@ def _compiled_text(
 
     `late`: only the compile stage knows it, since it counts the rows that are trained.
     """
-    from engine.stages.compile import CONFIG, compile_recipe  # noqa: PLC0415 - only where a config is due
+    from engine.stages.compile import CONFIG, compile_recipe  # only where a config is due
 
     if late:
         made = stages["compile"].reused
@@ -399,7 +399,7 @@ def _changes(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[str]
     return [*found[:MOST_CHANGES], *([f"{more} more changes"] if more > 0 else [])]
 
 
-def _differences(path: str, old: Any, new: Any) -> list[str]:  # noqa: ANN401 - JSON data
+def _differences(path: str, old: Any, new: Any) -> list[str]:
     if old == new:
         return []
     if isinstance(old, Mapping) and isinstance(new, Mapping):
@@ -420,9 +420,9 @@ def _join(path: str, key: str) -> str:
     return key if path == "recipe" else f"{path}.{key}"
 
 
-def _short(value: Any) -> str:  # noqa: ANN401 - JSON data
+def _short(value: Any) -> str:
     text = str(value)
-    return text if len(text) <= 24 else f"{text[:12]}…"  # noqa: PLR2004 - a digest or a sentence
+    return text if len(text) <= 24 else f"{text[:12]}…"  # a digest or a sentence
 
 
 def moving(recipe: Recipe) -> tuple[str, ...]:

@@ -147,10 +147,10 @@ def write(report: Report, run: Path, artifacts: Mapping[str, Artifact], store: S
 
     DamagedError where a file of the model is not what its stage left: nothing is told of it then.
     """
-    from engine.render.card import render_card  # noqa: PLC0415 - only a run renders pages
-    from engine.render.html import render_html  # noqa: PLC0415
-    from engine.render.json import render_json  # noqa: PLC0415
-    from engine.render.markdown import render_markdown  # noqa: PLC0415
+    from engine.render.card import render_card  # only a run renders pages
+    from engine.render.html import render_html
+    from engine.render.json import render_json
+    from engine.render.markdown import render_markdown
 
     if report.outcome == "accepted":
         _deliver(run, artifacts, report, store)
@@ -243,7 +243,7 @@ def _power(facts: Facts) -> tuple[str, ...]:
 
 
 def _advice(facts: Facts) -> tuple[str, ...]:
-    from engine.metrics.advice import Beside, what_would_help  # noqa: PLC0415 - only after a refusal
+    from engine.metrics.advice import Beside, what_would_help  # only after a refusal
 
     scores = _all_scores(facts.artifacts)
     gate = flow.verdict(facts.artifacts, "verify" if "verify" in facts.artifacts else "gate")

@@ -51,7 +51,7 @@ def facts_of(lock: Lock) -> dict[str, Any]:
     return dict(_below("", parts))
 
 
-def _below(path: str, value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - JSON data
+def _below(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _below(f"{path}.{key}" if path else str(key), inner)
@@ -62,7 +62,7 @@ def _below(path: str, value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 
         yield path, value
 
 
-def _shown(value: Any) -> str:  # noqa: ANN401 - JSON data
+def _shown(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str) and len(value) >= _LONG and " " not in value:

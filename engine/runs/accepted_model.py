@@ -48,7 +48,7 @@ def _before(old: Mapping[str, Any], key: str) -> str:
 
 def yaml_of(ref: Reference, folder: Path) -> str:
     """Return the lines of a recipe in that folder that name a base model."""
-    import yaml  # noqa: PLC0415 - light verbs read recipes by other means
+    import yaml  # light verbs read recipes by other means
 
     if isinstance(ref, PathRef) and not Path(ref.written).is_absolute():
         written = os.path.relpath(ref.path, folder)

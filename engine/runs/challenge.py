@@ -210,7 +210,7 @@ def _metrics(recipe: Recipe) -> list[str]:
 
 
 def _judged(recipe: Recipe, order: Order, defender: Defender, state: Walk) -> Challenge:
-    from engine.metrics import challenge as judging  # noqa: PLC0415 - brings numpy
+    from engine.metrics import challenge as judging  # brings numpy
 
     candidates = _candidates(order, state)
     lines = judging.lines(

@@ -34,7 +34,7 @@ def fetch(ref: PathRef | PackageRef, once: Once, progress: Progress) -> Path:
     """
     if isinstance(ref, PathRef):
         return check_path(ref)
-    from engine.sources.package import fetch_package_file  # noqa: PLC0415 - only when something is fetched
+    from engine.sources.package import fetch_package_file  # only when something is fetched
 
     return fetch_package_file(ref, once, progress)
 
@@ -43,7 +43,7 @@ def fetch_source(source: Source, once: Once, progress: Progress) -> Path:
     """Return the local file of a data source; rows of a hub data set become a Parquet file."""
     if not isinstance(source.ref, HubRef):
         return fetch(source.ref, once, progress)
-    from engine.sources.hub import fetch_hub_data  # noqa: PLC0415 - only when something is fetched
+    from engine.sources.hub import fetch_hub_data  # only when something is fetched
 
     return fetch_hub_data(source.ref, source, once=once, progress=progress)
 

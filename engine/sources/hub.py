@@ -45,7 +45,7 @@ def newest_commit(repo: str, kind: str) -> str:
     the `train` extra.
     """
     with _told(HubRef(repo=repo)):
-        from huggingface_hub import HfApi  # noqa: PLC0415 - an extra, and slow to import
+        from huggingface_hub import HfApi  # an extra, and slow to import
 
         with fetching():
             return str(HfApi().repo_info(repo, repo_type=kind).sha)
@@ -53,7 +53,7 @@ def newest_commit(repo: str, kind: str) -> str:
 
 def _fetch_file(ref: HubRef, file: str, progress: Progress) -> Path:
     with _told(ref):
-        from huggingface_hub import hf_hub_download  # noqa: PLC0415 - an extra, and slow to import
+        from huggingface_hub import hf_hub_download  # an extra, and slow to import
 
         progress.note(f"fetching {file} of {ref.repo}")
         with fetching():
@@ -68,7 +68,7 @@ def _write_rows(ref: HubRef, source: Source, folder: Path, progress: Progress) -
     rows.to_parquet(folder / ROWS)
 
 
-def load_rows(ref: HubRef, source: Source) -> Any:  # noqa: ANN401 - datasets.Dataset
+def load_rows(ref: HubRef, source: Source) -> Any:
     """Return the split as a `datasets.Dataset`; the library refuses data sets that are scripts."""
     if not Path(ref.repo).is_absolute() and os.path.lexists(ref.repo):
         # The library would read it in the place of the hub's.
@@ -99,7 +99,7 @@ def load_rows(ref: HubRef, source: Source) -> Any:  # noqa: ANN401 - datasets.Da
     )
 
 
-def _class_names(rows: Any) -> dict[str, str]:  # noqa: ANN401 - datasets.Dataset
+def _class_names(rows: Any) -> dict[str, str]:
     """Return `0 = negative, 1 = positive` for each column that stores labels as numbers."""
     return {
         column: ", ".join(f"{number} = {name}" for number, name in enumerate(feature.names))
@@ -128,7 +128,7 @@ def _told(ref: HubRef) -> Iterator[None]:
 
 
 def _translate(error: Exception, at: str) -> DataError | None:
-    import huggingface_hub.errors as hub  # noqa: PLC0415 - an extra, and slow to import
+    import huggingface_hub.errors as hub  # an extra, and slow to import
 
     if isinstance(error, hub.GatedRepoError):
         hint = "ask for access on its page, then set HF_TOKEN"
@@ -155,7 +155,7 @@ def _reason(error: Exception) -> Exception:
 
 
 def _is_offline(error: Exception) -> bool:
-    from huggingface_hub import constants  # noqa: PLC0415 - an extra, and slow to import
+    from huggingface_hub import constants  # an extra, and slow to import
 
     return bool(constants.HF_HUB_OFFLINE) or "offline" in str(error).lower()
 

@@ -38,7 +38,7 @@ def _fetch_archive(ref: PackageRef, once: Once, progress: Progress) -> _Archive:
     payload = {"name": ref.name, "version": ref.version, "sha256": ref.sha256}
 
     def build(folder: Path) -> None:
-        from engine.sources.index import Wanted, download  # noqa: PLC0415 - only when something is fetched
+        from engine.sources.index import Wanted, download  # only when something is fetched
 
         progress.note(f"fetching {ref.name} {ref.version} from the package index")
         wanted = Wanted(name=ref.name, version=ref.version, sha256=ref.sha256)

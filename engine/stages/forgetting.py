@@ -158,7 +158,7 @@ def _answers(
 
 def _ask(file: Path, loaded: LoadedModel, items: Sequence[Item], context: StageContext) -> None:
     """Write the log-likelihood of every option, one line an item, in order. StageError X616."""
-    from engine.runtime.scoring.continuation_scoring import continuations  # noqa: PLC0415 - brings torch
+    from engine.runtime.scoring.continuation_scoring import continuations  # brings torch
 
     asked = [
         (before, [said for _, said in same])
@@ -189,8 +189,8 @@ def _read(text: str, items: Sequence[Item]) -> list[Answered]:
 
 
 def _load_base(context: StageContext) -> LoadedModel:
-    from engine.runtime.models.base_model import locate_base_model  # noqa: PLC0415 - brings torch
-    from engine.runtime.models.load import load_model  # noqa: PLC0415 - the same
+    from engine.runtime.models.base_model import locate_base_model  # brings torch
+    from engine.runtime.models.load import load_model
 
     base = locate_base_model(context.recipe.base_model, context.once, context.progress)
     precision = context.device.precision(context.recipe.backend.precision)

@@ -177,7 +177,7 @@ class Store:
     @contextlib.contextmanager
     def lock(self, key: str) -> Iterator[None]:
         """Hold the lock of `key`; the system releases it when the process dies."""
-        from filelock import FileLock  # noqa: PLC0415 - light verbs that only read need no lock
+        from filelock import FileLock  # light verbs that only read need no lock
 
         path = self.root / "locks" / f"{key[:16]}.lock"
         self._make(path.parent)

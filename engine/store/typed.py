@@ -37,7 +37,7 @@ class Fields:
 Type = Callable[[Any], bool] | Each | ListOf | Fields
 
 
-def is_text(value: Any) -> bool:  # noqa: ANN401 - JSON data
+def is_text(value: Any) -> bool:
     """Whether it is a text that can be written as UTF-8."""
     try:
         return isinstance(value, str) and value.encode() is not None
@@ -45,17 +45,17 @@ def is_text(value: Any) -> bool:  # noqa: ANN401 - JSON data
         return False
 
 
-def is_text_or_none(value: Any) -> bool:  # noqa: ANN401 - JSON data
+def is_text_or_none(value: Any) -> bool:
     """Whether it is a text, or null."""
     return value is None or is_text(value)
 
 
-def is_count(value: Any) -> bool:  # noqa: ANN401 - JSON data
+def is_count(value: Any) -> bool:
     """Whether it is a whole number that is not negative."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def is_number(value: Any) -> bool:  # noqa: ANN401 - JSON data
+def is_number(value: Any) -> bool:
     """Whether it is a number that can be computed with."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
@@ -65,17 +65,17 @@ def is_number(value: Any) -> bool:  # noqa: ANN401 - JSON data
         return False
 
 
-def is_number_or_none(value: Any) -> bool:  # noqa: ANN401 - JSON data
+def is_number_or_none(value: Any) -> bool:
     """Whether it is such a number, or null."""
     return value is None or is_number(value)
 
 
-def is_scalar(value: Any) -> bool:  # noqa: ANN401 - JSON data
+def is_scalar(value: Any) -> bool:
     """Whether it is a text, a number or null."""
     return is_number_or_none(value) or is_text(value)
 
 
-def is_time(value: Any) -> bool:  # noqa: ANN401 - JSON data
+def is_time(value: Any) -> bool:
     """Whether it is a moment in ISO 8601 with its offset from UTC."""
     try:
         return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
@@ -83,7 +83,7 @@ def is_time(value: Any) -> bool:  # noqa: ANN401 - JSON data
         return False
 
 
-def mistyped(value: Any, kind: Type, path: str) -> Iterator[str]:  # noqa: ANN401 - JSON data
+def mistyped(value: Any, kind: Type, path: str) -> Iterator[str]:
     """Yield what has another type than `kind`, as `path` and the value; a field that is missing too."""
     match kind:
         case Each(of) | ListOf(of):
@@ -109,7 +109,7 @@ def mistyped(value: Any, kind: Type, path: str) -> Iterator[str]:  # noqa: ANN40
                 yield f"`{path}` is {brief(value)}"
 
 
-def brief(value: Any) -> str:  # noqa: ANN401 - JSON data
+def brief(value: Any) -> str:
     """Return a value as a message may show it: in ASCII, on one line, and not long."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"

@@ -36,8 +36,8 @@ def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> 
             for a chat template that users of the exported forms could not ask by.
 
     """
-    from engine.runtime.generation.grammar import check_grammar  # noqa: PLC0415 - numpy
-    from engine.runtime.rendering.files import RenderRequest, read_facts, rendered_artifact  # noqa: PLC0415 - torch
+    from engine.runtime.generation.grammar import check_grammar  # numpy
+    from engine.runtime.rendering.files import RenderRequest, read_facts, rendered_artifact  # torch
 
     recipe = context.recipe
     check_grammar(recipe.task)
@@ -73,7 +73,7 @@ def _check_chat(context: StageContext, base: Path) -> None:
     task = context.recipe.task
     if not task.spec.has_turns:
         return
-    from engine.runtime.rendering.chat import load_chat  # noqa: PLC0415 - brings transformers
+    from engine.runtime.rendering.chat import load_chat  # brings transformers
 
     chat = load_chat(base)
     problem = opening_problem(chat)
@@ -99,7 +99,7 @@ def _look_at_holdout(context: StageContext, request: RenderRequest, window: int 
 
     With `drop` too, none is left out.
     """
-    from engine.runtime.rendering.files import holdout_artifact, marked_problems  # noqa: PLC0415 - torch
+    from engine.runtime.rendering.files import holdout_artifact, marked_problems  # torch
 
     holdout = context.artifacts["holdout"]
     notes = marked_problems(request, iter_examples(holdout.file("holdout.jsonl")))

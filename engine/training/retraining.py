@@ -63,7 +63,7 @@ def answers(
 
 def examples_left(given: int, rendered: Artifact) -> int:
     """Return how many of so many training examples were not left out for their length."""
-    from engine.runtime.rendering.files import read_facts  # noqa: PLC0415 - brings torch
+    from engine.runtime.rendering.files import read_facts  # brings torch
 
     return given - len(read_facts(rendered)["train"].dropped)
 

@@ -87,7 +87,7 @@ def variant(method: Method, context: StageContext, *, of: str) -> Variant:
         DataError: D390-D392 rows that cannot be trained.
 
     """
-    from engine.runtime.models.base_model import locate_base_model  # noqa: PLC0415 - brings torch
+    from engine.runtime.models.base_model import locate_base_model  # brings torch
 
     recipe = replace(context.recipe, method=method)
     own = replace(context, recipe=recipe, progress=Named(of=of, inner=context.progress))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch  # noqa: TID253 - a test of the runtime
+import torch
 from gguf import GGUFReader
 
 from engine.environment import detect_device

@@ -205,12 +205,12 @@ def changed_bytes(content: bytes, draw: random.Random) -> bytes:
         piece = draw.choice(PIECES)
         content = draw.choice(
             (
-                lambda: content[:at],  # noqa: B023 - called at once
-                lambda: content[:at] + piece + content[at:],  # noqa: B023
-                lambda: content[:at] + piece + content[at + more :],  # noqa: B023
-                lambda: content[:at] + content[at + more :],  # noqa: B023
-                lambda: content[:at] + content[at : at + more] * 3 + content[at + more :],  # noqa: B023
-                lambda: content[:at] + bytes([draw.randrange(256)]) + content[at + 1 :],  # noqa: B023
+                lambda: content[:at],
+                lambda: content[:at] + piece + content[at:],
+                lambda: content[:at] + piece + content[at + more :],
+                lambda: content[:at] + content[at + more :],
+                lambda: content[:at] + content[at : at + more] * 3 + content[at + more :],
+                lambda: content[:at] + bytes([draw.randrange(256)]) + content[at + 1 :],
             )
         )()
     return content
@@ -503,9 +503,9 @@ def _search(seconds: float, seed: int) -> int:
                         kind = str(error).splitlines()[-2][:150]
                         if kind not in seen:
                             seen.add(kind)
-                            print(error, "\n", flush=True)  # noqa: T201 - what it is for
+                            print(error, "\n", flush=True)
                 number += 1
-    print(f"{number:,} rounds of {len(targets())} readers, {len(seen)} kinds of failures")  # noqa: T201
+    print(f"{number:,} rounds of {len(targets())} readers, {len(seen)} kinds of failures")
     return len(seen)
 
 

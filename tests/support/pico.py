@@ -69,7 +69,7 @@ def make_pico_model(
 
 def _tokenizer(template: str, names: Mapping[str, str], special: Sequence[str]) -> Any:
     """Byte-level BPE with a few merges: any text has tokens, and decoding gives the text back."""
-    from tokenizers import (  # noqa: PLC0415 - as heavy as transformers
+    from tokenizers import (  # as heavy as transformers
         AddedToken,
         Tokenizer,
         decoders,

@@ -26,8 +26,8 @@ def ask_file(
     gguf: Path, question: Question, *, threads: int, aside: Path, progress: Progress
 ) -> Answered:
     """Return what the file says to every row. EnvironmentProblem X640, StageError X602, X634, X641."""
-    from engine.runtime.llama.chat import load_gguf_chat  # noqa: PLC0415 - brings transformers
-    from engine.runtime.llama.client import Request, ask_gguf  # noqa: PLC0415 - only where a file is asked
+    from engine.runtime.llama.chat import load_gguf_chat  # brings transformers
+    from engine.runtime.llama.client import Request, ask_gguf  # only where a file is asked
 
     chat, task, rows = load_gguf_chat(gguf), question.task, question.fold.judged
     is_choice = task.spec.answer is AnswerForm.LABEL

@@ -53,7 +53,7 @@ def _tokens(loaded: LoadedModel, asked: Asked, row: Example, shots: Sequence[Sho
     return len(loaded.chat.token_ids(loaded.chat.prompt(asked_turns(asked.task, row, shots))))
 
 
-def _window(config: Any) -> int | None:  # noqa: ANN401 - a transformers config
+def _window(config: Any) -> int | None:
     """Return how many tokens the model reads at most; None where its configuration does not say."""
     text = config.get_text_config()
     found = [getattr(text, name, None) for name in WINDOWS]

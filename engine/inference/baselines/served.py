@@ -24,7 +24,7 @@ def ask_served(
     endpoint: Endpoint, question: Question, *, aside: Path, progress: Progress
 ) -> Answered:
     """Return what the server says to every row; answers are kept in `aside` as they come."""
-    from engine.runtime.served.endpoint import Form, ask_endpoint  # noqa: PLC0415 - only where one is asked
+    from engine.runtime.served.endpoint import Form, ask_endpoint  # only where one is asked
 
     task, rows = question.task, question.fold.judged
     served = ask_endpoint(

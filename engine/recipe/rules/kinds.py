@@ -7,17 +7,20 @@ from typing import Any, Final
 
 from engine.errors import Problem
 from engine.kinds import KINDS, Kind
+from engine.recipe.rules.rule import rule
 from engine.recipe.text.compose import KeyPath, dotted
 from engine.recipe.text.source import SourceText
 
-KEYS: Final[tuple[KeyPath, ...]] = tuple(
+_KEYS: Final[tuple[KeyPath, ...]] = tuple(
     sorted(
         dict.fromkeys(tuple(key.split(".")) for kind in KINDS.values() for key in kind.reads),
         key=len,  # a key before those inside it
     )
 )
 """Keys that only some kinds read; the others would ignore them."""
-_SAYS_NOTHING: Final[Mapping[KeyPath, object]] = {
+KIND_KEYS: Final = ("task.kind", *map(dotted, _KEYS), "data.shape")
+"""What the rules about kinds read."""
+_DEFAULTS: Final[Mapping[KeyPath, object]] = {
     ("task", "input"): "{text}",
     ("task", "output"): "text",
     ("task", "max_new_tokens"): 0,
@@ -26,12 +29,12 @@ _SAYS_NOTHING: Final[Mapping[KeyPath, object]] = {
 """Defaults that may stand anywhere, as they do in resolved recipes."""
 
 
-def said(filled: Mapping[str, Any], path: KeyPath) -> object:
-    """Return what the recipe says at a key, None where it says nothing but the default."""
+def value_at(filled: Mapping[str, Any], path: KeyPath) -> object:
+    """Return the value of a key, None where it is empty or the default."""
     found: Any = filled
     for name in path:
         found = found.get(name) if isinstance(found, Mapping) else None
-    return None if found in (None, "", [], {}) or found == _SAYS_NOTHING.get(path) else found
+    return None if found in (None, "", [], {}) or found == _DEFAULTS.get(path) else found
 
 
 def reads_input(filled: Mapping[str, Any]) -> bool:
@@ -39,29 +42,65 @@ def reads_input(filled: Mapping[str, Any]) -> bool:
     kind = KINDS.get(filled["task"]["kind"])
     if kind is None or "task.input" not in kind.reads:
         return False
-    return not kind.formats or said(filled, ("data", kind.columns_key)) is not None
+    return not kind.formats or value_at(filled, ("data", kind.columns_key)) is not None
 
 
+@rule(*KIND_KEYS)
 def keys_are_there(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R240: the kind has what it cannot do without."""
+    """R240: a key that this kind of task needs.
+
+    Classification and multilabel need an instruction, labels and data.label; extraction needs an instruction, a
+    schema and data.answer. Nothing can stand in for them.
+
+    Fix: Add the key; `recipe schema KEY` shows an example.
+
+    Wrong:
+        ▸task:
+          kind: classification
+          instruction: "Is it billing or a bug?"
+          # no labels
+
+    Right:
+        task:
+          kind: classification
+          instruction: "Is it billing or a bug?"
+          labels: [billing, bug]
+    """
     kind = KINDS.get(filled["task"]["kind"])
     for key in kind.needs if kind else ():
         path = tuple(key.split("."))
-        if said(filled, path) is None:
+        if value_at(filled, path) is None:
             message = f"missing; {filled['task']['kind']} cannot do without it"
             hint = f"see: recipe schema {key}"
             yield source.problem("R240", message, at=path, key=True, hint=hint)
 
 
+@rule(*KIND_KEYS)
 def keys_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R241: no key stands there that this kind would ignore."""
+    """R241: a key that means nothing to this kind of task.
+
+    It would be ignored, and a reader of the recipe would believe that it does something.
+
+    Fix: Delete the key, or correct task.kind.
+
+    Wrong:
+        task:
+          kind: chat
+          ▸instruction: Be nice.
+          # no system
+
+    Right:
+        task:
+          kind: chat
+          system: Be nice.
+    """
     kind = KINDS.get(filled["task"]["kind"])
     if kind is None:
         return  # the schema reports it
     reported: list[KeyPath] = []
-    for path in KEYS:
+    for path in _KEYS:
         key = dotted(path)
-        if key in kind.reads or path[:-1] in reported or said(filled, path) is None:
+        if key in kind.reads or path[:-1] in reported or value_at(filled, path) is None:
             continue
         reported.append(path)
         readers = tuple(name for name, other in KINDS.items() if key in other.reads)
@@ -74,15 +113,37 @@ def _listed(kinds: tuple[str, ...]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+@rule("task.kind", "data.answer")
 def answer_comes_one_way(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R242: from a column, from fields, from spans or from tags."""
+    """R242: an answer that comes from nowhere, or from two places.
+
+    Two ways can disagree, row by row, and nothing says which one is right.
+
+    Fix: Keep exactly one of column, fields, spans and tags under data.answer; generation knows column and
+    references.
+
+    Wrong:
+        task:
+          kind: extraction
+        data:
+          answer:
+            column: answer
+            ▸fields: {city: city}
+
+    Right:
+        task:
+          kind: extraction
+        data:
+          answer:
+            fields: {city: city}
+    """
     kind, answer = KINDS.get(filled["task"]["kind"]), filled["data"].get("answer")
     if answer is None or kind is None or "data.answer" not in kind.reads:
         return
     at = ("data", "answer")
     parts = [way for way in ("fields", "spans", "tags") if f"data.answer.{way}" in kind.reads]
     ways = ("column", *parts)
-    used = [way for way in ways if said(filled, (*at, way)) is not None]
+    used = [way for way in ways if value_at(filled, (*at, way)) is not None]
     for way in used[1:]:
         message = f"the answer comes from `{used[0]}` already"
         yield source.problem("R242", message, at=(*at, way), key=True, hint="keep one of the two")
@@ -92,26 +153,45 @@ def answer_comes_one_way(source: SourceText, filled: Mapping[str, Any]) -> Itera
         yield source.problem("R242", "does not say where the answer is", at=at, key=True, hint=hint)
 
 
+@rule(*KIND_KEYS)
 def shape_fits_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R243: a shape that the kind can read, and not beside keys that say otherwise."""
+    """R243: a shape that does not go with the kind or with other keys.
+
+    Generation reads alpaca, prompt_completion, openai_messages and sharegpt; chat reads the same; preference
+    reads dpo and kto. A shape says where everything stands, so no other key can say it too.
+
+    Fix: Correct data.shape, or delete it and name the columns.
+
+    Wrong:
+        task:
+          kind: chat
+        data:
+          shape: ▸dpo
+
+    Right:
+        task:
+          kind: chat
+        data:
+          shape: sharegpt
+    """
     kind, shape = KINDS.get(filled["task"]["kind"]), filled["data"]["shape"]
     if kind is None:
         return  # the schema reports it
     at, key = ("data", "shape"), kind.columns_key
-    by_columns = bool(key) and said(filled, ("data", key)) is not None
+    by_columns = bool(key) and value_at(filled, ("data", key)) is not None
     if shape == "columns" and key and not by_columns:
         hint = f"add data.{key}, or write `shape: auto`"
         yield source.problem("R243", "nothing says which columns", at=at, hint=hint)
     if shape not in ("auto", "columns"):
-        yield from _format_problems(source, kind, shape, by_columns=by_columns)
+        yield from _unfit_shape(source, kind, shape, by_columns=by_columns)
     is_ignored = "task.input" in kind.reads and kind.formats and not by_columns
-    if is_ignored and said(filled, ("task", "input")) is not None:
+    if is_ignored and value_at(filled, ("task", "input")) is not None:
         message = "the shape of the rows says what is read; this would be ignored"
         hint = "delete it, or say under data.answer where the answer is"
         yield source.problem("R243", message, at=("task", "input"), key=True, hint=hint)
 
 
-def _format_problems(
+def _unfit_shape(
     source: SourceText, kind: Kind, shape: str, *, by_columns: bool
 ) -> Iterator[Problem]:
     at, fitting = ("data", "shape"), kind.formats

@@ -140,7 +140,7 @@ def _matrix(scores: Scores, labels: tuple[str, ...]) -> Markup:
     if any(row[-1] for row in scores.confusion):
         used.append(len(labels))
     long = max(len(label) for label in columns) > _SHORT_LABEL
-    steep = len(used) > _UPRIGHT_LABELS or (long and len(used) > 3)  # noqa: PLR2004 - fits across
+    steep = len(used) > _UPRIGHT_LABELS or (long and len(used) > 3)  # fits across
     kind = "matrix steep" if steep else "matrix"
     heads = join(
         tag("th", tag("span", columns[index], class_="label"), scope="col") for index in used

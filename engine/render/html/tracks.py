@@ -60,7 +60,7 @@ def around(values: Sequence[float], *, has_zero: bool) -> Axis:
 
 def end_text(value: float) -> str:
     """The number at an end of an axis: as few digits as tell it."""
-    return f"{value:.4g}".replace("-", MINUS) if abs(value) > 1e-9 else "0"  # noqa: PLR2004
+    return f"{value:.4g}".replace("-", MINUS) if abs(value) > 1e-9 else "0"
 
 
 def _values(check: Check) -> list[float]:

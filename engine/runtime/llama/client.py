@@ -237,7 +237,7 @@ def _held(task: TaskFile, said: GgufSaid) -> tuple[str | None, float | None]:
     return None, None
 
 
-def _ask(request: dict[str, Any], workdir: Path, *, total: int, progress: Progress) -> Any:  # noqa: ANN401 - JSON data
+def _ask(request: dict[str, Any], workdir: Path, *, total: int, progress: Progress) -> Any:
     workdir = workdir.absolute()  # the worker runs in a folder of its own
     asked, told = workdir / "llama-request.json", workdir / "llama-result.json"
     told.unlink(missing_ok=True)

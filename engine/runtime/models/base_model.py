@@ -119,8 +119,8 @@ def _fetch_tokenizer(ref: HubRef, folder: Path, progress: Progress) -> None:
 def _snapshot(
     ref: HubRef, target: Path | None, progress: Progress, files: Sequence[str] = FILES
 ) -> Path:
-    from huggingface_hub import snapshot_download  # noqa: PLC0415 - only where the hub is used
-    from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415 - the same
+    from huggingface_hub import snapshot_download  # only where the hub is used
+    from huggingface_hub.errors import HfHubHTTPError
 
     progress.note(f"fetching {ref.repo} from the hub")
     try:
@@ -173,10 +173,10 @@ def _validated(folder: Path, require: Callable[[Path], Path] = require_data) -> 
 
 def _dequantize(gguf: Path, target: Path, progress: Progress) -> None:
     """Write a GGUF file as a folder of bfloat16 safetensors; what quantization lost stays lost."""
-    import torch  # noqa: PLC0415 - only where a GGUF comes in
-    from transformers import AutoModelForCausalLM, GgufConfig  # noqa: PLC0415 - the same
+    import torch  # only where a GGUF comes in
+    from transformers import AutoModelForCausalLM, GgufConfig
 
-    from engine.runtime.models.load import whole_model  # noqa: PLC0415 - the same
+    from engine.runtime.models.load import whole_model
 
     _check_gguf(gguf)
     progress.note(f"dequantizing {gguf.name} to bfloat16")
@@ -208,8 +208,8 @@ def _gguf_tokenizer(gguf: Path, target: Path) -> None:
     tokenizer.save_pretrained(target)
 
 
-def _read_tokenizer(folder: Path, name: str) -> Any:  # noqa: ANN401 - a transformers tokenizer
-    from transformers import AutoTokenizer  # noqa: PLC0415 - only where a GGUF comes in
+def _read_tokenizer(folder: Path, name: str) -> Any:
+    from transformers import AutoTokenizer  # only where a GGUF comes in
 
     tokenizer = AutoTokenizer.from_pretrained(
         folder, gguf_file=name, local_files_only=True, trust_remote_code=False
@@ -235,18 +235,18 @@ def _reading(gguf: Path) -> contextlib.AbstractContextManager[None]:
 
 def _pre_tokenizer(gguf: Path) -> str:
     """Return llama.cpp's name of how text is split before byte pairs are merged."""
-    from gguf import GGUFReader  # noqa: PLC0415 - only where a GGUF comes in
+    from gguf import GGUFReader  # only where a GGUF comes in
 
     field = GGUFReader(gguf).get_field("tokenizer.ggml.pre")
     return "" if field is None else str(field.contents())
 
 
-def _split_digits(tokenizer: Any, pre_tokenizer: str) -> None:  # noqa: ANN401 - a transformers tokenizer
+def _split_digits(tokenizer: Any, pre_tokenizer: str) -> None:
     """Give the tokenizer back what transformers drops when it reads a GGUF file: digits stand alone.
 
     Without it ` ½` is one piece here and two in llama.cpp (and in the original tokenizer).
     """
-    from tokenizers import pre_tokenizers  # noqa: PLC0415 - only where a GGUF comes in
+    from tokenizers import pre_tokenizers  # only where a GGUF comes in
 
     if pre_tokenizer in DIGIT_SPLITTERS:
         splits = [

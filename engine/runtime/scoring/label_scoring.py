@@ -122,7 +122,7 @@ def _path(tree: Tree, number: int) -> Iterator[int]:
 
 def _step(
     loaded: LoadedModel,
-    state: Any,  # noqa: ANN401 - a transformers cache
+    state: Any,
     tokens: Sequence[int],
 ) -> tuple[Any, torch.Tensor]:
     """Feed tokens behind `state`; return the new state and the last logits, [1, V]."""

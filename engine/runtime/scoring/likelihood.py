@@ -192,6 +192,6 @@ def _is_plain_head(loaded: LoadedModel, row: TokenRow) -> bool:
     return torch.allclose(logits.float(), by_head.float(), rtol=1e-2, atol=1e-2)
 
 
-def _plain(model: Any) -> Any:  # noqa: ANN401 - a transformers model
+def _plain(model: Any) -> Any:
     """Return the causal language model inside a PeftModel, its adapter in its layers."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model

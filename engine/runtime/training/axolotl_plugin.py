@@ -29,8 +29,8 @@ class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
 
     def add_callbacks_post_trainer(
         self,
-        cfg: Any,  # noqa: ANN401, ARG002
-        trainer: Any,  # noqa: ANN401
+        cfg: Any,
+        trainer: Any,
     ) -> list[TrainerCallback]:
         """Watch the trainer that Axolotl built; from here on SIGTERM waits for a checkpoint."""
         signal.signal(signal.SIGTERM, lambda number, _frame: interrupts.request(number))
@@ -44,7 +44,7 @@ class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
 class OnCpu(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
     """Says that the CPU is meant: transformers refuses bf16 without a GPU otherwise."""
 
-    def get_training_args(self, cfg: Any) -> dict[str, Any]:  # noqa: ANN401, ARG002
+    def get_training_args(self, cfg: Any) -> dict[str, Any]:
         """`use_cpu` for transformers' TrainingArguments."""
         return {"use_cpu": True}
 
@@ -52,7 +52,7 @@ class OnCpu(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
 class MixedPrecision(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
     """Weights of 32 bits, products of bf16: in bf16 weights, small steps of full training round to nothing."""
 
-    def get_training_args(self, cfg: Any) -> dict[str, Any]:  # noqa: ANN401, ARG002
+    def get_training_args(self, cfg: Any) -> dict[str, Any]:
         """`bf16` autocast, while the config's `bf16: false` loads the weights in 32 bits."""
         return {"bf16": True}
 
@@ -60,7 +60,7 @@ class MixedPrecision(BasePlugin):  # type: ignore[misc]  # axolotl is untyped he
 class Unpacked(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
     """4-bit weights stay in the order that the backward pass reads, also when training evaluates on a CPU."""
 
-    def post_model_load(self, cfg: Any, model: Any) -> None:  # noqa: ANN401, ARG002
+    def post_model_load(self, cfg: Any, model: Any) -> None:
         """Look at the model with its adapter."""
         keep_unpacked(model)
 

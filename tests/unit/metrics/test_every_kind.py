@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.evidence import scores_from_json, to_json
+from engine.kinds import KINDS
 from engine.metrics import resampling
 from engine.metrics.paired import difference, pair
 from engine.metrics.predictions import Prediction

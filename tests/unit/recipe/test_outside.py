@@ -14,7 +14,7 @@ from engine.cli.main import main
 from engine.recipe import check_recipe
 from engine.recipe.outside import CODES, trust_as_it_stands, withheld_of
 
-SECRET = "text,label\nhunter2-is-the-secret,a\n"  # noqa: S105 - what must not be shown
+SECRET = "text,label\nhunter2-is-the-secret,a\n"
 ROWS = "text,label\ngood,a\nbad,b\n"
 FIELDS: dict[str, Any] = {
     "recipe": "v1",
@@ -319,7 +319,7 @@ def test_what_the_user_trusts_is_outside_no_more(case: str, home: Path) -> None:
 def test_a_server_is_told_and_not_asked(
     case: str, home: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import socket  # noqa: PLC0415 - to be watched
+    import socket  # to be watched
 
     asked: list[Any] = []
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **_more: asked.append(args) or [])
@@ -464,7 +464,7 @@ def test_the_recipes_own_word_counts_for_nothing(home: Path) -> None:
 def test_one_call_can_be_allowed(
     options: tuple[str, ...], code: int, home: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    import contextlib  # noqa: PLC0415 - one use
+    import contextlib  # one use
 
     recipe = write(home / "clone", **source("../secret.csv"))
     words = [filled(option, home) for option in options]

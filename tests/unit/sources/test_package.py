@@ -246,7 +246,7 @@ def test_credentials_of_the_url_are_used_and_never_shown(
     index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both(index)
-    index.password = "secret"  # noqa: S105 - made up
+    index.password = "secret"
     with_password = index.url.replace("://", "://me:secret@")
     refused = problem_of(tmp_path)
     monkeypatch.setenv("PIP_INDEX_URL", with_password)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch  # noqa: TID253 - a test of the runtime
+import torch
 from gguf import GGUFReader
 from gguf.quants import dequantize
 

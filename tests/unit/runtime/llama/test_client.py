@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch  # noqa: TID253 - a test of the runtime
+import torch
 
 from engine.errors import EnvironmentProblem, StageError
 from engine.runtime.generation.generate import generate

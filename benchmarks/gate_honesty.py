@@ -78,7 +78,7 @@ class Scenario:
 def task_of(kind: str, labels: Sequence[str] = (), schema: Any = None) -> Task:
     """Make a task of a kind with little in it."""
     return Task(
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         instruction="",
         system="",
         input="{text}",

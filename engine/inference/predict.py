@@ -13,19 +13,19 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
 
-from engine.artifacts.stage import Progress
 from engine.data.examples.example import Example
 from engine.environment import VLLM, version_of
 from engine.errors import DataError
 from engine.kinds import Decoding
 from engine.metrics.predictions import Prediction
+from engine.progress import Progress
 from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.conversation import conversation
 from engine.recipe.model import Recipe, Task
 from engine.recipe.prompt import answer_text, messages, parse_answer
 
 if TYPE_CHECKING:
-    from engine.runtime.generation.generate import Said
+    from engine.runtime.generation.generate import GeneratedText
     from engine.runtime.models.load import LoadedModel
     from engine.runtime.rendering.chat import Chat
     from engine.runtime.rendering.renderer import RenderedRow, Renderer
@@ -46,7 +46,7 @@ Shot = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class PredictionInputs:
     """What rows are asked, besides themselves."""
 
     task: Task
@@ -96,7 +96,7 @@ def task_slice(task: Task) -> dict[str, Any]:
 
 def chosen(
     loaded: LoadedModel,
-    asked: Asked,
+    asked: PredictionInputs,
     examples: Sequence[Example],
     *,
     progress: Progress,
@@ -124,7 +124,7 @@ def chosen(
 
 def free(
     loaded: LoadedModel,
-    asked: Asked,
+    asked: PredictionInputs,
     examples: Sequence[Example],
     *,
     progress: Progress,
@@ -225,7 +225,7 @@ def _labelled(
 
 def _spoken(
     loaded: LoadedModel,
-    asked: Asked,
+    asked: PredictionInputs,
     examples: Sequence[Example],
     prompts: Sequence[str],
     *,
@@ -251,7 +251,9 @@ def _spoken(
     ]
 
 
-def _answered(task: Task, row: Example, answer: Said, *, is_constrained: bool) -> Prediction:
+def _answered(
+    task: Task, row: Example, answer: GeneratedText, *, is_constrained: bool
+) -> Prediction:
     """Return what a text answers; a text that was cut off is no answer where answers have a form."""
     label = (
         parse_answer(task, answer.text) if answer.finished or not task.spec.is_constrained else None
@@ -264,13 +266,13 @@ def _answered(task: Task, row: Example, answer: Said, *, is_constrained: bool) -
 
 
 def _weighed(
-    loaded: LoadedModel, asked: Asked, examples: Sequence[Example], *, progress: Progress
+    loaded: LoadedModel, asked: PredictionInputs, examples: Sequence[Example], *, progress: Progress
 ) -> list[Prediction]:
     """Return how probable what would be learned of each row is, in the form that training reads."""
-    from engine.runtime.rendering.renderer import Limits, Renderer
+    from engine.runtime.rendering.renderer import LengthLimits, Renderer
     from engine.runtime.scoring.likelihood import likelihood  # brings torch
 
-    limits = Limits(max_length=asked.max_length, truncation="off", template_tokens="off")
+    limits = LengthLimits(max_length=asked.max_length, truncation="off", template_tokens="off")
     renderer = Renderer(loaded.chat, asked.task, limits)
     made = [_rendered(renderer, row) for row in examples]
     parts = [one.segments for rows in made for one in rows]

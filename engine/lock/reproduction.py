@@ -8,8 +8,8 @@ from datetime import datetime
 
 from engine.errors import EngineError
 from engine.evidence import (
-    Compared,
     Equivalence,
+    FactComparison,
     Metric,
     Repeat,
     Reproduction,
@@ -19,7 +19,7 @@ from engine.evidence import (
 from engine.lock import accepted_run as proving
 from engine.lock.accepted import Accepted
 from engine.lock.answer_hashes import Before, answered_before
-from engine.lock.check import OF_PROBABILITIES, unfounded, untrue_of_answers
+from engine.lock.coherence import OF_PROBABILITIES, unfounded, untrue_of_answers
 from engine.lock.facts import SURROUNDINGS, compared
 from engine.metrics import equivalence
 from engine.metrics.predictions import Prediction, read_predictions
@@ -146,7 +146,7 @@ def _untrue(found: Reproduction) -> list[str]:
     ]
 
 
-def _can_be_noise(one: Compared, *, other_answers: bool) -> bool:
+def _can_be_noise(one: FactComparison, *, other_answers: bool) -> bool:
     if one.name == "answers" or one.name.startswith("answers of "):
         return True
     metric = one.name.removeprefix("interval of ")
@@ -230,7 +230,7 @@ def _is_same_model(run: Repeated) -> bool:
     )
 
 
-def _change(one: Compared) -> str:
+def _change(one: FactComparison) -> str:
     return f"{one.name} {one.locked} -> {one.found}"
 
 
@@ -279,7 +279,7 @@ def _tests(run: Repeated, answers: Sequence[Prediction], before: Before) -> Iter
         margin = equivalence.margin_of(
             then, locked.spread.get(name), seeds=len(locked.seeds) + 1, rows=len(answers)
         )
-        asked = equivalence.Asked(
+        asked = equivalence.MetricPair(
             metric=name,
             locked=float(then["value"]),
             found=round(now.value, proving.ROUND),

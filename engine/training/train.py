@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from engine.artifacts.stage import StageContext
 from engine.backends import check_environment, load_backend
-from engine.backends.base import Launch, Setting, Trained
+from engine.backends.base import CompileInputs, Launch, Trained
 from engine.errors import EnvironmentProblem, Severity, StageError
 from engine.evidence import TrainingSummary, to_json
 from engine.store import Artifact
@@ -89,7 +89,7 @@ def load_weights(folder: Path, context: StageContext, *, step: int | None = None
     precision = context.device.precision(context.recipe.backend.precision)
     if context.recipe.method.kind == "full":
         return load_model(folder / MODEL, device=context.device, precision=precision)
-    base = locate_base_model(context.recipe.base_model, context.once, context.progress)
+    base = locate_base_model(context.recipe.base_model, context.cached, context.progress)
     adapter = folder / (ADAPTER if step is None else f"{CHECKPOINTS}/{step}")
     return load_model(base, device=context.device, precision=precision, adapter=adapter)
 
@@ -115,12 +115,12 @@ def make_launch(training: Training, context: StageContext) -> Launch:
     )
 
 
-def setting_of(rendered: Artifact, context: StageContext) -> Setting:
+def setting_of(rendered: Artifact, context: StageContext) -> CompileInputs:
     """Return the device, the precision and the rows of one training."""
     from engine.runtime.rendering.files import read_facts  # brings torch
 
     facts = read_facts(rendered)
-    return Setting(
+    return CompileInputs(
         device=context.device,
         precision=context.device.precision(context.recipe.backend.precision),
         train_rows=facts["train"].rows,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.artifacts.stage import Progress
-from engine.inference.baselines.values import Answered, Question
+from engine.inference.baselines.values import BaselinePredictions, Question
 from engine.inference.predict import asked_turns, predicted
 from engine.kinds import AnswerForm
 from engine.metrics.predictions import Prediction
+from engine.progress import Progress
 from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.prompt import answer_text, parse_answer
 
@@ -23,8 +23,8 @@ PROSE_BYTES = 2
 
 
 def ask_file(
-    gguf: Path, question: Question, *, threads: int, aside: Path, progress: Progress
-) -> Answered:
+    gguf: Path, question: Question, *, threads: int, work_dir: Path, progress: Progress
+) -> BaselinePredictions:
     """Return what the file says to every row. EnvironmentProblem X640, StageError X602, X634, X641."""
     from engine.runtime.llama.chat import load_gguf_chat  # brings transformers
     from engine.runtime.llama.client import Request, ask_gguf  # only where a file is asked
@@ -47,9 +47,9 @@ def ask_file(
         max_new_tokens=0 if is_choice or grammar else room,
         terminator=chat.terminator,
     )
-    said = ask_gguf(gguf, request, threads=threads, workdir=aside, progress=progress)
+    said = ask_gguf(gguf, request, threads=threads, workdir=work_dir, progress=progress)
     facts = {"version": said.version, "bytes": gguf.stat().st_size}
-    return Answered(predictions=_predictions(question, said), facts=facts)
+    return BaselinePredictions(predictions=_predictions(question, said), facts=facts)
 
 
 def _choices(question: Question) -> list[str]:

@@ -26,16 +26,14 @@ from engine.runtime.rendering.key import (
     rendered_payload,
 )
 from engine.runtime.rendering.render_stats import Ledger, together
-from engine.runtime.rendering.renderer import Limits, RenderedRow, Renderer, Row
+from engine.runtime.rendering.renderer import LengthLimits, RenderableRow, RenderedRow, Renderer
 from engine.runtime.rendering.segments import Segment, UnwritableError
 from engine.runtime.rendering.windows import window_of
-from engine.store import Artifact
+from engine.store import Artifact, Cached
 
 SPLITS = ("train", "validation")
 LONGEST = 10
 """Rows whose place is kept, of those that are judged."""
-
-Once = Callable[[str, Mapping[str, Any], Callable[[Path], None]], Artifact]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +55,9 @@ class RenderRequest:
     """The data stage's artifact: `train.jsonl`, `validation.jsonl`."""
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> LengthLimits:
         """What is done with rows that do not fit."""
-        return Limits(
+        return LengthLimits(
             max_length=self.max_length,
             truncation=self.truncation,
             template_tokens=self.template_tokens,
@@ -109,7 +107,7 @@ class SplitFacts:
 
 
 def rendered_artifact(
-    request: RenderRequest, *, once: Once, read: Callable[[Path], Iterable[Row]]
+    request: RenderRequest, *, cached: Cached, read: Callable[[Path], Iterable[RenderableRow]]
 ) -> Artifact:
     """Return the rendered rows of both splits and `rendering.json`, built once.
 
@@ -145,10 +143,10 @@ def rendered_artifact(
         text = json.dumps({split: asdict(found) for split, found in facts.items()}, indent=1)
         (folder / FACTS).write_text(text, encoding="utf-8")
 
-    return once(PRODUCT, payload, build)
+    return cached(PRODUCT, payload, build)
 
 
-def marked_problems(request: RenderRequest, rows: Iterable[Row]) -> list[Problem]:
+def marked_problems(request: RenderRequest, rows: Iterable[RenderableRow]) -> list[Problem]:
     """Return what is to be said of rows that are only judged, with tokens of the chat template in them.
 
     Raises:
@@ -164,7 +162,11 @@ def marked_problems(request: RenderRequest, rows: Iterable[Row]) -> list[Problem
 
 
 def holdout_artifact(
-    request: RenderRequest, *, holdout: Artifact, once: Once, read: Callable[[Path], Iterable[Row]]
+    request: RenderRequest,
+    *,
+    holdout: Artifact,
+    cached: Cached,
+    read: Callable[[Path], Iterable[RenderableRow]],
 ) -> Artifact:
     """Return how long the rows of the holdout are, each asked whole with its answer, built once.
 
@@ -185,11 +187,11 @@ def holdout_artifact(
         text = json.dumps(facts, indent=1)
         (folder / HOLDOUT_FACTS).write_text(text, encoding="utf-8")
 
-    return once(HOLDOUT, payload, build)
+    return cached(HOLDOUT, payload, build)
 
 
 def render_rows(
-    rows: Iterable[Row],
+    rows: Iterable[RenderableRow],
     *,
     task: Task,
     chat: Chat,
@@ -204,7 +206,9 @@ def render_rows(
         D391; D392; D394.
 
     """
-    limits = Limits(max_length=max_length, truncation=truncation, template_tokens=template_tokens)
+    limits = LengthLimits(
+        max_length=max_length, truncation=truncation, template_tokens=template_tokens
+    )
     renderer, ledger = Renderer(chat, task, limits), Ledger()
     done = tuple(renderer.rendered(rows, ledger))
     problems = renderer.problems(ledger)
@@ -249,7 +253,7 @@ def _written(segments: Iterable[Segment]) -> Iterator[dict[str, object]]:
     return ({"label": one.supervised, "text": one.text} for one in segments)
 
 
-def _facts(ledger: Ledger, limits: Limits) -> SplitFacts:
+def _facts(ledger: Ledger, limits: LengthLimits) -> SplitFacts:
     notes = ledger.notes(limits.template_tokens, max_length=limits.max_length)
     return SplitFacts(
         rows=ledger.rows,

@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 
 from engine.evidence import Report
-from engine.metrics.learning import Judged, learning_curve
+from engine.metrics.learning import ShareResult, learning_curve
 from engine.metrics.predictions import Prediction
-from engine.render.card import render_card
-from engine.render.closing import closing_block
-from engine.render.html import render_html
-from engine.render.learning import curve_columns, curve_rows
-from engine.render.markdown import render_markdown
-from support import reports as sample
+from engine.render.blocks import Table
+from engine.render.report.card import render_card
+from engine.render.report.page import render_html, render_markdown
+from engine.render.report.sections.learning import learning
+from engine.render.report.summary import closing_block
+from support import reports
 from support.tasks import task
 
 LABELS = ("<b>", "bug")
@@ -42,7 +42,7 @@ def predictions(right: int) -> list[Prediction]:
 def report() -> Report:
     """An accepted run with a curve of each model and with folds."""
     judged = [
-        Judged(share=share, rows=int(100 * share), predictions=predictions(right))
+        ShareResult(share=share, rows=int(100 * share), predictions=predictions(right))
         for share, right in SHARES
     ]
     svm, tuned = (
@@ -57,13 +57,15 @@ def report() -> Report:
         for model in ("tfidf_svm", "tuned")
     )
     folds = tuned.points[-1].scores
-    return replace(sample.accepted(), learning_curves=(svm, tuned), folds=folds)
+    return replace(reports.accepted(), learning_curves=(svm, tuned), folds=folds)
 
 
 def test_the_table_of_a_curve_holds_every_class_and_the_last_gain(report: Report) -> None:
-    curve = report.learning_curves[0]
+    section = learning(report)
+    assert section is not None
+    shown = next(block for block in section.blocks if isinstance(block, Table))
 
-    assert curve_columns(curve, "macro_f1") == [
+    assert [column.name for column in shown.columns] == [
         "F1 of",
         "25%: 25 rows",
         "50%: 50 rows",
@@ -71,8 +73,8 @@ def test_the_table_of_a_curve_holds_every_class_and_the_last_gain(report: Report
         "last gain",
     ]
     # 30, 60 and 90 of 100 right in both classes: F1 is the same share
-    assert curve_rows(curve, "macro_f1") == [
-        (name, ["0.300", "0.600", "0.900", "+0.300"]) for name in ("macro average", *LABELS)
+    assert [row.cells for row in shown.rows] == [
+        (name, "0.300", "0.600", "0.900", "+0.300") for name in ("macro average", *LABELS)
     ]
 
 
@@ -102,7 +104,7 @@ def test_the_page_draws_each_curve_and_says_it_in_words(report: Report) -> None:
     page = render_html(report)
 
     told = "25% of the rows 0.300, 50% of the rows 0.600, 100% of the rows 0.900"
-    assert page.count(told) == 4  # two curves, for wide and for narrow pages
+    assert page.count(told) == 2  # two curves, each drawn once for every width
 
 
 def test_the_card_says_what_it_was_judged_by(report: Report) -> None:
@@ -114,7 +116,7 @@ def test_the_card_says_what_it_was_judged_by(report: Report) -> None:
 
 @pytest.mark.parametrize("render", [render_markdown, render_html, render_card])
 def test_nothing_is_shown_where_there_is_nothing(render: Render) -> None:
-    page = render(sample.accepted())
+    page = render(reports.accepted())
 
     assert "How much data" not in page
     assert "learning curve" not in page.lower()

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from engine.backends import trl_launch
 from engine.backends.base import (
     BackendConfig,
+    CompileInputs,
     ConfigLine,
     Launch,
     Schedule,
-    Setting,
     Trained,
     accumulation,
     keeps_best,
@@ -61,7 +61,7 @@ def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
     return (absent, *problems)
 
 
-def compile(recipe: Recipe, setting: Setting) -> BackendConfig:  # noqa: A001 - the verb of the contract
+def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract
     """Return the config, every line with its origin. RecipeError for bad overrides."""
     problems = override_problems(recipe.backend.overrides, VOCABULARY)
     if problems:
@@ -87,14 +87,14 @@ def train(launch: Launch) -> Trained:
     return trl_launch.train(launch)
 
 
-def _lines(method: Method, setting: Setting) -> Iterator[Line]:
+def _lines(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield from _model(method, setting)
     yield from _optimization(method, setting)
     yield from _schedule(method, setting)
     yield "seed", method.seed, "method.seed"
 
 
-def _model(method: Method, setting: Setting) -> Iterator[Line]:
+def _model(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "base_model", "base_model", "base_model"
     yield "attn_implementation", "sdpa", "default: on every device, nothing fetched"
     yield "adapter", "none" if method.kind == "full" else method.kind, "method.kind"
@@ -116,7 +116,7 @@ def _targets(method: Method) -> Json:
     return list(ATTENTION if method.target_modules == "attention" else method.target_modules)
 
 
-def _optimization(method: Method, setting: Setting) -> Iterator[Line]:
+def _optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "per_device_train_batch_size", method.micro_batch_size, "method.micro_batch_size"
     yield "per_device_eval_batch_size", method.micro_batch_size, "method.micro_batch_size"
     yield "gradient_accumulation_steps", accumulation(method), "method.batch_size"
@@ -130,7 +130,7 @@ def _optimization(method: Method, setting: Setting) -> Iterator[Line]:
     yield "gradient_checkpointing", method.gradient_checkpointing, "method.gradient_checkpointing"
 
 
-def _schedule(method: Method, setting: Setting) -> Iterator[Line]:
+def _schedule(method: Method, setting: CompileInputs) -> Iterator[Line]:
     plan = _plan(method, setting)
     yield "logging_steps", 1, "default: every step is recorded"
     if plan.evaluate_every:
@@ -145,5 +145,5 @@ def _schedule(method: Method, setting: Setting) -> Iterator[Line]:
         yield "early_stopping_patience", patience, "method.early_stopping.patience"
 
 
-def _plan(method: Method, setting: Setting) -> Schedule:
+def _plan(method: Method, setting: CompileInputs) -> Schedule:
     return schedule(method, train_rows=setting.train_rows, validation_rows=setting.validation_rows)

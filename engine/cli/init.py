@@ -75,7 +75,7 @@ def _looks_like_a_path(text: str) -> bool:
 
 def _draft(options: argparse.Namespace) -> int:
     from engine.drafting import Wishes, draft  # only for a data file
-    from engine.drafting.guess import Told
+    from engine.drafting.guess import GivenAnswers
     from engine.drafting.told import drafted
     from engine.recipe import load_recipe
     from engine.recipe.outside import trust_as_it_stands
@@ -85,7 +85,7 @@ def _draft(options: argparse.Namespace) -> int:
     target = options.output or Path(f"{file.name.split('.')[0] or 'recipe'}.yaml")
     _refuse_taken(target)
     starter, _ = load_recipe(recipes_dir() / f"{STARTER}.yaml")
-    told = Told(kind=options.kind, text=options.text, label=options.label)
+    told = GivenAnswers(kind=options.kind, text=options.text, label=options.label)
     model = named_model(options.base_model, Path.cwd()) if options.base_model else None
     found = draft(
         file,

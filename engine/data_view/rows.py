@@ -15,7 +15,7 @@ from engine.recipe.conversation import conversation
 from engine.recipe.model import Task
 
 if TYPE_CHECKING:
-    from engine.runtime.rendering.length_stats import Spread
+    from engine.runtime.rendering.length_stats import LengthStats
     from engine.runtime.rendering.renderer import RenderedRow, Renderer
     from engine.runtime.rendering.segments import Segment
 
@@ -30,7 +30,7 @@ Files = Mapping[str, Path]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class ViewOptions:
     """What the user wants to see."""
 
     examples: int = 1
@@ -44,7 +44,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class MeasuredLengths:
     """Lengths in tokens of every split, and what training would say of its own two."""
 
     lengths: tuple[Lengths, ...]
@@ -52,7 +52,7 @@ class Measured:
     problems: tuple[Problem, ...]
 
 
-def examples(files: Files, task: Task, wish: Wish) -> Iterator[ShownExample]:
+def examples(files: Files, task: Task, wish: ViewOptions) -> Iterator[ShownExample]:
     """Yield the first rows of each class that training sees, at most `MOST_EXAMPLES`."""
     wanted = [wish.label] if wish.label else [*task.labels]
     taken: Counter[str] = Counter()
@@ -67,7 +67,7 @@ def examples(files: Files, task: Task, wish: Wish) -> Iterator[ShownExample]:
             yield _example(split, example)
 
 
-def pick(files: Files, wish: Wish) -> tuple[str, Example] | None:
+def pick(files: Files, wish: ViewOptions) -> tuple[str, Example] | None:
     """Return the row that is asked for, or the first training row (of the class), with its split.
 
     Raises:
@@ -128,7 +128,7 @@ def character_lengths(files: Files) -> tuple[Lengths, ...]:
     return tuple(found)
 
 
-def token_view(files: Files, renderer: Renderer) -> Measured:
+def token_view(files: Files, renderer: Renderer) -> MeasuredLengths:
     """Return the lengths in tokens, and the problems and notes that training would have."""
     from engine.runtime.rendering.length_stats import spread  # beside it
     from engine.runtime.rendering.lengths import rehearse, token_lengths  # transformers
@@ -153,7 +153,7 @@ def token_view(files: Files, renderer: Renderer) -> Measured:
             if ledger.blocks:
                 notes.append(f"{split}: {len(ledger.blocks)} documents are cut into blocks")
     problems += renderer.problems(together(ledgers))
-    return Measured(lengths=tuple(lengths), notes=tuple(notes), problems=tuple(problems))
+    return MeasuredLengths(lengths=tuple(lengths), notes=tuple(notes), problems=tuple(problems))
 
 
 def thumbs(files: Files) -> Iterator[str]:
@@ -238,7 +238,7 @@ def _note(example: Example, first: RenderedRow, more: int, *, limit: int) -> str
     return "; ".join(told)
 
 
-def _lengths(split: str, found: Spread, *, total: int, over: int | None) -> Lengths:
+def _lengths(split: str, found: LengthStats, *, total: int, over: int | None) -> Lengths:
     return Lengths(
         split=split,
         rows=total,

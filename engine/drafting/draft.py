@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from engine.data.prepare import Prepared, prepare
 from engine.data.reading.sources import fetch_all, read_all
-from engine.drafting.guess import Told, guess
-from engine.drafting.plan import Plan
+from engine.drafting.guess import GivenAnswers, guess
+from engine.drafting.plan import DraftPlan
 from engine.drafting.profile import Profile, profile_of
 from engine.drafting.prompt import longest_row
 from engine.drafting.reading import Reading, readings_of
@@ -47,7 +47,7 @@ FEWEST_ROWS: Final = 4
 class Wishes:
     """What the person said instead of leaving it to a guess."""
 
-    told: Told = field(default_factory=Told)
+    told: GivenAnswers = field(default_factory=GivenAnswers)
     base_model: Reference | None = None
     encoding: str = "utf-8"
 
@@ -76,7 +76,7 @@ def draft(file: Path, target: Path, *, default_model: Reference, wishes: Wishes)
     if profile.rows < FEWEST_ROWS:
         raise _too_few(file, f"{FEWEST_ROWS} are needed to divide them, there are {profile.rows}")
     found = guess(profile, wishes.told)
-    plan = Plan(
+    plan = DraftPlan(
         guess=found,
         profile=profile,
         readings=readings,
@@ -147,7 +147,7 @@ def _prepared(recipe: Recipe) -> Prepared:
     return prepare(rows, recipe.task, data=data, splits=recipe.splits, refuse=False, thorough=False)
 
 
-def _improve(plan: Plan, prepared: Prepared) -> bool:
+def _improve(plan: DraftPlan, prepared: Prepared) -> bool:
     """Where a check refuses rows, plan what is done about it; False where nothing is left to do."""
     changed = False
     for finding in prepared.summary.findings:

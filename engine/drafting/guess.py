@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.data.examples.chat_formats import recognise
-from engine.drafting.profile import Column, Profile
+from engine.drafting.profile import ColumnProfile, Profile
 from engine.drafting.roles import (
     ANSWER_NAMES,
     MOST_LABELS,
@@ -52,7 +52,7 @@ class Guess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class GivenAnswers:
     """What the person said already."""
 
     kind: str = ""
@@ -60,7 +60,7 @@ class Told:
     label: str = ""
 
 
-def guess(profile: Profile, told: Told) -> Guess:
+def guess(profile: Profile, told: GivenAnswers) -> Guess:
     """Return what the columns make of the task; what was told is kept.
 
     RecipeError R030 where nothing fits, or a column that was named is not there.
@@ -120,7 +120,7 @@ def _are_probes() -> RecipeError:
     )
 
 
-def _by_turns(profile: Profile, told: Told) -> Guess | None:
+def _by_turns(profile: Profile, told: GivenAnswers) -> Guess | None:
     turns = turns_in(profile)
     if turns is None:
         return None
@@ -137,7 +137,7 @@ def _shape(profile: Profile) -> str:
     return str(found.pop()) if len(found) == 1 and None not in found else ""
 
 
-def _by_shape(shape: str, told: Told, profile: Profile) -> Guess | None:
+def _by_shape(shape: str, told: GivenAnswers, profile: Profile) -> Guess | None:
     fits = {
         "dpo": "preference", "kto": "preference", "openai_messages": "chat", "sharegpt": "chat",
         "alpaca": "generation", "prompt_completion": "generation",
@@ -161,7 +161,7 @@ def _repeats(profile: Profile) -> bool:
     return answers is not None and is_label(answers)
 
 
-def _classification(profile: Profile, text: Column, told: Told) -> Guess | None:
+def _classification(profile: Profile, text: ColumnProfile, told: GivenAnswers) -> Guess | None:
     if told.kind not in ("", "classification"):
         return None
     column = profile.columns.get(told.label) or label_column(profile, text)
@@ -185,7 +185,7 @@ def _classification(profile: Profile, text: Column, told: Told) -> Guess | None:
     )
 
 
-def _multilabel(profile: Profile, text: Column, told: Told) -> Guess | None:
+def _multilabel(profile: Profile, text: ColumnProfile, told: GivenAnswers) -> Guess | None:
     if told.kind not in ("", "multilabel"):
         return None
     for column in profile.columns.values():
@@ -211,7 +211,7 @@ def _multilabel(profile: Profile, text: Column, told: Told) -> Guess | None:
     return None
 
 
-def _extraction(profile: Profile, text: Column, told: Told) -> Guess | None:
+def _extraction(profile: Profile, text: ColumnProfile, told: GivenAnswers) -> Guess | None:
     if told.kind not in ("", "extraction"):
         return None
     spans = None if told.label else spans_in(profile, text.name)
@@ -240,7 +240,7 @@ def _extraction(profile: Profile, text: Column, told: Told) -> Guess | None:
     )
 
 
-def _generation(profile: Profile, text: Column, told: Told) -> Guess | None:
+def _generation(profile: Profile, text: ColumnProfile, told: GivenAnswers) -> Guess | None:
     if told.kind not in ("", "generation"):
         return None
     column = profile.columns.get(told.label)
@@ -265,7 +265,7 @@ def _generation(profile: Profile, text: Column, told: Told) -> Guess | None:
     )
 
 
-def _plain(profile: Profile, text: Column, told: Told) -> Guess | None:
+def _plain(profile: Profile, text: ColumnProfile, told: GivenAnswers) -> Guess | None:
     if told.kind not in ("", "text"):
         return None
     alone = told.kind or not any(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.drafting.plan import Plan, labels
+from engine.drafting.plan import DraftPlan, labels
 from engine.drafting.prompt import max_length
 from engine.drafting.roles import LABEL_NAMES, rank
 from engine.drafting.sizes import FEW_ROWS
 
 
-def reasons(plan: Plan) -> Iterator[tuple[str, str, str]]:
+def reasons(plan: DraftPlan) -> Iterator[tuple[str, str, str]]:
     """Yield what was guessed, and why."""
     guess = plan.guess
     for reading in plan.readings[:1]:
@@ -29,7 +29,7 @@ def reasons(plan: Plan) -> Iterator[tuple[str, str, str]]:
     yield "max_length", str(length), "tokens, from the longest row; `recipe data` counts them"
 
 
-def _splits(plan: Plan) -> tuple[str, str, str]:
+def _splits(plan: DraftPlan) -> tuple[str, str, str]:
     if plan.by_files:
         counts = ", ".join(f"{count:,} {name}" for name, count in plan.profile.by_split.items())
         return "splits", "files", f"the file holds {counts}"
@@ -42,7 +42,7 @@ def _splits(plan: Plan) -> tuple[str, str, str]:
     )
 
 
-def notes(plan: Plan) -> Iterator[str]:
+def notes(plan: DraftPlan) -> Iterator[str]:
     """Yield what the person should know."""
     rows = plan.profile.rows
     if rows < FEW_ROWS and not plan.by_files:
@@ -56,7 +56,7 @@ def notes(plan: Plan) -> Iterator[str]:
         yield "the labels are numbers: `data.label.relabel` gives them words, which a model knows more about"
 
 
-def _unused_labels(plan: Plan) -> Iterator[str]:
+def _unused_labels(plan: DraftPlan) -> Iterator[str]:
     """Yield why a column with the name of a label is none, where the rows are taken for plain text."""
     for column in plan.profile.columns.values() if plan.guess.kind == "text" else ():
         if column.name == plan.guess.text or rank(column.name, LABEL_NAMES) >= len(LABEL_NAMES):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.drafting.line_budget import MOST_LINES, Room, roomiest
-from engine.drafting.plan import Plan, bins, labels, relabelled
+from engine.drafting.plan import DraftPlan, bins, labels, relabelled
 from engine.drafting.prompt import LABELLED, instruction, max_length, metrics, why_instruction
 from engine.drafting.reading import Reading
 from engine.recipe.model import HubRef, PathRef, Reference
@@ -29,7 +29,7 @@ LONGEST_NAME: Final = 40
 class Writer:
     """Writes the plan of a draft as the recipe that it stands for."""
 
-    plan: Plan
+    plan: DraftPlan
     file: Path
     target: Path
     model: Reference

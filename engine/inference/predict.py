@@ -24,7 +24,7 @@ from engine.recipe.model import Recipe, Task
 from engine.recipe.prompt import answer_text, messages, parse_answer
 
 if TYPE_CHECKING:
-    from engine.runtime.generation.generate import Said
+    from engine.runtime.generation.generate import GeneratedText
     from engine.runtime.models.load import LoadedModel
     from engine.runtime.rendering.chat import Chat
     from engine.runtime.rendering.renderer import RenderedRow, Renderer
@@ -50,7 +50,7 @@ Shot = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class PredictionInputs:
     """What rows are asked, besides themselves."""
 
     task: Task
@@ -105,7 +105,7 @@ def task_slice(task: Task) -> dict[str, Any]:
 
 def chosen(
     loaded: LoadedModel,
-    asked: Asked,
+    asked: PredictionInputs,
     examples: Sequence[Example],
     *,
     progress: Progress,
@@ -133,7 +133,7 @@ def chosen(
 
 def free(
     loaded: LoadedModel,
-    asked: Asked,
+    asked: PredictionInputs,
     examples: Sequence[Example],
     *,
     progress: Progress,
@@ -234,7 +234,7 @@ def _labelled(
 
 def _spoken(
     loaded: LoadedModel,
-    asked: Asked,
+    asked: PredictionInputs,
     examples: Sequence[Example],
     prompts: Sequence[str],
     *,
@@ -260,7 +260,9 @@ def _spoken(
     ]
 
 
-def _answered(task: Task, row: Example, answer: Said, *, is_constrained: bool) -> Prediction:
+def _answered(
+    task: Task, row: Example, answer: GeneratedText, *, is_constrained: bool
+) -> Prediction:
     """Return what a text answers; a text that was cut off is no answer where answers have a form."""
     label = parse_answer(task, answer.text) if answer.finished or not is_bound(task) else None
     shows_probability = is_constrained or task.kind == "generation"
@@ -271,13 +273,13 @@ def _answered(task: Task, row: Example, answer: Said, *, is_constrained: bool) -
 
 
 def _weighed(
-    loaded: LoadedModel, asked: Asked, examples: Sequence[Example], *, progress: Progress
+    loaded: LoadedModel, asked: PredictionInputs, examples: Sequence[Example], *, progress: Progress
 ) -> list[Prediction]:
     """Return how probable what would be learned of each row is, in the form that training reads."""
-    from engine.runtime.rendering.renderer import Limits, Renderer
+    from engine.runtime.rendering.renderer import LengthLimits, Renderer
     from engine.runtime.scoring.likelihood import likelihood  # brings torch
 
-    limits = Limits(max_length=asked.max_length, truncation="off", template_tokens="off")
+    limits = LengthLimits(max_length=asked.max_length, truncation="off", template_tokens="off")
     renderer = Renderer(loaded.chat, asked.task, limits)
     made = [_rendered(renderer, row) for row in examples]
     parts = [one.segments for rows in made for one in rows]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine.data.examples.example import Example
 from engine.errors import StageError
-from engine.inference.cached import Said
-from engine.inference.predict import WEIGHED, Asked, asked_turns, is_bound, predicted
+from engine.inference.cached import Predictions
+from engine.inference.predict import WEIGHED, PredictionInputs, asked_turns, is_bound, predicted
 from engine.inference.template_check import is_plain
 from engine.metrics.predictions import Prediction
 from engine.progress import Progress
@@ -45,7 +45,9 @@ class GgufFile:
     progress: Progress
 
 
-def ask(file: GgufFile, asked: Asked, examples: Sequence[Example], *, free: bool) -> Said:
+def ask(
+    file: GgufFile, asked: PredictionInputs, examples: Sequence[Example], *, free: bool
+) -> Predictions:
     """Return what the file is judged by and, where `free`, what it says when nothing holds it."""
     if asked.task.kind in WEIGHED:
         return _weighed(file, asked, examples)
@@ -56,7 +58,9 @@ def ask(file: GgufFile, asked: Asked, examples: Sequence[Example], *, free: bool
     said = _run(file, request)
     if not said.is_finite:
         silent = [predicted(row) for row in examples]
-        return Said(chosen=silent, free=silent, facts=_damaged(said, examples, prompts, file))
+        return Predictions(
+            chosen=silent, free=silent, facts=_damaged(said, examples, prompts, file)
+        )
     loose = [
         _spoken(asked, row, text, ended=ended)
         for row, text, ended in zip(examples, said.texts, said.ended, strict=bool(said.texts))
@@ -71,7 +75,7 @@ def ask(file: GgufFile, asked: Asked, examples: Sequence[Example], *, free: bool
         "template": _same(examples, prompts, sent),
         "users": _same(examples, trained, said.sent),
     }
-    return Said(
+    return Predictions(
         chosen=chosen,
         free=loose if is_bound(asked.task) else [],
         facts={"version": said.version, "parity": parity, "is_ended": said.is_ended},
@@ -87,7 +91,9 @@ def _damaged(
     return {"version": said.version, "parity": parity, "is_finite": False}
 
 
-def _request(file: GgufFile, asked: Asked, prompts: Sequence[str], *, free: bool) -> Request:
+def _request(
+    file: GgufFile, asked: PredictionInputs, prompts: Sequence[str], *, free: bool
+) -> Request:
     from engine.runtime.llama.client import Request  # only where a file is asked
 
     task, room, terminator = asked.task, asked.room(file.chat), file.chat.terminator
@@ -113,7 +119,9 @@ def _run(file: GgufFile, request: Request) -> GgufSaid:
     )
 
 
-def _held(asked: Asked, examples: Sequence[Example], said: GgufSaid) -> Iterator[Prediction]:
+def _held(
+    asked: PredictionInputs, examples: Sequence[Example], said: GgufSaid
+) -> Iterator[Prediction]:
     """Yield the answers that were held to the task's form."""
     labels = asked.task.labels
     for row, choice in zip(examples, said.choices, strict=bool(said.choices)):
@@ -129,18 +137,18 @@ def _held(asked: Asked, examples: Sequence[Example], said: GgufSaid) -> Iterator
         yield predicted(row, label=label, text=bound.text, probability=bound.probability)
 
 
-def _spoken(asked: Asked, row: Example, text: str, *, ended: bool) -> Prediction:
+def _spoken(asked: PredictionInputs, row: Example, text: str, *, ended: bool) -> Prediction:
     label = parse_answer(asked.task, text) if ended or not is_bound(asked.task) else None
     return predicted(row, label=label, text=text, ended=ended)
 
 
-def _weighed(file: GgufFile, asked: Asked, examples: Sequence[Example]) -> Said:
+def _weighed(file: GgufFile, asked: PredictionInputs, examples: Sequence[Example]) -> Predictions:
     """Return how probable what would be learned of each row is, in the form that training reads."""
     from engine.runtime.llama.client import Learned, Request  # only where a file is asked
-    from engine.runtime.rendering.renderer import Limits, Renderer  # brings transformers
+    from engine.runtime.rendering.renderer import LengthLimits, Renderer  # brings transformers
     from engine.runtime.scoring.likelihood import token_row  # brings torch
 
-    limits = Limits(max_length=asked.max_length, truncation="off", template_tokens="off")
+    limits = LengthLimits(max_length=asked.max_length, truncation="off", template_tokens="off")
     renderer = Renderer(file.chat, asked.task, limits)
     made = [renderer.render(row) for row in examples]
     parts = [one.segments for rows in made for one in rows]
@@ -164,7 +172,7 @@ def _weighed(file: GgufFile, asked: Asked, examples: Sequence[Example]) -> Said:
     ]
     if not said.is_finite:
         silent = [predicted(row) for row in examples]
-        return Said(chosen=silent, free=[], facts=_damaged(said, owners, texts, file))
+        return Predictions(chosen=silent, free=[], facts=_damaged(said, owners, texts, file))
     nats, counts = iter(said.likelihoods), iter(sum(row.learned[1:]) for row in tokens)
     ends = iter(said.ended)
     chosen = [
@@ -191,11 +199,14 @@ def _weighed(file: GgufFile, asked: Asked, examples: Sequence[Example]) -> Said:
         "users": _same(examples, by_users, said.sent),
     }
     facts = {"version": said.version, "parity": parity, "is_ended": said.is_ended}
-    return Said(chosen=chosen, free=[], facts=facts)
+    return Predictions(chosen=chosen, free=[], facts=facts)
 
 
 def _sent(
-    file: GgufFile, asked: Asked, examples: Sequence[Example], made: Sequence[Sequence[RenderedRow]]
+    file: GgufFile,
+    asked: PredictionInputs,
+    examples: Sequence[Example],
+    made: Sequence[Sequence[RenderedRow]],
 ) -> tuple[list[str], list[str]]:
     """Return the beginning of each row as training reads it, and as users of the file send it.
 
@@ -214,7 +225,7 @@ def _sent(
 
 
 def _ollama_of_plain(
-    file: GgufFile, asked: Asked, examples: Sequence[Example]
+    file: GgufFile, asked: PredictionInputs, examples: Sequence[Example]
 ) -> list[tuple[Example, str, str]]:
     """Return the conversations that a Modelfile has a form for: as it writes them, and as training does."""
     if asked.task.kind == "text" or not file.modelfile:
@@ -227,11 +238,13 @@ def _ollama_of_plain(
     ]
 
 
-def _trained_ids(chat: Chat, asked: Asked, examples: Sequence[Example]) -> list[list[int]]:
+def _trained_ids(
+    chat: Chat, asked: PredictionInputs, examples: Sequence[Example]
+) -> list[list[int]]:
     """Return the tokens that stand before the last answer of each row as training reads it."""
-    from engine.runtime.rendering.renderer import Limits, Renderer  # brings transformers
+    from engine.runtime.rendering.renderer import LengthLimits, Renderer  # brings transformers
 
-    limits = Limits(max_length=asked.max_length, truncation="off", template_tokens="off")
+    limits = LengthLimits(max_length=asked.max_length, truncation="off", template_tokens="off")
     renderer = Renderer(chat, asked.task, limits)
     found = []
     for row in examples:

@@ -25,7 +25,7 @@ RECORDED = "recorded"
 """The entry of the data stage's key payload that names the record; it is no part of `inputs`."""
 
 
-class BindingState(StrEnum):
+class LockMatch(StrEnum):
     """How the data of this run stand to the lock."""
 
     NEW = "new"
@@ -42,10 +42,10 @@ class BindingState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LockBinding:
+class ExpectedDraw:
     """What the splits of this run are held to."""
 
-    state: BindingState
+    match: LockMatch
     digest: str | None = None
     """Of the record, as it stands in the key; None for a fresh draw."""
     recorded: Membership | None = None
@@ -91,7 +91,7 @@ def inputs_of(payload: Mapping[str, Any]) -> str:
     return make_key({key: value for key, value in payload.items() if key != RECORDED}).digest
 
 
-def bind_to_lock(recipe: Recipe, lock: Lock | None, inputs: str) -> LockBinding:
+def bind_to_lock(recipe: Recipe, lock: Lock | None, inputs: str) -> ExpectedDraw:
     """What the splits of inputs with that digest are held to.
 
     Raises:
@@ -99,17 +99,17 @@ def bind_to_lock(recipe: Recipe, lock: Lock | None, inputs: str) -> LockBinding:
 
     """
     if lock is None or "holdout" not in lock.splits:
-        return LockBinding(state=BindingState.NEW)
+        return ExpectedDraw(match=LockMatch.NEW)
     if lock.inputs == inputs:
         recorded = recorded_rows(recipe, lock) if lock.drawn_with else None
-        return LockBinding(state=BindingState.SAME, digest=lock.drawn_with, recorded=recorded)
+        return ExpectedDraw(match=LockMatch.SAME, digest=lock.drawn_with, recorded=recorded)
     changed = _changed(lock.draw, draw_of(recipe))
     if changed and not is_drawn_by(lock, recipe):
-        return LockBinding(state=BindingState.REDRAWN, changed=changed)
+        return ExpectedDraw(match=LockMatch.REDRAWN, changed=changed)
     if not needs_record(recipe.splits):
-        return LockBinding(state=BindingState.OPEN)
+        return ExpectedDraw(match=LockMatch.OPEN)
     recorded = recorded_rows(recipe, lock)
-    return LockBinding(state=BindingState.KEPT, digest=recorded.digest, recorded=recorded)
+    return ExpectedDraw(match=LockMatch.KEPT, digest=recorded.digest, recorded=recorded)
 
 
 def needs_record(splits: Splits) -> bool:

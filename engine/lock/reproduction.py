@@ -8,8 +8,8 @@ from datetime import datetime
 
 from engine.errors import EngineError
 from engine.evidence import (
-    Compared,
     Equivalence,
+    FactComparison,
     Metric,
     Repeat,
     Reproduction,
@@ -150,7 +150,7 @@ def _untrue(found: Reproduction) -> list[str]:
     ]
 
 
-def _can_be_noise(one: Compared, *, other_answers: bool) -> bool:
+def _can_be_noise(one: FactComparison, *, other_answers: bool) -> bool:
     if one.name == "answers" or one.name.startswith("answers of "):
         return True
     metric = one.name.removeprefix("interval of ")
@@ -234,7 +234,7 @@ def _is_same_model(run: RepeatedRun) -> bool:
     )
 
 
-def _change(one: Compared) -> str:
+def _change(one: FactComparison) -> str:
     return f"{one.name} {one.locked} -> {one.found}"
 
 
@@ -288,7 +288,7 @@ def _tests(
         margin = equivalence.margin_of(
             then, locked.spread.get(name), seeds=len(locked.seeds) + 1, rows=len(answers)
         )
-        asked = equivalence.Asked(
+        asked = equivalence.MetricPair(
             metric=name,
             locked=float(then["value"]),
             found=round(now.value, accepted_run.ROUND),

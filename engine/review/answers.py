@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from engine.evidence.review import Effect, Finding
-from engine.review.compare import Pair, cropped, finding_of
+from engine.review.compare import Versions, cropped, finding_of
 
 _WORDS: Final = frozenset({"title", "description", "examples", "$comment", "default", "$schema"})
 """What a JSON Schema says to people."""
 
 
-def labels(pair: Pair) -> Iterator[Finding]:
+def labels(pair: Versions) -> Iterator[Finding]:
     """W701: without a label its rows are no longer told from the others."""
     found = pair.find("task.labels")
     if found is None:
@@ -30,7 +30,7 @@ def _listed(words: Sequence[str]) -> str:
     return cropped(", ".join(f"`{word}`" for word in words))
 
 
-def schema(pair: Pair) -> Iterator[Finding]:
+def schema(pair: Versions) -> Iterator[Finding]:
     """W702: a looser schema calls more answers valid, and compares fewer fields."""
     found = pair.find("task.schema")
     if found is None or found.before is None or found.after is None:
@@ -105,7 +105,7 @@ def _types(value: Any) -> set[str]:
     return set(value) if isinstance(value, list) else {str(value)}
 
 
-def output(pair: Pair) -> Iterator[Finding]:
+def output(pair: Versions) -> Iterator[Finding]:
     """W702: bare text is valid more easily than JSON."""
     found = pair.find("task.output")
     acceptance = pair.new.recipe.acceptance
@@ -115,7 +115,7 @@ def output(pair: Pair) -> Iterator[Finding]:
     yield finding_of(found, "W702", effect, "`valid_output` is bounded, and counts another form")
 
 
-def references(pair: Pair) -> Iterator[Finding]:
+def references(pair: Versions) -> Iterator[Finding]:
     """W702: with more right answers the same answers are right more often."""
     found = pair.find("data.answer.references")
     if found is None:

@@ -9,7 +9,7 @@ from engine.evidence.review import Effect, Finding
 from engine.recipe.baselines import kind_and_spec
 from engine.recipe.model import Baseline, Recipe, Reference
 from engine.recipe.text.dump import resolved_mapping
-from engine.review.compare import Pair, finding_of, other_bytes, same_content
+from engine.review.compare import Versions, finding_of, other_bytes, same_content
 
 _SAME_MODEL: Final = (*("hub", "path", "package", "file", "gguf", "endpoint", "model"),)
 """Keys that say which model answers; pins are judged as pins."""
@@ -17,7 +17,7 @@ _OF_NO_ANSWER: Final = ("name", "api_key_env", "price")
 """Keys of a model that change no answer of it."""
 
 
-def baselines(pair: Pair) -> Iterator[Finding]:
+def baselines(pair: Versions) -> Iterator[Finding]:
     """W401, W402: fewer or weaker opponents are easier to beat."""
     old, new = _by_name(pair.old.recipe), _by_name(pair.new.recipe)
     renamed = _renamed(pair, old, new)
@@ -49,7 +49,7 @@ def baselines(pair: Pair) -> Iterator[Finding]:
 
 
 def _renamed(
-    pair: Pair, old: Mapping[str, Baseline], new: Mapping[str, Baseline]
+    pair: Versions, old: Mapping[str, Baseline], new: Mapping[str, Baseline]
 ) -> dict[str, str]:
     """The same model under another name in reports, by its old name."""
     before = {name: spec for name, spec in _specs(pair.old.recipe).items() if name not in new}
@@ -87,7 +87,7 @@ def _by_name(recipe: Recipe) -> Mapping[str, Baseline]:
 
 
 def _shots(
-    pair: Pair, old: Mapping[str, Baseline], new: Mapping[str, Baseline]
+    pair: Versions, old: Mapping[str, Baseline], new: Mapping[str, Baseline]
 ) -> Iterator[Finding]:
     for name in new:
         if name not in old or old[name].kind != new[name].kind:
@@ -115,7 +115,7 @@ def shots_asked(baseline: Baseline, recipe: Recipe) -> int:
 
 
 def _models(
-    pair: Pair, old: Mapping[str, Baseline], new: Mapping[str, Baseline]
+    pair: Versions, old: Mapping[str, Baseline], new: Mapping[str, Baseline]
 ) -> Iterator[Finding]:
     """Another model behind the same name."""
     for one in pair.differing:

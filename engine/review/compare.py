@@ -23,7 +23,7 @@ DEFAULT: Final = " (default)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Differing:
+class ChangedKey:
     """A key that says something else now."""
 
     path: str
@@ -36,7 +36,7 @@ class Differing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class Versions:
     """The old and the new version."""
 
     old: Side
@@ -58,7 +58,7 @@ class Pair:
         return paired(listed_of(self.old.recipe), listed_of(self.new.recipe))
 
     @cached_property
-    def differing(self) -> tuple[Differing, ...]:
+    def differing(self) -> tuple[ChangedKey, ...]:
         """Every key that differs, sources left out, in the order of the language."""
         same_base = _same_file(self.old.recipe.base_model, self.new.recipe.base_model)
         return tuple(
@@ -67,13 +67,13 @@ class Pair:
             if not (same_base and one.path == "base_model.path")
         )
 
-    def _differing(self, before: Leaves, after: Leaves) -> Iterator[Differing]:
+    def _differing(self, before: Leaves, after: Leaves) -> Iterator[ChangedKey]:
         for path in (*after, *(path for path in before if path not in after)):
             old, new = before.get(path), after.get(path)
             leaf = new or old
             if leaf is None or (old and new and _equal(old, new)):
                 continue
-            yield Differing(
+            yield ChangedKey(
                 path=path,
                 form=leaf.form,
                 before=old.value if old else None,
@@ -82,7 +82,7 @@ class Pair:
                 shown_after=_shown(self.new, new),
             )
 
-    def of_source(self, pair: Paired) -> tuple[Differing, ...]:
+    def of_source(self, pair: Paired) -> tuple[ChangedKey, ...]:
         """Return what differs in a source that both versions have."""
         if pair.old is None or pair.new is None:
             return ()
@@ -94,12 +94,12 @@ class Pair:
         )
         return tuple(one for one in found if not (same and one.path == f"{path}.path"))
 
-    def find(self, path: str) -> Differing | None:
+    def find(self, path: str) -> ChangedKey | None:
         """Return a key that differs, by its path."""
         return next((one for one in self.differing if one.path == path), None)
 
 
-def other_bytes(pair: Pair, old: Reference | None, new: Reference | None) -> bool:
+def other_bytes(pair: Versions, old: Reference | None, new: Reference | None) -> bool:
     """Tell whether a local file or folder that both versions name by the same path is another one now."""
     if not isinstance(old, PathRef) or not isinstance(new, PathRef) or old.sha256 != new.sha256:
         return False
@@ -112,7 +112,7 @@ def other_bytes(pair: Pair, old: Reference | None, new: Reference | None) -> boo
     return not equal_bytes(pair, old, new)
 
 
-def same_content(pair: Pair, old: Reference | None, new: Reference | None) -> bool:
+def same_content(pair: Versions, old: Reference | None, new: Reference | None) -> bool:
     """Tell whether two paths lead to the same bytes: of a recipe that moved, or of a renamed file."""
     if not isinstance(old, PathRef) or not isinstance(new, PathRef):
         return False
@@ -124,7 +124,7 @@ def same_content(pair: Pair, old: Reference | None, new: Reference | None) -> bo
     return there and equal_bytes(pair, old, new)
 
 
-def equal_bytes(pair: Pair, old: PathRef, new: PathRef) -> bool:
+def equal_bytes(pair: Versions, old: PathRef, new: PathRef) -> bool:
     """Tell whether two paths hold the same: by what git says of the same one, else by their bytes."""
     if old.withheld or new.withheld:  # not read: validation tells
         return old.path == new.path
@@ -202,7 +202,7 @@ def cropped(text: str) -> str:
     return text if len(text) <= MOST else f"{text[: MOST - 1].rstrip()}…"
 
 
-def finding_of(one: Differing, code: str, effect: Effect, says: str = "") -> Finding:
+def finding_of(one: ChangedKey, code: str, effect: Effect, says: str = "") -> Finding:
     """Return the finding about a key that differs."""
     same = one.shown_before == one.shown_after
     return Finding(

@@ -11,7 +11,7 @@ from engine.environment import Device
 from engine.errors import RecipeError
 from engine.evidence.review import ConfigChange
 from engine.recipe.model import Json, Recipe
-from engine.review.compare import Pair
+from engine.review.compare import Versions
 from engine.review.reruns import nominal_rows
 from engine.stages.compile import compile_recipe
 
@@ -19,7 +19,7 @@ MOST: Final = 80
 """Characters of a value that are shown."""
 
 
-def config_changes(pair: Pair, device: Device) -> tuple[ConfigChange, ...]:
+def config_changes(pair: Versions, device: Device) -> tuple[ConfigChange, ...]:
     """Return the keys of the compiled config that differ, in the backend's own order.
 
     Empty where a version cannot be compiled: its problems say why.

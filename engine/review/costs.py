@@ -15,7 +15,7 @@ from engine.estimate.prices import Price, price_of
 from engine.evidence.review import Cost
 from engine.recipe.sweeps import methods_of
 from engine.render.number_format import about, count, millions, size
-from engine.review.compare import Pair
+from engine.review.compare import Versions
 from engine.review.reruns import reference_identity
 from engine.review.version import Side
 from engine.store import Store
@@ -39,7 +39,7 @@ _OF_TRAINING: Final = (
 """Keys that change what a training takes."""
 
 
-def costs(pair: Pair, store: Store, device: Device) -> tuple[Cost, ...]:
+def costs(pair: Versions, store: Store, device: Device) -> tuple[Cost, ...]:
     """Return what the change does to what a training takes; empty where it changes no training."""
     if {one.path for one in pair.differing}.isdisjoint(_OF_TRAINING):
         return ()
@@ -51,7 +51,7 @@ def costs(pair: Pair, store: Store, device: Device) -> tuple[Cost, ...]:
     )
 
 
-def _trainings(pair: Pair) -> Iterator[Cost]:
+def _trainings(pair: Versions) -> Iterator[Cost]:
     """How many models the sweeps train; the other numbers are of one training by `method`."""
     old, new = (len(methods_of(side.recipe)) for side in (pair.old, pair.new))
     if old != new:

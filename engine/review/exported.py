@@ -8,7 +8,7 @@ from typing import Final
 
 from engine.evidence.review import Effect, Finding
 from engine.recipe.model import Export
-from engine.review.compare import Pair, finding_of
+from engine.review.compare import Versions, finding_of
 from engine.review.flatten import OVERRIDES
 
 _OF_THE_MACHINE: Final = frozenset(
@@ -17,7 +17,7 @@ _OF_THE_MACHINE: Final = frozenset(
 """Bounds that say nothing of how good the file is."""
 
 
-def uncovered(pair: Pair) -> Iterator[Finding]:
+def uncovered(pair: Versions) -> Iterator[Finding]:
     """W118: the gate judges the model before it is quantized."""
     old, new = pair.old.recipe.export, pair.new.recipe.export
     if covers(new) or not new.has_quantized_file:
@@ -43,7 +43,7 @@ def bits(export: Export) -> int:
     return min((int(digits[0]) for digits in found if digits), default=0)
 
 
-def overrides(pair: Pair) -> Iterator[Finding]:
+def overrides(pair: Versions) -> Iterator[Finding]:
     """W601: what the backend is told past the recipe language."""
     for one in pair.differing:
         if one.form != OVERRIDES:

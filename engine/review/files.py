@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine.recipe.model import PathRef
-from engine.review.compare import Differing, Pair, equal_bytes, same_content
+from engine.review.compare import ChangedKey, Versions, equal_bytes, same_content
 from engine.review.row_format import KEYS, read_as
 from engine.review.sources import Listed, Paired
 
@@ -15,7 +15,7 @@ OF_ROWS: Final = (
 )
 
 
-def changed_rows(pair: Pair, source: Paired) -> str | None:
+def changed_rows(pair: Versions, source: Paired) -> str | None:
     """Return the path of what changes the rows of a source; None where they stay."""
     if source.new is None:
         return None
@@ -28,7 +28,7 @@ def changed_rows(pair: Pair, source: Paired) -> str | None:
     return path if bytes_changed(pair, source) else None
 
 
-def key_of(pair: Pair, source: Paired, one: Differing) -> str:
+def key_of(pair: Versions, source: Paired, one: ChangedKey) -> str:
     """The key of a source that differs; empty where both values lead to the same rows."""
     if source.old is None or source.new is None:
         return ""
@@ -42,7 +42,7 @@ def key_of(pair: Pair, source: Paired, one: Differing) -> str:
     return key
 
 
-def bytes_changed(pair: Pair, source: Paired) -> bool:
+def bytes_changed(pair: Versions, source: Paired) -> bool:
     """Tell whether the local files of a source that both versions name are others now."""
     if source.old is None or source.new is None:
         return False
@@ -53,7 +53,7 @@ def bytes_changed(pair: Pair, source: Paired) -> bool:
     return any(_is_changed(pair, one, other) for one, other in both)
 
 
-def _is_changed(pair: Pair, old: PathRef, new: PathRef) -> bool:
+def _is_changed(pair: Versions, old: PathRef, new: PathRef) -> bool:
     if old.withheld or new.withheld:  # not read: validation tells
         return old.path != new.path
     there = (pair.old.tree.has(old.path), pair.new.tree.has(new.path))
@@ -65,7 +65,7 @@ def _local_files(listed: Listed) -> list[PathRef]:
     return [ref for ref in refs if isinstance(ref, PathRef)]
 
 
-def same_bytes(pair: Pair, source: Paired) -> bool:
+def same_bytes(pair: Versions, source: Paired) -> bool:
     """Tell whether a source that goes by another name now leads to the same local files."""
     if source.old is None or source.new is None:
         return False
@@ -75,7 +75,7 @@ def same_bytes(pair: Pair, source: Paired) -> bool:
     return all(same_content(pair, one.ref, other.ref) for one, other in both)
 
 
-def part_of(pair: Pair, source: Paired) -> Differing | None:
+def part_of(pair: Versions, source: Paired) -> ChangedKey | None:
     """What says which part of a place is read; its version is told as a pin."""
     versions = ("revision", "package", "sha256", "hub", "path")
     found = (one for one in pair.of_source(source) if key_of(pair, source, one) in OF_ROWS)

@@ -10,18 +10,18 @@ from engine.evidence.review import Area, Change, Effect, Finding
 from engine.recipe.model import Json
 from engine.recipe.weakening import ORDER, Weakening, Weaker, weakenings
 from engine.review import answers, baselines, exported, pins, probes, validation
-from engine.review.compare import Differing, Pair, finding_of
+from engine.review.compare import ChangedKey, Versions, finding_of
 from engine.review.data_checks import decides, judge_checks
 from engine.review.holdout import judge_holdout
 from engine.review.listed import orders, source_changes
 from engine.review.record import judge_record, lock_changes
-from engine.review.rows import Rows
+from engine.review.rows import RowDivider
 from engine.review.version import waivers_of
 
 SPENT = "the waiver of it is older than this change; say anew why it is meant"
 
 
-def judge(pair: Pair, rows: Rows) -> tuple[tuple[Finding, ...], tuple[Change, ...]]:
+def judge(pair: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tuple[Change, ...]]:
     """Return the findings, weaker ones first, and every other change, both in the language's order."""
     findings = [
         *_generic(pair),
@@ -60,7 +60,7 @@ def _place(path: str) -> int:
     return tops.index(first) if first in tops else len(tops)
 
 
-def _generic(pair: Pair) -> Iterator[Finding]:
+def _generic(pair: Versions) -> Iterator[Finding]:
     for one in pair.differing:
         known = weakenings().get(one.form)
         effect = effect_of(known, one.before, one.after) if known else None
@@ -77,7 +77,7 @@ def _generic(pair: Pair) -> Iterator[Finding]:
         )
 
 
-def _of_no_file(form: str, pair: Pair) -> bool:
+def _of_no_file(form: str, pair: Versions) -> bool:
     """Tell whether a bound speaks of a quantized file that one of the versions does not make."""
     sides = (pair.old.recipe.export, pair.new.recipe.export)
     speaks = form.startswith(("export.parity", "export.after_quantization"))
@@ -118,7 +118,7 @@ def _bound_effect(key: Weakening, before: Json, after: Json) -> Effect | None:
     return Effect.WEAKER if is_lower is (key.weaker is Weaker.LOWER) else Effect.STRONGER
 
 
-def _looked_at(pair: Pair) -> Iterator[Finding]:
+def _looked_at(pair: Versions) -> Iterator[Finding]:
     yield from validation.decide_on(pair)
     yield from validation.name_of_the_rival(pair)
     yield from validation.validation_rows(pair)
@@ -165,7 +165,7 @@ def _covers(what: str, finding: Finding) -> bool:
     return what in (finding.code, finding.path) or finding.path.startswith((f"{what}.", f"{what}["))
 
 
-def _changes(pair: Pair) -> Iterator[Change]:
+def _changes(pair: Versions) -> Iterator[Change]:
     for one in pair.differing:
         area = weakenings().get(one.form, Weakening()).area
         yield _change(one, area)
@@ -174,7 +174,7 @@ def _changes(pair: Pair) -> Iterator[Change]:
     yield from lock_changes(pair)
 
 
-def _change(one: Differing, area: Area) -> Change:
+def _change(one: ChangedKey, area: Area) -> Change:
     same = one.shown_before == one.shown_after
     return Change(
         path=one.path,

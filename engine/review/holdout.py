@@ -10,10 +10,10 @@ from engine.evidence.review import Effect, Finding
 from engine.lock.draw import draw_of, is_drawn_by, needs_record
 from engine.recipe.model import Source
 from engine.review.changed_rows import other_content
-from engine.review.compare import Pair, finding_of
+from engine.review.compare import Versions, finding_of
 from engine.review.files import bytes_changed, changed_rows, part_of, same_bytes
 from engine.review.locks import judge_locks
-from engine.review.rows import Overlap, Rows
+from engine.review.rows import HoldoutOverlap, RowDivider
 from engine.review.sources import Paired
 from engine.review.validation import is_smaller
 
@@ -33,7 +33,7 @@ class Cause:
     says: str = REDRAWN
 
 
-def judge_holdout(pair: Pair, rows: Rows) -> Iterator[Finding]:
+def judge_holdout(pair: Versions, rows: RowDivider) -> Iterator[Finding]:
     """Yield what the change does to the rows that judge, and to the record of them."""
     yield from judge_locks(pair)
     yield from _sizes(pair)
@@ -45,7 +45,7 @@ def judge_holdout(pair: Pair, rows: Rows) -> Iterator[Finding]:
     if not causes and not moved:
         return
     overlap = rows.overlap(pair.old, pair.new)
-    if isinstance(overlap, Overlap) and overlap.is_same and not moved:
+    if isinstance(overlap, HoldoutOverlap) and overlap.is_same and not moved:
         return
     for number, cause in enumerate(causes):
         says = f"{cause.says}{_told(overlap)}" if number == 0 else cause.says
@@ -57,13 +57,13 @@ def judge_holdout(pair: Pair, rows: Rows) -> Iterator[Finding]:
             after=cause.after,
             says=says,
         )
-    if isinstance(overlap, Overlap) and overlap.training:
+    if isinstance(overlap, HoldoutOverlap) and overlap.training:
         path = causes[0].path if causes else moved[0].path
         says = _told(overlap).removeprefix(": ")
         yield Finding(code="W203", path=path, effect=Effect.WEAKER, says=says)
 
 
-def _told(overlap: Overlap | str) -> str:
+def _told(overlap: HoldoutOverlap | str) -> str:
     if isinstance(overlap, str):
         return f"; how many of its rows were training rows before is not known: {overlap}"
     parts = [f"{overlap.training} of {overlap.rows} new holdout rows were training rows before"]
@@ -72,7 +72,7 @@ def _told(overlap: Overlap | str) -> str:
     return f": {', '.join(parts)}"
 
 
-def _drawn(pair: Pair) -> Iterator[Cause]:
+def _drawn(pair: Versions) -> Iterator[Cause]:
     """What decides the draw, and differs: the same keys by which a lock tells a redraw."""
     old, new = draw_of(pair.old.recipe), draw_of(pair.new.recipe)
     told: set[str] = set()
@@ -87,7 +87,7 @@ def _drawn(pair: Pair) -> Iterator[Cause]:
             yield Cause(path=path, before=found[0], after=found[1], says=_meaning(path, pair))
 
 
-def _decides(key: str, pair: Pair) -> bool:
+def _decides(key: str, pair: Versions) -> bool:
     """Tell whether a key of the draw moves a row: no seed does where files say what judges."""
     splits = pair.new.recipe.splits
     if key == "splits.seed" and splits.by in SAID and splits.by == pair.old.recipe.splits.by:
@@ -95,7 +95,7 @@ def _decides(key: str, pair: Pair) -> bool:
     return not (key == "splits.holdout" and splits.folds)  # told by `splits.folds`
 
 
-def _shown(pair: Pair, path: str) -> tuple[str, str] | None:
+def _shown(pair: Versions, path: str) -> tuple[str, str] | None:
     """The two values at a path, or below it: `splits.by` holds a word or a mapping."""
     found = [one for one in pair.differing if one.path == path or one.path.startswith(f"{path}.")]
     if not found:
@@ -110,7 +110,7 @@ def _shown(pair: Pair, path: str) -> tuple[str, str] | None:
     )
 
 
-def _meaning(path: str, pair: Pair) -> str:
+def _meaning(path: str, pair: Versions) -> str:
     old, new = pair.old.recipe.splits, pair.new.recipe.splits
     if path == "splits.by" and old.by == "group" != new.by:
         return f"{REDRAWN}, and rows of one `{old.column}` may stand on both sides"
@@ -121,7 +121,7 @@ def _meaning(path: str, pair: Pair) -> str:
     return REDRAWN
 
 
-def _more_labels(pair: Pair) -> Iterator[Cause]:
+def _more_labels(pair: Versions) -> Iterator[Cause]:
     """Labels that are added bring rows; what else the answers are made from is a finding of its own."""
     found = pair.find("task.labels")
     old, new = set(pair.old.recipe.task.labels), set(pair.new.recipe.task.labels)
@@ -129,7 +129,7 @@ def _more_labels(pair: Pair) -> Iterator[Cause]:
         yield Cause(path=found.path, before=found.shown_before, after=found.shown_after)
 
 
-def _other_rows(pair: Pair) -> Iterator[Cause]:
+def _other_rows(pair: Versions) -> Iterator[Cause]:
     """What changes the rows from which the holdout is drawn, where no record holds it to its rows."""
     old, new = pair.old.recipe, pair.new.recipe
     splits = new.splits
@@ -158,7 +158,7 @@ def _other_rows(pair: Pair) -> Iterator[Cause]:
             yield Cause(path=path, says=unheld)
 
 
-def _from_others(pair: Pair) -> Iterator[Cause]:
+def _from_others(pair: Versions) -> Iterator[Cause]:
     """Another part of the same package or data set, or the same file read otherwise: other rows."""
     for source in pair.sources:
         if source.same_place and (found := part_of(pair, source)) is not None:
@@ -167,24 +167,24 @@ def _from_others(pair: Pair) -> Iterator[Cause]:
             yield Cause(path=found.path, before=before, after=after, says=says)
 
 
-def _new_lock(pair: Pair, rows: Rows) -> Iterator[Cause]:
+def _new_lock(pair: Versions, rows: RowDivider) -> Iterator[Cause]:
     """A lock where there was none holds the holdout to its rows, whichever they are."""
     lock = pair.new.lock
     if pair.old.lock is not None or lock is None or not is_drawn_by(lock, pair.new.recipe):
         return
     overlap = rows.overlap(pair.old, pair.new)
-    if isinstance(overlap, Overlap) and not overlap.is_same:
+    if isinstance(overlap, HoldoutOverlap) and not overlap.is_same:
         yield Cause(path="lock.splits.holdout", says="the lock that is new records another holdout")
 
 
-def _is_held(pair: Pair) -> bool:
+def _is_held(pair: Versions) -> bool:
     """Tell whether the new lock holds the holdout to its rows, whatever is added."""
     lock, recipe = pair.new.lock, pair.new.recipe
     is_of_it = lock is not None and "holdout" in lock.splits and is_drawn_by(lock, recipe)
     return is_of_it and needs_record(recipe.splits)
 
 
-def _gone_rows(pair: Pair, rows: Rows) -> Iterator[Finding]:
+def _gone_rows(pair: Versions, rows: RowDivider) -> Iterator[Finding]:
     """W206: a lock holds its rows as long as the data have them; rows that are taken out judge no more."""
     if pair.new.recipe.splits.by in SAID or not _is_held(pair):
         return
@@ -206,7 +206,7 @@ def _gone_rows(pair: Pair, rows: Rows) -> Iterator[Finding]:
             yield finding_of(found, "W206", Effect.WEAKER, says)
 
 
-def judge_content(pair: Pair, rows: Rows) -> Iterator[Finding]:
+def judge_content(pair: Versions, rows: RowDivider) -> Iterator[Finding]:
     """What local files that hold something else now do to the rows that judge, where none is redrawn."""
     splits = pair.new.recipe.splits
     if splits.by in SAID or draw_of(pair.old.recipe) != draw_of(pair.new.recipe):
@@ -222,7 +222,7 @@ def judge_content(pair: Pair, rows: Rows) -> Iterator[Finding]:
         yield from other_content(pair, rows, changed, counted=is_held)
 
 
-def _fewer_validation(pair: Pair, rows: Rows) -> Iterator[Finding]:
+def _fewer_validation(pair: Versions, rows: RowDivider) -> Iterator[Finding]:
     """W204: where the data say which rows are for validation, and there are fewer of them."""
     if not (pair.new.recipe.splits.by == pair.old.recipe.splits.by == "files"):
         return
@@ -254,13 +254,13 @@ def _fewer_validation(pair: Pair, rows: Rows) -> Iterator[Finding]:
                 )
 
 
-def _moved_sources(pair: Pair) -> Iterator[Finding]:
+def _moved_sources(pair: Versions) -> Iterator[Finding]:
     """W206: sources that judge, and that are gone or others."""
     for source in pair.sources:
         yield from _moved_source(pair, source)
 
 
-def _moved_source(pair: Pair, source: Paired) -> Iterator[Finding]:
+def _moved_source(pair: Versions, source: Paired) -> Iterator[Finding]:
     old, new = source.old, source.new
     judged = old is not None and _judges(old.first, pair, old=True)
     judges = new is not None and _judges(new.first, pair)
@@ -297,7 +297,7 @@ def _moved_source(pair: Pair, source: Paired) -> Iterator[Finding]:
         )
 
 
-def _judges(source: Source, pair: Pair, *, old: bool = False) -> bool:
+def _judges(source: Source, pair: Versions, *, old: bool = False) -> bool:
     """Tell whether rows of a source may stand in the holdout."""
     recipe = pair.old.recipe if old else pair.new.recipe
     return recipe.splits.by != "files" or source.into == "holdout"
@@ -308,7 +308,7 @@ def _place(listed: object) -> str:
     return str(next((written[key] for key in ("path", "hub", "package") if key in written), ""))
 
 
-def _sizes(pair: Pair) -> Iterator[Finding]:
+def _sizes(pair: Versions) -> Iterator[Finding]:
     """W202, W205: fewer rows show less."""
     old, new = pair.old.recipe.splits, pair.new.recipe.splits
     folds = pair.find("splits.folds")
@@ -322,7 +322,7 @@ def _sizes(pair: Pair) -> Iterator[Finding]:
     yield from _sampled(pair)
 
 
-def _sampled(pair: Pair) -> Iterator[Finding]:
+def _sampled(pair: Versions) -> Iterator[Finding]:
     """A sample leaves fewer rows to judge where the holdout is a share of them."""
     rows, new = pair.find("data.sample.rows"), pair.new.recipe
     if rows is None or (isinstance(new.splits.holdout, int) and not new.splits.folds):

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from engine.evidence.review import Area, Change
 from engine.recipe.weakening import Weakening, weakenings
-from engine.review.compare import Pair, other_bytes
+from engine.review.compare import Versions, other_bytes
 from engine.review.files import bytes_changed
 from engine.review.sources import Listed, Paired
 
 
-def source_changes(pair: Pair) -> Iterator[Change]:
+def source_changes(pair: Versions) -> Iterator[Change]:
     """Yield what changed in the data sources."""
     if other_bytes(pair, pair.old.recipe.base_model, pair.new.recipe.base_model):
         yield Change(path="base_model", area=Area.MODEL, says="other bytes at the same path")
@@ -26,7 +26,7 @@ def source_changes(pair: Pair) -> Iterator[Change]:
             yield from _within(pair, source)
 
 
-def _within(pair: Pair, source: Paired) -> Iterator[Change]:
+def _within(pair: Versions, source: Paired) -> Iterator[Change]:
     for one in pair.of_source(source):
         area = weakenings().get(one.form, Weakening(area=Area.DATA)).area
         yield Change(path=one.path, area=area, before=one.shown_before, after=one.shown_after)
@@ -41,7 +41,7 @@ def _told(listed: Listed) -> str:
     )
 
 
-def orders(pair: Pair) -> Iterator[Change]:
+def orders(pair: Versions) -> Iterator[Change]:
     """Yield lists whose items stand in another order, where the order can change a result."""
     old, new = pair.old.recipe, pair.new.recipe
     names = [[one.name for one in recipe.baselines] for recipe in (old, new)]

@@ -8,12 +8,12 @@ from engine.errors import DataError
 from engine.evidence.review import Effect, Finding
 from engine.lock.draw import draw_of, is_drawn_by, recorded_rows
 from engine.lock.file import Lock
-from engine.review.compare import Pair
+from engine.review.compare import Versions
 from engine.review.file_tree import Disk
 from engine.review.version import Side
 
 
-def judge_locks(pair: Pair) -> Iterator[Finding]:
+def judge_locks(pair: Versions) -> Iterator[Finding]:
     """W203, W207, W208: a record that is gone or another one, and counts that were turned back."""
     old, new = pair.old.lock, pair.new.lock
     if old is None:
@@ -31,13 +31,13 @@ def judge_locks(pair: Pair) -> Iterator[Finding]:
         yield Finding(code="W207", path="lock.accepted", effect=Effect.WEAKER, says=says)
 
 
-def _is_one_recipe(pair: Pair) -> bool:
+def _is_one_recipe(pair: Versions) -> bool:
     """A copy under another name never had the lock of the original."""
     is_copy = isinstance(pair.new.tree, Disk) and pair.old.path.stem != pair.new.path.stem
     return not is_copy
 
 
-def _record(pair: Pair, old: Lock, new: Lock) -> Iterator[Finding]:
+def _record(pair: Versions, old: Lock, new: Lock) -> Iterator[Finding]:
     at = "lock.splits.holdout"
     if is_drawn_by(old, pair.old.recipe) and not is_drawn_by(new, pair.new.recipe):
         says = "the lock records another draw than the recipe's"
@@ -66,7 +66,7 @@ def _members(side: Side) -> dict[str, frozenset[bytes]]:
         return {}
 
 
-def _wear(pair: Pair, old: Lock, new: Lock) -> Iterator[Finding]:
+def _wear(pair: Versions, old: Lock, new: Lock) -> Iterator[Finding]:
     """A redraw counts itself and begins the looks anew."""
     before, after = old.holdout, new.holdout
     pairs = [("redraws", before.redraws, after.redraws)]
@@ -84,7 +84,7 @@ def _wear(pair: Pair, old: Lock, new: Lock) -> Iterator[Finding]:
             )
 
 
-def _same_holdout(pair: Pair, old: Lock, new: Lock) -> bool:
+def _same_holdout(pair: Versions, old: Lock, new: Lock) -> bool:
     """Tell whether the looks at one holdout count for the other, as a run carries them on."""
     parts = [lock.splits.get("holdout") for lock in (old, new)]
     if not all(parts):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.evidence.review import Effect, Finding
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
-from engine.review.compare import Pair
+from engine.review.compare import Versions
 from engine.review.flatten import PROBES
 
 _UNPINNED = "not pinned"
@@ -27,14 +27,14 @@ class _Pin:
     """Without it the bytes can change unseen; a local file stands in the same place, at least."""
 
 
-def pins(pair: Pair) -> Iterator[Finding]:
+def pins(pair: Versions) -> Iterator[Finding]:
     """W501, W502, W504: pins that are gone, that moved, and new references without one."""
     for path, old, new in _references(pair):
         if new is not None:
             yield from _judged(path, None if old is None else _pin(old), _pin(new))
 
 
-def _references(pair: Pair) -> Iterator[tuple[str, Reference | None, Reference | None]]:
+def _references(pair: Versions) -> Iterator[tuple[str, Reference | None, Reference | None]]:
     old, new = pair.old.recipe, pair.new.recipe
     yield "base_model", old.base_model, new.base_model
     for source in pair.sources:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from engine.evidence.review import Effect, Finding
 from engine.recipe.model import Forgetting, Probe, Recipe
 from engine.recipe.text.dump import resolved_mapping
-from engine.review.compare import Differing, Pair, finding_of, other_bytes, same_content
+from engine.review.compare import ChangedKey, Versions, finding_of, other_bytes, same_content
 from engine.review.flatten import PROBES
 from engine.review.row_format import read_as
 
@@ -16,7 +16,7 @@ SEED = "splits.seed"
 """It draws the questions of a set that is not asked whole."""
 
 
-def probes(pair: Pair) -> Iterator[Finding]:
+def probes(pair: Versions) -> Iterator[Finding]:
     """W114: what is not asked cannot be seen to be forgotten."""
     old, new = pair.old.recipe.acceptance.forgetting, pair.new.recipe.acceptance.forgetting
     if old is None or new is None:
@@ -41,7 +41,7 @@ def probes(pair: Pair) -> Iterator[Finding]:
     yield from _drawn(pair, before, after)
 
 
-def _is_same(pair: Pair, key: str, old: Probe, new: Probe) -> bool:
+def _is_same(pair: Versions, key: str, old: Probe, new: Probe) -> bool:
     """Tell whether a key that differs still means the same questions."""
     if old.source is None or new.source is None:
         return False
@@ -50,7 +50,7 @@ def _is_same(pair: Pair, key: str, old: Probe, new: Probe) -> bool:
     return key == "format" and read_as(old.source) == read_as(new.source)
 
 
-def _drawn(pair: Pair, old: dict[str, Probe], new: dict[str, Probe]) -> Iterator[Finding]:
+def _drawn(pair: Versions, old: dict[str, Probe], new: dict[str, Probe]) -> Iterator[Finding]:
     """Where not all questions are asked, the seed of the splits draws them."""
     seed = pair.find(SEED)
     drawn = [name for name in new if name in old and old[name].limit and new[name].limit]
@@ -60,7 +60,7 @@ def _drawn(pair: Pair, old: dict[str, Probe], new: dict[str, Probe]) -> Iterator
         yield finding_of(seed, "W114", Effect.WEAKER, says)
 
 
-def _renamed(pair: Pair) -> frozenset[str]:
+def _renamed(pair: Versions) -> frozenset[str]:
     """The old and the new names of probes that only reports call otherwise."""
     old, new = _specs(pair.old.recipe), _specs(pair.new.recipe)
     found: set[str] = set()
@@ -80,7 +80,7 @@ def _specs(recipe: Recipe) -> dict[str, dict[str, object]]:
     }
 
 
-def _other_bytes(pair: Pair, old: Forgetting, new: Forgetting) -> Iterator[Finding]:
+def _other_bytes(pair: Versions, old: Forgetting, new: Forgetting) -> Iterator[Finding]:
     before = {probe.name: probe.source.ref for probe in old.probes if probe.source}
     for probe in new.probes:
         if probe.source and other_bytes(pair, before.get(probe.name), probe.source.ref):
@@ -92,7 +92,7 @@ def _by_name(forgetting: Forgetting) -> dict[str, Probe]:
     return {probe.name: probe for probe in forgetting.probes}
 
 
-def _changed(one: Differing, key: str) -> Finding:
+def _changed(one: ChangedKey, key: str) -> Finding:
     if key != "limit":
         return finding_of(one, "W114", Effect.WEAKER, "other questions are asked")
     before, after = (_most(value) for value in (one.before, one.after))

@@ -16,7 +16,7 @@ from engine.lock.coherence import OTHER_HOLDOUT, lock_contradictions
 from engine.lock.file import Accepted, Lock
 from engine.recipe.digest import recipe_digest
 from engine.recipe.text.dump import resolved_mapping
-from engine.review.compare import Pair, cropped, plain
+from engine.review.compare import Versions, cropped, plain
 
 AT: Final = "lock.accepted"
 _LONG: Final = 40
@@ -29,7 +29,7 @@ _NUMBERS: Final = frozenset({"finished", "metrics", "seeds", "spread", "verdicts
 _FEW: Final = 4
 
 
-def lock_changes(pair: Pair) -> Iterator[Change]:
+def lock_changes(pair: Versions) -> Iterator[Change]:
     """Yield every fact of the lock that is another one now."""
     old, new = pair.old.lock, pair.new.lock
     if old is None or new is None or old == new:
@@ -66,7 +66,7 @@ def _shown(value: Any) -> str:
     return cropped(plain(value))
 
 
-def judge_record(pair: Pair) -> Iterator[Finding]:
+def judge_record(pair: Versions) -> Iterator[Finding]:
     """W122 to W124: a record that was changed without a run, that contradicts itself, or that is an older one."""
     old, new = pair.old.lock, pair.new.lock
     before = old.accepted if old is not None else None
@@ -134,7 +134,7 @@ def _other_value(old: Accepted, new: Accepted) -> str:
     )
 
 
-def record_notes(pair: Pair) -> Iterator[str]:
+def record_notes(pair: Versions) -> Iterator[str]:
     """What a reader of the accepted run has to know."""
     old, new = pair.old.lock, pair.new.lock
     if new is None or new.accepted is None:

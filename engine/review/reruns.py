@@ -17,7 +17,7 @@ from engine.environment import Device
 from engine.pipeline.plan import SWEEP, PlanInputs, plan_run
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference, Size, Source
 from engine.recipe.sweeps import settled
-from engine.review.compare import Pair
+from engine.review.compare import Versions
 from engine.review.version import Side
 from engine.sources import DigestMemory, identity
 from engine.stages import STAGES, references_of, stages_of
@@ -29,7 +29,7 @@ _NOWHERE: Final = Path("/nonexistent/recipe-review")
 REPORT: Final = "report"
 
 
-def reruns(pair: Pair, device: Device) -> tuple[str, ...]:
+def reruns(pair: Versions, device: Device) -> tuple[str, ...]:
     """Return the stages of the new version whose key the old version has not, in order.
 
     `report`, which always runs, ends them where there are any.

@@ -7,24 +7,24 @@ from collections.abc import Iterator
 from engine.environment import Device
 from engine.evidence.review import Review
 from engine.lock.draw import is_drawn_by
-from engine.review.compare import Pair
+from engine.review.compare import Versions
 from engine.review.config import config_changes
 from engine.review.costs import costs
 from engine.review.findings import judge
 from engine.review.record import record_notes
 from engine.review.reruns import reruns
-from engine.review.rows import Rows
+from engine.review.rows import RowDivider
 from engine.review.uncompared import uncompared
 from engine.review.version import Side
 from engine.store import Store
 
 
 def review(
-    old: Side, new: Side, *, store: Store, device: Device, rows: Rows | None = None
+    old: Side, new: Side, *, store: Store, device: Device, rows: RowDivider | None = None
 ) -> Review:
     """Compare two versions of a recipe. `rows` says how many rows may be read for it."""
-    pair = Pair(old=old, new=new)
-    findings, changes = judge(pair, Rows() if rows is None else rows)
+    pair = Versions(old=old, new=new)
+    findings, changes = judge(pair, RowDivider() if rows is None else rows)
     return Review(
         name=new.recipe.name,
         old=old.label,
@@ -40,7 +40,7 @@ def review(
     )
 
 
-def _notes(pair: Pair) -> Iterator[str]:
+def _notes(pair: Versions) -> Iterator[str]:
     lock = pair.new.lock
     if lock is not None and not is_drawn_by(lock, pair.new.recipe):
         yield "the lock records another draw: the next run draws the holdout anew and counts a redraw"

@@ -8,11 +8,11 @@ from pathlib import Path
 from engine.lock.file import lock_path
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference, Source
 from engine.recipe.text.paths import absolute
-from engine.review.compare import Pair
-from engine.review.file_tree import Tree, WorkingTree
+from engine.review.compare import Versions
+from engine.review.file_tree import FileTree, WorkingTree
 
 
-def uncompared(pair: Pair) -> tuple[str, ...]:
+def uncompared(pair: Versions) -> tuple[str, ...]:
     """Return what may be other bytes now without anybody seeing it, as the recipe calls it."""
     before = {_name(ref) for ref in _references(pair.old.recipe)}
     found = [
@@ -51,7 +51,7 @@ def _name(ref: Reference) -> str:
             return f"`{ref.pattern or ref.written}`, whose bytes git does not hold"
 
 
-def _is_known(ref: Reference, pair: Pair) -> bool:
+def _is_known(ref: Reference, pair: Versions) -> bool:
     match ref:
         case HubRef():
             return ref.revision is not None
@@ -74,7 +74,7 @@ def _served(recipe: Recipe) -> Iterator[str]:
             yield f"`{baseline.name}`, whose model a server chooses"
 
 
-def _beside(pair: Pair) -> Iterator[str]:
+def _beside(pair: Versions) -> Iterator[str]:
     """The recipe itself, its parent and its lock, where the repository does not keep them."""
     old, new = pair.old, pair.new
     if not (new.tree.keeps(new.path) and old.tree.keeps(old.path)):
@@ -88,5 +88,5 @@ def _beside(pair: Pair) -> Iterator[str]:
         yield f"`{lock.name}`, which git ignores"
 
 
-def _is_held(path: Path, *trees: Tree) -> bool:
+def _is_held(path: Path, *trees: FileTree) -> bool:
     return all(tree.keeps(path) for tree in trees)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from engine.evidence.review import Effect, Finding
 from engine.recipe.model import Size
-from engine.review.compare import Pair, finding_of
+from engine.review.compare import Versions, finding_of
 
 
-def decide_on(pair: Pair) -> Iterator[Finding]:
+def decide_on(pair: Versions) -> Iterator[Finding]:
     """W105: a value without its interval passes by luck."""
     found = pair.find("acceptance.decide_on")
     if found is not None:
@@ -17,7 +17,7 @@ def decide_on(pair: Pair) -> Iterator[Finding]:
         yield finding_of(found, "W105", effect)
 
 
-def name_of_the_rival(pair: Pair) -> Iterator[Finding]:
+def name_of_the_rival(pair: Versions) -> Iterator[Finding]:
     """W109: the last accepted model is found by the recipe's name."""
     found = pair.find("name")
     if found is not None and pair.new.recipe.acceptance.over_previous:
@@ -25,7 +25,7 @@ def name_of_the_rival(pair: Pair) -> Iterator[Finding]:
         yield finding_of(found, "W109", Effect.WEAKER, says)
 
 
-def validation_rows(pair: Pair) -> Iterator[Finding]:
+def validation_rows(pair: Versions) -> Iterator[Finding]:
     """W204: fewer rows choose the checkpoint and show overfitting."""
     found = pair.find("splits.validation")
     old, new = pair.old.recipe.splits.validation, pair.new.recipe.splits.validation
@@ -47,7 +47,7 @@ def is_smaller(old: Size, new: Size) -> bool | None:
     return new < old if type(old) is type(new) else None
 
 
-def further_seeds(pair: Pair) -> Iterator[Finding]:
+def further_seeds(pair: Versions) -> Iterator[Finding]:
     """W210: with fewer seeds less is known of what is luck; others in their place say as much."""
     found = pair.find("method.seeds")
     old, new = (len(side.recipe.method.seeds) for side in (pair.old, pair.new))
@@ -55,7 +55,7 @@ def further_seeds(pair: Pair) -> Iterator[Finding]:
         yield finding_of(found, "W210", Effect.WEAKER if new < old else Effect.STRONGER)
 
 
-def choice_of_the_model(pair: Pair) -> Iterator[Finding]:
+def choice_of_the_model(pair: Versions) -> Iterator[Finding]:
     """W209: a model that the validation rows chose looks better on them than it is."""
     old, new = pair.old.recipe, pair.new.recipe
     if old.acceptance.max_overfitting_gap is None or new.acceptance.max_overfitting_gap is None:

@@ -58,7 +58,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class ChallengeResult:
     """What came of it, and where it was written."""
 
     challenge: Challenge
@@ -109,7 +109,7 @@ def challenger(recipe: Recipe, order: Order) -> Recipe:
     )
 
 
-def challenge(recipe: Recipe, order: Order, *, root: Path, watcher: Watcher) -> Result:
+def challenge(recipe: Recipe, order: Order, *, root: Path, watcher: Watcher) -> ChallengeResult:
     """Ask or train the newer base model, compare, and leave a report in the accepted run's folder.
 
     RecipeError R008 without an accepted run, R009 where the rows are no longer its own, R011 where
@@ -138,7 +138,7 @@ def challenge(recipe: Recipe, order: Order, *, root: Path, watcher: Watcher) -> 
         seconds=round(time.monotonic() - begun, 1),
     )
     _count_look(found, state, store)
-    return Result(challenge=found, files=_leave(found, defender.run.folder))
+    return ChallengeResult(challenge=found, files=_leave(found, defender.run.folder))
 
 
 def find_defender(recipe: Recipe, store: Store) -> Defender:

@@ -99,7 +99,7 @@ def _answers(seed: int, holdout: Sequence[Example], context: StageContext) -> Se
     method = replace(context.recipe.method, seed=seed, seeds=())
     one = variant(method, context, of=f"seed {seed}")
     train = read_examples(context.artifacts["data"].file("train.jsonl"))
-    asked = answering.Asked.of(one.context.recipe, train)
+    asked = answering.PredictionInputs.of(one.context.recipe, train)
     payload = {
         "revision": (REVISION, answering.REVISION),
         "holdout": context.inputs["holdout"],

@@ -21,7 +21,7 @@ from engine.evidence import Check, Rung, Scores, Status, Verdict, to_json
 from engine.exporters.base import gguf_name
 from engine.inference import predict as answering
 from engine.inference import predict_gguf as gguf_answering
-from engine.inference.cached import Said, merged_says, once_said, write_said
+from engine.inference.cached import Predictions, merged_says, once_said, write_said
 from engine.metrics.endings import judge_endings
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, named_metrics, score
@@ -55,7 +55,7 @@ class _Tried:
     """A quantized file that was asked."""
 
     quantization: str
-    said: Said
+    said: Predictions
     free: Scores | None
     rung: Rung
 
@@ -98,12 +98,12 @@ class _Climb:
         self.context, self.recipe = context, context.recipe
         self.examples = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
         train = read_examples(context.artifacts["data"].file("train.jsonl"))
-        self.asked = answering.Asked.of(self.recipe, train)
+        self.asked = answering.PredictionInputs.of(self.recipe, train)
         self.rungs: list[Rung] = []
         self.checks: list[Check] = []
         """Of the rungs that lose nothing."""
         self.tried: list[_Tried] = []
-        self.merged = Said(chosen=[], free=[], facts={})
+        self.merged = Predictions(chosen=[], free=[], facts={})
         self._last: Step | None = None
 
     @property
@@ -216,7 +216,7 @@ class _Climb:
         found = json.loads(made.file(WEIGHTS).read_text(encoding="utf-8"))
         return [gguf_tensors.TensorError(**one) for one in found["errors"]], found["facts"]
 
-    def _drops(self, said: Said) -> list[Check]:
+    def _drops(self, said: Predictions) -> list[Check]:
         judge = partial(
             judge_drops,
             task=self.recipe.task,
@@ -243,7 +243,7 @@ class _Climb:
             checks += judge_thresholds([threshold], metrics, decide_on=decide_on, notes=notes)
         return checks
 
-    def _gguf(self, path: Path, *, name: str, digest: str, free: bool) -> Said:
+    def _gguf(self, path: Path, *, name: str, digest: str, free: bool) -> Predictions:
         """Return what a GGUF file says, asked at most once."""
         modelfile = self._modelfile(name)
 

@@ -15,7 +15,7 @@ from engine.data.reading.row import excerpt, several
 from engine.data.row_index import Pool, runs
 from engine.data.similarity.near import near_duplicates
 from engine.data.spill import Texts
-from engine.data.splitting.recorded import FRESH, Held
+from engine.data.splitting.recorded import FRESH, RecordedSplits
 from engine.recipe.model import CheckAction, Checks, Task
 
 SMALL_SHARE = 0.05
@@ -55,7 +55,7 @@ def check_duplicates(
     action: CheckAction,
     findings: Findings,
     *,
-    held: Held | None = None,
+    held: RecordedSplits | None = None,
 ) -> None:
     """Find rows whose text and answer stand before; `drop` keeps one of each, whatever the order.
 
@@ -78,7 +78,7 @@ def check_duplicates(
         findings.drop("duplicate", pool.leave_out([row for _, row, _ in again]))
 
 
-def _strictness(pool: Pool, held: Held | None, row: int) -> tuple[int, float]:
+def _strictness(pool: Pool, held: RecordedSplits | None, row: int) -> tuple[int, float]:
     """Return what is lowest for the row that is recorded, or will be drawn, for the strictest split."""
     known = FRESH if held is None else held.of(pool.identity(row))
     position: float = 0
@@ -89,7 +89,9 @@ def _strictness(pool: Pool, held: Held | None, row: int) -> tuple[int, float]:
     return (0 if known == FRESH else -known), position
 
 
-def _repeats(pool: Pool, rows: Sequence[int], held: Held | None) -> Iterator[tuple[int, int, int]]:
+def _repeats(
+    pool: Pool, rows: Sequence[int], held: RecordedSplits | None
+) -> Iterator[tuple[int, int, int]]:
     """Yield (row at which it is seen, row that repeats, row that stays).
 
     The strictest stays; of those alike in that the lowest text.
@@ -112,7 +114,7 @@ def check_near_duplicates(
     action: CheckAction,
     findings: Findings,
     *,
-    held: Held | None = None,
+    held: RecordedSplits | None = None,
     scratch: Path | None = None,
 ) -> None:
     """Find rows whose texts are nearly the same; `drop` keeps the one that is drawn first.
@@ -155,7 +157,7 @@ def check_near_duplicates(
         findings.drop("near duplicate", pool.leave_out(copies))
 
 
-def _one_of_each_text(pool: Pool, held: Held | None) -> list[int]:
+def _one_of_each_text(pool: Pool, held: RecordedSplits | None) -> list[int]:
     """Return a row of each text, the strictest, in drawn order."""
     rows = pool.living()
     if pool.place:

@@ -24,24 +24,24 @@ from engine.data.examples.template import MissingColumnError, UnusableValueError
 from engine.data.kinds import load_kind
 from engine.data.kinds.base import Fill, Filled, RejectedError
 from engine.data.reading.row import SHOWN, Row, excerpt
-from engine.data.row_index import Place, Pool, drawn
-from engine.data.spill import Record
+from engine.data.row_index import Assignment, Pool, drawn
+from engine.data.spill import SpilledRow
 from engine.data.splitting.column import PLACES as PLACE_NAMES
 from engine.data.splitting.column import NoMarkError, mark_of, place_of, seconds_of
 from engine.errors import Problem
 from engine.recipe.model import Data, Splits, Task
 
 LABELLED: Final = frozenset({"classification", "multilabel"})
-_INTO: Final[Mapping[str, Place]] = {
-    "train": Place.TRAIN,
-    "validation": Place.VALIDATION,
-    "holdout": Place.HOLDOUT,
-    "": Place.TRAIN,
+_INTO: Final[Mapping[str, Assignment]] = {
+    "train": Assignment.TRAIN,
+    "validation": Assignment.VALIDATION,
+    "holdout": Assignment.HOLDOUT,
+    "": Assignment.TRAIN,
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class CandidateOptions:
     """What the recipe says about the rows."""
 
     task: Task
@@ -60,7 +60,9 @@ class Gathered:
     shapes: dict[int, str] = field(default_factory=dict)
 
 
-def gather(rows: Iterable[Row], asked: Asked, *, pool: Pool, findings: Findings) -> Gathered:
+def gather(
+    rows: Iterable[Row], asked: CandidateOptions, *, pool: Pool, findings: Findings
+) -> Gathered:
     """Fill and check every row; what cannot be used is counted, told in `findings`, and left out."""
     gatherer = _Gatherer(asked, pool, findings)
     for row in rows:
@@ -71,7 +73,7 @@ def gather(rows: Iterable[Row], asked: Asked, *, pool: Pool, findings: Findings)
 class _Gatherer:
     """The state of one pass over the rows."""
 
-    def __init__(self, asked: Asked, pool: Pool, findings: Findings) -> None:
+    def __init__(self, asked: CandidateOptions, pool: Pool, findings: Findings) -> None:
         self._asked = asked
         self._pool = pool
         self._findings = findings
@@ -216,7 +218,7 @@ class _Gatherer:
         pool.alive.append(1)
         pool.note_traits(filled)
         pool.spill.add(
-            Record(
+            SpilledRow(
                 origin=row.origin,
                 input=filled.input,
                 target=filled.target,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.inference.baselines.values import Answered, Question
+from engine.inference.baselines.values import BaselinePredictions, Question
 from engine.inference.predict import asked_turns, predicted
 from engine.metrics.predictions import Prediction
 from engine.progress import Progress
@@ -23,7 +23,7 @@ PROSE_BYTES = 2
 
 def ask_file(
     gguf: Path, question: Question, *, threads: int, work_dir: Path, progress: Progress
-) -> Answered:
+) -> BaselinePredictions:
     """Return what the file says to every row. EnvironmentProblem X640, StageError X602, X634, X641."""
     from engine.runtime.llama.chat import load_gguf_chat  # brings transformers
     from engine.runtime.llama.client import Request, ask_gguf  # only where a file is asked
@@ -48,7 +48,7 @@ def ask_file(
     )
     said = ask_gguf(gguf, request, threads=threads, workdir=work_dir, progress=progress)
     facts = {"version": said.version, "bytes": gguf.stat().st_size}
-    return Answered(predictions=_predictions(question, said), facts=facts)
+    return BaselinePredictions(predictions=_predictions(question, said), facts=facts)
 
 
 def _choices(question: Question) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine.inference.baselines.values import Answered, Question
+from engine.inference.baselines.values import BaselinePredictions, Question
 from engine.inference.predict import asked_turns, predicted
 from engine.progress import Progress
 from engine.recipe.model import Endpoint, Task
@@ -21,7 +21,7 @@ MILLION = 1_000_000
 
 def ask_served(
     endpoint: Endpoint, question: Question, *, work_dir: Path, progress: Progress
-) -> Answered:
+) -> BaselinePredictions:
     """Return what the server says to every row; answers are kept in `aside` as they come."""
     from engine.runtime.served.endpoint import Form, ask_endpoint  # only where one is asked
 
@@ -48,7 +48,7 @@ def ask_served(
         "output_tokens": sum(count or 0 for count in written),
         "uncounted": sum(None in pair for pair in zip(read, written, strict=True)),
     }
-    return Answered(predictions=predictions, facts=facts)
+    return BaselinePredictions(predictions=predictions, facts=facts)
 
 
 def cost_of(endpoint: Endpoint, facts: Mapping[str, Any]) -> float | None:

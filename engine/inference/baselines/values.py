@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.data.splitting.subsets import Fold
 from engine.inference.baselines.shots import Shot
-from engine.inference.predict import Asked
+from engine.inference.predict import PredictionInputs
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Baseline, Task
 from engine.recipe.prompt import answer_text
@@ -19,7 +19,7 @@ class Question:
     """The judged rows of a fold, put to a model."""
 
     baseline: Baseline
-    asked: Asked
+    asked: PredictionInputs
     fold: Fold
     shots: Sequence[Sequence[Shot]]
     """Of each judged row."""
@@ -38,7 +38,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class BaselinePredictions:
     """What a baseline said of all rows, and what is to be told of how."""
 
     predictions: list[Prediction]

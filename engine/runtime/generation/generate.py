@@ -14,12 +14,17 @@ import torch
 from engine.progress import Progress
 from engine.runtime.generation.grammar import Grammar
 from engine.runtime.generation.packed_decoding import decode
-from engine.runtime.generation.sequence import BoundSpeech, FreeSpeech, Speech, best_tokens
+from engine.runtime.generation.sequence import (
+    AnswerDecoding,
+    ConstrainedDecoding,
+    FreeDecoding,
+    best_tokens,
+)
 from engine.runtime.models.load import LoadedModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class GeneratedText:
     """What a model said to one prompt."""
 
     text: str
@@ -37,14 +42,16 @@ def generate(
     max_new_tokens: int,
     progress: Progress,
     constraint: Grammar | None = None,
-) -> list[Said]:
+) -> list[GeneratedText]:
     """Return for each prompt the greedy text, at most `max_new_tokens` long, without its ending.
 
     With a `constraint` nothing is said that does not fit it, and tokens that it forces are not asked
     for. Without, the probability is among all tokens.
     """
-    spoken: list[Speech] = [
-        FreeSpeech(loaded.chat) if constraint is None else BoundSpeech(constraint, loaded.chat)
+    spoken: list[AnswerDecoding] = [
+        FreeDecoding(loaded.chat)
+        if constraint is None
+        else ConstrainedDecoding(constraint, loaded.chat)
         for _ in prompts
     ]
     pairs = zip(prompts, spoken, strict=True)
@@ -62,6 +69,6 @@ def generate(
     rows = [begun[place] for place in open_rows]
     decode(loaded, rows, room=max_new_tokens + 1, step=step, progress=progress)
     return [
-        Said(text=speech.text(), probability=exp(-speech.nats), finished=speech.finished)
+        GeneratedText(text=speech.text(), probability=exp(-speech.nats), finished=speech.finished)
         for speech in spoken
     ]

@@ -80,7 +80,7 @@ def _alone(loaded: LoadedModel, row: Sequence[int], member: int, step: Step) -> 
 
 
 @dataclass(slots=True, kw_only=True)
-class _Flight:
+class _InFlight:
     """A row on its way."""
 
     member: int
@@ -123,7 +123,7 @@ class _Packed:
 
     def run(self, step: Step, progress: Progress) -> None:
         """Bring every row to its end."""
-        flights: list[_Flight] = []
+        flights: list[_InFlight] = []
         done = 0
         is_checked = False
         model = getattr(self._loaded.model, "get_base_model", lambda: self._loaded.model)()
@@ -151,7 +151,7 @@ class _Packed:
         """Return the slots that a row may come to hold."""
         return len(self._rows[member]) - self._prefix + self._room
 
-    def _board(self, flights: list[_Flight]) -> None:
+    def _board(self, flights: list[_InFlight]) -> None:
         """Let rows join, the longest first, while there is room in the pass and in the store."""
         kind = self._loaded.device.type
         tokens = sum(len(flight.waiting) for flight in flights)
@@ -164,10 +164,10 @@ class _Packed:
             if flights and is_full:
                 return
             self._order.popleft()
-            flights.append(_Flight(member=member, waiting=own))
+            flights.append(_InFlight(member=member, waiting=own))
             tokens, kept = tokens + len(own), needed
 
-    def _forward(self, flights: Sequence[_Flight]) -> torch.Tensor:
+    def _forward(self, flights: Sequence[_InFlight]) -> torch.Tensor:
         """Feed what waits; return the logits of each row's last token, [n, V]."""
         device = self._loaded.device
         pieces: list[Piece] = []

@@ -16,7 +16,7 @@ TAIL = 8
 """Tokens beyond the terminator's own that are looked at for its text."""
 
 
-class Speech(Protocol):
+class AnswerDecoding(Protocol):
     """What decoding asks of an answer in the making."""
 
     nats: float
@@ -33,7 +33,7 @@ class Speech(Protocol):
         """Return the answer without its ending."""
 
 
-class FreeSpeech:
+class FreeDecoding:
     """Says what the model says, up to the end of the turn."""
 
     def __init__(self, chat: Chat) -> None:
@@ -73,7 +73,7 @@ class FreeSpeech:
         return self._chat.terminator in _with_special(self._chat, self._said[-self._tail :])
 
 
-class BoundSpeech:
+class ConstrainedDecoding:
     """Says what a grammar allows."""
 
     def __init__(self, grammar: Grammar, chat: Chat) -> None:
@@ -105,7 +105,7 @@ class BoundSpeech:
 
 
 def best_tokens(
-    logits: torch.Tensor, speaking: Sequence[Speech], grammar: Grammar | None
+    logits: torch.Tensor, speaking: Sequence[AnswerDecoding], grammar: Grammar | None
 ) -> tuple[list[int], list[float]]:
     """Return the most probable token of each row, `logits` [n, V], and how improbable it is in nats.
 
@@ -115,7 +115,7 @@ def best_tokens(
     if grammar is not None:
         bits = np.zeros((len(speaking), grammar.words), dtype=np.int32)
         for place, speech in enumerate(speaking):
-            if isinstance(speech, BoundSpeech):
+            if isinstance(speech, ConstrainedDecoding):
                 speech.matcher.fill(bits, place)
         scores = scores.masked_fill(~_spread(torch.from_numpy(bits), logits), -torch.inf)
     best, tokens = scores.max(dim=-1)

@@ -19,7 +19,7 @@ from engine.progress import Progress
 from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.prompt import parse_answer
 from engine.runtime.rendering.task_file import TaskFile, read_task_file
-from engine.runtime.scoring.label_search import Choice
+from engine.runtime.scoring.label_search import LabelChoice
 from engine.runtime.tool_process import run_module
 
 WORKER = "engine.runtime.llama.worker"
@@ -64,7 +64,7 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
+class ResponseSpeed:
     """How fast one person is answered: medians over prompts, on this machine."""
 
     prompts: int
@@ -95,7 +95,7 @@ class Bound:
 class GgufSaid:
     """What a GGUF file answered; lists are by prompt, and empty where nothing was asked."""
 
-    choices: list[Choice]
+    choices: list[LabelChoice]
     bound: list[Bound]
     texts: list[str]
     """Free greedy text."""
@@ -111,7 +111,7 @@ class GgufSaid:
     """Tokens of each text as programs send it."""
     is_ended: bool
     """The file itself stops at what ends a turn, so that every program does."""
-    speed: Speed | None
+    speed: ResponseSpeed | None
     peak_memory_bytes: int
     """The most that the process held."""
     expanded: int
@@ -152,7 +152,7 @@ def ask_gguf(
 
 def _read(found: dict[str, Any]) -> GgufSaid:
     choices = [
-        Choice(**{**item, "probabilities": tuple(item["probabilities"])})
+        LabelChoice(**{**item, "probabilities": tuple(item["probabilities"])})
         for item in found.get("choices", ())
     ]
     speed = found.get("speed")
@@ -169,7 +169,7 @@ def _read(found: dict[str, Any]) -> GgufSaid:
         read=found["read"],
         sent=found["sent"],
         is_ended=found["ends"],
-        speed=Speed(**speed) if speed else None,
+        speed=ResponseSpeed(**speed) if speed else None,
         peak_memory_bytes=found["peak_memory_bytes"],
         expanded=found.get("expanded", 0),
         version=found["version"],

@@ -64,7 +64,7 @@ class Job(Protocol):
         """Take the logits asked for."""
 
 
-class _Reader:
+class _LogitReader:
     """A sampler that chooses nothing and keeps the logits it is shown."""
 
     name = "reader"
@@ -118,7 +118,7 @@ class Context:
         self.size = batch
         self._context = llama_cpp.LlamaContext(engine.model, params, verbose=False)
         self._batch = llama_cpp.LlamaBatch(n_tokens=batch, embd=0, n_seq_max=1, verbose=False)
-        self._reader = _Reader()
+        self._reader = _LogitReader()
         self._sampler = llama_cpp.LlamaSampler(llama_cpp.LlamaSamplerChainParams())
         self._sampler.add_custom(self._reader)
         self._used = 0
@@ -164,7 +164,7 @@ class Context:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Row:
+class _CachedRow:
     """One row in the cache."""
 
     member: int
@@ -180,7 +180,7 @@ class _Row:
     """Cells behind the row."""
 
 
-class Pool:
+class PrefixedRows:
     """Rows behind one shared start, asked in groups."""
 
     def __init__(
@@ -226,13 +226,15 @@ class Pool:
         if group:
             yield group
 
-    def _place(self, member: int) -> _Row:
+    def _place(self, member: int) -> _CachedRow:
         lane = self._free.pop()
         if self._prefix:
             self._context.share(0, lane)
-        return _Row(member=member, job=self._jobs[member], end=len(self._rows[member]), lane=lane)
+        return _CachedRow(
+            member=member, job=self._jobs[member], end=len(self._rows[member]), lane=lane
+        )
 
-    def _run(self, rows: Sequence[_Row]) -> None:
+    def _run(self, rows: Sequence[_CachedRow]) -> None:
         ends = []
         for row in rows:
             tokens = self._rows[row.member][self._prefix :]
@@ -246,9 +248,9 @@ class Pool:
         while going:
             going = self._round(going)
 
-    def _round(self, rows: Sequence[_Row]) -> list[_Row]:
+    def _round(self, rows: Sequence[_CachedRow]) -> list[_CachedRow]:
         """Feed what is asked, as much as fits, and hand over the logits; return the rows that go on."""
-        fed: list[tuple[_Row, Ask, int]] = []
+        fed: list[tuple[_CachedRow, Ask, int]] = []
         size = 0
         going = []
         for row in rows:
@@ -270,7 +272,7 @@ class Pool:
             row.job.take(ask, [self._context.logits(at) for at in range(first, end + 1)])
         return going
 
-    def _fitting(self, row: _Row, ask: Ask, *, fresh: bool) -> list[Ask] | None:
+    def _fitting(self, row: _CachedRow, ask: Ask, *, fresh: bool) -> list[Ask] | None:
         """Return what to feed, or None where it has to wait; a row without room begins again from its end."""
         path = self._path(row, ask)
         if fresh and row.nodes and not self._has_room(row, path):
@@ -278,19 +280,19 @@ class Pool:
             path = self._path(row, ask)
         return path if self._has_room(row, path) else None
 
-    def _has_room(self, row: _Row, path: Sequence[Ask]) -> bool:
+    def _has_room(self, row: _CachedRow, path: Sequence[Ask]) -> bool:
         needs_lane = not path[0].moves or path[0].behind == START
         cells = row.used + sum(len(ask.tokens) for ask in path)
         return cells <= row.job.cells and (bool(self._free) or not needs_lane)
 
-    def _path(self, row: _Row, ask: Ask) -> list[Ask]:
+    def _path(self, row: _CachedRow, ask: Ask) -> list[Ask]:
         """Return what has to be fed for an ask: itself, and those before it that were dropped."""
         path = [ask]
         while (behind := path[0].behind) != START and behind not in row.nodes:
             path.insert(0, row.known[behind])
         return path
 
-    def _feed(self, row: _Row, path: Sequence[Ask]) -> int:
+    def _feed(self, row: _CachedRow, path: Sequence[Ask]) -> int:
         """Put a path into the batch; return the place of its last token."""
         behind = path[0].behind
         lane, position = row.nodes.get(behind, (row.lane, row.end))
@@ -311,14 +313,14 @@ class Pool:
         row.nodes[path[-1].node] = (lane, position)
         return end
 
-    def _drop_nodes(self, row: _Row) -> None:
+    def _drop_nodes(self, row: _CachedRow) -> None:
         for lane, _ in row.nodes.values():
             self._context.drop(lane)
             self._free.append(lane)
         row.nodes.clear()
         row.used = 0
 
-    def _forget(self, row: _Row) -> None:
+    def _forget(self, row: _CachedRow) -> None:
         self._drop_nodes(row)
         self._context.drop(row.lane)
         self._free.append(row.lane)

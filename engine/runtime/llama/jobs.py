@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.runtime.llama.engine import START, Ask, Engine, Job, Logits
-from engine.runtime.scoring.label_search import Search, Tree
+from engine.runtime.scoring.label_search import AnswerTree, Search
 
 FORCED = 0
 """Node of a search at the end of what all answers begin with; branch b is node b + 1."""
@@ -22,7 +22,7 @@ MOST_TOKENS = 512
 """Cache cells of a search, where the tree has more nodes."""
 
 
-class Matcher(Protocol):
+class TokenMatcher(Protocol):
     """One row's way through a grammar, as `engine.runtime.generation.grammar` has it."""
 
     @property
@@ -54,7 +54,7 @@ def normaliser(logits: NDArray[Any]) -> float:
 class SearchJob:
     """The most probable answer of a tree, exactly."""
 
-    def __init__(self, tree: Tree, *, distribution: bool) -> None:
+    def __init__(self, tree: AnswerTree, *, distribution: bool) -> None:
         """Start; with `distribution`, the shares of all answers too."""
         self._tree = tree
         self.search = Search(tree, distribution=distribution)
@@ -107,7 +107,7 @@ class SpeechJob:
         *,
         most: int,
         terminator: str = "",
-        matcher: Matcher | None = None,
+        matcher: TokenMatcher | None = None,
     ) -> None:
         """Start with nothing said; at most `most` tokens."""
         self._engine, self._most, self._matcher = engine, most, matcher
@@ -158,7 +158,7 @@ class SpeechJob:
         self.finished = self._ends_in_text()
         self._pending = [token] if len(self._said) < self._most else []
 
-    def _say_bound(self, matcher: Matcher, logits: Logits) -> None:
+    def _say_bound(self, matcher: TokenMatcher, logits: Logits) -> None:
         allowed = matcher.allowed()
         allowed = allowed[allowed < len(logits)]
         scores = logits[allowed]

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from inferna._internal import build_config
 
-from engine.runtime.llama.engine import Engine, Job, Pool
+from engine.runtime.llama.engine import Engine, Job, PrefixedRows
 from engine.runtime.llama.jobs import Both, NotFiniteError, SearchJob, SpeechJob
 from engine.runtime.llama.likelihood import likelihoods
 from engine.runtime.llama.speed import measured, peak_memory
-from engine.runtime.scoring.label_search import Tree, make_tree
+from engine.runtime.scoring.label_search import AnswerTree, make_tree
 
 if TYPE_CHECKING:
     from engine.runtime.generation.grammar import Grammar
@@ -76,7 +76,7 @@ def _said(engine: Engine, request: dict[str, Any], rows: Sequence[list[int]]) ->
     ]
     jobs = [_together(parts) for parts in zip(*filter(None, (searches, bound, loose)), strict=True)]
     if rows:
-        Pool(engine, rows, jobs).run(_tell)
+        PrefixedRows(engine, rows, jobs).run(_tell)
     return {
         "choices": [asdict(job.search.choice) for job in searches],
         "bound": [[job.text(), job.nats, job.finished] for job in bound],
@@ -89,7 +89,7 @@ def _said(engine: Engine, request: dict[str, Any], rows: Sequence[list[int]]) ->
 def _searches(engine: Engine, request: dict[str, Any], count: int) -> list[SearchJob]:
     if not request["answers"]:
         return []
-    tree: Tree = make_tree([engine.tokens(text) for text in request["answers"]])
+    tree: AnswerTree = make_tree([engine.tokens(text) for text in request["answers"]])
     return [SearchJob(tree, distribution=request["distribution"]) for _ in range(count)]
 
 

@@ -26,7 +26,7 @@ from engine.runtime.rendering.key import (
     rendered_payload,
 )
 from engine.runtime.rendering.render_stats import Ledger, together
-from engine.runtime.rendering.renderer import Limits, RenderedRow, Renderer, Row
+from engine.runtime.rendering.renderer import LengthLimits, RenderableRow, RenderedRow, Renderer
 from engine.runtime.rendering.segments import Segment, UnwritableError
 from engine.runtime.rendering.windows import window_of
 from engine.store import Artifact, Cached
@@ -55,9 +55,9 @@ class RenderRequest:
     """The data stage's artifact: `train.jsonl`, `validation.jsonl`."""
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> LengthLimits:
         """What is done with rows that do not fit."""
-        return Limits(
+        return LengthLimits(
             max_length=self.max_length,
             truncation=self.truncation,
             template_tokens=self.template_tokens,
@@ -107,7 +107,7 @@ class SplitFacts:
 
 
 def rendered_artifact(
-    request: RenderRequest, *, cached: Cached, read: Callable[[Path], Iterable[Row]]
+    request: RenderRequest, *, cached: Cached, read: Callable[[Path], Iterable[RenderableRow]]
 ) -> Artifact:
     """Return the rendered rows of both splits and `rendering.json`, built once.
 
@@ -146,7 +146,7 @@ def rendered_artifact(
     return cached(PRODUCT, payload, build)
 
 
-def marked_problems(request: RenderRequest, rows: Iterable[Row]) -> list[Problem]:
+def marked_problems(request: RenderRequest, rows: Iterable[RenderableRow]) -> list[Problem]:
     """Return what is to be said of rows that are only judged, with tokens of the chat template in them.
 
     Raises:
@@ -166,7 +166,7 @@ def holdout_artifact(
     *,
     holdout: Artifact,
     cached: Cached,
-    read: Callable[[Path], Iterable[Row]],
+    read: Callable[[Path], Iterable[RenderableRow]],
 ) -> Artifact:
     """Return how long the rows of the holdout are, each asked whole with its answer, built once.
 
@@ -191,7 +191,7 @@ def holdout_artifact(
 
 
 def render_rows(
-    rows: Iterable[Row],
+    rows: Iterable[RenderableRow],
     *,
     task: Task,
     chat: Chat,
@@ -206,7 +206,9 @@ def render_rows(
         D391; D392; D394.
 
     """
-    limits = Limits(max_length=max_length, truncation=truncation, template_tokens=template_tokens)
+    limits = LengthLimits(
+        max_length=max_length, truncation=truncation, template_tokens=template_tokens
+    )
     renderer, ledger = Renderer(chat, task, limits), Ledger()
     done = tuple(renderer.rendered(rows, ledger))
     problems = renderer.problems(ledger)
@@ -251,7 +253,7 @@ def _written(segments: Iterable[Segment]) -> Iterator[dict[str, object]]:
     return ({"label": one.supervised, "text": one.text} for one in segments)
 
 
-def _facts(ledger: Ledger, limits: Limits) -> SplitFacts:
+def _facts(ledger: Ledger, limits: LengthLimits) -> SplitFacts:
     notes = ledger.notes(limits.template_tokens, max_length=limits.max_length)
     return SplitFacts(
         rows=ledger.rows,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class LengthStats:
     """The lengths of some rows; all 0 for none."""
 
     rows: int
@@ -18,13 +18,13 @@ class Spread:
     longest: int
 
 
-def spread(lengths: Iterable[int]) -> Spread:
+def spread(lengths: Iterable[int]) -> LengthStats:
     """Return how lengths are spread."""
     ranked = sorted(lengths)
     if not ranked:
-        return Spread(rows=0, median=0, p95=0, longest=0)
+        return LengthStats(rows=0, median=0, p95=0, longest=0)
     nearest = max(0, -(-len(ranked) * 95 // 100) - 1)
-    return Spread(
+    return LengthStats(
         rows=len(ranked),
         median=ranked[len(ranked) // 2],
         p95=ranked[nearest],

@@ -29,7 +29,7 @@ PAIR = 2
 """Segments of one learned turn: what stands before it, and itself."""
 
 
-class Row(Protocol):
+class RenderableRow(Protocol):
     """What is read of an example (`engine.data.examples.example.Example` has it)."""
 
     @property
@@ -58,7 +58,7 @@ class Row(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class LengthLimits:
     """What is done with rows that do not fit."""
 
     max_length: int
@@ -98,14 +98,14 @@ class RenderedRow:
 class Renderer:
     """Makes rows of examples by the chat template of one model."""
 
-    def __init__(self, chat: Chat, task: Task, limits: Limits) -> None:
+    def __init__(self, chat: Chat, task: Task, limits: LengthLimits) -> None:
         self.chat, self.task, self.limits = chat, task, limits
         self._markers = Markers(chat)
         self.ending = chat.terminator
         if task.kind == "text":
             self.ending = chat.tokenizer.eos_token or chat.terminator
 
-    def rendered(self, rows: Iterable[Row], ledger: Ledger) -> Iterator[RenderedRow]:
+    def rendered(self, rows: Iterable[RenderableRow], ledger: Ledger) -> Iterator[RenderedRow]:
         """Yield what is trained, in order, and write into `ledger` what happened on the way."""
         self._read_recipe(ledger)
         for row in rows:
@@ -129,18 +129,18 @@ class Renderer:
             max_length=self.limits.max_length, template_tokens=self.limits.template_tokens
         )
 
-    def marked(self, row: Row) -> tuple[str, ...]:
+    def marked(self, row: RenderableRow) -> tuple[str, ...]:
         """Return the tokens of the chat template that stand in any text of the row, sorted."""
         texts = (row.input, row.target, *strings(row.payload))
         return tuple(sorted({marker for text in texts for marker in self._markers.within(text)}))
 
-    def render(self, row: Row) -> list[RenderedRow]:
+    def render(self, row: RenderableRow) -> list[RenderedRow]:
         """Return the row uncut, whatever its length; a document in blocks. Raises as `cut_turns`."""
         if self.task.kind == "text":
             return self._document(row)
         return [self._conversation(row, row.input)]
 
-    def _fitting(self, row: Row, ledger: Ledger) -> Iterator[RenderedRow]:
+    def _fitting(self, row: RenderableRow, ledger: Ledger) -> Iterator[RenderedRow]:
         try:
             made = self.render(row)
         except UnwritableError as error:
@@ -154,7 +154,9 @@ class Renderer:
             else:
                 yield one
 
-    def _overlong(self, one: RenderedRow, row: Row, ledger: Ledger) -> Iterator[RenderedRow]:
+    def _overlong(
+        self, one: RenderedRow, row: RenderableRow, ledger: Ledger
+    ) -> Iterator[RenderedRow]:
         """Treat a row over the limit as the recipe says."""
         action = self.limits.truncation
         if action == "drop":
@@ -186,7 +188,7 @@ class Renderer:
             ledger.supervised_tokens += one.supervised
             yield one if number == 1 else replace(one, id=f"{one.id}-{number}")
 
-    def _conversation(self, row: Row, text: str) -> RenderedRow:
+    def _conversation(self, row: RenderableRow, text: str) -> RenderedRow:
         asked = conversation(self.task, input=text, target=row.target, payload=row.payload)
         if self.task.kind in ASKED_AND_ANSWERED:
             return self._row(row, Cut(segments=cut_reply(self.chat, asked.messages)))
@@ -196,7 +198,7 @@ class Renderer:
             raise UnwritableError(error.problems[0].message) from error
         return self._row(row, cut, rejected=rejected)
 
-    def _document(self, row: Row) -> list[RenderedRow]:
+    def _document(self, row: RenderableRow) -> list[RenderedRow]:
         """Return the blocks of a document, numbered from the second one: `….2`."""
         made = []
         blocks = document_blocks(self.chat, row.input, self.limits.max_length)
@@ -207,7 +209,9 @@ class Renderer:
             made.append(one if number == 1 else replace(one, id=f"{row.id}.{number}"))
         return made
 
-    def _row(self, row: Row, cut: Cut, *, rejected: tuple[Segment, ...] = ()) -> RenderedRow:
+    def _row(
+        self, row: RenderableRow, cut: Cut, *, rejected: tuple[Segment, ...] = ()
+    ) -> RenderedRow:
         counts = self._counts(cut.segments)
         return RenderedRow(
             id=row.id,
@@ -223,13 +227,13 @@ class Renderer:
     def _counts(self, segments: Iterable[Segment]) -> list[int]:
         return [len(self.chat.token_ids(segment.text)) for segment in segments]
 
-    def _shortened(self, one: RenderedRow, row: Row) -> RenderedRow | None:
+    def _shortened(self, one: RenderedRow, row: RenderableRow) -> RenderedRow | None:
         """Return the row cut to the limit with a whole answer, or None where that cannot be."""
         if self.task.kind in ASKED_AND_ANSWERED:
             return self._shorter_text(row)
         return self._fewer_turns(one) if self.task.kind == "chat" else None
 
-    def _shorter_text(self, row: Row) -> RenderedRow | None:
+    def _shorter_text(self, row: RenderableRow) -> RenderedRow | None:
         """Return the row with the longest beginning of its text that fits, found by bisection."""
         best = self._conversation(row, "")
         if best.tokens > self.limits.max_length:

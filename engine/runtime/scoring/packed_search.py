@@ -20,7 +20,7 @@ from transformers import DynamicCache
 
 from engine.errors import StageError
 from engine.runtime.models.load import LoadedModel
-from engine.runtime.scoring.label_search import Search, Tree
+from engine.runtime.scoring.label_search import AnswerTree, Search
 from engine.runtime.scoring.packed_cache import PackedCache, Piece, UnsupportedModelError, attending
 
 PASS_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 8192}
@@ -39,7 +39,7 @@ Done = Callable[[int, Search], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
+class PromptTokens:
     """Token ids of all rows; what they share at the start is kept once."""
 
     prefix: list[int]
@@ -47,7 +47,7 @@ class Rows:
     """What follows it, of each row: one token at least."""
 
     @classmethod
-    def of(cls, loaded: LoadedModel, prompts: Sequence[str], forced: Sequence[int]) -> Rows:
+    def of(cls, loaded: LoadedModel, prompts: Sequence[str], forced: Sequence[int]) -> PromptTokens:
         """Read every prompt; `forced` stands behind each."""
         first = [*loaded.chat.token_ids(prompts[0]), *forced]
         kept: list[tuple[int, array[int]]] = []
@@ -72,7 +72,7 @@ class Rows:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Flight:
+class _SearchInFlight:
     """A row on its way."""
 
     row: int
@@ -85,7 +85,7 @@ class _Flight:
 class _Feed:
     """A piece, and whose it is."""
 
-    flight: _Flight
+    flight: _SearchInFlight
     number: int
     """The branch; 0 for the row itself."""
     piece: Piece
@@ -96,7 +96,7 @@ class _Feed:
 class PackedSearch:
     """All rows, many of them in flight at a time."""
 
-    def __init__(self, loaded: LoadedModel, rows: Rows, tree: Tree) -> None:
+    def __init__(self, loaded: LoadedModel, rows: PromptTokens, tree: AnswerTree) -> None:
         """Compute the shared prefix, with the longest row behind it."""
         self._loaded, self._rows, self._tree = loaded, rows, tree
         kind = loaded.device.type
@@ -142,7 +142,7 @@ class PackedSearch:
 
     def run(self, make: Callable[[], Search], done: Done) -> None:
         """Bring every row to its end."""
-        flights: list[_Flight] = []
+        flights: list[_SearchInFlight] = []
         checked = False
         model = getattr(self._loaded.model, "get_base_model", lambda: self._loaded.model)()
         with attending(model, self._cache):
@@ -167,7 +167,9 @@ class PackedSearch:
             if not abs(packed - plain) <= limit * max(1.0, abs(plain) / 10):
                 raise UnsupportedModelError
 
-    def _next_feeds(self, flights: list[_Flight], make: Callable[[], Search]) -> list[_Feed]:
+    def _next_feeds(
+        self, flights: list[_SearchInFlight], make: Callable[[], Search]
+    ) -> list[_Feed]:
         """Return one pass: what the searches want, oldest first, then new rows, which join `flights`."""
         feeds: list[_Feed] = []
         tokens = scored = 0
@@ -186,7 +188,7 @@ class PackedSearch:
             if (feeds and full) or (flights and used + self._needs(row) > self._room):
                 break
             self._order.popleft()
-            flights.append(_Flight(row=row, search=make()))
+            flights.append(_SearchInFlight(row=row, search=make()))
             feeds.append(self._row_feed(flights[-1]))
             tokens, scored, used = tokens + count, scored + 1, used + self._needs(row)
         return feeds
@@ -195,7 +197,7 @@ class PackedSearch:
         """Return the slots that a row may come to hold."""
         return len(self._rows.own[row]) + self._kept
 
-    def _row_feed(self, flight: _Flight) -> _Feed:
+    def _row_feed(self, flight: _SearchInFlight) -> _Feed:
         tokens = self._rows.own[flight.row]
         slots = flight.slots[0] = [self._free.pop() for _ in tokens]
         return _Feed(
@@ -207,7 +209,7 @@ class PackedSearch:
             asked=[[*self._tree.branches[0].allowed]],
         )
 
-    def _branch_feed(self, flight: _Flight, number: int) -> _Feed:
+    def _branch_feed(self, flight: _SearchInFlight, number: int) -> _Feed:
         branch = self._tree.branches[number]
         slots = flight.slots[number] = [self._free.pop() for _ in branch.tokens]
         seen: list[int] = []
@@ -260,7 +262,7 @@ class PackedSearch:
             if not self._deeper[feed.number]:
                 self._free += feed.flight.slots.pop(feed.number)
 
-    def _release(self, flight: _Flight) -> None:
+    def _release(self, flight: _SearchInFlight) -> None:
         for slots in flight.slots.values():
             self._free += slots
 

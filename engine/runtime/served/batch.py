@@ -24,7 +24,7 @@ from engine.runtime.served.http_client import (
     NOT_FOUND,
     PATH,
     ChatServer,
-    RefusedError,
+    RequestRefusedError,
     UnansweredError,
 )
 from engine.store.store import storage_problem
@@ -105,7 +105,7 @@ def patiently(
 
 
 @dataclass(slots=True, kw_only=True)
-class Rows:
+class ServerBatch:
     """Rows on their way to one server."""
 
     server: ChatServer
@@ -139,7 +139,7 @@ class Rows:
         while True:
             try:
                 return self._ask(chat)
-            except RefusedError as error:
+            except RequestRefusedError as error:
                 more = self._adaptable(error)
                 if more is None:
                     raise self._final(error) from None
@@ -181,10 +181,10 @@ class Rows:
     def _one(self, chat: Sequence[Message]) -> Reply:
         try:
             return self._ask(chat)
-        except RefusedError as error:
+        except RequestRefusedError as error:
             return Reply(asked=digest(self._body(chat)), text="", refused=str(error))
 
-    def _adaptable(self, error: RefusedError) -> str | None:
+    def _adaptable(self, error: RequestRefusedError) -> str | None:
         """Return what to leave out of the request: what the server names, else the form."""
         left = [name for name in ADAPTED if name not in self.adapted]
         named = [name for name in left if name != "form" and name in error.said]
@@ -224,7 +224,7 @@ class Rows:
             with self.kept.open("a", encoding="utf-8", newline="\n") as file:
                 file.write(line)
 
-    def _final(self, error: RefusedError) -> StageError:
+    def _final(self, error: RequestRefusedError) -> StageError:
         if error.status == NOT_FOUND and "model" in error.said.lower():
             message = f"the server has no model `{self.model}`: {error.said}"
             return StageError.one("E723", message, path=PATH)

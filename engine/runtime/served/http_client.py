@@ -40,7 +40,7 @@ class UnansweredError(Exception):
         """Seconds that the server asks to wait; None where it does not say."""
 
 
-class RefusedError(Exception):
+class RequestRefusedError(Exception):
     """The server does not want this request (HTTP 400 to 422, 501), in its own words."""
 
     def __init__(self, status: int, said: str) -> None:
@@ -80,7 +80,7 @@ class ChatServer:
             try:
                 found = redacted_value(parse_json(text))
             except ValueError:
-                raise RefusedError(status, "the answer is no JSON") from None
+                raise RequestRefusedError(status, "the answer is no JSON") from None
             if not _is_error(found):
                 return found
             status = _code(found)
@@ -90,7 +90,7 @@ class ChatServer:
         if status in BUSY or (status >= SERVER_ERROR and status != NOT_IMPLEMENTED):
             reason = f"HTTP {status}: {said}" if said else f"HTTP {status}"
             raise UnansweredError(reason, reached=True, after=_seconds(after))
-        raise RefusedError(status, said)
+        raise RequestRefusedError(status, said)
 
     def _asked(self, method: str, path: str, **sent: Any) -> tuple[int, bytes, str | None]:
         """Return the status and the body of an answer, and when it says to come again."""

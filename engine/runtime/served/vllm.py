@@ -19,8 +19,8 @@ from engine.environment import MISSING, VLLM, version_of, vllm_python
 from engine.errors import EnvironmentProblem, StageError
 from engine.process.start import program
 from engine.progress import Progress
-from engine.runtime.generation.generate import Said
-from engine.runtime.generation.sequence import FreeSpeech
+from engine.runtime.generation.generate import GeneratedText
+from engine.runtime.generation.sequence import FreeDecoding
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.tool_process import run_tool
 
@@ -35,7 +35,7 @@ def is_asked() -> bool:
 
 def generate_with_vllm(
     loaded: LoadedModel, prompts: Sequence[str], *, max_new_tokens: int, progress: Progress
-) -> list[Said]:
+) -> list[GeneratedText]:
     """Return for each prompt the greedy text, as `engine.runtime.generation.generate.generate` without a grammar.
 
     EnvironmentProblem X617 when `VLLM_PYTHON` names no environment with vLLM, StageError X618 when vLLM fails.
@@ -64,13 +64,15 @@ def generate_with_vllm(
     return [_said(loaded, answer, most=max_new_tokens) for answer in answers]
 
 
-def _said(loaded: LoadedModel, answer: Sequence[tuple[int, float]], *, most: int) -> Said:
+def _said(loaded: LoadedModel, answer: Sequence[tuple[int, float]], *, most: int) -> GeneratedText:
     """Return the text of tokens, each with its negative log-probability in nats."""
-    speech = FreeSpeech(loaded.chat)
+    speech = FreeDecoding(loaded.chat)
     for token, nats in answer:
         if not speech.say(token, nats, most=most):
             break
-    return Said(text=speech.text(), probability=exp(-speech.nats), finished=speech.finished)
+    return GeneratedText(
+        text=speech.text(), probability=exp(-speech.nats), finished=speech.finished
+    )
 
 
 def _rank(adapter: Path | None) -> int:

@@ -26,6 +26,7 @@ from engine.bundle.statement import statement_of, to_bytes
 from engine.errors import DataError
 from engine.evidence import Metric, Repeat, Scores, StageStatus, to_json
 from engine.files.typed_json import brief_text
+from engine.kinds import AnswerForm
 from engine.lock.accepted_run import further_seeds, spread_of
 from engine.lock.answer_hashes import HASHES, LIKELIHOODS, has_entries, label_counts
 from engine.lock.coherence import NEAR, contradictions_of_recipe
@@ -228,12 +229,12 @@ def _metrics(shown: Mapping[str, Metric], locked: Mapping[str, Mapping[str, Any]
 def _answers(found: Contents, holdout: Scores) -> Iterator[str]:
     """Yield that the answers of the lock are not those that were counted."""
     answers, task = found.accepted.answers, found.recipe.task
-    way = LIKELIHOODS if task.kind in ("chat", "text") else HASHES
+    way = LIKELIHOODS if task.spec.by_likelihood else HASHES
     if answers["way"] != way:
         yield f"the lock holds `{answers['way']}` of a kind that has `{way}`"
     if answers["rows"] != holdout.rows:
         yield f"the lock has answers to {answers['rows']} rows, the report to {holdout.rows}"
-    elif task.kind == "classification" and has_entries(answers) and holdout.confusion:
+    elif task.spec.answer is AnswerForm.LABEL and has_entries(answers) and holdout.confusion:
         counts = label_counts(answers, task.labels)
         columns = [sum(column) for column in zip(*holdout.confusion, strict=True)]
         if counts != dict(zip((*task.labels, None), columns, strict=True)):

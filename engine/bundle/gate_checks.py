@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from engine.bundle.contents import Contents
 from engine.bundle.scores import by_name, rows_of, same, span
 from engine.evidence import Check, Comparison, Metric, Report, Scores, Status, Verdict
+from engine.kinds import AnswerForm
 from engine.lock.coherence import NEAR
 from engine.metrics.comparing import PREVIOUS, Earlier, judge_gains, judge_previous
 from engine.metrics.correction import holm
@@ -142,7 +143,7 @@ def _endings(report: Report, recipe: Recipe) -> Iterator[str]:
     for check in found:
         yield from by_itself("gate", check)
     scores = report.folds if recipe.splits.folds else report.holdout
-    is_known = recipe.task.kind == "classification" and not recipe.splits.folds
+    is_known = recipe.task.spec.answer is AnswerForm.LABEL and not recipe.splits.folds
     if scores is None or report.free is None or not is_known:
         return
     rows = rows_of(scores, recipe)

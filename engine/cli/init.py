@@ -10,10 +10,10 @@ from pathlib import Path
 
 from engine.cli.output import show
 from engine.errors import ExitCode, RecipeError, StoreError
+from engine.kinds import KINDS
 from engine.recipe.shipped import recipes_dir
 from engine.recipe.text.write import create
 
-KINDS = ("classification", "multilabel", "extraction", "generation", "chat", "text", "preference")
 STARTER = "quickstart"
 """The shipped recipe whose base model a draft takes."""
 
@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="default: TEMPLATE.yaml, or the data file's name with .yaml, here",
     )  # fmt: skip
     group = parser.add_argument_group("from a data file, instead of a guess")
-    group.add_argument("--kind", choices=KINDS, default="", help="kind of task")
+    group.add_argument("--kind", choices=tuple(KINDS), default="", help="kind of task")
     group.add_argument("--text", metavar="COLUMN", default="", help="column of the text")
     group.add_argument(
         "--label", metavar="COLUMN", default="",

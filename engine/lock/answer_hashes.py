@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from engine.kinds import AnswerForm
 from engine.lock.file import AnswerFacts
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Task
@@ -81,7 +82,7 @@ def _matching_answer(row: Prediction, entry: bytes, task: Task) -> Prediction | 
         if _hash(label, label) == entry:
             return replace(plain, label=label, text=label)
     # With every label tried, it was no answer.
-    return _unreadable(row) if task.kind == "classification" else None
+    return _unreadable(row) if task.spec.answer is AnswerForm.LABEL else None
 
 
 def _unreadable(row: Prediction) -> Prediction:

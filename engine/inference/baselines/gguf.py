@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.inference.baselines.values import BaselinePredictions, Question
 from engine.inference.predict import asked_turns, predicted
+from engine.kinds import AnswerForm
 from engine.metrics.predictions import Prediction
 from engine.progress import Progress
 from engine.recipe.answer_grammar import answer_grammar
@@ -29,7 +30,7 @@ def ask_file(
     from engine.runtime.llama.client import Request, ask_gguf  # only where a file is asked
 
     chat, task, rows = load_gguf_chat(gguf), question.task, question.fold.judged
-    is_choice = task.kind == "classification"
+    is_choice = task.spec.answer is AnswerForm.LABEL
     grammar = "" if is_choice else answer_grammar(task) or ""
     longest = question.longest_answer() // (1 if grammar else PROSE_BYTES)
     room = task.max_new_tokens or longest + SPARE_TOKENS
@@ -54,7 +55,7 @@ def ask_file(
 def _choices(question: Question) -> list[str]:
     """Return all answers of a classification, in its form of output."""
     task = question.task
-    if task.kind != "classification":
+    if task.spec.answer is not AnswerForm.LABEL:
         return []
     return [answer_text(task, label) for label in task.labels]
 

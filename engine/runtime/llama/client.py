@@ -15,6 +15,7 @@ from typing import Any
 
 from engine.environment import version_of
 from engine.errors import EnvironmentProblem, StageError
+from engine.kinds import Decoding
 from engine.progress import Progress
 from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.prompt import parse_answer
@@ -204,10 +205,10 @@ def answer_text(
     it, X643 for a damaged file, X640 and X641 as `ask_gguf`.
     """
     task = read_task_file(gguf.parent)
-    is_held = task.task.kind in ("multilabel", "extraction")
+    is_held = task.task.spec.decoding is Decoding.GRAMMAR
     request = Request(
         prompts=[task.prompt(text)],
-        adds_special=task.task.kind == "text",
+        adds_special=not task.task.spec.has_turns,
         answers=task.answers,
         grammar=(answer_grammar(task.task) or "") if is_held else "",
         grammar_tokens=task.max_new_tokens,

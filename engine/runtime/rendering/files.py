@@ -177,7 +177,7 @@ def holdout_artifact(
 
     def build(folder: Path) -> None:
         renderer, found = _renderer(request), list[tuple[int, str]]()
-        rows = read(holdout.file("holdout.jsonl")) if request.task.kind != "text" else ()
+        rows = read(holdout.file("holdout.jsonl")) if request.task.spec.has_turns else ()
         for row in rows:
             with contextlib.suppress(UnwritableError):
                 found += [(one.tokens, one.origin) for one in renderer.render(row)]
@@ -245,7 +245,7 @@ def _read_split(facts: dict[str, Any]) -> SplitFacts:
 
 
 def _renderer(request: RenderRequest) -> Renderer:
-    chat = load_chat(request.base_folder, asks=request.task.kind != "text")
+    chat = load_chat(request.base_folder, asks=request.task.spec.has_turns)
     return Renderer(chat, request.task, request.limits)
 
 

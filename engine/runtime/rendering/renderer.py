@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from engine.errors import Problem, StageError
+from engine.kinds import Turns
 from engine.recipe.answer_json import strings
 from engine.recipe.conversation import conversation
 from engine.recipe.model import Task
@@ -23,8 +24,6 @@ from engine.runtime.rendering.segments import (
     cut_turns,
 )
 
-ASKED_AND_ANSWERED = ("classification", "multilabel", "extraction", "generation")
-"""Kinds of one question with one text, which can be cut, and one answer."""
 PAIR = 2
 """Segments of one learned turn: what stands before it, and itself."""
 
@@ -102,7 +101,7 @@ class Renderer:
         self.chat, self.task, self.limits = chat, task, limits
         self._markers = Markers(chat)
         self.ending = chat.terminator
-        if task.kind == "text":
+        if not task.spec.has_turns:
             self.ending = chat.tokenizer.eos_token or chat.terminator
 
     def rendered(self, rows: Iterable[RenderableRow], ledger: Ledger) -> Iterator[RenderedRow]:
@@ -136,7 +135,7 @@ class Renderer:
 
     def render(self, row: RenderableRow) -> list[RenderedRow]:
         """Return the row uncut, whatever its length; a document in blocks. Raises as `cut_turns`."""
-        if self.task.kind == "text":
+        if not self.task.spec.has_turns:
             return self._document(row)
         return [self._conversation(row, row.input)]
 
@@ -175,7 +174,9 @@ class Renderer:
     def _counted(self, one: RenderedRow, repeat: int, ledger: Ledger) -> Iterator[RenderedRow]:
         """Yield the row as often as it is seen, the second time with `-2` after its id."""
         learned = [segment for segment in one.segments if segment.supervised]
-        ends = bool(self.ending) and (self.task.kind == "text" or one.answer.endswith(self.ending))
+        ends = bool(self.ending) and (
+            not self.task.spec.has_turns or one.answer.endswith(self.ending)
+        )
         if not learned or one.supervised == 0 or not ends:
             ledger.unsupervised.append(one.origin)
         if one.rewritten:
@@ -190,7 +191,7 @@ class Renderer:
 
     def _conversation(self, row: RenderableRow, text: str) -> RenderedRow:
         asked = conversation(self.task, input=text, target=row.target, payload=row.payload)
-        if self.task.kind in ASKED_AND_ANSWERED:
+        if self.task.spec.turns is Turns.QUESTION:
             return self._row(row, Cut(segments=cut_reply(self.chat, asked.messages)))
         try:
             cut, rejected = cut_turns(self.chat, asked), cut_rejected(self.chat, asked)
@@ -229,9 +230,9 @@ class Renderer:
 
     def _shortened(self, one: RenderedRow, row: RenderableRow) -> RenderedRow | None:
         """Return the row cut to the limit with a whole answer, or None where that cannot be."""
-        if self.task.kind in ASKED_AND_ANSWERED:
+        if self.task.spec.turns is Turns.QUESTION:
             return self._shorter_text(row)
-        return self._fewer_turns(one) if self.task.kind == "chat" else None
+        return self._fewer_turns(one) if self.task.spec.turns is Turns.CHAT else None
 
     def _shorter_text(self, row: RenderableRow) -> RenderedRow | None:
         """Return the row with the longest beginning of its text that fits, found by bisection."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from engine.errors import StageError
 from engine.files.reading import read_json
+from engine.kinds import AnswerForm
 from engine.recipe.model import Task
 from engine.recipe.prompt import answer_text, messages, question
 from engine.runtime.rendering.chat import Chat
@@ -56,7 +57,7 @@ class TaskFile:
 
 def make_task_file(task: Task, chat: Chat, longest: Sequence[str] = ()) -> TaskFile:
     """Return how to ask a model of this chat for the task; `longest`: training's longest answers."""
-    before, after, strips = ("", "", False) if task.kind == "text" else _around(task, chat)
+    before, after, strips = _around(task, chat) if task.spec.has_turns else ("", "", False)
     answers = tuple(answer_text(task, label) + chat.terminator for label in task.labels)
     said = [*answers, *(answer + chat.terminator for answer in longest)]
     counts = [len(chat.token_ids(answer)) for answer in said]
@@ -66,7 +67,7 @@ def make_task_file(task: Task, chat: Chat, longest: Sequence[str] = ()) -> TaskF
         before=before,
         after=after,
         strips=strips,
-        answers=answers if task.kind == "classification" else (),
+        answers=answers if task.spec.answer is AnswerForm.LABEL else (),
         max_new_tokens=task.max_new_tokens or room,
         terminator=chat.terminator,
     )
@@ -117,7 +118,7 @@ def _check_types(found: TaskFile) -> None:
     )
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("a text is none")
-    if task.kind == "classification" and len(found.answers) != len(task.labels):
+    if task.spec.answer is AnswerForm.LABEL and len(found.answers) != len(task.labels):
         raise ValueError("each label has one answer")
     if type(found.max_new_tokens) is not int or not 0 < found.max_new_tokens <= MOST_TOKENS:
         raise ValueError("max_new_tokens")

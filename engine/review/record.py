@@ -12,9 +12,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from engine.evidence.review import Area, Change, Effect, Finding
-from engine.lock.accepted import Accepted
 from engine.lock.coherence import OTHER_HOLDOUT, lock_contradictions
-from engine.lock.file import Lock
+from engine.lock.file import Accepted, Lock
 from engine.recipe.digest import recipe_digest
 from engine.recipe.text.dump import resolved_mapping
 from engine.review.compare import Versions, cropped, plain

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from engine.bundle.contents import Contents
-from engine.bundle.judging import by_itself, status_problems
+from engine.bundle.gate_checks import by_itself, status_problems
 from engine.bundle.scores import by_name, same, span
 from engine.evidence import Check, Metric, Report, Rung, Scores
 from engine.kinds import AnswerForm
@@ -197,8 +197,8 @@ def _agreement(report: Report, recipe: Recipe, scores: Scores) -> Iterator[str]:
     most = 1 - len(report.flips) / max(scores.rows, 1)
     is_exact = _has_only_labels(merged, scores, recipe)
     if report.agreement > most + NEAR or (is_exact and not same(report.agreement, most)):
-        told = f"{len(report.flips)} of {scores.rows} answers changed"
-        yield f"agreement is {report.agreement:g} although {told}"
+        changed = f"{len(report.flips)} of {scores.rows} answers changed"
+        yield f"agreement is {report.agreement:g} although {changed}"
 
 
 def _of_file(report: Report, recipe: Recipe, metrics: Mapping[str, Metric]) -> Iterator[str]:

@@ -88,7 +88,7 @@ def _wear(found: Contents) -> Iterator[str]:
     use, lock = found.report.holdout_use, found.lock
     holdout = lock.splits.get("holdout")
     if use is None or holdout is None:
-        yield "how often the holdout has decided is not told"
+        yield "report and lock do not both count the decisions on the holdout"
         return
     if use.digest != holdout.digest:
         yield "the holdout that has decided is not that of the lock"

@@ -47,7 +47,7 @@ def comparison_problems(found: Contents) -> Iterator[str]:
         yield f"the baselines are {_listed(there)}, the recipe asks for {_listed(wanted)}"
     for baseline in report.baselines:
         if baseline.passes != baseline_passes(baseline.scores, recipe.acceptance):
-            yield f"baseline {baseline.name} is said to {'' if baseline.passes else 'not '}pass"
+            yield f"baseline {baseline.name} is reported to {'' if baseline.passes else 'not '}pass"
         if baseline.passes and recipe.stop_if_baseline_passes:
             yield f"baseline {baseline.name} passes, so nothing should have been trained"
     yield from _compared_with(report, recipe)
@@ -60,9 +60,9 @@ def status_problems(name: str, gate: Verdict | None, found: Contents) -> Iterato
     if gate is None or not gate.checks:
         yield f"{name} has no checks"
         return
-    told = verdict(gate.checks).status
-    if gate.status is not Status.PASS or told is not Status.PASS:
-        yield f"{name} is `{gate.status.value}`, its checks say `{told.value}`"
+    status = verdict(gate.checks).status
+    if gate.status is not Status.PASS or status is not Status.PASS:
+        yield f"{name} is `{gate.status.value}`, its checks say `{status.value}`"
     locked = found.accepted.verdicts.get(name)
     if locked != gate.status.value:
         yield f"{name} is `{gate.status.value}` in the report, `{locked}` in the lock"

@@ -10,7 +10,7 @@ from engine.backends.usage import Usage
 from engine.environment import Device
 from engine.estimate import measured
 from engine.estimate.base_model import UNKNOWN, shape_of
-from engine.estimate.measured import Measured
+from engine.estimate.measured import Measurement
 from engine.estimate.rows import workload_of
 from engine.estimate.training import (
     Known,
@@ -74,10 +74,10 @@ def known_of(
 
 def measurement(
     recipe: Recipe, store: Store, usage: Usage, *, work: dict[str, Any], by: str
-) -> Measured:
+) -> Measurement:
     """Return a usage as it is kept: with the operations of its steps, and the bytes of its weights."""
     shape = shape_of(recipe.base_model, store)
-    return Measured(
+    return Measurement(
         by=by,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         usage=usage,

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 
 from engine.artifacts.stage import Payload, StageContext
 from engine.backends import load_backend
-from engine.backends.base import BackendConfig, Setting
+from engine.backends.base import BackendConfig, CompileInputs
 from engine.environment import Device
 from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import counts_after_rendering
@@ -60,7 +60,7 @@ def compile_recipe(
     recipe: Recipe, device: Device, *, train_rows: int, validation_rows: int
 ) -> BackendConfig:
     """Return the backend config of a recipe on a device; pure and light. RecipeError B40x."""
-    setting = Setting(
+    setting = CompileInputs(
         device=device,
         precision=device.precision(recipe.backend.precision),
         train_rows=train_rows,

@@ -41,6 +41,7 @@ from engine.data.splitting.weights import weigh
 from engine.data.summary import PreparationFacts, summarise
 from engine.errors import DataError, Problem
 from engine.evidence import DataSummary
+from engine.kinds import AnswerForm
 from engine.recipe.model import Data, SplitName, Splits, Task
 
 __all__ = ["Examples", "Prepared", "UnfitDataError", "prepare", "split_digest"]
@@ -226,7 +227,7 @@ class _Work:
             check_near_duplicates(
                 pool, checks.near_duplicates, findings, held=self.held, scratch=self.scratch
             )
-        if task.kind != "classification":
+        if task.spec.answer is not AnswerForm.LABEL:
             return ()
         if self._wanted(checks.label_in_input):
             self.step("looking for labels in the texts", len(self.pool))

@@ -27,6 +27,7 @@ from engine.errors import DataError, EngineError, ExitCode, Problem, RecipeError
 from engine.evidence import DataSummary
 from engine.evidence.data_view import DataView
 from engine.files.typed_json import from_json
+from engine.kinds import Turns
 from engine.lock.file import lock_path, read_lock, write_lock
 from engine.lock.repair import is_readable, repaired
 from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
@@ -89,7 +90,7 @@ def look(recipe: Recipe, wish: ViewOptions, *, root: Path, watcher: Watcher) -> 
         view = replace(
             view,
             examples=tuple(examples(found.files, recipe.task, wish)),
-            thumbs=tuple(thumbs(found.files)) if recipe.task.kind == "preference" else (),
+            thumbs=tuple(thumbs(found.files)) if recipe.task.spec.turns is Turns.PREFERENCE else (),
             row=shown(pick(found.files, wish), renderer, recipe.task),
         )
         if renderer is None:
@@ -214,7 +215,7 @@ def _renderer(
     checks = recipe.data.checks
     try:
         folder = locate_tokenizer(recipe.base_model, store.cached, watcher.stage("tokenizer"))
-        chat = load_chat(folder, asks=recipe.task.kind != "text")
+        chat = load_chat(folder, asks=recipe.task.spec.has_turns)
     except EngineError as error:
         return None, f"no tokenizer, so characters are counted: {error.problems[0].headline()}"
     limits = LengthLimits(

@@ -29,7 +29,7 @@ class ChallengeLine:
     accepted: float | None
     newcomer: float | None
     rows: int | None
-    """That would tell, an estimate; None where it is told, or where no number of rows would."""
+    """Estimated rows that would decide; None where it is decided, or where no number of rows would."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ def merged_says(
 ) -> Predictions:
     """Return what the merged model says; free decoding only where a bound asks for it."""
     drops = context.recipe.export.max_drops
-    with_free = answering.is_bound(asked.task) and any(drop.metric in FREE for drop in drops)
+    with_free = asked.task.spec.is_constrained and any(drop.metric in FREE for drop in drops)
     precision = context.device.precision(context.recipe.backend.precision)
     payload = {
         "model": context.inputs["merge"],

@@ -57,7 +57,7 @@ def pair(
     seed: int,
 ) -> PairedTables:
     """Prepare two models' predictions for differences on any number of metrics."""
-    family = family_of(task.kind)
+    family = family_of(task)
     models = _alike(list(first), same_rows(first, second))
     one, two = (family.tabulate(model, task) for model in models)
     named = zip(family.measures(one), family.measures(two), strict=True)

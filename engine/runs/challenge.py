@@ -19,7 +19,7 @@ from engine.artifacts import results as flow
 from engine.environment import detect_device, tool_versions
 from engine.errors import RecipeError
 from engine.evidence import Challenge, StageRecord, StageStatus, to_json
-from engine.lock.holdout_uses import Holdouts
+from engine.lock.holdout_uses import HoldoutUses
 from engine.lock.previous import answers_of
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
@@ -254,7 +254,7 @@ def _count_look(found: Challenge, state: RunState, store: Store) -> None:
         return
     outcome = f"challenge by {found.base_model}: {found.standing}"
     look = {"recipe": found.recipe_name, "run": found.run, "started": found.started}
-    Holdouts(store).add(found.holdout, {**look, "outcome": outcome}, known=known)
+    HoldoutUses(store).add(found.holdout, {**look, "outcome": outcome}, known=known)
 
 
 def _leave(found: Challenge, run: Path) -> tuple[Path, ...]:

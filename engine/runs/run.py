@@ -21,7 +21,7 @@ from engine.evidence import (
 )
 from engine.lock.file import lock_text
 from engine.lock.policy import PLAIN, LockOptions, LockPolicy, lock_policy
-from engine.lock.writer import Keeper
+from engine.lock.writer import LockWriter
 from engine.pipeline.loop import RunOptions, RunState, Watcher, run_stages
 from engine.pipeline.plan import collect_inputs, moving
 from engine.pipeline.preflight import (
@@ -61,7 +61,7 @@ class _Keeping:
     """A watcher that has the lock written as soon as the splits are drawn."""
 
     watcher: Watcher
-    keeper: Keeper
+    keeper: LockWriter
     tracker: CostTracker
 
     def stage(self, name: str) -> Progress:
@@ -80,7 +80,7 @@ class _Keeping:
 class _Ending:
     """What is needed beside the walk when a run ends."""
 
-    keeper: Keeper
+    keeper: LockWriter
     lock: LockPolicy
     text: str
     """Of the recipe's file, as it was when the run began."""
@@ -138,9 +138,9 @@ def _run_recipe(
     options = replace(
         options,
         previous=runs.payloads(recipe.name),
-        inspector=lock.inspector(inputs.sources, store),
+        input_check=lock.input_check(inputs.sources, store),
     )
-    keeper = Keeper(recipe=recipe, store=store, before=inputs.lock)
+    keeper = LockWriter(recipe=recipe, store=store, before=inputs.lock)
     tracker = CostTracker(recipe=recipe, store=store, inputs=inputs)
     tracker.begin()
     watcher = _Keeping(watcher, keeper, tracker)
@@ -190,7 +190,7 @@ def _finish(state: RunState, store: Store, ending: _Ending) -> RunResult:
         write_text(run / BUNDLED_LOCK, lock_text(keeper.now))
     runs.record(run, _record(state, report, code))
     return RunResult(
-        code=code, report=report, folder=run, error=state.error, said=tuple(keeper.said)
+        code=code, report=report, folder=run, error=state.error, said=tuple(keeper.messages)
     )
 
 

@@ -28,7 +28,7 @@ BROKEN = (*DAMAGE, tarfile.TarError, zipfile.BadZipFile, NotImplementedError)
 def extract(archive: Path, file: str, destination: Path, *, limits: StreamLimits = LIMITS) -> None:
     """Write the file named by `file` out of `archive` to `destination`.
 
-    DataError when there is no such member (the nearest names are told), its name is unsafe, it is a
+    DataError when there is no such member (the message names the nearest), its name is unsafe, it is a
     link, it unpacks to too much, or an archive is damaged or of no known kind.
     """
     steps = safe_steps(file)

@@ -77,7 +77,7 @@ def run(context: StageContext) -> None:
         _Rows(name="holdout", rows=holdout, of=len(holdout)),
         *(
             [_Rows(name="free", rows=holdout, of=len(holdout))]
-            if answering.is_bound(recipe.task)
+            if recipe.task.spec.is_constrained
             else []
         ),
         _Rows(

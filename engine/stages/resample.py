@@ -16,7 +16,6 @@ from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example, read_examples
 from engine.data.splitting.subsets import Fold, folds_of, share
 from engine.evidence import LearningCurve, to_json
-from engine.inference import predict as answering
 from engine.inference.sampling import judged_validation
 from engine.metrics.learning import SHARES, ShareResult, learning_curve, too_few_rows
 from engine.metrics.predictions import read_predictions, write_predictions
@@ -127,7 +126,7 @@ def _cross_validate(context: StageContext, folds: Sequence[Fold]) -> None:
     """Write what every row was answered by the model that did not see it, and the scores of that."""
     evaluated = context.artifacts["evaluate"]
     said = {"folds": read_predictions(evaluated.file("predictions.holdout.jsonl"))}
-    if answering.is_bound(context.recipe.task):
+    if context.recipe.task.spec.is_constrained:
         said["free"] = read_predictions(evaluated.file("predictions.free.jsonl"))
     ways = ("chosen", "free")[: len(said)]
     for fold in folds[1:]:

@@ -86,7 +86,7 @@ def _judged(
         confidence=recipe.acceptance.confidence,
         seed=recipe.splits.seed,
     )
-    empty = FREE if answering.is_bound(recipe.task) else ()
+    empty = FREE if recipe.task.spec.is_constrained else ()
     metrics = tuple(metric for metric in scores.metrics if metric.name not in empty)
     same: Metric | None = None
     if first is not None:

@@ -117,7 +117,7 @@ class _Climb:
         from engine.runtime.rendering.chat import load_chat  # brings transformers
 
         model = self.context.artifacts["merge"].file("model")
-        return load_chat(model, asks=self.recipe.task.kind != "text")
+        return load_chat(model, asks=self.recipe.task.spec.has_turns)
 
     def lossless(self) -> None:
         """Ask the adapter, the merged model and, where a file is made of it, the 16-bit GGUF file."""
@@ -170,8 +170,8 @@ class _Climb:
     def _try(self, quantization: str, path: Path, *, digest: str) -> _Tried:
         task, acceptance = self.recipe.task, self.recipe.acceptance
         said = self._gguf(path, name=quantization, digest=digest, free=True)
-        free = self._score(said.free) if answering.is_bound(task) else None
-        prompts = [] if task.kind in answering.WEIGHED else self._prompts()
+        free = self._score(said.free) if task.spec.is_constrained else None
+        prompts = [] if task.spec.by_likelihood else self._prompts()
         timed = speed.measured(self.context, path, prompts or self._texts(), digest=digest)
         scores = self._score(said.chosen)
         whole = replace(scores, metrics=(*scores.metrics, *speed.metrics(timed)))
@@ -226,7 +226,7 @@ class _Climb:
         drops = self.recipe.export.max_drops
         held = [drop for drop in drops if drop.metric not in FREE]
         loose = [drop for drop in drops if drop.metric in FREE]
-        if not answering.is_bound(self.recipe.task):
+        if not self.recipe.task.spec.is_constrained:
             held, loose = [*drops], []
         return [
             *judge(held, merged=self.merged.chosen, quantized=said.chosen),
@@ -289,7 +289,7 @@ class _Climb:
         """Count the rows that `task.json` would ask in other words than training did."""
         from engine.runtime.rendering.task_file import read_task_file  # brings transformers
 
-        if self.recipe.task.kind in answering.WEIGHED:
+        if self.recipe.task.spec.by_likelihood:
             return 0
         task = read_task_file(self.context.artifacts["quantize"].path)
         pairs = zip(self.examples, self._prompts(), strict=True)

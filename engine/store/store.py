@@ -319,7 +319,7 @@ class Store:
 
 
 def storage_problem(error: OSError, root: Path) -> EnvironmentProblem | StoreError:
-    """A failed write told in the user's words: a full disk, a link in the way, or a place that cannot be written."""
+    """A failed write as a problem for the user: a full disk, a link in the way, or a place that cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return EnvironmentProblem.one(
             "E710",

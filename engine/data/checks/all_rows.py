@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from engine.data.checks.findings import PLACES, Findings, Quote, quote
 from engine.data.reading.row import excerpt, several
@@ -21,8 +20,6 @@ from engine.recipe.model import CheckAction, Checks, Task
 SMALL_SHARE = 0.05
 LOPSIDED = 10
 """Rows of the largest class for each row of the smallest, above which it is told."""
-MANY_ANSWERS: Final = frozenset({"generation", "chat", "text", "preference"})
-"""Kinds in which one text may have several right answers."""
 
 
 def check_conflicts(pool: Pool, task: Task, action: CheckAction, findings: Findings) -> None:
@@ -30,7 +27,7 @@ def check_conflicts(pool: Pool, task: Task, action: CheckAction, findings: Findi
 
     Kinds in which several answers may be right have no conflicts.
     """
-    if action == "off" or task.kind in MANY_ANSWERS:
+    if action == "off" or not task.spec.has_one_answer:
         return
     groups = [rows for rows in pool.repeated() if len({pool.answer[row] for row in rows}) > 1]
     if not groups:

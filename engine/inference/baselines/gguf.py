@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from engine.inference.baselines.values import BaselinePredictions, Question
 from engine.inference.predict import asked_turns, predicted
+from engine.kinds import AnswerForm
 from engine.metrics.predictions import Prediction
 from engine.progress import Progress
 from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.prompt import answer_text, parse_answer
 
 if TYPE_CHECKING:
-    from engine.runtime.llama.client import GgufSaid
+    from engine.runtime.llama.client import GgufAnswers
 
 SPARE_TOKENS = 8
 """An answer may have so many tokens more than the longest right one, as far as bytes tell."""
@@ -29,7 +30,7 @@ def ask_file(
     from engine.runtime.llama.client import Request, ask_gguf  # only where a file is asked
 
     chat, task, rows = load_gguf_chat(gguf), question.task, question.fold.judged
-    is_choice = task.kind == "classification"
+    is_choice = task.spec.answer is AnswerForm.LABEL
     grammar = "" if is_choice else answer_grammar(task) or ""
     longest = question.longest_answer() // (1 if grammar else PROSE_BYTES)
     room = task.max_new_tokens or longest + SPARE_TOKENS
@@ -54,12 +55,12 @@ def ask_file(
 def _choices(question: Question) -> list[str]:
     """Return all answers of a classification, in its form of output."""
     task = question.task
-    if task.kind != "classification":
+    if task.spec.answer is not AnswerForm.LABEL:
         return []
     return [answer_text(task, label) for label in task.labels]
 
 
-def _predictions(question: Question, said: GgufSaid) -> list[Prediction]:
+def _predictions(question: Question, said: GgufAnswers) -> list[Prediction]:
     task, rows = question.task, question.fold.judged
     if choices := _choices(question):
         return [
@@ -72,7 +73,7 @@ def _predictions(question: Question, said: GgufSaid) -> list[Prediction]:
             )
             for row, choice in zip(rows, said.choices, strict=True)
         ]
-    if said.bound:
+    if said.constrained:
         return [
             predicted(
                 row,
@@ -80,7 +81,7 @@ def _predictions(question: Question, said: GgufSaid) -> list[Prediction]:
                 text=bound.text,
                 probability=bound.probability,
             )
-            for row, bound in zip(rows, said.bound, strict=True)
+            for row, bound in zip(rows, said.constrained, strict=True)
         ]
     return [
         predicted(row, label=parse_answer(task, text), text=text)

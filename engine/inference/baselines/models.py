@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from engine.data.examples.example import Example
 from engine.inference.baselines.shots import Shot
 from engine.inference.baselines.values import BaselinePredictions, Question
-from engine.inference.predict import WEIGHED, PredictionInputs, asked_turns, chosen
+from engine.inference.predict import PredictionInputs, asked_turns, chosen
 from engine.progress import Progress
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _fitting(
     loaded: LoadedModel, asked: PredictionInputs, row: Example, shots: Sequence[Shot]
 ) -> Sequence[Shot]:
     window = _window(loaded.model.config)
-    if not shots or window is None or asked.task.kind in WEIGHED:
+    if not shots or window is None or asked.task.spec.by_likelihood:
         return shots
     room = window - asked.room(loaded.chat)
     kept = list(shots)

@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.inference.baselines.values import BaselinePredictions, Question
 from engine.inference.predict import asked_turns, predicted
+from engine.kinds import AnswerForm
 from engine.progress import Progress
 from engine.recipe.model import Endpoint, Task
 from engine.recipe.prompt import JSON_KEY, JSON_LIST_KEY, answer_text, parse_answer
@@ -79,18 +80,18 @@ def _shots(count: int) -> str:
 
 def _choices(task: Task) -> tuple[str, ...]:
     """Return all answers of a classification, in its form of output."""
-    if task.kind != "classification":
+    if task.spec.answer is not AnswerForm.LABEL:
         return ()
     return tuple(answer_text(task, label) for label in task.labels)
 
 
 def _schema(task: Task) -> Mapping[str, Any] | None:
     """Return the JSON Schema of an answer; labels are then in an object, whatever the output is."""
-    if task.kind == "extraction" and isinstance(task.schema, Mapping):
+    if task.spec.answer is AnswerForm.OBJECT and isinstance(task.schema, Mapping):
         return task.schema
-    if task.kind == "classification":
+    if task.spec.answer is AnswerForm.LABEL:
         return _object(JSON_KEY, {"type": "string", "enum": list(task.labels)})
-    if task.kind == "multilabel":
+    if task.spec.answer is AnswerForm.LABELS:
         items = {"type": "string", "enum": list(task.labels)}
         return _object(JSON_LIST_KEY, {"type": "array", "items": items})
     return None

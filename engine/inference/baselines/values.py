@@ -9,6 +9,7 @@ from typing import Any
 from engine.data.splitting.subsets import Fold
 from engine.inference.baselines.shots import Shot
 from engine.inference.predict import PredictionInputs
+from engine.kinds import AnswerForm
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Baseline, Task
 from engine.recipe.prompt import answer_text
@@ -32,7 +33,7 @@ class Question:
     def longest_answer(self) -> int:
         """Return the bytes of the longest right answer: no tokenizer makes more tokens of it."""
         rows = self.fold.train
-        known = self.task.labels if self.task.kind == "classification" else ()
+        known = self.task.labels if self.task.spec.answer is AnswerForm.LABEL else ()
         answers = (answer_text(self.task, one) for one in known or [row.target for row in rows])
         return max((len(answer.encode()) for answer in answers), default=0)
 

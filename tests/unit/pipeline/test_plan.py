@@ -97,7 +97,7 @@ def test_the_record_is_part_of_the_data_key_and_of_no_other(recipe: Recipe, stor
     assert keys[0] != keys[1]
     assert [key.payload[RECORDED] for key in keys if key] == [None, recorded.digest]
     assert held.stage("data").held == ExpectedDraw(
-        standing=LockMatch.KEPT, digest=recorded.digest, recorded=recorded
+        match=LockMatch.KEPT, digest=recorded.digest, recorded=recorded
     )
     assert all(stage.held is None for stage in held.stages if stage.name != "data")
 

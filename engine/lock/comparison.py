@@ -1,4 +1,4 @@
-"""Every fact of a lock's accepted run beside the same fact of a run that repeats it. Not a stage."""
+"""Every fact of a lock's accepted run beside the same fact of a run that repeats it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 from engine.artifacts import results as flow
 from engine.artifacts.results import read_json
 from engine.evidence import FactComparison
-from engine.lock import accepted_run as proving
-from engine.lock.accepted import Accepted
-from engine.lock.answer_hashes import answers_to_json
+from engine.lock import accepted_run
+from engine.lock.answer_hashes import answer_facts
+from engine.lock.file import Accepted
 from engine.lock.hardware import kind_of, read_basis
 from engine.metrics.predictions import read_predictions
 from engine.recipe.digest import PINS
@@ -49,20 +49,20 @@ def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fact
         yield _fact("config", "precision", locked.precision, training["precision"])
         yield _fact("threads", "threads", locked.threads, training["threads"])
     if "compile" in now:
-        yield _digest("config", "backend config", locked.config, proving.config_digest(now))
+        yield _digest("config", "backend config", locked.config, accepted_run.config_digest(now))
     method = flow.trained(recipe, now).method
     yield _fact("config", "method.seed", locked.recipe["seed"], method.seed)
     yield from _verdicts(locked, now)
     yield from _files(locked, now)
     if "evaluate" in now:
-        yield from _metrics(locked.metrics, proving.holdout_facts(recipe, now))
+        yield from _metrics(locked.metrics, accepted_run.holdout_facts(recipe, now))
         yield _answers(locked, now["evaluate"])
     if "seeds" in now:
         yield from _seeds(recipe, locked, now)
 
 
 def _data(locked: Accepted, data: Artifact) -> Iterator[FactComparison]:
-    found = proving.facts_of_data(data)
+    found = accepted_run.facts_of_data(data)
     now = {one["name"]: one["sha256"] for one in found["sources"]}
     same_rows = None not in (locked.fingerprints, found["fingerprints"]) and (
         locked.fingerprints == found["fingerprints"]
@@ -70,16 +70,16 @@ def _data(locked: Accepted, data: Artifact) -> Iterator[FactComparison]:
     for one in locked.sources:
         if one["sha256"] is None or now.get(one["name"]) is None:
             continue
-        told = _digest("data", one["name"], one["sha256"], now[one["name"]])
-        if not told.equal and same_rows:
-            told = replace(told, equal=True, found=f"{told.found}, with the same rows")
-        yield told
+        digest = _digest("data", one["name"], one["sha256"], now[one["name"]])
+        if not digest.equal and same_rows:
+            digest = replace(digest, equal=True, found=f"{digest.found}, with the same rows")
+        yield digest
     yield _fact("data", "sources", [one["name"] for one in locked.sources], list(now))
     yield _fact("data", "rows", locked.rows, found["rows"])
     if locked.fingerprints is not None and found["fingerprints"] is not None:
         marks = (_sha256(text) for text in (locked.fingerprints, found["fingerprints"]))
         yield _digest("data", "fingerprints", *marks)
-    splits = proving.split_digests(data)
+    splits = accepted_run.split_digests(data)
     for name in {**locked.splits, **splits}:
         yield _digest("data", f"{name} rows", locked.splits.get(name, ""), splits.get(name, ""))
 
@@ -119,10 +119,10 @@ def _verdicts(locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
 
 def _files(locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
     groups = (
-        (locked.adapter, proving.trained_digests(now), "train", ""),
-        (locked.predictions, proving.prediction_digests(now), "verify", "answers of "),
-        (locked.merged, proving.merged_digests(now), "merge", "merged "),
-        (locked.files, proving.file_digests(now), "verify", ""),
+        (locked.adapter, accepted_run.trained_digests(now), "train", ""),
+        (locked.predictions, accepted_run.prediction_digests(now), "verify", "answers of "),
+        (locked.merged, accepted_run.merged_digests(now), "merge", "merged "),
+        (locked.files, accepted_run.file_digests(now), "verify", ""),
     )
     for before, after, stage, called in groups:
         for name in {**before, **after}:
@@ -147,7 +147,7 @@ def _interval(metric: Mapping[str, Any]) -> str | None:
 
 
 def _answers(locked: Accepted, evaluated: Artifact) -> FactComparison:
-    found = answers_to_json(read_predictions(evaluated.file("predictions.holdout.jsonl")))
+    found = answer_facts(read_predictions(evaluated.file("predictions.holdout.jsonl")))
     both = (_sha256(_listed(answers)) for answers in (locked.answers, found))
     return _digest(NUMBERS, "answers", *both)
 
@@ -155,13 +155,13 @@ def _answers(locked: Accepted, evaluated: Artifact) -> FactComparison:
 def _seeds(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
     """Compare the further seeds that both have; the spread where these are all."""
     found = flow.seeds(now)
-    further = {seed["seed"]: seed for seed in proving.further_seeds(found, recipe)}
+    further = {seed["seed"]: seed for seed in accepted_run.further_seeds(found, recipe)}
     before = {seed["seed"]: seed for seed in locked.seeds}
     for number, facts in before.items():
         if number in further:
             yield _fact(NUMBERS, f"seed {number}", _listed(facts), _listed(further[number]))
     if before.keys() == further.keys():
-        spread = proving.spread_of(found, recipe)
+        spread = accepted_run.spread_of(found, recipe)
         yield from (
             _fact(NUMBERS, f"spread of {name}", _listed(fact), _listed(spread.get(name, {})))
             for name, fact in locked.spread.items()

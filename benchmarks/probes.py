@@ -45,7 +45,7 @@ def answered(folder: Path, items: tuple[ProbeItem, ...], precision: str) -> list
             probe=item.probe,
             kind=item.kind,
             gold=item.gold,
-            scores=tuple(-next(found)[0].nats for _ in item.options),
+            scores=tuple(-next(found)[0].nll for _ in item.options),
             lengths=tuple(len(said.strip().encode()) for _, said in item.options),
         )
         for item in items

@@ -74,9 +74,9 @@ def _looks_like_a_path(text: str) -> bool:
 
 
 def _draft(options: argparse.Namespace) -> int:
-    from engine.drafting import Wishes, draft  # only for a data file
+    from engine.drafting import DraftOptions, draft  # only for a data file
+    from engine.drafting.draft import draft_message
     from engine.drafting.guess import GivenAnswers
-    from engine.drafting.told import drafted
     from engine.recipe import load_recipe
     from engine.recipe.outside import trust_as_it_stands
     from engine.recipe.references import named_model
@@ -91,12 +91,12 @@ def _draft(options: argparse.Namespace) -> int:
         file,
         target,
         default_model=starter.base_model,
-        wishes=Wishes(told=told, base_model=model, encoding=options.encoding),
+        wishes=DraftOptions(told=told, base_model=model, encoding=options.encoding),
     )
     create(target, found.text.encode())
     with suppress(StoreError):  # the draft is there; a run says what has to be allowed
         trust_as_it_stands(target)
-    show(drafted(found, file=str(file), target=str(target)))
+    show(draft_message(found, file=str(file), target=str(target)))
     return ExitCode.ACCEPTED
 
 

@@ -15,9 +15,9 @@ from engine.recipe.conversation import conversation
 from engine.recipe.model import Task
 
 if TYPE_CHECKING:
-    from engine.runtime.rendering.length_stats import LengthStats
     from engine.runtime.rendering.renderer import RenderedRow, Renderer
     from engine.runtime.rendering.segments import Segment
+    from engine.runtime.rendering.windows import LengthStats
 
 SEEN = ("train", "validation")
 """Splits that examples are taken from; the holdout is only shown where a row of it is asked for."""
@@ -118,21 +118,21 @@ def shown(
 
 def character_lengths(files: Files) -> tuple[Lengths, ...]:
     """Return the lengths in characters, question and answer together."""
-    from engine.runtime.rendering.length_stats import spread  # beside the other way of measuring
+    from engine.runtime.rendering.windows import length_stats  # beside the other way of measuring
 
     found = []
     for split, path in files.items():
         rows, total = drawn(path)
         lengths = [len(row.input) + len(row.target) for row in rows]
-        found.append(_lengths(split, spread(lengths), total=total, over=None))
+        found.append(_lengths(split, length_stats(lengths), total=total, over=None))
     return tuple(found)
 
 
 def token_view(files: Files, renderer: Renderer) -> MeasuredLengths:
     """Return the lengths in tokens, and the problems and notes that training would have."""
-    from engine.runtime.rendering.length_stats import spread  # beside it
-    from engine.runtime.rendering.lengths import rehearse, token_lengths  # transformers
+    from engine.runtime.rendering.lengths import token_lengths, training_stats  # transformers
     from engine.runtime.rendering.render_stats import together  # beside what fills it
+    from engine.runtime.rendering.windows import length_stats  # beside it
 
     lengths, notes, problems = list[Lengths](), list[str](), list[Problem]()
     ledgers = []
@@ -141,12 +141,12 @@ def token_view(files: Files, renderer: Renderer) -> MeasuredLengths:
         rows, total = drawn(path)
         try:
             found = token_lengths(renderer, rows)
-            ledger = rehearse(renderer, rows)
+            ledger = training_stats(renderer, rows)
         except EngineError as error:  # the template refuses the rows
             problems += [one for one in error.problems if one not in problems]
             continue
         over = sum(length > limit for length in found)
-        lengths.append(_lengths(split, spread(found), total=total, over=over))
+        lengths.append(_lengths(split, length_stats(found), total=total, over=over))
         if split in SEEN:
             ledgers.append(ledger)
             notes += [f"{split}: {one.message}" for one in ledger.notes(action, max_length=limit)]

@@ -235,10 +235,10 @@ def _spoken(
     """Return what the model says, held to a grammar where there is one."""
     from engine.runtime.generation.generate import generate  # brings torch
     from engine.runtime.generation.grammar import Grammar  # brings llguidance
-    from engine.runtime.served.vllm import generate_with_vllm, is_asked
+    from engine.runtime.served.vllm import generate_with_vllm, is_configured
 
     chat, room = loaded.chat, asked.room(loaded.chat)
-    if grammar is None and is_asked():
+    if grammar is None and is_configured():
         answers = generate_with_vllm(loaded, prompts, max_new_tokens=room, progress=progress)
     else:
         constraint = grammar and Grammar.of(chat.tokenizer, grammar, chat.terminator)
@@ -286,7 +286,7 @@ def _weighed(
         predictions.append(
             predicted(
                 row,
-                nats=sum(one.nats for one in sums),
+                nats=sum(one.nll for one in sums),
                 ended=sums[-1].ends,
                 tokens=sum(one.tokens for one in sums),
                 bytes=len(learned.encode()),

@@ -24,7 +24,7 @@ from engine.recipe.conversation import conversation
 from engine.recipe.prompt import answer_text, parse_answer
 
 if TYPE_CHECKING:
-    from engine.runtime.llama.client import GgufSaid, Request
+    from engine.runtime.llama.client import GgufAnswers, Request
     from engine.runtime.rendering.chat import Chat
     from engine.runtime.rendering.renderer import RenderedRow
 
@@ -84,7 +84,7 @@ def ask(
 
 
 def _damaged(
-    said: GgufSaid, examples: Sequence[Example], prompts: Sequence[str], file: GgufFile
+    said: GgufAnswers, examples: Sequence[Example], prompts: Sequence[str], file: GgufFile
 ) -> dict[str, Any]:
     """Return the facts of a file that answers nothing."""
     ids = [file.chat.token_ids(prompt) for prompt in prompts]
@@ -112,7 +112,7 @@ def _request(
     )
 
 
-def _run(file: GgufFile, request: Request) -> GgufSaid:
+def _run(file: GgufFile, request: Request) -> GgufAnswers:
     from engine.runtime.llama.client import ask_gguf  # only where a file is asked
 
     return ask_gguf(
@@ -121,7 +121,7 @@ def _run(file: GgufFile, request: Request) -> GgufSaid:
 
 
 def _held(
-    asked: PredictionInputs, examples: Sequence[Example], said: GgufSaid
+    asked: PredictionInputs, examples: Sequence[Example], said: GgufAnswers
 ) -> Iterator[Prediction]:
     """Yield the answers that were held to the task's form."""
     labels = asked.task.labels
@@ -133,7 +133,7 @@ def _held(
             probability=choice.probability,
             probabilities=choice.probabilities,
         )
-    for row, bound in zip(examples, said.bound, strict=bool(said.bound)):
+    for row, bound in zip(examples, said.constrained, strict=bool(said.constrained)):
         label = parse_answer(asked.task, bound.text) if bound.finished else None
         yield predicted(row, label=label, text=bound.text, probability=bound.probability)
 
@@ -145,7 +145,7 @@ def _spoken(asked: PredictionInputs, row: Example, text: str, *, ended: bool) ->
 
 def _weighed(file: GgufFile, asked: PredictionInputs, examples: Sequence[Example]) -> Predictions:
     """Return how probable what would be learned of each row is, in the form that training reads."""
-    from engine.runtime.llama.client import Learned, Request  # only where a file is asked
+    from engine.runtime.llama.client import LearnedRow, Request  # only where a file is asked
     from engine.runtime.rendering.renderer import LengthLimits, Renderer  # brings transformers
     from engine.runtime.scoring.likelihood import token_row  # brings torch
 
@@ -155,7 +155,9 @@ def _weighed(file: GgufFile, asked: PredictionInputs, examples: Sequence[Example
     parts = [one.segments for rows in made for one in rows]
     tokens = [token_row(file.chat, segments) for segments in parts]
     texts = [segment.text for segments in parts for segment in segments]
-    learned = [Learned(ids=row.ids, learned=[int(flag) for flag in row.learned]) for row in tokens]
+    learned = [
+        LearnedRow(ids=row.ids, learned=[int(flag) for flag in row.learned]) for row in tokens
+    ]
     expected, asked_by_users = _sent(file, asked, examples, made)
     plain = _ollama_of_plain(file, asked, examples)
     said = _run(

@@ -279,7 +279,7 @@ def _replaced(search: _VersionFiles, new: Touched, gone: Sequence[Touched]) -> T
     alike = [
         (_share(lines, _lines(old.content)), one) for one in gone if (old := search.before(one.was))
     ]
-    best = max(alike, key=lambda pair: pair[0], default=(0.0, None))
+    best = max(alike, key=lambda versions: versions[0], default=(0.0, None))
     return best[1] if best[0] >= _ALIKE else None
 
 

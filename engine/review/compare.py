@@ -82,15 +82,15 @@ class Versions:
                 shown_after=_shown(self.new, new),
             )
 
-    def of_source(self, pair: Paired) -> tuple[ChangedKey, ...]:
+    def of_source(self, versions: Paired) -> tuple[ChangedKey, ...]:
         """Return what differs in a source that both versions have."""
-        if pair.old is None or pair.new is None:
+        if versions.old is None or versions.new is None:
             return ()
-        path = f"data.sources[{pair.new.number}]"
-        same = _same_file(pair.old.first.ref, pair.new.first.ref)
+        path = f"data.sources[{versions.new.number}]"
+        same = _same_file(versions.old.first.ref, versions.new.first.ref)
         found = self._differing(
-            source_leaves(path, pair.old.written, number=pair.old.number),
-            source_leaves(path, pair.new.written, number=pair.new.number),
+            source_leaves(path, versions.old.written, number=versions.old.number),
+            source_leaves(path, versions.new.written, number=versions.new.number),
         )
         return tuple(one for one in found if not (same and one.path == f"{path}.path"))
 
@@ -99,7 +99,7 @@ class Versions:
         return next((one for one in self.differing if one.path == path), None)
 
 
-def other_bytes(pair: Versions, old: Reference | None, new: Reference | None) -> bool:
+def other_bytes(versions: Versions, old: Reference | None, new: Reference | None) -> bool:
     """Tell whether a local file or folder that both versions name by the same path is another one now."""
     if not isinstance(old, PathRef) or not isinstance(new, PathRef) or old.sha256 != new.sha256:
         return False
@@ -107,12 +107,12 @@ def other_bytes(pair: Versions, old: Reference | None, new: Reference | None) ->
         return False  # told as another path
     if old.withheld or new.withheld:
         return False
-    if not pair.old.tree.has(old.path) or not pair.new.tree.has(new.path):
+    if not versions.old.tree.has(old.path) or not versions.new.tree.has(new.path):
         return False
-    return not equal_bytes(pair, old, new)
+    return not equal_bytes(versions, old, new)
 
 
-def same_content(pair: Versions, old: Reference | None, new: Reference | None) -> bool:
+def same_content(versions: Versions, old: Reference | None, new: Reference | None) -> bool:
     """Tell whether two paths lead to the same bytes: of a recipe that moved, or of a renamed file."""
     if not isinstance(old, PathRef) or not isinstance(new, PathRef):
         return False
@@ -120,22 +120,22 @@ def same_content(pair: Versions, old: Reference | None, new: Reference | None) -
         return True
     if old.withheld or new.withheld:
         return False
-    there = pair.old.tree.has(old.path) and pair.new.tree.has(new.path)
-    return there and equal_bytes(pair, old, new)
+    there = versions.old.tree.has(old.path) and versions.new.tree.has(new.path)
+    return there and equal_bytes(versions, old, new)
 
 
-def equal_bytes(pair: Versions, old: PathRef, new: PathRef) -> bool:
+def equal_bytes(versions: Versions, old: PathRef, new: PathRef) -> bool:
     """Tell whether two paths hold the same: by what git says of the same one, else by their bytes."""
     if old.withheld or new.withheld:  # not read: validation tells
         return old.path == new.path
-    if pair.old.tree.identity(old.path) == pair.new.tree.identity(new.path):
+    if versions.old.tree.identity(old.path) == versions.new.tree.identity(new.path):
         return True
     if old.path == new.path:
         return False
-    one, other = pair.old.tree.copy(old.path), pair.new.tree.copy(new.path)
+    one, other = versions.old.tree.copy(old.path), versions.new.tree.copy(new.path)
     if one is not None and other is not None:
         return filecmp.cmp(one, other, shallow=False)
-    are_here = isinstance(pair.old.tree, Disk) and isinstance(pair.new.tree, Disk)
+    are_here = isinstance(versions.old.tree, Disk) and isinstance(versions.new.tree, Disk)
     return are_here and _equal_folders(old.path, new.path)
 
 

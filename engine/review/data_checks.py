@@ -30,15 +30,15 @@ def decides(one: ChangedKey) -> bool:
     return is_check and (one.before in MOVES or one.after in MOVES) and one.after != "fail"
 
 
-def judge_checks(pair: Versions, rows: RowDivider) -> Iterator[Finding]:
+def judge_checks(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
     """W125, W301: rows that a check takes out of those that judge, rewrites, or lets judge again."""
-    for one in pair.differing:
+    for one in versions.differing:
         if decides(one):
-            yield from _judged(one, pair, rows)
+            yield from _judged(one, versions, rows)
 
 
-def _judged(one: ChangedKey, pair: Versions, rows: RowDivider) -> Iterator[Finding]:
-    moved = _moved(one, pair.new, rows)
+def _judged(one: ChangedKey, versions: Versions, rows: RowDivider) -> Iterator[Finding]:
+    moved = _moved(one, versions.new, rows)
     is_relaxed = ORDER.index(str(one.after)) > ORDER.index(str(one.before))
     if is_relaxed:
         yield finding_of(one, "W301", Effect.WEAKER, _told(one, moved))

@@ -29,9 +29,9 @@ _NUMBERS: Final = frozenset({"finished", "metrics", "seeds", "spread", "verdicts
 _FEW: Final = 4
 
 
-def lock_changes(pair: Versions) -> Iterator[Change]:
+def lock_changes(versions: Versions) -> Iterator[Change]:
     """Yield every fact of the lock that is another one now."""
-    old, new = pair.old.lock, pair.new.lock
+    old, new = versions.old.lock, versions.new.lock
     if old is None or new is None or old == new:
         return
     before, after = facts_of(old), facts_of(new)
@@ -66,9 +66,9 @@ def _shown(value: Any) -> str:
     return cropped(plain(value))
 
 
-def judge_record(pair: Versions) -> Iterator[Finding]:
+def judge_record(versions: Versions) -> Iterator[Finding]:
     """W122 to W124: a record that was changed without a run, that contradicts itself, or that is an older one."""
-    old, new = pair.old.lock, pair.new.lock
+    old, new = versions.old.lock, versions.new.lock
     before = old.accepted if old is not None else None
     if new is None or new.accepted is None or before == new.accepted:
         return
@@ -134,9 +134,9 @@ def _other_value(old: Accepted, new: Accepted) -> str:
     )
 
 
-def record_notes(pair: Versions) -> Iterator[str]:
+def record_notes(versions: Versions) -> Iterator[str]:
     """What a reader of the accepted run has to know."""
-    old, new = pair.old.lock, pair.new.lock
+    old, new = versions.old.lock, versions.new.lock
     if new is None or new.accepted is None:
         return
     before = old.accepted if old is not None else None
@@ -148,7 +148,7 @@ def record_notes(pair: Versions) -> Iterator[str]:
         ):
             yield OTHER_HOLDOUT
         return
-    digest = recipe_digest(resolved_mapping(pair.new.recipe))
+    digest = recipe_digest(resolved_mapping(versions.new.recipe))
     if new.accepted.recipe["digest"] != digest:
         yield "the accepted run in the lock is of another recipe than this one"
 

@@ -171,7 +171,7 @@ def _ask(
     found = (one for choices in told for one in choices)
     with file.open("w", encoding="utf-8") as stream:
         for item in items:
-            scores = [-next(found).nats for _ in item.options]
+            scores = [-next(found).nll for _ in item.options]
             stream.write(json.dumps({"id": item.id, "scores": scores}) + "\n")
 
 

@@ -14,7 +14,7 @@ from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.prompt import answer_text, parse_answer
 
 if TYPE_CHECKING:
-    from engine.runtime.llama.client import GgufSaid
+    from engine.runtime.llama.client import GgufAnswers
 
 SPARE_TOKENS = 8
 """An answer may have so many tokens more than the longest right one, as far as bytes tell."""
@@ -60,7 +60,7 @@ def _choices(question: Question) -> list[str]:
     return [answer_text(task, label) for label in task.labels]
 
 
-def _predictions(question: Question, said: GgufSaid) -> list[Prediction]:
+def _predictions(question: Question, said: GgufAnswers) -> list[Prediction]:
     task, rows = question.task, question.fold.judged
     if choices := _choices(question):
         return [
@@ -73,7 +73,7 @@ def _predictions(question: Question, said: GgufSaid) -> list[Prediction]:
             )
             for row, choice in zip(rows, said.choices, strict=True)
         ]
-    if said.bound:
+    if said.constrained:
         return [
             predicted(
                 row,
@@ -81,7 +81,7 @@ def _predictions(question: Question, said: GgufSaid) -> list[Prediction]:
                 text=bound.text,
                 probability=bound.probability,
             )
-            for row, bound in zip(rows, said.bound, strict=True)
+            for row, bound in zip(rows, said.constrained, strict=True)
         ]
     return [
         predicted(row, label=parse_answer(task, text), text=text)

@@ -151,8 +151,8 @@ def grammar_problems(task: Task) -> Iterator[Problem]:
 def _fault(answer: str) -> str | None:
     """Return why llguidance cannot compile a grammar, or None where it can."""
     grammar = LLMatcher.grammar_from_lark(f"start: answer\n{answer}")
-    is_error, said = LLMatcher.validate_grammar_with_warnings(grammar)
-    return _reason(said[0]) if is_error else None
+    is_error, messages = LLMatcher.validate_grammar_with_warnings(grammar)
+    return _reason(messages[0]) if is_error else None
 
 
 def _deepest(schema: Json, root: Json) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from engine.runtime.rendering.key import (
     holdout_payload,
     rendered_payload,
 )
-from engine.runtime.rendering.render_stats import Ledger, together
+from engine.runtime.rendering.render_stats import RenderStats, together
 from engine.runtime.rendering.renderer import LengthLimits, RenderableRow, RenderedRow, Renderer
 from engine.runtime.rendering.segments import Segment, UnwritableError
 from engine.runtime.rendering.windows import window_of
@@ -132,15 +132,15 @@ def rendered_artifact(
 
     def build(folder: Path) -> None:
         renderer = _renderer(request)
-        ledgers = {split: Ledger() for split in SPLITS}
-        for split, ledger in ledgers.items():
-            rows = renderer.rendered(read(request.data.file(f"{split}.jsonl")), ledger)
+        stats_by_split = {split: RenderStats() for split in SPLITS}
+        for split, stats in stats_by_split.items():
+            rows = renderer.rendered(read(request.data.file(f"{split}.jsonl")), stats)
             write_rows(folder / f"{split}.jsonl", rows)
-        problems = renderer.problems(together(ledgers.values()))
-        problems += ledgers["train"].nothing_left("train")
+        problems = renderer.problems(together(stats_by_split.values()))
+        problems += stats_by_split["train"].nothing_left("train")
         if problems:
             raise DataError(problems)
-        facts = {split: _facts(ledger, request.limits) for split, ledger in ledgers.items()}
+        facts = {split: _facts(stats, request.limits) for split, stats in stats_by_split.items()}
         text = json.dumps({split: asdict(found) for split, found in facts.items()}, indent=1)
         (folder / FACTS).write_text(text, encoding="utf-8")
 
@@ -154,12 +154,12 @@ def marked_problems(request: RenderRequest, rows: Iterable[RenderableRow]) -> li
         DataError: D392, with the action `fail`.
 
     """
-    renderer, ledger = _renderer(request), Ledger()
-    ledger.marked += ((row.origin, found) for row in rows if (found := renderer.marked(row)))
-    problems = renderer.problems(ledger)
+    renderer, stats = _renderer(request), RenderStats()
+    stats.marked += ((row.origin, found) for row in rows if (found := renderer.marked(row)))
+    problems = renderer.problems(stats)
     if problems:
         raise DataError(problems)
-    return ledger.notes(request.template_tokens, max_length=request.max_length)
+    return stats.notes(request.template_tokens, max_length=request.max_length)
 
 
 def holdout_artifact(
@@ -210,12 +210,12 @@ def render_rows(
     limits = LengthLimits(
         max_length=max_length, truncation=truncation, template_tokens=template_tokens
     )
-    renderer, ledger = Renderer(chat, task, limits), Ledger()
-    done = tuple(renderer.rendered(rows, ledger))
-    problems = renderer.problems(ledger)
+    renderer, stats = Renderer(chat, task, limits), RenderStats()
+    done = tuple(renderer.rendered(rows, stats))
+    problems = renderer.problems(stats)
     if problems:
         raise DataError(problems)
-    return Rendering(rows=done, dropped=tuple(ledger.dropped), truncated=tuple(ledger.truncated))
+    return Rendering(rows=done, dropped=tuple(stats.dropped), truncated=tuple(stats.truncated))
 
 
 def write_rows(path: Path, rows: Iterable[RenderedRow]) -> None:
@@ -253,22 +253,22 @@ def _written(segments: Iterable[Segment]) -> Iterator[dict[str, object]]:
     return ({"label": one.supervised, "text": one.text} for one in segments)
 
 
-def _facts(ledger: Ledger, limits: LengthLimits) -> SplitFacts:
-    notes = ledger.notes(limits.template_tokens, max_length=limits.max_length)
+def _facts(stats: RenderStats, limits: LengthLimits) -> SplitFacts:
+    notes = stats.notes(limits.template_tokens, max_length=limits.max_length)
     return SplitFacts(
-        rows=ledger.rows,
-        tokens=ledger.tokens,
-        supervised_tokens=ledger.supervised_tokens,
-        longest=ledger.longest,
-        dropped=tuple(ledger.dropped),
-        truncated=tuple(ledger.truncated),
-        marked=tuple(place for place, _ in ledger.marked),
-        rewritten=tuple(ledger.rewritten),
-        blocks=tuple(ledger.blocks),
+        rows=stats.rows,
+        tokens=stats.tokens,
+        supervised_tokens=stats.supervised_tokens,
+        longest=stats.longest,
+        dropped=tuple(stats.dropped),
+        truncated=tuple(stats.truncated),
+        marked=tuple(place for place, _ in stats.marked),
+        rewritten=tuple(stats.rewritten),
+        blocks=tuple(stats.blocks),
         notes=tuple(problem.headline() for problem in notes),
-        given=ledger.given,
-        left_out=ledger.left_out,
-        left_out_marked=ledger.left_out_marked,
-        cut=ledger.cut,
-        lengths=tuple(sorted(ledger.lengths.items())),
+        given=stats.given,
+        left_out=stats.left_out,
+        left_out_marked=stats.left_out_marked,
+        cut=stats.cut,
+        lengths=tuple(sorted(stats.lengths.items())),
     )

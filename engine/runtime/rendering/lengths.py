@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from engine.runtime.rendering.render_stats import Ledger
+from engine.runtime.rendering.render_stats import RenderStats
 from engine.runtime.rendering.renderer import RenderableRow, Renderer
 from engine.runtime.rendering.segments import UnwritableError
 
@@ -20,9 +20,9 @@ def token_lengths(renderer: Renderer, rows: Iterable[RenderableRow]) -> Sequence
     return lengths
 
 
-def rehearse(renderer: Renderer, rows: Iterable[RenderableRow]) -> Ledger:
+def training_stats(renderer: Renderer, rows: Iterable[RenderableRow]) -> RenderStats:
     """Return what rendering these rows for training comes to; the rows themselves are not kept."""
-    ledger = Ledger()
-    for _ in renderer.rendered(rows, ledger):
+    stats = RenderStats()
+    for _ in renderer.rendered(rows, stats):
         pass
-    return ledger
+    return stats

@@ -109,12 +109,16 @@ def _alone(loaded: LoadedModel, row: Sequence[int], tree: AnswerTree, search: Se
         for number in wanted:
             branch = tree.branches[number]
             path = list(_path(tree, number))
-            after, heard = copy.deepcopy(state), []
+            after, outputs = copy.deepcopy(state), []
             for token in path:
                 after, logits = _step(loaded, after, [token])
-                heard.append(logits)
-            asked = [*([token] for token in branch.tokens[1:]), [*branch.allowed]]
-            take(search, number, log_probabilities(torch.cat(heard[-len(asked) :]), asked))
+                outputs.append(logits)
+            scored_tokens = [*([token] for token in branch.tokens[1:]), [*branch.allowed]]
+            take(
+                search,
+                number,
+                log_probabilities(torch.cat(outputs[-len(scored_tokens) :]), scored_tokens),
+            )
     return search
 
 

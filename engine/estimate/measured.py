@@ -39,7 +39,7 @@ class Measurement:
     operations: float = 0.0
     """Of the steps after the first, as `engine.estimate.duration` counts them; 0 where it cannot."""
     weights: int = 0
-    """Bytes of weights and adapter, as `engine.estimate.memory` reckons them."""
+    """Bytes of weights and adapter, as `engine.estimate.memory` computes them."""
 
 
 def work_of(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from engine.environment import Device
-from engine.estimate import TrainingEstimate, foretell
+from engine.estimate import TrainingEstimate, estimate_training
 from engine.estimate.prices import Price, price_of
 from engine.evidence.review import Cost
 from engine.recipe.sweeps import methods_of
@@ -61,7 +61,7 @@ def _trainings(versions: Versions) -> Iterator[Cost]:
 
 def _estimate(side: Side, store: Store, device: Device) -> TrainingEstimate:
     identity = reference_identity(side.recipe.base_model, side)
-    return foretell(side.recipe, store, device, base_model=identity, data=None)
+    return estimate_training(side.recipe, store, device, base_model=identity, data=None)
 
 
 def _numbers(old: TrainingEstimate, new: TrainingEstimate, device: Device) -> Iterator[Cost]:
@@ -108,5 +108,5 @@ def _money(old: TrainingEstimate, new: TrainingEstimate, price: Price | None) ->
         name="cost",
         before=f"{before:.2f}{currency}",
         after=f"{after:.2f}{currency}",
-        says=f"{after - before:+.2f}{currency} for the training, by {price.told}",
+        says=f"{after - before:+.2f}{currency} for the training, by {price.source}",
     )

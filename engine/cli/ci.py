@@ -13,7 +13,7 @@ from pathlib import Path
 
 from engine.cli.diff import FAIL_ON
 from engine.cli.output import show, show_json
-from engine.cli.place import add_format, add_store, store_root
+from engine.cli.place import add_format, add_store, store_of
 from engine.environment import detect_device
 from engine.errors import EngineError, EnvironmentProblem, ExitCode
 from engine.evidence.review import Comment
@@ -71,7 +71,7 @@ def _checked(options: argparse.Namespace) -> Comment:
 
     with Repository.around(Path.cwd()) as repository:
         what = asked(repository, options.since)
-        store = Store(store_root(options.store, trust=options.trust_store))
+        store = Store(store_of(options))
         return check_changes(what, store=store, device=detect_device())
 
 

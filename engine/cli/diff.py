@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import add_format, add_store, store_root
+from engine.cli.place import add_format, add_store, store_of
 from engine.environment import detect_device
 from engine.errors import ExitCode, RecipeError
 from engine.evidence.review import Gate, Review
@@ -67,7 +67,7 @@ def _review(options: argparse.Namespace) -> Review:
         return side
 
     with _sides(options) as (old, new):
-        store = Store(store_root(options.store, trust=options.trust_store))
+        store = Store(store_of(options))
         return review(old, told(new), store=store, device=detect_device())
 
 

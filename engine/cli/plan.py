@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.artifacts import results as flow
 from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import add_allow, add_format, add_recipe, add_store, allowed, read, store_root
+from engine.cli.place import add_allow, add_recipe, add_shared, allowed, read_recipe, store_of
 from engine.environment import detect_device
 from engine.errors import ExitCode, Problem, RecipeError
 from engine.estimate.devices import named_device
@@ -56,8 +56,7 @@ SAID = frozenset({"files", "column"})
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_recipe(parser)
-    add_format(parser, "text", "json")
-    add_store(parser)
+    add_shared(parser)
     parser.add_argument(
         "--device", metavar="NAME", help="estimate for another device, such as rtx-4090"
     )
@@ -78,8 +77,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the plan; nothing is downloaded and nothing is run."""
-    recipe, warnings = read(options.recipe, allowed(options))
-    root = store_root(options.store, trust=options.trust_store)
+    recipe, warnings = read_recipe(options)
+    root = store_of(options)
     store, lock = Store(root), lock_policy(recipe, PLAIN)
     device = named_device(options.device) if options.device else lock.device(detect_device())
     if options.probe:

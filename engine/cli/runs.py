@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.cli.output import show, show_json
-from engine.cli.place import add_format, add_store, store_root
+from engine.cli.place import add_shared, store_of
 from engine.errors import ExitCode, RecipeError, StoreError
 from engine.files.reading import parse_json
 from engine.recipe.metrics import primary
@@ -21,13 +21,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "recipe", metavar="RECIPE", nargs="?", default="",
         help="a recipe's name, or its file (default: all recipes)",
     )  # fmt: skip
-    add_format(parser, "text", "json")
-    add_store(parser)
+    add_shared(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the list, oldest first."""
-    runs = Runs(store_root(options.store, trust=options.trust_store))
+    runs = Runs(store_of(options))
     name = _name(options.recipe)
     known = runs.names()
     if name and name not in known:

@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     elif options.output is None:
         show(comment_markdown(comment))
     else:
-        show(_told(comment, options.output))
+        show(_written_lines(comment, options.output))
     if not all(one.is_valid for one in comment.checked):
         return ExitCode.USAGE
     fails = options.fail_on is not None and comment.fails
@@ -98,6 +98,6 @@ def _refuse_other(path: Path) -> None:
         require_regular(path)
 
 
-def _told(comment: Comment, output: Path) -> str:
+def _written_lines(comment: Comment, output: Path) -> str:
     count = len(comment.checked)
     return f"{count} changed {'recipe' if count == 1 else 'recipes'}: {output}"

@@ -73,8 +73,8 @@ def _lines(found: RunComparison, *, every: bool) -> list[str]:
     for what, run_ in (("first", first), ("second", second)):
         name, size = size_of(run_.report)
         speed = speed_of(run_.report)
-        told = f"{name} {size / 1e6:.1f} MB" if name else "nothing exported"
-        lines.append(f"  {what:<7} {told}" + (f", {speed:.1f} tokens/s" if speed else ""))
+        exported = f"{name} {size / 1e6:.1f} MB" if name else "nothing exported"
+        lines.append(f"  {what:<7} {exported}" + (f", {speed:.1f} tokens/s" if speed else ""))
     return [*lines, "", *_turned(found, every=every)]
 
 

@@ -61,14 +61,14 @@ def _review(options: argparse.Namespace) -> Review:
     from engine.review.version import Side
     from engine.store import Store
 
-    def told(side: Side) -> Side:
+    def with_allowed(side: Side) -> Side:
         if options.format == "text":
             show_problems(side.problems)
         return side
 
     with _sides(options) as (old, new):
         store = Store(store_of(options))
-        return review(old, told(new), store=store, device=detect_device())
+        return review(old, with_allowed(new), store=store, device=detect_device())
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     if name and name not in known:
         hint = f"recipes with runs: {', '.join(known)}" if known else "recipe run RECIPE makes one"
         raise RecipeError.one("R006", f"there are no runs of `{name}`", hint=hint)
-    found = [_told(folder) for one in ([name] if name else known) for folder in runs.of(one)]
+    found = [_summary(folder) for one in ([name] if name else known) for folder in runs.of(one)]
     found.sort(key=lambda one: str(one["started"]))
     if options.format == "json":
         show_json({"schema": "runs.v1", "runs": found})
@@ -51,7 +51,7 @@ def _name(given: str) -> str:
     return load_recipe(path)[0].name
 
 
-def _told(folder: Path) -> dict[str, Any]:
+def _summary(folder: Path) -> dict[str, Any]:
     record = read_record(folder)
     ours = is_ours(record)
     main, value, size = _results(folder) if ours else (None, None, None)

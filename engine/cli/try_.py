@@ -55,14 +55,14 @@ def run(options: argparse.Namespace) -> int:
         }
         show_json(fields)
         return ExitCode.ACCEPTED
-    show(_said(answer))
+    show(_answer_lines(answer))
     if answer.probability is not None:
         among = "labels'" if KINDS[answer.kind].answer is AnswerForm.LABEL else "allowed answers'"
         write_error(f"{answer.probability:.0%} of the {among} probability; free: {answer.text!r}\n")
     return ExitCode.ACCEPTED
 
 
-def _said(answer: Answer) -> str:
+def _answer_lines(answer: Answer) -> str:
     """Return the answer held to the task's form, or the free text of kinds that have none."""
     if answer.probability is None:
         return answer.text

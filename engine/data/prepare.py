@@ -21,7 +21,7 @@ from engine.data.checks.all_rows import (
 )
 from engine.data.checks.findings import Findings
 from engine.data.checks.model_checks import check_giveaways, drop_doubted, find_doubted
-from engine.data.examples.candidates import CandidateOptions, gather
+from engine.data.examples.candidates import CandidateOptions, collect_rows
 from engine.data.examples.output import Examples, Outcome, occurrences, split_digest
 from engine.data.membership import Membership
 from engine.data.reading.row import Row
@@ -134,7 +134,7 @@ class _Work:
         """Run the steps in their order."""
         asked, pool, findings = self.asked, self.pool, self.findings
         checks, splits = asked.data.checks, asked.splits
-        gathered = gather(rows, asked, pool=pool, findings=findings)
+        collected = collect_rows(rows, asked, pool=pool, findings=findings)
         self.step("comparing equal texts", len(self.pool))
         pool.arrange()
         if self.held is not None:
@@ -169,7 +169,7 @@ class _Work:
         )
         examples = {name: Examples(outcome, name) for name in IN_ORDER}
         told = PreparationFacts(
-            gathered=gathered,
+            collected=collected,
             splits=examples,
             repeats=repeats,
             firewall=with_left(found, pairs, division),

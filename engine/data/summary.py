@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.data.checks.all_rows import count_labels
 from engine.data.checks.findings import Findings
-from engine.data.examples.candidates import CandidateOptions, Gathered
+from engine.data.examples.candidates import CandidateOptions, CollectedRows
 from engine.data.examples.output import Examples, split_digest
 from engine.data.reading.sources import source_names
 from engine.data.splitting.weights import seen
@@ -21,7 +21,7 @@ from engine.recipe.model import SplitName
 class PreparationFacts:
     """What the steps of the preparation found out."""
 
-    gathered: Gathered
+    collected: CollectedRows
     splits: dict[SplitName, Examples]
     repeats: dict[int, int]
     firewall: Firewall
@@ -36,7 +36,7 @@ def summarise(
         _split(name, examples, told, asked, scratch) for name, examples in told.splits.items()
     )
     return DataSummary(
-        rows_read=told.gathered.rows_read,
+        rows_read=told.collected.rows_read,
         rows_used=sum(split.rows for split in splits),
         dropped=dict(sorted(findings.dropped.items())),
         splits=splits,
@@ -57,7 +57,7 @@ def _split(
     asked: CandidateOptions,
     scratch: Path | None,
 ) -> SplitSummary:
-    pool = told.gathered.pool
+    pool = told.collected.pool
     counts = count_labels(pool, examples.rows)
     return SplitSummary(
         name=name,
@@ -72,7 +72,7 @@ def _split(
 
 def _span(examples: Examples, told: PreparationFacts) -> tuple[str, str] | None:
     """Return the first and the last time, as written."""
-    pool = told.gathered.pool
+    pool = told.collected.pool
     if not len(examples):
         return None
     first = min(examples.rows, key=pool.time.__getitem__)
@@ -82,13 +82,13 @@ def _span(examples: Examples, told: PreparationFacts) -> tuple[str, str] | None:
 
 def _sources(told: PreparationFacts, asked: CandidateOptions) -> Iterator[SourceSummary]:
     sources = asked.data.sources
-    pool = told.gathered.pool
+    pool = told.collected.pool
     used = Counter(pool.source[row] for examples in told.splits.values() for row in examples.rows)
     for number, (source, name) in enumerate(zip(sources, source_names(sources), strict=True)):
         yield SourceSummary(
             name=name,
-            shape=told.gathered.shapes.get(number, "columns"),
-            rows_read=told.gathered.read[number],
+            shape=told.collected.formats.get(number, "columns"),
+            rows_read=told.collected.read_by_source[number],
             rows_used=used[number],
             weight=source.weight,
             into=source.into,

@@ -168,7 +168,7 @@ class _Work:
             again=occurrences(pool, division.places),
         )
         examples = {name: Examples(outcome, name) for name in IN_ORDER}
-        told = PreparationFacts(
+        facts = PreparationFacts(
             collected=collected,
             splits=examples,
             repeats=repeats,
@@ -177,7 +177,7 @@ class _Work:
         )
         return Prepared(
             **examples,
-            summary=summarise(told, asked, findings, self.scratch),
+            summary=summarise(facts, asked, findings, self.scratch),
             membership=members,
             problems=tuple(findings.problems),
             findings=findings,
@@ -259,10 +259,10 @@ class _Work:
         used = sum(place != Assignment.NONE for place in division.places)
         findings.drop("text of another split", division.torn)
         findings.drop("in no split", len(pool.living()) - used - division.torn)
-        self._tell_sizes(division)
+        self._report_sizes(division)
         return division
 
-    def _tell_sizes(self, division: Division) -> None:
+    def _report_sizes(self, division: Division) -> None:
         """Say which sizes whole groups or equal times could not meet."""
         splits = self.asked.splits
         if splits.by not in ("group", "time") or division.problems:
@@ -276,4 +276,4 @@ class _Work:
         if missed:
             what = "groups" if splits.by == "group" else "equal times"
             message = f"{what} stay together, so not every split has the size asked for"
-            self.findings.tell("splits", "warn", len(missed), message=message, examples=missed)
+            self.findings.report("splits", "warn", len(missed), message=message, examples=missed)

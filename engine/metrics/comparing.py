@@ -229,8 +229,8 @@ def _over_one(
     most, p_value = 1 - acceptance.confidence, comparison.p_adjusted
     if p_value is not None and p_value <= most + ROUNDING:
         return check
-    told = "no p-value" if p_value is None else f"p = {p_value:.3g} after Holm's correction"
-    note = f"{told}, required at most {most:.3g}; {check.note}"
+    shown = "no p-value" if p_value is None else f"p = {p_value:.3g} after Holm's correction"
+    note = f"{shown}, required at most {most:.3g}; {check.note}"
     return replace(check, status=Status.INCONCLUSIVE, note=note)
 
 

@@ -122,22 +122,22 @@ def _passing(threshold: Threshold, acceptance: Acceptance, judges: Judges, sprea
     would_do = f"{enough:,} rows would do" if enough else "no number of rows would do"
     end = "point" if not rule.on_interval else "upper bound" if is_max else "lower bound"
     asked = f"`{threshold.direction} {_number(threshold.bound)} ({end})`"
-    said = _number(1 - better if is_max else better)
+    target = _number(1 - better if is_max else better)
     with_rows = f"With {_count(judges.rows, 'holdout row')}"
     needed = power.passing_value(rule, rows=judges.rows, spread=spread)
     if needed is None:
         metric = threshold.metric
-        return f"{with_rows} no model passes {metric} {asked} often; {would_do} for {said}."
+        return f"{with_rows} no model passes {metric} {asked} often; {would_do} for {target}."
     shown = _number(_down(1 - needed) if is_max else _up(needed))
     rate = power.pass_rate(better, rule, rows=judges.rows, spread=spread)
-    told = f"{with_rows} a true {threshold.metric} of {shown} passes {asked} 4 times in 5"
+    sentence = f"{with_rows} a true {threshold.metric} of {shown} passes {asked} 4 times in 5"
     lucky = power.passing_value(rule, rows=judges.rows, spread=spread, rate=SELDOM)
     if lucky is not None and lucky < rule.bound:
         worse = _number(_up(1 - lucky) if is_max else _down(lucky))
-        return f"{told}, and one of {worse}, which is not good enough, passes once in 5."
+        return f"{sentence}, and one of {worse}, which is not good enough, passes once in 5."
     if rate >= OFTEN:
-        return f"{told}, one of {said} {_times(rate)}."
-    return f"{told}, one of {said} {_times(rate)}; {would_do} for it."
+        return f"{sentence}, one of {target} {_times(rate)}."
+    return f"{sentence}, one of {target} {_times(rate)}; {would_do} for it."
 
 
 def _about_gain(
@@ -155,13 +155,13 @@ def _about_gain(
         named = f"no gain in {gain.metric} over a baseline"
         return f"{with_rows} {named} passes {asked} often; {would_do} for {_number(bigger)}."
     passes = f"of {_number(_up(found))} passes {asked} 4 times in 5"
-    told = f"{with_rows} a true gain in {gain.metric} over a baseline {passes}"
+    sentence = f"{with_rows} a true gain in {gain.metric} over a baseline {passes}"
     if missed > gain.min_gain:
-        told = (
+        sentence = (
             f"{with_rows} a true gain in {gain.metric} under {_number(_down(missed))} over a "
             f"baseline would be missed 4 times in 5, and one {passes}"
         )
-    return f"{told}." if found <= bigger else f"{told}; {would_do} for {_number(bigger)}."
+    return f"{sentence}." if found <= bigger else f"{sentence}; {would_do} for {_number(bigger)}."
 
 
 def _about_previous(drop: MaxDrop, acceptance: Acceptance, task: Task, judges: Judges) -> str:
@@ -169,14 +169,16 @@ def _about_previous(drop: MaxDrop, acceptance: Acceptance, task: Task, judges: J
     rule, per_row = _rule(-drop.max_drop, acceptance), _paired_rows(drop.metric, task, judges)
     differ = PREVIOUS_DISCORDANCE
     rate = power.gain_rate(0.0, rule, rows=judges.rows * per_row, discordance=differ)
-    told = (
+    sentence = (
         f"With {_count(judges.rows, 'holdout row')} a model as good as the previous one passes "
         f"`max_drop {_number(drop.max_drop)}` of {drop.metric} {_times(rate)}"
     )
     if rate >= OFTEN:
-        return f"{told}."
+        return f"{sentence}."
     enough = power.rows_to_find(0.0, rule, discordance=differ, per_row=per_row)
-    return f"{told}; {f'{enough:,} rows' if enough else 'no number of rows'} would do for 4 in 5."
+    return (
+        f"{sentence}; {f'{enough:,} rows' if enough else 'no number of rows'} would do for 4 in 5."
+    )
 
 
 def _spread(metric: str, task: Task, judges: Judges) -> Spread | None:

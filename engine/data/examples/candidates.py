@@ -205,8 +205,8 @@ class RowCollector:
     def _report_checks(self) -> None:
         for check, rejects in self._checks:
             if rejects.count:
-                message = check.told(rejects.count)
-                self._findings.tell(
+                message = check.message(rejects.count)
+                self._findings.report(
                     check.name,
                     check.action,
                     rejects.count,
@@ -216,7 +216,7 @@ class RowCollector:
         for mask, rows, values in self._masks:
             if rows.count:
                 message = f"{values.count:,} values in {rows.count:,} rows are behind placeholders"
-                self._findings.tell(
+                self._findings.report(
                     mask.name, "mask", rows.count, message=message, examples=rows.places
                 )
 

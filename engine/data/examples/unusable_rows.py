@@ -180,7 +180,7 @@ class UnusableRows:
             if count
         )
         examples = texts.places + answers.places
-        self._findings.tell("empty", action, total, message=message, examples=examples)
+        self._findings.report("empty", action, total, message=message, examples=examples)
 
     def _report_unknown_labels(self, unknown: Mapping[str, Rejects]) -> None:
         action = self._data.checks.unknown_labels
@@ -192,7 +192,7 @@ class UnusableRows:
         examples = [self._unknown_label(value, rejects) for value, rejects in ranked[:SHOWN]]
         wrong = "a label that is not one of the task's"
         message = rows_that(total, f"has {wrong}", f"have {wrong}")
-        self._findings.tell("unknown_labels", action, total, message=message, examples=examples)
+        self._findings.report("unknown_labels", action, total, message=message, examples=examples)
 
     def _unknown_label(self, value: str, rejects: Rejects) -> str:
         several = self._task.spec.answer is AnswerForm.LABELS
@@ -208,7 +208,7 @@ class UnusableRows:
             examples = [place for rejects in by_value.values() for place in rejects.places]
             if action != "off":
                 message = rows_that(total, *self._what_is_wrong(check))
-                self._findings.tell(check, action, total, message=message, examples=examples)
+                self._findings.report(check, action, total, message=message, examples=examples)
 
     def _what_is_wrong(self, check: str) -> tuple[str, str]:
         """Return the end of the finding's sentence, of one row and of more."""

@@ -83,26 +83,26 @@ def stand(
     Better and worse are what chance explains too seldom; as good is what is surely less than the
     margin worse.
     """
-    differences, interval = comparison.difference, comparison.interval
+    delta, interval = comparison.difference, comparison.interval
     p_value = comparison.p_adjusted
-    if differences is None or interval is None or p_value is None:
+    if delta is None or interval is None or p_value is None:
         return ChallengeOutcome.UNKNOWN, None
-    if p_value <= 1 - confidence and differences != 0:
-        return (ChallengeOutcome.BETTER if differences > 0 else ChallengeOutcome.WORSE), None
+    if p_value <= 1 - confidence and delta != 0:
+        return (ChallengeOutcome.BETTER if delta > 0 else ChallengeOutcome.WORSE), None
     if interval.low >= -margin:
         return ChallengeOutcome.AS_GOOD, None
-    metric = Metric(name="", value=differences, n=comparison.n, interval=interval)
+    metric = Metric(name="", value=delta, n=comparison.n, interval=interval)
     rows = rows_to_decide(metric, direction="min", bound=-margin)
     return ChallengeOutcome.UNKNOWN, rows or rows_to_decide(metric, direction="max", bound=0.0)
 
 
 def overall(lines: Sequence[ChallengeLine]) -> ChallengeOutcome:
     """Return the standing of one candidate over all metrics: what is worse or unknown decides."""
-    differences = {line.standing for line in lines}
+    outcomes = {line.standing for line in lines}
     for standing in (ChallengeOutcome.WORSE, ChallengeOutcome.UNKNOWN, ChallengeOutcome.BETTER):
-        if standing in differences:
+        if standing in outcomes:
             return standing
-    return ChallengeOutcome.AS_GOOD if differences else ChallengeOutcome.UNKNOWN
+    return ChallengeOutcome.AS_GOOD if outcomes else ChallengeOutcome.UNKNOWN
 
 
 def best_of(lines: Sequence[ChallengeLine]) -> str:

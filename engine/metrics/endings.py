@@ -30,7 +30,7 @@ FIELDS = 0.75
 def judge_endings(
     task: Task, chosen: Sequence[Prediction], *, scores: Scores, free: Scores | None
 ) -> tuple[Check, ...]:
-    """Compare free with constrained decoding (`free_output`); for kinds without constraint, count ended answers (`ended`)."""
+    """Compare free with constrained decoding (`free_output`); of free kinds, count ended answers (`ended`)."""
     if not task.spec.has_turns or not chosen:
         return ()
     learned = _has_learned(task, chosen, scores)

@@ -174,7 +174,7 @@ def _merge(artifacts: Artifacts, _recipe: Recipe) -> str:
 
 
 def _quantize(artifacts: Artifacts, _recipe: Recipe) -> str:
-    files = [ExportedFile(**item) for item in flow.read_json(artifacts["quantize"], "export.json")]
+    files = from_json(list[ExportedFile], flow.read_json(artifacts["quantize"], "export.json"))
     return file_line(files) or ", ".join(file.name for file in files)
 
 

@@ -24,7 +24,7 @@ from engine.drafting.roles import (
     why_text,
 )
 from engine.drafting.spans import Spans, spans_in
-from engine.drafting.turns import Turns, turns_in
+from engine.drafting.turns import TurnColumns, turns_in
 from engine.errors import RecipeError
 from engine.recipe.text.nearest import nearest
 
@@ -44,7 +44,7 @@ class Guess:
     fields: tuple[str, ...] = ()
     """Extraction: the columns that are parts of the text."""
     spans: Spans | None = None
-    turns: Turns | None = None
+    turns: TurnColumns | None = None
     """Chat: where the turns are, where the rows have no usual shape."""
     shape: str = ""
     separator: str = ""

@@ -112,7 +112,7 @@ def _fingerprint(path: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkingTree:
+class WorkingTree(Disk):
     """The files of a repository as they are now."""
 
     repository: Repository
@@ -123,19 +123,6 @@ class WorkingTree:
     def name(self) -> str:
         """The working tree."""
         return "working tree"
-
-    @property
-    def reader(self) -> Reader:
-        """How recipe files are read."""
-        return read_bytes
-
-    def read(self, path: Path) -> bytes:
-        """Return the bytes of a file. OSError where it has none."""
-        return reading.read_bytes(path)
-
-    def has(self, path: Path) -> bool:
-        """Tell whether there is such a file or folder."""
-        return path.exists()
 
     def identity(self, path: Path) -> Mapping[str, Json]:
         """Return the place alone unless git says that something changed there."""
@@ -150,10 +137,6 @@ class WorkingTree:
     def keeps(self, path: Path) -> bool:
         """Tell whether a file is in the repository, whatever links lead to it."""
         return not self.repository.target_now(path).is_outside
-
-    def expanded(self, recipe: Recipe) -> Recipe:
-        """Return the recipe: its patterns were read from the disk."""
-        return recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

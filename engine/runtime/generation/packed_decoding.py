@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,14 +61,14 @@ def decode(
     if not rows:
         return
     longest = max(map(len, rows)) + room
-    try:
-        if wants_single_rows(loaded.model.config, longest):
-            raise UnsupportedModelError  # noqa: TRY301 - the same way out
-        _Packed(loaded, rows, room).run(step, progress)
-    except UnsupportedModelError:  # told before anything is said
-        for member, row in enumerate(rows):
-            _alone(loaded, row, member, step)
-            progress.update(member + 1, len(rows), "rows")
+    if not wants_single_rows(loaded.model.config, longest):
+        # raised by the first pass, before `step` has seen any logits, so no row is decoded twice
+        with suppress(UnsupportedModelError):
+            _Packed(loaded, rows, room).run(step, progress)
+            return
+    for member, row in enumerate(rows):
+        _alone(loaded, row, member, step)
+        progress.update(member + 1, len(rows), "rows")
 
 
 def _alone(loaded: LoadedModel, row: Sequence[int], member: int, step: Step) -> None:

@@ -9,6 +9,7 @@ choices of one item share goes through the model once; many items share a pass
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -86,14 +87,11 @@ def _sums(
 ) -> list[list[float]]:
     """Return the nats of each choice of each item."""
     longest = max((len(row.ids) for own in rows for row in own), default=0)
-    try:
-        if wants_single_rows(loaded.model.config, longest):
-            raise UnsupportedModelError  # noqa: TRY301 - the same way out
-        return _packed(loaded, rows, progress=progress)
-    except UnsupportedModelError:
-        flat = likelihood(loaded, [row for own in rows for row in own], progress=progress)
-        sums = iter(flat)
-        return [[next(sums).nll for _ in own] for own in rows]
+    if not wants_single_rows(loaded.model.config, longest):
+        with suppress(UnsupportedModelError):
+            return _packed(loaded, rows, progress=progress)
+    results = iter(likelihood(loaded, [row for own in rows for row in own], progress=progress))
+    return [[next(results).nll for _ in own] for own in rows]
 
 
 def _packed(

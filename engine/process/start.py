@@ -295,6 +295,7 @@ def answer_of(command: Command, *, seconds: float = ASK_SECONDS) -> str:
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
     if process.returncode is not None or not hasattr(os, "waitid"):
         return process.poll() is not None
+    # Not collected (WNOWAIT): until then no other process can get its number, so its group can be signalled.
     flags = os.WEXITED | os.WNOWAIT | os.WNOHANG
     return os.waitid(os.P_PID, process.pid, flags) is not None
 

@@ -164,6 +164,7 @@ class _Packed:
         for entry in active:
             slots = [self._free.pop() for _ in entry.waiting]
             start = self._prefix + len(entry.slots)
+            # A copy: the entry's own list grows below, and the piece must not see its new tokens twice.
             seen = list(entry.slots)
             pieces.append(
                 Piece(tokens=entry.waiting, position=start, slots=slots, seen=seen, scored=1)

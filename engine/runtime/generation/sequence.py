@@ -42,6 +42,7 @@ class FreeDecoding:
         self._chat, self._tokens = chat, list[int]()
         self._stops = chat.stop_ids()
         ending = chat.token_ids(chat.terminator)
+        # A terminator of several tokens may be spelled by other tokens, so its text is looked for at the end.
         self._tail = len(ending) + TAIL if len(ending) > 1 else 0
 
     def forced_start(self) -> list[int]:

@@ -113,6 +113,7 @@ class Context:
         params.n_batch = batch
         params.n_ubatch = min(TOKENS, batch)
         params.n_seq_max = lanes
+        # One cache for all sequences: `memory_seq_cp` then lends cells where it would copy them.
         params.kv_unified = True
         params.n_threads = params.n_threads_batch = engine.threads
         self.size = batch

@@ -229,6 +229,7 @@ class Search:
 
     def _best(self) -> int:
         """Return what stands on top: a branch, or ~answer."""
+        # Branches that were looked into stay in the heap until they come up; taking them out at once costs more.
         while (code := self._heap[0][2]) >= 0 and code not in self._open:
             heapq.heappop(self._heap)
         return code

@@ -90,6 +90,7 @@ def _sums(
     done = 0
     longest = max(rows, key=lambda row: len(row.ids), default=None)
     in_parts = longest is not None and bool(longest.ids) and _is_plain_head(loaded, longest)
+    # A head that scales or caps its logits is asked for all of them, one row at a time to bound the memory.
     budget = TOKENS_PER_PASS[loaded.device.type] if in_parts else 1
     for pack in _packs(rows, budget):
         sums = _of_pack(loaded, pack.rows, in_parts=in_parts)

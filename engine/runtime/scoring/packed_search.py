@@ -164,6 +164,7 @@ class PackedSearch:
         for entry in active:
             for number in entry.search.wanted():
                 count = len(self._tree.branches[number].tokens)
+                # At least one feed a pass, so that one larger than the budget goes through alone.
                 if feeds and (tokens + count > self._tokens or scored + count > self._scored):
                     return feeds
                 feeds.append(self._branch_feed(entry, number))
@@ -231,6 +232,7 @@ class PackedSearch:
             end = start + sum(map(len, feed.scored_tokens))
             take(feed.entry.search, feed.number, log_probs[start:end])
             start = end
+            # No other branch attends to these tokens any more.
             if not self._deeper[feed.number]:
                 self._free += feed.entry.slots.pop(feed.number)
 

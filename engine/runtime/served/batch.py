@@ -164,6 +164,7 @@ class ServerBatch:
                 failures.append(error)
                 self.stop.set()
 
+        # Daemons: an answer that never comes must not keep the process from ending.
         threads = [threading.Thread(target=work, daemon=True) for _ in chats[:AT_ONCE]]
         try:
             for thread in threads:
@@ -284,6 +285,7 @@ def _read_kept(path: Path) -> dict[str, Reply]:
         return {}
     except OSError as error:
         raise storage_problem(error, path.parent) from error
+    # The last line was cut off by the end of a process: the next one must not be glued to it.
     if text and not text.endswith("\n"):
         with path.open("a", encoding="utf-8") as file:
             file.write("\n")

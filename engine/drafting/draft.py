@@ -50,7 +50,7 @@ FEWEST_ROWS: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftOptions:
-    """What the person said instead of leaving it to a guess."""
+    """What the user fixed instead of leaving it to a guess."""
 
     given: GivenAnswers = field(default_factory=GivenAnswers)
     base_model: Reference | None = None

@@ -1,4 +1,4 @@
-"""Conversations in rows of no usual shape: a list of objects with a speaker and what is said."""
+"""Conversations in rows of no usual format: a list of objects with a speaker and a text."""
 
 from __future__ import annotations
 

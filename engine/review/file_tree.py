@@ -44,7 +44,7 @@ class FileTree(Protocol):
         """Return the bytes of a file. OSError where it has none."""
 
     def has(self, path: Path) -> bool:
-        """Tell whether there is such a file or folder."""
+        """Return whether there is such a file or folder."""
 
     def identity(self, path: Path) -> Mapping[str, Json]:
         """Return what differs where the files behind `path` differ between the versions."""
@@ -53,7 +53,7 @@ class FileTree(Protocol):
         """Return a file on the disk with the bytes of `path`; None where there is none."""
 
     def keeps(self, path: Path) -> bool:
-        """Tell whether this version itself holds a file or folder: no link, submodule or server does."""
+        """Return whether this version itself holds a file or folder: no link, submodule or server does."""
 
     def expanded(self, recipe: Recipe) -> Recipe:
         """Return a recipe whose patterns stand for the files that this version has."""
@@ -78,7 +78,7 @@ class Disk:
         return reading.read_bytes(path)
 
     def has(self, path: Path) -> bool:
-        """Tell whether there is such a file or folder."""
+        """Return whether there is such a file or folder."""
         return path.exists()
 
     def identity(self, path: Path) -> Mapping[str, Json]:
@@ -96,7 +96,7 @@ class Disk:
         return path if path.is_file() else None
 
     def keeps(self, path: Path) -> bool:
-        """Tell whether it is there: the bytes themselves are compared."""
+        """Return whether it is there: the bytes themselves are compared."""
         return path.exists()
 
     def expanded(self, recipe: Recipe) -> Recipe:
@@ -135,7 +135,7 @@ class WorkingTree(Disk):
         return self.repository.large_file(reading.read_bytes(path)) if is_pointer(path) else path
 
     def keeps(self, path: Path) -> bool:
-        """Tell whether a file is in the repository, whatever links lead to it."""
+        """Return whether a file is in the repository, whatever links lead to it."""
         return not self.repository.target_now(path).is_outside
 
 
@@ -193,7 +193,7 @@ class Revision:
         return self.repository.target(self.commit, named)
 
     def has(self, path: Path) -> bool:
-        """Tell whether there was such a file or folder; what git ignores is taken from the disk."""
+        """Return whether there was such a file or folder; what git ignores is taken from the disk."""
         target = self._target(path)
         return target.entry is not None or (
             not _touches(target.steps, self.changed) and path.exists()
@@ -228,7 +228,7 @@ class Revision:
         return place
 
     def keeps(self, path: Path) -> bool:
-        """Tell whether the revision holds the file itself."""
+        """Return whether the revision holds the file itself."""
         return self._target(path).entry is not None
 
     def expanded(self, recipe: Recipe) -> Recipe:
@@ -270,7 +270,7 @@ def _identity(path: Path, target: Target, changed: frozenset[str], when: str) ->
 
 
 def _touches(steps: tuple[str, ...], changed: frozenset[str]) -> bool:
-    """Tell whether a file, a link on the way to it, or anything in a folder is among what changed."""
+    """Return whether a file, a link on the way to it, or anything in a folder is among what changed."""
     if not changed.isdisjoint(steps):
         return True
     return any(name.startswith(f"{step}/") for step in steps[-1:] for name in changed)

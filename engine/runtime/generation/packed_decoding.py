@@ -88,7 +88,7 @@ def _alone(loaded: LoadedModel, row: Sequence[int], member: int, step: Step) -> 
 
 @dataclass(slots=True, kw_only=True)
 class _InFlight:
-    """A row on its way."""
+    """A row in flight."""
 
     member: int
     waiting: list[int]
@@ -114,7 +114,7 @@ class _Packed:
         self._cache = PackedCache(states, prefix=self._prefix, slots=count)
 
     def run(self, step: Step, progress: Progress) -> None:
-        """Bring every row to its end."""
+        """Run every row to its end."""
         active: list[_InFlight] = []
         done = 0
         is_checked = False

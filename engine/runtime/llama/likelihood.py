@@ -1,4 +1,4 @@
-"""How improbable llama.cpp finds given tokens: conversations and documents, token by token."""
+"""Negative log-likelihood of given tokens by llama.cpp: conversations and documents."""
 
 from __future__ import annotations
 

@@ -193,7 +193,7 @@ class Search:
         return needed or ((best,) if best >= 0 else ())
 
     def take(self, number: int, log_probabilities: Sequence[float]) -> None:
-        """Note what the model says at a branch: log p of its `tokens[1:]` and of each of `allowed`.
+        """Record the scores at a branch: log p of its `tokens[1:]` and of each of `allowed`.
 
         ValueError for what is not a number.
         """

@@ -26,7 +26,7 @@ from engine.kinds import KINDS, AnswerForm
 from engine.recipe import check_recipe
 from engine.recipe.model import Recipe, Reference
 from engine.render.progress import SilentProgress
-from engine.trust.word import Allowed
+from engine.trust.allowed import Allowed
 
 MOST_COLUMNS: Final = 8
 WIDEST: Final = 44

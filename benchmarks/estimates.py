@@ -25,12 +25,12 @@ from estimates_cases import Case, cases, make_model, write_project
 
 from engine.backends.usage import Spent, Usage, usage_from_json
 from engine.environment import detect_device
-from engine.estimate.foretell import known_of
+from engine.estimate.known import known_of
 from engine.estimate.training import course_of, measured_duration
-from engine.plan import plan_run, survey
+from engine.pipeline.plan import plan_run, survey
 from engine.recipe import load_recipe
-from engine.stages.training import USAGE
 from engine.store import Store
+from engine.training.train import USAGE
 
 ROOT = Path(__file__).resolve().parents[1]
 MEMORY_GOAL, TIME_GOAL = 0.10, 0.15

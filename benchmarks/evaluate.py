@@ -32,8 +32,8 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 from evaluate_cases import CASES, DATA, load_case  # noqa: E402 - the benchmark runs from the tree
 
-from engine.runtime.chat import load_chat  # noqa: E402 - the same
-from engine.runtime.search import common_prefix, make_tree  # noqa: E402 - the same
+from engine.runtime.rendering.chat import load_chat  # noqa: E402 - the same
+from engine.runtime.scoring.label_search import common_prefix, make_tree  # noqa: E402 - the same
 
 GOAL_PERCENT = 85
 GOAL_MEGABYTES = 400

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from engine.recipe.model import Task
 from engine.recipe.prompt import answer_text, messages
-from engine.runtime.chat import Chat
+from engine.runtime.rendering.chat import Chat
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 Rows = list[tuple[str, str]]

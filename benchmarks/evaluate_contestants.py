@@ -19,10 +19,10 @@ import torch  # noqa: TID253 - a benchmark of the runtime
 from evaluate_cases import Case
 from evaluate_model import load
 
-from engine.runtime.choosing import search_rows
-from engine.runtime.gguf import find_tools, write_gguf
-from engine.runtime.models import LoadedModel
-from engine.runtime.search import Search, make_tree
+from engine.runtime.gguf.convert import find_tools, write_gguf
+from engine.runtime.models.load import LoadedModel
+from engine.runtime.scoring.label_scoring import search_rows
+from engine.runtime.scoring.label_search import Search, make_tree
 
 Measured = dict[str, Any]
 """`rows`, `seconds` of processor time, `answers` (places of labels; None for none of them), and more."""
@@ -161,7 +161,7 @@ def server(folder: Path, case: Case, rows: int, *, quantization: str = "F16") ->
     """Ask llama.cpp's server: slots in parallel, prompts cached, a grammar of the labels, no HTTP between."""
     import xllamacpp  # noqa: PLC0415 - a peer, where it is measured
 
-    from engine.runtime.chat import load_chat  # noqa: PLC0415 - only here
+    from engine.runtime.rendering.chat import load_chat  # noqa: PLC0415 - only here
 
     file = folder.with_name(f"{folder.name}-{quantization}.gguf")
     if not file.exists():

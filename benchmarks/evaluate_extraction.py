@@ -37,10 +37,10 @@ from transformers import LogitsProcessor, LogitsProcessorList  # noqa: E402, TID
 from engine.environment import Device  # noqa: E402
 from engine.recipe.answer_grammar import object_grammar  # noqa: E402
 from engine.recipe.answer_json import read_object  # noqa: E402
-from engine.runtime.constraint import Grammar  # noqa: E402
-from engine.runtime.models import LoadedModel, load_model  # noqa: E402
-from engine.runtime.predict import generate  # noqa: E402
-from engine.runtime.search import common_prefix  # noqa: E402
+from engine.runtime.generation.generate import generate  # noqa: E402
+from engine.runtime.generation.grammar import Grammar  # noqa: E402
+from engine.runtime.models.load import LoadedModel, load_model  # noqa: E402
+from engine.runtime.scoring.label_search import common_prefix  # noqa: E402
 
 FIELDS = ("first_name", "last_name", "date", "time", "people")
 SCHEMA: dict[str, Any] = {
@@ -175,7 +175,7 @@ def _served(model: Path, prompts: Sequence[str]) -> Line:
     """Ask llama.cpp's server through its Python binding, which spares it HTTP."""
     import xllamacpp  # noqa: PLC0415 - only for this contestant
 
-    from engine.runtime.gguf import find_tools, write_gguf  # noqa: PLC0415 - the same
+    from engine.runtime.gguf.convert import find_tools, write_gguf  # noqa: PLC0415 - the same
 
     with tempfile.TemporaryDirectory() as name:
         file = Path(name) / "model.gguf"

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from evaluate_cases import CASES, Case, load_case
 
-from engine.runtime.chat import load_chat
-from engine.runtime.gguf import find_tools, write_gguf
-from engine.runtime.llama_engine import Engine, Pool
-from engine.runtime.llama_jobs import SearchJob
-from engine.runtime.search import make_tree
+from engine.runtime.gguf.convert import find_tools, write_gguf
+from engine.runtime.llama.engine import Engine, Pool
+from engine.runtime.llama.jobs import SearchJob
+from engine.runtime.rendering.chat import load_chat
+from engine.runtime.scoring.label_search import make_tree
 
 GOAL = 5.0
 

@@ -19,10 +19,10 @@ from peft import LoraConfig, get_peft_model  # noqa: TID253 - the same
 from engine.environment import Device
 from engine.recipe.model import PackageRef
 from engine.recipe.prompt import answer_text, messages
-from engine.runtime.base_model import locate_base_model
-from engine.runtime.chat import Chat
-from engine.runtime.models import LoadedModel, load_model
-from engine.runtime.search import common_prefix
+from engine.runtime.models.base_model import locate_base_model
+from engine.runtime.models.load import LoadedModel, load_model
+from engine.runtime.rendering.chat import Chat
+from engine.runtime.scoring.label_search import common_prefix
 from engine.store import Store, make_key
 
 SMOLLM = PackageRef(

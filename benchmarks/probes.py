@@ -15,8 +15,8 @@ from engine.data.probes import Item, probe_items
 from engine.environment import detect_device
 from engine.metrics.forgetting import Answered
 from engine.recipe.model import Probe
-from engine.runtime.continuing import continuations
-from engine.runtime.models import load_model
+from engine.runtime.models.load import load_model
+from engine.runtime.scoring.continuation_scoring import continuations
 
 
 class Quiet:

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from engine import __version__
-from engine.processes import answer_of, program
+from engine.process.start import answer_of, program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["support.durations", "support.golden"]
 
@@ -43,12 +42,6 @@ def _settings_of_the_tests() -> None:
 
 _settings_of_the_tests()
 
-settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("any machine")
-"""No test waits for a clock: a busy machine is no failure."""
-
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for number in (signal.SIGHUP, signal.SIGQUIT):
     signal.signal(number, signal.SIG_DFL)
@@ -78,6 +71,10 @@ def _take_a_processor() -> None:
 
 _keep_bytecode()
 _take_a_processor()
+
+from support.examples import register_profiles  # noqa: E402 - its asserts are to be rewritten
+
+register_profiles()
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,8 +10,8 @@ import pytest
 
 from engine.backends import check_backend
 from engine.environment import Device
-from engine.execute import refuse_unmeasured
-from engine.plan import plan_run, survey
+from engine.pipeline.plan import plan_run, survey
+from engine.pipeline.preflight import refuse_unmeasured
 from engine.recipe import check_recipe, load_recipe, moving_references
 from engine.stages import stages_of
 from engine.stages.compile import compile_recipe

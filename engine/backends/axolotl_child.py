@@ -1,9 +1,9 @@
 """The first thing of ours in the Axolotl process: the training program, and a quick end where one is asked for.
 
-`engine.backends.axolotl_child CONFIG`, run by `engine.launcher`. Only the standard library is imported here;
+`engine.backends.axolotl_child CONFIG`, run by `engine.process.launcher`. Only the standard library is imported here;
 Axolotl's own `axolotl.cli.train` is run as a program (what `axolotl train --launcher python` does), so no `.env`
-file is loaded. Before training begins SIGTERM ends the process; while it trains, `engine.runtime.axolotl_plugin`
-has a checkpoint saved first.
+file is loaded. Before training begins SIGTERM ends the process; while it trains,
+`engine.runtime.training.axolotl_plugin` has a checkpoint saved first.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import runpy
 import sys
 
-from engine import interrupts
+from engine.process import interrupts
 
 
 def main() -> None:

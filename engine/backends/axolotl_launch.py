@@ -16,13 +16,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engine import interrupts, processes
 from engine.backends import events
 from engine.backends.base import Launch, Trained
 from engine.backends.events import LOG
 from engine.backends.resuming import train_on
 from engine.environment import one_device
 from engine.errors import StageError
+from engine.process import interrupts
+from engine.process import start as processes
 
 OUTPUT = "output"
 EVENTS = "events.jsonl"

@@ -69,7 +69,7 @@ class Launch:
 
 
 class Progress(Protocol):
-    """Where training tells how far it is; `engine.stages.base.Progress` satisfies it."""
+    """Where training tells how far it is; `engine.artifacts.stage.Progress` satisfies it."""
 
     def update(self, done: int, total: int, unit: str, **facts: str) -> None:
         """Say that `done` of `total` `unit`s are done."""

@@ -22,7 +22,7 @@ from engine.evidence import HistoryPoint
 from engine.files.digests import FILE as DIGESTS
 from engine.files.digests import changed_files, read_digests
 from engine.recipe.model import Method
-from engine.runtime.patience import evaluations_since_best, scheduled_losses
+from engine.runtime.training.patience import evaluations_since_best, scheduled_losses
 
 STATE = "trainer_state.json"
 SCHEDULER = "scheduler.pt"
@@ -34,7 +34,7 @@ RANKS = re.compile(r"rng_state_(\d+)\.pth")
 INCOMPLETE = "incomplete"
 CHECKPOINT = "checkpoint-"
 ADAPTERS = "adapters"
-"""Where `engine.runtime.adapters` puts the adapters of some checkpoints."""
+"""Where `engine.runtime.training.adapter_checkpoints` puts the adapters of some checkpoints."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,7 +73,7 @@ NAMES = {
 
 @dataclass(slots=True, kw_only=True)
 class Meter:
-    """Adds up what the events of `engine.runtime.watch` tell."""
+    """Adds up what the events of `engine.runtime.training.callbacks` tell."""
 
     began: float
     """The launch, by the monotonic clock."""

@@ -13,12 +13,12 @@ from engine.errors import EngineError, RecipeError
 from engine.evidence import Report
 from engine.evidence.typed import mistyped
 from engine.files.reading import parse_json
+from engine.lock.accepted import Accepted
+from engine.lock.file import Lock, lock_from_text
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.recipe.text.source import parse_source
 from engine.render.json import report_from_json
-from engine.store.accepted import Accepted
-from engine.store.lock import Lock, lock_from_text
 from engine.store.runs import BUNDLED_LOCK
 from engine.store.typed import brief_text
 

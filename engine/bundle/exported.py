@@ -9,10 +9,10 @@ from engine.bundle.contents import Contents
 from engine.bundle.judging import by_itself, status_problems
 from engine.bundle.scores import by_name, same, span
 from engine.evidence import Check, Metric, Report, Rung, Scores
+from engine.lock.coherence import NEAR
+from engine.parity.ladder import LARGEST_QUANTIZED, LARGEST_SHIFT, MEAN_SHIFT
 from engine.recipe.metrics import FREE, OF_FILES, is_lower_better
 from engine.recipe.model import MaxDrop, Recipe, Threshold
-from engine.stages.ladder import LARGEST_QUANTIZED, LARGEST_SHIFT, MEAN_SHIFT
-from engine.store.coherence import NEAR
 
 AGREEMENT = "agreement"
 PHYSICAL = tuple(spec.name for spec in OF_FILES if spec.name != AGREEMENT)

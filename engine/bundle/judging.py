@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from engine.bundle.contents import Contents
 from engine.bundle.scores import by_name, rows_of, same, span
 from engine.evidence import Check, Comparison, Metric, Report, Scores, Status, Verdict
+from engine.lock.coherence import NEAR
 from engine.metrics.comparing import PREVIOUS, Earlier, judge_gains, judge_previous
 from engine.metrics.correction import holm
 from engine.metrics.endings import judge_endings
@@ -18,7 +19,6 @@ from engine.metrics.scoring import named_metrics
 from engine.metrics.verdict import baseline_passes, judge, judge_gap, judge_thresholds, verdict
 from engine.recipe.metrics import FREE, is_lower_better, primary
 from engine.recipe.model import Recipe
-from engine.store.coherence import NEAR
 
 ENDINGS = ("free_output", "ended")
 """Checks that every gate has, whatever the recipe asks."""

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from engine.bundle.contents import Contents
 from engine.evidence import DataSummary, Firewall
-from engine.store.lock import LockedFirewall
+from engine.lock.file import LockedFirewall
 
 
 def data_problems(found: Contents) -> Iterator[str]:

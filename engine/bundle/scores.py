@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from engine.evidence import ClassScores, Interval, Metric, Report, Scores
+from engine.lock.check import OF_PROBABILITIES
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
 from engine.recipe.metrics import spec_of
 from engine.recipe.model import Recipe
-from engine.stages.lockcheck import OF_PROBABILITIES
 
 NEAR = 1e-6
 OFF = 0.25

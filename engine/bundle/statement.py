@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.evidence import Check, Report, Verdict
-from engine.store.accepted import Accepted
+from engine.lock.accepted import Accepted
 
 TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:slm-recipe:accepted-model:v1"

@@ -14,7 +14,7 @@ from engine.cli.place import STORE
 from engine.cli.terminal import write_error
 from engine.errors import ExitCode
 from engine.files.writing import create_text
-from engine.redaction import redacted, secrets_of
+from engine.trust.redaction import redacted, secrets_of
 
 
 def tell_bug(bug: BaseException, words: Sequence[str]) -> int:

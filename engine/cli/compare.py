@@ -10,7 +10,7 @@ from engine.cli.place import add_format, add_store, store_root
 from engine.errors import ExitCode
 
 if TYPE_CHECKING:
-    from engine.comparing import Compared
+    from engine.runs.compare import Compared
 
 MOST = 10
 """Turned rows that are shown."""
@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the comparison; 0 whatever it says."""
     from engine.cli.report import find_run  # noqa: PLC0415 - after the arguments are known good
-    from engine.comparing import as_json, compare_runs, ran  # noqa: PLC0415
+    from engine.runs.compare import as_json, compare_runs, ran  # noqa: PLC0415
     from engine.store import Store  # noqa: PLC0415
 
     store = Store(store_root(options.store, trust=options.trust_store))
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _lines(found: Compared, *, every: bool) -> list[str]:
-    from engine.comparing import size_of, speed_of  # noqa: PLC0415
+    from engine.runs.compare import size_of, speed_of  # noqa: PLC0415
 
     first, second = found.first, found.second
     shared = ", the rows that both holdouts have" if found.partial else ""

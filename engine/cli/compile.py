@@ -14,7 +14,7 @@ from engine.errors import ExitCode, RecipeError
 from engine.recipe.sweeps import named, setting_words, settled, values_of
 
 if TYPE_CHECKING:
-    from engine.plan import Plan
+    from engine.pipeline.plan import Plan
     from engine.recipe.model import Recipe
 
 
@@ -30,10 +30,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compile, and print or write the result."""
-    from engine.estimate.trained import rows_note, trained_rows  # noqa: PLC0415 - after the arguments are good
-    from engine.plan import plan_run, survey  # noqa: PLC0415
+    from engine.pipeline.plan import plan_run, survey  # noqa: PLC0415
     from engine.stages.compile import compile_recipe  # noqa: PLC0415
     from engine.store import Store  # noqa: PLC0415
+    from engine.training.trained_rows import rows_note, trained_rows  # noqa: PLC0415 - after the arguments are good
 
     recipe, warnings = read(options.recipe, allowed(options))
     show_problems(warnings)

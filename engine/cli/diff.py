@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _review(options: argparse.Namespace) -> Review:
     from engine.review.review import review  # noqa: PLC0415 - after the arguments are known good
-    from engine.review.sides import Side  # noqa: PLC0415
+    from engine.review.version import Side  # noqa: PLC0415
     from engine.store import Store  # noqa: PLC0415
 
     def told(side: Side) -> Side:
@@ -73,9 +73,9 @@ def _review(options: argparse.Namespace) -> Review:
 
 @contextmanager
 def _sides(options: argparse.Namespace) -> Iterator[tuple]:  # type: ignore[type-arg]
+    from engine.review.file_tree import Disk, revisions  # noqa: PLC0415
     from engine.review.repository import Repository  # noqa: PLC0415
-    from engine.review.sides import load_side  # noqa: PLC0415
-    from engine.review.trees import Disk, revisions  # noqa: PLC0415
+    from engine.review.version import load_side  # noqa: PLC0415
 
     _refuse(options)
     if options.since is None:

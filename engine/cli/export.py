@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the bundle and say by which key it is signed."""
-    from engine.bundle.making import make_bundle  # noqa: PLC0415 - after the arguments are known good
+    from engine.bundle.build import make_bundle  # noqa: PLC0415 - after the arguments are known good
     from engine.bundle.signing import key_place  # noqa: PLC0415
 
     folder = find_run(_named(options.run), options.store, trust=options.trust_store)

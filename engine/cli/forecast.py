@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.forecast import Forecast
+from engine.estimate.run import Forecast
 from engine.render.forecast import cost_of, memory_words, parameter_words, token_words
 from engine.render.quantities import about, size
 

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from engine import __version__, interrupts
+from engine import __version__
 from engine.cli.terminal import discard_output, flush, open_missing, write, write_error
 from engine.errors import EngineError, ExitCode
+from engine.process import interrupts
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite

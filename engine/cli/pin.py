@@ -16,7 +16,7 @@ from engine.sources.online import quieten
 from engine.trust.word import Allowed
 
 if TYPE_CHECKING:
-    from engine.pinning import Pinned
+    from engine.sources.pin import Pinned
 
 SHOWN = 12
 """Characters of a digest that people compare."""
@@ -67,9 +67,9 @@ def _code(problems: Sequence[Problem]) -> ExitCode:
 
 
 def _pin(path: Path, terminal: TextIO, *, upgrade: bool, given: Allowed) -> Pinned:
-    from engine.pinning import pin_recipe  # noqa: PLC0415
     from engine.recipe.text.write import rewrite  # noqa: PLC0415
     from engine.render.progress import SilentProgress, is_live, open_progress  # noqa: PLC0415
+    from engine.sources.pin import pin_recipe  # noqa: PLC0415
 
     progress = open_progress("pin", terminal) if is_live(terminal) else SilentProgress()
     try:

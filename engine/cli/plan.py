@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from engine.artifacts import results as flow
 from engine.cli.forecast import estimate_lines
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import add_allow, add_format, add_recipe, add_store, allowed, read, store_root
@@ -16,10 +17,10 @@ from engine.environment import detect_device
 from engine.errors import ExitCode
 from engine.estimate.devices import named_device
 from engine.estimate.prices import price_of
-from engine.estimate.trained import rows_note, what_changes_rows
-from engine.forecast import Forecast, StageForecast, forecast, forecast_json
-from engine.lockstand import PLAIN, lock_line, stand_to_lock
-from engine.plan import (
+from engine.estimate.run import Forecast, StageForecast, forecast, forecast_json
+from engine.lock.policy import PLAIN, lock_line, stand_to_lock
+from engine.pipeline.data_outlook import shapes
+from engine.pipeline.plan import (
     SWEEP,
     UNUSABLE,
     Plan,
@@ -29,6 +30,8 @@ from engine.plan import (
     plan_run,
     survey,
 )
+from engine.pipeline.power import prospects
+from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.metrics import is_measured
 from engine.recipe.model import Outside, Recipe, Size
 from engine.recipe.outside import outside_of
@@ -38,14 +41,12 @@ from engine.render.forecast import cost_words
 from engine.render.progress import has_colour
 from engine.render.quantities import about
 from engine.render.text import PlanRow, plan_table
-from engine.stages import PRODUCTS, flow, load_stage, needs_of
-from engine.stages.foresight import shapes
-from engine.stages.prospect import prospects
-from engine.stages.report import describe_method, describe_sweep
+from engine.stages import PRODUCTS, load_stage, needs_of
 from engine.stages.resample import trainings
 from engine.store import Artifact, Store, Stored
 from engine.store.adopting import WORDS, foreign_problem
 from engine.store.runs import Runs
+from engine.training.trained_rows import rows_note, what_changes_rows
 from engine.trust.hosts import parse_address
 from engine.trust.judge import Judge
 

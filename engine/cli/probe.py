@@ -22,8 +22,8 @@ def run_probe(
         )
     from engine.cli.streams import others_to  # noqa: PLC0415 - only a probe runs something
     from engine.cli.watch import Console  # noqa: PLC0415
-    from engine.execute import refuse_moving, refuse_outside  # noqa: PLC0415
-    from engine.probing import probe  # noqa: PLC0415
+    from engine.estimate.probe import probe  # noqa: PLC0415
+    from engine.pipeline.preflight import refuse_moving, refuse_outside  # noqa: PLC0415
 
     refuse_outside(recipe, warnings)
     refuse_moving(recipe, warnings)

@@ -49,17 +49,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it and return what it came to, as an exit code."""
-    from engine.execute import (  # noqa: PLC0415 - after the arguments are known good
-        execute,
-        refuse_moving,
-        refuse_outside,
-        refuse_unmeasured,
-    )
-    from engine.lockstand import Wish  # noqa: PLC0415
-    from engine.pipeline import Orders  # noqa: PLC0415
+    from engine.lock.policy import Wish  # noqa: PLC0415
+    from engine.pipeline.loop import Orders  # noqa: PLC0415
+    from engine.pipeline.preflight import refuse_moving, refuse_outside, refuse_unmeasured  # noqa: PLC0415 - after the arguments are known good
     from engine.render.closing import closing_block  # noqa: PLC0415
     from engine.render.json import render_json  # noqa: PLC0415
     from engine.render.progress import has_colour  # noqa: PLC0415
+    from engine.runs.run import execute  # noqa: PLC0415 - after the arguments are known good
 
     recipe, warnings = read(options.recipe, allowed(options))
     refuse_outside(recipe, warnings)

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TextIO
 
-from engine import interrupts
 from engine.files.writing import open_new
+from engine.process import interrupts
 from engine.sources.online import quieten
 from engine.store.store import storage_problem
 

@@ -18,7 +18,7 @@ from engine.render.progress import SilentProgress
 from engine.runs.find import exported_gguf, is_model_file
 
 if TYPE_CHECKING:
-    from engine.runtime.llama import Answer
+    from engine.runtime.llama.client import Answer
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the answer, and how sure the model is."""
-    from engine.runtime.llama import answer_text  # noqa: PLC0415 - only where a model is asked
+    from engine.runtime.llama.client import answer_text  # noqa: PLC0415 - only where a model is asked
 
     gguf = _gguf(options.model, options.store, trust=options.trust_store)
     text = sys.stdin.read().rstrip("\n") if options.text == "-" else options.text

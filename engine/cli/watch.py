@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
+from engine.artifacts import results as flow
+from engine.artifacts.stage import Progress
 from engine.evidence import (
     ExportedFile,
     StageRecord,
@@ -40,8 +42,7 @@ from engine.render.text import (
     training_line,
 )
 from engine.render.wording import find_metric
-from engine.stages import STAGES, flow
-from engine.stages.base import Progress
+from engine.stages import STAGES
 from engine.store import Artifact
 
 Artifacts = Mapping[str, Artifact]

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.data.candidates import Asked, gather
-from engine.data.checks import (
+from engine.data.checks.all_rows import (
     check_conflicts,
     check_duplicates,
     check_imbalance,
@@ -20,19 +19,20 @@ from engine.data.checks import (
     check_traits,
     count_labels,
 )
-from engine.data.classes import check_split_classes
-from engine.data.findings import Findings
-from engine.data.guesses import check_giveaways, drop_doubted, find_doubted
-from engine.data.held import Held, held_by, know_again, membership, what_became
-from engine.data.overlap import check_leakage, shared_texts, with_left
-from engine.data.pool import Place, Pool
-from engine.data.recorded import Membership
-from engine.data.row import Row
+from engine.data.checks.findings import Findings
+from engine.data.checks.model_checks import check_giveaways, drop_doubted, find_doubted
+from engine.data.examples.candidates import Asked, gather
+from engine.data.examples.output import Examples, Outcome, occurrences, split_digest
+from engine.data.membership import Membership
+from engine.data.reading.row import Row
+from engine.data.row_index import Place, Pool
+from engine.data.similarity.overlap import check_leakage, shared_texts, with_left
 from engine.data.spill import Spill
-from engine.data.splits import Division, divide
+from engine.data.splitting.classes import check_split_classes
+from engine.data.splitting.recorded import Held, held_by, know_again, membership, what_became
+from engine.data.splitting.splits import Division, divide
+from engine.data.splitting.weights import weigh
 from engine.data.summary import Told, summarise
-from engine.data.weights import weigh
-from engine.data.written import Examples, Outcome, occurrences, split_digest
 from engine.errors import DataError, Problem
 from engine.evidence import DataSummary
 from engine.recipe.model import Data, SplitName, Splits, Task

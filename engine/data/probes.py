@@ -13,10 +13,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from engine.data.readers import read_rows
-from engine.data.row import SHOWN
-from engine.data.sources import source_names
-from engine.data.template import MissingColumnError, lookup
+from engine.data.examples.template import MissingColumnError, lookup
+from engine.data.reading.readers import read_rows
+from engine.data.reading.row import SHOWN
+from engine.data.reading.sources import source_names
 from engine.errors import DataError, Problem
 from engine.recipe.model import Probe
 from engine.recipe.probes import COLUMNS, KINDS, USUAL, layout_of

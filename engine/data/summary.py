@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.data.candidates import Asked, Gathered
-from engine.data.checks import count_labels
-from engine.data.findings import Findings
-from engine.data.sources import source_names
-from engine.data.weights import seen
-from engine.data.written import Examples, split_digest
+from engine.data.checks.all_rows import count_labels
+from engine.data.checks.findings import Findings
+from engine.data.examples.candidates import Asked, Gathered
+from engine.data.examples.output import Examples, split_digest
+from engine.data.reading.sources import source_names
+from engine.data.splitting.weights import seen
 from engine.evidence import DataSummary, Firewall, Recorded, SourceSummary, SplitSummary
 from engine.recipe.model import SplitName
 

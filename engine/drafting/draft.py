@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.data.prepare import Prepared, prepare
-from engine.data.sources import fetch_all, read_all
-from engine.drafting.asking import longest_row
+from engine.data.reading.sources import fetch_all, read_all
 from engine.drafting.guess import Told, guess
 from engine.drafting.plan import Plan
 from engine.drafting.profile import Profile, profile_of
+from engine.drafting.prompt import longest_row
 from engine.drafting.reading import Reading, readings_of
 from engine.drafting.reasons import notes, reasons
 from engine.drafting.sizes import (

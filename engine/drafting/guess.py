@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.data.shapes import recognise
+from engine.data.examples.chat_formats import recognise
 from engine.drafting.profile import Column, Profile
 from engine.drafting.roles import (
     ANSWER_NAMES,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from engine.data.row import Row
+from engine.data.reading.row import Row
 
 KEPT: Final = 20_000
 """Rows whose values are looked at; the others are counted."""

@@ -11,10 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from engine.data.readers import read_rows
-from engine.data.row import Row, Trouble
-from engine.data.tables import old_line_ends
-from engine.data.text import MAX_LINE, chunks
+from engine.data.reading.readers import read_rows
+from engine.data.reading.row import Row, Trouble
+from engine.data.reading.tables import old_line_ends
+from engine.data.reading.text import MAX_LINE, chunks
 from engine.errors import DataError
 from engine.recipe.formats import format_of
 from engine.recipe.model import PathRef, Source

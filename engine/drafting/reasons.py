@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.drafting.asking import max_length
 from engine.drafting.plan import Plan, labels
+from engine.drafting.prompt import max_length
 from engine.drafting.roles import LABEL_NAMES, rank
 from engine.drafting.sizes import FEW_ROWS
 

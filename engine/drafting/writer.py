@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from engine.drafting.asking import LABELLED, instruction, max_length, metrics, why_instruction
+from engine.drafting.line_budget import MOST_LINES, Room, roomiest
 from engine.drafting.plan import Plan, bins, labels, relabelled
+from engine.drafting.prompt import LABELLED, instruction, max_length, metrics, why_instruction
 from engine.drafting.reading import Reading
-from engine.drafting.room import MOST_LINES, Room, roomiest
 from engine.recipe.model import HubRef, PathRef, Reference
 from engine.recipe.text.dump import reference_mapping, spelled, spelled_in_flow
 from engine.recipe.text.layout.format import WIDTH

@@ -10,7 +10,7 @@ takes the place of the reckoning (`engine.estimate.measured`).
 
 from __future__ import annotations
 
-from engine.estimate.foretell import foretell
+from engine.estimate.known import foretell
 from engine.estimate.training import TrainingEstimate
 
 __all__ = ["TrainingEstimate", "foretell"]

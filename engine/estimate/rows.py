@@ -10,21 +10,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.data.example import Example, iter_examples
-from engine.data.readers import read_rows
-from engine.data.template import MissingColumnError, UnusableValueError, parse_template
+from engine.data.examples.example import Example, iter_examples
+from engine.data.examples.template import MissingColumnError, UnusableValueError, parse_template
+from engine.data.reading.readers import read_rows
 from engine.errors import DataError
 from engine.estimate.workload import Lengths, Workload, capped, lengths_of
 from engine.recipe.answer_json import strings
 from engine.recipe.formats import format_of
 from engine.recipe.model import PathRef, Recipe, Source
-from engine.runtime.rendered_key import (
+from engine.runtime.rendering.key import (
     FACTS,
-    PRODUCT,
-    counted_after_rendering,
-    rendered_payload,
+    counts_after_rendering,
+    rendered_key,
 )
-from engine.store import Artifact, StageKey, Store, product_key
+from engine.store import Artifact, Store
 
 CHARACTERS = 4.0
 """Of English text in a token; an assumption, and told as one."""
@@ -32,40 +31,6 @@ AROUND = 30
 """Tokens of a chat template around a row; an assumption too."""
 SAMPLE = 300
 """Rows that are looked at where none has been counted."""
-
-
-def rendered_key(recipe: Recipe, data: str, base_model: Mapping[str, Any]) -> StageKey:
-    """Return the key of the rows as text; `data` is the data stage's own."""
-    checks = recipe.data.checks
-    return product_key(
-        PRODUCT,
-        rendered_payload(
-            recipe.task,
-            max_length=recipe.method.max_length,
-            checks=(checks.truncation, checks.template_tokens),
-            base_model=base_model,
-            data=data,
-        ),
-    )
-
-
-def counts_after_rendering(recipe: Recipe) -> bool:
-    """Tell whether only the tokenizer knows how many of the recipe's rows are trained."""
-    checks = recipe.data.checks
-    return counted_after_rendering(
-        recipe.task, truncation=checks.truncation, template_tokens=checks.template_tokens
-    )
-
-
-def counted_rows(
-    recipe: Recipe, store: Store, data: Artifact, base_model: Mapping[str, Any]
-) -> tuple[int, int] | None:
-    """Return the rows of train and validation that are trained; None before the tokenizer has counted them."""
-    rendered = store.get(rendered_key(recipe, data.key, base_model).digest)
-    if rendered is None:
-        return None
-    facts = json.loads(rendered.file(FACTS).read_text(encoding="utf-8"))
-    return facts["train"]["rows"], facts["validation"]["rows"]
 
 
 def workload_of(

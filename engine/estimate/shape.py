@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engine.estimate.gguf import read_gguf
+from engine.estimate.gguf_header import read_gguf
 from engine.files.reading import open_regular, parse_json, read_json
 
 _LENGTH_BYTES = 8

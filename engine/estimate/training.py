@@ -17,7 +17,7 @@ from engine.estimate.workload import Workload, padded
 from engine.recipe.model import Method, Recipe
 
 KEPT_ADAPTERS = 8
-"""Adapters of checkpoints that stay (`engine.runtime.adapters.MOST`)."""
+"""Adapters of checkpoints that stay (`engine.runtime.training.adapter_checkpoints.MOST`)."""
 CHECKPOINTS = 3
 """On disk at once: two that stay, and one that is being written."""
 STATE = 3

@@ -13,7 +13,7 @@ from pathlib import Path
 from engine.errors import Problem
 from engine.evidence import ExportedFile
 from engine.exporters.base import ExportSpec, describe, gguf_name
-from engine.runtime.gguf import find_tools, missing_tools, read_facts, write_gguf
+from engine.runtime.gguf.convert import find_tools, missing_tools, read_facts, write_gguf
 from engine.sources.contract import Progress
 
 NAME = "gguf"
@@ -30,12 +30,8 @@ def export(
     model_dir: Path, spec: ExportSpec, workdir: Path, progress: Progress
 ) -> tuple[ExportedFile, ...]:
     """Write `model-<QUANTIZATION>.gguf` and `task.json`. Errors: those of `write_gguf`."""
-    from engine.runtime.chat import load_chat  # noqa: PLC0415 - brings transformers
-    from engine.runtime.task_file import (  # noqa: PLC0415 - brings transformers
-        FILE,
-        make_task_file,
-        write_task_file,
-    )
+    from engine.runtime.rendering.chat import load_chat  # noqa: PLC0415 - brings transformers
+    from engine.runtime.rendering.task_file import FILE, make_task_file, write_task_file  # noqa: PLC0415 - brings transformers
 
     tools = find_tools()
     target = workdir / gguf_name(spec.quantization)

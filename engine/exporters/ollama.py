@@ -16,7 +16,7 @@ from engine.exporters.base import ExportSpec, describe, gguf_name
 from engine.sources.contract import Progress
 
 if TYPE_CHECKING:
-    from engine.runtime.chat import Chat
+    from engine.runtime.rendering.chat import Chat
 
 NAME = "ollama"
 REQUIRES: tuple[str, ...] = ("gguf",)
@@ -38,7 +38,7 @@ def export(
     progress: Progress,  # noqa: ARG001 - the contract's
 ) -> tuple[ExportedFile, ...]:
     """Write `Modelfile`, which refers to the GGUF file of the same folder. StageError X651."""
-    from engine.runtime.chat import load_chat  # noqa: PLC0415 - brings transformers
+    from engine.runtime.rendering.chat import load_chat  # noqa: PLC0415 - brings transformers
 
     text = modelfile(load_chat(model_dir), spec)
     (workdir / FILE).write_text(text, encoding="utf-8")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import DataError
-from engine.limits import TooSlowError, processor_time
+from engine.process.limits import TooSlowError, processor_time
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator

@@ -1,7 +1,7 @@
 """What the model is asked and what counts as an answer.
 
 The same text in training, evaluation and the exported file. Turning messages into tokens
-is the chat template's business (`engine.runtime.chat`).
+is the chat template's business (`engine.runtime.rendering.chat`).
 """
 
 from __future__ import annotations

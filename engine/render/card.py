@@ -36,7 +36,7 @@ _CREED = (
     "`report.html` and `report.json` beside them."
 )
 _HUB_MODEL = re.compile(r"([\w.-]+/[\w.-]+)(?:@[0-9a-f]+| \(may move\))$")
-"""As `engine.stages.report.describe` writes models of the hub; hubs accept no other `base_model`."""
+"""As `engine.pipeline.report.describe` writes models of the hub; hubs accept no other `base_model`."""
 
 
 def render_card(report: Report) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.errors import Problem
 from engine.evidence import DataFinding, DataSummary, SplitSummary
-from engine.render.dataview import DataView
+from engine.evidence.data_view import DataView
 from engine.render.layout import INDENT, more, paragraph, table
 from engine.render.problems import problems_json
 from engine.render.quantities import count

@@ -1,6 +1,6 @@
 """Live progress: one redrawn line on a terminal, occasional plain lines in logs.
 
-Both satisfy `engine.stages.base.Progress`. One object serves one stage, is safe to call from
+Both satisfy `engine.artifacts.stage.Progress`. One object serves one stage, is safe to call from
 threads, and writes nothing after `close`.
 """
 
@@ -88,7 +88,7 @@ class TerminalProgress:
         self._blocks = _can_write(stream, "█▌…")
 
     def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Redraw; see `engine.stages.base.Progress`."""
+        """Redraw; see `engine.artifacts.stage.Progress`."""
         with self._lock:
             now = self._clock()
             fresh = self._pace.add(now, done, total=total, unit=unit)
@@ -147,7 +147,7 @@ class PlainProgress:
         self._closed = False
 
     def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Write a line if one is due; see `engine.stages.base.Progress`."""
+        """Write a line if one is due; see `engine.artifacts.stage.Progress`."""
         with self._lock:
             now = self._clock()
             fresh = self._pace.add(now, done, total=total, unit=unit)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from engine.evidence.data_view import ShownRow, ShownSegment
 from engine.render.spans import Line, Span, cells, line, printable
 
 OPEN, CLOSE = "⟦", "⟧"
@@ -20,32 +20,6 @@ LINE, WRAPPED = "  │ ", "  ┊ "
 """Before a line of the text; before the rest of a line that is too wide for the terminal."""
 FIRST, LAST = 60, 20
 """Lines shown of a long row, at its start and its end."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownSegment:
-    """A stretch of text and whether it is learned from."""
-
-    text: str
-    supervised: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownRow:
-    """One row as the model sees it."""
-
-    id: str
-    origin: str
-    split: str
-    segments: tuple[ShownSegment, ...]
-    """Without a tokenizer: the text itself, unmarked."""
-    rejected: tuple[ShownSegment, ...] = ()
-    """Of a preference pair: the other answer."""
-    tokens: int | None = None
-    """None where there was no tokenizer."""
-    supervised: int | None = None
-    note: str = ""
-    """What is to be said about it, such as that it is too long."""
 
 
 def row_lines(row: ShownRow, width: int) -> tuple[str, Sequence[Line]]:

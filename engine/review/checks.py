@@ -11,21 +11,21 @@ from typing import Final
 from engine.backends.base import steps_of
 from engine.environment import Device
 from engine.errors import DataError, Place, Problem, RecipeError, Severity
-from engine.estimate.trained import what_changes_rows
 from engine.evidence.review import Checked, Comment, Effect, Finding
-from engine.plan import moving
+from engine.pipeline.plan import moving
+from engine.pipeline.power import prospects
+from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.model import Recipe, Size
 from engine.recipe.text.source import Reader
 from engine.review.changed import Status, Touched, names_of, touched_recipes
-from engine.review.judge import waived
+from engine.review.file_tree import Tree, WorkingTree, revisions
+from engine.review.findings import waived
 from engine.review.repository import Repository
 from engine.review.review import review
 from engine.review.rows import Rows
-from engine.review.sides import Side, try_side, waivers_of
-from engine.review.trees import Tree, WorkingTree, revisions
-from engine.stages.prospect import prospects
-from engine.stages.report import describe_method, describe_sweep
+from engine.review.version import Side, try_side, waivers_of
 from engine.store import Store
+from engine.training.trained_rows import what_changes_rows
 
 _ABSENT: Final = frozenset({"R302", "R250"})
 NO_OLD, GONE, UNSEEN = "W119", "W120", "W121"

@@ -12,10 +12,10 @@ from typing import Final
 
 from engine.evidence.review import Effect, Finding
 from engine.recipe.model import Json, PathRef, Reference
-from engine.review.leaves import Leaf, Leaves, leaves_of, source_leaves
-from engine.review.sides import Side
+from engine.review.file_tree import Disk
+from engine.review.flatten import Leaf, Leaves, leaves_of, source_leaves
 from engine.review.sources import Paired, listed_of, paired
-from engine.review.trees import Disk
+from engine.review.version import Side
 
 MOST: Final = 60
 """Characters of a value that are shown."""

@@ -17,7 +17,7 @@ from engine.recipe.sweeps import methods_of
 from engine.render.quantities import about, count, millions, size
 from engine.review.compare import Pair
 from engine.review.reruns import reference_identity
-from engine.review.sides import Side
+from engine.review.version import Side
 from engine.store import Store
 
 UNKNOWN: Final = "not known"

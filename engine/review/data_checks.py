@@ -14,7 +14,7 @@ from engine.evidence.review import Effect, Finding
 from engine.recipe.weakening import ORDER
 from engine.review.compare import Differing, Pair, finding_of
 from engine.review.rows import Judged, Rows
-from engine.review.sides import Side
+from engine.review.version import Side
 
 AT: Final = "data.checks."
 AFTER_THE_DRAW: Final = ("leakage", "label_errors", "truncation", "imbalance", "missing_classes")

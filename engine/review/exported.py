@@ -9,7 +9,7 @@ from typing import Final
 from engine.evidence.review import Effect, Finding
 from engine.recipe.model import Export
 from engine.review.compare import Pair, finding_of
-from engine.review.leaves import OVERRIDES
+from engine.review.flatten import OVERRIDES
 
 _OF_THE_MACHINE: Final = frozenset(
     {"file_megabytes", "tokens_per_second", "first_token_milliseconds", "peak_memory_megabytes"}

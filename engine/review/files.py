@@ -6,7 +6,7 @@ from typing import Final
 
 from engine.recipe.model import PathRef
 from engine.review.compare import Differing, Pair, equal_bytes, same_content
-from engine.review.reading import KEYS, read_as
+from engine.review.row_format import KEYS, read_as
 from engine.review.sources import Listed, Paired
 
 OF_ROWS: Final = (

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from engine.evidence.review import Effect, Finding
+from engine.lock.draw import draw_of, is_drawn_by, needs_record
 from engine.recipe.model import Source
+from engine.review.changed_rows import other_content
 from engine.review.compare import Pair, finding_of
-from engine.review.content import other_content
 from engine.review.files import bytes_changed, changed_rows, part_of, same_bytes
 from engine.review.locks import judge_locks
 from engine.review.rows import Overlap, Rows
 from engine.review.sources import Paired
 from engine.review.validation import is_smaller
-from engine.stages.held import draw_of, is_drawn_by, needs_record
 
 SAID: Final = ("files", "column")
 """Ways of dividing in which the data say which rows judge."""

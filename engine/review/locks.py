@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from engine.errors import DataError
 from engine.evidence.review import Effect, Finding
+from engine.lock.draw import draw_of, is_drawn_by, recorded_rows
+from engine.lock.file import Lock
 from engine.review.compare import Pair
-from engine.review.sides import Side
-from engine.review.trees import Disk
-from engine.stages.held import draw_of, is_drawn_by, recorded_rows
-from engine.store.lock import Lock
+from engine.review.file_tree import Disk
+from engine.review.version import Side
 
 
 def judge_locks(pair: Pair) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from engine.evidence.review import Effect, Finding
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.review.compare import Pair
-from engine.review.leaves import PROBES
+from engine.review.flatten import PROBES
 
 _UNPINNED = "not pinned"
 _DIGITS = 12

@@ -8,8 +8,8 @@ from engine.evidence.review import Effect, Finding
 from engine.recipe.model import Forgetting, Probe, Recipe
 from engine.recipe.text.dump import resolved_mapping
 from engine.review.compare import Differing, Pair, finding_of, other_bytes, same_content
-from engine.review.leaves import PROBES
-from engine.review.reading import read_as
+from engine.review.flatten import PROBES
+from engine.review.row_format import read_as
 
 _PINS = ("revision", "sha256")
 SEED = "splits.seed"

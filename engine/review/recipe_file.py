@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from engine.errors import RecipeError
 from engine.files.reading import read_bytes
+from engine.lock.file import SUFFIX, lock_path
 from engine.recipe.text.extends import KEY
 from engine.recipe.text.paths import absolute
 from engine.recipe.text.source import MAX_BYTES, SourceText, parse_source
 from engine.review.listing import Target
 from engine.review.patterns import has_magic, matching
 from engine.review.repository import Repository
-from engine.store.lock import SUFFIX, lock_path
 
 ENDS: Final = (".yaml", ".yml")
 PLAIN: Final = re.compile(rb"""^recipe[ \t]*:[ \t]*["']?v\d""", re.MULTILINE)

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from engine.evidence import Status
 from engine.evidence.review import Area, Change, Effect, Finding
+from engine.lock.accepted import Accepted
+from engine.lock.file import Lock
 from engine.recipe.digest import recipe_digest
 from engine.recipe.text.dump import resolved_mapping
 from engine.review.compare import Pair, cropped, plain
-from engine.store.accepted import Accepted
-from engine.store.lock import Lock
 
 AT: Final = "lock.accepted"
 _LONG: Final = 40

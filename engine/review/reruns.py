@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.environment import Device
-from engine.plan import SWEEP, World, plan_run
+from engine.pipeline.plan import SWEEP, World, plan_run
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference, Size, Source
 from engine.recipe.sweeps import settled
 from engine.review.compare import Pair
-from engine.review.sides import Side
+from engine.review.version import Side
 from engine.sources import DigestMemory, identity
 from engine.stages import STAGES, references_of, stages_of
 from engine.store import Store

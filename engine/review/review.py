@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 from engine.environment import Device
 from engine.evidence.review import Review
+from engine.lock.draw import is_drawn_by
 from engine.review.compare import Pair
 from engine.review.config import config_changes
 from engine.review.costs import costs
-from engine.review.judge import judge
+from engine.review.findings import judge
 from engine.review.record import record_notes
 from engine.review.reruns import reruns
 from engine.review.rows import Rows
-from engine.review.sides import Side
 from engine.review.uncompared import uncompared
-from engine.stages.held import is_drawn_by
+from engine.review.version import Side
 from engine.store import Store
 
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from engine.data.example import Example, content_key
-from engine.data.recorded import KEY_BYTES
+from engine.data.examples.example import Example, content_key
+from engine.data.membership import KEY_BYTES
 from engine.errors import DataError
+from engine.lock.draw import is_drawn_by, needs_record, recorded_rows
+from engine.lock.file import Lock, lock_text
 from engine.recipe.model import PathRef, Recipe, Source
 from engine.recipe.text.dump import resolved_mapping
-from engine.review.sides import Side
-from engine.stages.held import is_drawn_by, needs_record, recorded_rows
+from engine.review.version import Side
 from engine.store import make_key
-from engine.store.lock import Lock, lock_text
 
 if TYPE_CHECKING:
     from engine.data.prepare import Prepared
@@ -109,7 +109,7 @@ class Rows:
         if local is None or size > self.room:
             return None
         self.room -= size
-        from engine.stages.foresight import foresee  # noqa: PLC0415 - only where rows are read
+        from engine.pipeline.data_outlook import foresee  # noqa: PLC0415 - only where rows are read
 
         try:
             became = foresee(local, recorded_rows(recipe, lock))
@@ -167,7 +167,7 @@ class Rows:
                 recorded = recorded_rows(recipe, lock)
             except DataError:
                 return "its lock cannot be read"
-        from engine.stages.foresight import divided  # noqa: PLC0415 - only where rows are read
+        from engine.pipeline.data_outlook import divided  # noqa: PLC0415 - only where rows are read
 
         prepared = divided(local, recorded, most_bytes=size)
         return "its rows cannot be divided here" if prepared is None else prepared

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from engine.lock.file import lock_path
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference, Source
 from engine.recipe.text.paths import absolute
 from engine.review.compare import Pair
-from engine.review.trees import Tree, WorkingTree
-from engine.store.lock import lock_path
+from engine.review.file_tree import Tree, WorkingTree
 
 
 def uncompared(pair: Pair) -> tuple[str, ...]:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
-from engine import processes
 from engine.errors import StageError
-from engine.processes import Child, Command
+from engine.process import start as processes
+from engine.process.start import Child, Command
 
 LAST_LINES = 8
 SHOWN_CHARACTERS = 1200
@@ -39,7 +39,7 @@ def run_tool(
 ) -> None:
     """Run a command to its end, handing over its output line by line.
 
-    It runs by the rules of `engine.processes`, in an empty folder: its arguments name files by absolute paths.
+    It runs by the rules of `engine.process.start`, in an empty folder: its arguments name files by absolute paths.
     `variables` are prefixes of environment variables that it gets besides. StageError `code` with the last lines of
     its error output when it cannot be started or fails. On any exception in between, Ctrl-C among them, it is ended.
     """

@@ -1,6 +1,6 @@
 """What fetching needs from its caller: a place to keep results, and someone to tell how far it is.
 
-Structural twins of `StageContext.once` and `Progress` of `engine.stages.base`, a higher layer.
+Structural twins of `StageContext.once` and `Progress` of `engine.artifacts.stage`, a higher layer.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Data sets of the hub: one file, or the rows of a split written once as Parquet.
 
-No code of a repository ever runs. Model folders are located by `engine.runtime.base_model`.
+No code of a repository ever runs. Model folders are located by `engine.runtime.models.base_model`.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
+    from engine.artifacts.stage import Stage
     from engine.recipe.model import Recipe, Reference, Source
-    from engine.stages.base import Stage
 
 STAGES: tuple[str, ...] = (
     "data",

@@ -9,29 +9,27 @@ gives a first, free hint whether more of them would help.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from engine.data.example import read_examples
-from engine.data.subsets import Fold, folds_of
-from engine.evidence import BaselineResult, scores_from_json, to_json
+from engine.artifacts.results import write_json
+from engine.artifacts.stage import Payload, StageContext
+from engine.data.examples.example import read_examples
+from engine.data.splitting.subsets import Fold, folds_of
+from engine.evidence import to_json
+from engine.inference import predict as answering
+from engine.inference.baselines.notes import note
+from engine.inference.baselines.runner import Asker, Models, facts_of, reference_name
 from engine.metrics.predictions import read_predictions, write_predictions
 from engine.metrics.scoring import score
-from engine.metrics.verdict import baseline_passes
 from engine.recipe.baselines import as_written
-from engine.recipe.model import Acceptance, Baseline, Recipe, Reference
+from engine.recipe.model import Baseline, Recipe, Reference
 from engine.recipe.sweeps import methods_of
-from engine.stages import answering
-from engine.stages.base import Payload, StageContext
-from engine.stages.baselines.notes import note
-from engine.stages.baselines.products import Asker, Models, facts_of, reference_name
-from engine.stages.flow import write_json
-from engine.stages.rendered import rendered_rows
-from engine.stages.svm_curve import svm_curve
+from engine.training.rendered import rendered_rows
+from engine.training.svm_curve import svm_curve
 
 NAME = "baseline"
 REVISION = 3
@@ -93,23 +91,6 @@ def folds_in(context: StageContext) -> tuple[Fold, ...]:
     )
 
 
-def load_baselines(path: Path, acceptance: Acceptance) -> tuple[BaselineResult, ...]:
-    """Read `baselines.json`; whether a baseline passes is judged now, by today's thresholds."""
-    results = []
-    for item in json.loads(path.read_text(encoding="utf-8")):
-        scores = scores_from_json(item["scores"])
-        results.append(
-            BaselineResult(
-                name=item["name"],
-                scores=scores,
-                passes=baseline_passes(scores, acceptance),
-                seconds=item["seconds"],
-                note=item["note"],
-            )
-        )
-    return tuple(results)
-
-
 def _judged(baseline: Baseline, asker: Asker, folds: Sequence[Fold]) -> dict[str, Any]:
     """Write one baseline's predictions, and return its entry in `baselines.json`."""
     context, recipe = asker.context, asker.context.recipe
@@ -134,6 +115,6 @@ def _judged(baseline: Baseline, asker: Asker, folds: Sequence[Fold]) -> dict[str
 
 
 def _base_folder(context: StageContext) -> Path:
-    from engine.runtime.base_model import locate_base_model  # noqa: PLC0415 - brings torch
+    from engine.runtime.models.base_model import locate_base_model  # noqa: PLC0415 - brings torch
 
     return locate_base_model(context.recipe.base_model, context.once, context.progress)

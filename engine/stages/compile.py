@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 
+from engine.artifacts.stage import Payload, StageContext
 from engine.backends import load_backend
 from engine.backends.base import BackendConfig, Setting
 from engine.environment import Device
-from engine.estimate.rows import counts_after_rendering
 from engine.recipe.model import Recipe
-from engine.stages.base import Payload, StageContext
-from engine.stages.rendered import rendered_rows
-from engine.stages.training import setting_of
+from engine.runtime.rendering.key import counts_after_rendering
+from engine.training.rendered import rendered_rows
+from engine.training.train import setting_of
 
 NAME = "compile"
 REVISION = 1
@@ -73,7 +73,7 @@ def trained_rows(context: StageContext) -> tuple[int, int]:
     if not counts_after_rendering(context.recipe):
         rows = _split_rows(context)
         return rows["train"], rows.get("validation", 0)
-    from engine.runtime.base_model import locate_base_model  # noqa: PLC0415 - brings torch
+    from engine.runtime.models.base_model import locate_base_model  # noqa: PLC0415 - brings torch
 
     base = locate_base_model(context.recipe.base_model, context.once, context.progress)
     setting = setting_of(rendered_rows(context, base, quiet=True), context)

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from engine.data.example import Example, write_examples
-from engine.data.findings import FILE, Findings
-from engine.data.fingerprints import Fingerprints
+from engine.artifacts.results import READ
+from engine.artifacts.stage import Payload, StageContext
+from engine.data.checks.findings import FILE, Findings
+from engine.data.examples.example import Example, write_examples
+from engine.data.membership import membership_to_json
 from engine.data.prepare import UnfitDataError, prepare
-from engine.data.recorded import membership_to_json
-from engine.data.sources import (
+from engine.data.reading.sources import (
     Fetched,
     fetch_all,
     read_all,
@@ -20,10 +21,10 @@ from engine.data.sources import (
     source_names,
     source_slice,
 )
+from engine.data.row_fingerprints import Fingerprints
 from engine.errors import Problem
 from engine.evidence import to_json
 from engine.recipe.model import Recipe
-from engine.stages.base import Payload, StageContext
 
 NAME = "data"
 REVISION = 3
@@ -36,15 +37,13 @@ USES_DEVICE = False
 
 HOLDOUT = "holdout"
 FINDINGS = "findings"
-READ = "read.json"
-"""What was read: digests of the sources and fingerprints of their rows, as the lock records them."""
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return what decides the splits; the bytes of the sources are added to the key by the plan."""
     task, data = recipe.task, recipe.data
     checks = asdict(data.checks)
-    del checks["truncation"]  # needs the tokenizer: `engine.stages.rendered`
+    del checks["truncation"]  # needs the tokenizer: `engine.training.rendered`
     return {
         "kind": task.kind,
         "input": task.input,

@@ -1,6 +1,6 @@
 """The tuned model on the holdout, and on what it was trained with, before any merge or rounding.
 
-Each kind of task is asked in its own way (`engine.stages.answering`). Where that way binds the
+Each kind of task is asked in its own way (`engine.inference.predict`). Where that way binds the
 answer to a grammar, free decoding of the same holdout shows what a caller without one gets:
 `valid_output` and its kin. Validation rows and a sample of the training rows show overfitting.
 """
@@ -14,22 +14,22 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.data.example import Example, read_examples
+from engine.artifacts.results import write_json
+from engine.artifacts.stage import Payload, StageContext
+from engine.data.examples.example import Example, read_examples
 from engine.environment import version_of
 from engine.evidence import Scores, to_json
+from engine.inference import predict as answering
+from engine.inference.sampling import judged_validation, sample_rows
 from engine.metrics.predictions import read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
-from engine.stages import answering
-from engine.stages.base import Payload, StageContext
-from engine.stages.checkpoints import write_curve
-from engine.stages.flow import write_json
-from engine.stages.sampling import judged_validation, sample_rows
-from engine.stages.training import load_trained
 from engine.store import Artifact
+from engine.training.checkpoints import write_curve
+from engine.training.train import load_trained
 
 if TYPE_CHECKING:
-    from engine.runtime.models import LoadedModel
+    from engine.runtime.models.load import LoadedModel
 
 NAME = "evaluate"
 REVISION = 5

@@ -14,21 +14,21 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.artifacts.results import write_json
+from engine.artifacts.stage import Payload, StageContext
 from engine.data.probes import Item, builtin_digest, probe_items
-from engine.data.sources import source_names, source_slice
+from engine.data.reading.sources import source_names, source_slice
 from engine.environment import version_of
 from engine.errors import DataError, Problem
 from engine.evidence import to_json
 from engine.metrics.forgetting import Answered, forgetting_result
 from engine.recipe.model import Probe, Recipe, Source
 from engine.recipe.probes import probes_of
-from engine.stages.base import Payload, StageContext
-from engine.stages.flow import write_json
-from engine.stages.training import load_trained
 from engine.store import Artifact
+from engine.training.train import load_trained
 
 if TYPE_CHECKING:
-    from engine.runtime.models import LoadedModel
+    from engine.runtime.models.load import LoadedModel
 
 NAME = "forgetting"
 REVISION = 1
@@ -158,7 +158,7 @@ def _answers(
 
 def _ask(file: Path, loaded: LoadedModel, items: Sequence[Item], context: StageContext) -> None:
     """Write the log-likelihood of every option, one line an item, in order. StageError X616."""
-    from engine.runtime.continuing import continuations  # noqa: PLC0415 - brings torch
+    from engine.runtime.scoring.continuation_scoring import continuations  # noqa: PLC0415 - brings torch
 
     asked = [
         (before, [said for _, said in same])
@@ -189,8 +189,8 @@ def _read(text: str, items: Sequence[Item]) -> list[Answered]:
 
 
 def _load_base(context: StageContext) -> LoadedModel:
-    from engine.runtime.base_model import locate_base_model  # noqa: PLC0415 - brings torch
-    from engine.runtime.models import load_model  # noqa: PLC0415 - the same
+    from engine.runtime.models.base_model import locate_base_model  # noqa: PLC0415 - brings torch
+    from engine.runtime.models.load import load_model  # noqa: PLC0415 - the same
 
     base = locate_base_model(context.recipe.base_model, context.once, context.progress)
     precision = context.device.precision(context.recipe.backend.precision)

@@ -12,7 +12,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from engine.artifacts import results as flow
+from engine.artifacts.stage import Payload, StageContext
 from engine.evidence import Comparison, Scores, Verdict, scores_from_json, to_json
+from engine.lock.previous import earlier
 from engine.metrics.comparing import Earlier, Rivals, compare, judge_gains, judge_previous
 from engine.metrics.endings import judge_endings
 from engine.metrics.forgetting import judge_forgetting
@@ -21,9 +24,6 @@ from engine.metrics.scoring import named_metrics
 from engine.metrics.verdict import judge_gap, judge_thresholds, verdict
 from engine.recipe.metrics import FREE, primary
 from engine.recipe.model import Acceptance, Recipe
-from engine.stages import flow
-from engine.stages.base import Payload, StageContext
-from engine.stages.previous import earlier
 
 NAME = "gate"
 REVISION = 3

@@ -7,10 +7,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from engine.artifacts.stage import Payload, StageContext
 from engine.errors import StageError
 from engine.recipe.model import PathRef, Recipe
 from engine.sources import DigestMemory, identity
-from engine.stages.base import Payload, StageContext
 
 NAME = "merge"
 REVISION = 2
@@ -35,11 +35,11 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 def run(context: StageContext) -> None:
     """Write `model/` and `merge.json`. StageError X606, X607, X621 to X624, X673, X674."""
-    from engine.runtime.base_model import locate_base_model  # noqa: PLC0415 - brings torch
-    from engine.runtime.chat import load_chat  # noqa: PLC0415 - brings transformers
-    from engine.runtime.merge import copy_model, merge_adapter  # noqa: PLC0415 - the same
-    from engine.runtime.merge_audit import check_copy, check_merge  # noqa: PLC0415 - the same
-    from engine.runtime.model_tokenizer import write_tokenizer  # noqa: PLC0415 - the same
+    from engine.runtime.models.base_model import locate_base_model  # noqa: PLC0415 - brings torch
+    from engine.runtime.models.merge import copy_model, merge_adapter  # noqa: PLC0415 - the same
+    from engine.runtime.models.merge_audit import check_copy, check_merge  # noqa: PLC0415 - the same
+    from engine.runtime.models.tokenizer import write_tokenizer  # noqa: PLC0415 - the same
+    from engine.runtime.rendering.chat import load_chat  # noqa: PLC0415 - brings transformers
 
     base = locate_base_model(context.recipe.base_model, context.once, context.progress)
     trained, out = context.artifacts["train"], context.workdir / MODEL

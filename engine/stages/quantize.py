@@ -11,18 +11,18 @@ import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from engine.data.example import read_examples
+from engine.artifacts.stage import Payload, StageContext
+from engine.data.examples.example import read_examples
 from engine.environment import version_of
 from engine.errors import StageError
 from engine.evidence import ExportedFile, to_json
 from engine.exporters import in_order, load_exporter
 from engine.exporters.base import ExportSpec
+from engine.inference.predict import Asked
+from engine.parity.files import MATRIX, SIXTEEN, TOOLS, folder_of, importance_matrix, sixteen_bit
 from engine.recipe.model import Recipe
-from engine.stages.answering import Asked
-from engine.stages.base import Payload, StageContext
-from engine.stages.exported import MATRIX, SIXTEEN, TOOLS, folder_of, importance_matrix, sixteen_bit
-from engine.stages.rendered import rendered_rows
 from engine.store import Artifact
+from engine.training.rendered import rendered_rows
 
 NAME = "quantize"
 REVISION = 3

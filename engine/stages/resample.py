@@ -11,20 +11,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from engine.data.example import Example, read_examples
-from engine.data.subsets import Fold, folds_of, share
+from engine.artifacts.results import write_json
+from engine.artifacts.stage import Payload, StageContext
+from engine.data.examples.example import Example, read_examples
+from engine.data.splitting.subsets import Fold, folds_of, share
 from engine.evidence import LearningCurve, to_json
+from engine.inference import predict as answering
+from engine.inference.sampling import judged_validation
 from engine.metrics.learning import SHARES, Judged, learning_curve, too_few_rows
 from engine.metrics.predictions import read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
-from engine.stages import answering
-from engine.stages.base import Payload, StageContext
-from engine.stages.flow import write_json
-from engine.stages.retraining import Part, answers, examples_left
-from engine.stages.sampling import judged_validation
-from engine.stages.training import refuse_unready
-from engine.stages.variants import backend_slice, variant
+from engine.training.retraining import Part, answers, examples_left
+from engine.training.train import refuse_unready
+from engine.training.variants import backend_slice, variant
 
 NAME = "resample"
 REVISION = 3

@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from engine.data.example import Example, read_examples
+from engine.artifacts.results import write_json
+from engine.artifacts.stage import Payload, StageContext
+from engine.data.examples.example import Example, read_examples
 from engine.evidence import Metric, Scores, Seeds, SeedScores, to_json
+from engine.inference import predict as answering
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, score
 from engine.metrics.seeds import spread_of
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe
-from engine.stages import answering
-from engine.stages.base import Payload, StageContext
-from engine.stages.flow import write_json
-from engine.stages.training import load_weights, refuse_unready
-from engine.stages.variants import backend_slice, trained, variant
+from engine.training.train import load_weights, refuse_unready
+from engine.training.variants import backend_slice, trained, variant
 
 NAME = "seeds"
 REVISION = 1

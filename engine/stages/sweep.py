@@ -13,19 +13,21 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from engine.data.example import Example, read_examples
+from engine.artifacts import results as flow
+from engine.artifacts.results import read_json, write_json
+from engine.artifacts.stage import Payload, StageContext
+from engine.data.examples.example import Example, read_examples
 from engine.errors import StageError
 from engine.evidence import to_json, training_from_json
+from engine.inference import predict as answering
+from engine.inference.sampling import judged_validation
 from engine.metrics.predictions import read_predictions, write_predictions
 from engine.metrics.sweeping import Choice, Judged, choose
 from engine.recipe.model import Recipe, Sweep
 from engine.recipe.sweeps import named, setting_words, values_of
-from engine.stages import answering, flow
-from engine.stages.base import Payload, StageContext
-from engine.stages.flow import read_json, write_json
-from engine.stages.sampling import judged_validation
-from engine.stages.training import SUMMARY, load_weights, refuse_unready
-from engine.stages.variants import (
+from engine.store import Artifact
+from engine.training.train import SUMMARY, load_weights, refuse_unready
+from engine.training.variants import (
     Variant,
     backend_slice,
     discard,
@@ -34,7 +36,6 @@ from engine.stages.variants import (
     variant,
     weights,
 )
-from engine.store import Artifact
 
 NAME = "sweep"
 REVISION = 1

@@ -10,13 +10,13 @@ from __future__ import annotations
 import shutil
 from dataclasses import asdict, replace
 
+from engine.artifacts.stage import Payload, StageContext
 from engine.backends import load_backend
+from engine.lock.hardware import basis_of, write_basis
 from engine.recipe.model import Recipe
-from engine.stages.base import Payload, StageContext
-from engine.stages.basis import basis_of, write_basis
-from engine.stages.rendered import rendered_rows
-from engine.stages.training import Training, refuse_unready, train_rows
-from engine.stages.variants import WEIGHTS, take, variant
+from engine.training.rendered import rendered_rows
+from engine.training.train import Training, refuse_unready, train_rows
+from engine.training.variants import WEIGHTS, take, variant
 
 NAME = "train"
 REVISION = 3
@@ -50,7 +50,7 @@ def run(context: StageContext) -> None:
         StageError: B411-B418, B420-B423 training failed, or what it left cannot be believed.
 
     """
-    from engine.runtime.base_model import locate_base_model  # noqa: PLC0415 - brings torch
+    from engine.runtime.models.base_model import locate_base_model  # noqa: PLC0415 - brings torch
 
     refuse_unready(context)
     base = locate_base_model(context.recipe.base_model, context.once, context.progress)

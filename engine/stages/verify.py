@@ -1,6 +1,6 @@
 """The forms of the model that follow training are asked the same holdout, one after the other, and compared.
 
-Merging and converting to 16 bits must change next to no answer (`engine.stages.ladder`). Of the quantized
+Merging and converting to 16 bits must change next to no answer (`engine.parity.ladder`). Of the quantized
 files the smallest is asked first, run by llama.cpp as its users will run it; the first that keeps every
 bound of the recipe is the one that leaves. A rung that fails ends the ladder.
 """
@@ -14,24 +14,27 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.data.example import read_examples
+from engine.artifacts.stage import Payload, StageContext
+from engine.data.examples.example import read_examples
 from engine.environment import version_of
 from engine.evidence import Check, Rung, Scores, Status, Verdict, to_json
 from engine.exporters.base import gguf_name
+from engine.inference import predict as answering
+from engine.inference import predict_gguf as gguf_answering
+from engine.inference.cached import Said, merged_says, once_said, write_said
 from engine.metrics.endings import judge_endings
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, named_metrics, score
 from engine.metrics.verdict import judge_drops, judge_thresholds, verdict
+from engine.parity import files as exported
+from engine.parity import ladder, speed
+from engine.parity.ladder import Step
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe
-from engine.stages import answering, exported, gguf_answering, ladder, speed
-from engine.stages.base import Payload, StageContext
-from engine.stages.hearing import Said, merged_says, once_said, write_said
-from engine.stages.ladder import Step
 
 if TYPE_CHECKING:
-    from engine.runtime.chat import Chat
-    from engine.runtime.gguf_tensors import TensorError
+    from engine.runtime.gguf.tensors import TensorError
+    from engine.runtime.rendering.chat import Chat
 
 NAME = "verify"
 REVISION = 5
@@ -111,7 +114,7 @@ class _Climb:
     @cached_property
     def chat(self) -> Chat:
         """The merged model's."""
-        from engine.runtime.chat import load_chat  # noqa: PLC0415 - brings transformers
+        from engine.runtime.rendering.chat import load_chat  # noqa: PLC0415 - brings transformers
 
         model = self.context.artifacts["merge"].file("model")
         return load_chat(model, asks=self.recipe.task.kind != "text")
@@ -194,17 +197,14 @@ class _Climb:
         sixteen = exported.sixteen_bit(self.context)
 
         def build(folder: Path) -> None:
-            from engine.runtime.gguf_tensors import (  # noqa: PLC0415 - brings numpy
-                other_facts,
-                tensor_errors,
-            )
+            from engine.runtime.gguf.tensors import other_facts, tensor_errors  # noqa: PLC0415 - brings numpy
 
             source = sixteen.file(exported.SIXTEEN)
             errors = [asdict(one) for one in tensor_errors(source, path)]
             found = {"errors": errors, "facts": other_facts(source, path)}
             (folder / WEIGHTS).write_text(json.dumps(found), encoding="utf-8")
 
-        from engine.runtime import gguf_tensors  # noqa: PLC0415 - brings numpy
+        from engine.runtime.gguf import tensors as gguf_tensors  # noqa: PLC0415 - brings numpy
 
         payload = {
             "file": digest,
@@ -287,7 +287,7 @@ class _Climb:
 
     def _other_prompts(self) -> int:
         """Count the rows that `task.json` would ask in other words than training did."""
-        from engine.runtime.task_file import read_task_file  # noqa: PLC0415 - brings transformers
+        from engine.runtime.rendering.task_file import read_task_file  # noqa: PLC0415 - brings transformers
 
         if self.recipe.task.kind in answering.WEIGHED:
             return 0

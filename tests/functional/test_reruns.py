@@ -10,7 +10,7 @@ import yaml
 
 from engine import environment
 from engine.environment import Device
-from engine.plan import Plan, plan_run, survey
+from engine.pipeline.plan import Plan, plan_run, survey
 from engine.recipe import load_recipe
 from engine.store import Store
 from support.project import Project

@@ -9,7 +9,7 @@ import pytest
 
 from engine.backends import load_backend
 from engine.environment import detect_device
-from engine.runtime.trained import adapter_norm, model_norm
+from engine.runtime.training.checks import adapter_norm, model_norm
 from support.backend_suite import TrainSuite, finished
 from support.launches import CPU, make_launch, make_recipe
 from support.pico import make_pico_model

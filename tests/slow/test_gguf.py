@@ -16,11 +16,11 @@ from engine.exporters import load_exporter
 from engine.exporters.base import ExportSpec
 from engine.recipe.model import PackageRef, Task
 from engine.recipe.prompt import messages
-from engine.runtime.base_model import locate_base_model
-from engine.runtime.choosing import choose
-from engine.runtime.llama import answer_text
-from engine.runtime.models import LoadedModel, load_model
-from engine.runtime.task_file import make_task_file
+from engine.runtime.llama.client import answer_text
+from engine.runtime.models.base_model import locate_base_model
+from engine.runtime.models.load import LoadedModel, load_model
+from engine.runtime.rendering.task_file import make_task_file
+from engine.runtime.scoring.label_scoring import choose
 from engine.store import Store, make_key
 from support.gguf_labels import choose_gguf
 

@@ -13,13 +13,13 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 
-from engine import interrupts
 from engine.backends import load_backend
 from engine.backends.base import Launch, Setting, Trained, schedule
 from engine.backends.trainer_state import checkpoints
 from engine.errors import RecipeError, StageError
 from engine.files.digests import write_digests
-from engine.runtime.trained import adapter_norm
+from engine.process import interrupts
+from engine.runtime.training.checks import adapter_norm
 from support.launches import CPU, Told, make_launch, make_recipe
 
 SETTING = Setting(device=CPU, precision="fp32", train_rows=24, validation_rows=8)

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from engine.data.example import content_key
-from engine.data.recorded import RecordedName, membership_to_json, record
+from engine.data.examples.example import content_key
+from engine.data.membership import RecordedName, membership_to_json, record
 from engine.evidence import DataSummary, Firewall, SplitSummary, to_json
 from engine.store import Artifact, Store, make_key
 

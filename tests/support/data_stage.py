@@ -8,11 +8,11 @@ from typing import Any
 
 import yaml
 
+from engine.artifacts.stage import Progress, StageContext
 from engine.environment import Device
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.stages import data as stage
-from engine.stages.base import Progress, StageContext
 from engine.store import Artifact, Store, make_key
 from support.project import BASE, rows
 

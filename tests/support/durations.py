@@ -1,82 +1,99 @@
-"""A pytest plugin that writes what each file of tests takes: `pytest --write-durations`.
+"""A pytest plugin that writes what each file of tests takes: `pytest --write-durations tests/durations.json`.
 
 Counted are seconds of processor time, those of the processes that tests start and wait for included: a busy machine
-changes them little, and two cores end a run in about half of their sum.
+changes them little, and two cores end a run in about half of their sum. Beside them stand the seconds on the clock.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.paths import TESTS
-
-FILE = TESTS / "durations.json"
+SLOWEST = 40
+"""So many single tests are listed."""
+_BEFORE = pytest.StashKey[float]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--write-durations", action="store_true", help=f"measure the tests, renew {FILE.name}"
+        "--write-durations", type=Path, metavar="FILE", help="measure the tests, write it down"
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    is_worker = hasattr(config, "workerinput")
-    if config.getoption("--write-durations") and not is_worker:
-        config.pluginmanager.register(_Sums())
+    file = config.getoption("--write-durations")
+    if file and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Sums(file))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    item.stash[_BEFORE] = _seconds()
+    item.stash[_BEFORE] = _processor_seconds()
     return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, pytest.TestReport]:
+    """Keep in the report of a phase, which a worker sends, what the phase took."""
     report: Any = yield
-    now = _seconds()
+    now = _processor_seconds()
     report.processor_seconds = now - item.stash[_BEFORE]
     item.stash[_BEFORE] = now
     return report
 
 
-_BEFORE = pytest.StashKey[float]()
-
-
-def _seconds() -> float:
+def _processor_seconds() -> float:
     used = os.times()
     return used.user + used.system + used.children_user + used.children_system
+
+
+@dataclass(slots=True)
+class _Sum:
+    processor: float = 0.0
+    clock: float = 0.0
+    tests: int = 0
+
+    def add(self, report: pytest.TestReport) -> None:
+        self.processor += getattr(report, "processor_seconds", 0.0)
+        self.clock += report.duration
+        self.tests += report.when == "call"
+
+    def to_json(self) -> dict[str, float]:
+        return {
+            "processor": round(self.processor, 1),
+            "clock": round(self.clock, 1),
+            "tests": self.tests,
+        }
 
 
 class _Sums:
     """Adds up what the workers report."""
 
-    def __init__(self) -> None:
-        self.seconds: defaultdict[str, float] = defaultdict(float)
-        self.tests: Counter[str] = Counter()
-        self.single: defaultdict[str, float] = defaultdict(float)
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._total = _Sum()
+        self._files: defaultdict[str, _Sum] = defaultdict(_Sum)
+        self._single: defaultdict[str, _Sum] = defaultdict(_Sum)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        file = report.nodeid.partition("::")[0]
-        seconds: float = getattr(report, "processor_seconds", 0.0)
-        self.seconds[file] += seconds
-        self.single[f"{report.nodeid} {report.when}"] += seconds
-        self.tests[file] += report.when == "call"
+        self._total.add(report)
+        self._files[report.nodeid.partition("::")[0]].add(report)
+        self._single[report.nodeid].add(report)
 
     def pytest_sessionfinish(self) -> None:
-        files = {
-            file: {"seconds": round(seconds, 1), "tests": self.tests[file]}
-            for file, seconds in sorted(self.seconds.items())
+        slowest = sorted(self._single.items(), key=lambda one: -max(one[1].processor, one[1].clock))
+        content = {
+            "command": "pytest --write-durations tests/durations.json",
+            "unit": "seconds",
+            "total": self._total.to_json(),
+            "files": {name: self._files[name].to_json() for name in sorted(self._files)},
+            "slowest": {name: one.to_json() for name, one in slowest[:SLOWEST]},
         }
-        if os.environ.get("DURATIONS_DETAIL"):
-            Path(os.environ["DURATIONS_DETAIL"]).write_text(json.dumps(self.single), "utf-8")
-        content = {"command": "pytest --write-durations", "unit": "processor seconds"}
-        total = {"seconds": round(sum(self.seconds.values()), 1), "tests": self.tests.total()}
-        FILE.write_text(json.dumps({**content, "total": total, "files": files}, indent=2) + "\n")
+        self._file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -25,17 +25,17 @@ import pyarrow.parquet as pq
 import yaml
 
 from engine.cli.main import main as recipe
-from engine.data.readers import read_rows
+from engine.data.reading.readers import read_rows
 from engine.drafting.reading import readings_of
 from engine.errors import EngineError
-from engine.estimate.gguf import read_gguf
+from engine.estimate.gguf_header import read_gguf
 from engine.estimate.measured import find_like
 from engine.estimate.shape import shape_of_folder, shape_of_gguf
 from engine.estimate.stages import past_seconds
+from engine.lock.file import read_lock
 from engine.recipe import check_recipe
 from engine.recipe.model import PathRef, Source
-from engine.runtime.task_file import FILE, read_task_file
-from engine.store.lock import read_lock
+from engine.runtime.rendering.task_file import FILE, read_task_file
 from engine.store.runs import Runs
 from support.project import BASE, rows
 from support.source_files import source

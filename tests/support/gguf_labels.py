@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.runtime.llama import GgufSaid, Request, ask_gguf
+from engine.runtime.llama.client import GgufSaid, Request, ask_gguf
 
 
 def choose_gguf(

@@ -45,8 +45,14 @@ MODULES: Final = (
             *("compare", "export", "verify", "schema", "explain", "doctor", "data", "bug"),
         )
     ),
-    *("engine.recipe.rules", "engine.bundle.checking", "engine.bundle.making", "engine.forecast"),
-    *("engine.review", "engine.comparing", "engine.drafting.draft", "engine.viewing", "jsonschema"),
+    *("engine.recipe.rules", "engine.bundle.verify", "engine.bundle.build", "engine.estimate.run"),
+    *(
+        "engine.review",
+        "engine.runs.compare",
+        "engine.drafting.draft",
+        "engine.data_view.view",
+        "jsonschema",
+    ),
     *("pyarrow.parquet", "zstandard", "securesystemslib.dsse", "securesystemslib.signer"),
 )
 """What the verbs import, so that a case is not charged for it."""

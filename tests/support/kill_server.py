@@ -15,18 +15,18 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from engine.artifacts.stage import StageContext
 from engine.cli.main import main
 from engine.stages import load_stage
-from engine.stages.base import StageContext
 
 HEAVY = (
     "sklearn.svm",
-    "engine.runtime.models",
-    "engine.runtime.predict",
-    "engine.runtime.merge",
-    "engine.runtime.rendering",
-    "engine.runtime.svm",
-    "engine.runtime.training",
+    "engine.runtime.models.load",
+    "engine.runtime.generation.generate",
+    "engine.runtime.models.merge",
+    "engine.runtime.rendering.files",
+    "engine.runtime.text.svm",
+    "engine.runtime.training.sft",
 )
 
 
@@ -68,9 +68,9 @@ def arm(stage: str, *, after: int | None, number: int) -> None:
 
 
 BETWEEN = {
-    "report": ("engine.execute", "assemble"),
-    "lock": ("engine.stages.keeping", "write_lock"),
-    "plan": ("engine.pipeline", "plan_run"),
+    "report": ("engine.runs.run", "assemble"),
+    "lock": ("engine.lock.writer", "write_lock"),
+    "plan": ("engine.pipeline.loop", "plan_run"),
 }
 """What runs between the stages, and after them."""
 

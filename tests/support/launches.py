@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.backends import load_backend
 from engine.backends.base import Launch, Setting
-from engine.data.example import Example, content_id
+from engine.data.examples.example import Example, content_id
 from engine.environment import Device
 from engine.recipe.model import (
     Acceptance,
@@ -25,8 +25,8 @@ from engine.recipe.model import (
     Splits,
     Task,
 )
-from engine.runtime.chat import load_chat
-from engine.runtime.rendering import render_rows, write_rows
+from engine.runtime.rendering.chat import load_chat
+from engine.runtime.rendering.files import render_rows, write_rows
 
 FAIL: Any = "fail"
 CPU = Device(kind="cpu", name="a CPU", memory_bytes=1 << 33, cores=2, bf16=False)

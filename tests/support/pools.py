@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from engine.data.example import content_key
-from engine.data.pool import Place, Pool, drawn
+from engine.data.examples.example import content_key
+from engine.data.row_index import Place, Pool, drawn
 from engine.data.spill import Record, Spill
-from engine.data.splits import ORDER, Division
+from engine.data.splitting.splits import ORDER, Division
 from engine.recipe.model import Splits
 
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import yaml
 
-from engine.data.recorded import membership_to_json
+from engine.data.membership import membership_to_json
 from engine.environment import Device
+from engine.lock.accepted import Accepted
+from engine.lock.draw import draw_of
+from engine.lock.file import Lock, LockedSplit, Wear, lock_path, write_lock
+from engine.pipeline.data_outlook import divided
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
-from engine.stages.foresight import divided
-from engine.stages.held import draw_of
-from engine.store.accepted import Accepted
-from engine.store.lock import Lock, LockedSplit, Wear, lock_path, write_lock
 from support.paths import EXAMPLES
 
 CASES = EXAMPLES / "diff"

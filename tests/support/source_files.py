@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.data.readers import read_rows
+from engine.data.reading.readers import read_rows
 from engine.errors import DataError, Problem
 from engine.recipe.model import PathRef, Source
 

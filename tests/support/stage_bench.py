@@ -11,12 +11,12 @@ from typing import Any
 
 import yaml
 
-from engine.data.example import Example, content_id, write_examples
+from engine.artifacts.stage import Build, Payload, StageContext
+from engine.data.examples.example import Example, content_id, write_examples
 from engine.environment import Device
+from engine.lock.previous import Previous
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
-from engine.stages.base import Build, Payload, StageContext
-from engine.stages.previous import Previous
 from engine.store import Artifact, Store, make_key
 from support.project import BASE, rows
 

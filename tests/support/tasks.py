@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.data.examples.chat_formats import shape_of
 from engine.data.kinds import load_kind
 from engine.data.kinds.base import Filled
-from engine.data.shapes import shape_of
 from engine.recipe.model import AnswerSpec, Checks, Data, LabelSpec, MessagesSpec, Task
 
 NO_CHECKS = Checks(**dict.fromkeys(Checks.__dataclass_fields__, "off"))  # type: ignore[arg-type]

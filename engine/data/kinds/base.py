@@ -14,7 +14,7 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filled:
-    """A row as the task sees it; the fields mean what they mean in `engine.data.example.Example`."""
+    """A row as the task sees it; the fields mean what they mean in `engine.data.examples.example.Example`."""
 
     input: str
     target: str
@@ -41,8 +41,8 @@ class RejectedError(Exception):
 
 
 Fill = Callable[[Values], Filled]
-"""Raises `MissingColumnError`, `UnusableValueError` (`engine.data.template`), `NoNumberError`,
-`NoBinError` (`engine.data.label`) or `RejectedError`."""
+"""Raises `MissingColumnError`, `UnusableValueError` (`engine.data.examples.template`), `NoNumberError`,
+`NoBinError` (`engine.data.examples.label`) or `RejectedError`."""
 
 
 class Kind(Protocol):

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from engine.data.dialogue import listed_turns, named_tools, named_turns, shaped_tools, shaped_turns
+from engine.data.examples.dialogue import (
+    listed_turns,
+    named_tools,
+    named_turns,
+    shaped_tools,
+    shaped_turns,
+)
+from engine.data.examples.turns import Turn, lacks_text, malformed, split_answer, spoken, turn_text
 from engine.data.kinds.base import Fill, Filled, Values
-from engine.data.turns import Turn, lacks_text, malformed, split_answer, spoken, turn_text
 from engine.recipe.model import Data, Task
 
 _Read = Callable[[Values], tuple[list[Turn], list[dict[str, Any]]]]

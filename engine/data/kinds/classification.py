@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from engine.data.examples.label import label_of
+from engine.data.examples.template import parse_template
 from engine.data.kinds.base import Fill, Filled, RejectedError, Values
-from engine.data.label import label_of
-from engine.data.row import excerpt
-from engine.data.template import parse_template
+from engine.data.reading.row import excerpt
 from engine.recipe.model import Data, Task
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from engine.data.answers import read_answer_object, read_fields
+from engine.data.examples.answers import read_answer_object, read_fields
+from engine.data.examples.spans import read_spans, read_tags
+from engine.data.examples.template import parse_template
 from engine.data.kinds.base import Fill, Filled, RejectedError, Values
-from engine.data.marked import read_spans, read_tags
-from engine.data.row import excerpt
-from engine.data.template import parse_template
+from engine.data.reading.row import excerpt
 from engine.recipe.answer_json import write_object
 from engine.recipe.model import AnswerSpec, Data, Json, Task
 from engine.recipe.patterns import in_time, validator

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.data.dialogue import shaped_turns
+from engine.data.examples.dialogue import shaped_turns
+from engine.data.examples.template import as_text, lookup, parse_template
+from engine.data.examples.turns import Turn, lacks_text, malformed, split_answer, spoken
 from engine.data.kinds.base import Fill, Filled, Values
-from engine.data.template import as_text, lookup, parse_template
-from engine.data.turns import Turn, lacks_text, malformed, split_answer, spoken
 from engine.recipe.model import AnswerSpec, Data, Task
 
 

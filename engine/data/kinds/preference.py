@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
-from engine.data.dialogue import (
+from engine.data.examples.chat_formats import THUMBS, TURNS
+from engine.data.examples.dialogue import (
     asked_by_instruction,
     asked_by_prompt,
     listed_turns,
@@ -19,10 +20,9 @@ from engine.data.dialogue import (
     shaped_turns,
     text_of,
 )
+from engine.data.examples.template import MissingColumnError, lookup
+from engine.data.examples.turns import Turn, lacks_text, malformed, read_turns, split_answer, spoken
 from engine.data.kinds.base import Fill, Filled, Values
-from engine.data.shapes import THUMBS, TURNS
-from engine.data.template import MissingColumnError, lookup
-from engine.data.turns import Turn, lacks_text, malformed, read_turns, split_answer, spoken
 from engine.recipe.model import Data, PairSpec, Task
 
 

@@ -25,10 +25,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.bundle.archive import read_archive, write_archive
-from engine.bundle.checking import Checking, check_bundle
-from engine.bundle.making import make_bundle
+from engine.bundle.build import make_bundle
 from engine.bundle.signing import pem_of, sign
 from engine.bundle.statement import to_bytes
+from engine.bundle.verify import Checking, check_bundle
+from support.examples import examples
 from support.project import Outcome, Project
 from support.runs import run_folders
 
@@ -151,7 +152,7 @@ def test_the_key_that_must_have_signed_is_compared(signed: Path, run: Run) -> No
     assert "X661" in none.err
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_flipped_bit_anywhere_is_found(
     bundled: Path, tmp_path: Path, data: st.DataObject
@@ -164,7 +165,7 @@ def test_a_flipped_bit_anywhere_is_found(
     assert not check_bundle(tmp_path / "flipped.tar").holds
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(80), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_flipped_bit_of_each_member_is_found_by_its_claim(
     bundled: Path, tmp_path: Path, data: st.DataObject

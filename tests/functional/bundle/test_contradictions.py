@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from engine.bundle.archive import read_archive, write_archive
-from engine.bundle.checking import BundleVerdict, Checking, check_bundle
-from engine.bundle.making import make_bundle
+from engine.bundle.build import make_bundle
 from engine.bundle.signing import pem_of, sign
 from engine.bundle.statement import statement_of, to_bytes
+from engine.bundle.verify import BundleVerdict, Checking, check_bundle
+from engine.lock.accepted import accepted_from_json
 from engine.render.json import report_from_json
-from engine.store.accepted import accepted_from_json
 from support.json_mutation import mutated
 from support.project import Outcome
 from support.runs import run_folders

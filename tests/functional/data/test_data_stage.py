@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.data.example import normalised, read_examples
+from engine.data.examples.example import normalised, read_examples
 from engine.errors import DataError
 from engine.evidence import data_from_json
 from engine.stages import data as stage

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.data.example import normalised, read_examples
+from engine.data.examples.example import normalised, read_examples
 from engine.data.prepare import UnfitDataError
 from engine.evidence import data_from_json
 from support.data_stage import holdout_of, recipe, run

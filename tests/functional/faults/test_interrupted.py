@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from engine.artifacts.stage import StageContext
 from engine.stages import load_stage
-from engine.stages.base import StageContext
 from support.project import Project
 from support.runs import PLAIN, forget, is_whole, left_behind, only, report, statuses
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from engine.lock.answer_hashes import answers_to_json
 from engine.metrics.predictions import read_predictions
 from engine.metrics.scoring import values_of
 from engine.recipe import load_recipe
-from engine.stages.answered import answers_to_json
 from support.project import Project
 
 

@@ -204,7 +204,7 @@ def test_a_lock_that_cannot_be_written_is_a_warning_in_the_report(
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr("engine.stages.keeping.write_lock", forbidden)
+        patch.setattr("engine.lock.writer.write_lock", forbidden)
         outcome = drawn(project)
 
     assert "commit it" not in outcome.out

@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 import yaml
 
-from engine.data.recorded import keys_of
+from engine.data.membership import keys_of
 from support.paths import ROOT
 from support.project import BASE, Outcome, rows
 

@@ -15,9 +15,9 @@ from support.runs import report
 
 SOUND = {
     "convert_hf_to_gguf.py": (
-        "import sys\ndel sys.path[0]\nfrom engine.runtime.gguf_convert_worker import main\nmain()\n"
+        "import sys\ndel sys.path[0]\nfrom engine.runtime.gguf.convert_worker import main\nmain()\n"
     ),
-    "llama-quantize": "from engine.runtime.gguf_quantize_worker import main\nmain()\n",
+    "llama-quantize": "from engine.runtime.gguf.quantize_worker import main\nmain()\n",
 }
 """The packaged tools, as a llama.cpp of the user's."""
 SCRAMBLE = """

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.runtime import merge
+from engine.runtime.models import merge
 from support.model_families import Family, make_family
 from support.pico import CHAT_TEMPLATE
 from support.project import Outcome, Project

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from engine.evidence import Repeat, Reproduction, StageRecord, StageStatus
+from engine.lock.accepted import accepted_from_json
+from engine.lock.reproduction import Repeated, reproduction_of
 from engine.recipe import load_recipe
-from engine.stages.repeated import Repeated, reproduction_of
 from engine.store import Store
-from engine.store.accepted import accepted_from_json
 from support.project import Project
 from support.runs import report, run_folders
 

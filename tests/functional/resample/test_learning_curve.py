@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from engine.artifacts.stage import StageContext
 from engine.backends import trl, trl_launch
 from engine.backends.base import Launch, Trained
-from engine.stages import load_stage, retraining
-from engine.stages.base import StageContext
-from engine.stages.training import Training, train_rows
+from engine.stages import load_stage
 from engine.store import Store
+from engine.training import retraining
+from engine.training.train import Training, train_rows
 from support.project import Project
 from support.runs import PLAIN, manifests, only, report, statuses
 

@@ -15,7 +15,7 @@ from support.runs import forget
 
 MODULES = (
     *("json.py", "numpy.py", "gguf.py", "inferna.py", "argparse.py", "sitecustomize.py"),
-    *("usercustomize.py", "engine/__init__.py", "engine/runtime/llama_worker.py", "conversion.py"),
+    *("usercustomize.py", "engine/__init__.py", "engine/runtime/llama/worker.py", "conversion.py"),
 )
 RAN = "import pathlib; pathlib.Path({mark!r}).touch()\n"
 
@@ -57,7 +57,7 @@ LIGHT = ("validate", "plan", "compile", "fmt")
 def test_the_command_itself_imports_nothing_from_a_relative_search_path(
     finished: Project, root: Path, path: str, start: list[str]
 ) -> None:
-    for name in ("engine/__init__.py", "engine/runtime/llama_worker.py", "sitecustomize.py"):
+    for name in ("engine/__init__.py", "engine/runtime/llama/worker.py", "sitecustomize.py"):
         (finished.folder / name).unlink()  # before a line of ours runs, Python has imported these
     (finished.folder / "engine" / "runtime").rmdir()
     (finished.folder / "engine").rmdir()

@@ -11,9 +11,10 @@ import pytest
 from engine.backends import trl, trl_launch
 from engine.backends.base import Launch, Trained
 from engine.errors import StageError
-from engine.stages import load_stage, variants
-from engine.stages.training import train_rows
+from engine.stages import load_stage
 from engine.store import Store
+from engine.training import variants
+from engine.training.train import train_rows
 from support.project import Project
 from support.runs import manifests, report, run_folders, statuses
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from engine import interrupts
 from engine.cli.streams import Terminal, others_to
+from engine.process import interrupts
 
 VERBS = [
     *(["--help"], ["--version"], ["run", "--help"], ["explain"], ["schema"], ["doctor"]),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.data.prepare import Prepared, prepare
-from engine.data.row import Row
+from engine.data.reading.row import Row
 from engine.recipe.model import Checks, Data, LabelSpec, Splits, Task
 
 TASK = Task(

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.data.readers import read_rows
+from engine.data.reading.readers import read_rows
 from engine.errors import DataError, Problem
 from support.source_files import read, source
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.data.readers import read_rows
+from engine.data.reading.readers import read_rows
 from support.source_files import codes, origins, problems, read, source
 
 DOCUMENT = {

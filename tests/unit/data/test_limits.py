@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.data import text
-from engine.data.parquet import _unpacked_size
-from engine.data.readers import read_rows
-from engine.data.rowchecks.template_tokens import first_marker
+from engine.data.checks.rows.template_tokens import first_marker
+from engine.data.reading import text
+from engine.data.reading.parquet import _unpacked_size
+from engine.data.reading.readers import read_rows
 from engine.drafting.reading import readings_of
 from engine.errors import DataError
-from engine.limits import processor_time
+from engine.process.limits import processor_time
 from engine.sources.streams import Limits
 from support.source_files import source
 
@@ -99,7 +99,7 @@ def test_a_parquet_cell_that_becomes_far_more_is_refused_before_it_is_unpacked(
 ) -> None:
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table({"text": ["a" * (16 << 20)]}), path, compression="zstd")
-    monkeypatch.setattr("engine.data.parquet.LIMITS", Limits(free=1 << 20))
+    monkeypatch.setattr("engine.data.reading.parquet.LIMITS", Limits(free=1 << 20))
     monkeypatch.delattr(pq.ParquetFile, "iter_batches")
 
     with pytest.raises(DataError, match="D345"):
@@ -123,7 +123,7 @@ def test_a_parquet_row_longer_than_a_line_may_be_is_refused(
 ) -> None:
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table({"text": ["a", "b" * 100]}), path)
-    monkeypatch.setattr("engine.data.parquet.MAX_LINE", 99)
+    monkeypatch.setattr("engine.data.reading.parquet.MAX_LINE", 99)
 
     with pytest.raises(DataError, match=r"D336.*row 2"):
         read(path)

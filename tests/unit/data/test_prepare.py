@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from engine.data.example import Example, content_id, normalised
-from engine.data.leakage import leaks
+from engine.data.examples.example import Example, content_id, normalised
 from engine.data.prepare import Prepared, prepare, split_digest
-from engine.data.row import Row
+from engine.data.reading.row import Row
+from engine.data.similarity.leakage import leaks
 from engine.errors import DataError
 from engine.recipe.model import Bin, Checks, Data, LabelSpec, Sample, Splits, Task
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
+from engine.data.checks.rows import masks, row_checks, trait_checks
+from engine.data.checks.rows.control_characters import ControlCharactersCheck
+from engine.data.checks.rows.languages import LanguagesCheck, language
+from engine.data.checks.rows.mojibake import MojibakeCheck, repair
+from engine.data.checks.rows.output_format import OutputFormatCheck
+from engine.data.checks.rows.template_tokens import TemplateTokensCheck
 from engine.data.kinds.base import Filled
-from engine.data.rowchecks import masks, row_checks, trait_checks
-from engine.data.rowchecks.control_characters import ControlCharactersCheck
-from engine.data.rowchecks.languages import LanguagesCheck, language
-from engine.data.rowchecks.mojibake import MojibakeCheck, repair
-from engine.data.rowchecks.output_format import OutputFormatCheck
-from engine.data.rowchecks.template_tokens import TemplateTokensCheck
 from engine.recipe.model import CheckAction, Checks, Task
 
 ACTIONS: Mapping[str, CheckAction] = dict.fromkeys(Checks.__dataclass_fields__, "warn")

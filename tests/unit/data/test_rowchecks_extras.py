@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from engine.data.rowchecks import languages
-from engine.data.rowchecks.mojibake import repair
+from engine.data.checks.rows import languages
+from engine.data.checks.rows.mojibake import repair
 from engine.errors import EnvironmentProblem
 
 

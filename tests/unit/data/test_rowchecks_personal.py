@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from engine.data.checks.rows import checksums
+from engine.data.checks.rows.personal_data import PersonalDataCheck, PersonalDataMask, masked
 from engine.data.kinds.base import Filled
-from engine.data.rowchecks import checksums
-from engine.data.rowchecks.personal_data import PersonalDataCheck, PersonalDataMask, masked
 
 KEY = "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEow\n-----END RSA " + "PRIVATE KEY-----"
 

@@ -10,14 +10,14 @@ from collections import Counter
 
 import pytest
 
-from engine.data.giveaways import find_giveaways
+from engine.data.checks.label_leakage import find_giveaways
+from engine.data.checks.rows.control_characters import ControlCharactersCheck
+from engine.data.checks.rows.languages import LanguagesCheck, language
+from engine.data.checks.rows.mojibake import repair
+from engine.data.checks.rows.personal_data import PersonalDataCheck
+from engine.data.checks.rows.personal_patterns import find_personal
+from engine.data.checks.rows.template_tokens import TemplateTokensCheck
 from engine.data.kinds.base import Filled
-from engine.data.rowchecks.control_characters import ControlCharactersCheck
-from engine.data.rowchecks.languages import LanguagesCheck, language
-from engine.data.rowchecks.mojibake import repair
-from engine.data.rowchecks.personal_data import PersonalDataCheck
-from engine.data.rowchecks.personal_patterns import find_personal
-from engine.data.rowchecks.template_tokens import TemplateTokensCheck
 from support.paths import SHARED_DATA
 
 pytestmark = pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="shared/data is not here")

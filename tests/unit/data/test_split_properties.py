@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - characters that look alike are what is tested
-"""What holds for any data and any splits: the promises of `engine.data.splits`."""
+"""What holds for any data and any splits: the promises of `engine.data.splitting.splits`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.data.example import normalised
-from engine.data.held import held_by, membership
-from engine.data.pool import Place, Pool
-from engine.data.splits import ORDER, Division, divide
+from engine.data.examples.example import normalised
+from engine.data.row_index import Place, Pool
+from engine.data.splitting.recorded import held_by, membership
+from engine.data.splitting.splits import ORDER, Division, divide
 from engine.recipe.model import Splits
+from support.examples import examples
 from support.pools import Made, asked, place_of_text, pool_of, texts
 
 PLACES = (Place.TRAIN, Place.VALIDATION, Place.HOLDOUT)
@@ -93,7 +94,7 @@ def divided(of: list[Made], splits: Splits) -> tuple[Pool, Division]:
     return pool, divide(pool, splits)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(of=rows(), splits=any_splits())
 def test_no_normalised_text_stands_in_two_splits(of: list[Made], splits: Splits) -> None:
     found = texts(*divided(of, splits))
@@ -104,7 +105,7 @@ def test_no_normalised_text_stands_in_two_splits(of: list[Made], splits: Splits)
     assert not held[1] & held[2]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(of=rows(), splits=any_splits())
 def test_no_group_is_torn(of: list[Made], splits: Splits) -> None:
     if splits.by != "group":
@@ -125,7 +126,7 @@ def test_no_group_is_torn(of: list[Made], splits: Splits) -> None:
     assert all(len(held_out) == 1 for held_out in folds.values())
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(of=rows(), more=rows(), splits=any_splits(sizes=SHARES))
 def test_by_fractions_added_rows_move_none(
     of: list[Made], more: list[Made], splits: Splits
@@ -138,7 +139,7 @@ def test_by_fractions_added_rows_move_none(
     assert all(after[key] == places for key, places in before.items())
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(of=rows(), more=rows(), splits=any_splits(sizes=SHARES))
 def test_by_fractions_added_rows_move_no_group(
     of: list[Made], more: list[Made], splits: Splits
@@ -153,7 +154,7 @@ def test_by_fractions_added_rows_move_no_group(
         assert after.places[row] in (before.places[row], Place.NONE) or not before.places[row]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(of=rows(12), more=rows(), splits=any_splits(sizes=COUNTS))
 def test_by_counts_added_rows_move_none_out_of_or_into_a_recorded_holdout(
     of: list[Made], more: list[Made], splits: Splits
@@ -173,7 +174,7 @@ def test_by_counts_added_rows_move_none_out_of_or_into_a_recorded_holdout(
         assert not into or splits.by == "group"  # a text that joins a group of the holdout
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(of=rows(12), more=rows(), splits=any_splits(sizes=SHARES))
 def test_by_time_a_record_holds_shares_too(
     of: list[Made], more: list[Made], splits: Splits
@@ -191,7 +192,7 @@ def test_by_time_a_record_holds_shares_too(
         )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(of=rows(12), more=rows(), by=PLACED, sizes=st.sampled_from([("all", 2, 3), (4, 1, "all")]))
 def test_where_a_file_says_the_split_numbers_are_held_to_the_record(
     of: list[Made], more: list[Made], by: str, sizes: tuple[Any, Any, Any]
@@ -210,7 +211,7 @@ def test_where_a_file_says_the_split_numbers_are_held_to_the_record(
             assert pool.place[row] == Place.HOLDOUT
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(of=rows(12), splits=any_splits(sizes=COUNTS), other=COUNTS)
 def test_other_sizes_of_train_and_validation_take_nothing_from_the_recorded_holdout(
     of: list[Made], splits: Splits, other: tuple[Any, Any, Any]
@@ -231,7 +232,7 @@ def test_other_sizes_of_train_and_validation_take_nothing_from_the_recorded_hold
     assert membership(pool, third.drawn) == record
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(of=rows(12), splits=any_splits(sizes=COUNTS))
 def test_dividing_again_with_the_result_as_record_changes_nothing(
     of: list[Made], splits: Splits
@@ -246,7 +247,7 @@ def test_dividing_again_with_the_result_as_record_changes_nothing(
     assert membership(pool, again.drawn) == record
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(
     labels=st.lists(st.sampled_from([("a",), ("b",), ("a", "b"), ()]), min_size=12, max_size=60),
     splits=any_splits(sizes=COUNTS),
@@ -266,7 +267,7 @@ def test_sizes_in_rows_are_met_exactly_by_different_texts(
         rest -= expected
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(of=rows(), splits=any_splits(), shuffle=st.integers(0, 99))
 def test_the_order_of_rows_changes_nothing(of: list[Made], splits: Splits, shuffle: int) -> None:
     mixed = list(of)

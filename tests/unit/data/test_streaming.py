@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.data.readers import read_rows
+from engine.data.reading.readers import read_rows
 from support.source_files import source
 
 ROWS = 60_000

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.estimate.gguf import read_gguf
+from engine.estimate.gguf_header import read_gguf
 from engine.estimate.shape import shape_of_folder, shape_of_gguf
 
 CONFIG: dict[str, Any] = {

@@ -17,6 +17,7 @@ from engine.metrics.families import FAMILIES
 from engine.metrics.paired import difference, pair
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
+from support.examples import examples
 from support.tasks import task
 
 LABELS = ("a", "b")
@@ -70,7 +71,7 @@ def predictions(draw: st.DrawFn, kind: str, *, least: int = 0) -> list[Predictio
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(data=st.data())
 def test_a_metric_is_a_number_inside_its_interval_or_nothing_with_a_reason(
     kind: str, data: st.DataObject
@@ -91,7 +92,7 @@ def test_a_metric_is_a_number_inside_its_interval_or_nothing_with_a_reason(
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 @given(data=st.data())
 def test_a_model_differs_from_itself_by_nothing(kind: str, data: st.DataObject) -> None:
     rows = data.draw(predictions(kind, least=1))

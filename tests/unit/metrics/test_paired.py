@@ -10,6 +10,7 @@ from scipy.stats import binomtest
 
 from engine.metrics.paired import Difference, mcnemar, paired_difference
 from engine.metrics.predictions import Prediction
+from support.examples import examples
 from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
@@ -116,7 +117,7 @@ def test_a_gain_in_few_groups_is_less_sure_than_in_as_many_rows(answers: Answers
     assert together.test == "paired permutation test of 8 groups"
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(gained=st.integers(0, 30), lost=st.integers(0, 30))
 def test_mcnemars_test_is_scipys_binomial_test(gained: int, lost: int) -> None:
     expected = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
@@ -124,7 +125,7 @@ def test_mcnemars_test_is_scipys_binomial_test(gained: int, lost: int) -> None:
     assert pytest.approx(expected) == mcnemar(gained, lost)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(
     rows=st.lists(
         st.tuples(st.sampled_from("ab"), st.sampled_from("ab-"), st.sampled_from("ab-")),

@@ -13,9 +13,9 @@ import yaml
 from engine.data.kinds.base import RejectedError
 from engine.data.kinds.extraction import _validator as answers_of
 from engine.errors import DataError
-from engine.limits import processor_time
 from engine.metrics.families.fields import fits
 from engine.metrics.families.matching import answer_in
+from engine.process.limits import processor_time
 from engine.recipe import check_recipe, patterns
 from engine.recipe.patterns import python_pattern, validator
 from support.project import BASE

@@ -8,7 +8,7 @@ import pytest
 
 from engine.cli.main import main
 from engine.errors import ExitCode, RecipeError
-from engine.execute import refuse_unmeasured
+from engine.pipeline.preflight import refuse_unmeasured
 from engine.recipe import load_recipe
 from support.paths import EXAMPLES
 

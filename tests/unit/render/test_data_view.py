@@ -17,9 +17,9 @@ from engine.evidence import (
     SourceSummary,
     SplitSummary,
 )
+from engine.evidence.data_view import DataView, Lengths, ShownExample, ShownRow, ShownSegment
 from engine.render.data import data_json, data_text
-from engine.render.dataview import DataView, Lengths, ShownExample
-from engine.render.rowtext import FIRST, LAST, ShownRow, ShownSegment
+from engine.render.rowtext import FIRST, LAST
 from engine.render.spans import cells
 from support.golden import Golden
 

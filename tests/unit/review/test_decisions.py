@@ -11,8 +11,8 @@ from engine.codes.review import CODES
 from engine.evidence.review import Area, Effect
 from engine.recipe.validation.schema import expand, recipe_schema, walk
 from engine.recipe.weakening import DECISIONS, ORDER, Decision, Weaker
-from engine.review.judge import effect_of
-from engine.review.leaves import form_of
+from engine.review.findings import effect_of
+from engine.review.flatten import form_of
 
 KEYS = {form_of(path): schema for path, schema in walk(recipe_schema())}
 

@@ -8,9 +8,9 @@ import pytest
 
 from engine.codes.review import CODES, OF_REPOSITORIES
 from engine.evidence.review import Effect, Gate, Review
+from engine.review.file_tree import Disk
 from engine.review.review import review
-from engine.review.sides import load_side
-from engine.review.trees import Disk
+from engine.review.version import load_side
 from engine.store import Store
 from support.recipe_pairs import CPU, Case, cases
 

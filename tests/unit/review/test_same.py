@@ -9,9 +9,9 @@ import pytest
 
 from engine.evidence.review import Gate
 from engine.recipe import check_recipe, dump_resolved
+from engine.review.file_tree import Disk
 from engine.review.review import review
-from engine.review.sides import try_side
-from engine.review.trees import Disk
+from engine.review.version import try_side
 from engine.store import Store
 from support.paths import ROOT
 from support.recipe_pairs import CPU

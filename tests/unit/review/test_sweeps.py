@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine.review.file_tree import Disk
 from engine.review.review import review
-from engine.review.sides import load_side
-from engine.review.trees import Disk
+from engine.review.version import load_side
 from engine.store import Store
 from support.paths import EXAMPLES
 from support.recipe_pairs import CPU

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from engine.evidence.review import Gate
+from engine.review.file_tree import Disk
 from engine.review.review import review
-from engine.review.sides import load_side
-from engine.review.trees import Disk
+from engine.review.version import load_side
 from engine.store import Store
 from support.recipe_pairs import CPU, cases
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.environment import Device
-from engine.runtime.models import LoadedModel, load_model
+from engine.runtime.models.load import LoadedModel, load_model
 from support.pico import make_pico_model
 
 CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=2, bf16=False)

@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save_file
 from engine.environment import Device
 from engine.errors import StageError
 from engine.recipe.model import PathRef
-from engine.runtime.base_model import _dequantize, locate_base_model, locate_tokenizer
-from engine.runtime.gguf import find_tools, write_gguf
-from engine.runtime.models import load_model
+from engine.runtime.gguf.convert import find_tools, write_gguf
+from engine.runtime.models.base_model import _dequantize, locate_base_model, locate_tokenizer
+from engine.runtime.models.load import load_model
 
 CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=1, bf16=False)
 DEEP = "[" * 100_000

@@ -15,13 +15,13 @@ from transformers.utils import chat_template_utils  # noqa: TID253 - the same
 
 from engine.recipe.model import Task
 from engine.recipe.prompt import messages
-from engine.runtime import gguf_convert_worker
-from engine.runtime.chat import Chat, load_chat
-from engine.runtime.gguf_chat import file_tokenizer
-from engine.runtime.llama_engine import Engine
-from engine.runtime.merge import copy_model
-from engine.runtime.model_tokenizer import write_tokenizer
-from engine.runtime.rows import Limits, Renderer
+from engine.runtime.gguf import convert_worker as gguf_convert_worker
+from engine.runtime.llama.chat import file_tokenizer
+from engine.runtime.llama.engine import Engine
+from engine.runtime.models.merge import copy_model
+from engine.runtime.models.tokenizer import write_tokenizer
+from engine.runtime.rendering.chat import Chat, load_chat
+from engine.runtime.rendering.renderer import Limits, Renderer
 from support.model_families import FAMILIES, make_family
 
 TASK = Task(

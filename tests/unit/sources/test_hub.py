@@ -25,7 +25,7 @@ FETCH = """
 import json, sys
 from pathlib import Path
 from engine.errors import EngineError
-from engine.data.sources import fetch_all, read_all
+from engine.data.reading.sources import fetch_all, read_all
 from engine.recipe.model import ColumnFile, HubRef, Source
 from engine.sources import fetch_source
 from engine.store import Store, make_key

@@ -22,7 +22,7 @@ online.SILENT_SECONDS = online.CONNECT_SECONDS = 0.2
 from huggingface_hub import constants
 from engine.errors import EngineError
 from engine.recipe.model import HubRef, Source
-from engine.runtime.base_model import locate_base_model
+from engine.runtime.models.base_model import locate_base_model
 from engine.sources.hub import newest_commit
 class Progress:
     def note(self, text): pass

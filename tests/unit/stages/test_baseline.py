@@ -3,11 +3,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from engine.artifacts.results import load_baselines
 from engine.evidence import to_json
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
 from engine.recipe.model import Acceptance, Threshold
-from engine.stages.baseline import load_baselines
 from support.tasks import task
 
 

@@ -14,16 +14,18 @@ from typing import Any
 import pytest
 from gguf import GGUFReader
 
-from engine.data.example import Example, write_examples
+from engine.data.examples.example import Example, write_examples
 from engine.environment import Device
 from engine.evidence import ExportedFile, rung_from_json, scores_from_json, verdict_from_json
+from engine.inference import predict as answering
 from engine.metrics.predictions import write_predictions
+from engine.parity.files import leaving
 from engine.recipe.model import Export, MaxDrop, PathRef, Task, Threshold
-from engine.runtime import gguf_chat, llama
-from engine.runtime.gguf_chat import FileTokenizer
-from engine.runtime.models import load_model
-from engine.stages import answering, merge, quantize, verify
-from engine.stages.exported import leaving
+from engine.runtime.llama import chat as gguf_chat
+from engine.runtime.llama import client as llama
+from engine.runtime.llama.chat import FileTokenizer
+from engine.runtime.models.load import load_model
+from engine.stages import merge, quantize, verify
 from support.pico import make_pico_model
 
 CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=1, bf16=False)

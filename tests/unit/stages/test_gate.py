@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from engine.artifacts import results as flow
 from engine.evidence import Status, Verdict, to_json, verdict_from_json
+from engine.lock.previous import Previous
 from engine.metrics.predictions import Prediction, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import MaxDrop, MinGain, Threshold
-from engine.stages import flow, gate
-from engine.stages.previous import Previous
+from engine.stages import gate
 from engine.store import make_key
 from engine.store.runs import AcceptedRun
 from support.stage_bench import Bench, make_bench

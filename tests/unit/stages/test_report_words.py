@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from engine.pipeline.report import _summary
 from engine.recipe.model import Export
-from engine.stages.report import _summary
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.data.example import write_examples
+from engine.artifacts.stage import StageContext
+from engine.data.examples.example import write_examples
 from engine.errors import EnvironmentProblem, StageError
 from engine.evidence import training_from_json
 from engine.recipe.model import PathRef, Recipe
-from engine.runtime.models import load_model
+from engine.runtime.models.load import load_model
 from engine.stages import compile as compile_stage
 from engine.stages import train as train_stage
-from engine.stages.base import StageContext
 from engine.store import Artifact, Store, make_key
 from support.launches import CPU, Told, examples, make_recipe
 from support.pico import make_pico_model

@@ -14,13 +14,13 @@ import pytest
 
 from engine.environment import Device
 from engine.errors import DataError, EngineError
-from engine.lockstand import LockStand, Wish, lock_line
+from engine.lock.check import unfounded
+from engine.lock.draw import hold, recorded_rows
+from engine.lock.file import Lock, lock_from_text, lock_text, read_lock, write_lock
+from engine.lock.input_check import changed_since, held_device
+from engine.lock.policy import LockStand, Wish, lock_line
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
-from engine.stages.held import hold, recorded_rows
-from engine.stages.lockcheck import unfounded
-from engine.stages.repeating import changed_since, held_device
-from engine.store.lock import Lock, lock_from_text, lock_text, read_lock, write_lock
 from support.json_mutation import STRANGE, mutated, places
 from support.paths import ROOT
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from engine.errors import EngineError, EnvironmentProblem, StoreError
+from engine.lock.holdout_uses import Holdouts
 from engine.store import Store, make_key
-from engine.store.holdouts import Holdouts
 from engine.store.runs import Runs, latest_accepted, read_record
 
 KEY = make_key({"stage": "data"})

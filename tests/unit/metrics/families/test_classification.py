@@ -13,6 +13,7 @@ from engine.evidence import Scores
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
 from engine.recipe.metrics import BY_KIND
+from support.examples import examples
 from support.metric_values import values
 from support.tasks import task
 
@@ -172,7 +173,7 @@ def test_four_times_the_rows_give_about_half_the_interval(answers: Answers) -> N
 Rows = list[tuple[str, str | None]]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     rows=st.lists(
         st.tuples(st.sampled_from(LABELS), st.sampled_from((*LABELS, None))),
@@ -245,7 +246,7 @@ def test_the_label_for_none_of_these_counts_as_abstention(answers: Answers) -> N
 Chances = list[tuple[str, tuple[float, float, float]]]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(
     rows=st.lists(
         st.tuples(

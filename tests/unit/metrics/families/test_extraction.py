@@ -14,6 +14,7 @@ from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import named_metrics, score
 from engine.recipe.metrics import BY_KIND
 from engine.recipe.prompt import parse_answer
+from support.examples import examples
 from support.metric_values import values
 from support.tasks import task
 
@@ -181,7 +182,7 @@ ANSWERS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(rows=st.lists(st.tuples(ANSWERS, ANSWERS), min_size=1, max_size=12))
 def test_fields_of_single_values_score_as_in_scikit_learn(rows: list[Any]) -> None:
     """Each possible (field, value, how many-th) is a label of its own; micro averages are then equal."""

@@ -18,6 +18,7 @@ from engine.metrics.paired import paired_difference
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
 from engine.recipe.metrics import BY_KIND
+from support.examples import examples
 from support.metric_values import values
 from support.tasks import task
 
@@ -124,7 +125,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(rows=ROWS)
 @example(rows=[("", ["a"])])
 @example(rows=[("the cat sat", ["the cat sat"])])
@@ -143,7 +144,7 @@ def test_bleu_and_chrf_are_sacrebleus(rows: Rows) -> None:
     assert found["chrf"] == pytest.approx(CHRF().corpus_score(texts, streams).score / 100)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(rows=ROWS)
 def test_rouge_is_rouge_scores(rows: Rows) -> None:
     scorer = RougeScorer(["rouge1", "rouge2", "rougeL"])

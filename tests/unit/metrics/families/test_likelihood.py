@@ -11,6 +11,7 @@ from engine.metrics.paired import paired_difference
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
 from engine.recipe.metrics import BY_KIND
+from support.examples import examples
 from support.metric_values import values
 from support.tasks import task
 
@@ -54,7 +55,7 @@ def test_every_metric_that_recipes_may_name_is_computed(kind: str) -> None:
     assert [metric.name for metric in found.metrics] == [spec.name for spec in BY_KIND[kind]]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     rows=st.lists(
         st.tuples(st.floats(0, 500), st.integers(1, 100), st.integers(1, 400)), min_size=1

@@ -13,6 +13,7 @@ from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
 from engine.recipe.metrics import BY_KIND
 from engine.recipe.prompt import joined_labels
+from support.examples import examples
 from support.metric_values import values
 from support.tasks import task
 
@@ -80,7 +81,7 @@ def test_every_metric_that_recipes_may_name_is_computed() -> None:
 SETS = st.frozensets(st.sampled_from(LABELS)).map(set)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(rows=st.lists(st.tuples(SETS, SETS | st.none()), min_size=1, max_size=30))
 @example(rows=[(set(), set())])
 @example(rows=[({"a"}, None), ({"b"}, None)])

@@ -16,6 +16,7 @@ from engine.recipe import dump_resolved, load_recipe
 from engine.recipe.shipped import recipes_dir
 from engine.recipe.text.layout import formatted
 from engine.recipe.text.source import parse_source
+from support.examples import examples
 from support.messy_yaml import SCALARS, WORDS, Messy
 from support.paths import EXAMPLES
 
@@ -87,7 +88,7 @@ def test_a_blank_line_after_the_first_comment_of_an_item_leaves_the_dash_beside_
     assert fmt(fmt(text)) == fmt(text)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(seed=st.integers(0, 2**32), value=RECIPES.filter(bool))
 def test_any_recipe_says_the_same_keeps_its_comments_and_is_done(seed: int, value: Any) -> None:
     messy = Messy(Random(seed))

@@ -1,0 +1,215 @@
+"""What a finished stage means for the stages after it, and the one form of JSON that stages leave and read.
+
+Decides nothing that the artifacts do not say.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import ExitCode
+from engine.evidence import (
+    BaselineResult,
+    CheckpointScore,
+    Comparison,
+    ForgettingResult,
+    LearningCurve,
+    Scores,
+    Seeds,
+    Status,
+    SweepResult,
+    Verdict,
+    checkpoint_from_json,
+    comparison_from_json,
+    curve_from_json,
+    forgetting_from_json,
+    scores_from_json,
+    seeds_from_json,
+    sweep_from_json,
+    verdict_from_json,
+)
+from engine.metrics.verdict import baseline_passes
+from engine.process.interrupts import name_of
+from engine.recipe.model import Acceptance, Recipe
+from engine.recipe.sweeps import settled
+from engine.store import Artifact, DamagedError, Store
+
+READ = "read.json"
+"""What was read: digests of the sources and fingerprints of their rows, as the lock records them."""
+
+Artifacts = Mapping[str, Artifact]
+LEFT = "weights.json"
+"""Of the sweep: the folder of `scratch` in which it leaves the winner's weights for `train`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """The stages that follow are skipped; why, and what the run comes to."""
+
+    outcome: str
+    """As in `Report.outcome`."""
+    code: ExitCode
+    why: str
+
+
+def after(name: str, artifacts: Artifacts, recipe: Recipe) -> Stop | None:
+    """Whether the run stops after this stage, by its answer."""
+    if name == "baseline" and recipe.stop_if_baseline_passes:
+        enough = [result.name for result in baselines(artifacts, recipe) if result.passes]
+        if enough:
+            return Stop(
+                outcome="baseline_passes",
+                code=ExitCode.BASELINE_PASSES,
+                why=f"{' and '.join(enough)} already meets every threshold",
+            )
+    if name in ("gate", "verify"):
+        return _refusal(name, verdict(artifacts, name))
+    return None
+
+
+INTERRUPTED = "interrupted"
+"""The outcome of a run that was asked to end."""
+
+
+def interrupted(name: str, number: int) -> Stop:
+    """Ctrl-C, or another signal that ends, in a stage."""
+    by = "" if number == signal.SIGINT else f" by {name_of(number)}"
+    return Stop(
+        outcome=INTERRUPTED,
+        code=ExitCode.of_signal(number),
+        why=f"interrupted in stage {name}{by}",
+    )
+
+
+def failed(name: str, code: ExitCode) -> Stop:
+    """A stage could not finish."""
+    return Stop(outcome="failed", code=code, why=f"stage {name} failed")
+
+
+def _refusal(name: str, answer: Verdict) -> Stop | None:
+    words = {
+        Status.FAIL: ("refused", f"{name} said no"),
+        Status.INCONCLUSIVE: ("inconclusive", f"{name} could not decide"),
+    }
+    if answer.status not in words:
+        return None
+    outcome, why = words[answer.status]
+    return Stop(outcome=outcome, code=ExitCode.REFUSED, why=why)
+
+
+def read_json(artifact: Artifact, name: str) -> Any:  # noqa: ANN401 - JSON data
+    """A JSON file of an artifact. DamagedError where it holds none."""
+    path = artifact.file(name)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(artifact, f"`{name}` cannot be read ({error})") from error
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON file of an artifact; ValueError for NaN and infinity, which are no JSON."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    path.write_text(f"{text}\n", encoding="utf-8")
+
+
+def baselines(artifacts: Artifacts, recipe: Recipe) -> tuple[BaselineResult, ...]:
+    """The baselines, each judged by the recipe's thresholds."""
+    path = artifacts["baseline"].file("baselines.json")
+    return load_baselines(path, recipe.acceptance)
+
+
+def curves(artifacts: Artifacts) -> tuple[LearningCurve, ...]:
+    """The learning curves that were drawn: the SVM's, and the tuned model's."""
+    files = (("baseline", "svm_curve.json"), ("resample", "curve.json"))
+    return tuple(
+        curve_from_json(read_json(artifacts[stage], name))
+        for stage, name in files
+        if stage in artifacts and (artifacts[stage].path / name).is_file()
+    )
+
+
+def folds(artifacts: Artifacts, recipe: Recipe) -> Scores | None:
+    """The scores of a cross-validation; None without one."""
+    if not recipe.splits.folds or "resample" not in artifacts:
+        return None
+    return scores_from_json(read_json(artifacts["resample"], "folds.json")["folds"])
+
+
+def comparisons(artifacts: Artifacts) -> tuple[Comparison, ...]:
+    """The tuned model against baselines and the last accepted model; empty before the gate."""
+    if "gate" not in artifacts:
+        return ()
+    return tuple(map(comparison_from_json, read_json(artifacts["gate"], "comparisons.json")))
+
+
+def forgetting(artifacts: Artifacts) -> ForgettingResult | None:
+    """What training unlearned; None where it was not measured."""
+    if "forgetting" not in artifacts:
+        return None
+    return forgetting_from_json(read_json(artifacts["forgetting"], "forgetting.json"))
+
+
+def checkpoints(artifacts: Artifacts) -> tuple[CheckpointScore, ...]:
+    """The kept checkpoints on the validation rows; none where none were kept."""
+    if "evaluate" not in artifacts:
+        return ()
+    found = read_json(artifacts["evaluate"], "checkpoints.json")
+    return tuple(checkpoint_from_json(item) for item in found)
+
+
+def sweep(artifacts: Artifacts) -> SweepResult | None:
+    """The settings that were tried; None without a sweep, or before it is done."""
+    if "sweep" not in artifacts:
+        return None
+    return sweep_from_json(read_json(artifacts["sweep"], "sweep.json"))
+
+
+def trained(recipe: Recipe, artifacts: Artifacts) -> Recipe:
+    """The recipe with the setting that its sweep chose, once that is done; without a sweep the recipe itself."""
+    found = sweep(artifacts)
+    return recipe if found is None else settled(recipe, found.chosen)
+
+
+def swept_weights(artifacts: Artifacts, root: Path) -> Path | None:
+    """Where a sweep has left the winner's weights in the store at `root`; None where there are none any more."""
+    if "sweep" not in artifacts:
+        return None
+    key = str(read_json(artifacts["sweep"], LEFT))
+    folder = root / "scratch" / key
+    return folder if (folder / "result").is_dir() and Store(root).has_scratch(key) else None
+
+
+def seeds(artifacts: Artifacts) -> Seeds | None:
+    """The recipe trained with several seeds; None where that was not asked for, or is not done."""
+    if "seeds" not in artifacts:
+        return None
+    return seeds_from_json(read_json(artifacts["seeds"], "seeds.json"))
+
+
+def verdict(artifacts: Artifacts, name: str) -> Verdict:
+    """The verdict of `gate` or `verify`."""
+    if name == "verify":
+        return verdict_from_json(read_json(artifacts[name], "verify.json")["verdict"])
+    return verdict_from_json(read_json(artifacts[name], "verdict.json"))
+
+
+def load_baselines(path: Path, acceptance: Acceptance) -> tuple[BaselineResult, ...]:
+    """Read `baselines.json`; whether a baseline passes is judged now, by today's thresholds."""
+    results = []
+    for item in json.loads(path.read_text(encoding="utf-8")):
+        scores = scores_from_json(item["scores"])
+        results.append(
+            BaselineResult(
+                name=item["name"],
+                scores=scores,
+                passes=baseline_passes(scores, acceptance),
+                seconds=item["seconds"],
+                note=item["note"],
+            )
+        )
+    return tuple(results)

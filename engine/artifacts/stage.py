@@ -1,0 +1,88 @@
+"""The contract of a stage and what a stage is given. A stage returns files; it updates nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from engine.data.membership import Membership
+from engine.environment import Device
+from engine.recipe.model import Recipe
+from engine.store import Artifact
+
+if TYPE_CHECKING:
+    from engine.lock.previous import Previous
+
+Payload = Mapping[str, Any]
+Build = Callable[[Path], None]
+
+
+class Progress(Protocol):
+    """Where a stage tells how far it is; the terminal and plain logs implement it."""
+
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
+        """Say that `done` of `total` `unit`s are done; facts are short, such as `loss="0.21"`."""
+
+    def note(self, text: str) -> None:
+        """Say one line that stays on the screen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageContext:
+    """What a stage may use, and nothing else."""
+
+    recipe: Recipe
+    device: Device
+    artifacts: Mapping[str, Artifact]
+    """Of the stages in `NEEDS`, by stage name."""
+    key: str
+    """This stage's own key."""
+    inputs: Mapping[str, str]
+    """Keys of `artifacts`, by the same names."""
+    base_model: Mapping[str, Any]
+    """Identity of the base model (repository and revision, digest of the bytes, …) as it stands in keys."""
+    workdir: Path
+    """Fresh and empty; what stands in it when `run` returns is the artifact."""
+    scratch: Path
+    """Kept when the process dies and given again to the next attempt with the same key; checkpoints live here."""
+    progress: Progress
+    once: Callable[[str, Payload, Build], Artifact]
+    """`once(name, payload, build)`: an inner product with a key of its own, built at most once."""
+    aside: Callable[[str, Payload], Path]
+    """`aside(name, payload)`: a folder for work on that product, kept until the product is complete."""
+    references: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Identity of what else the stage reads, by the names that its module's `references` gives."""
+    recorded: Membership | None = None
+    """Data: the splits that the lock holds the draw to; None where nothing is recorded."""
+    previous: Previous | None = None
+    """Gate: the last accepted model; None where there is no other than this one."""
+
+
+class Stage(Protocol):
+    """A module in `engine.stages`."""
+
+    NAME: str
+    """The word used in commands, keys, folders and docs."""
+    REVISION: int
+    """Bumped when the same inputs would now give another result."""
+    NEEDS: tuple[str, ...]
+    """Stages whose artifacts it reads; their keys are part of its key."""
+    AFTER: tuple[str, ...]
+    """Stages that must have passed first; not part of the key."""
+
+    TOOLS: tuple[str, ...]
+    """Distributions whose version can change the result."""
+    USES_SOURCES: bool
+    """Its result depends on the bytes of the data sources."""
+    USES_BASE_MODEL: bool
+    """Its result depends on the base model."""
+    USES_DEVICE: bool
+    """Its result depends on the kind of device and the precision."""
+
+    def recipe_slice(self, recipe: Recipe) -> Payload:
+        """The part of the recipe that can change the result, as JSON data."""
+
+    def run(self, context: StageContext) -> None:
+        """Do it, writing into `context.workdir`."""

@@ -1,0 +1,167 @@
+"""Putting a bundle together: the run of an accepted model, its lock, and a signature."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.bundle.archive import ArchiveError, Content, Member, is_plain, write_archive
+from engine.bundle.contents import EVIDENCE, KEY, MODEL, STATEMENT, ContentsError, read_contents
+from engine.bundle.signing import key_id, own_key, pem_of, sign
+from engine.bundle.statement import statement_of, to_bytes
+from engine.bundle.verify import content_problems
+from engine.errors import Problem, RecipeError, StoreError
+from engine.evidence import Report
+from engine.files.reading import parse_json
+from engine.lock.accepted import Accepted
+from engine.lock.file import read_lock
+from engine.render.json import report_from_json
+from engine.store.runs import (
+    ACCEPTED,
+    BUNDLED_LOCK,
+    read_file,
+    require_exported,
+    require_ours,
+)
+from engine.store.typed import brief_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A bundle that was written."""
+
+    file: Path
+    key: str
+    """sha256 of the key that signed it."""
+    is_new_key: bool
+    members: tuple[str, ...]
+
+
+def make_bundle(
+    run: Path, target: Path, *, key: Path | None = None, with_model: bool = False
+) -> Made:
+    """Write the bundle of a run folder.
+
+    Raises:
+        RecipeError: X663 the run has no accepted model, or is not the run of its lock; X661 no usable key;
+            X665 a file is not the accepted one as it leaves; X666 the files of the run contradict each other.
+        StoreError: X662 a new key or the bundle cannot be written; E751 the run was not made here; E758 a
+            file of it is not the one that the run left.
+        DataError: D38x the lock cannot be read.
+
+    """
+    require_ours(run, "it is not signed as yours")
+    report, accepted, evidence = evidence_of(run)
+    files = _model_files(run, report)
+    private, is_new = own_key(key)
+    statement = statement_of(report, accepted, evidence)
+    members: dict[str, Content] = {
+        **evidence,
+        STATEMENT: sign(to_bytes(statement), private),
+        KEY: pem_of(private.public_key()),
+    }
+    refuse_contradictions(evidence, statement)
+    if with_model:
+        members |= files
+    digests = {f"{MODEL}/{file.name}": file.sha256 for file in report.files}
+    try:
+        write_archive(target, members, digests=digests)
+    except ArchiveError as error:
+        raise _damaged(str(error)) from error
+    except OSError as error:
+        raise StoreError.one(
+            "X662",
+            f"cannot write `{target.name}`: {error.strerror or error}",
+            hint="name another place with -o FILE",
+        ) from error
+    return Made(
+        file=target,
+        key=key_id(private.public_key()),
+        is_new_key=is_new,
+        members=tuple(sorted(members)),
+    )
+
+
+def evidence_of(run: Path) -> tuple[Report, Accepted, dict[str, bytes]]:
+    """Return the report of a run, what its lock says, and the files that tell it.
+
+    Raises:
+        RecipeError: X663 they are not of one accepted model.
+        StoreError: E758 a file is not the one that the run left.
+        DataError: D38x the lock cannot be read.
+
+    """
+    report = _report(run)
+    if report.outcome != ACCEPTED:
+        raise _unfit(f"the run ended `{report.outcome}`", "a bundle holds an accepted model")
+    missing = [name for name in EVIDENCE if not (run / name).is_file()]
+    lock = read_lock(run / BUNDLED_LOCK) if BUNDLED_LOCK not in missing else None
+    if lock is None or lock.accepted is None or missing:
+        told = ", ".join(missing) or "an accepted run in its lock"
+        raise _unfit(f"the run has no {told}", f"recipe run {report.recipe_name} writes it")
+    if {file.name: file.sha256 for file in report.files} != lock.accepted.files:
+        raise _unfit(
+            "its files are not those of its lock",
+            "export the run that the lock records, or run it with --update-lock",
+        )
+    return report, lock.accepted, {name: read_file(run, name) for name in EVIDENCE}
+
+
+def refuse_contradictions(evidence: Mapping[str, bytes], statement: Mapping[str, Any]) -> None:
+    """RecipeError X666 where the files of a run contradict each other: what would not verify is not signed."""
+    members = {
+        name: Member(name=name, sha256=hashlib.sha256(data).hexdigest(), data=data, size=len(data))
+        for name, data in evidence.items()
+    }
+    try:
+        problems = list(content_problems(read_contents(members, json.loads(to_bytes(statement)))))
+    except ContentsError as error:
+        problems = [str(error)]
+    if problems:
+        raise RecipeError(
+            [
+                Problem(
+                    code="X666",
+                    message=f"the run contradicts itself: {one}",
+                    hint="recipe run writes it anew; a file of a run is not for editing",
+                )
+                for one in problems
+            ]
+        )
+
+
+def _model_files(run: Path, report: Report) -> dict[str, Content]:
+    """Return the model's files in a run folder by their names in a bundle, once each has the digest of the report.
+
+    RecipeError X665 for a name that leads elsewhere, StoreError E758 for a file that is another one.
+    """
+    names = [file.name for file in report.files]
+    for name in names:
+        if not is_plain(name):
+            raise _damaged(f"`{brief_text(name)}` leads out of the run folder")
+    require_exported(run, names)
+    return {f"{MODEL}/{name}": run / name for name in names}
+
+
+def _report(run: Path) -> Report:
+    try:
+        return report_from_json(parse_json(read_file(run, "report.json")))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        why = f"its report cannot be read ({brief_text(str(error))})"
+        raise _unfit(why, "recipe run writes it anew") from error
+
+
+def _damaged(why: str) -> RecipeError:
+    return RecipeError.one(
+        "X665",
+        f"a file is not the one that was accepted: {why}",
+        hint="delete the run folder's copy and run the recipe again: what is damaged is built anew",
+    )
+
+
+def _unfit(why: str, hint: str) -> RecipeError:
+    return RecipeError.one("X663", f"nothing to bundle: {why}", hint=hint)

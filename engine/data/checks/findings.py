@@ -1,0 +1,172 @@
+"""What the checks found: ten examples for people, every row in a file, problems where a check fails."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import weakref
+from collections import Counter
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from engine.data.reading.row import excerpt
+from engine.data.row_index import Pool
+from engine.data.spill import close_quietly
+from engine.errors import Problem
+from engine.evidence import DataFinding
+
+PLACES: Final = 10
+"""Rows named in a finding."""
+SHOWN: Final = 5
+"""Rows named in a problem."""
+CODES: Final = {
+    "empty": "D304",
+    "unknown_labels": "D305",
+    "duplicates": "D306",
+    "conflicting_labels": "D307",
+    "imbalance": "D308",
+    "missing_classes": "D309",
+    "leakage": "D310",
+    "schema_violations": "D314",
+    "near_duplicates": "D315",
+    "label_errors": "D316",
+    "personal_data": "D370",
+    "control_characters": "D371",
+    "mojibake": "D372",
+    "languages": "D373",
+    "template_tokens": "D374",
+    "label_in_input": "D375",
+    "output_format": "D376",
+}
+"""The code of the problem where a check says `fail`."""
+NEVER_DROPPED: Final = frozenset({"imbalance", "missing_classes"})
+BETTER: Final = {
+    "imbalance": "add rows of the small classes",
+    "unknown_labels": "correct the rows, or map the values under data.label.relabel",
+    "missing_classes": "add rows of that label, or take it out of task.labels",
+}
+"""What to do first, where it is more than correcting the rows that are named."""
+FILE: Final = "findings.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A row that an example shows. Of a holdout row, the summary names only the place.
+
+    The summary lies beside the training rows, and nothing of the holdout may stand there.
+    """
+
+    row: int
+    """Its number in the pool."""
+    origin: str
+    text: str
+    """What follows the place: the start of the row, or what is wrong with it."""
+
+    def told(self, hidden: Container[int]) -> str:
+        """Return the place and the text, or the place alone where the row is hidden."""
+        return f"{self.origin} (holdout)" if self.row in hidden else f"{self.origin} {self.text}"
+
+
+Shown = str | Quote | tuple[str | Quote, ...]
+"""An example of a finding."""
+
+
+@dataclass(slots=True)
+class Rejects:
+    """Rows of one kind of trouble: how many, and the first places."""
+
+    count: int = 0
+    places: list[Shown] = field(default_factory=list)
+
+    def add(self, place: Shown) -> None:
+        """Count a row."""
+        self.count += 1
+        if len(self.places) < PLACES:
+            self.places.append(place)
+
+
+class Findings:
+    """What was found so far; every row of it is written to a file, which memory does not hold."""
+
+    def __init__(self, scratch: Path | None = None) -> None:
+        """Open the file in `scratch`, or where the system keeps temporary files."""
+        self._told: list[tuple[DataFinding, tuple[Shown, ...]]] = []
+        self.problems: list[Problem] = []
+        self.dropped: Counter[str] = Counter()
+        self._log = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - as long as `self`
+        self.close = weakref.finalize(self, close_quietly, self._log)
+
+    def row(self, check: str, origin: str, **facts: object) -> None:
+        """Write one row of a finding: where it stands, and what the check says of it."""
+        line = json.dumps({"check": check, "row": origin, **facts})
+        self._log.write(f"{line}\n".encode("ascii"))
+
+    def tell(
+        self, check: str, action: str, count: int, *, message: str, examples: Iterable[Shown] = ()
+    ) -> None:
+        """Keep a finding, and its problem when the check says `fail`."""
+        shown = tuple(islice(examples, PLACES))
+        finding = DataFinding(check=check, action=action, count=count, message=message)
+        self._told.append((finding, shown))
+        if action == "fail":
+            self.problems.append(refusal(_with_examples(finding, shown, ())))
+
+    def found(self, hidden: Container[int] = ()) -> tuple[DataFinding, ...]:
+        """Return every finding; rows in `hidden` are named but not quoted."""
+        return tuple(_with_examples(finding, shown, hidden) for finding, shown in self._told)
+
+    def drop(self, reason: str, rows: int) -> None:
+        """Count rows that are left out."""
+        if rows:
+            self.dropped[reason] += rows
+
+    @property
+    def has_rows(self) -> bool:
+        """Tell whether any row was written down."""
+        return self._log.tell() > 0
+
+    def copy_rows(self, path: Path) -> None:
+        """Write every row of every finding to `path`, one JSON object a line."""
+        self._log.seek(0)
+        with path.open("wb") as stream:
+            shutil.copyfileobj(self._log, stream)
+        self._log.seek(0, 2)
+
+
+def refusal(finding: DataFinding) -> Problem:
+    """Return the problem of a finding whose check says `fail`."""
+    shown = "; ".join(finding.examples[:SHOWN])
+    more = "; …" if len(finding.examples) > SHOWN else ""
+    softer = "warn" if finding.check in NEVER_DROPPED else "drop"
+    better = BETTER.get(finding.check, "correct the rows")
+    return Problem(
+        code=CODES[finding.check],
+        message=f"{finding.message}: {shown}{more}" if shown else finding.message,
+        path=f"data.checks.{finding.check}",
+        hint=f"{better}, or write `{finding.check}: {softer}`",
+    )
+
+
+def quote(pool: Pool, row: int) -> Quote:
+    """Return a row to show: where it stands, its start and its answer."""
+    record = pool.spill[row]
+    target = f" ({excerpt(record.target)})" if record.target else ""
+    return Quote(row, record.origin, f"`{excerpt(record.input)}`{target}")
+
+
+def _with_examples(
+    finding: DataFinding, shown: Iterable[Shown], hidden: Container[int]
+) -> DataFinding:
+    return replace(finding, examples=tuple(written(one, hidden) for one in shown))
+
+
+def written(shown: Shown, hidden: Container[int] = ()) -> str:
+    """Return an example as text."""
+    if isinstance(shown, str):
+        return shown
+    parts = (shown,) if isinstance(shown, Quote) else shown
+    return "".join(part if isinstance(part, str) else part.told(hidden) for part in parts)

@@ -1,0 +1,42 @@
+"""Checks of single rows: wrong decoding, invisible characters, personal data, giveaways, oddities."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.data.checks.rows.base import Mask, RowCheck, TraitCheck
+from engine.data.checks.rows.control_characters import ControlCharactersCheck
+from engine.data.checks.rows.languages import LanguagesCheck
+from engine.data.checks.rows.mojibake import MojibakeCheck
+from engine.data.checks.rows.output_format import OutputFormatCheck
+from engine.data.checks.rows.personal_data import PersonalDataCheck, PersonalDataMask
+from engine.data.checks.rows.template_tokens import TemplateTokensCheck
+from engine.recipe.model import Checks, Task
+
+FREE_ANSWERS: Final = ("generation", "chat", "preference")
+"""The kinds whose answers are written freely; the engine itself writes those of the others."""
+
+
+def row_checks(task: Task, checks: Checks) -> tuple[RowCheck, ...]:
+    """Return the checks that look at one row and are not off; `mask` looks for nothing."""
+    del task
+    every: tuple[RowCheck, ...] = (
+        MojibakeCheck(checks.mojibake),
+        ControlCharactersCheck(checks.control_characters),
+        TemplateTokensCheck(checks.template_tokens),
+        PersonalDataCheck(checks.personal_data),
+    )
+    return tuple(check for check in every if check.action not in ("off", "mask"))
+
+
+def trait_checks(task: Task, checks: Checks) -> tuple[TraitCheck, ...]:
+    """Return the checks that compare rows by a trait and are not off."""
+    every: list[TraitCheck] = [LanguagesCheck(checks.languages)]
+    if task.kind in FREE_ANSWERS:
+        every.append(OutputFormatCheck(checks.output_format))
+    return tuple(check for check in every if check.action != "off")
+
+
+def masks(checks: Checks) -> tuple[Mask, ...]:
+    """Return what rewrites rows."""
+    return (PersonalDataMask(),) if checks.personal_data == "mask" else ()

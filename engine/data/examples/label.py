@@ -1,0 +1,99 @@
+"""The label of a row: a column, perhaps renamed, perhaps a number that falls into a bin."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.data.examples.template import as_text, lookup
+from engine.recipe.model import Bin, LabelSpec
+
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+SEPARATORS = (";", "|", ",", "/", "+", "&", " ")
+"""What stands between the labels of a text where it is not what the recipe says."""
+
+
+class NoBinError(Exception):
+    """The number of a row falls into no bin; such rows are left out and counted."""
+
+
+class NoNumberError(Exception):
+    """Bins need a number; the message holds what stands there."""
+
+
+def label_of(values: Mapping[str, Any], spec: LabelSpec) -> str:
+    """Return the label of a row after relabelling or binning; `` for a missing or blank value.
+
+    Whether it is one of the task's labels is not asked here. `MissingColumnError`,
+    `UnusableValueError`, `NoNumberError` or `NoBinError` where there is none.
+    """
+    value = lookup(values, spec.column)
+    text = as_text(value)
+    if text is None or not text.strip():
+        return ""
+    if spec.bins:
+        return _binned(value, text, spec.bins)
+    return dict(spec.relabel).get(text, text)
+
+
+def labels_of(values: Mapping[str, Any], spec: LabelSpec) -> tuple[str, ...]:
+    """Return the labels of a row after relabelling, each once, in the order of the row.
+
+    A list, or a text that `separator` divides; null and blanks are no label. Whether they are
+    labels of the task is not asked here. `MissingColumnError` or `UnusableValueError`.
+    """
+    value = lookup(values, spec.column)
+    texts = [as_text(item) for item in value] if isinstance(value, list) else _divided(value, spec)
+    relabel = dict(spec.relabel)
+    labels = (relabel.get(text, text) for text in texts if text and text.strip())
+    return tuple(dict.fromkeys(labels))
+
+
+def _divided(value: object, spec: LabelSpec) -> list[str]:
+    text = as_text(value)
+    return [piece.strip() for piece in text.split(spec.separator)] if text else []
+
+
+def _binned(value: object, text: str, bins: Sequence[Bin]) -> str:
+    if isinstance(value, bool) or not NUMBER.fullmatch(text.strip()):
+        raise NoNumberError(text)
+    number = float(text)
+    for bin_ in bins:
+        above = bin_.min is None or number >= bin_.min
+        below = bin_.max is None or number <= bin_.max
+        if above and below:
+            return bin_.label
+    raise NoBinError
+
+
+def near_label(value: str, labels: Sequence[str]) -> str | None:
+    """Return the label that `value` most likely misspells: case, spaces, `-` for `_`, or a typo."""
+    plain = {_plain(label): label for label in labels}
+    near = difflib.get_close_matches(_plain(value), plain, n=1, cutoff=0.75)
+    return plain[near[0]] if near else None
+
+
+def meant(value: str, labels: Sequence[str], *, several: bool) -> str:
+    """Return what `value`, which is no label, was likely meant to be, to end a sentence; or nothing.
+
+    `several`: it may be labels with another separator between them.
+    """
+    separator = _separator(value, labels) if several else None
+    if separator is not None:
+        return f', write `data.label.separator: "{separator}"`'
+    near = near_label(value, labels)
+    return f", did you mean `{near}`?" if near else ""
+
+
+def _separator(value: str, labels: Sequence[str]) -> str | None:
+    for mark in SEPARATORS:
+        parts = {part.strip() for part in value.split(mark)} - {""}
+        if mark in value and parts and parts.issubset(labels):
+            return mark
+    return None
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text).casefold()

@@ -1,0 +1,122 @@
+"""Rows of the pool as examples, and the digest of a split. Both read the spill file row by row."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import json
+import tempfile
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import batched
+from pathlib import Path
+from typing import Final
+
+from engine.data.examples.example import Example, content_id, normalised
+from engine.data.row_index import Pool, runs
+from engine.data.splitting.splits import Division
+from engine.recipe.model import SplitName
+
+SORTED_IN_MEMORY: Final = 500_000
+"""Lines that are sorted at once for a digest; more are sorted in files and merged."""
+
+
+def occurrences(pool: Pool, places: bytearray) -> dict[int, int]:
+    """Return, for each used row whose text and answer stand before it, how often they do.
+
+    Counted among equal texts from the holdout down, so that ids differ across splits too.
+    """
+    found: dict[int, int] = {}
+    for start, end in runs(pool.order, pool.rank):
+        if end - start == 1:
+            continue
+        used = [row for row in pool.order[start:end] if places[row]]
+        seen: Counter[tuple[str, str]] = Counter()
+        for row in sorted(used, key=lambda one: -places[one]):
+            content = pool.spill[row].input, pool.spill[row].target
+            if seen[content]:
+                found[row] = seen[content]
+            seen[content] += 1
+    return found
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """The divided pool, ready to be written."""
+
+    pool: Pool
+    division: Division
+    repeats: Mapping[int, int]
+    """How often a training row is seen, where that is not once."""
+    is_grouped: bool
+    again: Mapping[int, int] = field(default_factory=dict)
+    """See `occurrences`."""
+
+    def rows(self, name: SplitName) -> array[int]:
+        """Return the rows of a split in drawn order."""
+        return self.division.rows(self.pool, name)
+
+    def examples(self, rows: Iterable[int]) -> Iterator[Example]:
+        """Yield rows as examples; ids depend on the content and, among equals, on their number."""
+        folds = self.division.folds
+        for row in rows:
+            record = self.pool.spill[row]
+            yield Example(
+                id=content_id(record.input, record.target, self.again.get(row, 0)),
+                origin=record.origin,
+                input=record.input,
+                target=record.target,
+                labels=record.labels,
+                payload=record.payload,
+                group=record.mark if self.is_grouped else "",
+                repeat=self.repeats.get(row, 1),
+                fold=folds[row] if folds else 0,
+            )
+
+
+class Examples:
+    """The examples of a split in drawn order, read from the spill file each time they are iterated."""
+
+    def __init__(self, outcome: Outcome, name: SplitName) -> None:
+        """Show one split of what was prepared."""
+        self._outcome = outcome
+        self._rows = outcome.rows(name)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Example]:
+        return self._outcome.examples(self._rows)
+
+    @property
+    def rows(self) -> Sequence[int]:
+        """Their rows in the pool."""
+        return self._rows
+
+
+def split_digest(examples: Iterable[Example], scratch: Path | None = None) -> str:
+    """Return the sha256 over the sorted normalised rows; their order does not matter."""
+    lines = (f"{normalised(one.input)}\t{one.target}\n" for one in examples)
+    digest = hashlib.sha256()
+    with ExitStack() as stack:
+        parts: list[Iterable[str]] = []
+        for batch in batched(lines, SORTED_IN_MEMORY, strict=False):
+            ordered = sorted(batch)
+            is_last = len(ordered) < SORTED_IN_MEMORY
+            parts.append(ordered if is_last else _on_disk(ordered, stack, scratch))
+        for line in heapq.merge(*parts):
+            digest.update(line.encode(errors="surrogatepass"))
+    return digest.hexdigest()
+
+
+def _on_disk(lines: Iterable[str], stack: ExitStack, scratch: Path | None) -> Iterator[str]:
+    """Write lines into a file without a name; return what reads them back."""
+    file = stack.enter_context(
+        tempfile.TemporaryFile("w+", encoding="ascii", dir=scratch)  # noqa: SIM115
+    )
+    file.writelines(f"{json.dumps(line)}\n" for line in lines)  # a line may hold line breaks
+    file.seek(0)
+    return map(json.loads, file)

@@ -1,0 +1,117 @@
+"""Which rows stood in which split when a holdout was recorded.
+
+With sizes in rows, a recorded holdout keeps its rows whatever is added later; the lock beside the
+recipe holds the record (`engine.lock.file`).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+LEFT_OUT = ".left_out"
+"""Behind the name of a split, in records: the rows that were drawn for it and left out afterwards."""
+
+RecordedName = Literal["train", "validation", "holdout", "none"]
+
+KEY_BYTES = 8
+"""Of `content_key`, kept for each row: two of a million rows share them once in 37 million records."""
+RECORDED_ROWS = 20_000
+"""Rows of all splits together up to which the training rows are recorded too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """The rows of each split, by `KEY_BYTES` of what tells them apart.
+
+    That is the content key of the text; by group the group, by time the text and its time
+    (`engine.data.row_index.Pool.identity`).
+    """
+
+    members: Mapping[RecordedName, frozenset[bytes]]
+    """As they were drawn. A split that was too large to be recorded is missing; holdout and validation never are.
+
+    `none` holds the rows that were in no split; it is recorded where `train` is.
+    """
+    digest: str
+    """sha256 of the members: stands in the key of the data stage."""
+    left_out: Mapping[RecordedName, frozenset[bytes]] = field(default_factory=dict)
+    """Those of the members that a check or a weight left out after the draw; no entry where there are none.
+
+    They stay recorded, so that the next division draws nothing in their place and is the same again.
+    """
+
+
+def record(
+    keys: Mapping[RecordedName, Iterable[bytes]],
+    *,
+    left_out: Mapping[RecordedName, Iterable[bytes]] | None = None,
+) -> Membership:
+    """Return the record of splits that are given by the content keys of their rows as drawn."""
+    members = {name: frozenset(key[:KEY_BYTES] for key in found) for name, found in keys.items()}
+    out = {
+        name: members[name] & {key[:KEY_BYTES] for key in found}
+        for name, found in (left_out or {}).items()
+        if name in members
+    }
+    return Membership(
+        members=members,
+        digest=_digest(_written(members)),
+        left_out={name: keys for name, keys in out.items() if keys},
+    )
+
+
+def membership_to_json(membership: Membership) -> dict[str, str]:
+    """Return base64 of sorted keys, the form of files and locks: the rows of each split, and what was left out.
+
+    A split `train` of which rows were left out after the draw has another entry, `train.left_out`.
+    """
+    out = membership.left_out
+    kept = {name: keys - out.get(name, frozenset()) for name, keys in membership.members.items()}
+    return {
+        **_written(kept),
+        **{f"{name}{LEFT_OUT}": text for name, text in _written(out).items()},
+    }
+
+
+def membership_from_json(data: Mapping[str, str]) -> Membership:
+    """Return what `membership_to_json` wrote.
+
+    ValueError for text that is not base64 of whole keys.
+    """
+    found = {name: keys_of(text) for name, text in data.items()}
+    none: frozenset[bytes] = frozenset()
+    members = {
+        cast("RecordedName", name): keys | found.get(f"{name}{LEFT_OUT}", none)
+        for name, keys in found.items()
+        if not name.endswith(LEFT_OUT)
+    }
+    left_out = {
+        cast("RecordedName", name.removesuffix(LEFT_OUT)): keys
+        for name, keys in found.items()
+        if name.endswith(LEFT_OUT) and keys
+    }
+    return Membership(members=members, digest=_digest(_written(members)), left_out=left_out)
+
+
+def _written(members: Mapping[RecordedName, frozenset[bytes]]) -> dict[str, str]:
+    return {
+        name: base64.b64encode(b"".join(sorted(members[name]))).decode() for name in sorted(members)
+    }
+
+
+def keys_of(text: str) -> frozenset[bytes]:
+    """Return the keys that base64 holds; ValueError where it is none, or not of whole keys."""
+    joined = base64.b64decode(text, validate=True)
+    if len(joined) % KEY_BYTES:
+        message = f"{len(joined)} bytes are not a whole number of keys"
+        raise ValueError(message)
+    return frozenset(joined[at : at + KEY_BYTES] for at in range(0, len(joined), KEY_BYTES))
+
+
+def _digest(written: Mapping[str, str]) -> str:
+    lines = "".join(f"{name} {text}\n" for name, text in sorted(written.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()

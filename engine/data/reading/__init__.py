@@ -1,0 +1,1 @@
+"""Files of rows, in every format, read row by row."""

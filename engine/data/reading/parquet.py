@@ -1,0 +1,138 @@
+"""Rows of a Parquet file, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from engine.data.reading.row import Row, Trouble, excerpt, first_repeated
+from engine.data.reading.text import LIMITS, MAX_LINE, require_rows, unreadable
+from engine.errors import EnvironmentProblem
+from engine.files.reading import open_regular
+from engine.sources.streams import kind_of
+
+MOST_ROWS = 2048
+"""Of a batch; fewer where rows are large."""
+BATCH_BYTES = 4 << 20
+"""Uncompressed, on the average of the file."""
+MOST_BYTES = 256 << 20
+"""Of a batch, if each row held the largest value."""
+PAGE_HEAD = 16
+INTEGER = b"\x15"
+BUFFER = 1 << 20
+"""Bytes read of a column at a time, so that no row group is held whole."""
+
+
+def read_parquet(path: Path, trouble: Trouble) -> Iterator[Row]:
+    """Yield the rows; DataError when it is no Parquet file, is damaged, or names a column twice."""
+    try:
+        from pyarrow import ArrowException  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise EnvironmentProblem.one(
+            "E701",
+            f"reading `{path.name}` needs pyarrow",
+            hint="pip install 'slm-recipe[data]'",
+        ) from error
+    _check_kind(path, trouble)
+    try:
+        yield from _read(path, trouble)
+    except (ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0].lower() if str(error) else "it ends early"
+        raise trouble.stop("D328", f"not a readable Parquet file: {reason}") from error
+
+
+def _check_kind(path: Path, trouble: Trouble) -> None:
+    if require_rows(path, trouble) == 0:
+        raise trouble.stop("D321", "is empty")
+    try:
+        kind = kind_of(path)
+    except OSError as error:
+        raise unreadable(error, trouble) from error
+    if kind != "parquet":
+        told = f"a {kind} file" if kind else "another kind of file"
+        raise trouble.stop("D328", f"is {told}, not Parquet")
+
+
+def _read(path: Path, trouble: Trouble) -> Iterator[Row]:
+    import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
+
+    file: Any
+    with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
+        names: list[str] = file.schema_arrow.names
+        twice = first_repeated(names)
+        if twice is not None:
+            raise trouble.stop("D324", f"names the column `{excerpt(twice)}` more than once")
+        most = _batch_rows(path, file.metadata)
+        batches = file.iter_batches(batch_size=most, use_threads=False)
+        number, count, packed = 0, 0, path.stat().st_size
+        for batch in batches:
+            for values in _values(batch, number, trouble):
+                number += 1
+                size = sum(len(value) for value in values.values() if isinstance(value, str))
+                if size > MAX_LINE:
+                    message = f"row {number:,} is longer than {MAX_LINE:,} characters"
+                    raise trouble.stop("D336", message)
+                count += size
+                yield trouble.row(f"#{number}", values)
+            LIMITS.check(count, packed=packed, name=trouble.file)
+
+
+def _values(batch: Any, before: int, trouble: Trouble) -> list[dict[str, Any]]:  # noqa: ANN401 - Arrow's
+    """Return the rows of a batch; DataError for a text that is none, or a time that Python cannot hold."""
+    try:
+        found: list[dict[str, Any]] = batch.to_pylist()
+    except (ValueError, OverflowError) as error:
+        message = (
+            f"a value of the rows from {before + 1:,} on cannot be read: {excerpt(str(error))}"
+        )
+        raise trouble.stop("D328", message) from error
+    return found
+
+
+def _batch_rows(path: Path, metadata: Any) -> int:  # noqa: ANN401 - pyarrow's FileMetaData
+    """Return how many rows are decoded at once; DataError D345 where all of them are too much for the file.
+
+    A value of a dictionary stands in the file once and in any number of rows, so that no sum of sizes tells
+    what a batch becomes; what one row becomes at most is the size of the dictionary.
+    """
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    size = sum(group.total_byte_size for group in groups)
+    packed = path.stat().st_size
+    LIMITS.check(size, packed=packed, name=path.name)
+    average: int = size // max(metadata.num_rows, 1) + 1
+    largest = max(_first_pages(path, groups), default=0)
+    LIMITS.check(largest, packed=packed, name=path.name)
+    return max(1, min(MOST_ROWS, BATCH_BYTES // average + 1, MOST_BYTES // (largest + 1)))
+
+
+def _first_pages(path: Path, groups: Iterable[Any]) -> Iterator[int]:
+    """Yield the unpacked size of each column's first page: its dictionary, where it has one."""
+    with open_regular(path) as stream:
+        for group in groups:
+            for number in range(group.num_columns):
+                column = group.column(number)
+                if column.total_uncompressed_size or column.num_values:
+                    stream.seek(column.dictionary_page_offset or column.data_page_offset)
+                    yield _unpacked_size(stream.read(PAGE_HEAD))
+
+
+def _unpacked_size(head: bytes) -> int:
+    """Return the second field of a page's header, `uncompressed_page_size`; 0 where it is no such header.
+
+    Thrift's compact protocol: a byte of field and type (0x15: the next field, a whole number), then the number.
+    Source: https://github.com/apache/parquet-format, parquet.thrift, struct PageHeader.
+    """
+    at, value = 0, 0
+    for _ in range(2):
+        if head[at : at + 1] != INTEGER:
+            return 0
+        value = shift = 0
+        at += 1
+        while at < len(head):
+            value |= (head[at] & 0x7F) << shift
+            shift += 7
+            at += 1
+            if head[at - 1] < 0x80:  # noqa: PLR2004 - the last byte of a number
+                break
+    return value >> 1  # zigzag, and never negative

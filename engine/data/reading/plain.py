@@ -1,0 +1,61 @@
+"""Plain text: files of which each line is a row, and files that are one row."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack, closing
+from itertools import zip_longest
+from pathlib import Path
+
+from engine.data.reading.row import Row, Trouble
+from engine.data.reading.text import MAX_LINE, chunks, lines
+
+COLUMN = "text"
+"""What the file itself is called as a column."""
+
+
+def read_lines(
+    path: Path, beside: Mapping[str, Path], *, encoding: str, trouble: Trouble
+) -> Iterator[Row]:
+    """Yield one row a line, blank lines too: the column `text`, and one for each file of `beside`.
+
+    The end of a line (LF or CR LF) is no part of its text. DataError at the end when the
+    files do not have as many lines as each other.
+    """
+    names = (COLUMN, *beside)
+    files = [(path, trouble), *((file, Trouble(file.name)) for file in beside.values())]
+    counts = [0] * len(files)
+    with ExitStack() as opened:
+        texts = [
+            opened.enter_context(closing(_stripped(file, encoding, told))) for file, told in files
+        ]
+        for number, line in enumerate(zip_longest(*texts), 1):
+            for position, text in enumerate(line):
+                counts[position] += text is not None
+            if None not in line:
+                yield trouble.row(f":{number}", dict(zip(names, line, strict=True)))
+    if len(set(counts)) > 1:
+        told = [f"`{of.file}` has {count:,}" for (_, of), count in zip(files, counts, strict=True)]
+        hint = "line n of each file belongs to row n: find where they part"
+        raise trouble.stop(
+            "D330", f"unequal numbers of lines: {', '.join(told)}", line=None, hint=hint
+        )
+
+
+def read_document(path: Path, *, encoding: str, trouble: Trouble) -> Iterator[Row]:
+    """Yield the whole file as one row with the column `text`, not a character changed."""
+    parts: list[str] = []
+    length = 0
+    for part in chunks(path, encoding, trouble):
+        parts.append(part)
+        length += len(part)
+        if length > MAX_LINE:
+            message = f"is a text of more than {MAX_LINE:,} characters"
+            hint = "use `format: lines`, or divide the file"
+            raise trouble.stop("D336", message, hint=hint)
+    yield trouble.row(":1", {COLUMN: "".join(parts)})
+
+
+def _stripped(path: Path, encoding: str, trouble: Trouble) -> Generator[str]:
+    for line in lines(path, encoding, trouble):
+        yield line.removesuffix("\n").removesuffix("\r")

@@ -1,0 +1,124 @@
+"""Rows of a data file, whatever its format, one at a time: a file of gigabytes is never held whole.
+
+Strict: what is not clearly a row is a problem with its line, and no value is changed on the way.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from engine.data.reading.explode import explode
+from engine.data.reading.json_rows import read_json, read_json_lines
+from engine.data.reading.parquet import read_parquet
+from engine.data.reading.plain import read_document, read_lines
+from engine.data.reading.row import Row, Trouble
+from engine.data.reading.tables import DELIMITERS, Layout, read_table
+from engine.data.reading.xml_rows import read_xml
+from engine.recipe.formats import FORMATS, SUFFIXES, format_of
+from engine.recipe.model import HubRef, Source
+from engine.sources.contract import Progress
+
+ALONE: Final[Mapping[str, Path]] = MappingProxyType({})
+
+
+def read_rows(
+    path: Path,
+    source: Source,
+    *,
+    beside: Mapping[str, Path] = ALONE,
+    name: str = "",
+    number: int = 0,
+    progress: Progress | None = None,
+) -> Iterator[Row]:
+    """Yield the rows of a data file in order; blank lines are passed over where a line is no row.
+
+    `beside`: more files of format lines, by column. `name`: what rows and messages call the file.
+    `number`: the source's place in the recipe, from 0. DataError with up to 20 problems, raised at
+    the first one that makes the rest unreadable (wrong encoding, binary, broken header), else after
+    the last row: use no row before the end is reached.
+    """
+    trouble = Trouble(name or path.name, source=number)
+    rows = _rows(path, source, beside, trouble)
+    if source.explode:
+        rows = explode(rows, source.explode, trouble=trouble, progress=progress)
+    count = 0
+    for row in rows:
+        count += 1
+        yield row
+    trouble.raise_any()
+    if not count:
+        raise trouble.stop("D321", "has no rows")
+
+
+def _rows(
+    path: Path, source: Source, beside: Mapping[str, Path], trouble: Trouble
+) -> Iterator[Row]:
+    is_hub_split = isinstance(source.ref, HubRef) and not source.hub_file
+    format_ = "parquet" if is_hub_split else format_of(path.name, source.format)
+    if format_ is None:
+        raise trouble.stop("D327", "its name does not tell its format", hint=_format_hint(path))
+    if format_ == "lines":
+        return read_lines(path, beside, encoding=source.encoding, trouble=trouble)
+    return _READERS[format_](path, source, trouble)
+
+
+def _json_lines(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
+    return read_json_lines(path, encoding=source.encoding, header=source.header, trouble=trouble)
+
+
+def _json(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
+    return read_json(
+        path,
+        encoding=source.encoding,
+        header=source.header,
+        records=source.records,
+        trouble=trouble,
+    )
+
+
+def _xml(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
+    return read_xml(path, encoding=source.encoding, records=source.records, trouble=trouble)
+
+
+def _document(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
+    return read_document(path, encoding=source.encoding, trouble=trouble)
+
+
+def _table(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
+    return read_table(path, _layout(source, format_of(path.name, source.format) or "csv"), trouble)
+
+
+def _parquet(path: Path, _: Source, trouble: Trouble) -> Iterator[Row]:
+    return read_parquet(path, trouble)
+
+
+_READERS: Final[Mapping[str, Callable[[Path, Source, Trouble], Iterator[Row]]]] = {
+    "jsonl": _json_lines,
+    "json": _json,
+    "csv": _table,
+    "tsv": _table,
+    "parquet": _parquet,
+    "text": _document,
+    "xml": _xml,
+}
+
+
+def _layout(source: Source, format_: str) -> Layout:
+    quoted = source.quoting == "double" or (source.quoting == "auto" and format_ == "csv")
+    return Layout(
+        delimiter=DELIMITERS[format_],
+        quoted=quoted,
+        header=source.header,
+        encoding=source.encoding,
+    )
+
+
+def _format_hint(path: Path) -> str:
+    near = difflib.get_close_matches(path.suffix.lower(), SUFFIXES, n=1)
+    guess = SUFFIXES[near[0]] if near else FORMATS[0]
+    others = ", ".join(name for name in FORMATS if name != guess)
+    return f"add `format: {guess}` (or {others}) to the source"

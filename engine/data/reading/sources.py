@@ -1,0 +1,141 @@
+"""The sources of a recipe: named, fetched, and read one after another."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from engine.data.reading.readers import read_rows
+from engine.data.reading.row import Row
+from engine.errors import DataError, Problem
+from engine.recipe.formats import format_of
+from engine.recipe.model import HubRef, PackageRef, Source
+from engine.sources import fetch_columns, fetch_source
+from engine.sources.contract import Once, Progress
+from engine.store import sha256_of
+
+EVERY = 5000
+"""Rows between two lines of progress."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """A source whose files are on this machine."""
+
+    source: Source
+    name: str
+    """What rows and messages call it."""
+    path: Path
+    beside: Mapping[str, Path]
+    """More files of format `lines`, by column."""
+
+
+def source_names(sources: Sequence[Source]) -> tuple[str, ...]:
+    """Return what rows and messages call each source: a file's name, or the hub's data set.
+
+    Files of the same name in different folders get as many folders as tell them apart.
+    """
+    paths = [_parts(source) for source in sources]
+    names = [_tail(path, 1) for path in paths]
+    for length in range(2, max(map(len, paths), default=1) + 1):
+        meanings: dict[str, set[tuple[str, ...]]] = {}
+        for name, path in zip(names, paths, strict=True):
+            meanings.setdefault(name, set()).add(path)
+        names = [
+            name if len(meanings[name]) == 1 else _tail(path, length)
+            for name, path in zip(names, paths, strict=True)
+        ]
+    return tuple(names)
+
+
+def source_slice(source: Source, name: str) -> dict[str, Any]:
+    """Return what decides the rows of a source besides its bytes."""
+    return {
+        "name": name,
+        "format": _format(source),
+        "header": source.header,
+        "encoding": source.encoding,
+        "quoting": source.quoting,
+        "config": source.config,
+        "split": source.split,
+        "hub_file": source.hub_file,
+        "records": source.records,
+        "explode": source.explode,
+        "columns": {file.column: PurePosixPath(file.written).name for file in source.columns},
+        "weight": source.weight,
+        "into": source.into,
+    }
+
+
+def fetch_all(sources: Sequence[Source], once: Once, progress: Progress) -> tuple[Fetched, ...]:
+    """Fetch every source; DataError with what is wrong with any of them."""
+    fetched: list[Fetched] = []
+    problems: list[Problem] = []
+    for source, name in zip(sources, source_names(sources), strict=True):
+        try:
+            path = fetch_source(source, once, progress)
+            beside = fetch_columns(source, once, progress)
+            fetched.append(Fetched(source=source, name=name, path=path, beside=beside))
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(problems)
+    return tuple(fetched)
+
+
+def sha256_of_sources(fetched: Fetched) -> str:
+    """Return the sha256 of a source's file; with files beside it, of all their digests by column."""
+    whole = sha256_of(fetched.path)
+    if not fetched.beside:
+        return whole
+    lines = [f"{whole}\n", *(f"{sha256_of(p)}  {name}\n" for name, p in fetched.beside.items())]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def read_all(fetched: Sequence[Fetched], progress: Progress) -> Iterator[Row]:
+    """Yield the rows of all sources in order; a file with problems does not hide those of the next.
+
+    DataError with all of them after the last row: use no row before the end is reached.
+    """
+    problems: list[Problem] = []
+    count = 0
+    for number, one in enumerate(fetched):
+        rows = read_rows(
+            one.path,
+            one.source,
+            beside=one.beside,
+            name=one.name,
+            number=number,
+            progress=progress,
+        )
+        try:
+            for row in rows:
+                count += 1
+                if count % EVERY == 0:
+                    progress.update(count, 0, "rows", file=one.name)
+                yield row
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(problems)
+
+
+def _parts(source: Source) -> tuple[str, ...]:
+    ref = source.ref
+    if isinstance(ref, HubRef):
+        rows = "/".join(part for part in (source.config, source.split) if part)
+        return tuple(source.hub_file.split("/")) if source.hub_file else (f"{ref.repo}:{rows}",)
+    return tuple((ref.file if isinstance(ref, PackageRef) else ref.path.as_posix()).split("/"))
+
+
+def _tail(parts: tuple[str, ...], length: int) -> str:
+    return "/".join(part for part in parts[-length:] if part)
+
+
+def _format(source: Source) -> str | None:
+    if isinstance(source.ref, HubRef) and not source.hub_file:
+        return "parquet"
+    return format_of(_parts(source)[-1], source.format)

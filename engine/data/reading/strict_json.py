@@ -1,0 +1,113 @@
+"""JSON texts, strictly: RFC 8259, no duplicate keys, no NaN, no number beyond a float."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from engine.data.reading.row import excerpt, first_repeated
+
+BLANK = " \t\n\r"
+LONGEST_WORD = 16
+"""Characters that a number, word or escape may lack when the text is cut off in it."""
+
+
+class RefusedError(Exception):
+    """A JSON text is refused; the message says why."""
+
+    def __init__(
+        self, code: str, message: str, position: int = 0, *, unfinished: bool = False
+    ) -> None:
+        """Keep the code of the problem, and where in the text it stands."""
+        super().__init__(message)
+        self.code = code
+        self.position = position
+        self.unfinished = unfinished
+        """More text could make it right: it is wrong at its end only."""
+
+
+def strict_json(text: str) -> Any:  # noqa: ANN401 - JSON data
+    """Return the value of a JSON text; `RefusedError` where it is not JSON or not unambiguous."""
+    value = _parse(lambda: _DECODER.decode(text), text)
+    _check_surrogates(value, text, 0, len(text))
+    return value
+
+
+def strict_json_at(text: str, start: int) -> tuple[Any, int]:
+    """Return the JSON value that starts at `start`, and where it ends; errors as `strict_json`."""
+    value, end = _parse(lambda: _DECODER.raw_decode(text, start), text)
+    _check_surrogates(value, text, start, end)
+    return value, end
+
+
+def kind_of_value(value: object) -> str:
+    """Return what a JSON value is in words, such as `an array`."""
+    names = {
+        list: "an array",
+        dict: "an object",
+        str: "text",
+        bool: "true or false",
+        type(None): "null",
+    }
+    return names.get(type(value), "a number")
+
+
+def _parse[Value](parse: Callable[[], Value], text: str) -> Value:
+    try:
+        return parse()
+    except json.JSONDecodeError as error:
+        near = excerpt(text[max(error.pos - 10, 0) : error.pos + 30].strip())
+        message = f"not JSON: {_lowered(error.msg)} near `{near}`"
+        at_end = error.pos + LONGEST_WORD > len(text) or error.msg.startswith("Unterminated")
+        raise RefusedError("D325", message, error.pos, unfinished=at_end) from error
+    except RecursionError as error:
+        raise RefusedError("D326", "nested too deeply") from error
+    except ValueError as error:
+        limit = f"{sys.get_int_max_str_digits():,}"
+        raise RefusedError("D326", f"a number has more than {limit} digits") from error
+
+
+def _check_surrogates(value: object, text: str, start: int, end: int) -> None:
+    """Refuse text that no UTF-8 file can hold; only where an escape could have made it."""
+    if text.find("\\ud", start, end) < 0 and text.find("\\uD", start, end) < 0:
+        return
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise RefusedError("D326", "half a surrogate pair is no character", start) from error
+
+
+def _lowered(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = first_repeated(name for name, _ in pairs)
+        raise RefusedError("D326", twice_in_one_object(str(twice)))
+    return found
+
+
+def twice_in_one_object(key: str) -> str:
+    """Return what is wrong with an object that names a key more than once."""
+    return f"key `{excerpt(key)}` stands twice in one object"
+
+
+def _constant(name: str) -> NoReturn:
+    raise RefusedError("D326", f"`{name}` is not JSON")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise RefusedError("D326", f"number `{excerpt(text)}` is beyond a float")
+    return value
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_constant=_constant, parse_float=_float, strict=True
+)

@@ -1,0 +1,130 @@
+"""CSV and TSV, strictly: every row has as many fields as the header, no value is changed."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.data.reading.row import Row, Trouble, excerpt
+from engine.data.reading.text import MAX_LINE, lines
+
+DELIMITERS = {"csv": ",", "tsv": "\t"}
+SHOWN = 12
+"""Names that are listed."""
+Fields = tuple[int, list[str]]
+"""A line number and the fields of the row that starts there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How a table is written."""
+
+    delimiter: str
+    quoted: bool
+    """Double quotes enclose fields, and are doubled inside them."""
+    header: tuple[str, ...]
+    """Names of the columns; empty when the first row holds them."""
+    encoding: str
+
+
+def read_table(path: Path, layout: Layout, trouble: Trouble) -> Iterator[Row]:
+    """Yield the rows of a table; ragged rows and broken quotes are added to `trouble` and left out.
+
+    DataError at once when the header or the encoding is wrong.
+    """
+    text = lines(path, layout.encoding, trouble)
+    rows = _quoted(text, layout.delimiter, trouble) if layout.quoted else _plain(text, layout)
+    header: Sequence[str] = layout.header
+    for line, fields in rows:
+        if not header:
+            header = fields
+            _check_header(header, line, layout, trouble)
+            continue
+        if len(fields) != len(header):
+            trouble.add("D324", _ragged(fields, header, declared=bool(layout.header)), line=line)
+            continue
+        yield trouble.row(f":{line}", dict(zip(header, fields, strict=True)))
+
+
+def _quoted(text: Iterator[str], delimiter: str, trouble: Trouble) -> Iterator[Fields]:
+    """Parse with the csv module; a quoted field may span lines."""
+    csv.field_size_limit(MAX_LINE)  # of the process: the module knows no narrower place
+    reader = csv.reader(old_line_ends(text), delimiter=delimiter, strict=True)
+    while True:
+        start = reader.line_num + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            trouble.add("D324", _told(error), line=start)
+            continue
+        if fields:
+            yield start, fields
+
+
+def old_line_ends(text: Iterator[str]) -> Iterator[str]:
+    """Also end lines at a lone carriage return, as old spreadsheets write them."""
+    for line in text:
+        body = line.removesuffix("\r\n")
+        if "\r" in body:
+            yield from _split_cr(line)
+        else:
+            yield line
+
+
+def _split_cr(line: str) -> Iterator[str]:
+    start = 0
+    for at, char in enumerate(line):
+        if char == "\r" and line[at + 1 : at + 2] != "\n":
+            yield line[start : at + 1]
+            start = at + 1
+    if start < len(line):
+        yield line[start:]
+
+
+def _told(error: csv.Error) -> str:
+    text = str(error)
+    if "unexpected end of data" in text:
+        return "a quote opened in this row is never closed"
+    if "field larger" in text:
+        return f"a field is longer than {MAX_LINE:,} characters: is a quote never closed?"
+    return f"broken quoting: {text}"
+
+
+def _plain(text: Iterator[str], layout: Layout) -> Iterator[Fields]:
+    for number, line in enumerate(text, 1):
+        body = line.removesuffix("\n").removesuffix("\r")
+        if body:
+            yield number, body.split(layout.delimiter)
+
+
+def _ragged(fields: Sequence[str], header: Sequence[str], *, declared: bool) -> str:
+    where = "`header`" if declared else "the header"
+    return (
+        f"row has {_count(len(fields), 'field')}, {where} names {len(header)}:"
+        f" `{excerpt(' | '.join(fields))}`"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _check_header(header: Sequence[str], line: int, layout: Layout, trouble: Trouble) -> None:
+    blank = [number for number, name in enumerate(header, 1) if not name.strip()]
+    twice = sorted(name for name, count in Counter(header).items() if count > 1)
+    if blank:
+        trouble.add("D324", f"column {blank[0]} has no name in the header", line=line)
+    elif twice:
+        names = ", ".join(f"`{excerpt(name)}`" for name in twice[:SHOWN])
+        trouble.add("D324", f"the header names {names} more than once", line=line)
+    elif len(header) == 1 and layout.delimiter == "," and "\t" in header[0]:
+        hint = "add `format: tsv` to the source"
+        trouble.add("D324", "fields are separated by tabs, not by commas", line=line, hint=hint)
+    elif len(header) == 1 and layout.delimiter == "," and ";" in header[0]:
+        trouble.add("D324", "fields are separated by `;`, not by commas", line=line)
+    trouble.raise_any()

@@ -1,0 +1,166 @@
+"""Bytes of a data file into text and lines: decompressed, decoded strictly, in bounded memory."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from engine.data.reading.row import Trouble
+from engine.errors import DataError
+from engine.files.reading import open_regular, require_data
+from engine.sources.streams import CHUNK, DAMAGE, Limits, decompressed, kind_of
+
+PACKED = ("gzip", "bzip2", "xz", "zstd")
+LIMITS = Limits()
+MAX_LINE = 64 << 20
+"""Characters of a line, or of a value that spans lines, that are held at once."""
+HEAD = 4096
+MOSTLY = 0.7
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@contextmanager
+def open_bytes(path: Path, trouble: Trouble) -> Iterator[IO[bytes]]:
+    """Open a file for reading, decompressed when its first bytes say that it is compressed.
+
+    DataError when it cannot be read, is damaged, or unpacks to too much.
+    """
+    require_rows(path, trouble)
+    try:
+        kind = kind_of(path)
+        if kind == "zip":
+            raise trouble.stop(
+                "D323", "is a zip archive, not a table", hint="unpack it and name the file inside"
+            )
+        with (
+            decompressed(path, kind, name=path.name, limits=LIMITS)
+            if kind in PACKED
+            else open_regular(path)
+        ) as stream:
+            yield stream
+    except DAMAGE as error:
+        reason = str(error).lower() or "it ends early"
+        raise trouble.stop("D329", f"compressed data is damaged: {reason}") from error
+    except OSError as error:
+        if error.errno is None:
+            raise trouble.stop("D329", f"compressed data is damaged: {error}") from error
+        raise unreadable(error, trouble) from error
+
+
+def require_rows(path: Path, trouble: Trouble) -> int:
+    """Return the size of a file of rows; DataError D320 where it is no file, or hardly more than holes."""
+    try:
+        return require_data(path).st_size
+    except OSError as error:
+        raise unreadable(error, trouble) from error
+    except ValueError as error:  # a name with a zero byte
+        raise trouble.stop("D320", f"cannot be read: {error}") from error
+
+
+def unreadable(error: OSError, trouble: Trouble) -> DataError:
+    """Return D320 for a file that cannot be opened, or is none."""
+    reason = (error.strerror or str(error)).lower()
+    what = reason if reason.startswith("is a ") else f"cannot be read: {reason}"
+    return trouble.stop("D320", what)
+
+
+def lines(path: Path, encoding: str, trouble: Trouble) -> Iterator[str]:
+    """Yield the lines of a text file with their ends; only a line feed ends a line.
+
+    DataError when the file is empty, is not text of that encoding (with the byte offset), or has a
+    line longer than `MAX_LINE`.
+    """
+    rest: list[str] = []
+    length = 0
+    for text in chunks(path, encoding, trouble):
+        *complete, tail = text.split("\n")
+        for line in complete:
+            yield "".join((*rest, line, "\n"))
+            rest, length = [], 0
+        rest.append(tail)
+        length += len(tail)
+        if length > MAX_LINE:
+            raise trouble.stop("D324", f"a line is longer than {MAX_LINE:,} characters")
+    last = "".join(rest)
+    if last:
+        yield last
+
+
+def chunks(path: Path, encoding: str, trouble: Trouble) -> Iterator[str]:
+    """Yield the text of a file in pieces, without a byte order mark."""
+    decoder = _decoder(encoding, trouble)
+    offset, line = 0, 1
+    with open_bytes(path, trouble) as stream:
+        while chunk := stream.read(CHUNK):
+            if offset == 0:
+                _check_head(chunk[:HEAD], encoding, trouble)
+            text = _decode(decoder, chunk, offset, line, trouble)
+            yield text
+            offset += len(chunk)
+            line += text.count("\n")
+    if offset == 0:
+        raise trouble.stop("D321", "is empty", line=1)
+    yield _decode(decoder, b"", offset, line, trouble)
+
+
+def _decoder(encoding: str, trouble: Trouble) -> codecs.IncrementalDecoder:
+    name = "utf-8-sig" if encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else encoding
+    try:
+        bytes(4).decode(name, "replace")  # refuses codecs that are not of text, such as hex
+        return codecs.getincrementaldecoder(name)("strict")
+    except (
+        LookupError,
+        ValueError,
+    ) as error:  # ValueError: a zero byte or half a surrogate in the name
+        raise trouble.stop("D322", f"no encoding is called `{encoding}`") from error
+
+
+def _check_head(head: bytes, encoding: str, trouble: Trouble) -> None:
+    if encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
+        return
+    if head.startswith(b"PAR1"):
+        hint = "add `format: parquet` to the source"
+        raise trouble.stop("D323", "is a Parquet file, not text", line=1, hint=hint)
+    nul_share = head.count(0) / len(head)
+    if head.startswith(UTF16) or _every_other_nul(head):
+        raise trouble.stop("D322", "is UTF-16, not UTF-8", line=1, hint="add `encoding: utf-16`")
+    if nul_share > 0:
+        at = head.index(0)
+        line = head.count(b"\n", 0, at) + 1
+        raise trouble.stop("D323", f"is binary: byte 0 at offset {at}", line=line)
+
+
+def _every_other_nul(head: bytes) -> bool:
+    """Text of mostly Latin letters in UTF-16: one byte of each pair is zero, the other is not."""
+    if len(head) % 2:
+        return False
+    half = max(len(head) // 2, 1)
+    low, high = sorted((head[0::2].count(0) / half, head[1::2].count(0) / half))
+    return high > MOSTLY and low < 1 - MOSTLY
+
+
+def _decode(
+    decoder: codecs.IncrementalDecoder, chunk: bytes, at: int, line: int, trouble: Trouble
+) -> str:
+    """Return the text of the bytes at offset `at`, whose first character stands on `line`."""
+    state = decoder.getstate()[0]
+    pending = len(state) if isinstance(state, bytes) else 0
+    try:
+        text = decoder.decode(chunk, final=not chunk)
+    except UnicodeDecodeError as error:
+        offset = at - pending + error.start
+        got = error.object[error.start]
+        before = error.object[: error.start].decode(error.encoding, "replace")
+        raise trouble.stop(
+            "D322",
+            f"is not {error.encoding}: byte 0x{got:02x} at offset {offset:,}",
+            line=line + before.count("\n"),
+            hint="add `encoding: latin-1` (or the file's real encoding) to the source",
+        ) from error
+    if "\0" in text:
+        line += text.count("\n", 0, text.index("\0"))
+        raise trouble.stop("D323", "is binary: it holds the character U+0000", line=line)
+    return text

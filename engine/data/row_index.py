@@ -1,0 +1,156 @@
+"""What memory holds of every row: about 50 bytes of numbers; the texts are in the spill file.
+
+Rows are told by their number, in the order they were read. Nothing that decides a split depends on
+that order: rows are ranked by their content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from engine.data.checks.rows.base import TraitCheck
+from engine.data.kinds.base import Filled
+from engine.data.spill import Spill
+
+
+class Place(IntEnum):
+    """Where a row stands, or what a column or file says about it."""
+
+    NONE = 0
+    TRAIN = 1
+    VALIDATION = 2
+    HOLDOUT = 3
+
+
+def draw(purpose: str, seed: int, key: bytes) -> bytes:
+    """Return the rank of a text in a seeded order that depends on its content alone."""
+    return hashlib.sha256(f"{purpose}:{seed}:".encode() + key).digest()
+
+
+def drawn(purpose: str, seed: int, key: bytes) -> int:
+    """Return the first 64 bits of `draw`: a place between 0 and 2**64."""
+    return int.from_bytes(draw(purpose, seed, key)[:8])
+
+
+@dataclass(slots=True)
+class Traits:
+    """What one check says of every row, as a number of a word."""
+
+    check: TraitCheck
+    words: dict[str, int] = field(default_factory=dict)
+    of: array[int] = field(default_factory=lambda: array("H"))
+
+
+@dataclass(slots=True)
+class Pool:
+    """The rows that may become examples; all arrays are as long as `spill`."""
+
+    spill: Spill
+    key: array[int] = field(default_factory=lambda: array("Q"))
+    """First 64 bits of the content key: equal for texts that count as the same."""
+    rank: array[int] = field(default_factory=lambda: array("Q"))
+    """Place of the text in the seeded order of the splits; equal texts have equal ranks."""
+    sample: array[int] = field(default_factory=lambda: array("Q"))
+    """Place of the text in the order of the sample; empty without one."""
+    unit: array[int] = field(default_factory=lambda: array("Q"))
+    """By group: place of the group in the seeded order; empty for the other ways."""
+    time: array[float] = field(default_factory=lambda: array("d"))
+    """By time: seconds since 1970; empty for the other ways."""
+    answer: array[int] = field(default_factory=lambda: array("Q"))
+    """64 bits of what shall be answered: equal for equal answers."""
+    stratum: array[int] = field(default_factory=lambda: array("I"))
+    """Number of the set of labels in `strata`."""
+    strata: list[tuple[str, ...]] = field(default_factory=list)
+    source: array[int] = field(default_factory=lambda: array("H"))
+    """Number of the source in the recipe."""
+    place: bytearray = field(default_factory=bytearray)
+    """By files or column: the `Place` that the row belongs to; empty for the other ways."""
+    alive: bytearray = field(default_factory=bytearray)
+    """0: left out by a check or the sample."""
+    unmasked: dict[int, int] = field(default_factory=dict)
+    """As `key`, of the texts of masked rows before they were masked."""
+    known_as: dict[int, int] = field(default_factory=dict)
+    """Identities under which rows were recorded while their texts were masked, or not yet; see `identity`."""
+    traits: list[Traits] = field(default_factory=list)
+    order: array[int] = field(default_factory=lambda: array("I"))
+    """Rows in drawn order, equal texts beside each other; see `arrange`."""
+
+    def __len__(self) -> int:
+        return len(self.spill)
+
+    def add_trait(self, check: TraitCheck) -> None:
+        """Keep what `check` says of the rows that follow."""
+        self.traits.append(Traits(check))
+
+    def note_traits(self, filled: Filled) -> None:
+        """Keep the traits of one more row."""
+        for traits in self.traits:
+            word = traits.check.trait(filled)
+            traits.of.append(traits.words.setdefault(word, len(traits.words)))
+
+    def arrange(self) -> None:
+        """Fill `order`. Among equal texts: by text, answer and origin, so that files do not matter."""
+        self.order = array("I", sorted(range(len(self)), key=self.rank.__getitem__))
+        for start, end in runs(self.order, self.rank):
+            if end - start > 1:
+                self.order[start:end] = array("I", sorted(self.order[start:end], key=self._content))
+
+    def _content(self, row: int) -> tuple[str, str, str]:
+        record = self.spill[row]
+        return record.input, record.target, record.origin
+
+    def identity(self, row: int) -> int:
+        """Return what a record knows a row by: its text; by group its group; by time both text and time."""
+        if self.unit:
+            return self.unit[row]
+        return self.known_as.get(row) or self.identity_as(self.key[row], row)
+
+    def identity_as(self, key: int, row: int) -> int:
+        """Return what a record knows a row by whose text has that key; not by group."""
+        if self.time:
+            moment = struct.pack(">Qd", key, self.time[row])
+            return int.from_bytes(hashlib.sha256(moment).digest()[:8])
+        return key
+
+    def living(self) -> array[int]:
+        """Return the rows that are not left out, in drawn order."""
+        return array("I", (row for row in self.order if self.alive[row]))
+
+    def repeated(self) -> Iterator[list[int]]:
+        """Yield the living rows of each text that has several, in the order they were read.
+
+        Where files or a column say the split, rows of different splits do not repeat each other:
+        that is leakage.
+        """
+        for start, end in runs(self.order, self.rank):
+            if end - start > 1:
+                rows = sorted(row for row in self.order[start:end] if self.alive[row])
+                for place in sorted({self.place[row] for row in rows}) if self.place else (None,):
+                    same = [row for row in rows if place is None or self.place[row] == place]
+                    if len(same) > 1:
+                        yield same
+
+    def leave_out(self, rows: Sequence[int]) -> int:
+        """Take rows out; return how many were still in."""
+        count = sum(self.alive[row] for row in rows)
+        for row in rows:
+            self.alive[row] = 0
+        return count
+
+    def labels(self, row: int) -> tuple[str, ...]:
+        """Return the labels of a row."""
+        return self.strata[self.stratum[row]]
+
+
+def runs(order: Sequence[int], value: Sequence[float]) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) of each run of rows in `order` with the same value."""
+    start = 0
+    for at in range(1, len(order) + 1):
+        if at == len(order) or value[order[at]] != value[order[start]]:
+            yield start, at
+            start = at

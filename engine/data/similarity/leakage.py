@@ -1,0 +1,79 @@
+"""Rows of the training data that stand in the holdout too, exactly or nearly.
+
+Nearly: the Jaccard similarity of the sets of 5-character shingles of the normalised texts is at
+least 0.8 (one changed word in a text of a hundred characters). Every such pair is found: of the
+shingles of a holdout text at most a fifth can be missing in a similar text, so one of its rarest
+fifth (and one more) must stand in it, and only those are indexed (prefix filtering: Bayardo, Ma and
+Srikant, Scaling up all pairs similarity search, WWW 2007). The holdout is the small side and held
+in memory; the other rows are streamed past it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+
+from engine.data.examples.example import normalised
+from engine.data.similarity.shingles import SIMILAR, prefix_length, shingles, similarity_of
+
+MANY = 20_000
+"""Rows from which the compiled way pays for its start (about a second)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A row of the holdout and one of the others that is equal or similar, by their numbers."""
+
+    holdout: int
+    other: int
+    similarity: float
+    exact: bool
+    """The normalised texts are equal (sets of shingles may be equal though the texts are not)."""
+
+
+def leaks(
+    holdout: Sequence[str], others: Iterable[tuple[int, str]], *, similarity: float = SIMILAR
+) -> Iterator[Match]:
+    """Yield every pair of equal or similar texts, in the order of `others` and then of `holdout`.
+
+    `others` are numbered texts, read once and never held: a generator may be passed.
+    """
+    texts = [normalised(text) for text in holdout]
+    rows = ((row, normalised(text)) for row, text in others)
+    start = list(islice(rows, MANY))
+    if len(start) < MANY:
+        return _few(texts, start, similarity)
+    try:
+        from engine.data.similarity.leak_many import many  # noqa: PLC0415 - NumPy and numba: an extra
+    except ImportError:  # slower, and the same
+        return _few(texts, chain(start, rows), similarity)
+    return many(texts, chain(start, rows), similarity)
+
+
+def _few(
+    texts: Sequence[str], rows: Iterable[tuple[int, str]], similarity: float
+) -> Iterator[Match]:
+    sets = [shingles(text) for text in texts]
+    index = _index(sets, similarity)
+    rare = index.keys()
+    for row, text in rows:
+        own = shingles(text)
+        found = {number for shingle in rare & own for number in index[shingle]}
+        for number in sorted(found):
+            exact = text == texts[number]
+            same = 1.0 if exact else similarity_of(own, sets[number], similarity)
+            if same >= similarity:
+                yield Match(number, row, same, exact)
+
+
+def _index(rows: Sequence[set[str]], similarity: float) -> dict[str, list[int]]:
+    """Return the rows by each of their rarest shingles."""
+    frequency = Counter(shingle for row in rows for shingle in row)
+    index: dict[str, list[int]] = {}
+    for number, row in enumerate(rows):
+        rarest = sorted(row, key=lambda shingle: (frequency[shingle], shingle))
+        for shingle in rarest[: prefix_length(len(row), similarity)]:
+            index.setdefault(shingle, []).append(number)
+    return index

@@ -1,0 +1,186 @@
+"""Near-duplicates among many rows: MinHash bands in files, each pair verified from its texts.
+
+Memory holds 16 bytes a row (about 150 where they are sorted) and 8 bytes a candidate pair; the band
+hashes stand in temporary files and are sorted band by band; texts are read again for the candidates
+only. What is found depends on the texts alone, not on cores or batches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import batched
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.data.examples.example import normalised
+from engine.data.similarity.near import Near, NearDuplicates, TextStore
+from engine.runtime.text import near as compiled
+
+MISSED = 0.0005
+"""The share of pairs, exactly at the threshold, that the bands may miss."""
+MOST_BANDS = 20
+SEED = 20_240_229
+LARGEST = 32
+"""Rows of a group that are all compared with each other; of a larger one see `LEADERS`."""
+LEADERS = 8
+"""The first rows of a group with which each row of a large group is compared."""
+BATCH = 8_192
+PAIRS = 20_000
+WORKERS = 2
+
+Hashes = compiled.Hashes
+Pairs = NDArray[np.uint64]
+"""`first << 32 | second`, so that sorting them sorts by row numbers."""
+_HALF = np.uint64(32)
+_LOWER = np.uint64(0xFFFFFFFF)
+
+
+def many(
+    texts: TextStore, similarity: float, *, scratch: Path | None, result: NearDuplicates
+) -> Iterator[Near]:
+    """Yield the near rows as `engine.data.similarity.near.near_duplicates` says; count `result.capped`."""
+    with TemporaryDirectory(prefix="near-", dir=scratch) as folder:
+        candidates, result.capped = _candidates(texts, similarity, Path(folder))
+    yield from _verified(texts, candidates, similarity)
+
+
+def banding(similarity: float) -> tuple[int, int]:
+    """Return bands and rows a band: the most selective that miss at most `MISSED` of the pairs.
+
+    Two texts of similarity s share none of b bands of r rows with chance (1 - s^r)^b.
+    """
+    rows = bands = 1
+    for more in range(1, 17):
+        needed = math.ceil(math.log(MISSED) / math.log1p(-(min(similarity, 0.999) ** more)))
+        if more == 1 or needed <= MOST_BANDS:
+            rows, bands = more, needed
+    return bands, rows
+
+
+def unlike_bits(similarity: float, functions: int) -> int:
+    """Return the most bits in which the sketches of a similar pair differ, but for one in 10,000.
+
+    Each bit of two sketches differs with chance (1 - s) / 2: the mean and four deviations.
+    """
+    bits, chance = min(64, functions), (1 - similarity) / 2
+    return math.ceil(bits * chance + 4 * math.sqrt(bits * chance * (1 - chance)))
+
+
+def encoded(texts: Sequence[str]) -> tuple[compiled.Codes, compiled.Offsets]:
+    """Return the code points of the texts, one text after the other, and the offsets."""
+    joined = "".join(texts).encode("utf-32-le", "surrogatepass")
+    offsets = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)), out=offsets[1:])
+    return np.frombuffer(joined, np.uint32), offsets
+
+
+def ahead[T, R](
+    pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T], most: int = 4
+) -> Iterator[R]:
+    """Yield `function(item)` in order; at most `most` are under way, whatever `items` holds."""
+    waiting: deque[Future[R]] = deque()
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) == most:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _candidates(texts: TextStore, similarity: float, folder: Path) -> tuple[Pairs, int]:
+    """Return the pairs worth a comparison, sorted, and the number of capped groups."""
+    bands, rows = banding(similarity)
+    paths = [folder / f"band-{number}" for number in range(bands)]
+    whole, sketches = _write_bands(texts, paths, rows)
+    pairs, repeats = _equal(whole)
+    del whole
+    most, capped = unlike_bits(similarity, bands * rows), 0
+
+    def in_band(path: Path) -> tuple[Pairs, int]:
+        keys = _keys(path, repeats)
+        return compiled.bucket_pairs(keys, sketches, most, LARGEST, LEADERS)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for found, large in pool.map(in_band, paths):
+            pairs = _union(pairs, found)
+            capped += large
+    return pairs, capped
+
+
+def _write_bands(texts: TextStore, paths: Sequence[Path], rows: int) -> tuple[Hashes, Hashes]:
+    """Write the hashes of each band to its file, in the order of the rows.
+
+    Returns the hash of each whole text and its sketch.
+    """
+    draw = np.random.default_rng(SEED)
+    functions = len(paths) * rows
+    multipliers = draw.integers(0, 2**32, functions, dtype=np.uint32) | np.uint32(1)
+    addends = draw.integers(0, 2**32, functions, dtype=np.uint32)
+
+    def hashed(batch: Sequence[str]) -> tuple[Hashes, Hashes, NDArray[np.uint32]]:
+        return compiled.band_hashes(*encoded(batch), multipliers, addends, rows)
+
+    whole, sketches = np.empty((2, len(texts)), np.uint64)
+    at = 0
+    with ExitStack() as stack:
+        files: list[BinaryIO] = [stack.enter_context(path.open("wb")) for path in paths]
+        pool = stack.enter_context(ThreadPoolExecutor(WORKERS))
+        batches = batched(map(normalised, texts), BATCH, strict=False)
+        for hashes, bits, bands in ahead(pool, hashed, batches):
+            whole[at : at + len(hashes)] = hashes
+            sketches[at : at + len(hashes)] = bits
+            at += len(hashes)
+            for file, band in zip(files, bands, strict=True):
+                band.tofile(file)
+    return whole, sketches
+
+
+def _equal(whole: NDArray[np.uint64]) -> tuple[Pairs, NDArray[np.bool_]]:
+    """Return each repeated text paired with its first row, and which rows are repeats."""
+    order = np.argsort(whole, kind="stable")
+    ordered = whole[order]
+    again = np.concatenate([[False], ordered[1:] == ordered[:-1]])
+    starts = np.maximum.accumulate(np.where(again, 0, np.arange(len(order))))
+    first, second = order[starts[again]], order[again]
+    repeats = np.zeros(len(whole), np.bool_)
+    repeats[second] = True
+    return (first.astype(np.uint64) << _HALF) | second.astype(np.uint64), repeats
+
+
+def _keys(path: Path, repeats: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """Return the rows of a band, sorted by its hashes, without the repeats; the file is used up."""
+    hashes = np.fromfile(path, np.uint32)
+    path.unlink()
+    keys = (hashes.astype(np.uint64) << _HALF) | np.arange(len(hashes), dtype=np.uint64)
+    keys = keys[~repeats]
+    keys.sort()
+    return keys
+
+
+def _union(one: Pairs, other: Pairs) -> Pairs:
+    pairs = np.concatenate([one, other])
+    pairs.sort()
+    return pairs[np.concatenate([[True], pairs[1:] != pairs[:-1]])] if len(pairs) else pairs
+
+
+def _verified(texts: TextStore, pairs: Pairs, similarity: float) -> Iterator[Near]:
+    """Yield the pairs that are as similar as they must be, by the shingles of their texts."""
+    for at in range(0, len(pairs), PAIRS):
+        part = pairs[at : at + PAIRS]
+        ends = np.stack([part >> _HALF, part & _LOWER]).astype(np.int64)
+        rows, places = np.unique(ends, return_inverse=True)
+        read = [normalised(texts[row]) for row in rows.tolist()]
+        first, second = places.reshape(2, -1)
+        sets = compiled.shingle_sets(*encoded(read))
+        same = compiled.similarities(*sets, first, second, similarity)
+        for pair in np.flatnonzero(same >= similarity).tolist():
+            exact = read[first[pair]] == read[second[pair]]
+            yield Near(int(ends[0, pair]), int(ends[1, pair]), float(same[pair]), exact)

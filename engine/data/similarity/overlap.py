@@ -1,0 +1,195 @@
+"""Rows of train and validation that also stand in the holdout, exactly or nearly: told, and removed."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from engine.data.checks.findings import PLACES, Findings, Quote, Shown
+from engine.data.reading.row import excerpt, several
+from engine.data.row_index import Place, Pool, runs
+from engine.data.similarity.leakage import Match, leaks
+from engine.data.spill import Texts, numbered
+from engine.data.splitting.splits import Division
+from engine.evidence import Firewall
+from engine.recipe.model import CheckAction
+
+SIMILAR: Final = 0.8
+METHOD: Final = (
+    "every row of train and validation with every row of the holdout: equal text after NFKC, case"
+    " folding and collapsing white space; near from a Jaccard similarity of 5-character shingles of"
+    " 0.8"
+)
+Pair = tuple[int, int, bool]
+"""A row of the holdout, one of the others that matches it, and whether the texts are equal."""
+_WORDS: Final = {Place.TRAIN: "train", Place.VALIDATION: "validation"}
+
+
+@dataclass(slots=True)
+class Shared:
+    """Holdout rows whose text a file or column also puts into another split, before any check."""
+
+    rows: int = 0
+    """Different holdout rows, whichever split they are also in."""
+    into: dict[Place, int] = field(default_factory=dict)
+    contradicted: dict[Place, int] = field(default_factory=dict)
+    """Those among `into` of which every copy there names another answer."""
+    steering: set[int] = field(default_factory=set)
+    """Training rows whose text also stands in validation."""
+
+
+def shared_texts(pool: Pool, findings: Findings) -> Shared:
+    """Count the holdout rows that stand in train or validation too, and write each pair down."""
+    shared = Shared()
+    if not pool.place:
+        return shared
+    for start, end in runs(pool.order, pool.rank):
+        rows = [row for row in pool.order[start:end] if pool.alive[row]]
+        steering = any(pool.place[row] == Place.VALIDATION for row in rows)
+        if steering:
+            shared.steering.update(row for row in rows if pool.place[row] == Place.TRAIN)
+        others = [row for row in rows if pool.place[row] != Place.HOLDOUT]
+        if not others:
+            continue
+        for row in rows:
+            if pool.place[row] == Place.HOLDOUT:
+                _count(shared, pool, row, others)
+                for other in others:
+                    _log(pool, Match(row, other, 1.0, exact=True), findings)
+    return shared
+
+
+def _count(shared: Shared, pool: Pool, holdout: int, others: list[int]) -> None:
+    shared.rows += 1
+    for place in _WORDS:
+        copies = [row for row in others if pool.place[row] == place]
+        if copies:
+            shared.into[place] = shared.into.get(place, 0) + 1
+            if all(pool.answer[row] != pool.answer[holdout] for row in copies):
+                shared.contradicted[place] = shared.contradicted.get(place, 0) + 1
+
+
+def check_leakage(
+    pool: Pool,
+    division: Division,
+    action: CheckAction,
+    findings: Findings,
+    shared: Shared,
+    *,
+    thorough: bool = True,
+) -> tuple[Firewall, list[Pair]]:
+    """Compare the splits; `drop` takes rows out of train and validation, never out of the holdout.
+
+    Returns what was found, and each pair: later steps may leave rows out (see `with_left`).
+    Without `thorough`, nothing is compared unless rows would be dropped.
+    """
+    holdout = division.rows(pool, "holdout")
+    others = array("I", [*division.rows(pool, "train"), *division.rows(pool, "validation")])
+    strongest: dict[int, Match] = {}
+    exact: set[int] = set()
+    near: set[int] = set()
+    pairs: list[Pair] = []
+    for match in _matches(pool, holdout, others) if thorough or action == "drop" else ():
+        (exact if match.exact else near).add(match.holdout)
+        pairs.append((match.holdout, match.other, match.exact))
+        if not (match.exact and pool.place):  # those are written down already
+            _log(pool, match, findings)
+        known = strongest.get(match.other)
+        if known is None or match.similarity > known.similarity:
+            strongest[match.other] = match
+    found_exact, found_near = max(len(exact), shared.rows), len(near)
+    steering = {row for row in division.rows(pool, "train") if row in shared.steering}
+    steering -= strongest.keys()
+    count = len(strongest) + len(steering)
+    if action != "off" and (count or shared.rows):
+        message = _message(shared, len(holdout), found_exact, found_near, len(steering))
+        told = _told(pool, strongest)
+        findings.tell("leakage", action, count, message=message, examples=told)
+    removed = 0
+    if action == "drop":
+        for row in (*strongest, *steering):
+            division.places[row] = Place.NONE
+        removed = len(strongest)
+        findings.drop("near the holdout", removed)
+        findings.drop("text of validation", len(steering))
+    firewall = Firewall(
+        method=METHOD,
+        similarity=SIMILAR,
+        compared=len(others),
+        found_exact=found_exact,
+        found_near=found_near,
+        removed=removed,
+        left_exact=len(exact),
+        left_near=len(near),
+    )
+    return firewall, pairs
+
+
+def with_left(firewall: Firewall, pairs: Iterable[Pair], division: Division) -> Firewall:
+    """Return the proof with the holdout rows counted of which a match is still trained on."""
+    left: dict[bool, set[int]] = {True: set(), False: set()}
+    for holdout, other, exact in pairs:
+        if division.places[other] != Place.NONE:
+            left[exact].add(holdout)
+    return replace(firewall, left_exact=len(left[True]), left_near=len(left[False]))
+
+
+def _matches(pool: Pool, holdout: array[int], others: array[int]) -> Iterator[Match]:
+    """Yield the pairs by row number."""
+    texts = list(Texts(pool.spill, holdout))
+    for match in leaks(texts, numbered(pool.spill, others)):
+        yield Match(holdout[match.holdout], match.other, match.similarity, match.exact)
+
+
+def _log(pool: Pool, match: Match, findings: Findings) -> None:
+    other, holdout = pool.spill[match.other], pool.spill[match.holdout]
+    findings.row(
+        "leakage",
+        other.origin,
+        text=excerpt(other.input),
+        answer=excerpt(other.target),
+        holdout=holdout.origin,
+        holdout_answer=excerpt(holdout.target),
+        similarity=round(match.similarity, 4),
+    )
+
+
+def _message(shared: Shared, holdout: int, exact: int, near: int, steering: int) -> str:
+    parts = []
+    if exact:
+        split = [_into(shared, place) for place in _WORDS if shared.into.get(place)]
+        listed = f": {' and '.join(split)}" if split else ""
+        stand = "stands" if exact == 1 else "stand"
+        parts.append(
+            f"{exact:,} of {holdout:,} holdout rows also {stand} in train or validation{listed}"
+        )
+    if near:
+        like = f"{'is' if near == 1 else 'are'} nearly like a row of train or validation"
+        parts.append(f"{near:,} of {holdout:,} holdout rows {like}")
+    if steering:
+        more = several(steering, "more row of train also stands", "more rows of train also stand")
+        parts.append(f"{more} in validation")
+    return "; ".join(parts)
+
+
+def _into(shared: Shared, place: Place) -> str:
+    other = shared.contradicted.get(place, 0)
+    told = f" ({other:,} of them with another label)" if other else ""
+    return f"{shared.into[place]:,} in {_WORDS[place]}{told}"
+
+
+def _told(pool: Pool, strongest: dict[int, Match]) -> list[Shown]:
+    ranked = sorted(strongest.values(), key=lambda one: (-one.similarity, pool.rank[one.other]))
+    return [_told_match(pool, match) for match in ranked[:PLACES]]
+
+
+def _told_match(pool: Pool, match: Match) -> Shown:
+    other, holdout = pool.spill[match.other], pool.spill[match.holdout]
+    same = "is the same text as" if match.exact else f"is {match.similarity:.0%} like"
+    differs = other.target != holdout.target and holdout.labels
+    mine = f" ({excerpt(other.target)})" if differs else ""
+    its = f" ({excerpt(holdout.target)})" if differs else ""
+    shown = Quote(match.other, other.origin, f"`{excerpt(other.input)}`{mine}")
+    return shown, f" {same} {holdout.origin}{its} of the holdout"

@@ -1,0 +1,93 @@
+"""Every class stands in every split, or it is said which does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from engine.data.checks.all_rows import count_labels
+from engine.data.checks.findings import Findings
+from engine.data.reading.row import several
+from engine.data.row_index import Pool
+from engine.data.splitting.splits import ORDER, Division
+from engine.errors import Problem
+from engine.recipe.model import CheckAction, SplitName, Splits
+
+MIN_HOLDOUT: Final = 2
+"""Rows of each class below which nothing can be said about it."""
+
+
+def check_split_classes(
+    pool: Pool,
+    division: Division,
+    labels: tuple[str, ...],
+    *,
+    splits: Splits,
+    action: CheckAction,
+    findings: Findings,
+) -> None:
+    """Tell each class that is too small in a split, and a holdout of one class only.
+
+    `action` is that of `missing_classes`: unless it is `fail`, small classes are told as findings.
+    """
+    counts = {name: count_labels(pool, division.rows(pool, name)) for name in ORDER}
+    total = count_labels(pool, pool.living())
+    problems = list(_too_small(counts, total, labels, splits))
+    alone = [label for label, count in counts["holdout"].items() if count]
+    if len(labels) > 1 and len(alone) == 1:
+        findings.problems.append(_one_class(alone[0], sum(counts["holdout"].values())))
+        problems = [problem for problem in problems if problem.path != "splits.holdout"]
+    if action == "fail":
+        findings.problems += problems
+    elif problems and action == "warn":
+        told = [problem.message for problem in problems]
+        message = "classes with too few rows in a split"
+        findings.tell("missing_classes", "warn", len(problems), message=message, examples=told)
+
+
+def _too_small(
+    counts: Mapping[SplitName, Mapping[str, int]],
+    total: Mapping[str, int],
+    labels: tuple[str, ...],
+    splits: Splits,
+) -> Iterator[Problem]:
+    everything = sum(total.values())
+    for label in labels:
+        if not total.get(label):
+            continue  # told by the check of missing classes
+        for name in ORDER:
+            rows = sum(counts[name].values())
+            count = counts[name].get(label, 0)
+            least = MIN_HOLDOUT if name == "holdout" and not splits.folds else 1
+            if getattr(splits, name) and rows and count < least:
+                needed = -(-least * everything // rows)
+                yield _class_too_small(label, name, (count, least, total[label], needed), splits)
+
+
+def _class_too_small(
+    label: str, name: SplitName, counts: tuple[int, int, int, int], splits: Splits
+) -> Problem:
+    count, least, total, needed = counts
+    hint = f"about {several(needed, 'row')} of that label in all would do; add rows, or enlarge the split"
+    if splits.by in ("files", "column"):
+        hint = "add rows of that label, or write `data.checks.missing_classes: warn`"
+    elif splits.by != "stratified":
+        hint = f"{hint}, or use `by: stratified`"
+    return Problem(
+        code="D312",
+        message=(
+            f"label `{label}` has {several(count, 'row')} in {name}, at least {least} are needed;"
+            f" it has {several(total, 'row')} in all"
+        ),
+        path=f"splits.{name}",
+        hint=hint,
+    )
+
+
+def _one_class(label: str, rows: int) -> Problem:
+    return Problem(
+        code="D361",
+        message=f"every one of the {rows:,} holdout rows has the label `{label}`",
+        path="splits.holdout",
+        hint="use a file with the true labels; masked test files name one label everywhere",
+    )

@@ -1,0 +1,60 @@
+"""The value in the column that `splits.by` names: a group, a time, or the name of a split."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from engine.data.examples.template import as_text, lookup
+from engine.data.row_index import Place
+
+PLACES: Final[Mapping[str, Place]] = {
+    "train": Place.TRAIN,
+    "training": Place.TRAIN,
+    "validation": Place.VALIDATION,
+    "valid": Place.VALIDATION,
+    "val": Place.VALIDATION,
+    "dev": Place.VALIDATION,
+    "holdout": Place.HOLDOUT,
+    "test": Place.HOLDOUT,
+}
+"""What a column may say, in any case."""
+
+
+class NoMarkError(Exception):
+    """The value is missing or cannot be read; the message says what stands there."""
+
+
+def mark_of(values: Mapping[str, Any], column: str) -> str:
+    """Return the value as written. `MissingColumnError`, `UnusableValueError`, or NoMarkError for a blank."""
+    text = as_text(lookup(values, column))
+    if text is None or not text.strip():
+        raise NoMarkError("is empty")
+    return text
+
+
+def place_of(mark: str) -> Place:
+    """Return the split that a column names; NoMarkError for another word."""
+    place = PLACES.get(mark.strip().casefold())
+    if place is None:
+        raise NoMarkError(f"`{mark}` names no split")
+    return place
+
+
+def seconds_of(mark: str) -> float:
+    """Return seconds since 1970 of an ISO 8601 time (without a zone: UTC) or a number; NoMarkError else."""
+    try:
+        number = float(mark)
+    except ValueError:
+        pass
+    else:
+        if math.isfinite(number):
+            return number
+        raise NoMarkError(f"`{mark}` is no time")
+    try:
+        moment = datetime.fromisoformat(mark.strip())
+    except ValueError:
+        raise NoMarkError(f"`{mark}` is no time") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,110 @@
+"""Cross-validation: each row is held out once; fold 0 is the holdout of the model that ships."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+from engine.data.reading.row import several
+from engine.data.row_index import Place
+from engine.data.splitting.groups import Stratum, Units, take
+from engine.data.splitting.iterative import stratify
+from engine.errors import Problem
+from engine.recipe.model import Size, Splits
+
+FEWEST = 2
+"""Folds that are folds."""
+Folded = tuple[dict[Place, Sequence[int]], bytearray, list[Problem]]
+
+
+def divide_by_fold(units: Units, splits: Splits) -> Folded:
+    """Return the units of each split, the fold of each row, and problems when rows are too few.
+
+    Folds differ by as few rows as whole units allow; stratified, each has the labels in equal
+    shares. Validation is drawn from the folds that train, then train from what is left.
+    """
+    is_stratified = splits.by == "stratified"
+    problems = list(_too_few(units, splits.folds, stratified=is_stratified))
+    if problems:
+        return {}, bytearray(len(units.pool)), problems
+    of_unit = _folds(units, splits.folds, stratified=is_stratified)
+    folds = bytearray(len(units.pool))
+    for unit, fold in of_unit.items():
+        for row in units.of(unit):
+            folds[row] = fold
+    holdout = [unit for unit in range(len(units)) if of_unit[unit] == 0]
+    left: Sequence[int] = [unit for unit in range(len(units)) if of_unit[unit] != 0]
+    chosen: dict[Place, Sequence[int]] = {Place.HOLDOUT: holdout}
+    for place, size in ((Place.VALIDATION, splits.validation), (Place.TRAIN, splits.train)):
+        rows = _rows(size, units, left, last=place is Place.TRAIN)
+        if rows > units.total(left):
+            problems.append(_short(place.name.lower(), rows, units.total(left)))
+        chosen[place], left = take(units, left, rows, stratified=is_stratified)
+    return chosen, folds, problems
+
+
+def _rows(size: Size, units: Units, left: Sequence[int], *, last: bool) -> int:
+    """Return a size in rows: fractions are of all rows; `all` of train is what is left."""
+    if size == "all":
+        return units.total(left) if last else 0
+    if isinstance(size, float):
+        return min(round(Fraction(str(size)) * len(units.rows)), units.total(left))
+    return size
+
+
+def _folds(units: Units, folds: int, *, stratified: bool) -> dict[int, int]:
+    """Return the fold of each unit."""
+    if units.by == "group":
+        return _level(units, folds)
+    strata: dict[Stratum, list[int]] = defaultdict(list)
+    for unit in range(len(units)):
+        strata[units.stratum(unit) if stratified else ()].append(unit)
+    if any(len(stratum) > 1 for stratum in strata):
+        share, more = divmod(len(units.rows), folds)
+        sizes = [share + (number < more) for number in range(folds)]
+        subsets = stratify(units, range(len(units)), sizes)
+        found = {unit: number for number, subset in enumerate(subsets) for unit in subset}
+        return {unit: found.get(unit, unit % folds) for unit in range(len(units))}
+    dealt = (unit for stratum in sorted(strata) for unit in strata[stratum])
+    return {unit: number % folds for number, unit in enumerate(dealt)}
+
+
+def _level(units: Units, folds: int) -> dict[int, int]:
+    """Return the folds of whole groups: the largest first, each into the smallest fold."""
+    sizes = [0] * folds
+    found: dict[int, int] = {}
+    for unit in sorted(range(len(units)), key=lambda one: (-units.size(one), one)):
+        found[unit] = min(range(folds), key=lambda fold: (sizes[fold], fold))
+        sizes[found[unit]] += units.size(unit)
+    return found
+
+
+def _too_few(units: Units, folds: int, *, stratified: bool) -> Iterator[Problem]:
+    if len(units) < folds:
+        what = "groups" if units.by == "group" else "different texts"
+        yield Problem(
+            code="D363",
+            message=f"{folds} folds need {folds} {what}, there are {len(units)}",
+            path="splits.folds",
+            hint=f"`folds: {len(units)}` is the most" if len(units) > 1 else None,
+        )
+        return
+    labels = Counter(label for unit in range(len(units)) for label in units.stratum(unit))
+    for label, count in sorted(labels.items()):
+        if stratified and count < folds:
+            fewer = f", or write `folds: {count}`" if count >= FEWEST else ""
+            yield Problem(
+                code="D362",
+                message=f"label `{label}` has {several(count, 'text')}, {folds} folds need {folds}",
+                path="splits.folds",
+                hint=f"add {several(folds - count, 'row')} of that label{fewer}",
+            )
+
+
+def _short(name: str, rows: int, left: int) -> Problem:
+    return Problem(
+        code="D311",
+        message=f"{rows:,} rows are needed for {name}, the other folds leave {left:,}",
+        path=f"splits.{name}",
+    )

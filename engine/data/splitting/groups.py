@@ -1,0 +1,155 @@
+"""Rows that stay together: of one text, one group or one time; and drawing a number of them."""
+
+from __future__ import annotations
+
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.data.row_index import Place, Pool, runs
+
+Stratum = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """Units by number, in drawn order (by time: the latest first)."""
+
+    pool: Pool
+    rows: array[int]
+    """The living rows, those of a unit beside each other."""
+    starts: array[int]
+    """Where each unit begins in `rows`, and the end."""
+    by: str
+    """`text`, `group` or `time`."""
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def of(self, unit: int) -> array[int]:
+        """Return the rows of a unit."""
+        return self.rows[self.starts[unit] : self.starts[unit + 1]]
+
+    def size(self, unit: int) -> int:
+        """Return the number of rows of a unit."""
+        return self.starts[unit + 1] - self.starts[unit]
+
+    def position(self, unit: int) -> int:
+        """Return its place between 0 and 2**64, which depends on its text or group alone."""
+        row = self.rows[self.starts[unit]]
+        return self.pool.unit[row] if self.by == "group" else self.pool.rank[row]
+
+    def stratum(self, unit: int) -> Stratum:
+        """Return the labels of its first row."""
+        return self.pool.labels(self.rows[self.starts[unit]])
+
+    def place(self, unit: int) -> int:
+        """Return the split that a file or column says its first row belongs to."""
+        return self.pool.place[self.rows[self.starts[unit]]]
+
+    def time(self, unit: int) -> float:
+        """Return the time of its first row."""
+        return self.pool.time[self.rows[self.starts[unit]]]
+
+    def total(self, units: Iterable[int]) -> int:
+        """Return the rows of some units."""
+        return sum(map(self.size, units))
+
+    def put(self, units: Iterable[int], place: Place, places: bytearray) -> None:
+        """Write the split of some units, row by row."""
+        for unit in units:
+            for row in self.of(unit):
+                places[row] = place
+
+
+def units_of(pool: Pool, by: str, *, is_held: bool = False) -> Units:
+    """Return the living rows as units; `by` as in `Splits.by`.
+
+    By time, a record knows a row by its text and time, so that new rows join no recorded time.
+    """
+    rows = pool.living()
+    what, value = "text", pool.rank
+    if by == "group":
+        what, value = "group", pool.unit
+        rows = array("I", sorted(rows, key=pool.unit.__getitem__))
+    if by == "time":
+        latest = array("I", sorted(rows, key=pool.time.__getitem__, reverse=True))
+        starts = array("I", (start for start, _ in runs(latest, pool.time)))
+        if is_held:
+            starts = array("I", sorted({*starts, *(start for start, _ in runs(latest, pool.rank))}))
+        return Units(pool=pool, rows=latest, starts=_ended(starts, latest), by="time")
+    if pool.place:  # equal texts of different splits are units of their own
+        rows = array("I", sorted(rows, key=pool.place.__getitem__))
+    starts = array("I", (start for start, _ in runs(rows, value)))
+    if pool.place:
+        starts = array("I", _split_by_place(pool, rows, starts))
+    return Units(pool=pool, rows=rows, starts=_ended(starts, rows), by=what)
+
+
+def _ended(starts: array[int], rows: Sequence[int]) -> array[int]:
+    starts.append(len(rows))
+    return starts
+
+
+def _split_by_place(pool: Pool, rows: Sequence[int], starts: Iterable[int]) -> Iterator[int]:
+    """Yield the starts, and one more where the split changes within a run of equal texts."""
+    begins = set(starts)
+    for at, row in enumerate(rows):
+        if at in begins or (at and pool.place[row] != pool.place[rows[at - 1]]):
+            yield at
+
+
+def apportion(total: int, weights: Mapping[Stratum, int]) -> dict[Stratum, int]:
+    """Return `total` divided in proportion to whole `weights` by largest remainder, ties by name.
+
+    No share exceeds its weight while `total` does not exceed their sum.
+    """
+    everything = sum(weights.values())
+    if not everything:
+        return dict.fromkeys(weights, 0)
+    shares = {name: total * weight // everything for name, weight in weights.items()}
+    by_remainder = sorted(weights, key=lambda name: (-(total * weights[name] % everything), name))
+    for name in by_remainder[: total - sum(shares.values())]:
+        shares[name] += 1
+    return shares
+
+
+def take(
+    units: Units, among: Sequence[int], rows: int, *, stratified: bool
+) -> tuple[Sequence[int], Sequence[int]]:
+    """Return units of `rows` rows drawn from `among`, and the others; both in drawn order.
+
+    Stratified, each set of labels gets its share. Units that do not fit are passed over, so fewer
+    rows come out where units are large; groups come as near as one more group can bring them.
+    """
+    if rows >= units.total(among):
+        return among, []
+    strata: dict[Stratum, array[int]] = defaultdict(lambda: array("I"))
+    for unit in among:
+        strata[units.stratum(unit) if stratified else ()].append(unit)
+    weights = {stratum: units.total(members) for stratum, members in strata.items()}
+    taken: list[int] = []
+    for stratum, share in apportion(rows, weights).items():
+        taken += _fitting(units, strata[stratum], share)
+    if units.by == "group":
+        taken += _nearest(units, among, set(taken), rows - units.total(taken))
+    chosen = set(taken)
+    return sorted(chosen), array("I", (unit for unit in among if unit not in chosen))
+
+
+def _fitting(units: Units, among: Iterable[int], rows: int) -> Iterator[int]:
+    for unit in among:
+        size = units.size(unit)
+        if size <= rows:
+            yield unit
+            rows -= size
+
+
+def _nearest(units: Units, among: Iterable[int], taken: set[int], missing: int) -> list[int]:
+    """Return the one more group that brings the size nearer to what was asked for, or none."""
+    left = [unit for unit in among if unit not in taken]
+    if missing <= 0 or not left:
+        return []
+    smallest = min(left, key=lambda unit: (units.size(unit), unit))
+    return [smallest] if units.size(smallest) < 2 * missing else []

@@ -1,0 +1,257 @@
+"""Dividing rows where a holdout is already recorded: it keeps its rows, new rows go to training.
+
+Dividing again with the result as the record gives the same result.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from engine.data.checks.rows.personal_data import masked
+from engine.data.examples.example import content_key
+from engine.data.membership import KEY_BYTES, RECORDED_ROWS, Membership, RecordedName, record
+from engine.data.row_index import Place, Pool
+from engine.data.splitting.groups import Units, take
+from engine.evidence import Recorded
+from engine.recipe.model import Size, SplitName
+
+NAMES: Final[Mapping[RecordedName, Place]] = {
+    "none": Place.NONE,
+    "train": Place.TRAIN,
+    "validation": Place.VALIDATION,
+    "holdout": Place.HOLDOUT,
+}
+JUDGING: Final[Mapping[SplitName, Place]] = {
+    "holdout": Place.HOLDOUT,
+    "validation": Place.VALIDATION,
+}
+FRESH: Final = 255
+"""In no record."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A record, read for one pool."""
+
+    known: Mapping[int, int]
+    """`Pool.identity` to the `Place` that is recorded for it."""
+    is_whole: bool
+    """Every row was recorded, so that those which are not are new."""
+
+    def of(self, key: int) -> int:
+        """Return the recorded place of an identity, or FRESH."""
+        return self.known.get(key, FRESH)
+
+    def count(self, place: Place) -> int:
+        """Return how many identities are recorded for a split."""
+        return sum(known == place for known in self.known.values())
+
+    def gone(self, present: Iterable[int]) -> Counter[int]:
+        """Return how many identities of each recorded split are no longer there."""
+        there = set(present)
+        return Counter(place for key, place in self.known.items() if key not in there)
+
+
+def held_by(recorded: Membership) -> Held:
+    """Return the record by key; a text that stands in two splits counts for the stricter one."""
+    known: dict[int, int] = {}
+    for name, place in NAMES.items():
+        for key in recorded.members.get(name, ()):
+            known[int.from_bytes(key)] = place
+    return Held(known=known, is_whole="train" in recorded.members)
+
+
+def know_again(pool: Pool, held: Held) -> None:
+    """Find the rows that were recorded before their texts were masked, or while they were: they are the same rows."""
+    if pool.unit:
+        return
+    there = {pool.identity(row) for row in range(len(pool))}
+    gone = held.known.keys() - there
+    fresh = [row for row in range(len(pool)) if gone and held.of(pool.identity(row)) == FRESH]
+    for row in fresh:
+        key = pool.unmasked.get(row)
+        if key is None:
+            key = int.from_bytes(content_key(masked(pool.spill[row].input))[:KEY_BYTES])
+        if (identity := pool.identity_as(key, row)) in gone:
+            pool.known_as[row] = identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """A record, laid over the units that are there now."""
+
+    units: Units
+    held: Held
+    gone: Mapping[int, int]
+    """Recorded identities that are no longer there, by the place recorded for them."""
+    slack: int
+    """Rows by which whole units can miss a size; a split that misses it by more has a new size."""
+    stratified: bool
+
+    def keep(self, among: Sequence[int], size: Size, place: Place) -> list[int]:
+        """Return the units of holdout or validation: the recorded ones, as long as they are there.
+
+        What is missing because recorded rows are gone, or because the number for validation was
+        raised, is drawn from new rows first, then from rows that were in no split, then from
+        recorded training rows. Where that number was lowered, the rest is given back.
+        """
+        by_place = self.by_place(among)
+        chosen = by_place.get(place, [])
+        if size == "all":
+            return chosen
+        rows = self.held.count(place) if isinstance(size, float) else size
+        missing = rows - self.units.total(chosen)
+        is_changed = place is Place.VALIDATION and isinstance(size, int) and self._can_change
+        if is_changed and -missing > self.slack:
+            return list(self.draw(chosen, rows))
+        if not self.gone.get(place) and not (is_changed and missing > self.slack):
+            return chosen
+        for others in (FRESH, Place.NONE, Place.TRAIN):
+            got = self.draw(by_place.get(others, []), missing)
+            chosen = sorted([*chosen, *got])
+            missing -= self.units.total(got)
+        return chosen
+
+    def train(self, among: Sequence[int], size: Size) -> Sequence[int]:
+        """Return the training units: the recorded ones, then new ones until the size is met."""
+        if size == "all":
+            return among
+        rows = int(size)
+        if not self.held.is_whole:
+            return self.draw(among, rows)
+        by_place = self.by_place(among)
+        chosen = by_place.get(Place.TRAIN, [])
+        missing = rows - self.units.total(chosen)
+        if -missing > self.slack:
+            return self.draw(chosen, rows)
+        for others in (FRESH, Place.NONE):
+            if others == FRESH or self.gone.get(Place.TRAIN) or missing > self.slack:
+                got = self.draw(by_place.get(others, []), missing)
+                chosen = sorted([*chosen, *got])
+                missing -= self.units.total(got)
+        return chosen
+
+    def by_place(self, among: Iterable[int]) -> dict[int, list[int]]:
+        """Return units by the strictest place that is recorded for their rows, FRESH where none is."""
+        found: dict[int, list[int]] = {}
+        for unit in among:
+            places = [self.held.of(self.units.pool.identity(row)) for row in self.units.of(unit)]
+            known = max((place for place in places if place != FRESH), default=FRESH)
+            found.setdefault(known, []).append(unit)
+        return found
+
+    def draw(self, among: Sequence[int], rows: int) -> Sequence[int]:
+        """Return units of so many rows, or none."""
+        return take(self.units, among, rows, stratified=self.stratified)[0] if rows > 0 else ()
+
+    @property
+    def _can_change(self) -> bool:
+        """Groups grow and times stay together: what they miss says nothing about a new size."""
+        return self.units.by == "text"
+
+
+def keeping(units: Units, held: Held, *, stratified: bool) -> Keeping:
+    """Return the record `held` for these units."""
+    sizes: Iterable[int] = map(units.size, range(len(units)))
+    if units.by == "time":
+        sizes = Counter(units.pool.time[row] for row in units.rows).values()
+    largest = max(sizes, default=1)
+    strata = {units.stratum(unit) for unit in range(len(units))} if stratified else {()}
+    slack = (largest - 1) * len(strata)
+    if largest > 1 and any(len(stratum) > 1 for stratum in strata):
+        slack = len(units.rows)  # iterative stratification gives no bound
+    return Keeping(
+        units=units,
+        held=held,
+        gone=held.gone(units.pool.identity(row) for row in units.rows),
+        slack=slack,
+        stratified=stratified,
+    )
+
+
+def divide_held(
+    units: Units, sizes: Mapping[SplitName, Size], held: Held, *, stratified: bool
+) -> dict[Place, Sequence[int]]:
+    """Return the units of each split as `Keeping` says; no unit is in two."""
+    record = keeping(units, held, stratified=stratified)
+    judged = record.by_place(range(len(units)))
+    left: Sequence[int] = range(len(units))
+    divided: dict[Place, Sequence[int]] = {}
+    for name, place in JUDGING.items():
+        among = left
+        if units.by == "time":
+            among = _in_turn(units, left, judged.get(place, []), divided)
+        divided[place] = record.keep(among, sizes[name], place)
+        taken = set(divided[place])
+        left = [unit for unit in left if unit not in taken]
+    if units.by == "time":
+        left = _not_later(record, left, divided)
+    divided[Place.TRAIN] = record.train(left, sizes["train"])
+    return divided
+
+
+def _in_turn(
+    units: Units,
+    among: Sequence[int],
+    judged: Sequence[int],
+    later: Mapping[Place, Sequence[int]],
+) -> Sequence[int]:
+    """Leave out what is earlier than the split already is, or as late as a later split."""
+    first = min(map(units.time, judged), default=float("-inf"))
+    end = min(
+        (units.time(unit) for split in later.values() for unit in split), default=float("inf")
+    )
+    own = set(judged)
+    return [unit for unit in among if unit in own or first <= units.time(unit) < end]
+
+
+def _not_later(
+    record: Keeping, among: Iterable[int], divided: Mapping[Place, Sequence[int]]
+) -> list[int]:
+    """Leave out rows that did not train and are later than what judges: the future stays unknown."""
+    units = record.units
+    judged = [units.time(unit) for chosen in divided.values() for unit in chosen]
+    first = min(judged, default=float("inf"))
+    trained = set(record.by_place(among).get(Place.TRAIN, ()))
+    return [unit for unit in among if unit in trained or units.time(unit) < first]
+
+
+def membership(pool: Pool, drawn: Sequence[int], places: Sequence[int] | None = None) -> Membership:
+    """Return the record of a division; training rows only where all rows together are few.
+
+    `drawn` are the places as drawn, `places` those that are left after checks and weights left rows out.
+    """
+    rows = pool.living()
+    names = {place: name for name, place in NAMES.items()}
+    kept = set(names) if len(rows) <= RECORDED_ROWS else {Place.VALIDATION, Place.HOLDOUT}
+    keys: dict[RecordedName, set[bytes]] = {names[place]: set() for place in sorted(kept)}
+    used: dict[RecordedName, set[bytes]] = {name: set() for name in keys}
+    for row in rows:
+        place = Place(drawn[row])
+        if place in kept:
+            key = pool.identity(row).to_bytes(8)
+            keys[names[place]].add(key)
+            if places is None or places[row] == place:
+                used[names[place]].add(key)
+    return record(keys, left_out={name: keys[name] - used[name] for name in keys})
+
+
+def what_became(pool: Pool, places: Sequence[int], held: Held) -> Recorded:
+    """Return what a division did with the recorded holdout and with new rows.
+
+    By group the record knows groups, not rows: how many rows of a known group are new is unknown.
+    """
+    rows = pool.living()
+    names = {place: name for name, place in NAMES.items()}
+    holdout = [held.of(pool.identity(row)) for row in rows if places[row] == Place.HOLDOUT]
+    kept = sum(place == Place.HOLDOUT for place in holdout)
+    new = Counter(names[Place(places[row])] for row in rows if held.of(pool.identity(row)) == FRESH)
+    return Recorded(
+        kept=kept,
+        gone=held.gone(pool.identity(row) for row in rows)[Place.HOLDOUT],
+        added=len(holdout) - kept,
+        new_rows=dict(sorted(new.items())) if held.is_whole and not pool.unit else None,
+    )

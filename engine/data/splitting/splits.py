@@ -1,0 +1,221 @@
+"""Dividing rows into train, validation and holdout by their content, never by their place.
+
+Each text gets a rank from the seed and its normalised form: the order of rows and files does not
+matter, and texts that count as the same never stand in two splits.
+
+Sizes in rows are met exactly (where repeated texts, kept together, leave room): the holdout is
+drawn first, then validation, then train; stratified, each split has the classes in the proportion
+of what is left (largest remainder; several labels a row: iterative stratification). Sizes in
+fractions are bounds on the rank: adding rows moves no row from one split to another, and a split of
+share p of n rows has p*n rows give or take 2*sqrt(n*p*(1-p)), two standard deviations; classes then
+come out in proportion, not exactly. By time, sizes are numbers of the latest rows; equal times
+stay together.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Final
+
+from engine.data.row_index import Place, Pool, runs
+from engine.data.splitting.by_column import divide_placed
+from engine.data.splitting.folds import divide_by_fold
+from engine.data.splitting.groups import Units, take, units_of
+from engine.data.splitting.iterative import stratify
+from engine.data.splitting.recorded import Held, divide_held
+from engine.errors import Problem
+from engine.recipe.model import Size, SplitName, Splits
+
+ORDER: Final[tuple[SplitName, ...]] = ("holdout", "validation", "train")
+"""In which splits are drawn."""
+PLACE: Final[Mapping[SplitName, Place]] = {
+    "train": Place.TRAIN,
+    "validation": Place.VALIDATION,
+    "holdout": Place.HOLDOUT,
+}
+UNIT = 1 << 64
+
+Chosen = dict[Place, Sequence[int]]
+"""Units of each split."""
+
+
+@dataclass(slots=True)
+class Division:
+    """Where each row of the pool stands."""
+
+    places: bytearray
+    """A `Place` for each row; NONE for rows that were left out before."""
+    drawn: bytes = b""
+    """As `places`, before any row was left out because of its text: what is recorded."""
+    folds: bytearray = field(default_factory=bytearray)
+    """With folds: in which one each row is held out; empty without."""
+    problems: list[Problem] = field(default_factory=list)
+    torn: int = 0
+    """Rows left out because their text also stands in a split drawn before (by group, by time)."""
+
+    def rows(self, pool: Pool, name: SplitName) -> array[int]:
+        """Return the rows of a split in drawn order."""
+        place = PLACE[name]
+        return array("I", (row for row in pool.order if self.places[row] == place))
+
+
+def divide(pool: Pool, splits: Splits, held: Held | None = None) -> Division:
+    """Return the split of each living row, and problems when there are too few rows.
+
+    With `held`, a recorded holdout keeps its rows; it applies to sizes in rows, and to time.
+    """
+    units = units_of(pool, splits.by, is_held=held is not None)
+    sizes: dict[SplitName, Size] = {name: getattr(splits, name) for name in ORDER}
+    division = Division(places=bytearray(len(pool)))
+    if splits.folds:
+        chosen, division.folds, division.problems = divide_by_fold(units, splits)
+    elif splits.by in ("files", "column"):
+        chosen, division.problems = divide_placed(units, splits, held)
+    elif any(isinstance(size, float) for size in sizes.values()) and splits.by != "time":
+        chosen = _by_fraction(units, sizes)
+        division.problems = list(_empty_splits(units, chosen, sizes))
+    else:
+        rows = _in_rows(sizes, len(units.rows))
+        division.problems = list(_too_few(rows, len(units.rows)))
+        if division.problems:
+            chosen = {}
+        elif held is not None:
+            asked = {**sizes, "train": rows["train"]}  # other shares say how much was recorded
+            chosen = divide_held(units, asked, held, stratified=splits.by == "stratified")
+        else:
+            chosen = _by_rows(units, rows, splits)
+    for place, members in chosen.items():
+        units.put(members, place, division.places)
+    division.drawn = bytes(division.places)
+    if units.by != "text":
+        division.torn = _part(pool, division.places)
+    return division
+
+
+def _in_rows(sizes: Mapping[SplitName, Size], rows: int) -> dict[SplitName, Size]:
+    """Return fractions as rows (by time there are no other sizes), rounded at each cut.
+
+    So shares that make a whole ask for all rows, and never for one more.
+    """
+    found = dict(sizes)
+    upper = Fraction(0)
+    for name in ORDER:
+        size = sizes[name]
+        if isinstance(size, float):
+            lower, upper = upper, upper + Fraction(str(size))
+            found[name] = round(upper * rows) - round(lower * rows)
+    return found
+
+
+def _by_rows(units: Units, sizes: Mapping[SplitName, Size], splits: Splits) -> Chosen:
+    is_stratified = splits.by == "stratified"
+    if units.by == "time":
+        return _by_time(units, sizes)
+    several = any(len(units.stratum(unit)) > 1 for unit in range(len(units)))
+    if is_stratified and several:
+        return _iteratively(units, sizes)
+    left: Sequence[int] = range(len(units))
+    chosen: Chosen = {}
+    for name in ORDER:
+        size = sizes[name]
+        rows = units.total(left) if size == "all" else int(size)
+        chosen[PLACE[name]], left = take(units, left, rows, stratified=is_stratified)
+    return chosen
+
+
+def _iteratively(units: Units, sizes: Mapping[SplitName, Size]) -> Chosen:
+    """Stratify rows of several labels; what no split asks for is a subset of its own."""
+    rows = len(units.rows)
+    asked = {name: 0 if sizes[name] == "all" else int(sizes[name]) for name in ORDER}
+    rest = rows - sum(asked.values())
+    counts = [asked[name] + (rest if sizes[name] == "all" else 0) for name in ORDER]
+    spare = [] if "all" in sizes.values() else [rest]
+    subsets = stratify(units, range(len(units)), [*counts, *spare])
+    chosen: Chosen = {PLACE[name]: subset for name, subset in zip(ORDER, subsets, strict=False)}
+    for name in ORDER:
+        if sizes[name] == "all":  # what fits in no subset is left, too
+            others = {unit for other in ORDER if other != name for unit in chosen[PLACE[other]]}
+            chosen[PLACE[name]] = [unit for unit in range(len(units)) if unit not in others]
+    return chosen
+
+
+def _by_time(units: Units, sizes: Mapping[SplitName, Size]) -> Chosen:
+    """Cut the rows, the latest first; at each cut equal times go where the size is met best."""
+    chosen: Chosen = {}
+    at = 0
+    for name in ORDER:
+        size = sizes[name]
+        end, rows = at, 0
+        while end < len(units) and (size == "all" or rows < int(size)):
+            more = units.size(end)
+            if size != "all" and rows and rows + more - int(size) > int(size) - rows:
+                break
+            rows += more
+            end += 1
+        chosen[PLACE[name]] = range(at, end)
+        at = end
+    return chosen
+
+
+def _by_fraction(units: Units, sizes: Mapping[SplitName, Size]) -> Chosen:
+    bounds: list[tuple[Place, int]] = []
+    upper = Fraction(0)
+    for name in ORDER:
+        size = sizes[name]
+        upper = Fraction(1) if size == "all" else upper + Fraction(str(size))
+        bounds.append((PLACE[name], -(-upper.numerator * UNIT // upper.denominator)))
+    divided = {PLACE[name]: array("I") for name in ORDER}
+    for unit in range(len(units)):
+        position = units.position(unit)
+        for place, bound in bounds:
+            if position < bound:
+                divided[place].append(unit)
+                break
+    return dict(divided)
+
+
+def _part(pool: Pool, places: bytearray) -> int:
+    """Leave a text in one split only: the holdout first, then validation; return the rows left out.
+
+    Where groups or times stay together, rows of equal text may belong to two of them.
+    """
+    count = 0
+    for start, end in runs(pool.order, pool.rank):
+        rows = [row for row in pool.order[start:end] if places[row]]
+        strictest = max((places[row] for row in rows), default=Place.NONE)
+        for row in rows:
+            if places[row] != strictest:
+                places[row] = Place.NONE
+                count += 1
+    return count
+
+
+def _too_few(sizes: Mapping[SplitName, Size], rows: int) -> Iterator[Problem]:
+    """Yield a problem where the sizes in rows ask for more than there are."""
+    asked = {name: 1 if size == "all" else int(size) for name, size in sizes.items()}
+    needed = sum(asked.values())
+    if needed <= rows:
+        return
+    parts = " + ".join(f"{asked[name]:,} {name}" for name in reversed(ORDER))
+    spare = rows - asked["holdout"] - asked["validation"]
+    yield Problem(
+        code="D311",
+        message=f"{needed:,} rows are needed ({parts}), there are {rows:,}",
+        path="splits",
+        hint=f"`splits.train: {spare}` would fit" if spare > 0 else None,
+    )
+
+
+def _empty_splits(
+    units: Units, chosen: Chosen, sizes: Mapping[SplitName, Size]
+) -> Iterator[Problem]:
+    for name in ORDER:
+        if sizes[name] and not len(chosen[PLACE[name]]):
+            yield Problem(
+                code="D311",
+                message=f"{sizes[name]} of {len(units.rows):,} rows leaves none for {name}",
+                path=f"splits.{name}",
+            )

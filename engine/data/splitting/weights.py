@@ -1,0 +1,53 @@
+"""The weight of a source: how often its training rows are seen in an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from engine.data.checks.findings import Findings
+from engine.data.row_index import Place, Pool, drawn
+from engine.data.splitting.splits import Division
+from engine.recipe.model import Source
+
+UNIT = 1 << 64
+
+
+def weigh(
+    pool: Pool,
+    division: Division,
+    sources: Sequence[Source],
+    *,
+    seed: int,
+    findings: Findings,
+) -> dict[int, int]:
+    """Return how often each training row is seen, where that is not once; thin what weighs less.
+
+    The whole part of a weight repeats every row; the rest repeats (below 1: keeps) that share of
+    them, drawn by content. Validation and holdout rows are always seen once.
+    """
+    weights = [source.weight for source in sources]
+    if all(weight == 1 for weight in weights):
+        return {}
+    repeats: dict[int, int] = {}
+    thinned = 0
+    for row in division.rows(pool, "train"):
+        times = _times(weights[pool.source[row]], pool.key[row], seed)
+        if times == 0:
+            division.places[row] = Place.NONE
+            thinned += 1
+        elif times != 1:
+            repeats[row] = times
+    findings.drop("thinned by the weight of its source", thinned)
+    return repeats
+
+
+def _times(weight: float, key: int, seed: int) -> int:
+    """Return the whole part of a weight, and one more for the share of rows that the rest says."""
+    whole = int(weight)
+    share = weight - whole
+    return whole + (drawn("weight", seed, key.to_bytes(8)) < share * UNIT)
+
+
+def seen(rows: Iterable[int], repeats: dict[int, int]) -> int:
+    """Return the rows of one epoch."""
+    return sum(repeats.get(row, 1) for row in rows)

@@ -1,0 +1,1 @@
+"""What `recipe data` shows of the rows, as the model will see them."""

@@ -1,0 +1,226 @@
+"""What `recipe data` does: run the data stage, measure its rows, pick some to show. Nothing is trained.
+
+A check that refuses hides nothing: the stage is then run once more with the refusing checks as warnings,
+and that result, which no run will use, is shown with what refuses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.artifacts import results as flow
+from engine.artifacts.stage import Build, Payload
+from engine.data_view.rows import (
+    SEEN,
+    Files,
+    Wish,
+    character_lengths,
+    examples,
+    pick,
+    shown,
+    thumbs,
+    token_view,
+)
+from engine.environment import detect_device, tool_versions
+from engine.errors import DataError, EngineError, ExitCode, Problem, RecipeError, StoreError
+from engine.evidence import DataSummary, data_from_json
+from engine.evidence.data_view import DataView
+from engine.lock.file import lock_path, read_lock, write_lock
+from engine.lock.repair import is_readable, repaired
+from engine.pipeline.loop import Orders, Walk, Watcher, refuse_interrupted, walk
+from engine.pipeline.plan import survey
+from engine.recipe.model import Checks, Recipe
+from engine.recipe.sweeps import methods_of
+from engine.store import Artifact, Store, product_key
+
+if TYPE_CHECKING:
+    from engine.runtime.rendering.renderer import Renderer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """The view, and what is wrong with the data."""
+
+    view: DataView
+    problems: tuple[Problem, ...]
+    code: ExitCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What the data stage left."""
+
+    summary: DataSummary | None
+    files: Files
+    """The examples of each split; empty where the rows could not be divided."""
+    error: EngineError | None = None
+    """Why a run would stop."""
+
+    @property
+    def refusing(self) -> tuple[str, ...]:
+        """The checks that stop a run."""
+        findings = self.summary.findings if self.summary and self.error else ()
+        return tuple(one.check for one in findings if one.count and one.action == "fail")
+
+
+def look(recipe: Recipe, wish: Wish, *, root: Path, watcher: Watcher) -> Looked:
+    """Return all that can be said of a recipe's data; its data stage is run or reused, nothing else.
+
+    Raises:
+        EngineError: the sources cannot be identified or fetched.
+        RecipeError: D395 no such row, D396 no such class.
+
+    """
+    _refuse_unknown_class(recipe, wish.label)
+    store = Store(root, versions=tool_versions())
+    found = _found(recipe, store, watcher)
+    view = DataView(
+        recipe=recipe.name,
+        kind=recipe.task.kind,
+        summary=found.summary,
+        refusing=found.refusing,
+        max_length=_max_length(recipe),
+    )
+    problems = list(found.error.problems) if found.error else []
+    if found.files:
+        renderer, why = _renderer(recipe, store, watcher, wish)
+        view = replace(
+            view,
+            examples=tuple(examples(found.files, recipe.task, wish)),
+            thumbs=tuple(thumbs(found.files)) if recipe.task.kind == "preference" else (),
+            row=shown(pick(found.files, wish), renderer, recipe.task),
+        )
+        if renderer is None:
+            lengths = character_lengths(found.files)
+            view = replace(view, unit="characters", why_characters=why, lengths=lengths)
+        else:
+            measured = token_view(found.files, renderer)
+            view = replace(view, lengths=measured.lengths, notes=measured.notes)
+            problems += measured.problems
+    code = found.error.exit_code if found.error else ExitCode.ACCEPTED
+    if problems and code is ExitCode.ACCEPTED:
+        code = DataError.exit_code
+    return Looked(view=view, problems=tuple(problems), code=code)
+
+
+def repair_lock(recipe: Recipe, *, root: Path, watcher: Watcher) -> str:
+    """Write the lock anew where its recorded rows cannot be read, and return what was done, in one line.
+
+    Raises:
+        DataError: D38x it is no lock; D400 its holdout cannot be told any more.
+        StoreError: D401 the lock cannot be written.
+
+    """
+    path = lock_path(recipe.file)
+    lock = read_lock(path)
+    if lock is None or "holdout" not in lock.splits:
+        return f"`{path.name}` records no holdout: there is nothing to repair"
+    if is_readable(recipe, lock):
+        return f"the rows that `{path.name}` records can be read: there is nothing to repair"
+    store = Store(root, versions=tool_versions())
+
+    def draw() -> Artifact | None:
+        return _walk(recipe, store, watcher, held=False).artifacts.get("data")
+
+    found = repaired(recipe, lock, store, draw=draw)
+    try:
+        write_lock(path, found.lock)
+    except OSError as error:
+        raise StoreError.one(
+            "D401",
+            f"`{path.name}` cannot be written: {error.strerror or error}",
+            hint="make the folder of the recipe writable",
+        ) from error
+    return f"`{path.name}` is repaired and holds the same holdout; its rows are from {found.source}"
+
+
+def _max_length(recipe: Recipe) -> int:
+    """Return the length that no row may exceed: of a sweep's settings the smallest, which all rows have to fit."""
+    return min(method.max_length for method in methods_of(recipe))
+
+
+def _refuse_unknown_class(recipe: Recipe, label: str) -> None:
+    labels = recipe.task.labels
+    if label and label not in labels:
+        known = f"the task's classes: {', '.join(labels[:20])}" if labels else "it has no classes"
+        raise RecipeError.one("D396", f"`{label}` is no class of this task", hint=known)
+
+
+def _found(recipe: Recipe, store: Store, watcher: Watcher) -> _Found:
+    state = _walk(recipe, store, watcher)
+    if state.error is None:
+        return _read(state)
+    if not isinstance(state.error, DataError):
+        raise state.error
+    relaxed = _walk(_relaxed(recipe), store, watcher)
+    if relaxed.error is not None:  # it is no check that refuses
+        summary = getattr(state.error, "summary", None)
+        return _Found(summary=summary, files={}, error=state.error)
+    found = _read(relaxed)
+    summary = _as_written(found.summary, recipe.data.checks) if found.summary else None
+    return replace(found, summary=summary, error=state.error)
+
+
+def _walk(recipe: Recipe, store: Store, watcher: Watcher, *, held: bool = True) -> Walk:
+    """Run the data stage, on splits that are `held` to what the lock records or drawn afresh."""
+    device = detect_device()
+    world = survey(recipe, store, device)
+    if not held:
+        world = replace(world, lock=None)
+    state = walk(recipe, store, world=world, orders=Orders(until="data"), watcher=watcher)
+    refuse_interrupted(state)
+    return state
+
+
+def _relaxed(recipe: Recipe) -> Recipe:
+    """The recipe with every check that says `fail` as a warning: the rows stay as they were."""
+    checks = recipe.data.checks
+    failing = [field.name for field in fields(checks) if getattr(checks, field.name) == "fail"]
+    warned: dict[str, Any] = dict.fromkeys(failing, "warn")
+    return replace(recipe, data=replace(recipe.data, checks=replace(checks, **warned)))
+
+
+def _as_written(summary: DataSummary, checks: Checks) -> DataSummary:
+    """What the relaxed recipe found, under the actions of the one that was written."""
+    findings = tuple(
+        replace(one, action=getattr(checks, one.check, one.action)) for one in summary.findings
+    )
+    return replace(summary, findings=findings)
+
+
+def _read(state: Walk) -> _Found:
+    data, holdout = state.artifacts["data"], state.artifacts["holdout"]
+    files = {split: data.file(f"{split}.jsonl") for split in SEEN}
+    return _Found(
+        summary=data_from_json(flow.read_json(data, "summary.json")),
+        files={**files, "holdout": holdout.file("holdout.jsonl")},
+    )
+
+
+def _renderer(
+    recipe: Recipe, store: Store, watcher: Watcher, wish: Wish
+) -> tuple[Renderer | None, str]:
+    """The renderer of the base model's tokenizer, or why there is none, in one line."""
+    if not wish.tokens:
+        return None, "the tokenizer was not asked for (--no-tokens)"
+    from engine.runtime.models.base_model import locate_tokenizer  # noqa: PLC0415 - brings transformers
+    from engine.runtime.rendering.chat import load_chat  # noqa: PLC0415 - the same
+    from engine.runtime.rendering.renderer import Limits, Renderer  # noqa: PLC0415 - the same
+
+    def once(name: str, payload: Payload, build: Build) -> Artifact:
+        return store.put(name, product_key(name, payload), build)
+
+    checks = recipe.data.checks
+    try:
+        folder = locate_tokenizer(recipe.base_model, once, watcher.stage("tokenizer"))
+        chat = load_chat(folder, asks=recipe.task.kind != "text")
+    except EngineError as error:
+        return None, f"no tokenizer, so characters are counted: {error.problems[0].headline()}"
+    limits = Limits(
+        max_length=_max_length(recipe),
+        truncation=checks.truncation,
+        template_tokens=checks.template_tokens,
+    )
+    return Renderer(chat, recipe.task, limits), ""

@@ -1,0 +1,116 @@
+"""What a run was estimated to take beside what it took, and measurements kept for later plans."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from engine.backends.usage import Usage, usage_from_json
+from engine.estimate import measured
+from engine.estimate.known import measurement
+from engine.estimate.run import Forecast, StageForecast, forecast
+from engine.evidence import StageCost, StageRecord, StageStatus
+from engine.pipeline.plan import World, plan_run
+from engine.recipe.model import Recipe
+from engine.runtime.rendering.key import rendered_key
+from engine.store import Artifact, Store
+from engine.training.train import USAGE
+
+Artifacts = Mapping[str, Artifact]
+BEFORE = "before the run"
+LATER = "before training, when the rows were known"
+
+
+@dataclass(slots=True, kw_only=True)
+class Reckoner:
+    """Estimates before anything is spent, and once more before training where that was not possible."""
+
+    recipe: Recipe
+    store: Store
+    world: World
+    before: Forecast | None = None
+    training: StageForecast = field(default_factory=StageForecast)
+    when: str = BEFORE
+
+    def begin(self) -> None:
+        """Estimate the run."""
+        self.before = self._forecast()
+        self.training = self.before.stages.get("train", self.training)
+
+    def before_training(self) -> None:
+        """Estimate the training, if its time could not be told before."""
+        if self.training.seconds is None:
+            self.training = self._forecast().stages.get("train", self.training)
+            self.when = LATER
+
+    def _forecast(self) -> Forecast:
+        plan = plan_run(self.recipe, self.store, world=self.world)
+        return forecast(plan, self.store)
+
+    def costs(self, records: Sequence[StageRecord], artifacts: Artifacts) -> tuple[StageCost, ...]:
+        """Return estimate and actual of each stage that ran to its end."""
+        return tuple(
+            self._cost(record, artifacts[record.stage])
+            for record in records
+            if record.status is StageStatus.RAN and record.stage in artifacts
+        )
+
+    def _cost(self, record: StageRecord, artifact: Artifact) -> StageCost:
+        foretold = self.before.stages.get(record.stage) if self.before else None
+        guess, when = foretold or StageForecast(), BEFORE
+        memory = None
+        if record.stage == "train":
+            guess, when = self.training, self.when
+            usage = usage_of(artifact)
+            memory = usage.peak_bytes if usage and usage.peak_bytes else None
+        disk = sum(entry.bytes for entry in artifact.files)
+        return StageCost(
+            stage=record.stage,
+            basis=guess.basis,
+            estimated=when if guess.seconds is not None or guess.disk_bytes is not None else "",
+            estimated_seconds=None if guess.seconds is None else round(guess.seconds, 2),
+            seconds=record.seconds,
+            seconds_error=_error(guess.seconds, record.seconds),
+            estimated_memory_bytes=guess.memory_bytes,
+            memory_bytes=memory,
+            memory_error=_error(guess.memory_bytes, memory),
+            estimated_disk_bytes=guess.disk_bytes,
+            disk_bytes=disk,
+            disk_error=_error(guess.disk_bytes, disk),
+        )
+
+    def keep(self, record: StageRecord, artifacts: Artifacts, recipe: Recipe) -> None:
+        """Keep what training took for later plans on this machine; a resumed one tells of its last part only.
+
+        `recipe` is the one that was trained: with the setting that a sweep chose.
+        """
+        if record.stage != "train" or record.status is not StageStatus.RAN:
+            return
+        usage = usage_of(artifacts["train"])
+        summary = json.loads(artifacts["train"].file("training.json").read_text(encoding="utf-8"))
+        if usage is None or not usage.steps.count or summary["resumed_from_step"] is not None:
+            return
+        rendered = rendered_key(recipe, artifacts["data"].key, self.world.base_model)
+        work = measured.work_of(
+            recipe,
+            self.world.device,
+            base_model=self.world.base_model,
+            rendered=rendered.digest,
+        )
+        measured.keep(self.store.root, measurement(recipe, self.store, usage, work=work, by="run"))
+
+
+def usage_of(trained: Artifact) -> Usage | None:
+    """Return what a training took; None for one that was made before that was kept."""
+    try:
+        return usage_from_json(json.loads(trained.file(USAGE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _error(estimate: float | None, actual: float | None) -> float | None:
+    """Return how far the estimate was off: 0.1 is a tenth too much."""
+    if estimate is None or not actual:
+        return None
+    return round(estimate / actual - 1, 4)

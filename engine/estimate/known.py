@@ -1,0 +1,87 @@
+"""The estimate of a recipe from all that this machine knows of it: its base model, its rows, what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.backends.usage import Usage
+from engine.environment import Device
+from engine.estimate import measured
+from engine.estimate.base_model import UNKNOWN, shape_of
+from engine.estimate.measured import Measured
+from engine.estimate.rows import workload_of
+from engine.estimate.training import (
+    Known,
+    TrainingEstimate,
+    estimate_training,
+    operations_of,
+    weights_of,
+)
+from engine.recipe.model import Recipe
+from engine.runtime.rendering.key import rendered_key
+from engine.store import Artifact, Store
+
+LENGTHS = (
+    "how long the rows are: every one is taken at max_length until `recipe data` has read them"
+)
+ROWS = "how many rows train is known after `recipe data`"
+
+
+def foretell(
+    recipe: Recipe,
+    store: Store,
+    device: Device,
+    *,
+    base_model: Mapping[str, Any],
+    data: Artifact | None,
+) -> TrainingEstimate:
+    """Return what training the recipe will take; nothing is fetched and nothing is run.
+
+    `base_model` is its identity as it stands in keys (`World.base_model`), `data` the data stage's
+    artifact if it is there.
+    """
+    return estimate_training(recipe, device, known_of(recipe, store, device, base_model, data))
+
+
+def known_of(
+    recipe: Recipe,
+    store: Store,
+    device: Device,
+    base_model: Mapping[str, Any],
+    data: Artifact | None,
+) -> Known:
+    """Return what an estimate may stand on."""
+    shape = shape_of(recipe.base_model, store)
+    workload = workload_of(recipe, store, data=data, base_model=base_model)
+    exact = None
+    if data is not None:
+        rendered = rendered_key(recipe, data.key, base_model).digest
+        work = measured.work_of(recipe, device, base_model=base_model, rendered=rendered)
+        exact = measured.find(store.root, work)
+    missing = [] if shape else [UNKNOWN]
+    missing += [] if workload.train_rows is not None else [ROWS]
+    missing += [LENGTHS] if workload.at_most and shape else []
+    return Known(
+        shape=shape,
+        workload=workload,
+        measured=exact,
+        like=measured.find_like(store.root, measured.machine_of(recipe, device)),
+        missing=tuple(missing),
+    )
+
+
+def measurement(
+    recipe: Recipe, store: Store, usage: Usage, *, work: dict[str, Any], by: str
+) -> Measured:
+    """Return a usage as it is kept: with the operations of its steps, and the bytes of its weights."""
+    shape = shape_of(recipe.base_model, store)
+    return Measured(
+        by=by,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        usage=usage,
+        work=work,
+        operations=operations_of(recipe.method, shape, usage) if shape else 0.0,
+        weights=weights_of(recipe, shape, work["precision"]) if shape else 0,
+    )

@@ -1,0 +1,195 @@
+"""What `recipe plan --probe` does: two real steps on the recipe's own rows, by the code that trains, measured.
+
+One step warms up: it makes the optimizer's state. The last one has the longest row among usual ones, so that the
+peak of memory is that of a whole training. Nothing that is trained is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from engine.artifacts.stage import Build, Payload, Progress, StageContext
+from engine.backends import load_backend
+from engine.backends.base import Launch, Setting, with_keys
+from engine.backends.usage import Usage
+from engine.environment import detect_device, tool_versions
+from engine.errors import StageError
+from engine.estimate import measured
+from engine.estimate.known import measurement
+from engine.estimate.measured import Measured
+from engine.estimate.run import largest_setting
+from engine.lock.policy import PLAIN, stand_to_lock
+from engine.pipeline.loop import Orders, Walk, Watcher, refuse_interrupted, walk
+from engine.pipeline.plan import survey
+from engine.pipeline.preflight import require_backend
+from engine.recipe.model import Method, Recipe
+from engine.recipe.sweeps import settled
+from engine.store import Artifact, Store, product_key
+from engine.training.rendered import rendered_rows
+
+STEPS = 3
+"""One that warms up, and two that are measured: the one after the first still takes memory that later ones have."""
+MOST_ROWS = 4000
+"""Of a split, whose tokens are counted; of more, the longest by characters and an even choice of the rest."""
+HEADER = "the steps of a probe; compiled, do not edit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """One rendered row."""
+
+    line: str
+    tokens: int
+
+
+def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measured:
+    """Return what two steps of the recipe's training took on this machine, and keep it in the store.
+
+    Of a sweep it is the training of the largest setting.
+    The data stage is run or reused, the base model fetched, the rows rendered.
+
+    Raises:
+        EngineError: the data stage refuses, or this machine cannot train the recipe.
+
+    """
+    device = stand_to_lock(recipe, PLAIN).device(detect_device())
+    require_backend(recipe, device)
+    store = Store(root, versions=tool_versions())
+    world = survey(recipe, store, device)
+    state = walk(recipe, store, world=world, orders=Orders(until="data"), watcher=watcher)
+    if state.error is not None:
+        raise state.error
+    refuse_interrupted(state)
+    data = state.artifacts["data"]
+    recipe = settled(recipe, largest_setting(recipe, store, world, data)[0])
+    progress = watcher.stage("probe")
+    context = _context(recipe, state, store, progress)
+    rendered, base = _rendered(context)
+    work = measured.work_of(recipe, device, base_model=world.base_model, rendered=rendered.key)
+    usage = _steps(recipe, context, rendered, base)
+    found = measurement(recipe, store, usage, work=work, by="probe")
+    measured.keep(root, found)
+    return found
+
+
+def _context(recipe: Recipe, state: Walk, store: Store, progress: Progress) -> StageContext:
+    def once(name: str, payload: Payload, build: Build) -> Artifact:
+        return store.put(name, product_key(name, payload), build)
+
+    key = product_key("probe", {"data": state.artifacts["data"].key}).digest
+    folder = store.scratch(key) / "probe"
+    folder.mkdir(exist_ok=True)
+    return StageContext(
+        recipe=recipe,
+        device=state.world.device,
+        artifacts={"data": state.artifacts["data"]},
+        key="",
+        inputs={"data": state.artifacts["data"].key},
+        base_model=state.world.base_model,
+        workdir=folder,
+        scratch=folder,
+        progress=progress,
+        once=once,
+        aside=lambda _name, _payload: folder,
+    )
+
+
+def _rendered(context: StageContext) -> tuple[Artifact, Path]:
+    from engine.runtime.models.base_model import locate_base_model  # noqa: PLC0415 - a probe brings torch
+
+    base = locate_base_model(context.recipe.base_model, context.once, context.progress)
+    return rendered_rows(context, base), base
+
+
+def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path) -> Usage:
+    """Train on rows that were chosen, in a folder that is gone afterwards."""
+    folder = context.scratch
+    shutil.rmtree(folder, ignore_errors=True)
+    rows = folder / "rows"
+    rows.mkdir(parents=True)
+    try:
+        setting = _write_rows(rows, rendered, base, context)
+        backend = load_backend(recipe.backend.name)
+        quick = replace(recipe, method=_quick(recipe.method))
+        config = with_keys(backend.compile(quick, setting), backend.IN_ORDER, HEADER)
+        launch = Launch(
+            config=config.text,
+            rows=rows,
+            base_model=base,
+            folder=folder / "launch",
+            method=quick.method,
+            setting=setting,
+            progress=context.progress,
+        )
+        return backend.train(launch).usage
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _quick(method: Method) -> Method:
+    """Return the method with the probe's steps, then an evaluation and a checkpoint.
+
+    Not between them: writing a checkpoint gives memory back, and the step that follows has to ask for it
+    again, which a full training of 135 M parameters took for half of its time.
+    """
+    return replace(method, epochs=1.0, evaluations_per_epoch=1, early_stopping=None)
+
+
+def _write_rows(folder: Path, rendered: Artifact, base: Path, context: StageContext) -> Setting:
+    """Write a batch of training rows for each step and one of validation, and say how many they are."""
+    method, device = context.recipe.method, context.device
+    train = _measured_rows(rendered.file("train.jsonl"), base)
+    validation = _measured_rows(rendered.file("validation.jsonl"), base)
+    if not train:
+        raise StageError.one("B412", "there are no training rows to probe")
+    usual = _spread(train, method.batch_size)
+    peak = [max(train, key=lambda row: row.tokens), *usual[1:]]
+    looked_at = _with_longest(validation, method.micro_batch_size)
+    _write(folder / "train.jsonl", [*usual * (STEPS - 1), *peak])
+    _write(folder / "validation.jsonl", looked_at)
+    return Setting(
+        device=device,
+        precision=device.precision(context.recipe.backend.precision),
+        train_rows=STEPS * method.batch_size,
+        validation_rows=len(looked_at),
+    )
+
+
+def _measured_rows(path: Path, base: Path) -> list[_Row]:
+    """Return the rows that are chosen from, shortest first."""
+    from engine.runtime.rendering.chat import load_chat  # noqa: PLC0415 - a probe brings transformers
+
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line]
+    if len(lines) > MOST_ROWS:
+        lines.sort(key=len)
+        half = MOST_ROWS // 2
+        lines = [*lines[:-half][:: max(1, len(lines) // half)], *lines[-half:]]
+    chat = load_chat(base)
+    rows = [
+        _Row(
+            line=line,
+            tokens=sum(len(chat.token_ids(one["text"])) for one in json.loads(line)["segments"]),
+        )
+        for line in lines
+    ]
+    return sorted(rows, key=lambda row: row.tokens)
+
+
+def _spread(rows: Sequence[_Row], count: int) -> list[_Row]:
+    """Return so many rows, evenly over all lengths; some twice where there are fewer."""
+    return [rows[(2 * place + 1) * len(rows) // (2 * count)] for place in range(count)]
+
+
+def _with_longest(rows: Sequence[_Row], count: int) -> list[_Row]:
+    if not rows:
+        return []
+    return [rows[-1], *_spread(rows, min(count, len(rows)))[1:]]
+
+
+def _write(path: Path, rows: Sequence[_Row]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.writelines(f"{row.line}\n" for row in rows)

@@ -1,0 +1,208 @@
+"""What a plan will take: the training's estimate, and for the other stages disk, and the time of their last run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from engine.environment import Device
+from engine.estimate import TrainingEstimate, foretell
+from engine.estimate.base_model import shape_of
+from engine.estimate.prices import Price
+from engine.estimate.stages import disk_of, past_seconds
+from engine.pipeline.plan import Plan, World
+from engine.recipe.model import Recipe
+from engine.recipe.sweeps import methods_of, settled
+from engine.stages.resample import trainings
+from engine.store import Artifact, Store
+from engine.store.runs import Runs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageForecast:
+    """What one stage will take; None where it is not known."""
+
+    seconds: float | None = None
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
+    basis: str = ""
+    """`reckoned`, `probe`, `run` (a measurement of the same training), `last run`, or `sweep`: it is in the sweep's."""
+
+
+SWEPT = StageForecast(basis="sweep")
+"""Of the training after a sweep: it takes the weights of the chosen setting, in no time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What a run of a plan will take."""
+
+    device: Device
+    training: TrainingEstimate
+    of: str = ""
+    """While a sweep has not chosen: which of its settings `training` is of."""
+    stages: Mapping[str, StageForecast] = field(default_factory=dict)
+    """Of those that run."""
+    price: Price | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """Of the stages whose time is known; None where none is."""
+        known = [one.seconds for one in self.stages.values() if one.seconds is not None]
+        return sum(known) if known else None
+
+    @property
+    def untimed(self) -> tuple[str, ...]:
+        """Stages that run and whose time is not known."""
+        return tuple(
+            name for name, one in self.stages.items() if one.seconds is None and one != SWEPT
+        )
+
+    @property
+    def disk_bytes(self) -> int | None:
+        """Of the stages whose size is known; None where none is."""
+        known = [one.disk_bytes for one in self.stages.values() if one.disk_bytes is not None]
+        return sum(known) if known else None
+
+    @property
+    def cost(self) -> float | None:
+        """At the user's price; None without one, or without a time."""
+        if self.price is None or self.seconds is None:
+            return None
+        return self.price.of(self.seconds)
+
+
+def forecast(
+    plan: Plan,
+    store: Store,
+    *,
+    price: Price | None = None,
+    elsewhere: bool = False,
+) -> Forecast:
+    """Return what the stages that run will take; `elsewhere` is another machine, whose past is not known."""
+    device = plan.world.device
+    recipe, training, of = _largest(plan, store)
+    past = {} if elsewhere else past_seconds(Runs(store.root), recipe.name)
+    shape = shape_of(recipe.base_model, store)
+    found: dict[str, StageForecast] = {}
+    for stage in plan.stages:
+        if stage.reused is not None:
+            continue
+        if stage.name == "sweep":
+            found[stage.name] = _sweep(plan, store)
+        elif stage.name == "train":
+            found[stage.name] = SWEPT if plan.takes_swept else _train(training)
+        elif stage.name in ("resample", "seeds"):
+            times = len(recipe.method.seeds) if stage.name == "seeds" else trainings(recipe)
+            found[stage.name] = _again(training, times)
+        else:
+            seconds = past.get(stage.name)
+            found[stage.name] = StageForecast(
+                seconds=seconds,
+                disk_bytes=disk_of(stage.name, recipe, shape),
+                basis="" if seconds is None else "last run",
+            )
+    return Forecast(device=device, training=training, of=of, stages=found, price=price)
+
+
+def largest_setting(
+    recipe: Recipe, store: Store, world: World, data: Artifact | None
+) -> tuple[int, TrainingEstimate]:
+    """Return which method of a recipe takes the most memory, counted from 0, and its estimate."""
+    ones = _every(recipe, store, world, data)
+    number = max(
+        range(len(ones)),
+        key=lambda one: (ones[one].memory_bytes or 0, ones[one].trainable_parameters or 0),
+    )
+    return number, ones[number]
+
+
+def _largest(plan: Plan, store: Store) -> tuple[Recipe, TrainingEstimate, str]:
+    """Return the recipe whose training is told of: the one that is trained, or the sweep's largest setting."""
+    data = plan.stage("data").reused
+    if plan.trained is not None:
+        plain = replace(plan.trained, sweep=None)
+        return plan.trained, _every(plain, store, plan.world, data)[0], ""
+    number, found = largest_setting(plan.recipe, store, plan.world, data)
+    of = f"setting {number + 1} of {len(methods_of(plan.recipe))}, the largest"
+    return settled(plan.recipe, number), found, of
+
+
+def _every(
+    recipe: Recipe, store: Store, world: World, data: Artifact | None
+) -> list[TrainingEstimate]:
+    return [
+        foretell(
+            replace(recipe, method=method),
+            store,
+            world.device,
+            base_model=world.base_model,
+            data=data,
+        )
+        for method in methods_of(recipe)
+    ]
+
+
+def _sweep(plan: Plan, store: Store) -> StageForecast:
+    """Return what all settings take together, as if none had been judged before; the largest one's memory."""
+    ones = _every(plan.recipe, store, plan.world, plan.stage("data").reused)
+    seconds = [one.seconds for one in ones if one.seconds is not None]
+    return StageForecast(
+        seconds=sum(seconds) if len(seconds) == len(ones) else None,
+        memory_bytes=max((one.memory_bytes or 0 for one in ones), default=0) or None,
+        basis=" and ".join(dict.fromkeys(one.basis for one in ones)),
+    )
+
+
+def _train(training: TrainingEstimate) -> StageForecast:
+    return StageForecast(
+        seconds=training.seconds,
+        memory_bytes=training.memory_bytes,
+        disk_bytes=training.disk_bytes,
+        basis=training.basis,
+    )
+
+
+def _again(training: TrainingEstimate, times: int) -> StageForecast:
+    """Return the other trainings as so many of the first: those on fewer rows take less."""
+    return StageForecast(
+        seconds=None if training.seconds is None else times * training.seconds,
+        memory_bytes=training.memory_bytes,
+        disk_bytes=None if training.disk_bytes is None else times * training.disk_bytes,
+        basis=training.basis,
+    )
+
+
+def forecast_json(found: Forecast) -> dict[str, Any]:
+    """Return the forecast as JSON data, one form for plan and report."""
+    training = found.training
+    return {
+        "device": found.device.name,
+        "steps": training.steps,
+        "tokens": training.tokens,
+        "trainable_parameters": training.trainable_parameters,
+        "total_parameters": training.total_parameters,
+        "memory_bytes": training.memory_bytes,
+        "device_memory_bytes": found.device.memory_bytes,
+        "fits": training.fits,
+        "disk_bytes": found.disk_bytes,
+        "scratch_bytes": training.scratch_bytes,
+        "seconds": None if found.seconds is None else round(found.seconds, 1),
+        "untimed": list(found.untimed),
+        "cost": None if found.cost is None else round(found.cost, 4),
+        "currency": found.price.currency if found.price else "",
+        "of": found.of,
+        "basis": training.basis,
+        "derived": [{"what": what, "how": how} for what, how in training.derived],
+        "unknown": list(training.unknown),
+        "stages": {
+            name: {
+                "seconds": None if one.seconds is None else round(one.seconds, 1),
+                "memory_bytes": one.memory_bytes,
+                "disk_bytes": one.disk_bytes,
+                "basis": one.basis,
+            }
+            for name, one in found.stages.items()
+        },
+    }

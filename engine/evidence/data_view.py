@@ -1,0 +1,87 @@
+"""What `recipe data` shows, as a value; `engine.data_view.view` makes it, `engine.render.data` writes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.evidence import DataSummary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lengths:
+    """How long the rows of one split are, in tokens or characters."""
+
+    split: str
+    rows: int
+    """In the split."""
+    measured: int
+    """Rows that were measured: all, or as many drawn evenly."""
+    median: int
+    p95: int
+    """Nearest rank: 95 of 100 rows are at most this long."""
+    longest: int
+    over: int | None
+    """Measured rows over the limit; None where lengths are not in tokens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownExample:
+    """An example in a line or two."""
+
+    id: str
+    origin: str
+    split: str
+    labels: tuple[str, ...]
+    input: str
+    target: str
+    beside: tuple[str, ...] = ()
+    """What stands beside the answer: other right ones, the rejected one, the thumb it got."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataView:
+    """All of it."""
+
+    recipe: str
+    kind: str
+    summary: DataSummary | None
+    """None where the rows could not be divided."""
+    refusing: tuple[str, ...] = ()
+    """Checks that stop a run."""
+    unit: str = "tokens"
+    """Of the lengths: `tokens` or `characters`."""
+    why_characters: str = ""
+    max_length: int = 0
+    lengths: tuple[Lengths, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What rendering has to say: rewritten chats, documents in blocks."""
+    thumbs: tuple[str, ...] = ()
+    """Of rows with one answer and a thumb: how many of either kind each split has."""
+    examples: tuple[ShownExample, ...] = ()
+    row: ShownRow | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownSegment:
+    """A stretch of text and whether it is learned from."""
+
+    text: str
+    supervised: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownRow:
+    """One row as the model sees it."""
+
+    id: str
+    origin: str
+    split: str
+    segments: tuple[ShownSegment, ...]
+    """Without a tokenizer: the text itself, unmarked."""
+    rejected: tuple[ShownSegment, ...] = ()
+    """Of a preference pair: the other answer."""
+    tokens: int | None = None
+    """None where there was no tokenizer."""
+    supervised: int | None = None
+    note: str = ""
+    """What is to be said about it, such as that it is too long."""

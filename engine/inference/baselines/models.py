@@ -1,0 +1,60 @@
+"""A baseline that a transformers model answers: the recipe's base model untouched, or another one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from engine.artifacts.stage import Progress
+from engine.data.examples.example import Example
+from engine.inference.baselines.shots import Shot
+from engine.inference.baselines.values import Answered, Question
+from engine.inference.predict import WEIGHED, Asked, asked_turns, chosen
+
+if TYPE_CHECKING:
+    from engine.runtime.models.load import LoadedModel
+
+WINDOWS = ("max_position_embeddings", "n_positions", "seq_length")
+"""What configurations call the longest text that a model reads."""
+
+
+def ask_model(loaded: LoadedModel, question: Question, *, progress: Progress) -> Answered:
+    """Return what the model says, held to the form that the tuned one is held to.
+
+    Shots that find no room in the model's window are left out, the least near first.
+    """
+    asked, rows, shots = question.asked, question.fold.judged, question.shots
+    kept = [_fitting(loaded, asked, row, own) for row, own in zip(rows, shots, strict=True)]
+    predictions = chosen(loaded, asked, rows, progress=progress, shots=kept)
+    cut = sum(len(fitting) < len(own) for fitting, own in zip(kept, shots, strict=True))
+    facts: dict[str, Any] = {
+        "parameters": int(loaded.model.num_parameters()),
+        "bytes": int(loaded.model.get_memory_footprint()),
+    }
+    if cut:
+        facts["remarks"] = [f"{cut} of {len(rows)} rows had no room for all shots"]
+    return Answered(predictions=predictions, facts=facts)
+
+
+def _fitting(
+    loaded: LoadedModel, asked: Asked, row: Example, shots: Sequence[Shot]
+) -> Sequence[Shot]:
+    window = _window(loaded.model.config)
+    if not shots or window is None or asked.task.kind in WEIGHED:
+        return shots
+    room = window - asked.room(loaded.chat)
+    kept = list(shots)
+    while kept and _tokens(loaded, asked, row, kept) > room:
+        kept = kept[1:]
+    return kept
+
+
+def _tokens(loaded: LoadedModel, asked: Asked, row: Example, shots: Sequence[Shot]) -> int:
+    return len(loaded.chat.token_ids(loaded.chat.prompt(asked_turns(asked.task, row, shots))))
+
+
+def _window(config: Any) -> int | None:  # noqa: ANN401 - a transformers config
+    """Return how many tokens the model reads at most; None where its configuration does not say."""
+    text = config.get_text_config()
+    found = [getattr(text, name, None) for name in WINDOWS]
+    return next((length for length in found if isinstance(length, int)), None)

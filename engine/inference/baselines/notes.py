@@ -1,0 +1,51 @@
+"""How each baseline came to its answers, in one line for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.data.splitting.subsets import Fold
+from engine.inference.baselines.floors import most_frequent
+from engine.inference.baselines.served import note_of
+from engine.inference.predict import WEIGHED, is_bound
+from engine.recipe.model import Baseline, Recipe, Task
+
+SHOWN = 60
+"""Characters of an answer that is always the same."""
+
+
+def note(baseline: Baseline, recipe: Recipe, fold: Fold, facts: Mapping[str, Any]) -> str:
+    """Return who answered, with how many shots, constrained or not, and what else is to be known."""
+    task = recipe.task
+    if baseline.kind == "majority":
+        answer = most_frequent(fold.train, task)
+        shown = answer if len(answer) <= SHOWN else f"{answer[: SHOWN - 1]}…"
+        return f"always `{shown}`, most frequent in training"
+    if baseline.kind == "tfidf_svm":
+        each = ", one for each label" if task.kind == "multilabel" else ""
+        rows = len(fold.train)
+        return f"TF-IDF of words and characters, linear SVM{each} on {rows} train rows"
+    if baseline.endpoint is not None:
+        return note_of(baseline.endpoint, facts, shots=facts["shots"])
+    remarks = "".join(f"; {remark}" for remark in facts.get("remarks", ()))
+    return f"{_who(baseline)}, {_how(baseline, task, facts)}{remarks}"
+
+
+def _who(baseline: Baseline) -> str:
+    if baseline.gguf is not None:
+        return f"`{baseline.gguf.written}` in llama.cpp"
+    return "another model" if baseline.ref is not None else "untouched base model"
+
+
+def _how(baseline: Baseline, task: Task, facts: Mapping[str, Any]) -> str:
+    if task.kind in WEIGHED:
+        return "the likelihood it gives"
+    count = facts["shots"]
+    shots = f"{count} shots from the training split" if count else "no shots"
+    if baseline.kind == "retrieved_few_shot":
+        shots = f"the {count} nearest training examples as shots"
+    if not is_bound(task):
+        return f"{shots}, decoded greedily"
+    held = "constrained to the labels" if task.labels else "constrained to the schema"
+    return f"{shots}, {held if facts.get('constrained', True) else 'not constrained'}"

@@ -1,0 +1,203 @@
+"""Each baseline's predictions, made once: keyed by all that they depend on, and by nothing else.
+
+A changed metric, another baseline beside it, another name or price never asks a model again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.artifacts.results import read_json, write_json
+from engine.artifacts.stage import Payload, StageContext
+from engine.data.splitting.subsets import Fold
+from engine.environment import version_of
+from engine.errors import EngineError, Problem
+from engine.inference import predict as answering
+from engine.inference.baselines import floors
+from engine.inference.baselines.shots import shots_of
+from engine.inference.baselines.values import Answered, Question
+from engine.metrics.predictions import write_predictions
+from engine.recipe.baselines import ASKS_BASE_MODEL
+from engine.recipe.model import Baseline, Reference
+from engine.store import Artifact
+
+if TYPE_CHECKING:
+    from engine.runtime.models.load import LoadedModel
+
+FACTS = "facts.json"
+"""What is told of how the predictions were made."""
+COUNTS = ("input_tokens", "output_tokens", "uncounted")
+"""Facts that add up."""
+REVISION = 2
+"""Bumped when the same baseline would now say something else; the model's own is in `answering`."""
+TOOLS: Mapping[str, tuple[str, ...]] = {
+    "floor": ("scikit-learn",),
+    "model": ("torch", "transformers"),
+    "file": ("inferna",),
+    "served": (),
+}
+"""Whose versions can change what is said, by who says it."""
+
+
+def facts_of(made: Sequence[Artifact]) -> dict[str, Any]:
+    """Return the facts of one baseline's products, one a fold: counts summed, remarks each once."""
+    found = [read_json(one, FACTS) for one in made]
+    remarks = dict.fromkeys(remark for facts in found for remark in facts.get("remarks", ()))
+    counted = {name: sum(facts[name] for facts in found) for name in COUNTS if name in found[0]}
+    return {**found[0], **counted, "remarks": list(remarks)}
+
+
+def reference_name(baseline: Baseline) -> str:
+    """Return the name under which a stage's references hold a baseline's model."""
+    return f"baselines.{baseline.name}"
+
+
+def who_answers(baseline: Baseline) -> str:
+    """Return `floor`, `model`, `file` or `served`."""
+    if baseline.endpoint is not None:
+        return "served"
+    if baseline.gguf is not None:
+        return "file"
+    is_model = baseline.kind in (*ASKS_BASE_MODEL, "model")
+    return "model" if is_model else "floor"
+
+
+class Models:
+    """The model that is in memory: one at a time, so that the largest decides what it takes."""
+
+    def __init__(self, context: StageContext, base: Callable[[], Path]) -> None:
+        """`base` gives the folder of the recipe's base model."""
+        self._context, self._base = context, base
+        self._held: tuple[Reference | None, LoadedModel] | None = None
+
+    def of(self, ref: Reference | None) -> LoadedModel:
+        """Return a model, None for the recipe's own."""
+        if self._held is None or self._held[0] != ref:
+            self._held = None
+            self._held = (ref, self._load(ref))
+        return self._held[1]
+
+    def _load(self, ref: Reference | None) -> LoadedModel:
+        from engine.runtime.models.base_model import locate_base_model  # noqa: PLC0415 - brings torch
+        from engine.runtime.models.load import load_model  # noqa: PLC0415 - the same
+
+        context = self._context
+        once, progress = context.once, context.progress
+        folder = self._base() if ref is None else locate_base_model(ref, once, progress)
+        precision = context.device.precision(context.recipe.backend.precision)
+        return load_model(folder, device=context.device, precision=precision)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Makes or reuses the predictions of baselines in one stage."""
+
+    context: StageContext
+    models: Models
+
+    def product(self, baseline: Baseline, fold: Fold) -> Artifact:
+        """Return the predictions on the judged rows of a fold, and their facts."""
+        payload = self._payload(baseline, fold)
+
+        def build(folder: Path) -> None:
+            with told_of(baseline):
+                answered = self._ask(baseline, fold, payload)
+            write_predictions(folder / answering.FILE, answered.predictions)
+            write_json(folder / FACTS, answered.facts)
+
+        return self.context.once("predictions", payload, build)
+
+    def _payload(self, baseline: Baseline, fold: Fold) -> Payload:
+        context, recipe = self.context, self.context.recipe
+        who = who_answers(baseline)
+        payload: dict[str, Any] = {
+            "revision": REVISION,
+            "baseline": baseline.kind,
+            "shots": baseline.shots,
+            "data": context.inputs["data"],
+            "holdout": context.inputs["holdout"],
+            "fold": fold.number,
+            "seed": recipe.splits.seed,
+            "asked": answering.Asked.of(recipe, fold.train).payload(),
+            "answering": answering.REVISION,
+            "versions": {tool: version_of(tool) for tool in TOOLS[who]},
+        }
+        if who == "model":
+            payload["base_model"] = self._identity(baseline)
+            payload["device"] = context.device.kind
+            payload["precision"] = context.device.precision(recipe.backend.precision)
+        if who == "file":
+            payload["gguf"] = dict(context.references[reference_name(baseline)])
+        if baseline.endpoint is not None:
+            served = baseline.endpoint
+            payload["endpoint"] = {"url": served.url, "model": served.model, "as": baseline.name}
+        return payload
+
+    def _identity(self, baseline: Baseline) -> Mapping[str, Any]:
+        if baseline.ref is None:
+            return self.context.base_model
+        from engine.runtime.models import base_model  # noqa: PLC0415 - of a model's folder
+
+        found = self.context.references[reference_name(baseline)]
+        return {**found, "made": base_model.REVISION}
+
+    def _ask(self, baseline: Baseline, fold: Fold, payload: Payload) -> Answered:
+        recipe = self.context.recipe
+        seed, task = recipe.splits.seed, recipe.task
+        if baseline.kind == "majority":
+            return Answered(predictions=floors.majority(fold, task))
+        if baseline.kind == "tfidf_svm":
+            return Answered(predictions=floors.svm(fold, task, seed=seed))
+        question = Question(
+            baseline=baseline,
+            asked=answering.Asked.of(recipe, fold.train),
+            fold=fold,
+            shots=shots_of(baseline, task, fold.train, fold.judged, seed=seed),
+        )
+        answered = self._put(question, payload)
+        most = max(map(len, question.shots), default=0)
+        return replace(answered, facts={"shots": most, **answered.facts})
+
+    def _put(self, question: Question, payload: Payload) -> Answered:
+        """Put a question to the model that a baseline names."""
+        baseline, progress = question.baseline, self.context.progress
+        if who_answers(baseline) == "model":
+            from engine.inference.baselines.models import ask_model  # noqa: PLC0415 - brings torch
+
+            return ask_model(self.models.of(baseline.ref), question, progress=progress)
+        aside = self.context.aside("predictions", payload)
+        if baseline.endpoint is not None:
+            from engine.inference.baselines.served import ask_served  # noqa: PLC0415 - rarely asked
+
+            return ask_served(baseline.endpoint, question, aside=aside, progress=progress)
+        if baseline.gguf is None:
+            raise AssertionError(baseline)  # the schema lets no other model through
+        from engine.inference.baselines.gguf import ask_file  # noqa: PLC0415 - rarely asked
+
+        path, threads = baseline.gguf.path, self.context.device.threads
+        return ask_file(path, question, threads=threads, aside=aside, progress=progress)
+
+
+@contextmanager
+def told_of(baseline: Baseline) -> Iterator[None]:
+    """Tell what is wrong with another model under its own name, and not as the base model's."""
+    try:
+        yield
+    except EngineError as error:
+        if baseline.kind != "model":
+            raise
+        raise type(error)([_told(problem, baseline.name) for problem in error.problems]) from error
+
+
+def _told(problem: Problem, name: str) -> Problem:
+    own, told = "the base model", f"the model `{name}`"
+    return replace(
+        problem,
+        path="baselines",
+        message=problem.message.replace(own, told),
+        hint=problem.hint and problem.hint.replace(own, told),
+    )

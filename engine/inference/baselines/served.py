@@ -1,0 +1,111 @@
+"""A baseline that a server on the user's network answers: what it is asked, and what that cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from engine.artifacts.stage import Progress
+from engine.inference.baselines.values import Answered, Question
+from engine.inference.predict import asked_turns, predicted
+from engine.recipe.model import Endpoint, Task
+from engine.recipe.prompt import JSON_KEY, JSON_LIST_KEY, answer_text, parse_answer
+
+SPARE_TOKENS = 32
+"""Answers may have so many tokens more than the longest right one has bytes."""
+KEPT = "answers.jsonl"
+MILLION = 1_000_000
+
+
+def ask_served(
+    endpoint: Endpoint, question: Question, *, aside: Path, progress: Progress
+) -> Answered:
+    """Return what the server says to every row; answers are kept in `aside` as they come."""
+    from engine.runtime.served.endpoint import Form, ask_endpoint  # noqa: PLC0415 - only where one is asked
+
+    task, rows = question.task, question.fold.judged
+    served = ask_endpoint(
+        endpoint,
+        [asked_turns(task, row, own) for row, own in zip(rows, question.shots, strict=True)],
+        form=Form(schema=_schema(task), choices=_choices(task)),
+        max_tokens=task.max_new_tokens or question.longest_answer() + SPARE_TOKENS,
+        kept=aside / KEPT,
+        progress=progress,
+    )
+    predictions = [
+        predicted(row, label=_answer(task, reply.text), text=reply.text)
+        for row, reply in zip(rows, served.replies, strict=True)
+    ]
+    read = [reply.input_tokens for reply in served.replies]
+    written = [reply.output_tokens for reply in served.replies]
+    facts = {
+        "constrained": served.constrained,
+        "owner": served.owner,
+        "remarks": list(served.remarks),
+        "input_tokens": sum(count or 0 for count in read),
+        "output_tokens": sum(count or 0 for count in written),
+        "uncounted": sum(None in pair for pair in zip(read, written, strict=True)),
+    }
+    return Answered(predictions=predictions, facts=facts)
+
+
+def cost_of(endpoint: Endpoint, facts: Mapping[str, Any]) -> float | None:
+    """Return what the answers cost at the recipe's prices; None where no price or no count is known."""
+    if not (endpoint.input_price or endpoint.output_price) or facts["uncounted"]:
+        return None
+    read = facts["input_tokens"] * endpoint.input_price
+    return float(read + facts["output_tokens"] * endpoint.output_price) / MILLION
+
+
+def note_of(endpoint: Endpoint, facts: Mapping[str, Any], *, shots: int) -> str:
+    """Return how the server was asked, what it cost, and that it is not pinned."""
+    by = f"constrained by {facts['constrained']}" if facts["constrained"] else "not constrained"
+    owner = f" ({facts['owner']})" if facts["owner"] else ""
+    parts = [f"`{endpoint.model}` at {endpoint.url}{owner}, {_shots(shots)}, {by}"]
+    if facts["uncounted"]:
+        parts.append("the server does not count all tokens")
+    else:
+        parts.append(f"{facts['input_tokens']:,} tokens read, {facts['output_tokens']:,} written")
+    cost = cost_of(endpoint, facts)
+    parts += [f"cost {cost:.4f} at the recipe's prices"] if cost is not None else []
+    return "; ".join([*parts, *facts["remarks"], "not pinned: what a server serves can change"])
+
+
+def _shots(count: int) -> str:
+    return f"{count} shots" if count else "no shots"
+
+
+def _choices(task: Task) -> tuple[str, ...]:
+    """Return all answers of a classification, in its form of output."""
+    if task.kind != "classification":
+        return ()
+    return tuple(answer_text(task, label) for label in task.labels)
+
+
+def _schema(task: Task) -> Mapping[str, Any] | None:
+    """Return the JSON Schema of an answer; labels are then in an object, whatever the output is."""
+    if task.kind == "extraction" and isinstance(task.schema, Mapping):
+        return task.schema
+    if task.kind == "classification":
+        return _object(JSON_KEY, {"type": "string", "enum": list(task.labels)})
+    if task.kind == "multilabel":
+        items = {"type": "string", "enum": list(task.labels)}
+        return _object(JSON_LIST_KEY, {"type": "array", "items": items})
+    return None
+
+
+def _object(key: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {key: dict(value)},
+        "required": [key],
+        "additionalProperties": False,
+    }
+
+
+def _answer(task: Task, text: str) -> str | None:
+    """Return the answer in the task's form of output, or in that of the schema."""
+    found = parse_answer(task, text)
+    return found if found is not None else parse_answer(replace(task, output="json"), text)

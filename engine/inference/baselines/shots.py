@@ -1,0 +1,135 @@
+"""Answered training examples before a question: some of each label, or those nearest to the row.
+
+Every draw stands on the content of the rows and the seed. A row is never shown an example that
+reads the same as itself: where the splits were not kept apart, it would hold the answer.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import sha256
+
+from engine.data.examples.example import Example, content_key
+from engine.recipe.model import Baseline, Task
+from engine.recipe.prompt import NO_LABEL
+
+Shot = tuple[str, str]
+"""(text, target)."""
+
+MOST_SHOTS = 16
+SHOTS_PER_LABEL = 2
+SHOTS = 4
+"""Where there are no labels to choose by, and of nearest examples."""
+SHOT_CHARACTERS = 400
+"""Shots are drawn from training texts up to this length, where there are any."""
+
+
+def shots_of(
+    baseline: Baseline,
+    task: Task,
+    train: Sequence[Example],
+    judged: Sequence[Example],
+    *,
+    seed: int,
+) -> list[tuple[Shot, ...]]:
+    """Return the shots of each judged row: none for most baselines."""
+    if baseline.kind == "retrieved_few_shot":
+        return nearest_shots(train, judged, count=baseline.shots or SHOTS)
+    if baseline.kind == "few_shot" or baseline.shots:
+        return [pick_shots(train, task, count=baseline.shots, seed=seed)] * len(judged)
+    return [()] * len(judged)
+
+
+def pick_shots(
+    train: Sequence[Example], task: Task, *, seed: int, count: int = 0
+) -> tuple[Shot, ...]:
+    """Draw answered examples from the training split, by seed, in shuffled order: the last weigh more.
+
+    As evenly over the labels as they go. Without a `count`: two of each label, one where two of each
+    would be more than 16, and 16 where there are more labels than that; of tasks without labels, 4.
+    """
+    wanted = count or _usual(len(task.labels))
+    ranked = sorted(train, key=lambda row: sha256(f"{seed}:{row.id}".encode()).digest())
+    chosen = _evenly(_short_ones_first(ranked), task, wanted, seed=seed)
+    shots = [(row.input, row.target) for row in chosen]
+    random.Random(seed).shuffle(shots)  # noqa: S311 - a reproducible order, no secret
+    return tuple(shots[:wanted])
+
+
+def nearest_shots(
+    train: Sequence[Example], judged: Sequence[Example], *, count: int
+) -> list[tuple[Shot, ...]]:
+    """Return for each judged row the training examples nearest to it by TF-IDF, the nearest one last.
+
+    StageError G521 when the training texts are blank.
+    """
+    from engine.runtime.text.retrieval import nearest  # noqa: PLC0415 - brings scikit-learn
+
+    found = nearest(
+        [row.input for row in train],
+        [row.input for row in judged],
+        count=count,
+        barred=_same_texts(train, judged),
+    )
+    return [
+        tuple((train[place].input, train[place].target) for place in reversed(places))
+        for places in found
+    ]
+
+
+def usual_shots(kind: str, labels: int) -> int:
+    """Return the answered examples of a baseline that names no number, by its kind and the number of labels."""
+    return SHOTS if kind == "retrieved_few_shot" else _usual(labels)
+
+
+def _usual(labels: int) -> int:
+    if not labels:
+        return SHOTS
+    each = SHOTS_PER_LABEL if SHOTS_PER_LABEL * labels <= MOST_SHOTS else 1
+    return min(MOST_SHOTS, each * labels)
+
+
+def _short_ones_first(ranked: Sequence[Example]) -> list[Example]:
+    """Return short texts in their order, then the others from the shortest on."""
+    short = [row for row in ranked if len(row.input) <= SHOT_CHARACTERS]
+    long = sorted(
+        (row for row in ranked if len(row.input) > SHOT_CHARACTERS), key=lambda row: len(row.input)
+    )
+    return [*short, *long]
+
+
+def _evenly(rows: Sequence[Example], task: Task, wanted: int, *, seed: int) -> list[Example]:
+    """Return rows, one after the other with the label that has been shown least."""
+    kinds = [*task.labels, *([NO_LABEL] if task.kind == "multilabel" else [])]
+    if not kinds:
+        return list(rows[:wanted])
+    random.Random(seed).shuffle(kinds)  # noqa: S311 - a reproducible order, no secret
+    waiting = {kind: [row for row in rows if kind in _kinds_of(row)] for kind in kinds}
+    shown: Counter[str] = Counter()
+    chosen: dict[str, Example] = {}
+    while len(chosen) < wanted:
+        for kind in kinds:
+            waiting[kind] = [row for row in waiting[kind] if row.id not in chosen]
+        left = [kind for kind in kinds if waiting[kind]]
+        if not left:
+            break
+        row = waiting[min(left, key=lambda kind: shown[kind])][0]
+        chosen[row.id] = row
+        shown.update(_kinds_of(row))
+    return list(chosen.values())
+
+
+def _kinds_of(row: Example) -> tuple[str, ...]:
+    """Return the labels that a row shows; of several labels also that none fits."""
+    return row.labels or (row.target,)
+
+
+def _same_texts(train: Sequence[Example], judged: Sequence[Example]) -> dict[int, list[int]]:
+    """Name for each judged row the training rows that read the same: none, where splits stand apart."""
+    places: dict[bytes, list[int]] = {}
+    for place, row in enumerate(train):
+        places.setdefault(content_key(row.input), []).append(place)
+    keys = (content_key(row.input) for row in judged)
+    return {place: places[key] for place, key in enumerate(keys) if key in places}

@@ -1,0 +1,46 @@
+"""What a baseline is asked, and what it said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.data.splitting.subsets import Fold
+from engine.inference.baselines.shots import Shot
+from engine.inference.predict import Asked
+from engine.metrics.predictions import Prediction
+from engine.recipe.model import Baseline, Task
+from engine.recipe.prompt import answer_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """The judged rows of a fold, put to a model."""
+
+    baseline: Baseline
+    asked: Asked
+    fold: Fold
+    shots: Sequence[Sequence[Shot]]
+    """Of each judged row."""
+
+    @property
+    def task(self) -> Task:
+        """What the rows are asked for."""
+        return self.asked.task
+
+    def longest_answer(self) -> int:
+        """Return the bytes of the longest right answer: no tokenizer makes more tokens of it."""
+        rows = self.fold.train
+        known = self.task.labels if self.task.kind == "classification" else ()
+        answers = (answer_text(self.task, one) for one in known or [row.target for row in rows])
+        return max((len(answer.encode()) for answer in answers), default=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What a baseline said of all rows, and what is to be told of how."""
+
+    predictions: list[Prediction]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """JSON data, stored beside the predictions: `remarks`, `constrained`, counts of tokens, …"""

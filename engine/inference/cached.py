@@ -1,0 +1,92 @@
+"""What one form of the model says on the holdout, asked at most once. Not a stage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.artifacts.stage import Payload, StageContext
+from engine.data.examples.example import Example
+from engine.inference import predict as answering
+from engine.metrics.predictions import Prediction, read_predictions, write_predictions
+from engine.recipe.metrics import FREE
+
+REVISION = 3
+"""Bumped when the same model would now say something else."""
+FACTS = "facts.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What one model said on the holdout."""
+
+    chosen: list[Prediction]
+    free: list[Prediction]
+    facts: Mapping[str, Any]
+
+
+def merged_says(context: StageContext, examples: Sequence[Example], asked: answering.Asked) -> Said:
+    """Return what the merged model says; free decoding only where a bound asks for it."""
+    drops = context.recipe.export.max_drops
+    with_free = answering.is_bound(asked.task) and any(drop.metric in FREE for drop in drops)
+    precision = context.device.precision(context.recipe.backend.precision)
+    payload = {
+        "model": context.inputs["merge"],
+        "device": context.device.kind,
+        "precision": precision,
+        "free": with_free,
+        "asks": answering.REVISION,
+    }
+
+    def build(folder: Path) -> None:
+        from engine.runtime.models.load import load_model  # noqa: PLC0415 - brings torch
+
+        model = context.artifacts["merge"].file("model")
+        loaded = load_model(model, device=context.device, precision=precision)
+        chosen = answering.chosen(loaded, asked, examples, progress=context.progress)
+        rows = examples if with_free else ()
+        free = answering.free(loaded, asked, rows, progress=context.progress)
+        write_said(folder, chosen, free, {})
+
+    return once_said(context, "merged", asked, payload, build)
+
+
+def once_said(
+    context: StageContext,
+    name: str,
+    asked: answering.Asked,
+    payload: Payload,
+    build: Callable[[Path], None],
+) -> Said:
+    """Return predictions, made at most once for this model, holdout and task."""
+    made = context.once(
+        "predictions",
+        {
+            "of": name,
+            "revision": REVISION,
+            "holdout": context.inputs["holdout"],
+            "asked": asked.payload(),
+            **payload,
+        },
+        build,
+    )
+    return Said(
+        chosen=read_predictions(made.file("chosen.jsonl")),
+        free=read_predictions(made.file("free.jsonl")),
+        facts=json.loads(made.file(FACTS).read_text(encoding="utf-8")),
+    )
+
+
+def write_said(
+    folder: Path,
+    chosen: Sequence[Prediction],
+    free: Sequence[Prediction],
+    facts: Mapping[str, Any],
+) -> None:
+    """Write what `once_said` reads back."""
+    write_predictions(folder / "chosen.jsonl", chosen)
+    write_predictions(folder / "free.jsonl", free)
+    (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")

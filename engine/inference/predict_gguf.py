@@ -1,0 +1,288 @@
+"""Asking a GGUF file for the answer to every row, as `answering` asks a transformers model. Not a stage.
+
+Beside the answers it gathers what shows that the file reads what training read: token ids in four places,
+the chat templates in the file and in the Modelfile, and the prompts as the file's users send them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.artifacts.stage import Progress
+from engine.data.examples.example import Example
+from engine.errors import StageError
+from engine.inference.cached import Said
+from engine.inference.predict import WEIGHED, Asked, asked_turns, is_bound, predicted
+from engine.inference.template_check import is_plain
+from engine.metrics.predictions import Prediction
+from engine.recipe.answer_grammar import answer_grammar
+from engine.recipe.conversation import conversation
+from engine.recipe.prompt import answer_text, parse_answer
+
+if TYPE_CHECKING:
+    from engine.runtime.llama.client import GgufSaid, Request
+    from engine.runtime.rendering.chat import Chat
+    from engine.runtime.rendering.renderer import RenderedRow
+
+REVISION = 4
+"""Bumped when the same file and rows would now give other predictions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GgufFile:
+    """A file, how it is spoken to, and where it is run."""
+
+    path: Path
+    chat: Chat
+    """Of the merged model."""
+    modelfile: str
+    """Text of the Modelfile that runs it; empty for none."""
+    threads: int
+    workdir: Path
+    progress: Progress
+
+
+def ask(file: GgufFile, asked: Asked, examples: Sequence[Example], *, free: bool) -> Said:
+    """Return what the file is judged by and, where `free`, what it says when nothing holds it."""
+    if asked.task.kind in WEIGHED:
+        return _weighed(file, asked, examples)
+    turns = [asked_turns(asked.task, row) for row in examples]
+    prompts = [file.chat.prompt(one) for one in turns]
+    ollama, sent = _ollama(file.modelfile, turns), _by_the_file(file, turns)
+    request = replace(_request(file, asked, prompts, free=free), read=ollama or [], sent=sent)
+    said = _run(file, request)
+    if not said.is_finite:
+        silent = [predicted(row) for row in examples]
+        return Said(chosen=silent, free=silent, facts=_damaged(said, examples, prompts, file))
+    loose = [
+        _spoken(asked, row, text, ended=ended)
+        for row, text, ended in zip(examples, said.texts, said.ended, strict=bool(said.texts))
+    ]
+    chosen = [*_held(asked, examples, said)] if is_bound(asked.task) else loose
+    ids = [file.chat.token_ids(prompt) for prompt in prompts]
+    trained = _trained_ids(file.chat, asked, examples)
+    parity = {
+        "training": _same(examples, ids, trained),
+        "llama_cpp": _same(examples, ids, said.token_ids),
+        "ollama": None if ollama is None else _same(examples, ids, said.read),
+        "template": _same(examples, prompts, sent),
+        "users": _same(examples, trained, said.sent),
+    }
+    return Said(
+        chosen=chosen,
+        free=loose if is_bound(asked.task) else [],
+        facts={"version": said.version, "parity": parity, "is_ended": said.is_ended},
+    )
+
+
+def _damaged(
+    said: GgufSaid, examples: Sequence[Example], prompts: Sequence[str], file: GgufFile
+) -> dict[str, Any]:
+    """Return the facts of a file that answers nothing."""
+    ids = [file.chat.token_ids(prompt) for prompt in prompts]
+    parity = {"llama_cpp": _same(examples, ids, said.token_ids)}
+    return {"version": said.version, "parity": parity, "is_finite": False}
+
+
+def _request(file: GgufFile, asked: Asked, prompts: Sequence[str], *, free: bool) -> Request:
+    from engine.runtime.llama.client import Request  # noqa: PLC0415 - only where a file is asked
+
+    task, room, terminator = asked.task, asked.room(file.chat), file.chat.terminator
+    is_label = task.kind == "classification"
+    answers = [answer_text(task, label) + terminator for label in task.labels] if is_label else []
+    grammar = answer_grammar(task) if is_bound(task) and not is_label else None
+    return Request(
+        prompts=prompts,
+        answers=answers,
+        distribution=True,
+        grammar=grammar or "",
+        grammar_tokens=room,
+        max_new_tokens=room if free or not is_bound(task) else 0,
+        terminator=terminator,
+    )
+
+
+def _run(file: GgufFile, request: Request) -> GgufSaid:
+    from engine.runtime.llama.client import ask_gguf  # noqa: PLC0415 - only where a file is asked
+
+    return ask_gguf(
+        file.path, request, threads=file.threads, workdir=file.workdir, progress=file.progress
+    )
+
+
+def _held(asked: Asked, examples: Sequence[Example], said: GgufSaid) -> Iterator[Prediction]:
+    """Yield the answers that were held to the task's form."""
+    labels = asked.task.labels
+    for row, choice in zip(examples, said.choices, strict=bool(said.choices)):
+        yield predicted(
+            row,
+            label=labels[choice.index],
+            text=answer_text(asked.task, labels[choice.index]),
+            probability=choice.probability,
+            probabilities=choice.probabilities,
+        )
+    for row, bound in zip(examples, said.bound, strict=bool(said.bound)):
+        label = parse_answer(asked.task, bound.text) if bound.finished else None
+        yield predicted(row, label=label, text=bound.text, probability=bound.probability)
+
+
+def _spoken(asked: Asked, row: Example, text: str, *, ended: bool) -> Prediction:
+    label = parse_answer(asked.task, text) if ended or not is_bound(asked.task) else None
+    return predicted(row, label=label, text=text, ended=ended)
+
+
+def _weighed(file: GgufFile, asked: Asked, examples: Sequence[Example]) -> Said:
+    """Return how probable what would be learned of each row is, in the form that training reads."""
+    from engine.runtime.llama.client import Learned, Request  # noqa: PLC0415 - only where a file is asked
+    from engine.runtime.rendering.renderer import Limits, Renderer  # noqa: PLC0415 - brings transformers
+    from engine.runtime.scoring.likelihood import token_row  # noqa: PLC0415 - brings torch
+
+    limits = Limits(max_length=asked.max_length, truncation="off", template_tokens="off")
+    renderer = Renderer(file.chat, asked.task, limits)
+    made = [renderer.render(row) for row in examples]
+    parts = [one.segments for rows in made for one in rows]
+    tokens = [token_row(file.chat, segments) for segments in parts]
+    texts = [segment.text for segments in parts for segment in segments]
+    learned = [Learned(ids=row.ids, learned=[int(flag) for flag in row.learned]) for row in tokens]
+    expected, asked_by_users = _sent(file, asked, examples, made)
+    plain = _ollama_of_plain(file, asked, examples)
+    said = _run(
+        file,
+        Request(
+            prompts=texts,
+            learned=learned,
+            terminator=renderer.ending,
+            read=[text for _, text, _ in plain],
+            sent=asked_by_users,
+        ),
+    )
+    owners = [
+        row for row, rows in zip(examples, made, strict=True) for one in rows for _ in one.segments
+    ]
+    if not said.is_finite:
+        silent = [predicted(row) for row in examples]
+        return Said(chosen=silent, free=[], facts=_damaged(said, owners, texts, file))
+    nats, counts = iter(said.likelihoods), iter(sum(row.learned[1:]) for row in tokens)
+    ends = iter(said.ended)
+    chosen = [
+        predicted(
+            row,
+            nats=sum(next(nats) for _ in rows),
+            tokens=sum(next(counts) for _ in rows),
+            ended=[next(ends) for _ in rows][-1],
+            bytes=sum(
+                len(part.text.encode()) for one in rows for part in one.segments if part.supervised
+            ),
+        )
+        for row, rows in zip(examples, made, strict=True)
+    ]
+    ids = [file.chat.token_ids(text) for text in texts]
+    by_users = [file.chat.token_ids(text) for text in expected]
+    by_ollama = [file.chat.token_ids(prompt) for _, _, prompt in plain]
+    has_turns = asked.task.kind != "text"
+    parity = {
+        "training": None,
+        "llama_cpp": _same(owners, ids, said.token_ids),
+        "ollama": _same([row for row, _, _ in plain], by_ollama, said.read) if plain else None,
+        "template": _same(examples, expected, asked_by_users) if has_turns else None,
+        "users": _same(examples, by_users, said.sent),
+    }
+    facts = {"version": said.version, "parity": parity, "is_ended": said.is_ended}
+    return Said(chosen=chosen, free=[], facts=facts)
+
+
+def _sent(
+    file: GgufFile, asked: Asked, examples: Sequence[Example], made: Sequence[Sequence[RenderedRow]]
+) -> tuple[list[str], list[str]]:
+    """Return the beginning of each row as training reads it, and as users of the file send it.
+
+    Of a conversation that is what asks for its last answer; of a document all before its end.
+    """
+    if asked.task.kind != "text":
+        told = [
+            conversation(asked.task, input=row.input, target=row.target, payload=row.payload)
+            for row in examples
+        ]
+        turns, tools = [one.asked for one in told], [one.tools for one in told]
+        own = [file.chat.prompt(*one) for one in zip(turns, tools, strict=True)]
+        return own, _by_the_file(file, turns, tools)
+    texts = [rows[0].answer.removesuffix(file.chat.terminator) for rows in made]
+    return [f"{rows[0].prompt}{text}" for rows, text in zip(made, texts, strict=True)], texts
+
+
+def _ollama_of_plain(
+    file: GgufFile, asked: Asked, examples: Sequence[Example]
+) -> list[tuple[Example, str, str]]:
+    """Return the conversations that a Modelfile has a form for: as it writes them, and as training does."""
+    if asked.task.kind == "text" or not file.modelfile:
+        return []
+    turns = [(row, asked_turns(asked.task, row)) for row in examples]
+    plain = [(row, one) for row, one in turns if is_plain(one) and not row.payload.get("tools")]
+    written = _ollama(file.modelfile, [one for _, one in plain]) or []
+    return [
+        (row, text, file.chat.prompt(one)) for (row, one), text in zip(plain, written, strict=True)
+    ]
+
+
+def _trained_ids(chat: Chat, asked: Asked, examples: Sequence[Example]) -> list[list[int]]:
+    """Return the tokens that stand before the last answer of each row as training reads it."""
+    from engine.runtime.rendering.renderer import Limits, Renderer  # noqa: PLC0415 - brings transformers
+
+    limits = Limits(max_length=asked.max_length, truncation="off", template_tokens="off")
+    renderer = Renderer(chat, asked.task, limits)
+    found = []
+    for row in examples:
+        *before, _ = renderer.render(row)[-1].segments
+        found.append([token for part in before for token in chat.token_ids(part.text)])
+    return found
+
+
+def _ollama(modelfile: str, turns: Sequence[Sequence[Mapping[str, Any]]]) -> list[str] | None:
+    """Return what the Modelfile's template writes for each row; None without one."""
+    if not modelfile:
+        return None
+    from engine.exporters.go_template import render, template_of  # noqa: PLC0415 - only here
+
+    template = template_of(modelfile)
+    return [render(template, one) for one in turns]
+
+
+def _by_the_file(
+    file: GgufFile,
+    turns: Sequence[Sequence[Mapping[str, Any]]],
+    tools: Sequence[Sequence[Mapping[str, Any]]] = (),
+) -> list[str]:
+    """Return the prompts as the chat template and the special tokens in the file write them; "" without one."""
+    from engine.runtime.llama.chat import file_tokenizer  # noqa: PLC0415 - brings transformers
+
+    tokenizer = file_tokenizer(file.path)
+    if not tokenizer.chat_template:
+        return ["" for _ in turns]
+    own = replace(file.chat, tokenizer=tokenizer)
+    offered = tools or [()] * len(turns)
+    return [_written(own, one, more) for one, more in zip(turns, offered, strict=True)]
+
+
+def _written(
+    chat: Chat, turns: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]
+) -> str:
+    """Return a prompt, or "" where the template refuses the turns."""
+    try:
+        return chat.prompt(turns, tools)
+    except StageError:
+        return ""
+
+
+def _same(
+    rows: Sequence[Example], one: Sequence[Any], two: Sequence[Any]
+) -> dict[str, int | str | None]:
+    """Count the rows on which two readings are equal, and name the first that differs."""
+    different = [row.id for row, a, b in zip(rows, one, two, strict=True) if a != b]
+    return {
+        "same": len(rows) - len(different),
+        "of": len(rows),
+        "first_different": different[0] if different else None,
+    }

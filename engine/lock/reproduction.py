@@ -1,0 +1,307 @@
+"""The verdict of a run that repeats a lock: exactly, within noise, or not, and what differed first. Not a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from engine.errors import EngineError
+from engine.evidence import (
+    Compared,
+    Equivalence,
+    Metric,
+    Repeat,
+    Reproduction,
+    StageRecord,
+    StageStatus,
+)
+from engine.lock import accepted_run as proving
+from engine.lock.accepted import Accepted
+from engine.lock.answer_hashes import Before, answered_before
+from engine.lock.check import OF_PROBABILITIES, unfounded, untrue_of_answers
+from engine.lock.facts import SURROUNDINGS, compared
+from engine.metrics import equivalence
+from engine.metrics.predictions import Prediction, read_predictions
+from engine.recipe.metrics import FREE, LIKELIHOODS, primary
+from engine.recipe.model import Recipe
+from engine.store import Artifact
+
+Artifacts = Mapping[str, Artifact]
+MAKERS = ("train", "merge", "quantize")
+"""Stages whose files are the model."""
+WRONG_INPUT = {"D387": "data", "D388": "base model"}
+"""Codes of what stops a run early, and what they say of."""
+FEW = 5
+"""Facts named in one sentence."""
+NEAR_PROBABILITIES = 1e-3
+"""Of its size, by which a metric of probabilities may be off where the same model computes it again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeated:
+    """A run that repeats a lock, as far as it came."""
+
+    recipe: Recipe
+    accepted: Accepted
+    artifacts: Artifacts
+    records: Sequence[StageRecord]
+    outcome: str
+    error: EngineError | None
+
+
+def another_recipe(changed: Sequence[str]) -> Reproduction:
+    """Return that a lock says nothing of this recipe."""
+    told = " and ".join(changed)
+    return Reproduction(
+        verdict=Repeat.OTHER_RECIPE,
+        summary=f"the lock proves another recipe ({told} changed since): nothing is compared",
+        first_difference=f"recipe: {told}",
+    )
+
+
+def reproduction_of(run: Repeated) -> Reproduction:
+    """Compare a run with the accepted run of the lock."""
+    if (wrong := _wrong_input(run.error)) is not None:
+        return wrong
+    facts = compared(run.recipe, run.accepted, run.artifacts)
+    first = next((f"{one.part}: {_change(one)}" for one in facts if not one.equal), "")
+    wrong_lock = _contradictions(run)
+    found = Reproduction(
+        verdict=Repeat.UNFINISHED,
+        summary="; ".join([f"not compared to the end: {_why_unfinished(run)}", *wrong_lock]),
+        first_difference=first,
+        compared=facts,
+        reused=_reused(run),
+    )
+    if run.outcome not in ("accepted", "refused", "inconclusive"):
+        return found
+    if wrong_lock:
+        return _not(found, wrong_lock[0])
+    if found.reused and not (_is_same_model(run) and _untrue(found)):
+        return _only_reused(found, run)
+    if run.outcome != "accepted":
+        return _not(found, f"the run is {run.outcome}, the lock's was accepted; {_first(first)}")
+    return _of_same_model(found, run) if _is_same_model(run) else _within_noise(found, run)
+
+
+def _contradictions(run: Repeated) -> list[str]:
+    """Return what cannot be true of the lock as one sentence, or nothing."""
+    wrong = list(unfounded(run.recipe, run.accepted))
+    if not wrong and (before := _before(run)) is not None:
+        wrong = list(untrue_of_answers(run.accepted, before, run.recipe))
+    return [f"the lock contradicts itself: {_few(wrong)}"] if wrong else []
+
+
+def _before(run: Repeated) -> Before | None:
+    """Return what the lock's model answered; None where this run has not answered the same rows."""
+    if "evaluate" not in run.artifacts or "data" not in run.artifacts:
+        return None
+    rows = proving.split_digests(run.artifacts["data"])
+    if rows.get("holdout") != run.accepted.splits.get("holdout"):
+        return None
+    answers = read_predictions(run.artifacts["evaluate"].file("predictions.holdout.jsonl"))
+    return answered_before(run.accepted.answers, answers, run.recipe.task)
+
+
+def _of_same_model(found: Reproduction, run: Repeated) -> Reproduction:
+    """Return the verdict of a run that made the very files of the lock."""
+    told = f"{_model_named(run.accepted)} have the digests of the lock"
+    differing = [one for one in found.compared if not one.equal]
+    if not differing:
+        return replace(found, verdict=Repeat.EXACT, summary=f"reproduced exactly: {told}")
+    if untrue := _untrue(found):
+        return _not(found, f"{told}, and of its other facts {_few(untrue)}")
+    named = _few([f"{one.part}: {_change(one)}" for one in differing])
+    if all(one.part in (*SURROUNDINGS, "config") for one in differing):
+        summary = f"{Repeat.WITHIN_NOISE.value}: {told}; other facts differ: {named}"
+        return replace(found, verdict=Repeat.WITHIN_NOISE, summary=summary)
+    tested = _within_noise(found, run)
+    return replace(tested, summary=f"{tested.summary}; {told}, other facts differ: {named}")
+
+
+def _model_named(accepted: Accepted) -> str:
+    is_full = any(name.startswith("model/") for name in accepted.adapter)
+    trained = "trained model" if is_full else "adapter"
+    exported = [name for name in accepted.files if name.endswith(".gguf")]
+    names = [trained, "merged model", *exported]
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _untrue(found: Reproduction) -> list[str]:
+    """Return the facts of a lock that cannot be true where this run made its very model.
+
+    Answers computed again may differ in a few bits, and what follows from them with them; what follows from
+    the same answers may not. Another config is explained by other tools.
+    """
+    differing = [one for one in found.compared if not one.equal]
+    is_elsewhere = any(one.part in SURROUNDINGS for one in differing)
+    other_answers = any(one.name == "answers" for one in differing)
+    return [
+        f"{one.name} is {one.locked} in the lock and {one.found} here"
+        for one in differing
+        if one.part not in SURROUNDINGS
+        and not (one.part == "config" and is_elsewhere)
+        and not _can_be_noise(one, other_answers=other_answers)
+    ]
+
+
+def _can_be_noise(one: Compared, *, other_answers: bool) -> bool:
+    if one.name == "answers" or one.name.startswith("answers of "):
+        return True
+    metric = one.name.removeprefix("interval of ")
+    if metric in (*OF_PROBABILITIES, *LIKELIHOODS):
+        pairs = zip(one.locked.split(" to "), one.found.split(" to "), strict=False)
+        return all(_is_close(*pair) for pair in pairs)
+    is_measured = one.part == "numbers" and not one.name.startswith(("verdict of ", "rows of "))
+    return is_measured and other_answers
+
+
+def _is_close(locked: str, found: str) -> bool:
+    try:
+        before, now = float(locked), float(found)
+    except ValueError:
+        return False
+    return abs(before - now) <= NEAR_PROBABILITIES * max(1.0, abs(before))
+
+
+def _not(found: Reproduction, why: str) -> Reproduction:
+    return replace(found, verdict=Repeat.NOT, summary=f"not reproduced: {why}")
+
+
+def _few(facts: Sequence[str]) -> str:
+    more = len(facts) - FEW
+    return "; ".join([*facts[:FEW], *([f"and {more} more"] if more > 0 else [])])
+
+
+def _wrong_input(error: EngineError | None) -> Reproduction | None:
+    """Return what a run that was stopped early by a wrong input comes to."""
+    for problem in error.problems if error else ():
+        if problem.code in WRONG_INPUT:
+            part = WRONG_INPUT[problem.code]
+            part = "tokenizer" if problem.message.startswith("the tokenizer") else part
+            return Reproduction(
+                verdict=Repeat.NOT,
+                summary=f"not reproduced: {problem.message}",
+                first_difference=f"{part}: {problem.message}",
+            )
+    return None
+
+
+def _why_unfinished(run: Repeated) -> str:
+    return {
+        "stopped": "the run was stopped as asked",
+        "failed": "the run could not finish",
+        "interrupted": "the run was interrupted",
+        "baseline_passes": "a baseline passes, so nothing was trained",
+    }.get(run.outcome, run.outcome)
+
+
+def _reused(run: Repeated) -> tuple[str, ...]:
+    """Return the stages whose files come from before the lock: what was computed after it is a repetition."""
+    finished = datetime.fromisoformat(run.accepted.finished)
+    return tuple(
+        record.stage
+        for record in run.records
+        if record.stage in MAKERS
+        and record.status is StageStatus.REUSED
+        and datetime.fromisoformat(run.artifacts[record.stage].created) <= finished
+    )
+
+
+def _only_reused(found: Reproduction, run: Repeated) -> Reproduction:
+    files = f"the results of {', '.join(found.reused)} come from the store"
+    same = "they have the digests of the lock" if _is_same_model(run) else "they are not the lock's"
+    return replace(
+        found,
+        verdict=Repeat.REUSED,
+        summary=f"reused, not reproduced: {files}, where nothing was computed anew; {same}",
+    )
+
+
+def _is_same_model(run: Repeated) -> bool:
+    """Whether every file of the model has the digest of the lock."""
+    locked, now = run.accepted, run.artifacts
+    return (
+        bool(locked.adapter)
+        and proving.trained_digests(now) == locked.adapter
+        and proving.merged_digests(now) == locked.merged
+        and proving.file_digests(now) == locked.files
+    )
+
+
+def _change(one: Compared) -> str:
+    return f"{one.name} {one.locked} -> {one.found}"
+
+
+def _first(first: str) -> str:
+    return f"differs first: {first}" if first else "no input differs"
+
+
+def _within_noise(found: Reproduction, run: Repeated) -> Reproduction:
+    """Ask whether the numbers are the same but for noise."""
+    file = run.artifacts["evaluate"].file("predictions.holdout.jsonl")
+    answers = read_predictions(file)
+    before = answered_before(run.accepted.answers, answers, run.recipe.task)
+    if before is None:
+        first = _first(found.first_difference)
+        return _not(found, f"the holdout has other rows than the lock's; {first}")
+    tests = tuple(_tests(run, answers, before))
+    same = equivalence.agreement_metric(before.same) if before.same else None
+    bound, origin = equivalence.agreement_bound(run.accepted.seeds)
+    agrees = equivalence.agrees(same, bound)
+    holds = bool(tests) and all(test.holds for test in tests) and agrees
+    verdict = Repeat.WITHIN_NOISE if holds else Repeat.NOT
+    said = [*(_told(test) for test in tests), *([_agreement(same, bound, agrees)] if same else [])]
+    return replace(
+        found,
+        verdict=verdict,
+        summary=f"{verdict.value}: {'; '.join(said)}; {_first(found.first_difference)}",
+        equivalence=tests,
+        agreement=same,
+        agreement_required=bound if same else None,
+        agreement_from=origin if same else "",
+    )
+
+
+def _tests(run: Repeated, answers: Sequence[Prediction], before: Before) -> Iterator[Equivalence]:
+    """Yield a test of the kind's main metric, and of each that the recipe bounds and the answers tell."""
+    recipe, locked = run.recipe, run.accepted
+    main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
+    bounded = [bound.metric for bound in recipe.acceptance.metrics]
+    metrics = proving.holdout_metrics(run.artifacts)
+    for name in dict.fromkeys((main, *bounded)):
+        now, then = metrics.get(name), locked.metrics.get(name)
+        if name in (*FREE, *OF_PROBABILITIES) or now is None or then is None:
+            continue
+        if now.value is None or then["value"] is None:
+            continue
+        margin = equivalence.margin_of(
+            then, locked.spread.get(name), seeds=len(locked.seeds) + 1, rows=len(answers)
+        )
+        asked = equivalence.Asked(
+            metric=name,
+            locked=float(then["value"]),
+            found=round(now.value, proving.ROUND),
+            margin=margin,
+            task=recipe.task,
+            seed=recipe.splits.seed,
+        )
+        differ = sum(not one for one in before.same)
+        yield equivalence.equivalence(asked, answers, before.predictions, differing=differ)
+
+
+def _told(test: Equivalence) -> str:
+    interval, margin = test.interval, test.margin
+    told = f"{test.metric} {test.found:.3f}, in the lock {test.locked:.3f}"
+    if interval is None or margin is None:
+        return f"{told}, and nothing says how large the noise is"
+    how = "within" if test.holds else "not within"
+    spread = f"[{interval.low:+.3f}, {interval.high:+.3f}]"
+    return f"{told}: the difference {spread} is {how} ±{margin:.3f}"
+
+
+def _agreement(same: Metric, bound: float, agrees: bool) -> str:  # noqa: FBT001 - beside what it says
+    value = same.value or 0.0
+    equal = f"{round(value * same.n)} of {same.n} answers are the same"
+    return equal if agrees else f"{equal}, at least {bound:.1%} were expected"

@@ -1,0 +1,235 @@
+"""Keeping the lock of one run: written after the data stage, and again when a verdict was formed.
+
+The lock is a record, not an input that a run may change under itself: every plan of a run stands
+on the lock as it was when the run began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from engine.artifacts.results import read_json
+from engine.data.membership import LEFT_OUT, membership_from_json
+from engine.errors import Problem
+from engine.evidence import DataSummary, HoldoutUse, StageRecord, StageStatus, data_from_json
+from engine.lock.accepted import Accepted
+from engine.lock.draw import RECORDED, draw_of, inputs_of
+from engine.lock.file import NONE, Lock, LockedFirewall, LockedSplit, Wear, lock_path, write_lock
+from engine.lock.holdout_uses import Holdouts
+from engine.recipe.model import Recipe
+from engine.store import Artifact, Store
+from engine.store.runs import Runs
+
+WORN_AT = 10
+"""Decisions from which a holdout is called worn.
+
+No number is right for every case: what a reused holdout still proves falls with the decisions made
+on it and rises with its rows (Dwork et al. 2015, Science 349:636).
+"""
+JUDGES = ("gate", "verify")
+MEMBERSHIP = "membership.json"
+"""In a data artifact: the rows of each split."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Keeper:
+    """The lock of one run, and what is to be said about it."""
+
+    recipe: Recipe
+    store: Store
+    before: Lock | None
+    """As it stood when the run began."""
+    now: Lock | None = None
+    """As it stands after the data stage."""
+    said: list[str] = field(default_factory=list)
+    """For the terminal, once."""
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """For the report."""
+
+    def after_data(self, data: Artifact) -> None:
+        """Record the splits that this artifact holds."""
+        self.notes += change_notes(self.recipe, self.store, data)
+        self.now = lock_of(self.recipe, data, self.before)
+        if self._write(self.now):
+            name = lock_path(self.recipe.file).name
+            self.said.append(f"holdout recorded in {name}: commit it with the recipe")
+
+    def accept(self, accepted: Accepted) -> None:
+        """Record what an accepted run proves, in the place of what was proved before."""
+        if self.now is None:
+            return
+        self.now = replace(self.now, accepted=accepted)
+        if self._write(self.now):
+            name = lock_path(self.recipe.file).name
+            self.said.append(f"the accepted run stands in {name}: commit it with the recipe")
+
+    def finish(
+        self,
+        records: Sequence[StageRecord],
+        *,
+        run: str,
+        started: str,
+        outcome: str,
+        repeats: bool = False,
+    ) -> HoldoutUse | None:
+        """Count this run's decision, if it made one, and return how often the holdout has been used.
+
+        A run that `repeats` an accepted one exactly decides nothing that was open.
+        """
+        if self.now is None or "holdout" not in self.now.splits:
+            return None
+        digest, wear = self.now.splits["holdout"].digest, self.now.holdout
+        counts = Holdouts(self.store)
+        looks = max(wear.looks, counts.looks(digest))
+        if decided(records, self.recipe) and not repeats:
+            look = {"recipe": self.recipe.name, "run": run, "started": started, "outcome": outcome}
+            looks = counts.add(digest, look, known=wear.looks)
+            self.now = replace(self.now, holdout=replace(wear, looks=looks))
+            self._write(self.now)
+        if looks >= WORN_AT:
+            self.warnings.append(worn(looks))
+        return HoldoutUse(digest=digest, looks=looks, redraws=wear.redraws)
+
+    def _write(self, lock: Lock) -> bool:
+        path = lock_path(self.recipe.file)
+        try:
+            return write_lock(path, lock)
+        except OSError as error:
+            problem = Problem(
+                code="D384",
+                message=f"cannot write `{path.name}` beside the recipe ({error.strerror or error}):"
+                " the holdout is not recorded",
+            )
+            if problem.headline() not in self.warnings:
+                self.warnings.append(problem.headline())
+            return False
+
+
+def lock_of(recipe: Recipe, data: Artifact, before: Lock | None) -> Lock:
+    """The lock that records what a data artifact holds, with the wear of the one before carried on."""
+    summary, members = _summary(data), _written(data)
+    splits = {
+        split.name: LockedSplit(
+            rows=split.rows,
+            digest=split.digest,
+            members=members.get(split.name),
+            left_out=members.get(f"{split.name}{LEFT_OUT}"),
+        )
+        for split in summary.splits
+    }
+    lock = Lock(
+        recipe=recipe.name,
+        draw=draw_of(recipe),
+        inputs=inputs_of(data.payload),
+        drawn_with=data.payload.get(RECORDED),
+        splits=splits,
+        unused=members.get(NONE),
+        firewall=_firewall(summary),
+    )
+    if before is None:
+        return lock
+    return replace(lock, holdout=_carried(before, lock), accepted=before.accepted)
+
+
+def decided(records: Sequence[StageRecord], recipe: Recipe) -> bool:
+    """Whether a verdict was formed on the holdout in this run, not only repeated."""
+    ran = {record.stage for record in records if record.status is StageStatus.RAN}
+    stops = recipe.stop_if_baseline_passes and bool(recipe.baselines) and "baseline" in ran
+    return stops or not ran.isdisjoint(JUDGES)
+
+
+def worn(looks: int) -> str:
+    """The warning about a holdout that has decided often: why it matters and what to do."""
+    return (
+        f"this holdout has decided {looks} times: every choice made on it fits the recipe a little "
+        "more to these rows, so the scores are too good by an unknown amount (Dwork et al. 2015); "
+        "draw a fresh one before you ship: collect new rows, or change `splits.seed`"
+    )
+
+
+def change_notes(recipe: Recipe, store: Store, data: Artifact) -> list[str]:
+    """What became of the holdout of the recipe's previous run, where this one has another; else nothing."""
+    old = _previous(recipe, store)
+    if old is None or old.key == data.key:
+        return []
+    before, after = _digest(old), _digest(data)
+    if after is None or before is None or before == after:
+        return []
+    trained, held = _members(old).get("train"), _members(data).get("holdout", frozenset())
+    if trained is None:
+        told = "too many training rows to tell whether some of its rows were among them"
+    else:
+        told = f"{len(trained & held)} of its {len(held)} rows were training rows then"
+    return [f"the holdout is another one than in the previous run: {told}"]
+
+
+def _previous(recipe: Recipe, store: Store) -> Artifact | None:
+    """The data artifact of the latest run that still has one."""
+    for _, record in Runs(store.root).ours(recipe.name):
+        stages: Mapping[str, Any] = record.get("stages", {})
+        found = store.get(str(stages.get("data", {}).get("key", "")) or "-")
+        if found is not None:
+            return found
+    return None
+
+
+def _carried(before: Lock, now: Lock) -> Wear:
+    """The wear of the recorded holdout, as far as the new one is made of its rows."""
+    old, new = before.splits.get("holdout"), now.splits.get("holdout")
+    if old is None or new is None or old.digest == new.digest:
+        return before.holdout
+    redrawn = before.draw != now.draw
+    looks = before.holdout.looks if _mostly(before, now) else 0
+    return Wear(looks=looks, redraws=before.holdout.redraws + redrawn)
+
+
+def _mostly(before: Lock, now: Lock) -> bool:
+    """At least half of the new holdout's rows stood in the old one: it is not fresh."""
+    old, new = (_held(lock) for lock in (before, now))
+    return 2 * len(old & new) >= len(new)
+
+
+def _held(lock: Lock) -> frozenset[bytes]:
+    try:
+        return membership_from_json(lock.members()).members.get("holdout", frozenset())
+    except ValueError:  # a lock whose draw is given up may be unreadable: nothing is carried on
+        return frozenset()
+
+
+def _firewall(summary: DataSummary) -> LockedFirewall | None:
+    proof = summary.firewall
+    if proof is None:
+        return None
+    return LockedFirewall(
+        method=proof.method,
+        similarity=proof.similarity,
+        found_exact=proof.found_exact,
+        found_near=proof.found_near,
+        left_exact=proof.left_exact,
+        left_near=proof.left_near,
+    )
+
+
+def _summary(data: Artifact) -> DataSummary:
+    return data_from_json(read_json(data, "summary.json"))
+
+
+def _digest(data: Artifact) -> str | None:
+    found = (split.digest for split in _summary(data).splits if split.name == "holdout")
+    return next(found, None)
+
+
+def _members(data: Artifact) -> Mapping[str, frozenset[bytes]]:
+    found = membership_from_json(_written(data))
+    return {str(name): keys for name, keys in found.members.items()}
+
+
+def _written(data: Artifact) -> dict[str, str]:
+    """The members as the data stage wrote them; empty for one that older versions left."""
+    if not (data.path / MEMBERSHIP).is_file():
+        return {}
+    found: dict[str, str] = read_json(data, MEMBERSHIP)
+    return found

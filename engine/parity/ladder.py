@@ -1,0 +1,246 @@
+"""The parity ladder: the same holdout, asked in every form of the model between training and the file. Pure.
+
+A rung is compared with the one before it. Merging and converting to 16 bits lose next to nothing, so their
+answers must agree but for ties; quantizing loses something, and the recipe's bounds say how much it may.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from engine.evidence import Check, Flip, Metric, Rung, Scores, Status, Verdict
+from engine.metrics.predictions import Prediction
+from engine.metrics.scoring import agreement
+from engine.metrics.verdict import judge, verdict
+from engine.recipe.model import Recipe
+
+if TYPE_CHECKING:
+    from engine.runtime.gguf.tensors import TensorError
+
+MEAN_SHIFT: Mapping[str, float] = {"fp32": 0.002, "bf16": 0.05, "fp16": 0.02}
+LARGEST_SHIFT: Mapping[str, float] = {"fp32": 0.03, "bf16": 0.5, "fp16": 0.2}
+"""How far log-probabilities may move, in nats, where nothing should be lost; by what models are run in.
+
+Measured (docs/explanation/what-may-be-lost.md): several times what sound models show, and less than damaged ones.
+"""
+QUANTIZED_SHIFT: Mapping[str, float] = {
+    "F16": 0.002, "BF": 0.05, "Q8": 0.2, "Q6": 0.4, "Q5": 0.8, "Q4": 1.0, "Q3": 1.5, "Q2": 3.0,
+}  # fmt: skip
+"""The same in the mean where quantizing loses something, by the beginning of its name without `I`."""
+LARGEST_QUANTIZED = 4.0
+"""For types below 2 bits."""
+BYTES_A_TOKEN = 4
+"""Of an answer in text: the longer it is, the more its probability moves."""
+SHOWN = 3
+"""Tensors that are named in one check."""
+SMALLEST = 1e-9
+"""Probabilities below are taken for this: their logarithm says nothing."""
+PLACES = {
+    "training": "prompts that training and transformers read as the same tokens",
+    "llama_cpp": "prompts that llama.cpp and transformers read as the same tokens",
+    "ollama": "prompts that the Modelfile's template and transformers read as the same tokens",
+    "template": "prompts that the chat template in the file writes as the model's own does",
+    "users": "prompts as the file's own template and special tokens make them that training read, too",
+}
+CHECKS = {
+    "training": "token_parity.training",
+    "llama_cpp": "token_parity",
+    "ollama": "token_parity.ollama",
+    "template": "token_parity.template",
+    "users": "token_parity.users",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One form of the model: its name, what it said, and how that scored."""
+
+    name: str
+    chosen: Sequence[Prediction]
+    scores: Scores
+
+
+def rung(step: Step, before: Step | None, *, confidence: float, checks: Sequence[Check]) -> Rung:
+    """Return a rung; `before` is the step below it, None for the first."""
+    judged: Verdict | None = verdict(checks) if checks else None
+    if before is None:
+        return Rung(name=step.name, scores=step.scores, agreement=None, verdict=judged)
+    shifts = [*_shifts(before.chosen, step.chosen)]
+    same = agreement(before.chosen, step.chosen, confidence=confidence)
+    return Rung(
+        name=step.name,
+        scores=step.scores,
+        agreement=None if same.value is None else same,
+        class_deltas=tuple(_deltas(before.scores, step.scores)),
+        flips=tuple(_flips(before.chosen, step.chosen)),
+        mean_shift=math.fsum(shifts) / len(shifts) if shifts else None,
+        largest_shift=max(shifts, default=None),
+        verdict=judged,
+        note=f"compared with {before.name}",
+    )
+
+
+def parity(step: Step, before: Step, recipe: Recipe) -> Check:
+    """Check a rung that should lose nothing: agreement with the one before, or its bits per byte."""
+    bound, confidence = recipe.export.min_parity, recipe.acceptance.confidence
+    same = agreement(before.chosen, step.chosen, confidence=confidence)
+    note = f"{before.name} → {step.name}, where nothing should be lost"
+    if same.value is not None:
+        changed = sum(1 for _ in _flips(before.chosen, step.chosen))
+        note = f"{note}: {changed} of {same.n} answers changed{_largest(before, step)}"
+        check = judge(same, direction="min", bound=bound, decide_on="point", note=note)
+        return replace(check, name=f"parity.{step.name}")
+    bits = [_bits(one) for one in (before, step)]
+    change = None if None in bits or not bits[0] else abs(bits[1] / bits[0] - 1)  # type: ignore[operator]
+    metric = Metric(
+        name="bits_per_byte", value=change, n=len(step.chosen), undefined=same.undefined
+    )
+    note = f"{note}: relative change of bits per byte"
+    check = judge(metric, direction="max", bound=1 - bound, decide_on="point", note=note)
+    return replace(check, name=f"parity.{step.name}")
+
+
+def shift_checks(step: Step, before: Step, *, precision: str) -> Iterator[Check]:
+    """Check how far probabilities moved on a rung that should lose nothing: in the mean, and at most."""
+    shifts = [*_shifts(before.chosen, step.chosen)]
+    if not shifts:
+        return
+    mean, largest = math.fsum(shifts) / len(shifts), max(shifts)
+    note = f"{before.name} → {step.name}, where nothing should be lost: nats that log-probabilities moved"
+    yield _shift(f"shift.{step.name}", mean, MEAN_SHIFT[precision], shifts, f"{note}, in the mean")
+    yield _shift(
+        f"largest_shift.{step.name}", largest, LARGEST_SHIFT[precision], shifts, f"{note}, at most"
+    )
+
+
+def quantized_shift(step: Step, before: Step) -> Iterator[Check]:
+    """Check how far probabilities moved in the mean on quantizing."""
+    shifts = [*_shifts(before.chosen, step.chosen)]
+    if not shifts:
+        return
+    short = step.name if step.name.startswith(("BF", "F")) else step.name.removeprefix("I")
+    limits = (limit for start, limit in QUANTIZED_SHIFT.items() if short.startswith(start))
+    note = f"{before.name} → {step.name}: nats that log-probabilities moved, in the mean"
+    mean = math.fsum(shifts) / len(shifts)
+    yield _shift(f"shift.{step.name}", mean, next(limits, LARGEST_QUANTIZED), shifts, note)
+
+
+def _shift(name: str, got: float, bound: float, shifts: Sequence[float], note: str) -> Check:
+    return Check(
+        name=name,
+        status=Status.PASS if got <= bound else Status.FAIL,
+        got=got,
+        direction="max",
+        bound=bound,
+        decided_on="point",
+        n=len(shifts),
+        note=note,
+    )
+
+
+def weight_check(errors: Sequence[TensorError], other_facts: Sequence[str]) -> Check:
+    """Check the tensors of a quantized file, each held against the 16-bit one that it was made of."""
+    wrong = [one for one in errors if not one.is_sound]
+    kept = len(errors) - len(wrong)
+    notes = [
+        f"`{one.name}` is not what was rounded to {one.type}: off by {one.error:.2g} of its length,"
+        f" its worst row by {one.worst_row:.2g}"
+        for one in wrong[:SHOWN]
+    ]
+    if len(wrong) > SHOWN:
+        notes.append(f"{len(wrong) - SHOWN} more like these")
+    notes += [f"`{name}` is not that of the 16-bit file" for name in other_facts[:SHOWN]]
+    return Check(
+        name="weights",
+        status=Status.FAIL if wrong or other_facts or not errors else Status.PASS,
+        got=kept / len(errors) if errors else None,
+        direction="min",
+        bound=1.0,
+        decided_on="point",
+        n=len(errors),
+        note="; ".join(notes) or "tensors that are those of the 16-bit file but for rounding",
+    )
+
+
+def _useless_file(name: str, facts: Mapping[str, Any], note: str) -> Check:
+    return Check(
+        name=name,
+        status=Status.FAIL,
+        got=0.0,
+        direction="min",
+        bound=1.0,
+        decided_on="point",
+        n=facts["parity"]["llama_cpp"]["of"],
+        note=note,
+    )
+
+
+def token_checks(facts: Mapping[str, Any], *, ollama_leaves: bool) -> Iterator[Check]:
+    """Yield a check for each place where prompts are read; Ollama's only warns where it was not asked for."""
+    if not facts.get("is_finite", True):
+        note = "the file computes what is not a number, so it answers nothing: a weight is damaged"
+        yield _useless_file("finite", facts, note)
+    if not facts.get("is_ended", True):
+        note = "the file does not name what ends a turn, so programs that run it go on past every answer"
+        yield _useless_file("ends_turn", facts, note)
+    for place, found in facts["parity"].items():
+        if found is None:
+            continue
+        same, of, first = found["same"], found["of"], found["first_different"]
+        is_warning = place == "ollama" and not ollama_leaves
+        bad = Status.WARN if is_warning else Status.FAIL
+        note = PLACES[place]
+        yield Check(
+            name=CHECKS[place],
+            status=Status.PASS if same == of and of > 0 else bad,
+            got=same / of if of else None,
+            direction="min",
+            bound=1.0,
+            decided_on="point",
+            n=of,
+            note=note if first is None else f"{note}; the first that differs is row {first}",
+        )
+
+
+def _bits(step: Step) -> float | None:
+    return step.scores.metric("bits_per_byte").value
+
+
+def _largest(before: Step, step: Step) -> str:
+    largest = max(_shifts(before.chosen, step.chosen), default=None)
+    return "" if largest is None else f", log-probabilities by at most {largest:.2g}"
+
+
+def _flips(before: Sequence[Prediction], after: Sequence[Prediction]) -> Iterator[Flip]:
+    for one, two in zip(before, after, strict=True):
+        if one.label != two.label:
+            yield Flip(id=one.id, target=one.target, before=one.label, after=two.label)
+
+
+def _deltas(before: Scores, after: Scores) -> Iterator[tuple[str, float | None]]:
+    earlier = {one.label: one.f1 for one in before.classes}
+    for one in after.classes:
+        first = earlier.get(one.label)
+        yield one.label, None if one.f1 is None or first is None else one.f1 - first
+
+
+def _shifts(before: Sequence[Prediction], after: Sequence[Prediction]) -> Iterator[float]:
+    """Yield how far the log-probability of the earlier answer moved, by row, where it is known.
+
+    For likelihoods and answers in text: nats a token.
+    """
+    for one, two in zip(before, after, strict=True):
+        if one.nats is not None and two.nats is not None:
+            yield abs(one.nats - two.nats) / max(one.tokens, 1)
+            continue
+        first, second = one.probability, two.probability if one.label == two.label else None
+        tokens = max(1.0, len(one.text.encode()) / BYTES_A_TOKEN)
+        if one.probabilities and two.probabilities:
+            place = max(range(len(one.probabilities)), key=one.probabilities.__getitem__)
+            first, second, tokens = one.probabilities[place], two.probabilities[place], 1.0
+        if first is not None and second is not None:
+            shift = abs(math.log(max(first, SMALLEST)) - math.log(max(second, SMALLEST)))
+            yield shift / tokens

@@ -1,0 +1,103 @@
+"""How large, how fast and how hungry the exported file is, measured once on this machine. Not a stage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.artifacts.stage import StageContext
+from engine.evidence import Metric
+
+REVISION = 1
+PROMPTS, TOKENS = 5, 24
+"""Prompts that are timed, and tokens that are said for each."""
+FILE = "speed.json"
+NAMES = (
+    "file_megabytes",
+    "tokens_per_second",
+    "first_token_milliseconds",
+    "peak_memory_megabytes",
+)
+
+
+def measured(
+    context: StageContext, path: Path, prompts: Sequence[str], *, digest: str
+) -> dict[str, Any]:
+    """Return what the file needs to answer one person; timed once for a file on a machine."""
+
+    def build(folder: Path) -> None:
+        from engine.runtime.llama.client import Request, ask_gguf  # noqa: PLC0415 - only where a file is timed
+
+        said = ask_gguf(
+            path,
+            Request(prompts=spread(prompts), timed=TOKENS),
+            threads=context.device.cores,
+            workdir=context.scratch,
+            progress=context.progress,
+        )
+        found = {"speed": _json(said.speed), "peak_memory_bytes": said.peak_memory_bytes}
+        (folder / FILE).write_text(json.dumps(found), encoding="utf-8")
+
+    payload = {
+        "file": digest,
+        "revision": REVISION,
+        "holdout": context.inputs["holdout"],
+        "device": context.device.name,
+        "cores": context.device.cores,
+    }
+    found = json.loads(context.once("speed", payload, build).file(FILE).read_text(encoding="utf-8"))
+    return {**found, "bytes": path.stat().st_size}
+
+
+def spread(prompts: Sequence[str]) -> list[str]:
+    """Return a few prompts, from the shortest to the longest."""
+    order = sorted(prompts, key=len)
+    if len(order) <= PROMPTS:
+        return order
+    return [order[round(place * (len(order) - 1) / (PROMPTS - 1))] for place in range(PROMPTS)]
+
+
+def metrics(found: dict[str, Any]) -> Iterator[Metric]:
+    """Yield the measurements as metrics; they have no interval."""
+    speed = found["speed"] or {}
+    values = {
+        "file_megabytes": found["bytes"] / 1e6,
+        "tokens_per_second": speed.get("tokens_per_second"),
+        "first_token_milliseconds": 1e3 * speed["first_token_seconds"] if speed else None,
+        "peak_memory_megabytes": found["peak_memory_bytes"] / 1e6,
+    }
+    for name, value in values.items():
+        n = 1 if name == "file_megabytes" else speed.get("prompts", 0)
+        undefined = "" if value is not None else "there was no prompt to time"
+        yield Metric(name=name, value=value, n=n, undefined=undefined)
+
+
+def notes(found: dict[str, Any], *, cores: int) -> dict[str, str]:
+    """Return, by metric, how it was measured."""
+    speed = found["speed"]
+    if not speed:
+        return {}
+    here = f"llama.cpp on {cores} cores of this machine, {speed['prompts']} holdout prompts, one at a time"
+    cached = speed["cached_seconds"]
+    warm = (
+        ""
+        if cached is None
+        else (
+            f"; {1e3 * cached:.0f} ms where the {speed['shared_tokens']} tokens that all prompts share are cached"
+        )
+    )
+    return {
+        "file_megabytes": "millions of bytes",
+        "tokens_per_second": f"median, greedy decoding: {here}",
+        "first_token_milliseconds": f"median, the whole prompt of about {speed['prompt_tokens']:.0f} "
+        f"tokens read with nothing cached: {here}{warm}",
+        "peak_memory_megabytes": f"most memory held by the process: {here}",
+    }
+
+
+def _json(speed: Any) -> Any:  # noqa: ANN401 - a Speed or None
+    from dataclasses import asdict  # noqa: PLC0415 - with it
+
+    return None if speed is None else asdict(speed)

@@ -1,0 +1,148 @@
+"""What can be said about local data before a run: the shape of each file, and what new rows do.
+
+Light: nothing is fetched, nothing is written, and no library is imported that `recipe plan` avoids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from engine.data.examples.chat_formats import shape_of
+from engine.data.membership import Membership
+from engine.data.prepare import Prepared, prepare
+from engine.data.reading.readers import read_rows
+from engine.data.reading.row import excerpt
+from engine.data.reading.sources import Fetched, fetch_all, read_all, source_names
+from engine.errors import DataError
+from engine.evidence import Recorded
+from engine.recipe.formats import format_of
+from engine.recipe.model import Checks, PathRef, Recipe, Source
+from engine.render.progress import SilentProgress
+from engine.store import Artifact
+
+MOST_BYTES = 20_000_000
+"""Of all sources, up to which a plan reads the rows to say what the new ones do."""
+WATCHING = (
+    "leakage",
+    "imbalance",
+    "near_duplicates",
+    "label_errors",
+    "missing_classes",
+    "output_format",
+    "mojibake",
+    "control_characters",
+    "personal_data",
+    "languages",
+    "template_tokens",
+    "label_in_input",
+)
+"""Checks that move no row unless they say `drop` (or `mask`)."""
+HEAVY = ("languages", "label_errors")
+"""Checks that need libraries or models that a plan does not load."""
+MOST_COLUMNS = 6
+MOST_SOURCES = 8
+
+
+class _FarError(Exception):
+    """A source is not simply a file on this machine."""
+
+
+def shapes(recipe: Recipe) -> list[tuple[str, str]]:
+    """Name and shape of each local file, by its first row; one entry that counts the rest."""
+    sources = recipe.data.sources
+    named = list(zip(source_names(sources), sources, strict=True))
+    near = [(name, source) for name, source in named if _is_light(source)]
+    told = [(name, _shape(source, recipe)) for name, source in near[:MOST_SOURCES]]
+    more = len(near) - len(told)
+    return [*told, *([("…", f"{more} more {'file' if more == 1 else 'files'}")] if more else [])]
+
+
+def foresee(recipe: Recipe, recorded: Membership) -> Recorded | None:
+    """What becomes of the recorded holdout and the rows that are new; None where only a run can tell.
+
+    That is where a source is not a local file, the files are larger than `MOST_BYTES` together,
+    a heavy check leaves rows out, or the rows cannot be read or divided.
+    """
+    prepared = divided(recipe, recorded, most_bytes=MOST_BYTES)
+    return None if prepared is None else prepared.summary.recorded
+
+
+def divided(recipe: Recipe, recorded: Membership | None, *, most_bytes: int) -> Prepared | None:
+    """The splits as a run would draw them; None where only a run can tell: see `foresee`."""
+    sources = recipe.data.sources
+    if not all(map(_is_light, sources)) or _bytes(sources) > most_bytes:
+        return None
+    if any(getattr(recipe.data.checks, check) == "drop" for check in HEAVY):
+        return None
+    # ftfy is an extra: a plan or a review without it leaves such rows to the run.
+    if recipe.data.checks.mojibake == "drop" and find_spec("ftfy") is None:
+        return None
+    progress = SilentProgress()
+    try:
+        fetched = fetch_all(sources, _far, progress)
+        prepared = prepare(
+            read_all(fetched, progress),
+            recipe.task,
+            data=replace(recipe.data, checks=_moving(recipe.data.checks)),
+            splits=recipe.splits,
+            recorded=recorded,
+            refuse=False,
+            thorough=False,
+        )
+    except (DataError, OSError, _FarError):
+        return None
+    return None if prepared.problems else prepared
+
+
+def _moving(checks: Checks) -> Checks:
+    """The checks with only those left that can move a row: a run will do the others."""
+    quiet: dict[str, Any] = {
+        name: "off" for name in WATCHING if getattr(checks, name) in ("warn", "fail")
+    }
+    return replace(checks, **quiet)
+
+
+def _shape(source: Source, recipe: Recipe) -> str:
+    try:
+        (fetched,) = fetch_all([source], _far, SilentProgress())
+        first = _first(fetched)
+        shape = shape_of(recipe.task, recipe.data, first)
+    except DataError as error:
+        return error.problems[0].message
+    except (OSError, _FarError):
+        return "read when it runs"
+    if shape != "columns":
+        return shape
+    names = [excerpt(str(name)) for name in first]
+    more = ", …" if len(names) > MOST_COLUMNS else ""
+    return f"columns {', '.join(names[:MOST_COLUMNS])}{more}"
+
+
+def _first(fetched: Fetched) -> Mapping[str, Any]:
+    """The values of the first row; the rest of the file is not read."""
+    rows = read_rows(fetched.path, fetched.source, beside=fetched.beside, name=fetched.name)
+    return next(rows).values
+
+
+def _is_light(source: Source) -> bool:
+    """A local file in a format that is read without heavy libraries."""
+    if not isinstance(source.ref, PathRef) or source.ref.withheld:
+        return False
+    if any(isinstance(one.ref, PathRef) and one.ref.withheld for one in source.columns):
+        return False
+    return format_of(source.ref.path.name, source.format) not in (None, "parquet")
+
+
+def _bytes(sources: tuple[Source, ...]) -> int:
+    try:
+        return sum(s.ref.path.stat().st_size for s in sources if isinstance(s.ref, PathRef))
+    except OSError:
+        return MOST_BYTES + 1
+
+
+def _far(_name: str, _payload: Mapping[str, Any], _build: Callable[[Path], None]) -> Artifact:
+    raise _FarError

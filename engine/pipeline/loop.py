@@ -1,0 +1,289 @@
+"""Doing it: the only loop over stages. It plans each stage as its needs become known, runs or reuses it, and appends.
+
+The report always follows, also after a refusal, a failure or Ctrl-C; the store keeps every finished stage.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from engine import failures
+from engine.artifacts import results as flow
+from engine.artifacts.readable import is_readable
+from engine.artifacts.stage import Build, Payload, Progress, StageContext
+from engine.environment import restrict_to
+from engine.errors import EngineError, ExitCode, StageError
+from engine.evidence import StageRecord, StageStatus
+from engine.pipeline.plan import FORCED, UNUSABLE, PlannedStage, World, plan_run, products
+from engine.process import interrupts
+from engine.recipe.model import Recipe
+from engine.stages import load_stage, needs_of, references_of, stages_of
+from engine.store import Artifact, DamagedError, StageKey, Store, Stored, product_key
+from engine.training.variants import discard
+
+
+class Watcher(Protocol):
+    """Who is told what happens while it happens."""
+
+    def stage(self, name: str) -> Progress:
+        """A stage begins; its progress goes to what is returned."""
+
+    def ended(self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe) -> None:
+        """A stage ended; the artifacts hold what it found, if it left one. The recipe is `Walk.trained`."""
+
+
+class Inspector(Protocol):
+    """Who looks at the inputs of a run that repeats another: what it raises stops the run at that stage."""
+
+    def before(self, stage: str, progress: Progress, *, reused: bool) -> None:
+        """A stage is about to run, or to be reused."""
+
+    def after(self, stage: str, artifacts: Mapping[str, Artifact], progress: Progress) -> None:
+        """A stage left its artifact."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Walk:
+    """One walk through the stages: what has been done so far. Only the pipeline appends to it."""
+
+    recipe: Recipe
+    world: World
+    started: datetime
+    trained: Recipe
+    """The same recipe, with the setting that its sweep chose once that is done."""
+    records: list[StageRecord] = field(default_factory=list)
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    payloads: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    stop: flow.Stop | None = None
+    """Why the stages that follow are skipped."""
+    error: EngineError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What the caller asks beyond the recipe: nothing here can change a result."""
+
+    until: str | None = None
+    force: tuple[str, ...] = ()
+    previous: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    inspector: Inspector | None = None
+    """Can stop a run, and changes nothing else."""
+
+
+def walk(recipe: Recipe, store: Store, *, world: World, orders: Orders, watcher: Watcher) -> Walk:
+    """Run or reuse every stage in order, until one says stop. Never raises an `EngineError`: it is in the result.
+
+    A request to end is raised in a stage and nowhere else, so that it is in the result too.
+    """
+    restrict_to(world.device)
+    state = Walk(recipe=recipe, trained=recipe, world=world, started=datetime.now(UTC))
+    with interrupts.uninterrupted():
+        _walk(state, store, orders=orders, watcher=watcher)
+    return state
+
+
+def _walk(state: Walk, store: Store, *, orders: Orders, watcher: Watcher) -> None:
+    recipe, world = state.recipe, state.world
+    for name in stages_of(recipe):
+        plan = plan_run(
+            recipe, store, world=world, previous=orders.previous, force=_due(orders, state)
+        )
+        planned = plan.stage(name)
+        if planned.key is not None:
+            state.payloads[name] = planned.key.payload
+        record = _skip(planned, state) or _attempt(
+            planned, store, state, watcher=watcher, inspector=orders.inspector
+        )
+        state.records.append(record)
+        state.trained = flow.trained(recipe, state.artifacts)
+        if state.stop is None:
+            state.stop = flow.after(name, state.artifacts, recipe) or _until(name, orders)
+        watcher.ended(record, state.artifacts, state.trained)
+
+
+def refuse_interrupted(state: Walk) -> None:
+    """Raise `Interrupted` again, where a walk that leaves no record of its own was asked to end."""
+    interrupts.raise_pending()
+    if state.stop is not None and state.stop.outcome == flow.INTERRUPTED:
+        raise KeyboardInterrupt
+
+
+def _due(orders: Orders, state: Walk) -> tuple[str, ...]:
+    """Forced stages that this walk has not run yet."""
+    done = {record.stage for record in state.records}
+    return tuple(name for name in orders.force if name not in done)
+
+
+def _until(name: str, orders: Orders) -> flow.Stop | None:
+    if orders.until == name:
+        return flow.Stop(outcome="stopped", code=ExitCode.ACCEPTED, why=f"--until {name}")
+    return None
+
+
+def _skip(planned: PlannedStage, state: Walk) -> StageRecord | None:
+    if state.stop is None:
+        return None
+    return StageRecord(
+        stage=planned.name,
+        status=StageStatus.SKIPPED,
+        key=planned.key.digest if planned.key else "",
+        reason=state.stop.why,
+        seconds=0.0,
+    )
+
+
+def _attempt(
+    planned: PlannedStage,
+    store: Store,
+    state: Walk,
+    *,
+    watcher: Watcher,
+    inspector: Inspector | None,
+) -> StageRecord:
+    """Reuse or run one stage and record how it went."""
+    if planned.key is None:
+        raise AssertionError(planned.name)  # its needs have all run: see `plan_run`
+    started = time.monotonic()
+    planned = _with_whole(planned, store)
+    reused = planned.reused
+    try:
+        with interrupts.interruptible():
+            progress = watcher.stage(planned.name) if inspector or reused is None else None
+            if inspector and progress:
+                inspector.before(planned.name, progress, reused=reused is not None)
+            artifact = reused or _run(planned, store, state, progress=progress)
+            if inspector and progress:
+                made = {**state.artifacts, planned.name: artifact}
+                inspector.after(planned.name, made, progress)
+            _take(planned, artifact, store=store, state=state)
+    except KeyboardInterrupt as asked:
+        state.stop = flow.interrupted(planned.name, interrupts.number_of(asked))
+        return _record(planned, StageStatus.INTERRUPTED, since=started)
+    except BaseException as error:
+        known = failures.as_engine_error(error, store.root)
+        if known is None:
+            raise
+        if isinstance(error, DamagedError):
+            store.set_aside(error.artifact.key)
+        state.error = known
+        state.stop = flow.failed(planned.name, state.error.exit_code)
+        problems = tuple(problem.headline() for problem in state.error.problems)
+        return _record(planned, StageStatus.FAILED, since=started, problems=problems)
+    if planned.name == "train" and (left := flow.swept_weights(state.artifacts, store.root)):
+        discard(left)  # the model was trained before the sweep was
+    if reused is not None:
+        return _record(planned, StageStatus.REUSED, reason=_origin(reused))
+    return _record(planned, StageStatus.RAN, since=started)
+
+
+def _with_whole(planned: PlannedStage, store: Store) -> PlannedStage:
+    """Let a stage run whose stored result has a byte that changed: planning looks at small files only."""
+    if planned.reused is None or planned.key is None:
+        return planned
+    keys = [planned.key.digest, *products(planned.name, planned.key).values()]
+    if all(store.whole(key) for key in keys):
+        return planned
+    return replace(planned, reused=None, reason=UNUSABLE[Stored.DAMAGED])
+
+
+def _run(
+    planned: PlannedStage, store: Store, state: Walk, *, progress: Progress | None
+) -> Artifact:
+    """Build the artifact of one stage; a forced one gets a key's place anew."""
+    key = planned.key
+    if key is None or progress is None:
+        raise AssertionError(planned.name)
+    stage = load_stage(planned.name)
+    _require_whole(planned, store)
+
+    def build(workdir: Path) -> None:
+        stage.run(_context(planned, store, state, workdir=workdir, progress=progress))
+
+    if (found := store.get(key.digest)) and not is_readable(planned.name, found):
+        store.set_aside(key.digest)
+    anew = planned.reason == FORCED or _lost_product(key, planned.name, store)
+    return store.put(planned.name, key, build, anew=anew)
+
+
+def _require_whole(planned: PlannedStage, store: Store) -> None:
+    """DamagedError where the answers of the last accepted model, which decide, have a byte that changed."""
+    answers = planned.previous.answers if planned.previous else None
+    if answers is not None and store.whole(answers.key) is None:
+        raise DamagedError(answers, "a file does not have its digest")
+
+
+def _lost_product(key: StageKey, name: str, store: Store) -> bool:
+    """The artifact is there, but not what was made beside it: only building it again brings that back."""
+    lost = any(store.whole(product) is None for product in products(name, key).values())
+    return lost and store.whole(key.digest) is not None
+
+
+def _context(
+    planned: PlannedStage, store: Store, state: Walk, *, workdir: Path, progress: Progress
+) -> StageContext:
+    key = planned.key.digest if planned.key else ""
+
+    def once(name: str, payload: Payload, build: Build) -> Artifact:
+        return store.put(name, product_key(name, payload), build)
+
+    def aside(name: str, payload: Payload) -> Path:
+        return store.scratch(product_key(name, payload).digest)
+
+    needs = needs_of(planned.name, state.recipe)
+    return StageContext(
+        recipe=state.trained,
+        device=state.world.device,
+        artifacts={need: state.artifacts[need] for need in needs},
+        key=key,
+        inputs={need: state.artifacts[need].key for need in needs},
+        base_model=state.world.base_model,
+        workdir=workdir,
+        scratch=store.scratch(key),
+        progress=progress,
+        once=once,
+        aside=aside,
+        references={
+            name: state.world.references[name] for name in references_of(planned.name, state.recipe)
+        },
+        recorded=planned.held.recorded if planned.held else None,
+        previous=planned.previous,
+    )
+
+
+def _take(planned: PlannedStage, artifact: Artifact, *, store: Store, state: Walk) -> None:
+    state.artifacts[planned.name] = artifact
+    made = products(planned.name, planned.key) if planned.key else {}
+    for product, key in made.items():
+        found = store.get(key)
+        if found is None:
+            raise StageError.one("I901", f"stage {planned.name} made no {product}")
+        state.artifacts[product] = found
+
+
+def _record(
+    planned: PlannedStage,
+    status: StageStatus,
+    *,
+    reason: str = "",
+    since: float | None = None,
+    problems: tuple[str, ...] = (),
+) -> StageRecord:
+    return StageRecord(
+        stage=planned.name,
+        status=status,
+        key=planned.key.digest if planned.key else "",
+        reason=reason or planned.reason,
+        seconds=0.0 if since is None else round(time.monotonic() - since, 2),
+        problems=problems,
+    )
+
+
+def _origin(artifact: Artifact) -> str:
+    if artifact.adopted:
+        return f"not made here, taken over {artifact.adopted}; built {artifact.created}"
+    return f"built {artifact.created}, took {artifact.seconds:.1f} s"

@@ -1,0 +1,430 @@
+"""What will be done: recipe and store in, the stages with keys, states and reasons out. Runs nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from engine.artifacts import results as flow
+from engine.artifacts.readable import is_readable
+from engine.artifacts.results import read_json
+from engine.environment import Device, version_of
+from engine.evidence import data_from_json
+from engine.lock.draw import RECORDED, Held, Standing, hold, inputs_of
+from engine.lock.file import Lock, lock_path, read_lock
+from engine.lock.previous import PAYLOAD, Previous, find_previous
+from engine.recipe import moving_references
+from engine.recipe.model import Recipe, Reference, Source
+from engine.render.proof import recorded_line
+from engine.runtime.models.base_model import REVISION
+from engine.runtime.rendering.key import counts_after_rendering, rendered_key
+from engine.sources import DigestMemory, identity, source_identity
+from engine.stages import PRODUCTS, load_stage, needs_of, references_of, stages_of
+from engine.store import Artifact, StageKey, Store, Stored, make_key, product_key
+from engine.store.runs import AcceptedRun, Runs, accepted_runs
+from engine.training.trained_rows import TrainedRows, split_rows, trained_rows
+
+FORCED = "forced"
+"""The reason of a stage that `--force` names."""
+
+UNKNOWN = "what the new rows do is known after `recipe data`"
+
+ROWS_UNKNOWN = "row counts are known after data"
+ROWS_UNCOUNTED = "how many rows are trained is known after compile"
+SWEEP = "sweep"
+"""The stage that chooses the method of those after it."""
+
+UNUSABLE = {
+    Stored.DAMAGED: "its stored files were damaged",
+    Stored.FOREIGN: "its stored result was not made here",
+    Stored.OTHER_VERSION: "its stored result is in the form of another version",
+}
+"""Why a stage runs although something stands at its place."""
+
+MOST_CHANGES = 3
+"""Changed keys named in one reason."""
+
+PARTS = ("recipe", "sources", "base_model", "references", "device", "versions", "revision")
+"""Of a key's payload, in the order in which changes are told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a plan stands on besides the recipe; found once a run."""
+
+    device: Device
+    sources: tuple[Mapping[str, Any], ...]
+    """Identity of each data source, in recipe order."""
+    base_model: Mapping[str, Any]
+    references: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Identity of what single stages read besides, by name: other models, probes."""
+    lock: Lock | None = None
+    """As it stood beside the recipe when the run began; None where nothing is recorded yet."""
+    accepted: tuple[AcceptedRun, ...] = ()
+    """The recipe's runs whose model was accepted, newest first."""
+    nominal: bool = False
+    """Keys are compared with each other and never looked up: rows are as many as the recipe says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStage:
+    """One stage: its key, and the artifact that is already there."""
+
+    name: str
+    key: StageKey | None
+    """None: it depends on rows that have not been counted yet, or on a setting that has not been chosen yet."""
+    needs: Mapping[str, str]
+    """Key of each need, by name."""
+    reused: Artifact | None
+    reason: str
+    """Why it runs; empty for a reused one."""
+    held: Held | None = None
+    """Data: what the lock holds the splits to; None for the other stages."""
+    previous: Previous | None = None
+    """Gate: the last accepted model, if it is another one; None for the other stages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The stages of a recipe, in order."""
+
+    recipe: Recipe
+    world: World
+    stages: tuple[PlannedStage, ...]
+    trained: Recipe | None = None
+    """The recipe with the method that becomes the model; None while a sweep has not chosen it."""
+    takes_swept: bool = False
+    """Training takes the weights that the sweep makes or has left; without a sweep it never does."""
+    was_swept: bool = False
+    """A sweep of this recipe ran before: what it judged is not trained again."""
+    counted: TrainedRows | None = None
+    """Rows that are trained, or would be before the tokenizer has counted them; None while they are fractions."""
+
+    def stage(self, name: str) -> PlannedStage:
+        """The planned stage of that name."""
+        return next(stage for stage in self.stages if stage.name == name)
+
+
+def survey(recipe: Recipe, store: Store, device: Device) -> World:
+    """Identify the sources and the base model: digests of local files, pins of everything else.
+
+    Raises:
+        DataError, RecipeError: a local file cannot be read, or is not the one that was pinned; the lock
+            cannot be read.
+
+    """
+    memory = DigestMemory(store.root / "digests.json")
+    return World(
+        device=device,
+        sources=tuple(source_identity(source, memory) for source in recipe.data.sources),
+        base_model={**identity(recipe.base_model, memory), "made": REVISION},
+        references={
+            name: _identity(found, memory)
+            for stage in stages_of(recipe)
+            for name, found in references_of(stage, recipe).items()
+        },
+        lock=read_lock(lock_path(recipe.file)),
+        accepted=tuple(accepted_runs(Runs(store.root), recipe.name)),
+    )
+
+
+def _identity(found: Reference | Source, memory: DigestMemory) -> Mapping[str, Any]:
+    if isinstance(found, Source):
+        return source_identity(found, memory)
+    return identity(found, memory)
+
+
+def plan_run(
+    recipe: Recipe,
+    store: Store,
+    *,
+    world: World,
+    previous: Mapping[str, Mapping[str, Any]] | None = None,
+    force: Sequence[str] = (),
+) -> Plan:
+    """Keys, states and reasons of the recipe's stages.
+
+    `previous` holds the key payloads of the last run of this recipe, by stage; it only serves the reasons.
+    """
+    stages: list[PlannedStage] = []
+    trained: Recipe | None = recipe
+    takes_swept = recipe.sweep is not None
+    for name in stages_of(recipe):
+        if trained is None:
+            stages.append(_unsettled(name))
+            continue
+        stages.append(_plan_stage(name, trained, store, world=world, before=stages))
+        if name == SWEEP:
+            made = None if name in force else stages[-1].reused
+            trained = flow.trained(recipe, {SWEEP: made}) if made else None
+            takes_swept = not made or flow.swept_weights({SWEEP: made}, store.root) is not None
+    return Plan(
+        recipe=recipe,
+        world=world,
+        stages=tuple(_explained(stage, stages, store, previous or {}, force) for stage in stages),
+        trained=trained,
+        takes_swept=takes_swept,
+        counted=trained_rows(trained or recipe, store, stages[0].reused, world.base_model),
+        was_swept=SWEEP in (previous or {}),
+    )
+
+
+def _unsettled(name: str) -> PlannedStage:
+    """A stage after a sweep that has not chosen yet."""
+    return PlannedStage(name=name, key=None, needs={}, reused=None, reason="")
+
+
+def holdout_line(plan: Plan) -> str:
+    """What became, or will become, of the holdout that the lock records; empty where nothing is to be told."""
+    data = plan.stage("data")
+    if data.held is None or data.held.standing is Standing.NEW:
+        return ""
+    if data.reused is not None:
+        became = data_from_json(read_json(data.reused, "summary.json")).recorded
+        return recorded_line(became) if became else about_holdout(data.held)
+    if data.held.standing is not Standing.KEPT or data.held.recorded is None:
+        return ""
+    from engine.pipeline.data_outlook import foresee  # noqa: PLC0415 - only where rows are new
+
+    foreseen = foresee(plan.recipe, data.held.recorded)
+    return recorded_line(foreseen) if foreseen else UNKNOWN
+
+
+def _plan_stage(
+    name: str, recipe: Recipe, store: Store, *, world: World, before: Sequence[PlannedStage]
+) -> PlannedStage:
+    needs = _needs(name, recipe, before, world)
+    payload = None if needs is None else _payload(name, recipe, needs=needs, world=world)
+    held = None
+    if payload is not None and name == "data":
+        held = hold(recipe, world.lock, inputs_of(payload))
+        payload[RECORDED] = held.digest
+    previous = None
+    if payload is not None and name == "gate":
+        previous = _previous(recipe, store, world=world, before=before)
+        payload[PAYLOAD] = previous.identity() if previous else None
+    key = None if payload is None else make_key(payload)
+    return PlannedStage(
+        name=name,
+        key=key,
+        needs=needs or {},
+        reused=_stored(name, key, store) if key is not None else None,
+        reason="",
+        held=held,
+        previous=previous,
+    )
+
+
+def _previous(
+    recipe: Recipe, store: Store, *, world: World, before: Sequence[PlannedStage]
+) -> Previous | None:
+    by_name = {stage.name: stage for stage in before}
+    train = by_name["train"].key
+    return find_previous(
+        recipe,
+        store,
+        world.accepted,
+        train=train.digest if train else "",
+        locked=world.lock.accepted if world.lock else None,
+        holdout=_holdout_digest(by_name["data"].reused),
+    )
+
+
+def _holdout_digest(data: Artifact | None) -> str:
+    """sha256 of the rows that are held out; empty while they are not drawn."""
+    splits = read_json(data, "summary.json")["splits"] if data else ()
+    return next((split["digest"] for split in splits if split["name"] == "holdout"), "")
+
+
+def _stored(name: str, key: StageKey, store: Store) -> Artifact | None:
+    """The artifact of a stage, if it and its inner products that others need are all there."""
+    complete = all(store.get(product) is not None for product in products(name, key).values())
+    found = store.get(key.digest) if complete else None
+    return found if found and is_readable(name, found) else None
+
+
+def products(name: str, key: StageKey) -> dict[str, str]:
+    """The keys of a stage's inner products that other stages need, by name."""
+    return {
+        product: product_key(product, {maker: key.digest}).digest
+        for product, maker in PRODUCTS.items()
+        if maker == name
+    }
+
+
+def _payload(
+    name: str, recipe: Recipe, *, needs: Mapping[str, str], world: World
+) -> dict[str, Any]:
+    stage = load_stage(name)
+    payload: dict[str, Any] = {
+        "stage": name,
+        "revision": stage.REVISION,
+        "recipe": stage.recipe_slice(recipe),
+        "needs": dict(needs),
+        "versions": {tool: version_of(tool) for tool in stage.TOOLS},
+    }
+    if stage.USES_SOURCES:
+        payload["sources"] = world.sources
+    if stage.USES_BASE_MODEL:
+        payload["base_model"] = world.base_model
+    if named := references_of(name, recipe):
+        payload["references"] = {one: dict(world.references[one]) for one in named}
+    if stage.USES_DEVICE:
+        payload["device"] = {
+            "kind": world.device.kind,
+            "precision": world.device.precision(recipe.backend.precision),
+        }
+    return payload
+
+
+def _needs(
+    name: str, recipe: Recipe, before: Sequence[PlannedStage], world: World
+) -> dict[str, str] | None:
+    """The keys of what a stage reads; None while one of them is unknown."""
+    by_name = {stage.name: stage for stage in before}
+    needs: dict[str, str] = {}
+    for need in needs_of(name, recipe):
+        maker = by_name[PRODUCTS.get(need, need)]
+        if maker.key is None:
+            return None
+        needs[need] = {maker.name: maker.key.digest, **products(maker.name, maker.key)}[need]
+    if name == "compile" or "compile" in needs:
+        late = counts_after_rendering(recipe) and not world.nominal
+        text = _compiled_text(recipe, by_name, world, late=late and name != "compile")
+        if text is None:
+            return None
+        needs["compile" if "compile" in needs else "config"] = make_key({"config": text}).digest
+        if late and name == "compile":
+            data = by_name["data"].key
+            needs["rendered"] = rendered_key(
+                recipe, data.digest if data else "", world.base_model
+            ).digest
+    return needs
+
+
+def _compiled_text(
+    recipe: Recipe, stages: Mapping[str, PlannedStage], world: World, *, late: bool
+) -> str | None:
+    """The backend config, which stands in keys by its bytes: a compiler change that leaves them does not retrain.
+
+    `late`: only the compile stage knows it, since it counts the rows that are trained.
+    """
+    from engine.stages.compile import CONFIG, compile_recipe  # noqa: PLC0415 - only where a config is due
+
+    if late:
+        made = stages["compile"].reused
+        return made.file(CONFIG).read_text(encoding="utf-8") if made else None
+    rows = split_rows(recipe, stages["data"].reused)
+    if rows is None:
+        return None
+    train_rows, validation_rows = rows
+    return compile_recipe(
+        recipe, world.device, train_rows=train_rows, validation_rows=validation_rows
+    ).text
+
+
+def _explained(
+    stage: PlannedStage,
+    stages: Sequence[PlannedStage],
+    store: Store,
+    previous: Mapping[str, Mapping[str, Any]],
+    force: Sequence[str],
+) -> PlannedStage:
+    if stage.name in force:
+        return replace(stage, reason=FORCED, reused=None)
+    if stage.reused is not None:
+        return stage
+    if stage.key is None:
+        unsettled = any(
+            one.name == SWEEP and (one.name in force or not one.reused) for one in stages
+        )
+        known = "the setting is known after the sweep" if unsettled else _rows_unknown(stages)
+        return replace(stage, reason=known)
+    changed = _changes(previous.get(stage.name), stage.key.payload)
+    needed = [other.name for other in stages if other.name in stage.needs and not other.reused]
+    meant = about_holdout(stage.held)
+    if stage.held and stage.held.standing is Standing.REDRAWN:
+        changed = [line for line in changed if line not in stage.held.changed]
+    reason = _unusable(stage, stage.key, store) or ", ".join(changed or needed)
+    if not reason and (not meant or stage.name not in previous):
+        reason = _history(stage, stage.key, store, previous)
+    return replace(stage, reason="; ".join(filter(None, (reason, meant))))
+
+
+def _rows_unknown(stages: Sequence[PlannedStage]) -> str:
+    compiles = any(one.name == "compile" and one.key is not None for one in stages)
+    return ROWS_UNCOUNTED if compiles else ROWS_UNKNOWN
+
+
+def about_holdout(held: Held | None) -> str:
+    """What the inputs of this run mean for the holdout that the lock records; empty for nothing."""
+    if held is None:
+        return ""
+    if held.standing is Standing.REDRAWN:
+        return f"the holdout is redrawn: {', '.join(held.changed)}"
+    return "the recorded holdout keeps its rows" if held.standing is Standing.KEPT else ""
+
+
+def _unusable(stage: PlannedStage, key: StageKey, store: Store) -> str:
+    """Why what stands at the place of a key is not reused; empty where nothing stands there."""
+    stored = [store.stored(one) for one in (key.digest, *products(stage.name, key).values())]
+    found = next((one for one in stored if one not in (Stored.WHOLE, Stored.ABSENT)), None)
+    if found is not None:
+        return UNUSABLE[found]
+    made = store.get(key.digest)
+    return UNUSABLE[Stored.DAMAGED] if made and not is_readable(stage.name, made) else ""
+
+
+def _history(
+    stage: PlannedStage, key: StageKey, store: Store, previous: Mapping[str, Mapping[str, Any]]
+) -> str:
+    old = previous.get(stage.name)
+    if old is not None and old.get("needs") != key.payload["needs"]:
+        return "the compiled config changed" if "config" in stage.needs else "what it reads changed"
+    if old is not None and old.get(RECORDED) != key.payload.get(RECORDED):
+        return "the lock changed"
+    if old is not None and old.get(PAYLOAD) != key.payload.get(PAYLOAD):
+        return "another model was accepted since"
+    begun = store.has_scratch(key.digest)
+    return "its last attempt did not finish" if begun or stage.name in previous else "never built"
+
+
+def _changes(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[str]:
+    """The recipe keys, versions and sources that differ from the last run; empty when nothing is known."""
+    if old is None:
+        return []
+    found = [line for part in PARTS for line in _differences(part, old.get(part), new.get(part))]
+    more = len(found) - MOST_CHANGES
+    return [*found[:MOST_CHANGES], *([f"{more} more changes"] if more > 0 else [])]
+
+
+def _differences(path: str, old: Any, new: Any) -> list[str]:  # noqa: ANN401 - JSON data
+    if old == new:
+        return []
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        keys = [*old, *(key for key in new if key not in old)]
+        return [
+            line
+            for key in keys
+            for line in _differences(_join(path, key), old.get(key), new.get(key))
+        ]
+    if path == "sources":
+        return ["a data source changed"]
+    if isinstance(old, Mapping | list) or isinstance(new, Mapping | list):
+        return [f"{path} changed"]
+    return [f"{path} {_short(old)} -> {_short(new)}"]
+
+
+def _join(path: str, key: str) -> str:
+    return key if path == "recipe" else f"{path}.{key}"
+
+
+def _short(value: Any) -> str:  # noqa: ANN401 - JSON data
+    text = str(value)
+    return text if len(text) <= 24 else f"{text[:12]}…"  # noqa: PLR2004 - a digest or a sentence
+
+
+def moving(recipe: Recipe) -> tuple[str, ...]:
+    """What the recipe leaves unpinned, in words for the plan and the report."""
+    return tuple(f"{problem.path}: {problem.message}" for problem in moving_references(recipe))

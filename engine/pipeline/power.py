@@ -1,0 +1,79 @@
+"""What the rows that will judge can show: the power check of a recipe, from what data has counted.
+
+Read by the plan before anything is trained, and by the report.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine.artifacts.results import read_json
+from engine.evidence import DataSummary, data_from_json
+from engine.lock.previous import answers_of
+from engine.metrics.power_text import Judges, outlook
+from engine.metrics.predictions import read_predictions
+from engine.recipe.metrics import is_measured
+from engine.recipe.model import Recipe
+from engine.store import Artifact
+
+UNCOUNTED = "What the holdout can show is known after data: its rows are not counted yet."
+
+ONE_ANSWER = ("classification", "multilabel", "extraction")
+
+
+def prospects(
+    recipe: Recipe, data: Artifact | None, *, discordance: float | None = None
+) -> tuple[str, ...]:
+    """Return what the holdout can and cannot show, in sentences; nothing where nothing is gated."""
+    if not is_measured(recipe.task.kind) or not recipe.acceptance.metrics:
+        return ()
+    summary = None if data is None else data_from_json(read_json(data, "summary.json"))
+    judges = _judges(recipe, summary)
+    if judges is None:
+        return (UNCOUNTED,)
+    return outlook(
+        recipe.acceptance,
+        recipe.task,
+        judges,
+        has_baselines=bool(recipe.baselines),
+        discordance=discordance,
+    )
+
+
+def measured_discordance(recipe: Recipe, artifacts: Mapping[str, Artifact]) -> float | None:
+    """Return on which share of rows only one of tuned model and a baseline is right, the largest one.
+
+    None before both have answered, and for kinds without one right answer a row.
+    """
+    stage, file = answers_of(recipe)
+    if recipe.task.kind not in ONE_ANSWER or not {stage, "baseline"} <= artifacts.keys():
+        return None
+    tuned = _right(artifacts[stage].file(file))
+    found = [
+        [hit != tuned.get(key) for key, hit in _right(baseline).items()]
+        for baseline in artifacts["baseline"].path.glob("predictions.*.jsonl")
+    ]
+    return max((sum(differs) / len(differs) for differs in found if differs), default=None)
+
+
+def _right(file: Path) -> dict[str, bool]:
+    return {row.id: row.label == row.target for row in read_predictions(file)}
+
+
+def _judges(recipe: Recipe, summary: DataSummary | None) -> Judges | None:
+    """Return the rows that will decide: the holdout's, with folds all of them; None while unknown."""
+    splits = recipe.splits
+    if summary is None:
+        is_counted = isinstance(splits.holdout, int) and splits.holdout > 0 and not splits.folds
+        return Judges(rows=int(splits.holdout)) if is_counted else None
+    judging = [split for split in summary.splits if splits.folds or split.name == "holdout"]
+    labels: Counter[str] = Counter()
+    for split in judging:
+        labels.update(split.labels)
+    groups = [split.groups for split in judging if split.groups is not None]
+    rows = sum(split.rows for split in judging)
+    if not rows:
+        return None
+    return Judges(rows=rows, classes=dict(labels), groups=sum(groups) if groups else None)

@@ -1,0 +1,94 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from engine.backends import check_backend, check_environment
+from engine.environment import Device
+from engine.errors import (
+    EnvironmentProblem,
+    Problem,
+    RecipeError,
+    Severity,
+)
+from engine.pipeline.loop import Orders
+from engine.recipe import moving_references
+from engine.recipe.metrics import is_measured, primary
+from engine.recipe.model import HubRef, Recipe
+from engine.recipe.outside import refusal, withheld_of
+from engine.recipe.text.paths import absolute
+from engine.stages import stages_of
+
+
+def uses_hub(recipe: Recipe) -> bool:
+    """Whether a model or any data comes from the hub."""
+    models = [recipe.base_model, *(baseline.ref for baseline in recipe.baselines)]
+    refs = [*models, *(source.ref for source in recipe.data.sources)]
+    return any(isinstance(ref, HubRef) for ref in refs)
+
+
+def refuse_outside(recipe: Recipe, warnings: Sequence[Problem] = ()) -> None:
+    """RecipeError R306 to R308 for all that a recipe names outside its project and that the user has not allowed."""
+    if found := withheld_of(recipe):
+        raise refusal(found, _as_named(recipe, warnings), warnings)
+
+
+def _as_named(recipe: Recipe, warnings: Sequence[Problem]) -> str:
+    """The recipe's path as the user typed it, so that the words to allow it can be copied."""
+    named = (one.place.file for one in warnings if one.place is not None)
+    own = (file for file in named if absolute(file, Path.cwd()) == recipe.file)
+    return next(own, str(recipe.file))
+
+
+def refuse_moving(recipe: Recipe, warnings: Sequence[Problem]) -> None:
+    """RecipeError for what is not pinned, at the places that validation found, unless `allow_moving` is set."""
+    found = () if recipe.allow_moving else moving_references(recipe)
+    placed = {(problem.code, problem.path): problem for problem in warnings}
+    if found:
+        told = [placed.get((problem.code, problem.path), problem) for problem in found]
+        raise RecipeError([replace(problem, severity=Severity.ERROR) for problem in told])
+
+
+def refuse_unmeasured(recipe: Recipe, *, until: str | None) -> None:
+    """RecipeError R249 for a kind that nothing evaluates, R246 without a bound, unless the run ends with its data."""
+    kind = recipe.task.kind
+    if until != "data" and is_measured(kind) and not recipe.acceptance.metrics:
+        raise RecipeError.one(
+            "R246",
+            "name at least one metric that must hold",
+            path="acceptance.metrics",
+            hint=f"see: recipe explain R246; `{primary(kind)}` is the main metric of {kind}",
+        )
+    if not is_measured(kind) and until != "data":
+        raise RecipeError.one(
+            "R249",
+            f"{kind} cannot be run to the end yet: evaluation of this kind is not there",
+            path="task.kind",
+            hint="`recipe data` and `recipe run --until data` work",
+        )
+
+
+def require_backend(recipe: Recipe, device: Device) -> None:
+    """RecipeError for a recipe that its backend cannot train, EnvironmentProblem where this machine cannot."""
+    wrong = [p for p in check_backend(recipe) if p.severity is Severity.ERROR]
+    if wrong:
+        raise RecipeError(wrong)
+    missing = [p for p in check_environment(recipe, device) if p.severity is Severity.ERROR]
+    if missing:
+        raise EnvironmentProblem(missing)
+
+
+def refuse_absent(recipe: Recipe, orders: Orders) -> None:
+    """RecipeError R272 when `--until` or `--force` names a stage that the recipe does not have."""
+    named = [name for name in (orders.until, *orders.force) if name is not None]
+    absent = [name for name in named if name not in stages_of(recipe)]
+    if absent:
+        raise RecipeError.one(
+            "R272",
+            f"this recipe has no stage {absent[0]}",
+            path="learning_curve",
+            hint="set sweep, learning_curve: true, splits.folds or method.seeds, or name another stage",
+        )

@@ -1,0 +1,292 @@
+"""Putting the evidence together: artifacts and records in, one `Report` out, and its files into the run folder.
+
+The one stage that always runs, whatever happened, and that is not stored by key.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engine.artifacts import results as flow
+from engine.artifacts.results import read_json
+from engine.environment import Device
+from engine.errors import EngineError
+from engine.evidence import (
+    HoldoutUse,
+    Report,
+    Reproduction,
+    Scores,
+    SplitLengths,
+    StageCost,
+    StageRecord,
+    StageStatus,
+    Waived,
+    data_from_json,
+    rung_from_json,
+    scores_from_json,
+    training_from_json,
+)
+from engine.parity.files import leaving_files
+from engine.pipeline.power import measured_discordance, prospects
+from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
+from engine.recipe.sweeps import methods_of
+from engine.store import Artifact, Store
+from engine.store.runs import write_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a walk through the stages left, as the report needs it."""
+
+    recipe: Recipe
+    recipe_file: str
+    """As commands name it."""
+    recipe_text: str
+    resolved_recipe: str
+    device: Device
+    started: datetime
+    run_folder: str
+    """As shown to people."""
+    records: Sequence[StageRecord]
+    artifacts: Mapping[str, Artifact]
+    outcome: str
+    why: str
+    error: EngineError | None
+    warnings: Sequence[str]
+    notes: Sequence[str]
+    versions: Mapping[str, str]
+    holdout_use: HoldoutUse | None = None
+    reproduction: Reproduction | None = None
+    costs: tuple[StageCost, ...] = ()
+    lengths: tuple[SplitLengths, ...] = ()
+
+
+def assemble(facts: Facts) -> Report:
+    """The report of a run; parts whose stage left nothing are None or empty."""
+    recipe, artifacts = facts.recipe, facts.artifacts
+    scores, folds = _all_scores(artifacts), flow.folds(artifacts, recipe)
+    verification = read_json(artifacts["verify"], "verify.json") if "verify" in artifacts else {}
+    return Report(
+        schema="report.v1",
+        recipe_name=recipe.name,
+        description=recipe.description,
+        outcome=facts.outcome,
+        summary=_summary(facts),
+        next_steps=_next_steps(facts),
+        started=facts.started.isoformat(timespec="seconds"),
+        seconds=round((datetime.now(UTC) - facts.started).total_seconds(), 1),
+        run_directory=facts.run_folder,
+        labels=recipe.task.labels,
+        task={
+            "kind": recipe.task.kind,
+            "instruction": recipe.task.instruction,
+            "output": recipe.task.output,
+            "answer_pattern": recipe.task.answer_pattern,
+        },
+        base_model=describe(recipe.base_model),
+        method=describe_sweep(recipe)
+        if recipe.sweep and "sweep" not in artifacts
+        else describe_method(recipe),
+        stages=tuple(facts.records),
+        data=(
+            data_from_json(read_json(artifacts["data"], "summary.json"))
+            if "data" in artifacts
+            else None
+        ),
+        baselines=flow.baselines(artifacts, recipe) if "baseline" in artifacts else (),
+        training=(
+            training_from_json(read_json(artifacts["train"], "training.json"))
+            if "train" in artifacts
+            else None
+        ),
+        holdout=scores.get("holdout"),
+        free=scores.get("free"),
+        train_scores=scores.get("train"),
+        validation_scores=scores.get("validation"),
+        gate=flow.verdict(artifacts, "gate") if "gate" in artifacts else None,
+        verify=flow.verdict(artifacts, "verify") if "verify" in artifacts else None,
+        quantized=(
+            scores_from_json(found)
+            if (found := verification.get("scores", {}).get("quantized"))
+            else None
+        ),
+        agreement=verification.get("agreement"),
+        flips=tuple(verification.get("flips", ())),
+        ladder=tuple(rung_from_json(rung) for rung in verification.get("ladder", ())),
+        files=tuple(file for _, file in leaving_files(artifacts)),
+        warnings=tuple(facts.warnings),
+        recipe_text=facts.recipe_text,
+        resolved_recipe=facts.resolved_recipe,
+        backend_config=_text(artifacts.get("compile"), "config.yaml"),
+        versions=dict(facts.versions),
+        environment=_environment(facts.device),
+        notes=(*facts.notes, *_fold_notes(folds, recipe), *_reuse_notes(facts.records)),
+        holdout_use=facts.holdout_use,
+        learning_curves=flow.curves(artifacts),
+        folds=folds,
+        comparisons=flow.comparisons(artifacts),
+        power=_power(facts),
+        forgetting=flow.forgetting(artifacts),
+        checkpoints=flow.checkpoints(artifacts),
+        waivers=tuple(Waived(what=one.what, why=one.why) for one in recipe.waivers),
+        sweep=flow.sweep(artifacts),
+        seeds=flow.seeds(artifacts),
+        reproduction=facts.reproduction,
+        costs=facts.costs,
+        lengths=facts.lengths,
+    )
+
+
+def write(report: Report, run: Path, artifacts: Mapping[str, Artifact], store: Store) -> None:
+    """The model of an accepted run, the report's files and the recipe, into the run folder.
+
+    DamagedError where a file of the model is not what its stage left: nothing is told of it then.
+    """
+    from engine.render.card import render_card  # noqa: PLC0415 - only a run renders pages
+    from engine.render.html import render_html  # noqa: PLC0415
+    from engine.render.json import render_json  # noqa: PLC0415
+    from engine.render.markdown import render_markdown  # noqa: PLC0415
+
+    if report.outcome == "accepted":
+        _deliver(run, artifacts, report, store)
+    write_text(run / "recipe.yaml", report.recipe_text)
+    write_text(run / "recipe.resolved.yaml", report.resolved_recipe)
+    if report.backend_config:
+        write_text(run / "backend-config.yaml", report.backend_config)
+    write_text(run / "report.json", render_json(report))
+    write_text(run / "report.md", render_markdown(report))
+    write_text(run / "report.html", render_html(report))
+    if report.outcome == "accepted":
+        write_text(run / "README.md", render_card(report))
+
+
+def _deliver(run: Path, artifacts: Mapping[str, Artifact], report: Report, store: Store) -> None:
+    if "quantize" in artifacts:
+        for name, file in leaving_files(artifacts):
+            if file.format != "safetensors":
+                store.deliver(artifacts["quantize"], name, run / file.name)
+    if "merge" in artifacts and any(item.format == "safetensors" for item in report.files):
+        store.deliver(artifacts["merge"], "model", run / "model")
+    if "train" in artifacts and (artifacts["train"].path / "adapter").is_dir():
+        store.deliver(artifacts["train"], "adapter", run / "adapter")
+
+
+def describe(ref: Reference) -> str:
+    """A reference in one line, as people say it."""
+    match ref:
+        case HubRef():
+            return f"{ref.repo}@{ref.revision[:12]}" if ref.revision else f"{ref.repo} (may move)"
+        case PathRef():
+            return ref.written
+        case PackageRef():
+            return f"{ref.file.rpartition('/')[2]} from {ref.name} {ref.version}"
+
+
+def describe_method(recipe: Recipe) -> str:
+    """The method in one line: `lora r16 on …`."""
+    method = recipe.method
+    rank = "" if method.kind == "full" else f" r{method.rank}"
+    return f"{method.kind}{rank} on {_model(recipe.base_model)}"
+
+
+def describe_sweep(recipe: Recipe) -> str:
+    """What is trained, in one line, while it is not known which method: `4 settings of a sweep on …`."""
+    return f"{len(methods_of(recipe))} settings of a sweep on {_model(recipe.base_model)}"
+
+
+def _model(ref: Reference) -> str:
+    model = ref.repo.rpartition("/")[2] if isinstance(ref, HubRef) else describe(ref)
+    return model.partition(" from ")[0]
+
+
+def _summary(facts: Facts) -> str:
+    name = facts.recipe.name
+    also = ", and so does the quantized file" if facts.recipe.export.has_quantized_file else ""
+    return {
+        "accepted": f"{name} meets every threshold{also}",
+        "refused": f"{name} is not good enough to ship: {facts.why}",
+        "inconclusive": f"the holdout is too small to decide whether {name} is good enough: "
+        f"{facts.why}",
+        "baseline_passes": f"no training needed: {facts.why}",
+        "failed": f"the run could not finish: {facts.why}",
+        "interrupted": f"the run was interrupted: {facts.why}",
+        "stopped": f"stopped as asked: {facts.why}",
+    }[facts.outcome]
+
+
+def _next_steps(facts: Facts) -> tuple[str, ...]:
+    name, shown = facts.recipe.name, facts.recipe_file
+    if facts.outcome in ("failed", "interrupted"):
+        hints = [problem.hint for problem in (facts.error.problems if facts.error else ())]
+        return (*(hint for hint in hints if hint), f"recipe run {shown}")
+    if facts.outcome == "accepted":
+        return (f'recipe try {name} "…"', f"recipe report {name}")
+    if facts.outcome in ("refused", "inconclusive"):
+        return (*_advice(facts), f"recipe report {name}")
+    if facts.outcome == "baseline_passes":
+        return (
+            "ship the baseline that passes, or raise the thresholds if they are too low",
+            f"to train all the same: set stop_if_baseline_passes: false in {shown}",
+        )
+    return (f"recipe plan {shown}",)
+
+
+def _power(facts: Facts) -> tuple[str, ...]:
+    recipe, artifacts = facts.recipe, facts.artifacts
+    differ = measured_discordance(recipe, artifacts)
+    return prospects(recipe, artifacts.get("data"), discordance=differ)
+
+
+def _advice(facts: Facts) -> tuple[str, ...]:
+    from engine.metrics.advice import Beside, what_would_help  # noqa: PLC0415 - only after a refusal
+
+    scores = _all_scores(facts.artifacts)
+    gate = flow.verdict(facts.artifacts, "verify" if "verify" in facts.artifacts else "gate")
+    judged = flow.folds(facts.artifacts, facts.recipe) or scores["holdout"]
+    beside = Beside(
+        curves=flow.curves(facts.artifacts),
+        comparisons=flow.comparisons(facts.artifacts),
+        power=_power(facts),
+        learned_from=scores.get("train"),
+    )
+    return what_would_help(judged, gate, task=facts.recipe.task, beside=beside)
+
+
+def _all_scores(artifacts: Mapping[str, Artifact]) -> dict[str, Scores]:
+    if "evaluate" not in artifacts:
+        return {}
+    found: dict[str, Any] = read_json(artifacts["evaluate"], "scores.json")
+    return {name: scores_from_json(scores) for name, scores in found.items() if scores}
+
+
+def _text(artifact: Artifact | None, name: str) -> str:
+    return artifact.file(name).read_text(encoding="utf-8") if artifact else ""
+
+
+def _environment(device: Device) -> dict[str, str]:
+    return {
+        "device": device.name,
+        "kind": device.kind,
+        "cores": str(device.cores),
+        "threads": str(device.threads),
+        "memory": f"{device.memory_bytes / 2**30:.0f} GiB",
+        "bfloat16": "native" if device.bf16 else "not native",
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _fold_notes(folds: Scores | None, recipe: Recipe) -> tuple[str, ...]:
+    if folds is None:
+        return ()
+    how = f"the gate judged the method on {folds.rows} rows by {recipe.splits.folds} trainings"
+    return (f"{how}, each row by the model that did not see it; the file is verified on fold 0",)
+
+
+def _reuse_notes(records: Sequence[StageRecord]) -> tuple[str, ...]:
+    reused = [record for record in records if record.status is StageStatus.REUSED]
+    return tuple(f"{record.stage} is reused: {record.reason}" for record in reused)

@@ -1,0 +1,329 @@
+"""Starting other programs: the one place, git's apart, so that the rules for a child stand in one place.
+
+A child gets an environment by an allow-list, without secrets; a new, empty working folder; nothing on standard
+input; the caches of libraries in the user's own folder; modules from the search path of this process and never from
+the folder one stands in. It is a process group of its own that ends when this process ends (`engine.process.launcher`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import IO, Final, Literal, Self
+
+from engine.files.user import cache_folder
+from engine.process import interrupts
+
+LAUNCHER: Final = Path(__file__).with_name("launcher.py")
+ROOT: Final = Path(__file__).resolve().parents[1]
+"""Where this package is imported from."""
+PIPE: Final = subprocess.PIPE
+STDOUT: Final = subprocess.STDOUT
+DEVNULL: Final = subprocess.DEVNULL
+KILL: Final = int(getattr(signal, "SIGKILL", signal.SIGTERM))
+ASK_SECONDS: Final = 60.0
+GRACE_SECONDS: Final = 10.0
+POLL_SECONDS: Final = 0.02
+MOST_BYTES: Final = 1_000_000
+"""Of a short command's answer."""
+
+KEPT_VARIABLES: Final = frozenset(
+    {
+        "HOME",
+        "LANG",
+        "LD_LIBRARY_PATH",
+        "LIBRARY_PATH",
+        "LOGNAME",
+        "PATH",
+        "SYSTEMROOT",
+        "TEMP",
+        "TMP",
+        "TMPDIR",
+        "TZ",
+        "USER",
+        "VIRTUAL_ENV",
+    }
+)
+KEPT_PREFIXES: Final = (
+    *("CUDA_", "GGML_", "HIP_", "KMP_", "LC_", "MKL_", "NCCL_", "NVIDIA_", "OMP_", "OPENBLAS_"),
+    *("ROCR_", "SSL_"),
+)
+SEARCH_PATHS: Final = frozenset({"LD_LIBRARY_PATH", "LIBRARY_PATH", "PATH"})
+FOLDERS: Final = frozenset({"HOME", "TEMP", "TMP", "TMPDIR", "VIRTUAL_ENV"})
+SECRET: Final = re.compile(
+    r"(^|_)(KEY|TOKEN|SECRET|PASS|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|AUTH)(_|$)", re.IGNORECASE
+)
+SET_VARIABLES: Final[Mapping[str, str]] = {
+    "DO_NOT_TRACK": "1",
+    "GGML_NO_BACKTRACE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_OFFLINE": "1",
+    "NO_COLOR": "1",
+    "PYTHONSAFEPATH": "1",
+    "PYTHON_DOTENV_DISABLED": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_OFFLINE": "1",
+    "USE_HUB_KERNELS": "NO",
+    "WANDB_MODE": "disabled",
+}
+"""Nothing is sent, nothing is fetched, no code of the hub; Pythons that a child starts import from no folder either."""
+CACHES: Final[Mapping[str, str]] = {
+    "HF_HOME": "huggingface",
+    "MPLCONFIGDIR": "matplotlib",
+    "NUMBA_CACHE_DIR": "numba",
+    "TORCHINDUCTOR_CACHE_DIR": "inductor",
+    "TORCH_EXTENSIONS_DIR": "torch-extensions",
+    "TORCH_HOME": "torch",
+    "TRITON_CACHE_DIR": "triton",
+}
+"""Where libraries keep what they later import, unpickle or run: below the user's own cache folder."""
+NUMBA_LOCATORS: Final = "UserProvidedCacheLocator"
+"""numba then keeps its cache in `NUMBA_CACHE_DIR` and looks for none beside the source or elsewhere."""
+
+Kind = Literal["module", "script", "program"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What a child runs: a module or a script in this Python, or a program."""
+
+    kind: Kind
+    name: str
+    """Of the module, or the absolute path of the file."""
+    arguments: tuple[str, ...] = ()
+
+    def __call__(self, *arguments: str) -> Command:
+        """Return the command with further arguments."""
+        return replace(self, arguments=(*self.arguments, *arguments))
+
+    def words(self) -> list[str]:
+        """Return the command line."""
+        head = [sys.executable, "-I", "-u", "-X", "utf8", str(LAUNCHER), str(os.getpid())]
+        return [*head, json.dumps(search_path()), self.kind, self.name, *self.arguments]
+
+
+def module(name: str) -> Command:
+    """Return the command that runs a module as `python -m` does."""
+    return Command(kind="module", name=name)
+
+
+def script(path: Path) -> Command:
+    """Return the command that runs a Python file; modules beside it are in its reach."""
+    return Command(kind="script", name=str(path.absolute()))
+
+
+def program(name: str | Path) -> Command:
+    """Return the command that runs a program: a path, or a name that is looked for in the absolute parts of PATH."""
+    found = shutil.which(str(name), path=_absolute_parts(os.environ.get("PATH", "")))
+    return Command(kind="program", name=str(Path(found or name).absolute()))
+
+
+def search_path() -> list[str]:
+    """Return where this process imports from, without what follows the current folder."""
+    kept = [part for part in sys.path if os.path.isabs(part)]  # noqa: PTH117 - texts, as they stand
+    return kept if str(ROOT) in kept else [*kept, str(ROOT)]
+
+
+def environment(
+    extra: Mapping[str, str] | None = None, *, prefixes: Sequence[str] = ()
+) -> dict[str, str]:
+    """Return the whole environment of a child; `prefixes` are of further variables that it keeps."""
+    kept = {
+        name: value
+        for name, given in os.environ.items()
+        if is_kept(name, prefixes) and (value := _cleaned(name, given)) is not None
+    }
+    return {**kept, **SET_VARIABLES, **caches(), **(extra or {})}
+
+
+def is_kept(name: str, prefixes: Sequence[str] = ()) -> bool:
+    """Tell whether a child gets this variable of ours; one that is named like a secret is none of its business."""
+    wanted = name in KEPT_VARIABLES or name.startswith((*KEPT_PREFIXES, *prefixes))
+    return wanted and SECRET.search(name) is None
+
+
+def caches() -> dict[str, str]:
+    """Return the variables that put the caches of libraries into the user's own cache folder."""
+    root = _cache_root()
+    places = {name: str(root / folder) for name, folder in CACHES.items()}
+    return {**places, "NUMBA_CACHE_LOCATOR_CLASSES": NUMBA_LOCATORS}
+
+
+@cache
+def _homeless_cache() -> Path:
+    """Return a folder for this process alone: a user without a home has nowhere that is only theirs."""
+    return Path(tempfile.mkdtemp(prefix="recipe-cache-"))
+
+
+def _cache_root() -> Path:
+    try:
+        return cache_folder()
+    except RuntimeError:
+        return _homeless_cache()
+
+
+@contextlib.contextmanager
+def working_folder() -> Iterator[Path]:
+    """Yield a new, empty folder, which is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="recipe-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+class Child:
+    """A process that was started by these rules, with its whole group; ended when its context is left."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        """Take a process that leads a group of its own."""
+        self._process = process
+
+    @property
+    def number(self) -> int:
+        """Of the process, and of its group."""
+        return self._process.pid
+
+    @property
+    def status(self) -> int:
+        """The exit code, or the negative number of the signal that ended it. Only once it has been collected."""
+        if self._process.returncode is None:
+            raise AssertionError(self._process.args)
+        return self._process.returncode
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of its output as they come, without line ends."""
+        for line in self._process.stdout or ():
+            yield line.decode("utf-8", errors="replace").rstrip("\r\n")
+
+    def has_ended(self, *, within: float = 0.0) -> bool:
+        """Tell whether it has ended, after waiting for that long; it is not collected yet, so its group is known."""
+        deadline = time.monotonic() + within
+        while not _has_ended(self._process):
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(min(POLL_SECONDS, within))
+        return True
+
+    def wait(self) -> int:
+        """Wait for its end, end what it left running, and return its status."""
+        if self._process.returncode is None:
+            _await_end(self._process)
+        return self.kill()
+
+    def stop(self, *, grace: float = GRACE_SECONDS) -> int:
+        """Ask the group to end by SIGTERM, make it after `grace` seconds, and return the status."""
+        if not self.has_ended():
+            self.signal(signal.SIGTERM)
+            self.has_ended(within=grace)
+        return self.kill()
+
+    def kill(self) -> int:
+        """End what is left of the group at once, collect it, and return the status."""
+        if self._process.returncode is None:
+            self.signal(KILL)
+        return self._process.wait()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the group, whose number nobody else can have before the child is collected."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if hasattr(os, "killpg"):
+                os.killpg(self._process.pid, number)
+            else:
+                self._process.terminate()
+
+    def __enter__(self) -> Self:
+        _running.add(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        _running.discard(self)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+
+_running: set[Child] = set()
+
+
+def start(
+    command: Command,
+    *,
+    folder: Path,
+    variables: Mapping[str, str],
+    out: int | IO[bytes],
+    errors: int | IO[bytes],
+) -> Child:
+    """Start a command in `folder`, with `variables` as its whole environment. OSError where that is not possible."""
+    return Child(
+        subprocess.Popen(  # noqa: S603 - by the rules of this module
+            command.words(),
+            cwd=folder,
+            env=dict(variables),
+            stdin=DEVNULL,
+            stdout=out,
+            stderr=errors,
+            start_new_session=True,
+        )
+    )
+
+
+def answer_of(command: Command, *, seconds: float = ASK_SECONDS) -> str:
+    """Return what a short command writes. OSError where it fails, or does not end within `seconds`."""
+    with (
+        working_folder() as folder,
+        tempfile.TemporaryFile() as out,
+        start(command, folder=folder, variables=environment(), out=out, errors=DEVNULL) as child,
+    ):
+        if not child.has_ended(within=seconds) or child.wait() != 0:
+            raise ChildProcessError(errno.ECHILD, "no answer", command.name)
+        out.seek(0)
+        return out.read(MOST_BYTES).decode("utf-8", errors="replace")
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    if process.returncode is not None or not hasattr(os, "waitid"):
+        return process.poll() is not None
+    flags = os.WEXITED | os.WNOWAIT | os.WNOHANG
+    return os.waitid(os.P_PID, process.pid, flags) is not None
+
+
+def _await_end(process: subprocess.Popen[bytes]) -> None:
+    if hasattr(os, "waitid"):
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    else:
+        process.wait()
+
+
+def _kill_all() -> None:
+    for child in list(_running):
+        child.signal(KILL)
+
+
+interrupts.on_force(_kill_all)
+
+
+def _cleaned(name: str, value: str) -> str | None:
+    """Return a variable's value without what would follow the current folder; None for nothing left of it.
+
+    An empty value of another variable stays: `CUDA_VISIBLE_DEVICES=""` hides every GPU.
+    """
+    if name in SEARCH_PATHS:
+        return _absolute_parts(value) or None
+    return value if name not in FOLDERS or os.path.isabs(value) else None  # noqa: PTH117 - a text
+
+
+def _absolute_parts(value: str) -> str:
+    parts = value.split(os.pathsep)
+    return os.pathsep.join(part for part in parts if os.path.isabs(part))  # noqa: PTH117 - texts

@@ -1,0 +1,113 @@
+"""One version of a recipe, loaded: the recipe, its lock, and where its files are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from engine.errors import DataError, Problem, RecipeError, Severity
+from engine.lock.file import Lock, lock_from_text, lock_path
+from engine.recipe.model import Recipe
+from engine.recipe.resolve import check_recipe
+from engine.recipe.text.compose import KeyPath
+from engine.recipe.text.extends import extended
+from engine.recipe.text.source import SourceText, read_source
+from engine.review.file_tree import Tree
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """A version of a recipe that is valid."""
+
+    label: str
+    """What people call it: a file, or a file at a revision."""
+    path: Path
+    """As the user named it."""
+    recipe: Recipe
+    problems: tuple[Problem, ...]
+    """Warnings."""
+    lock: Lock | None
+    tree: Tree
+    _seen: dict[str, SourceText] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def text(self) -> SourceText:
+        """The file with its parent merged in, for how values are written."""
+        child = read_source(self.path, read=self.tree.reader)
+        return extended(child, read=self.tree.reader).source
+
+    def written(self, at: KeyPath) -> str | None:
+        """Return a plain value as the file writes it; None where it says nothing there."""
+        return self.text.owner(at).written.get(at) if at else None
+
+    def says(self, at: KeyPath) -> bool:
+        """Tell whether the file, or its parent, says something at `at`; else a default holds."""
+        return self.text.has(at)
+
+
+def load_side(path: Path, tree: Tree, *, label: str) -> Side:
+    """Load a version of a recipe.
+
+    Raises:
+        RecipeError: with every problem, where it is not valid, or does not exist.
+        DataError: D380 to D382 for its lock.
+
+    """
+    side, problems = try_side(path, tree, label=label)
+    if side is None:
+        raise RecipeError([_labelled(problem, path, label) for problem in problems])
+    return side
+
+
+def _labelled(problem: Problem, path: Path, label: str) -> Problem:
+    """A problem that says which version it is in."""
+    place = problem.place
+    if place is None or place.file != str(path):
+        return problem
+    return replace(problem, place=replace(place, file=label))
+
+
+def try_side(path: Path, tree: Tree, *, label: str) -> tuple[Side | None, tuple[Problem, ...]]:
+    """Return a version of a recipe, or None where it is not valid, and all that is to be said of it.
+
+    DataError D380 to D382 for its lock.
+    """
+    recipe, problems = check_recipe(path, read=tree.reader)
+    if recipe is not None:
+        from engine.backends import check_backend  # noqa: PLC0415 - only of a recipe
+
+        problems = (*problems, *check_backend(recipe))
+    if recipe is None or any(problem.severity is Severity.ERROR for problem in problems):
+        return None, problems
+    recipe = tree.expanded(recipe)
+    found = Side(
+        label=label,
+        path=path,
+        recipe=recipe,
+        problems=problems,
+        lock=_lock(path, tree),
+        tree=tree,
+    )
+    return found, problems
+
+
+def _lock(path: Path, tree: Tree) -> Lock | None:
+    place = lock_path(path)
+    try:
+        text = tree.read(place).decode("utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        why = str(getattr(error, "strerror", "") or "not UTF-8")
+        raise DataError.one("D380", f"cannot read `{place.name}`: {why}") from error
+    try:
+        return lock_from_text(place, text)
+    except RecursionError:
+        raise DataError.one("D380", f"cannot read `{place.name}`: nested too deep") from None
+
+
+def waivers_of(side: Side) -> Mapping[str, str]:
+    """Return what a version waives, with the reason."""
+    return {waiver.what: waiver.why for waiver in side.recipe.waivers}

@@ -1,0 +1,273 @@
+"""A newer base model against the accepted model of a recipe: what `recipe challenge` does, importable.
+
+Nothing of the recipe, its lock or the accepted run changes. The newcomer answers the very holdout
+that the accepted model was accepted on, whose digest is compared first.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engine.artifacts import results as flow
+from engine.artifacts.stage import Progress
+from engine.environment import detect_device, tool_versions
+from engine.errors import RecipeError
+from engine.evidence import Challenge, StageRecord, StageStatus, to_json
+from engine.lock.holdout_uses import Holdouts
+from engine.lock.previous import answers_of
+from engine.metrics.predictions import Prediction, read_predictions
+from engine.pipeline.loop import Orders, Walk, Watcher, refuse_interrupted, walk
+from engine.pipeline.plan import survey
+from engine.pipeline.report import describe
+from engine.recipe.baselines import ASKS_BASE_MODEL
+from engine.recipe.metrics import FREE, primary
+from engine.recipe.model import Baseline, HubRef, Recipe, Reference
+from engine.render.challenge import challenge_markdown, sentence
+from engine.runs.accepted_model import PER_TOKEN, costs, notes, yaml_of
+from engine.store import Artifact, Store
+from engine.store.runs import (
+    AcceptedRun,
+    Runs,
+    latest_accepted,
+    read_file,
+    require_ours,
+    write_text,
+)
+
+FOLDER = "challenges"
+"""In the folder of the accepted run."""
+JUDGED = ("baseline", "evaluate", "resample")
+"""Stages that answer the holdout."""
+TRAINED = "trained"
+"""The candidate that was trained as the recipe says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is asked."""
+
+    base_model: Reference
+    train: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of it, and where it was written."""
+
+    challenge: Challenge
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Watching:
+    """A watcher that is not told of stages which a challenge has no use for."""
+
+    watcher: Watcher
+
+    def stage(self, name: str) -> Progress:
+        return self.watcher.stage(name)
+
+    def ended(self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe) -> None:
+        if record.status is not StageStatus.SKIPPED:
+            self.watcher.ended(record, artifacts, recipe)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defender:
+    """The accepted model, as its run left it."""
+
+    run: AcceptedRun
+    answers: list[Prediction]
+    report: Mapping[str, Any]
+    """As JSON."""
+
+    @property
+    def holdout(self) -> tuple[str, int]:
+        """Digest and number of the rows that it was accepted on."""
+        splits = (self.report.get("data") or {}).get("splits", ())
+        found = [split for split in splits if split["name"] == "holdout"]
+        return (found[0]["digest"], found[0]["rows"]) if found else ("", 0)
+
+
+def challenger(recipe: Recipe, order: Order) -> Recipe:
+    """Return the recipe with the newer base model; untouched, only with baselines that ask that model."""
+    if order.train:
+        return replace(recipe, base_model=order.base_model, stop_if_baseline_passes=False)
+    asking = tuple(one for one in recipe.baselines if one.kind in ASKS_BASE_MODEL)
+    return replace(
+        recipe,
+        base_model=order.base_model,
+        baselines=asking or (Baseline(kind="zero_shot", name="zero_shot"),),
+        stop_if_baseline_passes=False,
+    )
+
+
+def challenge(recipe: Recipe, order: Order, *, root: Path, watcher: Watcher) -> Result:
+    """Ask or train the newer base model, compare, and leave a report in the accepted run's folder.
+
+    RecipeError R008 without an accepted run, R009 where the rows are no longer its own, R011 where
+    its answers are gone, R301 for a hub model without a revision; and what a stage raises.
+    """
+    _require_pin(order.base_model, recipe)
+    store, started = Store(root, versions=tool_versions()), datetime.now(UTC)
+    defender = find_defender(recipe, store)
+    other = challenger(recipe, order)
+    begun = time.monotonic()
+    state = walk(
+        other,
+        store,
+        world=survey(other, store, detect_device()),
+        orders=Orders(until=_last_stage(other, order)),
+        watcher=_Watching(watcher),
+    )
+    if state.error is not None:
+        raise state.error
+    refuse_interrupted(state)
+    _require_same_rows(defender, state)
+    found = _judged(other, order, defender, state)
+    found = replace(
+        found,
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - begun, 1),
+    )
+    _count_look(found, state, store)
+    return Result(challenge=found, files=_leave(found, defender.run.folder))
+
+
+def find_defender(recipe: Recipe, store: Store) -> Defender:
+    """Return the newest accepted model of a recipe. RecipeError R008, R011; StoreError E751, E758."""
+    run = latest_accepted(Runs(store.root), recipe.name)
+    if run is None:
+        for other in reversed(Runs(store.root).of(recipe.name)):
+            require_ours(other, "it is not challenged")
+        raise RecipeError.one(
+            "R008",
+            f"no model of `{recipe.name}` has been accepted yet",
+            hint=f"recipe run {recipe.file.name}",
+        )
+    stage, file = answers_of(recipe)
+    artifact = store.whole(run.keys.get(stage) or "-")
+    if artifact is None or not (artifact.path / file).is_file():
+        raise RecipeError.one(
+            "R011",
+            f"the store no longer has the answers of the run `{run.folder.name}`",
+            hint=f"recipe run {recipe.file.name}",
+        )
+    report = json.loads(read_file(run.folder, "report.json"))
+    return Defender(run=run, answers=read_predictions(artifact.file(file)), report=report)
+
+
+def _last_stage(recipe: Recipe, order: Order) -> str:
+    return answers_of(recipe)[0] if order.train else "baseline"
+
+
+def _require_pin(ref: Reference, recipe: Recipe) -> None:
+    if isinstance(ref, HubRef) and ref.revision is None and not recipe.allow_moving:
+        raise RecipeError.one(
+            "R301",
+            f"reference can move: `{ref.repo}` without revision",
+            hint=f"add the full commit: --base-model {ref.repo}@COMMIT",
+        )
+
+
+def _require_same_rows(defender: Defender, state: Walk) -> None:
+    """RecipeError R009 unless the newcomer answered the very rows of the accepted model."""
+    summary = flow.read_json(state.artifacts["data"], "summary.json")
+    digests = {split["name"]: split["digest"] for split in summary["splits"]}
+    if digests.get("holdout") != defender.holdout[0]:
+        raise RecipeError.one(
+            "R009",
+            f"the holdout is no longer the one that `{defender.run.folder.name}` was accepted on",
+            hint=f"recipe run {state.recipe.file.name}, then challenge its model",
+        )
+
+
+def _candidates(order: Order, state: Walk) -> dict[str, list[Prediction]]:
+    """Return the newcomer's answers, by the way it came to them."""
+    if order.train:
+        stage, file = answers_of(state.recipe)
+        return {TRAINED: read_predictions(state.artifacts[stage].file(file))}
+    made = state.artifacts["baseline"]
+    names = [baseline.name for baseline in state.recipe.baselines]
+    return {name: read_predictions(made.file(f"predictions.{name}.jsonl")) for name in names}
+
+
+def _metrics(recipe: Recipe) -> list[str]:
+    """Return what is compared: the gated metrics that constrained answers have."""
+    acceptance = recipe.acceptance
+    gated = [bound.metric for bound in acceptance.metrics]
+    gated += [gain.metric for gain in acceptance.over_baselines]
+    left_out = (*FREE, *PER_TOKEN)
+    kept = [name for name in dict.fromkeys(gated) if name not in left_out]
+    return kept or [primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)]
+
+
+def _judged(recipe: Recipe, order: Order, defender: Defender, state: Walk) -> Challenge:
+    from engine.metrics import challenge as judging  # noqa: PLC0415 - brings numpy
+
+    candidates = _candidates(order, state)
+    lines = judging.lines(
+        defender.answers,
+        candidates,
+        _metrics(recipe),
+        margins={drop.metric: drop.max_drop for drop in recipe.acceptance.over_previous},
+        task=recipe.task,
+        confidence=recipe.acceptance.confidence,
+        seed=recipe.splits.seed,
+    )
+    best = judging.best_of(lines)
+    standing = judging.overall([line for line in lines if line.comparison.name == best])
+    digest, rows = defender.holdout
+    return Challenge(
+        schema="challenge.v1",
+        recipe_name=recipe.name,
+        run=defender.run.folder.name,
+        accepted=str(defender.report.get("method", "")),
+        base_model=describe(order.base_model),
+        trained=order.train,
+        holdout=digest,
+        rows=len(defender.answers) or rows,
+        standing=standing,
+        candidate=best,
+        lines=lines,
+        costs=tuple(costs(state, defender.report, candidate=best, trained=order.train)),
+        edit=yaml_of(order.base_model, recipe.file.parent),
+        notes=tuple(notes(recipe)),
+        started="",
+        seconds=0.0,
+    )
+
+
+def _count_look(found: Challenge, state: Walk, store: Store) -> None:
+    """Count the decision on this holdout, unless all answers were there already."""
+    ran = [record for record in state.records if record.status is StageStatus.RAN]
+    lock = state.world.lock
+    known = lock.holdout.looks if lock is not None else 0
+    if not [record for record in ran if record.stage in JUDGED] or not found.holdout:
+        return
+    outcome = f"challenge by {found.base_model}: {found.standing}"
+    look = {"recipe": found.recipe_name, "run": found.run, "started": found.started}
+    Holdouts(store).add(found.holdout, {**look, "outcome": outcome}, known=known)
+
+
+def _leave(found: Challenge, run: Path) -> tuple[Path, ...]:
+    """Write the report into the run folder, one file for people and one for programs."""
+    folder = run / FOLDER
+    stamp = re.sub(r"[^0-9]", "-", found.started[:19])
+    files = (folder / f"{stamp}.md", folder / f"{stamp}.json")
+    write_text(files[0], challenge_markdown(found), below=run)
+    write_text(files[1], challenge_json(found), below=run)
+    return files
+
+
+def challenge_json(found: Challenge) -> str:
+    """Return it as JSON, with the sentence that says what came of it."""
+    value = {**to_json(found), "sentence": sentence(found)}
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

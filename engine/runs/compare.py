@@ -1,0 +1,264 @@
+"""Two finished runs on the same holdout rows: what `recipe compare` does, importable. Nothing is asked anew."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import RecipeError
+from engine.evidence import Comparison
+from engine.lock.previous import answers_of
+from engine.metrics.comparing import comparison_of, corrected
+from engine.metrics.paired import difference, pair
+from engine.metrics.predictions import Prediction, read_predictions
+from engine.pipeline.plan import products
+from engine.recipe import check_recipe, load_recipe
+from engine.recipe.metrics import is_lower_better, primary
+from engine.recipe.model import Recipe
+from engine.store import Store, make_key
+from engine.store.runs import read_file, read_record, require_ours
+
+RESOLVED = "recipe.resolved.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """A finished run, as far as it is compared."""
+
+    folder: Path
+    recipe: Recipe
+    answers: Sequence[Prediction]
+    report: Mapping[str, Any]
+    texts: Mapping[str, str]
+    """What was asked, by row; empty where the store no longer has it."""
+
+    @property
+    def name(self) -> str:
+        """As people name it: recipe and folder."""
+        return f"{self.recipe.name}/{self.folder.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turned:
+    """One row that the two models answer differently."""
+
+    id: str
+    text: str
+    target: str
+    first: str
+    second: str
+    became: str
+    """`right`, `wrong`, or `another wrong one`, going from the first to the second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """The second run against the first: more is better for the second."""
+
+    first: Ran
+    second: Ran
+    rows: int
+    """That both were judged on."""
+    partial: bool
+    """Whether these are only the rows that the two holdouts share."""
+    comparisons: tuple[Comparison, ...]
+    turned: tuple[Turned, ...]
+
+
+def ran(folder: Path, store: Store) -> Ran:
+    """Read a run. RecipeError R031 where it holds no answers to compare, or the store no longer does.
+
+    StoreError: E751 it was not made here, E758 its files changed since.
+    """
+    require_ours(folder, "it is not compared")
+    path = folder / RESOLVED
+    if not path.is_file():
+        raise _nothing(folder, "has no resolved recipe", "run its recipe again")
+    recipe = _recipe(folder)
+    stage, file = answers_of(recipe)
+    record = read_record(folder)
+    key = record.get("stages", {}).get(stage, {}).get("key", "")
+    artifact = store.whole(key) if key else None
+    if artifact is None or not (artifact.path / file).is_file():
+        outcome = record.get("outcome", "unknown")
+        why = f"holds no answers of a tuned model (it ended: {outcome})"
+        raise _nothing(
+            folder, why, "recipe run RECIPE makes them; or name the store: --store FOLDER"
+        )
+    report = json.loads(read_file(folder, "report.json"))
+    return Ran(
+        folder=folder,
+        recipe=recipe,
+        answers=read_predictions(artifact.file(file)),
+        report=report,
+        texts=_texts(record, store),
+    )
+
+
+def _recipe(folder: Path) -> Recipe:
+    """Return the recipe of a run: resolved, or as written where an older version resolved it otherwise."""
+    found, _ = check_recipe(folder / RESOLVED, read=lambda file: read_file(folder, file.name))
+    if found is not None:
+        return found
+    return load_recipe(folder / "recipe.yaml", read=lambda file: read_file(folder, file.name))[0]
+
+
+def _nothing(folder: Path, why: str, hint: str) -> RecipeError:
+    return RecipeError.one("R031", f"run `{folder.parent.name}/{folder.name}` {why}", hint=hint)
+
+
+def _texts(record: Mapping[str, Any], store: Store) -> dict[str, str]:
+    payload = record.get("payloads", {}).get("data")
+    if payload is None:
+        return {}
+    key = products("data", make_key(payload)).get("holdout")
+    artifact = store.get(key) if key else None
+    if artifact is None:
+        return {}
+    with artifact.file("holdout.jsonl").open(encoding="utf-8") as lines:
+        found = map(json.loads, lines)
+        return {str(row["id"]): str(row.get("input", "")) for row in found}
+
+
+def compare_runs(first: Ran, second: Ran, *, shared_only: bool) -> Compared:
+    """Compare two runs row by row. RecipeError R032 where their tasks or holdouts differ.
+
+    `shared_only` compares on the rows that both holdouts have.
+    """
+    _require_same_task(first, second)
+    known = {row.id: row for row in first.answers}
+    both = [
+        row.id for row in second.answers if row.id in known and known[row.id].target == row.target
+    ]
+    partial = len(both) < max(len(first.answers), len(second.answers))
+    if partial and (not shared_only or not both):
+        raise _other_rows(first, second, len(both))
+    chosen = set(both)
+    one = [row for row in first.answers if row.id in chosen]
+    two = [row for row in second.answers if row.id in chosen]
+    return Compared(
+        first=first,
+        second=second,
+        rows=len(both),
+        partial=partial,
+        comparisons=_comparisons(second.recipe, two, one),
+        turned=tuple(_turned(one, {row.id: row for row in two}, {**first.texts, **second.texts})),
+    )
+
+
+def _require_same_task(first: Ran, second: Ran) -> None:
+    tasks = first.recipe.task, second.recipe.task
+    if tasks[0].kind != tasks[1].kind or set(tasks[0].labels) != set(tasks[1].labels):
+        what = "kinds" if tasks[0].kind != tasks[1].kind else "labels"
+        raise RecipeError.one(
+            "R032",
+            f"the two runs have different {what} of tasks: their answers mean different things",
+            hint="compare runs of one task",
+        )
+
+
+def _other_rows(first: Ran, second: Ran, shared: int) -> RecipeError:
+    counts = f"{len(first.answers):,} and {len(second.answers):,} rows"
+    return RecipeError.one(
+        "R032",
+        f"the two runs were judged on different holdouts: {counts}, {shared:,} of them shared",
+        hint=f"compare on the {shared:,} shared rows: --shared" if shared else "they share no row",
+    )
+
+
+def _comparisons(
+    recipe: Recipe, tuned: Sequence[Prediction], before: Sequence[Prediction]
+) -> tuple[Comparison, ...]:
+    """Return the differences on every metric and class; only those of bounds and the main one are tested."""
+    confidence = recipe.acceptance.confidence
+    models = pair(tuned, before, task=recipe.task, confidence=confidence, seed=recipe.splits.seed)
+    main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
+    gated = {main, *(bound.metric for bound in recipe.acceptance.metrics)}
+    found = [
+        comparison_of(
+            "first",
+            difference(name, models, with_test=name in gated),
+            is_lower_better=is_lower_better(name, recipe.task.kind),
+        )
+        for name in models.measures
+    ]
+    ordered = sorted(found, key=lambda one: (one.metric != main, one.metric not in gated))
+    return corrected(ordered)
+
+
+def _turned(
+    one: Sequence[Prediction], two: Mapping[str, Prediction], texts: Mapping[str, str]
+) -> list[Turned]:
+    found = []
+    for row in one:
+        other = two[row.id]
+        said = _answer(row), _answer(other)
+        if row.nats is not None or said[0] == said[1]:
+            continue
+        right = _is_right(row), _is_right(other)
+        became = "right" if right[1] else "wrong" if right[0] else "another wrong one"
+        if all(right):
+            continue
+        found.append(
+            Turned(
+                id=row.id, text=texts.get(row.id, ""), target=row.target,
+                first=said[0], second=said[1], became=became,
+            )
+        )  # fmt: skip
+    order = {"wrong": 0, "right": 1, "another wrong one": 2}
+    return sorted(found, key=lambda turn: (order[turn.became], turn.id))
+
+
+def _answer(row: Prediction) -> str:
+    return row.label if row.label is not None else row.text
+
+
+def _is_right(row: Prediction) -> bool:
+    return _answer(row) in {row.target, *row.references}
+
+
+def size_of(report: Mapping[str, Any]) -> tuple[str, int]:
+    """Return what leaves and its bytes: the smallest GGUF file, else all files of the model together."""
+    files = list(report.get("files", ()))
+    packed = [file for file in files if file["format"] == "gguf"]
+    if packed:
+        smallest = min(packed, key=lambda file: int(file["bytes"]))
+        return str(smallest["name"]), int(smallest["bytes"])
+    return ("model", sum(int(file["bytes"]) for file in files)) if files else ("", 0)
+
+
+def speed_of(report: Mapping[str, Any]) -> float | None:
+    """Return the tokens a second that the exported file was measured at; None where it was not."""
+    for rung in reversed(report.get("ladder", ())):
+        for metric in rung.get("scores", {}).get("metrics", ()):
+            if metric["name"] == "tokens_per_second" and metric["value"] is not None:
+                return float(metric["value"])
+    return None
+
+
+def as_json(found: Compared) -> dict[str, Any]:
+    """Return all of it as JSON data."""
+
+    def told(run: Ran) -> dict[str, Any]:
+        file, size = size_of(run.report)
+        return {
+            "run": run.name,
+            "folder": run.folder.as_posix(),
+            "outcome": run.report.get("outcome"),
+            "file": file or None,
+            "bytes": size or None,
+            "tokens_per_second": speed_of(run.report),
+        }
+
+    return {
+        "schema": "compare.v1",
+        "first": told(found.first),
+        "second": told(found.second),
+        "rows": found.rows,
+        "shared_only": found.partial,
+        "metrics": [asdict(one) for one in found.comparisons],
+        "flips": [asdict(one) for one in found.turned],
+    }

@@ -1,0 +1,287 @@
+"""One call for one run: survey, walk, report. What `recipe run` does, importable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from engine.artifacts import results as flow
+from engine.artifacts.stage import Progress
+from engine.environment import detect_device, tool_versions
+from engine.errors import EngineError, ExitCode, Problem
+from engine.estimate.actuals import Reckoner
+from engine.evidence import (
+    HoldoutUse,
+    Repeat,
+    Report,
+    Reproduction,
+    StageCost,
+    StageRecord,
+    StageStatus,
+)
+from engine.lock.file import lock_text
+from engine.lock.policy import PLAIN, LockStand, Wish, stand_to_lock
+from engine.lock.writer import Keeper
+from engine.pipeline.loop import Orders, Walk, Watcher, walk
+from engine.pipeline.plan import moving, survey
+from engine.pipeline.preflight import (
+    refuse_absent,
+    refuse_moving,
+    refuse_outside,
+    refuse_unmeasured,
+    require_backend,
+)
+from engine.pipeline.report import Facts, assemble, write
+from engine.process import interrupts
+from engine.recipe import dump_resolved
+from engine.recipe.model import Recipe
+from engine.recipe.text.extends import with_parent_text
+from engine.recipe.text.paths import absolute
+from engine.store import Artifact, Store, make_key
+from engine.store.runs import BUNDLED_LOCK, Runs, write_text
+from engine.training.row_lengths import row_lengths
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a run came to."""
+
+    code: ExitCode
+    report: Report
+    folder: Path | None
+    """None where the store cannot be written: nothing of the run is kept."""
+    error: EngineError | None
+    said: tuple[str, ...] = ()
+    """What happened beside the run folder: the lock that was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Keeping:
+    """A watcher that has the lock written as soon as the splits are drawn."""
+
+    watcher: Watcher
+    keeper: Keeper
+    reckoner: Reckoner
+
+    def stage(self, name: str) -> Progress:
+        if name == "train":
+            self.reckoner.before_training()
+        return self.watcher.stage(name)
+
+    def ended(self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe) -> None:
+        if record.stage == "data" and "data" in artifacts:
+            self.keeper.after_data(artifacts["data"])
+        self.reckoner.keep(record, artifacts, recipe)
+        self.watcher.ended(record, artifacts, recipe)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ending:
+    """What is needed beside the walk when a run ends."""
+
+    keeper: Keeper
+    lock: LockStand
+    text: str
+    """Of the recipe's file, as it was when the run began."""
+    warnings: tuple[Problem, ...]
+    costs: tuple[StageCost, ...]
+
+
+def execute(
+    recipe: Recipe,
+    warnings: Sequence[Problem],
+    *,
+    root: Path,
+    orders: Orders,
+    watcher: Watcher,
+    wish: Wish = PLAIN,
+) -> Result:
+    """Run a recipe whole and leave a run folder with its report, whatever it came to.
+
+    Raises:
+        RecipeError: the recipe names something outside its project that the user has not allowed (R306 to R308),
+            or something outside the recipe is not pinned and `allow_moving` is not set; or
+            the orders name a stage that the recipe does not have (R272) or that its kind of task
+            cannot be run to (R249).
+        DataError: a local source cannot be identified.
+        EnvironmentProblem: the backend is not installed.
+        RecipeError, EnvironmentProblem: with `wish.frozen`, D389 for what the lock does not cover.
+
+    """
+    refuse_outside(recipe, warnings)
+    refuse_moving(recipe, warnings)
+    refuse_unmeasured(recipe, until=orders.until)
+    refuse_absent(recipe, orders)
+    with interrupts.uninterrupted():  # from here on, a request to end has a run folder
+        return _executed(recipe, warnings, root, orders=orders, watcher=watcher, wish=wish)
+
+
+def _executed(
+    recipe: Recipe,
+    warnings: Sequence[Problem],
+    root: Path,
+    *,
+    orders: Orders,
+    watcher: Watcher,
+    wish: Wish,
+) -> Result:
+    lock = stand_to_lock(recipe, wish)
+    device = lock.device(detect_device())
+    require_backend(recipe, device)
+    store, runs = Store(root, versions=tool_versions()), Runs(root)
+    with interrupts.deferred():
+        world = survey(recipe, store, device)
+    text = _as_written(recipe)
+    orders = replace(
+        orders, previous=runs.payloads(recipe.name), inspector=lock.inspector(world.sources, store)
+    )
+    keeper = Keeper(recipe=recipe, store=store, before=world.lock)
+    reckoner = Reckoner(recipe=recipe, store=store, world=world)
+    reckoner.begin()
+    watcher = _Keeping(watcher, keeper, reckoner)
+    state = walk(recipe, store, world=world, orders=orders, watcher=watcher)
+    try:
+        costs = reckoner.costs(state.records, state.artifacts)
+        ending = _Ending(keeper=keeper, lock=lock, text=text, warnings=tuple(warnings), costs=costs)
+        return _finish(state, store, ending)
+    except EngineError:
+        if state.error is not None:  # a disk that is full for a stage is full for its report
+            raise state.error from None
+        raise
+
+
+def _finish(state: Walk, store: Store, ending: _Ending) -> Result:
+    recipe, keeper, lock, runs = state.recipe, ending.keeper, ending.lock, Runs(store.root)
+    resolved = dump_resolved(recipe)
+    _stop_if_asked(state)
+    outcome = state.stop.outcome if state.stop else "accepted"
+    code = state.stop.code if state.stop else ExitCode.ACCEPTED
+    repeated = lock.verdict(state.artifacts, state.records, outcome=outcome, error=state.error)
+    try:
+        run = runs.create(recipe.name, make_key({"recipe": resolved}).digest)
+    except EngineError as error:
+        told = _report(state, ending, None, repeated=repeated)
+        return _unwritten(told, state.error or error)
+    if outcome == "accepted":
+        proved = lock.proved(state.artifacts, state.world.device)
+        if proved is not None:
+            keeper.accept(proved)
+    use = keeper.finish(
+        state.records,
+        run=run.name,
+        started=state.started.isoformat(),
+        outcome=outcome,
+        repeats=repeated is not None and repeated.verdict is Repeat.EXACT,
+    )
+    report = _report(state, ending, run, repeated=repeated, use=use)
+    write(report, run, state.artifacts, store)
+    if _stop_if_asked(state) and state.stop is not None:  # while the report was written
+        outcome, code = state.stop.outcome, state.stop.code
+        report = _report(state, ending, run, repeated=repeated, use=use)
+        runs.clear(run)
+        write(report, run, state.artifacts, store)
+    code = lock.exit_code(code, repeated)
+    if outcome == "accepted" and keeper.now is not None:
+        write_text(run / BUNDLED_LOCK, lock_text(keeper.now))
+    runs.record(run, _record(state, report, code))
+    return Result(code=code, report=report, folder=run, error=state.error, said=tuple(keeper.said))
+
+
+def _unwritten(report: Report, error: EngineError) -> Result:
+    """Tell what a run came to whose store cannot be written any more: it leaves no folder, so it is not done."""
+    report = replace(report, run_directory="", files=(), next_steps=())
+    return Result(code=error.exit_code, report=report, folder=None, error=error)
+
+
+def _report(
+    state: Walk,
+    ending: _Ending,
+    run: Path | None,
+    *,
+    repeated: Reproduction | None,
+    use: HoldoutUse | None = None,
+) -> Report:
+    recipe, keeper = state.recipe, ending.keeper
+    return assemble(
+        Facts(
+            recipe=state.trained,
+            recipe_file=_as_typed(recipe.file),
+            recipe_text=ending.text,
+            resolved_recipe=dump_resolved(recipe),
+            device=state.world.device,
+            started=state.started,
+            run_folder=run.as_posix() if run else "",
+            records=state.records,
+            artifacts=state.artifacts,
+            outcome=state.stop.outcome if state.stop else "accepted",
+            why=state.stop.why if state.stop else "",
+            error=state.error,
+            warnings=[*(problem.headline() for problem in ending.warnings), *keeper.warnings],
+            notes=[*moving(recipe), *keeper.notes],
+            versions=tool_versions(),
+            holdout_use=use,
+            reproduction=repeated,
+            costs=ending.costs,
+            lengths=row_lengths(
+                state.trained, keeper.store, state.artifacts, state.world.base_model
+            ),
+        )
+    )
+
+
+def _stop_if_asked(state: Walk) -> bool:
+    """Let the run be an interrupted one where it was asked to end after its last stage; tell whether it was."""
+    number = interrupts.pending()
+    if number is None or (state.stop is not None and state.stop.outcome == flow.INTERRUPTED):
+        return False
+    state.stop = flow.interrupted("report", number)
+    return True
+
+
+def _as_written(recipe: Recipe) -> str:
+    """The recipe's text; with a parent, that of both."""
+    text = recipe.file.read_text(encoding="utf-8")
+    if not recipe.extends:
+        return text
+    parent = absolute(recipe.extends, recipe.file.parent).read_text(encoding="utf-8-sig")
+    return with_parent_text(text, parent, named=recipe.extends)
+
+
+def _repeated(found: Reproduction | None) -> dict[str, str] | None:
+    if found is None:
+        return None
+    return {
+        "verdict": found.verdict.value,
+        "first_difference": found.first_difference,
+        "summary": found.summary,
+    }
+
+
+def _as_typed(file: Path) -> str:
+    """The recipe's path from the current folder, or its name alone: reports hold no paths of a machine."""
+    try:
+        return file.relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return file.name
+
+
+def _record(state: Walk, report: Report, code: ExitCode) -> dict[str, object]:
+    return {
+        "recipe": report.recipe_name,
+        "started": report.started,
+        "seconds": report.seconds,
+        "outcome": report.outcome,
+        "exit_code": int(code),
+        "reproduction": _repeated(report.reproduction),
+        "stages": {
+            record.stage: {"status": record.status.value, "key": record.key}
+            for record in state.records
+        },
+        "costs": [asdict(cost) for cost in report.costs],
+        "payloads": {
+            record.stage: state.payloads[record.stage]
+            for record in state.records
+            if record.status is not StageStatus.SKIPPED and record.stage in state.payloads
+        },
+    }

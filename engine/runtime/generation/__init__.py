@@ -1,0 +1,1 @@
+"""Answers as text: greedy decoding, free or constrained by a grammar."""

@@ -1,0 +1,209 @@
+"""Rows decoded together: what is fed to a transformers model, pass by pass, and what is kept of it.
+
+What all rows share at the start goes through the model once. Each pass takes what waits to be fed, of
+every row as many tokens as there are: a prompt, the token that was said last, or several that a grammar
+forces; nothing is padded (`engine.runtime.scoring.packed_cache`), and logits are computed for the last token of
+each row only. A row that is done makes room for the next one, so a long answer keeps nobody waiting.
+
+The longest row is computed the plain way as well; models whose attention is of a kind not known here, and
+those with recurrent layers or windows shorter than a row, go one row at a time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+
+from engine.runtime.models.load import LoadedModel, wants_single_rows
+from engine.runtime.scoring.label_search import common_prefix
+from engine.runtime.scoring.packed_cache import PackedCache, Piece, UnsupportedModelError, attending
+from engine.sources.contract import Progress
+
+PASS_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 16384}
+"""In one forward pass, unless the rows in flight have more."""
+ROWS = {"cpu": 64, "mps": 64, "cuda": 512}
+"""In flight at the same time."""
+STORE_BYTES = {"cpu": 192 << 20, "mps": 1 << 30, "cuda": 8 << 30}
+"""Keys and values of the rows in flight, unless one row has more."""
+CLOSE = {torch.float32: 1e-2, torch.bfloat16: 0.5, torch.float16: 0.1}
+"""Logits of the longest row that differ by more show that the model attends in another way."""
+
+Step = Callable[[torch.Tensor, Sequence[int]], list[list[int]]]
+"""`step(logits [n, V], n members)` returns the tokens to feed next to each, none where it is done."""
+
+
+@torch.inference_mode()
+def decode(
+    loaded: LoadedModel,
+    rows: Sequence[list[int]],
+    *,
+    room: int,
+    step: Step,
+    progress: Progress,
+) -> None:
+    """Feed every row, then what `step` returns for it, until it returns nothing; at most `room` tokens.
+
+    `step` knows rows by their place in `rows`. What a row says does not depend on the rows beside it but
+    for rounding.
+    """
+    if not rows:
+        return
+    longest = max(map(len, rows)) + room
+    try:
+        if wants_single_rows(loaded.model.config, longest):
+            raise UnsupportedModelError  # noqa: TRY301 - the same way out
+        _Packed(loaded, rows, room).run(step, progress)
+    except UnsupportedModelError:  # told before anything is said
+        for member, row in enumerate(rows):
+            _alone(loaded, row, member, step)
+            progress.update(member + 1, len(rows), "rows")
+
+
+def _alone(loaded: LoadedModel, row: Sequence[int], member: int, step: Step) -> None:
+    """Decode one row the way `generate` would: with a cache of its own."""
+    state: Any = None
+    waiting = list(row)
+    while waiting:
+        output = loaded.model(
+            input_ids=torch.tensor([waiting], device=loaded.device),
+            past_key_values=state,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        state = output.past_key_values
+        (waiting,) = step(output.logits[:, -1], [member])
+
+
+@dataclass(slots=True, kw_only=True)
+class _Flight:
+    """A row on its way."""
+
+    member: int
+    waiting: list[int]
+    """Tokens to be fed."""
+    slots: list[int] = field(default_factory=list)
+    """Where the keys and values of those that were fed stand, the shared start not counted."""
+
+
+class _Packed:
+    """All rows, many of them in flight at a time."""
+
+    def __init__(self, loaded: LoadedModel, rows: Sequence[list[int]], room: int) -> None:
+        """Compute the shared start, with the longest row behind it."""
+        self._loaded, self._rows, self._room = loaded, rows, room
+        self._prefix = common_prefix(rows)
+        order = sorted(range(len(rows)), key=lambda place: (-len(rows[place]), place))
+        self._order = deque(order)
+        states, self._plain = self._prefill(rows[order[0]])
+        per_token = sum(state[..., :1, :].nbytes for layer in states for state in layer)
+        count = max(STORE_BYTES[loaded.device.type] // per_token, self._needs(order[0]))
+        self._slots, self._free = count, list(range(count))
+        shared = [
+            (_first(keys, self._prefix), _first(values, self._prefix)) for keys, values in states
+        ]
+        self._cache = PackedCache(shared, slots=count)
+
+    def _prefill(
+        self, tokens: Sequence[int]
+    ) -> tuple[list[tuple[torch.Tensor, torch.Tensor]], torch.Tensor]:
+        """Run one row the plain way; return its keys and values, and its last logits, [V]."""
+        cache = DynamicCache()
+        output = self._loaded.model(
+            input_ids=torch.tensor([tokens], device=self._loaded.device),
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        return [(layer.keys, layer.values) for layer in cache.layers], output.logits[0, -1]
+
+    def run(self, step: Step, progress: Progress) -> None:
+        """Bring every row to its end."""
+        flights: list[_Flight] = []
+        done = 0
+        is_checked = False
+        model = getattr(self._loaded.model, "get_base_model", lambda: self._loaded.model)()
+        with attending(model, self._cache):
+            while flights or self._order:
+                self._board(flights)
+                logits = self._forward(flights)
+                if not is_checked:
+                    self._check(logits[0])
+                    is_checked = True
+                following = step(logits, [flight.member for flight in flights])
+                going = []
+                for flight, tokens in zip(flights, following, strict=True):
+                    flight.waiting = tokens
+                    if tokens:
+                        going.append(flight)
+                    else:
+                        self._free += flight.slots
+                if len(going) < len(flights):
+                    done += len(flights) - len(going)
+                    progress.update(done, len(self._rows), "rows")
+                flights = going
+
+    def _needs(self, member: int) -> int:
+        """Return the slots that a row may come to hold."""
+        return len(self._rows[member]) - self._prefix + self._room
+
+    def _board(self, flights: list[_Flight]) -> None:
+        """Let rows join, the longest first, while there is room in the pass and in the store."""
+        kind = self._loaded.device.type
+        tokens = sum(len(flight.waiting) for flight in flights)
+        kept = sum(self._needs(flight.member) for flight in flights)
+        while self._order and len(flights) < ROWS[kind]:
+            member = self._order[0]
+            own = self._rows[member][self._prefix :]
+            needed = kept + self._needs(member)
+            is_full = tokens + len(own) > PASS_TOKENS[kind] or needed > self._slots
+            if flights and is_full:
+                return
+            self._order.popleft()
+            flights.append(_Flight(member=member, waiting=own))
+            tokens, kept = tokens + len(own), needed
+
+    def _forward(self, flights: Sequence[_Flight]) -> torch.Tensor:
+        """Feed what waits; return the logits of each row's last token, [n, V]."""
+        device = self._loaded.device
+        pieces: list[Piece] = []
+        tokens: list[int] = []
+        positions: list[int] = []
+        last: list[int] = []
+        for flight in flights:
+            slots = [self._free.pop() for _ in flight.waiting]
+            start = self._prefix + len(flight.slots)
+            seen = list(flight.slots)
+            pieces.append(
+                Piece(tokens=flight.waiting, position=start, slots=slots, seen=seen, scored=1)
+            )
+            flight.slots += slots
+            tokens += flight.waiting
+            positions += range(start, start + len(slots))
+            last.append(len(tokens) - 1)
+        self._cache.lay_out(pieces, device)
+        output = self._loaded.model(
+            input_ids=torch.tensor([tokens], device=device),
+            position_ids=torch.tensor([positions], device=device),
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=torch.tensor(last, device=device),
+        )
+        logits: torch.Tensor = output.logits[0]
+        return logits
+
+    def _check(self, logits: torch.Tensor) -> None:
+        """Hold the first row, packed, to the same row computed the plain way."""
+        off = (logits - self._plain).abs().max().item()
+        limit = CLOSE[self._loaded.model.dtype]
+        if not off <= limit * max(1.0, self._plain.abs().max().item() / 10):
+            raise UnsupportedModelError
+
+
+def _first(states: torch.Tensor, tokens: int) -> torch.Tensor:
+    """Return a copy of the first tokens' keys or values, so that the rest can be freed."""
+    return states[:, :, :tokens].clone()

@@ -1,0 +1,148 @@
+"""One row's answer as it is said, token by token: free, or bound by a grammar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from engine.errors import StageError
+from engine.runtime.generation.grammar import WORD, Grammar
+from engine.runtime.rendering.chat import Chat
+
+TAIL = 8
+"""Tokens beyond the terminator's own that are looked at for its text."""
+
+
+class Speech(Protocol):
+    """What decoding asks of an answer in the making."""
+
+    nats: float
+    """How improbable it is so far."""
+    finished: bool
+
+    def opening(self) -> list[int]:
+        """Return the tokens that stand first, whatever the model says."""
+
+    def say(self, token: int, nats: float, *, most: int) -> list[int]:
+        """Take the next token; return what is to be fed, nothing at the end."""
+
+    def text(self) -> str:
+        """Return the answer without its ending."""
+
+
+class FreeSpeech:
+    """Says what the model says, up to the end of the turn."""
+
+    def __init__(self, chat: Chat) -> None:
+        """Start with nothing said."""
+        self.nats, self.finished = 0.0, False
+        self._chat, self._said = chat, list[int]()
+        self._stops = chat.stop_ids()
+        ending = chat.token_ids(chat.terminator)
+        self._tail = len(ending) + TAIL if len(ending) > 1 else 0
+
+    def opening(self) -> list[int]:
+        """Return nothing: all is the model's."""
+        return []
+
+    def say(self, token: int, nats: float, *, most: int) -> list[int]:
+        """Take the next token; return it to be fed, or nothing at the end."""
+        self.nats += nats
+        self.finished = token in self._stops
+        if not self.finished:
+            self._said.append(token)
+            self.finished = self._ends_in_text()
+        return [] if self.finished or len(self._said) >= most else [token]
+
+    def text(self) -> str:
+        """Return the answer up to the terminator."""
+        if not self._tail:
+            return self._chat.text(self._said)
+        text = _with_special(self._chat, self._said).partition(self._chat.terminator)[0]
+        for special in self._chat.tokenizer.all_special_tokens:
+            text = text.replace(special, "")
+        return text
+
+    def _ends_in_text(self) -> bool:
+        """Tell whether a terminator of several tokens, which no stop token catches, has been said."""
+        if not self._tail:
+            return False
+        return self._chat.terminator in _with_special(self._chat, self._said[-self._tail :])
+
+
+class BoundSpeech:
+    """Says what a grammar allows."""
+
+    def __init__(self, grammar: Grammar, chat: Chat) -> None:
+        """Start at the beginning of an answer."""
+        self.nats, self.finished = 0.0, False
+        self._chat, self._grammar = chat, grammar
+        self._said = list[int]()
+        self.matcher = grammar.matcher()
+
+    def opening(self) -> list[int]:
+        """Return the tokens that every answer begins with."""
+        self._said = self.matcher.forced()
+        self.finished = self.matcher.is_done
+        return list(self._said)
+
+    def say(self, token: int, nats: float, *, most: int) -> list[int]:
+        """Take the next token; return it and those it forces, or nothing at the end."""
+        self.nats += nats
+        self.matcher.accept(token)
+        following = [token, *self.matcher.forced()]
+        self._said += following
+        self.finished = self.matcher.is_done
+        return [] if self.finished or len(self._said) >= most else following
+
+    def text(self) -> str:
+        """Return the answer without the terminator."""
+        whole = _with_special(self._chat, self._said)
+        return whole.removesuffix(self._chat.terminator) if self.finished else whole
+
+
+def best_tokens(
+    logits: torch.Tensor, speaking: Sequence[Speech], grammar: Grammar | None
+) -> tuple[list[int], list[float]]:
+    """Return the most probable token of each row, `logits` [n, V], and how improbable it is in nats.
+
+    Among the tokens that the grammar allows there, where there is one. StageError X612.
+    """
+    scores = logits.float()
+    if grammar is not None:
+        bits = np.zeros((len(speaking), grammar.words), dtype=np.int32)
+        for place, speech in enumerate(speaking):
+            if isinstance(speech, BoundSpeech):
+                speech.matcher.fill(bits, place)
+        scores = scores.masked_fill(~_spread(torch.from_numpy(bits), logits), -torch.inf)
+    best, tokens = scores.max(dim=-1)
+    nats = scores.logsumexp(dim=-1) - best
+    if not bool(nats.isfinite().all()):
+        raise StageError.one(
+            "X612",
+            "the model's answer is not a number",
+            hint="train again at a lower learning rate, or set `backend.precision: fp32`",
+        )
+    return tokens.tolist(), nats.tolist()
+
+
+def _spread(bits: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    """Return bits [n, words] as truth values in the shape of the logits [n, V]."""
+    places = torch.arange(WORD, dtype=torch.int32, device=logits.device)
+    spread = ((bits.to(logits.device).unsqueeze(-1) >> places) & 1).bool().flatten(1)
+    missing = logits.shape[-1] - spread.shape[-1]  # models have more rows than tokens, or equal
+    return (
+        torch.nn.functional.pad(spread, (0, missing))
+        if missing > 0
+        else spread[:, : missing or None]
+    )
+
+
+def _with_special(chat: Chat, token_ids: Sequence[int]) -> str:
+    decoded: str = chat.tokenizer.decode(
+        token_ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
+    )
+    return decoded

@@ -1,0 +1,1 @@
+"""GGUF files: conversion, quantization, importance matrix, tensors compared."""

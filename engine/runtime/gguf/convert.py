@@ -1,0 +1,178 @@
+"""A model folder as a GGUF file: converted and quantized by llama.cpp's own tools, then read back.
+
+The tools are those of the installed packages, or of the llama.cpp that `LLAMA_CPP_DIR` names.
+Same input, same tools: same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.environment import own_llama_cpp, version_of
+from engine.errors import EnvironmentProblem, Problem, StageError
+from engine.process.start import Command, module, program, script
+from engine.runtime.models.files import require_data
+from engine.runtime.models.weights import weight_files
+from engine.runtime.tool_process import run_tool
+
+PACKAGES = ("convert_hf_to_gguf", "gguf", "inferna")
+SIXTEEN_BIT = ("F16", "BF16")
+SUPER_BLOCK, BLOCK = 256, 32
+"""A row must be a multiple of this for K-quants, and for the older quants."""
+HEADROOM = 1.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GgufTools:
+    """How llama.cpp's converter and quantizer are called."""
+
+    convert: Command
+    quantize: Command
+    origin: str
+    """For the report."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GgufFacts:
+    """What stands in a GGUF file."""
+
+    bits_per_weight: float
+    """Effective: all tensor bytes over all weights."""
+    tensors: int
+    fallback_tensors: int
+    """Tensors whose rows do not fit the blocks of the type asked for, stored in another."""
+    types: dict[str, int]
+    """How many tensors are stored in each type."""
+    chat_template: str | None
+    """The template that programs find in the file."""
+
+
+def find_tools(find_version: Callable[[str], str | None] = version_of) -> GgufTools:
+    """Return the tools to use. EnvironmentProblem X630 when they are incomplete."""
+    problem = missing_tools(find_version)
+    if problem is not None:
+        raise EnvironmentProblem(problem)
+    if (own := own_llama_cpp()) is not None:
+        converter, quantizer = own
+        return GgufTools(
+            convert=script(converter), quantize=program(quantizer), origin="$LLAMA_CPP_DIR"
+        )
+    return GgufTools(
+        convert=module("engine.runtime.gguf.convert_worker"),
+        quantize=module("engine.runtime.gguf.quantize_worker"),
+        origin=", ".join(f"{name} {find_version(name)}" for name in PACKAGES),
+    )
+
+
+def missing_tools(find_version: Callable[[str], str | None]) -> Problem | None:
+    """Return what is missing to write GGUF files, if anything."""
+    if (own := own_llama_cpp()) is not None:
+        absent = [path.name for path in own if not path.exists()]
+        hint = "$LLAMA_CPP_DIR must hold a built llama.cpp"
+    else:
+        absent = [name for name in PACKAGES if find_version(name) is None]
+        hint = "pip install 'slm-recipe[gguf]'"
+    if not absent:
+        return None
+    return Problem(code="X630", message=f"GGUF export needs {', '.join(absent)}", hint=hint)
+
+
+def write_gguf(  # noqa: PLR0913 - one call, named
+    model: Path,
+    target: Path,
+    quantization: str,
+    *,
+    threads: int,
+    tools: GgufTools,
+    sixteen: Path | None = None,
+    importance: Path | None = None,
+) -> None:
+    """Write the model as `target` in `quantization`.
+
+    From its 16-bit file `sixteen` where that is there already; otherwise one stands beside `target`
+    meanwhile. With the importance matrix of that file, the quantizer spares the weights that matter.
+
+    EnvironmentProblem E710 without the disk space, StageError X631 when the conversion fails, X632 when the
+    quantization does.
+    """
+    require_data(model)  # a converter of the user's own may run what a model names
+    _check_space(model, target.parent, copies=2 if sixteen is None else 1)
+    model, target = model.absolute(), target.absolute()  # the tools run in a folder of their own
+    if quantization == "F16" and sixteen is not None:
+        _link(sixteen, target)
+        return
+    whole = sixteen
+    if whole is None or quantization in SIXTEEN_BIT:
+        bits = quantization if quantization in SIXTEEN_BIT else "F16"
+        whole = target if quantization in SIXTEEN_BIT else target.with_suffix(".f16.gguf")
+        arguments = ("--outfile", str(whole), "--outtype", bits.lower(), "--model-name", "model")
+        convert = tools.convert(str(model), *arguments)
+        run_tool(convert, code="X631", tool="the GGUF converter")
+    if whole == target:
+        return
+    matrix = () if importance is None else ("--imatrix", str(importance.absolute()))
+    run_tool(
+        tools.quantize(*matrix, str(whole.absolute()), str(target), quantization, str(threads)),
+        code="X632",
+        tool="the GGUF quantizer",
+    )
+    if sixteen is None:
+        whole.unlink()
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def read_facts(path: Path, quantization: str) -> GgufFacts:
+    """Read back what the tools wrote. StageError X634 when it is no whole GGUF file."""
+    from gguf import GGUFReader  # noqa: PLC0415 - brings NumPy
+
+    try:
+        reader = GGUFReader(path)
+    except (ValueError, OSError, KeyError, IndexError) as error:
+        raise StageError.one("X634", f"`{path.name}` cannot be read back: {error}") from error
+    types: dict[str, int] = {}
+    stored = weights = fallbacks = 0
+    block = _block(quantization)
+    template = reader.get_field("tokenizer.chat_template")
+    for tensor in reader.tensors:
+        kind = tensor.tensor_type.name
+        types[kind] = types.get(kind, 0) + 1
+        stored += int(tensor.n_bytes)
+        weights += int(tensor.n_elements)
+        rows = len(tensor.shape) > 1 and kind != "F32"
+        fallbacks += rows and block > 1 and int(tensor.shape[0]) % block != 0
+    return GgufFacts(
+        bits_per_weight=8 * stored / max(weights, 1),
+        tensors=len(reader.tensors),
+        fallback_tensors=int(fallbacks),
+        types=dict(sorted(types.items())),
+        chat_template=None if template is None else template.contents(),
+    )
+
+
+def _block(quantization: str) -> int:
+    if quantization in SIXTEEN_BIT:
+        return 1
+    is_super = "_K" in quantization or (quantization[:2] == "IQ" and quantization != "IQ4_NL")
+    return SUPER_BLOCK if is_super else BLOCK
+
+
+def _check_space(model: Path, folder: Path, *, copies: int) -> None:
+    """The 16-bit file and a quantized one stand side by side for a moment; both are counted as 16-bit."""
+    size = sum(file.path.stat().st_size for file in weight_files(model))
+    needed, free = int(copies * size * HEADROOM), shutil.disk_usage(folder).free
+    if free < needed:
+        raise EnvironmentProblem.one(
+            "E710",
+            f"the disk is full: the export needs {needed / 1e6:,.1f} MB, {free / 1e6:,.1f} MB are free",
+            hint="free some space and run the same command again",
+        )

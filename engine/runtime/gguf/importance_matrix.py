@@ -1,0 +1,151 @@
+"""Which inputs of each layer matter: llama.cpp's importance matrix, from rows that the model was trained on.
+
+The mean square of what each weight is multiplied with, over the tokens of the rows. The quantizer then
+rounds so that the weights of large inputs are kept best. Written in llama.cpp's own form, so that its
+programs read it too: https://github.com/ggml-org/llama.cpp/blob/master/tools/imatrix/README.md
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.errors import StageError
+from engine.runtime.models.load import LoadedModel
+from engine.runtime.rendering.chat import Chat
+from engine.sources.contract import Progress
+
+REVISION = 1
+"""Bumped when the same model and rows would now give another matrix."""
+TOKENS = 20_000
+"""Of the rows that are looked at, at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Squares:
+    """Sums over the tokens of some rows."""
+
+    sums: Mapping[str, NDArray[np.float64]]
+    """By name of the layer as transformers knows it, [inputs]."""
+    tokens: int
+    rows: int
+
+
+def drawn_rows(train: Path, chat: Chat, *, seed: int, tokens: int = TOKENS) -> list[list[int]]:
+    """Return the tokens of rendered rows (`engine.runtime.rendering.files`), drawn by seed, up to `tokens`.
+
+    Segments are tokenised apart, as in training.
+    """
+    rows = [json.loads(line) for line in train.read_text(encoding="utf-8").splitlines()]
+    order = sorted(rows, key=lambda row: hashlib.sha256(f"{seed}:{row['id']}".encode()).digest())
+    found: list[list[int]] = []
+    held = 0
+    for row in order:
+        ids = [token for part in row["segments"] for token in chat.token_ids(part["text"])]
+        if held + len(ids) > tokens and found:
+            break
+        found.append(ids[: tokens - held])
+        held += len(ids)
+    return found
+
+
+@torch.inference_mode()
+def squares(loaded: LoadedModel, rows: Sequence[Sequence[int]], *, progress: Progress) -> Squares:
+    """Run the rows through the model and sum the squares of every linear layer's inputs."""
+    sums: dict[str, torch.Tensor] = {}
+    hooks = [
+        module.register_forward_pre_hook(_adder(name, sums))
+        for name, module in loaded.model.named_modules()
+        if isinstance(module, torch.nn.Linear)
+    ]
+    try:
+        for done, row in enumerate(rows, start=1):
+            ids = torch.tensor([list(row)], device=loaded.device)
+            loaded.model(input_ids=ids, use_cache=False, logits_to_keep=1)
+            progress.update(done, len(rows), "rows")
+    finally:
+        for hook in hooks:
+            hook.remove()
+    found = {name: total.cpu().numpy() for name, total in sums.items()}
+    return Squares(sums=found, tokens=sum(map(len, rows)), rows=len(rows))
+
+
+def _adder(name: str, sums: dict[str, torch.Tensor]) -> Any:  # noqa: ANN401 - a hook of torch
+    def add(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        given = inputs[0].reshape(-1, inputs[0].shape[-1]).double()
+        total = given.square().sum(0)
+        sums[name] = sums[name] + total if name in sums else total
+
+    return add
+
+
+def write_importance(path: Path, found: Squares, sixteen: Path) -> tuple[int, int]:
+    """Write the matrix for the tensors of the 16-bit GGUF file; return how many of how many it covers.
+
+    Counted are matrices that are quantized, but for token embeddings, which nothing is multiplied with.
+    StageError X637 when it covers none.
+    """
+    wanted = _matrices(sixteen)
+    named = dict(_named(found.sums, sixteen))
+    kept = {name: named[name] for name in wanted if len(named.get(name, ())) == wanted[name]}
+    if not kept:
+        raise StageError.one(
+            "X637",
+            "no layer of the model could be given an importance",
+            hint="write `importance_matrix: false`, or point LLAMA_CPP_DIR at a llama.cpp of yours",
+        )
+    writer = gguf.GGUFWriter(path, "imatrix")
+    writer.add_type("imatrix")
+    writer.add_array("imatrix.datasets", ["the training rows"])
+    writer.add_uint32("imatrix.chunk_count", found.rows)
+    writer.add_uint32("imatrix.chunk_size", max(1, found.tokens // found.rows))
+    for name, sums in sorted(kept.items()):
+        writer.add_tensor(f"{name}.in_sum2", sums.astype(np.float32)[None, :])
+        writer.add_tensor(f"{name}.counts", np.array([[found.tokens]], dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return len(kept), len(wanted)
+
+
+def _matrices(sixteen: Path) -> dict[str, int]:
+    """Return the inputs of every matrix that is quantized, by name."""
+    return {
+        tensor.name: int(tensor.shape[0])
+        for tensor in gguf.GGUFReader(sixteen).tensors
+        if len(tensor.shape) == 2  # noqa: PLR2004 - matrices
+        and tensor.tensor_type.name in ("F16", "BF16", "F32")
+        and tensor.name not in ("token_embd.weight", "output.weight")
+    }
+
+
+def _named(
+    sums: Mapping[str, NDArray[np.float64]], sixteen: Path
+) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """Yield the sums by llama.cpp's names of the tensors."""
+    reader = gguf.GGUFReader(sixteen)
+    arch = str(_value(reader, "general.architecture"))
+    blocks = int(_value(reader, f"{arch}.block_count"))
+    kinds = {name: kind for kind, name in gguf.MODEL_ARCH_NAMES.items()}
+    names = gguf.get_tensor_name_map(kinds[arch], blocks)
+    for module, values in sums.items():
+        name = names.get_name(f"{module}.weight", try_suffixes=(".weight",))
+        if name is not None:
+            yield name, values
+
+
+def _value(reader: gguf.GGUFReader, key: str) -> Any:  # noqa: ANN401 - what a GGUF field holds
+    field = reader.get_field(key)
+    if field is None:
+        raise StageError.one("X634", f"the 16-bit GGUF file has no `{key}`")
+    return field.contents()

@@ -1,0 +1,260 @@
+"""A GGUF file run by llama.cpp, as the people who get it will run it: constrained and free answers.
+
+Each call is one process of `engine.runtime.llama.worker`; a crash of llama.cpp is a StageError with
+its last words, not the end of the run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import exp
+from pathlib import Path
+from typing import Any
+
+from engine.environment import version_of
+from engine.errors import EnvironmentProblem, StageError
+from engine.recipe.answer_grammar import answer_grammar
+from engine.recipe.prompt import parse_answer
+from engine.runtime.rendering.task_file import TaskFile, read_task_file
+from engine.runtime.scoring.label_search import Choice
+from engine.runtime.tool_process import run_module
+from engine.sources.contract import Progress
+
+WORKER = "engine.runtime.llama.worker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is asked of a GGUF file: everything about each prompt in one go."""
+
+    prompts: Sequence[str] = ()
+    adds_special: bool = False
+    """Prompts begin with the BOS that the file adds, once, as programs ask it; else with what stands in them."""
+    answers: Sequence[str] = ()
+    """With the text that ends the turn; each prompt gets the most probable one."""
+    distribution: bool = False
+    """The share of every answer too, not of the best alone."""
+    grammar: str = ""
+    """Of answers in text that is bound to it (`engine.recipe.answer_grammar`); empty for none."""
+    grammar_tokens: int = 0
+    """The most that such an answer may have."""
+    max_new_tokens: int = 0
+    """The most that a free answer may have; 0 for none."""
+    terminator: str = ""
+    """Text that ends the turn: of bound answers, and of free ones where it is several tokens."""
+    learned: Sequence[Learned] = ()
+    """Rows whose likelihood is asked for."""
+    read: Sequence[str] = ()
+    """Other texts whose tokens are asked for."""
+    sent: Sequence[str] = ()
+    """Texts whose tokens are asked for as programs send them: with the special tokens that the file adds."""
+    timed: int = 0
+    """Tokens to say after each prompt, one prompt at a time, against the clock; 0 for no clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """Token ids, and which of them are judged."""
+
+    ids: Sequence[int]
+    learned: Sequence[int]
+    """0 or 1 for each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """How fast one person is answered: medians over prompts, on this machine."""
+
+    prompts: int
+    prompt_tokens: float
+    shared_tokens: int
+    """What all of them begin with."""
+    first_token_seconds: float
+    """The whole prompt is read, nothing of it is in the cache."""
+    cached_seconds: float | None
+    """The same where what all prompts share is in the cache."""
+    tokens_per_second: float
+    tokens: int
+    """Said for each prompt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """A text held to a grammar."""
+
+    text: str
+    probability: float
+    """Product of each token's share among those that the grammar allowed."""
+    finished: bool
+    """It was not cut off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GgufSaid:
+    """What a GGUF file answered; lists are by prompt, and empty where nothing was asked."""
+
+    choices: list[Choice]
+    bound: list[Bound]
+    texts: list[str]
+    """Free greedy text."""
+    ended: list[bool]
+    """Of each free text, that it was not cut off; of each likelihood, that the answer would end there."""
+    likelihoods: list[float]
+    """Nats of the learned tokens, by row."""
+    token_ids: list[list[int]]
+    """Of each prompt, as llama.cpp read it."""
+    read: list[list[int]]
+    """Tokens of each of the other texts."""
+    sent: list[list[int]]
+    """Tokens of each text as programs send it."""
+    is_ended: bool
+    """The file itself stops at what ends a turn, so that every program does."""
+    speed: Speed | None
+    peak_memory_bytes: int
+    """The most that the process held."""
+    expanded: int
+    """Tokens looked into behind all prompts for `choices`."""
+    version: str
+    """Of llama.cpp."""
+    is_finite: bool = True
+    """False where the model's numbers were none: nothing was answered then, but all prompts were read."""
+
+
+def ask_gguf(
+    gguf: Path, request: Request, *, threads: int, workdir: Path, progress: Progress
+) -> GgufSaid:
+    """Ask the file everything that stands in the request.
+
+    `workdir` takes two small files, removed again. EnvironmentProblem X640 without llama.cpp, StageError X641
+    when it fails.
+    """
+    if version_of("inferna") is None:
+        raise EnvironmentProblem.one(
+            "X640",
+            "llama.cpp is not installed",
+            hint="pip install 'slm-recipe[gguf]'",
+        )
+    total = max(len(request.prompts), len(request.learned))
+    found = _ask(
+        {"gguf": str(gguf.absolute()), "threads": threads, **asdict(request)},
+        workdir,
+        total=total,
+        progress=progress,
+    )
+    said = _read(found)
+    wanted = len(request.prompts)
+    if said.is_finite and request.answers and len(said.choices) != wanted:
+        raise StageError.one("X641", f"llama.cpp answered {len(said.choices)} of {wanted} rows")
+    return said
+
+
+def _read(found: dict[str, Any]) -> GgufSaid:
+    choices = [
+        Choice(**{**item, "probabilities": tuple(item["probabilities"])})
+        for item in found.get("choices", ())
+    ]
+    speed = found.get("speed")
+    return GgufSaid(
+        choices=choices,
+        bound=[
+            Bound(text=text, probability=exp(-nats), finished=finished)
+            for text, nats, finished in found.get("bound", ())
+        ],
+        texts=found.get("texts", []),
+        ended=found.get("ended", []),
+        likelihoods=found.get("likelihoods", []),
+        token_ids=found["token_ids"],
+        read=found["read"],
+        sent=found["sent"],
+        is_ended=found["ends"],
+        speed=Speed(**speed) if speed else None,
+        peak_memory_bytes=found["peak_memory_bytes"],
+        expanded=found.get("expanded", 0),
+        version=found["version"],
+        is_finite=found.get("finite", True),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One answer of an exported model."""
+
+    kind: str
+    """Of the task."""
+    label: str | None
+    """The answer held to the task's form: a label, labels or an object; None where it was cut off, and
+    for kinds that answer in free text.
+    """
+    probability: float | None
+    """Its share among what was allowed, 0 to 1; None where nothing was held to a form."""
+    text: str
+    """What the model says when nothing constrains it."""
+    is_valid: bool
+    """That text is an answer of the task."""
+
+
+def answer_text(
+    gguf: Path, text: str, *, threads: int, workdir: Path, progress: Progress
+) -> Answer:
+    """Return the answer of an exported model to one text, asked as in training; a `text` model goes on.
+
+    How to ask stands in `task.json` beside the file, written by the export. StageError X642 without
+    it, X643 for a damaged file, X640 and X641 as `ask_gguf`.
+    """
+    task = read_task_file(gguf.parent)
+    is_held = task.task.kind in ("multilabel", "extraction")
+    request = Request(
+        prompts=[task.prompt(text)],
+        adds_special=task.task.kind == "text",
+        answers=task.answers,
+        grammar=(answer_grammar(task.task) or "") if is_held else "",
+        grammar_tokens=task.max_new_tokens,
+        terminator=task.terminator,
+        max_new_tokens=task.max_new_tokens,
+    )
+    said = ask_gguf(gguf, request, threads=threads, workdir=workdir, progress=progress)
+    if not said.is_finite:
+        raise StageError.one("X643", f"the numbers of `{gguf.name}` are none: it is damaged")
+    label, probability = _held(task, said)
+    return Answer(
+        kind=task.task.kind,
+        label=label,
+        probability=probability,
+        text=said.texts[0],
+        is_valid=parse_answer(task.task, said.texts[0]) is not None,
+    )
+
+
+def _held(task: TaskFile, said: GgufSaid) -> tuple[str | None, float | None]:
+    for choice in said.choices:
+        return task.task.labels[choice.index], choice.probability
+    for bound in said.bound:
+        label = parse_answer(task.task, bound.text) if bound.finished else None
+        return label, bound.probability
+    return None, None
+
+
+def _ask(request: dict[str, Any], workdir: Path, *, total: int, progress: Progress) -> Any:  # noqa: ANN401 - JSON data
+    workdir = workdir.absolute()  # the worker runs in a folder of its own
+    asked, told = workdir / "llama-request.json", workdir / "llama-result.json"
+    told.unlink(missing_ok=True)
+    asked.write_text(json.dumps(request, ensure_ascii=False), encoding="utf-8")
+    try:
+        run_module(
+            WORKER,
+            [str(asked), str(told)],
+            code="X641",
+            tool="llama.cpp",
+            on_line=lambda line: _tell(line, total, progress),
+        )
+        return json.loads(told.read_text(encoding="utf-8"))
+    finally:
+        asked.unlink(missing_ok=True)
+        told.unlink(missing_ok=True)
+
+
+def _tell(line: str, total: int, progress: Progress) -> None:
+    if line.isdigit():
+        progress.update(int(line), total, "rows")

@@ -1,0 +1,324 @@
+"""llama.cpp as it is needed here: many rows behind one shared start, and what may follow each of them.
+
+What all rows share at the start is decoded once. Every row is a lane (a sequence of the cache) that
+borrows the cells of the shared start, and what is looked into behind a row is a lane that borrows the
+cells of the row: `memory_seq_cp` on a unified cache copies nothing. Logits are read only where asked
+for, as a NumPy array: a sampler of ours is handed them six times faster than a Python list is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from inferna.llama import llama_cpp
+from numpy.typing import NDArray
+
+from engine.runtime.scoring.label_search import common_prefix
+
+Logits = NDArray[np.float32]
+"""Of one position, by token of the vocabulary."""
+
+ROWS = 16
+"""Rows that are in the cache together, at most."""
+LANES = 240
+"""Sequences, at most; llama.cpp knows 256."""
+TOKENS = 512
+"""Tokens in one batch, unless one row has more."""
+CELLS = 8192
+"""Tokens in the cache, unless one row needs more."""
+START = -1
+"""The node at the end of a row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Tokens to feed, and where logits are wanted."""
+
+    node: int
+    """What stands at their end gets this name; names are the job's own."""
+    behind: int
+    """The node they stand behind: `START` for the end of the row."""
+    tokens: Sequence[int]
+    every: bool = False
+    """Logits at each of the tokens, not only at the last."""
+    moves: bool = False
+    """Nothing else will be asked behind `behind`, so its place is taken over."""
+
+
+class Job(Protocol):
+    """What is to be found out behind one row."""
+
+    cells: int
+    """Tokens it may have in the cache, at most, all asks together."""
+
+    def begin(self, logits: Logits) -> None:
+        """Take the logits at the end of the row."""
+
+    def asks(self) -> Sequence[Ask]:
+        """Return what to feed next, in the order of its nodes' names; nothing at the end."""
+
+    def take(self, ask: Ask, logits: Sequence[Logits]) -> None:
+        """Take the logits asked for."""
+
+
+class _Reader:
+    """A sampler that chooses nothing and keeps the logits it is shown."""
+
+    name = "reader"
+
+    def __init__(self) -> None:
+        self.seen: Logits = np.empty(0, dtype=np.float32)
+
+    def apply(self, ids: Any, logits: Any, probs: Any) -> int:  # noqa: ANN401, ARG002 - arrays of the standard library
+        """Keep the logits, which come in the order of the vocabulary."""
+        self.seen = np.frombuffer(logits, dtype=np.float32)
+        return 0
+
+
+class Engine:
+    """A llama.cpp model on the CPU."""
+
+    def __init__(self, gguf: str, *, threads: int) -> None:
+        """Load the model."""
+        params = llama_cpp.LlamaModelParams()
+        params.n_gpu_layers = 0
+        self.model = llama_cpp.LlamaModel(gguf, params, verbose=False)
+        self.vocab: Any = self.model.get_vocab()
+        self.threads = threads
+
+    def tokens(self, text: str, *, as_sent: bool = False) -> list[int]:
+        """Return the tokens of text, special ones recognised; those that the file adds only where `as_sent`."""
+        return list(self.vocab.tokenize(text, add_special=as_sent, parse_special=True))
+
+    def text(self, tokens: Sequence[int], *, special: bool = False) -> str:
+        """Return the text of tokens; control tokens in it only where `special`."""
+        pieces = (self.vocab.token_to_piece_bytes(token, 0, special) for token in tokens)
+        return b"".join(pieces).decode("utf-8", errors="replace")
+
+    def context(self, *, cells: int, batch: int, lanes: int) -> Context:
+        """Return a cache of so many tokens for so many sequences."""
+        return Context(self, cells=cells, batch=batch, lanes=lanes)
+
+
+class Context:
+    """A cache, and a batch to fill it with."""
+
+    def __init__(self, engine: Engine, *, cells: int, batch: int, lanes: int) -> None:
+        """Take the memory."""
+        params = llama_cpp.LlamaContextParams()
+        params.n_ctx = cells
+        params.n_batch = batch
+        params.n_ubatch = min(TOKENS, batch)
+        params.n_seq_max = lanes
+        params.kv_unified = True
+        params.n_threads = params.n_threads_batch = engine.threads
+        self.size = batch
+        self._context = llama_cpp.LlamaContext(engine.model, params, verbose=False)
+        self._batch = llama_cpp.LlamaBatch(n_tokens=batch, embd=0, n_seq_max=1, verbose=False)
+        self._reader = _Reader()
+        self._sampler = llama_cpp.LlamaSampler(llama_cpp.LlamaSamplerChainParams())
+        self._sampler.add_custom(self._reader)
+        self._used = 0
+
+    def add(self, lane: int, start: int, tokens: Sequence[int], *, wanted: Sequence[bool]) -> int:
+        """Put tokens into the batch; return the place of the first."""
+        first = self._used
+        for offset, (token, want) in enumerate(zip(tokens, wanted, strict=True)):
+            self._batch.add(token, start + offset, [lane], want)
+        self._used += len(tokens)
+        return first
+
+    def decode(self) -> None:
+        """Run the batch and begin a new one; its logits can be read until the next."""
+        if self._used and self._context.decode(self._batch) != 0:
+            raise RuntimeError("llama.cpp found no room for the batch")
+        self._batch.clear()
+        self._used = 0
+
+    def logits(self, place: int) -> Logits:
+        """Return the logits at a place of the batch that was run."""
+        self._sampler.sample(self._context, place)
+        return self._reader.seen
+
+    def share(self, lane: int, other: int) -> None:
+        """Let another lane borrow all cells of a lane."""
+        self._context.memory_seq_cp(lane, other, -1, -1)
+
+    def drop(self, lane: int, start: int = -1) -> None:
+        """Give back a lane's cells, or those from a position on."""
+        self._context.memory_seq_rm(lane, start, -1)
+
+    def feed(self, lane: int, start: int, tokens: Sequence[int], *, wanted: bool = False) -> int:
+        """Run tokens, with logits of the last one where `wanted`; return its place in its batch."""
+        place = 0
+        for begin in range(0, len(tokens), self.size):
+            part = tokens[begin : begin + self.size]
+            ends = wanted and begin + len(part) == len(tokens)
+            place = len(part) - 1
+            self.add(lane, start + begin, part, wanted=[False] * place + [ends])
+            self.decode()
+        return place
+
+
+@dataclass(slots=True, kw_only=True)
+class _Row:
+    """One row in the cache."""
+
+    member: int
+    job: Job
+    end: int
+    """Its length, in tokens."""
+    lane: int
+    nodes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """By node in the cache: its lane, and its position."""
+    known: dict[int, Ask] = field(default_factory=dict)
+    """Every ask so far, to feed again what was dropped."""
+    used: int = 0
+    """Cells behind the row."""
+
+
+class Pool:
+    """Rows behind one shared start, asked in groups."""
+
+    def __init__(
+        self, engine: Engine, rows: Sequence[list[int]], jobs: Sequence[Job], *, shares: bool = True
+    ) -> None:
+        """Plan the groups and decode what all rows share."""
+        self._rows, self._jobs = rows, jobs
+        self._prefix = common_prefix(rows) if shares else 0
+        longest = max(map(len, rows))
+        self._room = max(TOKENS, longest - self._prefix)
+        most = max(job.cells for job in jobs)
+        all_of_them = sum(
+            len(row) - self._prefix + job.cells for row, job in zip(rows, jobs, strict=True)
+        )
+        self._cells = self._prefix + max(min(CELLS, all_of_them), longest + most)
+        lanes = min(LANES, 1 + min(ROWS, len(rows)) * (1 + max(1, most)))
+        self._context = engine.context(cells=self._cells, batch=self._room, lanes=lanes)
+        self._context.feed(0, 0, rows[0][: self._prefix])
+        self._free = list(range(lanes - 1, 0, -1))
+
+    def run(self, tell: Callable[[int], None]) -> None:
+        """Do all jobs; `tell` hears after each group how many rows are done."""
+        done = 0
+        for members in self._groups():
+            self._run([self._place(member) for member in members])
+            done += len(members)
+            tell(done)
+
+    def _groups(self) -> Iterator[list[int]]:
+        """Yield rows, longest first, that fit into one batch and the cache."""
+        order = sorted(range(len(self._rows)), key=lambda at: (-len(self._rows[at]), at))
+        group: list[int] = []
+        fed = held = 0
+        for member in order:
+            size = len(self._rows[member]) - self._prefix
+            cells = size + self._jobs[member].cells
+            full = fed + size > self._room or held + cells > self._cells - self._prefix
+            if group and (full or len(group) == ROWS):
+                yield group
+                group, fed, held = [], 0, 0
+            group.append(member)
+            fed, held = fed + size, held + cells
+        if group:
+            yield group
+
+    def _place(self, member: int) -> _Row:
+        lane = self._free.pop()
+        if self._prefix:
+            self._context.share(0, lane)
+        return _Row(member=member, job=self._jobs[member], end=len(self._rows[member]), lane=lane)
+
+    def _run(self, rows: Sequence[_Row]) -> None:
+        ends = []
+        for row in rows:
+            tokens = self._rows[row.member][self._prefix :]
+            wanted = [False] * (len(tokens) - 1) + [True]
+            first = self._context.add(row.lane, self._prefix, tokens, wanted=wanted)
+            ends.append(first + len(tokens) - 1)
+        self._context.decode()
+        for row, end in zip(rows, ends, strict=True):
+            row.job.begin(self._context.logits(end))
+        going = list(rows)
+        while going:
+            going = self._round(going)
+
+    def _round(self, rows: Sequence[_Row]) -> list[_Row]:
+        """Feed what is asked, as much as fits, and hand over the logits; return the rows that go on."""
+        fed: list[tuple[_Row, Ask, int]] = []
+        size = 0
+        going = []
+        for row in rows:
+            asks = row.job.asks()
+            if not asks:
+                self._forget(row)
+                continue
+            going.append(row)
+            for number, ask in enumerate(asks):
+                path = self._fitting(row, ask, fresh=number == 0)
+                need = sum(len(one.tokens) for one in path or ())
+                if path is None or size + need > self._room:
+                    break
+                fed.append((row, ask, self._feed(row, path)))
+                size += need
+        self._context.decode()
+        for row, ask, end in fed:
+            first = end - len(ask.tokens) + 1 if ask.every else end
+            row.job.take(ask, [self._context.logits(at) for at in range(first, end + 1)])
+        return going
+
+    def _fitting(self, row: _Row, ask: Ask, *, fresh: bool) -> list[Ask] | None:
+        """Return what to feed, or None where it has to wait; a row without room begins again from its end."""
+        path = self._path(row, ask)
+        if fresh and row.nodes and not self._has_room(row, path):
+            self._drop_nodes(row)
+            path = self._path(row, ask)
+        return path if self._has_room(row, path) else None
+
+    def _has_room(self, row: _Row, path: Sequence[Ask]) -> bool:
+        needs_lane = not path[0].moves or path[0].behind == START
+        cells = row.used + sum(len(ask.tokens) for ask in path)
+        return cells <= row.job.cells and (bool(self._free) or not needs_lane)
+
+    def _path(self, row: _Row, ask: Ask) -> list[Ask]:
+        """Return what has to be fed for an ask: itself, and those before it that were dropped."""
+        path = [ask]
+        while (behind := path[0].behind) != START and behind not in row.nodes:
+            path.insert(0, row.known[behind])
+        return path
+
+    def _feed(self, row: _Row, path: Sequence[Ask]) -> int:
+        """Put a path into the batch; return the place of its last token."""
+        behind = path[0].behind
+        lane, position = row.nodes.get(behind, (row.lane, row.end))
+        if path[0].moves and behind != START:
+            del row.nodes[behind]
+        else:
+            parent, lane = lane, self._free.pop()
+            self._context.share(parent, lane)
+        end = 0
+        for ask in path:
+            asked = ask is path[-1]
+            wanted = [asked and ask.every] * (len(ask.tokens) - 1) + [asked]
+            first = self._context.add(lane, position, ask.tokens, wanted=wanted)
+            end = first + len(ask.tokens) - 1
+            position += len(ask.tokens)
+            row.used += len(ask.tokens)
+        row.known[path[-1].node] = path[-1]
+        row.nodes[path[-1].node] = (lane, position)
+        return end
+
+    def _drop_nodes(self, row: _Row) -> None:
+        for lane, _ in row.nodes.values():
+            self._context.drop(lane)
+            self._free.append(lane)
+        row.nodes.clear()
+        row.used = 0
+
+    def _forget(self, row: _Row) -> None:
+        self._drop_nodes(row)
+        self._context.drop(row.lane)
+        self._free.append(row.lane)

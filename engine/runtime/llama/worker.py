@@ -1,0 +1,151 @@
+"""Runs a GGUF file with llama.cpp in a process of its own: `python -m engine.runtime.llama.worker REQUEST RESULT`.
+
+llama.cpp aborts the process on some errors, so it never shares one with the pipeline. The request is the
+JSON of `engine.runtime.llama.client.Request`, the result that of its `GgufSaid`. Each finished group of rows
+prints one line, the number of rows done. Prompts are read with special tokens recognised and none added,
+`sent` with those that the file adds.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inferna._internal import build_config
+
+from engine.runtime.llama.engine import Engine, Job, Pool
+from engine.runtime.llama.jobs import Both, NotFiniteError, SearchJob, SpeechJob
+from engine.runtime.llama.likelihood import likelihoods
+from engine.runtime.llama.speed import measured, peak_memory
+from engine.runtime.scoring.label_search import Tree, make_tree
+
+if TYPE_CHECKING:
+    from engine.runtime.generation.grammar import Grammar
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Return the result of a request."""
+    engine = Engine(request["gguf"], threads=request["threads"])
+    result: dict[str, Any] = {
+        "version": build_config.versions()["llama_cpp_version"],
+        "token_ids": [
+            engine.tokens(prompt, as_sent=request["adds_special"] and not _has_bos(engine, prompt))
+            for prompt in request["prompts"]
+        ],
+        "read": [engine.tokens(text) for text in request["read"]],
+        "sent": [engine.tokens(text, as_sent=True) for text in request["sent"]],
+        "ends": _ends(engine, request["terminator"]),
+    }
+    try:
+        if request["answers"] or request["grammar"] or request["max_new_tokens"]:
+            result |= _said(engine, request, result["token_ids"])
+        if request["learned"]:
+            found = likelihoods(engine, request["learned"], tell=_tell)
+            result["likelihoods"] = [nats for nats, _ in found]
+            result["ended"] = [ends for _, ends in found]
+    except NotFiniteError:
+        result["finite"] = False
+    if request["timed"]:
+        result["speed"] = measured(engine, result["token_ids"], tokens=request["timed"])
+    return {**result, "peak_memory_bytes": peak_memory()}
+
+
+def _has_bos(engine: Engine, prompt: str) -> bool:
+    """Tell whether the chat template wrote the BOS already; programs then add none."""
+    return engine.tokens(prompt)[:1] == [engine.vocab.token_bos()]
+
+
+def _ends(engine: Engine, terminator: str) -> bool:
+    """Tell whether the file stops at a terminator of one token; others are left to stop strings."""
+    tokens = engine.tokens(terminator)
+    return len(tokens) != 1 or bool(engine.vocab.is_eog(tokens[0]))
+
+
+def _said(engine: Engine, request: dict[str, Any], rows: Sequence[list[int]]) -> dict[str, Any]:
+    """Return the choices, the texts bound by a grammar, and the free texts."""
+    count, free = len(rows), request["max_new_tokens"]
+    searches = [*_searches(engine, request, count)]
+    bound = _bound(engine, request, count)
+    loose = [
+        SpeechJob(engine, most=free, terminator=request["terminator"])
+        for _ in range(count if free else 0)
+    ]
+    jobs = [_together(parts) for parts in zip(*filter(None, (searches, bound, loose)), strict=True)]
+    if rows:
+        Pool(engine, rows, jobs).run(_tell)
+    return {
+        "choices": [asdict(job.search.choice) for job in searches],
+        "bound": [[job.text(), job.nats, job.finished] for job in bound],
+        "texts": [job.text() for job in loose],
+        "ended": [job.finished for job in loose],
+        "expanded": sum(job.search.expanded for job in searches),
+    }
+
+
+def _searches(engine: Engine, request: dict[str, Any], count: int) -> list[SearchJob]:
+    if not request["answers"]:
+        return []
+    tree: Tree = make_tree([engine.tokens(text) for text in request["answers"]])
+    return [SearchJob(tree, distribution=request["distribution"]) for _ in range(count)]
+
+
+def _bound(engine: Engine, request: dict[str, Any], count: int) -> list[SpeechJob]:
+    if not request["grammar"]:
+        return []
+    grammar = _grammar(engine, request["grammar"], request["terminator"])
+    most = request["grammar_tokens"]
+    return [
+        SpeechJob(engine, most=most, terminator=request["terminator"], matcher=grammar.matcher())
+        for _ in range(count)
+    ]
+
+
+def _grammar(engine: Engine, answer: str, terminator: str) -> Grammar:
+    """Return the grammar in the tokens of the file itself, which `recipe try` has nothing else of."""
+    from llguidance import LLTokenizer, TokenizerWrapper  # noqa: PLC0415 - only where answers are bound
+
+    from engine.runtime.generation.grammar import Grammar  # noqa: PLC0415 - the same
+
+    return Grammar(LLTokenizer(TokenizerWrapper(_Vocabulary(engine))), answer, terminator)
+
+
+class _Vocabulary:
+    """The tokens of a GGUF file, as llguidance asks for them."""
+
+    def __init__(self, engine: Engine) -> None:
+        vocab = engine.vocab
+        count = range(vocab.n_vocab)
+        self.eos_token_id = vocab.token_eos()
+        self.bos_token_id = None
+        self.tokens = [vocab.token_to_piece_bytes(token, 0, True) for token in count]  # noqa: FBT003 - llama.cpp's own order
+        self.special_token_ids = [token for token in count if vocab.is_control(token)]
+        self._vocab = vocab
+
+    def __call__(self, text: str | bytes) -> list[int]:
+        if not isinstance(text, str):
+            raise TypeError("text")
+        return list(self._vocab.tokenize(text, add_special=False, parse_special=True))
+
+
+def _together(jobs: Sequence[Job]) -> Job:
+    first, *others = jobs
+    return Both(first, _together(others)) if others else first
+
+
+def _tell(done: int) -> None:
+    sys.stdout.write(f"{done}\n")
+    sys.stdout.flush()
+
+
+def main(request: Path, result: Path) -> None:
+    """Answer the request file into the result file."""
+    found = answer(json.loads(request.read_text(encoding="utf-8")))
+    result.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,1 @@
+"""Model folders: base model, weights, tokenizer, adapters, merging and its audit."""

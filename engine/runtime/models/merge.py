@@ -1,0 +1,315 @@
+"""A LoRA adapter added into its base: W + (alpha / rank) B A, tensor by tensor.
+
+The sum is taken in float32 and stored in the base's own type; untouched tensors are copied as bytes;
+memory holds one tensor at a time. The header of each weight file stays as it is, so names, types,
+shapes and order are those of the base. LoRA: https://arxiv.org/abs/2106.09685, section 4.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from peft import LoraConfig
+from peft.tuners.tuners_utils import check_target_module_exists
+from safetensors import safe_open
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from engine.errors import StageError
+from engine.runtime.models.weights import Tensor, WeightFile, read_weight_file, weight_files
+from engine.sources.contract import Progress
+
+PREFIX = "base_model.model."
+DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+COPIED = frozenset({".json", ".jinja", ".model", ".txt"})
+"""Endings of the files that make a model folder complete beside its weights."""
+PLAIN: dict[str, set[object]] = {
+    "peft_type": {"LORA"},
+    "bias": {None, "none"},
+    "use_dora": {None, False},
+    "use_qalora": {None, False},
+    "lora_bias": {None, False},
+    "fan_in_fan_out": {None, False},
+    "init_lora_weights": {None, True, False, "gaussian"},
+}
+"""Settings of adapter_config.json this merge understands; any other value is refused."""
+EMPTY = (
+    "modules_to_save",
+    "rank_pattern",
+    "alpha_pattern",
+    "layer_replication",
+    "target_parameters",
+    "trainable_token_indices",
+    "megatron_config",
+    "corda_config",
+    "eva_config",
+)
+"""Settings that must be absent or empty."""
+CHOOSING = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
+"""Settings that say which modules have a pair."""
+CHUNK = 16 << 20
+INDEX = "model.safetensors.index.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeFacts:
+    """What the merge did to the weights."""
+
+    changed: int
+    """Tensors whose stored bytes differ from the base's."""
+    expected: int
+    """Tensors that the adapter moves at all."""
+    total: int
+    """Tensors of the model."""
+    max_abs_delta: float
+    """The largest change of a single weight."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pair:
+    """The two factors of one weight's change."""
+
+    down: torch.Tensor
+    """A: [rank, in]."""
+    up: torch.Tensor
+    """B: [out, rank]."""
+    scale: float
+
+    def delta(self) -> torch.Tensor:
+        """Return the change, [out, in], float32."""
+        return (self.up.float() @ self.down.float()) * self.scale
+
+
+def merge_adapter(base: Path, adapter: Path, out: Path, *, progress: Progress) -> MergeFacts:
+    """Write the merged model into the folder `out`, complete.
+
+    StageError X621 (an adapter this merge does not understand), X622 (a tensor of the adapter that
+    fits none of the base's), X623 (tied embeddings), X624 (a change lost in rounding, not finite, or
+    left out).
+    """
+    pairs = _read_pairs(adapter)
+    files = weight_files(base)
+    _check_fit(base, pairs, {tensor.name: tensor for file in files for tensor in file.tensors})
+    _check_targets(base, adapter, pairs)
+    copy_beside(base, out)
+    tally = _Tally(total=sum(len(file.tensors) for file in files))
+    for file in files:
+        _merge_file(file, pairs, out / file.path.name, tally=tally, progress=progress)
+    weight_files(out)
+    _check_complete(adapter, tally.merged)
+    if tally.lost:
+        raise StageError.one(
+            "X624",
+            f"what the adapter changes in `{tally.lost[0]}` is lost in rounding "
+            f"({len(tally.lost)} of {tally.expected} tensors)",
+            hint="train longer or with a higher learning rate",
+        )
+    if not tally.changed:
+        raise StageError.one("X624", "the adapter changes nothing: every update is zero")
+    return MergeFacts(
+        changed=tally.changed,
+        expected=tally.expected,
+        total=tally.total,
+        max_abs_delta=tally.max_abs_delta,
+    )
+
+
+def copy_model(base: Path, model: Path, out: Path) -> MergeFacts:
+    """Copy a fully fine-tuned model into the folder `out`; its weight files are checked.
+
+    Tokenizer and chat template are the base's: trainers rewrite them, and nothing there was trained.
+    """
+    files = weight_files(model)
+    copy_beside(base, out)
+    shutil.copyfile(model / "config.json", out / "config.json")
+    (out / INDEX).unlink(missing_ok=True)
+    if (model / INDEX).exists():
+        shutil.copyfile(model / INDEX, out / INDEX)
+    for file in files:
+        shutil.copyfile(file.path, out / file.path.name)
+    total = sum(len(file.tensors) for file in files)
+    return MergeFacts(
+        changed=0,
+        expected=0,
+        total=total,
+        max_abs_delta=0.0,
+        note="full fine-tuning: nothing to merge, the trained model is copied",
+    )
+
+
+def copy_beside(model: Path, out: Path) -> None:
+    """Copy what stands beside the weights: configuration, tokenizer, chat template."""
+    out.mkdir(parents=True, exist_ok=True)
+    for path in sorted(model.iterdir()):
+        if path.is_file() and path.suffix in COPIED:
+            shutil.copyfile(path, out / path.name)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Tally:
+    """Counts while the files are written."""
+
+    total: int
+    done: int = 0
+    changed: int = 0
+    expected: int = 0
+    max_abs_delta: float = 0.0
+    lost: list[str] = field(default_factory=list)
+    """Tensors the adapter moves by less than their type can hold."""
+    merged: set[str] = field(default_factory=set)
+    """Tensors to which a pair was added."""
+
+
+def _read_pairs(adapter: Path) -> dict[str, _Pair]:
+    """Return the adapter's factors by the name of the weight they change."""
+    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    _check_plain(config)
+    tensors: dict[str, torch.Tensor] = {}
+    with safe_open(adapter / "adapter_model.safetensors", framework="pt") as file:
+        for key in file.keys():  # noqa: SIM118 - not a mapping
+            tensors[key] = file.get_tensor(key)
+    pairs = {}
+    for key in sorted(key for key in tensors if key.endswith(".lora_A.weight")):
+        stem = key.removesuffix(".lora_A.weight")
+        up = tensors.pop(f"{stem}.lora_B.weight", None)
+        down = tensors.pop(key)
+        if up is None or up.ndim != 2 or down.ndim != 2 or up.shape[1] != down.shape[0]:  # noqa: PLR2004 - matrices
+            raise _unfit(stem, "it has no matching lora_B")
+        rank = down.shape[0]
+        scale = config["lora_alpha"] / (math.sqrt(rank) if config.get("use_rslora") else rank)
+        pairs[f"{stem.removeprefix(PREFIX)}.weight"] = _Pair(down=down, up=up, scale=scale)
+    if tensors or not pairs:
+        raise _unfit(min(tensors, default="the adapter"), "it is no LoRA factor")
+    return pairs
+
+
+def _check_plain(config: Mapping[str, Any]) -> None:
+    odd = [key for key, allowed in PLAIN.items() if config.get(key) not in allowed]
+    odd += [key for key in EMPTY if config.get(key)]
+    if odd:
+        raise StageError.one(
+            "X621",
+            f"the adapter uses `{odd[0]}: {config.get(odd[0])}`, which the merge does not know",
+            hint="train a plain LoRA adapter",
+        )
+
+
+def _check_fit(base: Path, pairs: Mapping[str, _Pair], tensors: Mapping[str, Tensor]) -> None:
+    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    for name, pair in pairs.items():
+        tied = config.get("tie_word_embeddings") and ("lm_head" in name or "embed" in name)
+        if tied:
+            raise StageError.one(
+                "X623",
+                f"the adapter changes `{name}`, which the base model shares between input and output",
+                hint="leave embeddings and lm_head out of `method.target_modules`",
+            )
+        tensor = tensors.get(name)
+        if tensor is None:
+            raise _unfit(name, "the base model has no such weight")
+        if tensor.shape != (pair.up.shape[0], pair.down.shape[1]):
+            raise _unfit(name, f"the base's weight has the shape {list(tensor.shape)}")
+        if tensor.dtype not in DTYPES:
+            raise _unfit(
+                name, f"the base's weight is stored as {tensor.dtype}, not in 16 or 32 bit"
+            )
+
+
+def _check_targets(base: Path, adapter: Path, pairs: Mapping[str, _Pair]) -> None:
+    """Refuse an adapter that lacks a pair for a module that its own configuration names."""
+    written = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    config = LoraConfig(**{name: written.get(name) for name in CHOOSING})
+    if config.target_modules == "all-linear":
+        return
+    settings = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(settings, trust_remote_code=False)
+    named = {
+        f"{name}.weight"
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear | torch.nn.Embedding)
+        and check_target_module_exists(config, name)
+    }
+    if missing := sorted(named - pairs.keys()):
+        raise _left_out(missing)
+
+
+def _check_complete(adapter: Path, merged: AbstractSet[str]) -> None:
+    """Refuse a merge that left out a pair that stands in the adapter's file."""
+    held = {
+        tensor.name.removeprefix(PREFIX).replace(".lora_A.weight", ".weight")
+        for tensor in read_weight_file(adapter / "adapter_model.safetensors").tensors
+        if tensor.name.endswith(".lora_A.weight")
+    }
+    if missing := sorted(held - merged):
+        raise _left_out(missing)
+
+
+def _left_out(names: Sequence[str]) -> StageError:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return StageError.one(
+        "X624",
+        f"what training changed in `{names[0]}`{more} is not in the merged model",
+        hint="train again: `recipe run RECIPE --force train`",
+    )
+
+
+def _merge_file(
+    file: WeightFile,
+    pairs: Mapping[str, _Pair],
+    target: Path,
+    *,
+    tally: _Tally,
+    progress: Progress,
+) -> None:
+    """Write one weight file: the same header, merged bytes where a pair exists, copied ones elsewhere."""
+    with file.path.open("rb") as source, target.open("wb") as out:
+        out.write(file.header)
+        for tensor in file.tensors:
+            source.seek(tensor.begin)
+            if tensor.name in pairs:
+                out.write(_merged(source, tensor, pairs[tensor.name], tally))
+            else:
+                _copy(source, out, tensor.end - tensor.begin)
+            tally.done += 1
+            progress.update(tally.done, tally.total, "tensors")
+
+
+def _merged(source: BinaryIO, tensor: Tensor, pair: _Pair, tally: _Tally) -> bytes:
+    raw = bytearray(source.read(tensor.end - tensor.begin))
+    before = torch.frombuffer(raw, dtype=DTYPES[tensor.dtype]).reshape(tensor.shape)
+    delta = pair.delta()
+    after = (before.float() + delta).to(before.dtype)
+    if not torch.isfinite(after).all():
+        raise StageError.one("X624", f"`{tensor.name}` is not finite after the merge")
+    moved = (after.float() - before.float()).abs().max().item()
+    tally.merged.add(tensor.name)
+    tally.expected += bool(delta.any())
+    tally.changed += moved > 0
+    tally.max_abs_delta = max(tally.max_abs_delta, moved)
+    if delta.any() and not moved:
+        tally.lost.append(tensor.name)
+    return after.contiguous().view(torch.uint8).numpy().tobytes()
+
+
+def _copy(source: BinaryIO, out: BinaryIO, size: int) -> None:
+    while size:
+        chunk = source.read(min(size, CHUNK))
+        out.write(chunk)
+        size -= len(chunk)
+
+
+def _unfit(name: str, why: str) -> StageError:
+    return StageError.one(
+        "X622",
+        f"the adapter does not fit the base model at `{name}`: {why}",
+        hint="train again: `recipe run RECIPE --force train`",
+    )

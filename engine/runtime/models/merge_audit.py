@@ -1,0 +1,127 @@
+"""A merged model held against what it was made of, tensor by tensor, by arithmetic of its own.
+
+Nothing of `engine.runtime.models.merge` is used: factors and weights are read again, and each weight must be the
+one nearest to W + (alpha / rank) B A that its type can hold. Tensors without factors must be the base's bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+
+from engine.errors import StageError
+from engine.store import sha256_of
+
+PREFIX = "base_model.model."
+DIGITS = {torch.float32: 24, torch.float64: 24, torch.float16: 11, torch.bfloat16: 8}
+"""Binary digits of a stored number; a merge is computed in float32."""
+SMALLEST = {torch.float16: -24, torch.bfloat16: -133, torch.float32: -149, torch.float64: -149}
+"""Exponent of the smallest step."""
+ROUNDING = 2.0**-21
+"""Of sums in float32, as a share of what was added."""
+ROWS = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Factors:
+    down: torch.Tensor
+    """A: [rank, in], float64."""
+    up: torch.Tensor
+    """(alpha / rank) B: [out, rank], float64."""
+
+
+def check_merge(base: Path, adapter: Path, out: Path) -> None:
+    """Compare the merged model in `out` with base and adapter. StageError X673 names the first wrong tensor."""
+    factors = dict(_factors(adapter))
+    merged = _places(out)
+    expected = _places(base)
+    if names := sorted(expected.keys() ^ merged.keys()):
+        raise _wrong(names[0], "it is in one of the two models only")
+    for name, path in expected.items():
+        before, after = _tensor(path, name), _tensor(merged[name], name)
+        if (before.dtype, before.shape) != (after.dtype, after.shape):
+            raise _wrong(name, "its type or shape is not the base's")
+        found = factors.pop(f"{PREFIX}{name.removesuffix('.weight')}", None)
+        if found is None:
+            if not _is_equal(before, after):
+                raise _wrong(name, "the adapter does not change it, and it is not the base's")
+        elif wrong := _misplaced(before, after, found):
+            raise _wrong(name, f"{wrong:,} of {after.numel():,} weights are not base plus adapter")
+    if factors:
+        raise _wrong(min(factors), "the adapter changes it, and the base model has no such weight")
+
+
+def check_copy(model: Path, out: Path) -> None:
+    """Compare copied weights with those that were trained. StageError X673 names the first wrong file."""
+    for path in sorted(model.glob("*.safetensors")):
+        copy = out / path.name
+        if not copy.exists() or sha256_of(path) != sha256_of(copy):
+            raise StageError.one(
+                "X673",
+                f"`{path.name}` of the merged model is not the trained one",
+                hint="run the same command again with `--force merge`",
+            )
+
+
+def _factors(adapter: Path) -> Iterator[tuple[str, _Factors]]:
+    config: dict[str, Any] = json.loads(
+        (adapter / "adapter_config.json").read_text(encoding="utf-8")
+    )
+    with safe_open(adapter / "adapter_model.safetensors", framework="pt") as file:
+        names = [name for name in file.keys() if name.endswith(".lora_A.weight")]  # noqa: SIM118 - not a mapping
+        for name in names:
+            stem = name.removesuffix(".lora_A.weight")
+            down = file.get_tensor(name).double()
+            up = file.get_tensor(f"{stem}.lora_B.weight").double()
+            divisor = math.sqrt(len(down)) if config.get("use_rslora") else len(down)
+            yield stem, _Factors(down=down, up=up * (config["lora_alpha"] / divisor))
+
+
+def _places(folder: Path) -> dict[str, Path]:
+    """Return the file of every tensor, in the order of files and names."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            found |= dict.fromkeys(sorted(file.keys()), path)
+    return found
+
+
+def _tensor(path: Path, name: str) -> torch.Tensor:
+    with safe_open(path, framework="pt") as file:
+        tensor: torch.Tensor = file.get_tensor(name)
+    return tensor
+
+
+def _is_equal(one: torch.Tensor, two: torch.Tensor) -> bool:
+    """Tell whether two tensors have the same bytes; NaN too."""
+    sides = (side.contiguous().reshape(-1).view(torch.uint8) for side in (one, two))
+    return bool(torch.equal(*sides))
+
+
+def _misplaced(before: torch.Tensor, after: torch.Tensor, found: _Factors) -> int:
+    """Count the weights that are further from base plus adapter than rounding takes them."""
+    reach = float(found.up.abs().max() * found.down.abs().max()) * len(found.down)
+    wrong = 0
+    for start in range(0, len(before), ROWS):
+        part = slice(start, start + ROWS)
+        exact = before[part].double() + found.up[part] @ found.down
+        step = torch.frexp(exact)[1] - DIGITS[before.dtype]
+        half = torch.ldexp(torch.ones_like(exact), step.clamp(min=SMALLEST[before.dtype])) / 2
+        allowed = half + ROUNDING * (exact.abs() + reach)
+        wrong += int((~((after[part].double() - exact).abs() <= allowed)).sum())
+    return wrong
+
+
+def _wrong(name: str, why: str) -> StageError:
+    return StageError.one(
+        "X673",
+        f"the merged model is not base plus adapter at `{name}`: {why}",
+        hint="run the same command again with `--force merge`",
+    )

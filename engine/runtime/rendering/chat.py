@@ -1,0 +1,167 @@
+"""One way to turn messages into text, for training, evaluation and export alike.
+
+The prompt is what users of the model send: the conversation with `add_generation_prompt=True`. The answer
+follows it at once, whatever the template writes before past answers (Qwen3's empty `<think>` block, say).
+What ends the turn is read off a conversation with a stand-in answer. A template that asks for today's date
+gets a fixed one. Templates run in the sandboxed jinja environment of transformers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2.exceptions import TemplateError
+from transformers import AutoTokenizer
+
+from engine.errors import StageError
+from engine.failures import library_errors
+from engine.runtime.rendering.chat_template import left_open, with_fixed_date
+from engine.runtime.rendering.templating import within_limits
+
+STAND_IN = "qXanswerXq"
+Message = Mapping[str, Any]
+"""`role` and `content`; `tool_calls`, `tool_call_id` and `name` where there are any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chat:
+    """A tokenizer and its chat template."""
+
+    tokenizer: Any
+    """A transformers tokenizer."""
+    terminator: str
+    """Text that ends an assistant turn, such as `<|im_end|>`."""
+
+    def prompt(self, messages: Sequence[Message], tools: Sequence[Message] = ()) -> str:
+        """Return what users send: the text with the assistant's turn opened. StageError X603."""
+        return _written(self.tokenizer, messages, tools, add_generation_prompt=True)
+
+    def before_answer(self, messages: Sequence[Message], tools: Sequence[Message] = ()) -> str:
+        """Return what the template writes before an answer that it knows. StageError X603."""
+        return _around_answer(self.tokenizer, messages, tools)[0]
+
+    def whole(self, messages: Sequence[Message], tools: Sequence[Message] = ()) -> str:
+        """Return the text of a whole conversation. StageError X603 when the template refuses."""
+        return _written(self.tokenizer, messages, tools)
+
+    def left_open(self) -> str:
+        """Return the tag, such as `<think>`, that every prompt leaves open; "" for none. StageError X603."""
+        turns = [{"role": "user", "content": STAND_IN}]
+        _, _, opening = self.prompt(turns).rpartition(STAND_IN)
+        template = self.tokenizer.chat_template
+        known = "".join(template.values()) if isinstance(template, dict) else template
+        return left_open(opening, known)
+
+    def token_ids(self, text: str) -> list[int]:
+        """Return the tokens of `text`; special ones written in it are recognised, none added."""
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def text(self, token_ids: Sequence[int]) -> str:
+        """Return the text of tokens, without special ones."""
+        decoded: str = self.tokenizer.decode(
+            token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return decoded
+
+    def stop_ids(self) -> frozenset[int]:
+        """Return the tokens that end an answer: end of text, and a terminator of one token."""
+        ids = self.token_ids(self.terminator)
+        eos = self.tokenizer.eos_token_id
+        return frozenset([*(ids if len(ids) == 1 else []), *([] if eos is None else [eos])])
+
+
+def load_chat(model_dir: Path, *, asks: bool = True) -> Chat:
+    """Return the chat of a model folder; a template is not needed where nobody `asks` (documents).
+
+    StageError X601 without a usable tokenizer, X602 without a chat template, X603 when it refuses, X670
+    when it writes another text at another time.
+    """
+    what = "the tokenizer of the base model cannot be loaded"
+    hint = "the folder needs tokenizer.json and tokenizer_config.json"
+    with library_errors("X601", what, hint=hint):
+        tokenizer = AutoTokenizer.from_pretrained(
+            model_dir, local_files_only=True, trust_remote_code=False
+        )
+    if not asks:
+        return Chat(tokenizer=tokenizer, terminator=tokenizer.eos_token or "")
+    tokenizer.chat_template = _fixed(tokenizer.chat_template)
+    return chat_of(tokenizer)
+
+
+def chat_of(tokenizer: Any) -> Chat:  # noqa: ANN401 - a transformers tokenizer
+    """Return the chat of a tokenizer that has a template. StageError X602, X603."""
+    if not tokenizer.chat_template:
+        raise StageError.one(
+            "X602",
+            "the base model has no chat template, so there is no agreed way to ask it a question",
+            hint="use the instruct version of the model",
+        )
+    tail = _around_answer(tokenizer, [{"role": "user", "content": "text"}])[1].rstrip()
+    ending = _first_special(tokenizer, tail) or tail or tokenizer.eos_token or ""
+    return Chat(tokenizer=tokenizer, terminator=ending)
+
+
+def _fixed(template: str | dict[str, str] | None) -> str | dict[str, str] | None:
+    """Return the template or, of a tokenizer with several, each of them, with one date. StageError X670."""
+    if isinstance(template, dict):
+        return {name: with_fixed_date(text) for name, text in template.items()}
+    return with_fixed_date(template) if template else template
+
+
+def _first_special(tokenizer: Any, tail: str) -> str:  # noqa: ANN401 - a transformers tokenizer
+    """Return the special token that the text after an answer begins with, or "".
+
+    It ends the turn alone. What follows it ends the conversation, as Phi-3's `<|endoftext|>` does.
+    """
+    special = [token for token in getattr(tokenizer, "all_special_tokens", ()) if token]
+    special += [
+        str(one) for one in getattr(tokenizer, "added_tokens_decoder", {}).values() if one.special
+    ]
+    return max((token for token in special if tail.startswith(token)), key=len, default="")
+
+
+def _around_answer(
+    tokenizer: Any,  # noqa: ANN401 - a transformers tokenizer
+    messages: Sequence[Message],
+    tools: Sequence[Message] = (),
+) -> tuple[str, str]:
+    answered = [*messages, {"role": "assistant", "content": STAND_IN}]
+    before, found, after = _written(tokenizer, answered, tools).rpartition(STAND_IN)
+    if not found:
+        raise StageError.one(
+            "X603", "the chat template of the base model leaves the assistant's answer out"
+        )
+    return before, after
+
+
+def _written(
+    tokenizer: Any,  # noqa: ANN401 - a transformers tokenizer
+    messages: Sequence[Message],
+    tools: Sequence[Message],
+    *,
+    add_generation_prompt: bool = False,
+) -> str:
+    try:
+        text = within_limits(
+            lambda: tokenizer.apply_chat_template(
+                [dict(message) for message in messages],
+                tools=[dict(tool) for tool in tools] or None,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+            )
+        )
+    except (TemplateError, TypeError) as error:  # a template that adds a text to nothing: TypeError
+        raise StageError.one(
+            "X603",
+            f"the chat template of the base model refuses the conversation: {_first_line(error)}",
+            hint="templates without a system turn need `task.system` left out",
+        ) from error
+    return text
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

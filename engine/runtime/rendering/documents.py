@@ -1,0 +1,64 @@
+"""Whole documents as blocks of at most so many tokens, each learned from whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from engine.runtime.rendering.chat import Chat
+
+WINDOW = 8
+"""Characters tokenised for each token wanted: a long document is not tokenised again for each block."""
+
+
+def document_blocks(chat: Chat, text: str, max_length: int) -> Iterator[tuple[str, str]]:
+    """Yield (what stands before, the block's text), the last block with the end-of-text token.
+
+    The blocks joined are the document; each is tokenised apart, so a cut falls between two tokens that
+    begin and end with whole characters. What stands before is the token that the tokenizer puts at the
+    start of a text, empty where it puts none.
+    """
+    opening = _opening(chat.tokenizer)
+    room = max_length - len(chat.token_ids(opening))
+    ending = chat.tokenizer.eos_token or chat.terminator
+    rest = text
+    while not _fits(chat, rest + ending, room):
+        end = _cut(chat, rest, room)
+        if end <= 0:
+            break
+        yield opening, rest[:end]
+        rest = rest[end:]
+    yield opening, rest + ending
+
+
+def _fits(chat: Chat, text: str, room: int) -> bool:
+    """Whether the text has at most `room` tokens, told from its beginning where that is enough."""
+    window = room * WINDOW
+    while window < len(text):
+        if len(chat.token_ids(text[:window])) > room:
+            return False
+        window *= 2
+    return len(chat.token_ids(text)) <= room
+
+
+def _cut(chat: Chat, text: str, room: int) -> int:
+    """Return how many characters make a block of at most `room` tokens; 0 where not one does."""
+    offsets: list[tuple[int, int]] = []
+    window = room * WINDOW
+    while len(offsets) <= room and (not offsets or window < 2 * len(text)):
+        spans = chat.tokenizer(text[:window], add_special_tokens=False, return_offsets_mapping=True)
+        offsets = spans["offset_mapping"]
+        window *= 2
+    for last in range(min(room, len(offsets) - 1), 0, -1):
+        end = offsets[last - 1][1]
+        whole = end <= offsets[last][0]  # some tokens hold only part of a character
+        if whole and 0 < len(chat.token_ids(text[:end])) <= room:
+            return end
+    return 0
+
+
+def _opening(tokenizer: Any) -> str:  # noqa: ANN401 - a transformers tokenizer
+    """Return the text of the token that starts a text, if the tokenizer adds it by itself."""
+    first = tokenizer("")["input_ids"][:1]
+    begins = bool(first) and first[0] == tokenizer.bos_token_id
+    return str(tokenizer.bos_token) if begins else ""

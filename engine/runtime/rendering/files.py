@@ -1,0 +1,270 @@
+"""Examples become the rows that are trained: text not learned from, and answers learned from.
+
+Rows are rendered by the same `Chat` that inference uses and their segments are tokenised apart, so what
+is trained is token for token what is evaluated. Backends read the rows; nobody renders a second time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.errors import DataError, Problem
+from engine.recipe.model import Task
+from engine.runtime.rendering.chat import Chat, load_chat
+from engine.runtime.rendering.key import (
+    FACTS,
+    HOLDOUT,
+    HOLDOUT_FACTS,
+    PRODUCT,
+    holdout_payload,
+    rendered_payload,
+)
+from engine.runtime.rendering.render_stats import Ledger, together
+from engine.runtime.rendering.renderer import Limits, RenderedRow, Renderer, Row
+from engine.runtime.rendering.segments import Segment, UnwritableError
+from engine.runtime.rendering.windows import window_of
+from engine.store import Artifact
+
+SPLITS = ("train", "validation")
+LONGEST = 10
+"""Rows whose place is kept, of those that are judged."""
+
+Once = Callable[[str, Mapping[str, Any], Callable[[Path], None]], Artifact]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderRequest:
+    """What the rows depend on, and where the examples and the tokenizer are."""
+
+    task: Task
+    max_length: int
+    """Tokens, prompt and answer together."""
+    truncation: str
+    """`fail`, `drop`, `warn` (cut the text and say so) or `off` (cut it)."""
+    template_tokens: str = "fail"
+    """`fail`, `drop`, `warn` or `off`: texts that hold tokens of the chat template."""
+    base_model: Mapping[str, Any]
+    """Its identity, as it stands in keys."""
+    base_folder: Path
+    """The folder of the base model's tokenizer and chat template."""
+    data: Artifact
+    """The data stage's artifact: `train.jsonl`, `validation.jsonl`."""
+
+    @property
+    def limits(self) -> Limits:
+        """What is done with rows that do not fit."""
+        return Limits(
+            max_length=self.max_length,
+            truncation=self.truncation,
+            template_tokens=self.template_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendering:
+    """The rows of one split, and what happened to those that did not fit."""
+
+    rows: tuple[RenderedRow, ...]
+    dropped: tuple[str, ...]
+    """Origins of rows left out."""
+    truncated: tuple[str, ...]
+    """Origins of rows whose text was cut at its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitFacts:
+    """Counts of one split, as `rendering.json` keeps them; the tuples hold places."""
+
+    rows: int
+    """As training reads them: rows of weighted sources repeated, documents in blocks."""
+    tokens: int
+    supervised_tokens: int
+    longest: int
+    dropped: tuple[str, ...]
+    truncated: tuple[str, ...]
+    marked: tuple[str, ...] = ()
+    """Rows with tokens of the chat template in their texts."""
+    rewritten: tuple[str, ...] = ()
+    """Chats of which only the last answer is trained, since the template rewrites earlier turns."""
+    blocks: tuple[str, ...] = ()
+    """Documents that were cut into several rows."""
+    notes: tuple[str, ...] = field(default=())
+    """What is to be said about it, in sentences."""
+    given: int | None = None
+    """Rows of an epoch before any was left out or cut into blocks; None where that was not counted yet."""
+    left_out: int = 0
+    """Rows of an epoch that are left out for their length."""
+    left_out_marked: int = 0
+    """Rows of an epoch that are left out for a marker of the template."""
+    cut: int = 0
+    """Rows of an epoch that are cut."""
+    lengths: tuple[tuple[int, int], ...] = ()
+    """(tokens, rows that have so many), shortest first."""
+
+
+def rendered_artifact(
+    request: RenderRequest, *, once: Once, read: Callable[[Path], Iterable[Row]]
+) -> Artifact:
+    """Return the rendered rows of both splits and `rendering.json`, built once.
+
+    `read` is `engine.data.examples.example.iter_examples`. Every stage that calls this with an equal request
+    gets the same artifact, so the rows are checked before anything is spent and not rendered again
+    for training.
+
+    Raises:
+        DataError: D390 rows too long, D391 nothing to learn from, D392 template markers in a text,
+        D394 rows that the chat template does not write as they are; of both splits together. D414 no row of
+        train is left.
+
+    """
+    payload = rendered_payload(
+        request.task,
+        max_length=request.max_length,
+        checks=(request.truncation, request.template_tokens),
+        base_model=request.base_model,
+        data=request.data.key,
+    )
+
+    def build(folder: Path) -> None:
+        renderer = _renderer(request)
+        ledgers = {split: Ledger() for split in SPLITS}
+        for split, ledger in ledgers.items():
+            rows = renderer.rendered(read(request.data.file(f"{split}.jsonl")), ledger)
+            write_rows(folder / f"{split}.jsonl", rows)
+        problems = renderer.problems(together(ledgers.values()))
+        problems += ledgers["train"].nothing_left("train")
+        if problems:
+            raise DataError(problems)
+        facts = {split: _facts(ledger, request.limits) for split, ledger in ledgers.items()}
+        text = json.dumps({split: asdict(found) for split, found in facts.items()}, indent=1)
+        (folder / FACTS).write_text(text, encoding="utf-8")
+
+    return once(PRODUCT, payload, build)
+
+
+def marked_problems(request: RenderRequest, rows: Iterable[Row]) -> list[Problem]:
+    """Return what is to be said of rows that are only judged, with tokens of the chat template in them.
+
+    Raises:
+        DataError: D392, with the action `fail`.
+
+    """
+    renderer, ledger = _renderer(request), Ledger()
+    ledger.marked += ((row.origin, found) for row in rows if (found := renderer.marked(row)))
+    problems = renderer.problems(ledger)
+    if problems:
+        raise DataError(problems)
+    return ledger.notes(request.template_tokens, max_length=request.max_length)
+
+
+def holdout_artifact(
+    request: RenderRequest, *, holdout: Artifact, once: Once, read: Callable[[Path], Iterable[Row]]
+) -> Artifact:
+    """Return how long the rows of the holdout are, each asked whole with its answer, built once.
+
+    `lengths.json`: `window` of the base model, `lengths` (tokens, rows) and `longest` (tokens, place) of the longest
+    ones. Documents, which are read in blocks, have none.
+    """
+    payload = holdout_payload(request.task, base_model=request.base_model, holdout=holdout.key)
+
+    def build(folder: Path) -> None:
+        renderer, found = _renderer(request), list[tuple[int, str]]()
+        rows = read(holdout.file("holdout.jsonl")) if request.task.kind != "text" else ()
+        for row in rows:
+            with contextlib.suppress(UnwritableError):
+                found += [(one.tokens, one.origin) for one in renderer.render(row)]
+        counted = sorted(Counter(tokens for tokens, _ in found).items())
+        longest = sorted(found, key=lambda one: (-one[0], one[1]))[:LONGEST]
+        facts = {"window": window_of(request.base_folder), "lengths": counted, "longest": longest}
+        text = json.dumps(facts, indent=1)
+        (folder / HOLDOUT_FACTS).write_text(text, encoding="utf-8")
+
+    return once(HOLDOUT, payload, build)
+
+
+def render_rows(
+    rows: Iterable[Row],
+    *,
+    task: Task,
+    chat: Chat,
+    max_length: int,
+    truncation: str,
+    template_tokens: str = "fail",
+) -> Rendering:
+    """Return every row rendered, in order; those over `max_length` tokens as `truncation` says.
+
+    Raises:
+        DataError: D390 with `truncation` `fail`, or when a row is too long even without its text;
+        D391; D392; D394.
+
+    """
+    limits = Limits(max_length=max_length, truncation=truncation, template_tokens=template_tokens)
+    renderer, ledger = Renderer(chat, task, limits), Ledger()
+    done = tuple(renderer.rendered(rows, ledger))
+    problems = renderer.problems(ledger)
+    if problems:
+        raise DataError(problems)
+    return Rendering(rows=done, dropped=tuple(ledger.dropped), truncated=tuple(ledger.truncated))
+
+
+def write_rows(path: Path, rows: Iterable[RenderedRow]) -> None:
+    """Write one JSON object a line: `{"id", "segments": [{"label": false, "text"}, …]}`.
+
+    A pair has the segments of its rejected answer in `rejected` besides.
+    """
+    with path.open("w", encoding="utf-8", newline="\n") as stream:
+        for row in rows:
+            written = {"id": row.id, "segments": list(_written(row.segments))}
+            if row.rejected:
+                written["rejected"] = list(_written(row.rejected))
+            stream.write(f"{json.dumps(written, ensure_ascii=False)}\n")
+
+
+def read_facts(rendered: Artifact) -> dict[str, SplitFacts]:
+    """Return the counts of every split of a rendered artifact."""
+    data = json.loads(rendered.file(FACTS).read_text(encoding="utf-8"))
+    return {split: _read_split(facts) for split, facts in data.items()}
+
+
+def _read_split(facts: dict[str, Any]) -> SplitFacts:
+    lists = {name: tuple(value) for name, value in facts.items() if isinstance(value, list)}
+    lengths = tuple((tokens, rows) for tokens, rows in facts.get("lengths", ()))
+    if "given" not in facts:  # of a version that did not count them
+        facts = {**facts, "left_out": len(facts["dropped"]), "cut": len(facts["truncated"])}
+    return SplitFacts(**{**facts, **lists, "lengths": lengths})
+
+
+def _renderer(request: RenderRequest) -> Renderer:
+    chat = load_chat(request.base_folder, asks=request.task.kind != "text")
+    return Renderer(chat, request.task, request.limits)
+
+
+def _written(segments: Iterable[Segment]) -> Iterator[dict[str, object]]:
+    return ({"label": one.supervised, "text": one.text} for one in segments)
+
+
+def _facts(ledger: Ledger, limits: Limits) -> SplitFacts:
+    notes = ledger.notes(limits.template_tokens, max_length=limits.max_length)
+    return SplitFacts(
+        rows=ledger.rows,
+        tokens=ledger.tokens,
+        supervised_tokens=ledger.supervised_tokens,
+        longest=ledger.longest,
+        dropped=tuple(ledger.dropped),
+        truncated=tuple(ledger.truncated),
+        marked=tuple(place for place, _ in ledger.marked),
+        rewritten=tuple(ledger.rewritten),
+        blocks=tuple(ledger.blocks),
+        notes=tuple(problem.headline() for problem in notes),
+        given=ledger.given,
+        left_out=ledger.left_out,
+        left_out_marked=ledger.left_out_marked,
+        cut=ledger.cut,
+        lengths=tuple(sorted(ledger.lengths.items())),
+    )

@@ -1,0 +1,28 @@
+"""How long rows are, in the tokens of the model that will read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from engine.runtime.rendering.render_stats import Ledger
+from engine.runtime.rendering.renderer import Renderer, Row
+from engine.runtime.rendering.segments import UnwritableError
+
+
+def token_lengths(renderer: Renderer, rows: Iterable[Row]) -> Sequence[int]:
+    """Return the tokens of every row uncut, documents whole; rows that cannot be written are left out."""
+    lengths = []
+    for row in rows:
+        try:
+            lengths.append(sum(one.tokens for one in renderer.render(row)))
+        except UnwritableError:
+            continue
+    return lengths
+
+
+def rehearse(renderer: Renderer, rows: Iterable[Row]) -> Ledger:
+    """Return what rendering these rows for training comes to; the rows themselves are not kept."""
+    ledger = Ledger()
+    for _ in renderer.rendered(rows, ledger):
+        pass
+    return ledger

@@ -1,0 +1,273 @@
+"""One example as the rows that are trained, for every kind of task; and what is done when it does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from engine.errors import Problem, StageError
+from engine.recipe.answer_json import strings
+from engine.recipe.conversation import conversation
+from engine.recipe.model import Task
+from engine.runtime.rendering.chat import Chat
+from engine.runtime.rendering.documents import document_blocks
+from engine.runtime.rendering.markers import Markers
+from engine.runtime.rendering.render_stats import Ledger
+from engine.runtime.rendering.segments import (
+    Cut,
+    Segment,
+    UnwritableError,
+    cut_rejected,
+    cut_reply,
+    cut_turns,
+)
+
+ASKED_AND_ANSWERED = ("classification", "multilabel", "extraction", "generation")
+"""Kinds of one question with one text, which can be cut, and one answer."""
+PAIR = 2
+"""Segments of one learned turn: what stands before it, and itself."""
+
+
+class Row(Protocol):
+    """What is read of an example (`engine.data.examples.example.Example` has it)."""
+
+    @property
+    def id(self) -> str:
+        """16 hex digits of the example's content."""
+
+    @property
+    def origin(self) -> str:
+        """File and line, such as `reviews.csv:17`."""
+
+    @property
+    def input(self) -> str:
+        """The text of the user; the document."""
+
+    @property
+    def target(self) -> str:
+        """The answer as text: for classification, one of the task's labels."""
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        """What the texts do not say, by kind (`engine.data.kinds`)."""
+
+    @property
+    def repeat(self) -> int:
+        """How often the row is seen in an epoch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What is done with rows that do not fit."""
+
+    max_length: int
+    truncation: str
+    template_tokens: str = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedRow:
+    """One row as segments, and what it costs in tokens."""
+
+    id: str
+    origin: str
+    segments: tuple[Segment, ...]
+    tokens: int
+    """Of all segments, each tokenised apart; of a pair, with its longer answer."""
+    supervised: int
+    """Of the segments that are learned from."""
+    rejected: tuple[Segment, ...] = ()
+    """Of a pair: what is asked, and the answer that is not wanted."""
+    rewritten: bool = False
+    """Only the last learned turn of the chat is there."""
+    lost: tuple[str, ...] = ()
+    """Calls and definitions of functions that the template leaves out, in words."""
+
+    @property
+    def prompt(self) -> str:
+        """All that stands before the last learned segment."""
+        return "".join(segment.text for segment in self.segments[:-1])
+
+    @property
+    def answer(self) -> str:
+        """The last learned segment: an answer with the terminator of its turn, or a document's end."""
+        return self.segments[-1].text if self.segments else ""
+
+
+class Renderer:
+    """Makes rows of examples by the chat template of one model."""
+
+    def __init__(self, chat: Chat, task: Task, limits: Limits) -> None:
+        self.chat, self.task, self.limits = chat, task, limits
+        self._markers = Markers(chat)
+        self.ending = chat.terminator
+        if task.kind == "text":
+            self.ending = chat.tokenizer.eos_token or chat.terminator
+
+    def rendered(self, rows: Iterable[Row], ledger: Ledger) -> Iterator[RenderedRow]:
+        """Yield what is trained, in order, and write into `ledger` what happened on the way."""
+        self._read_recipe(ledger)
+        for row in rows:
+            ledger.given += row.repeat
+            marked = self.marked(row)
+            if marked:
+                ledger.marked.append((row.origin, marked))
+            if marked and self.limits.template_tokens == "drop":
+                ledger.dropped.append(row.origin)
+                ledger.left_out_marked += row.repeat
+                continue
+            made = list(self._fitting(row, ledger))
+            if len(made) > 1:
+                ledger.blocks.append(row.origin)
+            for one in made:
+                yield from self._counted(one, row.repeat, ledger)
+
+    def problems(self, ledger: Ledger) -> list[Problem]:
+        """Return every reason why the rows cannot be trained on."""
+        return ledger.problems(
+            max_length=self.limits.max_length, template_tokens=self.limits.template_tokens
+        )
+
+    def marked(self, row: Row) -> tuple[str, ...]:
+        """Return the tokens of the chat template that stand in any text of the row, sorted."""
+        texts = (row.input, row.target, *strings(row.payload))
+        return tuple(sorted({marker for text in texts for marker in self._markers.within(text)}))
+
+    def render(self, row: Row) -> list[RenderedRow]:
+        """Return the row uncut, whatever its length; a document in blocks. Raises as `cut_turns`."""
+        if self.task.kind == "text":
+            return self._document(row)
+        return [self._conversation(row, row.input)]
+
+    def _fitting(self, row: Row, ledger: Ledger) -> Iterator[RenderedRow]:
+        try:
+            made = self.render(row)
+        except UnwritableError as error:
+            ledger.unwritable.append((row.origin, str(error)))
+            return
+        for one in made:
+            if one.lost:
+                ledger.unwritable.append((row.origin, f"without {', '.join(one.lost)}"))
+            elif one.tokens > self.limits.max_length:
+                yield from self._overlong(one, row, ledger)
+            else:
+                yield one
+
+    def _overlong(self, one: RenderedRow, row: Row, ledger: Ledger) -> Iterator[RenderedRow]:
+        """Treat a row over the limit as the recipe says."""
+        action = self.limits.truncation
+        if action == "drop":
+            ledger.dropped.append(row.origin)
+            ledger.overlong.append(row.origin)
+            ledger.left_out += row.repeat
+            return
+        cut = None if action == "fail" else self._shortened(one, row)
+        if cut is None:
+            ledger.too_long.append((one.tokens, row.origin))
+            return
+        ledger.truncated.append(row.origin)
+        ledger.cut += row.repeat
+        yield cut
+
+    def _counted(self, one: RenderedRow, repeat: int, ledger: Ledger) -> Iterator[RenderedRow]:
+        """Yield the row as often as it is seen, the second time with `-2` after its id."""
+        learned = [segment for segment in one.segments if segment.supervised]
+        ends = bool(self.ending) and (self.task.kind == "text" or one.answer.endswith(self.ending))
+        if not learned or one.supervised == 0 or not ends:
+            ledger.unsupervised.append(one.origin)
+        if one.rewritten:
+            ledger.rewritten.append(one.origin)
+        ledger.longest = max(ledger.longest, one.tokens)
+        for number in range(1, repeat + 1):
+            ledger.rows += 1
+            ledger.tokens += one.tokens
+            ledger.lengths[one.tokens] += 1
+            ledger.supervised_tokens += one.supervised
+            yield one if number == 1 else replace(one, id=f"{one.id}-{number}")
+
+    def _conversation(self, row: Row, text: str) -> RenderedRow:
+        asked = conversation(self.task, input=text, target=row.target, payload=row.payload)
+        if self.task.kind in ASKED_AND_ANSWERED:
+            return self._row(row, Cut(segments=cut_reply(self.chat, asked.messages)))
+        try:
+            cut, rejected = cut_turns(self.chat, asked), cut_rejected(self.chat, asked)
+        except StageError as error:  # a template that wants user and assistant in turn, say
+            raise UnwritableError(error.problems[0].message) from error
+        return self._row(row, cut, rejected=rejected)
+
+    def _document(self, row: Row) -> list[RenderedRow]:
+        """Return the blocks of a document, numbered from the second one: `….2`."""
+        made = []
+        blocks = document_blocks(self.chat, row.input, self.limits.max_length)
+        for number, (opening, text) in enumerate(blocks, 1):
+            first = [Segment(text=opening, supervised=False)] if opening else []
+            cut = Cut(segments=(*first, Segment(text=text, supervised=True)))
+            one = self._row(row, cut)
+            made.append(one if number == 1 else replace(one, id=f"{row.id}.{number}"))
+        return made
+
+    def _row(self, row: Row, cut: Cut, *, rejected: tuple[Segment, ...] = ()) -> RenderedRow:
+        counts = self._counts(cut.segments)
+        return RenderedRow(
+            id=row.id,
+            origin=row.origin,
+            segments=cut.segments,
+            tokens=max(sum(counts), sum(self._counts(rejected))),
+            supervised=_learned(cut.segments, counts),
+            rejected=rejected,
+            rewritten=cut.rewritten,
+            lost=cut.lost,
+        )
+
+    def _counts(self, segments: Iterable[Segment]) -> list[int]:
+        return [len(self.chat.token_ids(segment.text)) for segment in segments]
+
+    def _shortened(self, one: RenderedRow, row: Row) -> RenderedRow | None:
+        """Return the row cut to the limit with a whole answer, or None where that cannot be."""
+        if self.task.kind in ASKED_AND_ANSWERED:
+            return self._shorter_text(row)
+        return self._fewer_turns(one) if self.task.kind == "chat" else None
+
+    def _shorter_text(self, row: Row) -> RenderedRow | None:
+        """Return the row with the longest beginning of its text that fits, found by bisection."""
+        best = self._conversation(row, "")
+        if best.tokens > self.limits.max_length:
+            return None
+        low, high = 0, len(row.input)
+        while low < high - 1:
+            middle = (low + high) // 2
+            tried = self._conversation(row, row.input[:middle])
+            if tried.tokens <= self.limits.max_length:
+                low, best = middle, tried
+            else:
+                high = middle
+        return best
+
+    def _fewer_turns(self, one: RenderedRow) -> RenderedRow | None:
+        """Return the chat up to the last learned turn that fits; no turn is cut in two."""
+        counts = self._counts(one.segments)
+        for end in range(len(counts) - PAIR, 0, -PAIR):
+            if sum(counts[:end]) <= self.limits.max_length:
+                kept = one.segments[:end]
+                learned = _learned(kept, counts[:end])
+                return replace(one, segments=kept, tokens=sum(counts[:end]), supervised=learned)
+        return None
+
+    def _read_recipe(self, ledger: Ledger) -> None:
+        """Look for markers in the recipe's own texts, which stand in every row."""
+        if self.limits.template_tokens == "off":
+            return
+        named = [
+            ("task.instruction", self.task.instruction),
+            ("task.system", self.task.system),
+            *((f"label `{label}`", label) for label in self.task.labels),
+        ]
+        for place, text in named:
+            if markers := self._markers.within(text):
+                ledger.marked.append((place, markers))
+
+
+def _learned(segments: Iterable[Segment], counts: Iterable[int]) -> int:
+    pairs = zip(segments, counts, strict=True)
+    return sum(count for segment, count in pairs if segment.supervised)

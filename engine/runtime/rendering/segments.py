@@ -1,0 +1,135 @@
+"""A conversation as segments: what is learned from, and what stands before it.
+
+Each learned turn is cut out of the text that the model's chat template makes of the conversation up to
+it, so a row says what the model will see when it is asked for that turn. A turn that comes after it only
+counts when the template writes the earlier ones as they were learned (some leave earlier thinking out).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.recipe.conversation import Conversation
+from engine.runtime.rendering.chat import Chat
+
+Messages = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A stretch of a row's text; segments are tokenised apart."""
+
+    text: str
+    supervised: bool
+    """It is learned from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """A conversation in pairs of segments: not learned from, learned from."""
+
+    segments: tuple[Segment, ...]
+    rewritten: bool = False
+    """The template writes earlier turns differently later on: only the last learned turn is there."""
+    lost: tuple[str, ...] = ()
+    """Calls and definitions of functions that the template leaves out, in words."""
+
+
+class UnwritableError(Exception):
+    """The template cannot write the conversation so that its answers are found in it; the text says why."""
+
+
+def cut_turns(chat: Chat, conversation: Conversation) -> Cut:
+    """Return the segments of a conversation up to its last learned turn.
+
+    Raises:
+        StageError: X603 when the template refuses the conversation.
+        UnwritableError: a learned turn cannot be found in what the template writes.
+
+    """
+    learned = [
+        _turn(chat, conversation.messages[: at + 1], tools=conversation.tools)
+        for at in conversation.trained
+    ]
+    segments, done = list[Segment](), ""
+    rewritten = False
+    for before, answer in learned:
+        if not before.startswith(done):
+            rewritten = True
+            break
+        segments += _pair(before[len(done) :], answer)
+        done = before + answer
+    if rewritten:
+        segments = _pair(*learned[-1])
+    kept = conversation.messages[: conversation.trained[-1] + 1] if learned else ()
+    lost = tuple(dict.fromkeys(_left_out(chat, kept, conversation.tools)))
+    return Cut(segments=tuple(segments), rewritten=rewritten, lost=lost)
+
+
+def cut_rejected(chat: Chat, conversation: Conversation) -> tuple[Segment, ...]:
+    """Return the pair of segments of the answer that is not wanted; none without one. Raises as `cut_turns`."""
+    if not conversation.rejected:
+        return ()
+    asked = conversation.messages[: conversation.trained[0]]
+    return tuple(_pair(*_turn(chat, (*asked, *conversation.rejected), tools=conversation.tools)))
+
+
+def cut_reply(chat: Chat, messages: Messages) -> tuple[Segment, ...]:
+    """Return one pair: what is asked, and the last message's text byte for byte with the terminator; X603."""
+    answer = f"{messages[-1]['content']}{chat.terminator}"
+    return tuple(_pair(chat.prompt(messages[:-1]), answer))
+
+
+def _pair(before: str, answer: str) -> list[Segment]:
+    return [Segment(text=before, supervised=False), Segment(text=answer, supervised=True)]
+
+
+def _turn(chat: Chat, messages: Messages, *, tools: Messages) -> tuple[str, str]:
+    """Return what users send to get the last message, and that message with its terminator.
+
+    What the template itself writes between the two, such as an empty `<think>` block, is in neither.
+    """
+    before, whole = messages[:-1], chat.whole(messages, tools)
+    prompt, written = chat.prompt(before, tools), chat.before_answer(before, tools)
+    if whole.startswith(written) and (written == prompt or not chat.left_open()):
+        return prompt, _ended(whole[len(written) :], chat.terminator)
+    if whole.startswith(prompt):
+        return prompt, _ended(whole[len(prompt) :], chat.terminator)
+    raise UnwritableError("an answer cannot be told from what stands before it")
+
+
+def _ended(tail: str, terminator: str) -> str:
+    """Return the answer up to and with the terminator; what a template writes after it is no answer."""
+    end = tail.rfind(terminator) if terminator else -1
+    return tail.rstrip() if end < 0 else tail[: end + len(terminator)]
+
+
+def _left_out(chat: Chat, messages: Messages, tools: Messages) -> Iterator[str]:
+    """Yield each definition and each call of a function that the template does not write.
+
+    A function's name may also stand in what is said, and its definition is no call of it. So every name
+    is replaced by a mark of its own, which stands nowhere else, and the marks are looked for.
+    """
+    told: dict[str, str] = {}
+
+    def marked(part: Mapping[str, Any], what: str) -> Mapping[str, Any]:
+        function = part.get("function", part)
+        if not function.get("name"):
+            return part
+        mark = f"qXfunction{len(told)}Xq"
+        told[mark] = f"the {what} of `{function['name']}`"
+        named = {**function, "name": mark}
+        return {**part, "function": named} if "function" in part else named
+
+    offered = [marked(tool, "definition") for tool in tools]
+    asked = [
+        {**message, "tool_calls": [marked(call, "call") for call in message["tool_calls"]]}
+        if message.get("tool_calls")
+        else message
+        for message in messages
+    ]
+    if told:
+        whole = chat.whole(asked, offered)
+        yield from (what for mark, what in told.items() if mark not in whole)

@@ -1,0 +1,130 @@
+"""`task.json`: how an exported model wants to be asked, beside the file, in the words of training.
+
+The text around the question is stored as the chat template rendered it, so asking needs no template
+engine and gives the same bytes as training. `prompt` is checked against every holdout prompt in `verify`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from engine.errors import StageError
+from engine.files.reading import read_json
+from engine.recipe.model import Task
+from engine.recipe.prompt import answer_text, messages, question
+from engine.runtime.rendering.chat import Chat
+
+FILE = "task.json"
+VERSION = 2
+READABLE = (1, 2)
+"""1 knew classification only, and said nothing of how a turn ends."""
+SPARE_TOKENS = 8
+"""Free decoding may say this many tokens more than the longest answer has."""
+MOST_TOKENS = 1 << 20
+"""Of an answer; as many as the longest `method.max_length`."""
+STAND_IN = "qXinputXq"
+UNKNOWN_TOKENS = 256
+"""For kinds without answers to learn the length from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFile:
+    """What `task.json` holds."""
+
+    task: Task
+    before: str
+    """Prompt text up to the question: instruction and input."""
+    after: str
+    """Prompt text from the question to where the answer starts."""
+    strips: bool
+    """The chat template removes white space around the question."""
+    answers: tuple[str, ...]
+    """By label, each with the text that ends the turn."""
+    max_new_tokens: int
+    """Enough for the longest answer."""
+    terminator: str = ""
+    """Text that ends the model's turn."""
+
+    def prompt(self, text: str) -> str:
+        """Return the prompt for one input."""
+        asked = question(self.task, text)
+        return f"{self.before}{asked.strip() if self.strips else asked}{self.after}"
+
+
+def make_task_file(task: Task, chat: Chat, longest: Sequence[str] = ()) -> TaskFile:
+    """Return how to ask a model of this chat for the task; `longest`: training's longest answers."""
+    before, after, strips = ("", "", False) if task.kind == "text" else _around(task, chat)
+    answers = tuple(answer_text(task, label) + chat.terminator for label in task.labels)
+    said = [*answers, *(answer + chat.terminator for answer in longest)]
+    counts = [len(chat.token_ids(answer)) for answer in said]
+    room = max(counts) + SPARE_TOKENS if counts else UNKNOWN_TOKENS
+    return TaskFile(
+        task=task,
+        before=before,
+        after=after,
+        strips=strips,
+        answers=answers if task.kind == "classification" else (),
+        max_new_tokens=task.max_new_tokens or room,
+        terminator=chat.terminator,
+    )
+
+
+def _around(task: Task, chat: Chat) -> tuple[str, str, bool]:
+    """Return the text before and after a question, and whether white space around it is removed."""
+    turns = messages(task, "")[:-1]
+    plain = chat.prompt([*turns, {"role": "user", "content": STAND_IN}])
+    padded = chat.prompt([*turns, {"role": "user", "content": f" {STAND_IN} "}])
+    before, _, after = plain.partition(STAND_IN)
+    return before, after, padded == plain
+
+
+def write_task_file(folder: Path, task_file: TaskFile) -> None:
+    """Write `task.json` into `folder`."""
+    text = json.dumps({"version": VERSION, **asdict(task_file)}, indent=2, ensure_ascii=False)
+    (folder / FILE).write_text(f"{text}\n", encoding="utf-8")
+
+
+def read_task_file(folder: Path) -> TaskFile:
+    """Read `task.json` of `folder`. StageError X642 when it is missing or not of this version."""
+    path = folder / FILE
+    try:
+        data = read_json(path)
+        _check_version(data.pop("version"))
+        task = data.pop("task")
+        labels = tuple(task.pop("labels"))
+        found = TaskFile(
+            **{**data, "answers": tuple(data["answers"])}, task=Task(**task, labels=labels)
+        )
+        _check_types(found)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StageError.one(
+            "X642",
+            f"`{FILE}` beside the model is missing or damaged, so it is not known how to ask it",
+            hint="keep the exported files together, or name the run instead of the file",
+        ) from error
+    return found
+
+
+def _check_types(found: TaskFile) -> None:
+    """Raise ValueError or TypeError for a file whose values are not of the types that asking needs."""
+    task = found.task
+    texts = (
+        *(found.before, found.after, found.terminator, *found.answers, *task.labels),
+        *(task.kind, task.instruction, task.system, task.input, task.output, task.out_of_scope),
+    )
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("a text is none")
+    if task.kind == "classification" and len(found.answers) != len(task.labels):
+        raise ValueError("each label has one answer")
+    if type(found.max_new_tokens) is not int or not 0 < found.max_new_tokens <= MOST_TOKENS:
+        raise ValueError("max_new_tokens")
+    if not isinstance(task.schema, dict | None) or not isinstance(found.strips, bool):
+        raise TypeError("schema or strips")
+
+
+def _check_version(version: object) -> None:
+    if version not in READABLE:
+        raise ValueError(version)

@@ -1,0 +1,251 @@
+"""How probable continuations of a context are: what multiple-choice and cloze questions compare.
+
+As lm-evaluation-harness does it: context and continuation are tokenised together, and what the context
+alone does not have belongs to the continuation, as white space at the context's end does. What the
+choices of one item share goes through the model once; many items share a pass
+(`engine.runtime.scoring.packed_cache`). Models that cannot be packed read each choice with its context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+
+from engine.runtime.models.load import LoadedModel, wants_single_rows
+from engine.runtime.rendering.chat import Chat
+from engine.runtime.scoring.label_search import common_prefix
+from engine.runtime.scoring.likelihood import LOGIT_BYTES, TOKENS_PER_PASS, TokenRow, likelihood
+from engine.runtime.scoring.packed_cache import PackedCache, Piece, UnsupportedModelError, attending
+from engine.sources.contract import Progress
+
+CLOSE = {torch.float32: 1e-2, torch.bfloat16: 0.5, torch.float16: 0.1}
+"""Nats of the first choice that differ by more show that the model attends in another way."""
+
+Item = tuple[str, Sequence[str]]
+"""(context, choices)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continuation:
+    """What follows a context."""
+
+    nats: float
+    """Negative logarithm of its probability after the context."""
+    tokens: int
+    bytes: int
+    """Of its text in UTF-8, for sums that long and short ones can be compared by."""
+
+
+def continuations(
+    loaded: LoadedModel, items: Sequence[Item], *, progress: Progress
+) -> list[list[Continuation]]:
+    """Return for each context how probable each of its choices is.
+
+    Where nothing stands before, the model's own first token does. StageError X616 for what is no number.
+    """
+    rows = [
+        [_row(loaded.chat, context, choice) for choice in choices] for context, choices in items
+    ]
+    sums = _sums(loaded, rows, progress=progress)
+    return [
+        [
+            Continuation(nats=nats, tokens=sum(row.learned), bytes=len(choice.encode()))
+            for choice, row, nats in zip(choices, own, told, strict=True)
+        ]
+        for (_, choices), own, told in zip(items, rows, sums, strict=True)
+    ]
+
+
+def _row(chat: Chat, context: str, choice: str) -> TokenRow:
+    before, whole = context.rstrip(), context + choice
+    if not before:
+        ids, start = [_first_token(chat), *chat.token_ids(whole)], 1
+    else:
+        ids = chat.token_ids(whole)
+        start = max(1, min(len(chat.token_ids(before)), len(ids) - 1))
+    return TokenRow(ids=tuple(ids), learned=tuple(place >= start for place in range(len(ids))))
+
+
+def _first_token(chat: Chat) -> int:
+    """Return the token that texts of this model begin with: its own, or the one that ends them."""
+    known = (chat.tokenizer.bos_token_id, chat.tokenizer.eos_token_id)
+    return next((int(token) for token in known if token is not None), 0)
+
+
+@torch.inference_mode()
+def _sums(
+    loaded: LoadedModel, rows: Sequence[Sequence[TokenRow]], *, progress: Progress
+) -> list[list[float]]:
+    """Return the nats of each choice of each item."""
+    longest = max((len(row.ids) for own in rows for row in own), default=0)
+    try:
+        if wants_single_rows(loaded.model.config, longest):
+            raise UnsupportedModelError  # noqa: TRY301 - the same way out
+        return _packed(loaded, rows, progress=progress)
+    except UnsupportedModelError:
+        flat = likelihood(loaded, [row for own in rows for row in own], progress=progress)
+        found = iter(flat)
+        return [[next(found).nats for _ in own] for own in rows]
+
+
+def _packed(
+    loaded: LoadedModel, rows: Sequence[Sequence[TokenRow]], *, progress: Progress
+) -> list[list[float]]:
+    trees = [_Tree.of(own) for own in rows]
+    found: list[list[float]] = [[] for _ in rows]
+    batches = list(_batches(loaded, trees))
+    if not batches:
+        return found
+    slots = max(sum(trees[place].size for place in batch) for batch in batches)
+    cache = PackedCache(_nothing(loaded), slots=slots)
+    model = getattr(loaded.model, "get_base_model", lambda: loaded.model)()
+    done = 0
+    for batch in batches:
+        with attending(model, cache):
+            told = _forward(loaded, cache, [trees[place] for place in batch])
+        if not done:
+            _check(loaded, rows[batch[0]][0], told[0][0])
+        for place, nats in zip(batch, told, strict=True):
+            found[place] = nats
+        done += len(batch)
+        progress.update(done, len(rows), "items")
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tree:
+    """An item: what its choices share at the start, and what each has of its own."""
+
+    shared: tuple[int, ...]
+    own: tuple[tuple[int, ...], ...]
+    starts: tuple[int, ...]
+    """Of each choice: the place of its first token that counts."""
+
+    @classmethod
+    def of(cls, rows: Sequence[TokenRow]) -> _Tree:
+        """Return the tree of an item's rows."""
+        count = common_prefix([list(row.ids) for row in rows])
+        return cls(
+            shared=rows[0].ids[: max(count, 1)],
+            own=tuple(row.ids[max(count, 1) :] for row in rows),
+            starts=tuple(row.learned.index(True) for row in rows),
+        )
+
+    @property
+    def size(self) -> int:
+        """Tokens that go through the model."""
+        return len(self.shared) + sum(max(len(own) - 1, 0) for own in self.own)
+
+    @property
+    def asked(self) -> int:
+        """Tokens whose probability is asked for, at most."""
+        return sum(
+            len(self.shared) + len(own) - start
+            for own, start in zip(self.own, self.starts, strict=True)
+        )
+
+
+def _batches(loaded: LoadedModel, trees: Sequence[_Tree]) -> Iterator[list[int]]:
+    """Yield places of items, the longest first, within the tokens and logits of a pass."""
+    kind = loaded.device.type
+    most = LOGIT_BYTES[kind] // (4 * loaded.model.get_output_embeddings().weight.shape[0])
+    batch: list[int] = []
+    size = asked = 0
+    for place in sorted(range(len(trees)), key=lambda place: (-trees[place].size, place)):
+        tree = trees[place]
+        if batch and (size + tree.size > TOKENS_PER_PASS[kind] or asked + tree.asked > most):
+            yield batch
+            batch, size, asked = [], 0, 0
+        batch.append(place)
+        size, asked = size + tree.size, asked + tree.asked
+    if batch:
+        yield batch
+
+
+def _forward(loaded: LoadedModel, cache: PackedCache, trees: Sequence[_Tree]) -> list[list[float]]:
+    """Return the nats of each choice of each item, in one pass."""
+    pass_ = _Pass()
+    for tree in trees:
+        pass_.add(tree)
+    cache.lay_out(pass_.pieces, loaded.device)
+    scored = sorted(set(pass_.where))
+    output = loaded.model(
+        input_ids=torch.tensor([pass_.tokens], device=loaded.device),
+        position_ids=torch.tensor([pass_.positions], device=loaded.device),
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=torch.tensor(scored, device=loaded.device),
+    )
+    logits = output.logits[0].float()
+    places = {at: row for row, at in enumerate(scored)}
+    at = torch.tensor([places[where] for where in pass_.where], device=loaded.device)
+    wanted = torch.tensor(pass_.wanted, device=loaded.device)
+    nats = (logits.logsumexp(-1)[at] - logits[at, wanted]).double().tolist()
+    parts = iter(nats)
+    return [[sum(next(parts) for _ in range(count)) for count in tree] for tree in pass_.counts]
+
+
+class _Pass:
+    """Items laid one behind another, and where each of their tokens is decided."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.pieces: list[Piece] = []
+        self.tokens: list[int] = []
+        self.positions: list[int] = []
+        self.where: list[int] = []
+        """In the sequence: the token that decides the next one that counts."""
+        self.wanted: list[int] = []
+        self.counts: list[list[int]] = []
+        """Tokens that count, by item and choice."""
+
+    def add(self, tree: _Tree) -> None:
+        """Lay out an item: what is shared, and each choice behind it."""
+        shared = self._piece(tree.shared, 0, ())
+        counts = []
+        for own, start in zip(tree.own, tree.starts, strict=True):
+            before = len(tree.shared)
+            mine = self._piece(own[:-1], before, shared) if len(own) > 1 else ()
+            line = [*shared, *mine]
+            ids = [*tree.shared, *own]
+            self.where += line[start - 1 : len(ids) - 1]
+            self.wanted += ids[start:]
+            counts.append(len(ids) - start)
+        self.counts.append(counts)
+
+    def _piece(self, tokens: Sequence[int], position: int, seen: Sequence[int]) -> tuple[int, ...]:
+        """Add a piece; its slots are its places in the sequence."""
+        slots = tuple(range(len(self.tokens), len(self.tokens) + len(tokens)))
+        self.pieces.append(
+            Piece(tokens=tokens, position=position, slots=slots, seen=seen, scored=len(tokens))
+        )
+        self.tokens += tokens
+        self.positions += range(position, position + len(tokens))
+        return slots
+
+
+def _nothing(loaded: LoadedModel) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return keys and values of each layer for no tokens at all."""
+    cache: Any = DynamicCache()
+    ids = torch.zeros(1, 1, dtype=torch.long, device=loaded.device)
+    loaded.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    return [(layer.keys[:, :, :0], layer.values[:, :, :0]) for layer in cache.layers]
+
+
+def _check(loaded: LoadedModel, row: TokenRow, nats: float) -> None:
+    """Hold the first choice, packed, to the same one read plainly."""
+    (plain,) = likelihood(loaded, [row], progress=_Quiet())
+    if not abs(plain.nats - nats) <= CLOSE[loaded.model.dtype] * max(1.0, plain.nats / 10):
+        raise UnsupportedModelError
+
+
+class _Quiet:
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
+        """Nothing to tell: one row of many."""
+
+    def note(self, text: str) -> None:
+        """Nothing to tell."""

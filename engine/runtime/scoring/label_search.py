@@ -1,0 +1,263 @@
+"""Exact label scoring as a best-first search in a trie of token ids: no model, no numeric library.
+
+An answer's score is the sum of the log-probabilities of its tokens, under the softmax over the
+whole vocabulary. No token adds more than nothing, so what is known of an answer bounds it from
+above: the best partial sum is looked into next, and when a whole answer stands on top, it is the
+one that scoring every answer would find. The same search drives transformers
+(`engine.runtime.scoring.label_scoring`) and llama.cpp (`engine.runtime.llama.worker`).
+
+    tree = make_tree(answers)               # once
+    feed(prompt + tree.forced)              # each row; its last logits answer branch 0
+    search = Search(tree)
+    search.take(0, log_probabilities_of(tree.branches[0].allowed))
+    while wanted := search.wanted():
+        for number in wanted:
+            branch = tree.branches[number]
+            feed(branch.tokens)             # behind branch.parent
+            search.take(number, log_probabilities_of([*branch.tokens[1:], *branch.allowed]))
+    search.choice
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+TOLERANCE = 1e-3
+"""Probabilities are known to this: what has not been looked into may hold this share of the rest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The answer a model gave among those allowed."""
+
+    index: int
+    """Into the answers given."""
+    probability: float
+    """Its share among the answers: exactly with `probabilities`, otherwise at least this."""
+    probabilities: tuple[float, ...] = ()
+    """The share of each answer, where asked for."""
+
+
+@dataclass(slots=True)
+class Node:
+    """One state: the tokens that may follow, or the answer that has been reached."""
+
+    children: dict[int, Node] = field(default_factory=dict)
+    answer: int | None = None
+
+
+def build_trie(answers: Sequence[Sequence[int]]) -> Node:
+    """Return the trie of answers given as token ids.
+
+    ValueError when two answers have the same tokens or one begins with all of another: the model
+    then could not say one of them. Answers that end with the turn's terminator never collide so.
+    """
+    root = Node()
+    for index, tokens in enumerate(answers):
+        node = root
+        for token in tokens:
+            if node.answer is not None:
+                raise ValueError(f"answer {index} begins with the whole of answer {node.answer}")
+            node = node.children.setdefault(token, Node())
+        if node.children or node.answer is not None:
+            raise ValueError(f"answer {index} is the beginning of another answer")
+        node.answer = index
+    return root
+
+
+def common_prefix(sequences: Sequence[list[int]]) -> int:
+    """Return how many first tokens all sequences share, leaving each at least one of its own."""
+    if not sequences:
+        return 0
+    first, last = min(sequences), max(sequences)
+    limit = min(len(sequence) for sequence in sequences) - 1
+    shared = 0
+    while shared < limit and first[shared] == last[shared]:
+        shared += 1
+    return shared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """A node of the trie and those that it forces: what is fed in one go."""
+
+    tokens: tuple[int, ...]
+    """What is fed. Nothing for the first branch, which stands at the end of the prompt."""
+    allowed: tuple[int, ...]
+    """What may follow the last of them."""
+    following: tuple[int, ...]
+    """By allowed token: the branch that begins with it, or ~answer where it ends that answer."""
+    parent: int
+    """The branch it stands behind; -1 for the first."""
+    depth: int
+    """Tokens fed between the end of the prompt and the first of `tokens`."""
+    first: int
+    """The lowest answer that it leads to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """All answers, as branches; a parent stands before its children."""
+
+    answers: int
+    """How many there are."""
+    forced: tuple[int, ...]
+    """What every answer begins with: belongs to the prompt, and is not scored."""
+    branches: tuple[Branch, ...]
+    """None where there is one answer only."""
+
+
+def make_tree(answers: Sequence[Sequence[int]]) -> Tree:
+    """Return the tree of answers given as token ids; ValueError as `build_trie`."""
+    root = build_trie(answers)
+    if len(answers) == 1:
+        return Tree(answers=1, forced=tuple(answers[0]), branches=())
+    forced, node = _chain((), root)
+    branches: list[Branch] = []
+    _add((), node, -1, 0, branches)
+    return Tree(answers=len(answers), forced=forced, branches=tuple(branches))
+
+
+def _chain(tokens: tuple[int, ...], node: Node) -> tuple[tuple[int, ...], Node]:
+    """Follow what is forced, up to before an answer's last token, which is never fed."""
+    while len(node.children) == 1:
+        ((token, child),) = node.children.items()
+        if child.answer is not None:
+            break
+        tokens, node = (*tokens, token), child
+    return tokens, node
+
+
+def _add(
+    tokens: tuple[int, ...], node: Node, parent: int, depth: int, branches: list[Branch]
+) -> int:
+    """Append the branch and all behind it; return its number."""
+    number = len(branches)
+    branches.append(  # holds its place before those behind it
+        Branch(tokens=tokens, allowed=(), following=(), parent=parent, depth=depth, first=0)
+    )
+    following: list[int] = []
+    for token, child in node.children.items():
+        if child.answer is not None:
+            following.append(~child.answer)
+        else:
+            chain, end = _chain((token,), child)
+            following.append(_add(chain, end, number, depth + len(tokens), branches))
+    branches[number] = Branch(
+        tokens=tokens,
+        allowed=tuple(node.children),
+        following=tuple(following),
+        parent=parent,
+        depth=depth,
+        first=min(~to if to < 0 else branches[to].first for to in following),
+    )
+    return number
+
+
+class Search:
+    """One prompt's search for its most probable answer."""
+
+    __slots__ = ("_heap", "_open", "_tolerance", "_tree", "expanded", "scores")
+
+    def __init__(self, tree: Tree, *, distribution: bool = False, exhaustive: bool = False) -> None:
+        """Look for the best answer; or on, until all shares are known; or into everything."""
+        self._tree = tree
+        self._tolerance = 0.0 if exhaustive else TOLERANCE if distribution else None
+        self.scores: dict[int, float] = {}
+        """The log-probability of each answer reached, less that of what all answers begin with."""
+        self.expanded = 0
+        """Nodes fed so far, the end of the prompt not counted."""
+        self._open: dict[int, float] = {}
+        self._heap: list[tuple[float, int, int]] = []
+        """(-score, lowest answer, branch or ~answer); branches that are not open any more are stale."""
+        self._push(0 if tree.branches else ~0, 0.0, 0)
+
+    def wanted(self) -> tuple[int, ...]:
+        """Return the branches to look into now, none of them in vain; none when the search is over.
+
+        One by one for the best answer. For shares, all that have to be looked into in any case.
+        """
+        if not self._open:
+            return ()
+        if self._tolerance == 0.0:
+            return tuple(sorted(self._open))
+        best = self._best()
+        if self._tolerance is None:
+            return (best,) if best >= 0 else ()
+        needed = self._needed(self._tolerance)
+        return needed or ((best,) if best >= 0 else ())
+
+    def take(self, number: int, log_probabilities: Sequence[float]) -> None:
+        """Note what the model says at a branch: log p of its `tokens[1:]` and of each of `allowed`.
+
+        ValueError for what is not a number.
+        """
+        branch = self._tree.branches[number]
+        forced = max(len(branch.tokens) - 1, 0)
+        if len(log_probabilities) != forced + len(branch.allowed):
+            raise ValueError(f"branch {number} takes {forced + len(branch.allowed)} numbers")
+        if any(math.isnan(value) for value in log_probabilities):
+            raise ValueError("a log-probability is not a number")
+        base = self._open.pop(number) + math.fsum(log_probabilities[:forced])
+        self.expanded += len(branch.tokens)
+        for to, value in zip(branch.following, log_probabilities[forced:], strict=True):
+            self._push(to, base + value, ~to if to < 0 else self._tree.branches[to].first)
+
+    @property
+    def choice(self) -> Choice:
+        """The answer, once nothing is wanted any more. Ties: the first one."""
+        index = ~self._best()
+        if self._tolerance is None:
+            shares = _shares([self.scores[index], *self._others(index)])
+            return Choice(index=index, probability=shares[0])
+        shares = _shares(self.scores.values())
+        found = dict(zip(self.scores, shares, strict=True))
+        every = tuple(found.get(answer, 0.0) for answer in range(self._tree.answers))
+        return Choice(index=index, probability=found[index], probabilities=every)
+
+    def _push(self, code: int, score: float, first: int) -> None:
+        if code < 0:
+            self.scores[~code] = score
+        else:
+            self._open[code] = score
+        heapq.heappush(self._heap, (-score, first, code))
+
+    def _best(self) -> int:
+        """Return what stands on top: a branch, or ~answer."""
+        while (code := self._heap[0][2]) >= 0 and code not in self._open:
+            heapq.heappop(self._heap)
+        return code
+
+    def _others(self, index: int) -> list[float]:
+        """Return the scores of the other answers reached, and of what may hold more of them."""
+        reached = [score for answer, score in self.scores.items() if answer != index]
+        return [*reached, *self._open.values()]
+
+    def _needed(self, tolerance: float) -> tuple[int, ...]:
+        """Return the largest open branches that cannot all be left closed; none when the rest is little."""
+        order = sorted(self._open, key=lambda number: (-self._open[number], number))
+        top = max([*self.scores.values(), self._open[order[0]]])
+        if top == -math.inf:
+            return tuple(order)
+        mass = [math.exp(self._open[number] - top) for number in order]
+        reached = math.fsum(math.exp(score - top) for score in self.scores.values())
+        left = math.fsum(mass)
+        if left <= tolerance * reached:
+            return ()
+        may_stay, count = tolerance * (reached + left), len(order)
+        while count > 1 and mass[count - 1] <= may_stay:
+            may_stay -= mass[count - 1]
+            count -= 1
+        return tuple(order[:count])
+
+
+def _shares(scores: Iterable[float]) -> list[float]:
+    """Return the softmax; equal shares where nothing is possible."""
+    given = list(scores)
+    top = max(given)
+    parts = [math.exp(score - top) if top > -math.inf else 1.0 for score in given]
+    total = math.fsum(parts)
+    return [part / total for part in parts]

@@ -1,0 +1,197 @@
+"""How probable rows are to a transformers model: the loss that training would see, without a step.
+
+A row is what training reads: segments that are learned from and segments that are not. The loss is
+summed over the learned tokens alone, each given all tokens before it; logits are computed only where
+one of them is decided, a few positions at a time, so the vocabulary costs no memory to speak of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from engine.errors import StageError
+from engine.runtime.models.load import LoadedModel
+from engine.runtime.rendering.chat import Chat
+from engine.runtime.rendering.segments import Segment
+from engine.sources.contract import Progress
+
+TOKENS_PER_PASS = {"cpu": 2048, "mps": 8192, "cuda": 32768}
+"""Padded tokens in one forward pass, unless one row has more."""
+LOGIT_BYTES = {"cpu": 48 << 20, "mps": 256 << 20, "cuda": 1 << 30}
+"""Logits in fp32 that are held at a time."""
+PROBED = 8
+"""Tokens of a row by which the head is looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likelihood:
+    """Of the learned part of one row."""
+
+    nats: float
+    """Negative logarithm of its probability."""
+    tokens: int
+    ends: bool
+    """The last learned token, which ends the answer, is the one that the model finds most probable there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRow:
+    """A row as tokens, and which of them are learned."""
+
+    ids: tuple[int, ...]
+    learned: tuple[bool, ...]
+
+
+def likelihood(
+    loaded: LoadedModel, rows: Sequence[Sequence[Segment] | TokenRow], *, progress: Progress
+) -> list[Likelihood]:
+    """Return the negative log-likelihood of what is learned in each row.
+
+    The first token of a row has nothing before it and is never counted. StageError X616 when the
+    model's numbers are not finite.
+    """
+    told = [row if isinstance(row, TokenRow) else token_row(loaded.chat, row) for row in rows]
+    found = _sums(loaded, told, progress=progress)
+    counts = [sum(row.learned[1:]) for row in told]
+    return [
+        Likelihood(nats=nats, tokens=count, ends=ends)
+        for (nats, ends), count in zip(found, counts, strict=True)
+    ]
+
+
+def token_row(chat: Chat, segments: Sequence[Segment]) -> TokenRow:
+    """Return segments as training reads them: each tokenised apart."""
+    ids: list[int] = []
+    learned: list[bool] = []
+    for segment in segments:
+        tokens = chat.token_ids(segment.text)
+        ids += tokens
+        learned += [segment.supervised] * len(tokens)
+    return TokenRow(ids=tuple(ids), learned=tuple(learned))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pack:
+    """Rows that go through the model together."""
+
+    members: list[int]
+    rows: list[TokenRow]
+
+
+@torch.inference_mode()
+def _sums(
+    loaded: LoadedModel, rows: Sequence[TokenRow], *, progress: Progress
+) -> list[tuple[float, bool]]:
+    """Return the nats of the learned tokens of each row, and whether the last is the most probable."""
+    found = [(0.0, False)] * len(rows)
+    done = 0
+    longest = max(rows, key=lambda row: len(row.ids), default=None)
+    in_parts = longest is not None and bool(longest.ids) and _is_plain_head(loaded, longest)
+    budget = TOKENS_PER_PASS[loaded.device.type] if in_parts else 1
+    for pack in _packs(rows, budget):
+        sums = _of_pack(loaded, pack.rows, in_parts=in_parts)
+        for member, sums_of_row in zip(pack.members, sums, strict=True):
+            found[member] = sums_of_row
+        done += len(pack.members)
+        progress.update(done, len(rows), "rows")
+    return found
+
+
+def _packs(rows: Sequence[TokenRow], budget: int) -> Iterator[_Pack]:
+    """Yield rows of like length, the longest first, cut behind their last learned token."""
+    cut = [_cut(row) for row in rows]
+    order = sorted(range(len(rows)), key=lambda place: (-len(cut[place].ids), place))
+    start = 0
+    while start < len(order):
+        count = max(1, budget // max(len(cut[order[start]].ids), 1))
+        members = order[start : start + count]
+        yield _Pack(members=members, rows=[cut[member] for member in members])
+        start += count
+
+
+def _cut(row: TokenRow) -> TokenRow:
+    """Leave out what stands behind the last learned token: nothing depends on it."""
+    last = max((place for place, learned in enumerate(row.learned) if learned), default=-1)
+    return TokenRow(ids=row.ids[: last + 1], learned=row.learned[: last + 1])
+
+
+def _of_pack(
+    loaded: LoadedModel, rows: Sequence[TokenRow], *, in_parts: bool
+) -> list[tuple[float, bool]]:
+    """Return what `_sums` does of rows padded at their ends, where a causal model does not look."""
+    width = max((len(row.ids) for row in rows), default=0) - 1
+    if width < 1:
+        return [(0.0, False)] * len(rows)
+    ids = torch.zeros(len(rows), width, dtype=torch.long)
+    for place, row in enumerate(rows):
+        fed = row.ids[:width]
+        ids[place, : len(fed)] = torch.tensor(fed, dtype=torch.long)
+    asked = [
+        (place, at - 1, row.ids[at])
+        for place, row in enumerate(rows)
+        for at in range(1, len(row.ids))
+        if row.learned[at]
+    ]
+    wanted = torch.tensor([token for _, _, token in asked], device=loaded.device)
+    where = torch.tensor([(place, at) for place, at, _ in asked], device=loaded.device)
+    if in_parts:
+        hidden = _hidden(loaded, ids)[where[:, 0], where[:, 1]]
+        nats, best = (
+            torch.cat(parts).cpu() for parts in zip(*_in_parts(loaded, hidden, wanted), strict=True)
+        )
+    else:
+        logits = loaded.model(input_ids=ids.to(loaded.device), use_cache=False).logits
+        nats, best = (found.cpu() for found in _judged(logits[where[:, 0], where[:, 1]], wanted))
+    sums = torch.zeros(len(rows), dtype=torch.float64)
+    sums.index_add_(0, torch.tensor([place for place, _, _ in asked]), nats.double())
+    if not bool(sums.isfinite().all()):
+        raise StageError.one(
+            "X616",
+            "the model's likelihood of a row is not a number",
+            hint="train again at a lower learning rate, or set `backend.precision: fp32`",
+        )
+    ends = {place: hit for (place, _, _), hit in zip(asked, best.tolist(), strict=True)}
+    return [(value, ends.get(place, False)) for place, value in enumerate(sums.tolist())]
+
+
+def _in_parts(
+    loaded: LoadedModel, hidden: torch.Tensor, wanted: torch.Tensor
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield what `_judged` does of wanted tokens, [N] from [N, D], a few rows of logits at a time."""
+    head = _plain(loaded.model).get_output_embeddings()
+    count = max(1, LOGIT_BYTES[loaded.device.type] // (4 * head.weight.shape[0]))
+    for start in range(0, len(wanted), count):
+        yield _judged(head(hidden[start : start + count]), wanted[start : start + count])
+
+
+def _judged(logits: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the nats of the wanted tokens, [N], and whether each is the most probable one, [N]."""
+    return _nats(logits, wanted), logits.argmax(-1) == wanted
+
+
+def _nats(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="none")
+
+
+def _hidden(loaded: LoadedModel, ids: torch.Tensor) -> torch.Tensor:
+    """Return what the last layer makes of each token, [B, L, D], before it becomes logits."""
+    body = _plain(loaded.model).base_model
+    hidden: torch.Tensor = body(input_ids=ids.to(loaded.device), use_cache=False).last_hidden_state
+    return hidden
+
+
+def _is_plain_head(loaded: LoadedModel, row: TokenRow) -> bool:
+    """Tell whether the head alone makes logits; some models scale or cap them, each in its own way."""
+    ids = torch.tensor([row.ids[:PROBED]])
+    logits = loaded.model(input_ids=ids.to(loaded.device), use_cache=False, logits_to_keep=1).logits
+    by_head = _plain(loaded.model).get_output_embeddings()(_hidden(loaded, ids)[:, -1:])
+    return torch.allclose(logits.float(), by_head.float(), rtol=1e-2, atol=1e-2)
+
+
+def _plain(model: Any) -> Any:  # noqa: ANN401 - a transformers model
+    """Return the causal language model inside a PeftModel, its adapter in its layers."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model

@@ -1,0 +1,299 @@
+"""Searches of many rows, in flight at the same time: one packed forward pass after another.
+
+Each pass takes what the rows in flight want to know, oldest first, and fills up with new rows. Memory is
+bounded by the slots for keys and values, by the tokens of a pass and by its logits, whatever the
+number of rows and answers.
+
+The longest row is computed the plain way as well, with the shared prefix; a model that then says
+something else packed is one whose attention is of a kind not known here.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from transformers import DynamicCache
+
+from engine.errors import StageError
+from engine.runtime.models.load import LoadedModel
+from engine.runtime.scoring.label_search import Search, Tree
+from engine.runtime.scoring.packed_cache import PackedCache, Piece, UnsupportedModelError, attending
+
+PASS_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 8192}
+"""In one forward pass, unless one row has more."""
+STORE_BYTES = {"cpu": 128 << 20, "mps": 512 << 20, "cuda": 4 << 30}
+"""Keys and values of the rows in flight, unless one row has more."""
+LOGIT_BYTES = {"cpu": 30 << 20, "mps": 256 << 20, "cuda": 1 << 30}
+"""Logits of one forward pass, in fp32; their softmax takes as much again."""
+AT_ONCE = 16
+"""Rows of logits that are summed at a time: few enough to stay in the processor's cache."""
+CLOSE = {torch.float32: 1e-3, torch.bfloat16: 0.25, torch.float16: 0.05}
+"""Log-probabilities of the first row that differ by more show that the model attends in another way."""
+
+Done = Callable[[int, Search], None]
+"""`done(row, search)`, once each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Token ids of all rows; what they share at the start is kept once."""
+
+    prefix: list[int]
+    own: list[array[int]]
+    """What follows it, of each row: one token at least."""
+
+    @classmethod
+    def of(cls, loaded: LoadedModel, prompts: Sequence[str], forced: Sequence[int]) -> Rows:
+        """Read every prompt; `forced` stands behind each."""
+        first = [*loaded.chat.token_ids(prompts[0]), *forced]
+        kept: list[tuple[int, array[int]]] = []
+        prefix = len(first) - 1
+        for prompt in prompts:
+            tokens = [*loaded.chat.token_ids(prompt), *forced]
+            limit = min(len(first), len(tokens) - 1)
+            shared = next((at for at in range(limit) if first[at] != tokens[at]), limit)
+            prefix = min(prefix, shared)
+            kept.append((shared, array("i", tokens[shared:])))
+        own = [array("i", first[prefix:shared]) + rest for shared, rest in kept]
+        return cls(prefix=first[:prefix], own=own)
+
+    def whole(self, row: int) -> list[int]:
+        """Return all tokens of a row."""
+        return [*self.prefix, *self.own[row]]
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row."""
+        return len(self.prefix) + max(map(len, self.own))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Flight:
+    """A row on its way."""
+
+    row: int
+    search: Search
+    slots: dict[int, list[int]] = field(default_factory=dict)
+    """By branch: where its keys and values stand; 0 is the prompt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Feed:
+    """A piece, and whose it is."""
+
+    flight: _Flight
+    number: int
+    """The branch; 0 for the row itself."""
+    piece: Piece
+    asked: list[list[int]]
+    """Tokens whose log-probability is asked for, by scored token of the piece."""
+
+
+class PackedSearch:
+    """All rows, many of them in flight at a time."""
+
+    def __init__(self, loaded: LoadedModel, rows: Rows, tree: Tree) -> None:
+        """Compute the shared prefix, with the longest row behind it."""
+        self._loaded, self._rows, self._tree = loaded, rows, tree
+        kind = loaded.device.type
+        self._order = deque(
+            sorted(range(len(rows.own)), key=lambda row: (-len(rows.own[row]), row))
+        )
+        self._deeper = [any(to >= 0 for to in branch.following) for branch in tree.branches]
+        self._kept = sum(
+            len(branch.tokens)
+            for branch, deeper in zip(tree.branches, self._deeper, strict=True)
+            if deeper
+        )
+        longest = len(rows.own[self._order[0]])
+        self._tokens = max(PASS_TOKENS[kind], longest, *(len(b.tokens) for b in tree.branches))
+        self._scored = max(
+            LOGIT_BYTES[kind] // (4 * _vocabulary(loaded)), *(len(b.tokens) for b in tree.branches)
+        )
+        prefix, self._plain = self._prefill(rows.whole(self._order[0]))
+        per_token = sum(t[..., :1, :].nbytes for layer in prefix for t in layer)
+        self._room = max(STORE_BYTES[kind] // per_token, longest + self._kept)
+        self._free = list(range(self._room + self._tokens))
+        shared = len(rows.prefix)
+        self._cache = PackedCache(
+            [(_first(keys, shared), _first(values, shared)) for keys, values in prefix],
+            slots=len(self._free),
+        )
+
+    def _prefill(
+        self, tokens: Sequence[int]
+    ) -> tuple[list[tuple[torch.Tensor, torch.Tensor]], list[float]]:
+        """Run one row the plain way; return its keys and values, and what it says to the first question."""
+        cache = DynamicCache()
+        output = self._loaded.model(
+            input_ids=torch.tensor([tokens], device=self._loaded.device),
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        said = log_probabilities(output.logits[0], [[*self._tree.branches[0].allowed]])
+        return [(layer.keys, layer.values) for layer in cache.layers], said
+
+    def run(self, make: Callable[[], Search], done: Done) -> None:
+        """Bring every row to its end."""
+        flights: list[_Flight] = []
+        checked = False
+        model = getattr(self._loaded.model, "get_base_model", lambda: self._loaded.model)()
+        with attending(model, self._cache):
+            while flights or self._order:
+                feeds = self._next_feeds(flights, make)
+                said = self._forward(feeds)
+                if not checked:
+                    self._check(said)
+                    checked = True
+                self._hear(feeds, said)
+                going = [flight for flight in flights if flight.search.wanted()]
+                for flight in flights:
+                    if not flight.search.wanted():
+                        self._release(flight)
+                        done(flight.row, flight.search)
+                flights = going
+
+    def _check(self, said: Sequence[float]) -> None:
+        """Hold the first row, packed, to the same row computed the plain way."""
+        limit = CLOSE[self._loaded.model.dtype]
+        for packed, plain in zip(said, self._plain, strict=False):
+            if not abs(packed - plain) <= limit * max(1.0, abs(plain) / 10):
+                raise UnsupportedModelError
+
+    def _next_feeds(self, flights: list[_Flight], make: Callable[[], Search]) -> list[_Feed]:
+        """Return one pass: what the searches want, oldest first, then new rows, which join `flights`."""
+        feeds: list[_Feed] = []
+        tokens = scored = 0
+        for flight in flights:
+            for number in flight.search.wanted():
+                count = len(self._tree.branches[number].tokens)
+                if feeds and (tokens + count > self._tokens or scored + count > self._scored):
+                    return feeds
+                feeds.append(self._branch_feed(flight, number))
+                tokens, scored = tokens + count, scored + count
+        used = sum(self._needs(flight.row) for flight in flights)
+        while self._order:
+            row = self._order[0]
+            count = len(self._rows.own[row])
+            full = tokens + count > self._tokens or scored + 1 > self._scored
+            if (feeds and full) or (flights and used + self._needs(row) > self._room):
+                break
+            self._order.popleft()
+            flights.append(_Flight(row=row, search=make()))
+            feeds.append(self._row_feed(flights[-1]))
+            tokens, scored, used = tokens + count, scored + 1, used + self._needs(row)
+        return feeds
+
+    def _needs(self, row: int) -> int:
+        """Return the slots that a row may come to hold."""
+        return len(self._rows.own[row]) + self._kept
+
+    def _row_feed(self, flight: _Flight) -> _Feed:
+        tokens = self._rows.own[flight.row]
+        slots = flight.slots[0] = [self._free.pop() for _ in tokens]
+        return _Feed(
+            flight=flight,
+            number=0,
+            piece=Piece(
+                tokens=tokens, position=len(self._rows.prefix), slots=slots, seen=(), scored=1
+            ),
+            asked=[[*self._tree.branches[0].allowed]],
+        )
+
+    def _branch_feed(self, flight: _Flight, number: int) -> _Feed:
+        branch = self._tree.branches[number]
+        slots = flight.slots[number] = [self._free.pop() for _ in branch.tokens]
+        seen: list[int] = []
+        parent = branch.parent
+        while parent >= 0:
+            seen = [*flight.slots[parent], *seen]
+            parent = self._tree.branches[parent].parent
+        start = len(self._rows.prefix) + len(self._rows.own[flight.row])
+        return _Feed(
+            flight=flight,
+            number=number,
+            piece=Piece(
+                tokens=branch.tokens,
+                position=start + branch.depth,
+                slots=slots,
+                seen=seen,
+                scored=len(branch.tokens),
+            ),
+            asked=[*([token] for token in branch.tokens[1:]), [*branch.allowed]],
+        )
+
+    def _forward(self, feeds: Sequence[_Feed]) -> list[float]:
+        """Return the log-probabilities asked for, feed by feed."""
+        device = self._loaded.device
+        pieces = [feed.piece for feed in feeds]
+        self._cache.lay_out(pieces, device)
+        tokens: list[int] = []
+        positions: list[int] = []
+        scored: list[int] = []
+        for piece in pieces:
+            tokens += piece.tokens
+            positions += range(piece.position, piece.position + len(piece.tokens))
+            scored += range(len(tokens) - piece.scored, len(tokens))
+        output = self._loaded.model(
+            input_ids=torch.tensor([tokens], device=device),
+            position_ids=torch.tensor([positions], device=device),
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=torch.tensor(scored, device=device),
+        )
+        return log_probabilities(output.logits[0], [one for feed in feeds for one in feed.asked])
+
+    def _hear(self, feeds: Sequence[_Feed], said: Sequence[float]) -> None:
+        """Hand the searches their numbers; give slots back that nobody will look at again."""
+        start = 0
+        for feed in feeds:
+            end = start + sum(map(len, feed.asked))
+            take(feed.flight.search, feed.number, said[start:end])
+            start = end
+            if not self._deeper[feed.number]:
+                self._free += feed.flight.slots.pop(feed.number)
+
+    def _release(self, flight: _Flight) -> None:
+        for slots in flight.slots.values():
+            self._free += slots
+
+
+def _first(states: torch.Tensor, tokens: int) -> torch.Tensor:
+    """Return a copy of the first tokens' keys or values, so that the rest can be freed."""
+    return states[:, :, :tokens].clone()
+
+
+def _vocabulary(loaded: LoadedModel) -> int:
+    size: int = loaded.model.get_output_embeddings().weight.shape[0]
+    return size
+
+
+def take(search: Search, number: int, said: Sequence[float]) -> None:
+    """Tell the search; StageError X612 for what is not a number."""
+    try:
+        search.take(number, said)
+    except ValueError as error:
+        raise StageError.one(
+            "X612",
+            f"the model's answer is not a number: {error}",
+            hint="train again at a lower learning rate, or set `backend.precision: fp32`",
+        ) from error
+
+
+def log_probabilities(logits: torch.Tensor, asked: Sequence[Sequence[int]]) -> list[float]:
+    """Return log p of the tokens asked for at each position, one list. `logits`: [positions, V]."""
+    where = [at for at, tokens in enumerate(asked) for _ in tokens]
+    which = [token for tokens in asked for token in tokens]
+    at = torch.tensor(where, device=logits.device)
+    token = torch.tensor(which, device=logits.device)
+    parts = [
+        torch.logsumexp(logits[start : start + AT_ONCE].float(), -1)
+        for start in range(0, len(logits), AT_ONCE)
+    ]
+    said: list[float] = (logits[at, token].float() - torch.cat(parts)[at]).tolist()
+    return said

@@ -1,0 +1,297 @@
+"""Rows asked of a chat server: a few at a time, patiently, every answer kept as it comes.
+
+What the server takes of a request is found out with the first row, so that all rows are asked
+alike. A row that it refuses alone stays without an answer; a busy server is asked again, later and
+later.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from engine.errors import StageError
+from engine.files.reading import open_regular
+from engine.runtime.served.http_client import (
+    NOT_FOUND,
+    PATH,
+    ChatServer,
+    RefusedError,
+    UnansweredError,
+)
+from engine.sources.contract import Progress
+from engine.store.store import storage_problem
+from engine.trust.redaction import redacted_value
+
+AT_ONCE = 4
+"""Rows under way at a time."""
+ATTEMPTS = 6
+"""For one row."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds before the second attempt, doubled for each one after; and at most."""
+TOLD_EVERY = 0.2
+"""Seconds between two words on how far it is."""
+MOST_REFUSED = 0.1
+"""Share of the rows that a server may refuse, each counted as a wrong answer."""
+ADAPTED: Mapping[str, str] = {
+    "max_tokens": "`max_completion_tokens` stands for `max_tokens`, which the server refuses",
+    "temperature": "the server refuses `temperature: 0`, so answers may vary",
+    "form": "answers are not constrained, which the server refuses",
+}
+"""What a server may refuse of a request, and what is then said of its answers."""
+THOUGHT = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
+BASE = "it usually ends with /v1"
+
+Message = Mapping[str, Any]
+Pause = Callable[[float], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What the server said to one row."""
+
+    asked: str
+    """Digest of the request."""
+    text: str
+    """Empty where it said nothing, or refused this row alone."""
+    input_tokens: int | None = None
+    """None where the server does not count."""
+    output_tokens: int | None = None
+    cut_off: bool = False
+    """It ran into the limit of tokens."""
+    refused: str = ""
+    """Why it refused."""
+
+
+def patiently(
+    call: Callable[[], Any], server: ChatServer, *, pause: Pause, first: bool = False
+) -> Any:  # noqa: ANN401 - JSON data
+    """Return what `call` returns, trying again while the server is busy.
+
+    `first`: whether it is there at all is not known yet, and one attempt shows it. StageError E721
+    for a server that is not there, E725 for one that does not answer.
+    """
+    seconds, reason, reached = FIRST_PAUSE, "", False
+    for attempt in range(ATTEMPTS):
+        if attempt and pause(seconds) is True:
+            break
+        try:
+            return call()
+        except UnansweredError as error:
+            reason, reached = str(error), error.reached
+            seconds = min(LONGEST_PAUSE, max(2 * seconds if attempt else seconds, error.after or 0))
+            if first and not reached:
+                break
+    if first and not reached:
+        raise StageError.one(
+            "E721",
+            f"`{server.url}` cannot be reached: {reason}",
+            path=PATH,
+            hint=f"start the server, or correct `endpoint`; {BASE}",
+        )
+    raise StageError.one(
+        "E725",
+        f"`{server.url}` did not answer in {ATTEMPTS} attempts: {reason}",
+        path=PATH,
+        hint="run the same command again later: answers that came are kept",
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Rows:
+    """Rows on their way to one server."""
+
+    server: ChatServer
+    model: str
+    fields: Mapping[str, Any]
+    """What holds answers to their form, in the server's terms."""
+    max_tokens: int
+    kept: Path
+    """Where answers are appended, and read back."""
+    pause: Pause | None = None
+    """Waits for so many seconds, true to give up; for tests."""
+    adapted: list[str] = field(default_factory=list)
+    """Of `ADAPTED`; settled by the first row."""
+    known: dict[str, Reply] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def ask(self, chats: Sequence[Sequence[Message]], progress: Progress) -> list[Reply]:
+        """Return the answers. StageError E722 to E726."""
+        self.known = _read_kept(self.kept)
+        if not chats:
+            return []
+        replies = [self._first(chats[0]), *self._others(chats[1:], progress)]
+        refused = [reply.refused for reply in replies if reply.refused]
+        if len(refused) > max(1, MOST_REFUSED * len(replies)):
+            raise self._unwanted(f"{len(refused)} of {len(replies)} rows: {refused[0]}")
+        return replies
+
+    def _first(self, chat: Sequence[Message]) -> Reply:
+        """Ask one row, and find out what the server takes."""
+        while True:
+            try:
+                return self._ask(chat)
+            except RefusedError as error:
+                more = self._adaptable(error)
+                if more is None:
+                    raise self._final(error) from None
+                self.adapted.append(more)
+
+    def _others(self, chats: Sequence[Sequence[Message]], progress: Progress) -> list[Reply]:
+        """Ask a few at a time, in threads that end with the process and hold up nothing."""
+        places: SimpleQueue[int] = SimpleQueue()
+        for place in range(len(chats)):
+            places.put(place)
+        found: dict[int, Reply] = {}
+        failures: list[Exception] = []
+
+        def work() -> None:
+            try:
+                while not self.stop.is_set():
+                    place = places.get_nowait()
+                    found[place] = self._one(chats[place])
+            except Empty:
+                return
+            except Exception as error:  # noqa: BLE001 - raised again by the thread that waits
+                failures.append(error)
+                self.stop.set()
+
+        threads = [threading.Thread(target=work, daemon=True) for _ in chats[:AT_ONCE]]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(TOLD_EVERY)
+                    progress.update(len(found) + 1, len(chats) + 1, "rows")
+        finally:
+            self.stop.set()
+        if failures:
+            raise failures[0]
+        return [found[place] for place in range(len(chats))]
+
+    def _one(self, chat: Sequence[Message]) -> Reply:
+        try:
+            return self._ask(chat)
+        except RefusedError as error:
+            return Reply(asked=digest(self._body(chat)), text="", refused=str(error))
+
+    def _adaptable(self, error: RefusedError) -> str | None:
+        """Return what to leave out of the request: what the server names, else the form."""
+        left = [name for name in ADAPTED if name not in self.adapted]
+        named = [name for name in left if name != "form" and name in error.said]
+        if named:
+            return named[0]
+        return "form" if "form" in left and self.fields and error.status != NOT_FOUND else None
+
+    def _ask(self, chat: Sequence[Message]) -> Reply:
+        body = self._body(chat)
+        asked = digest(body)
+        with self.lock:
+            found = self.known.get(asked)
+        if found is None:
+            answer = patiently(
+                lambda: self.server.post("/chat/completions", body),
+                self.server,
+                pause=self.pause or self.stop.wait,
+            )
+            found = _reply(answer, asked)
+            self._keep(found)
+        return found
+
+    def _body(self, chat: Sequence[Message]) -> dict[str, Any]:
+        limit = "max_completion_tokens" if "max_tokens" in self.adapted else "max_tokens"
+        return {
+            "model": self.model,
+            "messages": [dict(turn) for turn in chat],
+            limit: self.max_tokens,
+            **({} if "temperature" in self.adapted else {"temperature": 0}),
+            **({} if "form" in self.adapted else self.fields),
+        }
+
+    def _keep(self, reply: Reply) -> None:
+        line = json.dumps(asdict(reply), ensure_ascii=False) + "\n"
+        with self.lock:
+            self.known[reply.asked] = reply
+            with self.kept.open("a", encoding="utf-8", newline="\n") as file:
+                file.write(line)
+
+    def _final(self, error: RefusedError) -> StageError:
+        if error.status == NOT_FOUND and "model" in error.said.lower():
+            message = f"the server has no model `{self.model}`: {error.said}"
+            return StageError.one("E723", message, path=PATH)
+        return self._unwanted(str(error))
+
+    def _unwanted(self, what: str) -> StageError:
+        return StageError.one(
+            "E724",
+            f"`{self.server.url}` refuses what it is asked: {what}",
+            path=PATH,
+            hint=f"fewer shots, a longer context on the server, or another `endpoint`; {BASE}",
+        )
+
+
+def digest(body: Mapping[str, Any]) -> str:
+    """Return what stands for a request."""
+    text = json.dumps(body, sort_keys=True, ensure_ascii=False)
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def _reply(answer: Any, asked: str) -> Reply:  # noqa: ANN401 - JSON data
+    """Return what an answer says. StageError E726 when it is none."""
+    try:
+        choice = answer["choices"][0]
+        said = choice["message"].get("content") or ""
+        cut_off = choice.get("finish_reason") == "length"
+        usage = answer.get("usage") or {}
+        tokens = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise StageError.one(
+            "E726",
+            "the server's answer is no chat completion",
+            path=PATH,
+            hint=f"`endpoint` must be OpenAI-compatible; {BASE}",
+        ) from None
+    read, written = (count if isinstance(count, int) else None for count in tokens)
+    return Reply(
+        asked=asked,
+        text=_encodable(THOUGHT.sub("", said)) if isinstance(said, str) else "",
+        input_tokens=read,
+        output_tokens=written,
+        cut_off=cut_off,
+    )
+
+
+def _encodable(text: str) -> str:
+    """Return a text that a file can hold: half a surrogate pair, which JSON can spell, is no character."""
+    return text.encode("utf-8", errors="replace").decode("utf-8")
+
+
+def _read_kept(path: Path) -> dict[str, Reply]:
+    """Return what was answered before; a line that was cut off when the process died is no answer."""
+    try:
+        with open_regular(path, follow=False) as stream:
+            text = stream.read().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise storage_problem(error, path.parent) from error
+    if text and not text.endswith("\n"):
+        with path.open("a", encoding="utf-8") as file:
+            file.write("\n")
+    found: dict[str, Reply] = {}
+    for line in text.split("\n"):
+        try:
+            reply = Reply(**redacted_value(json.loads(line)))
+        except (ValueError, TypeError):
+            continue
+        found[reply.asked] = reply
+    return found

@@ -1,0 +1,153 @@
+"""A model that an OpenAI-compatible server serves, asked with its own name and its own key.
+
+The key is read from the environment, sent in one header to the server that it was allowed for, and written
+nowhere. Answers are held to their form where the server says that it can: vLLM by a choice of texts,
+llama.cpp by a grammar, others by a JSON Schema; where it refuses all of them they are free.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+from engine.errors import EnvironmentProblem, RecipeError, StageError
+from engine.recipe.model import Endpoint
+from engine.recipe.outside import refusal
+from engine.recipe.text.nearest import nearest
+from engine.runtime.served.batch import ADAPTED, Message, Pause, Reply, Rows, patiently
+from engine.runtime.served.http_client import PATH, ChatServer, RefusedError, open_server
+from engine.sources.contract import Progress
+from engine.trust.keys import is_never_sent
+
+MOST_NAMED = 5
+"""Models named in one message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What an answer may look like, in the ways that servers know."""
+
+    schema: Mapping[str, Any] | None = None
+    """JSON Schema of an answer; None for any text."""
+    choices: tuple[str, ...] = ()
+    """Every answer there is, where they are plain texts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """What came of all rows."""
+
+    replies: tuple[Reply, ...]
+    """In the order of the rows."""
+    constrained: str
+    """What held answers to the form: `guided choice`, `grammar`, `json schema`; empty for nothing."""
+    remarks: tuple[str, ...]
+    """What had to be done otherwise."""
+    owner: str
+    """What the server says of who runs the model, such as `vllm`; empty for nothing."""
+
+
+def ask_endpoint(  # noqa: PLR0913 - one request, named
+    endpoint: Endpoint,
+    chats: Sequence[Sequence[Message]],
+    *,
+    form: Form,
+    max_tokens: int,
+    kept: Path,
+    progress: Progress,
+    pause: Pause | None = None,
+) -> Served:
+    """Return the answer to each chat, from the file `kept` where it was given before.
+
+    `pause` stands for waiting, in tests. EnvironmentProblem E701 without httpx, E727 without the
+    key; RecipeError R307, R308 where the user has not allowed it; StageError E721 to E726, E761, E763 by
+    where the server is, and what it says, or does not say.
+    """
+    if endpoint.withheld:  # told before anything runs; here in case somebody forgot to
+        raise refusal(endpoint.withheld, "RECIPE")
+    with open_server(endpoint.url, read_key(endpoint)) as server:
+        owner = _find_model(server, endpoint.model, pause=pause or sleep)
+        way, fields = _way(owner, form)
+        rows = Rows(
+            server=server, model=endpoint.model, fields=fields, max_tokens=max_tokens, kept=kept,
+            pause=pause,
+        )  # fmt: skip
+        replies = rows.ask(chats, progress)
+    return Served(
+        replies=tuple(replies),
+        constrained="" if "form" in rows.adapted else way,
+        remarks=tuple(_remarks(replies, rows.adapted)),
+        owner=owner,
+    )
+
+
+def read_key(endpoint: Endpoint) -> str:
+    """Return the key of an endpoint, empty where it needs none. EnvironmentProblem E727, RecipeError R310."""
+    if not endpoint.api_key_env:
+        return ""
+    if is_never_sent(endpoint.api_key_env):
+        message = f"${endpoint.api_key_env} is no key of a model's server, and is sent to none"
+        raise RecipeError.one("R310", message, path=PATH)
+    key = os.environ.get(endpoint.api_key_env, "").strip()
+    if not key:
+        raise EnvironmentProblem.one(
+            "E727",
+            f"the environment variable `{endpoint.api_key_env}` is not set",
+            path=PATH,
+            hint=f"export {endpoint.api_key_env}=…, or delete `api_key_env` if no key is needed",
+        )
+    return key
+
+
+def _find_model(server: ChatServer, name: str, *, pause: Pause) -> str:
+    """Return who runs the model; StageError E721, E723. A server without a list is taken as it is."""
+    try:
+        listed = patiently(lambda: server.get("/models"), server, pause=pause, first=True)
+    except RefusedError:
+        return ""
+    found = listed.get("data") if isinstance(listed, Mapping) else None
+    models = {
+        str(item["id"]): str(item.get("owned_by") or "")
+        for item in (found if isinstance(found, list) else ())
+        if isinstance(item, Mapping) and "id" in item
+    }
+    known = next((one for one in (name, f"{name}:latest") if one in models), None)
+    if models and known is None:
+        near = nearest(name, models)
+        some = ", ".join(f"`{model}`" for model in sorted(models)[:MOST_NAMED])
+        raise StageError.one(
+            "E723",
+            f"the server has no model `{name}`",
+            path=PATH,
+            hint=f"did you mean `{near}`?" if near else f"it has {some}",
+        )
+    return models[known] if known else ""
+
+
+def _way(owner: str, form: Form) -> tuple[str, dict[str, Any]]:
+    """Return how to hold answers to the form, and the fields of the request that say so."""
+    if owner == "vllm" and form.choices:
+        choice = list(form.choices)
+        fields = {"structured_outputs": {"choice": choice}, "guided_choice": choice}
+        return "guided choice", fields
+    if owner == "llamacpp" and form.choices:
+        told = " | ".join(json.dumps(choice, ensure_ascii=False) for choice in form.choices)
+        return "grammar", {"grammar": f"root ::= {told}"}
+    if form.schema is None:
+        return "", {}
+    named = {"name": "answer", "schema": dict(form.schema), "strict": True}
+    return "json schema", {"response_format": {"type": "json_schema", "json_schema": named}}
+
+
+def _remarks(replies: Sequence[Reply], adapted: Sequence[str]) -> list[str]:
+    found = [ADAPTED[name] for name in adapted]
+    if cut := sum(reply.cut_off for reply in replies):
+        found.append(f"{cut} answers ran into the limit of tokens")
+    if refused := [reply.refused for reply in replies if reply.refused]:
+        found.append(f"{len(refused)} rows were refused and count as wrong: {refused[0]}")
+    return found

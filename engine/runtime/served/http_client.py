@@ -1,0 +1,216 @@
+"""One connection to an OpenAI-compatible server: what is sent, and what its refusals mean.
+
+Speaks HTTP and nothing of tasks. Proxies of the environment are used, but not for this machine
+itself; redirects are not followed, since the key would go along. Nothing that a server says leaves
+here with the key in it, and no more than an answer may have is read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from engine.errors import EnvironmentProblem, RecipeError, StageError
+from engine.files.reading import parse_json
+from engine.trust.hosts import Address, parse_address
+from engine.trust.redaction import keep_secret, redacted, redacted_value
+
+PATH = "baselines"
+CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 300.0
+SHOWN = 200
+"""Characters of a server's own words."""
+BUSY = frozenset({408, 409, 425, 429})
+"""Come again later; so do all errors of the server itself but "not implemented"."""
+DENIED = (401, 403)
+BAD_REQUEST, NOT_FOUND, SERVER_ERROR, NOT_IMPLEMENTED = 400, 404, 500, 501
+SUCCESS, REDIRECTION = 200, 300
+
+
+class UnansweredError(Exception):
+    """No answer this time; the next attempt may have one."""
+
+    def __init__(self, reason: str, *, reached: bool, after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reached = reached
+        """The server answered, though not what was asked."""
+        self.after = after
+        """Seconds that the server asks to wait; None where it does not say."""
+
+
+class RefusedError(Exception):
+    """The server does not want this request (HTTP 400 to 422, 501), in its own words."""
+
+    def __init__(self, status: int, said: str) -> None:
+        super().__init__(f"HTTP {status}: {said}" if said else f"HTTP {status}")
+        self.status = status
+        self.said = said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatServer:
+    """An open connection."""
+
+    http: Any
+    """An `httpx.Client`."""
+    url: str
+    key: str
+
+    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON data
+        """Return what stands at a path; raises as `post`."""
+        return self._call("GET", path)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON data
+        """Return the answer to a body.
+
+        UnansweredError and RefusedError as they say; StageError E722 for a key that is not accepted.
+        """
+        return self._call("POST", path, json=dict(body))
+
+    def close(self) -> None:
+        """End it, also while others wait for an answer."""
+        self.http.close()
+
+    def _call(self, method: str, path: str, **sent: Any) -> Any:  # noqa: ANN401 - JSON data
+        status, body, after = self._asked(method, path, **sent)
+        text = body.decode("utf-8", errors="replace")
+        if SUCCESS <= status < REDIRECTION:
+            try:
+                found = redacted_value(parse_json(text))
+            except ValueError:
+                raise RefusedError(status, "the answer is no JSON") from None
+            if not _is_error(found):
+                return found
+            status = _code(found)
+        said = self._shown(_message(text))
+        if status in DENIED:
+            raise self._denied(status, said)
+        if status in BUSY or (status >= SERVER_ERROR and status != NOT_IMPLEMENTED):
+            reason = f"HTTP {status}: {said}" if said else f"HTTP {status}"
+            raise UnansweredError(reason, reached=True, after=_seconds(after))
+        raise RefusedError(status, said)
+
+    def _asked(self, method: str, path: str, **sent: Any) -> tuple[int, bytes, str | None]:  # noqa: ANN401 - JSON data
+        """Return the status and the body of an answer, and when it says to come again."""
+        import httpx  # noqa: PLC0415 - an extra
+
+        from engine.runtime.served.connection import (  # noqa: PLC0415 - needs httpx
+            UnreadableError,
+            UnsafeAddressError,
+            read_answer,
+        )
+
+        try:
+            with self.http.stream(method, f"{self.url}{path}", **sent) as response:
+                body = read_answer(response, seconds=ANSWER_SECONDS)
+                return response.status_code, body, response.headers.get("Retry-After")
+        except UnsafeAddressError as error:
+            hint = "if that is meant, name the address itself in `endpoint`, and allow it"
+            raise StageError.one("E761", str(error), path=PATH, hint=hint) from None
+        except UnreadableError as error:
+            raise StageError.one("E763", f"`{self.url}`: {error}", path=PATH) from None
+        except (
+            httpx.HTTPError,
+            httpx.InvalidURL,
+            httpx.StreamError,
+            OSError,
+            RuntimeError,
+        ) as error:
+            reason = f"{type(error).__name__}: {error}".strip(": ")
+            raise UnansweredError(self._shown(reason), reached=False) from None
+
+    def _denied(self, status: int, said: str) -> StageError:
+        hint = "look at the key in the variable that `api_key_env` names"
+        return StageError.one(
+            "E722",
+            f"`{self.url}` refuses the key (HTTP {status}{f': {said}' if said else ''})"
+            if self.key
+            else f"`{self.url}` wants a key (HTTP {status})",
+            path=PATH,
+            hint=hint if self.key else "name the variable that holds it: api_key_env: NAME",
+        )
+
+    def _shown(self, text: str) -> str:
+        """Return a server's words: one line, not too long, without the key."""
+        line = " ".join(redacted(text).split())
+        return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
+
+
+@contextmanager
+def open_server(url: str, key: str) -> Iterator[ChatServer]:
+    """Open a connection to the server at a base address such as `http://localhost:8000/v1`.
+
+    EnvironmentProblem E701 without httpx, E727 for a key that no header can hold; StageError E721 for an
+    address that is none; RecipeError R311 for a key that would go there unencrypted.
+    """
+    try:
+        import httpx  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise EnvironmentProblem.one(
+            "E701",
+            "asking a served model needs httpx",
+            path=PATH,
+            hint="pip install 'slm-recipe[packages]'",
+        ) from error
+    if not (key.isascii() and key.isprintable()):
+        raise EnvironmentProblem.one(
+            "E727", "the key holds characters that no header can hold", path=PATH
+        )
+    keep_secret(key)
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
+    from engine.runtime.served.connection import connected  # noqa: PLC0415 - needs httpx
+
+    address = _address(url, key)
+    with ExitStack() as stack:
+        try:
+            http = stack.enter_context(connected(address, headers, timeout))
+        except httpx.ProxyError as error:
+            raise StageError.one("E721", f"`{url}` cannot be reached: {error}", path=PATH) from None
+        yield ChatServer(http=http, url=url.rstrip("/"), key=key)
+
+
+def _address(url: str, key: str) -> Address:
+    """Return where a server is. StageError E721 for no address, RecipeError R311 for a key over http."""
+    try:
+        address = parse_address(url)
+    except ValueError as error:
+        raise StageError.one("E721", f"`{url}` cannot be reached: {error}", path=PATH) from None
+    if key and address.scheme != "https" and not address.is_loopback:
+        message = f"the key is not sent to `{url}`: it would cross the network unencrypted"
+        raise RecipeError.one("R311", message, path=PATH, hint=f"https://{address.name}")
+    return address
+
+
+def _message(text: str) -> str:
+    """Return the sentence in the ways that servers put one: OpenAI's, FastAPI's, or plain."""
+    try:
+        found = parse_json(text)
+    except ValueError:
+        return text
+    for key in ("error", "message", "detail"):
+        if isinstance(found, Mapping) and key in found:
+            found = found[key]
+    return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+
+
+def _is_error(found: object) -> bool:
+    """Tell whether an answer that claims success says otherwise, as some providers' answers do."""
+    return isinstance(found, Mapping) and "error" in found and "choices" not in found
+
+
+def _code(found: Mapping[str, Any]) -> int:
+    """Return the status that such an answer names; that of a wrong request where it names none."""
+    error = found["error"]
+    code = error.get("code") if isinstance(error, Mapping) else None
+    return code if isinstance(code, int) else BAD_REQUEST
+
+
+def _seconds(header: str | None) -> float | None:
+    """Return how long `Retry-After` asks to wait; None for a date, which few servers send."""
+    try:
+        return max(0.0, float(header)) if header else None
+    except ValueError:
+        return None

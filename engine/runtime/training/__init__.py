@@ -1,0 +1,1 @@
+"""Supervised fine-tuning with TRL and Axolotl: callbacks, checkpoints, checks while training."""

@@ -1,0 +1,191 @@
+# ruff: noqa: ANN401, ARG002 - the signatures are those of transformers' callbacks
+"""A trainer callback that tells what really happens: facts at the start, every step, and losses that are not numbers.
+
+Used inside the Axolotl process (events go to a file) and by the in-process backend (events go to
+the caller). Of several processes that train together only the first one tells. It also writes the digests of
+each checkpoint as soon as it is saved.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from engine.files.digests import write_digests
+from engine.runtime.training import usage
+from engine.runtime.training.gradients import agreement
+
+Event = Mapping[str, Any]
+"""`{"event": "start" | "gradients" | "step" | "log" | "nonfinite" | "evaluated" | "saved" | "end", …}`.
+
+`step`, `evaluated`, `saved` and `end` carry what they took: `seconds`, `cpu_seconds`, `peak_bytes`, and
+the tokens that went through the model, padding included.
+"""
+NUMBERS = ("loss", "eval_loss", "grad_norm", "learning_rate")
+
+
+class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
+    """Sends events to `tell`; stops training at the first loss that is NaN or infinite."""
+
+    def __init__(self, tell: Callable[[Event], None]) -> None:
+        """Tell events to `tell`."""
+        self._tell_first = tell
+        self._is_first = True
+        self._product_dtype: str | None = None
+        self._clock = usage.Clock()
+        self._kind = "cpu"
+        self._tokens = 0
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """Facts of the model as it is trained, its gradients, and a look at the first matrix product."""
+        model = given["model"]
+        self._is_first = state.is_world_process_zero
+        self._kind = args.device.type
+        facts = {**model_facts(model), **setting_facts(args, state)}
+        start = {"at": time.monotonic(), "cpu_at": time.process_time()}
+        start |= {"ready_bytes": usage.now_bytes(self._kind)}
+        self._tell({"event": "start", **facts, **start, **self._taken()})
+        found = agreement(model, given["train_dataloader"].dataset, autocast=_autocast(args))
+        if found is not None:
+            self._tell({"event": "gradients", "cosine": found})
+        self._watch_first_product(model)
+        self._count_tokens(model)
+        self._taken()
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """What comes between two steps is none of either."""
+        self._taken()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """One optimizer step is done."""
+        where = {"step": state.global_step, "steps": state.max_steps}
+        self._tell({"event": "step", **where, **self._taken()})
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """The validation rows were looked at."""
+        self._tell({"event": "evaluated", "step": state.global_step, **self._taken()})
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """Write the digests of the checkpoint that was just saved, when every process has saved its part."""
+        if args.world_size > 1:
+            torch.distributed.barrier()
+        if self._is_first:
+            write_digests(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        self._tell({"event": "saved", "step": state.global_step, **self._taken()})
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """All is trained, and the checkpoint to keep is loaded."""
+        self._tell({"event": "end", "step": state.global_step, **self._taken()})
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, Any] | None = None,
+        **given: Any,
+    ) -> None:
+        """Pass on the numbers; stop when one of them is none."""
+        numbers = {name: float(value) for name, value in (logs or {}).items() if name in NUMBERS}
+        bad = {name: str(value) for name, value in numbers.items() if not math.isfinite(value)}
+        if bad:
+            self._tell({"event": "nonfinite", "step": state.global_step, **bad})
+            control.should_training_stop = True
+        elif numbers:
+            facts = {"product_dtype": self._product_dtype} if self._product_dtype else {}
+            self._tell({"event": "log", "step": state.global_step, **numbers, **facts})
+
+    def _tell(self, event: Event) -> None:
+        if self._is_first:
+            self._tell_first(event)
+
+    def _taken(self) -> dict[str, Any]:
+        """Return what was taken since the last look."""
+        tokens, self._tokens = self._tokens, 0
+        peak = usage.peak_bytes(self._kind)
+        return {**self._clock.lap(), "tokens": tokens, "peak_bytes": peak}
+
+    def _count_tokens(self, model: torch.nn.Module) -> None:
+        """Count what goes through the model, padding included."""
+
+        def count(module: torch.nn.Module, given: Any, named: Mapping[str, Any]) -> None:  # noqa: ARG001
+            ids = named.get("input_ids")
+            self._tokens += ids.numel() if isinstance(ids, torch.Tensor) else 0
+
+        model.register_forward_pre_hook(count, with_kwargs=True)
+
+    def _watch_first_product(self, model: torch.nn.Module) -> None:
+        """Record the dtype of the first linear layer's result: what is multiplied, whatever flags say."""
+        layer = next((item for item in model.modules() if isinstance(item, torch.nn.Linear)), None)
+        if layer is None:
+            return
+
+        def record(module: torch.nn.Module, given: Any, result: Any) -> None:  # noqa: ARG001
+            self._product_dtype = str(result.dtype).removeprefix("torch.")
+            handle.remove()
+
+        handle = layer.register_forward_hook(record)
+
+
+def model_facts(model: torch.nn.Module) -> dict[str, Any]:
+    """Sizes and dtypes of trainable and frozen weights; 4-bit weights count by their elements before packing."""
+    sizes: dict[str, Counter[str]] = {"trainable": Counter(), "frozen": Counter()}
+    for weight in model.parameters():
+        side = "trainable" if weight.requires_grad else "frozen"
+        shape = getattr(getattr(weight, "quant_state", None), "shape", None)
+        name = "nf4" if shape is not None else str(weight.dtype).removeprefix("torch.")
+        sizes[side][name] += math.prod(shape) if shape is not None else weight.numel()
+    trainable = sum(sizes["trainable"].values())
+    return {
+        "trainable_parameters": trainable,
+        "total_parameters": trainable + sum(sizes["frozen"].values()),
+        "weights": {side: dict(sorted(counts.items())) for side, counts in sizes.items()},
+    }
+
+
+def setting_facts(args: TrainingArguments, state: TrainerState) -> dict[str, Any]:
+    """Device, precision, threads and sizes in force; `rows_per_step` counts those of all processes together."""
+    together = args.world_size * args.gradient_accumulation_steps
+    return {
+        "device": str(args.device),
+        "device_name": device_name(args.device),
+        "world_size": args.world_size,
+        "devices": max(1, args.n_gpu),
+        "rows_per_step": args.train_batch_size * together,
+        "bf16": bool(args.bf16),
+        "fp16": bool(args.fp16),
+        "threads": torch.get_num_threads(),
+        "steps": state.max_steps,
+        "resumed_from": state.global_step or None,
+    }
+
+
+def device_name(device: torch.device) -> str | None:
+    """Return what the driver calls a GPU; None for any other device."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else None
+
+
+def _autocast(args: TrainingArguments) -> torch.dtype | None:
+    """Return what the trainer casts products to; None where it casts nothing."""
+    if args.bf16:
+        return torch.bfloat16
+    return torch.float16 if args.fp16 else None

@@ -1,0 +1,190 @@
+"""Training with TRL's SFTTrainer on rows that are tokenised exactly as inference tokenises them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+from transformers import (
+    AutoModelForCausalLM,
+    BitsAndBytesConfig,
+    PrinterCallback,
+    ProgressCallback,
+    set_seed,
+)
+from transformers.utils import logging as transformers_logging
+from trl import SFTConfig, SFTTrainer
+
+from engine.environment import Device
+from engine.process import interrupts
+from engine.runtime.models.load import whole_model
+from engine.runtime.rendering.chat import Chat, load_chat
+from engine.runtime.training import usage
+from engine.runtime.training.adapter_checkpoints import KeepAdapters
+from engine.runtime.training.callbacks import Event, Watch
+from engine.runtime.training.gradients import keep_unpacked
+from engine.runtime.training.stopping import Patience, SaveAndStop
+
+IGNORED = -100
+"""The label of tokens that are not learned from."""
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+NOT_ARGUMENTS = frozenset(
+    {
+        "base_model",
+        "attn_implementation",
+        "adapter",
+        "load_in_4bit",
+        "repack_4bit",
+        "lora_r",
+        "lora_alpha",
+        "lora_dropout",
+        "lora_target_modules",
+        "precision",
+        "early_stopping_patience",
+    }
+)
+"""Keys of the compiled config that speak of the model and not of TRL's SFTConfig."""
+
+Config = Mapping[str, Any]
+
+
+class OneDevice(SFTConfig):  # type: ignore[misc]  # trl is untyped here
+    """One process takes one device: with several GPUs in sight transformers would multiply the batch by them."""
+
+    @property
+    def n_gpu(self) -> int:
+        """One GPU, or none."""
+        return min(1, int(super().n_gpu))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folders:
+    """Where training reads and writes."""
+
+    rows: Path
+    """With the rendered `train.jsonl` and `validation.jsonl`."""
+    base_model: Path
+    output: Path
+    resume: Path | None
+    """A complete checkpoint to go on from."""
+
+
+def train(
+    config: Config, folders: Folders, *, device: Device, tell: Callable[[Event], None]
+) -> None:
+    """Train as the compiled config says, leaving transformers checkpoints in `folders.output`."""
+    transformers_logging.disable_progress_bar()
+    usage.begin(device.kind)
+    if device.kind == "cpu":
+        torch.set_num_threads(device.threads)
+    set_seed(config["seed"])
+    chat = load_chat(folders.base_model)
+    validation = tokenised(folders.rows / "validation.jsonl", chat)
+    trainer = SFTTrainer(
+        model=_model(config, folders.base_model, device),
+        args=_arguments(config, folders.output, device=device, evaluates=bool(validation)),
+        train_dataset=tokenised(folders.rows / "train.jsonl", chat),
+        eval_dataset=validation or None,
+        processing_class=chat.tokenizer,
+        peft_config=_lora(config),
+        callbacks=[Watch(tell), KeepAdapters(), SaveAndStop(), *_patience(config)],
+    )
+    trainer.remove_callback(ProgressCallback)
+    trainer.remove_callback(PrinterCallback)
+    with interrupts.deferred():
+        trainer.train(resume_from_checkpoint=str(folders.resume) if folders.resume else None)
+
+
+def tokenised(path: Path, chat: Chat) -> Dataset | None:
+    """Return `input_ids` and `labels`, each segment tokenised apart; None without rows."""
+    rows = []
+    with path.open(encoding="utf-8") as stream:
+        for line in stream:
+            ids: list[int] = []
+            labels: list[int] = []
+            for segment in json.loads(line)["segments"]:
+                tokens = chat.token_ids(segment["text"])
+                ids += tokens
+                labels += tokens if segment["label"] else [IGNORED] * len(tokens)
+            rows.append({"input_ids": ids, "labels": labels})
+    return Dataset.from_list(rows) if rows else None
+
+
+def _model(config: Config, folder: Path, device: Device) -> Any:  # noqa: ANN401 - a transformers model
+    """Return the base model: 4-bit for qlora, 32-bit for full training, else as asked."""
+    precision = config["precision"]
+    full = config["adapter"] == "none"
+    dtype = torch.float32 if full else DTYPES[precision]
+    quantization = None
+    if config.get("load_in_4bit"):
+        quantization = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+    model = whole_model(
+        *AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            attn_implementation=config["attn_implementation"],
+            quantization_config=quantization,
+            device_map={"": device.kind} if quantization else None,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    )
+    model.config.use_cache = False
+    if not config.get("repack_4bit", True):
+        keep_unpacked(model)
+    return model
+
+
+def _lora(config: Config) -> LoraConfig | None:
+    if config["adapter"] == "none":
+        return None
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=config["lora_r"],
+        lora_alpha=config["lora_alpha"],
+        lora_dropout=config["lora_dropout"],
+        target_modules=config["lora_target_modules"],
+    )
+
+
+def _arguments(config: Config, output: Path, *, device: Device, evaluates: bool) -> SFTConfig:
+    given = {key: value for key, value in config.items() if key not in NOT_ARGUMENTS}
+    return OneDevice(
+        **given,
+        output_dir=str(output),
+        eval_strategy="steps" if evaluates else "no",
+        save_strategy="steps",
+        metric_for_best_model="eval_loss" if evaluates else None,
+        greater_is_better=False if evaluates else None,
+        bf16=config["precision"] == "bf16",
+        fp16=config["precision"] == "fp16",
+        tf32=False if device.kind == "cuda" else None,
+        use_cpu=device.kind == "cpu",
+        gradient_checkpointing_kwargs={"use_reentrant": False},
+        logging_nan_inf_filter=False,
+        dataloader_pin_memory=device.kind == "cuda",
+        dataloader_num_workers=0,
+        disable_tqdm=True,
+        report_to=[],
+        packing=False,
+        loss_type="nll",
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
+
+
+def _patience(config: Config) -> list[Patience]:
+    patience = config.get("early_stopping_patience")
+    return [Patience(early_stopping_patience=patience)] if patience else []

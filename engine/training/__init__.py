@@ -1,0 +1,1 @@
+"""Train once, for the final model and for each variant: seeds, sweep settings, curve points."""

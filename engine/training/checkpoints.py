@@ -1,0 +1,141 @@
+"""The curve over the steps of a training: each kept checkpoint on the same validation rows. Not a stage.
+
+Losses are in the training's own history; this adds the main metric of the task's kind. `train` keeps the
+adapters of at most 8 checkpoints; full training keeps none, because each would be a whole model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from engine.artifacts.stage import StageContext
+from engine.data.examples.example import Example
+from engine.data.splitting.subsets import beginning
+from engine.environment import version_of
+from engine.evidence import (
+    CheckpointScore,
+    HistoryPoint,
+    Metric,
+    TrainingSummary,
+    to_json,
+    training_from_json,
+)
+from engine.inference import predict as answering
+from engine.inference.predict import Asked
+from engine.metrics.predictions import Prediction, read_predictions, write_predictions
+from engine.metrics.scoring import score
+from engine.recipe.metrics import primary
+from engine.training.train import CHECKPOINTS, SUMMARY, load_trained
+
+FILE = "checkpoints.json"
+MOST_ROWS = 200
+"""Validation rows that each checkpoint is asked."""
+
+
+def write_curve(
+    context: StageContext,
+    asked: Asked,
+    rows: Sequence[Example],
+    *,
+    final: Sequence[Prediction],
+) -> None:
+    """Write `checkpoints.json`: the kept steps in order, each with losses and metric; [] where none can be.
+
+    `rows` are the validation rows, `final` what the model itself answered on them.
+    """
+    path = context.workdir / FILE
+    scores = _curve(context, asked, rows, final=final) if rows else []
+    text = json.dumps([to_json(one) for one in scores], indent=1, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def kept_steps(trained: Path) -> tuple[int, ...]:
+    """Return the steps of the kept checkpoints in the folder of a training, without the model's own."""
+    return tuple(sorted(int(path.name) for path in (trained / CHECKPOINTS).glob("*")))
+
+
+def _curve(
+    context: StageContext, asked: Asked, rows: Sequence[Example], *, final: Sequence[Prediction]
+) -> list[CheckpointScore]:
+    trained = context.artifacts["train"]
+    steps = kept_steps(trained.path)
+    if not steps:
+        if context.recipe.method.kind == "full":
+            context.progress.note("no curve over the steps: full training keeps one checkpoint")
+        return []
+    summary = _summary(trained.file(SUMMARY))
+    sample = beginning(rows, MOST_ROWS, seed=context.recipe.splits.seed)
+    drawn = {row.id for row in sample}
+    said = {summary.kept_step: [one for one in final if one.id in drawn]}
+    for step in steps:
+        said[step] = _predictions(step, context, asked, sample)
+    return [_score(step, said[step], summary, context) for step in sorted(said)]
+
+
+def _predictions(
+    step: int, context: StageContext, asked: Asked, rows: Sequence[Example]
+) -> list[Prediction]:
+    """Make or reuse what one checkpoint answers."""
+    recipe = context.recipe
+    payload = {
+        "revision": answering.REVISION,
+        "set": f"step {step}",
+        "rows": sha256("\n".join(row.id for row in rows).encode()).hexdigest(),
+        "data": context.inputs["data"],
+        "model": context.inputs["train"],
+        "base_model": context.base_model,
+        "asked": asked.payload(),
+        "device": context.device.kind,
+        "precision": context.device.precision(recipe.backend.precision),
+        "versions": {tool: version_of(tool) for tool in ("peft", "torch", "transformers")},
+    }
+
+    def build(folder: Path) -> None:
+        loaded = load_trained(context.artifacts["train"], context, step=step)
+        said = answering.chosen(loaded, asked, rows, progress=context.progress)
+        write_predictions(folder / answering.FILE, said)
+
+    return read_predictions(context.once("predictions", payload, build).file(answering.FILE))
+
+
+def _score(
+    step: int, said: Sequence[Prediction], summary: TrainingSummary, context: StageContext
+) -> CheckpointScore:
+    recipe = context.recipe
+    name = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
+    scores = score(
+        said, recipe.task, confidence=recipe.acceptance.confidence, seed=recipe.splits.seed
+    )
+    metric = next((one for one in scores.metrics if one.name == name), None)
+    point = _last(summary.history, step)
+    return CheckpointScore(
+        step=step,
+        epoch=point.epoch if point else 0.0,
+        loss=_value(summary.history, step, "loss"),
+        eval_loss=_value(summary.history, step, "eval_loss"),
+        metric=metric or Metric(name=name, value=None, n=0, undefined="not measured"),
+    )
+
+
+def _last(history: Sequence[HistoryPoint], step: int) -> HistoryPoint | None:
+    """Return the last logged moment up to a step."""
+    return max((one for one in history if one.step <= step), key=lambda one: one.step, default=None)
+
+
+def _value(history: Sequence[HistoryPoint], step: int, name: str) -> float | None:
+    """Return the last logged number of that name: the loss up to the step, the validation loss at it."""
+    found = [
+        (one.step, value)
+        for one in history
+        if one.step <= step and (value := getattr(one, name)) is not None
+    ]
+    if not found or (name == "eval_loss" and found[-1][0] != step):
+        return None
+    return float(found[-1][1])
+
+
+def _summary(path: Path) -> TrainingSummary:
+    return training_from_json(json.loads(path.read_text(encoding="utf-8")))

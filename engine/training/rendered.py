@@ -1,0 +1,111 @@
+"""The training rows as text, rendered once and shared by the stages that need them. Not a stage.
+
+`baseline` asks first, so that a row that cannot be trained on is found before anything is spent. It is
+also the one that has the holdout: its texts are looked at for markers of the chat template and for their
+length; of them only the lengths are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.artifacts.results import read_json
+from engine.artifacts.stage import StageContext
+from engine.data.examples.example import Example, iter_examples
+from engine.errors import Problem, StageError
+from engine.inference.predict import asked_turns
+from engine.inference.template_check import modelfile_problems, opening_problem
+from engine.runtime.rendering.key import HOLDOUT_FACTS
+from engine.runtime.rendering.windows import length_notes, window_notes, window_of
+from engine.store import Artifact
+
+if TYPE_CHECKING:
+    from engine.runtime.rendering.files import RenderRequest
+
+
+def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> Artifact:
+    """The train and validation rows with the answer marked, by the tokenizer of the base model in `base`.
+
+    What is to be said of the rows is told unless `quiet`.
+
+    Raises:
+        DataError: D390 to D392, D394 and D414 for rows that cannot be trained on; D392 for a holdout row.
+        StageError: X614 for a schema that the model cannot be held to when it is judged; X651, X671 and X672
+            for a chat template that users of the exported forms could not ask by.
+
+    """
+    from engine.runtime.generation.grammar import check_grammar  # noqa: PLC0415 - numpy
+    from engine.runtime.rendering.files import RenderRequest, read_facts, rendered_artifact  # noqa: PLC0415 - torch
+
+    recipe = context.recipe
+    check_grammar(recipe.task)
+    _check_chat(context, base)
+    request = RenderRequest(
+        task=recipe.task,
+        max_length=recipe.method.max_length,
+        truncation=recipe.data.checks.truncation,
+        template_tokens=recipe.data.checks.template_tokens,
+        base_model=context.base_model,
+        base_folder=base,
+        data=context.artifacts["data"],
+    )
+    rendered = rendered_artifact(request, once=context.once, read=iter_examples)
+    if not quiet:
+        window = window_of(base)
+        for split, facts in read_facts(rendered).items():
+            notes = [*facts.notes, *headlines(window_notes(facts.lengths, window))]
+            for note in notes:
+                context.progress.note(f"{split}: {note}")
+        if "holdout" in context.artifacts:
+            _look_at_holdout(context, request, window)
+    return rendered
+
+
+def headlines(problems: Iterable[Problem]) -> list[str]:
+    """Return the line of each problem."""
+    return [problem.headline() for problem in problems]
+
+
+def _check_chat(context: StageContext, base: Path) -> None:
+    """Refuse a chat template, or a Modelfile that is asked for, with which users could not ask as training does."""
+    task = context.recipe.task
+    if task.kind == "text":
+        return
+    from engine.runtime.rendering.chat import load_chat  # noqa: PLC0415 - brings transformers
+
+    chat = load_chat(base)
+    problem = opening_problem(chat)
+    problems = [] if problem is None else [problem]
+    if "ollama" in context.recipe.export.formats:
+        rows = ((row.origin, asked_turns(task, row)) for row in _all_rows(context))
+        problems += modelfile_problems(chat, rows)
+    if problems:
+        raise StageError(problems)
+
+
+def _all_rows(context: StageContext) -> Iterator[Example]:
+    data = context.artifacts["data"]
+    files = [data.file(f"{split}.jsonl") for split in ("train", "validation")]
+    if "holdout" in context.artifacts:
+        files.append(context.artifacts["holdout"].file("holdout.jsonl"))
+    for file in files:
+        yield from iter_examples(file)
+
+
+def _look_at_holdout(context: StageContext, request: RenderRequest, window: int | None) -> None:
+    """Say which holdout rows would be asked otherwise than they read, or are longer than can be read or is trained.
+
+    With `drop` too, none is left out.
+    """
+    from engine.runtime.rendering.files import holdout_artifact, marked_problems  # noqa: PLC0415 - torch
+
+    holdout = context.artifacts["holdout"]
+    notes = marked_problems(request, iter_examples(holdout.file("holdout.jsonl")))
+    measured = holdout_artifact(request, holdout=holdout, once=context.once, read=iter_examples)
+    found = read_json(measured, HOLDOUT_FACTS)
+    notes += window_notes(found["lengths"], window)
+    notes += length_notes(found["lengths"], request.max_length, found["longest"])
+    for note in headlines(notes):
+        context.progress.note(f"holdout: {note}")

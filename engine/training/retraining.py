@@ -1,0 +1,134 @@
+"""Train on a part of the rows, as the model of the run was trained, and ask the result. Not a stage.
+
+Rows, training and answers are inner products by their content: nothing is done twice, and a killed
+training goes on from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.artifacts.stage import StageContext
+from engine.data.examples.example import Example, write_examples
+from engine.inference import predict as answering
+from engine.metrics.predictions import Prediction, read_predictions, write_predictions
+from engine.store import Artifact
+from engine.training.train import Training, load_trained, train_rows
+from engine.training.variants import Variant, machine, variant
+
+if TYPE_CHECKING:
+    from engine.runtime.models.load import LoadedModel
+
+REVISION = 1
+"""Bumped when the same rows and recipe would now be trained otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Rows to train on, and what they are called while that goes on."""
+
+    name: str
+    """`25 %`, `fold 1`."""
+    train: Sequence[Example]
+    validation: Sequence[Example]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What a model that was trained on a part says."""
+
+    said: list[list[Prediction]]
+    """By way of decoding."""
+    trained_on: int
+    """Examples of the part that were not left out for their length."""
+
+
+def answers(
+    part: Part, rows: Sequence[Example], context: StageContext, *, ways: Sequence[str]
+) -> Answered:
+    """Train on a part, and return what that model says on `rows` in each way of decoding."""
+    artifacts = {**context.artifacts, "data": _subset(part, context)}
+    one = variant(context.recipe.method, replace(context, artifacts=artifacts), of=part.name)
+    trained = _trained(part, one)
+    loaded = cache(partial(load_trained, trained, one.context))
+    said = [_said(way, (part, rows), trained, one.context, loaded=loaded) for way in ways]
+    return Answered(said=said, trained_on=examples_left(len(part.train), one.rendered))
+
+
+def examples_left(given: int, rendered: Artifact) -> int:
+    """Return how many of so many training examples were not left out for their length."""
+    from engine.runtime.rendering.files import read_facts  # noqa: PLC0415 - brings torch
+
+    return given - len(read_facts(rendered)["train"].dropped)
+
+
+def _trained(part: Part, one: Variant) -> Artifact:
+    """Train on a part of the rows, go on training, or find it done."""
+    context = one.context
+    scratch = context.scratch / part.name.replace(" ", "-").replace("%", "percent")
+
+    def build(folder: Path) -> None:
+        training = Training(
+            rendered=one.rendered, base=one.base, config=one.config, scratch=scratch, result=folder
+        )
+        train_rows(training, context)
+
+    made = context.once("resampled", {"revision": REVISION, **one.identity()}, build)
+    shutil.rmtree(scratch, ignore_errors=True)
+    return made
+
+
+def _subset(part: Part, context: StageContext) -> Artifact:
+    """Keep the rows of a part as the data stage keeps those of the whole."""
+    payload = {
+        "train": _digest(part.train),
+        "validation": _digest(part.validation),
+        "data": context.inputs["data"],
+    }
+
+    def build(folder: Path) -> None:
+        write_examples(folder / "train.jsonl", part.train)
+        write_examples(folder / "validation.jsonl", part.validation)
+
+    return context.once("subset", payload, build)
+
+
+def _said(
+    way: str,
+    judged: tuple[Part, Sequence[Example]],
+    trained: Artifact,
+    context: StageContext,
+    *,
+    loaded: Callable[[], LoadedModel],
+) -> list[Prediction]:
+    """Make or reuse what a model trained on a part says on rows of the data stage."""
+    part, rows = judged
+    asked = answering.Asked.of(context.recipe, part.train)
+    payload = {
+        "revision": answering.REVISION,
+        "way": way,
+        "rows": _digest(rows),
+        "data": context.inputs["data"],
+        "model": trained.key,
+        "base_model": context.base_model,
+        "asked": asked.payload(),
+        **machine(context),
+    }
+    ask = {"chosen": answering.chosen, "free": answering.free}[way]
+
+    def build(folder: Path) -> None:
+        said = ask(loaded(), asked, rows, progress=context.progress) if rows else []
+        write_predictions(folder / answering.FILE, said)
+
+    return read_predictions(context.once("predictions", payload, build).file(answering.FILE))
+
+
+def _digest(rows: Sequence[Example]) -> str:
+    """Return the sha256 over the ids, in order."""
+    return sha256("\n".join(row.id for row in rows).encode()).hexdigest()

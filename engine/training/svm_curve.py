@@ -1,0 +1,104 @@
+"""The free hint: the SVM's learning curve, in seconds, before anything is spent. Not a stage.
+
+Judged on the validation rows; without any, cross-validated inside the training rows. Never on the
+holdout, so that looking at the curve decides nothing there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from engine.artifacts.stage import StageContext
+from engine.data.examples.example import Example
+from engine.data.splitting.subsets import inner_folds, share
+from engine.environment import version_of
+from engine.errors import StageError
+from engine.evidence import LearningCurve
+from engine.inference import predict as answering
+from engine.metrics.learning import SHARES, Judged, learning_curve, too_few_rows
+from engine.metrics.predictions import Prediction, read_predictions, write_predictions
+
+MODEL = "tfidf_svm"
+REVISION = 1
+"""Bumped when the same rows would now give other predictions."""
+INNER_FOLDS = 5
+
+
+def svm_curve(
+    context: StageContext, *, train: Sequence[Example], validation: Sequence[Example]
+) -> LearningCurve:
+    """Return the curve of the SVM at 25, 50 and 100 % of the training rows."""
+    recipe = context.recipe
+    judged_on = "validation" if validation else f"{INNER_FOLDS}-fold inside the training rows"
+    reason = _too_few(train, recipe.task.labels, crossed=not validation)
+    if reason:
+        return too_few_rows(MODEL, judged_on=judged_on, reason=reason)
+    payload = {
+        "revision": REVISION,
+        "data": context.inputs["data"],
+        "seed": recipe.splits.seed,
+        "versions": {"scikit-learn": version_of("scikit-learn")},
+    }
+
+    def build(folder: Path) -> None:
+        for part in SHARES:
+            said = _predictions(train, validation, part=part, seed=recipe.splits.seed)
+            write_predictions(folder / _file(part), said)
+
+    try:
+        made = context.once("svm_curve", payload, build)
+    except StageError as error:  # a hint never ends a run
+        reason = error.problems[0].message
+        return too_few_rows(MODEL, judged_on=judged_on, reason=reason)
+    judged = [
+        Judged(
+            share=part,
+            rows=round(part * len(train)),
+            predictions=read_predictions(made.file(_file(part))),
+        )
+        for part in SHARES
+    ]
+    return learning_curve(
+        MODEL,
+        judged,
+        task=recipe.task,
+        judged_on=judged_on,
+        confidence=recipe.acceptance.confidence,
+        seed=recipe.splits.seed,
+    )
+
+
+def _file(part: float) -> str:
+    return f"predictions.{round(100 * part)}.jsonl"
+
+
+def _too_few(train: Sequence[Example], labels: Sequence[str], *, crossed: bool) -> str:
+    """Say why the smallest part would be no training at all; empty where it is one."""
+    smallest = SHARES[0] * len(train) * (1 - 1 / INNER_FOLDS if crossed else 1)
+    if smallest < len(labels):
+        return f"25 % of {len(train)} training rows are fewer than the {len(labels)} labels"
+    return ""
+
+
+def _predictions(
+    train: Sequence[Example], validation: Sequence[Example], *, part: float, seed: int
+) -> list[Prediction]:
+    if validation:
+        return answering.svm(share(train, part, seed=seed), validation, seed=seed)
+    return [
+        row
+        for learned, judged in _crossed(train, seed=seed)
+        for row in answering.svm(share(learned, part, seed=seed), judged, seed=seed)
+    ]
+
+
+def _crossed(
+    rows: Sequence[Example], *, seed: int
+) -> Iterator[tuple[list[Example], list[Example]]]:
+    """Yield what is learned from and what is judged, fold by fold."""
+    numbers = inner_folds(rows, INNER_FOLDS, seed=seed)
+    for fold in range(INNER_FOLDS):
+        places = [number == fold for number in numbers]
+        learned = [row for row, judged in zip(rows, places, strict=True) if not judged]
+        yield learned, [row for row, judged in zip(rows, places, strict=True) if judged]

@@ -1,0 +1,219 @@
+"""Training rendered rows with the recipe's backend, and loading what came out. Not a stage.
+
+`train` trains the model of the run; `resample` trains others on other rows, in the same way.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.artifacts.stage import StageContext
+from engine.backends import check_environment, load_backend
+from engine.backends.base import Launch, Setting, Trained
+from engine.errors import EnvironmentProblem, Severity, StageError
+from engine.evidence import TrainingSummary, to_json
+from engine.store import Artifact
+
+if TYPE_CHECKING:
+    from engine.runtime.models.load import LoadedModel
+
+ADAPTER = "adapter"
+MODEL = "model"
+CHECKPOINTS = "checkpoints"
+"""Adapters of other steps than the kept one, by step."""
+SUMMARY = "training.json"
+USAGE = "usage.json"
+"""What the training took, by what it was spent on (`engine.backends.usage`)."""
+LOG = "train.log"
+UNORDERED = ("target_modules", "exclude_modules", "modules_to_save", "target_parameters")
+"""Settings of adapter_config.json that are sets."""
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+BASE_FILES = ("*.json", "*.jinja", "*.txt", "tokenizer.model")
+"""Of the base model, kept beside fully trained weights: its config, tokenizer and chat template, untouched."""
+PRODUCTS = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+"""The dtype of a matrix product in each precision, as torch names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """One training to do, or to go on with."""
+
+    rendered: Artifact
+    """The train and validation rows as text (`engine.training.rendered`)."""
+    base: Path
+    config: str
+    """The backend config's text, compiled for these rows."""
+    scratch: Path
+    """Outlives a killed process: checkpoints live here."""
+    result: Path
+    """The folder that the weights, the log and the summary are written into."""
+    keeps_checkpoints: bool = False
+    """Whether the adapters of some checkpoints are kept too, for a curve over the steps."""
+
+
+def train_rows(training: Training, context: StageContext) -> None:
+    """Train, or go on training, and leave `adapter/` or `model/`, `training.json`, `train.log`.
+
+    Whoever calls this has called `refuse_unready`.
+
+    Raises:
+        StageError: B411-B418, B420-B423 training failed, or what it left cannot be believed.
+
+    """
+    launch = make_launch(training, context)
+    trained = load_backend(context.recipe.backend.name).train(launch)
+    refuse_other_precision(trained, launch.setting.precision)
+    keep(trained, training, kind=context.recipe.method.kind)
+    summary = summarise(trained, training, context)
+    for name, value in ((SUMMARY, summary), (USAGE, trained.usage)):
+        text = json.dumps(to_json(value), indent=1, allow_nan=False)
+        (training.result / name).write_text(text + "\n", encoding="utf-8")
+
+
+def load_trained(
+    trained: Artifact, context: StageContext, *, step: int | None = None
+) -> LoadedModel:
+    """Load the base with its adapter, or the fully trained model; `step` takes a kept checkpoint."""
+    return load_weights(trained.path, context, step=step)
+
+
+def load_weights(folder: Path, context: StageContext, *, step: int | None = None) -> LoadedModel:
+    """Load what a training left in a folder, as `load_trained` does."""
+    from engine.runtime.models.base_model import locate_base_model  # noqa: PLC0415 - brings torch
+    from engine.runtime.models.load import load_model  # noqa: PLC0415 - brings torch
+
+    precision = context.device.precision(context.recipe.backend.precision)
+    if context.recipe.method.kind == "full":
+        return load_model(folder / MODEL, device=context.device, precision=precision)
+    base = locate_base_model(context.recipe.base_model, context.once, context.progress)
+    adapter = folder / (ADAPTER if step is None else f"{CHECKPOINTS}/{step}")
+    return load_model(base, device=context.device, precision=precision, adapter=adapter)
+
+
+def refuse_unready(context: StageContext) -> None:
+    """EnvironmentProblem B402, B403, B408-B410 when this machine cannot train the recipe."""
+    found = check_environment(context.recipe, context.device)
+    errors = [problem for problem in found if problem.severity is Severity.ERROR]
+    if errors:
+        raise EnvironmentProblem(errors)
+
+
+def make_launch(training: Training, context: StageContext) -> Launch:
+    """Return what the backend is given; row counts are those of the rendered rows."""
+    return Launch(
+        config=training.config,
+        rows=training.rendered.path,
+        base_model=training.base,
+        folder=training.scratch,
+        method=context.recipe.method,
+        setting=setting_of(training.rendered, context),
+        progress=context.progress,
+    )
+
+
+def setting_of(rendered: Artifact, context: StageContext) -> Setting:
+    """Return the device, the precision and the rows of one training."""
+    from engine.runtime.rendering.files import read_facts  # noqa: PLC0415 - brings torch
+
+    facts = read_facts(rendered)
+    return Setting(
+        device=context.device,
+        precision=context.device.precision(context.recipe.backend.precision),
+        train_rows=facts["train"].rows,
+        validation_rows=facts["validation"].rows,
+    )
+
+
+def refuse_other_precision(trained: Trained, precision: str) -> None:
+    """StageError B418 when the measured dtype of a matrix product is not the planned one."""
+    product = trained.facts.get("product_dtype")
+    if product is not None and product != PRODUCTS[precision]:
+        raise StageError.one(
+            "B418",
+            f"planned {precision}, but matrix products were {product}",
+            path="backend.precision",
+        )
+
+
+def keep(trained: Trained, training: Training, *, kind: str) -> None:
+    """Copy the kept checkpoint's weights and the log; nothing that only served resuming."""
+    shutil.copyfile(trained.log, training.result / LOG)
+    if kind != "full":
+        keep_adapter(trained.folder, training.result / ADAPTER)
+        for step, found in trained.checkpoints if training.keeps_checkpoints else ():
+            if step != trained.kept_step:
+                keep_adapter(found, training.result / CHECKPOINTS / str(step))
+        return
+    folder = training.result / MODEL
+    folder.mkdir()
+    for pattern in BASE_FILES:
+        for path in training.base.glob(pattern):
+            if not path.name.endswith(".safetensors.index.json"):
+                shutil.copyfile(path, folder / path.name)
+    for path in sorted(trained.folder.glob("model*.safetensors*")):
+        shutil.copyfile(path, folder / path.name)
+
+
+def keep_adapter(found: Path, folder: Path) -> None:
+    """Copy an adapter, without what says where it was made."""
+    folder.mkdir(parents=True)
+    for name in ADAPTER_FILES:
+        shutil.copyfile(found / name, folder / name)
+    without_local_paths(folder / ADAPTER_FILES[0])
+
+
+def without_local_paths(config: Path) -> None:
+    """Take out where the base model stood on this machine; put lists that PEFT keeps as sets in order.
+
+    Neither says anything to others, and the order of a set is another one in every process.
+    """
+    fields = json.loads(config.read_text(encoding="utf-8"))
+    fields["base_model_name_or_path"] = ""
+    for name in UNORDERED:
+        if isinstance(fields.get(name), list):
+            fields[name] = sorted(fields[name])
+    config.write_text(json.dumps(fields, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def summarise(trained: Trained, training: Training, context: StageContext) -> TrainingSummary:
+    """Return the evidence of the training; the norm is measured on the kept weights."""
+    from engine.runtime.rendering.files import read_facts  # noqa: PLC0415 - brings torch
+    from engine.runtime.training.checks import adapter_norm, model_norm  # noqa: PLC0415 - the same
+
+    backend = load_backend(context.recipe.backend.name)
+    full = context.recipe.method.kind == "full"
+    norms = [one.grad_norm for one in trained.history if one.grad_norm is not None]
+    flowed = any(norms) or not norms
+    norm = (
+        model_norm(training.result / MODEL, training.base, flowed=flowed)
+        if full
+        else adapter_norm(training.result / ADAPTER, flowed=flowed)
+    )
+    facts = read_facts(training.rendered)["train"]
+    return TrainingSummary(
+        backend=backend.NAME,
+        backend_version=backend.version() or "",
+        device=trained.facts.get("device_name") or context.device.name,
+        precision=context.device.precision(context.recipe.backend.precision),
+        steps=trained.steps,
+        epochs=trained.epochs,
+        seconds=round(trained.seconds, 3),
+        rows=facts.rows,
+        supervised_tokens=facts.supervised_tokens,
+        trainable_parameters=trained.trainable_parameters,
+        total_parameters=trained.total_parameters,
+        kept_step=trained.kept_step,
+        stopped_early=trained.stopped_early,
+        resumed_from_step=trained.resumed_from_step,
+        adapter_norm=norm,
+        history=trained.history,
+        threads=int(trained.facts.get("threads", 0)),
+        peak_memory_bytes=trained.usage.peak_bytes or None,
+        cpu_seconds=round(trained.usage.cpu_seconds, 3) or None,
+        rows_left_out=facts.left_out + facts.left_out_marked,
+        rows_cut=facts.cut,
+    )

@@ -1,0 +1,93 @@
+"""How many rows are trained, by what is known of them before a run: as written, drawn, or counted by the tokenizer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.recipe.model import Recipe
+from engine.runtime.rendering.key import (
+    FACTS,
+    counts_after_rendering,
+    rendered_key,
+)
+from engine.store import Artifact, Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedRows:
+    """Rows of train and validation."""
+
+    train: int
+    validation: int
+    given: int
+    """Rows of train in the data, before any is left out or cut into blocks."""
+    counted: bool
+    """They are those that are trained; else the tokenizer will leave some out, or cut documents into blocks."""
+
+
+def split_rows(recipe: Recipe, data: Artifact | None) -> tuple[int, int] | None:
+    """Rows of train and validation: counted in the data artifact, or as written; None while they are fractions."""
+    if data is not None:
+        summary = json.loads(data.file("summary.json").read_text(encoding="utf-8"))
+        rows = {split["name"]: split["seen"] for split in summary["splits"]}
+        return rows["train"], rows.get("validation", 0)
+    train, validation = recipe.splits.train, recipe.splits.validation
+    if isinstance(train, int) and isinstance(validation, int):
+        return train, validation
+    return None
+
+
+def trained_rows(
+    recipe: Recipe, store: Store, data: Artifact | None, base_model: Mapping[str, Any]
+) -> TrainedRows | None:
+    """Rows that are trained, by what is known of them; None while they are a fraction of uncounted rows."""
+    rows = split_rows(recipe, data)
+    if rows is None:
+        return None
+    found = None if data is None else counted_rows(recipe, store, data, base_model)
+    train, validation = found or rows
+    return TrainedRows(
+        train=train,
+        validation=validation,
+        given=rows[0],
+        counted=found is not None or not what_changes_rows(recipe, data),
+    )
+
+
+def what_changes_rows(recipe: Recipe, data: Artifact | None = None) -> str:
+    """What a run will still do to the number of rows that are trained; empty for nothing."""
+    if data is None and any(source.weight != 1.0 for source in recipe.data.sources):
+        return "sources are weighted"
+    if not counts_after_rendering(recipe):
+        return ""
+    return "documents are cut into blocks" if recipe.task.kind == "text" else "rows are left out"
+
+
+def rows_note(recipe: Recipe, rows: TrainedRows) -> str:
+    """How many rows are trained, where these are not simply those of the split; empty where they are."""
+    if not rows.counted:
+        known = "after compile" if counts_after_rendering(recipe) else "after data"
+        changes = what_changes_rows(recipe)
+        return f"{rows.given} training rows before {changes}: how many are trained is known {known}"
+    if rows.train == rows.given:
+        return ""
+    limit = recipe.method.max_length
+    longer = f", longer than {limit} tokens" if recipe.data.checks.truncation == "drop" else ""
+    if recipe.task.kind == "text" or rows.train > rows.given:
+        return f"{rows.train} rows are trained, cut from {rows.given} documents"
+    left = rows.given - rows.train
+    return f"{rows.train} of {rows.given} training rows are trained; {left} left out{longer}"
+
+
+def counted_rows(
+    recipe: Recipe, store: Store, data: Artifact, base_model: Mapping[str, Any]
+) -> tuple[int, int] | None:
+    """Return the rows of train and validation that are trained; None before the tokenizer has counted them."""
+    rendered = store.get(rendered_key(recipe, data.key, base_model).digest)
+    if rendered is None:
+        return None
+    facts = json.loads(rendered.file(FACTS).read_text(encoding="utf-8"))
+    return facts["train"]["rows"], facts["validation"]["rows"]

@@ -1,0 +1,160 @@
+"""Trainings beside the model of the run: by another seed or setting, or on a part of the rows. Not a stage."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from engine.artifacts.stage import Progress, StageContext
+from engine.backends import load_backend
+from engine.environment import version_of
+from engine.files.digests import FILE as DIGESTS
+from engine.files.digests import changed_files, read_digests, write_digests
+from engine.recipe.model import Method, Recipe
+from engine.store import Artifact
+from engine.training.rendered import rendered_rows
+from engine.training.train import USAGE, Training, setting_of, train_rows
+
+WEIGHTS = "swept"
+RESULT = "result"
+"""In the folder of a training, what becomes its artifact."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """Progress that says which training it tells of."""
+
+    of: str
+    inner: Progress
+
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
+        """Say how far it is, with the name of the part."""
+        self.inner.update(done, total, unit, of=self.of, **facts)
+
+    def note(self, text: str) -> None:
+        """Say one line that stays."""
+        self.inner.note(f"{self.of}: {text}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """A training that is ready to be done."""
+
+    context: StageContext
+    """Of the stage, with the recipe and the progress of this training."""
+    base: Path
+    rendered: Artifact
+    config: str
+    """The backend config's text."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the trained weights depend on, as JSON data."""
+        return {
+            "rendered": self.rendered.key,
+            "config": self.config,
+            "base_model": self.context.base_model,
+            "backend": backend_slice(self.context.recipe),
+            **machine(self.context),
+        }
+
+
+def backend_slice(recipe: Recipe) -> dict[str, Any]:
+    """Return what a training depends on of its backend, besides the compiled config."""
+    backend = recipe.backend
+    return {
+        "name": backend.name,
+        "version": load_backend(backend.name).version(),
+        "overrides": [list(pair) for pair in backend.overrides],
+    }
+
+
+def machine(context: StageContext) -> dict[str, Any]:
+    """Return what a result depends on besides rows, recipe and model."""
+    return {
+        "device": context.device.kind,
+        "precision": context.device.precision(context.recipe.backend.precision),
+        "versions": {tool: version_of(tool) for tool in ("peft", "torch", "transformers")},
+    }
+
+
+def variant(method: Method, context: StageContext, *, of: str) -> Variant:
+    """Return the training of the data stage's rows by `method`; `of` is what progress calls it.
+
+    Raises:
+        DataError: D390-D392 rows that cannot be trained.
+
+    """
+    from engine.runtime.models.base_model import locate_base_model  # noqa: PLC0415 - brings torch
+
+    recipe = replace(context.recipe, method=method)
+    own = replace(context, recipe=recipe, progress=Named(of=of, inner=context.progress))
+    base = locate_base_model(recipe.base_model, context.once, own.progress)
+    rendered = rendered_rows(own, base)
+    config = load_backend(recipe.backend.name).compile(recipe, setting_of(rendered, own)).text
+    return Variant(context=own, base=base, rendered=rendered, config=config)
+
+
+def weights(one: Variant) -> Path:
+    """Return the folder that a sweep trains a setting in, and leaves the winner's weights in for `train`."""
+    return one.context.aside(WEIGHTS, one.identity())
+
+
+def take(one: Variant, place: Path) -> Path | None:
+    """Move the weights that a sweep left of this training to `place`; return their folder, or None without any.
+
+    Moved whole before anything is read: another run that shares the store may have no use for them, and clear them.
+    """
+    folder = weights(one)
+    if is_trained(folder) and not is_trained(place):
+        with contextlib.suppress(OSError):
+            folder.rename(place)
+    discard(folder)
+    return place / RESULT if is_trained(place) else None
+
+
+def discard(folder: Path) -> None:
+    """Delete what a sweep left, in one move out of the way: nobody takes the half of it."""
+    gone = folder.with_name(f"{folder.name}.gone")
+    with contextlib.suppress(OSError):
+        folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def trained(one: Variant, scratch: Path, *, keeps_checkpoints: bool = False) -> Path:
+    """Train in `scratch` and return the folder of the result; go on, or find it done.
+
+    Digests of the result stand beside it: one whose files are not as they were written is made again from the last
+    checkpoint.
+
+    Raises:
+        StageError: B411-B418 the training failed, or what it left cannot be believed.
+
+    """
+    result = scratch / RESULT
+    if is_trained(scratch):
+        return result
+    shutil.rmtree(result, ignore_errors=True)  # half a result of an attempt that was killed
+    result.mkdir(parents=True)
+    training = Training(
+        rendered=one.rendered,
+        base=one.base,
+        config=one.config,
+        scratch=scratch / "launch",
+        result=result,
+        keeps_checkpoints=keeps_checkpoints,
+    )
+    train_rows(training, one.context)
+    write_digests(result, place=scratch / DIGESTS)
+    return result
+
+
+def is_trained(scratch: Path) -> bool:
+    """Tell whether a training has been finished there, and left what is there."""
+    try:
+        digests = read_digests(scratch / DIGESTS)
+    except (OSError, ValueError):
+        return False
+    return digests is not None and USAGE in digests and not changed_files(scratch / RESULT, digests)

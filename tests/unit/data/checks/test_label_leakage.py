@@ -1,0 +1,79 @@
+"""Texts that give their own label away, over all rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.data.checks.label_leakage import find_giveaways, finder, giveaways_told
+
+LABELS = ("ham", "spam", "card_arrival")
+
+
+def rows(mark: str, marked: int = 10, plain: int = 90) -> list[tuple[str, str]]:
+    spam = [(mark.format(f"win prize {number}"), "spam") for number in range(marked)]
+    rest = [(f"win prize {number} now", "spam") for number in range(plain)]
+    return [*spam, *rest, *((f"see you at {number}", "ham") for number in range(100))]
+
+
+@pytest.mark.parametrize(
+    ("written", "mark"),
+    [
+        ("[SPAM] {}", "[spam]"),
+        ("{} <spam>", "<spam>"),
+        ("{} label: spam", "label: spam"),
+        ("{} Category = spam ok", "category = spam"),
+        ("__label__spam {}", "__label__spam"),
+        ("{} #spam", "#spam"),
+    ],
+)
+def test_a_mark_of_one_label_gives_it_away(written: str, mark: str) -> None:
+    (found,) = find_giveaways(rows(written), LABELS)
+
+    assert (found.label, found.mark, found.rows) == ("spam", mark, 10)
+    assert (found.share, found.precision) == (0.1, 1.0)
+    assert found.told() == (
+        f"`{mark}` stands in 10 rows of `spam` (10.0% of them);"
+        " 100.0% of the rows that hold it have that label"
+    )
+    assert giveaways_told([found]) == "1 label is given away by the text itself"
+
+
+def test_a_label_written_as_in_the_data_gives_itself_away() -> None:
+    texts = [(f"where is it {number} card_arrival ok", "card_arrival") for number in range(10)]
+
+    assert [one.mark for one in find_giveaways(texts, LABELS)] == ["card_arrival"]
+
+
+def test_a_joined_column_is_found_by_its_place() -> None:
+    assert [one.mark for one in find_giveaways(rows("{} spam", 80, 20), LABELS)] == [
+        "spam as its last word"
+    ]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        rows("this {} is spam I think"),  # a word among others
+        rows("{} spam"),  # at the end, but in few rows
+        rows("[spam] {}", marked=4),  # too few
+        rows("[spam] {}", marked=5, plain=200),  # under 5 %
+        [*rows("[spam] {}"), *[("not [spam] at all", "ham")] * 3],  # not only there
+        [("spam", "spam")] * 50,  # the text is the label, and nothing beside it
+    ],
+)
+def test_a_word_that_stands_there_rightly_gives_nothing_away(texts: list[tuple[str, str]]) -> None:
+    assert find_giveaways(texts, LABELS) == []
+
+
+def test_rows_of_several_labels_are_read() -> None:
+    texts = [(f"{number} #spam", ("spam",)) for number in range(10)]
+
+    assert [one.label for one in find_giveaways(texts, LABELS)] == ["spam"]
+
+
+def test_the_rows_that_hold_a_mark_are_found_again() -> None:
+    found = find_giveaways(rows("[SPAM] {}"), LABELS)
+    look = finder(found)
+
+    assert look("[spam] again") == found[0]
+    assert look("spam again") is None

@@ -1,0 +1,174 @@
+"""Each kind of task is asked in its own way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from engine.data.examples.example import Example
+from engine.inference import predict as answering
+from engine.inference.predict import Asked
+from engine.recipe.model import Recipe, Task
+from support.pico import make_pico_model
+from support.stage_bench import CPU, Quiet, make_bench
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning")
+SCHEMA = {"type": "object", "properties": {"film": {"enum": ["good", "bad"]}}, "required": ["film"]}
+TURNS = [
+    {"role": "user", "content": "is this good?"},
+    {"role": "assistant", "content": "it is"},
+    {"role": "user", "content": "and this?"},
+]
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from engine.runtime.models.load import load_model  # noqa: PLC0415 - brings torch
+
+    folder = make_pico_model(tmp_path_factory.mktemp("pico") / "model")
+    return load_model(folder, device=CPU, precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    return make_bench(tmp_path_factory.mktemp("recipe")).recipe
+
+
+def _asked(recipe: Recipe, kind: Any, train: Sequence[Example] = (), **task: Any) -> Asked:
+    changed: Task = replace(recipe.task, kind=kind, **{"labels": (), **task})
+    return Asked.of(replace(recipe, task=changed), train)
+
+
+def _row(text: str, target: str, payload: Mapping[str, Any] | None = None) -> Example:
+    return Example(
+        id=text, origin="rows:1", input=text, target=target, payload=payload or {}, group="g"
+    )
+
+
+def test_a_classifier_says_one_of_its_labels(loaded: Any, recipe: Recipe) -> None:
+    asked = _asked(recipe, "classification", labels=("good", "bad"))
+
+    (said,) = answering.chosen(loaded, asked, [_row("the film", "good")], progress=Quiet())
+
+    assert said.label in ("good", "bad")
+    assert (said.label, said.group) == (said.text, "g")
+
+
+def test_several_labels_come_in_the_order_of_the_task(loaded: Any, recipe: Recipe) -> None:
+    asked = _asked(recipe, "multilabel", labels=("good", "bad", "film"))
+    rows = [_row(text, "none") for text in ("the film", "the plot was bad")]
+
+    said = answering.chosen(loaded, asked, rows, progress=Quiet())
+
+    assert [one.text for one in said] == [one.label for one in said]
+    assert all(0 <= (one.probability or 0) <= 1 for one in said)
+
+
+def test_an_object_fits_its_schema(loaded: Any, recipe: Recipe) -> None:
+    rows = [_row("the film", '{"film":"good"}')]
+    asked = _asked(recipe, "extraction", rows, schema=SCHEMA)
+
+    (said,) = answering.chosen(loaded, asked, rows, progress=Quiet())
+
+    assert said.label is not None
+    assert json.loads(said.label)["film"] in ("good", "bad")
+
+
+def test_an_object_that_is_cut_off_is_no_answer(loaded: Any, recipe: Recipe) -> None:
+    schema = {"type": "object", "properties": {"film": {"type": "string", "minLength": 90}}}
+    asked = _asked(recipe, "extraction", schema={**schema, "required": ["film"]}, max_new_tokens=20)
+
+    (said,) = answering.chosen(loaded, asked, [_row("a", "{}")], progress=Quiet())
+
+    assert said.label is None
+
+
+def test_free_text_brings_its_references(loaded: Any, recipe: Recipe) -> None:
+    rows = [_row("the film", "good", {"references": ["good", "very good"]})]
+    asked = _asked(recipe, "generation", rows)
+
+    (said,) = answering.chosen(loaded, asked, rows, progress=Quiet())
+
+    assert said.references == ("good", "very good")
+    assert said.label == (said.text.strip() or None)
+
+
+def test_an_answer_may_be_as_long_as_those_in_training_and_a_little_longer(
+    loaded: Any, recipe: Recipe
+) -> None:
+    rows = [_row("a", "good"), _row("b", "the film was good")]
+    longest = len(loaded.chat.token_ids(f"the film was good{loaded.chat.terminator}"))
+
+    assert _asked(recipe, "generation", rows).room(loaded.chat) == longest + 8
+    assert _asked(recipe, "generation", rows, max_new_tokens=7).room(loaded.chat) == 7
+
+
+def test_other_training_answers_are_another_question(recipe: Recipe) -> None:
+    one = _asked(recipe, "generation", [_row("a", "good")])
+    two = _asked(recipe, "generation", [_row("a", "very good")])
+
+    assert one.payload() != two.payload()
+
+
+def test_turns_of_a_row_are_its_question(recipe: Recipe) -> None:
+    task = _asked(recipe, "generation", instruction="", system="Be short.").task
+    row = _row("…", "no", {"messages": TURNS})
+
+    turns = answering.asked_turns(task, row, [("a", "b")])
+
+    assert [turn["content"] for turn in turns] == [
+        "Be short.",
+        "a",
+        "b",
+        *(turn["content"] for turn in TURNS),
+    ]
+
+
+def test_each_row_may_have_shots_of_its_own(loaded: Any, recipe: Recipe) -> None:
+    asked = _asked(recipe, "classification", labels=("good", "bad"))
+    rows = [_row("the film", "good"), _row("the plot", "bad")]
+    own = [[("a film", "good"), ("b", "bad")], []]
+
+    said = answering.chosen(loaded, asked, rows, progress=Quiet(), shots=own)
+
+    alone = [
+        answering.chosen(loaded, asked, [row], progress=Quiet(), shots=shots)[0]
+        for row, shots in zip(rows, own, strict=True)
+    ]
+    assert [one.label for one in said] == [one.label for one in alone]
+
+
+def test_a_chat_is_weighed_by_what_training_learns_of_it(loaded: Any, recipe: Recipe) -> None:
+    turns = [*TURNS, {"role": "assistant", "content": "not bad"}]
+    asked = _asked(recipe, "chat", instruction="")
+
+    (said,) = answering.chosen(
+        loaded, asked, [_row("…", "not bad", {"messages": turns})], progress=Quiet()
+    )
+
+    ending = loaded.chat.terminator
+    learned = [f"it is{ending}", f"not bad{ending}"]
+    assert said.tokens == sum(len(loaded.chat.token_ids(text)) for text in learned)
+    assert said.bytes == sum(len(text.encode()) for text in learned)
+    assert said.nats is not None
+    assert said.nats > 0
+    assert answering.free(loaded, asked, [_row("…", "")], progress=Quiet()) == []
+
+
+def test_a_long_document_is_weighed_in_the_blocks_of_training(loaded: Any, recipe: Recipe) -> None:
+    text = "the film was good. " * 40
+    asked = replace(_asked(recipe, "text", instruction=""), max_length=64)
+
+    (said,) = answering.chosen(loaded, asked, [_row(text, "")], progress=Quiet())
+
+    assert said.bytes == len(f"{text}{loaded.chat.tokenizer.eos_token}".encode())
+
+
+def test_nobody_is_asked_where_there_are_no_rows(loaded: Any, recipe: Recipe) -> None:
+    asked = _asked(recipe, "classification", labels=("good", "bad"))
+
+    assert answering.chosen(loaded, asked, [], progress=Quiet()) == []

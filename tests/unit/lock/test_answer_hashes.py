@@ -1,0 +1,73 @@
+"""Answers in four bytes a row: the same ones are known again, others are told where they can be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.lock.answer_hashes import answered_before, answers_to_json
+from engine.metrics.predictions import Prediction
+from support.launches import TASK
+
+FIRST, SECOND = TASK.labels[:2]
+
+
+def row(number: int, target: str, label: str | None, text: str = "") -> Prediction:
+    return Prediction(
+        id=f"{number:016x}", target=target, label=label, text=text or label or "?", probability=None
+    )
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([FIRST, SECOND]), st.sampled_from([FIRST, SECOND, None])))
+)
+def test_labels_come_back_whatever_is_answered_now(pairs: list[tuple[str, str | None]]) -> None:
+    before = [row(n, target, label) for n, (target, label) in enumerate(pairs)]
+    now = [row(n, target, FIRST) for n, (target, _) in enumerate(pairs)]
+
+    found = answered_before(answers_to_json(before), now, TASK)
+
+    assert found is not None
+    assert found.predictions is not None
+    assert [one.label for one in found.predictions] == [one.label for one in before]
+    assert found.same == tuple(one.label == FIRST for one in before)
+
+
+def test_the_order_of_rows_says_nothing() -> None:
+    rows = [row(n, FIRST, FIRST if n % 2 else SECOND) for n in range(9)]
+
+    assert answers_to_json(rows) == answers_to_json(rows[::-1])
+
+
+def test_a_text_that_cannot_be_guessed_leaves_only_whether_it_is_the_same() -> None:
+    task = replace(TASK, kind="generation", labels=())
+    before = [row(1, "right", "some words"), row(2, "right", "right")]
+    now = [row(1, "right", "other words"), row(2, "right", "right")]
+
+    found = answered_before(answers_to_json(before), now, task)
+
+    assert found is not None
+    assert (found.same, found.predictions) == ((False, True), None)
+
+
+def test_likelihoods_come_back_as_32_bit_numbers() -> None:
+    task = replace(TASK, kind="text", labels=())
+    before = [replace(row(n, "", None), nats=1.1 * n, tokens=3, bytes=9) for n in range(4)]
+    now = [replace(one, nats=5.0) for one in before]
+
+    found = answered_before(answers_to_json(before), now, task)
+
+    assert found is not None
+    assert found.predictions is not None
+    assert [one.nats for one in found.predictions] == pytest.approx([one.nats for one in before])
+
+
+@pytest.mark.parametrize("entries", ["AAAA", "!", ""])
+def test_answers_to_other_rows_are_none(entries: str) -> None:
+    rows = [row(1, FIRST, FIRST), row(2, FIRST, FIRST)]
+    recorded = {**answers_to_json(rows), "entries": entries}
+
+    assert answered_before(recorded, rows, TASK) is None

@@ -1,0 +1,233 @@
+"""The lock that a run writes, the decisions it counts, and what it says about another holdout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.evidence import StageRecord, StageStatus
+from engine.lock.file import Wear, lock_path, read_lock
+from engine.lock.writer import WORN_AT, Keeper, change_notes, decided, lock_of
+from engine.recipe import load_recipe
+from engine.recipe.model import Baseline, Recipe
+from engine.store import Store
+from engine.store.runs import Runs
+from support.data_artifacts import data_artifact, digest
+
+FIRST = {"train": ["a", "b"], "validation": ["c"], "holdout": ["d", "e"], "none": ["f"]}
+GROWN = {"train": ["a", "b", "g"], "validation": ["c"], "holdout": ["d", "e"], "none": []}
+OTHER = {"train": ["d", "e"], "validation": ["c"], "holdout": ["a", "g"], "none": []}
+
+MAJORITY = Baseline(kind="majority", name="majority")
+
+
+@pytest.fixture
+def recipe(root: Path, tmp_path: Path) -> Recipe:
+    path = tmp_path / "reviews.yaml"
+    text = (root / "recipes" / "quickstart.yaml").read_text(encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
+    return load_recipe(path)[0]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / ".recipe")
+
+
+def ran(*stages: str, status: StageStatus = StageStatus.RAN) -> list[StageRecord]:
+    return [
+        StageRecord(stage=name, status=status, key="", reason="", seconds=0.0) for name in stages
+    ]
+
+
+def finish(keeper: Keeper, records: Sequence[StageRecord], run: str = "one") -> Any:
+    return keeper.finish(records, run=run, started="2026-11-24T10:00:00+00:00", outcome="refused")
+
+
+def keep(recipe: Recipe, store: Store, splits: Any, **payload: Any) -> Keeper:
+    """A keeper that has recorded these splits."""
+    keeper = Keeper(recipe=recipe, store=store, before=read_lock(lock_path(recipe.file)))
+    keeper.after_data(data_artifact(store, splits, **payload))
+    return keeper
+
+
+def test_the_first_run_records_the_splits_and_says_so(recipe: Recipe, store: Store) -> None:
+    keeper = keep(recipe, store, FIRST)
+
+    lock = read_lock(lock_path(recipe.file))
+    assert lock is not None
+    assert lock == keeper.now
+    assert keeper.said == ["holdout recorded in reviews.lock.json: commit it with the recipe"]
+    assert {name: split.rows for name, split in lock.splits.items()} == {
+        "train": 2,
+        "validation": 1,
+        "holdout": 2,
+    }
+    assert lock.splits["holdout"].digest == digest(FIRST["holdout"])
+    assert sorted(lock.members()) == ["holdout", "none", "train", "validation"]
+    assert lock.firewall is not None
+    assert (lock.firewall.found_near, lock.firewall.left_near) == (1, 0)
+    assert (lock.drawn_with, lock.holdout) == (None, Wear(looks=0, redraws=0))
+
+
+def test_the_same_splits_are_neither_written_nor_told_again(recipe: Recipe, store: Store) -> None:
+    keep(recipe, store, FIRST)
+
+    assert keep(recipe, store, FIRST).said == []
+
+
+@pytest.mark.parametrize(
+    ("records", "counts"),
+    [
+        (ran("data", "baseline", "gate", "verify"), True),
+        (ran("gate"), True),
+        (ran("verify"), True),
+        (ran("baseline"), True),
+        (ran("data", "compile", "train", "evaluate"), False),
+        (ran("gate", "verify", "baseline", status=StageStatus.REUSED), False),
+        (ran("gate", "verify", status=StageStatus.SKIPPED), False),
+        (ran("gate", status=StageStatus.FAILED), False),
+    ],
+)
+def test_a_verdict_that_was_formed_is_a_look(
+    recipe: Recipe, records: list[StageRecord], *, counts: bool
+) -> None:
+    recipe = replace(recipe, stop_if_baseline_passes=True, baselines=(MAJORITY,))
+
+    assert decided(records, recipe) is counts
+
+
+def test_baselines_that_stop_nothing_decide_nothing(recipe: Recipe) -> None:
+    assert not decided(ran("baseline"), replace(recipe, stop_if_baseline_passes=False))
+
+
+def test_a_run_is_one_look_however_many_verdicts_it_forms(recipe: Recipe, store: Store) -> None:
+    use = finish(keep(recipe, store, FIRST), ran("baseline", "gate", "verify"))
+    again = finish(keep(recipe, store, FIRST), ran("gate", status=StageStatus.REUSED))
+    lock = read_lock(lock_path(recipe.file))
+
+    assert (use.looks, again.looks) == (1, 1)
+    assert use.digest == digest(FIRST["holdout"])
+    assert lock is not None
+    assert lock.holdout.looks == 1
+
+
+def test_looks_are_counted_across_recipes_and_machines(
+    recipe: Recipe, store: Store, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    twin = tmp_path / "other" / "twin.yaml"
+    twin.write_text(recipe.file.read_text(encoding="utf-8"), encoding="utf-8")
+    finish(keep(recipe, store, FIRST), ran("gate"))
+
+    by_twin = finish(keep(load_recipe(twin)[0], store, FIRST), ran("gate"))
+    elsewhere = finish(keep(recipe, Store(tmp_path / "fresh"), FIRST), ran("gate"))
+
+    assert by_twin.looks == 2
+    assert elsewhere.looks == 2  # a store that knows nothing: the lock knows of the first
+
+
+def test_a_worn_holdout_is_told_with_reason_and_advice(recipe: Recipe, store: Store) -> None:
+    for number in range(1, WORN_AT):
+        keeper = keep(recipe, store, FIRST)
+        assert finish(keeper, ran("gate"), run=str(number)).looks == number
+        assert keeper.warnings == []
+
+    keeper = keep(recipe, store, FIRST)
+    finish(keeper, ran("gate"))
+
+    (warning,) = keeper.warnings
+    assert f"has decided {WORN_AT} times" in warning
+    assert "Dwork" in warning
+    assert "new rows" in warning
+
+
+def test_new_rows_in_training_are_no_redraw(recipe: Recipe, store: Store) -> None:
+    finish(keep(recipe, store, FIRST), ran("gate"))
+
+    keeper = keep(recipe, store, GROWN, sources="more", recorded="77" * 32)
+
+    assert keeper.now is not None
+    assert keeper.now.holdout == Wear(looks=1, redraws=0)
+    assert keeper.now.drawn_with == "77" * 32
+
+
+def test_another_draw_is_counted_and_begins_without_looks(recipe: Recipe, store: Store) -> None:
+    finish(keep(recipe, store, FIRST), ran("gate"))
+    other = replace(recipe, splits=replace(recipe.splits, seed=8))
+
+    use = finish(keep(other, store, OTHER, seed=8), [])
+    back = finish(keep(recipe, store, FIRST), [])
+
+    assert (use.looks, use.redraws) == (0, 1)
+    assert (back.looks, back.redraws) == (1, 2)  # the store remembers the first holdout
+
+
+def test_a_redraw_that_keeps_most_rows_is_not_fresh(recipe: Recipe, store: Store) -> None:
+    finish(keep(recipe, store, FIRST), ran("gate"))
+    other = replace(recipe, splits=replace(recipe.splits, holdout=3))
+
+    use = finish(keep(other, store, {**GROWN, "holdout": ["d", "e", "x"]}, holdout=3), [])
+
+    assert (use.looks, use.redraws) == (1, 1)
+
+
+def test_a_draw_that_gives_the_same_rows_is_no_redraw(recipe: Recipe, store: Store) -> None:
+    keep(recipe, store, FIRST)
+    other = replace(recipe, splits=replace(recipe.splits, by="random"))
+
+    keeper = keep(other, store, FIRST, by="random")
+
+    assert keeper.now is not None
+    assert keeper.now.holdout.redraws == 0
+    assert keeper.said  # the new draw is recorded
+
+
+def test_a_folder_that_cannot_be_written_is_a_warning(
+    recipe: Recipe, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*_: Any) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.lock.writer.write_lock", forbidden)
+        keeper = keep(recipe, store, FIRST)
+        use = finish(keeper, ran("gate"))
+
+    assert keeper.said == []
+    assert use.looks == 1
+    (warning,) = keeper.warnings
+    assert warning.startswith("D384")
+    assert "reviews.lock.json" in warning
+
+
+def test_another_holdout_than_before_is_noted_with_the_rows_that_were_trained_on(
+    recipe: Recipe, store: Store
+) -> None:
+    first, other = data_artifact(store, FIRST), data_artifact(store, OTHER, seed=8)
+    runs = Runs(store.root)
+    run = runs.create(recipe.name, "ab" * 32)
+    runs.record(run, {"stages": {"data": {"status": "ran", "key": first.key}}})
+
+    assert change_notes(recipe, store, first) == []
+    assert change_notes(recipe, store, other) == [
+        "the holdout is another one than in the previous run: 1 of its 2 rows were training rows then"
+    ]
+    grown = data_artifact(store, GROWN, sources="more")
+    assert change_notes(recipe, store, grown) == []
+
+
+def test_nothing_is_held_out_where_there_is_no_holdout(recipe: Recipe, store: Store) -> None:
+    keeper = keep(recipe, store, {"train": ["a", "b"]})
+
+    assert finish(keeper, ran("gate")) is None
+
+
+def test_the_lock_holds_what_the_artifact_says(recipe: Recipe, store: Store) -> None:
+    data = data_artifact(store, FIRST)
+
+    assert lock_of(recipe, data, None) == lock_of(recipe, data, lock_of(recipe, data, None))

@@ -1,0 +1,98 @@
+"""What moves from one form of the model to the next is bound, not only what changes sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from engine.evidence import Scores, Status
+from engine.metrics.predictions import Prediction
+from engine.parity.ladder import Step, quantized_shift, shift_checks, weight_check
+from engine.runtime.gguf.tensors import TensorError
+
+SCORES = Scores(rows=0, metrics=(), classes=(), confusion=())
+
+
+def step(name: str, shares: Sequence[float]) -> Step:
+    chosen = [
+        Prediction(
+            id=f"{at:016x}",
+            target="good",
+            label="good",
+            text="good",
+            probability=share,
+            probabilities=(share, 1 - share),
+        )
+        for at, share in enumerate(shares)
+    ]
+    return Step(name=name, chosen=chosen, scores=SCORES)
+
+
+def failed(name: str, shares: Sequence[float], *, precision: str = "fp32") -> list[str]:
+    before = step("adapter", [0.9, 0.8, 0.7, 0.6])
+    checks = shift_checks(step(name, shares), before, precision=precision)
+    return [one.name for one in checks if one.status is Status.FAIL]
+
+
+def test_a_rung_that_loses_nothing_moves_nothing() -> None:
+    assert failed("merged", [0.9, 0.8, 0.7, 0.6]) == []
+    assert failed("f16", [0.9002, 0.8001, 0.6999, 0.6]) == []
+
+
+def test_a_small_shift_of_every_row_is_refused_though_no_answer_changes() -> None:
+    assert failed("merged", [0.89, 0.79, 0.69, 0.59]) == ["shift.merged"]
+
+
+def test_a_large_shift_of_one_row_is_refused() -> None:
+    found = failed("merged", [0.9, 0.8, 0.7, 0.56])
+
+    assert found == ["shift.merged", "largest_shift.merged"]
+
+
+def test_what_is_run_in_sixteen_bits_may_move_more() -> None:
+    assert failed("merged", [0.89, 0.79, 0.69, 0.59], precision="bf16") == []
+    assert failed("merged", [0.7, 0.9, 0.5, 0.9], precision="bf16") == ["shift.merged"]
+
+
+@pytest.mark.parametrize(
+    ("name", "share", "status"),
+    [
+        ("Q8_0", 0.88, Status.PASS),
+        ("Q8_0", 0.70, Status.FAIL),
+        ("Q4_K_M", 0.70, Status.PASS),
+        ("Q4_K_M", 0.20, Status.FAIL),
+        ("IQ2_XS", 0.20, Status.PASS),
+        ("F16", 0.88, Status.FAIL),
+    ],
+)
+def test_a_quantized_file_may_move_by_what_its_bits_cost(
+    name: str, share: float, status: Status
+) -> None:
+    (check,) = quantized_shift(step(name, [share] * 4), step("f16", [0.9] * 4))
+
+    assert (check.name, check.status) == (f"shift.{name}", status)
+
+
+def test_long_answers_are_measured_by_the_token() -> None:
+    def said(share: float) -> Step:
+        row = Prediction(id="0" * 16, target="", label="x", text="x" * 400, probability=share)
+        return Step(name="f16", chosen=[row], scores=SCORES)
+
+    checks = shift_checks(said(0.50), said(0.52), precision="fp32")
+
+    assert [one.status for one in checks] == [Status.PASS, Status.PASS]
+
+
+def test_wrong_tensors_are_named_and_counted() -> None:
+    sound = TensorError(name="a", type="Q8_0", error=0.007, worst_row=0.01)
+    wrong = [TensorError(name=f"b{at}", type="Q8_0", error=1.0, worst_row=1.0) for at in range(5)]
+
+    check = weight_check([sound, *wrong], [])
+
+    assert (check.status, check.got, check.n) == (Status.FAIL, 1 / 6, 6)
+    assert "`b0`" in check.note
+    assert "2 more" in check.note
+    assert weight_check([sound], []).status is Status.PASS
+    assert weight_check([sound], ["llama.block_count"]).status is Status.FAIL
+    assert weight_check([], []).status is Status.FAIL

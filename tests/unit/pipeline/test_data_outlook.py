@@ -1,0 +1,134 @@
+"""What a plan can say of local data: the shape of each file, and what becomes of new rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from engine.data.membership import membership_from_json
+from engine.data.prepare import prepare
+from engine.data.reading.sources import fetch_all, read_all
+from engine.evidence import Recorded
+from engine.pipeline import data_outlook as foresight
+from engine.pipeline.data_outlook import HEAVY, WATCHING, foresee, shapes
+from engine.recipe import load_recipe
+from engine.recipe.model import Checks, Recipe
+from engine.render.progress import SilentProgress
+from support.data_artifacts import members
+from support.project import BASE, rows
+
+NOTHING = membership_from_json(members({"train": [], "validation": [], "holdout": []}))
+
+
+def recipe_of(folder: Path, **changes: Any) -> Recipe:
+    """The recipe of a small project with 140 rows in two files."""
+    for name, part in (("old.csv", rows(140)[:100]), ("new.csv", rows(140)[100:])):
+        lines = [("text", "label"), *part]
+        (folder / name).write_text("".join(f"{a},{b}\n" for a, b in lines), encoding="utf-8")
+    data = {
+        **BASE["data"],
+        "sources": [{"path": "old.csv"}, {"path": "new.csv"}],
+        **changes.pop("data", {}),
+    }
+    (folder / "base").mkdir(exist_ok=True)
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**BASE, "data": data, **changes}), encoding="utf-8")
+    return load_recipe(path)[0]
+
+
+def run_of(recipe: Recipe, **held: Any) -> Any:
+    fetched = fetch_all(recipe.data.sources, foresight._far, SilentProgress())
+    rows_read = read_all(fetched, SilentProgress())
+    return prepare(rows_read, recipe.task, data=recipe.data, splits=recipe.splits, **held)
+
+
+def test_it_foresees_what_the_data_stage_then_does(tmp_path: Path) -> None:
+    before = run_of(recipe_of(tmp_path)).membership
+    with (tmp_path / "new.csv").open("a", encoding="utf-8") as stream:
+        stream.write("".join(f"{text},{label}\n" for text, label in rows(152)[140:]))
+    recipe = load_recipe(tmp_path / "recipe.yaml")[0]
+
+    foreseen = foresee(recipe, before)
+
+    assert foreseen is not None
+    assert foreseen == run_of(recipe, recorded=before).summary.recorded
+    assert foreseen.kept == 40
+    assert sum((foreseen.new_rows or {}).values()) == 12
+
+
+def test_what_only_a_run_can_tell_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_of(tmp_path)
+    assert isinstance(foresee(recipe, NOTHING), Recorded)
+
+    hub = recipe_of(tmp_path, data={"sources": [{"hub": "some/rows", "split": "train"}]})
+    assert foresee(hub, NOTHING) is None
+    for check in HEAVY:
+        change: dict[str, Any] = {check: "drop"}
+        checks = dataclasses.replace(recipe.data.checks, **change)
+        heavy = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, checks=checks))
+        assert foresee(heavy, NOTHING) is None
+    monkeypatch.setattr(foresight, "MOST_BYTES", 100)
+    assert foresee(recipe, NOTHING) is None
+
+
+def test_dropped_mojibake_is_left_to_the_run_where_ftfy_is_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_of(tmp_path, data={"checks": {"leakage": "warn", "mojibake": "drop"}})
+    assert isinstance(foresee(recipe, NOTHING), Recorded)
+
+    monkeypatch.setitem(sys.modules, "ftfy", None)
+
+    assert foresee(recipe, NOTHING) is None
+
+
+def test_rows_that_cannot_be_read_are_left_to_the_run(tmp_path: Path) -> None:
+    recipe = recipe_of(tmp_path)
+    (tmp_path / "new.csv").write_bytes(b"text,label\n\xff\xfe,positive\n")
+
+    assert foresee(recipe, NOTHING) is None
+
+
+def test_every_check_is_known_to_move_rows_or_not() -> None:
+    moving = {"duplicates", "conflicting_labels", "empty", "unknown_labels", "schema_violations"}
+    known = {field.name for field in dataclasses.fields(Checks)}
+
+    assert known - set(WATCHING) == moving | {"truncation"}
+    assert set(HEAVY) <= set(WATCHING)
+
+
+def test_each_local_file_is_told_with_its_columns(tmp_path: Path) -> None:
+    assert shapes(recipe_of(tmp_path)) == [
+        ("old.csv", "columns text, label"),
+        ("new.csv", "columns text, label"),
+    ]
+
+
+def test_only_the_first_row_of_a_file_is_read(tmp_path: Path) -> None:
+    recipe = recipe_of(tmp_path)
+    (tmp_path / "new.csv").write_bytes(b"text,label\n" + b"fine,positive\n" * 400_000 + b"\xff\xfe")
+
+    assert ("new.csv", "columns text, label") in shapes(recipe)
+
+
+def test_the_usual_shapes_are_named(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
+    (tmp_path / "chat.jsonl").write_text(json.dumps({"messages": turns}) + "\n", encoding="utf-8")
+    recipe = recipe_of(tmp_path, data={"sources": [{"path": "chat.jsonl"}]})
+    chat = dataclasses.replace(recipe, task=dataclasses.replace(recipe.task, kind="chat"))
+
+    assert shapes(chat) == [("chat.jsonl", "openai_messages")]
+
+
+def test_many_files_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foresight, "MOST_SOURCES", 1)
+
+    assert shapes(recipe_of(tmp_path))[1:] == [("…", "1 more file")]

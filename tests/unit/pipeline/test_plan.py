@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from engine.lock.draw import RECORDED, Held, Standing, draw_of, inputs_of, recorded_rows
+from engine.lock.file import Lock, LockedSplit
+from engine.pipeline.plan import UNKNOWN, Plan, World, holdout_line, moving, plan_run, survey
+from engine.recipe import load_recipe
+from engine.recipe.model import PathRef, Recipe
+from engine.stages import evaluate
+from engine.store import Store
+from engine.store.runs import AcceptedRun
+from support.data_artifacts import members
+from support.project import BASE
+from support.stage_bench import CPU
+
+
+def test_a_package_without_a_digest_is_told_as_moving(root: Path, tmp_path: Path) -> None:
+    lines = (root / "recipes" / "quickstart.yaml").read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if "sha256:" not in line]
+    path = tmp_path / "unpinned.yaml"
+    path.write_text("\n".join([*kept, "allow_moving: true", ""]), encoding="utf-8")
+    recipe, _ = load_recipe(path)
+
+    told = moving(recipe)
+
+    assert [line.partition(":")[0] for line in told] == ["base_model", "data.sources[0]"]
+
+
+def test_a_pinned_recipe_moves_nowhere(root: Path) -> None:
+    recipe, _ = load_recipe(root / "recipes" / "quickstart.yaml")
+
+    assert moving(recipe) == ()
+
+
+def made(folder: Path) -> Path:
+    """A recipe whose data and base model are here."""
+    recipe = folder / "recipe.yaml"
+    (folder / "base").mkdir()
+    (folder / "rows.csv").write_text("text,label\nfine,positive\nbad,negative\n", encoding="utf-8")
+    recipe.write_text(yaml.safe_dump(dict(BASE)), encoding="utf-8")
+    return recipe
+
+
+def plan(recipe: Recipe, store: Store, lock: Lock | None = None, **orders: Any) -> Plan:
+    sources = ({"sha256": "ab" * 32},)
+    world = World(device=CPU, sources=sources, base_model={}, lock=lock)
+    return plan_run(recipe, store, world=world, **orders)
+
+
+def lock_for(recipe: Recipe, inputs: str = "00" * 32, **changes: Any) -> Lock:
+    keys = members({"train": ["a"], "validation": [], "holdout": ["b"]})
+    holdout = LockedSplit(rows=1, digest="cd" * 32, members=keys["holdout"])
+    return replace(
+        Lock(
+            recipe=recipe.name,
+            draw=draw_of(recipe),
+            inputs=inputs,
+            drawn_with=None,
+            splits={"holdout": holdout},
+            unused=None,
+            firewall=None,
+        ),
+        **changes,
+    )
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    return load_recipe(made(tmp_path))[0]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / ".recipe")
+
+
+def test_the_record_is_part_of_the_data_key_and_of_no_other(recipe: Recipe, store: Store) -> None:
+    free, held = plan(recipe, store), plan(recipe, store, lock_for(recipe))
+    recorded = recorded_rows(recipe, lock_for(recipe))
+
+    keys = [found.stage("data").key for found in (free, held)]
+    assert all(keys)
+    assert keys[0] != keys[1]
+    assert [key.payload[RECORDED] for key in keys if key] == [None, recorded.digest]
+    assert held.stage("data").held == Held(
+        standing=Standing.KEPT, digest=recorded.digest, recorded=recorded
+    )
+    assert all(stage.held is None for stage in held.stages if stage.name != "data")
+
+
+def test_a_lock_of_these_inputs_leaves_the_key_as_it_was(recipe: Recipe, store: Store) -> None:
+    free = plan(recipe, store).stage("data")
+    assert free.key
+    inputs = inputs_of(free.key.payload)
+
+    same = plan(recipe, store, lock_for(recipe, inputs)).stage("data")
+    once_held = plan(recipe, store, lock_for(recipe, inputs, drawn_with="ef" * 32)).stage("data")
+
+    assert same.key == free.key
+    assert once_held.key
+    assert once_held.key.payload[RECORDED] == "ef" * 32
+
+
+def test_the_reason_says_what_happens_to_the_holdout(recipe: Recipe, store: Store) -> None:
+    old = plan(recipe, store).stage("data").key
+    assert old
+    previous = {"data": {**old.payload, "sources": [{"sha256": "cd" * 32}]}}
+    reseeded = replace(recipe, splits=replace(recipe.splits, seed=8))
+
+    grown = plan(recipe, store, lock_for(recipe), previous=previous).stage("data").reason
+    fresh = plan(recipe, store, lock_for(recipe)).stage("data").reason
+    drawn = plan(reseeded, store, lock_for(recipe), previous={"data": old.payload})
+    gone = plan(recipe, store, previous={"data": {**old.payload, RECORDED: "ef" * 32}})
+
+    assert grown == "a data source changed; the recorded holdout keeps its rows"
+    assert fresh == "never built; the recorded holdout keeps its rows"
+    assert drawn.stage("data").reason == "the holdout is redrawn: splits.seed 7 -> 8"
+    assert gone.stage("data").reason == "the lock changed"
+
+
+def test_a_plan_without_a_record_says_nothing_of_it(recipe: Recipe, store: Store) -> None:
+    assert holdout_line(plan(recipe, store)) == ""
+
+
+def test_rows_that_only_a_run_can_tell_are_named_as_such(recipe: Recipe, store: Store) -> None:
+    """Two rows are too few for the splits: reading them ahead tells nothing."""
+    assert holdout_line(plan(recipe, store, lock_for(recipe))) == UNKNOWN
+
+
+@pytest.mark.parametrize("kind", ["chat", "text", "preference", "generation"])
+def test_kinds_without_labels_can_be_planned(recipe: Recipe, store: Store, kind: Any) -> None:
+    task = replace(recipe.task, kind=kind, labels=())
+    bare = replace(recipe, task=task, data=replace(recipe.data, label=None))
+
+    assert plan(bare, store).stage("data").key
+
+
+def test_what_a_stage_reads_besides_stands_in_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, _ = load_recipe(made(tmp_path))
+    store = Store(tmp_path / ".recipe")
+    (tmp_path / "other").write_text("one", encoding="utf-8")
+    other = PathRef(path=tmp_path / "other", written="other")
+    before = plan_run(recipe, store, world=survey(recipe, store, CPU))
+    monkeypatch.setattr(evaluate, "references", lambda _recipe: {"other": other}, raising=False)
+
+    def key() -> str:
+        found = plan_run(recipe, store, world=survey(recipe, store, CPU)).stage("evaluate").key
+        return "" if found is None else found.digest
+
+    first = key()
+    (tmp_path / "other").write_text("two", encoding="utf-8")
+
+    assert len({str(before.stage("evaluate").key), first, key()}) == 3
+
+
+def test_another_accepted_model_is_part_of_the_gates_key_and_of_no_other(
+    recipe: Recipe, store: Store
+) -> None:
+    sized = replace(recipe, splits=replace(recipe.splits, train=60, validation=20, holdout=40))
+    world = World(device=CPU, sources=({"sha256": "ab" * 32},), base_model={})
+    run = AcceptedRun(folder=store.root, keys={"train": "other"}, started="2026-11-23")
+
+    alone = plan_run(sized, store, world=world)
+    followed = plan_run(sized, store, world=replace(world, accepted=(run,)))
+    before = {stage.name: stage.key.payload for stage in alone.stages if stage.key}
+    told = plan_run(sized, store, world=replace(world, accepted=(run,)), previous=before)
+
+    changed = [name for name in before if alone.stage(name).key != followed.stage(name).key]
+    assert changed == ["gate"]
+    assert told.stage("gate").previous is not None
+
+
+def test_the_same_model_accepted_before_changes_no_key(recipe: Recipe, store: Store) -> None:
+    sized = replace(recipe, splits=replace(recipe.splits, train=60, validation=20, holdout=40))
+    world = World(device=CPU, sources=({"sha256": "ab" * 32},), base_model={})
+    alone = plan_run(sized, store, world=world)
+    train = alone.stage("train").key
+    assert train is not None
+    run = AcceptedRun(folder=store.root, keys={"train": train.digest}, started="2026-11-23")
+
+    again = plan_run(sized, store, world=replace(world, accepted=(run,)))
+
+    assert [stage.key for stage in alone.stages] == [stage.key for stage in again.stages]

@@ -1,0 +1,32 @@
+"""Local files that changed under their name, where their rows are too many to be divided here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.review.file_tree import Disk
+from engine.review.review import review
+from engine.review.rows import Rows
+from engine.review.version import load_side
+from engine.store import Store
+from support.recipe_pairs import CPU, cases
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("rows that judged are taken out of the file", ["W206 data.sources[0]"]),
+        ("rows that judge get another answer in the file", ["W206 data.sources[0]"]),
+        ("recorded rows that judge get another answer in the file", ["W206 data.sources[0]"]),
+        ("rows are added to the file, of which a share judges", []),
+    ],
+)
+def test_lines_that_are_gone_are_told(name: str, expected: list[str], tmp_path: Path) -> None:
+    case = next(one for one in cases() if one.name == name)
+    sides = [load_side(path, Disk(), label=path.name) for path in case.write(tmp_path)]
+
+    result = review(*sides, store=Store(tmp_path / "store"), device=CPU, rows=Rows(room=0))
+
+    assert [f"{one.code} {one.path}" for one in result.findings] == expected

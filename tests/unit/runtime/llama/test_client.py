@@ -1,0 +1,241 @@
+"""llama.cpp answers as transformers does, and its failures are told."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch  # noqa: TID253 - a test of the runtime
+
+from engine.errors import EnvironmentProblem, StageError
+from engine.runtime.generation.generate import generate
+from engine.runtime.gguf.convert import find_tools, read_facts, write_gguf
+from engine.runtime.llama import client as llama
+from engine.runtime.llama.client import Learned, Request, ask_gguf
+from engine.runtime.models.load import LoadedModel
+from engine.runtime.tool_process import run_module, run_tool
+from support.gguf_labels import choose_gguf
+
+TEXTS = ["good", "not a good film at all", "日本 é ½ 12", "", "x" * 90, " the  plot\n\nwas bad"]
+ANSWERS = ["positive<|im_end|>", "negative<|im_end|>", "not sure<|im_end|>"]
+
+
+@pytest.fixture(scope="session")
+def gguf(pico_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("gguf") / "model-F16.gguf"
+    write_gguf(pico_folder, target, "F16", threads=1, tools=find_tools())
+    return target
+
+
+@pytest.fixture(scope="session")
+def prompts(pico: LoadedModel) -> list[str]:
+    return [pico.chat.prompt([{"role": "user", "content": text}]) for text in TEXTS]
+
+
+@torch.inference_mode()
+def _log_probabilities(pico: LoadedModel, ids: list[int]) -> Any:
+    return torch.log_softmax(pico.model(torch.tensor([ids])).logits[0].double(), dim=-1)
+
+
+def _scored_one_by_one(pico: LoadedModel, prompt: str, answers: list[str]) -> list[float]:
+    """Every answer by itself: no cache, no tree."""
+    start, found = pico.chat.token_ids(prompt), []
+    for answer in answers:
+        tokens = pico.chat.token_ids(answer)
+        said = _log_probabilities(pico, [*start, *tokens])
+        steps = enumerate(tokens, start=len(start) - 1)
+        found.append(sum(float(said[place, token]) for place, token in steps))
+    return found
+
+
+MANY = [f"label {one}{two} of all<|im_end|>" for one in "abcdefgh" for two in "uvwxyz"]
+"""More branches than one row may keep in the cache."""
+
+
+@pytest.mark.parametrize("answers", [ANSWERS, MANY])
+def test_the_choice_is_that_of_scoring_every_answer_by_itself(
+    answers: list[str],
+    pico: LoadedModel,
+    gguf: Path,
+    prompts: list[str],
+    tmp_path: Path,
+    progress: Any,
+) -> None:
+    common: Any = {"threads": 1, "workdir": tmp_path, "progress": progress}
+    best = choose_gguf(gguf, prompts, answers, **common)
+    every = choose_gguf(gguf, prompts, answers, **common, distribution=True)
+
+    for prompt, one, all_shares in zip(prompts, best.choices, every.choices, strict=True):
+        scores = _scored_one_by_one(pico, prompt, answers)
+        exact = torch.softmax(torch.tensor(scores, dtype=torch.float64), dim=0).tolist()
+        assert exact.index(max(exact)) == one.index == all_shares.index
+        assert exact == pytest.approx(list(all_shares.probabilities), abs=1e-2)
+
+
+def test_the_likelihood_is_that_of_transformers(
+    pico: LoadedModel, gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
+) -> None:
+    ids = [pico.chat.token_ids(prompt) for prompt in prompts]
+    rows = [Learned(ids=row, learned=[0, 0, 0, *[1] * (len(row) - 3)]) for row in ids]
+
+    said = ask_gguf(gguf, Request(learned=rows), threads=1, workdir=tmp_path, progress=progress)
+
+    expected = [
+        -sum(
+            float(_log_probabilities(pico, row)[place - 1, row[place]])
+            for place in range(3, len(row))
+        )
+        for row in ids
+    ]
+    assert expected == pytest.approx(said.likelihoods, rel=2e-3)
+
+
+def test_speed_and_memory_are_measured(
+    gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
+) -> None:
+    request = Request(prompts=prompts[:3], timed=4)
+
+    said = ask_gguf(gguf, request, threads=1, workdir=tmp_path, progress=progress)
+
+    assert said.speed is not None
+    assert (said.speed.prompts, said.speed.tokens) == (3, 4)
+    assert said.speed.tokens_per_second > 0 < said.speed.first_token_seconds
+    assert said.peak_memory_bytes > gguf.stat().st_size
+
+
+def test_prompts_have_the_tokens_of_transformers(
+    pico: LoadedModel, gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
+) -> None:
+    said = choose_gguf(gguf, prompts, ANSWERS, threads=1, workdir=tmp_path, progress=progress)
+
+    assert [pico.chat.token_ids(prompt) for prompt in prompts] == said.token_ids
+
+
+def test_free_text_comes_with_the_same_choices(
+    pico: LoadedModel, gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
+) -> None:
+    common: Any = {"threads": 1, "workdir": tmp_path, "progress": progress}
+    alone = choose_gguf(gguf, prompts, ANSWERS, **common)
+
+    both = choose_gguf(gguf, prompts, ANSWERS, **common, max_new_tokens=4)
+
+    said = generate(pico, prompts, max_new_tokens=4, progress=progress)
+    expected = [one.text for one in said]
+    assert (expected, alone.choices) == (both.texts, both.choices)
+
+
+def test_no_file_of_the_exchange_stays(
+    gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
+) -> None:
+    choose_gguf(gguf, prompts[:1], ANSWERS, threads=1, workdir=tmp_path, progress=progress)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_model_is_a_stage_error_with_the_last_words(
+    tmp_path: Path, progress: Any
+) -> None:
+    path = tmp_path / "broken.gguf"
+    path.write_bytes(b"GGUF broken")
+
+    with pytest.raises(StageError) as caught:
+        choose_gguf(path, ["a"], ANSWERS, threads=1, workdir=tmp_path, progress=progress)
+
+    problem = caught.value.problems[0]
+    assert (problem.code, "broken.gguf" in (problem.hint or "")) == ("X641", True)
+
+
+def test_without_llama_cpp_the_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, progress: Any
+) -> None:
+    monkeypatch.setattr(llama, "version_of", lambda _name: None)
+
+    with pytest.raises(EnvironmentProblem) as caught:
+        choose_gguf(tmp_path, ["a"], ANSWERS, threads=1, workdir=tmp_path, progress=progress)
+
+    assert "slm-recipe[gguf]" in (caught.value.problems[0].hint or "")
+
+
+def test_a_killed_tool_is_told_by_its_signal() -> None:
+    with pytest.raises(StageError) as caught:
+        run_module("timeit", ["-n1", "import os; os.kill(os.getpid(), 9)"], code="X641", tool="it")
+
+    assert caught.value.problems[0].message == "it was ended by signal 9"
+
+
+def test_facts_count_what_the_file_stores(gguf: Path, pico: LoadedModel) -> None:
+    facts = read_facts(gguf, "F16")
+
+    assert (20, 0, pico.chat.tokenizer.chat_template) == (
+        facts.tensors,
+        facts.fallback_tensors,
+        facts.chat_template,
+    )
+    assert facts.bits_per_weight == pytest.approx(16, abs=0.2)
+
+
+def test_an_export_is_repeatable(pico_folder: Path, gguf: Path, tmp_path: Path) -> None:
+    again = tmp_path / "model-F16.gguf"
+    write_gguf(pico_folder, again, "F16", threads=1, tools=find_tools())
+
+    assert gguf.read_bytes() == again.read_bytes()
+
+
+def test_missing_tools_are_named() -> None:
+    with pytest.raises(EnvironmentProblem) as caught:
+        find_tools(lambda name: None if name == "inferna" else "1")
+
+    assert caught.value.problems[0].message == "GGUF export needs inferna"
+
+
+def test_a_llama_cpp_of_the_user_must_be_built(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "convert_hf_to_gguf.py").touch()
+    monkeypatch.setenv("LLAMA_CPP_DIR", str(tmp_path))
+
+    with pytest.raises(EnvironmentProblem) as caught:
+        find_tools()
+
+    assert caught.value.problems[0].message == "GGUF export needs llama-quantize"
+
+
+def test_a_model_the_converter_does_not_know_is_told(pico_folder: Path, tmp_path: Path) -> None:
+    odd = Path(shutil.copytree(pico_folder, tmp_path / "odd"))
+    config = json.loads((odd / "config.json").read_text())
+    (odd / "config.json").write_text(json.dumps({**config, "architectures": ["NoSuchModel"]}))
+
+    with pytest.raises(StageError) as caught:
+        write_gguf(odd, tmp_path / "model-F16.gguf", "F16", threads=1, tools=find_tools())
+
+    problem = caught.value.problems[0]
+    assert (problem.code, "NoSuchModel" in (problem.hint or "")) == ("X631", True)
+
+
+def test_a_full_disk_is_told_before_anything_is_written(
+    monkeypatch: pytest.MonkeyPatch, pico_folder: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(1, 1, 0))
+
+    with pytest.raises(EnvironmentProblem) as caught:
+        write_gguf(pico_folder, tmp_path / "m.gguf", "F16", threads=1, tools=find_tools())
+
+    assert (caught.value.problems[0].code, list(tmp_path.iterdir())) == ("E710", [])
+
+
+def test_the_converter_runs_no_code_that_a_model_names(pico_folder: Path, tmp_path: Path) -> None:
+    strange = Path(shutil.copytree(pico_folder, tmp_path / "strange"))
+    settings = json.loads((strange / "tokenizer_config.json").read_text())
+    settings["auto_map"] = {"AutoTokenizer": ["evil.Evil", "evil.Evil"]}
+    (strange / "tokenizer_config.json").write_text(json.dumps(settings))
+    (strange / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
+    tools = find_tools()
+
+    with pytest.raises(StageError, match="X691"):
+        write_gguf(strange, tmp_path / "m.gguf", "F16", threads=1, tools=tools)
+    run_tool(tools.convert(str(strange), "--outfile", "m.gguf"), code="X631", tool="it")
+
+    assert not (tmp_path / "ran").exists()

@@ -1,0 +1,141 @@
+"""One prompt for training and use, whatever the template writes around the answer."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import StageError
+from engine.recipe.model import Task
+from engine.recipe.prompt import messages
+from engine.runtime.models.load import LoadedModel
+from engine.runtime.rendering.chat import load_chat
+from engine.runtime.rendering.task_file import make_task_file, read_task_file, write_task_file
+
+USER = [{"role": "user", "content": "hello"}]
+TURNS = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+THINKING = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n"
+    "{% if m.role == 'assistant' %}<think>\n\n</think>\n\n{% endif %}{{ m.content }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+REFUSING = "{{ raise_exception('no system turn') }}"
+TRIMMING = TURNS.replace("{{ m.content }}", "{{ m.content | trim }}")
+TASK = Task(
+    kind="classification",
+    instruction="Is it {labels}?",
+    system="",
+    input="{text}",
+    labels=("good", "bad"),
+    schema=None,
+    output="json",
+)
+
+
+def _with_template(pico: Path, folder: Path, template: str) -> Path:
+    shutil.copytree(pico, folder, dirs_exist_ok=True)
+    (folder / "chat_template.jinja").write_text(template)
+    return folder
+
+
+def test_the_prompt_is_what_users_send(pico: LoadedModel) -> None:
+    prompt = pico.chat.prompt(USER)
+
+    assert prompt == "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n"
+
+
+def test_the_terminator_is_what_the_template_puts_behind_an_answer(pico: LoadedModel) -> None:
+    assert pico.chat.terminator == "<|im_end|>"
+
+
+def test_what_a_template_writes_before_past_answers_is_no_part_of_the_prompt(
+    pico_folder: Path, tmp_path: Path
+) -> None:
+    chat = load_chat(_with_template(pico_folder, tmp_path, THINKING))
+
+    assert chat.prompt(USER).endswith("assistant\n")
+    assert chat.before_answer(USER).endswith("assistant\n<think>\n\n</think>\n\n")
+
+
+@pytest.mark.parametrize(
+    ("template", "terminator"),
+    [
+        (TURNS, "<|im_end|>"),
+        (TURNS.replace("<|im_end|>\n", "<|im_end|>\n<|endoftext|>"), "<|im_end|>"),
+        (TURNS.replace("<|im_end|>", ""), "<|im_end|>"),
+        (TURNS.replace("<|im_end|>", "\n### end"), "\n### end"),
+    ],
+    ids=["a token", "the first of two", "none but the end of text", "words"],
+)
+def test_a_turn_ends_with_what_follows_the_answer(
+    pico_folder: Path, tmp_path: Path, template: str, terminator: str
+) -> None:
+    assert load_chat(_with_template(pico_folder, tmp_path, template)).terminator == terminator
+
+
+def test_text_that_looks_like_the_stand_in_does_no_harm(pico: LoadedModel) -> None:
+    prompt = pico.chat.prompt([{"role": "user", "content": "qXanswerXq"}])
+
+    assert prompt == "<|im_start|>user\nqXanswerXq<|im_end|>\n<|im_start|>assistant\n"
+
+
+@pytest.mark.parametrize(
+    ("template", "code"),
+    [(REFUSING, "X603"), ("{{ messages[0].content }}", "X603"), ("", "X602")],
+)
+def test_a_template_that_cannot_serve_is_refused(
+    pico_folder: Path, tmp_path: Path, template: str, code: str
+) -> None:
+    folder = _with_template(pico_folder, tmp_path, template)
+
+    with pytest.raises(StageError) as caught:
+        load_chat(folder)
+
+    assert code == caught.value.problems[0].code
+
+
+def test_a_template_cannot_reach_python(pico_folder: Path, tmp_path: Path) -> None:
+    escape = "{{ messages.__class__.__mro__[1].__subclasses__() }}"
+
+    with pytest.raises(StageError) as caught:
+        load_chat(_with_template(pico_folder, tmp_path, escape))
+
+    assert caught.value.problems[0].code == "X603"
+
+
+def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
+
+    with pytest.raises(StageError) as caught:
+        load_chat(tmp_path)
+
+    assert caught.value.problems[0].code == "X601"
+
+
+@pytest.mark.parametrize("template", [TURNS, THINKING, TRIMMING])
+@pytest.mark.parametrize("text", ["fine", " two  spaces \n", "", "<|im_end|>", "{{ x }}", "日本"])
+@pytest.mark.parametrize("instruction", ["Is it {labels}?", ""])
+def test_the_task_file_asks_as_training_did(
+    pico_folder: Path, tmp_path: Path, template: str, text: str, instruction: str
+) -> None:
+    task = replace(TASK, instruction=instruction)
+    chat = load_chat(_with_template(pico_folder, tmp_path, template))
+    write_task_file(tmp_path, make_task_file(task, chat))
+
+    assert chat.prompt(messages(task, text)) == read_task_file(tmp_path).prompt(text)
+
+
+@pytest.mark.parametrize("text", [None, "{}", "[]", "not json", '{"version": 99}'])
+def test_a_task_file_that_is_not_one_is_refused(tmp_path: Path, text: Any) -> None:
+    if text is not None:
+        (tmp_path / "task.json").write_text(text)
+
+    with pytest.raises(StageError) as caught:
+        read_task_file(tmp_path)
+
+    assert caught.value.problems[0].code == "X642"

@@ -1,0 +1,52 @@
+"""Attention with its log-sum-exp is the same by the processor's kernel and written out."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch  # noqa: TID253 - a test of the runtime
+
+from engine.runtime.scoring.packed_cache import Piece, _alike, _attention, _group
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_kernel_and_plain_arithmetic_agree(*, masked: bool) -> None:
+    draw = torch.Generator().manual_seed(3)
+    query, key, value = (torch.randn(2, 3, size, 16, generator=draw) for size in (5, 7, 7))
+    hidden = torch.zeros(2, 1, 5, 7)
+    hidden[0, 0, :, 4:] = -math.inf
+    mask = hidden if masked else None
+    wider = torch.nn.functional.pad(value, (0, 1))  # values of another size: no kernel for it
+
+    out, total = _attention(query, key, value, mask, 0.25)
+    plain, plain_total = _attention(query, key, wider, mask, 0.25)
+
+    torch.testing.assert_close(out, plain[..., :16])
+    torch.testing.assert_close(total, plain_total)
+
+
+def _piece(tokens: int, seen: int = 0) -> Piece:
+    return Piece(
+        tokens=range(tokens),
+        position=0,
+        slots=range(100, 100 + tokens),
+        seen=range(seen),
+        scored=1,
+    )
+
+
+def test_pieces_of_like_length_attend_together() -> None:
+    pieces = [_piece(tokens) for tokens in (1, 20, 1, 17, 12)]
+
+    assert list(_alike(pieces)) == [[1, 3], [4], [0, 2]]
+
+
+def test_a_token_sees_what_stands_before_it_in_its_row_only() -> None:
+    group = _group([_piece(3), _piece(2, seen=2)], [0, 1], torch.float32, torch.device("cpu"))
+
+    visible = (group.mask[:, 0] == 0).int().tolist()
+    assert group.context.view(2, -1).tolist() == [[100, 101, 102, 100], [0, 1, 100, 101]]
+    assert visible[0] == [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0]]
+    assert visible[1][:2] == [[1, 1, 1, 0], [1, 1, 1, 1]]
+    assert group.tokens.tolist() == [0, 1, 2, 3, 4]

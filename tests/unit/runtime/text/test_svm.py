@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+
+from engine.errors import StageError
+from engine.runtime.text.svm import tfidf_svm, tfidf_svm_of_each
+from support.project import rows
+
+
+def test_it_learns_what_words_tell_and_twice_the_same() -> None:
+    train, holdout = rows(80, seed=1), rows(40, seed=2)
+    texts, labels = [text for text, _ in train], [label for _, label in train]
+
+    found = tfidf_svm(texts, labels, [text for text, _ in holdout], seed=7)
+
+    assert found == [label for _, label in holdout]
+    assert found == tfidf_svm(texts, labels, [text for text, _ in holdout], seed=7)
+
+
+def test_single_letters_and_marks_are_features_too() -> None:
+    texts, labels = ["!", "?", "a", "b"] * 3, ["up", "down", "up", "down"] * 3
+
+    assert tfidf_svm(texts, labels, ["!", "?", "a", "b"], seed=7) == ["up", "down", "up", "down"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels"), [(["good", "bad"], ["a", "a"]), ([" ", "\n"], ["a", "b"])]
+)
+def test_rows_that_teach_nothing_are_told(texts: list[str], labels: list[str]) -> None:
+    with pytest.raises(StageError, match="G510  baselines: tfidf_svm cannot learn"):
+        tfidf_svm(texts, labels, ["x"], seed=7)
+
+
+MANY = [
+    ("the food was cold", {"food"}),
+    ("the food was great and so was the waiter", {"food", "staff"}),
+    ("a rude waiter", {"staff"}),
+    ("we sat there", set()),
+    ("cold food again", {"food"}),
+    ("the waiter smiled", {"staff"}),
+    ("we left early", set()),
+    ("great food, great waiter", {"food", "staff"}),
+]
+
+
+def of_each(texts: list[str], *, labels: tuple[str, ...] = ("food", "staff")) -> list[set[str]]:
+    found = tfidf_svm_of_each(
+        [text for text, _ in MANY],
+        [frozenset(labels) for _, labels in MANY],
+        texts,
+        labels=labels,
+        seed=7,
+    )
+    return [set(labels) for labels in found]
+
+
+def test_each_label_is_learned_against_the_rest() -> None:
+    assert [{"food"}, {"staff"}, {"food", "staff"}, set()] == of_each(
+        ["cold food", "the rude waiter", "the waiter brought great food", "we sat"]
+    )
+
+
+def test_a_label_of_no_row_is_never_said() -> None:
+    assert [{"food"}] == of_each(["cold food"], labels=("price", "food"))
+
+
+def test_a_label_of_every_row_is_always_said() -> None:
+    found = tfidf_svm_of_each(
+        ["one", "two"], [frozenset({"a", "b"}), frozenset({"a"})], ["three"],
+        labels=("a", "b"), seed=7,
+    )  # fmt: skip
+
+    assert "a" in found[0]
+
+
+def test_blank_rows_of_several_labels_are_told() -> None:
+    with pytest.raises(StageError, match="G510"):
+        tfidf_svm_of_each([" "], [frozenset({"a"})], ["b"], labels=("a",), seed=7)

@@ -1,0 +1,116 @@
+"""What the callback tells of a training, called as the trainer calls it; nothing is trained."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from engine.backends.usage import Meter
+from engine.files.digests import FILE, read_digests
+from engine.runtime.training import usage
+from engine.runtime.training.callbacks import Watch
+
+
+def tiny() -> Any:
+    """A model that takes `input_ids`."""
+    import torch
+
+    class Tiny(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed = torch.nn.Embedding(8, 4)
+            self.out = torch.nn.Linear(4, 8)
+
+        def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = self.out(self.embed(input_ids))
+            return found
+
+    return Tiny()
+
+
+def told(folder: Path, *, is_first: bool = True) -> list[dict[str, Any]]:
+    """Two steps of two passes and one, an evaluation before them, a checkpoint and the end."""
+    import torch
+
+    events: list[dict[str, Any]] = []
+    watch, model = Watch(lambda event: events.append(dict(event))), tiny()
+    args = SimpleNamespace(
+        device=torch.device("cpu"),
+        bf16=False,
+        fp16=False,
+        output_dir=str(folder),
+        world_size=1,
+        n_gpu=0,
+        train_batch_size=2,
+        gradient_accumulation_steps=3,
+    )
+    state = SimpleNamespace(global_step=0, max_steps=2, is_world_process_zero=is_first)
+    given = (args, state, SimpleNamespace())
+    watch.on_train_begin(*given, model=model, train_dataloader=SimpleNamespace(dataset=[]))
+    model(input_ids=torch.zeros(1, 3, dtype=torch.long))
+    watch.on_evaluate(*given)
+    for step, passes in ((1, 2), (2, 1)):
+        watch.on_step_begin(*given)
+        for _ in range(passes):
+            model(input_ids=torch.zeros(2, 5, dtype=torch.long))
+        state.global_step = step
+        watch.on_step_end(*given)
+    (folder / "checkpoint-2").mkdir()
+    (folder / "checkpoint-2" / "weights").write_bytes(b"some")
+    watch.on_save(*given)
+    watch.on_train_end(*given)
+    return events
+
+
+def test_each_event_says_what_it_took(tmp_path: Path) -> None:
+    events = told(tmp_path)
+
+    assert [e["event"] for e in events] == ["start", "evaluated", "step", "step", "saved", "end"]
+    assert [event["tokens"] for event in events] == [0, 3, 20, 10, 0, 0]
+    assert all(event["seconds"] >= 0 and event["cpu_seconds"] >= 0 for event in events)
+    assert all(event["peak_bytes"] > 10**7 for event in events)
+
+
+def test_the_start_says_how_many_rows_a_step_takes_of_how_many_processes(tmp_path: Path) -> None:
+    start = told(tmp_path)[0]
+
+    assert (start["world_size"], start["devices"], start["rows_per_step"]) == (1, 1, 6)
+
+
+def test_only_the_first_process_tells_and_writes(tmp_path: Path) -> None:
+    assert told(tmp_path, is_first=False) == []
+    assert [path.name for path in (tmp_path / "checkpoint-2").iterdir()] == ["weights"]
+
+
+def test_a_checkpoint_gets_the_digests_of_its_files(tmp_path: Path) -> None:
+    told(tmp_path)
+
+    digest = sha256(b"some").hexdigest()
+    assert read_digests(tmp_path / "checkpoint-2" / FILE) == {"weights": digest}
+
+
+def test_the_events_add_up(tmp_path: Path) -> None:
+    meter = Meter(began=0.0)
+    for event in told(tmp_path):
+        meter.take(event)
+
+    assert tuple(
+        getattr(meter.usage, name).count
+        for name in ("first", "steps", "first_evaluation", "first_save", "ending")
+    ) == (1, 1, 1, 1, 1)
+    assert meter.usage.peak_bytes >= meter.usage.ready_bytes > 0
+
+
+def test_an_earlier_peak_is_forgotten() -> None:
+    import torch
+
+    large = torch.ones(50_000_000)
+    peak = usage.peak_bytes("cpu")
+    del large
+    forgot = usage.begin("cpu")
+    now = usage.peak_bytes("cpu")
+
+    assert peak > 2 * 10**8
+    assert now < peak if forgot else now >= peak

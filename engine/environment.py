@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from engine import __version__
+from engine._version import __version__
 from engine.process.start import answer_of, program
 
 

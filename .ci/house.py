@@ -34,11 +34,11 @@ BOUNDS: Mapping[str, tuple[str, float]] = {
     "import circles among packages": ("<=", 0),
     "circles by imports of every kind": ("<=", 3),  # goal: 0
     "files at the root of engine/": ("<=", 4),
-    "noqa in engine/": ("<=", 573),  # goal: 90
-    "own-line comments, % of lines": (">=", 0.01),  # goal: 1.0
+    "noqa in engine/": ("<=", 90),
+    "own-line comments, % of lines": (">=", 0.03),  # goal: 1.0
     "class names used twice or more": ("<=", 42),  # goal: 5
-    "private words in engine/": ("<=", 2400),  # goal: 0
-    "test files over 400 lines": ("<=", 10),  # goal: 0
+    "private words in engine/": ("<=", 1620),  # goal: 0
+    "test files over 400 lines": ("<=", 2),  # goal: 0
 }
 """Of each number the bound that holds today; the goal stands beside it where it is not reached."""
 
@@ -110,7 +110,7 @@ class Source:
     """A Python file, read once."""
 
     name: str
-    """`engine.stages.base`, a package by its own name."""
+    """`engine.artifacts.stage`, a package by its own name."""
     text: str
     package: bool
     tree: ast.Module = field(init=False)

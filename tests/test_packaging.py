@@ -41,7 +41,7 @@ sys.exit(main(words))
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built wheel."""
     pytest.importorskip("hatchling", reason="hatchling comes with `uv sync`")
-    from hatchling.builders.wheel import WheelBuilder  # noqa: PLC0415 - after the check
+    from hatchling.builders.wheel import WheelBuilder  # after the check
 
     folder = tmp_path_factory.mktemp("dist")
     return Path(next(WheelBuilder(str(ROOT)).build(directory=str(folder), versions=["standard"])))

@@ -25,10 +25,10 @@ from engine.bundle.scores import all_scores, unlike
 from engine.bundle.statement import statement_of, to_bytes
 from engine.errors import DataError
 from engine.evidence import Metric, Repeat, Scores, StageStatus, to_json
+from engine.files.typed_json import brief_text
 from engine.lock.accepted_run import further_seeds, spread_of
 from engine.lock.answer_hashes import HASHED, WEIGHED, has_entries, label_counts
-from engine.lock.check import unfounded
-from engine.lock.coherence import NEAR
+from engine.lock.coherence import NEAR, unfounded
 from engine.lock.draw import draw_of, is_drawn_by, recorded_rows
 from engine.metrics.scoring import named_metrics
 from engine.pipeline.report import describe, describe_method
@@ -38,9 +38,12 @@ from engine.recipe.sweeps import methods_of
 from engine.recipe.text.dump import reference_mapping
 from engine.stages import stages_of
 from engine.store.runs import ACCEPTED
-from engine.store.typed import brief_text
 
 _DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?!\w|\.\d)")
+_UNSEEN = re.compile(
+    r'<style>.*?</style>|<[a-z][^<>]*?(?:aria-label="([^"<>]*)"[^<>]*)?>', re.DOTALL
+)
+"""The style of a page and the tags of it, but for the words that a drawing is read out with."""
 
 
 def statement_problems(found: Contents) -> Iterator[str]:
@@ -285,8 +288,8 @@ def score_problems(found: Contents) -> Iterator[str]:
 
 def page_problems(found: Contents) -> Iterator[str]:
     """Yield numbers on the pages for people that no number of the report gives."""
-    from engine.render.card import render_card  # noqa: PLC0415 - only here
-    from engine.render.html import render_html  # noqa: PLC0415
+    from engine.render.report.card import render_card
+    from engine.render.report.page import render_html
 
     known = set(_numbers(json.loads(json.dumps(to_json(found.report)))))
     for name, render in (("README.md", render_card), ("report.html", render_html)):
@@ -296,13 +299,18 @@ def page_problems(found: Contents) -> Iterator[str]:
             continue
         if found.report.recipe_name not in text:
             yield f"{name} does not name `{found.report.recipe_name}`"
-        others = set(_DECIMAL.findall(text)) - set(_DECIMAL.findall(right))
+        others = _shown_decimals(text) - _shown_decimals(right)
         strange = sorted(one for one in others if not _gives(one, known))
         if strange:
             yield f"{name} says {', '.join(strange[:5])}, which the report does not"
 
 
-def _numbers(value: Any) -> Iterator[float]:  # noqa: ANN401 - JSON data
+def _shown_decimals(page: str) -> set[str]:
+    """The decimals that a reader meets: no lengths of the style, no coordinates of a drawing."""
+    return set(_DECIMAL.findall(_UNSEEN.sub(r" \1 ", page)))
+
+
+def _numbers(value: Any) -> Iterator[float]:
     if isinstance(value, bool):
         return
     if isinstance(value, int | float):
@@ -347,6 +355,6 @@ def _differing(one: Mapping[str, Any], other: Mapping[str, Any], at: str = "") -
     return "the order of its keys"
 
 
-def _as_json(value: Any) -> str:  # noqa: ANN401 - JSON data
+def _as_json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=True, default=str)
-    return text if len(text) <= 60 else f"{text[:60]}…"  # noqa: PLR2004 - of one line
+    return text if len(text) <= 60 else f"{text[:60]}…"  # of one line

@@ -36,9 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the comparison; 0 whatever it says."""
-    from engine.cli.report import find_run  # noqa: PLC0415 - after the arguments are known good
-    from engine.runs.compare import as_json, compare_runs, ran  # noqa: PLC0415
-    from engine.store import Store  # noqa: PLC0415
+    from engine.cli.report import find_run  # after the arguments are known good
+    from engine.runs.compare import as_json, compare_runs, ran
+    from engine.store import Store
 
     store = Store(store_root(options.store, trust=options.trust_store))
     first, second = (
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _lines(found: Compared, *, every: bool) -> list[str]:
-    from engine.runs.compare import size_of, speed_of  # noqa: PLC0415
+    from engine.runs.compare import size_of, speed_of
 
     first, second = found.first, found.second
     shared = ", the rows that both holdouts have" if found.partial else ""

@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
         show("\n".join(f"{name:<28} {_purpose(path)}" for name, path in shipped.items()))
         return ExitCode.ACCEPTED
     if options.start not in shipped or _is_data(options):
-        if os.path.exists(options.start):  # noqa: PTH110 - False for a name that is too long
+        if os.path.exists(options.start):  # False for a name that is too long
             return _draft(options)
         near = get_close_matches(options.start, shipped, 1)
         hint = f"did you mean `{near[0]}`?" if near else "recipe init lists them"
@@ -74,12 +74,12 @@ def _looks_like_a_path(text: str) -> bool:
 
 
 def _draft(options: argparse.Namespace) -> int:
-    from engine.drafting import Wishes, draft  # noqa: PLC0415 - only for a data file
-    from engine.drafting.guess import Told  # noqa: PLC0415
-    from engine.drafting.told import drafted  # noqa: PLC0415
-    from engine.recipe import load_recipe  # noqa: PLC0415
-    from engine.recipe.outside import trust_as_it_stands  # noqa: PLC0415
-    from engine.recipe.references import named_model  # noqa: PLC0415
+    from engine.drafting import Wishes, draft  # only for a data file
+    from engine.drafting.guess import Told
+    from engine.drafting.told import drafted
+    from engine.recipe import load_recipe
+    from engine.recipe.outside import trust_as_it_stands
+    from engine.recipe.references import named_model
 
     file = Path(options.start)
     target = options.output or Path(f"{file.name.split('.')[0] or 'recipe'}.yaml")

@@ -13,7 +13,7 @@ from engine.errors import Problem, StoreError
 from engine.files.writing import write_output
 from engine.render.problems import problems_json, render_problems
 from engine.render.progress import has_colour
-from engine.render.spans import cleaned
+from engine.render.styled_text import cleaned
 
 
 def show(text: str) -> None:
@@ -28,7 +28,7 @@ def _encodable(text: str) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def show_json(value: Any) -> None:  # noqa: ANN401 - JSON data
+def show_json(value: Any) -> None:
     """A result for a program: one object."""
     show(json.dumps(value, indent=2, ensure_ascii=False))
 

@@ -20,10 +20,10 @@ def run_probe(
             f"--probe runs on this machine, not on `{elsewhere}`",
             hint="leave out --device, or run the probe there",
         )
-    from engine.cli.streams import others_to  # noqa: PLC0415 - only a probe runs something
-    from engine.cli.watch import Console  # noqa: PLC0415
-    from engine.estimate.probe import probe  # noqa: PLC0415
-    from engine.pipeline.preflight import refuse_moving, refuse_outside  # noqa: PLC0415
+    from engine.cli.streams import others_to  # only a probe runs something
+    from engine.cli.watch import Console
+    from engine.estimate.probe import probe
+    from engine.pipeline.preflight import refuse_moving, refuse_outside
 
     refuse_outside(recipe, warnings)
     refuse_moving(recipe, warnings)

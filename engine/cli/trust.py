@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _trust(options: argparse.Namespace) -> int:
-    from engine.recipe.outside import trust_as_it_stands  # noqa: PLC0415 - reads a recipe
+    from engine.recipe.outside import trust_as_it_stands  # reads a recipe
 
     found = trust_as_it_stands(options.recipe)
     references = sorted({one.reference for one in found})

@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the answer, and how sure the model is."""
-    from engine.runtime.llama.client import answer_text  # noqa: PLC0415 - only where a model is asked
+    from engine.runtime.llama.client import answer_text  # only where a model is asked
 
     gguf = _gguf(options.model, options.store, trust=options.trust_store)
     text = sys.stdin.read().rstrip("\n") if options.text == "-" else options.text

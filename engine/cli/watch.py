@@ -6,23 +6,24 @@ from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from engine.artifacts import results as flow
-from engine.artifacts.stage import Progress
 from engine.evidence import (
+    DataSummary,
     ExportedFile,
+    Rung,
+    Scores,
     StageRecord,
     StageStatus,
     Status,
-    data_from_json,
-    rung_from_json,
-    scores_from_json,
-    training_from_json,
+    TrainingSummary,
 )
+from engine.files.typed_json import from_json
+from engine.progress import Progress
 from engine.recipe.metrics import primary
 from engine.recipe.model import Recipe
-from engine.render.checklines import check_lines
-from engine.render.forgetting import sentence
-from engine.render.learning import learning_lines
-from engine.render.measures import spoken, told, value_of
+from engine.render.checks_text import check_lines
+from engine.render.labels import find_metric
+from engine.render.metric_format import metric_text, prose_name, value_of
+from engine.render.number_format import percent
 from engine.render.progress import (
     PlainProgress,
     SilentProgress,
@@ -30,10 +31,11 @@ from engine.render.progress import (
     has_colour,
     open_progress,
 )
-from engine.render.quantities import percent
-from engine.render.repeating import seeds_line
-from engine.render.sweeping import sweep_lines
-from engine.render.text import (
+from engine.render.report.sections.forgetting import probe_line
+from engine.render.report.sections.learning import learning_lines
+from engine.render.report.sections.seeds import seeds_line
+from engine.render.report.sections.sweep import sweep_lines
+from engine.render.stage_lines import (
     baseline_lines,
     data_line,
     file_line,
@@ -41,7 +43,6 @@ from engine.render.text import (
     stage_result,
     training_line,
 )
-from engine.render.wording import find_metric
 from engine.stages import STAGES
 from engine.store import Artifact
 
@@ -95,7 +96,7 @@ class Console:
 
 
 def _data(artifacts: Artifacts, _recipe: Recipe) -> str:
-    summary = data_from_json(flow.read_json(artifacts["data"], "summary.json"))
+    summary = from_json(DataSummary, flow.read_json(artifacts["data"], "summary.json"))
     sizes = " / ".join(f"{split.rows} {split.name}" for split in summary.splits)
     warned = [f.message for f in summary.findings if f.action == "warn" and f.count]
     return "\n".join([data_line(summary), sizes, *warned])
@@ -119,19 +120,21 @@ def _compile(artifacts: Artifacts, recipe: Recipe) -> str:
 
 
 def _train(artifacts: Artifacts, _recipe: Recipe) -> str:
-    return training_line(training_from_json(flow.read_json(artifacts["train"], "training.json")))
+    return training_line(
+        from_json(TrainingSummary, flow.read_json(artifacts["train"], "training.json"))
+    )
 
 
 def _evaluate(artifacts: Artifacts, recipe: Recipe) -> str:
     found = flow.read_json(artifacts["evaluate"], "scores.json")
     metric = _main(recipe)
     values = {
-        rows: find_metric(scores_from_json(scores), metric)
+        rows: find_metric(from_json(Scores, scores), metric)
         for rows, scores in found.items()
         if scores
     }
     said = [f"{rows} {value_of(metric, value.value)}" for rows, value in values.items() if value]
-    return f"{spoken(metric)}: {' · '.join(said)}"
+    return f"{prose_name(metric)}: {' · '.join(said)}"
 
 
 def _resample(artifacts: Artifacts, recipe: Recipe) -> str:
@@ -142,7 +145,7 @@ def _resample(artifacts: Artifacts, recipe: Recipe) -> str:
 
 def _forgetting(artifacts: Artifacts, _recipe: Recipe) -> str:
     found = flow.forgetting(artifacts)
-    return "" if found is None else sentence(found.overall, found)
+    return "" if found is None else probe_line(found.overall, found)
 
 
 def _sweep(artifacts: Artifacts, _recipe: Recipe) -> str:
@@ -177,7 +180,7 @@ def _quantize(artifacts: Artifacts, _recipe: Recipe) -> str:
 
 def _verify(artifacts: Artifacts, recipe: Recipe) -> str:
     found = flow.read_json(artifacts["verify"], "verify.json")
-    ladder = [rung_from_json(item) for item in found.get("ladder", ())]
+    ladder = [from_json(Rung, item) for item in found.get("ladder", ())]
     shown = ladder_lines(ladder, metric=_main(recipe)) or _judged_again(found, recipe)
     return "\n".join([*([shown] if shown else []), _verdict(artifacts, "verify")])
 
@@ -186,8 +189,8 @@ def _judged_again(found: Mapping[str, Any], recipe: Recipe) -> str:
     """The exported file in one line, where no ladder leads to it."""
     if found["scores"]["quantized"] is None:
         return ""
-    scores, metric = scores_from_json(found["scores"]["quantized"]), _main(recipe)
-    value = f"{recipe.export.quantizations[0]} {spoken(metric)} {told(find_metric(scores, metric))}"
+    scores, metric = from_json(Scores, found["scores"]["quantized"]), _main(recipe)
+    value = f"{recipe.export.quantizations[0]} {prose_name(metric)} {metric_text(find_metric(scores, metric))}"
     if found["agreement"] is None:
         return value
     agreed = round(found["agreement"] * scores.rows)

@@ -97,7 +97,7 @@ def shown(
     if renderer is None:
         segments = tuple(_turns(example, task))
         return ShownRow(id=example.id, origin=example.origin, split=split, segments=segments)
-    from engine.runtime.rendering.segments import UnwritableError  # noqa: PLC0415 - brings transformers
+    from engine.runtime.rendering.segments import UnwritableError  # brings transformers
 
     try:
         first, *more = renderer.render(example)
@@ -118,7 +118,7 @@ def shown(
 
 def character_lengths(files: Files) -> tuple[Lengths, ...]:
     """Return the lengths in characters, question and answer together."""
-    from engine.runtime.rendering.length_stats import spread  # noqa: PLC0415 - beside the other way of measuring
+    from engine.runtime.rendering.length_stats import spread  # beside the other way of measuring
 
     found = []
     for split, path in files.items():
@@ -130,9 +130,9 @@ def character_lengths(files: Files) -> tuple[Lengths, ...]:
 
 def token_view(files: Files, renderer: Renderer) -> Measured:
     """Return the lengths in tokens, and the problems and notes that training would have."""
-    from engine.runtime.rendering.length_stats import spread  # noqa: PLC0415 - beside it
-    from engine.runtime.rendering.lengths import rehearse, token_lengths  # noqa: PLC0415 - transformers
-    from engine.runtime.rendering.render_stats import together  # noqa: PLC0415 - beside what fills it
+    from engine.runtime.rendering.length_stats import spread  # beside it
+    from engine.runtime.rendering.lengths import rehearse, token_lengths  # transformers
+    from engine.runtime.rendering.render_stats import together  # beside what fills it
 
     lengths, notes, problems = list[Lengths](), list[str](), list[Problem]()
     ledgers = []

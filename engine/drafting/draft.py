@@ -190,5 +190,5 @@ _QUIET: Final[Mapping[str, Any]] = dict.fromkeys(
 """Checks that refuse nothing in a draft: it does not wait for them."""
 
 
-def _never(_name: str, _payload: Mapping[str, Any], _build: object) -> Any:  # noqa: ANN401 - never called
+def _never(_name: str, _payload: Mapping[str, Any], _build: object) -> Any:
     raise AssertionError(_name)  # local files are not fetched

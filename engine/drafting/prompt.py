@@ -98,7 +98,7 @@ def _bytes(text: str) -> int:
     return len(text.encode("utf-8", "replace"))
 
 
-def at(row: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - a value of a row
+def at(row: Mapping[str, Any], path: str) -> Any:
     """Return what stands at a dotted path; None for nothing."""
     if path in row:
         return row[path]

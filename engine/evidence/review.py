@@ -46,7 +46,7 @@ class Finding:
     """One way in which the evidence got weaker or stronger."""
 
     code: str
-    """W101 and on: see `engine.codes.review`."""
+    """W101 and on: see engine/codes/review.md."""
     path: str
     """The key that was changed; items of lists by name, such as `baselines.few_shot.shots`."""
     effect: Effect

@@ -42,7 +42,7 @@ def merged_says(context: StageContext, examples: Sequence[Example], asked: answe
     }
 
     def build(folder: Path) -> None:
-        from engine.runtime.models.load import load_model  # noqa: PLC0415 - brings torch
+        from engine.runtime.models.load import load_model  # brings torch
 
         model = context.artifacts["merge"].file("model")
         loaded = load_model(model, device=context.device, precision=precision)
@@ -62,7 +62,7 @@ def once_said(
     build: Callable[[Path], None],
 ) -> Said:
     """Return predictions, made at most once for this model, holdout and task."""
-    made = context.once(
+    made = context.cached(
         "predictions",
         {
             "of": name,

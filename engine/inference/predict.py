@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
 
-from engine.artifacts.stage import Progress
 from engine.data.examples.example import Example
 from engine.environment import VLLM, version_of
 from engine.errors import DataError
 from engine.metrics.predictions import Prediction
+from engine.progress import Progress
 from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.conversation import conversation
 from engine.recipe.model import Recipe, Task
@@ -146,7 +146,7 @@ def free(
     return _spoken(loaded, asked, examples, prompts, grammar=None, progress=progress)
 
 
-def predicted(row: Example, **answer: Any) -> Prediction:  # noqa: ANN401 - fields of a prediction
+def predicted(row: Example, **answer: Any) -> Prediction:
     """Return the prediction of a row: what its metric needs of it, and the answer."""
     references: Sequence[str] = row.payload.get("references", ())
     given = {"text": "", "label": None, "probability": None, **answer}
@@ -164,7 +164,7 @@ def said(examples: Sequence[Example], labels: Sequence[str]) -> list[Prediction]
 
 def svm(train: Sequence[Example], examples: Sequence[Example], *, seed: int) -> list[Prediction]:
     """Return what the classical classifier, trained on `train`, says. StageError G510."""
-    from engine.runtime.text.svm import tfidf_svm  # noqa: PLC0415 - brings scikit-learn
+    from engine.runtime.text.svm import tfidf_svm  # brings scikit-learn
 
     if not examples:
         return []
@@ -215,7 +215,7 @@ def _labelled(
     distribution: bool,
 ) -> list[Prediction]:
     """Return the label that is most probable among the task's."""
-    from engine.runtime.scoring.label_scoring import choose  # noqa: PLC0415 - brings torch
+    from engine.runtime.scoring.label_scoring import choose  # brings torch
 
     texts = [answer_text(task, label) for label in task.labels]
     answers = [text + loaded.chat.terminator for text in texts]
@@ -242,9 +242,9 @@ def _spoken(
     progress: Progress,
 ) -> list[Prediction]:
     """Return what the model says, held to a grammar where there is one."""
-    from engine.runtime.generation.generate import generate  # noqa: PLC0415 - brings torch
-    from engine.runtime.generation.grammar import Grammar  # noqa: PLC0415 - brings llguidance
-    from engine.runtime.served.vllm import generate_with_vllm, is_asked  # noqa: PLC0415 - the same
+    from engine.runtime.generation.generate import generate  # brings torch
+    from engine.runtime.generation.grammar import Grammar  # brings llguidance
+    from engine.runtime.served.vllm import generate_with_vllm, is_asked
 
     chat, room = loaded.chat, asked.room(loaded.chat)
     if grammar is None and is_asked():
@@ -274,8 +274,8 @@ def _weighed(
     loaded: LoadedModel, asked: Asked, examples: Sequence[Example], *, progress: Progress
 ) -> list[Prediction]:
     """Return how probable what would be learned of each row is, in the form that training reads."""
-    from engine.runtime.rendering.renderer import Limits, Renderer  # noqa: PLC0415 - the same
-    from engine.runtime.scoring.likelihood import likelihood  # noqa: PLC0415 - brings torch
+    from engine.runtime.rendering.renderer import Limits, Renderer
+    from engine.runtime.scoring.likelihood import likelihood  # brings torch
 
     limits = Limits(max_length=asked.max_length, truncation="off", template_tokens="off")
     renderer = Renderer(loaded.chat, asked.task, limits)
@@ -302,7 +302,7 @@ def _weighed(
 
 def _rendered(renderer: Renderer, row: Example) -> list[RenderedRow]:
     """Return a row as training would read it. DataError D394 when the chat template does not write it."""
-    from engine.runtime.rendering.segments import UnwritableError  # noqa: PLC0415 - brings torch
+    from engine.runtime.rendering.segments import UnwritableError  # brings torch
 
     try:
         return renderer.render(row)

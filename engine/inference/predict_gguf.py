@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.artifacts.stage import Progress
 from engine.data.examples.example import Example
 from engine.errors import StageError
 from engine.inference.cached import Said
 from engine.inference.predict import WEIGHED, Asked, asked_turns, is_bound, predicted
 from engine.inference.template_check import is_plain
 from engine.metrics.predictions import Prediction
+from engine.progress import Progress
 from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.conversation import conversation
 from engine.recipe.prompt import answer_text, parse_answer
@@ -88,7 +88,7 @@ def _damaged(
 
 
 def _request(file: GgufFile, asked: Asked, prompts: Sequence[str], *, free: bool) -> Request:
-    from engine.runtime.llama.client import Request  # noqa: PLC0415 - only where a file is asked
+    from engine.runtime.llama.client import Request  # only where a file is asked
 
     task, room, terminator = asked.task, asked.room(file.chat), file.chat.terminator
     is_label = task.kind == "classification"
@@ -106,7 +106,7 @@ def _request(file: GgufFile, asked: Asked, prompts: Sequence[str], *, free: bool
 
 
 def _run(file: GgufFile, request: Request) -> GgufSaid:
-    from engine.runtime.llama.client import ask_gguf  # noqa: PLC0415 - only where a file is asked
+    from engine.runtime.llama.client import ask_gguf  # only where a file is asked
 
     return ask_gguf(
         file.path, request, threads=file.threads, workdir=file.workdir, progress=file.progress
@@ -136,9 +136,9 @@ def _spoken(asked: Asked, row: Example, text: str, *, ended: bool) -> Prediction
 
 def _weighed(file: GgufFile, asked: Asked, examples: Sequence[Example]) -> Said:
     """Return how probable what would be learned of each row is, in the form that training reads."""
-    from engine.runtime.llama.client import Learned, Request  # noqa: PLC0415 - only where a file is asked
-    from engine.runtime.rendering.renderer import Limits, Renderer  # noqa: PLC0415 - brings transformers
-    from engine.runtime.scoring.likelihood import token_row  # noqa: PLC0415 - brings torch
+    from engine.runtime.llama.client import Learned, Request  # only where a file is asked
+    from engine.runtime.rendering.renderer import Limits, Renderer  # brings transformers
+    from engine.runtime.scoring.likelihood import token_row  # brings torch
 
     limits = Limits(max_length=asked.max_length, truncation="off", template_tokens="off")
     renderer = Renderer(file.chat, asked.task, limits)
@@ -229,7 +229,7 @@ def _ollama_of_plain(
 
 def _trained_ids(chat: Chat, asked: Asked, examples: Sequence[Example]) -> list[list[int]]:
     """Return the tokens that stand before the last answer of each row as training reads it."""
-    from engine.runtime.rendering.renderer import Limits, Renderer  # noqa: PLC0415 - brings transformers
+    from engine.runtime.rendering.renderer import Limits, Renderer  # brings transformers
 
     limits = Limits(max_length=asked.max_length, truncation="off", template_tokens="off")
     renderer = Renderer(chat, asked.task, limits)
@@ -244,7 +244,7 @@ def _ollama(modelfile: str, turns: Sequence[Sequence[Mapping[str, Any]]]) -> lis
     """Return what the Modelfile's template writes for each row; None without one."""
     if not modelfile:
         return None
-    from engine.exporters.go_template import render, template_of  # noqa: PLC0415 - only here
+    from engine.exporters.go_template import render, template_of
 
     template = template_of(modelfile)
     return [render(template, one) for one in turns]
@@ -256,7 +256,7 @@ def _by_the_file(
     tools: Sequence[Sequence[Mapping[str, Any]]] = (),
 ) -> list[str]:
     """Return the prompts as the chat template and the special tokens in the file write them; "" without one."""
-    from engine.runtime.llama.chat import file_tokenizer  # noqa: PLC0415 - brings transformers
+    from engine.runtime.llama.chat import file_tokenizer  # brings transformers
 
     tokenizer = file_tokenizer(file.path)
     if not tokenizer.chat_template:

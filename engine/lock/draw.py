@@ -169,11 +169,11 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _told(key: str, old: Any, new: Any) -> str:  # noqa: ANN401 - JSON data
+def _told(key: str, old: Any, new: Any) -> str:
     if key in ("task.input", "data.answer"):
         return f"{key} changed"
     return f"{key} {'none' if old is None else old} -> {'none' if new is None else new}"
 
 
-def _digest(value: Any) -> str:  # noqa: ANN401 - JSON data and dataclasses
+def _digest(value: Any) -> str:
     return make_key({"value": value}).digest[:DIGITS]

@@ -91,7 +91,7 @@ def _with_holdout(lock: Lock, artifacts: Iterator[Artifact | None]) -> Artifact 
 
 
 def _holdout(artifact: Artifact) -> str | None:
-    from engine.lock.accepted_run import split_digests  # noqa: PLC0415 - brings what proves, for a repair only
+    from engine.lock.accepted_run import split_digests  # brings what proves, for a repair only
 
     return split_digests(artifact).get("holdout")
 

@@ -35,7 +35,7 @@ def lines(  # noqa: PLR0913 - one comparison, named
 
     `margins` are by metric; `MARGIN` for those that have none.
     """
-    from engine.metrics.paired import difference, pair  # noqa: PLC0415 - brings numpy
+    from engine.metrics.paired import difference, pair  # brings numpy
 
     def values(said: Sequence[Prediction]) -> dict[str, float | None]:
         scores = score(said, task, confidence=confidence, seed=seed)

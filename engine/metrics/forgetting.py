@@ -123,7 +123,7 @@ def paired_interval(lost: int, gained: int, n: int, *, confidence: float) -> Int
 def _scores(
     name: str, kind: str, pairs: Sequence[tuple[Answered, Answered]], *, confidence: float
 ) -> ProbeScores:
-    from engine.metrics.paired import mcnemar  # noqa: PLC0415 - brings numpy
+    from engine.metrics.paired import mcnemar  # brings numpy
 
     n = len(pairs)
     lost = sum(first.is_right and not second.is_right for first, second in pairs)

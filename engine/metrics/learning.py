@@ -137,7 +137,7 @@ def last_gains(
     All intervals stand on the same draws of the paired Bayesian bootstrap; a gain is positive where
     the larger part is better. What is undefined is None, or left out.
     """
-    from engine.metrics.paired import difference, pair  # noqa: PLC0415 - brings numpy
+    from engine.metrics.paired import difference, pair  # brings numpy
 
     main = main_metric(task)
     parts = (smaller, larger) if is_lower_better(main, task.kind) else (larger, smaller)
@@ -159,7 +159,7 @@ def _gain(metric: Metric) -> Gain | None:
 
 
 def _why_unknown(points: Sequence[CurvePoint], name: str) -> str:
-    if len(points) < 2:  # noqa: PLR2004 - a step has two ends
+    if len(points) < 2:  # a step has two ends
         return "fewer than two trainings to compare"
     metric = points[-1].scores.metric(name)
     return metric.undefined if metric.value is None else ""

@@ -28,7 +28,7 @@ def score(predictions: Sequence[Prediction], task: Task, *, confidence: float, s
     `confidence` is that of two-sided intervals, such as 0.95; `seed` fixes the draws behind them.
     Where a number would stand on nothing it is None with the reason.
     """
-    from engine.metrics.families import calibration, classification, family_of  # noqa: PLC0415 - brings numpy
+    from engine.metrics.families import calibration, classification, family_of  # brings numpy
 
     family = family_of(task.kind)
     table = family.tabulate(predictions, task)
@@ -47,7 +47,7 @@ def score(predictions: Sequence[Prediction], task: Task, *, confidence: float, s
 
 def values_of(predictions: Sequence[Prediction], task: Task) -> dict[str, float]:
     """Compute every metric of the task's kind without its interval; those that are undefined are left out."""
-    from engine.metrics.families import family_of  # noqa: PLC0415 - brings numpy
+    from engine.metrics.families import family_of  # brings numpy
 
     family = family_of(task.kind)
     table = family.tabulate(predictions, task)
@@ -64,7 +64,7 @@ def metrics_of(
     table: Table, measures: Sequence[Measure], *, confidence: float, seed: int
 ) -> tuple[Metric, ...]:
     """Compute measures of one model's rows, each with its interval."""
-    from engine.metrics.resampling import draw, method, percentile_interval  # noqa: PLC0415 - brings numpy
+    from engine.metrics.resampling import draw, method, percentile_interval  # brings numpy
 
     sums = table.sums()
     drawn: list[Sums] = []
@@ -103,10 +103,10 @@ def agreement(
 
     An output that is no answer agrees only with the very same text. Undefined for kinds without answers, chat and text.
     """
-    import numpy as np  # noqa: PLC0415 - only here
+    import numpy as np
 
-    from engine.metrics.measure import share_of_rows  # noqa: PLC0415 - brings numpy
-    from engine.metrics.table import make_table, same_rows  # noqa: PLC0415 - the same
+    from engine.metrics.measure import share_of_rows  # brings numpy
+    from engine.metrics.table import make_table, same_rows
 
     pairs = list(zip(first, same_rows(first, second), strict=True))
     if any(row.nats is not None for row in first):

@@ -108,7 +108,7 @@ def _order(one: SweepSetting, choice: Choice) -> tuple[float, float]:
 
 def _behind(best: Judged, other: Judged, choice: Choice) -> Metric:
     """Return by how much `other` is worse than the best: positive whichever way is better."""
-    from engine.metrics.paired import difference, pair  # noqa: PLC0415 - brings numpy
+    from engine.metrics.paired import difference, pair  # brings numpy
 
     more, less = best.predictions, other.predictions
     if choice.lower_is_better:

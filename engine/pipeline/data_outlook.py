@@ -144,5 +144,5 @@ def _bytes(sources: tuple[Source, ...]) -> int:
         return MOST_BYTES + 1
 
 
-def _far(_name: str, _payload: Mapping[str, Any], _build: Callable[[Path], None]) -> Artifact:
+def _far(_name: str, _payload: Mapping[str, Any], _build: Callable[[Path], object]) -> Artifact:
     raise _FarError

@@ -48,8 +48,8 @@ def object_grammar(schema: Json) -> str:
     """
     whole = schema if isinstance(schema, dict) else {}
     closed = whole if "allOf" in _keywords(whole) else _closed(whole)
-    told = {**closed, "x-guidance": _COMPACT} if isinstance(closed, dict) else {}
-    return f"answer: %json {json.dumps(told, ensure_ascii=False)}"
+    given = {**closed, "x-guidance": _COMPACT} if isinstance(closed, dict) else {}
+    return f"answer: %json {json.dumps(given, ensure_ascii=False)}"
 
 
 def _labels_as_text(task: Task) -> str:
@@ -103,13 +103,13 @@ def _is_to_be_closed(schema: Mapping[str, Json]) -> bool:
     named = schema.get("properties")
     if not isinstance(named, dict) or not named:
         return False
-    said = ("additionalProperties", "patternProperties", *_COMBINING)
+    limits = ("additionalProperties", "patternProperties", *_COMBINING)
     required = schema.get("required")
     others = set(required) - set(named) if isinstance(required, list) else set()
-    return not others and not any(key in schema for key in said)
+    return not others and not any(key in schema for key in limits)
 
 
-def _keywords(value: Any) -> set[str]:  # noqa: ANN401 - JSON
+def _keywords(value: Any) -> set[str]:
     """Return every key that stands anywhere in a JSON value."""
     if isinstance(value, Mapping):
         return set(value).union(*map(_keywords, value.values()))

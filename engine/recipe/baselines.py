@@ -45,21 +45,21 @@ def written_baselines(filled: Mapping[str, Any]) -> list[Any]:
     return list(DEFAULTS.get(filled["task"].get("kind", ""), ()))
 
 
-def kind_and_spec(written: Any) -> tuple[str, Mapping[str, Any]]:  # noqa: ANN401 - a word or a mapping
-    """Return the kind of one written baseline, and what is said of it; nothing of one that is none."""
+def kind_and_spec(written: Any) -> tuple[str, Mapping[str, Any]]:
+    """Return the kind of one written baseline, and its keys; no keys where it is a word."""
     if isinstance(written, Mapping):
         kind, spec = next(iter(written.items()), ("", {}))
         return str(kind), spec if isinstance(spec, Mapping) else {}
     return str(written), {}
 
 
-def name_of(written: Any) -> str:  # noqa: ANN401 - a word or a mapping
+def name_of(written: Any) -> str:
     """Return what reports call a written baseline."""
     kind, spec = kind_and_spec(written)
     return str(spec.get("name", "")) if kind == "model" else kind
 
 
-def baseline(written: Any, folder: Path) -> Baseline:  # noqa: ANN401 - a word or a mapping
+def baseline(written: Any, folder: Path) -> Baseline:
     """Return the value of one checked baseline; paths are resolved against `folder`."""
     kind, spec = kind_and_spec(written)
     return Baseline(
@@ -72,7 +72,7 @@ def baseline(written: Any, folder: Path) -> Baseline:  # noqa: ANN401 - a word o
     )
 
 
-def as_written(value: Baseline) -> Any:  # noqa: ANN401 - a word or a mapping
+def as_written(value: Baseline) -> Any:
     """Return a baseline as a recipe writes it, but for the place of a model."""
     if value.kind == "model":
         found: dict[str, Any] = {"name": value.name}

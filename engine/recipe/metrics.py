@@ -139,7 +139,7 @@ def primary(kind: str, *, answer_pattern: str = "") -> str:
     }.get(kind, "bits_per_byte")
 
 
-def leaves(schema: Any) -> tuple[str, ...]:  # noqa: ANN401 - a JSON Schema
+def leaves(schema: Any) -> tuple[str, ...]:
     """Return the dotted paths of the values that answers of a schema hold, indexes of lists left out."""
     return tuple(dict.fromkeys(_leaves(schema, schema, (), 0)))
 
@@ -147,7 +147,7 @@ def leaves(schema: Any) -> tuple[str, ...]:  # noqa: ANN401 - a JSON Schema
 _DEEPEST: Final = 12
 
 
-def _leaves(node: Any, root: Any, path: tuple[str, ...], depth: int) -> Iterator[str]:  # noqa: ANN401 - JSON
+def _leaves(node: Any, root: Any, path: tuple[str, ...], depth: int) -> Iterator[str]:
     node = _followed(node, root)
     if not isinstance(node, Mapping) or depth > _DEEPEST:
         return
@@ -161,7 +161,7 @@ def _leaves(node: Any, root: Any, path: tuple[str, ...], depth: int) -> Iterator
         yield ".".join(path)
 
 
-def _followed(node: Any, root: Any) -> Any:  # noqa: ANN401 - JSON
+def _followed(node: Any, root: Any) -> Any:
     for _ in range(_DEEPEST):
         if not isinstance(node, Mapping) or not str(node.get("$ref", "")).startswith("#/"):
             return node

@@ -43,7 +43,7 @@ def schema(pair: Pair) -> Iterator[Finding]:
         yield finding_of(found, "W702", Effect.STRONGER, "the schema asks more")
 
 
-def loosened(old: Any, new: Any, at: str = "") -> list[str]:  # noqa: ANN401 - a JSON Schema
+def loosened(old: Any, new: Any, at: str = "") -> list[str]:
     """Return the places at which a JSON Schema asks less than before, or what cannot be compared."""
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return [at or "schema"] if old != new else []
@@ -56,7 +56,7 @@ def loosened(old: Any, new: Any, at: str = "") -> list[str]:  # noqa: ANN401 - a
     return found
 
 
-def _word(word: str, old: Any, new: Any, at: str) -> list[str]:  # noqa: ANN401 - a JSON Schema
+def _word(word: str, old: Any, new: Any, at: str) -> list[str]:
     if old is None or _asks_nothing(word, old):  # a constraint more asks more
         return []
     if new is None:
@@ -70,7 +70,7 @@ def _word(word: str, old: Any, new: Any, at: str) -> list[str]:  # noqa: ANN401 
     return [] if _asks_more(word, old, new) else [at]
 
 
-def _asks_nothing(word: str, value: Any) -> bool:  # noqa: ANN401 - a JSON Schema
+def _asks_nothing(word: str, value: Any) -> bool:
     """Tell whether a constraint holds of everything, as if it were not written."""
     if word in ("additionalProperties", "items"):
         return value is True or value == {}
@@ -79,7 +79,7 @@ def _asks_nothing(word: str, value: Any) -> bool:  # noqa: ANN401 - a JSON Schem
     return (word == "uniqueItems" and value is False) or (word == "required" and value == [])
 
 
-def _properties(old: Any, new: Any, at: str) -> list[str]:  # noqa: ANN401 - a JSON Schema
+def _properties(old: Any, new: Any, at: str) -> list[str]:
     gone = [f"{at}.{name}" for name in old if name not in new]
     kept = [name for name in old if name in new]
     return gone + [
@@ -87,7 +87,7 @@ def _properties(old: Any, new: Any, at: str) -> list[str]:  # noqa: ANN401 - a J
     ]
 
 
-def _asks_more(word: str, old: Any, new: Any) -> bool:  # noqa: ANN401 - a JSON Schema
+def _asks_more(word: str, old: Any, new: Any) -> bool:
     """Tell whether the new value of a constraint asks at least what the old one did; no for unknown ones."""
     if word == "enum":
         return set(map(str, new)) <= set(map(str, old))
@@ -101,7 +101,7 @@ def _asks_more(word: str, old: Any, new: Any) -> bool:  # noqa: ANN401 - a JSON 
     return word.startswith(("max", "exclusiveMax")) and bool(new <= old)
 
 
-def _types(value: Any) -> set[str]:  # noqa: ANN401 - a word or a list of words
+def _types(value: Any) -> set[str]:
     return set(value) if isinstance(value, list) else {str(value)}
 
 

@@ -107,7 +107,7 @@ def _shots(
 
 def shots_asked(baseline: Baseline, recipe: Recipe) -> int:
     """Return the answered examples in each prompt of a baseline, the kind's own number included."""
-    from engine.inference.baselines.shots import usual_shots  # noqa: PLC0415 - only where there are any
+    from engine.inference.baselines.shots import usual_shots  # only where there are any
 
     if baseline.kind in ("few_shot", "retrieved_few_shot") and not baseline.shots:
         return usual_shots(baseline.kind, len(recipe.task.labels))

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from engine.evidence.review import Area, Change, Effect, Finding
 from engine.recipe.model import Json
-from engine.recipe.weakening import DECISIONS, ORDER, Decision, Weaker
+from engine.recipe.weakening import ORDER, Weakening, Weaker, weakenings
 from engine.review import answers, baselines, exported, pins, probes, validation
 from engine.review.compare import Differing, Pair, finding_of
 from engine.review.data_checks import decides, judge_checks
@@ -62,11 +62,11 @@ def _place(path: str) -> int:
 
 def _generic(pair: Pair) -> Iterator[Finding]:
     for one in pair.differing:
-        decision = DECISIONS.get(one.form)
-        effect = effect_of(decision, one.before, one.after) if decision else None
-        if decision is None or effect is None or _of_no_file(one.form, pair) or decides(one):
+        known = weakenings().get(one.form)
+        effect = effect_of(known, one.before, one.after) if known else None
+        if known is None or effect is None or _of_no_file(one.form, pair) or decides(one):
             continue
-        code = decision.gone if decision.gone and None in (one.before, one.after) else decision.code
+        code = known.gone if known.gone and None in (one.before, one.after) else known.code
         yield finding_of(one, code, effect)
     if _bounds(pair.before) and not _bounds(pair.after):
         yield Finding(
@@ -93,29 +93,29 @@ def _bounds(leaves: Iterable[str]) -> list[str]:
     ]
 
 
-def effect_of(decision: Decision, before: Json, after: Json) -> Effect | None:
+def effect_of(key: Weakening, before: Json, after: Json) -> Effect | None:
     """Return what a change of a key does to the evidence; None for nothing, or where a function says it."""
-    match decision.weaker:
+    match key.weaker:
         case Weaker.CHANGED:
             return Effect.WEAKER
         case Weaker.OFF | Weaker.ON:
-            return Effect.WEAKER if after is (decision.weaker is Weaker.ON) else Effect.STRONGER
+            return Effect.WEAKER if after is (key.weaker is Weaker.ON) else Effect.STRONGER
         case Weaker.RELAXED:
             is_weaker = ORDER.index(str(after)) > ORDER.index(str(before))
             return Effect.WEAKER if is_weaker else Effect.STRONGER
         case Weaker.LOWER | Weaker.HIGHER:
-            return _bound_effect(decision, before, after)
+            return _bound_effect(key, before, after)
         case _:
             return None
 
 
-def _bound_effect(decision: Decision, before: Json, after: Json) -> Effect | None:
+def _bound_effect(key: Weakening, before: Json, after: Json) -> Effect | None:
     if not isinstance(after, int | float):
         return Effect.WEAKER
     if not isinstance(before, int | float):
         return Effect.STRONGER
     is_lower = after < before
-    return Effect.WEAKER if is_lower is (decision.weaker is Weaker.LOWER) else Effect.STRONGER
+    return Effect.WEAKER if is_lower is (key.weaker is Weaker.LOWER) else Effect.STRONGER
 
 
 def _looked_at(pair: Pair) -> Iterator[Finding]:
@@ -167,7 +167,7 @@ def _covers(what: str, finding: Finding) -> bool:
 
 def _changes(pair: Pair) -> Iterator[Change]:
     for one in pair.differing:
-        area = DECISIONS[one.form].area if one.form in DECISIONS else Area.NOTHING
+        area = weakenings().get(one.form, Weakening()).area
         yield _change(one, area)
     yield from source_changes(pair)
     yield from orders(pair)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.evidence.review import Area, Change
-from engine.recipe.weakening import DECISIONS
+from engine.recipe.weakening import Weakening, weakenings
 from engine.review.compare import Pair, other_bytes
 from engine.review.files import bytes_changed
 from engine.review.sources import Listed, Paired
@@ -28,7 +28,7 @@ def source_changes(pair: Pair) -> Iterator[Change]:
 
 def _within(pair: Pair, source: Paired) -> Iterator[Change]:
     for one in pair.of_source(source):
-        area = DECISIONS[one.form].area if one.form in DECISIONS else Area.DATA
+        area = weakenings().get(one.form, Weakening(area=Area.DATA)).area
         yield Change(path=one.path, area=area, before=one.shown_before, after=one.shown_after)
     if source.new is not None and bytes_changed(pair, source):
         path = f"data.sources[{source.new.number}]"

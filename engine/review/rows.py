@@ -109,7 +109,7 @@ class Rows:
         if local is None or size > self.room:
             return None
         self.room -= size
-        from engine.pipeline.data_outlook import foresee  # noqa: PLC0415 - only where rows are read
+        from engine.pipeline.data_outlook import foresee  # only where rows are read
 
         try:
             became = foresee(local, recorded_rows(recipe, lock))
@@ -167,7 +167,7 @@ class Rows:
                 recorded = recorded_rows(recipe, lock)
             except DataError:
                 return "its lock cannot be read"
-        from engine.pipeline.data_outlook import divided  # noqa: PLC0415 - only where rows are read
+        from engine.pipeline.data_outlook import divided  # only where rows are read
 
         prepared = divided(local, recorded, most_bytes=size)
         return "its rows cannot be divided here" if prepared is None else prepared

@@ -76,7 +76,7 @@ def try_side(path: Path, tree: Tree, *, label: str) -> tuple[Side | None, tuple[
     """
     recipe, problems = check_recipe(path, read=tree.reader)
     if recipe is not None:
-        from engine.backends import check_backend  # noqa: PLC0415 - only of a recipe
+        from engine.backends import check_backend  # only of a recipe
 
         problems = (*problems, *check_backend(recipe))
     if recipe is None or any(problem.severity is Severity.ERROR for problem in problems):

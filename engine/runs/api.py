@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from engine.environment import detect_device
-from engine.lock.policy import PLAIN, Wish, stand_to_lock
-from engine.pipeline.loop import Orders, Watcher
-from engine.pipeline.plan import Plan, plan_run, survey
+from engine.lock.policy import PLAIN, LockOptions, lock_policy
+from engine.pipeline.loop import RunOptions, Watcher
+from engine.pipeline.plan import Plan, collect_inputs, plan_run
 from engine.process import interrupts
 from engine.recipe import load_recipe as read_recipe
 from engine.render.json import read_json
 from engine.render.progress import SilentProgress
 from engine.runs.find import exported_gguf, find_run, is_model_file
-from engine.runs.run import Result, execute
+from engine.runs.run import Result, run_recipe
 from engine.sources.online import quieten
 from engine.store import Store
 from engine.store.adopting import foreign_problem
@@ -68,12 +68,12 @@ def plan(recipe: Recipe, *, store: Location | None = None) -> Plan:
 
     """
     root = _root(store)
-    device = stand_to_lock(recipe, PLAIN).device(detect_device())
+    device = lock_policy(recipe, PLAIN).device(detect_device())
     results = Store(root)
     return plan_run(
         recipe,
         results,
-        world=survey(recipe, results, device),
+        inputs=collect_inputs(recipe, results, device),
         previous=Runs(root).payloads(recipe.name),
     )
 
@@ -106,13 +106,13 @@ def run(
     # Libraries read at import whether they may use the network, so this comes before any of them.
     quieten()
     with interrupts.handled():
-        return execute(
+        return run_recipe(
             recipe,
             (*warnings, *([foreign] if foreign else [])),
             root=root,
-            orders=Orders(until=until, force=tuple(force)),
+            options=RunOptions(until=until, force=tuple(force)),
             watcher=watcher or SilentWatcher(),
-            wish=Wish(frozen=lock == "frozen", update=lock == "update"),
+            lock_options=LockOptions(frozen=lock == "frozen", update=lock == "update"),
         )
 
 
@@ -140,7 +140,7 @@ def predict(model: Location, text: str, *, store: Location | None = None) -> Ans
         StageError, EnvironmentProblem: llama.cpp or the model fails (X640 to X643).
 
     """
-    from engine.runtime.llama.client import answer_text  # noqa: PLC0415 - only where a model is asked
+    from engine.runtime.llama.client import answer_text
 
     gguf = Path(model)
     if not is_model_file(str(model)):

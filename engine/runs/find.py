@@ -30,7 +30,7 @@ def is_model_file(reference: str) -> bool:
     """Whether a reference names a GGUF file rather than a run. RecipeError R006 where that file is not there."""
     if Path(reference).suffix != ".gguf":
         return False
-    if not os.path.isfile(reference):  # noqa: PTH113 - False for a name that is too long
+    if not os.path.isfile(reference):
         raise RecipeError.one("R006", f"there is no file `{reference}`")
     return True
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import DataError, EnvironmentProblem
-from engine.sources.contract import Progress
+from engine.progress import Progress
 from engine.sources.local import wrong_sha256
 from engine.sources.settings import IndexSettings, read_settings
 
@@ -108,9 +108,9 @@ def _could_hold(found: Package, file: str, wanted: Wanted) -> bool:
 @contextmanager
 def _client(settings: IndexSettings) -> Iterator[_Client]:
     try:
-        from unearth import PackageFinder  # noqa: PLC0415 - an extra
-        from unearth.auth import MultiDomainBasicAuth  # noqa: PLC0415 - an extra
-        from unearth.fetchers import PyPIClient  # noqa: PLC0415 - an extra
+        from unearth import PackageFinder  # an extra
+        from unearth.auth import MultiDomainBasicAuth  # an extra
+        from unearth.fetchers import PyPIClient  # an extra
     except ImportError as error:
         raise EnvironmentProblem.one(
             "E701",
@@ -122,7 +122,7 @@ def _client(settings: IndexSettings) -> Iterator[_Client]:
         log.addHandler(logging.NullHandler())  # its failures are told from `answers` instead
     answers: list[tuple[str, int]] = []
 
-    def record(response: Any) -> None:  # noqa: ANN401 - of whichever client unearth uses
+    def record(response: Any) -> None:
         answers.append((response.url.host, response.status_code))
 
     verify = ssl.create_default_context(cafile=settings.certificates)
@@ -148,9 +148,9 @@ def _client(settings: IndexSettings) -> Iterator[_Client]:
         yield _Client(session=session, finder=finder, answers=answers)
 
 
-def _add_default_index(finder: Any) -> None:  # noqa: ANN401 - unearth is not typed for mypy
+def _add_default_index(finder: Any) -> None:
     """Add the public index, at its client's own address, where only find-links are configured."""
-    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415 - an extra
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # an extra
 
     if not any(source["type"] == "index" for source in finder.sources):
         finder.add_index_url(PYPI_SIMPLE_ENDPOINT)
@@ -177,7 +177,7 @@ class _Client:
 
     def newest(self, wanted: Wanted) -> str:
         """Return the newest usual version; that of `wanted` where there is none."""
-        from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - an extra
+        from packaging.version import InvalidVersion, Version  # an extra
 
         versions = [wanted.version]
         for file in self.finder.find_all_packages(wanted.name, allow_yanked=False):
@@ -233,7 +233,7 @@ class _Client:
 @contextmanager
 def _told(subject: object) -> Iterator[None]:
     """Turn the HTTP client's errors into one of ours, without the URL: it may hold a password."""
-    import httpx2  # noqa: PLC0415 - an extra
+    import httpx2  # an extra
 
     try:
         yield
@@ -263,7 +263,7 @@ def _file_name(name: str) -> str:
 
 
 def _same_version(found: str | None, wanted: str) -> bool:
-    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - an extra
+    from packaging.version import InvalidVersion, Version  # an extra
 
     try:
         return found is not None and Version(found) == Version(wanted)
@@ -301,7 +301,7 @@ def _no_such_version(wanted: Wanted, found: Sequence[Package]) -> DataError:
 
 
 def _order(version: str) -> tuple[Any, ...]:
-    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - an extra
+    from packaging.version import InvalidVersion, Version  # an extra
 
     try:
         return (1, Version(version))

@@ -65,7 +65,7 @@ def quieten() -> None:
 @contextlib.contextmanager
 def fetching() -> Iterator[None]:
     """Let huggingface_hub speak to the hub, unless the user has HF_HUB_OFFLINE set."""
-    from huggingface_hub import constants  # noqa: PLC0415 - an extra, and slow to import
+    from huggingface_hub import constants  # an extra, and slow to import
 
     _limit_time()
     if not _Wish.allows:
@@ -98,21 +98,21 @@ def loading_rows() -> Iterator[None]:
 
 def is_offline() -> bool:
     """Tell whether the hub may not be spoken to now."""
-    from huggingface_hub import constants  # noqa: PLC0415 - an extra, and slow to import
+    from huggingface_hub import constants  # an extra, and slow to import
 
     return bool(constants.HF_HUB_OFFLINE)
 
 
 def _limit_time() -> None:
-    import huggingface_hub as hub  # noqa: PLC0415 - an extra, and slow to import
-    from huggingface_hub.utils import _http  # noqa: PLC0415 - the default client, whose hooks are kept
+    import huggingface_hub as hub  # an extra, and slow to import
+    from huggingface_hub.utils import _http  # the default client, whose hooks are kept
 
     if _http._GLOBAL_CLIENT_FACTORY is _http.default_client_factory:  # noqa: SLF001 - no public way to ask
         hub.set_client_factory(_limited_client)
 
 
-def _limited_client() -> Any:  # noqa: ANN401 - httpx.Client
-    from huggingface_hub.utils._http import default_client_factory  # noqa: PLC0415 - the default client
+def _limited_client() -> Any:
+    from huggingface_hub.utils._http import default_client_factory  # the default client
 
     client = default_client_factory()
     hooks = client.event_hooks
@@ -120,7 +120,7 @@ def _limited_client() -> Any:  # noqa: ANN401 - httpx.Client
     return client
 
 
-def _limit(request: Any) -> None:  # noqa: ANN401 - httpx.Request
+def _limit(request: Any) -> None:
     """Set the limits that a request leaves open: the library asks for no limit where it forgets one."""
     given = request.extensions.get("timeout") or {}
     limits = dict.fromkeys(("connect", "pool"), CONNECT_SECONDS)

@@ -128,7 +128,7 @@ class Guarded(io.RawIOBase):
 
 def _open_zstd(path: Path) -> Readable:
     try:
-        import zstandard  # noqa: PLC0415 - an extra
+        import zstandard  # an extra
     except ImportError as error:
         raise EnvironmentProblem.one(
             "E701",

@@ -114,7 +114,7 @@ class _Climb:
     @cached_property
     def chat(self) -> Chat:
         """The merged model's."""
-        from engine.runtime.rendering.chat import load_chat  # noqa: PLC0415 - brings transformers
+        from engine.runtime.rendering.chat import load_chat  # brings transformers
 
         model = self.context.artifacts["merge"].file("model")
         return load_chat(model, asks=self.recipe.task.kind != "text")
@@ -197,14 +197,14 @@ class _Climb:
         sixteen = exported.sixteen_bit(self.context)
 
         def build(folder: Path) -> None:
-            from engine.runtime.gguf.tensors import other_facts, tensor_errors  # noqa: PLC0415 - brings numpy
+            from engine.runtime.gguf.tensors import other_facts, tensor_errors  # brings numpy
 
             source = sixteen.file(exported.SIXTEEN)
             errors = [asdict(one) for one in tensor_errors(source, path)]
             found = {"errors": errors, "facts": other_facts(source, path)}
             (folder / WEIGHTS).write_text(json.dumps(found), encoding="utf-8")
 
-        from engine.runtime.gguf import tensors as gguf_tensors  # noqa: PLC0415 - brings numpy
+        from engine.runtime.gguf import tensors as gguf_tensors  # brings numpy
 
         payload = {
             "file": digest,
@@ -212,7 +212,7 @@ class _Climb:
             "revision": gguf_tensors.REVISION,
             "version": version_of("gguf"),
         }
-        made = self.context.once("weights", payload, build)
+        made = self.context.cached("weights", payload, build)
         found = json.loads(made.file(WEIGHTS).read_text(encoding="utf-8"))
         return [gguf_tensors.TensorError(**one) for one in found["errors"]], found["facts"]
 
@@ -287,7 +287,7 @@ class _Climb:
 
     def _other_prompts(self) -> int:
         """Count the rows that `task.json` would ask in other words than training did."""
-        from engine.runtime.rendering.task_file import read_task_file  # noqa: PLC0415 - brings transformers
+        from engine.runtime.rendering.task_file import read_task_file  # brings transformers
 
         if self.recipe.task.kind in answering.WEIGHED:
             return 0

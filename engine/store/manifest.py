@@ -97,7 +97,7 @@ def _artifact(record: Mapping[str, Any], folder: Path) -> Artifact:
     return artifact
 
 
-def _entry(described: Any) -> FileEntry:  # noqa: ANN401 - JSON data
+def _entry(described: Any) -> FileEntry:
     known = [field.name for field in fields(FileEntry)]
     entry = FileEntry(**{name: described[name] for name in known})
     path = PurePosixPath(entry.name)

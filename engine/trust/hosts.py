@@ -96,7 +96,7 @@ def parse_host(text: str) -> str:
 
 def is_ip(host: str) -> bool:
     """Tell whether a host is an IP address."""
-    from ipaddress import ip_address  # noqa: PLC0415 - 10 ms, and few recipes name a server
+    from ipaddress import ip_address  # 10 ms, and few recipes name a server
 
     try:
         ip_address(host)
@@ -107,7 +107,7 @@ def is_ip(host: str) -> bool:
 
 def kind_of(address: str) -> Kind:
     """Return what kind of place an IP address is; one that carries another inside is never better than that one."""
-    from ipaddress import ip_address  # noqa: PLC0415 - as above
+    from ipaddress import ip_address
 
     ip = ip_address(address.partition("%")[0])
     inner = _inner(ip)
@@ -128,9 +128,9 @@ def _inner(
     ip: IPv4Address | IPv6Address,
 ) -> IPv4Address | None:
     """Return the IPv4 address that an IPv6 address carries: mapped, compatible, 6to4, Teredo or NAT64."""
-    from ipaddress import IPv4Address  # noqa: PLC0415 - as above
+    from ipaddress import IPv4Address
 
-    if ip.version == 4:  # noqa: PLR2004 - IPv4
+    if ip.version == 4:  # IPv4
         return None
     if ip.ipv4_mapped or ip.sixtofour:
         return ip.ipv4_mapped or ip.sixtofour
@@ -142,7 +142,7 @@ def _inner(
 
 
 def _host(written: str) -> str:
-    from ipaddress import IPv4Address, IPv6Address  # noqa: PLC0415 - as above
+    from ipaddress import IPv4Address, IPv6Address
 
     if written.startswith("["):
         return str(IPv6Address(written[1:-1]))

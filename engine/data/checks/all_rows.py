@@ -200,7 +200,7 @@ def check_imbalance(labels: Mapping[str, int], action: CheckAction, findings: Fi
     Also told: more than ten rows of the largest class for each row of the smallest.
     """
     present = {label: count for label, count in labels.items() if count}
-    if action == "off" or len(present) < 2:  # noqa: PLR2004 - one class cannot be lopsided
+    if action == "off" or len(present) < 2:  # one class cannot be lopsided
         return
     total = sum(present.values())
     bound = min(SMALL_SHARE, 0.5 / len(present))

@@ -40,7 +40,7 @@ class JsonStream:
             if not self._grow():
                 return ""
 
-    def value(self) -> Any:  # noqa: ANN401 - JSON data
+    def value(self) -> Any:
         """Return the value that starts here, and move behind it."""
         self.peek()
         while True:

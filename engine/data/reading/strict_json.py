@@ -29,7 +29,7 @@ class RefusedError(Exception):
         """More text could make it right: it is wrong at its end only."""
 
 
-def strict_json(text: str) -> Any:  # noqa: ANN401 - JSON data
+def strict_json(text: str) -> Any:
     """Return the value of a JSON text; `RefusedError` where it is not JSON or not unambiguous."""
     value = _parse(lambda: _DECODER.decode(text), text)
     _check_surrogates(value, text, 0, len(text))

@@ -27,7 +27,7 @@ def majority(fold: Fold, task: Task) -> list[Prediction]:
 
 def svm(fold: Fold, task: Task, *, seed: int) -> list[Prediction]:
     """Return what a linear machine over TF-IDF says; with several labels, one machine each. G510."""
-    from engine.runtime.text.svm import tfidf_svm, tfidf_svm_of_each  # noqa: PLC0415 - brings scikit-learn
+    from engine.runtime.text.svm import tfidf_svm, tfidf_svm_of_each  # brings scikit-learn
 
     if not fold.judged:
         return []

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from engine.artifacts.stage import Progress
 from engine.data.examples.example import Example
 from engine.inference.baselines.shots import Shot
 from engine.inference.baselines.values import Answered, Question
 from engine.inference.predict import WEIGHED, Asked, asked_turns, chosen
+from engine.progress import Progress
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
@@ -53,7 +53,7 @@ def _tokens(loaded: LoadedModel, asked: Asked, row: Example, shots: Sequence[Sho
     return len(loaded.chat.token_ids(loaded.chat.prompt(asked_turns(asked.task, row, shots))))
 
 
-def _window(config: Any) -> int | None:  # noqa: ANN401 - a transformers config
+def _window(config: Any) -> int | None:
     """Return how many tokens the model reads at most; None where its configuration does not say."""
     text = config.get_text_config()
     found = [getattr(text, name, None) for name in WINDOWS]

@@ -65,7 +65,7 @@ def nearest_shots(
 
     StageError G521 when the training texts are blank.
     """
-    from engine.runtime.text.retrieval import nearest  # noqa: PLC0415 - brings scikit-learn
+    from engine.runtime.text.retrieval import nearest  # brings scikit-learn
 
     found = nearest(
         [row.input for row in train],

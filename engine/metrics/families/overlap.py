@@ -108,15 +108,15 @@ class _Words:
 
 
 @cache
-def _rouge() -> Any:  # noqa: ANN401 - untyped
-    from rouge_score.rouge_scorer import RougeScorer  # noqa: PLC0415 - brings nltk
+def _rouge() -> Any:
+    from rouge_score.rouge_scorer import RougeScorer  # brings nltk
 
     return RougeScorer(list(ROUGES), tokenizer=_Words())
 
 
 @cache
 def _sacrebleu() -> tuple[Any, Any]:
-    from sacrebleu.metrics.bleu import BLEU  # noqa: PLC0415 - only used here
-    from sacrebleu.metrics.chrf import CHRF  # noqa: PLC0415 - the same
+    from sacrebleu.metrics.bleu import BLEU  # only used here
+    from sacrebleu.metrics.chrf import CHRF
 
     return BLEU(force=True), CHRF()

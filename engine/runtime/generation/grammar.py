@@ -42,7 +42,7 @@ class Grammar:
             )
 
     @classmethod
-    def of(cls, tokenizer: Any, answer: str, terminator: str) -> Self:  # noqa: ANN401 - of transformers
+    def of(cls, tokenizer: Any, answer: str, terminator: str) -> Self:
         """Return the grammar for a fast tokenizer of transformers. StageError X614, X615."""
         backend = getattr(tokenizer, "backend_tokenizer", None)
         if backend is None:

@@ -72,7 +72,7 @@ class _Reader:
     def __init__(self) -> None:
         self.seen: Logits = np.empty(0, dtype=np.float32)
 
-    def apply(self, ids: Any, logits: Any, probs: Any) -> int:  # noqa: ANN401, ARG002 - arrays of the standard library
+    def apply(self, ids: Any, logits: Any, probs: Any) -> int:
         """Keep the logits, which come in the order of the vocabulary."""
         self.seen = np.frombuffer(logits, dtype=np.float32)
         return 0

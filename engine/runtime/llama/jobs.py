@@ -133,7 +133,7 @@ class SpeechJob:
         behind = node - len(self._pending)
         return (Ask(node=node, behind=behind or START, tokens=tuple(self._pending), moves=True),)
 
-    def take(self, ask: Ask, logits: Sequence[Logits]) -> None:  # noqa: ARG002 - the contract's
+    def take(self, ask: Ask, logits: Sequence[Logits]) -> None:
         """Say the next token."""
         self._say(logits[-1])
 

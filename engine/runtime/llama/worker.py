@@ -106,9 +106,9 @@ def _bound(engine: Engine, request: dict[str, Any], count: int) -> list[SpeechJo
 
 def _grammar(engine: Engine, answer: str, terminator: str) -> Grammar:
     """Return the grammar in the tokens of the file itself, which `recipe try` has nothing else of."""
-    from llguidance import LLTokenizer, TokenizerWrapper  # noqa: PLC0415 - only where answers are bound
+    from llguidance import LLTokenizer, TokenizerWrapper  # only where answers are bound
 
-    from engine.runtime.generation.grammar import Grammar  # noqa: PLC0415 - the same
+    from engine.runtime.generation.grammar import Grammar
 
     return Grammar(LLTokenizer(TokenizerWrapper(_Vocabulary(engine))), answer, terminator)
 

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 
 from engine.errors import StageError
+from engine.progress import Progress
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.segments import Segment
-from engine.sources.contract import Progress
 
 TOKENS_PER_PASS = {"cpu": 2048, "mps": 8192, "cuda": 32768}
 """Padded tokens in one forward pass, unless one row has more."""
@@ -192,6 +192,6 @@ def _is_plain_head(loaded: LoadedModel, row: TokenRow) -> bool:
     return torch.allclose(logits.float(), by_head.float(), rtol=1e-2, atol=1e-2)
 
 
-def _plain(model: Any) -> Any:  # noqa: ANN401 - a transformers model
+def _plain(model: Any) -> Any:
     """Return the causal language model inside a PeftModel, its adapter in its layers."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model

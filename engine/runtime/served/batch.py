@@ -19,6 +19,7 @@ from typing import Any
 
 from engine.errors import StageError
 from engine.files.reading import open_regular
+from engine.progress import Progress
 from engine.runtime.served.http_client import (
     NOT_FOUND,
     PATH,
@@ -26,7 +27,6 @@ from engine.runtime.served.http_client import (
     RefusedError,
     UnansweredError,
 )
-from engine.sources.contract import Progress
 from engine.store.store import storage_problem
 from engine.trust.redaction import redacted_value
 
@@ -72,7 +72,7 @@ class Reply:
 
 def patiently(
     call: Callable[[], Any], server: ChatServer, *, pause: Pause, first: bool = False
-) -> Any:  # noqa: ANN401 - JSON data
+) -> Any:
     """Return what `call` returns, trying again while the server is busy.
 
     `first`: whether it is there at all is not known yet, and one attempt shows it. StageError E721
@@ -245,7 +245,7 @@ def digest(body: Mapping[str, Any]) -> str:
     return sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
-def _reply(answer: Any, asked: str) -> Reply:  # noqa: ANN401 - JSON data
+def _reply(answer: Any, asked: str) -> Reply:
     """Return what an answer says. StageError E726 when it is none."""
     try:
         choice = answer["choices"][0]

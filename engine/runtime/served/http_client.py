@@ -58,11 +58,11 @@ class ChatServer:
     url: str
     key: str
 
-    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON data
+    def get(self, path: str) -> Any:
         """Return what stands at a path; raises as `post`."""
         return self._call("GET", path)
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON data
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Return the answer to a body.
 
         UnansweredError and RefusedError as they say; StageError E722 for a key that is not accepted.
@@ -73,7 +73,7 @@ class ChatServer:
         """End it, also while others wait for an answer."""
         self.http.close()
 
-    def _call(self, method: str, path: str, **sent: Any) -> Any:  # noqa: ANN401 - JSON data
+    def _call(self, method: str, path: str, **sent: Any) -> Any:
         status, body, after = self._asked(method, path, **sent)
         text = body.decode("utf-8", errors="replace")
         if SUCCESS <= status < REDIRECTION:
@@ -92,11 +92,11 @@ class ChatServer:
             raise UnansweredError(reason, reached=True, after=_seconds(after))
         raise RefusedError(status, said)
 
-    def _asked(self, method: str, path: str, **sent: Any) -> tuple[int, bytes, str | None]:  # noqa: ANN401 - JSON data
+    def _asked(self, method: str, path: str, **sent: Any) -> tuple[int, bytes, str | None]:
         """Return the status and the body of an answer, and when it says to come again."""
-        import httpx  # noqa: PLC0415 - an extra
+        import httpx  # an extra
 
-        from engine.runtime.served.connection import (  # noqa: PLC0415 - needs httpx
+        from engine.runtime.served.connection import (  # needs httpx
             UnreadableError,
             UnsafeAddressError,
             read_answer,
@@ -146,7 +146,7 @@ def open_server(url: str, key: str) -> Iterator[ChatServer]:
     address that is none; RecipeError R311 for a key that would go there unencrypted.
     """
     try:
-        import httpx  # noqa: PLC0415 - an extra
+        import httpx  # an extra
     except ImportError as error:
         raise EnvironmentProblem.one(
             "E701",
@@ -161,7 +161,7 @@ def open_server(url: str, key: str) -> Iterator[ChatServer]:
     keep_secret(key)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
-    from engine.runtime.served.connection import connected  # noqa: PLC0415 - needs httpx
+    from engine.runtime.served.connection import connected  # needs httpx
 
     address = _address(url, key)
     with ExitStack() as stack:

@@ -33,8 +33,8 @@ def main() -> None:
 
 def answers(request: dict[str, Any]) -> list[list[tuple[int, float]]]:
     """Return the tokens said to each prompt, the most probable one at every step."""
-    from vllm import LLM, SamplingParams  # type: ignore[import-not-found]  # noqa: PLC0415 - after the settings
-    from vllm.lora.request import LoRARequest  # type: ignore[import-not-found]  # noqa: PLC0415 - the same
+    from vllm import LLM, SamplingParams  # type: ignore[import-not-found]  # after the settings
+    from vllm.lora.request import LoRARequest  # type: ignore[import-not-found]
 
     longest = max(map(len, request["prompts"]), default=0) + request["max_new_tokens"]
     adapter = request["adapter"]
@@ -68,14 +68,14 @@ def answers(request: dict[str, Any]) -> list[list[tuple[int, float]]]:
     return [_with_nats(one.outputs[0]) for one in said]
 
 
-def _with_nats(output: Any) -> list[tuple[int, float]]:  # noqa: ANN401 - vLLM's
+def _with_nats(output: Any) -> list[tuple[int, float]]:
     pairs = zip(output.token_ids, output.logprobs, strict=True)
     return [(token, -shares[token].logprob) for token, shares in pairs]
 
 
 def _hardware() -> dict[str, Any]:
     """Leave alone what the caller's model takes of the GPU; without one, compile nothing."""
-    import torch  # noqa: PLC0415 - vLLM's own, after the settings
+    import torch  # vLLM's own, after the settings
 
     if not torch.cuda.is_available():
         return {"enforce_eager": True}

@@ -49,7 +49,7 @@ def test_the_compiled_config_is_the_reviewed_one(
 
 @pytest.mark.parametrize(("name", "setting", "method"), CONFIGS, ids=[case[0] for case in CONFIGS])
 def test_only_keys_that_axolotl_knows_are_emitted(
-    name: str,  # noqa: ARG001 - the id
+    name: str,
     setting: str,
     method: dict[str, Any],
 ) -> None:

@@ -27,7 +27,7 @@ TURNS = [
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from engine.runtime.models.load import load_model  # noqa: PLC0415 - brings torch
+    from engine.runtime.models.load import load_model  # brings torch
 
     folder = make_pico_model(tmp_path_factory.mktemp("pico") / "model")
     return load_model(folder, device=CPU, precision="fp32")

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from gguf import GGUFReader
-from transformers import AutoTokenizer  # noqa: TID253 - as users of the folder load it
-from transformers.utils import chat_template_utils  # noqa: TID253 - the same
+from transformers import AutoTokenizer
+from transformers.utils import chat_template_utils
 
 from engine.recipe.model import Task
 from engine.recipe.prompt import messages

@@ -22,7 +22,7 @@ from engine.trust.keys import is_never_sent
         ("https://xn--pi-6kc.openai.com/v1", "xn--pi-6kc.openai.com", False),
     ],
 )
-def test_an_address_has_one_name(url: str, name: str, is_loopback: bool) -> None:  # noqa: FBT001
+def test_an_address_has_one_name(url: str, name: str, is_loopback: bool) -> None:
     found = parse_address(url)
 
     assert (found.name, found.is_loopback) == (name, is_loopback)
@@ -58,7 +58,7 @@ def test_a_host_is_allowed_by_its_name(text: str, name: str) -> None:
         ("::169.254.169.254", Kind.METADATA),
         ("169.254.0.1", Kind.LINK_LOCAL),
         ("fe80::1%eth0", Kind.LINK_LOCAL),
-        ("0.0.0.0", Kind.UNUSABLE),  # noqa: S104 - told apart, not bound
+        ("0.0.0.0", Kind.UNUSABLE),
         ("::", Kind.UNUSABLE),
         ("224.0.0.1", Kind.UNUSABLE),
         ("10.0.0.1", Kind.PRIVATE),

@@ -132,7 +132,7 @@ def _plainly_english(text: str) -> bool:
     if not surely:
         return False
     known = surely + sum(word in MAYBE_ENGLISH for word in words)
-    return known > 2 and known >= PLAIN_SHARE * len(words)  # noqa: PLR2004 - three
+    return known > 2 and known >= PLAIN_SHARE * len(words)  # three
 
 
 def _close(one: str, other: str) -> bool:
@@ -170,7 +170,7 @@ def named(code: str) -> str:
 def _detector() -> LanguageIdentifier:
     """Return the detector with its model; loading takes most of a second."""
     try:
-        from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415 - an extra
+        from py3langid.langid import MODEL_FILE, LanguageIdentifier
     except ImportError as error:
         raise EnvironmentProblem.one(
             "E701",

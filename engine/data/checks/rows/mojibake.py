@@ -47,7 +47,7 @@ def repair(text: str) -> str | None:
     finds them.
     """
     try:
-        from ftfy import badness, fix_encoding, fixes  # noqa: PLC0415 - an extra
+        from ftfy import badness, fix_encoding, fixes
     except ImportError as error:
         raise EnvironmentProblem.one(
             "E701",

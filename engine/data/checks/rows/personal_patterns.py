@@ -81,10 +81,10 @@ def _issued(digits: str) -> bool:
     if digits[0] == "4":
         return length in (13, 16, 19)
     if two in (34, 37):
-        return length == 15  # noqa: PLR2004 - American Express
-    if two in (36, 38) or 300 <= int(digits[:3]) <= 305:  # noqa: PLR2004 - Diners Club
-        return length == 14  # noqa: PLR2004
-    mastercard = 51 <= two <= 55 or 2221 <= four <= 2720  # noqa: PLR2004
+        return length == 15  # American Express
+    if two in (36, 38) or 300 <= int(digits[:3]) <= 305:  # Diners Club
+        return length == 14
+    mastercard = 51 <= two <= 55 or 2221 <= four <= 2720
     return length in (16, 19) and (mastercard or two in (35, 60, 62, 64, 65))
 
 
@@ -92,7 +92,7 @@ def _phone(text: str) -> bool:
     """Whether there are as many digits as numbers have; without separators 8 say too little."""
     digits = re.sub(r"\D", "", text)
     least = 8 if re.search(r"\d\D+\d", text) else 10
-    return least <= len(digits) <= 15  # noqa: PLR2004 - E.164
+    return least <= len(digits) <= 15  # E.164
 
 
 def _ssn(text: str) -> bool:
@@ -147,7 +147,7 @@ def _candidates(text: str) -> Iterator[Found]:
         yield from _spans(EMAIL, text, "EMAIL")
     if DIGITS.search(text):
         yield from _numbers(text)
-    if text.count(".") > 2 or text.count(":") > 2:  # noqa: PLR2004 - four parts have three marks
+    if text.count(".") > 2 or text.count(":") > 2:  # four parts have three marks
         yield from _spans(IPV4, text, "IP", lambda found: _address(text, found))
         yield from _spans(IPV6, text, "IP", lambda found: _address(text, found))
 

@@ -130,7 +130,7 @@ def test_schema_and_dataclasses_hold_the_same_keys(
 def test_schema_and_dataclasses_allow_the_same_words(
     kind: type, name: str, path: tuple[str, ...]
 ) -> None:
-    from typing import get_type_hints  # noqa: PLC0415
+    from typing import get_type_hints
 
     assert set(get_args(get_type_hints(kind)[name])) == set(dict(KEYS)[path]["enum"])
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import torch  # noqa: TID253 - a test of the runtime
+import torch
 
 import engine.runtime.generation.packed_decoding as module
 from engine.recipe.answer_grammar import object_grammar

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import torch  # noqa: TID253 - a test of the runtime
+import torch
 
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.scoring.continuation_scoring import Continuation, continuations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import torch  # noqa: TID253 - a test of the runtime
+import torch
 
 import engine.runtime.scoring.likelihood as module
 from engine.errors import StageError

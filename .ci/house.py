@@ -35,10 +35,10 @@ BOUNDS: Mapping[str, tuple[str, float]] = {
     "circles by imports of every kind": ("<=", 3),  # goal: 0
     "files at the root of engine/": ("<=", 4),
     "noqa in engine/": ("<=", 90),
-    "own-line comments, % of lines": (">=", 0.03),  # goal: 1.0
-    "class names used twice or more": ("<=", 42),  # goal: 5
-    "private words in engine/": ("<=", 1620),  # goal: 0
-    "test files over 400 lines": ("<=", 2),  # goal: 0
+    "own-line comments, % of lines": (">=", 0.04),  # goal: 1.0
+    "class names used twice or more": ("<=", 6),  # goal: 5
+    "private words in engine/": ("<=", 930),  # goal: 0
+    "test files over 400 lines": ("<=", 0),
 }
 """Of each number the bound that holds today; the goal stands beside it where it is not reached."""
 

@@ -19,7 +19,7 @@ from engine.recipe import load_recipe as read_recipe
 from engine.render.json import read_json
 from engine.render.progress import SilentProgress
 from engine.runs.find import exported_gguf, find_run, is_model_file
-from engine.runs.run import Result, run_recipe
+from engine.runs.run import RunResult, run_recipe
 from engine.sources.online import quieten
 from engine.store import Store
 from engine.store.adopting import foreign_problem
@@ -86,7 +86,7 @@ def run(
     force: Sequence[str] = (),
     lock: Literal["compare", "frozen", "update"] = "compare",
     watcher: Watcher | None = None,
-) -> Result:
+) -> RunResult:
     """Run a recipe whole; `until`, `force` and `lock` (`--frozen`, `--update-lock`) are those of `recipe run`.
 
     What fails in a stage is `error` of the result, not raised: finished stages are stored, and the next call goes on.

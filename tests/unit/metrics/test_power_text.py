@@ -41,35 +41,36 @@ def test_a_threshold_says_which_model_passes_and_how_many_rows_would_do() -> Non
     [line] = said(least("accuracy", 0.8))
 
     assert line == (
-        "With 300 holdout rows a true accuracy of 0.862 passes `min 0.80 (lower bound)` 4 times in "
-        "5, one of 0.85 60 times in 100; 490 rows would do for it."
+        "accuracy `min 0.80 (lower bound)` on 300 holdout rows: power 0.80 at a true accuracy of 0.862, "
+        "0.60 at 0.85; 490 holdout rows give 0.80."
     )
 
 
 def test_where_there_are_rows_enough_no_more_are_asked_for() -> None:
     [line] = said(least("accuracy", 0.8), Judges(rows=2000, classes={"a": 999, "b": 1001}))
 
-    assert line.endswith("one of 0.85 99 times in 100.")
+    assert line.endswith(", 0.99 at 0.85.")
 
 
 def test_a_maximum_is_told_from_its_own_side() -> None:
     [line] = said(most("abstention", 0.1))
 
-    assert "a true abstention of 0.054 passes `max 0.10 (upper bound)` 4 times in 5" in line
+    assert line.startswith("abstention `max 0.10 (upper bound)` on 300 holdout rows")
+    assert "power 0.80 at a true abstention of 0.054" in line
 
 
 def test_on_the_point_a_model_that_is_not_good_enough_is_told_of() -> None:
     [line] = said(replace(least("accuracy", 0.8), decide_on="point"))
 
-    assert "one of 0.778, which is not good enough, passes once in 5" in line
+    assert "0.778, which is not good enough, still passes with 0.20" in line
 
 
 def test_a_bound_that_no_model_reaches_is_told() -> None:
     [line] = said(least("valid_output", 0.97), Judges(rows=60))
 
     assert line == (
-        "With 60 holdout rows no model passes valid_output `min 0.97 (lower bound)` often; "
-        "870 rows would do for 0.985."
+        "valid_output `min 0.97 (lower bound)` on 60 holdout rows: power below 0.80 at every true value; "
+        "870 holdout rows give 0.80 at 0.985."
     )
 
 
@@ -91,7 +92,7 @@ def test_a_class_that_will_have_few_rows_cannot_pass() -> None:
 def test_a_class_with_thirty_rows_is_asked_like_any_other() -> None:
     [line, *_] = said(least("f1.b", 0.5), Judges(rows=60, classes={"a": 30, "b": 30}))
 
-    assert line.startswith("With 60 holdout rows a true f1.b of ")
+    assert "on 60 holdout rows: power 0.80 at a true f1.b of " in line
 
 
 @pytest.mark.parametrize("metric", ["macro_f1", "f1.b", "balanced_accuracy"])
@@ -114,9 +115,8 @@ def test_a_gain_says_what_is_missed_what_is_found_and_what_it_stands_on() -> Non
     gain, given = said(gaining("accuracy", 0.05))
 
     assert gain == (
-        "With 300 holdout rows a true gain in accuracy under 0.079 over a baseline would be missed "
-        "4 times in 5, and one of 0.121 passes `min_gain 0.05` 4 times in 5; 610 rows would do for "
-        "0.10."
+        "accuracy `min_gain 0.05` over a baseline on 300 holdout rows: power 0.80 at a true gain of 0.121, "
+        "0.20 at 0.079; 610 holdout rows give 0.80 at 0.10."
     )
     assert given == (
         "Estimates, where only one of model and baseline is right on 20 of 100 rows (a guess)."
@@ -139,8 +139,8 @@ def test_a_model_as_good_as_the_previous_one_may_well_be_undecided() -> None:
     line, _ = said(previous)
 
     assert line == (
-        "With 300 holdout rows a model as good as the previous one passes `max_drop 0.01` of "
-        "accuracy 7 times in 100; 7,900 rows would do for 4 in 5."
+        "accuracy `max_drop 0.01` on 300 holdout rows: power 0.07 for a model as good as the previous one; "
+        "7,900 holdout rows give 0.80."
     )
 
 

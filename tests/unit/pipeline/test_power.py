@@ -57,7 +57,9 @@ def test_with_folds_all_rows_judge(bench: Bench) -> None:
     )
 
     assert prospects(recipe, None) == (UNCOUNTED,)
-    assert prospects(recipe, data)[0].startswith("With 300 holdout rows a true f1.negative of ")
+    line = prospects(recipe, data)[0]
+    assert line.startswith("f1.negative `min ")
+    assert "on 300 holdout rows: power 0.80 at a true f1.negative of " in line
 
 
 def test_an_empty_holdout_shows_nothing(bench: Bench) -> None:

@@ -39,7 +39,7 @@ from engine.recipe.sweeps import methods_of, sweep_words
 from engine.recipe.text.compose import dotted
 from engine.render.cost_text import cost_words
 from engine.render.number_format import about
-from engine.render.progress import has_colour
+from engine.render.progress import columns, has_colour
 from engine.render.stage_lines import PlanRow, plan_table
 from engine.stages import PRODUCTS, load_stage, needs_of
 from engine.stages.resample import trainings
@@ -117,7 +117,8 @@ def run(options: argparse.Namespace) -> int:
     facts += [("" if number else "power", sentence) for number, sentence in enumerate(_power(plan))]
     facts += [("waived", f"{waiver.what}: {waiver.why}") for waiver in recipe.waivers]
     closing = ". ".join(moving(recipe))
-    show(plan_table(rows, title=title, facts=facts, closing=closing, colour=colour))
+    width = columns(sys.stdout)
+    show(plan_table(rows, title=title, facts=facts, closing=closing, colour=colour, width=width))
     return ExitCode.ACCEPTED
 
 

@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     from engine.pipeline.loop import Orders  # noqa: PLC0415
     from engine.pipeline.preflight import refuse_moving, refuse_outside, refuse_unmeasured  # noqa: PLC0415 - after the arguments are known good
     from engine.render.json import render_json  # noqa: PLC0415
-    from engine.render.progress import has_colour  # noqa: PLC0415
+    from engine.render.progress import columns, has_colour  # noqa: PLC0415
     from engine.render.report.summary import closing_block  # noqa: PLC0415
     from engine.runs.run import execute  # noqa: PLC0415 - after the arguments are known good
 
@@ -78,7 +78,8 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "json":
         show(render_json(result.report))
     else:
-        show(closing_block(result.report, events=result.said, colour=has_colour(sys.stdout)))
+        colour, width = has_colour(sys.stdout), columns(sys.stdout)
+        show(closing_block(result.report, events=result.said, colour=colour, width=width))
     return result.code
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from engine.cli.place import (
 )
 from engine.cli.streams import others_to
 from engine.errors import ExitCode
+from engine.render.progress import columns
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +62,8 @@ def run(options: argparse.Namespace) -> int:
         show(challenge_json(result.challenge))
     else:
         file, written = str(options.recipe), str(result.files[0])
-        show(challenge_text(result.challenge, file=file, written=written))
+        width = columns(sys.stdout)
+        show(challenge_text(result.challenge, file=file, written=written, width=width))
     return ExitCode.ACCEPTED
 
 

@@ -174,6 +174,8 @@ def plan_table(
     stages = terminal.rich_table(
         blocks.columns_of("stage | state | why | cost"), [blocks.Row(cells=cell) for cell in cells]
     )
+    # so that a reason that takes two lines is read without the cost in between
+    stages.columns[-1].vertical = "bottom"
     names = terminal.grid(
         [[terminal.text(name, "quiet"), terminal.text(fact)] for name, fact in facts]
     )

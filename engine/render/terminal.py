@@ -129,7 +129,7 @@ def _(block: blocks.Matrix) -> Iterable[RenderableType]:
         yield rich_table(columns, rows)
 
 
-def rich_table(columns: Sequence[blocks.Column], rows: Sequence[blocks.Row]) -> RenderableType:
+def rich_table(columns: Sequence[blocks.Column], rows: Sequence[blocks.Row]) -> RichTable:
     """A table whose texts wrap where the terminal is too narrow."""
     shown = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=STYLES["quiet"])
     for column in columns:

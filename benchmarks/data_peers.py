@@ -22,7 +22,7 @@ Marks = NDArray[np.bool_]
 
 def rensa(path: Path) -> Marks:
     """R-MinHash of prehashed shingles, 16 bands of 5, one pass that marks rows (Rust, rayon)."""
-    from rensa import RMinHash, RMinHashLSH  # noqa: PLC0415 - installed for the benchmark only
+    from rensa import RMinHash, RMinHashLSH  # installed for the benchmark only
 
     lsh = RMinHashLSH(threshold=0.8, num_perm=80, num_bands=16)
     at = 0
@@ -41,7 +41,7 @@ def fastsketchlsh(path: Path) -> Marks:
 
     Its sketch sizes are powers of two: 64 is the smallest with the recall asked for.
     """
-    from FastSketchLSH import LSH, FastSimilaritySketch  # noqa: PLC0415 - for the benchmark only
+    from FastSketchLSH import LSH, FastSimilaritySketch  # for the benchmark only
 
     sketcher = FastSimilaritySketch(size=64, seed=42)
     sketches = [
@@ -54,7 +54,7 @@ def fastsketchlsh(path: Path) -> Marks:
 
 def datasketch(path: Path) -> Marks:
     """MinHash and MinHashLSH as its documentation shows them, 16 bands of 5 (Python, NumPy)."""
-    from datasketch import MinHash, MinHashLSH  # noqa: PLC0415 - for the benchmark only
+    from datasketch import MinHash, MinHashLSH  # for the benchmark only
 
     lsh = MinHashLSH(num_perm=80, params=(16, 5))
     marked = []

@@ -23,11 +23,12 @@ from typing import Any
 
 from estimates_cases import Case, cases, make_model, write_project
 
-from engine.backends.usage import Spent, Usage, usage_from_json
+from engine.backends.usage import Spent, Usage
 from engine.environment import detect_device
 from engine.estimate.known import known_of
 from engine.estimate.training import course_of, measured_duration
-from engine.pipeline.plan import plan_run, survey
+from engine.files.typed_json import from_json
+from engine.pipeline.plan import collect_inputs, plan_run
 from engine.recipe import load_recipe
 from engine.store import Store
 from engine.training.train import USAGE
@@ -105,7 +106,7 @@ def _measure(case: Case, work: Path) -> Line:
     foretold = _foretold(recipe, store)
     _recipe("run", recipe, store.root, "--until", "train")
     (found,) = store.root.glob(f"store/*/*/files/{USAGE}")
-    actual = usage_from_json(json.loads(found.read_text(encoding="utf-8")))
+    actual = from_json(Usage, json.loads(found.read_text(encoding="utf-8")))
     wall = sum(spent.seconds for spent in _phases(actual))
     line = Line(
         case=case,
@@ -141,9 +142,9 @@ def _foretold(file: Path, store: Store) -> dict[str, float]:
     """Return what the probe says of processor time: the same formula, with its processor seconds as seconds."""
     recipe, _ = load_recipe(file)
     device = detect_device()
-    world = survey(recipe, store, device)
-    data = plan_run(recipe, store, world=world).stage("data").reused
-    known = known_of(recipe, store, device, world.base_model, data)
+    inputs = collect_inputs(recipe, store, device)
+    data = plan_run(recipe, store, inputs=inputs).stage("data").reused
+    known = known_of(recipe, store, device, inputs.base_model, data)
     course = course_of(recipe.method, known.workload)
     if known.measured is None or known.shape is None or course is None:
         raise SystemExit(f"no probe is known of {file}")
@@ -172,9 +173,9 @@ def _phases(usage: Usage) -> Iterator[Spent]:
 
 def _accelerate(base: Path) -> int:
     """Return the largest of what `accelerate estimate-memory` prints for training in float32 with Adam."""
-    from accelerate import init_empty_weights  # noqa: PLC0415 - brings torch
-    from accelerate.commands.estimate import estimate_training_usage  # noqa: PLC0415 - brings torch
-    from accelerate.utils import calculate_maximum_sizes  # noqa: PLC0415 - brings torch
+    from accelerate import init_empty_weights  # brings torch
+    from accelerate.commands.estimate import estimate_training_usage  # brings torch
+    from accelerate.utils import calculate_maximum_sizes  # brings torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     with init_empty_weights():

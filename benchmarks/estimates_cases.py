@@ -82,8 +82,8 @@ def make_model(folder: Path, size: str) -> Path:
     return folder
 
 
-def _tokenizer() -> Any:  # noqa: ANN401 - a transformers tokenizer
-    from tokenizers import (  # noqa: PLC0415 - as heavy as transformers
+def _tokenizer() -> Any:
+    from tokenizers import (  # as heavy as transformers
         AddedToken,
         Tokenizer,
         decoders,

@@ -116,7 +116,7 @@ def _arguments() -> argparse.Namespace:
 
 def _contest(asked: argparse.Namespace) -> None:
     """Run one contestant in this process and print what it measured."""
-    from evaluate_contestants import CONTESTANTS  # noqa: PLC0415 - brings torch
+    from evaluate_contestants import CONTESTANTS  # brings torch
 
     measured = CONTESTANTS[asked.contestant](asked.folder, load_case(asked.case), asked.rows)
     print(json.dumps(measured))

@@ -122,8 +122,8 @@ def generate(folder: Path, case: Case, rows: int) -> Measured:
 
 def harness(folder: Path, case: Case, rows: int) -> Measured:
     """Score every label with the `hf` model of lm-evaluation-harness, as its multiple choice does."""
-    from lm_eval.api.instance import Instance  # noqa: PLC0415 - a peer, where it is measured
-    from lm_eval.models.huggingface import HFLM  # noqa: PLC0415 - the same
+    from lm_eval.api.instance import Instance  # a peer, where it is measured
+    from lm_eval.models.huggingface import HFLM
 
     loaded = load(folder)
     model = HFLM(
@@ -159,9 +159,9 @@ def harness(folder: Path, case: Case, rows: int) -> Measured:
 
 def server(folder: Path, case: Case, rows: int, *, quantization: str = "F16") -> Measured:
     """Ask llama.cpp's server: slots in parallel, prompts cached, a grammar of the labels, no HTTP between."""
-    import xllamacpp  # noqa: PLC0415 - a peer, where it is measured
+    import xllamacpp  # a peer, where it is measured
 
-    from engine.runtime.rendering.chat import load_chat  # noqa: PLC0415 - only here
+    from engine.runtime.rendering.chat import load_chat
 
     file = folder.with_name(f"{folder.name}-{quantization}.gguf")
     if not file.exists():

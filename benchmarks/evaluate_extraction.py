@@ -173,9 +173,9 @@ def _one_by_one(loaded: LoadedModel, prompts: Sequence[str], ours: Sequence[str]
 
 def _served(model: Path, prompts: Sequence[str]) -> Line:
     """Ask llama.cpp's server through its Python binding, which spares it HTTP."""
-    import xllamacpp  # noqa: PLC0415 - only for this contestant
+    import xllamacpp  # only for this contestant
 
-    from engine.runtime.gguf.convert import find_tools, write_gguf  # noqa: PLC0415 - the same
+    from engine.runtime.gguf.convert import find_tools, write_gguf
 
     with tempfile.TemporaryDirectory() as name:
         file = Path(name) / "model.gguf"

@@ -75,10 +75,10 @@ class Scenario:
     """The rate that is stated for a model that should not pass."""
 
 
-def task_of(kind: str, labels: Sequence[str] = (), schema: Any = None) -> Task:  # noqa: ANN401 - JSON
+def task_of(kind: str, labels: Sequence[str] = (), schema: Any = None) -> Task:
     """Make a task of a kind with little in it."""
     return Task(
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         instruction="",
         system="",
         input="{text}",
@@ -88,7 +88,7 @@ def task_of(kind: str, labels: Sequence[str] = (), schema: Any = None) -> Task: 
     )
 
 
-def accepting(**changes: Any) -> Acceptance:  # noqa: ANN401 - fields of the dataclass
+def accepting(**changes: Any) -> Acceptance:
     """Make an acceptance at the confidence of the simulation."""
     given: dict[str, Any] = {
         "confidence": CONFIDENCE,
@@ -100,7 +100,7 @@ def accepting(**changes: Any) -> Acceptance:  # noqa: ANN401 - fields of the dat
     return Acceptance(**(given | changes))
 
 
-def prediction(row: int, target: str, label: str, **changes: Any) -> Prediction:  # noqa: ANN401 - the same
+def prediction(row: int, target: str, label: str, **changes: Any) -> Prediction:
     """Make one row's answer."""
     return Prediction(
         id=f"{row:016x}", target=target, label=label, text=label, probability=None, **changes
@@ -120,9 +120,9 @@ class Bound:
     bound: float
     direction: str = "min"
 
-    def decide(self, predictions: list[Prediction], random: Any, seed: int) -> Outcome:  # noqa: ANN401 - NumPy's generator
+    def decide(self, predictions: list[Prediction], random: Any, seed: int) -> Outcome:
         """Ask all three gates."""
-        family = family_of(self.task.kind)
+        family = family_of(self.task)
         table = family.tabulate(predictions, self.task)
         measures = [
             item for item in family.measures(table) if item.name in (self.metric, "accuracy")
@@ -154,7 +154,7 @@ class Bound:
         return value <= self.bound + 1e-12
 
 
-def resampled(statistics: Array, random: Any) -> Array:  # noqa: ANN401 - NumPy's generator
+def resampled(statistics: Array, random: Any) -> Array:
     """Sums of rows drawn with replacement; equal rows are drawn together."""
     kinds, counts = np.unique(statistics, axis=0, return_counts=True)
     rows = len(statistics)
@@ -171,7 +171,7 @@ def covers(metric: Metric, truth: float) -> bool | None:
 def share_scenario(truth: float, rows: int, *, bound: float, said: float | None = None) -> Scenario:
     """Accuracy: only the number of right rows counts, so Wilson's interval is asked at once."""
 
-    def draw(random: Any, _seed: int) -> Outcome:  # noqa: ANN401 - NumPy's generator
+    def draw(random: Any, _seed: int) -> Outcome:
         right = int(random.binomial(rows, truth))
         ours = wilson(right, rows, confidence=CONFIDENCE)
         low, high = np.quantile(
@@ -224,7 +224,7 @@ def label_scenario(
     counts = stratified(shares, rows)
     rowwise = matrix / matrix.sum(axis=1, keepdims=True)
 
-    def draw(random: Any, seed: int) -> Outcome:  # noqa: ANN401 - NumPy's generator
+    def draw(random: Any, seed: int) -> Outcome:
         pairs = [
             (target, output)
             for target, count in enumerate(counts)
@@ -267,7 +267,7 @@ def field_scenario(rows: int, *, fields: int, truth: float, alike: float) -> Sce
     total = 1 / alike - 1
     target = json.dumps(dict.fromkeys(names, "x"), separators=(",", ":"))
 
-    def draw(random: Any, seed: int) -> Outcome:  # noqa: ANN401 - NumPy's generator
+    def draw(random: Any, seed: int) -> Outcome:
         ability = random.beta(truth * total, (1 - truth) * total, rows)
         right = random.random((rows, fields)) < ability[:, None]
         predictions = [
@@ -298,7 +298,7 @@ def group_scenario(groups: int, size: int, *, truth: float, alike: float) -> Sce
     )
     total = 1 / alike - 1
 
-    def draw(random: Any, seed: int) -> Outcome:  # noqa: ANN401 - NumPy's generator
+    def draw(random: Any, seed: int) -> Outcome:
         ability = np.repeat(random.beta(truth * total, (1 - truth) * total, groups), size)
         right = random.random(groups * size) < ability
         predictions = [
@@ -318,7 +318,7 @@ def text_scenario(rows: int) -> Scenario:
         task=task_of("text"), metric="bits_per_byte", truth=truth, bound=truth, direction="max"
     )
 
-    def draw(random: Any, seed: int) -> Outcome:  # noqa: ANN401 - NumPy's generator
+    def draw(random: Any, seed: int) -> Outcome:
         sizes = np.ceil(random.lognormal(4.5, 0.8, rows))
         surprise = random.lognormal(-0.045, 0.3, rows) * math.log(2)
         predictions = [
@@ -355,7 +355,7 @@ def answers_of(right: Array) -> list[Prediction]:
     ]
 
 
-def draw_models(random: Any, rows: int, rivals: Sequence[Rival]) -> tuple[Array, list[Array]]:  # noqa: ANN401 - NumPy's generator
+def draw_models(random: Any, rows: int, rivals: Sequence[Rival]) -> tuple[Array, list[Array]]:
     """Rows that each model answers rightly: the tuned one 8 of 10."""
     tuned = random.random(rows) < 0.8
     others = []
@@ -378,7 +378,7 @@ def gain_scenario(
     acceptance = accepting(over_baselines=(MinGain(metric=metric, min_gain=min_gain),))
     truth = min(rival.gain for rival in rivals)
 
-    def draw(random: Any, seed: int) -> Outcome:  # noqa: ANN401 - NumPy's generator
+    def draw(random: Any, seed: int) -> Outcome:
         tuned, others = draw_models(random, rows, rivals)
         comparisons = compared(tuned, others, acceptance, seed)
         (check,) = judge_gains(acceptance.over_baselines, comparisons, acceptance=acceptance)
@@ -420,7 +420,7 @@ def holds(comparison: Comparison, truth: float) -> bool | None:
     return None if interval is None else interval.low <= truth <= interval.high
 
 
-def bootstrap(gains: Array, random: Any) -> tuple[float, float]:  # noqa: ANN401 - NumPy's generator
+def bootstrap(gains: Array, random: Any) -> tuple[float, float]:
     """The percentile interval of a mean of differences."""
     drawn = resampled(gains[:, None], random)[:, 0] / gains.size
     low, high = np.quantile(drawn, (STATED, 1 - STATED))
@@ -432,7 +432,7 @@ def claims_scenario(baselines: int, rows: int) -> Scenario:
     rivals = [Rival(gained=0.1, lost=0.1)] * baselines
     acceptance = accepting(over_baselines=(MinGain(metric="accuracy", min_gain=0.0),))
 
-    def draw(random: Any, seed: int) -> Outcome:  # noqa: ANN401 - NumPy's generator
+    def draw(random: Any, seed: int) -> Outcome:
         tuned, others = draw_models(random, rows, rivals)
         found = compared(tuned, others, acceptance, seed)
         return Outcome(
@@ -450,7 +450,7 @@ def previous_scenario(rows: int, *, drop: float, max_drop: float) -> Scenario:
     acceptance = accepting(over_previous=(MaxDrop(metric="accuracy", max_drop=max_drop),))
     rival = Rival(gained=0.05 - drop / 2, lost=0.05 + drop / 2)
 
-    def draw(random: Any, seed: int) -> Outcome:  # noqa: ANN401 - NumPy's generator
+    def draw(random: Any, seed: int) -> Outcome:
         tuned, (other,) = draw_models(random, rows, [rival])
         earlier = Earlier(answers=answers_of(other), accepted="before")
         rivals = Rivals(

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,7 +21,9 @@ from engine.recipe.parents import check_parent
 from support.golden import Golden
 from support.paths import GOLDEN, ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
+DOCS = ROOT / "docs"
+ROOT_PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+PAGES = [ROOT / name for name in (*ROOT_PAGES, "benchmarks/README.md", "news/README.md")]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-recipe.md"
 
@@ -152,6 +155,21 @@ def test_paths_of_the_repository_in_code_are_there(page: Path) -> None:
     assert missing == []
 
 
+def test_every_page_is_in_the_navigation_once_and_reached_from_the_index() -> None:
+    groups = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))["project"]["nav"]
+    named = [
+        page
+        for group in groups
+        for pages in (group.values() if isinstance(group, dict) else ([group],))
+        for page in pages
+    ]
+    pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    linked = set(LINK.findall((DOCS / "index.md").read_text("utf-8")))
+
+    assert sorted(named) == sorted(pages)
+    assert pages - linked == {"index.md"}
+
+
 def generator() -> ModuleType:
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     assert spec is not None
@@ -165,16 +183,14 @@ def test_generated_pages_are_current() -> None:
     module = generator()
 
     stale = {
-        name
-        for name, text in module.pages().items()
-        if (module.REFERENCE / name).read_text("utf-8") != text
+        path.name for path, text in module.generated().items() if path.read_text("utf-8") != text
     }
 
     assert set() == stale, "run: python docs/generate.py"
 
 
 def test_every_key_of_the_schema_stands_in_the_reference() -> None:
-    from engine.recipe.validation.schema import recipe_schema, walk  # noqa: PLC0415 - only here
+    from engine.recipe.validation.schema import recipe_schema, walk
 
     text = (ROOT / "docs" / "reference" / "recipe.md").read_text("utf-8")
     keys = {path[-1] for path, _ in walk(recipe_schema())} - {"[]", "*"}
@@ -183,7 +199,7 @@ def test_every_key_of_the_schema_stands_in_the_reference() -> None:
 
 
 def test_every_error_code_has_a_heading_to_link_to() -> None:
-    from engine.codes import all_codes  # noqa: PLC0415 - only here
+    from engine.recipe.pages import all_codes
 
     text = (ROOT / "docs" / "reference" / "errors.md").read_text("utf-8")
 
@@ -204,7 +220,7 @@ def rerun_table() -> dict[str, set[str]]:
 
 def checked_reruns() -> dict[str, set[str]]:
     """The same from the test that checks the keys."""
-    from functional import test_reruns  # noqa: PLC0415 - a sibling
+    from functional import test_reruns  # a sibling
 
     [mark] = test_reruns.test_a_change_reruns_what_it_can_change.pytestmark
     return {

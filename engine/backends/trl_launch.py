@@ -35,7 +35,7 @@ def train(launch: Launch) -> Trained:
     """
     refuse_other_processes(os.environ)
     output = _prepare(launch)
-    from engine.runtime.training import sft as training  # noqa: F401, PLC0415 - imported before the time is taken
+    from engine.runtime.training import sft as training  # noqa: F401 - imported before the time is taken
 
     def run(resume: Path | None, telling: events.Telling) -> None:
         _run(launch, output, resume, telling)
@@ -60,7 +60,7 @@ def refuse_other_processes(variables: Mapping[str, str]) -> None:
 
 
 def _run(launch: Launch, output: Path, resume: Path | None, telling: events.Telling) -> None:
-    from engine.runtime.training import sft as training  # noqa: PLC0415 - imported by `train` already
+    from engine.runtime.training import sft as training  # imported by `train` already
 
     try:
         training.train(

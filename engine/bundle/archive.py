@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from engine.files.reading import open_regular
+from engine.files.typed_json import brief_text
 from engine.files.writing import refuse_link, replacing, top_of
-from engine.store.typed import brief_text
 
 BLOCK = 512
 END = 2 * BLOCK
@@ -63,7 +63,7 @@ def write_archive(
         ArchiveError: a member has another sha256; nothing is left of the file then.
 
     """
-    whole = Path(os.path.abspath(path))  # noqa: PTH100 - as written: resolving would follow links
+    whole = Path(os.path.abspath(path))  # as written: resolving would follow links
     refuse_link(whole)
     with replacing(whole, below=top_of(whole)) as out:
         for name in sorted(members):

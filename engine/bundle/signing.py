@@ -76,10 +76,10 @@ def own_key(path: Path | None) -> tuple[Ed25519PrivateKey, bool]:
     place = path or key_place()
     if path is None and not place.exists():
         return _made(place), True
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - an extra
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # an extra
         Ed25519PrivateKey,
     )
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
         key = load_pem_private_key(read_bytes(place, limit=MOST_BYTES), password=None)
@@ -93,11 +93,11 @@ def own_key(path: Path | None) -> tuple[Ed25519PrivateKey, bool]:
 def public_key(data: bytes, name: str) -> Ed25519PublicKey:
     """Return the public key of a PEM text. RecipeError X661 for anything else."""
     require("cryptography")
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - an extra
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - an extra
+    from cryptography.exceptions import UnsupportedAlgorithm  # an extra
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # an extra
         Ed25519PublicKey,
     )
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
         key = load_pem_public_key(data)
@@ -110,7 +110,7 @@ def public_key(data: bytes, name: str) -> Ed25519PublicKey:
 
 def pem_of(key: Ed25519PublicKey) -> bytes:
     """Return a public key as PEM."""
-    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - an extra
+    from cryptography.hazmat.primitives.serialization import (  # an extra
         Encoding,
         PublicFormat,
     )
@@ -120,7 +120,7 @@ def pem_of(key: Ed25519PublicKey) -> bytes:
 
 def key_id(key: Ed25519PublicKey) -> str:
     """Return the sha256 of a public key (DER, SubjectPublicKeyInfo): what people compare."""
-    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - an extra
+    from cryptography.hazmat.primitives.serialization import (  # an extra
         Encoding,
         PublicFormat,
     )
@@ -131,8 +131,8 @@ def key_id(key: Ed25519PublicKey) -> str:
 
 def sign(payload: bytes, key: Ed25519PrivateKey) -> bytes:
     """Return a DSSE envelope: byte-equal for the same payload and key."""
-    from securesystemslib.dsse import Envelope  # noqa: PLC0415 - an extra
-    from securesystemslib.signer import CryptoSigner  # noqa: PLC0415 - an extra
+    from securesystemslib.dsse import Envelope  # an extra
+    from securesystemslib.signer import CryptoSigner  # an extra
 
     envelope = Envelope(payload, PAYLOAD_TYPE, {})
     envelope.sign(CryptoSigner(key, _library_key(key.public_key())))
@@ -146,7 +146,7 @@ def checked(envelope: bytes, key: Ed25519PublicKey) -> Signed:
         ValueError: it is no envelope of ours, or the key did not sign it.
 
     """
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - an extra
+    from cryptography.exceptions import InvalidSignature  # an extra
 
     data = _envelope(envelope)
     payload, (signature,) = base64.b64decode(data["payload"]), data["signatures"]
@@ -194,7 +194,7 @@ def _envelope(text: bytes) -> dict[str, Any]:
 
 def require(*names: str) -> None:
     """EnvironmentProblem X660 where libraries that check signatures, or sign, are not installed."""
-    from importlib.util import find_spec  # noqa: PLC0415 - only where something is signed
+    from importlib.util import find_spec  # only where something is signed
 
     missing = [name for name in names if find_spec(name) is None]
     if missing:
@@ -205,18 +205,18 @@ def require(*names: str) -> None:
         )
 
 
-def _library_key(key: Ed25519PublicKey) -> Any:  # noqa: ANN401 - securesystemslib's
-    from securesystemslib.signer import SSlibKey  # noqa: PLC0415 - an extra
+def _library_key(key: Ed25519PublicKey) -> Any:
+    from securesystemslib.signer import SSlibKey  # an extra
 
     return SSlibKey.from_crypto(key, keyid=key_id(key))
 
 
 def _made(place: Path) -> Ed25519PrivateKey:
     """Make the user's own key; only the user may read it."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - an extra
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # an extra
         Ed25519PrivateKey,
     )
-    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - an extra
+    from cryptography.hazmat.primitives.serialization import (  # an extra
         Encoding,
         NoEncryption,
         PrivateFormat,

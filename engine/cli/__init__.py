@@ -9,11 +9,11 @@ import sys
 def _forget_current_folder() -> None:
     """Import nothing from the folder that somebody stands in: PYTHONPATH may name it by a relative or empty part."""
     parts = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    relative = {os.path.abspath(part) for part in parts if not os.path.isabs(part)}  # noqa: PTH100, PTH117 - texts
+    relative = {os.path.abspath(part) for part in parts if not os.path.isabs(part)}  # texts
     if os.environ.get("PYTHONPATH") and relative:
-        kept = {part for part in parts if os.path.isabs(part)}  # noqa: PTH117 - texts
+        kept = {part for part in parts if os.path.isabs(part)}  # texts
         sys.path[:] = [part for part in sys.path if part not in relative - kept]
-    sys.path[:] = [part for part in sys.path if os.path.isabs(part)]  # noqa: PTH117 - texts
+    sys.path[:] = [part for part in sys.path if os.path.isabs(part)]  # texts
 
 
 _forget_current_folder()

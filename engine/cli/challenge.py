@@ -43,11 +43,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the verdict; the recipe is not changed."""
-    from engine.cli.watch import Console  # noqa: PLC0415 - only where something runs
-    from engine.pipeline.preflight import refuse_outside  # noqa: PLC0415 - heavier
-    from engine.recipe.references import named_model  # noqa: PLC0415 - only here
-    from engine.render.challenge import challenge_text  # noqa: PLC0415 - only here
-    from engine.runs.challenge import Order, challenge, challenge_json  # noqa: PLC0415 - heavier
+    from engine.cli.watch import Console  # only where something runs
+    from engine.pipeline.preflight import refuse_outside  # heavier
+    from engine.recipe.references import named_model
+    from engine.render.challenge import challenge_text
+    from engine.runs.challenge import Order, challenge, challenge_json  # heavier
 
     recipe, warnings = read(options.recipe, allowed(options))
     refuse_outside(recipe, warnings)

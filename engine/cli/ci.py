@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the comment, and say by the exit code what came out."""
-    from engine.render.review import comment_json, comment_markdown, failure_markdown  # noqa: PLC0415
+    from engine.render.review import comment_json, comment_markdown, failure_markdown
 
     try:
         comment = _checked(options)
@@ -65,9 +65,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _checked(options: argparse.Namespace) -> Comment:
-    from engine.review.checks import asked, check_changes  # noqa: PLC0415
-    from engine.review.repository import Repository  # noqa: PLC0415
-    from engine.store import Store  # noqa: PLC0415
+    from engine.review.checks import asked, check_changes
+    from engine.review.repository import Repository
+    from engine.store import Store
 
     with Repository.around(Path.cwd()) as repository:
         what = asked(repository, options.since)
@@ -78,7 +78,7 @@ def _checked(options: argparse.Namespace) -> Comment:
 def _write(path: Path, text: str) -> None:
     """Write the comment. EnvironmentProblem R027 for what is no file, or is reached by a link below this folder."""
     here = Path.cwd()
-    place = Path(os.path.abspath(here / path))  # noqa: PTH100 - resolve() would follow links
+    place = Path(os.path.abspath(here / path))  # resolve() would follow links
     try:
         _refuse_other(place)
         if not place.is_relative_to(here):

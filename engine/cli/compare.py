@@ -10,7 +10,7 @@ from engine.cli.place import add_format, add_store, store_root
 from engine.errors import ExitCode
 
 if TYPE_CHECKING:
-    from engine.runs.compare import Compared
+    from engine.runs.compare import RunComparison
 
 MOST = 10
 """Turned rows that are shown."""
@@ -36,9 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the comparison; 0 whatever it says."""
-    from engine.cli.report import find_run  # noqa: PLC0415 - after the arguments are known good
-    from engine.runs.compare import as_json, compare_runs, ran  # noqa: PLC0415
-    from engine.store import Store  # noqa: PLC0415
+    from engine.cli.report import find_run  # after the arguments are known good
+    from engine.runs.compare import as_json, compare_runs, ran
+    from engine.store import Store
 
     store = Store(store_root(options.store, trust=options.trust_store))
     first, second = (
@@ -53,8 +53,8 @@ def run(options: argparse.Namespace) -> int:
     return ExitCode.ACCEPTED
 
 
-def _lines(found: Compared, *, every: bool) -> list[str]:
-    from engine.runs.compare import size_of, speed_of  # noqa: PLC0415
+def _lines(found: RunComparison, *, every: bool) -> list[str]:
+    from engine.runs.compare import size_of, speed_of
 
     first, second = found.first, found.second
     shared = ", the rows that both holdouts have" if found.partial else ""
@@ -79,7 +79,7 @@ def _lines(found: Compared, *, every: bool) -> list[str]:
     return [*lines, "", *_turned(found, every=every)]
 
 
-def _turned(found: Compared, *, every: bool) -> list[str]:
+def _turned(found: RunComparison, *, every: bool) -> list[str]:
     counts = {"wrong": 0, "right": 0, "another wrong one": 0}
     for one in found.turned:
         counts[one.became] += 1

@@ -66,15 +66,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print what can be said of the data; 0 when a run would accept it."""
-    from engine.data_view.rows import Wish  # noqa: PLC0415
-    from engine.data_view.view import look, repair_lock  # noqa: PLC0415
-    from engine.pipeline.preflight import refuse_outside  # noqa: PLC0415 - after the arguments are known good
-    from engine.render.data import data_json, data_text  # noqa: PLC0415
+    from engine.data_view.rows import ViewOptions
+    from engine.data_view.view import look, repair_lock
+    from engine.pipeline.preflight import refuse_outside  # after the arguments are known good
+    from engine.render.data import data_json, data_text
 
     recipe, warnings = read(options.recipe, allowed(options))
     refuse_outside(recipe, warnings)
     given = options.examples
-    wish = Wish(
+    wish = ViewOptions(
         examples=given if given is not None else 10 if options.label else 1,
         label=options.label,
         row=options.row,

@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the review; 1 where it was asked to be an answer, 2 where a version is not valid."""
-    from engine.render.review import review_json, review_markdown, review_text  # noqa: PLC0415
+    from engine.render.review import review_json, review_markdown, review_text
 
     found = _review(options)
     if options.format == "json":
@@ -58,9 +58,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _review(options: argparse.Namespace) -> Review:
-    from engine.review.review import review  # noqa: PLC0415 - after the arguments are known good
-    from engine.review.version import Side  # noqa: PLC0415
-    from engine.store import Store  # noqa: PLC0415
+    from engine.review.review import review  # after the arguments are known good
+    from engine.review.version import Side
+    from engine.store import Store
 
     def told(side: Side) -> Side:
         if options.format == "text":
@@ -74,9 +74,9 @@ def _review(options: argparse.Namespace) -> Review:
 
 @contextmanager
 def _sides(options: argparse.Namespace) -> Iterator[tuple]:  # type: ignore[type-arg]
-    from engine.review.file_tree import Disk, revisions  # noqa: PLC0415
-    from engine.review.repository import Repository  # noqa: PLC0415
-    from engine.review.version import load_side  # noqa: PLC0415
+    from engine.review.file_tree import Disk, revisions
+    from engine.review.repository import Repository
+    from engine.review.version import load_side
 
     _refuse(options)
     if options.since is None:

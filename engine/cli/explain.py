@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from difflib import get_close_matches
+from textwrap import indent
 
 from engine.cli.output import show
-from engine.codes import all_codes, code_page
 from engine.errors import ExitCode, RecipeError
+from engine.recipe.pages import all_codes, code_page
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,4 +27,8 @@ def run(options: argparse.Namespace) -> int:
         hint = f"near: {', '.join(near)}" if near else "recipe explain lists all codes"
         raise RecipeError.one("R003", f"there is no code `{options.code}`", hint=hint)
     show(f"{options.code.upper()}  {page.title}\n\n{page.why}\n\nfix: {page.fix}")
+    if page.wrong:
+        parts = (page.wrong.replace("▸", ""), page.right)
+        wrong, right = (indent(part, "  ") for part in parts)
+        show(f"\nwrong:\n\n{wrong}\n\nright:\n\n{right}")
     return ExitCode.ACCEPTED

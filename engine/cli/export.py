@@ -38,8 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the bundle and say by which key it is signed."""
-    from engine.bundle.build import make_bundle  # noqa: PLC0415 - after the arguments are known good
-    from engine.bundle.signing import key_place  # noqa: PLC0415
+    from engine.bundle.build import make_bundle  # after the arguments are known good
+    from engine.bundle.signing import key_place
 
     folder = find_run(_named(options.run), options.store, trust=options.trust_store)
     target = options.output or Path(f"{folder.parent.name}.bundle.tar")
@@ -63,6 +63,6 @@ def run(options: argparse.Namespace) -> int:
 def _named(reference: str) -> str:
     """Return the name of the recipe that a file holds; anything else as it is."""
     path = Path(reference)
-    if path.suffix in ENDINGS and os.path.isfile(path):  # noqa: PTH113 - False for a name that is too long
+    if path.suffix in ENDINGS and os.path.isfile(path):  # False for a name that is too long
         return read(path)[0].name
     return reference

@@ -51,9 +51,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _format(path: Path, options: argparse.Namespace) -> bool:
     """Format one file; tell whether that changes it. RecipeError where it cannot be read."""
-    from engine.recipe.text.layout import formatted  # noqa: PLC0415 - after the arguments are good
-    from engine.recipe.text.source import decode, parse_source, read_bytes  # noqa: PLC0415
-    from engine.recipe.text.write import rewrite  # noqa: PLC0415
+    from engine.recipe.text.layout import formatted  # after the arguments are good
+    from engine.recipe.text.source import decode, parse_source, read_bytes
+    from engine.recipe.text.write import rewrite
 
     content = sys.stdin.buffer.read() if path == STDIN else read_bytes(path)
     source, old = parse_source(content, path), decode(content, str(path))

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from engine.cli.output import show
 from engine.errors import ExitCode, RecipeError, StoreError
+from engine.kinds import KINDS
 from engine.recipe.shipped import recipes_dir
 from engine.recipe.text.write import create
 
-KINDS = ("classification", "multilabel", "extraction", "generation", "chat", "text", "preference")
 STARTER = "quickstart"
 """The shipped recipe whose base model a draft takes."""
 
@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="default: TEMPLATE.yaml, or the data file's name with .yaml, here",
     )  # fmt: skip
     group = parser.add_argument_group("from a data file, instead of a guess")
-    group.add_argument("--kind", choices=KINDS, default="", help="kind of task")
+    group.add_argument("--kind", choices=tuple(KINDS), default="", help="kind of task")
     group.add_argument("--text", metavar="COLUMN", default="", help="column of the text")
     group.add_argument(
         "--label", metavar="COLUMN", default="",
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
         show("\n".join(f"{name:<28} {_purpose(path)}" for name, path in shipped.items()))
         return ExitCode.ACCEPTED
     if options.start not in shipped or _is_data(options):
-        if os.path.exists(options.start):  # noqa: PTH110 - False for a name that is too long
+        if os.path.exists(options.start):  # False for a name that is too long
             return _draft(options)
         near = get_close_matches(options.start, shipped, 1)
         hint = f"did you mean `{near[0]}`?" if near else "recipe init lists them"
@@ -74,29 +74,29 @@ def _looks_like_a_path(text: str) -> bool:
 
 
 def _draft(options: argparse.Namespace) -> int:
-    from engine.drafting import Wishes, draft  # noqa: PLC0415 - only for a data file
-    from engine.drafting.guess import Told  # noqa: PLC0415
-    from engine.drafting.told import drafted  # noqa: PLC0415
-    from engine.recipe import load_recipe  # noqa: PLC0415
-    from engine.recipe.outside import trust_as_it_stands  # noqa: PLC0415
-    from engine.recipe.references import named_model  # noqa: PLC0415
+    from engine.drafting import DraftOptions, draft  # only for a data file
+    from engine.drafting.draft import draft_message
+    from engine.drafting.guess import GivenAnswers
+    from engine.recipe import load_recipe
+    from engine.recipe.outside import trust_as_it_stands
+    from engine.recipe.references import named_model
 
     file = Path(options.start)
     target = options.output or Path(f"{file.name.split('.')[0] or 'recipe'}.yaml")
     _refuse_taken(target)
     starter, _ = load_recipe(recipes_dir() / f"{STARTER}.yaml")
-    told = Told(kind=options.kind, text=options.text, label=options.label)
+    told = GivenAnswers(kind=options.kind, text=options.text, label=options.label)
     model = named_model(options.base_model, Path.cwd()) if options.base_model else None
     found = draft(
         file,
         target,
         default_model=starter.base_model,
-        wishes=Wishes(told=told, base_model=model, encoding=options.encoding),
+        wishes=DraftOptions(told=told, base_model=model, encoding=options.encoding),
     )
     create(target, found.text.encode())
     with suppress(StoreError):  # the draft is there; a run says what has to be allowed
         trust_as_it_stands(target)
-    show(drafted(found, file=str(file), target=str(target)))
+    show(draft_message(found, file=str(file), target=str(target)))
     return ExitCode.ACCEPTED
 
 

@@ -104,9 +104,9 @@ def _interrupted(asked: KeyboardInterrupt) -> int:
 
 def _failed(failure: BaseException, words: Sequence[str]) -> int:
     """Tell a failure of the machine or of a library as what it is, and what is left as a bug of ours."""
-    from engine.cli.bug import tell_bug  # noqa: PLC0415 - only when something went wrong
-    from engine.cli.place import STORE  # noqa: PLC0415 - the same
-    from engine.failures import as_engine_error  # noqa: PLC0415 - the same
+    from engine.cli.bug import tell_bug  # only when something went wrong
+    from engine.cli.place import STORE
+    from engine.failures import as_engine_error
 
     known = as_engine_error(failure, Path(STORE))
     return _tell(known, as_json=False) if known is not None else tell_bug(failure, words)
@@ -115,9 +115,9 @@ def _failed(failure: BaseException, words: Sequence[str]) -> int:
 def _without_verb(words: Sequence[str]) -> int:
     """Help, version, or a verb that is none."""
     if words and not words[0].startswith("-"):
-        from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
+        from difflib import get_close_matches  # only for a mistake
 
-        from engine.render.styled_text import printable  # noqa: PLC0415 - the same
+        from engine.render.styled_text import printable
 
         near = get_close_matches(words[0], VERBS, 1)
         hint = f"did you mean `{near[0]}`?" if near else "recipe --help lists them"
@@ -142,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _tell(error: EngineError, *, as_json: bool) -> int:
-    from engine.cli.output import show_problems  # noqa: PLC0415 - light verbs without errors skip it
+    from engine.cli.output import show_problems  # light verbs without errors skip it
 
     lost = any(
         problem.code == "E741" for problem in error.problems

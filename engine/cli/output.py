@@ -28,7 +28,7 @@ def _encodable(text: str) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def show_json(value: Any) -> None:  # noqa: ANN401 - JSON data
+def show_json(value: Any) -> None:
     """A result for a program: one object."""
     show(json.dumps(value, indent=2, ensure_ascii=False))
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import add_allow, add_format, allowed
-from engine.cli.streams import quieten
 from engine.errors import EngineError, ExitCode, Problem
 from engine.recipe.outside import CODES as OUTSIDE
+from engine.sources.online import quieten
 from engine.trust.word import Allowed
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ def _code(problems: Sequence[Problem]) -> ExitCode:
 
 
 def _pin(path: Path, terminal: TextIO, *, upgrade: bool, given: Allowed) -> Pinned:
-    from engine.recipe.text.write import rewrite  # noqa: PLC0415
-    from engine.render.progress import SilentProgress, is_live, open_progress  # noqa: PLC0415
-    from engine.sources.pin import pin_recipe  # noqa: PLC0415
+    from engine.recipe.text.write import rewrite
+    from engine.render.progress import SilentProgress, is_live, open_progress
+    from engine.sources.pin import pin_recipe
 
     progress = open_progress("pin", terminal) if is_live(terminal) else SilentProgress()
     try:
@@ -97,7 +97,7 @@ def _lines(path: Path, pinned: Pinned) -> list[str]:
 
 
 def _json(found: dict[Path, Pinned], problems: list[Problem]) -> dict[str, object]:
-    from engine.render.problems import problems_json  # noqa: PLC0415
+    from engine.render.problems import problems_json
 
     return {
         "schema": "pins.v1",

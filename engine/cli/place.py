@@ -23,7 +23,7 @@ def store_root(option: str | None, *, trust: bool = False) -> Path:
         StoreError: E753, E754 it is a link that nobody named, or open to others; E75x it cannot be taken over.
 
     """
-    from engine.store.root import checked_root  # noqa: PLC0415 - only verbs that have a store
+    from engine.store.root import checked_root  # only verbs that have a store
 
     named = Path(option) if option else Path(STORE)
     root = checked_root(named, is_named=bool(option), is_trusted=trust)
@@ -34,16 +34,16 @@ def store_root(option: str | None, *, trust: bool = False) -> Path:
 
 def foreign_warnings(root: Path) -> tuple[Problem, ...]:
     """What stands in the store and was not made here, as a warning with the words that take it over; or nothing."""
-    from engine.store.adopting import foreign_problem  # noqa: PLC0415 - only verbs that build on results
+    from engine.store.adopting import foreign_problem  # only verbs that build on results
 
     found = foreign_problem(root)
     return () if found is None else (found,)
 
 
 def _take_over(root: Path) -> None:
-    from engine.cli.output import show_problems  # noqa: PLC0415 - only where it is asked for
-    from engine.store import Store  # noqa: PLC0415
-    from engine.store.adopting import adopt  # noqa: PLC0415
+    from engine.cli.output import show_problems  # only where it is asked for
+    from engine.store import Store
+    from engine.store.adopting import adopt
 
     found = adopt(Store(root))
     if found.taken:
@@ -106,6 +106,6 @@ def allowed(options: argparse.Namespace) -> Allowed:
 
 def read(path: Path, given: Allowed = NOTHING) -> tuple[Recipe, tuple[Problem, ...]]:
     """The recipe and its warnings; RecipeError with every problem when it is wrong."""
-    from engine.recipe import load_recipe  # noqa: PLC0415 - a verb that needs no recipe skips jsonschema
+    from engine.recipe import load_recipe  # a verb that needs no recipe skips jsonschema
 
     return load_recipe(path, given=given)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from engine.cli.output import show, show_problems
 from engine.cli.place import add_format, add_store, store_root
-from engine.errors import ExitCode, Problem, RecipeError, Severity, StoreError
-from engine.store.runs import Runs, is_ours, read_file, read_record, require_ours
+from engine.errors import ExitCode, Problem, Severity, StoreError
+from engine.runs import find
+from engine.store.runs import is_ours, read_file, read_record, require_ours
 
 FILES = {"markdown": "report.md", "json": "report.json", "html": "report.html"}
 NARROWEST, WIDEST = 60, 140
@@ -50,9 +51,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _as_text(run: Path) -> str:
     """The report for this terminal. StoreError E758 where report.json is not one."""
-    from engine.render.json import read_json  # noqa: PLC0415 - the other forms are files already
-    from engine.render.progress import has_colour  # noqa: PLC0415
-    from engine.render.report.page import render_terminal  # noqa: PLC0415
+    from engine.render.json import read_json
+    from engine.render.progress import has_colour
+    from engine.render.report.page import render_terminal
 
     try:
         report = read_json(read_file(run, FILES["json"]).decode())
@@ -85,13 +86,7 @@ def find_run(reference: str, store: str | None, *, trust: bool = False) -> Path:
         StoreError: as `store_root`.
 
     """
-    runs = Runs(store_root(store, trust=trust))
-    folder = runs.find(reference)
-    if folder is None:
-        known = ", ".join(runs.names())
-        hint = f"recipes with runs: {known}" if known else "recipe run RECIPE makes one"
-        what = f"no run is called `{reference}`" if reference else "there are no runs yet"
-        raise RecipeError.one("R006", what, hint=hint)
+    folder = find.find_run(store_root(store, trust=trust), reference)
     if trust and not is_ours(read_record(folder)):
         _take_over(folder)
     return folder
@@ -99,7 +94,7 @@ def find_run(reference: str, store: str | None, *, trust: bool = False) -> Path:
 
 def _take_over(run: Path) -> None:
     """Take over a run folder that lies outside the store."""
-    from engine.store.adopting import adopt_run  # noqa: PLC0415 - only where it is asked for
+    from engine.store.adopting import adopt_run  # only where it is asked for
 
     why = adopt_run(run, datetime.now(UTC).isoformat(timespec="seconds"))
     if why:

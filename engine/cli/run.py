@@ -49,13 +49,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it and return what it came to, as an exit code."""
-    from engine.lock.policy import Wish  # noqa: PLC0415
-    from engine.pipeline.loop import Orders  # noqa: PLC0415
-    from engine.pipeline.preflight import refuse_moving, refuse_outside, refuse_unmeasured  # noqa: PLC0415 - after the arguments are known good
-    from engine.render.json import render_json  # noqa: PLC0415
-    from engine.render.progress import columns, has_colour  # noqa: PLC0415
-    from engine.render.report.summary import closing_block  # noqa: PLC0415
-    from engine.runs.run import execute  # noqa: PLC0415 - after the arguments are known good
+    from engine.lock.policy import LockOptions
+    from engine.pipeline.loop import RunOptions
+    from engine.pipeline.preflight import refuse_moving, refuse_outside, refuse_unmeasured
+    from engine.render.json import render_json
+    from engine.render.progress import columns, has_colour
+    from engine.render.report.summary import closing_block
+    from engine.runs.run import run_recipe
 
     recipe, warnings = read(options.recipe, allowed(options))
     refuse_outside(recipe, warnings)
@@ -65,12 +65,12 @@ def run(options: argparse.Namespace) -> int:
     warnings = (*warnings, *foreign_warnings(root))
     show_problems(warnings)
     with others_to(_log(root)) as terminal:
-        result = execute(
+        result = run_recipe(
             recipe,
             warnings,
             root=root,
-            orders=Orders(until=options.until, force=tuple(options.force)),
-            wish=Wish(frozen=options.frozen, update=options.update_lock),
+            options=RunOptions(until=options.until, force=tuple(options.force)),
+            lock_options=LockOptions(frozen=options.frozen, update=options.update_lock),
             watcher=Console(terminal, quiet=options.quiet or options.format == "json"),
         )
     if result.error is not None:

@@ -44,10 +44,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _name(given: str) -> str:
     path = Path(given)
-    is_file = os.path.isfile(path)  # noqa: PTH113 - False for a name that is too long
+    is_file = os.path.isfile(path)  # False for a name that is too long
     if path.suffix not in (".yaml", ".yml") or not is_file:
         return given
-    from engine.recipe import load_recipe  # noqa: PLC0415 - a name needs no recipe
+    from engine.recipe import load_recipe  # a name needs no recipe
 
     return load_recipe(path)[0].name
 

@@ -40,7 +40,7 @@ def _explained(key: str, root: dict[str, Any]) -> str:
 
 
 def _unknown(part: str, walked: list[str], known: list[str]) -> RecipeError:
-    from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
+    from difflib import get_close_matches  # only for a mistake
 
     near = get_close_matches(part, known, 1)
     where = f"`{'.'.join(walked)}`" if walked else "a recipe"

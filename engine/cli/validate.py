@@ -24,8 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Return 0 when no recipe has an error, else 2."""
-    from engine.recipe.parents import parents_among  # noqa: PLC0415 - after the arguments are good
-    from engine.recipe.text.paths import absolute  # noqa: PLC0415
+    from engine.recipe.parents import parents_among  # after the arguments are good
+    from engine.recipe.text.paths import absolute
 
     problems: list[Problem] = []
     said: list[str] = []
@@ -47,9 +47,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _recipe(path: Path) -> tuple[tuple[Problem, ...], str]:
     """What is wrong with a recipe, and what is to be said of it besides."""
-    from engine.backends import check_backend  # noqa: PLC0415
-    from engine.recipe import check_recipe  # noqa: PLC0415
-    from engine.recipe.parents import as_parent  # noqa: PLC0415
+    from engine.backends import check_backend
+    from engine.recipe import check_recipe
+    from engine.recipe.parents import as_parent
 
     recipe, found = check_recipe(path)
     if recipe is None:
@@ -60,7 +60,7 @@ def _recipe(path: Path) -> tuple[tuple[Problem, ...], str]:
 
 
 def _parent(path: Path) -> tuple[tuple[Problem, ...], str]:
-    from engine.recipe.parents import check_parent  # noqa: PLC0415
+    from engine.recipe.parents import check_parent
 
     parent = check_parent(path)
     if not parent.is_sound:

@@ -25,8 +25,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Return 0 when every claim holds and the signer is known, 6 when nobody knows who signed, else 1."""
-    from engine.bundle.report import checked_json, checked_text  # noqa: PLC0415
-    from engine.bundle.verify import BundleVerdict, check_bundle  # noqa: PLC0415 - after the arguments are known good
+    from engine.bundle.report import checked_json, checked_text
+    from engine.bundle.verify import (  # after the arguments are known good
+        BundleVerdict,
+        check_bundle,
+    )
 
     found = check_bundle(options.bundle, model=options.model, key=options.key)
     if options.format == "json":

@@ -1,36 +1,33 @@
-"""Every code a problem can carry, with its page: what it means, why the rule stands, what to do.
+"""Codes of problems, each with its page: what it means, why the rule stands, what to do.
 
-One module per area holds the pages; this one merges them. A code is never reused and never changes
-its meaning.
+Here lie the pages of codes that no rule of a recipe reports, one Markdown file for each area; those of rules stand with
+their rules (`engine.recipe.rules`). A code is never reused and never changes its meaning.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
+from functools import lru_cache
+from pathlib import Path
+from textwrap import dedent
+from types import MappingProxyType
+from typing import Final
 
-AREAS = (
-    "recipe",
-    "kinds",
-    "data",
-    "splits",
-    "rowchecks",
-    "rendering",
-    "lock",
-    "sources",
-    "trust",
-    "resample",
-    "sweep",
-    "probes",
-    "backend",
-    "gate",
-    "baselines",
-    "export",
-    "environment",
-    "review",
-    "estimate",
+AREAS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "R": "The recipe and the command line",
+        "D": "Rows and files",
+        "B": "Training, and rows as they are trained",
+        "G": "Gates",
+        "X": "Models and exports",
+        "E": "The machine and the engine",
+        "I": "Mistakes of the engine",
+        "W": "What `recipe diff` finds",
+    }
 )
-"""In the order of their letters' ranges: R, D, B, G, X, E, I and W."""
+"""What the first letter of a code says, in the order of the reference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,20 +40,53 @@ class Code:
     """What goes wrong without the rule, in one or two sentences."""
     fix: str
     """What to edit or run; may hold a short example over several lines."""
+    wrong: str = ""
+    """The part of a recipe that breaks the rule, with `▸` before the place that is reported; empty for none."""
+    right: str = ""
+    """The same part as it should be."""
 
 
-def all_codes() -> dict[str, Code]:
-    """Return the pages of every area, sorted by code; a code claimed by two areas is a bug."""
-    merged: dict[str, Code] = {}
-    for area in AREAS:
-        pages: dict[str, Code] = import_module(f"{__name__}.{area}").CODES
-        twice = merged.keys() & pages.keys()
-        if twice:
+_PAGE: Final = re.compile(r"^(?:## )?(?P<code>[A-Z]\d{3}): ", re.MULTILINE)
+_SECTION: Final = re.compile(r"^(Fix|Wrong|Right):[ \n]", re.MULTILINE)
+
+
+@lru_cache(maxsize=1)
+def pages_of_areas() -> Mapping[str, Code]:
+    """Return the pages of this folder, sorted by code."""
+    files = sorted(Path(__file__).parent.glob("*.md"))
+    return merged(pages_in(file.read_text(encoding="utf-8")) for file in files)
+
+
+def pages_in(text: str) -> dict[str, Code]:
+    """Return the pages of a text, by code: title, why, `Fix:`, and of a rule `Wrong:` and `Right:`."""
+    _, *parts = _PAGE.split(text)
+    return {code: _page(page) for code, page in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def _page(text: str) -> Code:
+    head, *parts = _SECTION.split(text)
+    title, _, why = head.partition("\n\n")
+    sections = dict(zip(parts[::2], parts[1::2], strict=True))
+    return Code(
+        title=_joined(title).removesuffix("."),
+        why=_joined(why),
+        fix=_joined(sections["Fix"]),
+        wrong=dedent(sections.get("Wrong", "")).strip("\n"),
+        right=dedent(sections.get("Right", "")).strip("\n"),
+    )
+
+
+def _joined(text: str) -> str:
+    """Return the lines of a sentence as one; an example that is indented keeps its lines."""
+    bare = text.lstrip("\n")
+    return dedent(bare).strip() if bare.startswith("    ") else " ".join(bare.split())
+
+
+def merged(groups: Iterable[Mapping[str, Code]]) -> dict[str, Code]:
+    """Return the pages of all groups, sorted by code; a code that is registered twice is a bug."""
+    found: dict[str, Code] = {}
+    for pages in groups:
+        if twice := found.keys() & pages.keys():
             raise KeyError(f"registered twice: {', '.join(sorted(twice))}")
-        merged |= pages
-    return dict(sorted(merged.items()))
-
-
-def code_page(code: str) -> Code | None:
-    """Return the page of `code` (any case), or None when there is no such code."""
-    return all_codes().get(code.upper())
+        found |= pages
+    return dict(sorted(found.items()))

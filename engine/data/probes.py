@@ -18,17 +18,18 @@ from engine.data.reading.readers import read_rows
 from engine.data.reading.row import SHOWN
 from engine.data.reading.sources import source_names
 from engine.errors import DataError, Problem
+from engine.progress import Progress
 from engine.recipe.model import Probe
 from engine.recipe.probes import COLUMNS, KINDS, USUAL, layout_of
 from engine.sources import fetch_source
-from engine.sources.contract import Once, Progress
+from engine.store import Cached
 
 BUILTIN: Final = "builtin"
 FOLDER: Final = Path(__file__).resolve().parents[1] / "probes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class ProbeItem:
     """One question: the likeliest of its options shall be the right one."""
 
     probe: str
@@ -46,14 +47,16 @@ class Item:
         return sha256(text.encode()).hexdigest()[:16]
 
 
-def probe_items(probe: Probe, *, seed: int, once: Once, progress: Progress) -> tuple[Item, ...]:
+def probe_items(
+    probe: Probe, *, seed: int, cached: Cached, progress: Progress
+) -> tuple[ProbeItem, ...]:
     """Return what a probe of the recipe asks, drawn by `seed` where it has a limit.
 
     Raises:
         DataError: its file cannot be had or read, D36x a row that cannot be asked.
 
     """
-    items = _builtin() if probe.source is None else _read(probe, once, progress)
+    items = _builtin() if probe.source is None else _read(probe, cached, progress)
     if not probe.limit or len(items) <= probe.limit:
         return items
     ranked = sorted(items, key=lambda item: sha256(f"{seed}:{item.id}".encode()).digest())
@@ -69,8 +72,8 @@ def builtin_digest() -> str:
     return digest.hexdigest()
 
 
-def _builtin() -> tuple[Item, ...]:
-    items: list[Item] = []
+def _builtin() -> tuple[ProbeItem, ...]:
+    items: list[ProbeItem] = []
     for kind in KINDS:
         with (FOLDER / f"{kind}.jsonl").open(encoding="utf-8") as stream:
             rows = [json.loads(line) for line in stream]
@@ -78,12 +81,12 @@ def _builtin() -> tuple[Item, ...]:
     return tuple(items)
 
 
-def _read(probe: Probe, once: Once, progress: Progress) -> tuple[Item, ...]:
+def _read(probe: Probe, cached: Cached, progress: Progress) -> tuple[ProbeItem, ...]:
     source = probe.source
     if source is None:
         raise AssertionError(probe.name)
     name = source_names([source])[0]
-    path = fetch_source(source, once, progress)
+    path = fetch_source(source, cached, progress)
     rows = read_rows(path, source, name=name, progress=progress)
     found = ((row.origin, row.values) for row in rows)
     return tuple(_items(probe.name, probe.kind, dict(probe.columns), found))
@@ -91,9 +94,9 @@ def _read(probe: Probe, once: Once, progress: Progress) -> tuple[Item, ...]:
 
 def _items(
     name: str, kind: str, said: Mapping[str, str], rows: Iterable[tuple[str, Mapping[str, Any]]]
-) -> list[Item]:
+) -> list[ProbeItem]:
     """Return what rows ask, equal ones once. DataError with the first rows that cannot be asked."""
-    items: dict[str, Item] = {}
+    items: dict[str, ProbeItem] = {}
     problems: list[Problem] = []
     for origin, values in rows:
         layout = layout_of(kind, said, values)
@@ -106,7 +109,7 @@ def _items(
             message = f"probe `{name}`: {origin}: {told}"
             problems.append(Problem(code="D386", message=message))
             continue
-        item = Item(probe=name, kind=kind, options=options, gold=gold)
+        item = ProbeItem(probe=name, kind=kind, options=options, gold=gold)
         items.setdefault(item.id, item)
     if problems:
         more = len(problems) - SHOWN
@@ -183,7 +186,7 @@ def _choices(value: object, answer: object, part: str) -> tuple[list[str], int]:
     texts = [_text(item, part) for item in value]
     right = texts[_place(answer, texts)]
     different = list(dict.fromkeys(texts))
-    if len(different) < 2:  # noqa: PLR2004 - something to choose between
+    if len(different) < 2:  # something to choose between
         raise ValueError(f"{part} does not hold two different texts")
     return different, different.index(right)
 

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.artifacts import results as flow
-from engine.artifacts.stage import Build, Payload
 from engine.data_view.rows import (
     SEEN,
     Files,
-    Wish,
+    ViewOptions,
     character_lengths,
     examples,
     pick,
@@ -25,15 +24,17 @@ from engine.data_view.rows import (
 )
 from engine.environment import detect_device, tool_versions
 from engine.errors import DataError, EngineError, ExitCode, Problem, RecipeError, StoreError
-from engine.evidence import DataSummary, data_from_json
+from engine.evidence import DataSummary
 from engine.evidence.data_view import DataView
+from engine.files.typed_json import from_json
+from engine.kinds import Turns
 from engine.lock.file import lock_path, read_lock, write_lock
 from engine.lock.repair import is_readable, repaired
-from engine.pipeline.loop import Orders, Walk, Watcher, refuse_interrupted, walk
-from engine.pipeline.plan import survey
+from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
+from engine.pipeline.plan import collect_inputs
 from engine.recipe.model import Checks, Recipe
 from engine.recipe.sweeps import methods_of
-from engine.store import Artifact, Store, product_key
+from engine.store import Artifact, Store
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.renderer import Renderer
@@ -65,7 +66,7 @@ class _Found:
         return tuple(one.check for one in findings if one.count and one.action == "fail")
 
 
-def look(recipe: Recipe, wish: Wish, *, root: Path, watcher: Watcher) -> Looked:
+def look(recipe: Recipe, wish: ViewOptions, *, root: Path, watcher: Watcher) -> Looked:
     """Return all that can be said of a recipe's data; its data stage is run or reused, nothing else.
 
     Raises:
@@ -89,7 +90,7 @@ def look(recipe: Recipe, wish: Wish, *, root: Path, watcher: Watcher) -> Looked:
         view = replace(
             view,
             examples=tuple(examples(found.files, recipe.task, wish)),
-            thumbs=tuple(thumbs(found.files)) if recipe.task.kind == "preference" else (),
+            thumbs=tuple(thumbs(found.files)) if recipe.task.spec.turns is Turns.PREFERENCE else (),
             row=shown(pick(found.files, wish), renderer, recipe.task),
         )
         if renderer is None:
@@ -122,7 +123,7 @@ def repair_lock(recipe: Recipe, *, root: Path, watcher: Watcher) -> str:
     store = Store(root, versions=tool_versions())
 
     def draw() -> Artifact | None:
-        return _walk(recipe, store, watcher, held=False).artifacts.get("data")
+        return _run_data(recipe, store, watcher, held=False).artifacts.get("data")
 
     found = repaired(recipe, lock, store, draw=draw)
     try:
@@ -149,12 +150,12 @@ def _refuse_unknown_class(recipe: Recipe, label: str) -> None:
 
 
 def _found(recipe: Recipe, store: Store, watcher: Watcher) -> _Found:
-    state = _walk(recipe, store, watcher)
+    state = _run_data(recipe, store, watcher)
     if state.error is None:
         return _read(state)
     if not isinstance(state.error, DataError):
         raise state.error
-    relaxed = _walk(_relaxed(recipe), store, watcher)
+    relaxed = _run_data(_relaxed(recipe), store, watcher)
     if relaxed.error is not None:  # it is no check that refuses
         summary = getattr(state.error, "summary", None)
         return _Found(summary=summary, files={}, error=state.error)
@@ -163,13 +164,15 @@ def _found(recipe: Recipe, store: Store, watcher: Watcher) -> _Found:
     return replace(found, summary=summary, error=state.error)
 
 
-def _walk(recipe: Recipe, store: Store, watcher: Watcher, *, held: bool = True) -> Walk:
+def _run_data(recipe: Recipe, store: Store, watcher: Watcher, *, held: bool = True) -> RunState:
     """Run the data stage, on splits that are `held` to what the lock records or drawn afresh."""
     device = detect_device()
-    world = survey(recipe, store, device)
+    inputs = collect_inputs(recipe, store, device)
     if not held:
-        world = replace(world, lock=None)
-    state = walk(recipe, store, world=world, orders=Orders(until="data"), watcher=watcher)
+        inputs = replace(inputs, lock=None)
+    state = run_stages(
+        recipe, store, inputs=inputs, options=RunOptions(until="data"), watcher=watcher
+    )
     refuse_interrupted(state)
     return state
 
@@ -190,35 +193,32 @@ def _as_written(summary: DataSummary, checks: Checks) -> DataSummary:
     return replace(summary, findings=findings)
 
 
-def _read(state: Walk) -> _Found:
+def _read(state: RunState) -> _Found:
     data, holdout = state.artifacts["data"], state.artifacts["holdout"]
     files = {split: data.file(f"{split}.jsonl") for split in SEEN}
     return _Found(
-        summary=data_from_json(flow.read_json(data, "summary.json")),
+        summary=from_json(DataSummary, flow.read_json(data, "summary.json")),
         files={**files, "holdout": holdout.file("holdout.jsonl")},
     )
 
 
 def _renderer(
-    recipe: Recipe, store: Store, watcher: Watcher, wish: Wish
+    recipe: Recipe, store: Store, watcher: Watcher, wish: ViewOptions
 ) -> tuple[Renderer | None, str]:
     """The renderer of the base model's tokenizer, or why there is none, in one line."""
     if not wish.tokens:
         return None, "the tokenizer was not asked for (--no-tokens)"
-    from engine.runtime.models.base_model import locate_tokenizer  # noqa: PLC0415 - brings transformers
-    from engine.runtime.rendering.chat import load_chat  # noqa: PLC0415 - the same
-    from engine.runtime.rendering.renderer import Limits, Renderer  # noqa: PLC0415 - the same
-
-    def once(name: str, payload: Payload, build: Build) -> Artifact:
-        return store.put(name, product_key(name, payload), build)
+    from engine.runtime.models.base_model import locate_tokenizer  # brings transformers
+    from engine.runtime.rendering.chat import load_chat
+    from engine.runtime.rendering.renderer import LengthLimits, Renderer
 
     checks = recipe.data.checks
     try:
-        folder = locate_tokenizer(recipe.base_model, once, watcher.stage("tokenizer"))
-        chat = load_chat(folder, asks=recipe.task.kind != "text")
+        folder = locate_tokenizer(recipe.base_model, store.cached, watcher.stage("tokenizer"))
+        chat = load_chat(folder, asks=recipe.task.spec.has_turns)
     except EngineError as error:
         return None, f"no tokenizer, so characters are counted: {error.problems[0].headline()}"
-    limits = Limits(
+    limits = LengthLimits(
         max_length=_max_length(recipe),
         truncation=checks.truncation,
         template_tokens=checks.template_tokens,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from engine.drafting.guess import Guess
-from engine.drafting.profile import Column, Profile
+from engine.drafting.profile import ColumnProfile, Profile
 from engine.drafting.reading import Reading
 from engine.drafting.roles import labels_of
 from engine.drafting.sizes import Sizes
@@ -17,7 +17,7 @@ MANY_CLASSES: Final = 12
 
 
 @dataclass(slots=True, kw_only=True)
-class Plan:
+class DraftPlan:
     """What can still change while the draft is checked."""
 
     guess: Guess
@@ -35,7 +35,7 @@ class Plan:
         return len(self.readings) > 1
 
 
-def bins(plan: Plan) -> tuple[tuple[str, str, float], ...]:
+def bins(plan: DraftPlan) -> tuple[tuple[str, str, float], ...]:
     """(label, min or max, bound) where the label is a scale; empty for classes."""
     guess_, column = plan.guess, _column(plan)
     if (
@@ -52,7 +52,7 @@ def bins(plan: Plan) -> tuple[tuple[str, str, float], ...]:
     return ((names[0], "max", _short(low)), (names[1], "min", _short(high)))
 
 
-def labels(plan: Plan) -> list[str]:
+def labels(plan: DraftPlan) -> list[str]:
     """Return the labels of the task, those that are renamed left out."""
     scale = bins(plan)
     if scale:
@@ -62,7 +62,7 @@ def labels(plan: Plan) -> list[str]:
     return [label for label in labels_of(_column(plan), separator or None) if label not in taken]
 
 
-def relabelled(plan: Plan) -> dict[str, str]:
+def relabelled(plan: DraftPlan) -> dict[str, str]:
     """Labels that a reader takes for another one, by their blanks or their case."""
     if plan.guess.kind != "classification" or bins(plan):
         return {}
@@ -77,7 +77,7 @@ def relabelled(plan: Plan) -> dict[str, str]:
     return renamed
 
 
-def _column(plan: Plan) -> Column:
+def _column(plan: DraftPlan) -> ColumnProfile:
     return plan.profile.columns[plan.guess.label]
 
 

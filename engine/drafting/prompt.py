@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from engine.drafting.guess import Guess
-from engine.drafting.plan import Plan, labels
+from engine.drafting.plan import DraftPlan, labels
 from engine.drafting.sizes import BYTES_A_TOKEN, max_length_for, reachable, threshold_for
 
 LABELLED: Final = ("classification", "multilabel")
@@ -25,7 +25,7 @@ _METRICS: Final = {
 }
 
 
-def instruction(plan: Plan) -> str:
+def instruction(plan: DraftPlan) -> str:
     """Return what stands before each text; empty where the rows say it themselves."""
     word, listed = _word(plan), listed_bytes(plan) <= MOST_ASKED
     if plan.guess.kind == "classification":
@@ -35,7 +35,7 @@ def instruction(plan: Plan) -> str:
     return "Take the text apart into its fields." if plan.guess.kind == "extraction" else ""
 
 
-def why_instruction(plan: Plan) -> str:
+def why_instruction(plan: DraftPlan) -> str:
     """Return what is to be known of the instruction."""
     size = listed_bytes(plan)
     if size > MOST_ASKED:
@@ -46,17 +46,17 @@ def why_instruction(plan: Plan) -> str:
     return "what the model is asked"
 
 
-def listed_bytes(plan: Plan) -> int:
+def listed_bytes(plan: DraftPlan) -> int:
     """Bytes of all labels in a prompt; 0 for a task without."""
     return _bytes(", ".join(labels(plan))) if plan.guess.kind in LABELLED else 0
 
 
-def max_length(plan: Plan) -> tuple[int, bool]:
+def max_length(plan: DraftPlan) -> tuple[int, bool]:
     """Return the tokens that the longest row needs, and whether that is enough."""
     return max_length_for(plan.longest + _asked(plan))
 
 
-def metrics(plan: Plan) -> str:
+def metrics(plan: DraftPlan) -> str:
     """Return the bounds that a model must keep, as they stand in braces; empty for none."""
     kind = plan.guess.kind
     if kind not in _METRICS:
@@ -72,12 +72,12 @@ def metrics(plan: Plan) -> str:
     return f"{{{found}}}"
 
 
-def _word(plan: Plan) -> str:
+def _word(plan: DraftPlan) -> str:
     last = plan.guess.label.rsplit(".", 1)[-1]
     return last.replace("_", " ") if re.fullmatch(r"[A-Za-z_ ]{2,30}", last) else "label"
 
 
-def _asked(plan: Plan) -> int:
+def _asked(plan: DraftPlan) -> int:
     """Bytes of the instruction, as it is filled in."""
     asked = instruction(plan)
     return _bytes(asked) + (listed_bytes(plan) if "{labels}" in asked else 0)
@@ -98,7 +98,7 @@ def _bytes(text: str) -> int:
     return len(text.encode("utf-8", "replace"))
 
 
-def at(row: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - a value of a row
+def at(row: Mapping[str, Any], path: str) -> Any:
     """Return what stands at a dotted path; None for nothing."""
     if path in row:
         return row[path]

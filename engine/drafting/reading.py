@@ -262,7 +262,7 @@ def _split_named(name: str) -> str:
     return next((SPLITS[word] for word in words if word in SPLITS), "")
 
 
-def _arrays(value: Any, path: str, depth: int) -> Iterator[tuple[str, list[Any]]]:  # noqa: ANN401 - JSON
+def _arrays(value: Any, path: str, depth: int) -> Iterator[tuple[str, list[Any]]]:
     """Yield key path and items of each array of objects, or of arrays of one length."""
     deepest = 3
     if isinstance(value, list):

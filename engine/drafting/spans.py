@@ -52,7 +52,7 @@ def spans_in(profile: Profile, text: str) -> Spans | None:
     return None
 
 
-def _at(values: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - a value of a row
+def _at(values: Mapping[str, Any], path: str) -> Any:
     value: Any = values
     for part in path.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None

@@ -19,7 +19,7 @@ TERA = 1e12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class DeviceFacts:
     """One device."""
 
     name: str
@@ -43,8 +43,8 @@ class Facts:
 
 def _gpu(
     name: str, gib: int, *, bandwidth: float, bf16: float, fp32: float, native: bool = True
-) -> Facts:
-    return Facts(
+) -> DeviceFacts:
+    return DeviceFacts(
         name=name,
         memory_bytes=gib * GIB,
         bandwidth=bandwidth * 1e9,
@@ -55,7 +55,7 @@ def _gpu(
     )
 
 
-GPUS: dict[str, Facts] = {
+GPUS: dict[str, DeviceFacts] = {
     facts.name: facts
     for facts in (
         _gpu("rtx-3060", 12, bandwidth=360, bf16=25.6, fp32=12.7),
@@ -98,13 +98,13 @@ def named_device(name: str) -> Device:
     )
 
 
-def facts_of(device: Device) -> Facts:
+def facts_of(device: Device) -> DeviceFacts:
     """Return what is known of a device: of a named or a detected one."""
     if device.kind == "cuda":
         return _facts_of_gpu(device)
     if device.kind == "cpu":
         return _facts_of_cpu(device)
-    return Facts(
+    return DeviceFacts(
         name=device.kind,
         kind=device.kind,
         memory_bytes=device.memory_bytes,
@@ -116,7 +116,7 @@ def facts_of(device: Device) -> Facts:
     )
 
 
-def _facts_of_gpu(device: Device) -> Facts:
+def _facts_of_gpu(device: Device) -> DeviceFacts:
     """Return the entry whose words all stand in the detected name, of the memory that is nearest."""
     if device.name in GPUS:
         return GPUS[device.name]
@@ -125,7 +125,7 @@ def _facts_of_gpu(device: Device) -> Facts:
     if fitting:
         far = {facts.name: abs(facts.memory_bytes - device.memory_bytes) for facts in fitting}
         return min(fitting, key=lambda facts: (-len(_model(facts.name)), far[facts.name]))
-    return Facts(
+    return DeviceFacts(
         name=device.name,
         memory_bytes=device.memory_bytes,
         bandwidth=None,
@@ -148,7 +148,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "", name.lower())
 
 
-def _facts_of_cpu(device: Device) -> Facts:
+def _facts_of_cpu(device: Device) -> DeviceFacts:
     """Return cores times clock times products a cycle, from what the processor says."""
     said = _cpuinfo()
     hertz = _hertz(said)
@@ -157,7 +157,7 @@ def _facts_of_cpu(device: Device) -> Facts:
     told = f"no speed of {device.name} is known"
     if hertz:
         told = f"{device.cores} cores x {hertz / 1e9:.2f} GHz x {width} operations a cycle"
-    return Facts(
+    return DeviceFacts(
         name="cpu",
         kind="cpu",
         memory_bytes=device.memory_bytes,

@@ -27,7 +27,7 @@ MEMORY_BYTES = 10e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
+class DeviceSpeed:
     """How fast this device trains."""
 
     operations: float
@@ -91,7 +91,7 @@ def operations(shape: ModelShape, method: Method, batch: Batch, *, backward: boo
 
 
 def step_seconds(
-    shape: ModelShape, method: Method, course: Course, speed: Speed, *, trained: int
+    shape: ModelShape, method: Method, course: Course, speed: DeviceSpeed, *, trained: int
 ) -> float:
     """Return one optimizer step by reckoning."""
     passing = operations(shape, method, course.batch, backward=True) / speed.operations
@@ -111,7 +111,7 @@ def reckoned(
     shape: ModelShape,
     method: Method,
     course: Course,
-    speed: Speed,
+    speed: DeviceSpeed,
     *,
     backend: str,
     trained: int,

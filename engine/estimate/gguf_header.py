@@ -53,7 +53,7 @@ class _Header:
         said = dict(self._field() for _ in range(fields))
         return said, dict(self._tensor() for _ in range(tensors))
 
-    def _number(self, form: str) -> Any:  # noqa: ANN401 - a number of that form
+    def _number(self, form: str) -> Any:
         (value,) = struct.unpack_from(f"<{form}", self._whole, self._at)
         self._at += struct.calcsize(f"<{form}")
         return value
@@ -73,7 +73,7 @@ class _Header:
         name = self._text()
         return name, self._value(self._number("I"))
 
-    def _value(self, kind: int) -> Any:  # noqa: ANN401 - a value of that kind
+    def _value(self, kind: int) -> Any:
         if kind == _TEXT:
             return self._text()
         if kind == _LIST:

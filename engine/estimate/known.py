@@ -10,7 +10,7 @@ from engine.backends.usage import Usage
 from engine.environment import Device
 from engine.estimate import measured
 from engine.estimate.base_model import UNKNOWN, shape_of
-from engine.estimate.measured import Measured
+from engine.estimate.measured import Measurement
 from engine.estimate.rows import workload_of
 from engine.estimate.training import (
     Known,
@@ -39,7 +39,7 @@ def foretell(
 ) -> TrainingEstimate:
     """Return what training the recipe will take; nothing is fetched and nothing is run.
 
-    `base_model` is its identity as it stands in keys (`World.base_model`), `data` the data stage's
+    `base_model` is its identity as it stands in keys (`PlanInputs.base_model`), `data` the data stage's
     artifact if it is there.
     """
     return estimate_training(recipe, device, known_of(recipe, store, device, base_model, data))
@@ -74,10 +74,10 @@ def known_of(
 
 def measurement(
     recipe: Recipe, store: Store, usage: Usage, *, work: dict[str, Any], by: str
-) -> Measured:
+) -> Measurement:
     """Return a usage as it is kept: with the operations of its steps, and the bytes of its weights."""
     shape = shape_of(recipe.base_model, store)
-    return Measured(
+    return Measurement(
         by=by,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         usage=usage,

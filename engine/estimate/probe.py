@@ -12,20 +12,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine.artifacts.stage import Build, Payload, Progress, StageContext
+from engine.artifacts.stage import StageContext
 from engine.backends import load_backend
-from engine.backends.base import Launch, Setting, with_keys
+from engine.backends.base import CompileInputs, Launch, with_keys
 from engine.backends.usage import Usage
 from engine.environment import detect_device, tool_versions
 from engine.errors import StageError
 from engine.estimate import measured
 from engine.estimate.known import measurement
-from engine.estimate.measured import Measured
+from engine.estimate.measured import Measurement
 from engine.estimate.run import largest_setting
-from engine.lock.policy import PLAIN, stand_to_lock
-from engine.pipeline.loop import Orders, Walk, Watcher, refuse_interrupted, walk
-from engine.pipeline.plan import survey
+from engine.lock.policy import PLAIN, lock_policy
+from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
+from engine.pipeline.plan import collect_inputs
 from engine.pipeline.preflight import require_backend
+from engine.progress import Progress
 from engine.recipe.model import Method, Recipe
 from engine.recipe.sweeps import settled
 from engine.store import Artifact, Store, product_key
@@ -39,14 +40,14 @@ HEADER = "the steps of a probe; compiled, do not edit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
+class _RenderedRow:
     """One rendered row."""
 
     line: str
     tokens: int
 
 
-def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measured:
+def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measurement:
     """Return what two steps of the recipe's training took on this machine, and keep it in the store.
 
     Of a sweep it is the training of the largest setting.
@@ -56,52 +57,51 @@ def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measured:
         EngineError: the data stage refuses, or this machine cannot train the recipe.
 
     """
-    device = stand_to_lock(recipe, PLAIN).device(detect_device())
+    device = lock_policy(recipe, PLAIN).device(detect_device())
     require_backend(recipe, device)
     store = Store(root, versions=tool_versions())
-    world = survey(recipe, store, device)
-    state = walk(recipe, store, world=world, orders=Orders(until="data"), watcher=watcher)
+    inputs = collect_inputs(recipe, store, device)
+    state = run_stages(
+        recipe, store, inputs=inputs, options=RunOptions(until="data"), watcher=watcher
+    )
     if state.error is not None:
         raise state.error
     refuse_interrupted(state)
     data = state.artifacts["data"]
-    recipe = settled(recipe, largest_setting(recipe, store, world, data)[0])
+    recipe = settled(recipe, largest_setting(recipe, store, inputs, data)[0])
     progress = watcher.stage("probe")
     context = _context(recipe, state, store, progress)
     rendered, base = _rendered(context)
-    work = measured.work_of(recipe, device, base_model=world.base_model, rendered=rendered.key)
+    work = measured.work_of(recipe, device, base_model=inputs.base_model, rendered=rendered.key)
     usage = _steps(recipe, context, rendered, base)
     found = measurement(recipe, store, usage, work=work, by="probe")
     measured.keep(root, found)
     return found
 
 
-def _context(recipe: Recipe, state: Walk, store: Store, progress: Progress) -> StageContext:
-    def once(name: str, payload: Payload, build: Build) -> Artifact:
-        return store.put(name, product_key(name, payload), build)
-
+def _context(recipe: Recipe, state: RunState, store: Store, progress: Progress) -> StageContext:
     key = product_key("probe", {"data": state.artifacts["data"].key}).digest
     folder = store.scratch(key) / "probe"
     folder.mkdir(exist_ok=True)
     return StageContext(
         recipe=recipe,
-        device=state.world.device,
+        device=state.inputs.device,
         artifacts={"data": state.artifacts["data"]},
         key="",
         inputs={"data": state.artifacts["data"].key},
-        base_model=state.world.base_model,
+        base_model=state.inputs.base_model,
         workdir=folder,
         scratch=folder,
         progress=progress,
-        once=once,
-        aside=lambda _name, _payload: folder,
+        cached=store.cached,
+        work_dir=lambda _name, _payload: folder,
     )
 
 
 def _rendered(context: StageContext) -> tuple[Artifact, Path]:
-    from engine.runtime.models.base_model import locate_base_model  # noqa: PLC0415 - a probe brings torch
+    from engine.runtime.models.base_model import locate_base_model  # a probe brings torch
 
-    base = locate_base_model(context.recipe.base_model, context.once, context.progress)
+    base = locate_base_model(context.recipe.base_model, context.cached, context.progress)
     return rendered_rows(context, base), base
 
 
@@ -139,7 +139,9 @@ def _quick(method: Method) -> Method:
     return replace(method, epochs=1.0, evaluations_per_epoch=1, early_stopping=None)
 
 
-def _write_rows(folder: Path, rendered: Artifact, base: Path, context: StageContext) -> Setting:
+def _write_rows(
+    folder: Path, rendered: Artifact, base: Path, context: StageContext
+) -> CompileInputs:
     """Write a batch of training rows for each step and one of validation, and say how many they are."""
     method, device = context.recipe.method, context.device
     train = _measured_rows(rendered.file("train.jsonl"), base)
@@ -151,7 +153,7 @@ def _write_rows(folder: Path, rendered: Artifact, base: Path, context: StageCont
     looked_at = _with_longest(validation, method.micro_batch_size)
     _write(folder / "train.jsonl", [*usual * (STEPS - 1), *peak])
     _write(folder / "validation.jsonl", looked_at)
-    return Setting(
+    return CompileInputs(
         device=device,
         precision=device.precision(context.recipe.backend.precision),
         train_rows=STEPS * method.batch_size,
@@ -159,9 +161,9 @@ def _write_rows(folder: Path, rendered: Artifact, base: Path, context: StageCont
     )
 
 
-def _measured_rows(path: Path, base: Path) -> list[_Row]:
+def _measured_rows(path: Path, base: Path) -> list[_RenderedRow]:
     """Return the rows that are chosen from, shortest first."""
-    from engine.runtime.rendering.chat import load_chat  # noqa: PLC0415 - a probe brings transformers
+    from engine.runtime.rendering.chat import load_chat  # a probe brings transformers
 
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line]
     if len(lines) > MOST_ROWS:
@@ -170,7 +172,7 @@ def _measured_rows(path: Path, base: Path) -> list[_Row]:
         lines = [*lines[:-half][:: max(1, len(lines) // half)], *lines[-half:]]
     chat = load_chat(base)
     rows = [
-        _Row(
+        _RenderedRow(
             line=line,
             tokens=sum(len(chat.token_ids(one["text"])) for one in json.loads(line)["segments"]),
         )
@@ -179,17 +181,17 @@ def _measured_rows(path: Path, base: Path) -> list[_Row]:
     return sorted(rows, key=lambda row: row.tokens)
 
 
-def _spread(rows: Sequence[_Row], count: int) -> list[_Row]:
+def _spread(rows: Sequence[_RenderedRow], count: int) -> list[_RenderedRow]:
     """Return so many rows, evenly over all lengths; some twice where there are fewer."""
     return [rows[(2 * place + 1) * len(rows) // (2 * count)] for place in range(count)]
 
 
-def _with_longest(rows: Sequence[_Row], count: int) -> list[_Row]:
+def _with_longest(rows: Sequence[_RenderedRow], count: int) -> list[_RenderedRow]:
     if not rows:
         return []
     return [rows[-1], *_spread(rows, min(count, len(rows)))[1:]]
 
 
-def _write(path: Path, rows: Sequence[_Row]) -> None:
+def _write(path: Path, rows: Sequence[_RenderedRow]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         stream.writelines(f"{row.line}\n" for row in rows)

@@ -130,7 +130,7 @@ def _before(recipe: Recipe) -> str:
     """Say what will still change the number of rows."""
     if not counts_after_rendering(recipe):
         return ""
-    if recipe.task.kind == "text":
+    if not recipe.task.spec.has_turns:
         return " before documents are cut into blocks"
     if recipe.data.checks.truncation == "drop":
         return f" before those of more than {recipe.method.max_length} tokens are left out"

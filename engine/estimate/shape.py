@@ -149,7 +149,7 @@ def _transformers_name(name: str) -> str:
     return f"{block}.{_GGUF_LINEAR[last]}.weight" if last in _GGUF_LINEAR else ""
 
 
-def _first(config: Mapping[str, Any], *names: str, missing: Any = None) -> Any:  # noqa: ANN401 - JSON data
+def _first(config: Mapping[str, Any], *names: str, missing: Any = None) -> Any:
     found = next((config[name] for name in names if config.get(name)), missing)
     if found is None:
         raise KeyError(names[0])

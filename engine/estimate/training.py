@@ -8,9 +8,9 @@ from engine.backends.base import Schedule, accumulation, schedule
 from engine.backends.usage import Usage
 from engine.environment import Device
 from engine.estimate import duration, memory
-from engine.estimate.devices import Facts, facts_of
-from engine.estimate.duration import Course, Duration, Speed
-from engine.estimate.measured import Measured
+from engine.estimate.devices import DeviceFacts, facts_of
+from engine.estimate.duration import Course, DeviceSpeed, Duration
+from engine.estimate.measured import Measurement
 from engine.estimate.memory import Batch, Memory
 from engine.estimate.shape import ModelShape
 from engine.estimate.workload import Workload, padded
@@ -58,9 +58,9 @@ class Known:
 
     shape: ModelShape | None
     workload: Workload
-    measured: Measured | None = None
+    measured: Measurement | None = None
     """Of exactly this training."""
-    like: Measured | None = None
+    like: Measurement | None = None
     """Of another training on this machine."""
     missing: tuple[str, ...] = ()
     """What is not known, with what would make it known."""
@@ -170,7 +170,7 @@ def reckoned_memory(recipe: Recipe, device: Device, known: Known, shape: ModelSh
     )
 
 
-def _process(device: Device, like: Measured | None) -> int:
+def _process(device: Device, like: Measurement | None) -> int:
     if device.kind == "cuda":
         return 0  # torch's own account; the context is told beside it
     if like is None:
@@ -200,7 +200,7 @@ def _duration(recipe: Recipe, device: Device, known: Known, shape: ModelShape) -
 
 
 def measured_duration(
-    method: Method, shape: ModelShape, course: Course, measured: Measured
+    method: Method, shape: ModelShape, course: Course, measured: Measurement
 ) -> Duration:
     """Return the duration by a measurement, scaled from its rows to the usual ones."""
     trained = memory.trainable_parameters(shape, method)
@@ -228,28 +228,30 @@ def weights_of(recipe: Recipe, shape: ModelShape, precision: str) -> int:
     return memory.ready(shape, recipe.method, precision)
 
 
-def _speed(recipe: Recipe, device: Device, like: Measured | None) -> Speed | None:
+def _speed(recipe: Recipe, device: Device, like: Measurement | None) -> DeviceSpeed | None:
     facts, kind = facts_of(device), recipe.method.kind
     bandwidth = facts.bandwidth or duration.MEMORY_BYTES
     if like is not None and like.usage.steps.seconds:
         done = like.operations / like.usage.steps.seconds
         told = f"{done / 1e9:.3g} billion operations a second, as in {_source(like)}"
-        return Speed(operations=done, bandwidth=bandwidth, told=told)
+        return DeviceSpeed(operations=done, bandwidth=bandwidth, told=told)
     peak = facts.peak(device.precision(recipe.backend.precision))
     if peak is None:
         return None
     share = duration.SHARE_OF_PEAK[kind] if facts.kind == "cpu" else duration.GPU_SHARE
-    return Speed(operations=share * peak, bandwidth=bandwidth, told=_told_speed(facts, peak, share))
+    return DeviceSpeed(
+        operations=share * peak, bandwidth=bandwidth, told=_told_speed(facts, peak, share)
+    )
 
 
-def _told_speed(facts: Facts, peak: float, share: float) -> str:
+def _told_speed(facts: DeviceFacts, peak: float, share: float) -> str:
     return (
         f"{share:.0%} of {peak / 1e12:.3g} trillion operations a second ({facts.told}) is assumed; "
         "`recipe plan --probe` on the device measures"
     )
 
 
-def _source(measured: Measured) -> str:
+def _source(measured: Measurement) -> str:
     day = measured.created[:16].replace("T", " ")
     by = "a probe" if measured.by == "probe" else "a run"
     return f"{by} on this machine on {day} UTC"
@@ -293,4 +295,4 @@ def _told_disk(left: int, besides: int) -> str:
 
 
 def _size(count: float) -> str:
-    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"  # noqa: PLR2004 - a tenth of a GB
+    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"  # a tenth of a GB

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-from engine.evidence.measures import Interval, Metric, interval_from_json, metric_from_json
+from engine.evidence.measures import Interval, Metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +19,7 @@ class SeedScores:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class SeedSpread:
     """One metric over all seeds."""
 
     metric: str
@@ -36,7 +35,7 @@ class Seeds:
     """The recipe trained with several seeds: how much of a number is luck. The gate judges the first."""
 
     runs: tuple[SeedScores, ...]
-    spread: tuple[Spread, ...]
+    spread: tuple[SeedSpread, ...]
 
 
 class Repeat(StrEnum):
@@ -52,7 +51,7 @@ class Repeat(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class FactComparison:
     """One fact of the lock beside the same fact of this run."""
 
     part: str
@@ -88,7 +87,7 @@ class Reproduction:
     """One sentence."""
     first_difference: str
     """What differed first, in the order of `Compared.part`; empty for nothing."""
-    compared: tuple[Compared, ...] = ()
+    compared: tuple[FactComparison, ...] = ()
     equivalence: tuple[Equivalence, ...] = ()
     """Empty where it was not asked: the files are equal, or nothing was recomputed."""
     agreement: Metric | None = None
@@ -98,36 +97,3 @@ class Reproduction:
     """Where that bound comes from, in words."""
     reused: tuple[str, ...] = ()
     """Stages whose result was not recomputed."""
-
-
-def seeds_from_json(data: dict[str, Any]) -> Seeds:
-    """Trainings with several seeds read back from `to_json`."""
-    return Seeds(
-        runs=tuple(
-            SeedScores(
-                seed=item["seed"],
-                metrics=tuple(metric_from_json(metric) for metric in item["metrics"]),
-                agreement=metric_from_json(item["agreement"]) if item["agreement"] else None,
-            )
-            for item in data["runs"]
-        ),
-        spread=tuple(Spread(**item) for item in data["spread"]),
-    )
-
-
-def reproduction_from_json(data: dict[str, Any]) -> Reproduction:
-    """How a run stands to its lock, read back from `to_json`."""
-    equivalence = (
-        Equivalence(**{**item, "interval": interval_from_json(item["interval"])})
-        for item in data["equivalence"]
-    )
-    return Reproduction(
-        **{
-            **data,
-            "verdict": Repeat(data["verdict"]),
-            "compared": tuple(Compared(**item) for item in data["compared"]),
-            "equivalence": tuple(equivalence),
-            "agreement": metric_from_json(data["agreement"]) if data["agreement"] else None,
-            "reused": tuple(data["reused"]),
-        }
-    )

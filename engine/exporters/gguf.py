@@ -13,8 +13,8 @@ from pathlib import Path
 from engine.errors import Problem
 from engine.evidence import ExportedFile
 from engine.exporters.base import ExportSpec, describe, gguf_name
+from engine.progress import Progress
 from engine.runtime.gguf.convert import find_tools, missing_tools, read_facts, write_gguf
-from engine.sources.contract import Progress
 
 NAME = "gguf"
 REQUIRES: tuple[str, ...] = ()
@@ -30,8 +30,12 @@ def export(
     model_dir: Path, spec: ExportSpec, workdir: Path, progress: Progress
 ) -> tuple[ExportedFile, ...]:
     """Write `model-<QUANTIZATION>.gguf` and `task.json`. Errors: those of `write_gguf`."""
-    from engine.runtime.rendering.chat import load_chat  # noqa: PLC0415 - brings transformers
-    from engine.runtime.rendering.task_file import FILE, make_task_file, write_task_file  # noqa: PLC0415 - brings transformers
+    from engine.runtime.rendering.chat import load_chat  # brings transformers
+    from engine.runtime.rendering.task_file import (  # brings transformers
+        FILE,
+        make_task_file,
+        write_task_file,
+    )
 
     tools = find_tools()
     target = workdir / gguf_name(spec.quantization)
@@ -47,7 +51,7 @@ def export(
     facts = read_facts(target, spec.quantization)
     stored = ", ".join(f"{count} {name}" for name, count in facts.types.items())
     progress.note(f"{target.name}: tensors as {stored} · made with {tools.origin}")
-    chat = load_chat(model_dir, asks=spec.task.kind != "text")
+    chat = load_chat(model_dir, asks=spec.task.spec.has_turns)
     write_task_file(workdir, make_task_file(spec.task, chat, spec.longest_answers))
     described = replace(
         describe(target, root=workdir, form=NAME),

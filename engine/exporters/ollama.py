@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from engine.errors import Problem, StageError
 from engine.evidence import ExportedFile
 from engine.exporters.base import ExportSpec, describe, gguf_name
-from engine.sources.contract import Progress
+from engine.progress import Progress
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat
@@ -26,7 +26,7 @@ GOES_ON = "lt 1 (len (slice $.Messages $i))"
 STAND_INS = ("qXoneXq", "qXtwoXq", "qXthreeXq", "qXfourXq")
 
 
-def check(find_version: Callable[[str], str | None]) -> tuple[Problem, ...]:  # noqa: ARG001 - the contract's
+def check(find_version: Callable[[str], str | None]) -> tuple[Problem, ...]:
     """Return no problem: writing a Modelfile needs no Ollama."""
     return ()
 
@@ -35,10 +35,10 @@ def export(
     model_dir: Path,
     spec: ExportSpec,
     workdir: Path,
-    progress: Progress,  # noqa: ARG001 - the contract's
+    progress: Progress,
 ) -> tuple[ExportedFile, ...]:
     """Write `Modelfile`, which refers to the GGUF file of the same folder. StageError X651."""
-    from engine.runtime.rendering.chat import load_chat  # noqa: PLC0415 - brings transformers
+    from engine.runtime.rendering.chat import load_chat  # brings transformers
 
     text = modelfile(load_chat(model_dir), spec)
     (workdir / FILE).write_text(text, encoding="utf-8")

@@ -8,22 +8,22 @@ from pathlib import Path
 from engine.errors import Problem
 from engine.evidence import ExportedFile
 from engine.exporters.base import ExportSpec, describe
-from engine.sources.contract import Progress
+from engine.progress import Progress
 
 NAME = "safetensors"
 REQUIRES: tuple[str, ...] = ()
 
 
-def check(find_version: Callable[[str], str | None]) -> tuple[Problem, ...]:  # noqa: ARG001 - the contract's
+def check(find_version: Callable[[str], str | None]) -> tuple[Problem, ...]:
     """Return no problem: nothing is needed."""
     return ()
 
 
 def export(
     model_dir: Path,
-    spec: ExportSpec,  # noqa: ARG001 - the contract's
-    workdir: Path,  # noqa: ARG001 - the contract's
-    progress: Progress,  # noqa: ARG001 - the contract's
+    spec: ExportSpec,
+    workdir: Path,
+    progress: Progress,
 ) -> tuple[ExportedFile, ...]:
     """Return the files of the merged model, named below its folder; nothing is copied."""
     files = sorted(path for path in model_dir.rglob("*") if path.is_file())

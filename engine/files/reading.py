@@ -89,7 +89,7 @@ def read_text(path: Path | str, *, limit: int = MAX_BYTES, follow: bool = True) 
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def parse_json(text: str | bytes, *, depth: int = MAX_DEPTH) -> Any:  # noqa: ANN401 - JSON data
+def parse_json(text: str | bytes, *, depth: int = MAX_DEPTH) -> Any:
     """Return the value that JSON text holds. ValueError where it is none, or nested deeper than `depth`."""
     try:
         value = json.loads(text)
@@ -105,12 +105,12 @@ def parse_json(text: str | bytes, *, depth: int = MAX_DEPTH) -> Any:  # noqa: AN
 
 def read_json(
     path: Path | str, *, limit: int = MAX_BYTES, depth: int = MAX_DEPTH, follow: bool = True
-) -> Any:  # noqa: ANN401 - JSON data
+) -> Any:
     """Return the value of a JSON file. OSError as `read_bytes`, ValueError as `parse_json`."""
     return parse_json(read_bytes(path, limit=limit, follow=follow), depth=depth)
 
 
-def _parts(whole: Any) -> list[Any]:  # noqa: ANN401 - JSON data
+def _parts(whole: Any) -> list[Any]:
     inner = whole.values() if isinstance(whole, dict) else whole
     if not isinstance(whole, dict | list):
         return []

@@ -111,7 +111,7 @@ def top_of(path: Path) -> Path | None:
     The current folder, else the git repository, that `path` lies in as it is written; None for a path elsewhere,
     whose folders are taken as the user's own.
     """
-    whole = Path(os.path.abspath(path))  # noqa: PTH100 - as written: resolving would follow the links
+    whole = Path(os.path.abspath(path))  # as written: resolving would follow the links
     here = Path.cwd()
     if whole.is_relative_to(here):
         return here
@@ -123,7 +123,7 @@ def write_output(path: Path, text: str) -> None:
 
     Raises OSError as `write_text`, ELOOP for a link.
     """
-    whole, top = Path(os.path.abspath(path)), top_of(path)  # noqa: PTH100 - as in `top_of`
+    whole, top = Path(os.path.abspath(path)), top_of(path)  # as in `top_of`
     refuse_link(whole)
     if top is None:
         whole.parent.mkdir(parents=True, exist_ok=True)

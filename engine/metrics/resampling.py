@@ -103,7 +103,7 @@ def by_group(table: Table) -> Table:
     )
 
 
-def _weighted(parts: list[Sparse], random: Any) -> list[Floats]:  # noqa: ANN401 - NumPy's generator
+def _weighted(parts: list[Sparse], random: Any) -> list[Floats]:
     """Sum rows under DRAWS sets of weights, each model's shape (DRAWS, columns)."""
     matrix, counts = _distinct(sparse.csr_array(sparse.hstack(parts, format="csr")))
     totals = np.zeros((DRAWS, matrix.shape[1]))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from engine.evidence import Interval, Metric, Scores
+from engine.kinds import AnswerForm
 from engine.metrics.intervals import wilson, wilson_f1
 from engine.metrics.predictions import Prediction
 from engine.recipe.metrics import FREE
@@ -28,28 +29,27 @@ def score(predictions: Sequence[Prediction], task: Task, *, confidence: float, s
     `confidence` is that of two-sided intervals, such as 0.95; `seed` fixes the draws behind them.
     Where a number would stand on nothing it is None with the reason.
     """
-    from engine.metrics.families import calibration, classification, family_of  # noqa: PLC0415 - brings numpy
+    from engine.metrics.families import calibration, classification, family_of  # brings numpy
 
-    family = family_of(task.kind)
+    family = family_of(task)
     table = family.tabulate(predictions, task)
     sums = table.sums()
-    judged = task.kind in ("classification", "multilabel")
     return Scores(
         rows=len(predictions),
         metrics=metrics_of(table, family.measures(table), confidence=confidence, seed=seed),
         classes=family.classes(sums, table.names),
         confusion=classification.confusion(predictions, task)
-        if task.kind == "classification"
+        if task.spec.answer is AnswerForm.LABEL
         else (),
-        calibration=calibration.calibration(sums) if judged else None,
+        calibration=calibration.calibration(sums) if task.spec.has_labels else None,
     )
 
 
 def values_of(predictions: Sequence[Prediction], task: Task) -> dict[str, float]:
     """Compute every metric of the task's kind without its interval; those that are undefined are left out."""
-    from engine.metrics.families import family_of  # noqa: PLC0415 - brings numpy
+    from engine.metrics.families import family_of  # brings numpy
 
-    family = family_of(task.kind)
+    family = family_of(task)
     table = family.tabulate(predictions, task)
     sums = table.sums()
     found = {
@@ -64,7 +64,7 @@ def metrics_of(
     table: Table, measures: Sequence[Measure], *, confidence: float, seed: int
 ) -> tuple[Metric, ...]:
     """Compute measures of one model's rows, each with its interval."""
-    from engine.metrics.resampling import draw, method, percentile_interval  # noqa: PLC0415 - brings numpy
+    from engine.metrics.resampling import draw, method, percentile_interval  # brings numpy
 
     sums = table.sums()
     drawn: list[Sums] = []
@@ -103,10 +103,10 @@ def agreement(
 
     An output that is no answer agrees only with the very same text. Undefined for kinds without answers, chat and text.
     """
-    import numpy as np  # noqa: PLC0415 - only here
+    import numpy as np
 
-    from engine.metrics.measure import share_of_rows  # noqa: PLC0415 - brings numpy
-    from engine.metrics.table import make_table, same_rows  # noqa: PLC0415 - the same
+    from engine.metrics.measure import share_of_rows  # brings numpy
+    from engine.metrics.table import make_table, same_rows
 
     pairs = list(zip(first, same_rows(first, second), strict=True))
     if any(row.nats is not None for row in first):

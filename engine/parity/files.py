@@ -47,7 +47,7 @@ def sixteen_bit(context: StageContext) -> Artifact:
     """Return the merged model as a 16-bit GGUF file, converted at most once."""
 
     def build(folder: Path) -> None:
-        from engine.runtime.gguf.convert import find_tools, write_gguf  # noqa: PLC0415 - only where files are made
+        from engine.runtime.gguf.convert import find_tools, write_gguf  # only where files are made
 
         model = context.artifacts["merge"].file("model")
         threads = context.device.threads
@@ -58,15 +58,15 @@ def sixteen_bit(context: StageContext) -> Artifact:
         "revision": REVISION,
         "versions": {tool: version_of(tool) for tool in TOOLS},
     }
-    return context.once("gguf_f16", payload, build)
+    return context.cached("gguf_f16", payload, build)
 
 
 def importance_matrix(context: StageContext, rendered: Artifact, sixteen: Artifact) -> Artifact:
     """Return the importance matrix of the merged model, from the rendered rows of the training split."""
 
     def build(folder: Path) -> None:
-        from engine.runtime.gguf import importance_matrix as importance  # noqa: PLC0415 - brings torch
-        from engine.runtime.models.load import load_model  # noqa: PLC0415 - the same
+        from engine.runtime.gguf import importance_matrix as importance  # brings torch
+        from engine.runtime.models.load import load_model
 
         model = context.artifacts["merge"].file("model")
         loaded = load_model(model, device=context.device, precision="fp32")
@@ -87,7 +87,7 @@ def importance_matrix(context: StageContext, rendered: Artifact, sixteen: Artifa
         "seed": context.recipe.splits.seed,
         "versions": {tool: version_of(tool) for tool in (*TOOLS, "torch", "transformers")},
     }
-    return context.once("importance", payload, build)
+    return context.cached("importance", payload, build)
 
 
 def leaving_files(artifacts: Mapping[str, Artifact]) -> tuple[tuple[str, ExportedFile], ...]:

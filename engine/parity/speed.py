@@ -28,7 +28,7 @@ def measured(
     """Return what the file needs to answer one person; timed once for a file on a machine."""
 
     def build(folder: Path) -> None:
-        from engine.runtime.llama.client import Request, ask_gguf  # noqa: PLC0415 - only where a file is timed
+        from engine.runtime.llama.client import Request, ask_gguf  # only where a file is timed
 
         said = ask_gguf(
             path,
@@ -47,7 +47,9 @@ def measured(
         "device": context.device.name,
         "cores": context.device.cores,
     }
-    found = json.loads(context.once("speed", payload, build).file(FILE).read_text(encoding="utf-8"))
+    found = json.loads(
+        context.cached("speed", payload, build).file(FILE).read_text(encoding="utf-8")
+    )
     return {**found, "bytes": path.stat().st_size}
 
 
@@ -97,7 +99,7 @@ def notes(found: dict[str, Any], *, cores: int) -> dict[str, str]:
     }
 
 
-def _json(speed: Any) -> Any:  # noqa: ANN401 - a Speed or None
-    from dataclasses import asdict  # noqa: PLC0415 - with it
+def _json(speed: Any) -> Any:
+    from dataclasses import asdict
 
     return None if speed is None else asdict(speed)

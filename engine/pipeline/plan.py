@@ -10,8 +10,9 @@ from engine.artifacts import results as flow
 from engine.artifacts.readable import is_readable
 from engine.artifacts.results import read_json
 from engine.environment import Device, version_of
-from engine.evidence import data_from_json
-from engine.lock.draw import RECORDED, Held, Standing, hold, inputs_of
+from engine.evidence import DataSummary
+from engine.files.typed_json import from_json
+from engine.lock.draw import RECORDED, ExpectedDraw, LockMatch, bind_to_lock, inputs_of
 from engine.lock.file import Lock, lock_path, read_lock
 from engine.lock.previous import PAYLOAD, Previous, find_previous
 from engine.recipe import moving_references
@@ -50,7 +51,7 @@ PARTS = ("recipe", "sources", "base_model", "references", "device", "versions", 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class PlanInputs:
     """What a plan stands on besides the recipe; found once a run."""
 
     device: Device
@@ -79,7 +80,7 @@ class PlannedStage:
     reused: Artifact | None
     reason: str
     """Why it runs; empty for a reused one."""
-    held: Held | None = None
+    held: ExpectedDraw | None = None
     """Data: what the lock holds the splits to; None for the other stages."""
     previous: Previous | None = None
     """Gate: the last accepted model, if it is another one; None for the other stages."""
@@ -90,7 +91,7 @@ class Plan:
     """The stages of a recipe, in order."""
 
     recipe: Recipe
-    world: World
+    inputs: PlanInputs
     stages: tuple[PlannedStage, ...]
     trained: Recipe | None = None
     """The recipe with the method that becomes the model; None while a sweep has not chosen it."""
@@ -106,7 +107,7 @@ class Plan:
         return next(stage for stage in self.stages if stage.name == name)
 
 
-def survey(recipe: Recipe, store: Store, device: Device) -> World:
+def collect_inputs(recipe: Recipe, store: Store, device: Device) -> PlanInputs:
     """Identify the sources and the base model: digests of local files, pins of everything else.
 
     Raises:
@@ -115,7 +116,7 @@ def survey(recipe: Recipe, store: Store, device: Device) -> World:
 
     """
     memory = DigestMemory(store.root / "digests.json")
-    return World(
+    return PlanInputs(
         device=device,
         sources=tuple(source_identity(source, memory) for source in recipe.data.sources),
         base_model={**identity(recipe.base_model, memory), "made": REVISION},
@@ -139,7 +140,7 @@ def plan_run(
     recipe: Recipe,
     store: Store,
     *,
-    world: World,
+    inputs: PlanInputs,
     previous: Mapping[str, Mapping[str, Any]] | None = None,
     force: Sequence[str] = (),
 ) -> Plan:
@@ -154,18 +155,18 @@ def plan_run(
         if trained is None:
             stages.append(_unsettled(name))
             continue
-        stages.append(_plan_stage(name, trained, store, world=world, before=stages))
+        stages.append(_plan_stage(name, trained, store, inputs=inputs, before=stages))
         if name == SWEEP:
             made = None if name in force else stages[-1].reused
             trained = flow.trained(recipe, {SWEEP: made}) if made else None
             takes_swept = not made or flow.swept_weights({SWEEP: made}, store.root) is not None
     return Plan(
         recipe=recipe,
-        world=world,
+        inputs=inputs,
         stages=tuple(_explained(stage, stages, store, previous or {}, force) for stage in stages),
         trained=trained,
         takes_swept=takes_swept,
-        counted=trained_rows(trained or recipe, store, stages[0].reused, world.base_model),
+        counted=trained_rows(trained or recipe, store, stages[0].reused, inputs.base_model),
         was_swept=SWEEP in (previous or {}),
     )
 
@@ -178,31 +179,31 @@ def _unsettled(name: str) -> PlannedStage:
 def holdout_line(plan: Plan) -> str:
     """What became, or will become, of the holdout that the lock records; empty where nothing is to be told."""
     data = plan.stage("data")
-    if data.held is None or data.held.standing is Standing.NEW:
+    if data.held is None or data.held.match is LockMatch.NEW:
         return ""
     if data.reused is not None:
-        became = data_from_json(read_json(data.reused, "summary.json")).recorded
+        became = from_json(DataSummary, read_json(data.reused, "summary.json")).recorded
         return recorded_line(became) if became else about_holdout(data.held)
-    if data.held.standing is not Standing.KEPT or data.held.recorded is None:
+    if data.held.match is not LockMatch.KEPT or data.held.recorded is None:
         return ""
-    from engine.pipeline.data_outlook import foresee  # noqa: PLC0415 - only where rows are new
+    from engine.pipeline.data_outlook import foresee  # only where rows are new
 
     foreseen = foresee(plan.recipe, data.held.recorded)
     return recorded_line(foreseen) if foreseen else UNKNOWN
 
 
 def _plan_stage(
-    name: str, recipe: Recipe, store: Store, *, world: World, before: Sequence[PlannedStage]
+    name: str, recipe: Recipe, store: Store, *, inputs: PlanInputs, before: Sequence[PlannedStage]
 ) -> PlannedStage:
-    needs = _needs(name, recipe, before, world)
-    payload = None if needs is None else _payload(name, recipe, needs=needs, world=world)
+    needs = _needs(name, recipe, before, inputs)
+    payload = None if needs is None else _payload(name, recipe, needs=needs, inputs=inputs)
     held = None
     if payload is not None and name == "data":
-        held = hold(recipe, world.lock, inputs_of(payload))
+        held = bind_to_lock(recipe, inputs.lock, inputs_of(payload))
         payload[RECORDED] = held.digest
     previous = None
     if payload is not None and name == "gate":
-        previous = _previous(recipe, store, world=world, before=before)
+        previous = _previous(recipe, store, inputs=inputs, before=before)
         payload[PAYLOAD] = previous.identity() if previous else None
     key = None if payload is None else make_key(payload)
     return PlannedStage(
@@ -217,16 +218,16 @@ def _plan_stage(
 
 
 def _previous(
-    recipe: Recipe, store: Store, *, world: World, before: Sequence[PlannedStage]
+    recipe: Recipe, store: Store, *, inputs: PlanInputs, before: Sequence[PlannedStage]
 ) -> Previous | None:
     by_name = {stage.name: stage for stage in before}
     train = by_name["train"].key
     return find_previous(
         recipe,
         store,
-        world.accepted,
+        inputs.accepted,
         train=train.digest if train else "",
-        locked=world.lock.accepted if world.lock else None,
+        locked=inputs.lock.accepted if inputs.lock else None,
         holdout=_holdout_digest(by_name["data"].reused),
     )
 
@@ -254,7 +255,7 @@ def products(name: str, key: StageKey) -> dict[str, str]:
 
 
 def _payload(
-    name: str, recipe: Recipe, *, needs: Mapping[str, str], world: World
+    name: str, recipe: Recipe, *, needs: Mapping[str, str], inputs: PlanInputs
 ) -> dict[str, Any]:
     stage = load_stage(name)
     payload: dict[str, Any] = {
@@ -265,21 +266,21 @@ def _payload(
         "versions": {tool: version_of(tool) for tool in stage.TOOLS},
     }
     if stage.USES_SOURCES:
-        payload["sources"] = world.sources
+        payload["sources"] = inputs.sources
     if stage.USES_BASE_MODEL:
-        payload["base_model"] = world.base_model
+        payload["base_model"] = inputs.base_model
     if named := references_of(name, recipe):
-        payload["references"] = {one: dict(world.references[one]) for one in named}
+        payload["references"] = {one: dict(inputs.references[one]) for one in named}
     if stage.USES_DEVICE:
         payload["device"] = {
-            "kind": world.device.kind,
-            "precision": world.device.precision(recipe.backend.precision),
+            "kind": inputs.device.kind,
+            "precision": inputs.device.precision(recipe.backend.precision),
         }
     return payload
 
 
 def _needs(
-    name: str, recipe: Recipe, before: Sequence[PlannedStage], world: World
+    name: str, recipe: Recipe, before: Sequence[PlannedStage], inputs: PlanInputs
 ) -> dict[str, str] | None:
     """The keys of what a stage reads; None while one of them is unknown."""
     by_name = {stage.name: stage for stage in before}
@@ -290,27 +291,27 @@ def _needs(
             return None
         needs[need] = {maker.name: maker.key.digest, **products(maker.name, maker.key)}[need]
     if name == "compile" or "compile" in needs:
-        late = counts_after_rendering(recipe) and not world.nominal
-        text = _compiled_text(recipe, by_name, world, late=late and name != "compile")
+        late = counts_after_rendering(recipe) and not inputs.nominal
+        text = _compiled_text(recipe, by_name, inputs, late=late and name != "compile")
         if text is None:
             return None
         needs["compile" if "compile" in needs else "config"] = make_key({"config": text}).digest
         if late and name == "compile":
             data = by_name["data"].key
             needs["rendered"] = rendered_key(
-                recipe, data.digest if data else "", world.base_model
+                recipe, data.digest if data else "", inputs.base_model
             ).digest
     return needs
 
 
 def _compiled_text(
-    recipe: Recipe, stages: Mapping[str, PlannedStage], world: World, *, late: bool
+    recipe: Recipe, stages: Mapping[str, PlannedStage], inputs: PlanInputs, *, late: bool
 ) -> str | None:
     """The backend config, which stands in keys by its bytes: a compiler change that leaves them does not retrain.
 
     `late`: only the compile stage knows it, since it counts the rows that are trained.
     """
-    from engine.stages.compile import CONFIG, compile_recipe  # noqa: PLC0415 - only where a config is due
+    from engine.stages.compile import CONFIG, compile_recipe  # only where a config is due
 
     if late:
         made = stages["compile"].reused
@@ -320,7 +321,7 @@ def _compiled_text(
         return None
     train_rows, validation_rows = rows
     return compile_recipe(
-        recipe, world.device, train_rows=train_rows, validation_rows=validation_rows
+        recipe, inputs.device, train_rows=train_rows, validation_rows=validation_rows
     ).text
 
 
@@ -344,7 +345,7 @@ def _explained(
     changed = _changes(previous.get(stage.name), stage.key.payload)
     needed = [other.name for other in stages if other.name in stage.needs and not other.reused]
     meant = about_holdout(stage.held)
-    if stage.held and stage.held.standing is Standing.REDRAWN:
+    if stage.held and stage.held.match is LockMatch.REDRAWN:
         changed = [line for line in changed if line not in stage.held.changed]
     reason = _unusable(stage, stage.key, store) or ", ".join(changed or needed)
     if not reason and (not meant or stage.name not in previous):
@@ -357,13 +358,13 @@ def _rows_unknown(stages: Sequence[PlannedStage]) -> str:
     return ROWS_UNCOUNTED if compiles else ROWS_UNKNOWN
 
 
-def about_holdout(held: Held | None) -> str:
+def about_holdout(held: ExpectedDraw | None) -> str:
     """What the inputs of this run mean for the holdout that the lock records; empty for nothing."""
     if held is None:
         return ""
-    if held.standing is Standing.REDRAWN:
+    if held.match is LockMatch.REDRAWN:
         return f"the holdout is redrawn: {', '.join(held.changed)}"
-    return "the recorded holdout keeps its rows" if held.standing is Standing.KEPT else ""
+    return "the recorded holdout keeps its rows" if held.match is LockMatch.KEPT else ""
 
 
 def _unusable(stage: PlannedStage, key: StageKey, store: Store) -> str:
@@ -399,7 +400,7 @@ def _changes(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[str]
     return [*found[:MOST_CHANGES], *([f"{more} more changes"] if more > 0 else [])]
 
 
-def _differences(path: str, old: Any, new: Any) -> list[str]:  # noqa: ANN401 - JSON data
+def _differences(path: str, old: Any, new: Any) -> list[str]:
     if old == new:
         return []
     if isinstance(old, Mapping) and isinstance(new, Mapping):
@@ -420,9 +421,9 @@ def _join(path: str, key: str) -> str:
     return key if path == "recipe" else f"{path}.{key}"
 
 
-def _short(value: Any) -> str:  # noqa: ANN401 - JSON data
+def _short(value: Any) -> str:
     text = str(value)
-    return text if len(text) <= 24 else f"{text[:12]}…"  # noqa: PLR2004 - a digest or a sentence
+    return text if len(text) <= 24 else f"{text[:12]}…"  # a digest or a sentence
 
 
 def moving(recipe: Recipe) -> tuple[str, ...]:

@@ -17,20 +17,20 @@ from engine.artifacts.results import read_json
 from engine.environment import Device
 from engine.errors import EngineError
 from engine.evidence import (
+    DataSummary,
     HoldoutUse,
     Report,
     Reproduction,
+    Rung,
     Scores,
     SplitLengths,
     StageCost,
     StageRecord,
     StageStatus,
+    TrainingSummary,
     Waived,
-    data_from_json,
-    rung_from_json,
-    scores_from_json,
-    training_from_json,
 )
+from engine.files.typed_json import from_json
 from engine.parity.files import leaving_files
 from engine.pipeline.power import measured_discordance, prospects
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
@@ -40,7 +40,7 @@ from engine.store.runs import write_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class ReportInputs:
     """What a walk through the stages left, as the report needs it."""
 
     recipe: Recipe
@@ -66,7 +66,7 @@ class Facts:
     lengths: tuple[SplitLengths, ...] = ()
 
 
-def assemble(facts: Facts) -> Report:
+def assemble(facts: ReportInputs) -> Report:
     """The report of a run; parts whose stage left nothing are None or empty."""
     recipe, artifacts = facts.recipe, facts.artifacts
     scores, folds = _all_scores(artifacts), flow.folds(artifacts, recipe)
@@ -94,13 +94,13 @@ def assemble(facts: Facts) -> Report:
         else describe_method(recipe),
         stages=tuple(facts.records),
         data=(
-            data_from_json(read_json(artifacts["data"], "summary.json"))
+            from_json(DataSummary, read_json(artifacts["data"], "summary.json"))
             if "data" in artifacts
             else None
         ),
         baselines=flow.baselines(artifacts, recipe) if "baseline" in artifacts else (),
         training=(
-            training_from_json(read_json(artifacts["train"], "training.json"))
+            from_json(TrainingSummary, read_json(artifacts["train"], "training.json"))
             if "train" in artifacts
             else None
         ),
@@ -111,13 +111,13 @@ def assemble(facts: Facts) -> Report:
         gate=flow.verdict(artifacts, "gate") if "gate" in artifacts else None,
         verify=flow.verdict(artifacts, "verify") if "verify" in artifacts else None,
         quantized=(
-            scores_from_json(found)
+            from_json(Scores, found)
             if (found := verification.get("scores", {}).get("quantized"))
             else None
         ),
         agreement=verification.get("agreement"),
         flips=tuple(verification.get("flips", ())),
-        ladder=tuple(rung_from_json(rung) for rung in verification.get("ladder", ())),
+        ladder=tuple(from_json(Rung, rung) for rung in verification.get("ladder", ())),
         files=tuple(file for _, file in leaving_files(artifacts)),
         warnings=tuple(facts.warnings),
         recipe_text=facts.recipe_text,
@@ -147,9 +147,9 @@ def write(report: Report, run: Path, artifacts: Mapping[str, Artifact], store: S
 
     DamagedError where a file of the model is not what its stage left: nothing is told of it then.
     """
-    from engine.render.json import render_json  # noqa: PLC0415
-    from engine.render.report.card import render_card  # noqa: PLC0415 - only a run renders pages
-    from engine.render.report.page import render_html, render_markdown  # noqa: PLC0415
+    from engine.render.json import render_json
+    from engine.render.report.card import render_card
+    from engine.render.report.page import render_html, render_markdown
 
     if report.outcome == "accepted":
         _deliver(run, artifacts, report, store)
@@ -203,7 +203,7 @@ def _model(ref: Reference) -> str:
     return model.partition(" from ")[0]
 
 
-def _summary(facts: Facts) -> str:
+def _summary(facts: ReportInputs) -> str:
     name = facts.recipe.name
     also = ", and so does the quantized file" if facts.recipe.export.has_quantized_file else ""
     return {
@@ -218,7 +218,7 @@ def _summary(facts: Facts) -> str:
     }[facts.outcome]
 
 
-def _next_steps(facts: Facts) -> tuple[str, ...]:
+def _next_steps(facts: ReportInputs) -> tuple[str, ...]:
     name, shown = facts.recipe.name, facts.recipe_file
     if facts.outcome in ("failed", "interrupted"):
         hints = [problem.hint for problem in (facts.error.problems if facts.error else ())]
@@ -235,14 +235,14 @@ def _next_steps(facts: Facts) -> tuple[str, ...]:
     return (f"recipe plan {shown}",)
 
 
-def _power(facts: Facts) -> tuple[str, ...]:
+def _power(facts: ReportInputs) -> tuple[str, ...]:
     recipe, artifacts = facts.recipe, facts.artifacts
     differ = measured_discordance(recipe, artifacts)
     return prospects(recipe, artifacts.get("data"), discordance=differ)
 
 
-def _advice(facts: Facts) -> tuple[str, ...]:
-    from engine.metrics.advice import Beside, what_would_help  # noqa: PLC0415 - only after a refusal
+def _advice(facts: ReportInputs) -> tuple[str, ...]:
+    from engine.metrics.advice import Beside, what_would_help  # only after a refusal
 
     scores = _all_scores(facts.artifacts)
     gate = flow.verdict(facts.artifacts, "verify" if "verify" in facts.artifacts else "gate")
@@ -260,7 +260,7 @@ def _all_scores(artifacts: Mapping[str, Artifact]) -> dict[str, Scores]:
     if "evaluate" not in artifacts:
         return {}
     found: dict[str, Any] = read_json(artifacts["evaluate"], "scores.json")
-    return {name: scores_from_json(scores) for name, scores in found.items() if scores}
+    return {name: from_json(Scores, scores) for name, scores in found.items() if scores}
 
 
 def _text(artifact: Artifact | None, name: str) -> str:

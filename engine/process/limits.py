@@ -50,7 +50,7 @@ def more_memory(most: int) -> Iterator[None]:
     if sys.platform != "linux" or not _STATM.exists():
         yield
         return
-    import resource  # noqa: PLC0415 - not on Windows
+    import resource  # not on Windows
 
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     wanted = int(_STATM.read_text(encoding="ascii").split()[0]) * resource.getpagesize() + most

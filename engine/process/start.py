@@ -134,7 +134,7 @@ def program(name: str | Path) -> Command:
 
 def search_path() -> list[str]:
     """Return where this process imports from, without what follows the current folder."""
-    kept = [part for part in sys.path if os.path.isabs(part)]  # noqa: PTH117 - texts, as they stand
+    kept = [part for part in sys.path if os.path.isabs(part)]  # texts, as they stand
     return kept if str(ROOT) in kept else [*kept, str(ROOT)]
 
 
@@ -321,9 +321,9 @@ def _cleaned(name: str, value: str) -> str | None:
     """
     if name in SEARCH_PATHS:
         return _absolute_parts(value) or None
-    return value if name not in FOLDERS or os.path.isabs(value) else None  # noqa: PTH117 - a text
+    return value if name not in FOLDERS or os.path.isabs(value) else None  # a text
 
 
 def _absolute_parts(value: str) -> str:
     parts = value.split(os.pathsep)
-    return os.pathsep.join(part for part in parts if os.path.isabs(part))  # noqa: PTH117 - texts
+    return os.pathsep.join(part for part in parts if os.path.isabs(part))  # texts

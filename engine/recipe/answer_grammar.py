@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from engine.kinds import AnswerForm
 from engine.recipe.model import Json, Task
 from engine.recipe.prompt import JSON_LIST_KEY, NO_LABEL, SEPARATOR, answer_text
 
@@ -30,12 +31,12 @@ _SINGLE: Final = ("items", "additionalProperties")
 
 def answer_grammar(task: Task) -> str | None:
     """Return the grammar of the answers; None for kinds that answer in free text."""
-    if task.kind == "classification":
+    if task.spec.answer is AnswerForm.LABEL:
         answers = [answer_text(task, label) for label in task.labels]
         return _rules(" | ".join(map(_quoted, answers)))
-    if task.kind == "multilabel":
+    if task.spec.answer is AnswerForm.LABELS:
         return _labels_as_json(task) if task.output == "json" else _labels_as_text(task)
-    if task.kind == "extraction":
+    if task.spec.answer is AnswerForm.OBJECT:
         return object_grammar(task.schema)
     return None
 
@@ -48,8 +49,8 @@ def object_grammar(schema: Json) -> str:
     """
     whole = schema if isinstance(schema, dict) else {}
     closed = whole if "allOf" in _keywords(whole) else _closed(whole)
-    told = {**closed, "x-guidance": _COMPACT} if isinstance(closed, dict) else {}
-    return f"answer: %json {json.dumps(told, ensure_ascii=False)}"
+    given = {**closed, "x-guidance": _COMPACT} if isinstance(closed, dict) else {}
+    return f"answer: %json {json.dumps(given, ensure_ascii=False)}"
 
 
 def _labels_as_text(task: Task) -> str:
@@ -103,13 +104,13 @@ def _is_to_be_closed(schema: Mapping[str, Json]) -> bool:
     named = schema.get("properties")
     if not isinstance(named, dict) or not named:
         return False
-    said = ("additionalProperties", "patternProperties", *_COMBINING)
+    limits = ("additionalProperties", "patternProperties", *_COMBINING)
     required = schema.get("required")
     others = set(required) - set(named) if isinstance(required, list) else set()
-    return not others and not any(key in schema for key in said)
+    return not others and not any(key in schema for key in limits)
 
 
-def _keywords(value: Any) -> set[str]:  # noqa: ANN401 - JSON
+def _keywords(value: Any) -> set[str]:
     """Return every key that stands anywhere in a JSON value."""
     if isinstance(value, Mapping):
         return set(value).union(*map(_keywords, value.values()))

@@ -40,7 +40,7 @@ def write_object(value: Mapping[str, Any], schema: Json) -> str:
     return json.dumps(ordered, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def _ordered(value: Any, schema: Json, *, root: Json) -> Any:  # noqa: ANN401 - any JSON value
+def _ordered(value: Any, schema: Json, *, root: Json) -> Any:
     at = resolved(schema, root)
     if isinstance(value, list):
         items = at.get("items")
@@ -92,7 +92,7 @@ def _finite(written: str) -> float:
     return number
 
 
-def strings(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
+def strings(value: Any) -> Iterator[str]:
     """Yield the strings in a JSON value, keys of objects left out, in order."""
     if isinstance(value, str):
         yield value

@@ -1,40 +1,22 @@
-"""What the tuned model is compared with: which baseline fits which kind of task, and the defaults."""
+"""What the tuned model is compared with: baselines as a recipe writes them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final, cast
 
+from engine.kinds import KINDS
 from engine.recipe.model import Baseline, BaselineKind, Endpoint, PathRef
 from engine.recipe.references import reference
 
-_ANSWERED: Final = ("classification", "multilabel", "extraction", "generation")
-FITS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "majority": _ANSWERED,
-        "tfidf_svm": ("classification", "multilabel"),
-        "zero_shot": (*_ANSWERED, "chat", "text"),
-        "few_shot": _ANSWERED,
-        "retrieved_few_shot": _ANSWERED,
-        "model": (*_ANSWERED, "chat", "text"),
-    }
+BASELINES: Final = (
+    *("majority", "tfidf_svm", "zero_shot", "few_shot", "retrieved_few_shot"),
+    "model",
 )
-"""The kinds of tasks that each baseline can answer."""
+"""The kinds of baselines; which can answer a kind of task is said in `engine.kinds`."""
 ASKS_BASE_MODEL: Final = ("zero_shot", "few_shot", "retrieved_few_shot")
 """Baselines that the recipe's own base model answers, untouched."""
-DEFAULTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "classification": ("majority", "tfidf_svm", "zero_shot", "few_shot"),
-        "multilabel": ("majority", "tfidf_svm", "zero_shot", "few_shot"),
-        "extraction": ("majority", "zero_shot", "few_shot", "retrieved_few_shot"),
-        "generation": ("majority", "zero_shot", "few_shot", "retrieved_few_shot"),
-        "chat": ("zero_shot",),
-        "text": ("zero_shot",),
-        "preference": (),
-    }
-)
 
 
 def written_baselines(filled: Mapping[str, Any]) -> list[Any]:
@@ -42,24 +24,25 @@ def written_baselines(filled: Mapping[str, Any]) -> list[Any]:
     found = filled.get("baselines")
     if found is not None:
         return list(found)
-    return list(DEFAULTS.get(filled["task"].get("kind", ""), ()))
+    kind = KINDS.get(filled["task"].get("kind", ""))
+    return list(kind.baselines if kind else ())
 
 
-def kind_and_spec(written: Any) -> tuple[str, Mapping[str, Any]]:  # noqa: ANN401 - a word or a mapping
-    """Return the kind of one written baseline, and what is said of it; nothing of one that is none."""
+def kind_and_spec(written: Any) -> tuple[str, Mapping[str, Any]]:
+    """Return the kind of one written baseline, and its keys; no keys where it is a word."""
     if isinstance(written, Mapping):
         kind, spec = next(iter(written.items()), ("", {}))
         return str(kind), spec if isinstance(spec, Mapping) else {}
     return str(written), {}
 
 
-def name_of(written: Any) -> str:  # noqa: ANN401 - a word or a mapping
+def name_of(written: Any) -> str:
     """Return what reports call a written baseline."""
     kind, spec = kind_and_spec(written)
     return str(spec.get("name", "")) if kind == "model" else kind
 
 
-def baseline(written: Any, folder: Path) -> Baseline:  # noqa: ANN401 - a word or a mapping
+def baseline(written: Any, folder: Path) -> Baseline:
     """Return the value of one checked baseline; paths are resolved against `folder`."""
     kind, spec = kind_and_spec(written)
     return Baseline(
@@ -72,7 +55,7 @@ def baseline(written: Any, folder: Path) -> Baseline:  # noqa: ANN401 - a word o
     )
 
 
-def as_written(value: Baseline) -> Any:  # noqa: ANN401 - a word or a mapping
+def as_written(value: Baseline) -> Any:
     """Return a baseline as a recipe writes it, but for the place of a model."""
     if value.kind == "model":
         found: dict[str, Any] = {"name": value.name}

@@ -41,13 +41,13 @@ def _sections(resolved: Mapping[str, Any]) -> dict[str, Any]:
     return {name: part for name, part in resolved.items() if name not in FOR_PEOPLE}
 
 
-def _asked(name: str, part: Any) -> Any:  # noqa: ANN401 - JSON data
+def _asked(name: str, part: Any) -> Any:
     if name == "method":
         return {key: value for key, value in part.items() if key not in SEEDS}
     return _unpinned(part) if name in ("base_model", "data", "baselines", "acceptance") else part
 
 
-def _unpinned(part: Any) -> Any:  # noqa: ANN401 - JSON data
+def _unpinned(part: Any) -> Any:
     """Take pins out of everything that says where something is."""
     if isinstance(part, list):
         return [_unpinned(item) for item in part]
@@ -57,6 +57,6 @@ def _unpinned(part: Any) -> Any:  # noqa: ANN401 - JSON data
     return {key: _unpinned(value) for key, value in part.items() if not (is_place and key in PINS)}
 
 
-def _sha256(value: Any) -> str:  # noqa: ANN401 - JSON data
+def _sha256(value: Any) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

@@ -1,7 +1,7 @@
 """What a recipe names outside its project: files, servers, and keys for them.
 
 Each is a reference in words, such as `read /data/rows.csv` or `send rows to api.example.org`; the user allows them word
-for word. What is not allowed is told as a warning, is not read and not asked, and a run refuses it.
+for word. What is not allowed is a warning, is not read and not asked, and a run refuses it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from engine.recipe.model import (
     Reference,
     Source,
 )
-from engine.recipe.probes import probes_of
+from engine.recipe.references import references_of, written_references
 from engine.recipe.text.compose import KeyPath, dotted
 from engine.recipe.text.globs import is_pattern, match, start_of
 from engine.recipe.text.paths import absolute
@@ -144,8 +144,8 @@ def trust_as_it_stands(file: Path) -> tuple[Outside, ...]:
     Nothing is kept where there is nothing, but an older word is taken back. RecipeError with every problem where the
     recipe is not valid, StoreError E760 where the word cannot be kept.
     """
-    from engine.recipe.resolve import load_recipe  # noqa: PLC0415 - it builds on this module
-    from engine.trust.records import forget, trust  # noqa: PLC0415 - only here
+    from engine.recipe.resolve import load_recipe  # it builds on this module
+    from engine.trust.records import forget, trust
 
     given = Allowed(everything=True)
     recipe, _ = load_recipe(file, given=given)
@@ -184,13 +184,13 @@ def refusal(
     `problems` are those of validation, which know the places in the file.
     """
     placed = {(one.code, one.path, one.message): one for one in problems}
-    told: list[Problem] = []
+    errors: list[Problem] = []
     for number, one in enumerate(found, start=1):
         plain = Problem(code=one.code, message=one.message, path=dotted(one.at))
         known = placed.get((plain.code, plain.path, plain.message), plain)
         hint = _hint(found if number == len(found) else [one], file)
-        told.append(replace(known, severity=Severity.ERROR, hint=hint))
-    return RecipeError(told)
+        errors.append(replace(known, severity=Severity.ERROR, hint=hint))
+    return RecipeError(errors)
 
 
 def warning(source: SourceText, one: Outside) -> Problem:
@@ -208,44 +208,27 @@ def _hint(found: Sequence[Outside], file: Path | str) -> str:
 
 def _written_paths(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     """Yield every local path that a recipe's text holds, at its key."""
-    places: list[tuple[KeyPath, Mapping[str, Any]]] = [(("base_model",), filled["base_model"])]
-    places += [
-        (("data", "sources", number), one) for number, one in enumerate(filled["data"]["sources"])
-    ]
-    for number, item in enumerate(written_baselines(filled)):
-        kind, spec = kind_and_spec(item)
-        places += [(("baselines", number, "model"), spec)] if kind == "model" else []
-    forgetting = filled["acceptance"].get("forgetting") or {}
-    for number, one in enumerate(forgetting.get("probes", ())):
-        if isinstance(one, Mapping):
-            places.append((("acceptance", "forgetting", "probes", number), one))
-    for at, written in places:
+    for at, written, what in written_references(filled):
         for key in ("path", "gguf"):
             if isinstance(path := written.get(key), str) and path:
                 yield (*at, key), path
-        if at[:2] == ("data", "sources") and "path" in written:
+        if what == "data set" and "path" in written:
             for column, file in (written.get("columns") or {}).items():
                 yield (*at, "columns", column), file
 
 
 def _refs(recipe: Recipe) -> Iterator[tuple[KeyPath, PathRef]]:
     """Yield every local path of a recipe, at the key of its text."""
-    listed: list[tuple[KeyPath, Reference | None]] = [(("base_model", "path"), recipe.base_model)]
-    number, pattern = -1, ""
-    for source in recipe.data.sources:
-        own = source.ref.pattern if isinstance(source.ref, PathRef) else ""
-        number += not own or own != pattern
-        pattern = own
-        at: KeyPath = ("data", "sources", number)
-        listed.append(((*at, "path"), source.ref))
-        listed += [((*at, "columns", one.column), one.ref) for one in source.columns]
-    for place, baseline in enumerate(recipe.baselines):
-        listed.append((("baselines", place, "model", "path"), baseline.ref))
-        listed.append((("baselines", place, "model", "gguf"), baseline.gguf))
-    for place, probe in enumerate(probes_of(recipe)):
-        at = ("acceptance", "forgetting", "probes", place, "path")
-        listed.append((at, probe.source.ref if probe.source else None))
-    yield from ((at, ref) for at, ref in listed if isinstance(ref, PathRef))
+    sources = iter(recipe.data.sources)
+    for at, ref, what in references_of(recipe):
+        if isinstance(ref, PathRef):
+            yield (*at, "gguf" if what == "gguf" else "path"), ref
+        columns = next(sources).columns if what == "data set" else ()
+        yield from (
+            ((*at, "columns", one.column), one.ref)
+            for one in columns
+            if isinstance(one.ref, PathRef)
+        )
 
 
 def _of_ref(judge: Judge, ref: PathRef, folder: Path, at: KeyPath) -> Iterator[Outside]:

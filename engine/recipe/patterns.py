@@ -52,7 +52,7 @@ def in_time(key: str, what: str) -> Iterator[None]:
 def compiled(pattern: str) -> re.Pattern[str]:
     """Return an expression ready to be used; one of UNREADABLE where it cannot be read.
 
-    That Python may read a set such as `[[a]` otherwise one day is no word for a terminal.
+    That Python may read a set such as `[[a]` otherwise one day is no warning for a terminal.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
@@ -61,13 +61,13 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 def validator(schema: Mapping[str, Any] | bool) -> Draft202012Validator:  # noqa: FBT001 - a JSON Schema may be one
     """Return what checks values against a schema; no reference is ever fetched, and a `$` is the end of the text."""
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - tens of milliseconds
-    from referencing import Registry  # noqa: PLC0415 - comes with jsonschema
+    from jsonschema import Draft202012Validator  # tens of milliseconds
+    from referencing import Registry  # comes with jsonschema
 
     return Draft202012Validator(with_python_patterns(schema), registry=Registry())
 
 
-def with_python_patterns(schema: Any) -> Any:  # noqa: ANN401 - any JSON
+def with_python_patterns(schema: Any) -> Any:
     """Return a schema with its patterns as Python reads them.
 
     In JSON Schema `$` is the end of the text; in Python it also stands before a last line break.
@@ -77,7 +77,7 @@ def with_python_patterns(schema: Any) -> Any:  # noqa: ANN401 - any JSON
     return {word: _python(word, below) for word, below in schema.items()}
 
 
-def _python(word: str, below: Any) -> Any:  # noqa: ANN401 - any JSON
+def _python(word: str, below: Any) -> Any:
     if word == "pattern" and isinstance(below, str):
         return python_pattern(below)
     if word in MAPS and isinstance(below, Mapping):

@@ -27,7 +27,7 @@ USUAL: Final[Mapping[str, tuple[str, ...]]] = {
     "good": ("good", "sentence_good"),
     "bad": ("bad", "sentence_bad"),
 }
-"""Column names that need not be said in `columns`."""
+"""Column names that a recipe need not name in `columns`."""
 
 
 def parts_of(kind: str) -> tuple[str, ...]:
@@ -36,23 +36,24 @@ def parts_of(kind: str) -> tuple[str, ...]:
 
 
 def layout_of(
-    kind: str, said: Mapping[str, str], present: Collection[str]
+    kind: str, named: Mapping[str, str], present: Collection[str]
 ) -> dict[str, str] | None:
     """Return the column of each part, for the first set of columns that is there whole, else None.
 
-    `said`: what the recipe says; `present`: the columns of a row. A dotted path is taken as said.
+    `named`: the columns that the recipe names, by part; `present`: the columns of a row. A dotted path is taken as it
+    is.
     """
     for layout in COLUMNS[kind]:
-        found = {part: column(part, said, present) for part in layout}
+        found = {part: column(part, named, present) for part in layout}
         if all(found.values()):
             return found
     return None
 
 
-def column(part: str, said: Mapping[str, str], present: Collection[str]) -> str:
+def column(part: str, named: Mapping[str, str], present: Collection[str]) -> str:
     """Return the column of one part; empty where there is none."""
-    if part in said:
-        name = said[part]
+    if part in named:
+        name = named[part]
         return name if name in present or name.partition(".")[0] in present else ""
     return next((name for name in USUAL[part] if name in present), "")
 

@@ -1,21 +1,23 @@
-"""A place that a recipe or a command line names, as a value: the hub, a local path, or a file of a package."""
+"""What a recipe or a command line refers to: models, data sets and probes on the hub, on the disk or in a package."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import RecipeError
-from engine.recipe.model import HubRef, PackageRef, PathRef, Reference
+from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
+from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.paths import absolute
 
 _HUB: Final = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[0-9a-f]{40}))?")
 _PACKAGE: Final = re.compile(
     r"(?P<name>[\w.-]+)==(?P<version>[\w.!+-]+)//(?P<file>[^#]+)(#sha256=(?P<sha256>[0-9a-f]{64}))?"
 )
+PROBES: Final[KeyPath] = ("acceptance", "forgetting", "probes")
 FORMS: Final = "owner/name@COMMIT, a path, or package==version//file"
 
 
@@ -36,6 +38,58 @@ def reference(written: Mapping[str, Any], folder: Path) -> Reference:
     )
 
 
+def written_references(
+    value: Mapping[str, Any],
+) -> Iterator[tuple[KeyPath, Mapping[str, Any], str]]:
+    """Yield every mapping of a recipe's text that refers to something, at its key, with what it refers to.
+
+    That is a `model`, a `data set` or a `probe`. Works on broken recipes too.
+    """
+    acceptance = _mapping(value.get("acceptance"))
+    listed = [
+        (("data", "sources"), _mapping(value.get("data")).get("sources"), "data set"),
+        (("baselines",), value.get("baselines"), "model"),
+        (PROBES, _mapping(acceptance.get("forgetting")).get("probes"), "probe"),
+    ]
+    if isinstance(model := value.get("base_model"), Mapping):
+        yield ("base_model",), model, "model"
+    for path, items, what in listed:
+        for position, item in enumerate(items if isinstance(items, list) else ()):
+            at: KeyPath = (*path, position)
+            written = item
+            if path == ("baselines",):
+                at, written = (*at, "model"), _mapping(item).get("model")
+            if isinstance(written, Mapping):
+                yield at, written, what
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def references_of(recipe: Recipe) -> Iterator[tuple[KeyPath, Reference, str]]:
+    """Yield every reference of a recipe as `written_references` does, and the `gguf` of a baseline as one of its own.
+
+    Files of one pattern have one key.
+    """
+    yield ("base_model",), recipe.base_model, "model"
+    number, pattern = -1, ""
+    for source in recipe.data.sources:
+        own = source.ref.pattern if isinstance(source.ref, PathRef) else ""
+        number += not own or own != pattern
+        pattern = own
+        yield ("data", "sources", number), source.ref, "data set"
+    for number, baseline in enumerate(recipe.baselines):
+        if baseline.ref is not None:
+            yield ("baselines", number, "model"), baseline.ref, "model"
+        if baseline.gguf is not None:
+            yield ("baselines", number, "model"), baseline.gguf, "gguf"
+    forgetting = recipe.acceptance.forgetting
+    for number, probe in enumerate(forgetting.probes if forgetting else ()):
+        if probe.source is not None:
+            yield (*PROBES, number), probe.source.ref, "probe"
+
+
 def named_model(text: str, folder: Path) -> Reference:
     """Return the model that `text` names; a path is one from `folder`, and comes before the hub.
 
@@ -43,7 +97,7 @@ def named_model(text: str, folder: Path) -> Reference:
     """
     path = absolute(text, folder)
     # Not `Path.exists`, which raises for a name that is too long to be one.
-    if text.startswith((".", "/", "~")) or os.path.exists(path):  # noqa: PTH110
+    if text.startswith((".", "/", "~")) or os.path.exists(path):
         return PathRef(path=path, written=text)
     if found := _PACKAGE.fullmatch(text):
         return PackageRef(**found.groupdict())

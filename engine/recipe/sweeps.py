@@ -18,7 +18,7 @@ MOST: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class WrittenSetting:
     """One setting as the recipe writes it."""
 
     at: KeyPath
@@ -42,19 +42,19 @@ def count_of(sweep: Mapping[str, Any]) -> int:
     return prod(map(len, _grid(sweep).values())) if _grid(sweep) else 0
 
 
-def tried(sweep: Mapping[str, Any]) -> list[Tried]:
-    """Return the settings of a written sweep, in order; of a grid `MOST` at most, which R287 tells of.
+def written_settings(sweep: Mapping[str, Any]) -> list[WrittenSetting]:
+    """Return the settings of a written sweep, in order; of a grid `MOST` at most, which R287 reports.
 
     Works on what breaks the schema too: what is no list of values is left out.
     """
     if "list" in sweep:
         return [
-            Tried(at=("sweep", "list", number), changes=changes)
+            WrittenSetting(at=("sweep", "list", number), changes=changes)
             for number, changes in enumerate(sweep["list"])
         ]
     grid = _grid(sweep)
     return [
-        Tried(at=("sweep", "grid"), changes=dict(zip(grid, values, strict=True)))
+        WrittenSetting(at=("sweep", "grid"), changes=dict(zip(grid, values, strict=True)))
         for values in islice(product(*grid.values()) if grid else (), MOST)
     ]
 
@@ -73,7 +73,7 @@ def sweep_of(filled: Mapping[str, Any]) -> Sweep | None:
     return Sweep(
         settings=tuple(
             method_of(one.within(filled["method"]), has_validation=has_validation)
-            for one in tried(written)
+            for one in written_settings(written)
         ),
         choose_by=written.get(
             "choose_by", primary(task["kind"], answer_pattern=task["answer_pattern"])
@@ -121,7 +121,7 @@ def setting_words(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value_words(value)}" for key, value in values.items())
 
 
-def value_words(value: Any) -> str:  # noqa: ANN401 - JSON data
+def value_words(value: Any) -> str:
     """Return a value of a setting as a recipe would write it on a line."""
     if isinstance(value, bool):
         return str(value).lower()

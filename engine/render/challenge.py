@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.evidence import Challenge, ChallengeLine, Standing
+from engine.evidence import Challenge, ChallengeLine, ChallengeOutcome
 from engine.render import blocks
 from engine.render.number_format import DASH, interval, number, p_value
 
@@ -14,11 +14,11 @@ def sentence(result: Challenge) -> str:
     how = "trained as the recipe says" if result.trained else f"untouched ({result.candidate})"
     who = f"{result.base_model}, {how},"
     against = f"the accepted model on {result.rows} holdout rows"
-    if result.standing is Standing.BETTER:
+    if result.standing is ChallengeOutcome.BETTER:
         return f"{who} is already better than {against}"
-    if result.standing is Standing.AS_GOOD:
+    if result.standing is ChallengeOutcome.AS_GOOD:
         return f"{who} is already as good as {against}"
-    if result.standing is Standing.WORSE:
+    if result.standing is ChallengeOutcome.WORSE:
         return f"{who} is worse than {against}"
     lines = (line for line in result.lines if line.comparison.name == result.candidate)
     rows = [line.rows for line in lines if line.rows is not None]
@@ -28,7 +28,7 @@ def sentence(result: Challenge) -> str:
 
 def challenge_text(result: Challenge, *, file: str, written: str, width: int = 100) -> str:
     """Return the whole of it for a terminal; `written` is where the report stands."""
-    from engine.render import terminal  # noqa: PLC0415 - rich is slow to import, and the page does without it
+    from engine.render import terminal
 
     edit = "\n".join(f"  {line}" for line in result.edit.rstrip().splitlines())
     shown = terminal.terminal_text(
@@ -49,7 +49,7 @@ def challenge_text(result: Challenge, *, file: str, written: str, width: int = 1
 
 def challenge_markdown(result: Challenge) -> str:
     """Return the page that stays in the run folder."""
-    from engine.render import markdown  # noqa: PLC0415 - as the other form
+    from engine.render import markdown
 
     facts = (
         ("accepted model", f"run {result.run}, {result.accepted}"),
@@ -88,9 +88,9 @@ def _row(line: ChallengeLine) -> list[blocks.Cell]:
 
 
 def _standing(line: ChallengeLine) -> str:
-    if line.standing is Standing.AS_GOOD:
+    if line.standing is ChallengeOutcome.AS_GOOD:
         return f"as good (at most {number(line.margin)} worse)"
-    if line.standing is Standing.UNKNOWN:
+    if line.standing is ChallengeOutcome.UNKNOWN:
         rows = f"; about {line.rows:,} rows would tell" if line.rows else ""
         reason = f": {line.comparison.note}" if line.comparison.note else ""
         return f"cannot be told{reason}{rows}"

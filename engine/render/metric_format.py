@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from engine.evidence import Interval, Metric, Report, Scores
-from engine.recipe.metrics import BY_KIND, OF_FILES, MetricSpec, primary
+from engine.kinds import KINDS, MetricSpec
+from engine.recipe.metrics import OF_FILES, primary
 from engine.render.number_format import DASH, amount, interval, threshold
 
 PREFIXES: Final = ("over_baselines.", "over_previous.", "drop.", "parity.")
@@ -57,7 +58,9 @@ def metric_name(name: str) -> str:
 def spec_of(name: str) -> MetricSpec | None:
     """Return what is known of a metric, whatever the kind: the same name means the same everywhere."""
     first, dot, _ = metric_name(name).partition(".")
-    specs = (spec for kind in (*BY_KIND.values(), OF_FILES) for spec in kind)
+    specs = (
+        spec for kind in (*(kind.metrics for kind in KINDS.values()), OF_FILES) for spec in kind
+    )
     return next((spec for spec in specs if spec.name == first and bool(dot) == bool(spec.of)), None)
 
 
@@ -142,7 +145,8 @@ def short_list(kind: str, main: str, scores: Iterable[Scores]) -> tuple[str, ...
 def whole_list(kind: str, *scores: Scores | None) -> tuple[str, ...]:
     """The metrics of a kind that any has, in the kind's order, without those of labels and fields."""
     names = {metric.name for item in scores if item for metric in item.metrics}
-    return tuple(spec.name for spec in BY_KIND.get(kind, ()) if not spec.of and spec.name in names)
+    specs = KINDS[kind].metrics if kind in KINDS else ()
+    return tuple(spec.name for spec in specs if not spec.of and spec.name in names)
 
 
 def best_of(

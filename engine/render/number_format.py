@@ -32,12 +32,12 @@ def duration(seconds: float) -> str:
 
 def about(seconds: float) -> str:
     """A rough duration for estimates: `20 s`, `1 min`, `2 h 10 min`."""
-    if seconds < 10:  # noqa: PLR2004 - below this the exact number flickers
+    if seconds < 10:  # below this the exact number flickers
         return "a few s"
-    if seconds < 55:  # noqa: PLR2004 - rounds to a minute
+    if seconds < 55:  # rounds to a minute
         return f"{5 * round(seconds / 5)} s"
     minutes = max(1, round(seconds / 60))
-    if minutes < 60:  # noqa: PLR2004 - an hour
+    if minutes < 60:  # an hour
         return f"{minutes} min"
     hours, rest = divmod(5 * round(minutes / 5), 60)
     return f"{hours} h {rest} min" if rest else f"{hours} h"
@@ -50,7 +50,7 @@ def size(count: float) -> str:
         if value < _KILO - 0.5 or unit == _SIZES[-1]:
             break
         value /= _KILO
-    digits = 1 if unit not in ("B", "kB") and value < 9.95 else 0  # noqa: PLR2004 - one digit
+    digits = 1 if unit not in ("B", "kB") and value < 9.95 else 0  # one digit
     return f"{value:.{digits}f} {unit}"
 
 
@@ -61,9 +61,9 @@ def count(value: int) -> str:
 
 def millions(value: int) -> str:
     """Parameters: `4.9 M`, `134.5 M`, `1.24 B`."""
-    if value >= 1_000_000_000:  # noqa: PLR2004 - a billion
+    if value >= 1_000_000_000:  # a billion
         return f"{value / 1e9:.2f} B"
-    if value >= 1_000_000:  # noqa: PLR2004 - a million
+    if value >= 1_000_000:  # a million
         return f"{value / 1e6:.1f} M"
     return count(value)
 
@@ -101,19 +101,19 @@ def interval(value: Interval | None, *, signed: bool = False, decimals: int = 3)
 
 def axis_number(value: float) -> str:
     """A number beside an axis: as few digits as it takes."""
-    return f"{value:.4g}".replace("-", MINUS) if abs(value) > 1e-9 else "0"  # noqa: PLR2004
+    return f"{value:.4g}".replace("-", MINUS) if abs(value) > 1e-9 else "0"
 
 
 def percent(share: float) -> str:
     """A share in percent with one decimal, never rounded up to a false 100: `98.7 %`."""
     tenths = math.floor(share * 1000 + 0.5)
-    tenths = 999 if tenths >= 1000 and share < 1 else tenths  # noqa: PLR2004 - tenths of a percent
+    tenths = 999 if tenths >= 1000 and share < 1 else tenths  # tenths of a percent
     return f"{tenths // 10} %" if tenths % 10 == 0 else f"{tenths / 10:.1f} %"
 
 
 def p_value(value: float) -> str:
     """`p < 0.001` or `p = 0.013`."""
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"  # noqa: PLR2004 - by custom
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"  # by custom
 
 
 def p_values(value: float | None, adjusted: float | None) -> str:

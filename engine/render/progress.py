@@ -52,7 +52,7 @@ class Pace:
             self._what = (total, unit)
             self._began = (now, done)
         self._points.append((now, done))
-        while len(self._points) > 2 and now - self._points[0][0] > _WINDOW_SECONDS:  # noqa: PLR2004
+        while len(self._points) > 2 and now - self._points[0][0] > _WINDOW_SECONDS:
             self._points.popleft()
         return fresh
 
@@ -250,7 +250,7 @@ def _fact(name: str, value: str) -> str:
 
 def _rate(rate: float, unit: str) -> str:
     if rate >= 1:
-        return f"{rate:.0f} {unit}/s" if rate >= 10 else f"{rate:.1f} {unit}/s"  # noqa: PLR2004
+        return f"{rate:.0f} {unit}/s" if rate >= 10 else f"{rate:.1f} {unit}/s"
     return f"{1 / rate:.1f} s/{unit.removesuffix('s')}"
 
 

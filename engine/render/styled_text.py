@@ -52,7 +52,7 @@ def _printable(character: str) -> str:
     if not hostile:
         return character
     point = ord(character)
-    return f"\\x{point:02x}" if point < 0x100 else f"\\u{point:04x}"  # noqa: PLR2004 - latin-1
+    return f"\\x{point:02x}" if point < 0x100 else f"\\u{point:04x}"  # latin-1
 
 
 def cleaned(text: str, *, colour: bool = False) -> str:
@@ -114,8 +114,8 @@ def to_text(lines: Iterable[Line], *, colour: bool) -> str:
 
 
 def _painted(span: Span) -> str:
-    from rich.color import ColorSystem  # noqa: PLC0415 - plain output never needs it
-    from rich.style import Style  # noqa: PLC0415 - the same
+    from rich.color import ColorSystem  # plain output never needs it
+    from rich.style import Style
 
     text, style = span
     if not style:

@@ -6,20 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from engine.evidence.review import Effect, Finding
-from engine.review.compare import Pair, cropped, finding_of
+from engine.review.compare import Versions, cropped, finding_of
 
 _WORDS: Final = frozenset({"title", "description", "examples", "$comment", "default", "$schema"})
 """What a JSON Schema says to people."""
 
 
-def labels(pair: Pair) -> Iterator[Finding]:
+def labels(versions: Versions) -> Iterator[Finding]:
     """W701: without a label its rows are no longer told from the others."""
-    found = pair.find("task.labels")
+    found = versions.find("task.labels")
     if found is None:
         return
-    old, new = set(pair.old.recipe.task.labels), set(pair.new.recipe.task.labels)
-    gone = [label for label in pair.old.recipe.task.labels if label not in new]
-    more = [label for label in pair.new.recipe.task.labels if label not in old]
+    old, new = set(versions.old.recipe.task.labels), set(versions.new.recipe.task.labels)
+    gone = [label for label in versions.old.recipe.task.labels if label not in new]
+    more = [label for label in versions.new.recipe.task.labels if label not in old]
     if gone:
         also = f"; new: {_listed(more)}" if more else ""
         says = f"no longer a label: {_listed(gone)}{also}"
@@ -30,9 +30,9 @@ def _listed(words: Sequence[str]) -> str:
     return cropped(", ".join(f"`{word}`" for word in words))
 
 
-def schema(pair: Pair) -> Iterator[Finding]:
+def schema(versions: Versions) -> Iterator[Finding]:
     """W702: a looser schema calls more answers valid, and compares fewer fields."""
-    found = pair.find("task.schema")
+    found = versions.find("task.schema")
     if found is None or found.before is None or found.after is None:
         return
     looser = loosened(found.before, found.after)
@@ -43,7 +43,7 @@ def schema(pair: Pair) -> Iterator[Finding]:
         yield finding_of(found, "W702", Effect.STRONGER, "the schema asks more")
 
 
-def loosened(old: Any, new: Any, at: str = "") -> list[str]:  # noqa: ANN401 - a JSON Schema
+def loosened(old: Any, new: Any, at: str = "") -> list[str]:
     """Return the places at which a JSON Schema asks less than before, or what cannot be compared."""
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return [at or "schema"] if old != new else []
@@ -56,7 +56,7 @@ def loosened(old: Any, new: Any, at: str = "") -> list[str]:  # noqa: ANN401 - a
     return found
 
 
-def _word(word: str, old: Any, new: Any, at: str) -> list[str]:  # noqa: ANN401 - a JSON Schema
+def _word(word: str, old: Any, new: Any, at: str) -> list[str]:
     if old is None or _asks_nothing(word, old):  # a constraint more asks more
         return []
     if new is None:
@@ -70,7 +70,7 @@ def _word(word: str, old: Any, new: Any, at: str) -> list[str]:  # noqa: ANN401 
     return [] if _asks_more(word, old, new) else [at]
 
 
-def _asks_nothing(word: str, value: Any) -> bool:  # noqa: ANN401 - a JSON Schema
+def _asks_nothing(word: str, value: Any) -> bool:
     """Tell whether a constraint holds of everything, as if it were not written."""
     if word in ("additionalProperties", "items"):
         return value is True or value == {}
@@ -79,7 +79,7 @@ def _asks_nothing(word: str, value: Any) -> bool:  # noqa: ANN401 - a JSON Schem
     return (word == "uniqueItems" and value is False) or (word == "required" and value == [])
 
 
-def _properties(old: Any, new: Any, at: str) -> list[str]:  # noqa: ANN401 - a JSON Schema
+def _properties(old: Any, new: Any, at: str) -> list[str]:
     gone = [f"{at}.{name}" for name in old if name not in new]
     kept = [name for name in old if name in new]
     return gone + [
@@ -87,7 +87,7 @@ def _properties(old: Any, new: Any, at: str) -> list[str]:  # noqa: ANN401 - a J
     ]
 
 
-def _asks_more(word: str, old: Any, new: Any) -> bool:  # noqa: ANN401 - a JSON Schema
+def _asks_more(word: str, old: Any, new: Any) -> bool:
     """Tell whether the new value of a constraint asks at least what the old one did; no for unknown ones."""
     if word == "enum":
         return set(map(str, new)) <= set(map(str, old))
@@ -101,23 +101,23 @@ def _asks_more(word: str, old: Any, new: Any) -> bool:  # noqa: ANN401 - a JSON 
     return word.startswith(("max", "exclusiveMax")) and bool(new <= old)
 
 
-def _types(value: Any) -> set[str]:  # noqa: ANN401 - a word or a list of words
+def _types(value: Any) -> set[str]:
     return set(value) if isinstance(value, list) else {str(value)}
 
 
-def output(pair: Pair) -> Iterator[Finding]:
+def output(versions: Versions) -> Iterator[Finding]:
     """W702: bare text is valid more easily than JSON."""
-    found = pair.find("task.output")
-    acceptance = pair.new.recipe.acceptance
+    found = versions.find("task.output")
+    acceptance = versions.new.recipe.acceptance
     if found is None or not any(one.metric == "valid_output" for one in acceptance.metrics):
         return
     effect = Effect.WEAKER if found.after == "text" else Effect.STRONGER
     yield finding_of(found, "W702", effect, "`valid_output` is bounded, and counts another form")
 
 
-def references(pair: Pair) -> Iterator[Finding]:
+def references(versions: Versions) -> Iterator[Finding]:
     """W702: with more right answers the same answers are right more often."""
-    found = pair.find("data.answer.references")
+    found = versions.find("data.answer.references")
     if found is None:
         return
     old = set(found.before) if isinstance(found.before, list) else set()

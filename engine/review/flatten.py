@@ -73,14 +73,14 @@ def source_leaves(path: str, written: Mapping[str, Json], *, number: int) -> Lea
     return {leaf.path: leaf for leaf in _below(path, dict(written), f"{SOURCES}[]", at=at)}
 
 
-def _baseline(item: Any) -> Iterator[Leaf]:  # noqa: ANN401 - a word or a mapping
+def _baseline(item: Any) -> Iterator[Leaf]:
     kind, spec = kind_and_spec(item)
     at = f"baselines.{name_of(item)}"
     yield Leaf(path=at, form="baselines[]", value=kind)
     yield from _below(at, {key: spec[key] for key in spec if key != "name"}, f"baselines[].{kind}")
 
 
-def _probe(item: Any) -> Iterator[Leaf]:  # noqa: ANN401 - a word or a mapping
+def _probe(item: Any) -> Iterator[Leaf]:
     name = item if isinstance(item, str) else item["name"]
     yield Leaf(path=f"{PROBES}.{name}", form=f"{PROBES}[]", value=name)
     if not isinstance(item, str):
@@ -133,5 +133,5 @@ def _keys_below() -> Mapping[str, frozenset[str]]:
 
 
 def form_of(path: tuple[str, ...]) -> str:
-    """Return a path of the schema as decisions write it."""
+    """Return a path of the schema as the table of weakenings writes it."""
     return ".".join(path).replace(".[]", "[]")

@@ -114,7 +114,7 @@ def start_git(words: Sequence[str], folder: Path, drivers: Sequence[str] = ()) -
 def _git(path: str) -> str:
     """Return the git on PATH; relative folders of PATH are left out, since they are the stranger's own."""
     for folder in path.split(os.pathsep):
-        found = shutil.which(os.path.join(folder, "git")) if os.path.isabs(folder) else None  # noqa: PTH117, PTH118 - a text of PATH
+        found = shutil.which(os.path.join(folder, "git")) if os.path.isabs(folder) else None  # noqa: PTH118 - a text of PATH
         if found is not None:
             return found
     message = "git is not installed, or not on PATH"

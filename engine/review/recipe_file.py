@@ -100,7 +100,7 @@ def _through(target: Target, names: frozenset[str]) -> Iterator[str]:
 def _files(
     repository: Repository,
     folder: Path,
-    value: Any,  # noqa: ANN401 - any JSON
+    value: Any,
     names: frozenset[str],
 ) -> Iterator[tuple[str, Iterator[str]]]:
     """The local files that a recipe names, with what changed of each."""
@@ -108,7 +108,7 @@ def _files(
         yield "", _matching(repository, written, folder, names)
 
 
-def _written(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+def _written(value: Any) -> Iterator[str]:
     """Every local path that a recipe writes."""
     if isinstance(value, Mapping):
         for key, inner in value.items():

@@ -11,13 +11,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from engine.evidence import Status
 from engine.evidence.review import Area, Change, Effect, Finding
-from engine.lock.accepted import Accepted
-from engine.lock.file import Lock
+from engine.lock.coherence import OTHER_HOLDOUT, lock_contradictions
+from engine.lock.file import Accepted, Lock
 from engine.recipe.digest import recipe_digest
 from engine.recipe.text.dump import resolved_mapping
-from engine.review.compare import Pair, cropped, plain
+from engine.review.compare import Versions, cropped, plain
 
 AT: Final = "lock.accepted"
 _LONG: Final = 40
@@ -28,14 +27,11 @@ _OF_THE_DRAW: Final = ("draw", "recipe")
 _NUMBERS: Final = frozenset({"finished", "metrics", "seeds", "spread", "verdicts"})
 """What a run comes to; all else is what it had, made and answered."""
 _FEW: Final = 4
-OTHER_HOLDOUT: Final = (
-    "the accepted run was judged on another holdout than the one that is recorded"
-)
 
 
-def lock_changes(pair: Pair) -> Iterator[Change]:
+def lock_changes(versions: Versions) -> Iterator[Change]:
     """Yield every fact of the lock that is another one now."""
-    old, new = pair.old.lock, pair.new.lock
+    old, new = versions.old.lock, versions.new.lock
     if old is None or new is None or old == new:
         return
     before, after = facts_of(old), facts_of(new)
@@ -51,7 +47,7 @@ def facts_of(lock: Lock) -> dict[str, Any]:
     return dict(_below("", parts))
 
 
-def _below(path: str, value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - JSON data
+def _below(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _below(f"{path}.{key}" if path else str(key), inner)
@@ -62,7 +58,7 @@ def _below(path: str, value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 
         yield path, value
 
 
-def _shown(value: Any) -> str:  # noqa: ANN401 - JSON data
+def _shown(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str) and len(value) >= _LONG and " " not in value:
@@ -70,16 +66,16 @@ def _shown(value: Any) -> str:  # noqa: ANN401 - JSON data
     return cropped(plain(value))
 
 
-def judge_record(pair: Pair) -> Iterator[Finding]:
+def judge_record(versions: Versions) -> Iterator[Finding]:
     """W122 to W124: a record that was changed without a run, that contradicts itself, or that is an older one."""
-    old, new = pair.old.lock, pair.new.lock
+    old, new = versions.old.lock, versions.new.lock
     before = old.accepted if old is not None else None
     if new is None or new.accepted is None or before == new.accepted:
         return
     if before is not None:
         yield from _changed(before, new.accepted)
-    known = set(contradictions(old)) if old is not None else set()
-    wrong = [one for one in contradictions(new) if one not in known]
+    known = set(lock_contradictions(old)) if old is not None else set()
+    wrong = [one for one in lock_contradictions(new) if one not in known]
     if wrong:
         says = "; ".join(wrong[:_FEW])
         yield Finding(code="W123", path=AT, effect=Effect.WEAKER, says=says)
@@ -138,38 +134,21 @@ def _other_value(old: Accepted, new: Accepted) -> str:
     )
 
 
-def contradictions(lock: Lock) -> Iterator[str]:
-    """Yield what cannot be true of the accepted run beside its own numbers and the recorded holdout."""
-    run = lock.accepted
-    if run is None:
-        return
-    for name, metric in run.metrics.items():
-        value, low, high = (metric[key] for key in ("value", "low", "high"))
-        if None not in (value, low, high) and not low <= value <= high:
-            yield f"`{name}` is {value}, outside of its interval {low} to {high}"
-    for name, verdict in run.verdicts.items():
-        if verdict != Status.PASS:
-            yield f"the verdict of `{name}` is {plain(verdict)}, and the run counts as accepted"
-    held = lock.splits.get("holdout")
-    if held is None:
-        return
-    if run.splits.get("holdout") != held.digest:
-        yield OTHER_HOLDOUT
-    elif run.answers["rows"] != held.rows:
-        yield f"{run.answers['rows']} rows were answered, {held.rows} are recorded"
-
-
-def record_notes(pair: Pair) -> Iterator[str]:
+def record_notes(versions: Versions) -> Iterator[str]:
     """What a reader of the accepted run has to know."""
-    old, new = pair.old.lock, pair.new.lock
+    old, new = versions.old.lock, versions.new.lock
     if new is None or new.accepted is None:
         return
     before = old.accepted if old is not None else None
     if before == new.accepted:
-        if old is not None and old.splits != new.splits and OTHER_HOLDOUT in contradictions(new):
+        if (
+            old is not None
+            and old.splits != new.splits
+            and OTHER_HOLDOUT in lock_contradictions(new)
+        ):
             yield OTHER_HOLDOUT
         return
-    digest = recipe_digest(resolved_mapping(pair.new.recipe))
+    digest = recipe_digest(resolved_mapping(versions.new.recipe))
     if new.accepted.recipe["digest"] != digest:
         yield "the accepted run in the lock is of another recipe than this one"
 

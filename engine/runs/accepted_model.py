@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.artifacts import results as flow
-from engine.pipeline.loop import Walk
+from engine.pipeline.loop import RunState
 from engine.recipe.metrics import FREE
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.text.dump import reference_mapping
@@ -20,7 +20,7 @@ PER_TOKEN = ("perplexity",)
 
 
 def costs(
-    state: Walk, report: Mapping[str, Any], *, candidate: str, trained: bool
+    state: RunState, report: Mapping[str, Any], *, candidate: str, trained: bool
 ) -> Iterator[str]:
     """Yield what the newcomer takes, beside what the accepted model took where its `report` says so."""
     old = report.get("training") or {}
@@ -48,7 +48,7 @@ def _before(old: Mapping[str, Any], key: str) -> str:
 
 def yaml_of(ref: Reference, folder: Path) -> str:
     """Return the lines of a recipe in that folder that name a base model."""
-    import yaml  # noqa: PLC0415 - light verbs read recipes by other means
+    import yaml  # light verbs read recipes by other means
 
     if isinstance(ref, PathRef) and not Path(ref.written).is_absolute():
         written = os.path.relpath(ref.path, folder)

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import DataError, EngineError, EnvironmentProblem
+from engine.progress import Progress
 from engine.recipe.model import HubRef, Source
-from engine.sources.contract import Once, Progress
 from engine.sources.online import fetching, loading_rows
+from engine.store import Cached
 
 ROWS = "rows.parquet"
 
 
-def fetch_hub_data(ref: HubRef, source: Source, *, once: Once, progress: Progress) -> Path:
+def fetch_hub_data(ref: HubRef, source: Source, *, cached: Cached, progress: Progress) -> Path:
     """Return the file `source.hub_file` of the repository, or its rows as one Parquet file.
 
     DataError when the hub cannot be reached or has no such data set, revision, file, configuration
@@ -33,7 +34,7 @@ def fetch_hub_data(ref: HubRef, source: Source, *, once: Once, progress: Progres
         "config": source.config,
         "split": source.split,
     }
-    return once(
+    return cached(
         "hub_rows", payload, lambda folder: _write_rows(ref, source, folder, progress)
     ).file(ROWS)
 
@@ -44,16 +45,16 @@ def newest_commit(repo: str, kind: str) -> str:
     DataError when the hub cannot be reached or has no such repository; EnvironmentProblem without
     the `train` extra.
     """
-    with _told(HubRef(repo=repo)):
-        from huggingface_hub import HfApi  # noqa: PLC0415 - an extra, and slow to import
+    with _translated_errors(HubRef(repo=repo)):
+        from huggingface_hub import HfApi  # an extra, and slow to import
 
         with fetching():
             return str(HfApi().repo_info(repo, repo_type=kind).sha)
 
 
 def _fetch_file(ref: HubRef, file: str, progress: Progress) -> Path:
-    with _told(ref):
-        from huggingface_hub import hf_hub_download  # noqa: PLC0415 - an extra, and slow to import
+    with _translated_errors(ref):
+        from huggingface_hub import hf_hub_download  # an extra, and slow to import
 
         progress.note(f"fetching {file} of {ref.repo}")
         with fetching():
@@ -68,7 +69,7 @@ def _write_rows(ref: HubRef, source: Source, folder: Path, progress: Progress) -
     rows.to_parquet(folder / ROWS)
 
 
-def load_rows(ref: HubRef, source: Source) -> Any:  # noqa: ANN401 - datasets.Dataset
+def load_rows(ref: HubRef, source: Source) -> Any:
     """Return the split as a `datasets.Dataset`; the library refuses data sets that are scripts."""
     if not Path(ref.repo).is_absolute() and os.path.lexists(ref.repo):
         # The library would read it in the place of the hub's.
@@ -77,7 +78,7 @@ def load_rows(ref: HubRef, source: Source) -> Any:  # noqa: ANN401 - datasets.Da
             f"`{ref.repo}` is also a file or folder here, which would be read in its place",
             hint="start from another folder, or name the folder's files as `path`",
         )
-    with _told(ref):
+    with _translated_errors(ref):
         from datasets import load_dataset
 
         with loading_rows():
@@ -99,7 +100,7 @@ def load_rows(ref: HubRef, source: Source) -> Any:  # noqa: ANN401 - datasets.Da
     )
 
 
-def _class_names(rows: Any) -> dict[str, str]:  # noqa: ANN401 - datasets.Dataset
+def _class_names(rows: Any) -> dict[str, str]:
     """Return `0 = negative, 1 = positive` for each column that stores labels as numbers."""
     return {
         column: ", ".join(f"{number} = {name}" for number, name in enumerate(feature.names))
@@ -109,7 +110,7 @@ def _class_names(rows: Any) -> dict[str, str]:  # noqa: ANN401 - datasets.Datase
 
 
 @contextmanager
-def _told(ref: HubRef) -> Iterator[None]:
+def _translated_errors(ref: HubRef) -> Iterator[None]:
     """Tell the errors of the hub's libraries in our words; bugs of ours pass through."""
     at = f"`{ref.repo}`" + (f" at {ref.revision[:12]}" if ref.revision else "")
     try:
@@ -121,14 +122,14 @@ def _told(ref: HubRef) -> Iterator[None]:
     except EngineError:
         raise
     except Exception as error:
-        told = _translate(error, at)
-        if told is None:
+        translated = _translate(error, at)
+        if translated is None:
             raise
-        raise told from error
+        raise translated from error
 
 
 def _translate(error: Exception, at: str) -> DataError | None:
-    import huggingface_hub.errors as hub  # noqa: PLC0415 - an extra, and slow to import
+    import huggingface_hub.errors as hub  # an extra, and slow to import
 
     if isinstance(error, hub.GatedRepoError):
         hint = "ask for access on its page, then set HF_TOKEN"
@@ -155,7 +156,7 @@ def _reason(error: Exception) -> Exception:
 
 
 def _is_offline(error: Exception) -> bool:
-    from huggingface_hub import constants  # noqa: PLC0415 - an extra, and slow to import
+    from huggingface_hub import constants  # an extra, and slow to import
 
     return bool(constants.HF_HUB_OFFLINE) or "offline" in str(error).lower()
 

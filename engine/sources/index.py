@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import DataError, EnvironmentProblem
-from engine.sources.contract import Progress
+from engine.progress import Progress
 from engine.sources.local import wrong_sha256
 from engine.sources.settings import IndexSettings, read_settings
 
@@ -50,7 +50,7 @@ class Wanted:
 def download(wanted: Wanted, folder: Path, progress: Progress) -> Path:
     """Download the archive of `wanted` into `folder` and return its path, its sha256 checked.
 
-    DataError when the index has no such package or version (the nearest versions are told), no
+    DataError when the index has no such package or version (the message names the nearest), no
     archive of that sha256, or cannot be reached; EnvironmentProblem without the `packages` extra.
     """
     with _client(read_settings(os.environ)) as client:
@@ -80,7 +80,7 @@ class Archive:
 
 
 def find_archive(wanted: Wanted, file: str, progress: Progress) -> Archive:
-    """Return the archive that holds `file`, told by its first folder; it is not downloaded.
+    """Return the archive that holds `file`, found by its first folder; it is not downloaded.
 
     An index that publishes no digest is the exception: then the archive is fetched and hashed. Raises
     as `download` does.
@@ -108,9 +108,9 @@ def _could_hold(found: Package, file: str, wanted: Wanted) -> bool:
 @contextmanager
 def _client(settings: IndexSettings) -> Iterator[_Client]:
     try:
-        from unearth import PackageFinder  # noqa: PLC0415 - an extra
-        from unearth.auth import MultiDomainBasicAuth  # noqa: PLC0415 - an extra
-        from unearth.fetchers import PyPIClient  # noqa: PLC0415 - an extra
+        from unearth import PackageFinder  # an extra
+        from unearth.auth import MultiDomainBasicAuth  # an extra
+        from unearth.fetchers import PyPIClient  # an extra
     except ImportError as error:
         raise EnvironmentProblem.one(
             "E701",
@@ -119,10 +119,10 @@ def _client(settings: IndexSettings) -> Iterator[_Client]:
         ) from error
     log = logging.getLogger("unearth")
     if not log.handlers:
-        log.addHandler(logging.NullHandler())  # its failures are told from `answers` instead
+        log.addHandler(logging.NullHandler())  # its failures are read from `answers` instead
     answers: list[tuple[str, int]] = []
 
-    def record(response: Any) -> None:  # noqa: ANN401 - of whichever client unearth uses
+    def record(response: Any) -> None:
         answers.append((response.url.host, response.status_code))
 
     verify = ssl.create_default_context(cafile=settings.certificates)
@@ -148,9 +148,9 @@ def _client(settings: IndexSettings) -> Iterator[_Client]:
         yield _Client(session=session, finder=finder, answers=answers)
 
 
-def _add_default_index(finder: Any) -> None:  # noqa: ANN401 - unearth is not typed for mypy
+def _add_default_index(finder: Any) -> None:
     """Add the public index, at its client's own address, where only find-links are configured."""
-    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415 - an extra
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # an extra
 
     if not any(source["type"] == "index" for source in finder.sources):
         finder.add_index_url(PYPI_SIMPLE_ENDPOINT)
@@ -158,7 +158,7 @@ def _add_default_index(finder: Any) -> None:  # noqa: ANN401 - unearth is not ty
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Client:
-    """A session with an index, its failures told in our words."""
+    """A session with an index, its failures as errors of ours."""
 
     session: PyPIClient
     finder: Any
@@ -167,7 +167,7 @@ class _Client:
 
     def files(self, wanted: Wanted) -> list[Package]:
         """Return the archives of that version: any-platform wheels, sdist, other wheels."""
-        with _told(wanted):
+        with _translated_errors(wanted):
             found = list(self.finder.find_all_packages(wanted.name, allow_yanked=True))
         matching = [file for file in found if _same_version(file.version, wanted.version)]
         if not matching:
@@ -177,7 +177,7 @@ class _Client:
 
     def newest(self, wanted: Wanted) -> str:
         """Return the newest usual version; that of `wanted` where there is none."""
-        from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - an extra
+        from packaging.version import InvalidVersion, Version  # an extra
 
         versions = [wanted.version]
         for file in self.finder.find_all_packages(wanted.name, allow_yanked=False):
@@ -203,7 +203,7 @@ class _Client:
         target = folder / _file_name(link.filename)
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                with _told(link.filename):
+                with _translated_errors(link.filename):
                     got = self._stream(link.normalized, target, progress)
                 break
             except DataError as error:
@@ -231,9 +231,9 @@ class _Client:
 
 
 @contextmanager
-def _told(subject: object) -> Iterator[None]:
+def _translated_errors(subject: object) -> Iterator[None]:
     """Turn the HTTP client's errors into one of ours, without the URL: it may hold a password."""
-    import httpx2  # noqa: PLC0415 - an extra
+    import httpx2  # an extra
 
     try:
         yield
@@ -263,7 +263,7 @@ def _file_name(name: str) -> str:
 
 
 def _same_version(found: str | None, wanted: str) -> bool:
-    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - an extra
+    from packaging.version import InvalidVersion, Version  # an extra
 
     try:
         return found is not None and Version(found) == Version(wanted)
@@ -301,7 +301,7 @@ def _no_such_version(wanted: Wanted, found: Sequence[Package]) -> DataError:
 
 
 def _order(version: str) -> tuple[Any, ...]:
-    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - an extra
+    from packaging.version import InvalidVersion, Version  # an extra
 
     try:
         return (1, Version(version))

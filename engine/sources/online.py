@@ -8,12 +8,30 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
+
+from engine.process.start import CACHES, caches
 
 CONNECT_SECONDS: Final = 10.0
 SILENT_SECONDS: Final = 15.0
 """Without a byte from the hub, whose library waits without end by itself."""
 VARIABLES: Final = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "USE_HUB_KERNELS": "NO"}
+QUIET = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+"""What libraries read when they are imported; a value that the user has set stays."""
+HUB_CACHES = frozenset(
+    {
+        *("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_ASSETS_CACHE", "HF_XET_CACHE"),
+        *("HF_DATASETS_CACHE", "HF_MODULES_CACHE", "HF_KERNELS_CACHE", "TRANSFORMERS_CACHE"),
+        *("HF_TOKEN_PATH", "HF_STORED_TOKENS_PATH", "XDG_CACHE_HOME"),
+    }
+)
+"""The user's, where the hub's library keeps what it fetched; a relative one would be a folder of the project."""
 _TRUE: Final = frozenset({"1", "ON", "YES", "TRUE"})
 
 
@@ -31,10 +49,23 @@ def go_offline() -> None:
     os.environ.update(VARIABLES)
 
 
+def quieten() -> None:
+    """Set what libraries read at import, so that they are silent, offline, and cache in the user's own folders."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    for name in {*HUB_CACHES, *CACHES}:
+        if name in os.environ and not Path(os.environ[name]).is_absolute():
+            del os.environ[name]
+    for name, value in caches().items():
+        if name not in HUB_CACHES:
+            os.environ.setdefault(name, value)
+    go_offline()
+
+
 @contextlib.contextmanager
 def fetching() -> Iterator[None]:
     """Let huggingface_hub speak to the hub, unless the user has HF_HUB_OFFLINE set."""
-    from huggingface_hub import constants  # noqa: PLC0415 - an extra, and slow to import
+    from huggingface_hub import constants  # an extra, and slow to import
 
     _limit_time()
     if not _Wish.allows:
@@ -67,21 +98,21 @@ def loading_rows() -> Iterator[None]:
 
 def is_offline() -> bool:
     """Tell whether the hub may not be spoken to now."""
-    from huggingface_hub import constants  # noqa: PLC0415 - an extra, and slow to import
+    from huggingface_hub import constants  # an extra, and slow to import
 
     return bool(constants.HF_HUB_OFFLINE)
 
 
 def _limit_time() -> None:
-    import huggingface_hub as hub  # noqa: PLC0415 - an extra, and slow to import
-    from huggingface_hub.utils import _http  # noqa: PLC0415 - the default client, whose hooks are kept
+    import huggingface_hub as hub  # an extra, and slow to import
+    from huggingface_hub.utils import _http  # the default client, whose hooks are kept
 
     if _http._GLOBAL_CLIENT_FACTORY is _http.default_client_factory:  # noqa: SLF001 - no public way to ask
         hub.set_client_factory(_limited_client)
 
 
-def _limited_client() -> Any:  # noqa: ANN401 - httpx.Client
-    from huggingface_hub.utils._http import default_client_factory  # noqa: PLC0415 - the default client
+def _limited_client() -> Any:
+    from huggingface_hub.utils._http import default_client_factory  # the default client
 
     client = default_client_factory()
     hooks = client.event_hooks
@@ -89,7 +120,7 @@ def _limited_client() -> Any:  # noqa: ANN401 - httpx.Client
     return client
 
 
-def _limit(request: Any) -> None:  # noqa: ANN401 - httpx.Request
+def _limit(request: Any) -> None:
     """Set the limits that a request leaves open: the library asks for no limit where it forgets one."""
     given = request.extensions.get("timeout") or {}
     limits = dict.fromkeys(("connect", "pool"), CONNECT_SECONDS)

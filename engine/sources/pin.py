@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import EngineError, Problem, RecipeError, Severity
+from engine.progress import Progress
 from engine.recipe.model import PathRef
 from engine.recipe.outside import refusal, unread
+from engine.recipe.references import written_references
 from engine.recipe.resolve import OF_ABSENCE, check_recipe
 from engine.recipe.text.compose import KeyPath, dotted
 from engine.recipe.text.globs import is_pattern
-from engine.recipe.text.layout.edit import Setting, with_settings, written_references
+from engine.recipe.text.layout.edit import Edit, with_edits
 from engine.recipe.text.paths import absolute
 from engine.recipe.text.source import SourceText, decode, parse_source, read_bytes
-from engine.sources.contract import Progress
 from engine.sources.digest import DigestMemory
 from engine.sources.local import digest_of_path
 from engine.trust.judge import NOTHING
@@ -85,9 +86,9 @@ def pin_recipe(
     for at, written, kind in written_references(source.value):
         seeker.look(at, written, kind)
     settings = tuple(
-        Setting(at=pin.path, value=pin.new, below=seeker.anchors[pin.path]) for pin in seeker.pins
+        Edit(at=pin.path, value=pin.new, below=seeker.anchors[pin.path]) for pin in seeker.pins
     )
-    new = with_settings(text, source, settings) if settings and not seeker.problems else text
+    new = with_edits(text, source, settings) if settings and not seeker.problems else text
     return Pinned(
         text=new,
         pins=tuple(seeker.pins),
@@ -98,7 +99,7 @@ def pin_recipe(
 
 
 def _is_of_the_text(problem: Problem) -> bool:
-    """What is missing another file may say; what is not there is told when it is looked for."""
+    """A missing key may stand in another file; a missing file is an error where it is read."""
     left_out = {*OF_ABSENCE, "R302"}
     return problem.severity is Severity.ERROR and problem.code not in left_out
 
@@ -169,13 +170,14 @@ class _Seeker:
         self.pins.append(Pin(path=path, of=named, old=old, new=new, about=about, note=note))
 
     def _hub(self, written: Mapping[str, Any], kind: str) -> tuple[str, str, str]:
-        from engine.sources.hub import newest_commit  # noqa: PLC0415 - only when something is asked
+        from engine.sources.hub import newest_commit  # only when something is asked
 
         self._progress.note(f"asking the hub for {written['hub']}")
-        return newest_commit(written["hub"], kind), "the commit that `main` is at", ""
+        repository = "model" if kind == "model" else "dataset"
+        return newest_commit(written["hub"], repository), "the commit that `main` is at", ""
 
     def _package(self, written: Mapping[str, Any]) -> tuple[str, str, str]:
-        from engine.sources.index import Wanted, find_archive  # noqa: PLC0415 - as above
+        from engine.sources.index import Wanted, find_archive
 
         name, version = written["package"].split("==")
         self._progress.note(f"asking the package index for {name} {version}")

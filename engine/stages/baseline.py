@@ -115,6 +115,6 @@ def _judged(baseline: Baseline, asker: Asker, folds: Sequence[Fold]) -> dict[str
 
 
 def _base_folder(context: StageContext) -> Path:
-    from engine.runtime.models.base_model import locate_base_model  # noqa: PLC0415 - brings torch
+    from engine.runtime.models.base_model import locate_base_model  # brings torch
 
-    return locate_base_model(context.recipe.base_model, context.once, context.progress)
+    return locate_base_model(context.recipe.base_model, context.cached, context.progress)

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 
 from engine.artifacts.stage import Payload, StageContext
 from engine.backends import load_backend
-from engine.backends.base import BackendConfig, Setting
+from engine.backends.base import BackendConfig, CompileInputs
 from engine.environment import Device
 from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import counts_after_rendering
@@ -59,7 +59,7 @@ def compile_recipe(
     recipe: Recipe, device: Device, *, train_rows: int, validation_rows: int
 ) -> BackendConfig:
     """Return the backend config of a recipe on a device; pure and light. RecipeError B40x."""
-    setting = Setting(
+    setting = CompileInputs(
         device=device,
         precision=device.precision(recipe.backend.precision),
         train_rows=train_rows,
@@ -73,9 +73,9 @@ def trained_rows(context: StageContext) -> tuple[int, int]:
     if not counts_after_rendering(context.recipe):
         rows = _split_rows(context)
         return rows["train"], rows.get("validation", 0)
-    from engine.runtime.models.base_model import locate_base_model  # noqa: PLC0415 - brings torch
+    from engine.runtime.models.base_model import locate_base_model  # brings torch
 
-    base = locate_base_model(context.recipe.base_model, context.once, context.progress)
+    base = locate_base_model(context.recipe.base_model, context.cached, context.progress)
     setting = setting_of(rendered_rows(context, base, quiet=True), context)
     return setting.train_rows, setting.validation_rows
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from engine.artifacts import results as flow
 from engine.artifacts.stage import Payload, StageContext
-from engine.evidence import Comparison, Scores, Verdict, scores_from_json, to_json
+from engine.evidence import Comparison, Scores, Verdict, to_json
+from engine.files.typed_json import from_json
 from engine.lock.previous import earlier
 from engine.metrics.comparing import Earlier, Rivals, compare, judge_gains, judge_previous
 from engine.metrics.endings import judge_endings
@@ -40,7 +41,7 @@ HOW_MEASURED = "free decoding: what a caller without a grammar gets"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Judged:
+class _JudgedScores:
     """What the tuned model is judged by."""
 
     chosen: Scores
@@ -85,7 +86,9 @@ def run(context: StageContext) -> None:
     flow.write_json(context.workdir / FILE, to_json(found))
 
 
-def _compare(context: StageContext, judged: _Judged, since: Earlier) -> tuple[Comparison, ...]:
+def _compare(
+    context: StageContext, judged: _JudgedScores, since: Earlier
+) -> tuple[Comparison, ...]:
     recipe = context.recipe
     rivals = Rivals(
         task=recipe.task,
@@ -100,7 +103,7 @@ def _compare(context: StageContext, judged: _Judged, since: Earlier) -> tuple[Co
 
 def _judge(
     context: StageContext,
-    judged: _Judged,
+    judged: _JudgedScores,
     comparisons: Sequence[Comparison],
     since: Earlier,
 ) -> Verdict:
@@ -130,25 +133,27 @@ def _judge(
     return verdict((*thresholds, *gains, *kept, *gap, *forgotten, *ended))
 
 
-def _judged(context: StageContext) -> _Judged:
+def _judged(context: StageContext) -> _JudgedScores:
     """Return the holdout's answers; with folds those of all rows."""
     evaluated = context.artifacts["evaluate"]
     if not context.recipe.splits.folds:
         scores = _scores(context)
         predictions = read_predictions(evaluated.file("predictions.holdout.jsonl"))
-        return _Judged(chosen=scores["holdout"], free=scores.get("free"), predictions=predictions)
+        return _JudgedScores(
+            chosen=scores["holdout"], free=scores.get("free"), predictions=predictions
+        )
     found = flow.read_json(context.artifacts["resample"], "folds.json")
     file = context.artifacts["resample"].file("predictions.folds.jsonl")
-    return _Judged(
-        chosen=scores_from_json(found["folds"]),
-        free=scores_from_json(found["free"]) if found["free"] else None,
+    return _JudgedScores(
+        chosen=from_json(Scores, found["folds"]),
+        free=from_json(Scores, found["free"]) if found["free"] else None,
         predictions=read_predictions(file),
     )
 
 
 def _scores(context: StageContext) -> dict[str, Scores]:
     found = flow.read_json(context.artifacts["evaluate"], "scores.json")
-    return {name: scores_from_json(scores) for name, scores in found.items() if scores}
+    return {name: from_json(Scores, scores) for name, scores in found.items() if scores}
 
 
 def _baselines(context: StageContext) -> dict[str, list[Prediction]]:

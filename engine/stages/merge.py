@@ -30,18 +30,18 @@ QLORA_NOTE = (
 
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return the training method, which says whether there is an adapter, and whether rows are conversations."""
-    return {"kind": recipe.method.kind, "has_turns": recipe.task.kind != "text"}
+    return {"kind": recipe.method.kind, "has_turns": recipe.task.spec.has_turns}
 
 
 def run(context: StageContext) -> None:
     """Write `model/` and `merge.json`. StageError X606, X607, X621 to X624, X673, X674."""
-    from engine.runtime.models.base_model import locate_base_model  # noqa: PLC0415 - brings torch
-    from engine.runtime.models.merge import copy_model, merge_adapter  # noqa: PLC0415 - the same
-    from engine.runtime.models.merge_audit import check_copy, check_merge  # noqa: PLC0415 - the same
-    from engine.runtime.models.tokenizer import write_tokenizer  # noqa: PLC0415 - the same
-    from engine.runtime.rendering.chat import load_chat  # noqa: PLC0415 - brings transformers
+    from engine.runtime.models.base_model import locate_base_model  # brings torch
+    from engine.runtime.models.merge import copy_model, merge_adapter
+    from engine.runtime.models.merge_audit import check_copy, check_merge
+    from engine.runtime.models.tokenizer import write_tokenizer
+    from engine.runtime.rendering.chat import load_chat  # brings transformers
 
-    base = locate_base_model(context.recipe.base_model, context.once, context.progress)
+    base = locate_base_model(context.recipe.base_model, context.cached, context.progress)
     trained, out = context.artifacts["train"], context.workdir / MODEL
     if context.recipe.method.kind == "full":
         facts = copy_model(base, trained.file("model"), out)
@@ -50,7 +50,7 @@ def run(context: StageContext) -> None:
         facts = merge_adapter(base, trained.file("adapter"), out, progress=context.progress)
         check_merge(base, trained.file("adapter"), out)
     _check_base(context)
-    has_turns = context.recipe.task.kind != "text"
+    has_turns = context.recipe.task.spec.has_turns
     write_tokenizer(out, load_chat(base, asks=has_turns), has_turns=has_turns)
     if context.recipe.method.kind == "qlora":
         facts = replace(facts, note=QLORA_NOTE)

@@ -86,7 +86,7 @@ def _judged(
         confidence=recipe.acceptance.confidence,
         seed=recipe.splits.seed,
     )
-    empty = FREE if answering.is_bound(recipe.task) else ()
+    empty = FREE if recipe.task.spec.is_constrained else ()
     metrics = tuple(metric for metric in scores.metrics if metric.name not in empty)
     same: Metric | None = None
     if first is not None:
@@ -99,7 +99,7 @@ def _answers(seed: int, holdout: Sequence[Example], context: StageContext) -> Se
     method = replace(context.recipe.method, seed=seed, seeds=())
     one = variant(method, context, of=f"seed {seed}")
     train = read_examples(context.artifacts["data"].file("train.jsonl"))
-    asked = answering.Asked.of(one.context.recipe, train)
+    asked = answering.PredictionInputs.of(one.context.recipe, train)
     payload = {
         "revision": (REVISION, answering.REVISION),
         "holdout": context.inputs["holdout"],
@@ -108,9 +108,9 @@ def _answers(seed: int, holdout: Sequence[Example], context: StageContext) -> Se
     }
 
     def build(folder: Path) -> None:
-        result = trained(one, context.aside(PRODUCT, payload))
+        result = trained(one, context.work_dir(PRODUCT, payload))
         loaded = load_weights(result, one.context)
         said = answering.chosen(loaded, asked, holdout, progress=one.context.progress)
         write_predictions(folder / answering.FILE, said)
 
-    return read_predictions(context.once(PRODUCT, payload, build).file(answering.FILE))
+    return read_predictions(context.cached(PRODUCT, payload, build).file(answering.FILE))

@@ -18,11 +18,12 @@ from engine.artifacts.results import read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example, read_examples
 from engine.errors import StageError
-from engine.evidence import to_json, training_from_json
+from engine.evidence import TrainingSummary, to_json
+from engine.files.typed_json import from_json
 from engine.inference import predict as answering
 from engine.inference.sampling import judged_validation
 from engine.metrics.predictions import read_predictions, write_predictions
-from engine.metrics.sweeping import Choice, Judged, choose
+from engine.metrics.sweeping import SettingResult, SweepCriterion, choose
 from engine.recipe.model import Recipe, Sweep
 from engine.recipe.sweeps import named, setting_words, values_of
 from engine.store import Artifact
@@ -101,7 +102,7 @@ def run(context: StageContext) -> None:
         if not judged[-1].failed:
             file = context.workdir / f"predictions.{number}.jsonl"
             shutil.copyfile(made.file(answering.FILE), file)
-    choice = Choice(
+    choice = SweepCriterion(
         task=recipe.task,
         metric=sweep.choose_by,
         confidence=recipe.acceptance.confidence,
@@ -136,12 +137,12 @@ def _variant(number: int, context: StageContext) -> Variant:
     return variant(method, context, of=of)
 
 
-def _read(made: Artifact, values: Payload) -> Judged:
+def _read(made: Artifact, values: Payload) -> SettingResult:
     if (made.path / FAILED).is_file():
-        return Judged(values=values, training=None, failed=str(read_json(made, FAILED)))
-    return Judged(
+        return SettingResult(values=values, training=None, failed=str(read_json(made, FAILED)))
+    return SettingResult(
         values=values,
-        training=training_from_json(read_json(made, SUMMARY)),
+        training=from_json(TrainingSummary, read_json(made, SUMMARY)),
         predictions=read_predictions(made.file(answering.FILE)),
     )
 
@@ -151,7 +152,7 @@ def _judged(
 ) -> Artifact:
     """Train a setting and ask it the validation rows, go on with that, or find it done."""
     train, validation = rows
-    asked = answering.Asked.of(one.context.recipe, train)
+    asked = answering.PredictionInputs.of(one.context.recipe, train)
     payload = {
         "revision": (REVISION, answering.REVISION),
         "rows": [row.id for row in validation],
@@ -173,4 +174,4 @@ def _judged(
         write_predictions(folder / answering.FILE, said)
         shutil.copyfile(result / SUMMARY, folder / SUMMARY)
 
-    return context.once(PRODUCT, payload, build)
+    return context.cached(PRODUCT, payload, build)

@@ -32,7 +32,7 @@ def product_key(name: str, payload: Mapping[str, Any]) -> StageKey:
     return make_key({"product": name, "payload": payload})
 
 
-def canonical_json(value: Any) -> str:  # noqa: ANN401 - JSON data
+def canonical_json(value: Any) -> str:
     """Sorted keys, no white space, UTF-8, floats by `repr`; NaN is refused."""
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
@@ -42,7 +42,7 @@ def canonical_json(value: Any) -> str:  # noqa: ANN401 - JSON data
 _SCALARS = (str, int, float, bool, type(None))
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON data
+def _plain(value: Any) -> Any:
     if type(value) in _SCALARS:  # most values; the questions below are slow
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -19,7 +19,7 @@ def checked_root(root: Path, *, is_named: bool, is_trusted: bool) -> Path:
             to another user or everybody may write there, and the user did not both name and trust it.
 
     """
-    if os.path.islink(root) or root.is_junction():  # noqa: PTH114 - False for a name that is too long
+    if os.path.islink(root) or root.is_junction():  # False for a name that is too long
         if not is_named:
             raise StoreError.one(
                 "E753",

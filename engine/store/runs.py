@@ -89,7 +89,7 @@ class Runs:
     def of(self, recipe_name: str) -> list[Path]:
         """Finished runs of a recipe, oldest first, whoever made them; none that stand behind a link."""
         folder = self._folder / recipe_name
-        if os.path.islink(self._folder) or os.path.islink(folder):  # noqa: PTH114 - as in `find`
+        if os.path.islink(self._folder) or os.path.islink(folder):  # as in `find`
             return []
         records = (record.parent for record in folder.glob(f"*/{RECORD}"))
         return sorted(run for run in records if not run.is_symlink())
@@ -110,7 +110,7 @@ class Runs:
         """A run by folder path, by `recipe/run`, or the latest run of a recipe by its name; newest of all for `""`."""
         if reference:
             for path in (Path(reference), self._folder / reference):
-                if os.path.isfile(path / RECORD):  # noqa: PTH113 - False for a name that is too long
+                if os.path.isfile(path / RECORD):  # False for a name that is too long
                     return path
             runs = self.of(reference)
         else:

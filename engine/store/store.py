@@ -18,17 +18,29 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from engine.errors import EnvironmentProblem, StoreError
 from engine.files import writing
 from engine.files.reading import open_regular, read_json
 from engine.store.artifact import Artifact, DamagedError, FileEntry
-from engine.store.key import StageKey
-from engine.store.manifest import FILES, Found, Stored, manifest_text, plain_status, read_manifest
+from engine.store.key import StageKey, product_key
+from engine.store.manifest import (
+    FILES,
+    ArtifactFolder,
+    Stored,
+    manifest_text,
+    plain_status,
+    read_manifest,
+)
 from engine.store.manifest import NAME as MANIFEST
 from engine.store.signature import Origin, origin_of, sign
 from engine.store.space import is_full
+
+Build = Callable[[Path], object]
+"""Fills an empty folder."""
+Cached = Callable[[str, Mapping[str, Any], Build], Artifact]
+"""`Store.cached`, as it is handed to code that needs nothing else of a store."""
 
 SMALL: Final = 1_000_000
 """Bytes of a file that is hashed whenever its artifact is looked at; a larger one when it is used."""
@@ -125,9 +137,7 @@ class Store:
         """Something of this user's stands at the place of `key` that is not a complete artifact."""
         return self.stored(key) is Stored.DAMAGED
 
-    def put(
-        self, stage: str, key: StageKey, build: Callable[[Path], object], *, anew: bool = False
-    ) -> Artifact:
+    def put(self, stage: str, key: StageKey, build: Build, *, anew: bool = False) -> Artifact:
         """The artifact of `key`; `build` fills an empty folder when it is absent. Built by one process at a time.
 
         `anew` builds it even when it is there, and then puts it in the old one's place.
@@ -142,6 +152,14 @@ class Store:
         with self.lock(key.digest):
             found = None if anew else self.whole(key.digest)
             return found or self._build(stage, key, build)
+
+    def cached(self, name: str, payload: Mapping[str, Any], build: Build) -> Artifact:
+        """The inner product `name` of a stage, keyed by its payload alone: built when it is absent, else reused."""
+        return self.put(name, product_key(name, payload), build)
+
+    def work_dir(self, name: str, payload: Mapping[str, Any]) -> Path:
+        """The folder for work in progress on that inner product; it outlives a killed process."""
+        return self.scratch(product_key(name, payload).digest)
 
     def set_aside(self, key: str) -> None:
         """Move the artifact of `key`, which cannot be used, to `damaged/`; nothing where nothing stands."""
@@ -177,7 +195,7 @@ class Store:
     @contextlib.contextmanager
     def lock(self, key: str) -> Iterator[None]:
         """Hold the lock of `key`; the system releases it when the process dies."""
-        from filelock import FileLock  # noqa: PLC0415 - light verbs that only read need no lock
+        from filelock import FileLock  # light verbs that only read need no lock
 
         path = self.root / "locks" / f"{key[:16]}.lock"
         self._make(path.parent)
@@ -192,10 +210,10 @@ class Store:
         finally:
             lock.release()
 
-    def _found(self, key: str) -> Found:
+    def _found(self, key: str) -> ArtifactFolder:
         usual = self.folder(key)
         if not _is_plain_folder(self.root / "store", usual.parent):
-            return Found(stored=Stored.ABSENT)
+            return ArtifactFolder(stored=Stored.ABSENT)
         found = read_manifest(usual)
         if found.stored is not Stored.OTHER_VERSION:
             return found
@@ -208,7 +226,7 @@ class Store:
         is_taken = read_manifest(usual).stored is Stored.OTHER_VERSION
         return usual.with_name(f"{key}{ANOTHER}") if is_taken else usual
 
-    def _build(self, stage: str, key: StageKey, build: Callable[[Path], object]) -> Artifact:
+    def _build(self, stage: str, key: StageKey, build: Build) -> Artifact:
         aside = self.root / "tmp" / key.digest
         self._make(aside.parent)
         self._clear(aside)  # ours: the lock says nobody else builds it
@@ -301,7 +319,7 @@ class Store:
 
 
 def storage_problem(error: OSError, root: Path) -> EnvironmentProblem | StoreError:
-    """A failed write told in the user's words: a full disk, a link in the way, or a place that cannot be written."""
+    """A failed write as a problem for the user: a full disk, a link in the way, or a place that cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return EnvironmentProblem.one(
             "E710",

@@ -15,16 +15,10 @@ from engine.artifacts.stage import StageContext
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import beginning
 from engine.environment import version_of
-from engine.evidence import (
-    CheckpointScore,
-    HistoryPoint,
-    Metric,
-    TrainingSummary,
-    to_json,
-    training_from_json,
-)
+from engine.evidence import CheckpointScore, HistoryPoint, Metric, TrainingSummary, to_json
+from engine.files.typed_json import from_json
 from engine.inference import predict as answering
-from engine.inference.predict import Asked
+from engine.inference.predict import PredictionInputs
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.metrics import primary
@@ -37,7 +31,7 @@ MOST_ROWS = 200
 
 def write_curve(
     context: StageContext,
-    asked: Asked,
+    asked: PredictionInputs,
     rows: Sequence[Example],
     *,
     final: Sequence[Prediction],
@@ -58,7 +52,11 @@ def kept_steps(trained: Path) -> tuple[int, ...]:
 
 
 def _curve(
-    context: StageContext, asked: Asked, rows: Sequence[Example], *, final: Sequence[Prediction]
+    context: StageContext,
+    asked: PredictionInputs,
+    rows: Sequence[Example],
+    *,
+    final: Sequence[Prediction],
 ) -> list[CheckpointScore]:
     trained = context.artifacts["train"]
     steps = kept_steps(trained.path)
@@ -76,7 +74,7 @@ def _curve(
 
 
 def _predictions(
-    step: int, context: StageContext, asked: Asked, rows: Sequence[Example]
+    step: int, context: StageContext, asked: PredictionInputs, rows: Sequence[Example]
 ) -> list[Prediction]:
     """Make or reuse what one checkpoint answers."""
     recipe = context.recipe
@@ -98,7 +96,7 @@ def _predictions(
         said = answering.chosen(loaded, asked, rows, progress=context.progress)
         write_predictions(folder / answering.FILE, said)
 
-    return read_predictions(context.once("predictions", payload, build).file(answering.FILE))
+    return read_predictions(context.cached("predictions", payload, build).file(answering.FILE))
 
 
 def _score(
@@ -138,4 +136,4 @@ def _value(history: Sequence[HistoryPoint], step: int, name: str) -> float | Non
 
 
 def _summary(path: Path) -> TrainingSummary:
-    return training_from_json(json.loads(path.read_text(encoding="utf-8")))
+    return from_json(TrainingSummary, json.loads(path.read_text(encoding="utf-8")))

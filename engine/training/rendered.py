@@ -36,8 +36,8 @@ def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> 
             for a chat template that users of the exported forms could not ask by.
 
     """
-    from engine.runtime.generation.grammar import check_grammar  # noqa: PLC0415 - numpy
-    from engine.runtime.rendering.files import RenderRequest, read_facts, rendered_artifact  # noqa: PLC0415 - torch
+    from engine.runtime.generation.grammar import check_grammar  # numpy
+    from engine.runtime.rendering.files import RenderRequest, read_facts, rendered_artifact  # torch
 
     recipe = context.recipe
     check_grammar(recipe.task)
@@ -51,7 +51,7 @@ def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> 
         base_folder=base,
         data=context.artifacts["data"],
     )
-    rendered = rendered_artifact(request, once=context.once, read=iter_examples)
+    rendered = rendered_artifact(request, cached=context.cached, read=iter_examples)
     if not quiet:
         window = window_of(base)
         for split, facts in read_facts(rendered).items():
@@ -71,9 +71,9 @@ def headlines(problems: Iterable[Problem]) -> list[str]:
 def _check_chat(context: StageContext, base: Path) -> None:
     """Refuse a chat template, or a Modelfile that is asked for, with which users could not ask as training does."""
     task = context.recipe.task
-    if task.kind == "text":
+    if not task.spec.has_turns:
         return
-    from engine.runtime.rendering.chat import load_chat  # noqa: PLC0415 - brings transformers
+    from engine.runtime.rendering.chat import load_chat  # brings transformers
 
     chat = load_chat(base)
     problem = opening_problem(chat)
@@ -99,11 +99,11 @@ def _look_at_holdout(context: StageContext, request: RenderRequest, window: int 
 
     With `drop` too, none is left out.
     """
-    from engine.runtime.rendering.files import holdout_artifact, marked_problems  # noqa: PLC0415 - torch
+    from engine.runtime.rendering.files import holdout_artifact, marked_problems  # torch
 
     holdout = context.artifacts["holdout"]
     notes = marked_problems(request, iter_examples(holdout.file("holdout.jsonl")))
-    measured = holdout_artifact(request, holdout=holdout, once=context.once, read=iter_examples)
+    measured = holdout_artifact(request, holdout=holdout, cached=context.cached, read=iter_examples)
     found = read_json(measured, HOLDOUT_FACTS)
     notes += window_notes(found["lengths"], window)
     notes += length_notes(found["lengths"], request.max_length, found["longest"])

@@ -40,7 +40,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class SubsetPredictions:
     """What a model that was trained on a part says."""
 
     said: list[list[Prediction]]
@@ -51,19 +51,19 @@ class Answered:
 
 def answers(
     part: Part, rows: Sequence[Example], context: StageContext, *, ways: Sequence[str]
-) -> Answered:
+) -> SubsetPredictions:
     """Train on a part, and return what that model says on `rows` in each way of decoding."""
     artifacts = {**context.artifacts, "data": _subset(part, context)}
     one = variant(context.recipe.method, replace(context, artifacts=artifacts), of=part.name)
     trained = _trained(part, one)
     loaded = cache(partial(load_trained, trained, one.context))
     said = [_said(way, (part, rows), trained, one.context, loaded=loaded) for way in ways]
-    return Answered(said=said, trained_on=examples_left(len(part.train), one.rendered))
+    return SubsetPredictions(said=said, trained_on=examples_left(len(part.train), one.rendered))
 
 
 def examples_left(given: int, rendered: Artifact) -> int:
     """Return how many of so many training examples were not left out for their length."""
-    from engine.runtime.rendering.files import read_facts  # noqa: PLC0415 - brings torch
+    from engine.runtime.rendering.files import read_facts  # brings torch
 
     return given - len(read_facts(rendered)["train"].dropped)
 
@@ -79,7 +79,7 @@ def _trained(part: Part, one: Variant) -> Artifact:
         )
         train_rows(training, context)
 
-    made = context.once("resampled", {"revision": REVISION, **one.identity()}, build)
+    made = context.cached("resampled", {"revision": REVISION, **one.identity()}, build)
     shutil.rmtree(scratch, ignore_errors=True)
     return made
 
@@ -96,7 +96,7 @@ def _subset(part: Part, context: StageContext) -> Artifact:
         write_examples(folder / "train.jsonl", part.train)
         write_examples(folder / "validation.jsonl", part.validation)
 
-    return context.once("subset", payload, build)
+    return context.cached("subset", payload, build)
 
 
 def _said(
@@ -109,7 +109,7 @@ def _said(
 ) -> list[Prediction]:
     """Make or reuse what a model trained on a part says on rows of the data stage."""
     part, rows = judged
-    asked = answering.Asked.of(context.recipe, part.train)
+    asked = answering.PredictionInputs.of(context.recipe, part.train)
     payload = {
         "revision": answering.REVISION,
         "way": way,
@@ -126,7 +126,7 @@ def _said(
         said = ask(loaded(), asked, rows, progress=context.progress) if rows else []
         write_predictions(folder / answering.FILE, said)
 
-    return read_predictions(context.once("predictions", payload, build).file(answering.FILE))
+    return read_predictions(context.cached("predictions", payload, build).file(answering.FILE))
 
 
 def _digest(rows: Sequence[Example]) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from engine.artifacts.stage import StageContext
 from engine.backends import check_environment, load_backend
-from engine.backends.base import Launch, Setting, Trained
+from engine.backends.base import CompileInputs, Launch, Trained
 from engine.errors import EnvironmentProblem, Severity, StageError
 from engine.evidence import TrainingSummary, to_json
 from engine.store import Artifact
@@ -83,13 +83,13 @@ def load_trained(
 
 def load_weights(folder: Path, context: StageContext, *, step: int | None = None) -> LoadedModel:
     """Load what a training left in a folder, as `load_trained` does."""
-    from engine.runtime.models.base_model import locate_base_model  # noqa: PLC0415 - brings torch
-    from engine.runtime.models.load import load_model  # noqa: PLC0415 - brings torch
+    from engine.runtime.models.base_model import locate_base_model  # brings torch
+    from engine.runtime.models.load import load_model  # brings torch
 
     precision = context.device.precision(context.recipe.backend.precision)
     if context.recipe.method.kind == "full":
         return load_model(folder / MODEL, device=context.device, precision=precision)
-    base = locate_base_model(context.recipe.base_model, context.once, context.progress)
+    base = locate_base_model(context.recipe.base_model, context.cached, context.progress)
     adapter = folder / (ADAPTER if step is None else f"{CHECKPOINTS}/{step}")
     return load_model(base, device=context.device, precision=precision, adapter=adapter)
 
@@ -115,12 +115,12 @@ def make_launch(training: Training, context: StageContext) -> Launch:
     )
 
 
-def setting_of(rendered: Artifact, context: StageContext) -> Setting:
+def setting_of(rendered: Artifact, context: StageContext) -> CompileInputs:
     """Return the device, the precision and the rows of one training."""
-    from engine.runtime.rendering.files import read_facts  # noqa: PLC0415 - brings torch
+    from engine.runtime.rendering.files import read_facts  # brings torch
 
     facts = read_facts(rendered)
-    return Setting(
+    return CompileInputs(
         device=context.device,
         precision=context.device.precision(context.recipe.backend.precision),
         train_rows=facts["train"].rows,
@@ -181,8 +181,8 @@ def without_local_paths(config: Path) -> None:
 
 def summarise(trained: Trained, training: Training, context: StageContext) -> TrainingSummary:
     """Return the evidence of the training; the norm is measured on the kept weights."""
-    from engine.runtime.rendering.files import read_facts  # noqa: PLC0415 - brings torch
-    from engine.runtime.training.checks import adapter_norm, model_norm  # noqa: PLC0415 - the same
+    from engine.runtime.rendering.files import read_facts  # brings torch
+    from engine.runtime.training.checks import adapter_norm, model_norm
 
     backend = load_backend(context.recipe.backend.name)
     full = context.recipe.method.kind == "full"

@@ -27,7 +27,7 @@ _NAT64: Final = 0x0064_FF9B << 64
 """The first 96 bits of 64:ff9b::/96, shifted down by 32."""
 
 
-class Kind(StrEnum):
+class AddressKind(StrEnum):
     """What kind of place an IP address is."""
 
     LOOPBACK = "this machine itself"
@@ -38,7 +38,9 @@ class Kind(StrEnum):
     PUBLIC = "a public address"
 
 
-NEVER_BY_NAME: Final = frozenset({Kind.METADATA, Kind.LINK_LOCAL, Kind.UNUSABLE})
+NEVER_BY_NAME: Final = frozenset(
+    {AddressKind.METADATA, AddressKind.LINK_LOCAL, AddressKind.UNUSABLE}
+)
 """A name that leads there is refused, whatever was allowed: only the address itself can be allowed."""
 
 
@@ -63,7 +65,7 @@ class Address:
         """Whether it is this machine itself, by its address or its reserved name."""
         if self.host == "localhost" or self.host.endswith(".localhost"):
             return True
-        return is_ip(self.host) and kind_of(self.host) is Kind.LOOPBACK
+        return is_ip(self.host) and kind_of(self.host) is AddressKind.LOOPBACK
 
 
 def parse_address(url: str) -> Address:
@@ -96,7 +98,7 @@ def parse_host(text: str) -> str:
 
 def is_ip(host: str) -> bool:
     """Tell whether a host is an IP address."""
-    from ipaddress import ip_address  # noqa: PLC0415 - 10 ms, and few recipes name a server
+    from ipaddress import ip_address  # 10 ms, and few recipes name a server
 
     try:
         ip_address(host)
@@ -105,32 +107,32 @@ def is_ip(host: str) -> bool:
     return True
 
 
-def kind_of(address: str) -> Kind:
+def kind_of(address: str) -> AddressKind:
     """Return what kind of place an IP address is; one that carries another inside is never better than that one."""
-    from ipaddress import ip_address  # noqa: PLC0415 - as above
+    from ipaddress import ip_address
 
     ip = ip_address(address.partition("%")[0])
     inner = _inner(ip)
     if inner is not None:
         kind = kind_of(str(inner))
-        return Kind.PRIVATE if kind in (Kind.LOOPBACK, Kind.PUBLIC) else kind
+        return AddressKind.PRIVATE if kind in (AddressKind.LOOPBACK, AddressKind.PUBLIC) else kind
     checks = (
-        (Kind.METADATA, str(ip) in _METADATA),
-        (Kind.LOOPBACK, ip.is_loopback),
-        (Kind.LINK_LOCAL, ip.is_link_local),
-        (Kind.UNUSABLE, ip.is_unspecified or ip.is_multicast),
-        (Kind.PRIVATE, ip.is_private or not ip.is_global),
+        (AddressKind.METADATA, str(ip) in _METADATA),
+        (AddressKind.LOOPBACK, ip.is_loopback),
+        (AddressKind.LINK_LOCAL, ip.is_link_local),
+        (AddressKind.UNUSABLE, ip.is_unspecified or ip.is_multicast),
+        (AddressKind.PRIVATE, ip.is_private or not ip.is_global),
     )
-    return next((kind for kind, holds in checks if holds), Kind.PUBLIC)
+    return next((kind for kind, holds in checks if holds), AddressKind.PUBLIC)
 
 
 def _inner(
     ip: IPv4Address | IPv6Address,
 ) -> IPv4Address | None:
     """Return the IPv4 address that an IPv6 address carries: mapped, compatible, 6to4, Teredo or NAT64."""
-    from ipaddress import IPv4Address  # noqa: PLC0415 - as above
+    from ipaddress import IPv4Address
 
-    if ip.version == 4:  # noqa: PLR2004 - IPv4
+    if ip.version == 4:  # IPv4
         return None
     if ip.ipv4_mapped or ip.sixtofour:
         return ip.ipv4_mapped or ip.sixtofour
@@ -142,7 +144,7 @@ def _inner(
 
 
 def _host(written: str) -> str:
-    from ipaddress import IPv4Address, IPv6Address  # noqa: PLC0415 - as above
+    from ipaddress import IPv4Address, IPv6Address
 
     if written.startswith("["):
         return str(IPv6Address(written[1:-1]))

@@ -43,7 +43,7 @@ class Judge:
     @cached_property
     def allowed(self) -> Allowed:
         """What was allowed for this call, and what the user keeps for this recipe."""
-        from engine.trust.records import trusted  # noqa: PLC0415 - only where something is outside
+        from engine.trust.records import trusted  # only where something is outside
 
         return replace(self.given, references=self.given.references | trusted(self.recipe))
 

@@ -33,7 +33,9 @@ def project_of(recipe: Path, further: Sequence[Path] = ()) -> Project:
 
     A recipe that is a link belongs to the project that the link is in.
     """
-    folder = real_place(Path(os.path.abspath(recipe)).parent)  # noqa: PTH100 - resolve() follows a link of the file
+    folder = real_place(
+        Path(os.path.abspath(recipe)).parent
+    )  # resolve() follows a link of the file
     above = [_repository(folder), *(root for root in further if folder.is_relative_to(root))]
     return Project(
         folder=folder,

@@ -55,7 +55,7 @@ def redacted(text: str, keys: Iterable[str] = ()) -> str:
     return text
 
 
-def redacted_value(value: Any) -> Any:  # noqa: ANN401 - JSON data
+def redacted_value(value: Any) -> Any:
     """Return JSON data with every text in it redacted, names of members too."""
     if isinstance(value, str):
         return redacted(value)
@@ -90,7 +90,7 @@ def _letter(letter: str) -> str:
     code = ord(letter)
     forms = {re.escape(letter), rf"\\{re.escape(letter)}", rf"\\u{code:04x}", rf"&#0*{code};"}
     forms |= {rf"&#x0*{code:x};", *(re.escape(form) for form in (quote(letter, safe=""),))}
-    forms |= {f"%{code:02x}"} if code < 128 else set()  # noqa: PLR2004 - ASCII
+    forms |= {f"%{code:02x}"} if code < 128 else set()  # ASCII
     forms |= {re.escape(json.dumps(letter)[1:-1]), re.escape(html.escape(letter))}
     return f"(?:{'|'.join(sorted(forms, key=len, reverse=True))})"
 

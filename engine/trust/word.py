@@ -101,7 +101,7 @@ def projects() -> tuple[Path, ...]:
         return ()
     except (OSError, ValueError) as error:
         raise _no_settings(file, getattr(error, "strerror", "") or "is not UTF-8") from None
-    import yaml  # noqa: PLC0415 - only where there are settings
+    import yaml  # only where there are settings
 
     try:
         value = yaml.safe_load(text)

@@ -110,7 +110,7 @@ def test_hovering_over_a_key_shows_what_it_means(command: list[str], schema: Pat
         server.open(RECIPE)
         found = server.at("hover", RECIPE.splitlines().index("  rank: 16"), 3)
 
-    from engine.recipe.validation.schema import recipe_schema  # noqa: PLC0415 - what is expected
+    from engine.recipe.validation.schema import recipe_schema  # what is expected
 
     told = recipe_schema()["$defs"]["method"]["properties"]["rank"]["description"]
     shown = str(found["contents"]).replace("\\", "").replace("&nbsp;", " ")

@@ -14,7 +14,7 @@ import yaml
 from safetensors.torch import load_file
 
 from engine.backends import load_backend
-from engine.backends.base import Launch, Setting, Trained, schedule
+from engine.backends.base import CompileInputs, Launch, Trained, schedule
 from engine.backends.trainer_state import checkpoints
 from engine.errors import RecipeError, StageError
 from engine.files.digests import write_digests
@@ -22,7 +22,7 @@ from engine.process import interrupts
 from engine.runtime.training.checks import adapter_norm
 from support.launches import CPU, Told, make_launch, make_recipe
 
-SETTING = Setting(device=CPU, precision="fp32", train_rows=24, validation_rows=8)
+SETTING = CompileInputs(device=CPU, precision="fp32", train_rows=24, validation_rows=8)
 
 
 WITHOUT_FIRST_EVALUATION = (("eval_on_start", False),)
@@ -31,7 +31,7 @@ WITHOUT_FIRST_EVALUATION = (("eval_on_start", False),)
 class AskedToEnd(Told):
     """Progress during which SIGTERM comes, at a step that the schedule does not save."""
 
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:  # noqa: ARG002
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
         if unit == "step" and done >= 4 and interrupts.pending() is None:
             signal.raise_signal(signal.SIGTERM)
 
@@ -359,7 +359,7 @@ def _zero_the_middle(path: Path) -> None:
 
 def _poison(weights: Path) -> None:
     """Make one weight of a model not a number."""
-    from safetensors.torch import save_file  # noqa: PLC0415 - as its reader above
+    from safetensors.torch import save_file  # as its reader above
 
     tensors = load_file(weights)
     name = "model.norm.weight"

@@ -37,7 +37,7 @@ class Deadly:
         self._last = last
         self._number = number
 
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:  # noqa: ARG002 - the contract of progress
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
         if done >= self._last:
             die(self._number)
 

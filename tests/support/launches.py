@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from engine.backends import load_backend
-from engine.backends.base import Launch, Setting
+from engine.backends.base import CompileInputs, Launch
 from engine.data.examples.example import Example, content_id
 from engine.environment import Device
+from engine.recipe.methods import method_of
 from engine.recipe.model import (
     Acceptance,
     Backend,
     Checks,
     Data,
-    EarlyStopping,
     Export,
     LabelSpec,
-    Method,
     PathRef,
     Recipe,
     Splits,
     Task,
 )
+from engine.recipe.validation.schema import definition, with_defaults
 from engine.runtime.rendering.chat import load_chat
 from engine.runtime.rendering.files import render_rows, write_rows
 
@@ -39,25 +39,28 @@ TASK = Task(
     schema=None,
     output="text",
 )
-METHOD = Method(
-    kind="lora",
-    rank=4,
-    alpha=8,
-    dropout=0.0,
-    target_modules="all_linear",
-    epochs=2.0,
-    learning_rate=0.01,
-    scheduler="cosine",
-    warmup_ratio=0.1,
-    weight_decay=0.0,
-    batch_size=8,
-    micro_batch_size=4,
-    max_length=128,
-    evaluations_per_epoch=1,
-    early_stopping=EarlyStopping(patience=3),
-    keep="best",
-    gradient_checkpointing=False,
-    seed=7,
+METHOD = method_of(
+    # Through the schema's defaults, so that a new key of `method` is known here too.
+    with_defaults(
+        {
+            "kind": "lora",
+            "rank": 4,
+            "dropout": 0.0,
+            "epochs": 2,
+            "learning_rate": 0.01,
+            "scheduler": "cosine",
+            "warmup_ratio": 0.1,
+            "weight_decay": 0.0,
+            "batch_size": 8,
+            "micro_batch_size": 4,
+            "max_length": 128,
+            "evaluations_per_epoch": 1,
+            "early_stopping": {"patience": 3},
+            "gradient_checkpointing": False,
+        },
+        definition("method"),
+    ),
+    has_validation=True,
 )
 
 
@@ -68,7 +71,7 @@ class Told:
     updates: list[tuple[int, int]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:  # noqa: ARG002
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
         self.updates.append((done, total))
 
     def note(self, text: str) -> None:
@@ -150,7 +153,7 @@ def make_launch(
             truncation="fail",
         )
         write_rows(rows / f"{split}.jsonl", rendering.rows)
-    setting = Setting(
+    setting = CompileInputs(
         device=device,
         precision=device.precision(recipe.backend.precision),
         train_rows=24,

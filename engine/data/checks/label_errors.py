@@ -58,9 +58,9 @@ def find_label_errors(texts: TextStore, labels: Sequence[str], *, seed: int) -> 
     keys = _drawn(texts, labels, seed)
     rows = _common(keys, labels)
     names = sorted({labels[row] for row in rows})
-    if len(names) < 2:  # noqa: PLR2004 - nothing to confuse
+    if len(names) < 2:  # nothing to confuse
         return []
-    from engine.runtime.text.label_errors import out_of_sample  # noqa: PLC0415 - scikit-learn
+    from engine.runtime.text.label_errors import out_of_sample  # scikit-learn
 
     number = {name: at for at, name in enumerate(names)}
     given = [number[labels[row]] for row in rows]
@@ -131,7 +131,7 @@ def _off_diagonal(
     likely: NDArray[np.float64], labels: Sequence[int]
 ) -> list[tuple[int, int, float]]:
     """Return (row, other label, margin) of the rows off the diagonal of the confident joint."""
-    import numpy as np  # noqa: PLC0415 - heavy
+    import numpy as np  # heavy
 
     given = np.asarray(labels)
     own = likely[np.arange(len(given)), given]

@@ -43,7 +43,7 @@ def _span(item: object, spec: SpanSpec, text: str) -> tuple[str, str]:
     return name, text[start:end]
 
 
-def _of(item: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - any JSON value
+def _of(item: Mapping[str, Any], path: str) -> Any:
     try:
         return lookup(item, path)
     except MissingColumnError:

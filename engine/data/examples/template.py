@@ -66,7 +66,7 @@ def parse_template(text: str) -> Template:
     return Template(pieces=(*pieces, literal + text[end:]), columns=tuple(columns))
 
 
-def lookup(values: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - a value of a row
+def lookup(values: Mapping[str, Any], path: str) -> Any:
     """Return the value at a column, or at a dotted path through objects and lists.
 
     A column whose name is the whole path wins. `MissingColumnError` when there is none.

@@ -1,4 +1,4 @@
-"""What a kind of task is, and what it makes of a row."""
+"""What a reader makes of a row."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Fill = Callable[[Values], Filled]
 `NoBinError` (`engine.data.examples.label`) or `RejectedError`."""
 
 
-class Kind(Protocol):
+class RowReader(Protocol):
     """A module in `engine.data.kinds`."""
 
     def filler(self, task: Task, data: Data, shape: str) -> Fill:

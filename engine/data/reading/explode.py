@@ -9,7 +9,7 @@ from typing import Any
 from engine.data.examples.template import MissingColumnError, lookup
 from engine.data.reading.row import Row, Trouble, excerpt
 from engine.data.reading.strict_json import kind_of_value
-from engine.sources.contract import Progress
+from engine.progress import Progress
 
 
 def explode(
@@ -49,7 +49,7 @@ def _items(row: Row, column: str, trouble: Trouble) -> list[Any] | None:
     return None
 
 
-def _put(values: Any, column: str, item: Any) -> Any:  # noqa: ANN401 - values of a row
+def _put(values: Any, column: str, item: Any) -> Any:
     """Return a copy of `values` with `item` at a path that `lookup` finds; the rest is shared."""
     if isinstance(values, Mapping) and column in values:
         return {**values, column: item}

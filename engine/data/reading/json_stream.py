@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from engine.data.reading.row import Trouble
-from engine.data.reading.strict_json import BLANK, RefusedError, strict_json_at, twice_in_one_object
+from engine.data.reading.strict_json import (
+    BLANK,
+    StrictJsonError,
+    strict_json_at,
+    twice_in_one_object,
+)
 from engine.data.reading.text import MAX_LINE
 
 DEEPEST = 64
@@ -40,13 +45,13 @@ class JsonStream:
             if not self._grow():
                 return ""
 
-    def value(self) -> Any:  # noqa: ANN401 - JSON data
+    def value(self) -> Any:
         """Return the value that starts here, and move behind it."""
         self.peek()
         while True:
             try:
                 value, end = strict_json_at(self._text, self._at)
-            except RefusedError as refused:
+            except StrictJsonError as refused:
                 if refused.unfinished and self._double():
                     continue
                 line = self.line + self._text.count("\n", self._at, refused.position)

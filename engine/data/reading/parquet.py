@@ -27,7 +27,7 @@ BUFFER = 1 << 20
 def read_parquet(path: Path, trouble: Trouble) -> Iterator[Row]:
     """Yield the rows; DataError when it is no Parquet file, is damaged, or names a column twice."""
     try:
-        from pyarrow import ArrowException  # noqa: PLC0415 - an extra
+        from pyarrow import ArrowException  # an extra
     except ImportError as error:
         raise EnvironmentProblem.one(
             "E701",
@@ -55,7 +55,7 @@ def _check_kind(path: Path, trouble: Trouble) -> None:
 
 
 def _read(path: Path, trouble: Trouble) -> Iterator[Row]:
-    import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
+    import pyarrow.parquet as pq  # an extra
 
     file: Any
     with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
@@ -78,7 +78,7 @@ def _read(path: Path, trouble: Trouble) -> Iterator[Row]:
             LIMITS.check(count, packed=packed, name=trouble.file)
 
 
-def _values(batch: Any, before: int, trouble: Trouble) -> list[dict[str, Any]]:  # noqa: ANN401 - Arrow's
+def _values(batch: Any, before: int, trouble: Trouble) -> list[dict[str, Any]]:
     """Return the rows of a batch; DataError for a text that is none, or a time that Python cannot hold."""
     try:
         found: list[dict[str, Any]] = batch.to_pylist()
@@ -90,7 +90,7 @@ def _values(batch: Any, before: int, trouble: Trouble) -> list[dict[str, Any]]: 
     return found
 
 
-def _batch_rows(path: Path, metadata: Any) -> int:  # noqa: ANN401 - pyarrow's FileMetaData
+def _batch_rows(path: Path, metadata: Any) -> int:
     """Return how many rows are decoded at once; DataError D345 where all of them are too much for the file.
 
     A value of a dictionary stands in the file once and in any number of rows, so that no sum of sizes tells
@@ -133,6 +133,6 @@ def _unpacked_size(head: bytes) -> int:
             value |= (head[at] & 0x7F) << shift
             shift += 7
             at += 1
-            if head[at - 1] < 0x80:  # noqa: PLR2004 - the last byte of a number
+            if head[at - 1] < 0x80:  # the last byte of a number
                 break
     return value >> 1  # zigzag, and never negative

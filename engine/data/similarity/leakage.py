@@ -46,7 +46,7 @@ def leaks(
     if len(start) < MANY:
         return _few(texts, start, similarity)
     try:
-        from engine.data.similarity.leak_many import many  # noqa: PLC0415 - NumPy and numba: an extra
+        from engine.data.similarity.leak_many import many  # NumPy and numba: an extra
     except ImportError:  # slower, and the same
         return _few(texts, chain(start, rows), similarity)
     return many(texts, chain(start, rows), similarity)

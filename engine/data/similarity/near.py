@@ -82,7 +82,7 @@ def _many(
     texts: TextStore, similarity: float, scratch: Path | None, result: NearDuplicates
 ) -> Iterator[Near]:
     try:
-        from engine.data.similarity.near_many import many  # noqa: PLC0415 - NumPy and numba: an extra
+        from engine.data.similarity.near_many import many  # NumPy and numba: an extra
     except ImportError as error:
         raise EnvironmentProblem.one(
             "E701",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import Fold
 from engine.inference.predict import said
+from engine.kinds import AnswerForm
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Task
 from engine.recipe.prompt import joined_labels
@@ -27,12 +28,12 @@ def majority(fold: Fold, task: Task) -> list[Prediction]:
 
 def svm(fold: Fold, task: Task, *, seed: int) -> list[Prediction]:
     """Return what a linear machine over TF-IDF says; with several labels, one machine each. G510."""
-    from engine.runtime.text.svm import tfidf_svm, tfidf_svm_of_each  # noqa: PLC0415 - brings scikit-learn
+    from engine.runtime.text.svm import tfidf_svm, tfidf_svm_of_each  # brings scikit-learn
 
     if not fold.judged:
         return []
     texts, judged = [row.input for row in fold.train], [row.input for row in fold.judged]
-    if task.kind == "classification":
+    if task.spec.answer is AnswerForm.LABEL:
         labels = [row.target for row in fold.train]
         return said(fold.judged, tfidf_svm(texts, labels, judged, seed=seed))
     sets = [frozenset(row.labels) for row in fold.train]

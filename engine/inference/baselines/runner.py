@@ -19,7 +19,7 @@ from engine.errors import EngineError, Problem
 from engine.inference import predict as answering
 from engine.inference.baselines import floors
 from engine.inference.baselines.shots import shots_of
-from engine.inference.baselines.values import Answered, Question
+from engine.inference.baselines.values import BaselinePredictions, Question
 from engine.metrics.predictions import write_predictions
 from engine.recipe.baselines import ASKS_BASE_MODEL
 from engine.recipe.model import Baseline, Reference
@@ -82,12 +82,12 @@ class Models:
         return self._held[1]
 
     def _load(self, ref: Reference | None) -> LoadedModel:
-        from engine.runtime.models.base_model import locate_base_model  # noqa: PLC0415 - brings torch
-        from engine.runtime.models.load import load_model  # noqa: PLC0415 - the same
+        from engine.runtime.models.base_model import locate_base_model  # brings torch
+        from engine.runtime.models.load import load_model
 
         context = self._context
-        once, progress = context.once, context.progress
-        folder = self._base() if ref is None else locate_base_model(ref, once, progress)
+        cached, progress = context.cached, context.progress
+        folder = self._base() if ref is None else locate_base_model(ref, cached, progress)
         precision = context.device.precision(context.recipe.backend.precision)
         return load_model(folder, device=context.device, precision=precision)
 
@@ -109,7 +109,7 @@ class Asker:
             write_predictions(folder / answering.FILE, answered.predictions)
             write_json(folder / FACTS, answered.facts)
 
-        return self.context.once("predictions", payload, build)
+        return self.context.cached("predictions", payload, build)
 
     def _payload(self, baseline: Baseline, fold: Fold) -> Payload:
         context, recipe = self.context, self.context.recipe
@@ -122,7 +122,7 @@ class Asker:
             "holdout": context.inputs["holdout"],
             "fold": fold.number,
             "seed": recipe.splits.seed,
-            "asked": answering.Asked.of(recipe, fold.train).payload(),
+            "asked": answering.PredictionInputs.of(recipe, fold.train).payload(),
             "answering": answering.REVISION,
             "versions": {tool: version_of(tool) for tool in TOOLS[who]},
         }
@@ -140,21 +140,21 @@ class Asker:
     def _identity(self, baseline: Baseline) -> Mapping[str, Any]:
         if baseline.ref is None:
             return self.context.base_model
-        from engine.runtime.models import base_model  # noqa: PLC0415 - of a model's folder
+        from engine.runtime.models import base_model  # of a model's folder
 
         found = self.context.references[reference_name(baseline)]
         return {**found, "made": base_model.REVISION}
 
-    def _ask(self, baseline: Baseline, fold: Fold, payload: Payload) -> Answered:
+    def _ask(self, baseline: Baseline, fold: Fold, payload: Payload) -> BaselinePredictions:
         recipe = self.context.recipe
         seed, task = recipe.splits.seed, recipe.task
         if baseline.kind == "majority":
-            return Answered(predictions=floors.majority(fold, task))
+            return BaselinePredictions(predictions=floors.majority(fold, task))
         if baseline.kind == "tfidf_svm":
-            return Answered(predictions=floors.svm(fold, task, seed=seed))
+            return BaselinePredictions(predictions=floors.svm(fold, task, seed=seed))
         question = Question(
             baseline=baseline,
-            asked=answering.Asked.of(recipe, fold.train),
+            asked=answering.PredictionInputs.of(recipe, fold.train),
             fold=fold,
             shots=shots_of(baseline, task, fold.train, fold.judged, seed=seed),
         )
@@ -162,24 +162,24 @@ class Asker:
         most = max(map(len, question.shots), default=0)
         return replace(answered, facts={"shots": most, **answered.facts})
 
-    def _put(self, question: Question, payload: Payload) -> Answered:
+    def _put(self, question: Question, payload: Payload) -> BaselinePredictions:
         """Put a question to the model that a baseline names."""
         baseline, progress = question.baseline, self.context.progress
         if who_answers(baseline) == "model":
-            from engine.inference.baselines.models import ask_model  # noqa: PLC0415 - brings torch
+            from engine.inference.baselines.models import ask_model  # brings torch
 
             return ask_model(self.models.of(baseline.ref), question, progress=progress)
-        aside = self.context.aside("predictions", payload)
+        work_dir = self.context.work_dir("predictions", payload)
         if baseline.endpoint is not None:
-            from engine.inference.baselines.served import ask_served  # noqa: PLC0415 - rarely asked
+            from engine.inference.baselines.served import ask_served  # rarely asked
 
-            return ask_served(baseline.endpoint, question, aside=aside, progress=progress)
+            return ask_served(baseline.endpoint, question, work_dir=work_dir, progress=progress)
         if baseline.gguf is None:
             raise AssertionError(baseline)  # the schema lets no other model through
-        from engine.inference.baselines.gguf import ask_file  # noqa: PLC0415 - rarely asked
+        from engine.inference.baselines.gguf import ask_file  # rarely asked
 
         path, threads = baseline.gguf.path, self.context.device.threads
-        return ask_file(path, question, threads=threads, aside=aside, progress=progress)
+        return ask_file(path, question, threads=threads, work_dir=work_dir, progress=progress)
 
 
 @contextmanager

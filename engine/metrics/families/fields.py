@@ -19,7 +19,7 @@ Leaves = Counter[tuple[str, str]]
 """How often each (field, canonical value) stands in an answer."""
 
 
-def leaves_of(value: Any, known: Collection[str]) -> Leaves:  # noqa: ANN401 - JSON
+def leaves_of(value: Any, known: Collection[str]) -> Leaves:
     """Count the values of an object by the dotted path of their field, indexes of lists left out.
 
     What stands at a path in `known` is one value, or one for each item of a list, whatever it holds;
@@ -28,7 +28,7 @@ def leaves_of(value: Any, known: Collection[str]) -> Leaves:  # noqa: ANN401 - J
     return Counter(_leaves(value, "", frozenset(known)))
 
 
-def canonical(value: Any) -> str:  # noqa: ANN401 - JSON
+def canonical(value: Any) -> str:
     """Return one text for equal values: 1 and 1.0 are equal, and so are objects in any order of keys.
 
     Strings are compared exactly, true is not 1, and the order of a list counts.
@@ -70,7 +70,7 @@ def _is_of_type(error: ValidationError) -> bool:
     return bool(by_branch) and all(by_branch.values())
 
 
-def _leaves(value: Any, path: str, known: frozenset[str]) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - JSON
+def _leaves(value: Any, path: str, known: frozenset[str]) -> Iterator[tuple[str, str]]:
     if isinstance(value, list):
         for item in value:
             yield from _leaves(item, path, known)
@@ -81,7 +81,7 @@ def _leaves(value: Any, path: str, known: frozenset[str]) -> Iterator[tuple[str,
         yield path, canonical(value)
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON
+def _plain(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):

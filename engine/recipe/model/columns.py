@@ -1,4 +1,4 @@
-"""Where in a row the label, the answer, the turns or the pair stand: `data.label`, `data.answer` and their kin."""
+"""Where in a row the label, the answer, the turns or the pair stand: `data.label` and the keys beside it."""
 
 from __future__ import annotations
 

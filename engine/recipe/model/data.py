@@ -58,7 +58,7 @@ class Source:
     """More files of format `lines`, read line by line beside this one."""
     weight: float
     """How often a training row of this source is seen in an epoch; below 1, that share of its rows."""
-    into: Literal["", "train", "validation", "holdout"]
+    into: Literal["", "train", "validation", "holdout"] = ""
     """The split its rows belong to (`splits.by: files`); empty where the engine decides."""
 
 

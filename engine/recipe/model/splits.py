@@ -18,8 +18,8 @@ class Splits:
     by: SplitBy
     column: str
     """Of the group, the time or the split; empty for the other ways."""
-    train: Size
-    validation: Size
+    train: Size = "all"
+    validation: Size = "all"
     holdout: Size
     """With folds: what one fold is, the fraction 1 / folds."""
     folds: int

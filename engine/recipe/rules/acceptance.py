@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.errors import Problem
+from engine.kinds import KINDS
 from engine.recipe.baselines import written_baselines
-from engine.recipe.metrics import BY_KIND, FREE, OF_FILES, is_measured, leaves, spec_of
+from engine.recipe.metrics import FREE, OF_FILES, is_measured, leaves, spec_of
 from engine.recipe.rules.data import no_such_label
+from engine.recipe.rules.rule import rule
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.nearest import nearest
 from engine.recipe.text.source import SourceText
@@ -32,16 +34,52 @@ _AFTER_AT: Final = ("export", "after_quantization")
 _OF_FILES: Final = tuple(spec.name for spec in OF_FILES)
 
 
+@rule("task.kind", "acceptance.metrics")
 def something_must_hold(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R246: a classification has at least one bound; the other kinds need one to be run (`execute`)."""
-    if filled["task"]["kind"] == "classification" and not filled["acceptance"]["metrics"]:
+    """R246: nothing must hold.
+
+    Without a bound every classifier would be accepted.
+
+    Fix: Name at least one metric: acceptance: {metrics: {macro_f1: {min: 0.8}}}
+
+    Wrong:
+        task:
+          kind: classification
+        # no acceptance
+
+    Right:
+        task:
+          kind: classification
+        acceptance:
+          metrics:
+            macro_f1: {min: 0.80}
+    """
+    kind = KINDS.get(filled["task"]["kind"])
+    if kind and kind.needs_threshold and not filled["acceptance"]["metrics"]:
         message = "name at least one metric that must hold"
         hint = "acceptance: {metrics: {macro_f1: {min: 0.8}}}"
         yield source.problem("R246", message, at=_METRICS_AT, key=True, hint=hint)
 
 
+@rule("task.kind", "acceptance", "export.after_quantization")
 def kind_is_measured(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R247: bounds stand where something is measured."""
+    """R247: a bound on a kind of task that is not measured yet.
+
+    For preference pairs there are no metrics yet, and a bound that nothing measures would hold nothing.
+
+    Fix: Delete the bound.
+
+    Wrong:
+        task:
+          kind: preference
+        acceptance:
+          metrics:
+            ▸macro_f1: {min: 0.80}
+
+    Right:
+        task:
+          kind: preference
+    """
     kind = filled["task"]["kind"]
     if is_measured(kind):
         return
@@ -53,8 +91,28 @@ def kind_is_measured(source: SourceText, filled: Mapping[str, Any]) -> Iterator[
         yield source.problem("R247", message, at=at, key=True, hint="delete it")
 
 
+@rule("task.kind", "task.labels", "acceptance.metrics")
 def metrics_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R201, R207, R212: each bound is on a metric of the task, per class on one of its labels."""
+    """R212: no such label.
+
+    A bound, bin or new name for a label that the task does not have would do nothing.
+
+    Fix: Use one of task.labels.
+
+    Wrong:
+        task:
+          labels: [billing, bug]
+        acceptance:
+          metrics:
+            ▸f1.bilings: {min: 0.80}
+
+    Right:
+        task:
+          labels: [billing, bug]
+        acceptance:
+          metrics:
+            f1.billing: {min: 0.80}
+    """
     if not is_measured(filled["task"]["kind"]):
         return
     for name in filled["acceptance"]["metrics"]:
@@ -67,8 +125,9 @@ def metrics_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator
             yield from _unknown_metric(source, name, task=filled["task"], at=at)
 
 
+@rule("task.kind", "task.labels", "acceptance")
 def gains_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R201, R207, R212, for gains over the baselines and drops from the previous model."""
+    """For gains over the baselines and drops from the previous model (R201, R207, R212)."""
     if not is_measured(filled["task"]["kind"]):
         return
     for section in (_GAINS_AT, _PREVIOUS_AT):
@@ -87,8 +146,9 @@ def compared_metric(
         yield from _unknown_metric(source, name, task=task, at=at)
 
 
+@rule("task.kind", "task.labels", "export.after_quantization")
 def drops_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R201, R207, R212, for the quantized file; what only it has cannot drop from anything."""
+    """For the quantized file; what only it has cannot drop from anything (R201, R207, R212)."""
     if not is_measured(filled["task"]["kind"]):
         return
     for name, bounds in filled["export"]["after_quantization"].items():
@@ -113,7 +173,7 @@ def _unknown_metric(
     also: tuple[str, ...] = (),
 ) -> Iterator[Problem]:
     bare, dot, of = name.partition(".")
-    specs = BY_KIND[task["kind"]]
+    specs = KINDS[task["kind"]].metrics
     known = [spec for spec in specs if spec.name == bare and bool(spec.of)]
     if dot and known:
         yield from _unknown_part(source, of, kind=known[0].of, task=task, at=at)
@@ -131,7 +191,7 @@ def _unknown_metric(
         near = nearest(name, [*names, *also])
         hint = f"did you mean `{near}`?" if near else f"metrics are {', '.join([*names, *also])}"
         message = f"no such metric: {show(name)}"
-        elsewhere = [kind for kind in BY_KIND if spec_of(name, kind) is not None]
+        elsewhere = [kind for kind in KINDS if spec_of(name, kind) is not None]
         if elsewhere and not near:
             message = f"{task['kind']} has no metric {show(name)}; {' and '.join(elsewhere)} have"
         yield source.problem("R201", message, at=at, key=True, hint=hint)
@@ -152,8 +212,25 @@ def _unknown_part(
         yield source.problem("R212", f"no such field: {show(of)}", at=at, key=True, hint=hint)
 
 
+@rule("task.kind", "acceptance", "export.after_quantization")
 def directions_make_sense(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R203: a bound against the direction of its metric would refuse the better model."""
+    """R203: a bound that points the wrong way.
+
+    A metric that is better when higher is bound from below, one that is better when lower from above; the other
+    direction would refuse the better model.
+
+    Fix: Write `min` for what shall be high, `max` for what shall be low.
+
+    Wrong:
+        acceptance:
+          metrics:
+            macro_f1: {▸max: 0.80}
+
+    Right:
+        acceptance:
+          metrics:
+            macro_f1: {min: 0.80}
+    """
     kind = filled["task"]["kind"]
     for at, bounds in _bounds(filled):
         spec = spec_of(str(at[-1]), kind)
@@ -173,8 +250,9 @@ def directions_make_sense(source: SourceText, filled: Mapping[str, Any]) -> Iter
             )
 
 
+@rule("task.kind", "acceptance", "export.after_quantization")
 def shares_are_shares(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R108: a share is at most 1, and so is what it gains or drops."""
+    """A share is at most 1, and so is what it gains or drops (R108)."""
     kind = filled["task"]["kind"]
     for at, bounds in _bounds(filled):
         spec = spec_of(str(at[-1]), kind)
@@ -190,8 +268,29 @@ def shares_are_shares(source: SourceText, filled: Mapping[str, Any]) -> Iterator
 _PERCENT: Final = 100
 
 
+@rule("task.kind", "acceptance", "splits")
 def bounds_can_be_reached(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R202: on n rows even a faultless model's lower bound is n / (n + z²), by Wilson (1927)."""
+    """R202: a bound that no model can reach on so few rows.
+
+    With decide_on: lower_bound the interval's lower end decides. Even without a single error it stays below 1:
+    with n rows it is n / (n + z²), z = 1.96 at 95 percent.
+
+    Fix: Lower the bound or enlarge the holdout.
+
+    Wrong:
+        splits:
+          holdout: 300
+        acceptance:
+          metrics:
+            valid_output: {min: ▸0.99}
+
+    Right:
+        splits:
+          holdout: 500
+        acceptance:
+          metrics:
+            valid_output: {min: 0.99}
+    """
     acceptance, rows = filled["acceptance"], filled["splits"].get("holdout")
     if acceptance["decide_on"] != "lower_bound" or not isinstance(rows, int) or rows < 1:
         return
@@ -213,7 +312,7 @@ def bounds_can_be_reached(source: SourceText, filled: Mapping[str, Any]) -> Iter
 
 
 def _best_lower_bound(rows: int, *, confidence: float) -> float:
-    from statistics import NormalDist  # noqa: PLC0415 - loads fractions and decimals
+    from statistics import NormalDist  # loads fractions and decimals
 
     quantile = NormalDist().inv_cdf(0.5 + min(max(confidence, 0.5), 0.999) / 2)
     return rows / (rows + quantile**2)
@@ -226,8 +325,24 @@ def _bounds(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, A
             yield (*section, name), bounds
 
 
+@rule("task.kind", "acceptance.over_baselines", "baselines")
 def gains_have_a_baseline(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R218: a gain over nothing, or stopping on nothing, cannot be judged."""
+    """R218: no baseline to compare with.
+
+    A gain over nothing cannot be judged.
+
+    Fix: List at least one baseline, such as tfidf_svm.
+
+    Wrong:
+        baselines: []
+        acceptance:
+          ▸over_baselines: {macro_f1: {min_gain: 0.05}}
+
+    Right:
+        baselines: [tfidf_svm]
+        acceptance:
+          over_baselines: {macro_f1: {min_gain: 0.05}}
+    """
     if written_baselines(filled):
         return
     if filled["acceptance"]["over_baselines"]:
@@ -243,8 +358,37 @@ def gains_have_a_baseline(source: SourceText, filled: Mapping[str, Any]) -> Iter
         yield source.problem("R218", message, at=stop, key=True)
 
 
+@rule("export")
 def quantization_is_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R219, R288: llama.cpp has a quantization of that name, and what it needs is there."""
+    """R219: no such quantization.
+
+    The name is llama.cpp's.
+
+    Fix: Usual: Q8_0 (near lossless), Q5_K_M, Q4_K_M (small).
+
+    Wrong:
+        export:
+          quantization: ▸Q4_KM
+
+    Right:
+        export:
+          quantization: Q4_K_M
+
+    R288: a quantization that needs an importance matrix.
+
+    With three bits a weight and fewer, llama.cpp has to know which weights matter, and refuses otherwise.
+
+    Fix: Write `importance_matrix: true` under export: it is made from the training split.
+
+    Wrong:
+        export:
+          quantization: ▸IQ2_XS
+
+    Right:
+        export:
+          quantization: IQ2_XS
+          importance_matrix: true
+    """
     known = (*QUANTIZATIONS, *WITH_MATRIX)
     has_matrix = filled["export"]["importance_matrix"] is True
     for at, name in _quantizations(filled["export"]["quantization"]):
@@ -266,8 +410,24 @@ def _quantizations(written: str | list[str]) -> Iterator[tuple[KeyPath, str]]:
         yield from (((*at, place), name) for place, name in enumerate(written))
 
 
+@rule("export")
 def quantization_has_a_file(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R221: only the gguf and ollama formats are quantized."""
+    """R221: quantization without a quantized format.
+
+    Only gguf and ollama are quantized; the key would do nothing.
+
+    Fix: Add gguf to export.formats, or delete the key.
+
+    Wrong:
+        export:
+          formats: [safetensors]
+          ▸quantization: Q8_0
+
+    Right:
+        export:
+          formats: [gguf]
+          quantization: Q8_0
+    """
     if set(filled["export"]["formats"]) & {"gguf", "ollama"}:
         return
     for key in ("quantization", "importance_matrix", "parity", "after_quantization"):

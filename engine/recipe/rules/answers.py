@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.errors import Problem
+from engine.kinds import KINDS, AnswerForm
 from engine.recipe.patterns import UNREADABLE, compiled, python_pattern
 from engine.recipe.prompt import NO_LABEL
+from engine.recipe.rules.rule import rule
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.nearest import nearest
 from engine.recipe.text.source import SourceText
@@ -28,10 +30,35 @@ _NAMES_SCHEMAS: Final = (
 _TYPES: Final = ("string", "number", "integer", "boolean", "object", "array", "null")
 
 
+@rule("task.kind", "task.labels")
 def labels_can_be_joined(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R244: the labels of an answer are joined with commas, and `none` says that there is none."""
+    """R244: a label that cannot stand among several.
+
+    An answer joins its labels with commas, and is `none` when there is no label.
+
+    Fix: Rename the label; data.label.relabel leads the data's value to the new name.
+
+    Wrong:
+        task:
+          kind: multilabel
+          labels: [▸"billing, late", bug]
+        data:
+          label:
+            column: topics
+            # no relabel
+
+    Right:
+        task:
+          kind: multilabel
+          labels: [late billing, bug]
+        data:
+          label:
+            column: topics
+            # no relabel
+    """
     task = filled["task"]
-    if task["kind"] != "multilabel":
+    kind = KINDS.get(task["kind"])
+    if kind is None or kind.answer is not AnswerForm.LABELS:
         return
     for position, label in enumerate(task.get("labels", [])):
         at = ("task", "labels", position)
@@ -44,10 +71,28 @@ def labels_can_be_joined(source: SourceText, filled: Mapping[str, Any]) -> Itera
             yield source.problem("R244", message, at=at, hint=hint)
 
 
+@rule("task.kind", "task.schema")
 def schema_can_be_checked(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R245: a schema of draft 2020-12 for an object, whole in itself."""
+    """R245: a schema that answers cannot be checked against.
+
+    Every answer is checked against task.schema. It must be a JSON Schema of draft 2020-12 for an object, with
+    nothing outside the recipe.
+
+    Fix: Correct it at the place named; move shared parts to $defs and refer to them as "#/$defs/NAME".
+
+    Wrong:
+        task:
+          kind: extraction
+          ▸schema: {type: array}
+
+    Right:
+        task:
+          kind: extraction
+          schema: {type: object, properties: {city: {type: string}}}
+    """
     schema = filled["task"].get("schema")
-    if not isinstance(schema, Mapping) or filled["task"]["kind"] != "extraction":
+    kind = KINDS.get(filled["task"]["kind"])
+    if not isinstance(schema, Mapping) or kind is None or "task.schema" not in kind.reads:
         return
     if schema.get("type") != "object":
         hint = "write `type: object`; a list can be the value of one of its properties"
@@ -60,7 +105,7 @@ def schema_can_be_checked(source: SourceText, filled: Mapping[str, Any]) -> Iter
 
 def _broken(schema: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     """Yield what draft 2020-12 does not allow, at its place."""
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - tens of milliseconds
+    from jsonschema import Draft202012Validator  # tens of milliseconds
 
     checker = Draft202012Validator(Draft202012Validator.META_SCHEMA)
     seen: set[KeyPath] = set()
@@ -142,8 +187,30 @@ def _found(reference: str, root: Mapping[str, Any]) -> object:
     return found
 
 
+@rule("task.schema", "data.answer")
 def fields_are_in_the_schema(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R248: a field that the schema forbids would break every answer."""
+    """R248: a field of the answer that the schema does not allow.
+
+    With additionalProperties: false every row would violate the schema.
+
+    Fix: Add the field to task.schema.properties, or correct its name.
+
+    Wrong:
+        task:
+          kind: extraction
+          schema: {type: object, additionalProperties: false, properties: {city: {type: string}}}
+        data:
+          answer:
+            fields: {▸citty: place}
+
+    Right:
+        task:
+          kind: extraction
+          schema: {type: object, additionalProperties: false, properties: {city: {type: string}}}
+        data:
+          answer:
+            fields: {city: place}
+    """
     schema, answer = filled["task"].get("schema"), filled["data"].get("answer")
     if not isinstance(schema, Mapping) or answer is None:
         return

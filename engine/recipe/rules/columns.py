@@ -1,4 +1,4 @@
-"""Rules about columns: those the recipe names, those a headerless file is said to have."""
+"""Rules about columns: those the recipe names, those of a file without a header line."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from engine.errors import Problem
 from engine.recipe.rules.kinds import reads_input
+from engine.recipe.rules.rule import rule
 from engine.recipe.template import TemplateError, fields
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.nearest import nearest
@@ -18,7 +19,7 @@ _MEASURED: Final = (("spans", "of"), ("tags", "of"))
 
 
 def _fields(template: str) -> tuple[str, ...]:
-    """Return the template's columns; none when it is broken, which `task` tells."""
+    """Return the template's columns; none when it is broken, which R215 reports."""
     try:
         return fields(template)
     except TemplateError:
@@ -29,19 +30,42 @@ def _is_in(column: str, header: list[str]) -> bool:
     return column in header or column.split(".", maxsplit=1)[0] in header
 
 
+@rule("data.sources", "data.label")
 def label_column_is_in_the_header(
     source: SourceText, filled: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    """R227: the label's column is one of those that `header` lists."""
+    """R227: a column that the header does not list.
+
+    The file has no header line, so its columns are exactly those listed.
+
+    Fix: Correct the column's name or the header.
+
+    Wrong:
+        data:
+          sources:
+            - path: ../data/rows.csv
+              header: [text, topics]
+          label:
+            column: ▸topic
+
+    Right:
+        data:
+          sources:
+            - path: ../data/rows.csv
+              header: [text, topic]
+          label:
+            column: topic
+    """
     at, label = ("data", "label", "column"), filled["data"].get("label")
     if label is not None:
         yield from _missing(source, filled, [label["column"]], at=at)
 
 
+@rule("data.sources", "data.answer")
 def answer_columns_are_in_the_header(
     source: SourceText, filled: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    """R227: the columns of the answer are among those that `header` lists."""
+    """The columns of the answer are among those that `header` lists (R227)."""
     for at, column in _answer_columns(filled["data"].get("answer")):
         yield from _missing(source, filled, [column], at=("data", "answer", *at))
 
@@ -61,10 +85,11 @@ def _answer_columns(answer: Mapping[str, Any] | None) -> Iterator[tuple[KeyPath,
             yield (way, key), answer[way][key]
 
 
+@rule("data.sources", "task.input", "task.kind")
 def input_columns_are_in_the_header(
     source: SourceText, filled: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    """R227: the input's columns are among those that `header` lists."""
+    """The input's columns are among those that `header` lists (R227)."""
     if not reads_input(filled):
         return
     yield from _missing(source, filled, _fields(filled["task"]["input"]), at=("task", "input"))
@@ -91,8 +116,28 @@ def _missing(
                 )
 
 
+@rule("data.label", "data.answer", "task.input")
 def input_hides_the_answer(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R228: a model that is shown the label or the answer learns to copy it."""
+    """R228: the input shows the label.
+
+    A model that is shown the answer learns to copy it and passes every gate.
+
+    Fix: Take the label's column out of task.input.
+
+    Wrong:
+        task:
+          input: ▸"{text} {topic}"
+        data:
+          label:
+            column: topic
+
+    Right:
+        task:
+          input: "{text}"
+        data:
+          label:
+            column: topic
+    """
     label, answer = filled["data"].get("label"), filled["data"].get("answer")
     shown = _fields(filled["task"]["input"])
     if label is not None and label["column"] in shown:

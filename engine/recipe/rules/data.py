@@ -8,6 +8,7 @@ from math import inf
 from typing import Any, Final
 
 from engine.errors import Problem
+from engine.recipe.rules.rule import rule
 from engine.recipe.text.nearest import nearest
 from engine.recipe.text.source import SourceText
 from engine.recipe.validation.schema_errors import show
@@ -15,8 +16,9 @@ from engine.recipe.validation.schema_errors import show
 _LABEL: Final = ("data", "label")
 
 
+@rule("task.labels", "data.label")
 def targets_are_labels(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R212: relabel and bins lead to labels of the task."""
+    """Relabel and bins lead to labels of the task (R212)."""
     labels, label = filled["task"].get("labels"), filled["data"].get("label")
     if labels is None or label is None:
         return
@@ -46,8 +48,27 @@ def no_such_label(
     return source.problem("R212", f"no such label: {show(name)}", at=at, key=key, hint=hint)
 
 
+@rule("data.label")
 def relabel_or_bins(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R214: a value is looked up or measured, not both."""
+    """R214: relabel and bins together.
+
+    A value is looked up or measured, not both.
+
+    Fix: Keep one of them.
+
+    Wrong:
+        data:
+          label:
+            column: stars
+            relabel: {"5": bug}
+            ▸bins: {billing: {max: 0}, bug: {min: 1}}
+
+    Right:
+        data:
+          label:
+            column: stars
+            bins: {billing: {max: 0}, bug: {min: 1}}
+    """
     label = filled["data"].get("label")
     if label is not None and label["relabel"] and label["bins"]:
         message = "relabel and bins exclude each other"
@@ -59,8 +80,30 @@ def _bins(filled: Mapping[str, Any]) -> Mapping[str, Any]:
     return bins
 
 
+@rule("data.label")
 def bins_are_intervals(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R213: no interval is empty, and no number lies in two of them."""
+    """R213: bins overlap or are empty.
+
+    Both ends belong to a bin, so a number could have two labels, or a bin no rows.
+
+    Fix: Move the ends apart.
+
+    Wrong:
+        data:
+          label:
+            column: stars
+            bins:
+              billing: {max: 1}
+              ▸bug: {min: 1}
+
+    Right:
+        data:
+          label:
+            column: stars
+            bins:
+              billing: {max: 1}
+              bug: {min: 2}
+    """
     bins = _bins(filled)
     ends = {label: (bin_.get("min", -inf), bin_.get("max", inf)) for label, bin_ in bins.items()}
     for label, (low, high) in ends.items():
@@ -75,8 +118,33 @@ def bins_are_intervals(source: SourceText, filled: Mapping[str, Any]) -> Iterato
             yield source.problem("R213", message, at=(*_LABEL, "bins", other), key=True)
 
 
+@rule("task.labels", "data.label")
 def bins_reach_every_label(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R223: a label without a bin would have no rows."""
+    """R223: a label that no bin leads to.
+
+    With bins, a label without one has no rows: it can be neither learned nor judged.
+
+    Fix: Add a bin, or delete the label.
+
+    Wrong:
+        task:
+          labels: [billing, bug]
+        data:
+          label:
+            column: stars
+            ▸bins:
+              billing: {max: 1}
+
+    Right:
+        task:
+          labels: [billing, bug]
+        data:
+          label:
+            column: stars
+            bins:
+              billing: {max: 1}
+              bug: {min: 2}
+    """
     bins = _bins(filled)
     labels = filled["task"].get("labels", [])
     missing = [label for label in labels if label not in bins] if bins else []

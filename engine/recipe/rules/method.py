@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from engine.errors import Problem
 from engine.recipe.methods import ADAPTER_KEYS
+from engine.recipe.rules.rule import rule
 from engine.recipe.text.nearest import nearest
 from engine.recipe.text.source import SourceText
 from engine.recipe.validation.schema_errors import show
@@ -14,8 +15,23 @@ from engine.recipe.validation.schema_errors import show
 BACKENDS: Final = ("axolotl", "trl")
 
 
+@rule("method")
 def full_has_no_adapter(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R204: full fine-tuning changes every weight; there is no adapter to describe."""
+    """R204: adapter keys with full fine-tuning.
+
+    rank, alpha, dropout and target_modules describe an adapter; full has none.
+
+    Fix: Delete the keys, or choose kind: lora.
+
+    Wrong:
+        method:
+          kind: full
+          ▸rank: 16
+
+    Right:
+        method:
+          kind: full
+    """
     if filled["method"]["kind"] != "full":
         return
     for key in ADAPTER_KEYS:
@@ -25,8 +41,24 @@ def full_has_no_adapter(source: SourceText, filled: Mapping[str, Any]) -> Iterat
             yield source.problem("R204", message, at=("method", key), key=True, hint=hint)
 
 
+@rule("method")
 def batches_divide(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R205: a step is a whole number of forward passes."""
+    """R205: micro_batch_size does not divide batch_size.
+
+    A step is a whole number of forward passes.
+
+    Fix: Use a divisor of batch_size.
+
+    Wrong:
+        method:
+          batch_size: 16
+          micro_batch_size: ▸6
+
+    Right:
+        method:
+          batch_size: 16
+          micro_batch_size: 4
+    """
     method = filled["method"]
     batch, micro = method["batch_size"], method.get("micro_batch_size")
     if micro is None or micro < 1 or batch < 1 or batch % micro == 0:
@@ -40,8 +72,24 @@ def batches_divide(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Pr
     )
 
 
+@rule("method")
 def alpha_is_not_below_rank(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R206, a warning: alpha / rank scales what is learned; below 1 it is damped."""
+    """R206: alpha below rank.
+
+    The adapter's effect is scaled by alpha / rank; below 1 it is damped, which is rarely meant.
+
+    Fix: Usual is alpha = 2 * rank.
+
+    Wrong:
+        method:
+          rank: 32
+          alpha: ▸16
+
+    Right:
+        method:
+          rank: 32
+          alpha: 64
+    """
     method = filled["method"]
     alpha, rank = method.get("alpha"), method["rank"]
     if method["kind"] != "full" and alpha is not None and alpha < rank:
@@ -50,8 +98,25 @@ def alpha_is_not_below_rank(source: SourceText, filled: Mapping[str, Any]) -> It
         yield source.warning("R206", message, at=("method", "alpha"), hint=hint)
 
 
+@rule("method")
 def seeds_are_further_ones(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R273: the first seed's model is there already."""
+    """R273: the first seed among the further ones.
+
+    The model of `method.seed` is trained and judged anyway; trained twice it would only make the noise look
+    smaller than it is.
+
+    Fix: name another seed in `method.seeds`, or change `method.seed`
+
+    Wrong:
+        method:
+          seed: 9
+          seeds: [8, ▸9]
+
+    Right:
+        method:
+          seed: 9
+          seeds: [8, 10]
+    """
     method = filled["method"]
     for number, seed in enumerate(method["seeds"]):
         if seed == method["seed"]:
@@ -60,8 +125,22 @@ def seeds_are_further_ones(source: SourceText, filled: Mapping[str, Any]) -> Ite
             yield source.problem("R273", message, at=("method", "seeds", number), hint=hint)
 
 
+@rule("backend")
 def backend_is_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R220: the backend is one of ours."""
+    """R220: no such backend.
+
+    Backends are axolotl and trl.
+
+    Fix: Write backend: {name: axolotl}.
+
+    Wrong:
+        backend:
+          name: ▸axolotle
+
+    Right:
+        backend:
+          name: axolotl
+    """
     name = filled["backend"]["name"]
     if name not in BACKENDS:
         near = nearest(name, BACKENDS)
@@ -70,18 +149,57 @@ def backend_is_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[
         yield source.problem("R220", message, at=("backend", "name"), hint=hint)
 
 
+@rule("learning_curve", "splits")
 def curves_have_validation(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R270: a learning curve is judged on validation rows, never on the holdout."""
+    """R270: a learning curve without validation rows.
+
+    The models of a learning curve are compared on the validation rows. The holdout is kept for the one decision
+    it is there for: a curve drawn on it would wear it out.
+
+    Fix: set splits.validation to 40 rows or more, or set learning_curve: false
+
+    Wrong:
+        splits:
+          validation: 0
+        learning_curve: ▸true
+
+    Right:
+        splits:
+          validation: 100
+        learning_curve: true
+    """
     if filled["learning_curve"] and filled["splits"].get("validation") == 0:
         message = "a learning curve is judged on validation rows; splits.validation is 0"
         hint = "set `splits.validation` to 40 rows or more"
         yield source.problem("R270", message, at=("learning_curve",), hint=hint)
 
 
+@rule("splits")
 def folds_leave_validation(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R271: the second of two folds would have no validation rows."""
+    """R271: two folds leave the second training no validation rows.
+
+    Validation rows are taken from the folds that are not judged. With two folds the second model's would all
+    stand in the fold that it is judged on, so that it could neither stop early nor keep its best checkpoint as
+    the first does.
+
+    Fix: set splits.folds to 3 or more (5 is usual), or set splits.validation: 0
+
+    Wrong:
+        splits:
+          folds: ▸2
+          validation: 0.1
+          # no train
+          # no holdout
+
+    Right:
+        splits:
+          folds: 3
+          validation: 0.1
+          # no train
+          # no holdout
+    """
     splits = filled["splits"]
-    if splits["folds"] == 2 and splits.get("validation") != 0:  # noqa: PLR2004 - the one number
+    if splits["folds"] == 2 and splits.get("validation") != 0:  # the one number
         message = "with 2 folds the second training has no validation rows"
         hint = "write `folds: 3` or more, or `validation: 0`"
         yield source.problem("R271", message, at=("splits", "folds"), hint=hint)

@@ -10,10 +10,10 @@ from typing import Any, Final
 from engine.errors import Problem, Severity
 from engine.files.reading import require_data
 from engine.recipe.baselines import kind_and_spec, written_baselines
-from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
+from engine.recipe.model import HubRef, PackageRef, Recipe, Reference
 from engine.recipe.outside import outside_text, warning
-from engine.recipe.probes import probes_of
-from engine.recipe.rules.probes import AT, written_probes
+from engine.recipe.references import references_of, written_references
+from engine.recipe.rules.rule import rule
 from engine.recipe.text.compose import KeyPath, dotted
 from engine.recipe.text.globs import is_pattern
 from engine.recipe.text.nearest import nearest
@@ -28,35 +28,49 @@ _MOVING: Final = "reference can move:"
 _PIN: Final = "recipe pin {file}"
 _SERVED: Final = "a server may serve another model tomorrow"
 _ALLOW: Final = "set `allow_moving: true`"
+PLACE_KEYS: Final = (
+    "base_model",
+    "data.sources",
+    "baselines",
+    "task.kind",
+    "acceptance.forgetting",
+)
+"""What the rules about places read."""
 ABSENT: Final = "no such file"
 FOLDER: Final = "is a folder"
 
 
-def _references(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any], str]]:
-    yield ("base_model",), filled["base_model"], "model"
-    for position, written in enumerate(filled["data"]["sources"]):
-        yield ("data", "sources", position), written, "data set"
-    for position, written in enumerate(written_baselines(filled)):
-        kind, spec = kind_and_spec(written)
-        if kind == "model":
-            yield ("baselines", position, "model"), spec, "model"
-    for at, written in written_probes(filled):
-        yield at, written, "probe"
-
-
 def _paths(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]]:
     """Yield every local path, as written, at its key."""
-    for at, written, what in _references(filled):
+    for at, written, what in written_references(filled):
         for key in ("path", "gguf"):
             if written.get(key):
                 yield (*at, key), written[key], what
 
 
+@rule("allow_moving", *PLACE_KEYS)
 def references_stand_still(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R301, a warning here and an error when running: what is not pinned can change unseen."""
+    """R301: a reference that can move.
+
+    A hub repository or a package that is not pinned can change under the same recipe, and the result with it. A
+    warning when validating, an error when running.
+
+    Fix: `recipe pin FILE` adds revision: (hub, the full commit) and sha256: (package, file); or say
+    allow_moving: true, which every report then repeats.
+
+    Wrong:
+        base_model:
+          ▸hub: HuggingFaceTB/SmolLM2-360M-Instruct
+          # no revision
+
+    Right:
+        base_model:
+          hub: HuggingFaceTB/SmolLM2-360M-Instruct
+          revision: 0123456789abcdef0123456789abcdef01234567
+    """
     if filled["allow_moving"]:
         return
-    for at, written, what in _references(filled):
+    for at, written, what in written_references(filled):
         if "hub" in written and "revision" not in written:
             message = f"{_MOVING} hub {what} without revision"
             yield source.warning(
@@ -77,17 +91,8 @@ def moving_references(recipe: Recipe) -> tuple[Problem, ...]:
 
     `allow_moving` is not looked at: a report lists them also where the recipe allows them.
     """
-    refs: list[tuple[KeyPath, Reference, str]] = [(("base_model",), recipe.base_model, "model")]
-    for position, ref in enumerate(_as_written(recipe)):
-        refs.append((("data", "sources", position), ref, "data set"))
-    for position, baseline in enumerate(recipe.baselines):
-        if baseline.ref is not None:
-            refs.append((("baselines", position, "model"), baseline.ref, "model"))
-    for position, probe in enumerate(probes_of(recipe)):
-        if probe.source is not None:
-            refs.append(((*AT, position), probe.source.ref, "probe"))
     file = recipe.file.name
-    found = (_moving(ref, at=at, what=what, file=file) for at, ref, what in refs)
+    found = (_moving(ref, at=at, what=what, file=file) for at, ref, what in references_of(recipe))
     return (*(problem for problem in found if problem is not None), *_served(recipe))
 
 
@@ -96,16 +101,6 @@ def _served(recipe: Recipe) -> Iterator[Problem]:
         if baseline.endpoint is not None:
             at = dotted(("baselines", position, "model", "endpoint"))
             yield Problem(code="R301", message=f"{_MOVING} {_SERVED}", path=at, hint=_ALLOW)
-
-
-def _as_written(recipe: Recipe) -> Iterator[Reference]:
-    """Yield the source of each entry that the recipe lists; the files of one pattern are one."""
-    pattern = ""
-    for source in recipe.data.sources:
-        own = source.ref.pattern if isinstance(source.ref, PathRef) else ""
-        if not own or own != pattern:
-            yield source.ref
-        pattern = own
 
 
 def _moving(ref: Reference, *, at: KeyPath, what: str, file: str) -> Problem | None:
@@ -121,14 +116,31 @@ def _moving(ref: Reference, *, at: KeyPath, what: str, file: str) -> Problem | N
     )
 
 
+@rule(*PLACE_KEYS)
 def paths_exist(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R302: local files and folders are there, and are files and folders."""
+    """R302: no such file or folder.
+
+    Paths are read from the recipe's folder, and lead to files with content: no named pipe, no device, no file
+    of holes, and of rows no folder.
+
+    Fix: Correct the path.
+
+    Wrong:
+        data:
+          sources:
+            - path: ▸../data/row.csv
+
+    Right:
+        data:
+          sources:
+            - path: ../data/rows.csv
+    """
     for at, written, what in _paths(filled):
         path = absolute(written, source.path.parent)
         if what == "data set" and is_pattern(written, source.path.parent):
-            continue  # see `sources.patterns_match`
+            continue  # R250 reports it
         if not source.judge.may_read(path):
-            continue  # see `outside_is_told`
+            continue  # R306 reports it
         fault = fault_of_file(path)
         if fault == ABSENT:
             message = f"no such file or folder: {show(written)}"
@@ -172,15 +184,120 @@ def _nearby(source: SourceText, path: Path, written: str) -> str | None:
     return f"did you mean `{written.removesuffix(path.name)}{near}`?" if near else None
 
 
-def outside_is_told(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R306, R307, R308, warnings here and errors when running: what is outside the project and not allowed."""
+@rule(*PLACE_KEYS)
+def outside_is_allowed(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """R306: a recipe that reads outside its project.
+
+    A recipe may come from a stranger, and what it reads can end up in a model, in a report or on a server. It
+    may read the git repository that it is in, else its own folder; links count by where they lead, and names
+    that begin with a dot are outside. A warning when validating (nothing is read), an error when running.
+
+    Fix: Look at what it is. `recipe trust RECIPE` allows all that the recipe names outside its project now,
+    until it names something else. `--allow-read PATH` does so for one call. Folders of yours that are one
+    project stand as `projects:` in settings.yaml of your configuration folder (~/.config/slm-recipe).
+
+    Wrong:
+        data:
+          sources:
+            - path: ▸../data/.env.csv
+
+    Right:
+        data:
+          sources:
+            - path: ../data/rows.csv
+
+    R307: a recipe that sends rows to another machine.
+
+    A baseline with an `endpoint` sends it the holdout's rows, and shots from the training rows. Whatever the
+    recipe says of itself, only its user can know whether they may leave.
+
+    Fix: Look at what it is. `recipe trust RECIPE` allows all that the recipe names outside its project now,
+    until it names something else. `--allow-host HOST` does so for one call.
+
+    Wrong:
+        allow_moving: true
+        baselines:
+          - model: {name: served, endpoint: ▸"https://api.example.org/v1", model: m}
+
+    Right:
+        allow_moving: true
+        baselines:
+          - model: {name: served, endpoint: "http://localhost:8000/v1", model: m}
+
+    R308: a key that is not known to belong to a host.
+
+    A recipe names the variable and the host; a stranger's could send any variable of yours to a host of the
+    stranger's. Keys of known providers go to their own host without asking.
+
+    Fix: Look at what it is. `recipe trust RECIPE` allows all that the recipe names outside its project now,
+    until it names something else. `--allow-key NAME=HOST` does so for one call.
+
+    Wrong:
+        allow_moving: true
+        baselines:
+          - model: {name: served, endpoint: "https://api.example.org/v1", model: m, api_key_env: ▸A_KEY}
+
+    Right:
+        allow_moving: true
+        baselines:
+          - model: {name: served, endpoint: "http://localhost:8000/v1", model: m}
+    """
     for one in outside_text(source.judge, source, filled):
         if not one.allowed:
             yield warning(source, one)
 
 
+@rule("task.kind", "baselines")
 def endpoints_can_be_asked(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R309, R310, R311: an address that all programs read alike, and a key that may go there at all."""
+    """R309: a server's address that can be read in more than one way.
+
+    What is judged must be what is connected to. Names, passwords and line breaks in an address, letters that
+    look like others, and IP addresses written as one number are read differently by different programs.
+
+    Fix: Write https://HOST:PORT/PATH: the host in ASCII (xn--…), an IPv4 address as four numbers.
+
+    Wrong:
+        allow_moving: true
+        baselines:
+          - model: {name: served, endpoint: ▸"http://2852039166/v1", model: m}
+
+    Right:
+        allow_moving: true
+        baselines:
+          - model: {name: served, endpoint: "http://localhost:8000/v1", model: m}
+
+    R310: a variable that is never sent as a key.
+
+    AWS_*, GITHUB_*, GOOGLE_*, HF_*, SSH_* and their like open other things than a model's server.
+
+    Fix: Put the key of the server into a variable of its own, such as MY_SERVER_KEY.
+
+    Wrong:
+        allow_moving: true
+        baselines:
+          - model: {name: m, endpoint: "http://localhost:8000/v1", model: m, api_key_env: ▸AWS_SECRET_ACCESS_KEY}
+
+    Right:
+        allow_moving: true
+        baselines:
+          - model: {name: m, endpoint: "http://localhost:8000/v1", model: m}
+
+    R311: a key over a connection that is not encrypted.
+
+    Everybody on the way could read it. This machine itself is the exception.
+
+    Fix: Write https://, or delete `api_key_env`.
+
+    Wrong:
+        allow_moving: true
+        baselines:
+          - model: {name: m, endpoint: ▸"http://api.openai.com/v1", model: m, api_key_env: OPENAI_API_KEY}
+
+    Right:
+        allow_moving: true
+        baselines:
+          - model: {name: m, endpoint: "http://localhost:8000/v1", model: m}
+    """
     for position, item in enumerate(written_baselines(filled)):
         kind, spec = kind_and_spec(item)
         if kind != "model" or not isinstance(url := spec.get("endpoint"), str):
@@ -203,8 +320,24 @@ def endpoints_can_be_asked(source: SourceText, filled: Mapping[str, Any]) -> Ite
             yield source.problem("R311", message, at=(*at, "endpoint"), hint=hint)
 
 
+@rule(*PLACE_KEYS)
 def paths_travel(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R303, a warning: an absolute path means something on one machine only."""
+    """R303: a path of one machine only.
+
+    Absolute paths and ~ mean nothing to the next reader of the recipe.
+
+    Fix: Write the path relative to the recipe's folder.
+
+    Wrong:
+        data:
+          sources:
+            - path: ▸/data/rows.csv
+
+    Right:
+        data:
+          sources:
+            - path: ../data/rows.csv
+    """
     for at, written, _ in _paths(filled):
         if is_of_one_machine(written):
             message = f"{show(written)} exists on one machine only"
@@ -212,9 +345,29 @@ def paths_travel(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Prob
             yield source.warning("R303", message, at=at, hint=hint)
 
 
+@rule(*PLACE_KEYS)
 def archive_members_stay_inside(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R304: a path inside an archive or a repository is relative and does not climb."""
-    for at, written, _ in _references(filled):
+    """R304: a path that leaves its archive.
+
+    Paths inside archives and repositories are relative and never climb with `..`.
+
+    Fix: Write the path as the archive lists it; `//` steps into an archive inside it.
+
+    Wrong:
+        data:
+          sources:
+            - package: some-rows==1.0
+              sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+              file: ▸../rows.csv
+
+    Right:
+        data:
+          sources:
+            - package: some-rows==1.0
+              sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+              file: some_rows/rows.csv
+    """
+    for at, written, _ in written_references(filled):
         if climbs(written.get("file", "x")):
             message = f"{show(written['file'])} must be a relative path without `..`"
             yield source.problem("R304", message, at=(*at, "file"))

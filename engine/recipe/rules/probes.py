@@ -8,32 +8,54 @@ from typing import Any, Final
 from engine.errors import Problem
 from engine.recipe.formats import format_of
 from engine.recipe.probes import KINDS, parts_of
+from engine.recipe.references import PROBES, written_references
+from engine.recipe.rules.rule import rule
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.nearest import nearest
 from engine.recipe.text.source import SourceText
 from engine.recipe.validation.schema_errors import show
 
-AT: Final[KeyPath] = ("acceptance", "forgetting", "probes")
 _FORMATS: Final = ("jsonl", "json", "csv", "tsv", "parquet")
 
 
-def written_probes(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
+def _in_files(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
     """Yield the probes of a recipe that lie in files, with their key paths."""
-    forgetting = filled["acceptance"].get("forgetting") or {}
-    for position, written in enumerate(forgetting.get("probes", ())):
-        if isinstance(written, Mapping):
-            yield (*AT, position), written
+    yield from (
+        (at, written) for at, written, what in written_references(filled) if what == "probe"
+    )
 
 
+@rule("acceptance.forgetting")
 def names_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R280: reports call a probe by its name."""
+    """R280: two probes of one name.
+
+    Reports show each set of probes by its name, and `builtin` is the project's own.
+
+    Fix: give each set its own `name`
+
+    Wrong:
+        acceptance:
+          forgetting:
+            max_drop: 0.05
+            probes:
+              - {name: arc, kind: cloze, path: ../data/rows.csv}
+              - {name: ▸arc, kind: cloze, path: ../data/rows.csv, limit: 9}
+
+    Right:
+        acceptance:
+          forgetting:
+            max_drop: 0.05
+            probes:
+              - {name: arc, kind: cloze, path: ../data/rows.csv}
+              - {name: arc-9, kind: cloze, path: ../data/rows.csv, limit: 9}
+    """
     forgetting = filled["acceptance"].get("forgetting") or {}
     seen: set[str] = set()
     for position, written in enumerate(forgetting.get("probes", ())):
         is_named = isinstance(written, Mapping)
         name = written["name"] if is_named else written
         if name in seen or (is_named and name == "builtin"):
-            at: KeyPath = (*AT, position, "name") if is_named else (*AT, position)
+            at: KeyPath = (*PROBES, position, "name") if is_named else (*PROBES, position)
             message = f"two probes are called {show(name)}"
             if name == "builtin" and name not in seen:
                 message = "`builtin` is the name of the project's own questions"
@@ -41,9 +63,31 @@ def names_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Prob
         seen.add(name)
 
 
+@rule("acceptance.forgetting")
 def columns_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R281: `columns` says where the parts of a question are, and each kind has its own."""
-    for at, written in written_probes(filled):
+    """R281: a column that this kind of probe does not have.
+
+    A part that nobody reads would be a mistake unseen. A multiple-choice probe has question, choices and
+    answer; cloze has context, endings and answer, or contexts, ending and answer; minimal pairs have good and
+    bad.
+
+    Fix: write the parts of the kind: `columns: {question: query, choices: options, answer: gold}`
+
+    Wrong:
+        acceptance:
+          forgetting:
+            max_drop: 0.05
+            probes:
+              - {name: arc, kind: cloze, path: ../data/rows.csv, columns: {▸question: text}}
+
+    Right:
+        acceptance:
+          forgetting:
+            max_drop: 0.05
+            probes:
+              - {name: arc, kind: cloze, path: ../data/rows.csv, columns: {context: text}}
+    """
+    for at, written in _in_files(filled):
         if written["kind"] not in KINDS:
             continue
         parts = parts_of(written["kind"])
@@ -56,9 +100,10 @@ def columns_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Itera
             yield source.problem("R281", message, at=(*at, "columns", part), key=True, hint=hint)
 
 
+@rule("acceptance.forgetting")
 def rows_can_be_found(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R112, R231: a hub data set says its split or file; a file has a format of rows."""
-    for at, written in written_probes(filled):
+    """A hub data set says its split or file; a file has a format of rows (R112, R231)."""
+    for at, written in _in_files(filled):
         if "hub" in written and not written.get("split") and "file" not in written:
             message = "a hub data set needs `split` or `file`"
             yield source.problem("R112", message, at=at, hint="add, for example, `split: test`")

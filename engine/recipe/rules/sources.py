@@ -10,6 +10,7 @@ from typing import Any, Final
 from engine.errors import Problem
 from engine.recipe.formats import FORMATS, format_of
 from engine.recipe.rules.places import climbs, fault_of_file, is_of_one_machine
+from engine.recipe.rules.rule import rule
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.globs import is_pattern, listed_sources, match, start_of
 from engine.recipe.text.nearest import nearest
@@ -19,7 +20,7 @@ from engine.recipe.validation.schema_errors import show
 
 _AT: Final[KeyPath] = ("data", "sources")
 _HUB_ROWS: Final = "rows"
-"""Stands for the format of a split of the hub, which has none to be told."""
+"""Stands for the format of a split of the hub, which has none."""
 _OWN_COLUMN: Final = "text"
 _ARRAYS: Final = ("csv", "tsv", "json", "jsonl")
 _TEXTS: Final = (*_ARRAYS, "lines", "text", "xml")
@@ -36,8 +37,29 @@ _READ_BY: Final[Mapping[str, tuple[str, ...]]] = {
 """Keys that not every format reads."""
 
 
+@rule("data.sources")
 def formats_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R231: with `format: auto` the file's name tells the format."""
+    """R231: the file's name does not tell its format.
+
+    auto looks at the ending: .jsonl, .json, .csv, .tsv, .parquet, also before .gz, .zst.
+
+    Fix: Add format: to the source.
+
+    Wrong:
+        data:
+          sources:
+            - hub: owner/tickets
+              revision: 0123456789abcdef0123456789abcdef01234567
+              file: ▸rows.dat
+
+    Right:
+        data:
+          sources:
+            - hub: owner/tickets
+              revision: 0123456789abcdef0123456789abcdef01234567
+              file: rows.dat
+              format: csv
+    """
     for position, written in enumerate(filled["data"]["sources"]):
         unknown = (
             name for name in _names(written, source) if format_of(name, written["format"]) is None
@@ -57,14 +79,51 @@ def _names(written: Mapping[str, Any], source: SourceText) -> list[str]:
     """Return the names of a source's files; none for a split of the hub."""
     try:
         listed = list(listed_sources([written], source.path.parent, judge=source.judge))
-    except (OSError, ValueError):  # told by `patterns_match`
+    except (OSError, ValueError):  # R250 reports it
         listed = []
     names = [one.get("file", one.get("path")) for one in listed]
     return [name for name in names if name is not None]
 
 
+@rule("data.sources")
 def keys_fit_the_format(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R226, R251: a key that the format does not read would be ignored."""
+    """R226: header or quoting for a format that has none.
+
+    They speak of csv and tsv; elsewhere they would be ignored.
+
+    Fix: Delete the key, or correct format.
+
+    Wrong:
+        data:
+          sources:
+            - path: ../data/parts/a.jsonl
+              ▸quoting: none
+
+    Right:
+        data:
+          sources:
+            - path: ../data/rows.csv
+              quoting: none
+
+    R251: a key that this format does not read, or lacks one that it needs.
+
+    `records` speaks of json and xml, `columns` of lines; elsewhere they would be ignored. Nothing but `records`
+    tells which element of an xml file is a row.
+
+    Fix: Delete the key, correct `format`, or add `records` to the xml source.
+
+    Wrong:
+        data:
+          sources:
+            - path: ../data/rows.csv
+              ▸records: data.items
+
+    Right:
+        data:
+          sources:
+            - path: ../data/faq.json
+              records: data.items
+    """
     for position, written in enumerate(filled["data"]["sources"]):
         found = _format(written, source)
         for key, formats in _READ_BY.items():
@@ -72,10 +131,10 @@ def keys_fit_the_format(source: SourceText, filled: Mapping[str, Any]) -> Iterat
             is_said = source.has(at) and written[key] not in _UNSAID
             if is_said and found is not None and found not in formats:
                 code = "R226" if key in ("header", "quoting") else "R251"
-                told = (
+                actual = (
                     f"this one is {found}" if found != _HUB_ROWS else "rows of the hub have columns"
                 )
-                message = f"`{key}` speaks of {_listed(formats)} files; {told}"
+                message = f"`{key}` speaks of {_listed(formats)} files; {actual}"
                 yield source.problem(code, message, at=at, key=True)
 
 
@@ -83,8 +142,9 @@ def _listed(formats: tuple[str, ...]) -> str:
     return " and ".join(part for part in (", ".join(formats[:-1]), formats[-1]) if part)
 
 
+@rule("data.sources")
 def xml_says_which_element(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R251: nothing else tells which element of an xml file is a row."""
+    """Nothing else tells which element of an xml file is a row (R251)."""
     for position, written in enumerate(filled["data"]["sources"]):
         if _format(written, source) == "xml" and not written["records"]:
             message = "an xml file needs `records`, the element that is a row"
@@ -99,8 +159,9 @@ def _format(written: Mapping[str, Any], source: SourceText) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+@rule("data.sources")
 def column_files_are_there(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R302, R303, R304: what holds of a source's file holds of those read beside it."""
+    """What holds of a source's file holds of those read beside it (R302, R303, R304)."""
     for position, written in enumerate(filled["data"]["sources"]):
         for column, file in written["columns"].items():
             at = (*_AT, position, "columns", column)
@@ -112,7 +173,7 @@ def column_files_are_there(source: SourceText, filled: Mapping[str, Any]) -> Ite
                     message = f"{show(file)} must be a relative path without `..`"
                     yield source.problem("R304", message, at=at)
             elif not source.judge.may_read(absolute(file, source.path.parent)):
-                continue  # told by `places.outside_is_told`
+                continue  # R306 reports it
             elif (fault := fault_of_file(absolute(file, source.path.parent))) is not None:
                 yield source.problem("R302", f"{show(file)}: {fault}", at=at)
             elif is_of_one_machine(file):
@@ -120,8 +181,49 @@ def column_files_are_there(source: SourceText, filled: Mapping[str, Any]) -> Ite
                 yield source.warning("R303", message, at=at)
 
 
+@rule("data.sources")
 def patterns_match(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R250, R255, R256: a pattern stands for files, and for nothing that speaks of one of them."""
+    """R250: a pattern that matches no file.
+
+    A source without files gives no rows, and more often means a misspelt folder.
+
+    Fix: Correct the pattern; it is read from the recipe's folder. * stands for any characters of a name, ** for
+    any folders; hidden files are left out.
+
+    Wrong:
+        data:
+          sources:
+            - path: ▸../data/*.jsonl
+
+    Right:
+        data:
+          sources:
+            - path: ../data/parts/*.jsonl
+
+    R255: a pattern with a key that speaks of one file.
+
+    One sha256 is of one file; a file is read beside one other file.
+
+    Fix: List the files, one source each, or delete the key.
+
+    Wrong:
+        data:
+          sources:
+            - path: ../data/*.csv
+              ▸sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+
+    Right:
+        data:
+          sources:
+            - path: ../data/rows.csv
+              sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+
+    R256: a pattern that meets links it does not follow.
+
+    A link out of the recipe's folder brings in files that nobody sees in the recipe.
+
+    Fix: Name the linked file by its own path, or delete the link.
+    """
     folder = source.path.parent
     for position, written in enumerate(filled["data"]["sources"]):
         path, at = written.get("path", ""), (*_AT, position)
@@ -137,7 +239,7 @@ def patterns_match(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Pr
 def _matched(source: SourceText, pattern: str, at: KeyPath) -> Iterator[Problem]:
     start = start_of(pattern, source.path.parent)
     if start is None or not source.judge.may_list(start):
-        return  # told by `places.outside_is_told`
+        return  # R306 reports it
     try:
         found = match(pattern, source.path.parent, judge=source.judge)
     except (OSError, ValueError) as error:
@@ -146,15 +248,67 @@ def _matched(source: SourceText, pattern: str, at: KeyPath) -> Iterator[Problem]
         return
     if found.links:
         count = len(found.links)
-        told = "a link leads" if count == 1 else f"{count} links lead"
-        message = f"{told} out of the recipe's folder and is left out: {show(found.links[0])}"
+        subject = "a link leads" if count == 1 else f"{count} links lead"
+        message = f"{subject} out of the recipe's folder and is left out: {show(found.links[0])}"
         yield source.warning("R256", message, at=at)
     if not found.files:
         yield source.problem("R250", f"no file matches {show(pattern)}", at=at)
 
 
+@rule("data.sources", "splits.by")
 def into_goes_with_files(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R252, R253: sources name their split if, and only if, the files are the splits."""
+    """R252: a source is put into a split that the recipe draws.
+
+    `into` decides where rows go; with any other way to split, something else decides.
+
+    Fix: Write `splits.by: files`, or delete `into`.
+
+    Wrong:
+        data:
+          sources:
+            - path: ../data/rows.csv
+              ▸into: train
+        splits:
+          by: random
+
+    Right:
+        data:
+          sources:
+            - path: ../data/rows.csv
+        splits:
+          by: random
+
+    R253: with splits by files, a source that belongs to none.
+
+    Its rows would be in no split.
+
+    Fix: Add `into: train`, `into: validation` or `into: holdout` to the source.
+
+    Wrong:
+        data:
+          sources:
+            - path: ../data/rows.csv
+              into: holdout
+            - ▸path: ../data/parts/*.jsonl
+        splits:
+          by: files
+          validation: 0
+          # no train
+          # no holdout
+
+    Right:
+        data:
+          sources:
+            - path: ../data/rows.csv
+              into: holdout
+            - path: ../data/parts/*.jsonl
+              into: train
+        splits:
+          by: files
+          validation: 0
+          # no train
+          # no holdout
+    """
     by_files = filled["splits"]["by"] == "files"
     for position, written in enumerate(filled["data"]["sources"]):
         at = (*_AT, position)
@@ -167,8 +321,27 @@ def into_goes_with_files(source: SourceText, filled: Mapping[str, Any]) -> Itera
             yield source.problem("R252", message, at=(*at, "into"), key=True)
 
 
+@rule("data.sources")
 def weights_change_something(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R254: only training rows are weighed, against those of other sources."""
+    """R254: a weight that changes nothing.
+
+    Only training rows are repeated or thinned, and a weight means something beside other sources only.
+
+    Fix: Delete `weight`, or use `method.epochs` or `data.sample`.
+
+    Wrong:
+        data:
+          sources:
+            - path: ../data/rows.csv
+              ▸weight: 2
+
+    Right:
+        data:
+          sources:
+            - path: ../data/rows.csv
+              weight: 2
+            - path: ../data/parts/*.jsonl
+    """
     sources = filled["data"]["sources"]
     for position, written in enumerate(sources):
         at, into = (*_AT, position, "weight"), written.get("into", "train")
@@ -181,8 +354,26 @@ def weights_change_something(source: SourceText, filled: Mapping[str, Any]) -> I
             yield source.problem("R254", message, at=at, key=True, hint=hint)
 
 
+@rule("data.sources")
 def encodings_exist(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R230: the encoding is one that Python decodes text with."""
+    """R230: no such encoding.
+
+    The file cannot be decoded.
+
+    Fix: Usual: utf-8, latin-1, cp1252, utf-16.
+
+    Wrong:
+        data:
+          sources:
+            - path: ../data/rows.csv
+              encoding: ▸utf8-bom
+
+    Right:
+        data:
+          sources:
+            - path: ../data/rows.csv
+              encoding: utf-8
+    """
     for position, written in enumerate(filled["data"]["sources"]):
         if not _is_text_encoding(written["encoding"]):
             at = (*_AT, position, "encoding")
@@ -199,8 +390,9 @@ def _is_text_encoding(name: str) -> bool:
         return False
 
 
+@rule("data.sources")
 def hub_says_which_rows(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R112: a hub data set has several splits and files."""
+    """A hub data set has several splits and files (R112)."""
     for position, written in enumerate(filled["data"]["sources"]):
         if "hub" in written and not written["split"] and not written.get("file"):
             message = "a hub data set needs `split` or `file`"
@@ -208,8 +400,25 @@ def hub_says_which_rows(source: SourceText, filled: Mapping[str, Any]) -> Iterat
             yield source.problem("R112", message, at=at, hint="add, for example, `split: train`")
 
 
+@rule("data.sources")
 def sources_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R305, a warning: a source listed twice gives every row twice."""
+    """R305: the same source twice.
+
+    Every row would come twice and be dropped as a duplicate, or leak between splits.
+
+    Fix: Delete one of the two.
+
+    Wrong:
+        data:
+          sources:
+            - path: ../data/rows.csv
+            - ▸path: ../data/*.csv
+
+    Right:
+        data:
+          sources:
+            - path: ../data/*.csv
+    """
     seen: dict[tuple[str, ...], int] = {}
     for position, written in enumerate(filled["data"]["sources"]):
         firsts = [seen.setdefault(one, position) for one in _identities(written, source)]

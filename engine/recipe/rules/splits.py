@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from engine.errors import Problem
+from engine.recipe.rules.rule import rule
 from engine.recipe.text.source import SourceText
 
 NAMES: Final = ("train", "validation", "holdout")
@@ -31,10 +32,28 @@ def _is_mixed(sizes: Mapping[str, float]) -> bool:
     return len({_is_fraction(size) for size in sizes.values() if size != 0}) > 1
 
 
+@rule("splits")
 def sizes_are_all_rows_or_all_fractions(
     source: SourceText, filled: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    """R208: rows are whole numbers, fractions are below 1, and a recipe uses one of them."""
+    """R208: split sizes of two kinds.
+
+    Rows and fractions together leave open what is shared out first.
+
+    Fix: Write all three as whole numbers of rows or all three as fractions below 1.
+
+    Wrong:
+        ▸splits:
+          train: 400
+          validation: 0.1
+          holdout: 300
+
+    Right:
+        splits:
+          train: 0.6
+          validation: 0.1
+          holdout: 0.3
+    """
     sizes = _sizes(filled)
     if _is_mixed(sizes):
         message = "sizes must be all rows (400) or all fractions (0.4)"
@@ -45,8 +64,26 @@ def sizes_are_all_rows_or_all_fractions(
             yield source.problem("R208", message, at=("splits", name))
 
 
+@rule("splits")
 def fractions_fit(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R209: the splits cannot hold more than everything."""
+    """R209: fractions above 1 in sum.
+
+    The splits share the rows; none is in two of them.
+
+    Fix: Make train, validation and holdout add up to 1 or less.
+
+    Wrong:
+        ▸splits:
+          train: 0.6
+          validation: 0.2
+          holdout: 0.3
+
+    Right:
+        splits:
+          train: 0.5
+          validation: 0.2
+          holdout: 0.3
+    """
     sizes = _sizes(filled).values()
     if _is_mixed(_sizes(filled)) or not all(0 <= size < 1 for size in sizes):
         return
@@ -55,8 +92,30 @@ def fractions_fit(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Pro
         yield source.problem("R209", message, at=("splits",), key=True)
 
 
+@rule("splits", "data.sample")
 def rows_fit_the_sample(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R222: the splits share the sampled rows."""
+    """R222: the splits ask for more rows than the sample has.
+
+    They share the sampled rows.
+
+    Fix: Enlarge data.sample.rows or shrink the splits.
+
+    Wrong:
+        data:
+          sample: {rows: 500}
+        ▸splits:
+          train: 400
+          validation: 100
+          holdout: 300
+
+    Right:
+        data:
+          sample: {rows: 800}
+        splits:
+          train: 400
+          validation: 100
+          holdout: 300
+    """
     sample = filled["data"].get("sample")
     sizes = _sizes(filled).values()
     if sample is None or any(_is_fraction(size) for size in sizes):
@@ -67,8 +126,26 @@ def rows_fit_the_sample(source: SourceText, filled: Mapping[str, Any]) -> Iterat
         yield source.problem("R222", message, at=("splits",), key=True, hint=hint)
 
 
+@rule("splits", "method")
 def validation_steers(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R217: stopping early and keeping the best checkpoint need a validation loss."""
+    """R217: early stopping or the best checkpoint without validation rows.
+
+    Both are decided by the validation loss.
+
+    Fix: Set splits.validation above 0, or delete early_stopping and write keep: last.
+
+    Wrong:
+        splits:
+          validation: 0
+        method:
+          ▸early_stopping: {patience: 2}
+
+    Right:
+        splits:
+          validation: 100
+        method:
+          early_stopping: {patience: 2}
+    """
     method = filled["method"]
     if filled["splits"].get("validation") != 0:
         return
@@ -91,8 +168,9 @@ def _rows_say_it(filled: Mapping[str, Any]) -> bool:
     return _way(filled) in ("files", "column")
 
 
+@rule("splits")
 def sizes_are_given(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R105: holdout and validation need a size, unless files, a column or folds say it."""
+    """Holdout and validation need a size, unless files, a column or folds say it (R105)."""
     splits = filled["splits"]
     if _rows_say_it(filled):
         return
@@ -103,8 +181,29 @@ def sizes_are_given(source: SourceText, filled: Mapping[str, Any]) -> Iterator[P
             yield replace(problem, path=f"splits.{name}")
 
 
+@rule("splits")
 def folds_stand_alone(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R261: folds take the place of the holdout, and are drawn, not said."""
+    """R261: folds take the place of the holdout and are drawn.
+
+    Each row is held out once; a holdout beside that, or files that say where a row belongs, would contradict
+    it.
+
+    Fix: Delete `splits.holdout` or `splits.folds`; folds go with stratified, random and group.
+
+    Wrong:
+        splits:
+          folds: 5
+          validation: 0.1
+          ▸holdout: 0.2
+          # no train
+
+    Right:
+        splits:
+          folds: 5
+          validation: 0.1
+          # no holdout
+          # no train
+    """
     splits = filled["splits"]
     if not splits["folds"]:
         return
@@ -121,12 +220,76 @@ def folds_stand_alone(source: SourceText, filled: Mapping[str, Any]) -> Iterator
         yield source.problem("R261", message, at=("splits", "folds"), key=True, hint=hint)
 
 
+@rule("splits", "data.sources")
 def files_give_a_holdout(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R262: by files, some file is the holdout; R264: and one is validation, or its size is given."""
+    """R262: files give train and holdout.
+
+    With `by: files` no row is drawn: without such a file there is nothing to train on, or nothing to judge
+    with.
+
+    Fix: Give one source `into: train` and one `into: holdout`.
+
+    Wrong:
+        data:
+          sources:
+            - path: ../data/rows.csv
+              into: train
+        splits:
+          by: ▸files
+          validation: 0
+          # no train
+          # no holdout
+
+    Right:
+        data:
+          sources:
+            - path: ../data/parts/a.jsonl
+              into: train
+            - path: ../data/rows.csv
+              into: holdout
+        splits:
+          by: files
+          validation: 0
+          # no train
+          # no holdout
+
+    R264: validation is a file or has a size.
+
+    Without either it is not known whether validation is meant to be empty.
+
+    Fix: Give a source `into: validation`, write `validation: 0.1` to draw them from the training rows, or
+    `validation: 0` to go without.
+
+    Wrong:
+        data:
+          sources:
+            - path: ../data/parts/a.jsonl
+              into: train
+            - path: ../data/rows.csv
+              into: holdout
+        ▸splits:
+          by: files
+          # no train
+          # no validation
+          # no holdout
+
+    Right:
+        data:
+          sources:
+            - path: ../data/parts/a.jsonl
+              into: train
+            - path: ../data/rows.csv
+              into: holdout
+        splits:
+          by: files
+          validation: 0.1
+          # no train
+          # no holdout
+    """
     if _way(filled) != "files":
         return
     into = {one.get("into") for one in filled["data"]["sources"]}
-    if None in into:  # told by the rules of the sources
+    if None in into:  # R253 reports it
         return
     if "holdout" not in into:
         message = "`by: files`, and no source has `into: holdout`"
@@ -140,8 +303,24 @@ def files_give_a_holdout(source: SourceText, filled: Mapping[str, Any]) -> Itera
         yield source.problem("R264", message, at=("splits",), key=True, hint=hint)
 
 
+@rule("splits")
 def all_means_what_is_there(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R263: `all` of holdout or validation says something only where files or a column do."""
+    """R263: all means what files or a column say.
+
+    Where rows are drawn, all of them as the holdout would leave none to train on.
+
+    Fix: Write a number of rows or a fraction; `train: all` is what is left.
+
+    Wrong:
+        splits:
+          validation: 100
+          holdout: ▸all
+
+    Right:
+        splits:
+          validation: 100
+          holdout: 300
+    """
     if _rows_say_it(filled):
         return
     for name in ("holdout", "validation"):
@@ -151,8 +330,26 @@ def all_means_what_is_there(source: SourceText, filled: Mapping[str, Any]) -> It
             yield source.problem("R263", message, at=("splits", name), hint=hint)
 
 
+@rule("splits")
 def something_is_left(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R265: with `train: all`, holdout and validation leave rows to train on."""
+    """R265: rows are left to train on.
+
+    Holdout and validation are drawn first.
+
+    Fix: Lower their fractions.
+
+    Wrong:
+        ▸splits:
+          validation: 0.4
+          holdout: 0.6
+          # no train
+
+    Right:
+        splits:
+          validation: 0.2
+          holdout: 0.3
+          # no train
+    """
     splits = filled["splits"]
     if splits.get("train", "all") != "all" or _rows_say_it(filled):
         return

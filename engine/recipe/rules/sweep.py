@@ -14,8 +14,9 @@ from engine.recipe.rules.method import (
     batches_divide,
     seeds_are_further_ones,
 )
+from engine.recipe.rules.rule import rule
 from engine.recipe.rules.splits import validation_steers
-from engine.recipe.sweeps import MOST, Tried, count_of, setting_words, tried
+from engine.recipe.sweeps import MOST, WrittenSetting, count_of, setting_words, written_settings
 from engine.recipe.text.source import SourceText
 
 _OF_A_METHOD: Final = (
@@ -30,22 +31,25 @@ MANY: Final = 16
 _AT: Final = ("sweep",)
 
 
+@rule("method", "splits", "sweep")
 def settings_are_sound(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R204-R206, R217, R273, for each setting; what `method` itself breaks is told there."""
-    told = {_said(problem) for rule in _OF_A_METHOD for problem in rule(source, filled)}
-    for one in _tried(filled):
+    """For each setting; what `method` itself breaks is reported there (R204, R205, R206, R217, R273)."""
+    known = {_words(problem) for check in _OF_A_METHOD for problem in check(source, filled)}
+    for one in _settings(filled):
         method = one.within(filled["method"])
         for problem in _broken(source, {**filled, "method": method}, one):
-            if _said(problem) not in told:
-                told.add(_said(problem))
+            if _words(problem) not in known:
+                known.add(_words(problem))
                 yield problem
 
 
-def _broken(source: SourceText, filled: Mapping[str, Any], one: Tried) -> Iterator[Problem]:
+def _broken(
+    source: SourceText, filled: Mapping[str, Any], one: WrittenSetting
+) -> Iterator[Problem]:
     """Yield what one setting breaks, at the setting."""
     yield from _adapter_of_full(source, filled, one)
-    for rule in _OF_A_METHOD:
-        for problem in rule(source, filled):
+    for check in _OF_A_METHOD:
+        for problem in check(source, filled):
             key = problem.path.partition(".")[2].partition("[")[0]
             at = one.path(key) if key in one.changes else one.at
             tell = source.warning if problem.severity is Severity.WARNING else source.problem
@@ -53,7 +57,7 @@ def _broken(source: SourceText, filled: Mapping[str, Any], one: Tried) -> Iterat
 
 
 def _adapter_of_full(
-    source: SourceText, filled: Mapping[str, Any], one: Tried
+    source: SourceText, filled: Mapping[str, Any], one: WrittenSetting
 ) -> Iterator[Problem]:
     """R204: a setting that trains every weight has no adapter; what `method` says of one is for the others."""
     if filled["method"]["kind"] != "full":
@@ -65,9 +69,44 @@ def _adapter_of_full(
             yield source.problem("R204", message, at=one.path(key), hint=hint)
 
 
+@rule("method", "splits", "sweep")
 def settings_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R284, R285: there are two settings or more, and no two are the same."""
-    settings = _tried(filled) if _count(filled) <= MOST else []
+    """R284: a sweep with one setting.
+
+    There is nothing to choose from, and the setting stands in two places.
+
+    Fix: write it into `method` and delete `sweep`, or add another setting
+
+    Wrong:
+        sweep:
+          grid:
+            ▸rank: [8]
+
+    Right:
+        sweep:
+          grid:
+            rank: [8, 16]
+
+    R285: the same setting twice in a sweep.
+
+    Both would be trained, and one of them would lose to itself. Keys that are not written have their defaults:
+    rank 8 with alpha 16 is rank 8.
+
+    Fix: delete one of the two
+
+    Wrong:
+        sweep:
+          list:
+            - {rank: 8}
+            - ▸{rank: 8, alpha: 16}
+
+    Right:
+        sweep:
+          list:
+            - {rank: 8}
+            - {rank: 8, alpha: 32}
+    """
+    settings = _settings(filled) if _count(filled) <= MOST else []
     if len(settings) == 1:
         message = "one setting leaves nothing to choose"
         hint = f"write it into `method`: {setting_words(settings[0].changes)}; or add a setting"
@@ -77,7 +116,7 @@ def settings_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[P
     for number, one in enumerate(settings, start=1):
         method = method_of(one.within(filled["method"]), has_validation=has_validation)
         if method.kind == "full" and not one.changes.keys().isdisjoint(ADAPTER_KEYS):
-            continue  # R204 tells of it
+            continue  # R204 reports it
         if method in seen:
             message = f"setting {number} is an earlier one again: {setting_words(one.changes)}"
             hint = "it would be trained twice for one answer: delete it"
@@ -85,24 +124,107 @@ def settings_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[P
         seen.append(method)
 
 
+@rule("splits", "sweep")
 def sweeps_have_validation(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R282: the choice is made on validation rows, never on the holdout."""
+    """R282: a sweep without validation rows.
+
+    The best setting is chosen on the validation rows. Chosen on the holdout, it would be the one that fits
+    those rows best, and its score there would say nothing of other rows.
+
+    Fix: set splits.validation to 40 rows or more; 100 tell settings apart that differ by much
+
+    Wrong:
+        splits:
+          validation: 0
+        ▸sweep:
+          grid:
+            rank: [8, 16]
+
+    Right:
+        splits:
+          validation: 100
+        sweep:
+          grid:
+            rank: [8, 16]
+    """
     if "sweep" in filled and filled["splits"].get("validation") == 0:
         message = "the best setting is chosen on validation rows; splits.validation is 0"
         hint = "set `splits.validation` to 40 rows or more"
         yield source.problem("R282", message, at=_AT, key=True, hint=hint)
 
 
+@rule("splits", "sweep")
 def sweeps_have_no_folds(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R283: the rows that chose would be judged in another fold."""
+    """R283: a sweep with folds.
+
+    With folds every row is judged once. The validation rows that chose the setting would stand among them, so
+    that the score would be too good.
+
+    Fix: sweep with a holdout, write the winner into `method`, then cross-validate that
+
+    Wrong:
+        splits:
+          folds: 5
+          validation: 0.1
+          # no train
+          # no holdout
+        ▸sweep:
+          grid:
+            rank: [8, 16]
+
+    Right:
+        splits:
+          train: 0.6
+          validation: 0.1
+          holdout: 0.3
+        sweep:
+          grid:
+            rank: [8, 16]
+    """
     if "sweep" in filled and filled["splits"]["folds"]:
         message = "with folds, the rows that choose a setting are among those that judge it"
         hint = "sweep first with a holdout; then write the setting into `method` and use folds"
         yield source.problem("R283", message, at=_AT, key=True, hint=hint)
 
 
+@rule("task.kind", "task.labels", "sweep")
 def choice_is_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R201, R207, R212, R247: what chooses is a metric of the task."""
+    """R201: no such metric.
+
+    A bound on a metric that does not exist would gate nothing.
+
+    Fix: Each kind of task has its own metrics; the message lists them, and so does
+    docs/how-to/choose-metrics.md.
+
+    Wrong:
+        acceptance:
+          metrics:
+            ▸makro_f1: {min: 0.80}
+            # no macro_f1
+
+    Right:
+        acceptance:
+          metrics:
+            macro_f1: {min: 0.80}
+
+    R207: a metric that cannot be judged here.
+
+    agreement compares the quantized file with the merged model; valid_output does not exist for baselines,
+    which can only answer in labels.
+
+    Fix: Move the bound to the section the message names, or delete it.
+
+    Wrong:
+        acceptance:
+          metrics:
+            ▸agreement: {min: 0.98}
+
+    Right:
+        export:
+          formats: [gguf]
+          after_quantization:
+            agreement: {min: 0.98}
+    """
     if "sweep" not in filled:
         return
     task, name = filled["task"], filled["sweep"].get("choose_by")
@@ -113,12 +235,38 @@ def choice_is_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[P
         yield from compared_metric(source, name, task=task, at=("sweep", "choose_by"))
 
 
+@rule("task.kind", "method", "sweep")
 def documents_are_judged_alike(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R289: a document is judged in blocks of max_length, so another length is another measure."""
+    """R289: a sweep of the length of blocks.
+
+    A document is trained on and judged in blocks of `max_length` tokens. Longer blocks give every token more to
+    go by, so that the perplexity falls without a better model, and the base model was judged with the length
+    that stands in `method`.
+
+    Fix: choose `method.max_length` by what the model is for, and sweep other keys
+
+    Wrong:
+        task:
+          kind: text
+        sweep:
+          list:
+            - {learning_rate: 5e-4}
+            - {max_length: ▸1024}
+
+    Right:
+        task:
+          kind: text
+        method:
+          max_length: 1024
+        sweep:
+          list:
+            - {learning_rate: 5e-4}
+            - {learning_rate: 1e-4}
+    """
     if filled["task"]["kind"] != "text":
         return
     length = filled["method"]["max_length"]
-    for one in _tried(filled):
+    for one in _settings(filled):
         if one.changes.get("max_length", length) != length:
             message = (
                 "documents are judged in blocks of max_length: longer blocks alone look better"
@@ -128,8 +276,47 @@ def documents_are_judged_alike(source: SourceText, filled: Mapping[str, Any]) ->
             return
 
 
+@rule("sweep")
 def choice_is_not_mere_luck(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R286, a warning: of many settings the luckiest on these rows comes first. R287: there are too many."""
+    """R286: a sweep with many settings.
+
+    Each is a training, and the best of many on a hundred rows is to a good part the luckiest. The holdout then
+    says how good it is, but it may well not be the best.
+
+    Fix: try fewer values, or sweep coarsely first and finely around the winner
+
+    Wrong:
+        ▸sweep:
+          grid:
+            rank: [4, 8, 16, 32, 64]
+            epochs: [1, 2, 3, 4, 5]
+
+    Right:
+        sweep:
+          grid:
+            rank: [8, 16, 32]
+            epochs: [1, 2, 3]
+
+    R287: a sweep with too many settings.
+
+    A grid grows with every key: four values of four keys are 256 trainings.
+
+    Fix: try fewer values, or write the settings that you believe in as `sweep: {list: [...]}`
+
+    Wrong:
+        sweep:
+          ▸grid:
+            rank: [4, 8, 16, 32, 64]
+            epochs: [1, 2, 3, 4, 5]
+            learning_rate: [1e-4, 2e-4, 5e-4]
+
+    Right:
+        sweep:
+          grid:
+            rank: [8, 16]
+            epochs: [1, 2]
+            learning_rate: [1e-4, 2e-4, 5e-4]
+    """
     count = _count(filled)
     if count > MOST:
         message = f"must be at most {MOST} settings, this grid has {count}"
@@ -141,13 +328,13 @@ def choice_is_not_mere_luck(source: SourceText, filled: Mapping[str, Any]) -> It
         yield source.warning("R286", message, at=_AT, key=True, hint=hint)
 
 
-def _tried(filled: Mapping[str, Any]) -> list[Tried]:
-    return tried(filled["sweep"]) if "sweep" in filled else []
+def _settings(filled: Mapping[str, Any]) -> list[WrittenSetting]:
+    return written_settings(filled["sweep"]) if "sweep" in filled else []
 
 
 def _count(filled: Mapping[str, Any]) -> int:
     return count_of(filled["sweep"]) if "sweep" in filled else 0
 
 
-def _said(problem: Problem) -> tuple[str, str]:
+def _words(problem: Problem) -> tuple[str, str]:
     return problem.code, problem.message

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.errors import Problem
+from engine.kinds import KINDS
 from engine.recipe.patterns import UNREADABLE, compiled
 from engine.recipe.prompt import LABELS_TOKEN
 from engine.recipe.rules.data import no_such_label
-from engine.recipe.rules.kinds import LABELLED
+from engine.recipe.rules.rule import rule
 from engine.recipe.template import TemplateError, fields
 from engine.recipe.text.source import SourceText
 from engine.recipe.validation.schema_errors import show
@@ -20,8 +21,22 @@ _MOST_NAMED = 5
 _FIELD = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.]*\}")
 
 
+@rule("task.labels")
 def labels_stay_apart(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R210: labels that differ only in case, width or encoding are one label to a reader."""
+    """R210: labels that look the same.
+
+    Labels that differ in case, width or encoding only are told apart by no reader.
+
+    Fix: Rename one of them; use data.label.relabel when the data has both spellings.
+
+    Wrong:
+        task:
+          labels: [billing, bug, ▸Bug]
+
+    Right:
+        task:
+          labels: [billing, bug, crash]
+    """
     first: dict[str, str] = {}
     for position, label in enumerate(filled["task"].get("labels", [])):
         folded = unicodedata.normalize("NFKC", label).casefold().strip()
@@ -31,8 +46,22 @@ def labels_stay_apart(source: SourceText, filled: Mapping[str, Any]) -> Iterator
             yield source.problem("R210", message, at=("task", "labels", position))
 
 
+@rule("task.labels")
 def labels_can_be_written(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R211: an answer is compared after stripping, on one line."""
+    """R211: a label that cannot be an answer.
+
+    Answers are compared on one line, after blanks around them are taken off.
+
+    Fix: Write the label on one line without blanks around it; relabel the data's value.
+
+    Wrong:
+        task:
+          labels: [billing, ▸"bug "]
+
+    Right:
+        task:
+          labels: [billing, bug]
+    """
     for position, label in enumerate(filled["task"].get("labels", [])):
         at = ("task", "labels", position)
         if label != label.strip():
@@ -44,16 +73,34 @@ def labels_can_be_written(source: SourceText, filled: Mapping[str, Any]) -> Iter
             yield source.problem("R211", f"{show(label)} is more than one line of text", at=at)
 
 
+@rule("task.labels", "task.out_of_scope")
 def out_of_scope_is_a_label(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R212: the label that means that no other fits is one of the labels."""
+    """The label that means that no other fits is one of the labels (R212)."""
     task = filled["task"]
     label, labels = task["out_of_scope"], task.get("labels", [])
     if label and labels and label not in labels:
         yield no_such_label(source, label, labels=labels, at=("task", "out_of_scope"))
 
 
+@rule("task.answer_pattern")
 def answer_pattern_can_be_read(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R276: a regular expression as Python reads it, with at most one group that counts."""
+    """R276: an answer pattern that cannot be used.
+
+    `task.answer_pattern` is a regular expression. Its group, or the whole match where it has none, is the
+    answer that is compared.
+
+    Fix: Correct it, with at most one group: "#### (-?[0-9.,]+)"
+
+    Wrong:
+        task:
+          kind: generation
+          answer_pattern: ▸"(#+) ([0-9]+)"
+
+    Right:
+        task:
+          kind: generation
+          answer_pattern: "(?:#+) ([0-9]+)"
+    """
     pattern = filled["task"]["answer_pattern"]
     at = ("task", "answer_pattern")
     try:
@@ -67,8 +114,23 @@ def answer_pattern_can_be_read(source: SourceText, filled: Mapping[str, Any]) ->
         yield source.problem("R276", message, at=at, hint=hint)
 
 
+@rule("task.input")
 def input_is_a_template(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R215: `{column}`, with `{{` and `}}` for braces, and at least one column."""
+    """R215: the input template cannot be read.
+
+    `{column}` is filled from the row; a brace without partner or a template without column would give every row
+    the same text.
+
+    Fix: Write input: "{text}", and {{ or }} for literal braces.
+
+    Wrong:
+        task:
+          input: ▸"{text"
+
+    Right:
+        task:
+          input: "{text}"
+    """
     at = ("task", "input")
     try:
         names = fields(filled["task"]["input"])
@@ -80,15 +142,33 @@ def input_is_a_template(source: SourceText, filled: Mapping[str, Any]) -> Iterat
         yield source.problem("R215", message, at=at, hint='name one in braces: "{text}"')
 
 
+@rule("task.kind", "task.instruction", "task.system", "task.labels")
 def instruction_names_the_labels(
     source: SourceText, filled: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    """R216, a warning: a model that is never told the labels cannot be compared zero-shot."""
+    """R216: the instruction does not name the labels.
+
+    The untuned model cannot guess labels that it was never shown, so zero-shot and few-shot look worse than they are,
+    and the tuned model better.
+
+    Fix: Name them in the instruction, or write {labels} where they shall stand.
+
+    Wrong:
+        task:
+          instruction: ▸What is it about?
+          labels: [billing, bug]
+
+    Right:
+        task:
+          instruction: "What is it about: {labels}?"
+          labels: [billing, bug]
+    """
     task = filled["task"]
     asked = _loose(f"{task['instruction']} {task['system']}")
     if LABELS_TOKEN in task["instruction"] or not task["instruction"]:
-        return  # a missing instruction is told by `kinds`
-    labels = task.get("labels", []) if task["kind"] in LABELLED else []
+        return  # R240 reports a missing instruction
+    kind = KINDS.get(task["kind"])
+    labels = task.get("labels", []) if kind and kind.has_labels else []
     missing = [label for label in labels if _loose(label) not in asked]
     if missing:
         more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
@@ -105,10 +185,25 @@ def _loose(text: str) -> str:
     return " ".join(re.sub(r"[\W_]+", " ", text.casefold()).split())
 
 
+@rule("task.instruction")
 def instruction_has_no_other_fields(
     source: SourceText, filled: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    """R225, a warning: only `{labels}` is filled in; columns belong to `task.input`."""
+    """R225: a field in the instruction that is not filled in.
+
+    Only {labels} is replaced there; columns belong to task.input.
+
+    Fix: Move the column to task.input.
+
+    Wrong:
+        task:
+          instruction: ▸"Which of these is {text}: {labels}?"
+
+    Right:
+        task:
+          instruction: "Which of these is it: {labels}?"
+          input: "{text}"
+    """
     for found in _FIELD.findall(filled["task"]["instruction"]):
         if found != LABELS_TOKEN:
             message = f"`{found}` stays as it is; only {LABELS_TOKEN} is filled in here"

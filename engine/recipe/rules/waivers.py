@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from engine.codes import code_page
-from engine.codes.review import CODES
+from engine.codes import pages_of_areas
 from engine.errors import Problem
+from engine.recipe.rules.rule import rule
 from engine.recipe.text.nearest import nearest
 from engine.recipe.text.source import SourceText
 from engine.recipe.validation.schema import recipe_schema, walk
@@ -23,8 +23,25 @@ _OF_LOCK: Final = (
 """What a review also compares: the lock beside the recipe."""
 
 
+@rule("waivers")
 def waivers_name_something(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R290: a waiver that can match nothing would look as if it did."""
+    """R290: a waiver of nothing that the recipe language knows.
+
+    It would accept nothing, and the reviewer would believe that it does.
+
+    Fix: Name the key as `recipe diff` writes it, such as `acceptance.metrics.macro_f1.min`, or the code of the
+    finding, such as `W201`.
+
+    Wrong:
+        waivers:
+          - what: ▸acceptance.metric.macro_f1.min
+            why: The classes were merged.
+
+    Right:
+        waivers:
+          - what: acceptance.metrics.macro_f1.min
+            why: The classes were merged.
+    """
     for position, waiver in enumerate(filled["waivers"]):
         what = waiver["what"]
         if is_known(what):
@@ -36,8 +53,26 @@ def waivers_name_something(source: SourceText, filled: Mapping[str, Any]) -> Ite
         yield source.problem("R290", message, at=("waivers", position, "what"), hint=hint)
 
 
+@rule("waivers")
 def waivers_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """R291: one reason for one change."""
+    """R291: the same waiver twice.
+
+    Two reasons for one change leave open which one holds.
+
+    Fix: Keep one of them.
+
+    Wrong:
+        waivers:
+          - what: splits.seed
+            why: The old holdout was read by mistake.
+          - what: ▸splits.seed
+            why: Once more.
+
+    Right:
+        waivers:
+          - what: splits.seed
+            why: The old holdout was read by mistake.
+    """
     named: set[str] = set()
     for position, waiver in enumerate(filled["waivers"]):
         if waiver["what"] in named:
@@ -48,7 +83,13 @@ def waivers_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Pr
 
 def is_known(what: str) -> bool:
     """Tell whether a review can find something under that name."""
-    return what in CODES or what in _OF_LOCK or any(form.fullmatch(what) for form in _forms())
+    return what in _codes() or what in _OF_LOCK or any(form.fullmatch(what) for form in _forms())
+
+
+@lru_cache(maxsize=1)
+def _codes() -> tuple[str, ...]:
+    """Return the codes that say that evidence got weaker: those that begin with W."""
+    return tuple(code for code in pages_of_areas() if code.startswith("W"))
 
 
 @lru_cache(maxsize=1)
@@ -69,9 +110,9 @@ def _form(path: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _code_hint(what: str) -> str:
-    if code_page(what) is not None and what.upper() in CODES:
+    if what.upper() in _codes():
         return f"write `{what.upper()}`"
-    near = nearest(what.upper(), CODES)
+    near = nearest(what.upper(), _codes())
     return (
         f"did you mean `{near}`?"
         if near

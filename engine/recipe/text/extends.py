@@ -62,7 +62,7 @@ def extended(child: SourceText, *, read: Reader = read_bytes) -> Extended:
 
 def _unwanted(child: SourceText, named: str) -> tuple[Problem, ...]:
     """Why a parent is not read: no local path, the recipe itself, or outside the project and not allowed."""
-    from engine.recipe.outside import parent_outside  # noqa: PLC0415 - it builds on references
+    from engine.recipe.outside import parent_outside  # it builds on references
 
     if _NOT_RELATIVE.match(named):
         message = "must be a path from the folder of this recipe to a local file"
@@ -173,7 +173,7 @@ PATHS: Final[tuple[tuple[str, ...], ...]] = (
 """Every key that holds a local path; `columns` does beside a `path` only."""
 
 
-def _at(value: Any, place: tuple[str, ...], prefix: str) -> Any:  # noqa: ANN401 - any JSON
+def _at(value: Any, place: tuple[str, ...], prefix: str) -> Any:
     """Return `value` with the path at `place` led through `prefix`; what does not fit stays."""
     if not place:
         return _through(value, prefix)

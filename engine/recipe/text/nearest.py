@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name most like `name`, or None; case, `-`, `_` and blanks do not count."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only needed where something is wrong
+    from difflib import get_close_matches  # only needed where something is wrong
 
     by_shape = {_shape(candidate): candidate for candidate in reversed(list(known))}
     found = get_close_matches(_shape(name), by_shape, n=1, cutoff=0.6)

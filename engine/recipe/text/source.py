@@ -1,6 +1,6 @@
 """Recipe files as text with positions: strict YAML in, plain data and the place of every key out.
 
-Knows how a recipe is written (`engine.recipe.text.compose`), nothing of what it may say
+How a recipe is written is read in `engine.recipe.text.compose`; which keys it may have is not asked here
 (`engine.recipe.validation.schema`).
 """
 
@@ -20,7 +20,7 @@ import yaml
 from engine.errors import Place, Problem, RecipeError, Severity
 from engine.files.reading import open_regular
 from engine.recipe.model import Json
-from engine.recipe.text.compose import UNWANTED, Composer, KeyPath, Span, dotted
+from engine.recipe.text.compose import UNWANTED, Composer, KeyPath, SourceSpan, dotted
 from engine.trust.judge import NOTHING, Judge
 from engine.trust.word import Allowed
 
@@ -65,14 +65,14 @@ class SourceText:
     """Absolute."""
     lines: tuple[str, ...]
     value: Mapping[str, Json]
-    keys: Mapping[KeyPath, Span] = field(default=_EMPTY)
-    values: Mapping[KeyPath, Span] = field(default=_EMPTY)
+    keys: Mapping[KeyPath, SourceSpan] = field(default=_EMPTY)
+    values: Mapping[KeyPath, SourceSpan] = field(default=_EMPTY)
     written: Mapping[KeyPath, str] = field(default=_EMPTY)
     """Plain scalars as they stand in the file: `0.80`, `2e-4`."""
     problems: tuple[Problem, ...] = ()
     """What is wrong with the YAML itself, where reading could go on."""
     broken: frozenset[KeyPath] = frozenset()
-    """Values already told of in `problems`: nothing more can be said about them."""
+    """Values that a problem was reported for: no further one is."""
     parent: SourceText | None = None
     """The recipe that this one extends; its content is in `value` already."""
     inherited: frozenset[KeyPath] = frozenset()
@@ -114,7 +114,7 @@ class SourceText:
             at, key = at[:-1], True
         return Place(file=self.file, line=1, column=1)
 
-    def _place(self, span: Span, *, parent: Span | None, snippet: bool) -> Place:
+    def _place(self, span: SourceSpan, *, parent: SourceSpan | None, snippet: bool) -> Place:
         numbers = [span.line] if snippet else []
         if snippet and parent is not None and parent.line == span.line - 1:
             numbers.insert(0, parent.line)
@@ -167,7 +167,7 @@ def read_source(path: Path, *, read: Reader = read_bytes) -> SourceText:
 
     `read` gives its bytes: from the disk, or from elsewhere, such as a revision of a repository.
     RecipeError when nothing can be made of it (missing, not text, not YAML, too large, not a
-    mapping); lesser mistakes stand in `SourceText.problems`, to be told with all the others.
+    mapping); lesser mistakes stand in `SourceText.problems`, to be reported with all the others.
     """
     return parse_source(_content(path, read, str(path)), path)
 
@@ -189,7 +189,7 @@ def parse_source(content: bytes, path: Path) -> SourceText:
         raise _not_a_mapping(value, file=file, lines=lines)
     return SourceText(
         file=file,
-        path=Path(os.path.abspath(path)),  # noqa: PTH100 - resolve() would follow links
+        path=Path(os.path.abspath(path)),  # resolve() would follow links
         lines=lines,
         value=value,
         keys=composer.keys,
@@ -243,7 +243,7 @@ def _nearby(path: Path) -> str | None:
         found = [p.name for p in path.parent.iterdir() if p.suffix in {".yaml", ".yml"}]
     except OSError:
         return None
-    from difflib import get_close_matches  # noqa: PLC0415 - only on this path
+    from difflib import get_close_matches  # only on this path
 
     near = get_close_matches(path.name, found, n=1)
     return f"did you mean `{path.parent / near[0]}`?" if near else None
@@ -288,17 +288,17 @@ def _refuse_unwanted(text: str, lines: tuple[str, ...], file: str) -> None:
 
 
 def _explain_syntax(error: yaml.YAMLError, *, file: str, lines: tuple[str, ...]) -> Problem:
-    """Return the problem that a parser's error tells of."""
+    """Return a parser's error as a problem, in plain words."""
     if not isinstance(error, yaml.MarkedYAMLError):
         return Problem(code="R102", message=_plain(str(error)), place=Place(file=file))
-    told = error.problem or ""
+    reason = error.problem or ""
     mark = error.problem_mark
-    if error.context_mark is not None and any(part in told for part in _AT_THE_OPENING):
+    if error.context_mark is not None and any(part in reason for part in _AT_THE_OPENING):
         mark = error.context_mark
     if mark is not None and mark.line < len(lines) and lines[mark.line][mark.column :][:1] == "\t":
-        told = "tab"
+        reason = "tab"
     message, hint = next(
-        ((text, advice) for part, text, advice in _SYNTAX if part in told), (_plain(told), None)
+        ((text, advice) for part, text, advice in _SYNTAX if part in reason), (_plain(reason), None)
     )
     return Problem(code="R102", message=message, hint=hint, place=_place(mark, file, lines))
 

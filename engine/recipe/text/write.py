@@ -33,7 +33,7 @@ def _within_project(path: Path) -> tuple[Path, Path | None]:
 
     OSError ELOOP where a link leads elsewhere, or into a folder whose name begins with a dot.
     """
-    whole = Path(os.path.abspath(path))  # noqa: PTH100 - as written: resolving would follow the links
+    whole = Path(os.path.abspath(path))  # as written: resolving would follow the links
     top = top_of(whole)
     start = top or whole.parent
     if whole.parent.resolve() == whole.parent and not whole.is_symlink():
@@ -47,7 +47,7 @@ def _within_project(path: Path) -> tuple[Path, Path | None]:
 
 def create(path: Path, content: bytes) -> None:
     """Write a file that is not there yet; EnvironmentProblem E711 where it is, or cannot be written."""
-    whole = Path(os.path.abspath(path))  # noqa: PTH100 - as written: resolving would follow the links
+    whole = Path(os.path.abspath(path))  # as written: resolving would follow the links
     try:
         top = top_of(whole)
         if top is None:

@@ -1,9 +1,9 @@
 """The recipe against `schemas/recipe.schema.json`: structure, types and ranges, in plain words.
 
-The schema is authoritative; this module holds no recipe key. Besides JSON Schema's own words it
-reads four annotations: `x-expects` (what a value must be, in words), `x-default` (what absence
-means where no constant can say it), `x-aliases` (names other tools give the same key) and `x-partial`
-(a mapping that says only what it changes of another: what is absent has no default).
+The schema is the table of keys; this module holds none. Besides JSON Schema's own words it reads four annotations:
+`x-expects` (what a value must be, in words), `x-default` (what absence means where no constant can say it), `x-aliases`
+(names that other tools give the same key) and `x-partial` (a mapping that says only what it changes of another: what is
+absent has no default). `engine.recipe.weakening` reads what a change of a key does to the evidence.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from engine.recipe.shipped import schema_text
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.nearest import nearest
 from engine.recipe.text.source import SourceText
-from engine.recipe.validation.schema_errors import Complaint, complaints
+from engine.recipe.validation.schema_errors import SchemaError, schema_errors
 
 if TYPE_CHECKING:
     from jsonschema.validators import Draft202012Validator
@@ -47,7 +47,7 @@ def part_schema() -> dict[str, Any]:
     return found
 
 
-def _without_musts(value: Any) -> Any:  # noqa: ANN401 - any JSON
+def _without_musts(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_musts(item) for item in value]
     if not isinstance(value, Mapping):
@@ -88,24 +88,26 @@ def forms(expanded: Schema) -> Iterator[Schema]:
             yield form
 
 
-def walk(schema: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Schema]]:
-    """Yield every key the schema knows, as (path, expanded schema); `[]` stands for a list's items.
+def children(expanded: Schema) -> Iterator[tuple[str, Schema]]:
+    """Yield what a schema holds, by name: its keys, `[]` for an item of a list, `*` for a name that the user gives."""
+    for part in (expanded, *forms(expanded)):
+        yield from part.get("properties", {}).items()
+    if isinstance(expanded.get("items"), dict):
+        yield "[]", expanded["items"]
+    if isinstance(expanded.get("additionalProperties"), dict):
+        yield "*", expanded["additionalProperties"]
 
-    `*` stands for keys that the user names, such as labels and metrics.
-    """
+
+def walk(schema: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Schema]]:
+    """Yield every key that the schema knows, as (path, expanded schema), with the names of `children`."""
     expanded = expand(schema)
     if path:
         yield path, expanded
-    for part in (expanded, *forms(expanded)):
-        for name, below in part.get("properties", {}).items():
-            yield from walk(below, (*path, name))
-    if isinstance(expanded.get("items"), dict):
-        yield from walk(expanded["items"], (*path, "[]"))
-    if isinstance(expanded.get("additionalProperties"), dict):
-        yield from walk(expanded["additionalProperties"], (*path, "*"))
+    for name, below in children(expanded):
+        yield from walk(below, (*path, name))
 
 
-def with_defaults(value: Any, schema: Schema | None = None) -> Any:  # noqa: ANN401 - any JSON
+def with_defaults(value: Any, schema: Schema | None = None) -> Any:
     """Return `value` with every constant default of the schema filled in, at every depth.
 
     Works on broken recipes too: what does not fit the schema is left as it is.
@@ -141,30 +143,28 @@ def _validator() -> Draft202012Validator:
 def check_structure(source: SourceText) -> tuple[Problem, ...]:
     """Return every way in which the recipe is not what the schema says, in file order."""
     found: dict[tuple[str, KeyPath], Problem] = {}
-    for error in _validator().iter_errors(source.value):
-        for complaint in complaints(error):
-            if not _is_told(complaint.path, source):
-                problem = _problem(complaint, source)
-                found.setdefault((complaint.code, complaint.path), problem)
+    for violation in _validator().iter_errors(source.value):
+        for error in schema_errors(violation):
+            if not _is_broken(error.path, source):
+                problem = _problem(error, source)
+                found.setdefault((error.code, error.path), problem)
     mistyped = {path for code, path in found if code == "R106"}
     return tuple(
         problem for (code, path), problem in found.items() if code == "R106" or path not in mistyped
     )
 
 
-def _is_told(path: KeyPath, source: SourceText) -> bool:
+def _is_broken(path: KeyPath, source: SourceText) -> bool:
     return any(path[: len(broken)] == broken for broken in source.broken if broken)
 
 
-def _problem(complaint: Complaint, source: SourceText) -> Problem:
-    hint = complaint.hint
-    if complaint.code == "R104":
-        hint = _hint_for_unknown(complaint.path, complaint.known)
-    elif complaint.code == "R106":
-        hint = hint or _hint_for_type(complaint, source)
-    return source.problem(
-        complaint.code, complaint.message, at=complaint.path, key=complaint.at_key, hint=hint
-    )
+def _problem(error: SchemaError, source: SourceText) -> Problem:
+    hint = error.hint
+    if error.code == "R104":
+        hint = _hint_for_unknown(error.path, error.known)
+    elif error.code == "R106":
+        hint = hint or _hint_for_type(error, source)
+    return source.problem(error.code, error.message, at=error.path, key=error.at_key, hint=hint)
 
 
 def _hint_for_unknown(path: KeyPath, known: Schema) -> str | None:
@@ -192,19 +192,19 @@ def _sections_with(name: str) -> list[str]:
     return [".".join(path) for path in found if len(path) == depth]
 
 
-def _hint_for_type(complaint: Complaint, source: SourceText) -> str | None:
-    written = source.owner(complaint.path).written.get(complaint.path)
-    if complaint.wanted == "string":
+def _hint_for_type(error: SchemaError, source: SourceText) -> str | None:
+    written = source.owner(error.path).written.get(error.path)
+    if error.wanted == "string":
         if written:
             return f'write it in quotes: "{written}"'
-        text = _text_at(complaint.path, source)
+        text = _text_at(error.path, source)
         return f'write it in quotes: "{text}"' if text.startswith("{") else None
-    if complaint.wanted == "boolean" and written is not None:
+    if error.wanted == "boolean" and written is not None:
         claims = {"yes": "true", "on": "true", "no": "false", "off": "false"}
         meant = claims.get(written.lower(), written.lower())
         return f"write `{meant}`" if meant in ("true", "false") else None
-    if complaint.wanted in ("number", "integer") and isinstance(complaint.got, str):
-        bare = complaint.got.replace("_", "").replace(",", "").strip()
+    if error.wanted in ("number", "integer") and isinstance(error.got, str):
+        bare = error.got.replace("_", "").replace(",", "").strip()
         digits = bare.lstrip("0") if bare.isdigit() else bare
         return f"write `{digits}`" if digits.replace(".", "", 1).isdecimal() else None
     return None

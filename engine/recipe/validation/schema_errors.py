@@ -1,4 +1,4 @@
-"""What a JSON Schema validator found, said as the rule a person broke."""
+"""The errors of a JSON Schema validator, in the words of a person who writes a recipe."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Complaint:
+class SchemaError:
     """One broken rule, before it is given a place in the file."""
 
     code: str
@@ -57,13 +57,13 @@ class _Broken:
     """Under `dependentSchemas`: the key whose presence asks for this."""
 
 
-def complaints(error: ValidationError) -> Iterator[Complaint]:
-    """Yield what one validation error means: one complaint for each key or item at fault."""
+def schema_errors(error: ValidationError) -> Iterator[SchemaError]:
+    """Yield what one validation error means: one error for each key or item at fault."""
     path = tuple(error.absolute_path)
     chosen = list(_chosen(error))
     if chosen:
         for inner in chosen:
-            yield from complaints(inner)
+            yield from schema_errors(inner)
         return
     broken = _Broken(
         word=str(error.validator),
@@ -115,21 +115,21 @@ def _expects(broken: _Broken) -> str:
     return f"must be {expected}, not {show(broken.value)}"
 
 
-def _unknown_keys(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
+def _unknown_keys(broken: _Broken, path: KeyPath) -> Iterator[SchemaError]:
     known = broken.schema.get("properties", {})
     for name in broken.value:
         if name not in known:
-            yield Complaint(
+            yield SchemaError(
                 code="R104", path=(*path, name), message="unknown key", at_key=True, known=known
             )
 
 
-def _missing_keys(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
+def _missing_keys(broken: _Broken, path: KeyPath) -> Iterator[SchemaError]:
     properties = broken.schema.get("properties", {})
     for name in broken.rule:
         if name not in broken.value:
             hint = _example(name, properties.get(name, {}))
-            yield Complaint(code="R105", path=(*path, name), message="is missing", hint=hint)
+            yield SchemaError(code="R105", path=(*path, name), message="is missing", hint=hint)
 
 
 def _example(name: str, schema: Mapping[str, Any]) -> str | None:
@@ -141,13 +141,13 @@ def _example(name: str, schema: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _wrong_type(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
+def _wrong_type(broken: _Broken, path: KeyPath) -> Iterator[SchemaError]:
     wanted = str(broken.rule)
     got = broken.value
     message = (
         "has no value" if got is None else f"must be {_KINDS.get(wanted, wanted)}, not {_kind(got)}"
     )
-    yield Complaint(
+    yield SchemaError(
         code="R106", path=path, message=message, wanted=wanted, got=got, at_key=got is None
     )
 
@@ -160,22 +160,22 @@ def _kind(value: object) -> str:
     return f"the value {show(value)}" if found == "true or false" else f"{found} {show(value)}"
 
 
-def _none_of(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
-    yield Complaint(
+def _none_of(broken: _Broken, path: KeyPath) -> Iterator[SchemaError]:
+    yield SchemaError(
         code="R106" if not isinstance(broken.value, str) else "R107",
         path=path,
         message=_expects(broken),
     )
 
 
-def _not_listed(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
+def _not_listed(broken: _Broken, path: KeyPath) -> Iterator[SchemaError]:
     allowed = [str(value) for value in broken.rule]
     if broken.value is None:
-        yield Complaint(code="R106", path=path, message="has no value", at_key=True)
+        yield SchemaError(code="R106", path=path, message="has no value", at_key=True)
         return
     near = nearest(broken.value, allowed) if isinstance(broken.value, str) else None
     wanted = f"must be `{allowed[0]}`" if len(allowed) == 1 else f"must be one of {_list(allowed)}"
-    yield Complaint(
+    yield SchemaError(
         code="R107" if isinstance(broken.value, str) else "R106",
         path=path,
         message=f"{wanted}, not {show(broken.value)}",
@@ -187,7 +187,7 @@ def _list(names: list[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def _out_of_range(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
+def _out_of_range(broken: _Broken, path: KeyPath) -> Iterator[SchemaError]:
     words = {
         "minimum": "at least",
         "maximum": "at most",
@@ -200,14 +200,14 @@ def _out_of_range(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
     if broken.word == "maximum" and bound == 1 and broken.schema.get("minimum") == 0:
         hint = f"for {got} percent write `{got / percent:g}`" if got <= percent else None
     message = f"must be {words[broken.word]} {bound}, not {show(got)}"
-    yield Complaint(code="R108", path=path, message=message, hint=hint)
+    yield SchemaError(code="R108", path=path, message=message, hint=hint)
 
 
-def _wrong_form(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
-    yield Complaint(code="R109", path=path, message=_expects(broken))
+def _wrong_form(broken: _Broken, path: KeyPath) -> Iterator[SchemaError]:
+    yield SchemaError(code="R109", path=path, message=_expects(broken))
 
 
-def _wrong_size(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
+def _wrong_size(broken: _Broken, path: KeyPath) -> Iterator[SchemaError]:
     bound = broken.rule
     messages = {
         "minLength": ("R109", "must not be empty"),
@@ -218,19 +218,19 @@ def _wrong_size(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
         "maxProperties": ("R110", f"must say only {bound} thing, says {len(broken.value)}"),
     }
     code, message = messages[broken.word]
-    yield Complaint(code=code, path=path, message=message)
+    yield SchemaError(code=code, path=path, message=message)
 
 
-def _repeated(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
+def _repeated(broken: _Broken, path: KeyPath) -> Iterator[SchemaError]:
     items = broken.value
     for position, item in enumerate(items):
         if item in items[:position]:
-            yield Complaint(
+            yield SchemaError(
                 code="R110", path=(*path, position), message=f"{show(item)} is listed twice"
             )
 
 
-def _not_exactly_one(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
+def _not_exactly_one(broken: _Broken, path: KeyPath) -> Iterator[SchemaError]:
     names = [name for choice in broken.rule for name in choice.get("required", ())]
     if not names:
         yield from _none_of_the_forms(broken, path)
@@ -239,17 +239,17 @@ def _not_exactly_one(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
         return
     given = [name for name in names if name in broken.value]
     has = f"has {_list(given)}" if given else "has none of them"
-    yield Complaint(
+    yield SchemaError(
         code="R111", path=path, message=f"needs exactly one of {_list(names)}; {has}", at_key=True
     )
 
 
-def _none_of_the_forms(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
+def _none_of_the_forms(broken: _Broken, path: KeyPath) -> Iterator[SchemaError]:
     words = [str(word) for choice in broken.rule for word in _words_of(choice)]
     is_number = any(choice.get("type") == "number" for choice in broken.rule)
     is_text = isinstance(broken.value, str)
     near = nearest(broken.value, words) if isinstance(broken.value, str) else None
-    yield Complaint(
+    yield SchemaError(
         code="R107" if is_text and (near or not is_number) else "R106",
         path=path,
         message="has no value" if broken.value is None else _expects(broken),
@@ -264,11 +264,11 @@ def _words_of(choice: Mapping[str, Any]) -> list[object]:
     return choice.get("enum") or ([choice["const"]] if "const" in choice else [])
 
 
-def _lacks_companion(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
+def _lacks_companion(broken: _Broken, path: KeyPath) -> Iterator[SchemaError]:
     for name, needed in broken.rule.items():
         for other in needed:
             if name in broken.value and other not in broken.value:
-                yield Complaint(
+                yield SchemaError(
                     code="R112",
                     path=(*path, name),
                     message=f"`{name}` goes only with `{other}`",
@@ -276,14 +276,14 @@ def _lacks_companion(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
                 )
 
 
-def _excluded(broken: _Broken, path: KeyPath) -> Iterator[Complaint]:
+def _excluded(broken: _Broken, path: KeyPath) -> Iterator[SchemaError]:
     """Say what `not: {required: […]}` beside a key means: the two exclude each other."""
     for name in broken.rule.get("required", ()):
         message = f"`{name}` does not go with `{broken.beside}`"
-        yield Complaint(code="R112", path=(*path, name), message=message, at_key=True)
+        yield SchemaError(code="R112", path=(*path, name), message=message, at_key=True)
 
 
-_WORDS: Final[Mapping[str, Callable[[_Broken, KeyPath], Iterator[Complaint]]]] = {
+_WORDS: Final[Mapping[str, Callable[[_Broken, KeyPath], Iterator[SchemaError]]]] = {
     "additionalProperties": _unknown_keys,
     "required": _missing_keys,
     "type": _wrong_type,

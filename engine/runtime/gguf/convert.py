@@ -133,7 +133,7 @@ def _link(source: Path, target: Path) -> None:
 
 def read_facts(path: Path, quantization: str) -> GgufFacts:
     """Read back what the tools wrote. StageError X634 when it is no whole GGUF file."""
-    from gguf import GGUFReader  # noqa: PLC0415 - brings NumPy
+    from gguf import GGUFReader  # brings NumPy
 
     try:
         reader = GGUFReader(path)

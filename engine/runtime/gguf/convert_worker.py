@@ -36,7 +36,7 @@ def refuse_remote_code() -> None:
     """Have the converter load tokenizers as we do: it asks for a model's own code where there is some."""
     real = AutoTokenizer.from_pretrained
 
-    def from_pretrained(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - transformers' own
+    def from_pretrained(*given: Any, **named: Any) -> Any:
         return real(*given, **{**named, "trust_remote_code": False, "local_files_only": True})
 
     AutoTokenizer.from_pretrained = from_pretrained
@@ -69,7 +69,7 @@ def main() -> None:
     refuse_remote_code()
     ask_by_hash = conversion.TextModel.get_vocab_base_pre
 
-    def get_vocab_base_pre(self: Any, tokenizer: Any) -> str:  # noqa: ANN401 - the converter's
+    def get_vocab_base_pre(self: Any, tokenizer: Any) -> str:
         try:
             return str(ask_by_hash(self, tokenizer))
         except NotImplementedError:
@@ -80,7 +80,7 @@ def main() -> None:
 
     prepare = conversion.TextModel.prepare_metadata
 
-    def prepare_metadata(self: Any, vocab_only: bool) -> None:  # noqa: ANN401, FBT001 - the converter's
+    def prepare_metadata(self: Any, vocab_only: bool) -> None:  # noqa: FBT001 - the converter's
         prepare(self, vocab_only)
         write_as_trained(self.gguf_writer, Path(self.dir_model))
 

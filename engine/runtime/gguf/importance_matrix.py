@@ -20,9 +20,9 @@ import torch
 from numpy.typing import NDArray
 
 from engine.errors import StageError
+from engine.progress import Progress
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.rendering.chat import Chat
-from engine.sources.contract import Progress
 
 REVISION = 1
 """Bumped when the same model and rows would now give another matrix."""
@@ -79,7 +79,7 @@ def squares(loaded: LoadedModel, rows: Sequence[Sequence[int]], *, progress: Pro
     return Squares(sums=found, tokens=sum(map(len, rows)), rows=len(rows))
 
 
-def _adder(name: str, sums: dict[str, torch.Tensor]) -> Any:  # noqa: ANN401 - a hook of torch
+def _adder(name: str, sums: dict[str, torch.Tensor]) -> Any:
     def add(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         given = inputs[0].reshape(-1, inputs[0].shape[-1]).double()
         total = given.square().sum(0)
@@ -123,7 +123,7 @@ def _matrices(sixteen: Path) -> dict[str, int]:
     return {
         tensor.name: int(tensor.shape[0])
         for tensor in gguf.GGUFReader(sixteen).tensors
-        if len(tensor.shape) == 2  # noqa: PLR2004 - matrices
+        if len(tensor.shape) == 2  # matrices
         and tensor.tensor_type.name in ("F16", "BF16", "F32")
         and tensor.name not in ("token_embd.weight", "output.weight")
     }
@@ -144,7 +144,7 @@ def _named(
             yield name, values
 
 
-def _value(reader: gguf.GGUFReader, key: str) -> Any:  # noqa: ANN401 - what a GGUF field holds
+def _value(reader: gguf.GGUFReader, key: str) -> Any:
     field = reader.get_field(key)
     if field is None:
         raise StageError.one("X634", f"the 16-bit GGUF file has no `{key}`")

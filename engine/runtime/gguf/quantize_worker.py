@@ -26,7 +26,7 @@ def main() -> None:
 
 def importance(path: str) -> dict[str, list[float]]:
     """Return the mean squares of an importance matrix by tensor, as llama.cpp's own quantizer reads it."""
-    from gguf import GGUFReader  # noqa: PLC0415 - only where there is a matrix
+    from gguf import GGUFReader  # only where there is a matrix
 
     tensors = {tensor.name: tensor.data for tensor in GGUFReader(path).tensors}
     found = {}

@@ -89,7 +89,7 @@ def _facts(path: Path) -> Iterator[tuple[str, Any]]:
             yield name, [part.tobytes() for part in field.parts[2:]]
 
 
-def _error(name: str, before: Any, after: Any) -> TensorError:  # noqa: ANN401 - tensors of a GGUFReader or None
+def _error(name: str, before: Any, after: Any) -> TensorError:
     kind = (after or before).tensor_type.name
     error = worst = NOTHING_ALIKE
     if before is not None and after is not None and list(before.shape) == list(after.shape):
@@ -103,7 +103,7 @@ def _limits(kind: str) -> tuple[float, float]:
     return next(found, OTHER_TYPES)
 
 
-def _measured(before: Any, after: Any) -> tuple[float, float]:  # noqa: ANN401 - tensors of a GGUFReader
+def _measured(before: Any, after: Any) -> tuple[float, float]:
     """Return the error of the whole tensor and of its worst row."""
     one = before.data.reshape(-1, before.data.shape[-1])
     two = after.data.reshape(-1, after.data.shape[-1])

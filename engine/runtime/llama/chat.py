@@ -38,7 +38,7 @@ class FileTokenizer:
         add_generation_prompt: bool = False,
     ) -> str:
         """Return the text of a conversation, in the sandbox of transformers."""
-        from transformers.utils.chat_template_utils import (  # noqa: PLC0415 - only where one is asked
+        from transformers.utils.chat_template_utils import (  # only where one is asked
             render_jinja_template,
         )
 
@@ -63,7 +63,7 @@ def load_gguf_chat(path: Path) -> Chat:
 
 def file_tokenizer(path: Path) -> FileTokenizer:
     """Return the chat template of a GGUF file and its special tokens. StageError X634 for no whole file."""
-    from gguf import GGUFReader  # noqa: PLC0415 - brings NumPy
+    from gguf import GGUFReader  # brings NumPy
 
     try:
         reader = GGUFReader(path)
@@ -78,6 +78,6 @@ def file_tokenizer(path: Path) -> FileTokenizer:
     )
 
 
-def _value(reader: Any, name: str) -> Any:  # noqa: ANN401 - a GGUFReader, any value
+def _value(reader: Any, name: str) -> Any:
     field = reader.get_field(name)
     return None if field is None else field.contents()

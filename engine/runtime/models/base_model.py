@@ -18,6 +18,7 @@ from engine.errors import EnvironmentProblem, StageError
 from engine.failures import first_line, library_errors
 from engine.files.reading import open_regular, require_regular
 from engine.process.start import working_folder
+from engine.progress import Progress
 from engine.recipe.model import HubRef, PackageRef, PathRef, Reference
 from engine.runtime.models.files import (
     UNREAD,
@@ -28,10 +29,9 @@ from engine.runtime.models.files import (
 )
 from engine.runtime.models.weights import weight_files
 from engine.sources import fetch
-from engine.sources.contract import Once, Progress
 from engine.sources.hub import is_of_the_connection
 from engine.sources.online import fetching
-from engine.store import sha256_of
+from engine.store import Cached, sha256_of
 
 FILES = (
     "*.safetensors",
@@ -54,7 +54,7 @@ REVISION = 2
 """Bumped when the same reference would now give another folder; it stands in every key that the base model does."""
 
 
-def locate_base_model(ref: Reference, once: Once, progress: Progress) -> Path:
+def locate_base_model(ref: Reference, cached: Cached, progress: Progress) -> Path:
     """Return the folder of the base model, made or fetched at most once.
 
     EnvironmentProblem X608 when the hub cannot be reached, StageError X606, X607, X609, X610 when what
@@ -64,12 +64,12 @@ def locate_base_model(ref: Reference, once: Once, progress: Progress) -> Path:
         payload = {"hub": ref.repo, "revision": ref.revision, "made": REVISION}
         if ref.revision is None:
             return _validated(_snapshot(ref, None, progress), require_settings)
-        built = once("base-model", payload, lambda folder: _fetch_hub(ref, folder, progress))
+        built = cached("base-model", payload, lambda folder: _fetch_hub(ref, folder, progress))
         return built.file(FOLDER)
-    path = fetch(ref, once, progress)
+    path = fetch(ref, cached, progress)
     if path.is_dir():
         return _validated(path)
-    built = once(
+    built = cached(
         "base-model",
         {**_identity(ref, path), "made": REVISION},
         lambda folder: _dequantize(path, folder / FOLDER, progress),
@@ -77,7 +77,7 @@ def locate_base_model(ref: Reference, once: Once, progress: Progress) -> Path:
     return built.file(FOLDER)
 
 
-def locate_tokenizer(ref: Reference, once: Once, progress: Progress) -> Path:
+def locate_tokenizer(ref: Reference, cached: Cached, progress: Progress) -> Path:
     """Return a folder with the base model's tokenizer and chat template; no weights are read.
 
     Of a hub repository none are fetched either; a package is one archive and comes whole. The
@@ -87,13 +87,13 @@ def locate_tokenizer(ref: Reference, once: Once, progress: Progress) -> Path:
         if ref.revision is None:
             return require_settings(_snapshot(ref, None, progress, TOKENIZER_FILES))
         payload = {"hub": ref.repo, "revision": ref.revision, "made": REVISION}
-        built = once("tokenizer", payload, lambda folder: _fetch_tokenizer(ref, folder, progress))
+        built = cached("tokenizer", payload, lambda folder: _fetch_tokenizer(ref, folder, progress))
         return built.file(FOLDER)
-    path = fetch(ref, once, progress)
+    path = fetch(ref, cached, progress)
     if path.is_dir():
         return require_data(path)
     payload = {**_identity(ref, path), "made": REVISION}
-    built = once("tokenizer", payload, lambda folder: _gguf_tokenizer(path, folder / FOLDER))
+    built = cached("tokenizer", payload, lambda folder: _gguf_tokenizer(path, folder / FOLDER))
     return built.file(FOLDER)
 
 
@@ -119,8 +119,8 @@ def _fetch_tokenizer(ref: HubRef, folder: Path, progress: Progress) -> None:
 def _snapshot(
     ref: HubRef, target: Path | None, progress: Progress, files: Sequence[str] = FILES
 ) -> Path:
-    from huggingface_hub import snapshot_download  # noqa: PLC0415 - only where the hub is used
-    from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415 - the same
+    from huggingface_hub import snapshot_download  # only where the hub is used
+    from huggingface_hub.errors import HfHubHTTPError
 
     progress.note(f"fetching {ref.repo} from the hub")
     try:
@@ -173,10 +173,10 @@ def _validated(folder: Path, require: Callable[[Path], Path] = require_data) -> 
 
 def _dequantize(gguf: Path, target: Path, progress: Progress) -> None:
     """Write a GGUF file as a folder of bfloat16 safetensors; what quantization lost stays lost."""
-    import torch  # noqa: PLC0415 - only where a GGUF comes in
-    from transformers import AutoModelForCausalLM, GgufConfig  # noqa: PLC0415 - the same
+    import torch  # only where a GGUF comes in
+    from transformers import AutoModelForCausalLM, GgufConfig
 
-    from engine.runtime.models.load import whole_model  # noqa: PLC0415 - the same
+    from engine.runtime.models.load import whole_model
 
     _check_gguf(gguf)
     progress.note(f"dequantizing {gguf.name} to bfloat16")
@@ -208,8 +208,8 @@ def _gguf_tokenizer(gguf: Path, target: Path) -> None:
     tokenizer.save_pretrained(target)
 
 
-def _read_tokenizer(folder: Path, name: str) -> Any:  # noqa: ANN401 - a transformers tokenizer
-    from transformers import AutoTokenizer  # noqa: PLC0415 - only where a GGUF comes in
+def _read_tokenizer(folder: Path, name: str) -> Any:
+    from transformers import AutoTokenizer  # only where a GGUF comes in
 
     tokenizer = AutoTokenizer.from_pretrained(
         folder, gguf_file=name, local_files_only=True, trust_remote_code=False
@@ -235,18 +235,18 @@ def _reading(gguf: Path) -> contextlib.AbstractContextManager[None]:
 
 def _pre_tokenizer(gguf: Path) -> str:
     """Return llama.cpp's name of how text is split before byte pairs are merged."""
-    from gguf import GGUFReader  # noqa: PLC0415 - only where a GGUF comes in
+    from gguf import GGUFReader  # only where a GGUF comes in
 
     field = GGUFReader(gguf).get_field("tokenizer.ggml.pre")
     return "" if field is None else str(field.contents())
 
 
-def _split_digits(tokenizer: Any, pre_tokenizer: str) -> None:  # noqa: ANN401 - a transformers tokenizer
+def _split_digits(tokenizer: Any, pre_tokenizer: str) -> None:
     """Give the tokenizer back what transformers drops when it reads a GGUF file: digits stand alone.
 
     Without it ` ½` is one piece here and two in llama.cpp (and in the original tokenizer).
     """
-    from tokenizers import pre_tokenizers  # noqa: PLC0415 - only where a GGUF comes in
+    from tokenizers import pre_tokenizers  # only where a GGUF comes in
 
     if pre_tokenizer in DIGIT_SPLITTERS:
         splits = [

@@ -115,7 +115,7 @@ def _require_file(path: Path) -> None:
         raise unreadable(path, error.strerror or str(error)) from error
 
 
-def read_settings(path: Path) -> Any:  # noqa: ANN401 - JSON data
+def read_settings(path: Path) -> Any:
     """Return what a settings file holds. StageError X694 when it cannot be read, or is no object where one is due."""
     try:
         settings = read_json(path, limit=MAX_BYTES)
@@ -136,7 +136,7 @@ def unreadable(path: Path, why: str) -> StageError:
     )
 
 
-def without_code(settings: Any) -> Any:  # noqa: ANN401 - JSON data
+def without_code(settings: Any) -> Any:
     """Return settings without the keys that make a library run code, however deep they stand."""
     if isinstance(settings, list):
         return [without_code(value) for value in settings]
@@ -147,7 +147,7 @@ def without_code(settings: Any) -> Any:  # noqa: ANN401 - JSON data
     }
 
 
-def findings(settings: Any) -> Iterator[Finding]:  # noqa: ANN401 - JSON data
+def findings(settings: Any) -> Iterator[Finding]:
     """Yield each setting that makes a library run code, however deep it stands."""
     waiting: list[Any] = [settings]
     while waiting:
@@ -161,7 +161,7 @@ def findings(settings: Any) -> Iterator[Finding]:  # noqa: ANN401 - JSON data
                 waiting.append(value)
 
 
-def _why(key: str, value: Any) -> str | None:  # noqa: ANN401, PLR0911 - one answer a rule
+def _why(key: str, value: Any) -> str | None:  # noqa: PLR0911 - one answer a rule
     if key in CODE_KEYS and value:
         return "which makes transformers run code"
     if key == REMOTE_CODE and value is not False and value is not None:
@@ -177,18 +177,18 @@ def _why(key: str, value: Any) -> str | None:  # noqa: ANN401, PLR0911 - one ans
     return None
 
 
-def _is_known_attention(value: Any) -> bool:  # noqa: ANN401 - JSON data
+def _is_known_attention(value: Any) -> bool:
     values = value.values() if isinstance(value, dict) else (value,)
     return all(one is None or (isinstance(one, str) and one in ATTENTION) for one in values)
 
 
-def _is_known_quantization(value: Any) -> bool:  # noqa: ANN401 - JSON data
+def _is_known_quantization(value: Any) -> bool:
     if not value:
         return True
     return isinstance(value, dict) and value.get("quant_method", "bitsandbytes") in QUANTIZED
 
 
-def _is_name(value: Any) -> bool:  # noqa: ANN401 - JSON data
+def _is_name(value: Any) -> bool:
     values = value if isinstance(value, list) else [value]
     return all(
         one is None or (isinstance(one, str) and NAME.fullmatch(one) is not None) for one in values

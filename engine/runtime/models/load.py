@@ -85,7 +85,7 @@ def load_model(
     )
 
 
-def whole_model(model: Any, loading: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a transformers model
+def whole_model(model: Any, loading: Mapping[str, Any]) -> Any:
     """Return the model when its files held all of its weights: what is missing would be random. StageError X692."""
     missing = sorted(map(str, loading.get("missing_keys", ())))
     if missing:
@@ -112,7 +112,7 @@ def _check_every_tensor_is_used(model: PeftModel, adapter: Path) -> None:
         )
 
 
-def wants_single_rows(config: Any, length: int) -> bool:  # noqa: ANN401 - a transformers config
+def wants_single_rows(config: Any, length: int) -> bool:
     """Say whether rows go one at a time: padding shifts a sliding window and recurrent states."""
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     if kinds - {"full_attention", "sliding_attention"}:

@@ -23,8 +23,8 @@ from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from engine.errors import StageError
+from engine.progress import Progress
 from engine.runtime.models.weights import Tensor, WeightFile, read_weight_file, weight_files
-from engine.sources.contract import Progress
 
 PREFIX = "base_model.model."
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -181,7 +181,7 @@ def _read_pairs(adapter: Path) -> dict[str, _Pair]:
         stem = key.removesuffix(".lora_A.weight")
         up = tensors.pop(f"{stem}.lora_B.weight", None)
         down = tensors.pop(key)
-        if up is None or up.ndim != 2 or down.ndim != 2 or up.shape[1] != down.shape[0]:  # noqa: PLR2004 - matrices
+        if up is None or up.ndim != 2 or down.ndim != 2 or up.shape[1] != down.shape[0]:  # matrices
             raise _unfit(stem, "it has no matching lora_B")
         rank = down.shape[0]
         scale = config["lora_alpha"] / (math.sqrt(rank) if config.get("use_rslora") else rank)

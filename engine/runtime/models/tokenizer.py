@@ -51,7 +51,7 @@ def write_template(folder: Path, template: str | Mapping[str, str] | None) -> No
         (folder / MORE_TEMPLATES / f"{name}.jinja").write_text(text, encoding="utf-8", newline="")
 
 
-def _add_nothing(path: Path, tokenizer: Any) -> None:  # noqa: ANN401 - a transformers tokenizer
+def _add_nothing(path: Path, tokenizer: Any) -> None:
     """Take the tokens that start and end a text out of tokenizer.json's own rule for adding them."""
     if not path.exists():
         return
@@ -66,7 +66,7 @@ def _add_nothing(path: Path, tokenizer: Any) -> None:  # noqa: ANN401 - a transf
         path.write_text(json.dumps(whole, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
-def _is_bound(part: Mapping[str, Any], tokenizer: Any) -> bool:  # noqa: ANN401 - a transformers tokenizer
+def _is_bound(part: Mapping[str, Any], tokenizer: Any) -> bool:
     name = part.get("SpecialToken", {}).get("id")
     return name is not None and name in (tokenizer.bos_token, tokenizer.eos_token)
 

@@ -92,7 +92,7 @@ def load_chat(model_dir: Path, *, asks: bool = True) -> Chat:
     return chat_of(tokenizer)
 
 
-def chat_of(tokenizer: Any) -> Chat:  # noqa: ANN401 - a transformers tokenizer
+def chat_of(tokenizer: Any) -> Chat:
     """Return the chat of a tokenizer that has a template. StageError X602, X603."""
     if not tokenizer.chat_template:
         raise StageError.one(
@@ -112,7 +112,7 @@ def _fixed(template: str | dict[str, str] | None) -> str | dict[str, str] | None
     return with_fixed_date(template) if template else template
 
 
-def _first_special(tokenizer: Any, tail: str) -> str:  # noqa: ANN401 - a transformers tokenizer
+def _first_special(tokenizer: Any, tail: str) -> str:
     """Return the special token that the text after an answer begins with, or "".
 
     It ends the turn alone. What follows it ends the conversation, as Phi-3's `<|endoftext|>` does.
@@ -125,7 +125,7 @@ def _first_special(tokenizer: Any, tail: str) -> str:  # noqa: ANN401 - a transf
 
 
 def _around_answer(
-    tokenizer: Any,  # noqa: ANN401 - a transformers tokenizer
+    tokenizer: Any,
     messages: Sequence[Message],
     tools: Sequence[Message] = (),
 ) -> tuple[str, str]:
@@ -139,7 +139,7 @@ def _around_answer(
 
 
 def _written(
-    tokenizer: Any,  # noqa: ANN401 - a transformers tokenizer
+    tokenizer: Any,
     messages: Sequence[Message],
     tools: Sequence[Message],
     *,

@@ -57,7 +57,7 @@ def _cut(chat: Chat, text: str, room: int) -> int:
     return 0
 
 
-def _opening(tokenizer: Any) -> str:  # noqa: ANN401 - a transformers tokenizer
+def _opening(tokenizer: Any) -> str:
     """Return the text of the token that starts a text, if the tokenizer adds it by itself."""
     first = tokenizer("")["input_ids"][:1]
     begins = bool(first) and first[0] == tokenizer.bos_token_id

@@ -78,7 +78,7 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
         self._slots = torch.empty(0)
         self._groups: list[_Group] = []
 
-    def get_seq_length(self, layer_idx: int = 0) -> int:  # noqa: ARG002 - asked of any cache
+    def get_seq_length(self, layer_idx: int = 0) -> int:
         """Return the length of the prefix; positions are given anyway."""
         return self._length
 
@@ -87,8 +87,8 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
         key_states: torch.Tensor,
         value_states: torch.Tensor,
         layer_idx: int,
-        *args: Any,  # noqa: ANN401, ARG002 - as in transformers
-        **kwargs: Any,  # noqa: ANN401, ARG002 - as in transformers
+        *args: Any,
+        **kwargs: Any,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write the new keys and values, [1, heads, N, size], into their slots."""
         self._layer = layer_idx
@@ -105,13 +105,13 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
 
     def attend(
         self,
-        module: Any,  # noqa: ANN401, ARG002 - the attention layer
+        module: Any,
         query: torch.Tensor,
         key: torch.Tensor,
         value: torch.Tensor,
-        attention_mask: torch.Tensor | None,  # noqa: ARG002 - there is none
+        attention_mask: torch.Tensor | None,
         scaling: float | None = None,
-        **kwargs: Any,  # noqa: ANN401 - what other attentions take
+        **kwargs: Any,
     ) -> tuple[torch.Tensor, None]:
         """Return the attention's output, [1, N, heads, size]; `query`: [1, heads, N, size]."""
         if any(kwargs.get(name) is not None for name in UNKNOWN):
@@ -208,15 +208,15 @@ def _group(
     context: list[int] = []
     valid: list[int] = []
     mask = torch.full((len(members), 1, new, seen), -math.inf, dtype=dtype)
-    for place, at in enumerate(members):
+    for index, at in enumerate(members):
         piece, count = pieces[at], len(pieces[at].tokens)
-        valid += range(place * new, place * new + count)
+        valid += range(index * new, index * new + count)
         queries += [*range(starts[at], starts[at] + count), *[starts[at]] * (new - count)]
         visible = [*piece.seen, *piece.slots]
         context += [*visible, *[visible[0]] * (seen - len(visible))]
-        mask[place, 0, :, : len(piece.seen) + 1] = 0.0
+        mask[index, 0, :, : len(piece.seen) + 1] = 0.0
         own = torch.ones(count, count).tril().log().to(dtype)
-        mask[place, 0, :count, len(piece.seen) : len(visible)] = own
+        mask[index, 0, :count, len(piece.seen) : len(visible)] = own
     where = torch.tensor(queries)
     which = torch.tensor(valid)
     return _Group(

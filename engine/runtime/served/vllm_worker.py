@@ -25,16 +25,16 @@ SHARE = 0.9
 
 def main() -> None:
     """Answer the request."""
-    asked, told = map(Path, sys.argv[1:])
-    request = json.loads(asked.read_text(encoding="utf-8"))
+    request_file, answers_file = map(Path, sys.argv[1:])
+    request = json.loads(request_file.read_text(encoding="utf-8"))
     os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
-    told.write_text(json.dumps(answers(request)), encoding="utf-8")
+    answers_file.write_text(json.dumps(answers(request)), encoding="utf-8")
 
 
 def answers(request: dict[str, Any]) -> list[list[tuple[int, float]]]:
     """Return the tokens said to each prompt, the most probable one at every step."""
-    from vllm import LLM, SamplingParams  # type: ignore[import-not-found]  # noqa: PLC0415 - after the settings
-    from vllm.lora.request import LoRARequest  # type: ignore[import-not-found]  # noqa: PLC0415 - the same
+    from vllm import LLM, SamplingParams  # type: ignore[import-not-found]  # after the settings
+    from vllm.lora.request import LoRARequest  # type: ignore[import-not-found]
 
     longest = max(map(len, request["prompts"]), default=0) + request["max_new_tokens"]
     adapter = request["adapter"]
@@ -59,23 +59,23 @@ def answers(request: dict[str, Any]) -> list[list[tuple[int, float]]]:
         detokenize=False,
         logprobs=0,
     )
-    said = model.generate(
+    outputs = model.generate(
         [{"prompt_token_ids": prompt} for prompt in request["prompts"]],
         sampling,
         lora_request=LoRARequest("adapter", 1, adapter) if adapter else None,
         use_tqdm=False,
     )
-    return [_with_nats(one.outputs[0]) for one in said]
+    return [_with_nll(one.outputs[0]) for one in outputs]
 
 
-def _with_nats(output: Any) -> list[tuple[int, float]]:  # noqa: ANN401 - vLLM's
+def _with_nll(output: Any) -> list[tuple[int, float]]:
     pairs = zip(output.token_ids, output.logprobs, strict=True)
     return [(token, -shares[token].logprob) for token, shares in pairs]
 
 
 def _hardware() -> dict[str, Any]:
     """Leave alone what the caller's model takes of the GPU; without one, compile nothing."""
-    import torch  # noqa: PLC0415 - vLLM's own, after the settings
+    import torch  # vLLM's own, after the settings
 
     if not torch.cuda.is_available():
         return {"enforce_eager": True}

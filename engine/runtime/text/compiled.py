@@ -24,7 +24,7 @@ def _import_numba() -> ModuleType:
     if not Path(given).is_absolute():
         os.environ["NUMBA_CACHE_DIR"] = caches()["NUMBA_CACHE_DIR"]
     with working_folder() as empty, chdir(empty):
-        import numba  # noqa: PLC0415 - after its settings, and away from those of a project
+        import numba  # after its settings, and away from those of a project
     numba.core.config._config_fname = os.devnull  # noqa: SLF001 - no setting says where it is looked for
     return cast("ModuleType", numba)
 

@@ -53,7 +53,7 @@ def _counters() -> tuple[Any, Any]:
 
 
 def _weighted(
-    counts: Any,  # noqa: ANN401 - a sparse matrix
+    counts: Any,
     seen: NDArray[np.intp],
     held: NDArray[np.intp],
 ) -> tuple[Any, Any]:
@@ -72,5 +72,5 @@ def _weighted(
     return weigh.transform(rows), weigh.transform(counts[held][:, terms])
 
 
-def _judge() -> Any:  # noqa: ANN401 - scikit-learn has no types
+def _judge() -> Any:
     return LogisticRegression(C=STRENGTH, solver="liblinear", dual=True, tol=0.1, random_state=0)

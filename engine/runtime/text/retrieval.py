@@ -53,8 +53,8 @@ def nearest(
 
 
 def _similarities(
-    vectorizer: Any,  # noqa: ANN401 - scikit-learn has no types
-    rows: Any,  # noqa: ANN401 - a sparse matrix
+    vectorizer: Any,
+    rows: Any,
     texts: Sequence[str],
 ) -> Iterator[Any]:
     """Yield for each text its similarity to every row, a few texts at a time."""
@@ -64,7 +64,7 @@ def _similarities(
         yield from np.round((asked @ rows.T).toarray(), DIGITS)
 
 
-def _best(similar: Any, count: int, barred: Collection[int]) -> tuple[int, ...]:  # noqa: ANN401 - an array
+def _best(similar: Any, count: int, barred: Collection[int]) -> tuple[int, ...]:
     """Return the places of the `count` highest values, highest first, equal ones by place."""
     similar = similar.copy()
     similar[list(barred)] = -np.inf

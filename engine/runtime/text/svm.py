@@ -55,14 +55,14 @@ def tfidf_svm_of_each(
     return [frozenset(found) for found in said]
 
 
-def _places(has: Sequence[bool], rows: Any, asked: Any, *, seed: int) -> list[int]:  # noqa: ANN401 - sparse matrices
+def _places(has: Sequence[bool], rows: Any, asked: Any, *, seed: int) -> list[int]:
     if len(set(has)) == 1:
         return list(range(asked.shape[0])) if has[0] else []
     found = _machine(seed).fit(rows, list(has)).predict(asked)
     return [place for place, yes in enumerate(found) if yes]
 
 
-def _machine(seed: int) -> Any:  # noqa: ANN401 - scikit-learn has no types
+def _machine(seed: int) -> Any:
     return LinearSVC(C=1.0, max_iter=10_000, random_state=seed)
 
 

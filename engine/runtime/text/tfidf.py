@@ -11,7 +11,7 @@ WORD = r"(?u)\w+|[^\w\s]"
 """A word of any length, or one other mark: `!`, an emoji."""
 
 
-def words_and_characters() -> Any:  # noqa: ANN401 - scikit-learn has no types
+def words_and_characters() -> Any:
     """Return an unfitted transformer of texts into sparse rows.
 
     Word unigrams and bigrams beside character 2- to 5-grams inside words, log-scaled counts, each

@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401, ARG002 - the signatures are those of transformers' callbacks
 """Adapters of checkpoints, put aside as they are saved: the trainer deletes all but the last two checkpoints.
 
 Of the steps at which the trainer will save, some are chosen before it starts, evenly; their adapter

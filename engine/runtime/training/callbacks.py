@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401, ARG002 - the signatures are those of transformers' callbacks
 """A trainer callback that tells what really happens: facts at the start, every step, and losses that are not numbers.
 
 Used inside the Axolotl process (events go to a file) and by the in-process backend (events go to
@@ -39,7 +38,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self._tell_first = tell
         self._is_first = True
         self._product_dtype: str | None = None
-        self._clock = usage.Clock()
+        self._clock = usage.Stopwatch()
         self._kind = "cpu"
         self._tokens = 0
 
@@ -127,7 +126,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
     def _count_tokens(self, model: torch.nn.Module) -> None:
         """Count what goes through the model, padding included."""
 
-        def count(module: torch.nn.Module, given: Any, named: Mapping[str, Any]) -> None:  # noqa: ARG001
+        def count(module: torch.nn.Module, given: Any, named: Mapping[str, Any]) -> None:
             ids = named.get("input_ids")
             self._tokens += ids.numel() if isinstance(ids, torch.Tensor) else 0
 
@@ -139,7 +138,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         if layer is None:
             return
 
-        def record(module: torch.nn.Module, given: Any, result: Any) -> None:  # noqa: ARG001
+        def record(module: torch.nn.Module, given: Any, result: Any) -> None:
             self._product_dtype = str(result.dtype).removeprefix("torch.")
             handle.remove()
 

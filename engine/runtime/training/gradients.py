@@ -32,7 +32,7 @@ def has_4bit_weights(model: torch.nn.Module) -> bool:
 
 def agreement(
     model: torch.nn.Module,
-    rows: Any,  # noqa: ANN401 - a data set of the trainer's
+    rows: Any,
     *,
     autocast: torch.dtype | None = None,
 ) -> float | None:

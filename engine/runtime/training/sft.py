@@ -116,7 +116,7 @@ def tokenised(path: Path, chat: Chat) -> Dataset | None:
     return Dataset.from_list(rows) if rows else None
 
 
-def _model(config: Config, folder: Path, device: Device) -> Any:  # noqa: ANN401 - a transformers model
+def _model(config: Config, folder: Path, device: Device) -> Any:
     """Return the base model: 4-bit for qlora, 32-bit for full training, else as asked."""
     precision = config["precision"]
     full = config["adapter"] == "none"

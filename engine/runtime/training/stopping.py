@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401, ARG002 - the signatures are those of transformers' callbacks
 """A trainer callback that follows a request to end: one more checkpoint, after the step that is being done.
 
 Used in both backends. The request stands in `engine.process.interrupts`; training goes on from the checkpoint as if

@@ -55,7 +55,7 @@ class Impatient:
     def __init__(self, after: int) -> None:
         self._after = after
 
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:  # noqa: ARG002 - the contract of progress
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
         if done >= self._after:
             signal.raise_signal(signal.SIGINT)
 

@@ -100,7 +100,7 @@ def copies(of: Prepared, by: str) -> list[dict[str, Any]]:
 def test_copies_elsewhere_take_no_text_out_of_the_holdout(
     by: str,
     holdout: float,
-    is_held: bool,  # noqa: FBT001 - a case
+    is_held: bool,
     check: str,
 ) -> None:
     splits = asked(by, holdout)

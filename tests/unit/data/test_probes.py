@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.data.probes import Item, probe_items
+from engine.data.probes import ProbeItem, probe_items
 from engine.errors import DataError
 from engine.recipe.model import PathRef, Probe, Source
 from support.paths import SHARED_DATA
@@ -19,7 +19,7 @@ from support.stage_bench import Quiet
 BUILTIN = Probe(name="builtin", kind="builtin")
 
 
-def once(*_: Any) -> Any:
+def cached(*_: Any) -> Any:
     raise AssertionError("nothing is fetched")
 
 
@@ -47,8 +47,8 @@ def written(tmp_path: Path, rows: list[dict[str, Any]], kind: Any, **probe: Any)
     return Probe(name="own", kind=kind, source=source(path), **probe)
 
 
-def asked(probe: Probe, seed: int = 7) -> tuple[Item, ...]:
-    return probe_items(probe, seed=seed, once=once, progress=Quiet())
+def asked(probe: Probe, seed: int = 7) -> tuple[ProbeItem, ...]:
+    return probe_items(probe, seed=seed, cached=cached, progress=Quiet())
 
 
 def test_the_built_in_probes_are_three_kinds_with_balanced_answers() -> None:

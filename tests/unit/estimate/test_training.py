@@ -12,7 +12,7 @@ from engine.backends.usage import Spent, Usage
 from engine.estimate import foretell
 from engine.estimate.devices import named_device
 from engine.estimate.duration import operations
-from engine.estimate.measured import Measured
+from engine.estimate.measured import Measurement
 from engine.estimate.memory import Batch, peak, trainable_parameters
 from engine.estimate.training import Known, estimate_training
 from engine.estimate.workload import Workload
@@ -125,7 +125,7 @@ def test_a_model_larger_than_the_device_does_not_fit(tmp_path: Path) -> None:
     assert estimate_training(recipe_in(tmp_path), small, known()).fits is False
 
 
-def measured(**changes: Any) -> Measured:
+def measured(**changes: Any) -> Measurement:
     usage = Usage(
         starting=Spent(count=1, seconds=5.0),
         first=Spent(count=1, seconds=3.0, tokens=8 * 60),
@@ -136,7 +136,8 @@ def measured(**changes: Any) -> Measured:
         peak_bytes=123_000_000,
     )
     return dataclasses.replace(
-        Measured(by="probe", created="2026-11-25T03:00:00+00:00", usage=usage, work={}), **changes
+        Measurement(by="probe", created="2026-11-25T03:00:00+00:00", usage=usage, work={}),
+        **changes,
     )
 
 

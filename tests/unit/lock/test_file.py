@@ -12,8 +12,8 @@ import jsonschema
 import pytest
 
 from engine.errors import DataError
-from engine.lock.accepted import Accepted
 from engine.lock.file import (
+    Accepted,
     Lock,
     LockedFirewall,
     LockedSplit,
@@ -131,7 +131,7 @@ def test_a_write_that_fails_leaves_the_old_lock_and_no_rest(
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
         with pytest.raises(OSError, match="No space"):
-            write_lock(path, dataclasses.replace(LOCK, holdout=Wear(looks=9)))
+            write_lock(path, dataclasses.replace(LOCK, holdout=Wear(looks=9, redraws=0)))
 
     assert read_lock(path) == LOCK
     assert [entry.name for entry in tmp_path.iterdir()] == ["reviews.lock.json"]
@@ -151,7 +151,7 @@ BAD = {
     "less": (changed("inputs", ...), "D382", "inputs"),
     "looks in words": (changed("holdout/looks", "three"), "D382", "looks"),
     "looks below 0": (changed("holdout/looks", -1), "D382", "looks"),
-    "truth for a number": (changed("holdout/looks", True), "D382", "looks"),  # noqa: FBT003
+    "truth for a number": (changed("holdout/looks", True), "D382", "looks"),
     "no rows": (changed("splits/holdout/rows", ...), "D382", "rows"),
     "more in a part": (changed("firewall/luck", 1), "D382", "luck"),
     "members": (changed("splits/holdout/members", 3), "D382", "members"),

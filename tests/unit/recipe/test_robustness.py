@@ -11,8 +11,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.codes import all_codes
 from engine.recipe import check_recipe, dump_resolved
+from engine.recipe.pages import all_codes
 from support.paths import EXAMPLES
 from support.project import BASE
 

@@ -16,10 +16,10 @@ from engine.recipe.sweeps import (
     named,
     setting_words,
     settled,
-    tried,
     value_words,
     values_of,
     varied,
+    written_settings,
 )
 from support.paths import EXAMPLES
 
@@ -105,12 +105,12 @@ def test_a_grid_that_is_far_too_large_is_counted_and_not_laid_out() -> None:
     sweep = {"grid": {f"key{number}": list(range(32)) for number in range(18)}}
 
     assert count_of(sweep) == 32**18
-    assert len(tried(sweep)) == MOST
+    assert len(written_settings(sweep)) == MOST
 
 
 @pytest.mark.parametrize("sweep", [{}, {"grid": {}}, {"grid": {"rank": 8}}, {"list": []}])
 def test_what_breaks_the_schema_has_no_settings(sweep: dict[str, Any]) -> None:
-    assert (count_of(sweep), tried(sweep)) == (0, [])
+    assert (count_of(sweep), written_settings(sweep)) == (0, [])
 
 
 def test_a_setting_says_all_in_which_it_is_another_than_method(tmp_path: Path) -> None:

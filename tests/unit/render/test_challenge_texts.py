@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 
-from engine.evidence import Challenge, ChallengeLine, Comparison, Standing
+from engine.evidence import Challenge, ChallengeLine, ChallengeOutcome, Comparison, Interval
 from engine.render.challenge import challenge_markdown, challenge_text
 from support.golden import Golden
-from support.reports import interval
 
 LINE = ChallengeLine(
     comparison=Comparison(
         name="zero_shot",
         metric="macro_f1",
         difference=-0.012,
-        interval=interval(-0.031, 0.008),
+        interval=Interval(low=-0.031, high=0.008, confidence=0.95, method="bootstrap"),
         p_value=0.21,
         p_adjusted=0.21,
         test="paired bootstrap",
         n=300,
     ),
-    standing=Standing.UNKNOWN,
+    standing=ChallengeOutcome.UNKNOWN,
     margin=0.02,
     accepted=0.897,
     newcomer=0.885,
@@ -32,7 +31,7 @@ CHALLENGE = Challenge(
     base_model="owner/newer@0123456789ab",
     trained=False,
     candidate="zero_shot",
-    standing=Standing.UNKNOWN,
+    standing=ChallengeOutcome.UNKNOWN,
     run="2026-11-24-7f3a91c2",
     accepted="2026-11-24T16:03:46Z",
     holdout="3f1a" * 16,

@@ -48,7 +48,7 @@ def test_sizes(count: int, expected: str) -> None:
         (float("nan"), False, "not computed"),
     ],
 )
-def test_metrics(value: float | None, signed: bool, expected: str) -> None:  # noqa: FBT001
+def test_metrics(value: float | None, signed: bool, expected: str) -> None:
     assert number_format.number(value, signed=signed) == expected
 
 

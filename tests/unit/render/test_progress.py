@@ -161,7 +161,7 @@ def test_slow_units_are_told_in_seconds_each() -> None:
         (False, {}, PlainProgress),
     ],
 )
-def test_the_stream_decides_the_kind(live: bool, environ: dict[str, str], kind: type) -> None:  # noqa: FBT001
+def test_the_stream_decides_the_kind(live: bool, environ: dict[str, str], kind: type) -> None:
     assert isinstance(open_progress("data", Terminal(live=live), environ=environ), kind)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.codes.review import CODES, OF_REPOSITORIES
+from engine.codes import pages_of_areas
 from engine.evidence.review import Effect, Gate, Review
 from engine.review.file_tree import Disk
 from engine.review.review import review
@@ -17,6 +17,10 @@ from support.recipe_pairs import CPU, Case, cases
 ALL = cases()
 PAIRS = [case for case in ALL if case.group != "harmless"]
 HARMLESS = [case for case in ALL if case.group == "harmless"]
+
+
+OF_REPOSITORIES = {"W119", "W120", "W121"}
+"""Found by `recipe ci` without a comparison."""
 
 
 def reviewed(case: Case, folder: Path) -> Review:
@@ -56,7 +60,7 @@ def test_no_alarm_is_false(case: Case, tmp_path: Path) -> None:
 def test_every_code_of_a_weaker_gate_is_expected_by_a_pair() -> None:
     expected = {line.split()[0] for case in PAIRS for line in case.expect}
 
-    assert expected == set(CODES) - set(OF_REPOSITORIES)
+    assert expected == {code for code in pages_of_areas() if code.startswith("W")} - OF_REPOSITORIES
 
 
 SAME = ("comments", "another order of the sections", "block style", "flow style", "quotes",

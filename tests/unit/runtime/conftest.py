@@ -19,7 +19,7 @@ class Told:
     def __init__(self) -> None:
         self.updates: list[tuple[int, int]] = []
 
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:  # noqa: ARG002
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
         self.updates.append((done, total))
 
     def note(self, text: str) -> None:

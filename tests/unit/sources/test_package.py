@@ -133,11 +133,11 @@ class Quiet:
 def read(folder: Path, **changes: Any) -> bytes:
     store = Store(folder / "store")
 
-    def once(name: str, payload: Mapping[str, Any], build: Any) -> Artifact:
+    def cached(name: str, payload: Mapping[str, Any], build: Any) -> Artifact:
         return store.put(name, make_key({"product": name, **payload}), build)
 
     fields = {"name": "toy", "version": "1.0", "sha256": None, "file": "toy/rows.csv", **changes}
-    return fetch(PackageRef(**fields), once, Quiet()).read_bytes()
+    return fetch(PackageRef(**fields), cached, Quiet()).read_bytes()
 
 
 def problem_of(folder: Path, **changes: Any) -> tuple[str, str]:
@@ -246,7 +246,7 @@ def test_credentials_of_the_url_are_used_and_never_shown(
     index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both(index)
-    index.password = "secret"  # noqa: S105 - made up
+    index.password = "secret"
     with_password = index.url.replace("://", "://me:secret@")
     refused = problem_of(tmp_path)
     monkeypatch.setenv("PIP_INDEX_URL", with_password)

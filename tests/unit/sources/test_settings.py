@@ -44,7 +44,7 @@ def test_uv_s_named_index_takes_its_credentials_from_the_environment(tmp_path: P
         tmp_path,
         UV_INDEX="my-own=https://host.example/index",
         UV_INDEX_MY_OWN_USERNAME="me",
-        UV_INDEX_MY_OWN_PASSWORD="p@ss",  # noqa: S106 - made up
+        UV_INDEX_MY_OWN_PASSWORD="p@ss",
     )
 
     assert "https://me:p%40ss@host.example/index" in found.indexes

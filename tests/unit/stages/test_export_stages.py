@@ -4,135 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from gguf import GGUFReader
 
 from engine.data.examples.example import Example, write_examples
-from engine.environment import Device
-from engine.evidence import ExportedFile, rung_from_json, scores_from_json, verdict_from_json
-from engine.inference import predict as answering
-from engine.metrics.predictions import write_predictions
+from engine.evidence import ExportedFile, Rung, Scores, Verdict
+from engine.files.typed_json import from_json
 from engine.parity.files import leaving
-from engine.recipe.model import Export, MaxDrop, PathRef, Task, Threshold
+from engine.recipe.model import MaxDrop, Threshold
 from engine.runtime.llama import chat as gguf_chat
 from engine.runtime.llama import client as llama
 from engine.runtime.llama.chat import FileTokenizer
-from engine.runtime.models.load import load_model
 from engine.stages import merge, quantize, verify
+from support.export_bench import TASK, TEXTS, Bench, Folder, evaluated
 from support.pico import make_pico_model
-
-CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=1, bf16=False)
-TASK = Task(
-    kind="classification",
-    instruction="Is it {labels}?",
-    system="",
-    input="{text}",
-    labels=("good", "bad"),
-    schema=None,
-    output="text",
-)
-TEXTS = ("a fine film", "a dull plot", "so so 12 ½", "日本", "it was it", "x", "not bad", "hm")
-
-
-@dataclass
-class Folder:
-    """Stands for an artifact: a folder with files."""
-
-    path: Path
-
-    def file(self, name: str) -> Path:
-        assert (self.path / name).exists(), name
-        return self.path / name
-
-    @property
-    def key(self) -> str:
-        return self.path.name
-
-    def digest(self) -> str:
-        files = sorted(path for path in self.path.rglob("*") if path.is_file())
-        return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-
-
-@dataclass
-class Bench:
-    """Runs stages one after the other, with products built at most once."""
-
-    root: Path
-    base: Path
-    formats: tuple[str, ...] = ("safetensors", "gguf", "ollama")
-    quantizations: tuple[str, ...] = ("Q8_0",)
-    importance_matrix: bool = False
-    thresholds: tuple[Threshold, ...] = ()
-    max_drops: tuple[MaxDrop, ...] = ()
-    built: list[str] = field(default_factory=list)
-    artifacts: dict[str, Folder] = field(default_factory=dict)
-
-    def once(self, name: str, payload: Mapping[str, Any], build: Callable[[Path], None]) -> Folder:
-        key = json.dumps(payload, sort_keys=True, default=str)
-        folder = self.root / "products" / f"{name}-{abs(hash(key))}"
-        if not folder.exists():
-            folder.mkdir(parents=True)
-            build(folder)
-            self.built.append(name)
-        return Folder(folder)
-
-    def run(self, stage: Any) -> Path:
-        workdir = self.root / stage.NAME
-        shutil.rmtree(workdir, ignore_errors=True)
-        scratch = self.root / "scratch"
-        scratch.mkdir(exist_ok=True)
-        workdir.mkdir()
-        stage.run(
-            SimpleNamespace(
-                recipe=self.recipe(),
-                base_model={},
-                device=CPU,
-                artifacts={name: self.artifacts[name] for name in stage.NEEDS},
-                inputs=dict.fromkeys(stage.NEEDS, "key"),
-                workdir=workdir,
-                scratch=scratch,
-                progress=SimpleNamespace(update=lambda *_, **__: None, note=lambda _text: None),
-                once=self.once,
-            )
-        )
-        self.artifacts[stage.NAME] = Folder(workdir)
-        return workdir
-
-    def recipe(self) -> Any:
-        return SimpleNamespace(
-            task=TASK,
-            base_model=PathRef(path=self.base, written="base"),
-            method=SimpleNamespace(kind="full", seed=7, max_length=512),
-            splits=SimpleNamespace(seed=7),
-            backend=SimpleNamespace(precision="fp32"),
-            acceptance=SimpleNamespace(confidence=0.95, decide_on="point"),
-            export=Export(
-                formats=self.formats,  # type: ignore[arg-type]
-                quantizations=self.quantizations,
-                importance_matrix=self.importance_matrix,
-                max_drops=self.max_drops,
-                thresholds=self.thresholds,
-            ),
-        )
-
-
-def _evaluated(root: Path, model: Path, rows: list[Example]) -> Path:
-    """What the trained model says before it is merged."""
-    folder = root / "evaluate"
-    folder.mkdir()
-    asked = answering.Asked(task=TASK, max_length=512, answers=())
-    loaded = load_model(model, device=CPU, precision="fp32")
-    silent = SimpleNamespace(update=lambda *_, **__: None, note=lambda _text: None)
-    said = answering.chosen(loaded, asked, rows, progress=silent)
-    write_predictions(folder / "predictions.holdout.jsonl", said)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +43,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
         "train": Folder(trained),
         "holdout": Folder(holdout),
         "data": Folder(data),
-        "evaluate": Folder(_evaluated(root, trained / "model", rows)),
+        "evaluate": Folder(evaluated(root, trained / "model", rows)),
     }
     bench.run(merge)
     bench.run(quantize)
@@ -193,7 +82,7 @@ def test_verify_compares_the_file_with_the_merged_model(bench: Bench) -> None:
 
     result = _verify(bench)
 
-    checks = [check.name for check in verdict_from_json(result["verdict"]).checks]
+    checks = [check.name for check in from_json(Verdict, result["verdict"]).checks]
     assert checks == [
         "parity.merged",
         "shift.merged",
@@ -216,7 +105,7 @@ def test_verify_compares_the_file_with_the_merged_model(bench: Bench) -> None:
         result["token_parity"],
         result["verdict"]["status"],
     ) == ({"same": 8, "of": 8, "first_different": None}, "pass")
-    assert [scores_from_json(result["scores"][name]).rows for name in ("merged", "quantized")] == [
+    assert [from_json(Scores, result["scores"][name]).rows for name in ("merged", "quantized")] == [
         8,
         8,
     ]
@@ -256,7 +145,7 @@ def test_prompts_read_as_other_tokens_fail_and_name_the_row(
         shutil.rmtree(product)
     bench.thresholds = ()
 
-    checks = verdict_from_json(_verify(bench)["verdict"]).checks
+    checks = from_json(Verdict, _verify(bench)["verdict"]).checks
     (parity,) = [check for check in checks if check.name == "token_parity"]
 
     for product in (bench.root / "products").glob("predictions-*"):
@@ -280,7 +169,7 @@ def test_without_a_quantized_file_the_exported_folder_must_answer(bench: Bench) 
 
 
 def _refused(result: dict[str, Any]) -> dict[str, str]:
-    checks = verdict_from_json(result["verdict"]).checks
+    checks = from_json(Verdict, result["verdict"]).checks
     return {check.name: check.note for check in checks if check.status == "fail"}
 
 
@@ -291,7 +180,7 @@ def _plain(bench: Bench) -> None:
 def test_the_ladder_has_a_rung_for_every_form_of_the_model(bench: Bench) -> None:
     _plain(bench)
 
-    ladder = [rung_from_json(rung) for rung in _verify(bench)["ladder"]]
+    ladder = [from_json(Rung, rung) for rung in _verify(bench)["ladder"]]
 
     assert [rung.name for rung in ladder] == ["adapter", "merged", "f16", "Q8_0"]
     assert [rung.agreement.n for rung in ladder[1:] if rung.agreement] == [8, 8, 8]
@@ -313,7 +202,7 @@ def test_size_and_speed_are_bounded_by_their_values(bench: Bench) -> None:
     result = _verify(bench)
 
     _plain(bench)
-    checks = {check.name: check for check in verdict_from_json(result["verdict"]).checks}
+    checks = {check.name: check for check in from_json(Verdict, result["verdict"]).checks}
     assert checks["file_megabytes"].status == "fail"
     assert (checks["tokens_per_second"].status, checks["tokens_per_second"].decided_on) == (
         "pass",
@@ -359,7 +248,7 @@ def test_a_damaged_tensor_is_refused_at_the_file_it_is_in(bench: Bench) -> None:
 
     refused = _refused(result)
     assert "`blk.1.ffn_down.weight`" in refused["weights"]
-    ladder = [rung_from_json(rung) for rung in result["ladder"]]
+    ladder = [from_json(Rung, rung) for rung in result["ladder"]]
     assert [rung.name for rung in ladder if rung.verdict and rung.verdict.status == "fail"] == [
         "Q8_0"
     ]

@@ -142,7 +142,7 @@ def test_a_repository_around_the_home_is_no_project(
         ("KEY=localhost", "http://localhost:8000/v1", True),
     ],
 )
-def test_a_key_goes_where_the_user_tied_it_to(option: str, url: str, sends: bool) -> None:  # noqa: FBT001
+def test_a_key_goes_where_the_user_tied_it_to(option: str, url: str, sends: bool) -> None:
     allowed = from_options([], [], [option])
 
     assert allowed.may_send("KEY", parse_address(url)) is sends
@@ -158,7 +158,7 @@ def test_a_key_goes_where_the_user_tied_it_to(option: str, url: str, sends: bool
         ("https://evil.example/v1", False),
     ],
 )
-def test_a_providers_key_goes_to_the_provider(url: str, sends: bool) -> None:  # noqa: FBT001
+def test_a_providers_key_goes_to_the_provider(url: str, sends: bool) -> None:
     assert Allowed().may_send("OPENAI_API_KEY", parse_address(url)) is sends
 
 
@@ -172,5 +172,5 @@ def test_a_providers_key_goes_to_the_provider(url: str, sends: bool) -> None:  #
         ("10.0.0.5", "http://10.0.0.5/v1", True),
     ],
 )
-def test_rows_go_to_a_host_that_is_allowed(option: str, url: str, asks: bool) -> None:  # noqa: FBT001
+def test_rows_go_to_a_host_that_is_allowed(option: str, url: str, asks: bool) -> None:
     assert from_options([], [option], []).may_ask(parse_address(url)) is asks

@@ -26,7 +26,7 @@ def texts(filled: Filled) -> Iterator[str]:
                 yield text
 
 
-def rewritten(value: Any, rewrite: Callable[[str], str]) -> Any:  # noqa: ANN401 - JSON
+def rewritten(value: Any, rewrite: Callable[[str], str]) -> Any:
     """Return a JSON value with `rewrite` applied to its strings, keys of objects left alone."""
     if isinstance(value, str):
         return rewrite(value)

@@ -1,4 +1,4 @@
-"""Which entry of a recipe a comment speaks of.
+"""Which item of a recipe a comment speaks of.
 
 A comment at the end of a line speaks of what stands on it; one on a line of its own of what comes
 next, unless it is indented like the block that ends there. A blank line belongs to what follows it.
@@ -9,23 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from engine.recipe.text.layout.tree import At, Collection, Entry, Parsed, Span
+from engine.recipe.text.layout.tree import At, Collection, Item, Parsed, ScalarSpan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Anchor:
-    """An entry, with the collections that it stands in, outermost first, and who owns each."""
+    """An item, with the collections that it stands in, outermost first, and who owns each."""
 
-    entry: Entry
+    item: Item
     column: int
     """Of the key, or of the dash."""
     within: tuple[Collection, ...]
-    owners: tuple[Entry | None, ...]
+    owners: tuple[Item | None, ...]
 
 
 def attach(parsed: Parsed) -> None:
-    """Give every comment of the text to an entry or a collection of the tree."""
-    _Attaching(
+    """Give every comment of the text to an item or a collection of the tree."""
+    _CommentPlacer(
         lines=parsed.lines,
         root=parsed.root,
         anchors=list(_anchors(parsed.root, (), ())),
@@ -39,20 +39,20 @@ def comments_of(parsed: Parsed) -> list[str]:
 
 
 def _anchors(
-    node: Collection, within: tuple[Collection, ...], owners: tuple[Entry | None, ...]
+    node: Collection, within: tuple[Collection, ...], owners: tuple[Item | None, ...]
 ) -> Iterator[_Anchor]:
     within = (*within, node)
     owners = owners or (None,)
-    for entry in node.entries:
-        column = node.indent if node.is_list and not node.is_flow else entry.at[1]
-        yield _Anchor(entry=entry, column=column, within=within, owners=owners)
-        if isinstance(entry.value, Collection):
-            yield from _anchors(entry.value, within, (*owners, entry))
+    for item in node.items:
+        column = node.indent if node.is_list and not node.is_flow else item.at[1]
+        yield _Anchor(item=item, column=column, within=within, owners=owners)
+        if isinstance(item.value, Collection):
+            yield from _anchors(item.value, within, (*owners, item))
 
 
 def _comments(parsed: Parsed) -> Iterator[tuple[At, str]]:
     """Yield place and text of each comment, and of each blank line with an empty text."""
-    by_line: dict[int, list[Span]] = {}
+    by_line: dict[int, list[ScalarSpan]] = {}
     for span in parsed.spans:
         for line in range(span.start[0], span.end[0] + 1):
             by_line.setdefault(line, []).append(span)
@@ -66,7 +66,7 @@ def _comments(parsed: Parsed) -> Iterator[tuple[At, str]]:
                 break
 
 
-def _covered(span: Span, line: int, width: int) -> tuple[int, int]:
+def _covered(span: ScalarSpan, line: int, width: int) -> tuple[int, int]:
     """Return from where to where a scalar covers a line."""
     start = span.start[1] if line == span.start[0] else 0
     if span.header_end is not None:
@@ -75,7 +75,7 @@ def _covered(span: Span, line: int, width: int) -> tuple[int, int]:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Attaching:
+class _CommentPlacer:
     lines: tuple[str, ...]
     root: Collection
     anchors: list[_Anchor]
@@ -104,23 +104,23 @@ class _Attaching:
         )
 
     def _give_blank(self) -> None:
-        """A blank line goes before the entry of the next line, if one stands there."""
+        """A blank line goes before the item of the next line, if one stands there."""
         assert self.blank is not None  # noqa: S101 - its callers ask
         following = self._next(self.blank[0])
         if following is not None and not self._inside(following, self.blank):
-            following.entry.before.append("")
+            following.item.before.append("")
         self.blank = None
 
     def _inside(self, following: _Anchor, at: At) -> bool:
         return any(node.is_flow and node.start < at < node.end for node in following.within)
 
     def _next(self, line: int) -> _Anchor | None:
-        return next((anchor for anchor in self.anchors if anchor.entry.at[0] > line), None)
+        return next((anchor for anchor in self.anchors if anchor.item.at[0] > line), None)
 
     def _previous(self, at: At) -> _Anchor | None:
         found = None
         for anchor in self.anchors:
-            if anchor.entry.at >= at:
+            if anchor.item.at >= at:
                 break
             found = anchor
         return found
@@ -137,52 +137,52 @@ class _Attaching:
         inside = self._flow_around(at)
         if inside is not None:
             node, owner = inside
-            if following is not None and following.entry.at < node.end:
-                return following.entry.before
-            return node.after if node.entries or owner is None else owner.before
+            if following is not None and following.item.at < node.end:
+                return following.item.before
+            return node.after if node.items or owner is None else owner.before
         ending = () if previous is None else previous.within
         if following is not None:
             ending = tuple(node for node in ending if node not in following.within)
             if at[1] <= following.column:
-                return following.entry.before
+                return following.item.before
         blocks = [node for node in ending if not node.is_flow and node.indent <= at[1]]
         if blocks:
             return blocks[-1].after
-        return self.root.after if following is None else following.entry.before
+        return self.root.after if following is None else following.item.before
 
-    def _flow_around(self, at: At) -> tuple[Collection, Entry | None] | None:
-        """Return the innermost flow collection that a place is in, and the entry whose value it is."""
+    def _flow_around(self, at: At) -> tuple[Collection, Item | None] | None:
+        """Return the innermost flow collection that a place is in, and the item whose value it is."""
         found = None
         for anchor in self.anchors:
-            value = anchor.entry.value
+            value = anchor.item.value
             if isinstance(value, Collection) and value.is_flow and value.start < at < value.end:
-                found = (value, anchor.entry)
+                found = (value, anchor.item)
         if found is None and self.root.is_flow and self.root.start < at < self.root.end:
             return self.root, None
         return found
 
     def _beside(self, at: At, text: str) -> None:
         lead = self.lines[at[0]][: at[1]].strip()
-        entry = self._spoken_of(at)
+        item = self._item_before(at)
         following = self._next_from(at)
-        if (entry is None or set(lead) <= {"-", " ", "?"}) and following is not None:
+        if (item is None or set(lead) <= {"-", " ", "?"}) and following is not None:
             following.before.append(text)
-        elif entry is None:
+        elif item is None:
             self.root.after.append(text)
-        elif entry.beside:
-            entry.before.append(text)
+        elif item.beside:
+            item.before.append(text)
         else:
-            entry.beside, entry.column = text, at[1]
+            item.beside, item.column = text, at[1]
 
-    def _next_from(self, at: At) -> Entry | None:
-        return next((anchor.entry for anchor in self.anchors if anchor.entry.at > at), None)
+    def _next_from(self, at: At) -> Item | None:
+        return next((anchor.item for anchor in self.anchors if anchor.item.at > at), None)
 
-    def _spoken_of(self, at: At) -> Entry | None:
-        """Return the last entry before a place; of a flow collection that has ended, its owner."""
+    def _item_before(self, at: At) -> Item | None:
+        """Return the last item before a place; of a flow collection that has ended, its owner."""
         previous = self._previous(at)
         if previous is None:
             return None
         for node, owner in zip(previous.within, previous.owners, strict=True):
             if node.is_flow and node.end <= at:
                 return owner
-        return previous.entry
+        return previous.item

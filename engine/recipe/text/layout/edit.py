@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from engine.recipe.text.source import LINE_BREAK, SourceText, parse_source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Edit:
     """A key that is to have a value."""
 
     at: KeyPath
@@ -23,16 +22,16 @@ class Setting:
     """The key of the same mapping that it is written after, where it is not there yet."""
 
 
-def with_settings(text: str, source: SourceText, settings: tuple[Setting, ...]) -> str:
+def with_edits(text: str, source: SourceText, edits: tuple[Edit, ...]) -> str:
     """Return `text`, the text of `source`, with some keys set; comments and layout stay.
 
     RecipeError R127 where a key is written in a way that cannot be edited; `recipe fmt` helps then.
     """
-    edits = sorted((_edit(text, source, setting) for setting in settings), reverse=True)
-    for start, end, new in edits:
+    replaced = sorted((_replacement(text, source, edit) for edit in edits), reverse=True)
+    for start, end, new in replaced:
         text = text[:start] + new + text[end:]
-    if parse_source(text.encode(), source.path).value != _expected(source.value, settings):
-        first = settings[0]
+    if parse_source(text.encode(), source.path).value != _expected(source.value, edits):
+        first = edits[0]
         raise RecipeError(
             Problem(
                 code="R127",
@@ -45,21 +44,21 @@ def with_settings(text: str, source: SourceText, settings: tuple[Setting, ...]) 
     return text
 
 
-def _edit(text: str, source: SourceText, setting: Setting) -> tuple[int, int, str]:
+def _replacement(text: str, source: SourceText, edit: Edit) -> tuple[int, int, str]:
     """Return what to replace: from, to, and by what."""
     starts = [0, *(found.end() for found in LINE_BREAK.finditer(text))]
-    if (span := source.values.get(setting.at)) is not None:
+    if (span := source.values.get(edit.at)) is not None:
         start = starts[span.line - 1] + span.column - 1
-        return start, start + span.width, _spelled(setting.value)
-    *holder, name = setting.at
-    anchor, key = source.values[(*holder, setting.below)], source.keys[(*holder, setting.below)]
+        return start, start + span.width, _spelled(edit.value)
+    *holder, name = edit.at
+    anchor, key = source.values[(*holder, edit.below)], source.keys[(*holder, edit.below)]
     if _is_flow(text, tuple(holder)):
         end = starts[anchor.line - 1] + anchor.column - 1 + anchor.width
-        return end, end, f", {name}: {_spelled(setting.value)}"
+        return end, end, f", {name}: {_spelled(edit.value)}"
     ending = LINE_BREAK.search(text, starts[anchor.line - 1])
     after = ending.end() if ending else len(text)
     line_break = ending[0] if ending else "\n"
-    new = f"{' ' * (key.column - 1)}{name}: {_spelled(setting.value)}"
+    new = f"{' ' * (key.column - 1)}{name}: {_spelled(edit.value)}"
     return after, after, f"{new}{line_break}" if ending else f"{line_break}{new}"
 
 
@@ -75,22 +74,22 @@ def _spelled(value: str) -> str:
 def _is_flow(text: str, path: KeyPath) -> bool:
     node: Any = parse(text).root
     for part in path:
-        entry = next(
-            entry
-            for place, entry in enumerate(node.entries)
-            if (place if node.is_list else "".join(entry.key.lines).strip("\"'")) == part
+        item = next(
+            item
+            for place, item in enumerate(node.items)
+            if (place if node.is_list else "".join(item.key.lines).strip("\"'")) == part
         )
-        node = entry.value
+        node = item.value
     return isinstance(node, Collection) and node.is_flow
 
 
-def _expected(value: Any, settings: tuple[Setting, ...]) -> Any:  # noqa: ANN401 - any JSON
-    for setting in settings:
-        value = _with(value, setting.at, setting.value)
+def _expected(value: Any, edits: tuple[Edit, ...]) -> Any:
+    for edit in edits:
+        value = _with(value, edit.at, edit.value)
     return value
 
 
-def _with(value: Any, path: KeyPath, new: str) -> Any:  # noqa: ANN401 - any JSON
+def _with(value: Any, path: KeyPath, new: str) -> Any:
     if not path:
         return new
     first, rest = path[0], path[1:]
@@ -99,26 +98,3 @@ def _with(value: Any, path: KeyPath, new: str) -> Any:  # noqa: ANN401 - any JSO
             _with(item, rest, new) if place == first else item for place, item in enumerate(value)
         ]
     return {**value, first: _with(value.get(first), rest, new)}
-
-
-def written_references(
-    value: Mapping[str, Any],
-) -> Iterator[tuple[KeyPath, Mapping[str, Any], str]]:
-    """Yield every place that a recipe's text names, with its key path and what it is a place of."""
-    found: list[tuple[KeyPath, Any, str]] = [(("base_model",), value.get("base_model"), "model")]
-    data, acceptance = value.get("data"), value.get("acceptance")
-    found += [
-        (("data", "sources", place), item, "dataset") for place, item in _items(data, "sources")
-    ]
-    for place, item in _items(value, "baselines"):
-        model = item.get("model") if isinstance(item, Mapping) else None
-        found.append((("baselines", place, "model"), model, "model"))
-    forgetting = acceptance.get("forgetting") if isinstance(acceptance, Mapping) else None
-    for place, item in _items(forgetting, "probes"):
-        found.append((("acceptance", "forgetting", "probes", place), item, "dataset"))
-    yield from ((at, item, kind) for at, item, kind in found if isinstance(item, Mapping))
-
-
-def _items(holder: Any, key: str) -> list[tuple[int, Any]]:  # noqa: ANN401 - any JSON
-    found = holder.get(key) if isinstance(holder, Mapping) else None
-    return list(enumerate(found)) if isinstance(found, list) else []

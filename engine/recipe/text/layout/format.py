@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from engine.errors import EngineError, Problem
 from engine.recipe.text.layout.comments import attach, comments_of
-from engine.recipe.text.layout.tree import Collection, Entry, Node, Scalar, parse
+from engine.recipe.text.layout.tree import Collection, Item, Node, Scalar, parse
 from engine.recipe.text.source import SourceText, parse_source
 from engine.recipe.validation.schema import Schema, expand, forms, recipe_schema
 
@@ -63,11 +63,11 @@ def _file(root: Collection) -> Iterator[str]:
     yield from body
 
 
-def _header(root: Collection) -> tuple[list[str], Entry | None]:
-    """Return the comments that speak of the whole file, and the entry that they stand before."""
-    if not root.entries:
+def _header(root: Collection) -> tuple[list[str], Item | None]:
+    """Return the comments that speak of the whole file, and the item that they stand before."""
+    if not root.items:
         return [], None
-    first = min(root.entries, key=lambda entry: entry.at)
+    first = min(root.items, key=lambda item: item.at)
     before = first.before
     while before and not before[0]:
         before.pop(0)
@@ -82,10 +82,10 @@ def _header(root: Collection) -> tuple[list[str], Entry | None]:
 def _block(node: Collection, indent: int, schema: Schema) -> list[str]:
     """Return the lines of a collection in block style."""
     lines: list[str] = []
-    for entry in _ordered(node, schema):
-        below = _below(entry, schema)
-        before = list(entry.before)
-        head, rest = _entry(entry, indent, below, before, is_section=indent == 0)
+    for item in _ordered(node, schema):
+        below = _below(item, schema)
+        before = list(item.before)
+        head, rest = _entry(item, indent, below, before, is_section=indent == 0)
         while before and not before[0] and not lines:
             before.pop(0)
         lines += [" " * indent + text if text else "" for text in _once(before)]
@@ -102,11 +102,11 @@ def _once(texts: Sequence[str]) -> Iterator[str]:
         blank = not text
 
 
-def _ordered(node: Collection, schema: Schema) -> list[Entry]:
+def _ordered(node: Collection, schema: Schema) -> list[Item]:
     if node.is_list:
-        return node.entries
+        return node.items
     known = {name: place for place, name in enumerate(_properties(schema))}
-    return sorted(node.entries, key=lambda entry: known.get(_name(entry), len(known)))
+    return sorted(node.items, key=lambda item: known.get(_name(item), len(known)))
 
 
 def _properties(schema: Schema) -> Mapping[str, Any]:
@@ -117,65 +117,65 @@ def _properties(schema: Schema) -> Mapping[str, Any]:
     return found
 
 
-def _name(entry: Entry) -> str:
+def _name(item: Item) -> str:
     """Return the key as it is written, without quotes: enough to know a key of the schema."""
-    return entry.key.lines[0].strip("\"'") if entry.key and entry.key.lines else ""
+    return item.key.lines[0].strip("\"'") if item.key and item.key.lines else ""
 
 
-def _below(entry: Entry, schema: Schema) -> Schema:
-    """Return the schema of an entry's value; nothing where the language is another one."""
-    if entry.key is None:
+def _below(item: Item, schema: Schema) -> Schema:
+    """Return the schema of an item's value; nothing where the language is another one."""
+    if item.key is None:
         items = schema.get("items")
         return expand(items) if isinstance(items, dict) else _NOTHING
     properties = _properties(schema)
-    found = properties.get(_name(entry), schema.get("additionalProperties"))
+    found = properties.get(_name(item), schema.get("additionalProperties"))
     return expand(found) if isinstance(found, dict) else _NOTHING
 
 
 def _entry(
-    entry: Entry, indent: int, schema: Schema, before: list[str], *, is_section: bool
+    item: Item, indent: int, schema: Schema, before: list[str], *, is_section: bool
 ) -> tuple[str, list[str]]:
-    """Return the first line of an entry and those that follow; `before` may get more comments."""
+    """Return the first line of an item and those that follow; `before` may get more comments."""
     margin = " " * indent
-    prefix = margin + ("-" if entry.key is None else f"{' '.join(entry.key.lines)}:")
-    value = entry.value
+    prefix = margin + ("-" if item.key is None else f"{' '.join(item.key.lines)}:")
+    value = item.value
     if isinstance(value, Scalar):
-        return _scalar(entry, value, prefix, indent)
+        return _scalar(item, value, prefix, indent)
     text = _flow(value, len(prefix) + 1, is_section=is_section)
     if text is not None:
-        return _with_comment(f"{prefix} {text}", entry), []
-    if entry.key is None and entry.beside:
-        _hand_down(entry, _ordered(value, schema)[0], before)
+        return _with_comment(f"{prefix} {text}", item), []
+    if item.key is None and item.beside:
+        _hand_down(item, _ordered(value, schema)[0], before)
     rest = _block(value, indent + _STEP, schema)
-    if entry.key is not None:
-        return _with_comment(prefix, entry), rest
+    if item.key is not None:
+        return _with_comment(prefix, item), rest
     while not rest[0] or rest[0].lstrip().startswith("#"):
         before.append(rest.pop(0).strip())
     return margin + "- " + rest[0][indent + _STEP :], rest[1:]
 
 
-def _hand_down(entry: Entry, first: Entry, before: list[str]) -> None:
+def _hand_down(item: Item, first: Item, before: list[str]) -> None:
     """The comment of an item that is spread over lines ends the first of them, or comes before it."""
     if first.beside:
-        before.append(entry.beside)
+        before.append(item.beside)
     else:
-        first.beside, first.column = entry.beside, entry.column
+        first.beside, first.column = item.beside, item.column
 
 
-def _scalar(entry: Entry, value: Scalar, prefix: str, indent: int) -> tuple[str, list[str]]:
+def _scalar(item: Item, value: Scalar, prefix: str, indent: int) -> tuple[str, list[str]]:
     margin = " " * (indent + _STEP)
     if value.header:
-        said = str(_STEP) if _needs_indent(value.lines) else ""
-        head = f"{prefix} {value.header[0]}{said}{value.header[1:]}"
+        indicator = str(_STEP) if _needs_indent(value.lines) else ""
+        head = f"{prefix} {value.header[0]}{indicator}{value.header[1:]}"
         body = [
             margin + line if line.strip(" ") else line and margin + line for line in value.lines
         ]
-        return _with_comment(head, entry), body
+        return _with_comment(head, item), body
     if not value.lines:
-        return _with_comment(prefix, entry), []
+        return _with_comment(prefix, item), []
     first, *rest = value.lines
     lines = [f"{prefix} {first}", *(margin + line if line else "" for line in rest)]
-    lines[-1] = _with_comment(lines[-1], entry)
+    lines[-1] = _with_comment(lines[-1], item)
     return lines[0], lines[1:]
 
 
@@ -187,17 +187,17 @@ def _needs_indent(lines: Sequence[str]) -> bool:
     )
 
 
-def _with_comment(line: str, entry: Entry) -> str:
+def _with_comment(line: str, item: Item) -> str:
     """Return a line with its comment: in the column where it stood, if that is still free."""
-    if not entry.beside:
+    if not item.beside:
         return line
-    gap = max(_GAP, entry.column - len(line))
-    return f"{line}{' ' * gap}{entry.beside}"
+    gap = max(_GAP, item.column - len(line))
+    return f"{line}{' ' * gap}{item.beside}"
 
 
 def _flow(node: Collection, column: int, *, is_section: bool) -> str | None:
     """Return a collection on one line; None where it is more than one fact, or too long."""
-    if not node.entries and not node.after:
+    if not node.items and not node.after:
         return "[]" if node.is_list else "{}"
     if not node.is_flow or not _is_one_fact(node) or (is_section and not node.is_list):
         return None
@@ -209,9 +209,9 @@ def _is_one_fact(node: Node) -> bool:
     """A list of words or numbers, or one key with a word, a number or such a list."""
     if isinstance(node, Scalar):
         return len(node.lines) <= 1 and not node.header
-    if node.after or any(entry.before or entry.beside for entry in node.entries):
+    if node.after or any(item.before or item.beside for item in node.items):
         return False
-    values = [entry.value for entry in node.entries]
+    values = [item.value for item in node.items]
     if node.is_list:
         return all(isinstance(value, Scalar) and _is_one_fact(value) for value in values)
     return (
@@ -225,9 +225,9 @@ def _inline(node: Node) -> str:
     if isinstance(node, Scalar):
         return node.lines[0] if node.lines else ""
     if node.is_list:
-        return f"[{', '.join(_inline(entry.value) for entry in node.entries)}]"
+        return f"[{', '.join(_inline(item.value) for item in node.items)}]"
     pairs = (
-        f"{' '.join(entry.key.lines) if entry.key else ''}: {_inline(entry.value)}".rstrip(" ")
-        for entry in node.entries
+        f"{' '.join(item.key.lines) if item.key else ''}: {_inline(item.value)}".rstrip(" ")
+        for item in node.items
     )
     return "{" + ", ".join(pairs) + "}"

@@ -28,14 +28,14 @@ class Scalar:
 
 
 @dataclass(slots=True, kw_only=True)
-class Entry:
+class Item:
     """A key with its value, or an item of a list."""
 
     key: Scalar | None
-    """None for an item."""
+    """None in a list."""
     value: Node
     at: At
-    """Where the key, or the item's value, starts."""
+    """Where the key starts, or in a list the value."""
     before: list[str] = field(default_factory=list)
     """Comments on lines of their own before it; an empty one is a blank line."""
     beside: str = ""
@@ -53,13 +53,13 @@ class Collection:
     """Written in braces or brackets."""
     start: At
     end: At = (0, 0)
-    entries: list[Entry] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
-    """Comments after its last entry that still belong to it."""
+    """Comments after its last item that still belong to it."""
 
     @property
     def indent(self) -> int:
-        """The column of its entries, where it is no flow collection."""
+        """The column of its items, where it is no flow collection."""
         return self.start[1]
 
 
@@ -67,7 +67,7 @@ Node = Scalar | Collection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class ScalarSpan:
     """A stretch of the text that holds no comment: one scalar."""
 
     start: At
@@ -81,9 +81,9 @@ class Builder:
     """Builds the tree from parser events."""
 
     lines: tuple[str, ...]
-    spans: list[Span] = field(default_factory=list)
+    spans: list[ScalarSpan] = field(default_factory=list)
 
-    def node(self, event: Any, stream: Iterator[Any], parent: int) -> Node:  # noqa: ANN401 - an event
+    def node(self, event: Any, stream: Iterator[Any], parent: int) -> Node:
         """Return the value that starts with `event`; `parent` is the column of what holds it."""
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, parent)
@@ -99,17 +99,17 @@ class Builder:
             if not found.is_list:
                 key = self._scalar(event, inner)
                 event = next(stream)
-            found.entries.append(Entry(key=key, value=self.node(event, stream, inner), at=at))
+            found.items.append(Item(key=key, value=self.node(event, stream, inner), at=at))
         found.end = _at(event.end_mark)
         return found
 
-    def _scalar(self, event: Any, parent: int) -> Scalar:  # noqa: ANN401 - an event
+    def _scalar(self, event: Any, parent: int) -> Scalar:
         start, end = _at(event.start_mark), _at(event.end_mark)
         if event.style in ("|", ">"):
             return self._block(start, parent)
         if start == end:
             return Scalar()
-        self.spans.append(Span(start=start, end=end))
+        self.spans.append(ScalarSpan(start=start, end=end))
         (first, begin), (last, stop) = start, end
         if first == last:
             return Scalar(lines=(self.lines[first][begin:stop],))
@@ -121,9 +121,9 @@ class Builder:
         line, column = start
         header = _BLOCK_HEADER.match(self.lines[line], column)
         assert header is not None  # noqa: S101 - the parser has read it
-        said = re.search(r"\d", header["rest"])
+        digit = re.search(r"\d", header["rest"])
         keeps = "+" in header["rest"]
-        indent = parent + int(said[0]) if said else self._content_indent(line + 1)
+        indent = parent + int(digit[0]) if digit else self._content_indent(line + 1)
         content = []
         for text in self.lines[line + 1 :]:
             if text.strip(" ") and len(text) - len(text.lstrip(" ")) < max(indent, parent + 1):
@@ -134,7 +134,7 @@ class Builder:
         if keeps and line + 1 + len(content) == len(self.lines) and content and not content[-1]:
             content.pop()  # what follows the last line break of the file is no line
         end = (line + len(content), len(self.lines[line + len(content)]))
-        self.spans.append(Span(start=start, end=end, header_end=(line, header.end())))
+        self.spans.append(ScalarSpan(start=start, end=end, header_end=(line, header.end())))
         chomping = header["rest"].strip("0123456789")
         return Scalar(lines=tuple(content), header=header["style"] + chomping)
 
@@ -151,7 +151,7 @@ class Parsed:
 
     root: Collection
     lines: tuple[str, ...]
-    spans: tuple[Span, ...]
+    spans: tuple[ScalarSpan, ...]
 
 
 def parse(text: str) -> Parsed:
@@ -167,5 +167,5 @@ def parse(text: str) -> Parsed:
     raise AssertionError(text)
 
 
-def _at(mark: Any) -> At:  # noqa: ANN401 - a mark
+def _at(mark: Any) -> At:
     return (mark.line, mark.column)

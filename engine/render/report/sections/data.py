@@ -203,7 +203,7 @@ def _length_parts(item: SplitLengths) -> Iterator[str]:
 def _sources(summary: DataSummary) -> tuple[blocks.Block, ...]:
     """The files, where they say more than the counts of all rows do."""
     sources = summary.sources
-    if len(sources) < 2 and all(  # noqa: PLR2004 - one source is the whole
+    if len(sources) < 2 and all(
         item.shape in ("", "columns") and item.weight == 1 and not item.into for item in sources
     ):
         return ()

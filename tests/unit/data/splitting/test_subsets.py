@@ -107,7 +107,7 @@ def test_what_reads_like_a_judged_row_is_not_trained_on() -> None:
 
 @pytest.mark.parametrize("near", [True, False])
 def test_what_reads_nearly_like_a_judged_row_is_left_out_where_splits_stay_apart(
-    near: bool,  # noqa: FBT001 - the case
+    near: bool,
 ) -> None:
     train, validation, holdout = folded()
     text = "a long sentence of which another row repeats all but the last letter"

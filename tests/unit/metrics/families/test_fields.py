@@ -62,7 +62,7 @@ def test_what_stands_at_a_known_path_is_one_value_whatever_it_holds() -> None:
         (0.0, -0.0, True),
     ],
 )
-def test_values_are_compared_exactly(one: Any, other: Any, equal: bool) -> None:  # noqa: FBT001
+def test_values_are_compared_exactly(one: Any, other: Any, equal: bool) -> None:
     assert (canonical(one) == canonical(other)) is equal
 
 

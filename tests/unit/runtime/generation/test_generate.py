@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch  # noqa: TID253 - a test of the runtime
+import torch
 
 from engine.runtime.generation.generate import generate
 from engine.runtime.models.load import LoadedModel

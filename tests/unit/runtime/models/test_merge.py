@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch  # noqa: TID253 - a test of the runtime
-from peft import (  # noqa: TID253 - the reference
+import torch
+from peft import (
     LoraConfig,
     PeftModel,
     get_peft_model,
 )
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM  # noqa: TID253 - the same
+from transformers import AutoModelForCausalLM
 
 from engine.errors import StageError
 from engine.runtime.models import merge

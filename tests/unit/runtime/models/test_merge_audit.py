@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch  # noqa: TID253 - a test of the runtime
-from peft import LoraConfig, get_peft_model  # noqa: TID253 - what makes adapters
+import torch
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM  # noqa: TID253 - the same
+from transformers import AutoModelForCausalLM
 
 from engine.errors import StageError
 from engine.runtime.models import merge

@@ -33,7 +33,7 @@ HOSTILE = {
 
 
 def of_template(template: str) -> FileTokenizer:
-    return FileTokenizer(chat_template=template, bos_token="", eos_token="<end>")  # noqa: S106 - no password
+    return FileTokenizer(chat_template=template, bos_token="", eos_token="<end>")
 
 
 @pytest.mark.parametrize("what", HOSTILE)

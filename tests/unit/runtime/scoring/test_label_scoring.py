@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import torch  # noqa: TID253 - a test of the runtime
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-import torch  # noqa: TID253 - a test of the runtime
+import torch
 
 from engine.runtime.scoring.packed_cache import Piece, _alike, _attention, _group
 

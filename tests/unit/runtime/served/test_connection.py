@@ -144,7 +144,7 @@ def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
         ("http://rows.example/v1", "169.254.169.254"),
         ("http://rows.example/v1", "::ffff:169.254.169.254"),
         ("http://rows.example/v1", "fe80::1"),
-        ("http://rows.example/v1", "0.0.0.0"),  # noqa: S104 - not bound
+        ("http://rows.example/v1", "0.0.0.0"),
         ("http://localhost/v1", "10.0.0.1"),
         ("http://vllm.localhost/v1", "93.184.215.14"),
     ],
@@ -189,11 +189,11 @@ def test_a_name_is_resolved_once_and_that_place_is_asked(
 
 def certificate(folder: Path, host: str) -> tuple[Path, Path]:
     """A certificate of a host that its own key has signed, and the key."""
-    from datetime import UTC, datetime, timedelta  # noqa: PLC0415 - only here
+    from datetime import UTC, datetime, timedelta
 
-    from cryptography import x509  # noqa: PLC0415 - only here
-    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
 
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
@@ -222,7 +222,7 @@ def certificate(folder: Path, host: str) -> tuple[Path, Path]:
 @pytest.mark.parametrize(("host", "answers"), [("rows.example", True), ("other.example", False)])
 def test_the_certificate_must_be_that_of_the_name(
     host: str,
-    answers: bool,  # noqa: FBT001 - a case
+    answers: bool,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -13,7 +13,7 @@ from engine.runtime.served.endpoint import Form, Served, ask_endpoint
 from support.chat_service import Body, Service, Trouble, serving
 from support.stage_bench import Quiet
 
-SECRET = "sk-not-a-real-key"  # noqa: S105 - a made-up one
+SECRET = "sk-not-a-real-key"
 SCHEMA = {"type": "object", "properties": {"label": {"enum": ["negative", "positive"]}}}
 FORM = Form(schema=SCHEMA, choices=("negative", "positive"))
 

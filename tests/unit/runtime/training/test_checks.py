@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
-import torch  # noqa: TID253 - tensors are the subject
+import torch
 from safetensors.torch import save_file
 
 from engine.errors import StageError

@@ -1,4 +1,4 @@
-"""Setting keys in a recipe's text: one word or one line changes, whatever the style around it."""
+"""Edit keys in a recipe's text: one word or one line changes, whatever the style around it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import pytest
 
 from engine.errors import RecipeError
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.layout.edit import Setting, with_settings
+from engine.recipe.text.layout.edit import Edit, with_edits
 from engine.recipe.text.source import parse_source
 
 
 def edited(text: str, *changes: tuple[KeyPath, str, str]) -> str:
     source = parse_source(text.encode(), Path("recipe.yaml"))
-    settings = tuple(Setting(at=at, value=value, below=below) for at, value, below in changes)
-    return with_settings(text, source, settings)
+    settings = tuple(Edit(at=at, value=value, below=below) for at, value, below in changes)
+    return with_edits(text, source, settings)
 
 
 MODEL: KeyPath = ("base_model", "sha256")

@@ -1,0 +1,361 @@
+"""Whether report, lock, recipe and statement of a bundle say the same, fact by fact."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import yaml
+
+from engine.bundle.contents import (
+    CONFIG,
+    EVIDENCE,
+    RESOLVED,
+    WRITTEN,
+    Contents,
+    recipe_of,
+    value_of,
+)
+from engine.bundle.scores import all_scores, unlike
+from engine.bundle.statement import statement_of, to_bytes
+from engine.errors import DataError
+from engine.evidence import Metric, Repeat, Scores, StageStatus, to_json
+from engine.files.typed_json import brief_text
+from engine.kinds import AnswerForm
+from engine.lock.accepted_run import further_seeds, spread_of
+from engine.lock.answer_hashes import HASHES, LIKELIHOODS, has_entries, label_counts
+from engine.lock.coherence import NEAR, contradictions_of_recipe
+from engine.lock.draw import draw_of, is_drawn_by, recorded_rows
+from engine.metrics.scoring import named_metrics
+from engine.pipeline.report import describe, describe_method
+from engine.recipe import resolved_mapping
+from engine.recipe.digest import PINS, recipe_digest, section_digests
+from engine.recipe.sweeps import methods_of
+from engine.recipe.text.dump import reference_mapping
+from engine.stages import stages_of
+from engine.store.runs import ACCEPTED
+
+_DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?!\w|\.\d)")
+_UNSEEN = re.compile(
+    r'<style>.*?</style>|<[a-z][^<>]*?(?:aria-label="([^"<>]*)"[^<>]*)?>', re.DOTALL
+)
+"""The style of a page and the tags of it, but for the words that a drawing is read out with."""
+
+
+def statement_problems(found: Contents) -> Iterator[str]:
+    """Yield the parts of the signed statement that are not those of report, lock and files."""
+    evidence = {name: found.members[name].data or b"" for name in EVIDENCE if name in found.members}
+    right = json.loads(to_bytes(statement_of(found.report, found.accepted, evidence)))
+    signed = found.statement
+    for name in sorted({*right, *signed} - {"predicate"}):
+        if signed.get(name) != right.get(name):
+            yield f"`{name}` of the statement is not that of report and lock"
+    predicate, wanted = signed["predicate"], right["predicate"]
+    for name in sorted({*predicate, *wanted}):
+        if predicate.get(name) != wanted.get(name):
+            here, there = _as_json(predicate.get(name)), _as_json(wanted.get(name))
+            yield f"`{name}` is {here} in the statement, {there} in report and lock"
+
+
+def recipe_problems(found: Contents) -> Iterator[str]:
+    """Yield where recipe, report and lock speak of different recipes."""
+    report, recipe, accepted, lock = found.report, found.recipe, found.accepted, found.lock
+    names = (("report", report.recipe_name), ("lock", lock.recipe))
+    yield from (
+        f"the {where} is of `{name}`, the recipe's name is `{recipe.name}`"
+        for where, name in names
+        if name != recipe.name
+    )
+    resolved = resolved_mapping(recipe)
+    if resolved != found.resolved:
+        yield f"{RESOLVED} is not resolved: {_differing(found.resolved, resolved)}"
+    if (digest := recipe_digest(resolved)) != accepted.recipe["digest"]:
+        yield f"the resolved recipe has the digest {digest}, the lock proves {accepted.recipe['digest']}"
+    if section_digests(resolved) != accepted.recipe["sections"]:
+        yield "the lock has other digests of the recipe's sections"
+    if accepted.recipe["seed"] not in [method.seed for method in methods_of(recipe)]:
+        yield f"the lock has the seed {accepted.recipe['seed']}, the recipe {recipe.method.seed}"
+    if not is_drawn_by(lock, recipe):
+        yield f"the lock records another draw: {_differing(lock.draw, draw_of(recipe))}"
+    yield from _texts(found)
+    yield from _repeated(found)
+    yield from _written(found)
+
+
+def _texts(found: Contents) -> Iterator[str]:
+    """Yield the files that the report repeats otherwise."""
+    report = found.report
+    for name, text in (
+        (WRITTEN, report.recipe_text),
+        (RESOLVED, report.resolved_recipe),
+        (CONFIG, report.backend_config),
+    ):
+        if found.text(name) != text.replace("\r\n", "\n"):
+            yield f"{name} is not the one in the report"
+    config = found.members[CONFIG].data or b""
+    if hashlib.sha256(config).hexdigest() != found.accepted.config:
+        yield f"{CONFIG} has another sha256 than the lock says"
+
+
+def _repeated(found: Contents) -> Iterator[str]:
+    """Yield what the report shows of the recipe, and the recipe does not say."""
+    report, recipe = found.report, found.recipe
+    task = recipe.task
+    wanted: dict[str, Any] = {
+        "description": recipe.description,
+        "labels": task.labels,
+        "base_model": describe(recipe.base_model),
+        "task": {
+            "kind": task.kind,
+            "instruction": task.instruction,
+            "output": task.output,
+            "answer_pattern": task.answer_pattern,
+        },
+        "waivers": [asdict(one) for one in recipe.waivers],
+    }
+    if not recipe.sweep:
+        wanted["method"] = describe_method(recipe)
+    shown = {name: getattr(report, name) for name in wanted}
+    shown["waivers"] = [asdict(one) for one in report.waivers]
+    yield from (
+        f"the report says another `{name}` than the recipe"
+        for name in wanted
+        if shown[name] != wanted[name]
+    )
+
+
+def _written(found: Contents) -> Iterator[str]:
+    """Yield that the recipe as written asks for something else than the resolved one; sources apart."""
+    value = value_of(found.members, WRITTEN)
+    if "extends" in value:
+        return  # its parent stands beside it as a comment only
+    data = value.get("data")
+    sources = found.resolved["data"]["sources"]
+    if isinstance(data, dict):
+        value = {**value, "data": {**data, "sources": sources}}
+    text = yaml.safe_dump(json.loads(json.dumps(value)), sort_keys=False)
+    again = resolved_mapping(recipe_of(text.encode(), WRITTEN))
+    if again != found.resolved:
+        yield f"{WRITTEN} asks for something else than {RESOLVED}: {_differing(again, found.resolved)}"
+
+
+def model_problems(found: Contents) -> Iterator[str]:
+    """Yield where report and lock speak of different models, and metrics that are not the lock's."""
+    report, accepted = found.report, found.accepted
+    if {file.name: file.sha256 for file in report.files} != accepted.files:
+        yield "report and lock have other files"
+    yield from _made_from(found)
+    if len({file.name for file in report.files}) != len(report.files):
+        yield "a file stands twice in the report"
+    formats = {file.format for file in report.files}
+    for wanted in found.recipe.export.formats:
+        if wanted != "ollama" and wanted not in formats:
+            yield f"no file is of the format {wanted}, which the recipe asks for"
+    if report.holdout is None:
+        yield "the report has no scores of the holdout"
+        return
+    yield from _metrics(named_metrics(report.holdout, free=report.free), accepted.metrics)
+    yield from _answers(found, report.holdout)
+    yield from _seeds(found)
+
+
+def _made_from(found: Contents) -> Iterator[str]:
+    """Yield where the lock says of the model's files and of the base model what others deny."""
+    accepted = found.accepted
+    for name in accepted.merged.keys() & accepted.files.keys():
+        if accepted.merged[name] != accepted.files[name]:
+            yield f"`{name}` has two digests in the lock"
+    before = accepted.base_model["reference"]
+    now = reference_mapping(found.recipe.base_model)
+    for name in before.keys() | now.keys():
+        is_open = name in PINS and None in (before.get(name), now.get(name))
+        if before.get(name) != now.get(name) and not is_open:
+            here, there = _as_json(now.get(name)), _as_json(before.get(name))
+            yield f"the base model's `{name}` is {here} in the recipe, {there} in the lock"
+
+
+def surrounding_problems(found: Contents) -> Iterator[str]:
+    """Yield where the lock's run had other tools or another machine than the report's, if they are one run."""
+    report, accepted = found.report, found.accepted
+    is_one = report.reproduction is None or report.reproduction.verdict is Repeat.EXACT
+    trained = [one for one in report.stages if one.stage == "train"]
+    if not is_one or any(one.status is not StageStatus.RAN for one in trained):
+        return
+    for name, version in accepted.versions.items():
+        if report.versions.get(name) != version:
+            here, there = report.versions.get(name), brief_text(version)
+            yield f"{name} is {here} in the report, {there} in the lock"
+    known = {"device": "kind", "name": "device", "cores": "cores"}
+    for name, shown in known.items():
+        locked = accepted.hardware.get(name)
+        if locked is not None and str(locked) != report.environment.get(shown):
+            here, there = report.environment.get(shown), _as_json(locked)
+            yield f"the machine's {name} is {here} in the report, {there} in the lock"
+    if report.training is not None:
+        for name in ("precision", "threads"):
+            here, there = getattr(report.training, name), getattr(accepted, name)
+            if here != there:
+                yield f"{name} is {here} in the report, {_as_json(there)} in the lock"
+    if report.reproduction is None and accepted.finished < report.started:
+        yield "the lock was accepted before the run began"
+
+
+def _metrics(shown: Mapping[str, Metric], locked: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield each number of the holdout that is another one in the lock than in the report."""
+    for name, before in locked.items():
+        metric = shown.get(name)
+        interval = metric.interval if metric else None
+        facts = {
+            "value": metric.value if metric else None,
+            "low": interval.low if interval else None,
+            "high": interval.high if interval else None,
+        }
+        for part, value in facts.items():
+            if not _near(value, before[part]):
+                here, there = _number(value), _number(before[part])
+                yield f"{part} of {name} is {here} in the report, {there} in the lock"
+        if metric is not None and metric.n != before["n"]:
+            yield f"{name} stands on {metric.n} rows in the report, on {before['n']} in the lock"
+    for name in shown.keys() - locked.keys():
+        if "." not in name:
+            yield f"{name} is in the report and not in the lock"
+
+
+def _answers(found: Contents, holdout: Scores) -> Iterator[str]:
+    """Yield that the answers of the lock are not those that were counted."""
+    answers, task = found.accepted.answers, found.recipe.task
+    way = LIKELIHOODS if task.spec.by_likelihood else HASHES
+    if answers["way"] != way:
+        yield f"the lock holds `{answers['way']}` of a kind that has `{way}`"
+    if answers["rows"] != holdout.rows:
+        yield f"the lock has answers to {answers['rows']} rows, the report to {holdout.rows}"
+    elif task.spec.answer is AnswerForm.LABEL and has_entries(answers) and holdout.confusion:
+        counts = label_counts(answers, task.labels)
+        columns = [sum(column) for column in zip(*holdout.confusion, strict=True)]
+        if counts != dict(zip((*task.labels, None), columns, strict=True)):
+            yield "the answers of the lock are not those that the confusion matrix counts"
+
+
+def _seeds(found: Contents) -> Iterator[str]:
+    seeds, recipe, accepted = found.report.seeds, found.recipe, found.accepted
+    further = {one["seed"]: one for one in further_seeds(seeds, recipe)}
+    locked = {one["seed"]: dict(one) for one in accepted.seeds}
+    if missing := set(recipe.method.seeds) - further.keys():
+        yield f"the report has no scores of the seeds {', '.join(map(str, sorted(missing)))}"
+    if further and further != locked:
+        yield "report and lock have other seeds, or other scores of them"
+    elif further and spread_of(seeds, recipe) != accepted.spread:
+        yield "report and lock have other spreads over the seeds"
+
+
+def run_problems(found: Contents) -> Iterator[str]:
+    """Yield where the run was not accepted, left a stage out, or contradicts its own lock."""
+    report = found.report
+    if report.schema != "report.v1":
+        yield f"the report is a `{brief_text(report.schema)}`"
+    if report.outcome != ACCEPTED:
+        yield f"the run ended `{report.outcome}`"
+    done = {
+        one.stage for one in report.stages if one.status in (StageStatus.RAN, StageStatus.REUSED)
+    }
+    for stage in stages_of(found.recipe):
+        if stage not in done:
+            yield f"stage {stage} did not run"
+    for stage, count in Counter(one.stage for one in report.stages).items():
+        if count > 1:
+            yield f"stage {stage} stands twice"
+    yield from contradictions_of_recipe(found.recipe, found.accepted)
+    try:
+        recorded_rows(found.recipe, found.lock)
+    except DataError as error:
+        yield error.problems[0].message
+    repeated = report.reproduction
+    if repeated is not None and repeated.verdict is Repeat.EXACT:
+        differing = [one.name for one in repeated.compared if not one.equal]
+        if differing or repeated.first_difference:
+            yield f"it is called reproduced exactly although {', '.join(differing) or 'an input'} differs"
+
+
+def score_problems(found: Contents) -> Iterator[str]:
+    """Yield scores that contradict themselves."""
+    for name, scores in all_scores(found.report):
+        yield from unlike(name, scores, found.recipe)
+
+
+def page_problems(found: Contents) -> Iterator[str]:
+    """Yield numbers on the pages for people that no number of the report gives."""
+    from engine.render.report.card import render_card
+    from engine.render.report.page import render_html
+
+    known = set(_numbers(json.loads(json.dumps(to_json(found.report)))))
+    for name, render in (("README.md", render_card), ("report.html", render_html)):
+        text = found.text(name)
+        right = render(found.report)
+        if text == right:
+            continue
+        if found.report.recipe_name not in text:
+            yield f"{name} does not name `{found.report.recipe_name}`"
+        others = _shown_decimals(text) - _shown_decimals(right)
+        strange = sorted(one for one in others if not _gives(one, known))
+        if strange:
+            yield f"{name} says {', '.join(strange[:5])}, which the report does not"
+
+
+def _shown_decimals(page: str) -> set[str]:
+    """The decimals that a reader meets: no lengths of the style, no coordinates of a drawing."""
+    return set(_DECIMAL.findall(_UNSEEN.sub(r" \1 ", page)))
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, bool):
+        return
+    if isinstance(value, int | float):
+        yield float(value)
+    elif isinstance(value, str):
+        yield from map(float, _DECIMAL.findall(value))
+    elif isinstance(value, list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(part)
+
+
+def _gives(shown: str, known: set[float]) -> bool:
+    """Tell whether a number of a page is one of the report, rounded, as a share or in percent."""
+    decimals = len(shown.partition(".")[2])
+    step = 0.5 * 10**-decimals + 1e-12
+    value = float(shown)
+    return any(
+        abs(abs(one) * unit - value) <= step for one in known for unit in (1, 100, 1e-3, 1e-6, 1e-9)
+    )
+
+
+def _near(value: float | None, locked: float | None) -> bool:
+    if value is None or locked is None:
+        return value is locked
+    return abs(value - locked) <= NEAR
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.6g}"
+
+
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any], at: str = "") -> str:
+    """Return the path of the first value that differs."""
+    for name in dict.fromkeys((*one, *other)):
+        here, there = one.get(name), other.get(name)
+        if here == there:
+            continue
+        path = f"{at}.{name}" if at else str(name)
+        if isinstance(here, dict) and isinstance(there, dict):
+            return _differing(here, there, path)
+        return f"`{path}` is {_as_json(here)} and {_as_json(there)}"
+    return "the order of its keys"
+
+
+def _as_json(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=True, default=str)
+    return text if len(text) <= 60 else f"{text[:60]}…"  # of one line

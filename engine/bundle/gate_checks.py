@@ -1,0 +1,253 @@
+"""Whether a run passed what its recipe asks: the checks that must be there, their bounds, numbers and answers.
+
+The wanted checks come from the resolved recipe, never from the report: a check that is missing fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from engine.bundle.contents import Contents
+from engine.bundle.scores import by_name, rows_of, same, span
+from engine.evidence import Check, Comparison, Metric, Report, Scores, Status, Verdict
+from engine.kinds import AnswerForm
+from engine.lock.coherence import NEAR
+from engine.metrics.comparing import PREVIOUS, Earlier, judge_gains, judge_previous
+from engine.metrics.correction import holm
+from engine.metrics.endings import judge_endings
+from engine.metrics.forgetting import judge_forgetting
+from engine.metrics.scoring import named_metrics
+from engine.metrics.verdict import baseline_passes, judge, judge_gap, judge_thresholds, verdict
+from engine.recipe.metrics import FREE, is_lower_better, primary
+from engine.recipe.model import Recipe
+
+ENDINGS = ("free_output", "ended")
+"""Checks that every gate has, whatever the recipe asks."""
+
+
+def gate_problems(found: Contents) -> Iterator[str]:
+    """Yield where the gate's verdict is not what recipe and numbers give."""
+    report, recipe = found.report, found.recipe
+    yield from status_problems("gate", report.gate, found)
+    if report.gate is None or report.holdout is None:
+        return
+    right = tuple(_gate_again(report, recipe))
+    asked = [check for check in report.gate.checks if check.name not in ENDINGS]
+    yield from _compared("gate", asked, right, loose=_loose(report, recipe))
+    yield from _endings(report, recipe)
+    if verdict(right).status is not Status.PASS and not _loose(report, recipe):
+        yield f"gate is `{verdict(right).status.value}` by its numbers"
+
+
+def comparison_problems(found: Contents) -> Iterator[str]:
+    """Yield where the baselines, or the comparisons with them, are not those of recipe and scores."""
+    report, recipe = found.report, found.recipe
+    wanted, there = {one.name for one in recipe.baselines}, {one.name for one in report.baselines}
+    if wanted != there:
+        yield f"the baselines are {_listed(there)}, the recipe asks for {_listed(wanted)}"
+    for baseline in report.baselines:
+        if baseline.passes != baseline_passes(baseline.scores, recipe.acceptance):
+            yield f"baseline {baseline.name} is reported to {'' if baseline.passes else 'not '}pass"
+        if baseline.passes and recipe.stop_if_baseline_passes:
+            yield f"baseline {baseline.name} passes, so nothing should have been trained"
+    yield from _compared_with(report, recipe)
+    yield from _differences(report, recipe)
+    yield from _corrected(report.comparisons, recipe)
+
+
+def status_problems(name: str, gate: Verdict | None, found: Contents) -> Iterator[str]:
+    """Yield where a gate did not pass, or the lock says another answer of it."""
+    if gate is None or not gate.checks:
+        yield f"{name} has no checks"
+        return
+    status = verdict(gate.checks).status
+    if gate.status is not Status.PASS or status is not Status.PASS:
+        yield f"{name} is `{gate.status.value}`, its checks say `{status.value}`"
+    locked = found.accepted.verdicts.get(name)
+    if locked != gate.status.value:
+        yield f"{name} is `{gate.status.value}` in the report, `{locked}` in the lock"
+
+
+def by_itself(gate: str, check: Check) -> Iterator[str]:
+    """Yield that a check says another answer than its own numbers, but where it only warns."""
+    metric = Metric(name=check.name, value=check.got, n=max(check.n, 1), interval=check.interval)
+    decide_on = "point" if check.decided_on == "point" else "lower_bound"
+    direction = "min" if check.direction == "min" else "max"
+    if check.decided_on not in ("point", "lower bound", "upper bound"):
+        yield f"{gate}: {check.name} is decided on `{check.decided_on}`"
+        return
+    right = judge(metric, direction=direction, bound=check.bound, decide_on=decide_on)  # type: ignore[arg-type]
+    if check.status is Status.PASS and right.status is not Status.PASS:
+        yield f"{gate}: {check.name} passes, its numbers do not"
+    if check.status is Status.PASS and check.n <= 0:
+        yield f"{gate}: {check.name} passes on no rows"
+
+
+def _gate_again(report: Report, recipe: Recipe) -> Iterator[Check]:
+    """Yield the checks of the gate, judged again from the numbers of the report."""
+    acceptance = recipe.acceptance
+    chosen = report.folds if recipe.splits.folds else report.holdout
+    if chosen is None or report.train_scores is None or report.validation_scores is None:
+        chosen = chosen or Scores(rows=0, metrics=(), classes=(), confusion=())
+    yield from judge_thresholds(
+        acceptance.metrics,
+        named_metrics(chosen, free=report.free),
+        decide_on=acceptance.decide_on,
+    )
+    yield from judge_gains(acceptance.over_baselines, report.comparisons, acceptance=acceptance)
+    yield from _previous_again(report, recipe)
+    if acceptance.max_overfitting_gap is not None:
+        yield from _gap_again(report, recipe)
+    yield from judge_forgetting(acceptance.forgetting, report.forgetting, acceptance)
+
+
+def _previous_again(report: Report, recipe: Recipe) -> Iterator[Check]:
+    acceptance = recipe.acceptance
+    has_previous = any(one.name == PREVIOUS for one in report.comparisons)
+    yield from judge_previous(
+        acceptance.over_previous,
+        report.comparisons,
+        earlier=Earlier(accepted="before") if has_previous else Earlier(),
+        acceptance=acceptance,
+    )
+
+
+def _gap_again(report: Report, recipe: Recipe) -> Iterator[Check]:
+    train, validation = report.train_scores, report.validation_scores
+    if train is None or validation is None:
+        missing = Metric(name="overfitting", value=None, n=0, undefined="not measured")
+        gap = recipe.acceptance.max_overfitting_gap or 0.0
+        yield judge(missing, direction="max", bound=gap, decide_on="point")
+        return
+    yield from judge_gap(
+        recipe.acceptance.max_overfitting_gap,
+        train=train,
+        validation=validation,
+        train_rows=train.rows,
+        task=recipe.task,
+    )
+
+
+def _loose(report: Report, recipe: Recipe) -> tuple[str, ...]:
+    """Return the checks whose numbers are not in a report: with folds, what only free decoding tells."""
+    del report
+    return FREE if recipe.splits.folds else ()
+
+
+def _endings(report: Report, recipe: Recipe) -> Iterator[str]:
+    """Yield where the check of free output is not what the scores give; the first versions had none.
+
+    Of a classification it is judged again from the confusion matrix, whether it is there or not.
+    """
+    found = [check for check in report.gate.checks if check.name in ENDINGS] if report.gate else []
+    for check in found:
+        yield from by_itself("gate", check)
+    scores = report.folds if recipe.splits.folds else report.holdout
+    is_known = recipe.task.spec.answer is AnswerForm.LABEL and not recipe.splits.folds
+    if scores is None or report.free is None or not is_known:
+        return
+    rows = rows_of(scores, recipe)
+    for right in judge_endings(recipe.task, rows, scores=scores, free=report.free):
+        if right.status is Status.FAIL:
+            yield f"gate: {right.name} fails by the scores: {right.note}"
+        for check in found:
+            yield from _unlike(f"gate: {check.name}", check, right, is_loose=False)
+
+
+def _compared(
+    gate: str, checks: Sequence[Check], right: Sequence[Check], *, loose: Sequence[str]
+) -> Iterator[str]:
+    """Yield each check that is missing, that nobody asked for, or that is another one than its numbers give."""
+    found = {(check.name, check.direction): check for check in checks}
+    wanted = {(check.name, check.direction): check for check in right}
+    if len(found) != len(checks):
+        yield f"{gate} has a check twice"
+    for key in wanted.keys() - found.keys():
+        yield f"{gate} has no check of {key[0]}, which the recipe asks for"
+    for key in found.keys() - wanted.keys():
+        yield f"{gate} has a check of {key[0]}, which the recipe does not ask for"
+    for key in found.keys() & wanted.keys():
+        name = f"{gate}: {key[0]}"
+        yield from _unlike(name, found[key], wanted[key], is_loose=key[0] in loose)
+
+
+def _unlike(name: str, check: Check, right: Check, *, is_loose: bool) -> Iterator[str]:
+    if not same(check.bound, right.bound) or check.decided_on != right.decided_on:
+        yield (
+            f"{name} is bound by {check.bound:g} on the {check.decided_on}, "
+            f"the recipe says {right.bound:g} on the {right.decided_on}"
+        )
+    if is_loose:
+        return
+    if not same(check.got, right.got):
+        yield f"{name} got {check.got}, the scores say {right.got}"
+    if check.interval != right.interval:
+        yield f"{name} has the interval {span(check.interval)}, the scores say {span(right.interval)}"
+    if check.n != right.n:
+        yield f"{name} stands on {check.n} rows, the scores on {right.n}"
+    if check.status is not right.status:
+        yield f"{name} is `{check.status.value}`, its numbers say `{right.status.value}`"
+
+
+def _compared_with(report: Report, recipe: Recipe) -> Iterator[str]:
+    """Yield the comparisons that are missing, or of a metric that nobody asked for."""
+    acceptance = recipe.acceptance
+    main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
+    gained = [one.metric for one in acceptance.over_baselines] or [main]
+    kept = [one.metric for one in acceptance.over_previous] or [main]
+    wanted = {(one.name, metric) for one in recipe.baselines for metric in gained}
+    found = {(one.name, one.metric) for one in report.comparisons if one.name != PREVIOUS}
+    for name, metric in sorted(wanted - found):
+        yield f"there is no comparison with {name} in {metric}"
+    for name, metric in sorted(found - wanted):
+        yield f"the comparison with {name} in {metric} is not asked for"
+    for one in report.comparisons:
+        if one.name == PREVIOUS and one.metric not in kept:
+            yield f"the comparison with the last accepted model in {one.metric} is not asked for"
+        value, interval = one.difference, one.interval
+        if value is None or interval is None:
+            continue
+        if not interval.low - NEAR <= value <= interval.high + NEAR:
+            yield f"the gain in {one.metric} over {one.name} is outside of its interval"
+
+
+def _differences(report: Report, recipe: Recipe) -> Iterator[str]:
+    """Yield the comparisons whose difference is not that of both models' scores."""
+    judged = report.folds if recipe.splits.folds else report.holdout
+    tuned = by_name(judged)
+    baselines = {one.name: by_name(one.scores) for one in report.baselines}
+    for one in report.comparisons:
+        mine, its = tuned.get(one.metric), baselines.get(one.name, {}).get(one.metric)
+        if one.name not in (PREVIOUS, *baselines):
+            yield f"a comparison is with `{one.name}`, which is no baseline"
+        if mine is None or its is None or mine.value is None or its.value is None:
+            continue
+        difference = mine.value - its.value
+        if is_lower_better(one.metric, recipe.task.kind):
+            difference = 0.0 - difference
+        is_weighed = one.metric in (
+            "brier",
+            "ece",
+        )  # of answers where one model has no probabilities
+        if not is_weighed and not same(one.difference, difference):
+            yield (
+                f"the gain in {one.metric} over {one.name} is {one.difference}, "
+                f"the scores say {difference:g}"
+            )
+
+
+def _corrected(comparisons: Sequence[Comparison], recipe: Recipe) -> Iterator[str]:
+    """Yield that p-values are not corrected over all comparisons that are asked for (Holm 1979)."""
+    both = recipe.acceptance.over_baselines and recipe.acceptance.over_previous
+    previous = [one for one in comparisons if one.name == PREVIOUS]
+    others = [one for one in comparisons if one.name != PREVIOUS]
+    for group in ([*others, *previous],) if both else (others, previous):
+        known = [one for one in group if one.p_value is not None]
+        right = holm([one.p_value for one in known if one.p_value is not None])
+        for one, adjusted in zip(known, right, strict=True):
+            if not same(one.p_adjusted, adjusted):
+                yield f"the p-value of {one.metric} over {one.name} is corrected to {one.p_adjusted}"
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

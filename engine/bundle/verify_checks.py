@@ -1,0 +1,248 @@
+"""Whether the exported model was asked what the recipe asks, and passed: the checks of `verify`, and the ladder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+from engine.bundle.contents import Contents
+from engine.bundle.gate_checks import by_itself, status_problems
+from engine.bundle.scores import by_name, same, span
+from engine.evidence import Check, Metric, Report, Rung, Scores
+from engine.kinds import AnswerForm
+from engine.lock.coherence import NEAR
+from engine.parity.ladder import LARGEST_QUANTIZED, LARGEST_SHIFT, MEAN_SHIFT
+from engine.recipe.metrics import FREE, OF_FILES, is_lower_better
+from engine.recipe.model import MaxDrop, Recipe, Threshold
+
+AGREEMENT = "agreement"
+PHYSICAL = tuple(spec.name for spec in OF_FILES if spec.name != AGREEMENT)
+"""Bounds on size and speed, which are judged by their value."""
+WHOLE = ("reload", "token_parity", "finite", "weights", "ends_turn")
+"""Checks that only all rows, or all tensors, keep."""
+MOST_SHIFT: Mapping[str, float] = {
+    **{f"shift.{name}": max(MEAN_SHIFT.values()) for name in ("merged", "f16")},
+    **{f"largest_shift.{name}": max(LARGEST_SHIFT.values()) for name in ("merged", "f16")},
+}
+"""The widest bounds on how far probabilities may move."""
+"""Kinds that are judged by likelihoods."""
+Wanted = tuple[str, str, float, str]
+"""Of a check: its name, direction, bound and what decides."""
+
+
+def verify_problems(found: Contents) -> Iterator[str]:
+    """Yield where the verdict on the exported model is not what recipe and numbers give."""
+    report, recipe = found.report, found.recipe
+    yield from status_problems("verify", report.verify, found)
+    if report.verify is None:
+        return
+    checks = report.verify.checks
+    yield from _missing(checks, recipe)
+    yield from _bounds(checks, recipe)
+    for check in checks:
+        yield from by_itself("verify", check)
+        if check.name.startswith(("shift.", "largest_shift.")):
+            yield from _shift(check, report)
+    yield from _rungs(report, recipe)
+    if recipe.export.has_quantized_file:
+        yield from _quantized(report, recipe)
+
+
+def _missing(checks: Sequence[Check], recipe: Recipe) -> Iterator[str]:
+    names = {check.name for check in checks}
+    export = recipe.export
+    wanted = ["parity.merged"]
+    if export.has_quantized_file:
+        wanted += ["parity.f16"]
+        if not recipe.task.spec.by_likelihood:
+            wanted += ["token_parity"]
+        wanted += [bound.metric for bound in export.thresholds]
+        wanted += [f"drop.{drop.metric}" for drop in export.max_drops]
+    else:
+        wanted += ["reload"]
+    for name in wanted:
+        if name not in names:
+            yield f"verify has no check of {name}, which the recipe asks for"
+
+
+def _bounds(checks: Sequence[Check], recipe: Recipe) -> Iterator[str]:
+    """Yield the checks whose bound, direction or what decides is not that of the recipe."""
+    wanted = _wanted(recipe)
+    by_key: dict[tuple[str, str], Wanted] = {(one[0], one[1]): one for one in wanted}
+    for check in checks:
+        known = [one for one in wanted if one[0] == check.name]
+        right = by_key.get((check.name, check.direction))
+        if not known:
+            continue
+        if right is None:
+            yield f"verify: {check.name} has another direction than the recipe's"
+        elif not same(check.bound, right[2]) or check.decided_on != right[3]:
+            yield (
+                f"verify: {check.name} is bound by {check.bound:g} on the {check.decided_on}, "
+                f"the recipe says {right[2]:g} on the {right[3]}"
+            )
+
+
+def _wanted(recipe: Recipe) -> list[Wanted]:
+    export = recipe.export
+    parity = (
+        ("max", 1 - export.min_parity)
+        if recipe.task.spec.by_likelihood
+        else ("min", export.min_parity)
+    )
+    found: list[Wanted] = [(f"parity.{name}", *parity, "point") for name in ("merged", "f16")]
+    found += [(name, "min", 1.0, "point") for name in WHOLE]
+    found += [(f"drop.{one.metric}", "max", one.max_drop, "point") for one in export.max_drops]
+    for bound in export.thresholds:
+        is_point = recipe.acceptance.decide_on == "point" or bound.metric in PHYSICAL
+        end = "lower bound" if bound.direction == "min" else "upper bound"
+        decides = "point" if is_point else end
+        found.append((bound.metric, bound.direction, bound.bound, decides))
+    return found
+
+
+def _shift(check: Check, report: Report) -> Iterator[str]:
+    """Yield where probabilities moved otherwise than the rung says, or may move further than ever."""
+    kind, _, name = check.name.partition(".")
+    rung = next((one for one in report.ladder if one.name == name), None)
+    moved = None if rung is None else rung.mean_shift if kind == "shift" else rung.largest_shift
+    if not same(check.got, moved):
+        yield f"verify: {check.name} got {check.got}, the rung says {moved}"
+    if check.direction != "max" or check.bound > MOST_SHIFT.get(check.name, LARGEST_QUANTIZED):
+        yield f"verify: {check.name} is bound by {check.bound:g}"
+
+
+def _rungs(report: Report, recipe: Recipe) -> Iterator[str]:
+    """Yield where the ladder and the verdict differ: the last rung leaves, those below lose nothing."""
+    rungs = {rung.name: rung for rung in report.ladder}
+    wanted = ["adapter", "merged"]
+    if recipe.export.has_quantized_file:
+        wanted.append("f16")
+    for name in wanted:
+        if name not in rungs:
+            yield f"the ladder has no rung `{name}`"
+    if not report.ladder or report.verify is None:
+        return
+    if report.holdout is not None and "adapter" in rungs:
+        yield from _same_scores("rung adapter", rungs["adapter"].scores, report.holdout)
+    for below, rung in pairwise(report.ladder):
+        yield from _between(below, rung, report, recipe)
+    counted = [rung for rung in report.ladder if rung.name in wanted or rung is report.ladder[-1]]
+    for rung in counted:
+        for check in rung.verdict.checks if rung.verdict else ():
+            if check not in report.verify.checks:
+                yield f"verify has not the check of {check.name} that the rung {rung.name} has"
+
+
+def _between(below: Rung, rung: Rung, report: Report, recipe: Recipe) -> Iterator[str]:
+    """Yield where what changed from one rung to the next is not what both scores say.
+
+    Of several quantizations only the last tried is certain to stand on the rung below it.
+    """
+    if rung.agreement is not None and _has_only_labels(below.scores, rung.scores, recipe):
+        right = 1 - len(rung.flips) / max(rung.scores.rows, 1)
+        if not same(rung.agreement.value, right) or rung.agreement.n != rung.scores.rows:
+            yield f"rung {rung.name} agrees in {rung.agreement.value}, {len(rung.flips)} answers changed"
+    checks = report.verify.checks if report.verify and rung.agreement is not None else ()
+    for check in checks:
+        agreement = rung.agreement.value if rung.agreement else None
+        if check.name == f"parity.{rung.name}" and not same(check.got, agreement):
+            yield f"verify: {check.name} got {check.got}, the rung says {agreement}"
+    earlier = {one.label: one.f1 for one in below.scores.classes}
+    later = {one.label: one.f1 for one in rung.scores.classes}
+    for label, delta in rung.class_deltas:
+        one, two = earlier.get(label), later.get(label)
+        if not same(delta, None if one is None or two is None else two - one):
+            yield f"rung {rung.name}: the change in F1 of `{label}` is {delta}"
+
+
+def _has_only_labels(one: Scores, other: Scores, recipe: Recipe) -> bool:
+    """Tell whether every answer of both is a label, so that equal labels are equal answers."""
+    if recipe.task.spec.answer is not AnswerForm.LABEL:
+        return False
+    return not any(row[-1] for scores in (one, other) for row in scores.confusion)
+
+
+def _same_scores(name: str, one: Scores, other: Scores) -> Iterator[str]:
+    here, there = by_name(one), by_name(other)
+    for metric in here.keys() & there.keys():
+        if not same(here[metric].value, there[metric].value):
+            yield f"{name}: {metric} is {here[metric].value}, in the report {there[metric].value}"
+    if one.confusion != other.confusion:
+        yield f"{name}: the confusion matrix is not that of the report"
+
+
+def _quantized(report: Report, recipe: Recipe) -> Iterator[str]:
+    """Yield where the checks of the file that leaves are not those of its scores."""
+    scores = report.quantized
+    if scores is None:
+        yield "the report has no scores of the quantized file"
+        return
+    last = report.ladder[-1] if report.ladder else None
+    if last is not None:
+        yield from _same_scores(f"rung {last.name}", last.scores, scores)
+        if last.name not in recipe.export.quantizations:
+            yield f"the rung that leaves is `{last.name}`, which is none of the recipe's quantizations"
+        elif not any(last.name in file.name for file in report.files):
+            yield f"no file is of the quantization `{last.name}`"
+    yield from _of_file(report, recipe, by_name(scores))
+    yield from _agreement(report, recipe, scores)
+
+
+def _agreement(report: Report, recipe: Recipe, scores: Scores) -> Iterator[str]:
+    """Yield where the agreement with the merged model is not what the changed answers leave."""
+    merged = next((rung.scores for rung in report.ladder if rung.name == "merged"), None)
+    if report.agreement is None or merged is None:
+        return
+    most = 1 - len(report.flips) / max(scores.rows, 1)
+    is_exact = _has_only_labels(merged, scores, recipe)
+    if report.agreement > most + NEAR or (is_exact and not same(report.agreement, most)):
+        changed = f"{len(report.flips)} of {scores.rows} answers changed"
+        yield f"agreement is {report.agreement:g} although {changed}"
+
+
+def _of_file(report: Report, recipe: Recipe, metrics: Mapping[str, Metric]) -> Iterator[str]:
+    checks = report.verify.checks if report.verify else ()
+    for bound in recipe.export.thresholds:
+        for check in checks:
+            if check.name == bound.metric and check.direction == bound.direction:
+                yield from _of_scores(check, bound, metrics, report)
+    merged = next((rung.scores for rung in report.ladder if rung.name == "merged"), None)
+    for drop in recipe.export.max_drops:
+        for check in checks:
+            if check.name == f"drop.{drop.metric}" and drop.metric not in FREE:
+                yield from _of_drop(check, drop, by_name(merged), metrics, recipe)
+
+
+def _of_scores(
+    check: Check, bound: Threshold, metrics: Mapping[str, Metric], report: Report
+) -> Iterator[str]:
+    if bound.metric in FREE:
+        return
+    if bound.metric == AGREEMENT:
+        if not same(check.got, report.agreement):
+            yield f"verify: agreement got {check.got}, the report says {report.agreement}"
+        return
+    metric = metrics.get(bound.metric)
+    value = metric.value if metric else None
+    if not same(check.got, value):
+        yield f"verify: {check.name} got {check.got}, the scores of the file say {value}"
+    elif metric is not None and span(check.interval) != span(metric.interval):
+        yield f"verify: {check.name} has another interval than the scores of the file"
+
+
+def _of_drop(
+    check: Check,
+    drop: MaxDrop,
+    merged: Mapping[str, Metric],
+    quantized: Mapping[str, Metric],
+    recipe: Recipe,
+) -> Iterator[str]:
+    one, two = merged.get(drop.metric), quantized.get(drop.metric)
+    if one is None or two is None or one.value is None or two.value is None:
+        yield f"verify: {check.name} stands on scores that are not there"
+        return
+    lost = one.value - two.value
+    lost = 0.0 - lost if is_lower_better(drop.metric, recipe.task.kind) else lost
+    if not same(check.got, lost):
+        yield f"verify: {check.name} got {check.got}, the scores say {lost:g}"

@@ -1,0 +1,64 @@
+"""What a rule is: a function that checks, and whose docstring is the page of each code that it reports.
+
+    @rule("task.labels")
+    def labels_stay_apart(source, filled):
+        R210: labels that look the same.
+
+        Why the rule stands, in a sentence or two.
+
+        Fix: What to edit.
+
+        Wrong:
+            task:
+              labels: [billing, bug, ▸Bug]
+
+        Right:
+            task:
+              labels: [billing, bug, crash]
+
+The parts under `Wrong` and `Right` are laid over a valid recipe by `tests/unit/recipe/test_rules.py`, which expects
+the code at the place that `▸` marks, and nothing where it is right; `# no KEY` takes a key out of that recipe. A
+docstring that begins with no code belongs to a further check of codes that have their page elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from inspect import getdoc
+from typing import Any, Final
+
+from engine.codes import Code, pages_in
+from engine.errors import Problem
+from engine.recipe.text.source import SourceText
+
+Check = Callable[[SourceText, Mapping[str, Any]], Iterator[Problem]]
+"""(the file, its content with defaults filled in) to what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One check of a recipe."""
+
+    check: Check
+    reads: tuple[str, ...]
+    """Keys without which it cannot be checked: where one of them is mistyped, the rule is left out."""
+
+
+RULES: Final[list[Rule]] = []
+"""Every rule of the modules of this package, in the order in which they were imported."""
+
+
+def rule(*reads: str) -> Callable[[Check], Check]:
+    """Register a function as a rule that reads these keys."""
+
+    def register(check: Check) -> Check:
+        RULES.append(Rule(check, reads))
+        return check
+
+    return register
+
+
+def pages_of(check: Check) -> dict[str, Code]:
+    """Return the pages in a rule's docstring, by code."""
+    return pages_in(getdoc(check) or "")

@@ -1,0 +1,72 @@
+"""Axolotl plugins that the compiled configs name. They run inside the Axolotl process, never in ours.
+
+`Recorder` writes what happens to `events.jsonl` in the launch folder; `OnCpu` and `MixedPrecision`
+set the two training arguments that no Axolotl key sets; `Unpacked` keeps 4-bit weights as they are.
+
+The module stays at this place: configs in stores name it, and their bytes are part of keys.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+from axolotl.integrations.base import BasePlugin
+from transformers import EarlyStoppingCallback, TrainerCallback
+
+from engine.process import interrupts
+from engine.runtime.training.adapter_checkpoints import KeepAdapters
+from engine.runtime.training.callbacks import Event, Watch
+from engine.runtime.training.gradients import keep_unpacked
+from engine.runtime.training.stopping import Patience, SaveAndStop
+
+EVENTS = "events.jsonl"
+"""In the working directory of the process, which is the launch folder."""
+
+
+class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
+    """Tells steps, losses, dtypes and threads as they are, and keeps the adapters of some checkpoints."""
+
+    def add_callbacks_post_trainer(
+        self,
+        cfg: Any,
+        trainer: Any,
+    ) -> list[TrainerCallback]:
+        """Watch the trainer that Axolotl built; from here on SIGTERM waits for a checkpoint."""
+        signal.signal(signal.SIGTERM, lambda number, _frame: interrupts.request(number))
+        for callback in list(trainer.callback_handler.callbacks):
+            if type(callback) is EarlyStoppingCallback:
+                trainer.remove_callback(callback)
+                trainer.add_callback(Patience(callback.early_stopping_patience))
+        return [Watch(_write), KeepAdapters(), SaveAndStop()]
+
+
+class OnCpu(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
+    """Says that the CPU is meant: transformers refuses bf16 without a GPU otherwise."""
+
+    def get_training_args(self, cfg: Any) -> dict[str, Any]:
+        """`use_cpu` for transformers' TrainingArguments."""
+        return {"use_cpu": True}
+
+
+class MixedPrecision(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
+    """Weights of 32 bits, products of bf16: in bf16 weights, small steps of full training round to nothing."""
+
+    def get_training_args(self, cfg: Any) -> dict[str, Any]:
+        """`bf16` autocast, while the config's `bf16: false` loads the weights in 32 bits."""
+        return {"bf16": True}
+
+
+class Unpacked(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
+    """4-bit weights stay in the order that the backward pass reads, also when training evaluates on a CPU."""
+
+    def post_model_load(self, cfg: Any, model: Any) -> None:
+        """Look at the model with its adapter."""
+        keep_unpacked(model)
+
+
+def _write(event: Event) -> None:
+    with Path(EVENTS).open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(event) + "\n")

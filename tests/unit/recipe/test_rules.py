@@ -1,0 +1,132 @@
+"""Every rule finds its own wrong example at the marked place, and nothing in the right one."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from engine.errors import Problem
+from engine.recipe import check_recipe
+from engine.recipe.pages import all_codes
+from engine.recipe.rules import RULES
+from engine.recipe.rules.rule import pages_of
+from support.paths import EXAMPLES, ROOT
+
+MARK: Final = "▸"
+BASES: Final = {
+    "classification": "minimal",
+    "extraction": "extraction_from_columns",
+    **{kind: kind for kind in ("multilabel", "generation", "chat", "text", "preference")},
+}
+"""The valid recipe of each kind of task, over which an example of a rule is laid."""
+PAGES: Final = {code: page for rule in RULES for code, page in pages_of(rule.check).items()}
+BESIDE: Final = {"R303": {"R302"}, "R308": {"R307"}, "R311": {"R307", "R308"}}
+"""What is reported besides: a path of one machine is not there, a key goes where rows go."""
+UNMARKED: Final = {"R126", "R246"}
+"""What is missing has no place in the example."""
+NEEDS_A_LINK: Final = {"R256"}
+
+Tree = dict[str, tuple[str, "Tree | list[str]"]]
+"""Key: its line, and the mapping or the lines below it."""
+
+
+def tree(lines: list[str]) -> Tree:
+    """Return the mapping that some lines of YAML hold; `# no KEY` is a key too."""
+    found: Tree = {}
+    depth = len(lines[0]) - len(lines[0].lstrip())
+    starts = [number for number, line in enumerate(lines) if line[depth] not in " -"]
+    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        line, below = lines[start], lines[start + 1 : end]
+        key = line.strip().removeprefix(MARK)
+        name = key if key.startswith("# no ") else key.partition(":")[0]
+        is_mapping = bool(below) and not below[0].lstrip().startswith("-")
+        found[name] = (line, tree(below) if is_mapping else below)
+    return found
+
+
+def overlay(base: Tree, part: Tree) -> Tree:
+    """Return `base` with what `part` says in its place."""
+    merged = dict(base)
+    for name, (line, below) in part.items():
+        known = merged.get(name, ("", []))[1]
+        if name.startswith("# no "):
+            merged.pop(name.removeprefix("# no "), None)
+        elif isinstance(known, dict) and isinstance(below, dict):
+            merged[name] = (line, overlay(known, below))
+        else:
+            merged[name] = (line, below)
+    return merged
+
+
+def lines_of(found: Tree) -> list[str]:
+    lines = []
+    for line, below in found.values():
+        lines += [line, *(lines_of(below) if isinstance(below, dict) else below)]
+    return lines
+
+
+def problems_of(part: str, folder: Path) -> tuple[list[Problem], str]:
+    """Return what is wrong with an example, and the place that it marks; empty for none."""
+    kind = re.match(r"▸?task:\n  kind: (\w+)", part)
+    name = BASES[kind[1] if kind else "classification"]
+    base = (EXAMPLES / "valid" / f"{name}.yaml").read_text("utf-8")
+    text = "\n".join(lines_of(overlay(tree(base.splitlines()), tree(part.splitlines()))))
+    marked = [
+        f"{number}:{line.index(MARK) + 1}"
+        for number, line in enumerate(text.split("\n"), start=1)
+        if MARK in line
+    ]
+    file = folder / "valid" / "example.yaml"
+    file.write_text(text.replace(MARK, ""), encoding="utf-8")
+    return list(check_recipe(file)[1]), "".join(marked)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("rules")
+    for name in ("data", "parents"):
+        shutil.copytree(EXAMPLES / name, folder / name)
+    (folder / "valid").mkdir()
+    return folder
+
+
+def test_every_rule_has_an_example() -> None:
+    without = {code for code, page in PAGES.items() if not (page.wrong and page.right)}
+
+    assert without == NEEDS_A_LINK
+
+
+def test_every_code_that_a_rule_reports_has_a_page() -> None:
+    sources = (ROOT / "engine" / "recipe" / "rules").glob("*.py")
+    used = {code for path in sources for code in re.findall(r'"(R\d{3})"', path.read_text("utf-8"))}
+
+    assert used - {"R105", "R106"} <= set(all_codes())
+
+
+@pytest.mark.parametrize("code", sorted(set(PAGES) - NEEDS_A_LINK))
+def test_a_rule_finds_its_wrong_example(code: str, folder: Path) -> None:
+    problems, place = problems_of(PAGES[code].wrong, folder)
+    reported = {problem.code: problem.place for problem in problems}
+
+    assert code in reported
+    assert set(reported) - {code} == BESIDE.get(code, set())
+    spot = reported[code]
+    assert spot is not None
+    assert place == f"{spot.line}:{spot.column}" or code in UNMARKED
+
+
+@pytest.mark.parametrize("code", sorted(set(PAGES) - NEEDS_A_LINK))
+def test_a_rule_follows_the_rules_of_wording(code: str, folder: Path) -> None:
+    for problem in problems_of(PAGES[code].wrong, folder)[0]:
+        assert problem.message[0] in "`{$" or problem.message[0] == problem.message[0].lower()
+        assert not problem.message.endswith((".", "!"))
+        assert not re.search(r"please|invalid|exclusiveMinimum|(?<!task\.)schema", problem.message)
+
+
+@pytest.mark.parametrize("code", sorted(set(PAGES) - NEEDS_A_LINK))
+def test_a_rule_is_silent_about_its_right_example(code: str, folder: Path) -> None:
+    assert problems_of(PAGES[code].right, folder)[0] == []

@@ -25,6 +25,8 @@ from engine.render.report.sections.data import recorded_line
 from engine.render.report.sections.export import broken_checks, ladder_summary, rung_answer
 
 _TIME_WIDTH = 13
+_REASON_WIDTH = 45
+"""Columns of the plan that a cost leaves to stage, state and reason."""
 _ROOM = WIDTH - STAGE_WIDTH - _TIME_WIDTH
 
 
@@ -175,7 +177,10 @@ def plan_table(
         blocks.columns_of("stage | state | why | cost"), [blocks.Row(cells=cell) for cell in cells]
     )
     # so that a reason that takes two lines is read without the cost in between
-    stages.columns[-1].vertical = "bottom"
+    cost = stages.columns[-1]
+    cost.vertical = "bottom"
+    # a cost stays on one line where that leaves room for the reasons, which are sentences
+    cost.no_wrap = max((len(row.cost) for row in rows), default=0) <= width - _REASON_WIDTH
     names = terminal.grid(
         [[terminal.text(name, "quiet"), terminal.text(fact)] for name, fact in facts]
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ os.environ.update(
     TOKENIZERS_PARALLELISM="false",
     AXOLOTL_DO_NOT_TRACK="1",
     DO_NOT_TRACK="1",
-    OMP_NUM_THREADS="1",
+    OMP_NUM_THREADS="2",
 )
 
 
@@ -46,6 +47,7 @@ def _take_a_processor() -> None:
     processors = sorted(os.sched_getaffinity(0))
     if int(os.environ["PYTEST_XDIST_WORKER_COUNT"]) <= len(processors):
         os.sched_setaffinity(0, {processors[int(worker.removeprefix("gw"))]})
+        os.environ["OMP_NUM_THREADS"] = "1"
 
 
 _keep_bytecode()
@@ -57,6 +59,8 @@ from support.shared import open_shared_folder  # noqa: E402 - the same
 register_profiles()
 open_shared_folder()
 
+GZIP = b"\x1f\x8b"
+"""How a gzip file begins; its time of making stands in the ten bytes of its head."""
 ROOT = Path(__file__).parents[1]
 
 
@@ -93,7 +97,21 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """As many workers as processors, four at most: each takes a gigabyte. None for files that are named."""
+    """As many workers as processors, four at most: each takes a gigabyte.
+
+    None for files that are named, and for slow tests: their trainings use every processor.
+    """
     if all(word.partition("::")[0].endswith(".py") for word in config.args):
         return 0
+    if config.getoption("markexpr") == "slow":
+        return 0
     return min(4, os.cpu_count() or 1)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name cases alike in every worker: sets have no order, and gzip writes the time."""
+    if isinstance(val, set | frozenset):
+        return "+".join(sorted(map(str, val))) or "nothing"
+    if isinstance(val, bytes):
+        return f"bytes-{sha256(val[10:] if val[:2] == GZIP else val).hexdigest()[:8]}"
+    return None

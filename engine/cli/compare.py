@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from engine.cli.output import show, show_json
-from engine.cli.place import add_format, add_store, store_root
+from engine.cli.place import add_shared, store_of
 from engine.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -30,19 +30,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--shared", action="store_true",
         help="where the holdouts differ, compare on the rows that both have",
     )  # fmt: skip
-    add_format(parser, "text", "json")
-    add_store(parser)
+    add_shared(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the comparison; 0 whatever it says."""
     from engine.cli.report import find_run  # after the arguments are known good
-    from engine.runs.compare import as_json, compare_runs, ran
+    from engine.runs.compare import as_json, compare_runs, read_run
     from engine.store import Store
 
-    store = Store(store_root(options.store, trust=options.trust_store))
+    store = Store(store_of(options))
     first, second = (
-        ran(find_run(name, options.store, trust=options.trust_store), store)
+        read_run(find_run(name, options.store, trust=options.trust_store), store)
         for name in (options.first, options.second)
     )
     found = compare_runs(first, second, shared_only=options.shared)
@@ -74,26 +73,26 @@ def _lines(found: RunComparison, *, every: bool) -> list[str]:
     for what, run_ in (("first", first), ("second", second)):
         name, size = size_of(run_.report)
         speed = speed_of(run_.report)
-        told = f"{name} {size / 1e6:.1f} MB" if name else "nothing exported"
-        lines.append(f"  {what:<7} {told}" + (f", {speed:.1f} tokens/s" if speed else ""))
+        exported = f"{name} {size / 1e6:.1f} MB" if name else "nothing exported"
+        lines.append(f"  {what:<7} {exported}" + (f", {speed:.1f} tokens/s" if speed else ""))
     return [*lines, "", *_turned(found, every=every)]
 
 
 def _turned(found: RunComparison, *, every: bool) -> list[str]:
     counts = {"wrong": 0, "right": 0, "another wrong one": 0}
-    for one in found.turned:
+    for one in found.changed:
         counts[one.became] += 1
     became = f"{counts['right']} became right, {counts['wrong']} wrong"
     lines = [
-        f"{len(found.turned):,} rows turned: {became}, and {counts['another wrong one']} another wrong one"
+        f"{len(found.changed):,} rows turned: {became}, and {counts['another wrong one']} another wrong one"
     ]
-    shown = found.turned if every else found.turned[:MOST]
+    shown = found.changed if every else found.changed[:MOST]
     for one in shown:
         text = _cut(one.text or one.id)
         lines.append(
             f"  {one.became:<17} {text}  {_cut(one.first)} -> {_cut(one.second)}, right is {_cut(one.target)}"
         )
-    more = len(found.turned) - len(shown)
+    more = len(found.changed) - len(shown)
     return [*lines, f"  … and {more:,} more: --all"] if more else lines
 
 

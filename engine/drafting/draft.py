@@ -22,6 +22,7 @@ from engine.drafting.sizes import (
 )
 from engine.drafting.writer import Writer
 from engine.errors import DataError, RecipeError, Severity
+from engine.kinds import KINDS, AnswerForm
 from engine.recipe import check_recipe
 from engine.recipe.model import Recipe, Reference
 from engine.render.progress import SilentProgress
@@ -51,7 +52,7 @@ FEWEST_ROWS: Final = 4
 class DraftOptions:
     """What the person said instead of leaving it to a guess."""
 
-    told: GivenAnswers = field(default_factory=GivenAnswers)
+    given: GivenAnswers = field(default_factory=GivenAnswers)
     base_model: Reference | None = None
     encoding: str = "utf-8"
 
@@ -79,7 +80,7 @@ def draft(file: Path, target: Path, *, default_model: Reference, wishes: DraftOp
     readings, profile = _read(file, wishes.encoding)
     if profile.rows < FEWEST_ROWS:
         raise _too_few(file, f"{FEWEST_ROWS} are needed to divide them, there are {profile.rows}")
-    found = guess(profile, wishes.told)
+    found = guess(profile, wishes.given)
     plan = DraftPlan(
         guess=found,
         profile=profile,
@@ -208,8 +209,7 @@ def reasons(plan: DraftPlan) -> Iterator[tuple[str, str, str]]:
     if guess.text and not guess.shape:
         yield "text", guess.text, guess.why_text
     if guess.label and not guess.shape:
-        what = {"generation": "answer", "extraction": "fields"}.get(guess.kind, "label")
-        yield what, guess.label, guess.why_label
+        yield KINDS[guess.kind].draft.target, guess.label, guess.why_label
     yield _splits(plan)
     for check, (action, why) in list(plan.checks.items())[1:]:
         yield f"checks.{check}", action, why
@@ -237,16 +237,16 @@ def notes(plan: DraftPlan) -> Iterator[str]:
         yield f"{rows:,} rows are few: a holdout of {plan.sizes.holdout} decides little"
         yield "`splits.folds` in its place judges every row once"
     yield from _unused_labels(plan)
-    if plan.guess.kind == "preference":
-        yield "preference is read and checked; a whole run of it is not there yet"
-    named = labels(plan) if plan.guess.kind == "classification" else []
+    if not KINDS[plan.guess.kind].is_measured:
+        yield f"{plan.guess.kind} is read and checked; a whole run of it is not there yet"
+    named = labels(plan) if KINDS[plan.guess.kind].answer is AnswerForm.LABEL else []
     if named and all(label.lstrip("-").isdigit() for label in named):
         yield "the labels are numbers: `data.label.relabel` gives them words, which a model knows more about"
 
 
 def _unused_labels(plan: DraftPlan) -> Iterator[str]:
     """Yield why a column with the name of a label is none, where the rows are taken for plain text."""
-    for column in plan.profile.columns.values() if plan.guess.kind == "text" else ():
+    for column in plan.profile.columns.values() if not KINDS[plan.guess.kind].has_turns else ():
         if column.name == plan.guess.text or rank(column.name, LABEL_NAMES) >= len(LABEL_NAMES):
             continue
         if len(column.values) == 1:

@@ -12,6 +12,7 @@ from engine.drafting.profile import ColumnProfile, Profile
 from engine.drafting.reading import Reading
 from engine.drafting.roles import labels_of
 from engine.drafting.sizes import Sizes
+from engine.kinds import KINDS, AnswerForm
 
 MANY_CLASSES: Final = 12
 
@@ -39,7 +40,7 @@ def bins(plan: DraftPlan) -> tuple[tuple[str, str, float], ...]:
     """(label, min or max, bound) where the label is a scale; empty for classes."""
     guess_, column = plan.guess, _column(plan)
     if (
-        guess_.kind != "classification"
+        KINDS[guess_.kind].answer is not AnswerForm.LABEL
         or not column.is_number
         or len(column.values) <= MANY_CLASSES
     ):
@@ -57,14 +58,14 @@ def labels(plan: DraftPlan) -> list[str]:
     scale = bins(plan)
     if scale:
         return [label for label, _, _ in scale]
-    separator = plan.guess.separator if plan.guess.kind == "multilabel" else None
+    separator = plan.guess.separator if KINDS[plan.guess.kind].answer is AnswerForm.LABELS else None
     taken = set(relabelled(plan))
     return [label for label in labels_of(_column(plan), separator or None) if label not in taken]
 
 
 def relabelled(plan: DraftPlan) -> dict[str, str]:
     """Labels that a reader takes for another one, by their blanks or their case."""
-    if plan.guess.kind != "classification" or bins(plan):
+    if KINDS[plan.guess.kind].answer is not AnswerForm.LABEL or bins(plan):
         return {}
     found: dict[str, Counter[str]] = {}
     for label, count in _column(plan).values.items():

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.drafting.plan import DraftPlan, bins, labels, relabelled
-from engine.drafting.prompt import LABELLED, instruction, max_length, metrics, why_instruction
+from engine.drafting.prompt import instruction, max_length, metrics, why_instruction
 from engine.drafting.reading import Reading
+from engine.kinds import KINDS, AnswerForm
 from engine.recipe.model import HubRef, PathRef, Reference
 from engine.recipe.text.dump import reference_mapping, spelled, spelled_in_flow
 from engine.recipe.text.layout.format import WIDTH
@@ -81,14 +82,7 @@ class Writer:
 
     def _description(self) -> str:
         guess = self.plan.guess
-        return {
-            "classification": f"Tell the {guess.label} of a text.",
-            "multilabel": f"Tell the {guess.label} of a text.",
-            "extraction": "Take a text apart into its fields.",
-            "generation": "Answer as the examples do.",
-            "chat": "Answer as the conversations do.",
-            "preference": "Prefer the answers that people chose.",
-        }.get(guess.kind, "Write as the examples are written.")
+        return KINDS[guess.kind].draft.description.replace("{label}", guess.label)
 
     def _task(self, room: LineBudget) -> Iterator[str]:
         guess = self.plan.guess
@@ -99,9 +93,9 @@ class Writer:
             yield _aside(f"  instruction: {spelled(asked)}", why_instruction(self.plan))
         if guess.text and not guess.shape and guess.text != "text":
             yield f"  input: {_line('{' + guess.text + '}')}"
-        if guess.kind in LABELLED:
+        if KINDS[guess.kind].has_labels:
             yield from _labels(labels(self.plan), room)
-        if guess.kind == "extraction":
+        if KINDS[guess.kind].answer is AnswerForm.OBJECT:
             yield from _schema(dict(self._properties()), room)
 
     def _properties(self) -> Iterator[tuple[str, Mapping[str, str]]]:
@@ -132,15 +126,15 @@ class Writer:
         guess = self.plan.guess
         yield "data:"
         yield from self._sources(room)
-        if guess.kind in LABELLED:
+        if KINDS[guess.kind].has_labels:
             yield from _branch("label", self._label(), room, self._why_label())
-        elif guess.kind == "extraction":
+        elif KINDS[guess.kind].answer is AnswerForm.OBJECT:
             yield from _branch("answer", *self._answer(room))
         elif guess.turns is not None:
             turns = guess.turns
             found = {"column": turns.column, "role": turns.role, "content": turns.content}
             yield from _branch("messages", {**found, "roles": dict(turns.roles)}, room)
-        elif guess.kind == "generation" and not guess.shape:
+        elif KINDS[guess.kind].columns_key == "answer" and not guess.shape:
             yield from _branch("answer", {"column": guess.label}, room)
         yield from self._checks(room)
 
@@ -224,7 +218,7 @@ class Writer:
             rest = "" if steered else f", validation: {plan.sizes.validation}"
             yield _aside(f"splits: {{by: files{rest}}}", "the file says which rows are for what")
             return
-        by = "stratified" if plan.guess.kind in LABELLED else "random"
+        by = "stratified" if KINDS[plan.guess.kind].has_labels else "random"
         sizes = f"train: all, validation: {plan.sizes.validation}, holdout: {plan.sizes.holdout}"
         yield _aside(f"splits: {{by: {by}, {sizes}}}", "the holdout only judges")
 

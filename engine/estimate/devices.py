@@ -25,14 +25,14 @@ class DeviceFacts:
     name: str
     """As `--device` takes it; `cpu` for this machine's processor."""
     memory_bytes: int
-    bandwidth: float | None
-    """Bytes a second between its memory and itself."""
-    bf16: float | None
-    """Peak of 16-bit matrix products, operations a second; of float16 where bfloat16 is not native."""
-    fp32: float | None
-    """Peak of 32-bit products without TF32."""
-    told: str
+    source: str
     """Where this comes from."""
+    bandwidth: float | None = None
+    """Bytes a second between its memory and itself; None where it is not known, as for the peaks."""
+    bf16: float | None = None
+    """Peak of 16-bit matrix products, operations a second; of float16 where bfloat16 is not native."""
+    fp32: float | None = None
+    """Peak of 32-bit products without TF32."""
     kind: str = "cuda"
     native_bf16: bool = True
 
@@ -50,7 +50,7 @@ def _gpu(
         bandwidth=bandwidth * 1e9,
         bf16=bf16 * TERA,
         fp32=fp32 * TERA,
-        told="the maker's data sheet",
+        source="the maker's data sheet",
         native_bf16=native,
     )
 
@@ -108,10 +108,7 @@ def facts_of(device: Device) -> DeviceFacts:
         name=device.kind,
         kind=device.kind,
         memory_bytes=device.memory_bytes,
-        bandwidth=None,
-        bf16=None,
-        fp32=None,
-        told=f"nothing is known of how fast {device.name} is",
+        source=f"nothing is known of how fast {device.name} is",
         native_bf16=device.bf16,
     )
 
@@ -128,10 +125,7 @@ def _facts_of_gpu(device: Device) -> DeviceFacts:
     return DeviceFacts(
         name=device.name,
         memory_bytes=device.memory_bytes,
-        bandwidth=None,
-        bf16=None,
-        fp32=None,
-        told=f"no data sheet of {device.name} is known",
+        source=f"no data sheet of {device.name} is known",
         native_bf16=device.bf16,
     )
 
@@ -150,21 +144,20 @@ def _plain(name: str) -> str:
 
 def _facts_of_cpu(device: Device) -> DeviceFacts:
     """Return cores times clock times products a cycle, from what the processor says."""
-    said = _cpuinfo()
-    hertz = _hertz(said)
-    width = _operations_a_cycle(said)
+    cpuinfo = _cpuinfo()
+    hertz = _hertz(cpuinfo)
+    width = _operations_a_cycle(cpuinfo)
     peak = device.cores * hertz * width if hertz else None
-    told = f"no speed of {device.name} is known"
+    source = f"no speed of {device.name} is known"
     if hertz:
-        told = f"{device.cores} cores x {hertz / 1e9:.2f} GHz x {width} operations a cycle"
+        source = f"{device.cores} cores x {hertz / 1e9:.2f} GHz x {width} operations a cycle"
     return DeviceFacts(
         name="cpu",
         kind="cpu",
         memory_bytes=device.memory_bytes,
-        bandwidth=None,
         bf16=peak,
         fp32=peak,
-        told=told,
+        source=source,
         native_bf16=device.bf16,
     )
 
@@ -176,13 +169,13 @@ def _cpuinfo() -> str:
         return ""
 
 
-def _hertz(said: str) -> float | None:
-    found = re.search(r"^cpu MHz\s*:\s*([0-9.]+)", said, re.MULTILINE)
+def _hertz(cpuinfo: str) -> float | None:
+    found = re.search(r"^cpu MHz\s*:\s*([0-9.]+)", cpuinfo, re.MULTILINE)
     return float(found[1]) * 1e6 if found else None
 
 
-def _operations_a_cycle(said: str) -> int:
+def _operations_a_cycle(cpuinfo: str) -> int:
     """Two units of fused multiply and add, each on a register of 32-bit numbers."""
-    if " avx512f" in said:
+    if " avx512f" in cpuinfo:
         return 64
-    return 32 if " avx2" in said and " fma" in said else 16
+    return 32 if " avx2" in cpuinfo and " fma" in cpuinfo else 16

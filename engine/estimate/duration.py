@@ -1,6 +1,6 @@
 """How long training takes: operations over speed, and what comes before, between and after the steps.
 
-Without a measurement a speed is a share of the device's peak, which is an assumption and is told as one.
+Without a measurement a speed is a share of the device's peak, which is an assumption and is named as one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class DeviceSpeed:
     """A second."""
     bandwidth: float
     """Bytes a second."""
-    told: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ def operations(shape: ModelShape, method: Method, batch: Batch, *, backward: boo
 def step_seconds(
     shape: ModelShape, method: Method, course: Course, speed: DeviceSpeed, *, trained: int
 ) -> float:
-    """Return one optimizer step by reckoning."""
+    """Return the seconds of one optimizer step, computed from the shape."""
     passing = operations(shape, method, course.batch, backward=True) / speed.operations
     return course.passes * passing + STATE_BYTES * trained / speed.bandwidth
 
@@ -107,7 +107,7 @@ def work(shape: ModelShape, method: Method, course: Course, *, trained: int) -> 
     return course.passes * passing + 4.0 * STATE_BYTES * trained
 
 
-def reckoned(
+def unmeasured_duration(
     shape: ModelShape,
     method: Method,
     course: Course,

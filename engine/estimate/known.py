@@ -15,7 +15,7 @@ from engine.estimate.rows import workload_of
 from engine.estimate.training import (
     Known,
     TrainingEstimate,
-    estimate_training,
+    estimate_from,
     operations_of,
     weights_of,
 )
@@ -29,7 +29,7 @@ LENGTHS = (
 ROWS = "how many rows train is known after `recipe data`"
 
 
-def foretell(
+def estimate_training(
     recipe: Recipe,
     store: Store,
     device: Device,
@@ -42,7 +42,7 @@ def foretell(
     `base_model` is its identity as it stands in keys (`PlanInputs.base_model`), `data` the data stage's
     artifact if it is there.
     """
-    return estimate_training(recipe, device, known_of(recipe, store, device, base_model, data))
+    return estimate_from(recipe, device, known_of(recipe, store, device, base_model, data))
 
 
 def known_of(

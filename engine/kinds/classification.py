@@ -47,6 +47,7 @@ KIND = Kind(
         description="Tell the {label} of a text.",
         metric="macro_f1",
         threshold=0.8,
-        instruction="Which {word} is it",
+        instruction="Which {word} is it: {labels}?",
+        short_instruction="Which {word} is it?",
     ),
 )

@@ -36,6 +36,7 @@ KIND = Kind(
         metric="field_f1",
         threshold=0.7,
         instruction="Take the text apart into its fields.",
+        short_instruction="Take the text apart into its fields.",
         target="fields",
     ),
 )

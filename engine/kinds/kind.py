@@ -75,7 +75,9 @@ class Draft:
     """The bounded metric; empty for a kind that cannot be judged."""
     threshold: float = 0.0
     instruction: str = ""
-    """`{word}` is what the labels are called; the labels follow after `: ` where they are few."""
+    """`{word}` is what the labels are called, `{labels}` is filled in by each prompt."""
+    short_instruction: str = ""
+    """The same where the labels are too many to list."""
     target: str = "label"
     """What the column of the answers is called."""
 
@@ -178,6 +180,10 @@ class Kind:
     def counts_by(self) -> Of:
         """What scores are also counted by: labels, fields or nothing."""
         return next((spec.of for spec in self.metrics if spec.of), "")
+
+    def primary_metric(self, answer_pattern: str = "") -> str:
+        """Return the metric shown for a task with that `task.answer_pattern`."""
+        return (answer_pattern and self.primary_with_pattern) or self.primary
 
     def can_be_answered_by(self, baseline: str) -> bool:
         """Return whether a baseline of that kind can answer it."""

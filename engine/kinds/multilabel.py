@@ -46,6 +46,7 @@ KIND = Kind(
         description="Tell the {label} of a text.",
         metric="micro_f1",
         threshold=0.6,
-        instruction="Which {word} apply",
+        instruction="Which of these {word} apply: {labels}?",
+        short_instruction="Which {word} apply?",
     ),
 )

@@ -29,7 +29,7 @@ from engine.training.variants import discard
 
 
 class Watcher(Protocol):
-    """Who is told what happens while it happens."""
+    """Receives what happens while it happens: a terminal, a test."""
 
     def stage(self, name: str) -> Progress:
         """A stage begins; its progress goes to what is returned."""
@@ -243,7 +243,7 @@ def _context(
         scratch=store.scratch(key),
         progress=progress,
         cached=store.cached,
-        work_dir=store.work_dir,
+        scratch_for=store.scratch_for,
         references={
             name: state.inputs.references[name]
             for name in references_of(planned.name, state.recipe)

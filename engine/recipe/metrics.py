@@ -51,8 +51,7 @@ def is_lower_better(name: str, kind: str) -> bool:
 
 def primary(kind: str, *, answer_pattern: str = "") -> str:
     """Return the metric that stands for the kind where one number is shown, such as in curves."""
-    spec = KINDS[kind]  # a task's kind, never a name as a user wrote it
-    return (answer_pattern and spec.primary_with_pattern) or spec.primary
+    return KINDS[kind].primary_metric(answer_pattern)
 
 
 def leaves(schema: Any) -> tuple[str, ...]:

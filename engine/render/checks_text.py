@@ -12,7 +12,7 @@ from engine.render.labels import check_title, got_interval, got_value, required
 from engine.render.number_format import p_value
 from engine.render.progress import STAGE_WIDTH, WIDTH
 
-_COMPARED = {"over_baselines.": "over baselines", "over_previous.": "drop since accepted"}
+_COMPARED = {"over_baselines": "over baselines", "over_previous": "drop since accepted"}
 
 
 def check_lines(verdict: Verdict, *, stage: str, colour: bool, width: int = WIDTH) -> str:
@@ -47,11 +47,11 @@ def _notes(checks: Sequence[Check]) -> Iterator[RenderableType]:
 
 def _title(check: Check, checks: Sequence[Check]) -> str:
     """The title, shorter for comparisons; the metric is left out where there is one such check."""
-    for prefix, title in _COMPARED.items():
-        if check.name.startswith(prefix):
-            alone = sum(item.name.startswith(prefix) for item in checks) == 1
-            return title if alone else f"{check.name.removeprefix(prefix)} {title}"
-    return check_title(check.name)
+    title = _COMPARED.get(check.kind)
+    if title is None:
+        return check_title(check.name)
+    alone = sum(item.kind == check.kind for item in checks) == 1
+    return title if alone else f"{check.metric} {title}"
 
 
 def _required(check: Check) -> str:

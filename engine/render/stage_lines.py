@@ -12,9 +12,9 @@ from engine.evidence import (
     BaselineResult,
     DataSummary,
     ExportedFile,
-    Rung,
     Status,
     TrainingSummary,
+    VariantResult,
 )
 from engine.render import blocks, terminal
 from engine.render.labels import check_sentence, find_metric
@@ -127,7 +127,7 @@ def file_line(files: Sequence[ExportedFile]) -> str:
     return _joined(parts, "; ")
 
 
-def ladder_lines(ladder: Sequence[Rung], *, metric: str) -> str:
+def ladder_lines(ladder: Sequence[VariantResult], *, metric: str) -> str:
     """The main metric from form to form, what the last step changed, and which forms were refused why."""
     if not ladder:
         return ""

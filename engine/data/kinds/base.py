@@ -37,7 +37,7 @@ class RejectedError(Exception):
         self.check = check
         self.what = what
         self.value = value
-        """What rows with the same trouble share, such as the unknown label; they are told together."""
+        """What rows with the same trouble share, such as the unknown label; they are reported together."""
 
 
 Fill = Callable[[Values], Filled]

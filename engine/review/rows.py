@@ -257,7 +257,8 @@ def _local(side: Side) -> Recipe | None:
         if own is None or any(not isinstance(one.ref, PathRef) for one in source.columns):
             return None
         if source.columns and own.path != source.ref.path:
-            return None  # files beside it are found by their folder
+            # Files beside it are found by their folder.
+            return None
         found.append(replace(source, ref=own))
     return replace(side.recipe, data=replace(side.recipe.data, sources=tuple(found)))
 

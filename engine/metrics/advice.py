@@ -169,7 +169,7 @@ def _almost(scores: Scores) -> list[str]:
 
 
 def _said_of(metric: str, power: Sequence[str]) -> list[str]:
-    return [line for line in power if f" {metric} " in line][:1]
+    return [line for line in power if f" {metric} " in f" {line}"][:1]
 
 
 def _confusions(scores: Scores, labels: Sequence[str]) -> list[str]:

@@ -28,7 +28,7 @@ MACRO = ("macro_f1", "macro_precision", "macro_recall", "balanced_accuracy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judges:
+class JudgingRows:
     """The rows that will decide."""
 
     rows: int
@@ -45,15 +45,15 @@ class Judges:
         return [min(max(self.classes.get(x, 0) / self.rows, few), 1 - few) for x in labels]
 
 
-def outlook(
+def power_lines(
     acceptance: Acceptance,
     task: Task,
-    judges: Judges,
+    judges: JudgingRows,
     *,
     has_baselines: bool = True,
     discordance: float | None = None,
 ) -> tuple[str, ...]:
-    """Return a sentence for each bound, and one that says what they take for granted.
+    """Return a line for each threshold, and one that says what they assume.
 
     `discordance` between model and baseline is given once it has been measured.
     """
@@ -78,7 +78,7 @@ def outlook(
 
 
 def _about_threshold(
-    threshold: Threshold, acceptance: Acceptance, task: Task, judges: Judges
+    threshold: Threshold, acceptance: Acceptance, task: Task, judges: JudgingRows
 ) -> Iterator[str]:
     name, _, label = threshold.metric.partition(".")
     if name in UNFORESEEN:
@@ -98,7 +98,7 @@ def _about_threshold(
         yield _passing(threshold, acceptance, judges, spread)
 
 
-def _few_rows(label: str, task: Task, judges: Judges) -> str:
+def _few_rows(label: str, task: Task, judges: JudgingRows) -> str:
     """Say that a class has too few rows to decide, and how many there would have to be of all."""
     counted = bool(judges.classes)
     rows = judges.classes[label] if counted else judges.rows / len(task.labels)
@@ -112,74 +112,76 @@ def _few_rows(label: str, task: Task, judges: Judges) -> str:
     )
 
 
-def _passing(threshold: Threshold, acceptance: Acceptance, judges: Judges, spread: Spread) -> str:
-    """Say which true value passes four times in five, and how many rows would do for less."""
+def _passing(
+    threshold: Threshold, acceptance: Acceptance, judges: JudgingRows, spread: Spread
+) -> str:
+    """The true value that passes with a power of 0.80, the power of a slightly better model, and its rows for 0.80."""
     is_max = threshold.direction == "max"
     rule = _rule(1 - threshold.bound if is_max else threshold.bound, acceptance)
     better = rule.bound + min(BETTER_BY, (1 - rule.bound) / 2)
     better = 1.0 if better > 1 - 0.5 / judges.rows else better
-    enough = power.rows_to_pass(better, rule, spread=spread)
-    would_do = f"{enough:,} rows would do" if enough else "no number of rows would do"
+    value = _number(1 - better if is_max else better)
+    rows_for = _rows_for(power.rows_to_pass(better, rule, spread=spread), value)
     end = "point" if not rule.on_interval else "upper bound" if is_max else "lower bound"
     asked = f"`{threshold.direction} {_number(threshold.bound)} ({end})`"
-    said = _number(1 - better if is_max else better)
-    with_rows = f"With {_count(judges.rows, 'holdout row')}"
+    head = f"{threshold.metric} {asked} on {_count(judges.rows, 'holdout row')}:"
     needed = power.passing_value(rule, rows=judges.rows, spread=spread)
     if needed is None:
-        metric = threshold.metric
-        return f"{with_rows} no model passes {metric} {asked} often; {would_do} for {said}."
+        return f"{head} no true value gives a power of {_power(OFTEN)}; {rows_for}."
     shown = _number(_down(1 - needed) if is_max else _up(needed))
-    rate = power.pass_rate(better, rule, rows=judges.rows, spread=spread)
-    told = f"{with_rows} a true {threshold.metric} of {shown} passes {asked} 4 times in 5"
+    line = f"{head} power {_power(OFTEN)} at a true value of {shown}"
+    # Where the point decides, a model below the threshold can pass by luck: that matters more than the better one.
     lucky = power.passing_value(rule, rows=judges.rows, spread=spread, rate=SELDOM)
     if lucky is not None and lucky < rule.bound:
         worse = _number(_up(1 - lucky) if is_max else _down(lucky))
-        return f"{told}, and one of {worse}, which is not good enough, passes once in 5."
-    if rate >= OFTEN:
-        return f"{told}, one of {said} {_times(rate)}."
-    return f"{told}, one of {said} {_times(rate)}; {would_do} for it."
+        return f"{line}, {_power(SELDOM)} at {worse}, which is not good enough."
+    rate = power.pass_rate(better, rule, rows=judges.rows, spread=spread)
+    line = f"{line}, {_power(rate)} at {value}"
+    return f"{line}." if rate >= OFTEN else f"{line}; {rows_for}."
 
 
 def _about_gain(
-    gain: MinGain, acceptance: Acceptance, task: Task, judges: Judges, discordance: float
+    gain: MinGain, acceptance: Acceptance, task: Task, judges: JudgingRows, discordance: float
 ) -> str:
     rule, per_row = _rule(gain.min_gain, acceptance), _paired_rows(gain.metric, task, judges)
     rows, bigger = judges.rows * per_row, gain.min_gain + BETTER_BY
-    with_rows = f"With {_count(judges.rows, 'holdout row')}"
-    asked = f"`min_gain {_number(gain.min_gain)}`"
     found = power.found_gain(rule, rows=rows, discordance=discordance)
     missed = power.found_gain(rule, rows=rows, discordance=discordance, rate=SELDOM)
     enough = power.rows_to_find(bigger, rule, discordance=discordance, per_row=per_row)
-    would_do = f"{enough:,} rows would do" if enough else "no number of rows would do"
+    rows_for = _rows_for(enough, _number(bigger))
+    asked = f"`min_gain {_number(gain.min_gain)}` on {_count(judges.rows, 'holdout row')}"
+    head = f"gain in {gain.metric} over a baseline, {asked}:"
     if found is None or missed is None:
-        named = f"no gain in {gain.metric} over a baseline"
-        return f"{with_rows} {named} passes {asked} often; {would_do} for {_number(bigger)}."
-    passes = f"of {_number(_up(found))} passes {asked} 4 times in 5"
-    told = f"{with_rows} a true gain in {gain.metric} over a baseline {passes}"
+        return f"{head} no true gain gives a power of {_power(OFTEN)}; {rows_for}."
+    line = f"{head} power {_power(OFTEN)} at a true gain of {_number(_up(found))}"
     if missed > gain.min_gain:
-        told = (
-            f"{with_rows} a true gain in {gain.metric} under {_number(_down(missed))} over a "
-            f"baseline would be missed 4 times in 5, and one {passes}"
-        )
-    return f"{told}." if found <= bigger else f"{told}; {would_do} for {_number(bigger)}."
+        line = f"{line}, {_power(SELDOM)} at {_number(_down(missed))}"
+    return f"{line}." if found <= bigger else f"{line}; {rows_for}."
 
 
-def _about_previous(drop: MaxDrop, acceptance: Acceptance, task: Task, judges: Judges) -> str:
-    """Say how often a model that is as good as the previous one is let through."""
+def _about_previous(drop: MaxDrop, acceptance: Acceptance, task: Task, judges: JudgingRows) -> str:
+    """The power of a model that is as good as the previous one, and its rows for 0.80."""
     rule, per_row = _rule(-drop.max_drop, acceptance), _paired_rows(drop.metric, task, judges)
     differ = PREVIOUS_DISCORDANCE
     rate = power.gain_rate(0.0, rule, rows=judges.rows * per_row, discordance=differ)
-    told = (
-        f"With {_count(judges.rows, 'holdout row')} a model as good as the previous one passes "
-        f"`max_drop {_number(drop.max_drop)}` of {drop.metric} {_times(rate)}"
+    asked = f"`max_drop {_number(drop.max_drop)}` on {_count(judges.rows, 'holdout row')}"
+    line = (
+        f"drop of {drop.metric} since the previous model, {asked}: power {_power(rate)} for a model "
+        "as good as that one"
     )
     if rate >= OFTEN:
-        return f"{told}."
+        return f"{line}."
     enough = power.rows_to_find(0.0, rule, discordance=differ, per_row=per_row)
-    return f"{told}; {f'{enough:,} rows' if enough else 'no number of rows'} would do for 4 in 5."
+    return f"{line}; {_rows_for(enough)}."
 
 
-def _spread(metric: str, task: Task, judges: Judges) -> Spread | None:
+def _rows_for(rows: int | None, value: str = "") -> str:
+    """How many rows give a power of 0.80, at a true value where one is named."""
+    gives = f"{rows:,} rows give" if rows else "no number of rows gives"
+    return f"{gives} {_power(OFTEN)}{f' at {value}' if value else ''}"
+
+
+def _spread(metric: str, task: Task, judges: JudgingRows) -> Spread | None:
     """Return how a metric stands on the rows; None where it cannot be said."""
     name, _, label = metric.partition(".")
     spec = spec_of(metric, task.kind)
@@ -196,7 +198,7 @@ def _spread(metric: str, task: Task, judges: Judges) -> Spread | None:
     return power.macro_recall(portions)
 
 
-def _paired_rows(metric: str, task: Task, judges: Judges) -> float:
+def _paired_rows(metric: str, task: Task, judges: JudgingRows) -> float:
     """Return the effective rows of a difference for each row, as of classes that are equally good."""
     spread = _spread(metric, task, judges)
     if spread is None:
@@ -206,7 +208,7 @@ def _paired_rows(metric: str, task: Task, judges: Judges) -> float:
     return spread.per_row(OFTEN)
 
 
-def _taken_for_granted(acceptance: Acceptance, task: Task, judges: Judges) -> Iterator[str]:
+def _taken_for_granted(acceptance: Acceptance, task: Task, judges: JudgingRows) -> Iterator[str]:
     bounds: tuple[Threshold | MinGain | MaxDrop, ...] = (
         *acceptance.metrics,
         *acceptance.over_baselines,
@@ -247,12 +249,10 @@ def _down(value: float) -> float:
     return math.floor(round(value * 1000, 3)) / 1000
 
 
-def _times(rate: float) -> str:
-    """Say how often, rounded down and never as a certainty."""
+def _power(rate: float) -> str:
+    """A power with two decimals, rounded down and never as a certainty."""
     hundredths = min(99, math.floor(rate * 100 + 1e-9))
-    if hundredths == 0:
-        return "less than once in 100" if rate > 0 else "never"
-    return "once in 100" if hundredths == 1 else f"{hundredths} times in 100"
+    return "below 0.01" if hundredths == 0 < rate else f"{hundredths / 100:.2f}"
 
 
 def _rate(share: float) -> str:

@@ -1,6 +1,6 @@
-"""The power check in words: what the bounds of a recipe ask of a model, on the rows that will judge.
+"""The power of each threshold on the holdout, as sentences: how often a model of a true value passes.
 
-Estimates, made before training; the last sentence says what they take for granted.
+Estimates, made before training; the last sentence says what they assume.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from engine.kinds import AnswerForm
 from engine.metrics import power
-from engine.metrics.power import FEW_ROWS, OFTEN, ROWS, SELDOM, Rule, Spread
+from engine.metrics.power import FEW_ROWS, OFTEN, ROWS, SELDOM, Spread, ThresholdRule
 from engine.recipe.metrics import spec_of
 from engine.recipe.model import Acceptance, MaxDrop, MinGain, Task, Threshold
 
@@ -64,8 +64,8 @@ def power_lines(
     ]
     gains = acceptance.over_baselines if has_baselines else ()
     differ = BASELINE_DISCORDANCE if discordance is None else discordance
-    lines += [_about_gain(gain, acceptance, task, judges, differ) for gain in gains]
-    lines += [_about_previous(drop, acceptance, task, judges) for drop in acceptance.over_previous]
+    lines += [_gain_power(gain, acceptance, task, judges, differ) for gain in gains]
+    lines += [_previous_power(drop, acceptance, task, judges) for drop in acceptance.over_previous]
     given = list(_taken_for_granted(acceptance, task, judges))
     if gains:
         known = "a guess" if discordance is None else "measured"
@@ -95,7 +95,7 @@ def _about_threshold(
         return
     spread = _spread(threshold.metric, task, judges)
     if spread is not None:
-        yield _passing(threshold, acceptance, judges, spread)
+        yield _threshold_power(threshold, acceptance, judges, spread)
 
 
 def _few_rows(label: str, task: Task, judges: JudgingRows) -> str:
@@ -112,73 +112,74 @@ def _few_rows(label: str, task: Task, judges: JudgingRows) -> str:
     )
 
 
-def _passing(
+def _threshold_power(
     threshold: Threshold, acceptance: Acceptance, judges: JudgingRows, spread: Spread
 ) -> str:
-    """The true value that passes with a power of 0.80, the power of a slightly better model, and its rows for 0.80."""
+    """Return the true values that pass with power 0.80 and at less, and how many rows give 0.80."""
     is_max = threshold.direction == "max"
     rule = _rule(1 - threshold.bound if is_max else threshold.bound, acceptance)
     better = rule.bound + min(BETTER_BY, (1 - rule.bound) / 2)
     better = 1.0 if better > 1 - 0.5 / judges.rows else better
-    value = _number(1 - better if is_max else better)
-    rows_for = _rows_for(power.rows_to_pass(better, rule, spread=spread), value)
+    enough = power.rows_to_pass(better, rule, spread=spread)
     end = "point" if not rule.on_interval else "upper bound" if is_max else "lower bound"
     asked = f"`{threshold.direction} {_number(threshold.bound)} ({end})`"
-    head = f"{threshold.metric} {asked} on {_count(judges.rows, 'holdout row')}:"
+    target = _number(1 - better if is_max else better)
+    start = f"{threshold.metric} {asked} on {_count(judges.rows, 'holdout row')}"
     needed = power.passing_value(rule, rows=judges.rows, spread=spread)
     if needed is None:
-        return f"{head} no true value gives a power of {_power(OFTEN)}; {rows_for}."
+        rows = _enough_rows(enough, f" at {target}")
+        return f"{start}: power below {OFTEN:.2f} at every true value; {rows}."
     shown = _number(_down(1 - needed) if is_max else _up(needed))
-    line = f"{head} power {_power(OFTEN)} at a true value of {shown}"
-    # Where the point decides, a model below the threshold can pass by luck: that matters more than the better one.
+    rate = power.pass_rate(better, rule, rows=judges.rows, spread=spread)
+    sentence = f"{start}: power {OFTEN:.2f} at a true {threshold.metric} of {shown}"
     lucky = power.passing_value(rule, rows=judges.rows, spread=spread, rate=SELDOM)
     if lucky is not None and lucky < rule.bound:
         worse = _number(_up(1 - lucky) if is_max else _down(lucky))
-        return f"{line}, {_power(SELDOM)} at {worse}, which is not good enough."
-    rate = power.pass_rate(better, rule, rows=judges.rows, spread=spread)
-    line = f"{line}, {_power(rate)} at {value}"
-    return f"{line}." if rate >= OFTEN else f"{line}; {rows_for}."
+        return f"{sentence}; {worse}, which is not good enough, still passes with {SELDOM:.2f}."
+    if rate >= OFTEN:
+        return f"{sentence}, {_power(rate)} at {target}."
+    return f"{sentence}, {_power(rate)} at {target}; {_enough_rows(enough)}."
 
 
-def _about_gain(
+def _gain_power(
     gain: MinGain, acceptance: Acceptance, task: Task, judges: JudgingRows, discordance: float
 ) -> str:
     rule, per_row = _rule(gain.min_gain, acceptance), _paired_rows(gain.metric, task, judges)
     rows, bigger = judges.rows * per_row, gain.min_gain + BETTER_BY
-    found = power.found_gain(rule, rows=rows, discordance=discordance)
+    start = (
+        f"{gain.metric} `min_gain {_number(gain.min_gain)}` over a baseline on"
+        f" {_count(judges.rows, 'holdout row')}"
+    )
+    needed = power.found_gain(rule, rows=rows, discordance=discordance)
     missed = power.found_gain(rule, rows=rows, discordance=discordance, rate=SELDOM)
     enough = power.rows_to_find(bigger, rule, discordance=discordance, per_row=per_row)
-    rows_for = _rows_for(enough, _number(bigger))
-    asked = f"`min_gain {_number(gain.min_gain)}` on {_count(judges.rows, 'holdout row')}"
-    head = f"gain in {gain.metric} over a baseline, {asked}:"
-    if found is None or missed is None:
-        return f"{head} no true gain gives a power of {_power(OFTEN)}; {rows_for}."
-    line = f"{head} power {_power(OFTEN)} at a true gain of {_number(_up(found))}"
+    more_rows = _enough_rows(enough, f" at {_number(bigger)}")
+    if needed is None or missed is None:
+        return f"{start}: power below {OFTEN:.2f} at every true gain; {more_rows}."
+    sentence = f"{start}: power {OFTEN:.2f} at a true gain of {_number(_up(needed))}"
     if missed > gain.min_gain:
-        line = f"{line}, {_power(SELDOM)} at {_number(_down(missed))}"
-    return f"{line}." if found <= bigger else f"{line}; {rows_for}."
+        sentence += f", {SELDOM:.2f} at {_number(_down(missed))}"
+    return f"{sentence}." if needed <= bigger else f"{sentence}; {more_rows}."
 
 
-def _about_previous(drop: MaxDrop, acceptance: Acceptance, task: Task, judges: JudgingRows) -> str:
-    """The power of a model that is as good as the previous one, and its rows for 0.80."""
+def _previous_power(drop: MaxDrop, acceptance: Acceptance, task: Task, judges: JudgingRows) -> str:
+    """Return how often a model that is as good as the previous one passes."""
     rule, per_row = _rule(-drop.max_drop, acceptance), _paired_rows(drop.metric, task, judges)
     differ = PREVIOUS_DISCORDANCE
     rate = power.gain_rate(0.0, rule, rows=judges.rows * per_row, discordance=differ)
-    asked = f"`max_drop {_number(drop.max_drop)}` on {_count(judges.rows, 'holdout row')}"
-    line = (
-        f"drop of {drop.metric} since the previous model, {asked}: power {_power(rate)} for a model "
-        "as good as that one"
+    sentence = (
+        f"{drop.metric} `max_drop {_number(drop.max_drop)}` on {_count(judges.rows, 'holdout row')}:"
+        f" power {_power(rate)} for a model as good as the previous one"
     )
     if rate >= OFTEN:
-        return f"{line}."
+        return f"{sentence}."
     enough = power.rows_to_find(0.0, rule, discordance=differ, per_row=per_row)
-    return f"{line}; {_rows_for(enough)}."
+    return f"{sentence}; {_enough_rows(enough)}."
 
 
-def _rows_for(rows: int | None, value: str = "") -> str:
-    """How many rows give a power of 0.80, at a true value where one is named."""
-    gives = f"{rows:,} rows give" if rows else "no number of rows gives"
-    return f"{gives} {_power(OFTEN)}{f' at {value}' if value else ''}"
+def _enough_rows(rows: int | None, at: str = "") -> str:
+    number = f"{rows:,} holdout rows give" if rows else "no number of rows gives"
+    return f"{number} {OFTEN:.2f}{at}"
 
 
 def _spread(metric: str, task: Task, judges: JudgingRows) -> Spread | None:
@@ -230,9 +231,9 @@ def _taken_for_granted(acceptance: Acceptance, task: Task, judges: JudgingRows) 
         )
 
 
-def _rule(bound: float, acceptance: Acceptance) -> Rule:
+def _rule(bound: float, acceptance: Acceptance) -> ThresholdRule:
     on_interval = acceptance.decide_on == "lower_bound"
-    return Rule(bound=bound, confidence=acceptance.confidence, on_interval=on_interval)
+    return ThresholdRule(bound=bound, confidence=acceptance.confidence, on_interval=on_interval)
 
 
 def _number(value: float) -> str:
@@ -250,9 +251,8 @@ def _down(value: float) -> float:
 
 
 def _power(rate: float) -> str:
-    """A power with two decimals, rounded down and never as a certainty."""
-    hundredths = min(99, math.floor(rate * 100 + 1e-9))
-    return "below 0.01" if hundredths == 0 < rate else f"{hundredths / 100:.2f}"
+    """Return the power with two decimals, rounded down and never as a certainty."""
+    return f"{min(99, math.floor(rate * 100 + 1e-9)) / 100:.2f}"
 
 
 def _rate(share: float) -> str:

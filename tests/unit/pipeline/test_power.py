@@ -57,7 +57,9 @@ def test_with_folds_all_rows_judge(bench: Bench) -> None:
     )
 
     assert power_outlook(recipe, None) == (UNCOUNTED,)
-    assert " on 300 holdout rows: power 0.80 at a true value of " in power_outlook(recipe, data)[0]
+    line = power_outlook(recipe, data)[0]
+    assert line.startswith("f1.negative `min ")
+    assert "on 300 holdout rows: power 0.80 at a true f1.negative of " in line
 
 
 def test_an_empty_holdout_shows_nothing(bench: Bench) -> None:

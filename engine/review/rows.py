@@ -109,10 +109,10 @@ class RowDivider:
         if local is None or size > self.room:
             return None
         self.room -= size
-        from engine.pipeline.data_outlook import foresee  # only where rows are read
+        from engine.pipeline.data_outlook import recorded_outlook  # only where rows are read
 
         try:
-            became = foresee(local, recorded_rows(recipe, lock))
+            became = recorded_outlook(local, recorded_rows(recipe, lock))
         except DataError:
             return None
         return None if became is None else (became.gone, became.kept + became.gone)

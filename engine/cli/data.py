@@ -17,7 +17,6 @@ from engine.render.progress import (
     PlainProgress,
     SilentProgress,
     TerminalProgress,
-    columns,
     has_colour,
     is_live,
     open_progress,
@@ -84,12 +83,10 @@ def run(options: argparse.Namespace) -> int:
         show_json(data_json(looked.view, looked.problems))
         return looked.code
     show_problems(warnings)
-    show(
-        data_text(
-            looked.view, width=max(NARROWEST, columns(sys.stdout)), colour=has_colour(sys.stdout)
-        )
-    )
-    sys.stdout.flush()  # before the problems, where both streams go to one place
+    width = max(NARROWEST, columns(sys.stdout))
+    show(data_text(looked.view, width=width, colour=has_colour(sys.stdout)))
+    # Before the problems, where both streams go to one place.
+    sys.stdout.flush()
     show_problems(looked.problems)
     return looked.code
 

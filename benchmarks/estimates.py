@@ -27,7 +27,7 @@ from engine.backends.usage import Spent, Usage, usage_from_json
 from engine.environment import detect_device
 from engine.estimate.known import known_of
 from engine.estimate.training import course_of, measured_duration
-from engine.pipeline.plan import plan_run, survey
+from engine.pipeline.plan import collect_inputs, plan_run
 from engine.recipe import load_recipe
 from engine.store import Store
 from engine.training.train import USAGE
@@ -141,9 +141,9 @@ def _foretold(file: Path, store: Store) -> dict[str, float]:
     """Return what the probe says of processor time: the same formula, with its processor seconds as seconds."""
     recipe, _ = load_recipe(file)
     device = detect_device()
-    world = survey(recipe, store, device)
-    data = plan_run(recipe, store, world=world).stage("data").reused
-    known = known_of(recipe, store, device, world.base_model, data)
+    inputs = collect_inputs(recipe, store, device)
+    data = plan_run(recipe, store, inputs=inputs).stage("data").reused
+    known = known_of(recipe, store, device, inputs.base_model, data)
     course = course_of(recipe.method, known.workload)
     if known.measured is None or known.shape is None or course is None:
         raise SystemExit(f"no probe is known of {file}")

@@ -76,11 +76,11 @@ def load(folder: Path) -> LoadedModel:
 def _once(root: Path) -> Any:
     store = Store(root)
 
-    def once(name: str, payload: Any, build: Callable[[Path], None]) -> Any:
+    def cached(name: str, payload: Any, build: Callable[[Path], None]) -> Any:
         key = make_key(payload)
         return store.get(key.digest) or store.put(name, key, build)
 
-    return once
+    return cached
 
 
 def _tune(base: Path, target: Path, half_done: Path) -> None:

@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"))
     arguments = parser.parse_args()
     items = probe_items(
-        Probe(name="builtin", kind="builtin"), seed=0, once=nothing, progress=Quiet()
+        Probe(name="builtin", kind="builtin"), seed=0, cached=nothing, progress=Quiet()
     )
     for folder in arguments.models:
         started = time.process_time()

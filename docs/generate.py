@@ -1,6 +1,8 @@
-"""Write the reference pages from the schema, the parsers and the code table; `--check` only compares.
+"""Write the reference pages from the schema, the parsers and the code table, and the index from zensical.toml.
 
     python docs/generate.py [--check]
+
+`--check` only compares.
 
 The pages are committed; `tests/test_docs.py` fails when one is out of date.
 """
@@ -12,6 +14,7 @@ import importlib
 import json
 import re
 import sys
+import tomllib
 from collections.abc import Iterator, Sequence
 from difflib import ndiff
 from pathlib import Path
@@ -24,8 +27,10 @@ from engine.recipe.pages import all_codes
 from engine.recipe.shipped import schema_text
 from engine.recipe.validation.schema import part_schema, recipe_schema
 
-REFERENCE = Path(__file__).parent / "reference"
-SCHEMAS = Path(__file__).parent.parent / "schemas"
+DOCS = Path(__file__).parent
+SITE = DOCS.parent / "zensical.toml"
+"""Holds the list of pages."""
+SCHEMAS = DOCS.parent / "schemas"
 SCHEMA = SCHEMAS / "recipe.schema.json"
 """Written by hand, but for the keys of `method` that a sweep varies."""
 PART = SCHEMAS / "recipe-part.schema.json"
@@ -45,6 +50,13 @@ EXIT_CODES = {
     ExitCode.UNREAD: "nobody reads the progress of a run any more (a closed pipe); the same command continues",
     ExitCode.TERMINATED: "interrupted by SIGTERM; the same command continues",
 }
+INDEX = """\
+# slm-recipe
+
+One YAML file says what a small language model is for, what data it learns from, and what it must prove. The engine
+trains it, judges it on rows that it never saw, quantizes it, and writes a report that a sceptic can check. Begin with
+[your own CSV](tutorial/first-recipe.md); `recipe VERB --help` and `recipe explain CODE` help on the command line.
+"""
 LANGUAGE = """\
 `recipe schema KEY` says the same on the command line. A default in plain words is worked out when the
 recipe is resolved; the resolved recipe stands beside every result.
@@ -81,7 +93,7 @@ def generated() -> dict[Path, str]:
     return {
         SCHEMA: with_swept_keys(_read(SCHEMA)),
         PART: part,
-        **{REFERENCE / name: text for name, text in pages().items()},
+        **{DOCS / name: text for name, text in pages().items()},
     }
 
 
@@ -118,8 +130,28 @@ def _put_before(pattern: str, new: str, text: str) -> str:
 
 
 def pages() -> dict[str, str]:
-    """Return every generated page by its file name."""
-    return {"recipe.md": recipe_page(), "cli.md": cli_page(), "errors.md": errors_page()}
+    """Return every generated page by its path below docs/."""
+    return {
+        "index.md": index_page(),
+        "reference/recipe.md": recipe_page(),
+        "reference/cli.md": cli_page(),
+        "reference/errors.md": errors_page(),
+    }
+
+
+def index_page() -> str:
+    """Return every page by its title, in the groups of the site's navigation."""
+    parts = [NOTE.format(source="zensical.toml"), INDEX]
+    for group in tomllib.loads(_read(SITE))["project"]["nav"]:
+        for name, paths in group.items() if isinstance(group, dict) else ():
+            lines = "".join(f"- [{_title(path)}]({path})\n" for path in paths)
+            parts.append(f"## {name}\n\n{lines}")
+    return "\n".join(parts)
+
+
+def _title(path: str) -> str:
+    found = re.search(r"^# (.+)$", _read(DOCS / path), flags=re.MULTILINE)
+    return found[1] if found else path
 
 
 def recipe_page() -> str:

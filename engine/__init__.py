@@ -6,4 +6,4 @@ verify, report. Read `engine.stages`, then `engine.pipeline.loop`, then `engine.
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -51,7 +51,7 @@ class Device:
 
 EXTRAS: dict[str, tuple[str, ...]] = {
     "packages": ("httpx", "pypi-simple", "unearth"),
-    "data": ("numba", "numpy", "pyarrow", "zstandard"),
+    "data": ("ftfy", "numba", "numpy", "py3langid", "pyarrow", "zstandard"),
     "metrics": ("numpy", "rouge-score", "sacrebleu", "scikit-learn", "scipy"),
     "train": ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "llguidance"),
     "axolotl": ("axolotl",),

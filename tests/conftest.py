@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import shutil
 import signal
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -21,26 +18,8 @@ os.environ.update(
     AXOLOTL_DO_NOT_TRACK="1",
     DO_NOT_TRACK="1",
     OMP_NUM_THREADS="1",
-    XDG_STATE_HOME=tempfile.mkdtemp(prefix="recipe-tests-state-"),
 )
-atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
-"""No test writes the key of the developer's own stores; commands that tests start inherit the folder."""
 
-
-def _settings_of_the_tests() -> None:
-    """Give the tests, and every process that they start, a user's settings of their own.
-
-    Tests keep recipes, models and data in different temporary folders, and some read the shared data sets: this user
-    says that all of the machine is one project. What guards projects is tested by users who say no such thing.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="recipe-tests-config-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    os.environ["XDG_CONFIG_HOME"] = str(folder)
-    (folder / "slm-recipe").mkdir()
-    (folder / "slm-recipe" / "settings.yaml").write_text("projects: [/]\n", encoding="utf-8")
-
-
-_settings_of_the_tests()
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for number in (signal.SIGHUP, signal.SIGQUIT):
@@ -73,8 +52,10 @@ _keep_bytecode()
 _take_a_processor()
 
 from support.examples import register_profiles  # noqa: E402 - its asserts are to be rewritten
+from support.shared import open_shared_folder  # noqa: E402 - the same
 
 register_profiles()
+open_shared_folder()
 
 ROOT = Path(__file__).parents[1]
 

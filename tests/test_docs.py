@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,7 +21,9 @@ from engine.recipe.parents import check_parent
 from support.golden import Golden
 from support.paths import GOLDEN, ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
+DOCS = ROOT / "docs"
+ROOT_PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+PAGES = [ROOT / name for name in (*ROOT_PAGES, "benchmarks/README.md", "news/README.md")]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-recipe.md"
 
@@ -135,8 +138,8 @@ def test_links_between_documents_lead_somewhere(page: Path) -> None:
 def leads_somewhere(page: Path, link: str) -> bool:
     name, _, anchor = link.partition("#")
     target = (page.parent / name).resolve() if name else page
-    if not target.exists():
-        return False
+    if not target.exists() or target.suffix == ".png":
+        return target.exists()
     titles = re.findall(r"^#+ (.+)$", target.read_text("utf-8"), flags=re.MULTILINE)
     slugs = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
     return not anchor or anchor in slugs
@@ -150,6 +153,21 @@ def test_paths_of_the_repository_in_code_are_there(page: Path) -> None:
     missing = [path for path in named if not (ROOT / path).exists()]
 
     assert missing == []
+
+
+def test_every_page_is_in_the_navigation_once_and_reached_from_the_index() -> None:
+    groups = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))["project"]["nav"]
+    named = [
+        page
+        for group in groups
+        for pages in (group.values() if isinstance(group, dict) else ([group],))
+        for page in pages
+    ]
+    pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    linked = set(LINK.findall((DOCS / "index.md").read_text("utf-8")))
+
+    assert sorted(named) == sorted(pages)
+    assert pages - linked == {"index.md"}
 
 
 def generator() -> ModuleType:

@@ -10,7 +10,7 @@ import pytest
 
 from engine.backends import check_backend
 from engine.environment import Device
-from engine.pipeline.plan import plan_run, survey
+from engine.pipeline.plan import collect_inputs, plan_run
 from engine.pipeline.preflight import refuse_unmeasured
 from engine.recipe import check_recipe, load_recipe, moving_references
 from engine.stages import stages_of
@@ -103,7 +103,7 @@ def test_the_rows_that_come_with_a_recipe_pass_its_checks(path: Path, tmp_path: 
 def test_a_shipped_recipe_plans_and_compiles(path: Path, device: Device, tmp_path: Path) -> None:
     recipe, _ = load_recipe(path)
     store = Store(tmp_path / "store")
-    plan = plan_run(recipe, store, world=survey(recipe, store, device))
+    plan = plan_run(recipe, store, inputs=collect_inputs(recipe, store, device))
     config = compile_recipe(recipe, device, train_rows=400, validation_rows=100)
 
     assert check_backend(recipe) == ()

@@ -9,24 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.data.membership import Membership
 from engine.environment import Device
+from engine.progress import Progress
 from engine.recipe.model import Recipe
-from engine.store import Artifact
+from engine.store import Artifact, Cached
 
 if TYPE_CHECKING:
     from engine.lock.previous import Previous
 
 Payload = Mapping[str, Any]
-Build = Callable[[Path], None]
-
-
-class Progress(Protocol):
-    """Where a stage tells how far it is; the terminal and plain logs implement it."""
-
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Say that `done` of `total` `unit`s are done; facts are short, such as `loss="0.21"`."""
-
-    def note(self, text: str) -> None:
-        """Say one line that stays on the screen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +38,10 @@ class StageContext:
     scratch: Path
     """Kept when the process dies and given again to the next attempt with the same key; checkpoints live here."""
     progress: Progress
-    once: Callable[[str, Payload, Build], Artifact]
-    """`once(name, payload, build)`: an inner product with a key of its own, built at most once."""
-    aside: Callable[[str, Payload], Path]
-    """`aside(name, payload)`: a folder for work on that product, kept until the product is complete."""
+    cached: Cached
+    """`cached(name, payload, build)`: an inner product with a key of its own, built at most once."""
+    work_dir: Callable[[str, Payload], Path]
+    """`work_dir(name, payload)`: a folder for work on that product, kept until the product is complete."""
     references: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Identity of what else the stage reads, by the names that its module's `references` gives."""
     recorded: Membership | None = None

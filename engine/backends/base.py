@@ -19,6 +19,7 @@ from engine.backends.usage import Usage
 from engine.environment import Device
 from engine.errors import Problem
 from engine.evidence import HistoryPoint
+from engine.progress import Progress
 from engine.recipe.model import Json, Method, Recipe
 
 
@@ -66,16 +67,6 @@ class Launch:
     method: Method
     setting: Setting
     progress: Progress
-
-
-class Progress(Protocol):
-    """Where training tells how far it is; `engine.artifacts.stage.Progress` satisfies it."""
-
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Say that `done` of `total` `unit`s are done."""
-
-    def note(self, text: str) -> None:
-        """Say one line that stays on the screen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,10 @@ from engine.store.runs import ACCEPTED
 from engine.store.typed import brief_text
 
 _DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?!\w|\.\d)")
+_UNSEEN = re.compile(
+    r'<style>.*?</style>|<[a-z][^<>]*?(?:aria-label="([^"<>]*)"[^<>]*)?>', re.DOTALL
+)
+"""The style of a page and the tags of it, but for the words that a drawing is read out with."""
 
 
 def statement_problems(found: Contents) -> Iterator[str]:
@@ -285,8 +289,8 @@ def score_problems(found: Contents) -> Iterator[str]:
 
 def page_problems(found: Contents) -> Iterator[str]:
     """Yield numbers on the pages for people that no number of the report gives."""
-    from engine.render.card import render_card
-    from engine.render.html import render_html
+    from engine.render.report.card import render_card
+    from engine.render.report.page import render_html
 
     known = set(_numbers(json.loads(json.dumps(to_json(found.report)))))
     for name, render in (("README.md", render_card), ("report.html", render_html)):
@@ -296,10 +300,15 @@ def page_problems(found: Contents) -> Iterator[str]:
             continue
         if found.report.recipe_name not in text:
             yield f"{name} does not name `{found.report.recipe_name}`"
-        others = set(_DECIMAL.findall(text)) - set(_DECIMAL.findall(right))
+        others = _shown_decimals(text) - _shown_decimals(right)
         strange = sorted(one for one in others if not _gives(one, known))
         if strange:
             yield f"{name} says {', '.join(strange[:5])}, which the report does not"
+
+
+def _shown_decimals(page: str) -> set[str]:
+    """The decimals that a reader meets: no lengths of the style, no coordinates of a drawing."""
+    return set(_DECIMAL.findall(_UNSEEN.sub(r" \1 ", page)))
 
 
 def _numbers(value: Any) -> Iterator[float]:

@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compile, and print or write the result."""
-    from engine.pipeline.plan import plan_run, survey
+    from engine.pipeline.plan import collect_inputs, plan_run
     from engine.stages.compile import compile_recipe
     from engine.store import Store
     from engine.training.trained_rows import rows_note, trained_rows  # after the arguments are good
@@ -41,10 +41,10 @@ def run(options: argparse.Namespace) -> int:
     device, of = detect_device(), ""
     rows = trained_rows(recipe, store, None, {})
     if rows is None or not rows.counted or recipe.sweep:
-        world = survey(recipe, store, device)
-        plan = plan_run(recipe, store, world=world)
+        inputs = collect_inputs(recipe, store, device)
+        plan = plan_run(recipe, store, inputs=inputs)
         recipe, of = _one_method(plan)
-        rows = trained_rows(recipe, store, plan.stage("data").reused, world.base_model)
+        rows = trained_rows(recipe, store, plan.stage("data").reused, inputs.base_model)
     if rows is None:
         raise RecipeError.one(
             "R007",

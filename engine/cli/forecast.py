@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from engine.estimate.run import Forecast
-from engine.render.forecast import cost_of, memory_words, parameter_words, token_words
-from engine.render.quantities import about, size
+from engine.render.cost_text import cost_of, memory_words, parameter_words, token_words
+from engine.render.number_format import about, size
 
 
 def estimate_lines(found: Forecast, *, explain: bool) -> list[tuple[str, str]]:

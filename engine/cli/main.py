@@ -117,7 +117,7 @@ def _without_verb(words: Sequence[str]) -> int:
     if words and not words[0].startswith("-"):
         from difflib import get_close_matches  # only for a mistake
 
-        from engine.render.spans import printable
+        from engine.render.styled_text import printable
 
         near = get_close_matches(words[0], VERBS, 1)
         hint = f"did you mean `{near[0]}`?" if near else "recipe --help lists them"

@@ -13,7 +13,7 @@ from engine.errors import Problem, StoreError
 from engine.files.writing import write_output
 from engine.render.problems import problems_json, render_problems
 from engine.render.progress import has_colour
-from engine.render.spans import cleaned
+from engine.render.styled_text import cleaned
 
 
 def show(text: str) -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import add_allow, add_format, allowed
-from engine.cli.streams import quieten
 from engine.errors import EngineError, ExitCode, Problem
 from engine.recipe.outside import CODES as OUTSIDE
+from engine.sources.online import quieten
 from engine.trust.word import Allowed
 
 if TYPE_CHECKING:

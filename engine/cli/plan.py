@@ -18,17 +18,17 @@ from engine.errors import ExitCode
 from engine.estimate.devices import named_device
 from engine.estimate.prices import price_of
 from engine.estimate.run import Forecast, StageForecast, forecast, forecast_json
-from engine.lock.policy import PLAIN, lock_line, stand_to_lock
+from engine.lock.policy import PLAIN, lock_line, lock_policy
 from engine.pipeline.data_outlook import shapes
 from engine.pipeline.plan import (
     SWEEP,
     UNUSABLE,
     Plan,
     PlannedStage,
+    collect_inputs,
     holdout_line,
     moving,
     plan_run,
-    survey,
 )
 from engine.pipeline.power import prospects
 from engine.pipeline.report import describe_method, describe_sweep
@@ -37,10 +37,10 @@ from engine.recipe.model import Outside, Recipe, Size
 from engine.recipe.outside import outside_of
 from engine.recipe.sweeps import methods_of, sweep_words
 from engine.recipe.text.compose import dotted
-from engine.render.forecast import cost_words
+from engine.render.cost_text import cost_words
+from engine.render.number_format import about
 from engine.render.progress import has_colour
-from engine.render.quantities import about
-from engine.render.text import PlanRow, plan_table
+from engine.render.stage_lines import PlanRow, plan_table
 from engine.stages import PRODUCTS, load_stage, needs_of
 from engine.stages.resample import trainings
 from engine.store import Artifact, Store, Stored
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the plan; nothing is downloaded and nothing is run."""
     recipe, warnings = read(options.recipe, allowed(options))
     root = store_root(options.store, trust=options.trust_store)
-    store, lock = Store(root), stand_to_lock(recipe, PLAIN)
+    store, lock = Store(root), lock_policy(recipe, PLAIN)
     device = named_device(options.device) if options.device else lock.device(detect_device())
     if options.probe:
         run_probe(recipe, warnings, root=root, elsewhere=options.device)
@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     plan = plan_run(
         recipe,
         store,
-        world=survey(recipe, store, device),
+        inputs=collect_inputs(recipe, store, device),
         previous=Runs(root).payloads(recipe.name),
     )
     found = forecast(plan, store, price=price, elsewhere=bool(options.device))
@@ -109,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
     facts += [("sweep", sweep_words(recipe.sweep))] if recipe.sweep else []
     facts += [("holdout", told)] if (told := holdout_line(plan)) else []
     facts += [("store", told)] if (told := _not_used(plan, root)) else []
-    facts += [("lock", told)] if (told := lock_line(lock, plan.world.sources)) else []
+    facts += [("lock", told)] if (told := lock_line(lock, plan.inputs.sources)) else []
     facts += [
         ("" if number else "outside", told) for number, told in enumerate(_outside(recipe, outside))
     ]
@@ -239,7 +239,7 @@ def _size(size: Size, rest: str) -> str:
 
 
 def _where(plan: Plan) -> str:
-    device = plan.world.device
+    device = plan.inputs.device
     return f"{device.precision(plan.recipe.backend.precision)} on {device.kind}"
 
 

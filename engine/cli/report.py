@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import shutil
+import sys
 import webbrowser
 from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.cli.output import show, show_problems
 from engine.cli.place import add_format, add_store, store_root
-from engine.errors import ExitCode, Problem, RecipeError, Severity, StoreError
-from engine.store.runs import Runs, is_ours, read_file, read_record, require_ours
+from engine.errors import ExitCode, Problem, Severity, StoreError
+from engine.runs import find
+from engine.store.runs import is_ours, read_file, read_record, require_ours
 
 FILES = {"markdown": "report.md", "json": "report.json", "html": "report.html"}
+NARROWEST, WIDEST = 60, 140
+"""Columns of a report on the terminal."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "run", metavar="RUN", nargs="?", default="",
         help="a run folder, a recipe's name for its latest run; default: the newest of all",
     )  # fmt: skip
-    add_format(parser, *FILES)
+    add_format(parser, *FILES, "text")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     add_store(parser)
 
@@ -37,8 +42,30 @@ def run(options: argparse.Namespace) -> int:
         return ExitCode.ACCEPTED
     if not is_ours(read_record(folder)):
         show_problems([_not_made_here(folder)])
-    show(read_file(folder, FILES[options.format]).decode("utf-8", "replace"))
+    if options.format == "text":
+        show(_as_text(folder))
+    else:
+        show(read_file(folder, FILES[options.format]).decode("utf-8", "replace"))
     return ExitCode.ACCEPTED
+
+
+def _as_text(run: Path) -> str:
+    """The report for this terminal. StoreError E758 where report.json is not one."""
+    from engine.render.json import read_json
+    from engine.render.progress import has_colour
+    from engine.render.report.page import render_terminal
+
+    try:
+        report = read_json(read_file(run, FILES["json"]).decode())
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        what = (
+            f"`{run.parent.name}/{run.name}/{FILES['json']}` is no report that this version reads"
+        )
+        hint = "--format markdown shows the report as it was written"
+        raise StoreError.one("E758", f"{what} ({error})", hint=hint) from error
+    columns = shutil.get_terminal_size((100, 24)).columns
+    width = min(max(columns, NARROWEST), WIDEST)
+    return render_terminal(report, width=width, colour=has_colour(sys.stdout))
 
 
 def _not_made_here(run: Path) -> Problem:
@@ -59,13 +86,7 @@ def find_run(reference: str, store: str | None, *, trust: bool = False) -> Path:
         StoreError: as `store_root`.
 
     """
-    runs = Runs(store_root(store, trust=trust))
-    folder = runs.find(reference)
-    if folder is None:
-        known = ", ".join(runs.names())
-        hint = f"recipes with runs: {known}" if known else "recipe run RECIPE makes one"
-        what = f"no run is called `{reference}`" if reference else "there are no runs yet"
-        raise RecipeError.one("R006", what, hint=hint)
+    folder = find.find_run(store_root(store, trust=trust), reference)
     if trust and not is_ours(read_record(folder)):
         _take_over(folder)
     return folder

@@ -49,17 +49,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it and return what it came to, as an exit code."""
-    from engine.lock.policy import Wish
-    from engine.pipeline.loop import Orders
-    from engine.pipeline.preflight import (  # after the arguments are known good
-        refuse_moving,
-        refuse_outside,
-        refuse_unmeasured,
-    )
-    from engine.render.closing import closing_block
+    from engine.lock.policy import LockOptions
+    from engine.pipeline.loop import RunOptions
+    from engine.pipeline.preflight import refuse_moving, refuse_outside, refuse_unmeasured
     from engine.render.json import render_json
     from engine.render.progress import has_colour
-    from engine.runs.run import execute  # after the arguments are known good
+    from engine.render.report.summary import closing_block
+    from engine.runs.run import run_recipe
 
     recipe, warnings = read(options.recipe, allowed(options))
     refuse_outside(recipe, warnings)
@@ -69,12 +65,12 @@ def run(options: argparse.Namespace) -> int:
     warnings = (*warnings, *foreign_warnings(root))
     show_problems(warnings)
     with others_to(_log(root)) as terminal:
-        result = execute(
+        result = run_recipe(
             recipe,
             warnings,
             root=root,
-            orders=Orders(until=options.until, force=tuple(options.force)),
-            wish=Wish(frozen=options.frozen, update=options.update_lock),
+            options=RunOptions(until=options.until, force=tuple(options.force)),
+            lock_options=LockOptions(frozen=options.frozen, update=options.update_lock),
             watcher=Console(terminal, quiet=options.quiet or options.format == "json"),
         )
     if result.error is not None:
@@ -82,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "json":
         show(render_json(result.report))
     else:
-        show(closing_block(result.report, said=result.said, colour=has_colour(sys.stdout)))
+        show(closing_block(result.report, events=result.said, colour=has_colour(sys.stdout)))
     return result.code
 
 

@@ -16,38 +16,8 @@ from typing import IO, TextIO
 
 from engine.files.writing import open_new
 from engine.process import interrupts
-from engine.process.start import CACHES, caches
-from engine.sources.online import go_offline
+from engine.sources.online import quieten
 from engine.store.store import storage_problem
-
-QUIET = {
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "TRANSFORMERS_VERBOSITY": "error",
-}
-"""What libraries read when they are imported; a value that the user has set stays."""
-HUB_CACHES = frozenset(
-    {
-        *("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_ASSETS_CACHE", "HF_XET_CACHE"),
-        *("HF_DATASETS_CACHE", "HF_MODULES_CACHE", "HF_KERNELS_CACHE", "TRANSFORMERS_CACHE"),
-        *("HF_TOKEN_PATH", "HF_STORED_TOKENS_PATH", "XDG_CACHE_HOME"),
-    }
-)
-"""The user's, where the hub's library keeps what it fetched; a relative one would be a folder of the project."""
-
-
-def quieten() -> None:
-    """Set what libraries read at import, so that they are silent, offline, and cache in the user's own folders."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-    for name in {*HUB_CACHES, *CACHES}:
-        if name in os.environ and not Path(os.environ[name]).is_absolute():
-            del os.environ[name]
-    for name, value in caches().items():
-        if name not in HUB_CACHES:
-            os.environ.setdefault(name, value)
-    go_offline()
 
 
 @contextlib.contextmanager

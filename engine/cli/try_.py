@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -14,9 +13,9 @@ from engine.cli.place import add_format, add_store
 from engine.cli.report import find_run
 from engine.cli.terminal import write_error
 from engine.environment import detect_device
-from engine.errors import ExitCode, RecipeError
+from engine.errors import ExitCode
 from engine.render.progress import SilentProgress
-from engine.store.runs import require_exported, require_ours
+from engine.runs.find import exported_gguf, is_model_file
 
 if TYPE_CHECKING:
     from engine.runtime.llama.client import Answer
@@ -71,19 +70,6 @@ def _said(answer: Answer) -> str:
 
 
 def _gguf(reference: str, store: str | None, *, trust: bool) -> Path:
-    path = Path(reference)
-    if path.suffix == ".gguf":
-        if not os.path.isfile(path):  # False for a name that is too long
-            raise RecipeError.one("R006", f"there is no file `{reference}`")
-        return path
-    folder = find_run(reference, store, trust=trust)
-    require_ours(folder, "its model is not asked")
-    found = sorted(folder.glob("*.gguf"))
-    if not found:
-        raise RecipeError.one(
-            "R006",
-            f"the run `{folder.name}` left no GGUF file",
-            hint="only accepted runs with `gguf` among export.formats do",
-        )
-    require_exported(folder, [found[0].name])
-    return found[0]
+    if is_model_file(reference):
+        return Path(reference)
+    return exported_gguf(find_run(reference, store, trust=trust))

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from engine.artifacts import results as flow
-from engine.artifacts.stage import Progress
 from engine.evidence import (
     ExportedFile,
     StageRecord,
@@ -17,12 +16,13 @@ from engine.evidence import (
     scores_from_json,
     training_from_json,
 )
+from engine.progress import Progress
 from engine.recipe.metrics import primary
 from engine.recipe.model import Recipe
-from engine.render.checklines import check_lines
-from engine.render.forgetting import sentence
-from engine.render.learning import learning_lines
-from engine.render.measures import spoken, told, value_of
+from engine.render.checks_text import check_lines
+from engine.render.labels import find_metric
+from engine.render.metric_format import metric_text, prose_name, value_of
+from engine.render.number_format import percent
 from engine.render.progress import (
     PlainProgress,
     SilentProgress,
@@ -30,10 +30,11 @@ from engine.render.progress import (
     has_colour,
     open_progress,
 )
-from engine.render.quantities import percent
-from engine.render.repeating import seeds_line
-from engine.render.sweeping import sweep_lines
-from engine.render.text import (
+from engine.render.report.sections.forgetting import probe_line
+from engine.render.report.sections.learning import learning_lines
+from engine.render.report.sections.seeds import seeds_line
+from engine.render.report.sections.sweep import sweep_lines
+from engine.render.stage_lines import (
     baseline_lines,
     data_line,
     file_line,
@@ -41,7 +42,6 @@ from engine.render.text import (
     stage_result,
     training_line,
 )
-from engine.render.wording import find_metric
 from engine.stages import STAGES
 from engine.store import Artifact
 
@@ -131,7 +131,7 @@ def _evaluate(artifacts: Artifacts, recipe: Recipe) -> str:
         if scores
     }
     said = [f"{rows} {value_of(metric, value.value)}" for rows, value in values.items() if value]
-    return f"{spoken(metric)}: {' · '.join(said)}"
+    return f"{prose_name(metric)}: {' · '.join(said)}"
 
 
 def _resample(artifacts: Artifacts, recipe: Recipe) -> str:
@@ -142,7 +142,7 @@ def _resample(artifacts: Artifacts, recipe: Recipe) -> str:
 
 def _forgetting(artifacts: Artifacts, _recipe: Recipe) -> str:
     found = flow.forgetting(artifacts)
-    return "" if found is None else sentence(found.overall, found)
+    return "" if found is None else probe_line(found.overall, found)
 
 
 def _sweep(artifacts: Artifacts, _recipe: Recipe) -> str:
@@ -187,7 +187,7 @@ def _judged_again(found: Mapping[str, Any], recipe: Recipe) -> str:
     if found["scores"]["quantized"] is None:
         return ""
     scores, metric = scores_from_json(found["scores"]["quantized"]), _main(recipe)
-    value = f"{recipe.export.quantizations[0]} {spoken(metric)} {told(find_metric(scores, metric))}"
+    value = f"{recipe.export.quantizations[0]} {prose_name(metric)} {metric_text(find_metric(scores, metric))}"
     if found["agreement"] is None:
         return value
     agreed = round(found["agreement"] * scores.rows)

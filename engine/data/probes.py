@@ -18,10 +18,11 @@ from engine.data.reading.readers import read_rows
 from engine.data.reading.row import SHOWN
 from engine.data.reading.sources import source_names
 from engine.errors import DataError, Problem
+from engine.progress import Progress
 from engine.recipe.model import Probe
 from engine.recipe.probes import COLUMNS, KINDS, USUAL, layout_of
 from engine.sources import fetch_source
-from engine.sources.contract import Once, Progress
+from engine.store import Cached
 
 BUILTIN: Final = "builtin"
 FOLDER: Final = Path(__file__).resolve().parents[1] / "probes"
@@ -46,14 +47,14 @@ class Item:
         return sha256(text.encode()).hexdigest()[:16]
 
 
-def probe_items(probe: Probe, *, seed: int, once: Once, progress: Progress) -> tuple[Item, ...]:
+def probe_items(probe: Probe, *, seed: int, cached: Cached, progress: Progress) -> tuple[Item, ...]:
     """Return what a probe of the recipe asks, drawn by `seed` where it has a limit.
 
     Raises:
         DataError: its file cannot be had or read, D36x a row that cannot be asked.
 
     """
-    items = _builtin() if probe.source is None else _read(probe, once, progress)
+    items = _builtin() if probe.source is None else _read(probe, cached, progress)
     if not probe.limit or len(items) <= probe.limit:
         return items
     ranked = sorted(items, key=lambda item: sha256(f"{seed}:{item.id}".encode()).digest())
@@ -78,12 +79,12 @@ def _builtin() -> tuple[Item, ...]:
     return tuple(items)
 
 
-def _read(probe: Probe, once: Once, progress: Progress) -> tuple[Item, ...]:
+def _read(probe: Probe, cached: Cached, progress: Progress) -> tuple[Item, ...]:
     source = probe.source
     if source is None:
         raise AssertionError(probe.name)
     name = source_names([source])[0]
-    path = fetch_source(source, once, progress)
+    path = fetch_source(source, cached, progress)
     rows = read_rows(path, source, name=name, progress=progress)
     found = ((row.origin, row.values) for row in rows)
     return tuple(_items(probe.name, probe.kind, dict(probe.columns), found))

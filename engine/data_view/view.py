@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.artifacts import results as flow
-from engine.artifacts.stage import Build, Payload
 from engine.data_view.rows import (
     SEEN,
     Files,
@@ -29,11 +28,11 @@ from engine.evidence import DataSummary, data_from_json
 from engine.evidence.data_view import DataView
 from engine.lock.file import lock_path, read_lock, write_lock
 from engine.lock.repair import is_readable, repaired
-from engine.pipeline.loop import Orders, Walk, Watcher, refuse_interrupted, walk
-from engine.pipeline.plan import survey
+from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
+from engine.pipeline.plan import collect_inputs
 from engine.recipe.model import Checks, Recipe
 from engine.recipe.sweeps import methods_of
-from engine.store import Artifact, Store, product_key
+from engine.store import Artifact, Store
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.renderer import Renderer
@@ -122,7 +121,7 @@ def repair_lock(recipe: Recipe, *, root: Path, watcher: Watcher) -> str:
     store = Store(root, versions=tool_versions())
 
     def draw() -> Artifact | None:
-        return _walk(recipe, store, watcher, held=False).artifacts.get("data")
+        return _run_data(recipe, store, watcher, held=False).artifacts.get("data")
 
     found = repaired(recipe, lock, store, draw=draw)
     try:
@@ -149,12 +148,12 @@ def _refuse_unknown_class(recipe: Recipe, label: str) -> None:
 
 
 def _found(recipe: Recipe, store: Store, watcher: Watcher) -> _Found:
-    state = _walk(recipe, store, watcher)
+    state = _run_data(recipe, store, watcher)
     if state.error is None:
         return _read(state)
     if not isinstance(state.error, DataError):
         raise state.error
-    relaxed = _walk(_relaxed(recipe), store, watcher)
+    relaxed = _run_data(_relaxed(recipe), store, watcher)
     if relaxed.error is not None:  # it is no check that refuses
         summary = getattr(state.error, "summary", None)
         return _Found(summary=summary, files={}, error=state.error)
@@ -163,13 +162,15 @@ def _found(recipe: Recipe, store: Store, watcher: Watcher) -> _Found:
     return replace(found, summary=summary, error=state.error)
 
 
-def _walk(recipe: Recipe, store: Store, watcher: Watcher, *, held: bool = True) -> Walk:
+def _run_data(recipe: Recipe, store: Store, watcher: Watcher, *, held: bool = True) -> RunState:
     """Run the data stage, on splits that are `held` to what the lock records or drawn afresh."""
     device = detect_device()
-    world = survey(recipe, store, device)
+    inputs = collect_inputs(recipe, store, device)
     if not held:
-        world = replace(world, lock=None)
-    state = walk(recipe, store, world=world, orders=Orders(until="data"), watcher=watcher)
+        inputs = replace(inputs, lock=None)
+    state = run_stages(
+        recipe, store, inputs=inputs, options=RunOptions(until="data"), watcher=watcher
+    )
     refuse_interrupted(state)
     return state
 
@@ -190,7 +191,7 @@ def _as_written(summary: DataSummary, checks: Checks) -> DataSummary:
     return replace(summary, findings=findings)
 
 
-def _read(state: Walk) -> _Found:
+def _read(state: RunState) -> _Found:
     data, holdout = state.artifacts["data"], state.artifacts["holdout"]
     files = {split: data.file(f"{split}.jsonl") for split in SEEN}
     return _Found(
@@ -209,12 +210,9 @@ def _renderer(
     from engine.runtime.rendering.chat import load_chat
     from engine.runtime.rendering.renderer import Limits, Renderer
 
-    def once(name: str, payload: Payload, build: Build) -> Artifact:
-        return store.put(name, product_key(name, payload), build)
-
     checks = recipe.data.checks
     try:
-        folder = locate_tokenizer(recipe.base_model, once, watcher.stage("tokenizer"))
+        folder = locate_tokenizer(recipe.base_model, store.cached, watcher.stage("tokenizer"))
         chat = load_chat(folder, asks=recipe.task.kind != "text")
     except EngineError as error:
         return None, f"no tokenizer, so characters are counted: {error.problems[0].headline()}"

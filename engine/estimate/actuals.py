@@ -11,7 +11,7 @@ from engine.estimate import measured
 from engine.estimate.known import measurement
 from engine.estimate.run import Forecast, StageForecast, forecast
 from engine.evidence import StageCost, StageRecord, StageStatus
-from engine.pipeline.plan import World, plan_run
+from engine.pipeline.plan import PlanInputs, plan_run
 from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import rendered_key
 from engine.store import Artifact, Store
@@ -23,12 +23,12 @@ LATER = "before training, when the rows were known"
 
 
 @dataclass(slots=True, kw_only=True)
-class Reckoner:
+class CostTracker:
     """Estimates before anything is spent, and once more before training where that was not possible."""
 
     recipe: Recipe
     store: Store
-    world: World
+    inputs: PlanInputs
     before: Forecast | None = None
     training: StageForecast = field(default_factory=StageForecast)
     when: str = BEFORE
@@ -45,7 +45,7 @@ class Reckoner:
             self.when = LATER
 
     def _forecast(self) -> Forecast:
-        plan = plan_run(self.recipe, self.store, world=self.world)
+        plan = plan_run(self.recipe, self.store, inputs=self.inputs)
         return forecast(plan, self.store)
 
     def costs(self, records: Sequence[StageRecord], artifacts: Artifacts) -> tuple[StageCost, ...]:
@@ -91,11 +91,11 @@ class Reckoner:
         summary = json.loads(artifacts["train"].file("training.json").read_text(encoding="utf-8"))
         if usage is None or not usage.steps.count or summary["resumed_from_step"] is not None:
             return
-        rendered = rendered_key(recipe, artifacts["data"].key, self.world.base_model)
+        rendered = rendered_key(recipe, artifacts["data"].key, self.inputs.base_model)
         work = measured.work_of(
             recipe,
-            self.world.device,
-            base_model=self.world.base_model,
+            self.inputs.device,
+            base_model=self.inputs.base_model,
             rendered=rendered.digest,
         )
         measured.keep(self.store.root, measurement(recipe, self.store, usage, work=work, by="run"))

@@ -39,7 +39,7 @@ def foretell(
 ) -> TrainingEstimate:
     """Return what training the recipe will take; nothing is fetched and nothing is run.
 
-    `base_model` is its identity as it stands in keys (`World.base_model`), `data` the data stage's
+    `base_model` is its identity as it stands in keys (`PlanInputs.base_model`), `data` the data stage's
     artifact if it is there.
     """
     return estimate_training(recipe, device, known_of(recipe, store, device, base_model, data))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine.artifacts.stage import Build, Payload, Progress, StageContext
+from engine.artifacts.stage import StageContext
 from engine.backends import load_backend
 from engine.backends.base import Launch, Setting, with_keys
 from engine.backends.usage import Usage
@@ -22,10 +22,11 @@ from engine.estimate import measured
 from engine.estimate.known import measurement
 from engine.estimate.measured import Measured
 from engine.estimate.run import largest_setting
-from engine.lock.policy import PLAIN, stand_to_lock
-from engine.pipeline.loop import Orders, Walk, Watcher, refuse_interrupted, walk
-from engine.pipeline.plan import survey
+from engine.lock.policy import PLAIN, lock_policy
+from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
+from engine.pipeline.plan import collect_inputs
 from engine.pipeline.preflight import require_backend
+from engine.progress import Progress
 from engine.recipe.model import Method, Recipe
 from engine.recipe.sweeps import settled
 from engine.store import Artifact, Store, product_key
@@ -56,52 +57,51 @@ def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measured:
         EngineError: the data stage refuses, or this machine cannot train the recipe.
 
     """
-    device = stand_to_lock(recipe, PLAIN).device(detect_device())
+    device = lock_policy(recipe, PLAIN).device(detect_device())
     require_backend(recipe, device)
     store = Store(root, versions=tool_versions())
-    world = survey(recipe, store, device)
-    state = walk(recipe, store, world=world, orders=Orders(until="data"), watcher=watcher)
+    inputs = collect_inputs(recipe, store, device)
+    state = run_stages(
+        recipe, store, inputs=inputs, options=RunOptions(until="data"), watcher=watcher
+    )
     if state.error is not None:
         raise state.error
     refuse_interrupted(state)
     data = state.artifacts["data"]
-    recipe = settled(recipe, largest_setting(recipe, store, world, data)[0])
+    recipe = settled(recipe, largest_setting(recipe, store, inputs, data)[0])
     progress = watcher.stage("probe")
     context = _context(recipe, state, store, progress)
     rendered, base = _rendered(context)
-    work = measured.work_of(recipe, device, base_model=world.base_model, rendered=rendered.key)
+    work = measured.work_of(recipe, device, base_model=inputs.base_model, rendered=rendered.key)
     usage = _steps(recipe, context, rendered, base)
     found = measurement(recipe, store, usage, work=work, by="probe")
     measured.keep(root, found)
     return found
 
 
-def _context(recipe: Recipe, state: Walk, store: Store, progress: Progress) -> StageContext:
-    def once(name: str, payload: Payload, build: Build) -> Artifact:
-        return store.put(name, product_key(name, payload), build)
-
+def _context(recipe: Recipe, state: RunState, store: Store, progress: Progress) -> StageContext:
     key = product_key("probe", {"data": state.artifacts["data"].key}).digest
     folder = store.scratch(key) / "probe"
     folder.mkdir(exist_ok=True)
     return StageContext(
         recipe=recipe,
-        device=state.world.device,
+        device=state.inputs.device,
         artifacts={"data": state.artifacts["data"]},
         key="",
         inputs={"data": state.artifacts["data"].key},
-        base_model=state.world.base_model,
+        base_model=state.inputs.base_model,
         workdir=folder,
         scratch=folder,
         progress=progress,
-        once=once,
-        aside=lambda _name, _payload: folder,
+        cached=store.cached,
+        work_dir=lambda _name, _payload: folder,
     )
 
 
 def _rendered(context: StageContext) -> tuple[Artifact, Path]:
     from engine.runtime.models.base_model import locate_base_model  # a probe brings torch
 
-    base = locate_base_model(context.recipe.base_model, context.once, context.progress)
+    base = locate_base_model(context.recipe.base_model, context.cached, context.progress)
     return rendered_rows(context, base), base
 
 

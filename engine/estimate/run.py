@@ -11,7 +11,7 @@ from engine.estimate import TrainingEstimate, foretell
 from engine.estimate.base_model import shape_of
 from engine.estimate.prices import Price
 from engine.estimate.stages import disk_of, past_seconds
-from engine.pipeline.plan import Plan, World
+from engine.pipeline.plan import Plan, PlanInputs
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of, settled
 from engine.stages.resample import trainings
@@ -81,7 +81,7 @@ def forecast(
     elsewhere: bool = False,
 ) -> Forecast:
     """Return what the stages that run will take; `elsewhere` is another machine, whose past is not known."""
-    device = plan.world.device
+    device = plan.inputs.device
     recipe, training, of = _largest(plan, store)
     past = {} if elsewhere else past_seconds(Runs(store.root), recipe.name)
     shape = shape_of(recipe.base_model, store)
@@ -107,10 +107,10 @@ def forecast(
 
 
 def largest_setting(
-    recipe: Recipe, store: Store, world: World, data: Artifact | None
+    recipe: Recipe, store: Store, inputs: PlanInputs, data: Artifact | None
 ) -> tuple[int, TrainingEstimate]:
     """Return which method of a recipe takes the most memory, counted from 0, and its estimate."""
-    ones = _every(recipe, store, world, data)
+    ones = _every(recipe, store, inputs, data)
     number = max(
         range(len(ones)),
         key=lambda one: (ones[one].memory_bytes or 0, ones[one].trainable_parameters or 0),
@@ -123,21 +123,21 @@ def _largest(plan: Plan, store: Store) -> tuple[Recipe, TrainingEstimate, str]:
     data = plan.stage("data").reused
     if plan.trained is not None:
         plain = replace(plan.trained, sweep=None)
-        return plan.trained, _every(plain, store, plan.world, data)[0], ""
-    number, found = largest_setting(plan.recipe, store, plan.world, data)
+        return plan.trained, _every(plain, store, plan.inputs, data)[0], ""
+    number, found = largest_setting(plan.recipe, store, plan.inputs, data)
     of = f"setting {number + 1} of {len(methods_of(plan.recipe))}, the largest"
     return settled(plan.recipe, number), found, of
 
 
 def _every(
-    recipe: Recipe, store: Store, world: World, data: Artifact | None
+    recipe: Recipe, store: Store, inputs: PlanInputs, data: Artifact | None
 ) -> list[TrainingEstimate]:
     return [
         foretell(
             replace(recipe, method=method),
             store,
-            world.device,
-            base_model=world.base_model,
+            inputs.device,
+            base_model=inputs.base_model,
             data=data,
         )
         for method in methods_of(recipe)
@@ -146,7 +146,7 @@ def _every(
 
 def _sweep(plan: Plan, store: Store) -> StageForecast:
     """Return what all settings take together, as if none had been judged before; the largest one's memory."""
-    ones = _every(plan.recipe, store, plan.world, plan.stage("data").reused)
+    ones = _every(plan.recipe, store, plan.inputs, plan.stage("data").reused)
     seconds = [one.seconds for one in ones if one.seconds is not None]
     return StageForecast(
         seconds=sum(seconds) if len(seconds) == len(ones) else None,

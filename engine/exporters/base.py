@@ -9,8 +9,8 @@ from typing import Protocol
 
 from engine.errors import Problem
 from engine.evidence import ExportedFile
+from engine.progress import Progress
 from engine.recipe.model import Task
-from engine.sources.contract import Progress
 from engine.store import sha256_of
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from engine.errors import Problem
 from engine.evidence import ExportedFile
 from engine.exporters.base import ExportSpec, describe, gguf_name
+from engine.progress import Progress
 from engine.runtime.gguf.convert import find_tools, missing_tools, read_facts, write_gguf
-from engine.sources.contract import Progress
 
 NAME = "gguf"
 REQUIRES: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from engine.errors import Problem, StageError
 from engine.evidence import ExportedFile
 from engine.exporters.base import ExportSpec, describe, gguf_name
-from engine.sources.contract import Progress
+from engine.progress import Progress
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat

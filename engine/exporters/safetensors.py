@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.errors import Problem
 from engine.evidence import ExportedFile
 from engine.exporters.base import ExportSpec, describe
-from engine.sources.contract import Progress
+from engine.progress import Progress
 
 NAME = "safetensors"
 REQUIRES: tuple[str, ...] = ()

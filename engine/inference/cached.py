@@ -62,7 +62,7 @@ def once_said(
     build: Callable[[Path], None],
 ) -> Said:
     """Return predictions, made at most once for this model, holdout and task."""
-    made = context.once(
+    made = context.cached(
         "predictions",
         {
             "of": name,

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
 
-from engine.artifacts.stage import Progress
 from engine.data.examples.example import Example
 from engine.environment import VLLM, version_of
 from engine.errors import DataError
 from engine.metrics.predictions import Prediction
+from engine.progress import Progress
 from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.conversation import conversation
 from engine.recipe.model import Recipe, Task

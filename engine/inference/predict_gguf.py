@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.artifacts.stage import Progress
 from engine.data.examples.example import Example
 from engine.errors import StageError
 from engine.inference.cached import Said
 from engine.inference.predict import WEIGHED, Asked, asked_turns, is_bound, predicted
 from engine.inference.template_check import is_plain
 from engine.metrics.predictions import Prediction
+from engine.progress import Progress
 from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.conversation import conversation
 from engine.recipe.prompt import answer_text, parse_answer

@@ -20,11 +20,11 @@ from engine.errors import DataError, Place, RecipeError, StageError
 from engine.lock.accepted import Accepted
 from engine.lock.accepted_run import config_digest, facts_of_data, recipe_facts, split_digests
 from engine.lock.hardware import base_files, kind_of
+from engine.progress import Progress
 from engine.recipe.digest import changed_sections
 from engine.recipe.model import HubRef, PathRef, Recipe
 from engine.recipe.text.dump import reference_mapping
-from engine.sources.contract import Once, Progress
-from engine.store import Artifact, sha256_of
+from engine.store import Artifact, Cached, sha256_of
 
 Artifacts = Mapping[str, Artifact]
 Survey = tuple[Mapping[str, Any], ...]
@@ -67,9 +67,9 @@ class Inspection:
 
     recipe: Recipe
     accepted: Accepted
-    survey: Survey
+    sources: Survey
     """Identity of each source."""
-    once: Once
+    cached: Cached
     frozen: bool = False
 
     def before(self, stage: str, progress: Progress, *, reused: bool) -> None:
@@ -89,7 +89,7 @@ class Inspection:
                 locate_base_model,  # only where a model is due
             )
 
-            folder = locate_base_model(self.recipe.base_model, self.once, progress)
+            folder = locate_base_model(self.recipe.base_model, self.cached, progress)
             self._base_model(folder, weights_only=isinstance(self.recipe.base_model, PathRef))
 
     def after(self, stage: str, artifacts: Artifacts, progress: Progress) -> None:
@@ -114,7 +114,7 @@ class Inspection:
 
     def _sources(self, progress: Progress) -> None:
         """Compare what can be known before the rows are read: digests of local files, and pins."""
-        pairs = list(zip(self.survey, self.accepted.sources, strict=False))
+        pairs = list(zip(self.sources, self.accepted.sources, strict=False))
         known = [
             (now.get("sha256"), before["sha256"]) for now, before in pairs if "columns" not in now
         ]
@@ -144,7 +144,7 @@ class Inspection:
 
     def _name_the_row(self, progress: Progress) -> None:
         """Read the sources again and name the first row that the lock does not have; nothing if all are its."""
-        fetched = fetch_all(self.recipe.data.sources, self.once, progress)
+        fetched = fetch_all(self.recipe.data.sources, self.cached, progress)
         if self.accepted.fingerprints is None:
             told = [one["sha256"] for one in self.accepted.sources]
             others = [

@@ -19,11 +19,11 @@ from engine.lock.reproduction import Repeated, another_recipe, reproduction_of
 from engine.recipe import moving_references
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of
-from engine.store import Artifact, Store, product_key
+from engine.store import Artifact, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class LockOptions:
     """What the caller wants of the lock."""
 
     frozen: bool = False
@@ -32,12 +32,12 @@ class Wish:
     """Go on whatever the lock says, and renew it where the run is accepted."""
 
 
-PLAIN = Wish()
+PLAIN = LockOptions()
 TAKE_BACK = "take the lock back from version control"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LockStand:
+class LockPolicy:
     """The lock of one run."""
 
     recipe: Recipe
@@ -45,7 +45,7 @@ class LockStand:
     """None where nothing was accepted yet, or where the lock is renewed."""
     changed: tuple[str, ...]
     """Sections of the recipe that ask for something else than the lock's."""
-    wish: Wish
+    options: LockOptions
 
     @property
     def repeats(self) -> Accepted | None:
@@ -79,16 +79,12 @@ class LockStand:
         """Return who looks at the inputs; None where nothing is repeated."""
         if self.repeats is None:
             return None
-
-        def once(name: str, payload: Mapping[str, Any], build: Any) -> Artifact:
-            return store.put(name, product_key(name, payload), build)
-
         return Inspection(
             recipe=self.recipe,
             accepted=self.repeats,
-            survey=sources,
-            once=once,
-            frozen=self.wish.frozen,
+            sources=sources,
+            cached=store.cached,
+            frozen=self.options.frozen,
         )
 
     def verdict(
@@ -118,54 +114,54 @@ class LockStand:
     def exit_code(self, code: ExitCode, found: Reproduction | None) -> ExitCode:
         """Return 1 for a frozen run that was accepted and is not the lock's model; else `code`."""
         failed = found is not None and found.verdict is Repeat.NOT
-        return ExitCode.REFUSED if self.wish.frozen and failed and not code else code
+        return ExitCode.REFUSED if self.options.frozen and failed and not code else code
 
 
-def stand_to_lock(recipe: Recipe, wish: Wish) -> LockStand:
+def lock_policy(recipe: Recipe, options: LockOptions) -> LockPolicy:
     """Return how a run of the recipe stands to its lock.
 
     Raises:
         DataError: the lock cannot be read.
-        RecipeError: D389, with every reason: `wish.frozen`, and the lock does not cover the run.
+        RecipeError: D389, with every reason: `options.frozen`, and the lock does not cover the run.
 
     """
     lock = read_lock(lock_path(recipe.file))
     accepted = lock.accepted if lock else None
     changed = changed_since(recipe, accepted) if accepted else ()
-    stand = LockStand(recipe=recipe, accepted=accepted, changed=changed, wish=wish)
-    if wish.frozen:
-        _refuse_uncovered(stand, lock_path(recipe.file))
-    return replace(stand, accepted=None, changed=()) if wish.update else stand
+    policy = LockPolicy(recipe=recipe, accepted=accepted, changed=changed, options=options)
+    if options.frozen:
+        _refuse_uncovered(policy, lock_path(recipe.file))
+    return replace(policy, accepted=None, changed=()) if options.update else policy
 
 
-def lock_line(stand: LockStand, sources: Sequence[Mapping[str, Any]]) -> str:
+def lock_line(policy: LockPolicy, sources: Sequence[Mapping[str, Any]]) -> str:
     """Return what a run would make of the lock, for the plan; empty where it holds no accepted run."""
-    if stand.accepted is None:
+    if policy.accepted is None:
         return ""
-    if stand.changed:
-        return f"it proves another recipe ({', '.join(stand.changed)} changed since)"
-    if wrong := next(unfounded(stand.recipe, stand.accepted), ""):
+    if policy.changed:
+        return f"it proves another recipe ({', '.join(policy.changed)} changed since)"
+    if wrong := next(unfounded(policy.recipe, policy.accepted), ""):
         return f"its accepted run contradicts itself: {wrong}"
-    day = stand.accepted.finished.partition("T")[0]
-    pairs = zip(sources, stand.accepted.sources, strict=False)
+    day = policy.accepted.finished.partition("T")[0]
+    pairs = zip(sources, policy.accepted.sources, strict=False)
     local = [(now["sha256"], before["sha256"]) for now, before in pairs if set(now) == {"sha256"}]
     if any(before is not None and now != before for now, before in local):
         return f"the data are not those of the run accepted on {day}: a run stops, unless --update-lock"
     return f"the run is compared with the one accepted on {day}"
 
 
-def _refuse_uncovered(stand: LockStand, path: Path) -> None:
+def _refuse_uncovered(policy: LockPolicy, path: Path) -> None:
     problems = tuple(
         Problem(code="D389", message=f"--frozen: {message}", path=where, hint=hint)
-        for message, where, hint in _uncovered(stand, path)
+        for message, where, hint in _uncovered(policy, path)
     )
     if problems:
         raise RecipeError(problems)
 
 
-def _uncovered(stand: LockStand, path: Path) -> list[tuple[str, str, str]]:
+def _uncovered(policy: LockPolicy, path: Path) -> list[tuple[str, str, str]]:
     """What the lock does not cover: the problem, its key and what to do."""
-    recipe, accepted = stand.recipe, stand.accepted
+    recipe, accepted = policy.recipe, policy.accepted
     found = [
         (f"it can move: {one.message}", one.path, "pin it: recipe pin RECIPE")
         for one in moving_references(recipe)
@@ -174,10 +170,10 @@ def _uncovered(stand: LockStand, path: Path) -> list[tuple[str, str, str]]:
     if accepted is None:
         what = "holds no accepted run" if path.exists() else "is not there"
         return [*found, (f"`{path.name}` {what}", "", f"run it without --frozen first: {run}")]
-    wrong = list(unfounded(recipe, accepted)) if not stand.changed else []
+    wrong = list(unfounded(recipe, accepted)) if not policy.changed else []
     found += [(f"`{path.name}` contradicts itself: {one}", "", TAKE_BACK) for one in wrong]
-    if stand.changed:
-        told = ", ".join(stand.changed)
+    if policy.changed:
+        told = ", ".join(policy.changed)
         hint = f"take back the change, or accept the changed recipe: {run}"
         found.append((f"`{path.name}` proves another recipe: {told} changed since", "", hint))
     if accepted.recipe["seed"] not in [method.seed for method in methods_of(recipe)]:
@@ -186,7 +182,7 @@ def _uncovered(stand: LockStand, path: Path) -> list[tuple[str, str, str]]:
     return [
         *found,
         *_other_versions(accepted),
-        *_other_device(stand.device(detect_device()), accepted),
+        *_other_device(policy.device(detect_device()), accepted),
     ]
 
 

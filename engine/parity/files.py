@@ -58,7 +58,7 @@ def sixteen_bit(context: StageContext) -> Artifact:
         "revision": REVISION,
         "versions": {tool: version_of(tool) for tool in TOOLS},
     }
-    return context.once("gguf_f16", payload, build)
+    return context.cached("gguf_f16", payload, build)
 
 
 def importance_matrix(context: StageContext, rendered: Artifact, sixteen: Artifact) -> Artifact:
@@ -87,7 +87,7 @@ def importance_matrix(context: StageContext, rendered: Artifact, sixteen: Artifa
         "seed": context.recipe.splits.seed,
         "versions": {tool: version_of(tool) for tool in (*TOOLS, "torch", "transformers")},
     }
-    return context.once("importance", payload, build)
+    return context.cached("importance", payload, build)
 
 
 def leaving_files(artifacts: Mapping[str, Artifact]) -> tuple[tuple[str, ExportedFile], ...]:

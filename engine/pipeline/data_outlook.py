@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,9 @@ def divided(recipe: Recipe, recorded: Membership | None, *, most_bytes: int) -> 
         return None
     if any(getattr(recipe.data.checks, check) == "drop" for check in HEAVY):
         return None
+    # ftfy is an extra: a plan or a review without it leaves such rows to the run.
+    if recipe.data.checks.mojibake == "drop" and find_spec("ftfy") is None:
+        return None
     progress = SilentProgress()
     try:
         fetched = fetch_all(sources, _far, progress)
@@ -140,5 +144,5 @@ def _bytes(sources: tuple[Source, ...]) -> int:
         return MOST_BYTES + 1
 
 
-def _far(_name: str, _payload: Mapping[str, Any], _build: Callable[[Path], None]) -> Artifact:
+def _far(_name: str, _payload: Mapping[str, Any], _build: Callable[[Path], object]) -> Artifact:
     raise _FarError

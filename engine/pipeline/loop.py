@@ -15,15 +15,16 @@ from typing import Any, Protocol
 from engine import failures
 from engine.artifacts import results as flow
 from engine.artifacts.readable import is_readable
-from engine.artifacts.stage import Build, Payload, Progress, StageContext
+from engine.artifacts.stage import StageContext
 from engine.environment import restrict_to
 from engine.errors import EngineError, ExitCode, StageError
 from engine.evidence import StageRecord, StageStatus
-from engine.pipeline.plan import FORCED, UNUSABLE, PlannedStage, World, plan_run, products
+from engine.pipeline.plan import FORCED, UNUSABLE, PlanInputs, PlannedStage, plan_run, products
 from engine.process import interrupts
+from engine.progress import Progress
 from engine.recipe.model import Recipe
 from engine.stages import load_stage, needs_of, references_of, stages_of
-from engine.store import Artifact, DamagedError, StageKey, Store, Stored, product_key
+from engine.store import Artifact, DamagedError, StageKey, Store, Stored
 from engine.training.variants import discard
 
 
@@ -34,7 +35,7 @@ class Watcher(Protocol):
         """A stage begins; its progress goes to what is returned."""
 
     def ended(self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe) -> None:
-        """A stage ended; the artifacts hold what it found, if it left one. The recipe is `Walk.trained`."""
+        """A stage ended; the artifacts hold what it found, if it left one. The recipe is `RunState.trained`."""
 
 
 class Inspector(Protocol):
@@ -48,11 +49,11 @@ class Inspector(Protocol):
 
 
 @dataclass(slots=True, kw_only=True)
-class Walk:
+class RunState:
     """One walk through the stages: what has been done so far. Only the pipeline appends to it."""
 
     recipe: Recipe
-    world: World
+    inputs: PlanInputs
     started: datetime
     trained: Recipe
     """The same recipe, with the setting that its sweep chose once that is done."""
@@ -65,7 +66,7 @@ class Walk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Orders:
+class RunOptions:
     """What the caller asks beyond the recipe: nothing here can change a result."""
 
     until: str | None = None
@@ -75,57 +76,59 @@ class Orders:
     """Can stop a run, and changes nothing else."""
 
 
-def walk(recipe: Recipe, store: Store, *, world: World, orders: Orders, watcher: Watcher) -> Walk:
+def run_stages(
+    recipe: Recipe, store: Store, *, inputs: PlanInputs, options: RunOptions, watcher: Watcher
+) -> RunState:
     """Run or reuse every stage in order, until one says stop. Never raises an `EngineError`: it is in the result.
 
     A request to end is raised in a stage and nowhere else, so that it is in the result too.
     """
-    restrict_to(world.device)
-    state = Walk(recipe=recipe, trained=recipe, world=world, started=datetime.now(UTC))
+    restrict_to(inputs.device)
+    state = RunState(recipe=recipe, trained=recipe, inputs=inputs, started=datetime.now(UTC))
     with interrupts.uninterrupted():
-        _walk(state, store, orders=orders, watcher=watcher)
+        _run_all(state, store, options=options, watcher=watcher)
     return state
 
 
-def _walk(state: Walk, store: Store, *, orders: Orders, watcher: Watcher) -> None:
-    recipe, world = state.recipe, state.world
+def _run_all(state: RunState, store: Store, *, options: RunOptions, watcher: Watcher) -> None:
+    recipe, inputs = state.recipe, state.inputs
     for name in stages_of(recipe):
         plan = plan_run(
-            recipe, store, world=world, previous=orders.previous, force=_due(orders, state)
+            recipe, store, inputs=inputs, previous=options.previous, force=_due(options, state)
         )
         planned = plan.stage(name)
         if planned.key is not None:
             state.payloads[name] = planned.key.payload
         record = _skip(planned, state) or _attempt(
-            planned, store, state, watcher=watcher, inspector=orders.inspector
+            planned, store, state, watcher=watcher, inspector=options.inspector
         )
         state.records.append(record)
         state.trained = flow.trained(recipe, state.artifacts)
         if state.stop is None:
-            state.stop = flow.after(name, state.artifacts, recipe) or _until(name, orders)
+            state.stop = flow.after(name, state.artifacts, recipe) or _until(name, options)
         watcher.ended(record, state.artifacts, state.trained)
 
 
-def refuse_interrupted(state: Walk) -> None:
+def refuse_interrupted(state: RunState) -> None:
     """Raise `Interrupted` again, where a walk that leaves no record of its own was asked to end."""
     interrupts.raise_pending()
     if state.stop is not None and state.stop.outcome == flow.INTERRUPTED:
         raise KeyboardInterrupt
 
 
-def _due(orders: Orders, state: Walk) -> tuple[str, ...]:
+def _due(options: RunOptions, state: RunState) -> tuple[str, ...]:
     """Forced stages that this walk has not run yet."""
     done = {record.stage for record in state.records}
-    return tuple(name for name in orders.force if name not in done)
+    return tuple(name for name in options.force if name not in done)
 
 
-def _until(name: str, orders: Orders) -> flow.Stop | None:
-    if orders.until == name:
+def _until(name: str, options: RunOptions) -> flow.Stop | None:
+    if options.until == name:
         return flow.Stop(outcome="stopped", code=ExitCode.ACCEPTED, why=f"--until {name}")
     return None
 
 
-def _skip(planned: PlannedStage, state: Walk) -> StageRecord | None:
+def _skip(planned: PlannedStage, state: RunState) -> StageRecord | None:
     if state.stop is None:
         return None
     return StageRecord(
@@ -140,7 +143,7 @@ def _skip(planned: PlannedStage, state: Walk) -> StageRecord | None:
 def _attempt(
     planned: PlannedStage,
     store: Store,
-    state: Walk,
+    state: RunState,
     *,
     watcher: Watcher,
     inspector: Inspector | None,
@@ -192,7 +195,7 @@ def _with_whole(planned: PlannedStage, store: Store) -> PlannedStage:
 
 
 def _run(
-    planned: PlannedStage, store: Store, state: Walk, *, progress: Progress | None
+    planned: PlannedStage, store: Store, state: RunState, *, progress: Progress | None
 ) -> Artifact:
     """Build the artifact of one stage; a forced one gets a key's place anew."""
     key = planned.key
@@ -224,38 +227,33 @@ def _lost_product(key: StageKey, name: str, store: Store) -> bool:
 
 
 def _context(
-    planned: PlannedStage, store: Store, state: Walk, *, workdir: Path, progress: Progress
+    planned: PlannedStage, store: Store, state: RunState, *, workdir: Path, progress: Progress
 ) -> StageContext:
     key = planned.key.digest if planned.key else ""
-
-    def once(name: str, payload: Payload, build: Build) -> Artifact:
-        return store.put(name, product_key(name, payload), build)
-
-    def aside(name: str, payload: Payload) -> Path:
-        return store.scratch(product_key(name, payload).digest)
 
     needs = needs_of(planned.name, state.recipe)
     return StageContext(
         recipe=state.trained,
-        device=state.world.device,
+        device=state.inputs.device,
         artifacts={need: state.artifacts[need] for need in needs},
         key=key,
         inputs={need: state.artifacts[need].key for need in needs},
-        base_model=state.world.base_model,
+        base_model=state.inputs.base_model,
         workdir=workdir,
         scratch=store.scratch(key),
         progress=progress,
-        once=once,
-        aside=aside,
+        cached=store.cached,
+        work_dir=store.work_dir,
         references={
-            name: state.world.references[name] for name in references_of(planned.name, state.recipe)
+            name: state.inputs.references[name]
+            for name in references_of(planned.name, state.recipe)
         },
         recorded=planned.held.recorded if planned.held else None,
         previous=planned.previous,
     )
 
 
-def _take(planned: PlannedStage, artifact: Artifact, *, store: Store, state: Walk) -> None:
+def _take(planned: PlannedStage, artifact: Artifact, *, store: Store, state: RunState) -> None:
     state.artifacts[planned.name] = artifact
     made = products(planned.name, planned.key) if planned.key else {}
     for product, key in made.items():

@@ -16,7 +16,7 @@ from engine.lock.file import Lock, lock_path, read_lock
 from engine.lock.previous import PAYLOAD, Previous, find_previous
 from engine.recipe import moving_references
 from engine.recipe.model import Recipe, Reference, Source
-from engine.render.proof import recorded_line
+from engine.render.report.sections.data import recorded_line
 from engine.runtime.models.base_model import REVISION
 from engine.runtime.rendering.key import counts_after_rendering, rendered_key
 from engine.sources import DigestMemory, identity, source_identity
@@ -50,7 +50,7 @@ PARTS = ("recipe", "sources", "base_model", "references", "device", "versions", 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class PlanInputs:
     """What a plan stands on besides the recipe; found once a run."""
 
     device: Device
@@ -90,7 +90,7 @@ class Plan:
     """The stages of a recipe, in order."""
 
     recipe: Recipe
-    world: World
+    inputs: PlanInputs
     stages: tuple[PlannedStage, ...]
     trained: Recipe | None = None
     """The recipe with the method that becomes the model; None while a sweep has not chosen it."""
@@ -106,7 +106,7 @@ class Plan:
         return next(stage for stage in self.stages if stage.name == name)
 
 
-def survey(recipe: Recipe, store: Store, device: Device) -> World:
+def collect_inputs(recipe: Recipe, store: Store, device: Device) -> PlanInputs:
     """Identify the sources and the base model: digests of local files, pins of everything else.
 
     Raises:
@@ -115,7 +115,7 @@ def survey(recipe: Recipe, store: Store, device: Device) -> World:
 
     """
     memory = DigestMemory(store.root / "digests.json")
-    return World(
+    return PlanInputs(
         device=device,
         sources=tuple(source_identity(source, memory) for source in recipe.data.sources),
         base_model={**identity(recipe.base_model, memory), "made": REVISION},
@@ -139,7 +139,7 @@ def plan_run(
     recipe: Recipe,
     store: Store,
     *,
-    world: World,
+    inputs: PlanInputs,
     previous: Mapping[str, Mapping[str, Any]] | None = None,
     force: Sequence[str] = (),
 ) -> Plan:
@@ -154,18 +154,18 @@ def plan_run(
         if trained is None:
             stages.append(_unsettled(name))
             continue
-        stages.append(_plan_stage(name, trained, store, world=world, before=stages))
+        stages.append(_plan_stage(name, trained, store, inputs=inputs, before=stages))
         if name == SWEEP:
             made = None if name in force else stages[-1].reused
             trained = flow.trained(recipe, {SWEEP: made}) if made else None
             takes_swept = not made or flow.swept_weights({SWEEP: made}, store.root) is not None
     return Plan(
         recipe=recipe,
-        world=world,
+        inputs=inputs,
         stages=tuple(_explained(stage, stages, store, previous or {}, force) for stage in stages),
         trained=trained,
         takes_swept=takes_swept,
-        counted=trained_rows(trained or recipe, store, stages[0].reused, world.base_model),
+        counted=trained_rows(trained or recipe, store, stages[0].reused, inputs.base_model),
         was_swept=SWEEP in (previous or {}),
     )
 
@@ -192,17 +192,17 @@ def holdout_line(plan: Plan) -> str:
 
 
 def _plan_stage(
-    name: str, recipe: Recipe, store: Store, *, world: World, before: Sequence[PlannedStage]
+    name: str, recipe: Recipe, store: Store, *, inputs: PlanInputs, before: Sequence[PlannedStage]
 ) -> PlannedStage:
-    needs = _needs(name, recipe, before, world)
-    payload = None if needs is None else _payload(name, recipe, needs=needs, world=world)
+    needs = _needs(name, recipe, before, inputs)
+    payload = None if needs is None else _payload(name, recipe, needs=needs, inputs=inputs)
     held = None
     if payload is not None and name == "data":
-        held = hold(recipe, world.lock, inputs_of(payload))
+        held = hold(recipe, inputs.lock, inputs_of(payload))
         payload[RECORDED] = held.digest
     previous = None
     if payload is not None and name == "gate":
-        previous = _previous(recipe, store, world=world, before=before)
+        previous = _previous(recipe, store, inputs=inputs, before=before)
         payload[PAYLOAD] = previous.identity() if previous else None
     key = None if payload is None else make_key(payload)
     return PlannedStage(
@@ -217,16 +217,16 @@ def _plan_stage(
 
 
 def _previous(
-    recipe: Recipe, store: Store, *, world: World, before: Sequence[PlannedStage]
+    recipe: Recipe, store: Store, *, inputs: PlanInputs, before: Sequence[PlannedStage]
 ) -> Previous | None:
     by_name = {stage.name: stage for stage in before}
     train = by_name["train"].key
     return find_previous(
         recipe,
         store,
-        world.accepted,
+        inputs.accepted,
         train=train.digest if train else "",
-        locked=world.lock.accepted if world.lock else None,
+        locked=inputs.lock.accepted if inputs.lock else None,
         holdout=_holdout_digest(by_name["data"].reused),
     )
 
@@ -254,7 +254,7 @@ def products(name: str, key: StageKey) -> dict[str, str]:
 
 
 def _payload(
-    name: str, recipe: Recipe, *, needs: Mapping[str, str], world: World
+    name: str, recipe: Recipe, *, needs: Mapping[str, str], inputs: PlanInputs
 ) -> dict[str, Any]:
     stage = load_stage(name)
     payload: dict[str, Any] = {
@@ -265,21 +265,21 @@ def _payload(
         "versions": {tool: version_of(tool) for tool in stage.TOOLS},
     }
     if stage.USES_SOURCES:
-        payload["sources"] = world.sources
+        payload["sources"] = inputs.sources
     if stage.USES_BASE_MODEL:
-        payload["base_model"] = world.base_model
+        payload["base_model"] = inputs.base_model
     if named := references_of(name, recipe):
-        payload["references"] = {one: dict(world.references[one]) for one in named}
+        payload["references"] = {one: dict(inputs.references[one]) for one in named}
     if stage.USES_DEVICE:
         payload["device"] = {
-            "kind": world.device.kind,
-            "precision": world.device.precision(recipe.backend.precision),
+            "kind": inputs.device.kind,
+            "precision": inputs.device.precision(recipe.backend.precision),
         }
     return payload
 
 
 def _needs(
-    name: str, recipe: Recipe, before: Sequence[PlannedStage], world: World
+    name: str, recipe: Recipe, before: Sequence[PlannedStage], inputs: PlanInputs
 ) -> dict[str, str] | None:
     """The keys of what a stage reads; None while one of them is unknown."""
     by_name = {stage.name: stage for stage in before}
@@ -290,21 +290,21 @@ def _needs(
             return None
         needs[need] = {maker.name: maker.key.digest, **products(maker.name, maker.key)}[need]
     if name == "compile" or "compile" in needs:
-        late = counts_after_rendering(recipe) and not world.nominal
-        text = _compiled_text(recipe, by_name, world, late=late and name != "compile")
+        late = counts_after_rendering(recipe) and not inputs.nominal
+        text = _compiled_text(recipe, by_name, inputs, late=late and name != "compile")
         if text is None:
             return None
         needs["compile" if "compile" in needs else "config"] = make_key({"config": text}).digest
         if late and name == "compile":
             data = by_name["data"].key
             needs["rendered"] = rendered_key(
-                recipe, data.digest if data else "", world.base_model
+                recipe, data.digest if data else "", inputs.base_model
             ).digest
     return needs
 
 
 def _compiled_text(
-    recipe: Recipe, stages: Mapping[str, PlannedStage], world: World, *, late: bool
+    recipe: Recipe, stages: Mapping[str, PlannedStage], inputs: PlanInputs, *, late: bool
 ) -> str | None:
     """The backend config, which stands in keys by its bytes: a compiler change that leaves them does not retrain.
 
@@ -320,7 +320,7 @@ def _compiled_text(
         return None
     train_rows, validation_rows = rows
     return compile_recipe(
-        recipe, world.device, train_rows=train_rows, validation_rows=validation_rows
+        recipe, inputs.device, train_rows=train_rows, validation_rows=validation_rows
     ).text
 
 

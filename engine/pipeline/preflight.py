@@ -14,7 +14,7 @@ from engine.errors import (
     RecipeError,
     Severity,
 )
-from engine.pipeline.loop import Orders
+from engine.pipeline.loop import RunOptions
 from engine.recipe import moving_references
 from engine.recipe.metrics import is_measured, primary
 from engine.recipe.model import HubRef, Recipe
@@ -81,9 +81,9 @@ def require_backend(recipe: Recipe, device: Device) -> None:
         raise EnvironmentProblem(missing)
 
 
-def refuse_absent(recipe: Recipe, orders: Orders) -> None:
+def refuse_absent(recipe: Recipe, options: RunOptions) -> None:
     """RecipeError R272 when `--until` or `--force` names a stage that the recipe does not have."""
-    named = [name for name in (orders.until, *orders.force) if name is not None]
+    named = [name for name in (options.until, *options.force) if name is not None]
     absent = [name for name in named if name not in stages_of(recipe)]
     if absent:
         raise RecipeError.one(

@@ -147,10 +147,9 @@ def write(report: Report, run: Path, artifacts: Mapping[str, Artifact], store: S
 
     DamagedError where a file of the model is not what its stage left: nothing is told of it then.
     """
-    from engine.render.card import render_card  # only a run renders pages
-    from engine.render.html import render_html
     from engine.render.json import render_json
-    from engine.render.markdown import render_markdown
+    from engine.render.report.card import render_card
+    from engine.render.report.page import render_html, render_markdown
 
     if report.outcome == "accepted":
         _deliver(run, artifacts, report, store)

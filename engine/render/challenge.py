@@ -1,104 +1,90 @@
-"""A challenge in words: for the terminal, and as a page."""
+"""A challenge: for the terminal, and as a page."""
 
 from __future__ import annotations
 
-from engine.evidence import Challenge, ChallengeLine, Interval, Standing
-from engine.render.quantities import DASH, interval, number, p_value
+from engine.evidence import Challenge, ChallengeLine, Standing
+from engine.render import blocks
+from engine.render.number_format import DASH, interval, number, p_value
 
-_UNTOUCHED = "untouched"
+_COLUMNS = "metric | >newcomer | >accepted | >difference | >p, by Holm | "
 
 
-def sentence(found: Challenge) -> str:
+def sentence(result: Challenge) -> str:
     """Return what came of it in one sentence."""
-    how = "trained as the recipe says" if found.trained else _UNTOUCHED
-    by = "" if found.trained else f" ({found.candidate})"
-    who = f"{found.base_model}, {how}{by},"
-    against = f"the accepted model on {found.rows} holdout rows"
-    if found.standing is Standing.BETTER:
+    how = "trained as the recipe says" if result.trained else f"untouched ({result.candidate})"
+    who = f"{result.base_model}, {how},"
+    against = f"the accepted model on {result.rows} holdout rows"
+    if result.standing is Standing.BETTER:
         return f"{who} is already better than {against}"
-    if found.standing is Standing.AS_GOOD:
+    if result.standing is Standing.AS_GOOD:
         return f"{who} is already as good as {against}"
-    if found.standing is Standing.WORSE:
+    if result.standing is Standing.WORSE:
         return f"{who} is worse than {against}"
-    rows = [line.rows for line in _spoken_of(found) if line.rows is not None]
-    would = f"; about {max(rows):,} rows would tell (an estimate)" if rows else ""
-    return f"whether {who} is as good as {against} cannot be told{would}"
+    lines = (line for line in result.lines if line.comparison.name == result.candidate)
+    rows = [line.rows for line in lines if line.rows is not None]
+    enough = f"; about {max(rows):,} rows would tell (an estimate)" if rows else ""
+    return f"whether {who} is as good as {against} cannot be told{enough}"
 
 
-def challenge_text(found: Challenge, *, file: str, written: str) -> str:
+def challenge_text(result: Challenge, *, file: str, written: str, width: int = 100) -> str:
     """Return the whole of it for a terminal; `written` is where the report stands."""
-    rows = [("metric", "newcomer", "accepted", "difference", "Holm", "")]
-    rows += [_cells(line) for line in found.lines]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    table = [
-        "  "
-        + "  ".join(
-            cell.ljust(width) if column in (0, 5) else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    edit = [f"  {line}" for line in found.edit.rstrip().splitlines()]
-    return "\n".join(
+    from engine.render import terminal
+
+    edit = "\n".join(f"  {line}" for line in result.edit.rstrip().splitlines())
+    shown = terminal.terminal_text(
         [
-            f"{sentence(found)}.",
-            "",
-            *table,
-            "",
-            *(f"  {cost}" for cost in found.costs),
-            *(f"  {note}" for note in found.notes),
-            "",
-            f"To adopt it, write in {file}, then `recipe run {file}`:",
-            *edit,
-            "",
-            f"report: {written}",
-        ]
+            terminal.text(f"{sentence(result)}."),
+            terminal.text(""),
+            *terminal.renderables(_table(result)),
+            terminal.text(""),
+            *(terminal.text(line) for line in (*result.costs, *result.notes)),
+            terminal.text(""),
+            terminal.text(f"To adopt it, write in {file}, then `recipe run {file}`:"),
+        ],
+        width=width,
+        colour=False,
     )
+    return f"{shown}{edit}\n\nreport: {written}"
 
 
-def challenge_markdown(found: Challenge) -> str:
+def challenge_markdown(result: Challenge) -> str:
     """Return the page that stays in the run folder."""
-    lines = [
-        f"# {found.recipe_name}, challenged by {found.base_model}",
-        "",
-        f"{sentence(found)}.",
-        "",
-        f"Accepted model: run `{found.run}`, {found.accepted}.",
-        f"Holdout: {found.rows} rows, sha256 `{found.holdout}`.",
-        f"Started {found.started}, {found.seconds} s.",
-        "",
-        "| metric | newcomer | accepted | difference | p, by Holm | |",
-        "|---|---|---|---|---|---|",
-        *(f"| {' | '.join(_cells(line))} |" for line in found.lines),
-        "",
+    from engine.render import markdown
+
+    facts = (
+        ("accepted model", f"run {result.run}, {result.accepted}"),
+        ("holdout", f"{result.rows} rows, sha256 {result.holdout}"),
+        ("started", f"{result.started}, {result.seconds} s"),
+    )
+    remarks = (*result.costs, *result.notes)
+    parts = [
+        f"# {markdown.plain(result.recipe_name)}, challenged by {markdown.plain(result.base_model)}",
+        markdown.plain(f"{sentence(result)}."),
+        *map(markdown.markdown, (blocks.Facts(facts), _table(result))),
         "More is better for the newcomer in every difference.",
-        "",
-        *(f"- {cost}" for cost in found.costs),
-        *(f"- {note}" for note in found.notes),
-        "",
+        "\n".join(f"- {markdown.prose(line)}" for line in remarks),
         "To adopt it:",
-        "",
-        "```yaml",
-        *found.edit.rstrip().splitlines(),
-        "```",
+        markdown.fenced(result.edit.rstrip(), "yaml"),
     ]
-    return "\n".join(lines) + "\n"
+    return markdown.joined(parts) + "\n"
 
 
-def _spoken_of(found: Challenge) -> list[ChallengeLine]:
-    return [line for line in found.lines if line.comparison.name == found.candidate]
+def _table(result: Challenge) -> blocks.Table:
+    return blocks.table("The newcomer and the accepted model", _COLUMNS, map(_row, result.lines))
 
 
-def _cells(line: ChallengeLine) -> tuple[str, str, str, str, str, str]:
+def _row(line: ChallengeLine) -> list[blocks.Cell]:
     comparison = line.comparison
-    return (
+    difference = number(comparison.difference, signed=True)
+    around = interval(comparison.interval, signed=True)
+    return [
         f"{comparison.name} {comparison.metric}",
-        _number(line.newcomer),
-        _number(line.accepted),
-        _difference(comparison.difference, comparison.interval),
+        DASH if line.newcomer is None else number(line.newcomer),
+        DASH if line.accepted is None else number(line.accepted),
+        DASH if comparison.difference is None else blocks.Estimate(difference, around),
         p_value(comparison.p_adjusted) if comparison.p_adjusted is not None else DASH,
         _standing(line),
-    )
+    ]
 
 
 def _standing(line: ChallengeLine) -> str:
@@ -109,13 +95,3 @@ def _standing(line: ChallengeLine) -> str:
         reason = f": {line.comparison.note}" if line.comparison.note else ""
         return f"cannot be told{reason}{rows}"
     return line.standing.value
-
-
-def _number(value: float | None) -> str:
-    return DASH if value is None else number(value)
-
-
-def _difference(value: float | None, around: Interval | None) -> str:
-    if value is None:
-        return DASH
-    return f"{number(value, signed=True)} {interval(around, signed=True)}".rstrip()

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.text import Text
 
 from engine.errors import Problem
 from engine.evidence import DataFinding, DataSummary, SplitSummary
 from engine.evidence.data_view import DataView
-from engine.render.layout import INDENT, more, paragraph, table
+from engine.render import blocks
+from engine.render.number_format import count
 from engine.render.problems import problems_json
-from engine.render.quantities import count
 from engine.render.rowtext import row_lines
-from engine.render.spans import Line, cells, crop, line, pad, printable, to_text
+from engine.render.styled_text import pad, printable
+from engine.render.terminal import rich_table, styled, terminal_text, text
 
 MOST_CLASSES = 12
 """Classes listed one by one; of more, the smallest and the largest."""
@@ -24,223 +29,205 @@ MOST_SOURCES = 20
 MOST_PLACES = 3
 """Rows named under each finding; the JSON has them all."""
 PLACE_LINES = 3
+_GRAVITY = {"fail": 0, "drop": 1, "mask": 2, "warn": 3}
 
 
 def data_text(view: DataView, *, width: int, colour: bool) -> str:
     """The view for a terminal of `width` columns, with the same words with and without colour."""
-    lines = list(_heading(_title(view), width))
+    parts: list[RenderableType] = [text(_title(view), "strong")]
     for heading, found in _parts(view, width):
-        if found:
-            lines += [(), *_heading(heading, width), *found]
-    return to_text(lines, colour=colour)
-
-
-def _heading(text: str, width: int) -> Iterator[Line]:
-    for part in textwrap.wrap(text, width, break_on_hyphens=False):
-        yield line((part, "strong"))
+        if shown := list(found):
+            parts += [text(""), text(heading, "strong"), *(_indented(part) for part in shown)]
+    if view.row is not None:
+        heading, lines = row_lines(view.row, width)
+        parts += [text(""), text(heading, "strong"), *map(styled, lines)]
+    return terminal_text(parts, width=width, colour=colour)
 
 
 def data_json(view: DataView, problems: Sequence[Problem]) -> dict[str, Any]:
     """The view as JSON data, whole; `problems` are those that stop a run."""
-    told = problems_json(problems)
-    return {"schema": "data.v1", **asdict(view), "problems": told["problems"]}
+    return {"schema": "data.v1", **asdict(view), "problems": problems_json(problems)["problems"]}
 
 
-def _parts(view: DataView, width: int) -> Iterator[tuple[str, Sequence[Line]]]:
+def _indented(part: RenderableType, by: int = 2) -> RenderableType:
+    return Padding(part, (0, 0, 0, by))
+
+
+def _parts(view: DataView, width: int) -> Iterator[tuple[str, Iterable[RenderableType]]]:
     summary = view.summary
     if summary is not None:
-        yield "sources", list(_sources(summary, width))
-        yield "not used", list(_dropped(summary, width))
-        divided = any(one.rows for one in summary.splits)
-        if divided or any(one.count for one in summary.findings):
-            yield "checks", list(_findings(summary, view.refusing, width))
-        if divided:  # of rows that could not be divided there is nothing to prove
-            thumbs = (shown for told in view.thumbs for shown in paragraph(told, width))
-            yield "splits", [*_splits(summary, width), *thumbs]
-            yield "firewall", list(_firewall(summary, width))
-        yield "recorded", list(_recorded(summary, width))
-    yield f"lengths in {view.unit}", list(_lengths(view, width))
-    yield "examples", list(_examples(view, width))
-    if view.row is not None:
-        yield row_lines(view.row, width)
+        yield "sources", _sources(summary)
+        dropped = [f"{count(rows)} {why}" for why, rows in summary.dropped.items() if rows]
+        yield "not used", map(text, [", ".join(dropped)] if dropped else [])
+        is_divided = any(split.rows for split in summary.splits)
+        if is_divided or any(finding.count for finding in summary.findings):
+            yield "checks", _findings(summary, view.refusing, width)
+        if is_divided:  # of rows that could not be divided there is nothing to prove
+            yield "splits", [*_splits(summary), *map(text, view.thumbs)]
+            yield "firewall", [text(_firewall(summary))]
+        yield "recorded", _recorded(summary)
+    yield f"lengths in {view.unit}", _lengths(view)
+    yield "examples", _examples(view, width)
 
 
 def _title(view: DataView) -> str:
     summary = view.summary
-    told = [printable(view.recipe), view.kind]
+    parts = [view.recipe, view.kind]
     if summary is not None:
-        told += [f"{count(summary.rows_read)} rows read, {count(summary.rows_used)} used"]
+        parts += [f"{count(summary.rows_read)} rows read, {count(summary.rows_used)} used"]
     if view.refusing:
-        told += [f"refused by {', '.join(view.refusing)}"]
-    return " · ".join(told)
+        parts += [f"refused by {', '.join(view.refusing)}"]
+    return " · ".join(parts)
 
 
-def _sources(summary: DataSummary, width: int) -> Iterator[Line]:
-    rows = [["file", "shape", "read", "used", ""]]
-    rows += [
-        [
-            printable(one.name),
-            one.shape,
-            count(one.rows_read),
-            count(one.rows_used),
-            ", ".join(
-                [f"weight {one.weight:g}"] * (one.weight != 1)
-                + [f"into {one.into}"] * bool(one.into)
-            ),
-        ]
-        for one in summary.sources[:MOST_SOURCES]
-    ]
-    if len(rows) > 1:
-        yield from table(rows, "llrrl", width)
-    yield from more(len(summary.sources) - MOST_SOURCES, "sources")
+def _table(columns: Sequence[blocks.Column], rows: Iterable[Sequence[str]]) -> RenderableType:
+    return rich_table(columns, [blocks.Row(cells=tuple(row)) for row in rows])
 
 
-def _dropped(summary: DataSummary, width: int) -> Iterator[Line]:
-    left = [f"{count(rows)} {why}" for why, rows in summary.dropped.items() if rows]
-    return paragraph(", ".join(left), width)
+def _sources(summary: DataSummary) -> Iterator[RenderableType]:
+    rows = []
+    for source in summary.sources[:MOST_SOURCES]:
+        use = [f"weight {source.weight:g}"] if source.weight != 1 else []
+        use += [f"into {source.into}"] if source.into else []
+        numbers = (count(source.rows_read), count(source.rows_used))
+        rows.append([source.name, source.shape, *numbers, ", ".join(use)])
+    if rows:
+        yield _table(blocks.columns_of("file | shape | >read | >used | "), rows)
+    if (left := len(summary.sources) - MOST_SOURCES) > 0:
+        yield text(f"… and {left} more sources", "quiet")
 
 
-def _findings(summary: DataSummary, refusing: Sequence[str], width: int) -> Iterator[Line]:
-    found = [one for one in summary.findings if one.count]
-    if not found:
-        yield line(f"{INDENT}nothing found")
-    order = {"fail": 0, "drop": 1, "mask": 2, "warn": 3}
-    for one in sorted(found, key=lambda one: (order.get(one.action, 9), -one.count, one.check)):
-        yield from _finding(one, refuses=one.check in refusing, width=width)
+def _findings(
+    summary: DataSummary, refusing: Sequence[str], width: int
+) -> Iterator[RenderableType]:
+    findings = [finding for finding in summary.findings if finding.count]
+    if not findings:
+        yield text("nothing found")
+    for finding in sorted(findings, key=lambda f: (_GRAVITY.get(f.action, 9), -f.count, f.check)):
+        yield from _finding(finding, refuses=finding.check in refusing, width=width)
 
 
-def _finding(one: DataFinding, *, refuses: bool, width: int) -> Iterator[Line]:
-    style = "fail" if refuses else {"warn": "warn", "drop": "strong"}.get(one.action, "quiet")
-    head = f"{one.check}  {count(one.count)}"
-    yield line(INDENT, (pad(one.action, 6), style), (head, "strong"))
-    yield from paragraph(one.message, width, indent=f"{INDENT}{' ' * 6}")
-    for place in one.examples[:MOST_PLACES]:
-        yield from _place(place, width)
-    if (left := len(one.examples) - MOST_PLACES) > 0:
-        yield line(f"{INDENT}{' ' * 8}", (f"… and {left} more examples in --format json", "quiet"))
+def _finding(finding: DataFinding, *, refuses: bool, width: int) -> Iterator[RenderableType]:
+    style = "fail" if refuses else {"warn": "warn", "drop": "strong"}.get(finding.action, "quiet")
+    head = text(f"{finding.check}  {count(finding.count)}", "strong")
+    yield text(pad(finding.action, 6), style).append_text(head)
+    yield _indented(text(finding.message), 6)
+    for place in finding.examples[:MOST_PLACES]:
+        # what is wrong with a row often stands at its end, so it has a few lines
+        lines = textwrap.wrap(printable(place), max(20, width - 12), break_on_hyphens=False)
+        if len(lines) > PLACE_LINES:
+            lines = [*lines[: PLACE_LINES - 1], f"{lines[PLACE_LINES - 1]}…"]
+        yield from (
+            _indented(text(line, "quiet"), 10 if at else 8) for at, line in enumerate(lines)
+        )
+    if (left := len(finding.examples) - MOST_PLACES) > 0:
+        yield _indented(text(f"… and {left} more examples in --format json", "quiet"), 8)
 
 
-def _place(place: str, width: int) -> Iterator[Line]:
-    """A row that was found, on a few lines: what is wrong with it often stands at the end."""
-    parts = textwrap.wrap(printable(place), max(20, width - 12), break_on_hyphens=False)
-    for number, part in enumerate(parts[:PLACE_LINES]):
-        cut = number == PLACE_LINES - 1 and len(parts) > PLACE_LINES
-        text = part + ("…" if cut else "")
-        yield line(f"{INDENT}{' ' * (8 if number == 0 else 10)}", (text, "quiet"))
-
-
-def _splits(summary: DataSummary, width: int) -> Iterator[Line]:
-    labels = list(dict.fromkeys(label for one in summary.splits for label in one.labels))
+def _splits(summary: DataSummary) -> Iterator[RenderableType]:
+    splits = summary.splits
+    labels = list(dict.fromkeys(label for split in splits for label in split.labels))
     if labels:
-        yield from _class_table(summary.splits, labels, width)
+        yield from _class_table(splits, labels)
     else:
-        yield from table(_split_rows(summary.splits), "lrl", width)
-    told = [_aside(one) for one in summary.splits]
-    yield from (shown for text in told if text for shown in paragraph(text, width))
+        yield _table(
+            blocks.columns_of(" | >rows"), [[split.name, count(split.rows)] for split in splits]
+        )
+    yield from (text(aside) for split in splits if (aside := _aside(split)))
     if summary.folds:
-        yield from paragraph(
-            f"{summary.folds} folds: every row is held out once; fold 0 is the holdout shown here",
-            width,
+        yield text(
+            f"{summary.folds} folds: every row is held out once; fold 0 is the holdout shown here"
         )
 
 
-def _split_rows(splits: Sequence[SplitSummary]) -> list[list[str]]:
-    return [["", "rows", ""], *([one.name, count(one.rows), ""] for one in splits)]
-
-
-def _class_table(
-    splits: Sequence[SplitSummary], labels: Sequence[str], width: int
-) -> Iterator[Line]:
-    """One line a class, from the largest to the smallest; the middle of a long list is left out."""
-    totals = {label: sum(one.labels.get(label, 0) for one in splits) for label in labels}
+def _class_table(splits: Sequence[SplitSummary], labels: Sequence[str]) -> Iterator[RenderableType]:
+    """A row a class, from the largest to the smallest; the middle of a long list is left out."""
+    totals = {label: sum(split.labels.get(label, 0) for split in splits) for label in labels}
     ranked = sorted(labels, key=lambda label: (-totals[label], labels.index(label)))
-    shown = ranked if len(ranked) <= MOST_CLASSES else [*ranked[:ENDS], *ranked[-ENDS:]]
-    rows = [["class", *(one.name for one in splits)]]
-    rows += [
-        [printable(label), *(count(one.labels.get(label, 0)) for one in splits)] for label in shown
-    ]
-    rows.append(["rows", *(count(one.rows) for one in splits)])
-    lines = list(table(rows, "l" + "r" * len(splits), width))
-    if len(shown) < len(ranked):
-        middle = f"… {len(ranked) - len(shown)} classes between"
-        lines.insert(1 + ENDS, line(INDENT, (middle, "quiet")))
-    yield from lines
+    rows = [[label, *(count(split.labels.get(label, 0)) for split in splits)] for label in ranked]
+    if len(ranked) > MOST_CLASSES:
+        between = f"… {len(ranked) - 2 * ENDS} classes between"
+        rows = [*rows[:ENDS], [between, *[""] * len(splits)], *rows[-ENDS:]]
+    rows.append(["rows", *(count(split.rows) for split in splits)])
+    yield _table(blocks.columns_of("class", *blocks.numbers(split.name for split in splits)), rows)
 
 
 def _aside(split: SplitSummary) -> str:
-    """What else is to be said of a split: repeats, groups, times."""
-    told = []
+    """Repeats, groups and times of a split."""
+    parts = []
     if split.seen not in (0, split.rows):
-        told.append(f"seen as {count(split.seen)} rows in an epoch")
+        parts.append(f"seen as {count(split.seen)} rows in an epoch")
     if split.groups is not None:
-        told.append(f"{count(split.groups)} groups")
+        parts.append(f"{count(split.groups)} groups")
     if split.span is not None:
-        told.append(f"from {split.span[0]} to {split.span[1]}")
-    return f"{split.name}: {', '.join(told)}" if told else ""
+        parts.append(f"from {split.span[0]} to {split.span[1]}")
+    return f"{split.name}: {', '.join(parts)}" if parts else ""
 
 
-def _firewall(summary: DataSummary, width: int) -> Iterator[Line]:
+def _firewall(summary: DataSummary) -> str:
     wall = summary.firewall
     if wall is None:
         overlap = f"{summary.overlap_exact} exact, {summary.overlap_near} near"
-        return paragraph(f"holdout rows that also stand in train or validation: {overlap}", width)
+        return f"holdout rows that also stand in train or validation: {overlap}"
     left = f"{count(wall.left_exact)} exact and {count(wall.left_near)} near matches of the holdout"
     found = f"found {count(wall.found_exact)} exact, {count(wall.found_near)} near"
-    told = f"{left} are left in {count(wall.compared)} rows of train and validation ({found};"
-    return paragraph(f"{told} {count(wall.removed)} rows removed). Compared: {wall.method}", width)
+    where = f"are left in {count(wall.compared)} rows of train and validation"
+    return f"{left} {where} ({found}; {count(wall.removed)} rows removed). Compared: {wall.method}"
 
 
-def _recorded(summary: DataSummary, width: int) -> Iterator[Line]:
+def _recorded(summary: DataSummary) -> Iterator[RenderableType]:
     kept = summary.recorded
     if kept is None:
         return
-    told = (
+    new = ", ".join(f"{count(rows)} in {name}" for name, rows in (kept.new_rows or {}).items())
+    holdout = (
         f"{count(kept.kept)} holdout rows kept, {count(kept.added)} added, {count(kept.gone)} gone"
     )
-    if kept.new_rows:
-        parts = ", ".join(f"{count(rows)} in {name}" for name, rows in kept.new_rows.items())
-        told += f"; rows new since the record: {parts}"
-    yield from paragraph(told, width)
+    yield text(f"{holdout}; rows new since the record: {new}" if new else holdout)
 
 
-def _lengths(view: DataView, width: int) -> Iterator[Line]:
+def _lengths(view: DataView) -> Iterator[RenderableType]:
     if not view.lengths:
         return
-    limit = f"over {count(view.max_length)}" if view.unit == "tokens" else ""
-    rows = [["", "median", "95th", "longest", limit]]
-    rows += [
+    limit = f">over {count(view.max_length)}" if view.unit == "tokens" else ""
+    rows = [
         [
-            one.split,
-            count(one.median),
-            count(one.p95),
-            count(one.longest),
-            "" if one.over is None else count(one.over),
+            item.split,
+            *map(count, (item.median, item.p95, item.longest)),
+            "" if item.over is None else count(item.over),
         ]
-        for one in view.lengths
+        for item in view.lengths
     ]
-    yield from table(rows, "lrrrr", width)
-    drawn = [
-        f"{count(one.measured)} of {count(one.rows)} {one.split} rows"
-        for one in view.lengths
-        if one.measured < one.rows
+    yield _table(blocks.columns_of(f" | >median | >95th | >longest | {limit}"), rows)
+    sampled = [
+        f"{count(item.measured)} of {count(item.rows)} {item.split} rows"
+        for item in view.lengths
+        if item.measured < item.rows
     ]
-    notes = [f"measured on {', '.join(drawn)}, drawn evenly"] if drawn else []
-    for note in (*notes, *view.notes, *([view.why_characters] if view.why_characters else [])):
-        yield from paragraph(note, width)
+    notes = [f"measured on {', '.join(sampled)}, drawn evenly"] if sampled else []
+    yield from map(text, (*notes, *view.notes, *filter(None, [view.why_characters])))
 
 
-def _examples(view: DataView, width: int) -> Iterator[Line]:
-    for one in view.examples:
-        label = ", ".join(one.labels)
-        head = crop(printable(f"{label}  " if label else ""), width // 2)
-        place = crop(f"{printable(one.origin)} · {one.split} · {one.id}", width - 2 - cells(head))
-        yield line(INDENT, (head, "strong"), (place, "quiet"))
-        yield line(INDENT * 2, crop(_one_line(one.input), width - 4))
-        if one.target and one.target != label:
-            yield line(INDENT * 2, ("→ ", "quiet"), crop(_one_line(one.target), width - 6))
-        for text in one.beside:
-            yield line(INDENT * 3, (crop(_one_line(text), width - 6), "quiet"))
+def _examples(view: DataView, width: int) -> Iterator[RenderableType]:
+    for example in view.examples:
+        label = ", ".join(example.labels)
+        head = text(f"{label}  " if label else "", "strong")
+        head.truncate(width // 2, overflow="ellipsis")
+        place = text(f"{example.origin} · {example.split} · {example.id}", "quiet")
+        yield _one_line(head.append_text(place))
+        yield _indented(_one_line(text(_escaped(example.input))))
+        if example.target and example.target != label:
+            yield _indented(
+                _one_line(text("→ ", "quiet").append(printable(_escaped(example.target))))
+            )
+        for beside in example.beside:
+            yield _indented(_one_line(text(_escaped(beside), "quiet")), 4)
 
 
-def _one_line(text: str) -> str:
-    return printable(text.replace("\n", "\\n"))
+def _escaped(words: str) -> str:
+    return words.replace("\n", "\\n")
+
+
+def _one_line(words: Text) -> Text:
+    words.no_wrap, words.overflow = True, "ellipsis"
+    return words

@@ -10,12 +10,10 @@ from engine.evidence import (
     ExportedFile,
     HoldoutUse,
     Report,
-    Scores,
     SplitLengths,
     StageCost,
     StageRecord,
     StageStatus,
-    Verdict,
     Waived,
     baseline_from_json,
     checkpoint_from_json,
@@ -35,26 +33,43 @@ from engine.evidence import (
 from engine.files.reading import parse_json
 
 
-def _cost(data: dict[str, Any]) -> StageCost:
-    return StageCost(**data)
+def _stage(data: dict[str, Any]) -> StageRecord:
+    problems = tuple(data["problems"])
+    return StageRecord(**{**data, "status": StageStatus(data["status"]), "problems": problems})
 
 
-def _length(data: dict[str, Any]) -> SplitLengths:
-    return SplitLengths(**data)
-
-
-_SCORES = ("holdout", "free", "train_scores", "validation_scores", "quantized", "folds")
-_PARTS: tuple[tuple[str, Callable[[dict[str, Any]], Any]], ...] = (
-    ("learning_curves", curve_from_json),
-    ("comparisons", comparison_from_json),
-    ("ladder", rung_from_json),
-    ("checkpoints", checkpoint_from_json),
-    ("costs", _cost),
-    ("lengths", _length),
-)
-"""Newer than the first reports: absent in those."""
-_VERDICTS = ("gate", "verify")
-_TUPLES = ("next_steps", "labels", "flips", "warnings", "notes")
+_SINGLE: dict[str, Callable[[dict[str, Any]], Any]] = {
+    **dict.fromkeys(
+        ("holdout", "free", "train_scores", "validation_scores", "quantized", "folds"),
+        scores_from_json,
+    ),
+    "gate": verdict_from_json,
+    "verify": verdict_from_json,
+    "data": data_from_json,
+    "training": training_from_json,
+    "holdout_use": lambda data: HoldoutUse(**data),
+    "forgetting": forgetting_from_json,
+    "sweep": sweep_from_json,
+    "seeds": seeds_from_json,
+    "reproduction": reproduction_from_json,
+}
+"""Parts of a report that may be null."""
+_SEVERAL: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(
+        ("next_steps", "labels", "flips", "warnings", "notes", "power"), lambda item: item
+    ),
+    "stages": _stage,
+    "baselines": baseline_from_json,
+    "files": lambda data: ExportedFile(**data),
+    "waivers": lambda data: Waived(**data),
+    "learning_curves": curve_from_json,
+    "comparisons": comparison_from_json,
+    "ladder": rung_from_json,
+    "checkpoints": checkpoint_from_json,
+    "costs": lambda data: StageCost(**data),
+    "lengths": lambda data: SplitLengths(**data),
+}
+"""Parts that are lists."""
 
 
 def render_json(report: Report) -> str:
@@ -74,39 +89,15 @@ def read_json(text: str) -> Report:
 
 def report_from_json(data: dict[str, Any]) -> Report:
     """A report of JSON data. Raises as `read_json`; the types of single values are not looked at."""
-    read: dict[str, Any] = dict(data)
-    read |= {name: tuple(data[name]) for name in _TUPLES}
-    read |= {name: _scores(data.get(name)) for name in _SCORES}
-    read |= {name: _verdict(data[name]) for name in _VERDICTS}
-    read["stages"] = tuple(_stage(item) for item in data["stages"])
-    read["data"] = data_from_json(data["data"]) if data["data"] else None
-    read["baselines"] = tuple(baseline_from_json(item) for item in data["baselines"])
-    read["training"] = training_from_json(data["training"]) if data["training"] else None
-    read["holdout_use"] = HoldoutUse(**used) if (used := data.get("holdout_use")) else None
-    read |= {
-        name: tuple(from_json(item) for item in data.get(name, ())) for name, from_json in _PARTS
+    # parts that are newer than the report are absent, and get their defaults
+    read = {
+        name: read_part(data[name]) if data[name] else None
+        for name, read_part in _SINGLE.items()
+        if name in data
     }
-    read["power"] = tuple(data.get("power", ()))
-    forgotten = data.get("forgetting")
-    read["forgetting"] = forgetting_from_json(forgotten) if forgotten else None
-    read["waivers"] = tuple(Waived(**item) for item in data.get("waivers", ()))
-    seeds, repeated = data.get("seeds"), data.get("reproduction")
-    swept = data.get("sweep")
-    read["sweep"] = sweep_from_json(swept) if swept else None
-    read["seeds"] = seeds_from_json(seeds) if seeds else None
-    read["reproduction"] = reproduction_from_json(repeated) if repeated else None
-    read["files"] = tuple(ExportedFile(**item) for item in data["files"])
-    return Report(**read)
-
-
-def _scores(data: dict[str, Any] | None) -> Scores | None:
-    return scores_from_json(data) if data else None
-
-
-def _verdict(data: dict[str, Any] | None) -> Verdict | None:
-    return verdict_from_json(data) if data else None
-
-
-def _stage(data: dict[str, Any]) -> StageRecord:
-    problems = tuple(data["problems"])
-    return StageRecord(**{**data, "status": StageStatus(data["status"]), "problems": problems})
+    read |= {
+        name: tuple(map(read_part, data[name]))
+        for name, read_part in _SEVERAL.items()
+        if name in data
+    }
+    return Report(**{**data, **read})

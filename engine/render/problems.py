@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.errors import Place, Problem, Severity
-from engine.render.spans import Line, cells, crop, line, printable, to_text
+from engine.render.styled_text import Line, cells, crop, line, printable, to_text
 
 MOST = 20
 """Problems shown; the rest are counted."""

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self, TextIO
 
-from engine.render.quantities import about
-from engine.render.spans import Line, cells, crop, line, pad, printable, to_text
+from engine.render.number_format import about
+from engine.render.styled_text import Line, cells, crop, line, pad, printable, to_text
 
 WIDTH = 100
 """Columns used at most, and where the terminal does not tell its own."""
@@ -73,49 +73,34 @@ class Pace:
         return (self._what[0] - done) * (now - began) / (done - first)
 
 
-class TerminalProgress:
-    """One line at the bottom of the terminal, redrawn at most ten times a second."""
+class _Progress:
+    """What both kinds share: a stage's name, a pace, a lock, and silence after `close`."""
 
-    def __init__(
-        self, stage: str, stream: TextIO, *, colour: bool = True, clock: Clock = time.monotonic
-    ) -> None:
-        """`stream` must be a terminal that understands carriage return and erase-to-end-of-line."""
-        self._stage, self._stream, self._colour, self._clock = stage, stream, colour, clock
-        self._pace, self._lock = Pace(), threading.Lock()
-        self._drawn_at = -_REDRAW_SECONDS
-        self._line: Line = ()
-        self._closed = False
-        self._blocks = _can_write(stream, "█▌…")
+    def __init__(self, stage: str, stream: TextIO, *, clock: Clock = time.monotonic) -> None:
+        self._stage, self._stream, self._clock = stage, stream, clock
+        self._pace, self._lock, self._closed = Pace(), threading.Lock(), False
 
     def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Redraw; see `engine.artifacts.stage.Progress`."""
-        with self._lock:
-            now = self._clock()
-            fresh = self._pace.add(now, done, total=total, unit=unit)
-            soon = now - self._drawn_at < _REDRAW_SECONDS
-            if self._closed or (soon and not fresh and done != total):
-                return
-            self._drawn_at = now
-            told = _facts(done, total, unit, facts=facts, pace=self._pace)
-            head, text = pad(self._stage, STAGE_WIDTH), f"  {_count(done, total, unit)}"
-            bar = _bar(done, total, blocks=self._blocks)
-            self._draw(line((head, "strong"), (bar, "bar"), text, told))
-
-    def note(self, text: str) -> None:
-        """Write a line that stays, above the live one."""
+        """Show the count if it is time to; see `engine.artifacts.stage.Progress`."""
         with self._lock:
             if self._closed:
                 return
-            kept = line(" " * STAGE_WIDTH + printable(text))
-            self._stream.write("\r\x1b[K" + to_text([kept], colour=self._colour))
-            self._draw(self._line)
+            now = self._clock()
+            is_fresh = self._pace.add(now, done, total=total, unit=unit)
+            if self._is_due(now, done, total, is_fresh=is_fresh):
+                self._show(done, total, unit, facts)
+
+    def note(self, text: str) -> None:
+        """Write a line that stays."""
+        with self._lock:
+            if not self._closed:
+                self._keep(text)
 
     def close(self) -> None:
-        """Erase the live line; the stage's result line takes its place."""
+        """Write nothing more."""
         with self._lock:
-            if not self._closed and self._line:
-                self._stream.write("\r\x1b[K")
-                self._stream.flush()
+            if not self._closed:
+                self._erase()
             self._closed = True
 
     def __enter__(self) -> Self:
@@ -128,6 +113,53 @@ class TerminalProgress:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _is_due(self, now: float, done: int, total: int, *, is_fresh: bool) -> bool:
+        raise NotImplementedError
+
+    def _show(self, done: int, total: int, unit: str, facts: Mapping[str, str]) -> None:
+        raise NotImplementedError
+
+    def _keep(self, text: str) -> None:
+        raise NotImplementedError
+
+    def _erase(self) -> None:
+        """Take away what would not stay."""
+
+
+class TerminalProgress(_Progress):
+    """One line at the bottom of the terminal, redrawn at most ten times a second."""
+
+    def __init__(
+        self, stage: str, stream: TextIO, *, colour: bool = True, clock: Clock = time.monotonic
+    ) -> None:
+        """`stream` must be a terminal that understands carriage return and erase-to-end-of-line."""
+        super().__init__(stage, stream, clock=clock)
+        self._colour, self._blocks = colour, _can_write(stream, "█▌…")
+        self._drawn_at = -_REDRAW_SECONDS
+        self._line: Line = ()
+
+    def _is_due(self, now: float, done: int, total: int, *, is_fresh: bool) -> bool:
+        is_due = is_fresh or done == total or now - self._drawn_at >= _REDRAW_SECONDS
+        self._drawn_at = now if is_due else self._drawn_at
+        return is_due
+
+    def _show(self, done: int, total: int, unit: str, facts: Mapping[str, str]) -> None:
+        head, text = pad(self._stage, STAGE_WIDTH), f"  {_count(done, total, unit)}"
+        bar = _bar(done, total, blocks=self._blocks)
+        shown = _facts(done, total, unit, facts=facts, pace=self._pace)
+        self._draw(line((head, "strong"), (bar, "bar"), text, shown))
+
+    def _keep(self, text: str) -> None:
+        kept = line(" " * STAGE_WIDTH + printable(text))
+        self._stream.write("\r\x1b[K" + to_text([kept], colour=self._colour))
+        self._draw(self._line)
+
+    def _erase(self) -> None:
+        """The stage's result line takes the place of the live one."""
+        if self._line:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
 
     def _draw(self, spans: Line) -> None:
         self._line = spans
@@ -136,58 +168,27 @@ class TerminalProgress:
         self._stream.flush()
 
 
-class PlainProgress:
+class PlainProgress(_Progress):
     """Plain lines, no control characters: start, end, and at most one each ten seconds."""
 
     def __init__(self, stage: str, stream: TextIO, *, clock: Clock = time.monotonic) -> None:
-        self._stage, self._stream, self._clock = stage, stream, clock
-        self._pace, self._lock = Pace(), threading.Lock()
-        self._written_at = 0.0
-        self._written_share = 0.0
-        self._closed = False
+        super().__init__(stage, stream, clock=clock)
+        self._written_at, self._written_share = 0.0, 0.0
 
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Write a line if one is due; see `engine.artifacts.stage.Progress`."""
-        with self._lock:
-            now = self._clock()
-            fresh = self._pace.add(now, done, total=total, unit=unit)
-            share = done / total if total else 0.0
-            if self._closed or not (fresh or self._is_due(now, share)):
-                return
-            self._written_at, self._written_share = now, share
-            told = _facts(done, total, unit, facts=facts, pace=self._pace)
-            self._write(f"{_count(done, total, unit)}{told}")
-
-    def note(self, text: str) -> None:
-        """Write a line."""
-        with self._lock:
-            if not self._closed:
-                self._write(text)
-
-    def close(self) -> None:
-        """Write nothing more."""
-        with self._lock:
-            self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _is_due(self, now: float, share: float) -> bool:
-        waited = now - self._written_at
-        if share >= 1.0 > self._written_share:
-            return True
+    def _is_due(self, now: float, done: int, total: int, *, is_fresh: bool) -> bool:
+        share, waited = done / total if total else 0.0, now - self._written_at
         moved = share - self._written_share >= _PLAIN_SHARE or waited >= _PLAIN_PATIENCE_SECONDS
-        return waited >= _PLAIN_SECONDS and moved
+        is_done = share >= 1.0 > self._written_share
+        if not (is_fresh or is_done or (waited >= _PLAIN_SECONDS and moved)):
+            return False
+        self._written_at, self._written_share = now, share
+        return True
 
-    def _write(self, text: str) -> None:
+    def _show(self, done: int, total: int, unit: str, facts: Mapping[str, str]) -> None:
+        shown = _facts(done, total, unit, facts=facts, pace=self._pace)
+        self._keep(f"{_count(done, total, unit)}{shown}")
+
+    def _keep(self, text: str) -> None:
         self._stream.write(pad(self._stage, STAGE_WIDTH) + printable(text).rstrip() + "\n")
         self._stream.flush()
 
@@ -231,14 +232,14 @@ def _count(done: int, total: int, unit: str) -> str:
 
 def _facts(done: int, total: int, unit: str, *, facts: Mapping[str, str], pace: Pace) -> str:
     """Facts, the rate and the time left, two spaces before each."""
-    told = [_fact(name, value) for name, value in facts.items()]
+    shown = [_fact(name, value) for name, value in facts.items()]
     rate, left = pace.per_second(), pace.seconds_left()
     if rate is not None:
-        if not any("/s" in fact for fact in told):
-            told.append(_rate(rate, unit))
+        if not any("/s" in fact for fact in shown):
+            shown.append(_rate(rate, unit))
         if done < total and left is not None:
-            told.append(f"about {about(left)} left")
-    return "".join(f"  {printable(fact)}" for fact in told)
+            shown.append(f"about {about(left)} left")
+    return "".join(f"  {printable(fact)}" for fact in shown)
 
 
 def _fact(name: str, value: str) -> str:

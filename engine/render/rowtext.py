@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from engine.evidence.data_view import ShownRow, ShownSegment
-from engine.render.spans import Line, Span, cells, line, printable
+from engine.render.styled_text import Line, Span, cells, line, printable
 
 OPEN, CLOSE = "⟦", "⟧"
 """Around what is learned from."""

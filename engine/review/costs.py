@@ -14,7 +14,7 @@ from engine.estimate import TrainingEstimate, foretell
 from engine.estimate.prices import Price, price_of
 from engine.evidence.review import Cost
 from engine.recipe.sweeps import methods_of
-from engine.render.quantities import about, count, millions, size
+from engine.render.number_format import about, count, millions, size
 from engine.review.compare import Pair
 from engine.review.reruns import reference_identity
 from engine.review.version import Side

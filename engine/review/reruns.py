@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.environment import Device
-from engine.pipeline.plan import SWEEP, World, plan_run
+from engine.pipeline.plan import SWEEP, PlanInputs, plan_run
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference, Size, Source
 from engine.recipe.sweeps import settled
 from engine.review.compare import Pair
@@ -45,7 +45,7 @@ def reruns(pair: Pair, device: Device) -> tuple[str, ...]:
 
 def _keys(side: Side, device: Device) -> Mapping[str, str]:
     recipe = nominal(side.recipe)
-    world = World(
+    inputs = PlanInputs(
         device=device,
         sources=tuple(_source(source, side) for source in recipe.data.sources),
         base_model=reference_identity(recipe.base_model, side),
@@ -59,14 +59,14 @@ def _keys(side: Side, device: Device) -> Mapping[str, str]:
         lock=side.lock,
         nominal=True,
     )
-    keys = _planned(recipe, world)
+    keys = _planned(recipe, inputs)
     if recipe.sweep is None:
         return keys
-    return keys | _planned(replace(settled(recipe, 0), sweep=None), world)
+    return keys | _planned(replace(settled(recipe, 0), sweep=None), inputs)
 
 
-def _planned(recipe: Recipe, world: World) -> dict[str, str]:
-    plan = plan_run(recipe, Store(_NOWHERE), world=world)
+def _planned(recipe: Recipe, inputs: PlanInputs) -> dict[str, str]:
+    plan = plan_run(recipe, Store(_NOWHERE), inputs=inputs)
     return {stage.name: stage.key.digest if stage.key else "" for stage in plan.stages}
 
 

@@ -1,1 +1,1 @@
-"""What `recipe run`, `challenge` and `compare` do, importable."""
+"""What a verb does, importable: whole runs, and finding what they left."""

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from engine.artifacts import results as flow
-from engine.pipeline.loop import Walk
+from engine.pipeline.loop import RunState
 from engine.recipe.metrics import FREE
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.text.dump import reference_mapping
-from engine.render.quantities import duration, millions, size
+from engine.render.number_format import duration, millions, size
 
 PER_TOKEN = ("perplexity",)
 """Models that cut text into other tokens cannot be compared by these."""
 
 
 def costs(
-    state: Walk, report: Mapping[str, Any], *, candidate: str, trained: bool
+    state: RunState, report: Mapping[str, Any], *, candidate: str, trained: bool
 ) -> Iterator[str]:
     """Yield what the newcomer takes, beside what the accepted model took where its `report` says so."""
     old = report.get("training") or {}

@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from engine.artifacts import results as flow
-from engine.artifacts.stage import Progress
 from engine.environment import detect_device, tool_versions
 from engine.errors import RecipeError
 from engine.evidence import Challenge, StageRecord, StageStatus, to_json
 from engine.lock.holdout_uses import Holdouts
 from engine.lock.previous import answers_of
 from engine.metrics.predictions import Prediction, read_predictions
-from engine.pipeline.loop import Orders, Walk, Watcher, refuse_interrupted, walk
-from engine.pipeline.plan import survey
+from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
+from engine.pipeline.plan import collect_inputs
 from engine.pipeline.report import describe
+from engine.progress import Progress
 from engine.recipe.baselines import ASKS_BASE_MODEL
 from engine.recipe.metrics import FREE, primary
 from engine.recipe.model import Baseline, HubRef, Recipe, Reference
@@ -120,11 +120,11 @@ def challenge(recipe: Recipe, order: Order, *, root: Path, watcher: Watcher) -> 
     defender = find_defender(recipe, store)
     other = challenger(recipe, order)
     begun = time.monotonic()
-    state = walk(
+    state = run_stages(
         other,
         store,
-        world=survey(other, store, detect_device()),
-        orders=Orders(until=_last_stage(other, order)),
+        inputs=collect_inputs(other, store, detect_device()),
+        options=RunOptions(until=_last_stage(other, order)),
         watcher=_Watching(watcher),
     )
     if state.error is not None:
@@ -177,7 +177,7 @@ def _require_pin(ref: Reference, recipe: Recipe) -> None:
         )
 
 
-def _require_same_rows(defender: Defender, state: Walk) -> None:
+def _require_same_rows(defender: Defender, state: RunState) -> None:
     """RecipeError R009 unless the newcomer answered the very rows of the accepted model."""
     summary = flow.read_json(state.artifacts["data"], "summary.json")
     digests = {split["name"]: split["digest"] for split in summary["splits"]}
@@ -189,7 +189,7 @@ def _require_same_rows(defender: Defender, state: Walk) -> None:
         )
 
 
-def _candidates(order: Order, state: Walk) -> dict[str, list[Prediction]]:
+def _candidates(order: Order, state: RunState) -> dict[str, list[Prediction]]:
     """Return the newcomer's answers, by the way it came to them."""
     if order.train:
         stage, file = answers_of(state.recipe)
@@ -209,7 +209,7 @@ def _metrics(recipe: Recipe) -> list[str]:
     return kept or [primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)]
 
 
-def _judged(recipe: Recipe, order: Order, defender: Defender, state: Walk) -> Challenge:
+def _judged(recipe: Recipe, order: Order, defender: Defender, state: RunState) -> Challenge:
     from engine.metrics import challenge as judging  # brings numpy
 
     candidates = _candidates(order, state)
@@ -245,10 +245,10 @@ def _judged(recipe: Recipe, order: Order, defender: Defender, state: Walk) -> Ch
     )
 
 
-def _count_look(found: Challenge, state: Walk, store: Store) -> None:
+def _count_look(found: Challenge, state: RunState, store: Store) -> None:
     """Count the decision on this holdout, unless all answers were there already."""
     ran = [record for record in state.records if record.status is StageStatus.RAN]
-    lock = state.world.lock
+    lock = state.inputs.lock
     known = lock.holdout.looks if lock is not None else 0
     if not [record for record in ran if record.stage in JUDGED] or not found.holdout:
         return

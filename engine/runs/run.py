@@ -1,4 +1,4 @@
-"""One call for one run: survey, walk, report. What `recipe run` does, importable."""
+"""One call for one run: collect inputs, run the stages, report. What `recipe run` does, importable."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from engine.artifacts import results as flow
-from engine.artifacts.stage import Progress
 from engine.environment import detect_device, tool_versions
 from engine.errors import EngineError, ExitCode, Problem
-from engine.estimate.actuals import Reckoner
+from engine.estimate.actuals import CostTracker
 from engine.evidence import (
     HoldoutUse,
     Repeat,
@@ -21,10 +20,10 @@ from engine.evidence import (
     StageStatus,
 )
 from engine.lock.file import lock_text
-from engine.lock.policy import PLAIN, LockStand, Wish, stand_to_lock
+from engine.lock.policy import PLAIN, LockOptions, LockPolicy, lock_policy
 from engine.lock.writer import Keeper
-from engine.pipeline.loop import Orders, Walk, Watcher, walk
-from engine.pipeline.plan import moving, survey
+from engine.pipeline.loop import RunOptions, RunState, Watcher, run_stages
+from engine.pipeline.plan import collect_inputs, moving
 from engine.pipeline.preflight import (
     refuse_absent,
     refuse_moving,
@@ -34,6 +33,7 @@ from engine.pipeline.preflight import (
 )
 from engine.pipeline.report import Facts, assemble, write
 from engine.process import interrupts
+from engine.progress import Progress
 from engine.recipe import dump_resolved
 from engine.recipe.model import Recipe
 from engine.recipe.text.extends import with_parent_text
@@ -62,17 +62,17 @@ class _Keeping:
 
     watcher: Watcher
     keeper: Keeper
-    reckoner: Reckoner
+    tracker: CostTracker
 
     def stage(self, name: str) -> Progress:
         if name == "train":
-            self.reckoner.before_training()
+            self.tracker.before_training()
         return self.watcher.stage(name)
 
     def ended(self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe) -> None:
         if record.stage == "data" and "data" in artifacts:
             self.keeper.after_data(artifacts["data"])
-        self.reckoner.keep(record, artifacts, recipe)
+        self.tracker.keep(record, artifacts, recipe)
         self.watcher.ended(record, artifacts, recipe)
 
 
@@ -81,21 +81,21 @@ class _Ending:
     """What is needed beside the walk when a run ends."""
 
     keeper: Keeper
-    lock: LockStand
+    lock: LockPolicy
     text: str
     """Of the recipe's file, as it was when the run began."""
     warnings: tuple[Problem, ...]
     costs: tuple[StageCost, ...]
 
 
-def execute(
+def run_recipe(
     recipe: Recipe,
     warnings: Sequence[Problem],
     *,
     root: Path,
-    orders: Orders,
+    options: RunOptions,
     watcher: Watcher,
-    wish: Wish = PLAIN,
+    lock_options: LockOptions = PLAIN,
 ) -> Result:
     """Run a recipe whole and leave a run folder with its report, whatever it came to.
 
@@ -106,43 +106,47 @@ def execute(
             cannot be run to (R249).
         DataError: a local source cannot be identified.
         EnvironmentProblem: the backend is not installed.
-        RecipeError, EnvironmentProblem: with `wish.frozen`, D389 for what the lock does not cover.
+        RecipeError, EnvironmentProblem: with `lock_options.frozen`, D389 for what the lock does not cover.
 
     """
     refuse_outside(recipe, warnings)
     refuse_moving(recipe, warnings)
-    refuse_unmeasured(recipe, until=orders.until)
-    refuse_absent(recipe, orders)
+    refuse_unmeasured(recipe, until=options.until)
+    refuse_absent(recipe, options)
     with interrupts.uninterrupted():  # from here on, a request to end has a run folder
-        return _executed(recipe, warnings, root, orders=orders, watcher=watcher, wish=wish)
+        return _run_recipe(
+            recipe, warnings, root, options=options, watcher=watcher, lock_options=lock_options
+        )
 
 
-def _executed(
+def _run_recipe(
     recipe: Recipe,
     warnings: Sequence[Problem],
     root: Path,
     *,
-    orders: Orders,
+    options: RunOptions,
     watcher: Watcher,
-    wish: Wish,
+    lock_options: LockOptions,
 ) -> Result:
-    lock = stand_to_lock(recipe, wish)
+    lock = lock_policy(recipe, lock_options)
     device = lock.device(detect_device())
     require_backend(recipe, device)
     store, runs = Store(root, versions=tool_versions()), Runs(root)
     with interrupts.deferred():
-        world = survey(recipe, store, device)
+        inputs = collect_inputs(recipe, store, device)
     text = _as_written(recipe)
-    orders = replace(
-        orders, previous=runs.payloads(recipe.name), inspector=lock.inspector(world.sources, store)
+    options = replace(
+        options,
+        previous=runs.payloads(recipe.name),
+        inspector=lock.inspector(inputs.sources, store),
     )
-    keeper = Keeper(recipe=recipe, store=store, before=world.lock)
-    reckoner = Reckoner(recipe=recipe, store=store, world=world)
-    reckoner.begin()
-    watcher = _Keeping(watcher, keeper, reckoner)
-    state = walk(recipe, store, world=world, orders=orders, watcher=watcher)
+    keeper = Keeper(recipe=recipe, store=store, before=inputs.lock)
+    tracker = CostTracker(recipe=recipe, store=store, inputs=inputs)
+    tracker.begin()
+    watcher = _Keeping(watcher, keeper, tracker)
+    state = run_stages(recipe, store, inputs=inputs, options=options, watcher=watcher)
     try:
-        costs = reckoner.costs(state.records, state.artifacts)
+        costs = tracker.costs(state.records, state.artifacts)
         ending = _Ending(keeper=keeper, lock=lock, text=text, warnings=tuple(warnings), costs=costs)
         return _finish(state, store, ending)
     except EngineError:
@@ -151,7 +155,7 @@ def _executed(
         raise
 
 
-def _finish(state: Walk, store: Store, ending: _Ending) -> Result:
+def _finish(state: RunState, store: Store, ending: _Ending) -> Result:
     recipe, keeper, lock, runs = state.recipe, ending.keeper, ending.lock, Runs(store.root)
     resolved = dump_resolved(recipe)
     _stop_if_asked(state)
@@ -164,7 +168,7 @@ def _finish(state: Walk, store: Store, ending: _Ending) -> Result:
         told = _report(state, ending, None, repeated=repeated)
         return _unwritten(told, state.error or error)
     if outcome == "accepted":
-        proved = lock.proved(state.artifacts, state.world.device)
+        proved = lock.proved(state.artifacts, state.inputs.device)
         if proved is not None:
             keeper.accept(proved)
     use = keeper.finish(
@@ -195,7 +199,7 @@ def _unwritten(report: Report, error: EngineError) -> Result:
 
 
 def _report(
-    state: Walk,
+    state: RunState,
     ending: _Ending,
     run: Path | None,
     *,
@@ -209,7 +213,7 @@ def _report(
             recipe_file=_as_typed(recipe.file),
             recipe_text=ending.text,
             resolved_recipe=dump_resolved(recipe),
-            device=state.world.device,
+            device=state.inputs.device,
             started=state.started,
             run_folder=run.as_posix() if run else "",
             records=state.records,
@@ -224,13 +228,13 @@ def _report(
             reproduction=repeated,
             costs=ending.costs,
             lengths=row_lengths(
-                state.trained, keeper.store, state.artifacts, state.world.base_model
+                state.trained, keeper.store, state.artifacts, state.inputs.base_model
             ),
         )
     )
 
 
-def _stop_if_asked(state: Walk) -> bool:
+def _stop_if_asked(state: RunState) -> bool:
     """Let the run be an interrupted one where it was asked to end after its last stage; tell whether it was."""
     number = interrupts.pending()
     if number is None or (state.stop is not None and state.stop.outcome == flow.INTERRUPTED):
@@ -266,7 +270,7 @@ def _as_typed(file: Path) -> str:
         return file.name
 
 
-def _record(state: Walk, report: Report, code: ExitCode) -> dict[str, object]:
+def _record(state: RunState, report: Report, code: ExitCode) -> dict[str, object]:
     return {
         "recipe": report.recipe_name,
         "started": report.started,

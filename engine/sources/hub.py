@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import DataError, EngineError, EnvironmentProblem
+from engine.progress import Progress
 from engine.recipe.model import HubRef, Source
-from engine.sources.contract import Once, Progress
 from engine.sources.online import fetching, loading_rows
+from engine.store import Cached
 
 ROWS = "rows.parquet"
 
 
-def fetch_hub_data(ref: HubRef, source: Source, *, once: Once, progress: Progress) -> Path:
+def fetch_hub_data(ref: HubRef, source: Source, *, cached: Cached, progress: Progress) -> Path:
     """Return the file `source.hub_file` of the repository, or its rows as one Parquet file.
 
     DataError when the hub cannot be reached or has no such data set, revision, file, configuration
@@ -33,7 +34,7 @@ def fetch_hub_data(ref: HubRef, source: Source, *, once: Once, progress: Progres
         "config": source.config,
         "split": source.split,
     }
-    return once(
+    return cached(
         "hub_rows", payload, lambda folder: _write_rows(ref, source, folder, progress)
     ).file(ROWS)
 

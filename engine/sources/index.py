@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import DataError, EnvironmentProblem
-from engine.sources.contract import Progress
+from engine.progress import Progress
 from engine.sources.local import wrong_sha256
 from engine.sources.settings import IndexSettings, read_settings
 

@@ -8,12 +8,30 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
+
+from engine.process.start import CACHES, caches
 
 CONNECT_SECONDS: Final = 10.0
 SILENT_SECONDS: Final = 15.0
 """Without a byte from the hub, whose library waits without end by itself."""
 VARIABLES: Final = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "USE_HUB_KERNELS": "NO"}
+QUIET = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+"""What libraries read when they are imported; a value that the user has set stays."""
+HUB_CACHES = frozenset(
+    {
+        *("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_ASSETS_CACHE", "HF_XET_CACHE"),
+        *("HF_DATASETS_CACHE", "HF_MODULES_CACHE", "HF_KERNELS_CACHE", "TRANSFORMERS_CACHE"),
+        *("HF_TOKEN_PATH", "HF_STORED_TOKENS_PATH", "XDG_CACHE_HOME"),
+    }
+)
+"""The user's, where the hub's library keeps what it fetched; a relative one would be a folder of the project."""
 _TRUE: Final = frozenset({"1", "ON", "YES", "TRUE"})
 
 
@@ -29,6 +47,19 @@ def go_offline() -> None:
         asked = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
         _Wish.allows = asked.upper() not in _TRUE
     os.environ.update(VARIABLES)
+
+
+def quieten() -> None:
+    """Set what libraries read at import, so that they are silent, offline, and cache in the user's own folders."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    for name in {*HUB_CACHES, *CACHES}:
+        if name in os.environ and not Path(os.environ[name]).is_absolute():
+            del os.environ[name]
+    for name, value in caches().items():
+        if name not in HUB_CACHES:
+            os.environ.setdefault(name, value)
+    go_offline()
 
 
 @contextlib.contextmanager

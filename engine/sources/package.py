@@ -5,25 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from engine.progress import Progress
 from engine.recipe.model import PackageRef
 from engine.sources.archive import extract, safe_steps
-from engine.sources.contract import Once, Progress
+from engine.store import Cached
 
 
-def fetch_package_file(ref: PackageRef, once: Once, progress: Progress) -> Path:
+def fetch_package_file(ref: PackageRef, cached: Cached, progress: Progress) -> Path:
     """Return the path of the file that `ref` names, fetched and unpacked when the store lacks it.
 
     DataError as `engine.sources.index.download` and `engine.sources.archive.extract` raise it.
     """
     name = PurePosixPath(safe_steps(ref.file)[-1]).name
-    archive = _fetch_archive(ref, once, progress)
+    archive = _fetch_archive(ref, cached, progress)
     payload = {"archive": archive.digest, "file": ref.file}
 
     def build(folder: Path) -> None:
         progress.note(f"unpacking {name} from {archive.path.name}")
         extract(archive.path, ref.file, folder / name)
 
-    return once("package_file", payload, build).file(name)
+    return cached("package_file", payload, build).file(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class _Archive:
     digest: str
 
 
-def _fetch_archive(ref: PackageRef, once: Once, progress: Progress) -> _Archive:
+def _fetch_archive(ref: PackageRef, cached: Cached, progress: Progress) -> _Archive:
     payload = {"name": ref.name, "version": ref.version, "sha256": ref.sha256}
 
     def build(folder: Path) -> None:
@@ -44,6 +45,6 @@ def _fetch_archive(ref: PackageRef, once: Once, progress: Progress) -> _Archive:
         wanted = Wanted(name=ref.name, version=ref.version, sha256=ref.sha256)
         download(wanted, folder, progress)
 
-    artifact = once("package", payload, build)
+    artifact = cached("package", payload, build)
     entry = artifact.files[0]
     return _Archive(path=artifact.file(entry.name), digest=entry.sha256)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import EngineError, Problem, RecipeError, Severity
+from engine.progress import Progress
 from engine.recipe.model import PathRef
 from engine.recipe.outside import refusal, unread
 from engine.recipe.references import written_references
@@ -21,7 +22,6 @@ from engine.recipe.text.globs import is_pattern
 from engine.recipe.text.layout.edit import Edit, with_edits
 from engine.recipe.text.paths import absolute
 from engine.recipe.text.source import SourceText, decode, parse_source, read_bytes
-from engine.sources.contract import Progress
 from engine.sources.digest import DigestMemory
 from engine.sources.local import digest_of_path
 from engine.trust.judge import NOTHING

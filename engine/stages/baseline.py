@@ -117,4 +117,4 @@ def _judged(baseline: Baseline, asker: Asker, folds: Sequence[Fold]) -> dict[str
 def _base_folder(context: StageContext) -> Path:
     from engine.runtime.models.base_model import locate_base_model  # brings torch
 
-    return locate_base_model(context.recipe.base_model, context.once, context.progress)
+    return locate_base_model(context.recipe.base_model, context.cached, context.progress)

@@ -75,7 +75,7 @@ def trained_rows(context: StageContext) -> tuple[int, int]:
         return rows["train"], rows.get("validation", 0)
     from engine.runtime.models.base_model import locate_base_model  # brings torch
 
-    base = locate_base_model(context.recipe.base_model, context.once, context.progress)
+    base = locate_base_model(context.recipe.base_model, context.cached, context.progress)
     setting = setting_of(rendered_rows(context, base, quiet=True), context)
     return setting.train_rows, setting.validation_rows
 

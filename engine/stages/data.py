@@ -70,7 +70,7 @@ def run(context: StageContext) -> None:
     DataError with every problem of every source, or of the rows together.
     """
     recipe = context.recipe
-    fetched = fetch_all(recipe.data.sources, context.once, context.progress)
+    fetched = fetch_all(recipe.data.sources, context.cached, context.progress)
     marks = Fingerprints()
     prepared = prepare(
         marks.watch(read_all(fetched, context.progress)),
@@ -118,7 +118,7 @@ def _keep_findings(context: StageContext, findings: Findings) -> str:
     def build(folder: Path) -> None:
         findings.copy_rows(folder / FILE)
 
-    path = context.once(FINDINGS, {"data": context.key}, build).file(FILE)
+    path = context.cached(FINDINGS, {"data": context.key}, build).file(FILE)
     try:
         return path.relative_to(Path.cwd()).as_posix()
     except ValueError:
@@ -139,4 +139,4 @@ def _keep_holdout(context: StageContext, examples: Iterable[Example]) -> None:
     def build(folder: Path) -> None:
         write_examples(folder / "holdout.jsonl", examples)
 
-    context.once(HOLDOUT, {"data": context.key}, build)
+    context.cached(HOLDOUT, {"data": context.key}, build)

@@ -131,7 +131,7 @@ def _predictions(
         )
         write_predictions(folder / answering.FILE, predictions)
 
-    return context.once("predictions", payload, build)
+    return context.cached("predictions", payload, build)
 
 
 def _score(file: Path, recipe: Recipe) -> Scores:

@@ -121,7 +121,7 @@ def _items(context: StageContext) -> list[Item]:
     seed = context.recipe.splits.seed
     for probe in probes_of(context.recipe):
         try:
-            items += probe_items(probe, seed=seed, once=context.once, progress=context.progress)
+            items += probe_items(probe, seed=seed, cached=context.cached, progress=context.progress)
         except DataError as error:
             problems += error.problems
     if problems:
@@ -153,7 +153,7 @@ def _answers(
     def build(folder: Path) -> None:
         _ask(folder / ANSWERS, load(), items, context)
 
-    return context.once("probe_answers", payload, build)
+    return context.cached("probe_answers", payload, build)
 
 
 def _ask(file: Path, loaded: LoadedModel, items: Sequence[Item], context: StageContext) -> None:
@@ -192,6 +192,6 @@ def _load_base(context: StageContext) -> LoadedModel:
     from engine.runtime.models.base_model import locate_base_model  # brings torch
     from engine.runtime.models.load import load_model
 
-    base = locate_base_model(context.recipe.base_model, context.once, context.progress)
+    base = locate_base_model(context.recipe.base_model, context.cached, context.progress)
     precision = context.device.precision(context.recipe.backend.precision)
     return load_model(base, device=context.device, precision=precision)

@@ -41,7 +41,7 @@ def run(context: StageContext) -> None:
     from engine.runtime.models.tokenizer import write_tokenizer
     from engine.runtime.rendering.chat import load_chat  # brings transformers
 
-    base = locate_base_model(context.recipe.base_model, context.once, context.progress)
+    base = locate_base_model(context.recipe.base_model, context.cached, context.progress)
     trained, out = context.artifacts["train"], context.workdir / MODEL
     if context.recipe.method.kind == "full":
         facts = copy_model(base, trained.file("model"), out)

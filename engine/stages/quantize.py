@@ -139,7 +139,7 @@ def _large(context: StageContext, spec: ExportSpec, *, matrix: str) -> list[Expo
         "answers": list(spec.longest_answers),
         "versions": {tool: version_of(tool) for tool in TOOLS},
     }
-    made = context.once("gguf", payload, build)
+    made = context.cached("gguf", payload, build)
     described = json.loads(made.file(FILES).read_text(encoding="utf-8"))
     files = [ExportedFile(**item) for item in described]
     for file in files:

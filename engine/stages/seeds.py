@@ -108,9 +108,9 @@ def _answers(seed: int, holdout: Sequence[Example], context: StageContext) -> Se
     }
 
     def build(folder: Path) -> None:
-        result = trained(one, context.aside(PRODUCT, payload))
+        result = trained(one, context.work_dir(PRODUCT, payload))
         loaded = load_weights(result, one.context)
         said = answering.chosen(loaded, asked, holdout, progress=one.context.progress)
         write_predictions(folder / answering.FILE, said)
 
-    return read_predictions(context.once(PRODUCT, payload, build).file(answering.FILE))
+    return read_predictions(context.cached(PRODUCT, payload, build).file(answering.FILE))

@@ -173,4 +173,4 @@ def _judged(
         write_predictions(folder / answering.FILE, said)
         shutil.copyfile(result / SUMMARY, folder / SUMMARY)
 
-    return context.once(PRODUCT, payload, build)
+    return context.cached(PRODUCT, payload, build)

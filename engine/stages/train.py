@@ -53,7 +53,7 @@ def run(context: StageContext) -> None:
     from engine.runtime.models.base_model import locate_base_model  # brings torch
 
     refuse_unready(context)
-    base = locate_base_model(context.recipe.base_model, context.once, context.progress)
+    base = locate_base_model(context.recipe.base_model, context.cached, context.progress)
     config = context.artifacts["compile"].file("config.yaml")
     training = Training(
         rendered=rendered_rows(context, base),

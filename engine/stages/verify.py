@@ -212,7 +212,7 @@ class _Climb:
             "revision": gguf_tensors.REVISION,
             "version": version_of("gguf"),
         }
-        made = self.context.once("weights", payload, build)
+        made = self.context.cached("weights", payload, build)
         found = json.loads(made.file(WEIGHTS).read_text(encoding="utf-8"))
         return [gguf_tensors.TensorError(**one) for one in found["errors"]], found["facts"]
 

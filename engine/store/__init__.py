@@ -5,10 +5,11 @@ from __future__ import annotations
 from engine.store.artifact import Artifact, DamagedError, FileEntry
 from engine.store.key import StageKey, canonical_json, make_key, product_key
 from engine.store.manifest import Stored
-from engine.store.store import Store, sha256_of, storage_problem
+from engine.store.store import Cached, Store, sha256_of, storage_problem
 
 __all__ = [
     "Artifact",
+    "Cached",
     "DamagedError",
     "FileEntry",
     "StageKey",

@@ -18,17 +18,22 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from engine.errors import EnvironmentProblem, StoreError
 from engine.files import writing
 from engine.files.reading import open_regular, read_json
 from engine.store.artifact import Artifact, DamagedError, FileEntry
-from engine.store.key import StageKey
+from engine.store.key import StageKey, product_key
 from engine.store.manifest import FILES, Found, Stored, manifest_text, plain_status, read_manifest
 from engine.store.manifest import NAME as MANIFEST
 from engine.store.signature import Origin, origin_of, sign
 from engine.store.space import is_full
+
+Build = Callable[[Path], object]
+"""Fills an empty folder."""
+Cached = Callable[[str, Mapping[str, Any], Build], Artifact]
+"""`Store.cached`, as it is handed to code that needs nothing else of a store."""
 
 SMALL: Final = 1_000_000
 """Bytes of a file that is hashed whenever its artifact is looked at; a larger one when it is used."""
@@ -125,9 +130,7 @@ class Store:
         """Something of this user's stands at the place of `key` that is not a complete artifact."""
         return self.stored(key) is Stored.DAMAGED
 
-    def put(
-        self, stage: str, key: StageKey, build: Callable[[Path], object], *, anew: bool = False
-    ) -> Artifact:
+    def put(self, stage: str, key: StageKey, build: Build, *, anew: bool = False) -> Artifact:
         """The artifact of `key`; `build` fills an empty folder when it is absent. Built by one process at a time.
 
         `anew` builds it even when it is there, and then puts it in the old one's place.
@@ -142,6 +145,14 @@ class Store:
         with self.lock(key.digest):
             found = None if anew else self.whole(key.digest)
             return found or self._build(stage, key, build)
+
+    def cached(self, name: str, payload: Mapping[str, Any], build: Build) -> Artifact:
+        """The inner product `name` of a stage, keyed by its payload alone: built when it is absent, else reused."""
+        return self.put(name, product_key(name, payload), build)
+
+    def work_dir(self, name: str, payload: Mapping[str, Any]) -> Path:
+        """The folder for work in progress on that inner product; it outlives a killed process."""
+        return self.scratch(product_key(name, payload).digest)
 
     def set_aside(self, key: str) -> None:
         """Move the artifact of `key`, which cannot be used, to `damaged/`; nothing where nothing stands."""
@@ -208,7 +219,7 @@ class Store:
         is_taken = read_manifest(usual).stored is Stored.OTHER_VERSION
         return usual.with_name(f"{key}{ANOTHER}") if is_taken else usual
 
-    def _build(self, stage: str, key: StageKey, build: Callable[[Path], object]) -> Artifact:
+    def _build(self, stage: str, key: StageKey, build: Build) -> Artifact:
         aside = self.root / "tmp" / key.digest
         self._make(aside.parent)
         self._clear(aside)  # ours: the lock says nobody else builds it

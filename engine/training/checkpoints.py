@@ -98,7 +98,7 @@ def _predictions(
         said = answering.chosen(loaded, asked, rows, progress=context.progress)
         write_predictions(folder / answering.FILE, said)
 
-    return read_predictions(context.once("predictions", payload, build).file(answering.FILE))
+    return read_predictions(context.cached("predictions", payload, build).file(answering.FILE))
 
 
 def _score(

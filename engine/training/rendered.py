@@ -51,7 +51,7 @@ def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> 
         base_folder=base,
         data=context.artifacts["data"],
     )
-    rendered = rendered_artifact(request, once=context.once, read=iter_examples)
+    rendered = rendered_artifact(request, cached=context.cached, read=iter_examples)
     if not quiet:
         window = window_of(base)
         for split, facts in read_facts(rendered).items():
@@ -103,7 +103,7 @@ def _look_at_holdout(context: StageContext, request: RenderRequest, window: int 
 
     holdout = context.artifacts["holdout"]
     notes = marked_problems(request, iter_examples(holdout.file("holdout.jsonl")))
-    measured = holdout_artifact(request, holdout=holdout, once=context.once, read=iter_examples)
+    measured = holdout_artifact(request, holdout=holdout, cached=context.cached, read=iter_examples)
     found = read_json(measured, HOLDOUT_FACTS)
     notes += window_notes(found["lengths"], window)
     notes += length_notes(found["lengths"], request.max_length, found["longest"])

@@ -79,7 +79,7 @@ def _trained(part: Part, one: Variant) -> Artifact:
         )
         train_rows(training, context)
 
-    made = context.once("resampled", {"revision": REVISION, **one.identity()}, build)
+    made = context.cached("resampled", {"revision": REVISION, **one.identity()}, build)
     shutil.rmtree(scratch, ignore_errors=True)
     return made
 
@@ -96,7 +96,7 @@ def _subset(part: Part, context: StageContext) -> Artifact:
         write_examples(folder / "train.jsonl", part.train)
         write_examples(folder / "validation.jsonl", part.validation)
 
-    return context.once("subset", payload, build)
+    return context.cached("subset", payload, build)
 
 
 def _said(
@@ -126,7 +126,7 @@ def _said(
         said = ask(loaded(), asked, rows, progress=context.progress) if rows else []
         write_predictions(folder / answering.FILE, said)
 
-    return read_predictions(context.once("predictions", payload, build).file(answering.FILE))
+    return read_predictions(context.cached("predictions", payload, build).file(answering.FILE))
 
 
 def _digest(rows: Sequence[Example]) -> str:

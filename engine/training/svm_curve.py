@@ -47,7 +47,7 @@ def svm_curve(
             write_predictions(folder / _file(part), said)
 
     try:
-        made = context.once("svm_curve", payload, build)
+        made = context.cached("svm_curve", payload, build)
     except StageError as error:  # a hint never ends a run
         reason = error.problems[0].message
         return too_few_rows(MODEL, judged_on=judged_on, reason=reason)

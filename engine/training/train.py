@@ -89,7 +89,7 @@ def load_weights(folder: Path, context: StageContext, *, step: int | None = None
     precision = context.device.precision(context.recipe.backend.precision)
     if context.recipe.method.kind == "full":
         return load_model(folder / MODEL, device=context.device, precision=precision)
-    base = locate_base_model(context.recipe.base_model, context.once, context.progress)
+    base = locate_base_model(context.recipe.base_model, context.cached, context.progress)
     adapter = folder / (ADAPTER if step is None else f"{CHECKPOINTS}/{step}")
     return load_model(base, device=context.device, precision=precision, adapter=adapter)
 

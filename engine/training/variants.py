@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engine.artifacts.stage import Progress, StageContext
+from engine.artifacts.stage import StageContext
 from engine.backends import load_backend
 from engine.environment import version_of
 from engine.files.digests import FILE as DIGESTS
 from engine.files.digests import changed_files, read_digests, write_digests
+from engine.progress import Progress
 from engine.recipe.model import Method, Recipe
 from engine.store import Artifact
 from engine.training.rendered import rendered_rows
@@ -91,7 +92,7 @@ def variant(method: Method, context: StageContext, *, of: str) -> Variant:
 
     recipe = replace(context.recipe, method=method)
     own = replace(context, recipe=recipe, progress=Named(of=of, inner=context.progress))
-    base = locate_base_model(recipe.base_model, context.once, own.progress)
+    base = locate_base_model(recipe.base_model, context.cached, own.progress)
     rendered = rendered_rows(own, base)
     config = load_backend(recipe.backend.name).compile(recipe, setting_of(rendered, own)).text
     return Variant(context=own, base=base, rendered=rendered, config=config)
@@ -99,7 +100,7 @@ def variant(method: Method, context: StageContext, *, of: str) -> Variant:
 
 def weights(one: Variant) -> Path:
     """Return the folder that a sweep trains a setting in, and leaves the winner's weights in for `train`."""
-    return one.context.aside(WEIGHTS, one.identity())
+    return one.context.work_dir(WEIGHTS, one.identity())
 
 
 def take(one: Variant, place: Path) -> Path | None:

@@ -14,6 +14,7 @@ import yaml
 from engine.cli.main import main
 from support.pico import make_pico_model
 from support.project import BASE, Outcome, Project, rows
+from support.shared import made_once
 
 
 @pytest.fixture(scope="session")
@@ -51,13 +52,16 @@ def project(tmp_path: Path, pico: Path, run: Callable[..., Outcome]) -> Project:
 
 
 @pytest.fixture(scope="session")
-def accepted(tmp_path_factory: pytest.TempPathFactory, pico: Path) -> Path:
+def accepted() -> Path:
     """The folder of a project whose whole run was accepted, GGUF and all; never written again."""
-    folder = tmp_path_factory.mktemp("accepted")
-    write_project(folder, pico, export={"formats": ["safetensors", "gguf", "ollama"]})
-    code = main(["run", str(folder / "recipe.yaml"), "--store", str(folder / ".recipe")])
-    assert code == 0
-    return folder
+
+    def build(folder: Path) -> None:
+        model = make_pico_model(folder.with_name("accepted-base"))
+        write_project(folder, model, export={"formats": ["safetensors", "gguf", "ollama"]})
+        code = main(["run", str(folder / "recipe.yaml"), "--store", str(folder / ".recipe")])
+        assert code == 0
+
+    return made_once("accepted", build)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import yaml
 
 from engine import environment
 from engine.environment import Device
-from engine.pipeline.plan import Plan, plan_run, survey
+from engine.pipeline.plan import Plan, collect_inputs, plan_run
 from engine.recipe import load_recipe
 from engine.store import Store
 from support.project import Project
@@ -33,7 +33,7 @@ AFTER_TRAINING = {"compile", "train", "evaluate", "gate", "merge", "quantize", "
 def keys(project: Project) -> dict[str, str | None]:
     recipe, _ = load_recipe(project.recipe)
     store = Store(project.folder / "store")
-    plan: Plan = plan_run(recipe, store, world=survey(recipe, store, CPU))
+    plan: Plan = plan_run(recipe, store, inputs=collect_inputs(recipe, store, CPU))
     return {stage.name: stage.key.digest if stage.key else None for stage in plan.stages}
 
 

@@ -80,11 +80,11 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The quickstart's base model, fetched with the user's own index settings."""
     store = Store(Path(os.environ.get("TEST_STORE", str(tmp_path_factory.mktemp("store")))))
 
-    def once(name: str, payload: Any, build: Any) -> Any:
+    def cached(name: str, payload: Any, build: Any) -> Any:
         key = make_key(payload)
         return store.get(key.digest) or store.put(name, key, build)
 
-    return locate_base_model(SMOLLM, once, Silent())
+    return locate_base_model(SMOLLM, cached, Silent())
 
 
 @pytest.fixture(scope="module")

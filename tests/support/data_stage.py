@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
-from engine.artifacts.stage import Progress, StageContext
+from engine.artifacts.stage import StageContext
 from engine.environment import Device
+from engine.progress import Progress
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.stages import data as stage
@@ -56,7 +57,7 @@ def run(
 ) -> tuple[Path, list[Artifact]]:
     store, made = Store(folder / "store"), []
 
-    def once(name: str, payload: Mapping[str, Any], build: Any) -> Artifact:
+    def cached(name: str, payload: Mapping[str, Any], build: Any) -> Artifact:
         made.append(store.put(name, make_key({"product": name, **payload}), build))
         return made[-1]
 
@@ -72,8 +73,8 @@ def run(
         workdir=workdir,
         scratch=folder,
         progress=progress or Quiet(),
-        once=once,
-        aside=lambda name, _payload: folder / name,
+        cached=cached,
+        work_dir=lambda name, _payload: folder / name,
     )
     stage.run(context)
     return workdir, made

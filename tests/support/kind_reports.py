@@ -11,17 +11,29 @@ from engine.evidence import (
     CalibrationBin,
     CheckpointScore,
     ClassScores,
+    Compared,
     Comparison,
+    CurvePoint,
+    Equivalence,
     Flip,
     ForgettingResult,
+    LearningCurve,
     Metric,
     ProbeScores,
+    Repeat,
     Report,
+    Reproduction,
     Rung,
     Scores,
+    Seeds,
+    SeedScores,
+    SplitLengths,
+    Spread,
     StageRecord,
     StageStatus,
     Status,
+    SweepResult,
+    SweepSetting,
     Verdict,
 )
 from support import reports as sample
@@ -784,3 +796,91 @@ def refused_by_forgetting() -> Report:
         ladder=(),
         stages=sample.stages(**skipped("merge", "gate said no")),
     )
+
+
+def repeated() -> Report:
+    """A run with a sweep, seeds, folds, learning curves, rows left out for their length, and a lock beside it."""
+    report = rich()
+    assert report.holdout
+    tuned = report.holdout
+    points = [
+        (share, metric("macro_f1", value)) for share, value in ((0.25, 0.6), (0.5, 0.8), (1.0, 0.9))
+    ]
+    curves = tuple(
+        LearningCurve(
+            model=model,
+            judged_on="validation",
+            points=tuple(
+                CurvePoint(
+                    share=share,
+                    rows=int(400 * share),
+                    scores=dataclasses.replace(tuned, metrics=(value, *tuned.metrics[1:])),
+                )
+                for share, value in points
+            ),
+            rising=True,
+            rising_classes=(),
+            message="it still gains: +0.100 macro-F1",
+        )
+        for model in ("tfidf_svm", "tuned")
+    )
+    settings = tuple(
+        SweepSetting(
+            values={"rank": rank, "learning_rate": 5e-4},
+            metric=metric("macro_f1", value),
+            validation_loss=0.3,
+            trainable_parameters=300_000 * rank,
+            steps=50,
+            seconds=60.0 + rank,
+            behind=None if rank == 16 else metric("macro_f1", 0.897 - value, spread=0.01),
+        )
+        for rank, value in ((4, 0.842), (8, 0.893), (16, 0.897))
+    )
+    runs = tuple(
+        SeedScores(
+            seed=seed,
+            metrics=(metric("macro_f1", value), metric("accuracy", value)),
+            agreement=None if seed == 7 else agreement(290),
+        )
+        for seed, value in ((7, 0.897), (8, 0.889), (9, 0.901))
+    )
+    spread = tuple(
+        Spread(metric=name, mean=0.8957, deviation=0.0061, low=0.889, high=0.901)
+        for name in ("macro_f1", "accuracy")
+    )
+    same = Equivalence(
+        metric="macro_f1",
+        locked=0.897,
+        found=0.889,
+        interval=interval(-0.02, 0.004),
+        margin=0.03,
+        margin_from="twice the deviation of the seeds in the lock",
+        holds=True,
+    )
+    return dataclasses.replace(
+        report,
+        folds=tuned,
+        learning_curves=curves,
+        sweep=SweepResult(metric="macro_f1", rows=100, chosen=2, settings=settings),
+        seeds=Seeds(runs=runs, spread=spread),
+        reproduction=Reproduction(
+            verdict=Repeat.WITHIN_NOISE,
+            summary="reproduced within noise: the hardware differs, every metric is the same but for noise",
+            first_difference="hardware: other threads",
+            reused=("data",),
+            compared=(
+                Compared(part="data", name="train.csv", equal=True, locked="3f1a", found="3f1a"),
+                Compared(part="threads", name="threads", equal=False, locked="2", found="8"),
+            ),
+            equivalence=(same,),
+            agreement=agreement(290),
+            agreement_required=0.95,
+            agreement_from="the seeds in the lock",
+        ),
+        lengths=(
+            SplitLengths(
+                split="train", given=400, used=397, left_out=2, left_out_marked=1, cut=3, longest=512,
+                max_length=512, over_max_length=0, window=2048, over_window=0,
+            ),
+        ),
+    )  # fmt: skip

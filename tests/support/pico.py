@@ -5,9 +5,15 @@ Its answers mean nothing; its folder is what the hub would give.
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+from engine.runtime.gguf.convert import find_tools, write_gguf
+from support.shared import made_once
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + "
@@ -40,6 +46,28 @@ def make_pico_model(
 
     `special` are the tokens that mark turns, and `names` says what some of them are to the tokenizer.
     """
+    given = json.dumps([seed, template, dict(names), list(special)], sort_keys=True)
+    made = made_once(
+        f"pico-{sha256(given.encode()).hexdigest()[:16]}",
+        lambda path: _write(path, seed=seed, template=template, names=names, special=special),
+    )
+    shutil.copytree(made, folder, dirs_exist_ok=True)
+    return folder
+
+
+def pico_gguf(*, seed: int = 0) -> Path:
+    """Return the model as a 16-bit GGUF file, converted once: the converter takes five seconds for its imports."""
+
+    def build(folder: Path) -> None:
+        model = make_pico_model(folder / "model", seed=seed)
+        write_gguf(model, folder / "model-F16.gguf", "F16", threads=1, tools=find_tools())
+
+    return made_once(f"pico-gguf-{seed}", build) / "model-F16.gguf"
+
+
+def _write(
+    folder: Path, *, seed: int, template: str, names: Mapping[str, str], special: Sequence[str]
+) -> None:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -61,10 +89,8 @@ def make_pico_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config)
-    folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return folder
 
 
 def _tokenizer(template: str, names: Mapping[str, str], special: Sequence[str]) -> Any:

@@ -11,13 +11,14 @@ from typing import Any
 
 import yaml
 
-from engine.artifacts.stage import Build, Payload, StageContext
+from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example, content_id, write_examples
 from engine.environment import Device
 from engine.lock.previous import Previous
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.store import Artifact, Store, make_key
+from engine.store.store import Build
 from support.project import BASE, rows
 
 CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=2, bf16=False)
@@ -103,21 +104,18 @@ class Bench:
             workdir=workdir,
             scratch=self.store.scratch(key),
             progress=Quiet(),
-            once=self._once,
+            cached=self._cached,
             previous=self.previous,
-            aside=self._aside,
+            work_dir=self.store.work_dir,
             references=self.references,
         )
 
-    def _aside(self, name: str, payload: Payload) -> Path:
-        return self.store.scratch(make_key({"product": name, "payload": payload}).digest)
-
-    def _once(self, name: str, payload: Payload, build: Build) -> Artifact:
+    def _cached(self, name: str, payload: Payload, build: Build) -> Artifact:
         def counted(folder: Path) -> None:
             self.built.append(str(payload.get("baseline") or payload.get("set") or name))
             build(folder)
 
-        return self.store.put(name, make_key({"product": name, "payload": payload}), counted)
+        return self.store.cached(name, payload, counted)
 
 
 def make_bench(folder: Path, **changes: Any) -> Bench:

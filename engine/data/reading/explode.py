@@ -9,7 +9,7 @@ from typing import Any
 from engine.data.examples.template import MissingColumnError, lookup
 from engine.data.reading.row import Row, Trouble, excerpt
 from engine.data.reading.strict_json import kind_of_value
-from engine.sources.contract import Progress
+from engine.progress import Progress
 
 
 def explode(

@@ -18,9 +18,9 @@ from engine.data.reading.plain import read_document, read_lines
 from engine.data.reading.row import Row, Trouble
 from engine.data.reading.tables import DELIMITERS, Layout, read_table
 from engine.data.reading.xml_rows import read_xml
+from engine.progress import Progress
 from engine.recipe.formats import FORMATS, SUFFIXES, format_of
 from engine.recipe.model import HubRef, Source
-from engine.sources.contract import Progress
 
 ALONE: Final[Mapping[str, Path]] = MappingProxyType({})
 

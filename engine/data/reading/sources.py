@@ -11,11 +11,11 @@ from typing import Any
 from engine.data.reading.readers import read_rows
 from engine.data.reading.row import Row
 from engine.errors import DataError, Problem
+from engine.progress import Progress
 from engine.recipe.formats import format_of
 from engine.recipe.model import HubRef, PackageRef, Source
 from engine.sources import fetch_columns, fetch_source
-from engine.sources.contract import Once, Progress
-from engine.store import sha256_of
+from engine.store import Cached, sha256_of
 
 EVERY = 5000
 """Rows between two lines of progress."""
@@ -70,14 +70,14 @@ def source_slice(source: Source, name: str) -> dict[str, Any]:
     }
 
 
-def fetch_all(sources: Sequence[Source], once: Once, progress: Progress) -> tuple[Fetched, ...]:
+def fetch_all(sources: Sequence[Source], cached: Cached, progress: Progress) -> tuple[Fetched, ...]:
     """Fetch every source; DataError with what is wrong with any of them."""
     fetched: list[Fetched] = []
     problems: list[Problem] = []
     for source, name in zip(sources, source_names(sources), strict=True):
         try:
-            path = fetch_source(source, once, progress)
-            beside = fetch_columns(source, once, progress)
+            path = fetch_source(source, cached, progress)
+            beside = fetch_columns(source, cached, progress)
             fetched.append(Fetched(source=source, name=name, path=path, beside=beside))
         except DataError as error:
             problems += error.problems

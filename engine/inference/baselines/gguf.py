@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.artifacts.stage import Progress
 from engine.inference.baselines.values import Answered, Question
 from engine.inference.predict import asked_turns, predicted
 from engine.metrics.predictions import Prediction
+from engine.progress import Progress
 from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.prompt import answer_text, parse_answer
 
@@ -22,7 +22,7 @@ PROSE_BYTES = 2
 
 
 def ask_file(
-    gguf: Path, question: Question, *, threads: int, aside: Path, progress: Progress
+    gguf: Path, question: Question, *, threads: int, work_dir: Path, progress: Progress
 ) -> Answered:
     """Return what the file says to every row. EnvironmentProblem X640, StageError X602, X634, X641."""
     from engine.runtime.llama.chat import load_gguf_chat  # brings transformers
@@ -46,7 +46,7 @@ def ask_file(
         max_new_tokens=0 if is_choice or grammar else room,
         terminator=chat.terminator,
     )
-    said = ask_gguf(gguf, request, threads=threads, workdir=aside, progress=progress)
+    said = ask_gguf(gguf, request, threads=threads, workdir=work_dir, progress=progress)
     facts = {"version": said.version, "bytes": gguf.stat().st_size}
     return Answered(predictions=_predictions(question, said), facts=facts)
 

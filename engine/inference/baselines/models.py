@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from engine.artifacts.stage import Progress
 from engine.data.examples.example import Example
 from engine.inference.baselines.shots import Shot
 from engine.inference.baselines.values import Answered, Question
 from engine.inference.predict import WEIGHED, Asked, asked_turns, chosen
+from engine.progress import Progress
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel

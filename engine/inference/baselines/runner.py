@@ -86,8 +86,8 @@ class Models:
         from engine.runtime.models.load import load_model
 
         context = self._context
-        once, progress = context.once, context.progress
-        folder = self._base() if ref is None else locate_base_model(ref, once, progress)
+        cached, progress = context.cached, context.progress
+        folder = self._base() if ref is None else locate_base_model(ref, cached, progress)
         precision = context.device.precision(context.recipe.backend.precision)
         return load_model(folder, device=context.device, precision=precision)
 
@@ -109,7 +109,7 @@ class Asker:
             write_predictions(folder / answering.FILE, answered.predictions)
             write_json(folder / FACTS, answered.facts)
 
-        return self.context.once("predictions", payload, build)
+        return self.context.cached("predictions", payload, build)
 
     def _payload(self, baseline: Baseline, fold: Fold) -> Payload:
         context, recipe = self.context, self.context.recipe
@@ -169,17 +169,17 @@ class Asker:
             from engine.inference.baselines.models import ask_model  # brings torch
 
             return ask_model(self.models.of(baseline.ref), question, progress=progress)
-        aside = self.context.aside("predictions", payload)
+        work_dir = self.context.work_dir("predictions", payload)
         if baseline.endpoint is not None:
             from engine.inference.baselines.served import ask_served  # rarely asked
 
-            return ask_served(baseline.endpoint, question, aside=aside, progress=progress)
+            return ask_served(baseline.endpoint, question, work_dir=work_dir, progress=progress)
         if baseline.gguf is None:
             raise AssertionError(baseline)  # the schema lets no other model through
         from engine.inference.baselines.gguf import ask_file  # rarely asked
 
         path, threads = baseline.gguf.path, self.context.device.threads
-        return ask_file(path, question, threads=threads, aside=aside, progress=progress)
+        return ask_file(path, question, threads=threads, work_dir=work_dir, progress=progress)
 
 
 @contextmanager

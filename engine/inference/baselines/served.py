@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine.artifacts.stage import Progress
 from engine.inference.baselines.values import Answered, Question
 from engine.inference.predict import asked_turns, predicted
+from engine.progress import Progress
 from engine.recipe.model import Endpoint, Task
 from engine.recipe.prompt import JSON_KEY, JSON_LIST_KEY, answer_text, parse_answer
 
@@ -20,7 +20,7 @@ MILLION = 1_000_000
 
 
 def ask_served(
-    endpoint: Endpoint, question: Question, *, aside: Path, progress: Progress
+    endpoint: Endpoint, question: Question, *, work_dir: Path, progress: Progress
 ) -> Answered:
     """Return what the server says to every row; answers are kept in `aside` as they come."""
     from engine.runtime.served.endpoint import Form, ask_endpoint  # only where one is asked
@@ -31,7 +31,7 @@ def ask_served(
         [asked_turns(task, row, own) for row, own in zip(rows, question.shots, strict=True)],
         form=Form(schema=_schema(task), choices=_choices(task)),
         max_tokens=task.max_new_tokens or question.longest_answer() + SPARE_TOKENS,
-        kept=aside / KEPT,
+        kept=work_dir / KEPT,
         progress=progress,
     )
     predictions = [

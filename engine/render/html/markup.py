@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
-from engine.render.spans import printable
+from engine.render.styled_text import printable
 
 _VOID = frozenset({"meta", "br", "col", "link"})
 
@@ -26,15 +26,15 @@ def escaped(text: str) -> Markup:
 
 def tag(name: str, /, *children: str, **attributes: str | float | None) -> Markup:
     """An element. `class_` is written `class`, `aria_label` `aria-label`; None leaves one out."""
-    told = "".join(
+    written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escaped(_text(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
     if name in _VOID:
-        return Markup(f"<{name}{told}>")
+        return Markup(f"<{name}{written}>")
     inner = "".join(escaped(child) for child in children)
-    return Markup(f"<{name}{told}>{inner}</{name}>")
+    return Markup(f"<{name}{written}>{inner}</{name}>")
 
 
 def join(parts: Iterable[str], separator: str = "") -> Markup:

@@ -9,11 +9,11 @@ from typing import Any, Final
 from engine.errors import Problem, Severity
 from engine.evidence.review import Checked, Comment, Effect, Gate
 from engine.recipe.outside import CODES as OUTSIDE
-from engine.render.markdown.markup import code, plain, prose, table
+from engine.render.markdown import code, plain, prose, table
 from engine.render.problems import in_order, problems_json
 from engine.render.review.json import finding_json, review_json
 from engine.render.review.markdown import MARKS, gate_table, rest_markdown, uncompared_markdown
-from engine.render.review.words import TITLES, finding_row, gate_rows
+from engine.render.review.rows import TITLES, finding_row, gate_rows
 
 MARKER: Final = "<!-- recipe ci -->"
 """The first line, by which a bot finds its comment again."""
@@ -43,8 +43,8 @@ def comment_markdown(comment: Comment) -> str:
     head += [prose(f"{note[:1].upper()}{note[1:]}.") for note in comment.notes]
     foot = f"<sub>Compared with {code(comment.base)} ({code(comment.commit[:12])}) by `recipe ci`.</sub>"
     parts, size, left = list(head), sum(map(len, head)) + len(foot), 0
-    for one in _alarms_first(comment):
-        part = "\n\n".join(_part(one))
+    for checked in _alarms_first(comment):
+        part = "\n\n".join(_part(checked))
         if size + len(part) > MOST:
             left += 1
             continue
@@ -58,47 +58,47 @@ def comment_markdown(comment: Comment) -> str:
 def _title(comment: Comment) -> str:
     """The first line: green only where every changed recipe was compared, and no gate got weaker."""
     count = len(comment.checked)
-    unsure = bool(comment.unknown) or any(one.uncompared for one in comment.checked)
+    unsure = bool(comment.unknown) or any(checked.uncompared for checked in comment.checked)
     if not count:
         return f"🟡 No recipe changed; {UNSURE}" if unsure else "⚪ No recipe changed"
     recipes = "1 recipe" if count == 1 else f"{count} recipes"
-    gates = Counter(_state(one) for one in comment.checked)
-    told = [words.format(gates[state]) for state, words in _STATES.items() if gates[state]]
-    told += [UNSURE] if unsure else []
-    mark = "🔴" if any(gates[state] for state in _RED) else "🟡" if told else "🟢"
-    return f"{mark} {recipes} changed: {' · '.join(told) or 'valid, and no gate got weaker'}"
+    gates = Counter(_state(checked) for checked in comment.checked)
+    parts = [sentence.format(gates[state]) for state, sentence in _STATES.items() if gates[state]]
+    parts += [UNSURE] if unsure else []
+    mark = "🔴" if any(gates[state] for state in _RED) else "🟡" if parts else "🟢"
+    return f"{mark} {recipes} changed: {' · '.join(parts) or 'valid, and no gate got weaker'}"
 
 
-def _state(one: Checked) -> str:
+def _state(checked: Checked) -> str:
     """What the first line counts a recipe as."""
-    if not one.is_valid:
+    if not checked.is_valid:
         return "not valid"
-    return "gone" if one.status in _GONE and one.gate is Gate.WEAKER else one.gate.value
+    return "gone" if checked.status in _GONE and checked.gate is Gate.WEAKER else checked.gate.value
 
 
 def _summary(comment: Comment) -> str:
     columns = ["recipe", "what happened", "valid", "the gate", "runs again"]
-    return table(columns, [_summary_row(one) for one in _alarms_first(comment)])
+    return table(columns, [_summary_row(checked) for checked in _alarms_first(comment)])
 
 
 def _alarms_first(comment: Comment) -> list[Checked]:
     """What is not valid, then what got weaker, then the rest; each by path."""
     return sorted(
         comment.checked,
-        key=lambda one: (one.is_valid, tuple(Gate).index(one.gate), one.path),
+        key=lambda checked: (checked.is_valid, tuple(Gate).index(checked.gate), checked.path),
     )
 
 
-def _summary_row(one: Checked) -> list[str]:
-    gate, again = _gate_cell(one), "everything"
-    valid = "yes" if one.is_valid else f"🔴 {_count(one.problems)}"
-    if one.status in _GONE:
+def _summary_row(checked: Checked) -> list[str]:
+    gate, again = _gate_cell(checked), "everything"
+    valid = "yes" if checked.is_valid else f"🔴 {_count(checked.problems)}"
+    if checked.status in _GONE:
         valid, again = "", ""
-    elif not one.is_valid:
+    elif not checked.is_valid:
         gate, again = "", ""
-    elif one.review is not None:
-        again = _again(one.review.reruns)
-    return [code(one.path), one.status, valid, gate, again]
+    elif checked.review is not None:
+        again = _again(checked.review.reruns)
+    return [code(checked.path), checked.status, valid, gate, again]
 
 
 def _again(stages: tuple[str, ...]) -> str:
@@ -107,50 +107,56 @@ def _again(stages: tuple[str, ...]) -> str:
     return "everything" if stages[0] == "data" else ", ".join(stages)
 
 
-def _gate_cell(one: Checked) -> str:
-    if one.review is None and not one.findings:
+def _gate_cell(checked: Checked) -> str:
+    if checked.review is None and not checked.findings:
         return _NOTHING
-    words = TITLES[one.gate].removeprefix("The gate ")
-    rows = [*map(finding_row, one.findings), *(gate_rows(one.review) if one.review else ())]
-    found = sum(row.effect == Effect.WEAKER.value for row in rows)
-    more = " · not all compared" if one.uncompared else ""
-    return f"{MARKS[one.gate]} {words}{f' ({found})' if found else ''}{more}"
+    words = TITLES[checked.gate].removeprefix("The gate ")
+    rows = [
+        *map(finding_row, checked.findings),
+        *(gate_rows(checked.review) if checked.review else ()),
+    ]
+    weaker = sum(row.effect == Effect.WEAKER.value for row in rows)
+    more = " · not all compared" if checked.uncompared else ""
+    return f"{MARKS[checked.gate]} {words}{f' ({weaker})' if weaker else ''}{more}"
 
 
 def _count(problems: tuple[Problem, ...]) -> str:
-    errors = sum(one.severity is Severity.ERROR for one in problems)
+    errors = sum(problem.severity is Severity.ERROR for problem in problems)
     return "1 error" if errors == 1 else f"{errors} errors"
 
 
-def _part(one: Checked) -> Iterator[str]:
-    """What is to be said of one recipe; the gate stands open, the rest is folded."""
-    yield f"### {code(one.path)}{f' (was {code(one.was)})' if one.was else ''}"
-    if one.status == "deleted":
+def _part(checked: Checked) -> Iterator[str]:
+    """What is to be said of checked recipe; the gate stands open, the rest is folded."""
+    yield f"### {code(checked.path)}{f' (was {code(checked.was)})' if checked.was else ''}"
+    if checked.status == "deleted":
         yield "The recipe was deleted: nothing judges its model any more."
-    if one.why:
-        yield f"Its file is as before; what changed is {', '.join(map(prose, one.why))}."
-    yield from (f"_{prose(note[:1].upper() + note[1:])}._" for note in one.notes)
-    if one.problems:
-        yield _problems(one.problems)
-    yield from _of_gate(one)
-    if one.review is not None and (rest := rest_markdown(one.review, level=4)):
+    if checked.why:
+        yield f"Its file is as before; what changed is {', '.join(map(prose, checked.why))}."
+    yield from (f"_{prose(note[:1].upper() + note[1:])}._" for note in checked.notes)
+    if checked.problems:
+        yield _problems(checked.problems)
+    yield from _of_gate(checked)
+    if checked.review is not None and (rest := rest_markdown(checked.review, level=4)):
         yield _folded("What else changes, and what runs again", rest)
-    for what, why in one.waived:
+    for what, why in checked.waived:
         yield f"Waived: {code(what)}. {prose(why)}"
-    if one.plan:
-        listed = "\n".join(f"- {prose(sentence)}" for sentence in one.plan)
+    if checked.plan:
+        listed = "\n".join(f"- {prose(sentence)}" for sentence in checked.plan)
         yield _folded("The plan", listed)
 
 
-def _of_gate(one: Checked) -> Iterator[str]:
+def _of_gate(checked: Checked) -> Iterator[str]:
     """What became of the gate, and what could not be compared."""
-    rows = [*map(finding_row, one.findings), *(gate_rows(one.review) if one.review else ())]
-    if rows or one.review is not None:
-        yield f"**{MARKS[one.gate]} {TITLES[one.gate]}**"
+    rows = [
+        *map(finding_row, checked.findings),
+        *(gate_rows(checked.review) if checked.review else ()),
+    ]
+    if rows or checked.review is not None:
+        yield f"**{MARKS[checked.gate]} {TITLES[checked.gate]}**"
     if rows:
         yield gate_table(rows)
-    if one.uncompared:
-        yield uncompared_markdown(one.uncompared)
+    if checked.uncompared:
+        yield uncompared_markdown(checked.uncompared)
 
 
 def _folded(title: str, text: str) -> str:
@@ -159,10 +165,16 @@ def _folded(title: str, text: str) -> str:
 
 def _problems(problems: tuple[Problem, ...]) -> str:
     # What a recipe would read and ask outside its project stands first: it is what a reviewer must see.
-    ordered = sorted(in_order(problems), key=lambda one: one.code not in OUTSIDE)
+    ordered = sorted(in_order(problems), key=lambda problem: problem.code not in OUTSIDE)
     rows = [
-        [_place(one), code(one.code), code(one.path), prose(one.message), prose(one.hint or "")]
-        for one in ordered[:MOST_PROBLEMS]
+        [
+            _place(problem),
+            code(problem.code),
+            code(problem.path),
+            prose(problem.message),
+            prose(problem.hint or ""),
+        ]
+        for problem in ordered[:MOST_PROBLEMS]
     ]
     shown = table(["where", "code", "key", "what is wrong", "what to do"], rows)
     more = len(ordered) - MOST_PROBLEMS
@@ -186,23 +198,23 @@ def comment_json(comment: Comment) -> dict[str, Any]:
         "commit": comment.commit,
         "recipes": [
             {
-                "path": one.path,
-                "status": one.status,
-                "was": one.was,
-                "why": list(one.why),
-                "valid": one.is_valid,
-                "problems": problems_json(one.problems)["problems"],
-                "plan": list(one.plan),
-                "notes": list(one.notes),
-                "diff": review_json(one.review) if one.review else None,
+                "path": checked.path,
+                "status": checked.status,
+                "was": checked.was,
+                "why": list(checked.why),
+                "valid": checked.is_valid,
+                "problems": problems_json(checked.problems)["problems"],
+                "plan": list(checked.plan),
+                "notes": list(checked.notes),
+                "diff": review_json(checked.review) if checked.review else None,
                 "gate": {
-                    "verdict": one.gate.value,
-                    "findings": [finding_json(finding) for finding in one.findings],
+                    "verdict": checked.gate.value,
+                    "findings": [finding_json(finding) for finding in checked.findings],
                 },
-                "uncompared": list(one.uncompared),
-                "waived": [{"what": what, "why": why} for what, why in one.waived],
+                "uncompared": list(checked.uncompared),
+                "waived": [{"what": what, "why": why} for what, why in checked.waived],
             }
-            for one in comment.checked
+            for checked in comment.checked
         ],
         "notes": list(comment.notes),
         "unknown": comment.unknown,
@@ -210,5 +222,5 @@ def comment_json(comment: Comment) -> dict[str, Any]:
 
 
 def failure_markdown(problems: tuple[Problem, ...]) -> str:
-    """The comment where nothing could be compared: it takes the place of an earlier one that was green."""
+    """The comment where nothing could be compared: it takes the place of an earlier checked that was green."""
     return "\n\n".join([MARKER, "## 🔴 Nothing was compared", _problems(problems)]) + "\n"

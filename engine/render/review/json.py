@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.evidence.review import Effect, Finding, Review
-from engine.render.review.words import weakened
+from engine.render.review.rows import weakened
 
 SCHEMA = "diff.v1"
 

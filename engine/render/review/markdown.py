@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.evidence.review import Gate, Review
-from engine.render.markdown.markup import block, code, prose, table
-from engine.render.review.words import TITLES, UNCOMPARED, Row, gate_rows, sections
+from engine.render.markdown import code, fenced, prose, table
+from engine.render.review.rows import TITLES, UNCOMPARED, Row, gate_rows, sections
 
 MARKS = {
     Gate.WEAKER: "🔴",
@@ -80,10 +80,10 @@ def _config(review: Review, mark: str) -> list[str]:
         return []
     old, new = review.backends
     lines: list[str] = []
-    for one in review.config:
-        if one.before is not None:
-            lines.append(f"- {one.key}: {one.before}")
-        if one.after is not None:
-            lines.append(f"+ {one.key}: {one.after}   # {one.origin}")
+    for change in review.config:
+        if change.before is not None:
+            lines.append(f"- {change.key}: {change.before}")
+        if change.after is not None:
+            lines.append(f"+ {change.key}: {change.after}   # {change.origin}")
     names = new if old == new else f"{old} to {new}"
-    return [f"{mark} The compiled config changes ({names})", block("\n".join(lines), "diff")]
+    return [f"{mark} The compiled config changes ({names})", fenced("\n".join(lines), "diff")]

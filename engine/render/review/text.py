@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from engine.evidence.review import Gate, Review
 from engine.render.progress import WIDTH
-from engine.render.review.words import TITLES, Row, gate_rows, sections
-from engine.render.spans import Line, cells, line, pad, printable, to_text
+from engine.render.review.rows import TITLES, Row, gate_rows, sections
+from engine.render.styled_text import Line, cells, line, pad, printable, to_text
 
 _STYLES = {
     Gate.WEAKER: "fail",
@@ -30,8 +30,8 @@ def review_text(review: Review, *, colour: bool) -> str:
     lines += _wrapped("Reruns", " ".join(review.reruns) or "nothing")
     for note in review.notes:
         lines += _wrapped("Note", note)
-    for one in review.uncompared:
-        lines += _wrapped("Not compared", one)
+    for name in review.uncompared:
+        lines += _wrapped("Not compared", name)
     if review.is_empty:
         lines.append(line("Both versions mean the same."))
     lines += _codes(review)
@@ -40,7 +40,7 @@ def review_text(review: Review, *, colour: bool) -> str:
 
 def _codes(review: Review) -> list[Line]:
     """The codes of what weakens the evidence, and where they are explained."""
-    codes = list(dict.fromkeys(one.code for one in review.findings if one.alarms))
+    codes = list(dict.fromkeys(change.code for change in review.findings if change.alarms))
     if not codes:
         return []
     return [(), line((f"{', '.join(codes)} · recipe explain {codes[0]}", "quiet"))]
@@ -75,15 +75,15 @@ def _config(review: Review) -> Iterator[Line]:
     yield line(
         (f"The compiled config changes ({new if old == new else f'{old} -> {new}'})", "strong")
     )
-    width = max(len(f"{one.key}: {one.after or ''}") for one in review.config)
+    width = max(len(f"{change.key}: {change.after or ''}") for change in review.config)
     width = min(width, 60)
-    for one in review.config:
-        if one.before is not None:
-            yield line((printable(f"  - {one.key}: {one.before}"), "fail"))
-        if one.after is not None:
-            told = printable(f"{one.key}: {one.after}")
+    for change in review.config:
+        if change.before is not None:
+            yield line((printable(f"  - {change.key}: {change.before}"), "fail"))
+        if change.after is not None:
+            written = printable(f"{change.key}: {change.after}")
             yield line(
-                (f"  + {pad(told, width)}", "pass"), (f"   {printable(one.origin)}", "quiet")
+                (f"  + {pad(written, width)}", "pass"), (f"   {printable(change.origin)}", "quiet")
             )
 
 

@@ -11,11 +11,11 @@ from math import exp
 
 import torch
 
+from engine.progress import Progress
 from engine.runtime.generation.grammar import Grammar
 from engine.runtime.generation.packed_decoding import decode
 from engine.runtime.generation.sequence import BoundSpeech, FreeSpeech, Speech, best_tokens
 from engine.runtime.models.load import LoadedModel
-from engine.sources.contract import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from engine.progress import Progress
 from engine.runtime.models.load import LoadedModel, wants_single_rows
 from engine.runtime.scoring.label_search import common_prefix
 from engine.runtime.scoring.packed_cache import PackedCache, Piece, UnsupportedModelError, attending
-from engine.sources.contract import Progress
 
 PASS_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 16384}
 """In one forward pass, unless the rows in flight have more."""

@@ -20,9 +20,9 @@ import torch
 from numpy.typing import NDArray
 
 from engine.errors import StageError
+from engine.progress import Progress
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.rendering.chat import Chat
-from engine.sources.contract import Progress
 
 REVISION = 1
 """Bumped when the same model and rows would now give another matrix."""

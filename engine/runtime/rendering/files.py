@@ -29,13 +29,11 @@ from engine.runtime.rendering.render_stats import Ledger, together
 from engine.runtime.rendering.renderer import Limits, RenderedRow, Renderer, Row
 from engine.runtime.rendering.segments import Segment, UnwritableError
 from engine.runtime.rendering.windows import window_of
-from engine.store import Artifact
+from engine.store import Artifact, Cached
 
 SPLITS = ("train", "validation")
 LONGEST = 10
 """Rows whose place is kept, of those that are judged."""
-
-Once = Callable[[str, Mapping[str, Any], Callable[[Path], None]], Artifact]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +107,7 @@ class SplitFacts:
 
 
 def rendered_artifact(
-    request: RenderRequest, *, once: Once, read: Callable[[Path], Iterable[Row]]
+    request: RenderRequest, *, cached: Cached, read: Callable[[Path], Iterable[Row]]
 ) -> Artifact:
     """Return the rendered rows of both splits and `rendering.json`, built once.
 
@@ -145,7 +143,7 @@ def rendered_artifact(
         text = json.dumps({split: asdict(found) for split, found in facts.items()}, indent=1)
         (folder / FACTS).write_text(text, encoding="utf-8")
 
-    return once(PRODUCT, payload, build)
+    return cached(PRODUCT, payload, build)
 
 
 def marked_problems(request: RenderRequest, rows: Iterable[Row]) -> list[Problem]:
@@ -164,7 +162,11 @@ def marked_problems(request: RenderRequest, rows: Iterable[Row]) -> list[Problem
 
 
 def holdout_artifact(
-    request: RenderRequest, *, holdout: Artifact, once: Once, read: Callable[[Path], Iterable[Row]]
+    request: RenderRequest,
+    *,
+    holdout: Artifact,
+    cached: Cached,
+    read: Callable[[Path], Iterable[Row]],
 ) -> Artifact:
     """Return how long the rows of the holdout are, each asked whole with its answer, built once.
 
@@ -185,7 +187,7 @@ def holdout_artifact(
         text = json.dumps(facts, indent=1)
         (folder / HOLDOUT_FACTS).write_text(text, encoding="utf-8")
 
-    return once(HOLDOUT, payload, build)
+    return cached(HOLDOUT, payload, build)
 
 
 def render_rows(

@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from engine.progress import Progress
 from engine.runtime.models.load import LoadedModel, wants_single_rows
 from engine.runtime.rendering.chat import Chat
 from engine.runtime.scoring.label_search import common_prefix
 from engine.runtime.scoring.likelihood import LOGIT_BYTES, TOKENS_PER_PASS, TokenRow, likelihood
 from engine.runtime.scoring.packed_cache import PackedCache, Piece, UnsupportedModelError, attending
-from engine.sources.contract import Progress
 
 CLOSE = {torch.float32: 1e-2, torch.bfloat16: 0.5, torch.float16: 0.1}
 """Nats of the first choice that differ by more show that the model attends in another way."""

@@ -20,11 +20,11 @@ from typing import Any
 import torch
 
 from engine.errors import StageError
+from engine.progress import Progress
 from engine.runtime.models.load import LoadedModel, wants_single_rows
 from engine.runtime.scoring.label_search import Choice, Search, Tree, make_tree
 from engine.runtime.scoring.packed_cache import UnsupportedModelError
 from engine.runtime.scoring.packed_search import Done, PackedSearch, Rows, log_probabilities, take
-from engine.sources.contract import Progress
 
 __all__ = ["Choice", "choose", "search_rows"]
 

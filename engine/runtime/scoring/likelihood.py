@@ -14,10 +14,10 @@ from typing import Any
 import torch
 
 from engine.errors import StageError
+from engine.progress import Progress
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.segments import Segment
-from engine.sources.contract import Progress
 
 TOKENS_PER_PASS = {"cpu": 2048, "mps": 8192, "cuda": 32768}
 """Padded tokens in one forward pass, unless one row has more."""

@@ -116,7 +116,9 @@ class PackedSearch:
         )
         prefix, self._plain = self._prefill(rows.whole(self._order[0]))
         per_token = sum(t[..., :1, :].nbytes for layer in prefix for t in layer)
-        self._room = max(STORE_BYTES[kind] // per_token, longest + self._kept)
+        everything = sum(map(len, rows.own)) + len(rows.own) * self._kept
+        # Room for more than all rows at once would only be cleared: on small models that takes longer than scoring.
+        self._room = max(min(STORE_BYTES[kind] // per_token, everything), longest + self._kept)
         self._free = list(range(self._room + self._tokens))
         shared = len(rows.prefix)
         self._cache = PackedCache(

@@ -19,6 +19,7 @@ from typing import Any
 
 from engine.errors import StageError
 from engine.files.reading import open_regular
+from engine.progress import Progress
 from engine.runtime.served.http_client import (
     NOT_FOUND,
     PATH,
@@ -26,7 +27,6 @@ from engine.runtime.served.http_client import (
     RefusedError,
     UnansweredError,
 )
-from engine.sources.contract import Progress
 from engine.store.store import storage_problem
 from engine.trust.redaction import redacted_value
 

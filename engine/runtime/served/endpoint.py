@@ -16,12 +16,12 @@ from time import sleep
 from typing import Any
 
 from engine.errors import EnvironmentProblem, RecipeError, StageError
+from engine.progress import Progress
 from engine.recipe.model import Endpoint
 from engine.recipe.outside import refusal
 from engine.recipe.text.nearest import nearest
 from engine.runtime.served.batch import ADAPTED, Message, Pause, Reply, Rows, patiently
 from engine.runtime.served.http_client import PATH, ChatServer, RefusedError, open_server
-from engine.sources.contract import Progress
 from engine.trust.keys import is_never_sent
 
 MOST_NAMED = 5

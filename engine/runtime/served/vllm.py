@@ -18,11 +18,11 @@ from typing import Any
 from engine.environment import MISSING, VLLM, version_of, vllm_python
 from engine.errors import EnvironmentProblem, StageError
 from engine.process.start import program
+from engine.progress import Progress
 from engine.runtime.generation.generate import Said
 from engine.runtime.generation.sequence import FreeSpeech
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.tool_process import run_tool
-from engine.sources.contract import Progress
 
 WORKER = Path(__file__).with_name("vllm_worker.py")
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}

@@ -3,99 +3,38 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from engine.bundle.archive import read_archive, write_archive
+from engine.bundle.archive import read_archive
 from engine.bundle.build import make_bundle
-from engine.bundle.signing import pem_of, sign
-from engine.bundle.statement import statement_of, to_bytes
 from engine.bundle.verify import BundleVerdict, Checking, check_bundle
-from engine.lock.accepted import accepted_from_json
-from engine.render.json import report_from_json
+from support.forged_bundles import (
+    LOCK,
+    REPORT,
+    RESOLVED,
+    ZEROS,
+    Change,
+    Forge,
+    accepted_by_a_weaker_recipe,
+    better_end_everywhere,
+    better_everywhere,
+    bound_lower,
+    confusion_of_a_better_model,
+    more,
+    put,
+    without,
+)
 from support.json_mutation import mutated
 from support.project import Outcome
 from support.runs import run_folders
 
-REPORT, LOCK, RESOLVED = "report.json", "recipe.lock.json", "recipe.resolved.yaml"
-ZEROS = "0" * 64
 Run = Callable[..., Outcome]
-
-
-def as_bytes(value: Any) -> bytes:
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode(errors="surrogatepass")
-
-
-@dataclass(slots=True, kw_only=True)
-class Forge:
-    """The files of a bundle, free to be changed."""
-
-    files: dict[str, bytes]
-    report: dict[str, Any]
-    lock: dict[str, Any]
-    statement: dict[str, Any] = field(default_factory=dict)
-    """Parts of the statement that say something else than report and lock."""
-
-    @property
-    def accepted(self) -> dict[str, Any]:
-        part: dict[str, Any] = self.lock["accepted"]
-        return part
-
-    def check(self, *names: str) -> list[dict[str, Any]]:
-        """Checks of a gate by name, wherever the report has them."""
-        gates = [self.report["gate"], self.report["verify"]]
-        gates += [rung["verdict"] for rung in self.report["ladder"] if rung["verdict"]]
-        return [one for gate in gates for one in gate["checks"] if one["name"] in names]
-
-    def metric(self, name: str, scores: str = "holdout") -> dict[str, Any]:
-        found: dict[str, Any] = next(
-            one for one in self.report[scores]["metrics"] if one["name"] == name
-        )
-        return found
-
-    def replace(self, old: str, new: str, *names: str) -> None:
-        """Change a text in files, and where the report repeats them."""
-        for name in names:
-            assert old.encode() in self.files[name], name
-            self.files[name] = self.files[name].replace(old.encode(), new.encode())
-        for key in ("recipe_text", "resolved_recipe", "backend_config"):
-            self.report[key] = self.report[key].replace(old, new)
-
-    def signed(self, path: Path) -> Path:
-        """Write the bundle, signed with a key that nobody knows."""
-        self.files[REPORT] = as_bytes(self.report)
-        self.files[LOCK] = as_bytes(self.lock)
-        key = Ed25519PrivateKey.generate()
-        members = {**self.files, "signer.pem": pem_of(key.public_key())}
-        members["statement.dsse.json"] = sign(to_bytes(self._statement()), key)
-        write_archive(path, members)
-        return path
-
-    def _statement(self) -> dict[str, Any]:
-        """What report and lock say now, or, where they cannot be read any more, what they said."""
-        outside = ("statement.dsse.json", "signer.pem")
-        evidence = {name: data for name, data in self.files.items() if name not in outside}
-        try:
-            found = statement_of(
-                report_from_json(self.report), accepted_from_json(self.accepted), evidence
-            )
-            to_bytes(found)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            found = json.loads(
-                base64.b64decode(json.loads(self.files["statement.dsse.json"])["payload"])
-            )
-            for one in found["predicate"]["evidence"]:
-                one["digest"]["sha256"] = hashlib.sha256(evidence[one["name"]]).hexdigest()
-        found["predicate"] |= self.statement
-        return found
 
 
 @pytest.fixture(scope="session")
@@ -124,74 +63,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def told(found: Checking) -> str:
     return "; ".join(claim.problem for claim in found.claims if not claim.holds)
-
-
-Change = Callable[[Forge], Any]
-
-
-def bound_lower(forge: Forge) -> None:
-    """The report's bound is not the recipe's."""
-    for check in forge.check("macro_f1"):
-        check["bound"] = 0.001
-
-
-def better_everywhere(forge: Forge) -> None:
-    """One metric, raised in report, lock, gate and statement alike."""
-    fact = {"value": 0.99, "low": 0.95, "high": 1.0, "n": 40}
-    forge.accepted["metrics"]["macro_f1"] = fact
-    for scores in (forge.report["holdout"], forge.report["ladder"][0]["scores"]):
-        metric = next(one for one in scores["metrics"] if one["name"] == "macro_f1")
-        metric["value"] = 0.99
-        metric["interval"] |= {"low": 0.95, "high": 1.0}
-    for check in forge.check("macro_f1"):
-        check["got"] = 0.99
-        check["interval"] |= {"low": 0.95, "high": 1.0}
-
-
-def better_end_everywhere(forge: Forge) -> None:
-    """The lower end alone, raised in report, lock, gate and statement alike."""
-    value = forge.metric("macro_f1")["value"]
-    forge.accepted["metrics"]["macro_f1"]["low"] = round(value, 6)
-    for scores in (forge.report["holdout"], forge.report["ladder"][0]["scores"]):
-        metric = next(one for one in scores["metrics"] if one["name"] == "macro_f1")
-        metric["interval"]["low"] = value
-    for check in forge.check("macro_f1"):
-        check["interval"]["low"] = value
-
-
-def confusion_of_a_better_model(forge: Forge) -> None:
-    """Everything on the holdout made up, but not the answers of the lock."""
-    for scores in (forge.report["holdout"], forge.report["ladder"][0]["scores"]):
-        for row in scores["confusion"]:
-            row[0], row[1] = row[1], row[0]
-
-
-def accepted_by_a_weaker_recipe(forge: Forge) -> None:
-    """The resolved recipe asks for less than the one that was written."""
-    forge.replace("min: 0.01", "min: 0.001", RESOLVED)
-    bound_lower(forge)
-
-
-def put(value: Any, *path: str | int, of: str = "report") -> Change:
-    def change(forge: Forge) -> None:
-        node = getattr(forge, of)
-        for part in path[:-1]:
-            node = node[part]
-        node[path[-1]] = value(node[path[-1]]) if callable(value) else value
-
-    return change
-
-
-def without(name: str, gate: str = "verify") -> Change:
-    def change(forge: Forge) -> None:
-        checks = forge.report[gate]["checks"]
-        forge.report[gate]["checks"] = [one for one in checks if one["name"] != name]
-
-    return change
-
-
-def more(value: float) -> Callable[[Any], Any]:
-    return lambda old: old + value
 
 
 CONTRADICTIONS: dict[str, tuple[Change, str]] = {

@@ -225,7 +225,7 @@ def test_each_new_verdict_is_a_look_and_a_reused_one_is_not(
 
     assert looks == [("ran", 1), ("reused", 1), ("ran", 2)]
     assert lock(project)["holdout"]["looks"] == 2
-    assert "this holdout has decided 2 times" in outcome.out
+    assert "holdout used for 2 decisions" in outcome.out
     (record,) = (root / "holdouts").glob("*.json")
     assert record.stem == digests(project)["holdout"]
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from support.fuzzing import fuzz, prepare, targets
+from support.fuzz_targets import targets
+from support.fuzzing import fuzz, prepare
 
 SEED = 20_251_125
 CASES, MANY = 6, 400

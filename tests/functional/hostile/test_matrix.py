@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from support.hostile_files import EVERY, PLACES, THINGS, Verbs, make_project, put, remove
+from support.forked_verbs import Verbs
+from support.hostile_files import EVERY, PLACES, THINGS, make_project, put, remove
 
 CASES = [(place, thing) for place in PLACES for thing in THINGS]
 EACH, SPARSE = 25, 41

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from support.hostile_files import Verbs, make_project
+from support.forked_verbs import Verbs
+from support.hostile_files import make_project
 
 WORDS = (
     *(

@@ -13,8 +13,10 @@ import pytest
 import yaml
 
 from engine.cli.main import main
+from support.pico import make_pico_model
 from support.project import BASE, Outcome, Project, rows
 from support.runs import report, run_folders, statuses
+from support.shared import made_once
 
 LONG = " and on and on it went" * 12
 """More than the 128 tokens of `method.max_length`."""
@@ -36,13 +38,15 @@ def write(folder: Path, pico: Path, **changes: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def dropped(tmp_path_factory: pytest.TempPathFactory, pico: Path) -> Path:
+def dropped() -> Path:
     """The folder of a whole run with `truncation: drop`; never written again."""
-    folder = tmp_path_factory.mktemp("dropped")
-    write(folder, pico, truncation="drop")
-    code = main(["run", str(folder / "recipe.yaml"), "--store", str(folder / ".recipe")])
-    assert code == 0
-    return folder
+
+    def build(folder: Path) -> None:
+        write(folder, make_pico_model(folder.with_name("dropped-base")), truncation="drop")
+        code = main(["run", str(folder / "recipe.yaml"), "--store", str(folder / ".recipe")])
+        assert code == 0
+
+    return made_once("dropped", build)
 
 
 @pytest.fixture

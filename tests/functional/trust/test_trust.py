@@ -64,12 +64,12 @@ def test_data_outside_are_read_after_one_word(
     base = (project.folder / "base").resolve()
 
     refused = project.run(*words)
-    once = project.run(*words, "--allow-read", str(shared), "--allow-read", str(base))
+    cached = project.run(*words, "--allow-read", str(shared), "--allow-read", str(base))
     again = project.run(*words)
     project.run("trust", str(project.recipe))
     trusted = project.run(*words)
 
-    assert [refused.code, once.code, again.code, trusted.code] == [2, 0, 2, 0], trusted.err
+    assert [refused.code, cached.code, again.code, trusted.code] == [2, 0, 2, 0], trusted.err
 
 
 def test_a_recipe_that_was_drafted_from_data_elsewhere_is_trusted(

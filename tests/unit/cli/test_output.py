@@ -10,7 +10,7 @@ import pytest
 from engine.cli.bug import tell_bug
 from engine.cli.main import main
 from engine.cli.output import show, show_json
-from engine.render.spans import cleaned, line, to_text
+from engine.render.styled_text import cleaned, line, to_text
 
 HOSTILE = "a\x1b]0;title\x07\x1b[2J\u202eb\x9b31m\u2066\x7f\r"
 

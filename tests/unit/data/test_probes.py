@@ -19,7 +19,7 @@ from support.stage_bench import Quiet
 BUILTIN = Probe(name="builtin", kind="builtin")
 
 
-def once(*_: Any) -> Any:
+def cached(*_: Any) -> Any:
     raise AssertionError("nothing is fetched")
 
 
@@ -48,7 +48,7 @@ def written(tmp_path: Path, rows: list[dict[str, Any]], kind: Any, **probe: Any)
 
 
 def asked(probe: Probe, seed: int = 7) -> tuple[Item, ...]:
-    return probe_items(probe, seed=seed, once=once, progress=Quiet())
+    return probe_items(probe, seed=seed, cached=cached, progress=Quiet())
 
 
 def test_the_built_in_probes_are_three_kinds_with_balanced_answers() -> None:

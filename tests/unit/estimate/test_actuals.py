@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from engine.backends.usage import Spent, Usage
-from engine.estimate.actuals import Reckoner
+from engine.estimate.actuals import CostTracker
 from engine.estimate.measured import find, work_of
 from engine.estimate.run import StageForecast
 from engine.evidence import StageRecord, StageStatus, to_json
-from engine.pipeline.plan import survey
+from engine.pipeline.plan import collect_inputs
 from engine.runtime.rendering.key import rendered_key
 from engine.store import Artifact, Store, make_key
 from support.estimates import CPU, recipe_in
@@ -35,8 +35,8 @@ class Bench:
     def __init__(self, folder: Path, *, resumed: int | None = None) -> None:
         self.recipe = recipe_in(folder)
         self.store = Store(folder / "store")
-        self.world = survey(self.recipe, self.store, CPU)
-        self.reckoner = Reckoner(recipe=self.recipe, store=self.store, world=self.world)
+        self.inputs = collect_inputs(self.recipe, self.store, CPU)
+        self.tracker = CostTracker(recipe=self.recipe, store=self.store, inputs=self.inputs)
         train = {"training.json": {"resumed_from_step": resumed}, "usage.json": to_json(USAGE)}
         self.artifacts = {"data": self.put("data", {}), "train": self.put("train", train)}
 
@@ -49,18 +49,20 @@ class Bench:
         return self.store.put(stage, make_key({"stage": stage}), build)
 
     def measured(self) -> object:
-        rendered = rendered_key(self.recipe, self.artifacts["data"].key, self.world.base_model)
-        work = work_of(self.recipe, CPU, base_model=self.world.base_model, rendered=rendered.digest)
+        rendered = rendered_key(self.recipe, self.artifacts["data"].key, self.inputs.base_model)
+        work = work_of(
+            self.recipe, CPU, base_model=self.inputs.base_model, rendered=rendered.digest
+        )
         return find(self.store.root, work)
 
 
 def test_what_ran_has_estimate_actual_and_error(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    bench.reckoner.begin()
-    bench.reckoner.training = StageForecast(
+    bench.tracker.begin()
+    bench.tracker.training = StageForecast(
         seconds=25.0, memory_bytes=1_200_000_000, disk_bytes=500, basis="reckoned"
     )
-    data, train = bench.reckoner.costs([ran("data"), ran("train")], bench.artifacts)
+    data, train = bench.tracker.costs([ran("data"), ran("train")], bench.artifacts)
 
     assert (
         train.estimated_seconds, train.seconds, train.seconds_error,
@@ -73,10 +75,10 @@ def test_what_ran_has_estimate_actual_and_error(tmp_path: Path) -> None:
 
 def test_the_estimate_of_a_run_is_the_plans(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    bench.reckoner.begin()
+    bench.tracker.begin()
 
-    assert bench.reckoner.training.basis == "reckoned"
-    assert bench.reckoner.training.seconds
+    assert bench.tracker.training.basis == "reckoned"
+    assert bench.tracker.training.seconds
 
 
 @pytest.mark.parametrize("status", [StageStatus.REUSED, StageStatus.FAILED, StageStatus.SKIPPED])
@@ -84,14 +86,14 @@ def test_what_did_not_run_took_nothing(tmp_path: Path, status: StageStatus) -> N
     bench = Bench(tmp_path)
     record = StageRecord(stage="train", status=status, key="", reason="", seconds=0.0)
 
-    assert bench.reckoner.costs([record], bench.artifacts) == ()
-    bench.reckoner.keep(record, bench.artifacts, bench.reckoner.recipe)
+    assert bench.tracker.costs([record], bench.artifacts) == ()
+    bench.tracker.keep(record, bench.artifacts, bench.tracker.recipe)
     assert bench.measured() is None
 
 
 def test_a_run_is_a_measurement_for_later_plans(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    bench.reckoner.keep(ran("train"), bench.artifacts, bench.reckoner.recipe)
+    bench.tracker.keep(ran("train"), bench.artifacts, bench.tracker.recipe)
     found = bench.measured()
 
     assert found is not None
@@ -101,7 +103,7 @@ def test_a_run_is_a_measurement_for_later_plans(tmp_path: Path) -> None:
 
 def test_a_resumed_training_is_none(tmp_path: Path) -> None:
     bench = Bench(tmp_path, resumed=3)
-    bench.reckoner.keep(ran("train"), bench.artifacts, bench.reckoner.recipe)
+    bench.tracker.keep(ran("train"), bench.artifacts, bench.tracker.recipe)
 
     assert bench.measured() is None
 
@@ -109,8 +111,8 @@ def test_a_resumed_training_is_none(tmp_path: Path) -> None:
 def test_a_training_of_an_older_engine_has_no_peak(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     artifacts = {"train": bench.put("older", {"training.json": {"resumed_from_step": None}})}
-    (cost,) = bench.reckoner.costs([ran("train")], artifacts)
+    (cost,) = bench.tracker.costs([ran("train")], artifacts)
 
     assert cost.memory_bytes is None
-    bench.reckoner.keep(ran("train"), {**bench.artifacts, **artifacts}, bench.reckoner.recipe)
+    bench.tracker.keep(ran("train"), {**bench.artifacts, **artifacts}, bench.tracker.recipe)
     assert bench.measured() is None

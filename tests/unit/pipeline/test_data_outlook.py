@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,17 @@ def test_what_only_a_run_can_tell_is_left_to_it(
         heavy = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, checks=checks))
         assert foresee(heavy, NOTHING) is None
     monkeypatch.setattr(foresight, "MOST_BYTES", 100)
+    assert foresee(recipe, NOTHING) is None
+
+
+def test_dropped_mojibake_is_left_to_the_run_where_ftfy_is_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_of(tmp_path, data={"checks": {"leakage": "warn", "mojibake": "drop"}})
+    assert isinstance(foresee(recipe, NOTHING), Recorded)
+
+    monkeypatch.setitem(sys.modules, "ftfy", None)
+
     assert foresee(recipe, NOTHING) is None
 
 

@@ -9,7 +9,15 @@ import yaml
 
 from engine.lock.draw import RECORDED, Held, Standing, draw_of, inputs_of, recorded_rows
 from engine.lock.file import Lock, LockedSplit
-from engine.pipeline.plan import UNKNOWN, Plan, World, holdout_line, moving, plan_run, survey
+from engine.pipeline.plan import (
+    UNKNOWN,
+    Plan,
+    PlanInputs,
+    collect_inputs,
+    holdout_line,
+    moving,
+    plan_run,
+)
 from engine.recipe import load_recipe
 from engine.recipe.model import PathRef, Recipe
 from engine.stages import evaluate
@@ -49,8 +57,8 @@ def made(folder: Path) -> Path:
 
 def plan(recipe: Recipe, store: Store, lock: Lock | None = None, **orders: Any) -> Plan:
     sources = ({"sha256": "ab" * 32},)
-    world = World(device=CPU, sources=sources, base_model={}, lock=lock)
-    return plan_run(recipe, store, world=world, **orders)
+    inputs = PlanInputs(device=CPU, sources=sources, base_model={}, lock=lock)
+    return plan_run(recipe, store, inputs=inputs, **orders)
 
 
 def lock_for(recipe: Recipe, inputs: str = "00" * 32, **changes: Any) -> Lock:
@@ -148,11 +156,13 @@ def test_what_a_stage_reads_besides_stands_in_its_key(
     store = Store(tmp_path / ".recipe")
     (tmp_path / "other").write_text("one", encoding="utf-8")
     other = PathRef(path=tmp_path / "other", written="other")
-    before = plan_run(recipe, store, world=survey(recipe, store, CPU))
+    before = plan_run(recipe, store, inputs=collect_inputs(recipe, store, CPU))
     monkeypatch.setattr(evaluate, "references", lambda _recipe: {"other": other}, raising=False)
 
     def key() -> str:
-        found = plan_run(recipe, store, world=survey(recipe, store, CPU)).stage("evaluate").key
+        found = (
+            plan_run(recipe, store, inputs=collect_inputs(recipe, store, CPU)).stage("evaluate").key
+        )
         return "" if found is None else found.digest
 
     first = key()
@@ -165,13 +175,13 @@ def test_another_accepted_model_is_part_of_the_gates_key_and_of_no_other(
     recipe: Recipe, store: Store
 ) -> None:
     sized = replace(recipe, splits=replace(recipe.splits, train=60, validation=20, holdout=40))
-    world = World(device=CPU, sources=({"sha256": "ab" * 32},), base_model={})
+    inputs = PlanInputs(device=CPU, sources=({"sha256": "ab" * 32},), base_model={})
     run = AcceptedRun(folder=store.root, keys={"train": "other"}, started="2026-11-23")
 
-    alone = plan_run(sized, store, world=world)
-    followed = plan_run(sized, store, world=replace(world, accepted=(run,)))
+    alone = plan_run(sized, store, inputs=inputs)
+    followed = plan_run(sized, store, inputs=replace(inputs, accepted=(run,)))
     before = {stage.name: stage.key.payload for stage in alone.stages if stage.key}
-    told = plan_run(sized, store, world=replace(world, accepted=(run,)), previous=before)
+    told = plan_run(sized, store, inputs=replace(inputs, accepted=(run,)), previous=before)
 
     changed = [name for name in before if alone.stage(name).key != followed.stage(name).key]
     assert changed == ["gate"]
@@ -180,12 +190,12 @@ def test_another_accepted_model_is_part_of_the_gates_key_and_of_no_other(
 
 def test_the_same_model_accepted_before_changes_no_key(recipe: Recipe, store: Store) -> None:
     sized = replace(recipe, splits=replace(recipe.splits, train=60, validation=20, holdout=40))
-    world = World(device=CPU, sources=({"sha256": "ab" * 32},), base_model={})
-    alone = plan_run(sized, store, world=world)
+    inputs = PlanInputs(device=CPU, sources=({"sha256": "ab" * 32},), base_model={})
+    alone = plan_run(sized, store, inputs=inputs)
     train = alone.stage("train").key
     assert train is not None
     run = AcceptedRun(folder=store.root, keys={"train": train.digest}, started="2026-11-23")
 
-    again = plan_run(sized, store, world=replace(world, accepted=(run,)))
+    again = plan_run(sized, store, inputs=replace(inputs, accepted=(run,)))
 
     assert [stage.key for stage in alone.stages] == [stage.key for stage in again.stages]

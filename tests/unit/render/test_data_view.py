@@ -20,7 +20,7 @@ from engine.evidence import (
 from engine.evidence.data_view import DataView, Lengths, ShownExample, ShownRow, ShownSegment
 from engine.render.data import data_json, data_text
 from engine.render.rowtext import FIRST, LAST
-from engine.render.spans import cells
+from engine.render.styled_text import cells
 from support.golden import Golden
 
 LABELS = {"bug": 30, "how_to": 20, "billing": 10}

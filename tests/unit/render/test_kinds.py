@@ -9,14 +9,13 @@ from collections.abc import Callable
 import pytest
 
 from engine.evidence import Report, Status
-from engine.render.card import render_card
-from engine.render.checklines import check_lines
-from engine.render.closing import closing_block
-from engine.render.html import render_html
+from engine.render.checks_text import check_lines
 from engine.render.json import read_json, render_json
-from engine.render.markdown import render_markdown
-from engine.render.text import baseline_lines, ladder_lines
-from engine.render.wording import main_metric, required
+from engine.render.labels import main_metric, required
+from engine.render.report.card import render_card
+from engine.render.report.page import render_html, render_markdown
+from engine.render.report.summary import closing_block
+from engine.render.stage_lines import baseline_lines, ladder_lines
 from support import kind_reports as kinds
 from support import reports as sample
 

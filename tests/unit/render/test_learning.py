@@ -10,11 +10,11 @@ import pytest
 from engine.evidence import Report
 from engine.metrics.learning import Judged, learning_curve
 from engine.metrics.predictions import Prediction
-from engine.render.card import render_card
-from engine.render.closing import closing_block
-from engine.render.html import render_html
-from engine.render.learning import curve_columns, curve_rows
-from engine.render.markdown import render_markdown
+from engine.render.blocks import Table
+from engine.render.report.card import render_card
+from engine.render.report.page import render_html, render_markdown
+from engine.render.report.sections.learning import learning
+from engine.render.report.summary import closing_block
 from support import reports as sample
 from support.tasks import task
 
@@ -61,9 +61,11 @@ def report() -> Report:
 
 
 def test_the_table_of_a_curve_holds_every_class_and_the_last_gain(report: Report) -> None:
-    curve = report.learning_curves[0]
+    section = learning(report)
+    assert section is not None
+    shown = next(block for block in section.blocks if isinstance(block, Table))
 
-    assert curve_columns(curve, "macro_f1") == [
+    assert [column.name for column in shown.columns] == [
         "F1 of",
         "25%: 25 rows",
         "50%: 50 rows",
@@ -71,8 +73,8 @@ def test_the_table_of_a_curve_holds_every_class_and_the_last_gain(report: Report
         "last gain",
     ]
     # 30, 60 and 90 of 100 right in both classes: F1 is the same share
-    assert curve_rows(curve, "macro_f1") == [
-        (name, ["0.300", "0.600", "0.900", "+0.300"]) for name in ("macro average", *LABELS)
+    assert [row.cells for row in shown.rows] == [
+        (name, "0.300", "0.600", "0.900", "+0.300") for name in ("macro average", *LABELS)
     ]
 
 
@@ -102,7 +104,7 @@ def test_the_page_draws_each_curve_and_says_it_in_words(report: Report) -> None:
     page = render_html(report)
 
     told = "25% of the rows 0.300, 50% of the rows 0.600, 100% of the rows 0.900"
-    assert page.count(told) == 4  # two curves, for wide and for narrow pages
+    assert page.count(told) == 2  # two curves, each drawn once for every width
 
 
 def test_the_card_says_what_it_was_judged_by(report: Report) -> None:

@@ -16,13 +16,12 @@ import pytest
 import yaml
 
 from engine.evidence import Flip, Report, Waived
-from engine.render.card import render_card
-from engine.render.checklines import check_lines
-from engine.render.closing import closing_block
-from engine.render.html import render_html
+from engine.render.checks_text import check_lines
 from engine.render.json import read_json, render_json
-from engine.render.markdown import render_markdown
-from engine.render.text import (
+from engine.render.report.card import render_card
+from engine.render.report.page import render_html, render_markdown
+from engine.render.report.summary import closing_block
+from engine.render.stage_lines import (
     PlanRow,
     baseline_lines,
     data_line,
@@ -49,6 +48,7 @@ REPORTS: dict[str, Callable[[], Report]] = {
     "chat": kinds.chat,
     "refused_by_the_ladder": kinds.refused_by_the_ladder,
     "refused_by_forgetting": kinds.refused_by_forgetting,
+    "repeated": kinds.repeated,
 }
 each_report = pytest.mark.parametrize("name", REPORTS)
 
@@ -231,7 +231,10 @@ def test_every_heading_is_linked_every_drawing_and_table_described(name: str) ->
     assert anchors <= set(ids)
     assert len(ids) == len(set(ids))
     assert len(page.all("h1")) == 1
-    assert all(item.get("aria-label") for item in page.all("svg"))
+    drawings = page.all("svg")
+    assert all(item.get("aria-label") or item.get("aria-hidden") == "true" for item in drawings)
+    # what is hidden is the plot inside of a chart, whose label describes it
+    assert all(item.get("class") == "plot" for item in drawings if "aria-hidden" in item)
     assert len(page.all("table")) == len(page.all("caption"))
 
 

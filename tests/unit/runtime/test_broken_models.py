@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save_file
 from engine.environment import Device
 from engine.errors import StageError
 from engine.recipe.model import PathRef
-from engine.runtime.gguf.convert import find_tools, write_gguf
 from engine.runtime.models.base_model import _dequantize, locate_base_model, locate_tokenizer
 from engine.runtime.models.load import load_model
+from support.pico import pico_gguf
 
 CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=1, bf16=False)
 DEEP = "[" * 100_000
@@ -118,10 +118,9 @@ def test_a_gguf_file_of_garbage_is_one_typed_error(
 
 
 def test_what_stands_beside_a_gguf_file_is_not_read(
-    pico_folder: Path, tmp_path: Path, progress: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, progress: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gguf = tmp_path / "model.gguf"
-    write_gguf(pico_folder, gguf, "F16", threads=1, tools=find_tools())
+    gguf = Path(shutil.copy(pico_gguf(), tmp_path / "model.gguf"))
     ran = tmp_path / "ran"
     (tmp_path / "evil.py").write_text(f"open({str(ran)!r}, 'w')\nclass Evil: pass\n")
     auto_map = {"AutoConfig": "evil.Evil", "AutoTokenizer": ["evil.Evil", "evil.Evil"]}

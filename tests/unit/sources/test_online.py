@@ -15,7 +15,7 @@ import pytest
 
 ASK = """
 import pathlib, sys, tempfile
-from engine.cli.streams import quieten
+from engine.sources.online import quieten
 from engine.sources import online
 quieten()
 online.SILENT_SECONDS = online.CONNECT_SECONDS = 0.2

@@ -133,11 +133,11 @@ class Quiet:
 def read(folder: Path, **changes: Any) -> bytes:
     store = Store(folder / "store")
 
-    def once(name: str, payload: Mapping[str, Any], build: Any) -> Artifact:
+    def cached(name: str, payload: Mapping[str, Any], build: Any) -> Artifact:
         return store.put(name, make_key({"product": name, **payload}), build)
 
     fields = {"name": "toy", "version": "1.0", "sha256": None, "file": "toy/rows.csv", **changes}
-    return fetch(PackageRef(**fields), once, Quiet()).read_bytes()
+    return fetch(PackageRef(**fields), cached, Quiet()).read_bytes()
 
 
 def problem_of(folder: Path, **changes: Any) -> tuple[str, str]:

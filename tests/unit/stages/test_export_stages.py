@@ -4,135 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from gguf import GGUFReader
 
 from engine.data.examples.example import Example, write_examples
-from engine.environment import Device
 from engine.evidence import ExportedFile, rung_from_json, scores_from_json, verdict_from_json
-from engine.inference import predict as answering
-from engine.metrics.predictions import write_predictions
 from engine.parity.files import leaving
-from engine.recipe.model import Export, MaxDrop, PathRef, Task, Threshold
+from engine.recipe.model import MaxDrop, Threshold
 from engine.runtime.llama import chat as gguf_chat
 from engine.runtime.llama import client as llama
 from engine.runtime.llama.chat import FileTokenizer
-from engine.runtime.models.load import load_model
 from engine.stages import merge, quantize, verify
+from support.export_bench import TASK, TEXTS, Bench, Folder, evaluated
 from support.pico import make_pico_model
-
-CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=1, bf16=False)
-TASK = Task(
-    kind="classification",
-    instruction="Is it {labels}?",
-    system="",
-    input="{text}",
-    labels=("good", "bad"),
-    schema=None,
-    output="text",
-)
-TEXTS = ("a fine film", "a dull plot", "so so 12 ½", "日本", "it was it", "x", "not bad", "hm")
-
-
-@dataclass
-class Folder:
-    """Stands for an artifact: a folder with files."""
-
-    path: Path
-
-    def file(self, name: str) -> Path:
-        assert (self.path / name).exists(), name
-        return self.path / name
-
-    @property
-    def key(self) -> str:
-        return self.path.name
-
-    def digest(self) -> str:
-        files = sorted(path for path in self.path.rglob("*") if path.is_file())
-        return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-
-
-@dataclass
-class Bench:
-    """Runs stages one after the other, with products built at most once."""
-
-    root: Path
-    base: Path
-    formats: tuple[str, ...] = ("safetensors", "gguf", "ollama")
-    quantizations: tuple[str, ...] = ("Q8_0",)
-    importance_matrix: bool = False
-    thresholds: tuple[Threshold, ...] = ()
-    max_drops: tuple[MaxDrop, ...] = ()
-    built: list[str] = field(default_factory=list)
-    artifacts: dict[str, Folder] = field(default_factory=dict)
-
-    def once(self, name: str, payload: Mapping[str, Any], build: Callable[[Path], None]) -> Folder:
-        key = json.dumps(payload, sort_keys=True, default=str)
-        folder = self.root / "products" / f"{name}-{abs(hash(key))}"
-        if not folder.exists():
-            folder.mkdir(parents=True)
-            build(folder)
-            self.built.append(name)
-        return Folder(folder)
-
-    def run(self, stage: Any) -> Path:
-        workdir = self.root / stage.NAME
-        shutil.rmtree(workdir, ignore_errors=True)
-        scratch = self.root / "scratch"
-        scratch.mkdir(exist_ok=True)
-        workdir.mkdir()
-        stage.run(
-            SimpleNamespace(
-                recipe=self.recipe(),
-                base_model={},
-                device=CPU,
-                artifacts={name: self.artifacts[name] for name in stage.NEEDS},
-                inputs=dict.fromkeys(stage.NEEDS, "key"),
-                workdir=workdir,
-                scratch=scratch,
-                progress=SimpleNamespace(update=lambda *_, **__: None, note=lambda _text: None),
-                once=self.once,
-            )
-        )
-        self.artifacts[stage.NAME] = Folder(workdir)
-        return workdir
-
-    def recipe(self) -> Any:
-        return SimpleNamespace(
-            task=TASK,
-            base_model=PathRef(path=self.base, written="base"),
-            method=SimpleNamespace(kind="full", seed=7, max_length=512),
-            splits=SimpleNamespace(seed=7),
-            backend=SimpleNamespace(precision="fp32"),
-            acceptance=SimpleNamespace(confidence=0.95, decide_on="point"),
-            export=Export(
-                formats=self.formats,  # type: ignore[arg-type]
-                quantizations=self.quantizations,
-                importance_matrix=self.importance_matrix,
-                max_drops=self.max_drops,
-                thresholds=self.thresholds,
-            ),
-        )
-
-
-def _evaluated(root: Path, model: Path, rows: list[Example]) -> Path:
-    """What the trained model says before it is merged."""
-    folder = root / "evaluate"
-    folder.mkdir()
-    asked = answering.Asked(task=TASK, max_length=512, answers=())
-    loaded = load_model(model, device=CPU, precision="fp32")
-    silent = SimpleNamespace(update=lambda *_, **__: None, note=lambda _text: None)
-    said = answering.chosen(loaded, asked, rows, progress=silent)
-    write_predictions(folder / "predictions.holdout.jsonl", said)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +42,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
         "train": Folder(trained),
         "holdout": Folder(holdout),
         "data": Folder(data),
-        "evaluate": Folder(_evaluated(root, trained / "model", rows)),
+        "evaluate": Folder(evaluated(root, trained / "model", rows)),
     }
     bench.run(merge)
     bench.run(quantize)

@@ -40,7 +40,7 @@ class Bench:
     def put(self, name: str, build: Any) -> Artifact:
         return self.store.put(name, make_key({"stage": name}), build)
 
-    def once(self, name: str, payload: Any, build: Any) -> Artifact:
+    def cached(self, name: str, payload: Any, build: Any) -> Artifact:
         return self.store.put(name, make_key({"product": name, "payload": payload}), build)
 
     def context(self, stage: str, workdir: Path) -> StageContext:
@@ -54,8 +54,8 @@ class Bench:
             workdir=workdir,
             scratch=self.folder / "scratch",
             progress=Told(),
-            once=self.once,
-            aside=lambda name, _payload: self.folder / "aside" / name,
+            cached=self.cached,
+            work_dir=lambda name, _payload: self.folder / "aside" / name,
         )
 
     def run(self) -> Path:

@@ -17,6 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from engine.data.kinds.base import Filled
+from engine.errors import EnvironmentProblem
 from engine.recipe.model import CheckAction
 
 if TYPE_CHECKING:
@@ -168,6 +169,12 @@ def named(code: str) -> str:
 @cache
 def _detector() -> LanguageIdentifier:
     """Return the detector with its model; loading takes most of a second."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # brings NumPy
-
+    try:
+        from py3langid.langid import MODEL_FILE, LanguageIdentifier
+    except ImportError as error:
+        raise EnvironmentProblem.one(
+            "E701",
+            "the check `languages` needs py3langid",
+            hint="pip install 'slm-recipe[data]', or write `languages: off` under `data.checks`",
+        ) from error
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from engine.data.checks.rows.texts import AROUND, rows_that, texts
 from engine.data.kinds.base import Filled
 from engine.data.reading.row import excerpt
+from engine.errors import EnvironmentProblem
 from engine.recipe.model import CheckAction
 
 
@@ -45,14 +46,18 @@ def repair(text: str) -> str | None:
     Control codes that were Windows-1252 punctuation are no mojibake here: `control_characters`
     finds them.
     """
-    from ftfy import fix_encoding  # only where a row is not ASCII
-    from ftfy.badness import is_bad
-    from ftfy.fixes import fix_c1_controls
-
-    if not is_bad(text):
+    try:
+        from ftfy import badness, fix_encoding, fixes
+    except ImportError as error:
+        raise EnvironmentProblem.one(
+            "E701",
+            "the check `mojibake` needs ftfy",
+            hint="pip install 'slm-recipe[data]', or write `mojibake: off` under `data.checks`",
+        ) from error
+    if not badness.is_bad(text):
         return None
     repaired = fix_encoding(text)
-    return None if repaired in (text, fix_c1_controls(text)) else repaired
+    return None if repaired in (text, fixes.fix_c1_controls(text)) else repaired
 
 
 def _difference(text: str, repaired: str) -> tuple[str, str]:

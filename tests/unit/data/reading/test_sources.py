@@ -40,7 +40,7 @@ def file(folder: Path, name: str, content: bytes) -> PathRef:
     return at(folder / name)
 
 
-def once(folder: Path) -> Callable[[str, Mapping[str, Any], Callable[[Path], None]], Artifact]:
+def cached(folder: Path) -> Callable[[str, Mapping[str, Any], Callable[[Path], object]], Artifact]:
     store = Store(folder / "store")
     return lambda name, payload, build: store.put(name, make_key(dict(payload)), build)
 
@@ -70,7 +70,7 @@ def test_names_are_as_short_as_they_can_be() -> None:
 def test_rows_know_their_source_and_problems_of_all_files_are_told(tmp_path: Path) -> None:
     first = source(ref=file(tmp_path, "a/r.csv", b"text,label\nx,good\n"))
     second = source(ref=file(tmp_path, "b/r.jsonl", b'{"text": "y"}\n'))
-    fetched = fetch_all([first, second], once(tmp_path), Quiet())
+    fetched = fetch_all([first, second], cached(tmp_path), Quiet())
 
     rows = list(read_all(fetched, Quiet()))
 
@@ -88,7 +88,7 @@ def test_files_of_one_name_are_told_apart_in_rows_and_problems(tmp_path: Path) -
         source(ref=file(tmp_path, "train/r.csv", b"text\nx\n")),
         source(ref=file(tmp_path, "test/r.csv", b"text\ny,z\n")),
     ]
-    rows = read_all(fetch_all(sources, once(tmp_path), Quiet()), Quiet())
+    rows = read_all(fetch_all(sources, cached(tmp_path), Quiet()), Quiet())
 
     assert next(rows).origin == "train/r.csv:2"
     with pytest.raises(DataError, match=r"^test/r\.csv:2  D324"):
@@ -102,7 +102,7 @@ def test_missing_files_of_all_sources_are_told_together(tmp_path: Path) -> None:
         source(ref=there, format="lines", columns=(beside("label", at(tmp_path / "label")),)),
     ]
     with pytest.raises(DataError) as caught:
-        fetch_all(sources, once(tmp_path), Quiet())
+        fetch_all(sources, cached(tmp_path), Quiet())
 
     assert [problem.code for problem in caught.value.problems] == ["D320", "D320"]
 
@@ -136,7 +136,7 @@ def test_files_side_by_side_come_out_of_one_archive(
     )
     sources = [source(ref=ref, format="lines", columns=(beside("label", label),))]
 
-    rows = list(read_all(fetch_all(sources, once(tmp_path), Quiet()), Quiet()))
+    rows = list(read_all(fetch_all(sources, cached(tmp_path), Quiet()), Quiet()))
 
     assert [row.values for row in rows] == [
         {"text": "fine", "label": "good"},

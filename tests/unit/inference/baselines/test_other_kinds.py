@@ -15,9 +15,8 @@ from engine.inference.baselines.served import ask_served, note_of
 from engine.inference.baselines.values import Answered, Question
 from engine.inference.predict import Asked
 from engine.recipe.model import Baseline, Endpoint
-from engine.runtime.gguf.convert import find_tools, write_gguf
 from support.chat_service import Body, Service, serving
-from support.pico import make_pico_model
+from support.pico import pico_gguf
 from support.stage_bench import Quiet
 from support.tasks import task
 
@@ -65,16 +64,13 @@ def question(kind: str, **changes: Any) -> Question:
 
 
 @pytest.fixture(scope="module")
-def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("file")
-    make_pico_model(folder / "pico")
-    write_gguf(folder / "pico", folder / "m.gguf", "F16", threads=2, tools=find_tools())
-    return folder / "m.gguf"
+def gguf() -> Path:
+    return pico_gguf()
 
 
 @pytest.mark.parametrize("kind", list(TASKS))
 def test_a_file_is_held_to_the_form_of_the_kind(kind: str, gguf: Path, tmp_path: Path) -> None:
-    answered = ask_file(gguf, question(kind), threads=1, aside=tmp_path, progress=Quiet())
+    answered = ask_file(gguf, question(kind), threads=1, work_dir=tmp_path, progress=Quiet())
 
     assert len(answered.predictions) == 4
     if kind == "multilabel":
@@ -93,7 +89,7 @@ def served(kind: str, folder: Path, answer: str, **changes: Any) -> tuple[Answer
         endpoint = Endpoint(
             url=service.url, model="served", api_key_env="", input_price=0, output_price=0
         )
-        answered = ask_served(endpoint, question(kind), aside=folder, progress=Quiet())
+        answered = ask_served(endpoint, question(kind), work_dir=folder, progress=Quiet())
         return answered, service.asked
 
 

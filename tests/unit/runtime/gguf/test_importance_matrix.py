@@ -16,13 +16,12 @@ from engine.runtime.gguf.convert import find_tools, write_gguf
 from engine.runtime.gguf.importance_matrix import Squares, drawn_rows, squares, write_importance
 from engine.runtime.gguf.quantize_worker import importance
 from engine.runtime.models.load import LoadedModel
+from support.pico import pico_gguf
 
 
 @pytest.fixture(scope="module")
-def sixteen(pico_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("gguf") / "model-F16.gguf"
-    write_gguf(pico_folder, target, "F16", threads=1, tools=find_tools())
-    return target
+def sixteen() -> Path:
+    return pico_gguf()
 
 
 @pytest.fixture

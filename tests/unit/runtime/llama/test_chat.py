@@ -7,20 +7,15 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StageError
-from engine.runtime.gguf.convert import find_tools, write_gguf
 from engine.runtime.llama.chat import FileTokenizer, load_gguf_chat
 from engine.runtime.models.load import LoadedModel
+from support.pico import pico_gguf
 
 TURNS = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "good?\n½"}]
 
 
-def test_the_prompt_is_that_of_the_folder(
-    pico: LoadedModel, pico_folder: Path, tmp_path: Path
-) -> None:
-    gguf = tmp_path / "model.gguf"
-    write_gguf(pico_folder, gguf, "F16", threads=2, tools=find_tools())
-
-    chat = load_gguf_chat(gguf)
+def test_the_prompt_is_that_of_the_folder(pico: LoadedModel) -> None:
+    chat = load_gguf_chat(pico_gguf())
 
     assert chat.prompt(TURNS) == pico.chat.prompt(TURNS)
     assert chat.terminator == pico.chat.terminator

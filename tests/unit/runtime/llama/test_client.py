@@ -18,16 +18,15 @@ from engine.runtime.llama.client import Learned, Request, ask_gguf
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.tool_process import run_module, run_tool
 from support.gguf_labels import choose_gguf
+from support.pico import pico_gguf
 
 TEXTS = ["good", "not a good film at all", "日本 é ½ 12", "", "x" * 90, " the  plot\n\nwas bad"]
 ANSWERS = ["positive<|im_end|>", "negative<|im_end|>", "not sure<|im_end|>"]
 
 
 @pytest.fixture(scope="session")
-def gguf(pico_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("gguf") / "model-F16.gguf"
-    write_gguf(pico_folder, target, "F16", threads=1, tools=find_tools())
-    return target
+def gguf() -> Path:
+    return pico_gguf()
 
 
 @pytest.fixture(scope="session")

@@ -141,7 +141,7 @@ def test_the_rows_are_rendered_once(pico: LoadedModel, pico_folder: Path, tmp_pa
     store = Store(tmp_path / "store")
     built = []
 
-    def once(name: str, payload: Any, build: Any) -> Artifact:
+    def cached(name: str, payload: Any, build: Any) -> Artifact:
         def counted(folder: Path) -> None:
             built.append(name)
             build(folder)
@@ -161,8 +161,8 @@ def test_the_rows_are_rendered_once(pico: LoadedModel, pico_folder: Path, tmp_pa
         data=store.put("data", make_key({"stage": "data"}), data),
     )
 
-    first = rendered_artifact(request, once=once, read=read_examples)
-    second = rendered_artifact(request, once=once, read=read_examples)
+    first = rendered_artifact(request, cached=cached, read=read_examples)
+    second = rendered_artifact(request, cached=cached, read=read_examples)
 
     assert (["rendered"], first.key) == (built, second.key)
     assert read_facts(first)["train"].tokens == sum(

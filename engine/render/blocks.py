@@ -1,0 +1,376 @@
+"""What a page is made of, as values: the HTML, the Markdown and the terminal writer each show all of them.
+
+A cell of a table or a piece of a paragraph is a string or one of its classes below, an `Estimate`, a `Badge`, a
+drawing, or a tuple of them. A plain string is shown as it is; only `Prose` gives backticks a meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from engine.evidence import CalibrationBin, Status
+from engine.render.number_format import DASH
+
+
+class Code(str):
+    """A word as it stands in files and commands."""
+
+    __slots__ = ()
+
+
+class Muted(str):
+    """Secondary text."""
+
+    __slots__ = ()
+
+
+class Strong(str):
+    """Text that catches the eye."""
+
+    __slots__ = ()
+
+
+class Prose(str):
+    """A sentence; text between backticks is code."""
+
+    __slots__ = ()
+
+
+class Label(str):
+    """A class or field of the data, in whatever script."""
+
+    __slots__ = ()
+
+
+class Digest(str):
+    """A long hash, of which a page may show the start."""
+
+    __slots__ = ()
+
+
+class Failure(str):
+    """What went wrong."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A measured value and what belongs to it, mostly its interval: `0.896` and `[0.858, 0.930]`."""
+
+    value: str
+    about: str = ""
+
+    def __str__(self) -> str:
+        is_interval = self.about.startswith("[")
+        return (
+            f"{self.value}{' ' if is_interval else ', '}{self.about}" if self.about else self.value
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """An answer in a word and a colour; with `sign` a glyph too, and Markdown sets it bold."""
+
+    word: str
+    tone: str = ""
+    """A value of `Status`, of a stage's status, or `plain`."""
+    sign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """Lines folded behind a word; only the page has them."""
+
+    title: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A stretch of numbers drawn from 0 to 100."""
+
+    low: float
+    high: float
+
+    def at(self, value: float) -> float:
+        """The position of a value, kept on the axis."""
+        share = (value - self.low) / (self.high - self.low)
+        return 100.0 * min(1.0, max(0.0, share))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """A drawing in a cell; only the page has it, and every number in it stands in another cell too."""
+
+    label: str
+    """The same in words, for those who do not see it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track(Drawing):
+    """A value with its interval on an axis, beside a threshold."""
+
+    axis: Axis
+    value: float | None
+    ends: tuple[float, float] | None
+    """Of the interval."""
+    threshold: float | None = None
+    allowed: str = ""
+    """Which side of the threshold is shaded: `min` above it, `max` below it; empty for none."""
+    zero: str = ""
+    """How zero is marked: `axis` by a notch, `zero` by a dashed line; empty for not at all."""
+    tone: str = "plain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar(Drawing):
+    """A value as a bar from the start of its axis, with its interval; the threshold runs on from row to row."""
+
+    axis: Axis
+    value: float | None
+    ends: tuple[float, float] | None
+    threshold: float | None
+    tone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strip(Drawing):
+    """Stretches of one thin bar: (start, width, tone), in percent."""
+
+    parts: tuple[tuple[float, float, str], ...]
+    tall: bool = False
+
+
+Cell = (
+    str
+    | Estimate
+    | Badge
+    | Details
+    | Drawing
+    | tuple[str | Estimate | Badge | Details | Drawing, ...]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table and how its cells are set."""
+
+    name: str
+    kind: str = ""
+    """`number` is flush right; `drawn` holds drawings; `under` stands below the cell before it on the page; `got`,
+    `required`, `rows` and `status` are where a card on a phone looks for them."""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether texts are set flush right."""
+        return self.kind in ("number", "rows", "got")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row, its header first."""
+
+    cells: tuple[Cell, ...]
+    note: str = ""
+    """A sentence about it."""
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table."""
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    layout: str = ""
+    """`cards` on phones, `bars` for drawn bars; else a box that scrolls, `narrow`, `tall`, `stacked` or a mix."""
+    legend: str = ""
+    """What lines in its drawings mean."""
+    notes_below: bool = False
+    """Whether the page shows notes in a line of their own instead of in the first cell."""
+    scale: Axis | None = None
+    """Of the bars."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrix:
+    """Counts of rows by true label and by answer."""
+
+    caption: str
+    labels: tuple[str, ...]
+    answers: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Text; `kind` is `lead`, `fine`, `muted` or empty."""
+
+    text: Cell
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """The title of what follows within a section."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bullets:
+    """A list."""
+
+    items: tuple[Cell, ...]
+    kind: str = "sentences"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Names and values."""
+
+    rows: tuple[tuple[str, Cell], ...]
+    kind: str = "facts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A file shown whole; the page folds it unless `is_open`."""
+
+    title: str
+    text: str
+    language: str = "yaml"
+    is_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The place of something that is not there, with the reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """A line of a chart through (x, y), with intervals (x, low, high)."""
+
+    points: tuple[tuple[float, float], ...]
+    kind: str = "validation"
+    """`train` is a thin line without dots."""
+    whiskers: tuple[tuple[float, float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineChart:
+    """Curves over 0 to `end` across and over `span` upwards; drawn once, by the page, for every width."""
+
+    label: str
+    curves: tuple[Curve, ...]
+    end: float
+    span: tuple[float, float]
+    ticks: tuple[tuple[float, str], ...]
+    across: str
+    """What the ticks count."""
+    mark: tuple[float, str] | None = None
+    legend: tuple[tuple[str, str], ...] = ()
+    """Names of the curves with their kinds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReliabilityChart:
+    """The share of right answers by their probability, over a strip of counts."""
+
+    label: str
+    bins: tuple[CalibrationBin, ...]
+
+
+Block = (
+    Table | Matrix | Paragraph | Heading | Bullets | Facts | Listing | Absent | LineChart
+    | ReliabilityChart
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One part of a report."""
+
+    title: str
+    blocks: tuple[Block, ...]
+    lead: str = ""
+    drawing_lead: str = ""
+    """How its drawings are read, which only the page has."""
+    card: tuple[str, ...] = ()
+    """Sentences that the model card takes from it."""
+    closing: tuple[str, ...] = ()
+    """Sentences that the last lines of a run take from it."""
+
+
+def numbers(names: Iterable[str]) -> tuple[Column, ...]:
+    """Columns of numbers under names that may hold anything."""
+    return tuple(Column(name, "number") for name in names)
+
+
+def texts(names: Iterable[str]) -> tuple[Column, ...]:
+    """Columns of text under names that may hold anything."""
+    return tuple(Column(name) for name in names)
+
+
+def status_badge(status: Status) -> Badge:
+    """The answer of a check or a verdict."""
+    return Badge(status.value, status.value, sign=True)
+
+
+def capital(text: str) -> str:
+    """The text begun with a capital letter."""
+    return text[:1].upper() + text[1:]
+
+
+def bullets(lines: Sequence[str]) -> tuple[Bullets, ...]:
+    """Sentences as a list, each with a capital letter and a full stop; nothing for none."""
+    items = tuple(Prose(capital(line).removesuffix(".") + ".") for line in lines)
+    return (Bullets(items),) if items else ()
+
+
+def columns_of(*names: str | Column) -> tuple[Column, ...]:
+    """Columns; `form | >rows | share:drawn` are one of text, one of numbers and one of another kind."""
+    columns: list[Column] = []
+    for name in names:
+        if isinstance(name, Column):
+            columns.append(name)
+            continue
+        for text in name.split(" | "):
+            title, _, kind = text.partition(":")
+            columns.append(
+                Column(title.removeprefix(">"), "number" if title.startswith(">") else kind)
+            )
+    return tuple(columns)
+
+
+def table(
+    caption: str,
+    columns: Sequence[Column] | str,
+    rows: Iterable[Sequence[Cell] | Row],
+    layout: str = "",
+) -> Table:
+    """A table of rows of cells; columns given as text are read by `columns_of`."""
+    columns = columns_of(columns) if isinstance(columns, str) else columns
+    shown = (row if isinstance(row, Row) else Row(cells=tuple(row)) for row in rows)
+    return Table(caption=caption, columns=tuple(columns), rows=tuple(shown), layout=layout)
+
+
+def filled(table: Table, *, drawn: bool) -> tuple[tuple[Column, ...], tuple[Row, ...]]:
+    """The columns that say something, and the rows with those cells; drawings only where `drawn`."""
+    kept = [
+        at
+        for at, column in enumerate(table.columns)
+        if (drawn or column.kind != "drawn")
+        and (at == 0 or any(row.cells[at] not in ("", DASH) for row in table.rows))
+    ]
+    rows = (
+        Row(cells=tuple(row.cells[at] for at in kept), note=row.note, tone=row.tone)
+        for row in table.rows
+    )
+    return tuple(table.columns[at] for at in kept), tuple(rows)

@@ -1,0 +1,257 @@
+"""Blocks as elements of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import singledispatch
+
+from engine.evidence import Status
+from engine.render import blocks
+from engine.render.html.bars import axis_scale, drawing
+from engine.render.html.charts import line_chart, reliability_chart
+from engine.render.html.markup import Markup, escaped, join, tag
+
+GLYPHS = {Status.PASS: "✓", Status.FAIL: "✕", Status.INCONCLUSIVE: "?", Status.WARN: "!"}
+_UPRIGHT = 6
+"""Labels of a matrix up to which column heads are written across."""
+_FEW = 3
+_SHORT_LABEL = 12
+_TALL = 12
+"""Labels of a matrix beyond which it scrolls by itself."""
+_SHADES = 8
+
+
+@singledispatch
+def element(block: blocks.Block) -> Markup:
+    """A block as HTML."""
+    raise TypeError(type(block))
+
+
+@element.register
+def _(block: blocks.Paragraph) -> Markup:
+    return tag("p", inline(block.text), class_=block.kind or None)
+
+
+@element.register
+def _(block: blocks.Heading) -> Markup:
+    return tag("h3", block.text)
+
+
+@element.register
+def _(block: blocks.Bullets) -> Markup:
+    return tag("ul", *(tag("li", inline(item)) for item in block.items), class_=block.kind)
+
+
+@element.register
+def _(block: blocks.Facts) -> Markup:
+    pairs = (tag("div", tag("dt", name), tag("dd", inline(value))) for name, value in block.rows)
+    return tag("dl", *pairs, class_=block.kind)
+
+
+@element.register
+def _(block: blocks.Absent) -> Markup:
+    return tag("p", inline(blocks.Prose(blocks.capital(block.reason) + ".")), class_="absent")
+
+
+@element.register
+def _(block: blocks.Listing) -> Markup:
+    lines = len(block.text.splitlines())
+    size = tag("span", f"{lines} line" if lines == 1 else f"{lines} lines", class_="muted")
+    body = tag("pre", tag("code", block.text), tabindex="0", aria_label=block.title)
+    is_open = "" if block.is_open else None
+    return tag(
+        "details", tag("summary", block.title, " ", size), body, class_="listing", open=is_open
+    )
+
+
+element.register(blocks.LineChart, line_chart)
+element.register(blocks.ReliabilityChart, reliability_chart)
+
+
+@element.register
+def _(block: blocks.Table) -> Markup:
+    columns, rows = blocks.filled(block, drawn=True)
+    caption = _caption(block.caption + (f"; {block.legend}" if block.legend else ""))
+    body = [line for row in rows for line in _rows(block, columns, row)]
+    if block.scale:
+        scale = tag("td", axis_scale(block.scale))
+        body.append(tag("tr", tag("th"), scale, tag("td"), class_="scale"))
+    heads = (_head(column) for column in columns if column.kind != "under")
+    head = tag("thead", tag("tr", *heads, role="row"), role="rowgroup")
+    content = tag(
+        "table",
+        caption,
+        head if block.scale is None else "",
+        tag("tbody", *body, role="rowgroup"),
+        role="table",
+        class_=block.layout if block.layout in ("cards", "bars") else None,
+    )
+    return (
+        content if block.layout in ("cards", "bars") else _box(content, block.caption, block.layout)
+    )
+
+
+def _head(column: blocks.Column) -> Markup:
+    return tag("th", column.name, scope="col", role="columnheader", class_=column.kind or None)
+
+
+def _rows(block: blocks.Table, columns: Sequence[blocks.Column], row: blocks.Row) -> list[Markup]:
+    """A row, and its note in a row of its own where the table puts it there."""
+    note = inline(blocks.Prose(row.note))
+    beside = tag("span", note, class_="note") if row.note and not block.notes_below else ""
+    cells = [
+        tag(
+            "th",
+            inline(row.cells[0]),
+            beside,
+            scope="row",
+            role="rowheader",
+            class_=columns[0].kind or None,
+        )
+    ]
+    for column, cell in zip(columns[1:], row.cells[1:], strict=True):
+        if column.kind == "under":
+            parts = str(cell).split(", ") if cell else []
+            lines = [
+                part for text in parts for part in (tag("br"), tag("span", text, class_="muted"))
+            ]
+            cells[-1] = Markup(cells[-1].removesuffix("</td>") + join(lines) + "</td>")
+        else:
+            name = column.name if column.kind == "rows" else None
+            cells.append(
+                tag("td", inline(cell), role="cell", class_=column.kind or None, data_name=name)
+            )
+    is_below = bool(row.note) and block.notes_below
+    shown = [tag("tr", *cells, role="row", class_="noted" if is_below else row.tone or None)]
+    if is_below:
+        below = tag("td", tag("div", note), colspan=len(cells))
+        shown.append(tag("tr", below, class_="because"))
+    return shown
+
+
+@element.register
+def _(block: blocks.Matrix) -> Markup:
+    columns = block.answers
+    if not any(row[-1] for row in block.counts):
+        columns = columns[:-1]
+    is_long = max(map(len, columns)) > _SHORT_LABEL
+    is_steep = len(columns) > _UPRIGHT or (is_long and len(columns) > _FEW)
+    heads = (tag("th", inline(blocks.Label(name)), scope="col") for name in columns)
+    body = (
+        tag(
+            "tr",
+            tag("th", inline(blocks.Label(label)), scope="row"),
+            *(_count(counts, at, row) for at in range(len(columns))),
+        )
+        for row, (label, counts) in enumerate(zip(block.labels, block.counts, strict=True))
+    )
+    corner = tag("td", tag("span", "true ↓ · answer →", class_="muted"))
+    content = tag(
+        "table",
+        _caption(block.caption),
+        tag("thead", tag("tr", corner, *heads)),
+        tag("tbody", *body),
+        class_="matrix steep" if is_steep else "matrix",
+    )
+    return _box(content, block.caption, "tall" if len(block.labels) > _TALL else "")
+
+
+def _count(counts: tuple[int, ...], column: int, row: int) -> Markup:
+    value, hue = counts[column], "hit" if row == column else "miss"
+    if value == 0:
+        return tag("td", "0" if row == column else "", class_="zero")
+    shade = max(1, round(_SHADES * value / sum(counts)))
+    return tag("td", str(value), class_=f"{hue} h{shade}")
+
+
+def _caption(text: str) -> Markup:
+    return tag("caption", tag("span", text))
+
+
+def _box(content: Markup, label: str, layout: str) -> Markup:
+    """A box that scrolls sideways by itself, reachable with the keyboard."""
+    return tag(
+        "div",
+        content,
+        class_=f"box {layout}".strip(),
+        role="region",
+        aria_label=label,
+        tabindex="0",
+    )
+
+
+@singledispatch
+def inline(cell: blocks.Cell) -> Markup:
+    """A cell or a piece of text as HTML; plain strings are escaped."""
+    return escaped(str(cell))
+
+
+@inline.register(tuple)
+def _(cell: tuple[blocks.Cell, ...]) -> Markup:
+    return join(inline(part) for part in cell)
+
+
+@inline.register
+def _(cell: blocks.Estimate) -> Markup:
+    about = tag("span", cell.about, class_="about") if cell.about else ""
+    return join([tag("span", cell.value, class_="value"), about], " ")
+
+
+@inline.register
+def _(cell: blocks.Badge) -> Markup:
+    glyph = (
+        tag("span", GLYPHS[Status(cell.tone)], aria_hidden="true", class_="glyph")
+        if cell.sign
+        else ""
+    )
+    return tag("span", glyph, cell.word, class_=f"badge {cell.tone}".strip())
+
+
+@inline.register
+def _(cell: blocks.Details) -> Markup:
+    return tag(
+        "details", tag("summary", cell.title), tag("ul", *(tag("li", line) for line in cell.lines))
+    )
+
+
+@inline.register
+def _(cell: blocks.Drawing) -> Markup:
+    return drawing(cell)
+
+
+@inline.register
+def _(cell: blocks.Prose) -> Markup:
+    pieces = cell.split("`")
+    if len(pieces) % 2 == 0:
+        return escaped(cell)
+    return join(tag("code", piece) if at % 2 else piece for at, piece in enumerate(pieces))
+
+
+@inline.register
+def _(cell: blocks.Code) -> Markup:
+    return tag("code", str(cell))
+
+
+@inline.register
+def _(cell: blocks.Digest) -> Markup:
+    return tag("code", str(cell), class_="digest")
+
+
+@inline.register
+def _(cell: blocks.Strong) -> Markup:
+    return tag("strong", str(cell))
+
+
+@inline.register
+def _(cell: blocks.Muted) -> Markup:
+    return tag("span", str(cell), class_="muted")
+
+
+@inline.register
+def _(cell: blocks.Label) -> Markup:
+    return tag("span", str(cell), class_="label")
+
+
+@inline.register
+def _(cell: blocks.Failure) -> Markup:
+    return tag("span", inline(blocks.Prose(cell)), class_="note fail")

@@ -1,0 +1,187 @@
+"""The writer of Markdown: blocks, and the escaping that shows texts as they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import singledispatch
+
+from engine.render import blocks
+from engine.render.styled_text import printable
+
+_MOST_LABELS = 12
+"""Of a matrix that is still read as a table; the most frequent mistakes are listed anyway."""
+_INTERVAL = re.compile(r"\[[^\[\]A-Za-z<>`|]*\]")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!])")
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return _SPECIAL.sub(r"\\\1", printable(" ".join(text.split())))
+
+
+def prose(text: str) -> str:
+    """A sentence; what stands between backticks is set as code."""
+    pieces = text.split("`")
+    if len(pieces) % 2 == 0:
+        return plain(text)
+    return "".join(code(piece) if at % 2 else _inline(piece) for at, piece in enumerate(pieces))
+
+
+def _inline(text: str) -> str:
+    """A piece of a sentence with the spaces at its ends."""
+    left = " " if text[:1].isspace() else ""
+    right = " " if text[-1:].isspace() else ""
+    return f"{left}{plain(text)}{right}" if text.strip() else " " * bool(text)
+
+
+def code(text: str) -> str:
+    """A code span, fenced by more backticks than the text holds in a row; safe in table cells."""
+    shown = printable(" ".join(text.split())).replace("|", "\\|")
+    fence = "`" * (_longest_run(shown) + 1)
+    edge = " " if shown.startswith("`") or shown.endswith("`") else ""
+    return f"{fence}{edge}{shown}{edge}{fence}" if shown else ""
+
+
+def fenced(text: str, language: str) -> str:
+    """A fenced block that its text cannot close."""
+    fence = "`" * max(3, _longest_run(text) + 1)
+    lines = "\n".join(printable(line) for line in text.splitlines())
+    return f"{fence}{language}\n{lines}\n{fence}"
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numeric: str = "") -> str:
+    """A table; `numeric` holds one letter a column: `r` for flush right, anything else for left."""
+    marks = ["---:" if mark == "r" else "---" for mark in numeric.ljust(len(columns))]
+    if len(marks) != len(columns):
+        raise ValueError(f"{len(columns)} columns, {len(marks)} marks")
+    lines = [columns, marks, *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def section(part: blocks.Section) -> str:
+    """A section under its heading."""
+    lead = plain(part.lead) if part.lead else ""
+    return joined([f"## {plain(part.title)}", lead, *map(markdown, part.blocks)])
+
+
+def joined(parts: Iterable[str]) -> str:
+    """The parts that are there, with a blank line between."""
+    return "\n\n".join(part for part in parts if part)
+
+
+@singledispatch
+def markdown(block: blocks.Block) -> str:
+    """A block as Markdown; drawings have none, since tables hold their numbers."""
+    raise TypeError(type(block))
+
+
+@markdown.register(blocks.LineChart)
+@markdown.register(blocks.ReliabilityChart)
+def _(_block: blocks.Block) -> str:
+    return ""
+
+
+@markdown.register
+def _(block: blocks.Paragraph) -> str:
+    return inline(block.text)
+
+
+@markdown.register
+def _(block: blocks.Heading) -> str:
+    return f"### {plain(block.text)}"
+
+
+@markdown.register
+def _(block: blocks.Bullets) -> str:
+    return "\n".join(f"- {inline(item)}" for item in block.items)
+
+
+@markdown.register
+def _(block: blocks.Facts) -> str:
+    return "\n".join(f"- {plain(name)}: {inline(value)}" for name, value in block.rows)
+
+
+@markdown.register
+def _(block: blocks.Absent) -> str:
+    return f"_{plain(blocks.capital(block.reason))}._"
+
+
+@markdown.register
+def _(block: blocks.Listing) -> str:
+    return joined([f"### {plain(block.title)}", fenced(block.text, block.language)])
+
+
+@markdown.register
+def _(block: blocks.Table) -> str:
+    columns, rows = blocks.filled(block, drawn=False)
+    noted = ["note"] if any(row.note for row in rows) else []
+    cells = [[*map(inline, row.cells), *([prose(row.note)] if noted else [])] for row in rows]
+    marks = "".join("r" if column.is_right else "l" for column in columns)
+    heads = [
+        code(name) if isinstance(name := column.name, blocks.Code) else plain(name)
+        for column in columns
+    ]
+    return joined([f"**{plain(block.caption)}**", table([*heads, *noted], cells, numeric=marks)])
+
+
+@markdown.register
+def _(block: blocks.Matrix) -> str:
+    if len(block.labels) > _MOST_LABELS:
+        return ""
+    rows = [
+        [code(label), *map(str, counts)]
+        for label, counts in zip(block.labels, block.counts, strict=True)
+    ]
+    heads = ["true ↓ · answer →", *map(plain, block.answers)]
+    return joined(
+        [f"**{plain(block.caption)}**", table(heads, rows, numeric="l" + "r" * len(block.answers))]
+    )
+
+
+@singledispatch
+def inline(cell: blocks.Cell) -> str:
+    """A cell or a piece of text."""
+    return plain(str(cell))
+
+
+@inline.register(tuple)
+def _(cell: tuple[blocks.Cell, ...]) -> str:
+    return " ".join(filter(None, map(inline, cell)))
+
+
+@inline.register
+def _(cell: blocks.Estimate) -> str:
+    return str(cell) if _INTERVAL.fullmatch(cell.about) else plain(str(cell))
+
+
+@inline.register
+def _(cell: blocks.Badge) -> str:
+    return f"**{plain(cell.word)}**" if cell.sign else plain(cell.word)
+
+
+@inline.register
+def _(cell: blocks.Strong) -> str:
+    return f"**{plain(cell)}**" if cell else ""
+
+
+@inline.register
+def _(cell: blocks.Prose) -> str:
+    return prose(cell)
+
+
+@inline.register(blocks.Code)
+@inline.register(blocks.Digest)
+@inline.register(blocks.Label)
+def _(cell: str) -> str:
+    return code(cell)
+
+
+@inline.register(blocks.Details)
+@inline.register(blocks.Drawing)
+def _(_cell: blocks.Drawing | blocks.Details) -> str:
+    return ""
+
+
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall("`+", text)), default=0)

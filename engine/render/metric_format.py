@@ -1,0 +1,154 @@
+"""How each metric is shown: its number of decimals, its unit, which way is better, which stands for a kind.
+
+A check's name may say more than its metric (`over_baselines.macro_f1`); the metric is what counts here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from engine.evidence import Interval, Metric, Report, Scores
+from engine.recipe.metrics import BY_KIND, OF_FILES, MetricSpec, primary
+from engine.render.number_format import DASH, amount, interval, threshold
+
+PREFIXES: Final = ("over_baselines.", "over_previous.", "drop.", "parity.")
+"""What stands before the metric in the name of a check."""
+
+_DECIMALS: Final = {"per token": 2, "MB": 1, "tokens/s": 1, "ms": 1}
+_WRITTEN: Final = ("MB", "tokens/s", "ms")
+"""Units that stand behind the number; the others are in the metric's name."""
+_ZERO_TO_ONE: Final = "share"
+_PROSE_NAMES: Final = {
+    "macro_f1": "macro-F1",
+    "field_f1": "field F1",
+    "answer_match": "answer match",
+    "rouge_l": "ROUGE-L",
+    "bits_per_byte": "bits per byte",
+}
+_COLUMN_NAMES: Final = {
+    "mcc": "MCC",
+    "ece": "ECE",
+    "rouge_1": "ROUGE-1",
+    "rouge_2": "ROUGE-2",
+    "rouge_l": "ROUGE-L",
+    "chrf": "chrF",
+    "bleu": "BLEU",
+}
+_SHORT: Final = {
+    "classification": ("accuracy", "macro_precision", "macro_recall", "macro_f1", "mcc"),
+    "multilabel": ("accuracy", "macro_f1", "micro_f1", "weighted_f1", "hamming_loss"),
+    "extraction": ("exact_match", "field_precision", "field_recall", "field_f1", "macro_field_f1"),
+    "generation": ("exact_match", "normalised_match", "answer_match", "rouge_l", "chrf", "bleu"),
+    "chat": ("bits_per_byte", "perplexity"),
+    "text": ("bits_per_byte", "perplexity"),
+}
+"""What models are compared by beside the main metric, by kind."""
+
+
+def metric_name(name: str) -> str:
+    """Return the metric a check is about, without what stands before it."""
+    for prefix in PREFIXES:
+        if name.startswith(prefix):
+            return name.removeprefix(prefix)
+    return name
+
+
+def spec_of(name: str) -> MetricSpec | None:
+    """Return what is known of a metric, whatever the kind: the same name means the same everywhere."""
+    first, dot, _ = metric_name(name).partition(".")
+    specs = (spec for kind in (*BY_KIND.values(), OF_FILES) for spec in kind)
+    return next((spec for spec in specs if spec.name == first and bool(dot) == bool(spec.of)), None)
+
+
+def prose_name(name: str) -> str:
+    """The metric as in a sentence: `macro-F1`, `bits per byte`; others as the recipe does."""
+    return _PROSE_NAMES.get(name, name)
+
+
+def column_name(name: str) -> str:
+    """The metric as the head of a column: `macro F1`, `ROUGE-L`, `exact match`."""
+    return _COLUMN_NAMES.get(name) or name.replace("_f1", " F1").replace("_", " ")
+
+
+def is_lower_better(name: str) -> bool:
+    """Tell whether less of it is better."""
+    spec = spec_of(name)
+    return spec is not None and spec.better == "lower"
+
+
+def is_share(name: str) -> bool:
+    """Tell whether it lies between 0 and 1; so do checks that are no metrics."""
+    spec = spec_of(name)
+    return spec is None or spec.unit == _ZERO_TO_ONE
+
+
+def direction(name: str) -> str:
+    """`higher is better`, `lower is better`, or empty where that depends on the task."""
+    spec = spec_of(name)
+    return f"{spec.better} is better" if spec and spec.better != "either" else ""
+
+
+def value_of(name: str, value: float | None, *, signed: bool = False) -> str:
+    """The number as this metric is written, with its unit: `0.896`, `12.41`, `105.5 MB`."""
+    unit = _unit(name)
+    text = amount(value, decimals=_DECIMALS.get(unit, 3), signed=signed)
+    return f"{text} {unit}" if unit in _WRITTEN and value is not None else text
+
+
+def interval_of(name: str, value: Interval | None, *, signed: bool = False) -> str:
+    """`[0.858, 0.930]`, with the metric's decimals; empty for none."""
+    return interval(value, signed=signed, decimals=_DECIMALS.get(_unit(name), 3))
+
+
+def threshold_of(name: str, value: float) -> str:
+    """A threshold as it was written, with its unit: `0.80`, `120 MB`."""
+    unit = _unit(name)
+    if unit not in _WRITTEN:
+        return threshold(value)
+    return f"{value:,.6f}".rstrip("0").rstrip(".") + f" {unit}"
+
+
+def metric_text(metric: Metric | None) -> str:
+    """Value and interval of a metric: `0.896 [0.858, 0.930]`; a dash where it was not computed."""
+    if metric is None or metric.value is None:
+        return DASH
+    shown = value_of(metric.name, metric.value)
+    return f"{shown} {interval_of(metric.name, metric.interval)}".rstrip()
+
+
+def _unit(name: str) -> str:
+    spec = spec_of(name)
+    return spec.unit if spec else ""
+
+
+def kind_of(report: Report) -> str:
+    """The kind of task; reports of the first days hold classification only."""
+    return str(report.task.get("kind", "classification"))
+
+
+def primary_of(report: Report) -> str:
+    """The metric that stands for the report's kind of task."""
+    return primary(kind_of(report), answer_pattern=str(report.task.get("answer_pattern") or ""))
+
+
+def short_list(kind: str, main: str, scores: Iterable[Scores]) -> tuple[str, ...]:
+    """The metrics models are compared by: the main one first, then those of the kind that any has."""
+    names = {metric.name for item in scores for metric in item.metrics}
+    listed = (*_SHORT.get(kind, ()), "valid_output")
+    return (main, *(name for name in listed if name in names and name != main))
+
+
+def whole_list(kind: str, *scores: Scores | None) -> tuple[str, ...]:
+    """The metrics of a kind that any has, in the kind's order, without those of labels and fields."""
+    names = {metric.name for item in scores if item for metric in item.metrics}
+    return tuple(spec.name for spec in BY_KIND.get(kind, ()) if not spec.of and spec.name in names)
+
+
+def best_of(
+    name: str, candidates: Sequence[tuple[str, Metric | None]]
+) -> tuple[str, Metric] | None:
+    """The one whose value is best in the metric's direction, with its name; the first of equals."""
+    sign = -1 if is_lower_better(name) else 1
+    valued = [(who, metric) for who, metric in candidates if metric and metric.value is not None]
+    return max(valued, key=lambda item: sign * (item[1].value or 0.0), default=None)

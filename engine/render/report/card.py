@@ -1,0 +1,201 @@
+"""The model card: README.md beside the model, with the front matter model hubs read."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from engine.evidence import Report, Scores
+from engine.render.blocks import bullets
+from engine.render.labels import find_metric, judged_by, main_metric
+from engine.render.markdown import code, fenced, joined, markdown, plain
+from engine.render.metric_format import kind_of
+from engine.render.number_format import count, percent, size
+from engine.render.report.sections import report_sections
+from engine.render.report.sections.acceptance import check_table
+
+_SECOND = {
+    "classification": "accuracy",
+    "multilabel": "accuracy",
+    "extraction": "exact_match",
+    "generation": "exact_match",
+    "chat": "perplexity",
+    "text": "perplexity",
+}
+"""The metric for hubs beside the main one, by kind."""
+_TAGS = {"classification": "text-classification", "multilabel": "text-classification"}
+_ANSWERS = {
+    "classification": "It always answers with a label when decoding is constrained, also where none fits.",
+    "multilabel": "It always answers with labels of this list when decoding is constrained.",
+    "extraction": "It always answers in the schema when decoding is constrained; the values can be wrong.",
+}
+_PROMISE = (
+    "Every number above was measured by the run that made these files; the whole evidence is in "
+    "`report.html` and `report.json` beside them."
+)
+_HUB_MODEL = re.compile(r"([\w.-]+/[\w.-]+)(?:@[0-9a-f]+| \(may move\))$")
+"""As `engine.pipeline.report.describe` writes models of the hub; hubs accept no other `base_model`."""
+
+
+def render_card(report: Report) -> str:
+    """What the model is for, how good it is and on what, how to run it, and what it cannot."""
+    parts = [
+        _front_matter(report),
+        f"# {plain(report.recipe_name)}",
+        plain(report.description),
+        *_use(report),
+        *_evidence(report),
+        *_limits(report),
+        *_making(report),
+    ]
+    return joined(parts) + "\n"
+
+
+def _front_matter(report: Report) -> str:
+    """YAML in which every value is written as JSON, which YAML reads as it is."""
+    scores = report.quantized or report.holdout
+    hub = _HUB_MODEL.match(report.base_model)
+    base = {"base_model": hub[1]} if hub else {"base_model_source": report.base_model}
+    entries: dict[str, Any] = {
+        **base,
+        "pipeline_tag": _pipeline_tag(report),
+        "tags": ["slm-recipe", report.method.split(" ")[0]],
+        **({"labels": list(report.labels)} if report.labels else {}),
+    }
+    lines = [f"{name}: {_json(value)}" for name, value in entries.items()]
+    return "\n".join(["---", *lines, *_model_index(report, scores), "---"])
+
+
+def _pipeline_tag(report: Report) -> str:
+    return _TAGS.get(kind_of(report), "text-generation")
+
+
+def _model_index(report: Report, scores: Scores | None) -> list[str]:
+    main = main_metric(report)
+    names = dict.fromkeys((_SECOND.get(kind_of(report), main), main))
+    metrics = [find_metric(scores, name) for name in names]
+    measured = [item for item in metrics if item is not None and item.value is not None]
+    if not measured:
+        return []
+    lines = ["model-index:", f"- name: {_json(report.recipe_name)}", "  results:"]
+    lines += [f"  - task: {{type: {_pipeline_tag(report)}}}"]
+    lines += [
+        f"    dataset: {{name: {_json('holdout of the recipe')}, type: holdout}}",
+        "    metrics:",
+    ]
+    for item in measured:
+        lines += [f"    - type: {item.name}", f"      value: {round(item.value or 0.0, 4)}"]
+        if item.interval:
+            bounds = {"low": round(item.interval.low, 4), "high": round(item.interval.high, 4)}
+            lines.append(f"      args: {_json({'confidence': item.interval.confidence, **bounds})}")
+    return lines
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _use(report: Report) -> list[str]:
+    names = ", ".join(report.labels)
+    instruction = str(report.task.get("instruction", "")).replace("{labels}", names)
+    file = next((item for item in report.files if item.format == "gguf"), None)
+    parts = [
+        "## Use",
+        _answers_with(report),
+        *(
+            [
+                "It was trained and judged with this instruction, followed by a blank line and the text:",
+                fenced(instruction, "text"),
+            ]
+            if instruction
+            else []
+        ),
+    ]
+    commands = [f'recipe try {report.recipe_name} "…"']
+    if file:
+        commands += [f"llama-cli -m {file.name} --temp 0"]
+    if any(item.format == "ollama" for item in report.files):
+        commands += [f"ollama create {report.recipe_name} -f Modelfile"]
+    return [*parts, fenced("\n".join(commands), "console")]
+
+
+def _answers_with(report: Report) -> str:
+    labels, kind = ", ".join(code(label) for label in report.labels), kind_of(report)
+    is_json = report.task.get("output") == "json"
+    if kind == "multilabel" and labels:
+        form = ' as JSON, such as `{"labels": […]}`' if is_json else ""
+        return f"It answers with any of {labels}, or with none{form}."
+    if kind == "extraction":
+        return "It answers with one JSON object in the recipe's schema."
+    form = ' as JSON, such as `{"label": …}`' if is_json else ""
+    return f"It answers with one of {labels}{form}." if labels else ""
+
+
+def _evidence(report: Report) -> list[str]:
+    """The checks, and what each section gives to the card."""
+    parts = ["## Evidence"]
+    if report.gate:
+        rows = (
+            "rows, each by the model that never saw it"
+            if report.folds
+            else "holdout rows it never saw"
+        )
+        caption = f"The tuned model on {rows}, {judged_by(report)}"
+        parts.append(markdown(check_table(report.gate, caption)))
+    sections = report_sections(report).values()
+    parts += [
+        markdown(block) for block in bullets([line for part in sections for line in part.card])
+    ]
+    if report.verify:
+        caption = "The exported file, run with llama.cpp on the same rows"
+        parts.append(markdown(check_table(report.verify, caption)))
+    return parts
+
+
+def _unmeasured(report: Report) -> str:
+    if report.forgetting is None:
+        return (
+            "Nothing else was measured: it was judged on this one task, and what it forgot of "
+            "other tasks is not known."
+        )
+    asked = count(report.forgetting.overall.n)
+    return f"Beside its task it was asked {asked} probe questions; nothing else was measured."
+
+
+def _limits(report: Report) -> list[str]:
+    rows = count(report.holdout.rows) if report.holdout else "the"
+    limits = [f"The numbers hold for rows like the {rows} holdout rows. {_unmeasured(report)}"]
+    limits += [_ANSWERS[kind]] if (kind := kind_of(report)) in _ANSWERS else []
+    limits += [
+        f"{file.name}: {file.fallback_tensors} of {file.tensors} tensors could not be stored in "
+        f"the type asked for; it takes {file.bits_per_weight:.2f} bits a weight."
+        for file in report.files
+        if file.bits_per_weight is not None and file.fallback_tensors
+    ]
+    if report.agreement is not None and report.agreement < 1:
+        changed = percent(1 - report.agreement)
+        limits.append(f"Quantization changed the answer to {changed} of the holdout rows.")
+    limits += list(report.warnings)
+    items = [f"- {plain(text)}" for text in limits]
+    items += [
+        f"- Its evidence was weakened, and that is meant: {code(item.what)}. {plain(item.why)}"
+        for item in report.waivers
+    ]
+    return ["## Limits", "\n".join(items)]
+
+
+def _making(report: Report) -> list[str]:
+    files = [
+        f"- {code(item.name)}, {size(item.bytes)}, sha256 {code(item.sha256)}"
+        for item in report.files
+    ]
+    made = f"{report.method}, base model {report.base_model}, {report.started}."
+    return [
+        "## Making",
+        plain(made),
+        "\n".join(files),
+        "The recipe, whole; running it again makes this model:",
+        fenced(report.recipe_text, "yaml"),
+        _PROMISE,
+    ]

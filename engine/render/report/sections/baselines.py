@@ -1,0 +1,232 @@
+"""Against what else there is: baselines as bars, all their numbers, and the paired comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.evidence import Comparison, Report
+from engine.render import blocks
+from engine.render.axes import above, around, ends_of
+from engine.render.labels import (
+    ComparedModel,
+    compared_models,
+    estimate,
+    find_metric,
+    main_check,
+    main_metric,
+    why_absent,
+)
+from engine.render.metric_format import (
+    best_of,
+    column_name,
+    direction,
+    interval_of,
+    is_lower_better,
+    is_share,
+    kind_of,
+    short_list,
+    threshold_of,
+    value_of,
+)
+from engine.render.number_format import DASH, count, duration, p_values
+from engine.render.report.sections import report_section
+
+_LEAD = (
+    "What the same holdout rows give without fine-tuning. A tuned model has to be worth its "
+    "cost against the best of these."
+)
+_PAIRED = (
+    "Both models on the same rows, paired. A positive difference means that the tuned model is "
+    "better, also where less of the metric is better."
+)
+_HOLM = (
+    "After Holm: corrected for the number of tests, so that a false difference among all of them "
+    "is as rare as it would be in one."
+)
+_PREVIOUS = "previous"
+"""The name of the last accepted model, of which no gain is asked."""
+_TONES = {"better": "pass", "worse": "fail"}
+
+
+@report_section("baselines", at=30)
+def baselines(report: Report) -> blocks.Section:
+    """Baselines and the tuned model side by side on the same holdout rows."""
+    models = compared_models(report)
+    parts: list[blocks.Block] = (
+        [_bars(report, models)] if models else [blocks.Absent(why_absent(report, "baseline"))]
+    )
+    if metrics := list(dict.fromkeys(item.metric for item in report.comparisons)):
+        parts += [blocks.Heading("How much better, row by row"), blocks.Paragraph(_PAIRED, "lead")]
+        parts += [block for metric in metrics for block in _comparisons(report, metric)]
+    parts += [_numbers(report, models)] if models else []
+    lines = [
+        comparison_line(item) for item in report.comparisons if item.metric == main_metric(report)
+    ]
+    return blocks.Section(
+        title="Baselines",
+        lead=_LEAD if models else "",
+        blocks=tuple(parts),
+        card=(*_best_baseline(report), *lines),
+    )
+
+
+def _best_baseline(report: Report) -> list[str]:
+    metric = main_metric(report)
+    best = best_of(
+        metric, [(item.name, find_metric(item.scores, metric)) for item in report.baselines]
+    )
+    if not (report.holdout and best):
+        return []
+    lower = f" ({direction(metric)})" if is_lower_better(metric) else ""
+    shown = f"{best[0]}, {metric} {value_of(metric, best[1].value)}{lower}"
+    return [f"best of {len(report.baselines)} baselines without fine-tuning: {shown}"]
+
+
+def _bars(report: Report, models: Sequence[ComparedModel]) -> blocks.Table:
+    metric, check = main_metric(report), main_check(report)
+    limit = check.bound if check else None
+    axis = _axis(models, metric, limit)
+    lower = f" ({direction(metric)})" if is_lower_better(metric) else ""
+    return blocks.Table(
+        caption=f"{metric} on the holdout{lower}",
+        legend="" if limit is None else f"the line is the threshold {threshold_of(metric, limit)}",
+        columns=blocks.columns_of("model | :drawn", blocks.Column(blocks.Code(metric), "got")),
+        rows=tuple(_bar_row(model, metric, axis, limit) for model in models),
+        layout="bars",
+        scale=axis,
+    )
+
+
+def _axis(models: Sequence[ComparedModel], metric: str, limit: float | None) -> blocks.Axis:
+    """From 0 to 1 for shares; for all else from 0 to a round number above everything."""
+    if is_share(metric):
+        return blocks.Axis(0.0, 1.0)
+    values = [find_metric(model.scores, metric) for model in models]
+    tops = [m.interval.high if m.interval else m.value or 0.0 for m in values if m]
+    return blocks.Axis(*above([*tops, limit or 0.0]))
+
+
+def _bar_row(
+    model: ComparedModel, metric: str, axis: blocks.Axis, limit: float | None
+) -> blocks.Row:
+    measured = find_metric(model.scores, metric)
+    shown = estimate(measured)
+    bar = blocks.Bar(
+        label=f"{model.name}: {shown}",
+        axis=axis,
+        value=measured.value if measured else None,
+        ends=ends_of(measured.interval) if measured else None,
+        threshold=limit,
+        tone=model.kind,
+    )
+    return blocks.Row(cells=(model.name, bar, shown), note=model.note, tone=model.kind)
+
+
+def _numbers(report: Report, models: Sequence[ComparedModel]) -> blocks.Table:
+    names = short_list(kind_of(report), main_metric(report), [model.scores for model in models])
+    passes = {None: DASH, True: "yes", False: "no"}
+    rows: list[list[blocks.Cell]] = [
+        [
+            model.name,
+            *(
+                estimate(measured) if (measured := find_metric(model.scores, name)) else DASH
+                for name in names
+            ),
+            duration(model.seconds) if model.seconds is not None else DASH,
+            passes[model.passes],
+        ]
+        for model in models
+    ]
+    columns = blocks.columns_of(
+        "model", *blocks.numbers(map(column_name, names)), ">time | >passes"
+    )
+    return blocks.table("Side by side on the holdout", columns, rows, "stacked")
+
+
+def _comparisons(report: Report, metric: str) -> list[blocks.Block]:
+    """The paired differences in one metric, on one axis."""
+    items = [item for item in report.comparisons if item.metric == metric]
+    checks = report.gate.checks if report.gate else ()
+    gain = next((check.bound for check in checks if check.name == f"over_baselines.{metric}"), None)
+    ends = [end for item in items for end in ends_of(item.interval) or ()]
+    axis = around([*(item.difference for item in items), *ends, gain], has_zero=True)
+    line = (
+        ""
+        if gain is None
+        else f"; the full line is the gain asked for, {threshold_of(metric, gain)}"
+    )
+    columns = blocks.columns_of(
+        "against | difference:got | p:under | :drawn | rows:rows | so:status"
+    )
+    shown = blocks.Table(
+        caption=f"{metric}: how much better the tuned model is",
+        legend=f"the dashed line is no difference{line}",
+        columns=columns,
+        rows=tuple(_row(item, axis, gain) for item in items),
+        layout="cards",
+    )
+    return [shown, blocks.Paragraph(_tests(items), "fine")]
+
+
+def _row(item: Comparison, axis: blocks.Axis, gain: float | None) -> blocks.Row:
+    result = claim(item)
+    tone = _TONES.get(result, "inconclusive")
+    track = blocks.Track(
+        label=comparison_line(item),
+        axis=axis,
+        value=item.difference,
+        ends=ends_of(item.interval),
+        threshold=None if item.name == _PREVIOUS else gain,
+        zero="zero",
+        tone=tone,
+    )
+    cells = (
+        blocks.Code(_name(item)),
+        _difference(item),
+        _p_values(item),
+        track,
+        count(item.n),
+        blocks.Badge(result, tone),
+    )
+    return blocks.Row(cells=cells, note=item.note if item.difference is not None else "")
+
+
+def comparison_line(item: Comparison) -> str:
+    """The comparison in one line."""
+    return f"against {_name(item)}: {item.metric} {_difference(item)}, {_p_values(item)}: {claim(item)}"
+
+
+def claim(item: Comparison) -> str:
+    """What follows: `better`, `worse`, `no difference shown`, or why neither can be said.
+
+    Better or worse takes both the interval clear of zero and the corrected p below its rest.
+    """
+    if item.difference is None:
+        return f"not computed: {item.note}" if item.note else "not computed"
+    if item.interval is None:
+        return "not tested"
+    p = item.p_adjusted if item.p_adjusted is not None else item.p_value
+    is_rare = p is None or p <= 1 - item.interval.confidence
+    if is_rare and item.interval.low > 0:
+        return "better"
+    return "worse" if is_rare and item.interval.high < 0 else "no difference shown"
+
+
+def _tests(items: Sequence[Comparison]) -> str:
+    """Which tests gave the p-values, and how they were corrected."""
+    names = ", ".join(sorted({item.test for item in items if item.test}))
+    tests = f"Tests: {names}." if names else "No test was made."
+    return tests if all(item.p_adjusted is None for item in items) else f"{tests} {_HOLM}"
+
+
+def _name(item: Comparison) -> str:
+    return "last accepted model" if item.name == _PREVIOUS else item.name
+
+
+def _difference(item: Comparison) -> blocks.Estimate:
+    value = value_of(item.metric, item.difference, signed=True)
+    return blocks.Estimate(value, interval_of(item.metric, item.interval, signed=True))
+
+
+def _p_values(item: Comparison) -> str:
+    return p_values(item.p_value, item.p_adjusted) or DASH

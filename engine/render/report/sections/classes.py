@@ -1,0 +1,60 @@
+"""Where the model is good: precision, recall and F1 of every class, or field of the answer."""
+
+from __future__ import annotations
+
+from engine.evidence import ClassScores, Report, Scores
+from engine.render import blocks
+from engine.render.labels import class_words, estimate, find_metric, has_classes, why_absent
+from engine.render.number_format import count, number
+from engine.render.report.sections import report_section
+
+_FEW_LABELS = 12
+"""Up to here classes stand in label order; beyond, the weakest first."""
+
+
+@report_section("classes", at=50)
+def classes(report: Report) -> blocks.Section | None:
+    """Nothing for kinds whose answers have neither classes nor fields."""
+    if not has_classes(report):
+        return None
+    scores, words = report.holdout, class_words(report)
+    if scores is None:
+        return blocks.Section(
+            title=words.title, blocks=(blocks.Absent(why_absent(report, "evaluate")),)
+        )
+    is_long = len(scores.classes) > _FEW_LABELS
+    rows = sorted(scores.classes, key=_weakness) if is_long else scores.classes
+    columns = f"{words.singular} | >precision | >recall | >F1 | :drawn | >{words.support} | >{words.predicted}"
+    shown = blocks.table(
+        f"Every {words.singular} on the holdout, {'weakest first' if is_long else "in the recipe's order"}",
+        columns,
+        [_row(scores, item, words.support) for item in rows],
+        "tall" if is_long else "",
+    )
+    return blocks.Section(title=words.title, lead=words.lead, blocks=(shown,))
+
+
+def f1_meter(value: float | None) -> blocks.Strip:
+    """F1 as a thin bar."""
+    parts = () if value is None else ((0.0, 100.0 * value, "tuned"),)
+    return blocks.Strip(label=f"F1 {number(value)}", parts=parts)
+
+
+def _weakness(item: ClassScores) -> float:
+    return -1.0 if item.f1 is None else item.f1
+
+
+def _row(scores: Scores, item: ClassScores, support: str) -> list[blocks.Cell]:
+    return [
+        blocks.Label(item.label),
+        _share(item.precision, "never predicted"),
+        _share(item.recall, f"no {support}"),
+        estimate(find_metric(scores, f"f1.{item.label}")),
+        f1_meter(item.f1),
+        count(item.support),
+        count(item.predicted),
+    ]
+
+
+def _share(value: float | None, reason: str) -> str:
+    return number(value) if value is not None else blocks.Muted(f"not computed: {reason}")

@@ -1,0 +1,55 @@
+"""Where the model errs: the confusion matrix, and the most frequent mistakes."""
+
+from __future__ import annotations
+
+from engine.evidence import Report, Scores
+from engine.render import blocks
+from engine.render.labels import confused_pairs, has_confusion, why_absent
+from engine.render.number_format import count
+from engine.render.report.sections import report_section
+
+_PAIRS = 12
+_LEAD = "Rows are what is true, columns what the tuned model answered."
+_DRAWING = "Shades are shares of the row: blue where it is right, red where it is not."
+
+
+@report_section("confusion", at=60)
+def confusion(report: Report) -> blocks.Section | None:
+    """Nothing for kinds without one label a row."""
+    if not has_confusion(report):
+        return None
+    scores, labels = report.holdout, report.labels
+    if scores is None:
+        return blocks.Section(
+            title="Confusion", blocks=(blocks.Absent(why_absent(report, "evaluate")),)
+        )
+    matrix = blocks.Matrix(
+        caption=f"Confusion of {len(labels)} labels on {count(scores.rows)} holdout rows",
+        labels=labels,
+        answers=(*labels, "invalid output"),
+        counts=scores.confusion,
+    )
+    return blocks.Section(
+        title="Confusion",
+        lead=_LEAD,
+        drawing_lead=_DRAWING,
+        blocks=(matrix, _mistakes(scores, labels)),
+    )
+
+
+def _mistakes(scores: Scores, labels: tuple[str, ...]) -> blocks.Block:
+    pairs = confused_pairs(scores, labels, most=_PAIRS)
+    if not pairs:
+        return blocks.Paragraph("No holdout row was labelled wrongly.", "fine")
+    support = {item.label: item.support for item in scores.classes}
+    rows = [
+        [
+            blocks.Code(target),
+            blocks.Code(answer),
+            count(rows),
+            f"{count(rows)} of {count(support[target])}",
+        ]
+        for target, answer, rows in pairs
+    ]
+    columns = "true | answer | >rows | >of all rows of that label"
+    return blocks.table("Most frequent mistakes", columns, rows, "narrow")

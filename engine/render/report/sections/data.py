@@ -1,0 +1,250 @@
+"""The data: what was read and split, and the proof that the holdout stands apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from engine.evidence import (
+    DataFinding,
+    DataSummary,
+    Firewall,
+    HoldoutUse,
+    Recorded,
+    Report,
+    SplitLengths,
+    SplitSummary,
+)
+from engine.render import blocks
+from engine.render.labels import why_absent
+from engine.render.number_format import DASH, count
+from engine.render.report.sections import report_section
+
+_FEW_LABELS = 6
+_DIGEST = 12
+_MOST_FINDINGS = 40
+_GRAVEST = ("fail", "drop", "mask", "warn")
+
+
+@report_section("data", at=130)
+def data(report: Report) -> blocks.Section:
+    """What was read, dropped and split, and the proof that the holdout stands apart."""
+    summary, use = report.data, report.holdout_use
+    lengths = tuple(_length_lines(report.lengths))
+    used = (use_line(use),) if use and (use.looks or use.redraws) else ()
+    if summary is None:
+        absent = blocks.Absent(why_absent(report, "data"))
+        return blocks.Section(title="Data", blocks=(absent,), closing=(*lengths, *used))
+    dropped = ((f"not used: {why}", count(rows)) for why, rows in summary.dropped.items())
+    parts: tuple[blocks.Block, ...] = (
+        _overlap(summary),
+        *blocks.bullets(firewall := _firewall_lines(summary, use)),
+        _splits(summary, report.labels),
+        *_lengths(report.lengths, lengths),
+        blocks.Facts(
+            (
+                ("rows read", count(summary.rows_read)),
+                *dropped,
+                ("rows used", count(summary.rows_used)),
+            )
+        ),
+        *_sources(summary),
+        *_findings(summary.findings),
+    )
+    return blocks.Section(title="Data", blocks=parts, card=firewall, closing=(*lengths, *used))
+
+
+def _overlap(summary: DataSummary) -> blocks.Paragraph:
+    holdout = next((split for split in summary.splits if split.name == "holdout"), None)
+    rows = count(holdout.rows) if holdout else "the"
+    exact, near = (
+        blocks.Strong(f"{summary.overlap_exact} of {rows} holdout rows"),
+        blocks.Strong(str(summary.overlap_near)),
+    )
+    return blocks.Paragraph(
+        (exact, " also stand in train or validation word for word, and ", near, " nearly so.")
+    )
+
+
+def _firewall_lines(summary: DataSummary, use: HoldoutUse | None) -> tuple[str, ...]:
+    """Every sentence on how the holdout was kept apart and how often it was used."""
+    lines = [_firewall_line(summary.firewall)] if summary.firewall else []
+    lines += [recorded_line(summary.recorded)] if summary.recorded else []
+    return (*lines, *([use_line(use)] if use else []))
+
+
+def _firewall_line(proof: Firewall) -> str:
+    """`…: 500 rows compared; found 2 equal and 1 near holdout rows, 3 rows left out; left 0 equal, 0 near`."""
+    found = f"found {count(proof.found_exact)} equal and {count(proof.found_near)} near"
+    removed = f", {_rows(proof.removed)} of train and validation left out" if proof.removed else ""
+    left_ = f"left {count(proof.left_exact)} equal and {count(proof.left_near)} near"
+    return f"{proof.method}: {_rows(proof.compared)} compared; {found}{removed}; {left_}"
+
+
+def recorded_line(recorded: Recorded) -> str:
+    """`12 new rows: 9 to train, 3 in no split; holdout: 300 kept, 0 gone, 0 added`."""
+    holdout = ", ".join(
+        f"{count(rows)} {what}"
+        for rows, what in (
+            (recorded.kept, "kept"),
+            (recorded.gone, "gone"),
+            (recorded.added, "added"),
+        )
+    )
+    if recorded.new_rows is None:
+        return f"which rows are new is not known; holdout: {holdout}"
+    new = sum(recorded.new_rows.values())
+    if not new:
+        return f"no new rows; holdout: {holdout}"
+    parts = ", ".join(
+        f"{count(rows)} {'in no split' if name == 'none' else f'to {name}'}"
+        for name, rows in recorded.new_rows.items()
+        if rows
+    )
+    return f"{count(new)} new {'row' if new == 1 else 'rows'}: {parts}; holdout: {holdout}"
+
+
+def use_line(use: HoldoutUse) -> str:
+    """`holdout used for 4 decisions, re-split once`."""
+    decisions = "1 decision" if use.looks == 1 else f"{count(use.looks)} decisions"
+    times = "once" if use.redraws == 1 else f"{count(use.redraws)} times"
+    again = f", re-split {times}, as the lock records" if use.redraws else ""
+    return f"holdout used for {decisions if use.looks else 'no decision yet'}{again}"
+
+
+def _rows(number: int) -> str:
+    return f"{count(number)} {'row' if number == 1 else 'rows'}"
+
+
+def _splits(summary: DataSummary, labels: tuple[str, ...]) -> blocks.Block:
+    is_short = len(labels) <= _FEW_LABELS
+    names = labels if is_short else ("rows per label",)
+    columns = blocks.columns_of(
+        "split | >rows | >seen in an epoch | >groups | from | to",
+        *blocks.numbers(names),
+        "balance:drawn | digest",
+    )
+    rows = [_split_row(split, labels, is_short=is_short) for split in summary.splits]
+    return blocks.table("Splits", columns, rows)
+
+
+def _split_row(
+    split: SplitSummary, labels: tuple[str, ...], *, is_short: bool
+) -> list[blocks.Cell]:
+    counts = [split.labels.get(label, 0) for label in labels]
+    by_label = [count(value) for value in counts]
+    if not is_short:
+        by_label = [f"{min(counts)} to {max(counts)}" if counts else DASH]
+    first, last = split.span or ("", "")
+    return [
+        split.name,
+        count(split.rows),
+        count(split.seen) if split.seen != split.rows else "",
+        count(split.groups) if split.groups is not None else "",
+        first,
+        last,
+        *by_label,
+        _balance(split, labels) if labels else "",
+        blocks.Code(split.digest[:_DIGEST]),
+    ]
+
+
+def _balance(split: SplitSummary, labels: tuple[str, ...]) -> blocks.Strip:
+    """The rows of each label as parts of one bar."""
+    counts = [split.labels.get(label, 0) for label in labels]
+    shares = [100.0 * rows / (sum(counts) or 1) for rows in counts]
+    parts = ((sum(shares[:at]), share, f"part{at % 2}") for at, share in enumerate(shares))
+    named = ", ".join(f"{label} {rows}" for label, rows in zip(labels, counts, strict=True))
+    return blocks.Strip(label=f"{split.name}: {named}", parts=tuple(parts), tall=True)
+
+
+def _lengths(lengths: Sequence[SplitLengths], lines: Sequence[str]) -> tuple[blocks.Block, ...]:
+    """Rows that were left out or cut for their length."""
+    if not lengths:
+        return ()
+    rows = [
+        [
+            item.split,
+            count(item.given),
+            count(item.used),
+            count(item.left_out + item.left_out_marked),
+            count(item.cut),
+            f"{count(item.longest)} tokens",
+            DASH if item.window is None else f"{count(item.over_window)} of {count(item.window)}",
+        ]
+        for item in lengths
+    ]
+    names = "split | >rows of data | >used | >left out | >cut | >longest | >longer than the window"
+    return blocks.table("Rows and the model's length", names, rows), *blocks.bullets(lines)
+
+
+def _length_lines(lengths: Sequence[SplitLengths]) -> Iterator[str]:
+    """A sentence for each split of which rows are left out, cut or too long."""
+    for item in lengths:
+        if parts := ", ".join(_length_parts(item)):
+            yield f"{item.split}: {parts}"
+
+
+def _length_parts(item: SplitLengths) -> Iterator[str]:
+    of = f"of {count(item.given)} rows"
+    longer = f"longer than {count(item.max_length)} tokens"
+    if item.left_out:
+        yield f"{count(item.left_out)} {of} left out, {longer}"
+    if item.left_out_marked:
+        yield f"{count(item.left_out_marked)} {of} left out, with tokens of the chat template"
+    if item.cut:
+        yield f"{count(item.cut)} {of} cut, {longer}"
+    if item.over_max_length:
+        yield f"{count(item.over_max_length)} {of} asked whole, {longer}"
+    if item.over_window:
+        window = count(item.window or 0)
+        yield f"{count(item.over_window)} longer than the {window} tokens that the base model reads"
+
+
+def _sources(summary: DataSummary) -> tuple[blocks.Block, ...]:
+    """The files, where they say more than the counts of all rows do."""
+    sources = summary.sources
+    if len(sources) < 2 and all(
+        item.shape in ("", "columns") and item.weight == 1 and not item.into for item in sources
+    ):
+        return ()
+    rows = [
+        [
+            item.name,
+            item.shape,
+            count(item.rows_read),
+            count(item.rows_used),
+            f"{item.weight:g}",
+            item.into or "any",
+        ]
+        for item in sources
+    ]
+    columns = "source | shape | >rows read | >rows used | >weight | into"
+    return (blocks.table("Sources", columns, rows),)
+
+
+def _findings(findings: Sequence[DataFinding]) -> tuple[blocks.Block, ...]:
+    """The findings by what was done about them, checks that found nothing last."""
+    ordered = sorted(findings, key=_gravity)
+    rows: list[list[blocks.Cell]] = [
+        [blocks.Code(item.check), item.action, count(item.count), _message(item)]
+        for item in ordered[:_MOST_FINDINGS]
+    ]
+    if not rows:
+        return ()
+    columns = "check | action | >found | what"
+    left_out = len(ordered) - len(rows)
+    more = (blocks.Paragraph(f"{left_out} more in report.json."),) if left_out else ()
+    return (blocks.table("Data checks", columns, rows, "prose"), *more)
+
+
+def _message(item: DataFinding) -> blocks.Cell:
+    return (
+        (blocks.Prose(item.message), blocks.Details("where", item.examples))
+        if item.examples
+        else blocks.Prose(item.message)
+    )
+
+
+def _gravity(finding: DataFinding) -> tuple[bool, int]:
+    known = finding.action in _GRAVEST
+    return not finding.count, _GRAVEST.index(finding.action) if known else len(_GRAVEST)

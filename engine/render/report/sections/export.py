@@ -1,0 +1,349 @@
+"""What leaves: the files, the parity ladder from the adapter to the file, and every changed row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.evidence import Check, ExportedFile, Flip, Metric, Report, Rung, Status
+from engine.recipe.metrics import OF_FILES
+from engine.render import blocks
+from engine.render.labels import (
+    check_sentence,
+    estimate,
+    find_metric,
+    is_open,
+    main_metric,
+    why_absent,
+)
+from engine.render.metric_format import kind_of, metric_text, prose_name, value_of, whole_list
+from engine.render.number_format import DASH, amount, count, number, percent, size
+from engine.render.report.sections import report_section
+from engine.render.report.sections.acceptance import check_table, interval_methods
+from engine.render.styled_text import crop
+
+_LOSSLESS = ("adapter", "merged", "f16")
+"""Rungs that store the same weights in another form; all others are quantizations."""
+_LADDER = (
+    "The same holdout rows, asked again in every form the model takes on its way into the file. "
+    "Agreement, changed answers and shift are against the form before; those of a quantization "
+    "against the last form that should lose nothing."
+)
+_SHIFT = (
+    "Shift: mean absolute change of an answer's log-probability (for chat and text: of a token's), "
+    "and the largest."
+)
+_TITLES = {
+    "file_megabytes": "size of the file",
+    "tokens_per_second": "speed",
+    "first_token_milliseconds": "first token after",
+    "peak_memory_megabytes": "peak memory",
+}
+_EXACT = ("classification", "multilabel", "extraction")
+"""Kinds in which an answer is right or wrong."""
+_MOST_DELTAS, _MOST_FLIPS, _LONGEST_ANSWER = 12, 40, 160
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """The rows that one step changed, and the names of the forms before and after it."""
+
+    before: str
+    after: str
+    flips: tuple[Flip, ...]
+
+
+@report_section("export", at=140)
+def export(report: Report) -> blocks.Section:
+    """The files, the ladder, the file judged again, and the rows that changed on the way."""
+    verify, metric = report.verify, main_metric(report)
+    parts: list[blocks.Block] = [
+        _files(report.files) if report.files else blocks.Absent(why_absent(report, "quantize"))
+    ]
+    speed = speed_facts(report)
+    if verify and speed:
+        parts += [blocks.Heading(f"Size and speed, {machine(report)}"), blocks.Facts(tuple(speed))]
+    parts += _ladder(report, metric) if report.ladder else []
+    if verify is None:
+        parts.append(blocks.Absent(why_absent(report, "verify")))
+    else:
+        caption = "Checks on the exported file, run with llama.cpp"
+        parts += [
+            check_table(verify, caption),
+            *interval_methods(verify.checks),
+            *_before_and_after(report),
+        ]
+    if report.agreement is not None:
+        agreed = percent(report.agreement)
+        text = f"The exported file agrees with the merged model on {agreed} of the holdout."
+        parts.append(blocks.Paragraph(text, "fine"))
+    summary = ladder_summary(report.ladder, metric)
+    is_refused = (
+        verify is not None and verify.status is not Status.PASS and report.outcome != "accepted"
+    )
+    numbers = "; ".join(f"{name} {value}" for name, value in speed)
+    return blocks.Section(
+        title="Exported file",
+        lead="The file that leaves is judged again: same rows, the runtime it is made for."
+        if verify
+        else "",
+        blocks=(*parts, *_flips(report)),
+        card=(
+            *([f"{metric} from the adapter to the file: {summary}"] if summary else []),
+            *([f"{numbers} ({machine(report)})"] if numbers else []),
+        ),
+        closing=(f"{prose_name(metric)} from form to form: {summary}",)
+        if summary and is_refused
+        else (),
+    )
+
+
+def _files(files: Sequence[ExportedFile]) -> blocks.Table:
+    rows: list[list[blocks.Cell]] = [
+        [
+            blocks.Code(file.name),
+            file.format,
+            size(file.bytes),
+            f"{file.bits_per_weight:.2f}" if file.bits_per_weight is not None else DASH,
+            f"{file.fallback_tensors} of {file.tensors}" if file.tensors else DASH,
+            blocks.Digest(file.sha256),
+        ]
+        for file in files
+    ]
+    names = "file | format | >size | >bits a weight | >tensors that fell back | sha256"
+    return blocks.table("Files", blocks.columns_of(names), rows)
+
+
+def speed_facts(report: Report) -> list[tuple[str, str]]:
+    """Name and value of all that was measured of the file beside its answers; empty where nothing was."""
+    measured = [
+        (title, _measured(report, spec.name))
+        for spec in OF_FILES
+        if (title := _TITLES.get(spec.name))
+    ]
+    return [(title, metric_text(metric)) for title, metric in measured if metric is not None]
+
+
+def _measured(report: Report, name: str) -> Metric | None:
+    """From the scores of the file, else from the check on it."""
+    for scores in (report.quantized, *(rung.scores for rung in reversed(report.ladder))):
+        if (metric := find_metric(scores, name)) is not None:
+            return metric
+    checks = report.verify.checks if report.verify else ()
+    check = next((check for check in checks if check.name == name), None)
+    if check is None or check.got is None:
+        return None
+    return Metric(name=name, value=check.got, n=check.n, interval=check.interval)
+
+
+def machine(report: Report) -> str:
+    """`measured on this machine: cpu, 2 cores`."""
+    device, cores = (report.environment.get(name, "") for name in ("device", "cores"))
+    where = ", ".join(filter(None, (device, f"{cores} cores" if cores else "")))
+    return f"measured on this machine: {where}" if where else "measured on this machine"
+
+
+def _ladder(report: Report, metric: str) -> list[blocks.Block]:
+    main = blocks.Column(blocks.Code(metric), "number")
+    names = ">agreement | >changed | >shift | >token ids"
+    ladder = report.ladder
+    shown = blocks.Table(
+        caption="The parity ladder, one form of the model after the other",
+        columns=blocks.columns_of("form | answer", main, names),
+        rows=tuple(_rung_row(ladder, at, metric) for at in range(len(ladder))),
+        layout="ladder",
+        notes_below=True,
+    )
+    parts: list[blocks.Block] = [
+        blocks.Heading("From the adapter to the file"),
+        blocks.Paragraph(_LADDER, "lead"),
+        shown,
+    ]
+    if any(rung.mean_shift is not None for rung in ladder):
+        parts.append(blocks.Paragraph(_SHIFT, "fine"))
+    return [*parts, *_deltas(report)]
+
+
+def _rung_row(ladder: Sequence[Rung], at: int, metric: str) -> blocks.Row:
+    """The numbers of a rung; its note is why it was refused, and more than what it was compared with."""
+    rung = ladder[at]
+    same = rung.agreement
+    agreement = DASH
+    if same is not None and same.value is not None:
+        agreement = (
+            f"{count(round(same.value * same.n))} of {count(same.n)} ({percent(same.value)})"
+        )
+    is_plain = rung.note in ("", f"compared with {_before(ladder, at)}")
+    cells = (
+        blocks.Code(rung.name),
+        blocks.Badge(rung_answer(rung), rung.verdict.status.value if rung.verdict else "plain"),
+        estimate(value) if (value := find_metric(rung.scores, metric)) else DASH,
+        agreement,
+        DASH if rung.agreement is None else count(len(rung.flips)),
+        _shift(rung),
+        _token_parity(rung),
+    )
+    notes = [*map(check_sentence, broken_checks(rung)), *([] if is_plain else [rung.note])]
+    return blocks.Row(cells=cells, note="; ".join(notes))
+
+
+def _shift(rung: Rung) -> str:
+    """`0.012, at most 0.31`."""
+    if rung.mean_shift is None:
+        return DASH
+    mean = amount(rung.mean_shift, decimals=4)
+    if rung.largest_shift is None:
+        return mean
+    return f"{mean}, at most {amount(rung.largest_shift, decimals=3)}"
+
+
+def _token_parity(rung: Rung) -> str:
+    """`300 of 300 the same`: prompts read as the same tokens, where fewest are; a dash where not compared."""
+    checks = [check for check in _checks(rung) if check.name.startswith("token_parity")]
+    shares = [(check.got * check.n, check.n) for check in checks if check.got is not None]
+    if not shares:
+        return DASH
+    same, of = min(shares)
+    return f"{count(round(same))} of {count(of)} the same"
+
+
+def rung_answer(rung: Rung) -> str:
+    """Whether this form was taken: `kept`, `refused`, …; `not gated` where nothing was asked of it."""
+    if rung.verdict is None:
+        return "not gated"
+    is_lossless = rung.name in _LOSSLESS
+    return {
+        Status.PASS: "holds" if is_lossless else "kept",
+        Status.FAIL: "does not hold" if is_lossless else "refused",
+        Status.INCONCLUSIVE: "not decided",
+        Status.WARN: "holds, with a warning",
+    }[rung.verdict.status]
+
+
+def broken_checks(rung: Rung) -> list[Check]:
+    """The checks of a rung that do not hold."""
+    return [check for check in _checks(rung) if is_open(check)]
+
+
+def _checks(rung: Rung) -> Sequence[Check]:
+    return rung.verdict.checks if rung.verdict else ()
+
+
+def ladder_summary(ladder: Sequence[Rung], metric: str) -> str:
+    """The main metric from rung to rung: `adapter 0.896 · merged 0.896 · f16 0.896 · Q4_K_M 0.893`."""
+    values = ((rung.name, find_metric(rung.scores, metric)) for rung in ladder)
+    return " · ".join(
+        f"{name} {value_of(metric, found.value if found else None)}" for name, found in values
+    )
+
+
+def _before(ladder: Sequence[Rung], at: int) -> str:
+    """The form that this one was compared with: the last one before it that should lose nothing."""
+    known = [rung.name for rung in ladder[:at] if rung.name in _LOSSLESS]
+    return known[-1] if known else "before"
+
+
+def _deltas(report: Report) -> list[blocks.Block]:
+    """F1 by label or field, minus the rung before; the largest losses first."""
+    rungs = [rung for rung in report.ladder if rung.class_deltas]
+    if not rungs:
+        return []
+    deltas = [dict(rung.class_deltas) for rung in rungs]
+    labels = list(dict.fromkeys(label for rung in deltas for label in rung))
+    rows = [(label, [rung.get(label) for rung in deltas]) for label in labels]
+    moved = [row for row in rows if any(value is None or value for value in row[1])]
+    moved.sort(key=lambda row: min(-1.0 if value is None else value for value in row[1]))
+    what = "field" if kind_of(report) == "extraction" else "label"
+    if not moved:
+        return [blocks.Paragraph(f"No {what}'s F1 changed on the way.", "fine")]
+    shown = moved[:_MOST_DELTAS]
+    left_out = len(rows) - len(shown)
+    others = f"; {count(left_out)} more changed less or not at all" if left_out else ""
+    caption = f"F1 by {what}, change against the form before, largest losses first{others}"
+    cells = [[blocks.Label(label), *map(_signed, values)] for label, values in shown]
+    return [
+        blocks.table(
+            caption,
+            blocks.columns_of(what, *blocks.numbers(rung.name for rung in rungs)),
+            cells,
+            "narrow",
+        )
+    ]
+
+
+def _signed(value: float | None) -> str:
+    return DASH if value is None else number(value, signed=True)
+
+
+def _before_and_after(report: Report) -> list[blocks.Block]:
+    if report.quantized is None or report.holdout is None:
+        return []
+    rows: list[list[blocks.Cell]] = []
+    for name in whole_list(kind_of(report), report.holdout):
+        before, after = find_metric(report.holdout, name), find_metric(report.quantized, name)
+        if before is None or after is None or before.value is None or after.value is None:
+            continue
+        change = value_of(name, after.value - before.value, signed=True)
+        rows.append(
+            [blocks.Code(name), value_of(name, before.value), value_of(name, after.value), change]
+        )
+    columns = "metric | >tuned | >exported | >change"
+    return (
+        [blocks.table("Before and after, on the holdout", columns, rows, "narrow")] if rows else []
+    )
+
+
+def _flips(report: Report) -> list[blocks.Block]:
+    """The rows that changed, step by step; of reports without a ladder those of quantization."""
+    changes = [
+        Changes(before=_before(report.ladder, at), after=rung.name, flips=rung.flips)
+        for at, rung in enumerate(report.ladder)
+        if rung.flips
+    ]
+    if not report.ladder and report.flips:
+        flips = (
+            Flip(id=str(x["id"]), target=str(x["target"]), before=x["merged"], after=x["quantized"])
+            for x in report.flips
+        )
+        changes = [Changes(before="merged", after="quantized", flips=tuple(flips))]
+    if (
+        not changes
+        and (report.ladder or report.quantized)
+        and kind_of(report) not in ("chat", "text")
+    ):
+        return [blocks.Paragraph("No row's answer changed on the way into the file.", "fine")]
+    return [_flip_table(report, step) for step in changes]
+
+
+def _flip_table(report: Report, step: Changes) -> blocks.Table:
+    is_exact = kind_of(report) in _EXACT
+    shown = step.flips[:_MOST_FLIPS]
+    rows = [
+        [
+            blocks.Code(flip.id),
+            *map(_answer, (flip.target, flip.before, flip.after)),
+            _effect(flip) if is_exact else "",
+        ]
+        for flip in shown
+    ]
+    more = len(step.flips) - len(shown)
+    counted = f" (the first {len(shown)}; {more} more in report.json)" if more else ""
+    caption = f"Rows whose answer changed from {step.before} to {step.after}{counted}"
+    return blocks.table(
+        caption,
+        blocks.columns_of("row | right answer", *blocks.texts((step.before, step.after)), "effect"),
+        rows,
+        "narrow",
+    )
+
+
+def _answer(text: str | None) -> blocks.Cell:
+    return (
+        blocks.Muted("invalid output") if text is None else blocks.Code(crop(text, _LONGEST_ANSWER))
+    )
+
+
+def _effect(flip: Flip) -> str:
+    if flip.after == flip.target:
+        return "corrected"
+    return "lost" if flip.before == flip.target else "wrong either way"

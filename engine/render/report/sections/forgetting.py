@@ -1,0 +1,120 @@
+"""What training cost in other things: every set of probes before and after, its drop drawn."""
+
+from __future__ import annotations
+
+from engine.evidence import Check, ForgettingResult, Metric, ProbeScores, Report
+from engine.render import blocks
+from engine.render.axes import around, ends_of
+from engine.render.labels import check_sentence, is_open
+from engine.render.number_format import DASH, amount, count, interval, number, p_value, threshold
+from engine.render.report.sections import report_section
+
+_LEAD = (
+    "The same questions, which have nothing to do with the task, before and after training. A "
+    "positive drop is a loss. Shift: how much likelier the right answer became, in nats a byte."
+)
+_KINDS = {"multiple_choice": "multiple choice", "minimal_pairs": "minimal pairs"}
+_COLUMNS = blocks.columns_of(
+    "probes | drop:got | :drawn | before → after:required | questions:rows | p:status"
+)
+
+
+@report_section("forgetting", at=100)
+def forgetting(report: Report) -> blocks.Section | None:
+    """Nothing where it was not measured."""
+    result = report.forgetting
+    if result is None:
+        return None
+    checks = report.gate.checks if report.gate else ()
+    check = next((check for check in checks if check.name == "forgetting"), None)
+    gated: blocks.Cell = "The recipe sets no limit to the drop."
+    if check:
+        gated = (blocks.status_badge(check.status), " ", blocks.Prose(check_sentence(check)))
+    most = worst(result) if check and is_open(check) and report.outcome != "accepted" else None
+    return blocks.Section(
+        title="Forgetting",
+        lead=_LEAD,
+        blocks=(blocks.Paragraph(gated, "gated" if check else "fine"), _probes(result, check)),
+        card=(f"forgetting, {probe_line(result.overall, result)}",),
+        closing=(f"most was lost on {probe_line(most, result)}",) if most else (),
+    )
+
+
+def worst(result: ForgettingResult) -> ProbeScores | None:
+    """The set that lost most; None where there is only one."""
+    known = [item for item in result.probes if item.drop.value is not None]
+    return max(known, key=lambda item: item.drop.value or 0.0) if len(known) > 1 else None
+
+
+def probe_line(item: ProbeScores, result: ForgettingResult) -> str:
+    """One set in one line."""
+    change = f"{_share(item.before)} before, {_share(item.after)} after"
+    return f"{_name(item, result)}: {change}, drop {_drop(item)} on {count(item.n)} questions"
+
+
+def _probes(result: ForgettingResult, check: Check | None) -> blocks.Table:
+    """Every set of probes, and all together last where there are several."""
+    items = [*result.probes, result.overall] if len(result.probes) != 1 else [*result.probes]
+    limit = check.bound if check else None
+    ends = [end for item in items for end in ends_of(item.drop.interval) or ()]
+    axis = around([*(item.drop.value for item in items), *ends, limit], has_zero=True)
+    rows = []
+    for item in items:
+        is_overall = item is result.overall
+        is_gated = is_overall or len(result.probes) == 1
+        track = blocks.Track(
+            label=probe_line(item, result),
+            axis=axis,
+            value=item.drop.value,
+            ends=ends_of(item.drop.interval),
+            threshold=limit,
+            zero="zero",
+            tone=_tone(item, limit) if is_gated else "plain",
+        )
+        cells: tuple[blocks.Cell, ...] = (
+            blocks.Strong(_name(item, result)) if is_overall else blocks.Code(item.name),
+            _drop(item),
+            track,
+            f"{_share(item.before)} → {_share(item.after)}",
+            count(item.n),
+            blocks.Muted(p_value(item.p_value) if item.p_value is not None else DASH),
+        )
+        kind = "" if is_overall else f"{_KINDS.get(item.kind, item.kind) or DASH}, "
+        shift = amount(item.shift, decimals=3, signed=True) if item.shift is not None else DASH
+        rows.append(blocks.Row(cells=cells, note=f"{kind}log-probability {shift} nats a byte"))
+    line = (
+        f"the full line is the most that is accepted, {threshold(limit)}"
+        if limit is not None
+        else ""
+    )
+    return blocks.Table(
+        caption="Share of right answers before minus after",
+        legend=line,
+        columns=_COLUMNS,
+        rows=tuple(rows),
+        layout="cards",
+    )
+
+
+def _name(item: ProbeScores, result: ForgettingResult) -> str:
+    return "all probes" if item is result.overall else item.name
+
+
+def _drop(item: ProbeScores) -> blocks.Estimate:
+    return blocks.Estimate(
+        number(item.drop.value, signed=True), interval(item.drop.interval, signed=True)
+    )
+
+
+def _share(metric: Metric) -> str:
+    """The share of questions answered right, or why there is none."""
+    if metric.value is None:
+        return f"not computed: {metric.undefined}" if metric.undefined else "not computed"
+    return number(metric.value)
+
+
+def _tone(item: ProbeScores, limit: float | None) -> str:
+    """Green within the limit, red beyond it, neither without one."""
+    if limit is None or item.drop.value is None:
+        return "plain"
+    return "pass" if item.drop.value <= limit else "fail"

@@ -1,0 +1,131 @@
+"""How much data: learning curves, and the cross-validation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.evidence import CurvePoint, LearningCurve, Report, Scores
+from engine.render import blocks
+from engine.render.axes import nice_range
+from engine.render.labels import class_words, estimate, find_metric, has_classes, main_metric
+from engine.render.metric_format import is_share, metric_text, prose_name, value_of
+from engine.render.number_format import DASH, count
+from engine.render.report.sections import report_section
+
+_MODELS = {"tfidf_svm": "SVM on TF-IDF", "tuned": "tuned model"}
+_AVERAGES = {"macro_f1": "macro average", "field_f1": "all values"}
+"""What the first row is called where the others are F1 by label or field."""
+_MANY_ROWS = 12
+_LEAD = (
+    "The same model trained on parts of the rows and judged on the same other rows, never on "
+    "the holdout. A curve that still rises says that more examples would pay."
+)
+
+
+@report_section("learning", at=120)
+def learning(report: Report) -> blocks.Section | None:
+    """Nothing without a curve and without folds."""
+    curves, folds, metric = report.learning_curves, report.folds, main_metric(report)
+    if not (curves or folds):
+        return None
+    parts = [block for curve in curves for block in _curve(curve, metric)]
+    parts += _folds(report, folds) if folds else []
+    # the tuned model's curve says more of the recipe than the SVM's
+    chosen = [curve for curve in curves if curve.model == "tuned"] or curves
+    lines = tuple(learning_lines(chosen, folds=folds, metric=metric))
+    lead = _LEAD if curves else ""
+    return blocks.Section(
+        title="How much data", lead=lead, blocks=tuple(parts), card=lines, closing=lines
+    )
+
+
+def learning_lines(
+    curves: Sequence[LearningCurve], *, folds: Scores | None, metric: str
+) -> list[str]:
+    """One line a curve, and one for the folds."""
+    lines = [f"learning curve: {curve.message}" for curve in curves]
+    return [*lines, *([_folds_line(folds, metric)] if folds else [])]
+
+
+def _folds_line(folds: Scores, metric: str) -> str:
+    value = metric_text(find_metric(folds, metric))
+    return (
+        f"cross-validation: {prose_name(metric)} {value} on {count(folds.rows)} rows, "
+        "each judged by a model that did not see it"
+    )
+
+
+def _curve(curve: LearningCurve, metric: str) -> list[blocks.Block]:
+    model = _MODELS.get(curve.model, curve.model)
+    message = blocks.Paragraph(blocks.Prose(blocks.capital(f"{curve.message}.")))
+    head = blocks.Heading(f"{model}, judged on {curve.judged_on}")
+    if not curve.points:
+        return [head, message]
+    names = [item.label for item in curve.points[-1].scores.classes]
+    rows = [[_AVERAGES.get(metric, metric), *_values(curve, metric)]]
+    rows += [[blocks.Code(name), *_values(curve, f"f1.{name}")] for name in names]
+    first = "F1 of" if metric in _AVERAGES else "metric"
+    shares = (f"{point.share:.0%}: {count(point.rows)} rows" for point in curve.points)
+    caption = f"{first.removesuffix(' of')} of the {model} by training rows"
+    layout = "tall" if len(rows) > _MANY_ROWS else "narrow"
+    numbers = blocks.table(
+        caption, blocks.columns_of(first, *blocks.numbers(shares), ">last gain"), rows, layout
+    )
+    return [head, message, _chart(curve, metric, model), numbers]
+
+
+def _values(curve: LearningCurve, name: str) -> list[str]:
+    """One metric at every share, and what the last step gained."""
+    values = [_value(point, name) for point in curve.points]
+    before, after = (values[-2], values[-1]) if len(values) > 1 else (None, None)
+    gain = after - before if after is not None and before is not None else None
+    last = value_of(name, gain, signed=True) if gain is not None else DASH
+    return [*(value_of(name, value) for value in values), last]
+
+
+def _chart(curve: LearningCurve, metric: str, model: str) -> blocks.LineChart:
+    """The metric by share of the rows with its intervals."""
+    points = [(p.share, value) for p in curve.points if (value := _value(p, metric)) is not None]
+    metrics = [(point.share, find_metric(point.scores, metric)) for point in curve.points]
+    whiskers = [
+        (share, m.interval.low, m.interval.high) for share, m in metrics if m and m.interval
+    ]
+    ends = [end for _, *ends in whiskers for end in ends]
+    texts = (
+        f"{p.share:.0%} of the rows {value_of(metric, _value(p, metric))}" for p in curve.points
+    )
+    return blocks.LineChart(
+        label=f"{metric} of the {model}: {', '.join(texts)}",
+        curves=(blocks.Curve(points=tuple(points), whiskers=tuple(whiskers)),),
+        end=1.0,
+        span=(0.0, 1.0)
+        if is_share(metric)
+        else nice_range([*(value for _, value in points), *ends]),
+        ticks=tuple((point.share, f"{point.share:.0%}") for point in curve.points),
+        across="training rows",
+    )
+
+
+def _value(point: CurvePoint, name: str) -> float | None:
+    metric = find_metric(point.scores, name)
+    return metric.value if metric else None
+
+
+def _folds(report: Report, folds: Scores) -> list[blocks.Block]:
+    line = blocks.capital(_folds_line(folds, main_metric(report)) + ".")
+    parts: list[blocks.Block] = [blocks.Heading("Cross-validation"), blocks.Paragraph(line)]
+    if not has_classes(report):
+        return parts
+    words = class_words(report)
+    rows = [
+        [
+            blocks.Code(row.label),
+            estimate(find_metric(folds, f"f1.{row.label}")),
+            count(row.support),
+        ]
+        for row in folds.classes
+    ]
+    columns = f"{words.singular} | >F1 | >{words.support}"
+    layout = "tall" if len(rows) > _MANY_ROWS else "narrow"
+    caption = f"Every {words.singular} on all {count(folds.rows)} rows"
+    return [*parts, blocks.table(caption, columns, rows, layout)]

@@ -1,0 +1,93 @@
+"""The run beside its lock: what was the same, and what was not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.evidence import Compared, Report, Reproduction
+from engine.render import blocks
+from engine.render.metric_format import value_of
+from engine.render.number_format import DASH, percent
+from engine.render.report.sections import report_section
+
+_LEAD = (
+    "The lock beside the recipe records an accepted run. This is what was the same, and what was not, in the "
+    "order in which one thing causes the next."
+)
+
+
+@report_section("reproduction", at=20)
+def reproduction(report: Report) -> blocks.Section | None:
+    """Nothing where there is no lock to compare with."""
+    result = report.reproduction
+    if result is None:
+        return None
+    parts: list[blocks.Block] = [blocks.Paragraph(blocks.Prose(blocks.capital(result.summary)))]
+    if facts := _facts(result):
+        parts.append(blocks.Facts(facts))
+    if result.equivalence:
+        caption = "Is each metric the same but for noise: the interval must lie within the margin"
+        columns = "metric | >in the lock | >in this run | >difference, 90 % | >margin | "
+        parts.append(blocks.table(caption, columns, _tested_rows(result), "narrow"))
+    if result.compared:
+        columns = "what | in the lock | in this run | "
+        parts.append(
+            blocks.table("The lock and this run", columns, _compared_rows(result), "narrow")
+        )
+    return blocks.Section(
+        title="Reproduction",
+        lead=_LEAD,
+        blocks=tuple(parts),
+        card=(result.summary,) if result.summary else (),
+        closing=(result.summary,) if result.summary else (),
+    )
+
+
+def _facts(result: Reproduction) -> tuple[tuple[str, blocks.Cell], ...]:
+    facts = [("differs first", result.first_difference)] if result.first_difference else []
+    if result.reused:
+        facts.append(("not recomputed", ", ".join(result.reused)))
+    margins = dict.fromkeys(f"{test.metric}: {test.margin_from}" for test in result.equivalence)
+    facts += [("margin", margin) for margin in margins]
+    if result.agreement and result.agreement.value is not None:
+        same = round(result.agreement.value * result.agreement.n)
+        needed = result.agreement_required
+        wanted = f"; {percent(needed)} expected: {result.agreement_from}" if needed else ""
+        facts.append(("same answers", f"{same} of {result.agreement.n}{wanted}"))
+    return tuple(facts)
+
+
+def _compared_rows(result: Reproduction) -> list[list[str]]:
+    """Each fact of the lock beside that of the run, by part; equal facts of one part in one row."""
+    rows: list[list[str]] = []
+    for part in dict.fromkeys(item.part for item in result.compared):
+        items = [item for item in result.compared if item.part == part]
+        rows += [
+            [_name(item), item.locked, item.found, "differs"] for item in items if not item.equal
+        ]
+        rows += _equal_row(part, [item for item in items if item.equal])
+    return rows
+
+
+def _equal_row(part: str, items: Sequence[Compared]) -> list[list[str]]:
+    if len(items) == 1:
+        return [[_name(item), item.locked, item.found, "equal"] for item in items]
+    return [[part, DASH, DASH, f"{len(items)} equal"]] if items else []
+
+
+def _name(item: Compared) -> str:
+    return item.name if item.name == item.part else f"{item.part}: {item.name}"
+
+
+def _tested_rows(result: Reproduction) -> list[list[str]]:
+    """Each metric that was tested for equivalence."""
+    rows = []
+    for test in result.equivalence:
+        interval = test.interval
+        spread = f"[{interval.low:+.3f}, {interval.high:+.3f}]" if interval else DASH
+        margin = DASH if test.margin is None else f"±{test.margin:.3f}"
+        values = [value_of(test.metric, value) for value in (test.locked, test.found)]
+        rows.append(
+            [test.metric, *values, spread, margin, "within" if test.holds else "not within"]
+        )
+    return rows

@@ -1,0 +1,100 @@
+"""What ran, what was reused and what was skipped, when and why; and what it cost beside the estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.evidence import Report, StageCost, StageRecord, StageStatus
+from engine.render import blocks
+from engine.render.number_format import DASH, duration, size
+from engine.render.report.sections import report_section
+
+_IDLE = (StageStatus.REUSED, StageStatus.SKIPPED)
+_BASES = {
+    "reckoned": "computed from tensor sizes, nothing measured",
+    "probe": "measured by a probe",
+    "run": "measured by an earlier run of the same training",
+    "last run": "as long as its last run",
+}
+_NARROWEST = 0.6
+"""Percent of the bar that the shortest stage takes, so that it is seen."""
+
+
+@report_section("stages", at=150)
+def stages(report: Report) -> blocks.Section:
+    """Every stage in order, with its part of the run's time."""
+    columns = "stage | status | >time | :drawn | why | key"
+    total = sum(_busy(item) for item in report.stages) or 1.0
+    rows, start = [], 0.0
+    for item in report.stages:
+        rows.append(_row(item, start / total, total))
+        start += _busy(item)
+    return blocks.Section(
+        title="Stages",
+        blocks=(blocks.table("Stages in order", columns, rows, "stages"), *_costs(report.costs)),
+    )
+
+
+def _busy(item: StageRecord) -> float:
+    return 0.0 if item.status in _IDLE else item.seconds
+
+
+def _row(item: StageRecord, start: float, total: float) -> list[blocks.Cell]:
+    is_idle = item.status in _IDLE
+    left_ = min(100 * start, 100 - _NARROWEST)
+    drawn = blocks.Strip(
+        label=f"{item.stage} {item.status.value}, {duration(item.seconds)}",
+        parts=((left_, max(_NARROWEST, 100 * _busy(item) / total), item.status.value),),
+    )
+    problems = (part for problem in item.problems for part in (" ", blocks.Failure(problem)))
+    return [
+        item.stage,
+        blocks.Badge(item.status.value, item.status.value),
+        blocks.Muted(DASH) if is_idle else duration(item.seconds),
+        "" if is_idle else drawn,
+        (blocks.Prose(item.reason), *problems),
+        blocks.Code(item.key[:8]) if item.key else blocks.Muted(DASH),
+    ]
+
+
+def _costs(costs: Sequence[StageCost]) -> tuple[blocks.Block, ...]:
+    """Estimate beside actual, of each stage that has any estimate or whose peak was measured."""
+    known = [cost for cost in costs if cost.estimated or cost.memory_bytes is not None]
+    if not known:
+        return ()
+    columns = (
+        "stage | >time estimated | >took | >off | >memory estimated | >peak | >off"
+        " | >disk estimated | >left | >off"
+    )
+    shown = blocks.table("Estimated and taken", columns, map(_cost, known), "narrow")
+    train = next((cost for cost in costs if cost.stage == "train" and cost.estimated), None)
+    if train is None:
+        return (shown,)
+    basis = _BASES.get(train.basis, train.basis)
+    return shown, blocks.Paragraph(
+        blocks.Muted(f"Training was estimated {train.estimated}: {basis}.")
+    )
+
+
+def _cost(cost: StageCost) -> list[str]:
+    return [
+        cost.stage,
+        DASH if cost.estimated_seconds is None else duration(cost.estimated_seconds),
+        duration(cost.seconds),
+        _error(cost.seconds_error),
+        _bytes(cost.estimated_memory_bytes),
+        _bytes(cost.memory_bytes),
+        _error(cost.memory_error),
+        _bytes(cost.estimated_disk_bytes),
+        size(cost.disk_bytes),
+        _error(cost.disk_error),
+    ]
+
+
+def _error(error: float | None) -> str:
+    """How far an estimate was off: `+12 %` is too high."""
+    return DASH if error is None else f"{100 * error:+.0f} %".replace("-", "\N{MINUS SIGN}")
+
+
+def _bytes(value: int | None) -> str:
+    return DASH if value is None else size(value)

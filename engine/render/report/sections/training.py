@@ -1,0 +1,189 @@
+"""How the model was trained: losses, checkpoints, and how train, validation and holdout compare."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from engine.evidence import CheckpointScore, Report, Scores, TrainingSummary
+from engine.render import blocks
+from engine.render.axes import above, nice_range
+from engine.render.labels import estimate, find_metric, judged_by, main_metric, why_absent
+from engine.render.metric_format import direction, value_of
+from engine.render.number_format import (
+    DASH,
+    NOTHING,
+    count,
+    duration,
+    millions,
+    number,
+    percent,
+    size,
+)
+from engine.render.report.sections import report_section
+
+_MOST_POINTS = 400
+_MOST_TICKS = 5
+
+
+@report_section("training", at=90)
+def training(report: Report) -> blocks.Section:
+    """The loss curves, what was trained, and how train, validation and holdout compare."""
+    summary = report.training
+    if summary is None:
+        return blocks.Section(
+            title="Training", blocks=(blocks.Absent(why_absent(report, "train")),)
+        )
+    parts = (
+        _losses(summary),
+        *_checkpoints(report.checkpoints, summary),
+        blocks.Facts(_facts(report, summary)),
+        _generalisation(report),
+    )
+    return blocks.Section(title="Training", blocks=parts)
+
+
+def _losses(summary: TrainingSummary) -> blocks.Block:
+    """Loss by step: training as a line, validation as a line with dots, the kept step marked."""
+    train = [(p.step, p.loss) for p in summary.history if p.loss is not None]
+    validation = [(p.step, p.eval_loss) for p in summary.history if p.eval_loss is not None]
+    if not (train or validation):
+        return blocks.Absent("not computed: the trainer logged no losses")
+    means = thinned(train)
+    curves = (
+        blocks.Curve(points=tuple(means), kind="train"),
+        blocks.Curve(points=tuple(validation)),
+    )
+    legend = (("training loss", "train"), ("validation loss", "validation"))
+    span = above([loss for _, loss in (*means, *validation)])
+    return _by_step(summary, curves, span=span, label=_loss_label(summary), legend=legend)
+
+
+def _by_step(
+    summary: TrainingSummary,
+    curves: tuple[blocks.Curve, ...],
+    *,
+    span: tuple[float, float],
+    label: str,
+    legend: tuple[tuple[str, str], ...] = (),
+) -> blocks.LineChart:
+    last = max([summary.steps, *(point.step for point in summary.history)]) or 1
+    return blocks.LineChart(
+        label=label,
+        curves=curves,
+        end=last,
+        span=span,
+        ticks=tuple((step, str(step)) for step in range(0, last + 1, _stride(last))),
+        across="step",
+        mark=(summary.kept_step, f"kept: step {summary.kept_step}"),
+        legend=legend,
+    )
+
+
+def _loss_label(summary: TrainingSummary) -> str:
+    """The curves in words."""
+    parts = [f"Loss over {summary.steps} steps"]
+    for name, losses in (
+        ("training", [point.loss for point in summary.history]),
+        ("validation", [point.eval_loss for point in summary.history]),
+    ):
+        if known := [loss for loss in losses if loss is not None]:
+            parts.append(f"{name} from {known[0]:.3f} to {known[-1]:.3f}")
+    return ", ".join(parts) + f"; step {summary.kept_step} kept"
+
+
+def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """At most 400 points, each the mean of as many neighbours as that takes."""
+    step = math.ceil(len(points) / _MOST_POINTS) or 1
+    groups = [points[at : at + step] for at in range(0, len(points), step)]
+    return [
+        (sum(x for x, _ in group) / len(group), sum(y for _, y in group) / len(group))
+        for group in groups
+    ]
+
+
+def _stride(steps: int) -> int:
+    """The round number of steps between ticks that gives six of them at most."""
+    unit = 10 ** int(math.log10(steps))
+    strides = (1, unit // 10, unit // 5, unit // 2, unit, 2 * unit, 5 * unit)
+    return next(stride for stride in strides if stride and steps / stride <= _MOST_TICKS)
+
+
+def _checkpoints(items: Sequence[CheckpointScore], summary: TrainingSummary) -> list[blocks.Block]:
+    """The main metric on the validation rows by checkpoint, drawn and in numbers."""
+    if not items:
+        return []
+    name = items[0].metric.name
+    known = [(item.step, item.metric.value, item.metric.interval) for item in items]
+    points = tuple((step, value) for step, value, _ in known if value is not None)
+    whiskers = tuple((step, b.low, b.high) for step, value, b in known if b and value is not None)
+    ends = [end for _, *ends in whiskers for end in ends]
+    texts = (f"step {item.step} {value_of(name, item.metric.value)}" for item in items)
+    chart = _by_step(
+        summary,
+        (blocks.Curve(points=points, whiskers=whiskers),),
+        span=nice_range([*(value for _, value in points), *ends]),
+        label=f"{name} on validation by checkpoint: {', '.join(texts)}; step {summary.kept_step} kept",
+    )
+    columns = blocks.columns_of(
+        ">step | >epoch | >training loss | >validation loss",
+        blocks.Column(blocks.Code(name), "number"),
+    )
+    rows = [_checkpoint_row(item, summary.kept_step) for item in items]
+    title = f"{name} on the validation rows, by checkpoint ({direction(name)})"
+    return [
+        blocks.Heading(title),
+        chart,
+        blocks.table("Checkpoints on the validation rows", columns, rows, "narrow"),
+    ]
+
+
+def _checkpoint_row(item: CheckpointScore, kept: int) -> list[blocks.Cell]:
+    return [
+        blocks.Strong(f"{count(item.step)}, kept") if item.step == kept else count(item.step),
+        f"{item.epoch:.2f}",
+        number(item.loss) if item.loss is not None else DASH,
+        number(item.eval_loss) if item.eval_loss is not None else DASH,
+        estimate(item.metric),
+    ]
+
+
+def _facts(report: Report, summary: TrainingSummary) -> tuple[tuple[str, blocks.Cell], ...]:
+    share = summary.trainable_parameters / (summary.total_parameters or 1)
+    kept, resumed, peak = summary.kept_loss, summary.resumed_from_step, summary.peak_memory_bytes
+    loss = "" if kept is None else f" (validation loss {number(kept)})"
+    return (
+        ("method", report.method),
+        ("backend", f"{summary.backend} {summary.backend_version}"),
+        ("device", f"{summary.device}, {summary.precision}"),
+        ("steps", f"{count(summary.steps)} ({summary.epochs:g} epochs)"),
+        ("rows", count(summary.rows)),
+        ("supervised tokens", f"{count(summary.supervised_tokens)} an epoch"),
+        ("trained parameters", f"{millions(summary.trainable_parameters)} ({percent(share)})"),
+        ("kept step", f"{count(summary.kept_step)}{loss}"),
+        ("stopped early", "yes" if summary.stopped_early else "no"),
+        ("continued from", f"step {resumed}" if resumed is not None else "the start"),
+        ("norm of the change", number(summary.adapter_norm)),
+        ("time", duration(summary.seconds)),
+        ("peak of memory", NOTHING if peak is None else size(peak)),
+    )
+
+
+def _generalisation(report: Report) -> blocks.Block:
+    metric = main_metric(report)
+    sets: tuple[tuple[str, Scores | None], ...] = (
+        ("train", report.train_scores),
+        ("validation", report.validation_scores),
+        ("holdout", report.holdout),
+        ("holdout, free decoding", report.free),
+    )
+    rows: list[list[blocks.Cell]] = [
+        [name, estimate(find_metric(scores, metric)), count(scores.rows)]
+        for name, scores in sets
+        if scores
+    ]
+    if not rows:
+        return blocks.Absent(why_absent(report, "evaluate"))
+    columns = blocks.columns_of("rows of", blocks.Column(blocks.Code(metric), "number"), ">rows")
+    caption = f"The tuned model on what it saw and what it never saw, {judged_by(report)}"
+    return blocks.table(caption, columns, rows, "narrow")

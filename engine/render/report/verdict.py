@@ -1,0 +1,124 @@
+"""The top of a report: what was decided, on which numbers, and what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from engine.evidence import Metric, Report, Status
+from engine.render import blocks
+from engine.render.labels import (
+    OUTCOME_STATUS,
+    OUTCOMES,
+    check_title,
+    checks_of,
+    commands_and_advice,
+    find_metric,
+    got,
+    is_open,
+    main_metric,
+    required,
+    undefined,
+    why_absent,
+)
+from engine.render.metric_format import best_of, direction, interval_of, is_lower_better, value_of
+from engine.render.number_format import DASH, count, duration, percent, size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Top:
+    """The answer in one look."""
+
+    name: str
+    description: str
+    made: tuple[str, ...]
+    """Method, base model, and when."""
+    status: Status
+    outcome: str
+    summary: str
+    checks: tuple[blocks.Paragraph | blocks.Bullets, ...]
+    """Those that did not pass, or how many did."""
+    figures: blocks.Facts
+    next_title: str
+    next_steps: tuple[blocks.Cell, ...]
+
+
+def top(report: Report) -> Top:
+    """Outcome, sentence, checks, figures, next steps."""
+    metric = main_metric(report)
+    lower = f", {direction(metric)}" if is_lower_better(metric) else ""
+    when = f"{datetime.fromisoformat(report.started).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    commands, advice = commands_and_advice(report)
+    training = report.training
+    trained = f"{duration(training.seconds)} of training" if training else "no training in this run"
+    figures = (
+        (f"{metric}, holdout{lower}", _tuned(report, find_metric(report.holdout, metric))),
+        ("best baseline", _best_baseline(report, metric)),
+        ("exported file", _exported(report, metric)),
+        ("wall time", blocks.Estimate(duration(report.seconds), trained)),
+    )
+    return Top(
+        name=report.recipe_name,
+        description=report.description,
+        made=(report.method, report.base_model, when),
+        status=OUTCOME_STATUS.get(report.outcome, Status.WARN),
+        outcome=OUTCOMES.get(report.outcome, report.outcome).capitalize(),
+        summary=report.summary,
+        checks=_checks(report),
+        figures=blocks.Facts(figures, kind="figures"),
+        next_title="What would help" if advice else "Next",
+        next_steps=(*map(blocks.Prose, advice), *map(blocks.Code, commands)),
+    )
+
+
+def _checks(report: Report) -> tuple[blocks.Paragraph | blocks.Bullets, ...]:
+    checks = [check for _, check in checks_of(report)]
+    items: list[blocks.Cell] = [
+        (
+            blocks.status_badge(check.status),
+            " ",
+            blocks.Code(check_title(check.name)),
+            f" {got(check)}, required {required(check)}",
+        )
+        for check in checks
+        if is_open(check)
+    ]
+    if items:
+        return (blocks.Bullets(tuple(items), kind="open-checks"),)
+    noun = "check passes" if len(checks) == 1 else "checks pass"
+    return (blocks.Paragraph(f"{len(checks)} of {len(checks)} {noun}.", "tally"),) if checks else ()
+
+
+def _tuned(report: Report, metric: Metric | None) -> blocks.Estimate:
+    if report.holdout is None or metric is None:
+        return blocks.Estimate(DASH, why_absent(report, "evaluate"))
+    if metric.value is None:
+        return blocks.Estimate(DASH, undefined(metric))
+    rows = f"on {count(report.holdout.rows)} rows"
+    interval = interval_of(metric.name, metric.interval)
+    return blocks.Estimate(value_of(metric.name, metric.value), f"{interval} {rows}".strip())
+
+
+def _best_baseline(report: Report, metric: str) -> blocks.Estimate:
+    best = best_of(
+        metric, [(item.name, find_metric(item.scores, metric)) for item in report.baselines]
+    )
+    if best is not None:
+        return blocks.Estimate(value_of(metric, best[1].value), best[0])
+    done = any(
+        item.stage == "baseline" and item.status.value in ("ran", "reused")
+        for item in report.stages
+    )
+    return blocks.Estimate(DASH, "none was asked for" if done else why_absent(report, "baseline"))
+
+
+def _exported(report: Report, metric: str) -> blocks.Estimate:
+    measured = find_metric(report.quantized, metric)
+    if measured is None or measured.value is None:
+        return blocks.Estimate(DASH, why_absent(report, "verify"))
+    file = next((item for item in report.files if item.bits_per_weight), None)
+    parts = [size(file.bytes)] if file else []
+    last = report.ladder[-1].agreement if report.ladder else None
+    same = last.value if last else report.agreement
+    parts += [f"{percent(same)} agreement"] if same is not None else []
+    return blocks.Estimate(value_of(metric, measured.value), ", ".join(parts))

@@ -1,0 +1,99 @@
+"""What the forms of a review share: titles, sections, and one line for each key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from engine.evidence.review import Area, Change, Cost, Finding, Gate, Review
+
+TITLES: Final = {
+    Gate.WEAKER: "The gate got weaker",
+    Gate.UNKNOWN: "The gate is not known to be as strong as before",
+    Gate.WAIVED: "The gate got weaker, as waived",
+    Gate.STAYS: "The gate stays",
+    Gate.STRONGER: "The gate got stronger",
+}
+AREAS: Final = {
+    Area.GATE: "The gate changes besides",
+    Area.TASK: "The task changes",
+    Area.DATA: "The data change",
+    Area.MODEL: "The model changes",
+    Area.EXPORT: "The export changes",
+    Area.REPORT: "The report changes",
+    Area.LOCK: "The record of runs changes",
+    Area.NOTHING: "Words for people change",
+}
+COSTS: Final = "The training costs otherwise"
+UNCOMPARED: Final = "Not compared, so it may be other bytes now"
+NONE: Final = "none"
+OVERLAP: Final = "W203"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One key: what it said, what it says, and what that means."""
+
+    path: str
+    before: str
+    after: str
+    says: str
+    effect: str = ""
+    code: str = ""
+
+    @property
+    def change(self) -> str:
+        """Such as `8 -> 16`; empty where there are no two values."""
+        if not self.before and not self.after:
+            return ""
+        return f"{self.before or NONE} -> {self.after or NONE}"
+
+
+def gate_rows(review: Review) -> list[Row]:
+    """The findings: what weakens first, and what is waived with its reason."""
+    redrawn = {finding.path for finding in review.findings if finding.code == "W201"}
+    return [
+        finding_row(finding)
+        for finding in review.findings
+        if not (finding.code == OVERLAP and finding.path in redrawn)
+    ]
+
+
+def finding_row(finding: Finding) -> Row:
+    """One finding; what is waived with its reason."""
+    effect = finding.effect.value
+    says = finding.says
+    if finding.waiver:
+        effect, says = "waived", "; ".join(filter(None, (says, f"waived: {finding.waiver}")))
+    return Row(
+        path=finding.path,
+        before=finding.before,
+        after=finding.after,
+        says=says,
+        effect=effect,
+        code=finding.code,
+    )
+
+
+def sections(review: Review) -> list[tuple[str, list[Row]]]:
+    """The other changes by what they decide; after those of the model what they cost, without a title."""
+    found: list[tuple[str, list[Row]]] = []
+    for area, title in AREAS.items():
+        rows = [_change(change) for change in review.changes if change.area is area]
+        costs = [_cost(cost) for cost in review.costs] if area is Area.MODEL else []
+        found += [(title, rows)] if rows else []
+        found += [("" if rows else COSTS, costs)] if costs else []
+    return found
+
+
+def _cost(cost: Cost) -> Row:
+    return Row(path=cost.name, before=cost.before, after=cost.after, says=cost.says)
+
+
+def _change(change: Change) -> Row:
+    return Row(path=change.path, before=change.before, after=change.after, says=change.says)
+
+
+def weakened(review: Review) -> int:
+    """How many findings that weaken the evidence, or may, nobody waived."""
+    return sum(finding.alarms for finding in review.findings)

@@ -1,0 +1,196 @@
+"""The terminal's lines: one or two a stage while it runs, the checks, and the closing block."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.evidence import (
+    BaselineResult,
+    DataSummary,
+    ExportedFile,
+    Rung,
+    Status,
+    TrainingSummary,
+)
+from engine.render.labels import check_sentence, find_metric
+from engine.render.metric_format import best_of, is_lower_better, is_share, prose_name, value_of
+from engine.render.number_format import amount, count, duration, millions, percent, size
+from engine.render.progress import STAGE_WIDTH, WIDTH
+from engine.render.report.sections.data import recorded_line
+from engine.render.report.sections.export import broken_checks, ladder_summary, rung_answer
+from engine.render.styled_text import Line, cells, line, pad, printable, to_text
+
+_INDENT = " " * STAGE_WIDTH
+_TIME_WIDTH = 13
+_ROOM = WIDTH - STAGE_WIDTH - _TIME_WIDTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRow:
+    """One line of the plan."""
+
+    stage: str
+    state: str
+    """`reuse`, `run` or `wait`."""
+    why: str
+    cost: str = ""
+
+
+def stage_result(stage: str, text: str, *, seconds: float | None, colour: bool) -> str:
+    """The result of a finished stage: its name, the text (wrapped and indented), the time at right."""
+    rows = [
+        part
+        for paragraph in text.splitlines()
+        for part in textwrap.wrap(printable(paragraph), _ROOM, break_long_words=False)
+    ] or [""]
+    time = f"{duration(seconds):>{_TIME_WIDTH}}" if seconds is not None else ""
+    head = line((pad(stage, STAGE_WIDTH), "strong"), pad(rows[0], _ROOM), (time, "quiet"))
+    return to_text([head, *(line(_INDENT + row) for row in rows[1:])], colour=colour)
+
+
+def data_line(data: DataSummary) -> str:
+    """`800 rows read, 700 used (12 duplicate, …); 0 in two splits (exact 0, near 0)`."""
+    dropped = ", ".join(f"{count(rows)} {why}" for why, rows in data.dropped.items() if rows)
+    used = f"{count(data.rows_read)} rows read, {count(data.rows_used)} used"
+    overlap = data.overlap_exact + data.overlap_near
+    proof = f"exact {data.overlap_exact}, near {data.overlap_near}"
+    left_out = f" ({dropped})" if dropped else ""
+    kept = [recorded_line(data.recorded)] if data.recorded else []
+    return _joined((f"{used}{left_out}", f"{overlap} in two splits ({proof})", *kept), "; ")
+
+
+def baseline_lines(baselines: Sequence[BaselineResult], *, metric: str) -> str:
+    """Every baseline's value of one metric, the best of them, and whether any is already enough."""
+    values = [f"{item.name} {_short(item, metric)}" for item in baselines]
+    lower = " (lower is better)" if is_lower_better(metric) else ""
+    shown = _joined([*values[:-1], f"{values[-1]}   {prose_name(metric)}{lower}"], " · ")
+    enough = [item.name for item in baselines if item.passes]
+    if enough:
+        passes = f"pass{'es' if len(enough) == 1 else ''}"
+        return f"{shown}\n{' and '.join(enough)} already {passes} every threshold"
+    leader = best_of(metric, [(item.name, find_metric(item.scores, metric)) for item in baselines])
+    first = f"best is {leader[0]}; " if leader and len(baselines) > 1 else ""
+    return f"{shown}\n{first}none passes every threshold: training is warranted"
+
+
+def _short(item: BaselineResult, metric: str) -> str:
+    measured = find_metric(item.scores, metric)
+    if measured is None or measured.value is None:
+        return "not computed"
+    if is_share(metric):
+        return amount(measured.value, decimals=2)
+    return value_of(metric, measured.value)
+
+
+def training_line(training: TrainingSummary) -> str:
+    """Steps, epochs, parameters, the losses at the kept step, and what was unusual."""
+    kept = training.kept_loss
+    parts = [
+        f"{training.steps} steps, {training.epochs:g} epochs on {count(training.rows)} rows"
+        + _unseen(training),
+        f"{millions(training.trainable_parameters)} parameters trained in {training.precision}",
+        f"kept step {training.kept_step}"
+        + ("" if kept is None else f" (validation loss {kept:.3f})"),
+    ]
+    if training.stopped_early:
+        parts.append("stopped early")
+    if training.resumed_from_step is not None:
+        parts.append(f"continued from step {training.resumed_from_step}")
+    return _joined(parts, " · ")
+
+
+def _unseen(training: TrainingSummary) -> str:
+    """How many rows were left out or cut; empty for none, and where they were not counted."""
+    shown = [f"{count(training.rows_left_out)} left out"] if training.rows_left_out else []
+    shown += [f"{count(training.rows_cut)} cut"] if training.rows_cut else []
+    return f" ({', '.join(shown)})" if shown else ""
+
+
+def file_line(files: Sequence[ExportedFile]) -> str:
+    """The quantized file: its size, effective bits and fallbacks; empty without one."""
+    parts = []
+    for file in files:
+        if file.bits_per_weight is None:
+            continue
+        fell = f" ({file.fallback_tensors} of {file.tensors} tensors fell back)"
+        shown = fell if file.fallback_tensors else ""
+        parts.append(
+            f"{file.name}, {size(file.bytes)}, {file.bits_per_weight:.1f} bits a weight{shown}"
+        )
+    return _joined(parts, "; ")
+
+
+def ladder_lines(ladder: Sequence[Rung], *, metric: str) -> str:
+    """The main metric from form to form, what the last step changed, and which forms were refused why."""
+    if not ladder:
+        return ""
+    shown = f"{ladder_summary(ladder, metric)}   {prose_name(metric)}".split(" · ")
+    lines = [_joined(shown, " · ")]
+    lines += [
+        f"{rung.name} {rung_answer(rung)}: {'; '.join(check_sentence(check) for check in broken_checks(rung))}"
+        for rung in ladder
+        if broken_checks(rung)
+    ]
+    taken = [rung for rung in ladder if rung.verdict is None or rung.verdict.status is Status.PASS]
+    kept = ladder[-1] if taken and taken[-1] is ladder[-1] else None
+    if kept is not None and kept.agreement is not None and kept.agreement.value is not None:
+        rows = kept.agreement.n
+        same = round(kept.agreement.value * rows)
+        share = percent(kept.agreement.value)
+        lines.append(
+            f"{kept.name} agrees on {same} of {rows} rows ({share}), {count(len(kept.flips))} changed"
+        )
+    elif kept is not None and kept.mean_shift is not None:
+        lines.append(
+            f"{kept.name} moved log-probabilities by {kept.mean_shift:.4f} nats on average"
+        )
+    return "\n".join(lines)
+
+
+def plan_table(
+    rows: Sequence[PlanRow],
+    *,
+    title: str,
+    facts: Sequence[tuple[str, str]] = (),
+    closing: str = "",
+    colour: bool,
+) -> str:
+    """The plan: a title, a table of stage, state, why and cost, named facts, and a closing sentence."""
+    header = PlanRow(stage="stage", state="state", why="why", cost="cost")
+    why = max(cells(printable(row.why)) for row in (header, *rows)) + 2
+    why = max(40, min(why, WIDTH - 38))
+    lines = [line((printable(title), "strong")), ()]
+    lines += [_plan_line(row, why, heading=row is header) for row in (header, *rows)]
+    lines += [()] if facts else []
+    for name, shown in facts:
+        wrapped = textwrap.wrap(printable(shown), WIDTH - 13, break_long_words=False) or [""]
+        heads = [name, *[""] * (len(wrapped) - 1)]
+        lines += [
+            line(("  " + pad(head, 11), "quiet"), part)
+            for head, part in zip(heads, wrapped, strict=True)
+        ]
+    if closing:
+        lines += [(), *(line(part) for part in textwrap.wrap(printable(closing), WIDTH))]
+    return to_text(lines, colour=colour)
+
+
+def _joined(parts: Sequence[str], separator: str) -> str:
+    """The parts with separators between them, and line breaks where a line would be too long."""
+    lines: list[str] = []
+    for part in parts:
+        longer = f"{lines[-1]}{separator}{part}" if lines else part
+        lines[-1:] = [longer] if len(longer) <= _ROOM else [*lines[-1:], part]
+    return "\n".join(lines)
+
+
+def _plan_line(row: PlanRow, why: int, *, heading: bool) -> Line:
+    state = "quiet" if heading or row.state != "run" else "strong"
+    text = "quiet" if heading else ""
+    return line(
+        ("  " + pad(row.stage, 11), text),
+        (pad(row.state, 8), state),
+        (pad(printable(row.why), why), text),
+        (printable(row.cost), text),
+    )

@@ -1,0 +1,130 @@
+"""Styled lines for terminals: the same words with and without colour."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import unicodedata
+from collections.abc import Iterable, Iterator
+
+Span = tuple[str, str]
+"""Text and its style: a key of `STYLES`, or empty for none."""
+Line = tuple[Span, ...]
+
+STYLES = {
+    "place": "bold",
+    "error": "bold red",
+    "warning": "bold yellow",
+    "mark": "red",
+    "hint": "cyan",
+    "quiet": "dim",
+    "strong": "bold",
+    "pass": "bold green",
+    "fail": "bold red",
+    "inconclusive": "bold yellow",
+    "warn": "yellow",
+    "bar": "cyan",
+}
+
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_TAB = "    "
+_OBEYED = re.compile(
+    "\x1b\\[(?:0|[12]|(?:[12];)?3[1-7])m"
+    "|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""A style as `to_text` writes it, or a single character."""
+INDENT = "  "
+ZERO_WIDTH_CATEGORIES = ("Mn", "Me", "Cf")
+
+
+def printable(text: str) -> str:
+    """The text with nothing a terminal would obey: control and direction characters become escapes.
+
+    A tab becomes four spaces; line breaks are escaped too, so the result is always one line.
+    """
+    return "".join(_printable(character) for character in text)
+
+
+def _printable(character: str) -> str:
+    if character == "\t":
+        return _TAB
+    hostile = unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _BIDI
+    if not hostile:
+        return character
+    point = ord(character)
+    return f"\\x{point:02x}" if point < 0x100 else f"\\u{point:04x}"  # latin-1
+
+
+def cleaned(text: str, *, colour: bool = False) -> str:
+    r"""The text with line breaks and tabs as they are and all else that a terminal would obey as `\u001b`.
+
+    With `colour`, what `to_text` writes for styles stays: a text of somebody else's may then be coloured, not hidden.
+    """
+    return _OBEYED.sub(lambda match: _kept_or_escaped(match[0], colour=colour), text)
+
+
+def _kept_or_escaped(matched: str, *, colour: bool) -> str:
+    if colour and len(matched) > 1:
+        return matched
+    return f"\\u{ord(matched[0]):04x}{matched[1:]}"
+
+
+def cells(text: str) -> int:
+    """Terminal columns the text takes: wide East Asian characters two, combining ones none."""
+    return sum(_cells(character) for character in text)
+
+
+def _cells(character: str) -> int:
+    if character.isascii():
+        return 1
+    if unicodedata.category(character) in ZERO_WIDTH_CATEGORIES:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def pad(text: str, width: int) -> str:
+    """The text, filled with spaces up to `width` terminal columns."""
+    return text + " " * max(0, width - cells(text))
+
+
+def crop(text: str, width: int) -> str:
+    """The text cut to `width` terminal columns, with an ellipsis where something is missing."""
+    if cells(text) <= width:
+        return text
+    kept: list[str] = []
+    room = width - 1
+    for character in text:
+        room -= _cells(character)
+        if room < 0:
+            break
+        kept.append(character)
+    return "".join(kept).rstrip() + "…" if width > 0 else ""
+
+
+def line(*spans: str | Span) -> Line:
+    """A line of spans; plain strings have no style."""
+    return tuple((span, "") if isinstance(span, str) else span for span in spans)
+
+
+def to_text(lines: Iterable[Line], *, colour: bool) -> str:
+    """The lines joined, each ended by a line break; escape sequences only with `colour`."""
+    if not colour:
+        return "".join("".join(text for text, _ in spans).rstrip() + "\n" for spans in lines)
+    return "".join("".join(_painted(span) for span in spans) + "\n" for spans in lines)
+
+
+def _painted(span: Span) -> str:
+    from rich.color import ColorSystem  # plain output never needs it
+    from rich.style import Style
+
+    text, style = span
+    if not style:
+        return text
+    return Style.parse(STYLES[style]).render(text, color_system=ColorSystem.STANDARD)
+
+
+def paragraph(text: str, width: int, *, indent: str = INDENT) -> Iterator[Line]:
+    """The text on as many lines as it takes; nothing for none."""
+    room = max(20, width - len(indent))
+    for part in textwrap.wrap(printable(text), room, break_on_hyphens=False):
+        yield line(indent + part)

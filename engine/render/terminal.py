@@ -1,0 +1,197 @@
+"""The writer for terminals: blocks as lines of at most so many columns, tables by rich."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from functools import singledispatch
+
+from rich.console import Console, JustifyMethod, RenderableType
+from rich.padding import Padding
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from engine.evidence import Status
+from engine.render import blocks
+from engine.render.styled_text import STYLES, Line, printable
+
+_MOST_LABELS = 12
+_INDENT = 2
+
+
+def terminal_text(parts: Iterable[RenderableType], *, width: int, colour: bool) -> str:
+    """What rich draws, as text; without `colour` it has no escape sequences."""
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        color_system="standard" if colour else None,
+        force_terminal=colour,
+        legacy_windows=False,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+    with console.capture() as shown:
+        for part in parts:
+            console.print(part)
+    return "".join(line.rstrip() + "\n" for line in shown.get().splitlines())
+
+
+def section(part: blocks.Section) -> Iterable[RenderableType]:
+    """A section under its title."""
+    yield text(part.title, "strong")
+    parts = [blocks.Paragraph(part.lead, "muted"), *part.blocks] if part.lead else part.blocks
+    for block in parts:
+        drawn = list(renderables(block))
+        yield from [*map(_indented, drawn), text("")] if drawn else []
+
+
+def _indented(part: RenderableType) -> RenderableType:
+    return Padding(part, (0, 0, 0, _INDENT))
+
+
+@singledispatch
+def renderables(block: blocks.Block) -> Iterable[RenderableType]:
+    """What rich prints of a block; charts are not drawn, since tables hold their numbers."""
+    raise TypeError(type(block))
+
+
+@renderables.register(blocks.LineChart)
+@renderables.register(blocks.ReliabilityChart)
+def _(_block: blocks.Block) -> Iterable[RenderableType]:
+    return ()
+
+
+@renderables.register
+def _(block: blocks.Paragraph) -> Iterable[RenderableType]:
+    yield inline(block.text)
+
+
+@renderables.register
+def _(block: blocks.Heading) -> Iterable[RenderableType]:
+    yield text(block.text, "strong")
+
+
+@renderables.register
+def _(block: blocks.Bullets) -> Iterable[RenderableType]:
+    for item in block.items:
+        yield text("- ").append_text(inline(item))
+
+
+@renderables.register
+def _(block: blocks.Facts) -> Iterable[RenderableType]:
+    yield grid([[text(name, "quiet"), inline(value)] for name, value in block.rows])
+
+
+@renderables.register
+def _(block: blocks.Absent) -> Iterable[RenderableType]:
+    yield text(blocks.capital(block.reason) + ".", "quiet")
+
+
+@renderables.register
+def _(block: blocks.Listing) -> Iterable[RenderableType]:
+    yield text(block.title, "quiet")
+    for line in block.text.splitlines():
+        yield text("  " + line)
+
+
+@renderables.register
+def _(block: blocks.Table) -> Iterable[RenderableType]:
+    columns, rows = blocks.filled(block, drawn=False)
+    is_stacked = block.layout == "stacked"  # too many numbers for their intervals
+    yield text(block.caption, "quiet")
+    yield rich_table(columns, [_values(row) for row in rows] if is_stacked else rows)
+    for row in rows:
+        if row.note:
+            yield (
+                text("  ")
+                .append_text(inline(row.cells[0]))
+                .append_text(text(f": {row.note}", "quiet"))
+            )
+
+
+def _values(row: blocks.Row) -> blocks.Row:
+    return blocks.Row(
+        cells=tuple(cell.value if isinstance(cell, blocks.Estimate) else cell for cell in row.cells)
+    )
+
+
+@renderables.register
+def _(block: blocks.Matrix) -> Iterable[RenderableType]:
+    if len(block.labels) <= _MOST_LABELS:
+        columns = (blocks.Column(""), *(blocks.Column(name, "number") for name in block.answers))
+        rows = [
+            blocks.Row(cells=(label, *map(str, counts)))
+            for label, counts in zip(block.labels, block.counts, strict=True)
+        ]
+        yield text(f"{block.caption}; rows are what is true", "quiet")
+        yield rich_table(columns, rows)
+
+
+def rich_table(columns: Sequence[blocks.Column], rows: Sequence[blocks.Row]) -> RenderableType:
+    """A table whose texts wrap where the terminal is too narrow."""
+    shown = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=STYLES["quiet"])
+    for column in columns:
+        justify: JustifyMethod = "right" if column.is_right else "left"
+        shown.add_column(text(column.name), justify=justify, overflow="fold")
+    for row in rows:
+        shown.add_row(*map(inline, row.cells))
+    return shown
+
+
+def grid(rows: Iterable[Sequence[RenderableType]]) -> RenderableType:
+    """Columns side by side without heads."""
+    shown = RichTable.grid(padding=(0, 2, 0, 0))
+    for row in rows:
+        shown.add_row(*row)
+    return shown
+
+
+def text(words: str, style: str = "") -> Text:
+    """Text with nothing that a terminal would obey."""
+    return Text(printable(words), STYLES.get(style, ""))
+
+
+def styled(spans: Line) -> Text:
+    """A line of spans, whose texts are printable already."""
+    return Text.assemble(*((words, STYLES.get(style, "")) for words, style in spans))
+
+
+@singledispatch
+def inline(cell: blocks.Cell) -> Text:
+    """A cell or a piece of text."""
+    return text(str(cell))
+
+
+@inline.register(tuple)
+def _(cell: tuple[blocks.Cell, ...]) -> Text:
+    return text(" ").join(shown for part in cell if (shown := inline(part)))
+
+
+@inline.register
+def _(cell: blocks.Badge) -> Text:
+    return text(cell.word, cell.tone if cell.tone in set(Status) else "")
+
+
+@inline.register
+def _(cell: blocks.Prose) -> Text:
+    return text(cell)
+
+
+@inline.register(blocks.Details)
+@inline.register(blocks.Drawing)
+def _(_cell: blocks.Drawing | blocks.Details) -> Text:
+    return text("")
+
+
+@inline.register(blocks.Strong)
+@inline.register(blocks.Code)
+@inline.register(blocks.Muted)
+@inline.register(blocks.Failure)
+def _(cell: str) -> Text:
+    return text(
+        cell,
+        {blocks.Strong: "strong", blocks.Muted: "quiet", blocks.Failure: "fail"}.get(
+            type(cell), ""
+        ),
+    )

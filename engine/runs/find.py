@@ -1,0 +1,55 @@
+"""Which run or model file a reference means, as `recipe report` and `recipe try` take it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from engine.errors import RecipeError
+from engine.store.runs import Runs, require_exported, require_ours
+
+
+def find_run(root: Path, reference: str) -> Path:
+    """Return a run's folder: by its path, by `recipe/run`, or the latest of a recipe by its name; "" is the newest.
+
+    Raises:
+        RecipeError: R006 there is none.
+
+    """
+    runs = Runs(root)
+    folder = runs.find(reference)
+    if folder is None:
+        known = ", ".join(runs.names())
+        hint = f"recipes with runs: {known}" if known else "recipe run RECIPE makes one"
+        what = f"no run is called `{reference}`" if reference else "there are no runs yet"
+        raise RecipeError.one("R006", what, hint=hint)
+    return folder
+
+
+def is_model_file(reference: str) -> bool:
+    """Whether a reference names a GGUF file rather than a run. RecipeError R006 where that file is not there."""
+    if Path(reference).suffix != ".gguf":
+        return False
+    if not os.path.isfile(reference):
+        raise RecipeError.one("R006", f"there is no file `{reference}`")
+    return True
+
+
+def exported_gguf(run: Path) -> Path:
+    """Return the GGUF file that a run exported, after every byte of it was compared with its report.
+
+    Raises:
+        RecipeError: R006 it exported none.
+        StoreError: E751 somebody else made the run; E758 the file is not the one that was exported.
+
+    """
+    require_ours(run, "its model is not asked")
+    files = sorted(run.glob("*.gguf"))
+    if not files:
+        raise RecipeError.one(
+            "R006",
+            f"the run `{run.name}` left no GGUF file",
+            hint="only accepted runs with `gguf` among export.formats do",
+        )
+    require_exported(run, [files[0].name])
+    return files[0]

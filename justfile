@@ -1,0 +1,70 @@
+# Every task of the repository. `uv run just` lists them; `.ci/run` runs `ci`.
+
+export HF_HUB_OFFLINE := "1"
+export PYTHONUNBUFFERED := "1"
+
+# list the tasks
+default:
+    @just --list --unsorted
+
+# everything that CI runs
+ci: lint types docs test slow
+
+# write the code as the formatter does, and mend what can be mended
+format:
+    uv run ruff format .
+    uv run ruff check --fix .
+
+# form, lint, layers, the bounds of the code, current reference pages
+lint:
+    uv run ruff format --check .
+    uv run ruff check .
+    uv run lint-imports
+    uv run python .ci/house.py --check
+    uv run python docs/generate.py --check
+
+# check the types
+types:
+    uv run mypy
+
+# the default tests, which download nothing: just test tests/unit -k gate
+test *words:
+    uv run pytest {{ words }}
+
+# the real Axolotl, a real base model, real GGUF files: minutes
+slow *words:
+    uv run pytest -m slow {{ words }}
+
+# every hostile thing in the place of every file: an hour, after a change of what reads files of others
+exhaustive *words:
+    uv run pytest -m exhaustive {{ words }}
+
+# build the docs into site/; a link that leads nowhere is an error
+docs:
+    uv run zensical build --clean --strict
+
+# show the docs while they are written
+docs-serve:
+    uv run zensical serve
+
+# write the generated pages: docs/reference, docs/index.md, the schema for editors
+reference:
+    uv run python docs/generate.py
+
+# measure circles, rooms, words and sizes of the code: just house --rev HEAD~5 --list
+house *words:
+    uv run python .ci/house.py {{ words }}
+
+# pin what uv installs, after a change of the dependencies; --upgrade takes the newest versions that fit
+pins *words:
+    python3 .ci/pins.py {{ words }}
+
+# show what the next version's section of CHANGELOG.md will be
+news:
+    uv run towncrier build --draft --version next
+
+# write CHANGELOG.md's section of a version from the fragments in news/, and set the version: just release 0.3.0
+release version:
+    sed -i 's/^__version__ = ".*"/__version__ = "{{ version }}"/' engine/__init__.py
+    sed -i -E 's/(slm-recipe==|rev: v)[0-9.]+[0-9]/\1{{ version }}/' docs/how-to/check-recipes-in-ci.md
+    uv run towncrier build --yes --version {{ version }}

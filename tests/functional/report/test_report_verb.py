@@ -1,0 +1,24 @@
+"""`recipe report`: the files of a run as they are, and the report for a terminal."""
+
+from __future__ import annotations
+
+from support.project import Project
+
+
+def test_a_finished_run_is_shown_for_the_terminal(finished: Project) -> None:
+    outcome = finished.run("report", "tiny", "--format", "text")
+
+    assert outcome.code == 0
+    assert outcome.out.startswith("ACCEPTED  tiny\n")
+    for title in ("Acceptance", "Baselines", "Exported file", "Environment"):
+        assert f"\n{title}\n" in outcome.out
+
+
+def test_a_report_that_is_none_is_named(finished: Project) -> None:
+    (run,) = (finished.folder / ".recipe" / "runs" / "tiny").iterdir()
+    (run / "report.json").write_text("{}", encoding="utf-8")
+
+    outcome = finished.run("report", "tiny", "--format", "text")
+
+    assert outcome.code != 0
+    assert "E758" in outcome.err

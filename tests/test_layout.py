@@ -1,0 +1,54 @@
+"""Where tests stand: what CONTRIBUTING says of the folders of tests, checked."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from support.paths import ROOT, TESTS
+
+UNIT = TESTS / "unit"
+MOST_LINES = 400
+ROOMS = sorted(path for path in UNIT.rglob("*") if path.is_dir() and path.name != "__pycache__")
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(TESTS).as_posix()
+
+
+def names(path: Path) -> set[str]:
+    """The packages of engine that a test names, itself or in the helpers that it imports."""
+    text = path.read_text(encoding="utf-8")
+    helpers = re.findall(
+        r"^from support\.(\w+) import|^from support import (\w+)", text, re.MULTILINE
+    )
+    for pair in helpers:
+        text += (TESTS / "support" / f"{''.join(pair)}.py").read_text(encoding="utf-8")
+    return set(re.findall(r"\bengine[./](\w+)", text)) | set(
+        re.findall(r"^from engine import (\w+)", text, re.MULTILINE)
+    )
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=name_of)
+def test_a_folder_of_unit_tests_is_a_package_of_engine(room: Path) -> None:
+    assert (ROOT / "engine" / room.relative_to(UNIT)).is_dir()
+
+
+@pytest.mark.parametrize("file", sorted(UNIT.rglob("*/test_*.py")), ids=name_of)
+def test_a_unit_test_tests_the_package_that_its_folder_names(file: Path) -> None:
+    assert file.relative_to(UNIT).parts[0] in names(file)
+
+
+def test_what_is_no_test_stands_in_support() -> None:
+    here = {path for path in TESTS.rglob("*.py") if path.name not in ("conftest.py", "__init__.py")}
+    helpers = {path for path in here if not path.name.startswith("test_")}
+
+    assert {name_of(path) for path in helpers if path.parent.name != "support"} == set()
+
+
+def _test_no_file_of_tests_is_long() -> None:
+    lengths = {path: len(path.read_text("utf-8").splitlines()) for path in TESTS.rglob("*.py")}
+
+    assert {name_of(path): count for path, count in lengths.items() if count > MOST_LINES} == {}

@@ -23,10 +23,11 @@ from typing import Any
 
 from estimates_cases import Case, cases, make_model, write_project
 
-from engine.backends.usage import Spent, Usage, usage_from_json
+from engine.backends.usage import Spent, Usage
 from engine.environment import detect_device
 from engine.estimate.known import known_of
 from engine.estimate.training import course_of, measured_duration
+from engine.files.typed_json import from_json
 from engine.pipeline.plan import collect_inputs, plan_run
 from engine.recipe import load_recipe
 from engine.store import Store
@@ -105,7 +106,7 @@ def _measure(case: Case, work: Path) -> Line:
     foretold = _foretold(recipe, store)
     _recipe("run", recipe, store.root, "--until", "train")
     (found,) = store.root.glob(f"store/*/*/files/{USAGE}")
-    actual = usage_from_json(json.loads(found.read_text(encoding="utf-8")))
+    actual = from_json(Usage, json.loads(found.read_text(encoding="utf-8")))
     wall = sum(spent.seconds for spent in _phases(actual))
     line = Line(
         case=case,

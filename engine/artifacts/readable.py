@@ -2,81 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict
 
 from engine.artifacts.results import read_json
 from engine.errors import StoreError
 from engine.evidence import (
+    CheckpointScore,
+    Comparison,
+    DataSummary,
     ExportedFile,
-    checkpoint_from_json,
-    comparison_from_json,
-    curve_from_json,
-    data_from_json,
-    forgetting_from_json,
-    rung_from_json,
-    scores_from_json,
-    seeds_from_json,
-    sweep_from_json,
-    training_from_json,
-    verdict_from_json,
+    ForgettingResult,
+    LearningCurve,
+    Rung,
+    Scores,
+    Seeds,
+    SweepResult,
+    TrainingSummary,
+    Verdict,
 )
+from engine.files.typed_json import from_json
 from engine.store import Artifact
 
 
-def _plain(value: Any) -> Any:
-    return value
+class _Folds(TypedDict):
+    folds: Scores
 
 
-def _each(parse: Callable[[Any], object]) -> Callable[[Any], object]:
-    return lambda items: [parse(item) for item in items]
+class _Verified(TypedDict):
+    verdict: Verdict
+    ladder: NotRequired[tuple[Rung, ...]]
 
 
-def _scores(found: Mapping[str, Any]) -> object:
-    return [scores_from_json(scores) for scores in found.values() if scores]
-
-
-def _verified(found: Mapping[str, Any]) -> object:
-    verdict_from_json(found["verdict"])
-    return [rung_from_json(rung) for rung in found.get("ladder", ())]
-
-
-def _exported(item: Mapping[str, Any]) -> object:
-    return ExportedFile(**item)
-
-
-READ: Mapping[str, Mapping[str, Callable[[Any], object]]] = {
-    "data": {"summary.json": data_from_json},
-    "baseline": {"baselines.json": _plain, "svm_curve.json": curve_from_json},
-    "compile": {"provenance.json": _plain},
-    "sweep": {"sweep.json": sweep_from_json, "weights.json": _plain},
-    "train": {"training.json": training_from_json},
+READ: Mapping[str, Mapping[str, Any]] = {
+    "data": {"summary.json": DataSummary},
+    "baseline": {"baselines.json": Any, "svm_curve.json": LearningCurve},
+    "compile": {"provenance.json": Any},
+    "sweep": {"sweep.json": SweepResult, "weights.json": Any},
+    "train": {"training.json": TrainingSummary},
     "evaluate": {
-        "scores.json": _scores,
-        "checkpoints.json": _each(checkpoint_from_json),
-        "sampling.json": _plain,
+        "scores.json": dict[str, Scores | None],
+        "checkpoints.json": tuple[CheckpointScore, ...],
+        "sampling.json": Any,
     },
-    "resample": {
-        "curve.json": curve_from_json,
-        "folds.json": lambda found: scores_from_json(found["folds"]),
-    },
-    "forgetting": {"forgetting.json": forgetting_from_json},
-    "seeds": {"seeds.json": seeds_from_json},
-    "gate": {"verdict.json": verdict_from_json, "comparisons.json": _each(comparison_from_json)},
-    "merge": {"merge.json": _plain},
-    "quantize": {"export.json": _each(_exported)},
-    "verify": {"verify.json": _verified},
+    "resample": {"curve.json": LearningCurve, "folds.json": _Folds},
+    "forgetting": {"forgetting.json": ForgettingResult},
+    "seeds": {"seeds.json": Seeds},
+    "gate": {"verdict.json": Verdict, "comparisons.json": tuple[Comparison, ...]},
+    "merge": {"merge.json": Any},
+    "quantize": {"export.json": tuple[ExportedFile, ...]},
+    "verify": {"verify.json": _Verified},
 }
-"""The JSON files of each stage that are read after it, and how; files that a stage may leave out included."""
+"""The JSON files of each stage that are read after it, and their types; files that a stage may leave out included."""
 
 
 def is_readable(stage: str, artifact: Artifact) -> bool:
     """Tell whether every JSON file that is there can be read back; what cannot is built again."""
     names = {entry.name for entry in artifact.files}
     try:
-        for name, parse in READ.get(stage, {}).items():
+        for name, kind in READ.get(stage, {}).items():
             if name in names:
-                parse(read_json(artifact, name))
-    except (StoreError, OSError, ValueError, TypeError, KeyError, AttributeError, IndexError):
+                from_json(kind, read_json(artifact, name))
+    except (StoreError, OSError, ValueError):
         return False
     return True

@@ -24,15 +24,8 @@ from engine.evidence import (
     Status,
     SweepResult,
     Verdict,
-    checkpoint_from_json,
-    comparison_from_json,
-    curve_from_json,
-    forgetting_from_json,
-    scores_from_json,
-    seeds_from_json,
-    sweep_from_json,
-    verdict_from_json,
 )
+from engine.files.typed_json import from_json
 from engine.metrics.verdict import baseline_passes
 from engine.process.interrupts import name_of
 from engine.recipe.model import Acceptance, Recipe
@@ -93,7 +86,7 @@ def failed(name: str, code: ExitCode) -> Stop:
 
 def _refusal(name: str, answer: Verdict) -> Stop | None:
     words = {
-        Status.FAIL: ("refused", f"{name} said no"),
+        Status.FAIL: ("refused", f"refused by {name}"),
         Status.INCONCLUSIVE: ("inconclusive", f"{name} could not decide"),
     }
     if answer.status not in words:
@@ -127,7 +120,7 @@ def curves(artifacts: Artifacts) -> tuple[LearningCurve, ...]:
     """The learning curves that were drawn: the SVM's, and the tuned model's."""
     files = (("baseline", "svm_curve.json"), ("resample", "curve.json"))
     return tuple(
-        curve_from_json(read_json(artifacts[stage], name))
+        from_json(LearningCurve, read_json(artifacts[stage], name))
         for stage, name in files
         if stage in artifacts and (artifacts[stage].path / name).is_file()
     )
@@ -137,21 +130,21 @@ def folds(artifacts: Artifacts, recipe: Recipe) -> Scores | None:
     """The scores of a cross-validation; None without one."""
     if not recipe.splits.folds or "resample" not in artifacts:
         return None
-    return scores_from_json(read_json(artifacts["resample"], "folds.json")["folds"])
+    return from_json(Scores, read_json(artifacts["resample"], "folds.json")["folds"])
 
 
 def comparisons(artifacts: Artifacts) -> tuple[Comparison, ...]:
     """The tuned model against baselines and the last accepted model; empty before the gate."""
     if "gate" not in artifacts:
         return ()
-    return tuple(map(comparison_from_json, read_json(artifacts["gate"], "comparisons.json")))
+    return from_json(tuple[Comparison, ...], read_json(artifacts["gate"], "comparisons.json"))
 
 
 def forgetting(artifacts: Artifacts) -> ForgettingResult | None:
     """What training unlearned; None where it was not measured."""
     if "forgetting" not in artifacts:
         return None
-    return forgetting_from_json(read_json(artifacts["forgetting"], "forgetting.json"))
+    return from_json(ForgettingResult, read_json(artifacts["forgetting"], "forgetting.json"))
 
 
 def checkpoints(artifacts: Artifacts) -> tuple[CheckpointScore, ...]:
@@ -159,14 +152,14 @@ def checkpoints(artifacts: Artifacts) -> tuple[CheckpointScore, ...]:
     if "evaluate" not in artifacts:
         return ()
     found = read_json(artifacts["evaluate"], "checkpoints.json")
-    return tuple(checkpoint_from_json(item) for item in found)
+    return tuple(from_json(CheckpointScore, item) for item in found)
 
 
 def sweep(artifacts: Artifacts) -> SweepResult | None:
     """The settings that were tried; None without a sweep, or before it is done."""
     if "sweep" not in artifacts:
         return None
-    return sweep_from_json(read_json(artifacts["sweep"], "sweep.json"))
+    return from_json(SweepResult, read_json(artifacts["sweep"], "sweep.json"))
 
 
 def trained(recipe: Recipe, artifacts: Artifacts) -> Recipe:
@@ -188,21 +181,21 @@ def seeds(artifacts: Artifacts) -> Seeds | None:
     """The recipe trained with several seeds; None where that was not asked for, or is not done."""
     if "seeds" not in artifacts:
         return None
-    return seeds_from_json(read_json(artifacts["seeds"], "seeds.json"))
+    return from_json(Seeds, read_json(artifacts["seeds"], "seeds.json"))
 
 
 def verdict(artifacts: Artifacts, name: str) -> Verdict:
     """The verdict of `gate` or `verify`."""
     if name == "verify":
-        return verdict_from_json(read_json(artifacts[name], "verify.json")["verdict"])
-    return verdict_from_json(read_json(artifacts[name], "verdict.json"))
+        return from_json(Verdict, read_json(artifacts[name], "verify.json")["verdict"])
+    return from_json(Verdict, read_json(artifacts[name], "verdict.json"))
 
 
 def load_baselines(path: Path, acceptance: Acceptance) -> tuple[BaselineResult, ...]:
     """Read `baselines.json`; whether a baseline passes is judged now, by today's thresholds."""
     results = []
     for item in json.loads(path.read_text(encoding="utf-8")):
-        scores = scores_from_json(item["scores"])
+        scores = from_json(Scores, item["scores"])
         results.append(
             BaselineResult(
                 name=item["name"],

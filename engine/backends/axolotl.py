@@ -32,7 +32,8 @@ from engine.recipe.model import Json, Method, Recipe
 NAME = "axolotl"
 IN_ORDER: dict[str, Json] = {"curriculum_sampling": True, "shuffle_merged_datasets": False}
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
-PLUGIN = "engine.runtime.training.axolotl_plugin"
+# The name is part of compiled configs, whose bytes are part of keys: with another one everything is trained again.
+PLUGIN = "engine.runtime.axolotl_plugin"
 """Only this file names plugins; recipes cannot."""
 
 Line = tuple[str, Json, str]

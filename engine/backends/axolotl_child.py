@@ -3,7 +3,7 @@
 `engine.backends.axolotl_child CONFIG`, run by `engine.process.launcher`. Only the standard library is imported here;
 Axolotl's own `axolotl.cli.train` is run as a program (what `axolotl train --launcher python` does), so no `.env`
 file is loaded. Before training begins SIGTERM ends the process; while it trains,
-`engine.runtime.training.axolotl_plugin` has a checkpoint saved first.
+`engine.runtime.axolotl_plugin` has a checkpoint saved first.
 """
 
 from __future__ import annotations

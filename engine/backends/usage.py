@@ -108,12 +108,3 @@ class Meter:
             return "ending"
         first, others = NAMES[kind]
         return others if getattr(self.usage, first).count else first
-
-
-def usage_from_json(data: Mapping[str, Any]) -> Usage:
-    """Return the usage that `engine.evidence.to_json` wrote."""
-    fields: dict[str, Any] = {
-        name: Spent(**value) if isinstance(value, Mapping) else value
-        for name, value in data.items()
-    }
-    return Usage(**fields)

@@ -25,10 +25,10 @@ from engine.bundle.scores import all_scores, unlike
 from engine.bundle.statement import statement_of, to_bytes
 from engine.errors import DataError
 from engine.evidence import Metric, Repeat, Scores, StageStatus, to_json
+from engine.files.typed_json import brief_text
 from engine.lock.accepted_run import further_seeds, spread_of
 from engine.lock.answer_hashes import HASHED, WEIGHED, has_entries, label_counts
-from engine.lock.check import unfounded
-from engine.lock.coherence import NEAR
+from engine.lock.coherence import NEAR, unfounded
 from engine.lock.draw import draw_of, is_drawn_by, recorded_rows
 from engine.metrics.scoring import named_metrics
 from engine.pipeline.report import describe, describe_method
@@ -38,7 +38,6 @@ from engine.recipe.sweeps import methods_of
 from engine.recipe.text.dump import reference_mapping
 from engine.stages import stages_of
 from engine.store.runs import ACCEPTED
-from engine.store.typed import brief_text
 
 _DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?!\w|\.\d)")
 _UNSEEN = re.compile(

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from engine.files.reading import open_regular
+from engine.files.typed_json import brief_text
 from engine.files.writing import refuse_link, replacing, top_of
-from engine.store.typed import brief_text
 
 BLOCK = 512
 END = 2 * BLOCK

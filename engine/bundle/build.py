@@ -17,9 +17,9 @@ from engine.bundle.verify import content_problems
 from engine.errors import Problem, RecipeError, StoreError
 from engine.evidence import Report
 from engine.files.reading import parse_json
+from engine.files.typed_json import brief_text, from_json
 from engine.lock.accepted import Accepted
 from engine.lock.file import read_lock
-from engine.render.json import report_from_json
 from engine.store.runs import (
     ACCEPTED,
     BUNDLED_LOCK,
@@ -27,7 +27,6 @@ from engine.store.runs import (
     require_exported,
     require_ours,
 )
-from engine.store.typed import brief_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +148,7 @@ def _model_files(run: Path, report: Report) -> dict[str, Content]:
 
 def _report(run: Path) -> Report:
     try:
-        return report_from_json(parse_json(read_file(run, "report.json")))
+        return from_json(Report, parse_json(read_file(run, "report.json")))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         why = f"its report cannot be read ({brief_text(str(error))})"
         raise _unfit(why, "recipe run writes it anew") from error

@@ -11,16 +11,14 @@ from typing import Any
 from engine.bundle.archive import Member
 from engine.errors import EngineError, RecipeError
 from engine.evidence import Report
-from engine.evidence.typed import mistyped
-from engine.files.reading import parse_json
+from engine.files.typed_json import brief_text
 from engine.lock.accepted import Accepted
 from engine.lock.file import Lock, lock_from_text
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.recipe.text.source import parse_source
-from engine.render.json import report_from_json
+from engine.render.json import read_json
 from engine.store.runs import BUNDLED_LOCK
-from engine.store.typed import brief_text
 
 RESOLVED, WRITTEN, CONFIG = "recipe.resolved.yaml", "recipe.yaml", "backend-config.yaml"
 REPORT = "report.json"
@@ -127,13 +125,9 @@ def bytes_of(members: Mapping[str, Member], name: str) -> bytes:
 
 def _report(text: str) -> Report:
     try:
-        report = report_from_json(parse_json(text))
-        wrong = next(mistyped(report), None)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return read_json(text)
+    except ValueError as error:
         raise ContentsError(f"{REPORT} is no report: {brief_text(str(error))}") from error
-    if wrong is not None:
-        raise ContentsError(f"{REPORT} is no report: `{brief_text(wrong)}` has a wrong type")
-    return report
 
 
 def _lock(text: str) -> Lock:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from engine.evidence import ClassScores, Interval, Metric, Report, Scores
-from engine.lock.check import OF_PROBABILITIES
+from engine.lock.coherence import OF_PROBABILITIES
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
 from engine.recipe.metrics import spec_of

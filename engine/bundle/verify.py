@@ -40,8 +40,8 @@ from engine.bundle.statement import PREDICATE_TYPE, TYPE, to_bytes
 from engine.errors import RecipeError
 from engine.evidence import Report
 from engine.files.reading import parse_json, read_bytes, require_regular
+from engine.files.typed_json import brief_text
 from engine.store.store import sha256_of
-from engine.store.typed import brief_text
 
 MOST_KEY_BYTES: Final = 65_536
 CLAIMS: Final[Mapping[str, Callable[[Contents], Iterator[str]]]] = {

@@ -7,15 +7,16 @@ from typing import Any, TextIO
 
 from engine.artifacts import results as flow
 from engine.evidence import (
+    DataSummary,
     ExportedFile,
+    Rung,
+    Scores,
     StageRecord,
     StageStatus,
     Status,
-    data_from_json,
-    rung_from_json,
-    scores_from_json,
-    training_from_json,
+    TrainingSummary,
 )
+from engine.files.typed_json import from_json
 from engine.progress import Progress
 from engine.recipe.metrics import primary
 from engine.recipe.model import Recipe
@@ -95,7 +96,7 @@ class Console:
 
 
 def _data(artifacts: Artifacts, _recipe: Recipe) -> str:
-    summary = data_from_json(flow.read_json(artifacts["data"], "summary.json"))
+    summary = from_json(DataSummary, flow.read_json(artifacts["data"], "summary.json"))
     sizes = " / ".join(f"{split.rows} {split.name}" for split in summary.splits)
     warned = [f.message for f in summary.findings if f.action == "warn" and f.count]
     return "\n".join([data_line(summary), sizes, *warned])
@@ -119,14 +120,16 @@ def _compile(artifacts: Artifacts, recipe: Recipe) -> str:
 
 
 def _train(artifacts: Artifacts, _recipe: Recipe) -> str:
-    return training_line(training_from_json(flow.read_json(artifacts["train"], "training.json")))
+    return training_line(
+        from_json(TrainingSummary, flow.read_json(artifacts["train"], "training.json"))
+    )
 
 
 def _evaluate(artifacts: Artifacts, recipe: Recipe) -> str:
     found = flow.read_json(artifacts["evaluate"], "scores.json")
     metric = _main(recipe)
     values = {
-        rows: find_metric(scores_from_json(scores), metric)
+        rows: find_metric(from_json(Scores, scores), metric)
         for rows, scores in found.items()
         if scores
     }
@@ -177,7 +180,7 @@ def _quantize(artifacts: Artifacts, _recipe: Recipe) -> str:
 
 def _verify(artifacts: Artifacts, recipe: Recipe) -> str:
     found = flow.read_json(artifacts["verify"], "verify.json")
-    ladder = [rung_from_json(item) for item in found.get("ladder", ())]
+    ladder = [from_json(Rung, item) for item in found.get("ladder", ())]
     shown = ladder_lines(ladder, metric=_main(recipe)) or _judged_again(found, recipe)
     return "\n".join([*([shown] if shown else []), _verdict(artifacts, "verify")])
 
@@ -186,7 +189,7 @@ def _judged_again(found: Mapping[str, Any], recipe: Recipe) -> str:
     """The exported file in one line, where no ladder leads to it."""
     if found["scores"]["quantized"] is None:
         return ""
-    scores, metric = scores_from_json(found["scores"]["quantized"]), _main(recipe)
+    scores, metric = from_json(Scores, found["scores"]["quantized"]), _main(recipe)
     value = f"{recipe.export.quantizations[0]} {prose_name(metric)} {metric_text(find_metric(scores, metric))}"
     if found["agreement"] is None:
         return value

@@ -24,8 +24,9 @@ from engine.data_view.rows import (
 )
 from engine.environment import detect_device, tool_versions
 from engine.errors import DataError, EngineError, ExitCode, Problem, RecipeError, StoreError
-from engine.evidence import DataSummary, data_from_json
+from engine.evidence import DataSummary
 from engine.evidence.data_view import DataView
+from engine.files.typed_json import from_json
 from engine.lock.file import lock_path, read_lock, write_lock
 from engine.lock.repair import is_readable, repaired
 from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
@@ -195,7 +196,7 @@ def _read(state: RunState) -> _Found:
     data, holdout = state.artifacts["data"], state.artifacts["holdout"]
     files = {split: data.file(f"{split}.jsonl") for split in SEEN}
     return _Found(
-        summary=data_from_json(flow.read_json(data, "summary.json")),
+        summary=from_json(DataSummary, flow.read_json(data, "summary.json")),
         files={**files, "holdout": holdout.file("holdout.jsonl")},
     )
 

@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from engine.backends.usage import Usage, usage_from_json
+from engine.backends.usage import Usage
 from engine.estimate import measured
 from engine.estimate.known import measurement
 from engine.estimate.run import Forecast, StageForecast, forecast
 from engine.evidence import StageCost, StageRecord, StageStatus
+from engine.files.typed_json import from_json
 from engine.pipeline.plan import PlanInputs, plan_run
 from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import rendered_key
@@ -104,7 +105,7 @@ class CostTracker:
 def usage_of(trained: Artifact) -> Usage | None:
     """Return what a training took; None for one that was made before that was kept."""
     try:
-        return usage_from_json(json.loads(trained.file(USAGE).read_text(encoding="utf-8")))
+        return from_json(Usage, json.loads(trained.file(USAGE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 

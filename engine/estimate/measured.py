@@ -13,9 +13,10 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from engine.backends.usage import Usage, usage_from_json
+from engine.backends.usage import Usage
 from engine.environment import Device, version_of
 from engine.files.reading import read_json
+from engine.files.typed_json import from_json
 from engine.recipe.model import Recipe
 from engine.store import make_key
 from engine.store.runs import write_text
@@ -106,7 +107,7 @@ def _read(path: Path) -> Measured | None:
         fields = read_json(path, follow=False)
         if fields.pop("schema") != SCHEMA:
             return None
-        found = Measured(**{**fields, "usage": usage_from_json(fields["usage"])})
+        found = Measured(**{**fields, "usage": from_json(Usage, fields["usage"])})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return found if _is_sound(found) else None

@@ -7,9 +7,6 @@ Each module owns one question a sceptic asks, with how its values are read back;
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 from engine.evidence.challenge import Challenge, ChallengeLine, Standing
 from engine.evidence.data import (
     DataFinding,
@@ -20,9 +17,8 @@ from engine.evidence.data import (
     SourceSummary,
     SplitLengths,
     SplitSummary,
-    data_from_json,
 )
-from engine.evidence.exported import ExportedFile, Flip, Rung, rung_from_json
+from engine.evidence.exported import ExportedFile, Flip, Rung
 from engine.evidence.measures import (
     Calibration,
     CalibrationBin,
@@ -30,8 +26,6 @@ from engine.evidence.measures import (
     Interval,
     Metric,
     Scores,
-    metric_from_json,
-    scores_from_json,
 )
 from engine.evidence.repeats import (
     Compared,
@@ -41,11 +35,9 @@ from engine.evidence.repeats import (
     Seeds,
     SeedScores,
     Spread,
-    reproduction_from_json,
-    seeds_from_json,
 )
 from engine.evidence.report import Report, StageCost, StageRecord, StageStatus, Waived
-from engine.evidence.sweep import SweepResult, SweepSetting, sweep_from_json
+from engine.evidence.sweep import SweepResult, SweepSetting
 from engine.evidence.training import (
     CheckpointScore,
     CurvePoint,
@@ -54,21 +46,9 @@ from engine.evidence.training import (
     LearningCurve,
     ProbeScores,
     TrainingSummary,
-    checkpoint_from_json,
-    curve_from_json,
-    forgetting_from_json,
-    training_from_json,
 )
-from engine.evidence.verdicts import (
-    BaselineResult,
-    Check,
-    Comparison,
-    Status,
-    Verdict,
-    baseline_from_json,
-    comparison_from_json,
-    verdict_from_json,
-)
+from engine.evidence.verdicts import BaselineResult, Check, Comparison, Status, Verdict
+from engine.files.typed_json import from_json, to_json
 
 __all__ = [
     "BaselineResult",
@@ -117,24 +97,6 @@ __all__ = [
     "TrainingSummary",
     "Verdict",
     "Waived",
-    "baseline_from_json",
-    "checkpoint_from_json",
-    "comparison_from_json",
-    "curve_from_json",
-    "data_from_json",
-    "forgetting_from_json",
-    "metric_from_json",
-    "reproduction_from_json",
-    "rung_from_json",
-    "scores_from_json",
-    "seeds_from_json",
-    "sweep_from_json",
+    "from_json",
     "to_json",
-    "training_from_json",
-    "verdict_from_json",
 ]
-
-
-def to_json(value: Any) -> Any:
-    """Plain JSON data of a value of this package."""
-    return asdict(value)

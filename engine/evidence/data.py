@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,23 +142,3 @@ class HoldoutUse:
     """Runs in which a verdict was formed on it, this one included; reused verdicts are not new looks."""
     redraws: int
     """How often the recipe's holdout was replaced by another draw."""
-
-
-def data_from_json(data: dict[str, Any]) -> DataSummary:
-    """A data summary read back from `to_json`."""
-    return DataSummary(
-        **{
-            **data,
-            "splits": tuple(
-                SplitSummary(**{**item, "span": tuple(item["span"]) if item["span"] else None})
-                for item in data["splits"]
-            ),
-            "sources": tuple(SourceSummary(**item) for item in data["sources"]),
-            "firewall": Firewall(**data["firewall"]) if data["firewall"] else None,
-            "recorded": Recorded(**data["recorded"]) if data["recorded"] else None,
-            "findings": tuple(
-                DataFinding(**{**item, "examples": tuple(item["examples"])})
-                for item in data["findings"]
-            ),
-        }
-    )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from engine.evidence.measures import Metric, Scores, metric_from_json, scores_from_json
-from engine.evidence.verdicts import Verdict, verdict_from_json
+from engine.evidence.measures import Metric, Scores
+from engine.evidence.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,17 +51,3 @@ class Rung:
     verdict: Verdict | None = None
     """What this rung had to keep; None where nothing was asked of it."""
     note: str = ""
-
-
-def rung_from_json(data: dict[str, Any]) -> Rung:
-    """A rung of the ladder read back from `to_json`."""
-    return Rung(
-        **{
-            **data,
-            "scores": scores_from_json(data["scores"]),
-            "agreement": metric_from_json(data["agreement"]) if data["agreement"] else None,
-            "class_deltas": tuple((label, delta) for label, delta in data["class_deltas"]),
-            "flips": tuple(Flip(**flip) for flip in data["flips"]),
-            "verdict": verdict_from_json(data["verdict"]) if data["verdict"] else None,
-        }
-    )

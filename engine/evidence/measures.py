@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,31 +87,3 @@ class Scores:
             if metric.name == name:
                 return metric
         raise KeyError(name)
-
-
-def interval_from_json(data: dict[str, Any] | None) -> Interval | None:
-    """An interval read back from `to_json`; None where there was none."""
-    return Interval(**data) if data else None
-
-
-def metric_from_json(data: dict[str, Any]) -> Metric:
-    """A metric read back from `to_json`."""
-    interval = data["interval"]
-    return Metric(**{**data, "interval": Interval(**interval) if interval else None})
-
-
-def scores_from_json(data: dict[str, Any]) -> Scores:
-    """Scores read back from `to_json`."""
-    return Scores(
-        rows=data["rows"],
-        metrics=tuple(metric_from_json(item) for item in data["metrics"]),
-        classes=tuple(ClassScores(**item) for item in data["classes"]),
-        confusion=tuple(tuple(row) for row in data["confusion"]),
-        calibration=_calibration_from_json(data.get("calibration")),
-    )
-
-
-def _calibration_from_json(data: dict[str, Any] | None) -> Calibration | None:
-    if data is None:
-        return None
-    return Calibration(**{**data, "bins": tuple(CalibrationBin(**item) for item in data["bins"])})

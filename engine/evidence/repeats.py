@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-from engine.evidence.measures import Interval, Metric, interval_from_json, metric_from_json
+from engine.evidence.measures import Interval, Metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,36 +97,3 @@ class Reproduction:
     """Where that bound comes from, in words."""
     reused: tuple[str, ...] = ()
     """Stages whose result was not recomputed."""
-
-
-def seeds_from_json(data: dict[str, Any]) -> Seeds:
-    """Trainings with several seeds read back from `to_json`."""
-    return Seeds(
-        runs=tuple(
-            SeedScores(
-                seed=item["seed"],
-                metrics=tuple(metric_from_json(metric) for metric in item["metrics"]),
-                agreement=metric_from_json(item["agreement"]) if item["agreement"] else None,
-            )
-            for item in data["runs"]
-        ),
-        spread=tuple(Spread(**item) for item in data["spread"]),
-    )
-
-
-def reproduction_from_json(data: dict[str, Any]) -> Reproduction:
-    """How a run stands to its lock, read back from `to_json`."""
-    equivalence = (
-        Equivalence(**{**item, "interval": interval_from_json(item["interval"])})
-        for item in data["equivalence"]
-    )
-    return Reproduction(
-        **{
-            **data,
-            "verdict": Repeat(data["verdict"]),
-            "compared": tuple(Compared(**item) for item in data["compared"]),
-            "equivalence": tuple(equivalence),
-            "agreement": metric_from_json(data["agreement"]) if data["agreement"] else None,
-            "reused": tuple(data["reused"]),
-        }
-    )

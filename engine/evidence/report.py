@@ -26,7 +26,7 @@ class StageStatus(StrEnum):
     RAN = "ran"
     REUSED = "reused"
     SKIPPED = "skipped"
-    """Something before it failed or said no."""
+    """A stage before it failed or refused the model."""
     FAILED = "failed"
     INTERRUPTED = "interrupted"
 

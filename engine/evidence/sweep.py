@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from engine.evidence.measures import Metric, metric_from_json
+from engine.evidence.measures import Metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,18 +49,3 @@ class SweepResult:
     def winner(self) -> SweepSetting:
         """The chosen one."""
         return self.settings[self.chosen]
-
-
-def sweep_from_json(data: dict[str, Any]) -> SweepResult:
-    """A sweep read back from `to_json`."""
-    settings = (
-        SweepSetting(
-            **{
-                **item,
-                "metric": metric_from_json(item["metric"]),
-                "behind": metric_from_json(item["behind"]) if item["behind"] else None,
-            }
-        )
-        for item in data["settings"]
-    )
-    return SweepResult(**{**data, "settings": tuple(settings)})

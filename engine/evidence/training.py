@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from engine.evidence.measures import Metric, Scores, metric_from_json, scores_from_json
+from engine.evidence.measures import Metric, Scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,37 +127,3 @@ class LearningCurve:
     rising_classes: tuple[str, ...]
     message: str
     """One sentence for people."""
-
-
-def training_from_json(data: dict[str, Any]) -> TrainingSummary:
-    """A training summary read back from `to_json`."""
-    history = tuple(HistoryPoint(**item) for item in data["history"])
-    return TrainingSummary(**{**data, "history": history})
-
-
-def checkpoint_from_json(data: dict[str, Any]) -> CheckpointScore:
-    """A checkpoint's score read back from `to_json`."""
-    return CheckpointScore(**{**data, "metric": metric_from_json(data["metric"])})
-
-
-def forgetting_from_json(data: dict[str, Any]) -> ForgettingResult:
-    """What training cost, read back from `to_json`."""
-    return ForgettingResult(
-        probes=tuple(_probe_from_json(item) for item in data["probes"]),
-        overall=_probe_from_json(data["overall"]),
-    )
-
-
-def _probe_from_json(data: dict[str, Any]) -> ProbeScores:
-    metrics = {name: metric_from_json(data[name]) for name in ("before", "after", "drop")}
-    return ProbeScores(**{**data, **metrics})
-
-
-def curve_from_json(data: dict[str, Any]) -> LearningCurve:
-    """A learning curve read back from `to_json`."""
-    points = tuple(
-        CurvePoint(**{**point, "scores": scores_from_json(point["scores"])})
-        for point in data["points"]
-    )
-    classes = tuple(data["rising_classes"])
-    return LearningCurve(**{**data, "points": points, "rising_classes": classes})

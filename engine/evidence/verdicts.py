@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-from engine.evidence.measures import Interval, Scores, interval_from_json, scores_from_json
+from engine.evidence.measures import Interval, Scores
 
 
 class Status(StrEnum):
@@ -78,30 +77,3 @@ class Comparison:
     test: str
     n: int
     note: str = ""
-
-
-def verdict_from_json(data: dict[str, Any]) -> Verdict:
-    """A verdict read back from `to_json`."""
-    return Verdict(
-        status=Status(data["status"]),
-        checks=tuple(
-            Check(
-                **{
-                    **item,
-                    "status": Status(item["status"]),
-                    "interval": Interval(**item["interval"]) if item["interval"] else None,
-                }
-            )
-            for item in data["checks"]
-        ),
-    )
-
-
-def baseline_from_json(data: dict[str, Any]) -> BaselineResult:
-    """A baseline result read back from `to_json`."""
-    return BaselineResult(**{**data, "scores": scores_from_json(data["scores"])})
-
-
-def comparison_from_json(data: dict[str, Any]) -> Comparison:
-    """A comparison read back from `to_json`."""
-    return Comparison(**{**data, "interval": interval_from_json(data["interval"])})

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from engine.artifacts import results as flow
 from engine.artifacts.results import READ, read_json
 from engine.environment import Device
-from engine.evidence import Metric, Scores, Seeds, scores_from_json
-from engine.lock.accepted import Accepted
+from engine.evidence import Metric, Scores, Seeds
+from engine.files.typed_json import from_json
+from engine.lock.accepted import Accepted, MetricFacts, RecipeFacts, SeedFacts, SpreadFacts
 from engine.lock.answer_hashes import answers_to_json
 from engine.lock.hardware import read_basis
 from engine.metrics.predictions import read_predictions
@@ -70,7 +70,7 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
     )
 
 
-def recipe_facts(recipe: Recipe, *, trained: Recipe | None = None) -> dict[str, Any]:
+def recipe_facts(recipe: Recipe, *, trained: Recipe | None = None) -> RecipeFacts:
     """Return which recipe is proved: its digest, those of its sections, and the seed of the training.
 
     `trained` is the same recipe with the setting that its sweep chose, where one was chosen.
@@ -121,8 +121,8 @@ def config_digest(artifacts: Artifacts) -> str:
 def holdout_metrics(artifacts: Artifacts) -> dict[str, Metric]:
     """Return what was measured on the holdout before any merge, by name."""
     found = read_json(artifacts["evaluate"], "scores.json")
-    free: Scores | None = scores_from_json(found["free"]) if found.get("free") else None
-    return named_metrics(scores_from_json(found["holdout"]), free=free)
+    free: Scores | None = from_json(Scores, found["free"]) if found.get("free") else None
+    return named_metrics(from_json(Scores, found["holdout"]), free=free)
 
 
 def prediction_digests(artifacts: Artifacts) -> dict[str, str]:
@@ -170,7 +170,7 @@ def _is_told(name: str, recipe: Recipe) -> bool:
     return "." not in name or name in told_metrics(recipe)
 
 
-def holdout_facts(recipe: Recipe, artifacts: Artifacts) -> dict[str, dict[str, Any]]:
+def holdout_facts(recipe: Recipe, artifacts: Artifacts) -> dict[str, MetricFacts]:
     """Return what was measured on the holdout as a lock holds it."""
     return {
         name: {
@@ -184,7 +184,7 @@ def holdout_facts(recipe: Recipe, artifacts: Artifacts) -> dict[str, dict[str, A
     }
 
 
-def further_seeds(seeds: Seeds | None, recipe: Recipe) -> tuple[dict[str, Any], ...]:
+def further_seeds(seeds: Seeds | None, recipe: Recipe) -> tuple[SeedFacts, ...]:
     """Return the seeds but the first, whose metrics stand in the lock anyway."""
     return tuple(
         {
@@ -200,13 +200,12 @@ def further_seeds(seeds: Seeds | None, recipe: Recipe) -> tuple[dict[str, Any], 
     )
 
 
-def spread_of(seeds: Seeds | None, recipe: Recipe) -> dict[str, Any]:
+def spread_of(seeds: Seeds | None, recipe: Recipe) -> dict[str, SpreadFacts]:
     """Return the mean and the deviation over all seeds, by metric."""
-    found = [asdict(one) for one in seeds.spread] if seeds else []
     return {
-        one["metric"]: {"mean": _rounded(one["mean"]), "deviation": _rounded(one["deviation"])}
-        for one in found
-        if _is_told(one["metric"], recipe)
+        one.metric: {"mean": round(one.mean, ROUND), "deviation": round(one.deviation, ROUND)}
+        for one in (seeds.spread if seeds else ())
+        if _is_told(one.metric, recipe)
     }
 
 

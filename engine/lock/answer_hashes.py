@@ -12,10 +12,10 @@ import hashlib
 import math
 import struct
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+from engine.lock.accepted import AnswerFacts
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Task
 
@@ -42,7 +42,7 @@ class Before:
         return None if self.untold else self.rows
 
 
-def answers_to_json(predictions: Sequence[Prediction]) -> dict[str, Any]:
+def answers_to_json(predictions: Sequence[Prediction]) -> AnswerFacts:
     """Return the part of a lock: one entry a row, in the order of the rows' ids."""
     ordered = sorted(predictions, key=lambda row: row.id)
     weighed = any(row.nats is not None for row in ordered)
@@ -55,7 +55,7 @@ def answers_to_json(predictions: Sequence[Prediction]) -> dict[str, Any]:
 
 
 def answered_before(
-    recorded: Mapping[str, Any], predictions: Sequence[Prediction], task: Task
+    recorded: AnswerFacts, predictions: Sequence[Prediction], task: Task
 ) -> Before | None:
     """Compare recorded answers with answers to the same rows; None where they are to others."""
     ordered = sorted(predictions, key=lambda row: row.id)
@@ -94,7 +94,7 @@ def _hash(label: str | None, text: str) -> bytes:
     return hashlib.sha256(said.encode(errors="surrogatepass")).digest()[:BYTES]
 
 
-def label_counts(recorded: Mapping[str, Any], labels: Sequence[str]) -> dict[str | None, int]:
+def label_counts(recorded: AnswerFacts, labels: Sequence[str]) -> dict[str | None, int]:
     """Return how often recorded answers are each label; None counts those that are none of them."""
     names = {_hash(label, label): label for label in labels}
     joined = base64.b64decode(recorded["entries"])
@@ -102,7 +102,7 @@ def label_counts(recorded: Mapping[str, Any], labels: Sequence[str]) -> dict[str
     return {label: found[label] for label in (*labels, None)}
 
 
-def has_entries(recorded: Mapping[str, Any]) -> bool:
+def has_entries(recorded: AnswerFacts) -> bool:
     """Whether recorded answers have an entry for each row that they speak of."""
     try:
         joined = base64.b64decode(recorded["entries"], validate=True)

@@ -1,4 +1,4 @@
-"""Whether the facts of an accepted run agree with each other, as far as a lock alone can tell."""
+"""Whether the accepted run of a lock can be true: beside its own facts, its answers, the holdout and the thresholds."""
 
 from __future__ import annotations
 
@@ -11,12 +11,22 @@ from typing import Any
 
 from engine.evidence import Status
 from engine.lock.accepted import Accepted
+from engine.lock.answer_hashes import WEIGHED, Before
+from engine.lock.file import Lock
+from engine.metrics.scoring import values_of
+from engine.recipe.metrics import FREE
+from engine.recipe.model import Recipe, Threshold
 
 NEAR = 2e-6
 """Numbers of a lock are rounded to six decimals."""
+OF_PROBABILITIES = ("ece", "brier")
+"""Metrics of probabilities, which a lock does not hold for each row."""
+_NEAR_NATS = 1e-5
+"""Of its size, by which a number of likelihoods may be off: they are kept in 32 bits."""
 FINGERPRINT, ANSWER = 4, 4
 """Bytes of each row's fingerprint, and of each answer."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+OTHER_HOLDOUT = "the accepted run was judged on another holdout than the one that is recorded"
 _CLOCKS = timedelta(days=1)
 """By which the clocks of two machines may differ."""
 
@@ -32,6 +42,21 @@ def contradictions(accepted: Accepted) -> Iterator[str]:
         yield f"`finished` is {accepted.finished}, which is still to come"
 
 
+def lock_contradictions(lock: Lock) -> Iterator[str]:
+    """Yield each fact of a lock's accepted run that cannot be true beside the others or the recorded holdout."""
+    run = lock.accepted
+    if run is None:
+        return
+    yield from contradictions(run)
+    holdout = lock.splits.get("holdout")
+    if holdout is None:
+        return
+    if run.splits.get("holdout") != holdout.digest:
+        yield OTHER_HOLDOUT
+    elif run.answers["rows"] != holdout.rows:
+        yield f"`answers.rows` is {run.answers['rows']:,}, the recorded holdout has {holdout.rows:,} rows"
+
+
 def _verdicts(accepted: Accepted) -> Iterator[str]:
     if "gate" not in accepted.verdicts:
         yield "`verdicts` has no `gate`"
@@ -45,12 +70,14 @@ def _metrics(accepted: Accepted) -> Iterator[str]:
         yield "`metrics` is empty"
     for name, metric in accepted.metrics.items():
         value, low, high = metric["value"], metric["low"], metric["high"]
-        if value is None and (low is not None or high is not None):
+        if low is None and high is None:
+            continue
+        if value is None:
             yield f"`metrics.{name}` has an interval and no value"
-        elif None not in (low, high) and not low - NEAR <= value <= high + NEAR:
-            yield f"`metrics.{name}` is {value}, outside of its interval from {low} to {high}"
-        elif (low is None) != (high is None):
+        elif low is None or high is None:
             yield f"`metrics.{name}` has one end of an interval"
+        elif not low - NEAR <= value <= high + NEAR:
+            yield f"`metrics.{name}` is {value}, outside of its interval from {low} to {high}"
 
 
 def _spread(accepted: Accepted) -> Iterator[str]:
@@ -58,7 +85,7 @@ def _spread(accepted: Accepted) -> Iterator[str]:
     if accepted.seeds and not accepted.spread:
         yield f"`spread` is empty beside {len(accepted.seeds)} further seeds"
     for name, spread in accepted.spread.items():
-        first = accepted.metrics.get(name, {}).get("value")
+        first = accepted.metrics[name]["value"] if name in accepted.metrics else None
         values = [first, *(seed["metrics"].get(name) for seed in accepted.seeds)]
         known = [value for value in values if value is not None]
         if len(known) != len(values) or len(known) < 2:  # a deviation needs two
@@ -107,3 +134,55 @@ def _digests(accepted: Accepted) -> Iterator[str]:
             yield f"`{part}` is empty"
     if "holdout" not in accepted.splits:
         yield "`splits` has no `holdout`"
+
+
+def unfounded(recipe: Recipe, accepted: Accepted) -> Iterator[str]:
+    """Yield what contradicts itself in the accepted run of a lock that this recipe asks for."""
+    yield from contradictions(accepted)
+    if not recipe.splits.folds:  # with folds, bounds are kept by the answers to all rows
+        for bound in recipe.acceptance.metrics:
+            yield from _unmet(bound, accepted, decide_on=recipe.acceptance.decide_on)
+
+
+def untrue_of_answers(accepted: Accepted, before: Before, recipe: Recipe) -> Iterator[str]:
+    """Yield the metrics of a lock that are not those of its answers, where all of these can be told."""
+    if before.untold:
+        return
+    for name, stated, value in stated_and_told(accepted, before, recipe):
+        if not is_near(stated, value, accepted):
+            yield f"`metrics.{name}` is {stated}, its answers give {value:.6f}"
+
+
+def stated_and_told(
+    accepted: Accepted, before: Before, recipe: Recipe
+) -> Iterator[tuple[str, float, float]]:
+    """Yield each metric that both a lock and its answers tell: its name and both values."""
+    values = values_of(before.rows, recipe.task)
+    for name, metric in accepted.metrics.items():
+        is_of_answers = name not in (*FREE, *OF_PROBABILITIES)
+        if is_of_answers and name in values and metric["value"] is not None:
+            yield name, float(metric["value"]), values[name]
+
+
+def is_near(stated: float, value: float, accepted: Accepted) -> bool:
+    """Tell whether a number is that of the lock, but for how exactly the lock keeps it."""
+    relative = _NEAR_NATS * abs(stated) if accepted.answers["way"] == WEIGHED else 0.0
+    return abs(stated - value) <= max(NEAR, relative)
+
+
+def _unmet(bound: Threshold, accepted: Accepted, *, decide_on: str) -> Iterator[str]:
+    """Yield that the numbers of a lock do not keep a bound which they were accepted by."""
+    metric = accepted.metrics.get(bound.metric)
+    if metric is None:
+        yield f"`metrics` has no `{bound.metric}`, which the recipe bounds"
+        return
+    end = "low" if bound.direction == "min" else "high"
+    limit = metric["low"] if bound.direction == "min" else metric["high"]
+    decides = metric["value"] if decide_on == "point" else limit
+    shown = f"`metrics.{bound.metric}` is {metric['value']} ({end} {limit})"
+    if decides is None:
+        yield f"{shown} and decides nothing"
+    elif bound.direction == "min" and decides < bound.bound - NEAR:
+        yield f"{shown}, accepted by a bound of at least {bound.bound:g}"
+    elif bound.direction == "max" and decides > bound.bound + NEAR:
+        yield f"{shown}, accepted by a bound of at most {bound.bound:g}"

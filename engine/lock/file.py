@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Iterator, Mapping
-from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +18,13 @@ from engine.data.membership import LEFT_OUT
 from engine.errors import DataError
 from engine.files import writing
 from engine.files.reading import MAX_BYTES, parse_json, read_text
-from engine.lock.accepted import Accepted, accepted_from_json
-from engine.store.typed import (
-    Each,
-    Fields,
-    Type,
-    brief,
-    brief_text,
-    is_count,
-    is_number,
-    is_scalar,
-    is_text,
-    is_text_or_none,
-    mistyped,
-)
+from engine.files.typed_json import Count, JsonTypeError, Scalar, brief, brief_text, from_json
+from engine.lock.accepted import Accepted
 
 SCHEMA = "lock.v1"
 SUFFIX = ".lock.json"
+SPLITS = ("train", "validation", "holdout")
+"""In the order of the file."""
 NONE = "none"
 """What records call the rows in no split."""
 
@@ -44,7 +33,7 @@ NONE = "none"
 class LockedSplit:
     """One split as it was drawn."""
 
-    rows: int
+    rows: Count
     digest: str
     """sha256 over the sorted normalised rows."""
     members: str | None
@@ -65,20 +54,23 @@ class LockedFirewall:
 
     method: str
     similarity: float
-    found_exact: int
-    found_near: int
-    left_exact: int
-    left_near: int
+    found_exact: Count
+    found_near: Count
+    left_exact: Count
+    left_near: Count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wear:
     """What has been done with the holdout."""
 
-    looks: int = 0
+    looks: Count
     """Runs in which a verdict was formed on it."""
-    redraws: int = 0
+    redraws: Count
     """How often another holdout took its place."""
+
+
+UNUSED = Wear(looks=0, redraws=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +79,7 @@ class Lock:
 
     recipe: str
     """Its name; only for people."""
-    draw: Mapping[str, Any]
+    draw: Mapping[str, Scalar]
     """What decides which rows are held out, by recipe key: JSON scalars."""
     inputs: str
     """Digest of everything that the splits were made from, without the record they were held to."""
@@ -98,7 +90,7 @@ class Lock:
     """Base64 of the sorted keys of the rows in no split; None where training rows are not recorded."""
     firewall: LockedFirewall | None
     """None where nothing is held out."""
-    holdout: Wear = field(default_factory=Wear)
+    holdout: Wear = UNUSED
     accepted: Accepted | None = None
     """None before a run was accepted."""
 
@@ -168,8 +160,7 @@ def lock_text(lock: Lock) -> str:
     plain["draw"] = dict(sorted(lock.draw.items()))
     if lock.accepted is None:
         del plain["accepted"]
-    order = ("train", "validation", "holdout")
-    plain["splits"] = {name: _written(lock.splits[name]) for name in order if name in lock.splits}
+    plain["splits"] = {name: _written(lock.splits[name]) for name in SPLITS if name in lock.splits}
     return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
 
 
@@ -203,60 +194,17 @@ def _parse(path: Path, data: Any) -> Lock:
         ) from error
 
 
-_SPLIT: Mapping[str, Type] = {"rows": is_count, "digest": is_text, "members": is_text_or_none}
-_FIREWALL: Mapping[str, Type] = {
-    "method": is_text,
-    "similarity": is_number,
-    "found_exact": is_count,
-    "found_near": is_count,
-    "left_exact": is_count,
-    "left_near": is_count,
-}
-_WEAR: Mapping[str, Type] = {"looks": is_count, "redraws": is_count}
-_TYPES: Mapping[str, Type] = {
-    "recipe": is_text,
-    "draw": Each(is_scalar),
-    "inputs": is_text,
-    "drawn_with": is_text_or_none,
-    "splits": Each(Fields(_SPLIT)),
-    "unused": is_text_or_none,
-    "firewall": lambda value: value is None or isinstance(value, dict),
-    "holdout": Fields(_WEAR),
-}
-
-
 def _lock(data: dict[str, Any]) -> Lock:
-    """Return the lock. ValueError that names the first field which is not what the engine writes."""
-    wrong = next(_wrong(data), None)
-    if wrong is not None:
-        raise ValueError(wrong)
-    firewall = data["firewall"]
-    return Lock(
-        **{
-            **data,
-            "splits": {name: LockedSplit(**part) for name, part in data["splits"].items()},
-            "firewall": LockedFirewall(**firewall) if firewall is not None else None,
-            "holdout": Wear(**data["holdout"]),
-            "accepted": accepted_from_json(data["accepted"]) if "accepted" in data else None,
-        }
-    )
-
-
-def _wrong(data: dict[str, Any]) -> Iterator[str]:
-    yield from mistyped(data, Fields(_TYPES), "")
-    yield from _unknown(data, {*_TYPES, "accepted"}, "")
-    yield from _unknown(data["splits"], {"train", "validation", "holdout"}, "splits.")
-    for name, part in data["splits"].items():
-        yield from _unknown(part, {*_SPLIT, "left_out"}, f"splits.{name}.")
-        yield from mistyped(part.get("left_out"), is_text_or_none, f"splits.{name}.left_out")
-    yield from _unknown(data["holdout"], _WEAR.keys(), "holdout.")
-    if data["firewall"] is not None:
-        yield from mistyped(data["firewall"], Fields(_FIREWALL), "firewall")
-        yield from _unknown(data["firewall"], _FIREWALL.keys(), "firewall.")
-
-
-def _unknown(part: Mapping[str, Any], known: AbstractSet[str], path: str) -> Iterator[str]:
-    yield from (f"`{path}{brief_text(name)}` is unknown" for name in sorted(part.keys() - known))
+    """Return the lock. JsonTypeError that names the first field which is not what the engine writes."""
+    lock = from_json(Lock, data)
+    if unknown := lock.splits.keys() - set(SPLITS):
+        raise JsonTypeError(f"`splits.{brief_text(min(unknown))}` is unknown")
+    # A lock without its count would let a used holdout pass for a fresh one.
+    if "holdout" not in data:
+        raise JsonTypeError("`holdout` is missing")
+    if "accepted" in data and lock.accepted is None:
+        raise JsonTypeError("`accepted` is null")
+    return lock
 
 
 def _why_no_json(text: str, error: ValueError) -> str:

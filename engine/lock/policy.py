@@ -12,7 +12,7 @@ from engine.errors import EngineError, ExitCode, Problem, RecipeError
 from engine.evidence import Repeat, Reproduction, StageRecord
 from engine.lock.accepted import Accepted
 from engine.lock.accepted_run import accepted_of
-from engine.lock.check import unfounded
+from engine.lock.coherence import unfounded
 from engine.lock.file import lock_path, read_lock
 from engine.lock.input_check import Inspection, changed_since, held_device
 from engine.lock.reproduction import Repeated, another_recipe, reproduction_of

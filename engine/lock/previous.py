@@ -15,8 +15,13 @@ from typing import Any
 
 from engine.lock.accepted import Accepted
 from engine.lock.answer_hashes import Before, answered_before
-from engine.lock.check import OF_PROBABILITIES, is_near, stated_and_told, untrue_of_answers
-from engine.lock.coherence import contradictions
+from engine.lock.coherence import (
+    OF_PROBABILITIES,
+    contradictions,
+    is_near,
+    stated_and_told,
+    untrue_of_answers,
+)
 from engine.metrics.comparing import Earlier
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.recipe.metrics import primary

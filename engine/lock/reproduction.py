@@ -19,7 +19,7 @@ from engine.evidence import (
 from engine.lock import accepted_run as proving
 from engine.lock.accepted import Accepted
 from engine.lock.answer_hashes import Before, answered_before
-from engine.lock.check import OF_PROBABILITIES, unfounded, untrue_of_answers
+from engine.lock.coherence import OF_PROBABILITIES, unfounded, untrue_of_answers
 from engine.lock.facts import SURROUNDINGS, compared
 from engine.metrics import equivalence
 from engine.metrics.predictions import Prediction, read_predictions

@@ -13,7 +13,8 @@ from typing import Any
 from engine.artifacts.results import read_json
 from engine.data.membership import LEFT_OUT, membership_from_json
 from engine.errors import Problem
-from engine.evidence import DataSummary, HoldoutUse, StageRecord, StageStatus, data_from_json
+from engine.evidence import DataSummary, HoldoutUse, StageRecord, StageStatus
+from engine.files.typed_json import from_json
 from engine.lock.accepted import Accepted
 from engine.lock.draw import RECORDED, draw_of, inputs_of
 from engine.lock.file import NONE, Lock, LockedFirewall, LockedSplit, Wear, lock_path, write_lock
@@ -214,7 +215,7 @@ def _firewall(summary: DataSummary) -> LockedFirewall | None:
 
 
 def _summary(data: Artifact) -> DataSummary:
-    return data_from_json(read_json(data, "summary.json"))
+    return from_json(DataSummary, read_json(data, "summary.json"))
 
 
 def _digest(data: Artifact) -> str | None:

@@ -10,7 +10,8 @@ from engine.artifacts import results as flow
 from engine.artifacts.readable import is_readable
 from engine.artifacts.results import read_json
 from engine.environment import Device, version_of
-from engine.evidence import data_from_json
+from engine.evidence import DataSummary
+from engine.files.typed_json import from_json
 from engine.lock.draw import RECORDED, Held, Standing, hold, inputs_of
 from engine.lock.file import Lock, lock_path, read_lock
 from engine.lock.previous import PAYLOAD, Previous, find_previous
@@ -181,7 +182,7 @@ def holdout_line(plan: Plan) -> str:
     if data.held is None or data.held.standing is Standing.NEW:
         return ""
     if data.reused is not None:
-        became = data_from_json(read_json(data.reused, "summary.json")).recorded
+        became = from_json(DataSummary, read_json(data.reused, "summary.json")).recorded
         return recorded_line(became) if became else about_holdout(data.held)
     if data.held.standing is not Standing.KEPT or data.held.recorded is None:
         return ""

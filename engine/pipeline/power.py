@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.artifacts.results import read_json
-from engine.evidence import DataSummary, data_from_json
+from engine.evidence import DataSummary
+from engine.files.typed_json import from_json
 from engine.lock.previous import answers_of
 from engine.metrics.power_text import Judges, outlook
 from engine.metrics.predictions import read_predictions
@@ -29,7 +30,7 @@ def prospects(
     """Return what the holdout can and cannot show, in sentences; nothing where nothing is gated."""
     if not is_measured(recipe.task.kind) or not recipe.acceptance.metrics:
         return ()
-    summary = None if data is None else data_from_json(read_json(data, "summary.json"))
+    summary = None if data is None else from_json(DataSummary, read_json(data, "summary.json"))
     judges = _judges(recipe, summary)
     if judges is None:
         return (UNCOUNTED,)

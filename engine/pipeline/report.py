@@ -17,20 +17,20 @@ from engine.artifacts.results import read_json
 from engine.environment import Device
 from engine.errors import EngineError
 from engine.evidence import (
+    DataSummary,
     HoldoutUse,
     Report,
     Reproduction,
+    Rung,
     Scores,
     SplitLengths,
     StageCost,
     StageRecord,
     StageStatus,
+    TrainingSummary,
     Waived,
-    data_from_json,
-    rung_from_json,
-    scores_from_json,
-    training_from_json,
 )
+from engine.files.typed_json import from_json
 from engine.parity.files import leaving_files
 from engine.pipeline.power import measured_discordance, prospects
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
@@ -94,13 +94,13 @@ def assemble(facts: Facts) -> Report:
         else describe_method(recipe),
         stages=tuple(facts.records),
         data=(
-            data_from_json(read_json(artifacts["data"], "summary.json"))
+            from_json(DataSummary, read_json(artifacts["data"], "summary.json"))
             if "data" in artifacts
             else None
         ),
         baselines=flow.baselines(artifacts, recipe) if "baseline" in artifacts else (),
         training=(
-            training_from_json(read_json(artifacts["train"], "training.json"))
+            from_json(TrainingSummary, read_json(artifacts["train"], "training.json"))
             if "train" in artifacts
             else None
         ),
@@ -111,13 +111,13 @@ def assemble(facts: Facts) -> Report:
         gate=flow.verdict(artifacts, "gate") if "gate" in artifacts else None,
         verify=flow.verdict(artifacts, "verify") if "verify" in artifacts else None,
         quantized=(
-            scores_from_json(found)
+            from_json(Scores, found)
             if (found := verification.get("scores", {}).get("quantized"))
             else None
         ),
         agreement=verification.get("agreement"),
         flips=tuple(verification.get("flips", ())),
-        ladder=tuple(rung_from_json(rung) for rung in verification.get("ladder", ())),
+        ladder=tuple(from_json(Rung, rung) for rung in verification.get("ladder", ())),
         files=tuple(file for _, file in leaving_files(artifacts)),
         warnings=tuple(facts.warnings),
         recipe_text=facts.recipe_text,
@@ -260,7 +260,7 @@ def _all_scores(artifacts: Mapping[str, Artifact]) -> dict[str, Scores]:
     if "evaluate" not in artifacts:
         return {}
     found: dict[str, Any] = read_json(artifacts["evaluate"], "scores.json")
-    return {name: scores_from_json(scores) for name, scores in found.items() if scores}
+    return {name: from_json(Scores, scores) for name, scores in found.items() if scores}
 
 
 def _text(artifact: Artifact | None, name: str) -> str:

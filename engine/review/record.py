@@ -11,9 +11,9 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from engine.evidence import Status
 from engine.evidence.review import Area, Change, Effect, Finding
 from engine.lock.accepted import Accepted
+from engine.lock.coherence import OTHER_HOLDOUT, lock_contradictions
 from engine.lock.file import Lock
 from engine.recipe.digest import recipe_digest
 from engine.recipe.text.dump import resolved_mapping
@@ -28,9 +28,6 @@ _OF_THE_DRAW: Final = ("draw", "recipe")
 _NUMBERS: Final = frozenset({"finished", "metrics", "seeds", "spread", "verdicts"})
 """What a run comes to; all else is what it had, made and answered."""
 _FEW: Final = 4
-OTHER_HOLDOUT: Final = (
-    "the accepted run was judged on another holdout than the one that is recorded"
-)
 
 
 def lock_changes(pair: Pair) -> Iterator[Change]:
@@ -78,8 +75,8 @@ def judge_record(pair: Pair) -> Iterator[Finding]:
         return
     if before is not None:
         yield from _changed(before, new.accepted)
-    known = set(contradictions(old)) if old is not None else set()
-    wrong = [one for one in contradictions(new) if one not in known]
+    known = set(lock_contradictions(old)) if old is not None else set()
+    wrong = [one for one in lock_contradictions(new) if one not in known]
     if wrong:
         says = "; ".join(wrong[:_FEW])
         yield Finding(code="W123", path=AT, effect=Effect.WEAKER, says=says)
@@ -138,27 +135,6 @@ def _other_value(old: Accepted, new: Accepted) -> str:
     )
 
 
-def contradictions(lock: Lock) -> Iterator[str]:
-    """Yield what cannot be true of the accepted run beside its own numbers and the recorded holdout."""
-    run = lock.accepted
-    if run is None:
-        return
-    for name, metric in run.metrics.items():
-        value, low, high = (metric[key] for key in ("value", "low", "high"))
-        if None not in (value, low, high) and not low <= value <= high:
-            yield f"`{name}` is {value}, outside of its interval {low} to {high}"
-    for name, verdict in run.verdicts.items():
-        if verdict != Status.PASS:
-            yield f"the verdict of `{name}` is {plain(verdict)}, and the run counts as accepted"
-    held = lock.splits.get("holdout")
-    if held is None:
-        return
-    if run.splits.get("holdout") != held.digest:
-        yield OTHER_HOLDOUT
-    elif run.answers["rows"] != held.rows:
-        yield f"{run.answers['rows']} rows were answered, {held.rows} are recorded"
-
-
 def record_notes(pair: Pair) -> Iterator[str]:
     """What a reader of the accepted run has to know."""
     old, new = pair.old.lock, pair.new.lock
@@ -166,7 +142,11 @@ def record_notes(pair: Pair) -> Iterator[str]:
         return
     before = old.accepted if old is not None else None
     if before == new.accepted:
-        if old is not None and old.splits != new.splits and OTHER_HOLDOUT in contradictions(new):
+        if (
+            old is not None
+            and old.splits != new.splits
+            and OTHER_HOLDOUT in lock_contradictions(new)
+        ):
             yield OTHER_HOLDOUT
         return
     digest = recipe_digest(resolved_mapping(pair.new.recipe))

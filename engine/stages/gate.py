@@ -14,7 +14,8 @@ from typing import Any
 
 from engine.artifacts import results as flow
 from engine.artifacts.stage import Payload, StageContext
-from engine.evidence import Comparison, Scores, Verdict, scores_from_json, to_json
+from engine.evidence import Comparison, Scores, Verdict, to_json
+from engine.files.typed_json import from_json
 from engine.lock.previous import earlier
 from engine.metrics.comparing import Earlier, Rivals, compare, judge_gains, judge_previous
 from engine.metrics.endings import judge_endings
@@ -140,15 +141,15 @@ def _judged(context: StageContext) -> _Judged:
     found = flow.read_json(context.artifacts["resample"], "folds.json")
     file = context.artifacts["resample"].file("predictions.folds.jsonl")
     return _Judged(
-        chosen=scores_from_json(found["folds"]),
-        free=scores_from_json(found["free"]) if found["free"] else None,
+        chosen=from_json(Scores, found["folds"]),
+        free=from_json(Scores, found["free"]) if found["free"] else None,
         predictions=read_predictions(file),
     )
 
 
 def _scores(context: StageContext) -> dict[str, Scores]:
     found = flow.read_json(context.artifacts["evaluate"], "scores.json")
-    return {name: scores_from_json(scores) for name, scores in found.items() if scores}
+    return {name: from_json(Scores, scores) for name, scores in found.items() if scores}
 
 
 def _baselines(context: StageContext) -> dict[str, list[Prediction]]:

@@ -18,7 +18,8 @@ from engine.artifacts.results import read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example, read_examples
 from engine.errors import StageError
-from engine.evidence import to_json, training_from_json
+from engine.evidence import TrainingSummary, to_json
+from engine.files.typed_json import from_json
 from engine.inference import predict as answering
 from engine.inference.sampling import judged_validation
 from engine.metrics.predictions import read_predictions, write_predictions
@@ -141,7 +142,7 @@ def _read(made: Artifact, values: Payload) -> Judged:
         return Judged(values=values, training=None, failed=str(read_json(made, FAILED)))
     return Judged(
         values=values,
-        training=training_from_json(read_json(made, SUMMARY)),
+        training=from_json(TrainingSummary, read_json(made, SUMMARY)),
         predictions=read_predictions(made.file(answering.FILE)),
     )
 

@@ -15,14 +15,8 @@ from engine.artifacts.stage import StageContext
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import beginning
 from engine.environment import version_of
-from engine.evidence import (
-    CheckpointScore,
-    HistoryPoint,
-    Metric,
-    TrainingSummary,
-    to_json,
-    training_from_json,
-)
+from engine.evidence import CheckpointScore, HistoryPoint, Metric, TrainingSummary, to_json
+from engine.files.typed_json import from_json
 from engine.inference import predict as answering
 from engine.inference.predict import Asked
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
@@ -138,4 +132,4 @@ def _value(history: Sequence[HistoryPoint], step: int, name: str) -> float | Non
 
 
 def _summary(path: Path) -> TrainingSummary:
-    return training_from_json(json.loads(path.read_text(encoding="utf-8")))
+    return from_json(TrainingSummary, json.loads(path.read_text(encoding="utf-8")))

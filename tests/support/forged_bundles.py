@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from engine.bundle.archive import write_archive
 from engine.bundle.signing import pem_of, sign
 from engine.bundle.statement import statement_of, to_bytes
-from engine.lock.accepted import accepted_from_json
-from engine.render.json import report_from_json
+from engine.evidence import Report
+from engine.files.typed_json import from_json
+from engine.lock.accepted import Accepted
 
 REPORT, LOCK, RESOLVED = "report.json", "recipe.lock.json", "recipe.resolved.yaml"
 ZEROS = "0" * 64
@@ -77,7 +78,7 @@ class Forge:
         evidence = {name: data for name, data in self.files.items() if name not in outside}
         try:
             found = statement_of(
-                report_from_json(self.report), accepted_from_json(self.accepted), evidence
+                from_json(Report, self.report), from_json(Accepted, self.accepted), evidence
             )
             to_bytes(found)
         except (AttributeError, KeyError, TypeError, ValueError):

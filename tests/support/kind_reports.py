@@ -623,7 +623,7 @@ def generation() -> Report:
     return dataclasses.replace(
         report,
         outcome="refused",
-        summary="made-up-sums is not good enough to ship: gate said no",
+        summary="made-up-sums is not good enough to ship: refused by gate",
         next_steps=("the model is right on 11 of 300 rows", "recipe report made-up-sums"),
         gate=Verdict(
             status=Status.FAIL,
@@ -646,7 +646,7 @@ def generation() -> Report:
         quantized=None,
         files=(),
         forgetting=None,
-        stages=sample.stages(**skipped("merge", "gate said no")),
+        stages=sample.stages(**skipped("merge", "refused by gate")),
         comparisons=(
             Comparison(
                 name="few_shot",
@@ -751,7 +751,7 @@ def refused_by_the_ladder() -> Report:
     return dataclasses.replace(
         report,
         outcome="refused",
-        summary="made-up-sentiment is not good enough to ship: verify said no",
+        summary="made-up-sentiment is not good enough to ship: refused by verify",
         next_steps=(
             "agreement: a quantization with more bits, such as Q8_0, changes fewer answers",
         ),
@@ -781,7 +781,7 @@ def refused_by_forgetting() -> Report:
     return dataclasses.replace(
         report,
         outcome="refused",
-        summary="made-up-sentiment is not good enough to ship: gate said no",
+        summary="made-up-sentiment is not good enough to ship: refused by gate",
         next_steps=(
             "forgetting: a lower learning rate or fewer epochs",
             "recipe report made-up-sentiment",
@@ -794,7 +794,7 @@ def refused_by_forgetting() -> Report:
         flips=(),
         files=(),
         ladder=(),
-        stages=sample.stages(**skipped("merge", "gate said no")),
+        stages=sample.stages(**skipped("merge", "refused by gate")),
     )
 
 

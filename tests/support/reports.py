@@ -527,13 +527,13 @@ def refused() -> Report:
     return dataclasses.replace(
         accepted(),
         outcome="refused",
-        summary="The gate said no: 3 of 4 checks fail, 1 is undecided.",
+        summary="Refused by the gate: 3 of 4 checks fail, 1 is undecided.",
         next_steps=(
             "`negative` is taken for `positive` 31 times (see the confusion matrix)",
             "with about 900 holdout rows f1.negative would be decided (an estimate)",
             "recipe report made-up-sentiment --open",
         ),
-        stages=stages(**_skipped("merge", "the gate said no")),
+        stages=stages(**_skipped("merge", "refused by the gate")),
         holdout=tuned,
         gate=Verdict(status=Status.FAIL, checks=checks),
         verify=None,

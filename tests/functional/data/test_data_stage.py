@@ -10,7 +10,8 @@ import pytest
 
 from engine.data.examples.example import normalised, read_examples
 from engine.errors import DataError
-from engine.evidence import data_from_json
+from engine.evidence import DataSummary
+from engine.files.typed_json import from_json
 from engine.stages import data as stage
 from engine.store import canonical_json, make_key
 from support.data_stage import DATA, Quiet, holdout_of, recipe, run, write_rows
@@ -25,7 +26,7 @@ def test_train_and_validation_are_the_artifact_and_the_holdout_is_elsewhere(
     holdout = holdout_of(made)
     kept = read_examples(holdout.file("holdout.jsonl"))
     seen = [*read_examples(workdir / "train.jsonl"), *read_examples(workdir / "validation.jsonl")]
-    summary = data_from_json(json.loads((workdir / "summary.json").read_text("utf-8")))
+    summary = from_json(DataSummary, json.loads((workdir / "summary.json").read_text("utf-8")))
 
     assert sorted(p.name for p in workdir.iterdir()) == [
         "membership.json",
@@ -124,7 +125,7 @@ def test_real_reviews_are_labelled_by_bins_and_divided(tmp_path: Path, shared_da
         splits={"by": "stratified", "train": 400, "validation": 100, "holdout": 300, "seed": 7},
     )
     workdir, _ = run(asked, tmp_path)
-    summary = data_from_json(json.loads((workdir / "summary.json").read_text("utf-8")))
+    summary = from_json(DataSummary, json.loads((workdir / "summary.json").read_text("utf-8")))
 
     assert summary.rows_read == 10_605
     assert summary.dropped["no bin"] == 1_432
@@ -161,7 +162,7 @@ def test_every_row_of_a_real_table_is_used_or_counted(
         splits={"by": "random", "train": 0.6, "validation": 0.1, "holdout": 0.3, "seed": 1},
     )
     workdir, _ = run(asked, tmp_path)
-    summary = data_from_json(json.loads((workdir / "summary.json").read_text("utf-8")))
+    summary = from_json(DataSummary, json.loads((workdir / "summary.json").read_text("utf-8")))
 
     assert summary.rows_read == rows_read
     assert summary.rows_used + sum(summary.dropped.values()) == rows_read

@@ -10,7 +10,8 @@ import pytest
 
 from engine.data.examples.example import normalised, read_examples
 from engine.data.prepare import UnfitDataError
-from engine.evidence import data_from_json
+from engine.evidence import DataSummary
+from engine.files.typed_json import from_json
 from support.data_stage import holdout_of, recipe, run
 from support.paths import SHARED_DATA
 
@@ -62,7 +63,7 @@ def test_with_drop_the_holdout_stays_whole_and_nothing_of_it_is_trained_on(tmp_p
     workdir, made = run(
         asked(tmp_path, leakage="drop", conflicting_labels="drop", duplicates="drop"), tmp_path
     )
-    summary = data_from_json(json.loads((workdir / "summary.json").read_text("utf-8")))
+    summary = from_json(DataSummary, json.loads((workdir / "summary.json").read_text("utf-8")))
     kept = read_examples(holdout_of(made).file("holdout.jsonl"))
     seen = [*read_examples(workdir / "train.jsonl"), *read_examples(workdir / "validation.jsonl")]
 

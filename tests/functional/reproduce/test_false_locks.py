@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from engine.evidence import Repeat, Reproduction, StageRecord, StageStatus
-from engine.lock.accepted import accepted_from_json
+from engine.files.typed_json import from_json
+from engine.lock.accepted import Accepted
 from engine.lock.reproduction import Repeated, reproduction_of
 from engine.recipe import load_recipe
 from engine.store import Store
@@ -37,7 +38,7 @@ def repeating(accepted: Path) -> Repeated:
     ]
     return Repeated(
         recipe=load_recipe(accepted / "recipe.yaml")[0],
-        accepted=accepted_from_json(lock["accepted"]),
+        accepted=from_json(Accepted, lock["accepted"]),
         artifacts={name: artifact for name, artifact in made.items() if artifact},
         records=records,
         outcome="accepted",
@@ -46,7 +47,7 @@ def repeating(accepted: Path) -> Repeated:
 
 
 def beside(repeating: Repeated, facts: Facts) -> Reproduction:
-    return reproduction_of(replace(repeating, accepted=accepted_from_json(facts)))
+    return reproduction_of(replace(repeating, accepted=from_json(Accepted, facts)))
 
 
 def facts_of(accepted: Path) -> Facts:

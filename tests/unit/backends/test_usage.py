@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from engine.backends.usage import Meter, Spent, usage_from_json
+from engine.backends.usage import Meter, Spent, Usage
 from engine.evidence import to_json
+from engine.files.typed_json import from_json
 
 
 def event(kind: str, seconds: float, peak: int, tokens: int = 0) -> dict[str, Any]:
@@ -61,4 +62,4 @@ def test_processor_time_is_that_of_all_phases() -> None:
 def test_usage_survives_being_written() -> None:
     usage = told().usage
 
-    assert usage == usage_from_json(to_json(usage))
+    assert usage == from_json(Usage, to_json(usage))

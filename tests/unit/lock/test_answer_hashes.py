@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.lock.accepted import AnswerFacts
 from engine.lock.answer_hashes import answered_before, answers_to_json
 from engine.metrics.predictions import Prediction
 from support.launches import TASK
@@ -68,6 +69,6 @@ def test_likelihoods_come_back_as_32_bit_numbers() -> None:
 @pytest.mark.parametrize("entries", ["AAAA", "!", ""])
 def test_answers_to_other_rows_are_none(entries: str) -> None:
     rows = [row(1, FIRST, FIRST), row(2, FIRST, FIRST)]
-    recorded = {**answers_to_json(rows), "entries": entries}
+    recorded: AnswerFacts = {**answers_to_json(rows), "entries": entries}
 
     assert answered_before(recorded, rows, TASK) is None

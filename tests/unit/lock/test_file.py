@@ -131,7 +131,7 @@ def test_a_write_that_fails_leaves_the_old_lock_and_no_rest(
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
         with pytest.raises(OSError, match="No space"):
-            write_lock(path, dataclasses.replace(LOCK, holdout=Wear(looks=9)))
+            write_lock(path, dataclasses.replace(LOCK, holdout=Wear(looks=9, redraws=0)))
 
     assert read_lock(path) == LOCK
     assert [entry.name for entry in tmp_path.iterdir()] == ["reviews.lock.json"]

@@ -14,7 +14,7 @@ import pytest
 
 from engine.environment import Device
 from engine.errors import DataError, EngineError
-from engine.lock.check import unfounded
+from engine.lock.coherence import unfounded
 from engine.lock.draw import hold, recorded_rows
 from engine.lock.file import Lock, lock_from_text, lock_text, read_lock, write_lock
 from engine.lock.input_check import changed_since, held_device

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.evidence import scores_from_json, to_json
+from engine.evidence import Scores, to_json
+from engine.files.typed_json import from_json
 from engine.metrics import resampling
 from engine.metrics.families import FAMILIES
 from engine.metrics.paired import difference, pair
@@ -88,7 +89,7 @@ def test_a_metric_is_a_number_inside_its_interval_or_nothing_with_a_reason(
             if metric.interval is not None:
                 assert metric.interval.low <= metric.value <= metric.interval.high
     text = json.dumps(to_json(scores), allow_nan=False)
-    assert scores_from_json(json.loads(text)) == scores
+    assert from_json(Scores, json.loads(text)) == scores
 
 
 @pytest.mark.parametrize("kind", FAMILIES)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from engine.evidence import LearningCurve, curve_from_json, to_json
+from engine.evidence import LearningCurve, to_json
+from engine.files.typed_json import from_json
 from engine.metrics.learning import Judged, last_gains, learning_curve
 from engine.metrics.predictions import Prediction
 from support.tasks import task
@@ -113,7 +114,7 @@ def test_a_single_training_is_no_curve(answers: Answers) -> None:
 def test_a_curve_reads_back_equal(answers: Answers) -> None:
     found = curve(answers({"a": "ab", "b": "bb"}), answers({"a": "aa", "b": "bb"}))
 
-    assert curve_from_json(to_json(found)) == found
+    assert from_json(LearningCurve, to_json(found)) == found
 
 
 def likelihoods(nats: float) -> list[Prediction]:

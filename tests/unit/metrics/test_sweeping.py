@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from engine.errors import StageError
-from engine.evidence import HistoryPoint, TrainingSummary, sweep_from_json, to_json
+from engine.evidence import HistoryPoint, SweepResult, TrainingSummary, to_json
+from engine.files.typed_json import from_json
 from engine.metrics.predictions import Prediction
 from engine.metrics.sweeping import Choice, Judged, choose
 from support.tasks import task
@@ -65,7 +66,7 @@ def test_the_best_value_wins_and_the_others_are_behind_it_pair_by_pair(answers: 
     )
     assert not first.may_be_as_good
     assert last.may_be_as_good
-    assert sweep_from_json(to_json(found)) == found
+    assert from_json(SweepResult, to_json(found)) == found
 
 
 def test_ties_go_to_the_lower_loss_of_the_kept_checkpoint_then_to_the_earlier(

@@ -12,7 +12,8 @@ import pytest
 from gguf import GGUFReader
 
 from engine.data.examples.example import Example, write_examples
-from engine.evidence import ExportedFile, rung_from_json, scores_from_json, verdict_from_json
+from engine.evidence import ExportedFile, Rung, Scores, Verdict
+from engine.files.typed_json import from_json
 from engine.parity.files import leaving
 from engine.recipe.model import MaxDrop, Threshold
 from engine.runtime.llama import chat as gguf_chat
@@ -81,7 +82,7 @@ def test_verify_compares_the_file_with_the_merged_model(bench: Bench) -> None:
 
     result = _verify(bench)
 
-    checks = [check.name for check in verdict_from_json(result["verdict"]).checks]
+    checks = [check.name for check in from_json(Verdict, result["verdict"]).checks]
     assert checks == [
         "parity.merged",
         "shift.merged",
@@ -104,7 +105,7 @@ def test_verify_compares_the_file_with_the_merged_model(bench: Bench) -> None:
         result["token_parity"],
         result["verdict"]["status"],
     ) == ({"same": 8, "of": 8, "first_different": None}, "pass")
-    assert [scores_from_json(result["scores"][name]).rows for name in ("merged", "quantized")] == [
+    assert [from_json(Scores, result["scores"][name]).rows for name in ("merged", "quantized")] == [
         8,
         8,
     ]
@@ -144,7 +145,7 @@ def test_prompts_read_as_other_tokens_fail_and_name_the_row(
         shutil.rmtree(product)
     bench.thresholds = ()
 
-    checks = verdict_from_json(_verify(bench)["verdict"]).checks
+    checks = from_json(Verdict, _verify(bench)["verdict"]).checks
     (parity,) = [check for check in checks if check.name == "token_parity"]
 
     for product in (bench.root / "products").glob("predictions-*"):
@@ -168,7 +169,7 @@ def test_without_a_quantized_file_the_exported_folder_must_answer(bench: Bench) 
 
 
 def _refused(result: dict[str, Any]) -> dict[str, str]:
-    checks = verdict_from_json(result["verdict"]).checks
+    checks = from_json(Verdict, result["verdict"]).checks
     return {check.name: check.note for check in checks if check.status == "fail"}
 
 
@@ -179,7 +180,7 @@ def _plain(bench: Bench) -> None:
 def test_the_ladder_has_a_rung_for_every_form_of_the_model(bench: Bench) -> None:
     _plain(bench)
 
-    ladder = [rung_from_json(rung) for rung in _verify(bench)["ladder"]]
+    ladder = [from_json(Rung, rung) for rung in _verify(bench)["ladder"]]
 
     assert [rung.name for rung in ladder] == ["adapter", "merged", "f16", "Q8_0"]
     assert [rung.agreement.n for rung in ladder[1:] if rung.agreement] == [8, 8, 8]
@@ -201,7 +202,7 @@ def test_size_and_speed_are_bounded_by_their_values(bench: Bench) -> None:
     result = _verify(bench)
 
     _plain(bench)
-    checks = {check.name: check for check in verdict_from_json(result["verdict"]).checks}
+    checks = {check.name: check for check in from_json(Verdict, result["verdict"]).checks}
     assert checks["file_megabytes"].status == "fail"
     assert (checks["tokens_per_second"].status, checks["tokens_per_second"].decided_on) == (
         "pass",
@@ -247,7 +248,7 @@ def test_a_damaged_tensor_is_refused_at_the_file_it_is_in(bench: Bench) -> None:
 
     refused = _refused(result)
     assert "`blk.1.ffn_down.weight`" in refused["weights"]
-    ladder = [rung_from_json(rung) for rung in result["ladder"]]
+    ladder = [from_json(Rung, rung) for rung in result["ladder"]]
     assert [rung.name for rung in ladder if rung.verdict and rung.verdict.status == "fail"] == [
         "Q8_0"
     ]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from engine.artifacts import results as flow
-from engine.evidence import Status, Verdict, to_json, verdict_from_json
+from engine.evidence import Status, Verdict, to_json
+from engine.files.typed_json import from_json
 from engine.lock.previous import Previous
 from engine.metrics.predictions import Prediction, write_predictions
 from engine.metrics.scoring import score
@@ -78,7 +79,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def answer(bench: Bench) -> Verdict:
-    return verdict_from_json(json.loads(bench.run(gate).file("verdict.json").read_text()))
+    return from_json(Verdict, json.loads(bench.run(gate).file("verdict.json").read_text()))
 
 
 def test_a_good_model_passes_all_three_questions(bench: Bench) -> None:

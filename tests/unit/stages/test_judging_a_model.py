@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from engine.evidence import scores_from_json
+from engine.evidence import Scores
+from engine.files.typed_json import from_json
 from engine.metrics.predictions import read_predictions
 from engine.recipe.model import Baseline, PathRef
 from engine.recipe.model.baselines import BaselineKind
@@ -84,7 +85,9 @@ def test_every_baseline_is_scored_on_the_same_holdout(measured: Artifact) -> Non
 
 def test_a_baseline_learns_what_can_be_learned(measured: Artifact) -> None:
     found = json.loads(measured.file("baselines.json").read_text(encoding="utf-8"))
-    f1 = {item["name"]: scores_from_json(item["scores"]).metric("macro_f1").value for item in found}
+    f1 = {
+        item["name"]: from_json(Scores, item["scores"]).metric("macro_f1").value for item in found
+    }
 
     assert f1["tfidf_svm"] == 1.0
     assert f1["majority"] is not None
@@ -103,8 +106,8 @@ def test_free_answers_of_an_untrained_model_are_no_labels(evaluated: Artifact) -
     scores = json.loads(evaluated.file("scores.json").read_text(encoding="utf-8"))
 
     assert list(scores) == ["holdout", "free", "train", "validation"]
-    assert scores_from_json(scores["free"]).metric("valid_output").value == 0.0
-    assert scores_from_json(scores["holdout"]).metric("valid_output").value == 1.0
+    assert from_json(Scores, scores["free"]).metric("valid_output").value == 0.0
+    assert from_json(Scores, scores["holdout"]).metric("valid_output").value == 1.0
     assert [scores[name]["rows"] for name in scores] == [40, 40, 60, 20]
 
 

@@ -13,7 +13,8 @@ import yaml
 from engine.artifacts.stage import StageContext
 from engine.data.examples.example import write_examples
 from engine.errors import EnvironmentProblem, StageError
-from engine.evidence import training_from_json
+from engine.evidence import TrainingSummary
+from engine.files.typed_json import from_json
 from engine.recipe.model import PathRef, Recipe
 from engine.runtime.models.load import load_model
 from engine.stages import compile as compile_stage
@@ -82,7 +83,9 @@ def _recipe(base: Path, **method: Any) -> Recipe:
 def test_a_trained_adapter_loads_and_its_evidence_is_written(tmp_path: Path, base: Path) -> None:
     files = Bench(tmp_path, _recipe(base)).run()
 
-    summary = training_from_json(json.loads((files / "training.json").read_text(encoding="utf-8")))
+    summary = from_json(
+        TrainingSummary, json.loads((files / "training.json").read_text(encoding="utf-8"))
+    )
     load_model(base, device=CPU, precision="fp32", adapter=files / "adapter")
     assert (
         summary.steps,

@@ -2,6 +2,8 @@
 
 `Recorder` writes what happens to `events.jsonl` in the launch folder; `OnCpu` and `MixedPrecision`
 set the two training arguments that no Axolotl key sets; `Unpacked` keeps 4-bit weights as they are.
+
+The module stays at this place: configs in stores name it, and their bytes are part of keys.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ BOUNDS: Mapping[str, tuple[str, float]] = {
     "own-line comments, % of lines": (">=", 0.01),  # goal: 1.0
     "class names used twice or more": ("<=", 42),  # goal: 5
     "private words in engine/": ("<=", 2400),  # goal: 0
-    "test files over 400 lines": ("<=", 10),  # goal: 0
+    "test files over 400 lines": ("<=", 0),
 }
 """Of each number the bound that holds today; the goal stands beside it where it is not reached."""
 

@@ -47,7 +47,7 @@ class Line:
 
     case: Case
     peak: int
-    reckoned: int
+    unmeasured_duration: int
     probed: int
     accelerate: int
     cpu: float
@@ -60,7 +60,7 @@ class Line:
         return [
             self.case.name,
             _mb(self.peak),
-            _mb(self.reckoned), _off(self.reckoned, self.peak),
+            _mb(self.unmeasured_duration), _off(self.unmeasured_duration, self.peak),
             _mb(self.probed), _off(self.probed, self.peak),
             _mb(self.accelerate), _off(self.accelerate, self.peak),
             f"{self.cpu:.1f}", f"{self.cpu_probed:.1f}", _off(self.cpu_probed, self.cpu),
@@ -101,9 +101,9 @@ def _measure(case: Case, work: Path) -> Line:
     shutil.rmtree(folder, ignore_errors=True)
     recipe = write_project(folder, case, base)
     store = Store(folder / ".recipe")
-    reckoned = _plan(recipe, store.root)
+    unmeasured_duration = _plan(recipe, store.root)
     probed = _plan(recipe, store.root, "--probe")
-    foretold = _foretold(recipe, store)
+    estimated = _foretold(recipe, store)
     _recipe("run", recipe, store.root, "--until", "train")
     (found,) = store.root.glob(f"store/*/*/files/{USAGE}")
     actual = from_json(Usage, json.loads(found.read_text(encoding="utf-8")))
@@ -111,12 +111,12 @@ def _measure(case: Case, work: Path) -> Line:
     line = Line(
         case=case,
         peak=actual.peak_bytes,
-        reckoned=reckoned["memory_bytes"],
+        unmeasured_duration=unmeasured_duration["memory_bytes"],
         probed=probed["memory_bytes"],
         accelerate=_accelerate(base),
         cpu=actual.cpu_seconds,
-        cpu_probed=foretold["cpu"],
-        steps_off=foretold["steps"] / (actual.first.cpu_seconds + actual.steps.cpu_seconds) - 1,
+        cpu_probed=estimated["cpu"],
+        steps_off=estimated["steps"] / (actual.first.cpu_seconds + actual.steps.cpu_seconds) - 1,
         wall_off=probed["stages"]["train"]["seconds"] / wall - 1,
     )
     shutil.rmtree(folder)

@@ -18,7 +18,7 @@ from pathlib import Path
 from evaluate_cases import CASES, Case, load_case
 
 from engine.runtime.gguf.convert import find_tools, write_gguf
-from engine.runtime.llama.engine import Engine, Pool
+from engine.runtime.llama.engine import Engine, PrefixedRows
 from engine.runtime.llama.jobs import SearchJob
 from engine.runtime.rendering.chat import load_chat
 from engine.runtime.scoring.label_search import make_tree
@@ -47,7 +47,7 @@ def shared(engine: Engine, rows: Sequence[list[int]], answers: Sequence[list[int
     tree = make_tree(answers)
     began = time.process_time()
     jobs = [SearchJob(tree, distribution=False) for _ in rows]
-    Pool(engine, rows, jobs).run(lambda _done: None)
+    PrefixedRows(engine, rows, jobs).run(lambda _done: None)
     return _outcome(jobs, time.process_time() - began)
 
 
@@ -57,7 +57,7 @@ def uncached(engine: Engine, rows: Sequence[list[int]], answers: Sequence[list[i
     began = time.process_time()
     jobs = [SearchJob(tree, distribution=False) for _ in rows]
     for row, job in zip(rows, jobs, strict=True):
-        Pool(engine, [row], [job], shares=False).run(lambda _done: None)
+        PrefixedRows(engine, [row], [job], shares=False).run(lambda _done: None)
     return _outcome(jobs, time.process_time() - began)
 
 

@@ -78,7 +78,7 @@ class Scenario:
 def task_of(kind: str, labels: Sequence[str] = (), schema: Any = None) -> Task:
     """Make a task of a kind with little in it."""
     return Task(
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         instruction="",
         system="",
         input="{text}",
@@ -122,7 +122,7 @@ class Bound:
 
     def decide(self, predictions: list[Prediction], random: Any, seed: int) -> Outcome:
         """Ask all three gates."""
-        family = family_of(self.task.kind)
+        family = family_of(self.task)
         table = family.tabulate(predictions, self.task)
         measures = [
             item for item in family.measures(table) if item.name in (self.metric, "accuracy")

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from engine.data.probes import Item, probe_items
+from engine.data.probes import ProbeItem, probe_items
 from engine.environment import detect_device
-from engine.metrics.forgetting import Answered
+from engine.metrics.forgetting import ProbeAnswer
 from engine.recipe.model import Probe
 from engine.runtime.models.load import load_model
 from engine.runtime.scoring.continuation_scoring import continuations
@@ -34,18 +34,18 @@ def nothing(*_: object) -> NoReturn:
     raise AssertionError
 
 
-def answered(folder: Path, items: tuple[Item, ...], precision: str) -> list[Answered]:
+def answered(folder: Path, items: tuple[ProbeItem, ...], precision: str) -> list[ProbeAnswer]:
     """Ask one model every item."""
     loaded = load_model(folder, device=detect_device(), precision=precision)
     options = [(before, (said,)) for item in items for before, said in item.options]
     found = iter(continuations(loaded, options, progress=Quiet()))
     return [
-        Answered(
+        ProbeAnswer(
             id=item.id,
             probe=item.probe,
             kind=item.kind,
             gold=item.gold,
-            scores=tuple(-next(found)[0].nats for _ in item.options),
+            scores=tuple(-next(found)[0].nll for _ in item.options),
             lengths=tuple(len(said.strip().encode()) for _, said in item.options),
         )
         for item in items

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,8 @@ from support.shared import open_shared_folder  # noqa: E402 - the same
 register_profiles()
 open_shared_folder()
 
+GZIP = b"\x1f\x8b"
+"""How a gzip file begins; its time of making stands in the ten bytes of its head."""
 ROOT = Path(__file__).parents[1]
 
 
@@ -97,3 +100,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     if all(word.partition("::")[0].endswith(".py") for word in config.args):
         return 0
     return min(4, os.cpu_count() or 1)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name cases alike in every worker: sets have no order, and gzip writes the time."""
+    if isinstance(val, set | frozenset):
+        return "+".join(sorted(map(str, val))) or "nothing"
+    if isinstance(val, bytes):
+        return f"bytes-{sha256(val[10:] if val[:2] == GZIP else val).hexdigest()[:8]}"
+    return None

@@ -24,6 +24,7 @@ COPIED = (
     "tests/examples",
     "CHANGELOG.md",
     "pyproject.toml",
+    "zensical.toml",
 )
 
 
@@ -162,3 +163,58 @@ def test_a_key_costs_four_files(scratch: Scratch) -> None:
     assert "  label_smoothing: 0.0\n" in scratch.python("-c", code.format(str(minimal))).stdout
     page = (scratch.root / "docs/reference/recipe.md").read_text("utf-8")
     assert page.count("| `label_smoothing` |") == 2  # of `method`, and of a sweep's grid
+
+
+KIND = '''"""Title: a short text that heads each text."""
+
+from __future__ import annotations
+
+from engine.kinds.kind import AnswerForm, Decoding, Kind
+from engine.kinds.metrics import EXACT_MATCH, VALID_OUTPUT, plain
+
+KIND = Kind(
+    name="title",
+    order=8,
+    reads=("task.instruction", "task.system", "task.input", "task.max_new_tokens", "data.answer"),
+    needs=("task.instruction", "data.answer"),
+    row_reader="engine.data.kinds.generation",
+    answer=AnswerForm.TEXT,
+    decoding=Decoding.FREE,
+    metrics=(EXACT_MATCH, *plain("rouge_1", "rouge_2", "rouge_l"), VALID_OUTPUT),
+    metric_family="engine.metrics.families.generation",
+    primary="rouge_l",
+    baselines=("majority", "zero_shot"),
+    judged_by="free decoding",
+)
+'''
+READ_ROW = """
+import pathlib
+from engine.data.kinds import filler
+from engine.recipe import check_recipe
+recipe, _ = check_recipe(pathlib.Path({!r}))
+row = filler(recipe.task, recipe.data, "columns")({{"question": "a b c", "answer": "a"}})
+print(row.input, "->", row.target, recipe.task.spec.primary)
+"""
+
+
+def test_a_kind_of_task_costs_one_file_and_its_name(scratch: Scratch) -> None:
+    scratch.add("engine/kinds/title.py", KIND)
+    scratch.insert(
+        "schemas/recipe.schema.json",
+        after='"generation", "chat", "text", "preference"',
+        text=', "title"',
+    )
+
+    assert scratch.touched == {"engine/kinds/title.py", "schemas/recipe.schema.json"}
+    recipe = scratch.root / "tests/examples/valid/title.yaml"
+    text = recipe.with_name("generation.yaml").read_text("utf-8")
+    text = text.replace("kind: generation", "kind: title").replace(
+        "    references: [answer_2]\n", ""
+    )
+    recipe.write_text(text, "utf-8")
+    assert "valid" in scratch.recipe("validate", str(recipe))
+    assert scratch.python("-c", READ_ROW.format(str(recipe))).stdout == "a b c -> a rouge_l\n"
+    assert "title" in scratch.recipe("init", "--help")
+    recipe.write_text(text.replace("column: answer", "fields: {a: answer}"), "utf-8")
+    assert "means nothing to kind title" in scratch.recipe("validate", str(recipe))
+    assert scratch.python("docs/generate.py").returncode == 0

@@ -10,7 +10,6 @@ import pytest
 from support.paths import ROOT, TESTS
 
 UNIT = TESTS / "unit"
-MOST_LINES = 400
 ROOMS = sorted(path for path in UNIT.rglob("*") if path.is_dir() and path.name != "__pycache__")
 
 
@@ -46,9 +45,3 @@ def test_what_is_no_test_stands_in_support() -> None:
     helpers = {path for path in here if not path.name.startswith("test_")}
 
     assert {name_of(path) for path in helpers if path.parent.name != "support"} == set()
-
-
-def _test_no_file_of_tests_is_long() -> None:
-    lengths = {path: len(path.read_text("utf-8").splitlines()) for path in TESTS.rglob("*.py")}
-
-    assert {name_of(path): count for path, count in lengths.items() if count > MOST_LINES} == {}

@@ -11,7 +11,7 @@ from engine.errors import RecipeError
 from engine.recipe.sweeps import methods_of
 
 if TYPE_CHECKING:
-    from engine.backends.base import Backend
+    from engine.backends.base import BackendModule
     from engine.environment import Device
     from engine.errors import Problem
     from engine.recipe.model import Recipe
@@ -22,7 +22,7 @@ BACKENDS: dict[str, str] = {
 }
 
 
-def load_backend(name: str) -> Backend:
+def load_backend(name: str) -> BackendModule:
     """Return the backend of that name. RecipeError B401 when there is none."""
     if name not in BACKENDS:
         raise RecipeError.one(
@@ -31,7 +31,7 @@ def load_backend(name: str) -> Backend:
             path="backend.name",
             hint=f"one of: {', '.join(sorted(BACKENDS))}",
         )
-    return cast("Backend", importlib.import_module(BACKENDS[name]))
+    return cast("BackendModule", importlib.import_module(BACKENDS[name]))
 
 
 def check_backend(recipe: Recipe) -> tuple[Problem, ...]:

@@ -13,10 +13,10 @@ from engine.backends import axolotl_launch
 from engine.backends.axolotl_keys import PINNED, vocabulary
 from engine.backends.base import (
     BackendConfig,
+    CompileInputs,
     ConfigLine,
     Launch,
     Schedule,
-    Setting,
     Trained,
     accumulation,
     keeps_best,
@@ -74,7 +74,7 @@ def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
     return (*problems, *device_problems(recipe, device))
 
 
-def compile(recipe: Recipe, setting: Setting) -> BackendConfig:  # noqa: A001 - the verb of the contract
+def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract
     """Return the Axolotl YAML, every line with its origin. RecipeError for bad overrides."""
     problems = override_problems(recipe.backend.overrides, vocabulary())
     if problems:
@@ -99,7 +99,7 @@ def _overridden(key: str, value: Json) -> ConfigLine:
     return ConfigLine(key=key, value=value, origin=f"backend.overrides.{key}")
 
 
-def _lines(method: Method, setting: Setting) -> Iterator[Line]:
+def _lines(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield from _model(method, setting)
     yield from _rows(method, setting)
     yield from _optimization(method, setting)
@@ -108,7 +108,7 @@ def _lines(method: Method, setting: Setting) -> Iterator[Line]:
     yield from _reproducibility(method, setting)
 
 
-def _model(method: Method, setting: Setting) -> Iterator[Line]:
+def _model(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "base_model", "base_model", "base_model"
     yield "trust_remote_code", False, "default: a recipe is data, never code"
     yield "attn_implementation", "sdpa", "default: on every device, nothing fetched"
@@ -136,7 +136,7 @@ def _targets(method: Method) -> Line:
     return "lora_target_modules", list(names), "method.target_modules"
 
 
-def _plugins(method: Method, setting: Setting) -> list[Json]:
+def _plugins(method: Method, setting: CompileInputs) -> list[Json]:
     """Return the recorder, one for the CPU, one for 32-bit weights in full bf16, one for 4-bit weights on a CPU."""
     names = ["Recorder"]
     if setting.device.kind == "cpu":
@@ -148,12 +148,12 @@ def _plugins(method: Method, setting: Setting) -> list[Json]:
     return [f"{PLUGIN}.{name}" for name in names]
 
 
-def _mixed_full(method: Method, setting: Setting) -> bool:
+def _mixed_full(method: Method, setting: CompileInputs) -> bool:
     """Axolotl's `bf16: true` holds all weights in bf16, where small steps of full training round to nothing."""
     return method.kind == "full" and setting.precision == "bf16"
 
 
-def _rows(method: Method, setting: Setting) -> Iterator[Line]:
+def _rows(method: Method, setting: CompileInputs) -> Iterator[Line]:
     train: dict[str, Json] = {"path": "train.jsonl", "ds_type": "json", "type": "input_output"}
     yield "datasets", [train], "data"
     if setting.validation_rows:
@@ -171,7 +171,7 @@ def _rows(method: Method, setting: Setting) -> Iterator[Line]:
     yield "dataset_num_proc", 1, "default: same order everywhere"
 
 
-def _optimization(method: Method, setting: Setting) -> Iterator[Line]:
+def _optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "micro_batch_size", method.micro_batch_size, "method.micro_batch_size"
     yield "gradient_accumulation_steps", accumulation(method), "method.batch_size"
     yield "eval_batch_size", method.micro_batch_size, "method.micro_batch_size"
@@ -186,7 +186,7 @@ def _optimization(method: Method, setting: Setting) -> Iterator[Line]:
     yield "max_grad_norm", 1.0, "default: gradients are clipped at norm 1"
 
 
-def _schedule(method: Method, setting: Setting) -> Iterator[Line]:
+def _schedule(method: Method, setting: CompileInputs) -> Iterator[Line]:
     plan = _plan(method, setting)
     best = keeps_best(method, validation_rows=setting.validation_rows)
     yield "logging_steps", 1, "default: every step is recorded"
@@ -208,7 +208,7 @@ def _schedule(method: Method, setting: Setting) -> Iterator[Line]:
             yield "early_stopping_patience", patience, "method.early_stopping.patience"
 
 
-def _precision(method: Method, setting: Setting) -> Iterator[Line]:
+def _precision(method: Method, setting: CompileInputs) -> Iterator[Line]:
     bf16 = setting.precision == "bf16" and not _mixed_full(method, setting)
     yield "bf16", bf16, "backend.precision"
     yield "fp16", setting.precision == "fp16", "backend.precision"
@@ -216,7 +216,7 @@ def _precision(method: Method, setting: Setting) -> Iterator[Line]:
     yield "gradient_checkpointing", method.gradient_checkpointing, "method.gradient_checkpointing"
 
 
-def _reproducibility(method: Method, setting: Setting) -> Iterator[Line]:
+def _reproducibility(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "seed", method.seed, "method.seed"
     yield "dataloader_num_workers", 0, "default: same order everywhere"
     pinned = setting.device.kind == "cuda"
@@ -225,5 +225,5 @@ def _reproducibility(method: Method, setting: Setting) -> Iterator[Line]:
     yield "strict", True, "default: command-line flags cannot change the config"
 
 
-def _plan(method: Method, setting: Setting) -> Schedule:
+def _plan(method: Method, setting: CompileInputs) -> Schedule:
     return schedule(method, train_rows=setting.train_rows, validation_rows=setting.validation_rows)

@@ -24,7 +24,7 @@ from engine.recipe.model import Json, Method, Recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class CompileInputs:
     """What a compiled config depends on besides the recipe."""
 
     device: Device
@@ -65,7 +65,7 @@ class Launch:
     folder: Path
     """Outlives a killed process: checkpoints, logs and prepared rows live here."""
     method: Method
-    setting: Setting
+    setting: CompileInputs
     progress: Progress
 
 
@@ -93,7 +93,7 @@ class Trained:
     """What it took, by what it was spent on."""
 
 
-class Backend(Protocol):
+class BackendModule(Protocol):
     """A module in `engine.backends`."""
 
     NAME: str
@@ -110,7 +110,7 @@ class Backend(Protocol):
     def check_environment(self, recipe: Recipe, device: Device) -> tuple[Problem, ...]:
         """Return what keeps this machine from training: missing packages or precisions."""
 
-    def compile(self, recipe: Recipe, setting: Setting) -> BackendConfig:
+    def compile(self, recipe: Recipe, setting: CompileInputs) -> BackendConfig:
         """Return the config, byte-equal for equal arguments. RecipeError B4xx."""
 
     def train(self, launch: Launch) -> Trained:

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from engine.backends import trl_launch
 from engine.backends.base import (
     BackendConfig,
+    CompileInputs,
     ConfigLine,
     Launch,
     Schedule,
-    Setting,
     Trained,
     accumulation,
     keeps_best,
@@ -22,8 +22,7 @@ from engine.backends.base import (
     to_config,
 )
 from engine.backends.checks import device_problems
-from engine.backends.overrides import override_problems
-from engine.backends.trl_keys import VOCABULARY
+from engine.backends.overrides import RANGES, Vocabulary, override_problems
 from engine.environment import Device, version_of
 from engine.errors import Problem, RecipeError
 from engine.recipe.model import Json, Method, Recipe
@@ -33,6 +32,60 @@ IN_ORDER: dict[str, Json] = {"train_sampling_strategy": "sequential"}
 REQUIRED = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 Line = tuple[str, Json, str]
+
+_NUMBER, _COUNT, _FLAG, _WORD = (
+    frozenset({"float"}),
+    frozenset({"int"}),
+    frozenset({"bool"}),
+    frozenset({"str"}),
+)
+KINDS = {
+    "attn_implementation": _WORD,
+    "adam_beta1": _NUMBER,
+    "adam_beta2": _NUMBER,
+    "adam_epsilon": _NUMBER,
+    "eval_on_start": _FLAG,
+    "full_determinism": _FLAG,
+    "logging_steps": _COUNT,
+    "max_grad_norm": _NUMBER,
+    "neftune_noise_alpha": _NUMBER,
+    "optim": _WORD,
+    "per_device_eval_batch_size": _COUNT,
+    "save_total_limit": _COUNT,
+}
+VOCABULARY = Vocabulary(
+    name="the trl backend",
+    kinds=KINDS,
+    overridable=frozenset(KINDS),
+    from_recipe={
+        "adapter": "method.kind",
+        "load_in_4bit": "method.kind",
+        "lora_r": "method.rank",
+        "lora_alpha": "method.alpha",
+        "lora_dropout": "method.dropout",
+        "lora_target_modules": "method.target_modules",
+        "max_length": "method.max_length",
+        "per_device_train_batch_size": "method.micro_batch_size",
+        "gradient_accumulation_steps": "method.batch_size",
+        "num_train_epochs": "method.epochs",
+        "learning_rate": "method.learning_rate",
+        "lr_scheduler_type": "method.scheduler",
+        "warmup_steps": "method.warmup_ratio",
+        "weight_decay": "method.weight_decay",
+        "eval_steps": "method.evaluations_per_epoch",
+        "save_steps": "method.evaluations_per_epoch",
+        "load_best_model_at_end": "method.keep",
+        "early_stopping_patience": "method.early_stopping.patience",
+        "precision": "backend.precision",
+        "gradient_checkpointing": "method.gradient_checkpointing",
+        "seed": "method.seed",
+    },
+    ranges=RANGES,
+    values={
+        "attn_implementation": ("sdpa", "eager"),
+        "optim": ("adamw_torch", "adamw_torch_fused", "adamw_bnb_8bit", "adafactor", "sgd"),
+    },
+)
 
 
 def version() -> str | None:
@@ -61,7 +114,7 @@ def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
     return (absent, *problems)
 
 
-def compile(recipe: Recipe, setting: Setting) -> BackendConfig:  # noqa: A001 - the verb of the contract
+def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract
     """Return the config, every line with its origin. RecipeError for bad overrides."""
     problems = override_problems(recipe.backend.overrides, VOCABULARY)
     if problems:
@@ -87,14 +140,14 @@ def train(launch: Launch) -> Trained:
     return trl_launch.train(launch)
 
 
-def _lines(method: Method, setting: Setting) -> Iterator[Line]:
+def _lines(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield from _model(method, setting)
     yield from _optimization(method, setting)
     yield from _schedule(method, setting)
     yield "seed", method.seed, "method.seed"
 
 
-def _model(method: Method, setting: Setting) -> Iterator[Line]:
+def _model(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "base_model", "base_model", "base_model"
     yield "attn_implementation", "sdpa", "default: on every device, nothing fetched"
     yield "adapter", "none" if method.kind == "full" else method.kind, "method.kind"
@@ -116,7 +169,7 @@ def _targets(method: Method) -> Json:
     return list(ATTENTION if method.target_modules == "attention" else method.target_modules)
 
 
-def _optimization(method: Method, setting: Setting) -> Iterator[Line]:
+def _optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "per_device_train_batch_size", method.micro_batch_size, "method.micro_batch_size"
     yield "per_device_eval_batch_size", method.micro_batch_size, "method.micro_batch_size"
     yield "gradient_accumulation_steps", accumulation(method), "method.batch_size"
@@ -130,7 +183,7 @@ def _optimization(method: Method, setting: Setting) -> Iterator[Line]:
     yield "gradient_checkpointing", method.gradient_checkpointing, "method.gradient_checkpointing"
 
 
-def _schedule(method: Method, setting: Setting) -> Iterator[Line]:
+def _schedule(method: Method, setting: CompileInputs) -> Iterator[Line]:
     plan = _plan(method, setting)
     yield "logging_steps", 1, "default: every step is recorded"
     if plan.evaluate_every:
@@ -145,5 +198,5 @@ def _schedule(method: Method, setting: Setting) -> Iterator[Line]:
         yield "early_stopping_patience", patience, "method.early_stopping.patience"
 
 
-def _plan(method: Method, setting: Setting) -> Schedule:
+def _plan(method: Method, setting: CompileInputs) -> Schedule:
     return schedule(method, train_rows=setting.train_rows, validation_rows=setting.validation_rows)

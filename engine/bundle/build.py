@@ -18,8 +18,7 @@ from engine.errors import Problem, RecipeError, StoreError
 from engine.evidence import Report
 from engine.files.reading import parse_json
 from engine.files.typed_json import brief_text, from_json
-from engine.lock.accepted import Accepted
-from engine.lock.file import read_lock
+from engine.lock.file import Accepted, read_lock
 from engine.store.runs import (
     ACCEPTED,
     BUNDLED_LOCK,
@@ -100,8 +99,8 @@ def evidence_of(run: Path) -> tuple[Report, Accepted, dict[str, bytes]]:
     missing = [name for name in EVIDENCE if not (run / name).is_file()]
     lock = read_lock(run / BUNDLED_LOCK) if BUNDLED_LOCK not in missing else None
     if lock is None or lock.accepted is None or missing:
-        told = ", ".join(missing) or "an accepted run in its lock"
-        raise _unfit(f"the run has no {told}", f"recipe run {report.recipe_name} writes it")
+        what = ", ".join(missing) or "an accepted run in its lock"
+        raise _unfit(f"the run has no {what}", f"recipe run {report.recipe_name} writes it")
     if {file.name: file.sha256 for file in report.files} != lock.accepted.files:
         raise _unfit(
             "its files are not those of its lock",

@@ -12,8 +12,7 @@ from engine.bundle.archive import Member
 from engine.errors import EngineError, RecipeError
 from engine.evidence import Report
 from engine.files.typed_json import brief_text
-from engine.lock.accepted import Accepted
-from engine.lock.file import Lock, lock_from_text
+from engine.lock.file import Accepted, Lock, lock_from_text
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.recipe.text.source import parse_source

@@ -17,8 +17,8 @@ def checked_text(found: Checking, *, name: str) -> str:
     """One line a claim, then who signed, then the answer."""
     lines = []
     for claim in found.claims:
-        told = f": {claim.problem}" if claim.problem else ""
-        lines.append(f"{'ok' if claim.holds else 'FAILED':<8}{claim.what}{told}")
+        problem = f": {claim.problem}" if claim.problem else ""
+        lines.append(f"{'ok' if claim.holds else 'FAILED':<8}{claim.what}{problem}")
     lines.append("")
     if found.signer:
         lines.append(f"signed by key {found.signer}")

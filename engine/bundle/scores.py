@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from engine.evidence import ClassScores, Interval, Metric, Report, Scores
+from engine.kinds import AnswerForm
 from engine.lock.coherence import OF_PROBABILITIES
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
@@ -39,7 +40,7 @@ def unlike(name: str, scores: Scores, recipe: Recipe) -> Iterator[str]:
     """Yield what of scores cannot be true beside the rest of them."""
     yield from _metrics(name, scores, recipe)
     yield from (f"{name}: {one}" for one in _calibration(scores))
-    if recipe.task.kind != "classification":
+    if recipe.task.spec.answer is not AnswerForm.LABEL:
         return
     wrong = next(_confusion(scores, recipe), "")
     if wrong:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.evidence import Check, Report, Verdict
-from engine.lock.accepted import Accepted
+from engine.lock.file import Accepted
 
 TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:slm-recipe:accepted-model:v1"
@@ -65,7 +65,7 @@ def subjects(accepted: Accepted) -> list[dict[str, Any]]:
 
 
 def verdicts(report: Report) -> dict[str, Any]:
-    """Return what the gates said, with every check."""
+    """Return the verdicts of the gates, with every check."""
     gates = {"gate": report.gate, "verify": report.verify}
     return {name: _verdict(gate) for name, gate in gates.items() if gate}
 

@@ -12,7 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from engine.bundle.agreeing import (
+from engine.bundle.archive import ArchiveError, Member, read_archive
+from engine.bundle.consistency import (
     model_problems,
     page_problems,
     recipe_problems,
@@ -21,7 +22,6 @@ from engine.bundle.agreeing import (
     statement_problems,
     surrounding_problems,
 )
-from engine.bundle.archive import ArchiveError, Member, read_archive
 from engine.bundle.contents import (
     EVIDENCE,
     KEY,
@@ -32,11 +32,11 @@ from engine.bundle.contents import (
     bytes_of,
     read_contents,
 )
-from engine.bundle.exported import verify_problems
-from engine.bundle.judging import comparison_problems, gate_problems
-from engine.bundle.rows import data_problems
+from engine.bundle.data_checks import data_problems
+from engine.bundle.gate_checks import comparison_problems, gate_problems
 from engine.bundle.signing import checked, key_id, known_signers, public_key
 from engine.bundle.statement import PREDICATE_TYPE, TYPE, to_bytes
+from engine.bundle.verify_checks import verify_problems
 from engine.errors import RecipeError
 from engine.evidence import Report
 from engine.files.reading import parse_json, read_bytes, require_regular
@@ -167,16 +167,16 @@ def _content(
             "the model files are what was signed", _included(checking, members, found.report)
         )
     for what, problems in CLAIMS.items():
-        checking.claim(what, _told(problems, found))
+        checking.claim(what, _problems(problems, found))
 
 
 def content_problems(found: Contents) -> Iterator[str]:
     """Yield everything in which the files of a bundle contradict each other."""
     for problems in CLAIMS.values():
-        yield from _told(problems, found)
+        yield from _problems(problems, found)
 
 
-def _told(problems: Callable[[Contents], Iterator[str]], found: Contents) -> Iterator[str]:
+def _problems(problems: Callable[[Contents], Iterator[str]], found: Contents) -> Iterator[str]:
     """Yield problems; values that no engine writes, and that cannot be computed with, are one too."""
     try:
         yield from problems(found)

@@ -10,7 +10,7 @@ from engine.cli.place import add_format, add_store, store_root
 from engine.errors import ExitCode
 
 if TYPE_CHECKING:
-    from engine.runs.compare import Compared
+    from engine.runs.compare import RunComparison
 
 MOST = 10
 """Turned rows that are shown."""
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     return ExitCode.ACCEPTED
 
 
-def _lines(found: Compared, *, every: bool) -> list[str]:
+def _lines(found: RunComparison, *, every: bool) -> list[str]:
     from engine.runs.compare import size_of, speed_of
 
     first, second = found.first, found.second
@@ -79,7 +79,7 @@ def _lines(found: Compared, *, every: bool) -> list[str]:
     return [*lines, "", *_turned(found, every=every)]
 
 
-def _turned(found: Compared, *, every: bool) -> list[str]:
+def _turned(found: RunComparison, *, every: bool) -> list[str]:
     counts = {"wrong": 0, "right": 0, "another wrong one": 0}
     for one in found.turned:
         counts[one.became] += 1

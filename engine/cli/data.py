@@ -67,7 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print what can be said of the data; 0 when a run would accept it."""
-    from engine.data_view.rows import Wish
+    from engine.data_view.rows import ViewOptions
     from engine.data_view.view import look, repair_lock
     from engine.pipeline.preflight import refuse_outside  # after the arguments are known good
     from engine.render.data import data_json, data_text
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     recipe, warnings = read(options.recipe, allowed(options))
     refuse_outside(recipe, warnings)
     given = options.examples
-    wish = Wish(
+    wish = ViewOptions(
         examples=given if given is not None else 10 if options.label else 1,
         label=options.label,
         row=options.row,

@@ -39,7 +39,7 @@ def _total(found: Forecast) -> list[tuple[str, str]]:
         told.append(f"{size(found.disk_bytes)} disk")
     if found.cost is not None and found.price is not None:
         price = found.price
-        told.append(cost_of(found.cost, price.currency, price.an_hour, price.told))
+        told.append(cost_of(found.cost, price.currency, price.an_hour, price.source))
     told.append(_stands_on(found.training.basis, known=found.training.seconds is not None))
     said = " · ".join(filter(None, told))
     return [("in all", said)] if said else []

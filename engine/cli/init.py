@@ -10,10 +10,10 @@ from pathlib import Path
 
 from engine.cli.output import show
 from engine.errors import ExitCode, RecipeError, StoreError
+from engine.kinds import KINDS
 from engine.recipe.shipped import recipes_dir
 from engine.recipe.text.write import create
 
-KINDS = ("classification", "multilabel", "extraction", "generation", "chat", "text", "preference")
 STARTER = "quickstart"
 """The shipped recipe whose base model a draft takes."""
 
@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="default: TEMPLATE.yaml, or the data file's name with .yaml, here",
     )  # fmt: skip
     group = parser.add_argument_group("from a data file, instead of a guess")
-    group.add_argument("--kind", choices=KINDS, default="", help="kind of task")
+    group.add_argument("--kind", choices=tuple(KINDS), default="", help="kind of task")
     group.add_argument("--text", metavar="COLUMN", default="", help="column of the text")
     group.add_argument(
         "--label", metavar="COLUMN", default="",
@@ -74,9 +74,9 @@ def _looks_like_a_path(text: str) -> bool:
 
 
 def _draft(options: argparse.Namespace) -> int:
-    from engine.drafting import Wishes, draft  # only for a data file
-    from engine.drafting.guess import Told
-    from engine.drafting.told import drafted
+    from engine.drafting import DraftOptions, draft  # only for a data file
+    from engine.drafting.draft import draft_message
+    from engine.drafting.guess import GivenAnswers
     from engine.recipe import load_recipe
     from engine.recipe.outside import trust_as_it_stands
     from engine.recipe.references import named_model
@@ -85,18 +85,18 @@ def _draft(options: argparse.Namespace) -> int:
     target = options.output or Path(f"{file.name.split('.')[0] or 'recipe'}.yaml")
     _refuse_taken(target)
     starter, _ = load_recipe(recipes_dir() / f"{STARTER}.yaml")
-    told = Told(kind=options.kind, text=options.text, label=options.label)
+    told = GivenAnswers(kind=options.kind, text=options.text, label=options.label)
     model = named_model(options.base_model, Path.cwd()) if options.base_model else None
     found = draft(
         file,
         target,
         default_model=starter.base_model,
-        wishes=Wishes(told=told, base_model=model, encoding=options.encoding),
+        wishes=DraftOptions(told=told, base_model=model, encoding=options.encoding),
     )
     create(target, found.text.encode())
     with suppress(StoreError):  # the draft is there; a run says what has to be allowed
         trust_as_it_stands(target)
-    show(drafted(found, file=str(file), target=str(target)))
+    show(draft_message(found, file=str(file), target=str(target)))
     return ExitCode.ACCEPTED
 
 

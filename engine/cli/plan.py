@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.artifacts import results as flow
-from engine.cli.forecast import estimate_lines
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import add_allow, add_format, add_recipe, add_store, allowed, read, store_root
-from engine.cli.probe import run_probe
 from engine.environment import detect_device
-from engine.errors import ExitCode
+from engine.errors import ExitCode, Problem, RecipeError
 from engine.estimate.devices import named_device
 from engine.estimate.prices import price_of
 from engine.estimate.run import Forecast, StageForecast, forecast, forecast_json
@@ -32,13 +31,12 @@ from engine.pipeline.plan import (
 )
 from engine.pipeline.power import prospects
 from engine.pipeline.report import describe_method, describe_sweep
-from engine.recipe.metrics import is_measured
 from engine.recipe.model import Outside, Recipe, Size
 from engine.recipe.outside import outside_of
 from engine.recipe.sweeps import methods_of, sweep_words
 from engine.recipe.text.compose import dotted
-from engine.render.cost_text import cost_words
-from engine.render.number_format import about
+from engine.render.cost_text import cost_of, cost_words, memory_words, parameter_words, token_words
+from engine.render.number_format import about, size
 from engine.render.progress import has_colour
 from engine.render.stage_lines import PlanRow, plan_table
 from engine.stages import PRODUCTS, load_stage, needs_of
@@ -141,7 +139,7 @@ def _rows(plan: Plan, found: Forecast) -> list[PlanRow]:
         if stage.reused is not None and stop is None:
             known[stage.name] = stage.reused
             stop = flow.after(stage.name, known, plan.recipe)
-        if stage.name == "data" and not is_measured(plan.recipe.task.kind):
+        if stage.name == "data" and not plan.recipe.task.spec.is_measured:
             stop = _unmeasured(plan.recipe.task.kind)
     return rows
 
@@ -294,3 +292,72 @@ def _json(
         ],
         "estimate": forecast_json(found),
     }
+
+
+def run_probe(
+    recipe: Recipe, warnings: Sequence[Problem], *, root: Path, elsewhere: str | None
+) -> None:
+    """Run two training steps on this machine. RecipeError R042 for another one."""
+    if elsewhere:
+        raise RecipeError.one(
+            "R042",
+            f"--probe runs on this machine, not on `{elsewhere}`",
+            hint="leave out --device, or run the probe there",
+        )
+    from engine.cli.streams import others_to  # only a probe runs something
+    from engine.cli.watch import Console
+    from engine.estimate.probe import probe
+    from engine.pipeline.preflight import refuse_moving, refuse_outside
+
+    refuse_outside(recipe, warnings)
+    refuse_moving(recipe, warnings)
+    log = root / "logs" / f"probe-{os.getpid()}.log"
+    with others_to(log) as terminal:
+        probe(recipe, root=root, watcher=Console(terminal, quiet=False))
+
+
+def estimate_lines(found: Forecast, *, explain: bool) -> list[tuple[str, str]]:
+    """Lines of what training takes, and of all stages together; with `explain` how each was derived."""
+    training, device = found.training, found.device
+    lines = []
+    if training.trainable_parameters is not None and training.total_parameters is not None:
+        said = [parameter_words(training.trainable_parameters, training.total_parameters)]
+        if training.tokens is not None:
+            said.append(token_words(training.tokens, exact=training.exact_tokens))
+        said += [found.of] if found.of else []
+        lines.append(("trains", " · ".join(said)))
+    if training.memory_bytes is not None:
+        told = memory_words(
+            training.memory_bytes, device=device.name, has=device.memory_bytes, kind=device.kind
+        )
+        lines.append(("memory", told))
+    lines += _total(found)
+    lines += [("unknown", what) for what in training.unknown]
+    if explain:
+        return lines + [(what, how) for what, how in training.derived]
+    return lines
+
+
+def _total(found: Forecast) -> list[tuple[str, str]]:
+    told = []
+    if found.seconds is not None:
+        untimed = found.untimed
+        without = f" without {', '.join(untimed)}" if untimed else ""
+        told.append(f"~{about(found.seconds)}{without}")
+    if found.disk_bytes is not None:
+        told.append(f"{size(found.disk_bytes)} disk")
+    if found.cost is not None and found.price is not None:
+        price = found.price
+        told.append(cost_of(found.cost, price.currency, price.an_hour, price.source))
+    told.append(_stands_on(found.training.basis, known=found.training.seconds is not None))
+    said = " · ".join(filter(None, told))
+    return [("in all", said)] if said else []
+
+
+def _stands_on(basis: str, *, known: bool) -> str:
+    if not known:
+        return ""
+    return {
+        "probe": "training measured by a probe on this machine",
+        "run": "training measured by a run on this machine",
+    }.get(basis, "training reckoned, not measured: --probe runs 2 steps to sharpen it")

@@ -14,7 +14,7 @@ from pathlib import Path
 from engine.cli.output import show, show_json
 from engine.cli.place import add_format
 from engine.errors import ExitCode, RecipeError
-from engine.trust.records import Record, forget, records
+from engine.trust.records import TrustRecord, forget, records
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -82,5 +82,5 @@ def _list(options: argparse.Namespace) -> int:
     return ExitCode.ACCEPTED
 
 
-def _lines(record: Record) -> list[str]:
+def _lines(record: TrustRecord) -> list[str]:
     return [f"{record.recipe}  {record.trusted[:10]}", *(f"  {one}" for one in record.references)]

@@ -14,6 +14,7 @@ from engine.cli.report import find_run
 from engine.cli.terminal import write_error
 from engine.environment import detect_device
 from engine.errors import ExitCode
+from engine.kinds import KINDS, AnswerForm
 from engine.render.progress import SilentProgress
 from engine.runs.find import exported_gguf, is_model_file
 
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
         return ExitCode.ACCEPTED
     show(_said(answer))
     if answer.probability is not None:
-        among = "labels'" if answer.kind == "classification" else "allowed answers'"
+        among = "labels'" if KINDS[answer.kind].answer is AnswerForm.LABEL else "allowed answers'"
         write_error(f"{answer.probability:.0%} of the {among} probability; free: {answer.text!r}\n")
     return ExitCode.ACCEPTED
 

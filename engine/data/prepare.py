@@ -21,20 +21,27 @@ from engine.data.checks.all_rows import (
 )
 from engine.data.checks.findings import Findings
 from engine.data.checks.model_checks import check_giveaways, drop_doubted, find_doubted
-from engine.data.examples.candidates import Asked, gather
+from engine.data.examples.candidates import CandidateOptions, gather
 from engine.data.examples.output import Examples, Outcome, occurrences, split_digest
 from engine.data.membership import Membership
 from engine.data.reading.row import Row
-from engine.data.row_index import Place, Pool
+from engine.data.row_index import Assignment, Pool
 from engine.data.similarity.overlap import check_leakage, shared_texts, with_left
 from engine.data.spill import Spill
 from engine.data.splitting.classes import check_split_classes
-from engine.data.splitting.recorded import Held, held_by, know_again, membership, what_became
+from engine.data.splitting.recorded import (
+    RecordedSplits,
+    held_by,
+    know_again,
+    membership,
+    what_became,
+)
 from engine.data.splitting.splits import Division, divide
 from engine.data.splitting.weights import weigh
-from engine.data.summary import Told, summarise
+from engine.data.summary import PreparationFacts, summarise
 from engine.errors import DataError, Problem
 from engine.evidence import DataSummary
+from engine.kinds import AnswerForm
 from engine.recipe.model import Data, SplitName, Splits, Task
 
 __all__ = ["Examples", "Prepared", "UnfitDataError", "prepare", "split_digest"]
@@ -97,7 +104,7 @@ def prepare(  # noqa: PLR0913 - the parts of a recipe, and how
 
     """
     work = _Work(
-        asked=Asked(task=task, data=data, splits=splits),
+        asked=CandidateOptions(task=task, data=data, splits=splits),
         pool=Pool(spill=Spill(scratch)),
         findings=Findings(scratch),
         held=None if recorded is None else held_by(recorded),
@@ -115,10 +122,10 @@ def prepare(  # noqa: PLR0913 - the parts of a recipe, and how
 class _Work:
     """One preparation: the steps share these."""
 
-    asked: Asked
+    asked: CandidateOptions
     pool: Pool
     findings: Findings
-    held: Held | None
+    held: RecordedSplits | None
     scratch: Path | None
     thorough: bool
     step: Step
@@ -161,7 +168,7 @@ class _Work:
             again=occurrences(pool, division.places),
         )
         examples = {name: Examples(outcome, name) for name in IN_ORDER}
-        told = Told(
+        told = PreparationFacts(
             gathered=gathered,
             splits=examples,
             repeats=repeats,
@@ -204,7 +211,7 @@ class _Work:
         pool, held = self.pool, self.held
         ranked = sorted(pool.living(), key=pool.sample.__getitem__)
         if held is not None:
-            judging = (Place.VALIDATION, Place.HOLDOUT)
+            judging = (Assignment.VALIDATION, Assignment.HOLDOUT)
             ranked.sort(key=lambda row: held.of(pool.identity(row)) not in judging)
         self.findings.drop("not sampled", pool.leave_out(ranked[rows:]))
 
@@ -220,7 +227,7 @@ class _Work:
             check_near_duplicates(
                 pool, checks.near_duplicates, findings, held=self.held, scratch=self.scratch
             )
-        if task.kind != "classification":
+        if task.spec.answer is not AnswerForm.LABEL:
             return ()
         if self._wanted(checks.label_in_input):
             self.step("looking for labels in the texts", len(self.pool))
@@ -249,7 +256,7 @@ class _Work:
                 action=asked.data.checks.missing_classes,
                 findings=findings,
             )
-        used = sum(place != Place.NONE for place in division.places)
+        used = sum(place != Assignment.NONE for place in division.places)
         findings.drop("text of another split", division.torn)
         findings.drop("in no split", len(pool.living()) - used - division.torn)
         self._tell_sizes(division)

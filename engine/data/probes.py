@@ -29,7 +29,7 @@ FOLDER: Final = Path(__file__).resolve().parents[1] / "probes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class ProbeItem:
     """One question: the likeliest of its options shall be the right one."""
 
     probe: str
@@ -47,7 +47,9 @@ class Item:
         return sha256(text.encode()).hexdigest()[:16]
 
 
-def probe_items(probe: Probe, *, seed: int, cached: Cached, progress: Progress) -> tuple[Item, ...]:
+def probe_items(
+    probe: Probe, *, seed: int, cached: Cached, progress: Progress
+) -> tuple[ProbeItem, ...]:
     """Return what a probe of the recipe asks, drawn by `seed` where it has a limit.
 
     Raises:
@@ -70,8 +72,8 @@ def builtin_digest() -> str:
     return digest.hexdigest()
 
 
-def _builtin() -> tuple[Item, ...]:
-    items: list[Item] = []
+def _builtin() -> tuple[ProbeItem, ...]:
+    items: list[ProbeItem] = []
     for kind in KINDS:
         with (FOLDER / f"{kind}.jsonl").open(encoding="utf-8") as stream:
             rows = [json.loads(line) for line in stream]
@@ -79,7 +81,7 @@ def _builtin() -> tuple[Item, ...]:
     return tuple(items)
 
 
-def _read(probe: Probe, cached: Cached, progress: Progress) -> tuple[Item, ...]:
+def _read(probe: Probe, cached: Cached, progress: Progress) -> tuple[ProbeItem, ...]:
     source = probe.source
     if source is None:
         raise AssertionError(probe.name)
@@ -92,9 +94,9 @@ def _read(probe: Probe, cached: Cached, progress: Progress) -> tuple[Item, ...]:
 
 def _items(
     name: str, kind: str, said: Mapping[str, str], rows: Iterable[tuple[str, Mapping[str, Any]]]
-) -> list[Item]:
+) -> list[ProbeItem]:
     """Return what rows ask, equal ones once. DataError with the first rows that cannot be asked."""
-    items: dict[str, Item] = {}
+    items: dict[str, ProbeItem] = {}
     problems: list[Problem] = []
     for origin, values in rows:
         layout = layout_of(kind, said, values)
@@ -107,7 +109,7 @@ def _items(
             message = f"probe `{name}`: {origin}: {told}"
             problems.append(Problem(code="D386", message=message))
             continue
-        item = Item(probe=name, kind=kind, options=options, gold=gold)
+        item = ProbeItem(probe=name, kind=kind, options=options, gold=gold)
         items.setdefault(item.id, item)
     if problems:
         more = len(problems) - SHOWN

@@ -42,7 +42,7 @@ class Fingerprints:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Differing:
+class RowDifference:
     """How rows differ from those that were recorded."""
 
     other: int
@@ -73,7 +73,7 @@ def read_fingerprints(written: str) -> Counter[bytes]:
     return Counter(joined[at : at + BYTES] for at in range(0, len(joined), BYTES))
 
 
-def differing(rows: Iterable[Row], recorded: str) -> Differing:
+def differing(rows: Iterable[Row], recorded: str) -> RowDifference:
     """Compare rows with recorded fingerprints."""
     left = read_fingerprints(recorded)
     other, first = 0, ""
@@ -84,4 +84,4 @@ def differing(rows: Iterable[Row], recorded: str) -> Differing:
             continue
         other += 1
         first = first or row.origin
-    return Differing(other=other, gone=sum(left.values()), first=first)
+    return RowDifference(other=other, gone=sum(left.values()), first=first)

@@ -18,7 +18,7 @@ from engine.data.kinds.base import Filled
 from engine.data.spill import Spill
 
 
-class Place(IntEnum):
+class Assignment(IntEnum):
     """Where a row stands, or what a column or file says about it."""
 
     NONE = 0
@@ -69,7 +69,7 @@ class Pool:
     source: array[int] = field(default_factory=lambda: array("H"))
     """Number of the source in the recipe."""
     place: bytearray = field(default_factory=bytearray)
-    """By files or column: the `Place` that the row belongs to; empty for the other ways."""
+    """By files or column: the `Assignment` that the row belongs to; empty for the other ways."""
     alive: bytearray = field(default_factory=bytearray)
     """0: left out by a check or the sample."""
     unmasked: dict[int, int] = field(default_factory=dict)

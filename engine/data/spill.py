@@ -28,7 +28,7 @@ def close_quietly(file: IO[bytes]) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class SpilledRow:
     """A filled row as the spill file holds it."""
 
     origin: str
@@ -54,7 +54,7 @@ class Spill:
     def __len__(self) -> int:
         return len(self._starts) - 1
 
-    def add(self, record: Record) -> None:
+    def add(self, record: SpilledRow) -> None:
         """Write one more record."""
         fields = (record.origin, record.input, record.target, record.labels, record.mark)
         more = (dict(record.payload),) if record.payload else ()
@@ -64,12 +64,12 @@ class Spill:
         self._starts.append(self._starts[-1] + len(line))
         self._is_flushed = False
 
-    def __getitem__(self, row: int) -> Record:
+    def __getitem__(self, row: int) -> SpilledRow:
         self._flush()
         start, end = self._starts[row], self._starts[row + 1]
         return _record(os.pread(self._file.fileno(), end - start, start))
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[SpilledRow]:
         """Yield every record in the order they were written."""
         self._flush()
         first = 0
@@ -112,9 +112,9 @@ def numbered(spill: Spill, rows: Iterable[int]) -> Iterator[tuple[int, str]]:
     return ((row, spill[row].input) for row in rows)
 
 
-def _record(line: bytes) -> Record:
+def _record(line: bytes) -> SpilledRow:
     origin, text, target, labels, mark, *more = json.loads(line)
-    return Record(
+    return SpilledRow(
         origin=origin,
         input=text,
         target=target,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.data.checks.all_rows import count_labels
 from engine.data.checks.findings import Findings
-from engine.data.examples.candidates import Asked, Gathered
+from engine.data.examples.candidates import CandidateOptions, Gathered
 from engine.data.examples.output import Examples, split_digest
 from engine.data.reading.sources import source_names
 from engine.data.splitting.weights import seen
@@ -18,7 +18,7 @@ from engine.recipe.model import SplitName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class PreparationFacts:
     """What the steps of the preparation found out."""
 
     gathered: Gathered
@@ -28,7 +28,9 @@ class Told:
     recorded: Recorded | None
 
 
-def summarise(told: Told, asked: Asked, findings: Findings, scratch: Path | None) -> DataSummary:
+def summarise(
+    told: PreparationFacts, asked: CandidateOptions, findings: Findings, scratch: Path | None
+) -> DataSummary:
     """Return the summary of the data stage."""
     splits = tuple(
         _split(name, examples, told, asked, scratch) for name, examples in told.splits.items()
@@ -49,7 +51,11 @@ def summarise(told: Told, asked: Asked, findings: Findings, scratch: Path | None
 
 
 def _split(
-    name: SplitName, examples: Examples, told: Told, asked: Asked, scratch: Path | None
+    name: SplitName,
+    examples: Examples,
+    told: PreparationFacts,
+    asked: CandidateOptions,
+    scratch: Path | None,
 ) -> SplitSummary:
     pool = told.gathered.pool
     counts = count_labels(pool, examples.rows)
@@ -64,7 +70,7 @@ def _split(
     )
 
 
-def _span(examples: Examples, told: Told) -> tuple[str, str] | None:
+def _span(examples: Examples, told: PreparationFacts) -> tuple[str, str] | None:
     """Return the first and the last time, as written."""
     pool = told.gathered.pool
     if not len(examples):
@@ -74,7 +80,7 @@ def _span(examples: Examples, told: Told) -> tuple[str, str] | None:
     return pool.spill[first].mark, pool.spill[last].mark
 
 
-def _sources(told: Told, asked: Asked) -> Iterator[SourceSummary]:
+def _sources(told: PreparationFacts, asked: CandidateOptions) -> Iterator[SourceSummary]:
     sources = asked.data.sources
     pool = told.gathered.pool
     used = Counter(pool.source[row] for examples in told.splits.values() for row in examples.rows)

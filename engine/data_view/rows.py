@@ -15,9 +15,9 @@ from engine.recipe.conversation import conversation
 from engine.recipe.model import Task
 
 if TYPE_CHECKING:
-    from engine.runtime.rendering.length_stats import Spread
     from engine.runtime.rendering.renderer import RenderedRow, Renderer
     from engine.runtime.rendering.segments import Segment
+    from engine.runtime.rendering.windows import LengthStats
 
 SEEN = ("train", "validation")
 """Splits that examples are taken from; the holdout is only shown where a row of it is asked for."""
@@ -30,7 +30,7 @@ Files = Mapping[str, Path]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class ViewOptions:
     """What the user wants to see."""
 
     examples: int = 1
@@ -44,7 +44,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class MeasuredLengths:
     """Lengths in tokens of every split, and what training would say of its own two."""
 
     lengths: tuple[Lengths, ...]
@@ -52,7 +52,7 @@ class Measured:
     problems: tuple[Problem, ...]
 
 
-def examples(files: Files, task: Task, wish: Wish) -> Iterator[ShownExample]:
+def examples(files: Files, task: Task, wish: ViewOptions) -> Iterator[ShownExample]:
     """Yield the first rows of each class that training sees, at most `MOST_EXAMPLES`."""
     wanted = [wish.label] if wish.label else [*task.labels]
     taken: Counter[str] = Counter()
@@ -67,7 +67,7 @@ def examples(files: Files, task: Task, wish: Wish) -> Iterator[ShownExample]:
             yield _example(split, example)
 
 
-def pick(files: Files, wish: Wish) -> tuple[str, Example] | None:
+def pick(files: Files, wish: ViewOptions) -> tuple[str, Example] | None:
     """Return the row that is asked for, or the first training row (of the class), with its split.
 
     Raises:
@@ -118,21 +118,21 @@ def shown(
 
 def character_lengths(files: Files) -> tuple[Lengths, ...]:
     """Return the lengths in characters, question and answer together."""
-    from engine.runtime.rendering.length_stats import spread  # beside the other way of measuring
+    from engine.runtime.rendering.windows import length_stats  # beside the other way of measuring
 
     found = []
     for split, path in files.items():
         rows, total = drawn(path)
         lengths = [len(row.input) + len(row.target) for row in rows]
-        found.append(_lengths(split, spread(lengths), total=total, over=None))
+        found.append(_lengths(split, length_stats(lengths), total=total, over=None))
     return tuple(found)
 
 
-def token_view(files: Files, renderer: Renderer) -> Measured:
+def token_view(files: Files, renderer: Renderer) -> MeasuredLengths:
     """Return the lengths in tokens, and the problems and notes that training would have."""
-    from engine.runtime.rendering.length_stats import spread  # beside it
-    from engine.runtime.rendering.lengths import rehearse, token_lengths  # transformers
+    from engine.runtime.rendering.lengths import token_lengths, training_stats  # transformers
     from engine.runtime.rendering.render_stats import together  # beside what fills it
+    from engine.runtime.rendering.windows import length_stats  # beside it
 
     lengths, notes, problems = list[Lengths](), list[str](), list[Problem]()
     ledgers = []
@@ -141,19 +141,19 @@ def token_view(files: Files, renderer: Renderer) -> Measured:
         rows, total = drawn(path)
         try:
             found = token_lengths(renderer, rows)
-            ledger = rehearse(renderer, rows)
+            ledger = training_stats(renderer, rows)
         except EngineError as error:  # the template refuses the rows
             problems += [one for one in error.problems if one not in problems]
             continue
         over = sum(length > limit for length in found)
-        lengths.append(_lengths(split, spread(found), total=total, over=over))
+        lengths.append(_lengths(split, length_stats(found), total=total, over=over))
         if split in SEEN:
             ledgers.append(ledger)
             notes += [f"{split}: {one.message}" for one in ledger.notes(action, max_length=limit)]
             if ledger.blocks:
                 notes.append(f"{split}: {len(ledger.blocks)} documents are cut into blocks")
     problems += renderer.problems(together(ledgers))
-    return Measured(lengths=tuple(lengths), notes=tuple(notes), problems=tuple(problems))
+    return MeasuredLengths(lengths=tuple(lengths), notes=tuple(notes), problems=tuple(problems))
 
 
 def thumbs(files: Files) -> Iterator[str]:
@@ -238,7 +238,7 @@ def _note(example: Example, first: RenderedRow, more: int, *, limit: int) -> str
     return "; ".join(told)
 
 
-def _lengths(split: str, found: Spread, *, total: int, over: int | None) -> Lengths:
+def _lengths(split: str, found: LengthStats, *, total: int, over: int | None) -> Lengths:
     return Lengths(
         split=split,
         rows=total,

@@ -14,7 +14,7 @@ from engine.artifacts import results as flow
 from engine.data_view.rows import (
     SEEN,
     Files,
-    Wish,
+    ViewOptions,
     character_lengths,
     examples,
     pick,
@@ -27,6 +27,7 @@ from engine.errors import DataError, EngineError, ExitCode, Problem, RecipeError
 from engine.evidence import DataSummary
 from engine.evidence.data_view import DataView
 from engine.files.typed_json import from_json
+from engine.kinds import Turns
 from engine.lock.file import lock_path, read_lock, write_lock
 from engine.lock.repair import is_readable, repaired
 from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
@@ -65,7 +66,7 @@ class _Found:
         return tuple(one.check for one in findings if one.count and one.action == "fail")
 
 
-def look(recipe: Recipe, wish: Wish, *, root: Path, watcher: Watcher) -> Looked:
+def look(recipe: Recipe, wish: ViewOptions, *, root: Path, watcher: Watcher) -> Looked:
     """Return all that can be said of a recipe's data; its data stage is run or reused, nothing else.
 
     Raises:
@@ -89,7 +90,7 @@ def look(recipe: Recipe, wish: Wish, *, root: Path, watcher: Watcher) -> Looked:
         view = replace(
             view,
             examples=tuple(examples(found.files, recipe.task, wish)),
-            thumbs=tuple(thumbs(found.files)) if recipe.task.kind == "preference" else (),
+            thumbs=tuple(thumbs(found.files)) if recipe.task.spec.turns is Turns.PREFERENCE else (),
             row=shown(pick(found.files, wish), renderer, recipe.task),
         )
         if renderer is None:
@@ -202,22 +203,22 @@ def _read(state: RunState) -> _Found:
 
 
 def _renderer(
-    recipe: Recipe, store: Store, watcher: Watcher, wish: Wish
+    recipe: Recipe, store: Store, watcher: Watcher, wish: ViewOptions
 ) -> tuple[Renderer | None, str]:
     """The renderer of the base model's tokenizer, or why there is none, in one line."""
     if not wish.tokens:
         return None, "the tokenizer was not asked for (--no-tokens)"
     from engine.runtime.models.base_model import locate_tokenizer  # brings transformers
     from engine.runtime.rendering.chat import load_chat
-    from engine.runtime.rendering.renderer import Limits, Renderer
+    from engine.runtime.rendering.renderer import LengthLimits, Renderer
 
     checks = recipe.data.checks
     try:
         folder = locate_tokenizer(recipe.base_model, store.cached, watcher.stage("tokenizer"))
-        chat = load_chat(folder, asks=recipe.task.kind != "text")
+        chat = load_chat(folder, asks=recipe.task.spec.has_turns)
     except EngineError as error:
         return None, f"no tokenizer, so characters are counted: {error.problems[0].headline()}"
-    limits = Limits(
+    limits = LengthLimits(
         max_length=_max_length(recipe),
         truncation=checks.truncation,
         template_tokens=checks.template_tokens,

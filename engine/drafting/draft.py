@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from engine.data.prepare import Prepared, prepare
 from engine.data.reading.sources import fetch_all, read_all
-from engine.drafting.guess import Told, guess
-from engine.drafting.plan import Plan
+from engine.drafting.guess import GivenAnswers, guess
+from engine.drafting.plan import DraftPlan, labels
 from engine.drafting.profile import Profile, profile_of
-from engine.drafting.prompt import longest_row
+from engine.drafting.prompt import longest_row, max_length
 from engine.drafting.reading import Reading, readings_of
-from engine.drafting.reasons import notes, reasons
+from engine.drafting.roles import LABEL_NAMES, rank
 from engine.drafting.sizes import (
+    FEW_ROWS,
     Sizes,
     sizes_for,
 )
 from engine.drafting.writer import Writer
 from engine.errors import DataError, RecipeError, Severity
+from engine.kinds import KINDS, AnswerForm
 from engine.recipe import check_recipe
 from engine.recipe.model import Recipe, Reference
 from engine.render.progress import SilentProgress
 from engine.trust.word import Allowed
+
+MOST_COLUMNS: Final = 8
+WIDEST: Final = 44
 
 DROPPABLE: Final = frozenset(
     {
@@ -44,10 +49,10 @@ FEWEST_ROWS: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class DraftOptions:
     """What the person said instead of leaving it to a guess."""
 
-    told: Told = field(default_factory=Told)
+    told: GivenAnswers = field(default_factory=GivenAnswers)
     base_model: Reference | None = None
     encoding: str = "utf-8"
 
@@ -64,7 +69,7 @@ class Draft:
     columns: tuple[str, ...]
 
 
-def draft(file: Path, target: Path, *, default_model: Reference, wishes: Wishes) -> Draft:
+def draft(file: Path, target: Path, *, default_model: Reference, wishes: DraftOptions) -> Draft:
     """Return a recipe for a data file, to be written at `target`.
 
     Raises:
@@ -76,7 +81,7 @@ def draft(file: Path, target: Path, *, default_model: Reference, wishes: Wishes)
     if profile.rows < FEWEST_ROWS:
         raise _too_few(file, f"{FEWEST_ROWS} are needed to divide them, there are {profile.rows}")
     found = guess(profile, wishes.told)
-    plan = Plan(
+    plan = DraftPlan(
         guess=found,
         profile=profile,
         readings=readings,
@@ -147,7 +152,7 @@ def _prepared(recipe: Recipe) -> Prepared:
     return prepare(rows, recipe.task, data=data, splits=recipe.splits, refuse=False, thorough=False)
 
 
-def _improve(plan: Plan, prepared: Prepared) -> bool:
+def _improve(plan: DraftPlan, prepared: Prepared) -> bool:
     """Where a check refuses rows, plan what is done about it; False where nothing is left to do."""
     changed = False
     for finding in prepared.summary.findings:
@@ -192,3 +197,81 @@ _QUIET: Final[Mapping[str, Any]] = dict.fromkeys(
 
 def _never(_name: str, _payload: Mapping[str, Any], _build: object) -> Any:
     raise AssertionError(_name)  # local files are not fetched
+
+
+def reasons(plan: DraftPlan) -> Iterator[tuple[str, str, str]]:
+    """Yield what was guessed, and why."""
+    guess = plan.guess
+    for reading in plan.readings[:1]:
+        if reading.says_format or reading.header:
+            yield "format", reading.format, reading.why
+    yield "kind", guess.kind, guess.why_kind
+    if guess.text and not guess.shape:
+        yield "text", guess.text, guess.why_text
+    if guess.label and not guess.shape:
+        yield KINDS[guess.kind].draft.target, guess.label, guess.why_label
+    yield _splits(plan)
+    for check, (action, why) in list(plan.checks.items())[1:]:
+        yield f"checks.{check}", action, why
+    length, _ = max_length(plan)
+    yield "max_length", str(length), "tokens, from the longest row; `recipe data` counts them"
+
+
+def _splits(plan: DraftPlan) -> tuple[str, str, str]:
+    if plan.by_files:
+        counts = ", ".join(f"{count:,} {name}" for name, count in plan.profile.by_split.items())
+        return "splits", "files", f"the file holds {counts}"
+    sizes, rows = plan.sizes, plan.profile.rows
+    left = rows - sizes.validation - sizes.holdout
+    return (
+        "splits",
+        f"holdout {sizes.holdout}",
+        f"of {rows:,} rows; {sizes.validation} for validation, about {left:,} left to train on",
+    )
+
+
+def notes(plan: DraftPlan) -> Iterator[str]:
+    """Yield what the person should know."""
+    rows = plan.profile.rows
+    if rows < FEW_ROWS and not plan.by_files:
+        yield f"{rows:,} rows are few: a holdout of {plan.sizes.holdout} decides little"
+        yield "`splits.folds` in its place judges every row once"
+    yield from _unused_labels(plan)
+    if not KINDS[plan.guess.kind].is_measured:
+        yield f"{plan.guess.kind} is read and checked; a whole run of it is not there yet"
+    named = labels(plan) if KINDS[plan.guess.kind].answer is AnswerForm.LABEL else []
+    if named and all(label.lstrip("-").isdigit() for label in named):
+        yield "the labels are numbers: `data.label.relabel` gives them words, which a model knows more about"
+
+
+def _unused_labels(plan: DraftPlan) -> Iterator[str]:
+    """Yield why a column with the name of a label is none, where the rows are taken for plain text."""
+    for column in plan.profile.columns.values() if not KINDS[plan.guess.kind].has_turns else ():
+        if column.name == plan.guess.text or rank(column.name, LABEL_NAMES) >= len(LABEL_NAMES):
+            continue
+        if len(column.values) == 1:
+            yield f"`{column.name}` says the same in every row, so it is no label"
+        elif len(column.values) > 1 and column.filled < len(plan.profile.kept):
+            empty = len(plan.profile.kept) - column.filled
+            yield f"`{column.name}` is empty in {empty:,} rows; --label {column.name} takes the others"
+
+
+def draft_message(found: Draft, *, file: str, target: str) -> str:
+    """Return the whole message."""
+    shown = ", ".join(found.columns[:MOST_COLUMNS])
+    more = ", …" if len(found.columns) > MOST_COLUMNS else ""
+    lines = [f"{file}: {found.rows:,} rows" + (f", columns {shown}{more}" if shown else "")]
+    first = max(len(what) for what, _, _ in found.reasons)
+    second = min(WIDEST, max(len(_cut(guess)) for _, guess, _ in found.reasons))
+    lines += [
+        f"  {what:<{first}}  {_cut(guess):<{second}}  {why}".rstrip()
+        for what, guess, why in found.reasons
+    ]
+    lines += [f"  note: {note}" for note in found.notes]
+    lines.append(f"wrote {target} ({len(found.text.splitlines())} lines)")
+    lines.append(f"next: recipe validate {target} && recipe data {target}")
+    return "\n".join(lines)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"

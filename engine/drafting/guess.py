@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.data.examples.chat_formats import recognise
-from engine.drafting.profile import Column, Profile
+from engine.drafting.profile import ColumnProfile, Profile
 from engine.drafting.roles import (
     ANSWER_NAMES,
     MOST_LABELS,
@@ -52,7 +52,7 @@ class Guess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class GivenAnswers:
     """What the person said already."""
 
     kind: str = ""
@@ -60,36 +60,40 @@ class Told:
     label: str = ""
 
 
-def guess(profile: Profile, told: Told) -> Guess:
+def guess(profile: Profile, given: GivenAnswers) -> Guess:
     """Return what the columns make of the task; what was told is kept.
 
     RecipeError R030 where nothing fits, or a column that was named is not there.
     """
-    for name in (told.text, *told.label.split(",")):
+    for name in (given.text, *given.label.split(",")):
         _require(name, profile)
     columns = profile.columns
     shape = _shape(profile)
-    if told.kind in ("", "chat", "generation", "preference") and not told.text and not told.label:
-        found = _by_shape(shape, told, profile)
+    if (
+        given.kind in ("", "chat", "generation", "preference")
+        and not given.text
+        and not given.label
+    ):
+        found = _by_shape(shape, given, profile)
         if found is not None:
             return found
     if {"choices", "gold"} <= columns.keys() or {"context_options", "gold"} <= columns.keys():
         raise _are_probes()
-    if told.kind in ("", "chat") and not told.text and not told.label:
-        found = _by_turns(profile, told)
+    if given.kind in ("", "chat") and not given.text and not given.label:
+        found = _by_turns(profile, given)
         if found is not None:
             return found
-    text = columns[told.text] if told.text else text_column(profile, taken=told.label)
+    text = columns[given.text] if given.text else text_column(profile, taken=given.label)
     if text is None:
         raise _cannot(profile, "no column holds text")
-    reason = "you said so" if told.text else why_text(text, profile)
+    reason = "you said so" if given.text else why_text(text, profile)
     for attempt in (_extraction, _multilabel, _classification, _generation, _plain):
-        found = attempt(profile, text, told)
+        found = attempt(profile, text, given)
         if found is not None:
             values = {name: getattr(found, name) for name in Guess.__slots__}
             return Guess(**{**values, "text": text.name, "why_text": reason})
     raise _cannot(
-        profile, f"no column goes with `{text.name}`" + (f" as {told.kind}" if told.kind else "")
+        profile, f"no column goes with `{text.name}`" + (f" as {given.kind}" if given.kind else "")
     )
 
 
@@ -120,13 +124,13 @@ def _are_probes() -> RecipeError:
     )
 
 
-def _by_turns(profile: Profile, told: Told) -> Guess | None:
+def _by_turns(profile: Profile, given: GivenAnswers) -> Guess | None:
     turns = turns_in(profile)
     if turns is None:
         return None
     why = (
         "you said so"
-        if told.kind
+        if given.kind
         else f"`{turns.column}` holds turns of {len(turns.roles)} speakers"
     )
     return Guess(kind="chat", why_kind=why, turns=turns, shape="turns")
@@ -137,21 +141,21 @@ def _shape(profile: Profile) -> str:
     return str(found.pop()) if len(found) == 1 and None not in found else ""
 
 
-def _by_shape(shape: str, told: Told, profile: Profile) -> Guess | None:
+def _by_shape(shape: str, given: GivenAnswers, profile: Profile) -> Guess | None:
     fits = {
         "dpo": "preference", "kto": "preference", "openai_messages": "chat", "sharegpt": "chat",
         "alpaca": "generation", "prompt_completion": "generation",
     }  # fmt: skip
     kind = fits.get(shape, "")
-    if not kind or (shape == "prompt_completion" and not told.kind and _repeats(profile)):
+    if not kind or (shape == "prompt_completion" and not given.kind and _repeats(profile)):
         return None
-    if told.kind == "chat" and kind == "generation":
+    if given.kind == "chat" and kind == "generation":
         kind = "chat"
-    if told.kind == "generation" and kind == "chat":
+    if given.kind == "generation" and kind == "chat":
         kind = "generation"
-    if told.kind not in ("", kind):
+    if given.kind not in ("", kind):
         return None
-    why = "you said so" if told.kind else f"its rows have the shape `{shape}`"
+    why = "you said so" if given.kind else f"its rows have the shape `{shape}`"
     return Guess(kind=kind, why_kind=why, shape=shape)
 
 
@@ -161,10 +165,10 @@ def _repeats(profile: Profile) -> bool:
     return answers is not None and is_label(answers)
 
 
-def _classification(profile: Profile, text: Column, told: Told) -> Guess | None:
-    if told.kind not in ("", "classification"):
+def _classification(profile: Profile, text: ColumnProfile, given: GivenAnswers) -> Guess | None:
+    if given.kind not in ("", "classification"):
         return None
-    column = profile.columns.get(told.label) or label_column(profile, text)
+    column = profile.columns.get(given.label) or label_column(profile, text)
     if column is None:
         return None
     count = len(column.values)
@@ -179,17 +183,17 @@ def _classification(profile: Profile, text: Column, told: Told) -> Guess | None:
         )
     return Guess(
         kind="classification",
-        why_kind="you said so" if told.kind else f"`{column.name}` sorts the texts",
+        why_kind="you said so" if given.kind else f"`{column.name}` sorts the texts",
         label=column.name,
-        why_label=f"you said so; {why}" if told.label else why,
+        why_label=f"you said so; {why}" if given.label else why,
     )
 
 
-def _multilabel(profile: Profile, text: Column, told: Told) -> Guess | None:
-    if told.kind not in ("", "multilabel"):
+def _multilabel(profile: Profile, text: ColumnProfile, given: GivenAnswers) -> Guess | None:
+    if given.kind not in ("", "multilabel"):
         return None
     for column in profile.columns.values():
-        if column.name == text.name or (told.label and column.name != told.label):
+        if column.name == text.name or (given.label and column.name != given.label):
             continue
         separator = separator_of(column)
         if (
@@ -203,7 +207,7 @@ def _multilabel(profile: Profile, text: Column, told: Told) -> Guess | None:
         count = len(labels_of(column, separator or None))
         return Guess(
             kind="multilabel",
-            why_kind="you said so" if told.kind else f"`{column.name}` holds several labels a row",
+            why_kind="you said so" if given.kind else f"`{column.name}` holds several labels a row",
             label=column.name,
             why_label=f"{count} labels, {'in lists' if not separator else f'divided by `{separator}`'}",
             separator=separator or "",
@@ -211,39 +215,39 @@ def _multilabel(profile: Profile, text: Column, told: Told) -> Guess | None:
     return None
 
 
-def _extraction(profile: Profile, text: Column, told: Told) -> Guess | None:
-    if told.kind not in ("", "extraction"):
+def _extraction(profile: Profile, text: ColumnProfile, given: GivenAnswers) -> Guess | None:
+    if given.kind not in ("", "extraction"):
         return None
-    spans = None if told.label else spans_in(profile, text.name)
+    spans = None if given.label else spans_in(profile, text.name)
     if spans is not None:
         return Guess(
             kind="extraction",
             why_kind="you said so"
-            if told.kind
+            if given.kind
             else f"`{spans.column}` marks parts of `{text.name}`",
             label=spans.column,
             why_label=f"{len(spans.names)} names of parts",
             spans=spans,
         )
-    asked = [name for name in told.label.split(",") if name]
+    asked = [name for name in given.label.split(",") if name]
     fields = tuple(asked or verbatim(profile, text))
-    if len(fields) < (1 if told.kind else 2):
+    if len(fields) < (1 if given.kind else 2):
         return None
     return Guess(
         kind="extraction",
         why_kind="you said so"
-        if told.kind
+        if given.kind
         else f"{len(fields)} columns stand word for word in `{text.name}`",
         label=", ".join(fields),
-        why_label="you said so" if told.label else f"in {VERBATIM:.0%} of the rows or more",
+        why_label="you said so" if given.label else f"in {VERBATIM:.0%} of the rows or more",
         fields=fields,
     )
 
 
-def _generation(profile: Profile, text: Column, told: Told) -> Guess | None:
-    if told.kind not in ("", "generation"):
+def _generation(profile: Profile, text: ColumnProfile, given: GivenAnswers) -> Guess | None:
+    if given.kind not in ("", "generation"):
         return None
-    column = profile.columns.get(told.label)
+    column = profile.columns.get(given.label)
     if column is None:
         others = [
             c
@@ -256,24 +260,25 @@ def _generation(profile: Profile, text: Column, told: Told) -> Guess | None:
     return Guess(
         kind="generation",
         why_kind="you said so"
-        if told.kind
+        if given.kind
         else f"`{column.name}` is a text too, and nothing sorts the rows",
         label=column.name,
         why_label="you said so"
-        if told.label
+        if given.label
         else f"{column.mean_length:.0f} characters on average",
     )
 
 
-def _plain(profile: Profile, text: Column, told: Told) -> Guess | None:
-    if told.kind not in ("", "text"):
+def _plain(profile: Profile, text: ColumnProfile, given: GivenAnswers) -> Guess | None:
+    if given.kind not in ("", "text"):
         return None
-    alone = told.kind or not any(
+    alone = given.kind or not any(
         other.is_text and other.name != text.name and could_answer(other, profile)
         for other in profile.columns.values()
     )
     if not alone:
         return None
     return Guess(
-        kind="text", why_kind="you said so" if told.kind else "there is text, and nothing to answer"
+        kind="text",
+        why_kind="you said so" if given.kind else "there is text, and nothing to answer",
     )

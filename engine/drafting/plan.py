@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from engine.drafting.guess import Guess
-from engine.drafting.profile import Column, Profile
+from engine.drafting.profile import ColumnProfile, Profile
 from engine.drafting.reading import Reading
 from engine.drafting.roles import labels_of
 from engine.drafting.sizes import Sizes
+from engine.kinds import KINDS, AnswerForm
 
 MANY_CLASSES: Final = 12
 
 
 @dataclass(slots=True, kw_only=True)
-class Plan:
+class DraftPlan:
     """What can still change while the draft is checked."""
 
     guess: Guess
@@ -35,11 +36,11 @@ class Plan:
         return len(self.readings) > 1
 
 
-def bins(plan: Plan) -> tuple[tuple[str, str, float], ...]:
+def bins(plan: DraftPlan) -> tuple[tuple[str, str, float], ...]:
     """(label, min or max, bound) where the label is a scale; empty for classes."""
     guess_, column = plan.guess, _column(plan)
     if (
-        guess_.kind != "classification"
+        KINDS[guess_.kind].answer is not AnswerForm.LABEL
         or not column.is_number
         or len(column.values) <= MANY_CLASSES
     ):
@@ -52,19 +53,19 @@ def bins(plan: Plan) -> tuple[tuple[str, str, float], ...]:
     return ((names[0], "max", _short(low)), (names[1], "min", _short(high)))
 
 
-def labels(plan: Plan) -> list[str]:
+def labels(plan: DraftPlan) -> list[str]:
     """Return the labels of the task, those that are renamed left out."""
     scale = bins(plan)
     if scale:
         return [label for label, _, _ in scale]
-    separator = plan.guess.separator if plan.guess.kind == "multilabel" else None
+    separator = plan.guess.separator if KINDS[plan.guess.kind].answer is AnswerForm.LABELS else None
     taken = set(relabelled(plan))
     return [label for label in labels_of(_column(plan), separator or None) if label not in taken]
 
 
-def relabelled(plan: Plan) -> dict[str, str]:
+def relabelled(plan: DraftPlan) -> dict[str, str]:
     """Labels that a reader takes for another one, by their blanks or their case."""
-    if plan.guess.kind != "classification" or bins(plan):
+    if KINDS[plan.guess.kind].answer is not AnswerForm.LABEL or bins(plan):
         return {}
     found: dict[str, Counter[str]] = {}
     for label, count in _column(plan).values.items():
@@ -77,7 +78,7 @@ def relabelled(plan: Plan) -> dict[str, str]:
     return renamed
 
 
-def _column(plan: Plan) -> Column:
+def _column(plan: DraftPlan) -> ColumnProfile:
     return plan.profile.columns[plan.guess.label]
 
 

@@ -19,7 +19,7 @@ MOST_ITEMS: Final = 6
 
 
 @dataclass(slots=True, kw_only=True)
-class Column:
+class ColumnProfile:
     """One column, or one path into it."""
 
     name: str
@@ -90,7 +90,7 @@ class Profile:
     """The rows of a file, counted."""
 
     rows: int
-    columns: Mapping[str, Column]
+    columns: Mapping[str, ColumnProfile]
     kept: tuple[Mapping[str, Any], ...]
     """The first rows, as they are."""
     by_split: Mapping[str, int]
@@ -99,7 +99,7 @@ class Profile:
 
 def profile_of(parts: Iterable[tuple[str, Iterable[Row]]]) -> Profile:
     """Return the profile of (split, rows); DataError where a part cannot be read."""
-    columns: dict[str, Column] = {}
+    columns: dict[str, ColumnProfile] = {}
     kept: list[Mapping[str, Any]] = []
     by_split: Counter[str] = Counter()
     for into, rows in parts:
@@ -108,7 +108,7 @@ def profile_of(parts: Iterable[tuple[str, Iterable[Row]]]) -> Profile:
             if len(kept) < KEPT:
                 kept.append(row.values)
                 for name, value in leaves_of(row.values):
-                    columns.setdefault(name, Column(name=name)).add(value)
+                    columns.setdefault(name, ColumnProfile(name=name)).add(value)
     return Profile(
         rows=sum(by_split.values()), columns=columns, kept=tuple(kept), by_split=dict(by_split)
     )

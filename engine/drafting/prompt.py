@@ -7,35 +7,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from engine.drafting.guess import Guess
-from engine.drafting.plan import Plan, labels
+from engine.drafting.plan import DraftPlan, labels
 from engine.drafting.sizes import BYTES_A_TOKEN, max_length_for, reachable, threshold_for
+from engine.kinds import KINDS, AnswerForm
 
-LABELLED: Final = ("classification", "multilabel")
 MOST_ASKED: Final = 4500
 """Bytes of all labels up to which every prompt lists them: beyond, they leave the text no room."""
 MANY_ASKED: Final = 400
 """Bytes of all labels from which they are most of a prompt."""
-_METRICS: Final = {
-    "classification": "macro_f1",
-    "multilabel": "micro_f1",
-    "extraction": "field_f1",
-    "generation": "rouge_l",
-    "chat": "perplexity",
-    "text": "perplexity",
-}
 
 
-def instruction(plan: Plan) -> str:
+def instruction(plan: DraftPlan) -> str:
     """Return what stands before each text; empty where the rows say it themselves."""
-    word, listed = _word(plan), listed_bytes(plan) <= MOST_ASKED
-    if plan.guess.kind == "classification":
-        return f"Which {word} is it: {{labels}}?" if listed else f"Which {word} is it?"
-    if plan.guess.kind == "multilabel":
-        return f"Which of these {word} apply: {{labels}}?" if listed else f"Which {word} apply?"
-    return "Take the text apart into its fields." if plan.guess.kind == "extraction" else ""
+    draft = KINDS[plan.guess.kind].draft
+    is_listed = listed_bytes(plan) <= MOST_ASKED
+    return (draft.instruction if is_listed else draft.short_instruction).replace(
+        "{word}", _word(plan)
+    )
 
 
-def why_instruction(plan: Plan) -> str:
+def why_instruction(plan: DraftPlan) -> str:
     """Return what is to be known of the instruction."""
     size = listed_bytes(plan)
     if size > MOST_ASKED:
@@ -46,38 +37,37 @@ def why_instruction(plan: Plan) -> str:
     return "what the model is asked"
 
 
-def listed_bytes(plan: Plan) -> int:
+def listed_bytes(plan: DraftPlan) -> int:
     """Bytes of all labels in a prompt; 0 for a task without."""
-    return _bytes(", ".join(labels(plan))) if plan.guess.kind in LABELLED else 0
+    return _bytes(", ".join(labels(plan))) if KINDS[plan.guess.kind].has_labels else 0
 
 
-def max_length(plan: Plan) -> tuple[int, bool]:
+def max_length(plan: DraftPlan) -> tuple[int, bool]:
     """Return the tokens that the longest row needs, and whether that is enough."""
     return max_length_for(plan.longest + _asked(plan))
 
 
-def metrics(plan: Plan) -> str:
+def metrics(plan: DraftPlan) -> str:
     """Return the bounds that a model must keep, as they stand in braces; empty for none."""
-    kind = plan.guess.kind
-    if kind not in _METRICS:
+    kind = KINDS[plan.guess.kind]
+    if not kind.draft.metric:
         return ""
-    count = len(labels(plan)) if kind in LABELLED else 0
-    bound = threshold_for(kind, count)
-    if kind in ("chat", "text"):
-        return f"{{{_METRICS[kind]}: {{max: {bound:g}}}}}"
-    found = f"{_METRICS[kind]}: {{min: {bound:.2f}}}"
-    if kind == "classification":
+    threshold = threshold_for(kind, len(labels(plan)) if kind.has_labels else 0)
+    if kind.by_likelihood:
+        return f"{{{kind.draft.metric}: {{max: {threshold:g}}}}}"
+    found = f"{kind.draft.metric}: {{min: {threshold:.2f}}}"
+    if kind.answer is AnswerForm.LABEL:
         rows = plan.profile.by_split.get("holdout", plan.sizes.holdout)
         found += f", valid_output: {{min: {reachable(0.95, rows):.2f}}}"
     return f"{{{found}}}"
 
 
-def _word(plan: Plan) -> str:
+def _word(plan: DraftPlan) -> str:
     last = plan.guess.label.rsplit(".", 1)[-1]
     return last.replace("_", " ") if re.fullmatch(r"[A-Za-z_ ]{2,30}", last) else "label"
 
 
-def _asked(plan: Plan) -> int:
+def _asked(plan: DraftPlan) -> int:
     """Bytes of the instruction, as it is filled in."""
     asked = instruction(plan)
     return _bytes(asked) + (listed_bytes(plan) if "{labels}" in asked else 0)
@@ -89,7 +79,7 @@ def longest_row(guess: Guess, rows: Iterable[Mapping[str, Any]]) -> int:
 
 
 def _row_bytes(guess: Guess, row: Mapping[str, Any]) -> int:
-    if guess.shape or guess.kind == "extraction":
+    if guess.shape or KINDS[guess.kind].answer is AnswerForm.OBJECT:
         return _bytes(str(row))
     return sum(_bytes(str(at(row, name) or "")) for name in (guess.text, guess.label) if name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from engine.drafting.profile import Column, Profile
+from engine.drafting.profile import ColumnProfile, Profile
 
 TEXT_NAMES: Final = (
     "text", "sentence", "message", "utterance", "tweet", "review", "comment", "headline", "question",
@@ -56,7 +56,7 @@ def rank(name: str, names: tuple[str, ...]) -> int:
     return len(names) + within[0] if within else 2 * len(names)
 
 
-def text_column(profile: Profile, *, taken: str) -> Column | None:
+def text_column(profile: Profile, *, taken: str) -> ColumnProfile | None:
     """The column with a name for texts, else the longest; never one that always says the same."""
     others = {taken, *taken.split(",")}
     found = [
@@ -83,17 +83,17 @@ def text_column(profile: Profile, *, taken: str) -> Column | None:
     return max(varied, key=lambda column: column.mean_length, default=None)
 
 
-def everywhere(column: Column, profile: Profile) -> bool:
+def everywhere(column: ColumnProfile, profile: Profile) -> bool:
     """Whether every row has it, and nearly every one something in it."""
     return column.present == len(profile.kept) and column.filled > MOSTLY * column.present
 
 
-def is_varied(column: Column) -> bool:
+def is_varied(column: ColumnProfile) -> bool:
     """Whether its texts differ: it is no choice among a few."""
     return len(column.values) > 0.2 * min(column.filled, 1000)
 
 
-def why_text(column: Column, profile: Profile) -> str:
+def why_text(column: ColumnProfile, profile: Profile) -> str:
     """Return why a column is taken for the text."""
     long = f"{column.mean_length:.0f} characters on average"
     others = [c for c in profile.columns.values() if c.is_text and c.name != column.name]
@@ -102,7 +102,7 @@ def why_text(column: Column, profile: Profile) -> str:
     return f"its name, and {long}"
 
 
-def is_label(column: Column) -> bool:
+def is_label(column: ColumnProfile) -> bool:
     """A few short values that come again."""
     different = len(column.values)
     return (
@@ -114,7 +114,7 @@ def is_label(column: Column) -> bool:
     )
 
 
-def label_column(profile: Profile, text: Column) -> Column | None:
+def label_column(profile: Profile, text: ColumnProfile) -> ColumnProfile | None:
     """Return the column that sorts the texts, by its name or its few values; None where there is none."""
     others = [
         c for c in profile.columns.values() if c.name != text.name and could_label(c, profile)
@@ -131,7 +131,7 @@ def label_column(profile: Profile, text: Column) -> Column | None:
     return scales[0] if len(scales) == 1 else None
 
 
-def could_label(column: Column, profile: Profile) -> bool:
+def could_label(column: ColumnProfile, profile: Profile) -> bool:
     """Whether a label could stand there: in every row, and not of one item of a list."""
     last = column.name.lower().rsplit(".", 1)[-1]
     if any(part.isdigit() for part in column.name.split(".")) or SPLIT_NAME.search(last):
@@ -139,19 +139,19 @@ def could_label(column: Column, profile: Profile) -> bool:
     return everywhere(column, profile) and last not in ID_NAMES and last not in TEXT_NAMES[:9]
 
 
-def counts(column: Column) -> bool:
+def counts(column: ColumnProfile) -> bool:
     """Whether the numbers only count the rows."""
     return len(column.values) >= 0.95 * column.filled and all(
         v.lstrip("-").isdigit() for v in column.values
     )
 
 
-def come_again(column: Column) -> bool:
+def come_again(column: ColumnProfile) -> bool:
     """Whether its values come again."""
     return sum(column.values.values()) >= 2 * len(column.values)
 
 
-def separator_of(column: Column) -> str | None:
+def separator_of(column: ColumnProfile) -> str | None:
     """What divides several labels of a row; None where nothing does."""
     if not column.is_text or column.longest > 4 * LONGEST_LABEL:
         return None
@@ -169,7 +169,7 @@ def separator_of(column: Column) -> str | None:
     return None
 
 
-def labels_of(column: Column, separator: str | None) -> list[str]:
+def labels_of(column: ColumnProfile, separator: str | None) -> list[str]:
     """Return the different labels of a column, in the order people would list them."""
     parts = {
         part.strip() if separator else part
@@ -182,7 +182,7 @@ def labels_of(column: Column, separator: str | None) -> list[str]:
     return sorted(found)
 
 
-def verbatim(profile: Profile, text: Column) -> list[str]:
+def verbatim(profile: Profile, text: ColumnProfile) -> list[str]:
     """Columns whose values stand in the text of their row."""
     rows = profile.kept[:2000]
     found = []
@@ -211,7 +211,7 @@ def _words(value: object) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else [str(value)]
 
 
-def could_answer(column: Column, profile: Profile) -> bool:
+def could_answer(column: ColumnProfile, profile: Profile) -> bool:
     """Whether an answer could stand there."""
     last = column.name.lower().rsplit(".", 1)[-1]
     return (

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final
 
+from engine.kinds import AnswerForm, Kind
+
 HOLDOUT_SHARE: Final = 0.25
 VALIDATION_SHARE: Final = 0.1
 MOST_HOLDOUT: Final = 1000
@@ -56,11 +58,12 @@ def max_length_for(longest_bytes: int) -> tuple[int, bool]:
     return length, length >= needed
 
 
-def threshold_for(kind: str, labels: int) -> float:
+def threshold_for(kind: Kind, labels: int) -> float:
     """Return a bound that a useful model might hold; a person must say what useful means."""
-    if kind == "classification":
-        return 0.8 if labels <= MANY_LABELS else 0.7 if labels <= VERY_MANY_LABELS else 0.6
-    return {"multilabel": 0.6, "extraction": 0.7, "generation": 0.3}.get(kind, 20.0)
+    # The more labels there are, the harder it is to hit the one that is right.
+    if kind.answer is AnswerForm.LABEL and labels > MANY_LABELS:
+        return 0.7 if labels <= VERY_MANY_LABELS else 0.6
+    return kind.draft.threshold
 
 
 def reachable(share: float, rows: int) -> float:

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from engine.drafting.line_budget import MOST_LINES, Room, roomiest
-from engine.drafting.plan import Plan, bins, labels, relabelled
-from engine.drafting.prompt import LABELLED, instruction, max_length, metrics, why_instruction
+from engine.drafting.plan import DraftPlan, bins, labels, relabelled
+from engine.drafting.prompt import instruction, max_length, metrics, why_instruction
 from engine.drafting.reading import Reading
+from engine.kinds import KINDS, AnswerForm
 from engine.recipe.model import HubRef, PathRef, Reference
 from engine.recipe.text.dump import reference_mapping, spelled, spelled_in_flow
 from engine.recipe.text.layout.format import WIDTH
+
+MOST_LINES: Final = 25
+WISHED: Final = 20
+"""Lines that leave one blank between all sections."""
+ENOUGH: Final = 22
+"""Lines that leave some."""
+FOLDED: Final = ("header", "answer", "source", "properties", "checks", "only_source")
+"""What is written closer, in this order, so that blank lines have room."""
+FOLDED_LAST: Final = ("labels", "schema", "sources")
+"""What is written on a long line only where nothing else is left."""
+REGAINED: Final = ("only_source", "checks", "properties", "source", "answer")
+"""What gets its lines back where that leaves some blank ones."""
 
 ASIDE: Final = 36
 """Column of the comments beside lines."""
@@ -29,17 +41,17 @@ LONGEST_NAME: Final = 40
 class Writer:
     """Writes the plan of a draft as the recipe that it stands for."""
 
-    plan: Plan
+    plan: DraftPlan
     file: Path
     target: Path
     model: Reference
 
     def text(self) -> str:
         """The recipe, in at most 25 lines: closer than `recipe fmt` lays one out, where that needs it."""
-        room = roomiest(lambda room: sum(map(len, self._sections(room))))
+        room = widest_budget(lambda room: sum(map(len, self._sections(room))))
         return "\n".join(_spaced(list(self._sections(room)))) + "\n"
 
-    def _sections(self, room: Room) -> Iterator[list[str]]:
+    def _sections(self, room: LineBudget) -> Iterator[list[str]]:
         yield list(self._header(room))
         yield list(self._head())
         yield list(self._task(room))
@@ -52,7 +64,7 @@ class Writer:
         settings = f"{{kind: lora, epochs: 3, max_length: {length}}}"
         return _aside(f"method: {settings}", "tokens, from the longest row")
 
-    def _header(self, room: Room) -> Iterator[str]:
+    def _header(self, room: LineBudget) -> Iterator[str]:
         name = "".join(one if one.isprintable() else "?" for one in self.file.name)
         name = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
         if room.header:
@@ -70,16 +82,9 @@ class Writer:
 
     def _description(self) -> str:
         guess = self.plan.guess
-        return {
-            "classification": f"Tell the {guess.label} of a text.",
-            "multilabel": f"Tell the {guess.label} of a text.",
-            "extraction": "Take a text apart into its fields.",
-            "generation": "Answer as the examples do.",
-            "chat": "Answer as the conversations do.",
-            "preference": "Prefer the answers that people chose.",
-        }.get(guess.kind, "Write as the examples are written.")
+        return KINDS[guess.kind].draft.description.replace("{label}", guess.label)
 
-    def _task(self, room: Room) -> Iterator[str]:
+    def _task(self, room: LineBudget) -> Iterator[str]:
         guess = self.plan.guess
         yield "task:"
         yield f"  kind: {guess.kind}"
@@ -88,9 +93,9 @@ class Writer:
             yield _aside(f"  instruction: {spelled(asked)}", why_instruction(self.plan))
         if guess.text and not guess.shape and guess.text != "text":
             yield f"  input: {_line('{' + guess.text + '}')}"
-        if guess.kind in LABELLED:
+        if KINDS[guess.kind].has_labels:
             yield from _labels(labels(self.plan), room)
-        if guess.kind == "extraction":
+        if KINDS[guess.kind].answer is AnswerForm.OBJECT:
             yield from _schema(dict(self._properties()), room)
 
     def _properties(self) -> Iterator[tuple[str, Mapping[str, str]]]:
@@ -117,23 +122,23 @@ class Writer:
         for key, value in reference_mapping(model).items():
             yield f"  {key}: {_line(value)}"
 
-    def _data(self, room: Room) -> Iterator[str]:
+    def _data(self, room: LineBudget) -> Iterator[str]:
         guess = self.plan.guess
         yield "data:"
         yield from self._sources(room)
-        if guess.kind in LABELLED:
+        if KINDS[guess.kind].has_labels:
             yield from _branch("label", self._label(), room, self._why_label())
-        elif guess.kind == "extraction":
+        elif KINDS[guess.kind].answer is AnswerForm.OBJECT:
             yield from _branch("answer", *self._answer(room))
         elif guess.turns is not None:
             turns = guess.turns
             found = {"column": turns.column, "role": turns.role, "content": turns.content}
             yield from _branch("messages", {**found, "roles": dict(turns.roles)}, room)
-        elif guess.kind == "generation" and not guess.shape:
+        elif KINDS[guess.kind].columns_key == "answer" and not guess.shape:
             yield from _branch("answer", {"column": guess.label}, room)
         yield from self._checks(room)
 
-    def _sources(self, room: Room) -> Iterator[str]:
+    def _sources(self, room: LineBudget) -> Iterator[str]:
         sources = [self._source(reading) for reading in self.plan.readings]
         whys = [
             reading.why if reading.says_format or reading.header else ""
@@ -180,7 +185,7 @@ class Writer:
             return "the outer thirds: rows between are left out"
         return "labels that are spelled in several ways" if relabelled(self.plan) else ""
 
-    def _answer(self, room: Room) -> tuple[Mapping[str, Any], Room, str]:
+    def _answer(self, room: LineBudget) -> tuple[Mapping[str, Any], LineBudget, str]:
         guess = self.plan.guess
         if guess.spans is None:
             fields = {"fields": {name: name for name in guess.fields}}
@@ -189,7 +194,7 @@ class Writer:
         found = {"column": spans.column, "name": spans.name, "start": spans.start, "end": spans.end}
         return {"spans": {**found, "of": guess.text}}, room, "marked stretches of the text"
 
-    def _checks(self, room: Room) -> Iterator[str]:
+    def _checks(self, room: LineBudget) -> Iterator[str]:
         checks = dict(self.plan.checks)
         if not max_length(self.plan)[1]:
             checks["truncation"] = ("drop", "the longest rows may not fit max_length")
@@ -213,7 +218,7 @@ class Writer:
             rest = "" if steered else f", validation: {plan.sizes.validation}"
             yield _aside(f"splits: {{by: files{rest}}}", "the file says which rows are for what")
             return
-        by = "stratified" if plan.guess.kind in LABELLED else "random"
+        by = "stratified" if KINDS[plan.guess.kind].has_labels else "random"
         sizes = f"train: all, validation: {plan.sizes.validation}, holdout: {plan.sizes.holdout}"
         yield _aside(f"splits: {{by: {by}, {sizes}}}", "the holdout only judges")
 
@@ -235,7 +240,7 @@ def _spaced(sections: Sequence[list[str]]) -> Iterator[str]:
         yield from section
 
 
-def _labels(names: list[str], room: Room) -> Iterator[str]:
+def _labels(names: list[str], room: LineBudget) -> Iterator[str]:
     """Yield the list, over several lines where it is long and they are there."""
     line = "  labels: ["
     for name in names:
@@ -250,7 +255,7 @@ def _labels(names: list[str], room: Room) -> Iterator[str]:
     yield f"{line}]"
 
 
-def _schema(properties: Mapping[str, Any], room: Room) -> Iterator[str]:
+def _schema(properties: Mapping[str, Any], room: LineBudget) -> Iterator[str]:
     if not room.schema:
         whole = {"type": "object", "properties": properties, "additionalProperties": False}
         yield f"  schema: {spelled_in_flow(whole)}"
@@ -266,7 +271,7 @@ def _schema(properties: Mapping[str, Any], room: Room) -> Iterator[str]:
     yield "    additionalProperties: false"
 
 
-def _branch(key: str, value: Mapping[str, Any], room: Room, why: str = "") -> Iterator[str]:
+def _branch(key: str, value: Mapping[str, Any], room: LineBudget, why: str = "") -> Iterator[str]:
     """Yield a key of `data` with what is below it, over lines or in braces."""
     if not room.answer or not any(isinstance(below, Mapping) for below in value.values()):
         yield _aside(f"  {key}: {spelled_in_flow(value)}", why)
@@ -296,3 +301,40 @@ def _aside(line: str, comment: str) -> str:
 
 def _relative(file: Path, target: Path) -> str:
     return Path(os.path.relpath(file.absolute(), target.absolute().parent)).as_posix()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineBudget:
+    """What has lines of its own; what has not is written in braces or brackets on one."""
+
+    header: bool = True
+    """The comment at the head: two lines or one."""
+    answer: bool = True
+    """Parts of `label`, `answer` and `messages`."""
+    source: bool = True
+    """Keys of a source."""
+    properties: bool = True
+    """Properties of the schema of an answer."""
+    checks: bool = True
+    only_source: bool = True
+    """A source on a line below `sources`, where it is the only one and one line holds both."""
+    labels: bool = True
+    """Several lines for a list of labels that is too long for one."""
+    schema: bool = True
+    """Parts of the schema of an answer."""
+    sources: bool = True
+    """A line for each of several sources."""
+
+
+def widest_budget(count: Callable[[LineBudget], int]) -> LineBudget:
+    """Return the room of which most is used: `count` tells the lines, without blank ones, of each."""
+    room = LineBudget()
+    for most, names in ((WISHED, FOLDED), (MOST_LINES, FOLDED_LAST)):
+        for name in names:
+            if count(room) > most:
+                room = replace(room, **{name: False})
+    for name in REGAINED:
+        wider = replace(room, **{name: True})
+        if count(wider) <= ENOUGH:
+            room = wider
+    return room

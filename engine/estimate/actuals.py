@@ -40,7 +40,7 @@ class CostTracker:
         self.training = self.before.stages.get("train", self.training)
 
     def before_training(self) -> None:
-        """Estimate the training, if its time could not be told before."""
+        """Estimate the training, if its time could not be estimated before."""
         if self.training.seconds is None:
             self.training = self._forecast().stages.get("train", self.training)
             self.when = LATER
@@ -58,8 +58,8 @@ class CostTracker:
         )
 
     def _cost(self, record: StageRecord, artifact: Artifact) -> StageCost:
-        foretold = self.before.stages.get(record.stage) if self.before else None
-        guess, when = foretold or StageForecast(), BEFORE
+        estimated = self.before.stages.get(record.stage) if self.before else None
+        guess, when = estimated or StageForecast(), BEFORE
         memory = None
         if record.stage == "train":
             guess, when = self.training, self.when

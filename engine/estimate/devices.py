@@ -19,20 +19,20 @@ TERA = 1e12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class DeviceFacts:
     """One device."""
 
     name: str
     """As `--device` takes it; `cpu` for this machine's processor."""
     memory_bytes: int
-    bandwidth: float | None
-    """Bytes a second between its memory and itself."""
-    bf16: float | None
-    """Peak of 16-bit matrix products, operations a second; of float16 where bfloat16 is not native."""
-    fp32: float | None
-    """Peak of 32-bit products without TF32."""
-    told: str
+    source: str
     """Where this comes from."""
+    bandwidth: float | None = None
+    """Bytes a second between its memory and itself; None where it is not known, as for the peaks."""
+    bf16: float | None = None
+    """Peak of 16-bit matrix products, operations a second; of float16 where bfloat16 is not native."""
+    fp32: float | None = None
+    """Peak of 32-bit products without TF32."""
     kind: str = "cuda"
     native_bf16: bool = True
 
@@ -43,19 +43,19 @@ class Facts:
 
 def _gpu(
     name: str, gib: int, *, bandwidth: float, bf16: float, fp32: float, native: bool = True
-) -> Facts:
-    return Facts(
+) -> DeviceFacts:
+    return DeviceFacts(
         name=name,
         memory_bytes=gib * GIB,
         bandwidth=bandwidth * 1e9,
         bf16=bf16 * TERA,
         fp32=fp32 * TERA,
-        told="the maker's data sheet",
+        source="the maker's data sheet",
         native_bf16=native,
     )
 
 
-GPUS: dict[str, Facts] = {
+GPUS: dict[str, DeviceFacts] = {
     facts.name: facts
     for facts in (
         _gpu("rtx-3060", 12, bandwidth=360, bf16=25.6, fp32=12.7),
@@ -98,25 +98,22 @@ def named_device(name: str) -> Device:
     )
 
 
-def facts_of(device: Device) -> Facts:
+def facts_of(device: Device) -> DeviceFacts:
     """Return what is known of a device: of a named or a detected one."""
     if device.kind == "cuda":
         return _facts_of_gpu(device)
     if device.kind == "cpu":
         return _facts_of_cpu(device)
-    return Facts(
+    return DeviceFacts(
         name=device.kind,
         kind=device.kind,
         memory_bytes=device.memory_bytes,
-        bandwidth=None,
-        bf16=None,
-        fp32=None,
-        told=f"nothing is known of how fast {device.name} is",
+        source=f"nothing is known of how fast {device.name} is",
         native_bf16=device.bf16,
     )
 
 
-def _facts_of_gpu(device: Device) -> Facts:
+def _facts_of_gpu(device: Device) -> DeviceFacts:
     """Return the entry whose words all stand in the detected name, of the memory that is nearest."""
     if device.name in GPUS:
         return GPUS[device.name]
@@ -125,13 +122,10 @@ def _facts_of_gpu(device: Device) -> Facts:
     if fitting:
         far = {facts.name: abs(facts.memory_bytes - device.memory_bytes) for facts in fitting}
         return min(fitting, key=lambda facts: (-len(_model(facts.name)), far[facts.name]))
-    return Facts(
+    return DeviceFacts(
         name=device.name,
         memory_bytes=device.memory_bytes,
-        bandwidth=None,
-        bf16=None,
-        fp32=None,
-        told=f"no data sheet of {device.name} is known",
+        source=f"no data sheet of {device.name} is known",
         native_bf16=device.bf16,
     )
 
@@ -148,23 +142,22 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "", name.lower())
 
 
-def _facts_of_cpu(device: Device) -> Facts:
+def _facts_of_cpu(device: Device) -> DeviceFacts:
     """Return cores times clock times products a cycle, from what the processor says."""
-    said = _cpuinfo()
-    hertz = _hertz(said)
-    width = _operations_a_cycle(said)
+    cpuinfo = _cpuinfo()
+    hertz = _hertz(cpuinfo)
+    width = _operations_a_cycle(cpuinfo)
     peak = device.cores * hertz * width if hertz else None
-    told = f"no speed of {device.name} is known"
+    source = f"no speed of {device.name} is known"
     if hertz:
-        told = f"{device.cores} cores x {hertz / 1e9:.2f} GHz x {width} operations a cycle"
-    return Facts(
+        source = f"{device.cores} cores x {hertz / 1e9:.2f} GHz x {width} operations a cycle"
+    return DeviceFacts(
         name="cpu",
         kind="cpu",
         memory_bytes=device.memory_bytes,
-        bandwidth=None,
         bf16=peak,
         fp32=peak,
-        told=told,
+        source=source,
         native_bf16=device.bf16,
     )
 
@@ -176,13 +169,13 @@ def _cpuinfo() -> str:
         return ""
 
 
-def _hertz(said: str) -> float | None:
-    found = re.search(r"^cpu MHz\s*:\s*([0-9.]+)", said, re.MULTILINE)
+def _hertz(cpuinfo: str) -> float | None:
+    found = re.search(r"^cpu MHz\s*:\s*([0-9.]+)", cpuinfo, re.MULTILINE)
     return float(found[1]) * 1e6 if found else None
 
 
-def _operations_a_cycle(said: str) -> int:
+def _operations_a_cycle(cpuinfo: str) -> int:
     """Two units of fused multiply and add, each on a register of 32-bit numbers."""
-    if " avx512f" in said:
+    if " avx512f" in cpuinfo:
         return 64
-    return 32 if " avx2" in said and " fma" in said else 16
+    return 32 if " avx2" in cpuinfo and " fma" in cpuinfo else 16

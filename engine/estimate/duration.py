@@ -1,6 +1,6 @@
 """How long training takes: operations over speed, and what comes before, between and after the steps.
 
-Without a measurement a speed is a share of the device's peak, which is an assumption and is told as one.
+Without a measurement a speed is a share of the device's peak, which is an assumption and is named as one.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ MEMORY_BYTES = 10e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
+class DeviceSpeed:
     """How fast this device trains."""
 
     operations: float
     """A second."""
     bandwidth: float
     """Bytes a second."""
-    told: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +91,9 @@ def operations(shape: ModelShape, method: Method, batch: Batch, *, backward: boo
 
 
 def step_seconds(
-    shape: ModelShape, method: Method, course: Course, speed: Speed, *, trained: int
+    shape: ModelShape, method: Method, course: Course, speed: DeviceSpeed, *, trained: int
 ) -> float:
-    """Return one optimizer step by reckoning."""
+    """Return the seconds of one optimizer step, computed from the shape."""
     passing = operations(shape, method, course.batch, backward=True) / speed.operations
     return course.passes * passing + STATE_BYTES * trained / speed.bandwidth
 
@@ -107,11 +107,11 @@ def work(shape: ModelShape, method: Method, course: Course, *, trained: int) -> 
     return course.passes * passing + 4.0 * STATE_BYTES * trained
 
 
-def reckoned(
+def unmeasured_duration(
     shape: ModelShape,
     method: Method,
     course: Course,
-    speed: Speed,
+    speed: DeviceSpeed,
     *,
     backend: str,
     trained: int,

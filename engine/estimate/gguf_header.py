@@ -49,9 +49,9 @@ class _Header:
         self._at = 4
         if self._number("I") not in _VERSIONS:
             return None
-        tensors, fields = self._count(_MOST_READ), self._count(_MOST_READ)
-        said = dict(self._field() for _ in range(fields))
-        return said, dict(self._tensor() for _ in range(tensors))
+        tensor_count, field_count = self._count(_MOST_READ), self._count(_MOST_READ)
+        fields = dict(self._field() for _ in range(field_count))
+        return fields, dict(self._tensor() for _ in range(tensor_count))
 
     def _number(self, form: str) -> Any:
         (value,) = struct.unpack_from(f"<{form}", self._whole, self._at)

@@ -10,12 +10,12 @@ from engine.backends.usage import Usage
 from engine.environment import Device
 from engine.estimate import measured
 from engine.estimate.base_model import UNKNOWN, shape_of
-from engine.estimate.measured import Measured
+from engine.estimate.measured import Measurement
 from engine.estimate.rows import workload_of
 from engine.estimate.training import (
     Known,
     TrainingEstimate,
-    estimate_training,
+    estimate_from,
     operations_of,
     weights_of,
 )
@@ -29,7 +29,7 @@ LENGTHS = (
 ROWS = "how many rows train is known after `recipe data`"
 
 
-def foretell(
+def estimate_training(
     recipe: Recipe,
     store: Store,
     device: Device,
@@ -42,7 +42,7 @@ def foretell(
     `base_model` is its identity as it stands in keys (`PlanInputs.base_model`), `data` the data stage's
     artifact if it is there.
     """
-    return estimate_training(recipe, device, known_of(recipe, store, device, base_model, data))
+    return estimate_from(recipe, device, known_of(recipe, store, device, base_model, data))
 
 
 def known_of(
@@ -74,10 +74,10 @@ def known_of(
 
 def measurement(
     recipe: Recipe, store: Store, usage: Usage, *, work: dict[str, Any], by: str
-) -> Measured:
+) -> Measurement:
     """Return a usage as it is kept: with the operations of its steps, and the bytes of its weights."""
     shape = shape_of(recipe.base_model, store)
-    return Measured(
+    return Measurement(
         by=by,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         usage=usage,

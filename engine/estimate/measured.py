@@ -26,7 +26,7 @@ SCHEMA = "measured.v1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class Measurement:
     """One training's measurement."""
 
     by: str
@@ -39,7 +39,7 @@ class Measured:
     operations: float = 0.0
     """Of the steps after the first, as `engine.estimate.duration` counts them; 0 where it cannot."""
     weights: int = 0
-    """Bytes of weights and adapter, as `engine.estimate.memory` reckons them."""
+    """Bytes of weights and adapter, as `engine.estimate.memory` computes them."""
 
 
 def work_of(
@@ -79,19 +79,19 @@ def machine_of(recipe: Recipe, device: Device) -> dict[str, Any]:
     }
 
 
-def keep(root: Path, measured: Measured) -> None:
+def keep(root: Path, measured: Measurement) -> None:
     """Write a measurement; a newer one of the same work takes the older one's place."""
     path = root / FOLDER / f"{make_key(measured.work).digest[:32]}.json"
     text = json.dumps({"schema": SCHEMA, **asdict(measured)}, indent=1, sort_keys=True)
     write_text(path, text + "\n", below=root)
 
 
-def find(root: Path, work: Mapping[str, Any]) -> Measured | None:
+def find(root: Path, work: Mapping[str, Any]) -> Measurement | None:
     """Return the measurement of exactly this work, or None."""
     return _read(root / FOLDER / f"{make_key(work).digest[:32]}.json")
 
 
-def find_like(root: Path, machine: Mapping[str, Any]) -> Measured | None:
+def find_like(root: Path, machine: Mapping[str, Any]) -> Measurement | None:
     """Return the newest measurement of this machine, backend, method and precision, whatever the model."""
     found = [_read(path) for path in (root / FOLDER).glob("*.json")]
     same = [
@@ -102,18 +102,18 @@ def find_like(root: Path, machine: Mapping[str, Any]) -> Measured | None:
     return max(same, key=lambda one: one.created, default=None)
 
 
-def _read(path: Path) -> Measured | None:
+def _read(path: Path) -> Measurement | None:
     try:
         fields = read_json(path, follow=False)
         if fields.pop("schema") != SCHEMA:
             return None
-        found = Measured(**{**fields, "usage": from_json(Usage, fields["usage"])})
+        found = Measurement(**{**fields, "usage": from_json(Usage, fields["usage"])})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return found if _is_sound(found) else None
 
 
-def _is_sound(found: Measured) -> bool:
+def _is_sound(found: Measurement) -> bool:
     """Tell whether the values are of the types that they have in a measurement of ours."""
     usage, usual = asdict(found.usage), asdict(Usage())
     phases = [value for value in usage.values() if isinstance(value, dict)]

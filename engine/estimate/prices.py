@@ -30,7 +30,7 @@ class Price:
     an_hour: float
     currency: str
     """Empty where the file says none."""
-    told: str
+    source: str
     """Device and file: `rtx-4090 in prices.yaml`."""
 
     def of(self, seconds: float) -> float:
@@ -60,7 +60,7 @@ def price_of(device: Device, file: Path | None) -> Price | None:
         price = source.value.get(name)
         if isinstance(price, int | float):
             return Price(
-                an_hour=float(price), currency=str(currency), told=f"{name} in {path.name}"
+                an_hour=float(price), currency=str(currency), source=f"{name} in {path.name}"
             )
     return None
 

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from engine.artifacts.stage import StageContext
 from engine.backends import load_backend
-from engine.backends.base import Launch, Setting, with_keys
+from engine.backends.base import CompileInputs, Launch, with_keys
 from engine.backends.usage import Usage
 from engine.environment import detect_device, tool_versions
 from engine.errors import StageError
 from engine.estimate import measured
 from engine.estimate.known import measurement
-from engine.estimate.measured import Measured
+from engine.estimate.measured import Measurement
 from engine.estimate.run import largest_setting
 from engine.lock.policy import PLAIN, lock_policy
 from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
@@ -40,14 +40,14 @@ HEADER = "the steps of a probe; compiled, do not edit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
+class _RenderedRow:
     """One rendered row."""
 
     line: str
     tokens: int
 
 
-def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measured:
+def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measurement:
     """Return what two steps of the recipe's training took on this machine, and keep it in the store.
 
     Of a sweep it is the training of the largest setting.
@@ -139,7 +139,9 @@ def _quick(method: Method) -> Method:
     return replace(method, epochs=1.0, evaluations_per_epoch=1, early_stopping=None)
 
 
-def _write_rows(folder: Path, rendered: Artifact, base: Path, context: StageContext) -> Setting:
+def _write_rows(
+    folder: Path, rendered: Artifact, base: Path, context: StageContext
+) -> CompileInputs:
     """Write a batch of training rows for each step and one of validation, and say how many they are."""
     method, device = context.recipe.method, context.device
     train = _measured_rows(rendered.file("train.jsonl"), base)
@@ -151,7 +153,7 @@ def _write_rows(folder: Path, rendered: Artifact, base: Path, context: StageCont
     looked_at = _with_longest(validation, method.micro_batch_size)
     _write(folder / "train.jsonl", [*usual * (STEPS - 1), *peak])
     _write(folder / "validation.jsonl", looked_at)
-    return Setting(
+    return CompileInputs(
         device=device,
         precision=device.precision(context.recipe.backend.precision),
         train_rows=STEPS * method.batch_size,
@@ -159,7 +161,7 @@ def _write_rows(folder: Path, rendered: Artifact, base: Path, context: StageCont
     )
 
 
-def _measured_rows(path: Path, base: Path) -> list[_Row]:
+def _measured_rows(path: Path, base: Path) -> list[_RenderedRow]:
     """Return the rows that are chosen from, shortest first."""
     from engine.runtime.rendering.chat import load_chat  # a probe brings transformers
 
@@ -170,7 +172,7 @@ def _measured_rows(path: Path, base: Path) -> list[_Row]:
         lines = [*lines[:-half][:: max(1, len(lines) // half)], *lines[-half:]]
     chat = load_chat(base)
     rows = [
-        _Row(
+        _RenderedRow(
             line=line,
             tokens=sum(len(chat.token_ids(one["text"])) for one in json.loads(line)["segments"]),
         )
@@ -179,17 +181,17 @@ def _measured_rows(path: Path, base: Path) -> list[_Row]:
     return sorted(rows, key=lambda row: row.tokens)
 
 
-def _spread(rows: Sequence[_Row], count: int) -> list[_Row]:
+def _spread(rows: Sequence[_RenderedRow], count: int) -> list[_RenderedRow]:
     """Return so many rows, evenly over all lengths; some twice where there are fewer."""
     return [rows[(2 * place + 1) * len(rows) // (2 * count)] for place in range(count)]
 
 
-def _with_longest(rows: Sequence[_Row], count: int) -> list[_Row]:
+def _with_longest(rows: Sequence[_RenderedRow], count: int) -> list[_RenderedRow]:
     if not rows:
         return []
     return [rows[-1], *_spread(rows, min(count, len(rows)))[1:]]
 
 
-def _write(path: Path, rows: Sequence[_Row]) -> None:
+def _write(path: Path, rows: Sequence[_RenderedRow]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         stream.writelines(f"{row.line}\n" for row in rows)

@@ -1,4 +1,4 @@
-"""What is known of rows before they are trained: counted by the tokenizer, or guessed from characters and told so."""
+"""What is known of rows before they are trained: counted by the tokenizer, or estimated from characters."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from engine.runtime.rendering.key import (
     rendered_key,
 )
 from engine.store import Artifact, Store
+from engine.training.trained_rows import split_rows
 
 CHARACTERS = 4.0
-"""Of English text in a token; an assumption, and told as one."""
+"""Of English text in a token; an assumption, and named as one."""
 AROUND = 30
 """Tokens of a chat template around a row; an assumption too."""
 SAMPLE = 300
@@ -37,23 +38,12 @@ def workload_of(
     recipe: Recipe, store: Store, *, data: Artifact | None, base_model: Mapping[str, Any]
 ) -> Workload:
     """Return what is known of the rows, from the best there is."""
-    rows = _split_rows(recipe, data)
+    rows = split_rows(recipe, data) or (None, None)
     if data is not None:
         rendered = store.get(rendered_key(recipe, data.key, base_model).digest)
         counted = _counted(rendered) if rendered else None
         return counted or _from_examples(recipe, data, rows)
     return _from_sources(recipe, rows)
-
-
-def _split_rows(recipe: Recipe, data: Artifact | None) -> tuple[int | None, int | None]:
-    if data is not None:
-        summary = json.loads(data.file("summary.json").read_text(encoding="utf-8"))
-        seen = {split["name"]: int(split["seen"]) for split in summary["splits"]}
-        return seen["train"], seen.get("validation", 0)
-    train, validation = recipe.splits.train, recipe.splits.validation
-    if isinstance(train, int) and isinstance(validation, int):
-        return train, validation
-    return None, None
 
 
 def _counted(rendered: Artifact) -> Workload | None:
@@ -72,7 +62,7 @@ def _counted(rendered: Artifact) -> Workload | None:
         train=lengths["train"],
         validation=lengths["validation"],
         exact=True,
-        told=f"{rows} training rows{_left_out(facts['train'])} of {tokens:,} tokens, counted by the"
+        source=f"{rows} training rows{_left_out(facts['train'])} of {tokens:,} tokens, counted by the"
         " base model's tokenizer; "
         f"the longest has {facts['train']['longest']}",
     )
@@ -89,7 +79,7 @@ def _from_examples(recipe: Recipe, data: Artifact, rows: tuple[int | None, int |
         train=guessed("train"),
         validation=guessed("validation"),
         exact=False,
-        told=f"{rows[0]} training rows{_before(recipe)}; their tokens are an estimate from characters, "
+        source=f"{rows[0]} training rows{_before(recipe)}; their tokens are an estimate from characters, "
         f"{CHARACTERS:g} to a token (`--probe` or a run counts them)",
     )
 
@@ -101,17 +91,17 @@ def _from_sources(recipe: Recipe, rows: tuple[int | None, int | None]) -> Worklo
             continue
         if format_of(source.ref.path.name, source.format):
             texts += _sampled(source, source.ref.path, recipe)
-    told = "rows are counted by `recipe data`"
+    known = "rows are counted by `recipe data`"
     if rows[0] is not None:
-        told = f"{rows[0]} training rows{_before(recipe)}"
+        known = f"{rows[0]} training rows{_before(recipe)}"
     if texts:
-        told += (
+        known += (
             f"; their tokens are an estimate from the characters of {len(texts)} rows, "
             f"{CHARACTERS:g} to a token"
         )
         lengths = _guessed(recipe, texts)
     else:
-        told += (
+        known += (
             f"; every row is taken as long as max_length allows, {recipe.method.max_length} tokens"
         )
         lengths = ((recipe.method.max_length, 1),)
@@ -121,7 +111,7 @@ def _from_sources(recipe: Recipe, rows: tuple[int | None, int | None]) -> Worklo
         train=lengths,
         validation=lengths,
         exact=False,
-        told=told,
+        source=known,
         at_most=not texts,
     )
 
@@ -130,7 +120,7 @@ def _before(recipe: Recipe) -> str:
     """Say what will still change the number of rows."""
     if not counts_after_rendering(recipe):
         return ""
-    if recipe.task.kind == "text":
+    if not recipe.task.spec.has_turns:
         return " before documents are cut into blocks"
     if recipe.data.checks.truncation == "drop":
         return f" before those of more than {recipe.method.max_length} tokens are left out"

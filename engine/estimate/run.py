@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.environment import Device
-from engine.estimate import TrainingEstimate, foretell
+from engine.estimate import TrainingEstimate, estimate_training
 from engine.estimate.base_model import shape_of
 from engine.estimate.prices import Price
 from engine.estimate.stages import disk_of, past_seconds
@@ -119,7 +119,7 @@ def largest_setting(
 
 
 def _largest(plan: Plan, store: Store) -> tuple[Recipe, TrainingEstimate, str]:
-    """Return the recipe whose training is told of: the one that is trained, or the sweep's largest setting."""
+    """Return the recipe whose training is estimated: the one that is trained, or the sweep's largest setting."""
     data = plan.stage("data").reused
     if plan.trained is not None:
         plain = replace(plan.trained, sweep=None)
@@ -133,7 +133,7 @@ def _every(
     recipe: Recipe, store: Store, inputs: PlanInputs, data: Artifact | None
 ) -> list[TrainingEstimate]:
     return [
-        foretell(
+        estimate_training(
             replace(recipe, method=method),
             store,
             inputs.device,

@@ -58,7 +58,7 @@ class ModelShape:
     """Input and output embeddings are one matrix."""
     linears: tuple[Linear, ...]
     total_parameters: int
-    told: str
+    source: str
     """Where this comes from: `config.json: 30 layers of 576, …`."""
     stored_bytes: int | None = None
     """Of the weights as they lie there; None where only the config is."""
@@ -99,7 +99,7 @@ def shape_of_config(config: Mapping[str, Any]) -> ModelShape | None:
     words = int(config["vocab_size"])
     if not all(0 < size <= _MOST for size in (hidden, layers, heads, inner, head, keys, words)):
         return None
-    return _reckoned(
+    return _with_total(
         ModelShape(
             hidden=hidden,
             layers=layers,
@@ -109,7 +109,7 @@ def shape_of_config(config: Mapping[str, Any]) -> ModelShape | None:
             tied=tied,
             linears=_blocks(hidden, inner, layers, queries=heads * head, keys=keys * head),
             total_parameters=0,
-            told=f"config.json: {layers} layers of {hidden}, {words} words"
+            source=f"config.json: {layers} layers of {hidden}, {words} words"
             + ("" if kind in GATED else f"; blocks as in Llama are assumed for `{kind}`"),
         )
     )
@@ -136,7 +136,7 @@ def shape_of_gguf(path: Path) -> ModelShape | None:
             tied="output.weight" not in tensors,
             linears=_linears(names),
             total_parameters=_elements(tensors.values()),
-            told=f"the header of {path.name}: {layers} layers of {hidden}, {words} words",
+            source=f"the header of {path.name}: {layers} layers of {hidden}, {words} words",
         )
     except (KeyError, TypeError, ValueError):
         return None
@@ -168,7 +168,7 @@ def _blocks(hidden: int, inner: int, layers: int, *, queries: int, keys: int) ->
     )
 
 
-def _reckoned(shape: ModelShape) -> ModelShape:
+def _with_total(shape: ModelShape) -> ModelShape:
     """Fill in the total: matrices, embeddings, two norms a block and one at the end."""
     embeddings = shape.embedding_parameters * (1 if shape.tied else 2)
     norms = (2 * shape.layers + 1) * shape.hidden
@@ -206,14 +206,14 @@ def _with_tensors(shape: ModelShape, tensors: Mapping[str, tuple[str, list[int]]
     linears = _linears({name: [*size[::-1]] for name, size in sizes.items()})
     total = _elements(sizes.values())
     stored = sum(_BITS.get(kind, 16) * _elements([size]) for kind, size in tensors.values()) // 8
-    told = shape.told.partition(";")[0]
+    source = shape.source.partition(";")[0]
     return replace(
         shape,
         linears=linears or shape.linears,
         total_parameters=total,
         tied=not any("lm_head" in name or "embed_out" in name for name in sizes),
         stored_bytes=stored,
-        told=f"{told}; safetensors headers: {total:,} parameters",
+        source=f"{source}; safetensors headers: {total:,} parameters",
     )
 
 

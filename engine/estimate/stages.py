@@ -1,4 +1,4 @@
-"""What the other stages leave on the disk, by reckoning, and how long they took when they last ran here."""
+"""What the other stages leave on the disk, as computed, and how long they took when they last ran here."""
 
 from __future__ import annotations
 

@@ -8,9 +8,9 @@ from engine.backends.base import Schedule, accumulation, schedule
 from engine.backends.usage import Usage
 from engine.environment import Device
 from engine.estimate import duration, memory
-from engine.estimate.devices import Facts, facts_of
-from engine.estimate.duration import Course, Duration, Speed
-from engine.estimate.measured import Measured
+from engine.estimate.devices import DeviceFacts, facts_of
+from engine.estimate.duration import Course, DeviceSpeed, Duration
+from engine.estimate.measured import Measurement
 from engine.estimate.memory import Batch, Memory
 from engine.estimate.shape import ModelShape
 from engine.estimate.workload import Workload, padded
@@ -43,7 +43,7 @@ class TrainingEstimate:
     """What checkpoints take besides, until it is done."""
     seconds: float | None = None
     basis: str = "reckoned"
-    """`reckoned`, `probe` or `run`: what memory and time come from."""
+    """What memory and time come from: `reckoned` (computed from shapes), `probe` or `run`."""
     fits: bool | None = None
     """The device has as much memory."""
     derived: tuple[tuple[str, str], ...] = ()
@@ -58,21 +58,21 @@ class Known:
 
     shape: ModelShape | None
     workload: Workload
-    measured: Measured | None = None
+    measured: Measurement | None = None
     """Of exactly this training."""
-    like: Measured | None = None
+    like: Measurement | None = None
     """Of another training on this machine."""
     missing: tuple[str, ...] = ()
     """What is not known, with what would make it known."""
 
 
-def estimate_training(recipe: Recipe, device: Device, known: Known) -> TrainingEstimate:
+def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstimate:
     """Return what training this recipe on this device will take."""
     shape, work, method = known.shape, known.workload, recipe.method
     plan = _plan(method, work)
-    derived = [("rows", work.told)]
+    derived = [("rows", work.source)]
     if plan:
-        derived.append(("steps", _told_steps(method, work, plan)))
+        derived.append(("steps", _steps_text(method, work, plan)))
     found = TrainingEstimate(
         steps=plan.steps if plan else None,
         tokens=work.train_tokens,
@@ -98,19 +98,19 @@ def estimate_training(recipe: Recipe, device: Device, known: Known) -> TrainingE
         basis=known.measured.by if known.measured else "reckoned",
         derived=(
             *derived,
-            ("parameters", _told_parameters(shape, method, trained)),
-            ("memory", held.told),
-            *([("time", took.told)] if took else []),
-            ("disk", _told_disk(left, besides)),
+            ("parameters", _parameters_text(shape, method, trained)),
+            ("memory", held.source),
+            *([("time", took.source)] if took else []),
+            ("disk", _disk_text(left, besides)),
         ),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Told:
+class _Estimate:
     """A number and where it comes from."""
 
-    told: str
+    source: str
     bytes: int | None = None
     seconds: float | None = None
 
@@ -141,23 +141,25 @@ def course_of(method: Method, work: Workload) -> Course | None:
     )
 
 
-def _memory(recipe: Recipe, device: Device, known: Known, shape: ModelShape) -> _Told:
+def _memory(recipe: Recipe, device: Device, known: Known, shape: ModelShape) -> _Estimate:
     if known.measured:
         peak = known.measured.usage.peak_bytes
-        return _Told(bytes=peak, told=f"{_size(peak)} was the peak of {_source(known.measured)}")
+        return _Estimate(
+            bytes=peak, source=f"{_size(peak)} was the peak of {_source(known.measured)}"
+        )
     if not known.workload.longest:
-        return _Told(told="not known: it depends on the longest row")
-    found = reckoned_memory(recipe, device, known, shape)
+        return _Estimate(source="not known: it depends on the longest row")
+    found = computed_memory(recipe, device, known, shape)
     parts = ", ".join(f"{name} {_size(size)}" for name, size in found.parts().items())
     process = "" if known.like is None else "; the process as it was measured here"
     rows, length = recipe.method.micro_batch_size, known.workload.longest
-    return _Told(
-        bytes=found.total, told=f"{parts}; at {rows} rows of {length} tokens at once{process}"
+    return _Estimate(
+        bytes=found.total, source=f"{parts}; at {rows} rows of {length} tokens at once{process}"
     )
 
 
-def reckoned_memory(recipe: Recipe, device: Device, known: Known, shape: ModelShape) -> Memory:
-    """Return the parts of the peak by reckoning, at the longest rows."""
+def computed_memory(recipe: Recipe, device: Device, known: Known, shape: ModelShape) -> Memory:
+    """Return the computed parts of the peak, at the longest rows."""
     work = known.workload
     rows = min(recipe.method.micro_batch_size, work.train_rows or recipe.method.micro_batch_size)
     return memory.peak(
@@ -170,25 +172,27 @@ def reckoned_memory(recipe: Recipe, device: Device, known: Known, shape: ModelSh
     )
 
 
-def _process(device: Device, like: Measured | None) -> int:
+def _process(device: Device, like: Measurement | None) -> int:
     if device.kind == "cuda":
-        return 0  # torch's own account; the context is told beside it
+        return 0  # torch's own account; the context is listed beside it
     if like is None:
         return memory.PROCESS
     return max(0, like.usage.ready_bytes - like.weights) + memory.KERNELS
 
 
-def _duration(recipe: Recipe, device: Device, known: Known, shape: ModelShape) -> _Told | None:
+def _duration(recipe: Recipe, device: Device, known: Known, shape: ModelShape) -> _Estimate | None:
     course = course_of(recipe.method, known.workload)
     if course is None:
         return None
     if known.measured:
         found = measured_duration(recipe.method, shape, course, known.measured)
-        return _Told(seconds=found.total, told=_told_time(found, _source(known.measured)))
+        return _Estimate(seconds=found.total, source=_time_text(found, _source(known.measured)))
     speed = _speed(recipe, device, known.like)
     if speed is None:
-        return _Told(told=f"not known: {facts_of(device).told}; `recipe plan --probe` measures it")
-    found = duration.reckoned(
+        return _Estimate(
+            source=f"not known: {facts_of(device).source}; `recipe plan --probe` measures it"
+        )
+    found = duration.unmeasured_duration(
         shape,
         recipe.method,
         course,
@@ -196,11 +200,11 @@ def _duration(recipe: Recipe, device: Device, known: Known, shape: ModelShape) -
         backend=recipe.backend.name,
         trained=memory.trainable_parameters(shape, recipe.method),
     )
-    return _Told(seconds=found.total, told=_told_time(found, speed.told))
+    return _Estimate(seconds=found.total, source=_time_text(found, speed.source))
 
 
 def measured_duration(
-    method: Method, shape: ModelShape, course: Course, measured: Measured
+    method: Method, shape: ModelShape, course: Course, measured: Measurement
 ) -> Duration:
     """Return the duration by a measurement, scaled from its rows to the usual ones."""
     trained = memory.trainable_parameters(shape, method)
@@ -228,28 +232,30 @@ def weights_of(recipe: Recipe, shape: ModelShape, precision: str) -> int:
     return memory.ready(shape, recipe.method, precision)
 
 
-def _speed(recipe: Recipe, device: Device, like: Measured | None) -> Speed | None:
+def _speed(recipe: Recipe, device: Device, like: Measurement | None) -> DeviceSpeed | None:
     facts, kind = facts_of(device), recipe.method.kind
     bandwidth = facts.bandwidth or duration.MEMORY_BYTES
     if like is not None and like.usage.steps.seconds:
         done = like.operations / like.usage.steps.seconds
-        told = f"{done / 1e9:.3g} billion operations a second, as in {_source(like)}"
-        return Speed(operations=done, bandwidth=bandwidth, told=told)
+        source = f"{done / 1e9:.3g} billion operations a second, as in {_source(like)}"
+        return DeviceSpeed(operations=done, bandwidth=bandwidth, source=source)
     peak = facts.peak(device.precision(recipe.backend.precision))
     if peak is None:
         return None
     share = duration.SHARE_OF_PEAK[kind] if facts.kind == "cpu" else duration.GPU_SHARE
-    return Speed(operations=share * peak, bandwidth=bandwidth, told=_told_speed(facts, peak, share))
+    return DeviceSpeed(
+        operations=share * peak, bandwidth=bandwidth, source=_told_speed(facts, peak, share)
+    )
 
 
-def _told_speed(facts: Facts, peak: float, share: float) -> str:
+def _told_speed(facts: DeviceFacts, peak: float, share: float) -> str:
     return (
-        f"{share:.0%} of {peak / 1e12:.3g} trillion operations a second ({facts.told}) is assumed; "
+        f"{share:.0%} of {peak / 1e12:.3g} trillion operations a second ({facts.source}) is assumed; "
         "`recipe plan --probe` on the device measures"
     )
 
 
-def _source(measured: Measured) -> str:
+def _source(measured: Measurement) -> str:
     day = measured.created[:16].replace("T", " ")
     by = "a probe" if measured.by == "probe" else "a run"
     return f"{by} on this machine on {day} UTC"
@@ -262,7 +268,7 @@ def _disk(method: Method, trained: int, plan: Schedule | None) -> tuple[int, int
     return 4 * trained * kept, 4 * STATE * trained * min(saves, CHECKPOINTS)
 
 
-def _told_steps(method: Method, work: Workload, plan: Schedule) -> str:
+def _steps_text(method: Method, work: Workload, plan: Schedule) -> str:
     least = " at most" if method.early_stopping else ""
     return (
         f"{work.train_rows} rows in batches of {method.batch_size}, {method.epochs:g} epochs: "
@@ -270,25 +276,25 @@ def _told_steps(method: Method, work: Workload, plan: Schedule) -> str:
     )
 
 
-def _told_parameters(shape: ModelShape, method: Method, trained: int) -> str:
+def _parameters_text(shape: ModelShape, method: Method, trained: int) -> str:
     if method.kind == "full":
-        return f"all {trained:,} are trained; {shape.told}"
+        return f"all {trained:,} are trained; {shape.source}"
     count = sum(one.count for one in memory.targets(shape, method))
-    return f"{trained:,} at rank {method.rank} beside {count} matrices; {shape.told}"
+    return f"{trained:,} at rank {method.rank} beside {count} matrices; {shape.source}"
 
 
-def _told_time(found: Duration, source: str) -> str:
+def _time_text(found: Duration, source: str) -> str:
     parts = {
         "start": found.starting,
         "steps": found.steps,
         "evaluations": found.evaluations,
         "checkpoints": found.saves,
     }
-    told = ", ".join(f"{name} {seconds:.3g} s" for name, seconds in parts.items() if seconds)
-    return f"{told}; {source}"
+    source = ", ".join(f"{name} {seconds:.3g} s" for name, seconds in parts.items() if seconds)
+    return f"{source}; {source}"
 
 
-def _told_disk(left: int, besides: int) -> str:
+def _disk_text(left: int, besides: int) -> str:
     return f"{_size(left)} stays; until it is done, checkpoints take {_size(besides)} more"
 
 

@@ -22,7 +22,7 @@ class Workload:
     validation: Lengths
     exact: bool
     """Counted by the base model's tokenizer."""
-    told: str
+    source: str
     """How lengths are known."""
     at_most: bool = False
     """Nothing is known of lengths: every row is taken as long as `max_length` allows."""

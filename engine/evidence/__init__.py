@@ -7,7 +7,7 @@ Each module owns one question a sceptic asks, with how its values are read back;
 
 from __future__ import annotations
 
-from engine.evidence.challenge import Challenge, ChallengeLine, Standing
+from engine.evidence.challenge import Challenge, ChallengeLine, ChallengeOutcome
 from engine.evidence.data import (
     DataFinding,
     DataSummary,
@@ -28,13 +28,13 @@ from engine.evidence.measures import (
     Scores,
 )
 from engine.evidence.repeats import (
-    Compared,
     Equivalence,
+    FactComparison,
     Repeat,
     Reproduction,
     Seeds,
     SeedScores,
-    Spread,
+    SeedSpread,
 )
 from engine.evidence.report import Report, StageCost, StageRecord, StageStatus, Waived
 from engine.evidence.sweep import SweepResult, SweepSetting
@@ -56,16 +56,17 @@ __all__ = [
     "CalibrationBin",
     "Challenge",
     "ChallengeLine",
+    "ChallengeOutcome",
     "Check",
     "CheckpointScore",
     "ClassScores",
-    "Compared",
     "Comparison",
     "CurvePoint",
     "DataFinding",
     "DataSummary",
     "Equivalence",
     "ExportedFile",
+    "FactComparison",
     "Firewall",
     "Flip",
     "ForgettingResult",
@@ -82,15 +83,14 @@ __all__ = [
     "Rung",
     "Scores",
     "SeedScores",
+    "SeedSpread",
     "Seeds",
     "SourceSummary",
     "SplitLengths",
     "SplitSummary",
-    "Spread",
     "StageCost",
     "StageRecord",
     "StageStatus",
-    "Standing",
     "Status",
     "SweepResult",
     "SweepSetting",

@@ -8,7 +8,7 @@ from enum import StrEnum
 from engine.evidence.verdicts import Comparison
 
 
-class Standing(StrEnum):
+class ChallengeOutcome(StrEnum):
     """How a newer base model compares with an accepted model."""
 
     BETTER = "better"
@@ -23,13 +23,13 @@ class ChallengeLine:
 
     comparison: Comparison
     """How much better the newcomer is, not the accepted model."""
-    standing: Standing
+    standing: ChallengeOutcome
     margin: float
     """So much worse counts as as good."""
     accepted: float | None
     newcomer: float | None
     rows: int | None
-    """That would tell, an estimate; None where it is told, or where no number of rows would."""
+    """Estimated rows that would decide; None where it is decided, or where no number of rows would."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Challenge:
     holdout: str
     """Digest of its rows."""
     rows: int
-    standing: Standing
+    standing: ChallengeOutcome
     candidate: str
     """The way to answer that the standing speaks of: a baseline, or `trained`."""
     lines: tuple[ChallengeLine, ...]

@@ -84,4 +84,4 @@ class ShownRow:
     """None where there was no tokenizer."""
     supervised: int | None = None
     note: str = ""
-    """What is to be said about it, such as that it is too long."""
+    """A remark for people, such as that it is too long."""

@@ -19,7 +19,7 @@ class SeedScores:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class SeedSpread:
     """One metric over all seeds."""
 
     metric: str
@@ -35,7 +35,7 @@ class Seeds:
     """The recipe trained with several seeds: how much of a number is luck. The gate judges the first."""
 
     runs: tuple[SeedScores, ...]
-    spread: tuple[Spread, ...]
+    spread: tuple[SeedSpread, ...]
 
 
 class Repeat(StrEnum):
@@ -51,7 +51,7 @@ class Repeat(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class FactComparison:
     """One fact of the lock beside the same fact of this run."""
 
     part: str
@@ -87,7 +87,7 @@ class Reproduction:
     """One sentence."""
     first_difference: str
     """What differed first, in the order of `Compared.part`; empty for nothing."""
-    compared: tuple[Compared, ...] = ()
+    compared: tuple[FactComparison, ...] = ()
     equivalence: tuple[Equivalence, ...] = ()
     """Empty where it was not asked: the files are equal, or nothing was recomputed."""
     agreement: Metric | None = None

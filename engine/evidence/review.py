@@ -60,7 +60,7 @@ class Finding:
 
     @property
     def alarms(self) -> bool:
-        """Whether the evidence got weaker, or may have, and nobody said that it is meant."""
+        """Whether the evidence got weaker, or may have, and nobody waived it."""
         return self.effect is not Effect.STRONGER and not self.waiver
 
 
@@ -129,7 +129,7 @@ class Review:
     config: tuple[ConfigChange, ...]
     costs: tuple[Cost, ...]
     notes: tuple[str, ...]
-    """What is to be said besides."""
+    """Further remarks."""
 
     uncompared: tuple[str, ...] = ()
     """What judges and may be other bytes now: nothing here, and no pin, says which they are."""
@@ -186,7 +186,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comment:
-    """What is to be said of all changed recipes of a repository."""
+    """The review of all changed recipes of a repository: one comment on a pull request."""
 
     base: str
     """What was compared with, as people say it."""
@@ -198,6 +198,6 @@ class Comment:
 
     @property
     def fails(self) -> bool:
-        """Whether a gate got weaker, or may have, and nobody said that it is meant."""
+        """Whether a gate got weaker, or may have, and nobody waived it."""
         gates = {one.gate for one in self.checked}
         return bool(self.unknown) or not gates.isdisjoint((Gate.WEAKER, Gate.UNKNOWN))

@@ -123,7 +123,7 @@ class LearningCurve:
     """`validation`, or how the rows were cross-validated."""
     points: tuple[CurvePoint, ...]
     rising: bool | None
-    """The last step still gained more than chance explains; None where it cannot be told."""
+    """The last step still gained more than chance explains; None where it is not known."""
     rising_classes: tuple[str, ...]
     message: str
     """One sentence for people."""

@@ -69,7 +69,7 @@ class Comparison:
     """A baseline, or `previous` for the last accepted model of the recipe."""
     metric: str
     difference: float | None
-    """How much better the tuned model is, in the metric's own unit; None where it cannot be told."""
+    """How much better the tuned model is, in the metric's own unit; None where it is not known."""
     interval: Interval | None
     p_value: float | None
     p_adjusted: float | None

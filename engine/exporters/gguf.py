@@ -51,7 +51,7 @@ def export(
     facts = read_facts(target, spec.quantization)
     stored = ", ".join(f"{count} {name}" for name, count in facts.types.items())
     progress.note(f"{target.name}: tensors as {stored} · made with {tools.origin}")
-    chat = load_chat(model_dir, asks=spec.task.kind != "text")
+    chat = load_chat(model_dir, asks=spec.task.spec.has_turns)
     write_task_file(workdir, make_task_file(spec.task, chat, spec.longest_answers))
     described = replace(
         describe(target, root=workdir, form=NAME),

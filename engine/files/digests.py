@@ -1,4 +1,4 @@
-"""Digests of a folder's files, kept beside them: what is read later can be told from what was written. Light."""
+"""Digests of a folder's files, kept beside them: a later reader sees whether they are what was written. Light."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ FACTS = "facts.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Predictions:
     """What one model said on the holdout."""
 
     chosen: list[Prediction]
@@ -28,10 +28,12 @@ class Said:
     facts: Mapping[str, Any]
 
 
-def merged_says(context: StageContext, examples: Sequence[Example], asked: answering.Asked) -> Said:
+def merged_says(
+    context: StageContext, examples: Sequence[Example], asked: answering.PredictionInputs
+) -> Predictions:
     """Return what the merged model says; free decoding only where a bound asks for it."""
     drops = context.recipe.export.max_drops
-    with_free = answering.is_bound(asked.task) and any(drop.metric in FREE for drop in drops)
+    with_free = asked.task.spec.is_constrained and any(drop.metric in FREE for drop in drops)
     precision = context.device.precision(context.recipe.backend.precision)
     payload = {
         "model": context.inputs["merge"],
@@ -57,10 +59,10 @@ def merged_says(context: StageContext, examples: Sequence[Example], asked: answe
 def once_said(
     context: StageContext,
     name: str,
-    asked: answering.Asked,
+    asked: answering.PredictionInputs,
     payload: Payload,
     build: Callable[[Path], None],
-) -> Said:
+) -> Predictions:
     """Return predictions, made at most once for this model, holdout and task."""
     made = context.cached(
         "predictions",
@@ -73,7 +75,7 @@ def once_said(
         },
         build,
     )
-    return Said(
+    return Predictions(
         chosen=read_predictions(made.file("chosen.jsonl")),
         free=read_predictions(made.file("free.jsonl")),
         facts=json.loads(made.file(FACTS).read_text(encoding="utf-8")),

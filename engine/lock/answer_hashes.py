@@ -1,8 +1,7 @@
-"""What a model answered to the holdout, as a lock keeps it: four bytes a row. Not a stage.
+"""What a model answered to the holdout, as a lock keeps it: four bytes a row.
 
-Answers are hashed, since texts may be long or private; likelihoods are kept as 32-bit numbers. Beside
-the same rows a hash tells whether the answer is the same, and mostly which one it was: the right
-one, or one of few labels.
+Answers are hashed, since texts may be long or private; likelihoods are kept as 32-bit numbers. With the same rows at
+hand a hash shows whether the answer is the same, and mostly which one it was: the right one, or one of few labels.
 """
 
 from __future__ import annotations
@@ -15,48 +14,49 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from engine.lock.accepted import AnswerFacts
+from engine.kinds import AnswerForm
+from engine.lock.file import AnswerFacts
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Task
 
 BYTES = 4
-HASHED, WEIGHED = "answers", "nats"
+HASHES, LIKELIHOODS = "answers", "nats"
 UNREADABLE = "?"
 """Stands for an output that is no answer of the task; its text is not known any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
+class LockedAnswers:
     """What the model of a lock answered to the rows of some predictions."""
 
     same: tuple[bool, ...]
     """Whether each row has the same answer; empty for kinds that have none."""
     rows: tuple[Prediction, ...]
-    """Every row; what cannot be told from its hash stands as an output that is no answer."""
-    untold: int = 0
-    """Rows whose answer cannot be told from its hash: neither that of now nor a right one."""
+    """Every row; what its hash does not reveal counts as an output that is no answer."""
+    unknown: int = 0
+    """Rows whose answer its hash does not reveal: it is neither today's nor a right one."""
 
     @property
     def predictions(self) -> tuple[Prediction, ...] | None:
-        """Return the rows; None where the answer of one cannot be told."""
-        return None if self.untold else self.rows
+        """Return the rows; None where one answer is unknown."""
+        return None if self.unknown else self.rows
 
 
-def answers_to_json(predictions: Sequence[Prediction]) -> AnswerFacts:
+def answer_facts(predictions: Sequence[Prediction]) -> AnswerFacts:
     """Return the part of a lock: one entry a row, in the order of the rows' ids."""
     ordered = sorted(predictions, key=lambda row: row.id)
     weighed = any(row.nats is not None for row in ordered)
     entries = b"".join(_nats(row) if weighed else _hash(row.label, row.text) for row in ordered)
     return {
-        "way": WEIGHED if weighed else HASHED,
+        "way": LIKELIHOODS if weighed else HASHES,
         "rows": len(ordered),
         "entries": base64.b64encode(entries).decode(),
     }
 
 
-def answered_before(
+def match_answers(
     recorded: AnswerFacts, predictions: Sequence[Prediction], task: Task
-) -> Before | None:
+) -> LockedAnswers | None:
     """Compare recorded answers with answers to the same rows; None where they are to others."""
     ordered = sorted(predictions, key=lambda row: row.id)
     if not has_entries(recorded) or recorded["rows"] != len(ordered):
@@ -64,16 +64,16 @@ def answered_before(
     joined = base64.b64decode(recorded["entries"])
     entries = [joined[at : at + BYTES] for at in range(0, len(joined), BYTES)]
     pairs = list(zip(ordered, entries, strict=True))
-    if recorded["way"] == WEIGHED:
+    if recorded["way"] == LIKELIHOODS:
         rebuilt = [replace(row, nats=struct.unpack("<f", entry)[0]) for row, entry in pairs]
-        return Before(same=(), rows=tuple(rebuilt))
+        return LockedAnswers(same=(), rows=tuple(rebuilt))
     same = tuple(_hash(row.label, row.text) == entry for row, entry in pairs)
-    told = [_told(row, entry, task) for row, entry in pairs]
-    rows = [known or _unreadable(row) for known, row in zip(told, ordered, strict=True)]
-    return Before(same=same, rows=tuple(rows), untold=told.count(None))
+    known = [_matching_answer(row, entry, task) for row, entry in pairs]
+    rows = [answer or _unreadable(row) for answer, row in zip(known, ordered, strict=True)]
+    return LockedAnswers(same=same, rows=tuple(rows), unknown=known.count(None))
 
 
-def _told(row: Prediction, entry: bytes, task: Task) -> Prediction | None:
+def _matching_answer(row: Prediction, entry: bytes, task: Task) -> Prediction | None:
     """Return the row with the answer that has the hash, where it is one that can be guessed."""
     plain = replace(row, probability=None, probabilities=())
     if _hash(row.label, row.text) == entry:
@@ -82,7 +82,7 @@ def _told(row: Prediction, entry: bytes, task: Task) -> Prediction | None:
         if _hash(label, label) == entry:
             return replace(plain, label=label, text=label)
     # With every label tried, it was no answer.
-    return _unreadable(row) if task.kind == "classification" else None
+    return _unreadable(row) if task.spec.answer is AnswerForm.LABEL else None
 
 
 def _unreadable(row: Prediction) -> Prediction:
@@ -90,8 +90,9 @@ def _unreadable(row: Prediction) -> Prediction:
 
 
 def _hash(label: str | None, text: str) -> bytes:
-    said = f"!{text}" if label is None else f"={label}"
-    return hashlib.sha256(said.encode(errors="surrogatepass")).digest()[:BYTES]
+    # the first character keeps a label apart from an unreadable output of the same letters
+    answer = f"!{text}" if label is None else f"={label}"
+    return hashlib.sha256(answer.encode(errors="surrogatepass")).digest()[:BYTES]
 
 
 def label_counts(recorded: AnswerFacts, labels: Sequence[str]) -> dict[str | None, int]:
@@ -108,7 +109,7 @@ def has_entries(recorded: AnswerFacts) -> bool:
         joined = base64.b64decode(recorded["entries"], validate=True)
     except ValueError:
         return False
-    return len(joined) == BYTES * recorded["rows"] and recorded["way"] in (HASHED, WEIGHED)
+    return len(joined) == BYTES * recorded["rows"] and recorded["way"] in (HASHES, LIKELIHOODS)
 
 
 def _nats(row: Prediction) -> bytes:

@@ -10,9 +10,8 @@ from statistics import fmean, stdev
 from typing import Any
 
 from engine.evidence import Status
-from engine.lock.accepted import Accepted
-from engine.lock.answer_hashes import WEIGHED, Before
-from engine.lock.file import Lock
+from engine.lock.answer_hashes import LIKELIHOODS, LockedAnswers
+from engine.lock.file import Accepted, Lock
 from engine.metrics.scoring import values_of
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe, Threshold
@@ -136,7 +135,7 @@ def _digests(accepted: Accepted) -> Iterator[str]:
         yield "`splits` has no `holdout`"
 
 
-def unfounded(recipe: Recipe, accepted: Accepted) -> Iterator[str]:
+def contradictions_of_recipe(recipe: Recipe, accepted: Accepted) -> Iterator[str]:
     """Yield what contradicts itself in the accepted run of a lock that this recipe asks for."""
     yield from contradictions(accepted)
     if not recipe.splits.folds:  # with folds, bounds are kept by the answers to all rows
@@ -144,17 +143,19 @@ def unfounded(recipe: Recipe, accepted: Accepted) -> Iterator[str]:
             yield from _unmet(bound, accepted, decide_on=recipe.acceptance.decide_on)
 
 
-def untrue_of_answers(accepted: Accepted, before: Before, recipe: Recipe) -> Iterator[str]:
-    """Yield the metrics of a lock that are not those of its answers, where all of these can be told."""
-    if before.untold:
+def contradicted_by_answers(
+    accepted: Accepted, before: LockedAnswers, recipe: Recipe
+) -> Iterator[str]:
+    """Yield the metrics of a lock that are not those of its answers, where all of these are known."""
+    if before.unknown:
         return
-    for name, stated, value in stated_and_told(accepted, before, recipe):
+    for name, stated, value in recomputed_metrics(accepted, before, recipe):
         if not is_near(stated, value, accepted):
             yield f"`metrics.{name}` is {stated}, its answers give {value:.6f}"
 
 
-def stated_and_told(
-    accepted: Accepted, before: Before, recipe: Recipe
+def recomputed_metrics(
+    accepted: Accepted, before: LockedAnswers, recipe: Recipe
 ) -> Iterator[tuple[str, float, float]]:
     """Yield each metric that both a lock and its answers tell: its name and both values."""
     values = values_of(before.rows, recipe.task)
@@ -166,7 +167,7 @@ def stated_and_told(
 
 def is_near(stated: float, value: float, accepted: Accepted) -> bool:
     """Tell whether a number is that of the lock, but for how exactly the lock keeps it."""
-    relative = _NEAR_NATS * abs(stated) if accepted.answers["way"] == WEIGHED else 0.0
+    relative = _NEAR_NATS * abs(stated) if accepted.answers["way"] == LIKELIHOODS else 0.0
     return abs(stated - value) <= max(NEAR, relative)
 
 

@@ -25,7 +25,7 @@ RECORDED = "recorded"
 """The entry of the data stage's key payload that names the record; it is no part of `inputs`."""
 
 
-class Standing(StrEnum):
+class LockMatch(StrEnum):
     """How the data of this run stand to the lock."""
 
     NEW = "new"
@@ -42,10 +42,10 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class ExpectedDraw:
     """What the splits of this run are held to."""
 
-    standing: Standing
+    match: LockMatch
     digest: str | None = None
     """Of the record, as it stands in the key; None for a fresh draw."""
     recorded: Membership | None = None
@@ -91,7 +91,7 @@ def inputs_of(payload: Mapping[str, Any]) -> str:
     return make_key({key: value for key, value in payload.items() if key != RECORDED}).digest
 
 
-def hold(recipe: Recipe, lock: Lock | None, inputs: str) -> Held:
+def bind_to_lock(recipe: Recipe, lock: Lock | None, inputs: str) -> ExpectedDraw:
     """What the splits of inputs with that digest are held to.
 
     Raises:
@@ -99,17 +99,17 @@ def hold(recipe: Recipe, lock: Lock | None, inputs: str) -> Held:
 
     """
     if lock is None or "holdout" not in lock.splits:
-        return Held(standing=Standing.NEW)
+        return ExpectedDraw(match=LockMatch.NEW)
     if lock.inputs == inputs:
         recorded = recorded_rows(recipe, lock) if lock.drawn_with else None
-        return Held(standing=Standing.SAME, digest=lock.drawn_with, recorded=recorded)
+        return ExpectedDraw(match=LockMatch.SAME, digest=lock.drawn_with, recorded=recorded)
     changed = _changed(lock.draw, draw_of(recipe))
     if changed and not is_drawn_by(lock, recipe):
-        return Held(standing=Standing.REDRAWN, changed=changed)
+        return ExpectedDraw(match=LockMatch.REDRAWN, changed=changed)
     if not needs_record(recipe.splits):
-        return Held(standing=Standing.OPEN)
+        return ExpectedDraw(match=LockMatch.OPEN)
     recorded = recorded_rows(recipe, lock)
-    return Held(standing=Standing.KEPT, digest=recorded.digest, recorded=recorded)
+    return ExpectedDraw(match=LockMatch.KEPT, digest=recorded.digest, recorded=recorded)
 
 
 def needs_record(splits: Splits) -> bool:
@@ -165,11 +165,13 @@ def _no_record(recipe: Recipe, why: str) -> DataError:
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
     keys = [*old, *(key for key in new if key not in old)]
     return tuple(
-        _told(key, old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)
+        _change_text(key, old.get(key), new.get(key))
+        for key in keys
+        if old.get(key) != new.get(key)
     )
 
 
-def _told(key: str, old: Any, new: Any) -> str:
+def _change_text(key: str, old: Any, new: Any) -> str:
     if key in ("task.input", "data.answer"):
         return f"{key} changed"
     return f"{key} {'none' if old is None else old} -> {'none' if new is None else new}"

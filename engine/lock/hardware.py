@@ -1,4 +1,4 @@
-"""What a training stood on, as the lock records it: the files of the base model, and the machine. Not a stage."""
+"""What a training stood on, as the lock records it: the files of the base model, and the machine."""
 
 from __future__ import annotations
 

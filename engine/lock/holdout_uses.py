@@ -17,7 +17,7 @@ from engine.store.store import Store, storage_problem
 SCHEMA = "holdout.v1"
 
 
-class Holdouts:
+class HoldoutUses:
     """The decisions made on holdouts, each by the digest of its rows. Safe for several processes."""
 
     def __init__(self, store: Store) -> None:

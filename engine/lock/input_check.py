@@ -17,8 +17,8 @@ from engine.data.reading.sources import fetch_all, read_all
 from engine.data.row_fingerprints import differing
 from engine.environment import Device
 from engine.errors import DataError, Place, RecipeError, StageError
-from engine.lock.accepted import Accepted
 from engine.lock.accepted_run import config_digest, facts_of_data, recipe_facts, split_digests
+from engine.lock.file import Accepted
 from engine.lock.hardware import base_files, kind_of
 from engine.progress import Progress
 from engine.recipe.digest import changed_sections
@@ -49,7 +49,7 @@ def _moved(recipe: Recipe, accepted: Accepted) -> bool:
     return any(before.get(pin) and now.get(pin) and before[pin] != now[pin] for pin in pins)
 
 
-def held_device(device: Device, recipe: Recipe, accepted: Accepted) -> Device:
+def device_of_lock(device: Device, recipe: Recipe, accepted: Accepted) -> Device:
     """Return the device with the threads of the lock, and its precision where the recipe says `auto`.
 
     On a CPU any precision works, natively or not; on others their own stays.
@@ -62,7 +62,7 @@ def held_device(device: Device, recipe: Recipe, accepted: Accepted) -> Device:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inspection:
+class InputCheck:
     """The looks that are taken at a run's inputs, stage by stage; a wrong one is an error."""
 
     recipe: Recipe
@@ -146,10 +146,10 @@ class Inspection:
         """Read the sources again and name the first row that the lock does not have; nothing if all are its."""
         fetched = fetch_all(self.recipe.data.sources, self.cached, progress)
         if self.accepted.fingerprints is None:
-            told = [one["sha256"] for one in self.accepted.sources]
+            locked = [source["sha256"] for source in self.accepted.sources]
             others = [
                 one.name
-                for one, digest in zip(fetched, told, strict=False)
+                for one, digest in zip(fetched, locked, strict=False)
                 if digest and not one.beside and sha256_of(one.path) != digest
             ]
             if others:
@@ -159,8 +159,8 @@ class Inspection:
         if not found.rows:
             return
         if not found.first:
-            told_ = f"{several(found.gone, 'row')} of the lock {'is' if found.gone == 1 else 'are'} gone"
-            raise _other_data(told_, "")
+            gone = f"{several(found.gone, 'row')} of the lock {'is' if found.gone == 1 else 'are'} gone"
+            raise _other_data(gone, "")
         differ = several(found.rows, "row differs", "rows differ")
         raise _other_data(f"{differ}, first at {found.first}", found.first)
 

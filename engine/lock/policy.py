@@ -10,12 +10,11 @@ from typing import Any
 from engine.environment import Device, detect_device, tool_versions
 from engine.errors import EngineError, ExitCode, Problem, RecipeError
 from engine.evidence import Repeat, Reproduction, StageRecord
-from engine.lock.accepted import Accepted
 from engine.lock.accepted_run import accepted_of
-from engine.lock.coherence import unfounded
-from engine.lock.file import lock_path, read_lock
-from engine.lock.input_check import Inspection, changed_since, held_device
-from engine.lock.reproduction import Repeated, another_recipe, reproduction_of
+from engine.lock.coherence import contradictions_of_recipe
+from engine.lock.file import Accepted, lock_path, read_lock
+from engine.lock.input_check import InputCheck, changed_since, device_of_lock
+from engine.lock.reproduction import RepeatedRun, another_recipe, reproduction_of
 from engine.recipe import moving_references
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of
@@ -73,13 +72,15 @@ class LockPolicy:
         """Return the device as the lock's run used it: threads, and precision where it is open."""
         if self.repeats is None:
             return found
-        return held_device(found, self.recipe, self.repeats)
+        return device_of_lock(found, self.recipe, self.repeats)
 
-    def inspector(self, sources: tuple[Mapping[str, Any], ...], store: Store) -> Inspection | None:
+    def input_check(
+        self, sources: tuple[Mapping[str, Any], ...], store: Store
+    ) -> InputCheck | None:
         """Return who looks at the inputs; None where nothing is repeated."""
         if self.repeats is None:
             return None
-        return Inspection(
+        return InputCheck(
             recipe=self.recipe,
             accepted=self.repeats,
             sources=sources,
@@ -101,7 +102,7 @@ class LockPolicy:
         if self.changed:
             return another_recipe(self.changed)
         return reproduction_of(
-            Repeated(
+            RepeatedRun(
                 recipe=self.recipe,
                 accepted=self.accepted,
                 artifacts=artifacts,
@@ -140,7 +141,7 @@ def lock_line(policy: LockPolicy, sources: Sequence[Mapping[str, Any]]) -> str:
         return ""
     if policy.changed:
         return f"it proves another recipe ({', '.join(policy.changed)} changed since)"
-    if wrong := next(unfounded(policy.recipe, policy.accepted), ""):
+    if wrong := next(contradictions_of_recipe(policy.recipe, policy.accepted), ""):
         return f"its accepted run contradicts itself: {wrong}"
     day = policy.accepted.finished.partition("T")[0]
     pairs = zip(sources, policy.accepted.sources, strict=False)
@@ -170,15 +171,15 @@ def _uncovered(policy: LockPolicy, path: Path) -> list[tuple[str, str, str]]:
     if accepted is None:
         what = "holds no accepted run" if path.exists() else "is not there"
         return [*found, (f"`{path.name}` {what}", "", f"run it without --frozen first: {run}")]
-    wrong = list(unfounded(recipe, accepted)) if not policy.changed else []
+    wrong = list(contradictions_of_recipe(recipe, accepted)) if not policy.changed else []
     found += [(f"`{path.name}` contradicts itself: {one}", "", TAKE_BACK) for one in wrong]
     if policy.changed:
-        told = ", ".join(policy.changed)
+        changed = ", ".join(policy.changed)
         hint = f"take back the change, or accept the changed recipe: {run}"
-        found.append((f"`{path.name}` proves another recipe: {told} changed since", "", hint))
+        found.append((f"`{path.name}` proves another recipe: {changed} changed since", "", hint))
     if accepted.recipe["seed"] not in [method.seed for method in methods_of(recipe)]:
-        told = f"{recipe.method.seed} is not the lock's seed {accepted.recipe['seed']}"
-        found.append((told, "method.seed", f"write `seed: {accepted.recipe['seed']}`"))
+        message = f"{recipe.method.seed} is not the lock's seed {accepted.recipe['seed']}"
+        found.append((message, "method.seed", f"write `seed: {accepted.recipe['seed']}`"))
     return [
         *found,
         *_other_versions(accepted),

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.lock.accepted import Accepted
-from engine.lock.answer_hashes import Before, answered_before
+from engine.lock.answer_hashes import LockedAnswers, match_answers
 from engine.lock.coherence import (
     OF_PROBABILITIES,
+    contradicted_by_answers,
     contradictions,
     is_near,
-    stated_and_told,
-    untrue_of_answers,
+    recomputed_metrics,
 )
+from engine.lock.file import Accepted
 from engine.metrics.comparing import Earlier
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.recipe.metrics import primary
@@ -134,7 +134,7 @@ def _of_lock(
 ) -> Earlier:
     """Return the answers of the lock. What contradicts itself, or cannot be paired, decides nothing."""
     accepted = _day(locked.finished)
-    before = None if recipe.splits.folds else answered_before(locked.answers, tuned, recipe.task)
+    before = None if recipe.splits.folds else match_answers(locked.answers, tuned, recipe.task)
     why_not = ""
     if wrong := "; ".join(contradictions(locked)):
         why_not = f"{CONTRADICTORY}: {wrong}"
@@ -142,7 +142,7 @@ def _of_lock(
         why_not = ONLY_HOLDOUT
     elif before is None or locked.splits.get("holdout") != previous.holdout:
         why_not = OTHER_ROWS
-    elif wrong := "; ".join(untrue_of_answers(locked, before, recipe)):
+    elif wrong := "; ".join(contradicted_by_answers(locked, before, recipe)):
         why_not = f"{CONTRADICTORY}: {wrong}"
     if why_not or before is None:
         return Earlier(accepted=accepted, why_not=why_not, source=LOCK)
@@ -154,20 +154,20 @@ def _of_lock(
     )
 
 
-def _not_paired(locked: Accepted, before: Before, recipe: Recipe) -> Mapping[str, str]:
+def _not_paired(locked: Accepted, before: LockedAnswers, recipe: Recipe) -> Mapping[str, str]:
     """Return the metrics that cannot be compared row by row, and why."""
     asked = [drop.metric for drop in recipe.acceptance.over_previous]
     main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
     found = {name: NO_PROBABILITIES for name in asked if name in OF_PROBABILITIES}
-    if before.untold:
-        of = f"{before.untold} of {len(before.rows)} answers"
-        told = f"{of} cannot be told from the hashes that the lock keeps, so rows cannot be paired"
+    if before.unknown:
+        of = f"{before.unknown} of {len(before.rows)} answers"
+        why = f"{of} cannot be told from the hashes that the lock keeps, so rows cannot be paired"
         right = {
             name
-            for name, stated, value in stated_and_told(locked, before, recipe)
+            for name, stated, value in recomputed_metrics(locked, before, recipe)
             if is_near(stated, value, locked)
         }
-        found |= {name: told for name in (*asked, main) if name not in right}
+        found |= {name: why for name in (*asked, main) if name not in right}
     return found
 
 

@@ -54,7 +54,7 @@ def repaired(
     has none with that holdout.
 
     Raises:
-        DataError: D400 the holdout's rows cannot be told from the lock, the store or the data.
+        DataError: D400 the holdout's rows are in none of lock, store and data.
 
     """
     stored = _with_holdout(lock, _stored(recipe, store))
@@ -120,8 +120,8 @@ def _without_unreadable(recipe: Recipe, lock: Lock) -> Repaired | None:
         name: replace(part, members=None, left_out=None) if name in lost else part
         for name, part in lock.splits.items()
     }
-    told = FROM_LOCK.format(lost=" and ".join(lost), are="are" if len(lost) > 1 else "is")
-    return Repaired(lock=replace(lock, splits=splits, unused=None), source=told)
+    source = FROM_LOCK.format(lost=" and ".join(lost), are="are" if len(lost) > 1 else "is")
+    return Repaired(lock=replace(lock, splits=splits, unused=None), source=source)
 
 
 def _is_whole(name: str, part: LockedSplit) -> bool:

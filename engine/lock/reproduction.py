@@ -8,19 +8,23 @@ from datetime import datetime
 
 from engine.errors import EngineError
 from engine.evidence import (
-    Compared,
     Equivalence,
+    FactComparison,
     Metric,
     Repeat,
     Reproduction,
     StageRecord,
     StageStatus,
 )
-from engine.lock import accepted_run as proving
-from engine.lock.accepted import Accepted
-from engine.lock.answer_hashes import Before, answered_before
-from engine.lock.coherence import OF_PROBABILITIES, unfounded, untrue_of_answers
-from engine.lock.facts import SURROUNDINGS, compared
+from engine.lock import accepted_run
+from engine.lock.answer_hashes import LockedAnswers, match_answers
+from engine.lock.coherence import (
+    OF_PROBABILITIES,
+    contradicted_by_answers,
+    contradictions_of_recipe,
+)
+from engine.lock.comparison import SURROUNDINGS, compared
+from engine.lock.file import Accepted
 from engine.metrics import equivalence
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.recipe.metrics import FREE, LIKELIHOODS, primary
@@ -39,7 +43,7 @@ NEAR_PROBABILITIES = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Repeated:
+class RepeatedRun:
     """A run that repeats a lock, as far as it came."""
 
     recipe: Recipe
@@ -52,15 +56,15 @@ class Repeated:
 
 def another_recipe(changed: Sequence[str]) -> Reproduction:
     """Return that a lock says nothing of this recipe."""
-    told = " and ".join(changed)
+    sections = " and ".join(changed)
     return Reproduction(
         verdict=Repeat.OTHER_RECIPE,
-        summary=f"the lock proves another recipe ({told} changed since): nothing is compared",
-        first_difference=f"recipe: {told}",
+        summary=f"the lock proves another recipe ({sections} changed since): nothing is compared",
+        first_difference=f"recipe: {sections}",
     )
 
 
-def reproduction_of(run: Repeated) -> Reproduction:
+def reproduction_of(run: RepeatedRun) -> Reproduction:
     """Compare a run with the accepted run of the lock."""
     if (wrong := _wrong_input(run.error)) is not None:
         return wrong
@@ -85,39 +89,39 @@ def reproduction_of(run: Repeated) -> Reproduction:
     return _of_same_model(found, run) if _is_same_model(run) else _within_noise(found, run)
 
 
-def _contradictions(run: Repeated) -> list[str]:
+def _contradictions(run: RepeatedRun) -> list[str]:
     """Return what cannot be true of the lock as one sentence, or nothing."""
-    wrong = list(unfounded(run.recipe, run.accepted))
+    wrong = list(contradictions_of_recipe(run.recipe, run.accepted))
     if not wrong and (before := _before(run)) is not None:
-        wrong = list(untrue_of_answers(run.accepted, before, run.recipe))
+        wrong = list(contradicted_by_answers(run.accepted, before, run.recipe))
     return [f"the lock contradicts itself: {_few(wrong)}"] if wrong else []
 
 
-def _before(run: Repeated) -> Before | None:
+def _before(run: RepeatedRun) -> LockedAnswers | None:
     """Return what the lock's model answered; None where this run has not answered the same rows."""
     if "evaluate" not in run.artifacts or "data" not in run.artifacts:
         return None
-    rows = proving.split_digests(run.artifacts["data"])
+    rows = accepted_run.split_digests(run.artifacts["data"])
     if rows.get("holdout") != run.accepted.splits.get("holdout"):
         return None
     answers = read_predictions(run.artifacts["evaluate"].file("predictions.holdout.jsonl"))
-    return answered_before(run.accepted.answers, answers, run.recipe.task)
+    return match_answers(run.accepted.answers, answers, run.recipe.task)
 
 
-def _of_same_model(found: Reproduction, run: Repeated) -> Reproduction:
+def _of_same_model(found: Reproduction, run: RepeatedRun) -> Reproduction:
     """Return the verdict of a run that made the very files of the lock."""
-    told = f"{_model_named(run.accepted)} have the digests of the lock"
+    same_files = f"{_model_named(run.accepted)} have the digests of the lock"
     differing = [one for one in found.compared if not one.equal]
     if not differing:
-        return replace(found, verdict=Repeat.EXACT, summary=f"reproduced exactly: {told}")
+        return replace(found, verdict=Repeat.EXACT, summary=f"reproduced exactly: {same_files}")
     if untrue := _untrue(found):
-        return _not(found, f"{told}, and of its other facts {_few(untrue)}")
+        return _not(found, f"{same_files}, and of its other facts {_few(untrue)}")
     named = _few([f"{one.part}: {_change(one)}" for one in differing])
     if all(one.part in (*SURROUNDINGS, "config") for one in differing):
-        summary = f"{Repeat.WITHIN_NOISE.value}: {told}; other facts differ: {named}"
+        summary = f"{Repeat.WITHIN_NOISE.value}: {same_files}; other facts differ: {named}"
         return replace(found, verdict=Repeat.WITHIN_NOISE, summary=summary)
     tested = _within_noise(found, run)
-    return replace(tested, summary=f"{tested.summary}; {told}, other facts differ: {named}")
+    return replace(tested, summary=f"{tested.summary}; {same_files}, other facts differ: {named}")
 
 
 def _model_named(accepted: Accepted) -> str:
@@ -146,7 +150,7 @@ def _untrue(found: Reproduction) -> list[str]:
     ]
 
 
-def _can_be_noise(one: Compared, *, other_answers: bool) -> bool:
+def _can_be_noise(one: FactComparison, *, other_answers: bool) -> bool:
     if one.name == "answers" or one.name.startswith("answers of "):
         return True
     metric = one.name.removeprefix("interval of ")
@@ -188,7 +192,7 @@ def _wrong_input(error: EngineError | None) -> Reproduction | None:
     return None
 
 
-def _why_unfinished(run: Repeated) -> str:
+def _why_unfinished(run: RepeatedRun) -> str:
     return {
         "stopped": "the run was stopped as asked",
         "failed": "the run could not finish",
@@ -197,7 +201,7 @@ def _why_unfinished(run: Repeated) -> str:
     }.get(run.outcome, run.outcome)
 
 
-def _reused(run: Repeated) -> tuple[str, ...]:
+def _reused(run: RepeatedRun) -> tuple[str, ...]:
     """Return the stages whose files come from before the lock: what was computed after it is a repetition."""
     finished = datetime.fromisoformat(run.accepted.finished)
     return tuple(
@@ -209,7 +213,7 @@ def _reused(run: Repeated) -> tuple[str, ...]:
     )
 
 
-def _only_reused(found: Reproduction, run: Repeated) -> Reproduction:
+def _only_reused(found: Reproduction, run: RepeatedRun) -> Reproduction:
     files = f"the results of {', '.join(found.reused)} come from the store"
     same = "they have the digests of the lock" if _is_same_model(run) else "they are not the lock's"
     return replace(
@@ -219,18 +223,18 @@ def _only_reused(found: Reproduction, run: Repeated) -> Reproduction:
     )
 
 
-def _is_same_model(run: Repeated) -> bool:
+def _is_same_model(run: RepeatedRun) -> bool:
     """Whether every file of the model has the digest of the lock."""
     locked, now = run.accepted, run.artifacts
     return (
         bool(locked.adapter)
-        and proving.trained_digests(now) == locked.adapter
-        and proving.merged_digests(now) == locked.merged
-        and proving.file_digests(now) == locked.files
+        and accepted_run.trained_digests(now) == locked.adapter
+        and accepted_run.merged_digests(now) == locked.merged
+        and accepted_run.file_digests(now) == locked.files
     )
 
 
-def _change(one: Compared) -> str:
+def _change(one: FactComparison) -> str:
     return f"{one.name} {one.locked} -> {one.found}"
 
 
@@ -238,11 +242,11 @@ def _first(first: str) -> str:
     return f"differs first: {first}" if first else "no input differs"
 
 
-def _within_noise(found: Reproduction, run: Repeated) -> Reproduction:
+def _within_noise(found: Reproduction, run: RepeatedRun) -> Reproduction:
     """Ask whether the numbers are the same but for noise."""
     file = run.artifacts["evaluate"].file("predictions.holdout.jsonl")
     answers = read_predictions(file)
-    before = answered_before(run.accepted.answers, answers, run.recipe.task)
+    before = match_answers(run.accepted.answers, answers, run.recipe.task)
     if before is None:
         first = _first(found.first_difference)
         return _not(found, f"the holdout has other rows than the lock's; {first}")
@@ -252,11 +256,14 @@ def _within_noise(found: Reproduction, run: Repeated) -> Reproduction:
     agrees = equivalence.agrees(same, bound)
     holds = bool(tests) and all(test.holds for test in tests) and agrees
     verdict = Repeat.WITHIN_NOISE if holds else Repeat.NOT
-    said = [*(_told(test) for test in tests), *([_agreement(same, bound, agrees)] if same else [])]
+    results = [
+        *(_test_text(test) for test in tests),
+        *([_agreement_text(same, bound, agrees=agrees)] if same else []),
+    ]
     return replace(
         found,
         verdict=verdict,
-        summary=f"{verdict.value}: {'; '.join(said)}; {_first(found.first_difference)}",
+        summary=f"{verdict.value}: {'; '.join(results)}; {_first(found.first_difference)}",
         equivalence=tests,
         agreement=same,
         agreement_required=bound if same else None,
@@ -264,12 +271,14 @@ def _within_noise(found: Reproduction, run: Repeated) -> Reproduction:
     )
 
 
-def _tests(run: Repeated, answers: Sequence[Prediction], before: Before) -> Iterator[Equivalence]:
+def _tests(
+    run: RepeatedRun, answers: Sequence[Prediction], before: LockedAnswers
+) -> Iterator[Equivalence]:
     """Yield a test of the kind's main metric, and of each that the recipe bounds and the answers tell."""
     recipe, locked = run.recipe, run.accepted
     main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
     bounded = [bound.metric for bound in recipe.acceptance.metrics]
-    metrics = proving.holdout_metrics(run.artifacts)
+    metrics = accepted_run.holdout_metrics(run.artifacts)
     for name in dict.fromkeys((main, *bounded)):
         now, then = metrics.get(name), locked.metrics.get(name)
         if name in (*FREE, *OF_PROBABILITIES) or now is None or then is None:
@@ -279,10 +288,10 @@ def _tests(run: Repeated, answers: Sequence[Prediction], before: Before) -> Iter
         margin = equivalence.margin_of(
             then, locked.spread.get(name), seeds=len(locked.seeds) + 1, rows=len(answers)
         )
-        asked = equivalence.Asked(
+        asked = equivalence.MetricPair(
             metric=name,
             locked=float(then["value"]),
-            found=round(now.value, proving.ROUND),
+            found=round(now.value, accepted_run.ROUND),
             margin=margin,
             task=recipe.task,
             seed=recipe.splits.seed,
@@ -291,17 +300,17 @@ def _tests(run: Repeated, answers: Sequence[Prediction], before: Before) -> Iter
         yield equivalence.equivalence(asked, answers, before.predictions, differing=differ)
 
 
-def _told(test: Equivalence) -> str:
+def _test_text(test: Equivalence) -> str:
     interval, margin = test.interval, test.margin
-    told = f"{test.metric} {test.found:.3f}, in the lock {test.locked:.3f}"
+    values = f"{test.metric} {test.found:.3f}, in the lock {test.locked:.3f}"
     if interval is None or margin is None:
-        return f"{told}, and nothing says how large the noise is"
+        return f"{values}, and nothing says how large the noise is"
     how = "within" if test.holds else "not within"
     spread = f"[{interval.low:+.3f}, {interval.high:+.3f}]"
-    return f"{told}: the difference {spread} is {how} ±{margin:.3f}"
+    return f"{values}: the difference {spread} is {how} ±{margin:.3f}"
 
 
-def _agreement(same: Metric, bound: float, agrees: bool) -> str:  # noqa: FBT001 - beside what it says
+def _agreement_text(same: Metric, bound: float, *, agrees: bool) -> str:
     value = same.value or 0.0
     equal = f"{round(value * same.n)} of {same.n} answers are the same"
     return equal if agrees else f"{equal}, at least {bound:.1%} were expected"

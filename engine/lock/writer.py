@@ -1,4 +1,4 @@
-"""Keeping the lock of one run: written after the data stage, and again when a verdict was formed.
+"""Writes the lock of one run: after the data stage, and again when a verdict was formed.
 
 The lock is a record, not an input that a run may change under itself: every plan of a run stands
 on the lock as it was when the run began.
@@ -15,10 +15,18 @@ from engine.data.membership import LEFT_OUT, membership_from_json
 from engine.errors import Problem
 from engine.evidence import DataSummary, HoldoutUse, StageRecord, StageStatus
 from engine.files.typed_json import from_json
-from engine.lock.accepted import Accepted
 from engine.lock.draw import RECORDED, draw_of, inputs_of
-from engine.lock.file import NONE, Lock, LockedFirewall, LockedSplit, Wear, lock_path, write_lock
-from engine.lock.holdout_uses import Holdouts
+from engine.lock.file import (
+    NONE,
+    Accepted,
+    Lock,
+    LockedFirewall,
+    LockedSplit,
+    Wear,
+    lock_path,
+    write_lock,
+)
+from engine.lock.holdout_uses import HoldoutUses
 from engine.recipe.model import Recipe
 from engine.store import Artifact, Store
 from engine.store.runs import Runs
@@ -35,8 +43,8 @@ MEMBERSHIP = "membership.json"
 
 
 @dataclass(slots=True, kw_only=True)
-class Keeper:
-    """The lock of one run, and what is to be said about it."""
+class LockWriter:
+    """Writes the lock of one run, and collects what the terminal and the report show of it."""
 
     recipe: Recipe
     store: Store
@@ -44,7 +52,7 @@ class Keeper:
     """As it stood when the run began."""
     now: Lock | None = None
     """As it stands after the data stage."""
-    said: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
     """For the terminal, once."""
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -56,7 +64,7 @@ class Keeper:
         self.now = lock_of(self.recipe, data, self.before)
         if self._write(self.now):
             name = lock_path(self.recipe.file).name
-            self.said.append(f"holdout recorded in {name}: commit it with the recipe")
+            self.messages.append(f"holdout recorded in {name}: commit it with the recipe")
 
     def accept(self, accepted: Accepted) -> None:
         """Record what an accepted run proves, in the place of what was proved before."""
@@ -65,7 +73,7 @@ class Keeper:
         self.now = replace(self.now, accepted=accepted)
         if self._write(self.now):
             name = lock_path(self.recipe.file).name
-            self.said.append(f"the accepted run stands in {name}: commit it with the recipe")
+            self.messages.append(f"the accepted run stands in {name}: commit it with the recipe")
 
     def finish(
         self,
@@ -83,7 +91,7 @@ class Keeper:
         if self.now is None or "holdout" not in self.now.splits:
             return None
         digest, wear = self.now.splits["holdout"].digest, self.now.holdout
-        counts = Holdouts(self.store)
+        counts = HoldoutUses(self.store)
         looks = max(wear.looks, counts.looks(digest))
         if decided(records, self.recipe) and not repeats:
             look = {"recipe": self.recipe.name, "run": run, "started": started, "outcome": outcome}
@@ -161,10 +169,10 @@ def change_notes(recipe: Recipe, store: Store, data: Artifact) -> list[str]:
         return []
     trained, held = _members(old).get("train"), _members(data).get("holdout", frozenset())
     if trained is None:
-        told = "too many training rows to tell whether some of its rows were among them"
+        seen = "too many training rows to tell whether some of its rows were among them"
     else:
-        told = f"{len(trained & held)} of its {len(held)} rows were training rows then"
-    return [f"the holdout is another one than in the previous run: {told}"]
+        seen = f"{len(trained & held)} of its {len(held)} rows were training rows then"
+    return [f"the holdout is another one than in the previous run: {seen}"]
 
 
 def _previous(recipe: Recipe, store: Store) -> Artifact | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from engine.evidence import Check, Comparison, LearningCurve, Scores, Status, Verdict
+from engine.kinds import AnswerForm
 from engine.metrics.power import FEW_ROWS
 from engine.recipe.metrics import FREE, OF_FILES
 from engine.recipe.model import Task
@@ -66,7 +67,7 @@ def what_would_help(
     judging = [check for check in open_checks if not check.name.startswith(OTHER_CHECKS)]
     lines: list[str] = []
     if any(_metric(check) not in FREE for check in judging):
-        lines += _OF_KIND[task.kind](scores, task, judging, beside)
+        lines += _BY_ANSWER[task.spec.answer](scores, task, judging, beside)
         lines += _learned(judging, beside.learned_from)
         lines += _more_rows(beside.curves)
     lines += [line for check in open_checks for line in _about(check)]
@@ -233,11 +234,12 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-_OF_KIND: Final[Mapping[str, Callable[[Scores, Task, Sequence[Check], Beside], list[str]]]] = {
-    "classification": _of_labels,
-    "multilabel": _of_sets,
-    "extraction": _of_fields,
-    "generation": _of_texts,
-    "chat": _of_texts,
-    "text": _of_texts,
+_BY_ANSWER: Final[
+    Mapping[AnswerForm, Callable[[Scores, Task, Sequence[Check], Beside], list[str]]]
+] = {
+    AnswerForm.LABEL: _of_labels,
+    AnswerForm.LABELS: _of_sets,
+    AnswerForm.OBJECT: _of_fields,
+    AnswerForm.TEXT: _of_texts,
+    AnswerForm.NONE: _of_texts,
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from engine.evidence import ChallengeLine, Comparison, Metric, Standing
+from engine.evidence import ChallengeLine, ChallengeOutcome, Comparison, Metric
 from engine.metrics.comparing import comparison_of, corrected
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
@@ -75,7 +75,7 @@ def _line(
 
 def stand(
     comparison: Comparison, *, margin: float, confidence: float
-) -> tuple[Standing, int | None]:
+) -> tuple[ChallengeOutcome, int | None]:
     """Return what a comparison shows, and where it shows nothing how many rows would.
 
     Better and worse are what chance explains too seldom; as good is what is surely less than the
@@ -84,23 +84,23 @@ def stand(
     found, interval = comparison.difference, comparison.interval
     p_value = comparison.p_adjusted
     if found is None or interval is None or p_value is None:
-        return Standing.UNKNOWN, None
+        return ChallengeOutcome.UNKNOWN, None
     if p_value <= 1 - confidence and found != 0:
-        return (Standing.BETTER if found > 0 else Standing.WORSE), None
+        return (ChallengeOutcome.BETTER if found > 0 else ChallengeOutcome.WORSE), None
     if interval.low >= -margin:
-        return Standing.AS_GOOD, None
+        return ChallengeOutcome.AS_GOOD, None
     metric = Metric(name="", value=found, n=comparison.n, interval=interval)
     rows = rows_to_decide(metric, direction="min", bound=-margin)
-    return Standing.UNKNOWN, rows or rows_to_decide(metric, direction="max", bound=0.0)
+    return ChallengeOutcome.UNKNOWN, rows or rows_to_decide(metric, direction="max", bound=0.0)
 
 
-def overall(lines: Sequence[ChallengeLine]) -> Standing:
+def overall(lines: Sequence[ChallengeLine]) -> ChallengeOutcome:
     """Return the standing of one candidate over all metrics: what is worse or unknown decides."""
     found = {line.standing for line in lines}
-    for standing in (Standing.WORSE, Standing.UNKNOWN, Standing.BETTER):
+    for standing in (ChallengeOutcome.WORSE, ChallengeOutcome.UNKNOWN, ChallengeOutcome.BETTER):
         if standing in found:
             return standing
-    return Standing.AS_GOOD if found else Standing.UNKNOWN
+    return ChallengeOutcome.AS_GOOD if found else ChallengeOutcome.UNKNOWN
 
 
 def best_of(lines: Sequence[ChallengeLine]) -> str:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from engine.evidence import Check, Scores, Status
+from engine.kinds import AnswerForm, Decoding
 from engine.metrics.predictions import Prediction
 from engine.recipe.metrics import primary
 from engine.recipe.model import Task
@@ -30,12 +31,14 @@ def judge_endings(
     task: Task, chosen: Sequence[Prediction], *, scores: Scores, free: Scores | None
 ) -> tuple[Check, ...]:
     """Compare what is said freely with what is said when held: `free_output`; for free kinds `ended`."""
-    if task.kind == "text" or not chosen:
+    if not task.spec.has_turns or not chosen:
         return ()
     learned = _has_learned(task, chosen, scores)
     if free is None:
         ended = sum(row.ended for row in chosen)
-        how = "after the right answer" if task.kind == "chat" else "within the tokens it may have"
+        how = (
+            "after the right answer" if task.spec.by_likelihood else "within the tokens it may have"
+        )
         note = f"{ended} of {len(chosen)} answers end by themselves {how}"
         return (
             _check("ended", ended / len(chosen), 1.0, n=len(chosen), note=note, learned=learned),
@@ -72,16 +75,16 @@ def _check(name: str, got: float, held: float, *, n: int, note: str, learned: bo
 
 def _has_learned(task: Task, chosen: Sequence[Prediction], scores: Scores) -> bool:
     """Tell whether the answers that a model is judged by show that it has learned the task."""
-    if task.kind in ("classification", "multilabel"):
+    if task.spec.has_labels:
         most = max(Counter(row.target for row in chosen).values()) / len(chosen)
         right = scores.metric("accuracy").value or 0.0
         return right == 1.0 or (most < 1.0 and (right - most) / (1 - most) >= SKILL)
-    if task.kind == "chat":
+    if task.spec.by_likelihood:
         nats, tokens = sum(row.nats or 0.0 for row in chosen), sum(row.tokens for row in chosen)
         return tokens > 0 and math.exp(-nats / tokens) >= SKILL
     name = primary(task.kind, answer_pattern=task.answer_pattern)
     value = scores.metric(name).value or 0.0
-    if task.kind == "generation":
+    if task.spec.decoding is Decoding.FREE:
         begun = sum(row.text.lstrip().startswith(row.target.strip()) for row in chosen)
         value = max(value, begun / len(chosen))
-    return value >= (FIELDS if task.kind == "extraction" else SKILL)
+    return value >= (FIELDS if task.spec.answer is AnswerForm.OBJECT else SKILL)

@@ -36,7 +36,7 @@ class Margin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class MetricPair:
     """One metric to compare."""
 
     metric: str
@@ -68,7 +68,7 @@ def margin_of(
 
 
 def equivalence(
-    asked: Asked,
+    asked: MetricPair,
     found: Sequence[Prediction],
     before: Sequence[Prediction] | None,
     *,
@@ -123,7 +123,7 @@ def agrees(found: Metric | None, bound: float) -> bool:
 
 
 def _paired(
-    asked: Asked, found: Sequence[Prediction], before: Sequence[Prediction]
+    asked: MetricPair, found: Sequence[Prediction], before: Sequence[Prediction]
 ) -> Interval | None:
     from engine.metrics.paired import difference, pair  # brings SciPy
 

@@ -26,7 +26,7 @@ PAIRED = ("minimal_pairs",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class ProbeAnswer:
     """One item as one model answered it."""
 
     id: str
@@ -57,7 +57,7 @@ class Answered:
 
 
 def forgetting_result(
-    before: Sequence[Answered], after: Sequence[Answered], *, confidence: float
+    before: Sequence[ProbeAnswer], after: Sequence[ProbeAnswer], *, confidence: float
 ) -> ForgettingResult:
     """Compare two models on the same items, paired by id: by set and kind, and over all.
 
@@ -69,7 +69,7 @@ def forgetting_result(
     if later.keys() != {(item.probe, item.id) for item in before}:
         raise ValueError("probes to compare stand on different items")
     pairs = [(item, later[item.probe, item.id]) for item in before]
-    sets: dict[tuple[str, str], list[tuple[Answered, Answered]]] = {}
+    sets: dict[tuple[str, str], list[tuple[ProbeAnswer, ProbeAnswer]]] = {}
     for pair in pairs:
         sets.setdefault((pair[0].probe, pair[0].kind), []).append(pair)
     return ForgettingResult(
@@ -121,7 +121,7 @@ def paired_interval(lost: int, gained: int, n: int, *, confidence: float) -> Int
 
 
 def _scores(
-    name: str, kind: str, pairs: Sequence[tuple[Answered, Answered]], *, confidence: float
+    name: str, kind: str, pairs: Sequence[tuple[ProbeAnswer, ProbeAnswer]], *, confidence: float
 ) -> ProbeScores:
     from engine.metrics.paired import mcnemar  # brings numpy
 

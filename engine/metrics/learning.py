@@ -35,7 +35,7 @@ METRICS_CALLED = {"macro_f1": "macro-F1", "field_f1": "field F1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class ShareResult:
     """What a model trained on part of the rows said."""
 
     share: float
@@ -65,7 +65,7 @@ class Gain:
 
 def learning_curve(
     model: str,
-    judged: Sequence[Judged],
+    judged: Sequence[ShareResult],
     *,
     task: Task,
     judged_on: str,

@@ -37,7 +37,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class PairedTables:
     """Two models' statistics on the same rows, and their common draws."""
 
     tables: tuple[Table, Table]
@@ -55,15 +55,17 @@ def pair(
     task: Task,
     confidence: float,
     seed: int,
-) -> Pair:
+) -> PairedTables:
     """Prepare two models' predictions for differences on any number of metrics."""
-    family = family_of(task.kind)
+    family = family_of(task)
     models = _alike(list(first), same_rows(first, second))
     one, two = (family.tabulate(model, task) for model in models)
     named = zip(family.measures(one), family.measures(two), strict=True)
     drawn = draw(one, two, seed=seed) if first else ()
     measures = {measures[0].name: measures for measures in named}
-    return Pair(tables=(one, two), measures=measures, drawn=drawn, confidence=confidence, seed=seed)
+    return PairedTables(
+        tables=(one, two), measures=measures, drawn=drawn, confidence=confidence, seed=seed
+    )
 
 
 def paired_difference(
@@ -82,7 +84,7 @@ def paired_difference(
     return difference(name, pair(first, second, task=task, confidence=confidence, seed=seed))
 
 
-def difference(name: str, models: Pair, *, with_test: bool = True) -> Difference:
+def difference(name: str, models: PairedTables, *, with_test: bool = True) -> Difference:
     """Subtract the second model's value of a metric from the first's; without a test there is no p-value."""
     measures = models.measures[name]
     sums = [table.sums() for table in models.tables]
@@ -120,7 +122,9 @@ def _alike(first: list[Prediction], second: list[Prediction]) -> tuple[list[Pred
     return tuple([replace(row, probabilities=()) for row in rows] for rows in (first, second))
 
 
-def _p_value(measures: tuple[Measure, Measure], models: Pair, *, point: float) -> tuple[float, str]:
+def _p_value(
+    measures: tuple[Measure, Measure], models: PairedTables, *, point: float
+) -> tuple[float, str]:
     one, two = models.tables
     if measures[0].of_rows and one.groups is None:
         column = measures[0].of_rows
@@ -142,7 +146,7 @@ def mcnemar(gained: int, lost: int) -> float:
     return min(1.0, max(tail, sys.float_info.min))
 
 
-def _permutation(measures: tuple[Measure, Measure], models: Pair, *, point: float) -> float:
+def _permutation(measures: tuple[Measure, Measure], models: PairedTables, *, point: float) -> float:
     """Count swaps that give a difference at least as large; the observed one is among them.
 
     (1 + hits) / (1 + draws), never 0: Phipson and Smyth (2010).

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from engine.kinds import AnswerForm
 from engine.metrics import power
 from engine.metrics.power import FEW_ROWS, OFTEN, ROWS, SELDOM, Rule, Spread
 from engine.recipe.metrics import spec_of
@@ -190,7 +191,7 @@ def _spread(metric: str, task: Task, judges: Judges) -> Spread | None:
     if name not in MACRO:
         return ROWS
     portions = judges.portions(task.labels)
-    if name == "macro_f1" and task.kind == "classification":
+    if name == "macro_f1" and task.spec.answer is AnswerForm.LABEL:
         return power.macro_f1(portions)
     return power.macro_recall(portions)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from engine.evidence import Interval, Metric, Scores
+from engine.kinds import AnswerForm
 from engine.metrics.intervals import wilson, wilson_f1
 from engine.metrics.predictions import Prediction
 from engine.recipe.metrics import FREE
@@ -30,18 +31,17 @@ def score(predictions: Sequence[Prediction], task: Task, *, confidence: float, s
     """
     from engine.metrics.families import calibration, classification, family_of  # brings numpy
 
-    family = family_of(task.kind)
+    family = family_of(task)
     table = family.tabulate(predictions, task)
     sums = table.sums()
-    judged = task.kind in ("classification", "multilabel")
     return Scores(
         rows=len(predictions),
         metrics=metrics_of(table, family.measures(table), confidence=confidence, seed=seed),
         classes=family.classes(sums, table.names),
         confusion=classification.confusion(predictions, task)
-        if task.kind == "classification"
+        if task.spec.answer is AnswerForm.LABEL
         else (),
-        calibration=calibration.calibration(sums) if judged else None,
+        calibration=calibration.calibration(sums) if task.spec.has_labels else None,
     )
 
 
@@ -49,7 +49,7 @@ def values_of(predictions: Sequence[Prediction], task: Task) -> dict[str, float]
     """Compute every metric of the task's kind without its interval; those that are undefined are left out."""
     from engine.metrics.families import family_of  # brings numpy
 
-    family = family_of(task.kind)
+    family = family_of(task)
     table = family.tabulate(predictions, task)
     sums = table.sums()
     found = {

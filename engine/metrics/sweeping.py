@@ -22,7 +22,7 @@ from engine.recipe.model import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class SettingResult:
     """What the model of one setting said."""
 
     values: Mapping[str, Any]
@@ -35,7 +35,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class SweepCriterion:
     """How settings are compared."""
 
     task: Task
@@ -51,7 +51,7 @@ class Choice:
         return is_lower_better(self.metric, self.task.kind)
 
 
-def choose(judged: Sequence[Judged], choice: Choice) -> SweepResult:
+def choose(judged: Sequence[SettingResult], choice: SweepCriterion) -> SweepResult:
     """Return every setting's score, and which one is best.
 
     Ties go to the lower validation loss, then to the earlier setting. `behind` of the others says how much
@@ -79,7 +79,7 @@ def choose(judged: Sequence[Judged], choice: Choice) -> SweepResult:
     return SweepResult(metric=choice.metric, rows=rows, chosen=best, settings=tuple(others))
 
 
-def _setting(one: Judged, choice: Choice) -> SweepSetting:
+def _setting(one: SettingResult, choice: SweepCriterion) -> SweepSetting:
     training = one.training
     return SweepSetting(
         values=dict(one.values),
@@ -91,7 +91,7 @@ def _setting(one: Judged, choice: Choice) -> SweepSetting:
     )
 
 
-def _metric(one: Judged, choice: Choice) -> Metric:
+def _metric(one: SettingResult, choice: SweepCriterion) -> Metric:
     if one.failed:
         return Metric(name=choice.metric, value=None, n=0, undefined=one.failed)
     scores = score(one.predictions, choice.task, confidence=choice.confidence, seed=choice.seed)
@@ -99,14 +99,14 @@ def _metric(one: Judged, choice: Choice) -> Metric:
     return found or Metric(name=choice.metric, value=None, n=0, undefined="not measured")
 
 
-def _order(one: SweepSetting, choice: Choice) -> tuple[float, float]:
+def _order(one: SweepSetting, choice: SweepCriterion) -> tuple[float, float]:
     """Return what sorts the better setting first; equal ones stay in their order."""
     value = one.metric.value or 0.0
     loss = math.inf if one.validation_loss is None else one.validation_loss
     return (value if choice.lower_is_better else -value), loss
 
 
-def _behind(best: Judged, other: Judged, choice: Choice) -> Metric:
+def _behind(best: SettingResult, other: SettingResult, choice: SweepCriterion) -> Metric:
     """Return by how much `other` is worse than the best: positive whichever way is better."""
     from engine.metrics.paired import difference, pair  # brings numpy
 

@@ -72,7 +72,7 @@ class RunOptions:
     until: str | None = None
     force: tuple[str, ...] = ()
     previous: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    inspector: Inspector | None = None
+    input_check: Inspector | None = None
     """Can stop a run, and changes nothing else."""
 
 
@@ -100,7 +100,7 @@ def _run_all(state: RunState, store: Store, *, options: RunOptions, watcher: Wat
         if planned.key is not None:
             state.payloads[name] = planned.key.payload
         record = _skip(planned, state) or _attempt(
-            planned, store, state, watcher=watcher, inspector=options.inspector
+            planned, store, state, watcher=watcher, input_check=options.input_check
         )
         state.records.append(record)
         state.trained = flow.trained(recipe, state.artifacts)
@@ -146,7 +146,7 @@ def _attempt(
     state: RunState,
     *,
     watcher: Watcher,
-    inspector: Inspector | None,
+    input_check: Inspector | None,
 ) -> StageRecord:
     """Reuse or run one stage and record how it went."""
     if planned.key is None:
@@ -156,13 +156,13 @@ def _attempt(
     reused = planned.reused
     try:
         with interrupts.interruptible():
-            progress = watcher.stage(planned.name) if inspector or reused is None else None
-            if inspector and progress:
-                inspector.before(planned.name, progress, reused=reused is not None)
+            progress = watcher.stage(planned.name) if input_check or reused is None else None
+            if input_check and progress:
+                input_check.before(planned.name, progress, reused=reused is not None)
             artifact = reused or _run(planned, store, state, progress=progress)
-            if inspector and progress:
+            if input_check and progress:
                 made = {**state.artifacts, planned.name: artifact}
-                inspector.after(planned.name, made, progress)
+                input_check.after(planned.name, made, progress)
             _take(planned, artifact, store=store, state=state)
     except KeyboardInterrupt as asked:
         state.stop = flow.interrupted(planned.name, interrupts.number_of(asked))

@@ -12,7 +12,7 @@ from engine.artifacts.results import read_json
 from engine.environment import Device, version_of
 from engine.evidence import DataSummary
 from engine.files.typed_json import from_json
-from engine.lock.draw import RECORDED, Held, Standing, hold, inputs_of
+from engine.lock.draw import RECORDED, ExpectedDraw, LockMatch, bind_to_lock, inputs_of
 from engine.lock.file import Lock, lock_path, read_lock
 from engine.lock.previous import PAYLOAD, Previous, find_previous
 from engine.recipe import moving_references
@@ -80,7 +80,7 @@ class PlannedStage:
     reused: Artifact | None
     reason: str
     """Why it runs; empty for a reused one."""
-    held: Held | None = None
+    held: ExpectedDraw | None = None
     """Data: what the lock holds the splits to; None for the other stages."""
     previous: Previous | None = None
     """Gate: the last accepted model, if it is another one; None for the other stages."""
@@ -179,12 +179,12 @@ def _unsettled(name: str) -> PlannedStage:
 def holdout_line(plan: Plan) -> str:
     """What became, or will become, of the holdout that the lock records; empty where nothing is to be told."""
     data = plan.stage("data")
-    if data.held is None or data.held.standing is Standing.NEW:
+    if data.held is None or data.held.match is LockMatch.NEW:
         return ""
     if data.reused is not None:
         became = from_json(DataSummary, read_json(data.reused, "summary.json")).recorded
         return recorded_line(became) if became else about_holdout(data.held)
-    if data.held.standing is not Standing.KEPT or data.held.recorded is None:
+    if data.held.match is not LockMatch.KEPT or data.held.recorded is None:
         return ""
     from engine.pipeline.data_outlook import foresee  # only where rows are new
 
@@ -199,7 +199,7 @@ def _plan_stage(
     payload = None if needs is None else _payload(name, recipe, needs=needs, inputs=inputs)
     held = None
     if payload is not None and name == "data":
-        held = hold(recipe, inputs.lock, inputs_of(payload))
+        held = bind_to_lock(recipe, inputs.lock, inputs_of(payload))
         payload[RECORDED] = held.digest
     previous = None
     if payload is not None and name == "gate":
@@ -345,7 +345,7 @@ def _explained(
     changed = _changes(previous.get(stage.name), stage.key.payload)
     needed = [other.name for other in stages if other.name in stage.needs and not other.reused]
     meant = about_holdout(stage.held)
-    if stage.held and stage.held.standing is Standing.REDRAWN:
+    if stage.held and stage.held.match is LockMatch.REDRAWN:
         changed = [line for line in changed if line not in stage.held.changed]
     reason = _unusable(stage, stage.key, store) or ", ".join(changed or needed)
     if not reason and (not meant or stage.name not in previous):
@@ -358,13 +358,13 @@ def _rows_unknown(stages: Sequence[PlannedStage]) -> str:
     return ROWS_UNCOUNTED if compiles else ROWS_UNKNOWN
 
 
-def about_holdout(held: Held | None) -> str:
+def about_holdout(held: ExpectedDraw | None) -> str:
     """What the inputs of this run mean for the holdout that the lock records; empty for nothing."""
     if held is None:
         return ""
-    if held.standing is Standing.REDRAWN:
+    if held.match is LockMatch.REDRAWN:
         return f"the holdout is redrawn: {', '.join(held.changed)}"
-    return "the recorded holdout keeps its rows" if held.standing is Standing.KEPT else ""
+    return "the recorded holdout keeps its rows" if held.match is LockMatch.KEPT else ""
 
 
 def _unusable(stage: PlannedStage, key: StageKey, store: Store) -> str:

@@ -15,20 +15,17 @@ from engine.files.typed_json import from_json
 from engine.lock.previous import answers_of
 from engine.metrics.power_text import Judges, outlook
 from engine.metrics.predictions import read_predictions
-from engine.recipe.metrics import is_measured
 from engine.recipe.model import Recipe
 from engine.store import Artifact
 
 UNCOUNTED = "What the holdout can show is known after data: its rows are not counted yet."
-
-ONE_ANSWER = ("classification", "multilabel", "extraction")
 
 
 def prospects(
     recipe: Recipe, data: Artifact | None, *, discordance: float | None = None
 ) -> tuple[str, ...]:
     """Return what the holdout can and cannot show, in sentences; nothing where nothing is gated."""
-    if not is_measured(recipe.task.kind) or not recipe.acceptance.metrics:
+    if not recipe.task.spec.is_measured or not recipe.acceptance.metrics:
         return ()
     summary = None if data is None else from_json(DataSummary, read_json(data, "summary.json"))
     judges = _judges(recipe, summary)
@@ -49,7 +46,7 @@ def measured_discordance(recipe: Recipe, artifacts: Mapping[str, Artifact]) -> f
     None before both have answered, and for kinds without one right answer a row.
     """
     stage, file = answers_of(recipe)
-    if recipe.task.kind not in ONE_ANSWER or not {stage, "baseline"} <= artifacts.keys():
+    if not recipe.task.spec.has_one_answer or not {stage, "baseline"} <= artifacts.keys():
         return None
     tuned = _right(artifacts[stage].file(file))
     found = [

@@ -40,7 +40,7 @@ from engine.store.runs import write_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class ReportInputs:
     """What a walk through the stages left, as the report needs it."""
 
     recipe: Recipe
@@ -66,7 +66,7 @@ class Facts:
     lengths: tuple[SplitLengths, ...] = ()
 
 
-def assemble(facts: Facts) -> Report:
+def assemble(facts: ReportInputs) -> Report:
     """The report of a run; parts whose stage left nothing are None or empty."""
     recipe, artifacts = facts.recipe, facts.artifacts
     scores, folds = _all_scores(artifacts), flow.folds(artifacts, recipe)
@@ -203,7 +203,7 @@ def _model(ref: Reference) -> str:
     return model.partition(" from ")[0]
 
 
-def _summary(facts: Facts) -> str:
+def _summary(facts: ReportInputs) -> str:
     name = facts.recipe.name
     also = ", and so does the quantized file" if facts.recipe.export.has_quantized_file else ""
     return {
@@ -218,7 +218,7 @@ def _summary(facts: Facts) -> str:
     }[facts.outcome]
 
 
-def _next_steps(facts: Facts) -> tuple[str, ...]:
+def _next_steps(facts: ReportInputs) -> tuple[str, ...]:
     name, shown = facts.recipe.name, facts.recipe_file
     if facts.outcome in ("failed", "interrupted"):
         hints = [problem.hint for problem in (facts.error.problems if facts.error else ())]
@@ -235,13 +235,13 @@ def _next_steps(facts: Facts) -> tuple[str, ...]:
     return (f"recipe plan {shown}",)
 
 
-def _power(facts: Facts) -> tuple[str, ...]:
+def _power(facts: ReportInputs) -> tuple[str, ...]:
     recipe, artifacts = facts.recipe, facts.artifacts
     differ = measured_discordance(recipe, artifacts)
     return prospects(recipe, artifacts.get("data"), discordance=differ)
 
 
-def _advice(facts: Facts) -> tuple[str, ...]:
+def _advice(facts: ReportInputs) -> tuple[str, ...]:
     from engine.metrics.advice import Beside, what_would_help  # only after a refusal
 
     scores = _all_scores(facts.artifacts)

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from engine.kinds import AnswerForm
 from engine.recipe.model import Json, Task
 from engine.recipe.prompt import JSON_LIST_KEY, NO_LABEL, SEPARATOR, answer_text
 
@@ -30,12 +31,12 @@ _SINGLE: Final = ("items", "additionalProperties")
 
 def answer_grammar(task: Task) -> str | None:
     """Return the grammar of the answers; None for kinds that answer in free text."""
-    if task.kind == "classification":
+    if task.spec.answer is AnswerForm.LABEL:
         answers = [answer_text(task, label) for label in task.labels]
         return _rules(" | ".join(map(_quoted, answers)))
-    if task.kind == "multilabel":
+    if task.spec.answer is AnswerForm.LABELS:
         return _labels_as_json(task) if task.output == "json" else _labels_as_text(task)
-    if task.kind == "extraction":
+    if task.spec.answer is AnswerForm.OBJECT:
         return object_grammar(task.schema)
     return None
 

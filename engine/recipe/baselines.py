@@ -1,40 +1,22 @@
-"""What the tuned model is compared with: which baseline fits which kind of task, and the defaults."""
+"""What the tuned model is compared with: baselines as a recipe writes them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final, cast
 
+from engine.kinds import KINDS
 from engine.recipe.model import Baseline, BaselineKind, Endpoint, PathRef
 from engine.recipe.references import reference
 
-_ANSWERED: Final = ("classification", "multilabel", "extraction", "generation")
-FITS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "majority": _ANSWERED,
-        "tfidf_svm": ("classification", "multilabel"),
-        "zero_shot": (*_ANSWERED, "chat", "text"),
-        "few_shot": _ANSWERED,
-        "retrieved_few_shot": _ANSWERED,
-        "model": (*_ANSWERED, "chat", "text"),
-    }
+BASELINES: Final = (
+    *("majority", "tfidf_svm", "zero_shot", "few_shot", "retrieved_few_shot"),
+    "model",
 )
-"""The kinds of tasks that each baseline can answer."""
+"""The kinds of baselines; which can answer a kind of task is said in `engine.kinds`."""
 ASKS_BASE_MODEL: Final = ("zero_shot", "few_shot", "retrieved_few_shot")
 """Baselines that the recipe's own base model answers, untouched."""
-DEFAULTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "classification": ("majority", "tfidf_svm", "zero_shot", "few_shot"),
-        "multilabel": ("majority", "tfidf_svm", "zero_shot", "few_shot"),
-        "extraction": ("majority", "zero_shot", "few_shot", "retrieved_few_shot"),
-        "generation": ("majority", "zero_shot", "few_shot", "retrieved_few_shot"),
-        "chat": ("zero_shot",),
-        "text": ("zero_shot",),
-        "preference": (),
-    }
-)
 
 
 def written_baselines(filled: Mapping[str, Any]) -> list[Any]:
@@ -42,7 +24,8 @@ def written_baselines(filled: Mapping[str, Any]) -> list[Any]:
     found = filled.get("baselines")
     if found is not None:
         return list(found)
-    return list(DEFAULTS.get(filled["task"].get("kind", ""), ()))
+    kind = KINDS.get(filled["task"].get("kind", ""))
+    return list(kind.baselines if kind else ())
 
 
 def kind_and_spec(written: Any) -> tuple[str, Mapping[str, Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.kinds import Turns
 from engine.recipe.model import Task
 from engine.recipe.prompt import answer_text, messages, question
 
@@ -46,13 +47,21 @@ def conversation(
     For text there are no turns: the document, `input`, is learned whole. A chat without a system
     message gets the task's. The turns are new dictionaries with keys of the chat template only.
     """
-    if task.kind == "text":
-        return Conversation(messages=(), trained=())
-    if task.kind == "chat":
-        return _chat(task, payload)
-    if task.kind == "preference":
-        return _preference(task, payload)
-    asked = _asked(task, input, payload)
+    match task.spec.turns:
+        case Turns.DOCUMENT:
+            return Conversation(messages=(), trained=())
+        case Turns.CHAT:
+            return _chat(task, payload)
+        case Turns.PREFERENCE:
+            return _preference(task, payload)
+        case Turns.QUESTION:
+            return _question_and_answer(task, input, target, payload)
+
+
+def _question_and_answer(
+    task: Task, text: str, target: str, payload: Mapping[str, Any]
+) -> Conversation:
+    asked = _asked(task, text, payload)
     answer = {"role": "assistant", "content": answer_text(task, target)}
     return Conversation(messages=(*asked, answer), trained=(len(asked),))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from engine.kinds import AnswerForm
 from engine.recipe.answer_json import read_object, write_object
 from engine.recipe.model import Task
 
@@ -46,9 +47,9 @@ def answer_text(task: Task, target: str) -> str:
 
     Labels in the task's form of output; objects and texts stand as they are.
     """
-    if task.output != "json" or task.kind not in ("classification", "multilabel"):
+    if task.output != "json" or not task.spec.has_labels:
         return target
-    if task.kind == "classification":
+    if task.spec.answer is AnswerForm.LABEL:
         return json.dumps({JSON_KEY: target}, ensure_ascii=False)
     return json.dumps({JSON_LIST_KEY: split_labels(target)}, ensure_ascii=False)
 
@@ -74,13 +75,13 @@ def parse_answer(task: Task, text: str) -> str | None:
     other kinds every text is an answer except an empty one.
     """
     answer = text.strip()
-    if task.kind == "classification":
+    if task.spec.answer is AnswerForm.LABEL:
         label = _labelled(answer, JSON_KEY) if task.output == "json" else answer
         return label if isinstance(label, str) and label in task.labels else None
-    if task.kind == "multilabel":
+    if task.spec.answer is AnswerForm.LABELS:
         labels = _labelled(answer, JSON_LIST_KEY) if task.output == "json" else split_labels(answer)
         return _known_labels(task, labels)
-    if task.kind == "extraction":
+    if task.spec.answer is AnswerForm.OBJECT:
         found = read_object(answer)
         return None if found is None else write_object(found, task.schema)
     return answer or None

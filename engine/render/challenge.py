@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.evidence import Challenge, ChallengeLine, Standing
+from engine.evidence import Challenge, ChallengeLine, ChallengeOutcome
 from engine.render import blocks
 from engine.render.number_format import DASH, interval, number, p_value
 
@@ -14,11 +14,11 @@ def sentence(result: Challenge) -> str:
     how = "trained as the recipe says" if result.trained else f"untouched ({result.candidate})"
     who = f"{result.base_model}, {how},"
     against = f"the accepted model on {result.rows} holdout rows"
-    if result.standing is Standing.BETTER:
+    if result.standing is ChallengeOutcome.BETTER:
         return f"{who} is already better than {against}"
-    if result.standing is Standing.AS_GOOD:
+    if result.standing is ChallengeOutcome.AS_GOOD:
         return f"{who} is already as good as {against}"
-    if result.standing is Standing.WORSE:
+    if result.standing is ChallengeOutcome.WORSE:
         return f"{who} is worse than {against}"
     lines = (line for line in result.lines if line.comparison.name == result.candidate)
     rows = [line.rows for line in lines if line.rows is not None]
@@ -88,9 +88,9 @@ def _row(line: ChallengeLine) -> list[blocks.Cell]:
 
 
 def _standing(line: ChallengeLine) -> str:
-    if line.standing is Standing.AS_GOOD:
+    if line.standing is ChallengeOutcome.AS_GOOD:
         return f"as good (at most {number(line.margin)} worse)"
-    if line.standing is Standing.UNKNOWN:
+    if line.standing is ChallengeOutcome.UNKNOWN:
         rows = f"; about {line.rows:,} rows would tell" if line.rows else ""
         reason = f": {line.comparison.note}" if line.comparison.note else ""
         return f"cannot be told{reason}{rows}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.evidence import Check, Metric, Report, Scores, StageStatus, Status
+from engine.kinds import AnswerForm
 from engine.render.blocks import Estimate, Muted
 from engine.render.metric_format import (
     interval_of,
@@ -54,12 +55,6 @@ _NAMES = {
     "ended": "answers that end",
     "ends_turn": "end of turn",
 }
-JUDGED_BY = {
-    "generation": "free decoding",
-    "chat": "likelihood of the answers",
-    "text": "likelihood of the text",
-}
-"""How models are judged, by kind; all others by constrained decoding."""
 _COMMAND = "recipe "
 
 
@@ -102,17 +97,17 @@ _FIELDS = ClassWords(
 
 def class_words(report: Report) -> ClassWords:
     """How the table by class is worded for the report's kind."""
-    return _FIELDS if kind_of(report) == "extraction" else _CLASSES
+    return _FIELDS if kind_of(report).counts_by == "field" else _CLASSES
 
 
 def has_classes(report: Report) -> bool:
     """Tell whether answers of the kind have classes or fields to count by."""
-    return kind_of(report) in ("classification", "multilabel", "extraction")
+    return bool(kind_of(report).counts_by)
 
 
 def has_confusion(report: Report) -> bool:
     """Tell whether a row has one label, so that one can be taken for another."""
-    return kind_of(report) == "classification"
+    return kind_of(report).answer is AnswerForm.LABEL
 
 
 def is_difference(check: Check) -> bool:
@@ -240,7 +235,7 @@ def compared_models(report: Report) -> tuple[ComparedModel, ...]:
 
 def judged_by(report: Report) -> str:
     """How the models' answers were had: `constrained decoding`, `free decoding`, or their likelihood."""
-    return JUDGED_BY.get(kind_of(report), "constrained decoding")
+    return kind_of(report).judged_by
 
 
 def why_absent(report: Report, stage: str) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from engine.evidence import Interval, Metric, Report, Scores
-from engine.recipe.metrics import BY_KIND, OF_FILES, MetricSpec, primary
+from engine.kinds import KINDS, AnswerForm, Decoding, Kind, MetricSpec
+from engine.recipe.metrics import OF_FILES
 from engine.render.number_format import DASH, amount, interval, threshold
 
 PREFIXES: Final = ("over_baselines.", "over_previous.", "drop.", "parity.")
@@ -35,15 +36,15 @@ _COLUMN_NAMES: Final = {
     "chrf": "chrF",
     "bleu": "BLEU",
 }
-_SHORT: Final = {
-    "classification": ("accuracy", "macro_precision", "macro_recall", "macro_f1", "mcc"),
-    "multilabel": ("accuracy", "macro_f1", "micro_f1", "weighted_f1", "hamming_loss"),
-    "extraction": ("exact_match", "field_precision", "field_recall", "field_f1", "macro_field_f1"),
-    "generation": ("exact_match", "normalised_match", "answer_match", "rouge_l", "chrf", "bleu"),
-    "chat": ("bits_per_byte", "perplexity"),
-    "text": ("bits_per_byte", "perplexity"),
-}
-"""What models are compared by beside the main metric, by kind."""
+_UNKNOWN: Final = Kind(
+    name="",
+    order=0,
+    reads=(),
+    row_reader="",
+    answer=AnswerForm.TEXT,
+    decoding=Decoding.FREE,
+)
+"""Of a report whose kind this version does not know: no words or tables of one kind are shown."""
 
 
 def metric_name(name: str) -> str:
@@ -57,7 +58,9 @@ def metric_name(name: str) -> str:
 def spec_of(name: str) -> MetricSpec | None:
     """Return what is known of a metric, whatever the kind: the same name means the same everywhere."""
     first, dot, _ = metric_name(name).partition(".")
-    specs = (spec for kind in (*BY_KIND.values(), OF_FILES) for spec in kind)
+    specs = (
+        spec for kind in (*(kind.metrics for kind in KINDS.values()), OF_FILES) for spec in kind
+    )
     return next((spec for spec in specs if spec.name == first and bool(dot) == bool(spec.of)), None)
 
 
@@ -122,27 +125,27 @@ def _unit(name: str) -> str:
     return spec.unit if spec else ""
 
 
-def kind_of(report: Report) -> str:
-    """The kind of task; reports of the first days hold classification only."""
-    return str(report.task.get("kind", "classification"))
+def kind_of(report: Report) -> Kind:
+    """The kind of task; the first reports name none, and are all of classification."""
+    return KINDS.get(str(report.task.get("kind", "classification")), _UNKNOWN)
 
 
 def primary_of(report: Report) -> str:
     """The metric that stands for the report's kind of task."""
-    return primary(kind_of(report), answer_pattern=str(report.task.get("answer_pattern") or ""))
+    return kind_of(report).primary_metric(str(report.task.get("answer_pattern") or ""))
 
 
-def short_list(kind: str, main: str, scores: Iterable[Scores]) -> tuple[str, ...]:
+def short_list(kind: Kind, main: str, scores: Iterable[Scores]) -> tuple[str, ...]:
     """The metrics models are compared by: the main one first, then those of the kind that any has."""
     names = {metric.name for item in scores for metric in item.metrics}
-    listed = (*_SHORT.get(kind, ()), "valid_output")
+    listed = (*kind.compared_by, "valid_output")
     return (main, *(name for name in listed if name in names and name != main))
 
 
-def whole_list(kind: str, *scores: Scores | None) -> tuple[str, ...]:
+def whole_list(kind: Kind, *scores: Scores | None) -> tuple[str, ...]:
     """The metrics of a kind that any has, in the kind's order, without those of labels and fields."""
     names = {metric.name for item in scores if item for metric in item.metrics}
-    return tuple(spec.name for spec in BY_KIND.get(kind, ()) if not spec.of and spec.name in names)
+    return tuple(spec.name for spec in kind.metrics if not spec.of and spec.name in names)
 
 
 def best_of(

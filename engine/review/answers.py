@@ -6,20 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from engine.evidence.review import Effect, Finding
-from engine.review.compare import Pair, cropped, finding_of
+from engine.review.compare import Versions, cropped, finding_of
 
 _WORDS: Final = frozenset({"title", "description", "examples", "$comment", "default", "$schema"})
 """What a JSON Schema says to people."""
 
 
-def labels(pair: Pair) -> Iterator[Finding]:
+def labels(versions: Versions) -> Iterator[Finding]:
     """W701: without a label its rows are no longer told from the others."""
-    found = pair.find("task.labels")
+    found = versions.find("task.labels")
     if found is None:
         return
-    old, new = set(pair.old.recipe.task.labels), set(pair.new.recipe.task.labels)
-    gone = [label for label in pair.old.recipe.task.labels if label not in new]
-    more = [label for label in pair.new.recipe.task.labels if label not in old]
+    old, new = set(versions.old.recipe.task.labels), set(versions.new.recipe.task.labels)
+    gone = [label for label in versions.old.recipe.task.labels if label not in new]
+    more = [label for label in versions.new.recipe.task.labels if label not in old]
     if gone:
         also = f"; new: {_listed(more)}" if more else ""
         says = f"no longer a label: {_listed(gone)}{also}"
@@ -30,9 +30,9 @@ def _listed(words: Sequence[str]) -> str:
     return cropped(", ".join(f"`{word}`" for word in words))
 
 
-def schema(pair: Pair) -> Iterator[Finding]:
+def schema(versions: Versions) -> Iterator[Finding]:
     """W702: a looser schema calls more answers valid, and compares fewer fields."""
-    found = pair.find("task.schema")
+    found = versions.find("task.schema")
     if found is None or found.before is None or found.after is None:
         return
     looser = loosened(found.before, found.after)
@@ -105,19 +105,19 @@ def _types(value: Any) -> set[str]:
     return set(value) if isinstance(value, list) else {str(value)}
 
 
-def output(pair: Pair) -> Iterator[Finding]:
+def output(versions: Versions) -> Iterator[Finding]:
     """W702: bare text is valid more easily than JSON."""
-    found = pair.find("task.output")
-    acceptance = pair.new.recipe.acceptance
+    found = versions.find("task.output")
+    acceptance = versions.new.recipe.acceptance
     if found is None or not any(one.metric == "valid_output" for one in acceptance.metrics):
         return
     effect = Effect.WEAKER if found.after == "text" else Effect.STRONGER
     yield finding_of(found, "W702", effect, "`valid_output` is bounded, and counts another form")
 
 
-def references(pair: Pair) -> Iterator[Finding]:
+def references(versions: Versions) -> Iterator[Finding]:
     """W702: with more right answers the same answers are right more often."""
-    found = pair.find("data.answer.references")
+    found = versions.find("data.answer.references")
     if found is None:
         return
     old = set(found.before) if isinstance(found.before, list) else set()

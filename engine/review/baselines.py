@@ -9,7 +9,7 @@ from engine.evidence.review import Effect, Finding
 from engine.recipe.baselines import kind_and_spec
 from engine.recipe.model import Baseline, Recipe, Reference
 from engine.recipe.text.dump import resolved_mapping
-from engine.review.compare import Pair, finding_of, other_bytes, same_content
+from engine.review.compare import Versions, finding_of, other_bytes, same_content
 
 _SAME_MODEL: Final = (*("hub", "path", "package", "file", "gguf", "endpoint", "model"),)
 """Keys that say which model answers; pins are judged as pins."""
@@ -17,10 +17,10 @@ _OF_NO_ANSWER: Final = ("name", "api_key_env", "price")
 """Keys of a model that change no answer of it."""
 
 
-def baselines(pair: Pair) -> Iterator[Finding]:
+def baselines(versions: Versions) -> Iterator[Finding]:
     """W401, W402: fewer or weaker opponents are easier to beat."""
-    old, new = _by_name(pair.old.recipe), _by_name(pair.new.recipe)
-    renamed = _renamed(pair, old, new)
+    old, new = _by_name(versions.old.recipe), _by_name(versions.new.recipe)
+    renamed = _renamed(versions, old, new)
     for name in old:
         if name not in new and name not in renamed:
             yield Finding(
@@ -44,17 +44,17 @@ def baselines(pair: Pair) -> Iterator[Finding]:
             )
         elif old[name].kind != new[name].kind:
             yield _exchanged(name, old[name].kind, new[name].kind)
-    yield from _shots(pair, old, new)
-    yield from _models(pair, old, new)
+    yield from _shots(versions, old, new)
+    yield from _models(versions, old, new)
 
 
 def _renamed(
-    pair: Pair, old: Mapping[str, Baseline], new: Mapping[str, Baseline]
+    versions: Versions, old: Mapping[str, Baseline], new: Mapping[str, Baseline]
 ) -> dict[str, str]:
     """The same model under another name in reports, by its old name."""
-    before = {name: spec for name, spec in _specs(pair.old.recipe).items() if name not in new}
+    before = {name: spec for name, spec in _specs(versions.old.recipe).items() if name not in new}
     found: dict[str, str] = {}
-    for name, spec in _specs(pair.new.recipe).items():
+    for name, spec in _specs(versions.new.recipe).items():
         was = next((one for one in before if one not in found and before[one] == spec), None)
         if name not in old and was is not None:
             found[was] = name
@@ -87,13 +87,13 @@ def _by_name(recipe: Recipe) -> Mapping[str, Baseline]:
 
 
 def _shots(
-    pair: Pair, old: Mapping[str, Baseline], new: Mapping[str, Baseline]
+    versions: Versions, old: Mapping[str, Baseline], new: Mapping[str, Baseline]
 ) -> Iterator[Finding]:
     for name in new:
         if name not in old or old[name].kind != new[name].kind:
             continue
-        before = shots_asked(old[name], pair.old.recipe)
-        after = shots_asked(new[name], pair.new.recipe)
+        before = shots_asked(old[name], versions.old.recipe)
+        after = shots_asked(new[name], versions.new.recipe)
         is_asked = old[name].shots or new[name].shots  # else the labels decide, not the recipe
         if is_asked and before != after:
             yield Finding(
@@ -115,20 +115,20 @@ def shots_asked(baseline: Baseline, recipe: Recipe) -> int:
 
 
 def _models(
-    pair: Pair, old: Mapping[str, Baseline], new: Mapping[str, Baseline]
+    versions: Versions, old: Mapping[str, Baseline], new: Mapping[str, Baseline]
 ) -> Iterator[Finding]:
     """Another model behind the same name."""
-    for one in pair.differing:
+    for one in versions.differing:
         if not one.form.startswith("baselines[].model."):
             continue
         name, key = one.path.split(".")[1], one.form.rpartition(".")[2]
         if key not in _SAME_MODEL or name not in old or name not in new:
             continue
-        if not same_content(pair, _ref(old[name]), _ref(new[name])):
+        if not same_content(versions, _ref(old[name]), _ref(new[name])):
             yield finding_of(one, "W402", Effect.WEAKER, "another model under the old name")
     for name, baseline in new.items():
         before = _ref(old[name]) if name in old else None
-        if other_bytes(pair, before, _ref(baseline)):
+        if other_bytes(versions, before, _ref(baseline)):
             says = "other bytes at the same path"
             yield Finding(code="W402", path=f"baselines.{name}", effect=Effect.WEAKER, says=says)
 

@@ -22,7 +22,7 @@ _ALIKE: Final = 0.2
 """Share of lines from which a new recipe is taken for one that is gone; git itself pairs from a half on."""
 
 
-class Status(StrEnum):
+class ChangeStatus(StrEnum):
     """What became of a recipe."""
 
     NEW = "new"
@@ -39,7 +39,7 @@ class Touched:
 
     path: str
     """From the repository's root; of a deleted one, where it was."""
-    status: Status
+    status: ChangeStatus
     was: str
     """Where the old version stands; empty for a new recipe."""
     why: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class Touched:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Search:
+class _VersionFiles:
     """The files of both versions, as far as they are needed."""
 
     repository: Repository
@@ -141,7 +141,7 @@ def touched_recipes(
     repository: Repository, commit: str, moved: Sequence[Moved]
 ) -> tuple[Touched, ...]:
     """Return the recipes that differ between a commit and the files as they are now, by path."""
-    search = _Search(
+    search = _VersionFiles(
         repository=repository,
         commit=commit,
         moved={one.path: one for one in moved},
@@ -161,7 +161,7 @@ def touched_recipes(
     return tuple(sorted(listed, key=lambda one: one.path))
 
 
-def _unseen(search: _Search, one: Touched, unseen: Mapping[str, str]) -> str:
+def _unseen(search: _VersionFiles, one: Touched, unseen: Mapping[str, str]) -> str:
     """Why another version than the one that is compared may count; empty where none does."""
     if one.path in unseen or one.was in unseen:
         return unseen.get(one.path) or unseen[one.was]
@@ -172,7 +172,7 @@ def _unseen(search: _Search, one: Touched, unseen: Mapping[str, str]) -> str:
 
 
 def _hidden(
-    search: _Search, recipes: Sequence[str], listed: set[str], unseen: Mapping[str, str]
+    search: _VersionFiles, recipes: Sequence[str], listed: set[str], unseen: Mapping[str, str]
 ) -> Iterator[Touched]:
     """Recipes that look unchanged only because git was told not to look, or the change is not in the files."""
     if not unseen:
@@ -181,14 +181,14 @@ def _hidden(
     for path in recipes:
         why = unseen.get(path) or next((unseen[n] for n in _changed_of(aside, path)), "")
         if why and path not in listed:
-            yield Touched(path=path, status=Status.HIDDEN, was=path, unseen=why)
+            yield Touched(path=path, status=ChangeStatus.HIDDEN, was=path, unseen=why)
     for path, why in unseen.items():
         is_recipe = search.was_whole(path) or search.is_committed_recipe(path)
         if path not in recipes and path not in listed and is_recipe:
-            yield Touched(path=path, status=Status.HIDDEN, was=path, unseen=why)
+            yield Touched(path=path, status=ChangeStatus.HIDDEN, was=path, unseen=why)
 
 
-def _in_submodules(search: _Search) -> Iterator[Touched]:
+def _in_submodules(search: _VersionFiles) -> Iterator[Touched]:
     """Recipes in a submodule that moved: git shows of it only that it did."""
     root = search.repository.root
     for name in sorted(search.names & set(search.repository.links())):
@@ -200,11 +200,11 @@ def _in_submodules(search: _Search) -> Iterator[Touched]:
                     if path.is_file() and PLAIN.search(read_bytes(path, limit=MAX_BYTES)):
                         inside = path.relative_to(root).as_posix()
                         yield Touched(
-                            path=inside, status=Status.HIDDEN, was=inside, unseen=IN_SUBMODULE
+                            path=inside, status=ChangeStatus.HIDDEN, was=inside, unseen=IN_SUBMODULE
                         )
 
 
-def _gone(search: _Search, there: set[str]) -> Iterator[Touched]:
+def _gone(search: _VersionFiles, there: set[str]) -> Iterator[Touched]:
     """Recipes that are no longer there, or no longer recipes."""
     for one in search.moved.values():
         was = one.was or one.path
@@ -214,25 +214,25 @@ def _gone(search: _Search, there: set[str]) -> Iterator[Touched]:
         is_there = (search.repository.root / one.path).is_file()
         yield Touched(
             path=one.path if is_there else was,
-            status=Status.GONE if is_there else Status.DELETED,
+            status=ChangeStatus.GONE if is_there else ChangeStatus.DELETED,
             was=was,
             name=old.name if old else "",
         )
 
 
-def _touched(search: _Search, path: str) -> Touched | None:
+def _touched(search: _VersionFiles, path: str) -> Touched | None:
     moved = search.moved.get(path)
     if moved is not None:
         was = moved.was or path
         if moved.status == "A" or not search.was_recipe(was):
-            return Touched(path=path, status=Status.NEW, was="")
-        status = Status.RENAMED if moved.was else Status.CHANGED
+            return Touched(path=path, status=ChangeStatus.NEW, was="")
+        status = ChangeStatus.RENAMED if moved.was else ChangeStatus.CHANGED
         return Touched(path=path, status=status, was=was)
     why = tuple(dict.fromkeys(_others(search, path))) if search.names else ()
-    return Touched(path=path, status=Status.CHANGED, was=path, why=why) if why else None
+    return Touched(path=path, status=ChangeStatus.CHANGED, was=path, why=why) if why else None
 
 
-def _others(search: _Search, path: str) -> Iterator[str]:
+def _others(search: _VersionFiles, path: str) -> Iterator[str]:
     """What a recipe depends on, and what changed of it."""
     for what, found in _dependencies(search, path):
         names = sorted(set(found))
@@ -243,33 +243,33 @@ def _others(search: _Search, path: str) -> Iterator[str]:
             yield f"{what}{names[0]}{more}"
 
 
-def _dependencies(search: _Search, path: str) -> Iterator[tuple[str, Iterator[str]]]:
+def _dependencies(search: _VersionFiles, path: str) -> Iterator[tuple[str, Iterator[str]]]:
     place = search.repository.root / path
     return dependencies(search.repository, search.now[path], place, search.names)
 
 
-def _changed_of(search: _Search, path: str) -> Iterator[str]:
+def _changed_of(search: _VersionFiles, path: str) -> Iterator[str]:
     """Every file that a recipe depends on and that changed."""
     for _, found in _dependencies(search, path):
         yield from found
 
 
 def _paired(
-    search: _Search, found: Sequence[Touched], gone: Sequence[Touched]
+    search: _VersionFiles, found: Sequence[Touched], gone: Sequence[Touched]
 ) -> Iterator[Touched]:
     """New recipes that take the place of one that is gone are that one, under another path."""
     left = list(gone)
     for one in found:
-        old = _replaced(search, one, left) if one.status is Status.NEW else None
+        old = _replaced(search, one, left) if one.status is ChangeStatus.NEW else None
         if old is None:
             yield one
         else:
             left.remove(old)
-            yield replace(one, status=Status.RENAMED, was=old.was)
+            yield replace(one, status=ChangeStatus.RENAMED, was=old.was)
     yield from left
 
 
-def _replaced(search: _Search, new: Touched, gone: Sequence[Touched]) -> Touched | None:
+def _replaced(search: _VersionFiles, new: Touched, gone: Sequence[Touched]) -> Touched | None:
     """The recipe that a new one replaces: that of its name, else the one that it resembles most."""
     named = search.now[new.path].name
     same = next((one for one in gone if named and one.name == named), None)
@@ -279,7 +279,7 @@ def _replaced(search: _Search, new: Touched, gone: Sequence[Touched]) -> Touched
     alike = [
         (_share(lines, _lines(old.content)), one) for one in gone if (old := search.before(one.was))
     ]
-    best = max(alike, key=lambda pair: pair[0], default=(0.0, None))
+    best = max(alike, key=lambda versions: versions[0], default=(0.0, None))
     return best[1] if best[0] >= _ALIKE else None
 
 

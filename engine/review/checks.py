@@ -17,12 +17,12 @@ from engine.pipeline.power import prospects
 from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.model import Recipe, Size
 from engine.recipe.text.source import Reader
-from engine.review.changed import Status, Touched, names_of, touched_recipes
-from engine.review.file_tree import Tree, WorkingTree, revisions
+from engine.review.changed import ChangeStatus, Touched, names_of, touched_recipes
+from engine.review.file_tree import FileTree, WorkingTree, revisions
 from engine.review.findings import waived
 from engine.review.repository import Repository
 from engine.review.review import review
-from engine.review.rows import Rows
+from engine.review.rows import RowDivider
 from engine.review.version import Side, try_side, waivers_of
 from engine.store import Store
 from engine.training.trained_rows import what_changes_rows
@@ -39,7 +39,7 @@ DEFAULTS: Final = ("origin/HEAD", "origin/main", "origin/master", "main", "maste
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ReviewInputs:
     """What to compare with."""
 
     repository: Repository
@@ -50,7 +50,7 @@ class Asked:
     """Why it may not be where the work began; empty where it is."""
 
 
-def asked(repository: Repository, since: str | None) -> Asked:
+def asked(repository: Repository, since: str | None) -> ReviewInputs:
     """Return the commit to compare with: where the work on HEAD began.
 
     RecipeError R021 where this clone has no such revision, R026 where nobody says one and it has no main branch.
@@ -66,13 +66,15 @@ def asked(repository: Repository, since: str | None) -> Asked:
     bases = repository.merge_bases(named, head)
     if len(bases) == 1 and not _is_cut(repository, bases[0], named, head):
         notes = (IS_HEAD.format(label=label),) if bases[0] == head and since != "HEAD" else ()
-        return Asked(repository=repository, commit=bases[0], label=label, notes=notes)
+        return ReviewInputs(repository=repository, commit=bases[0], label=label, notes=notes)
     if named in repository.parents(head):
         note = f"{NOT_REACHED}: compared with {label}, which HEAD names as its parent"
-        return Asked(repository=repository, commit=named, label=label, notes=(note,))
+        return ReviewInputs(repository=repository, commit=named, label=label, notes=(note,))
     why = "the work has more than one beginning" if len(bases) > 1 else NOT_REACHED
     note = f"{why}: compared with {label} itself, so changes made there since count as taken back"
-    return Asked(repository=repository, commit=named, label=label, notes=(note,), unknown=why)
+    return ReviewInputs(
+        repository=repository, commit=named, label=label, notes=(note,), unknown=why
+    )
 
 
 def _is_cut(repository: Repository, base: str, named: str, head: str) -> bool:
@@ -82,12 +84,12 @@ def _is_cut(repository: Repository, base: str, named: str, head: str) -> bool:
     return repository.is_cut_between(base, named, head)
 
 
-def check_changes(what: Asked, *, store: Store, device: Device) -> Comment:
+def check_changes(what: ReviewInputs, *, store: Store, device: Device) -> Comment:
     """Validate, plan and compare every recipe that differs from a commit."""
     repository = what.repository
     moved = repository.moved(what.commit, None)
     touched = touched_recipes(repository, what.commit, moved)
-    rows = Rows()
+    rows = RowDivider()
     waivers: list[str] = []
     with revisions(repository, what.commit, None, names_of(moved)) as (before, after):
         checked = [
@@ -142,26 +144,26 @@ class _Check:
 
     repository: Repository
     touched: Touched
-    trees: tuple[Tree, Tree]
+    trees: tuple[FileTree, FileTree]
     label: str
     waivers: list[str]
     """Reasons that new versions give for recipes that are gone; added to."""
 
-    def made(self, *, store: Store, device: Device, rows: Rows) -> Checked:
+    def made(self, *, store: Store, device: Device, rows: RowDivider) -> Checked:
         """Validate, plan and compare it."""
         touched = self.touched
-        if touched.status in (Status.DELETED, Status.GONE):
+        if touched.status in (ChangeStatus.DELETED, ChangeStatus.GONE):
             return self._checked(findings=(_finding(GONE, Effect.WEAKER, IS_GONE),))
         unseen: tuple[Finding, ...] = ()
         if touched.unseen:
             unseen = (_finding(UNSEEN, Effect.UNKNOWN, touched.unseen),)
-        if touched.status is Status.HIDDEN:
+        if touched.status is ChangeStatus.HIDDEN:
             return self._checked(findings=unseen)
         new, problems, notes = self._new()
         if new is None:
             return self._checked(problems=problems, notes=notes, findings=unseen)
         found = self._checked(problems=problems, notes=notes, plan=tuple(plan_lines(new.recipe)))
-        if touched.status is Status.NEW:
+        if touched.status is ChangeStatus.NEW:
             self._note_waivers(new, {})
             return replace(found, waived=_waived(new.recipe), findings=unseen)
         old, why = self._old()
@@ -233,7 +235,9 @@ class _Check:
             return None, f"{NO_COMPARISON}: {first.code} {where}{first.message}"
         return side, ""
 
-    def _tried(self, path: Path, tree: Tree, label: str) -> tuple[Side | None, tuple[Problem, ...]]:
+    def _tried(
+        self, path: Path, tree: FileTree, label: str
+    ) -> tuple[Side | None, tuple[Problem, ...]]:
         try:
             return try_side(path, tree, label=label)
         except (DataError, RecipeError) as error:

@@ -23,7 +23,7 @@ DEFAULT: Final = " (default)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Differing:
+class ChangedKey:
     """A key that says something else now."""
 
     path: str
@@ -36,7 +36,7 @@ class Differing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class Versions:
     """The old and the new version."""
 
     old: Side
@@ -58,7 +58,7 @@ class Pair:
         return paired(listed_of(self.old.recipe), listed_of(self.new.recipe))
 
     @cached_property
-    def differing(self) -> tuple[Differing, ...]:
+    def differing(self) -> tuple[ChangedKey, ...]:
         """Every key that differs, sources left out, in the order of the language."""
         same_base = _same_file(self.old.recipe.base_model, self.new.recipe.base_model)
         return tuple(
@@ -67,13 +67,13 @@ class Pair:
             if not (same_base and one.path == "base_model.path")
         )
 
-    def _differing(self, before: Leaves, after: Leaves) -> Iterator[Differing]:
+    def _differing(self, before: Leaves, after: Leaves) -> Iterator[ChangedKey]:
         for path in (*after, *(path for path in before if path not in after)):
             old, new = before.get(path), after.get(path)
             leaf = new or old
             if leaf is None or (old and new and _equal(old, new)):
                 continue
-            yield Differing(
+            yield ChangedKey(
                 path=path,
                 form=leaf.form,
                 before=old.value if old else None,
@@ -82,24 +82,24 @@ class Pair:
                 shown_after=_shown(self.new, new),
             )
 
-    def of_source(self, pair: Paired) -> tuple[Differing, ...]:
+    def of_source(self, versions: Paired) -> tuple[ChangedKey, ...]:
         """Return what differs in a source that both versions have."""
-        if pair.old is None or pair.new is None:
+        if versions.old is None or versions.new is None:
             return ()
-        path = f"data.sources[{pair.new.number}]"
-        same = _same_file(pair.old.first.ref, pair.new.first.ref)
+        path = f"data.sources[{versions.new.number}]"
+        same = _same_file(versions.old.first.ref, versions.new.first.ref)
         found = self._differing(
-            source_leaves(path, pair.old.written, number=pair.old.number),
-            source_leaves(path, pair.new.written, number=pair.new.number),
+            source_leaves(path, versions.old.written, number=versions.old.number),
+            source_leaves(path, versions.new.written, number=versions.new.number),
         )
         return tuple(one for one in found if not (same and one.path == f"{path}.path"))
 
-    def find(self, path: str) -> Differing | None:
+    def find(self, path: str) -> ChangedKey | None:
         """Return a key that differs, by its path."""
         return next((one for one in self.differing if one.path == path), None)
 
 
-def other_bytes(pair: Pair, old: Reference | None, new: Reference | None) -> bool:
+def other_bytes(versions: Versions, old: Reference | None, new: Reference | None) -> bool:
     """Tell whether a local file or folder that both versions name by the same path is another one now."""
     if not isinstance(old, PathRef) or not isinstance(new, PathRef) or old.sha256 != new.sha256:
         return False
@@ -107,12 +107,12 @@ def other_bytes(pair: Pair, old: Reference | None, new: Reference | None) -> boo
         return False  # told as another path
     if old.withheld or new.withheld:
         return False
-    if not pair.old.tree.has(old.path) or not pair.new.tree.has(new.path):
+    if not versions.old.tree.has(old.path) or not versions.new.tree.has(new.path):
         return False
-    return not equal_bytes(pair, old, new)
+    return not equal_bytes(versions, old, new)
 
 
-def same_content(pair: Pair, old: Reference | None, new: Reference | None) -> bool:
+def same_content(versions: Versions, old: Reference | None, new: Reference | None) -> bool:
     """Tell whether two paths lead to the same bytes: of a recipe that moved, or of a renamed file."""
     if not isinstance(old, PathRef) or not isinstance(new, PathRef):
         return False
@@ -120,22 +120,22 @@ def same_content(pair: Pair, old: Reference | None, new: Reference | None) -> bo
         return True
     if old.withheld or new.withheld:
         return False
-    there = pair.old.tree.has(old.path) and pair.new.tree.has(new.path)
-    return there and equal_bytes(pair, old, new)
+    there = versions.old.tree.has(old.path) and versions.new.tree.has(new.path)
+    return there and equal_bytes(versions, old, new)
 
 
-def equal_bytes(pair: Pair, old: PathRef, new: PathRef) -> bool:
+def equal_bytes(versions: Versions, old: PathRef, new: PathRef) -> bool:
     """Tell whether two paths hold the same: by what git says of the same one, else by their bytes."""
     if old.withheld or new.withheld:  # not read: validation tells
         return old.path == new.path
-    if pair.old.tree.identity(old.path) == pair.new.tree.identity(new.path):
+    if versions.old.tree.identity(old.path) == versions.new.tree.identity(new.path):
         return True
     if old.path == new.path:
         return False
-    one, other = pair.old.tree.copy(old.path), pair.new.tree.copy(new.path)
+    one, other = versions.old.tree.copy(old.path), versions.new.tree.copy(new.path)
     if one is not None and other is not None:
         return filecmp.cmp(one, other, shallow=False)
-    are_here = isinstance(pair.old.tree, Disk) and isinstance(pair.new.tree, Disk)
+    are_here = isinstance(versions.old.tree, Disk) and isinstance(versions.new.tree, Disk)
     return are_here and _equal_folders(old.path, new.path)
 
 
@@ -202,7 +202,7 @@ def cropped(text: str) -> str:
     return text if len(text) <= MOST else f"{text[: MOST - 1].rstrip()}…"
 
 
-def finding_of(one: Differing, code: str, effect: Effect, says: str = "") -> Finding:
+def finding_of(one: ChangedKey, code: str, effect: Effect, says: str = "") -> Finding:
     """Return the finding about a key that differs."""
     same = one.shown_before == one.shown_after
     return Finding(

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from engine.environment import Device
-from engine.estimate import TrainingEstimate, foretell
+from engine.estimate import TrainingEstimate, estimate_training
 from engine.estimate.prices import Price, price_of
 from engine.evidence.review import Cost
 from engine.recipe.sweeps import methods_of
 from engine.render.number_format import about, count, millions, size
-from engine.review.compare import Pair
+from engine.review.compare import Versions
 from engine.review.reruns import reference_identity
 from engine.review.version import Side
 from engine.store import Store
@@ -39,21 +39,21 @@ _OF_TRAINING: Final = (
 """Keys that change what a training takes."""
 
 
-def costs(pair: Pair, store: Store, device: Device) -> tuple[Cost, ...]:
+def costs(versions: Versions, store: Store, device: Device) -> tuple[Cost, ...]:
     """Return what the change does to what a training takes; empty where it changes no training."""
-    if {one.path for one in pair.differing}.isdisjoint(_OF_TRAINING):
+    if {one.path for one in versions.differing}.isdisjoint(_OF_TRAINING):
         return ()
-    old, new = (_estimate(side, store, device) for side in (pair.old, pair.new))
+    old, new = (_estimate(side, store, device) for side in (versions.old, versions.new))
     return (
-        *_trainings(pair),
+        *_trainings(versions),
         *_numbers(old, new, device),
         *_money(old, new, price_of(device, None)),
     )
 
 
-def _trainings(pair: Pair) -> Iterator[Cost]:
+def _trainings(versions: Versions) -> Iterator[Cost]:
     """How many models the sweeps train; the other numbers are of one training by `method`."""
-    old, new = (len(methods_of(side.recipe)) for side in (pair.old, pair.new))
+    old, new = (len(methods_of(side.recipe)) for side in (versions.old, versions.new))
     if old != new:
         says = f"{new - old:+d}: every setting of `sweep` is one; the other numbers are of one by `method`"
         yield Cost(name="trainings", before=count(old), after=count(new), says=says)
@@ -61,7 +61,7 @@ def _trainings(pair: Pair) -> Iterator[Cost]:
 
 def _estimate(side: Side, store: Store, device: Device) -> TrainingEstimate:
     identity = reference_identity(side.recipe.base_model, side)
-    return foretell(side.recipe, store, device, base_model=identity, data=None)
+    return estimate_training(side.recipe, store, device, base_model=identity, data=None)
 
 
 def _numbers(old: TrainingEstimate, new: TrainingEstimate, device: Device) -> Iterator[Cost]:
@@ -108,5 +108,5 @@ def _money(old: TrainingEstimate, new: TrainingEstimate, price: Price | None) ->
         name="cost",
         before=f"{before:.2f}{currency}",
         after=f"{after:.2f}{currency}",
-        says=f"{after - before:+.2f}{currency} for the training, by {price.told}",
+        says=f"{after - before:+.2f}{currency} for the training, by {price.source}",
     )

@@ -12,8 +12,8 @@ from typing import Final
 
 from engine.evidence.review import Effect, Finding
 from engine.recipe.weakening import ORDER
-from engine.review.compare import Differing, Pair, finding_of
-from engine.review.rows import Judged, Rows
+from engine.review.compare import ChangedKey, Versions, finding_of
+from engine.review.rows import JudgedRows, RowDivider
 from engine.review.version import Side
 
 AT: Final = "data.checks."
@@ -23,22 +23,22 @@ MOVES: Final = ("drop", "mask")
 """Actions after which the rows are others."""
 
 
-def decides(one: Differing) -> bool:
+def decides(one: ChangedKey) -> bool:
     """Tell whether a key that differs is a check that decides which rows judge, before or now."""
     name = one.path.removeprefix(AT)
     is_check = one.path.startswith(AT) and name not in AFTER_THE_DRAW
     return is_check and (one.before in MOVES or one.after in MOVES) and one.after != "fail"
 
 
-def judge_checks(pair: Pair, rows: Rows) -> Iterator[Finding]:
+def judge_checks(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
     """W125, W301: rows that a check takes out of those that judge, rewrites, or lets judge again."""
-    for one in pair.differing:
+    for one in versions.differing:
         if decides(one):
-            yield from _judged(one, pair, rows)
+            yield from _judged(one, versions, rows)
 
 
-def _judged(one: Differing, pair: Pair, rows: Rows) -> Iterator[Finding]:
-    moved = _moved(one, pair.new, rows)
+def _judged(one: ChangedKey, versions: Versions, rows: RowDivider) -> Iterator[Finding]:
+    moved = _moved(one, versions.new, rows)
     is_relaxed = ORDER.index(str(one.after)) > ORDER.index(str(one.before))
     if is_relaxed:
         yield finding_of(one, "W301", Effect.WEAKER, _told(one, moved))
@@ -46,7 +46,7 @@ def _judged(one: Differing, pair: Pair, rows: Rows) -> Iterator[Finding]:
         yield finding_of(one, "W125", Effect.WEAKER, _told(one, moved))
 
 
-def _moved(one: Differing, side: Side, rows: Rows) -> Judged | None:
+def _moved(one: ChangedKey, side: Side, rows: RowDivider) -> JudgedRows | None:
     """Return what the check alone does to the rows that judge; None where that is not known."""
     name = one.path.removeprefix(AT)
     before = "warn" if one.before == "fail" else str(one.before)
@@ -59,7 +59,7 @@ def _acting(side: Side, check: str, action: str) -> Side:
     return replace(side, recipe=recipe)
 
 
-def _told(one: Differing, moved: Judged | None) -> str:
+def _told(one: ChangedKey, moved: JudgedRows | None) -> str:
     if moved is None:
         return "it decides which rows judge; how many are others now is not known here"
     if one.after == "drop":

@@ -29,7 +29,7 @@ MOST_HASHED: Final = 50_000_000
 """Bytes of a file up to which its digest says which one it is; larger ones are compared byte by byte."""
 
 
-class Tree(Protocol):
+class FileTree(Protocol):
     """The files of one version."""
 
     @property
@@ -296,7 +296,7 @@ def _touches(steps: tuple[str, ...], changed: frozenset[str]) -> bool:
 @contextmanager
 def revisions(
     repository: Repository, old: str, new: str | None, changed: frozenset[str]
-) -> Iterator[tuple[Tree, Tree]]:
+) -> Iterator[tuple[FileTree, FileTree]]:
     """Yield the trees of two commits, the second one being the working tree where it is None."""
     with tempfile.TemporaryDirectory(prefix="recipe-review-") as folder:
         places = [Path(folder) / name for name in ("old", "new")]
@@ -312,7 +312,7 @@ def revisions(
                 beside_disk=new is None,
             )
 
-        after: Tree = WorkingTree(repository=repository, changed=changed)
+        after: FileTree = WorkingTree(repository=repository, changed=changed)
         yield at(old, places[0]), at(new, places[1]) if new is not None else after
 
 

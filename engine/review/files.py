@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from engine.recipe.model import PathRef
-from engine.review.compare import Differing, Pair, equal_bytes, same_content
+from engine.review.compare import ChangedKey, Versions, equal_bytes, same_content
 from engine.review.row_format import KEYS, read_as
-from engine.review.sources import Listed, Paired
+from engine.review.sources import ListedSource, Paired
 
 OF_ROWS: Final = (
     *("revision", "config", "split", "package", "sha256", "file", "format", "header", "encoding"),
@@ -15,26 +15,26 @@ OF_ROWS: Final = (
 )
 
 
-def changed_rows(pair: Pair, source: Paired) -> str | None:
+def changed_rows(versions: Versions, source: Paired) -> str | None:
     """Return the path of what changes the rows of a source; None where they stay."""
     if source.new is None:
         return None
     path = f"data.sources[{source.new.number}]"
     if source.old is None:
         return path
-    for one in pair.of_source(source):
-        if key_of(pair, source, one) in (*OF_ROWS, "hub", "path"):
+    for one in versions.of_source(source):
+        if key_of(versions, source, one) in (*OF_ROWS, "hub", "path"):
             return one.path
-    return path if bytes_changed(pair, source) else None
+    return path if bytes_changed(versions, source) else None
 
 
-def key_of(pair: Pair, source: Paired, one: Differing) -> str:
+def key_of(versions: Versions, source: Paired, one: ChangedKey) -> str:
     """The key of a source that differs; empty where both values lead to the same rows."""
     if source.old is None or source.new is None:
         return ""
     key = one.path.removeprefix(f"data.sources[{source.new.number}].").partition(".")[0]
     if key == "path":
-        return "" if same_bytes(pair, source) else key
+        return "" if same_bytes(versions, source) else key
     if key in KEYS:
         place = KEYS.index(key)
         old, new = (read_as(listed.first)[place] for listed in (source.old, source.new))
@@ -42,7 +42,7 @@ def key_of(pair: Pair, source: Paired, one: Differing) -> str:
     return key
 
 
-def bytes_changed(pair: Pair, source: Paired) -> bool:
+def bytes_changed(versions: Versions, source: Paired) -> bool:
     """Tell whether the local files of a source that both versions name are others now."""
     if source.old is None or source.new is None:
         return False
@@ -50,33 +50,33 @@ def bytes_changed(pair: Pair, source: Paired) -> bool:
     if len(old) != len(new):
         return True
     both = zip(old, new, strict=True)
-    return any(_is_changed(pair, one, other) for one, other in both)
+    return any(_is_changed(versions, one, other) for one, other in both)
 
 
-def _is_changed(pair: Pair, old: PathRef, new: PathRef) -> bool:
+def _is_changed(versions: Versions, old: PathRef, new: PathRef) -> bool:
     if old.withheld or new.withheld:  # not read: validation tells
         return old.path != new.path
-    there = (pair.old.tree.has(old.path), pair.new.tree.has(new.path))
-    return there[0] != there[1] or (all(there) and not equal_bytes(pair, old, new))
+    there = (versions.old.tree.has(old.path), versions.new.tree.has(new.path))
+    return there[0] != there[1] or (all(there) and not equal_bytes(versions, old, new))
 
 
-def _local_files(listed: Listed) -> list[PathRef]:
+def _local_files(listed: ListedSource) -> list[PathRef]:
     refs = [ref for file in listed.files for ref in (file.ref, *(one.ref for one in file.columns))]
     return [ref for ref in refs if isinstance(ref, PathRef)]
 
 
-def same_bytes(pair: Pair, source: Paired) -> bool:
+def same_bytes(versions: Versions, source: Paired) -> bool:
     """Tell whether a source that goes by another name now leads to the same local files."""
     if source.old is None or source.new is None:
         return False
     if len(source.old.files) != len(source.new.files):
         return False
     both = zip(source.old.files, source.new.files, strict=True)
-    return all(same_content(pair, one.ref, other.ref) for one, other in both)
+    return all(same_content(versions, one.ref, other.ref) for one, other in both)
 
 
-def part_of(pair: Pair, source: Paired) -> Differing | None:
-    """What says which part of a place is read; its version is told as a pin."""
-    versions = ("revision", "package", "sha256", "hub", "path")
-    found = (one for one in pair.of_source(source) if key_of(pair, source, one) in OF_ROWS)
-    return next((one for one in found if key_of(pair, source, one) not in versions), None)
+def part_of(versions: Versions, source: Paired) -> ChangedKey | None:
+    """What says which part of a place is read; its version is reported as a pin."""
+    pins = ("revision", "package", "sha256", "hub", "path")
+    found = (one for one in versions.of_source(source) if key_of(versions, source, one) in OF_ROWS)
+    return next((one for one in found if key_of(versions, source, one) not in pins), None)

@@ -9,29 +9,32 @@ from dataclasses import replace
 from engine.evidence.review import Area, Change, Effect, Finding
 from engine.recipe.model import Json
 from engine.recipe.weakening import ORDER, Weakening, Weaker, weakenings
-from engine.review import answers, baselines, exported, pins, probes, validation
-from engine.review.compare import Differing, Pair, finding_of
+from engine.review import answers, baselines, pins, probes, validation
+from engine.review.compare import ChangedKey, Versions, finding_of, other_bytes
 from engine.review.data_checks import decides, judge_checks
+from engine.review.files import bytes_changed
 from engine.review.holdout import judge_holdout
-from engine.review.listed import orders, source_changes
 from engine.review.record import judge_record, lock_changes
-from engine.review.rows import Rows
+from engine.review.rows import RowDivider
+from engine.review.sources import ListedSource, Paired
 from engine.review.version import waivers_of
 
 SPENT = "the waiver of it is older than this change; say anew why it is meant"
 
 
-def judge(pair: Pair, rows: Rows) -> tuple[tuple[Finding, ...], tuple[Change, ...]]:
+def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tuple[Change, ...]]:
     """Return the findings, weaker ones first, and every other change, both in the language's order."""
     findings = [
-        *_generic(pair),
-        *_looked_at(pair),
-        *judge_checks(pair, rows),
-        *judge_holdout(pair, rows),
+        *_generic(versions),
+        *_looked_at(versions),
+        *judge_checks(versions, rows),
+        *judge_holdout(versions, rows),
     ]
-    findings = waived(_told_once(_distinct(findings)), waivers_of(pair.new), waivers_of(pair.old))
+    findings = waived(
+        _told_once(_distinct(findings)), waivers_of(versions.new), waivers_of(versions.old)
+    )
     told = {finding.path for finding in findings}
-    changes = [change for change in _changes(pair) if change.path not in told]
+    changes = [change for change in _changes(versions) if change.path not in told]
     findings.sort(key=lambda one: (tuple(Effect).index(one.effect), _place(one.path)))
     return tuple(findings), tuple(changes)
 
@@ -60,15 +63,15 @@ def _place(path: str) -> int:
     return tops.index(first) if first in tops else len(tops)
 
 
-def _generic(pair: Pair) -> Iterator[Finding]:
-    for one in pair.differing:
+def _generic(versions: Versions) -> Iterator[Finding]:
+    for one in versions.differing:
         known = weakenings().get(one.form)
         effect = effect_of(known, one.before, one.after) if known else None
-        if known is None or effect is None or _of_no_file(one.form, pair) or decides(one):
+        if known is None or effect is None or _of_no_file(one.form, versions) or decides(one):
             continue
         code = known.gone if known.gone and None in (one.before, one.after) else known.code
         yield finding_of(one, code, effect)
-    if _bounds(pair.before) and not _bounds(pair.after):
+    if _bounds(versions.before) and not _bounds(versions.after):
         yield Finding(
             code="W103",
             path="acceptance",
@@ -77,9 +80,9 @@ def _generic(pair: Pair) -> Iterator[Finding]:
         )
 
 
-def _of_no_file(form: str, pair: Pair) -> bool:
+def _of_no_file(form: str, versions: Versions) -> bool:
     """Tell whether a bound speaks of a quantized file that one of the versions does not make."""
-    sides = (pair.old.recipe.export, pair.new.recipe.export)
+    sides = (versions.old.recipe.export, versions.new.recipe.export)
     speaks = form.startswith(("export.parity", "export.after_quantization"))
     return speaks and not all(export.has_quantized_file for export in sides)
 
@@ -118,22 +121,22 @@ def _bound_effect(key: Weakening, before: Json, after: Json) -> Effect | None:
     return Effect.WEAKER if is_lower is (key.weaker is Weaker.LOWER) else Effect.STRONGER
 
 
-def _looked_at(pair: Pair) -> Iterator[Finding]:
-    yield from validation.decide_on(pair)
-    yield from validation.name_of_the_rival(pair)
-    yield from validation.validation_rows(pair)
-    yield from validation.choice_of_the_model(pair)
-    yield from validation.further_seeds(pair)
-    yield from answers.labels(pair)
-    yield from answers.schema(pair)
-    yield from answers.output(pair)
-    yield from answers.references(pair)
-    yield from baselines.baselines(pair)
-    yield from probes.probes(pair)
-    yield from pins.pins(pair)
-    yield from exported.uncovered(pair)
-    yield from exported.overrides(pair)
-    yield from judge_record(pair)
+def _looked_at(versions: Versions) -> Iterator[Finding]:
+    yield from validation.decide_on(versions)
+    yield from validation.name_of_the_rival(versions)
+    yield from validation.validation_rows(versions)
+    yield from validation.choice_of_the_model(versions)
+    yield from validation.further_seeds(versions)
+    yield from answers.labels(versions)
+    yield from answers.schema(versions)
+    yield from answers.output(versions)
+    yield from answers.references(versions)
+    yield from baselines.baselines(versions)
+    yield from probes.probes(versions)
+    yield from pins.pins(versions)
+    yield from validation.uncovered(versions)
+    yield from validation.overrides(versions)
+    yield from judge_record(versions)
 
 
 def waived(
@@ -165,16 +168,16 @@ def _covers(what: str, finding: Finding) -> bool:
     return what in (finding.code, finding.path) or finding.path.startswith((f"{what}.", f"{what}["))
 
 
-def _changes(pair: Pair) -> Iterator[Change]:
-    for one in pair.differing:
+def _changes(versions: Versions) -> Iterator[Change]:
+    for one in versions.differing:
         area = weakenings().get(one.form, Weakening()).area
         yield _change(one, area)
-    yield from source_changes(pair)
-    yield from orders(pair)
-    yield from lock_changes(pair)
+    yield from source_changes(versions)
+    yield from orders(versions)
+    yield from lock_changes(versions)
 
 
-def _change(one: Differing, area: Area) -> Change:
+def _change(one: ChangedKey, area: Area) -> Change:
     same = one.shown_before == one.shown_after
     return Change(
         path=one.path,
@@ -183,3 +186,44 @@ def _change(one: Differing, area: Area) -> Change:
         after="" if same else one.shown_after,
         says="reworded" if same else "",
     )
+
+
+def source_changes(versions: Versions) -> Iterator[Change]:
+    """Yield what changed in the data sources."""
+    if other_bytes(versions, versions.old.recipe.base_model, versions.new.recipe.base_model):
+        yield Change(path="base_model", area=Area.MODEL, says="other bytes at the same path")
+    for source in versions.sources:
+        if source.new is None and source.old is not None:
+            path = f"data.sources[{source.old.number}]"
+            yield Change(path=path, area=Area.DATA, before=_told(source.old), says="taken out")
+        elif source.old is None and source.new is not None:
+            path = f"data.sources[{source.new.number}]"
+            yield Change(path=path, area=Area.DATA, after=_told(source.new), says="added")
+        else:
+            yield from _within(versions, source)
+
+
+def _within(versions: Versions, source: Paired) -> Iterator[Change]:
+    for one in versions.of_source(source):
+        area = weakenings().get(one.form, Weakening(area=Area.DATA)).area
+        yield Change(path=one.path, area=area, before=one.shown_before, after=one.shown_after)
+    if source.new is not None and bytes_changed(versions, source):
+        path = f"data.sources[{source.new.number}]"
+        yield Change(path=path, area=Area.DATA, says=f"{_told(source.new)}: other bytes")
+
+
+def _told(listed: ListedSource) -> str:
+    return str(
+        next(listed.written[key] for key in ("path", "hub", "package") if key in listed.written)
+    )
+
+
+def orders(versions: Versions) -> Iterator[Change]:
+    """Yield lists whose items stand in another order, where the order can change a result."""
+    old, new = versions.old.recipe, versions.new.recipe
+    names = [[one.name for one in recipe.baselines] for recipe in (old, new)]
+    if names[0] != names[1] and sorted(names[0]) == sorted(names[1]):
+        yield Change(path="baselines", area=Area.REPORT, says="another order")
+    places = [one.old.number for one in versions.sources if one.old and one.new]
+    if places != sorted(places):
+        yield Change(path="data.sources", area=Area.DATA, says="another order")

@@ -10,10 +10,10 @@ from engine.evidence.review import Effect, Finding
 from engine.lock.draw import draw_of, is_drawn_by, needs_record
 from engine.recipe.model import Source
 from engine.review.changed_rows import other_content
-from engine.review.compare import Pair, finding_of
+from engine.review.compare import Versions, finding_of
 from engine.review.files import bytes_changed, changed_rows, part_of, same_bytes
 from engine.review.locks import judge_locks
-from engine.review.rows import Overlap, Rows
+from engine.review.rows import HoldoutOverlap, RowDivider
 from engine.review.sources import Paired
 from engine.review.validation import is_smaller
 
@@ -33,19 +33,19 @@ class Cause:
     says: str = REDRAWN
 
 
-def judge_holdout(pair: Pair, rows: Rows) -> Iterator[Finding]:
+def judge_holdout(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
     """Yield what the change does to the rows that judge, and to the record of them."""
-    yield from judge_locks(pair)
-    yield from _sizes(pair)
-    moved = [*_moved_sources(pair), *_gone_rows(pair, rows)]
+    yield from judge_locks(versions)
+    yield from _sizes(versions)
+    moved = [*_moved_sources(versions), *_gone_rows(versions, rows)]
     yield from moved
-    yield from _fewer_validation(pair, rows)
-    yield from judge_content(pair, rows)
-    causes = [*_drawn(pair), *_other_rows(pair), *_new_lock(pair, rows)]
+    yield from _fewer_validation(versions, rows)
+    yield from judge_content(versions, rows)
+    causes = [*_drawn(versions), *_other_rows(versions), *_new_lock(versions, rows)]
     if not causes and not moved:
         return
-    overlap = rows.overlap(pair.old, pair.new)
-    if isinstance(overlap, Overlap) and overlap.is_same and not moved:
+    overlap = rows.overlap(versions.old, versions.new)
+    if isinstance(overlap, HoldoutOverlap) and overlap.is_same and not moved:
         return
     for number, cause in enumerate(causes):
         says = f"{cause.says}{_told(overlap)}" if number == 0 else cause.says
@@ -57,13 +57,13 @@ def judge_holdout(pair: Pair, rows: Rows) -> Iterator[Finding]:
             after=cause.after,
             says=says,
         )
-    if isinstance(overlap, Overlap) and overlap.training:
+    if isinstance(overlap, HoldoutOverlap) and overlap.training:
         path = causes[0].path if causes else moved[0].path
         says = _told(overlap).removeprefix(": ")
         yield Finding(code="W203", path=path, effect=Effect.WEAKER, says=says)
 
 
-def _told(overlap: Overlap | str) -> str:
+def _told(overlap: HoldoutOverlap | str) -> str:
     if isinstance(overlap, str):
         return f"; how many of its rows were training rows before is not known: {overlap}"
     parts = [f"{overlap.training} of {overlap.rows} new holdout rows were training rows before"]
@@ -72,32 +72,34 @@ def _told(overlap: Overlap | str) -> str:
     return f": {', '.join(parts)}"
 
 
-def _drawn(pair: Pair) -> Iterator[Cause]:
+def _drawn(versions: Versions) -> Iterator[Cause]:
     """What decides the draw, and differs: the same keys by which a lock tells a redraw."""
-    old, new = draw_of(pair.old.recipe), draw_of(pair.new.recipe)
+    old, new = draw_of(versions.old.recipe), draw_of(versions.new.recipe)
     told: set[str] = set()
     for key in (*new, *(key for key in old if key not in new)):
         path = _KEYS.get(key, key)
-        if old.get(key) == new.get(key) or path in told or not _decides(key, pair):
+        if old.get(key) == new.get(key) or path in told or not _decides(key, versions):
             continue
         told.add(path)
         if key == "data.answer":
-            yield from _more_labels(pair)
-        elif (found := _shown(pair, path)) is not None:
-            yield Cause(path=path, before=found[0], after=found[1], says=_meaning(path, pair))
+            yield from _more_labels(versions)
+        elif (found := _shown(versions, path)) is not None:
+            yield Cause(path=path, before=found[0], after=found[1], says=_meaning(path, versions))
 
 
-def _decides(key: str, pair: Pair) -> bool:
+def _decides(key: str, versions: Versions) -> bool:
     """Tell whether a key of the draw moves a row: no seed does where files say what judges."""
-    splits = pair.new.recipe.splits
-    if key == "splits.seed" and splits.by in SAID and splits.by == pair.old.recipe.splits.by:
+    splits = versions.new.recipe.splits
+    if key == "splits.seed" and splits.by in SAID and splits.by == versions.old.recipe.splits.by:
         return isinstance(splits.holdout, int)
     return not (key == "splits.holdout" and splits.folds)  # told by `splits.folds`
 
 
-def _shown(pair: Pair, path: str) -> tuple[str, str] | None:
+def _shown(versions: Versions, path: str) -> tuple[str, str] | None:
     """The two values at a path, or below it: `splits.by` holds a word or a mapping."""
-    found = [one for one in pair.differing if one.path == path or one.path.startswith(f"{path}.")]
+    found = [
+        one for one in versions.differing if one.path == path or one.path.startswith(f"{path}.")
+    ]
     if not found:
         return None
     return tuple(  # type: ignore[return-value]
@@ -110,8 +112,8 @@ def _shown(pair: Pair, path: str) -> tuple[str, str] | None:
     )
 
 
-def _meaning(path: str, pair: Pair) -> str:
-    old, new = pair.old.recipe.splits, pair.new.recipe.splits
+def _meaning(path: str, versions: Versions) -> str:
+    old, new = versions.old.recipe.splits, versions.new.recipe.splits
     if path == "splits.by" and old.by == "group" != new.by:
         return f"{REDRAWN}, and rows of one `{old.column}` may stand on both sides"
     if path == "splits.by" and old.by == "time" != new.by:
@@ -121,35 +123,35 @@ def _meaning(path: str, pair: Pair) -> str:
     return REDRAWN
 
 
-def _more_labels(pair: Pair) -> Iterator[Cause]:
+def _more_labels(versions: Versions) -> Iterator[Cause]:
     """Labels that are added bring rows; what else the answers are made from is a finding of its own."""
-    found = pair.find("task.labels")
-    old, new = set(pair.old.recipe.task.labels), set(pair.new.recipe.task.labels)
+    found = versions.find("task.labels")
+    old, new = set(versions.old.recipe.task.labels), set(versions.new.recipe.task.labels)
     if found is not None and old < new:
         yield Cause(path=found.path, before=found.shown_before, after=found.shown_after)
 
 
-def _other_rows(pair: Pair) -> Iterator[Cause]:
+def _other_rows(versions: Versions) -> Iterator[Cause]:
     """What changes the rows from which the holdout is drawn, where no record holds it to its rows."""
-    old, new = pair.old.recipe, pair.new.recipe
+    old, new = versions.old.recipe, versions.new.recipe
     splits = new.splits
     in_fractions = isinstance(splits.holdout, float) and splits.by != "time"
-    if _is_held(pair):
+    if _is_held(versions):
         return
-    seed = pair.find("data.sample.seed")
+    seed = versions.find("data.sample.seed")
     if seed is not None and old.data.sample and new.data.sample:
         yield Cause(path=seed.path, before=seed.shown_before, after=seed.shown_after)
     if splits.by in SAID:
         return
     if in_fractions or splits.folds:
-        yield from _from_others(pair)  # adding rows moves no row
+        yield from _from_others(versions)  # adding rows moves no row
         return
     unheld = f"{REDRAWN}, since its rows are drawn from others and no lock holds it to them"
-    rows = pair.find("data.sample.rows")
+    rows = versions.find("data.sample.rows")
     if rows is not None:
         yield Cause(path=rows.path, before=rows.shown_before, after=rows.shown_after, says=unheld)
-    for source in pair.sources:
-        path = changed_rows(pair, source)
+    for source in versions.sources:
+        path = changed_rows(versions, source)
         if (
             path is not None
             and source.new is not None
@@ -158,41 +160,41 @@ def _other_rows(pair: Pair) -> Iterator[Cause]:
             yield Cause(path=path, says=unheld)
 
 
-def _from_others(pair: Pair) -> Iterator[Cause]:
+def _from_others(versions: Versions) -> Iterator[Cause]:
     """Another part of the same package or data set, or the same file read otherwise: other rows."""
-    for source in pair.sources:
-        if source.same_place and (found := part_of(pair, source)) is not None:
+    for source in versions.sources:
+        if source.same_place and (found := part_of(versions, source)) is not None:
             says = f"{REDRAWN}, since it is drawn from other rows"
             before, after = found.shown_before, found.shown_after
             yield Cause(path=found.path, before=before, after=after, says=says)
 
 
-def _new_lock(pair: Pair, rows: Rows) -> Iterator[Cause]:
+def _new_lock(versions: Versions, rows: RowDivider) -> Iterator[Cause]:
     """A lock where there was none holds the holdout to its rows, whichever they are."""
-    lock = pair.new.lock
-    if pair.old.lock is not None or lock is None or not is_drawn_by(lock, pair.new.recipe):
+    lock = versions.new.lock
+    if versions.old.lock is not None or lock is None or not is_drawn_by(lock, versions.new.recipe):
         return
-    overlap = rows.overlap(pair.old, pair.new)
-    if isinstance(overlap, Overlap) and not overlap.is_same:
+    overlap = rows.overlap(versions.old, versions.new)
+    if isinstance(overlap, HoldoutOverlap) and not overlap.is_same:
         yield Cause(path="lock.splits.holdout", says="the lock that is new records another holdout")
 
 
-def _is_held(pair: Pair) -> bool:
+def _is_held(versions: Versions) -> bool:
     """Tell whether the new lock holds the holdout to its rows, whatever is added."""
-    lock, recipe = pair.new.lock, pair.new.recipe
+    lock, recipe = versions.new.lock, versions.new.recipe
     is_of_it = lock is not None and "holdout" in lock.splits and is_drawn_by(lock, recipe)
     return is_of_it and needs_record(recipe.splits)
 
 
-def _gone_rows(pair: Pair, rows: Rows) -> Iterator[Finding]:
+def _gone_rows(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
     """W206: a lock holds its rows as long as the data have them; rows that are taken out judge no more."""
-    if pair.new.recipe.splits.by in SAID or not _is_held(pair):
+    if versions.new.recipe.splits.by in SAID or not _is_held(versions):
         return
-    changed = [(one, path) for one in pair.sources if (path := changed_rows(pair, one))]
+    changed = [(one, path) for one in versions.sources if (path := changed_rows(versions, one))]
     changed = [(one, path) for one, path in changed if one.old is not None and one.same_place]
     if not changed:
         return
-    counted = rows.gone(pair.new)
+    counted = rows.gone(versions.new)
     if counted is not None:
         gone, recorded = counted
         if gone:
@@ -200,33 +202,33 @@ def _gone_rows(pair: Pair, rows: Rows) -> Iterator[Finding]:
             yield Finding(code="W206", path=changed[0][1], effect=Effect.WEAKER, says=says)
         return
     for one, path in changed:
-        found = {part.path: part for part in pair.of_source(one)}.get(path)
+        found = {part.path: part for part in versions.of_source(one)}.get(path)
         if found is not None:
             says = "recorded holdout rows that are not in it no longer judge"
             yield finding_of(found, "W206", Effect.WEAKER, says)
 
 
-def judge_content(pair: Pair, rows: Rows) -> Iterator[Finding]:
+def judge_content(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
     """What local files that hold something else now do to the rows that judge, where none is redrawn."""
-    splits = pair.new.recipe.splits
-    if splits.by in SAID or draw_of(pair.old.recipe) != draw_of(pair.new.recipe):
+    splits = versions.new.recipe.splits
+    if splits.by in SAID or draw_of(versions.old.recipe) != draw_of(versions.new.recipe):
         return
     changed = tuple(
         (one, f"data.sources[{one.new.number}]")
-        for one in pair.sources
-        if one.new is not None and one.same_place and bytes_changed(pair, one)
+        for one in versions.sources
+        if one.new is not None and one.same_place and bytes_changed(versions, one)
     )
     is_fixed = isinstance(splits.holdout, float) and splits.by != "time"
-    is_held = _is_held(pair)
+    is_held = _is_held(versions)
     if changed and (is_held or is_fixed or splits.folds):
-        yield from other_content(pair, rows, changed, counted=is_held)
+        yield from other_content(versions, rows, changed, counted=is_held)
 
 
-def _fewer_validation(pair: Pair, rows: Rows) -> Iterator[Finding]:
+def _fewer_validation(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
     """W204: where the data say which rows are for validation, and there are fewer of them."""
-    if not (pair.new.recipe.splits.by == pair.old.recipe.splits.by == "files"):
+    if not (versions.new.recipe.splits.by == versions.old.recipe.splits.by == "files"):
         return
-    for source in pair.sources:
+    for source in versions.sources:
         old, new = source.old, source.new
         if old is None or old.first.into != "validation":
             continue
@@ -239,8 +241,8 @@ def _fewer_validation(pair: Pair, rows: Rows) -> Iterator[Finding]:
         elif new.first.into != "validation":
             says = "its rows are no longer for validation"
             yield Finding(code="W204", path=f"{path}.into", effect=Effect.WEAKER, says=says)
-        elif changed_rows(pair, source) is not None:
-            before, after = rows.of(pair.old), rows.of(pair.new)
+        elif changed_rows(versions, source) is not None:
+            before, after = rows.of(versions.old), rows.of(versions.new)
             if isinstance(before, str) or isinstance(after, str):
                 continue
             was, now = (found.counts.get("validation", 0) for found in (before, after))
@@ -254,16 +256,16 @@ def _fewer_validation(pair: Pair, rows: Rows) -> Iterator[Finding]:
                 )
 
 
-def _moved_sources(pair: Pair) -> Iterator[Finding]:
+def _moved_sources(versions: Versions) -> Iterator[Finding]:
     """W206: sources that judge, and that are gone or others."""
-    for source in pair.sources:
-        yield from _moved_source(pair, source)
+    for source in versions.sources:
+        yield from _moved_source(versions, source)
 
 
-def _moved_source(pair: Pair, source: Paired) -> Iterator[Finding]:
+def _moved_source(versions: Versions, source: Paired) -> Iterator[Finding]:
     old, new = source.old, source.new
-    judged = old is not None and _judges(old.first, pair, old=True)
-    judges = new is not None and _judges(new.first, pair)
+    judged = old is not None and _judges(old.first, versions, old=True)
+    judges = new is not None and _judges(new.first, versions)
     if old is None or not (judged or judges):
         return
     path = f"data.sources[{(new or old).number}]"
@@ -274,11 +276,11 @@ def _moved_source(pair: Pair, source: Paired) -> Iterator[Finding]:
                 code="W206", path=path, effect=Effect.WEAKER, before=_place(old), says=says
             )
         return
-    keys = {one.path.rpartition(".")[2]: one for one in pair.of_source(source)}
+    keys = {one.path.rpartition(".")[2]: one for one in versions.of_source(source)}
     if "into" in keys and judged != judges:
         says = "its rows judge now" if judges else "its rows no longer judge"
         yield finding_of(keys["into"], "W206", Effect.WEAKER, says)
-    elif not source.same_place and not same_bytes(pair, source):
+    elif not source.same_place and not same_bytes(versions, source):
         yield Finding(
             code="W206",
             path=path,
@@ -287,7 +289,7 @@ def _moved_source(pair: Pair, source: Paired) -> Iterator[Finding]:
             after=_place(new),
             says="the rows that judge come from elsewhere",
         )
-    elif pair.new.recipe.splits.by in SAID and (changed := changed_rows(pair, source)):
+    elif versions.new.recipe.splits.by in SAID and (changed := changed_rows(versions, source)):
         says = "the rows that judge are others now"
         found = keys.get(changed.rpartition(".")[2])
         yield (
@@ -297,9 +299,9 @@ def _moved_source(pair: Pair, source: Paired) -> Iterator[Finding]:
         )
 
 
-def _judges(source: Source, pair: Pair, *, old: bool = False) -> bool:
+def _judges(source: Source, versions: Versions, *, old: bool = False) -> bool:
     """Tell whether rows of a source may stand in the holdout."""
-    recipe = pair.old.recipe if old else pair.new.recipe
+    recipe = versions.old.recipe if old else versions.new.recipe
     return recipe.splits.by != "files" or source.into == "holdout"
 
 
@@ -308,23 +310,23 @@ def _place(listed: object) -> str:
     return str(next((written[key] for key in ("path", "hub", "package") if key in written), ""))
 
 
-def _sizes(pair: Pair) -> Iterator[Finding]:
+def _sizes(versions: Versions) -> Iterator[Finding]:
     """W202, W205: fewer rows show less."""
-    old, new = pair.old.recipe.splits, pair.new.recipe.splits
-    folds = pair.find("splits.folds")
+    old, new = versions.old.recipe.splits, versions.new.recipe.splits
+    folds = versions.find("splits.folds")
     if folds is not None and old.folds:
         effect = Effect.WEAKER if new.folds < old.folds else Effect.STRONGER
         yield finding_of(folds, "W205", effect)
-    size = pair.find("splits.holdout")
+    size = versions.find("splits.holdout")
     smaller = None if old.folds or new.folds else is_smaller(old.holdout, new.holdout)
     if size is not None and smaller is not None:
         yield finding_of(size, "W202", Effect.WEAKER if smaller else Effect.STRONGER)
-    yield from _sampled(pair)
+    yield from _sampled(versions)
 
 
-def _sampled(pair: Pair) -> Iterator[Finding]:
+def _sampled(versions: Versions) -> Iterator[Finding]:
     """A sample leaves fewer rows to judge where the holdout is a share of them."""
-    rows, new = pair.find("data.sample.rows"), pair.new.recipe
+    rows, new = versions.find("data.sample.rows"), versions.new.recipe
     if rows is None or (isinstance(new.splits.holdout, int) and not new.splits.folds):
         return
     before, after = (

@@ -20,7 +20,7 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class TreeEntry:
     """What a commit has at a path."""
 
     mode: str
@@ -37,7 +37,7 @@ class Target:
 
     steps: tuple[str, ...]
     """Every path on the way that git keeps a link, a submodule or the file itself for."""
-    entry: Entry | None = None
+    entry: TreeEntry | None = None
     """None where nothing is there, or not in this repository."""
     is_outside: bool = False
     """A link leads out of the repository, or into a submodule."""
@@ -48,19 +48,19 @@ def names_in(listed: bytes) -> list[str]:
     return os.fsdecode(listed).split("\0")[:-1]
 
 
-def tree_entry(line: str) -> tuple[str, Entry]:
+def tree_entry(line: str) -> tuple[str, TreeEntry]:
     """Return the path and what it has, of a line of `git ls-tree`."""
     head, _, path = line.partition("\t")
     mode, kind, name = head.split()
-    return path, Entry(mode=mode, kind=kind, id=name)
+    return path, TreeEntry(mode=mode, kind=kind, id=name)
 
 
-def staged_entry(line: str) -> tuple[str, Entry]:
+def staged_entry(line: str) -> tuple[str, TreeEntry]:
     """Return the path and what it has, of a line of `git ls-files --stage -v`."""
     head, _, path = line.partition("\t")
     tag, mode, name, _ = head.split()
     is_watched = not tag.islower() and tag != "S"
-    return path, Entry(mode=mode, kind="blob", id=name, is_watched=is_watched)
+    return path, TreeEntry(mode=mode, kind="blob", id=name, is_watched=is_watched)
 
 
 def moves(words: Sequence[str]) -> Iterator[Moved]:

@@ -8,42 +8,44 @@ from engine.errors import DataError
 from engine.evidence.review import Effect, Finding
 from engine.lock.draw import draw_of, is_drawn_by, recorded_rows
 from engine.lock.file import Lock
-from engine.review.compare import Pair
+from engine.review.compare import Versions
 from engine.review.file_tree import Disk
 from engine.review.version import Side
 
 
-def judge_locks(pair: Pair) -> Iterator[Finding]:
+def judge_locks(versions: Versions) -> Iterator[Finding]:
     """W203, W207, W208: a record that is gone or another one, and counts that were turned back."""
-    old, new = pair.old.lock, pair.new.lock
+    old, new = versions.old.lock, versions.new.lock
     if old is None:
         return
     if new is None:
-        if _is_one_recipe(pair):
+        if _is_one_recipe(versions):
             says = "the holdout is no longer held to its rows"
             yield Finding(code="W207", path="lock", effect=Effect.WEAKER, says=says)
         return
-    if draw_of(pair.old.recipe) == draw_of(pair.new.recipe):
-        yield from _record(pair, old, new)
-    yield from _wear(pair, old, new)
+    if draw_of(versions.old.recipe) == draw_of(versions.new.recipe):
+        yield from _record(versions, old, new)
+    yield from _wear(versions, old, new)
     if old.accepted is not None and new.accepted is None:
         says = "what the last accepted run left is no longer recorded, so nobody can repeat it"
         yield Finding(code="W207", path="lock.accepted", effect=Effect.WEAKER, says=says)
 
 
-def _is_one_recipe(pair: Pair) -> bool:
+def _is_one_recipe(versions: Versions) -> bool:
     """A copy under another name never had the lock of the original."""
-    is_copy = isinstance(pair.new.tree, Disk) and pair.old.path.stem != pair.new.path.stem
+    is_copy = (
+        isinstance(versions.new.tree, Disk) and versions.old.path.stem != versions.new.path.stem
+    )
     return not is_copy
 
 
-def _record(pair: Pair, old: Lock, new: Lock) -> Iterator[Finding]:
+def _record(versions: Versions, old: Lock, new: Lock) -> Iterator[Finding]:
     at = "lock.splits.holdout"
-    if is_drawn_by(old, pair.old.recipe) and not is_drawn_by(new, pair.new.recipe):
+    if is_drawn_by(old, versions.old.recipe) and not is_drawn_by(new, versions.new.recipe):
         says = "the lock records another draw than the recipe's"
         yield Finding(code="W207", path=at, effect=Effect.WEAKER, says=says)
         return
-    before, after = _members(pair.old), _members(pair.new)
+    before, after = _members(versions.old), _members(versions.new)
     if not before.get("holdout"):
         return
     held, holds = before["holdout"], after.get("holdout", frozenset())
@@ -66,11 +68,11 @@ def _members(side: Side) -> dict[str, frozenset[bytes]]:
         return {}
 
 
-def _wear(pair: Pair, old: Lock, new: Lock) -> Iterator[Finding]:
+def _wear(versions: Versions, old: Lock, new: Lock) -> Iterator[Finding]:
     """A redraw counts itself and begins the looks anew."""
     before, after = old.holdout, new.holdout
     pairs = [("redraws", before.redraws, after.redraws)]
-    if after.redraws == before.redraws and _same_holdout(pair, old, new):
+    if after.redraws == before.redraws and _same_holdout(versions, old, new):
         pairs.append(("looks", before.looks, after.looks))
     for name, was, now in pairs:
         if now < was:
@@ -84,12 +86,14 @@ def _wear(pair: Pair, old: Lock, new: Lock) -> Iterator[Finding]:
             )
 
 
-def _same_holdout(pair: Pair, old: Lock, new: Lock) -> bool:
+def _same_holdout(versions: Versions, old: Lock, new: Lock) -> bool:
     """Tell whether the looks at one holdout count for the other, as a run carries them on."""
     parts = [lock.splits.get("holdout") for lock in (old, new)]
     if not all(parts):
         return False
     if len({part.digest for part in parts if part}) == 1:
         return True
-    before, after = (_members(side).get("holdout", frozenset()) for side in (pair.old, pair.new))
+    before, after = (
+        _members(side).get("holdout", frozenset()) for side in (versions.old, versions.new)
+    )
     return 2 * len(before & after) >= len(after)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.evidence.review import Effect, Finding
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
-from engine.review.compare import Pair
+from engine.review.compare import Versions
 from engine.review.flatten import PROBES
 
 _UNPINNED = "not pinned"
@@ -27,17 +27,17 @@ class _Pin:
     """Without it the bytes can change unseen; a local file stands in the same place, at least."""
 
 
-def pins(pair: Pair) -> Iterator[Finding]:
+def pins(versions: Versions) -> Iterator[Finding]:
     """W501, W502, W504: pins that are gone, that moved, and new references without one."""
-    for path, old, new in _references(pair):
+    for path, old, new in _references(versions):
         if new is not None:
             yield from _judged(path, None if old is None else _pin(old), _pin(new))
 
 
-def _references(pair: Pair) -> Iterator[tuple[str, Reference | None, Reference | None]]:
-    old, new = pair.old.recipe, pair.new.recipe
+def _references(versions: Versions) -> Iterator[tuple[str, Reference | None, Reference | None]]:
+    old, new = versions.old.recipe, versions.new.recipe
     yield "base_model", old.base_model, new.base_model
-    for source in pair.sources:
+    for source in versions.sources:
         if source.new is not None:
             before = source.old.first.ref if source.old else None
             yield f"data.sources[{source.new.number}]", before, source.new.first.ref

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from engine.evidence.review import Effect, Finding
 from engine.recipe.model import Forgetting, Probe, Recipe
 from engine.recipe.text.dump import resolved_mapping
-from engine.review.compare import Differing, Pair, finding_of, other_bytes, same_content
+from engine.review.compare import ChangedKey, Versions, finding_of, other_bytes, same_content
 from engine.review.flatten import PROBES
 from engine.review.row_format import read_as
 
@@ -16,14 +16,14 @@ SEED = "splits.seed"
 """It draws the questions of a set that is not asked whole."""
 
 
-def probes(pair: Pair) -> Iterator[Finding]:
+def probes(versions: Versions) -> Iterator[Finding]:
     """W114: what is not asked cannot be seen to be forgotten."""
-    old, new = pair.old.recipe.acceptance.forgetting, pair.new.recipe.acceptance.forgetting
+    old, new = versions.old.recipe.acceptance.forgetting, versions.new.recipe.acceptance.forgetting
     if old is None or new is None:
         return  # W113, or something more
     before, after = _by_name(old), _by_name(new)
-    renamed = _renamed(pair)
-    for one in pair.differing:
+    renamed = _renamed(versions)
+    for one in versions.differing:
         if not one.form.startswith(f"{PROBES}[]"):
             continue
         name, _, key = one.path.removeprefix(f"{PROBES}.").partition(".")
@@ -35,24 +35,24 @@ def probes(pair: Pair) -> Iterator[Finding]:
             yield finding_of(one, "W114", Effect.WEAKER if is_gone else Effect.STRONGER, says)
         elif name not in before or name not in after or key in _PINS:
             continue
-        elif not _is_same(pair, key, before[name], after[name]):
+        elif not _is_same(versions, key, before[name], after[name]):
             yield _changed(one, key)
-    yield from _other_bytes(pair, old, new)
-    yield from _drawn(pair, before, after)
+    yield from _other_bytes(versions, old, new)
+    yield from _drawn(versions, before, after)
 
 
-def _is_same(pair: Pair, key: str, old: Probe, new: Probe) -> bool:
+def _is_same(versions: Versions, key: str, old: Probe, new: Probe) -> bool:
     """Tell whether a key that differs still means the same questions."""
     if old.source is None or new.source is None:
         return False
     if key == "path":
-        return same_content(pair, old.source.ref, new.source.ref)
+        return same_content(versions, old.source.ref, new.source.ref)
     return key == "format" and read_as(old.source) == read_as(new.source)
 
 
-def _drawn(pair: Pair, old: dict[str, Probe], new: dict[str, Probe]) -> Iterator[Finding]:
+def _drawn(versions: Versions, old: dict[str, Probe], new: dict[str, Probe]) -> Iterator[Finding]:
     """Where not all questions are asked, the seed of the splits draws them."""
-    seed = pair.find(SEED)
+    seed = versions.find(SEED)
     drawn = [name for name in new if name in old and old[name].limit and new[name].limit]
     if seed is not None and drawn:
         told = ", ".join(f"`{name}`" for name in drawn)
@@ -60,9 +60,9 @@ def _drawn(pair: Pair, old: dict[str, Probe], new: dict[str, Probe]) -> Iterator
         yield finding_of(seed, "W114", Effect.WEAKER, says)
 
 
-def _renamed(pair: Pair) -> frozenset[str]:
+def _renamed(versions: Versions) -> frozenset[str]:
     """The old and the new names of probes that only reports call otherwise."""
-    old, new = _specs(pair.old.recipe), _specs(pair.new.recipe)
+    old, new = _specs(versions.old.recipe), _specs(versions.new.recipe)
     found: set[str] = set()
     for name in new.keys() - old.keys():
         was = [one for one in old.keys() - new.keys() - found if old[one] == new[name]]
@@ -80,10 +80,10 @@ def _specs(recipe: Recipe) -> dict[str, dict[str, object]]:
     }
 
 
-def _other_bytes(pair: Pair, old: Forgetting, new: Forgetting) -> Iterator[Finding]:
+def _other_bytes(versions: Versions, old: Forgetting, new: Forgetting) -> Iterator[Finding]:
     before = {probe.name: probe.source.ref for probe in old.probes if probe.source}
     for probe in new.probes:
-        if probe.source and other_bytes(pair, before.get(probe.name), probe.source.ref):
+        if probe.source and other_bytes(versions, before.get(probe.name), probe.source.ref):
             path, says = f"{PROBES}.{probe.name}", "other questions in the same file"
             yield Finding(code="W114", path=path, effect=Effect.WEAKER, says=says)
 
@@ -92,7 +92,7 @@ def _by_name(forgetting: Forgetting) -> dict[str, Probe]:
     return {probe.name: probe for probe in forgetting.probes}
 
 
-def _changed(one: Differing, key: str) -> Finding:
+def _changed(one: ChangedKey, key: str) -> Finding:
     if key != "limit":
         return finding_of(one, "W114", Effect.WEAKER, "other questions are asked")
     before, after = (_most(value) for value in (one.before, one.after))

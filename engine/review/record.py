@@ -12,12 +12,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from engine.evidence.review import Area, Change, Effect, Finding
-from engine.lock.accepted import Accepted
 from engine.lock.coherence import OTHER_HOLDOUT, lock_contradictions
-from engine.lock.file import Lock
+from engine.lock.file import Accepted, Lock
 from engine.recipe.digest import recipe_digest
 from engine.recipe.text.dump import resolved_mapping
-from engine.review.compare import Pair, cropped, plain
+from engine.review.compare import Versions, cropped, plain
 
 AT: Final = "lock.accepted"
 _LONG: Final = 40
@@ -30,9 +29,9 @@ _NUMBERS: Final = frozenset({"finished", "metrics", "seeds", "spread", "verdicts
 _FEW: Final = 4
 
 
-def lock_changes(pair: Pair) -> Iterator[Change]:
+def lock_changes(versions: Versions) -> Iterator[Change]:
     """Yield every fact of the lock that is another one now."""
-    old, new = pair.old.lock, pair.new.lock
+    old, new = versions.old.lock, versions.new.lock
     if old is None or new is None or old == new:
         return
     before, after = facts_of(old), facts_of(new)
@@ -67,9 +66,9 @@ def _shown(value: Any) -> str:
     return cropped(plain(value))
 
 
-def judge_record(pair: Pair) -> Iterator[Finding]:
+def judge_record(versions: Versions) -> Iterator[Finding]:
     """W122 to W124: a record that was changed without a run, that contradicts itself, or that is an older one."""
-    old, new = pair.old.lock, pair.new.lock
+    old, new = versions.old.lock, versions.new.lock
     before = old.accepted if old is not None else None
     if new is None or new.accepted is None or before == new.accepted:
         return
@@ -135,9 +134,9 @@ def _other_value(old: Accepted, new: Accepted) -> str:
     )
 
 
-def record_notes(pair: Pair) -> Iterator[str]:
+def record_notes(versions: Versions) -> Iterator[str]:
     """What a reader of the accepted run has to know."""
-    old, new = pair.old.lock, pair.new.lock
+    old, new = versions.old.lock, versions.new.lock
     if new is None or new.accepted is None:
         return
     before = old.accepted if old is not None else None
@@ -149,7 +148,7 @@ def record_notes(pair: Pair) -> Iterator[str]:
         ):
             yield OTHER_HOLDOUT
         return
-    digest = recipe_digest(resolved_mapping(pair.new.recipe))
+    digest = recipe_digest(resolved_mapping(versions.new.recipe))
     if new.accepted.recipe["digest"] != digest:
         yield "the accepted run in the lock is of another recipe than this one"
 

@@ -19,9 +19,9 @@ from engine.files.reading import require_data
 from engine.review.git import Completed, failed, programs, run_git
 from engine.review.large_files import pointer_of
 from engine.review.listing import (
-    Entry,
     Moved,
     Target,
+    TreeEntry,
     moves,
     names_in,
     staged_entry,
@@ -52,8 +52,8 @@ class Repository:
     _commits: dict[str, str | None] = field(default_factory=dict, repr=False)
     _hashes: dict[str, str] = field(default_factory=dict, repr=False)
     _untracked: tuple[str, ...] | None = field(default=None, repr=False)
-    _index: Mapping[str, Entry] | None = field(default=None, repr=False)
-    _trees: dict[str, Mapping[str, Entry]] = field(default_factory=dict, repr=False)
+    _index: Mapping[str, TreeEntry] | None = field(default=None, repr=False)
+    _trees: dict[str, Mapping[str, TreeEntry]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def around(cls, folder: Path) -> Repository:
@@ -160,7 +160,7 @@ class Repository:
         files += [Moved(status="A", path=path) for path in self.untracked() if path not in there]
         return tuple(files)
 
-    def _changed(self, found: list[Moved], kept: Mapping[str, Entry]) -> list[Moved]:
+    def _changed(self, found: list[Moved], kept: Mapping[str, TreeEntry]) -> list[Moved]:
         """Leave out files that only look changed: their time is another one, or no filter makes their pointer."""
         asked = [one.path for one in found if one.status == "M" and "\n" not in one.path]
         asked = [path for path in asked if path in kept and _is_data(self.root / path)]
@@ -179,7 +179,7 @@ class Repository:
             self._hashes |= zip(asked, found.stdout.decode().split(), strict=False)
         return self._hashes
 
-    def _is_here(self, entry: Entry, path: str) -> bool:
+    def _is_here(self, entry: TreeEntry, path: str) -> bool:
         """Tell whether git has a pointer of git-lfs for a file, and the file is what it points to."""
         try:
             pointer = pointer_of(self._objects.read(entry.id, path)[1])
@@ -200,7 +200,7 @@ class Repository:
         found = self._staged().items()
         return tuple(path for path, entry in found if entry.mode in (_LINK, _SUBMODULE))
 
-    def _staged(self) -> Mapping[str, Entry]:
+    def _staged(self) -> Mapping[str, TreeEntry]:
         """Return what would be committed now, by path."""
         if self._index is None:
             listed = names_in(self._checked("ls-files", "--stage", "-v", "-z"))
@@ -249,7 +249,7 @@ class Repository:
             return absolute.relative_to(self.root).as_posix()
         return self.inside(path)
 
-    def tree(self, commit: str) -> Mapping[str, Entry]:
+    def tree(self, commit: str) -> Mapping[str, TreeEntry]:
         """Return everything that a commit has, by path. RecipeError R025 where this clone lacks its folders."""
         if commit not in self._trees:
             found = self._run("ls-tree", "-r", "-t", "-z", "--full-tree", commit)

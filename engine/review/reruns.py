@@ -8,20 +8,28 @@ another sweep all that follows it may be of another method.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from engine.backends.base import ConfigLine
 from engine.environment import Device
+from engine.errors import RecipeError
+from engine.evidence.review import ConfigChange
 from engine.pipeline.plan import SWEEP, PlanInputs, plan_run
-from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference, Size, Source
+from engine.recipe.model import HubRef, Json, PackageRef, PathRef, Recipe, Reference, Size, Source
 from engine.recipe.sweeps import settled
-from engine.review.compare import Pair
+from engine.review.compare import Versions
 from engine.review.version import Side
 from engine.sources import DigestMemory, identity
 from engine.stages import STAGES, references_of, stages_of
+from engine.stages.compile import compile_recipe
 from engine.store import Store
+
+MOST: Final = 80
+"""Characters of a value that are shown."""
 
 ROWS: Final = 1000
 """Nominal, where a recipe says shares."""
@@ -29,12 +37,12 @@ _NOWHERE: Final = Path("/nonexistent/recipe-review")
 REPORT: Final = "report"
 
 
-def reruns(pair: Pair, device: Device) -> tuple[str, ...]:
+def reruns(versions: Versions, device: Device) -> tuple[str, ...]:
     """Return the stages of the new version whose key the old version has not, in order.
 
     `report`, which always runs, ends them where there are any.
     """
-    old, new = _keys(pair.old, device), _keys(pair.new, device)
+    old, new = _keys(versions.old, device), _keys(versions.new, device)
     unsettled = old.get(SWEEP) != new.get(SWEEP)
     after = STAGES[STAGES.index(SWEEP) :] if unsettled else ()
     again = [
@@ -99,3 +107,43 @@ def _rows(size: Size) -> int:
     if isinstance(size, str):
         return ROWS
     return size if isinstance(size, int) else round(size * ROWS)
+
+
+def config_changes(versions: Versions, device: Device) -> tuple[ConfigChange, ...]:
+    """Return the keys of the compiled config that differ, in the backend's own order.
+
+    Empty where a version cannot be compiled: its problems say why.
+    """
+    old, new = versions.old.recipe, versions.new.recipe
+    try:
+        before, after = _lines(old, device), _lines(new, device)
+    except RecipeError:
+        return ()
+    return tuple(_changes(before, after))
+
+
+def _lines(recipe: Recipe, device: Device) -> Mapping[str, ConfigLine]:
+    train, validation = nominal_rows(recipe)
+    config = compile_recipe(recipe, device, train_rows=train, validation_rows=validation)
+    return {line.key: line for line in config.lines}
+
+
+def _changes(
+    before: Mapping[str, ConfigLine], after: Mapping[str, ConfigLine]
+) -> Iterator[ConfigChange]:
+    for key in (*after, *(key for key in before if key not in after)):
+        old, new = before.get(key), after.get(key)
+        line = new or old
+        if line is None or (old and new and old.value == new.value):
+            continue
+        yield ConfigChange(
+            key=key,
+            before=None if old is None else _shown(old.value),
+            after=None if new is None else _shown(new.value),
+            origin=line.origin,
+        )
+
+
+def _shown(value: Json) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= MOST else f"{text[: MOST - 1]}…"

@@ -40,7 +40,7 @@ class Divided:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overlap:
+class HoldoutOverlap:
     """What the rows of the new holdout were before."""
 
     rows: int
@@ -55,7 +55,7 @@ class Overlap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class JudgedRows:
     """What became of the rows that judged."""
 
     rows: int
@@ -68,7 +68,7 @@ class Judged:
 
 
 @dataclass(slots=True)
-class Rows:
+class RowDivider:
     """Divides the rows of versions, as long as there is room for it."""
 
     room: int = MOST_BYTES
@@ -76,7 +76,7 @@ class Rows:
     _known: dict[str, Divided | str] = field(default_factory=dict)
     _prepared: dict[str, Prepared | str] = field(default_factory=dict)
 
-    def overlap(self, old: Side, new: Side) -> Overlap | str:
+    def overlap(self, old: Side, new: Side) -> HoldoutOverlap | str:
         """Return what the rows of the new holdout were before, or why that is not known."""
         before, after = self.of(old), self.of(new)
         if isinstance(before, str):
@@ -117,7 +117,7 @@ class Rows:
             return None
         return None if became is None else (became.gone, became.kept + became.gone)
 
-    def judged(self, old: Side, new: Side) -> Judged | None:
+    def judged(self, old: Side, new: Side) -> JudgedRows | None:
         """Return what became of the rows that judged, by their text; None where rows are not read here."""
         before, after = self._divided(old), self._divided(new)
         if isinstance(before, str) or isinstance(after, str):
@@ -128,7 +128,7 @@ class Rows:
             _answers(found, folds=side.recipe.splits.folds)
             for found, side in ((before, old), (after, new))
         )
-        return Judged(
+        return JudgedRows(
             rows=len(was),
             gone=len(was.keys() - now.keys()),
             otherwise=sum(was[text] != now[text] for text in was.keys() & now.keys()),
@@ -209,12 +209,14 @@ def _reads_alike(old: Recipe, new: Recipe) -> bool:
     return (old.task.kind, old.task.input) == (new.task.kind, new.task.input)
 
 
-def _overlap[T](before: Mapping[str, frozenset[T]], after: Mapping[str, frozenset[T]]) -> Overlap:
+def _overlap[T](
+    before: Mapping[str, frozenset[T]], after: Mapping[str, frozenset[T]]
+) -> HoldoutOverlap:
     rows = after["holdout"]
     held = rows & before.get("holdout", frozenset())
     validation = (rows & before.get("validation", frozenset())) - held
     training = (rows & before.get("train", frozenset())) - held - validation
-    return Overlap(
+    return HoldoutOverlap(
         rows=len(rows), training=len(training), validation=len(validation), holdout=len(held)
     )
 

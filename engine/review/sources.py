@@ -11,7 +11,7 @@ from engine.recipe.text.dump import resolved_mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class ListedSource:
     """A source as the recipe lists it; a pattern is one, whatever it matches."""
 
     number: int
@@ -30,32 +30,32 @@ class Listed:
 class Paired:
     """A source on both sides, or on one."""
 
-    old: Listed | None
-    new: Listed | None
+    old: ListedSource | None
+    new: ListedSource | None
     same_place: bool = False
     """Both name the same file, package or data set, of whatever version."""
 
 
-def listed_of(recipe: Recipe) -> tuple[Listed, ...]:
+def listed_of(recipe: Recipe) -> tuple[ListedSource, ...]:
     """Return the sources of a recipe as it lists them."""
     written = resolved_mapping(recipe)["data"]["sources"]
-    found: list[Listed] = []
+    found: list[ListedSource] = []
     pattern = ""
     for source, keys in zip(recipe.data.sources, written, strict=True):
         own = source.ref.pattern if isinstance(source.ref, PathRef) else ""
         if own and own == pattern:
             last = found[-1]
-            found[-1] = Listed(
+            found[-1] = ListedSource(
                 number=last.number, files=(*last.files, source), written=last.written
             )
             continue
         pattern = own
         keys = {**keys, "path": own} if own else keys  # noqa: PLW2901 - of the pattern, not of a file
-        found.append(Listed(number=len(found), files=(source,), written=keys))
+        found.append(ListedSource(number=len(found), files=(source,), written=keys))
     return tuple(found)
 
 
-def paired(old: Sequence[Listed], new: Sequence[Listed]) -> tuple[Paired, ...]:
+def paired(old: Sequence[ListedSource], new: Sequence[ListedSource]) -> tuple[Paired, ...]:
     """Return the sources of both sides in the order of the new ones, those that are gone at the end.
 
     First by what they name exactly, then by the package or data set alone, then by their order.
@@ -80,8 +80,8 @@ def paired(old: Sequence[Listed], new: Sequence[Listed]) -> tuple[Paired, ...]:
 
 
 def _equal(
-    old: Sequence[Listed], new: Sequence[Listed], name: Callable[[Listed], Any]
-) -> Iterator[tuple[Listed, Listed]]:
+    old: Sequence[ListedSource], new: Sequence[ListedSource], name: Callable[[ListedSource], Any]
+) -> Iterator[tuple[ListedSource, ListedSource]]:
     taken: set[int] = set()
     for one in old:
         for other in new:
@@ -91,7 +91,7 @@ def _equal(
                 break
 
 
-def _exactly(listed: Listed) -> object:
+def _exactly(listed: ListedSource) -> object:
     source, ref = listed.first, listed.first.ref
     if isinstance(ref, HubRef):
         return (ref.repo, source.config, source.split, source.hub_file)
@@ -100,13 +100,13 @@ def _exactly(listed: Listed) -> object:
     return (ref.pattern or ref.written,)
 
 
-def _by_file(listed: Listed) -> object:
+def _by_file(listed: ListedSource) -> object:
     """The file itself: moved recipes write another path to the same one. Anything else equals nothing."""
     ref = listed.first.ref
     return ref.path if isinstance(ref, PathRef) and not ref.pattern else object()
 
 
-def _roughly(listed: Listed) -> object:
+def _roughly(listed: ListedSource) -> object:
     ref = listed.first.ref
     if isinstance(ref, HubRef):
         return ("hub", ref.repo)

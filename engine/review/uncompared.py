@@ -8,19 +8,19 @@ from pathlib import Path
 from engine.lock.file import lock_path
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference, Source
 from engine.recipe.text.paths import absolute
-from engine.review.compare import Pair
-from engine.review.file_tree import Tree, WorkingTree
+from engine.review.compare import Versions
+from engine.review.file_tree import FileTree, WorkingTree
 
 
-def uncompared(pair: Pair) -> tuple[str, ...]:
+def uncompared(versions: Versions) -> tuple[str, ...]:
     """Return what may be other bytes now without anybody seeing it, as the recipe calls it."""
-    before = {_name(ref) for ref in _references(pair.old.recipe)}
+    before = {_name(ref) for ref in _references(versions.old.recipe)}
     found = [
         _name(ref)
-        for ref in _references(pair.new.recipe)
-        if _name(ref) in before and not _is_known(ref, pair)
+        for ref in _references(versions.new.recipe)
+        if _name(ref) in before and not _is_known(ref, versions)
     ]
-    return tuple(dict.fromkeys((*found, *_served(pair.new.recipe), *_beside(pair))))
+    return tuple(dict.fromkeys((*found, *_served(versions.new.recipe), *_beside(versions))))
 
 
 def _references(recipe: Recipe) -> Iterator[Reference]:
@@ -51,7 +51,7 @@ def _name(ref: Reference) -> str:
             return f"`{ref.pattern or ref.written}`, whose bytes git does not hold"
 
 
-def _is_known(ref: Reference, pair: Pair) -> bool:
+def _is_known(ref: Reference, versions: Versions) -> bool:
     match ref:
         case HubRef():
             return ref.revision is not None
@@ -62,7 +62,7 @@ def _is_known(ref: Reference, pair: Pair) -> bool:
                 return True
             if ref.withheld:  # outside the project, and nobody allowed to read it
                 return False
-            old, new = pair.old.tree, pair.new.tree
+            old, new = versions.old.tree, versions.new.tree
             return new.keeps(ref.path) and (
                 old.keeps(ref.path) or old.identity(ref.path) != new.identity(ref.path)
             )
@@ -74,9 +74,9 @@ def _served(recipe: Recipe) -> Iterator[str]:
             yield f"`{baseline.name}`, whose model a server chooses"
 
 
-def _beside(pair: Pair) -> Iterator[str]:
+def _beside(versions: Versions) -> Iterator[str]:
     """The recipe itself, its parent and its lock, where the repository does not keep them."""
-    old, new = pair.old, pair.new
+    old, new = versions.old, versions.new
     if not (new.tree.keeps(new.path) and old.tree.keeps(old.path)):
         yield f"`{new.path.name}`, the recipe, which git does not hold"
     if new.recipe.extends:
@@ -88,5 +88,5 @@ def _beside(pair: Pair) -> Iterator[str]:
         yield f"`{lock.name}`, which git ignores"
 
 
-def _is_held(path: Path, *trees: Tree) -> bool:
+def _is_held(path: Path, *trees: FileTree) -> bool:
     return all(tree.keeps(path) for tree in trees)

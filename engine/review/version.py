@@ -14,7 +14,7 @@ from engine.recipe.resolve import check_recipe
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.extends import extended
 from engine.recipe.text.source import SourceText, read_source
-from engine.review.file_tree import Tree
+from engine.review.file_tree import FileTree
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Side:
     problems: tuple[Problem, ...]
     """Warnings."""
     lock: Lock | None
-    tree: Tree
+    tree: FileTree
     _seen: dict[str, SourceText] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -47,7 +47,7 @@ class Side:
         return self.text.has(at)
 
 
-def load_side(path: Path, tree: Tree, *, label: str) -> Side:
+def load_side(path: Path, tree: FileTree, *, label: str) -> Side:
     """Load a version of a recipe.
 
     Raises:
@@ -69,7 +69,7 @@ def _labelled(problem: Problem, path: Path, label: str) -> Problem:
     return replace(problem, place=replace(place, file=label))
 
 
-def try_side(path: Path, tree: Tree, *, label: str) -> tuple[Side | None, tuple[Problem, ...]]:
+def try_side(path: Path, tree: FileTree, *, label: str) -> tuple[Side | None, tuple[Problem, ...]]:
     """Return a version of a recipe, or None where it is not valid, and all that is to be said of it.
 
     DataError D380 to D382 for its lock.
@@ -93,7 +93,7 @@ def try_side(path: Path, tree: Tree, *, label: str) -> tuple[Side | None, tuple[
     return found, problems
 
 
-def _lock(path: Path, tree: Tree) -> Lock | None:
+def _lock(path: Path, tree: FileTree) -> Lock | None:
     place = lock_path(path)
     try:
         text = tree.read(place).decode("utf-8")

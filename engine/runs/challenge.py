@@ -19,7 +19,7 @@ from engine.artifacts import results as flow
 from engine.environment import detect_device, tool_versions
 from engine.errors import RecipeError
 from engine.evidence import Challenge, StageRecord, StageStatus, to_json
-from engine.lock.holdout_uses import Holdouts
+from engine.lock.holdout_uses import HoldoutUses
 from engine.lock.previous import answers_of
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
@@ -58,7 +58,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class ChallengeResult:
     """What came of it, and where it was written."""
 
     challenge: Challenge
@@ -109,7 +109,7 @@ def challenger(recipe: Recipe, order: Order) -> Recipe:
     )
 
 
-def challenge(recipe: Recipe, order: Order, *, root: Path, watcher: Watcher) -> Result:
+def challenge(recipe: Recipe, order: Order, *, root: Path, watcher: Watcher) -> ChallengeResult:
     """Ask or train the newer base model, compare, and leave a report in the accepted run's folder.
 
     RecipeError R008 without an accepted run, R009 where the rows are no longer its own, R011 where
@@ -138,7 +138,7 @@ def challenge(recipe: Recipe, order: Order, *, root: Path, watcher: Watcher) -> 
         seconds=round(time.monotonic() - begun, 1),
     )
     _count_look(found, state, store)
-    return Result(challenge=found, files=_leave(found, defender.run.folder))
+    return ChallengeResult(challenge=found, files=_leave(found, defender.run.folder))
 
 
 def find_defender(recipe: Recipe, store: Store) -> Defender:
@@ -254,7 +254,7 @@ def _count_look(found: Challenge, state: RunState, store: Store) -> None:
         return
     outcome = f"challenge by {found.base_model}: {found.standing}"
     look = {"recipe": found.recipe_name, "run": found.run, "started": found.started}
-    Holdouts(store).add(found.holdout, {**look, "outcome": outcome}, known=known)
+    HoldoutUses(store).add(found.holdout, {**look, "outcome": outcome}, known=known)
 
 
 def _leave(found: Challenge, run: Path) -> tuple[Path, ...]:

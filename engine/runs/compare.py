@@ -55,7 +55,7 @@ class Turned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class RunComparison:
     """The second run against the first: more is better for the second."""
 
     first: Ran
@@ -123,7 +123,7 @@ def _texts(record: Mapping[str, Any], store: Store) -> dict[str, str]:
         return {str(row["id"]): str(row.get("input", "")) for row in found}
 
 
-def compare_runs(first: Ran, second: Ran, *, shared_only: bool) -> Compared:
+def compare_runs(first: Ran, second: Ran, *, shared_only: bool) -> RunComparison:
     """Compare two runs row by row. RecipeError R032 where their tasks or holdouts differ.
 
     `shared_only` compares on the rows that both holdouts have.
@@ -139,7 +139,7 @@ def compare_runs(first: Ran, second: Ran, *, shared_only: bool) -> Compared:
     chosen = set(both)
     one = [row for row in first.answers if row.id in chosen]
     two = [row for row in second.answers if row.id in chosen]
-    return Compared(
+    return RunComparison(
         first=first,
         second=second,
         rows=len(both),
@@ -239,7 +239,7 @@ def speed_of(report: Mapping[str, Any]) -> float | None:
     return None
 
 
-def as_json(found: Compared) -> dict[str, Any]:
+def as_json(found: RunComparison) -> dict[str, Any]:
     """Return all of it as JSON data."""
 
     def told(run: Ran) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from engine.evidence import (
 )
 from engine.lock.file import lock_text
 from engine.lock.policy import PLAIN, LockOptions, LockPolicy, lock_policy
-from engine.lock.writer import Keeper
+from engine.lock.writer import LockWriter
 from engine.pipeline.loop import RunOptions, RunState, Watcher, run_stages
 from engine.pipeline.plan import collect_inputs, moving
 from engine.pipeline.preflight import (
@@ -31,7 +31,7 @@ from engine.pipeline.preflight import (
     refuse_unmeasured,
     require_backend,
 )
-from engine.pipeline.report import Facts, assemble, write
+from engine.pipeline.report import ReportInputs, assemble, write
 from engine.process import interrupts
 from engine.progress import Progress
 from engine.recipe import dump_resolved
@@ -44,7 +44,7 @@ from engine.training.row_lengths import row_lengths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class RunResult:
     """What a run came to."""
 
     code: ExitCode
@@ -61,7 +61,7 @@ class _Keeping:
     """A watcher that has the lock written as soon as the splits are drawn."""
 
     watcher: Watcher
-    keeper: Keeper
+    keeper: LockWriter
     tracker: CostTracker
 
     def stage(self, name: str) -> Progress:
@@ -80,7 +80,7 @@ class _Keeping:
 class _Ending:
     """What is needed beside the walk when a run ends."""
 
-    keeper: Keeper
+    keeper: LockWriter
     lock: LockPolicy
     text: str
     """Of the recipe's file, as it was when the run began."""
@@ -96,7 +96,7 @@ def run_recipe(
     options: RunOptions,
     watcher: Watcher,
     lock_options: LockOptions = PLAIN,
-) -> Result:
+) -> RunResult:
     """Run a recipe whole and leave a run folder with its report, whatever it came to.
 
     Raises:
@@ -127,7 +127,7 @@ def _run_recipe(
     options: RunOptions,
     watcher: Watcher,
     lock_options: LockOptions,
-) -> Result:
+) -> RunResult:
     lock = lock_policy(recipe, lock_options)
     device = lock.device(detect_device())
     require_backend(recipe, device)
@@ -138,9 +138,9 @@ def _run_recipe(
     options = replace(
         options,
         previous=runs.payloads(recipe.name),
-        inspector=lock.inspector(inputs.sources, store),
+        input_check=lock.input_check(inputs.sources, store),
     )
-    keeper = Keeper(recipe=recipe, store=store, before=inputs.lock)
+    keeper = LockWriter(recipe=recipe, store=store, before=inputs.lock)
     tracker = CostTracker(recipe=recipe, store=store, inputs=inputs)
     tracker.begin()
     watcher = _Keeping(watcher, keeper, tracker)
@@ -155,7 +155,7 @@ def _run_recipe(
         raise
 
 
-def _finish(state: RunState, store: Store, ending: _Ending) -> Result:
+def _finish(state: RunState, store: Store, ending: _Ending) -> RunResult:
     recipe, keeper, lock, runs = state.recipe, ending.keeper, ending.lock, Runs(store.root)
     resolved = dump_resolved(recipe)
     _stop_if_asked(state)
@@ -189,13 +189,15 @@ def _finish(state: RunState, store: Store, ending: _Ending) -> Result:
     if outcome == "accepted" and keeper.now is not None:
         write_text(run / BUNDLED_LOCK, lock_text(keeper.now))
     runs.record(run, _record(state, report, code))
-    return Result(code=code, report=report, folder=run, error=state.error, said=tuple(keeper.said))
+    return RunResult(
+        code=code, report=report, folder=run, error=state.error, said=tuple(keeper.messages)
+    )
 
 
-def _unwritten(report: Report, error: EngineError) -> Result:
+def _unwritten(report: Report, error: EngineError) -> RunResult:
     """Tell what a run came to whose store cannot be written any more: it leaves no folder, so it is not done."""
     report = replace(report, run_directory="", files=(), next_steps=())
-    return Result(code=error.exit_code, report=report, folder=None, error=error)
+    return RunResult(code=error.exit_code, report=report, folder=None, error=error)
 
 
 def _report(
@@ -208,7 +210,7 @@ def _report(
 ) -> Report:
     recipe, keeper = state.recipe, ending.keeper
     return assemble(
-        Facts(
+        ReportInputs(
             recipe=state.trained,
             recipe_file=_as_typed(recipe.file),
             recipe_text=ending.text,

@@ -17,18 +17,18 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from engine.errors import DataError
-from engine.sources.streams import CHUNK, DAMAGE, Guarded, Limits, decompressed, kind_of
+from engine.sources.streams import CHUNK, DAMAGE, Guarded, StreamLimits, decompressed, kind_of
 
 STEP = "//"
-LIMITS = Limits()
+LIMITS = StreamLimits()
 BLOCK = tarfile.BLOCKSIZE
 BROKEN = (*DAMAGE, tarfile.TarError, zipfile.BadZipFile, NotImplementedError)
 
 
-def extract(archive: Path, file: str, destination: Path, *, limits: Limits = LIMITS) -> None:
+def extract(archive: Path, file: str, destination: Path, *, limits: StreamLimits = LIMITS) -> None:
     """Write the file named by `file` out of `archive` to `destination`.
 
-    DataError when there is no such member (the nearest names are told), its name is unsafe, it is a
+    DataError when there is no such member (the message names the nearest), its name is unsafe, it is a
     link, it unpacks to too much, or an archive is damaged or of no known kind.
     """
     steps = safe_steps(file)
@@ -53,7 +53,9 @@ def safe_steps(file: str) -> list[str]:
     return steps
 
 
-def _extract_member(archive: Path, member: str, target: Path, *, name: str, limits: Limits) -> None:
+def _extract_member(
+    archive: Path, member: str, target: Path, *, name: str, limits: StreamLimits
+) -> None:
     try:
         kind = kind_of(archive)
         if kind == "zip":
@@ -77,7 +79,7 @@ def _damaged(name: str, error: Exception) -> DataError:
     return DataError.one("D346", f"`{name}` is damaged: {str(error).lower() or 'it ends early'}")
 
 
-def _from_zip(archive: Path, member: str, target: Path, *, name: str, limits: Limits) -> None:
+def _from_zip(archive: Path, member: str, target: Path, *, name: str, limits: StreamLimits) -> None:
     with zipfile.ZipFile(archive) as opened:
         infos = {info.filename: info for info in opened.infolist()}
         info = infos.get(member)
@@ -94,7 +96,7 @@ def _from_zip(archive: Path, member: str, target: Path, *, name: str, limits: Li
 
 
 def _from_compressed(
-    archive: Path, member: str, target: Path, *, kind: str, name: str, limits: Limits
+    archive: Path, member: str, target: Path, *, kind: str, name: str, limits: StreamLimits
 ) -> None:
     with decompressed(archive, kind, name=name, limits=limits) as stream:
         if _is_tar_header(stream.peek(BLOCK)[:BLOCK]):

@@ -45,7 +45,7 @@ def newest_commit(repo: str, kind: str) -> str:
     DataError when the hub cannot be reached or has no such repository; EnvironmentProblem without
     the `train` extra.
     """
-    with _told(HubRef(repo=repo)):
+    with _translated_errors(HubRef(repo=repo)):
         from huggingface_hub import HfApi  # an extra, and slow to import
 
         with fetching():
@@ -53,7 +53,7 @@ def newest_commit(repo: str, kind: str) -> str:
 
 
 def _fetch_file(ref: HubRef, file: str, progress: Progress) -> Path:
-    with _told(ref):
+    with _translated_errors(ref):
         from huggingface_hub import hf_hub_download  # an extra, and slow to import
 
         progress.note(f"fetching {file} of {ref.repo}")
@@ -78,7 +78,7 @@ def load_rows(ref: HubRef, source: Source) -> Any:
             f"`{ref.repo}` is also a file or folder here, which would be read in its place",
             hint="start from another folder, or name the folder's files as `path`",
         )
-    with _told(ref):
+    with _translated_errors(ref):
         from datasets import load_dataset
 
         with loading_rows():
@@ -110,7 +110,7 @@ def _class_names(rows: Any) -> dict[str, str]:
 
 
 @contextmanager
-def _told(ref: HubRef) -> Iterator[None]:
+def _translated_errors(ref: HubRef) -> Iterator[None]:
     """Tell the errors of the hub's libraries in our words; bugs of ours pass through."""
     at = f"`{ref.repo}`" + (f" at {ref.revision[:12]}" if ref.revision else "")
     try:
@@ -122,10 +122,10 @@ def _told(ref: HubRef) -> Iterator[None]:
     except EngineError:
         raise
     except Exception as error:
-        told = _translate(error, at)
-        if told is None:
+        translated = _translate(error, at)
+        if translated is None:
             raise
-        raise told from error
+        raise translated from error
 
 
 def _translate(error: Exception, at: str) -> DataError | None:

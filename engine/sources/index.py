@@ -50,7 +50,7 @@ class Wanted:
 def download(wanted: Wanted, folder: Path, progress: Progress) -> Path:
     """Download the archive of `wanted` into `folder` and return its path, its sha256 checked.
 
-    DataError when the index has no such package or version (the nearest versions are told), no
+    DataError when the index has no such package or version (the message names the nearest), no
     archive of that sha256, or cannot be reached; EnvironmentProblem without the `packages` extra.
     """
     with _client(read_settings(os.environ)) as client:
@@ -80,7 +80,7 @@ class Archive:
 
 
 def find_archive(wanted: Wanted, file: str, progress: Progress) -> Archive:
-    """Return the archive that holds `file`, told by its first folder; it is not downloaded.
+    """Return the archive that holds `file`, found by its first folder; it is not downloaded.
 
     An index that publishes no digest is the exception: then the archive is fetched and hashed. Raises
     as `download` does.
@@ -119,7 +119,7 @@ def _client(settings: IndexSettings) -> Iterator[_Client]:
         ) from error
     log = logging.getLogger("unearth")
     if not log.handlers:
-        log.addHandler(logging.NullHandler())  # its failures are told from `answers` instead
+        log.addHandler(logging.NullHandler())  # its failures are read from `answers` instead
     answers: list[tuple[str, int]] = []
 
     def record(response: Any) -> None:
@@ -158,7 +158,7 @@ def _add_default_index(finder: Any) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Client:
-    """A session with an index, its failures told in our words."""
+    """A session with an index, its failures as errors of ours."""
 
     session: PyPIClient
     finder: Any
@@ -167,7 +167,7 @@ class _Client:
 
     def files(self, wanted: Wanted) -> list[Package]:
         """Return the archives of that version: any-platform wheels, sdist, other wheels."""
-        with _told(wanted):
+        with _translated_errors(wanted):
             found = list(self.finder.find_all_packages(wanted.name, allow_yanked=True))
         matching = [file for file in found if _same_version(file.version, wanted.version)]
         if not matching:
@@ -203,7 +203,7 @@ class _Client:
         target = folder / _file_name(link.filename)
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                with _told(link.filename):
+                with _translated_errors(link.filename):
                     got = self._stream(link.normalized, target, progress)
                 break
             except DataError as error:
@@ -231,7 +231,7 @@ class _Client:
 
 
 @contextmanager
-def _told(subject: object) -> Iterator[None]:
+def _translated_errors(subject: object) -> Iterator[None]:
     """Turn the HTTP client's errors into one of ours, without the URL: it may hold a password."""
     import httpx2  # an extra
 

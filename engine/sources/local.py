@@ -32,7 +32,7 @@ def check_path(ref: PathRef) -> Path:
 def digest_of_path(ref: PathRef, memory: DigestMemory) -> str:
     """Return the sha256 of a file, or of the names and digests of all files of a folder.
 
-    A pin in the recipe is compared, so that a changed file is told before anything runs.
+    A pin in the recipe is compared, so that a changed file stops a run before it begins.
     """
     _require(ref)
     digest = _digest(ref, memory.sha256)
@@ -51,7 +51,7 @@ def wrong_sha256(subject: str, *, pinned: str, got: str) -> DataError:
 
 
 def _require(ref: PathRef) -> None:
-    if ref.withheld:  # told before anything runs; here in case somebody forgot to
+    if ref.withheld:  # refused before anything runs; here in case a caller forgot to
         raise refusal(ref.withheld, "RECIPE")
     try:
         is_there = ref.path.exists()

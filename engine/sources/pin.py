@@ -99,7 +99,7 @@ def pin_recipe(
 
 
 def _is_of_the_text(problem: Problem) -> bool:
-    """What is missing another file may say; what is not there is told when it is looked for."""
+    """A missing key may stand in another file; a missing file is an error where it is read."""
     left_out = {*OF_ABSENCE, "R302"}
     return problem.severity is Severity.ERROR and problem.code not in left_out
 

@@ -36,7 +36,7 @@ DAMAGE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class StreamLimits:
     """How much may come out of compressed bytes."""
 
     bytes: int = 32 << 30
@@ -70,7 +70,7 @@ def kind_of(path: Path) -> str:
     return next((kind for magic, kind in MAGIC if head.startswith(magic)), "")
 
 
-def decompressed(path: Path, kind: str, *, name: str, limits: Limits) -> io.BufferedReader:
+def decompressed(path: Path, kind: str, *, name: str, limits: StreamLimits) -> io.BufferedReader:
     """Return a stream of the bytes inside a compressed file of `kind`, guarded by `limits`.
 
     Reading raises one of `DAMAGE` or an OSError without errno on broken input, and a DataError over
@@ -85,7 +85,7 @@ def decompressed(path: Path, kind: str, *, name: str, limits: Limits) -> io.Buff
 class Guarded(io.RawIOBase):
     """A stream that stops with a DataError when more comes out than `limits` allow."""
 
-    def __init__(self, source: Readable, *, packed: int, name: str, limits: Limits) -> None:
+    def __init__(self, source: Readable, *, packed: int, name: str, limits: StreamLimits) -> None:
         self._source = source
         self._packed = max(packed, 1)
         self._name = name

@@ -11,12 +11,13 @@ from dataclasses import asdict, replace
 
 from engine.artifacts.stage import Payload, StageContext
 from engine.backends import load_backend
-from engine.backends.base import BackendConfig, Setting
+from engine.backends.base import BackendConfig, CompileInputs
 from engine.environment import Device
 from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import counts_after_rendering
 from engine.training.rendered import rendered_rows
 from engine.training.train import setting_of
+from engine.training.trained_rows import split_rows
 
 NAME = "compile"
 REVISION = 1
@@ -59,7 +60,7 @@ def compile_recipe(
     recipe: Recipe, device: Device, *, train_rows: int, validation_rows: int
 ) -> BackendConfig:
     """Return the backend config of a recipe on a device; pure and light. RecipeError B40x."""
-    setting = Setting(
+    setting = CompileInputs(
         device=device,
         precision=device.precision(recipe.backend.precision),
         train_rows=train_rows,
@@ -71,16 +72,12 @@ def compile_recipe(
 def trained_rows(context: StageContext) -> tuple[int, int]:
     """Return how many rows of train and validation are trained. DataError, StageError as `rendered_rows`."""
     if not counts_after_rendering(context.recipe):
-        rows = _split_rows(context)
-        return rows["train"], rows.get("validation", 0)
+        rows = split_rows(context.recipe, context.artifacts["data"])
+        if rows is None:
+            raise AssertionError(context.recipe.name)  # the data stage has counted them
+        return rows
     from engine.runtime.models.base_model import locate_base_model  # brings torch
 
     base = locate_base_model(context.recipe.base_model, context.cached, context.progress)
     setting = setting_of(rendered_rows(context, base, quiet=True), context)
     return setting.train_rows, setting.validation_rows
-
-
-def _split_rows(context: StageContext) -> dict[str, int]:
-    """Rows of each split, from the data stage's summary."""
-    text = context.artifacts["data"].file("summary.json").read_text(encoding="utf-8")
-    return {split["name"]: split["seen"] for split in json.loads(text)["splits"]}

@@ -72,12 +72,12 @@ def run(context: StageContext) -> None:
     holdout = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
     validation = read_examples(data.file("validation.jsonl"))
     loaded = cache(partial(load_trained, context.artifacts["train"], context))
-    asked = answering.Asked.of(recipe, train)
+    asked = answering.PredictionInputs.of(recipe, train)
     sets = [
         _Rows(name="holdout", rows=holdout, of=len(holdout)),
         *(
             [_Rows(name="free", rows=holdout, of=len(holdout))]
-            if answering.is_bound(recipe.task)
+            if recipe.task.spec.is_constrained
             else []
         ),
         _Rows(
@@ -103,7 +103,7 @@ def run(context: StageContext) -> None:
 def _predictions(
     part: _Rows,
     context: StageContext,
-    asked: answering.Asked,
+    asked: answering.PredictionInputs,
     *,
     loaded: Callable[[], LoadedModel],
 ) -> Artifact:

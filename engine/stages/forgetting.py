@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.probes import Item, builtin_digest, probe_items
+from engine.data.probes import ProbeItem, builtin_digest, probe_items
 from engine.data.reading.sources import source_names, source_slice
 from engine.environment import version_of
 from engine.errors import DataError, Problem
 from engine.evidence import to_json
-from engine.metrics.forgetting import Answered, forgetting_result
+from engine.metrics.forgetting import ProbeAnswer, forgetting_result
 from engine.recipe.model import Probe, Recipe, Source
 from engine.recipe.probes import probes_of
 from engine.store import Artifact
@@ -114,9 +114,9 @@ def run(context: StageContext) -> None:
     write_json(context.workdir / FILE, to_json(result))
 
 
-def _items(context: StageContext) -> list[Item]:
+def _items(context: StageContext) -> list[ProbeItem]:
     """Return what all probes ask; DataError with what is wrong with any of them."""
-    items: list[Item] = []
+    items: list[ProbeItem] = []
     problems: list[Problem] = []
     seed = context.recipe.splits.seed
     for probe in probes_of(context.recipe):
@@ -131,7 +131,7 @@ def _items(context: StageContext) -> list[Item]:
 
 def _answers(
     context: StageContext,
-    items: Sequence[Item],
+    items: Sequence[ProbeItem],
     *,
     model: str | None,
     load: Callable[[], LoadedModel],
@@ -156,7 +156,9 @@ def _answers(
     return context.cached("probe_answers", payload, build)
 
 
-def _ask(file: Path, loaded: LoadedModel, items: Sequence[Item], context: StageContext) -> None:
+def _ask(
+    file: Path, loaded: LoadedModel, items: Sequence[ProbeItem], context: StageContext
+) -> None:
     """Write the log-likelihood of every option, one line an item, in order. StageError X616."""
     from engine.runtime.scoring.continuation_scoring import continuations  # brings torch
 
@@ -169,14 +171,14 @@ def _ask(file: Path, loaded: LoadedModel, items: Sequence[Item], context: StageC
     found = (one for choices in told for one in choices)
     with file.open("w", encoding="utf-8") as stream:
         for item in items:
-            scores = [-next(found).nats for _ in item.options]
+            scores = [-next(found).nll for _ in item.options]
             stream.write(json.dumps({"id": item.id, "scores": scores}) + "\n")
 
 
-def _read(text: str, items: Sequence[Item]) -> list[Answered]:
+def _read(text: str, items: Sequence[ProbeItem]) -> list[ProbeAnswer]:
     """Return the items with their likelihoods."""
     return [
-        Answered(
+        ProbeAnswer(
             id=item.id,
             probe=item.probe,
             kind=item.kind,

@@ -41,7 +41,7 @@ HOW_MEASURED = "free decoding: what a caller without a grammar gets"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Judged:
+class _JudgedScores:
     """What the tuned model is judged by."""
 
     chosen: Scores
@@ -86,7 +86,9 @@ def run(context: StageContext) -> None:
     flow.write_json(context.workdir / FILE, to_json(found))
 
 
-def _compare(context: StageContext, judged: _Judged, since: Earlier) -> tuple[Comparison, ...]:
+def _compare(
+    context: StageContext, judged: _JudgedScores, since: Earlier
+) -> tuple[Comparison, ...]:
     recipe = context.recipe
     rivals = Rivals(
         task=recipe.task,
@@ -101,7 +103,7 @@ def _compare(context: StageContext, judged: _Judged, since: Earlier) -> tuple[Co
 
 def _judge(
     context: StageContext,
-    judged: _Judged,
+    judged: _JudgedScores,
     comparisons: Sequence[Comparison],
     since: Earlier,
 ) -> Verdict:
@@ -131,16 +133,18 @@ def _judge(
     return verdict((*thresholds, *gains, *kept, *gap, *forgotten, *ended))
 
 
-def _judged(context: StageContext) -> _Judged:
+def _judged(context: StageContext) -> _JudgedScores:
     """Return the holdout's answers; with folds those of all rows."""
     evaluated = context.artifacts["evaluate"]
     if not context.recipe.splits.folds:
         scores = _scores(context)
         predictions = read_predictions(evaluated.file("predictions.holdout.jsonl"))
-        return _Judged(chosen=scores["holdout"], free=scores.get("free"), predictions=predictions)
+        return _JudgedScores(
+            chosen=scores["holdout"], free=scores.get("free"), predictions=predictions
+        )
     found = flow.read_json(context.artifacts["resample"], "folds.json")
     file = context.artifacts["resample"].file("predictions.folds.jsonl")
-    return _Judged(
+    return _JudgedScores(
         chosen=from_json(Scores, found["folds"]),
         free=from_json(Scores, found["free"]) if found["free"] else None,
         predictions=read_predictions(file),

@@ -30,7 +30,7 @@ QLORA_NOTE = (
 
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return the training method, which says whether there is an adapter, and whether rows are conversations."""
-    return {"kind": recipe.method.kind, "has_turns": recipe.task.kind != "text"}
+    return {"kind": recipe.method.kind, "has_turns": recipe.task.spec.has_turns}
 
 
 def run(context: StageContext) -> None:
@@ -50,7 +50,7 @@ def run(context: StageContext) -> None:
         facts = merge_adapter(base, trained.file("adapter"), out, progress=context.progress)
         check_merge(base, trained.file("adapter"), out)
     _check_base(context)
-    has_turns = context.recipe.task.kind != "text"
+    has_turns = context.recipe.task.spec.has_turns
     write_tokenizer(out, load_chat(base, asks=has_turns), has_turns=has_turns)
     if context.recipe.method.kind == "qlora":
         facts = replace(facts, note=QLORA_NOTE)

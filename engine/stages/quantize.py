@@ -18,7 +18,7 @@ from engine.errors import StageError
 from engine.evidence import ExportedFile, to_json
 from engine.exporters import in_order, load_exporter
 from engine.exporters.base import ExportSpec
-from engine.inference.predict import Asked
+from engine.inference.predict import PredictionInputs
 from engine.parity.files import MATRIX, SIXTEEN, TOOLS, folder_of, importance_matrix, sixteen_bit
 from engine.recipe.model import Recipe
 from engine.store import Artifact
@@ -77,7 +77,7 @@ def _quantized(context: StageContext) -> list[ExportedFile]:
     sixteen = sixteen_bit(context)
     matrix = _matrix(context, sixteen) if _has_matrix(context.recipe) else None
     train = read_examples(context.artifacts["data"].file("train.jsonl"))
-    answers = Asked.of(context.recipe, train).answers
+    answers = PredictionInputs.of(context.recipe, train).answers
     files: dict[str, ExportedFile] = {}
     for quantization in export.quantizations:
         spec = ExportSpec(

@@ -16,9 +16,8 @@ from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example, read_examples
 from engine.data.splitting.subsets import Fold, folds_of, share
 from engine.evidence import LearningCurve, to_json
-from engine.inference import predict as answering
 from engine.inference.sampling import judged_validation
-from engine.metrics.learning import SHARES, Judged, learning_curve, too_few_rows
+from engine.metrics.learning import SHARES, ShareResult, learning_curve, too_few_rows
 from engine.metrics.predictions import read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
@@ -108,11 +107,11 @@ def _curve(
         rows = share(train, part, seed=recipe.splits.seed)
         named = Part(name=f"{part:.0%} of the rows", train=rows, validation=validation)
         found = answers(named, asked, context, ways=("chosen",))
-        judged.append(Judged(share=part, rows=found.trained_on, predictions=found.said[0]))
+        judged.append(ShareResult(share=part, rows=found.trained_on, predictions=found.said[0]))
     whole = read_predictions(context.artifacts["evaluate"].file("predictions.validation.jsonl"))
     rendered = variant(recipe.method, context, of="all rows").rendered
     trained_on = examples_left(len(train), rendered)
-    judged.append(Judged(share=SHARES[-1], rows=trained_on, predictions=whole))
+    judged.append(ShareResult(share=SHARES[-1], rows=trained_on, predictions=whole))
     return learning_curve(
         "tuned",
         judged,
@@ -127,7 +126,7 @@ def _cross_validate(context: StageContext, folds: Sequence[Fold]) -> None:
     """Write what every row was answered by the model that did not see it, and the scores of that."""
     evaluated = context.artifacts["evaluate"]
     said = {"folds": read_predictions(evaluated.file("predictions.holdout.jsonl"))}
-    if answering.is_bound(context.recipe.task):
+    if context.recipe.task.spec.is_constrained:
         said["free"] = read_predictions(evaluated.file("predictions.free.jsonl"))
     ways = ("chosen", "free")[: len(said)]
     for fold in folds[1:]:

@@ -86,7 +86,7 @@ def _judged(
         confidence=recipe.acceptance.confidence,
         seed=recipe.splits.seed,
     )
-    empty = FREE if answering.is_bound(recipe.task) else ()
+    empty = FREE if recipe.task.spec.is_constrained else ()
     metrics = tuple(metric for metric in scores.metrics if metric.name not in empty)
     same: Metric | None = None
     if first is not None:
@@ -99,7 +99,7 @@ def _answers(seed: int, holdout: Sequence[Example], context: StageContext) -> Se
     method = replace(context.recipe.method, seed=seed, seeds=())
     one = variant(method, context, of=f"seed {seed}")
     train = read_examples(context.artifacts["data"].file("train.jsonl"))
-    asked = answering.Asked.of(one.context.recipe, train)
+    asked = answering.PredictionInputs.of(one.context.recipe, train)
     payload = {
         "revision": (REVISION, answering.REVISION),
         "holdout": context.inputs["holdout"],

@@ -23,7 +23,7 @@ from engine.files.typed_json import from_json
 from engine.inference import predict as answering
 from engine.inference.sampling import judged_validation
 from engine.metrics.predictions import read_predictions, write_predictions
-from engine.metrics.sweeping import Choice, Judged, choose
+from engine.metrics.sweeping import SettingResult, SweepCriterion, choose
 from engine.recipe.model import Recipe, Sweep
 from engine.recipe.sweeps import named, setting_words, values_of
 from engine.store import Artifact
@@ -102,7 +102,7 @@ def run(context: StageContext) -> None:
         if not judged[-1].failed:
             file = context.workdir / f"predictions.{number}.jsonl"
             shutil.copyfile(made.file(answering.FILE), file)
-    choice = Choice(
+    choice = SweepCriterion(
         task=recipe.task,
         metric=sweep.choose_by,
         confidence=recipe.acceptance.confidence,
@@ -137,10 +137,10 @@ def _variant(number: int, context: StageContext) -> Variant:
     return variant(method, context, of=of)
 
 
-def _read(made: Artifact, values: Payload) -> Judged:
+def _read(made: Artifact, values: Payload) -> SettingResult:
     if (made.path / FAILED).is_file():
-        return Judged(values=values, training=None, failed=str(read_json(made, FAILED)))
-    return Judged(
+        return SettingResult(values=values, training=None, failed=str(read_json(made, FAILED)))
+    return SettingResult(
         values=values,
         training=from_json(TrainingSummary, read_json(made, SUMMARY)),
         predictions=read_predictions(made.file(answering.FILE)),
@@ -152,7 +152,7 @@ def _judged(
 ) -> Artifact:
     """Train a setting and ask it the validation rows, go on with that, or find it done."""
     train, validation = rows
-    asked = answering.Asked.of(one.context.recipe, train)
+    asked = answering.PredictionInputs.of(one.context.recipe, train)
     payload = {
         "revision": (REVISION, answering.REVISION),
         "rows": [row.id for row in validation],

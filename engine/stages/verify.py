@@ -21,7 +21,7 @@ from engine.evidence import Check, Rung, Scores, Status, Verdict, to_json
 from engine.exporters.base import gguf_name
 from engine.inference import predict as answering
 from engine.inference import predict_gguf as gguf_answering
-from engine.inference.cached import Said, merged_says, once_said, write_said
+from engine.inference.cached import Predictions, merged_says, once_said, write_said
 from engine.metrics.endings import judge_endings
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, named_metrics, score
@@ -55,7 +55,7 @@ class _Tried:
     """A quantized file that was asked."""
 
     quantization: str
-    said: Said
+    said: Predictions
     free: Scores | None
     rung: Rung
 
@@ -98,12 +98,12 @@ class _Climb:
         self.context, self.recipe = context, context.recipe
         self.examples = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
         train = read_examples(context.artifacts["data"].file("train.jsonl"))
-        self.asked = answering.Asked.of(self.recipe, train)
+        self.asked = answering.PredictionInputs.of(self.recipe, train)
         self.rungs: list[Rung] = []
         self.checks: list[Check] = []
         """Of the rungs that lose nothing."""
         self.tried: list[_Tried] = []
-        self.merged = Said(chosen=[], free=[], facts={})
+        self.merged = Predictions(chosen=[], free=[], facts={})
         self._last: Step | None = None
 
     @property
@@ -117,7 +117,7 @@ class _Climb:
         from engine.runtime.rendering.chat import load_chat  # brings transformers
 
         model = self.context.artifacts["merge"].file("model")
-        return load_chat(model, asks=self.recipe.task.kind != "text")
+        return load_chat(model, asks=self.recipe.task.spec.has_turns)
 
     def lossless(self) -> None:
         """Ask the adapter, the merged model and, where a file is made of it, the 16-bit GGUF file."""
@@ -170,8 +170,8 @@ class _Climb:
     def _try(self, quantization: str, path: Path, *, digest: str) -> _Tried:
         task, acceptance = self.recipe.task, self.recipe.acceptance
         said = self._gguf(path, name=quantization, digest=digest, free=True)
-        free = self._score(said.free) if answering.is_bound(task) else None
-        prompts = [] if task.kind in answering.WEIGHED else self._prompts()
+        free = self._score(said.free) if task.spec.is_constrained else None
+        prompts = [] if task.spec.by_likelihood else self._prompts()
         timed = speed.measured(self.context, path, prompts or self._texts(), digest=digest)
         scores = self._score(said.chosen)
         whole = replace(scores, metrics=(*scores.metrics, *speed.metrics(timed)))
@@ -216,7 +216,7 @@ class _Climb:
         found = json.loads(made.file(WEIGHTS).read_text(encoding="utf-8"))
         return [gguf_tensors.TensorError(**one) for one in found["errors"]], found["facts"]
 
-    def _drops(self, said: Said) -> list[Check]:
+    def _drops(self, said: Predictions) -> list[Check]:
         judge = partial(
             judge_drops,
             task=self.recipe.task,
@@ -226,7 +226,7 @@ class _Climb:
         drops = self.recipe.export.max_drops
         held = [drop for drop in drops if drop.metric not in FREE]
         loose = [drop for drop in drops if drop.metric in FREE]
-        if not answering.is_bound(self.recipe.task):
+        if not self.recipe.task.spec.is_constrained:
             held, loose = [*drops], []
         return [
             *judge(held, merged=self.merged.chosen, quantized=said.chosen),
@@ -243,7 +243,7 @@ class _Climb:
             checks += judge_thresholds([threshold], metrics, decide_on=decide_on, notes=notes)
         return checks
 
-    def _gguf(self, path: Path, *, name: str, digest: str, free: bool) -> Said:
+    def _gguf(self, path: Path, *, name: str, digest: str, free: bool) -> Predictions:
         """Return what a GGUF file says, asked at most once."""
         modelfile = self._modelfile(name)
 
@@ -289,7 +289,7 @@ class _Climb:
         """Count the rows that `task.json` would ask in other words than training did."""
         from engine.runtime.rendering.task_file import read_task_file  # brings transformers
 
-        if self.recipe.task.kind in answering.WEIGHED:
+        if self.recipe.task.spec.by_likelihood:
             return 0
         task = read_task_file(self.context.artifacts["quantize"].path)
         pairs = zip(self.examples, self._prompts(), strict=True)

@@ -1,4 +1,4 @@
-"""Results that were not made here: counting them, and taking them over once the user has said so.
+"""Results that were not made here: counting them, and taking them over once the user has agreed.
 
 Taking over verifies every digest and signs with this user's key; what was made when stays as it was written.
 """
@@ -161,14 +161,14 @@ def _why_not_whole(artifact: Artifact) -> str:
 def _why_not_as_told(run: Path, record: Mapping[str, Any]) -> str:
     """Return which exported file is not the one that the run's report names; empty where all are."""
     known = record.get("files")
-    told = dict(known) if isinstance(known, dict) else {}
+    expected = dict(known) if isinstance(known, dict) else {}
     try:
         report = read_json(run / "report.json", follow=False)
         exported = report["files"] if report["outcome"] == "accepted" else []
-        told |= {str(file["name"]): file["sha256"] for file in exported}
+        expected |= {str(file["name"]): file["sha256"] for file in exported}
     except (OSError, ValueError, TypeError, KeyError) as error:
         return f"its report cannot be read ({error})"
-    for name, digest in told.items():
+    for name, digest in expected.items():
         if plain_status(run, name) is None or sha256_of(run / name) != digest:
             return f"`{name}` does not have its digest"
     return ""

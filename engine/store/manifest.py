@@ -38,7 +38,7 @@ class Stored(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class ArtifactFolder:
     """An artifact's folder as its manifest describes it; the files themselves are not looked at."""
 
     stored: Stored
@@ -56,22 +56,22 @@ def manifest_text(artifact: Artifact) -> str:
     return json.dumps(record, indent=1, ensure_ascii=False, sort_keys=True)
 
 
-def read_manifest(folder: Path) -> Found:
+def read_manifest(folder: Path) -> ArtifactFolder:
     """Return what the manifest in a folder says of it. EnvironmentProblem E757 for a key that cannot be read."""
     if not os.path.lexists(folder):
-        return Found(stored=Stored.ABSENT)
+        return ArtifactFolder(stored=Stored.ABSENT)
     if folder.is_symlink():
-        return Found(stored=Stored.FOREIGN)
+        return ArtifactFolder(stored=Stored.FOREIGN)
     try:
         record = read_json(folder / NAME, follow=False)
         if _is_of_another_version(record):
-            return Found(stored=Stored.OTHER_VERSION)
+            return ArtifactFolder(stored=Stored.OTHER_VERSION)
         artifact = _artifact(record, folder)
     except (OSError, KeyError, TypeError, ValueError):
-        return Found(stored=Stored.DAMAGED)
+        return ArtifactFolder(stored=Stored.DAMAGED)
     origin = origin_of(KIND, record)
     by_origin = {Origin.OURS: Stored.WHOLE, Origin.FOREIGN: Stored.FOREIGN}
-    return Found(stored=by_origin.get(origin, Stored.DAMAGED), artifact=artifact)
+    return ArtifactFolder(stored=by_origin.get(origin, Stored.DAMAGED), artifact=artifact)
 
 
 def _is_of_another_version(record: Mapping[str, Any]) -> bool:

@@ -25,7 +25,14 @@ from engine.files import writing
 from engine.files.reading import open_regular, read_json
 from engine.store.artifact import Artifact, DamagedError, FileEntry
 from engine.store.key import StageKey, product_key
-from engine.store.manifest import FILES, Found, Stored, manifest_text, plain_status, read_manifest
+from engine.store.manifest import (
+    FILES,
+    ArtifactFolder,
+    Stored,
+    manifest_text,
+    plain_status,
+    read_manifest,
+)
 from engine.store.manifest import NAME as MANIFEST
 from engine.store.signature import Origin, origin_of, sign
 from engine.store.space import is_full
@@ -203,10 +210,10 @@ class Store:
         finally:
             lock.release()
 
-    def _found(self, key: str) -> Found:
+    def _found(self, key: str) -> ArtifactFolder:
         usual = self.folder(key)
         if not _is_plain_folder(self.root / "store", usual.parent):
-            return Found(stored=Stored.ABSENT)
+            return ArtifactFolder(stored=Stored.ABSENT)
         found = read_manifest(usual)
         if found.stored is not Stored.OTHER_VERSION:
             return found
@@ -312,7 +319,7 @@ class Store:
 
 
 def storage_problem(error: OSError, root: Path) -> EnvironmentProblem | StoreError:
-    """A failed write told in the user's words: a full disk, a link in the way, or a place that cannot be written."""
+    """A failed write as a problem for the user: a full disk, a link in the way, or a place that cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return EnvironmentProblem.one(
             "E710",

@@ -18,7 +18,7 @@ from engine.environment import version_of
 from engine.evidence import CheckpointScore, HistoryPoint, Metric, TrainingSummary, to_json
 from engine.files.typed_json import from_json
 from engine.inference import predict as answering
-from engine.inference.predict import Asked
+from engine.inference.predict import PredictionInputs
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.metrics import primary
@@ -31,7 +31,7 @@ MOST_ROWS = 200
 
 def write_curve(
     context: StageContext,
-    asked: Asked,
+    asked: PredictionInputs,
     rows: Sequence[Example],
     *,
     final: Sequence[Prediction],
@@ -52,7 +52,11 @@ def kept_steps(trained: Path) -> tuple[int, ...]:
 
 
 def _curve(
-    context: StageContext, asked: Asked, rows: Sequence[Example], *, final: Sequence[Prediction]
+    context: StageContext,
+    asked: PredictionInputs,
+    rows: Sequence[Example],
+    *,
+    final: Sequence[Prediction],
 ) -> list[CheckpointScore]:
     trained = context.artifacts["train"]
     steps = kept_steps(trained.path)
@@ -70,7 +74,7 @@ def _curve(
 
 
 def _predictions(
-    step: int, context: StageContext, asked: Asked, rows: Sequence[Example]
+    step: int, context: StageContext, asked: PredictionInputs, rows: Sequence[Example]
 ) -> list[Prediction]:
     """Make or reuse what one checkpoint answers."""
     recipe = context.recipe

@@ -71,7 +71,7 @@ def headlines(problems: Iterable[Problem]) -> list[str]:
 def _check_chat(context: StageContext, base: Path) -> None:
     """Refuse a chat template, or a Modelfile that is asked for, with which users could not ask as training does."""
     task = context.recipe.task
-    if task.kind == "text":
+    if not task.spec.has_turns:
         return
     from engine.runtime.rendering.chat import load_chat  # brings transformers
 

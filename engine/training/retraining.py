@@ -40,7 +40,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class SubsetPredictions:
     """What a model that was trained on a part says."""
 
     said: list[list[Prediction]]
@@ -51,14 +51,14 @@ class Answered:
 
 def answers(
     part: Part, rows: Sequence[Example], context: StageContext, *, ways: Sequence[str]
-) -> Answered:
+) -> SubsetPredictions:
     """Train on a part, and return what that model says on `rows` in each way of decoding."""
     artifacts = {**context.artifacts, "data": _subset(part, context)}
     one = variant(context.recipe.method, replace(context, artifacts=artifacts), of=part.name)
     trained = _trained(part, one)
     loaded = cache(partial(load_trained, trained, one.context))
     said = [_said(way, (part, rows), trained, one.context, loaded=loaded) for way in ways]
-    return Answered(said=said, trained_on=examples_left(len(part.train), one.rendered))
+    return SubsetPredictions(said=said, trained_on=examples_left(len(part.train), one.rendered))
 
 
 def examples_left(given: int, rendered: Artifact) -> int:
@@ -109,7 +109,7 @@ def _said(
 ) -> list[Prediction]:
     """Make or reuse what a model trained on a part says on rows of the data stage."""
     part, rows = judged
-    asked = answering.Asked.of(context.recipe, part.train)
+    asked = answering.PredictionInputs.of(context.recipe, part.train)
     payload = {
         "revision": answering.REVISION,
         "way": way,

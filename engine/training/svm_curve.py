@@ -16,7 +16,7 @@ from engine.environment import version_of
 from engine.errors import StageError
 from engine.evidence import LearningCurve
 from engine.inference import predict as answering
-from engine.metrics.learning import SHARES, Judged, learning_curve, too_few_rows
+from engine.metrics.learning import SHARES, ShareResult, learning_curve, too_few_rows
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 
 MODEL = "tfidf_svm"
@@ -52,7 +52,7 @@ def svm_curve(
         reason = error.problems[0].message
         return too_few_rows(MODEL, judged_on=judged_on, reason=reason)
     judged = [
-        Judged(
+        ShareResult(
             share=part,
             rows=round(part * len(train)),
             predictions=read_predictions(made.file(_file(part))),

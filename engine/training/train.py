@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from engine.artifacts.stage import StageContext
 from engine.backends import check_environment, load_backend
-from engine.backends.base import Launch, Setting, Trained
+from engine.backends.base import CompileInputs, Launch, Trained
 from engine.errors import EnvironmentProblem, Severity, StageError
 from engine.evidence import TrainingSummary, to_json
 from engine.store import Artifact
@@ -115,12 +115,12 @@ def make_launch(training: Training, context: StageContext) -> Launch:
     )
 
 
-def setting_of(rendered: Artifact, context: StageContext) -> Setting:
+def setting_of(rendered: Artifact, context: StageContext) -> CompileInputs:
     """Return the device, the precision and the rows of one training."""
     from engine.runtime.rendering.files import read_facts  # brings torch
 
     facts = read_facts(rendered)
-    return Setting(
+    return CompileInputs(
         device=context.device,
         precision=context.device.precision(context.recipe.backend.precision),
         train_rows=facts["train"].rows,

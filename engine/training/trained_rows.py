@@ -63,7 +63,7 @@ def what_changes_rows(recipe: Recipe, data: Artifact | None = None) -> str:
         return "sources are weighted"
     if not counts_after_rendering(recipe):
         return ""
-    return "documents are cut into blocks" if recipe.task.kind == "text" else "rows are left out"
+    return "rows are left out" if recipe.task.spec.has_turns else "documents are cut into blocks"
 
 
 def rows_note(recipe: Recipe, rows: TrainedRows) -> str:
@@ -76,7 +76,7 @@ def rows_note(recipe: Recipe, rows: TrainedRows) -> str:
         return ""
     limit = recipe.method.max_length
     longer = f", longer than {limit} tokens" if recipe.data.checks.truncation == "drop" else ""
-    if recipe.task.kind == "text" or rows.train > rows.given:
+    if not recipe.task.spec.has_turns or rows.train > rows.given:
         return f"{rows.train} rows are trained, cut from {rows.given} documents"
     left = rows.given - rows.train
     return f"{rows.train} of {rows.given} training rows are trained; {left} left out{longer}"

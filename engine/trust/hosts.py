@@ -27,7 +27,7 @@ _NAT64: Final = 0x0064_FF9B << 64
 """The first 96 bits of 64:ff9b::/96, shifted down by 32."""
 
 
-class Kind(StrEnum):
+class AddressKind(StrEnum):
     """What kind of place an IP address is."""
 
     LOOPBACK = "this machine itself"
@@ -38,7 +38,9 @@ class Kind(StrEnum):
     PUBLIC = "a public address"
 
 
-NEVER_BY_NAME: Final = frozenset({Kind.METADATA, Kind.LINK_LOCAL, Kind.UNUSABLE})
+NEVER_BY_NAME: Final = frozenset(
+    {AddressKind.METADATA, AddressKind.LINK_LOCAL, AddressKind.UNUSABLE}
+)
 """A name that leads there is refused, whatever was allowed: only the address itself can be allowed."""
 
 
@@ -63,7 +65,7 @@ class Address:
         """Whether it is this machine itself, by its address or its reserved name."""
         if self.host == "localhost" or self.host.endswith(".localhost"):
             return True
-        return is_ip(self.host) and kind_of(self.host) is Kind.LOOPBACK
+        return is_ip(self.host) and kind_of(self.host) is AddressKind.LOOPBACK
 
 
 def parse_address(url: str) -> Address:
@@ -105,7 +107,7 @@ def is_ip(host: str) -> bool:
     return True
 
 
-def kind_of(address: str) -> Kind:
+def kind_of(address: str) -> AddressKind:
     """Return what kind of place an IP address is; one that carries another inside is never better than that one."""
     from ipaddress import ip_address
 
@@ -113,15 +115,15 @@ def kind_of(address: str) -> Kind:
     inner = _inner(ip)
     if inner is not None:
         kind = kind_of(str(inner))
-        return Kind.PRIVATE if kind in (Kind.LOOPBACK, Kind.PUBLIC) else kind
+        return AddressKind.PRIVATE if kind in (AddressKind.LOOPBACK, AddressKind.PUBLIC) else kind
     checks = (
-        (Kind.METADATA, str(ip) in _METADATA),
-        (Kind.LOOPBACK, ip.is_loopback),
-        (Kind.LINK_LOCAL, ip.is_link_local),
-        (Kind.UNUSABLE, ip.is_unspecified or ip.is_multicast),
-        (Kind.PRIVATE, ip.is_private or not ip.is_global),
+        (AddressKind.METADATA, str(ip) in _METADATA),
+        (AddressKind.LOOPBACK, ip.is_loopback),
+        (AddressKind.LINK_LOCAL, ip.is_link_local),
+        (AddressKind.UNUSABLE, ip.is_unspecified or ip.is_multicast),
+        (AddressKind.PRIVATE, ip.is_private or not ip.is_global),
     )
-    return next((kind for kind, holds in checks if holds), Kind.PUBLIC)
+    return next((kind for kind, holds in checks if holds), AddressKind.PUBLIC)
 
 
 def _inner(

@@ -30,7 +30,7 @@ _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class TrustRecord:
     """A recipe that the user trusts, and what it named then."""
 
     recipe: Path
@@ -52,9 +52,9 @@ def trusted(recipe: Path) -> frozenset[str]:
     return frozenset(found.references if found and found.recipe == real_place(recipe) else ())
 
 
-def trust(recipe: Path, references: Sequence[str]) -> Record:
+def trust(recipe: Path, references: Sequence[str]) -> TrustRecord:
     """Keep the user's word that a recipe may reach what it names outside. StoreError E760 where it cannot be kept."""
-    found = Record(
+    found = TrustRecord(
         recipe=real_place(recipe),
         references=tuple(sorted(set(references))),
         trusted=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -89,13 +89,13 @@ def forget(recipe: Path) -> bool:
     return True
 
 
-def records() -> tuple[Record, ...]:
+def records() -> tuple[TrustRecord, ...]:
     """Return every recipe that the user trusts, by path."""
     found = [_record(place) for place in sorted((state_folder() / _FOLDER).glob("*.json"))]
     return tuple(sorted((one for one in found if one), key=lambda one: one.recipe))
 
 
-def _record(place: Path) -> Record | None:
+def _record(place: Path) -> TrustRecord | None:
     """Return a record that the user alone could have written, and whose list is the one that was trusted."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         with open_regular(place, follow=False) as stream:
@@ -107,7 +107,7 @@ def _record(place: Path) -> Record | None:
         fields: dict[str, Any] = parse_json(content)
         listed = tuple(str(one) for one in fields["references"])
         if fields["schema"] == SCHEMA and fields["sha256"] == _digest(listed):
-            return Record(
+            return TrustRecord(
                 recipe=Path(fields["recipe"]), references=listed, trusted=str(fields["trusted"])
             )
     return None

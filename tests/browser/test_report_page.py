@@ -18,8 +18,7 @@ import pytest
 
 from engine.evidence import Report
 from engine.render.report.page import render_html
-from support import kind_reports as kinds
-from support import reports as sample
+from support import reports
 from unit.render.test_pages import REPORTS, hostile
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -36,8 +35,8 @@ pytestmark = [
 
 
 def text() -> Report:
-    """Made up, as `kinds.chat` is, for models of plain text."""
-    return dataclasses.replace(kinds.chat(), task={"kind": "text"})
+    """Made up, as `reports.chat` is, for models of plain text."""
+    return dataclasses.replace(reports.chat(), task={"kind": "text"})
 
 
 PAGES: dict[str, Callable[[], Report]] = {**REPORTS, "text": text, "hostile": hostile}
@@ -216,7 +215,7 @@ def test_naughty_strings_do_nothing(browser: Any, shared_data: Path, tmp_path: P
     strings = json.loads(
         (shared_data / "naughty_strings" / "blns.json").read_text(encoding="utf-8")
     )
-    report = dataclasses.replace(sample.accepted(), notes=tuple(strings), warnings=tuple(strings))
+    report = dataclasses.replace(reports.accepted(), notes=tuple(strings), warnings=tuple(strings))
     page = tmp_path / "naughty.html"
     page.write_text(render_html(report), encoding="utf-8")
 

@@ -62,7 +62,7 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
         ({"method__seeds": [8, 9]}, {"seeds"}),
         ({"acceptance__forgetting": {"max_drop": 0.5}}, {"forgetting", "gate"}),
     ],
-    ids=lambda value: str(value)[:60],
+    ids=lambda value: str(sorted(value) if isinstance(value, set) else value)[:60],
 )
 def test_a_change_reruns_what_it_can_change(
     project: Project, change: dict[str, Any], reruns: set[str]

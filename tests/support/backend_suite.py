@@ -14,7 +14,7 @@ import yaml
 from safetensors.torch import load_file
 
 from engine.backends import load_backend
-from engine.backends.base import Launch, Setting, Trained, schedule
+from engine.backends.base import CompileInputs, Launch, Trained, schedule
 from engine.backends.trainer_state import checkpoints
 from engine.errors import RecipeError, StageError
 from engine.files.digests import write_digests
@@ -22,7 +22,7 @@ from engine.process import interrupts
 from engine.runtime.training.checks import adapter_norm
 from support.launches import CPU, Told, make_launch, make_recipe
 
-SETTING = Setting(device=CPU, precision="fp32", train_rows=24, validation_rows=8)
+SETTING = CompileInputs(device=CPU, precision="fp32", train_rows=24, validation_rows=8)
 
 
 WITHOUT_FIRST_EVALUATION = (("eval_on_start", False),)

@@ -119,7 +119,7 @@ def evaluated(root: Path, model: Path, rows: list[Example]) -> Path:
     """What the trained model says before it is merged."""
     folder = root / "evaluate"
     folder.mkdir()
-    asked = answering.Asked(task=TASK, max_length=512, answers=())
+    asked = answering.PredictionInputs(task=TASK, max_length=512, answers=())
     loaded = load_model(model, device=CPU, precision="fp32")
     silent = SimpleNamespace(update=lambda *_, **__: None, note=lambda _text: None)
     said = answering.chosen(loaded, asked, rows, progress=silent)

@@ -17,7 +17,7 @@ from engine.bundle.signing import pem_of, sign
 from engine.bundle.statement import statement_of, to_bytes
 from engine.evidence import Report
 from engine.files.typed_json import from_json
-from engine.lock.accepted import Accepted
+from engine.lock.file import Accepted
 
 REPORT, LOCK, RESOLVED = "report.json", "recipe.lock.json", "recipe.resolved.yaml"
 ZEROS = "0" * 64

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.runtime.llama.client import GgufSaid, Request, ask_gguf
+from engine.runtime.llama.client import GgufAnswers, Request, ask_gguf
 
 
 def choose_gguf(
@@ -17,7 +17,7 @@ def choose_gguf(
     max_new_tokens: int = 0,
     distribution: bool = False,
     **given: Any,
-) -> GgufSaid:
+) -> GgufAnswers:
     """One of `answers` for each prompt and, if tokens are granted, free text; `given` goes to `ask_gguf`."""
     request = Request(
         prompts=prompts, answers=answers, distribution=distribution, max_new_tokens=max_new_tokens

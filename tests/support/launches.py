@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.backends import load_backend
-from engine.backends.base import Launch, Setting
+from engine.backends.base import CompileInputs, Launch
 from engine.data.examples.example import Example, content_id
 from engine.environment import Device
 from engine.recipe.methods import method_of
@@ -153,7 +153,7 @@ def make_launch(
             truncation="fail",
         )
         write_rows(rows / f"{split}.jsonl", rendering.rows)
-    setting = Setting(
+    setting = CompileInputs(
         device=device,
         precision=device.precision(recipe.backend.precision),
         train_rows=24,

@@ -11,7 +11,7 @@ from engine.recipe.model import Task
 
 def values(predictions: Sequence[Prediction], task: Task) -> dict[str, float | str]:
     """Return each metric's value, or the reason why it has none."""
-    family = family_of(task.kind)
+    family = family_of(task)
     table = family.tabulate(predictions, task)
     sums = table.sums()
     return {

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.data.examples.example import content_key
-from engine.data.row_index import Place, Pool, drawn
-from engine.data.spill import Record, Spill
+from engine.data.row_index import Assignment, Pool, drawn
+from engine.data.spill import Spill, SpilledRow
 from engine.data.splitting.splits import ORDER, Division
 from engine.recipe.model import Splits
 
@@ -21,7 +21,7 @@ class Made:
     labels: tuple[str, ...] = ("a",)
     group: str = ""
     time: float = 0.0
-    place: Place = Place.NONE
+    place: Assignment = Assignment.NONE
 
 
 def asked(**changes: Any) -> Splits:
@@ -56,7 +56,7 @@ def pool_of(rows: Iterable[Made], splits: Splits) -> Pool:
         if splits.by in ("files", "column"):
             pool.place.append(row.place)
         pool.spill.add(
-            Record(
+            SpilledRow(
                 origin=f"x:{number}",
                 input=row.text,
                 target=", ".join(row.labels),
@@ -79,4 +79,4 @@ def place_of_text(pool: Pool, division: Division) -> dict[int, set[int]]:
     found: dict[int, set[int]] = {}
     for row in range(len(pool)):
         found.setdefault(pool.key[row], set()).add(division.places[row])
-    return {key: (places - {Place.NONE}) or {Place.NONE} for key, places in found.items()}
+    return {key: (places - {Assignment.NONE}) or {Assignment.NONE} for key, places in found.items()}

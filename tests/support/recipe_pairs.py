@@ -14,9 +14,8 @@ import yaml
 
 from engine.data.membership import membership_to_json
 from engine.environment import Device
-from engine.lock.accepted import Accepted
 from engine.lock.draw import draw_of
-from engine.lock.file import Lock, LockedSplit, Wear, lock_path, write_lock
+from engine.lock.file import Accepted, Lock, LockedSplit, Wear, lock_path, write_lock
 from engine.pipeline.data_outlook import divided
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.data.examples.chat_formats import shape_of
-from engine.data.kinds import load_kind
+from engine.data.kinds import filler
 from engine.data.kinds.base import Filled
 from engine.recipe.model import AnswerSpec, Checks, Data, LabelSpec, MessagesSpec, Task
 
@@ -60,4 +60,4 @@ def messages(**changes: Any) -> MessagesSpec:
 
 def fill(task_: Task, data_: Data, row: dict[str, Any]) -> Filled:
     """Return a row as the task sees it."""
-    return load_kind(task_.kind).filler(task_, data_, shape_of(task_, data_, row))(row)
+    return filler(task_, data_, shape_of(task_, data_, row))(row)

@@ -8,21 +8,18 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from engine.data.checks.findings import PLACES, Findings, Quote, quote
 from engine.data.reading.row import excerpt, several
 from engine.data.row_index import Pool, runs
 from engine.data.similarity.near import near_duplicates
 from engine.data.spill import Texts
-from engine.data.splitting.recorded import FRESH, Held
+from engine.data.splitting.recorded import FRESH, RecordedSplits
 from engine.recipe.model import CheckAction, Checks, Task
 
 SMALL_SHARE = 0.05
 LOPSIDED = 10
 """Rows of the largest class for each row of the smallest, above which it is told."""
-MANY_ANSWERS: Final = frozenset({"generation", "chat", "text", "preference"})
-"""Kinds in which one text may have several right answers."""
 
 
 def check_conflicts(pool: Pool, task: Task, action: CheckAction, findings: Findings) -> None:
@@ -30,7 +27,7 @@ def check_conflicts(pool: Pool, task: Task, action: CheckAction, findings: Findi
 
     Kinds in which several answers may be right have no conflicts.
     """
-    if action == "off" or task.kind in MANY_ANSWERS:
+    if action == "off" or not task.spec.has_one_answer:
         return
     groups = [rows for rows in pool.repeated() if len({pool.answer[row] for row in rows}) > 1]
     if not groups:
@@ -55,7 +52,7 @@ def check_duplicates(
     action: CheckAction,
     findings: Findings,
     *,
-    held: Held | None = None,
+    held: RecordedSplits | None = None,
 ) -> None:
     """Find rows whose text and answer stand before; `drop` keeps one of each, whatever the order.
 
@@ -78,7 +75,7 @@ def check_duplicates(
         findings.drop("duplicate", pool.leave_out([row for _, row, _ in again]))
 
 
-def _strictness(pool: Pool, held: Held | None, row: int) -> tuple[int, float]:
+def _strictness(pool: Pool, held: RecordedSplits | None, row: int) -> tuple[int, float]:
     """Return what is lowest for the row that is recorded, or will be drawn, for the strictest split."""
     known = FRESH if held is None else held.of(pool.identity(row))
     position: float = 0
@@ -89,7 +86,9 @@ def _strictness(pool: Pool, held: Held | None, row: int) -> tuple[int, float]:
     return (0 if known == FRESH else -known), position
 
 
-def _repeats(pool: Pool, rows: Sequence[int], held: Held | None) -> Iterator[tuple[int, int, int]]:
+def _repeats(
+    pool: Pool, rows: Sequence[int], held: RecordedSplits | None
+) -> Iterator[tuple[int, int, int]]:
     """Yield (row at which it is seen, row that repeats, row that stays).
 
     The strictest stays; of those alike in that the lowest text.
@@ -112,7 +111,7 @@ def check_near_duplicates(
     action: CheckAction,
     findings: Findings,
     *,
-    held: Held | None = None,
+    held: RecordedSplits | None = None,
     scratch: Path | None = None,
 ) -> None:
     """Find rows whose texts are nearly the same; `drop` keeps the one that is drawn first.
@@ -155,7 +154,7 @@ def check_near_duplicates(
         findings.drop("near duplicate", pool.leave_out(copies))
 
 
-def _one_of_each_text(pool: Pool, held: Held | None) -> list[int]:
+def _one_of_each_text(pool: Pool, held: RecordedSplits | None) -> list[int]:
     """Return a row of each text, the strictest, in drawn order."""
     rows = pool.living()
     if pool.place:

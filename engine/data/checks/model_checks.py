@@ -8,7 +8,7 @@ from engine.data.checks.findings import PLACES, Findings, Shown, quote
 from engine.data.checks.label_errors import find_label_errors, looked_at
 from engine.data.checks.label_leakage import Giveaway, find_giveaways, finder, giveaways_told
 from engine.data.reading.row import excerpt, several
-from engine.data.row_index import Place, Pool
+from engine.data.row_index import Assignment, Pool
 from engine.data.spill import Texts
 from engine.data.splitting.splits import Division
 from engine.recipe.model import CheckAction
@@ -39,9 +39,11 @@ def drop_doubted(division: Division, doubted: Iterable[int], findings: Findings)
 
     Never out of the holdout: without the rows that models find hard, it would flatter them.
     """
-    out = [row for row in doubted if division.places[row] in (Place.TRAIN, Place.VALIDATION)]
+    out = [
+        row for row in doubted if division.places[row] in (Assignment.TRAIN, Assignment.VALIDATION)
+    ]
     for row in out:
-        division.places[row] = Place.NONE
+        division.places[row] = Assignment.NONE
     findings.drop("likely label error", len(out))
 
 

@@ -21,27 +21,27 @@ from engine.data.examples.columns import Unseen, columns_named, has_column
 from engine.data.examples.example import content_key
 from engine.data.examples.label import NoBinError, NoNumberError, meant
 from engine.data.examples.template import MissingColumnError, UnusableValueError, as_text, lookup
-from engine.data.kinds import load_kind
+from engine.data.kinds import filler
 from engine.data.kinds.base import Fill, Filled, RejectedError
 from engine.data.reading.row import SHOWN, Row, excerpt
-from engine.data.row_index import Place, Pool, drawn
-from engine.data.spill import Record
+from engine.data.row_index import Assignment, Pool, drawn
+from engine.data.spill import SpilledRow
 from engine.data.splitting.column import PLACES as PLACE_NAMES
 from engine.data.splitting.column import NoMarkError, mark_of, place_of, seconds_of
 from engine.errors import Problem
+from engine.kinds import AnswerForm
 from engine.recipe.model import Data, Splits, Task
 
-LABELLED: Final = frozenset({"classification", "multilabel"})
-_INTO: Final[Mapping[str, Place]] = {
-    "train": Place.TRAIN,
-    "validation": Place.VALIDATION,
-    "holdout": Place.HOLDOUT,
-    "": Place.TRAIN,
+_INTO: Final[Mapping[str, Assignment]] = {
+    "train": Assignment.TRAIN,
+    "validation": Assignment.VALIDATION,
+    "holdout": Assignment.HOLDOUT,
+    "": Assignment.TRAIN,
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class CandidateOptions:
     """What the recipe says about the rows."""
 
     task: Task
@@ -60,7 +60,9 @@ class Gathered:
     shapes: dict[int, str] = field(default_factory=dict)
 
 
-def gather(rows: Iterable[Row], asked: Asked, *, pool: Pool, findings: Findings) -> Gathered:
+def gather(
+    rows: Iterable[Row], asked: CandidateOptions, *, pool: Pool, findings: Findings
+) -> Gathered:
     """Fill and check every row; what cannot be used is counted, told in `findings`, and left out."""
     gatherer = _Gatherer(asked, pool, findings)
     for row in rows:
@@ -71,7 +73,7 @@ def gather(rows: Iterable[Row], asked: Asked, *, pool: Pool, findings: Findings)
 class _Gatherer:
     """The state of one pass over the rows."""
 
-    def __init__(self, asked: Asked, pool: Pool, findings: Findings) -> None:
+    def __init__(self, asked: CandidateOptions, pool: Pool, findings: Findings) -> None:
         self._asked = asked
         self._pool = pool
         self._findings = findings
@@ -132,7 +134,7 @@ class _Gatherer:
             task, data = self._asked.task, self._asked.data
             shape = shape_of(task, data, row.values)
             self._got.shapes[row.source] = shape
-            self._fills[row.source] = load_kind(task.kind).filler(task, data, shape)
+            self._fills[row.source] = filler(task, data, shape)
         return self._fills[row.source]
 
     def _count_missing(self, row: Row, missing: str) -> None:
@@ -163,7 +165,7 @@ class _Gatherer:
 
     def _is_complete(self, origin: str, filled: Filled) -> bool:
         """Tell whether the row can be used: it has an answer, and texts where `empty` asks for them."""
-        if not filled.target and self._asked.task.kind != "text":
+        if not filled.target and self._asked.task.spec.answer is not AnswerForm.NONE:
             self._unanswered.add(f"{origin} `{excerpt(filled.input)}`")
             self._findings.row("empty", origin, what="no answer")
             return False
@@ -216,7 +218,7 @@ class _Gatherer:
         pool.alive.append(1)
         pool.note_traits(filled)
         pool.spill.add(
-            Record(
+            SpilledRow(
                 origin=row.origin,
                 input=filled.input,
                 target=filled.target,
@@ -310,7 +312,7 @@ class _Gatherer:
     def _tell_empty(self) -> None:
         action = self._asked.data.checks.empty
         texts, answers = self._empty, self._unanswered
-        what = "label" if self._asked.task.kind in LABELLED else "answer"
+        what = "label" if self._asked.task.spec.has_labels else "answer"
         self._findings.drop("empty", texts.count if action == "drop" else 0)
         self._findings.drop(f"empty {what}", answers.count)
         total = texts.count + answers.count
@@ -339,7 +341,7 @@ class _Gatherer:
 
     def _told_unknown(self, value: str, rejects: Rejects) -> str:
         task = self._asked.task
-        guess = meant(value, task.labels, several=task.kind == "multilabel")
+        guess = meant(value, task.labels, several=task.spec.answer is AnswerForm.LABELS)
         rows = "1 row," if rejects.count == 1 else f"{rejects.count:,} rows, first"
         return f"`{excerpt(value)}` in {rows} {rejects.places[0]}{guess}"
 
@@ -355,7 +357,7 @@ class _Gatherer:
 
     def _what_is_wrong(self, check: str) -> tuple[str, str]:
         """Return the end of the finding's sentence, of one row and of more."""
-        if check == "schema_violations" and self._asked.task.kind == "extraction":
+        if check == "schema_violations" and self._asked.task.spec.answer is AnswerForm.OBJECT:
             wrong = "an answer that does not fit task.schema"
             return f"has {wrong}", f"have {wrong}"
         return "is not laid out as its shape says", "are not laid out as their shape says"

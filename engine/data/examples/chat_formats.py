@@ -11,7 +11,6 @@ from typing import Any, Final
 from engine.data.reading.row import SHOWN, excerpt
 from engine.errors import DataError
 from engine.recipe.model import Data, Shape, Task
-from engine.recipe.rules.kinds import COLUMNS_IN, SHAPES
 
 Values = Mapping[str, Any]
 
@@ -67,15 +66,15 @@ def shape_of(task: Task, data: Data, first_row: Values) -> Shape:
     """
     if data.shape != "auto":
         return data.shape
-    fitting = SHAPES.get(task.kind)
-    if fitting is None or getattr(data, COLUMNS_IN[task.kind]) is not None:
+    fitting, key = task.spec.formats, task.spec.columns_key
+    if not fitting or getattr(data, key) is not None:
         return "columns"
     found = recognise(first_row)
     if found is not None and found in fitting:
         return found
     columns = ", ".join(f"`{excerpt(name)}`" for name in list(first_row)[:SHOWN])
     said = f"is {found}" if found else "is of no known shape"
-    hint = f"say under data.{COLUMNS_IN[task.kind]} which columns hold what"
+    hint = f"say under data.{key} which columns hold what"
     thumb = next((name for name in THUMBS if name in first_row), None)
     if found is not None and "kto" in fitting and thumb is not None:
         hint = (

@@ -1,6 +1,7 @@
-"""The kinds of tasks: how a row of a file becomes what is read and what shall be answered.
+"""From a row of a file to what is read and what shall be answered: one reader for each kind of task.
 
-A kind is a module here with the one function of `Kind`. What `Example.payload` holds:
+A reader is a module here with the one function of `RowReader`, named by `Kind.row_reader`. What
+`Example.payload` holds:
 
 - classification, text: nothing.
 - multilabel: nothing (`labels` says it).
@@ -15,24 +16,13 @@ A kind is a module here with the one function of `Kind`. What `Example.payload` 
 from __future__ import annotations
 
 import importlib
-from typing import Final, cast
+from typing import cast
 
-from engine.data.kinds.base import Kind
-
-KINDS: Final[dict[str, str]] = {
-    kind: f"engine.data.kinds.{kind}"
-    for kind in (
-        "classification",
-        "multilabel",
-        "extraction",
-        "generation",
-        "chat",
-        "text",
-        "preference",
-    )
-}
+from engine.data.kinds.base import Fill, RowReader
+from engine.recipe.model import Data, Task
 
 
-def load_kind(name: str) -> Kind:
-    """Return the module of a task kind."""
-    return cast("Kind", importlib.import_module(KINDS[name]))
+def filler(task: Task, data: Data, shape: str) -> Fill:
+    """Return what turns rows of that shape into `Filled`; `shape` is never `auto`."""
+    reader = cast("RowReader", importlib.import_module(task.spec.row_reader))
+    return reader.filler(task, data, shape)

@@ -1,4 +1,4 @@
-"""What a kind of task is, and what it makes of a row."""
+"""What a reader makes of a row."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RejectedError(Exception):
         self.check = check
         self.what = what
         self.value = value
-        """What rows with the same trouble share, such as the unknown label; they are told together."""
+        """What rows with the same trouble share, such as the unknown label; they are reported together."""
 
 
 Fill = Callable[[Values], Filled]
@@ -45,7 +45,7 @@ Fill = Callable[[Values], Filled]
 `NoBinError` (`engine.data.examples.label`) or `RejectedError`."""
 
 
-class Kind(Protocol):
+class RowReader(Protocol):
     """A module in `engine.data.kinds`."""
 
     def filler(self, task: Task, data: Data, shape: str) -> Fill:

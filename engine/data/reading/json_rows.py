@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.data.reading.json_stream import DEEPEST, JsonStream
 from engine.data.reading.row import Row, Trouble, excerpt
-from engine.data.reading.strict_json import BLANK, RefusedError, kind_of_value, strict_json
+from engine.data.reading.strict_json import BLANK, StrictJsonError, kind_of_value, strict_json
 from engine.data.reading.text import chunks, lines
 from engine.errors import DataError
 from engine.recipe.text.nearest import nearest
@@ -31,7 +31,7 @@ def read_json_lines(
             continue
         try:
             value = strict_json(line)
-        except RefusedError as refused:
+        except StrictJsonError as refused:
             trouble.add(refused.code, str(refused), line=number, hint=_line_hint(line))
             continue
         values = _as_columns(value, header, trouble, line=number)
@@ -90,7 +90,7 @@ def _values(stream: JsonStream, records: str, trouble: Trouble) -> Iterator[tupl
     if not opening:
         raise trouble.stop("D321", "is empty", line=stream.line)
     if opening == "{":
-        search = _Search(wanted=records)
+        search = _ArraySearch(wanted=records)
         yield from search.walk(stream, "", 0)
         stream.end()
         search.judge(trouble)
@@ -113,7 +113,7 @@ def _elements(stream: JsonStream) -> Iterator[tuple[int, Any]]:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Search:
+class _ArraySearch:
     """Looks for the array of rows in an object, on one pass over the document."""
 
     wanted: str

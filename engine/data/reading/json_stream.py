@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from engine.data.reading.row import Trouble
-from engine.data.reading.strict_json import BLANK, RefusedError, strict_json_at, twice_in_one_object
+from engine.data.reading.strict_json import (
+    BLANK,
+    StrictJsonError,
+    strict_json_at,
+    twice_in_one_object,
+)
 from engine.data.reading.text import MAX_LINE
 
 DEEPEST = 64
@@ -46,7 +51,7 @@ class JsonStream:
         while True:
             try:
                 value, end = strict_json_at(self._text, self._at)
-            except RefusedError as refused:
+            except StrictJsonError as refused:
                 if refused.unfinished and self._double():
                     continue
                 line = self.line + self._text.count("\n", self._at, refused.position)

@@ -15,7 +15,7 @@ LONGEST_WORD = 16
 """Characters that a number, word or escape may lack when the text is cut off in it."""
 
 
-class RefusedError(Exception):
+class StrictJsonError(Exception):
     """A JSON text is refused; the message says why."""
 
     def __init__(
@@ -30,7 +30,7 @@ class RefusedError(Exception):
 
 
 def strict_json(text: str) -> Any:
-    """Return the value of a JSON text; `RefusedError` where it is not JSON or not unambiguous."""
+    """Return the value of a JSON text; `StrictJsonError` where it is not JSON or not unambiguous."""
     value = _parse(lambda: _DECODER.decode(text), text)
     _check_surrogates(value, text, 0, len(text))
     return value
@@ -62,12 +62,12 @@ def _parse[Value](parse: Callable[[], Value], text: str) -> Value:
         near = excerpt(text[max(error.pos - 10, 0) : error.pos + 30].strip())
         message = f"not JSON: {_lowered(error.msg)} near `{near}`"
         at_end = error.pos + LONGEST_WORD > len(text) or error.msg.startswith("Unterminated")
-        raise RefusedError("D325", message, error.pos, unfinished=at_end) from error
+        raise StrictJsonError("D325", message, error.pos, unfinished=at_end) from error
     except RecursionError as error:
-        raise RefusedError("D326", "nested too deeply") from error
+        raise StrictJsonError("D326", "nested too deeply") from error
     except ValueError as error:
         limit = f"{sys.get_int_max_str_digits():,}"
-        raise RefusedError("D326", f"a number has more than {limit} digits") from error
+        raise StrictJsonError("D326", f"a number has more than {limit} digits") from error
 
 
 def _check_surrogates(value: object, text: str, start: int, end: int) -> None:
@@ -77,7 +77,7 @@ def _check_surrogates(value: object, text: str, start: int, end: int) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        raise RefusedError("D326", "half a surrogate pair is no character", start) from error
+        raise StrictJsonError("D326", "half a surrogate pair is no character", start) from error
 
 
 def _lowered(text: str) -> str:
@@ -88,7 +88,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         twice = first_repeated(name for name, _ in pairs)
-        raise RefusedError("D326", twice_in_one_object(str(twice)))
+        raise StrictJsonError("D326", twice_in_one_object(str(twice)))
     return found
 
 
@@ -98,13 +98,13 @@ def twice_in_one_object(key: str) -> str:
 
 
 def _constant(name: str) -> NoReturn:
-    raise RefusedError("D326", f"`{name}` is not JSON")
+    raise StrictJsonError("D326", f"`{name}` is not JSON")
 
 
 def _float(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise RefusedError("D326", f"number `{excerpt(text)}` is beyond a float")
+        raise StrictJsonError("D326", f"number `{excerpt(text)}` is beyond a float")
     return value
 
 

@@ -11,10 +11,10 @@ from typing import IO
 from engine.data.reading.row import Trouble
 from engine.errors import DataError
 from engine.files.reading import open_regular, require_data
-from engine.sources.streams import CHUNK, DAMAGE, Limits, decompressed, kind_of
+from engine.sources.streams import CHUNK, DAMAGE, StreamLimits, decompressed, kind_of
 
 PACKED = ("gzip", "bzip2", "xz", "zstd")
-LIMITS = Limits()
+LIMITS = StreamLimits()
 MAX_LINE = 64 << 20
 """Characters of a line, or of a value that spans lines, that are held at once."""
 HEAD = 4096

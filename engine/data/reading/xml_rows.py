@@ -39,7 +39,7 @@ def read_xml(path: Path, *, encoding: str, records: str, trouble: Trouble) -> It
     called that. An element of that name inside another is part of it. DataError with the line when
     the file is not well-formed XML, declares entities, or has no such element.
     """
-    reader = _Reader(records, None if encoding.lower() in ENCODED else encoding, trouble)
+    reader = _RowHandlers(records, None if encoding.lower() in ENCODED else encoding, trouble)
     with open_bytes(path, trouble) as stream:
         while piece := stream.read(PIECE):
             yield from reader.feed(piece)
@@ -76,7 +76,7 @@ class _Element:
         return {COLUMN: " ".join("".join(self.parts).split()), **self.values}
 
 
-class _Reader:
+class _RowHandlers:
     """The handlers of one parser, and the rows that are complete."""
 
     def __init__(self, records: str, encoding: str | None, trouble: Trouble) -> None:

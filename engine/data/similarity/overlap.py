@@ -9,7 +9,7 @@ from typing import Final
 
 from engine.data.checks.findings import PLACES, Findings, Quote, Shown
 from engine.data.reading.row import excerpt, several
-from engine.data.row_index import Place, Pool, runs
+from engine.data.row_index import Assignment, Pool, runs
 from engine.data.similarity.leakage import Match, leaks
 from engine.data.spill import Texts, numbered
 from engine.data.splitting.splits import Division
@@ -24,7 +24,7 @@ METHOD: Final = (
 )
 Pair = tuple[int, int, bool]
 """A row of the holdout, one of the others that matches it, and whether the texts are equal."""
-_WORDS: Final = {Place.TRAIN: "train", Place.VALIDATION: "validation"}
+_WORDS: Final = {Assignment.TRAIN: "train", Assignment.VALIDATION: "validation"}
 
 
 @dataclass(slots=True)
@@ -33,8 +33,8 @@ class Shared:
 
     rows: int = 0
     """Different holdout rows, whichever split they are also in."""
-    into: dict[Place, int] = field(default_factory=dict)
-    contradicted: dict[Place, int] = field(default_factory=dict)
+    into: dict[Assignment, int] = field(default_factory=dict)
+    contradicted: dict[Assignment, int] = field(default_factory=dict)
     """Those among `into` of which every copy there names another answer."""
     steering: set[int] = field(default_factory=set)
     """Training rows whose text also stands in validation."""
@@ -47,14 +47,14 @@ def shared_texts(pool: Pool, findings: Findings) -> Shared:
         return shared
     for start, end in runs(pool.order, pool.rank):
         rows = [row for row in pool.order[start:end] if pool.alive[row]]
-        steering = any(pool.place[row] == Place.VALIDATION for row in rows)
+        steering = any(pool.place[row] == Assignment.VALIDATION for row in rows)
         if steering:
-            shared.steering.update(row for row in rows if pool.place[row] == Place.TRAIN)
-        others = [row for row in rows if pool.place[row] != Place.HOLDOUT]
+            shared.steering.update(row for row in rows if pool.place[row] == Assignment.TRAIN)
+        others = [row for row in rows if pool.place[row] != Assignment.HOLDOUT]
         if not others:
             continue
         for row in rows:
-            if pool.place[row] == Place.HOLDOUT:
+            if pool.place[row] == Assignment.HOLDOUT:
                 _count(shared, pool, row, others)
                 for other in others:
                     _log(pool, Match(row, other, 1.0, exact=True), findings)
@@ -110,7 +110,7 @@ def check_leakage(
     removed = 0
     if action == "drop":
         for row in (*strongest, *steering):
-            division.places[row] = Place.NONE
+            division.places[row] = Assignment.NONE
         removed = len(strongest)
         findings.drop("near the holdout", removed)
         findings.drop("text of validation", len(steering))
@@ -131,7 +131,7 @@ def with_left(firewall: Firewall, pairs: Iterable[Pair], division: Division) -> 
     """Return the proof with the holdout rows counted of which a match is still trained on."""
     left: dict[bool, set[int]] = {True: set(), False: set()}
     for holdout, other, exact in pairs:
-        if division.places[other] != Place.NONE:
+        if division.places[other] != Assignment.NONE:
             left[exact].add(holdout)
     return replace(firewall, left_exact=len(left[True]), left_near=len(left[False]))
 
@@ -174,7 +174,7 @@ def _message(shared: Shared, holdout: int, exact: int, near: int, steering: int)
     return "; ".join(parts)
 
 
-def _into(shared: Shared, place: Place) -> str:
+def _into(shared: Shared, place: Assignment) -> str:
     other = shared.contradicted.get(place, 0)
     told = f" ({other:,} of them with another label)" if other else ""
     return f"{shared.into[place]:,} in {_WORDS[place]}{told}"

@@ -6,9 +6,9 @@ from array import array
 from collections.abc import Sequence
 from fractions import Fraction
 
-from engine.data.row_index import Place
+from engine.data.row_index import Assignment
 from engine.data.splitting.groups import Units, take
-from engine.data.splitting.recorded import JUDGING, Held, Keeping, keeping
+from engine.data.splitting.recorded import JUDGING, Keeping, RecordedSplits, keeping
 from engine.errors import Problem
 from engine.recipe.model import Size, Splits
 
@@ -16,31 +16,33 @@ UNIT = 1 << 64
 
 
 def divide_placed(
-    units: Units, splits: Splits, held: Held | None = None
-) -> tuple[dict[Place, Sequence[int]], list[Problem]]:
+    units: Units, splits: Splits, held: RecordedSplits | None = None
+) -> tuple[dict[Assignment, Sequence[int]], list[Problem]]:
     """Return the units of each split, and a problem for each that has no rows.
 
     A size takes so many of the rows that belong there; a validation split that no row belongs to is
     drawn from the training rows. Fractions are bounds on the rank, numbers the first rows by rank;
     with `held`, numbers take the recorded rows that still belong there.
     """
-    said = {place: array("I") for place in Place}
+    said = {place: array("I") for place in Assignment}
     for unit in range(len(units)):
-        said[Place(units.place(unit))].append(unit)
+        said[Assignment(units.place(unit))].append(unit)
     problems: list[Problem] = []
     record = None if held is None else keeping(units, held, stratified=True)
-    from_train = not len(said[Place.VALIDATION]) and splits.validation != "all"
+    from_train = not len(said[Assignment.VALIDATION]) and splits.validation != "all"
     if from_train:
-        said[Place.VALIDATION] = said[Place.TRAIN]
-    chosen: dict[Place, Sequence[int]] = {}
+        said[Assignment.VALIDATION] = said[Assignment.TRAIN]
+    chosen: dict[Assignment, Sequence[int]] = {}
     for name, place in JUDGING.items():
         size = getattr(splits, name)
         chosen[place] = _of(units, said[place], size, place, problems, record)
     if from_train:
-        drawn = set(chosen[Place.VALIDATION])
-        said[Place.TRAIN] = array("I", (one for one in said[Place.TRAIN] if one not in drawn))
-    among = said[Place.TRAIN]
-    chosen[Place.TRAIN] = _of(units, among, splits.train, Place.TRAIN, problems, record)
+        drawn = set(chosen[Assignment.VALIDATION])
+        said[Assignment.TRAIN] = array(
+            "I", (one for one in said[Assignment.TRAIN] if one not in drawn)
+        )
+    among = said[Assignment.TRAIN]
+    chosen[Assignment.TRAIN] = _of(units, among, splits.train, Assignment.TRAIN, problems, record)
     return chosen, problems
 
 
@@ -48,7 +50,7 @@ def _of(
     units: Units,
     among: Sequence[int],
     size: Size,
-    place: Place,
+    place: Assignment,
     problems: list[Problem],
     record: Keeping | None,
 ) -> Sequence[int]:
@@ -65,7 +67,7 @@ def _of(
             problems.append(_short(name, size, there))
         if record is None or size > there:
             chosen, _ = take(units, among, size, stratified=True)
-        elif place is Place.TRAIN:
+        elif place is Assignment.TRAIN:
             chosen = record.train(among, size)
         else:
             chosen = record.keep(among, size, place)

@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from engine.data.examples.template import as_text, lookup
-from engine.data.row_index import Place
+from engine.data.row_index import Assignment
 
-PLACES: Final[Mapping[str, Place]] = {
-    "train": Place.TRAIN,
-    "training": Place.TRAIN,
-    "validation": Place.VALIDATION,
-    "valid": Place.VALIDATION,
-    "val": Place.VALIDATION,
-    "dev": Place.VALIDATION,
-    "holdout": Place.HOLDOUT,
-    "test": Place.HOLDOUT,
+PLACES: Final[Mapping[str, Assignment]] = {
+    "train": Assignment.TRAIN,
+    "training": Assignment.TRAIN,
+    "validation": Assignment.VALIDATION,
+    "valid": Assignment.VALIDATION,
+    "val": Assignment.VALIDATION,
+    "dev": Assignment.VALIDATION,
+    "holdout": Assignment.HOLDOUT,
+    "test": Assignment.HOLDOUT,
 }
 """What a column may say, in any case."""
 
@@ -35,7 +35,7 @@ def mark_of(values: Mapping[str, Any], column: str) -> str:
     return text
 
 
-def place_of(mark: str) -> Place:
+def place_of(mark: str) -> Assignment:
     """Return the split that a column names; NoMarkError for another word."""
     place = PLACES.get(mark.strip().casefold())
     if place is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from engine.data.reading.row import several
-from engine.data.row_index import Place
+from engine.data.row_index import Assignment
 from engine.data.splitting.groups import Stratum, Units, take
 from engine.data.splitting.iterative import stratify
 from engine.errors import Problem
@@ -15,7 +15,7 @@ from engine.recipe.model import Size, Splits
 
 FEWEST = 2
 """Folds that are folds."""
-Folded = tuple[dict[Place, Sequence[int]], bytearray, list[Problem]]
+Folded = tuple[dict[Assignment, Sequence[int]], bytearray, list[Problem]]
 
 
 def divide_by_fold(units: Units, splits: Splits) -> Folded:
@@ -35,9 +35,12 @@ def divide_by_fold(units: Units, splits: Splits) -> Folded:
             folds[row] = fold
     holdout = [unit for unit in range(len(units)) if of_unit[unit] == 0]
     left: Sequence[int] = [unit for unit in range(len(units)) if of_unit[unit] != 0]
-    chosen: dict[Place, Sequence[int]] = {Place.HOLDOUT: holdout}
-    for place, size in ((Place.VALIDATION, splits.validation), (Place.TRAIN, splits.train)):
-        rows = _rows(size, units, left, last=place is Place.TRAIN)
+    chosen: dict[Assignment, Sequence[int]] = {Assignment.HOLDOUT: holdout}
+    for place, size in (
+        (Assignment.VALIDATION, splits.validation),
+        (Assignment.TRAIN, splits.train),
+    ):
+        rows = _rows(size, units, left, last=place is Assignment.TRAIN)
         if rows > units.total(left):
             problems.append(_short(place.name.lower(), rows, units.total(left)))
         chosen[place], left = take(units, left, rows, stratified=is_stratified)

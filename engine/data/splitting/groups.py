@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.data.row_index import Place, Pool, runs
+from engine.data.row_index import Assignment, Pool, runs
 
 Stratum = tuple[str, ...]
 
@@ -56,7 +56,7 @@ class Units:
         """Return the rows of some units."""
         return sum(map(self.size, units))
 
-    def put(self, units: Iterable[int], place: Place, places: bytearray) -> None:
+    def put(self, units: Iterable[int], place: Assignment, places: bytearray) -> None:
         """Write the split of some units, row by row."""
         for unit in units:
             for row in self.of(unit):

@@ -13,31 +13,31 @@ from typing import Final
 from engine.data.checks.rows.personal_data import masked
 from engine.data.examples.example import content_key
 from engine.data.membership import KEY_BYTES, RECORDED_ROWS, Membership, RecordedName, record
-from engine.data.row_index import Place, Pool
+from engine.data.row_index import Assignment, Pool
 from engine.data.splitting.groups import Units, take
 from engine.evidence import Recorded
 from engine.recipe.model import Size, SplitName
 
-NAMES: Final[Mapping[RecordedName, Place]] = {
-    "none": Place.NONE,
-    "train": Place.TRAIN,
-    "validation": Place.VALIDATION,
-    "holdout": Place.HOLDOUT,
+NAMES: Final[Mapping[RecordedName, Assignment]] = {
+    "none": Assignment.NONE,
+    "train": Assignment.TRAIN,
+    "validation": Assignment.VALIDATION,
+    "holdout": Assignment.HOLDOUT,
 }
-JUDGING: Final[Mapping[SplitName, Place]] = {
-    "holdout": Place.HOLDOUT,
-    "validation": Place.VALIDATION,
+JUDGING: Final[Mapping[SplitName, Assignment]] = {
+    "holdout": Assignment.HOLDOUT,
+    "validation": Assignment.VALIDATION,
 }
 FRESH: Final = 255
 """In no record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class RecordedSplits:
     """A record, read for one pool."""
 
     known: Mapping[int, int]
-    """`Pool.identity` to the `Place` that is recorded for it."""
+    """`Pool.identity` to the `Assignment` that is recorded for it."""
     is_whole: bool
     """Every row was recorded, so that those which are not are new."""
 
@@ -45,7 +45,7 @@ class Held:
         """Return the recorded place of an identity, or FRESH."""
         return self.known.get(key, FRESH)
 
-    def count(self, place: Place) -> int:
+    def count(self, place: Assignment) -> int:
         """Return how many identities are recorded for a split."""
         return sum(known == place for known in self.known.values())
 
@@ -55,16 +55,16 @@ class Held:
         return Counter(place for key, place in self.known.items() if key not in there)
 
 
-def held_by(recorded: Membership) -> Held:
+def held_by(recorded: Membership) -> RecordedSplits:
     """Return the record by key; a text that stands in two splits counts for the stricter one."""
     known: dict[int, int] = {}
     for name, place in NAMES.items():
         for key in recorded.members.get(name, ()):
             known[int.from_bytes(key)] = place
-    return Held(known=known, is_whole="train" in recorded.members)
+    return RecordedSplits(known=known, is_whole="train" in recorded.members)
 
 
-def know_again(pool: Pool, held: Held) -> None:
+def know_again(pool: Pool, held: RecordedSplits) -> None:
     """Find the rows that were recorded before their texts were masked, or while they were: they are the same rows."""
     if pool.unit:
         return
@@ -84,14 +84,14 @@ class Keeping:
     """A record, laid over the units that are there now."""
 
     units: Units
-    held: Held
+    held: RecordedSplits
     gone: Mapping[int, int]
     """Recorded identities that are no longer there, by the place recorded for them."""
     slack: int
     """Rows by which whole units can miss a size; a split that misses it by more has a new size."""
     stratified: bool
 
-    def keep(self, among: Sequence[int], size: Size, place: Place) -> list[int]:
+    def keep(self, among: Sequence[int], size: Size, place: Assignment) -> list[int]:
         """Return the units of holdout or validation: the recorded ones, as long as they are there.
 
         What is missing because recorded rows are gone, or because the number for validation was
@@ -104,12 +104,12 @@ class Keeping:
             return chosen
         rows = self.held.count(place) if isinstance(size, float) else size
         missing = rows - self.units.total(chosen)
-        is_changed = place is Place.VALIDATION and isinstance(size, int) and self._can_change
+        is_changed = place is Assignment.VALIDATION and isinstance(size, int) and self._can_change
         if is_changed and -missing > self.slack:
             return list(self.draw(chosen, rows))
         if not self.gone.get(place) and not (is_changed and missing > self.slack):
             return chosen
-        for others in (FRESH, Place.NONE, Place.TRAIN):
+        for others in (FRESH, Assignment.NONE, Assignment.TRAIN):
             got = self.draw(by_place.get(others, []), missing)
             chosen = sorted([*chosen, *got])
             missing -= self.units.total(got)
@@ -123,12 +123,12 @@ class Keeping:
         if not self.held.is_whole:
             return self.draw(among, rows)
         by_place = self.by_place(among)
-        chosen = by_place.get(Place.TRAIN, [])
+        chosen = by_place.get(Assignment.TRAIN, [])
         missing = rows - self.units.total(chosen)
         if -missing > self.slack:
             return self.draw(chosen, rows)
-        for others in (FRESH, Place.NONE):
-            if others == FRESH or self.gone.get(Place.TRAIN) or missing > self.slack:
+        for others in (FRESH, Assignment.NONE):
+            if others == FRESH or self.gone.get(Assignment.TRAIN) or missing > self.slack:
                 got = self.draw(by_place.get(others, []), missing)
                 chosen = sorted([*chosen, *got])
                 missing -= self.units.total(got)
@@ -153,7 +153,7 @@ class Keeping:
         return self.units.by == "text"
 
 
-def keeping(units: Units, held: Held, *, stratified: bool) -> Keeping:
+def keeping(units: Units, held: RecordedSplits, *, stratified: bool) -> Keeping:
     """Return the record `held` for these units."""
     sizes: Iterable[int] = map(units.size, range(len(units)))
     if units.by == "time":
@@ -173,13 +173,13 @@ def keeping(units: Units, held: Held, *, stratified: bool) -> Keeping:
 
 
 def divide_held(
-    units: Units, sizes: Mapping[SplitName, Size], held: Held, *, stratified: bool
-) -> dict[Place, Sequence[int]]:
+    units: Units, sizes: Mapping[SplitName, Size], held: RecordedSplits, *, stratified: bool
+) -> dict[Assignment, Sequence[int]]:
     """Return the units of each split as `Keeping` says; no unit is in two."""
     record = keeping(units, held, stratified=stratified)
     judged = record.by_place(range(len(units)))
     left: Sequence[int] = range(len(units))
-    divided: dict[Place, Sequence[int]] = {}
+    divided: dict[Assignment, Sequence[int]] = {}
     for name, place in JUDGING.items():
         among = left
         if units.by == "time":
@@ -189,7 +189,7 @@ def divide_held(
         left = [unit for unit in left if unit not in taken]
     if units.by == "time":
         left = _not_later(record, left, divided)
-    divided[Place.TRAIN] = record.train(left, sizes["train"])
+    divided[Assignment.TRAIN] = record.train(left, sizes["train"])
     return divided
 
 
@@ -197,7 +197,7 @@ def _in_turn(
     units: Units,
     among: Sequence[int],
     judged: Sequence[int],
-    later: Mapping[Place, Sequence[int]],
+    later: Mapping[Assignment, Sequence[int]],
 ) -> Sequence[int]:
     """Leave out what is earlier than the split already is, or as late as a later split."""
     first = min(map(units.time, judged), default=float("-inf"))
@@ -209,13 +209,13 @@ def _in_turn(
 
 
 def _not_later(
-    record: Keeping, among: Iterable[int], divided: Mapping[Place, Sequence[int]]
+    record: Keeping, among: Iterable[int], divided: Mapping[Assignment, Sequence[int]]
 ) -> list[int]:
     """Leave out rows that did not train and are later than what judges: the future stays unknown."""
     units = record.units
     judged = [units.time(unit) for chosen in divided.values() for unit in chosen]
     first = min(judged, default=float("inf"))
-    trained = set(record.by_place(among).get(Place.TRAIN, ()))
+    trained = set(record.by_place(among).get(Assignment.TRAIN, ()))
     return [unit for unit in among if unit in trained or units.time(unit) < first]
 
 
@@ -226,11 +226,11 @@ def membership(pool: Pool, drawn: Sequence[int], places: Sequence[int] | None = 
     """
     rows = pool.living()
     names = {place: name for name, place in NAMES.items()}
-    kept = set(names) if len(rows) <= RECORDED_ROWS else {Place.VALIDATION, Place.HOLDOUT}
+    kept = set(names) if len(rows) <= RECORDED_ROWS else {Assignment.VALIDATION, Assignment.HOLDOUT}
     keys: dict[RecordedName, set[bytes]] = {names[place]: set() for place in sorted(kept)}
     used: dict[RecordedName, set[bytes]] = {name: set() for name in keys}
     for row in rows:
-        place = Place(drawn[row])
+        place = Assignment(drawn[row])
         if place in kept:
             key = pool.identity(row).to_bytes(8)
             keys[names[place]].add(key)
@@ -239,19 +239,21 @@ def membership(pool: Pool, drawn: Sequence[int], places: Sequence[int] | None = 
     return record(keys, left_out={name: keys[name] - used[name] for name in keys})
 
 
-def what_became(pool: Pool, places: Sequence[int], held: Held) -> Recorded:
+def what_became(pool: Pool, places: Sequence[int], held: RecordedSplits) -> Recorded:
     """Return what a division did with the recorded holdout and with new rows.
 
     By group the record knows groups, not rows: how many rows of a known group are new is unknown.
     """
     rows = pool.living()
     names = {place: name for name, place in NAMES.items()}
-    holdout = [held.of(pool.identity(row)) for row in rows if places[row] == Place.HOLDOUT]
-    kept = sum(place == Place.HOLDOUT for place in holdout)
-    new = Counter(names[Place(places[row])] for row in rows if held.of(pool.identity(row)) == FRESH)
+    holdout = [held.of(pool.identity(row)) for row in rows if places[row] == Assignment.HOLDOUT]
+    kept = sum(place == Assignment.HOLDOUT for place in holdout)
+    new = Counter(
+        names[Assignment(places[row])] for row in rows if held.of(pool.identity(row)) == FRESH
+    )
     return Recorded(
         kept=kept,
-        gone=held.gone(pool.identity(row) for row in rows)[Place.HOLDOUT],
+        gone=held.gone(pool.identity(row) for row in rows)[Assignment.HOLDOUT],
         added=len(holdout) - kept,
         new_rows=dict(sorted(new.items())) if held.is_whole and not pool.unit else None,
     )

@@ -20,25 +20,25 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
-from engine.data.row_index import Place, Pool, runs
+from engine.data.row_index import Assignment, Pool, runs
 from engine.data.splitting.by_column import divide_placed
 from engine.data.splitting.folds import divide_by_fold
 from engine.data.splitting.groups import Units, take, units_of
 from engine.data.splitting.iterative import stratify
-from engine.data.splitting.recorded import Held, divide_held
+from engine.data.splitting.recorded import RecordedSplits, divide_held
 from engine.errors import Problem
 from engine.recipe.model import Size, SplitName, Splits
 
 ORDER: Final[tuple[SplitName, ...]] = ("holdout", "validation", "train")
 """In which splits are drawn."""
-PLACE: Final[Mapping[SplitName, Place]] = {
-    "train": Place.TRAIN,
-    "validation": Place.VALIDATION,
-    "holdout": Place.HOLDOUT,
+PLACE: Final[Mapping[SplitName, Assignment]] = {
+    "train": Assignment.TRAIN,
+    "validation": Assignment.VALIDATION,
+    "holdout": Assignment.HOLDOUT,
 }
 UNIT = 1 << 64
 
-Chosen = dict[Place, Sequence[int]]
+Chosen = dict[Assignment, Sequence[int]]
 """Units of each split."""
 
 
@@ -47,7 +47,7 @@ class Division:
     """Where each row of the pool stands."""
 
     places: bytearray
-    """A `Place` for each row; NONE for rows that were left out before."""
+    """A `Assignment` for each row; NONE for rows that were left out before."""
     drawn: bytes = b""
     """As `places`, before any row was left out because of its text: what is recorded."""
     folds: bytearray = field(default_factory=bytearray)
@@ -62,7 +62,7 @@ class Division:
         return array("I", (row for row in pool.order if self.places[row] == place))
 
 
-def divide(pool: Pool, splits: Splits, held: Held | None = None) -> Division:
+def divide(pool: Pool, splits: Splits, held: RecordedSplits | None = None) -> Division:
     """Return the split of each living row, and problems when there are too few rows.
 
     With `held`, a recorded holdout keeps its rows; it applies to sizes in rows, and to time.
@@ -161,7 +161,7 @@ def _by_time(units: Units, sizes: Mapping[SplitName, Size]) -> Chosen:
 
 
 def _by_fraction(units: Units, sizes: Mapping[SplitName, Size]) -> Chosen:
-    bounds: list[tuple[Place, int]] = []
+    bounds: list[tuple[Assignment, int]] = []
     upper = Fraction(0)
     for name in ORDER:
         size = sizes[name]
@@ -185,10 +185,10 @@ def _part(pool: Pool, places: bytearray) -> int:
     count = 0
     for start, end in runs(pool.order, pool.rank):
         rows = [row for row in pool.order[start:end] if places[row]]
-        strictest = max((places[row] for row in rows), default=Place.NONE)
+        strictest = max((places[row] for row in rows), default=Assignment.NONE)
         for row in rows:
             if places[row] != strictest:
-                places[row] = Place.NONE
+                places[row] = Assignment.NONE
                 count += 1
     return count
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from engine.data.checks.findings import Findings
-from engine.data.row_index import Place, Pool, drawn
+from engine.data.row_index import Assignment, Pool, drawn
 from engine.data.splitting.splits import Division
 from engine.recipe.model import Source
 
@@ -33,7 +33,7 @@ def weigh(
     for row in division.rows(pool, "train"):
         times = _times(weights[pool.source[row]], pool.key[row], seed)
         if times == 0:
-            division.places[row] = Place.NONE
+            division.places[row] = Assignment.NONE
             thinned += 1
         elif times != 1:
             repeats[row] = times

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import Fold
 from engine.inference.predict import said
+from engine.kinds import AnswerForm
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Task
 from engine.recipe.prompt import joined_labels
@@ -32,7 +33,7 @@ def svm(fold: Fold, task: Task, *, seed: int) -> list[Prediction]:
     if not fold.judged:
         return []
     texts, judged = [row.input for row in fold.train], [row.input for row in fold.judged]
-    if task.kind == "classification":
+    if task.spec.answer is AnswerForm.LABEL:
         labels = [row.target for row in fold.train]
         return said(fold.judged, tfidf_svm(texts, labels, judged, seed=seed))
     sets = [frozenset(row.labels) for row in fold.train]

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.inference.baselines.values import Answered, Question
+from engine.inference.baselines.values import BaselinePredictions, Question
 from engine.inference.predict import asked_turns, predicted
+from engine.kinds import AnswerForm
 from engine.metrics.predictions import Prediction
 from engine.progress import Progress
 from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.prompt import answer_text, parse_answer
 
 if TYPE_CHECKING:
-    from engine.runtime.llama.client import GgufSaid
+    from engine.runtime.llama.client import GgufAnswers
 
 SPARE_TOKENS = 8
 """An answer may have so many tokens more than the longest right one, as far as bytes tell."""
@@ -23,13 +24,13 @@ PROSE_BYTES = 2
 
 def ask_file(
     gguf: Path, question: Question, *, threads: int, work_dir: Path, progress: Progress
-) -> Answered:
+) -> BaselinePredictions:
     """Return what the file says to every row. EnvironmentProblem X640, StageError X602, X634, X641."""
     from engine.runtime.llama.chat import load_gguf_chat  # brings transformers
     from engine.runtime.llama.client import Request, ask_gguf  # only where a file is asked
 
     chat, task, rows = load_gguf_chat(gguf), question.task, question.fold.judged
-    is_choice = task.kind == "classification"
+    is_choice = task.spec.answer is AnswerForm.LABEL
     grammar = "" if is_choice else answer_grammar(task) or ""
     longest = question.longest_answer() // (1 if grammar else PROSE_BYTES)
     room = task.max_new_tokens or longest + SPARE_TOKENS
@@ -48,18 +49,18 @@ def ask_file(
     )
     said = ask_gguf(gguf, request, threads=threads, workdir=work_dir, progress=progress)
     facts = {"version": said.version, "bytes": gguf.stat().st_size}
-    return Answered(predictions=_predictions(question, said), facts=facts)
+    return BaselinePredictions(predictions=_predictions(question, said), facts=facts)
 
 
 def _choices(question: Question) -> list[str]:
     """Return all answers of a classification, in its form of output."""
     task = question.task
-    if task.kind != "classification":
+    if task.spec.answer is not AnswerForm.LABEL:
         return []
     return [answer_text(task, label) for label in task.labels]
 
 
-def _predictions(question: Question, said: GgufSaid) -> list[Prediction]:
+def _predictions(question: Question, said: GgufAnswers) -> list[Prediction]:
     task, rows = question.task, question.fold.judged
     if choices := _choices(question):
         return [
@@ -72,7 +73,7 @@ def _predictions(question: Question, said: GgufSaid) -> list[Prediction]:
             )
             for row, choice in zip(rows, said.choices, strict=True)
         ]
-    if said.bound:
+    if said.constrained:
         return [
             predicted(
                 row,
@@ -80,7 +81,7 @@ def _predictions(question: Question, said: GgufSaid) -> list[Prediction]:
                 text=bound.text,
                 probability=bound.probability,
             )
-            for row, bound in zip(rows, said.bound, strict=True)
+            for row, bound in zip(rows, said.constrained, strict=True)
         ]
     return [
         predicted(row, label=parse_answer(task, text), text=text)

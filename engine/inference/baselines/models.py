@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine.data.examples.example import Example
 from engine.inference.baselines.shots import Shot
-from engine.inference.baselines.values import Answered, Question
-from engine.inference.predict import WEIGHED, Asked, asked_turns, chosen
+from engine.inference.baselines.values import BaselinePredictions, Question
+from engine.inference.predict import PredictionInputs, asked_turns, chosen
 from engine.progress import Progress
 
 if TYPE_CHECKING:
@@ -18,7 +18,9 @@ WINDOWS = ("max_position_embeddings", "n_positions", "seq_length")
 """What configurations call the longest text that a model reads."""
 
 
-def ask_model(loaded: LoadedModel, question: Question, *, progress: Progress) -> Answered:
+def ask_model(
+    loaded: LoadedModel, question: Question, *, progress: Progress
+) -> BaselinePredictions:
     """Return what the model says, held to the form that the tuned one is held to.
 
     Shots that find no room in the model's window are left out, the least near first.
@@ -33,14 +35,14 @@ def ask_model(loaded: LoadedModel, question: Question, *, progress: Progress) ->
     }
     if cut:
         facts["remarks"] = [f"{cut} of {len(rows)} rows had no room for all shots"]
-    return Answered(predictions=predictions, facts=facts)
+    return BaselinePredictions(predictions=predictions, facts=facts)
 
 
 def _fitting(
-    loaded: LoadedModel, asked: Asked, row: Example, shots: Sequence[Shot]
+    loaded: LoadedModel, asked: PredictionInputs, row: Example, shots: Sequence[Shot]
 ) -> Sequence[Shot]:
     window = _window(loaded.model.config)
-    if not shots or window is None or asked.task.kind in WEIGHED:
+    if not shots or window is None or asked.task.spec.by_likelihood:
         return shots
     room = window - asked.room(loaded.chat)
     kept = list(shots)
@@ -49,7 +51,9 @@ def _fitting(
     return kept
 
 
-def _tokens(loaded: LoadedModel, asked: Asked, row: Example, shots: Sequence[Shot]) -> int:
+def _tokens(
+    loaded: LoadedModel, asked: PredictionInputs, row: Example, shots: Sequence[Shot]
+) -> int:
     return len(loaded.chat.token_ids(loaded.chat.prompt(asked_turns(asked.task, row, shots))))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from engine.data.splitting.subsets import Fold
 from engine.inference.baselines.floors import most_frequent
 from engine.inference.baselines.served import note_of
-from engine.inference.predict import WEIGHED, is_bound
+from engine.kinds import AnswerForm
 from engine.recipe.model import Baseline, Recipe, Task
 
 SHOWN = 60
@@ -23,7 +23,7 @@ def note(baseline: Baseline, recipe: Recipe, fold: Fold, facts: Mapping[str, Any
         shown = answer if len(answer) <= SHOWN else f"{answer[: SHOWN - 1]}…"
         return f"always `{shown}`, most frequent in training"
     if baseline.kind == "tfidf_svm":
-        each = ", one for each label" if task.kind == "multilabel" else ""
+        each = ", one for each label" if task.spec.answer is AnswerForm.LABELS else ""
         rows = len(fold.train)
         return f"TF-IDF of words and characters, linear SVM{each} on {rows} train rows"
     if baseline.endpoint is not None:
@@ -39,13 +39,13 @@ def _who(baseline: Baseline) -> str:
 
 
 def _how(baseline: Baseline, task: Task, facts: Mapping[str, Any]) -> str:
-    if task.kind in WEIGHED:
+    if task.spec.by_likelihood:
         return "the likelihood it gives"
     count = facts["shots"]
     shots = f"{count} shots from the training split" if count else "no shots"
     if baseline.kind == "retrieved_few_shot":
         shots = f"the {count} nearest training examples as shots"
-    if not is_bound(task):
+    if not task.spec.is_constrained:
         return f"{shots}, decoded greedily"
     held = "constrained to the labels" if task.labels else "constrained to the schema"
     return f"{shots}, {held if facts.get('constrained', True) else 'not constrained'}"

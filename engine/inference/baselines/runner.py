@@ -19,7 +19,7 @@ from engine.errors import EngineError, Problem
 from engine.inference import predict as answering
 from engine.inference.baselines import floors
 from engine.inference.baselines.shots import shots_of
-from engine.inference.baselines.values import Answered, Question
+from engine.inference.baselines.values import BaselinePredictions, Question
 from engine.metrics.predictions import write_predictions
 from engine.recipe.baselines import ASKS_BASE_MODEL
 from engine.recipe.model import Baseline, Reference
@@ -122,7 +122,7 @@ class Asker:
             "holdout": context.inputs["holdout"],
             "fold": fold.number,
             "seed": recipe.splits.seed,
-            "asked": answering.Asked.of(recipe, fold.train).payload(),
+            "asked": answering.PredictionInputs.of(recipe, fold.train).payload(),
             "answering": answering.REVISION,
             "versions": {tool: version_of(tool) for tool in TOOLS[who]},
         }
@@ -145,16 +145,16 @@ class Asker:
         found = self.context.references[reference_name(baseline)]
         return {**found, "made": base_model.REVISION}
 
-    def _ask(self, baseline: Baseline, fold: Fold, payload: Payload) -> Answered:
+    def _ask(self, baseline: Baseline, fold: Fold, payload: Payload) -> BaselinePredictions:
         recipe = self.context.recipe
         seed, task = recipe.splits.seed, recipe.task
         if baseline.kind == "majority":
-            return Answered(predictions=floors.majority(fold, task))
+            return BaselinePredictions(predictions=floors.majority(fold, task))
         if baseline.kind == "tfidf_svm":
-            return Answered(predictions=floors.svm(fold, task, seed=seed))
+            return BaselinePredictions(predictions=floors.svm(fold, task, seed=seed))
         question = Question(
             baseline=baseline,
-            asked=answering.Asked.of(recipe, fold.train),
+            asked=answering.PredictionInputs.of(recipe, fold.train),
             fold=fold,
             shots=shots_of(baseline, task, fold.train, fold.judged, seed=seed),
         )
@@ -162,7 +162,7 @@ class Asker:
         most = max(map(len, question.shots), default=0)
         return replace(answered, facts={"shots": most, **answered.facts})
 
-    def _put(self, question: Question, payload: Payload) -> Answered:
+    def _put(self, question: Question, payload: Payload) -> BaselinePredictions:
         """Put a question to the model that a baseline names."""
         baseline, progress = question.baseline, self.context.progress
         if who_answers(baseline) == "model":

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine.inference.baselines.values import Answered, Question
+from engine.inference.baselines.values import BaselinePredictions, Question
 from engine.inference.predict import asked_turns, predicted
+from engine.kinds import AnswerForm
 from engine.progress import Progress
 from engine.recipe.model import Endpoint, Task
 from engine.recipe.prompt import JSON_KEY, JSON_LIST_KEY, answer_text, parse_answer
@@ -21,7 +22,7 @@ MILLION = 1_000_000
 
 def ask_served(
     endpoint: Endpoint, question: Question, *, work_dir: Path, progress: Progress
-) -> Answered:
+) -> BaselinePredictions:
     """Return what the server says to every row; answers are kept in `aside` as they come."""
     from engine.runtime.served.endpoint import Form, ask_endpoint  # only where one is asked
 
@@ -48,7 +49,7 @@ def ask_served(
         "output_tokens": sum(count or 0 for count in written),
         "uncounted": sum(None in pair for pair in zip(read, written, strict=True)),
     }
-    return Answered(predictions=predictions, facts=facts)
+    return BaselinePredictions(predictions=predictions, facts=facts)
 
 
 def cost_of(endpoint: Endpoint, facts: Mapping[str, Any]) -> float | None:
@@ -79,18 +80,18 @@ def _shots(count: int) -> str:
 
 def _choices(task: Task) -> tuple[str, ...]:
     """Return all answers of a classification, in its form of output."""
-    if task.kind != "classification":
+    if task.spec.answer is not AnswerForm.LABEL:
         return ()
     return tuple(answer_text(task, label) for label in task.labels)
 
 
 def _schema(task: Task) -> Mapping[str, Any] | None:
     """Return the JSON Schema of an answer; labels are then in an object, whatever the output is."""
-    if task.kind == "extraction" and isinstance(task.schema, Mapping):
+    if task.spec.answer is AnswerForm.OBJECT and isinstance(task.schema, Mapping):
         return task.schema
-    if task.kind == "classification":
+    if task.spec.answer is AnswerForm.LABEL:
         return _object(JSON_KEY, {"type": "string", "enum": list(task.labels)})
-    if task.kind == "multilabel":
+    if task.spec.answer is AnswerForm.LABELS:
         items = {"type": "string", "enum": list(task.labels)}
         return _object(JSON_LIST_KEY, {"type": "array", "items": items})
     return None

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from engine.data.examples.example import Example, content_key
+from engine.kinds import AnswerForm
 from engine.recipe.model import Baseline, Task
 from engine.recipe.prompt import NO_LABEL
 
@@ -102,7 +103,7 @@ def _short_ones_first(ranked: Sequence[Example]) -> list[Example]:
 
 def _evenly(rows: Sequence[Example], task: Task, wanted: int, *, seed: int) -> list[Example]:
     """Return rows, one after the other with the label that has been shown least."""
-    kinds = [*task.labels, *([NO_LABEL] if task.kind == "multilabel" else [])]
+    kinds = [*task.labels, *([NO_LABEL] if task.spec.answer is AnswerForm.LABELS else [])]
     if not kinds:
         return list(rows[:wanted])
     random.Random(seed).shuffle(kinds)  # noqa: S311 - a reproducible order, no secret

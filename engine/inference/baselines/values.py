@@ -8,7 +8,8 @@ from typing import Any
 
 from engine.data.splitting.subsets import Fold
 from engine.inference.baselines.shots import Shot
-from engine.inference.predict import Asked
+from engine.inference.predict import PredictionInputs
+from engine.kinds import AnswerForm
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Baseline, Task
 from engine.recipe.prompt import answer_text
@@ -19,7 +20,7 @@ class Question:
     """The judged rows of a fold, put to a model."""
 
     baseline: Baseline
-    asked: Asked
+    asked: PredictionInputs
     fold: Fold
     shots: Sequence[Sequence[Shot]]
     """Of each judged row."""
@@ -32,13 +33,13 @@ class Question:
     def longest_answer(self) -> int:
         """Return the bytes of the longest right answer: no tokenizer makes more tokens of it."""
         rows = self.fold.train
-        known = self.task.labels if self.task.kind == "classification" else ()
+        known = self.task.labels if self.task.spec.answer is AnswerForm.LABEL else ()
         answers = (answer_text(self.task, one) for one in known or [row.target for row in rows])
         return max((len(answer.encode()) for answer in answers), default=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class BaselinePredictions:
     """What a baseline said of all rows, and what is to be told of how."""
 
     predictions: list[Prediction]

@@ -1,13 +1,13 @@
-"""The families of metrics, one module a kind of task: predictions to row statistics, sums to values.
+"""The families of metrics, each a module named by `Kind.metric_family`.
 
-A family has the three functions of `Family`. `chat` and `text` share one.
+A family has the three functions of `Family`: predictions to statistics of rows, their sums to values.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from engine.recipe.model import Task
 
@@ -31,16 +31,6 @@ class Family(Protocol):
         """Return the table by label or by field; empty where there is none."""
 
 
-FAMILIES: Final[dict[str, str]] = {
-    "classification": "engine.metrics.families.classification",
-    "multilabel": "engine.metrics.families.multilabel",
-    "extraction": "engine.metrics.families.extraction",
-    "generation": "engine.metrics.families.generation",
-    "chat": "engine.metrics.families.likelihood",
-    "text": "engine.metrics.families.likelihood",
-}
-
-
-def family_of(kind: str) -> Family:
-    """Return the family of a kind of task; KeyError for a kind that is not measured."""
-    return cast("Family", importlib.import_module(FAMILIES[kind]))
+def family_of(task: Task) -> Family:
+    """Return how a task is judged; ValueError for a kind that cannot be."""
+    return cast("Family", importlib.import_module(task.spec.metric_family))

@@ -27,7 +27,7 @@ WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overlap:
+class OverlapStatistics:
     """One row's statistics."""
 
     rouge: tuple[float, ...]
@@ -41,7 +41,7 @@ class Overlap:
 
 
 @lru_cache(maxsize=1 << 16)
-def overlap(text: str, references: tuple[str, ...]) -> Overlap:
+def overlap(text: str, references: tuple[str, ...]) -> OverlapStatistics:
     """Compare a text with its references."""
     try:
         rouge, (bleu, chrf) = _rouge(), _sacrebleu()
@@ -54,7 +54,7 @@ def overlap(text: str, references: tuple[str, ...]) -> Overlap:
     streams = [[reference] for reference in references]
     found = rouge.score_multi(list(references), text)
     words = max(len(WORD.findall(reference)) for reference in references)
-    return Overlap(
+    return OverlapStatistics(
         rouge=tuple(float(found[name].fmeasure) for name in ROUGES),
         most_rouge=(float(words > 0), float(words > 1), float(words > 0)),
         bleu=tuple(map(float, bleu._extract_corpus_statistics([text], streams)[0])),  # noqa: SLF001 - sums of these are the score

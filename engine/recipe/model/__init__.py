@@ -31,7 +31,7 @@ from engine.recipe.model.method import Backend, EarlyStopping, Method
 from engine.recipe.model.references import HubRef, Json, Outside, PackageRef, PathRef, Reference
 from engine.recipe.model.splits import Size, SplitBy, SplitName, Splits
 from engine.recipe.model.sweep import Sweep
-from engine.recipe.model.task import Task, TaskKind
+from engine.recipe.model.task import Task
 from engine.recipe.model.whole import Recipe, Waiver
 
 __all__ = [
@@ -75,7 +75,6 @@ __all__ = [
     "Sweep",
     "TagSpec",
     "Task",
-    "TaskKind",
     "Threshold",
     "Waiver",
 ]

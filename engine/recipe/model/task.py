@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.kinds import KINDS, Kind
 from engine.recipe.model.references import Json
-
-TaskKind = Literal[
-    "classification", "multilabel", "extraction", "generation", "chat", "text", "preference"
-]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """What the model is asked to do."""
 
-    kind: TaskKind
+    kind: str
+    """A name of `engine.kinds.KINDS`; `spec` says what is known of it."""
     instruction: str
     """What is asked, before the text; empty for chat, text and preference."""
     system: str
@@ -38,3 +36,8 @@ class Task:
     """Generation: what its last match holds is the answer; empty for the whole text."""
     max_new_tokens: int = 0
     """Of an answer when a model is asked; 0 for the longest training answer and a few more."""
+
+    @property
+    def spec(self) -> Kind:
+        """What is known of the task's kind; KeyError for a name that is none."""
+        return KINDS[self.kind]

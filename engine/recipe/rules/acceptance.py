@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.errors import Problem
+from engine.kinds import KINDS
 from engine.recipe.baselines import written_baselines
-from engine.recipe.metrics import BY_KIND, FREE, OF_FILES, is_measured, leaves, spec_of
+from engine.recipe.metrics import FREE, OF_FILES, is_measured, leaves, spec_of
 from engine.recipe.rules.data import no_such_label
 from engine.recipe.rules.rule import rule
 from engine.recipe.text.compose import KeyPath
@@ -53,7 +54,8 @@ def something_must_hold(source: SourceText, filled: Mapping[str, Any]) -> Iterat
           metrics:
             macro_f1: {min: 0.80}
     """
-    if filled["task"]["kind"] == "classification" and not filled["acceptance"]["metrics"]:
+    kind = KINDS.get(filled["task"]["kind"])
+    if kind and kind.needs_threshold and not filled["acceptance"]["metrics"]:
         message = "name at least one metric that must hold"
         hint = "acceptance: {metrics: {macro_f1: {min: 0.8}}}"
         yield source.problem("R246", message, at=_METRICS_AT, key=True, hint=hint)
@@ -171,7 +173,7 @@ def _unknown_metric(
     also: tuple[str, ...] = (),
 ) -> Iterator[Problem]:
     bare, dot, of = name.partition(".")
-    specs = BY_KIND[task["kind"]]
+    specs = KINDS[task["kind"]].metrics
     known = [spec for spec in specs if spec.name == bare and bool(spec.of)]
     if dot and known:
         yield from _unknown_part(source, of, kind=known[0].of, task=task, at=at)
@@ -189,7 +191,7 @@ def _unknown_metric(
         near = nearest(name, [*names, *also])
         hint = f"did you mean `{near}`?" if near else f"metrics are {', '.join([*names, *also])}"
         message = f"no such metric: {show(name)}"
-        elsewhere = [kind for kind in BY_KIND if spec_of(name, kind) is not None]
+        elsewhere = [kind for kind in KINDS if spec_of(name, kind) is not None]
         if elsewhere and not near:
             message = f"{task['kind']} has no metric {show(name)}; {' and '.join(elsewhere)} have"
         yield source.problem("R201", message, at=at, key=True, hint=hint)

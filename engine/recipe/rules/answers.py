@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.errors import Problem
+from engine.kinds import KINDS, AnswerForm
 from engine.recipe.patterns import UNREADABLE, compiled, python_pattern
 from engine.recipe.prompt import NO_LABEL
 from engine.recipe.rules.rule import rule
@@ -56,7 +57,8 @@ def labels_can_be_joined(source: SourceText, filled: Mapping[str, Any]) -> Itera
             # no relabel
     """
     task = filled["task"]
-    if task["kind"] != "multilabel":
+    kind = KINDS.get(task["kind"])
+    if kind is None or kind.answer is not AnswerForm.LABELS:
         return
     for position, label in enumerate(task.get("labels", [])):
         at = ("task", "labels", position)
@@ -89,7 +91,8 @@ def schema_can_be_checked(source: SourceText, filled: Mapping[str, Any]) -> Iter
           schema: {type: object, properties: {city: {type: string}}}
     """
     schema = filled["task"].get("schema")
-    if not isinstance(schema, Mapping) or filled["task"]["kind"] != "extraction":
+    kind = KINDS.get(filled["task"]["kind"])
+    if not isinstance(schema, Mapping) or kind is None or "task.schema" not in kind.reads:
         return
     if schema.get("type") != "object":
         hint = "write `type: object`; a list can be the value of one of its properties"

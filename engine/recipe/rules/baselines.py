@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.errors import Problem
-from engine.recipe.baselines import FITS, kind_and_spec, name_of, written_baselines
-from engine.recipe.rules.kinds import KINDS
+from engine.kinds import KINDS
+from engine.recipe.baselines import BASELINES, kind_and_spec, name_of, written_baselines
 from engine.recipe.rules.rule import rule
 from engine.recipe.text.source import SourceText
 from engine.recipe.validation.schema_errors import show
 
-_LIKELIHOOD_KINDS: Final = ("chat", "text")
 _WITHOUT_LIKELIHOOD: Final = {
     "endpoint": "a server does not return",
     "gguf": "is not read from a file here",
@@ -54,23 +53,23 @@ def baselines_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Ite
           - model: {name: larger, path: ../data}
           - model: {name: larger-4-shots, path: ../data, shots: 4}
     """
-    kind = filled["task"]["kind"]
-    if kind not in KINDS:
-        return
+    kind = KINDS.get(filled["task"]["kind"])
+    if kind is None:
+        return  # the schema reports it
     names: list[str] = []
     for position, written in enumerate(written_baselines(filled)):
         at, (way, spec) = ("baselines", position), kind_and_spec(written)
-        if way not in FITS:
+        if way not in BASELINES:
             continue  # the schema reports it
-        if kind not in FITS[way]:
-            fitting = [name for name, kinds in FITS.items() if kind in kinds]
-            hint = f"baselines of {kind} are {', '.join(fitting)}" if fitting else "delete it"
-            yield source.problem("R274", f"{way} cannot answer {kind}", at=at, hint=hint)
-        elif spec.get("shots") and kind not in FITS["few_shot"]:
-            message = f"{kind} has no answered examples to show"
+        if not kind.can_be_answered_by(way):
+            fitting = [name for name in BASELINES if kind.can_be_answered_by(name)]
+            hint = f"baselines of {kind.name} are {', '.join(fitting)}" if fitting else "delete it"
+            yield source.problem("R274", f"{way} cannot answer {kind.name}", at=at, hint=hint)
+        elif spec.get("shots") and not kind.can_be_answered_by("few_shot"):
+            message = f"{kind.name} has no answered examples to show"
             yield source.problem("R274", message, at=(*at, way, "shots"), key=True)
         name = name_of(written)
-        if name in names or (way == "model" and name in FITS):
+        if name in names or (way == "model" and name in BASELINES):
             message = f"another baseline is called {show(name)}"
             yield source.problem("R275", message, at=at, hint="give it a name of its own")
         names.append(name)
@@ -79,14 +78,14 @@ def baselines_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Ite
 @rule("task.kind", "baselines")
 def models_return_likelihoods(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """Conversations and documents are judged by a likelihood, which not every model returns (R274)."""
-    kind = filled["task"]["kind"]
-    if kind not in _LIKELIHOOD_KINDS:
+    kind = KINDS.get(filled["task"]["kind"])
+    if kind is None or not kind.by_likelihood:
         return
     for position, written in enumerate(written_baselines(filled)):
         way, spec = kind_and_spec(written)
         for key, why in _WITHOUT_LIKELIHOOD.items():
             if key in spec:
-                message = f"{kind} is judged by a likelihood, which {why}"
+                message = f"{kind.name} is judged by a likelihood, which {why}"
                 hint = "name a transformers model: hub, path or package"
                 at = ("baselines", position, way, key)
                 yield source.problem("R274", message, at=at, key=True, hint=hint)

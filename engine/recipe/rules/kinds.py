@@ -6,54 +6,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.errors import Problem
+from engine.kinds import KINDS, Kind
 from engine.recipe.rules.rule import rule
 from engine.recipe.text.compose import KeyPath, dotted
 from engine.recipe.text.source import SourceText
 
-LABELLED: Final = ("classification", "multilabel")
-ASKED: Final = (*LABELLED, "extraction", "generation")
-"""Kinds with a question around a text."""
-KINDS: Final = (*ASKED, "chat", "text", "preference")
-
-TAKES: Final[Mapping[KeyPath, tuple[str, ...]]] = {
-    ("task", "labels"): LABELLED,
-    ("task", "schema"): ("extraction",),
-    ("task", "instruction"): ASKED,
-    ("task", "system"): (*ASKED, "chat", "preference"),
-    ("task", "input"): (*ASKED, "text"),
-    ("task", "output"): LABELLED,
-    ("task", "out_of_scope"): ("classification",),
-    ("task", "answer_pattern"): ("generation",),
-    ("task", "max_new_tokens"): ("multilabel", "extraction", "generation"),
-    ("data", "label"): LABELLED,
-    ("data", "label", "bins"): ("classification",),
-    ("data", "label", "separator"): ("multilabel",),
-    ("data", "answer"): ("extraction", "generation"),
-    ("data", "answer", "references"): ("generation",),
-    ("data", "answer", "fields"): ("extraction",),
-    ("data", "answer", "spans"): ("extraction",),
-    ("data", "answer", "tags"): ("extraction",),
-    ("data", "messages"): ("chat",),
-    ("data", "pair"): ("preference",),
-}
-"""Which kinds read a key; the others would ignore it."""
-KIND_KEYS: Final = ("task.kind", *map(dotted, TAKES), "data.shape")
+_KEYS: Final[tuple[KeyPath, ...]] = tuple(
+    sorted(
+        dict.fromkeys(tuple(key.split(".")) for kind in KINDS.values() for key in kind.reads),
+        key=len,  # a key before those inside it
+    )
+)
+"""Keys that only some kinds read; the others would ignore them."""
+KIND_KEYS: Final = ("task.kind", *map(dotted, _KEYS), "data.shape")
 """What the rules about kinds read."""
-NEEDS: Final[Mapping[KeyPath, tuple[str, ...]]] = {
-    ("task", "instruction"): (*LABELLED, "extraction"),
-    ("task", "labels"): LABELLED,
-    ("task", "schema"): ("extraction",),
-    ("data", "label"): LABELLED,
-    ("data", "answer"): ("extraction",),
-}
-SHAPES: Final[Mapping[str, tuple[str, ...]]] = {
-    "generation": ("alpaca", "prompt_completion", "openai_messages", "sharegpt"),
-    "chat": ("openai_messages", "sharegpt", "alpaca", "prompt_completion"),
-    "preference": ("dpo", "kto"),
-}
-"""The shapes that say all that a kind needs; the other kinds read columns."""
-COLUMNS_IN: Final = {"generation": "answer", "chat": "messages", "preference": "pair"}
-"""The key of `data` that says instead where things are."""
 _DEFAULTS: Final[Mapping[KeyPath, object]] = {
     ("task", "input"): "{text}",
     ("task", "output"): "text",
@@ -73,9 +39,10 @@ def value_at(filled: Mapping[str, Any], path: KeyPath) -> object:
 
 def reads_input(filled: Mapping[str, Any]) -> bool:
     """Tell whether the rows are read through `task.input`, and not by their shape."""
-    kind = filled["task"]["kind"]
-    by_shape = kind == "generation" and value_at(filled, ("data", "answer")) is None
-    return kind in TAKES["task", "input"] and not by_shape
+    kind = KINDS.get(filled["task"]["kind"])
+    if kind is None or "task.input" not in kind.reads:
+        return False
+    return not kind.formats or value_at(filled, ("data", kind.columns_key)) is not None
 
 
 @rule(*KIND_KEYS)
@@ -99,11 +66,12 @@ def keys_are_there(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Pr
           instruction: "Is it billing or a bug?"
           labels: [billing, bug]
     """
-    kind = filled["task"]["kind"]
-    for path, kinds in NEEDS.items():
-        if kind in kinds and value_at(filled, path) is None:
-            message = f"missing; {kind} cannot do without it"
-            hint = f"see: recipe schema {dotted(path)}"
+    kind = KINDS.get(filled["task"]["kind"])
+    for key in kind.needs if kind else ():
+        path = tuple(key.split("."))
+        if value_at(filled, path) is None:
+            message = f"missing; {filled['task']['kind']} cannot do without it"
+            hint = f"see: recipe schema {key}"
             yield source.problem("R240", message, at=path, key=True, hint=hint)
 
 
@@ -126,15 +94,17 @@ def keys_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Iterator
           kind: chat
           system: Be nice.
     """
-    kind = filled["task"]["kind"]
-    if kind not in KINDS:
-        return
+    kind = KINDS.get(filled["task"]["kind"])
+    if kind is None:
+        return  # the schema reports it
     reported: list[KeyPath] = []
-    for path, kinds in TAKES.items():
-        if kind in kinds or path[:-1] in reported or value_at(filled, path) is None:
+    for path in _KEYS:
+        key = dotted(path)
+        if key in kind.reads or path[:-1] in reported or value_at(filled, path) is None:
             continue
         reported.append(path)
-        message = f"means nothing to kind {kind}; it is for {_listed(kinds)}"
+        readers = tuple(name for name, other in KINDS.items() if key in other.reads)
+        message = f"means nothing to kind {kind.name}; it is for {_listed(readers)}"
         yield source.problem("R241", message, at=path, key=True, hint="delete it")
 
 
@@ -167,16 +137,18 @@ def answer_comes_one_way(source: SourceText, filled: Mapping[str, Any]) -> Itera
           answer:
             fields: {city: city}
     """
-    kind, answer = filled["task"]["kind"], filled["data"].get("answer")
-    if answer is None or kind not in TAKES["data", "answer"]:
+    kind, answer = KINDS.get(filled["task"]["kind"]), filled["data"].get("answer")
+    if answer is None or kind is None or "data.answer" not in kind.reads:
         return
     at = ("data", "answer")
-    ways = ("column", "fields", "spans", "tags") if kind == "extraction" else ("column",)
+    parts = [way for way in ("fields", "spans", "tags") if f"data.answer.{way}" in kind.reads]
+    ways = ("column", *parts)
     used = [way for way in ways if value_at(filled, (*at, way)) is not None]
     for way in used[1:]:
         message = f"the answer comes from `{used[0]}` already"
         yield source.problem("R242", message, at=(*at, way), key=True, hint="keep one of the two")
-    if not used and not (kind == "generation" and answer["references"]):
+    has_references = "data.answer.references" in kind.reads and answer["references"]
+    if not used and not has_references:
         hint = f"add {' or '.join(f'`{way}`' for way in ways)}"
         yield source.problem("R242", "does not say where the answer is", at=at, key=True, hint=hint)
 
@@ -202,30 +174,31 @@ def shape_fits_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Iterat
         data:
           shape: sharegpt
     """
-    kind, shape = filled["task"]["kind"], filled["data"]["shape"]
-    if kind not in KINDS:
-        return
-    at, key = ("data", "shape"), COLUMNS_IN.get(kind)
-    by_columns = key is not None and value_at(filled, ("data", key)) is not None
-    if shape == "columns" and key is not None and not by_columns:
+    kind, shape = KINDS.get(filled["task"]["kind"]), filled["data"]["shape"]
+    if kind is None:
+        return  # the schema reports it
+    at, key = ("data", "shape"), kind.columns_key
+    by_columns = bool(key) and value_at(filled, ("data", key)) is not None
+    if shape == "columns" and key and not by_columns:
         hint = f"add data.{key}, or write `shape: auto`"
         yield source.problem("R243", "nothing says which columns", at=at, hint=hint)
     if shape not in ("auto", "columns"):
         yield from _unfit_shape(source, kind, shape, by_columns=by_columns)
-    if kind == "generation" and not by_columns and value_at(filled, ("task", "input")) is not None:
+    is_ignored = "task.input" in kind.reads and kind.formats and not by_columns
+    if is_ignored and value_at(filled, ("task", "input")) is not None:
         message = "the shape of the rows says what is read; this would be ignored"
         hint = "delete it, or say under data.answer where the answer is"
         yield source.problem("R243", message, at=("task", "input"), key=True, hint=hint)
 
 
 def _unfit_shape(
-    source: SourceText, kind: str, shape: str, *, by_columns: bool
+    source: SourceText, kind: Kind, shape: str, *, by_columns: bool
 ) -> Iterator[Problem]:
-    at, fitting = ("data", "shape"), SHAPES.get(kind, ())
+    at, fitting = ("data", "shape"), kind.formats
     if shape not in fitting:
         known = f"shapes are {', '.join(fitting)}" if fitting else "it reads columns"
-        message = f"{kind} cannot be read from rows of shape {shape}"
+        message = f"{kind.name} cannot be read from rows of shape {shape}"
         yield source.problem("R243", message, at=at, hint=known)
     elif by_columns:
-        message = f"the shape says where things are, and so does `data.{COLUMNS_IN[kind]}`"
+        message = f"the shape says where things are, and so does `data.{kind.columns_key}`"
         yield source.problem("R243", message, at=at, hint="keep one of the two")

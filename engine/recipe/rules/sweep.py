@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.errors import Problem, Severity
+from engine.kinds import KINDS
 from engine.recipe.methods import ADAPTER_KEYS, method_of
 from engine.recipe.metrics import is_measured
 from engine.recipe.rules.acceptance import compared_metric
@@ -263,7 +264,8 @@ def documents_are_judged_alike(source: SourceText, filled: Mapping[str, Any]) ->
             - {learning_rate: 5e-4}
             - {learning_rate: 1e-4}
     """
-    if filled["task"]["kind"] != "text":
+    kind = KINDS.get(filled["task"]["kind"])
+    if kind is None or kind.has_turns:
         return
     length = filled["method"]["max_length"]
     for one in _settings(filled):

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.errors import Problem
+from engine.kinds import KINDS
 from engine.recipe.patterns import UNREADABLE, compiled
 from engine.recipe.prompt import LABELS_TOKEN
 from engine.recipe.rules.data import no_such_label
-from engine.recipe.rules.kinds import LABELLED
 from engine.recipe.rules.rule import rule
 from engine.recipe.template import TemplateError, fields
 from engine.recipe.text.source import SourceText
@@ -167,7 +167,8 @@ def instruction_names_the_labels(
     asked = _loose(f"{task['instruction']} {task['system']}")
     if LABELS_TOKEN in task["instruction"] or not task["instruction"]:
         return  # R240 reports a missing instruction
-    labels = task.get("labels", []) if task["kind"] in LABELLED else []
+    kind = KINDS.get(task["kind"])
+    labels = task.get("labels", []) if kind and kind.has_labels else []
     missing = [label for label in labels if _loose(label) not in asked]
     if missing:
         more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""

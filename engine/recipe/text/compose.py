@@ -39,7 +39,7 @@ UNWANTED: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class SourceSpan:
     """Where something stands: line and column from 1, width in characters on that line."""
 
     line: int
@@ -87,8 +87,8 @@ class Composer:
 
     file: str
     lines: tuple[str, ...]
-    keys: dict[KeyPath, Span] = field(default_factory=dict)
-    values: dict[KeyPath, Span] = field(default_factory=dict)
+    keys: dict[KeyPath, SourceSpan] = field(default_factory=dict)
+    values: dict[KeyPath, SourceSpan] = field(default_factory=dict)
     written: dict[KeyPath, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     broken: set[KeyPath] = field(default_factory=set)
@@ -193,11 +193,11 @@ class Composer:
                 return
             event = next(stream)
 
-    def _span(self, event: Event) -> Span:
+    def _span(self, event: Event) -> SourceSpan:
         start, end = event.start_mark, event.end_mark
         is_block = isinstance(event, yaml.ScalarEvent) and event.style in ("|", ">")
         width = end.column - start.column if end.line == start.line and not is_block else 1
-        return Span(line=start.line + 1, column=start.column + 1, width=max(1, width))
+        return SourceSpan(line=start.line + 1, column=start.column + 1, width=max(1, width))
 
     def _refuse(
         self,

@@ -77,7 +77,7 @@ def match(written: str, folder: Path, *, judge: Judge | None = None) -> Matches:
     start = start_of(written, folder) or folder
     if judge is not None and not judge.may_list(start):
         return Matches(files=(), links=())
-    search = _Search(roots=(folder.resolve(), start.resolve()), start=start, judge=judge)
+    search = _PathSearch(roots=(folder.resolve(), start.resolve()), start=start, judge=judge)
     found = {*search.match(start, tuple(parts[first:]))}
     return Matches(
         files=tuple(_written(prefix, names, first) for names in sorted(found)),
@@ -90,7 +90,7 @@ def _written(prefix: str, names: tuple[str, ...], first: int) -> str:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Search:
+class _PathSearch:
     """One search through the folders below a pattern's first variable part."""
 
     roots: tuple[Path, ...]

@@ -20,7 +20,7 @@ import yaml
 from engine.errors import Place, Problem, RecipeError, Severity
 from engine.files.reading import open_regular
 from engine.recipe.model import Json
-from engine.recipe.text.compose import UNWANTED, Composer, KeyPath, Span, dotted
+from engine.recipe.text.compose import UNWANTED, Composer, KeyPath, SourceSpan, dotted
 from engine.trust.judge import NOTHING, Judge
 from engine.trust.word import Allowed
 
@@ -65,8 +65,8 @@ class SourceText:
     """Absolute."""
     lines: tuple[str, ...]
     value: Mapping[str, Json]
-    keys: Mapping[KeyPath, Span] = field(default=_EMPTY)
-    values: Mapping[KeyPath, Span] = field(default=_EMPTY)
+    keys: Mapping[KeyPath, SourceSpan] = field(default=_EMPTY)
+    values: Mapping[KeyPath, SourceSpan] = field(default=_EMPTY)
     written: Mapping[KeyPath, str] = field(default=_EMPTY)
     """Plain scalars as they stand in the file: `0.80`, `2e-4`."""
     problems: tuple[Problem, ...] = ()
@@ -114,7 +114,7 @@ class SourceText:
             at, key = at[:-1], True
         return Place(file=self.file, line=1, column=1)
 
-    def _place(self, span: Span, *, parent: Span | None, snippet: bool) -> Place:
+    def _place(self, span: SourceSpan, *, parent: SourceSpan | None, snippet: bool) -> Place:
         numbers = [span.line] if snippet else []
         if snippet and parent is not None and parent.line == span.line - 1:
             numbers.insert(0, parent.line)

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from engine.evidence import Report, Scores
+from engine.kinds import AnswerForm
 from engine.render.blocks import bullets
 from engine.render.labels import find_metric, judged_by, main_metric
 from engine.render.markdown import code, fenced, joined, markdown, plain
@@ -15,21 +16,6 @@ from engine.render.number_format import count, percent, size
 from engine.render.report.sections import report_sections
 from engine.render.report.sections.acceptance import check_table
 
-_SECOND = {
-    "classification": "accuracy",
-    "multilabel": "accuracy",
-    "extraction": "exact_match",
-    "generation": "exact_match",
-    "chat": "perplexity",
-    "text": "perplexity",
-}
-"""The metric for hubs beside the main one, by kind."""
-_TAGS = {"classification": "text-classification", "multilabel": "text-classification"}
-_ANSWERS = {
-    "classification": "It always answers with a label when decoding is constrained, also where none fits.",
-    "multilabel": "It always answers with labels of this list when decoding is constrained.",
-    "extraction": "It always answers in the schema when decoding is constrained; the values can be wrong.",
-}
 _PROMISE = (
     "Every number above was measured by the run that made these files; the whole evidence is in "
     "`report.html` and `report.json` beside them."
@@ -68,12 +54,12 @@ def _front_matter(report: Report) -> str:
 
 
 def _pipeline_tag(report: Report) -> str:
-    return _TAGS.get(kind_of(report), "text-generation")
+    return kind_of(report).hub_tag
 
 
 def _model_index(report: Report, scores: Scores | None) -> list[str]:
     main = main_metric(report)
-    names = dict.fromkeys((_SECOND.get(kind_of(report), main), main))
+    names = dict.fromkeys((kind_of(report).card_metric or main, main))
     metrics = [find_metric(scores, name) for name in names]
     measured = [item for item in metrics if item is not None and item.value is not None]
     if not measured:
@@ -123,10 +109,10 @@ def _use(report: Report) -> list[str]:
 def _answers_with(report: Report) -> str:
     labels, kind = ", ".join(code(label) for label in report.labels), kind_of(report)
     is_json = report.task.get("output") == "json"
-    if kind == "multilabel" and labels:
+    if kind.answer is AnswerForm.LABELS and labels:
         form = ' as JSON, such as `{"labels": […]}`' if is_json else ""
         return f"It answers with any of {labels}, or with none{form}."
-    if kind == "extraction":
+    if kind.answer is AnswerForm.OBJECT:
         return "It answers with one JSON object in the recipe's schema."
     form = ' as JSON, such as `{"label": …}`' if is_json else ""
     return f"It answers with one of {labels}{form}." if labels else ""
@@ -166,7 +152,7 @@ def _unmeasured(report: Report) -> str:
 def _limits(report: Report) -> list[str]:
     rows = count(report.holdout.rows) if report.holdout else "the"
     limits = [f"The numbers hold for rows like the {rows} holdout rows. {_unmeasured(report)}"]
-    limits += [_ANSWERS[kind]] if (kind := kind_of(report)) in _ANSWERS else []
+    limits += filter(None, [kind_of(report).card_limit])
     limits += [
         f"{file.name}: {file.fallback_tensors} of {file.tensors} tensors could not be stored in "
         f"the type asked for; it takes {file.bits_per_weight:.2f} bits a weight."

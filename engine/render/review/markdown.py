@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from engine.evidence.review import Gate, Review
 from engine.render.markdown import code, fenced, prose, table
-from engine.render.review.rows import TITLES, UNCOMPARED, Row, gate_rows, sections
+from engine.render.review.rows import TITLES, UNCOMPARED, ChangedRow, gate_rows, sections
 
 MARKS = {
     Gate.WEAKER: "🔴",
@@ -32,7 +32,7 @@ def rest_markdown(review: Review, *, level: int) -> str:
     """All but the gate and what was not compared: what else changes, what it costs, and what runs again."""
     mark = "#" * level
     parts: list[str] = []
-    merged: list[tuple[str, list[Row]]] = []
+    merged: list[tuple[str, list[ChangedRow]]] = []
     for title, rows in sections(review):
         if title:
             merged.append((title, rows))
@@ -54,7 +54,7 @@ def uncompared_markdown(names: Sequence[str]) -> str:
     return prose(f"{UNCOMPARED}: {', '.join(names)}.")
 
 
-def gate_table(rows: Sequence[Row]) -> str:
+def gate_table(rows: Sequence[ChangedRow]) -> str:
     """The findings, a row each."""
     columns = ["key", "before", "after", "evidence", "what it means"]
     cells = [
@@ -64,12 +64,12 @@ def gate_table(rows: Sequence[Row]) -> str:
     return table(columns, cells)
 
 
-def _effect(row: Row) -> str:
+def _effect(row: ChangedRow) -> str:
     word = f"**{row.effect}**" if row.effect in ("weaker", "not known") else row.effect
     return f"{word} ({row.code})"
 
 
-def _table(rows: Sequence[Row]) -> str:
+def _table(rows: Sequence[ChangedRow]) -> str:
     cells = [[code(row.path), code(row.before), code(row.after), prose(row.says)] for row in rows]
     return table(["key", "before", "after", ""], cells)
 

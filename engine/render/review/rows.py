@@ -31,7 +31,7 @@ OVERLAP: Final = "W203"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ChangedRow:
     """One key: what it said, what it says, and what that means."""
 
     path: str
@@ -49,7 +49,7 @@ class Row:
         return f"{self.before or NONE} -> {self.after or NONE}"
 
 
-def gate_rows(review: Review) -> list[Row]:
+def gate_rows(review: Review) -> list[ChangedRow]:
     """The findings: what weakens first, and what is waived with its reason."""
     redrawn = {finding.path for finding in review.findings if finding.code == "W201"}
     return [
@@ -59,13 +59,13 @@ def gate_rows(review: Review) -> list[Row]:
     ]
 
 
-def finding_row(finding: Finding) -> Row:
+def finding_row(finding: Finding) -> ChangedRow:
     """One finding; what is waived with its reason."""
     effect = finding.effect.value
     says = finding.says
     if finding.waiver:
         effect, says = "waived", "; ".join(filter(None, (says, f"waived: {finding.waiver}")))
-    return Row(
+    return ChangedRow(
         path=finding.path,
         before=finding.before,
         after=finding.after,
@@ -75,9 +75,9 @@ def finding_row(finding: Finding) -> Row:
     )
 
 
-def sections(review: Review) -> list[tuple[str, list[Row]]]:
+def sections(review: Review) -> list[tuple[str, list[ChangedRow]]]:
     """The other changes by what they decide; after those of the model what they cost, without a title."""
-    found: list[tuple[str, list[Row]]] = []
+    found: list[tuple[str, list[ChangedRow]]] = []
     for area, title in AREAS.items():
         rows = [_change(change) for change in review.changes if change.area is area]
         costs = [_cost(cost) for cost in review.costs] if area is Area.MODEL else []
@@ -86,12 +86,12 @@ def sections(review: Review) -> list[tuple[str, list[Row]]]:
     return found
 
 
-def _cost(cost: Cost) -> Row:
-    return Row(path=cost.name, before=cost.before, after=cost.after, says=cost.says)
+def _cost(cost: Cost) -> ChangedRow:
+    return ChangedRow(path=cost.name, before=cost.before, after=cost.after, says=cost.says)
 
 
-def _change(change: Change) -> Row:
-    return Row(path=change.path, before=change.before, after=change.after, says=change.says)
+def _change(change: Change) -> ChangedRow:
+    return ChangedRow(path=change.path, before=change.before, after=change.after, says=change.says)
 
 
 def weakened(review: Review) -> int:

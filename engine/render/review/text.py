@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from engine.evidence.review import Gate, Review
 from engine.render.progress import WIDTH
-from engine.render.review.rows import TITLES, Row, gate_rows, sections
+from engine.render.review.rows import TITLES, ChangedRow, gate_rows, sections
 from engine.render.styled_text import Line, cells, line, pad, printable, to_text
 
 _STYLES = {
@@ -46,7 +46,7 @@ def _codes(review: Review) -> list[Line]:
     return [(), line((f"{', '.join(codes)} · recipe explain {codes[0]}", "quiet"))]
 
 
-def _rows(rows: Sequence[Row]) -> Iterator[Line]:
+def _rows(rows: Sequence[ChangedRow]) -> Iterator[Line]:
     """Aligned lines; what does not fit beside its key is wrapped below it."""
     paths = min(_MOST_PATH, max((cells(printable(row.path)) for row in rows), default=0))
     changes = [cells(printable(row.change)) for row in rows if row.says]
@@ -55,7 +55,7 @@ def _rows(rows: Sequence[Row]) -> Iterator[Line]:
         yield from _row(row, paths, width)
 
 
-def _row(row: Row, paths: int, changes: int) -> Iterator[Line]:
+def _row(row: ChangedRow, paths: int, changes: int) -> Iterator[Line]:
     says = printable(row.says)
     if row.effect in ("stronger", "not known"):
         says = f"{row.effect}: {says}" if says else row.effect

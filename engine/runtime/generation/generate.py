@@ -14,12 +14,17 @@ import torch
 from engine.progress import Progress
 from engine.runtime.generation.grammar import Grammar
 from engine.runtime.generation.packed_decoding import decode
-from engine.runtime.generation.sequence import BoundSpeech, FreeSpeech, Speech, best_tokens
+from engine.runtime.generation.sequence import (
+    AnswerDecoding,
+    ConstrainedDecoding,
+    FreeDecoding,
+    best_tokens,
+)
 from engine.runtime.models.load import LoadedModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class GeneratedText:
     """What a model said to one prompt."""
 
     text: str
@@ -37,31 +42,37 @@ def generate(
     max_new_tokens: int,
     progress: Progress,
     constraint: Grammar | None = None,
-) -> list[Said]:
+) -> list[GeneratedText]:
     """Return for each prompt the greedy text, at most `max_new_tokens` long, without its ending.
 
     With a `constraint` nothing is said that does not fit it, and tokens that it forces are not asked
     for. Without, the probability is among all tokens.
     """
-    spoken: list[Speech] = [
-        FreeSpeech(loaded.chat) if constraint is None else BoundSpeech(constraint, loaded.chat)
+    decodings: list[AnswerDecoding] = [
+        FreeDecoding(loaded.chat)
+        if constraint is None
+        else ConstrainedDecoding(constraint, loaded.chat)
         for _ in prompts
     ]
-    pairs = zip(prompts, spoken, strict=True)
-    begun = [[*loaded.chat.token_ids(prompt), *speech.opening()] for prompt, speech in pairs]
-    open_rows = [place for place, speech in enumerate(spoken) if not speech.finished]
+    pairs = zip(prompts, decodings, strict=True)
+    prompt_ids = [
+        [*loaded.chat.token_ids(prompt), *decoding.forced_start()] for prompt, decoding in pairs
+    ]
+    open_rows = [index for index, decoding in enumerate(decodings) if not decoding.finished]
 
     def step(logits: torch.Tensor, members: Sequence[int]) -> list[list[int]]:
-        speaking = [spoken[open_rows[member]] for member in members]
-        tokens, shares = best_tokens(logits, speaking, constraint)
+        active = [decodings[open_rows[member]] for member in members]
+        tokens, shares = best_tokens(logits, active, constraint)
         return [
-            speech.say(token, share, most=max_new_tokens)
-            for speech, token, share in zip(speaking, tokens, shares, strict=True)
+            decoding.step(token, share, most=max_new_tokens)
+            for decoding, token, share in zip(active, tokens, shares, strict=True)
         ]
 
-    rows = [begun[place] for place in open_rows]
+    rows = [prompt_ids[index] for index in open_rows]
     decode(loaded, rows, room=max_new_tokens + 1, step=step, progress=progress)
     return [
-        Said(text=speech.text(), probability=exp(-speech.nats), finished=speech.finished)
-        for speech in spoken
+        GeneratedText(
+            text=decoding.text(), probability=exp(-decoding.nll), finished=decoding.finished
+        )
+        for decoding in decodings
     ]

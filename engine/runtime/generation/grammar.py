@@ -17,6 +17,7 @@ from llguidance.numpy import fill_next_token_bitmask
 from numpy.typing import NDArray
 
 from engine.errors import Problem, StageError
+from engine.kinds import AnswerForm
 from engine.recipe.answer_grammar import answer_grammar, object_grammar
 from engine.recipe.model import Json, Task
 
@@ -135,7 +136,7 @@ def grammar_problems(task: Task) -> Iterator[Problem]:
     if answer is None or (error := _fault(answer)) is None:
         return
     hint = "without it answers are checked less strictly; or say it in `task.instruction`"
-    if task.kind != "extraction":
+    if task.spec.answer is not AnswerForm.OBJECT:
         yield Problem(code="X614", message=f"the answers cannot be made a grammar: {error}")
         return
     place = _deepest(task.schema, task.schema)
@@ -150,8 +151,8 @@ def grammar_problems(task: Task) -> Iterator[Problem]:
 def _fault(answer: str) -> str | None:
     """Return why llguidance cannot compile a grammar, or None where it can."""
     grammar = LLMatcher.grammar_from_lark(f"start: answer\n{answer}")
-    is_error, said = LLMatcher.validate_grammar_with_warnings(grammar)
-    return _reason(said[0]) if is_error else None
+    is_error, messages = LLMatcher.validate_grammar_with_warnings(grammar)
+    return _reason(messages[0]) if is_error else None
 
 
 def _deepest(schema: Json, root: Json) -> tuple[str, ...]:

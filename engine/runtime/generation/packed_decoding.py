@@ -80,7 +80,7 @@ def _alone(loaded: LoadedModel, row: Sequence[int], member: int, step: Step) -> 
 
 
 @dataclass(slots=True, kw_only=True)
-class _Flight:
+class _InFlight:
     """A row on its way."""
 
     member: int
@@ -97,7 +97,7 @@ class _Packed:
         """Compute the shared start, with the longest row behind it."""
         self._loaded, self._rows, self._room = loaded, rows, room
         self._prefix = common_prefix(rows)
-        order = sorted(range(len(rows)), key=lambda place: (-len(rows[place]), place))
+        order = sorted(range(len(rows)), key=lambda index: (-len(rows[index]), index))
         self._order = deque(order)
         states, self._plain = self._prefill(rows[order[0]])
         per_token = sum(state[..., :1, :].nbytes for layer in states for state in layer)
@@ -123,66 +123,66 @@ class _Packed:
 
     def run(self, step: Step, progress: Progress) -> None:
         """Bring every row to its end."""
-        flights: list[_Flight] = []
+        active: list[_InFlight] = []
         done = 0
         is_checked = False
         model = getattr(self._loaded.model, "get_base_model", lambda: self._loaded.model)()
         with attending(model, self._cache):
-            while flights or self._order:
-                self._board(flights)
-                logits = self._forward(flights)
+            while active or self._order:
+                self._admit(active)
+                logits = self._forward(active)
                 if not is_checked:
                     self._check(logits[0])
                     is_checked = True
-                following = step(logits, [flight.member for flight in flights])
-                going = []
-                for flight, tokens in zip(flights, following, strict=True):
-                    flight.waiting = tokens
+                following = step(logits, [entry.member for entry in active])
+                remaining = []
+                for entry, tokens in zip(active, following, strict=True):
+                    entry.waiting = tokens
                     if tokens:
-                        going.append(flight)
+                        remaining.append(entry)
                     else:
-                        self._free += flight.slots
-                if len(going) < len(flights):
-                    done += len(flights) - len(going)
+                        self._free += entry.slots
+                if len(remaining) < len(active):
+                    done += len(active) - len(remaining)
                     progress.update(done, len(self._rows), "rows")
-                flights = going
+                active = remaining
 
     def _needs(self, member: int) -> int:
         """Return the slots that a row may come to hold."""
         return len(self._rows[member]) - self._prefix + self._room
 
-    def _board(self, flights: list[_Flight]) -> None:
+    def _admit(self, active: list[_InFlight]) -> None:
         """Let rows join, the longest first, while there is room in the pass and in the store."""
         kind = self._loaded.device.type
-        tokens = sum(len(flight.waiting) for flight in flights)
-        kept = sum(self._needs(flight.member) for flight in flights)
-        while self._order and len(flights) < ROWS[kind]:
+        tokens = sum(len(entry.waiting) for entry in active)
+        reserved = sum(self._needs(entry.member) for entry in active)
+        while self._order and len(active) < ROWS[kind]:
             member = self._order[0]
             own = self._rows[member][self._prefix :]
-            needed = kept + self._needs(member)
+            needed = reserved + self._needs(member)
             is_full = tokens + len(own) > PASS_TOKENS[kind] or needed > self._slots
-            if flights and is_full:
+            if active and is_full:
                 return
             self._order.popleft()
-            flights.append(_Flight(member=member, waiting=own))
-            tokens, kept = tokens + len(own), needed
+            active.append(_InFlight(member=member, waiting=own))
+            tokens, reserved = tokens + len(own), needed
 
-    def _forward(self, flights: Sequence[_Flight]) -> torch.Tensor:
+    def _forward(self, active: Sequence[_InFlight]) -> torch.Tensor:
         """Feed what waits; return the logits of each row's last token, [n, V]."""
         device = self._loaded.device
         pieces: list[Piece] = []
         tokens: list[int] = []
         positions: list[int] = []
         last: list[int] = []
-        for flight in flights:
-            slots = [self._free.pop() for _ in flight.waiting]
-            start = self._prefix + len(flight.slots)
-            seen = list(flight.slots)
+        for entry in active:
+            slots = [self._free.pop() for _ in entry.waiting]
+            start = self._prefix + len(entry.slots)
+            seen = list(entry.slots)
             pieces.append(
-                Piece(tokens=flight.waiting, position=start, slots=slots, seen=seen, scored=1)
+                Piece(tokens=entry.waiting, position=start, slots=slots, seen=seen, scored=1)
             )
-            flight.slots += slots
-            tokens += flight.waiting
+            entry.slots += slots
+            tokens += entry.waiting
             positions += range(start, start + len(slots))
             last.append(len(tokens) - 1)
         self._cache.lay_out(pieces, device)

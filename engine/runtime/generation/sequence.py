@@ -16,52 +16,52 @@ TAIL = 8
 """Tokens beyond the terminator's own that are looked at for its text."""
 
 
-class Speech(Protocol):
+class AnswerDecoding(Protocol):
     """What decoding asks of an answer in the making."""
 
-    nats: float
+    nll: float
     """How improbable it is so far."""
     finished: bool
 
-    def opening(self) -> list[int]:
+    def forced_start(self) -> list[int]:
         """Return the tokens that stand first, whatever the model says."""
 
-    def say(self, token: int, nats: float, *, most: int) -> list[int]:
+    def step(self, token: int, nll: float, *, most: int) -> list[int]:
         """Take the next token; return what is to be fed, nothing at the end."""
 
     def text(self) -> str:
         """Return the answer without its ending."""
 
 
-class FreeSpeech:
+class FreeDecoding:
     """Says what the model says, up to the end of the turn."""
 
     def __init__(self, chat: Chat) -> None:
         """Start with nothing said."""
-        self.nats, self.finished = 0.0, False
-        self._chat, self._said = chat, list[int]()
+        self.nll, self.finished = 0.0, False
+        self._chat, self._tokens = chat, list[int]()
         self._stops = chat.stop_ids()
         ending = chat.token_ids(chat.terminator)
         self._tail = len(ending) + TAIL if len(ending) > 1 else 0
 
-    def opening(self) -> list[int]:
+    def forced_start(self) -> list[int]:
         """Return nothing: all is the model's."""
         return []
 
-    def say(self, token: int, nats: float, *, most: int) -> list[int]:
+    def step(self, token: int, nll: float, *, most: int) -> list[int]:
         """Take the next token; return it to be fed, or nothing at the end."""
-        self.nats += nats
+        self.nll += nll
         self.finished = token in self._stops
         if not self.finished:
-            self._said.append(token)
+            self._tokens.append(token)
             self.finished = self._ends_in_text()
-        return [] if self.finished or len(self._said) >= most else [token]
+        return [] if self.finished or len(self._tokens) >= most else [token]
 
     def text(self) -> str:
         """Return the answer up to the terminator."""
         if not self._tail:
-            return self._chat.text(self._said)
-        text = _with_special(self._chat, self._said).partition(self._chat.terminator)[0]
+            return self._chat.text(self._tokens)
+        text = _with_special(self._chat, self._tokens).partition(self._chat.terminator)[0]
         for special in self._chat.tokenizer.all_special_tokens:
             text = text.replace(special, "")
         return text
@@ -70,42 +70,42 @@ class FreeSpeech:
         """Tell whether a terminator of several tokens, which no stop token catches, has been said."""
         if not self._tail:
             return False
-        return self._chat.terminator in _with_special(self._chat, self._said[-self._tail :])
+        return self._chat.terminator in _with_special(self._chat, self._tokens[-self._tail :])
 
 
-class BoundSpeech:
+class ConstrainedDecoding:
     """Says what a grammar allows."""
 
     def __init__(self, grammar: Grammar, chat: Chat) -> None:
         """Start at the beginning of an answer."""
-        self.nats, self.finished = 0.0, False
+        self.nll, self.finished = 0.0, False
         self._chat, self._grammar = chat, grammar
-        self._said = list[int]()
+        self._tokens = list[int]()
         self.matcher = grammar.matcher()
 
-    def opening(self) -> list[int]:
+    def forced_start(self) -> list[int]:
         """Return the tokens that every answer begins with."""
-        self._said = self.matcher.forced()
+        self._tokens = self.matcher.forced()
         self.finished = self.matcher.is_done
-        return list(self._said)
+        return list(self._tokens)
 
-    def say(self, token: int, nats: float, *, most: int) -> list[int]:
+    def step(self, token: int, nll: float, *, most: int) -> list[int]:
         """Take the next token; return it and those it forces, or nothing at the end."""
-        self.nats += nats
+        self.nll += nll
         self.matcher.accept(token)
         following = [token, *self.matcher.forced()]
-        self._said += following
+        self._tokens += following
         self.finished = self.matcher.is_done
-        return [] if self.finished or len(self._said) >= most else following
+        return [] if self.finished or len(self._tokens) >= most else following
 
     def text(self) -> str:
         """Return the answer without the terminator."""
-        whole = _with_special(self._chat, self._said)
+        whole = _with_special(self._chat, self._tokens)
         return whole.removesuffix(self._chat.terminator) if self.finished else whole
 
 
 def best_tokens(
-    logits: torch.Tensor, speaking: Sequence[Speech], grammar: Grammar | None
+    logits: torch.Tensor, decodings: Sequence[AnswerDecoding], grammar: Grammar | None
 ) -> tuple[list[int], list[float]]:
     """Return the most probable token of each row, `logits` [n, V], and how improbable it is in nats.
 
@@ -113,20 +113,20 @@ def best_tokens(
     """
     scores = logits.float()
     if grammar is not None:
-        bits = np.zeros((len(speaking), grammar.words), dtype=np.int32)
-        for place, speech in enumerate(speaking):
-            if isinstance(speech, BoundSpeech):
-                speech.matcher.fill(bits, place)
+        bits = np.zeros((len(decodings), grammar.words), dtype=np.int32)
+        for place, decoding in enumerate(decodings):
+            if isinstance(decoding, ConstrainedDecoding):
+                decoding.matcher.fill(bits, place)
         scores = scores.masked_fill(~_spread(torch.from_numpy(bits), logits), -torch.inf)
     best, tokens = scores.max(dim=-1)
-    nats = scores.logsumexp(dim=-1) - best
-    if not bool(nats.isfinite().all()):
+    nll = scores.logsumexp(dim=-1) - best
+    if not bool(nll.isfinite().all()):
         raise StageError.one(
             "X612",
             "the model's answer is not a number",
             hint="train again at a lower learning rate, or set `backend.precision: fp32`",
         )
-    return tokens.tolist(), nats.tolist()
+    return tokens.tolist(), nll.tolist()
 
 
 def _spread(bits: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:

@@ -15,11 +15,12 @@ from typing import Any
 
 from engine.environment import version_of
 from engine.errors import EnvironmentProblem, StageError
+from engine.kinds import Decoding
 from engine.progress import Progress
 from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.prompt import parse_answer
 from engine.runtime.rendering.task_file import TaskFile, read_task_file
-from engine.runtime.scoring.label_search import Choice
+from engine.runtime.scoring.label_search import LabelChoice
 from engine.runtime.tool_process import run_module
 
 WORKER = "engine.runtime.llama.worker"
@@ -44,7 +45,7 @@ class Request:
     """The most that a free answer may have; 0 for none."""
     terminator: str = ""
     """Text that ends the turn: of bound answers, and of free ones where it is several tokens."""
-    learned: Sequence[Learned] = ()
+    learned: Sequence[LearnedRow] = ()
     """Rows whose likelihood is asked for."""
     read: Sequence[str] = ()
     """Other texts whose tokens are asked for."""
@@ -55,7 +56,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Learned:
+class LearnedRow:
     """Token ids, and which of them are judged."""
 
     ids: Sequence[int]
@@ -64,7 +65,7 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
+class ResponseSpeed:
     """How fast one person is answered: medians over prompts, on this machine."""
 
     prompts: int
@@ -81,7 +82,7 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
+class ConstrainedText:
     """A text held to a grammar."""
 
     text: str
@@ -92,11 +93,11 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GgufSaid:
+class GgufAnswers:
     """What a GGUF file answered; lists are by prompt, and empty where nothing was asked."""
 
-    choices: list[Choice]
-    bound: list[Bound]
+    choices: list[LabelChoice]
+    constrained: list[ConstrainedText]
     texts: list[str]
     """Free greedy text."""
     ended: list[bool]
@@ -111,7 +112,7 @@ class GgufSaid:
     """Tokens of each text as programs send it."""
     is_ended: bool
     """The file itself stops at what ends a turn, so that every program does."""
-    speed: Speed | None
+    speed: ResponseSpeed | None
     peak_memory_bytes: int
     """The most that the process held."""
     expanded: int
@@ -124,7 +125,7 @@ class GgufSaid:
 
 def ask_gguf(
     gguf: Path, request: Request, *, threads: int, workdir: Path, progress: Progress
-) -> GgufSaid:
+) -> GgufAnswers:
     """Ask the file everything that stands in the request.
 
     `workdir` takes two small files, removed again. EnvironmentProblem X640 without llama.cpp, StageError X641
@@ -143,24 +144,24 @@ def ask_gguf(
         total=total,
         progress=progress,
     )
-    said = _read(found)
+    answers = _read(found)
     wanted = len(request.prompts)
-    if said.is_finite and request.answers and len(said.choices) != wanted:
-        raise StageError.one("X641", f"llama.cpp answered {len(said.choices)} of {wanted} rows")
-    return said
+    if answers.is_finite and request.answers and len(answers.choices) != wanted:
+        raise StageError.one("X641", f"llama.cpp answered {len(answers.choices)} of {wanted} rows")
+    return answers
 
 
-def _read(found: dict[str, Any]) -> GgufSaid:
+def _read(found: dict[str, Any]) -> GgufAnswers:
     choices = [
-        Choice(**{**item, "probabilities": tuple(item["probabilities"])})
+        LabelChoice(**{**item, "probabilities": tuple(item["probabilities"])})
         for item in found.get("choices", ())
     ]
     speed = found.get("speed")
-    return GgufSaid(
+    return GgufAnswers(
         choices=choices,
-        bound=[
-            Bound(text=text, probability=exp(-nats), finished=finished)
-            for text, nats, finished in found.get("bound", ())
+        constrained=[
+            ConstrainedText(text=text, probability=exp(-nll), finished=finished)
+            for text, nll, finished in found.get("bound", ())
         ],
         texts=found.get("texts", []),
         ended=found.get("ended", []),
@@ -169,7 +170,7 @@ def _read(found: dict[str, Any]) -> GgufSaid:
         read=found["read"],
         sent=found["sent"],
         is_ended=found["ends"],
-        speed=Speed(**speed) if speed else None,
+        speed=ResponseSpeed(**speed) if speed else None,
         peak_memory_bytes=found["peak_memory_bytes"],
         expanded=found.get("expanded", 0),
         version=found["version"],
@@ -204,57 +205,57 @@ def answer_text(
     it, X643 for a damaged file, X640 and X641 as `ask_gguf`.
     """
     task = read_task_file(gguf.parent)
-    is_held = task.task.kind in ("multilabel", "extraction")
+    is_constrained = task.task.spec.decoding is Decoding.GRAMMAR
     request = Request(
         prompts=[task.prompt(text)],
-        adds_special=task.task.kind == "text",
+        adds_special=not task.task.spec.has_turns,
         answers=task.answers,
-        grammar=(answer_grammar(task.task) or "") if is_held else "",
+        grammar=(answer_grammar(task.task) or "") if is_constrained else "",
         grammar_tokens=task.max_new_tokens,
         terminator=task.terminator,
         max_new_tokens=task.max_new_tokens,
     )
-    said = ask_gguf(gguf, request, threads=threads, workdir=workdir, progress=progress)
-    if not said.is_finite:
+    answers = ask_gguf(gguf, request, threads=threads, workdir=workdir, progress=progress)
+    if not answers.is_finite:
         raise StageError.one("X643", f"the numbers of `{gguf.name}` are none: it is damaged")
-    label, probability = _held(task, said)
+    label, probability = _constrained_answer(task, answers)
     return Answer(
         kind=task.task.kind,
         label=label,
         probability=probability,
-        text=said.texts[0],
-        is_valid=parse_answer(task.task, said.texts[0]) is not None,
+        text=answers.texts[0],
+        is_valid=parse_answer(task.task, answers.texts[0]) is not None,
     )
 
 
-def _held(task: TaskFile, said: GgufSaid) -> tuple[str | None, float | None]:
-    for choice in said.choices:
+def _constrained_answer(task: TaskFile, answers: GgufAnswers) -> tuple[str | None, float | None]:
+    for choice in answers.choices:
         return task.task.labels[choice.index], choice.probability
-    for bound in said.bound:
-        label = parse_answer(task.task, bound.text) if bound.finished else None
-        return label, bound.probability
+    for constrained in answers.constrained:
+        label = parse_answer(task.task, constrained.text) if constrained.finished else None
+        return label, constrained.probability
     return None, None
 
 
 def _ask(request: dict[str, Any], workdir: Path, *, total: int, progress: Progress) -> Any:
     workdir = workdir.absolute()  # the worker runs in a folder of its own
-    asked, told = workdir / "llama-request.json", workdir / "llama-result.json"
-    told.unlink(missing_ok=True)
-    asked.write_text(json.dumps(request, ensure_ascii=False), encoding="utf-8")
+    request_file, result_file = workdir / "llama-request.json", workdir / "llama-result.json"
+    result_file.unlink(missing_ok=True)
+    request_file.write_text(json.dumps(request, ensure_ascii=False), encoding="utf-8")
     try:
         run_module(
             WORKER,
-            [str(asked), str(told)],
+            [str(request_file), str(result_file)],
             code="X641",
             tool="llama.cpp",
-            on_line=lambda line: _tell(line, total, progress),
+            on_line=lambda line: _report_line(line, total, progress),
         )
-        return json.loads(told.read_text(encoding="utf-8"))
+        return json.loads(result_file.read_text(encoding="utf-8"))
     finally:
-        asked.unlink(missing_ok=True)
-        told.unlink(missing_ok=True)
+        request_file.unlink(missing_ok=True)
+        result_file.unlink(missing_ok=True)
 
 
-def _tell(line: str, total: int, progress: Progress) -> None:
+def _report_line(line: str, total: int, progress: Progress) -> None:
     if line.isdigit():
         progress.update(int(line), total, "rows")

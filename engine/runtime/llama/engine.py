@@ -34,7 +34,7 @@ START = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class FeedRequest:
     """Tokens to feed, and where logits are wanted."""
 
     node: int
@@ -57,14 +57,14 @@ class Job(Protocol):
     def begin(self, logits: Logits) -> None:
         """Take the logits at the end of the row."""
 
-    def asks(self) -> Sequence[Ask]:
+    def requests(self) -> Sequence[FeedRequest]:
         """Return what to feed next, in the order of its nodes' names; nothing at the end."""
 
-    def take(self, ask: Ask, logits: Sequence[Logits]) -> None:
+    def take(self, request: FeedRequest, logits: Sequence[Logits]) -> None:
         """Take the logits asked for."""
 
 
-class _Reader:
+class _LogitReader:
     """A sampler that chooses nothing and keeps the logits it is shown."""
 
     name = "reader"
@@ -118,7 +118,7 @@ class Context:
         self.size = batch
         self._context = llama_cpp.LlamaContext(engine.model, params, verbose=False)
         self._batch = llama_cpp.LlamaBatch(n_tokens=batch, embd=0, n_seq_max=1, verbose=False)
-        self._reader = _Reader()
+        self._reader = _LogitReader()
         self._sampler = llama_cpp.LlamaSampler(llama_cpp.LlamaSamplerChainParams())
         self._sampler.add_custom(self._reader)
         self._used = 0
@@ -164,7 +164,7 @@ class Context:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Row:
+class _CachedRow:
     """One row in the cache."""
 
     member: int
@@ -174,13 +174,13 @@ class _Row:
     lane: int
     nodes: dict[int, tuple[int, int]] = field(default_factory=dict)
     """By node in the cache: its lane, and its position."""
-    known: dict[int, Ask] = field(default_factory=dict)
+    known: dict[int, FeedRequest] = field(default_factory=dict)
     """Every ask so far, to feed again what was dropped."""
     used: int = 0
     """Cells behind the row."""
 
 
-class Pool:
+class PrefixedRows:
     """Rows behind one shared start, asked in groups."""
 
     def __init__(
@@ -201,38 +201,40 @@ class Pool:
         self._context.feed(0, 0, rows[0][: self._prefix])
         self._free = list(range(lanes - 1, 0, -1))
 
-    def run(self, tell: Callable[[int], None]) -> None:
-        """Do all jobs; `tell` hears after each group how many rows are done."""
+    def run(self, report: Callable[[int], None]) -> None:
+        """Do all jobs; `report` hears after each group how many rows are done."""
         done = 0
         for members in self._groups():
             self._run([self._place(member) for member in members])
             done += len(members)
-            tell(done)
+            report(done)
 
     def _groups(self) -> Iterator[list[int]]:
         """Yield rows, longest first, that fit into one batch and the cache."""
         order = sorted(range(len(self._rows)), key=lambda at: (-len(self._rows[at]), at))
         group: list[int] = []
-        fed = held = 0
+        fed = reserved = 0
         for member in order:
             size = len(self._rows[member]) - self._prefix
             cells = size + self._jobs[member].cells
-            full = fed + size > self._room or held + cells > self._cells - self._prefix
+            full = fed + size > self._room or reserved + cells > self._cells - self._prefix
             if group and (full or len(group) == ROWS):
                 yield group
-                group, fed, held = [], 0, 0
+                group, fed, reserved = [], 0, 0
             group.append(member)
-            fed, held = fed + size, held + cells
+            fed, reserved = fed + size, reserved + cells
         if group:
             yield group
 
-    def _place(self, member: int) -> _Row:
+    def _place(self, member: int) -> _CachedRow:
         lane = self._free.pop()
         if self._prefix:
             self._context.share(0, lane)
-        return _Row(member=member, job=self._jobs[member], end=len(self._rows[member]), lane=lane)
+        return _CachedRow(
+            member=member, job=self._jobs[member], end=len(self._rows[member]), lane=lane
+        )
 
-    def _run(self, rows: Sequence[_Row]) -> None:
+    def _run(self, rows: Sequence[_CachedRow]) -> None:
         ends = []
         for row in rows:
             tokens = self._rows[row.member][self._prefix :]
@@ -246,51 +248,53 @@ class Pool:
         while going:
             going = self._round(going)
 
-    def _round(self, rows: Sequence[_Row]) -> list[_Row]:
+    def _round(self, rows: Sequence[_CachedRow]) -> list[_CachedRow]:
         """Feed what is asked, as much as fits, and hand over the logits; return the rows that go on."""
-        fed: list[tuple[_Row, Ask, int]] = []
+        fed: list[tuple[_CachedRow, FeedRequest, int]] = []
         size = 0
         going = []
         for row in rows:
-            asks = row.job.asks()
-            if not asks:
+            requests = row.job.requests()
+            if not requests:
                 self._forget(row)
                 continue
             going.append(row)
-            for number, ask in enumerate(asks):
-                path = self._fitting(row, ask, fresh=number == 0)
+            for number, request in enumerate(requests):
+                path = self._fitting(row, request, fresh=number == 0)
                 need = sum(len(one.tokens) for one in path or ())
                 if path is None or size + need > self._room:
                     break
-                fed.append((row, ask, self._feed(row, path)))
+                fed.append((row, request, self._feed(row, path)))
                 size += need
         self._context.decode()
-        for row, ask, end in fed:
-            first = end - len(ask.tokens) + 1 if ask.every else end
-            row.job.take(ask, [self._context.logits(at) for at in range(first, end + 1)])
+        for row, request, end in fed:
+            first = end - len(request.tokens) + 1 if request.every else end
+            row.job.take(request, [self._context.logits(at) for at in range(first, end + 1)])
         return going
 
-    def _fitting(self, row: _Row, ask: Ask, *, fresh: bool) -> list[Ask] | None:
+    def _fitting(
+        self, row: _CachedRow, request: FeedRequest, *, fresh: bool
+    ) -> list[FeedRequest] | None:
         """Return what to feed, or None where it has to wait; a row without room begins again from its end."""
-        path = self._path(row, ask)
+        path = self._path(row, request)
         if fresh and row.nodes and not self._has_room(row, path):
             self._drop_nodes(row)
-            path = self._path(row, ask)
+            path = self._path(row, request)
         return path if self._has_room(row, path) else None
 
-    def _has_room(self, row: _Row, path: Sequence[Ask]) -> bool:
+    def _has_room(self, row: _CachedRow, path: Sequence[FeedRequest]) -> bool:
         needs_lane = not path[0].moves or path[0].behind == START
-        cells = row.used + sum(len(ask.tokens) for ask in path)
+        cells = row.used + sum(len(request.tokens) for request in path)
         return cells <= row.job.cells and (bool(self._free) or not needs_lane)
 
-    def _path(self, row: _Row, ask: Ask) -> list[Ask]:
+    def _path(self, row: _CachedRow, request: FeedRequest) -> list[FeedRequest]:
         """Return what has to be fed for an ask: itself, and those before it that were dropped."""
-        path = [ask]
+        path = [request]
         while (behind := path[0].behind) != START and behind not in row.nodes:
             path.insert(0, row.known[behind])
         return path
 
-    def _feed(self, row: _Row, path: Sequence[Ask]) -> int:
+    def _feed(self, row: _CachedRow, path: Sequence[FeedRequest]) -> int:
         """Put a path into the batch; return the place of its last token."""
         behind = path[0].behind
         lane, position = row.nodes.get(behind, (row.lane, row.end))
@@ -300,25 +304,25 @@ class Pool:
             parent, lane = lane, self._free.pop()
             self._context.share(parent, lane)
         end = 0
-        for ask in path:
-            asked = ask is path[-1]
-            wanted = [asked and ask.every] * (len(ask.tokens) - 1) + [asked]
-            first = self._context.add(lane, position, ask.tokens, wanted=wanted)
-            end = first + len(ask.tokens) - 1
-            position += len(ask.tokens)
-            row.used += len(ask.tokens)
+        for request in path:
+            asked = request is path[-1]
+            wanted = [asked and request.every] * (len(request.tokens) - 1) + [asked]
+            first = self._context.add(lane, position, request.tokens, wanted=wanted)
+            end = first + len(request.tokens) - 1
+            position += len(request.tokens)
+            row.used += len(request.tokens)
         row.known[path[-1].node] = path[-1]
         row.nodes[path[-1].node] = (lane, position)
         return end
 
-    def _drop_nodes(self, row: _Row) -> None:
+    def _drop_nodes(self, row: _CachedRow) -> None:
         for lane, _ in row.nodes.values():
             self._context.drop(lane)
             self._free.append(lane)
         row.nodes.clear()
         row.used = 0
 
-    def _forget(self, row: _Row) -> None:
+    def _forget(self, row: _CachedRow) -> None:
         self._drop_nodes(row)
         self._context.drop(row.lane)
         self._free.append(row.lane)

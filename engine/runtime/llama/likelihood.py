@@ -14,7 +14,7 @@ TOKENS = 128
 
 
 def likelihoods(
-    engine: Engine, rows: Sequence[dict[str, Any]], *, tell: Callable[[int], None]
+    engine: Engine, rows: Sequence[dict[str, Any]], *, report: Callable[[int], None]
 ) -> list[tuple[float, bool]]:
     """Return the nats of the learned tokens of each row, `{"ids": […], "learned": [0 or 1, …]}`.
 
@@ -28,17 +28,17 @@ def likelihoods(
     cells = max(map(len, ids)) + TOKENS
     context = engine.context(cells=cells, batch=TOKENS, lanes=2)
     context.feed(0, 0, ids[0][:prefix])
-    found = []
+    results = []
     for done, row in enumerate(rows, start=1):
         if prefix:
             context.share(0, 1)
-        found.append(_nats(context, row["ids"], row["learned"], start=prefix))
+        results.append(_nll(context, row["ids"], row["learned"], start=prefix))
         context.drop(1)
-        tell(done)
-    return found
+        report(done)
+    return results
 
 
-def _nats(
+def _nll(
     context: Context, ids: Sequence[int], learned: Sequence[int], *, start: int
 ) -> tuple[float, bool]:
     total, ends = 0.0, False

@@ -16,7 +16,7 @@ from engine.runtime.scoring.label_search import common_prefix
 STATUS = Path("/proc/self/status")
 
 
-def measured(engine: Engine, rows: Sequence[list[int]], *, tokens: int) -> dict[str, Any]:
+def measure_speed(engine: Engine, rows: Sequence[list[int]], *, tokens: int) -> dict[str, Any]:
     """Return medians over prompts asked one after the other, each read from its first token on.
 
     `first_token_seconds` is from the prompt to the first token; `cached_seconds` the same where what all
@@ -34,7 +34,7 @@ def measured(engine: Engine, rows: Sequence[list[int]], *, tokens: int) -> dict[
         began = time.perf_counter()
         token = _read(context, row, start=0)
         cold.append(time.perf_counter() - began)
-        rates.append(tokens / _say(context, token, start=len(row), tokens=tokens))
+        rates.append(tokens / _generate(context, token, start=len(row), tokens=tokens))
         if rewinds:
             context.drop(0, prefix)
             began = time.perf_counter()
@@ -58,7 +58,7 @@ def _read(context: Context, row: Sequence[int], *, start: int) -> int:
     return int(context.logits(place).argmax())
 
 
-def _say(context: Context, token: int, *, start: int, tokens: int) -> float:
+def _generate(context: Context, token: int, *, start: int, tokens: int) -> float:
     began = time.perf_counter()
     for position in range(start, start + tokens):
         token = int(context.logits(context.feed(0, position, [token], wanted=True)).argmax())

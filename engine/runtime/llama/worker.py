@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from inferna._internal import build_config
 
-from engine.runtime.llama.engine import Engine, Job, Pool
-from engine.runtime.llama.jobs import Both, NotFiniteError, SearchJob, SpeechJob
+from engine.runtime.llama.engine import Engine, Job, PrefixedRows
+from engine.runtime.llama.jobs import CombinedJob, DecodingJob, NotFiniteError, SearchJob
 from engine.runtime.llama.likelihood import likelihoods
-from engine.runtime.llama.speed import measured, peak_memory
-from engine.runtime.scoring.label_search import Tree, make_tree
+from engine.runtime.llama.speed import measure_speed, peak_memory
+from engine.runtime.scoring.label_search import AnswerTree, make_tree
 
 if TYPE_CHECKING:
     from engine.runtime.generation.grammar import Grammar
@@ -42,15 +42,15 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     }
     try:
         if request["answers"] or request["grammar"] or request["max_new_tokens"]:
-            result |= _said(engine, request, result["token_ids"])
+            result |= _generate(engine, request, result["token_ids"])
         if request["learned"]:
-            found = likelihoods(engine, request["learned"], tell=_tell)
-            result["likelihoods"] = [nats for nats, _ in found]
+            found = likelihoods(engine, request["learned"], report=_tell)
+            result["likelihoods"] = [nll for nll, _ in found]
             result["ended"] = [ends for _, ends in found]
     except NotFiniteError:
         result["finite"] = False
     if request["timed"]:
-        result["speed"] = measured(engine, result["token_ids"], tokens=request["timed"])
+        result["speed"] = measure_speed(engine, result["token_ids"], tokens=request["timed"])
     return {**result, "peak_memory_bytes": peak_memory()}
 
 
@@ -65,23 +65,26 @@ def _ends(engine: Engine, terminator: str) -> bool:
     return len(tokens) != 1 or bool(engine.vocab.is_eog(tokens[0]))
 
 
-def _said(engine: Engine, request: dict[str, Any], rows: Sequence[list[int]]) -> dict[str, Any]:
+def _generate(engine: Engine, request: dict[str, Any], rows: Sequence[list[int]]) -> dict[str, Any]:
     """Return the choices, the texts bound by a grammar, and the free texts."""
     count, free = len(rows), request["max_new_tokens"]
     searches = [*_searches(engine, request, count)]
-    bound = _bound(engine, request, count)
-    loose = [
-        SpeechJob(engine, most=free, terminator=request["terminator"])
+    constrained = _constrained_jobs(engine, request, count)
+    free_jobs = [
+        DecodingJob(engine, most=free, terminator=request["terminator"])
         for _ in range(count if free else 0)
     ]
-    jobs = [_together(parts) for parts in zip(*filter(None, (searches, bound, loose)), strict=True)]
+    jobs = [
+        _together(parts)
+        for parts in zip(*filter(None, (searches, constrained, free_jobs)), strict=True)
+    ]
     if rows:
-        Pool(engine, rows, jobs).run(_tell)
+        PrefixedRows(engine, rows, jobs).run(_tell)
     return {
         "choices": [asdict(job.search.choice) for job in searches],
-        "bound": [[job.text(), job.nats, job.finished] for job in bound],
-        "texts": [job.text() for job in loose],
-        "ended": [job.finished for job in loose],
+        "bound": [[job.text(), job.nll, job.finished] for job in constrained],
+        "texts": [job.text() for job in free_jobs],
+        "ended": [job.finished for job in free_jobs],
         "expanded": sum(job.search.expanded for job in searches),
     }
 
@@ -89,17 +92,17 @@ def _said(engine: Engine, request: dict[str, Any], rows: Sequence[list[int]]) ->
 def _searches(engine: Engine, request: dict[str, Any], count: int) -> list[SearchJob]:
     if not request["answers"]:
         return []
-    tree: Tree = make_tree([engine.tokens(text) for text in request["answers"]])
+    tree: AnswerTree = make_tree([engine.tokens(text) for text in request["answers"]])
     return [SearchJob(tree, distribution=request["distribution"]) for _ in range(count)]
 
 
-def _bound(engine: Engine, request: dict[str, Any], count: int) -> list[SpeechJob]:
+def _constrained_jobs(engine: Engine, request: dict[str, Any], count: int) -> list[DecodingJob]:
     if not request["grammar"]:
         return []
     grammar = _grammar(engine, request["grammar"], request["terminator"])
     most = request["grammar_tokens"]
     return [
-        SpeechJob(engine, most=most, terminator=request["terminator"], matcher=grammar.matcher())
+        DecodingJob(engine, most=most, terminator=request["terminator"], matcher=grammar.matcher())
         for _ in range(count)
     ]
 
@@ -133,7 +136,7 @@ class _Vocabulary:
 
 def _together(jobs: Sequence[Job]) -> Job:
     first, *others = jobs
-    return Both(first, _together(others)) if others else first
+    return CombinedJob(first, _together(others)) if others else first
 
 
 def _tell(done: int) -> None:

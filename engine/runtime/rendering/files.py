@@ -25,8 +25,8 @@ from engine.runtime.rendering.key import (
     holdout_payload,
     rendered_payload,
 )
-from engine.runtime.rendering.render_stats import Ledger, together
-from engine.runtime.rendering.renderer import Limits, RenderedRow, Renderer, Row
+from engine.runtime.rendering.render_stats import RenderStats, together
+from engine.runtime.rendering.renderer import LengthLimits, RenderableRow, RenderedRow, Renderer
 from engine.runtime.rendering.segments import Segment, UnwritableError
 from engine.runtime.rendering.windows import window_of
 from engine.store import Artifact, Cached
@@ -55,9 +55,9 @@ class RenderRequest:
     """The data stage's artifact: `train.jsonl`, `validation.jsonl`."""
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> LengthLimits:
         """What is done with rows that do not fit."""
-        return Limits(
+        return LengthLimits(
             max_length=self.max_length,
             truncation=self.truncation,
             template_tokens=self.template_tokens,
@@ -107,7 +107,7 @@ class SplitFacts:
 
 
 def rendered_artifact(
-    request: RenderRequest, *, cached: Cached, read: Callable[[Path], Iterable[Row]]
+    request: RenderRequest, *, cached: Cached, read: Callable[[Path], Iterable[RenderableRow]]
 ) -> Artifact:
     """Return the rendered rows of both splits and `rendering.json`, built once.
 
@@ -131,34 +131,34 @@ def rendered_artifact(
 
     def build(folder: Path) -> None:
         renderer = _renderer(request)
-        ledgers = {split: Ledger() for split in SPLITS}
-        for split, ledger in ledgers.items():
-            rows = renderer.rendered(read(request.data.file(f"{split}.jsonl")), ledger)
+        stats_by_split = {split: RenderStats() for split in SPLITS}
+        for split, stats in stats_by_split.items():
+            rows = renderer.rendered(read(request.data.file(f"{split}.jsonl")), stats)
             write_rows(folder / f"{split}.jsonl", rows)
-        problems = renderer.problems(together(ledgers.values()))
-        problems += ledgers["train"].nothing_left("train")
+        problems = renderer.problems(together(stats_by_split.values()))
+        problems += stats_by_split["train"].nothing_left("train")
         if problems:
             raise DataError(problems)
-        facts = {split: _facts(ledger, request.limits) for split, ledger in ledgers.items()}
+        facts = {split: _facts(stats, request.limits) for split, stats in stats_by_split.items()}
         text = json.dumps({split: asdict(found) for split, found in facts.items()}, indent=1)
         (folder / FACTS).write_text(text, encoding="utf-8")
 
     return cached(PRODUCT, payload, build)
 
 
-def marked_problems(request: RenderRequest, rows: Iterable[Row]) -> list[Problem]:
+def marked_problems(request: RenderRequest, rows: Iterable[RenderableRow]) -> list[Problem]:
     """Return what is to be said of rows that are only judged, with tokens of the chat template in them.
 
     Raises:
         DataError: D392, with the action `fail`.
 
     """
-    renderer, ledger = _renderer(request), Ledger()
-    ledger.marked += ((row.origin, found) for row in rows if (found := renderer.marked(row)))
-    problems = renderer.problems(ledger)
+    renderer, stats = _renderer(request), RenderStats()
+    stats.marked += ((row.origin, found) for row in rows if (found := renderer.marked(row)))
+    problems = renderer.problems(stats)
     if problems:
         raise DataError(problems)
-    return ledger.notes(request.template_tokens, max_length=request.max_length)
+    return stats.notes(request.template_tokens, max_length=request.max_length)
 
 
 def holdout_artifact(
@@ -166,7 +166,7 @@ def holdout_artifact(
     *,
     holdout: Artifact,
     cached: Cached,
-    read: Callable[[Path], Iterable[Row]],
+    read: Callable[[Path], Iterable[RenderableRow]],
 ) -> Artifact:
     """Return how long the rows of the holdout are, each asked whole with its answer, built once.
 
@@ -177,7 +177,7 @@ def holdout_artifact(
 
     def build(folder: Path) -> None:
         renderer, found = _renderer(request), list[tuple[int, str]]()
-        rows = read(holdout.file("holdout.jsonl")) if request.task.kind != "text" else ()
+        rows = read(holdout.file("holdout.jsonl")) if request.task.spec.has_turns else ()
         for row in rows:
             with contextlib.suppress(UnwritableError):
                 found += [(one.tokens, one.origin) for one in renderer.render(row)]
@@ -191,7 +191,7 @@ def holdout_artifact(
 
 
 def render_rows(
-    rows: Iterable[Row],
+    rows: Iterable[RenderableRow],
     *,
     task: Task,
     chat: Chat,
@@ -206,13 +206,15 @@ def render_rows(
         D391; D392; D394.
 
     """
-    limits = Limits(max_length=max_length, truncation=truncation, template_tokens=template_tokens)
-    renderer, ledger = Renderer(chat, task, limits), Ledger()
-    done = tuple(renderer.rendered(rows, ledger))
-    problems = renderer.problems(ledger)
+    limits = LengthLimits(
+        max_length=max_length, truncation=truncation, template_tokens=template_tokens
+    )
+    renderer, stats = Renderer(chat, task, limits), RenderStats()
+    done = tuple(renderer.rendered(rows, stats))
+    problems = renderer.problems(stats)
     if problems:
         raise DataError(problems)
-    return Rendering(rows=done, dropped=tuple(ledger.dropped), truncated=tuple(ledger.truncated))
+    return Rendering(rows=done, dropped=tuple(stats.dropped), truncated=tuple(stats.truncated))
 
 
 def write_rows(path: Path, rows: Iterable[RenderedRow]) -> None:
@@ -243,7 +245,7 @@ def _read_split(facts: dict[str, Any]) -> SplitFacts:
 
 
 def _renderer(request: RenderRequest) -> Renderer:
-    chat = load_chat(request.base_folder, asks=request.task.kind != "text")
+    chat = load_chat(request.base_folder, asks=request.task.spec.has_turns)
     return Renderer(chat, request.task, request.limits)
 
 
@@ -251,22 +253,22 @@ def _written(segments: Iterable[Segment]) -> Iterator[dict[str, object]]:
     return ({"label": one.supervised, "text": one.text} for one in segments)
 
 
-def _facts(ledger: Ledger, limits: Limits) -> SplitFacts:
-    notes = ledger.notes(limits.template_tokens, max_length=limits.max_length)
+def _facts(stats: RenderStats, limits: LengthLimits) -> SplitFacts:
+    notes = stats.notes(limits.template_tokens, max_length=limits.max_length)
     return SplitFacts(
-        rows=ledger.rows,
-        tokens=ledger.tokens,
-        supervised_tokens=ledger.supervised_tokens,
-        longest=ledger.longest,
-        dropped=tuple(ledger.dropped),
-        truncated=tuple(ledger.truncated),
-        marked=tuple(place for place, _ in ledger.marked),
-        rewritten=tuple(ledger.rewritten),
-        blocks=tuple(ledger.blocks),
+        rows=stats.rows,
+        tokens=stats.tokens,
+        supervised_tokens=stats.supervised_tokens,
+        longest=stats.longest,
+        dropped=tuple(stats.dropped),
+        truncated=tuple(stats.truncated),
+        marked=tuple(place for place, _ in stats.marked),
+        rewritten=tuple(stats.rewritten),
+        blocks=tuple(stats.blocks),
         notes=tuple(problem.headline() for problem in notes),
-        given=ledger.given,
-        left_out=ledger.left_out,
-        left_out_marked=ledger.left_out_marked,
-        cut=ledger.cut,
-        lengths=tuple(sorted(ledger.lengths.items())),
+        given=stats.given,
+        left_out=stats.left_out,
+        left_out_marked=stats.left_out_marked,
+        cut=stats.cut,
+        lengths=tuple(sorted(stats.lengths.items())),
     )

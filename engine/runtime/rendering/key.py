@@ -20,7 +20,7 @@ HOLDOUT_FACTS = "lengths.json"
 
 def counted_after_rendering(task: Task, *, truncation: str, template_tokens: str) -> bool:
     """Tell whether only the tokenizer knows how many rows are trained: some are left out, or documents are cut."""
-    return task.kind == "text" or "drop" in (truncation, template_tokens)
+    return not task.spec.has_turns or "drop" in (truncation, template_tokens)
 
 
 def holdout_payload(task: Task, *, base_model: Mapping[str, Any], holdout: str) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from engine.runtime.rendering.render_stats import Ledger
-from engine.runtime.rendering.renderer import Renderer, Row
+from engine.runtime.rendering.render_stats import RenderStats
+from engine.runtime.rendering.renderer import RenderableRow, Renderer
 from engine.runtime.rendering.segments import UnwritableError
 
 
-def token_lengths(renderer: Renderer, rows: Iterable[Row]) -> Sequence[int]:
+def token_lengths(renderer: Renderer, rows: Iterable[RenderableRow]) -> Sequence[int]:
     """Return the tokens of every row uncut, documents whole; rows that cannot be written are left out."""
     lengths = []
     for row in rows:
@@ -20,9 +20,9 @@ def token_lengths(renderer: Renderer, rows: Iterable[Row]) -> Sequence[int]:
     return lengths
 
 
-def rehearse(renderer: Renderer, rows: Iterable[Row]) -> Ledger:
+def training_stats(renderer: Renderer, rows: Iterable[RenderableRow]) -> RenderStats:
     """Return what rendering these rows for training comes to; the rows themselves are not kept."""
-    ledger = Ledger()
-    for _ in renderer.rendered(rows, ledger):
+    stats = RenderStats()
+    for _ in renderer.rendered(rows, stats):
         pass
-    return ledger
+    return stats

@@ -29,7 +29,7 @@ COUNTS = (
 
 
 @dataclass(slots=True, kw_only=True)
-class Ledger:
+class RenderStats:
     """Filled row by row; places are `file:line`."""
 
     given: int = 0
@@ -71,10 +71,10 @@ class Ledger:
 
     def notes(self, template_tokens: str, *, max_length: int) -> list[Problem]:
         """Return what is to be said although the rows can be trained on: D393, D410, D411, and D392 with `warn`."""
-        told = list(self._lengths(max_length))
+        warnings = list(self._lengths(max_length))
         if self.marked and template_tokens == "warn":
             first, markers = self.marked[0]
-            told.append(
+            warnings.append(
                 _warning(
                     "D392",
                     f"{len(self.marked)} texts hold tokens of the chat template,"
@@ -82,14 +82,14 @@ class Ledger:
                 )
             )
         if self.rewritten:
-            told.append(
+            warnings.append(
                 _warning(
                     "D393",
                     f"{len(self.rewritten)} chats are trained on their last answer only, since the"
                     f" chat template rewrites earlier turns: {_listed(self.rewritten)}",
                 )
             )
-        return told
+        return warnings
 
     def _lengths(self, max_length: int) -> Iterator[Problem]:
         """Yield how many rows are left out or cut."""
@@ -183,9 +183,9 @@ class Ledger:
         ]
 
 
-def together(ledgers: Iterable[Ledger]) -> Ledger:
+def together(ledgers: Iterable[RenderStats]) -> RenderStats:
     """Return what happened in several splits, so that each problem is told once for all of them."""
-    whole = Ledger()
+    whole = RenderStats()
     for one in ledgers:
         for name in COUNTS:
             setattr(whole, name, getattr(whole, name) + getattr(one, name))

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from engine.errors import Problem, StageError
+from engine.kinds import Turns
 from engine.recipe.answer_json import strings
 from engine.recipe.conversation import conversation
 from engine.recipe.model import Task
 from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.documents import document_blocks
-from engine.runtime.rendering.markers import Markers
-from engine.runtime.rendering.render_stats import Ledger
+from engine.runtime.rendering.render_stats import RenderStats
 from engine.runtime.rendering.segments import (
     Cut,
     Segment,
@@ -23,13 +23,11 @@ from engine.runtime.rendering.segments import (
     cut_turns,
 )
 
-ASKED_AND_ANSWERED = ("classification", "multilabel", "extraction", "generation")
-"""Kinds of one question with one text, which can be cut, and one answer."""
 PAIR = 2
 """Segments of one learned turn: what stands before it, and itself."""
 
 
-class Row(Protocol):
+class RenderableRow(Protocol):
     """What is read of an example (`engine.data.examples.example.Example` has it)."""
 
     @property
@@ -58,7 +56,7 @@ class Row(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class LengthLimits:
     """What is done with rows that do not fit."""
 
     max_length: int
@@ -98,97 +96,101 @@ class RenderedRow:
 class Renderer:
     """Makes rows of examples by the chat template of one model."""
 
-    def __init__(self, chat: Chat, task: Task, limits: Limits) -> None:
+    def __init__(self, chat: Chat, task: Task, limits: LengthLimits) -> None:
         self.chat, self.task, self.limits = chat, task, limits
-        self._markers = Markers(chat)
+        self._markers = SpecialTokenFinder(chat)
         self.ending = chat.terminator
-        if task.kind == "text":
+        if not task.spec.has_turns:
             self.ending = chat.tokenizer.eos_token or chat.terminator
 
-    def rendered(self, rows: Iterable[Row], ledger: Ledger) -> Iterator[RenderedRow]:
-        """Yield what is trained, in order, and write into `ledger` what happened on the way."""
-        self._read_recipe(ledger)
+    def rendered(self, rows: Iterable[RenderableRow], stats: RenderStats) -> Iterator[RenderedRow]:
+        """Yield what is trained, in order, and write into `stats` what happened on the way."""
+        self._read_recipe(stats)
         for row in rows:
-            ledger.given += row.repeat
+            stats.given += row.repeat
             marked = self.marked(row)
             if marked:
-                ledger.marked.append((row.origin, marked))
+                stats.marked.append((row.origin, marked))
             if marked and self.limits.template_tokens == "drop":
-                ledger.dropped.append(row.origin)
-                ledger.left_out_marked += row.repeat
+                stats.dropped.append(row.origin)
+                stats.left_out_marked += row.repeat
                 continue
-            made = list(self._fitting(row, ledger))
+            made = list(self._fitting(row, stats))
             if len(made) > 1:
-                ledger.blocks.append(row.origin)
+                stats.blocks.append(row.origin)
             for one in made:
-                yield from self._counted(one, row.repeat, ledger)
+                yield from self._counted(one, row.repeat, stats)
 
-    def problems(self, ledger: Ledger) -> list[Problem]:
+    def problems(self, stats: RenderStats) -> list[Problem]:
         """Return every reason why the rows cannot be trained on."""
-        return ledger.problems(
+        return stats.problems(
             max_length=self.limits.max_length, template_tokens=self.limits.template_tokens
         )
 
-    def marked(self, row: Row) -> tuple[str, ...]:
+    def marked(self, row: RenderableRow) -> tuple[str, ...]:
         """Return the tokens of the chat template that stand in any text of the row, sorted."""
         texts = (row.input, row.target, *strings(row.payload))
         return tuple(sorted({marker for text in texts for marker in self._markers.within(text)}))
 
-    def render(self, row: Row) -> list[RenderedRow]:
+    def render(self, row: RenderableRow) -> list[RenderedRow]:
         """Return the row uncut, whatever its length; a document in blocks. Raises as `cut_turns`."""
-        if self.task.kind == "text":
+        if not self.task.spec.has_turns:
             return self._document(row)
         return [self._conversation(row, row.input)]
 
-    def _fitting(self, row: Row, ledger: Ledger) -> Iterator[RenderedRow]:
+    def _fitting(self, row: RenderableRow, stats: RenderStats) -> Iterator[RenderedRow]:
         try:
             made = self.render(row)
         except UnwritableError as error:
-            ledger.unwritable.append((row.origin, str(error)))
+            stats.unwritable.append((row.origin, str(error)))
             return
         for one in made:
             if one.lost:
-                ledger.unwritable.append((row.origin, f"without {', '.join(one.lost)}"))
+                stats.unwritable.append((row.origin, f"without {', '.join(one.lost)}"))
             elif one.tokens > self.limits.max_length:
-                yield from self._overlong(one, row, ledger)
+                yield from self._overlong(one, row, stats)
             else:
                 yield one
 
-    def _overlong(self, one: RenderedRow, row: Row, ledger: Ledger) -> Iterator[RenderedRow]:
+    def _overlong(
+        self, one: RenderedRow, row: RenderableRow, stats: RenderStats
+    ) -> Iterator[RenderedRow]:
         """Treat a row over the limit as the recipe says."""
         action = self.limits.truncation
         if action == "drop":
-            ledger.dropped.append(row.origin)
-            ledger.overlong.append(row.origin)
-            ledger.left_out += row.repeat
+            stats.dropped.append(row.origin)
+            stats.overlong.append(row.origin)
+            stats.left_out += row.repeat
             return
         cut = None if action == "fail" else self._shortened(one, row)
         if cut is None:
-            ledger.too_long.append((one.tokens, row.origin))
+            stats.too_long.append((one.tokens, row.origin))
             return
-        ledger.truncated.append(row.origin)
-        ledger.cut += row.repeat
+        stats.truncated.append(row.origin)
+        stats.cut += row.repeat
         yield cut
 
-    def _counted(self, one: RenderedRow, repeat: int, ledger: Ledger) -> Iterator[RenderedRow]:
+    def _counted(self, one: RenderedRow, repeat: int, stats: RenderStats) -> Iterator[RenderedRow]:
         """Yield the row as often as it is seen, the second time with `-2` after its id."""
         learned = [segment for segment in one.segments if segment.supervised]
-        ends = bool(self.ending) and (self.task.kind == "text" or one.answer.endswith(self.ending))
+        ends = bool(self.ending) and (
+            not self.task.spec.has_turns or one.answer.endswith(self.ending)
+        )
         if not learned or one.supervised == 0 or not ends:
-            ledger.unsupervised.append(one.origin)
+            stats.unsupervised.append(one.origin)
         if one.rewritten:
-            ledger.rewritten.append(one.origin)
-        ledger.longest = max(ledger.longest, one.tokens)
+            stats.rewritten.append(one.origin)
+        stats.longest = max(stats.longest, one.tokens)
         for number in range(1, repeat + 1):
-            ledger.rows += 1
-            ledger.tokens += one.tokens
-            ledger.lengths[one.tokens] += 1
-            ledger.supervised_tokens += one.supervised
+            stats.rows += 1
+            stats.tokens += one.tokens
+            stats.lengths[one.tokens] += 1
+            stats.supervised_tokens += one.supervised
             yield one if number == 1 else replace(one, id=f"{one.id}-{number}")
 
-    def _conversation(self, row: Row, text: str) -> RenderedRow:
+    def _conversation(self, row: RenderableRow, text: str) -> RenderedRow:
         asked = conversation(self.task, input=text, target=row.target, payload=row.payload)
-        if self.task.kind in ASKED_AND_ANSWERED:
+        if self.task.spec.turns is Turns.QUESTION:
             return self._row(row, Cut(segments=cut_reply(self.chat, asked.messages)))
         try:
             cut, rejected = cut_turns(self.chat, asked), cut_rejected(self.chat, asked)
@@ -196,7 +198,7 @@ class Renderer:
             raise UnwritableError(error.problems[0].message) from error
         return self._row(row, cut, rejected=rejected)
 
-    def _document(self, row: Row) -> list[RenderedRow]:
+    def _document(self, row: RenderableRow) -> list[RenderedRow]:
         """Return the blocks of a document, numbered from the second one: `….2`."""
         made = []
         blocks = document_blocks(self.chat, row.input, self.limits.max_length)
@@ -207,7 +209,9 @@ class Renderer:
             made.append(one if number == 1 else replace(one, id=f"{row.id}.{number}"))
         return made
 
-    def _row(self, row: Row, cut: Cut, *, rejected: tuple[Segment, ...] = ()) -> RenderedRow:
+    def _row(
+        self, row: RenderableRow, cut: Cut, *, rejected: tuple[Segment, ...] = ()
+    ) -> RenderedRow:
         counts = self._counts(cut.segments)
         return RenderedRow(
             id=row.id,
@@ -223,13 +227,13 @@ class Renderer:
     def _counts(self, segments: Iterable[Segment]) -> list[int]:
         return [len(self.chat.token_ids(segment.text)) for segment in segments]
 
-    def _shortened(self, one: RenderedRow, row: Row) -> RenderedRow | None:
+    def _shortened(self, one: RenderedRow, row: RenderableRow) -> RenderedRow | None:
         """Return the row cut to the limit with a whole answer, or None where that cannot be."""
-        if self.task.kind in ASKED_AND_ANSWERED:
+        if self.task.spec.turns is Turns.QUESTION:
             return self._shorter_text(row)
-        return self._fewer_turns(one) if self.task.kind == "chat" else None
+        return self._fewer_turns(one) if self.task.spec.turns is Turns.CHAT else None
 
-    def _shorter_text(self, row: Row) -> RenderedRow | None:
+    def _shorter_text(self, row: RenderableRow) -> RenderedRow | None:
         """Return the row with the longest beginning of its text that fits, found by bisection."""
         best = self._conversation(row, "")
         if best.tokens > self.limits.max_length:
@@ -254,7 +258,7 @@ class Renderer:
                 return replace(one, segments=kept, tokens=sum(counts[:end]), supervised=learned)
         return None
 
-    def _read_recipe(self, ledger: Ledger) -> None:
+    def _read_recipe(self, stats: RenderStats) -> None:
         """Look for markers in the recipe's own texts, which stand in every row."""
         if self.limits.template_tokens == "off":
             return
@@ -265,9 +269,28 @@ class Renderer:
         ]
         for place, text in named:
             if markers := self._markers.within(text):
-                ledger.marked.append((place, markers))
+                stats.marked.append((place, markers))
 
 
 def _learned(segments: Iterable[Segment], counts: Iterable[int]) -> int:
     pairs = zip(segments, counts, strict=True)
     return sum(count for segment, count in pairs if segment.supervised)
+
+
+class SpecialTokenFinder:
+    """The special tokens of a tokenizer, looked up once for many texts."""
+
+    def __init__(self, chat: Chat) -> None:
+        tokenizer = chat.tokenizer
+        special = [token for token in tokenizer.added_tokens_decoder.values() if token.special]
+        names = sorted({str(token) for token in special} | set(tokenizer.all_special_tokens))
+        self._chat = chat
+        self._names = dict(zip(tokenizer.convert_tokens_to_ids(names), names, strict=True))
+        self._literal = tuple(names) if not any(token.normalized for token in special) else ()
+
+    def within(self, text: str) -> tuple[str, ...]:
+        """Return the special tokens, such as `<|im_end|>`, that `text` would be tokenised into, sorted."""
+        if self._literal and not any(name in text for name in self._literal):
+            return ()
+        found = self._names.keys() & set(self._chat.token_ids(text))
+        return tuple(sorted(self._names[token] for token in found))

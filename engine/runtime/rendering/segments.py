@@ -112,14 +112,14 @@ def _left_out(chat: Chat, messages: Messages, tools: Messages) -> Iterator[str]:
     A function's name may also stand in what is said, and its definition is no call of it. So every name
     is replaced by a mark of its own, which stands nowhere else, and the marks are looked for.
     """
-    told: dict[str, str] = {}
+    marks: dict[str, str] = {}
 
     def marked(part: Mapping[str, Any], what: str) -> Mapping[str, Any]:
         function = part.get("function", part)
         if not function.get("name"):
             return part
-        mark = f"qXfunction{len(told)}Xq"
-        told[mark] = f"the {what} of `{function['name']}`"
+        mark = f"qXfunction{len(marks)}Xq"
+        marks[mark] = f"the {what} of `{function['name']}`"
         named = {**function, "name": mark}
         return {**part, "function": named} if "function" in part else named
 
@@ -130,6 +130,6 @@ def _left_out(chat: Chat, messages: Messages, tools: Messages) -> Iterator[str]:
         else message
         for message in messages
     ]
-    if told:
+    if marks:
         whole = chat.whole(asked, offered)
-        yield from (what for mark, what in told.items() if mark not in whole)
+        yield from (what for mark, what in marks.items() if mark not in whole)

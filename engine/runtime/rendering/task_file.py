@@ -13,6 +13,7 @@ from pathlib import Path
 
 from engine.errors import StageError
 from engine.files.reading import read_json
+from engine.kinds import AnswerForm
 from engine.recipe.model import Task
 from engine.recipe.prompt import answer_text, messages, question
 from engine.runtime.rendering.chat import Chat
@@ -50,23 +51,23 @@ class TaskFile:
 
     def prompt(self, text: str) -> str:
         """Return the prompt for one input."""
-        asked = question(self.task, text)
-        return f"{self.before}{asked.strip() if self.strips else asked}{self.after}"
+        text_asked = question(self.task, text)
+        return f"{self.before}{text_asked.strip() if self.strips else text_asked}{self.after}"
 
 
 def make_task_file(task: Task, chat: Chat, longest: Sequence[str] = ()) -> TaskFile:
     """Return how to ask a model of this chat for the task; `longest`: training's longest answers."""
-    before, after, strips = ("", "", False) if task.kind == "text" else _around(task, chat)
+    before, after, strips = _around(task, chat) if task.spec.has_turns else ("", "", False)
     answers = tuple(answer_text(task, label) + chat.terminator for label in task.labels)
-    said = [*answers, *(answer + chat.terminator for answer in longest)]
-    counts = [len(chat.token_ids(answer)) for answer in said]
+    answer_texts = [*answers, *(answer + chat.terminator for answer in longest)]
+    counts = [len(chat.token_ids(answer)) for answer in answer_texts]
     room = max(counts) + SPARE_TOKENS if counts else UNKNOWN_TOKENS
     return TaskFile(
         task=task,
         before=before,
         after=after,
         strips=strips,
-        answers=answers if task.kind == "classification" else (),
+        answers=answers if task.spec.answer is AnswerForm.LABEL else (),
         max_new_tokens=task.max_new_tokens or room,
         terminator=chat.terminator,
     )
@@ -95,33 +96,39 @@ def read_task_file(folder: Path) -> TaskFile:
         _check_version(data.pop("version"))
         task = data.pop("task")
         labels = tuple(task.pop("labels"))
-        found = TaskFile(
+        task_file = TaskFile(
             **{**data, "answers": tuple(data["answers"])}, task=Task(**task, labels=labels)
         )
-        _check_types(found)
+        _check_types(task_file)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StageError.one(
             "X642",
             f"`{FILE}` beside the model is missing or damaged, so it is not known how to ask it",
             hint="keep the exported files together, or name the run instead of the file",
         ) from error
-    return found
+    return task_file
 
 
-def _check_types(found: TaskFile) -> None:
+def _check_types(task_file: TaskFile) -> None:
     """Raise ValueError or TypeError for a file whose values are not of the types that asking needs."""
-    task = found.task
+    task = task_file.task
     texts = (
-        *(found.before, found.after, found.terminator, *found.answers, *task.labels),
+        *(
+            task_file.before,
+            task_file.after,
+            task_file.terminator,
+            *task_file.answers,
+            *task.labels,
+        ),
         *(task.kind, task.instruction, task.system, task.input, task.output, task.out_of_scope),
     )
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("a text is none")
-    if task.kind == "classification" and len(found.answers) != len(task.labels):
+    if task.spec.answer is AnswerForm.LABEL and len(task_file.answers) != len(task.labels):
         raise ValueError("each label has one answer")
-    if type(found.max_new_tokens) is not int or not 0 < found.max_new_tokens <= MOST_TOKENS:
+    if type(task_file.max_new_tokens) is not int or not 0 < task_file.max_new_tokens <= MOST_TOKENS:
         raise ValueError("max_new_tokens")
-    if not isinstance(task.schema, dict | None) or not isinstance(found.strips, bool):
+    if not isinstance(task.schema, dict | None) or not isinstance(task_file.strips, bool):
         raise TypeError("schema or strips")
 
 

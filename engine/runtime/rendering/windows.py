@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +75,29 @@ def _rows(count: int) -> str:
 
 def _warning(code: str, message: str) -> Problem:
     return Problem(code=code, message=message, path="method.max_length", severity=Severity.WARNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LengthStats:
+    """The lengths of some rows; all 0 for none."""
+
+    rows: int
+    median: int
+    """The upper one of two in the middle."""
+    p95: int
+    """The length that 95 of 100 rows do not exceed, by nearest rank."""
+    longest: int
+
+
+def length_stats(lengths: Iterable[int]) -> LengthStats:
+    """Return how lengths are spread."""
+    ranked = sorted(lengths)
+    if not ranked:
+        return LengthStats(rows=0, median=0, p95=0, longest=0)
+    nearest = max(0, -(-len(ranked) * 95 // 100) - 1)
+    return LengthStats(
+        rows=len(ranked),
+        median=ranked[len(ranked) // 2],
+        p95=ranked[nearest],
+        longest=ranked[-1],
+    )

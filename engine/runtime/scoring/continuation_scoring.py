@@ -33,7 +33,7 @@ Item = tuple[str, Sequence[str]]
 class Continuation:
     """What follows a context."""
 
-    nats: float
+    nll: float
     """Negative logarithm of its probability after the context."""
     tokens: int
     bytes: int
@@ -53,10 +53,10 @@ def continuations(
     sums = _sums(loaded, rows, progress=progress)
     return [
         [
-            Continuation(nats=nats, tokens=sum(row.learned), bytes=len(choice.encode()))
-            for choice, row, nats in zip(choices, own, told, strict=True)
+            Continuation(nll=nll, tokens=sum(row.learned), bytes=len(choice.encode()))
+            for choice, row, nll in zip(choices, own, nlls, strict=True)
         ]
-        for (_, choices), own, told in zip(items, rows, sums, strict=True)
+        for (_, choices), own, nlls in zip(items, rows, sums, strict=True)
     ]
 
 
@@ -67,7 +67,7 @@ def _row(chat: Chat, context: str, choice: str) -> TokenRow:
     else:
         ids = chat.token_ids(whole)
         start = max(1, min(len(chat.token_ids(before)), len(ids) - 1))
-    return TokenRow(ids=tuple(ids), learned=tuple(place >= start for place in range(len(ids))))
+    return TokenRow(ids=tuple(ids), learned=tuple(index >= start for index in range(len(ids))))
 
 
 def _first_token(chat: Chat) -> int:
@@ -88,32 +88,32 @@ def _sums(
         return _packed(loaded, rows, progress=progress)
     except UnsupportedModelError:
         flat = likelihood(loaded, [row for own in rows for row in own], progress=progress)
-        found = iter(flat)
-        return [[next(found).nats for _ in own] for own in rows]
+        sums = iter(flat)
+        return [[next(sums).nll for _ in own] for own in rows]
 
 
 def _packed(
     loaded: LoadedModel, rows: Sequence[Sequence[TokenRow]], *, progress: Progress
 ) -> list[list[float]]:
     trees = [_Tree.of(own) for own in rows]
-    found: list[list[float]] = [[] for _ in rows]
+    sums: list[list[float]] = [[] for _ in rows]
     batches = list(_batches(loaded, trees))
     if not batches:
-        return found
-    slots = max(sum(trees[place].size for place in batch) for batch in batches)
+        return sums
+    slots = max(sum(trees[index].size for index in batch) for batch in batches)
     cache = PackedCache(_nothing(loaded), slots=slots)
     model = getattr(loaded.model, "get_base_model", lambda: loaded.model)()
     done = 0
     for batch in batches:
         with attending(model, cache):
-            told = _forward(loaded, cache, [trees[place] for place in batch])
+            nlls = _forward(loaded, cache, [trees[index] for index in batch])
         if not done:
-            _check(loaded, rows[batch[0]][0], told[0][0])
-        for place, nats in zip(batch, told, strict=True):
-            found[place] = nats
+            _check(loaded, rows[batch[0]][0], nlls[0][0])
+        for index, nll in zip(batch, nlls, strict=True):
+            sums[index] = nll
         done += len(batch)
         progress.update(done, len(rows), "items")
-    return found
+    return sums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +141,7 @@ class _Tree:
         return len(self.shared) + sum(max(len(own) - 1, 0) for own in self.own)
 
     @property
-    def asked(self) -> int:
+    def scored(self) -> int:
         """Tokens whose probability is asked for, at most."""
         return sum(
             len(self.shared) + len(own) - start
@@ -154,14 +154,14 @@ def _batches(loaded: LoadedModel, trees: Sequence[_Tree]) -> Iterator[list[int]]
     kind = loaded.device.type
     most = LOGIT_BYTES[kind] // (4 * loaded.model.get_output_embeddings().weight.shape[0])
     batch: list[int] = []
-    size = asked = 0
-    for place in sorted(range(len(trees)), key=lambda place: (-trees[place].size, place)):
-        tree = trees[place]
-        if batch and (size + tree.size > TOKENS_PER_PASS[kind] or asked + tree.asked > most):
+    size = scored = 0
+    for index in sorted(range(len(trees)), key=lambda index: (-trees[index].size, index)):
+        tree = trees[index]
+        if batch and (size + tree.size > TOKENS_PER_PASS[kind] or scored + tree.scored > most):
             yield batch
-            batch, size, asked = [], 0, 0
-        batch.append(place)
-        size, asked = size + tree.size, asked + tree.asked
+            batch, size, scored = [], 0, 0
+        batch.append(index)
+        size, scored = size + tree.size, scored + tree.scored
     if batch:
         yield batch
 
@@ -183,9 +183,9 @@ def _forward(loaded: LoadedModel, cache: PackedCache, trees: Sequence[_Tree]) ->
     logits = output.logits[0].float()
     places = {at: row for row, at in enumerate(scored)}
     at = torch.tensor([places[where] for where in pass_.where], device=loaded.device)
-    wanted = torch.tensor(pass_.wanted, device=loaded.device)
-    nats = (logits.logsumexp(-1)[at] - logits[at, wanted]).double().tolist()
-    parts = iter(nats)
+    targets = torch.tensor(pass_.targets, device=loaded.device)
+    nll = (logits.logsumexp(-1)[at] - logits[at, targets]).double().tolist()
+    parts = iter(nll)
     return [[sum(next(parts) for _ in range(count)) for count in tree] for tree in pass_.counts]
 
 
@@ -199,7 +199,7 @@ class _Pass:
         self.positions: list[int] = []
         self.where: list[int] = []
         """In the sequence: the token that decides the next one that counts."""
-        self.wanted: list[int] = []
+        self.targets: list[int] = []
         self.counts: list[list[int]] = []
         """Tokens that count, by item and choice."""
 
@@ -213,7 +213,7 @@ class _Pass:
             line = [*shared, *mine]
             ids = [*tree.shared, *own]
             self.where += line[start - 1 : len(ids) - 1]
-            self.wanted += ids[start:]
+            self.targets += ids[start:]
             counts.append(len(ids) - start)
         self.counts.append(counts)
 
@@ -236,10 +236,10 @@ def _nothing(loaded: LoadedModel) -> list[tuple[torch.Tensor, torch.Tensor]]:
     return [(layer.keys[:, :, :0], layer.values[:, :, :0]) for layer in cache.layers]
 
 
-def _check(loaded: LoadedModel, row: TokenRow, nats: float) -> None:
+def _check(loaded: LoadedModel, row: TokenRow, nll: float) -> None:
     """Hold the first choice, packed, to the same one read plainly."""
     (plain,) = likelihood(loaded, [row], progress=_Quiet())
-    if not abs(plain.nats - nats) <= CLOSE[loaded.model.dtype] * max(1.0, plain.nats / 10):
+    if not abs(plain.nll - nll) <= CLOSE[loaded.model.dtype] * max(1.0, plain.nll / 10):
         raise UnsupportedModelError
 
 

@@ -22,11 +22,17 @@ import torch
 from engine.errors import StageError
 from engine.progress import Progress
 from engine.runtime.models.load import LoadedModel, wants_single_rows
-from engine.runtime.scoring.label_search import Choice, Search, Tree, make_tree
+from engine.runtime.scoring.label_search import AnswerTree, LabelChoice, Search, make_tree
 from engine.runtime.scoring.packed_cache import UnsupportedModelError
-from engine.runtime.scoring.packed_search import Done, PackedSearch, Rows, log_probabilities, take
+from engine.runtime.scoring.packed_search import (
+    Done,
+    PackedSearch,
+    PromptTokens,
+    log_probabilities,
+    take,
+)
 
-__all__ = ["Choice", "choose", "search_rows"]
+__all__ = ["LabelChoice", "choose", "search_rows"]
 
 
 def choose(
@@ -36,7 +42,7 @@ def choose(
     *,
     progress: Progress,
     distribution: bool = False,
-) -> list[Choice]:
+) -> list[LabelChoice]:
     """Return for each prompt the most probable of `answers`; with `distribution`, all their shares.
 
     `answers` end with the chat's terminator. StageError X611 when two answers cannot be told apart
@@ -50,7 +56,7 @@ def choose(
             f"the answers cannot be told apart by their tokens: {error}",
             hint="rename one of the labels",
         ) from error
-    choices: dict[int, Choice] = {}
+    choices: dict[int, LabelChoice] = {}
     counted = 0
 
     def done(row: int, search: Search) -> None:
@@ -69,7 +75,7 @@ def choose(
 def search_rows(
     loaded: LoadedModel,
     prompts: Sequence[str],
-    tree: Tree,
+    tree: AnswerTree,
     *,
     make: Callable[[], Search],
     done: Done,
@@ -81,7 +87,7 @@ def search_rows(
         return
     if not prompts:
         return
-    rows = Rows.of(loaded, prompts, tree.forced)
+    rows = PromptTokens.of(loaded, prompts, tree.forced)
     try:
         if wants_single_rows(loaded.model.config, rows.longest + _depth(tree)):
             raise UnsupportedModelError  # noqa: TRY301 - the same way out
@@ -91,11 +97,11 @@ def search_rows(
             done(row, _alone(loaded, rows.whole(row), tree, make()))
 
 
-def _depth(tree: Tree) -> int:
+def _depth(tree: AnswerTree) -> int:
     return max(branch.depth + len(branch.tokens) for branch in tree.branches)
 
 
-def _alone(loaded: LoadedModel, row: Sequence[int], tree: Tree, search: Search) -> Search:
+def _alone(loaded: LoadedModel, row: Sequence[int], tree: AnswerTree, search: Search) -> Search:
     """Run one row's search the way `generate` would: a cache of its own, and token by token."""
     state, logits = _step(loaded, None, row)
     take(search, 0, log_probabilities(logits, [[*tree.branches[0].allowed]]))
@@ -103,16 +109,20 @@ def _alone(loaded: LoadedModel, row: Sequence[int], tree: Tree, search: Search) 
         for number in wanted:
             branch = tree.branches[number]
             path = list(_path(tree, number))
-            after, heard = copy.deepcopy(state), []
+            after, outputs = copy.deepcopy(state), []
             for token in path:
                 after, logits = _step(loaded, after, [token])
-                heard.append(logits)
-            asked = [*([token] for token in branch.tokens[1:]), [*branch.allowed]]
-            take(search, number, log_probabilities(torch.cat(heard[-len(asked) :]), asked))
+                outputs.append(logits)
+            scored_tokens = [*([token] for token in branch.tokens[1:]), [*branch.allowed]]
+            take(
+                search,
+                number,
+                log_probabilities(torch.cat(outputs[-len(scored_tokens) :]), scored_tokens),
+            )
     return search
 
 
-def _path(tree: Tree, number: int) -> Iterator[int]:
+def _path(tree: AnswerTree, number: int) -> Iterator[int]:
     """Yield the tokens from the end of the prompt to the end of a branch."""
     branch = tree.branches[number]
     if branch.parent >= 0:

@@ -30,7 +30,7 @@ TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class LabelChoice:
     """The answer a model gave among those allowed."""
 
     index: int
@@ -99,7 +99,7 @@ class Branch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tree:
+class AnswerTree:
     """All answers, as branches; a parent stands before its children."""
 
     answers: int
@@ -110,15 +110,15 @@ class Tree:
     """None where there is one answer only."""
 
 
-def make_tree(answers: Sequence[Sequence[int]]) -> Tree:
+def make_tree(answers: Sequence[Sequence[int]]) -> AnswerTree:
     """Return the tree of answers given as token ids; ValueError as `build_trie`."""
     root = build_trie(answers)
     if len(answers) == 1:
-        return Tree(answers=1, forced=tuple(answers[0]), branches=())
+        return AnswerTree(answers=1, forced=tuple(answers[0]), branches=())
     forced, node = _chain((), root)
     branches: list[Branch] = []
     _add((), node, -1, 0, branches)
-    return Tree(answers=len(answers), forced=forced, branches=tuple(branches))
+    return AnswerTree(answers=len(answers), forced=forced, branches=tuple(branches))
 
 
 def _chain(tokens: tuple[int, ...], node: Node) -> tuple[tuple[int, ...], Node]:
@@ -162,7 +162,9 @@ class Search:
 
     __slots__ = ("_heap", "_open", "_tolerance", "_tree", "expanded", "scores")
 
-    def __init__(self, tree: Tree, *, distribution: bool = False, exhaustive: bool = False) -> None:
+    def __init__(
+        self, tree: AnswerTree, *, distribution: bool = False, exhaustive: bool = False
+    ) -> None:
         """Look for the best answer; or on, until all shares are known; or into everything."""
         self._tree = tree
         self._tolerance = 0.0 if exhaustive else TOLERANCE if distribution else None
@@ -207,16 +209,16 @@ class Search:
             self._push(to, base + value, ~to if to < 0 else self._tree.branches[to].first)
 
     @property
-    def choice(self) -> Choice:
+    def choice(self) -> LabelChoice:
         """The answer, once nothing is wanted any more. Ties: the first one."""
         index = ~self._best()
         if self._tolerance is None:
             shares = _shares([self.scores[index], *self._others(index)])
-            return Choice(index=index, probability=shares[0])
+            return LabelChoice(index=index, probability=shares[0])
         shares = _shares(self.scores.values())
         found = dict(zip(self.scores, shares, strict=True))
         every = tuple(found.get(answer, 0.0) for answer in range(self._tree.answers))
-        return Choice(index=index, probability=found[index], probabilities=every)
+        return LabelChoice(index=index, probability=found[index], probabilities=every)
 
     def _push(self, code: int, score: float, first: int) -> None:
         if code < 0:

@@ -31,7 +31,7 @@ PROBED = 8
 class Likelihood:
     """Of the learned part of one row."""
 
-    nats: float
+    nll: float
     """Negative logarithm of its probability."""
     tokens: int
     ends: bool
@@ -54,12 +54,12 @@ def likelihood(
     The first token of a row has nothing before it and is never counted. StageError X616 when the
     model's numbers are not finite.
     """
-    told = [row if isinstance(row, TokenRow) else token_row(loaded.chat, row) for row in rows]
-    found = _sums(loaded, told, progress=progress)
-    counts = [sum(row.learned[1:]) for row in told]
+    token_rows = [row if isinstance(row, TokenRow) else token_row(loaded.chat, row) for row in rows]
+    results = _sums(loaded, token_rows, progress=progress)
+    counts = [sum(row.learned[1:]) for row in token_rows]
     return [
-        Likelihood(nats=nats, tokens=count, ends=ends)
-        for (nats, ends), count in zip(found, counts, strict=True)
+        Likelihood(nll=nll, tokens=count, ends=ends)
+        for (nll, ends), count in zip(results, counts, strict=True)
     ]
 
 
@@ -87,7 +87,7 @@ def _sums(
     loaded: LoadedModel, rows: Sequence[TokenRow], *, progress: Progress
 ) -> list[tuple[float, bool]]:
     """Return the nats of the learned tokens of each row, and whether the last is the most probable."""
-    found = [(0.0, False)] * len(rows)
+    results = [(0.0, False)] * len(rows)
     done = 0
     longest = max(rows, key=lambda row: len(row.ids), default=None)
     in_parts = longest is not None and bool(longest.ids) and _is_plain_head(loaded, longest)
@@ -95,16 +95,16 @@ def _sums(
     for pack in _packs(rows, budget):
         sums = _of_pack(loaded, pack.rows, in_parts=in_parts)
         for member, sums_of_row in zip(pack.members, sums, strict=True):
-            found[member] = sums_of_row
+            results[member] = sums_of_row
         done += len(pack.members)
         progress.update(done, len(rows), "rows")
-    return found
+    return results
 
 
 def _packs(rows: Sequence[TokenRow], budget: int) -> Iterator[_Pack]:
     """Yield rows of like length, the longest first, cut behind their last learned token."""
     cut = [_cut(row) for row in rows]
-    order = sorted(range(len(rows)), key=lambda place: (-len(cut[place].ids), place))
+    order = sorted(range(len(rows)), key=lambda index: (-len(cut[index].ids), index))
     start = 0
     while start < len(order):
         count = max(1, budget // max(len(cut[order[start]].ids), 1))
@@ -115,7 +115,7 @@ def _packs(rows: Sequence[TokenRow], budget: int) -> Iterator[_Pack]:
 
 def _cut(row: TokenRow) -> TokenRow:
     """Leave out what stands behind the last learned token: nothing depends on it."""
-    last = max((place for place, learned in enumerate(row.learned) if learned), default=-1)
+    last = max((index for index, learned in enumerate(row.learned) if learned), default=-1)
     return TokenRow(ids=row.ids[: last + 1], learned=row.learned[: last + 1])
 
 
@@ -127,54 +127,59 @@ def _of_pack(
     if width < 1:
         return [(0.0, False)] * len(rows)
     ids = torch.zeros(len(rows), width, dtype=torch.long)
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         fed = row.ids[:width]
-        ids[place, : len(fed)] = torch.tensor(fed, dtype=torch.long)
-    asked = [
-        (place, at - 1, row.ids[at])
-        for place, row in enumerate(rows)
+        ids[index, : len(fed)] = torch.tensor(fed, dtype=torch.long)
+    scored = [
+        (index, at - 1, row.ids[at])
+        for index, row in enumerate(rows)
         for at in range(1, len(row.ids))
         if row.learned[at]
     ]
-    wanted = torch.tensor([token for _, _, token in asked], device=loaded.device)
-    where = torch.tensor([(place, at) for place, at, _ in asked], device=loaded.device)
+    targets = torch.tensor([token for _, _, token in scored], device=loaded.device)
+    where = torch.tensor([(index, at) for index, at, _ in scored], device=loaded.device)
     if in_parts:
         hidden = _hidden(loaded, ids)[where[:, 0], where[:, 1]]
-        nats, best = (
-            torch.cat(parts).cpu() for parts in zip(*_in_parts(loaded, hidden, wanted), strict=True)
+        nll, best = (
+            torch.cat(parts).cpu()
+            for parts in zip(*_in_parts(loaded, hidden, targets), strict=True)
         )
     else:
         logits = loaded.model(input_ids=ids.to(loaded.device), use_cache=False).logits
-        nats, best = (found.cpu() for found in _judged(logits[where[:, 0], where[:, 1]], wanted))
+        nll, best = (
+            results.cpu() for results in _target_scores(logits[where[:, 0], where[:, 1]], targets)
+        )
     sums = torch.zeros(len(rows), dtype=torch.float64)
-    sums.index_add_(0, torch.tensor([place for place, _, _ in asked]), nats.double())
+    sums.index_add_(0, torch.tensor([index for index, _, _ in scored]), nll.double())
     if not bool(sums.isfinite().all()):
         raise StageError.one(
             "X616",
             "the model's likelihood of a row is not a number",
             hint="train again at a lower learning rate, or set `backend.precision: fp32`",
         )
-    ends = {place: hit for (place, _, _), hit in zip(asked, best.tolist(), strict=True)}
-    return [(value, ends.get(place, False)) for place, value in enumerate(sums.tolist())]
+    ends = {index: hit for (index, _, _), hit in zip(scored, best.tolist(), strict=True)}
+    return [(value, ends.get(index, False)) for index, value in enumerate(sums.tolist())]
 
 
 def _in_parts(
-    loaded: LoadedModel, hidden: torch.Tensor, wanted: torch.Tensor
+    loaded: LoadedModel, hidden: torch.Tensor, targets: torch.Tensor
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield what `_judged` does of wanted tokens, [N] from [N, D], a few rows of logits at a time."""
+    """Yield what `_target_scores` does of wanted tokens, [N] from [N, D], a few rows of logits at a time."""
     head = _plain(loaded.model).get_output_embeddings()
     count = max(1, LOGIT_BYTES[loaded.device.type] // (4 * head.weight.shape[0]))
-    for start in range(0, len(wanted), count):
-        yield _judged(head(hidden[start : start + count]), wanted[start : start + count])
+    for start in range(0, len(targets), count):
+        yield _target_scores(head(hidden[start : start + count]), targets[start : start + count])
 
 
-def _judged(logits: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _target_scores(
+    logits: torch.Tensor, targets: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the nats of the wanted tokens, [N], and whether each is the most probable one, [N]."""
-    return _nats(logits, wanted), logits.argmax(-1) == wanted
+    return _nll(logits, targets), logits.argmax(-1) == targets
 
 
-def _nats(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    return torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="none")
+def _nll(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none")
 
 
 def _hidden(loaded: LoadedModel, ids: torch.Tensor) -> torch.Tensor:

@@ -208,15 +208,15 @@ def _group(
     context: list[int] = []
     valid: list[int] = []
     mask = torch.full((len(members), 1, new, seen), -math.inf, dtype=dtype)
-    for place, at in enumerate(members):
+    for index, at in enumerate(members):
         piece, count = pieces[at], len(pieces[at].tokens)
-        valid += range(place * new, place * new + count)
+        valid += range(index * new, index * new + count)
         queries += [*range(starts[at], starts[at] + count), *[starts[at]] * (new - count)]
         visible = [*piece.seen, *piece.slots]
         context += [*visible, *[visible[0]] * (seen - len(visible))]
-        mask[place, 0, :, : len(piece.seen) + 1] = 0.0
+        mask[index, 0, :, : len(piece.seen) + 1] = 0.0
         own = torch.ones(count, count).tril().log().to(dtype)
-        mask[place, 0, :count, len(piece.seen) : len(visible)] = own
+        mask[index, 0, :count, len(piece.seen) : len(visible)] = own
     where = torch.tensor(queries)
     which = torch.tensor(valid)
     return _Group(

@@ -20,7 +20,7 @@ from transformers import DynamicCache
 
 from engine.errors import StageError
 from engine.runtime.models.load import LoadedModel
-from engine.runtime.scoring.label_search import Search, Tree
+from engine.runtime.scoring.label_search import AnswerTree, Search
 from engine.runtime.scoring.packed_cache import PackedCache, Piece, UnsupportedModelError, attending
 
 PASS_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 8192}
@@ -39,7 +39,7 @@ Done = Callable[[int, Search], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
+class PromptTokens:
     """Token ids of all rows; what they share at the start is kept once."""
 
     prefix: list[int]
@@ -47,18 +47,18 @@ class Rows:
     """What follows it, of each row: one token at least."""
 
     @classmethod
-    def of(cls, loaded: LoadedModel, prompts: Sequence[str], forced: Sequence[int]) -> Rows:
+    def of(cls, loaded: LoadedModel, prompts: Sequence[str], forced: Sequence[int]) -> PromptTokens:
         """Read every prompt; `forced` stands behind each."""
         first = [*loaded.chat.token_ids(prompts[0]), *forced]
-        kept: list[tuple[int, array[int]]] = []
+        tails: list[tuple[int, array[int]]] = []
         prefix = len(first) - 1
         for prompt in prompts:
             tokens = [*loaded.chat.token_ids(prompt), *forced]
             limit = min(len(first), len(tokens) - 1)
             shared = next((at for at in range(limit) if first[at] != tokens[at]), limit)
             prefix = min(prefix, shared)
-            kept.append((shared, array("i", tokens[shared:])))
-        own = [array("i", first[prefix:shared]) + rest for shared, rest in kept]
+            tails.append((shared, array("i", tokens[shared:])))
+        own = [array("i", first[prefix:shared]) + rest for shared, rest in tails]
         return cls(prefix=first[:prefix], own=own)
 
     def whole(self, row: int) -> list[int]:
@@ -72,7 +72,7 @@ class Rows:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Flight:
+class _SearchInFlight:
     """A row on its way."""
 
     row: int
@@ -85,18 +85,18 @@ class _Flight:
 class _Feed:
     """A piece, and whose it is."""
 
-    flight: _Flight
+    entry: _SearchInFlight
     number: int
     """The branch; 0 for the row itself."""
     piece: Piece
-    asked: list[list[int]]
+    scored_tokens: list[list[int]]
     """Tokens whose log-probability is asked for, by scored token of the piece."""
 
 
 class PackedSearch:
     """All rows, many of them in flight at a time."""
 
-    def __init__(self, loaded: LoadedModel, rows: Rows, tree: Tree) -> None:
+    def __init__(self, loaded: LoadedModel, rows: PromptTokens, tree: AnswerTree) -> None:
         """Compute the shared prefix, with the longest row behind it."""
         self._loaded, self._rows, self._tree = loaded, rows, tree
         kind = loaded.device.type
@@ -104,7 +104,7 @@ class PackedSearch:
             sorted(range(len(rows.own)), key=lambda row: (-len(rows.own[row]), row))
         )
         self._deeper = [any(to >= 0 for to in branch.following) for branch in tree.branches]
-        self._kept = sum(
+        self._branch_slots = sum(
             len(branch.tokens)
             for branch, deeper in zip(tree.branches, self._deeper, strict=True)
             if deeper
@@ -116,9 +116,11 @@ class PackedSearch:
         )
         prefix, self._plain = self._prefill(rows.whole(self._order[0]))
         per_token = sum(t[..., :1, :].nbytes for layer in prefix for t in layer)
-        everything = sum(map(len, rows.own)) + len(rows.own) * self._kept
+        everything = sum(map(len, rows.own)) + len(rows.own) * self._branch_slots
         # Room for more than all rows at once would only be cleared: on small models that takes longer than scoring.
-        self._room = max(min(STORE_BYTES[kind] // per_token, everything), longest + self._kept)
+        self._room = max(
+            min(STORE_BYTES[kind] // per_token, everything), longest + self._branch_slots
+        )
         self._free = list(range(self._room + self._tokens))
         shared = len(rows.prefix)
         self._cache = PackedCache(
@@ -137,87 +139,87 @@ class PackedSearch:
             use_cache=True,
             logits_to_keep=1,
         )
-        said = log_probabilities(output.logits[0], [[*self._tree.branches[0].allowed]])
-        return [(layer.keys, layer.values) for layer in cache.layers], said
+        log_probs = log_probabilities(output.logits[0], [[*self._tree.branches[0].allowed]])
+        return [(layer.keys, layer.values) for layer in cache.layers], log_probs
 
     def run(self, make: Callable[[], Search], done: Done) -> None:
         """Bring every row to its end."""
-        flights: list[_Flight] = []
+        active: list[_SearchInFlight] = []
         checked = False
         model = getattr(self._loaded.model, "get_base_model", lambda: self._loaded.model)()
         with attending(model, self._cache):
-            while flights or self._order:
-                feeds = self._next_feeds(flights, make)
-                said = self._forward(feeds)
+            while active or self._order:
+                feeds = self._next_feeds(active, make)
+                log_probs = self._forward(feeds)
                 if not checked:
-                    self._check(said)
+                    self._check(log_probs)
                     checked = True
-                self._hear(feeds, said)
-                going = [flight for flight in flights if flight.search.wanted()]
-                for flight in flights:
-                    if not flight.search.wanted():
-                        self._release(flight)
-                        done(flight.row, flight.search)
-                flights = going
+                self._deliver(feeds, log_probs)
+                remaining = [entry for entry in active if entry.search.wanted()]
+                for entry in active:
+                    if not entry.search.wanted():
+                        self._release(entry)
+                        done(entry.row, entry.search)
+                active = remaining
 
-    def _check(self, said: Sequence[float]) -> None:
+    def _check(self, log_probs: Sequence[float]) -> None:
         """Hold the first row, packed, to the same row computed the plain way."""
         limit = CLOSE[self._loaded.model.dtype]
-        for packed, plain in zip(said, self._plain, strict=False):
+        for packed, plain in zip(log_probs, self._plain, strict=False):
             if not abs(packed - plain) <= limit * max(1.0, abs(plain) / 10):
                 raise UnsupportedModelError
 
-    def _next_feeds(self, flights: list[_Flight], make: Callable[[], Search]) -> list[_Feed]:
-        """Return one pass: what the searches want, oldest first, then new rows, which join `flights`."""
+    def _next_feeds(self, active: list[_SearchInFlight], make: Callable[[], Search]) -> list[_Feed]:
+        """Return one pass: what the searches want, oldest first, then new rows, which join `active`."""
         feeds: list[_Feed] = []
         tokens = scored = 0
-        for flight in flights:
-            for number in flight.search.wanted():
+        for entry in active:
+            for number in entry.search.wanted():
                 count = len(self._tree.branches[number].tokens)
                 if feeds and (tokens + count > self._tokens or scored + count > self._scored):
                     return feeds
-                feeds.append(self._branch_feed(flight, number))
+                feeds.append(self._branch_feed(entry, number))
                 tokens, scored = tokens + count, scored + count
-        used = sum(self._needs(flight.row) for flight in flights)
+        used = sum(self._needs(entry.row) for entry in active)
         while self._order:
             row = self._order[0]
             count = len(self._rows.own[row])
             full = tokens + count > self._tokens or scored + 1 > self._scored
-            if (feeds and full) or (flights and used + self._needs(row) > self._room):
+            if (feeds and full) or (active and used + self._needs(row) > self._room):
                 break
             self._order.popleft()
-            flights.append(_Flight(row=row, search=make()))
-            feeds.append(self._row_feed(flights[-1]))
+            active.append(_SearchInFlight(row=row, search=make()))
+            feeds.append(self._row_feed(active[-1]))
             tokens, scored, used = tokens + count, scored + 1, used + self._needs(row)
         return feeds
 
     def _needs(self, row: int) -> int:
         """Return the slots that a row may come to hold."""
-        return len(self._rows.own[row]) + self._kept
+        return len(self._rows.own[row]) + self._branch_slots
 
-    def _row_feed(self, flight: _Flight) -> _Feed:
-        tokens = self._rows.own[flight.row]
-        slots = flight.slots[0] = [self._free.pop() for _ in tokens]
+    def _row_feed(self, entry: _SearchInFlight) -> _Feed:
+        tokens = self._rows.own[entry.row]
+        slots = entry.slots[0] = [self._free.pop() for _ in tokens]
         return _Feed(
-            flight=flight,
+            entry=entry,
             number=0,
             piece=Piece(
                 tokens=tokens, position=len(self._rows.prefix), slots=slots, seen=(), scored=1
             ),
-            asked=[[*self._tree.branches[0].allowed]],
+            scored_tokens=[[*self._tree.branches[0].allowed]],
         )
 
-    def _branch_feed(self, flight: _Flight, number: int) -> _Feed:
+    def _branch_feed(self, entry: _SearchInFlight, number: int) -> _Feed:
         branch = self._tree.branches[number]
-        slots = flight.slots[number] = [self._free.pop() for _ in branch.tokens]
+        slots = entry.slots[number] = [self._free.pop() for _ in branch.tokens]
         seen: list[int] = []
         parent = branch.parent
         while parent >= 0:
-            seen = [*flight.slots[parent], *seen]
+            seen = [*entry.slots[parent], *seen]
             parent = self._tree.branches[parent].parent
-        start = len(self._rows.prefix) + len(self._rows.own[flight.row])
+        start = len(self._rows.prefix) + len(self._rows.own[entry.row])
         return _Feed(
-            flight=flight,
+            entry=entry,
             number=number,
             piece=Piece(
                 tokens=branch.tokens,
@@ -226,7 +228,7 @@ class PackedSearch:
                 seen=seen,
                 scored=len(branch.tokens),
             ),
-            asked=[*([token] for token in branch.tokens[1:]), [*branch.allowed]],
+            scored_tokens=[*([token] for token in branch.tokens[1:]), [*branch.allowed]],
         )
 
     def _forward(self, feeds: Sequence[_Feed]) -> list[float]:
@@ -248,20 +250,22 @@ class PackedSearch:
             use_cache=True,
             logits_to_keep=torch.tensor(scored, device=device),
         )
-        return log_probabilities(output.logits[0], [one for feed in feeds for one in feed.asked])
+        return log_probabilities(
+            output.logits[0], [one for feed in feeds for one in feed.scored_tokens]
+        )
 
-    def _hear(self, feeds: Sequence[_Feed], said: Sequence[float]) -> None:
+    def _deliver(self, feeds: Sequence[_Feed], log_probs: Sequence[float]) -> None:
         """Hand the searches their numbers; give slots back that nobody will look at again."""
         start = 0
         for feed in feeds:
-            end = start + sum(map(len, feed.asked))
-            take(feed.flight.search, feed.number, said[start:end])
+            end = start + sum(map(len, feed.scored_tokens))
+            take(feed.entry.search, feed.number, log_probs[start:end])
             start = end
             if not self._deeper[feed.number]:
-                self._free += feed.flight.slots.pop(feed.number)
+                self._free += feed.entry.slots.pop(feed.number)
 
-    def _release(self, flight: _Flight) -> None:
-        for slots in flight.slots.values():
+    def _release(self, entry: _SearchInFlight) -> None:
+        for slots in entry.slots.values():
             self._free += slots
 
 
@@ -275,10 +279,10 @@ def _vocabulary(loaded: LoadedModel) -> int:
     return size
 
 
-def take(search: Search, number: int, said: Sequence[float]) -> None:
+def take(search: Search, number: int, log_probs: Sequence[float]) -> None:
     """Tell the search; StageError X612 for what is not a number."""
     try:
-        search.take(number, said)
+        search.take(number, log_probs)
     except ValueError as error:
         raise StageError.one(
             "X612",
@@ -287,15 +291,15 @@ def take(search: Search, number: int, said: Sequence[float]) -> None:
         ) from error
 
 
-def log_probabilities(logits: torch.Tensor, asked: Sequence[Sequence[int]]) -> list[float]:
+def log_probabilities(logits: torch.Tensor, scored_tokens: Sequence[Sequence[int]]) -> list[float]:
     """Return log p of the tokens asked for at each position, one list. `logits`: [positions, V]."""
-    where = [at for at, tokens in enumerate(asked) for _ in tokens]
-    which = [token for tokens in asked for token in tokens]
+    where = [at for at, tokens in enumerate(scored_tokens) for _ in tokens]
+    which = [token for tokens in scored_tokens for token in tokens]
     at = torch.tensor(where, device=logits.device)
     token = torch.tensor(which, device=logits.device)
     parts = [
         torch.logsumexp(logits[start : start + AT_ONCE].float(), -1)
         for start in range(0, len(logits), AT_ONCE)
     ]
-    said: list[float] = (logits[at, token].float() - torch.cat(parts)[at]).tolist()
-    return said
+    log_probs: list[float] = (logits[at, token].float() - torch.cat(parts)[at]).tolist()
+    return log_probs

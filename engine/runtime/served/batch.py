@@ -24,7 +24,7 @@ from engine.runtime.served.http_client import (
     NOT_FOUND,
     PATH,
     ChatServer,
-    RefusedError,
+    RequestRefusedError,
     UnansweredError,
 )
 from engine.store.store import storage_problem
@@ -36,7 +36,7 @@ ATTEMPTS = 6
 """For one row."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds before the second attempt, doubled for each one after; and at most."""
-TOLD_EVERY = 0.2
+REPORT_SECONDS = 0.2
 """Seconds between two words on how far it is."""
 MOST_REFUSED = 0.1
 """Share of the rows that a server may refuse, each counted as a wrong answer."""
@@ -105,7 +105,7 @@ def patiently(
 
 
 @dataclass(slots=True, kw_only=True)
-class Rows:
+class ServerBatch:
     """Rows on their way to one server."""
 
     server: ChatServer
@@ -139,7 +139,7 @@ class Rows:
         while True:
             try:
                 return self._ask(chat)
-            except RefusedError as error:
+            except RequestRefusedError as error:
                 more = self._adaptable(error)
                 if more is None:
                     raise self._final(error) from None
@@ -170,7 +170,7 @@ class Rows:
                 thread.start()
             for thread in threads:
                 while thread.is_alive():
-                    thread.join(TOLD_EVERY)
+                    thread.join(REPORT_SECONDS)
                     progress.update(len(found) + 1, len(chats) + 1, "rows")
         finally:
             self.stop.set()
@@ -181,13 +181,13 @@ class Rows:
     def _one(self, chat: Sequence[Message]) -> Reply:
         try:
             return self._ask(chat)
-        except RefusedError as error:
+        except RequestRefusedError as error:
             return Reply(asked=digest(self._body(chat)), text="", refused=str(error))
 
-    def _adaptable(self, error: RefusedError) -> str | None:
+    def _adaptable(self, error: RequestRefusedError) -> str | None:
         """Return what to leave out of the request: what the server names, else the form."""
         left = [name for name in ADAPTED if name not in self.adapted]
-        named = [name for name in left if name != "form" and name in error.said]
+        named = [name for name in left if name != "form" and name in error.message]
         if named:
             return named[0]
         return "form" if "form" in left and self.fields and error.status != NOT_FOUND else None
@@ -224,9 +224,9 @@ class Rows:
             with self.kept.open("a", encoding="utf-8", newline="\n") as file:
                 file.write(line)
 
-    def _final(self, error: RefusedError) -> StageError:
-        if error.status == NOT_FOUND and "model" in error.said.lower():
-            message = f"the server has no model `{self.model}`: {error.said}"
+    def _final(self, error: RequestRefusedError) -> StageError:
+        if error.status == NOT_FOUND and "model" in error.message.lower():
+            message = f"the server has no model `{self.model}`: {error.message}"
             return StageError.one("E723", message, path=PATH)
         return self._unwanted(str(error))
 

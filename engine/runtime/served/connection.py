@@ -18,7 +18,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from engine.trust.hosts import NEVER_BY_NAME, Address, Kind, is_ip, kind_of
+from engine.trust.hosts import NEVER_BY_NAME, Address, AddressKind, is_ip, kind_of
 
 MOST_BYTES: Final = 16 * 1024 * 1024
 """Of an answer, unpacked."""
@@ -62,7 +62,7 @@ def connected(
         except (ImportError, ValueError) as error:  # a kind of proxy that httpx does not speak to
             raise httpx.ProxyError(f"the proxy of the environment: {error}") from None
     else:
-        transport = _Judged(address=address, verify=verify)
+        transport = _PinnedTransport(address=address, verify=verify)
         client = httpx.Client(
             headers=headers, timeout=timeout, transport=transport, trust_env=False,
             follow_redirects=False,
@@ -108,7 +108,7 @@ def _unpacked(response: httpx.Response) -> Iterator[bytes]:
 
 
 @dataclass(kw_only=True)
-class _Judged(httpx.BaseTransport):
+class _PinnedTransport(httpx.BaseTransport):
     """Sends every request to an address of the server that was looked at first."""
 
     address: Address
@@ -161,7 +161,7 @@ def places_of(address: Address) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(str(one[4][0]) for one in listed))
     for place in found:
         kind = kind_of(place)
-        if kind in NEVER_BY_NAME or (address.is_loopback and kind is not Kind.LOOPBACK):
+        if kind in NEVER_BY_NAME or (address.is_loopback and kind is not AddressKind.LOOPBACK):
             raise UnsafeAddressError(f"`{address.host}` leads to {place}, {kind.value}")
     return found
 

@@ -20,8 +20,8 @@ from engine.progress import Progress
 from engine.recipe.model import Endpoint
 from engine.recipe.outside import refusal
 from engine.recipe.text.nearest import nearest
-from engine.runtime.served.batch import ADAPTED, Message, Pause, Reply, Rows, patiently
-from engine.runtime.served.http_client import PATH, ChatServer, RefusedError, open_server
+from engine.runtime.served.batch import ADAPTED, Message, Pause, Reply, ServerBatch, patiently
+from engine.runtime.served.http_client import PATH, ChatServer, RequestRefusedError, open_server
 from engine.trust.keys import is_never_sent
 
 MOST_NAMED = 5
@@ -73,7 +73,7 @@ def ask_endpoint(  # noqa: PLR0913 - one request, named
     with open_server(endpoint.url, read_key(endpoint)) as server:
         owner = _find_model(server, endpoint.model, pause=pause or sleep)
         way, fields = _way(owner, form)
-        rows = Rows(
+        rows = ServerBatch(
             server=server, model=endpoint.model, fields=fields, max_tokens=max_tokens, kept=kept,
             pause=pause,
         )  # fmt: skip
@@ -108,7 +108,7 @@ def _find_model(server: ChatServer, name: str, *, pause: Pause) -> str:
     """Return who runs the model; StageError E721, E723. A server without a list is taken as it is."""
     try:
         listed = patiently(lambda: server.get("/models"), server, pause=pause, first=True)
-    except RefusedError:
+    except RequestRefusedError:
         return ""
     found = listed.get("data") if isinstance(listed, Mapping) else None
     models = {

@@ -40,13 +40,13 @@ class UnansweredError(Exception):
         """Seconds that the server asks to wait; None where it does not say."""
 
 
-class RefusedError(Exception):
+class RequestRefusedError(Exception):
     """The server does not want this request (HTTP 400 to 422, 501), in its own words."""
 
-    def __init__(self, status: int, said: str) -> None:
-        super().__init__(f"HTTP {status}: {said}" if said else f"HTTP {status}")
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"HTTP {status}: {message}" if message else f"HTTP {status}")
         self.status = status
-        self.said = said
+        self.message = message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,25 +74,25 @@ class ChatServer:
         self.http.close()
 
     def _call(self, method: str, path: str, **sent: Any) -> Any:
-        status, body, after = self._asked(method, path, **sent)
+        status, body, after = self._send(method, path, **sent)
         text = body.decode("utf-8", errors="replace")
         if SUCCESS <= status < REDIRECTION:
             try:
-                found = redacted_value(parse_json(text))
+                payload = redacted_value(parse_json(text))
             except ValueError:
-                raise RefusedError(status, "the answer is no JSON") from None
-            if not _is_error(found):
-                return found
-            status = _code(found)
-        said = self._shown(_message(text))
+                raise RequestRefusedError(status, "the answer is no JSON") from None
+            if not _is_error(payload):
+                return payload
+            status = _code(payload)
+        message = self._shown(_message(text))
         if status in DENIED:
-            raise self._denied(status, said)
+            raise self._denied(status, message)
         if status in BUSY or (status >= SERVER_ERROR and status != NOT_IMPLEMENTED):
-            reason = f"HTTP {status}: {said}" if said else f"HTTP {status}"
+            reason = f"HTTP {status}: {message}" if message else f"HTTP {status}"
             raise UnansweredError(reason, reached=True, after=_seconds(after))
-        raise RefusedError(status, said)
+        raise RequestRefusedError(status, message)
 
-    def _asked(self, method: str, path: str, **sent: Any) -> tuple[int, bytes, str | None]:
+    def _send(self, method: str, path: str, **sent: Any) -> tuple[int, bytes, str | None]:
         """Return the status and the body of an answer, and when it says to come again."""
         import httpx  # an extra
 
@@ -121,11 +121,11 @@ class ChatServer:
             reason = f"{type(error).__name__}: {error}".strip(": ")
             raise UnansweredError(self._shown(reason), reached=False) from None
 
-    def _denied(self, status: int, said: str) -> StageError:
+    def _denied(self, status: int, message: str) -> StageError:
         hint = "look at the key in the variable that `api_key_env` names"
         return StageError.one(
             "E722",
-            f"`{self.url}` refuses the key (HTTP {status}{f': {said}' if said else ''})"
+            f"`{self.url}` refuses the key (HTTP {status}{f': {message}' if message else ''})"
             if self.key
             else f"`{self.url}` wants a key (HTTP {status})",
             path=PATH,
@@ -187,23 +187,23 @@ def _address(url: str, key: str) -> Address:
 def _message(text: str) -> str:
     """Return the sentence in the ways that servers put one: OpenAI's, FastAPI's, or plain."""
     try:
-        found = parse_json(text)
+        payload = parse_json(text)
     except ValueError:
         return text
     for key in ("error", "message", "detail"):
-        if isinstance(found, Mapping) and key in found:
-            found = found[key]
-    return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+        if isinstance(payload, Mapping) and key in payload:
+            payload = payload[key]
+    return payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
 
 
-def _is_error(found: object) -> bool:
+def _is_error(payload: object) -> bool:
     """Tell whether an answer that claims success says otherwise, as some providers' answers do."""
-    return isinstance(found, Mapping) and "error" in found and "choices" not in found
+    return isinstance(payload, Mapping) and "error" in payload and "choices" not in payload
 
 
-def _code(found: Mapping[str, Any]) -> int:
+def _code(payload: Mapping[str, Any]) -> int:
     """Return the status that such an answer names; that of a wrong request where it names none."""
-    error = found["error"]
+    error = payload["error"]
     code = error.get("code") if isinstance(error, Mapping) else None
     return code if isinstance(code, int) else BAD_REQUEST
 

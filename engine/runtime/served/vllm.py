@@ -19,8 +19,8 @@ from engine.environment import MISSING, VLLM, version_of, vllm_python
 from engine.errors import EnvironmentProblem, StageError
 from engine.process.start import program
 from engine.progress import Progress
-from engine.runtime.generation.generate import Said
-from engine.runtime.generation.sequence import FreeSpeech
+from engine.runtime.generation.generate import GeneratedText
+from engine.runtime.generation.sequence import FreeDecoding
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.tool_process import run_tool
 
@@ -28,14 +28,14 @@ WORKER = Path(__file__).with_name("vllm_worker.py")
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 
 
-def is_asked() -> bool:
+def is_configured() -> bool:
     """Tell whether the user names a vLLM."""
     return vllm_python() is not None
 
 
 def generate_with_vllm(
     loaded: LoadedModel, prompts: Sequence[str], *, max_new_tokens: int, progress: Progress
-) -> list[Said]:
+) -> list[GeneratedText]:
     """Return for each prompt the greedy text, as `engine.runtime.generation.generate.generate` without a grammar.
 
     EnvironmentProblem X617 when `VLLM_PYTHON` names no environment with vLLM, StageError X618 when vLLM fails.
@@ -61,16 +61,20 @@ def generate_with_vllm(
     if len(answers) != len(prompts):
         raise StageError.one("X618", f"vLLM answered {len(answers)} of {len(prompts)} rows")
     progress.update(len(prompts), len(prompts), "rows")
-    return [_said(loaded, answer, most=max_new_tokens) for answer in answers]
+    return [_to_text(loaded, answer, most=max_new_tokens) for answer in answers]
 
 
-def _said(loaded: LoadedModel, answer: Sequence[tuple[int, float]], *, most: int) -> Said:
+def _to_text(
+    loaded: LoadedModel, answer: Sequence[tuple[int, float]], *, most: int
+) -> GeneratedText:
     """Return the text of tokens, each with its negative log-probability in nats."""
-    speech = FreeSpeech(loaded.chat)
-    for token, nats in answer:
-        if not speech.say(token, nats, most=most):
+    decoding = FreeDecoding(loaded.chat)
+    for token, nll in answer:
+        if not decoding.step(token, nll, most=most):
             break
-    return Said(text=speech.text(), probability=exp(-speech.nats), finished=speech.finished)
+    return GeneratedText(
+        text=decoding.text(), probability=exp(-decoding.nll), finished=decoding.finished
+    )
 
 
 def _rank(adapter: Path | None) -> int:
@@ -84,10 +88,14 @@ def _rank(adapter: Path | None) -> int:
 
 def _ask(request: dict[str, Any]) -> list[list[tuple[int, float]]]:
     with tempfile.TemporaryDirectory(prefix="recipe-vllm-") as folder:
-        asked, told = Path(folder) / "request.json", Path(folder) / "answers.json"
-        asked.write_text(json.dumps(request), encoding="utf-8")
+        request_file, answers_file = Path(folder) / "request.json", Path(folder) / "answers.json"
+        request_file.write_text(json.dumps(request), encoding="utf-8")
         # -I: neither this environment's packages nor this folder's modules are in reach of the other Python
-        command = program(str(vllm_python()))("-I", str(WORKER), str(asked), str(told))
+        command = program(str(vllm_python()))(
+            "-I", str(WORKER), str(request_file), str(answers_file)
+        )
         run_tool(command, code="X618", tool="vLLM", variables=("VLLM_",))
-        answers: list[list[tuple[int, float]]] = json.loads(told.read_text(encoding="utf-8"))
+        answers: list[list[tuple[int, float]]] = json.loads(
+            answers_file.read_text(encoding="utf-8")
+        )
         return answers

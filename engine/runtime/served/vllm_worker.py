@@ -25,10 +25,10 @@ SHARE = 0.9
 
 def main() -> None:
     """Answer the request."""
-    asked, told = map(Path, sys.argv[1:])
-    request = json.loads(asked.read_text(encoding="utf-8"))
+    request_file, answers_file = map(Path, sys.argv[1:])
+    request = json.loads(request_file.read_text(encoding="utf-8"))
     os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
-    told.write_text(json.dumps(answers(request)), encoding="utf-8")
+    answers_file.write_text(json.dumps(answers(request)), encoding="utf-8")
 
 
 def answers(request: dict[str, Any]) -> list[list[tuple[int, float]]]:
@@ -59,16 +59,16 @@ def answers(request: dict[str, Any]) -> list[list[tuple[int, float]]]:
         detokenize=False,
         logprobs=0,
     )
-    said = model.generate(
+    outputs = model.generate(
         [{"prompt_token_ids": prompt} for prompt in request["prompts"]],
         sampling,
         lora_request=LoRARequest("adapter", 1, adapter) if adapter else None,
         use_tqdm=False,
     )
-    return [_with_nats(one.outputs[0]) for one in said]
+    return [_with_nll(one.outputs[0]) for one in outputs]
 
 
-def _with_nats(output: Any) -> list[tuple[int, float]]:
+def _with_nll(output: Any) -> list[tuple[int, float]]:
     pairs = zip(output.token_ids, output.logprobs, strict=True)
     return [(token, -shares[token].logprob) for token, shares in pairs]
 

@@ -38,7 +38,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self._tell_first = tell
         self._is_first = True
         self._product_dtype: str | None = None
-        self._clock = usage.Clock()
+        self._clock = usage.Stopwatch()
         self._kind = "cpu"
         self._tokens = 0
 

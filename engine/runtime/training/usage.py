@@ -62,7 +62,7 @@ def _lifetime_peak() -> int:
     return peak if sys.platform == "darwin" else peak << 10
 
 
-class Clock:
+class Stopwatch:
     """Wall and processor seconds since the last look."""
 
     def __init__(self) -> None:

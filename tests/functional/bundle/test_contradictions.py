@@ -165,7 +165,7 @@ CONTRADICTIONS: dict[str, tuple[Change, str]] = {
     ),
     "a baseline that passes": (
         put(lambda old: not old, "baselines", 0, "passes"),
-        "baseline majority is said to",
+        "baseline majority is reported to",
     ),
     "a gain made up": (put(0.9, "comparisons", 0, "difference"), "the scores say"),
     "a smaller p-value": (put(1e-9, "comparisons", 0, "p_adjusted"), "is corrected to 1e-09"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.lock.answer_hashes import answers_to_json
+from engine.lock.answer_hashes import answer_facts
 from engine.metrics.predictions import read_predictions
 from engine.metrics.scoring import values_of
 from engine.recipe import load_recipe
@@ -102,4 +102,4 @@ def all_right(project: Project) -> dict[str, Any]:
         name: {"value": known[name], "low": None, "high": None, "n": len(rows)}
         for name in ("accuracy", "macro_f1")
     }
-    return {"answers": answers_to_json(rows), "metrics": metrics}
+    return {"answers": answer_facts(rows), "metrics": metrics}

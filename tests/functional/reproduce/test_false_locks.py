@@ -13,8 +13,8 @@ import pytest
 
 from engine.evidence import Repeat, Reproduction, StageRecord, StageStatus
 from engine.files.typed_json import from_json
-from engine.lock.accepted import Accepted
-from engine.lock.reproduction import Repeated, reproduction_of
+from engine.lock.file import Accepted
+from engine.lock.reproduction import RepeatedRun, reproduction_of
 from engine.recipe import load_recipe
 from engine.store import Store
 from support.project import Project
@@ -25,7 +25,7 @@ LOCK = "recipe.lock.json"
 
 
 @pytest.fixture(scope="module")
-def repeating(accepted: Path) -> Repeated:
+def repeating(accepted: Path) -> RepeatedRun:
     """The accepted run beside its own lock, as if each stage had been computed anew."""
     (folder,) = run_folders(accepted / ".recipe")
     stages = json.loads((folder / "run.json").read_text("utf-8"))["stages"]
@@ -36,7 +36,7 @@ def repeating(accepted: Path) -> Repeated:
         StageRecord(stage=name, status=StageStatus.RAN, key="", reason="", seconds=0.0)
         for name in stages
     ]
-    return Repeated(
+    return RepeatedRun(
         recipe=load_recipe(accepted / "recipe.yaml")[0],
         accepted=from_json(Accepted, lock["accepted"]),
         artifacts={name: artifact for name, artifact in made.items() if artifact},
@@ -46,7 +46,7 @@ def repeating(accepted: Path) -> Repeated:
     )
 
 
-def beside(repeating: Repeated, facts: Facts) -> Reproduction:
+def beside(repeating: RepeatedRun, facts: Facts) -> Reproduction:
     return reproduction_of(replace(repeating, accepted=from_json(Accepted, facts)))
 
 
@@ -139,7 +139,7 @@ FALSE: dict[str, tuple[Callable[[Facts], None], str]] = {
 }
 
 
-def test_beside_its_own_lock_a_run_is_exact(repeating: Repeated, accepted: Path) -> None:
+def test_beside_its_own_lock_a_run_is_exact(repeating: RepeatedRun, accepted: Path) -> None:
     found = beside(repeating, facts_of(accepted))
 
     assert found.verdict is Repeat.EXACT, found.summary
@@ -148,7 +148,7 @@ def test_beside_its_own_lock_a_run_is_exact(repeating: Repeated, accepted: Path)
 
 @pytest.mark.parametrize("name", FALSE)
 def test_a_false_fact_is_named_and_nothing_is_exact(
-    name: str, repeating: Repeated, accepted: Path
+    name: str, repeating: RepeatedRun, accepted: Path
 ) -> None:
     change, named = FALSE[name]
     facts = facts_of(accepted)
@@ -170,7 +170,7 @@ def test_a_false_fact_is_named_and_nothing_is_exact(
     ["better value", "higher end", "lower end", "no verify", "rows of a metric", "gate"],
 )
 def test_false_results_of_the_very_model_are_not_noise(
-    name: str, repeating: Repeated, accepted: Path
+    name: str, repeating: RepeatedRun, accepted: Path
 ) -> None:
     facts = facts_of(accepted)
     FALSE[name][0](facts)

@@ -12,7 +12,7 @@ import yaml
 from engine.backends import axolotl, check_backend, load_backend
 from engine.backends.axolotl_keys import ALLOWED_VALUES, FROM_RECIPE, OVERRIDABLE, vocabulary
 from engine.backends.axolotl_launch import environment, prepare, tail_of
-from engine.backends.base import Launch, Setting
+from engine.backends.base import CompileInputs, Launch
 from engine.environment import Device
 from engine.errors import RecipeError
 from support.golden import Golden
@@ -20,14 +20,14 @@ from support.launches import CPU, METHOD, Told, make_recipe
 
 GPU = Device(kind="cuda", name="a GPU", memory_bytes=1 << 36, cores=16, bf16=True)
 SETTINGS = {
-    "cpu-fp32": Setting(device=CPU, precision="fp32", train_rows=400, validation_rows=100),
-    "cpu-bf16": Setting(
+    "cpu-fp32": CompileInputs(device=CPU, precision="fp32", train_rows=400, validation_rows=100),
+    "cpu-bf16": CompileInputs(
         device=dataclasses.replace(CPU, bf16=True),
         precision="bf16",
         train_rows=400,
         validation_rows=100,
     ),
-    "gpu-bf16": Setting(device=GPU, precision="bf16", train_rows=400, validation_rows=100),
+    "gpu-bf16": CompileInputs(device=GPU, precision="bf16", train_rows=400, validation_rows=100),
 }
 CONFIGS = [
     ("lora-cpu-fp32", "cpu-fp32", {}),

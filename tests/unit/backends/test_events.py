@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.backends.base import Launch, Setting
+from engine.backends.base import CompileInputs, Launch
 from engine.backends.events import Telling, refuse_other_gradients
 from engine.backends.trainer_state import nonfinite
 from engine.backends.trl_launch import refuse_other_processes
@@ -34,7 +34,7 @@ def telling() -> Telling:
         base_model=Path(),
         folder=Path(),
         method=METHOD,
-        setting=Setting(device=CPU, precision="fp32", train_rows=24, validation_rows=8),
+        setting=CompileInputs(device=CPU, precision="fp32", train_rows=24, validation_rows=8),
         progress=Told(),
     )
     return Telling(launch, Meter(began=0.0))

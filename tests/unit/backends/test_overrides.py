@@ -6,7 +6,7 @@ import pytest
 
 from engine.backends.axolotl_keys import OVERRIDABLE, vocabulary
 from engine.backends.overrides import RANGES, override_problems
-from engine.backends.trl_keys import VOCABULARY
+from engine.backends.trl import VOCABULARY
 
 NUMBERS = frozenset({"int", "float"})
 

@@ -12,8 +12,7 @@ import pytest
 
 from engine.cli.watch import Console
 from engine.evidence import Report, StageRecord, StageStatus, to_json
-from support import kind_reports as kinds
-from support import reports as sample
+from support import reports
 
 
 def told(stage: str, left: dict[str, Any], task: dict[str, str], tmp_path: Path) -> str:
@@ -41,7 +40,7 @@ def verified(report: Report) -> dict[str, Any]:
 
 
 def test_verify_tells_the_main_metric_of_the_kind_form_by_form(tmp_path: Path) -> None:
-    left = verified(kinds.extraction())
+    left = verified(reports.extraction())
 
     shown = told("verify", {"verify.json": left}, {"kind": "extraction"}, tmp_path)
 
@@ -51,7 +50,7 @@ def test_verify_tells_the_main_metric_of_the_kind_form_by_form(tmp_path: Path) -
 
 
 def test_verify_without_a_ladder_tells_the_file(tmp_path: Path) -> None:
-    left = {**verified(sample.accepted()), "ladder": []}
+    left = {**verified(reports.accepted()), "ladder": []}
 
     shown = told("verify", {"verify.json": left}, {"kind": "classification"}, tmp_path)
 
@@ -62,13 +61,13 @@ def test_verify_without_a_ladder_tells_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("report", "task", "expected"),
     [
-        (kinds.chat(), {"kind": "chat"}, "bits per byte: train 0.642 · holdout 0.793"),
+        (reports.chat(), {"kind": "chat"}, "bits per byte: train 0.642 · holdout 0.793"),
         (
-            kinds.generation(),
+            reports.generation(),
             {"kind": "generation", "answer_pattern": "#"},
             "answer match: train 0.110 · holdout 0.037",
         ),
-        (kinds.rich(), {"kind": "classification"}, "macro-F1: train 0.965 · holdout 0.897"),
+        (reports.rich(), {"kind": "classification"}, "macro-F1: train 0.965 · holdout 0.897"),
     ],
 )
 def test_evaluate_tells_the_main_metric_of_the_kind(

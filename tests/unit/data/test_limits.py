@@ -22,7 +22,7 @@ from engine.data.reading.readers import read_rows
 from engine.drafting.reading import readings_of
 from engine.errors import DataError
 from engine.process.limits import processor_time
-from engine.sources.streams import Limits
+from engine.sources.streams import StreamLimits
 from support.source_files import source
 
 NAMES = (
@@ -99,7 +99,7 @@ def test_a_parquet_cell_that_becomes_far_more_is_refused_before_it_is_unpacked(
 ) -> None:
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table({"text": ["a" * (16 << 20)]}), path, compression="zstd")
-    monkeypatch.setattr("engine.data.reading.parquet.LIMITS", Limits(free=1 << 20))
+    monkeypatch.setattr("engine.data.reading.parquet.LIMITS", StreamLimits(free=1 << 20))
     monkeypatch.delattr(pq.ParquetFile, "iter_batches")
 
     with pytest.raises(DataError, match="D345"):
@@ -204,7 +204,7 @@ def test_an_object_with_many_keys_twice_is_told_soon(tmp_path: Path) -> None:
 def test_a_compressed_table_that_becomes_gigabytes_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(text, "LIMITS", Limits(free=1 << 20))
+    monkeypatch.setattr(text, "LIMITS", StreamLimits(free=1 << 20))
     path = tmp_path / "rows.csv.gz"
     path.write_bytes(gzip.compress(b"text,label\n" + b"a" * (8 << 20)))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.data.probes import Item, probe_items
+from engine.data.probes import ProbeItem, probe_items
 from engine.errors import DataError
 from engine.recipe.model import PathRef, Probe, Source
 from support.paths import SHARED_DATA
@@ -47,7 +47,7 @@ def written(tmp_path: Path, rows: list[dict[str, Any]], kind: Any, **probe: Any)
     return Probe(name="own", kind=kind, source=source(path), **probe)
 
 
-def asked(probe: Probe, seed: int = 7) -> tuple[Item, ...]:
+def asked(probe: Probe, seed: int = 7) -> tuple[ProbeItem, ...]:
     return probe_items(probe, seed=seed, cached=cached, progress=Quiet())
 
 

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.data.examples.example import normalised
-from engine.data.row_index import Place, Pool
+from engine.data.row_index import Assignment, Pool
 from engine.data.splitting.recorded import held_by, membership
 from engine.data.splitting.splits import ORDER, Division, divide
 from engine.recipe.model import Splits
 from support.examples import examples
 from support.pools import Made, asked, place_of_text, pool_of, texts
 
-PLACES = (Place.TRAIN, Place.VALIDATION, Place.HOLDOUT)
+PLACES = (Assignment.TRAIN, Assignment.VALIDATION, Assignment.HOLDOUT)
 WORDS = (
     "Straße",
     "STRASSE",
@@ -116,7 +116,7 @@ def test_no_group_is_torn(of: list[Made], splits: Splits) -> None:
     for row in range(len(pool)):
         if division.places[row]:
             group = pool.spill[row].mark
-            where.setdefault(group, set()).add(division.places[row] == Place.HOLDOUT)
+            where.setdefault(group, set()).add(division.places[row] == Assignment.HOLDOUT)
             folds.setdefault(group, set()).add(division.folds[row] if division.folds else 0)
             if not splits.folds:
                 where[group].add(division.places[row] + 2)
@@ -151,7 +151,7 @@ def test_by_fractions_added_rows_move_no_group(
     _, after = divided([*of, *more], splits)
 
     for row in range(len(pool)):
-        assert after.places[row] in (before.places[row], Place.NONE) or not before.places[row]
+        assert after.places[row] in (before.places[row], Assignment.NONE) or not before.places[row]
 
 
 @settings(deadline=None, max_examples=examples(300))
@@ -168,8 +168,8 @@ def test_by_counts_added_rows_move_none_out_of_or_into_a_recorded_holdout(
     after = place_of_text(larger, divide(larger, splits, held))
 
     for key, places in before.items():
-        out_of = Place.HOLDOUT in places and Place.HOLDOUT not in after[key]
-        into = Place.HOLDOUT in after[key] and Place.HOLDOUT not in places
+        out_of = Assignment.HOLDOUT in places and Assignment.HOLDOUT not in after[key]
+        into = Assignment.HOLDOUT in after[key] and Assignment.HOLDOUT not in places
         assert not out_of
         assert not into or splits.by == "group"  # a text that joins a group of the holdout
 
@@ -187,9 +187,9 @@ def test_by_time_a_record_holds_shares_too(
     after = divide(larger, splits, held_by(membership(pool, first.drawn)))
 
     for row in range(len(pool)):
-        assert (after.places[row] == Place.HOLDOUT) == (first.places[row] == Place.HOLDOUT) or (
-            after.places[row] == Place.NONE and first.places[row] != Place.HOLDOUT
-        )
+        assert (after.places[row] == Assignment.HOLDOUT) == (
+            first.places[row] == Assignment.HOLDOUT
+        ) or (after.places[row] == Assignment.NONE and first.places[row] != Assignment.HOLDOUT)
 
 
 @settings(deadline=None, max_examples=examples(300))
@@ -205,10 +205,10 @@ def test_where_a_file_says_the_split_numbers_are_held_to_the_record(
     after = divide(larger, splits, held_by(membership(pool, first.drawn)))
 
     for row in range(len(pool)):
-        if first.places[row] == Place.HOLDOUT:
-            assert after.places[row] == Place.HOLDOUT
-        if after.places[row] == Place.HOLDOUT:
-            assert pool.place[row] == Place.HOLDOUT
+        if first.places[row] == Assignment.HOLDOUT:
+            assert after.places[row] == Assignment.HOLDOUT
+        if after.places[row] == Assignment.HOLDOUT:
+            assert pool.place[row] == Assignment.HOLDOUT
 
 
 @settings(deadline=None, max_examples=examples(200))
@@ -226,8 +226,8 @@ def test_other_sizes_of_train_and_validation_take_nothing_from_the_recorded_hold
     record = membership(pool, again.drawn)
     third = divide(pool, changed, held_by(record))
 
-    held_out = [place == Place.HOLDOUT for place in first.places]
-    assert [place == Place.HOLDOUT for place in again.places] == held_out
+    held_out = [place == Assignment.HOLDOUT for place in first.places]
+    assert [place == Assignment.HOLDOUT for place in again.places] == held_out
     assert third.places == again.places
     assert membership(pool, third.drawn) == record
 
@@ -279,7 +279,7 @@ def test_the_order_of_rows_changes_nothing(of: list[Made], splits: Splits, shuff
 def test_rows_of_one_text_and_time_stay_together_where_a_record_is_cut() -> None:
     times = {"Text 0": 3, "Text 1": 2, "Text 2": 1, "Text 3": 1, "Text 4": 0}
     of = [
-        Made(text=text, labels=("a",), group="g", time=float(time), place=Place.TRAIN)
+        Made(text=text, labels=("a",), group="g", time=float(time), place=Assignment.TRAIN)
         for text, time in times.items()
         for _ in range(2)
     ]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.data.examples.example import Example, write_examples
-from engine.data_view.rows import Wish, examples, thumbs
+from engine.data_view.rows import ViewOptions, examples, thumbs
 from support.launches import TASK
 
 
@@ -20,7 +20,7 @@ def beside(folder: Path, **payload: Any) -> tuple[str, ...]:
     files = {"train": folder / "train.jsonl", "validation": folder / "validation.jsonl"}
     write_examples(files["train"], [example])
     write_examples(files["validation"], [])
-    [shown] = examples(files, dataclasses.replace(TASK, labels=()), Wish())
+    [shown] = examples(files, dataclasses.replace(TASK, labels=()), ViewOptions())
     return shown.beside
 
 

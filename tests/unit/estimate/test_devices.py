@@ -102,9 +102,9 @@ def test_every_wrong_price_is_told_at_its_place(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         price_of(CPU, prices(tmp_path, "cpu: cheap\nl4: -1\nt4: true\ncurrency: 3\na10: 1\n"))
 
-    told = [(one.code, one.path, one.place and one.place.line) for one in caught.value.problems]
+    source = [(one.code, one.path, one.place and one.place.line) for one in caught.value.problems]
 
-    assert told == [
+    assert source == [
         ("R041", "cpu", 1),
         ("R041", "l4", 2),
         ("R041", "t4", 3),

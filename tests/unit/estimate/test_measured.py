@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.backends.usage import Spent, Usage
-from engine.estimate.measured import Measured, find, find_like, keep, machine_of, work_of
+from engine.estimate.measured import Measurement, find, find_like, keep, machine_of, work_of
 from engine.estimate.stages import bits, disk_of, past_seconds
 from engine.recipe.model import Recipe
 from engine.store.runs import Runs
@@ -22,8 +22,8 @@ def work(recipe: Recipe, rendered: str = "rows") -> dict[str, object]:
     return work_of(recipe, CPU, base_model={"sha256": "1"}, rendered=rendered)
 
 
-def measured(recipe: Recipe, created: str = "2026-11-25T01:00:00+00:00") -> Measured:
-    return Measured(by="probe", created=created, usage=USAGE, work=work(recipe), operations=1.0)
+def measured(recipe: Recipe, created: str = "2026-11-25T01:00:00+00:00") -> Measurement:
+    return Measurement(by="probe", created=created, usage=USAGE, work=work(recipe), operations=1.0)
 
 
 def test_a_measurement_is_found_by_its_work(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def test_untied_embeddings_count_twice() -> None:
 
 
 def test_an_unknown_type_says_what_is_assumed() -> None:
-    assert "blocks as in Llama are assumed for `novel`" in shape(model_type="novel").told
+    assert "blocks as in Llama are assumed for `novel`" in shape(model_type="novel").source
 
 
 def test_a_config_without_sizes_has_no_shape(tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from engine.backends.usage import Spent, Usage
-from engine.estimate import foretell
+from engine.estimate import estimate_training
 from engine.estimate.devices import named_device
 from engine.estimate.duration import operations
-from engine.estimate.measured import Measured
+from engine.estimate.measured import Measurement
 from engine.estimate.memory import Batch, peak, trainable_parameters
-from engine.estimate.training import Known, estimate_training
+from engine.estimate.training import Known, estimate_from
 from engine.estimate.workload import Workload
 from engine.recipe.model import Method, Recipe
 from engine.store import Store
@@ -26,7 +26,7 @@ EXACT = Workload(
     train=((20, 30), (60, 10)),
     validation=((30, 20),),
     exact=True,
-    told="counted",
+    source="counted",
 )
 
 
@@ -104,7 +104,7 @@ def known(**changes: Any) -> Known:
 
 
 def test_everything_that_is_known_is_told_with_its_reason(tmp_path: Path) -> None:
-    found = estimate_training(recipe_in(tmp_path, epochs=2), CPU, known())
+    found = estimate_from(recipe_in(tmp_path, epochs=2), CPU, known())
 
     assert (found.steps, found.tokens) == (10, 1200)
     assert found.fits
@@ -122,10 +122,10 @@ def test_everything_that_is_known_is_told_with_its_reason(tmp_path: Path) -> Non
 def test_a_model_larger_than_the_device_does_not_fit(tmp_path: Path) -> None:
     small = dataclasses.replace(CPU, memory_bytes=1_000_000)
 
-    assert estimate_training(recipe_in(tmp_path), small, known()).fits is False
+    assert estimate_from(recipe_in(tmp_path), small, known()).fits is False
 
 
-def measured(**changes: Any) -> Measured:
+def measured(**changes: Any) -> Measurement:
     usage = Usage(
         starting=Spent(count=1, seconds=5.0),
         first=Spent(count=1, seconds=3.0, tokens=8 * 60),
@@ -136,7 +136,8 @@ def measured(**changes: Any) -> Measured:
         peak_bytes=123_000_000,
     )
     return dataclasses.replace(
-        Measured(by="probe", created="2026-11-25T03:00:00+00:00", usage=usage, work={}), **changes
+        Measurement(by="probe", created="2026-11-25T03:00:00+00:00", usage=usage, work={}),
+        **changes,
     )
 
 
@@ -144,7 +145,7 @@ def test_a_measured_training_takes_the_place_of_the_reckoning(tmp_path: Path) ->
     """Rows padded as in the probe: five steps of two seconds, one evaluation before them and one an epoch."""
     even = dataclasses.replace(EXACT, train=((60, 40),), validation=((30, 20),))
     recipe = recipe_in(tmp_path, epochs=1, evaluations_per_epoch=1)
-    found = estimate_training(recipe, CPU, known(workload=even, measured=measured()))
+    found = estimate_from(recipe, CPU, known(workload=even, measured=measured()))
 
     evaluations = 2 * 20 * 30 / 240
     assert found.memory_bytes == 123_000_000
@@ -158,7 +159,7 @@ def test_shorter_rows_than_those_of_the_probe_take_less(tmp_path: Path) -> None:
     even = dataclasses.replace(EXACT, train=((60, 40),))
     short = dataclasses.replace(EXACT, train=((20, 40),))
     long, less = (
-        estimate_training(recipe, CPU, known(workload=one, measured=measured())).seconds
+        estimate_from(recipe, CPU, known(workload=one, measured=measured())).seconds
         for one in (even, short)
     )
 
@@ -171,21 +172,19 @@ def test_another_measured_training_says_how_fast_the_machine_is(tmp_path: Path) 
     slow = measured(operations=1e6)
     fast = measured(operations=1e9)
     recipe = recipe_in(tmp_path)
-    first, second = (
-        estimate_training(recipe, CPU, known(like=one)).seconds for one in (slow, fast)
-    )
+    first, second = (estimate_from(recipe, CPU, known(like=one)).seconds for one in (slow, fast))
 
     assert first is not None
     assert second is not None
     assert first > second
 
 
-def foretold(recipe: Recipe, folder: Path, device: Any = CPU) -> Any:
-    return foretell(recipe, Store(folder / "store"), device, base_model={}, data=None)
+def estimated(recipe: Recipe, folder: Path, device: Any = CPU) -> Any:
+    return estimate_training(recipe, Store(folder / "store"), device, base_model={}, data=None)
 
 
 def test_a_recipe_with_local_rows_and_a_local_model_is_foretold(tmp_path: Path) -> None:
-    found = foretold(recipe_in(tmp_path), tmp_path)
+    found = estimated(recipe_in(tmp_path), tmp_path)
 
     assert found.unknown == ()
     assert found.seconds is not None
@@ -195,7 +194,7 @@ def test_a_recipe_with_local_rows_and_a_local_model_is_foretold(tmp_path: Path) 
 def test_what_is_unknown_says_what_makes_it_known(tmp_path: Path) -> None:
     recipe = recipe_in(tmp_path, config=None)
     splits = dataclasses.replace(recipe.splits, train=0.5, validation=0.25, holdout=0.25)
-    found = foretold(dataclasses.replace(recipe, splits=splits), tmp_path)
+    found = estimated(dataclasses.replace(recipe, splits=splits), tmp_path)
 
     assert (found.steps, found.memory_bytes, found.seconds) == (None, None, None)
     assert len(found.unknown) == 2
@@ -204,7 +203,7 @@ def test_what_is_unknown_says_what_makes_it_known(tmp_path: Path) -> None:
 
 def test_a_faster_device_is_told_to_take_less_and_to_be_assumed(tmp_path: Path) -> None:
     recipe = recipe_in(tmp_path)
-    t4, h200 = (foretold(recipe, tmp_path, named_device(name)) for name in ("t4", "h200"))
+    t4, h200 = (estimated(recipe, tmp_path, named_device(name)) for name in ("t4", "h200"))
 
     assert t4.seconds > h200.seconds
     assert "is assumed" in dict(h200.derived)["time"]

@@ -11,7 +11,7 @@ import pytest
 
 from engine.data.examples.example import Example
 from engine.inference import predict as answering
-from engine.inference.predict import Asked
+from engine.inference.predict import PredictionInputs
 from engine.recipe.model import Recipe, Task
 from support.pico import make_pico_model
 from support.stage_bench import CPU, Quiet, make_bench
@@ -38,9 +38,11 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     return make_bench(tmp_path_factory.mktemp("recipe")).recipe
 
 
-def _asked(recipe: Recipe, kind: Any, train: Sequence[Example] = (), **task: Any) -> Asked:
+def _asked(
+    recipe: Recipe, kind: Any, train: Sequence[Example] = (), **task: Any
+) -> PredictionInputs:
     changed: Task = replace(recipe.task, kind=kind, **{"labels": (), **task})
-    return Asked.of(replace(recipe, task=changed), train)
+    return PredictionInputs.of(replace(recipe, task=changed), train)
 
 
 def _row(text: str, target: str, payload: Mapping[str, Any] | None = None) -> Example:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.lock.accepted import AnswerFacts
-from engine.lock.answer_hashes import answered_before, answers_to_json
+from engine.lock.answer_hashes import answer_facts, match_answers
+from engine.lock.file import AnswerFacts
 from engine.metrics.predictions import Prediction
 from support.launches import TASK
 
@@ -29,7 +29,7 @@ def test_labels_come_back_whatever_is_answered_now(pairs: list[tuple[str, str | 
     before = [row(n, target, label) for n, (target, label) in enumerate(pairs)]
     now = [row(n, target, FIRST) for n, (target, _) in enumerate(pairs)]
 
-    found = answered_before(answers_to_json(before), now, TASK)
+    found = match_answers(answer_facts(before), now, TASK)
 
     assert found is not None
     assert found.predictions is not None
@@ -40,7 +40,7 @@ def test_labels_come_back_whatever_is_answered_now(pairs: list[tuple[str, str | 
 def test_the_order_of_rows_says_nothing() -> None:
     rows = [row(n, FIRST, FIRST if n % 2 else SECOND) for n in range(9)]
 
-    assert answers_to_json(rows) == answers_to_json(rows[::-1])
+    assert answer_facts(rows) == answer_facts(rows[::-1])
 
 
 def test_a_text_that_cannot_be_guessed_leaves_only_whether_it_is_the_same() -> None:
@@ -48,7 +48,7 @@ def test_a_text_that_cannot_be_guessed_leaves_only_whether_it_is_the_same() -> N
     before = [row(1, "right", "some words"), row(2, "right", "right")]
     now = [row(1, "right", "other words"), row(2, "right", "right")]
 
-    found = answered_before(answers_to_json(before), now, task)
+    found = match_answers(answer_facts(before), now, task)
 
     assert found is not None
     assert (found.same, found.predictions) == ((False, True), None)
@@ -59,7 +59,7 @@ def test_likelihoods_come_back_as_32_bit_numbers() -> None:
     before = [replace(row(n, "", None), nats=1.1 * n, tokens=3, bytes=9) for n in range(4)]
     now = [replace(one, nats=5.0) for one in before]
 
-    found = answered_before(answers_to_json(before), now, task)
+    found = match_answers(answer_facts(before), now, task)
 
     assert found is not None
     assert found.predictions is not None
@@ -69,6 +69,6 @@ def test_likelihoods_come_back_as_32_bit_numbers() -> None:
 @pytest.mark.parametrize("entries", ["AAAA", "!", ""])
 def test_answers_to_other_rows_are_none(entries: str) -> None:
     rows = [row(1, FIRST, FIRST), row(2, FIRST, FIRST)]
-    recorded: AnswerFacts = {**answers_to_json(rows), "entries": entries}
+    recorded: AnswerFacts = {**answer_facts(rows), "entries": entries}
 
-    assert answered_before(recorded, rows, TASK) is None
+    assert match_answers(recorded, rows, TASK) is None

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.errors import DataError
-from engine.lock.draw import Standing, _draw, draw_of, hold, inputs_of, recorded_rows
+from engine.lock.draw import LockMatch, _draw, bind_to_lock, draw_of, inputs_of, recorded_rows
 from engine.lock.file import NONE, Lock, LockedSplit
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
@@ -43,28 +43,28 @@ def lock(recipe: Recipe, *, drawn_with: str | None = None, **parts: Mapping[str,
 
 
 def test_without_a_lock_nothing_is_held(recipe: Recipe) -> None:
-    held = hold(recipe, None, HERE)
+    held = bind_to_lock(recipe, None, HERE)
 
-    assert (held.standing, held.digest, held.recorded) == (Standing.NEW, None, None)
+    assert (held.match, held.digest, held.recorded) == (LockMatch.NEW, None, None)
 
 
 def test_the_same_inputs_of_a_fresh_draw_are_drawn_afresh_again(recipe: Recipe) -> None:
-    held = hold(recipe, lock(recipe), HERE)
+    held = bind_to_lock(recipe, lock(recipe), HERE)
 
-    assert (held.standing, held.digest, held.recorded) == (Standing.SAME, None, None)
+    assert (held.match, held.digest, held.recorded) == (LockMatch.SAME, None, None)
 
 
 def test_the_same_inputs_keep_their_key_and_are_held_to_what_came_of_them(recipe: Recipe) -> None:
-    held = hold(recipe, lock(recipe, drawn_with="77" * 32), HERE)
+    held = bind_to_lock(recipe, lock(recipe, drawn_with="77" * 32), HERE)
 
-    assert (held.standing, held.digest) == (Standing.SAME, "77" * 32)
+    assert (held.match, held.digest) == (LockMatch.SAME, "77" * 32)
     assert held.recorded == recorded_rows(recipe, lock(recipe))
 
 
 def test_other_inputs_are_held_to_the_recorded_rows(recipe: Recipe) -> None:
-    held = hold(recipe, lock(recipe, drawn_with="77" * 32), ELSE)
+    held = bind_to_lock(recipe, lock(recipe, drawn_with="77" * 32), ELSE)
 
-    assert held.standing is Standing.KEPT
+    assert held.match is LockMatch.KEPT
     assert held.recorded is not None
     assert held.digest == held.recorded.digest
     assert {name: len(keys) for name, keys in held.recorded.members.items()} == {
@@ -79,9 +79,9 @@ def test_other_inputs_are_held_to_the_recorded_rows(recipe: Recipe) -> None:
 def test_sizes_that_are_no_rows_need_no_record(recipe: Recipe, size: Any) -> None:
     recipe = replace(recipe, splits=replace(recipe.splits, holdout=size))
 
-    held = hold(recipe, lock(recipe), ELSE)
+    held = bind_to_lock(recipe, lock(recipe), ELSE)
 
-    assert (held.standing, held.digest, held.recorded) == (Standing.OPEN, None, None)
+    assert (held.match, held.digest, held.recorded) == (LockMatch.OPEN, None, None)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_splits_that_other_rows_would_move_are_held(recipe: Recipe, splits: Any)
     recipe = replace(recipe, splits=replace(recipe.splits, **splits))
     recorded = replace(lock(recipe), draw=draw_of(recipe))
 
-    assert hold(recipe, recorded, ELSE).standing is Standing.KEPT
+    assert bind_to_lock(recipe, recorded, ELSE).match is LockMatch.KEPT
 
 
 @pytest.mark.parametrize(
@@ -115,16 +115,16 @@ def test_another_draw_gives_the_record_up_and_says_why(
     before = lock(recipe)
     recipe = replace(recipe, splits=replace(recipe.splits, **change))
 
-    held = hold(recipe, before, ELSE)
+    held = bind_to_lock(recipe, before, ELSE)
 
-    assert (held.standing, held.digest, held.recorded) == (Standing.REDRAWN, None, None)
+    assert (held.match, held.digest, held.recorded) == (LockMatch.REDRAWN, None, None)
     assert told in held.changed
 
 
 def test_another_template_is_another_draw(recipe: Recipe) -> None:
     other = replace(recipe, task=replace(recipe.task, input="{text} {title}"))
 
-    assert hold(other, lock(recipe), ELSE).changed == ("task.input changed",)
+    assert bind_to_lock(other, lock(recipe), ELSE).changed == ("task.input changed",)
 
 
 def test_sizes_of_the_other_splits_are_no_part_of_the_draw(recipe: Recipe) -> None:
@@ -147,7 +147,7 @@ def test_recorded_rows_that_were_changed_are_told(recipe: Recipe, text: str) -> 
     changed = replace(whole, splits={**whole.splits, "holdout": holdout})
 
     with pytest.raises(DataError) as caught:
-        hold(recipe, changed, ELSE)
+        bind_to_lock(recipe, changed, ELSE)
 
     (problem,) = caught.value.problems
     assert problem.code == "D383"
@@ -165,5 +165,5 @@ def test_the_order_of_labels_and_bins_is_no_redraw(recipe: Recipe) -> None:
     as_before = replace(lock(turned), draw=_draw(turned, sorted_=False))
 
     assert _draw(turned, sorted_=False) != draw_of(turned)
-    assert hold(turned, lock(recipe), ELSE).standing is Standing.KEPT
-    assert hold(turned, as_before, ELSE).standing is Standing.KEPT
+    assert bind_to_lock(turned, lock(recipe), ELSE).match is LockMatch.KEPT
+    assert bind_to_lock(turned, as_before, ELSE).match is LockMatch.KEPT

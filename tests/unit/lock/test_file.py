@@ -12,8 +12,8 @@ import jsonschema
 import pytest
 
 from engine.errors import DataError
-from engine.lock.accepted import Accepted
 from engine.lock.file import (
+    Accepted,
     Lock,
     LockedFirewall,
     LockedSplit,

@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StoreError
-from engine.lock.holdout_uses import Holdouts
+from engine.lock.holdout_uses import HoldoutUses
 from engine.store import Store
 
 DIGEST = "5e" * 32
 
 
 def look(root: Path) -> int:
-    return Holdouts(Store(root)).add(DIGEST, {"recipe": "reviews", "run": "one"})
+    return HoldoutUses(Store(root)).add(DIGEST, {"recipe": "reviews", "run": "one"})
 
 
 def test_each_decision_counts_once_and_is_told_apart(tmp_path: Path) -> None:
-    holdouts = Holdouts(Store(tmp_path))
+    holdouts = HoldoutUses(Store(tmp_path))
 
     first = holdouts.add(DIGEST, {"recipe": "reviews", "run": "one"})
     second = holdouts.add(DIGEST, {"recipe": "other", "run": "two"})
@@ -33,7 +33,7 @@ def test_each_decision_counts_once_and_is_told_apart(tmp_path: Path) -> None:
 
 
 def test_decisions_that_only_the_lock_knows_count_too(tmp_path: Path) -> None:
-    holdouts = Holdouts(Store(tmp_path))
+    holdouts = HoldoutUses(Store(tmp_path))
 
     assert holdouts.add(DIGEST, {"run": "one"}, known=5) == 6
     assert holdouts.add(DIGEST, {"run": "two"}, known=2) == 7
@@ -43,14 +43,14 @@ def test_a_broken_record_counts_as_none(tmp_path: Path) -> None:
     (tmp_path / "holdouts").mkdir()
     (tmp_path / "holdouts" / f"{DIGEST}.json").write_text("{", encoding="utf-8")
 
-    assert Holdouts(Store(tmp_path)).add(DIGEST, {"run": "one"}) == 1
+    assert HoldoutUses(Store(tmp_path)).add(DIGEST, {"run": "one"}) == 1
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "holdouts").write_text("in the way", encoding="utf-8")
 
     with pytest.raises(StoreError) as caught:
-        Holdouts(Store(tmp_path)).add(DIGEST, {"run": "one"})
+        HoldoutUses(Store(tmp_path)).add(DIGEST, {"run": "one"})
 
     assert caught.value.problems[0].code == "E750"
 

@@ -14,10 +14,10 @@ import pytest
 
 from engine.environment import Device
 from engine.errors import DataError, EngineError
-from engine.lock.coherence import unfounded
-from engine.lock.draw import hold, recorded_rows
+from engine.lock.coherence import contradictions_of_recipe
+from engine.lock.draw import bind_to_lock, recorded_rows
 from engine.lock.file import Lock, lock_from_text, lock_text, read_lock, write_lock
-from engine.lock.input_check import changed_since, held_device
+from engine.lock.input_check import changed_since, device_of_lock
 from engine.lock.policy import LockOptions, LockPolicy, lock_line
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
@@ -81,15 +81,15 @@ def recipe() -> Recipe:
 
 def use(lock: Lock, recipe: Recipe) -> None:
     """What verbs do with a lock before anything is computed."""
-    hold(recipe, lock, SHA)
-    hold(recipe, lock, "cd" * 32)
+    bind_to_lock(recipe, lock, SHA)
+    bind_to_lock(recipe, lock, "cd" * 32)
     recorded_rows(recipe, lock)
     lock_text(lock)
     if lock.accepted is None:
         return
-    list(unfounded(recipe, lock.accepted))
+    list(contradictions_of_recipe(recipe, lock.accepted))
     changed_since(recipe, lock.accepted)
-    held_device(CPU, recipe, lock.accepted)
+    device_of_lock(CPU, recipe, lock.accepted)
     policy = LockPolicy(recipe=recipe, accepted=lock.accepted, changed=(), options=LockOptions())
     lock_line(policy, [{"sha256": SHA}])
 
@@ -114,7 +114,7 @@ def is_plain(error: EngineError) -> bool:
 def test_the_whole_lock_is_one(recipe: Recipe) -> None:
     lock = lock_from_text(Path("a.lock.json"), json.dumps(WHOLE))
 
-    assert list(unfounded(recipe, lock.accepted)) if lock.accepted else False
+    assert list(contradictions_of_recipe(recipe, lock.accepted)) if lock.accepted else False
     assert json.loads(lock_text(lock)) == WHOLE
     assert lock.splits["train"].left_out == ""
     use(replace(lock, draw={}), recipe)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from engine.evidence import Check, Status
-from engine.lock.accepted import Accepted
-from engine.lock.answer_hashes import answers_to_json
+from engine.lock.answer_hashes import answer_facts
+from engine.lock.file import Accepted
 from engine.lock.previous import GONE, LOCK, Previous, earlier, find_previous
 from engine.metrics.comparing import Earlier, Rivals, compare, judge_previous
 from engine.metrics.predictions import Prediction, write_predictions
@@ -167,7 +167,7 @@ def locked(bench: Bench, given: list[Prediction], **changes: Any) -> Accepted:
         },
         "seeds": (),
         "spread": {},
-        "answers": answers_to_json(given),
+        "answers": answer_facts(given),
         "predictions": {"holdout": ROWS},
         "adapter": {"adapter/adapter_model.safetensors": ROWS},
         "merged": {},
@@ -230,7 +230,7 @@ def generated(texts: str) -> list[Prediction]:
 UNDECIDED: dict[str, tuple[dict[str, Any], str]] = {
     "another holdout": ({"splits": {"holdout": "cd" * 32}}, "another holdout"),
     "no holdout": ({"splits": {"train": ROWS}}, "no `holdout`"),
-    "fewer rows": ({"answers": answers_to_json(answered(3, count=39))}, "another holdout"),
+    "fewer rows": ({"answers": answer_facts(answered(3, count=39))}, "another holdout"),
     "no base64": (
         {"answers": {"way": "answers", "rows": 40, "entries": "??"}},
         "`answers.entries` are not those",

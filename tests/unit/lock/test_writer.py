@@ -11,7 +11,7 @@ import pytest
 
 from engine.evidence import StageRecord, StageStatus
 from engine.lock.file import Wear, lock_path, read_lock
-from engine.lock.writer import WORN_AT, Keeper, change_notes, decided, lock_of
+from engine.lock.writer import WORN_AT, LockWriter, change_notes, decided, lock_of
 from engine.recipe import load_recipe
 from engine.recipe.model import Baseline, Recipe
 from engine.store import Store
@@ -44,13 +44,13 @@ def ran(*stages: str, status: StageStatus = StageStatus.RAN) -> list[StageRecord
     ]
 
 
-def finish(keeper: Keeper, records: Sequence[StageRecord], run: str = "one") -> Any:
+def finish(keeper: LockWriter, records: Sequence[StageRecord], run: str = "one") -> Any:
     return keeper.finish(records, run=run, started="2026-11-24T10:00:00+00:00", outcome="refused")
 
 
-def keep(recipe: Recipe, store: Store, splits: Any, **payload: Any) -> Keeper:
+def keep(recipe: Recipe, store: Store, splits: Any, **payload: Any) -> LockWriter:
     """A keeper that has recorded these splits."""
-    keeper = Keeper(recipe=recipe, store=store, before=read_lock(lock_path(recipe.file)))
+    keeper = LockWriter(recipe=recipe, store=store, before=read_lock(lock_path(recipe.file)))
     keeper.after_data(data_artifact(store, splits, **payload))
     return keeper
 
@@ -61,7 +61,7 @@ def test_the_first_run_records_the_splits_and_says_so(recipe: Recipe, store: Sto
     lock = read_lock(lock_path(recipe.file))
     assert lock is not None
     assert lock == keeper.now
-    assert keeper.said == ["holdout recorded in reviews.lock.json: commit it with the recipe"]
+    assert keeper.messages == ["holdout recorded in reviews.lock.json: commit it with the recipe"]
     assert {name: split.rows for name, split in lock.splits.items()} == {
         "train": 2,
         "validation": 1,
@@ -77,7 +77,7 @@ def test_the_first_run_records_the_splits_and_says_so(recipe: Recipe, store: Sto
 def test_the_same_splits_are_neither_written_nor_told_again(recipe: Recipe, store: Store) -> None:
     keep(recipe, store, FIRST)
 
-    assert keep(recipe, store, FIRST).said == []
+    assert keep(recipe, store, FIRST).messages == []
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_a_draw_that_gives_the_same_rows_is_no_redraw(recipe: Recipe, store: Sto
 
     assert keeper.now is not None
     assert keeper.now.holdout.redraws == 0
-    assert keeper.said  # the new draw is recorded
+    assert keeper.messages  # the new draw is recorded
 
 
 def test_a_folder_that_cannot_be_written_is_a_warning(
@@ -198,7 +198,7 @@ def test_a_folder_that_cannot_be_written_is_a_warning(
         keeper = keep(recipe, store, FIRST)
         use = finish(keeper, ran("gate"))
 
-    assert keeper.said == []
+    assert keeper.messages == []
     assert use.looks == 1
     (warning,) = keeper.warnings
     assert warning.startswith("D384")

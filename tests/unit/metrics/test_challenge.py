@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from engine.evidence import ChallengeLine, Comparison, Standing
+from engine.evidence import ChallengeLine, ChallengeOutcome, Comparison
 from engine.metrics.challenge import best_of, lines, overall, stand
 from engine.metrics.predictions import Prediction
 from support.tasks import task
@@ -56,7 +56,7 @@ def test_what_cannot_be_told_says_how_many_rows_would() -> None:
 
 
 def test_a_wider_margin_makes_more_as_good() -> None:
-    assert compared(176, 180, margins={"accuracy": 0.1}).standing is Standing.AS_GOOD
+    assert compared(176, 180, margins={"accuracy": 0.1}).standing is ChallengeOutcome.AS_GOOD
 
 
 def weighed(nats: float) -> list[Prediction]:
@@ -81,7 +81,7 @@ def test_less_is_better_where_it_is() -> None:
         margins={}, task=task("text"), confidence=0.95, seed=7,
     )  # fmt: skip
 
-    assert line.standing is Standing.BETTER
+    assert line.standing is ChallengeOutcome.BETTER
     assert (line.comparison.difference or 0) > 0
     assert line.comparison.interval is not None
     assert line.comparison.interval.low > 0
@@ -101,7 +101,7 @@ def test_p_values_are_corrected_over_all_ways_and_metrics() -> None:
     assert best_of(found) == "zero_shot"
 
 
-def line(standing: Standing) -> ChallengeLine:
+def line(standing: ChallengeOutcome) -> ChallengeLine:
     comparison = Comparison(
         name="zero_shot", metric="accuracy", difference=None, interval=None, p_value=None,
         p_adjusted=None, test="", n=1,
@@ -122,10 +122,10 @@ def line(standing: Standing) -> ChallengeLine:
     ],
 )
 def test_over_all_metrics_the_least_good_decides(found: list[str], expected: str) -> None:
-    assert overall([line(Standing(one)) for one in found]) == expected
+    assert overall([line(ChallengeOutcome(one)) for one in found]) == expected
 
 
 def test_without_a_difference_nothing_is_told() -> None:
-    undefined = line(Standing.UNKNOWN).comparison
+    undefined = line(ChallengeOutcome.UNKNOWN).comparison
 
-    assert stand(undefined, margin=0.02, confidence=0.95) == (Standing.UNKNOWN, None)
+    assert stand(undefined, margin=0.02, confidence=0.95) == (ChallengeOutcome.UNKNOWN, None)

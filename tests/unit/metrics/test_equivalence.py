@@ -11,8 +11,8 @@ import pytest
 from engine.evidence import SeedScores
 from engine.metrics.equivalence import (
     LEAST_AGREEMENT,
-    Asked,
     Margin,
+    MetricPair,
     agreement_bound,
     agreement_metric,
     agrees,
@@ -46,8 +46,8 @@ def value(rows: list[Prediction], task: Task = TASK) -> float:
     return found
 
 
-def asked(before: list[Prediction], now: list[Prediction], margin: float | None) -> Asked:
-    return Asked(
+def asked(before: list[Prediction], now: list[Prediction], margin: float | None) -> MetricPair:
+    return MetricPair(
         metric="macro_f1",
         locked=value(before),
         found=value(now),

@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 
 from engine.evidence import Scores, to_json
 from engine.files.typed_json import from_json
+from engine.kinds import KINDS
 from engine.metrics import resampling
-from engine.metrics.families import FAMILIES
 from engine.metrics.paired import difference, pair
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
 from support.examples import examples
 from support.tasks import task
 
+MEASURED = [name for name, kind in KINDS.items() if kind.is_measured]
 LABELS = ("a", "b")
 SCHEMA: Any = {"properties": {"x": {"type": "integer"}, "y": {"items": {"type": "string"}}}}
 TASKS = {
@@ -71,7 +72,7 @@ def predictions(draw: st.DrawFn, kind: str, *, least: int = 0) -> list[Predictio
     ]
 
 
-@pytest.mark.parametrize("kind", FAMILIES)
+@pytest.mark.parametrize("kind", MEASURED)
 @settings(max_examples=examples(12), deadline=None)
 @given(data=st.data())
 def test_a_metric_is_a_number_inside_its_interval_or_nothing_with_a_reason(
@@ -92,7 +93,7 @@ def test_a_metric_is_a_number_inside_its_interval_or_nothing_with_a_reason(
     assert from_json(Scores, json.loads(text)) == scores
 
 
-@pytest.mark.parametrize("kind", FAMILIES)
+@pytest.mark.parametrize("kind", MEASURED)
 @settings(max_examples=examples(6), deadline=None)
 @given(data=st.data())
 def test_a_model_differs_from_itself_by_nothing(kind: str, data: st.DataObject) -> None:

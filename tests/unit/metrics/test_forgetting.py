@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 
 from engine.evidence import ForgettingResult, Status
 from engine.metrics.forgetting import (
-    Answered,
+    ProbeAnswer,
     forgetting_result,
     judge_forgetting,
     paired_interval,
@@ -33,8 +33,8 @@ def acceptance(decide_on: Any = "lower_bound") -> Acceptance:
     )
 
 
-def item(number: int, *, right: bool, kind: str = "cloze", probe: str = "builtin") -> Answered:
-    return Answered(
+def item(number: int, *, right: bool, kind: str = "cloze", probe: str = "builtin") -> ProbeAnswer:
+    return ProbeAnswer(
         id=f"{number:016x}",
         probe=probe,
         kind=kind,
@@ -52,7 +52,7 @@ def result(*, n: int = 600, before: int = 500, lost: int = 0, gained: int = 0) -
 
 def test_endings_are_compared_by_byte() -> None:
     scores, lengths = (-6.0, -4.0), (12, 4)
-    longer = Answered(id="a", probe="p", kind="cloze", gold=0, scores=scores, lengths=lengths)
+    longer = ProbeAnswer(id="a", probe="p", kind="cloze", gold=0, scores=scores, lengths=lengths)
 
     assert longer.is_right
     assert longer.per_byte == -0.5
@@ -60,13 +60,15 @@ def test_endings_are_compared_by_byte() -> None:
 
 def test_sentences_are_compared_as_they_are() -> None:
     scores, lengths = (-6.0, -4.0), (12, 4)
-    pair = Answered(id="a", probe="p", kind="minimal_pairs", gold=0, scores=scores, lengths=lengths)
+    pair = ProbeAnswer(
+        id="a", probe="p", kind="minimal_pairs", gold=0, scores=scores, lengths=lengths
+    )
 
     assert not pair.is_right
 
 
 def test_a_tie_is_not_right() -> None:
-    tie = Answered(id="a", probe="p", kind="cloze", gold=0, scores=(-2.0, -2.0), lengths=(4, 4))
+    tie = ProbeAnswer(id="a", probe="p", kind="cloze", gold=0, scores=(-2.0, -2.0), lengths=(4, 4))
 
     assert not tie.is_right
 
@@ -161,7 +163,7 @@ def test_nothing_asked_nothing_judged() -> None:
 
 
 def test_an_infinite_shift_is_no_number() -> None:
-    lost = Answered(
+    lost = ProbeAnswer(
         id=f"{1:016x}",
         probe="builtin",
         kind="cloze",

@@ -7,7 +7,7 @@ import pytest
 
 from engine.evidence import LearningCurve, to_json
 from engine.files.typed_json import from_json
-from engine.metrics.learning import Judged, last_gains, learning_curve
+from engine.metrics.learning import ShareResult, last_gains, learning_curve
 from engine.metrics.predictions import Prediction
 from support.tasks import task
 
@@ -18,7 +18,7 @@ TASK = task("classification", labels=("a", "b"))
 def curve(*parts: list[Prediction], model: str = "tfidf_svm") -> LearningCurve:
     shares = (0.25, 0.5, 1.0)[-len(parts) :]
     judged = [
-        Judged(share=share, rows=round(share * 100), predictions=part)
+        ShareResult(share=share, rows=round(share * 100), predictions=part)
         for share, part in zip(shares, parts, strict=True)
     ]
     return learning_curve(model, judged, task=TASK, judged_on="validation", confidence=0.95, seed=7)
@@ -159,8 +159,8 @@ def test_fields_of_answers_have_curves_of_their_own() -> None:
             for place in range(100)
         ]
 
-    judged = [Judged(share=0.5, rows=50, predictions=said(40))]
-    judged.append(Judged(share=1.0, rows=100, predictions=said(80)))
+    judged = [ShareResult(share=0.5, rows=50, predictions=said(40))]
+    judged.append(ShareResult(share=1.0, rows=100, predictions=said(80)))
     found = learning_curve(
         "tuned", judged, task=asked, judged_on="validation", confidence=0.95, seed=7
     )

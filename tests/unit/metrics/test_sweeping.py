@@ -11,15 +11,15 @@ from engine.errors import StageError
 from engine.evidence import HistoryPoint, SweepResult, TrainingSummary, to_json
 from engine.files.typed_json import from_json
 from engine.metrics.predictions import Prediction
-from engine.metrics.sweeping import Choice, Judged, choose
+from engine.metrics.sweeping import SettingResult, SweepCriterion, choose
 from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
 TASK = task("classification", labels=("a", "b"))
 
 
-def choice(metric: str = "macro_f1") -> Choice:
-    return Choice(task=TASK, metric=metric, confidence=0.95, seed=7)
+def choice(metric: str = "macro_f1") -> SweepCriterion:
+    return SweepCriterion(task=TASK, metric=metric, confidence=0.95, seed=7)
 
 
 def training(loss: float | None = None, *, kept: int = 4) -> TrainingSummary:
@@ -46,8 +46,10 @@ def training(loss: float | None = None, *, kept: int = 4) -> TrainingSummary:
     )
 
 
-def judged(said: Sequence[Prediction], loss: float | None = None, *, rank: int = 8) -> Judged:
-    return Judged(values={"rank": rank}, training=training(loss), predictions=said)
+def judged(
+    said: Sequence[Prediction], loss: float | None = None, *, rank: int = 8
+) -> SettingResult:
+    return SettingResult(values={"rank": rank}, training=training(loss), predictions=said)
 
 
 def test_the_best_value_wins_and_the_others_are_behind_it_pair_by_pair(answers: Answers) -> None:
@@ -86,7 +88,7 @@ def test_less_of_a_loss_is_better_and_behind_is_still_positive(answers: Answers)
     good, bad = (
         [replace(row, nats=nats, tokens=5, bytes=20) for row in rows] for nats in (4.0, 9.0)
     )
-    chat = Choice(task=task("chat"), metric="bits_per_byte", confidence=0.95, seed=7)
+    chat = SweepCriterion(task=task("chat"), metric="bits_per_byte", confidence=0.95, seed=7)
 
     found = choose([judged(bad), judged(good)], chat)
 
@@ -98,7 +100,7 @@ def test_less_of_a_loss_is_better_and_behind_is_still_positive(answers: Answers)
 
 
 def test_a_setting_without_a_model_loses_and_says_why(answers: Answers) -> None:
-    lost = Judged(values={"rank": 8}, training=None, failed="B414 the loss is not a number")
+    lost = SettingResult(values={"rank": 8}, training=None, failed="B414 the loss is not a number")
 
     found = choose([lost, judged(answers({"a": "ab", "b": "bb"}))], choice())
 
@@ -110,7 +112,8 @@ def test_a_setting_without_a_model_loses_and_says_why(answers: Answers) -> None:
 
 def test_nothing_is_chosen_where_nothing_can_be_judged() -> None:
     lost = [
-        Judged(values={"rank": rank}, training=None, failed=f"{rank} ran away") for rank in (8, 16)
+        SettingResult(values={"rank": rank}, training=None, failed=f"{rank} ran away")
+        for rank in (8, 16)
     ]
 
     with pytest.raises(StageError, match=r"8 ran away; 16 ran away") as caught:

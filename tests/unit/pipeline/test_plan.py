@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.lock.draw import RECORDED, Held, Standing, draw_of, inputs_of, recorded_rows
+from engine.lock.draw import RECORDED, ExpectedDraw, LockMatch, draw_of, inputs_of, recorded_rows
 from engine.lock.file import Lock, LockedSplit
 from engine.pipeline.plan import (
     UNKNOWN,
@@ -96,8 +96,8 @@ def test_the_record_is_part_of_the_data_key_and_of_no_other(recipe: Recipe, stor
     assert all(keys)
     assert keys[0] != keys[1]
     assert [key.payload[RECORDED] for key in keys if key] == [None, recorded.digest]
-    assert held.stage("data").held == Held(
-        standing=Standing.KEPT, digest=recorded.digest, recorded=recorded
+    assert held.stage("data").held == ExpectedDraw(
+        match=LockMatch.KEPT, digest=recorded.digest, recorded=recorded
     )
     assert all(stage.held is None for stage in held.stages if stage.name != "data")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.evidence import Report, Status
+from engine.evidence import Report
 from engine.render.checks_text import check_lines
 from engine.render.json import read_json, render_json
 from engine.render.labels import main_metric, required
@@ -16,8 +16,7 @@ from engine.render.report.card import render_card
 from engine.render.report.page import render_html, render_markdown
 from engine.render.report.summary import closing_block
 from engine.render.stage_lines import baseline_lines, ladder_lines
-from support import kind_reports as kinds
-from support import reports as sample
+from support import reports
 
 Render = Callable[[Report], str]
 pages = pytest.mark.parametrize("render", [render_html, render_markdown])
@@ -30,7 +29,7 @@ def closing(report: Report) -> str:
 
 
 @pytest.mark.parametrize("render", [render_html, render_markdown, render_card, closing])
-@pytest.mark.parametrize("make", [kinds.extraction, kinds.generation, kinds.chat])
+@pytest.mark.parametrize("make", [reports.extraction, reports.generation, reports.chat])
 def test_kinds_without_labels_say_nothing_of_labels(
     make: Callable[[], Report], render: Render
 ) -> None:
@@ -50,11 +49,11 @@ def test_kinds_without_labels_say_nothing_of_labels(
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
-        (kinds.rich, "macro_f1"),
-        (kinds.multilabel, "macro_f1"),
-        (kinds.extraction, "field_f1"),
-        (kinds.generation, "answer_match"),
-        (kinds.chat, "bits_per_byte"),
+        (reports.rich, "macro_f1"),
+        (reports.multilabel, "macro_f1"),
+        (reports.extraction, "field_f1"),
+        (reports.generation, "answer_match"),
+        (reports.chat, "bits_per_byte"),
     ],
 )
 def test_the_main_metric_is_that_of_the_kind(make: Callable[[], Report], expected: str) -> None:
@@ -63,7 +62,7 @@ def test_the_main_metric_is_that_of_the_kind(make: Callable[[], Report], expecte
 
 @pages
 def test_fields_are_told_apart_from_classes(render: Render) -> None:
-    shown = render(kinds.extraction())
+    shown = render(reports.extraction())
 
     assert "Per field" in shown
     assert "items.quantity" in shown
@@ -71,7 +70,7 @@ def test_fields_are_told_apart_from_classes(render: Render) -> None:
 
 @pages
 def test_less_is_said_to_be_better_where_it_is(render: Render) -> None:
-    shown = render(kinds.chat()).replace("\\", "")
+    shown = render(reports.chat()).replace("\\", "")
 
     assert "lower is better" in shown
     assert "upper bound ≤ 0.90" in shown
@@ -79,18 +78,18 @@ def test_less_is_said_to_be_better_where_it_is(render: Render) -> None:
 
 
 def test_the_best_baseline_is_best_in_its_direction() -> None:
-    lines = baseline_lines(kinds.chat().baselines, metric="bits_per_byte")
+    lines = baseline_lines(reports.chat().baselines, metric="bits_per_byte")
 
     assert "bits per byte (lower is better)" in lines
     assert "best is few_shot" in lines
-    best = render_html(kinds.chat()).partition("best baseline")[2][:200]
+    best = render_html(reports.chat()).partition("best baseline")[2][:200]
     assert "1.132" in best
     assert "few_shot" in best
 
 
 @pages
 def test_p_values_are_shown_with_their_correction(render: Render) -> None:
-    shown = render(kinds.generation())
+    shown = render(reports.generation())
 
     assert "p = 0.039" in shown
     assert "0.078 after Holm" in shown
@@ -98,7 +97,7 @@ def test_p_values_are_shown_with_their_correction(render: Render) -> None:
 
 @pages
 def test_a_refused_quantization_says_why(render: Render) -> None:
-    shown = render(kinds.rich()).replace("\\", "")
+    shown = render(reports.rich()).replace("\\", "")
 
     assert "macro_f1 drop +0.069 [+0.035, +0.104], required ≤ 0.02" in shown
     assert "refused" in shown
@@ -107,8 +106,8 @@ def test_a_refused_quantization_says_why(render: Render) -> None:
 
 @pages
 def test_changed_rows_are_listed_up_to_a_bound_that_is_said(render: Render) -> None:
-    report = kinds.rich()
-    last = dataclasses.replace(report.ladder[-1], flips=kinds.flips(60))
+    report = reports.rich()
+    last = dataclasses.replace(report.ladder[-1], flips=reports.flips(60))
 
     shown = render(dataclasses.replace(report, ladder=(*report.ladder[:-1], last)))
 
@@ -119,7 +118,7 @@ def test_changed_rows_are_listed_up_to_a_bound_that_is_said(render: Render) -> N
 
 @pages
 def test_the_evidence_of_each_part_is_there(render: Render) -> None:
-    shown = render(kinds.rich()).replace("\\", "")
+    shown = render(reports.rich()).replace("\\", "")
 
     for told in (
         "ECE 0.031",
@@ -140,7 +139,7 @@ def test_the_evidence_of_each_part_is_there(render: Render) -> None:
 
 @pytest.mark.parametrize("render", [render_html, render_markdown, render_card, closing])
 def test_a_report_without_the_newer_parts_is_still_shown(render: Render) -> None:
-    data = json.loads(render_json(sample.accepted()))
+    data = json.loads(render_json(reports.accepted()))
     for name in (*ADDED, "learning_curves", "holdout_use", "folds"):
         del data[name]
     for scores in (data["holdout"], *(item["scores"] for item in data["baselines"])):
@@ -155,7 +154,7 @@ def test_a_report_without_the_newer_parts_is_still_shown(render: Render) -> None
 
 
 def test_a_ladder_in_the_terminal_names_every_form_and_the_one_that_leaves() -> None:
-    lines = ladder_lines(kinds.rich().ladder, metric="macro_f1")
+    lines = ladder_lines(reports.rich().ladder, metric="macro_f1")
 
     assert lines.startswith("adapter 0.897 · merged 0.897 · f16 0.897")
     assert "Q4_0 refused: macro_f1 drop +0.069" in lines
@@ -164,12 +163,12 @@ def test_a_ladder_in_the_terminal_names_every_form_and_the_one_that_leaves() -> 
 
 def test_a_ladder_without_answers_tells_the_shift() -> None:
     assert "Q4_K_M moved log-probabilities by 0.0391 nats" in ladder_lines(
-        kinds.chat().ladder, metric="bits_per_byte"
+        reports.chat().ladder, metric="bits_per_byte"
     )
 
 
 @pytest.mark.parametrize(
-    "make", [kinds.rich, kinds.extraction, kinds.generation, kinds.chat, kinds.multilabel]
+    "make", [reports.rich, reports.extraction, reports.generation, reports.chat, reports.multilabel]
 )
 def test_no_line_of_the_terminal_is_longer_than_it(make: Callable[[], Report]) -> None:
     report = make()
@@ -183,7 +182,7 @@ def test_no_line_of_the_terminal_is_longer_than_it(make: Callable[[], Report]) -
 
 
 def test_a_bound_carries_its_unit() -> None:
-    verdict = kinds.rich().verify
+    verdict = reports.rich().verify
     assert verdict
     wanted = [required(item) for item in verdict.checks]
 
@@ -191,9 +190,6 @@ def test_a_bound_carries_its_unit() -> None:
 
 
 def test_long_titles_are_cut_before_lines_break() -> None:
-    long = sample.check(
-        "f1." + "a" * 90, 0.5, 0.4, Status.PASS, interval=sample.interval(0.45, 0.55)
-    )
-    verdict = dataclasses.replace(kinds.parity(), checks=(long,))
+    verdict = reports.verdict_of("f1." + "a" * 90, low=0.45, got=0.5, high=0.55, bound=0.4)
 
     assert max(map(len, check_lines(verdict, stage="gate", colour=False).splitlines())) <= 100

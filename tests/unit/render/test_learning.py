@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 
 from engine.evidence import Report
-from engine.metrics.learning import Judged, learning_curve
+from engine.metrics.learning import ShareResult, learning_curve
 from engine.metrics.predictions import Prediction
 from engine.render.blocks import Table
 from engine.render.report.card import render_card
 from engine.render.report.page import render_html, render_markdown
 from engine.render.report.sections.learning import learning
 from engine.render.report.summary import closing_block
-from support import reports as sample
+from support import reports
 from support.tasks import task
 
 LABELS = ("<b>", "bug")
@@ -42,7 +42,7 @@ def predictions(right: int) -> list[Prediction]:
 def report() -> Report:
     """An accepted run with a curve of each model and with folds."""
     judged = [
-        Judged(share=share, rows=int(100 * share), predictions=predictions(right))
+        ShareResult(share=share, rows=int(100 * share), predictions=predictions(right))
         for share, right in SHARES
     ]
     svm, tuned = (
@@ -57,7 +57,7 @@ def report() -> Report:
         for model in ("tfidf_svm", "tuned")
     )
     folds = tuned.points[-1].scores
-    return replace(sample.accepted(), learning_curves=(svm, tuned), folds=folds)
+    return replace(reports.accepted(), learning_curves=(svm, tuned), folds=folds)
 
 
 def test_the_table_of_a_curve_holds_every_class_and_the_last_gain(report: Report) -> None:
@@ -116,7 +116,7 @@ def test_the_card_says_what_it_was_judged_by(report: Report) -> None:
 
 @pytest.mark.parametrize("render", [render_markdown, render_html, render_card])
 def test_nothing_is_shown_where_there_is_nothing(render: Render) -> None:
-    page = render(sample.accepted())
+    page = render(reports.accepted())
 
     assert "How much data" not in page
     assert "learning curve" not in page.lower()

@@ -31,24 +31,23 @@ from engine.render.stage_lines import (
     stage_result,
     training_line,
 )
-from support import kind_reports as kinds
-from support import reports as sample
+from support import reports
 from support.golden import Golden
 
 REPORTS: dict[str, Callable[[], Report]] = {
-    "accepted": sample.accepted,
-    "refused": sample.refused,
-    "baseline_passes": sample.baseline_passes,
-    "failed": sample.failed,
-    "many_labels": sample.many_labels,
-    "rich": kinds.rich,
-    "extraction": kinds.extraction,
-    "multilabel": kinds.multilabel,
-    "generation": kinds.generation,
-    "chat": kinds.chat,
-    "refused_by_the_ladder": kinds.refused_by_the_ladder,
-    "refused_by_forgetting": kinds.refused_by_forgetting,
-    "repeated": kinds.repeated,
+    "accepted": reports.accepted,
+    "refused": reports.refused,
+    "baseline_passes": reports.baseline_passes,
+    "failed": reports.failed,
+    "many_labels": reports.many_labels,
+    "rich": reports.rich,
+    "extraction": reports.extraction,
+    "multilabel": reports.multilabel,
+    "generation": reports.generation,
+    "chat": reports.chat,
+    "refused_by_the_ladder": reports.refused_by_the_ladder,
+    "refused_by_forgetting": reports.refused_by_forgetting,
+    "repeated": reports.repeated,
 }
 each_report = pytest.mark.parametrize("name", REPORTS)
 
@@ -56,14 +55,16 @@ HOSTILE = "<script>alert(1)</script>\"'&`|\x00\x1b[2J\u202eevil </style></code><
 
 
 def hostile() -> Report:
-    report = kinds.rich()
+    report = reports.rich()
     assert report.forgetting
+    assert report.data
+    assert report.holdout
     flip = Flip(id=HOSTILE, target=HOSTILE, before=HOSTILE, after=None)
     probe = dataclasses.replace(report.forgetting.probes[0], name=HOSTILE, kind=HOSTILE)
     labels = (HOSTILE, "positive")
     findings = tuple(
         dataclasses.replace(item, message=HOSTILE, examples=(HOSTILE,))
-        for item in sample.data_summary().findings
+        for item in report.data.findings
     )
     return dataclasses.replace(
         report,
@@ -91,10 +92,10 @@ def hostile() -> Report:
         resolved_recipe=HOSTILE,
         backend_config=HOSTILE,
         labels=labels,
-        holdout=sample.scores(((132, 17, 0), (14, 137, 0)), labels),
+        holdout=reports.with_labels(report.holdout, labels),
         versions={HOSTILE: HOSTILE},
         environment={HOSTILE: HOSTILE},
-        data=dataclasses.replace(sample.data_summary(), findings=findings, dropped={HOSTILE: 3}),
+        data=dataclasses.replace(report.data, findings=findings, dropped={HOSTILE: 3}),
     )
 
 
@@ -104,7 +105,7 @@ def test_the_closing_block_is_the_golden_one(golden: Golden, name: str) -> None:
 
 
 def test_the_lines_of_a_run_are_the_golden_ones(golden: Golden) -> None:
-    report = kinds.rich()
+    report = reports.rich()
     assert report.data
     assert report.training
     assert report.gate
@@ -143,7 +144,7 @@ def test_the_markdown_is_the_golden_one(golden: Golden, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "make"),
-    [("card", sample.accepted), ("rich.card", kinds.rich), ("chat.card", kinds.chat)],
+    [("card", reports.accepted), ("rich.card", reports.rich), ("chat.card", reports.chat)],
 )
 def test_the_model_card_is_the_golden_one(
     golden: Golden, name: str, make: Callable[[], Report]
@@ -164,7 +165,7 @@ def test_json_follows_its_schema_and_reads_back_equal(root: Path, name: str) -> 
 
 
 def test_json_refuses_what_is_no_number() -> None:
-    report = dataclasses.replace(sample.accepted(), agreement=float("nan"))
+    report = dataclasses.replace(reports.accepted(), agreement=float("nan"))
 
     with pytest.raises(ValueError, match="not JSON compliant"):
         render_json(report)
@@ -270,7 +271,7 @@ def test_hostile_text_reaches_no_terminal() -> None:
 def test_naughty_strings_leave_the_page_well_formed(shared_data: Path) -> None:
     path = shared_data / "naughty_strings" / "blns.json"
     strings = tuple(json.loads(path.read_text(encoding="utf-8")))
-    report = dataclasses.replace(sample.accepted(), notes=strings, description=strings[-1])
+    report = dataclasses.replace(reports.accepted(), notes=strings, description=strings[-1])
 
     page = Page(render_html(report))
 
@@ -280,7 +281,7 @@ def test_naughty_strings_leave_the_page_well_formed(shared_data: Path) -> None:
 
 
 def test_the_card_front_matter_is_yaml_with_measured_numbers() -> None:
-    front = yaml.safe_load(render_card(sample.accepted()).split("---\n")[1])
+    front = yaml.safe_load(render_card(reports.accepted()).split("---\n")[1])
 
     metrics = front["model-index"][0]["results"][0]["metrics"]
     assert front["labels"] == ["negative", "positive"]
@@ -289,7 +290,7 @@ def test_the_card_front_matter_is_yaml_with_measured_numbers() -> None:
 
 
 def test_the_card_names_a_base_model_of_the_hub_as_hubs_do() -> None:
-    report = dataclasses.replace(sample.accepted(), base_model="owner/model@0123456789ab")
+    report = dataclasses.replace(reports.accepted(), base_model="owner/model@0123456789ab")
 
     assert yaml.safe_load(render_card(report).split("---\n")[1])["base_model"] == "owner/model"
 
@@ -301,21 +302,21 @@ def test_hostile_text_stays_inside_the_front_matter() -> None:
 
 
 def test_absent_parts_say_why() -> None:
-    page = Page(render_html(sample.failed()))
+    page = Page(render_html(reports.failed()))
 
     assert "Not computed: the evaluate stage was skipped (train failed)." in page.text
     assert "Not computed: the train stage failed (B402" in page.text
 
 
 def test_a_metric_without_a_value_shows_its_reason() -> None:
-    page = Page(render_html(sample.refused()))
+    page = Page(render_html(reports.refused()))
 
     assert "not computed: no rows of this class" in page.text
     assert "free decoding gave no rows" in page.text
 
 
 def test_every_label_of_many_stands_in_the_matrix() -> None:
-    report = sample.many_labels(151)
+    report = reports.more_labels(151)
 
     page = Page(render_html(report))
 
@@ -326,7 +327,7 @@ def test_every_label_of_many_stands_in_the_matrix() -> None:
 
 def test_waivers_stand_in_every_form_of_the_report() -> None:
     waivers = (Waived(what="splits.seed", why="Rows stood in it twice."),)
-    report = dataclasses.replace(sample.accepted(), waivers=waivers)
+    report = dataclasses.replace(reports.accepted(), waivers=waivers)
 
     forms = {
         "html": render_html(report),

@@ -12,8 +12,7 @@ from engine.render.report import sections
 from engine.render.report.card import render_card
 from engine.render.report.page import render_html, render_markdown, render_terminal
 from engine.render.report.summary import closing_block
-from support import kind_reports as kinds
-from support import reports as sample
+from support import reports
 from support.golden import Golden
 from unit.render.test_pages import REPORTS, hostile
 
@@ -45,7 +44,7 @@ def weather(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("weather")
 def test_one_module_adds_a_section_to_every_form() -> None:
-    report = sample.accepted()
+    report = reports.accepted()
     page, text = render_html(report), render_markdown(report)
 
     assert '<a href="#weather">Weather</a>' in page
@@ -67,16 +66,16 @@ def test_no_line_of_a_report_is_wider_than_the_terminal(name: str, width: int) -
 
 
 def test_the_report_on_the_terminal_is_the_golden_one(golden: Golden) -> None:
-    golden("render/rich.report.txt", render_terminal(kinds.rich(), width=100, colour=False))
+    golden("render/rich.report.txt", render_terminal(reports.rich(), width=100, colour=False))
 
 
 def test_colour_changes_no_word_of_a_report() -> None:
-    coloured = render_terminal(kinds.rich(), width=100, colour=True)
+    coloured = render_terminal(reports.rich(), width=100, colour=True)
     plain = re.sub(r"\x1b\[[0-9;]*m", "", coloured)
 
     assert coloured != plain
     assert [line.rstrip() for line in plain.splitlines()] == render_terminal(
-        kinds.rich(), width=100, colour=False
+        reports.rich(), width=100, colour=False
     ).splitlines()
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from engine.evidence import Interval, LearningCurve, Metric, Status, SweepResult, SweepSetting
+from engine.evidence import Interval, LearningCurve, Metric, SweepResult, SweepSetting
 from engine.render.report.sections.sweep import sweep_lines, sweep_sentences
-from support import reports as sample
+from support import reports
 
 
 def behind(low: float) -> Metric:
@@ -52,9 +52,9 @@ def test_how_sure_the_choice_is(others: tuple[SweepSetting, ...], says: str) -> 
 
 
 def test_what_else_is_measured_on_the_rows_that_chose_is_said() -> None:
-    report = replace(sample.accepted(), learning_curves=())
+    report = replace(reports.accepted(), learning_curves=())
     assert report.gate is not None
-    gap = sample.check("overfitting", 0.01, 0.1, Status.PASS)
+    gap = replace(report.gate.checks[0], name="overfitting", got=0.01, bound=0.1, interval=None)
     gated = replace(report, gate=replace(report.gate, checks=(*report.gate.checks, gap)))
     bare = replace(report, gate=replace(report.gate, checks=()))
     curve = LearningCurve(
@@ -74,7 +74,7 @@ def test_what_else_is_measured_on_the_rows_that_chose_is_said() -> None:
 
 
 def test_full_training_is_kept_without_what_describes_an_adapter() -> None:
-    said = sweep_sentences(sample.accepted(), swept(FAR, kind="full", learning_rate=2e-5))[-1]
+    said = sweep_sentences(reports.accepted(), swept(FAR, kind="full", learning_rate=2e-5))[-1]
 
     assert said.startswith("To keep it, write kind: full, learning_rate: 2e-05 into the method")
     assert "rank, alpha, dropout, target_modules" in said

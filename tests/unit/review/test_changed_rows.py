@@ -8,7 +8,7 @@ import pytest
 
 from engine.review.file_tree import Disk
 from engine.review.review import review
-from engine.review.rows import Rows
+from engine.review.rows import RowDivider
 from engine.review.version import load_side
 from engine.store import Store
 from support.recipe_pairs import CPU, cases
@@ -27,6 +27,6 @@ def test_lines_that_are_gone_are_told(name: str, expected: list[str], tmp_path: 
     case = next(one for one in cases() if one.name == name)
     sides = [load_side(path, Disk(), label=path.name) for path in case.write(tmp_path)]
 
-    result = review(*sides, store=Store(tmp_path / "store"), device=CPU, rows=Rows(room=0))
+    result = review(*sides, store=Store(tmp_path / "store"), device=CPU, rows=RowDivider(room=0))
 
     assert [f"{one.code} {one.path}" for one in result.findings] == expected

@@ -21,7 +21,7 @@ from engine.runtime.llama.engine import Engine
 from engine.runtime.models.merge import copy_model
 from engine.runtime.models.tokenizer import write_tokenizer
 from engine.runtime.rendering.chat import Chat, load_chat
-from engine.runtime.rendering.renderer import Limits, Renderer
+from engine.runtime.rendering.renderer import LengthLimits, Renderer
 from support.model_families import FAMILIES, make_family
 
 TASK = Task(
@@ -66,7 +66,7 @@ def exported(base: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple
 
 def trained(chat: Chat, texts: Sequence[str]) -> list[list[int]]:
     """Tokens before the answer, as training reads them."""
-    limits = Limits(max_length=512, truncation="off", template_tokens="off")
+    limits = LengthLimits(max_length=512, truncation="off", template_tokens="off")
     renderer = Renderer(chat, TASK, limits)
     rows = [renderer.render(Row(text))[0].segments for text in texts]
     return [[token for part in row[:-1] for token in chat.token_ids(part.text)] for row in rows]

@@ -17,7 +17,7 @@ import zstandard
 
 from engine.errors import DataError
 from engine.sources.archive import extract
-from engine.sources.streams import Limits
+from engine.sources.streams import StreamLimits
 
 ROWS = b"text\tlabel\r\nfine\tgood\r\n"
 PACK: dict[str, Callable[[bytes], bytes]] = {
@@ -56,7 +56,9 @@ def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarIn
     return info
 
 
-def take(folder: Path, content: bytes, file: str, name: str = "a.archive", **more: Limits) -> bytes:
+def take(
+    folder: Path, content: bytes, file: str, name: str = "a.archive", **more: StreamLimits
+) -> bytes:
     (folder / name).write_bytes(content)
     (folder / "out").mkdir(exist_ok=True)
     extract(folder / name, file, folder / "out" / "taken", **more)
@@ -141,7 +143,7 @@ def test_a_folder_of_a_zip_is_no_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [suffix for suffix in PACK if suffix])
 def test_a_bomb_is_stopped_by_its_ratio(tmp_path: Path, suffix: str) -> None:
     bomb = PACK[suffix](tar_of({"p": bytes(8 << 20)}))
-    limits = Limits(free=1 << 20, ratio=5)
+    limits = StreamLimits(free=1 << 20, ratio=5)
 
     assert code_of(tmp_path, bomb, "p", limits=limits) == "D345"
 
@@ -149,7 +151,7 @@ def test_a_bomb_is_stopped_by_its_ratio(tmp_path: Path, suffix: str) -> None:
 def test_a_bomb_in_a_zip_is_stopped_by_its_size(tmp_path: Path) -> None:
     bomb = zip_of({"p": bytes(8 << 20)})
 
-    assert code_of(tmp_path, bomb, "p", limits=Limits(bytes=4 << 20)) == "D345"
+    assert code_of(tmp_path, bomb, "p", limits=StreamLimits(bytes=4 << 20)) == "D345"
 
 
 def test_honest_repetition_below_the_free_size_is_no_bomb(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import EngineError, EnvironmentProblem, StoreError
-from engine.lock.holdout_uses import Holdouts
+from engine.lock.holdout_uses import HoldoutUses
 from engine.store import Store, make_key
 from engine.store.runs import Runs, latest_accepted, read_record
 
@@ -60,7 +60,7 @@ def use(root: Path) -> None:
         lambda: store.put("data", KEY, build),
         lambda: store.put("data", KEY, build, anew=True),
         lambda: store.set_aside(K),
-        lambda: Holdouts(store).add(HOLDOUT, {"run": "one"}),
+        lambda: HoldoutUses(store).add(HOLDOUT, {"run": "one"}),
         lambda: runs.record(runs.create("tiny", K), {"outcome": "accepted"}),
         lambda: latest_accepted(runs, "tiny"),
     ]
@@ -187,9 +187,9 @@ def test_records_that_are_none_count_as_absent_at_once(
         {"seconds": pytest.approx(float("nan"), nan_ok=True), "signed": {}},
     )
     assert latest_accepted(runs, "tiny") is None
-    assert Holdouts(store).looks(HOLDOUT) == 0
+    assert HoldoutUses(store).looks(HOLDOUT) == 0
     assert not store.has_scratch(K)
-    assert Holdouts(store).add(HOLDOUT, {"run": "one"}) == 1
+    assert HoldoutUses(store).add(HOLDOUT, {"run": "one"}) == 1
     assert store.put("data", KEY, lambda f: (f / "x").write_text("1", encoding="utf-8"))
     assert time.process_time() - began < 2
     assert len([*(tmp_path / "damaged").iterdir()]) == 2

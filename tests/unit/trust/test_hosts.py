@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.trust.hosts import Kind, kind_of, parse_address, parse_host
+from engine.trust.hosts import AddressKind, kind_of, parse_address, parse_host
 from engine.trust.keys import is_never_sent
 
 
@@ -46,31 +46,31 @@ def test_a_host_is_allowed_by_its_name(text: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("address", "kind"),
     [
-        ("127.0.0.1", Kind.LOOPBACK),
-        ("::1", Kind.LOOPBACK),
-        ("169.254.169.254", Kind.METADATA),
-        ("100.100.100.200", Kind.METADATA),
-        ("168.63.129.16", Kind.METADATA),
-        ("fd00:ec2::254", Kind.METADATA),
-        ("::ffff:169.254.169.254", Kind.METADATA),
-        ("64:ff9b::a9fe:a9fe", Kind.METADATA),
-        ("2002:a9fe:a9fe::1", Kind.METADATA),
-        ("::169.254.169.254", Kind.METADATA),
-        ("169.254.0.1", Kind.LINK_LOCAL),
-        ("fe80::1%eth0", Kind.LINK_LOCAL),
-        ("0.0.0.0", Kind.UNUSABLE),
-        ("::", Kind.UNUSABLE),
-        ("224.0.0.1", Kind.UNUSABLE),
-        ("10.0.0.1", Kind.PRIVATE),
-        ("192.168.0.1", Kind.PRIVATE),
-        ("100.64.0.1", Kind.PRIVATE),
-        ("fc00::1", Kind.PRIVATE),
-        ("::ffff:127.0.0.1", Kind.PRIVATE),
-        ("93.184.215.14", Kind.PUBLIC),
-        ("2606:4700::1111", Kind.PUBLIC),
+        ("127.0.0.1", AddressKind.LOOPBACK),
+        ("::1", AddressKind.LOOPBACK),
+        ("169.254.169.254", AddressKind.METADATA),
+        ("100.100.100.200", AddressKind.METADATA),
+        ("168.63.129.16", AddressKind.METADATA),
+        ("fd00:ec2::254", AddressKind.METADATA),
+        ("::ffff:169.254.169.254", AddressKind.METADATA),
+        ("64:ff9b::a9fe:a9fe", AddressKind.METADATA),
+        ("2002:a9fe:a9fe::1", AddressKind.METADATA),
+        ("::169.254.169.254", AddressKind.METADATA),
+        ("169.254.0.1", AddressKind.LINK_LOCAL),
+        ("fe80::1%eth0", AddressKind.LINK_LOCAL),
+        ("0.0.0.0", AddressKind.UNUSABLE),
+        ("::", AddressKind.UNUSABLE),
+        ("224.0.0.1", AddressKind.UNUSABLE),
+        ("10.0.0.1", AddressKind.PRIVATE),
+        ("192.168.0.1", AddressKind.PRIVATE),
+        ("100.64.0.1", AddressKind.PRIVATE),
+        ("fc00::1", AddressKind.PRIVATE),
+        ("::ffff:127.0.0.1", AddressKind.PRIVATE),
+        ("93.184.215.14", AddressKind.PUBLIC),
+        ("2606:4700::1111", AddressKind.PUBLIC),
     ],
 )
-def test_every_way_to_write_a_place_is_that_place(address: str, kind: Kind) -> None:
+def test_every_way_to_write_a_place_is_that_place(address: str, kind: AddressKind) -> None:
     assert kind_of(address) is kind
 
 

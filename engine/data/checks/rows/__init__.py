@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from engine.data.checks.rows.base import Mask, RowCheck, TraitCheck
 from engine.data.checks.rows.control_characters import ControlCharactersCheck
 from engine.data.checks.rows.languages import LanguagesCheck
@@ -11,10 +9,8 @@ from engine.data.checks.rows.mojibake import MojibakeCheck
 from engine.data.checks.rows.output_format import OutputFormatCheck
 from engine.data.checks.rows.personal_data import PersonalDataCheck, PersonalDataMask
 from engine.data.checks.rows.template_tokens import TemplateTokensCheck
+from engine.kinds import AnswerForm
 from engine.recipe.model import Checks, Task
-
-FREE_ANSWERS: Final = ("generation", "chat", "preference")
-"""The kinds whose answers are written freely; the engine itself writes those of the others."""
 
 
 def row_checks(task: Task, checks: Checks) -> tuple[RowCheck, ...]:
@@ -32,7 +28,7 @@ def row_checks(task: Task, checks: Checks) -> tuple[RowCheck, ...]:
 def trait_checks(task: Task, checks: Checks) -> tuple[TraitCheck, ...]:
     """Return the checks that compare rows by a trait and are not off."""
     every: list[TraitCheck] = [LanguagesCheck(checks.languages)]
-    if task.kind in FREE_ANSWERS:
+    if task.spec.answer is AnswerForm.TEXT:  # the engine itself writes the answers of other forms
         every.append(OutputFormatCheck(checks.output_format))
     return tuple(check for check in every if check.action != "off")
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Final
 
-from engine.data.checks.rows.personal_patterns import Found, find_personal
+from engine.data.checks.rows.personal_patterns import PersonalSpan, find_personal
 from engine.data.checks.rows.texts import rewritten, rows_that, texts
 from engine.data.kinds.base import Filled
 from engine.recipe.model import CheckAction
@@ -79,7 +79,7 @@ def masked(text: str) -> str:
     return text
 
 
-def veiled(text: str, found: Found) -> str:
+def veiled(text: str, found: PersonalSpan) -> str:
     """Return a finding as a message may show it: `a…@example.org`, `+4…`, `AK…`; never the whole."""
     value = text[found.start : found.end]
     if found.kind == "EMAIL":

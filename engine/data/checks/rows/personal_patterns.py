@@ -16,7 +16,7 @@ from engine.data.checks.rows import checksums
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PersonalSpan:
     """A span of a text and what it is; `kind` is the word of its placeholder."""
 
     start: int
@@ -129,16 +129,16 @@ IDENTITIES: Final[tuple[Checked, ...]] = (
 """US SSN, UK NINO, Spanish DNI and NIE, French NIR, Brazilian CPF, Indian Aadhaar, Chinese number."""
 
 
-def find_personal(text: str) -> list[Found]:
+def find_personal(text: str) -> list[PersonalSpan]:
     """Return the findings in order of place; where two overlap, the surer kind stays."""
-    kept: list[Found] = []
+    kept: list[PersonalSpan] = []
     for found in _candidates(text):
         if all(found.end <= other.start or other.end <= found.start for other in kept):
             kept.append(found)
     return sorted(kept, key=lambda found: found.start)
 
 
-def _candidates(text: str) -> Iterator[Found]:
+def _candidates(text: str) -> Iterator[PersonalSpan]:
     """Yield spans, the surest kinds first."""
     if SECRET_HINTS.search(text):
         yield from _spans(SECRET, text, "SECRET")
@@ -152,17 +152,17 @@ def _candidates(text: str) -> Iterator[Found]:
         yield from _spans(IPV6, text, "IP", lambda found: _address(text, found))
 
 
-def _numbers(text: str) -> Iterator[Found]:
+def _numbers(text: str) -> Iterator[PersonalSpan]:
     yield from _ibans(text)
     yield from _spans(CARD, text, "CARD", lambda found: _card(found.group()))
     for pattern, check in IDENTITIES:
         yield from _spans(pattern, text, "ID", _checked(check))
     yield from _spans(PHONE, text, "PHONE", lambda found: _phone(found.group()))
     for found in CALLED.finditer(text):
-        yield Found(found.start("number"), found.end("number"), "PHONE")
+        yield PersonalSpan(found.start("number"), found.end("number"), "PHONE")
 
 
-def _ibans(text: str) -> Iterator[Found]:
+def _ibans(text: str) -> Iterator[PersonalSpan]:
     """Yield account numbers; a word in capitals right behind one is not taken as part of it."""
     for found in IBAN.finditer(text):
         characters = 0
@@ -172,7 +172,7 @@ def _ibans(text: str) -> Iterator[Found]:
             if characters == length:
                 span = text[found.start() : at + 1].replace(" ", "")
                 if checksums.iban(span) and not text[at + 1 : at + 2].isalnum():
-                    yield Found(found.start(), at + 1, "IBAN")
+                    yield PersonalSpan(found.start(), at + 1, "IBAN")
                 break
 
 
@@ -198,7 +198,7 @@ def _spans(
     text: str,
     kind: str,
     check: Callable[[re.Match[str]], bool] = lambda _: True,
-) -> Iterator[Found]:
+) -> Iterator[PersonalSpan]:
     for found in pattern.finditer(text):
         if check(found):
-            yield Found(found.start(), found.end(), kind)
+            yield PersonalSpan(found.start(), found.end(), kind)

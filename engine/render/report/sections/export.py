@@ -39,8 +39,6 @@ _TITLES = {
     "first_token_milliseconds": "first token after",
     "peak_memory_megabytes": "peak memory",
 }
-_EXACT = ("classification", "multilabel", "extraction")
-"""Kinds in which an answer is right or wrong."""
 _MOST_DELTAS, _MOST_FLIPS, _LONGEST_ANSWER = 12, 40, 160
 
 
@@ -253,7 +251,7 @@ def _deltas(report: Report) -> list[blocks.Block]:
     rows = [(label, [rung.get(label) for rung in deltas]) for label in labels]
     moved = [row for row in rows if any(value is None or value for value in row[1])]
     moved.sort(key=lambda row: min(-1.0 if value is None else value for value in row[1]))
-    what = "field" if kind_of(report) == "extraction" else "label"
+    what = kind_of(report).counts_by or "label"
     if not moved:
         return [blocks.Paragraph(f"No {what}'s F1 changed on the way.", "fine")]
     shown = moved[:_MOST_DELTAS]
@@ -306,17 +304,13 @@ def _flips(report: Report) -> list[blocks.Block]:
             for x in report.flips
         )
         changes = [Changes(before="merged", after="quantized", flips=tuple(flips))]
-    if (
-        not changes
-        and (report.ladder or report.quantized)
-        and kind_of(report) not in ("chat", "text")
-    ):
+    if not changes and (report.ladder or report.quantized) and not kind_of(report).by_likelihood:
         return [blocks.Paragraph("No row's answer changed on the way into the file.", "fine")]
     return [_flip_table(report, step) for step in changes]
 
 
 def _flip_table(report: Report, step: Changes) -> blocks.Table:
-    is_exact = kind_of(report) in _EXACT
+    is_exact = kind_of(report).has_one_answer
     shown = step.flips[:_MOST_FLIPS]
     rows = [
         [

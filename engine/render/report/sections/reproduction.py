@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.evidence import Compared, Report, Reproduction
+from engine.evidence import FactComparison, Report, Reproduction
 from engine.render import blocks
 from engine.render.metric_format import value_of
 from engine.render.number_format import DASH, percent
@@ -69,13 +69,13 @@ def _compared_rows(result: Reproduction) -> list[list[str]]:
     return rows
 
 
-def _equal_row(part: str, items: Sequence[Compared]) -> list[list[str]]:
+def _equal_row(part: str, items: Sequence[FactComparison]) -> list[list[str]]:
     if len(items) == 1:
         return [[_name(item), item.locked, item.found, "equal"] for item in items]
     return [[part, DASH, DASH, f"{len(items)} equal"]] if items else []
 
 
-def _name(item: Compared) -> str:
+def _name(item: FactComparison) -> str:
     return item.name if item.name == item.part else f"{item.part}: {item.name}"
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.data.checks.findings import Findings
-from engine.data.row_index import Place, Pool
+from engine.data.row_index import Assignment, Pool
 from engine.data.splitting.classes import check_split_classes
 from engine.data.splitting.groups import apportion
 from engine.data.splitting.recorded import held_by, membership, what_became
@@ -154,26 +154,26 @@ def test_the_latest_rows_are_the_holdout_and_equal_times_stay_together() -> None
 
 
 def test_files_say_the_splits_and_a_number_takes_so_many_of_them() -> None:
-    places = [Place.TRAIN, Place.TRAIN, Place.HOLDOUT]
+    places = [Assignment.TRAIN, Assignment.TRAIN, Assignment.HOLDOUT]
     rows = [Made(text=f"t{n}", place=places[n % 3]) for n in range(90)]
     splits = asked(by="files", train="all", validation=10, holdout=20)
     pool, division = divided(rows, splits)
 
     assert sizes(pool, division) == {"holdout": 20, "validation": 10, "train": 50}
-    assert all(pool.place[row] == Place.HOLDOUT for row in division.rows(pool, "holdout"))
-    assert all(pool.place[row] == Place.TRAIN for row in division.rows(pool, "validation"))
+    assert all(pool.place[row] == Assignment.HOLDOUT for row in division.rows(pool, "holdout"))
+    assert all(pool.place[row] == Assignment.TRAIN for row in division.rows(pool, "validation"))
 
 
 def test_files_without_a_holdout_are_told() -> None:
-    rows = [Made(text=f"t{n}", place=Place.TRAIN) for n in range(9)]
+    rows = [Made(text=f"t{n}", place=Assignment.TRAIN) for n in range(9)]
     splits = asked(by="files", train="all", validation=0, holdout="all")
 
     assert [one.code for one in divided(rows, splits)[1].problems] == ["D360"]
 
 
 def test_a_holdout_of_one_class_is_refused() -> None:
-    rows = [Made(text=f"t{n}", labels=("ab"[n % 2],), place=Place.TRAIN) for n in range(20)]
-    rows += [Made(text=f"h{n}", place=Place.HOLDOUT) for n in range(10)]
+    rows = [Made(text=f"t{n}", labels=("ab"[n % 2],), place=Assignment.TRAIN) for n in range(20)]
+    rows += [Made(text=f"h{n}", place=Assignment.HOLDOUT) for n in range(10)]
     splits = asked(by="files", train="all", validation=0, holdout="all")
 
     assert [code for code, _, _ in classes(rows, splits, "ab")] == ["D361"]
@@ -275,11 +275,11 @@ def test_a_size_that_is_changed_beside_a_record_is_met(by: str) -> None:
 
 def test_a_number_of_rows_of_a_file_is_held_to_the_record() -> None:
     splits = asked(by="files", train="all", validation=20, holdout=30)
-    first = [replace(row, place=Place(1 + 2 * (n % 2))) for n, row in enumerate(some(200))]
+    first = [replace(row, place=Assignment(1 + 2 * (n % 2))) for n, row in enumerate(some(200))]
     pool, division = divided(first, splits)
     held = held_by(membership(pool, division.drawn))
     before = texts(pool, division)
-    more = [replace(row, place=Place(1 + 2 * (n % 2))) for n, row in enumerate(some(260))]
+    more = [replace(row, place=Assignment(1 + 2 * (n % 2))) for n, row in enumerate(some(260))]
     larger = pool_of(more, splits)
     after = texts(larger, divide(larger, splits, held))
 

@@ -12,8 +12,8 @@ from engine.data.examples.example import Example
 from engine.data.splitting.subsets import Fold
 from engine.inference.baselines.gguf import ask_file
 from engine.inference.baselines.served import ask_served, note_of
-from engine.inference.baselines.values import Answered, Question
-from engine.inference.predict import Asked
+from engine.inference.baselines.values import BaselinePredictions, Question
+from engine.inference.predict import PredictionInputs
 from engine.recipe.model import Baseline, Endpoint
 from support.chat_service import Body, Service, serving
 from support.pico import pico_gguf
@@ -54,7 +54,7 @@ def question(kind: str, **changes: Any) -> Question:
         )
         for place in range(4)
     )
-    asked = Asked(task=TASKS[kind], max_length=256, answers=(target,))
+    asked = PredictionInputs(task=TASKS[kind], max_length=256, answers=(target,))
     given: dict[str, Any] = {
         "baseline": Baseline(kind="model", name="other"),
         "shots": [()] * len(rows),
@@ -84,7 +84,9 @@ def test_a_file_is_held_to_the_form_of_the_kind(kind: str, gguf: Path, tmp_path:
         assert {row.references for row in answered.predictions} == {(TARGETS[kind],)}
 
 
-def served(kind: str, folder: Path, answer: str, **changes: Any) -> tuple[Answered, list[Body]]:
+def served(
+    kind: str, folder: Path, answer: str, **changes: Any
+) -> tuple[BaselinePredictions, list[Body]]:
     with serving(Service(answer=lambda _body: answer, **changes)) as service:
         endpoint = Endpoint(
             url=service.url, model="served", api_key_env="", input_price=0, output_price=0
@@ -93,7 +95,7 @@ def served(kind: str, folder: Path, answer: str, **changes: Any) -> tuple[Answer
         return answered, service.asked
 
 
-def labels_of(answered: Answered) -> set[str | None]:
+def labels_of(answered: BaselinePredictions) -> set[str | None]:
     return {row.label for row in answered.predictions}
 
 

@@ -10,9 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.evidence import Scores
+from engine.kinds import KINDS
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
-from engine.recipe.metrics import BY_KIND
 from support.examples import examples
 from support.metric_values import values
 from support.tasks import task
@@ -60,7 +60,7 @@ def test_a_hand_computed_case(answers: Answers) -> None:
 def test_every_metric_that_recipes_may_name_is_computed(answers: Answers) -> None:
     scores = judged(answers({"a": "a", "b": "b"}))
 
-    named = {spec.name for spec in BY_KIND["classification"]}
+    named = {spec.name for spec in KINDS["classification"].metrics}
     assert named == {metric.name.partition(".")[0] for metric in scores.metrics}
 
 

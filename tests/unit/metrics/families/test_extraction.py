@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.evidence import Scores
+from engine.kinds import KINDS
 from engine.metrics.paired import paired_difference
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import named_metrics, score
-from engine.recipe.metrics import BY_KIND
 from engine.recipe.prompt import parse_answer
 from support.examples import examples
 from support.metric_values import values
@@ -81,7 +81,7 @@ def test_a_hand_computed_case() -> None:
 
 
 def test_every_metric_that_recipes_may_name_is_computed() -> None:
-    named = {spec.name for spec in BY_KIND["extraction"]}
+    named = {spec.name for spec in KINDS["extraction"].metrics}
 
     scores = judged(({"name": "a"}, '{"name": "a"}'))
 

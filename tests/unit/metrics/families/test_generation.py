@@ -13,11 +13,11 @@ from sacrebleu.metrics.chrf import CHRF
 
 from engine.errors import EnvironmentProblem
 from engine.evidence import Scores
+from engine.kinds import KINDS
 from engine.metrics.families import overlap
 from engine.metrics.paired import paired_difference
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
-from engine.recipe.metrics import BY_KIND
 from support.examples import examples
 from support.metric_values import values
 from support.tasks import task
@@ -64,7 +64,7 @@ def test_a_hand_computed_case() -> None:
 
 
 def test_every_metric_that_recipes_may_name_is_computed() -> None:
-    assert {spec.name for spec in BY_KIND["generation"]} == {
+    assert {spec.name for spec in KINDS["generation"].metrics} == {
         metric.name for metric in judged([("a", ["a"])]).metrics
     }
 

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.evidence import Scores
+from engine.kinds import KINDS
 from engine.metrics.paired import paired_difference
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
-from engine.recipe.metrics import BY_KIND
 from support.examples import examples
 from support.metric_values import values
 from support.tasks import task
@@ -52,7 +52,7 @@ def test_a_hand_computed_case() -> None:
 def test_every_metric_that_recipes_may_name_is_computed(kind: str) -> None:
     found = score(said([(1.0, 1, 1)]), task(kind), confidence=0.95, seed=7)
 
-    assert [metric.name for metric in found.metrics] == [spec.name for spec in BY_KIND[kind]]
+    assert [metric.name for metric in found.metrics] == [spec.name for spec in KINDS[kind].metrics]
 
 
 @settings(max_examples=examples(30), deadline=None)

@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.evidence import Scores
+from engine.kinds import KINDS
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import score
-from engine.recipe.metrics import BY_KIND
 from engine.recipe.prompt import joined_labels
 from support.examples import examples
 from support.metric_values import values
@@ -73,7 +73,7 @@ def test_a_hand_computed_case() -> None:
 
 
 def test_every_metric_that_recipes_may_name_is_computed() -> None:
-    named = {spec.name for spec in BY_KIND["multilabel"]}
+    named = {spec.name for spec in KINDS["multilabel"].metrics}
 
     assert named == {metric.name.partition(".")[0] for metric in judged([({"a"}, {"a"})]).metrics}
 

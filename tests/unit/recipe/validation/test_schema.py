@@ -9,6 +9,7 @@ from typing import Any, get_args
 import pytest
 from jsonschema import Draft202012Validator
 
+from engine.kinds import KINDS
 from engine.recipe import load_recipe, model, resolved_mapping
 from engine.recipe.shipped import recipes_dir, schema_text
 from engine.recipe.validation.schema import expand, part_schema, recipe_schema, walk, with_defaults
@@ -114,7 +115,6 @@ def test_schema_and_dataclasses_hold_the_same_keys(
 @pytest.mark.parametrize(
     ("kind", "name", "path"),
     [
-        (model.Task, "kind", ("task", "kind")),
         (model.Task, "output", ("task", "output")),
         (model.Data, "shape", ("data", "shape")),
         (model.Source, "format", ("data", "sources", "[]", "format")),
@@ -133,6 +133,10 @@ def test_schema_and_dataclasses_allow_the_same_words(
     from typing import get_type_hints
 
     assert set(get_args(get_type_hints(kind)[name])) == set(dict(KEYS)[path]["enum"])
+
+
+def test_the_schema_lists_every_kind_that_is_defined() -> None:
+    assert list(KINDS) == dict(KEYS)["task", "kind"]["enum"]
 
 
 def test_defaults_keep_the_order_of_the_users_own_keys() -> None:

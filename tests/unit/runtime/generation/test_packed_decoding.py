@@ -10,7 +10,7 @@ import torch
 
 import engine.runtime.generation.packed_decoding as module
 from engine.recipe.answer_grammar import object_grammar
-from engine.runtime.generation.generate import Said, generate
+from engine.runtime.generation.generate import GeneratedText, generate
 from engine.runtime.generation.grammar import Grammar
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.scoring.packed_cache import UnsupportedModelError
@@ -37,7 +37,7 @@ def grammar(pico: LoadedModel) -> Grammar:
 
 
 @torch.inference_mode()
-def _alone(pico: LoadedModel, prompt: str, grammar: Grammar | None) -> Said:
+def _alone(pico: LoadedModel, prompt: str, grammar: Grammar | None) -> GeneratedText:
     """One row, no cache, no forced tokens: at every step a forward pass over all there is."""
     ids = pico.chat.token_ids(prompt)
     start, probability = len(ids), 1.0
@@ -53,11 +53,13 @@ def _alone(pico: LoadedModel, prompt: str, grammar: Grammar | None) -> Said:
         token = int(shares.argmax())
         probability *= float(shares[token])
         if token in pico.chat.stop_ids():
-            return Said(text=pico.chat.text(ids[start:]), probability=probability, finished=True)
+            return GeneratedText(
+                text=pico.chat.text(ids[start:]), probability=probability, finished=True
+            )
         ids.append(token)
         if matcher is not None:
             matcher.accept(token)
-    return Said(text=pico.chat.text(ids[start:]), probability=probability, finished=False)
+    return GeneratedText(text=pico.chat.text(ids[start:]), probability=probability, finished=False)
 
 
 @pytest.mark.parametrize("prompts", [ALIKE, UNLIKE, ALIKE[:1]])

@@ -14,7 +14,7 @@ from engine.errors import EnvironmentProblem, StageError
 from engine.runtime.generation.generate import generate
 from engine.runtime.gguf.convert import find_tools, read_facts, write_gguf
 from engine.runtime.llama import client as llama
-from engine.runtime.llama.client import Learned, Request, ask_gguf
+from engine.runtime.llama.client import LearnedRow, Request, ask_gguf
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.tool_process import run_module, run_tool
 from support.gguf_labels import choose_gguf
@@ -78,7 +78,7 @@ def test_the_likelihood_is_that_of_transformers(
     pico: LoadedModel, gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
 ) -> None:
     ids = [pico.chat.token_ids(prompt) for prompt in prompts]
-    rows = [Learned(ids=row, learned=[0, 0, 0, *[1] * (len(row) - 3)]) for row in ids]
+    rows = [LearnedRow(ids=row, learned=[0, 0, 0, *[1] * (len(row) - 3)]) for row in ids]
 
     said = ask_gguf(gguf, Request(learned=rows), threads=1, workdir=tmp_path, progress=progress)
 

@@ -28,15 +28,15 @@ def _plainly(pico: LoadedModel, context: str, choice: str) -> Continuation:
     ids = ids if context else [*first, *ids]
     logs = pico.model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
     start = min(len(first), len(ids) - 1)
-    nats = -sum(float(logs[at - 1, ids[at]]) for at in range(start, len(ids)))
-    return Continuation(nats=nats, tokens=len(ids) - start, bytes=len(choice.encode()))
+    nll = -sum(float(logs[at - 1, ids[at]]) for at in range(start, len(ids)))
+    return Continuation(nll=nll, tokens=len(ids) - start, bytes=len(choice.encode()))
 
 
 def _same(pico: LoadedModel, found: list[list[Continuation]]) -> None:
     for (context, choices), told in zip(ITEMS, found, strict=True):
         for choice, one in zip(choices, told, strict=True):
             plain = _plainly(pico, context, choice)
-            assert one.nats == pytest.approx(plain.nats, abs=1e-4)
+            assert one.nll == pytest.approx(plain.nll, abs=1e-4)
             assert (one.tokens, one.bytes) == (plain.tokens, plain.bytes)
 
 

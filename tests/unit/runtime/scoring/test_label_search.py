@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.runtime.scoring.label_search import (
-    Choice,
+    AnswerTree,
+    LabelChoice,
     Search,
-    Tree,
     build_trie,
     common_prefix,
     make_tree,
@@ -23,7 +23,7 @@ Says = Callable[[tuple[int, ...]], dict[int, float]]
 """Log-probabilities of the next token, by what stands before it."""
 
 
-def _run(search: Search, tree: Tree, says: Says) -> int:
+def _run(search: Search, tree: AnswerTree, says: Says) -> int:
     """Feed the search until it is over; return how many rounds that took."""
     paths: dict[int, tuple[int, ...]] = {}
     rounds = 0
@@ -183,7 +183,10 @@ def test_one_answer_asks_nothing() -> None:
     tree = make_tree([[1, 2, 9]])
 
     assert tree.forced == (1, 2, 9)
-    assert ((), Choice(index=0, probability=1.0)) == (Search(tree).wanted(), Search(tree).choice)
+    assert ((), LabelChoice(index=0, probability=1.0)) == (
+        Search(tree).wanted(),
+        Search(tree).choice,
+    )
     assert Search(tree, distribution=True).choice.probabilities == (1.0,)
 
 

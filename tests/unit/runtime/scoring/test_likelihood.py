@@ -40,7 +40,7 @@ def test_rows_are_as_probable_as_one_plain_pass_says(pico: LoadedModel, progress
 
     found = likelihood(pico, _rows(), progress=progress)
 
-    assert [one.nats for one in found] == pytest.approx(
+    assert [one.nll for one in found] == pytest.approx(
         [_plainly(pico, row) for row in rows], abs=1e-4
     )
     assert [one.tokens for one in found] == [sum(row.learned[1:]) for row in rows]
@@ -56,7 +56,7 @@ def test_small_parts_and_small_batches_change_nothing(
 
     parts = likelihood(pico, _rows(), progress=progress)
 
-    assert [one.nats for one in whole] == pytest.approx([one.nats for one in parts], abs=1e-4)
+    assert [one.nll for one in whole] == pytest.approx([one.nll for one in parts], abs=1e-4)
 
 
 def test_a_model_that_scales_its_logits_is_asked_for_them(
@@ -75,17 +75,17 @@ def test_a_model_that_scales_its_logits_is_asked_for_them(
 
     found = likelihood(pico, _rows(), progress=progress)
 
-    assert [one.nats for one in found] == pytest.approx(
+    assert [one.nll for one in found] == pytest.approx(
         [_plainly(pico, row) for row in rows], abs=1e-4
     )
-    assert found[0].nats != pytest.approx(plain[0].nats, abs=1e-2)
+    assert found[0].nll != pytest.approx(plain[0].nll, abs=1e-2)
 
 
 def test_a_number_that_is_none_is_an_error(
     pico: LoadedModel, progress: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nothing = torch.full((1,), float("nan"))
-    monkeypatch.setattr(module, "_nats", lambda _, wanted: nothing.expand(len(wanted)))
+    monkeypatch.setattr(module, "_nll", lambda _, wanted: nothing.expand(len(wanted)))
 
     with pytest.raises(StageError) as caught:
         likelihood(pico, _rows()[:1], progress=progress)

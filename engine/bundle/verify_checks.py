@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from engine.bundle.contents import Contents
-from engine.bundle.judging import by_itself, status_problems
+from engine.bundle.gate_checks import by_itself, status_problems
 from engine.bundle.scores import by_name, same, span
 from engine.evidence import Check, Metric, Report, Rung, Scores
+from engine.kinds import AnswerForm
 from engine.lock.coherence import NEAR
 from engine.parity.ladder import LARGEST_QUANTIZED, LARGEST_SHIFT, MEAN_SHIFT
 from engine.recipe.metrics import FREE, OF_FILES, is_lower_better
@@ -24,7 +25,6 @@ MOST_SHIFT: Mapping[str, float] = {
     **{f"largest_shift.{name}": max(LARGEST_SHIFT.values()) for name in ("merged", "f16")},
 }
 """The widest bounds on how far probabilities may move."""
-WEIGHED = ("chat", "text")
 """Kinds that are judged by likelihoods."""
 Wanted = tuple[str, str, float, str]
 """Of a check: its name, direction, bound and what decides."""
@@ -54,7 +54,7 @@ def _missing(checks: Sequence[Check], recipe: Recipe) -> Iterator[str]:
     wanted = ["parity.merged"]
     if export.has_quantized_file:
         wanted += ["parity.f16"]
-        if recipe.task.kind not in WEIGHED:
+        if not recipe.task.spec.by_likelihood:
             wanted += ["token_parity"]
         wanted += [bound.metric for bound in export.thresholds]
         wanted += [f"drop.{drop.metric}" for drop in export.max_drops]
@@ -87,7 +87,7 @@ def _wanted(recipe: Recipe) -> list[Wanted]:
     export = recipe.export
     parity = (
         ("max", 1 - export.min_parity)
-        if recipe.task.kind in WEIGHED
+        if recipe.task.spec.by_likelihood
         else ("min", export.min_parity)
     )
     found: list[Wanted] = [(f"parity.{name}", *parity, "point") for name in ("merged", "f16")]
@@ -158,7 +158,7 @@ def _between(below: Rung, rung: Rung, report: Report, recipe: Recipe) -> Iterato
 
 def _has_only_labels(one: Scores, other: Scores, recipe: Recipe) -> bool:
     """Tell whether every answer of both is a label, so that equal labels are equal answers."""
-    if recipe.task.kind != "classification":
+    if recipe.task.spec.answer is not AnswerForm.LABEL:
         return False
     return not any(row[-1] for scores in (one, other) for row in scores.confusion)
 
@@ -197,8 +197,8 @@ def _agreement(report: Report, recipe: Recipe, scores: Scores) -> Iterator[str]:
     most = 1 - len(report.flips) / max(scores.rows, 1)
     is_exact = _has_only_labels(merged, scores, recipe)
     if report.agreement > most + NEAR or (is_exact and not same(report.agreement, most)):
-        told = f"{len(report.flips)} of {scores.rows} answers changed"
-        yield f"agreement is {report.agreement:g} although {told}"
+        changed = f"{len(report.flips)} of {scores.rows} answers changed"
+        yield f"agreement is {report.agreement:g} although {changed}"
 
 
 def _of_file(report: Report, recipe: Recipe, metrics: Mapping[str, Metric]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Every fact of a lock's accepted run beside the same fact of a run that repeats it. Not a stage."""
+"""Every fact of a lock's accepted run beside the same fact of a run that repeats it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 from engine.artifacts import results as flow
 from engine.artifacts.results import read_json
-from engine.evidence import Compared
-from engine.lock import accepted_run as proving
-from engine.lock.accepted import Accepted
-from engine.lock.answer_hashes import answers_to_json
+from engine.evidence import FactComparison
+from engine.lock import accepted_run
+from engine.lock.answer_hashes import answer_facts
+from engine.lock.file import Accepted
 from engine.lock.hardware import kind_of, read_basis
 from engine.metrics.predictions import read_predictions
 from engine.recipe.digest import PINS
@@ -31,12 +31,12 @@ SURROUNDINGS = ("tool version", "hardware", "threads")
 DIGITS = 12
 
 
-def compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> tuple[Compared, ...]:
+def compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> tuple[FactComparison, ...]:
     """Return every fact of the lock of which this run has one too, in the order of `IN_ORDER`."""
     return tuple(sorted(_compared(recipe, locked, now), key=lambda one: IN_ORDER.index(one.part)))
 
 
-def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Compared]:
+def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
     if "data" in now:
         yield from _data(locked, now["data"])
     yield _reference(recipe, locked)
@@ -49,20 +49,20 @@ def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Comp
         yield _fact("config", "precision", locked.precision, training["precision"])
         yield _fact("threads", "threads", locked.threads, training["threads"])
     if "compile" in now:
-        yield _digest("config", "backend config", locked.config, proving.config_digest(now))
+        yield _digest("config", "backend config", locked.config, accepted_run.config_digest(now))
     method = flow.trained(recipe, now).method
     yield _fact("config", "method.seed", locked.recipe["seed"], method.seed)
     yield from _verdicts(locked, now)
     yield from _files(locked, now)
     if "evaluate" in now:
-        yield from _metrics(locked.metrics, proving.holdout_facts(recipe, now))
+        yield from _metrics(locked.metrics, accepted_run.holdout_facts(recipe, now))
         yield _answers(locked, now["evaluate"])
     if "seeds" in now:
         yield from _seeds(recipe, locked, now)
 
 
-def _data(locked: Accepted, data: Artifact) -> Iterator[Compared]:
-    found = proving.facts_of_data(data)
+def _data(locked: Accepted, data: Artifact) -> Iterator[FactComparison]:
+    found = accepted_run.facts_of_data(data)
     now = {one["name"]: one["sha256"] for one in found["sources"]}
     same_rows = None not in (locked.fingerprints, found["fingerprints"]) and (
         locked.fingerprints == found["fingerprints"]
@@ -70,21 +70,21 @@ def _data(locked: Accepted, data: Artifact) -> Iterator[Compared]:
     for one in locked.sources:
         if one["sha256"] is None or now.get(one["name"]) is None:
             continue
-        told = _digest("data", one["name"], one["sha256"], now[one["name"]])
-        if not told.equal and same_rows:
-            told = replace(told, equal=True, found=f"{told.found}, with the same rows")
-        yield told
+        digest = _digest("data", one["name"], one["sha256"], now[one["name"]])
+        if not digest.equal and same_rows:
+            digest = replace(digest, equal=True, found=f"{digest.found}, with the same rows")
+        yield digest
     yield _fact("data", "sources", [one["name"] for one in locked.sources], list(now))
     yield _fact("data", "rows", locked.rows, found["rows"])
     if locked.fingerprints is not None and found["fingerprints"] is not None:
         marks = (_sha256(text) for text in (locked.fingerprints, found["fingerprints"]))
         yield _digest("data", "fingerprints", *marks)
-    splits = proving.split_digests(data)
+    splits = accepted_run.split_digests(data)
     for name in {**locked.splits, **splits}:
         yield _digest("data", f"{name} rows", locked.splits.get(name, ""), splits.get(name, ""))
 
 
-def _reference(recipe: Recipe, locked: Accepted) -> Compared:
+def _reference(recipe: Recipe, locked: Accepted) -> FactComparison:
     """Compare how the base model is named; a pin may be added, since the digests of its files are compared."""
     before, now = locked.base_model["reference"], reference_mapping(recipe.base_model)
     unpinned = [
@@ -94,33 +94,35 @@ def _reference(recipe: Recipe, locked: Accepted) -> Compared:
     return _fact("base model", "reference", *map(_listed, unpinned))
 
 
-def _base_model(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Compared]:
+def _base_model(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator[FactComparison]:
     for name in sorted({*locked, *found} if locked and found else ()):
         yield _digest(kind_of(name), name, locked.get(name, ""), found.get(name, ""))
 
 
-def _versions(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Compared]:
+def _versions(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator[FactComparison]:
     yield from _facts("tool version", locked, {name: found.get(name) for name in locked})
 
 
-def _facts(part: str, locked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Compared]:
+def _facts(
+    part: str, locked: Mapping[str, Any], found: Mapping[str, Any]
+) -> Iterator[FactComparison]:
     for name, value in locked.items():
         yield _fact(part, name, value, found.get(name))
 
 
-def _verdicts(locked: Accepted, now: Artifacts) -> Iterator[Compared]:
+def _verdicts(locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
     for name in ("gate", "verify"):
         if name in now:
             found = flow.verdict(now, name).status.value
             yield _fact(NUMBERS, f"verdict of {name}", locked.verdicts.get(name), found)
 
 
-def _files(locked: Accepted, now: Artifacts) -> Iterator[Compared]:
+def _files(locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
     groups = (
-        (locked.adapter, proving.trained_digests(now), "train", ""),
-        (locked.predictions, proving.prediction_digests(now), "verify", "answers of "),
-        (locked.merged, proving.merged_digests(now), "merge", "merged "),
-        (locked.files, proving.file_digests(now), "verify", ""),
+        (locked.adapter, accepted_run.trained_digests(now), "train", ""),
+        (locked.predictions, accepted_run.prediction_digests(now), "verify", "answers of "),
+        (locked.merged, accepted_run.merged_digests(now), "merge", "merged "),
+        (locked.files, accepted_run.file_digests(now), "verify", ""),
     )
     for before, after, stage, called in groups:
         for name in {**before, **after}:
@@ -130,7 +132,7 @@ def _files(locked: Accepted, now: Artifacts) -> Iterator[Compared]:
 
 def _metrics(
     locked: Mapping[str, Mapping[str, Any]], found: Mapping[str, Mapping[str, Any]]
-) -> Iterator[Compared]:
+) -> Iterator[FactComparison]:
     """Compare each metric of the lock, its interval and its rows; those of all rows that the lock lacks too."""
     none = {"value": None, "low": None, "high": None, "n": None}
     for name in {**locked, **{name: 0 for name in found if "." not in name}}:
@@ -144,22 +146,22 @@ def _interval(metric: Mapping[str, Any]) -> str | None:
     return None if metric["low"] is None else f"{metric['low']} to {metric['high']}"
 
 
-def _answers(locked: Accepted, evaluated: Artifact) -> Compared:
-    found = answers_to_json(read_predictions(evaluated.file("predictions.holdout.jsonl")))
+def _answers(locked: Accepted, evaluated: Artifact) -> FactComparison:
+    found = answer_facts(read_predictions(evaluated.file("predictions.holdout.jsonl")))
     both = (_sha256(_listed(answers)) for answers in (locked.answers, found))
     return _digest(NUMBERS, "answers", *both)
 
 
-def _seeds(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Compared]:
+def _seeds(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
     """Compare the further seeds that both have; the spread where these are all."""
     found = flow.seeds(now)
-    further = {seed["seed"]: seed for seed in proving.further_seeds(found, recipe)}
+    further = {seed["seed"]: seed for seed in accepted_run.further_seeds(found, recipe)}
     before = {seed["seed"]: seed for seed in locked.seeds}
     for number, facts in before.items():
         if number in further:
             yield _fact(NUMBERS, f"seed {number}", _listed(facts), _listed(further[number]))
     if before.keys() == further.keys():
-        spread = proving.spread_of(found, recipe)
+        spread = accepted_run.spread_of(found, recipe)
         yield from (
             _fact(NUMBERS, f"spread of {name}", _listed(fact), _listed(spread.get(name, {})))
             for name, fact in locked.spread.items()
@@ -174,8 +176,8 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _digest(part: str, name: str, locked: str, found: str) -> Compared:
-    return Compared(
+def _digest(part: str, name: str, locked: str, found: str) -> FactComparison:
+    return FactComparison(
         part=part,
         name=name,
         equal=locked == found,
@@ -184,8 +186,8 @@ def _digest(part: str, name: str, locked: str, found: str) -> Compared:
     )
 
 
-def _fact(part: str, name: str, locked: object, found: object) -> Compared:
-    return Compared(
+def _fact(part: str, name: str, locked: object, found: object) -> FactComparison:
+    return FactComparison(
         part=part,
         name=name,
         equal=locked == found,

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from engine.bundle.contents import Contents
 from engine.evidence import DataSummary, Firewall
+from engine.kinds import AnswerForm
 from engine.lock.file import LockedFirewall
 
 
@@ -25,7 +26,10 @@ def data_problems(found: Contents) -> Iterator[str]:
         locked = lock.splits.get(split.name)
         if locked is not None and locked.rows != split.rows:
             yield f"{split.name} has {split.rows} rows in the report, {locked.rows} in the lock"
-        if found.recipe.task.kind == "classification" and sum(split.labels.values()) != split.rows:
+        if (
+            found.recipe.task.spec.answer is AnswerForm.LABEL
+            and sum(split.labels.values()) != split.rows
+        ):
             yield f"the labels of {split.name} are those of {sum(split.labels.values())} rows"
     if data.rows_read != accepted.rows:
         yield f"{data.rows_read} rows were read in the report, {accepted.rows} in the lock"
@@ -61,7 +65,7 @@ def _counted(found: Contents, data: DataSummary) -> Iterator[str]:
     holdout = splits.get("holdout")
     if holdout is None or report.holdout is None or holdout.rows != report.holdout.rows:
         yield "the scores of the holdout are not of its rows"
-    elif report.holdout.confusion and found.recipe.task.kind == "classification":
+    elif report.holdout.confusion and found.recipe.task.spec.answer is AnswerForm.LABEL:
         rows = dict(zip(found.recipe.task.labels, map(sum, report.holdout.confusion), strict=False))
         if rows != holdout.labels:
             yield "the confusion matrix counts other labels than the holdout has"
@@ -84,7 +88,7 @@ def _wear(found: Contents) -> Iterator[str]:
     use, lock = found.report.holdout_use, found.lock
     holdout = lock.splits.get("holdout")
     if use is None or holdout is None:
-        yield "how often the holdout has decided is not told"
+        yield "report and lock do not both count the decisions on the holdout"
         return
     if use.digest != holdout.digest:
         yield "the holdout that has decided is not that of the lock"

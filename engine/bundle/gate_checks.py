@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from engine.bundle.contents import Contents
 from engine.bundle.scores import by_name, rows_of, same, span
 from engine.evidence import Check, Comparison, Metric, Report, Scores, Status, Verdict
+from engine.kinds import AnswerForm
 from engine.lock.coherence import NEAR
 from engine.metrics.comparing import PREVIOUS, Earlier, judge_gains, judge_previous
 from engine.metrics.correction import holm
@@ -46,7 +47,7 @@ def comparison_problems(found: Contents) -> Iterator[str]:
         yield f"the baselines are {_listed(there)}, the recipe asks for {_listed(wanted)}"
     for baseline in report.baselines:
         if baseline.passes != baseline_passes(baseline.scores, recipe.acceptance):
-            yield f"baseline {baseline.name} is said to {'' if baseline.passes else 'not '}pass"
+            yield f"baseline {baseline.name} is reported to {'' if baseline.passes else 'not '}pass"
         if baseline.passes and recipe.stop_if_baseline_passes:
             yield f"baseline {baseline.name} passes, so nothing should have been trained"
     yield from _compared_with(report, recipe)
@@ -59,9 +60,9 @@ def status_problems(name: str, gate: Verdict | None, found: Contents) -> Iterato
     if gate is None or not gate.checks:
         yield f"{name} has no checks"
         return
-    told = verdict(gate.checks).status
-    if gate.status is not Status.PASS or told is not Status.PASS:
-        yield f"{name} is `{gate.status.value}`, its checks say `{told.value}`"
+    status = verdict(gate.checks).status
+    if gate.status is not Status.PASS or status is not Status.PASS:
+        yield f"{name} is `{gate.status.value}`, its checks say `{status.value}`"
     locked = found.accepted.verdicts.get(name)
     if locked != gate.status.value:
         yield f"{name} is `{gate.status.value}` in the report, `{locked}` in the lock"
@@ -142,7 +143,7 @@ def _endings(report: Report, recipe: Recipe) -> Iterator[str]:
     for check in found:
         yield from by_itself("gate", check)
     scores = report.folds if recipe.splits.folds else report.holdout
-    is_known = recipe.task.kind == "classification" and not recipe.splits.folds
+    is_known = recipe.task.spec.answer is AnswerForm.LABEL and not recipe.splits.folds
     if scores is None or report.free is None or not is_known:
         return
     rows = rows_of(scores, recipe)

@@ -26,9 +26,10 @@ from engine.bundle.statement import statement_of, to_bytes
 from engine.errors import DataError
 from engine.evidence import Metric, Repeat, Scores, StageStatus, to_json
 from engine.files.typed_json import brief_text
+from engine.kinds import AnswerForm
 from engine.lock.accepted_run import further_seeds, spread_of
-from engine.lock.answer_hashes import HASHED, WEIGHED, has_entries, label_counts
-from engine.lock.coherence import NEAR, unfounded
+from engine.lock.answer_hashes import HASHES, LIKELIHOODS, has_entries, label_counts
+from engine.lock.coherence import NEAR, contradictions_of_recipe
 from engine.lock.draw import draw_of, is_drawn_by, recorded_rows
 from engine.metrics.scoring import named_metrics
 from engine.pipeline.report import describe, describe_method
@@ -228,15 +229,15 @@ def _metrics(shown: Mapping[str, Metric], locked: Mapping[str, Mapping[str, Any]
 def _answers(found: Contents, holdout: Scores) -> Iterator[str]:
     """Yield that the answers of the lock are not those that were counted."""
     answers, task = found.accepted.answers, found.recipe.task
-    way = WEIGHED if task.kind in ("chat", "text") else HASHED
+    way = LIKELIHOODS if task.spec.by_likelihood else HASHES
     if answers["way"] != way:
         yield f"the lock holds `{answers['way']}` of a kind that has `{way}`"
     if answers["rows"] != holdout.rows:
         yield f"the lock has answers to {answers['rows']} rows, the report to {holdout.rows}"
-    elif task.kind == "classification" and has_entries(answers) and holdout.confusion:
-        told = label_counts(answers, task.labels)
+    elif task.spec.answer is AnswerForm.LABEL and has_entries(answers) and holdout.confusion:
+        counts = label_counts(answers, task.labels)
         columns = [sum(column) for column in zip(*holdout.confusion, strict=True)]
-        if told != dict(zip((*task.labels, None), columns, strict=True)):
+        if counts != dict(zip((*task.labels, None), columns, strict=True)):
             yield "the answers of the lock are not those that the confusion matrix counts"
 
 
@@ -268,7 +269,7 @@ def run_problems(found: Contents) -> Iterator[str]:
     for stage, count in Counter(one.stage for one in report.stages).items():
         if count > 1:
             yield f"stage {stage} stands twice"
-    yield from unfounded(found.recipe, found.accepted)
+    yield from contradictions_of_recipe(found.recipe, found.accepted)
     try:
         recorded_rows(found.recipe, found.lock)
     except DataError as error:

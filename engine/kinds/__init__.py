@@ -1,0 +1,30 @@
+"""The kinds of tasks, one module each: everything that the engine knows of a kind by its name.
+
+Adding a kind is adding a module here with a `KIND`, and its name in the schema's `task.kind`:
+docs/extending/kind.md.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind, MetricSpec, Turns
+
+
+def _defined() -> Iterator[Kind]:
+    for module in pkgutil.iter_modules(__path__):
+        found = getattr(importlib.import_module(f"{__name__}.{module.name}"), "KIND", None)
+        if isinstance(found, Kind):
+            yield found
+
+
+KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
+    {kind.name: kind for kind in sorted(_defined(), key=lambda kind: (kind.order, kind.name))}
+)
+"""By name, in the order in which they are listed."""
+
+__all__ = ["KINDS", "AnswerForm", "Decoding", "Draft", "Kind", "MetricSpec", "Turns"]

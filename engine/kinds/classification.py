@@ -1,0 +1,53 @@
+"""Classification: exactly one label for each text."""
+
+from __future__ import annotations
+
+from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind
+from engine.kinds.metrics import (
+    ABSTENTION,
+    ACCURACY,
+    AVERAGES,
+    CALIBRATION,
+    OF_LABELS,
+    VALID_OUTPUT,
+    plain,
+)
+
+KIND = Kind(
+    name="classification",
+    order=1,
+    reads=(
+        *("task.labels", "task.instruction", "task.system", "task.input", "task.output"),
+        *("task.out_of_scope", "data.label", "data.label.bins"),
+    ),
+    needs=("task.instruction", "task.labels", "data.label"),
+    needs_threshold=True,
+    row_reader="engine.data.kinds.classification",
+    answer=AnswerForm.LABEL,
+    decoding=Decoding.LABEL_SCORING,
+    metrics=(
+        ACCURACY,
+        *plain("balanced_accuracy"),
+        *AVERAGES,
+        *plain("mcc"),
+        *CALIBRATION,
+        ABSTENTION,
+        VALID_OUTPUT,
+        *OF_LABELS,
+    ),
+    metric_family="engine.metrics.families.classification",
+    primary="macro_f1",
+    compared_by=("accuracy", "macro_precision", "macro_recall", "macro_f1", "mcc"),
+    baselines=("majority", "tfidf_svm", "zero_shot", "few_shot"),
+    more_baselines=("retrieved_few_shot", "model"),
+    card_metric="accuracy",
+    card_limit="It always answers with a label when decoding is constrained, also where none fits.",
+    hub_tag="text-classification",
+    draft=Draft(
+        description="Tell the {label} of a text.",
+        metric="macro_f1",
+        threshold=0.8,
+        instruction="Which {word} is it: {labels}?",
+        short_instruction="Which {word} is it?",
+    ),
+)

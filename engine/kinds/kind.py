@@ -1,0 +1,190 @@
+"""What is known of a kind of task and of its metrics, without numpy or torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+Better = Literal["higher", "lower", "either"]
+Of = Literal["", "label", "field"]
+
+
+class Turns(StrEnum):
+    """How an example becomes turns of a chat template."""
+
+    QUESTION = "question"
+    """One question with one text, which can be cut, and one answer."""
+    CHAT = "chat"
+    """The turns of the row."""
+    PREFERENCE = "preference"
+    """A prompt and a chosen and a rejected answer, or one answer with a thumb."""
+    DOCUMENT = "document"
+    """No turns: the text is learned whole, in blocks."""
+
+
+class AnswerForm(StrEnum):
+    """What form an answer has."""
+
+    LABEL = "label"
+    """One label of the task."""
+    LABELS = "labels"
+    """Any number of labels of the task."""
+    OBJECT = "object"
+    """A JSON object of the task's schema."""
+    TEXT = "text"
+    """Free text."""
+    NONE = "none"
+
+
+class Decoding(StrEnum):
+    """How a model is asked when it is judged."""
+
+    LABEL_SCORING = "label_scoring"
+    """By the probability of each label."""
+    GRAMMAR = "grammar"
+    """By decoding that allows nothing but answers of the form."""
+    FREE = "free"
+    """By greedy decoding."""
+    LIKELIHOOD = "likelihood"
+    """By the probability of the answers or of the text: nothing is generated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSpec:
+    """What is known of a metric before anything is measured."""
+
+    name: str
+    """For a metric of labels or fields without what follows the dot."""
+    better: Better = "higher"
+    """`either`: what is wanted depends on the task, so both directions make sense."""
+    unit: str = "share"
+    """`share` (0 to 1), or what the number counts."""
+    is_row_share: bool = False
+    """The share of judged rows of which something holds: Wilson's interval applies."""
+    of: Of = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What `recipe init` writes for a kind, before a person edits it."""
+
+    description: str = "Write as the examples are written."
+    """`{label}` is the column of the labels."""
+    metric: str = ""
+    """The bounded metric; empty for a kind that cannot be judged."""
+    threshold: float = 0.0
+    instruction: str = ""
+    """`{word}` is what the labels are called, `{labels}` is filled in by each prompt."""
+    short_instruction: str = ""
+    """The same where the labels are too many to list."""
+    target: str = "label"
+    """What the column of the answers is called."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A kind of task: its keys, rows, turns, answers, metrics, baselines and words.
+
+    A module of `engine.kinds` defines one as `KIND`. Code that needs numpy is named by its module.
+    """
+
+    name: str
+    """`task.kind` in a recipe."""
+    order: int
+    """Position in lists of kinds."""
+
+    # The recipe.
+    reads: tuple[str, ...]
+    """Keys that only some kinds read, such as `task.labels`; a key of none here is ignored (R241)."""
+    needs: tuple[str, ...] = ()
+    """Keys that it cannot do without (R240)."""
+    needs_threshold: bool = False
+    """A recipe without a bound is invalid (R246); other kinds need one only to be run."""
+    formats: tuple[str, ...] = ()
+    """Chat formats that say all that it needs; empty for a kind that reads columns."""
+    columns_key: str = ""
+    """The key of `data` that says instead which columns to read."""
+
+    # From a row to a prediction.
+    row_reader: str
+    """The module whose `filler` turns rows into examples (`engine.data.kinds.base`)."""
+    turns: Turns = Turns.QUESTION
+    answer: AnswerForm
+    decoding: Decoding
+
+    # From predictions to a verdict.
+    metrics: tuple[MetricSpec, ...] = ()
+    """Empty for a kind that cannot be judged yet (R249)."""
+    metric_family: str = ""
+    """The module that computes them (`engine.metrics.families.Family`)."""
+    metric_packages: tuple[str, ...] = ()
+    """Packages whose version changes the numbers."""
+    primary: str = "bits_per_byte"
+    """The metric shown where there is room for one number, such as in curves."""
+    primary_with_pattern: str = ""
+    """The same for a task with `task.answer_pattern`; empty for `primary`."""
+    compared_by: tuple[str, ...] = ()
+    """Metrics of the tables that compare models."""
+    baselines: tuple[str, ...] = ()
+    """Baselines of a recipe that names none."""
+    more_baselines: tuple[str, ...] = ()
+    """Others that can answer it."""
+
+    # Words.
+    judged_by: str = "constrained decoding"
+    card_metric: str = ""
+    """What the model card states beside the main metric."""
+    card_limit: str = ""
+    """What the model card warns of."""
+    hub_tag: str = "text-generation"
+    """`pipeline_tag` of the model card."""
+    draft: Draft = Draft()
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether tasks of this kind can be judged."""
+        return bool(self.metrics)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether answers are made of the task's labels."""
+        return self.answer in (AnswerForm.LABEL, AnswerForm.LABELS)
+
+    @property
+    def has_one_answer(self) -> bool:
+        """Whether a row has one right answer, so that two of them contradict each other."""
+        return self.has_labels or self.answer is AnswerForm.OBJECT
+
+    @property
+    def has_turns(self) -> bool:
+        """Whether examples are turns of a chat template."""
+        return self.turns is not Turns.DOCUMENT
+
+    @property
+    def is_constrained(self) -> bool:
+        """Whether judging allows only answers of the form, so that free decoding says something else."""
+        return self.decoding in (Decoding.LABEL_SCORING, Decoding.GRAMMAR)
+
+    @property
+    def by_likelihood(self) -> bool:
+        """Whether it is judged by likelihood and generates nothing."""
+        return self.decoding is Decoding.LIKELIHOOD
+
+    @property
+    def is_written_out(self) -> bool:
+        """Whether judging generates long answers, token by token."""
+        return not self.by_likelihood and self.answer in (AnswerForm.OBJECT, AnswerForm.TEXT)
+
+    @property
+    def counts_by(self) -> Of:
+        """What scores are also counted by: labels, fields or nothing."""
+        return next((spec.of for spec in self.metrics if spec.of), "")
+
+    def primary_metric(self, answer_pattern: str = "") -> str:
+        """Return the metric shown for a task with that `task.answer_pattern`."""
+        return (answer_pattern and self.primary_with_pattern) or self.primary
+
+    def can_be_answered_by(self, baseline: str) -> bool:
+        """Return whether a baseline of that kind can answer it."""
+        return baseline in self.baselines or baseline in self.more_baselines

@@ -1,0 +1,52 @@
+"""Multilabel: any number of labels for each text."""
+
+from __future__ import annotations
+
+from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind, MetricSpec
+from engine.kinds.metrics import (
+    ABSTENTION,
+    ACCURACY,
+    AVERAGES,
+    CALIBRATION,
+    OF_LABELS,
+    VALID_OUTPUT,
+    plain,
+)
+
+KIND = Kind(
+    name="multilabel",
+    order=2,
+    reads=(
+        *("task.labels", "task.instruction", "task.system", "task.input", "task.output"),
+        *("task.max_new_tokens", "data.label", "data.label.separator"),
+    ),
+    needs=("task.instruction", "task.labels", "data.label"),
+    row_reader="engine.data.kinds.multilabel",
+    answer=AnswerForm.LABELS,
+    decoding=Decoding.GRAMMAR,
+    metrics=(
+        ACCURACY,
+        *AVERAGES,
+        *plain("mcc"),
+        MetricSpec(name="hamming_loss", better="lower"),
+        *CALIBRATION,
+        ABSTENTION,
+        VALID_OUTPUT,
+        *OF_LABELS,
+    ),
+    metric_family="engine.metrics.families.multilabel",
+    primary="macro_f1",
+    compared_by=("accuracy", "macro_f1", "micro_f1", "weighted_f1", "hamming_loss"),
+    baselines=("majority", "tfidf_svm", "zero_shot", "few_shot"),
+    more_baselines=("retrieved_few_shot", "model"),
+    card_metric="accuracy",
+    card_limit="It always answers with labels of this list when decoding is constrained.",
+    hub_tag="text-classification",
+    draft=Draft(
+        description="Tell the {label} of a text.",
+        metric="micro_f1",
+        threshold=0.6,
+        instruction="Which of these {word} apply: {labels}?",
+        short_instruction="Which {word} apply?",
+    ),
+)

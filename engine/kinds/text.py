@@ -1,0 +1,24 @@
+"""Text: plain documents, learned whole."""
+
+from __future__ import annotations
+
+from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind, Turns
+from engine.kinds.metrics import LIKELIHOOD
+
+KIND = Kind(
+    name="text",
+    order=6,
+    reads=("task.input",),
+    row_reader="engine.data.kinds.text",
+    turns=Turns.DOCUMENT,
+    answer=AnswerForm.NONE,
+    decoding=Decoding.LIKELIHOOD,
+    metrics=LIKELIHOOD,
+    metric_family="engine.metrics.families.likelihood",
+    compared_by=("bits_per_byte", "perplexity"),
+    baselines=("zero_shot",),
+    more_baselines=("model",),
+    judged_by="likelihood of the text",
+    card_metric="perplexity",
+    draft=Draft(metric="perplexity", threshold=20.0),
+)

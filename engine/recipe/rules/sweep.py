@@ -35,6 +35,7 @@ _AT: Final = ("sweep",)
 @rule("method", "splits", "sweep")
 def settings_are_sound(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """For each setting; what `method` itself breaks is reported there (R204, R205, R206, R217, R273)."""
+    # Compared by words: the same mistake of several settings is one.
     known = {_words(problem) for check in _OF_A_METHOD for problem in check(source, filled)}
     for one in _settings(filled):
         method = one.within(filled["method"])

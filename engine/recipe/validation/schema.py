@@ -149,6 +149,7 @@ def check_structure(source: SourceText) -> tuple[Problem, ...]:
             if not _is_broken(error.path, source):
                 problem = _problem(error, source)
                 found.setdefault((error.code, error.path), problem)
+    # Of a value of the wrong type, its range and form say nothing new.
     mistyped = {path for code, path in found if code == "R106"}
     return tuple(
         problem for (code, path), problem in found.items() if code == "R106" or path not in mistyped

@@ -8,7 +8,7 @@ default:
     @just --list --unsorted
 
 # everything that CI runs
-ci: lint types docs test slow
+ci: lint types docs coverage slow
 
 # write the code as the formatter does, and mend what can be mended
 format:
@@ -31,6 +31,10 @@ types:
 test *words:
     uv run pytest {{ words }}
 
+# the default tests with the share of lines that they run, which has a floor in pyproject.toml
+coverage:
+    uv run pytest --cov
+
 # the real Axolotl, a real base model, real GGUF files: minutes
 slow *words:
     uv run pytest -m slow {{ words }}
@@ -38,6 +42,7 @@ slow *words:
 # every hostile thing in the place of every file: an hour, after a change of what reads files of others
 exhaustive *words:
     uv run pytest -m exhaustive {{ words }}
+    uv run pytest --hypothesis-profile exhaustive tests/unit
 
 # build the docs into site/; a link that leads nowhere is an error
 docs:

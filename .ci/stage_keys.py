@@ -69,7 +69,7 @@ def _plan(recipe: Any, store: Any, device: Any) -> Any:
         import importlib
 
         old = importlib.import_module("engine.plan")
-        PlanInputs, plan_run = old.PlanInputs, old.plan_run  # noqa: N806 - a class
+        PlanInputs, plan_run = vars(old)["World"], old.plan_run  # noqa: N806 - a class
     from engine.stages import references_of, stages_of
 
     inputs = PlanInputs(

@@ -61,7 +61,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One mistake, told so that its first line alone suffices."""
+    """One mistake; its first line alone says what is wrong, where and what to do."""
 
     code: str
     """Stable, documented in `engine.codes`, never reused: R104, D304, …"""

@@ -35,7 +35,7 @@ LIBRARIES: Final = frozenset(
 
 @contextlib.contextmanager
 def library_errors(code: str, what: str, *, hint: str, path: str = "") -> Iterator[None]:
-    """Have whatever a library raises told as a StageError `code`; E740 where it is for want of memory.
+    """Raise whatever a library raises as a StageError `code`; E740 where it is for want of memory.
 
     Libraries raise errors of every type on files that they do not foresee. Within the block stand calls of theirs only.
     """
@@ -133,5 +133,5 @@ def first_line(error: BaseException) -> str:
 
 
 def _mentions(error: BaseException, texts: tuple[str, ...]) -> bool:
-    said = str(error).lower()
-    return isinstance(error, RuntimeError | IndexError) and any(text in said for text in texts)
+    message = str(error).lower()
+    return isinstance(error, RuntimeError | IndexError) and any(text in message for text in texts)

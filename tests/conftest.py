@@ -18,7 +18,7 @@ os.environ.update(
     TOKENIZERS_PARALLELISM="false",
     AXOLOTL_DO_NOT_TRACK="1",
     DO_NOT_TRACK="1",
-    OMP_NUM_THREADS="1",
+    OMP_NUM_THREADS="2",
 )
 
 
@@ -47,6 +47,7 @@ def _take_a_processor() -> None:
     processors = sorted(os.sched_getaffinity(0))
     if int(os.environ["PYTEST_XDIST_WORKER_COUNT"]) <= len(processors):
         os.sched_setaffinity(0, {processors[int(worker.removeprefix("gw"))]})
+        os.environ["OMP_NUM_THREADS"] = "1"
 
 
 _keep_bytecode()
@@ -96,8 +97,13 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """As many workers as processors, four at most: each takes a gigabyte. None for files that are named."""
+    """As many workers as processors, four at most: each takes a gigabyte.
+
+    None for files that are named, and for slow tests: their trainings use every processor.
+    """
     if all(word.partition("::")[0].endswith(".py") for word in config.args):
+        return 0
+    if config.getoption("markexpr") == "slow":
         return 0
     return min(4, os.cpu_count() or 1)
 

@@ -14,11 +14,11 @@ from engine.evidence import (
     ExportedFile,
     ForgettingResult,
     LearningCurve,
-    Rung,
     Scores,
     Seeds,
     SweepResult,
     TrainingSummary,
+    VariantResult,
     Verdict,
 )
 from engine.files.typed_json import from_json
@@ -31,7 +31,7 @@ class _Folds(TypedDict):
 
 class _Verified(TypedDict):
     verdict: Verdict
-    ladder: NotRequired[tuple[Rung, ...]]
+    ladder: NotRequired[tuple[VariantResult, ...]]
 
 
 READ: Mapping[str, Mapping[str, Any]] = {

@@ -70,8 +70,7 @@ def write_archive(
             found = _write_member(out, name, members[name])
             wanted = (digests or {}).get(name, found)
             if found != wanted:
-                message = f"`{name}` has the sha256 {found}, it should be {wanted}"
-                raise ArchiveError(message)
+                raise ArchiveError(f"`{name}` has the sha256 {found}, it should be {wanted}")
         out.write(bytes(END))
 
 
@@ -88,16 +87,13 @@ def read_archive(
     with open_regular(path) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size > MOST_BYTES:
-            message = f"it has {size:,} bytes, more than {MOST_BYTES:,}"
-            raise ArchiveError(message)
+            raise ArchiveError(f"it has {size:,} bytes, more than {MOST_BYTES:,}")
         members = tuple(islice(_members(stream, is_large, end=size), MOST_MEMBERS + 1))
     if len(members) > MOST_MEMBERS:
-        message = f"it has more than {MOST_MEMBERS:,} members"
-        raise ArchiveError(message)
+        raise ArchiveError(f"it has more than {MOST_MEMBERS:,} members")
     names = [member.name for member in members]
     if names != sorted(set(names)):
-        message = "its members are not in order, or one stands twice"
-        raise ArchiveError(message)
+        raise ArchiveError("its members are not in order, or one stands twice")
     return members
 
 
@@ -129,15 +125,12 @@ def _members(stream: IO[bytes], is_large: Callable[[str], bool], *, end: int) ->
     while (header := stream.read(BLOCK)) != bytes(BLOCK):
         name, size, at = *_named(header, at=stream.tell() - len(header)), stream.tell()
         if size > end - at:
-            message = f"it ends within `{name}`"
-            raise ArchiveError(message)
+            raise ArchiveError(f"it ends within `{name}`")
         if size > KEPT and not is_large(name):
-            message = f"`{name}` has {size:,} bytes, more than {KEPT:,}"
-            raise ArchiveError(message)
+            raise ArchiveError(f"`{name}` has {size:,} bytes, more than {KEPT:,}")
         yield _member(stream, name, size)
     if stream.read(END) != bytes(END - BLOCK):
-        message = "something stands behind its end"
-        raise ArchiveError(message)
+        raise ArchiveError("something stands behind its end")
 
 
 def _named(header: bytes, *, at: int) -> tuple[str, int]:
@@ -147,11 +140,13 @@ def _named(header: bytes, *, at: int) -> tuple[str, int]:
         name, size = info.name, info.size
         is_ours = is_plain(name) and size >= 0 and _header(name, size) == header
     except (tarfile.TarError, ValueError, OverflowError) as error:
-        message = f"the header at byte {at:,} cannot be read ({brief_text(str(error))})"
-        raise ArchiveError(message) from error
+        raise ArchiveError(
+            f"the header at byte {at:,} cannot be read ({brief_text(str(error))})"
+        ) from error
     if not is_ours:
-        message = f"the header of `{brief_text(name)}` at byte {at:,} is not one that is written"
-        raise ArchiveError(message)
+        raise ArchiveError(
+            f"the header of `{brief_text(name)}` at byte {at:,} is not one that is written"
+        )
     return name, size
 
 
@@ -160,15 +155,13 @@ def _member(stream: IO[bytes], name: str, size: int) -> Member:
     while left:
         chunk = stream.read(min(left, CHUNK))
         if not chunk:
-            message = f"it ends within `{name}`"
-            raise ArchiveError(message)
+            raise ArchiveError(f"it ends within `{name}`")
         digest.update(chunk)
         left -= len(chunk)
         if size <= KEPT:
             kept += chunk
     if stream.read(-size % BLOCK) != bytes(-size % BLOCK):
-        message = f"the bytes behind `{name}` are not zero"
-        raise ArchiveError(message)
+        raise ArchiveError(f"the bytes behind `{name}` are not zero")
     data = bytes(kept) if size <= KEPT else None
     return Member(name=name, sha256=digest.hexdigest(), data=data, size=size)
 

@@ -67,8 +67,7 @@ def read_contents(members: Mapping[str, Member], statement: Mapping[str, Any]) -
     report = _report(text_of(members, REPORT))
     lock = _lock(text_of(members, BUNDLED_LOCK))
     if lock.accepted is None:
-        message = f"{BUNDLED_LOCK} holds no accepted run"
-        raise ContentsError(message)
+        raise ContentsError(f"{BUNDLED_LOCK} holds no accepted run")
     resolved = value_of(members, RESOLVED)
     return Contents(
         members=members,

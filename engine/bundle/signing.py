@@ -1,7 +1,8 @@
 """Keys and signatures: an ed25519 key of the user's own, and DSSE envelopes around what is signed.
 
 The key is made when it is first needed and never leaves the user's configuration folder. A signature
-says that the holder of a key signed these bytes; whose key it is has to be known otherwise.
+shows that the holder of a key signed these bytes; whose key it is has to be known otherwise. The libraries for it
+are an extra, imported where they are used.
 """
 
 from __future__ import annotations
@@ -76,9 +77,7 @@ def own_key(path: Path | None) -> tuple[Ed25519PrivateKey, bool]:
     place = path or key_place()
     if path is None and not place.exists():
         return _made(place), True
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # an extra
-        Ed25519PrivateKey,
-    )
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
@@ -93,10 +92,8 @@ def own_key(path: Path | None) -> tuple[Ed25519PrivateKey, bool]:
 def public_key(data: bytes, name: str) -> Ed25519PublicKey:
     """Return the public key of a PEM text. RecipeError X661 for anything else."""
     require("cryptography")
-    from cryptography.exceptions import UnsupportedAlgorithm  # an extra
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # an extra
-        Ed25519PublicKey,
-    )
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
@@ -110,20 +107,14 @@ def public_key(data: bytes, name: str) -> Ed25519PublicKey:
 
 def pem_of(key: Ed25519PublicKey) -> bytes:
     """Return a public key as PEM."""
-    from cryptography.hazmat.primitives.serialization import (  # an extra
-        Encoding,
-        PublicFormat,
-    )
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def key_id(key: Ed25519PublicKey) -> str:
     """Return the sha256 of a public key (DER, SubjectPublicKeyInfo): what people compare."""
-    from cryptography.hazmat.primitives.serialization import (  # an extra
-        Encoding,
-        PublicFormat,
-    )
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(der).hexdigest()
@@ -131,8 +122,8 @@ def key_id(key: Ed25519PublicKey) -> str:
 
 def sign(payload: bytes, key: Ed25519PrivateKey) -> bytes:
     """Return a DSSE envelope: byte-equal for the same payload and key."""
-    from securesystemslib.dsse import Envelope  # an extra
-    from securesystemslib.signer import CryptoSigner  # an extra
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.signer import CryptoSigner
 
     envelope = Envelope(payload, PAYLOAD_TYPE, {})
     envelope.sign(CryptoSigner(key, _library_key(key.public_key())))
@@ -146,21 +137,18 @@ def checked(envelope: bytes, key: Ed25519PublicKey) -> Signed:
         ValueError: it is no envelope of ours, or the key did not sign it.
 
     """
-    from cryptography.exceptions import InvalidSignature  # an extra
+    from cryptography.exceptions import InvalidSignature
 
     data = _envelope(envelope)
     payload, (signature,) = base64.b64decode(data["payload"]), data["signatures"]
     try:
         key.verify(base64.b64decode(signature["sig"]), _signed_bytes(payload))
     except InvalidSignature as error:
-        message = "the signature is not that of the key"
-        raise ValueError(message) from error
+        raise ValueError("the signature is not that of the key") from error
     if signature != {"keyid": key_id(key), "sig": signature["sig"]}:
-        message = "the signature names another key"
-        raise ValueError(message)
+        raise ValueError("the signature names another key")
     if (json.dumps(data, indent=1, sort_keys=True) + "\n").encode() != envelope:
-        message = "the envelope is not written as ours are"
-        raise ValueError(message)
+        raise ValueError("the envelope is not written as ours are")
     return Signed(payload=payload, key=key_id(key))
 
 
@@ -176,18 +164,16 @@ def _envelope(text: bytes) -> dict[str, Any]:
         data = parse_json(text)
         signatures = data["signatures"]
         if not isinstance(data, dict) or data.keys() != {"payload", "payloadType", "signatures"}:
-            raise TypeError(text)  # noqa: TRY301 - told below
+            raise TypeError(text)  # noqa: TRY301 - caught below
         base64s = [data["payload"], *(one["sig"] for one in signatures)]
         canonical = all(
             base64.b64encode(base64.b64decode(one, validate=True)).decode() == one
             for one in base64s
         )
     except (AttributeError, ValueError, KeyError, TypeError, binascii.Error) as error:
-        message = "it is no signed envelope"
-        raise ValueError(message) from error
+        raise ValueError("it is no signed envelope") from error
     if not canonical or len(signatures) != 1 or data.get("payloadType") != PAYLOAD_TYPE:
-        message = "it is not an envelope of one in-toto statement with one signature"
-        raise ValueError(message)
+        raise ValueError("it is not an envelope of one in-toto statement with one signature")
     found: dict[str, Any] = data
     return found
 
@@ -206,21 +192,15 @@ def require(*names: str) -> None:
 
 
 def _library_key(key: Ed25519PublicKey) -> Any:
-    from securesystemslib.signer import SSlibKey  # an extra
+    from securesystemslib.signer import SSlibKey
 
     return SSlibKey.from_crypto(key, keyid=key_id(key))
 
 
 def _made(place: Path) -> Ed25519PrivateKey:
     """Make the user's own key; only the user may read it."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # an extra
-        Ed25519PrivateKey,
-    )
-    from cryptography.hazmat.primitives.serialization import (  # an extra
-        Encoding,
-        NoEncryption,
-        PrivateFormat,
-    )
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     key = Ed25519PrivateKey.generate()
     text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -234,17 +234,16 @@ def _statement(payload: bytes) -> Mapping[str, Any]:
         kinds = (found["_type"], found["predicateType"])
         for one in (*found["subject"], *found["predicate"]["evidence"]):
             if not isinstance(one["name"], str) or not isinstance(one["digest"]["sha256"], str):
-                raise TypeError(one["name"])  # noqa: TRY301 - told below
+                raise TypeError(one["name"])  # noqa: TRY301 - caught below
         canonical = to_bytes(found)
     except (ValueError, KeyError, TypeError) as error:
-        message = "what is signed is no in-toto statement"
-        raise ValueError(message) from error
+        raise ValueError("what is signed is no in-toto statement") from error
     if kinds != (TYPE, PREDICATE_TYPE):
-        message = f"what is signed is a `{brief_text(str(kinds[1]))}`, not a `{PREDICATE_TYPE}`"
-        raise ValueError(message)
+        raise ValueError(
+            f"what is signed is a `{brief_text(str(kinds[1]))}`, not a `{PREDICATE_TYPE}`"
+        )
     if canonical != payload:
-        message = "the statement is not written as ours are"
-        raise ValueError(message)
+        raise ValueError("the statement is not written as ours are")
     statement: Mapping[str, Any] = found
     return statement
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from engine.bundle.contents import Contents
 from engine.bundle.gate_checks import by_itself, status_problems
 from engine.bundle.scores import by_name, same, span
-from engine.evidence import Check, Metric, Report, Rung, Scores
+from engine.evidence import Check, Metric, Report, Scores, VariantResult
 from engine.kinds import AnswerForm
 from engine.lock.coherence import NEAR
 from engine.parity.ladder import LARGEST_QUANTIZED, LARGEST_SHIFT, MEAN_SHIFT
@@ -134,7 +134,9 @@ def _rungs(report: Report, recipe: Recipe) -> Iterator[str]:
                 yield f"verify has not the check of {check.name} that the rung {rung.name} has"
 
 
-def _between(below: Rung, rung: Rung, report: Report, recipe: Recipe) -> Iterator[str]:
+def _between(
+    below: VariantResult, rung: VariantResult, report: Report, recipe: Recipe
+) -> Iterator[str]:
     """Yield where what changed from one rung to the next is not what both scores say.
 
     Of several quantizations only the last tried is certain to stand on the rung below it.

@@ -45,17 +45,19 @@ def run(options: argparse.Namespace) -> int:
     from engine.pipeline.preflight import refuse_outside  # heavier
     from engine.recipe.references import named_model
     from engine.render.challenge import challenge_text
-    from engine.runs.challenge import Order, challenge, challenge_json  # heavier
+    from engine.runs.challenge import ChallengeOptions, challenge, challenge_json  # heavier
 
     recipe, warnings = read(options.recipe, allowed(options))
     refuse_outside(recipe, warnings)
-    order = Order(base_model=named_model(options.base_model, Path.cwd()), train=options.train)
+    model_options = ChallengeOptions(
+        base_model=named_model(options.base_model, Path.cwd()), train=options.train
+    )
     root = store_root(options.store, trust=options.trust_store)
     show_problems((*warnings, *foreign_warnings(root)))
     with others_to(_log(root)) as terminal:
         quiet = options.quiet or options.format == "json"
         watcher = Console(terminal, quiet=quiet)
-        result = challenge(recipe, order, root=root, watcher=watcher)
+        result = challenge(recipe, model_options, root=root, watcher=watcher)
     if options.format == "json":
         show(challenge_json(result.challenge))
     else:

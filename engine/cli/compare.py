@@ -37,12 +37,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the comparison; 0 whatever it says."""
     from engine.cli.report import find_run  # after the arguments are known good
-    from engine.runs.compare import as_json, compare_runs, ran
+    from engine.runs.compare import as_json, compare_runs, read_run
     from engine.store import Store
 
     store = Store(store_root(options.store, trust=options.trust_store))
     first, second = (
-        ran(find_run(name, options.store, trust=options.trust_store), store)
+        read_run(find_run(name, options.store, trust=options.trust_store), store)
         for name in (options.first, options.second)
     )
     found = compare_runs(first, second, shared_only=options.shared)
@@ -81,19 +81,19 @@ def _lines(found: RunComparison, *, every: bool) -> list[str]:
 
 def _turned(found: RunComparison, *, every: bool) -> list[str]:
     counts = {"wrong": 0, "right": 0, "another wrong one": 0}
-    for one in found.turned:
+    for one in found.changed:
         counts[one.became] += 1
     became = f"{counts['right']} became right, {counts['wrong']} wrong"
     lines = [
-        f"{len(found.turned):,} rows turned: {became}, and {counts['another wrong one']} another wrong one"
+        f"{len(found.changed):,} rows turned: {became}, and {counts['another wrong one']} another wrong one"
     ]
-    shown = found.turned if every else found.turned[:MOST]
+    shown = found.changed if every else found.changed[:MOST]
     for one in shown:
         text = _cut(one.text or one.id)
         lines.append(
             f"  {one.became:<17} {text}  {_cut(one.first)} -> {_cut(one.second)}, right is {_cut(one.target)}"
         )
-    more = len(found.turned) - len(shown)
+    more = len(found.changed) - len(shown)
     return [*lines, f"  … and {more:,} more: --all"] if more else lines
 
 

@@ -9,12 +9,12 @@ from engine.artifacts import results as flow
 from engine.evidence import (
     DataSummary,
     ExportedFile,
-    Rung,
     Scores,
     StageRecord,
     StageStatus,
     Status,
     TrainingSummary,
+    VariantResult,
 )
 from engine.files.typed_json import from_json
 from engine.progress import Progress
@@ -174,13 +174,13 @@ def _merge(artifacts: Artifacts, _recipe: Recipe) -> str:
 
 
 def _quantize(artifacts: Artifacts, _recipe: Recipe) -> str:
-    files = [ExportedFile(**item) for item in flow.read_json(artifacts["quantize"], "export.json")]
+    files = from_json(list[ExportedFile], flow.read_json(artifacts["quantize"], "export.json"))
     return file_line(files) or ", ".join(file.name for file in files)
 
 
 def _verify(artifacts: Artifacts, recipe: Recipe) -> str:
     found = flow.read_json(artifacts["verify"], "verify.json")
-    ladder = [from_json(Rung, item) for item in found.get("ladder", ())]
+    ladder = [from_json(VariantResult, item) for item in found.get("ladder", ())]
     shown = ladder_lines(ladder, metric=_main(recipe)) or _judged_again(found, recipe)
     return "\n".join([*([shown] if shown else []), _verdict(artifacts, "verify")])
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -107,25 +106,6 @@ def _read(path: Path) -> Measurement | None:
         fields = read_json(path, follow=False)
         if fields.pop("schema") != SCHEMA:
             return None
-        found = Measurement(**{**fields, "usage": from_json(Usage, fields["usage"])})
+        return from_json(Measurement, fields)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return found if _is_sound(found) else None
-
-
-def _is_sound(found: Measurement) -> bool:
-    """Tell whether the values are of the types that they have in a measurement of ours."""
-    usage, usual = asdict(found.usage), asdict(Usage())
-    phases = [value for value in usage.values() if isinstance(value, dict)]
-    numbers = [value for value in usage.values() if not isinstance(value, dict)]
-    numbers += [
-        found.operations,
-        found.weights,
-        *(one for spent in phases for one in spent.values()),
-    ]
-    return (
-        all(isinstance(usage[name], dict) == isinstance(usual[name], dict) for name in usual)
-        and all(isinstance(one, int | float) and isfinite(one) for one in numbers)
-        and isinstance(found.work, Mapping)
-        and isinstance(found.created, str)
-    )

@@ -18,7 +18,7 @@ from engine.evidence.data import (
     SplitLengths,
     SplitSummary,
 )
-from engine.evidence.exported import ExportedFile, Flip, Rung
+from engine.evidence.exported import ExportedFile, Flip, VariantResult
 from engine.evidence.measures import (
     Calibration,
     CalibrationBin,
@@ -80,7 +80,6 @@ __all__ = [
     "Repeat",
     "Report",
     "Reproduction",
-    "Rung",
     "Scores",
     "SeedScores",
     "SeedSpread",
@@ -95,6 +94,7 @@ __all__ = [
     "SweepResult",
     "SweepSetting",
     "TrainingSummary",
+    "VariantResult",
     "Verdict",
     "Waived",
     "from_json",

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from engine.evidence.data import DataSummary, HoldoutUse, SplitLengths
-from engine.evidence.exported import ExportedFile, Rung
+from engine.evidence.exported import ExportedFile, VariantResult
 from engine.evidence.measures import Scores
 from engine.evidence.repeats import Reproduction, Seeds
 from engine.evidence.sweep import SweepResult
@@ -132,7 +132,7 @@ class Report:
     folds: Scores | None = None
     """Cross-validation: all rows, each judged by the model that did not see it."""
     comparisons: tuple[Comparison, ...] = ()
-    ladder: tuple[Rung, ...] = ()
+    ladder: tuple[VariantResult, ...] = ()
     forgetting: ForgettingResult | None = None
     """None where it was not measured."""
     checkpoints: tuple[CheckpointScore, ...] = ()

@@ -21,17 +21,17 @@ FACTS = "facts.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions:
-    """What one model said on the holdout."""
+    """One model's predictions on the holdout."""
 
     chosen: list[Prediction]
     free: list[Prediction]
     facts: Mapping[str, Any]
 
 
-def merged_says(
+def predict_merged(
     context: StageContext, examples: Sequence[Example], asked: answering.PredictionInputs
 ) -> Predictions:
-    """Return what the merged model says; free decoding only where a bound asks for it."""
+    """Return the merged model's predictions; free decoding only where a threshold asks for it."""
     drops = context.recipe.export.max_drops
     with_free = asked.task.spec.is_constrained and any(drop.metric in FREE for drop in drops)
     precision = context.device.precision(context.recipe.backend.precision)
@@ -51,12 +51,12 @@ def merged_says(
         chosen = answering.chosen(loaded, asked, examples, progress=context.progress)
         rows = examples if with_free else ()
         free = answering.free(loaded, asked, rows, progress=context.progress)
-        write_said(folder, chosen, free, {})
+        store_predictions(folder, chosen, free, {})
 
-    return once_said(context, "merged", asked, payload, build)
+    return cached_predictions(context, "merged", asked, payload, build)
 
 
-def once_said(
+def cached_predictions(
     context: StageContext,
     name: str,
     asked: answering.PredictionInputs,
@@ -82,13 +82,13 @@ def once_said(
     )
 
 
-def write_said(
+def store_predictions(
     folder: Path,
     chosen: Sequence[Prediction],
     free: Sequence[Prediction],
     facts: Mapping[str, Any],
 ) -> None:
-    """Write what `once_said` reads back."""
+    """Write what `cached_predictions` reads back."""
     write_predictions(folder / "chosen.jsonl", chosen)
     write_predictions(folder / "free.jsonl", free)
     (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")

@@ -59,16 +59,16 @@ class PredictionInputs:
     def of(cls, recipe: Recipe, train: Iterable[Example]) -> Self:
         """Return what a recipe asks; `train` are the rows that were learned from."""
         task = recipe.task
-        said: set[str] = set()
+        texts: set[str] = set()
         if not task.spec.by_likelihood and not task.max_new_tokens:
-            said = {answer_text(task, row.target) for row in train}
-        longest = sorted(said, key=lambda text: (-len(text), text))[:LONGEST_ANSWERS]
+            texts = {answer_text(task, row.target) for row in train}
+        longest = sorted(texts, key=lambda text: (-len(text), text))[:LONGEST_ANSWERS]
         return cls(task=task, max_length=recipe.method.max_length, answers=tuple(longest))
 
     def payload(self) -> dict[str, Any]:
         """Return what the predictions depend on, for their key."""
-        told = sha256("\0".join(self.answers).encode(errors="surrogatepass")).hexdigest()
-        payload = {"task": task_slice(self.task), "max_length": self.max_length, "answers": told}
+        digest = sha256("\0".join(self.answers).encode(errors="surrogatepass")).hexdigest()
+        payload = {"task": task_slice(self.task), "max_length": self.max_length, "answers": digest}
         vllm = None if self.task.spec.by_likelihood else version_of(VLLM)
         return payload | ({VLLM: vllm} if vllm else {})
 
@@ -146,8 +146,8 @@ def predicted(row: Example, **answer: Any) -> Prediction:
     )
 
 
-def said(examples: Sequence[Example], labels: Sequence[str]) -> list[Prediction]:
-    """Return the predictions of something that only says labels, one for each row."""
+def label_predictions(examples: Sequence[Example], labels: Sequence[str]) -> list[Prediction]:
+    """Return one prediction a row from labels alone, without probabilities."""
     return [
         predicted(row, label=label, text=label) for row, label in zip(examples, labels, strict=True)
     ]
@@ -160,7 +160,9 @@ def svm(train: Sequence[Example], examples: Sequence[Example], *, seed: int) -> 
     if not examples:
         return []
     texts, labels = [row.input for row in train], [row.target for row in train]
-    return said(examples, tfidf_svm(texts, labels, [row.input for row in examples], seed=seed))
+    return label_predictions(
+        examples, tfidf_svm(texts, labels, [row.input for row in examples], seed=seed)
+    )
 
 
 def asked_turns(task: Task, row: Example, shots: Sequence[Shot] = ()) -> list[Mapping[str, Any]]:

@@ -56,40 +56,42 @@ def ask(
     prompts = [file.chat.prompt(one) for one in turns]
     ollama, sent = _ollama(file.modelfile, turns), _by_the_file(file, turns)
     request = replace(_request(file, asked, prompts, free=free), read=ollama or [], sent=sent)
-    said = _run(file, request)
-    if not said.is_finite:
+    answers = _run(file, request)
+    if not answers.is_finite:
         silent = [predicted(row) for row in examples]
         return Predictions(
-            chosen=silent, free=silent, facts=_damaged(said, examples, prompts, file)
+            chosen=silent, free=silent, facts=_damaged(answers, examples, prompts, file)
         )
     loose = [
         _spoken(asked, row, text, ended=ended)
-        for row, text, ended in zip(examples, said.texts, said.ended, strict=bool(said.texts))
+        for row, text, ended in zip(
+            examples, answers.texts, answers.ended, strict=bool(answers.texts)
+        )
     ]
-    chosen = [*_held(asked, examples, said)] if asked.task.spec.is_constrained else loose
+    chosen = [*_held(asked, examples, answers)] if asked.task.spec.is_constrained else loose
     ids = [file.chat.token_ids(prompt) for prompt in prompts]
     trained = _trained_ids(file.chat, asked, examples)
     parity = {
         "training": _same(examples, ids, trained),
-        "llama_cpp": _same(examples, ids, said.token_ids),
-        "ollama": None if ollama is None else _same(examples, ids, said.read),
+        "llama_cpp": _same(examples, ids, answers.token_ids),
+        "ollama": None if ollama is None else _same(examples, ids, answers.read),
         "template": _same(examples, prompts, sent),
-        "users": _same(examples, trained, said.sent),
+        "users": _same(examples, trained, answers.sent),
     }
     return Predictions(
         chosen=chosen,
         free=loose if asked.task.spec.is_constrained else [],
-        facts={"version": said.version, "parity": parity, "is_ended": said.is_ended},
+        facts={"version": answers.version, "parity": parity, "is_ended": answers.is_ended},
     )
 
 
 def _damaged(
-    said: GgufAnswers, examples: Sequence[Example], prompts: Sequence[str], file: GgufFile
+    answers: GgufAnswers, examples: Sequence[Example], prompts: Sequence[str], file: GgufFile
 ) -> dict[str, Any]:
     """Return the facts of a file that answers nothing."""
     ids = [file.chat.token_ids(prompt) for prompt in prompts]
-    parity = {"llama_cpp": _same(examples, ids, said.token_ids)}
-    return {"version": said.version, "parity": parity, "is_finite": False}
+    parity = {"llama_cpp": _same(examples, ids, answers.token_ids)}
+    return {"version": answers.version, "parity": parity, "is_finite": False}
 
 
 def _request(
@@ -121,11 +123,11 @@ def _run(file: GgufFile, request: Request) -> GgufAnswers:
 
 
 def _held(
-    asked: PredictionInputs, examples: Sequence[Example], said: GgufAnswers
+    asked: PredictionInputs, examples: Sequence[Example], answers: GgufAnswers
 ) -> Iterator[Prediction]:
     """Yield the answers that were held to the task's form."""
     labels = asked.task.labels
-    for row, choice in zip(examples, said.choices, strict=bool(said.choices)):
+    for row, choice in zip(examples, answers.choices, strict=bool(answers.choices)):
         yield predicted(
             row,
             label=labels[choice.index],
@@ -133,7 +135,7 @@ def _held(
             probability=choice.probability,
             probabilities=choice.probabilities,
         )
-    for row, bound in zip(examples, said.constrained, strict=bool(said.constrained)):
+    for row, bound in zip(examples, answers.constrained, strict=bool(answers.constrained)):
         label = parse_answer(asked.task, bound.text) if bound.finished else None
         yield predicted(row, label=label, text=bound.text, probability=bound.probability)
 
@@ -160,7 +162,7 @@ def _weighed(file: GgufFile, asked: PredictionInputs, examples: Sequence[Example
     ]
     expected, asked_by_users = _sent(file, asked, examples, made)
     plain = _ollama_of_plain(file, asked, examples)
-    said = _run(
+    answers = _run(
         file,
         Request(
             prompts=texts,
@@ -173,11 +175,11 @@ def _weighed(file: GgufFile, asked: PredictionInputs, examples: Sequence[Example
     owners = [
         row for row, rows in zip(examples, made, strict=True) for one in rows for _ in one.segments
     ]
-    if not said.is_finite:
+    if not answers.is_finite:
         silent = [predicted(row) for row in examples]
-        return Predictions(chosen=silent, free=[], facts=_damaged(said, owners, texts, file))
-    nats, counts = iter(said.likelihoods), iter(sum(row.learned[1:]) for row in tokens)
-    ends = iter(said.ended)
+        return Predictions(chosen=silent, free=[], facts=_damaged(answers, owners, texts, file))
+    nats, counts = iter(answers.likelihoods), iter(sum(row.learned[1:]) for row in tokens)
+    ends = iter(answers.ended)
     chosen = [
         predicted(
             row,
@@ -196,12 +198,12 @@ def _weighed(file: GgufFile, asked: PredictionInputs, examples: Sequence[Example
     has_turns = asked.task.spec.has_turns
     parity = {
         "training": None,
-        "llama_cpp": _same(owners, ids, said.token_ids),
-        "ollama": _same([row for row, _, _ in plain], by_ollama, said.read) if plain else None,
+        "llama_cpp": _same(owners, ids, answers.token_ids),
+        "ollama": _same([row for row, _, _ in plain], by_ollama, answers.read) if plain else None,
         "template": _same(examples, expected, asked_by_users) if has_turns else None,
-        "users": _same(examples, by_users, said.sent),
+        "users": _same(examples, by_users, answers.sent),
     }
-    facts = {"version": said.version, "parity": parity, "is_ended": said.is_ended}
+    facts = {"version": answers.version, "parity": parity, "is_ended": answers.is_ended}
     return Predictions(chosen=chosen, free=[], facts=facts)
 
 
@@ -216,11 +218,11 @@ def _sent(
     Of a conversation that is what asks for its last answer; of a document all before its end.
     """
     if asked.task.spec.has_turns:
-        told = [
+        conversations = [
             conversation(asked.task, input=row.input, target=row.target, payload=row.payload)
             for row in examples
         ]
-        turns, tools = [one.asked for one in told], [one.tools for one in told]
+        turns, tools = [one.asked for one in conversations], [one.tools for one in conversations]
         own = [file.chat.prompt(*one) for one in zip(turns, tools, strict=True)]
         return own, _by_the_file(file, turns, tools)
     texts = [rows[0].answer.removesuffix(file.chat.terminator) for rows in made]

@@ -7,7 +7,7 @@ on the lock as it was when the run began.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from engine.artifacts.results import read_json
@@ -213,12 +213,7 @@ def _firewall(summary: DataSummary) -> LockedFirewall | None:
     if proof is None:
         return None
     return LockedFirewall(
-        method=proof.method,
-        similarity=proof.similarity,
-        found_exact=proof.found_exact,
-        found_near=proof.found_near,
-        left_exact=proof.left_exact,
-        left_near=proof.left_near,
+        **{part.name: getattr(proof, part.name) for part in fields(LockedFirewall)}
     )
 
 

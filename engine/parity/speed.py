@@ -12,7 +12,7 @@ from engine.evidence import Metric
 
 REVISION = 1
 PROMPTS, TOKENS = 5, 24
-"""Prompts that are timed, and tokens that are said for each."""
+"""Prompts that are timed, and tokens that are generated for each."""
 FILE = "speed.json"
 NAMES = (
     "file_megabytes",
@@ -30,14 +30,14 @@ def measured(
     def build(folder: Path) -> None:
         from engine.runtime.llama.client import Request, ask_gguf  # only where a file is timed
 
-        said = ask_gguf(
+        answers = ask_gguf(
             path,
             Request(prompts=spread(prompts), timed=TOKENS),
             threads=context.device.cores,
             workdir=context.scratch,
             progress=context.progress,
         )
-        found = {"speed": _json(said.speed), "peak_memory_bytes": said.peak_memory_bytes}
+        found = {"speed": _json(answers.speed), "peak_memory_bytes": answers.peak_memory_bytes}
         (folder / FILE).write_text(json.dumps(found), encoding="utf-8")
 
     payload = {

@@ -1,4 +1,4 @@
-"""What can be said about local data before a run: the shape of each file, and what new rows do.
+"""What is known of local data before a run: the shape of each file, and what new rows do.
 
 Light: nothing is fetched, nothing is written, and no library is imported that `recipe plan` avoids.
 """
@@ -56,9 +56,9 @@ def shapes(recipe: Recipe) -> list[tuple[str, str]]:
     sources = recipe.data.sources
     named = list(zip(source_names(sources), sources, strict=True))
     near = [(name, source) for name, source in named if _is_light(source)]
-    told = [(name, _shape(source, recipe)) for name, source in near[:MOST_SOURCES]]
-    more = len(near) - len(told)
-    return [*told, *([("…", f"{more} more {'file' if more == 1 else 'files'}")] if more else [])]
+    formats = [(name, _shape(source, recipe)) for name, source in near[:MOST_SOURCES]]
+    more = len(near) - len(formats)
+    return [*formats, *([("…", f"{more} more {'file' if more == 1 else 'files'}")] if more else [])]
 
 
 def foresee(recipe: Recipe, recorded: Membership) -> Recorded | None:

@@ -29,7 +29,7 @@ from engine.training.variants import discard
 
 
 class Watcher(Protocol):
-    """Who is told what happens while it happens."""
+    """Receives what happens while it happens: a terminal, a test."""
 
     def stage(self, name: str) -> Progress:
         """A stage begins; its progress goes to what is returned."""

@@ -47,7 +47,7 @@ MOST_CHANGES = 3
 """Changed keys named in one reason."""
 
 PARTS = ("recipe", "sources", "base_model", "references", "device", "versions", "revision")
-"""Of a key's payload, in the order in which changes are told."""
+"""Of a key's payload, in the order in which changes are listed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +177,7 @@ def _unsettled(name: str) -> PlannedStage:
 
 
 def holdout_line(plan: Plan) -> str:
-    """What became, or will become, of the holdout that the lock records; empty where nothing is to be told."""
+    """What became, or will become, of the holdout that the lock records; empty where there is nothing to report."""
     data = plan.stage("data")
     if data.held is None or data.held.match is LockMatch.NEW:
         return ""

@@ -48,8 +48,10 @@ def refuse_moving(recipe: Recipe, warnings: Sequence[Problem]) -> None:
     found = () if recipe.allow_moving else moving_references(recipe)
     placed = {(problem.code, problem.path): problem for problem in warnings}
     if found:
-        told = [placed.get((problem.code, problem.path), problem) for problem in found]
-        raise RecipeError([replace(problem, severity=Severity.ERROR) for problem in told])
+        placed_problems = [placed.get((problem.code, problem.path), problem) for problem in found]
+        raise RecipeError(
+            [replace(problem, severity=Severity.ERROR) for problem in placed_problems]
+        )
 
 
 def refuse_unmeasured(recipe: Recipe, *, until: str | None) -> None:

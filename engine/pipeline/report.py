@@ -21,13 +21,13 @@ from engine.evidence import (
     HoldoutUse,
     Report,
     Reproduction,
-    Rung,
     Scores,
     SplitLengths,
     StageCost,
     StageRecord,
     StageStatus,
     TrainingSummary,
+    VariantResult,
     Waived,
 )
 from engine.files.typed_json import from_json
@@ -117,7 +117,7 @@ def assemble(facts: ReportInputs) -> Report:
         ),
         agreement=verification.get("agreement"),
         flips=tuple(verification.get("flips", ())),
-        ladder=tuple(from_json(Rung, rung) for rung in verification.get("ladder", ())),
+        ladder=tuple(from_json(VariantResult, rung) for rung in verification.get("ladder", ())),
         files=tuple(file for _, file in leaving_files(artifacts)),
         warnings=tuple(facts.warnings),
         recipe_text=facts.recipe_text,
@@ -145,7 +145,7 @@ def assemble(facts: ReportInputs) -> Report:
 def write(report: Report, run: Path, artifacts: Mapping[str, Artifact], store: Store) -> None:
     """The model of an accepted run, the report's files and the recipe, into the run folder.
 
-    DamagedError where a file of the model is not what its stage left: nothing is told of it then.
+    DamagedError where a file of the model is not what its stage left: then no report is written.
     """
     from engine.render.json import render_json
     from engine.render.report.card import render_card

@@ -10,9 +10,9 @@ from engine.evidence import (
     BaselineResult,
     DataSummary,
     ExportedFile,
-    Rung,
     Status,
     TrainingSummary,
+    VariantResult,
 )
 from engine.render.labels import check_sentence, find_metric
 from engine.render.metric_format import best_of, is_lower_better, is_share, prose_name, value_of
@@ -122,7 +122,7 @@ def file_line(files: Sequence[ExportedFile]) -> str:
     return _joined(parts, "; ")
 
 
-def ladder_lines(ladder: Sequence[Rung], *, metric: str) -> str:
+def ladder_lines(ladder: Sequence[VariantResult], *, metric: str) -> str:
     """The main metric from form to form, what the last step changed, and which forms were refused why."""
     if not ladder:
         return ""

@@ -1,15 +1,16 @@
 """A newer base model against the accepted model of a recipe: what `recipe challenge` does, importable.
 
-Nothing of the recipe, its lock or the accepted run changes. The newcomer answers the very holdout
+Nothing of the recipe, its lock or the accepted run changes. The newer model answers the very holdout
 that the accepted model was accepted on, whose digest is compared first.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,9 +29,10 @@ from engine.pipeline.report import describe
 from engine.progress import Progress
 from engine.recipe.baselines import ASKS_BASE_MODEL
 from engine.recipe.metrics import FREE, primary
-from engine.recipe.model import Baseline, HubRef, Recipe, Reference
+from engine.recipe.model import Baseline, HubRef, PackageRef, PathRef, Recipe, Reference
+from engine.recipe.text.dump import reference_mapping
 from engine.render.challenge import challenge_markdown, sentence
-from engine.runs.accepted_model import PER_TOKEN, costs, notes, yaml_of
+from engine.render.number_format import duration, millions, size
 from engine.store import Artifact, Store
 from engine.store.runs import (
     AcceptedRun,
@@ -45,12 +47,14 @@ FOLDER = "challenges"
 """In the folder of the accepted run."""
 JUDGED = ("baseline", "evaluate", "resample")
 """Stages that answer the holdout."""
+PER_TOKEN = ("perplexity",)
+"""Models that cut text into other tokens cannot be compared by these."""
 TRAINED = "trained"
 """The candidate that was trained as the recipe says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class ChallengeOptions:
     """What is asked."""
 
     base_model: Reference
@@ -67,7 +71,7 @@ class ChallengeResult:
 
 @dataclass(frozen=True, slots=True)
 class _Watching:
-    """A watcher that is not told of stages which a challenge has no use for."""
+    """A watcher that does not see the skipped stages, which a challenge has no use for."""
 
     watcher: Watcher
 
@@ -80,7 +84,7 @@ class _Watching:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Defender:
+class AcceptedModel:
     """The accepted model, as its run left it."""
 
     run: AcceptedRun
@@ -96,52 +100,54 @@ class Defender:
         return (found[0]["digest"], found[0]["rows"]) if found else ("", 0)
 
 
-def challenger(recipe: Recipe, order: Order) -> Recipe:
+def challenger(recipe: Recipe, options: ChallengeOptions) -> Recipe:
     """Return the recipe with the newer base model; untouched, only with baselines that ask that model."""
-    if order.train:
-        return replace(recipe, base_model=order.base_model, stop_if_baseline_passes=False)
+    if options.train:
+        return replace(recipe, base_model=options.base_model, stop_if_baseline_passes=False)
     asking = tuple(one for one in recipe.baselines if one.kind in ASKS_BASE_MODEL)
     return replace(
         recipe,
-        base_model=order.base_model,
+        base_model=options.base_model,
         baselines=asking or (Baseline(kind="zero_shot", name="zero_shot"),),
         stop_if_baseline_passes=False,
     )
 
 
-def challenge(recipe: Recipe, order: Order, *, root: Path, watcher: Watcher) -> ChallengeResult:
+def challenge(
+    recipe: Recipe, options: ChallengeOptions, *, root: Path, watcher: Watcher
+) -> ChallengeResult:
     """Ask or train the newer base model, compare, and leave a report in the accepted run's folder.
 
     RecipeError R008 without an accepted run, R009 where the rows are no longer its own, R011 where
     its answers are gone, R301 for a hub model without a revision; and what a stage raises.
     """
-    _require_pin(order.base_model, recipe)
+    _require_pin(options.base_model, recipe)
     store, started = Store(root, versions=tool_versions()), datetime.now(UTC)
-    defender = find_defender(recipe, store)
-    other = challenger(recipe, order)
+    accepted = find_accepted(recipe, store)
+    other = challenger(recipe, options)
     begun = time.monotonic()
     state = run_stages(
         other,
         store,
         inputs=collect_inputs(other, store, detect_device()),
-        options=RunOptions(until=_last_stage(other, order)),
+        options=RunOptions(until=_last_stage(other, options)),
         watcher=_Watching(watcher),
     )
     if state.error is not None:
         raise state.error
     refuse_interrupted(state)
-    _require_same_rows(defender, state)
-    found = _judged(other, order, defender, state)
+    _require_same_rows(accepted, state)
+    found = _judged(other, options, accepted, state)
     found = replace(
         found,
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - begun, 1),
     )
     _count_look(found, state, store)
-    return ChallengeResult(challenge=found, files=_leave(found, defender.run.folder))
+    return ChallengeResult(challenge=found, files=_leave(found, accepted.run.folder))
 
 
-def find_defender(recipe: Recipe, store: Store) -> Defender:
+def find_accepted(recipe: Recipe, store: Store) -> AcceptedModel:
     """Return the newest accepted model of a recipe. RecipeError R008, R011; StoreError E751, E758."""
     run = latest_accepted(Runs(store.root), recipe.name)
     if run is None:
@@ -161,11 +167,11 @@ def find_defender(recipe: Recipe, store: Store) -> Defender:
             hint=f"recipe run {recipe.file.name}",
         )
     report = json.loads(read_file(run.folder, "report.json"))
-    return Defender(run=run, answers=read_predictions(artifact.file(file)), report=report)
+    return AcceptedModel(run=run, answers=read_predictions(artifact.file(file)), report=report)
 
 
-def _last_stage(recipe: Recipe, order: Order) -> str:
-    return answers_of(recipe)[0] if order.train else "baseline"
+def _last_stage(recipe: Recipe, options: ChallengeOptions) -> str:
+    return answers_of(recipe)[0] if options.train else "baseline"
 
 
 def _require_pin(ref: Reference, recipe: Recipe) -> None:
@@ -177,21 +183,21 @@ def _require_pin(ref: Reference, recipe: Recipe) -> None:
         )
 
 
-def _require_same_rows(defender: Defender, state: RunState) -> None:
-    """RecipeError R009 unless the newcomer answered the very rows of the accepted model."""
+def _require_same_rows(accepted: AcceptedModel, state: RunState) -> None:
+    """RecipeError R009 unless the newer model answered the very rows of the accepted model."""
     summary = flow.read_json(state.artifacts["data"], "summary.json")
     digests = {split["name"]: split["digest"] for split in summary["splits"]}
-    if digests.get("holdout") != defender.holdout[0]:
+    if digests.get("holdout") != accepted.holdout[0]:
         raise RecipeError.one(
             "R009",
-            f"the holdout is no longer the one that `{defender.run.folder.name}` was accepted on",
+            f"the holdout is no longer the one that `{accepted.run.folder.name}` was accepted on",
             hint=f"recipe run {state.recipe.file.name}, then challenge its model",
         )
 
 
-def _candidates(order: Order, state: RunState) -> dict[str, list[Prediction]]:
-    """Return the newcomer's answers, by the way it came to them."""
-    if order.train:
+def _candidates(options: ChallengeOptions, state: RunState) -> dict[str, list[Prediction]]:
+    """Return the newer model's answers, by baseline, or as `trained`."""
+    if options.train:
         stage, file = answers_of(state.recipe)
         return {TRAINED: read_predictions(state.artifacts[stage].file(file))}
     made = state.artifacts["baseline"]
@@ -209,12 +215,14 @@ def _metrics(recipe: Recipe) -> list[str]:
     return kept or [primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)]
 
 
-def _judged(recipe: Recipe, order: Order, defender: Defender, state: RunState) -> Challenge:
+def _judged(
+    recipe: Recipe, options: ChallengeOptions, accepted: AcceptedModel, state: RunState
+) -> Challenge:
     from engine.metrics import challenge as judging  # brings numpy
 
-    candidates = _candidates(order, state)
+    candidates = _candidates(options, state)
     lines = judging.lines(
-        defender.answers,
+        accepted.answers,
         candidates,
         _metrics(recipe),
         margins={drop.metric: drop.max_drop for drop in recipe.acceptance.over_previous},
@@ -224,21 +232,21 @@ def _judged(recipe: Recipe, order: Order, defender: Defender, state: RunState) -
     )
     best = judging.best_of(lines)
     standing = judging.overall([line for line in lines if line.comparison.name == best])
-    digest, rows = defender.holdout
+    digest, rows = accepted.holdout
     return Challenge(
         schema="challenge.v1",
         recipe_name=recipe.name,
-        run=defender.run.folder.name,
-        accepted=str(defender.report.get("method", "")),
-        base_model=describe(order.base_model),
-        trained=order.train,
+        run=accepted.run.folder.name,
+        accepted=str(accepted.report.get("method", "")),
+        base_model=describe(options.base_model),
+        trained=options.train,
         holdout=digest,
-        rows=len(defender.answers) or rows,
+        rows=len(accepted.answers) or rows,
         standing=standing,
         candidate=best,
         lines=lines,
-        costs=tuple(costs(state, defender.report, candidate=best, trained=order.train)),
-        edit=yaml_of(order.base_model, recipe.file.parent),
+        costs=tuple(costs(state, accepted.report, candidate=best, trained=options.train)),
+        edit=base_model_yaml(options.base_model, recipe.file.parent),
         notes=tuple(notes(recipe)),
         started="",
         seconds=0.0,
@@ -271,3 +279,56 @@ def challenge_json(found: Challenge) -> str:
     """Return it as JSON, with the sentence that says what came of it."""
     value = {**to_json(found), "sentence": sentence(found)}
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def costs(
+    state: RunState, report: Mapping[str, Any], *, candidate: str, trained: bool
+) -> Iterator[str]:
+    """Yield what the newer model takes, beside what the accepted model took where its `report` says so."""
+    old = report.get("training") or {}
+    if trained:
+        training = flow.read_json(state.artifacts["train"], "training.json")
+        yield f"{millions(training['total_parameters'])} parameters{_before(old, 'total_parameters')}"
+        yield f"trained in {duration(training['seconds'])}{_before(old, 'seconds')}"
+        return
+    made = flow.read_json(state.artifacts["baseline"], "baselines.json")
+    found = next(item for item in made if item["name"] == candidate)
+    facts, rows = found["facts"], found["scores"]["rows"]
+    if "parameters" in facts:
+        held = f", {size(facts['bytes'])} in memory"
+        yield f"{millions(facts['parameters'])} parameters{held}{_before(old, 'total_parameters')}"
+    shots = f" with {facts['shots']} shots" if facts.get("shots") else ""
+    yield f"answered {rows} rows{shots} in {duration(found['seconds'])}"
+
+
+def _before(old: Mapping[str, Any], key: str) -> str:
+    if key not in old:
+        return ""
+    shown = duration(old[key]) if key == "seconds" else millions(old[key])
+    return f" (accepted: {shown})"
+
+
+def base_model_yaml(ref: Reference, folder: Path) -> str:
+    """Return the lines of a recipe in that folder that name a base model."""
+    import yaml  # light verbs read recipes by other means
+
+    if isinstance(ref, PathRef) and not Path(ref.written).is_absolute():
+        written = os.path.relpath(ref.path, folder)
+        ref = replace(ref, written=Path(written).as_posix())
+    mapping = {"base_model": reference_mapping(ref)}
+    return str(yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True))
+
+
+def notes(recipe: Recipe) -> Iterator[str]:
+    """Yield what was not compared, and what is not pinned; `recipe` has the newer base model."""
+    gated = {bound.metric for bound in recipe.acceptance.metrics}
+    if gated & set(FREE):
+        named = ", ".join(sorted(gated & set(FREE)))
+        yield f"{named} is not compared: an untouched model is held to the form of an answer"
+    if gated & set(PER_TOKEN):
+        yield "perplexity is not compared: it counts tokens, and other models cut text otherwise"
+    if isinstance(recipe.base_model, HubRef) and recipe.base_model.revision is None:
+        yield "the base model is not pinned: it can change unseen"
+    if isinstance(recipe.base_model, PackageRef) and recipe.base_model.sha256 is None:
+        yield "the package is not pinned by a sha256"
+    yield "the accepted model answers as it was judged: before any merge or quantization"

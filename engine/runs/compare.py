@@ -25,7 +25,7 @@ RESOLVED = "recipe.resolved.yaml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
+class FinishedRun:
     """A finished run, as far as it is compared."""
 
     folder: Path
@@ -42,7 +42,7 @@ class Ran:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turned:
+class ChangedAnswer:
     """One row that the two models answer differently."""
 
     id: str
@@ -58,17 +58,17 @@ class Turned:
 class RunComparison:
     """The second run against the first: more is better for the second."""
 
-    first: Ran
-    second: Ran
+    first: FinishedRun
+    second: FinishedRun
     rows: int
     """That both were judged on."""
     partial: bool
     """Whether these are only the rows that the two holdouts share."""
     comparisons: tuple[Comparison, ...]
-    turned: tuple[Turned, ...]
+    changed: tuple[ChangedAnswer, ...]
 
 
-def ran(folder: Path, store: Store) -> Ran:
+def read_run(folder: Path, store: Store) -> FinishedRun:
     """Read a run. RecipeError R031 where it holds no answers to compare, or the store no longer does.
 
     StoreError: E751 it was not made here, E758 its files changed since.
@@ -89,7 +89,7 @@ def ran(folder: Path, store: Store) -> Ran:
             folder, why, "recipe run RECIPE makes them; or name the store: --store FOLDER"
         )
     report = json.loads(read_file(folder, "report.json"))
-    return Ran(
+    return FinishedRun(
         folder=folder,
         recipe=recipe,
         answers=read_predictions(artifact.file(file)),
@@ -123,7 +123,7 @@ def _texts(record: Mapping[str, Any], store: Store) -> dict[str, str]:
         return {str(row["id"]): str(row.get("input", "")) for row in found}
 
 
-def compare_runs(first: Ran, second: Ran, *, shared_only: bool) -> RunComparison:
+def compare_runs(first: FinishedRun, second: FinishedRun, *, shared_only: bool) -> RunComparison:
     """Compare two runs row by row. RecipeError R032 where their tasks or holdouts differ.
 
     `shared_only` compares on the rows that both holdouts have.
@@ -145,11 +145,13 @@ def compare_runs(first: Ran, second: Ran, *, shared_only: bool) -> RunComparison
         rows=len(both),
         partial=partial,
         comparisons=_comparisons(second.recipe, two, one),
-        turned=tuple(_turned(one, {row.id: row for row in two}, {**first.texts, **second.texts})),
+        changed=tuple(
+            _changed_answers(one, {row.id: row for row in two}, {**first.texts, **second.texts})
+        ),
     )
 
 
-def _require_same_task(first: Ran, second: Ran) -> None:
+def _require_same_task(first: FinishedRun, second: FinishedRun) -> None:
     tasks = first.recipe.task, second.recipe.task
     if tasks[0].kind != tasks[1].kind or set(tasks[0].labels) != set(tasks[1].labels):
         what = "kinds" if tasks[0].kind != tasks[1].kind else "labels"
@@ -160,7 +162,7 @@ def _require_same_task(first: Ran, second: Ran) -> None:
         )
 
 
-def _other_rows(first: Ran, second: Ran, shared: int) -> RecipeError:
+def _other_rows(first: FinishedRun, second: FinishedRun, shared: int) -> RecipeError:
     counts = f"{len(first.answers):,} and {len(second.answers):,} rows"
     return RecipeError.one(
         "R032",
@@ -189,23 +191,23 @@ def _comparisons(
     return corrected(ordered)
 
 
-def _turned(
+def _changed_answers(
     one: Sequence[Prediction], two: Mapping[str, Prediction], texts: Mapping[str, str]
-) -> list[Turned]:
+) -> list[ChangedAnswer]:
     found = []
     for row in one:
         other = two[row.id]
-        said = _answer(row), _answer(other)
-        if row.nats is not None or said[0] == said[1]:
+        answers = _answer(row), _answer(other)
+        if row.nats is not None or answers[0] == answers[1]:
             continue
         right = _is_right(row), _is_right(other)
         became = "right" if right[1] else "wrong" if right[0] else "another wrong one"
         if all(right):
             continue
         found.append(
-            Turned(
+            ChangedAnswer(
                 id=row.id, text=texts.get(row.id, ""), target=row.target,
-                first=said[0], second=said[1], became=became,
+                first=answers[0], second=answers[1], became=became,
             )
         )  # fmt: skip
     order = {"wrong": 0, "right": 1, "another wrong one": 2}
@@ -242,7 +244,7 @@ def speed_of(report: Mapping[str, Any]) -> float | None:
 def as_json(found: RunComparison) -> dict[str, Any]:
     """Return all of it as JSON data."""
 
-    def told(run: Ran) -> dict[str, Any]:
+    def run_facts(run: FinishedRun) -> dict[str, Any]:
         file, size = size_of(run.report)
         return {
             "run": run.name,
@@ -255,10 +257,10 @@ def as_json(found: RunComparison) -> dict[str, Any]:
 
     return {
         "schema": "compare.v1",
-        "first": told(found.first),
-        "second": told(found.second),
+        "first": run_facts(found.first),
+        "second": run_facts(found.second),
         "rows": found.rows,
         "shared_only": found.partial,
         "metrics": [asdict(one) for one in found.comparisons],
-        "flips": [asdict(one) for one in found.turned],
+        "flips": [asdict(one) for one in found.changed],
     }

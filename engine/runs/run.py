@@ -165,8 +165,8 @@ def _finish(state: RunState, store: Store, ending: _Ending) -> RunResult:
     try:
         run = runs.create(recipe.name, make_key({"recipe": resolved}).digest)
     except EngineError as error:
-        told = _report(state, ending, None, repeated=repeated)
-        return _unwritten(told, state.error or error)
+        report = _report(state, ending, None, repeated=repeated)
+        return _unwritten(report, state.error or error)
     if outcome == "accepted":
         proved = lock.proved(state.artifacts, state.inputs.device)
         if proved is not None:

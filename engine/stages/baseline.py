@@ -95,10 +95,10 @@ def _judged(baseline: Baseline, asker: Asker, folds: Sequence[Fold]) -> dict[str
     """Write one baseline's predictions, and return its entry in `baselines.json`."""
     context, recipe = asker.context, asker.context.recipe
     made = [asker.product(baseline, fold) for fold in folds]
-    said = [row for one in made for row in read_predictions(one.file(answering.FILE))]
-    write_predictions(context.workdir / f"predictions.{baseline.name}.jsonl", said)
+    predictions = [row for one in made for row in read_predictions(one.file(answering.FILE))]
+    write_predictions(context.workdir / f"predictions.{baseline.name}.jsonl", predictions)
     scores = score(
-        said,
+        predictions,
         recipe.task,
         confidence=recipe.acceptance.confidence,
         seed=recipe.splits.seed,

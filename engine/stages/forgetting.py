@@ -163,12 +163,12 @@ def _ask(
     from engine.runtime.scoring.continuation_scoring import continuations  # brings torch
 
     asked = [
-        (before, [said for _, said in same])
+        (before, [continuation for _, continuation in same])
         for item in items
         for before, same in groupby(item.options, key=itemgetter(0))
     ]
-    told = continuations(loaded, asked, progress=context.progress)
-    found = (one for choices in told for one in choices)
+    scored = continuations(loaded, asked, progress=context.progress)
+    found = (one for choices in scored for one in choices)
     with file.open("w", encoding="utf-8") as stream:
         for item in items:
             scores = [-next(found).nll for _ in item.options]
@@ -184,7 +184,7 @@ def _read(text: str, items: Sequence[ProbeItem]) -> list[ProbeAnswer]:
             kind=item.kind,
             gold=item.gold,
             scores=tuple(json.loads(line)["scores"]),
-            lengths=tuple(len(said.strip().encode()) for _, said in item.options),
+            lengths=tuple(len(continuation.strip().encode()) for _, continuation in item.options),
         )
         for line, item in zip(text.splitlines(), items, strict=True)
     ]

@@ -18,6 +18,7 @@ from engine.errors import StageError
 from engine.evidence import ExportedFile, to_json
 from engine.exporters import in_order, load_exporter
 from engine.exporters.base import ExportSpec
+from engine.files.typed_json import from_json
 from engine.inference.predict import PredictionInputs
 from engine.parity.files import MATRIX, SIXTEEN, TOOLS, folder_of, importance_matrix, sixteen_bit
 from engine.recipe.model import Recipe
@@ -141,7 +142,7 @@ def _large(context: StageContext, spec: ExportSpec, *, matrix: str) -> list[Expo
     }
     made = context.cached("gguf", payload, build)
     described = json.loads(made.file(FILES).read_text(encoding="utf-8"))
-    files = [ExportedFile(**item) for item in described]
+    files = from_json(list[ExportedFile], described)
     for file in files:
         target = context.workdir / file.name
         if not target.exists():

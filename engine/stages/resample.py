@@ -107,7 +107,9 @@ def _curve(
         rows = share(train, part, seed=recipe.splits.seed)
         named = Part(name=f"{part:.0%} of the rows", train=rows, validation=validation)
         found = answers(named, asked, context, ways=("chosen",))
-        judged.append(ShareResult(share=part, rows=found.trained_on, predictions=found.said[0]))
+        judged.append(
+            ShareResult(share=part, rows=found.trained_on, predictions=found.predictions[0])
+        )
     whole = read_predictions(context.artifacts["evaluate"].file("predictions.validation.jsonl"))
     rendered = variant(recipe.method, context, of="all rows").rendered
     trained_on = examples_left(len(train), rendered)
@@ -125,23 +127,23 @@ def _curve(
 def _cross_validate(context: StageContext, folds: Sequence[Fold]) -> None:
     """Write what every row was answered by the model that did not see it, and the scores of that."""
     evaluated = context.artifacts["evaluate"]
-    said = {"folds": read_predictions(evaluated.file("predictions.holdout.jsonl"))}
+    predictions = {"folds": read_predictions(evaluated.file("predictions.holdout.jsonl"))}
     if context.recipe.task.spec.is_constrained:
-        said["free"] = read_predictions(evaluated.file("predictions.free.jsonl"))
-    ways = ("chosen", "free")[: len(said)]
+        predictions["free"] = read_predictions(evaluated.file("predictions.free.jsonl"))
+    ways = ("chosen", "free")[: len(predictions)]
     for fold in folds[1:]:
         name = f"fold {fold.number} of {len(folds)}"
         part = Part(name=name, train=fold.train, validation=fold.validation)
         found = answers(part, fold.judged, context, ways=ways)
-        for so_far, more in zip(said.values(), found.said, strict=True):
+        for so_far, more in zip(predictions.values(), found.predictions, strict=True):
             so_far.extend(more)
     recipe = context.recipe
     scores: dict[str, object] = dict.fromkeys(PREDICTIONS)
-    for name, predictions in said.items():
-        write_predictions(context.workdir / PREDICTIONS[name], predictions)
+    for name, rows in predictions.items():
+        write_predictions(context.workdir / PREDICTIONS[name], rows)
         scores[name] = to_json(
             score(
-                predictions,
+                rows,
                 recipe.task,
                 confidence=recipe.acceptance.confidence,
                 seed=recipe.splits.seed,

@@ -69,19 +69,19 @@ def run(context: StageContext) -> None:
     holdout = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
     runs = [_judged(recipe.method.seed, first, None, recipe)]
     for seed in recipe.method.seeds:
-        said = _answers(seed, holdout, context)
-        write_predictions(context.workdir / f"predictions.{seed}.jsonl", said)
-        runs.append(_judged(seed, said, first, recipe))
+        predictions = _answers(seed, holdout, context)
+        write_predictions(context.workdir / f"predictions.{seed}.jsonl", predictions)
+        runs.append(_judged(seed, predictions, first, recipe))
     found = Seeds(runs=tuple(runs), spread=spread_of(runs))
     write_json(context.workdir / FILE, to_json(found))
 
 
 def _judged(
-    seed: int, said: Sequence[Prediction], first: Sequence[Prediction] | None, recipe: Recipe
+    seed: int, predictions: Sequence[Prediction], first: Sequence[Prediction] | None, recipe: Recipe
 ) -> SeedScores:
     """Score a model's answers; what only free decoding shows is left out, since it was not asked."""
     scores: Scores = score(
-        said,
+        predictions,
         recipe.task,
         confidence=recipe.acceptance.confidence,
         seed=recipe.splits.seed,
@@ -90,7 +90,7 @@ def _judged(
     metrics = tuple(metric for metric in scores.metrics if metric.name not in empty)
     same: Metric | None = None
     if first is not None:
-        same = agreement(first, said, confidence=recipe.acceptance.confidence)
+        same = agreement(first, predictions, confidence=recipe.acceptance.confidence)
     return SeedScores(seed=seed, metrics=metrics, agreement=same)
 
 
@@ -110,7 +110,7 @@ def _answers(seed: int, holdout: Sequence[Example], context: StageContext) -> Se
     def build(folder: Path) -> None:
         result = trained(one, context.work_dir(PRODUCT, payload))
         loaded = load_weights(result, one.context)
-        said = answering.chosen(loaded, asked, holdout, progress=one.context.progress)
-        write_predictions(folder / answering.FILE, said)
+        predictions = answering.chosen(loaded, asked, holdout, progress=one.context.progress)
+        write_predictions(folder / answering.FILE, predictions)
 
     return read_predictions(context.cached(PRODUCT, payload, build).file(answering.FILE))

@@ -29,7 +29,7 @@ from engine.recipe.sweeps import named, setting_words, values_of
 from engine.store import Artifact
 from engine.training.train import SUMMARY, load_weights, refuse_unready
 from engine.training.variants import (
-    Variant,
+    TrainingVariant,
     backend_slice,
     discard,
     is_trained,
@@ -129,7 +129,7 @@ def _values(number: int, recipe: Recipe) -> Payload:
     return values_of(sweep.settings[number], named(sweep, recipe.method))
 
 
-def _variant(number: int, context: StageContext) -> Variant:
+def _variant(number: int, context: StageContext) -> TrainingVariant:
     sweep = _sweep(context.recipe)
     values = _values(number, context.recipe)
     method = replace(sweep.settings[number], seeds=())
@@ -148,7 +148,7 @@ def _read(made: Artifact, values: Payload) -> SettingResult:
 
 
 def _judged(
-    one: Variant, rows: tuple[Sequence[Example], Sequence[Example]], context: StageContext
+    one: TrainingVariant, rows: tuple[Sequence[Example], Sequence[Example]], context: StageContext
 ) -> Artifact:
     """Train a setting and ask it the validation rows, go on with that, or find it done."""
     train, validation = rows
@@ -170,8 +170,8 @@ def _judged(
             write_json(folder / FAILED, error.problems[0].headline())
             return
         loaded = load_weights(result, one.context)
-        said = answering.chosen(loaded, asked, validation, progress=one.context.progress)
-        write_predictions(folder / answering.FILE, said)
+        predictions = answering.chosen(loaded, asked, validation, progress=one.context.progress)
+        write_predictions(folder / answering.FILE, predictions)
         shutil.copyfile(result / SUMMARY, folder / SUMMARY)
 
     return context.cached(PRODUCT, payload, build)

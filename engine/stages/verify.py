@@ -17,18 +17,23 @@ from typing import TYPE_CHECKING, Any
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import read_examples
 from engine.environment import version_of
-from engine.evidence import Check, Rung, Scores, Status, Verdict, to_json
+from engine.evidence import Check, Scores, Status, VariantResult, Verdict, to_json
 from engine.exporters.base import gguf_name
 from engine.inference import predict as answering
 from engine.inference import predict_gguf as gguf_answering
-from engine.inference.cached import Predictions, merged_says, once_said, write_said
+from engine.inference.cached import (
+    Predictions,
+    cached_predictions,
+    predict_merged,
+    store_predictions,
+)
 from engine.metrics.endings import judge_endings
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, named_metrics, score
 from engine.metrics.verdict import judge_drops, judge_thresholds, verdict
 from engine.parity import files as exported
 from engine.parity import ladder, speed
-from engine.parity.ladder import Step
+from engine.parity.ladder import Variant
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe
 
@@ -55,15 +60,15 @@ class _Tried:
     """A quantized file that was asked."""
 
     quantization: str
-    said: Predictions
+    predictions: Predictions
     free: Scores | None
-    rung: Rung
+    result: VariantResult
 
     @property
     def verdict(self) -> Verdict:
         """Its checks and their answer."""
-        assert self.rung.verdict is not None  # noqa: S101 - a quantized rung always has checks
-        return self.rung.verdict
+        assert self.result.verdict is not None  # noqa: S101 - a quantized rung always has checks
+        return self.result.verdict
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
@@ -81,17 +86,17 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 def run(context: StageContext) -> None:
     """Write `verify.json` and the predictions it stands on. StageError X640, X641."""
-    climb = _Climb(context)
-    climb.lossless()
-    if context.recipe.export.has_quantized_file and not climb.is_over:
-        climb.quantized()
-    text = json.dumps(climb.result(), indent=2, ensure_ascii=False, allow_nan=False)
+    chain = _ParityChain(context)
+    chain.lossless()
+    if context.recipe.export.has_quantized_file and not chain.is_over:
+        chain.quantized()
+    text = json.dumps(chain.result(), indent=2, ensure_ascii=False, allow_nan=False)
     (context.workdir / RESULT).write_text(f"{text}\n", encoding="utf-8")
-    for name, predictions in climb.predictions().items():
+    for name, predictions in chain.predictions().items():
         write_predictions(context.workdir / f"predictions.{name}.jsonl", predictions)
 
 
-class _Climb:
+class _ParityChain:
     """One way up the ladder."""
 
     def __init__(self, context: StageContext) -> None:
@@ -99,12 +104,12 @@ class _Climb:
         self.examples = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
         train = read_examples(context.artifacts["data"].file("train.jsonl"))
         self.asked = answering.PredictionInputs.of(self.recipe, train)
-        self.rungs: list[Rung] = []
+        self.results: list[VariantResult] = []
         self.checks: list[Check] = []
         """Of the rungs that lose nothing."""
         self.tried: list[_Tried] = []
         self.merged = Predictions(chosen=[], free=[], facts={})
-        self._last: Step | None = None
+        self._last: Variant | None = None
 
     @property
     def is_over(self) -> bool:
@@ -123,34 +128,36 @@ class _Climb:
         """Ask the adapter, the merged model and, where a file is made of it, the 16-bit GGUF file."""
         answers = self.context.artifacts["evaluate"].file("predictions.holdout.jsonl")
         adapter = read_predictions(answers)
-        self._stand("adapter", adapter)
-        self.merged = merged_says(self.context, self.examples, self.asked)
+        self._add_variant("adapter", adapter)
+        self.merged = predict_merged(self.context, self.examples, self.asked)
         if not self.recipe.export.has_quantized_file:
             self.checks.append(_reloads(adapter, self.merged.chosen))
-        self._stand("merged", self.merged.chosen)
+        self._add_variant("merged", self.merged.chosen)
         if self.is_over or not self.recipe.export.has_quantized_file:
             return
         sixteen = exported.sixteen_bit(self.context)
         path = sixteen.file(exported.SIXTEEN)
-        said = self._gguf(path, name="f16", digest=sixteen.digest(), free=False)
-        self._stand("f16", said.chosen, said.facts)
+        predictions = self._gguf(path, name="f16", digest=sixteen.digest(), free=False)
+        self._add_variant("f16", predictions.chosen, predictions.facts)
 
-    def _stand(
+    def _add_variant(
         self, name: str, chosen: Sequence[Prediction], facts: Mapping[str, Any] | None = None
     ) -> None:
         """Put a rung on the one before, and check that nothing was lost between them."""
-        step = Step(name=name, chosen=chosen, scores=self._score(chosen))
+        variant = Variant(name=name, chosen=chosen, scores=self._score(chosen))
         checks: list[Check] = []
         if self._last is not None:
             precision = self.context.device.precision(self.recipe.backend.precision)
-            checks.append(ladder.parity(step, self._last, self.recipe))
-            checks += ladder.shift_checks(step, self._last, precision=precision)
+            checks.append(ladder.parity(variant, self._last, self.recipe))
+            checks += ladder.shift_checks(variant, self._last, precision=precision)
         read = ladder.token_checks(facts, ollama_leaves=False) if facts else ()
         checks += [check for check in read if check.status is Status.FAIL]
         confidence = self.recipe.acceptance.confidence
-        self.rungs.append(ladder.rung(step, self._last, confidence=confidence, checks=checks))
+        self.results.append(
+            ladder.variant_result(variant, self._last, confidence=confidence, checks=checks)
+        )
         self.checks += checks
-        self._last = step
+        self._last = variant
 
     def quantized(self) -> None:
         """Ask the quantized files, the smallest first, until one keeps every bound."""
@@ -163,34 +170,34 @@ class _Climb:
             file = gguf_name(quantization)
             tried = self._try(quantization, artifact.file(file), digest=digests[file])
             self.tried.append(tried)
-            self.rungs.append(tried.rung)
+            self.results.append(tried.result)
             if tried.verdict.status is Status.PASS:
                 return
 
     def _try(self, quantization: str, path: Path, *, digest: str) -> _Tried:
         task, acceptance = self.recipe.task, self.recipe.acceptance
-        said = self._gguf(path, name=quantization, digest=digest, free=True)
-        free = self._score(said.free) if task.spec.is_constrained else None
+        predictions = self._gguf(path, name=quantization, digest=digest, free=True)
+        free = self._score(predictions.free) if task.spec.is_constrained else None
         prompts = [] if task.spec.by_likelihood else self._prompts()
         timed = speed.measured(self.context, path, prompts or self._texts(), digest=digest)
-        scores = self._score(said.chosen)
+        scores = self._score(predictions.chosen)
         whole = replace(scores, metrics=(*scores.metrics, *speed.metrics(timed)))
-        step = Step(name=quantization, chosen=said.chosen, scores=whole)
-        same = agreement(self.merged.chosen, said.chosen, confidence=acceptance.confidence)
+        variant = Variant(name=quantization, chosen=predictions.chosen, scores=whole)
+        same = agreement(self.merged.chosen, predictions.chosen, confidence=acceptance.confidence)
         metrics = {**named_metrics(whole, free=free), "agreement": same}
         leaves = "ollama" in self.recipe.export.formats
         checks = [
-            *ladder.token_checks(said.facts, ollama_leaves=leaves),
+            *ladder.token_checks(predictions.facts, ollama_leaves=leaves),
             ladder.weight_check(*self._weights(path, digest=digest)),
-            *(ladder.quantized_shift(step, self._last) if self._last else ()),
-            *_prompt_check(said.facts.get("other_prompts", 0), len(said.chosen)),
-            *judge_endings(task, said.chosen, scores=scores, free=free),
-            *self._drops(said),
+            *(ladder.quantized_shift(variant, self._last) if self._last else ()),
+            *_prompt_check(predictions.facts.get("other_prompts", 0), len(predictions.chosen)),
+            *judge_endings(task, predictions.chosen, scores=scores, free=free),
+            *self._drops(predictions),
             *self._bounds(metrics, timed),
         ]
         confidence = acceptance.confidence
-        stood = ladder.rung(step, self._last, confidence=confidence, checks=checks)
-        return _Tried(quantization=quantization, said=said, free=free, rung=stood)
+        result = ladder.variant_result(variant, self._last, confidence=confidence, checks=checks)
+        return _Tried(quantization=quantization, predictions=predictions, free=free, result=result)
 
     def _weights(self, path: Path, *, digest: str) -> tuple[list[TensorError], list[str]]:
         """Return how far each tensor is from the 16-bit file's, and other facts that differ; read at most once."""
@@ -216,7 +223,7 @@ class _Climb:
         found = json.loads(made.file(WEIGHTS).read_text(encoding="utf-8"))
         return [gguf_tensors.TensorError(**one) for one in found["errors"]], found["facts"]
 
-    def _drops(self, said: Predictions) -> list[Check]:
+    def _drops(self, predictions: Predictions) -> list[Check]:
         judge = partial(
             judge_drops,
             task=self.recipe.task,
@@ -229,8 +236,8 @@ class _Climb:
         if not self.recipe.task.spec.is_constrained:
             held, loose = [*drops], []
         return [
-            *judge(held, merged=self.merged.chosen, quantized=said.chosen),
-            *judge(loose, merged=self.merged.free, quantized=said.free),
+            *judge(held, merged=self.merged.chosen, quantized=predictions.chosen),
+            *judge(loose, merged=self.merged.free, quantized=predictions.free),
         ]
 
     def _bounds(self, metrics: Mapping[str, Any], timed: dict[str, Any]) -> list[Check]:
@@ -256,9 +263,10 @@ class _Climb:
                 workdir=self.context.scratch,
                 progress=self.context.progress,
             )
-            said = gguf_answering.ask(file, self.asked, self.examples, free=free)
+            predictions = gguf_answering.ask(file, self.asked, self.examples, free=free)
             others = self._other_prompts() if name in self.recipe.export.quantizations else 0
-            write_said(folder, said.chosen, said.free, {**said.facts, "other_prompts": others})
+            facts = {**predictions.facts, "other_prompts": others}
+            store_predictions(folder, predictions.chosen, predictions.free, facts)
 
         payload = {
             "file": digest,
@@ -267,7 +275,7 @@ class _Climb:
             "asks": gguf_answering.REVISION,
             "llama_cpp": version_of("inferna"),
         }
-        return once_said(self.context, QUANTIZED, self.asked, payload, build)
+        return cached_predictions(self.context, QUANTIZED, self.asked, payload, build)
 
     def _modelfile(self, quantization: str) -> str:
         """Return the text of the Modelfile that runs the file; the 16-bit one has none."""
@@ -309,8 +317,8 @@ class _Climb:
         """Return what is kept beside the result; of quantized files that of the last one asked."""
         kept: dict[str, Sequence[Prediction]] = {"merged": self.merged.chosen}
         if self.tried:
-            kept |= {QUANTIZED: self.tried[-1].said.chosen}
-            kept |= {"quantized_free": self.tried[-1].said.free}
+            kept |= {QUANTIZED: self.tried[-1].predictions.chosen}
+            kept |= {"quantized_free": self.tried[-1].predictions.free}
         return kept
 
     def result(self) -> dict[str, Any]:
@@ -318,13 +326,13 @@ class _Climb:
         last = self.tried[-1] if self.tried else None
         checks = [*self.checks, *(last.verdict.checks if last else ())]
         passed = last is not None and last.verdict.status is Status.PASS
-        merged = next((one.scores for one in self.rungs if one.name == "merged"), None)
+        merged = next((one.scores for one in self.results if one.name == "merged"), None)
         same = (
             None
             if last is None
             else agreement(
                 self.merged.chosen,
-                last.said.chosen,
+                last.predictions.chosen,
                 confidence=self.recipe.acceptance.confidence,
             ).value
         )
@@ -333,16 +341,16 @@ class _Climb:
             "agreement": same,
             "scores": {
                 "merged": to_json(merged),
-                QUANTIZED: to_json(last.rung.scores) if last else None,
+                QUANTIZED: to_json(last.result.scores) if last else None,
             },
             "free": to_json(last.free) if last and last.free else None,
-            "flips": _flips(self.merged.chosen, last.said.chosen) if last else [],
-            "token_parity": last.said.facts["parity"]["llama_cpp"] if last else None,
-            "parity": last.said.facts["parity"] if last else None,
-            "llama_cpp": last.said.facts["version"] if last else None,
+            "flips": _flips(self.merged.chosen, last.predictions.chosen) if last else [],
+            "token_parity": last.predictions.facts["parity"]["llama_cpp"] if last else None,
+            "parity": last.predictions.facts["parity"] if last else None,
+            "llama_cpp": last.predictions.facts["version"] if last else None,
             "quantizations": list(self.recipe.export.quantizations),
             "exported": last.quantization if last and passed else None,
-            "ladder": [to_json(one) for one in self.rungs],
+            "ladder": [to_json(one) for one in self.results],
         }
 
 

@@ -54,6 +54,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, PurePath):
-        message = f"a path cannot be part of a key: {value.name}"
-        raise TypeError(message)
+        raise TypeError(f"a path cannot be part of a key: {value.name}")
     return value

@@ -86,14 +86,12 @@ def _artifact(record: Mapping[str, Any], folder: Path) -> Artifact:
     """
     schema = record["schema"]
     if schema != SCHEMA:
-        message = f"its schema is {schema!r}"
-        raise ValueError(message)
+        raise ValueError(f"its schema is {schema!r}")
     known = {field.name for field in fields(Artifact)} - {"path", "files"}
     given = {name: value for name, value in record.items() if name in known}
     artifact = Artifact(**given, files=tuple(map(_entry, record["files"])), path=folder / FILES)
     if artifact.key != folder.name.partition(".")[0]:
-        message = "it describes the result of another key"
-        raise ValueError(message)
+        raise ValueError("it describes the result of another key")
     return artifact
 
 
@@ -103,11 +101,9 @@ def _entry(described: Any) -> FileEntry:
     path = PurePosixPath(entry.name)
     is_inside = path.parts and not path.is_absolute() and not {"..", "."} & set(path.parts)
     if not is_inside or "\\" in entry.name or "\0" in entry.name:
-        message = f"`{entry.name}` is no name of a file of an artifact"
-        raise ValueError(message)
+        raise ValueError(f"`{entry.name}` is no name of a file of an artifact")
     if not _DIGEST.fullmatch(entry.sha256) or type(entry.bytes) is not int:
-        message = f"`{entry.name}` has no digest or no size"
-        raise ValueError(message)
+        raise ValueError(f"`{entry.name}` has no digest or no size")
     return entry
 
 
@@ -133,5 +129,4 @@ def regular_files(files: Path) -> Iterator[Path]:
         if stat.S_ISREG(mode):
             yield path
         elif not stat.S_ISDIR(mode):
-            message = f"`{path.relative_to(files).as_posix()}` is no regular file"
-            raise ValueError(message)
+            raise ValueError(f"`{path.relative_to(files).as_posix()}` is no regular file")

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from engine.errors import EnvironmentProblem, StoreError
+from engine.errors import EngineError, EnvironmentProblem, StoreError
 from engine.files import writing
 from engine.files.reading import open_regular, read_json
 from engine.store.artifact import Artifact, DamagedError, FileEntry
@@ -35,7 +35,6 @@ from engine.store.manifest import (
 )
 from engine.store.manifest import NAME as MANIFEST
 from engine.store.signature import Origin, origin_of, sign
-from engine.store.space import is_full
 
 Build = Callable[[Path], object]
 """Fills an empty folder."""
@@ -50,6 +49,11 @@ _KEY: Final = re.compile(r"[0-9a-f]{64}")
 SCRATCH: Final = "scratch"
 MARK: Final = ".begun.json"
 """In a folder of work in progress: the signature of the user who began it."""
+
+LITTLE: Final = 1 << 16
+"""Bytes. With less than this free, the disk is why: PyTorch does not say so when a write fails."""
+FULL_DISK: Final = ("no space left on device", "disk quota exceeded", "(os error 28)")
+"""What libraries and tools write where the disk is full."""
 
 README = """\
 This folder belongs to `recipe` (distribution slm-recipe).
@@ -316,6 +320,25 @@ class Store:
             writing.create_text(self.root / ".gitignore", "*\n", below=self.root)
         except OSError as error:
             raise storage_problem(error, self.root) from error
+
+
+def is_full(error: BaseException | None, folder: Path) -> bool:
+    """Tell whether `error`, or what led to it, is a full disk below `folder`, whatever the library calls it."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if _names_full_disk(error):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return shutil.disk_usage(folder).free < LITTLE
+
+
+def _names_full_disk(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    hints = [p.hint or "" for p in error.problems] if isinstance(error, EngineError) else []
+    text = "\n".join([str(error), *hints]).lower()
+    return any(words in text for words in FULL_DISK)
 
 
 def storage_problem(error: OSError, root: Path) -> EnvironmentProblem | StoreError:

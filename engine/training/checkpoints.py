@@ -67,10 +67,10 @@ def _curve(
     summary = _summary(trained.file(SUMMARY))
     sample = beginning(rows, MOST_ROWS, seed=context.recipe.splits.seed)
     drawn = {row.id for row in sample}
-    said = {summary.kept_step: [one for one in final if one.id in drawn]}
+    predictions = {summary.kept_step: [one for one in final if one.id in drawn]}
     for step in steps:
-        said[step] = _predictions(step, context, asked, sample)
-    return [_score(step, said[step], summary, context) for step in sorted(said)]
+        predictions[step] = _predictions(step, context, asked, sample)
+    return [_score(step, predictions[step], summary, context) for step in sorted(predictions)]
 
 
 def _predictions(
@@ -93,19 +93,19 @@ def _predictions(
 
     def build(folder: Path) -> None:
         loaded = load_trained(context.artifacts["train"], context, step=step)
-        said = answering.chosen(loaded, asked, rows, progress=context.progress)
-        write_predictions(folder / answering.FILE, said)
+        predictions = answering.chosen(loaded, asked, rows, progress=context.progress)
+        write_predictions(folder / answering.FILE, predictions)
 
     return read_predictions(context.cached("predictions", payload, build).file(answering.FILE))
 
 
 def _score(
-    step: int, said: Sequence[Prediction], summary: TrainingSummary, context: StageContext
+    step: int, predictions: Sequence[Prediction], summary: TrainingSummary, context: StageContext
 ) -> CheckpointScore:
     recipe = context.recipe
     name = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
     scores = score(
-        said, recipe.task, confidence=recipe.acceptance.confidence, seed=recipe.splits.seed
+        predictions, recipe.task, confidence=recipe.acceptance.confidence, seed=recipe.splits.seed
     )
     metric = next((one for one in scores.metrics if one.name == name), None)
     point = _last(summary.history, step)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> Artifact:
     """The train and validation rows with the answer marked, by the tokenizer of the base model in `base`.
 
-    What is to be said of the rows is told unless `quiet`.
+    Rows that were cut or left out are noted in the progress, unless `quiet`.
 
     Raises:
         DataError: D390 to D392, D394 and D414 for rows that cannot be trained on; D392 for a holdout row.

@@ -20,7 +20,7 @@ from engine.inference import predict as answering
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.store import Artifact
 from engine.training.train import Training, load_trained, train_rows
-from engine.training.variants import Variant, machine, variant
+from engine.training.variants import TrainingVariant, machine, variant
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
@@ -43,7 +43,7 @@ class Part:
 class SubsetPredictions:
     """What a model that was trained on a part says."""
 
-    said: list[list[Prediction]]
+    predictions: list[list[Prediction]]
     """By way of decoding."""
     trained_on: int
     """Examples of the part that were not left out for their length."""
@@ -57,8 +57,12 @@ def answers(
     one = variant(context.recipe.method, replace(context, artifacts=artifacts), of=part.name)
     trained = _trained(part, one)
     loaded = cache(partial(load_trained, trained, one.context))
-    said = [_said(way, (part, rows), trained, one.context, loaded=loaded) for way in ways]
-    return SubsetPredictions(said=said, trained_on=examples_left(len(part.train), one.rendered))
+    predictions = [
+        _predictions(way, (part, rows), trained, one.context, loaded=loaded) for way in ways
+    ]
+    return SubsetPredictions(
+        predictions=predictions, trained_on=examples_left(len(part.train), one.rendered)
+    )
 
 
 def examples_left(given: int, rendered: Artifact) -> int:
@@ -68,7 +72,7 @@ def examples_left(given: int, rendered: Artifact) -> int:
     return given - len(read_facts(rendered)["train"].dropped)
 
 
-def _trained(part: Part, one: Variant) -> Artifact:
+def _trained(part: Part, one: TrainingVariant) -> Artifact:
     """Train on a part of the rows, go on training, or find it done."""
     context = one.context
     scratch = context.scratch / part.name.replace(" ", "-").replace("%", "percent")
@@ -99,7 +103,7 @@ def _subset(part: Part, context: StageContext) -> Artifact:
     return context.cached("subset", payload, build)
 
 
-def _said(
+def _predictions(
     way: str,
     judged: tuple[Part, Sequence[Example]],
     trained: Artifact,
@@ -123,8 +127,8 @@ def _said(
     ask = {"chosen": answering.chosen, "free": answering.free}[way]
 
     def build(folder: Path) -> None:
-        said = ask(loaded(), asked, rows, progress=context.progress) if rows else []
-        write_predictions(folder / answering.FILE, said)
+        predictions = ask(loaded(), asked, rows, progress=context.progress) if rows else []
+        write_predictions(folder / answering.FILE, predictions)
 
     return read_predictions(context.cached("predictions", payload, build).file(answering.FILE))
 

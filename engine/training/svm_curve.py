@@ -43,8 +43,8 @@ def svm_curve(
 
     def build(folder: Path) -> None:
         for part in SHARES:
-            said = _predictions(train, validation, part=part, seed=recipe.splits.seed)
-            write_predictions(folder / _file(part), said)
+            predictions = _predictions(train, validation, part=part, seed=recipe.splits.seed)
+            write_predictions(folder / _file(part), predictions)
 
     try:
         made = context.cached("svm_curve", payload, build)

@@ -25,7 +25,7 @@ RESULT = "result"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class NamedProgress:
     """Progress that says which training it tells of."""
 
     of: str
@@ -41,7 +41,7 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Variant:
+class TrainingVariant:
     """A training that is ready to be done."""
 
     context: StageContext
@@ -81,7 +81,7 @@ def machine(context: StageContext) -> dict[str, Any]:
     }
 
 
-def variant(method: Method, context: StageContext, *, of: str) -> Variant:
+def variant(method: Method, context: StageContext, *, of: str) -> TrainingVariant:
     """Return the training of the data stage's rows by `method`; `of` is what progress calls it.
 
     Raises:
@@ -91,19 +91,19 @@ def variant(method: Method, context: StageContext, *, of: str) -> Variant:
     from engine.runtime.models.base_model import locate_base_model  # brings torch
 
     recipe = replace(context.recipe, method=method)
-    own = replace(context, recipe=recipe, progress=Named(of=of, inner=context.progress))
+    own = replace(context, recipe=recipe, progress=NamedProgress(of=of, inner=context.progress))
     base = locate_base_model(recipe.base_model, context.cached, own.progress)
     rendered = rendered_rows(own, base)
     config = load_backend(recipe.backend.name).compile(recipe, setting_of(rendered, own)).text
-    return Variant(context=own, base=base, rendered=rendered, config=config)
+    return TrainingVariant(context=own, base=base, rendered=rendered, config=config)
 
 
-def weights(one: Variant) -> Path:
+def weights(one: TrainingVariant) -> Path:
     """Return the folder that a sweep trains a setting in, and leaves the winner's weights in for `train`."""
     return one.context.work_dir(WEIGHTS, one.identity())
 
 
-def take(one: Variant, place: Path) -> Path | None:
+def take(one: TrainingVariant, place: Path) -> Path | None:
     """Move the weights that a sweep left of this training to `place`; return their folder, or None without any.
 
     Moved whole before anything is read: another run that shares the store may have no use for them, and clear them.
@@ -124,7 +124,7 @@ def discard(folder: Path) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
-def trained(one: Variant, scratch: Path, *, keeps_checkpoints: bool = False) -> Path:
+def trained(one: TrainingVariant, scratch: Path, *, keeps_checkpoints: bool = False) -> Path:
     """Train in `scratch` and return the folder of the result; go on, or find it done.
 
     Digests of the result stand beside it: one whose files are not as they were written is made again from the last

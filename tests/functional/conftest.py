@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,17 @@ import pytest
 import yaml
 
 from engine.cli.main import main
+from support.convert_server import served_converter
 from support.pico import make_pico_model
 from support.project import BASE, Outcome, Project, rows
 from support.shared import made_once
+
+
+@pytest.fixture(scope="session", autouse=True)
+def converter() -> Iterator[None]:
+    """Whole runs convert by the server; `accepted` and every other session fixture too."""
+    with served_converter():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,5 +2,5 @@
 
 `floors` ask no model; `models` the base model or another one of its kind; `files` a GGUF file in
 llama.cpp; `served` a model behind an endpoint. `shots` are the answered examples of a prompt,
-`products` keeps what was said, so that nothing is asked twice.
+`runner` keeps predictions, so that no row is asked twice.
 """

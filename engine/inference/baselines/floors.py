@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import Fold
-from engine.inference.predict import said
+from engine.inference.predict import label_predictions
 from engine.kinds import AnswerForm
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Task
@@ -23,7 +23,7 @@ def most_frequent(train: Sequence[Example], task: Task) -> str:
 
 def majority(fold: Fold, task: Task) -> list[Prediction]:
     """Return the same answer for every row."""
-    return said(fold.judged, [most_frequent(fold.train, task)] * len(fold.judged))
+    return label_predictions(fold.judged, [most_frequent(fold.train, task)] * len(fold.judged))
 
 
 def svm(fold: Fold, task: Task, *, seed: int) -> list[Prediction]:
@@ -35,7 +35,7 @@ def svm(fold: Fold, task: Task, *, seed: int) -> list[Prediction]:
     texts, judged = [row.input for row in fold.train], [row.input for row in fold.judged]
     if task.spec.answer is AnswerForm.LABEL:
         labels = [row.target for row in fold.train]
-        return said(fold.judged, tfidf_svm(texts, labels, judged, seed=seed))
+        return label_predictions(fold.judged, tfidf_svm(texts, labels, judged, seed=seed))
     sets = [frozenset(row.labels) for row in fold.train]
     found = tfidf_svm_of_each(texts, sets, judged, labels=task.labels, seed=seed)
-    return said(fold.judged, [joined_labels(task, sorted(labels)) for labels in found])
+    return label_predictions(fold.judged, [joined_labels(task, sorted(labels)) for labels in found])

@@ -47,9 +47,9 @@ def ask_file(
         max_new_tokens=0 if is_choice or grammar else room,
         terminator=chat.terminator,
     )
-    said = ask_gguf(gguf, request, threads=threads, workdir=work_dir, progress=progress)
-    facts = {"version": said.version, "bytes": gguf.stat().st_size}
-    return BaselinePredictions(predictions=_predictions(question, said), facts=facts)
+    answers = ask_gguf(gguf, request, threads=threads, workdir=work_dir, progress=progress)
+    facts = {"version": answers.version, "bytes": gguf.stat().st_size}
+    return BaselinePredictions(predictions=_predictions(question, answers), facts=facts)
 
 
 def _choices(question: Question) -> list[str]:
@@ -60,7 +60,7 @@ def _choices(question: Question) -> list[str]:
     return [answer_text(task, label) for label in task.labels]
 
 
-def _predictions(question: Question, said: GgufAnswers) -> list[Prediction]:
+def _predictions(question: Question, answers: GgufAnswers) -> list[Prediction]:
     task, rows = question.task, question.fold.judged
     if choices := _choices(question):
         return [
@@ -71,9 +71,9 @@ def _predictions(question: Question, said: GgufAnswers) -> list[Prediction]:
                 probability=choice.probability,
                 probabilities=choice.probabilities,
             )
-            for row, choice in zip(rows, said.choices, strict=True)
+            for row, choice in zip(rows, answers.choices, strict=True)
         ]
-    if said.constrained:
+    if answers.constrained:
         return [
             predicted(
                 row,
@@ -81,9 +81,9 @@ def _predictions(question: Question, said: GgufAnswers) -> list[Prediction]:
                 text=bound.text,
                 probability=bound.probability,
             )
-            for row, bound in zip(rows, said.constrained, strict=True)
+            for row, bound in zip(rows, answers.constrained, strict=True)
         ]
     return [
         predicted(row, label=parse_answer(task, text), text=text)
-        for row, text in zip(rows, said.texts, strict=True)
+        for row, text in zip(rows, answers.texts, strict=True)
     ]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
 
 FACTS = "facts.json"
-"""What is told of how the predictions were made."""
+"""How the predictions were made: shots, tokens, remarks."""
 COUNTS = ("input_tokens", "output_tokens", "uncounted")
 """Facts that add up."""
 REVISION = 2
@@ -40,7 +40,7 @@ TOOLS: Mapping[str, tuple[str, ...]] = {
     "file": ("inferna",),
     "served": (),
 }
-"""Whose versions can change what is said, by who says it."""
+"""Distributions whose version can change predictions, by what makes them."""
 
 
 def facts_of(made: Sequence[Artifact]) -> dict[str, Any]:
@@ -104,7 +104,7 @@ class Asker:
         payload = self._payload(baseline, fold)
 
         def build(folder: Path) -> None:
-            with told_of(baseline):
+            with named_errors(baseline):
                 answered = self._ask(baseline, fold, payload)
             write_predictions(folder / answering.FILE, answered.predictions)
             write_json(folder / FACTS, answered.facts)
@@ -183,21 +183,23 @@ class Asker:
 
 
 @contextmanager
-def told_of(baseline: Baseline) -> Iterator[None]:
+def named_errors(baseline: Baseline) -> Iterator[None]:
     """Tell what is wrong with another model under its own name, and not as the base model's."""
     try:
         yield
     except EngineError as error:
         if baseline.kind != "model":
             raise
-        raise type(error)([_told(problem, baseline.name) for problem in error.problems]) from error
+        raise type(error)(
+            [_with_name(problem, baseline.name) for problem in error.problems]
+        ) from error
 
 
-def _told(problem: Problem, name: str) -> Problem:
-    own, told = "the base model", f"the model `{name}`"
+def _with_name(problem: Problem, name: str) -> Problem:
+    own, named = "the base model", f"the model `{name}`"
     return replace(
         problem,
         path="baselines",
-        message=problem.message.replace(own, told),
-        hint=problem.hint and problem.hint.replace(own, told),
+        message=problem.message.replace(own, named),
+        hint=problem.hint and problem.hint.replace(own, named),
     )

@@ -1,4 +1,4 @@
-"""What a baseline is asked, and what it said."""
+"""What a baseline is asked, and its predictions."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselinePredictions:
-    """What a baseline said of all rows, and what is to be told of how."""
+    """A baseline's predictions on all rows, and how they were made."""
 
     predictions: list[Prediction]
     facts: Mapping[str, Any] = field(default_factory=dict)

@@ -10,11 +10,12 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from engine.errors import DataError, Problem
+from engine.files.typed_json import from_json
 from engine.recipe.model import Task
 from engine.runtime.rendering.chat import Chat, load_chat
 from engine.runtime.rendering.key import (
@@ -233,15 +234,14 @@ def write_rows(path: Path, rows: Iterable[RenderedRow]) -> None:
 def read_facts(rendered: Artifact) -> dict[str, SplitFacts]:
     """Return the counts of every split of a rendered artifact."""
     data = json.loads(rendered.file(FACTS).read_text(encoding="utf-8"))
-    return {split: _read_split(facts) for split, facts in data.items()}
-
-
-def _read_split(facts: dict[str, Any]) -> SplitFacts:
-    lists = {name: tuple(value) for name, value in facts.items() if isinstance(value, list)}
-    lengths = tuple((tokens, rows) for tokens, rows in facts.get("lengths", ()))
-    if "given" not in facts:  # of a version that did not count them
-        facts = {**facts, "left_out": len(facts["dropped"]), "cut": len(facts["truncated"])}
-    return SplitFacts(**{**facts, **lists, "lengths": lengths})
+    found = from_json(dict[str, SplitFacts], data)
+    # a version that did not count the rows of an epoch kept the places of those left out and cut
+    return {
+        split: facts
+        if "given" in data[split]
+        else replace(facts, left_out=len(facts.dropped), cut=len(facts.truncated))
+        for split, facts in found.items()
+    }
 
 
 def _renderer(request: RenderRequest) -> Renderer:

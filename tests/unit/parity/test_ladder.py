@@ -8,13 +8,13 @@ import pytest
 
 from engine.evidence import Scores, Status
 from engine.metrics.predictions import Prediction
-from engine.parity.ladder import Step, quantized_shift, shift_checks, weight_check
+from engine.parity.ladder import Variant, quantized_shift, shift_checks, weight_check
 from engine.runtime.gguf.tensors import TensorError
 
 SCORES = Scores(rows=0, metrics=(), classes=(), confusion=())
 
 
-def step(name: str, shares: Sequence[float]) -> Step:
+def variant(name: str, shares: Sequence[float]) -> Variant:
     chosen = [
         Prediction(
             id=f"{at:016x}",
@@ -26,12 +26,12 @@ def step(name: str, shares: Sequence[float]) -> Step:
         )
         for at, share in enumerate(shares)
     ]
-    return Step(name=name, chosen=chosen, scores=SCORES)
+    return Variant(name=name, chosen=chosen, scores=SCORES)
 
 
 def failed(name: str, shares: Sequence[float], *, precision: str = "fp32") -> list[str]:
-    before = step("adapter", [0.9, 0.8, 0.7, 0.6])
-    checks = shift_checks(step(name, shares), before, precision=precision)
+    before = variant("adapter", [0.9, 0.8, 0.7, 0.6])
+    checks = shift_checks(variant(name, shares), before, precision=precision)
     return [one.name for one in checks if one.status is Status.FAIL]
 
 
@@ -69,15 +69,15 @@ def test_what_is_run_in_sixteen_bits_may_move_more() -> None:
 def test_a_quantized_file_may_move_by_what_its_bits_cost(
     name: str, share: float, status: Status
 ) -> None:
-    (check,) = quantized_shift(step(name, [share] * 4), step("f16", [0.9] * 4))
+    (check,) = quantized_shift(variant(name, [share] * 4), variant("f16", [0.9] * 4))
 
     assert (check.name, check.status) == (f"shift.{name}", status)
 
 
 def test_long_answers_are_measured_by_the_token() -> None:
-    def said(share: float) -> Step:
+    def said(share: float) -> Variant:
         row = Prediction(id="0" * 16, target="", label="x", text="x" * 400, probability=share)
-        return Step(name="f16", chosen=[row], scores=SCORES)
+        return Variant(name="f16", chosen=[row], scores=SCORES)
 
     checks = shift_checks(said(0.50), said(0.52), precision="fp32")
 

@@ -12,7 +12,7 @@ import pytest
 from gguf import GGUFReader
 
 from engine.data.examples.example import Example, write_examples
-from engine.evidence import ExportedFile, Rung, Scores, Verdict
+from engine.evidence import ExportedFile, Scores, VariantResult, Verdict
 from engine.files.typed_json import from_json
 from engine.parity.files import leaving
 from engine.recipe.model import MaxDrop, Threshold
@@ -180,7 +180,7 @@ def _plain(bench: Bench) -> None:
 def test_the_ladder_has_a_rung_for_every_form_of_the_model(bench: Bench) -> None:
     _plain(bench)
 
-    ladder = [from_json(Rung, rung) for rung in _verify(bench)["ladder"]]
+    ladder = [from_json(VariantResult, rung) for rung in _verify(bench)["ladder"]]
 
     assert [rung.name for rung in ladder] == ["adapter", "merged", "f16", "Q8_0"]
     assert [rung.agreement.n for rung in ladder[1:] if rung.agreement] == [8, 8, 8]
@@ -248,7 +248,7 @@ def test_a_damaged_tensor_is_refused_at_the_file_it_is_in(bench: Bench) -> None:
 
     refused = _refused(result)
     assert "`blk.1.ffn_down.weight`" in refused["weights"]
-    ladder = [from_json(Rung, rung) for rung in result["ladder"]]
+    ladder = [from_json(VariantResult, rung) for rung in result["ladder"]]
     assert [rung.name for rung in ladder if rung.verdict and rung.verdict.status == "fail"] == [
         "Q8_0"
     ]

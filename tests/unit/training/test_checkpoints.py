@@ -44,7 +44,7 @@ SUMMARY = TrainingSummary(
 )
 
 
-def said(rows: Sequence[Example], *, wrong: int = 0) -> list[Prediction]:
+def predictions(rows: Sequence[Example], *, wrong: int = 0) -> list[Prediction]:
     other = {"negative": "positive", "positive": "negative"}
     labels = [other[row.target] if place < wrong else row.target for place, row in enumerate(rows)]
     return [
@@ -66,7 +66,9 @@ def curve(
 
     trained = bench.store.put("train", make_key({"test": "train"}), train)
     monkeypatch.setattr(
-        checkpoints, "_predictions", lambda _step, _context, _asked, sample: said(sample, wrong=10)
+        checkpoints,
+        "_predictions",
+        lambda _step, _context, _asked, sample: predictions(sample, wrong=10),
     )
     (tmp_path / "work").mkdir()
     context: Any = SimpleNamespace(
@@ -76,7 +78,7 @@ def curve(
         progress=Quiet(),
     )
     asked: Any = None
-    checkpoints.write_curve(context, asked, rows, final=said(rows))
+    checkpoints.write_curve(context, asked, rows, final=predictions(rows))
     found: list[dict[str, Any]] = json.loads((tmp_path / "work" / checkpoints.FILE).read_text())
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.evidence import Check, ExportedFile, Flip, Metric, Report, Rung, Status
+from engine.evidence import Check, ExportedFile, Flip, Metric, Report, Status, VariantResult
 from engine.recipe.metrics import OF_FILES
 from engine.render import blocks
 from engine.render.labels import (
@@ -162,7 +162,7 @@ def _ladder(report: Report, metric: str) -> list[blocks.Block]:
     return [*parts, *_deltas(report)]
 
 
-def _rung_row(ladder: Sequence[Rung], at: int, metric: str) -> blocks.Row:
+def _rung_row(ladder: Sequence[VariantResult], at: int, metric: str) -> blocks.Row:
     """The numbers of a rung; its note is why it was refused, and more than what it was compared with."""
     rung = ladder[at]
     same = rung.agreement
@@ -185,7 +185,7 @@ def _rung_row(ladder: Sequence[Rung], at: int, metric: str) -> blocks.Row:
     return blocks.Row(cells=cells, note="; ".join(notes))
 
 
-def _shift(rung: Rung) -> str:
+def _shift(rung: VariantResult) -> str:
     """`0.012, at most 0.31`."""
     if rung.mean_shift is None:
         return DASH
@@ -195,7 +195,7 @@ def _shift(rung: Rung) -> str:
     return f"{mean}, at most {amount(rung.largest_shift, decimals=3)}"
 
 
-def _token_parity(rung: Rung) -> str:
+def _token_parity(rung: VariantResult) -> str:
     """`300 of 300 the same`: prompts read as the same tokens, where fewest are; a dash where not compared."""
     checks = [check for check in _checks(rung) if check.name.startswith("token_parity")]
     shares = [(check.got * check.n, check.n) for check in checks if check.got is not None]
@@ -205,7 +205,7 @@ def _token_parity(rung: Rung) -> str:
     return f"{count(round(same))} of {count(of)} the same"
 
 
-def rung_answer(rung: Rung) -> str:
+def rung_answer(rung: VariantResult) -> str:
     """Whether this form was taken: `kept`, `refused`, …; `not gated` where nothing was asked of it."""
     if rung.verdict is None:
         return "not gated"
@@ -218,16 +218,16 @@ def rung_answer(rung: Rung) -> str:
     }[rung.verdict.status]
 
 
-def broken_checks(rung: Rung) -> list[Check]:
+def broken_checks(rung: VariantResult) -> list[Check]:
     """The checks of a rung that do not hold."""
     return [check for check in _checks(rung) if is_open(check)]
 
 
-def _checks(rung: Rung) -> Sequence[Check]:
+def _checks(rung: VariantResult) -> Sequence[Check]:
     return rung.verdict.checks if rung.verdict else ()
 
 
-def ladder_summary(ladder: Sequence[Rung], metric: str) -> str:
+def ladder_summary(ladder: Sequence[VariantResult], metric: str) -> str:
     """The main metric from rung to rung: `adapter 0.896 · merged 0.896 · f16 0.896 · Q4_K_M 0.893`."""
     values = ((rung.name, find_metric(rung.scores, metric)) for rung in ladder)
     return " · ".join(
@@ -235,7 +235,7 @@ def ladder_summary(ladder: Sequence[Rung], metric: str) -> str:
     )
 
 
-def _before(ladder: Sequence[Rung], at: int) -> str:
+def _before(ladder: Sequence[VariantResult], at: int) -> str:
     """The form that this one was compared with: the last one before it that should lose nothing."""
     known = [rung.name for rung in ladder[:at] if rung.name in _LOSSLESS]
     return known[-1] if known else "before"

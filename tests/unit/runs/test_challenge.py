@@ -10,7 +10,7 @@ import yaml
 
 from engine.recipe import load_recipe
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Threshold
-from engine.runs.accepted_model import costs, notes, yaml_of
+from engine.runs.challenge import base_model_yaml, costs, notes
 from engine.store import Store, make_key
 from support.project import BASE
 
@@ -61,8 +61,8 @@ def test_a_trained_model_costs_its_training(tmp_path: Path) -> None:
 def test_the_edit_names_a_path_from_the_recipe(tmp_path: Path) -> None:
     model = PathRef(path=tmp_path / "models" / "new", written="new")
 
-    assert yaml_of(model, tmp_path / "recipes") == "base_model:\n  path: ../models/new\n"
-    assert yaml.safe_load(yaml_of(HubRef(repo="a/b", revision="c" * 40), tmp_path)) == {
+    assert base_model_yaml(model, tmp_path / "recipes") == "base_model:\n  path: ../models/new\n"
+    assert yaml.safe_load(base_model_yaml(HubRef(repo="a/b", revision="c" * 40), tmp_path)) == {
         "base_model": {"hub": "a/b", "revision": "c" * 40}
     }
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from engine.data.membership import Membership
 from engine.environment import Device
+from engine.metrics.comparing import Earlier
+from engine.metrics.predictions import Prediction
 from engine.progress import Progress
 from engine.recipe.model import Recipe
 from engine.store import Artifact, Cached
 
-if TYPE_CHECKING:
-    from engine.lock.previous import Previous
-
 Payload = Mapping[str, Any]
+
+
+class PreviousModel(Protocol):
+    """The last accepted model, as the gate needs it (`engine.lock.previous.Previous`)."""
+
+    def earlier(self, tuned: Sequence[Prediction], *, recipe: Recipe) -> Earlier:
+        """Return its answers, if they are to the same rows as the tuned model's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +46,13 @@ class StageContext:
     progress: Progress
     cached: Cached
     """`cached(name, payload, build)`: an inner product with a key of its own, built at most once."""
-    work_dir: Callable[[str, Payload], Path]
-    """`work_dir(name, payload)`: a folder for work on that product, kept until the product is complete."""
+    scratch_for: Callable[[str, Payload], Path]
+    """`scratch_for(name, payload)`: a folder for work on that product, kept until the product is complete."""
     references: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Identity of what else the stage reads, by the names that its module's `references` gives."""
     recorded: Membership | None = None
     """Data: the splits that the lock holds the draw to; None where nothing is recorded."""
-    previous: Previous | None = None
+    previous: PreviousModel | None = None
     """Gate: the last accepted model; None where there is no other than this one."""
 
 

@@ -57,12 +57,12 @@ def train(launch: Launch) -> Trained:
     prepare(launch)
     output = launch.folder / OUTPUT
 
-    def run(resume: Path | None, telling: events.Telling) -> None:  # noqa: ARG001 - Axolotl finds it itself
+    def run(resume: Path | None, monitor: events.TrainingMonitor) -> None:  # noqa: ARG001 - Axolotl finds it itself
         (launch.folder / EVENTS).unlink(missing_ok=True)
-        code = _run(launch, telling)
-        telling.refuse_nonfinite()
+        code = _run(launch, monitor)
+        monitor.refuse_nonfinite()
         if code != 0:
-            raise _failure(code, telling, launch.folder / LOG)
+            raise _failure(code, monitor, launch.folder / LOG)
 
     return train_on(launch, output, run, cpu_seconds=lambda: 0.0)
 
@@ -110,7 +110,7 @@ def environment(launch: Launch) -> dict[str, str]:
     )
 
 
-def _run(launch: Launch, telling: events.Telling) -> int:
+def _run(launch: Launch, monitor: events.TrainingMonitor) -> int:
     """Run the process to its end, telling progress; when we are asked to end it saves a checkpoint and ends first."""
     with (launch.folder / LOG).open("ab") as log, processes.working_folder() as folder:
         _lay_out(folder, launch.folder.absolute())
@@ -122,14 +122,14 @@ def _run(launch: Launch, telling: events.Telling) -> int:
             errors=processes.STDOUT,
         )
         with child, interrupts.deferred():
-            news = _EventLog(launch.folder / EVENTS)
-            _follow(child, news, telling)
-            if telling.is_broken:
+            event_log = _EventLog(launch.folder / EVENTS)
+            _follow(child, event_log, monitor)
+            if monitor.is_broken:
                 child.kill()  # no checkpoint of weights that are no numbers
             else:
                 child.stop(grace=GRACE_SECONDS)
-            for event in news.read():
-                telling.tell(event)
+            for event in event_log.read():
+                monitor.handle(event)
         return child.status
 
 
@@ -142,12 +142,12 @@ def _lay_out(folder: Path, launch: Path) -> None:
         (folder / name).symlink_to(launch / name)
 
 
-def _follow(child: processes.Child, news: _EventLog, telling: events.Telling) -> None:
+def _follow(child: processes.Child, event_log: _EventLog, monitor: events.TrainingMonitor) -> None:
     """Tell every new event until the process ends, or until going on is for nothing or not wanted."""
-    while not telling.is_broken and interrupts.pending() is None:
+    while not monitor.is_broken and interrupts.pending() is None:
         ended = child.has_ended(within=POLL_SECONDS)
-        for event in news.read():
-            telling.tell(event)
+        for event in event_log.read():
+            monitor.handle(event)
         if ended:
             return
 
@@ -170,12 +170,12 @@ class _EventLog:
         return [json.loads(line) for line in whole.splitlines()]
 
 
-def _failure(code: int, telling: events.Telling, log: Path) -> StageError:
+def _failure(code: int, monitor: events.TrainingMonitor, log: Path) -> StageError:
     ended = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
     tail = "\n".join(tail_of(log))
     return StageError.one(
         "B411",
-        f"axolotl {ended} {telling.where}; last lines of its log:\n{tail}",
+        f"axolotl {ended} {monitor.where}; last lines of its log:\n{tail}",
         hint="lower method.micro_batch_size: the machine ran out of memory"
         if code == -signal.SIGKILL
         else "run the same command again: it continues from the last checkpoint",
@@ -185,5 +185,5 @@ def _failure(code: int, telling: events.Telling, log: Path) -> StageError:
 def tail_of(log: Path, lines: int = TAIL_LINES) -> tuple[str, ...]:
     """Return the last lines of a log that say something; progress bars count as their final state."""
     text = log.read_bytes()[-65536:].decode("utf-8", errors="replace")
-    said = (line.rpartition("\r")[2].rstrip() for line in text.split("\n"))
-    return tuple([line[:300] for line in said if line.strip()][-lines:])
+    written = (line.rpartition("\r")[2].rstrip() for line in text.split("\n"))
+    return tuple([line[:300] for line in written if line.strip()][-lines:])

@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.backends import trainer_state
 from engine.backends.base import Launch, Schedule, Trained, keeps_best, schedule
-from engine.backends.usage import Meter
+from engine.backends.usage import UsageMeter
 from engine.errors import StageError
 
 LOG = "train.log"
@@ -26,10 +26,10 @@ LEAST_COSINE = 0.999
 """Of the gradients of one row before and after an evaluation; 1.0 was measured, at most 0.7 with repacked weights."""
 
 
-class Telling:
+class TrainingMonitor:
     """Takes events in order; knows how far training is, what was measured, and whether a number was none."""
 
-    def __init__(self, launch: Launch, meter: Meter) -> None:
+    def __init__(self, launch: Launch, meter: UsageMeter) -> None:
         """Tell of a launch."""
         self.plan = plan_of(launch)
         self.meter = meter
@@ -66,7 +66,7 @@ class Telling:
             raise StageError.one("B412", "the trainer ended without having started to train")
         return self._facts
 
-    def tell(self, event: Mapping[str, Any]) -> None:
+    def handle(self, event: Mapping[str, Any]) -> None:
         """Take one event. StageError B420, B421, B423 for a training that is not the planned one."""
         kind = event["event"]
         self.meter.take(event)
@@ -144,18 +144,18 @@ def refuse_other_gradients(cosine: float) -> None:
 
 
 def trained(
-    launch: Launch, telling: Telling, *, output: Path, resume: Path | None, seconds: float
+    launch: Launch, monitor: TrainingMonitor, *, output: Path, resume: Path | None, seconds: float
 ) -> Trained:
     """Return what training left, once `output` proves that it finished. StageError B412-B414, B422."""
-    telling.refuse_nonfinite()
+    monitor.refuse_nonfinite()
     ending = trainer_state.judge_ending(
         output,
         launch.method,
-        steps=telling.steps,
+        steps=monitor.steps,
         best=keeps_best(launch.method, validation_rows=launch.setting.validation_rows),
-        steps_per_epoch=telling.plan.steps_per_epoch,
+        steps_per_epoch=monitor.plan.steps_per_epoch,
     )
-    facts = telling.facts
+    facts = monitor.facts
     return Trained(
         folder=ending.kept,
         log=launch.folder / LOG,
@@ -170,5 +170,5 @@ def trained(
         history=ending.history,
         facts=facts,
         checkpoints=trainer_state.kept_adapters(output, last=ending.steps),
-        usage=telling.meter.usage,
+        usage=monitor.meter.usage,
     )

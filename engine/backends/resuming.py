@@ -8,10 +8,10 @@ from pathlib import Path
 
 from engine.backends import events, trainer_state
 from engine.backends.base import Launch, Trained, keeps_best
-from engine.backends.usage import Meter
+from engine.backends.usage import UsageMeter
 from engine.errors import StageError
 
-Run = Callable[[Path | None, events.Telling], None]
+Run = Callable[[Path | None, events.TrainingMonitor], None]
 """Trains from a checkpoint, or from the start; StageError when it fails."""
 FAILED = "B411"
 """The code of a trainer that ended with an error of its own."""
@@ -40,22 +40,22 @@ def train_on(
     while True:
         resume = resume_point(launch, output)
         started = time.monotonic()
-        telling = events.Telling(launch, Meter(began=started, cpu_began=cpu_seconds()))
+        monitor = events.TrainingMonitor(launch, UsageMeter(began=started, cpu_began=cpu_seconds()))
         try:
-            run(resume, telling)
+            run(resume, monitor)
         except BaseException as error:
-            if resume is not None and _is_of_its_beginning(error, telling):
+            if resume is not None and _is_of_its_beginning(error, monitor):
                 blamed.append((resume, trainer_state.set_aside(resume)))
                 launch.progress.note(
                     f"{resume.name} is set aside, it cannot be trained on: {_line(error)}"
                 )
                 continue
-            if not telling.done:
+            if not monitor.done:
                 _give_back(blamed)
             raise
         seconds = time.monotonic() - started
         try:
-            return events.trained(launch, telling, output=output, resume=resume, seconds=seconds)
+            return events.trained(launch, monitor, output=output, resume=resume, seconds=seconds)
         except StageError as error:
             if error.problems[0].code == OTHER_EPOCHS:  # going on from these would end in the same
                 for _, path in trainer_state.checkpoints(output):
@@ -82,9 +82,9 @@ def _give_back(blamed: Iterable[tuple[Path, Path]]) -> None:
         now.rename(stood)
 
 
-def _is_of_its_beginning(error: BaseException, telling: events.Telling) -> bool:
+def _is_of_its_beginning(error: BaseException, monitor: events.TrainingMonitor) -> bool:
     """Tell whether the trainer failed before its first step, for a reason that a checkpoint can be."""
-    if telling.done or not isinstance(error, StageError) or error.problems[0].code != FAILED:
+    if monitor.done or not isinstance(error, StageError) or error.problems[0].code != FAILED:
         return False
     message = error.problems[0].message.lower()
     return not any(word in message for word in NOT_OF_A_CHECKPOINT)

@@ -85,7 +85,7 @@ def _is_whole_adapter(folder: Path) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Aside:
+class SetAside:
     """A checkpoint that training does not go on from; its folder is kept."""
 
     name: str
@@ -95,13 +95,13 @@ class Aside:
     why: str
 
 
-def set_damaged_aside(output: Path, *, best: bool = False) -> tuple[Aside, ...]:
+def set_damaged_aside(output: Path, *, best: bool = False) -> tuple[SetAside, ...]:
     """Move checkpoints that are not whole to `incomplete/`, so that training goes on from a whole one.
 
     With `best`, also those whose best checkpoint so far is not whole: training would end without the one to keep.
     """
     moved = [
-        Aside(name=path.name, folder=set_aside(path), why=why)
+        SetAside(name=path.name, folder=set_aside(path), why=why)
         for _, path in checkpoints(output)
         if (why := damage_of(path))
     ]
@@ -112,7 +112,7 @@ def set_damaged_aside(output: Path, *, best: bool = False) -> tuple[Aside, ...]:
             kept = read_state(path).get("best_global_step")
             if kept and kept not in steps:
                 why = f"it keeps {CHECKPOINT}{kept} as the best one, which is not whole"
-                moved.append(Aside(name=path.name, folder=set_aside(path), why=why))
+                moved.append(SetAside(name=path.name, folder=set_aside(path), why=why))
     return tuple(moved)
 
 

@@ -37,8 +37,8 @@ def train(launch: Launch) -> Trained:
     output = _prepare(launch)
     from engine.runtime.training import sft as training  # noqa: F401 - imported before the time is taken
 
-    def run(resume: Path | None, telling: events.Telling) -> None:
-        _run(launch, output, resume, telling)
+    def run(resume: Path | None, monitor: events.TrainingMonitor) -> None:
+        _run(launch, output, resume, monitor)
 
     return train_on(launch, output, run, cpu_seconds=time.process_time)
 
@@ -59,7 +59,9 @@ def refuse_other_processes(variables: Mapping[str, str]) -> None:
             )
 
 
-def _run(launch: Launch, output: Path, resume: Path | None, telling: events.Telling) -> None:
+def _run(
+    launch: Launch, output: Path, resume: Path | None, monitor: events.TrainingMonitor
+) -> None:
     from engine.runtime.training import sft as training  # imported by `train` already
 
     try:
@@ -69,7 +71,7 @@ def _run(launch: Launch, output: Path, resume: Path | None, telling: events.Tell
                 rows=launch.rows, base_model=launch.base_model, output=output, resume=resume
             ),
             device=launch.setting.device,
-            tell=_logged(launch, telling),
+            report=_logged(launch, monitor),
         )
     except EngineError:
         raise
@@ -77,24 +79,24 @@ def _run(launch: Launch, output: Path, resume: Path | None, telling: events.Tell
         full = as_engine_error(error, launch.folder)
         if full is not None and full.problems[0].code in ("E740", "E742", "X693"):
             raise full from error
-        begins = resume is not None and not telling.done  # what is damaged can raise anything
+        begins = resume is not None and not monitor.done  # what is damaged can raise anything
         if full is None and not begins and not isinstance(error, RuntimeError | ValueError):
             raise
         raise StageError.one(
             "B411",
-            f"trl failed {telling.where}: {first_line(error)}",
+            f"trl failed {monitor.where}: {first_line(error)}",
             hint="lower method.micro_batch_size if memory ran out; running again continues "
             "from the last checkpoint",
         ) from error
 
 
-def _logged(launch: Launch, telling: events.Telling) -> Callable[[Mapping[str, Any]], None]:
-    def tell(event: Mapping[str, Any]) -> None:
+def _logged(launch: Launch, monitor: events.TrainingMonitor) -> Callable[[Mapping[str, Any]], None]:
+    def report(event: Mapping[str, Any]) -> None:
         with (launch.folder / LOG).open("a", encoding="utf-8") as log:
             log.write(json.dumps(event) + "\n")
-        telling.tell(event)
+        monitor.handle(event)
 
-    return tell
+    return report
 
 
 def _prepare(launch: Launch) -> Path:

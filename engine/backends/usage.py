@@ -72,7 +72,7 @@ NAMES = {
 
 
 @dataclass(slots=True, kw_only=True)
-class Meter:
+class UsageMeter:
     """Adds up what the events of `engine.runtime.training.callbacks` tell."""
 
     began: float

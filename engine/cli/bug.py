@@ -17,7 +17,7 @@ from engine.files.writing import create_text
 from engine.trust.redaction import redacted, secrets_of
 
 
-def tell_bug(bug: BaseException, words: Sequence[str]) -> int:
+def report_bug(bug: BaseException, words: Sequence[str]) -> int:
     """Write the traceback with versions to a file, name it, and return the exit code of a bug."""
     trace = "".join(traceback.format_exception(bug))
     text = (

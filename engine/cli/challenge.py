@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
-from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.cli.output import show, show_problems
 from engine.cli.place import (
-    add_allow,
-    add_format,
     add_recipe,
-    add_store,
-    allowed,
+    add_shared,
     foreign_warnings,
-    read,
-    store_root,
+    log_file,
+    read_recipe,
+    store_of,
 )
 from engine.cli.streams import others_to
 from engine.errors import ExitCode
@@ -34,9 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="train it as the recipe says first; default: ask it untouched",
     )  # fmt: skip
     parser.add_argument("-q", "--quiet", action="store_true", help="show the final result only")
-    add_format(parser, "text", "json")
-    add_store(parser)
-    add_allow(parser)
+    add_shared(parser, allow=True)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -47,14 +41,14 @@ def run(options: argparse.Namespace) -> int:
     from engine.render.challenge import challenge_text
     from engine.runs.challenge import ChallengeOptions, challenge, challenge_json  # heavier
 
-    recipe, warnings = read(options.recipe, allowed(options))
+    recipe, warnings = read_recipe(options)
     refuse_outside(recipe, warnings)
     model_options = ChallengeOptions(
         base_model=named_model(options.base_model, Path.cwd()), train=options.train
     )
-    root = store_root(options.store, trust=options.trust_store)
+    root = store_of(options)
     show_problems((*warnings, *foreign_warnings(root)))
-    with others_to(_log(root)) as terminal:
+    with others_to(log_file(root, "challenge")) as terminal:
         quiet = options.quiet or options.format == "json"
         watcher = Console(terminal, quiet=quiet)
         result = challenge(recipe, model_options, root=root, watcher=watcher)
@@ -64,8 +58,3 @@ def run(options: argparse.Namespace) -> int:
         file, written = str(options.recipe), str(result.files[0])
         show(challenge_text(result.challenge, file=file, written=written))
     return ExitCode.ACCEPTED
-
-
-def _log(root: Path) -> Path:
-    stamp = datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S")
-    return root / "logs" / f"challenge-{stamp}-{os.getpid()}.log"

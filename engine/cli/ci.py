@@ -13,7 +13,7 @@ from pathlib import Path
 
 from engine.cli.diff import FAIL_ON
 from engine.cli.output import show, show_json
-from engine.cli.place import add_format, add_store, store_root
+from engine.cli.place import add_format, add_store, store_of
 from engine.environment import detect_device
 from engine.errors import EngineError, EnvironmentProblem, ExitCode
 from engine.evidence.review import Comment
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     elif options.output is None:
         show(comment_markdown(comment))
     else:
-        show(_told(comment, options.output))
+        show(_written_lines(comment, options.output))
     if not all(one.is_valid for one in comment.checked):
         return ExitCode.USAGE
     fails = options.fail_on is not None and comment.fails
@@ -71,7 +71,7 @@ def _checked(options: argparse.Namespace) -> Comment:
 
     with Repository.around(Path.cwd()) as repository:
         what = asked(repository, options.since)
-        store = Store(store_root(options.store, trust=options.trust_store))
+        store = Store(store_of(options))
         return check_changes(what, store=store, device=detect_device())
 
 
@@ -98,6 +98,6 @@ def _refuse_other(path: Path) -> None:
         require_regular(path)
 
 
-def _told(comment: Comment, output: Path) -> str:
+def _written_lines(comment: Comment, output: Path) -> str:
     count = len(comment.checked)
     return f"{count} changed {'recipe' if count == 1 else 'recipes'}: {output}"

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from engine.cli.output import show, show_json
-from engine.cli.place import add_format, add_store, store_root
+from engine.cli.place import add_shared, store_of
 from engine.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--shared", action="store_true",
         help="where the holdouts differ, compare on the rows that both have",
     )  # fmt: skip
-    add_format(parser, "text", "json")
-    add_store(parser)
+    add_shared(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -40,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     from engine.runs.compare import as_json, compare_runs, read_run
     from engine.store import Store
 
-    store = Store(store_root(options.store, trust=options.trust_store))
+    store = Store(store_of(options))
     first, second = (
         read_run(find_run(name, options.store, trust=options.trust_store), store)
         for name in (options.first, options.second)
@@ -74,8 +73,8 @@ def _lines(found: RunComparison, *, every: bool) -> list[str]:
     for what, run_ in (("first", first), ("second", second)):
         name, size = size_of(run_.report)
         speed = speed_of(run_.report)
-        told = f"{name} {size / 1e6:.1f} MB" if name else "nothing exported"
-        lines.append(f"  {what:<7} {told}" + (f", {speed:.1f} tokens/s" if speed else ""))
+        exported = f"{name} {size / 1e6:.1f} MB" if name else "nothing exported"
+        lines.append(f"  {what:<7} {exported}" + (f", {speed:.1f} tokens/s" if speed else ""))
     return [*lines, "", *_turned(found, every=every)]
 
 

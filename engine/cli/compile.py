@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.cli.output import show, show_json, show_problems, write_file
-from engine.cli.place import add_allow, add_format, add_recipe, add_store, allowed, read, store_root
+from engine.cli.place import add_recipe, add_shared, read_recipe, store_of
 from engine.cli.terminal import write_error
 from engine.environment import detect_device
 from engine.errors import ExitCode, RecipeError
@@ -23,9 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_recipe(parser)
     parser.add_argument("-o", "--output", metavar="FOLDER", type=Path, help="write it there")
     parser.add_argument("--explain", action="store_true", help="say where each line comes from")
-    add_format(parser, "text", "json")
-    add_store(parser)
-    add_allow(parser)
+    add_shared(parser, allow=True)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,9 +33,9 @@ def run(options: argparse.Namespace) -> int:
     from engine.store import Store
     from engine.training.trained_rows import rows_note, trained_rows  # after the arguments are good
 
-    recipe, warnings = read(options.recipe, allowed(options))
+    recipe, warnings = read_recipe(options)
     show_problems(warnings)
-    store = Store(store_root(options.store, trust=options.trust_store))
+    store = Store(store_of(options))
     device, of = detect_device(), ""
     rows = trained_rows(recipe, store, None, {})
     if rows is None or not rows.counted or recipe.sweep:

@@ -10,16 +10,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import (
-    add_allow,
-    add_format,
-    add_recipe,
-    add_store,
-    allowed,
-    foreign_warnings,
-    read,
-    store_root,
-)
+from engine.cli.place import add_recipe, add_shared, foreign_warnings, read_recipe, store_of
 from engine.cli.streams import others_to
 from engine.evidence import StageRecord
 from engine.recipe.model import Recipe
@@ -60,9 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--repair-lock", action="store_true",
         help="first mend a lock whose recorded rows cannot be read; its holdout stays",
     )  # fmt: skip
-    add_format(parser, "text", "json")
-    add_store(parser)
-    add_allow(parser)
+    add_shared(parser, allow=True)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -72,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     from engine.pipeline.preflight import refuse_outside  # after the arguments are known good
     from engine.render.data import data_json, data_text
 
-    recipe, warnings = read(options.recipe, allowed(options))
+    recipe, warnings = read_recipe(options)
     refuse_outside(recipe, warnings)
     given = options.examples
     wish = ViewOptions(
@@ -81,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         row=options.row,
         tokens=not options.no_tokens,
     )
-    root = store_root(options.store, trust=options.trust_store)
+    root = store_of(options)
     warnings = (*warnings, *foreign_warnings(root))
     log = root / "logs" / f"data-{os.getpid()}.log"
     as_json = options.format == "json"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import add_format, add_store, store_root
+from engine.cli.place import add_format, add_store, store_of
 from engine.environment import detect_device
 from engine.errors import ExitCode, RecipeError
 from engine.evidence.review import Gate, Review
@@ -61,14 +61,14 @@ def _review(options: argparse.Namespace) -> Review:
     from engine.review.version import Side
     from engine.store import Store
 
-    def told(side: Side) -> Side:
+    def with_allowed(side: Side) -> Side:
         if options.format == "text":
             show_problems(side.problems)
         return side
 
     with _sides(options) as (old, new):
-        store = Store(store_root(options.store, trust=options.trust_store))
-        return review(old, told(new), store=store, device=detect_device())
+        store = Store(store_of(options))
+        return review(old, with_allowed(new), store=store, device=detect_device())
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from engine.cli.output import show, show_json
-from engine.cli.place import add_format, add_store, read
+from engine.cli.place import add_shared, read
 from engine.cli.report import find_run
 from engine.errors import ExitCode
 
@@ -32,8 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--with-model", action="store_true", help="put the model's files into the bundle too"
     )
-    add_format(parser, "text", "json")
-    add_store(parser)
+    add_shared(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -85,13 +85,13 @@ def _draft(options: argparse.Namespace) -> int:
     target = options.output or Path(f"{file.name.split('.')[0] or 'recipe'}.yaml")
     _refuse_taken(target)
     starter, _ = load_recipe(recipes_dir() / f"{STARTER}.yaml")
-    told = GivenAnswers(kind=options.kind, text=options.text, label=options.label)
+    given = GivenAnswers(kind=options.kind, text=options.text, label=options.label)
     model = named_model(options.base_model, Path.cwd()) if options.base_model else None
     found = draft(
         file,
         target,
         default_model=starter.base_model,
-        wishes=DraftOptions(told=told, base_model=model, encoding=options.encoding),
+        wishes=DraftOptions(given=given, base_model=model, encoding=options.encoding),
     )
     create(target, found.text.encode())
     with suppress(StoreError):  # the draft is there; a run says what has to be allowed

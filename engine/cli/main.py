@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             flush()
             return code
     except EngineError as error:
-        return _tell(error, as_json=False)
+        return _report_error(error, as_json=False)
     except KeyboardInterrupt as asked:
         return _interrupted(asked)
     except BrokenPipeError:
@@ -92,7 +92,7 @@ def _run(words: Sequence[str]) -> int:
     try:
         return int(verb.run(options))
     except EngineError as error:
-        return _tell(error, as_json=getattr(options, "format", "text") == "json")
+        return _report_error(error, as_json=getattr(options, "format", "text") == "json")
 
 
 def _interrupted(asked: KeyboardInterrupt) -> int:
@@ -104,12 +104,12 @@ def _interrupted(asked: KeyboardInterrupt) -> int:
 
 def _failed(failure: BaseException, words: Sequence[str]) -> int:
     """Tell a failure of the machine or of a library as what it is, and what is left as a bug of ours."""
-    from engine.cli.bug import tell_bug  # only when something went wrong
+    from engine.cli.bug import report_bug  # only when something went wrong
     from engine.cli.place import STORE
     from engine.failures import as_engine_error
 
     known = as_engine_error(failure, Path(STORE))
-    return _tell(known, as_json=False) if known is not None else tell_bug(failure, words)
+    return _report_error(known, as_json=False) if known is not None else report_bug(failure, words)
 
 
 def _without_verb(words: Sequence[str]) -> int:
@@ -141,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _tell(error: EngineError, *, as_json: bool) -> int:
+def _report_error(error: EngineError, *, as_json: bool) -> int:
     from engine.cli.output import show_problems  # light verbs without errors skip it
 
     lost = any(

@@ -92,8 +92,8 @@ def _lines(path: Path, pinned: Pinned) -> list[str]:
     if not done:
         return [*lines, f"{path}: left as it was"]
     count = len(pinned.pins)
-    told = "nothing to pin" if not count else f"{count} pinned"
-    return [*lines, f"{path}: {told}{f', {pinned.kept} pinned before' if pinned.kept else ''}"]
+    outcome = "nothing to pin" if not count else f"{count} pinned"
+    return [*lines, f"{path}: {outcome}{f', {pinned.kept} pinned before' if pinned.kept else ''}"]
 
 
 def _json(found: dict[Path, Pinned], problems: list[Problem]) -> dict[str, object]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.errors import Problem, Severity
@@ -82,6 +84,14 @@ def add_format(parser: argparse.ArgumentParser, *formats: str) -> None:
     parser.add_argument("--format", choices=formats, default=formats[0], help="how to write it")
 
 
+def add_shared(parser: argparse.ArgumentParser, *, allow: bool = False) -> None:
+    """How the result is written, where results are kept, and with `allow` what the recipe may reach."""
+    add_format(parser, "text", "json")
+    add_store(parser)
+    if allow:
+        add_allow(parser)
+
+
 def add_allow(parser: argparse.ArgumentParser) -> None:
     """What the recipe may reach beyond its project, for this call."""
     group = parser.add_argument_group("beyond the recipe's project, for this call")
@@ -109,3 +119,19 @@ def read(path: Path, given: Allowed = NOTHING) -> tuple[Recipe, tuple[Problem, .
     from engine.recipe import load_recipe  # a verb that needs no recipe skips jsonschema
 
     return load_recipe(path, given=given)
+
+
+def read_recipe(options: argparse.Namespace) -> tuple[Recipe, tuple[Problem, ...]]:
+    """The recipe that the options name, with what they allow it; as `read`."""
+    return read(options.recipe, allowed(options))
+
+
+def store_of(options: argparse.Namespace) -> Path:
+    """The store's folder that the options of `add_store` name; as `store_root`."""
+    return store_root(options.store, trust=options.trust_store)
+
+
+def log_file(root: Path, verb: str) -> Path:
+    """Where libraries and tools write while a verb runs."""
+    stamp = datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S")
+    return root / "logs" / f"{verb}-{stamp}-{os.getpid()}.log"

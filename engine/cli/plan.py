@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.artifacts import results as flow
 from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import add_allow, add_format, add_recipe, add_store, allowed, read, store_root
+from engine.cli.place import add_allow, add_recipe, add_shared, allowed, read_recipe, store_of
 from engine.environment import detect_device
 from engine.errors import ExitCode, Problem, RecipeError
 from engine.estimate.devices import named_device
@@ -49,15 +49,14 @@ from engine.trust.hosts import parse_address
 from engine.trust.judge import Judge
 
 DRAWN = frozenset({"random", "stratified"})
-SAID = frozenset({"files", "column"})
+GIVEN_BY_DATA = frozenset({"files", "column"})
 """Ways of dividing where the data say which rows belong to a split."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_recipe(parser)
-    add_format(parser, "text", "json")
-    add_store(parser)
+    add_shared(parser)
     parser.add_argument(
         "--device", metavar="NAME", help="estimate for another device, such as rtx-4090"
     )
@@ -78,8 +77,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the plan; nothing is downloaded and nothing is run."""
-    recipe, warnings = read(options.recipe, allowed(options))
-    root = store_root(options.store, trust=options.trust_store)
+    recipe, warnings = read_recipe(options)
+    root = store_of(options)
     store, lock = Store(root), lock_policy(recipe, PLAIN)
     device = named_device(options.device) if options.device else lock.device(detect_device())
     if options.probe:
@@ -103,13 +102,13 @@ def run(options: argparse.Namespace) -> int:
     method = describe_method(plan.trained) if plan.trained else describe_sweep(recipe)
     title = f"{recipe.name} · {method} · {_sizes(recipe)} · {_where(plan)}"
     facts = [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
-    facts += [("trained", told)] if (told := _trained(plan)) else []
+    facts += [("trained", text)] if (text := _trained(plan)) else []
     facts += [("sweep", sweep_words(recipe.sweep))] if recipe.sweep else []
-    facts += [("holdout", told)] if (told := holdout_line(plan)) else []
-    facts += [("store", told)] if (told := _not_used(plan, root)) else []
-    facts += [("lock", told)] if (told := lock_line(lock, plan.inputs.sources)) else []
+    facts += [("holdout", text)] if (text := holdout_line(plan)) else []
+    facts += [("store", text)] if (text := _not_used(plan, root)) else []
+    facts += [("lock", text)] if (text := lock_line(lock, plan.inputs.sources)) else []
     facts += [
-        ("" if number else "outside", told) for number, told in enumerate(_outside(recipe, outside))
+        ("" if number else "outside", text) for number, text in enumerate(_outside(recipe, outside))
     ]
     facts += estimate_lines(found, explain=options.explain)
     facts += [("" if number else "power", sentence) for number, sentence in enumerate(_power(plan))]
@@ -221,7 +220,7 @@ def _sizes(recipe: Recipe) -> str:
     """How large the splits are, and what says which row belongs where."""
     splits = recipe.splits
     named = {"train": splits.train, "validation": splits.validation, "holdout": splits.holdout}
-    rest = "" if splits.by in SAID else "the rest "
+    rest = "" if splits.by in GIVEN_BY_DATA else "the rest "
     sized = " / ".join(f"{_size(size, rest)}{name}" for name, size in named.items() if size)
     if splits.folds:
         sized = f"{splits.folds} folds of all rows"
@@ -248,13 +247,13 @@ def _power(plan: Plan) -> tuple[str, ...]:
 
 def _outside(recipe: Recipe, found: Sequence[Outside]) -> list[str]:
     """What the recipe reads and asks beyond its project, and the servers on this machine that it asks."""
-    told = [
+    text = [
         f"{one.reference} ({'allowed' if one.allowed else 'not allowed: not read, and a run refuses it'})"
         for one in found
     ]
     served = [baseline.endpoint.url for baseline in recipe.baselines if baseline.endpoint]
     here = [url for url in dict.fromkeys(served) if parse_address(url).is_loopback]
-    return [*told, *(f"send rows to {parse_address(url).name}, this machine" for url in here)]
+    return [*text, *(f"send rows to {parse_address(url).name}, this machine" for url in here)]
 
 
 def _json(
@@ -321,16 +320,16 @@ def estimate_lines(found: Forecast, *, explain: bool) -> list[tuple[str, str]]:
     training, device = found.training, found.device
     lines = []
     if training.trainable_parameters is not None and training.total_parameters is not None:
-        said = [parameter_words(training.trainable_parameters, training.total_parameters)]
+        parts = [parameter_words(training.trainable_parameters, training.total_parameters)]
         if training.tokens is not None:
-            said.append(token_words(training.tokens, exact=training.exact_tokens))
-        said += [found.of] if found.of else []
-        lines.append(("trains", " · ".join(said)))
+            parts.append(token_words(training.tokens, exact=training.exact_tokens))
+        parts += [found.of] if found.of else []
+        lines.append(("trains", " · ".join(parts)))
     if training.memory_bytes is not None:
-        told = memory_words(
+        text = memory_words(
             training.memory_bytes, device=device.name, has=device.memory_bytes, kind=device.kind
         )
-        lines.append(("memory", told))
+        lines.append(("memory", text))
     lines += _total(found)
     lines += [("unknown", what) for what in training.unknown]
     if explain:
@@ -339,25 +338,25 @@ def estimate_lines(found: Forecast, *, explain: bool) -> list[tuple[str, str]]:
 
 
 def _total(found: Forecast) -> list[tuple[str, str]]:
-    told = []
+    text = []
     if found.seconds is not None:
         untimed = found.untimed
         without = f" without {', '.join(untimed)}" if untimed else ""
-        told.append(f"~{about(found.seconds)}{without}")
+        text.append(f"~{about(found.seconds)}{without}")
     if found.disk_bytes is not None:
-        told.append(f"{size(found.disk_bytes)} disk")
+        text.append(f"{size(found.disk_bytes)} disk")
     if found.cost is not None and found.price is not None:
         price = found.price
-        told.append(cost_of(found.cost, price.currency, price.an_hour, price.source))
-    told.append(_stands_on(found.training.basis, known=found.training.seconds is not None))
-    said = " · ".join(filter(None, told))
-    return [("in all", said)] if said else []
+        text.append(cost_of(found.cost, price.currency, price.an_hour, price.source))
+    text.append(_basis_words(found.training.basis, known=found.training.seconds is not None))
+    parts = " · ".join(filter(None, text))
+    return [("in all", parts)] if parts else []
 
 
-def _stands_on(basis: str, *, known: bool) -> str:
+def _basis_words(basis: str, *, known: bool) -> str:
     if not known:
         return ""
     return {
         "probe": "training measured by a probe on this machine",
         "run": "training measured by a run on this machine",
-    }.get(basis, "training reckoned, not measured: --probe runs 2 steps to sharpen it")
+    }.get(basis, "training estimated, not measured: --probe measures 2 steps")

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from datetime import UTC, datetime
-from pathlib import Path
 
 from engine.cli.output import show, show_problems
 from engine.cli.place import (
-    add_allow,
-    add_format,
     add_recipe,
-    add_store,
-    allowed,
+    add_shared,
     foreign_warnings,
-    read,
-    store_root,
+    log_file,
+    read_recipe,
+    store_of,
 )
 from engine.cli.streams import others_to
 from engine.cli.watch import Console
@@ -42,9 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="compare nothing with the lock, and let an accepted run take its place",
     )  # fmt: skip
     parser.add_argument("-q", "--quiet", action="store_true", help="show the final result only")
-    add_format(parser, "text", "json")
-    add_store(parser)
-    add_allow(parser)
+    add_shared(parser, allow=True)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -57,14 +50,14 @@ def run(options: argparse.Namespace) -> int:
     from engine.render.report.summary import closing_block
     from engine.runs.run import run_recipe
 
-    recipe, warnings = read(options.recipe, allowed(options))
+    recipe, warnings = read_recipe(options)
     refuse_outside(recipe, warnings)
     refuse_moving(recipe, warnings)
     refuse_unmeasured(recipe, until=options.until)
-    root = store_root(options.store, trust=options.trust_store)
+    root = store_of(options)
     warnings = (*warnings, *foreign_warnings(root))
     show_problems(warnings)
-    with others_to(_log(root)) as terminal:
+    with others_to(log_file(root, "run")) as terminal:
         result = run_recipe(
             recipe,
             warnings,
@@ -80,9 +73,3 @@ def run(options: argparse.Namespace) -> int:
     else:
         show(closing_block(result.report, events=result.said, colour=has_colour(sys.stdout)))
     return result.code
-
-
-def _log(root: Path) -> Path:
-    """Where libraries and tools write during this run."""
-    stamp = datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S")
-    return root / "logs" / f"run-{stamp}-{os.getpid()}.log"

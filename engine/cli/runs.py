@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.cli.output import show, show_json
-from engine.cli.place import add_format, add_store, store_root
+from engine.cli.place import add_shared, store_of
 from engine.errors import ExitCode, RecipeError, StoreError
 from engine.files.reading import parse_json
 from engine.recipe.metrics import primary
@@ -21,19 +21,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "recipe", metavar="RECIPE", nargs="?", default="",
         help="a recipe's name, or its file (default: all recipes)",
     )  # fmt: skip
-    add_format(parser, "text", "json")
-    add_store(parser)
+    add_shared(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the list, oldest first."""
-    runs = Runs(store_root(options.store, trust=options.trust_store))
+    runs = Runs(store_of(options))
     name = _name(options.recipe)
     known = runs.names()
     if name and name not in known:
         hint = f"recipes with runs: {', '.join(known)}" if known else "recipe run RECIPE makes one"
         raise RecipeError.one("R006", f"there are no runs of `{name}`", hint=hint)
-    found = [_told(folder) for one in ([name] if name else known) for folder in runs.of(one)]
+    found = [_summary(folder) for one in ([name] if name else known) for folder in runs.of(one)]
     found.sort(key=lambda one: str(one["started"]))
     if options.format == "json":
         show_json({"schema": "runs.v1", "runs": found})
@@ -52,7 +51,7 @@ def _name(given: str) -> str:
     return load_recipe(path)[0].name
 
 
-def _told(folder: Path) -> dict[str, Any]:
+def _summary(folder: Path) -> dict[str, Any]:
     record = read_record(folder)
     ours = is_ours(record)
     main, value, size = _results(folder) if ours else (None, None, None)

@@ -59,8 +59,8 @@ def _forget(options: argparse.Namespace) -> int:
         fields = {"schema": "trust.v1", "recipe": str(options.recipe), "forgotten": was_there}
         show_json(fields)
     else:
-        told = "is no longer trusted" if was_there else "was not trusted"
-        show(f"{options.recipe} {told}")
+        outcome = "is no longer trusted" if was_there else "was not trusted"
+        show(f"{options.recipe} {outcome}")
     return ExitCode.ACCEPTED
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.cli.output import show, show_json
-from engine.cli.place import add_format, add_store
+from engine.cli.place import add_shared
 from engine.cli.report import find_run
 from engine.cli.terminal import write_error
 from engine.environment import detect_device
@@ -28,8 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "model", metavar="MODEL", help="a recipe's name, a run folder or a GGUF file"
     )
     parser.add_argument("text", metavar="TEXT", help="the input; - reads it from standard input")
-    add_format(parser, "text", "json")
-    add_store(parser)
+    add_shared(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -56,14 +55,14 @@ def run(options: argparse.Namespace) -> int:
         }
         show_json(fields)
         return ExitCode.ACCEPTED
-    show(_said(answer))
+    show(_answer_lines(answer))
     if answer.probability is not None:
         among = "labels'" if KINDS[answer.kind].answer is AnswerForm.LABEL else "allowed answers'"
         write_error(f"{answer.probability:.0%} of the {among} probability; free: {answer.text!r}\n")
     return ExitCode.ACCEPTED
 
 
-def _said(answer: Answer) -> str:
+def _answer_lines(answer: Answer) -> str:
     """Return the answer held to the task's form, or the free text of kinds that have none."""
     if answer.probability is None:
         return answer.text

@@ -28,20 +28,20 @@ def run(options: argparse.Namespace) -> int:
     from engine.recipe.text.paths import absolute
 
     problems: list[Problem] = []
-    said: list[str] = []
+    lines: list[str] = []
     named = parents_among(options.recipes)
     for path in options.recipes:
         is_parent = options.parent or absolute(str(path), Path.cwd()) in named
-        found, told = _parent(path) if is_parent else _recipe(path)
+        found, line = _parent(path) if is_parent else _recipe(path)
         problems += found
-        said.append(told)
+        lines.append(line)
     if options.format == "json":
         show_json(problems_json(problems, source=str(options.recipes[0])))
     else:
         show_problems(problems)
     wrong = any(problem.severity is Severity.ERROR for problem in problems)
-    if options.format == "text" and (told := "\n".join(line for line in said if line)):
-        show(told)
+    if options.format == "text" and (line := "\n".join(line for line in lines if line)):
+        show(line)
     return ExitCode.USAGE if wrong else ExitCode.ACCEPTED
 
 

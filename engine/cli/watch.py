@@ -76,10 +76,10 @@ class Console:
             return
         colour = has_colour(self._stream)
         found = record.stage in artifacts
-        told = _TELL[record.stage](artifacts, recipe) if found else record.status.value
+        text = _LINES[record.stage](artifacts, recipe) if found else record.status.value
         if record.status is StageStatus.REUSED:
-            told += f"\nreused: {record.reason}"
-        self._stream.write(stage_result(record.stage, told, seconds=record.seconds, colour=colour))
+            text += f"\nreused: {record.reason}"
+        self._stream.write(stage_result(record.stage, text, seconds=record.seconds, colour=colour))
         if found and record.stage in JUDGES:
             checks = flow.verdict(artifacts, record.stage)
             self._stream.write(check_lines(checks, stage="", colour=colour))
@@ -89,9 +89,9 @@ class Console:
         """Name all skipped stages, and why, in one line at the end."""
         self._skipped.append(record.stage)
         if record.stage == STAGES[-1]:
-            told = f"{', '.join(self._skipped)}: {record.reason}"
+            text = f"{', '.join(self._skipped)}: {record.reason}"
             colour = has_colour(self._stream)
-            self._stream.write(stage_result("skipped", told, seconds=None, colour=colour))
+            self._stream.write(stage_result("skipped", text, seconds=None, colour=colour))
             self._stream.flush()
 
 
@@ -133,8 +133,8 @@ def _evaluate(artifacts: Artifacts, recipe: Recipe) -> str:
         for rows, scores in found.items()
         if scores
     }
-    said = [f"{rows} {value_of(metric, value.value)}" for rows, value in values.items() if value]
-    return f"{prose_name(metric)}: {' · '.join(said)}"
+    parts = [f"{rows} {value_of(metric, value.value)}" for rows, value in values.items() if value]
+    return f"{prose_name(metric)}: {' · '.join(parts)}"
 
 
 def _resample(artifacts: Artifacts, recipe: Recipe) -> str:
@@ -181,11 +181,11 @@ def _quantize(artifacts: Artifacts, _recipe: Recipe) -> str:
 def _verify(artifacts: Artifacts, recipe: Recipe) -> str:
     found = flow.read_json(artifacts["verify"], "verify.json")
     ladder = [from_json(VariantResult, item) for item in found.get("ladder", ())]
-    shown = ladder_lines(ladder, metric=_main(recipe)) or _judged_again(found, recipe)
+    shown = ladder_lines(ladder, metric=_main(recipe)) or _exported_scores(found, recipe)
     return "\n".join([*([shown] if shown else []), _verdict(artifacts, "verify")])
 
 
-def _judged_again(found: Mapping[str, Any], recipe: Recipe) -> str:
+def _exported_scores(found: Mapping[str, Any], recipe: Recipe) -> str:
     """The exported file in one line, where no ladder leads to it."""
     if found["scores"]["quantized"] is None:
         return ""
@@ -197,7 +197,7 @@ def _judged_again(found: Mapping[str, Any], recipe: Recipe) -> str:
     return f"{value}\nagrees on {agreed} of {scores.rows} rows ({percent(found['agreement'])})"
 
 
-_TELL: dict[str, Callable[[Artifacts, Recipe], str]] = {
+_LINES: dict[str, Callable[[Artifacts, Recipe], str]] = {
     "data": _data,
     "baseline": _baseline,
     "sweep": _sweep,

@@ -224,18 +224,20 @@ def _turns(example: Example, task: Task) -> Iterator[ShownSegment]:
 
 
 def _note(example: Example, first: RenderedRow, more: int, *, limit: int) -> str:
-    told = []
+    remarks = []
     if "desirable" in example.payload:
-        told.append(f"this answer got a thumb {_thumb(example)}")
+        remarks.append(f"this answer got a thumb {_thumb(example)}")
     if first.tokens > limit:
-        told.append(f"longer than max_length: {first.tokens:,} of {limit:,} tokens")
+        remarks.append(f"longer than max_length: {first.tokens:,} of {limit:,} tokens")
     if more:
-        told.append(f"the first of {more + 1} blocks of the document")
+        remarks.append(f"the first of {more + 1} blocks of the document")
     if first.rewritten:
-        told.append("the chat template rewrites earlier turns, so only the last answer is learned")
+        remarks.append(
+            "the chat template rewrites earlier turns, so only the last answer is learned"
+        )
     if first.lost:
-        told.append(f"the chat template leaves out {', '.join(first.lost)}")
-    return "; ".join(told)
+        remarks.append(f"the chat template leaves out {', '.join(first.lost)}")
+    return "; ".join(remarks)
 
 
 def _lengths(split: str, found: LengthStats, *, total: int, over: int | None) -> Lengths:

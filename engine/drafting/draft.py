@@ -52,7 +52,7 @@ FEWEST_ROWS: Final = 4
 class DraftOptions:
     """What the person said instead of leaving it to a guess."""
 
-    told: GivenAnswers = field(default_factory=GivenAnswers)
+    given: GivenAnswers = field(default_factory=GivenAnswers)
     base_model: Reference | None = None
     encoding: str = "utf-8"
 
@@ -80,7 +80,7 @@ def draft(file: Path, target: Path, *, default_model: Reference, wishes: DraftOp
     readings, profile = _read(file, wishes.encoding)
     if profile.rows < FEWEST_ROWS:
         raise _too_few(file, f"{FEWEST_ROWS} are needed to divide them, there are {profile.rows}")
-    found = guess(profile, wishes.told)
+    found = guess(profile, wishes.given)
     plan = DraftPlan(
         guess=found,
         profile=profile,

@@ -94,7 +94,7 @@ def _context(recipe: Recipe, state: RunState, store: Store, progress: Progress) 
         scratch=folder,
         progress=progress,
         cached=store.cached,
-        work_dir=lambda _name, _payload: folder,
+        scratch_for=lambda _name, _payload: folder,
     )
 
 

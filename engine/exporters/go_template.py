@@ -97,24 +97,24 @@ def _choice(pieces: list[str | _Action], condition: str) -> _Choice:
 
 
 def _written(block: _Block, messages: Sequence[Mapping[str, str]], turn: int | None) -> list[str]:
-    said: list[str] = []
+    parts: list[str] = []
     for part in block.parts:
         if isinstance(part, str):
-            said.append(part)
+            parts.append(part)
         elif isinstance(part, _Loop):
             for number in range(len(messages)):
-                said += _written(part.body, messages, number)
+                parts += _written(part.body, messages, number)
         elif isinstance(part, _Choice):
             inner = next(
                 (inner for how, inner in part.branches if _holds(how, messages, turn)), None
             )
-            said += _written(inner, messages, turn) if inner is not None else []
+            parts += _written(inner, messages, turn) if inner is not None else []
         else:
-            said.append(_said(part.text, messages, turn))
-    return said
+            parts.append(_evaluated(part.text, messages, turn))
+    return parts
 
 
-def _said(action: str, messages: Sequence[Mapping[str, str]], turn: int | None) -> str:
+def _evaluated(action: str, messages: Sequence[Mapping[str, str]], turn: int | None) -> str:
     if action == ".Content" and turn is not None:
         return messages[turn]["content"]
     if action.startswith('"'):

@@ -65,6 +65,17 @@ class Previous:
         answers = self.answers.digest() if self.answers else None
         return {"file": self.file, "answers": answers}
 
+    def earlier(self, tuned: Sequence[Prediction], *, recipe: Recipe) -> Earlier:
+        """Return its answers, if they are to the same rows as the tuned model's."""
+        if self.locked is not None:
+            return _of_lock(self, self.locked, tuned, recipe)
+        accepted = _day(self.run.started if self.run else "")
+        if self.answers is None or not (self.answers.path / self.file).is_file():
+            return Earlier(accepted=accepted, why_not=GONE)
+        answers = read_predictions(self.answers.file(self.file))
+        why_not = _why_not(tuned, answers)
+        return Earlier(answers=() if why_not else answers, accepted=accepted, why_not=why_not)
+
 
 def find_previous(
     recipe: Recipe,
@@ -113,20 +124,6 @@ def _origin(accepted: Sequence[AcceptedRun], store: Store, locked: Accepted) -> 
         if is_same and _moment(run.started) <= finished:
             return run
     return None
-
-
-def earlier(previous: Previous | None, tuned: Sequence[Prediction], *, recipe: Recipe) -> Earlier:
-    """Read the answers, if they are to the same rows as the tuned model's."""
-    if previous is None:
-        return Earlier()
-    if previous.locked is not None:
-        return _of_lock(previous, previous.locked, tuned, recipe)
-    accepted = _day(previous.run.started if previous.run else "")
-    if previous.answers is None or not (previous.answers.path / previous.file).is_file():
-        return Earlier(accepted=accepted, why_not=GONE)
-    answers = read_predictions(previous.answers.file(previous.file))
-    why_not = _why_not(tuned, answers)
-    return Earlier(answers=() if why_not else answers, accepted=accepted, why_not=why_not)
 
 
 def _of_lock(

@@ -243,7 +243,7 @@ def _context(
         scratch=store.scratch(key),
         progress=progress,
         cached=store.cached,
-        work_dir=store.work_dir,
+        scratch_for=store.scratch_for,
         references={
             name: state.inputs.references[name]
             for name in references_of(planned.name, state.recipe)

@@ -214,10 +214,10 @@ class _Check:
         ignored = [] if side is None else list(self._absent(side))
         if side is None or not ignored or not all(self.repository.ignores(one) for one in ignored):
             return None, problems, ()
-        told = ", ".join(f"`{self.repository.inside(one)}`" for one in ignored)
+        names = ", ".join(f"`{self.repository.inside(one)}`" for one in ignored)
         left = tuple(one for one in problems if one.code not in _ABSENT)
         side = replace(side, tree=self.trees[1])
-        return side, left, (f"not in this clone, since git ignores it: {told}",)
+        return side, left, (f"not in this clone, since git ignores it: {names}",)
 
     def _absent(self, side: Side) -> Iterator[Path]:
         refs = [side.recipe.base_model, *(source.ref for source in side.recipe.data.sources)]

@@ -82,15 +82,15 @@ class Versions:
                 shown_after=_shown(self.new, new),
             )
 
-    def of_source(self, versions: Paired) -> tuple[ChangedKey, ...]:
+    def of_source(self, source: Paired) -> tuple[ChangedKey, ...]:
         """Return what differs in a source that both versions have."""
-        if versions.old is None or versions.new is None:
+        if source.old is None or source.new is None:
             return ()
-        path = f"data.sources[{versions.new.number}]"
-        same = _same_file(versions.old.first.ref, versions.new.first.ref)
+        path = f"data.sources[{source.new.number}]"
+        same = _same_file(source.old.first.ref, source.new.first.ref)
         found = self._differing(
-            source_leaves(path, versions.old.written, number=versions.old.number),
-            source_leaves(path, versions.new.written, number=versions.new.number),
+            source_leaves(path, source.old.written, number=source.old.number),
+            source_leaves(path, source.new.written, number=source.new.number),
         )
         return tuple(one for one in found if not (same and one.path == f"{path}.path"))
 

@@ -72,16 +72,16 @@ def _numbers(old: TrainingEstimate, new: TrainingEstimate, device: Device) -> It
         ("memory", old.memory_bytes, new.memory_bytes, size, "estimated"),
         ("time", old.seconds, new.seconds, about, "estimated"),
     )
-    for name, before, after, told, how in parts:
+    for name, before, after, words, how in parts:
         if before is None or after is None:
             yield Cost(name=name, before="", after="", says=f"{UNKNOWN}: {why or 'as the rows'}")
         elif before != after:
             by = f", {how} for this {device.kind} ({_basis(old, new)})" if how else ""
             yield Cost(
                 name=name,
-                before=told(int(before)),
-                after=told(int(after)),
-                says=f"{_signed(after - before, told)}{by}",
+                before=words(int(before)),
+                after=words(int(after)),
+                says=f"{_signed(after - before, words)}{by}",
             )
 
 
@@ -89,9 +89,9 @@ def _basis(old: TrainingEstimate, new: TrainingEstimate) -> str:
     return " and ".join(dict.fromkeys((old.basis, new.basis)))
 
 
-def _signed(difference: float, told: Callable[[int], str]) -> str:
+def _signed(difference: float, words: Callable[[int], str]) -> str:
     sign = "+" if difference >= 0 else "-"
-    return f"{sign}{told(abs(int(difference)))}"
+    return f"{sign}{words(abs(int(difference)))}"
 
 
 def _money(old: TrainingEstimate, new: TrainingEstimate, price: Price | None) -> Iterator[Cost]:

@@ -41,9 +41,9 @@ def _judged(one: ChangedKey, versions: Versions, rows: RowDivider) -> Iterator[F
     moved = _moved(one, versions.new, rows)
     is_relaxed = ORDER.index(str(one.after)) > ORDER.index(str(one.before))
     if is_relaxed:
-        yield finding_of(one, "W301", Effect.WEAKER, _told(one, moved))
+        yield finding_of(one, "W301", Effect.WEAKER, _moved_words(one, moved))
     elif moved is None or moved.gone:
-        yield finding_of(one, "W125", Effect.WEAKER, _told(one, moved))
+        yield finding_of(one, "W125", Effect.WEAKER, _moved_words(one, moved))
 
 
 def _moved(one: ChangedKey, side: Side, rows: RowDivider) -> JudgedRows | None:
@@ -59,7 +59,7 @@ def _acting(side: Side, check: str, action: str) -> Side:
     return replace(side, recipe=recipe)
 
 
-def _told(one: ChangedKey, moved: JudgedRows | None) -> str:
+def _moved_words(one: ChangedKey, moved: JudgedRows | None) -> str:
     if moved is None:
         return "it decides which rows judge; how many are others now is not known here"
     if one.after == "drop":

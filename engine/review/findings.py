@@ -31,10 +31,10 @@ def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tu
         *judge_holdout(versions, rows),
     ]
     findings = waived(
-        _told_once(_distinct(findings)), waivers_of(versions.new), waivers_of(versions.old)
+        _without_redraws(_distinct(findings)), waivers_of(versions.new), waivers_of(versions.old)
     )
-    told = {finding.path for finding in findings}
-    changes = [change for change in _changes(versions) if change.path not in told]
+    found_paths = {finding.path for finding in findings}
+    changes = [change for change in _changes(versions) if change.path not in found_paths]
     findings.sort(key=lambda one: (tuple(Effect).index(one.effect), _place(one.path)))
     return tuple(findings), tuple(changes)
 
@@ -46,7 +46,7 @@ def _distinct(findings: Iterable[Finding]) -> list[Finding]:
     return list(found.values())
 
 
-def _told_once(findings: list[Finding]) -> list[Finding]:
+def _without_redraws(findings: list[Finding]) -> list[Finding]:
     """Without the probes that a seed draws, where the seed draws the holdout too."""
     redraws = {one.path for one in findings if one.code == "W201"}
     return [
@@ -195,10 +195,10 @@ def source_changes(versions: Versions) -> Iterator[Change]:
     for source in versions.sources:
         if source.new is None and source.old is not None:
             path = f"data.sources[{source.old.number}]"
-            yield Change(path=path, area=Area.DATA, before=_told(source.old), says="taken out")
+            yield Change(path=path, area=Area.DATA, before=_reference(source.old), says="taken out")
         elif source.old is None and source.new is not None:
             path = f"data.sources[{source.new.number}]"
-            yield Change(path=path, area=Area.DATA, after=_told(source.new), says="added")
+            yield Change(path=path, area=Area.DATA, after=_reference(source.new), says="added")
         else:
             yield from _within(versions, source)
 
@@ -209,10 +209,10 @@ def _within(versions: Versions, source: Paired) -> Iterator[Change]:
         yield Change(path=one.path, area=area, before=one.shown_before, after=one.shown_after)
     if source.new is not None and bytes_changed(versions, source):
         path = f"data.sources[{source.new.number}]"
-        yield Change(path=path, area=Area.DATA, says=f"{_told(source.new)}: other bytes")
+        yield Change(path=path, area=Area.DATA, says=f"{_reference(source.new)}: other bytes")
 
 
-def _told(listed: ListedSource) -> str:
+def _reference(listed: ListedSource) -> str:
     return str(
         next(listed.written[key] for key in ("path", "hub", "package") if key in listed.written)
     )

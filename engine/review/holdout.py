@@ -17,7 +17,7 @@ from engine.review.rows import HoldoutOverlap, RowDivider
 from engine.review.sources import Paired
 from engine.review.validation import is_smaller
 
-SAID: Final = ("files", "column")
+GIVEN_BY_DATA: Final = ("files", "column")
 """Ways of dividing in which the data say which rows judge."""
 REDRAWN: Final = "the holdout is redrawn"
 _KEYS: Final = {"splits.column": "splits.by"}
@@ -48,7 +48,7 @@ def judge_holdout(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
     if isinstance(overlap, HoldoutOverlap) and overlap.is_same and not moved:
         return
     for number, cause in enumerate(causes):
-        says = f"{cause.says}{_told(overlap)}" if number == 0 else cause.says
+        says = f"{cause.says}{_overlap_words(overlap)}" if number == 0 else cause.says
         yield Finding(
             code="W201",
             path=cause.path,
@@ -59,11 +59,11 @@ def judge_holdout(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
         )
     if isinstance(overlap, HoldoutOverlap) and overlap.training:
         path = causes[0].path if causes else moved[0].path
-        says = _told(overlap).removeprefix(": ")
+        says = _overlap_words(overlap).removeprefix(": ")
         yield Finding(code="W203", path=path, effect=Effect.WEAKER, says=says)
 
 
-def _told(overlap: HoldoutOverlap | str) -> str:
+def _overlap_words(overlap: HoldoutOverlap | str) -> str:
     if isinstance(overlap, str):
         return f"; how many of its rows were training rows before is not known: {overlap}"
     parts = [f"{overlap.training} of {overlap.rows} new holdout rows were training rows before"]
@@ -75,12 +75,12 @@ def _told(overlap: HoldoutOverlap | str) -> str:
 def _drawn(versions: Versions) -> Iterator[Cause]:
     """What decides the draw, and differs: the same keys by which a lock tells a redraw."""
     old, new = draw_of(versions.old.recipe), draw_of(versions.new.recipe)
-    told: set[str] = set()
+    seen: set[str] = set()
     for key in (*new, *(key for key in old if key not in new)):
         path = _KEYS.get(key, key)
-        if old.get(key) == new.get(key) or path in told or not _decides(key, versions):
+        if old.get(key) == new.get(key) or path in seen or not _decides(key, versions):
             continue
-        told.add(path)
+        seen.add(path)
         if key == "data.answer":
             yield from _more_labels(versions)
         elif (found := _shown(versions, path)) is not None:
@@ -90,7 +90,11 @@ def _drawn(versions: Versions) -> Iterator[Cause]:
 def _decides(key: str, versions: Versions) -> bool:
     """Tell whether a key of the draw moves a row: no seed does where files say what judges."""
     splits = versions.new.recipe.splits
-    if key == "splits.seed" and splits.by in SAID and splits.by == versions.old.recipe.splits.by:
+    if (
+        key == "splits.seed"
+        and splits.by in GIVEN_BY_DATA
+        and splits.by == versions.old.recipe.splits.by
+    ):
         return isinstance(splits.holdout, int)
     return not (key == "splits.holdout" and splits.folds)  # told by `splits.folds`
 
@@ -141,7 +145,7 @@ def _other_rows(versions: Versions) -> Iterator[Cause]:
     seed = versions.find("data.sample.seed")
     if seed is not None and old.data.sample and new.data.sample:
         yield Cause(path=seed.path, before=seed.shown_before, after=seed.shown_after)
-    if splits.by in SAID:
+    if splits.by in GIVEN_BY_DATA:
         return
     if in_fractions or splits.folds:
         yield from _from_others(versions)  # adding rows moves no row
@@ -188,7 +192,7 @@ def _is_held(versions: Versions) -> bool:
 
 def _gone_rows(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
     """W206: a lock holds its rows as long as the data have them; rows that are taken out judge no more."""
-    if versions.new.recipe.splits.by in SAID or not _is_held(versions):
+    if versions.new.recipe.splits.by in GIVEN_BY_DATA or not _is_held(versions):
         return
     changed = [(one, path) for one in versions.sources if (path := changed_rows(versions, one))]
     changed = [(one, path) for one, path in changed if one.old is not None and one.same_place]
@@ -211,7 +215,7 @@ def _gone_rows(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
 def judge_content(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
     """What local files that hold something else now do to the rows that judge, where none is redrawn."""
     splits = versions.new.recipe.splits
-    if splits.by in SAID or draw_of(versions.old.recipe) != draw_of(versions.new.recipe):
+    if splits.by in GIVEN_BY_DATA or draw_of(versions.old.recipe) != draw_of(versions.new.recipe):
         return
     changed = tuple(
         (one, f"data.sources[{one.new.number}]")
@@ -289,7 +293,9 @@ def _moved_source(versions: Versions, source: Paired) -> Iterator[Finding]:
             after=_place(new),
             says="the rows that judge come from elsewhere",
         )
-    elif versions.new.recipe.splits.by in SAID and (changed := changed_rows(versions, source)):
+    elif versions.new.recipe.splits.by in GIVEN_BY_DATA and (
+        changed := changed_rows(versions, source)
+    ):
         says = "the rows that judge are others now"
         found = keys.get(changed.rpartition(".")[2])
         yield (

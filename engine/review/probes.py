@@ -55,8 +55,8 @@ def _drawn(versions: Versions, old: dict[str, Probe], new: dict[str, Probe]) -> 
     seed = versions.find(SEED)
     drawn = [name for name in new if name in old and old[name].limit and new[name].limit]
     if seed is not None and drawn:
-        told = ", ".join(f"`{name}`" for name in drawn)
-        says = f"other questions are drawn from {told}"
+        names = ", ".join(f"`{name}`" for name in drawn)
+        says = f"other questions are drawn from {names}"
         yield finding_of(seed, "W114", Effect.WEAKER, says)
 
 

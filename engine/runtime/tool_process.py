@@ -83,7 +83,7 @@ def _end_of(stream: IO[bytes]) -> bytes:
 def _failure(code: str, tool: str, *, status: int, log: bytes) -> StageError:
     lines = [line for line in log.decode("utf-8", errors="replace").splitlines() if line.strip()]
     end = f"was ended by signal {-status}" if status < 0 else f"failed with exit code {status}"
-    said = "\n".join(lines[-LAST_LINES:])[-SHOWN_CHARACTERS:]
+    tail = "\n".join(lines[-LAST_LINES:])[-SHOWN_CHARACTERS:]
     return StageError.one(
-        code, f"{tool} {end}", hint=f"its last lines were:\n{said}" if said else None
+        code, f"{tool} {end}", hint=f"its last lines were:\n{tail}" if tail else None
     )

@@ -16,7 +16,6 @@ from engine.artifacts import results as flow
 from engine.artifacts.stage import Payload, StageContext
 from engine.evidence import Comparison, Scores, Verdict, to_json
 from engine.files.typed_json import from_json
-from engine.lock.previous import earlier
 from engine.metrics.comparing import Earlier, Rivals, compare, judge_gains, judge_previous
 from engine.metrics.endings import judge_endings
 from engine.metrics.forgetting import judge_forgetting
@@ -77,7 +76,8 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
 def run(context: StageContext) -> None:
     """Write `verdict.json` and `comparisons.json`."""
     judged = _judged(context)
-    since = earlier(context.previous, judged.predictions, recipe=context.recipe)
+    previous = context.previous
+    since = previous.earlier(judged.predictions, recipe=context.recipe) if previous else Earlier()
     comparisons = _compare(context, judged, since)
     found = _judge(context, judged, comparisons, since)
     flow.write_json(

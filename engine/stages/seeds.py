@@ -108,7 +108,7 @@ def _answers(seed: int, holdout: Sequence[Example], context: StageContext) -> Se
     }
 
     def build(folder: Path) -> None:
-        result = trained(one, context.work_dir(PRODUCT, payload))
+        result = trained(one, context.scratch_for(PRODUCT, payload))
         loaded = load_weights(result, one.context)
         predictions = answering.chosen(loaded, asked, holdout, progress=one.context.progress)
         write_predictions(folder / answering.FILE, predictions)

@@ -161,7 +161,7 @@ class Store:
         """The inner product `name` of a stage, keyed by its payload alone: built when it is absent, else reused."""
         return self.put(name, product_key(name, payload), build)
 
-    def work_dir(self, name: str, payload: Mapping[str, Any]) -> Path:
+    def scratch_for(self, name: str, payload: Mapping[str, Any]) -> Path:
         """The folder for work in progress on that inner product; it outlives a killed process."""
         return self.scratch(product_key(name, payload).digest)
 

@@ -100,7 +100,7 @@ def variant(method: Method, context: StageContext, *, of: str) -> TrainingVarian
 
 def weights(one: TrainingVariant) -> Path:
     """Return the folder that a sweep trains a setting in, and leaves the winner's weights in for `train`."""
-    return one.context.work_dir(WEIGHTS, one.identity())
+    return one.context.scratch_for(WEIGHTS, one.identity())
 
 
 def take(one: TrainingVariant, place: Path) -> Path | None:

@@ -74,7 +74,7 @@ def run(
         scratch=folder,
         progress=progress or Quiet(),
         cached=cached,
-        work_dir=lambda name, _payload: folder / name,
+        scratch_for=lambda name, _payload: folder / name,
     )
     stage.run(context)
     return workdir, made

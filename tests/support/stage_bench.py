@@ -106,7 +106,7 @@ class Bench:
             progress=Quiet(),
             cached=self._cached,
             previous=self.previous,
-            work_dir=self.store.work_dir,
+            scratch_for=self.store.scratch_for,
             references=self.references,
         )
 

@@ -169,7 +169,7 @@ class Asker:
             from engine.inference.baselines.models import ask_model  # brings torch
 
             return ask_model(self.models.of(baseline.ref), question, progress=progress)
-        work_dir = self.context.work_dir("predictions", payload)
+        work_dir = self.context.scratch_for("predictions", payload)
         if baseline.endpoint is not None:
             from engine.inference.baselines.served import ask_served  # rarely asked
 

@@ -17,12 +17,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from transformers import DynamicCache
 
 from engine.progress import Progress
 from engine.runtime.models.load import LoadedModel, wants_single_rows
 from engine.runtime.scoring.label_search import common_prefix
-from engine.runtime.scoring.packed_cache import PackedCache, Piece, UnsupportedModelError, attending
+from engine.runtime.scoring.packed_cache import (
+    PackedCache,
+    Piece,
+    UnsupportedModelError,
+    attending,
+    bytes_per_token,
+    prefill,
+)
 
 PASS_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 16384}
 """In one forward pass, unless the rows in flight have more."""
@@ -99,35 +105,19 @@ class _Packed:
         self._prefix = common_prefix(rows)
         order = sorted(range(len(rows)), key=lambda index: (-len(rows[index]), index))
         self._order = deque(order)
-        states, self._plain = self._prefill(rows[order[0]])
-        per_token = sum(state[..., :1, :].nbytes for layer in states for state in layer)
-        count = max(STORE_BYTES[loaded.device.type] // per_token, self._needs(order[0]))
-        self._slots, self._free = count, list(range(count))
-        shared = [
-            (_first(keys, self._prefix), _first(values, self._prefix)) for keys, values in states
-        ]
-        self._cache = PackedCache(shared, slots=count)
-
-    def _prefill(
-        self, tokens: Sequence[int]
-    ) -> tuple[list[tuple[torch.Tensor, torch.Tensor]], torch.Tensor]:
-        """Run one row the plain way; return its keys and values, and its last logits, [V]."""
-        cache = DynamicCache()
-        output = self._loaded.model(
-            input_ids=torch.tensor([tokens], device=self._loaded.device),
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
+        states, (self._plain,) = prefill(loaded, rows[order[0]])
+        count = max(
+            STORE_BYTES[loaded.device.type] // bytes_per_token(states), self._needs(order[0])
         )
-        return [(layer.keys, layer.values) for layer in cache.layers], output.logits[0, -1]
+        self._slots, self._free = count, list(range(count))
+        self._cache = PackedCache(states, prefix=self._prefix, slots=count)
 
     def run(self, step: Step, progress: Progress) -> None:
         """Bring every row to its end."""
         active: list[_InFlight] = []
         done = 0
         is_checked = False
-        model = getattr(self._loaded.model, "get_base_model", lambda: self._loaded.model)()
-        with attending(model, self._cache):
+        with attending(self._loaded, self._cache):
             while active or self._order:
                 self._admit(active)
                 logits = self._forward(active)
@@ -169,11 +159,7 @@ class _Packed:
 
     def _forward(self, active: Sequence[_InFlight]) -> torch.Tensor:
         """Feed what waits; return the logits of each row's last token, [n, V]."""
-        device = self._loaded.device
         pieces: list[Piece] = []
-        tokens: list[int] = []
-        positions: list[int] = []
-        last: list[int] = []
         for entry in active:
             slots = [self._free.pop() for _ in entry.waiting]
             start = self._prefix + len(entry.slots)
@@ -182,19 +168,7 @@ class _Packed:
                 Piece(tokens=entry.waiting, position=start, slots=slots, seen=seen, scored=1)
             )
             entry.slots += slots
-            tokens += entry.waiting
-            positions += range(start, start + len(slots))
-            last.append(len(tokens) - 1)
-        self._cache.lay_out(pieces, device)
-        output = self._loaded.model(
-            input_ids=torch.tensor([tokens], device=device),
-            position_ids=torch.tensor([positions], device=device),
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=torch.tensor(last, device=device),
-        )
-        logits: torch.Tensor = output.logits[0]
-        return logits
+        return self._cache.forward(self._loaded, pieces)
 
     def _check(self, logits: torch.Tensor) -> None:
         """Hold the first row, packed, to the same row computed the plain way."""
@@ -202,8 +176,3 @@ class _Packed:
         limit = CLOSE[self._loaded.model.dtype]
         if not off <= limit * max(1.0, self._plain.abs().max().item() / 10):
             raise UnsupportedModelError
-
-
-def _first(states: torch.Tensor, tokens: int) -> torch.Tensor:
-    """Return a copy of the first tokens' keys or values, so that the rest can be freed."""
-    return states[:, :, :tokens].clone()

@@ -119,3 +119,8 @@ def wants_single_rows(config: Any, length: int) -> bool:
         return True
     window = getattr(config, "sliding_window", None)
     return "sliding_attention" in kinds and window is not None and length > window
+
+
+def causal_model(model: Any) -> Any:
+    """Return the causal language model inside a PeftModel, its adapter in its layers; any other as it is."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model

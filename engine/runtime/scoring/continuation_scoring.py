@@ -10,17 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from transformers import DynamicCache
 
 from engine.progress import Progress
 from engine.runtime.models.load import LoadedModel, wants_single_rows
 from engine.runtime.rendering.chat import Chat
 from engine.runtime.scoring.label_search import common_prefix
 from engine.runtime.scoring.likelihood import LOGIT_BYTES, TOKENS_PER_PASS, TokenRow, likelihood
-from engine.runtime.scoring.packed_cache import PackedCache, Piece, UnsupportedModelError, attending
+from engine.runtime.scoring.packed_cache import (
+    PackedCache,
+    Piece,
+    UnsupportedModelError,
+    attending,
+    prefill,
+)
 
 CLOSE = {torch.float32: 1e-2, torch.bfloat16: 0.5, torch.float16: 0.1}
 """Nats of the first choice that differ by more show that the model attends in another way."""
@@ -101,11 +105,11 @@ def _packed(
     if not batches:
         return sums
     slots = max(sum(trees[index].size for index in batch) for batch in batches)
-    cache = PackedCache(_nothing(loaded), slots=slots)
-    model = getattr(loaded.model, "get_base_model", lambda: loaded.model)()
+    states, _ = prefill(loaded, [0])  # its shapes alone are wanted: items share no prefix
+    cache = PackedCache(states, prefix=0, slots=slots)
     done = 0
     for batch in batches:
-        with attending(model, cache):
+        with attending(loaded, cache):
             nlls = _forward(loaded, cache, [trees[index] for index in batch])
         if not done:
             _check(loaded, rows[batch[0]][0], nlls[0][0])
@@ -171,16 +175,8 @@ def _forward(loaded: LoadedModel, cache: PackedCache, trees: Sequence[_Tree]) ->
     pass_ = _Pass()
     for tree in trees:
         pass_.add(tree)
-    cache.lay_out(pass_.pieces, loaded.device)
     scored = sorted(set(pass_.where))
-    output = loaded.model(
-        input_ids=torch.tensor([pass_.tokens], device=loaded.device),
-        position_ids=torch.tensor([pass_.positions], device=loaded.device),
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=torch.tensor(scored, device=loaded.device),
-    )
-    logits = output.logits[0].float()
+    logits = cache.forward(loaded, pass_.pieces, at=scored).float()
     places = {at: row for row, at in enumerate(scored)}
     at = torch.tensor([places[where] for where in pass_.where], device=loaded.device)
     targets = torch.tensor(pass_.targets, device=loaded.device)
@@ -196,7 +192,6 @@ class _Pass:
         """Start empty."""
         self.pieces: list[Piece] = []
         self.tokens: list[int] = []
-        self.positions: list[int] = []
         self.where: list[int] = []
         """In the sequence: the token that decides the next one that counts."""
         self.targets: list[int] = []
@@ -224,16 +219,7 @@ class _Pass:
             Piece(tokens=tokens, position=position, slots=slots, seen=seen, scored=len(tokens))
         )
         self.tokens += tokens
-        self.positions += range(position, position + len(tokens))
         return slots
-
-
-def _nothing(loaded: LoadedModel) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Return keys and values of each layer for no tokens at all."""
-    cache: Any = DynamicCache()
-    ids = torch.zeros(1, 1, dtype=torch.long, device=loaded.device)
-    loaded.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-    return [(layer.keys[:, :, :0], layer.values[:, :, :0]) for layer in cache.layers]
 
 
 def _check(loaded: LoadedModel, row: TokenRow, nll: float) -> None:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from engine.errors import StageError
 from engine.progress import Progress
-from engine.runtime.models.load import LoadedModel
+from engine.runtime.models.load import LoadedModel, causal_model
 from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.segments import Segment
 
@@ -165,7 +164,7 @@ def _in_parts(
     loaded: LoadedModel, hidden: torch.Tensor, targets: torch.Tensor
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield what `_target_scores` does of wanted tokens, [N] from [N, D], a few rows of logits at a time."""
-    head = _plain(loaded.model).get_output_embeddings()
+    head = causal_model(loaded.model).get_output_embeddings()
     count = max(1, LOGIT_BYTES[loaded.device.type] // (4 * head.weight.shape[0]))
     for start in range(0, len(targets), count):
         yield _target_scores(head(hidden[start : start + count]), targets[start : start + count])
@@ -184,7 +183,7 @@ def _nll(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 def _hidden(loaded: LoadedModel, ids: torch.Tensor) -> torch.Tensor:
     """Return what the last layer makes of each token, [B, L, D], before it becomes logits."""
-    body = _plain(loaded.model).base_model
+    body = causal_model(loaded.model).base_model
     hidden: torch.Tensor = body(input_ids=ids.to(loaded.device), use_cache=False).last_hidden_state
     return hidden
 
@@ -193,10 +192,5 @@ def _is_plain_head(loaded: LoadedModel, row: TokenRow) -> bool:
     """Tell whether the head alone makes logits; some models scale or cap them, each in its own way."""
     ids = torch.tensor([row.ids[:PROBED]])
     logits = loaded.model(input_ids=ids.to(loaded.device), use_cache=False, logits_to_keep=1).logits
-    by_head = _plain(loaded.model).get_output_embeddings()(_hidden(loaded, ids)[:, -1:])
+    by_head = causal_model(loaded.model).get_output_embeddings()(_hidden(loaded, ids)[:, -1:])
     return torch.allclose(logits.float(), by_head.float(), rtol=1e-2, atol=1e-2)
-
-
-def _plain(model: Any) -> Any:
-    """Return the causal language model inside a PeftModel, its adapter in its layers."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import Cache, PreTrainedModel
+from transformers import Cache, DynamicCache
 from transformers.modeling_utils import AttentionInterface
+
+from engine.runtime.models.load import LoadedModel, causal_model
 
 NAME = "recipe_packed"
 """Of the attention function, while it is registered."""
@@ -27,6 +29,10 @@ SPREAD = 1.25
 """Pieces attend together whose new tokens differ by no more than this factor."""
 UNKNOWN = ("softcap", "s_aux", "position_bias")
 """What some models ask of attention, and this one does not do."""
+
+
+States = Sequence[tuple[torch.Tensor, torch.Tensor]]
+"""Keys and values of each layer, [1, heads, tokens, size]."""
 
 
 class UnsupportedModelError(Exception):
@@ -67,13 +73,16 @@ class _Group:
 class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
     """Keys and values of a prefix and of slots, and the attention over them."""
 
-    def __init__(self, prefix: Sequence[tuple[torch.Tensor, torch.Tensor]], *, slots: int) -> None:
-        """`prefix`: keys and values of each layer, [1, heads, P, size]; P may be 0."""
+    def __init__(self, states: States, *, prefix: int, slots: int) -> None:
+        """Keep the first `prefix` tokens of `states`, which may be none, and make room for `slots` tokens."""
         super().__init__(layers=[])
-        self._prefix = prefix
-        self._length = prefix[0][0].shape[2]
-        self._keys = [_store(keys, slots) for keys, _ in prefix]
-        self._values = [_store(values, slots) for _, values in prefix]
+        # copies: a slice would keep the states of the whole row alive
+        self._prefix = [
+            (keys[:, :, :prefix].clone(), values[:, :, :prefix].clone()) for keys, values in states
+        ]
+        self._length = prefix
+        self._keys = [_store(keys, slots) for keys, _ in states]
+        self._values = [_store(values, slots) for _, values in states]
         self._layer = 0
         self._slots = torch.empty(0)
         self._groups: list[_Group] = []
@@ -96,12 +105,36 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
         self._values[layer_idx][self._slots] = value_states[0].transpose(0, 1)
         return key_states, value_states
 
-    def lay_out(self, pieces: Sequence[Piece], device: torch.device) -> None:
-        """Say what the next forward pass consists of."""
-        slots = [slot for piece in pieces for slot in piece.slots]
-        self._slots = torch.tensor(slots, device=device)
+    def forward(
+        self, loaded: LoadedModel, pieces: Sequence[Piece], *, at: Sequence[int] | None = None
+    ) -> torch.Tensor:
+        """Run the pieces in one pass; return the logits [n, V] of their scored tokens, or of those `at` places.
+
+        `at` counts through the tokens of all pieces, one behind another.
+        """
+        device = loaded.device
+        self._slots = torch.tensor(
+            [slot for piece in pieces for slot in piece.slots], device=device
+        )
         dtype = self._keys[0].dtype
         self._groups = [_group(pieces, group, dtype, device) for group in _alike(pieces)]
+        tokens: list[int] = []
+        positions: list[int] = []
+        scored: list[int] = []
+        for piece in pieces:
+            tokens += piece.tokens
+            # rotary positions are those of the piece's own row, not of the packed sequence
+            positions += range(piece.position, piece.position + len(piece.tokens))
+            scored += range(len(tokens) - piece.scored, len(tokens))
+        output = loaded.model(
+            input_ids=torch.tensor([tokens], device=device),
+            position_ids=torch.tensor([positions], device=device),
+            past_key_values=self,
+            use_cache=True,
+            logits_to_keep=torch.tensor(scored if at is None else at, device=device),
+        )
+        logits: torch.Tensor = output.logits[0]
+        return logits
 
     def attend(
         self,
@@ -122,6 +155,7 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
         out, total = self._own(queries, value.shape[-1], scale)
         if self._length:
             before, before_total = self._before(queries, scale)
+            # softmax over both parts: each part's output weighs by its share of the summed exponentials
             weight = torch.sigmoid(before_total - total).unsqueeze(-1)
             out = torch.lerp(out, before, weight.to(out.dtype))
         return out.flatten(1, 2).unsqueeze(0), None
@@ -163,9 +197,27 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
         return out, total
 
 
+def prefill(loaded: LoadedModel, tokens: Sequence[int]) -> tuple[States, torch.Tensor]:
+    """Run one row the plain way; return its keys and values by layer, and its last logits, [1, V]."""
+    cache: Any = DynamicCache()
+    output = loaded.model(
+        input_ids=torch.tensor([tokens], device=loaded.device),
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    return [(layer.keys, layer.values) for layer in cache.layers], output.logits[0]
+
+
+def bytes_per_token(states: States) -> int:
+    """Return what the keys and values of one token take, all layers together."""
+    return sum(state[..., :1, :].nbytes for layer in states for state in layer)
+
+
 @contextmanager
-def attending(model: PreTrainedModel, cache: PackedCache) -> Iterator[None]:
+def attending(loaded: LoadedModel, cache: PackedCache) -> Iterator[None]:
     """Let the model attend through `cache` for the time being; UnsupportedModelError if it cannot."""
+    model = causal_model(loaded.model)
     if not model._can_set_attn_implementation():  # noqa: SLF001 - there is no public question
         raise UnsupportedModelError
     before = model.config._attn_implementation  # noqa: SLF001 - nor for this
@@ -214,6 +266,7 @@ def _group(
         queries += [*range(starts[at], starts[at] + count), *[starts[at]] * (new - count)]
         visible = [*piece.seen, *piece.slots]
         context += [*visible, *[visible[0]] * (seen - len(visible))]
+        # padding queries see something too: a row masked whole would give NaN
         mask[index, 0, :, : len(piece.seen) + 1] = 0.0
         own = torch.ones(count, count).tril().log().to(dtype)
         mask[index, 0, :count, len(piece.seen) : len(visible)] = own

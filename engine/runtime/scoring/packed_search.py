@@ -16,12 +16,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from transformers import DynamicCache
 
 from engine.errors import StageError
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.scoring.label_search import AnswerTree, Search
-from engine.runtime.scoring.packed_cache import PackedCache, Piece, UnsupportedModelError, attending
+from engine.runtime.scoring.packed_cache import (
+    PackedCache,
+    Piece,
+    UnsupportedModelError,
+    attending,
+    bytes_per_token,
+    prefill,
+)
 
 PASS_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 8192}
 """In one forward pass, unless one row has more."""
@@ -114,40 +120,22 @@ class PackedSearch:
         self._scored = max(
             LOGIT_BYTES[kind] // (4 * _vocabulary(loaded)), *(len(b.tokens) for b in tree.branches)
         )
-        prefix, self._plain = self._prefill(rows.whole(self._order[0]))
-        per_token = sum(t[..., :1, :].nbytes for layer in prefix for t in layer)
+        states, logits = prefill(loaded, rows.whole(self._order[0]))
+        self._plain = log_probabilities(logits, [[*tree.branches[0].allowed]])
+        per_token = bytes_per_token(states)
         everything = sum(map(len, rows.own)) + len(rows.own) * self._branch_slots
         # Room for more than all rows at once would only be cleared: on small models that takes longer than scoring.
         self._room = max(
             min(STORE_BYTES[kind] // per_token, everything), longest + self._branch_slots
         )
         self._free = list(range(self._room + self._tokens))
-        shared = len(rows.prefix)
-        self._cache = PackedCache(
-            [(_first(keys, shared), _first(values, shared)) for keys, values in prefix],
-            slots=len(self._free),
-        )
-
-    def _prefill(
-        self, tokens: Sequence[int]
-    ) -> tuple[list[tuple[torch.Tensor, torch.Tensor]], list[float]]:
-        """Run one row the plain way; return its keys and values, and what it says to the first question."""
-        cache = DynamicCache()
-        output = self._loaded.model(
-            input_ids=torch.tensor([tokens], device=self._loaded.device),
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        log_probs = log_probabilities(output.logits[0], [[*self._tree.branches[0].allowed]])
-        return [(layer.keys, layer.values) for layer in cache.layers], log_probs
+        self._cache = PackedCache(states, prefix=len(rows.prefix), slots=len(self._free))
 
     def run(self, make: Callable[[], Search], done: Done) -> None:
         """Bring every row to its end."""
         active: list[_SearchInFlight] = []
         checked = False
-        model = getattr(self._loaded.model, "get_base_model", lambda: self._loaded.model)()
-        with attending(model, self._cache):
+        with attending(self._loaded, self._cache):
             while active or self._order:
                 feeds = self._next_feeds(active, make)
                 log_probs = self._forward(feeds)
@@ -233,26 +221,8 @@ class PackedSearch:
 
     def _forward(self, feeds: Sequence[_Feed]) -> list[float]:
         """Return the log-probabilities asked for, feed by feed."""
-        device = self._loaded.device
-        pieces = [feed.piece for feed in feeds]
-        self._cache.lay_out(pieces, device)
-        tokens: list[int] = []
-        positions: list[int] = []
-        scored: list[int] = []
-        for piece in pieces:
-            tokens += piece.tokens
-            positions += range(piece.position, piece.position + len(piece.tokens))
-            scored += range(len(tokens) - piece.scored, len(tokens))
-        output = self._loaded.model(
-            input_ids=torch.tensor([tokens], device=device),
-            position_ids=torch.tensor([positions], device=device),
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=torch.tensor(scored, device=device),
-        )
-        return log_probabilities(
-            output.logits[0], [one for feed in feeds for one in feed.scored_tokens]
-        )
+        logits = self._cache.forward(self._loaded, [feed.piece for feed in feeds])
+        return log_probabilities(logits, [one for feed in feeds for one in feed.scored_tokens])
 
     def _deliver(self, feeds: Sequence[_Feed], log_probs: Sequence[float]) -> None:
         """Hand the searches their numbers; give slots back that nobody will look at again."""
@@ -267,11 +237,6 @@ class PackedSearch:
     def _release(self, entry: _SearchInFlight) -> None:
         for slots in entry.slots.values():
             self._free += slots
-
-
-def _first(states: torch.Tensor, tokens: int) -> torch.Tensor:
-    """Return a copy of the first tokens' keys or values, so that the rest can be freed."""
-    return states[:, :, :tokens].clone()
 
 
 def _vocabulary(loaded: LoadedModel) -> int:

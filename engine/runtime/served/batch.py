@@ -249,7 +249,7 @@ def _reply(answer: Any, asked: str) -> Reply:
     """Return what an answer says. StageError E726 when it is none."""
     try:
         choice = answer["choices"][0]
-        said = choice["message"].get("content") or ""
+        content = choice["message"].get("content") or ""
         cut_off = choice.get("finish_reason") == "length"
         usage = answer.get("usage") or {}
         tokens = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
@@ -263,7 +263,7 @@ def _reply(answer: Any, asked: str) -> Reply:
     read, written = (count if isinstance(count, int) else None for count in tokens)
     return Reply(
         asked=asked,
-        text=_encodable(THOUGHT.sub("", said)) if isinstance(said, str) else "",
+        text=_encodable(THOUGHT.sub("", content)) if isinstance(content, str) else "",
         input_tokens=read,
         output_tokens=written,
         cut_off=cut_off,

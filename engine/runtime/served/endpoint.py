@@ -136,8 +136,8 @@ def _way(owner: str, form: Form) -> tuple[str, dict[str, Any]]:
         fields = {"structured_outputs": {"choice": choice}, "guided_choice": choice}
         return "guided choice", fields
     if owner == "llamacpp" and form.choices:
-        told = " | ".join(json.dumps(choice, ensure_ascii=False) for choice in form.choices)
-        return "grammar", {"grammar": f"root ::= {told}"}
+        choices = " | ".join(json.dumps(choice, ensure_ascii=False) for choice in form.choices)
+        return "grammar", {"grammar": f"root ::= {choices}"}
     if form.schema is None:
         return "", {}
     named = {"name": "answer", "schema": dict(form.schema), "strict": True}

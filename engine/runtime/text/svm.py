@@ -47,12 +47,12 @@ def tfidf_svm_of_each(
     except ValueError as error:
         raise _refused(error) from error
     asked = vectorizer.transform(list(texts))
-    said: list[set[str]] = [set() for _ in texts]
+    found_labels: list[set[str]] = [set() for _ in texts]
     for label in labels:
         has = [label in found for found in train_labels]
         for place in _places(has, rows, asked, seed=seed):
-            said[place].add(label)
-    return [frozenset(found) for found in said]
+            found_labels[place].add(label)
+    return [frozenset(found) for found in found_labels]
 
 
 def _places(has: Sequence[bool], rows: Any, asked: Any, *, seed: int) -> list[int]:

@@ -31,11 +31,11 @@ NUMBERS = ("loss", "eval_loss", "grad_norm", "learning_rate")
 
 
 class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
-    """Sends events to `tell`; stops training at the first loss that is NaN or infinite."""
+    """Sends events to `report`; stops training at the first loss that is NaN or infinite."""
 
-    def __init__(self, tell: Callable[[Event], None]) -> None:
-        """Tell events to `tell`."""
-        self._tell_first = tell
+    def __init__(self, report: Callable[[Event], None]) -> None:
+        """Tell events to `report`."""
+        self._report_first = report
         self._is_first = True
         self._product_dtype: str | None = None
         self._clock = usage.Stopwatch()
@@ -52,10 +52,10 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         facts = {**model_facts(model), **setting_facts(args, state)}
         start = {"at": time.monotonic(), "cpu_at": time.process_time()}
         start |= {"ready_bytes": usage.now_bytes(self._kind)}
-        self._tell({"event": "start", **facts, **start, **self._taken()})
+        self._report({"event": "start", **facts, **start, **self._taken()})
         found = agreement(model, given["train_dataloader"].dataset, autocast=_autocast(args))
         if found is not None:
-            self._tell({"event": "gradients", "cosine": found})
+            self._report({"event": "gradients", "cosine": found})
         self._watch_first_product(model)
         self._count_tokens(model)
         self._taken()
@@ -71,13 +71,13 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
     ) -> None:
         """One optimizer step is done."""
         where = {"step": state.global_step, "steps": state.max_steps}
-        self._tell({"event": "step", **where, **self._taken()})
+        self._report({"event": "step", **where, **self._taken()})
 
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
         """The validation rows were looked at."""
-        self._tell({"event": "evaluated", "step": state.global_step, **self._taken()})
+        self._report({"event": "evaluated", "step": state.global_step, **self._taken()})
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
@@ -87,13 +87,13 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
             torch.distributed.barrier()
         if self._is_first:
             write_digests(Path(args.output_dir) / f"checkpoint-{state.global_step}")
-        self._tell({"event": "saved", "step": state.global_step, **self._taken()})
+        self._report({"event": "saved", "step": state.global_step, **self._taken()})
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
         """All is trained, and the checkpoint to keep is loaded."""
-        self._tell({"event": "end", "step": state.global_step, **self._taken()})
+        self._report({"event": "end", "step": state.global_step, **self._taken()})
 
     def on_log(
         self,
@@ -107,15 +107,15 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         numbers = {name: float(value) for name, value in (logs or {}).items() if name in NUMBERS}
         bad = {name: str(value) for name, value in numbers.items() if not math.isfinite(value)}
         if bad:
-            self._tell({"event": "nonfinite", "step": state.global_step, **bad})
+            self._report({"event": "nonfinite", "step": state.global_step, **bad})
             control.should_training_stop = True
         elif numbers:
             facts = {"product_dtype": self._product_dtype} if self._product_dtype else {}
-            self._tell({"event": "log", "step": state.global_step, **numbers, **facts})
+            self._report({"event": "log", "step": state.global_step, **numbers, **facts})
 
-    def _tell(self, event: Event) -> None:
+    def _report(self, event: Event) -> None:
         if self._is_first:
-            self._tell_first(event)
+            self._report_first(event)
 
     def _taken(self) -> dict[str, Any]:
         """Return what was taken since the last look."""

@@ -76,7 +76,7 @@ class Folders:
 
 
 def train(
-    config: Config, folders: Folders, *, device: Device, tell: Callable[[Event], None]
+    config: Config, folders: Folders, *, device: Device, report: Callable[[Event], None]
 ) -> None:
     """Train as the compiled config says, leaving transformers checkpoints in `folders.output`."""
     transformers_logging.disable_progress_bar()
@@ -93,7 +93,7 @@ def train(
         eval_dataset=validation or None,
         processing_class=chat.tokenizer,
         peft_config=_lora(config),
-        callbacks=[Watch(tell), KeepAdapters(), SaveAndStop(), *_patience(config)],
+        callbacks=[Watch(report), KeepAdapters(), SaveAndStop(), *_patience(config)],
     )
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)

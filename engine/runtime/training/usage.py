@@ -72,6 +72,6 @@ class Stopwatch:
     def lap(self) -> dict[str, float]:
         """Return the seconds since the last lap, of the wall and of all threads' processors."""
         wall, processor = time.monotonic(), time.process_time()
-        told = {"seconds": wall - self._wall, "cpu_seconds": processor - self._processor}
+        seconds_taken = {"seconds": wall - self._wall, "cpu_seconds": processor - self._processor}
         self._wall, self._processor = wall, processor
-        return told
+        return seconds_taken

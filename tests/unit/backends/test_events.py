@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from engine.backends.base import CompileInputs, Launch
-from engine.backends.events import Telling, refuse_other_gradients
+from engine.backends.events import TrainingMonitor, refuse_other_gradients
 from engine.backends.trainer_state import nonfinite
 from engine.backends.trl_launch import refuse_other_processes
-from engine.backends.usage import Meter
+from engine.backends.usage import UsageMeter
 from engine.errors import StageError
 from support.launches import CPU, METHOD, Told
 
@@ -26,7 +26,7 @@ START: dict[str, Any] = {
 }
 
 
-def telling() -> Telling:
+def monitor() -> TrainingMonitor:
     """Of 24 rows in steps of 8, twice."""
     launch = Launch(
         config="",
@@ -37,18 +37,18 @@ def telling() -> Telling:
         setting=CompileInputs(device=CPU, precision="fp32", train_rows=24, validation_rows=8),
         progress=Told(),
     )
-    return Telling(launch, Meter(began=0.0))
+    return TrainingMonitor(launch, UsageMeter(began=0.0))
 
 
 def refusal(**changes: Any) -> list[str]:
     with pytest.raises(StageError) as refused:
-        telling().tell({**START, **changes})
+        monitor().handle({**START, **changes})
     return [problem.code for problem in refused.value.problems]
 
 
 def test_the_planned_training_may_begin() -> None:
-    told = telling()
-    told.tell(START)
+    told = monitor()
+    told.handle(START)
 
     assert told.facts["world_size"] == 1
 

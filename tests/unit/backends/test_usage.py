@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.backends.usage import Meter, Spent, Usage
+from engine.backends.usage import Spent, Usage, UsageMeter
 from engine.evidence import to_json
 from engine.files.typed_json import from_json
 
@@ -18,8 +18,8 @@ def event(kind: str, seconds: float, peak: int, tokens: int = 0) -> dict[str, An
     }  # fmt: skip
 
 
-def told() -> Meter:
-    meter = Meter(began=100.0, cpu_began=7.0)
+def told() -> UsageMeter:
+    meter = UsageMeter(began=100.0, cpu_began=7.0)
     start = {**event("start", 0.5, 50), "at": 103.0, "cpu_at": 12.0, "ready_bytes": 40}
     meter.take(start)
     for one in (

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from engine.cli.bug import tell_bug
+from engine.cli.bug import report_bug
 from engine.cli.main import main
 from engine.cli.output import show, show_json
 from engine.render.styled_text import cleaned, line, to_text
@@ -63,6 +63,6 @@ def test_a_verb_that_is_none_is_not_obeyed(capsys: pytest.CaptureFixture[str]) -
 def test_a_bug_about_half_a_surrogate_can_be_written_down(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert tell_bug(ValueError("\udcff"), ["plan", "\udcff.yaml"]) == 4
+    assert report_bug(ValueError("\udcff"), ["plan", "\udcff.yaml"]) == 4
 
     assert "a report to paste" in capsys.readouterr().err

@@ -32,7 +32,7 @@ def test_the_train_line_says_time_memory_and_steps(
 
     assert "~" in train
     assert "GB · 15 steps" in train
-    assert "training reckoned, not measured" in " ".join(out.split())
+    assert "training estimated, not measured" in " ".join(out.split())
 
 
 def test_the_json_has_numbers_and_their_reasons(

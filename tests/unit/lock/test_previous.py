@@ -10,7 +10,7 @@ import pytest
 from engine.evidence import Check, Status
 from engine.lock.answer_hashes import answer_facts
 from engine.lock.file import Accepted
-from engine.lock.previous import GONE, LOCK, Previous, earlier, find_previous
+from engine.lock.previous import GONE, LOCK, Previous, find_previous
 from engine.metrics.comparing import Earlier, Rivals, compare, judge_previous
 from engine.metrics.predictions import Prediction, write_predictions
 from engine.metrics.scoring import values_of
@@ -81,7 +81,8 @@ def test_answers_to_the_same_rows_are_read(bench: Bench) -> None:
         bench.recipe, bench.store, [accepted(bench, "older", rows(3))], train="mine"
     )
 
-    assert earlier(found, rows(3), recipe=bench.recipe) == Earlier(
+    assert found is not None
+    assert found.earlier(rows(3), recipe=bench.recipe) == Earlier(
         answers=rows(3), accepted="2026-11-23"
     )
 
@@ -89,7 +90,8 @@ def test_answers_to_the_same_rows_are_read(bench: Bench) -> None:
 def test_answers_that_are_gone_cannot_be_compared(bench: Bench) -> None:
     found = find_previous(bench.recipe, bench.store, [accepted(bench, "x", None)], train="mine")
 
-    assert earlier(found, rows(3), recipe=bench.recipe).why_not == GONE
+    assert found is not None
+    assert found.earlier(rows(3), recipe=bench.recipe).why_not == GONE
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,8 @@ def test_answers_to_other_rows_cannot_be_compared(
         bench.recipe, bench.store, [accepted(bench, "older", answers)], train="mine"
     )
 
-    told = earlier(found, rows(3), recipe=bench.recipe)
+    assert found is not None
+    told = found.earlier(rows(3), recipe=bench.recipe)
 
     assert not told.is_comparable
     assert told.answers == ()
@@ -116,11 +119,11 @@ def test_with_folds_the_answers_to_all_rows_count(bench: Bench) -> None:
 
     assert found is not None
     assert found.file == "predictions.folds.jsonl"
-    assert earlier(found, rows(3), recipe=bench.recipe).why_not == GONE
+    assert found.earlier(rows(3), recipe=bench.recipe).why_not == GONE
 
 
 def test_nothing_came_before_the_first_model(bench: Bench) -> None:
-    assert earlier(None, rows(3), recipe=bench.recipe) == Earlier()
+    assert find_previous(bench.recipe, bench.store, [], train="mine") is None
 
 
 ROWS = "ab" * 32
@@ -193,7 +196,7 @@ def judged(bench: Bench, lock: Accepted, now: list[Prediction], metric: str = "a
         decide_on="point",
     )
     recipe = replace(bench.recipe, acceptance=acceptance)
-    since = earlier(of_lock(bench, lock), now, recipe=recipe)
+    since = of_lock(bench, lock).earlier(now, recipe=recipe)
     rivals = Rivals(task=recipe.task, confidence=0.95, seed=7, earlier=since)
     comparisons = compare(now, rivals, acceptance=acceptance, main="accuracy")
     (check,) = judge_previous(
@@ -324,4 +327,4 @@ def test_its_answers_are_those_of_the_lock_where_the_store_lost_them(bench: Benc
     assert of_lock(bench, lock, [run]).locked is lock
     assert of_lock(bench, lock).identity()["lock"]
     assert of_lock(bench, lock).identity() != of_lock(bench, replace(lock, metrics={})).identity()
-    assert earlier(of_lock(bench, lock), answered(4), recipe=bench.recipe).source == LOCK
+    assert of_lock(bench, lock).earlier(answered(4), recipe=bench.recipe).source == LOCK

@@ -56,7 +56,7 @@ class Bench:
             scratch=self.folder / "scratch",
             progress=Told(),
             cached=self.cached,
-            work_dir=lambda name, _payload: self.folder / "aside" / name,
+            scratch_for=lambda name, _payload: self.folder / "aside" / name,
         )
 
     def run(self) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from engine.backends.usage import Meter
+from engine.backends.usage import UsageMeter
 from engine.files.digests import FILE, read_digests
 from engine.runtime.training import usage
 from engine.runtime.training.callbacks import Watch
@@ -92,7 +92,7 @@ def test_a_checkpoint_gets_the_digests_of_its_files(tmp_path: Path) -> None:
 
 
 def test_the_events_add_up(tmp_path: Path) -> None:
-    meter = Meter(began=0.0)
+    meter = UsageMeter(began=0.0)
     for event in told(tmp_path):
         meter.take(event)
 

@@ -31,8 +31,8 @@ from engine.metrics.comparing import Earlier, Rivals, compare, judge_gains, judg
 from engine.metrics.families import family_of
 from engine.metrics.intervals import wilson
 from engine.metrics.power import (
-    Rule,
     Spread,
+    ThresholdRule,
     class_f1,
     gain_rate,
     macro_f1,
@@ -244,7 +244,9 @@ def label_scenario(
 
 def said_of(truth: float, bound: float, rows: int, spread: Spread) -> float:
     """How often the plan says that such a model passes."""
-    return pass_rate(truth, Rule(bound=bound, confidence=CONFIDENCE), rows=rows, spread=spread)
+    return pass_rate(
+        truth, ThresholdRule(bound=bound, confidence=CONFIDENCE), rows=rows, spread=spread
+    )
 
 
 def stratified(shares: Sequence[float], rows: int) -> list[int]:
@@ -395,7 +397,7 @@ def gain_scenario(
 
     said = None
     if better:
-        rule = Rule(bound=min_gain, confidence=CONFIDENCE)
+        rule = ThresholdRule(bound=min_gain, confidence=CONFIDENCE)
         discordance = rivals[0].gained + rivals[0].lost
         said = gain_rate(truth, rule, rows=rows, discordance=discordance)
     return Scenario(name=f"{metric}, {name}", rows=rows, draw=draw, said=said)
@@ -475,7 +477,7 @@ def previous_scenario(rows: int, *, drop: float, max_drop: float) -> Scenario:
 
     said = None
     if drop < max_drop:
-        rule = Rule(bound=-max_drop, confidence=CONFIDENCE)
+        rule = ThresholdRule(bound=-max_drop, confidence=CONFIDENCE)
         said = gain_rate(-drop, rule, rows=rows, discordance=0.1)
     name = f"over_previous, max_drop {max_drop:g}, true drop {drop:g}"
     return Scenario(name=name, rows=rows, draw=draw, said=said)

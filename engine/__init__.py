@@ -1,7 +1,40 @@
 """One recipe in, a gated and quantized small language model out.
 
-recipe -> plan -> pipeline -> stages: data, baseline, compile, train, evaluate, gate, merge, quantize,
-verify, report. Read `engine.stages`, then `engine.pipeline.loop`, then `engine.pipeline.plan`.
+recipe -> plan -> stages: data, baseline, compile, train, evaluate, gate, merge, quantize, verify -> report.
+
+For a guided tour read these six files first:
+
+1. `engine/stages/__init__.py`: the stages in order, and which of them a recipe has.
+2. `engine/artifacts/stage.py`: what every stage declares and what it is given.
+3. `engine/pipeline/plan.py`: the keys of stages, what is reused and why the rest runs.
+4. `engine/pipeline/loop.py`: the only loop over stages.
+5. `engine/stages/gate.py`: predictions become a verdict.
+6. `engine/stages/verify.py`: the exported file is asked the holdout again.
+
+The rooms, from the command line down; each imports only from those below it:
+
+- `cli`: one module a verb; arguments become one call, the result is printed.
+- `bundle`: a signed archive of an accepted run, and its offline check.
+- `runs`, `data_view`, `review`: what `run`, `challenge` and `compare`, `data`, and `diff` and `ci` do.
+- `estimate`: parameters, memory, disk, time and cost before a run, and beside what it took.
+- `pipeline`: the plan, the loop, what is refused before a run, the report's values.
+- `stages`: the boxes of the picture in the README, and nothing else.
+- `training`: rendered rows to weights, for the model and its variants (seeds, sweep, curve).
+- `lock`: the recorded draw, the accepted run, and whether a later run reproduces it.
+- `parity`: whether merged, converted and quantized variants still answer as the trained one.
+- `inference`: rows to predictions: the trained model, its files, the baselines; all cached.
+- `artifacts`: the contract of a stage, and reading what finished stages left.
+- `drafting`: a first recipe from a data file.
+- `backends`, `exporters`: who trains (TRL, Axolotl), and the formats that leave (GGUF, Ollama, safetensors).
+- `data`: rows to examples: reading, checks, duplicates, splits.
+- `metrics`, `render`: scores, intervals and verdicts; pages, Markdown and terminal.
+- `runtime`: torch, transformers and llama.cpp, which only this room imports at module level.
+- `sources`, `store`: fetching files, packages and hub repositories; results by the digest of what was asked.
+- `recipe`, `kinds`: the recipe's text, rules and value; everything known of each kind of task.
+- `evidence`, `codes`: the values of a report; the page of each problem's code.
+- `trust`, `process`, `files`: what a recipe may reach; child processes; reading and writing safely.
+- `environment.py`, `errors.py`, `failures.py`, `progress.py`: this machine, problems and exit codes, failures of
+  libraries as problems, and how long work says how far it is.
 """
 
 from __future__ import annotations

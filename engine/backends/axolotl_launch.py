@@ -146,6 +146,7 @@ def _follow(child: processes.Child, event_log: _EventLog, monitor: events.Traini
     """Tell every new event until the process ends, or until going on is for nothing or not wanted."""
     while not monitor.is_broken and interrupts.pending() is None:
         ended = child.has_ended(within=POLL_SECONDS)
+        # Read after the look at the process, so that its last events are not missed.
         for event in event_log.read():
             monitor.handle(event)
         if ended:

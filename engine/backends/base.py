@@ -160,7 +160,7 @@ def accumulation(method: Method) -> int:
 
 
 def keeps_best(method: Method, *, validation_rows: int) -> bool:
-    """Tell whether the checkpoint of lowest validation loss is kept, not the last."""
+    """Return whether the checkpoint of lowest validation loss is kept, not the last."""
     return method.keep == "best" and validation_rows > 0
 
 

@@ -1,4 +1,4 @@
-"""What no backend can do on a device, told before anything is spent."""
+"""What no backend can do on a device, reported before any work is done."""
 
 from __future__ import annotations
 

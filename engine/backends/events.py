@@ -30,7 +30,7 @@ class TrainingMonitor:
     """Takes events in order; knows how far training is, what was measured, and whether a number was none."""
 
     def __init__(self, launch: Launch, meter: UsageMeter) -> None:
-        """Tell of a launch."""
+        """Monitor a launch."""
         self.plan = plan_of(launch)
         self.meter = meter
         self.done = 0
@@ -43,7 +43,7 @@ class TrainingMonitor:
 
     @property
     def where(self) -> str:
-        """How far it came, in words."""
+        """How far training came, for messages."""
         resumed = self._facts.get("resumed_from")
         if not self.done and resumed:
             return f"before its first step after step {resumed} of {self.steps}"

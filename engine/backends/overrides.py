@@ -1,4 +1,4 @@
-"""`backend.overrides`, checked against a backend's closed vocabulary: all problems at once, nearest keys told."""
+"""`backend.overrides`, checked against a backend's closed vocabulary: all problems at once, with the nearest keys."""
 
 from __future__ import annotations
 

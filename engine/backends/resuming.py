@@ -83,7 +83,7 @@ def _give_back(blamed: Iterable[tuple[Path, Path]]) -> None:
 
 
 def _is_of_its_beginning(error: BaseException, monitor: events.TrainingMonitor) -> bool:
-    """Tell whether the trainer failed before its first step, for a reason that a checkpoint can be."""
+    """Return whether the trainer failed before its first step, for a reason that a checkpoint can be."""
     if monitor.done or not isinstance(error, StageError) or error.problems[0].code != FAILED:
         return False
     message = error.problems[0].message.lower()

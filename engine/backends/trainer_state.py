@@ -75,7 +75,7 @@ def kept_adapters(output: Path, *, last: int) -> tuple[tuple[int, Path], ...]:
 
 
 def _is_whole_adapter(folder: Path) -> bool:
-    """Tell whether an adapter has the bytes that were saved."""
+    """Return whether an adapter has the bytes that were saved."""
     try:
         digests = read_digests(folder / DIGESTS)
     except (OSError, ValueError):
@@ -125,7 +125,7 @@ def set_aside(checkpoint: Path) -> Path:
 
 
 def is_complete(checkpoint: Path) -> bool:
-    """Tell whether a checkpoint is whole (`damage_of`)."""
+    """Return whether a checkpoint is whole (`damage_of`)."""
     return not damage_of(checkpoint)
 
 
@@ -171,7 +171,7 @@ def _archives(checkpoint: Path) -> frozenset[str]:
 
 
 def is_whole_safetensors(path: Path) -> bool:
-    """Tell whether the file has exactly the bytes its header announces (8 + header + data)."""
+    """Return whether the file has exactly the bytes its header announces (8 + header + data)."""
     try:
         size = path.stat().st_size
         with path.open("rb") as stream:
@@ -277,7 +277,7 @@ def refuse_nonfinite(state: dict[str, Any]) -> None:
 
 
 def nonfinite(name: str, value: str, step: int) -> StageError:
-    """Return the error of a number that is none. Up to the first step no weight has been changed by a rate."""
+    """Return the error of a loss or gradient norm that is not finite; before step 1 no rate has changed a weight."""
     message = f"{name} became {value} at step {step}; training was stopped"
     if step > 1:
         return StageError.one(
@@ -311,7 +311,7 @@ def _ran_out_of_patience(state: dict[str, Any], method: Method) -> bool:
 
 
 def _is_whole_zip(path: Path) -> bool:
-    """Tell whether an archive of torch.save has its directory, and every entry the bytes of its checksum."""
+    """Return whether an archive of torch.save has its directory, and every entry the bytes of its checksum."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None

@@ -41,7 +41,7 @@ def verify_problems(found: Contents) -> Iterator[str]:
     yield from _bounds(checks, recipe)
     for check in checks:
         yield from by_itself("verify", check)
-        if check.name.startswith(("shift.", "largest_shift.")):
+        if check.kind in ("shift", "largest_shift"):
             yield from _shift(check, report)
     yield from _rungs(report, recipe)
     if recipe.export.has_quantized_file:
@@ -103,9 +103,10 @@ def _wanted(recipe: Recipe) -> list[Wanted]:
 
 def _shift(check: Check, report: Report) -> Iterator[str]:
     """Yield where probabilities moved otherwise than the rung says, or may move further than ever."""
-    kind, _, name = check.name.partition(".")
-    rung = next((one for one in report.ladder if one.name == name), None)
-    moved = None if rung is None else rung.mean_shift if kind == "shift" else rung.largest_shift
+    rung = next((one for one in report.ladder if one.name == check.label), None)
+    moved = None
+    if rung is not None:
+        moved = rung.mean_shift if check.kind == "shift" else rung.largest_shift
     if not same(check.got, moved):
         yield f"verify: {check.name} got {check.got}, the rung says {moved}"
     if check.direction != "max" or check.bound > MOST_SHIFT.get(check.name, LARGEST_QUANTIZED):

@@ -1,4 +1,4 @@
-"""What is left when everything expected has been caught: a bug of ours, told without a wall of text."""
+"""What is left when everything expected has been caught: a bug of ours, reported without a traceback on the screen."""
 
 from __future__ import annotations
 

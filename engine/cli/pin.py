@@ -13,7 +13,7 @@ from engine.cli.place import add_allow, add_format, allowed
 from engine.errors import EngineError, ExitCode, Problem
 from engine.recipe.outside import CODES as OUTSIDE
 from engine.sources.online import quieten
-from engine.trust.word import Allowed
+from engine.trust.allowed import Allowed
 
 if TYPE_CHECKING:
     from engine.sources.pin import Pinned

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from engine.errors import Problem, Severity
 from engine.recipe.model import Recipe
-from engine.trust.judge import NOTHING
-from engine.trust.word import Allowed, from_options
+from engine.trust.access import NOTHING
+from engine.trust.allowed import Allowed, from_options
 
 STORE = ".recipe"
 
@@ -36,7 +36,7 @@ def store_root(option: str | None, *, trust: bool = False) -> Path:
 
 def foreign_warnings(root: Path) -> tuple[Problem, ...]:
     """What stands in the store and was not made here, as a warning with the words that take it over; or nothing."""
-    from engine.store.adopting import foreign_problem  # only verbs that build on results
+    from engine.store.adopt import foreign_problem  # only verbs that build on results
 
     found = foreign_problem(root)
     return () if found is None else (found,)
@@ -45,7 +45,7 @@ def foreign_warnings(root: Path) -> tuple[Problem, ...]:
 def _take_over(root: Path) -> None:
     from engine.cli.output import show_problems  # only where it is asked for
     from engine.store import Store
-    from engine.store.adopting import adopt
+    from engine.store.adopt import adopt
 
     found = adopt(Store(root))
     if found.taken:

@@ -42,11 +42,11 @@ from engine.render.stage_lines import PlanRow, plan_table
 from engine.stages import PRODUCTS, load_stage, needs_of
 from engine.stages.resample import trainings
 from engine.store import Artifact, Store, Stored
-from engine.store.adopting import WORDS, foreign_problem
+from engine.store.adopt import WORDS, foreign_problem
 from engine.store.runs import Runs
 from engine.training.trained_rows import rows_note, what_changes_rows
+from engine.trust.access import AccessCheck
 from engine.trust.hosts import parse_address
-from engine.trust.judge import Judge
 
 DRAWN = frozenset({"random", "stratified"})
 GIVEN_BY_DATA = frozenset({"files", "column"})
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
         previous=Runs(root).payloads(recipe.name),
     )
     found = forecast(plan, store, price=price, elsewhere=bool(options.device))
-    outside = outside_of(recipe, Judge(recipe=recipe.file, given=allowed(options)))
+    outside = outside_of(recipe, AccessCheck(recipe=recipe.file, given=allowed(options)))
     if options.format == "json":
         show_json(_json(plan, found, root=root, outside=outside))
         return ExitCode.ACCEPTED

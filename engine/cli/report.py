@@ -94,7 +94,7 @@ def find_run(reference: str, store: str | None, *, trust: bool = False) -> Path:
 
 def _take_over(run: Path) -> None:
     """Take over a run folder that lies outside the store."""
-    from engine.store.adopting import adopt_run  # only where it is asked for
+    from engine.store.adopt import adopt_run  # only where it is asked for
 
     why = adopt_run(run, datetime.now(UTC).isoformat(timespec="seconds"))
     if why:

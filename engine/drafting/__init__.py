@@ -6,6 +6,6 @@ as any recipe is, and its rows are divided once, before it is written.
 
 from __future__ import annotations
 
-from engine.drafting.draft import Draft, DraftOptions, draft
+from engine.drafting.draft import DraftOptions, RecipeDraft, draft
 
-__all__ = ["Draft", "DraftOptions", "draft"]
+__all__ = ["DraftOptions", "RecipeDraft", "draft"]

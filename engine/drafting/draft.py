@@ -26,7 +26,7 @@ from engine.kinds import KINDS, AnswerForm
 from engine.recipe import check_recipe
 from engine.recipe.model import Recipe, Reference
 from engine.render.progress import SilentProgress
-from engine.trust.word import Allowed
+from engine.trust.allowed import Allowed
 
 MOST_COLUMNS: Final = 8
 WIDEST: Final = 44
@@ -50,7 +50,7 @@ FEWEST_ROWS: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftOptions:
-    """What the person said instead of leaving it to a guess."""
+    """What the user fixed instead of leaving it to a guess."""
 
     given: GivenAnswers = field(default_factory=GivenAnswers)
     base_model: Reference | None = None
@@ -58,7 +58,7 @@ class DraftOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class RecipeDraft:
     """A recipe that is not written yet, and what it rests on."""
 
     text: str
@@ -69,7 +69,9 @@ class Draft:
     columns: tuple[str, ...]
 
 
-def draft(file: Path, target: Path, *, default_model: Reference, wishes: DraftOptions) -> Draft:
+def draft(
+    file: Path, target: Path, *, default_model: Reference, wishes: DraftOptions
+) -> RecipeDraft:
     """Return a recipe for a data file, to be written at `target`.
 
     Raises:
@@ -98,7 +100,7 @@ def draft(file: Path, target: Path, *, default_model: Reference, wishes: DraftOp
         if not _improve(plan, prepared):
             raise _too_few(file, prepared.problems[0].message)
         recipe = _checked(writer)
-    return Draft(
+    return RecipeDraft(
         text=writer.text(),
         reasons=tuple(reasons(plan)),
         notes=tuple(notes(plan)),
@@ -256,7 +258,7 @@ def _unused_labels(plan: DraftPlan) -> Iterator[str]:
             yield f"`{column.name}` is empty in {empty:,} rows; --label {column.name} takes the others"
 
 
-def draft_message(found: Draft, *, file: str, target: str) -> str:
+def draft_message(found: RecipeDraft, *, file: str, target: str) -> str:
     """Return the whole message."""
     shown = ", ".join(found.columns[:MOST_COLUMNS])
     more = ", …" if len(found.columns) > MOST_COLUMNS else ""

@@ -24,7 +24,7 @@ from engine.drafting.roles import (
     why_text,
 )
 from engine.drafting.spans import Spans, spans_in
-from engine.drafting.turns import Turns, turns_in
+from engine.drafting.turns import TurnColumns, turns_in
 from engine.errors import RecipeError
 from engine.recipe.text.nearest import nearest
 
@@ -44,7 +44,7 @@ class Guess:
     fields: tuple[str, ...] = ()
     """Extraction: the columns that are parts of the text."""
     spans: Spans | None = None
-    turns: Turns | None = None
+    turns: TurnColumns | None = None
     """Chat: where the turns are, where the rows have no usual shape."""
     shape: str = ""
     separator: str = ""
@@ -53,7 +53,7 @@ class Guess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenAnswers:
-    """What the person said already."""
+    """What the user has fixed on the command line."""
 
     kind: str = ""
     text: str = ""
@@ -86,7 +86,7 @@ def guess(profile: Profile, given: GivenAnswers) -> Guess:
     text = columns[given.text] if given.text else text_column(profile, taken=given.label)
     if text is None:
         raise _cannot(profile, "no column holds text")
-    reason = "you said so" if given.text else why_text(text, profile)
+    reason = "you chose it" if given.text else why_text(text, profile)
     for attempt in (_extraction, _multilabel, _classification, _generation, _plain):
         found = attempt(profile, text, given)
         if found is not None:
@@ -129,7 +129,7 @@ def _by_turns(profile: Profile, given: GivenAnswers) -> Guess | None:
     if turns is None:
         return None
     why = (
-        "you said so"
+        "you chose it"
         if given.kind
         else f"`{turns.column}` holds turns of {len(turns.roles)} speakers"
     )
@@ -155,7 +155,7 @@ def _by_shape(shape: str, given: GivenAnswers, profile: Profile) -> Guess | None
         kind = "generation"
     if given.kind not in ("", kind):
         return None
-    why = "you said so" if given.kind else f"its rows have the shape `{shape}`"
+    why = "you chose it" if given.kind else f"its rows have the shape `{shape}`"
     return Guess(kind=kind, why_kind=why, shape=shape)
 
 
@@ -183,9 +183,9 @@ def _classification(profile: Profile, text: ColumnProfile, given: GivenAnswers) 
         )
     return Guess(
         kind="classification",
-        why_kind="you said so" if given.kind else f"`{column.name}` sorts the texts",
+        why_kind="you chose it" if given.kind else f"`{column.name}` sorts the texts",
         label=column.name,
-        why_label=f"you said so; {why}" if given.label else why,
+        why_label=f"you chose it; {why}" if given.label else why,
     )
 
 
@@ -207,7 +207,9 @@ def _multilabel(profile: Profile, text: ColumnProfile, given: GivenAnswers) -> G
         count = len(labels_of(column, separator or None))
         return Guess(
             kind="multilabel",
-            why_kind="you said so" if given.kind else f"`{column.name}` holds several labels a row",
+            why_kind="you chose it"
+            if given.kind
+            else f"`{column.name}` holds several labels a row",
             label=column.name,
             why_label=f"{count} labels, {'in lists' if not separator else f'divided by `{separator}`'}",
             separator=separator or "",
@@ -222,7 +224,7 @@ def _extraction(profile: Profile, text: ColumnProfile, given: GivenAnswers) -> G
     if spans is not None:
         return Guess(
             kind="extraction",
-            why_kind="you said so"
+            why_kind="you chose it"
             if given.kind
             else f"`{spans.column}` marks parts of `{text.name}`",
             label=spans.column,
@@ -235,11 +237,11 @@ def _extraction(profile: Profile, text: ColumnProfile, given: GivenAnswers) -> G
         return None
     return Guess(
         kind="extraction",
-        why_kind="you said so"
+        why_kind="you chose it"
         if given.kind
         else f"{len(fields)} columns stand word for word in `{text.name}`",
         label=", ".join(fields),
-        why_label="you said so" if given.label else f"in {VERBATIM:.0%} of the rows or more",
+        why_label="you chose it" if given.label else f"in {VERBATIM:.0%} of the rows or more",
         fields=fields,
     )
 
@@ -259,11 +261,11 @@ def _generation(profile: Profile, text: ColumnProfile, given: GivenAnswers) -> G
         column = min(others, key=lambda c: (rank(c.name, ANSWER_NAMES), -c.mean_length))
     return Guess(
         kind="generation",
-        why_kind="you said so"
+        why_kind="you chose it"
         if given.kind
         else f"`{column.name}` is a text too, and nothing sorts the rows",
         label=column.name,
-        why_label="you said so"
+        why_label="you chose it"
         if given.label
         else f"{column.mean_length:.0f} characters on average",
     )
@@ -280,5 +282,5 @@ def _plain(profile: Profile, text: ColumnProfile, given: GivenAnswers) -> Guess 
         return None
     return Guess(
         kind="text",
-        why_kind="you said so" if given.kind else "there is text, and nothing to answer",
+        why_kind="you chose it" if given.kind else "there is text, and nothing to answer",
     )

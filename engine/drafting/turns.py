@@ -1,4 +1,4 @@
-"""Conversations in rows of no usual shape: a list of objects with a speaker and what is said."""
+"""Conversations in rows of no usual format: a list of objects with a speaker and a text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TWO: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turns:
+class TurnColumns:
     """Where the turns of a row stand."""
 
     column: str
@@ -32,7 +32,7 @@ class Turns:
     """(name of a speaker, role)."""
 
 
-def turns_in(profile: Profile) -> Turns | None:
+def turns_in(profile: Profile) -> TurnColumns | None:
     """Return the column of turns between two speakers; None where there is none."""
     for column in profile.columns.values():
         if not column.objects or "." in column.name:
@@ -49,7 +49,7 @@ def turns_in(profile: Profile) -> Turns | None:
         if first.lower() == "system":
             continue  # an instruction and a question; the answer stands elsewhere
         if len(names) == TWO and len(turns) > len(lists):
-            return Turns(
+            return TurnColumns(
                 column=column.name, role=role, content=content, roles=_roles(list(names), first)
             )
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from engine.evidence.measures import Interval, Scores
 
@@ -18,9 +19,21 @@ class Status(StrEnum):
     """Shown, not gated."""
 
 
+THRESHOLD: Final = "threshold"
+"""The kind of a check whose name is that of a metric."""
+DIFFERENCES: Final = ("over_baselines", "over_previous", "drop")
+"""Kinds that bound the difference of a metric between two models."""
+OF_VARIANTS: Final = ("parity", "shift", "largest_shift", "token_parity")
+"""Kinds that compare a variant of the model, or a place where prompts are read, with another."""
+OF_MODELS: Final = (
+    "overfitting", "forgetting", "ended", "free_output", "weights", "finite", "ends_turn", "reload", "task_file",
+)  # fmt: skip
+"""Kinds of which a verdict has one at most: their name says all."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One bound, compared with what was measured."""
+    """One threshold, compared with what was measured."""
 
     name: str
     """The metric, or `over_baselines.macro_f1`, `overfitting`, `agreement`, `token_parity`, …"""
@@ -38,6 +51,26 @@ class Check:
     """Why, where the numbers do not say it: against which baseline, why inconclusive, what would decide it."""
     p_adjusted: float | None = None
     """`p_value` after Holm's correction over all paired tests of the gate."""
+
+    # Derived and never written: digests in locks and bundles are of the JSON, which older versions read too.
+    @property
+    def kind(self) -> str:
+        """One of `DIFFERENCES`, `OF_VARIANTS` and `OF_MODELS`, or `THRESHOLD`."""
+        first = self.name.partition(".")[0]
+        return first if first in (*DIFFERENCES, *OF_VARIANTS, *OF_MODELS) else THRESHOLD
+
+    @property
+    def metric(self) -> str:
+        """The metric as recipes name it, such as `f1.billing`; empty for what is no metric."""
+        if self.kind in DIFFERENCES:
+            return self.name.partition(".")[2]
+        return self.name if self.kind == THRESHOLD else ""
+
+    @property
+    def label(self) -> str:
+        """The class of `f1.billing`, the variant of `shift.f16`, the place of `token_parity.ollama`; else empty."""
+        name = self.name if self.kind in OF_VARIANTS else self.metric
+        return name.partition(".")[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,7 +39,7 @@ class Exporter(Protocol):
     """Formats whose files this one refers to."""
 
     def check(self, find_version: Callable[[str], str | None]) -> tuple[Problem, ...]:
-        """Return what is missing here to export, without importing it: told before anything is spent."""
+        """Return what is missing here to export, without importing it; reported before any work is done."""
 
     def export(
         self, model_dir: Path, spec: ExportSpec, workdir: Path, progress: Progress

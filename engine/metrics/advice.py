@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from engine.evidence import Check, Comparison, LearningCurve, Scores, Status, Verdict
+from engine.evidence.verdicts import OF_VARIANTS, THRESHOLD
 from engine.kinds import AnswerForm
 from engine.metrics.power import FEW_ROWS
 from engine.recipe.metrics import FREE, OF_FILES
 from engine.recipe.model import Task
 
-OTHER_CHECKS = (
-    "overfitting", "forgetting", "agreement", "token_parity", "drop.", "parity.", "shift.", "largest_shift.",
-    "weights", "ends_turn", "free_output", "ended",
-    *(spec.name for spec in OF_FILES),
+OTHER_KINDS = (
+    "drop", *OF_VARIANTS, "overfitting", "forgetting", "weights", "ends_turn", "free_output", "ended",
 )  # fmt: skip
+OTHER_METRICS = ("agreement", *(spec.name for spec in OF_FILES))
 """Checks that rows of a kind say nothing about: what they ask for stands beside each."""
 REMEDIES = {
-    "over_baselines.": "the baseline is as good; ship it, or give training more rows",
-    "over_previous.": "the last accepted model is better; keep it",
+    "over_baselines": "the baseline is as good; ship it, or give training more rows",
+    "over_previous": "the last accepted model is better; keep it",
     "overfitting": "train rows are answered better than validation rows: fewer epochs or more rows",
     "forgetting": "training unlearned other things: a lower learning rate, fewer epochs, a lower rank",
     "valid_output": "free output is often no answer: say its form in task.instruction",
@@ -29,9 +29,9 @@ REMEDIES = {
     "schema_validity": "name the fields and their types in task.instruction",
     "type_errors": "name the fields and their types in task.instruction",
     "agreement": "a quantization with more bits, such as Q8_0, changes fewer answers",
-    "drop.": "a quantization with more bits, such as Q8_0, changes fewer answers",
+    "drop": "a quantization with more bits, such as Q8_0, changes fewer answers",
 }
-"""What a check that failed asks for, by how its name begins."""
+"""What a check that failed asks for, by its kind, or by the metric of a threshold."""
 PLAIN = ("overfitting", "forgetting", "valid_output")
 """Remedies that name what they are about."""
 UNTRAINED = ("zero_shot", "few_shot")
@@ -39,7 +39,7 @@ UNTRAINED = ("zero_shot", "few_shot")
 MOST_PAIRS = 2
 """Confused pairs, fields, labels named."""
 _SETTLED = (Status.PASS, Status.WARN)
-_COMPARED = ("over_baselines.", "over_previous.")
+_COMPARED = ("over_baselines", "over_previous")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,21 +64,18 @@ def what_would_help(
     """
     beside = beside or Beside()
     open_checks = [check for check in verdict.checks if check.status not in _SETTLED]
-    judging = [check for check in open_checks if not check.name.startswith(OTHER_CHECKS)]
+    judging = [
+        check
+        for check in open_checks
+        if check.kind not in OTHER_KINDS and check.metric not in OTHER_METRICS
+    ]
     lines: list[str] = []
-    if any(_metric(check) not in FREE for check in judging):
+    if any(check.metric not in FREE for check in judging):
         lines += _BY_ANSWER[task.spec.answer](scores, task, judging, beside)
         lines += _learned(judging, beside.learned_from)
         lines += _more_rows(beside.curves)
     lines += [line for check in open_checks for line in _about(check)]
     return tuple(dict.fromkeys(lines))
-
-
-def _metric(check: Check) -> str:
-    for prefix in _COMPARED:
-        if check.name.startswith(prefix):
-            return check.name.removeprefix(prefix)
-    return check.name
 
 
 def _of_labels(scores: Scores, task: Task, _judging: Sequence[Check], _beside: Beside) -> list[str]:
@@ -119,19 +116,19 @@ def _of_texts(scores: Scores, task: Task, judging: Sequence[Check], beside: Besi
     del task
     told = [line for check in judging for line in _how_far(check)]
     told += _almost(scores)
-    named = {_metric(check) for check in judging}
+    named = {check.metric for check in judging}
     told += [
         f"training moved {x.metric} by {x.difference:+.3f} against {x.name}"
         for x in beside.comparisons
         if x.metric in named and x.name in UNTRAINED and x.difference is not None
     ]
-    bounded = [check for check in judging if not check.name.startswith(_COMPARED)]
+    bounded = [check for check in judging if check.kind not in _COMPARED]
     told += [line for check in bounded for line in _said_of(check.name, beside.power)]
     return told
 
 
 def _how_far(check: Check) -> list[str]:
-    if check.got is None or check.status is not Status.FAIL or check.name.startswith(_COMPARED):
+    if check.got is None or check.status is not Status.FAIL or check.kind in _COMPARED:
         return []
     side = "below" if check.direction == "min" else "above"
     off = abs(check.bound - check.got)
@@ -221,13 +218,12 @@ def _about(check: Check) -> list[str]:
     """Say what one check that did not pass asks for."""
     if check.got is None or check.status is Status.INCONCLUSIVE:
         return [f"{check.name}: {check.note.partition(';')[0]}"]
-    if check.name.startswith("over_baselines.") and check.got > 0:
+    if check.kind == "over_baselines" and check.got > 0:
         return []
-    for name, remedy in REMEDIES.items():
-        if check.name.startswith(name):
-            whose = "" if name in PLAIN else f"{check.name}: "
-            return [f"{whose}{remedy}"]
-    return []
+    about = check.metric if check.kind == THRESHOLD else check.kind
+    if about not in REMEDIES:
+        return []
+    return [REMEDIES[about] if about in PLAIN else f"{check.name}: {REMEDIES[about]}"]
 
 
 def _times(count: int) -> str:

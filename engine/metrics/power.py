@@ -43,7 +43,7 @@ _NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class ThresholdRule:
     """How the gate decides."""
 
     bound: float
@@ -164,7 +164,7 @@ def _upper_sum(successes: int, trials: int, share: float) -> float:
 
 
 @lru_cache(maxsize=4096)
-def least_right(trials: int, rule: Rule) -> int | None:
+def least_right(trials: int, rule: ThresholdRule) -> int | None:
     """Return the smallest number of right rows that passes; None where even all of them do not."""
     if trials < 1 or not _passes(trials, trials, rule):
         return None
@@ -175,7 +175,7 @@ def least_right(trials: int, rule: Rule) -> int | None:
     return low
 
 
-def _passes(right: int, trials: int, rule: Rule) -> bool:
+def _passes(right: int, trials: int, rule: ThresholdRule) -> bool:
     if right / trials < rule.bound - _ROUNDING:
         return False
     if not rule.on_interval:
@@ -184,10 +184,10 @@ def _passes(right: int, trials: int, rule: Rule) -> bool:
     return interval is not None and interval.low >= rule.bound - _ROUNDING
 
 
-def pass_rate(value: float, rule: Rule, *, rows: int, spread: Spread = ROWS) -> float:
+def pass_rate(value: float, rule: ThresholdRule, *, rows: int, spread: Spread = ROWS) -> float:
     """Return how often a model whose true value is `value` passes on so many rows."""
     trials = round(rows * spread.per_row(value))
-    mapped = Rule(
+    mapped = ThresholdRule(
         bound=spread.share(rule.bound), confidence=rule.confidence, on_interval=rule.on_interval
     )
     least = least_right(trials, mapped)
@@ -195,7 +195,7 @@ def pass_rate(value: float, rule: Rule, *, rows: int, spread: Spread = ROWS) -> 
 
 
 def passing_value(
-    rule: Rule, *, rows: int, spread: Spread = ROWS, rate: float = OFTEN
+    rule: ThresholdRule, *, rows: int, spread: Spread = ROWS, rate: float = OFTEN
 ) -> float | None:
     """Return the true value that passes so often; None where not even a faultless model does."""
     if pass_rate(1.0, rule, rows=rows, spread=spread) < rate:
@@ -206,13 +206,13 @@ def passing_value(
 
 
 def rows_to_pass(
-    value: float, rule: Rule, *, spread: Spread = ROWS, rate: float = OFTEN
+    value: float, rule: ThresholdRule, *, spread: Spread = ROWS, rate: float = OFTEN
 ) -> int | None:
     """Return about how many rows let a model of that true value pass so often; None for too many."""
     return _enough_rows(lambda rows: pass_rate(value, rule, rows=rows, spread=spread) >= rate)
 
 
-def gain_rate(gain: float, rule: Rule, *, rows: float, discordance: float) -> float:
+def gain_rate(gain: float, rule: ThresholdRule, *, rows: float, discordance: float) -> float:
     """Return how often a true gain is found, where `rule.bound` is the gain that must be shown.
 
     With a bound of 0 or more the test of no gain must speak too, by its exact form; a bound below 0
@@ -235,7 +235,9 @@ def gain_rate(gain: float, rule: Rule, *, rows: float, discordance: float) -> fl
     return min(shown, _NORMAL.cdf((gain - at_chance) / error))
 
 
-def found_gain(rule: Rule, *, rows: float, discordance: float, rate: float = OFTEN) -> float | None:
+def found_gain(
+    rule: ThresholdRule, *, rows: float, discordance: float, rate: float = OFTEN
+) -> float | None:
     """Return the true gain that is found so often; None where none is."""
 
     def is_found(gain: float) -> bool:
@@ -245,7 +247,12 @@ def found_gain(rule: Rule, *, rows: float, discordance: float, rate: float = OFT
 
 
 def rows_to_find(
-    gain: float, rule: Rule, *, discordance: float, per_row: float = 1.0, rate: float = OFTEN
+    gain: float,
+    rule: ThresholdRule,
+    *,
+    discordance: float,
+    per_row: float = 1.0,
+    rate: float = OFTEN,
 ) -> int | None:
     """Return about how many rows find a true gain so often; None for too many."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from engine.kinds import AnswerForm
 from engine.metrics import power
-from engine.metrics.power import FEW_ROWS, OFTEN, ROWS, SELDOM, Rule, Spread
+from engine.metrics.power import FEW_ROWS, OFTEN, ROWS, SELDOM, Spread, ThresholdRule
 from engine.recipe.metrics import spec_of
 from engine.recipe.model import Acceptance, MaxDrop, MinGain, Task, Threshold
 
@@ -228,9 +228,9 @@ def _taken_for_granted(acceptance: Acceptance, task: Task, judges: Judges) -> It
         )
 
 
-def _rule(bound: float, acceptance: Acceptance) -> Rule:
+def _rule(bound: float, acceptance: Acceptance) -> ThresholdRule:
     on_interval = acceptance.decide_on == "lower_bound"
-    return Rule(bound=bound, confidence=acceptance.confidence, on_interval=on_interval)
+    return ThresholdRule(bound=bound, confidence=acceptance.confidence, on_interval=on_interval)
 
 
 def _number(value: float) -> str:

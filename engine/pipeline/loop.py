@@ -151,6 +151,7 @@ def _attempt(
     """Reuse or run one stage and record how it went."""
     if planned.key is None:
         raise AssertionError(planned.name)  # its needs have all run: see `plan_run`
+    _require_passed(planned.name, state)
     started = time.monotonic()
     planned = _with_whole(planned, store)
     reused = planned.reused
@@ -182,6 +183,15 @@ def _attempt(
     if reused is not None:
         return _record(planned, StageStatus.REUSED, reason=_origin(reused))
     return _record(planned, StageStatus.RAN, since=started)
+
+
+def _require_passed(name: str, state: RunState) -> None:
+    """Hold the loop to `AFTER`: what must have passed is there, and its answer lets the run go on."""
+    for before in load_stage(name).AFTER:
+        passed = before in state.artifacts
+        if not passed or flow.after(before, state.artifacts, state.recipe) is not None:
+            # A refusal stops the loop before this: whoever changes that must not merge a refused model.
+            raise AssertionError(f"{name} before {before} has passed")
 
 
 def _with_whole(planned: PlannedStage, store: Store) -> PlannedStage:

@@ -34,16 +34,17 @@ def main() -> None:
         _work()
         return
     parent = int(sys.argv[1])
+    # No core files: they would hold rows and weights, and fill the disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGUSR1, _end_group)
     _tell_when_gone(parent, signal.SIGUSR1)
+    # This process stays beside the worker: one that outlives it has to end its grandchildren.
     worker = os.fork()
     if worker == 0:
         _work()
         return
-    signal.signal(
-        signal.SIGTERM, signal.SIG_IGN
-    )  # it is for the worker, which has a moment to end in order
+    # SIGTERM is for the worker, which has a moment to end in order.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _, status = os.waitpid(worker, 0)
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
@@ -71,10 +72,8 @@ def _work() -> None:
 
 
 def _become(program: str) -> None:
-    for number in (
-        signal.SIGPIPE,
-        signal.SIGXFSZ,
-    ):  # Python ignores them, and what is executed inherits that
+    # Python ignores these two, and what is executed would inherit that.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     try:
         os.execv(program, sys.argv)  # noqa: S606 - this is what it is for
@@ -89,6 +88,7 @@ def _tell_when_gone(parent: int, number: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number)
     else:
         threading.Thread(target=_poll, args=(parent, number), daemon=True).start()
+    # It may have ended before the signal was set up.
     if os.getppid() != parent:
         os._exit(GONE)
 

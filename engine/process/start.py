@@ -151,7 +151,7 @@ def environment(
 
 
 def is_kept(name: str, prefixes: Sequence[str] = ()) -> bool:
-    """Tell whether a child gets this variable of ours; one that is named like a secret is none of its business."""
+    """Return whether a child gets this variable of ours; it never gets one that is named like a secret."""
     wanted = name in KEPT_VARIABLES or name.startswith((*KEPT_PREFIXES, *prefixes))
     return wanted and SECRET.search(name) is None
 
@@ -208,7 +208,7 @@ class Child:
             yield line.decode("utf-8", errors="replace").rstrip("\r\n")
 
     def has_ended(self, *, within: float = 0.0) -> bool:
-        """Tell whether it has ended, after waiting for that long; it is not collected yet, so its group is known."""
+        """Return whether it has ended, after waiting for that long; it is not collected yet, so its group is known."""
         deadline = time.monotonic() + within
         while not _has_ended(self._process):
             if time.monotonic() >= deadline:
@@ -295,6 +295,7 @@ def answer_of(command: Command, *, seconds: float = ASK_SECONDS) -> str:
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
     if process.returncode is not None or not hasattr(os, "waitid"):
         return process.poll() is not None
+    # Not collected (WNOWAIT): until then no other process can get its number, so its group can be signalled.
     flags = os.WEXITED | os.WNOWAIT | os.WNOHANG
     return os.waitid(os.P_PID, process.pid, flags) is not None
 

@@ -31,9 +31,9 @@ from engine.recipe.text.globs import is_pattern, match, start_of
 from engine.recipe.text.paths import absolute
 from engine.recipe.text.source import SourceText
 from engine.recipe.validation.schema_errors import show
+from engine.trust.access import AccessCheck
+from engine.trust.allowed import Allowed
 from engine.trust.hosts import parse_address
-from engine.trust.judge import Judge
-from engine.trust.word import Allowed
 
 READ: Final = "R306"
 ROWS: Final = "R307"
@@ -41,7 +41,9 @@ KEY: Final = "R308"
 CODES: Final = frozenset({READ, ROWS, KEY})
 
 
-def outside_text(judge: Judge, source: SourceText, filled: Mapping[str, Any]) -> Iterator[Outside]:
+def outside_text(
+    judge: AccessCheck, source: SourceText, filled: Mapping[str, Any]
+) -> Iterator[Outside]:
     """Yield what a checked recipe's text names outside, with its key paths."""
     folder = source.path.parent
     if source.parent is not None and isinstance(named := source.value.get("extends"), str):
@@ -73,7 +75,7 @@ def unread(source: SourceText, written: str, key: str) -> tuple[Outside, ...]:
     return tuple(one for one in found if not one.allowed)
 
 
-def outside_of(recipe: Recipe, judge: Judge) -> tuple[Outside, ...]:
+def outside_of(recipe: Recipe, judge: AccessCheck) -> tuple[Outside, ...]:
     """Return what a recipe names outside, each reference once."""
     folder = recipe.file.parent
     found: list[Outside] = []
@@ -93,7 +95,7 @@ def _unique(found: Sequence[Outside]) -> tuple[Outside, ...]:
     return tuple({one.reference: one for one in reversed(found)}.values())[::-1]
 
 
-def withheld(recipe: Recipe, judge: Judge) -> Recipe:
+def withheld(recipe: Recipe, judge: AccessCheck) -> Recipe:
     """Return the recipe with everything marked that its user has not allowed."""
     folder = recipe.file.parent
     # By identity: equal references may stand at different keys, which the words for the user name.
@@ -150,9 +152,9 @@ def trust_as_it_stands(file: Path) -> tuple[Outside, ...]:
 
     given = Allowed(everything=True)
     recipe, _ = load_recipe(file, given=given)
-    found = list(outside_of(recipe, Judge(recipe=recipe.file, given=given)))
+    found = list(outside_of(recipe, AccessCheck(recipe=recipe.file, given=given)))
     if file.is_symlink():
-        found += _of_path(Judge(recipe=file, given=given), file.name, file, ())
+        found += _of_path(AccessCheck(recipe=file, given=given), file.name, file, ())
     references = [one.reference for one in found]
     if references:
         trust(file, references)
@@ -165,7 +167,7 @@ def refuse_leading_out(file: Path, given: Allowed) -> None:
     """RecipeError R306 for a recipe file that is a link out of its project: what it leads to was not asked for."""
     if not file.is_symlink():
         return
-    judge = Judge(recipe=file, given=given)
+    judge = AccessCheck(recipe=file, given=given)
     found = [one for one in _of_path(judge, file.name, file, ()) if not one.allowed]
     if found:
         place = Place(file=str(file))
@@ -232,12 +234,12 @@ def _refs(recipe: Recipe) -> Iterator[tuple[KeyPath, PathRef]]:
         )
 
 
-def _of_ref(judge: Judge, ref: PathRef, folder: Path, at: KeyPath) -> Iterator[Outside]:
+def _of_ref(judge: AccessCheck, ref: PathRef, folder: Path, at: KeyPath) -> Iterator[Outside]:
     start = start_of(ref.pattern, folder) if ref.pattern else None
     yield from _of_path(judge, ref.pattern or ref.written, ref.path, at, below=start)
 
 
-def _of_text(judge: Judge, written: str, folder: Path, at: KeyPath) -> Iterator[Outside]:
+def _of_text(judge: AccessCheck, written: str, folder: Path, at: KeyPath) -> Iterator[Outside]:
     """Yield what a path or a pattern of a recipe's text reads outside."""
     if not is_pattern(written, folder):
         yield from _of_path(judge, written, absolute(written, folder), at)
@@ -253,7 +255,7 @@ def _of_text(judge: Judge, written: str, folder: Path, at: KeyPath) -> Iterator[
 
 
 def _of_path(
-    judge: Judge, written: str, place: Path, at: KeyPath, *, below: Path | None = None
+    judge: AccessCheck, written: str, place: Path, at: KeyPath, *, below: Path | None = None
 ) -> Iterator[Outside]:
     """Yield what reading one file or folder reads outside."""
     try:
@@ -271,7 +273,7 @@ def _of_path(
         )
 
 
-def _of_server(judge: Judge, url: str, variable: str, at: KeyPath) -> Iterator[Outside]:
+def _of_server(judge: AccessCheck, url: str, variable: str, at: KeyPath) -> Iterator[Outside]:
     try:
         address = parse_address(url)
     except ValueError:  # no address, as the rule about endpoints tells
@@ -292,7 +294,7 @@ def _of_server(judge: Judge, url: str, variable: str, at: KeyPath) -> Iterator[O
         )
 
 
-def _endpoint(endpoint: Endpoint, judge: Judge, position: int) -> Endpoint:
+def _endpoint(endpoint: Endpoint, judge: AccessCheck, position: int) -> Endpoint:
     at = ("baselines", position, "model")
     found = _of_server(judge, endpoint.url, endpoint.api_key_env, at)
     left = tuple(one for one in found if not one.allowed)

@@ -37,8 +37,8 @@ from engine.recipe.text.extends import extended
 from engine.recipe.text.globs import listed_sources
 from engine.recipe.text.source import Reader, SourceText, read_bytes, read_source
 from engine.recipe.validation.schema import check_structure, definition, with_defaults
-from engine.trust.judge import NOTHING, Judge
-from engine.trust.word import Allowed
+from engine.trust.access import NOTHING, AccessCheck
+from engine.trust.allowed import Allowed
 
 OF_ABSENCE: Final = frozenset({"R105", "R111", "R112", "R240", "R246"})
 """Codes of what is missing, and may stand in a parent or a child."""
@@ -141,7 +141,7 @@ def resolve(source: SourceText, filled: Written) -> Recipe:
     )
 
 
-def _data(written: Written, folder: Path, judge: Judge) -> Data:
+def _data(written: Written, folder: Path, judge: AccessCheck) -> Data:
     sources = (
         _source(one, folder)
         for source in written["sources"]
@@ -150,7 +150,7 @@ def _data(written: Written, folder: Path, judge: Judge) -> Data:
     return from_mapping(Data, written, sources=tuple(sources))
 
 
-def _files(written: Written, folder: Path, judge: Judge) -> list[Written]:
+def _files(written: Written, folder: Path, judge: AccessCheck) -> list[Written]:
     """Return a source once for each file of its pattern; itself where that matches nothing now."""
     try:
         found = list(listed_sources([written], folder, judge=judge))

@@ -13,7 +13,7 @@ from engine.render.styled_text import Line, cells, crop, line, pad, printable, t
 
 _INDENT = " " * STAGE_WIDTH
 _SHORTEST = 12
-_COMPARED = {"over_baselines.": "over baselines", "over_previous.": "drop since accepted"}
+_COMPARED = {"over_baselines": "over baselines", "over_previous": "drop since accepted"}
 
 
 def check_lines(verdict: Verdict, *, stage: str, colour: bool) -> str:
@@ -73,11 +73,11 @@ def _spanned(row: tuple[str, str, str, str], value: int) -> str:
 
 def _short_title(check: Check, checks: Sequence[Check]) -> str:
     """The title, shorter for comparisons; the metric is left out where there is one such check."""
-    for prefix, title in _COMPARED.items():
-        if check.name.startswith(prefix):
-            alone = sum(item.name.startswith(prefix) for item in checks) == 1
-            return title if alone else printable(f"{check.name.removeprefix(prefix)} {title}")
-    return printable(check_title(check.name))
+    title = _COMPARED.get(check.kind)
+    if title is None:
+        return printable(check_title(check.name))
+    alone = sum(item.kind == check.kind for item in checks) == 1
+    return title if alone else printable(f"{check.metric} {title}")
 
 
 def _wanted(check: Check) -> str:

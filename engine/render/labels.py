@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.evidence import Check, Metric, Report, Scores, StageStatus, Status
+from engine.evidence.verdicts import DIFFERENCES
 from engine.kinds import AnswerForm
 from engine.render.blocks import Estimate, Muted
 from engine.render.metric_format import (
@@ -37,7 +38,7 @@ OUTCOME_STATUS = {
 }
 """The colour an outcome has."""
 
-_DIFFERENCES = ("over_baselines.", "over_previous.", "drop.", "overfitting", "forgetting")
+_DIFFERENCES = (*DIFFERENCES, "overfitting", "forgetting")
 _TITLES = {
     "over_baselines.": "{} over baselines",
     "over_previous.": "{} drop since the last accepted model",
@@ -112,7 +113,7 @@ def has_confusion(report: Report) -> bool:
 
 def is_difference(check: Check) -> bool:
     """Tell whether the check bounds a difference of two measurements: its number carries a sign."""
-    return check.name.startswith(_DIFFERENCES)
+    return check.kind in _DIFFERENCES
 
 
 def check_title(name: str) -> str:

@@ -71,7 +71,7 @@ def _word(word: str, old: Any, new: Any, at: str) -> list[str]:
 
 
 def _asks_nothing(word: str, value: Any) -> bool:
-    """Tell whether a constraint holds of everything, as if it were not written."""
+    """Return whether a constraint holds of everything, as if it were not written."""
     if word in ("additionalProperties", "items"):
         return value is True or value == {}
     if word in ("minLength", "minItems", "minProperties"):
@@ -88,7 +88,7 @@ def _properties(old: Any, new: Any, at: str) -> list[str]:
 
 
 def _asks_more(word: str, old: Any, new: Any) -> bool:
-    """Tell whether the new value of a constraint asks at least what the old one did; no for unknown ones."""
+    """Return whether the new value of a constraint asks at least what the old one did; no for unknown ones."""
     if word == "enum":
         return set(map(str, new)) <= set(map(str, old))
     if word == "type":

@@ -62,7 +62,7 @@ def _renamed(
 
 
 def _specs(recipe: Recipe) -> dict[str, Mapping[str, object]]:
-    """What is said of the models, but for what changes no answer, by name."""
+    """The settings of the models that can change an answer, by name."""
     written = [kind_and_spec(one) for one in resolved_mapping(recipe)["baselines"]]
     return {
         str(spec["name"]): {key: spec[key] for key in spec if key not in _OF_NO_ANSWER}

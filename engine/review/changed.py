@@ -98,7 +98,7 @@ class _VersionFiles:
         return recipe_file(content, self.repository.root / path, thorough=True)
 
     def is_committed_recipe(self, path: str) -> bool:
-        """Tell whether a file that is not on the disk is a recipe in the commit that is checked out."""
+        """Return whether a file that is not on the disk is a recipe in the commit that is checked out."""
         if not path.lower().endswith(ENDS):
             return False
         try:
@@ -109,7 +109,7 @@ class _VersionFiles:
         return found.says_recipe and bool(found.name or found.parent)
 
     def is_whole(self, path: str) -> bool:
-        """Tell whether a file is a recipe of its own, and not what others extend, or another tool's file."""
+        """Return whether a file is a recipe of its own, and not what others extend, or another tool's file."""
         found = self.now[path]
         if path in self.parents:
             return found.says_recipe or self.parents[path] in self.now
@@ -118,14 +118,14 @@ class _VersionFiles:
         return found.says_recipe
 
     def was_whole(self, path: str) -> bool:
-        """Tell whether a file was a recipe of its own: what others extend may go without a name."""
+        """Return whether a file was a recipe of its own: what others extend may go without a name."""
         found = self.before(path)
         if found is None or not self.was_recipe(path):
             return False
         return bool(found.name or found.parent or found.is_lacking)
 
     def was_recipe(self, path: str) -> bool:
-        """Tell whether a file was a recipe, or the parent of some."""
+        """Return whether a file was a recipe, or the parent of some."""
         found = self.before(path)
         if found is None or found.says_recipe:
             return found is not None

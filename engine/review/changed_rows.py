@@ -48,7 +48,7 @@ def _by_lines(versions: Versions, changed: tuple[tuple[Paired, str], ...]) -> It
 
 
 def _only_grew(versions: Versions, source: Paired) -> bool:
-    """Tell whether every line of the old files is still in the new ones."""
+    """Return whether every line of the old files is still in the new ones."""
     old, new = _files(versions, source, old=True), _files(versions, source)
     if old is None or new is None:
         return False

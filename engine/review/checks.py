@@ -78,7 +78,7 @@ def asked(repository: Repository, since: str | None) -> ReviewInputs:
 
 
 def _is_cut(repository: Repository, base: str, named: str, head: str) -> bool:
-    """Tell whether a later beginning may lie behind the edge of a shallow clone."""
+    """Return whether a later beginning may lie behind the edge of a shallow clone."""
     if base in (named, head) or not repository.is_shallow:
         return False
     return repository.is_cut_between(base, named, head)

@@ -1,4 +1,4 @@
-"""Two versions side by side: which keys differ, and how their values are shown."""
+"""Two versions of a recipe side by side: which keys differ, and how their values are shown."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ DEFAULT: Final = " (default)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedKey:
-    """A key that says something else now."""
+    """A key whose value changed."""
 
     path: str
     form: str
     before: Json
-    """None: it said nothing."""
+    """None: not set."""
     after: Json
     shown_before: str
     shown_after: str
@@ -100,7 +100,7 @@ class Versions:
 
 
 def other_bytes(versions: Versions, old: Reference | None, new: Reference | None) -> bool:
-    """Tell whether a local file or folder that both versions name by the same path is another one now."""
+    """Return whether a local file or folder that both versions name by the same path is another one now."""
     if not isinstance(old, PathRef) or not isinstance(new, PathRef) or old.sha256 != new.sha256:
         return False
     if old.written != new.written and old.path != new.path:
@@ -113,7 +113,7 @@ def other_bytes(versions: Versions, old: Reference | None, new: Reference | None
 
 
 def same_content(versions: Versions, old: Reference | None, new: Reference | None) -> bool:
-    """Tell whether two paths lead to the same bytes: of a recipe that moved, or of a renamed file."""
+    """Return whether two paths lead to the same bytes: of a recipe that moved, or of a renamed file."""
     if not isinstance(old, PathRef) or not isinstance(new, PathRef):
         return False
     if old.path == new.path or (old.sha256 is not None and old.sha256 == new.sha256):
@@ -125,7 +125,7 @@ def same_content(versions: Versions, old: Reference | None, new: Reference | Non
 
 
 def equal_bytes(versions: Versions, old: PathRef, new: PathRef) -> bool:
-    """Tell whether two paths hold the same: by what git says of the same one, else by their bytes."""
+    """Return whether two paths hold the same: by what git says of the same one, else by their bytes."""
     if old.withheld or new.withheld:  # not read: validation tells
         return old.path == new.path
     if versions.old.tree.identity(old.path) == versions.new.tree.identity(new.path):
@@ -140,7 +140,7 @@ def equal_bytes(versions: Versions, old: PathRef, new: PathRef) -> bool:
 
 
 def _equal_folders(one: Path, other: Path) -> bool:
-    """Tell whether two folders hold the same files."""
+    """Return whether two folders hold the same files."""
     listed = [
         {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
         for folder in (one, other)

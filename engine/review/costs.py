@@ -1,7 +1,7 @@
 """What the change does to what a training takes: parameters, steps, memory, time and cost.
 
 Both versions are estimated as `recipe plan` does (`engine.estimate`): by what is already on this machine.
-What is not known is said to be so, with what would make it known.
+Costs that are not known are listed as such, with what would make them known.
 """
 
 from __future__ import annotations

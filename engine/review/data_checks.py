@@ -24,7 +24,7 @@ MOVES: Final = ("drop", "mask")
 
 
 def decides(one: ChangedKey) -> bool:
-    """Tell whether a key that differs is a check that decides which rows judge, before or now."""
+    """Return whether a key that differs is a check that decides which rows judge, before or now."""
     name = one.path.removeprefix(AT)
     is_check = one.path.startswith(AT) and name not in AFTER_THE_DRAW
     return is_check and (one.before in MOVES or one.after in MOVES) and one.after != "fail"

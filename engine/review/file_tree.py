@@ -44,7 +44,7 @@ class FileTree(Protocol):
         """Return the bytes of a file. OSError where it has none."""
 
     def has(self, path: Path) -> bool:
-        """Tell whether there is such a file or folder."""
+        """Return whether there is such a file or folder."""
 
     def identity(self, path: Path) -> Mapping[str, Json]:
         """Return what differs where the files behind `path` differ between the versions."""
@@ -53,7 +53,7 @@ class FileTree(Protocol):
         """Return a file on the disk with the bytes of `path`; None where there is none."""
 
     def keeps(self, path: Path) -> bool:
-        """Tell whether this version itself holds a file or folder: no link, submodule or server does."""
+        """Return whether this version itself holds a file or folder: no link, submodule or server does."""
 
     def expanded(self, recipe: Recipe) -> Recipe:
         """Return a recipe whose patterns stand for the files that this version has."""
@@ -78,7 +78,7 @@ class Disk:
         return reading.read_bytes(path)
 
     def has(self, path: Path) -> bool:
-        """Tell whether there is such a file or folder."""
+        """Return whether there is such a file or folder."""
         return path.exists()
 
     def identity(self, path: Path) -> Mapping[str, Json]:
@@ -96,7 +96,7 @@ class Disk:
         return path if path.is_file() else None
 
     def keeps(self, path: Path) -> bool:
-        """Tell whether it is there: the bytes themselves are compared."""
+        """Return whether it is there: the bytes themselves are compared."""
         return path.exists()
 
     def expanded(self, recipe: Recipe) -> Recipe:
@@ -112,7 +112,7 @@ def _fingerprint(path: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkingTree:
+class WorkingTree(Disk):
     """The files of a repository as they are now."""
 
     repository: Repository
@@ -123,19 +123,6 @@ class WorkingTree:
     def name(self) -> str:
         """The working tree."""
         return "working tree"
-
-    @property
-    def reader(self) -> Reader:
-        """How recipe files are read."""
-        return read_bytes
-
-    def read(self, path: Path) -> bytes:
-        """Return the bytes of a file. OSError where it has none."""
-        return reading.read_bytes(path)
-
-    def has(self, path: Path) -> bool:
-        """Tell whether there is such a file or folder."""
-        return path.exists()
 
     def identity(self, path: Path) -> Mapping[str, Json]:
         """Return the place alone unless git says that something changed there."""
@@ -148,12 +135,8 @@ class WorkingTree:
         return self.repository.large_file(reading.read_bytes(path)) if is_pointer(path) else path
 
     def keeps(self, path: Path) -> bool:
-        """Tell whether a file is in the repository, whatever links lead to it."""
+        """Return whether a file is in the repository, whatever links lead to it."""
         return not self.repository.target_now(path).is_outside
-
-    def expanded(self, recipe: Recipe) -> Recipe:
-        """Return the recipe: its patterns were read from the disk."""
-        return recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +193,7 @@ class Revision:
         return self.repository.target(self.commit, named)
 
     def has(self, path: Path) -> bool:
-        """Tell whether there was such a file or folder; what git ignores is taken from the disk."""
+        """Return whether there was such a file or folder; what git ignores is taken from the disk."""
         target = self._target(path)
         return target.entry is not None or (
             not _touches(target.steps, self.changed) and path.exists()
@@ -245,7 +228,7 @@ class Revision:
         return place
 
     def keeps(self, path: Path) -> bool:
-        """Tell whether the revision holds the file itself."""
+        """Return whether the revision holds the file itself."""
         return self._target(path).entry is not None
 
     def expanded(self, recipe: Recipe) -> Recipe:
@@ -287,7 +270,7 @@ def _identity(path: Path, target: Target, changed: frozenset[str], when: str) ->
 
 
 def _touches(steps: tuple[str, ...], changed: frozenset[str]) -> bool:
-    """Tell whether a file, a link on the way to it, or anything in a folder is among what changed."""
+    """Return whether a file, a link on the way to it, or anything in a folder is among what changed."""
     if not changed.isdisjoint(steps):
         return True
     return any(name.startswith(f"{step}/") for step in steps[-1:] for name in changed)

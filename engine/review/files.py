@@ -43,7 +43,7 @@ def key_of(versions: Versions, source: Paired, one: ChangedKey) -> str:
 
 
 def bytes_changed(versions: Versions, source: Paired) -> bool:
-    """Tell whether the local files of a source that both versions name are others now."""
+    """Return whether the local files of a source that both versions name are others now."""
     if source.old is None or source.new is None:
         return False
     old, new = _local_files(source.old), _local_files(source.new)
@@ -66,7 +66,7 @@ def _local_files(listed: ListedSource) -> list[PathRef]:
 
 
 def same_bytes(versions: Versions, source: Paired) -> bool:
-    """Tell whether a source that goes by another name now leads to the same local files."""
+    """Return whether a source that goes by another name now leads to the same local files."""
     if source.old is None or source.new is None:
         return False
     if len(source.old.files) != len(source.new.files):

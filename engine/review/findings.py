@@ -81,7 +81,7 @@ def _generic(versions: Versions) -> Iterator[Finding]:
 
 
 def _of_no_file(form: str, versions: Versions) -> bool:
-    """Tell whether a bound speaks of a quantized file that one of the versions does not make."""
+    """Return whether a bound speaks of a quantized file that one of the versions does not make."""
     sides = (versions.old.recipe.export, versions.new.recipe.export)
     speaks = form.startswith(("export.parity", "export.after_quantization"))
     return speaks and not all(export.has_quantized_file for export in sides)

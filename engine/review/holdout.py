@@ -88,7 +88,7 @@ def _drawn(versions: Versions) -> Iterator[Cause]:
 
 
 def _decides(key: str, versions: Versions) -> bool:
-    """Tell whether a key of the draw moves a row: no seed does where files say what judges."""
+    """Return whether a key of the draw moves a row: no seed does where files say what judges."""
     splits = versions.new.recipe.splits
     if (
         key == "splits.seed"
@@ -184,7 +184,7 @@ def _new_lock(versions: Versions, rows: RowDivider) -> Iterator[Cause]:
 
 
 def _is_held(versions: Versions) -> bool:
-    """Tell whether the new lock holds the holdout to its rows, whatever is added."""
+    """Return whether the new lock holds the holdout to its rows, whatever is added."""
     lock, recipe = versions.new.lock, versions.new.recipe
     is_of_it = lock is not None and "holdout" in lock.splits and is_drawn_by(lock, recipe)
     return is_of_it and needs_record(recipe.splits)
@@ -306,7 +306,7 @@ def _moved_source(versions: Versions, source: Paired) -> Iterator[Finding]:
 
 
 def _judges(source: Source, versions: Versions, *, old: bool = False) -> bool:
-    """Tell whether rows of a source may stand in the holdout."""
+    """Return whether rows of a source may stand in the holdout."""
     recipe = versions.old.recipe if old else versions.new.recipe
     return recipe.splits.by != "files" or source.into == "holdout"
 

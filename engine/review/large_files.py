@@ -26,7 +26,7 @@ class Pointer:
     size: int
 
     def stands_for(self, path: Path) -> bool:
-        """Tell whether a file has the bytes that are pointed to."""
+        """Return whether a file has the bytes that are pointed to."""
         try:
             if path.stat().st_size != self.size:
                 return False
@@ -46,7 +46,7 @@ def pointer_of(content: bytes) -> Pointer | None:
 
 
 def is_pointer(path: Path) -> bool:
-    """Tell whether a file on the disk is a pointer, whose bytes were not fetched."""
+    """Return whether a file on the disk is a pointer, whose bytes were not fetched."""
     try:
         with open_regular(path) as stream:
             return pointer_of(stream.read(MOST + 1)) is not None

@@ -87,7 +87,7 @@ def _wear(versions: Versions, old: Lock, new: Lock) -> Iterator[Finding]:
 
 
 def _same_holdout(versions: Versions, old: Lock, new: Lock) -> bool:
-    """Tell whether the looks at one holdout count for the other, as a run carries them on."""
+    """Return whether the looks at one holdout count for the other, as a run carries them on."""
     parts = [lock.splits.get("holdout") for lock in (old, new)]
     if not all(parts):
         return False

@@ -30,7 +30,7 @@ def matching(pattern: str, folder: Path, files: Iterable[Path]) -> list[tuple[st
 
 
 def fits(parts: tuple[str, ...], names: tuple[str, ...]) -> bool:
-    """Tell whether the parts of a pattern match the names of a path."""
+    """Return whether the parts of a pattern match the names of a path."""
     part, rest = parts[0], parts[1:]
     if part == _ANY_FOLDERS:
         if fits(rest or ("*",), names):
@@ -42,5 +42,5 @@ def fits(parts: tuple[str, ...], names: tuple[str, ...]) -> bool:
 
 
 def has_magic(path: str) -> bool:
-    """Tell whether a path holds characters that stand for others."""
+    """Return whether a path holds characters that stand for others."""
     return not _MAGIC.isdisjoint(path)

@@ -42,7 +42,7 @@ def probes(versions: Versions) -> Iterator[Finding]:
 
 
 def _is_same(versions: Versions, key: str, old: Probe, new: Probe) -> bool:
-    """Tell whether a key that differs still means the same questions."""
+    """Return whether a key that differs still means the same questions."""
     if old.source is None or new.source is None:
         return False
     if key == "path":
@@ -71,7 +71,7 @@ def _renamed(versions: Versions) -> frozenset[str]:
 
 
 def _specs(recipe: Recipe) -> dict[str, dict[str, object]]:
-    """What is said of each set of probes, by its name."""
+    """The settings of each set of probes, by its name."""
     probes = resolved_mapping(recipe)["acceptance"]["forgetting"]["probes"]
     return {
         one["name"]: {key: one[key] for key in one if key != "name"}

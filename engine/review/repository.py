@@ -109,7 +109,7 @@ class Repository:
         raise RecipeError.one("R021", f"`{revision}`: {where}", hint=hint)
 
     def knows(self, revision: str) -> bool:
-        """Tell whether this clone has a revision."""
+        """Return whether this clone has a revision."""
         return self._resolved(revision) is not None
 
     def _resolved(self, revision: str) -> str | None:
@@ -142,7 +142,7 @@ class Repository:
         return tuple(line.removeprefix("parent ") for line in lines if line.startswith("parent "))
 
     def is_cut_between(self, base: str, *tips: str) -> bool:
-        """Tell whether a shallow clone was cut off at a commit that `tips` have and `base` has not."""
+        """Return whether a shallow clone was cut off at a commit that `tips` have and `base` has not."""
         place = os.fsdecode(self._checked("rev-parse", "--git-path", "shallow").removesuffix(b"\n"))
         try:
             cut = set((self.root / place).read_text("ascii").split())
@@ -171,7 +171,7 @@ class Repository:
         return [one for one in found if one.status != "M" or one.path not in same]
 
     def _hashed(self, paths: Sequence[str]) -> Mapping[str, str]:
-        """Return the id that each file would have in git, line ends made as it is told, filters left out."""
+        """Return the id that each file would have in git, line ends made as git is configured, filters left out."""
         asked = [path for path in paths if path not in self._hashes and not path.startswith('"')]
         if asked:
             names = b"".join(os.fsencode(path) + b"\n" for path in asked)
@@ -180,7 +180,7 @@ class Repository:
         return self._hashes
 
     def _is_here(self, entry: TreeEntry, path: str) -> bool:
-        """Tell whether git has a pointer of git-lfs for a file, and the file is what it points to."""
+        """Return whether git has a pointer of git-lfs for a file, and the file is what it points to."""
         try:
             pointer = pointer_of(self._objects.read(entry.id, path)[1])
         except (OSError, RecipeError):
@@ -227,7 +227,7 @@ class Repository:
         return tuple(path for path, entry in self._staged().items() if not entry.is_watched)
 
     def ignores(self, path: Path) -> bool:
-        """Tell whether git is told to leave a path out."""
+        """Return whether git is told to leave a path out."""
         return self._run("check-ignore", "--quiet", "--", str(path)).returncode == 0
 
     def inside(self, path: Path) -> str | None:
@@ -348,7 +348,7 @@ class Repository:
 
 
 def _is_data(path: Path) -> bool:
-    """Tell whether git may read a file: neither another kind of thing nor a terabyte of nothing."""
+    """Return whether git may read a file: neither another kind of thing nor a terabyte of nothing."""
     try:
         require_data(path)
     except (OSError, ValueError):

@@ -45,7 +45,7 @@ def validation_rows(versions: Versions) -> Iterator[Finding]:
 
 
 def is_smaller(old: Size, new: Size) -> bool | None:
-    """Tell whether a size became smaller; None where two kinds of sizes cannot be compared."""
+    """Return whether a size became smaller; None where two kinds of sizes cannot be compared."""
     if new == 0:
         return True
     if old == 0:
@@ -95,7 +95,7 @@ def uncovered(versions: Versions) -> Iterator[Finding]:
 
 
 def covers(export: Export) -> bool:
-    """Tell whether a bound says how good the quantized file must be."""
+    """Return whether a bound says how good the quantized file must be."""
     named = {one.metric for one in export.max_drops} | {one.metric for one in export.thresholds}
     return bool(named - _OF_THE_MACHINE)
 
@@ -107,7 +107,7 @@ def bits(export: Export) -> int:
 
 
 def overrides(versions: Versions) -> Iterator[Finding]:
-    """W601: what the backend is told past the recipe language."""
+    """W601: settings passed to the backend past the recipe language."""
     for one in versions.differing:
         if one.form != OVERRIDES:
             continue

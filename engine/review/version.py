@@ -43,7 +43,7 @@ class Side:
         return self.text.owner(at).written.get(at) if at else None
 
     def says(self, at: KeyPath) -> bool:
-        """Tell whether the file, or its parent, says something at `at`; else a default holds."""
+        """Return whether the file, or its parent, says something at `at`; else a default holds."""
         return self.text.has(at)
 
 

@@ -24,8 +24,8 @@ from engine.recipe.text.paths import absolute
 from engine.recipe.text.source import SourceText, decode, parse_source, read_bytes
 from engine.sources.digest import DigestMemory
 from engine.sources.local import digest_of_path
-from engine.trust.judge import NOTHING
-from engine.trust.word import Allowed
+from engine.trust.access import NOTHING
+from engine.trust.allowed import Allowed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

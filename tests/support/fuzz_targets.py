@@ -175,7 +175,7 @@ CONFIG: Final = {
     "text_config": {"hidden_size": 3},
     "head_dim": 16,
 }
-TASK: Final = {
+TASK: Final[dict[str, Any]] = {
     "version": 2,
     "before": "a",
     "after": "b",

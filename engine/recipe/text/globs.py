@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.recipe.text.paths import absolute
-from engine.trust.judge import Judge
+from engine.trust.access import AccessCheck
 
 _MAGIC = re.compile(r"[*?\[]")
 _ANY_FOLDERS = "**"
@@ -47,7 +47,7 @@ def start_of(written: str, folder: Path) -> Path | None:
 
 
 def listed_sources(
-    written: Sequence[Mapping[str, Any]], folder: Path, *, judge: Judge | None = None
+    written: Sequence[Mapping[str, Any]], folder: Path, *, judge: AccessCheck | None = None
 ) -> Iterator[Mapping[str, Any]]:
     """Yield the sources of a recipe, each pattern as one source for each file that it matches.
 
@@ -64,7 +64,7 @@ def listed_sources(
             yield source
 
 
-def match(written: str, folder: Path, *, judge: Judge | None = None) -> Matches:
+def match(written: str, folder: Path, *, judge: AccessCheck | None = None) -> Matches:
     """Return the files that a pattern matches, read from `folder`; with a judge, only where it may look.
 
     `*`, `?` and `[...]` stand for characters of one name, `**` for any number of folders. Folders,
@@ -96,7 +96,7 @@ class _PathSearch:
     roots: tuple[Path, ...]
     """Links may lead anywhere inside these."""
     start: Path
-    judge: Judge | None
+    judge: AccessCheck | None
     links: set[tuple[str, ...]] = field(default_factory=set)
 
     def match(

@@ -21,8 +21,8 @@ from engine.errors import Place, Problem, RecipeError, Severity
 from engine.files.reading import open_regular
 from engine.recipe.model import Json
 from engine.recipe.text.compose import UNWANTED, Composer, KeyPath, SourceSpan, dotted
-from engine.trust.judge import NOTHING, Judge
-from engine.trust.word import Allowed
+from engine.trust.access import NOTHING, AccessCheck
+from engine.trust.allowed import Allowed
 
 MAX_BYTES: Final = 1024 * 1024
 _EMPTY: Final[Mapping[KeyPath, Any]] = MappingProxyType({})
@@ -81,9 +81,9 @@ class SourceText:
     """What was allowed for this call beyond the recipe's project."""
 
     @cached_property
-    def judge(self) -> Judge:
+    def judge(self) -> AccessCheck:
         """Says what of the things that the recipe names may be read and asked."""
-        return Judge(recipe=self.path, given=self.given)
+        return AccessCheck(recipe=self.path, given=self.given)
 
     def has(self, path: KeyPath) -> bool:
         """Tell whether the file, or the one it extends, says something at `path`."""

@@ -1,4 +1,4 @@
-"""What a transformers model says by itself, or held to a grammar: greedily, many rows together.
+"""Greedy text of a transformers model, free or constrained by a grammar, many rows together.
 
 The most probable of given answers is not decoded but searched for: `engine.runtime.scoring.label_scoring`.
 """
@@ -25,7 +25,7 @@ from engine.runtime.models.load import LoadedModel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratedText:
-    """What a model said to one prompt."""
+    """What a model generated for one prompt."""
 
     text: str
     """Without what ends the turn."""
@@ -45,8 +45,8 @@ def generate(
 ) -> list[GeneratedText]:
     """Return for each prompt the greedy text, at most `max_new_tokens` long, without its ending.
 
-    With a `constraint` nothing is said that does not fit it, and tokens that it forces are not asked
-    for. Without, the probability is among all tokens.
+    With a `constraint` only what fits it is generated, and tokens that it forces cost no forward pass.
+    Without one, the probability is among all tokens.
     """
     decodings: list[AnswerDecoding] = [
         FreeDecoding(loaded.chat)

@@ -94,11 +94,11 @@ class Matcher:
 
     @property
     def is_done(self) -> bool:
-        """The answer and what ends it have been said."""
+        """The answer and its terminator are complete."""
         return self._matcher.is_stopped()
 
     def forced(self) -> list[int]:
-        """Return the tokens that must come next, whatever the model says, and take them."""
+        """Return the tokens that must come next, whatever the model would choose, and take them."""
         tokens: list[int] = [] if self.is_done else self._matcher.compute_ff_tokens()
         if tokens and not self._matcher.consume_tokens(tokens):
             raise ValueError(self._matcher.get_error())
@@ -115,7 +115,7 @@ class Matcher:
         return np.flatnonzero(np.unpackbits(bits.view(np.uint8), bitorder="little"))
 
     def accept(self, token: int) -> None:
-        """Take a token that the model said. ValueError for one that may not come next."""
+        """Take a token that the model chose. ValueError for one that may not come next."""
         if not self._matcher.consume_token(token):
             raise ValueError(f"token {token} may not come next: {self._matcher.get_error()}")
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,14 +61,14 @@ def decode(
     if not rows:
         return
     longest = max(map(len, rows)) + room
-    try:
-        if wants_single_rows(loaded.model.config, longest):
-            raise UnsupportedModelError  # noqa: TRY301 - the same way out
-        _Packed(loaded, rows, room).run(step, progress)
-    except UnsupportedModelError:  # told before anything is said
-        for member, row in enumerate(rows):
-            _alone(loaded, row, member, step)
-            progress.update(member + 1, len(rows), "rows")
+    if not wants_single_rows(loaded.model.config, longest):
+        # raised by the first pass, before `step` has seen any logits, so no row is decoded twice
+        with suppress(UnsupportedModelError):
+            _Packed(loaded, rows, room).run(step, progress)
+            return
+    for member, row in enumerate(rows):
+        _alone(loaded, row, member, step)
+        progress.update(member + 1, len(rows), "rows")
 
 
 def _alone(loaded: LoadedModel, row: Sequence[int], member: int, step: Step) -> None:
@@ -87,7 +88,7 @@ def _alone(loaded: LoadedModel, row: Sequence[int], member: int, step: Step) -> 
 
 @dataclass(slots=True, kw_only=True)
 class _InFlight:
-    """A row on its way."""
+    """A row in flight."""
 
     member: int
     waiting: list[int]
@@ -113,7 +114,7 @@ class _Packed:
         self._cache = PackedCache(states, prefix=self._prefix, slots=count)
 
     def run(self, step: Step, progress: Progress) -> None:
-        """Bring every row to its end."""
+        """Run every row to its end."""
         active: list[_InFlight] = []
         done = 0
         is_checked = False
@@ -163,6 +164,7 @@ class _Packed:
         for entry in active:
             slots = [self._free.pop() for _ in entry.waiting]
             start = self._prefix + len(entry.slots)
+            # A copy: the entry's own list grows below, and the piece must not see its new tokens twice.
             seen = list(entry.slots)
             pieces.append(
                 Piece(tokens=entry.waiting, position=start, slots=slots, seen=seen, scored=1)

@@ -1,4 +1,4 @@
-"""One row's answer as it is said, token by token: free, or bound by a grammar."""
+"""One row's answer while it is decoded, token by token: free, or constrained by a grammar."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ TAIL = 8
 
 
 class AnswerDecoding(Protocol):
-    """What decoding asks of an answer in the making."""
+    """What decoding needs of an answer while it is decoded."""
 
     nll: float
-    """How improbable it is so far."""
+    """Negative log-likelihood so far, in nats."""
     finished: bool
 
     def forced_start(self) -> list[int]:
-        """Return the tokens that stand first, whatever the model says."""
+        """Return the tokens that every answer begins with, whatever the model would choose."""
 
     def step(self, token: int, nll: float, *, most: int) -> list[int]:
         """Take the next token; return what is to be fed, nothing at the end."""
@@ -34,14 +34,15 @@ class AnswerDecoding(Protocol):
 
 
 class FreeDecoding:
-    """Says what the model says, up to the end of the turn."""
+    """Decodes freely, up to the end of the turn."""
 
     def __init__(self, chat: Chat) -> None:
-        """Start with nothing said."""
+        """Start with no token."""
         self.nll, self.finished = 0.0, False
         self._chat, self._tokens = chat, list[int]()
         self._stops = chat.stop_ids()
         ending = chat.token_ids(chat.terminator)
+        # A terminator of several tokens may be spelled by other tokens, so its text is looked for at the end.
         self._tail = len(ending) + TAIL if len(ending) > 1 else 0
 
     def forced_start(self) -> list[int]:
@@ -67,14 +68,14 @@ class FreeDecoding:
         return text
 
     def _ends_in_text(self) -> bool:
-        """Tell whether a terminator of several tokens, which no stop token catches, has been said."""
+        """Return whether the text ends with a terminator of several tokens, which no stop token catches."""
         if not self._tail:
             return False
         return self._chat.terminator in _with_special(self._chat, self._tokens[-self._tail :])
 
 
 class ConstrainedDecoding:
-    """Says what a grammar allows."""
+    """Decodes what a grammar allows."""
 
     def __init__(self, grammar: Grammar, chat: Chat) -> None:
         """Start at the beginning of an answer."""

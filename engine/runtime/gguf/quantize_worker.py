@@ -32,6 +32,7 @@ def importance(path: str) -> dict[str, list[float]]:
     found = {}
     for name, sums in tensors.items():
         if name.endswith(SUMS):
+            # One count an expert: a tensor of a mixture of experts has one row of sums for each.
             counts = tensors[name.removesuffix(SUMS) + COUNTS].reshape(-1, 1)
             means = sums.reshape(len(counts), -1) / counts
             found[name.removesuffix(SUMS)] = [float(value) for value in means.ravel()]

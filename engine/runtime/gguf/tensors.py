@@ -108,6 +108,7 @@ def _measured(before: Any, after: Any) -> tuple[float, float]:
     one = before.data.reshape(-1, before.data.shape[-1])
     two = after.data.reshape(-1, after.data.shape[-1])
     lengths, off = np.zeros(len(one)), np.zeros(len(one))
+    # A few rows at a time: a whole embedding in float64 would take eight times its 8-bit size.
     for start in range(0, len(one), ROWS):
         part = slice(start, start + ROWS)
         with np.errstate(all="ignore"):  # a damaged scale is no number

@@ -28,7 +28,7 @@ WORKER = "engine.runtime.llama.worker"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is asked of a GGUF file: everything about each prompt in one go."""
+    """A request to a GGUF file: everything about each prompt at once."""
 
     prompts: Sequence[str] = ()
     adds_special: bool = False
@@ -38,19 +38,19 @@ class Request:
     distribution: bool = False
     """The share of every answer too, not of the best alone."""
     grammar: str = ""
-    """Of answers in text that is bound to it (`engine.recipe.answer_grammar`); empty for none."""
+    """Of answers that are constrained by it (`engine.recipe.answer_grammar`); empty for none."""
     grammar_tokens: int = 0
     """The most that such an answer may have."""
     max_new_tokens: int = 0
     """The most that a free answer may have; 0 for none."""
     terminator: str = ""
-    """Text that ends the turn: of bound answers, and of free ones where it is several tokens."""
+    """Text that ends the turn: of constrained answers, and of free ones where it is several tokens."""
     learned: Sequence[LearnedRow] = ()
-    """Rows whose likelihood is asked for."""
+    """Rows to compute the likelihood of."""
     read: Sequence[str] = ()
-    """Other texts whose tokens are asked for."""
+    """Other texts to tokenise."""
     sent: Sequence[str] = ()
-    """Texts whose tokens are asked for as programs send them: with the special tokens that the file adds."""
+    """Texts to tokenise as programs send them: with the special tokens that the file adds."""
     timed: int = 0
     """Tokens to say after each prompt, one prompt at a time, against the clock; 0 for no clock."""
 
@@ -83,7 +83,7 @@ class ResponseSpeed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConstrainedText:
-    """A text held to a grammar."""
+    """A text constrained by a grammar."""
 
     text: str
     probability: float
@@ -94,7 +94,7 @@ class ConstrainedText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GgufAnswers:
-    """What a GGUF file answered; lists are by prompt, and empty where nothing was asked."""
+    """The answers of a GGUF file; lists are by prompt, and empty for what was not requested."""
 
     choices: list[LabelChoice]
     constrained: list[ConstrainedText]

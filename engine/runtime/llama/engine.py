@@ -113,6 +113,7 @@ class Context:
         params.n_batch = batch
         params.n_ubatch = min(TOKENS, batch)
         params.n_seq_max = lanes
+        # One cache for all sequences: `memory_seq_cp` then lends cells where it would copy them.
         params.kv_unified = True
         params.n_threads = params.n_threads_batch = engine.threads
         self.size = batch
@@ -202,7 +203,7 @@ class PrefixedRows:
         self._free = list(range(lanes - 1, 0, -1))
 
     def run(self, report: Callable[[int], None]) -> None:
-        """Do all jobs; `report` hears after each group how many rows are done."""
+        """Do all jobs; call `report` after each group with the number of rows done."""
         done = 0
         for members in self._groups():
             self._run([self._place(member) for member in members])

@@ -1,4 +1,4 @@
-"""What is asked behind a prompt in llama.cpp: which answer is most probable, and what is said.
+"""Jobs behind a prompt in llama.cpp: search the most probable answer, or decode text.
 
 All numbers are log-probabilities under the softmax over the whole vocabulary, as in transformers.
 """
@@ -27,7 +27,7 @@ class TokenMatcher(Protocol):
 
     @property
     def is_done(self) -> bool:
-        """The answer and what ends it have been said."""
+        """The answer and its terminator are complete."""
 
     def forced(self) -> list[int]:
         """Return the tokens that must come next, and take them."""
@@ -36,11 +36,11 @@ class TokenMatcher(Protocol):
         """Return the tokens that may come next, rising."""
 
     def accept(self, token: int) -> None:
-        """Take a token that the model said."""
+        """Take a token that the model chose."""
 
 
 class NotFiniteError(ArithmeticError):
-    """The model's numbers are none: its weights are damaged."""
+    """The model's logits are not finite: its weights are damaged."""
 
 
 def normaliser(logits: NDArray[Any]) -> float:
@@ -101,7 +101,7 @@ class SearchJob:
 
 
 class DecodingJob:
-    """The greedy text, free or held to a grammar."""
+    """Greedy text, free or constrained by a grammar."""
 
     def __init__(
         self,
@@ -111,14 +111,14 @@ class DecodingJob:
         terminator: str = "",
         matcher: TokenMatcher | None = None,
     ) -> None:
-        """Start with nothing said; at most `most` tokens."""
+        """Start with no token; at most `most` tokens."""
         self._engine, self._most, self._matcher = engine, most, matcher
         self._terminator = terminator
         self._tail = _tail(engine, terminator) if matcher is None else 0
         self._tokens: list[int] = matcher.forced() if matcher is not None else []
         self._pending: list[int] = list(self._tokens)
         self.nll = 0.0
-        """How improbable what was said is, by each token's share among those that might have come."""
+        """Negative log-likelihood in nats, by each token's share among the allowed ones."""
         self.finished = matcher is not None and matcher.is_done
         self.cells = most + len(self._tokens) + 1
 
@@ -128,7 +128,7 @@ class DecodingJob:
             self._step(logits)
 
     def requests(self) -> Sequence[FeedRequest]:
-        """Return what was said last."""
+        """Return the last lines of the output."""
         if self.finished or not self._pending:
             return ()
         node = len(self._tokens)
@@ -177,7 +177,7 @@ class DecodingJob:
             self._pending = []
 
     def _ends_in_text(self) -> bool:
-        """Tell whether a terminator of several tokens, which no stop token catches, has been said."""
+        """Return whether the text ends with a terminator of several tokens, which no stop token catches."""
         if not self._tail:
             return False
         return self._terminator in self._engine.text(self._tokens[-self._tail :], special=True)

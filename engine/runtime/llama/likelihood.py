@@ -1,4 +1,4 @@
-"""How improbable llama.cpp finds given tokens: conversations and documents, token by token."""
+"""Negative log-likelihood of given tokens by llama.cpp: conversations and documents."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def likelihoods(
     """
     ids = [row["ids"] for row in rows]
     first = min((row["learned"][1:].index(1) for row in rows if 1 in row["learned"][1:]), default=0)
+    # No scored token may be in the shared part: its logits are read once for each row.
     prefix = min(common_prefix(ids), first)
     cells = max(map(len, ids)) + TOKENS
     context = engine.context(cells=cells, batch=TOKENS, lanes=2)

@@ -55,18 +55,18 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _has_bos(engine: Engine, prompt: str) -> bool:
-    """Tell whether the chat template wrote the BOS already; programs then add none."""
+    """Return whether the chat template wrote the BOS already; programs then add none."""
     return engine.tokens(prompt)[:1] == [engine.vocab.token_bos()]
 
 
 def _ends(engine: Engine, terminator: str) -> bool:
-    """Tell whether the file stops at a terminator of one token; others are left to stop strings."""
+    """Return whether the file stops at a terminator of one token; others are left to stop strings."""
     tokens = engine.tokens(terminator)
     return len(tokens) != 1 or bool(engine.vocab.is_eog(tokens[0]))
 
 
 def _generate(engine: Engine, request: dict[str, Any], rows: Sequence[list[int]]) -> dict[str, Any]:
-    """Return the choices, the texts bound by a grammar, and the free texts."""
+    """Return the choices, the texts constrained by a grammar, and the free texts."""
     count, free = len(rows), request["max_new_tokens"]
     searches = [*_searches(engine, request, count)]
     constrained = _constrained_jobs(engine, request, count)

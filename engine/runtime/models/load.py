@@ -26,7 +26,7 @@ DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModel:
-    """A model ready to answer, and how it is spoken to."""
+    """A loaded model, and how prompts for it are written."""
 
     model: Any
     """A transformers causal language model, or a PeftModel around one; in evaluation mode."""

@@ -230,6 +230,7 @@ def _check_targets(base: Path, adapter: Path, pairs: Mapping[str, _Pair]) -> Non
     if config.target_modules == "all-linear":
         return
     settings = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+    # On `meta`: the names of the modules are wanted, and no memory for their weights.
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(settings, trust_remote_code=False)
     named = {
@@ -272,6 +273,7 @@ def _merge_file(
 ) -> None:
     """Write one weight file: the same header, merged bytes where a pair exists, copied ones elsewhere."""
     with file.path.open("rb") as source, target.open("wb") as out:
+        # The header is copied as bytes, so names, types, order and offsets are those of the base.
         out.write(file.header)
         for tensor in file.tensors:
             source.seek(tensor.begin)
@@ -287,6 +289,7 @@ def _merged(source: BinaryIO, tensor: Tensor, pair: _Pair, tally: _Tally) -> byt
     raw = bytearray(source.read(tensor.end - tensor.begin))
     before = torch.frombuffer(raw, dtype=DTYPES[tensor.dtype]).reshape(tensor.shape)
     delta = pair.delta()
+    # In float32: in 16 bit a small change would be rounded away before it is added.
     after = (before.float() + delta).to(before.dtype)
     if not torch.isfinite(after).all():
         raise StageError.one("X624", f"`{tensor.name}` is not finite after the merge")

@@ -100,7 +100,7 @@ def _tensor(path: Path, name: str) -> torch.Tensor:
 
 
 def _is_equal(one: torch.Tensor, two: torch.Tensor) -> bool:
-    """Tell whether two tensors have the same bytes; NaN too."""
+    """Return whether two tensors have the same bytes; NaN too."""
     sides = (side.contiguous().reshape(-1).view(torch.uint8) for side in (one, two))
     return bool(torch.equal(*sides))
 

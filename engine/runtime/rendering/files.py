@@ -94,7 +94,7 @@ class SplitFacts:
     blocks: tuple[str, ...] = ()
     """Documents that were cut into several rows."""
     notes: tuple[str, ...] = field(default=())
-    """What is to be said about it, in sentences."""
+    """Remarks for the report, in sentences."""
     given: int | None = None
     """Rows of an epoch before any was left out or cut into blocks; None where that was not counted yet."""
     left_out: int = 0

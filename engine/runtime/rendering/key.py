@@ -18,11 +18,6 @@ HOLDOUT = "holdout_lengths"
 HOLDOUT_FACTS = "lengths.json"
 
 
-def counted_after_rendering(task: Task, *, truncation: str, template_tokens: str) -> bool:
-    """Tell whether only the tokenizer knows how many rows are trained: some are left out, or documents are cut."""
-    return not task.spec.has_turns or "drop" in (truncation, template_tokens)
-
-
 def holdout_payload(task: Task, *, base_model: Mapping[str, Any], holdout: str) -> dict[str, Any]:
     """Return the payload of the key of the holdout's lengths."""
     return {
@@ -82,8 +77,9 @@ def rendered_key(recipe: Recipe, data: str, base_model: Mapping[str, Any]) -> St
 
 
 def counts_after_rendering(recipe: Recipe) -> bool:
-    """Tell whether only the tokenizer knows how many of the recipe's rows are trained."""
+    """Return whether only the tokenizer knows how many of the recipe's rows are trained.
+
+    Some are left out for their length or for tokens of the chat template, or documents are cut into blocks.
+    """
     checks = recipe.data.checks
-    return counted_after_rendering(
-        recipe.task, truncation=checks.truncation, template_tokens=checks.template_tokens
-    )
+    return not recipe.task.spec.has_turns or "drop" in (checks.truncation, checks.template_tokens)

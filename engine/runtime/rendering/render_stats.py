@@ -70,7 +70,7 @@ class RenderStats:
         return [*marked, *self._too_long(max_length), *self._unsupervised(), *self._unwritable()]
 
     def notes(self, template_tokens: str, *, max_length: int) -> list[Problem]:
-        """Return what is to be said although the rows can be trained on: D393, D410, D411, and D392 with `warn`."""
+        """Return the warnings about rows that can be trained on: D393, D410, D411, and D392 with `warn`."""
         warnings = list(self._lengths(max_length))
         if self.marked and template_tokens == "warn":
             first, markers = self.marked[0]
@@ -184,7 +184,7 @@ class RenderStats:
 
 
 def together(ledgers: Iterable[RenderStats]) -> RenderStats:
-    """Return what happened in several splits, so that each problem is told once for all of them."""
+    """Return what happened in several splits together, so that each problem is reported once."""
     whole = RenderStats()
     for one in ledgers:
         for name in COUNTS:

@@ -21,7 +21,7 @@ from engine.runtime.rendering.chat import Chat
 FILE = "task.json"
 VERSION = 2
 READABLE = (1, 2)
-"""1 knew classification only, and said nothing of how a turn ends."""
+"""Version 1 knew classification only, and lacked what ends a turn."""
 SPARE_TOKENS = 8
 """Free decoding may say this many tokens more than the longest answer has."""
 MOST_TOKENS = 1 << 20

@@ -1,4 +1,4 @@
-"""How probable continuations of a context are: what multiple-choice and cloze questions compare.
+"""Log-likelihood of continuations of a context: what multiple-choice and cloze questions compare.
 
 As lm-evaluation-harness does it: context and continuation are tokenised together, and what the context
 alone does not have belongs to the continuation, as white space at the context's end does. What the
@@ -9,6 +9,7 @@ choices of one item share goes through the model once; many items share a pass
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -47,9 +48,9 @@ class Continuation:
 def continuations(
     loaded: LoadedModel, items: Sequence[Item], *, progress: Progress
 ) -> list[list[Continuation]]:
-    """Return for each context how probable each of its choices is.
+    """Return the log-likelihood of each choice of each context.
 
-    Where nothing stands before, the model's own first token does. StageError X616 for what is no number.
+    Where nothing stands before, the model's own first token does. StageError X616 for a loss that is not finite.
     """
     rows = [
         [_row(loaded.chat, context, choice) for choice in choices] for context, choices in items
@@ -86,14 +87,11 @@ def _sums(
 ) -> list[list[float]]:
     """Return the nats of each choice of each item."""
     longest = max((len(row.ids) for own in rows for row in own), default=0)
-    try:
-        if wants_single_rows(loaded.model.config, longest):
-            raise UnsupportedModelError  # noqa: TRY301 - the same way out
-        return _packed(loaded, rows, progress=progress)
-    except UnsupportedModelError:
-        flat = likelihood(loaded, [row for own in rows for row in own], progress=progress)
-        sums = iter(flat)
-        return [[next(sums).nll for _ in own] for own in rows]
+    if not wants_single_rows(loaded.model.config, longest):
+        with suppress(UnsupportedModelError):
+            return _packed(loaded, rows, progress=progress)
+    results = iter(likelihood(loaded, [row for own in rows for row in own], progress=progress))
+    return [[next(results).nll for _ in own] for own in rows]
 
 
 def _packed(
@@ -146,7 +144,7 @@ class _Tree:
 
     @property
     def scored(self) -> int:
-        """Tokens whose probability is asked for, at most."""
+        """Tokens that are scored, at most."""
         return sum(
             len(self.shared) + len(own) - start
             for own, start in zip(self.own, self.starts, strict=True)

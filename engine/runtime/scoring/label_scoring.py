@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -88,13 +89,13 @@ def search_rows(
     if not prompts:
         return
     rows = PromptTokens.of(loaded, prompts, tree.forced)
-    try:
-        if wants_single_rows(loaded.model.config, rows.longest + _depth(tree)):
-            raise UnsupportedModelError  # noqa: TRY301 - the same way out
-        PackedSearch(loaded, rows, tree).run(make, done)
-    except UnsupportedModelError:
-        for row in range(len(prompts)):
-            done(row, _alone(loaded, rows.whole(row), tree, make()))
+    if not wants_single_rows(loaded.model.config, rows.longest + _depth(tree)):
+        # raised by the first pass, before any row is done, so `done` is called for each row once
+        with suppress(UnsupportedModelError):
+            PackedSearch(loaded, rows, tree).run(make, done)
+            return
+    for row in range(len(prompts)):
+        done(row, _alone(loaded, rows.whole(row), tree, make()))
 
 
 def _depth(tree: AnswerTree) -> int:

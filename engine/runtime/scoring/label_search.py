@@ -193,7 +193,7 @@ class Search:
         return needed or ((best,) if best >= 0 else ())
 
     def take(self, number: int, log_probabilities: Sequence[float]) -> None:
-        """Note what the model says at a branch: log p of its `tokens[1:]` and of each of `allowed`.
+        """Record the scores at a branch: log p of its `tokens[1:]` and of each of `allowed`.
 
         ValueError for what is not a number.
         """
@@ -229,6 +229,7 @@ class Search:
 
     def _best(self) -> int:
         """Return what stands on top: a branch, or ~answer."""
+        # Branches that were looked into stay in the heap until they come up; taking them out at once costs more.
         while (code := self._heap[0][2]) >= 0 and code not in self._open:
             heapq.heappop(self._heap)
         return code

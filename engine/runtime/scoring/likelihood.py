@@ -1,4 +1,4 @@
-"""How probable rows are to a transformers model: the loss that training would see, without a step.
+"""Log-likelihood of rows by a transformers model: the loss that training would see, without a step.
 
 A row is what training reads: segments that are learned from and segments that are not. The loss is
 summed over the learned tokens alone, each given all tokens before it; logits are computed only where
@@ -90,6 +90,7 @@ def _sums(
     done = 0
     longest = max(rows, key=lambda row: len(row.ids), default=None)
     in_parts = longest is not None and bool(longest.ids) and _is_plain_head(loaded, longest)
+    # A head that scales or caps its logits is asked for all of them, one row at a time to bound the memory.
     budget = TOKENS_PER_PASS[loaded.device.type] if in_parts else 1
     for pack in _packs(rows, budget):
         sums = _of_pack(loaded, pack.rows, in_parts=in_parts)
@@ -189,7 +190,7 @@ def _hidden(loaded: LoadedModel, ids: torch.Tensor) -> torch.Tensor:
 
 
 def _is_plain_head(loaded: LoadedModel, row: TokenRow) -> bool:
-    """Tell whether the head alone makes logits; some models scale or cap them, each in its own way."""
+    """Return whether the head alone makes logits; some models scale or cap them, each in its own way."""
     ids = torch.tensor([row.ids[:PROBED]])
     logits = loaded.model(input_ids=ids.to(loaded.device), use_cache=False, logits_to_keep=1).logits
     by_head = causal_model(loaded.model).get_output_embeddings()(_hidden(loaded, ids)[:, -1:])

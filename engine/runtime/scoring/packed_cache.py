@@ -289,11 +289,13 @@ def _attention(
     scale: float,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return [B, heads, n, size] and the log-sum-exp of the scores, [B, heads, n]."""
+    # The public function does not return the log-sum-exp, by which the two parts are joined.
     if query.device.type == "cpu" and key.shape[-1] == value.shape[-1]:
         out, total = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(  # noqa: SLF001 - with log-sum-exp
             query, key, value, attn_mask=mask, scale=scale
         )
         return out, total
+    # In float32: sums of exponentials over a long context lose digits in 16 bit, and the two parts are joined by them.
     scores = torch.matmul(query, key.transpose(2, 3)).float() * scale
     if mask is not None:
         scores = scores + mask

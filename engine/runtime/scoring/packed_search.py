@@ -79,7 +79,7 @@ class PromptTokens:
 
 @dataclass(slots=True, kw_only=True)
 class _SearchInFlight:
-    """A row on its way."""
+    """A row in flight."""
 
     row: int
     search: Search
@@ -96,7 +96,7 @@ class _Feed:
     """The branch; 0 for the row itself."""
     piece: Piece
     scored_tokens: list[list[int]]
-    """Tokens whose log-probability is asked for, by scored token of the piece."""
+    """Tokens to score, by scored position of the piece."""
 
 
 class PackedSearch:
@@ -132,7 +132,7 @@ class PackedSearch:
         self._cache = PackedCache(states, prefix=len(rows.prefix), slots=len(self._free))
 
     def run(self, make: Callable[[], Search], done: Done) -> None:
-        """Bring every row to its end."""
+        """Run every row to its end."""
         active: list[_SearchInFlight] = []
         checked = False
         with attending(self._loaded, self._cache):
@@ -164,6 +164,7 @@ class PackedSearch:
         for entry in active:
             for number in entry.search.wanted():
                 count = len(self._tree.branches[number].tokens)
+                # At least one feed a pass, so that one larger than the budget goes through alone.
                 if feeds and (tokens + count > self._tokens or scored + count > self._scored):
                     return feeds
                 feeds.append(self._branch_feed(entry, number))
@@ -220,7 +221,7 @@ class PackedSearch:
         )
 
     def _forward(self, feeds: Sequence[_Feed]) -> list[float]:
-        """Return the log-probabilities asked for, feed by feed."""
+        """Return the log-probabilities of the scored tokens, feed by feed."""
         logits = self._cache.forward(self._loaded, [feed.piece for feed in feeds])
         return log_probabilities(logits, [one for feed in feeds for one in feed.scored_tokens])
 
@@ -231,6 +232,7 @@ class PackedSearch:
             end = start + sum(map(len, feed.scored_tokens))
             take(feed.entry.search, feed.number, log_probs[start:end])
             start = end
+            # No other branch attends to these tokens any more.
             if not self._deeper[feed.number]:
                 self._free += feed.entry.slots.pop(feed.number)
 
@@ -245,7 +247,7 @@ def _vocabulary(loaded: LoadedModel) -> int:
 
 
 def take(search: Search, number: int, log_probs: Sequence[float]) -> None:
-    """Tell the search; StageError X612 for what is not a number."""
+    """Hand the log-probabilities to the search; StageError X612 for NaN."""
     try:
         search.take(number, log_probs)
     except ValueError as error:
@@ -257,7 +259,7 @@ def take(search: Search, number: int, log_probs: Sequence[float]) -> None:
 
 
 def log_probabilities(logits: torch.Tensor, scored_tokens: Sequence[Sequence[int]]) -> list[float]:
-    """Return log p of the tokens asked for at each position, one list. `logits`: [positions, V]."""
+    """Return log p of the tokens to score at each position, in one list. `logits`: [positions, V]."""
     where = [at for at, tokens in enumerate(scored_tokens) for _ in tokens]
     which = [token for tokens in scored_tokens for token in tokens]
     at = torch.tensor(where, device=logits.device)

@@ -45,7 +45,7 @@ ADAPTED: Mapping[str, str] = {
     "temperature": "the server refuses `temperature: 0`, so answers may vary",
     "form": "answers are not constrained, which the server refuses",
 }
-"""What a server may refuse of a request, and what is then said of its answers."""
+"""What a server may refuse of a request, and the remark on its answers that follows."""
 THOUGHT = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 BASE = "it usually ends with /v1"
 
@@ -55,12 +55,12 @@ Pause = Callable[[float], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the server said to one row."""
+    """The server's reply to one row."""
 
     asked: str
     """Digest of the request."""
     text: str
-    """Empty where it said nothing, or refused this row alone."""
+    """Empty where it answered nothing, or refused this row alone."""
     input_tokens: int | None = None
     """None where the server does not count."""
     output_tokens: int | None = None
@@ -164,6 +164,7 @@ class ServerBatch:
                 failures.append(error)
                 self.stop.set()
 
+        # Daemons: an answer that never comes must not keep the process from ending.
         threads = [threading.Thread(target=work, daemon=True) for _ in chats[:AT_ONCE]]
         try:
             for thread in threads:
@@ -284,6 +285,7 @@ def _read_kept(path: Path) -> dict[str, Reply]:
         return {}
     except OSError as error:
         raise storage_problem(error, path.parent) from error
+    # The last line was cut off by the end of a process: the next one must not be glued to it.
     if text and not text.endswith("\n"):
         with path.open("a", encoding="utf-8") as file:
             file.write("\n")

@@ -167,7 +167,7 @@ def places_of(address: Address) -> tuple[str, ...]:
 
 
 def _has_proxy(address: Address) -> bool:
-    """Tell whether the user's environment sends such requests through a proxy."""
+    """Return whether the user's environment sends such requests through a proxy."""
     if address.is_loopback:
         return False
     proxies = getproxies()

@@ -93,7 +93,7 @@ class ChatServer:
         raise RequestRefusedError(status, message)
 
     def _send(self, method: str, path: str, **sent: Any) -> tuple[int, bytes, str | None]:
-        """Return the status and the body of an answer, and when it says to come again."""
+        """Return the status and the body of a response, and its `Retry-After`."""
         import httpx  # an extra
 
         from engine.runtime.served.connection import (  # needs httpx
@@ -197,7 +197,7 @@ def _message(text: str) -> str:
 
 
 def _is_error(payload: object) -> bool:
-    """Tell whether an answer that claims success says otherwise, as some providers' answers do."""
+    """Return whether an answer that claims success says otherwise, as some providers' answers do."""
     return isinstance(payload, Mapping) and "error" in payload and "choices" not in payload
 
 

@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def answers(request: dict[str, Any]) -> list[list[tuple[int, float]]]:
-    """Return the tokens said to each prompt, the most probable one at every step."""
+    """Return the greedy tokens of each prompt."""
     from vllm import LLM, SamplingParams  # type: ignore[import-not-found]  # after the settings
     from vllm.lora.request import LoRARequest  # type: ignore[import-not-found]
 

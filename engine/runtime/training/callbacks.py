@@ -103,7 +103,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         logs: Mapping[str, Any] | None = None,
         **given: Any,
     ) -> None:
-        """Pass on the numbers; stop when one of them is none."""
+        """Pass on the numbers; stop when one of them is not finite."""
         numbers = {name: float(value) for name, value in (logs or {}).items() if name in NUMBERS}
         bad = {name: str(value) for name, value in numbers.items() if not math.isfinite(value)}
         if bad:

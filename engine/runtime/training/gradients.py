@@ -26,7 +26,7 @@ def keep_unpacked(model: torch.nn.Module) -> None:
 
 
 def has_4bit_weights(model: torch.nn.Module) -> bool:
-    """Tell whether any weight is one of bitsandbytes' 4-bit ones."""
+    """Return whether any weight is one of bitsandbytes' 4-bit ones."""
     return any(getattr(weight, "quant_state", None) is not None for weight in model.parameters())
 
 

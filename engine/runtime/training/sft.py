@@ -95,6 +95,7 @@ def train(
         peft_config=_lora(config),
         callbacks=[Watch(report), KeepAdapters(), SaveAndStop(), *_patience(config)],
     )
+    # Progress goes through `Watch`; these two would write to the terminal as well.
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
     with interrupts.deferred():
@@ -142,6 +143,7 @@ def _model(config: Config, folder: Path, device: Device) -> Any:
             output_loading_info=True,
         )
     )
+    # Training reads whole rows, so cached keys and values would only take memory.
     model.config.use_cache = False
     if not config.get("repack_4bit", True):
         keep_unpacked(model)
@@ -173,7 +175,9 @@ def _arguments(config: Config, output: Path, *, device: Device, evaluates: bool)
         fp16=config["precision"] == "fp16",
         tf32=False if device.kind == "cuda" else None,
         use_cpu=device.kind == "cpu",
+        # Reentrant checkpointing gives no gradient where a block's input needs none, as behind frozen embeddings.
         gradient_checkpointing_kwargs={"use_reentrant": False},
+        # The filter would log the mean of earlier losses in place of a NaN, and hide it from `Watch`.
         logging_nan_inf_filter=False,
         dataloader_pin_memory=device.kind == "cuda",
         dataloader_num_workers=0,
@@ -181,6 +185,7 @@ def _arguments(config: Config, output: Path, *, device: Device, evaluates: bool)
         report_to=[],
         packing=False,
         loss_type="nll",
+        # The rows are tokens already: TRL would render and tokenise them by its own rules.
         dataset_kwargs={"skip_prepare_dataset": True},
     )
 

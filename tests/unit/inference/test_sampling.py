@@ -27,7 +27,7 @@ def test_few_training_rows_are_all_asked() -> None:
 
 
 def test_a_sample_keeps_shares_and_leaves_no_label_out() -> None:
-    rows = rows_of(often=900, seldom=99, cached=1)
+    rows = rows_of(often=900, seldom=99, once=1)
 
     three = task("classification", labels=("often", "seldom", "once"))
 

@@ -11,7 +11,7 @@ from scipy import stats
 from engine.metrics.intervals import wilson
 from engine.metrics.power import (
     ROWS,
-    Rule,
+    ThresholdRule,
     class_f1,
     found_gain,
     gain_rate,
@@ -27,7 +27,7 @@ from engine.metrics.power import (
     tail,
 )
 
-AT_80 = Rule(bound=0.8, confidence=0.95)
+AT_80 = ThresholdRule(bound=0.8, confidence=0.95)
 
 
 @given(st.integers(1, 3000), st.floats(0, 1), st.floats(0, 1.2))
@@ -57,7 +57,7 @@ def test_the_tail_of_a_million_trials_is_finite(share: float) -> None:
 def test_the_least_that_passes_is_where_the_gate_changes_its_mind(
     trials: int, bound: float, confidence: float, *, on_interval: bool
 ) -> None:
-    rule = Rule(bound=bound, confidence=confidence, on_interval=on_interval)
+    rule = ThresholdRule(bound=bound, confidence=confidence, on_interval=on_interval)
 
     def passes(right: int) -> bool:
         interval = wilson(right, trials, confidence=confidence)
@@ -87,7 +87,7 @@ def test_a_model_at_the_bound_passes_about_once_in_forty() -> None:
 
 
 def test_a_model_at_the_bound_is_a_coin_toss_on_the_point() -> None:
-    rule = Rule(bound=0.8, confidence=0.95, on_interval=False)
+    rule = ThresholdRule(bound=0.8, confidence=0.95, on_interval=False)
 
     assert pass_rate(0.8, rule, rows=300) == pytest.approx(0.5, abs=0.05)
 
@@ -102,8 +102,8 @@ def test_the_value_that_passes_often_passes_four_times_in_five() -> None:
 
 
 def test_no_value_passes_where_even_a_faultless_model_does_not() -> None:
-    assert passing_value(Rule(bound=0.99, confidence=0.95), rows=100) is None
-    assert pass_rate(1.0, Rule(bound=0.99, confidence=0.95), rows=100) == 0
+    assert passing_value(ThresholdRule(bound=0.99, confidence=0.95), rows=100) is None
+    assert pass_rate(1.0, ThresholdRule(bound=0.99, confidence=0.95), rows=100) == 0
     assert pass_rate(1.0, AT_80, rows=0) == 0
 
 
@@ -117,7 +117,7 @@ def test_enough_rows_are_enough_and_not_many_more_than_that() -> None:
 
 def test_no_number_of_rows_lets_a_model_at_the_bound_pass_often() -> None:
     assert rows_to_pass(0.8, AT_80) is None
-    assert rows_to_find(0.0, Rule(bound=0, confidence=0.95), discordance=0.1) is None
+    assert rows_to_find(0.0, ThresholdRule(bound=0, confidence=0.95), discordance=0.1) is None
 
 
 def standard_error(portions: list[float], recall: float, rows: int) -> tuple[float, float]:
@@ -183,7 +183,9 @@ def mcnemar_rate(gain: float, rows: int, discordance: float) -> float:
 def test_gains_are_found_about_as_often_as_by_mcnemars_exact_test(
     gain: float, discordance: float, rows: int
 ) -> None:
-    rate = gain_rate(gain, Rule(bound=0, confidence=0.95), rows=rows, discordance=discordance)
+    rate = gain_rate(
+        gain, ThresholdRule(bound=0, confidence=0.95), rows=rows, discordance=discordance
+    )
 
     assert rate == pytest.approx(mcnemar_rate(gain, rows, discordance), abs=0.03)
 
@@ -193,7 +195,7 @@ def test_enough_rows_for_a_gain_find_it_four_times_in_five(
     gain: float, without_correction: int
 ) -> None:
     """Miettinen's formula gives fewer rows than McNemar's exact test needs."""
-    enough = rows_to_find(gain, Rule(bound=0, confidence=0.95), discordance=0.1)
+    enough = rows_to_find(gain, ThresholdRule(bound=0, confidence=0.95), discordance=0.1)
 
     assert enough is not None
     assert without_correction < enough < 1.2 * without_correction
@@ -201,7 +203,7 @@ def test_enough_rows_for_a_gain_find_it_four_times_in_five(
 
 
 def test_what_is_missed_is_smaller_than_what_is_found() -> None:
-    rule = Rule(bound=0.05, confidence=0.95)
+    rule = ThresholdRule(bound=0.05, confidence=0.95)
     found = found_gain(rule, rows=200, discordance=0.2)
     missed = found_gain(rule, rows=200, discordance=0.2, rate=0.2)
 
@@ -223,7 +225,7 @@ def test_what_is_missed_is_smaller_than_what_is_found() -> None:
 def test_a_rate_is_never_anything_else(
     gain: float, bound: float, rows: float, discordance: float, *, on_interval: bool
 ) -> None:
-    rule = Rule(bound=bound, confidence=0.95, on_interval=on_interval)
+    rule = ThresholdRule(bound=bound, confidence=0.95, on_interval=on_interval)
 
     assert 0 <= gain_rate(gain, rule, rows=rows, discordance=discordance) <= 1
     assert 0 <= pass_rate(abs(gain), rule, rows=int(rows)) <= 1

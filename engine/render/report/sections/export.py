@@ -197,7 +197,7 @@ def _shift(rung: VariantResult) -> str:
 
 def _token_parity(rung: VariantResult) -> str:
     """`300 of 300 the same`: prompts read as the same tokens, where fewest are; a dash where not compared."""
-    checks = [check for check in _checks(rung) if check.name.startswith("token_parity")]
+    checks = [check for check in _checks(rung) if check.kind == "token_parity"]
     shares = [(check.got * check.n, check.n) for check in checks if check.got is not None]
     if not shares:
         return DASH

@@ -26,7 +26,7 @@ def forgetting(report: Report) -> blocks.Section | None:
     if result is None:
         return None
     checks = report.gate.checks if report.gate else ()
-    check = next((check for check in checks if check.name == "forgetting"), None)
+    check = next((check for check in checks if check.kind == "forgetting"), None)
     gated: blocks.Cell = "The recipe sets no limit to the drop."
     if check:
         gated = (blocks.status_badge(check.status), " ", blocks.Prose(check_sentence(check)))

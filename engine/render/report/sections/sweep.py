@@ -80,7 +80,7 @@ def _remark(item: SweepSetting) -> str:
 def sweep_sentences(report: Report, result: SweepResult) -> list[str]:
     """Which setting was chosen, how sure that is, what else that choice touches, and how to keep it."""
     lines = [f"{choice_line(result)}."]
-    if any(check.name == "overfitting" for check in (report.gate.checks if report.gate else ())):
+    if any(check.kind == "overfitting" for check in (report.gate.checks if report.gate else ())):
         lines.append(
             "The overfitting gap is measured to the rows that chose the setting, so it is a little too small."
         )

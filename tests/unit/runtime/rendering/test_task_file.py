@@ -5,31 +5,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from engine.errors import StageError
 from engine.runtime.rendering.task_file import FILE, read_task_file
-
-GOOD: dict[str, Any] = {
-    "version": 2,
-    "before": "a",
-    "after": "b",
-    "strips": True,
-    "answers": ["x", "y"],
-    "max_new_tokens": 9,
-    "terminator": "",
-    "task": {
-        "kind": "classification",
-        "instruction": "",
-        "system": "",
-        "input": "{text}",
-        "labels": ["x", "y"],
-        "schema": None,
-        "output": "text",
-    },
-}
+from support.fuzz_targets import TASK as GOOD
 
 
 def test_a_whole_one_is_read(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.store import Store, Stored, make_key
-from engine.store.adopting import adopt, foreign_in, foreign_problem
+from engine.store.adopt import adopt, foreign_in, foreign_problem
 from engine.store.runs import Runs, latest_accepted, read_record
 
 KEY = make_key({"stage": "data"})

@@ -10,10 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from engine.trust.allowed import Allowed, projects, reading, sending_key, sending_rows
 from engine.trust.hosts import Address
 from engine.trust.keys import is_never_sent
 from engine.trust.project import Project, lies_below, project_of, real_place
-from engine.trust.word import Allowed, projects, reading, sending_key, sending_rows
 
 MOST_ENTRIES: Final = 20_000
 """Of a folder that is looked through for links; a model has some dozens."""
@@ -24,7 +24,7 @@ NOTHING: Final = Allowed()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judge:
+class AccessCheck:
     """Says of paths and servers whether a recipe may reach them. Looks at links and folders, never into files."""
 
     recipe: Path

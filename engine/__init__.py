@@ -2,6 +2,9 @@
 
 recipe -> plan -> stages: data, baseline, compile, train, evaluate, gate, merge, quantize, verify -> report.
 
+From Python: `from engine import load_recipe, plan, run, predict, load_report`. Each name is imported when it
+is first used, so that `import engine` stays light; their types are in `__init__.pyi`.
+
 For a guided tour read these six files first:
 
 1. `engine/stages/__init__.py`: the stages in order, and which of them a recipe has.
@@ -39,4 +42,22 @@ The rooms, from the command line down; each imports only from those below it:
 
 from __future__ import annotations
 
-__version__ = "0.2.0"
+from importlib import import_module
+
+from engine.process.version import __version__
+
+__all__ = ["Recipe", "__version__", "load_recipe", "load_report", "plan", "predict", "run"]
+
+
+def __getattr__(name: str) -> object:
+    """Import one of `__all__` when it is first asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "engine.recipe.model" if name == "Recipe" else "engine.runs.api"
+    value: object = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

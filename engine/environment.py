@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from engine import __version__
 from engine.process.start import answer_of, program
+from engine.process.version import __version__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

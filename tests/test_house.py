@@ -60,7 +60,7 @@ def test_a_circle_is_found_once_and_a_package_is_not_its_module(
         "engine.a.one engine.a.three engine.b.two",
     )
     assert counts["import circles among packages"].items == ("engine.a engine.b",)
-    assert counts["circles by imports in functions too"].items == (
+    assert counts["circles by imports of every kind"].items == (
         "engine.a.one engine.a.three engine.b.two",
         "engine.c engine.d",
     )

@@ -92,6 +92,7 @@ def read_archive(
     if len(members) > MOST_MEMBERS:
         raise ArchiveError(f"it has more than {MOST_MEMBERS:,} members")
     names = [member.name for member in members]
+    # one order and no name twice: no two archives hold the same members
     if names != sorted(set(names)):
         raise ArchiveError("its members are not in order, or one stands twice")
     return members

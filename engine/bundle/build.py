@@ -62,6 +62,7 @@ def make_bundle(
         STATEMENT: sign(to_bytes(statement), private),
         KEY: pem_of(private.public_key()),
     }
+    # what would not verify is never signed into a file
     refuse_contradictions(evidence, statement)
     if with_model:
         members |= files

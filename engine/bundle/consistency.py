@@ -138,6 +138,7 @@ def _written(found: Contents) -> Iterator[str]:
     sources = found.resolved["data"]["sources"]
     if isinstance(data, dict):
         value = {**value, "data": {**data, "sources": sources}}
+    # through JSON: plain data, without YAML's anchors and aliases
     text = yaml.safe_dump(json.loads(json.dumps(value)), sort_keys=False)
     again = resolved_mapping(recipe_of(text.encode(), WRITTEN))
     if again != found.resolved:
@@ -300,6 +301,7 @@ def page_problems(found: Contents) -> Iterator[str]:
             continue
         if found.report.recipe_name not in text:
             yield f"{name} does not name `{found.report.recipe_name}`"
+        # another version may word a page in another way; its numbers must still be the report's
         others = _shown_decimals(text) - _shown_decimals(right)
         strange = sorted(one for one in others if not _gives(one, known))
         if strange:

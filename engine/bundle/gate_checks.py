@@ -12,8 +12,7 @@ from engine.bundle.scores import by_name, rows_of, same, span
 from engine.evidence import Check, Comparison, Metric, Report, Scores, Status, Verdict
 from engine.kinds import AnswerForm
 from engine.lock.coherence import NEAR
-from engine.metrics.comparing import PREVIOUS, Earlier, judge_gains, judge_previous
-from engine.metrics.correction import holm
+from engine.metrics.comparing import PREVIOUS, Earlier, holm, judge_gains, judge_previous
 from engine.metrics.endings import judge_endings
 from engine.metrics.forgetting import judge_forgetting
 from engine.metrics.scoring import named_metrics

@@ -147,6 +147,7 @@ def checked(envelope: bytes, key: Ed25519PublicKey) -> Signed:
         raise ValueError("the signature is not that of the key") from error
     if signature != {"keyid": key_id(key), "sig": signature["sig"]}:
         raise ValueError("the signature names another key")
+    # one spelling only: else bytes of the envelope could change without breaking the signature
     if (json.dumps(data, indent=1, sort_keys=True) + "\n").encode() != envelope:
         raise ValueError("the envelope is not written as ours are")
     return Signed(payload=payload, key=key_id(key))
@@ -206,6 +207,7 @@ def _made(place: Path) -> Ed25519PrivateKey:
     text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     try:
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # new and private from the first moment: others never get to read it
         handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as stream:
             stream.write(text)

@@ -123,6 +123,7 @@ def check_bundle(bundle: Path, *, model: Path | None = None, key: Path | None = 
         EnvironmentProblem: X660 the libraries that check signatures are missing.
 
     """
+    # read first: a wrong --key is an error of the call, whatever the bundle holds
     trusted = _read(key) if key else None
     checking = Checking()
     try:
@@ -182,6 +183,7 @@ def _problems(problems: Callable[[Contents], Iterator[str]], found: Contents) ->
         yield from problems(found)
     except ContentsError as error:
         yield str(error)
+    # a stranger's values can break any computation; that is a problem of the bundle, not of ours
     except (ArithmeticError, AttributeError, KeyError, LookupError, TypeError, ValueError) as error:
         yield f"it holds values that cannot be compared ({brief_text(str(error))})"
 

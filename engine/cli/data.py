@@ -86,7 +86,8 @@ def run(options: argparse.Namespace) -> int:
         return looked.code
     show_problems(warnings)
     show(data_text(looked.view, width=_width(), colour=has_colour(sys.stdout)))
-    sys.stdout.flush()  # before the problems, where both streams go to one place
+    # Before the problems, where both streams go to one place.
+    sys.stdout.flush()
     show_problems(looked.problems)
     return looked.code
 

@@ -29,7 +29,7 @@ from engine.pipeline.plan import (
     moving,
     plan_run,
 )
-from engine.pipeline.power import prospects
+from engine.pipeline.power import power_outlook
 from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.model import Outside, Recipe, Size
 from engine.recipe.outside import outside_of
@@ -242,7 +242,7 @@ def _where(plan: Plan) -> str:
 
 def _power(plan: Plan) -> tuple[str, ...]:
     """What the holdout can show, once data has counted it or the recipe says it."""
-    return prospects(plan.recipe, plan.stage("data").reused)
+    return power_outlook(plan.recipe, plan.stage("data").reused)
 
 
 def _outside(recipe: Recipe, found: Sequence[Outside]) -> list[str]:

@@ -21,7 +21,7 @@ from engine.data.checks.all_rows import (
 )
 from engine.data.checks.findings import Findings
 from engine.data.checks.model_checks import check_giveaways, drop_doubted, find_doubted
-from engine.data.examples.candidates import CandidateOptions, gather
+from engine.data.examples.candidates import CandidateOptions, collect_rows
 from engine.data.examples.output import Examples, Outcome, occurrences, split_digest
 from engine.data.membership import Membership
 from engine.data.reading.row import Row
@@ -134,7 +134,7 @@ class _Work:
         """Run the steps in their order."""
         asked, pool, findings = self.asked, self.pool, self.findings
         checks, splits = asked.data.checks, asked.splits
-        gathered = gather(rows, asked, pool=pool, findings=findings)
+        collected = collect_rows(rows, asked, pool=pool, findings=findings)
         self.step("comparing equal texts", len(self.pool))
         pool.arrange()
         if self.held is not None:
@@ -168,8 +168,8 @@ class _Work:
             again=occurrences(pool, division.places),
         )
         examples = {name: Examples(outcome, name) for name in IN_ORDER}
-        told = PreparationFacts(
-            gathered=gathered,
+        facts = PreparationFacts(
+            collected=collected,
             splits=examples,
             repeats=repeats,
             firewall=with_left(found, pairs, division),
@@ -177,7 +177,7 @@ class _Work:
         )
         return Prepared(
             **examples,
-            summary=summarise(told, asked, findings, self.scratch),
+            summary=summarise(facts, asked, findings, self.scratch),
             membership=members,
             problems=tuple(findings.problems),
             findings=findings,
@@ -259,10 +259,10 @@ class _Work:
         used = sum(place != Assignment.NONE for place in division.places)
         findings.drop("text of another split", division.torn)
         findings.drop("in no split", len(pool.living()) - used - division.torn)
-        self._tell_sizes(division)
+        self._report_sizes(division)
         return division
 
-    def _tell_sizes(self, division: Division) -> None:
+    def _report_sizes(self, division: Division) -> None:
         """Say which sizes whole groups or equal times could not meet."""
         splits = self.asked.splits
         if splits.by not in ("group", "time") or division.problems:
@@ -276,4 +276,4 @@ class _Work:
         if missed:
             what = "groups" if splits.by == "group" else "equal times"
             message = f"{what} stay together, so not every split has the size asked for"
-            self.findings.tell("splits", "warn", len(missed), message=message, examples=missed)
+            self.findings.report("splits", "warn", len(missed), message=message, examples=missed)

@@ -105,16 +105,16 @@ def _items(
         try:
             options, gold = _ASKED[kind]({part: lookup(values, layout[part]) for part in layout})
         except (MissingColumnError, ValueError) as error:
-            told = f"no `{error}`" if isinstance(error, MissingColumnError) else str(error)
-            message = f"probe `{name}`: {origin}: {told}"
+            why = f"no `{error}`" if isinstance(error, MissingColumnError) else str(error)
+            message = f"probe `{name}`: {origin}: {why}"
             problems.append(Problem(code="D386", message=message))
             continue
         item = ProbeItem(probe=name, kind=kind, options=options, gold=gold)
         items.setdefault(item.id, item)
     if problems:
         more = len(problems) - SHOWN
-        told_more = [Problem(code="D386", message=f"and {more:,} more rows")] if more > 0 else []
-        raise DataError([*problems[:SHOWN], *told_more])
+        left_out = [Problem(code="D386", message=f"and {more:,} more rows")] if more > 0 else []
+        raise DataError([*problems[:SHOWN], *left_out])
     return list(items.values())
 
 

@@ -77,6 +77,7 @@ def _read(kind: Any, data: Any, path: str) -> Any:
         return _read_generic(get_origin(kind), get_args(kind), data, path)
     if (is_dataclass(kind) or is_typeddict(kind)) and isinstance(data, dict):
         return _read_fields(kind, data, path)
+    # by value: the name of a member may change, files hold its value
     if isinstance(kind, type) and issubclass(kind, Enum) and data in list(kind):
         return kind(data)
     if kind in _SCALARS and _SCALARS[kind](data):

@@ -147,6 +147,7 @@ def contradicted_by_answers(
     accepted: Accepted, before: LockedAnswers, recipe: Recipe
 ) -> Iterator[str]:
     """Yield the metrics of a lock that are not those of its answers, where all of these are known."""
+    # with one answer missing no metric can be computed again
     if before.unknown:
         return
     for name, stated, value in recomputed_metrics(accepted, before, recipe):
@@ -167,6 +168,7 @@ def recomputed_metrics(
 
 def is_near(stated: float, value: float, accepted: Accepted) -> bool:
     """Tell whether a number is that of the lock, but for how exactly the lock keeps it."""
+    # likelihoods are kept in 32 bits, so what is computed from them is off by a share of its size
     relative = _NEAR_NATS * abs(stated) if accepted.answers["way"] == LIKELIHOODS else 0.0
     return abs(stated - value) <= max(NEAR, relative)
 

@@ -71,6 +71,7 @@ def _data(locked: Accepted, data: Artifact) -> Iterator[FactComparison]:
         if one["sha256"] is None or now.get(one["name"]) is None:
             continue
         digest = _digest("data", one["name"], one["sha256"], now[one["name"]])
+        # other bytes with equal rows, such as other line ends, train the same model
         if not digest.equal and same_rows:
             digest = replace(digest, equal=True, found=f"{digest.found}, with the same rows")
         yield digest

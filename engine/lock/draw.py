@@ -61,6 +61,7 @@ def draw_of(recipe: Recipe) -> dict[str, Any]:
 def _draw(recipe: Recipe, *, sorted_: bool) -> dict[str, Any]:
     """`draw_of`; not sorted, as locks wrote it while the order of mappings still counted."""
     splits, data, task = recipe.splits, recipe.data, recipe.task
+    # the order of labels moves no row
     labels, label, messages = list(task.labels), data.label, data.messages
     if sorted_:
         labels.sort()
@@ -83,6 +84,7 @@ def _draw(recipe: Recipe, *, sorted_: bool) -> dict[str, Any]:
 
 def is_drawn_by(lock: Lock, recipe: Recipe) -> bool:
     """Whether a lock records the draw of a recipe."""
+    # older versions recorded mappings in the order of the recipe
     return any(lock.draw == _draw(recipe, sorted_=sorted_) for sorted_ in (True, False))
 
 

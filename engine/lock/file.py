@@ -244,6 +244,7 @@ def write_lock(path: Path, lock: Lock) -> bool:
             errno.EFBIG, f"the lock would be larger than {MAX_BYTES / 1e6:.0f} MB", path.name
         )
     try:
+        # the same lock is not written again, so that its time does not change with every run
         if read_text(path, follow=False) == text:
             return False
     except (OSError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""A run beside the accepted run of its lock: wrong inputs stop it early, the rest is compared at the end. Not a stage.
+"""A run beside the accepted run of its lock: wrong inputs stop it early, the rest is compared at the end..
 
 A run repeats the lock when its recipe asks for the same; another seed is the same recipe. What is
 compared, in order: data, base model, tokenizer, config, tool versions, hardware, threads, numbers.
@@ -54,6 +54,7 @@ def device_of_lock(device: Device, recipe: Recipe, accepted: Accepted) -> Device
 
     On a CPU any precision works, natively or not; on others their own stays.
     """
+    # another number of threads adds in another order, which changes bits
     held = replace(device, held_threads=accepted.threads)
     is_cpu = device.kind == "cpu" and accepted.hardware.get("device") == "cpu"
     if recipe.backend.precision == "auto" and is_cpu and accepted.precision in ("bf16", "fp32"):

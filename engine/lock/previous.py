@@ -92,6 +92,7 @@ def find_previous(
     where none is, the newer of both counts.
     """
     stage, file = answers_of(recipe)
+    # a run with the same training key is the same model, which is not its own rival
     run = next((run for run in accepted if run.keys.get("train") != train), None)
     found = None
     if run is not None:
@@ -100,6 +101,7 @@ def find_previous(
     if locked is None:
         return found
     origin = _origin(accepted, store, locked)
+    # this store has accepted a newer model than the lock's
     if origin is None and run is not None and _moment(locked.finished) < _moment(run.started):
         return found
     if origin is not None and (origin is not run or (found and found.answers)):

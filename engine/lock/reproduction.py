@@ -1,4 +1,4 @@
-"""The verdict of a run that repeats a lock: exactly, within noise, or not, and what differed first. Not a stage."""
+"""The verdict of a run that repeats a lock: exactly, within noise, or not, and what differed first.."""
 
 from __future__ import annotations
 
@@ -82,6 +82,7 @@ def reproduction_of(run: RepeatedRun) -> Reproduction:
         return found
     if wrong_lock:
         return _not(found, wrong_lock[0])
+    # nothing was computed, so nothing was shown; but a false fact of the very model is still named
     if found.reused and not (_is_same_model(run) and _untrue(found)):
         return _only_reused(found, run)
     if run.outcome != "accepted":
@@ -285,6 +286,7 @@ def _tests(
             continue
         if now.value is None or then["value"] is None:
             continue
+        # how far two trainings may differ: from further seeds, else from the interval on the holdout
         margin = equivalence.margin_of(
             then, locked.spread.get(name), seeds=len(locked.seeds) + 1, rows=len(answers)
         )

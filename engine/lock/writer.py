@@ -92,7 +92,9 @@ class LockWriter:
             return None
         digest, wear = self.now.splits["holdout"].digest, self.now.holdout
         counts = HoldoutUses(self.store)
+        # the lock may come from another machine, the store may be new: the larger count is the true one
         looks = max(wear.looks, counts.looks(digest))
+        # a reused verdict is no new look: nobody chose anything by it
         if decided(records, self.recipe) and not repeats:
             look = {"recipe": self.recipe.name, "run": run, "started": started, "outcome": outcome}
             looks = counts.add(digest, look, known=wear.looks)
@@ -191,6 +193,7 @@ def _carried(before: Lock, now: Lock) -> Wear:
     if old is None or new is None or old.digest == new.digest:
         return before.holdout
     redrawn = before.draw != now.draw
+    # rows that decided before still count in a holdout that is mostly made of them
     looks = before.holdout.looks if _mostly(before, now) else 0
     return Wear(looks=looks, redraws=before.holdout.redraws + redrawn)
 

@@ -90,12 +90,12 @@ def _of_sets(scores: Scores, _task: Task, _judging: Sequence[Check], _beside: Be
         for right in [round((row.recall or 0.0) * row.support)]
     ]
     worst = sorted(wrong, key=lambda item: -item[0] - item[1])[:MOST_PAIRS]
-    told = [
+    lines = [
         f"`{row.label}` is missed {_times(missed)} and given {_times(vain)} where it is not"
         for missed, vain, row in worst
         if missed or vain
     ]
-    return [*told, *_rare(scores)]
+    return [*lines, *_rare(scores)]
 
 
 def _of_fields(
@@ -104,27 +104,27 @@ def _of_fields(
     """Name the fields that are worst."""
     known = [row for row in scores.classes if row.f1 is not None and row.f1 < 1 and row.support]
     worst = sorted(known, key=lambda row: row.f1 or 0.0)[:MOST_PAIRS]
-    told = [
+    lines = [
         f"field `{row.label}` has an F1 of {row.f1 or 0.0:.2f} on {row.support} values"
         for row in worst
     ]
-    return [*told, *_rare(scores)]
+    return [*lines, *_rare(scores)]
 
 
 def _of_texts(scores: Scores, task: Task, judging: Sequence[Check], beside: Beside) -> list[str]:
     """Say how far off it is, what training changed, and what so few rows can show."""
     del task
-    told = [line for check in judging for line in _how_far(check)]
-    told += _almost(scores)
+    lines = [line for check in judging for line in _how_far(check)]
+    lines += _almost(scores)
     named = {check.metric for check in judging}
-    told += [
+    lines += [
         f"training moved {x.metric} by {x.difference:+.3f} against {x.name}"
         for x in beside.comparisons
         if x.metric in named and x.name in UNTRAINED and x.difference is not None
     ]
     bounded = [check for check in judging if check.kind not in _COMPARED]
-    told += [line for check in bounded for line in _said_of(check.name, beside.power)]
-    return told
+    lines += [line for check in bounded for line in _power_of(check.name, beside.power)]
+    return lines
 
 
 def _how_far(check: Check) -> list[str]:
@@ -168,8 +168,8 @@ def _almost(scores: Scores) -> list[str]:
     return [f"{outputs} right but for case, punctuation or white space"]
 
 
-def _said_of(metric: str, power: Sequence[str]) -> list[str]:
-    return [line for line in power if f" {metric} " in line][:1]
+def _power_of(metric: str, power: Sequence[str]) -> list[str]:
+    return [line for line in power if f" {metric} " in f" {line}"][:1]
 
 
 def _confusions(scores: Scores, labels: Sequence[str]) -> list[str]:

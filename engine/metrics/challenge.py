@@ -37,21 +37,23 @@ def lines(  # noqa: PLR0913 - one comparison, named
     """
     from engine.metrics.paired import difference, pair  # brings numpy
 
-    def values(said: Sequence[Prediction]) -> dict[str, float | None]:
-        scores = score(said, task, confidence=confidence, seed=seed)
+    def values(answers: Sequence[Prediction]) -> dict[str, float | None]:
+        scores = score(answers, task, confidence=confidence, seed=seed)
         return {metric.name: metric.value for metric in scores.metrics}
 
-    before, found, after = values(accepted), [], []
-    for name, said in candidates.items():
-        models = pair(said, accepted, task=task, confidence=confidence, seed=seed)
-        reached = values(said)
+    before, differences, after = values(accepted), [], []
+    for name, answers in candidates.items():
+        models = pair(answers, accepted, task=task, confidence=confidence, seed=seed)
+        reached = values(answers)
         for metric in metrics:
             less = is_lower_better(metric, task.kind)
-            found.append(comparison_of(name, difference(metric, models), is_lower_better=less))
+            differences.append(
+                comparison_of(name, difference(metric, models), is_lower_better=less)
+            )
             after.append(reached.get(metric))
     return tuple(
         _line(one, before, value, margins.get(one.metric, MARGIN), confidence)
-        for one, value in zip(corrected(found), after, strict=True)
+        for one, value in zip(corrected(differences), after, strict=True)
     )
 
 
@@ -81,26 +83,26 @@ def stand(
     Better and worse are what chance explains too seldom; as good is what is surely less than the
     margin worse.
     """
-    found, interval = comparison.difference, comparison.interval
+    delta, interval = comparison.difference, comparison.interval
     p_value = comparison.p_adjusted
-    if found is None or interval is None or p_value is None:
+    if delta is None or interval is None or p_value is None:
         return ChallengeOutcome.UNKNOWN, None
-    if p_value <= 1 - confidence and found != 0:
-        return (ChallengeOutcome.BETTER if found > 0 else ChallengeOutcome.WORSE), None
+    if p_value <= 1 - confidence and delta != 0:
+        return (ChallengeOutcome.BETTER if delta > 0 else ChallengeOutcome.WORSE), None
     if interval.low >= -margin:
         return ChallengeOutcome.AS_GOOD, None
-    metric = Metric(name="", value=found, n=comparison.n, interval=interval)
+    metric = Metric(name="", value=delta, n=comparison.n, interval=interval)
     rows = rows_to_decide(metric, direction="min", bound=-margin)
     return ChallengeOutcome.UNKNOWN, rows or rows_to_decide(metric, direction="max", bound=0.0)
 
 
 def overall(lines: Sequence[ChallengeLine]) -> ChallengeOutcome:
     """Return the standing of one candidate over all metrics: what is worse or unknown decides."""
-    found = {line.standing for line in lines}
+    outcomes = {line.standing for line in lines}
     for standing in (ChallengeOutcome.WORSE, ChallengeOutcome.UNKNOWN, ChallengeOutcome.BETTER):
-        if standing in found:
+        if standing in outcomes:
             return standing
-    return ChallengeOutcome.AS_GOOD if found else ChallengeOutcome.UNKNOWN
+    return ChallengeOutcome.AS_GOOD if outcomes else ChallengeOutcome.UNKNOWN
 
 
 def best_of(lines: Sequence[ChallengeLine]) -> str:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from engine.evidence import Check, Comparison, Interval, Metric, Status
-from engine.metrics.correction import holm
 from engine.metrics.predictions import Prediction
 from engine.metrics.verdict import ROUNDING, hold_back, judge
 from engine.recipe.metrics import is_lower_better
@@ -230,8 +229,8 @@ def _over_one(
     most, p_value = 1 - acceptance.confidence, comparison.p_adjusted
     if p_value is not None and p_value <= most + ROUNDING:
         return check
-    told = "no p-value" if p_value is None else f"p = {p_value:.3g} after Holm's correction"
-    note = f"{told}, required at most {most:.3g}; {check.note}"
+    shown = "no p-value" if p_value is None else f"p = {p_value:.3g} after Holm's correction"
+    note = f"{shown}, required at most {most:.3g}; {check.note}"
     return replace(check, status=Status.INCONCLUSIVE, note=note)
 
 
@@ -262,3 +261,18 @@ def _judge_previous(
     )
     check = replace(check, p_value=comparison.p_value, p_adjusted=comparison.p_adjusted)
     return hold_back(check, drop.metric, n=comparison.n)
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Return Holm's (1979) adjusted p-values, in the order given.
+
+    The smallest is multiplied by how many there are, the next by one less, and so on; none becomes
+    smaller than one before it, and none larger than 1.
+    """
+    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, place in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * p_values[place]))
+        adjusted[place] = largest
+    return tuple(adjusted)

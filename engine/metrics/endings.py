@@ -1,9 +1,9 @@
-"""Whether a model ends its answers, and says valid ones, when nothing holds it to the task's form.
+"""Whether a model ends its answers, and gives valid ones, without constrained decoding.
 
-Constrained decoding shows what a model knows, and hides that it never stops. So what it says freely is
-compared with what it says when held, always. Below `WARN` of that the check warns. Below `FAIL` of it the
-check fails, provided that the held answers show that the model has learned its task: one that has not is
-for the thresholds to judge.
+Constrained decoding shows what a model knows, and hides that it never stops. So free decoding is always
+compared with it. Below `WARN` of the constrained share the check warns. Below `FAIL` of it the check fails,
+provided that the constrained answers show that the model has learned its task: one that has not is for the
+thresholds to judge.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FIELDS = 0.75
 def judge_endings(
     task: Task, chosen: Sequence[Prediction], *, scores: Scores, free: Scores | None
 ) -> tuple[Check, ...]:
-    """Compare what is said freely with what is said when held: `free_output`; for free kinds `ended`."""
+    """Compare free with constrained decoding (`free_output`); of free kinds, count ended answers (`ended`)."""
     if not task.spec.has_turns or not chosen:
         return ()
     learned = _has_learned(task, chosen, scores)
@@ -43,24 +43,31 @@ def judge_endings(
         return (
             _check("ended", ended / len(chosen), 1.0, n=len(chosen), note=note, learned=learned),
         )
-    said, held = free.metric("valid_output"), scores.metric("valid_output")
-    if held.value is None or not held.value:
+    freely, constrained = free.metric("valid_output"), scores.metric("valid_output")
+    if constrained.value is None or not constrained.value:
         return ()
     note = (
-        f"{said.value or 0.0:.3f} of the answers are valid and end by themselves when nothing holds the model,"
-        f" {held.value:.3f} when it is held to the task's form"
+        f"{freely.value or 0.0:.3f} of the answers are valid and end by themselves when nothing holds the model,"
+        f" {constrained.value:.3f} when it is held to the task's form"
     )
     return (
-        _check("free_output", said.value or 0.0, held.value, n=said.n, note=note, learned=learned),
+        _check(
+            "free_output",
+            freely.value or 0.0,
+            constrained.value,
+            n=freely.n,
+            note=note,
+            learned=learned,
+        ),
     )
 
 
-def _check(name: str, got: float, held: float, *, n: int, note: str, learned: bool) -> Check:
-    status, bound = Status.PASS, WARN * held
-    if got < WARN * held:
+def _check(name: str, got: float, constrained: float, *, n: int, note: str, learned: bool) -> Check:
+    status, bound = Status.PASS, WARN * constrained
+    if got < WARN * constrained:
         status = Status.WARN
-    if got < FAIL * held and learned:
-        status, bound = Status.FAIL, FAIL * held
+    if got < FAIL * constrained and learned:
+        status, bound = Status.FAIL, FAIL * constrained
     return Check(
         name=name,
         status=status,

@@ -55,11 +55,11 @@ def margin_of(
         deviation = float(spread["deviation"])
         factor = _student(1 - LEVEL / 2, seeds - 1) * math.sqrt(2)
         value = max(factor * deviation, 1 / max(1, rows))
-        told = (
+        origin = (
             f"what two trainings with other seeds may differ by: {factor:.2f} times the standard "
             f"deviation {deviation:.4f} of {seeds} seeds, at least one row of {rows}"
         )
-        return Margin(value=value, origin=told)
+        return Margin(value=value, origin=origin)
     few = f"{seeds} seeds are too few for a noise band" if seeds > 1 else "no further seeds"
     if locked["low"] is None or locked["high"] is None:
         return Margin(value=None, origin=f"{few}, and the lock has no interval")

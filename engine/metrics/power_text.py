@@ -1,6 +1,6 @@
-"""The power check in words: what the bounds of a recipe ask of a model, on the rows that will judge.
+"""The power of each threshold on the holdout, as sentences: how often a model of a true value passes.
 
-Estimates, made before training; the last sentence says what they take for granted.
+Estimates, made before training; the last sentence says what they assume.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MACRO = ("macro_f1", "macro_precision", "macro_recall", "balanced_accuracy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judges:
+class JudgingRows:
     """The rows that will decide."""
 
     rows: int
@@ -45,15 +45,15 @@ class Judges:
         return [min(max(self.classes.get(x, 0) / self.rows, few), 1 - few) for x in labels]
 
 
-def outlook(
+def power_lines(
     acceptance: Acceptance,
     task: Task,
-    judges: Judges,
+    judges: JudgingRows,
     *,
     has_baselines: bool = True,
     discordance: float | None = None,
 ) -> tuple[str, ...]:
-    """Return a sentence for each bound, and one that says what they take for granted.
+    """Return a line for each threshold, and one that says what they assume.
 
     `discordance` between model and baseline is given once it has been measured.
     """
@@ -64,8 +64,8 @@ def outlook(
     ]
     gains = acceptance.over_baselines if has_baselines else ()
     differ = BASELINE_DISCORDANCE if discordance is None else discordance
-    lines += [_about_gain(gain, acceptance, task, judges, differ) for gain in gains]
-    lines += [_about_previous(drop, acceptance, task, judges) for drop in acceptance.over_previous]
+    lines += [_gain_power(gain, acceptance, task, judges, differ) for gain in gains]
+    lines += [_previous_power(drop, acceptance, task, judges) for drop in acceptance.over_previous]
     given = list(_taken_for_granted(acceptance, task, judges))
     if gains:
         known = "a guess" if discordance is None else "measured"
@@ -78,7 +78,7 @@ def outlook(
 
 
 def _about_threshold(
-    threshold: Threshold, acceptance: Acceptance, task: Task, judges: Judges
+    threshold: Threshold, acceptance: Acceptance, task: Task, judges: JudgingRows
 ) -> Iterator[str]:
     name, _, label = threshold.metric.partition(".")
     if name in UNFORESEEN:
@@ -95,10 +95,10 @@ def _about_threshold(
         return
     spread = _spread(threshold.metric, task, judges)
     if spread is not None:
-        yield _passing(threshold, acceptance, judges, spread)
+        yield _threshold_power(threshold, acceptance, judges, spread)
 
 
-def _few_rows(label: str, task: Task, judges: Judges) -> str:
+def _few_rows(label: str, task: Task, judges: JudgingRows) -> str:
     """Say that a class has too few rows to decide, and how many there would have to be of all."""
     counted = bool(judges.classes)
     rows = judges.classes[label] if counted else judges.rows / len(task.labels)
@@ -112,74 +112,77 @@ def _few_rows(label: str, task: Task, judges: Judges) -> str:
     )
 
 
-def _passing(threshold: Threshold, acceptance: Acceptance, judges: Judges, spread: Spread) -> str:
-    """Say which true value passes four times in five, and how many rows would do for less."""
+def _threshold_power(
+    threshold: Threshold, acceptance: Acceptance, judges: JudgingRows, spread: Spread
+) -> str:
+    """Return the true values that pass with power 0.80 and at less, and how many rows give 0.80."""
     is_max = threshold.direction == "max"
     rule = _rule(1 - threshold.bound if is_max else threshold.bound, acceptance)
     better = rule.bound + min(BETTER_BY, (1 - rule.bound) / 2)
     better = 1.0 if better > 1 - 0.5 / judges.rows else better
     enough = power.rows_to_pass(better, rule, spread=spread)
-    would_do = f"{enough:,} rows would do" if enough else "no number of rows would do"
     end = "point" if not rule.on_interval else "upper bound" if is_max else "lower bound"
     asked = f"`{threshold.direction} {_number(threshold.bound)} ({end})`"
-    said = _number(1 - better if is_max else better)
-    with_rows = f"With {_count(judges.rows, 'holdout row')}"
+    target = _number(1 - better if is_max else better)
+    start = f"{threshold.metric} {asked} on {_count(judges.rows, 'holdout row')}"
     needed = power.passing_value(rule, rows=judges.rows, spread=spread)
     if needed is None:
-        metric = threshold.metric
-        return f"{with_rows} no model passes {metric} {asked} often; {would_do} for {said}."
+        rows = _enough_rows(enough, f" at {target}")
+        return f"{start}: power below {OFTEN:.2f} at every true value; {rows}."
     shown = _number(_down(1 - needed) if is_max else _up(needed))
     rate = power.pass_rate(better, rule, rows=judges.rows, spread=spread)
-    told = f"{with_rows} a true {threshold.metric} of {shown} passes {asked} 4 times in 5"
+    sentence = f"{start}: power {OFTEN:.2f} at a true {threshold.metric} of {shown}"
     lucky = power.passing_value(rule, rows=judges.rows, spread=spread, rate=SELDOM)
     if lucky is not None and lucky < rule.bound:
         worse = _number(_up(1 - lucky) if is_max else _down(lucky))
-        return f"{told}, and one of {worse}, which is not good enough, passes once in 5."
+        return f"{sentence}; {worse}, which is not good enough, still passes with {SELDOM:.2f}."
     if rate >= OFTEN:
-        return f"{told}, one of {said} {_times(rate)}."
-    return f"{told}, one of {said} {_times(rate)}; {would_do} for it."
+        return f"{sentence}, {_power(rate)} at {target}."
+    return f"{sentence}, {_power(rate)} at {target}; {_enough_rows(enough)}."
 
 
-def _about_gain(
-    gain: MinGain, acceptance: Acceptance, task: Task, judges: Judges, discordance: float
+def _gain_power(
+    gain: MinGain, acceptance: Acceptance, task: Task, judges: JudgingRows, discordance: float
 ) -> str:
     rule, per_row = _rule(gain.min_gain, acceptance), _paired_rows(gain.metric, task, judges)
     rows, bigger = judges.rows * per_row, gain.min_gain + BETTER_BY
-    with_rows = f"With {_count(judges.rows, 'holdout row')}"
-    asked = f"`min_gain {_number(gain.min_gain)}`"
-    found = power.found_gain(rule, rows=rows, discordance=discordance)
+    start = (
+        f"{gain.metric} `min_gain {_number(gain.min_gain)}` over a baseline on"
+        f" {_count(judges.rows, 'holdout row')}"
+    )
+    needed = power.found_gain(rule, rows=rows, discordance=discordance)
     missed = power.found_gain(rule, rows=rows, discordance=discordance, rate=SELDOM)
     enough = power.rows_to_find(bigger, rule, discordance=discordance, per_row=per_row)
-    would_do = f"{enough:,} rows would do" if enough else "no number of rows would do"
-    if found is None or missed is None:
-        named = f"no gain in {gain.metric} over a baseline"
-        return f"{with_rows} {named} passes {asked} often; {would_do} for {_number(bigger)}."
-    passes = f"of {_number(_up(found))} passes {asked} 4 times in 5"
-    told = f"{with_rows} a true gain in {gain.metric} over a baseline {passes}"
+    more_rows = _enough_rows(enough, f" at {_number(bigger)}")
+    if needed is None or missed is None:
+        return f"{start}: power below {OFTEN:.2f} at every true gain; {more_rows}."
+    sentence = f"{start}: power {OFTEN:.2f} at a true gain of {_number(_up(needed))}"
     if missed > gain.min_gain:
-        told = (
-            f"{with_rows} a true gain in {gain.metric} under {_number(_down(missed))} over a "
-            f"baseline would be missed 4 times in 5, and one {passes}"
-        )
-    return f"{told}." if found <= bigger else f"{told}; {would_do} for {_number(bigger)}."
+        sentence += f", {SELDOM:.2f} at {_number(_down(missed))}"
+    return f"{sentence}." if needed <= bigger else f"{sentence}; {more_rows}."
 
 
-def _about_previous(drop: MaxDrop, acceptance: Acceptance, task: Task, judges: Judges) -> str:
-    """Say how often a model that is as good as the previous one is let through."""
+def _previous_power(drop: MaxDrop, acceptance: Acceptance, task: Task, judges: JudgingRows) -> str:
+    """Return how often a model that is as good as the previous one passes."""
     rule, per_row = _rule(-drop.max_drop, acceptance), _paired_rows(drop.metric, task, judges)
     differ = PREVIOUS_DISCORDANCE
     rate = power.gain_rate(0.0, rule, rows=judges.rows * per_row, discordance=differ)
-    told = (
-        f"With {_count(judges.rows, 'holdout row')} a model as good as the previous one passes "
-        f"`max_drop {_number(drop.max_drop)}` of {drop.metric} {_times(rate)}"
+    sentence = (
+        f"{drop.metric} `max_drop {_number(drop.max_drop)}` on {_count(judges.rows, 'holdout row')}:"
+        f" power {_power(rate)} for a model as good as the previous one"
     )
     if rate >= OFTEN:
-        return f"{told}."
+        return f"{sentence}."
     enough = power.rows_to_find(0.0, rule, discordance=differ, per_row=per_row)
-    return f"{told}; {f'{enough:,} rows' if enough else 'no number of rows'} would do for 4 in 5."
+    return f"{sentence}; {_enough_rows(enough)}."
 
 
-def _spread(metric: str, task: Task, judges: Judges) -> Spread | None:
+def _enough_rows(rows: int | None, at: str = "") -> str:
+    number = f"{rows:,} holdout rows give" if rows else "no number of rows gives"
+    return f"{number} {OFTEN:.2f}{at}"
+
+
+def _spread(metric: str, task: Task, judges: JudgingRows) -> Spread | None:
     """Return how a metric stands on the rows; None where it cannot be said."""
     name, _, label = metric.partition(".")
     spec = spec_of(metric, task.kind)
@@ -196,7 +199,7 @@ def _spread(metric: str, task: Task, judges: Judges) -> Spread | None:
     return power.macro_recall(portions)
 
 
-def _paired_rows(metric: str, task: Task, judges: Judges) -> float:
+def _paired_rows(metric: str, task: Task, judges: JudgingRows) -> float:
     """Return the effective rows of a difference for each row, as of classes that are equally good."""
     spread = _spread(metric, task, judges)
     if spread is None:
@@ -206,7 +209,7 @@ def _paired_rows(metric: str, task: Task, judges: Judges) -> float:
     return spread.per_row(OFTEN)
 
 
-def _taken_for_granted(acceptance: Acceptance, task: Task, judges: Judges) -> Iterator[str]:
+def _taken_for_granted(acceptance: Acceptance, task: Task, judges: JudgingRows) -> Iterator[str]:
     bounds: tuple[Threshold | MinGain | MaxDrop, ...] = (
         *acceptance.metrics,
         *acceptance.over_baselines,
@@ -247,12 +250,9 @@ def _down(value: float) -> float:
     return math.floor(round(value * 1000, 3)) / 1000
 
 
-def _times(rate: float) -> str:
-    """Say how often, rounded down and never as a certainty."""
-    hundredths = min(99, math.floor(rate * 100 + 1e-9))
-    if hundredths == 0:
-        return "less than once in 100" if rate > 0 else "never"
-    return "once in 100" if hundredths == 1 else f"{hundredths} times in 100"
+def _power(rate: float) -> str:
+    """Return the power with two decimals, rounded down and never as a certainty."""
+    return f"{min(99, math.floor(rate * 100 + 1e-9)) / 100:.2f}"
 
 
 def _rate(share: float) -> str:

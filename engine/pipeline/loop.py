@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from engine import failures
 from engine.artifacts import results as flow
 from engine.artifacts.readable import is_readable
 from engine.artifacts.stage import StageContext
 from engine.environment import restrict_to
 from engine.errors import EngineError, ExitCode, StageError
 from engine.evidence import StageRecord, StageStatus
+from engine.failures import as_engine_error
 from engine.pipeline.plan import FORCED, UNUSABLE, PlanInputs, PlannedStage, plan_run, products
 from engine.process import interrupts
 from engine.progress import Progress
@@ -169,7 +169,7 @@ def _attempt(
         state.stop = flow.interrupted(planned.name, interrupts.number_of(asked))
         return _record(planned, StageStatus.INTERRUPTED, since=started)
     except BaseException as error:
-        known = failures.as_engine_error(error, store.root)
+        known = as_engine_error(error, store.root)
         if known is None:
             raise
         if isinstance(error, DamagedError):

@@ -1,1 +1,1 @@
-"""What a verb does, importable: whole runs, and finding what they left."""
+"""What `recipe run`, `challenge` and `compare` do, importable, and finding the runs and models that they left."""

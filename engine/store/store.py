@@ -154,6 +154,7 @@ class Store:
         if not anew and (found := self.whole(key.digest)):
             return found
         with self.lock(key.digest):
+            # asked again: another process may have built it while this one waited
             found = None if anew else self.whole(key.digest)
             return found or self._build(stage, key, build)
 
@@ -189,6 +190,7 @@ class Store:
             try:
                 writing.make_folder(to.parent, below=target.parent)
                 _link_file(artifact.path / entry.name, to)
+                # hashed where it arrived: a copy may fail half way, and a link shows what the store holds now
                 is_right = sha256_of(to) == entry.sha256
             except OSError as error:
                 raise storage_problem(error, self.root) from error
@@ -264,6 +266,7 @@ class Store:
                 seconds=round(seconds, 3),
                 versions=self._versions,
             )
+            # the manifest is written last and the folder renamed whole: what has a manifest is complete
             _write_durably(aside / MANIFEST, manifest_text(artifact))
             self._make(final.parent)
             self._make_room(key.digest, final)
@@ -301,9 +304,11 @@ class Store:
         status = plain_status(artifact.path, entry.name)
         if status is None or status.st_size != entry.bytes:
             return False
+        # models have gigabytes: they are hashed when they are used, not whenever they are looked at
         if not whole and entry.bytes >= SMALL and status.st_mtime_ns == entry.mtime_ns:
             return True
         path = artifact.path / entry.name
+        # a file that was changed may keep its size and time; inode and change time it cannot keep
         stamp = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         known = self._hashed.get(path)
         if known is None or known[0] != stamp:

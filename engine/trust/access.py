@@ -123,6 +123,7 @@ class AccessCheck:
             target = real_place(Path(entry.path))
             if not self.project.holds(target) and not lies_below(target, folder):
                 yield target
+        # more entries than are looked through: something unseen counts as outside
         if next(entries, None) is not None:
             yield folder / "…"
 

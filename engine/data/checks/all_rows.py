@@ -39,8 +39,8 @@ def check_conflicts(pool: Pool, task: Task, action: CheckAction, findings: Findi
     what = "label" if task.labels else "answer"
     message = f"{several(len(groups), 'text stands', 'texts stand')} with more than one {what}"
     message += f" ({count:,} rows)"
-    told = [_told_pair(pool, rows[:2]) for rows in groups[:PLACES]]
-    findings.tell("conflicting_labels", action, count, message=message, examples=told)
+    examples = [_pair_text(pool, rows[:2]) for rows in groups[:PLACES]]
+    findings.report("conflicting_labels", action, count, message=message, examples=examples)
     if action == "drop":
         left = sum(pool.leave_out(rows) for rows in groups)
         findings.drop("conflicting label", left)
@@ -69,8 +69,8 @@ def check_duplicates(
         findings.row("duplicates", record.origin, text=excerpt(record.input), repeats=other)
     what = "label" if task.labels else "answer"
     message = f"{several(len(again), 'row repeats', 'rows repeat')} another row's text and {what}"
-    told = [quote(pool, row) for _, row, _ in again[:PLACES]]
-    findings.tell("duplicates", action, len(again), message=message, examples=told)
+    examples = [quote(pool, row) for _, row, _ in again[:PLACES]]
+    findings.report("duplicates", action, len(again), message=message, examples=examples)
     if action == "drop":
         findings.drop("duplicate", pool.leave_out([row for _, row, _ in again]))
 
@@ -143,11 +143,11 @@ def check_near_duplicates(
         record = pool.spill[row]
         facts = {"like": pool.spill[other].origin, "similarity": round(similarity, 4)}
         findings.row("near_duplicates", record.origin, text=excerpt(record.input), **facts)
-    told = [_told_alike(pool, row, *alike[row]) for row in ranked[:PLACES]]
+    examples = [_alike_text(pool, row, *alike[row]) for row in ranked[:PLACES]]
     capped = f"; {found.capped:,} groups too large to compare in full" if found.capped else ""
     message = f"{several(len(alike), 'row is', 'rows are')} nearly the same as another"
     message += f" (Jaccard similarity of 5-character shingles at least 0.8){capped}"
-    findings.tell("near_duplicates", action, len(alike), message=message, examples=told)
+    findings.report("near_duplicates", action, len(alike), message=message, examples=examples)
     if action == "drop":
         ranks = set() if pool.place else {pool.rank[row] for row in dropped}
         copies = [row for row in pool.living() if row in dropped or pool.rank[row] in ranks]
@@ -167,7 +167,7 @@ def _one_of_each_text(pool: Pool, held: RecordedSplits | None) -> list[int]:
     ]
 
 
-def _told_alike(pool: Pool, row: int, other: int, similarity: float) -> tuple[str | Quote, ...]:
+def _alike_text(pool: Pool, row: int, other: int, similarity: float) -> tuple[str | Quote, ...]:
     return quote(pool, row), f" is {similarity:.0%} like ", quote(pool, other)
 
 
@@ -186,8 +186,8 @@ def check_traits(pool: Pool, findings: Findings) -> None:
         shown = {traits.words[word]: check.shown(word, by_word) for word in odd}
         for row in rows:
             findings.row(check.name, pool.spill[row].origin, what=shown[traits.of[row]])
-        told = [(quote(pool, row), f": {shown[traits.of[row]]}") for row in rows[:PLACES]]
-        findings.tell(check.name, check.action, len(rows), message=message, examples=told)
+        examples = [(quote(pool, row), f": {shown[traits.of[row]]}") for row in rows[:PLACES]]
+        findings.report(check.name, check.action, len(rows), message=message, examples=examples)
         if check.action == "drop":
             reason = f"odd {check.name.replace('_', ' ').removesuffix('s')}"
             findings.drop(reason, pool.leave_out(rows))
@@ -208,12 +208,12 @@ def check_imbalance(labels: Mapping[str, int], action: CheckAction, findings: Fi
     if not rare and largest <= LOPSIDED * smallest:
         return
     shown = rare or {min(present, key=lambda label: present[label]): smallest}
-    told = [
+    examples = [
         f"`{excerpt(label)}`: {count:,} of {total:,} rows ({count / total:.1%})"
         for label, count in sorted(shown.items(), key=lambda item: item[1])[:PLACES]
     ]
     message = f"classes are lopsided: the largest has {largest:,} rows, the smallest {smallest:,}"
-    findings.tell("imbalance", action, len(shown), message=message, examples=told)
+    findings.report("imbalance", action, len(shown), message=message, examples=examples)
 
 
 def check_missing_classes(
@@ -225,9 +225,9 @@ def check_missing_classes(
         return
     one = len(missing) == 1
     message = f"label `{missing[0]}` has no rows" if one else f"{len(missing)} labels have no rows"
-    told = () if one else [f"`{label}`" for label in missing]
-    findings.tell(
-        "missing_classes", checks.missing_classes, len(missing), message=message, examples=told
+    examples = () if one else [f"`{label}`" for label in missing]
+    findings.report(
+        "missing_classes", checks.missing_classes, len(missing), message=message, examples=examples
     )
 
 
@@ -249,5 +249,5 @@ def _log_group(check: str, pool: Pool, rows: Sequence[int], findings: Findings) 
         findings.row(check, record.origin, **facts)
 
 
-def _told_pair(pool: Pool, rows: Sequence[int]) -> tuple[str | Quote, ...]:
+def _pair_text(pool: Pool, rows: Sequence[int]) -> tuple[str | Quote, ...]:
     return quote(pool, rows[0]), " and ", quote(pool, rows[1])

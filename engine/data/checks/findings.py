@@ -66,7 +66,7 @@ class Quote:
     text: str
     """What follows the place: the start of the row, or what is wrong with it."""
 
-    def told(self, hidden: Container[int]) -> str:
+    def shown_to(self, hidden: Container[int]) -> str:
         """Return the place and the text, or the place alone where the row is hidden."""
         return f"{self.origin} (holdout)" if self.row in hidden else f"{self.origin} {self.text}"
 
@@ -94,7 +94,7 @@ class Findings:
 
     def __init__(self, scratch: Path | None = None) -> None:
         """Open the file in `scratch`, or where the system keeps temporary files."""
-        self._told: list[tuple[DataFinding, tuple[Shown, ...]]] = []
+        self._entries: list[tuple[DataFinding, tuple[Shown, ...]]] = []
         self.problems: list[Problem] = []
         self.dropped: Counter[str] = Counter()
         self._log = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - as long as `self`
@@ -105,19 +105,19 @@ class Findings:
         line = json.dumps({"check": check, "row": origin, **facts})
         self._log.write(f"{line}\n".encode("ascii"))
 
-    def tell(
+    def report(
         self, check: str, action: str, count: int, *, message: str, examples: Iterable[Shown] = ()
     ) -> None:
         """Keep a finding, and its problem when the check says `fail`."""
         shown = tuple(islice(examples, PLACES))
         finding = DataFinding(check=check, action=action, count=count, message=message)
-        self._told.append((finding, shown))
+        self._entries.append((finding, shown))
         if action == "fail":
             self.problems.append(refusal(_with_examples(finding, shown, ())))
 
     def found(self, hidden: Container[int] = ()) -> tuple[DataFinding, ...]:
         """Return every finding; rows in `hidden` are named but not quoted."""
-        return tuple(_with_examples(finding, shown, hidden) for finding, shown in self._told)
+        return tuple(_with_examples(finding, shown, hidden) for finding, shown in self._entries)
 
     def drop(self, reason: str, rows: int) -> None:
         """Count rows that are left out."""
@@ -169,4 +169,4 @@ def written(shown: Shown, hidden: Container[int] = ()) -> str:
     if isinstance(shown, str):
         return shown
     parts = (shown,) if isinstance(shown, Quote) else shown
-    return "".join(part if isinstance(part, str) else part.told(hidden) for part in parts)
+    return "".join(part if isinstance(part, str) else part.shown_to(hidden) for part in parts)

@@ -47,7 +47,7 @@ class Giveaway:
     precision: float
     """`rows` of all rows that hold it."""
 
-    def told(self) -> str:
+    def message(self) -> str:
         """Return one line: the mark, how many rows of the label hold it and how sure it is."""
         return (
             f"`{self.mark}` stands in {self.rows:,} rows of `{self.label}` ({self.share:.1%} of"
@@ -94,7 +94,7 @@ class GiveawayCounter:
 
     def found(self) -> list[Giveaway]:
         """Return the marks that give a label away, those of the most rows first."""
-        told = []
+        giving = []
         for (label, mark), held in self._held.items():
             rows, total = held[label], max(held.total(), 1)
             share = rows / max(self._rows[label], 1)
@@ -102,10 +102,10 @@ class GiveawayCounter:
                 TOPICAL if mark.endswith(tuple(f"its {place} word" for place in BARE)) else SHARE
             )
             if rows >= LEAST and share >= least and rows / total >= PRECISION:
-                told.append(
+                giving.append(
                     Giveaway(label=label, mark=mark, rows=rows, share=share, precision=rows / total)
                 )
-        return sorted(told, key=lambda one: (-one.rows, one.label, one.mark))
+        return sorted(giving, key=lambda one: (-one.rows, one.label, one.mark))
 
 
 def find_giveaways(
@@ -113,7 +113,7 @@ def find_giveaways(
 ) -> list[Giveaway]:
     """Return the marks that give labels away in (text, label or labels); rows are streamed.
 
-    A mark is told with at least 5 rows, 5 % of its label's rows and a precision of 95 %.
+    A mark counts with at least 5 rows, 5 % of its label's rows and a precision of 95 %.
     """
     counter = GiveawayCounter(labels)
     for text, own in rows:
@@ -132,8 +132,8 @@ def finder(found: Sequence[Giveaway]) -> Callable[[str], Giveaway | None]:
     return look
 
 
-def giveaways_told(found: Sequence[Giveaway]) -> str:
-    """Return the finding's sentence; the examples are what each `told()` says."""
+def leakage_message(found: Sequence[Giveaway]) -> str:
+    """Return the finding's sentence; the examples are what each `giving()` says."""
     labels = len({one.label for one in found})
     what = "1 label is" if labels == 1 else f"{labels:,} labels are"
     return f"{what} given away by the text itself"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from engine.data.checks.findings import PLACES, Findings, Shown, quote
 from engine.data.checks.label_errors import find_label_errors, looked_at
-from engine.data.checks.label_leakage import Giveaway, find_giveaways, finder, giveaways_told
+from engine.data.checks.label_leakage import Giveaway, find_giveaways, finder, leakage_message
 from engine.data.reading.row import excerpt, several
 from engine.data.row_index import Assignment, Pool
 from engine.data.spill import Texts
@@ -21,16 +21,16 @@ def find_doubted(pool: Pool, action: CheckAction, seed: int, findings: Findings)
     suspects = find_label_errors(Texts(pool.spill, rows), labels, seed=seed)
     if not suspects:
         return ()
-    told: list[Shown] = []
+    examples: list[Shown] = []
     for suspect in suspects:
         record = pool.spill[rows[suspect.index]]
         what = f"more likely `{suspect.suggested}` ({suspect.confidence:.0%})"
         findings.row("label_errors", record.origin, text=excerpt(record.input), what=what)
-        if len(told) < PLACES:
-            told.append((quote(pool, rows[suspect.index]), f" is {what}"))
+        if len(examples) < PLACES:
+            examples.append((quote(pool, rows[suspect.index]), f" is {what}"))
     message = f"{several(len(suspects), 'row has', 'rows have')} a label that cross-validated models contradict"
     message += looked_at(len(rows), len(set(labels)))
-    findings.tell("label_errors", action, len(suspects), message=message, examples=told)
+    findings.report("label_errors", action, len(suspects), message=message, examples=examples)
     return tuple(rows[suspect.index] for suspect in suspects)
 
 
@@ -62,9 +62,9 @@ def check_giveaways(
     giving = list(_giving(pool, rows, finder(found)))
     for row, mark in giving:
         findings.row("label_in_input", pool.spill[row].origin, what=mark)
-    told = [one.told() for one in found]
-    findings.tell(
-        "label_in_input", action, len(giving), message=giveaways_told(found), examples=told
+    examples = [one.message() for one in found]
+    findings.report(
+        "label_in_input", action, len(giving), message=leakage_message(found), examples=examples
     )
     if action == "drop":
         findings.drop("label given away", pool.leave_out([row for row, _ in giving]))

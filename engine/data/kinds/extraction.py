@@ -70,12 +70,14 @@ def _validator(schema: Json) -> Callable[[Mapping[str, Any]], None]:
         with in_time("task.schema", "the answer of one row"):
             errors = sorted(checker.iter_errors(answer), key=lambda error: error.json_path)
         if errors:
-            told = "; ".join(_told(error.path, error.message) for error in errors[:_MOST_TOLD])
-            raise RejectedError("schema_violations", f"has an answer that does not fit: {told}")
+            faults = "; ".join(
+                _fault_text(error.path, error.message) for error in errors[:_MOST_TOLD]
+            )
+            raise RejectedError("schema_violations", f"has an answer that does not fit: {faults}")
 
     return validate
 
 
-def _told(path: Sequence[str | int], message: str) -> str:
+def _fault_text(path: Sequence[str | int], message: str) -> str:
     at = ".".join(map(str, path))
     return f"`{at}` {excerpt(message)}" if at else excerpt(message)

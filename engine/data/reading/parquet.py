@@ -50,8 +50,8 @@ def _check_kind(path: Path, trouble: Trouble) -> None:
     except OSError as error:
         raise unreadable(error, trouble) from error
     if kind != "parquet":
-        told = f"a {kind} file" if kind else "another kind of file"
-        raise trouble.stop("D328", f"is {told}, not Parquet")
+        actual = f"a {kind} file" if kind else "another kind of file"
+        raise trouble.stop("D328", f"is {actual}, not Parquet")
 
 
 def _read(path: Path, trouble: Trouble) -> Iterator[Row]:

@@ -27,7 +27,8 @@ def read_lines(
     counts = [0] * len(files)
     with ExitStack() as opened:
         texts = [
-            opened.enter_context(closing(_stripped(file, encoding, told))) for file, told in files
+            opened.enter_context(closing(_stripped(file, encoding, faults)))
+            for file, faults in files
         ]
         for number, line in enumerate(zip_longest(*texts), 1):
             for position, text in enumerate(line):
@@ -35,10 +36,12 @@ def read_lines(
             if None not in line:
                 yield trouble.row(f":{number}", dict(zip(names, line, strict=True)))
     if len(set(counts)) > 1:
-        told = [f"`{of.file}` has {count:,}" for (_, of), count in zip(files, counts, strict=True)]
+        lengths = [
+            f"`{of.file}` has {count:,}" for (_, of), count in zip(files, counts, strict=True)
+        ]
         hint = "line n of each file belongs to row n: find where they part"
         raise trouble.stop(
-            "D330", f"unequal numbers of lines: {', '.join(told)}", line=None, hint=hint
+            "D330", f"unequal numbers of lines: {', '.join(lengths)}", line=None, hint=hint
         )
 
 

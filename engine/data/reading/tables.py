@@ -60,7 +60,7 @@ def _quoted(text: Iterator[str], delimiter: str, trouble: Trouble) -> Iterator[F
         except StopIteration:
             return
         except csv.Error as error:
-            trouble.add("D324", _told(error), line=start)
+            trouble.add("D324", _csv_fault(error), line=start)
             continue
         if fields:
             yield start, fields
@@ -86,7 +86,7 @@ def _split_cr(line: str) -> Iterator[str]:
         yield line[start:]
 
 
-def _told(error: csv.Error) -> str:
+def _csv_fault(error: csv.Error) -> str:
     text = str(error)
     if "unexpected end of data" in text:
         return "a quote opened in this row is never closed"

@@ -105,8 +105,8 @@ def check_leakage(
     count = len(strongest) + len(steering)
     if action != "off" and (count or shared.rows):
         message = _message(shared, len(holdout), found_exact, found_near, len(steering))
-        told = _told(pool, strongest)
-        findings.tell("leakage", action, count, message=message, examples=told)
+        examples = _match_texts(pool, strongest)
+        findings.report("leakage", action, count, message=message, examples=examples)
     removed = 0
     if action == "drop":
         for row in (*strongest, *steering):
@@ -176,16 +176,16 @@ def _message(shared: Shared, holdout: int, exact: int, near: int, steering: int)
 
 def _into(shared: Shared, place: Assignment) -> str:
     other = shared.contradicted.get(place, 0)
-    told = f" ({other:,} of them with another label)" if other else ""
-    return f"{shared.into[place]:,} in {_WORDS[place]}{told}"
+    labels = f" ({other:,} of them with another label)" if other else ""
+    return f"{shared.into[place]:,} in {_WORDS[place]}{labels}"
 
 
-def _told(pool: Pool, strongest: dict[int, Match]) -> list[Shown]:
+def _match_texts(pool: Pool, strongest: dict[int, Match]) -> list[Shown]:
     ranked = sorted(strongest.values(), key=lambda one: (-one.similarity, pool.rank[one.other]))
-    return [_told_match(pool, match) for match in ranked[:PLACES]]
+    return [_match_text(pool, match) for match in ranked[:PLACES]]
 
 
-def _told_match(pool: Pool, match: Match) -> Shown:
+def _match_text(pool: Pool, match: Match) -> Shown:
     other, holdout = pool.spill[match.other], pool.spill[match.holdout]
     same = "is the same text as" if match.exact else f"is {match.similarity:.0%} like"
     differs = other.target != holdout.target and holdout.labels

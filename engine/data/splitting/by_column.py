@@ -24,24 +24,24 @@ def divide_placed(
     drawn from the training rows. Fractions are bounds on the rank, numbers the first rows by rank;
     with `held`, numbers take the recorded rows that still belong there.
     """
-    said = {place: array("I") for place in Assignment}
+    assigned = {place: array("I") for place in Assignment}
     for unit in range(len(units)):
-        said[Assignment(units.place(unit))].append(unit)
+        assigned[Assignment(units.place(unit))].append(unit)
     problems: list[Problem] = []
     record = None if held is None else keeping(units, held, stratified=True)
-    from_train = not len(said[Assignment.VALIDATION]) and splits.validation != "all"
+    from_train = not len(assigned[Assignment.VALIDATION]) and splits.validation != "all"
     if from_train:
-        said[Assignment.VALIDATION] = said[Assignment.TRAIN]
+        assigned[Assignment.VALIDATION] = assigned[Assignment.TRAIN]
     chosen: dict[Assignment, Sequence[int]] = {}
     for name, place in JUDGING.items():
         size = getattr(splits, name)
-        chosen[place] = _of(units, said[place], size, place, problems, record)
+        chosen[place] = _of(units, assigned[place], size, place, problems, record)
     if from_train:
         drawn = set(chosen[Assignment.VALIDATION])
-        said[Assignment.TRAIN] = array(
-            "I", (one for one in said[Assignment.TRAIN] if one not in drawn)
+        assigned[Assignment.TRAIN] = array(
+            "I", (one for one in assigned[Assignment.TRAIN] if one not in drawn)
         )
-    among = said[Assignment.TRAIN]
+    among = assigned[Assignment.TRAIN]
     chosen[Assignment.TRAIN] = _of(units, among, splits.train, Assignment.TRAIN, problems, record)
     return chosen, problems
 

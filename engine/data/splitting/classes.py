@@ -40,9 +40,11 @@ def check_split_classes(
     if action == "fail":
         findings.problems += problems
     elif problems and action == "warn":
-        told = [problem.message for problem in problems]
+        examples = [problem.message for problem in problems]
         message = "classes with too few rows in a split"
-        findings.tell("missing_classes", "warn", len(problems), message=message, examples=told)
+        findings.report(
+            "missing_classes", "warn", len(problems), message=message, examples=examples
+        )
 
 
 def _too_small(

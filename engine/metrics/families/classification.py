@@ -25,7 +25,7 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
     size = len(task.labels)
     targets, outputs = _numbers(predictions, task)
     other = (targets + 1 + np.arange(targets.size) % max(1, size - 1)) % size
-    said = calibration.blocks(predictions, outputs == targets, targets=targets)
+    probabilities = calibration.blocks(predictions, outputs == targets, targets=targets)
     abstained = {None, task.out_of_scope or None}
     none, every = np.zeros(targets.size), np.ones(targets.size)
     return make_table(
@@ -38,7 +38,7 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
             "support": one_hot(targets, size),
             "predicted": one_hot(outputs, size),
             "right": one_hot(np.where(outputs == targets, targets, size), size),
-            **said,
+            **probabilities,
         },
         right={
             "valid": every,
@@ -46,7 +46,7 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
             "abstained": none,
             "predicted": one_hot(targets, size),
             "right": one_hot(targets, size),
-            **calibration.as_if(predictions, said, right=True),
+            **calibration.as_if(predictions, probabilities, right=True),
         },
         wrong={
             "valid": none,
@@ -54,7 +54,7 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
             "abstained": every,
             "predicted": one_hot(other, size),
             "right": one_hot(np.full(targets.size, size), size),
-            **calibration.as_if(predictions, said, right=False),
+            **calibration.as_if(predictions, probabilities, right=False),
         },
         names=task.labels,
     )

@@ -37,7 +37,7 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
     targets = [read_object(row.target) or {} for row in predictions]
     outputs = [None if row.label is None else read_object(row.label) for row in predictions]
     held = [leaves_of(target, known) for target in targets]
-    said = [leaves_of(output or {}, known) for output in outputs]
+    predicted = [leaves_of(output or {}, known) for output in outputs]
     more = sorted({field for found in held for field, _ in found} - set(known))
     names = (*known, *more)
     fit = [fits(row.text, task.schema) for row in predictions]
@@ -52,10 +52,10 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
             "exact": np.array(exact, dtype=float),
             "fits": np.array([good for good, _ in fit], dtype=float),
             "mistyped": np.array([bad for _, bad in fit], dtype=float),
-            "unknown": np.array([_unknown(found, names) for found in said], dtype=float),
+            "unknown": np.array([_unknown(found, names) for found in predicted], dtype=float),
             "support": support,
-            "predicted": _by_field(said, names),
-            "right": _by_field([a & b for a, b in zip(held, said, strict=True)], names),
+            "predicted": _by_field(predicted, names),
+            "right": _by_field([a & b for a, b in zip(held, predicted, strict=True)], names),
         },
         right={
             "valid": every,

@@ -100,8 +100,8 @@ def classes(sums: Sums, names: Sequence[str]) -> tuple[ClassScores, ...]:
 
 def _matches(row: Prediction, references: Sequence[str], read: Callable[[str], object]) -> bool:
     """Tell whether what is read of the output is what is read of one of the references."""
-    said = None if row.label is None else read(row.text)
-    return said is not None and any(read(text) == said for text in references)
+    answer = None if row.label is None else read(row.text)
+    return answer is not None and any(read(text) == answer for text in references)
 
 
 def _answer(text: str, pattern: str) -> str | None:

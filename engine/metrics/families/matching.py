@@ -54,10 +54,10 @@ def number_in(text: str, pattern: str = "") -> Decimal | None:
     1234.5, and `50 %` is 50.
     """
     held = answer_in(text, pattern) if pattern else None
-    told = unicodedata.normalize("NFKC", text if held is None else held).replace(
+    normal = unicodedata.normalize("NFKC", text if held is None else held).replace(
         "\N{MINUS SIGN}", "-"
     )
-    plain = "".join(letter for letter in told if unicodedata.category(letter) != "Sc")
+    plain = "".join(letter for letter in normal if unicodedata.category(letter) != "Sc")
     found = NUMBER.findall(plain)
     if not found:
         return None

@@ -31,7 +31,7 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
     pairs = list(zip(targets, outputs, strict=True))
     correct = np.array([target == output for target, output in pairs], dtype=bool)
     missed = [size if output is None else len(target ^ output) for target, output in pairs]
-    said = calibration.blocks(predictions, correct)
+    probabilities = calibration.blocks(predictions, correct)
     none, every = np.zeros(len(targets)), np.ones(len(targets))
     return make_table(
         predictions,
@@ -44,7 +44,7 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
             "support": _ones(targets, size),
             "predicted": _ones(given, size),
             "right": _ones([a & b for a, b in zip(targets, given, strict=True)], size),
-            **said,
+            **probabilities,
         },
         right={
             "valid": every,
@@ -53,7 +53,7 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
             "missed": none,
             "predicted": _ones(targets, size),
             "right": _ones(targets, size),
-            **calibration.as_if(predictions, said, right=True),
+            **calibration.as_if(predictions, probabilities, right=True),
         },
         wrong={
             "valid": none,
@@ -62,7 +62,7 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
             "missed": every,
             "predicted": _ones(wrong, size),
             "right": _ones([frozenset()] * len(targets), size),
-            **calibration.as_if(predictions, said, right=False),
+            **calibration.as_if(predictions, probabilities, right=False),
         },
         names=task.labels,
     )

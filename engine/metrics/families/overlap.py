@@ -92,10 +92,10 @@ def bleu_score(sums: Floats) -> Floats:
 def chrf_score(sums: Floats) -> Floats:
     """Compute corpus chrF on 0 to 1 from sums of shape (…, 18)."""
     counts = sums.reshape(*sums.shape[:-1], CHARACTER_ORDERS, 3)
-    said, held, both = counts[..., 0], counts[..., 1], counts[..., 2]
-    known = (said > 0) & (held > 0)
+    predicted, held, both = counts[..., 0], counts[..., 1], counts[..., 2]
+    known = (predicted > 0) & (held > 0)
     orders = known.sum(axis=-1)
-    precision = ratio(np.where(known, ratio(both, said), 0).sum(axis=-1), orders)
+    precision = ratio(np.where(known, ratio(both, predicted), 0).sum(axis=-1), orders)
     recall = ratio(np.where(known, ratio(both, held), 0).sum(axis=-1), orders)
     return ratio(5 * precision * recall, 4 * precision + recall)
 

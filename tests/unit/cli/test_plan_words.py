@@ -83,7 +83,9 @@ def test_what_the_holdout_can_show_is_told_before_anything_runs(
 ) -> None:
     lines = planned(tmp_path, capsys, {"train": 20, "validation": 5, "holdout": 15}, "gguf")
 
-    assert power_lines(lines).startswith("power With 15 holdout rows a true macro_f1 of 0.8")
+    power = power_lines(lines)
+    assert power.startswith("power macro_f1 `min ")
+    assert "on 15 holdout rows: power 0.80 at a true macro_f1 of 0.8" in power
 
 
 def test_rows_that_are_not_counted_yet_show_nothing_yet(
@@ -107,5 +109,5 @@ def test_the_json_plan_holds_the_same_sentences(
     assert main(["plan", str(tmp_path / "t.yaml"), *options]) == 0
 
     power = json.loads(capsys.readouterr().out)["power"]
-    assert power[0].startswith("With 15 holdout rows")
+    assert "on 15 holdout rows: power 0.80" in power[0]
     assert power[-1] == "Estimates, where classes are equally good and equally large."

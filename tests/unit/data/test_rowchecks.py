@@ -153,8 +153,8 @@ def test_mark_up_and_code_are_no_markers(text: str) -> None:
 def test_a_finding_counts_its_rows() -> None:
     check = TemplateTokensCheck("fail")
 
-    assert check.told(1) == "1 row holds tokens of a chat template"
-    assert check.told(1200) == "1,200 rows hold tokens of a chat template"
+    assert check.message(1) == "1 row holds tokens of a chat template"
+    assert check.message(1200) == "1,200 rows hold tokens of a chat template"
 
 
 @pytest.mark.parametrize(

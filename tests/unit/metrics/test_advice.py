@@ -158,8 +158,8 @@ def of_class(label: str, f1: float, *, recall: float, support: int, predicted: i
 
 def test_a_generator_is_told_how_far_off_it_is_and_what_training_changed() -> None:
     power = (
-        "With 200 holdout rows a true numeric_match of 0.497 passes `min 0.40`.",
-        "With 200 holdout rows a true valid_output of 0.99 passes `min 0.90`.",
+        "numeric_match `min 0.40` on 200 holdout rows: power 0.80 at a true numeric_match of 0.497.",
+        "valid_output `min 0.90` on 200 holdout rows: power 0.80 at a true valid_output of 0.99.",
     )
     comparison = Comparison(
         name="zero_shot",

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from engine.metrics.power_text import Judges, outlook
+from engine.metrics.power_text import JudgingRows, power_lines
 from engine.recipe.model import Acceptance, MaxDrop, MinGain, Threshold
 from support.tasks import task
 
 TASK = task("classification", labels=("a", "b"))
-COUNTED = Judges(rows=300, classes={"a": 180, "b": 120})
+COUNTED = JudgingRows(rows=300, classes={"a": 180, "b": 120})
 NOTHING = Acceptance(
     confidence=0.95,
     decide_on="lower_bound",
@@ -33,48 +33,49 @@ def gaining(metric: str, gain: float) -> Acceptance:
     return replace(NOTHING, over_baselines=(MinGain(metric=metric, min_gain=gain),))
 
 
-def said(acceptance: Acceptance, judges: Judges = COUNTED, **changes: Any) -> tuple[str, ...]:
-    return outlook(acceptance, TASK, judges, **changes)
+def said(acceptance: Acceptance, judges: JudgingRows = COUNTED, **changes: Any) -> tuple[str, ...]:
+    return power_lines(acceptance, TASK, judges, **changes)
 
 
 def test_a_threshold_says_which_model_passes_and_how_many_rows_would_do() -> None:
     [line] = said(least("accuracy", 0.8))
 
     assert line == (
-        "With 300 holdout rows a true accuracy of 0.862 passes `min 0.80 (lower bound)` 4 times in "
-        "5, one of 0.85 60 times in 100; 490 rows would do for it."
+        "accuracy `min 0.80 (lower bound)` on 300 holdout rows: power 0.80 at a true accuracy of 0.862, "
+        "0.60 at 0.85; 490 holdout rows give 0.80."
     )
 
 
 def test_where_there_are_rows_enough_no_more_are_asked_for() -> None:
-    [line] = said(least("accuracy", 0.8), Judges(rows=2000, classes={"a": 999, "b": 1001}))
+    [line] = said(least("accuracy", 0.8), JudgingRows(rows=2000, classes={"a": 999, "b": 1001}))
 
-    assert line.endswith("one of 0.85 99 times in 100.")
+    assert line.endswith(", 0.99 at 0.85.")
 
 
 def test_a_maximum_is_told_from_its_own_side() -> None:
     [line] = said(most("abstention", 0.1))
 
-    assert "a true abstention of 0.054 passes `max 0.10 (upper bound)` 4 times in 5" in line
+    assert line.startswith("abstention `max 0.10 (upper bound)` on 300 holdout rows")
+    assert "power 0.80 at a true abstention of 0.054" in line
 
 
 def test_on_the_point_a_model_that_is_not_good_enough_is_told_of() -> None:
     [line] = said(replace(least("accuracy", 0.8), decide_on="point"))
 
-    assert "one of 0.778, which is not good enough, passes once in 5" in line
+    assert "0.778, which is not good enough, still passes with 0.20" in line
 
 
 def test_a_bound_that_no_model_reaches_is_told() -> None:
-    [line] = said(least("valid_output", 0.97), Judges(rows=60))
+    [line] = said(least("valid_output", 0.97), JudgingRows(rows=60))
 
     assert line == (
-        "With 60 holdout rows no model passes valid_output `min 0.97 (lower bound)` often; "
-        "870 rows would do for 0.985."
+        "valid_output `min 0.97 (lower bound)` on 60 holdout rows: power below 0.80 at every true value; "
+        "870 holdout rows give 0.80 at 0.985."
     )
 
 
 def test_a_class_with_few_rows_cannot_pass() -> None:
-    [line] = said(least("f1.b", 0.7), Judges(rows=300, classes={"a": 288, "b": 12}))
+    [line] = said(least("f1.b", 0.7), JudgingRows(rows=300, classes={"a": 288, "b": 12}))
 
     assert line == (
         "`b` has 12 of 300 holdout rows; about 750 holdout rows would bring it to 30, and with "
@@ -83,20 +84,20 @@ def test_a_class_with_few_rows_cannot_pass() -> None:
 
 
 def test_a_class_that_will_have_few_rows_cannot_pass() -> None:
-    [line, *_] = said(least("recall.b", 0.7), Judges(rows=50))
+    [line, *_] = said(least("recall.b", 0.7), JudgingRows(rows=50))
 
     assert line.startswith("`b` has about 25 of 50 holdout rows; about 60 holdout rows")
 
 
 def test_a_class_with_thirty_rows_is_asked_like_any_other() -> None:
-    [line, *_] = said(least("f1.b", 0.5), Judges(rows=60, classes={"a": 30, "b": 30}))
+    [line, *_] = said(least("f1.b", 0.5), JudgingRows(rows=60, classes={"a": 30, "b": 30}))
 
-    assert line.startswith("With 60 holdout rows a true f1.b of ")
+    assert "on 60 holdout rows: power 0.80 at a true f1.b of " in line
 
 
 @pytest.mark.parametrize("metric", ["macro_f1", "f1.b", "balanced_accuracy"])
 def test_what_cannot_be_computed_is_told(metric: str) -> None:
-    [line, *_] = said(least(metric, 0.7), Judges(rows=60, classes={"a": 60, "b": 0}))
+    [line, *_] = said(least(metric, 0.7), JudgingRows(rows=60, classes={"a": 60, "b": 0}))
 
     assert line == (
         f"{metric} cannot be computed: none of 60 holdout rows is of `b`, so it cannot pass."
@@ -114,9 +115,8 @@ def test_a_gain_says_what_is_missed_what_is_found_and_what_it_stands_on() -> Non
     gain, given = said(gaining("accuracy", 0.05))
 
     assert gain == (
-        "With 300 holdout rows a true gain in accuracy under 0.079 over a baseline would be missed "
-        "4 times in 5, and one of 0.121 passes `min_gain 0.05` 4 times in 5; 610 rows would do for "
-        "0.10."
+        "accuracy `min_gain 0.05` over a baseline on 300 holdout rows: power 0.80 at a true gain of 0.121, "
+        "0.20 at 0.079; 610 holdout rows give 0.80 at 0.10."
     )
     assert given == (
         "Estimates, where only one of model and baseline is right on 20 of 100 rows (a guess)."
@@ -139,18 +139,18 @@ def test_a_model_as_good_as_the_previous_one_may_well_be_undecided() -> None:
     line, _ = said(previous)
 
     assert line == (
-        "With 300 holdout rows a model as good as the previous one passes `max_drop 0.01` of "
-        "accuracy 7 times in 100; 7,900 rows would do for 4 in 5."
+        "accuracy `max_drop 0.01` on 300 holdout rows: power 0.07 for a model as good as the previous one; "
+        "7,900 holdout rows give 0.80."
     )
 
 
 def test_uneven_classes_ask_more_of_a_macro_average() -> None:
-    def passing(judges: Judges) -> float:
+    def passing(judges: JudgingRows) -> float:
         found = re.search(r"a true macro_f1 of ([0-9.]+)", said(least("macro_f1", 0.8), judges)[0])
         assert found is not None
         return float(found[1])
 
-    assert passing(COUNTED) < passing(Judges(rows=300, classes={"a": 270, "b": 30}))
+    assert passing(COUNTED) < passing(JudgingRows(rows=300, classes={"a": 270, "b": 30}))
 
 
 def test_groups_are_told_of() -> None:
@@ -160,7 +160,7 @@ def test_groups_are_told_of() -> None:
 
 
 def test_uncounted_classes_are_taken_for_equally_large() -> None:
-    *_, given = said(least("macro_f1", 0.8), Judges(rows=300))
+    *_, given = said(least("macro_f1", 0.8), JudgingRows(rows=300))
 
     assert given == "Estimates, where classes are equally good and equally large."
 
@@ -181,6 +181,6 @@ def test_every_kind_is_told_something(kind: str, metric: str, told: str) -> None
     labels = ("a", "b") if kind == "multilabel" else ()
     bound = most if metric in ("hamming_loss", "bits_per_byte") else least
 
-    lines = outlook(bound(metric, 0.5), task(kind, labels=labels), Judges(rows=300))
+    lines = power_lines(bound(metric, 0.5), task(kind, labels=labels), JudgingRows(rows=300))
 
     assert told in " ".join(lines)

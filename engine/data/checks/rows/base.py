@@ -23,7 +23,7 @@ class RowCheck(Protocol):
     def look(self, filled: Filled) -> str | None:
         """Say what is wrong with the row (`holds an e-mail address: a…@example.org`), or None."""
 
-    def told(self, count: int) -> str:
+    def message(self, count: int) -> str:
         """Return the finding's sentence for `count` rows, such as `12 rows hold personal data`."""
 
 
@@ -45,7 +45,7 @@ class TraitCheck(Protocol):
         """Return the odd traits and the finding's sentence; none and `` when nothing is odd.
 
         A sentence without traits: rows differ, but none is the odd one, so that nothing can be
-        dropped; it is told, and with `fail` it is an error.
+        dropped; it is reported, and with `fail` it is an error.
         """
 
     def shown(self, trait: str, counts: Mapping[str, int]) -> str:

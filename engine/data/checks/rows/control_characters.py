@@ -62,7 +62,7 @@ class ControlCharactersCheck:
                 return f"holds {described(text[at])} in `{shown}`"
         return None
 
-    def told(self, count: int) -> str:
+    def message(self, count: int) -> str:
         """Return the finding's sentence."""
         return rows_that(count, "holds invisible characters", "hold invisible characters")
 

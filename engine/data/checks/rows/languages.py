@@ -153,12 +153,12 @@ def _sentence(
 ) -> str:
     sizes = {one: sum(counts[trait] for trait in traits) for one, traits in strays.items()}
     total = sum(sizes.values())
-    told = ", ".join(
+    others = ", ".join(
         f"{named(one)} {count:,}"
         for one, count in sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
     )
     what = "1 row is" if total == 1 else f"{total:,} rows are"
-    return f"{what} in another language than most ({named(main)}, {share:.1%}): {told}"
+    return f"{what} in another language than most ({named(main)}, {share:.1%}): {others}"
 
 
 def named(code: str) -> str:

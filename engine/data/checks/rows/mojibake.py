@@ -34,7 +34,7 @@ class MojibakeCheck:
                 return f"`{excerpt(broken)}` was likely `{excerpt(right)}`"
         return None
 
-    def told(self, count: int) -> str:
+    def message(self, count: int) -> str:
         """Return the finding's sentence."""
         verbs = ("was decoded with the wrong encoding", "were decoded with the wrong encoding")
         return rows_that(count, *verbs)

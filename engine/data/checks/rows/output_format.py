@@ -76,10 +76,10 @@ class Feature:
     """One way in which answers differ."""
 
     of: Callable[[str], str]
-    told: Mapping[str, str]
+    words: Mapping[str, str]
     """What an answer of each form is said to do."""
     mixed: bool
-    """Told also where both forms are common: never meant, unlike upper and lower case."""
+    """Reported also where both forms are common: never meant, unlike upper and lower case."""
 
 
 FEATURES: Final[tuple[Feature, ...]] = (
@@ -120,26 +120,26 @@ class OutputFormatCheck:
     def odd(self, counts: Mapping[str, int]) -> tuple[frozenset[str], str]:
         """Return the traits with a form of under 10 % of the answers where another has 85 %.
 
-        White space, quotes, code fences and JSON are told also where both forms are common (15 to
+        White space, quotes, code fences and JSON are reported also where both forms are common (15 to
         85 %); then no trait is returned for them, as neither form is the odd one.
         """
         odd: set[str] = set()
-        told: list[str] = []
+        parts: list[str] = []
         for at, feature in enumerate(FEATURES):
             forms = _forms(counts, at, feature)
             rare = _rare(forms)
             if rare:
                 odd |= {trait for trait in counts if trait and trait.split(" ")[at] in rare}
             if rare or (feature.mixed and _both_common(forms)):
-                told.append(_said(forms, feature))
-        sentence = "answers are written in more than one way: " + "; ".join(told) if told else ""
+                parts.append(_forms_text(forms, feature))
+        sentence = "answers are written in more than one way: " + "; ".join(parts) if parts else ""
         return frozenset(odd), sentence
 
     def shown(self, trait: str, counts: Mapping[str, int]) -> str:
         """Return which forms of the trait are rare among the rows."""
         own = trait.split(" ")
         rare = (
-            feature.told[own[at]]
+            feature.words[own[at]]
             for at, feature in enumerate(FEATURES)
             if own[at] in _rare(_forms(counts, at, feature))
         )
@@ -150,7 +150,7 @@ def _forms(counts: Mapping[str, int], at: int, feature: Feature) -> Counter[str]
     forms: Counter[str] = Counter()
     for trait, count in counts.items():
         form = trait.split(" ")[at] if trait else ""
-        if form in feature.told:
+        if form in feature.words:
             forms[form] += count
     return forms
 
@@ -167,5 +167,5 @@ def _both_common(forms: Counter[str]) -> bool:
     return total >= LEAST and max(forms.values()) < USUAL * total
 
 
-def _said(forms: Counter[str], feature: Feature) -> str:
-    return ", ".join(f"{count:,} {feature.told[form]}" for form, count in forms.most_common())
+def _forms_text(forms: Counter[str], feature: Feature) -> str:
+    return ", ".join(f"{count:,} {feature.words[form]}" for form, count in forms.most_common())

@@ -41,7 +41,7 @@ class PersonalDataCheck:
             return None
         return "holds " + ", ".join(f"{NAMES[kind]}: `{shown}`" for kind, shown in kinds.items())
 
-    def told(self, count: int) -> str:
+    def message(self, count: int) -> str:
         """Return the finding's sentence."""
         return rows_that(count, "holds personal data", "hold personal data")
 

@@ -44,7 +44,7 @@ class TemplateTokensCheck:
                 return f"holds the chat template's `{excerpt(marker)}`"
         return None
 
-    def told(self, count: int) -> str:
+    def message(self, count: int) -> str:
         """Return the finding's sentence."""
         what = "tokens of a chat template"
         return rows_that(count, f"holds {what}", f"hold {what}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.data.checks.label_leakage import find_giveaways, finder, giveaways_told
+from engine.data.checks.label_leakage import find_giveaways, finder, leakage_message
 
 LABELS = ("ham", "spam", "card_arrival")
 
@@ -31,11 +31,11 @@ def test_a_mark_of_one_label_gives_it_away(written: str, mark: str) -> None:
 
     assert (found.label, found.mark, found.rows) == ("spam", mark, 10)
     assert (found.share, found.precision) == (0.1, 1.0)
-    assert found.told() == (
+    assert found.message() == (
         f"`{mark}` stands in 10 rows of `spam` (10.0% of them);"
         " 100.0% of the rows that hold it have that label"
     )
-    assert giveaways_told([found]) == "1 label is given away by the text itself"
+    assert leakage_message([found]) == "1 label is given away by the text itself"
 
 
 def test_a_label_written_as_in_the_data_gives_itself_away() -> None:

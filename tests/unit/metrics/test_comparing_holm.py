@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.metrics.correction import holm
+from engine.metrics.comparing import holm
 
 
 def test_a_hand_computed_case() -> None:

@@ -1,0 +1,218 @@
+"""Rows that cannot become candidates, counted by reason, and the findings and problems that say so."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Final
+
+from engine.data.checks.findings import Findings, Rejects, written
+from engine.data.checks.rows.texts import rows_that
+from engine.data.examples.columns import Unseen, columns_named, has_column
+from engine.data.examples.label import NoBinError, NoNumberError, meant
+from engine.data.examples.template import MissingColumnError, UnusableValueError, as_text, lookup
+from engine.data.kinds.base import Filled, RejectedError
+from engine.data.reading.row import SHOWN, Row, excerpt
+from engine.data.splitting.column import PLACES as SPLIT_NAMES
+from engine.data.splitting.column import NoMarkError
+from engine.errors import Problem
+from engine.kinds import AnswerForm
+from engine.recipe.model import Data, Splits, Task
+
+READING_ERRORS: Final = (
+    NoBinError,
+    NoNumberError,
+    MissingColumnError,
+    UnusableValueError,
+    RejectedError,
+)
+"""What a reader of rows raises for a row that it cannot read."""
+_SPLIT_COLUMN: Final = {
+    "column": ("D317", f"write one of {', '.join(SPLIT_NAMES)}"),
+    "time": ("D318", "write times as 2026-01-31T12:00:00Z, or as seconds since 1970"),
+}
+"""Code and hint of an unreadable value in the column of the splits, by `splits.by`."""
+
+
+def drop_reason(check: str) -> str:
+    """Return why rows are not used, in words: `schema violation`."""
+    return check.replace("_", " ").removesuffix("s")
+
+
+class UnusableRows:
+    """Counts of rows by reason, each with the places of the first ones."""
+
+    def __init__(self, task: Task, data: Data, splits: Splits, findings: Findings) -> None:
+        """Begin with no row; what is known of single rows goes into `findings` at once."""
+        self._task, self._data, self._splits = task, data, splits
+        self._findings = findings
+        self._keys = dict(columns_named(task, data, splits))
+        self._unseen = Unseen(data)
+        self._columns: list[str] = []
+        self._missing: dict[tuple[str, str], Rejects] = {}
+        """By key of the recipe and column."""
+        self._empty, self._unanswered = Rejects(), Rejects()
+        self._rejected: dict[str, dict[str, Rejects]] = {}
+        """By check and value."""
+        self._labels, self._inputs, self._split_values = Rejects(), Rejects(), Rejects()
+
+    def note_columns(self, row: Row) -> None:
+        """Remember which columns the rows have; of every row, usable or not."""
+        if not self._columns:
+            self._columns = list(row.values)
+        self._unseen.look(row.origin, row.values)
+
+    def add(self, row: Row, error: Exception) -> None:
+        """Count a row by what its reader raised (`READING_ERRORS`)."""
+        match error:
+            case NoBinError():
+                self._findings.drop("no bin", 1)
+            case NoNumberError():
+                self._labels.add(f"{row.origin} `{excerpt(str(error))}` is not a number")
+            case MissingColumnError():
+                self.add_missing(row, str(error))
+            case UnusableValueError():
+                rejects = self._labels if self._label_is_unusable(row) else self._inputs
+                rejects.add(f"{row.origin} {error}")
+            case RejectedError():
+                self._add_rejected(row.origin, error)
+
+    def add_missing(self, row: Row, missing: str) -> None:
+        """Count every column of the recipe that this row lacks, not only the first."""
+        if missing in self._unseen.optional:  # no field at all; `Unseen` has those that no row has
+            self._unanswered.add(f"{row.origin} has none of the answer's columns")
+            return
+        needed = self._keys.keys() - self._unseen.optional
+        lacking = {column for column in needed if not has_column(row.values, column)} | {missing}
+        for column in sorted(lacking):
+            key = (self._keys.get(column, "data"), column)
+            self._missing.setdefault(key, Rejects()).add(row.origin)
+
+    def add_split_value(self, row: Row, error: NoMarkError | UnusableValueError) -> None:
+        """Count a row whose value in the column of the splits cannot be read."""
+        self._split_values.add(f"{row.origin} {error}")
+
+    def is_complete(self, origin: str, filled: Filled) -> bool:
+        """Return whether a row has an answer, and texts where `empty` asks for them; count one that has not."""
+        if not filled.target and self._task.spec.answer is not AnswerForm.NONE:
+            self._unanswered.add(f"{origin} `{excerpt(filled.input)}`")
+            self._findings.row("empty", origin, what="no answer")
+            return False
+        action = self._data.checks.empty
+        if not filled.lacks or action == "off":
+            return True
+        self._empty.add(origin)
+        self._findings.row("empty", origin, what="an empty text")
+        return action == "warn"
+
+    def report(self, rows_read: int) -> None:
+        """Write what was counted into the findings."""
+        self._report_missing(rows_read)
+        self._report_unreadable()
+        self._report_empty()
+        self._report_unknown_labels(self._rejected.pop("unknown_labels", {}))
+        self._report_rejected()
+
+    def _label_is_unusable(self, row: Row) -> bool:
+        label = self._data.label
+        try:
+            return label is not None and as_text(lookup(row.values, label.column)) is None
+        except UnusableValueError:
+            return True
+
+    def _add_rejected(self, origin: str, error: RejectedError) -> None:
+        by_value = self._rejected.setdefault(error.check, {})
+        if error.value:
+            by_value.setdefault(error.value, Rejects()).add(origin)
+        else:
+            by_value.setdefault("", Rejects()).add(f"{origin} {error.what}")
+        self._findings.row(error.check, origin, what=error.what)
+
+    def _report_missing(self, rows_read: int) -> None:
+        for column in self._unseen.left if rows_read else ():
+            nowhere = Rejects(count=rows_read, places=[self._unseen.first])
+            self._missing.setdefault(("data.answer", column), nowhere)
+        for (path, column), rejects in sorted(self._missing.items()):
+            columns = ", ".join(f"`{excerpt(name)}`" for name in self._columns[:SHOWN])
+            message = (
+                f"column `{column}` is missing in {rejects.count:,} of"
+                f" {rows_read:,} rows (first {rejects.places[0]}); columns are {columns}"
+            )
+            hint = self._column_hint(path, column)
+            problem = Problem(code="D301", message=message, path=path, hint=hint)
+            self._findings.problems.append(problem)
+
+    def _column_hint(self, path: str, column: str) -> str | None:
+        """Return what can be done where some rows, or all, have not got a column."""
+        if column in self._columns:
+            return (
+                "other rows have it: write it in these rows too, or take these rows out of the file"
+            )
+        near = difflib.get_close_matches(column, self._columns, n=1)
+        if not near and path == "task.input" and self._columns:
+            return f"name columns of the file in task.input, such as `{{{self._columns[0]}}}`"
+        return f"did you mean `{near[0]}`?" if near else None
+
+    def _report_unreadable(self) -> None:
+        split_code, split_hint = _SPLIT_COLUMN.get(self._splits.by, ("D319", None))
+        for code, path, rejects, hint in (
+            ("D303", "data.label", self._labels, None),
+            ("D302", "task.input", self._inputs, None),
+            (split_code, "splits.by", self._split_values, split_hint),
+        ):
+            if rejects.count:
+                message = f"{rejects.count:,} rows cannot be used: {'; '.join(map(written, rejects.places))}"
+                problem = Problem(code=code, message=message, path=path, hint=hint)
+                self._findings.problems.append(problem)
+
+    def _report_empty(self) -> None:
+        action = self._data.checks.empty
+        texts, answers = self._empty, self._unanswered
+        answer = "label" if self._task.spec.has_labels else "answer"
+        self._findings.drop("empty", texts.count if action == "drop" else 0)
+        self._findings.drop(f"empty {answer}", answers.count)
+        total = texts.count + answers.count
+        if action == "off" or not total:
+            return
+        message = ", ".join(
+            rows_that(count, f"has an empty {part}", f"have an empty {part}")
+            for count, part in ((texts.count, "text"), (answers.count, answer))
+            if count
+        )
+        examples = texts.places + answers.places
+        self._findings.report("empty", action, total, message=message, examples=examples)
+
+    def _report_unknown_labels(self, unknown: Mapping[str, Rejects]) -> None:
+        action = self._data.checks.unknown_labels
+        total = sum(rejects.count for rejects in unknown.values())
+        self._findings.drop("unknown label", total)
+        if action == "off" or not total:
+            return
+        ranked = sorted(unknown.items(), key=lambda item: (-item[1].count, item[0]))
+        examples = [self._unknown_label(value, rejects) for value, rejects in ranked[:SHOWN]]
+        wrong = "a label that is not one of the task's"
+        message = rows_that(total, f"has {wrong}", f"have {wrong}")
+        self._findings.report("unknown_labels", action, total, message=message, examples=examples)
+
+    def _unknown_label(self, value: str, rejects: Rejects) -> str:
+        several = self._task.spec.answer is AnswerForm.LABELS
+        guess = meant(value, self._task.labels, several=several)
+        rows = "1 row," if rejects.count == 1 else f"{rejects.count:,} rows, first"
+        return f"`{excerpt(value)}` in {rows} {rejects.places[0]}{guess}"
+
+    def _report_rejected(self) -> None:
+        for check, by_value in sorted(self._rejected.items()):
+            action = getattr(self._data.checks, check)
+            total = sum(rejects.count for rejects in by_value.values())
+            self._findings.drop(drop_reason(check), total)
+            examples = [place for rejects in by_value.values() for place in rejects.places]
+            if action != "off":
+                message = rows_that(total, *self._what_is_wrong(check))
+                self._findings.report(check, action, total, message=message, examples=examples)
+
+    def _what_is_wrong(self, check: str) -> tuple[str, str]:
+        """Return the end of the finding's sentence, of one row and of more."""
+        if check == "schema_violations" and self._task.spec.answer is AnswerForm.OBJECT:
+            wrong = "an answer that does not fit task.schema"
+            return f"has {wrong}", f"have {wrong}"
+        return "is not laid out as its shape says", "are not laid out as their shape says"

@@ -1,0 +1,160 @@
+"""What `from engine import …` gives: recipes, plans, runs, reports and answers without the command line.
+
+Each function is a verb with its defaults. `docs/how-to/use-from-python.md` shows them in one script.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from engine.environment import detect_device
+from engine.lock.policy import PLAIN, LockOptions, lock_policy
+from engine.pipeline.loop import RunOptions, Watcher
+from engine.pipeline.plan import Plan, collect_inputs, plan_run
+from engine.process import interrupts
+from engine.recipe import load_recipe as read_recipe
+from engine.render.json import read_json
+from engine.render.progress import SilentProgress
+from engine.runs.find import exported_gguf, find_run, is_model_file
+from engine.runs.run import RunResult, run_recipe
+from engine.sources.online import quieten
+from engine.store import Store
+from engine.store.adopt import foreign_problem
+from engine.store.root import checked_root
+from engine.store.runs import Runs, read_file
+
+if TYPE_CHECKING:
+    from engine.evidence import Report, StageRecord
+    from engine.recipe.model import Recipe
+    from engine.runtime.llama.client import Answer
+    from engine.store import Artifact
+
+STORE = ".recipe"
+
+Location = str | Path
+
+
+class SilentWatcher:
+    """Shows nothing of a run; give `run` a watcher of your own to see its progress."""
+
+    def stage(self, name: str) -> SilentProgress:
+        """Return a progress that shows nothing."""
+        del name
+        return SilentProgress()
+
+    def ended(self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe) -> None:
+        """Do nothing."""
+
+
+def load_recipe(path: Location) -> Recipe:
+    """Return a recipe file as a value.
+
+    Raises:
+        RecipeError: every problem of a file that is not valid, or cannot be read.
+
+    """
+    return read_recipe(Path(path))[0]
+
+
+def plan(recipe: Recipe, *, store: Location | None = None) -> Plan:
+    """Return what `run` would do: each stage with its key, its stored result and, without one, why it runs.
+
+    Raises:
+        DataError, RecipeError: a local file cannot be read, or is not the one that was pinned; the lock cannot be read.
+        StoreError: the store's folder is not safe to use.
+
+    """
+    root = _root(store)
+    device = lock_policy(recipe, PLAIN).device(detect_device())
+    results = Store(root)
+    return plan_run(
+        recipe,
+        results,
+        inputs=collect_inputs(recipe, results, device),
+        previous=Runs(root).payloads(recipe.name),
+    )
+
+
+def run(
+    recipe: Recipe,
+    *,
+    store: Location | None = None,
+    until: str | None = None,
+    force: Sequence[str] = (),
+    lock: Literal["compare", "frozen", "update"] = "compare",
+    watcher: Watcher | None = None,
+) -> RunResult:
+    """Run a recipe whole; `until`, `force` and `lock` (`--frozen`, `--update-lock`) are those of `recipe run`.
+
+    What fails in a stage is `error` of the result, not raised: finished stages are stored, and the next call goes on.
+
+    Raises:
+        ValueError: the recipe is not what its file says, which the report would hold as proof.
+        RecipeError, DataError, EnvironmentProblem, StoreError: the run cannot begin.
+
+    """
+    as_written, warnings = read_recipe(recipe.file)
+    if as_written != recipe:
+        raise ValueError(
+            f"`{recipe.file.name}` says something else than this recipe: write the change to a file, and load that"
+        )
+    root = _root(store)
+    foreign = foreign_problem(root)
+    # Libraries read at import whether they may use the network, so this comes before any of them.
+    quieten()
+    with interrupts.handled():
+        return run_recipe(
+            recipe,
+            (*warnings, *([foreign] if foreign else [])),
+            root=root,
+            options=RunOptions(until=until, force=tuple(force)),
+            watcher=watcher or SilentWatcher(),
+            lock_options=LockOptions(frozen=lock == "frozen", update=lock == "update"),
+        )
+
+
+def load_report(reference: Location = "", *, store: Location | None = None) -> Report:
+    """Return the report of a run: of a folder, of `recipe/run`, of a recipe's latest run, or of the newest run of all.
+
+    Raises:
+        RecipeError: R006 there is no such run.
+        StoreError: its files cannot be read.
+        ValueError: its report is damaged.
+
+    """
+    folder = find_run(_root(store), str(reference))
+    return read_json(read_file(folder, "report.json").decode("utf-8"))
+
+
+def predict(model: Location, text: str, *, store: Location | None = None) -> Answer:
+    """Return an exported model's answer to one text, asked as in training, in llama.cpp.
+
+    `model` is a recipe's name, a run's folder or a GGUF file that lies beside its `task.json`.
+
+    Raises:
+        RecipeError: R006 there is no such model.
+        StoreError: E751 the run was not made here; E758 the file is not the one that was exported.
+        StageError, EnvironmentProblem: llama.cpp or the model fails (X640 to X643).
+
+    """
+    from engine.runtime.llama.client import answer_text
+
+    gguf = Path(model)
+    if not is_model_file(str(model)):
+        gguf = exported_gguf(find_run(_root(store), str(model)))
+    with tempfile.TemporaryDirectory() as folder:
+        return answer_text(
+            gguf,
+            text,
+            threads=detect_device().cores,
+            workdir=Path(folder),
+            progress=SilentProgress(),
+        )
+
+
+def _root(store: Location | None) -> Path:
+    """Return the store's folder, after the checks that the command line makes."""
+    return checked_root(Path(store or STORE), is_named=store is not None, is_trusted=False)

@@ -17,6 +17,7 @@ from engine.render.progress import (
     PlainProgress,
     SilentProgress,
     TerminalProgress,
+    columns,
     has_colour,
     is_live,
     open_progress,

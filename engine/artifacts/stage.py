@@ -55,6 +55,17 @@ class StageContext:
     previous: PreviousModel | None = None
     """Gate: the last accepted model; None where there is no other than this one."""
 
+    @property
+    def precision(self) -> str:
+        """What models are trained and run in: `bf16`, `fp16` or `fp32`, never `auto`."""
+        return self.device.precision(self.recipe.backend.precision)
+
+    def base_model_folder(self) -> Path:
+        """Return the folder of the recipe's base model, fetched into the store if need be. StageError, DataError."""
+        from engine.runtime.models.base_model import locate_base_model  # brings torch
+
+        return locate_base_model(self.recipe.base_model, self.cached, self.progress)
+
 
 class Stage(Protocol):
     """A module in `engine.stages`."""

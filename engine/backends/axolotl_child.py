@@ -21,7 +21,8 @@ def main() -> None:
     try:
         runpy.run_module("axolotl.cli.train", run_name="__main__", alter_sys=True)
     except interrupts.Interrupted as asked:
-        os._exit(128 + asked.number)  # the checkpoint is on the disk, and nothing else is wanted
+        # The checkpoint is written, so nothing is left to do.
+        os._exit(128 + asked.number)
 
 
 if __name__ == "__main__":

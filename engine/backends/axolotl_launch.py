@@ -125,7 +125,8 @@ def _run(launch: Launch, monitor: events.TrainingMonitor) -> int:
             event_log = _EventLog(launch.folder / EVENTS)
             _follow(child, event_log, monitor)
             if monitor.is_broken:
-                child.kill()  # no checkpoint of weights that are no numbers
+                # Weights that are NaN are not worth a checkpoint.
+                child.kill()
             else:
                 child.stop(grace=GRACE_SECONDS)
             for event in event_log.read():

@@ -57,7 +57,8 @@ def train_on(
         try:
             return events.trained(launch, monitor, output=output, resume=resume, seconds=seconds)
         except StageError as error:
-            if error.problems[0].code == OTHER_EPOCHS:  # going on from these would end in the same
+            # Resuming from these checkpoints would fail in the same way.
+            if error.problems[0].code == OTHER_EPOCHS:
                 for _, path in trainer_state.checkpoints(output):
                     trainer_state.set_aside(path)
             raise

@@ -277,7 +277,7 @@ def refuse_nonfinite(state: dict[str, Any]) -> None:
 
 
 def nonfinite(name: str, value: str, step: int) -> StageError:
-    """Return the error of a loss or gradient norm that is not finite; before step 1 no rate has changed a weight."""
+    """Return the error of a loss or gradient norm that is not finite; up to step 1 no rate has changed one."""
     message = f"{name} became {value} at step {step}; training was stopped"
     if step > 1:
         return StageError.one(

@@ -79,7 +79,8 @@ def _run(
         full = as_engine_error(error, launch.folder)
         if full is not None and full.problems[0].code in ("E740", "E742", "X693"):
             raise full from error
-        begins = resume is not None and not monitor.done  # what is damaged can raise anything
+        # A damaged checkpoint can raise anything.
+        begins = resume is not None and not monitor.done
         if full is None and not begins and not isinstance(error, RuntimeError | ValueError):
             raise
         raise StageError.one(

@@ -9,11 +9,14 @@ import sys
 def _forget_current_folder() -> None:
     """Import nothing from the folder that somebody stands in: PYTHONPATH may name it by a relative or empty part."""
     parts = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    relative = {os.path.abspath(part) for part in parts if not os.path.isabs(part)}  # texts
+    # As text: an entry of a search path is kept as it stands.
+    relative = {os.path.abspath(part) for part in parts if not os.path.isabs(part)}
     if os.environ.get("PYTHONPATH") and relative:
-        kept = {part for part in parts if os.path.isabs(part)}  # texts
+        # As text: an entry of a search path is kept as it stands.
+        kept = {part for part in parts if os.path.isabs(part)}
         sys.path[:] = [part for part in sys.path if part not in relative - kept]
-    sys.path[:] = [part for part in sys.path if os.path.isabs(part)]  # texts
+    # As text: an entry of a search path is kept as it stands.
+    sys.path[:] = [part for part in sys.path if os.path.isabs(part)]
 
 
 _forget_current_folder()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from engine.cli.output import show, show_problems
@@ -16,6 +17,7 @@ from engine.cli.place import (
 )
 from engine.cli.streams import others_to
 from engine.errors import ExitCode
+from engine.render.progress import columns
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -56,5 +58,6 @@ def run(options: argparse.Namespace) -> int:
         show(challenge_json(result.challenge))
     else:
         file, written = str(options.recipe), str(result.files[0])
-        show(challenge_text(result.challenge, file=file, written=written))
+        width = columns(sys.stdout)
+        show(challenge_text(result.challenge, file=file, written=written, width=width))
     return ExitCode.ACCEPTED

@@ -47,7 +47,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         comment = _checked(options)
     except EngineError as error:
-        if options.output is not None:  # else an earlier comment, which may be green, stays
+        # Without this an earlier comment, which may be green, would stay.
+        if options.output is not None:
             _write(options.output, failure_markdown(error.problems))
         raise
     if options.output is not None:
@@ -78,7 +79,8 @@ def _checked(options: argparse.Namespace) -> Comment:
 def _write(path: Path, text: str) -> None:
     """Write the comment. EnvironmentProblem R027 for what is no file, or is reached by a link below this folder."""
     here = Path.cwd()
-    place = Path(os.path.abspath(here / path))  # resolve() would follow links
+    # resolve() would follow links.
+    place = Path(os.path.abspath(here / path))
     try:
         _refuse_other(place)
         if not place.is_relative_to(here):

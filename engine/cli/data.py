@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
 from collections.abc import Mapping
 from typing import TextIO
@@ -15,10 +14,10 @@ from engine.cli.streams import others_to
 from engine.evidence import StageRecord
 from engine.recipe.model import Recipe
 from engine.render.progress import (
-    WIDTH,
     PlainProgress,
     SilentProgress,
     TerminalProgress,
+    columns,
     has_colour,
     is_live,
     open_progress,
@@ -85,8 +84,10 @@ def run(options: argparse.Namespace) -> int:
         show_json(data_json(looked.view, looked.problems))
         return looked.code
     show_problems(warnings)
-    show(data_text(looked.view, width=_width(), colour=has_colour(sys.stdout)))
-    sys.stdout.flush()  # before the problems, where both streams go to one place
+    width = max(NARROWEST, columns(sys.stdout))
+    show(data_text(looked.view, width=width, colour=has_colour(sys.stdout)))
+    # Before the problems, where both streams go to one place.
+    sys.stdout.flush()
     show_problems(looked.problems)
     return looked.code
 
@@ -111,12 +112,6 @@ class _Live:
     def close(self) -> None:
         """Erase the live line."""
         self._open.close()
-
-
-def _width() -> int:
-    """Columns to write in: the terminal's, at most 100; 100 where there is no terminal."""
-    columns = shutil.get_terminal_size((WIDTH, 24)).columns
-    return max(NARROWEST, min(WIDTH, columns or WIDTH))
 
 
 def _number(text: str) -> int:

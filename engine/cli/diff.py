@@ -13,7 +13,7 @@ from engine.cli.place import add_format, add_store, store_of
 from engine.environment import detect_device
 from engine.errors import ExitCode, RecipeError
 from engine.evidence.review import Gate, Review
-from engine.render.progress import has_colour
+from engine.render.progress import columns, has_colour
 
 FAIL_ON = ("weaker-gate",)
 
@@ -50,7 +50,8 @@ def run(options: argparse.Namespace) -> int:
     elif options.format == "markdown":
         show(review_markdown(found))
     else:
-        show(review_text(found, colour=has_colour(sys.stdout)))
+        colour, width = has_colour(sys.stdout), columns(sys.stdout)
+        show(review_text(found, colour=colour, width=width))
     fails = options.fail_on == "weaker-gate" and found.gate in (Gate.WEAKER, Gate.UNKNOWN)
     differs = options.exit_code and not found.is_empty
     return ExitCode.REFUSED if fails or differs else ExitCode.ACCEPTED

@@ -62,6 +62,7 @@ def run(options: argparse.Namespace) -> int:
 def _named(reference: str) -> str:
     """Return the name of the recipe that a file holds; anything else as it is."""
     path = Path(reference)
-    if path.suffix in ENDINGS and os.path.isfile(path):  # False for a name that is too long
+    # `os.path` returns False for a name that is too long, where `Path` raises.
+    if path.suffix in ENDINGS and os.path.isfile(path):
         return read(path)[0].name
     return reference

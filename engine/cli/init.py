@@ -49,7 +49,8 @@ def run(options: argparse.Namespace) -> int:
         show("\n".join(f"{name:<28} {_purpose(path)}" for name, path in shipped.items()))
         return ExitCode.ACCEPTED
     if options.start not in shipped or _is_data(options):
-        if os.path.exists(options.start):  # False for a name that is too long
+        # `os.path` returns False for a name that is too long, where `Path` raises.
+        if os.path.exists(options.start):
             return _draft(options)
         near = get_close_matches(options.start, shipped, 1)
         hint = f"did you mean `{near[0]}`?" if near else "recipe init lists them"
@@ -94,7 +95,8 @@ def _draft(options: argparse.Namespace) -> int:
         wishes=DraftOptions(given=given, base_model=model, encoding=options.encoding),
     )
     create(target, found.text.encode())
-    with suppress(StoreError):  # the draft is there; a run says what has to be allowed
+    # The draft is there; a run says what has to be allowed.
+    with suppress(StoreError):
         trust_as_it_stands(target)
     show(draft_message(found, file=str(file), target=str(target)))
     return ExitCode.ACCEPTED

@@ -29,7 +29,7 @@ from engine.pipeline.plan import (
     moving,
     plan_run,
 )
-from engine.pipeline.power import prospects
+from engine.pipeline.power import power_outlook
 from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.model import Outside, Recipe, Size
 from engine.recipe.outside import outside_of
@@ -37,7 +37,7 @@ from engine.recipe.sweeps import methods_of, sweep_words
 from engine.recipe.text.compose import dotted
 from engine.render.cost_text import cost_of, cost_words, memory_words, parameter_words, token_words
 from engine.render.number_format import about, size
-from engine.render.progress import has_colour
+from engine.render.progress import columns, has_colour
 from engine.render.stage_lines import PlanRow, plan_table
 from engine.stages import PRODUCTS, load_stage, needs_of
 from engine.stages.resample import trainings
@@ -114,7 +114,8 @@ def run(options: argparse.Namespace) -> int:
     facts += [("" if number else "power", sentence) for number, sentence in enumerate(_power(plan))]
     facts += [("waived", f"{waiver.what}: {waiver.why}") for waiver in recipe.waivers]
     closing = ". ".join(moving(recipe))
-    show(plan_table(rows, title=title, facts=facts, closing=closing, colour=colour))
+    width = columns(sys.stdout)
+    show(plan_table(rows, title=title, facts=facts, closing=closing, colour=colour, width=width))
     return ExitCode.ACCEPTED
 
 
@@ -242,7 +243,7 @@ def _where(plan: Plan) -> str:
 
 def _power(plan: Plan) -> tuple[str, ...]:
     """What the holdout can show, once data has counted it or the recipe says it."""
-    return prospects(plan.recipe, plan.stage("data").reused)
+    return power_outlook(plan.recipe, plan.stage("data").reused)
 
 
 def _outside(recipe: Recipe, found: Sequence[Outside]) -> list[str]:

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     from engine.pipeline.loop import RunOptions
     from engine.pipeline.preflight import refuse_moving, refuse_outside, refuse_unmeasured
     from engine.render.json import render_json
-    from engine.render.progress import has_colour
+    from engine.render.progress import columns, has_colour
     from engine.render.report.summary import closing_block
     from engine.runs.run import run_recipe
 
@@ -71,5 +71,6 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "json":
         show(render_json(result.report))
     else:
-        show(closing_block(result.report, events=result.said, colour=has_colour(sys.stdout)))
+        colour, width = has_colour(sys.stdout), columns(sys.stdout)
+        show(closing_block(result.report, events=result.said, colour=colour, width=width))
     return result.code

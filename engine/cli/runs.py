@@ -43,7 +43,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _name(given: str) -> str:
     path = Path(given)
-    is_file = os.path.isfile(path)  # False for a name that is too long
+    # `os.path` returns False for a name that is too long, where `Path` raises.
+    is_file = os.path.isfile(path)
     if path.suffix not in (".yaml", ".yml") or not is_file:
         return given
     from engine.recipe import load_recipe  # a name needs no recipe

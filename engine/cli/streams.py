@@ -129,7 +129,8 @@ def _redirected(stream: TextIO, target: int) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):  # a full disk is told where it matters
+        # A full disk is reported where results are written.
+        with contextlib.suppress(OSError):
             stream.flush()
         os.dup2(saved, number)
         os.close(saved)

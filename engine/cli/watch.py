@@ -28,6 +28,7 @@ from engine.render.progress import (
     PlainProgress,
     SilentProgress,
     TerminalProgress,
+    columns,
     has_colour,
     open_progress,
 )
@@ -74,15 +75,16 @@ class Console:
         if record.status is StageStatus.SKIPPED:
             self._skip(record)
             return
-        colour = has_colour(self._stream)
+        colour, width = has_colour(self._stream), columns(self._stream)
         found = record.stage in artifacts
         text = _LINES[record.stage](artifacts, recipe) if found else record.status.value
         if record.status is StageStatus.REUSED:
             text += f"\nreused: {record.reason}"
-        self._stream.write(stage_result(record.stage, text, seconds=record.seconds, colour=colour))
+        shown = stage_result(record.stage, text, seconds=record.seconds, colour=colour, width=width)
+        self._stream.write(shown)
         if found and record.stage in JUDGES:
             checks = flow.verdict(artifacts, record.stage)
-            self._stream.write(check_lines(checks, stage="", colour=colour))
+            self._stream.write(check_lines(checks, stage="", colour=colour, width=width))
         self._stream.flush()
 
     def _skip(self, record: StageRecord) -> None:
@@ -90,8 +92,10 @@ class Console:
         self._skipped.append(record.stage)
         if record.stage == STAGES[-1]:
             text = f"{', '.join(self._skipped)}: {record.reason}"
-            colour = has_colour(self._stream)
-            self._stream.write(stage_result("skipped", text, seconds=None, colour=colour))
+            colour, width = has_colour(self._stream), columns(self._stream)
+            self._stream.write(
+                stage_result("skipped", text, seconds=None, colour=colour, width=width)
+            )
             self._stream.flush()
 
 

@@ -156,7 +156,8 @@ def _found(recipe: Recipe, store: Store, watcher: Watcher) -> _Found:
     if not isinstance(state.error, DataError):
         raise state.error
     relaxed = _run_data(_relaxed(recipe), store, watcher)
-    if relaxed.error is not None:  # it is no check that refuses
+    # The data stage fails with every check relaxed too, so no check is the cause.
+    if relaxed.error is not None:
         summary = getattr(state.error, "summary", None)
         return _Found(summary=summary, files={}, error=state.error)
     found = _read(relaxed)

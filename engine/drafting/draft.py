@@ -198,7 +198,8 @@ _QUIET: Final[Mapping[str, Any]] = dict.fromkeys(
 
 
 def _never(_name: str, _payload: Mapping[str, Any], _build: object) -> Any:
-    raise AssertionError(_name)  # local files are not fetched
+    # Local files are not fetched.
+    raise AssertionError(_name)
 
 
 def reasons(plan: DraftPlan) -> Iterator[tuple[str, str, str]]:

@@ -147,11 +147,13 @@ def _with_header(reading: Reading, head: str) -> Reading:
     quoted = reading.format == "csv"
     lines = head.split("\n")[: LOOKED_AT * 4]
     if quoted:
-        csv.field_size_limit(MAX_LINE)  # of the process; the head is shorter
+        # A limit of the whole process; the beginning that is read here is shorter.
+        csv.field_size_limit(MAX_LINE)
         try:
             table = list(islice(csv.reader(old_line_ends(iter(lines))), LOOKED_AT))
         except csv.Error:
-            return reading  # the reader tells what is wrong, with its line
+            # The reader reports what is wrong, with the line.
+            return reading
     else:
         table = [line.rstrip("\r").split("\t") for line in lines[:LOOKED_AT]]
     table = [row for row in table if row]
@@ -194,7 +196,8 @@ def _is_apart(cell: str, below: Sequence[str]) -> bool:
 
 def _named(columns: Sequence[Sequence[Any]]) -> tuple[str, ...]:
     """Return names for columns that have none, by what they hold."""
-    if not columns:  # rows without a value: the reader tells which
+    # The reader reports which rows have no value.
+    if not columns:
         return ()
     widths = [sum(len(str(cell)) for cell in column) / len(column) for column in columns]
     longest = widths.index(max(widths))
@@ -238,7 +241,8 @@ def _of_json(reading: Reading) -> tuple[Reading, ...]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return (reading,)  # the reader tells what is wrong, with its line
+        # The reader reports what is wrong, with the line.
+        return (reading,)
     arrays = dict(_arrays(value, "", 0))
     if not arrays:
         raise DataError.one(

@@ -65,7 +65,8 @@ def text_column(profile: Profile, *, taken: str) -> ColumnProfile | None:
         if column.is_text and column.name not in others and len(column.values) > 1
         and not column.is_number and everywhere(column, profile)
     ]  # fmt: skip
-    if not found:  # lines of a text, a good part of them blank
+    # Lines of a text file, a good part of them blank.
+    if not found:
         found = [
             column
             for column in profile.columns.values()
@@ -135,7 +136,8 @@ def could_label(column: ColumnProfile, profile: Profile) -> bool:
     """Whether a label could stand there: in every row, and not of one item of a list."""
     last = column.name.lower().rsplit(".", 1)[-1]
     if any(part.isdigit() for part in column.name.split(".")) or SPLIT_NAME.search(last):
-        return False  # of one item of a list, or which split the row belongs to
+        # Of one item of a list, or which split the row belongs to.
+        return False
     return everywhere(column, profile) and last not in ID_NAMES and last not in TEXT_NAMES[:9]
 
 

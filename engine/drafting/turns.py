@@ -47,7 +47,8 @@ def turns_in(profile: Profile) -> TurnColumns | None:
         names = Counter(str(turn.get(role)) for turn in turns)
         first = str(turns[0].get(role))
         if first.lower() == "system":
-            continue  # an instruction and a question; the answer stands elsewhere
+            # An instruction and a question; the answer stands elsewhere.
+            continue
         if len(names) == TWO and len(turns) > len(lists):
             return TurnColumns(
                 column=column.name, role=role, content=content, roles=_roles(list(names), first)

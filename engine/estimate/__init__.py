@@ -5,7 +5,7 @@ earlier stages counted, and nothing is fetched or run. What is not known is None
 make it known. A training that was measured on this machine, by `recipe plan --probe` or by a run,
 takes the place of the computed numbers (`engine.estimate.measured`).
 
-`foretell` finds what is known of a recipe and returns its `TrainingEstimate`.
+`estimate_training` collects what is known of a recipe and returns its `TrainingEstimate`.
 """
 
 from __future__ import annotations

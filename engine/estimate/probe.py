@@ -99,9 +99,8 @@ def _context(recipe: Recipe, state: RunState, store: Store, progress: Progress) 
 
 
 def _rendered(context: StageContext) -> tuple[Artifact, Path]:
-    from engine.runtime.models.base_model import locate_base_model  # a probe brings torch
 
-    base = locate_base_model(context.recipe.base_model, context.cached, context.progress)
+    base = context.base_model_folder()
     return rendered_rows(context, base), base
 
 
@@ -155,7 +154,7 @@ def _write_rows(
     _write(folder / "validation.jsonl", looked_at)
     return CompileInputs(
         device=device,
-        precision=device.precision(context.recipe.backend.precision),
+        precision=context.precision,
         train_rows=STEPS * method.batch_size,
         validation_rows=len(looked_at),
     )

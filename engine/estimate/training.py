@@ -244,14 +244,14 @@ def _speed(recipe: Recipe, device: Device, like: Measurement | None) -> DeviceSp
         return None
     share = duration.SHARE_OF_PEAK[kind] if facts.kind == "cpu" else duration.GPU_SHARE
     return DeviceSpeed(
-        operations=share * peak, bandwidth=bandwidth, source=_told_speed(facts, peak, share)
+        operations=share * peak, bandwidth=bandwidth, source=_speed_text(facts, peak, share)
     )
 
 
-def _told_speed(facts: DeviceFacts, peak: float, share: float) -> str:
+def _speed_text(facts: DeviceFacts, peak: float, share: float) -> str:
     return (
         f"{share:.0%} of {peak / 1e12:.3g} trillion operations a second ({facts.source}) is assumed; "
-        "`recipe plan --probe` on the device measures"
+        "`recipe plan --probe` on the device measures 2 steps"
     )
 
 

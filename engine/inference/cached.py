@@ -1,4 +1,4 @@
-"""What one form of the model says on the holdout, asked at most once. Not a stage."""
+"""Predictions of one variant of the model on the holdout, made at most once.."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
-from engine.inference import predict as answering
+from engine.inference import predict
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.recipe.metrics import FREE
 
@@ -29,18 +29,18 @@ class Predictions:
 
 
 def predict_merged(
-    context: StageContext, examples: Sequence[Example], asked: answering.PredictionInputs
+    context: StageContext, examples: Sequence[Example], asked: predict.PredictionInputs
 ) -> Predictions:
     """Return the merged model's predictions; free decoding only where a threshold asks for it."""
     drops = context.recipe.export.max_drops
     with_free = asked.task.spec.is_constrained and any(drop.metric in FREE for drop in drops)
-    precision = context.device.precision(context.recipe.backend.precision)
+    precision = context.precision
     payload = {
         "model": context.inputs["merge"],
         "device": context.device.kind,
         "precision": precision,
         "free": with_free,
-        "asks": answering.REVISION,
+        "asks": predict.REVISION,
     }
 
     def build(folder: Path) -> None:
@@ -48,9 +48,9 @@ def predict_merged(
 
         model = context.artifacts["merge"].file("model")
         loaded = load_model(model, device=context.device, precision=precision)
-        chosen = answering.chosen(loaded, asked, examples, progress=context.progress)
+        chosen = predict.chosen(loaded, asked, examples, progress=context.progress)
         rows = examples if with_free else ()
-        free = answering.free(loaded, asked, rows, progress=context.progress)
+        free = predict.free(loaded, asked, rows, progress=context.progress)
         store_predictions(folder, chosen, free, {})
 
     return cached_predictions(context, "merged", asked, payload, build)
@@ -59,7 +59,7 @@ def predict_merged(
 def cached_predictions(
     context: StageContext,
     name: str,
-    asked: answering.PredictionInputs,
+    asked: predict.PredictionInputs,
     payload: Payload,
     build: Callable[[Path], None],
 ) -> Predictions:

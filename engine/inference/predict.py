@@ -1,4 +1,4 @@
-"""Asking a model, or the SVM, for the answer to every row; shared by the stages that judge. Not a stage.
+"""Asking a model, or the SVM, for the answer to every row; shared by the stages that judge..
 
 Each kind is judged in its own way (`chosen`): a classifier by the most probable of its labels, several
 labels and objects by decoding that says nothing but answers of that form, free text by what the model
@@ -112,14 +112,14 @@ def chosen(
         return []
     kind = asked.task.spec
     if kind.by_likelihood:
-        return _weighed(loaded, asked, examples, progress=progress)
+        return _likelihoods(loaded, asked, examples, progress=progress)
     prompts = _prompts(loaded.chat, asked.task, examples, shots)
     if kind.decoding is Decoding.LABEL_SCORING:
         return _labelled(
             loaded, asked.task, examples, prompts, progress=progress, distribution=distribution
         )
     grammar = answer_grammar(asked.task) if kind.is_constrained else None
-    return _spoken(loaded, asked, examples, prompts, grammar=grammar, progress=progress)
+    return _generate(loaded, asked, examples, prompts, grammar=grammar, progress=progress)
 
 
 def free(
@@ -134,7 +134,7 @@ def free(
     if not examples or asked.task.spec.by_likelihood:
         return []
     prompts = _prompts(loaded.chat, asked.task, examples, shots)
-    return _spoken(loaded, asked, examples, prompts, grammar=None, progress=progress)
+    return _generate(loaded, asked, examples, prompts, grammar=None, progress=progress)
 
 
 def predicted(row: Example, **answer: Any) -> Prediction:
@@ -225,7 +225,7 @@ def _labelled(
     ]
 
 
-def _spoken(
+def _generate(
     loaded: LoadedModel,
     asked: PredictionInputs,
     examples: Sequence[Example],
@@ -267,7 +267,7 @@ def _answered(
     )
 
 
-def _weighed(
+def _likelihoods(
     loaded: LoadedModel, asked: PredictionInputs, examples: Sequence[Example], *, progress: Progress
 ) -> list[Prediction]:
     """Return how probable what would be learned of each row is, in the form that training reads."""

@@ -1,4 +1,4 @@
-"""Asking a GGUF file for the answer to every row, as `answering` asks a transformers model. Not a stage.
+"""Asking a GGUF file for the answer to every row, as `predict` asks a transformers model..
 
 Beside the answers it gathers what shows that the file reads what training read: token ids in four places,
 the chat templates in the file and in the Modelfile, and the prompts as the file's users send them.
@@ -34,7 +34,7 @@ REVISION = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GgufFile:
-    """A file, how it is spoken to, and where it is run."""
+    """A GGUF file, its chat template, and where it is run."""
 
     path: Path
     chat: Chat
@@ -51,7 +51,7 @@ def ask(
 ) -> Predictions:
     """Return what the file is judged by and, where `free`, what it says when nothing holds it."""
     if asked.task.spec.by_likelihood:
-        return _weighed(file, asked, examples)
+        return _likelihoods(file, asked, examples)
     turns = [asked_turns(asked.task, row) for row in examples]
     prompts = [file.chat.prompt(one) for one in turns]
     ollama, sent = _ollama(file.modelfile, turns), _by_the_file(file, turns)
@@ -63,7 +63,7 @@ def ask(
             chosen=silent, free=silent, facts=_damaged(answers, examples, prompts, file)
         )
     loose = [
-        _spoken(asked, row, text, ended=ended)
+        _generate(asked, row, text, ended=ended)
         for row, text, ended in zip(
             examples, answers.texts, answers.ended, strict=bool(answers.texts)
         )
@@ -140,12 +140,14 @@ def _held(
         yield predicted(row, label=label, text=bound.text, probability=bound.probability)
 
 
-def _spoken(asked: PredictionInputs, row: Example, text: str, *, ended: bool) -> Prediction:
+def _generate(asked: PredictionInputs, row: Example, text: str, *, ended: bool) -> Prediction:
     label = parse_answer(asked.task, text) if ended or not asked.task.spec.is_constrained else None
     return predicted(row, label=label, text=text, ended=ended)
 
 
-def _weighed(file: GgufFile, asked: PredictionInputs, examples: Sequence[Example]) -> Predictions:
+def _likelihoods(
+    file: GgufFile, asked: PredictionInputs, examples: Sequence[Example]
+) -> Predictions:
     """Return how probable what would be learned of each row is, in the form that training reads."""
     from engine.runtime.llama.client import LearnedRow, Request  # only where a file is asked
     from engine.runtime.rendering.renderer import LengthLimits, Renderer  # brings transformers

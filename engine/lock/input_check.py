@@ -1,4 +1,4 @@
-"""A run beside the accepted run of its lock: wrong inputs stop it early, the rest is compared at the end. Not a stage.
+"""A run beside the accepted run of its lock: wrong inputs stop it early, the rest is compared at the end..
 
 A run repeats the lock when its recipe asks for the same; another seed is the same recipe. What is
 compared, in order: data, base model, tokenizer, config, tool versions, hardware, threads, numbers.

@@ -1,4 +1,4 @@
-"""Repairing a lock whose recorded rows cannot be read, without a new draw of the holdout. Not a stage.
+"""Repairing a lock whose recorded rows cannot be read, without a new draw of the holdout..
 
 Three sources, the best first: a data artifact in the store that has the lock's holdout; the splits that the
 recipe draws from its data now, where they are the lock's; the lock itself, as far as its holdout can be read.

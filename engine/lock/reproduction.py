@@ -1,4 +1,4 @@
-"""The verdict of a run that repeats a lock: exactly, within noise, or not, and what differed first. Not a stage."""
+"""The verdict of a run that repeats a lock: exactly, within noise, or not, and what differed first.."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ MACRO = ("macro_f1", "macro_precision", "macro_recall", "balanced_accuracy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judges:
+class JudgingRows:
     """The rows that will decide."""
 
     rows: int
@@ -45,15 +45,15 @@ class Judges:
         return [min(max(self.classes.get(x, 0) / self.rows, few), 1 - few) for x in labels]
 
 
-def outlook(
+def power_lines(
     acceptance: Acceptance,
     task: Task,
-    judges: Judges,
+    judges: JudgingRows,
     *,
     has_baselines: bool = True,
     discordance: float | None = None,
 ) -> tuple[str, ...]:
-    """Return a sentence for each bound, and one that says what they take for granted.
+    """Return a line for each threshold, and one that says what they assume.
 
     `discordance` between model and baseline is given once it has been measured.
     """
@@ -78,7 +78,7 @@ def outlook(
 
 
 def _about_threshold(
-    threshold: Threshold, acceptance: Acceptance, task: Task, judges: Judges
+    threshold: Threshold, acceptance: Acceptance, task: Task, judges: JudgingRows
 ) -> Iterator[str]:
     name, _, label = threshold.metric.partition(".")
     if name in UNFORESEEN:
@@ -98,7 +98,7 @@ def _about_threshold(
         yield _threshold_power(threshold, acceptance, judges, spread)
 
 
-def _few_rows(label: str, task: Task, judges: Judges) -> str:
+def _few_rows(label: str, task: Task, judges: JudgingRows) -> str:
     """Say that a class has too few rows to decide, and how many there would have to be of all."""
     counted = bool(judges.classes)
     rows = judges.classes[label] if counted else judges.rows / len(task.labels)
@@ -113,7 +113,7 @@ def _few_rows(label: str, task: Task, judges: Judges) -> str:
 
 
 def _threshold_power(
-    threshold: Threshold, acceptance: Acceptance, judges: Judges, spread: Spread
+    threshold: Threshold, acceptance: Acceptance, judges: JudgingRows, spread: Spread
 ) -> str:
     """Return the true values that pass with power 0.80 and at less, and how many rows give 0.80."""
     is_max = threshold.direction == "max"
@@ -142,7 +142,7 @@ def _threshold_power(
 
 
 def _gain_power(
-    gain: MinGain, acceptance: Acceptance, task: Task, judges: Judges, discordance: float
+    gain: MinGain, acceptance: Acceptance, task: Task, judges: JudgingRows, discordance: float
 ) -> str:
     rule, per_row = _rule(gain.min_gain, acceptance), _paired_rows(gain.metric, task, judges)
     rows, bigger = judges.rows * per_row, gain.min_gain + BETTER_BY
@@ -162,7 +162,7 @@ def _gain_power(
     return f"{sentence}." if needed <= bigger else f"{sentence}; {more_rows}."
 
 
-def _previous_power(drop: MaxDrop, acceptance: Acceptance, task: Task, judges: Judges) -> str:
+def _previous_power(drop: MaxDrop, acceptance: Acceptance, task: Task, judges: JudgingRows) -> str:
     """Return how often a model that is as good as the previous one passes."""
     rule, per_row = _rule(-drop.max_drop, acceptance), _paired_rows(drop.metric, task, judges)
     differ = PREVIOUS_DISCORDANCE
@@ -182,7 +182,7 @@ def _enough_rows(rows: int | None, at: str = "") -> str:
     return f"{number} {OFTEN:.2f}{at}"
 
 
-def _spread(metric: str, task: Task, judges: Judges) -> Spread | None:
+def _spread(metric: str, task: Task, judges: JudgingRows) -> Spread | None:
     """Return how a metric stands on the rows; None where it cannot be said."""
     name, _, label = metric.partition(".")
     spec = spec_of(metric, task.kind)
@@ -199,7 +199,7 @@ def _spread(metric: str, task: Task, judges: Judges) -> Spread | None:
     return power.macro_recall(portions)
 
 
-def _paired_rows(metric: str, task: Task, judges: Judges) -> float:
+def _paired_rows(metric: str, task: Task, judges: JudgingRows) -> float:
     """Return the effective rows of a difference for each row, as of classes that are equally good."""
     spread = _spread(metric, task, judges)
     if spread is None:
@@ -209,7 +209,7 @@ def _paired_rows(metric: str, task: Task, judges: Judges) -> float:
     return spread.per_row(OFTEN)
 
 
-def _taken_for_granted(acceptance: Acceptance, task: Task, judges: Judges) -> Iterator[str]:
+def _taken_for_granted(acceptance: Acceptance, task: Task, judges: JudgingRows) -> Iterator[str]:
     bounds: tuple[Threshold | MinGain | MaxDrop, ...] = (
         *acceptance.metrics,
         *acceptance.over_baselines,

@@ -16,7 +16,7 @@ from engine.kinds import AnswerForm
 from engine.metrics.intervals import wilson, wilson_f1
 from engine.metrics.predictions import Prediction
 from engine.recipe.metrics import FREE
-from engine.recipe.model import Task
+from engine.recipe.model import Recipe, Task
 
 if TYPE_CHECKING:
     from engine.metrics.measure import Measure
@@ -153,3 +153,13 @@ def _closed_form(
         right, wrong = (int(part(sums)) for part in measure.f1)
         return wilson_f1(right, wrong, confidence=confidence)
     return None
+
+
+def score_by(recipe: Recipe, predictions: Sequence[Prediction]) -> Scores:
+    """Score predictions as a recipe says: its task, its confidence, and the seed of its draws."""
+    return score(
+        predictions,
+        recipe.task,
+        confidence=recipe.acceptance.confidence,
+        seed=recipe.splits.seed,
+    )

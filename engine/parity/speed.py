@@ -1,4 +1,4 @@
-"""How large, how fast and how hungry the exported file is, measured once on this machine. Not a stage."""
+"""How large, how fast and how hungry the exported file is, measured once on this machine.."""
 
 from __future__ import annotations
 

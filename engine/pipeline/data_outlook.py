@@ -61,7 +61,7 @@ def shapes(recipe: Recipe) -> list[tuple[str, str]]:
     return [*formats, *([("…", f"{more} more {'file' if more == 1 else 'files'}")] if more else [])]
 
 
-def foresee(recipe: Recipe, recorded: Membership) -> Recorded | None:
+def recorded_outlook(recipe: Recipe, recorded: Membership) -> Recorded | None:
     """What becomes of the recorded holdout and the rows that are new; None where only a run can tell.
 
     That is where a source is not a local file, the files are larger than `MOST_BYTES` together,

@@ -186,10 +186,10 @@ def holdout_line(plan: Plan) -> str:
         return recorded_line(became) if became else about_holdout(data.held)
     if data.held.match is not LockMatch.KEPT or data.held.recorded is None:
         return ""
-    from engine.pipeline.data_outlook import foresee  # only where rows are new
+    from engine.pipeline.data_outlook import recorded_outlook  # only where rows are new
 
-    foreseen = foresee(plan.recipe, data.held.recorded)
-    return recorded_line(foreseen) if foreseen else UNKNOWN
+    outlook = recorded_outlook(plan.recipe, data.held.recorded)
+    return recorded_line(outlook) if outlook else UNKNOWN
 
 
 def _plan_stage(

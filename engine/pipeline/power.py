@@ -13,7 +13,7 @@ from engine.artifacts.results import read_json
 from engine.evidence import DataSummary
 from engine.files.typed_json import from_json
 from engine.lock.previous import answers_of
-from engine.metrics.power_text import Judges, outlook
+from engine.metrics.power_text import JudgingRows, power_lines
 from engine.metrics.predictions import read_predictions
 from engine.recipe.model import Recipe
 from engine.store import Artifact
@@ -21,7 +21,7 @@ from engine.store import Artifact
 UNCOUNTED = "What the holdout can show is known after data: its rows are not counted yet."
 
 
-def prospects(
+def power_outlook(
     recipe: Recipe, data: Artifact | None, *, discordance: float | None = None
 ) -> tuple[str, ...]:
     """Return what the holdout can and cannot show, in sentences; nothing where nothing is gated."""
@@ -31,7 +31,7 @@ def prospects(
     judges = _judges(recipe, summary)
     if judges is None:
         return (UNCOUNTED,)
-    return outlook(
+    return power_lines(
         recipe.acceptance,
         recipe.task,
         judges,
@@ -60,12 +60,12 @@ def _right(file: Path) -> dict[str, bool]:
     return {row.id: row.label == row.target for row in read_predictions(file)}
 
 
-def _judges(recipe: Recipe, summary: DataSummary | None) -> Judges | None:
+def _judges(recipe: Recipe, summary: DataSummary | None) -> JudgingRows | None:
     """Return the rows that will decide: the holdout's, with folds all of them; None while unknown."""
     splits = recipe.splits
     if summary is None:
         is_counted = isinstance(splits.holdout, int) and splits.holdout > 0 and not splits.folds
-        return Judges(rows=int(splits.holdout)) if is_counted else None
+        return JudgingRows(rows=int(splits.holdout)) if is_counted else None
     judging = [split for split in summary.splits if splits.folds or split.name == "holdout"]
     labels: Counter[str] = Counter()
     for split in judging:
@@ -74,4 +74,4 @@ def _judges(recipe: Recipe, summary: DataSummary | None) -> Judges | None:
     rows = sum(split.rows for split in judging)
     if not rows:
         return None
-    return Judges(rows=rows, classes=dict(labels), groups=sum(groups) if groups else None)
+    return JudgingRows(rows=rows, classes=dict(labels), groups=sum(groups) if groups else None)

@@ -32,7 +32,7 @@ from engine.evidence import (
 )
 from engine.files.typed_json import from_json
 from engine.parity.files import leaving_files
-from engine.pipeline.power import measured_discordance, prospects
+from engine.pipeline.power import measured_discordance, power_outlook
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.sweeps import methods_of
 from engine.store import Artifact, Store
@@ -238,7 +238,7 @@ def _next_steps(facts: ReportInputs) -> tuple[str, ...]:
 def _power(facts: ReportInputs) -> tuple[str, ...]:
     recipe, artifacts = facts.recipe, facts.artifacts
     differ = measured_discordance(recipe, artifacts)
-    return prospects(recipe, artifacts.get("data"), discordance=differ)
+    return power_outlook(recipe, artifacts.get("data"), discordance=differ)
 
 
 def _advice(facts: ReportInputs) -> tuple[str, ...]:

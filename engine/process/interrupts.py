@@ -207,7 +207,8 @@ def _set_timer(seconds: float) -> None:
 @contextlib.contextmanager
 def _watched() -> Iterator[None]:
     """Have a thread see the signals as they come in, for when the main thread cannot."""
-    if sys.platform == "win32":  # where pipes cannot be waited for
+    # Where pipes cannot be waited for.
+    if sys.platform == "win32":
         yield
         return
     reader, writer = os.pipe()

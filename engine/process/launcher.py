@@ -30,7 +30,8 @@ NO_PROGRAM = 127
 
 def main() -> None:
     """Start what the command line names and stay beside it."""
-    if sys.platform == "win32":  # no groups of processes, and nobody to stay beside
+    # Windows has no process groups to end.
+    if sys.platform == "win32":
         _work()
         return
     parent = int(sys.argv[1])
@@ -48,7 +49,8 @@ def main() -> None:
     _, status = os.waitpid(worker, 0)
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
-        with contextlib.suppress(OSError):  # SIGKILL has no other disposition
+        # SIGKILL cannot be given another disposition.
+        with contextlib.suppress(OSError):
             signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)

@@ -134,7 +134,8 @@ def program(name: str | Path) -> Command:
 
 def search_path() -> list[str]:
     """Return where this process imports from, without what follows the current folder."""
-    kept = [part for part in sys.path if os.path.isabs(part)]  # texts, as they stand
+    # As text: an entry of a search path is kept as it stands.
+    kept = [part for part in sys.path if os.path.isabs(part)]
     return kept if str(ROOT) in kept else [*kept, str(ROOT)]
 
 
@@ -322,9 +323,11 @@ def _cleaned(name: str, value: str) -> str | None:
     """
     if name in SEARCH_PATHS:
         return _absolute_parts(value) or None
-    return value if name not in FOLDERS or os.path.isabs(value) else None  # a text
+    # As text: an entry of a search path is kept as it stands.
+    return value if name not in FOLDERS or os.path.isabs(value) else None
 
 
 def _absolute_parts(value: str) -> str:
     parts = value.split(os.pathsep)
-    return os.pathsep.join(part for part in parts if os.path.isabs(part))  # texts
+    # As text: an entry of a search path is kept as it stands.
+    return os.pathsep.join(part for part in parts if os.path.isabs(part))

@@ -53,6 +53,7 @@ def _unpinned(part: Any) -> Any:
         return [_unpinned(item) for item in part]
     if not isinstance(part, Mapping):
         return part
+    # A pin says which bytes; the lock compares those by their digests, and not by the pin.
     is_place = not {"hub", "package", "path"}.isdisjoint(part)
     return {key: _unpinned(value) for key, value in part.items() if not (is_place and key in PINS)}
 

@@ -20,6 +20,7 @@ def method_of(written: Mapping[str, Any], *, has_validation: bool) -> Method:
     """Return the method that a checked section, with the schema's defaults filled in, stands for."""
     is_full = written["kind"] == "full"
     rank = 0 if is_full else int(written["rank"])
+    # Full training moves every weight, so its usual rate is a tenth of an adapter's.
     defaults = {
         "alpha": 2 * rank,
         "learning_rate": 2e-5 if is_full else 2e-4,

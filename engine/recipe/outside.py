@@ -98,6 +98,7 @@ def _unique(found: Sequence[Outside]) -> tuple[Outside, ...]:
 def withheld(recipe: Recipe, judge: AccessCheck) -> Recipe:
     """Return the recipe with everything marked that its user has not allowed."""
     folder = recipe.file.parent
+    # By identity: equal references may stand at different keys, which the words for the user name.
     marks = {id(ref): tuple(_of_ref(judge, ref, folder, at)) for at, ref in _refs(recipe)}
 
     def place(ref: Reference) -> Reference:

@@ -57,6 +57,7 @@ def written_references(
         for position, item in enumerate(items if isinstance(items, list) else ()):
             at: KeyPath = (*path, position)
             written = item
+            # The reference of a baseline lies one key deeper.
             if path == ("baselines",):
                 at, written = (*at, "model"), _mapping(item).get("model")
             if isinstance(written, Mapping):

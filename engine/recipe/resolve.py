@@ -97,6 +97,7 @@ def _checked(source: SourceText, *, on_disk: bool) -> tuple[Recipe | None, tuple
     problems = tuple(
         sorted((p for p in every if on_disk or p.code not in _OF_THE_DISK), key=_order(source))
     )
+    # What resolves may trust types and ranges: with an error, there is no recipe.
     if any(problem.severity is Severity.ERROR for problem in problems):
         return None, problems
     return withheld(resolve(source, filled), source.judge), problems

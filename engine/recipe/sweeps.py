@@ -55,6 +55,7 @@ def written_settings(sweep: Mapping[str, Any]) -> list[WrittenSetting]:
     grid = _grid(sweep)
     return [
         WrittenSetting(at=("sweep", "grid"), changes=dict(zip(grid, values, strict=True)))
+        # Not all of a huge grid: its size alone is reported (R287).
         for values in islice(product(*grid.values()) if grid else (), MOST)
     ]
 

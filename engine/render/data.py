@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from engine.errors import Problem
@@ -19,7 +18,7 @@ from engine.render.number_format import count
 from engine.render.problems import problems_json
 from engine.render.rowtext import row_lines
 from engine.render.styled_text import pad, printable
-from engine.render.terminal import rich_table, styled, terminal_text, text
+from engine.render.terminal import indented, rich_table, styled, terminal_text, text
 
 MOST_CLASSES = 12
 """Classes listed one by one; of more, the smallest and the largest."""
@@ -37,7 +36,7 @@ def data_text(view: DataView, *, width: int, colour: bool) -> str:
     parts: list[RenderableType] = [text(_title(view), "strong")]
     for heading, found in _parts(view, width):
         if shown := list(found):
-            parts += [text(""), text(heading, "strong"), *(_indented(part) for part in shown)]
+            parts += [text(""), text(heading, "strong"), *(indented(part) for part in shown)]
     if view.row is not None:
         heading, lines = row_lines(view.row, width)
         parts += [text(""), text(heading, "strong"), *map(styled, lines)]
@@ -47,10 +46,6 @@ def data_text(view: DataView, *, width: int, colour: bool) -> str:
 def data_json(view: DataView, problems: Sequence[Problem]) -> dict[str, Any]:
     """The view as JSON data, whole; `problems` are those that stop a run."""
     return {"schema": "data.v1", **asdict(view), "problems": problems_json(problems)["problems"]}
-
-
-def _indented(part: RenderableType, by: int = 2) -> RenderableType:
-    return Padding(part, (0, 0, 0, by))
 
 
 def _parts(view: DataView, width: int) -> Iterator[tuple[str, Iterable[RenderableType]]]:
@@ -111,17 +106,15 @@ def _finding(finding: DataFinding, *, refuses: bool, width: int) -> Iterator[Ren
     style = "fail" if refuses else {"warn": "warn", "drop": "strong"}.get(finding.action, "quiet")
     head = text(f"{finding.check}  {count(finding.count)}", "strong")
     yield text(pad(finding.action, 6), style).append_text(head)
-    yield _indented(text(finding.message), 6)
+    yield indented(text(finding.message), 6)
     for place in finding.examples[:MOST_PLACES]:
         # what is wrong with a row often stands at its end, so it has a few lines
         lines = textwrap.wrap(printable(place), max(20, width - 12), break_on_hyphens=False)
         if len(lines) > PLACE_LINES:
             lines = [*lines[: PLACE_LINES - 1], f"{lines[PLACE_LINES - 1]}…"]
-        yield from (
-            _indented(text(line, "quiet"), 10 if at else 8) for at, line in enumerate(lines)
-        )
+        yield from (indented(text(line, "quiet"), 10 if at else 8) for at, line in enumerate(lines))
     if (left := len(finding.examples) - MOST_PLACES) > 0:
-        yield _indented(text(f"… and {left} more examples in --format json", "quiet"), 8)
+        yield indented(text(f"… and {left} more examples in --format json", "quiet"), 8)
 
 
 def _splits(summary: DataSummary) -> Iterator[RenderableType]:
@@ -215,13 +208,13 @@ def _examples(view: DataView, width: int) -> Iterator[RenderableType]:
         head.truncate(width // 2, overflow="ellipsis")
         place = text(f"{example.origin} · {example.split} · {example.id}", "quiet")
         yield _one_line(head.append_text(place))
-        yield _indented(_one_line(text(_escaped(example.input))))
+        yield indented(_one_line(text(_escaped(example.input))))
         if example.target and example.target != label:
-            yield _indented(
+            yield indented(
                 _one_line(text("→ ", "quiet").append(printable(_escaped(example.target))))
             )
         for beside in example.beside:
-            yield _indented(_one_line(text(_escaped(beside), "quiet")), 4)
+            yield indented(_one_line(text(_escaped(beside), "quiet")), 4)
 
 
 def _escaped(words: str) -> str:

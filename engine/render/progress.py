@@ -163,7 +163,7 @@ class TerminalProgress(_Progress):
 
     def _draw(self, spans: Line) -> None:
         self._line = spans
-        fitted = _fitted(spans, _columns(self._stream) - 1)
+        fitted = _fitted(spans, columns(self._stream) - 1)
         self._stream.write("\r" + to_text([fitted], colour=self._colour).rstrip("\n") + "\x1b[K")
         self._stream.flush()
 
@@ -274,12 +274,13 @@ def _fitted(spans: Line, room: int) -> Line:
     return tuple(kept)
 
 
-def _columns(stream: TextIO) -> int:
+def columns(stream: TextIO) -> int:
+    """Columns to write in: the terminal's, at most `WIDTH`; `WIDTH` where there is no terminal."""
     try:
-        columns = os.get_terminal_size(stream.fileno()).columns
+        found = os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):
-        columns = shutil.get_terminal_size((WIDTH, 24)).columns
-    return min(WIDTH, columns or WIDTH)
+        found = shutil.get_terminal_size((WIDTH, 24)).columns
+    return min(WIDTH, found or WIDTH)
 
 
 def _can_write(stream: TextIO, text: str) -> bool:

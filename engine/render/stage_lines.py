@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from rich.table import Table
+from rich.text import Text
 
 from engine.evidence import (
     BaselineResult,
@@ -14,16 +16,17 @@ from engine.evidence import (
     TrainingSummary,
     VariantResult,
 )
+from engine.render import blocks, terminal
 from engine.render.labels import check_sentence, find_metric
 from engine.render.metric_format import best_of, is_lower_better, is_share, prose_name, value_of
 from engine.render.number_format import amount, count, duration, millions, percent, size
 from engine.render.progress import STAGE_WIDTH, WIDTH
 from engine.render.report.sections.data import recorded_line
 from engine.render.report.sections.export import broken_checks, ladder_summary, rung_answer
-from engine.render.styled_text import Line, cells, line, pad, printable, to_text
 
-_INDENT = " " * STAGE_WIDTH
 _TIME_WIDTH = 13
+_REASON_WIDTH = 45
+"""Columns of the plan that a cost leaves to stage, state and reason."""
 _ROOM = WIDTH - STAGE_WIDTH - _TIME_WIDTH
 
 
@@ -38,16 +41,18 @@ class PlanRow:
     cost: str = ""
 
 
-def stage_result(stage: str, text: str, *, seconds: float | None, colour: bool) -> str:
+def stage_result(
+    stage: str, text: str, *, seconds: float | None, colour: bool, width: int = WIDTH
+) -> str:
     """The result of a finished stage: its name, the text (wrapped and indented), the time at right."""
-    rows = [
-        part
-        for paragraph in text.splitlines()
-        for part in textwrap.wrap(printable(paragraph), _ROOM, break_long_words=False)
-    ] or [""]
-    time = f"{duration(seconds):>{_TIME_WIDTH}}" if seconds is not None else ""
-    head = line((pad(stage, STAGE_WIDTH), "strong"), pad(rows[0], _ROOM), (time, "quiet"))
-    return to_text([head, *(line(_INDENT + row) for row in rows[1:])], colour=colour)
+    row = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    row.add_column(width=STAGE_WIDTH - 2)
+    row.add_column(ratio=1)
+    row.add_column(width=_TIME_WIDTH - 2, justify="right")
+    time = duration(seconds) if seconds is not None else ""
+    lines = Text("\n").join(map(terminal.text, text.splitlines()))
+    row.add_row(terminal.text(stage, "strong"), lines, terminal.text(time, "quiet"))
+    return terminal.terminal_text([row], width=width, colour=colour)
 
 
 def data_line(data: DataSummary) -> str:
@@ -156,24 +161,34 @@ def plan_table(
     facts: Sequence[tuple[str, str]] = (),
     closing: str = "",
     colour: bool,
+    width: int = WIDTH,
 ) -> str:
     """The plan: a title, a table of stage, state, why and cost, named facts, and a closing sentence."""
-    header = PlanRow(stage="stage", state="state", why="why", cost="cost")
-    why = max(cells(printable(row.why)) for row in (header, *rows)) + 2
-    why = max(40, min(why, WIDTH - 38))
-    lines = [line((printable(title), "strong")), ()]
-    lines += [_plan_line(row, why, heading=row is header) for row in (header, *rows)]
-    lines += [()] if facts else []
-    for name, shown in facts:
-        wrapped = textwrap.wrap(printable(shown), WIDTH - 13, break_long_words=False) or [""]
-        heads = [name, *[""] * (len(wrapped) - 1)]
-        lines += [
-            line(("  " + pad(head, 11), "quiet"), part)
-            for head, part in zip(heads, wrapped, strict=True)
-        ]
-    if closing:
-        lines += [(), *(line(part) for part in textwrap.wrap(printable(closing), WIDTH))]
-    return to_text(lines, colour=colour)
+    cells = (
+        (
+            row.stage,
+            blocks.Strong(row.state) if row.state == "run" else row.state,
+            row.why,
+            row.cost,
+        )
+        for row in rows
+    )
+    stages = terminal.rich_table(
+        blocks.columns_of("stage | state | why | cost"), [blocks.Row(cells=cell) for cell in cells]
+    )
+    # so that a reason that takes two lines is read without the cost in between
+    cost = stages.columns[-1]
+    cost.vertical = "bottom"
+    # a cost stays on one line where that leaves room for the reasons, which are sentences
+    cost.no_wrap = max((len(row.cost) for row in rows), default=0) <= width - _REASON_WIDTH
+    names = terminal.grid(
+        [[terminal.text(name, "quiet"), terminal.text(fact)] for name, fact in facts]
+    )
+    gap = terminal.text("")
+    parts = [terminal.text(title, "strong"), gap, terminal.indented(stages)]
+    parts += [gap, terminal.indented(names)] if facts else []
+    parts += [gap, terminal.text(closing)] if closing else []
+    return terminal.terminal_text(parts, width=width, colour=colour)
 
 
 def _joined(parts: Sequence[str], separator: str) -> str:
@@ -183,14 +198,3 @@ def _joined(parts: Sequence[str], separator: str) -> str:
         longer = f"{lines[-1]}{separator}{part}" if lines else part
         lines[-1:] = [longer] if len(longer) <= _ROOM else [*lines[-1:], part]
     return "\n".join(lines)
-
-
-def _plan_line(row: PlanRow, why: int, *, heading: bool) -> Line:
-    state = "quiet" if heading or row.state != "run" else "strong"
-    text = "quiet" if heading else ""
-    return line(
-        ("  " + pad(row.stage, 11), text),
-        (pad(row.state, 8), state),
-        (pad(printable(row.why), why), text),
-        (printable(row.cost), text),
-    )

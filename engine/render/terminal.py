@@ -33,7 +33,7 @@ def terminal_text(parts: Iterable[RenderableType], *, width: int, colour: bool) 
     )
     with console.capture() as shown:
         for part in parts:
-            console.print(part)
+            console.print(part, crop=False)
     return "".join(line.rstrip() + "\n" for line in shown.get().splitlines())
 
 
@@ -43,11 +43,12 @@ def section(part: blocks.Section) -> Iterable[RenderableType]:
     parts = [blocks.Paragraph(part.lead, "muted"), *part.blocks] if part.lead else part.blocks
     for block in parts:
         drawn = list(renderables(block))
-        yield from [*map(_indented, drawn), text("")] if drawn else []
+        yield from [*map(indented, drawn), text("")] if drawn else []
 
 
-def _indented(part: RenderableType) -> RenderableType:
-    return Padding(part, (0, 0, 0, _INDENT))
+def indented(part: RenderableType, by: int = _INDENT) -> RenderableType:
+    """Moved to the right."""
+    return Padding(part, (0, 0, 0, by))
 
 
 @singledispatch
@@ -128,7 +129,7 @@ def _(block: blocks.Matrix) -> Iterable[RenderableType]:
         yield rich_table(columns, rows)
 
 
-def rich_table(columns: Sequence[blocks.Column], rows: Sequence[blocks.Row]) -> RenderableType:
+def rich_table(columns: Sequence[blocks.Column], rows: Sequence[blocks.Row]) -> RichTable:
     """A table whose texts wrap where the terminal is too narrow."""
     shown = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=STYLES["quiet"])
     for column in columns:
@@ -150,6 +151,12 @@ def grid(rows: Iterable[Sequence[RenderableType]]) -> RenderableType:
 def text(words: str, style: str = "") -> Text:
     """Text with nothing that a terminal would obey."""
     return Text(printable(words), STYLES.get(style, ""))
+
+
+def unbroken(words: Text) -> Text:
+    """The text on one line however narrow the terminal is, such as a path that is copied."""
+    words.no_wrap, words.overflow = True, "ignore"
+    return words
 
 
 def styled(spans: Line) -> Text:

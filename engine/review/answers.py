@@ -57,7 +57,8 @@ def loosened(old: Any, new: Any, at: str = "") -> list[str]:
 
 
 def _word(word: str, old: Any, new: Any, at: str) -> list[str]:
-    if old is None or _asks_nothing(word, old):  # a constraint more asks more
+    # One more constraint demands more.
+    if old is None or _asks_nothing(word, old):
         return []
     if new is None:
         return [at]

@@ -94,7 +94,8 @@ def _shots(
             continue
         before = shots_asked(old[name], versions.old.recipe)
         after = shots_asked(new[name], versions.new.recipe)
-        is_asked = old[name].shots or new[name].shots  # else the labels decide, not the recipe
+        # Else the labels decide, not the recipe.
+        is_asked = old[name].shots or new[name].shots
         if is_asked and before != after:
             yield Finding(
                 code="W402",

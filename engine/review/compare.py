@@ -104,7 +104,8 @@ def other_bytes(versions: Versions, old: Reference | None, new: Reference | None
     if not isinstance(old, PathRef) or not isinstance(new, PathRef) or old.sha256 != new.sha256:
         return False
     if old.written != new.written and old.path != new.path:
-        return False  # told as another path
+        # Reported as another path.
+        return False
     if old.withheld or new.withheld:
         return False
     if not versions.old.tree.has(old.path) or not versions.new.tree.has(new.path):
@@ -126,7 +127,8 @@ def same_content(versions: Versions, old: Reference | None, new: Reference | Non
 
 def equal_bytes(versions: Versions, old: PathRef, new: PathRef) -> bool:
     """Return whether two paths hold the same: by what git says of the same one, else by their bytes."""
-    if old.withheld or new.withheld:  # not read: validation tells
+    # Not read; validation reports it.
+    if old.withheld or new.withheld:
         return old.path == new.path
     if versions.old.tree.identity(old.path) == versions.new.tree.identity(new.path):
         return True

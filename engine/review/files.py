@@ -54,7 +54,8 @@ def bytes_changed(versions: Versions, source: Paired) -> bool:
 
 
 def _is_changed(versions: Versions, old: PathRef, new: PathRef) -> bool:
-    if old.withheld or new.withheld:  # not read: validation tells
+    # Not read; validation reports it.
+    if old.withheld or new.withheld:
         return old.path != new.path
     there = (versions.old.tree.has(old.path), versions.new.tree.has(new.path))
     return there[0] != there[1] or (all(there) and not equal_bytes(versions, old, new))

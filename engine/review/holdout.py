@@ -96,7 +96,8 @@ def _decides(key: str, versions: Versions) -> bool:
         and splits.by == versions.old.recipe.splits.by
     ):
         return isinstance(splits.holdout, int)
-    return not (key == "splits.holdout" and splits.folds)  # told by `splits.folds`
+    # Reported for `splits.folds`.
+    return not (key == "splits.holdout" and splits.folds)
 
 
 def _shown(versions: Versions, path: str) -> tuple[str, str] | None:
@@ -148,7 +149,8 @@ def _other_rows(versions: Versions) -> Iterator[Cause]:
     if splits.by in GIVEN_BY_DATA:
         return
     if in_fractions or splits.folds:
-        yield from _from_others(versions)  # adding rows moves no row
+        # Adding rows moves no row.
+        yield from _from_others(versions)
         return
     unheld = f"{REDRAWN}, since its rows are drawn from others and no lock holds it to them"
     rows = versions.find("data.sample.rows")

@@ -32,7 +32,8 @@ class Objects:
         stdin.write(f"{name}\n".encode())
         stdin.flush()
         head = stdout.readline().decode(errors="replace").split()
-        if len(head) != 3 or not head[2].isdigit():  # id, type, size
+        # Id, type, size.
+        if len(head) != 3 or not head[2].isdigit():
             raise lacking(what)
         size = int(head[2])
         if size > MAX_BYTES:

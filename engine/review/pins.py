@@ -73,7 +73,8 @@ def _judged(path: str, old: _Pin | None, new: _Pin) -> Iterator[Finding]:
     if new.value is None:
         yield from _unpinned(path, old, new)
     elif old is None or old.what != new.what:
-        return  # something else, and pinned
+        # Something else, and pinned.
+        return
     elif old.value is None:
         yield _finding("W501", f"{path}.{new.key}", old, new, Effect.STRONGER)
     elif old.value != new.value:

@@ -20,7 +20,8 @@ def probes(versions: Versions) -> Iterator[Finding]:
     """W114: what is not asked cannot be seen to be forgotten."""
     old, new = versions.old.recipe.acceptance.forgetting, versions.new.recipe.acceptance.forgetting
     if old is None or new is None:
-        return  # W113, or something more
+        # W113, or something more.
+        return
     before, after = _by_name(old), _by_name(new)
     renamed = _renamed(versions)
     for one in versions.differing:

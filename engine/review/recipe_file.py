@@ -79,14 +79,16 @@ def dependencies(
     yield "its file ", _through(repository.target_now(file), names)
     yield "its lock ", _through(repository.target_now(lock_path(file)), names)
     if not found.parent and all(name.endswith((*ENDS, SUFFIX)) for name in names):
-        return  # nothing that changed can be a file of rows or a parent
+        # Nothing that changed can be a file of rows or a parent.
+        return
     source = found.source or recipe_file(found.content, file, thorough=True).source
     if source is None:
         return
     if found.parent:
         place = absolute(found.parent, file.parent)
         yield "its parent ", _through(repository.target_now(place), names)
-        with suppress(RecipeError, OSError):  # told where the recipe is validated
+        # Reported where the recipe is validated.
+        with suppress(RecipeError, OSError):
             parent = parse_source(read_bytes(place, limit=MAX_BYTES), place)
             yield from _files(repository, place.parent, parent.value, names)
     yield from _files(repository, file.parent, source.value, names)

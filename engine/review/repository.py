@@ -244,7 +244,8 @@ class Repository:
 
     def named(self, path: Path) -> str | None:
         """Return a path from the root as it is written, no link followed; None for one outside."""
-        absolute = Path(os.path.abspath(path))  # resolve() would follow links
+        # resolve() would follow links.
+        absolute = Path(os.path.abspath(path))
         if absolute.is_relative_to(self.root):
             return absolute.relative_to(self.root).as_posix()
         return self.inside(path)

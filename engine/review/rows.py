@@ -109,10 +109,10 @@ class RowDivider:
         if local is None or size > self.room:
             return None
         self.room -= size
-        from engine.pipeline.data_outlook import foresee  # only where rows are read
+        from engine.pipeline.data_outlook import recorded_outlook  # only where rows are read
 
         try:
-            became = foresee(local, recorded_rows(recipe, lock))
+            became = recorded_outlook(local, recorded_rows(recipe, lock))
         except DataError:
             return None
         return None if became is None else (became.gone, became.kept + became.gone)
@@ -257,7 +257,8 @@ def _local(side: Side) -> Recipe | None:
         if own is None or any(not isinstance(one.ref, PathRef) for one in source.columns):
             return None
         if source.columns and own.path != source.ref.path:
-            return None  # files beside it are found by their folder
+            # Files beside it are found by their folder.
+            return None
         found.append(replace(source, ref=own))
     return replace(side.recipe, data=replace(side.recipe.data, sources=tuple(found)))
 

@@ -60,7 +60,8 @@ def _is_known(ref: Reference, versions: Versions) -> bool:
         case PathRef():
             if ref.sha256 is not None:
                 return True
-            if ref.withheld:  # outside the project, and nobody allowed to read it
+            # Outside the project, and not allowed to be read.
+            if ref.withheld:
                 return False
             old, new = versions.old.tree, versions.new.tree
             return new.keeps(ref.path) and (

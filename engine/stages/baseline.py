@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 from engine.artifacts.results import write_json
@@ -20,11 +19,11 @@ from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import read_examples
 from engine.data.splitting.subsets import Fold, folds_of
 from engine.evidence import to_json
-from engine.inference import predict as answering
+from engine.inference import predict
 from engine.inference.baselines.notes import note
 from engine.inference.baselines.runner import Asker, Models, facts_of, reference_name
 from engine.metrics.predictions import read_predictions, write_predictions
-from engine.metrics.scoring import score
+from engine.metrics.scoring import score_by
 from engine.recipe.baselines import as_written
 from engine.recipe.model import Baseline, Recipe, Reference
 from engine.recipe.sweeps import methods_of
@@ -47,7 +46,7 @@ CURVE = "svm_curve.json"
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return task, baselines, the confidence of intervals, and the seed of shots and draws."""
     return {
-        "task": answering.task_slice(recipe.task),
+        "task": predict.task_slice(recipe.task),
         "baselines": [as_written(baseline) for baseline in recipe.baselines],
         "acceptance": {"confidence": recipe.acceptance.confidence},
         "splits": {"seed": recipe.splits.seed},
@@ -68,7 +67,7 @@ def run(context: StageContext) -> None:
     """
     recipe = context.recipe
     folds = folds_in(context)
-    base = cache(partial(_base_folder, context))
+    base = cache(context.base_model_folder)
     for method in {one.max_length: one for one in methods_of(recipe)}.values():
         rendered_rows(replace(context, recipe=replace(recipe, method=method)), base())
     asker = Asker(context=context, models=Models(context, base))
@@ -95,14 +94,9 @@ def _judged(baseline: Baseline, asker: Asker, folds: Sequence[Fold]) -> dict[str
     """Write one baseline's predictions, and return its entry in `baselines.json`."""
     context, recipe = asker.context, asker.context.recipe
     made = [asker.product(baseline, fold) for fold in folds]
-    predictions = [row for one in made for row in read_predictions(one.file(answering.FILE))]
+    predictions = [row for one in made for row in read_predictions(one.file(predict.FILE))]
     write_predictions(context.workdir / f"predictions.{baseline.name}.jsonl", predictions)
-    scores = score(
-        predictions,
-        recipe.task,
-        confidence=recipe.acceptance.confidence,
-        seed=recipe.splits.seed,
-    )
+    scores = score_by(recipe, predictions)
     facts = facts_of(made)
     crossed = f"; {len(folds)} folds, each judged by what never saw it" if len(folds) > 1 else ""
     return {
@@ -112,9 +106,3 @@ def _judged(baseline: Baseline, asker: Asker, folds: Sequence[Fold]) -> dict[str
         "note": note(baseline, recipe, folds[0], facts) + crossed,
         "facts": facts,
     }
-
-
-def _base_folder(context: StageContext) -> Path:
-    from engine.runtime.models.base_model import locate_base_model  # brings torch
-
-    return locate_base_model(context.recipe.base_model, context.cached, context.progress)

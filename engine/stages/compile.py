@@ -76,8 +76,7 @@ def trained_rows(context: StageContext) -> tuple[int, int]:
         if rows is None:
             raise AssertionError(context.recipe.name)  # the data stage has counted them
         return rows
-    from engine.runtime.models.base_model import locate_base_model  # brings torch
 
-    base = locate_base_model(context.recipe.base_model, context.cached, context.progress)
+    base = context.base_model_folder()
     setting = setting_of(rendered_rows(context, base, quiet=True), context)
     return setting.train_rows, setting.validation_rows

@@ -2,7 +2,8 @@
 
 Each kind of task is asked in its own way (`engine.inference.predict`). Where that way binds the
 answer to a grammar, free decoding of the same holdout shows what a caller without one gets:
-`valid_output` and its kin. Validation rows and a sample of the training rows show overfitting.
+`valid_output` and the other metrics of free decoding. Validation rows and a sample of the training rows
+show overfitting.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from typing import TYPE_CHECKING
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example, read_examples
-from engine.environment import version_of
-from engine.evidence import Scores, to_json
-from engine.inference import predict as answering
+from engine.evidence import to_json
+from engine.inference import predict
 from engine.inference.sampling import judged_validation, sample_rows
 from engine.metrics.predictions import read_predictions, write_predictions
-from engine.metrics.scoring import score
+from engine.metrics.scoring import score_by
 from engine.recipe.model import Recipe
 from engine.store import Artifact
 from engine.training.checkpoints import write_curve
 from engine.training.train import load_trained
+from engine.training.variants import machine
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
@@ -72,7 +73,7 @@ def run(context: StageContext) -> None:
     holdout = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
     validation = read_examples(data.file("validation.jsonl"))
     loaded = cache(partial(load_trained, context.artifacts["train"], context))
-    asked = answering.PredictionInputs.of(recipe, train)
+    asked = predict.PredictionInputs.of(recipe, train)
     sets = [
         _Rows(name="holdout", rows=holdout, of=len(holdout)),
         *(
@@ -91,8 +92,8 @@ def run(context: StageContext) -> None:
     for part in sets:
         made = _predictions(part, context, asked, loaded=loaded)
         file = context.workdir / f"predictions.{part.name}.jsonl"
-        shutil.copyfile(made.file(answering.FILE), file)
-        scores[part.name] = to_json(_score(file, recipe))
+        shutil.copyfile(made.file(predict.FILE), file)
+        scores[part.name] = to_json(score_by(recipe, read_predictions(file)))
     write_json(context.workdir / "scores.json", scores)
     final = read_predictions(context.workdir / "predictions.validation.jsonl")
     write_curve(context, asked, sets[-1].rows, final=final)
@@ -103,14 +104,14 @@ def run(context: StageContext) -> None:
 def _predictions(
     part: _Rows,
     context: StageContext,
-    asked: answering.PredictionInputs,
+    asked: predict.PredictionInputs,
     *,
     loaded: Callable[[], LoadedModel],
 ) -> Artifact:
     """Make or reuse the predictions on one set; changing a metric never asks the model again."""
     recipe = context.recipe
     payload = {
-        "revision": answering.REVISION,
+        "revision": predict.REVISION,
         "set": part.name,
         "rows": context.inputs["holdout" if part.name in ("holdout", "free") else "data"],
         "sample": {"seed": recipe.splits.seed, "rows": len(part.rows)}
@@ -119,25 +120,14 @@ def _predictions(
         "model": context.inputs["train"],
         "base_model": context.base_model,
         "asked": asked.payload(),
-        "device": context.device.kind,
-        "precision": context.device.precision(recipe.backend.precision),
-        "versions": {tool: version_of(tool) for tool in ("peft", "torch", "transformers")},
+        **machine(context),
     }
-    ask = answering.free if part.name == "free" else answering.chosen
+    ask = predict.free if part.name == "free" else predict.chosen
 
     def build(folder: Path) -> None:
         predictions = (
             ask(loaded(), asked, part.rows, progress=context.progress) if part.rows else []
         )
-        write_predictions(folder / answering.FILE, predictions)
+        write_predictions(folder / predict.FILE, predictions)
 
     return context.cached("predictions", payload, build)
-
-
-def _score(file: Path, recipe: Recipe) -> Scores:
-    return score(
-        read_predictions(file),
-        recipe.task,
-        confidence=recipe.acceptance.confidence,
-        seed=recipe.splits.seed,
-    )

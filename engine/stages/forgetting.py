@@ -143,7 +143,7 @@ def _answers(
         "model": model,
         "base_model": context.base_model,
         "device": context.device.kind,
-        "precision": context.device.precision(context.recipe.backend.precision),
+        "precision": context.precision,
         "versions": {
             tool: version_of(tool)
             for tool in (("peft", "torch", "transformers") if model else ("torch", "transformers"))
@@ -191,9 +191,8 @@ def _read(text: str, items: Sequence[ProbeItem]) -> list[ProbeAnswer]:
 
 
 def _load_base(context: StageContext) -> LoadedModel:
-    from engine.runtime.models.base_model import locate_base_model  # brings torch
     from engine.runtime.models.load import load_model
 
-    base = locate_base_model(context.recipe.base_model, context.cached, context.progress)
-    precision = context.device.precision(context.recipe.backend.precision)
+    base = context.base_model_folder()
+    precision = context.precision
     return load_model(base, device=context.device, precision=precision)

@@ -35,13 +35,12 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 def run(context: StageContext) -> None:
     """Write `model/` and `merge.json`. StageError X606, X607, X621 to X624, X673, X674."""
-    from engine.runtime.models.base_model import locate_base_model  # brings torch
     from engine.runtime.models.merge import copy_model, merge_adapter
     from engine.runtime.models.merge_audit import check_copy, check_merge
     from engine.runtime.models.tokenizer import write_tokenizer
     from engine.runtime.rendering.chat import load_chat  # brings transformers
 
-    base = locate_base_model(context.recipe.base_model, context.cached, context.progress)
+    base = context.base_model_folder()
     trained, out = context.artifacts["train"], context.workdir / MODEL
     if context.recipe.method.kind == "full":
         facts = copy_model(base, trained.file("model"), out)

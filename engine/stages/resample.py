@@ -19,7 +19,7 @@ from engine.evidence import LearningCurve, to_json
 from engine.inference.sampling import judged_validation
 from engine.metrics.learning import SHARES, ShareResult, learning_curve, too_few_rows
 from engine.metrics.predictions import read_predictions, write_predictions
-from engine.metrics.scoring import score
+from engine.metrics.scoring import score_by
 from engine.recipe.model import Recipe
 from engine.training.retraining import Part, answers, examples_left
 from engine.training.train import refuse_unready
@@ -141,12 +141,5 @@ def _cross_validate(context: StageContext, folds: Sequence[Fold]) -> None:
     scores: dict[str, object] = dict.fromkeys(PREDICTIONS)
     for name, rows in predictions.items():
         write_predictions(context.workdir / PREDICTIONS[name], rows)
-        scores[name] = to_json(
-            score(
-                rows,
-                recipe.task,
-                confidence=recipe.acceptance.confidence,
-                seed=recipe.splits.seed,
-            )
-        )
+        scores[name] = to_json(score_by(recipe, rows))
     write_json(context.workdir / SCORES, scores)

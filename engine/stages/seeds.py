@@ -15,9 +15,9 @@ from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example, read_examples
 from engine.evidence import Metric, Scores, Seeds, SeedScores, to_json
-from engine.inference import predict as answering
+from engine.inference import predict
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
-from engine.metrics.scoring import agreement, score
+from engine.metrics.scoring import agreement, score_by
 from engine.metrics.seeds import spread_of
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe
@@ -80,12 +80,7 @@ def _judged(
     seed: int, predictions: Sequence[Prediction], first: Sequence[Prediction] | None, recipe: Recipe
 ) -> SeedScores:
     """Score a model's answers; what only free decoding shows is left out, since it was not asked."""
-    scores: Scores = score(
-        predictions,
-        recipe.task,
-        confidence=recipe.acceptance.confidence,
-        seed=recipe.splits.seed,
-    )
+    scores: Scores = score_by(recipe, predictions)
     empty = FREE if recipe.task.spec.is_constrained else ()
     metrics = tuple(metric for metric in scores.metrics if metric.name not in empty)
     same: Metric | None = None
@@ -99,9 +94,9 @@ def _answers(seed: int, holdout: Sequence[Example], context: StageContext) -> Se
     method = replace(context.recipe.method, seed=seed, seeds=())
     one = variant(method, context, of=f"seed {seed}")
     train = read_examples(context.artifacts["data"].file("train.jsonl"))
-    asked = answering.PredictionInputs.of(one.context.recipe, train)
+    asked = predict.PredictionInputs.of(one.context.recipe, train)
     payload = {
-        "revision": (REVISION, answering.REVISION),
+        "revision": (REVISION, predict.REVISION),
         "holdout": context.inputs["holdout"],
         "asked": asked.payload(),
         **one.identity(),
@@ -110,7 +105,7 @@ def _answers(seed: int, holdout: Sequence[Example], context: StageContext) -> Se
     def build(folder: Path) -> None:
         result = trained(one, context.scratch_for(PRODUCT, payload))
         loaded = load_weights(result, one.context)
-        predictions = answering.chosen(loaded, asked, holdout, progress=one.context.progress)
-        write_predictions(folder / answering.FILE, predictions)
+        predictions = predict.chosen(loaded, asked, holdout, progress=one.context.progress)
+        write_predictions(folder / predict.FILE, predictions)
 
-    return read_predictions(context.cached(PRODUCT, payload, build).file(answering.FILE))
+    return read_predictions(context.cached(PRODUCT, payload, build).file(predict.FILE))

@@ -20,7 +20,7 @@ from engine.data.examples.example import Example, read_examples
 from engine.errors import StageError
 from engine.evidence import TrainingSummary, to_json
 from engine.files.typed_json import from_json
-from engine.inference import predict as answering
+from engine.inference import predict
 from engine.inference.sampling import judged_validation
 from engine.metrics.predictions import read_predictions, write_predictions
 from engine.metrics.sweeping import SettingResult, SweepCriterion, choose
@@ -101,7 +101,7 @@ def run(context: StageContext) -> None:
         judged.append(_read(made, _values(number, recipe)))
         if not judged[-1].failed:
             file = context.workdir / f"predictions.{number}.jsonl"
-            shutil.copyfile(made.file(answering.FILE), file)
+            shutil.copyfile(made.file(predict.FILE), file)
     choice = SweepCriterion(
         task=recipe.task,
         metric=sweep.choose_by,
@@ -143,7 +143,7 @@ def _read(made: Artifact, values: Payload) -> SettingResult:
     return SettingResult(
         values=values,
         training=from_json(TrainingSummary, read_json(made, SUMMARY)),
-        predictions=read_predictions(made.file(answering.FILE)),
+        predictions=read_predictions(made.file(predict.FILE)),
     )
 
 
@@ -152,9 +152,9 @@ def _judged(
 ) -> Artifact:
     """Train a setting and ask it the validation rows, go on with that, or find it done."""
     train, validation = rows
-    asked = answering.PredictionInputs.of(one.context.recipe, train)
+    asked = predict.PredictionInputs.of(one.context.recipe, train)
     payload = {
-        "revision": (REVISION, answering.REVISION),
+        "revision": (REVISION, predict.REVISION),
         "rows": [row.id for row in validation],
         "data": context.inputs["data"],
         "asked": asked.payload(),
@@ -170,8 +170,8 @@ def _judged(
             write_json(folder / FAILED, error.problems[0].headline())
             return
         loaded = load_weights(result, one.context)
-        predictions = answering.chosen(loaded, asked, validation, progress=one.context.progress)
-        write_predictions(folder / answering.FILE, predictions)
+        predictions = predict.chosen(loaded, asked, validation, progress=one.context.progress)
+        write_predictions(folder / predict.FILE, predictions)
         shutil.copyfile(result / SUMMARY, folder / SUMMARY)
 
     return context.cached(PRODUCT, payload, build)

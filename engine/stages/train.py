@@ -50,10 +50,8 @@ def run(context: StageContext) -> None:
         StageError: B411-B418, B420-B423 training failed, or what it left cannot be believed.
 
     """
-    from engine.runtime.models.base_model import locate_base_model  # brings torch
-
     refuse_unready(context)
-    base = locate_base_model(context.recipe.base_model, context.cached, context.progress)
+    base = context.base_model_folder()
     config = context.artifacts["compile"].file("config.yaml")
     training = Training(
         rendered=rendered_rows(context, base),

@@ -19,8 +19,7 @@ from engine.data.examples.example import read_examples
 from engine.environment import version_of
 from engine.evidence import Check, Scores, Status, VariantResult, Verdict, to_json
 from engine.exporters.base import gguf_name
-from engine.inference import predict as answering
-from engine.inference import predict_gguf as gguf_answering
+from engine.inference import predict, predict_gguf
 from engine.inference.cached import (
     Predictions,
     cached_predictions,
@@ -31,7 +30,7 @@ from engine.metrics.endings import judge_endings
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, named_metrics, score
 from engine.metrics.verdict import judge_drops, judge_thresholds, verdict
-from engine.parity import files as exported
+from engine.parity import files as parity_files
 from engine.parity import ladder, speed
 from engine.parity.ladder import Variant
 from engine.recipe.metrics import FREE
@@ -103,7 +102,7 @@ class _ParityChain:
         self.context, self.recipe = context, context.recipe
         self.examples = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
         train = read_examples(context.artifacts["data"].file("train.jsonl"))
-        self.asked = answering.PredictionInputs.of(self.recipe, train)
+        self.asked = predict.PredictionInputs.of(self.recipe, train)
         self.results: list[VariantResult] = []
         self.checks: list[Check] = []
         """Of the rungs that lose nothing."""
@@ -135,8 +134,8 @@ class _ParityChain:
         self._add_variant("merged", self.merged.chosen)
         if self.is_over or not self.recipe.export.has_quantized_file:
             return
-        sixteen = exported.sixteen_bit(self.context)
-        path = sixteen.file(exported.SIXTEEN)
+        sixteen = parity_files.sixteen_bit(self.context)
+        path = sixteen.file(parity_files.SIXTEEN)
         predictions = self._gguf(path, name="f16", digest=sixteen.digest(), free=False)
         self._add_variant("f16", predictions.chosen, predictions.facts)
 
@@ -147,7 +146,7 @@ class _ParityChain:
         variant = Variant(name=name, chosen=chosen, scores=self._score(chosen))
         checks: list[Check] = []
         if self._last is not None:
-            precision = self.context.device.precision(self.recipe.backend.precision)
+            precision = self.context.precision
             checks.append(ladder.parity(variant, self._last, self.recipe))
             checks += ladder.shift_checks(variant, self._last, precision=precision)
         read = ladder.token_checks(facts, ollama_leaves=False) if facts else ()
@@ -201,12 +200,12 @@ class _ParityChain:
 
     def _weights(self, path: Path, *, digest: str) -> tuple[list[TensorError], list[str]]:
         """Return how far each tensor is from the 16-bit file's, and other facts that differ; read at most once."""
-        sixteen = exported.sixteen_bit(self.context)
+        sixteen = parity_files.sixteen_bit(self.context)
 
         def build(folder: Path) -> None:
             from engine.runtime.gguf.tensors import other_facts, tensor_errors  # brings numpy
 
-            source = sixteen.file(exported.SIXTEEN)
+            source = sixteen.file(parity_files.SIXTEEN)
             errors = [asdict(one) for one in tensor_errors(source, path)]
             found = {"errors": errors, "facts": other_facts(source, path)}
             (folder / WEIGHTS).write_text(json.dumps(found), encoding="utf-8")
@@ -255,7 +254,7 @@ class _ParityChain:
         modelfile = self._modelfile(name)
 
         def build(folder: Path) -> None:
-            file = gguf_answering.GgufFile(
+            file = predict_gguf.GgufFile(
                 path=path,
                 chat=self.chat,
                 modelfile=modelfile,
@@ -263,7 +262,7 @@ class _ParityChain:
                 workdir=self.context.scratch,
                 progress=self.context.progress,
             )
-            predictions = gguf_answering.ask(file, self.asked, self.examples, free=free)
+            predictions = predict_gguf.ask(file, self.asked, self.examples, free=free)
             others = self._other_prompts() if name in self.recipe.export.quantizations else 0
             facts = {**predictions.facts, "other_prompts": others}
             store_predictions(folder, predictions.chosen, predictions.free, facts)
@@ -272,7 +271,7 @@ class _ParityChain:
             "file": digest,
             "free": free,
             "modelfile": modelfile,
-            "asks": gguf_answering.REVISION,
+            "asks": predict_gguf.REVISION,
             "llama_cpp": version_of("inferna"),
         }
         return cached_predictions(self.context, QUANTIZED, self.asked, payload, build)
@@ -282,13 +281,13 @@ class _ParityChain:
         names = self.recipe.export.quantizations
         if quantization not in names:
             return ""
-        folder = exported.folder_of(quantization, names)
+        folder = parity_files.folder_of(quantization, names)
         path = self.context.artifacts["quantize"].path / f"{folder}Modelfile"
         return path.read_text(encoding="utf-8") if path.is_file() else ""
 
     def _prompts(self) -> list[str]:
         task = self.recipe.task
-        return [self.chat.prompt(answering.asked_turns(task, row)) for row in self.examples]
+        return [self.chat.prompt(predict.asked_turns(task, row)) for row in self.examples]
 
     def _texts(self) -> list[str]:
         return [row.input for row in self.examples if row.input.strip()]

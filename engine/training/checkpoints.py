@@ -1,4 +1,4 @@
-"""The curve over the steps of a training: each kept checkpoint on the same validation rows. Not a stage.
+"""The curve over the steps of a training: each kept checkpoint on the same validation rows..
 
 Losses are in the training's own history; this adds the main metric of the task's kind. `train` keeps the
 adapters of at most 8 checkpoints; full training keeps none, because each would be a whole model.
@@ -14,15 +14,15 @@ from pathlib import Path
 from engine.artifacts.stage import StageContext
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import beginning
-from engine.environment import version_of
 from engine.evidence import CheckpointScore, HistoryPoint, Metric, TrainingSummary, to_json
 from engine.files.typed_json import from_json
-from engine.inference import predict as answering
+from engine.inference import predict
 from engine.inference.predict import PredictionInputs
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
-from engine.metrics.scoring import score
+from engine.metrics.scoring import score_by
 from engine.recipe.metrics import primary
 from engine.training.train import CHECKPOINTS, SUMMARY, load_trained
+from engine.training.variants import machine
 
 FILE = "checkpoints.json"
 MOST_ROWS = 200
@@ -77,26 +77,23 @@ def _predictions(
     step: int, context: StageContext, asked: PredictionInputs, rows: Sequence[Example]
 ) -> list[Prediction]:
     """Make or reuse what one checkpoint answers."""
-    recipe = context.recipe
     payload = {
-        "revision": answering.REVISION,
+        "revision": predict.REVISION,
         "set": f"step {step}",
         "rows": sha256("\n".join(row.id for row in rows).encode()).hexdigest(),
         "data": context.inputs["data"],
         "model": context.inputs["train"],
         "base_model": context.base_model,
         "asked": asked.payload(),
-        "device": context.device.kind,
-        "precision": context.device.precision(recipe.backend.precision),
-        "versions": {tool: version_of(tool) for tool in ("peft", "torch", "transformers")},
+        **machine(context),
     }
 
     def build(folder: Path) -> None:
         loaded = load_trained(context.artifacts["train"], context, step=step)
-        predictions = answering.chosen(loaded, asked, rows, progress=context.progress)
-        write_predictions(folder / answering.FILE, predictions)
+        predictions = predict.chosen(loaded, asked, rows, progress=context.progress)
+        write_predictions(folder / predict.FILE, predictions)
 
-    return read_predictions(context.cached("predictions", payload, build).file(answering.FILE))
+    return read_predictions(context.cached("predictions", payload, build).file(predict.FILE))
 
 
 def _score(
@@ -104,9 +101,7 @@ def _score(
 ) -> CheckpointScore:
     recipe = context.recipe
     name = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
-    scores = score(
-        predictions, recipe.task, confidence=recipe.acceptance.confidence, seed=recipe.splits.seed
-    )
+    scores = score_by(recipe, predictions)
     metric = next((one for one in scores.metrics if one.name == name), None)
     point = _last(summary.history, step)
     return CheckpointScore(

@@ -1,4 +1,4 @@
-"""The training rows as text, rendered once and shared by the stages that need them. Not a stage.
+"""The training rows as text, rendered once and shared by the stages that need them..
 
 `baseline` asks first, so that a row that cannot be trained on is found before anything is spent. It is
 also the one that has the holdout: its texts are looked at for markers of the chat template and for their

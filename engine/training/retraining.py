@@ -1,4 +1,4 @@
-"""Train on a part of the rows, as the model of the run was trained, and ask the result. Not a stage.
+"""Train on a part of the rows, as the model of the run was trained, and ask the result..
 
 Rows, training and answers are inner products by their content: nothing is done twice, and a killed
 training goes on from its last checkpoint.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from engine.artifacts.stage import StageContext
 from engine.data.examples.example import Example, write_examples
-from engine.inference import predict as answering
+from engine.inference import predict
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.store import Artifact
 from engine.training.train import Training, load_trained, train_rows
@@ -113,9 +113,9 @@ def _predictions(
 ) -> list[Prediction]:
     """Make or reuse what a model trained on a part says on rows of the data stage."""
     part, rows = judged
-    asked = answering.PredictionInputs.of(context.recipe, part.train)
+    asked = predict.PredictionInputs.of(context.recipe, part.train)
     payload = {
-        "revision": answering.REVISION,
+        "revision": predict.REVISION,
         "way": way,
         "rows": _digest(rows),
         "data": context.inputs["data"],
@@ -124,13 +124,13 @@ def _predictions(
         "asked": asked.payload(),
         **machine(context),
     }
-    ask = {"chosen": answering.chosen, "free": answering.free}[way]
+    ask = {"chosen": predict.chosen, "free": predict.free}[way]
 
     def build(folder: Path) -> None:
         predictions = ask(loaded(), asked, rows, progress=context.progress) if rows else []
-        write_predictions(folder / answering.FILE, predictions)
+        write_predictions(folder / predict.FILE, predictions)
 
-    return read_predictions(context.cached("predictions", payload, build).file(answering.FILE))
+    return read_predictions(context.cached("predictions", payload, build).file(predict.FILE))
 
 
 def _digest(rows: Sequence[Example]) -> str:

@@ -1,4 +1,4 @@
-"""What became of rows for their length, by split, from what the rendering counted. Not a stage; light."""
+"""What became of rows for their length, by split, from what the rendering counted. Light."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The free hint: the SVM's learning curve, in seconds, before anything is spent. Not a stage.
+"""The free hint: the SVM's learning curve, in seconds, before anything is spent..
 
 Judged on the validation rows; without any, cross-validated inside the training rows. Never on the
 holdout, so that looking at the curve decides nothing there.
@@ -15,7 +15,7 @@ from engine.data.splitting.subsets import inner_folds, share
 from engine.environment import version_of
 from engine.errors import StageError
 from engine.evidence import LearningCurve
-from engine.inference import predict as answering
+from engine.inference import predict
 from engine.metrics.learning import SHARES, ShareResult, learning_curve, too_few_rows
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 
@@ -85,11 +85,11 @@ def _predictions(
     train: Sequence[Example], validation: Sequence[Example], *, part: float, seed: int
 ) -> list[Prediction]:
     if validation:
-        return answering.svm(share(train, part, seed=seed), validation, seed=seed)
+        return predict.svm(share(train, part, seed=seed), validation, seed=seed)
     return [
         row
         for learned, judged in _crossed(train, seed=seed)
-        for row in answering.svm(share(learned, part, seed=seed), judged, seed=seed)
+        for row in predict.svm(share(learned, part, seed=seed), judged, seed=seed)
     ]
 
 

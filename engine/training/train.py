@@ -1,4 +1,4 @@
-"""Training rendered rows with the recipe's backend, and loading what came out. Not a stage.
+"""Training rendered rows with the recipe's backend, and loading what came out..
 
 `train` trains the model of the run; `resample` trains others on other rows, in the same way.
 """
@@ -83,13 +83,12 @@ def load_trained(
 
 def load_weights(folder: Path, context: StageContext, *, step: int | None = None) -> LoadedModel:
     """Load what a training left in a folder, as `load_trained` does."""
-    from engine.runtime.models.base_model import locate_base_model  # brings torch
     from engine.runtime.models.load import load_model  # brings torch
 
-    precision = context.device.precision(context.recipe.backend.precision)
+    precision = context.precision
     if context.recipe.method.kind == "full":
         return load_model(folder / MODEL, device=context.device, precision=precision)
-    base = locate_base_model(context.recipe.base_model, context.cached, context.progress)
+    base = context.base_model_folder()
     adapter = folder / (ADAPTER if step is None else f"{CHECKPOINTS}/{step}")
     return load_model(base, device=context.device, precision=precision, adapter=adapter)
 
@@ -122,7 +121,7 @@ def setting_of(rendered: Artifact, context: StageContext) -> CompileInputs:
     facts = read_facts(rendered)
     return CompileInputs(
         device=context.device,
-        precision=context.device.precision(context.recipe.backend.precision),
+        precision=context.precision,
         train_rows=facts["train"].rows,
         validation_rows=facts["validation"].rows,
     )
@@ -198,7 +197,7 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
         backend=backend.NAME,
         backend_version=backend.version() or "",
         device=trained.facts.get("device_name") or context.device.name,
-        precision=context.device.precision(context.recipe.backend.precision),
+        precision=context.precision,
         steps=trained.steps,
         epochs=trained.epochs,
         seconds=round(trained.seconds, 3),

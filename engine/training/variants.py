@@ -1,4 +1,4 @@
-"""Trainings beside the model of the run: by another seed or setting, or on a part of the rows. Not a stage."""
+"""Trainings beside the model of the run: by another seed or setting, or on a part of the rows.."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def machine(context: StageContext) -> dict[str, Any]:
     """Return what a result depends on besides rows, recipe and model."""
     return {
         "device": context.device.kind,
-        "precision": context.device.precision(context.recipe.backend.precision),
+        "precision": context.precision,
         "versions": {tool: version_of(tool) for tool in ("peft", "torch", "transformers")},
     }
 
@@ -88,11 +88,9 @@ def variant(method: Method, context: StageContext, *, of: str) -> TrainingVarian
         DataError: D390-D392 rows that cannot be trained.
 
     """
-    from engine.runtime.models.base_model import locate_base_model  # brings torch
-
     recipe = replace(context.recipe, method=method)
     own = replace(context, recipe=recipe, progress=NamedProgress(of=of, inner=context.progress))
-    base = locate_base_model(recipe.base_model, context.cached, own.progress)
+    base = own.base_model_folder()
     rendered = rendered_rows(own, base)
     config = load_backend(recipe.backend.name).compile(recipe, setting_of(rendered, own)).text
     return TrainingVariant(context=own, base=base, rendered=rendered, config=config)

@@ -92,6 +92,8 @@ class Bench:
                 scratch=scratch,
                 progress=SimpleNamespace(update=lambda *_, **__: None, note=lambda _text: None),
                 cached=self.cached,
+                precision="fp32",
+                base_model_folder=lambda: self.base,
             )
         )
         self.artifacts[stage.NAME] = Folder(workdir)

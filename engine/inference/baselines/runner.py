@@ -16,7 +16,7 @@ from engine.artifacts.stage import Payload, StageContext
 from engine.data.splitting.subsets import Fold
 from engine.environment import version_of
 from engine.errors import EngineError, Problem
-from engine.inference import predict as answering
+from engine.inference import predict
 from engine.inference.baselines import floors
 from engine.inference.baselines.shots import shots_of
 from engine.inference.baselines.values import BaselinePredictions, Question
@@ -88,7 +88,7 @@ class Models:
         context = self._context
         cached, progress = context.cached, context.progress
         folder = self._base() if ref is None else locate_base_model(ref, cached, progress)
-        precision = context.device.precision(context.recipe.backend.precision)
+        precision = context.precision
         return load_model(folder, device=context.device, precision=precision)
 
 
@@ -106,7 +106,7 @@ class Asker:
         def build(folder: Path) -> None:
             with named_errors(baseline):
                 answered = self._ask(baseline, fold, payload)
-            write_predictions(folder / answering.FILE, answered.predictions)
+            write_predictions(folder / predict.FILE, answered.predictions)
             write_json(folder / FACTS, answered.facts)
 
         return self.context.cached("predictions", payload, build)
@@ -122,14 +122,14 @@ class Asker:
             "holdout": context.inputs["holdout"],
             "fold": fold.number,
             "seed": recipe.splits.seed,
-            "asked": answering.PredictionInputs.of(recipe, fold.train).payload(),
-            "answering": answering.REVISION,
+            "asked": predict.PredictionInputs.of(recipe, fold.train).payload(),
+            "answering": predict.REVISION,
             "versions": {tool: version_of(tool) for tool in TOOLS[who]},
         }
         if who == "model":
             payload["base_model"] = self._identity(baseline)
             payload["device"] = context.device.kind
-            payload["precision"] = context.device.precision(recipe.backend.precision)
+            payload["precision"] = context.precision
         if who == "file":
             payload["gguf"] = dict(context.references[reference_name(baseline)])
         if baseline.endpoint is not None:
@@ -154,7 +154,7 @@ class Asker:
             return BaselinePredictions(predictions=floors.svm(fold, task, seed=seed))
         question = Question(
             baseline=baseline,
-            asked=answering.PredictionInputs.of(recipe, fold.train),
+            asked=predict.PredictionInputs.of(recipe, fold.train),
             fold=fold,
             shots=shots_of(baseline, task, fold.train, fold.judged, seed=seed),
         )

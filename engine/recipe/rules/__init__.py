@@ -17,6 +17,7 @@ from engine.recipe.text.source import SourceText
 
 __all__ = ["RULES", "check_rules"]
 
+# A rule registers itself when its module is imported, so importing all of them is the whole list.
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 

@@ -314,6 +314,7 @@ def bounds_can_be_reached(source: SourceText, filled: Mapping[str, Any]) -> Iter
 def _best_lower_bound(rows: int, *, confidence: float) -> float:
     from statistics import NormalDist  # loads fractions and decimals
 
+    # A confidence out of range is the schema's to report; here it must not raise.
     quantile = NormalDist().inv_cdf(0.5 + min(max(confidence, 0.5), 0.999) / 2)
     return rows / (rows + quantile**2)
 

@@ -35,39 +35,40 @@ _AT: Final = ("sweep",)
 @rule("method", "splits", "sweep")
 def settings_are_sound(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """For each setting; what `method` itself breaks is reported there (R204, R205, R206, R217, R273)."""
+    # Compared by words: the same mistake of several settings is one.
     known = {_words(problem) for check in _OF_A_METHOD for problem in check(source, filled)}
-    for one in _settings(filled):
-        method = one.within(filled["method"])
-        for problem in _broken(source, {**filled, "method": method}, one):
+    for setting in _settings(filled):
+        method = setting.within(filled["method"])
+        for problem in _broken(source, {**filled, "method": method}, setting):
             if _words(problem) not in known:
                 known.add(_words(problem))
                 yield problem
 
 
 def _broken(
-    source: SourceText, filled: Mapping[str, Any], one: WrittenSetting
+    source: SourceText, filled: Mapping[str, Any], setting: WrittenSetting
 ) -> Iterator[Problem]:
     """Yield what one setting breaks, at the setting."""
-    yield from _adapter_of_full(source, filled, one)
+    yield from _adapter_of_full(source, filled, setting)
     for check in _OF_A_METHOD:
         for problem in check(source, filled):
             key = problem.path.partition(".")[2].partition("[")[0]
-            at = one.path(key) if key in one.changes else one.at
+            at = setting.path(key) if key in setting.changes else setting.at
             tell = source.warning if problem.severity is Severity.WARNING else source.problem
             yield tell(problem.code, problem.message, at=at, hint=problem.hint)
 
 
 def _adapter_of_full(
-    source: SourceText, filled: Mapping[str, Any], one: WrittenSetting
+    source: SourceText, filled: Mapping[str, Any], setting: WrittenSetting
 ) -> Iterator[Problem]:
     """R204: a setting that trains every weight has no adapter; what `method` says of one is for the others."""
     if filled["method"]["kind"] != "full":
         return
     for key in ADAPTER_KEYS:
-        if key in one.changes:
+        if key in setting.changes:
             message = f"`{key}` describes an adapter; this setting's kind is `full`"
             hint = "list the settings one by one: `sweep: {list: [...]}`"
-            yield source.problem("R204", message, at=one.path(key), hint=hint)
+            yield source.problem("R204", message, at=setting.path(key), hint=hint)
 
 
 @rule("method", "splits", "sweep")
@@ -114,14 +115,14 @@ def settings_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[P
         yield source.problem("R284", message, at=settings[0].at, hint=hint)
     has_validation = filled["splits"].get("validation") != 0
     seen: list[Any] = []
-    for number, one in enumerate(settings, start=1):
-        method = method_of(one.within(filled["method"]), has_validation=has_validation)
-        if method.kind == "full" and not one.changes.keys().isdisjoint(ADAPTER_KEYS):
+    for number, setting in enumerate(settings, start=1):
+        method = method_of(setting.within(filled["method"]), has_validation=has_validation)
+        if method.kind == "full" and not setting.changes.keys().isdisjoint(ADAPTER_KEYS):
             continue  # R204 reports it
         if method in seen:
-            message = f"setting {number} is an earlier one again: {setting_words(one.changes)}"
+            message = f"setting {number} is an earlier one again: {setting_words(setting.changes)}"
             hint = "it would be trained twice for one answer: delete it"
-            yield source.problem("R285", message, at=one.at, hint=hint)
+            yield source.problem("R285", message, at=setting.at, hint=hint)
         seen.append(method)
 
 
@@ -268,13 +269,13 @@ def documents_are_judged_alike(source: SourceText, filled: Mapping[str, Any]) ->
     if kind is None or kind.has_turns:
         return
     length = filled["method"]["max_length"]
-    for one in _settings(filled):
-        if one.changes.get("max_length", length) != length:
+    for setting in _settings(filled):
+        if setting.changes.get("max_length", length) != length:
             message = (
                 "documents are judged in blocks of max_length: longer blocks alone look better"
             )
             hint = "choose `method.max_length` by what the model is for, and sweep other keys"
-            yield source.problem("R289", message, at=one.path("max_length"), hint=hint)
+            yield source.problem("R289", message, at=setting.path("max_length"), hint=hint)
             return
 
 

@@ -69,6 +69,7 @@ def plain_value(text: str) -> Json:
     if _NOT_FINITE.match(text):
         raise OverflowError(text)
     if _WHOLE.match(text):
+        # A number of a million digits would take seconds to convert, and be too large anyway.
         return _bounded(int(text) if len(text) < len(str(MAX_WHOLE)) + 2 else MAX_WHOLE + 1, text)
     if _REAL.match(text):
         return _bounded(float(text), text)
@@ -120,6 +121,7 @@ class Composer:
             self._refuse("R118", f"tag `{event.tag}` is not part of recipes", event, path)
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path)
+        # Ends the reading: Python's own stack would be the next limit.
         if len(path) >= MAX_DEPTH:
             self._refuse("R116", f"nested more than {MAX_DEPTH} levels deep", event, path)
             raise RecipeError(self.problems)
@@ -139,6 +141,7 @@ class Composer:
             name = self._key(event, path)
             at = (*path, name)
             if at in self.keys:
+                # The first one stays; the second is skipped, so that nothing in it is reported as well.
                 first = self.keys[at].line
                 self._refuse("R101", f"duplicate key (first at line {first})", event, at)
                 self._skip(next(stream), stream)

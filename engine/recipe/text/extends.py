@@ -5,8 +5,8 @@ else is replaced, and the child wins. What comes from the parent keeps its place
 file, and its paths, written from the parent's folder, are rewritten to lead from the child's. So
 what follows sees one recipe, and a problem points at the line that is to be edited.
 
-A mapping that is one value is replaced whole: a base model named anew does not keep the pin of the
-parent's, a way to split does not mix with another, nor one sweep, half a JSON Schema is none.
+A mapping that is one value (`x-whole` in the schema) is replaced whole: a way to split does not mix with another, nor
+one sweep, half a JSON Schema is none. A base model named anew does not keep the pin of the parent's.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.nearest import nearest
 from engine.recipe.text.paths import absolute
 from engine.recipe.text.source import Reader, SourceText, read_bytes, read_source
+from engine.recipe.validation.schema import Schema, children, expand, recipe_schema
 
 KEY: Final = "extends"
 _NOT_RELATIVE: Final = re.compile(r"[/\\~]|[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]+://")
 _PLACES: Final = frozenset({"hub", "path", "package"})
-_WHOLE: Final = frozenset({("task", "schema"), ("splits", "by"), ("sweep",)})
-"""Mappings that are one value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +47,13 @@ def extended(child: SourceText, *, read: Reader = read_bytes) -> Extended:
     """
     named = child.value.get(KEY)
     if not isinstance(named, str) or not named:
-        return Extended(source=child)  # nothing, or a value that the schema tells of
+        return Extended(source=child)  # nothing, or a value that the schema reports
     if unwanted := _unwanted(child, named):
         return Extended(source=child, problems=unwanted)
     try:
         parent = read_source(absolute(named, Path(child.file).parent), read=read)
     except RecipeError as error:
-        return Extended(source=child, problems=tuple(_told(error, child, named)))
+        return Extended(source=child, problems=tuple(_of_the_child(error, child, named)))
     if KEY in parent.value:
         return Extended(source=child, problems=(_extends_further(child, parent),))
     return Extended(source=_merged_source(child, parent))
@@ -76,7 +75,7 @@ def _unwanted(child: SourceText, named: str) -> tuple[Problem, ...]:
     )
 
 
-def _told(error: RecipeError, child: SourceText, named: str) -> Iterator[Problem]:
+def _of_the_child(error: RecipeError, child: SourceText, named: str) -> Iterator[Problem]:
     """A parent that is not there is a mistake of the child; all else stands in the parent."""
     for problem in error.problems:
         if problem.code == "R103":
@@ -112,7 +111,7 @@ def _merged_source(child: SourceText, parent: SourceText) -> SourceText:
     prefix = posixpath.relpath(parent.path.parent.as_posix(), start=child.path.parent.as_posix())
     parent = replace(parent, value=rebased(parent.value, prefix))
     inherited: set[KeyPath] = set()
-    value: Any = _merged(dict(child.value), dict(parent.value), (), inherited)
+    value: Any = _merged(dict(child.value), dict(parent.value), (), inherited, recipe_schema())
     return replace(
         child,
         value=value,
@@ -123,17 +122,21 @@ def _merged_source(child: SourceText, parent: SourceText) -> SourceText:
     )
 
 
-def _merged(child: Json, parent: Json, path: KeyPath, inherited: set[KeyPath]) -> Json:
+def _merged(
+    child: Json, parent: Json, path: KeyPath, inherited: set[KeyPath], schema: Schema
+) -> Json:
     """Return the child's value over the parent's; note the paths of what the parent gives."""
     if not isinstance(child, Mapping) or not isinstance(parent, Mapping):
         return child
-    if path in _WHOLE or (path == ("base_model",) and _PLACES & child.keys()):
+    expanded = expand(schema)
+    if expanded.get("x-whole") or (path == ("base_model",) and _PLACES & child.keys()):
         return dict(child)
+    below = dict(children(expanded))
     found: dict[str, Json] = {}
     for name, given in parent.items():
         at = (*path, name)
         if name in child:
-            found[name] = _merged(child[name], given, at, inherited)
+            found[name] = _merged(child[name], given, at, inherited, below.get(name, {}))
         else:
             found[name] = given
             inherited.update(_below(given, at))
@@ -153,46 +156,30 @@ def _below(value: Json, path: KeyPath) -> Iterator[KeyPath]:
 
 
 def rebased(value: Mapping[str, Json], prefix: str) -> dict[str, Json]:
-    """Return a recipe's content with its local paths led through `prefix`; absolute ones stay."""
-    found: dict[str, Json] = dict(value)
-    if prefix == ".":
-        return found
-    for place in PATHS:
-        found = _at(found, place, prefix)
+    """Return a recipe's content with its local paths (`x-path`) led through `prefix`; absolute ones stay."""
+    found: dict[str, Json] = _rebased(dict(value), recipe_schema(), prefix, is_local=True)
     return found
 
 
-PATHS: Final[tuple[tuple[str, ...], ...]] = (
-    ("base_model", "path"),
-    ("data", "sources", "[]", "path"),
-    ("data", "sources", "[]", "columns"),
-    ("baselines", "[]", "model", "path"),
-    ("baselines", "[]", "model", "gguf"),
-    ("acceptance", "forgetting", "probes", "[]", "path"),
-)
-"""Every key that holds a local path; `columns` does beside a `path` only."""
+def _rebased(value: Any, schema: Schema, prefix: str, *, is_local: bool) -> Any:
+    """Return a value with the paths in it led through `prefix`; what does not fit the schema stays.
 
-
-def _at(value: Any, place: tuple[str, ...], prefix: str) -> Any:
-    """Return `value` with the path at `place` led through `prefix`; what does not fit stays."""
-    if not place:
-        return _through(value, prefix)
-    first, *rest = place
-    if first == "[]":
-        return (
-            [_at(item, tuple(rest), prefix) for item in value] if isinstance(value, list) else value
-        )
-    if not isinstance(value, Mapping) or first not in value:
-        return value
-    if first == "columns":
-        return {**value, first: _columns(value[first], prefix)} if "path" in value else value
-    return {**value, first: _at(value[first], tuple(rest), prefix)}
-
-
-def _columns(value: Json, prefix: str) -> Json:
+    `is_local`: what holds the value is not on the hub or in a package, where files beside it have their own folders.
+    """
+    expanded = expand(schema)
+    if expanded.get("x-path"):
+        return _through(value, prefix) if is_local else value
+    below = dict(children(expanded))
+    if isinstance(value, list) and "[]" in below:
+        return [_rebased(item, below["[]"], prefix, is_local=is_local) for item in value]
     if not isinstance(value, Mapping):
         return value
-    return {name: _through(file, prefix) for name, file in value.items()}
+    if _PLACES & value.keys():
+        is_local = "path" in value
+    return {
+        name: _rebased(item, below.get(name, below.get("*", {})), prefix, is_local=is_local)
+        for name, item in value.items()
+    }
 
 
 def _through(written: Json, prefix: str) -> Json:

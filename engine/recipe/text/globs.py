@@ -105,6 +105,7 @@ class _PathSearch:
         """Yield the names, from the start, of each file below `folder` that `parts` match."""
         part, rest = parts[0], parts[1:]
         if part == _ANY_FOLDERS:
+            # `**` stands for no folder at all, too.
             yield from self.match(folder, rest or ("*",), at)
         for name in _names(folder):
             path, names = folder / name, (*at, name)

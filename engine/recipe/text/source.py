@@ -106,6 +106,7 @@ class SourceText:
         if owner is not self:
             return owner.place(path, key=key, snippet=snippet)
         at: KeyPath | None = path
+        # What is absent is shown at the nearest key above it that is there.
         while at:
             span = self.keys.get(at) if key else self.values.get(at)
             span = span or self.keys.get(at) or self.values.get(at)

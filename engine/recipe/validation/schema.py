@@ -3,7 +3,8 @@
 The schema is the table of keys; this module holds none. Besides JSON Schema's own words it reads four annotations:
 `x-expects` (what a value must be, in words), `x-default` (what absence means where no constant can say it), `x-aliases`
 (names that other tools give the same key) and `x-partial` (a mapping that says only what it changes of another: what is
-absent has no default). `engine.recipe.weakening` reads what a change of a key does to the evidence.
+absent has no default). `engine.recipe.text.extends` reads `x-path` (a local path) and `x-whole` (a mapping that is
+replaced whole), `engine.recipe.weakening` what a change of a key does to the evidence.
 """
 
 from __future__ import annotations
@@ -148,6 +149,7 @@ def check_structure(source: SourceText) -> tuple[Problem, ...]:
             if not _is_broken(error.path, source):
                 problem = _problem(error, source)
                 found.setdefault((error.code, error.path), problem)
+    # Of a value of the wrong type, its range and form say nothing new.
     mistyped = {path for code, path in found if code == "R106"}
     return tuple(
         problem for (code, path), problem in found.items() if code == "R106" or path not in mistyped

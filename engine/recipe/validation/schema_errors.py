@@ -60,6 +60,7 @@ class _Broken:
 def schema_errors(error: ValidationError) -> Iterator[SchemaError]:
     """Yield what one validation error means: one error for each key or item at fault."""
     path = tuple(error.absolute_path)
+    # `oneOf` fails as a whole; a person wants to know what is wrong in the form that was meant.
     chosen = list(_chosen(error))
     if chosen:
         for inner in chosen:

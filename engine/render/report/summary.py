@@ -2,46 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
+from rich.console import RenderableType
+
 from engine.evidence import Report, Status
+from engine.render import terminal
 from engine.render.checks_text import check_rows
 from engine.render.labels import OUTCOME_STATUS, OUTCOMES, checks_of, commands_and_advice, is_open
 from engine.render.number_format import duration, size
 from engine.render.progress import WIDTH
 from engine.render.report.sections import report_sections
-from engine.render.styled_text import Line, line, pad, paragraph, printable, to_text
-
-_LABEL_WIDTH = 9
 
 
-def closing_block(report: Report, *, events: Sequence[str] = (), colour: bool) -> str:
+def closing_block(
+    report: Report, *, events: Sequence[str] = (), colour: bool, width: int = WIDTH
+) -> str:
     """The end of a run: the outcome, what did not pass, where things are, and what to do next.
 
     `events` is what else happened, such as a lock that was written.
     """
     status = OUTCOME_STATUS.get(report.outcome, Status.WARN)
     word = OUTCOMES.get(report.outcome, report.outcome.upper())
-    name = printable(report.recipe_name)
-    lines = [line((word, status.value), f"  {name}  ·  {duration(report.seconds)}")]
-    is_accepted = report.outcome == "accepted"
-    if not is_accepted:
-        lines += paragraph(report.summary, WIDTH)
+    name = terminal.text(f"  {report.recipe_name}  ·  {duration(report.seconds)}")
+    parts: list[RenderableType] = []
+    if report.outcome != "accepted":
         unmet = [check for _, check in checks_of(report) if is_open(check)]
-        lines += [line("  ", *row[1:]) for row in check_rows(unmet, "")]
-    sentences = [text for section in report_sections(report).values() for text in section.closing]
-    commands, advice = commands_and_advice(report)
+        parts += [terminal.text(report.summary), *check_rows(unmet)]
+    parts += map(terminal.text, (*_sentences(report), *events))
+    parts.append(terminal.grid(_places(report)))
+    head = terminal.text(word, status.value).append_text(name)
+    shown = [head, *map(terminal.indented, parts)]
+    return terminal.terminal_text(shown, width=width, colour=colour)
+
+
+def _sentences(report: Report) -> Iterator[str]:
+    """What the sections say, and what would help."""
+    for section in report_sections(report).values():
+        yield from section.closing
+    _, advice = commands_and_advice(report)
     if advice:
-        lead = "what would help: " if report.gate and not is_accepted else ""
-        sentences.append(lead + "; ".join(step.rstrip(".") for step in advice))
-    for text in (*sentences, *events):
-        lines += paragraph(text, WIDTH)
-    return to_text([*lines, *_places(report, commands)], colour=colour)
+        lead = "what would help: " if report.gate and report.outcome != "accepted" else ""
+        yield lead + "; ".join(step.rstrip(".") for step in advice)
 
 
-def _places(report: Report, commands: Sequence[str]) -> list[Line]:
+def _places(report: Report) -> Iterator[list[RenderableType]]:
+    """Where the files are, and commands: each whole, to be copied."""
     folder = PurePosixPath(report.run_directory)
+    commands, _ = commands_and_advice(report)
     rows: list[tuple[str, str]] = []
     if report.outcome == "accepted":
         rows += [
@@ -52,4 +61,5 @@ def _places(report: Report, commands: Sequence[str]) -> list[Line]:
     if report.run_directory:
         rows.append(("report", str(folder / "report.html")))
     rows += [("try it" if step.startswith("recipe try") else "next", step) for step in commands]
-    return [line(("  " + pad(name, _LABEL_WIDTH), "quiet"), printable(text)) for name, text in rows]
+    for name, text in rows:
+        yield [terminal.text(name.ljust(7), "quiet"), terminal.unbroken(terminal.text(text))]

@@ -126,7 +126,7 @@ def _count(problems: tuple[Problem, ...]) -> str:
 
 
 def _part(checked: Checked) -> Iterator[str]:
-    """What is to be said of checked recipe; the gate stands open, the rest is folded."""
+    """The part of one recipe; the gate stands open, the rest is folded."""
     yield f"### {code(checked.path)}{f' (was {code(checked.was)})' if checked.was else ''}"
     if checked.status == "deleted":
         yield "The recipe was deleted: nothing judges its model any more."

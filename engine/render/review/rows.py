@@ -32,7 +32,7 @@ OVERLAP: Final = "W203"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedRow:
-    """One key: what it said, what it says, and what that means."""
+    """One key: its old and its new value, and what that means."""
 
     path: str
     before: str

@@ -20,18 +20,18 @@ _STYLES = {
 _MOST_PATH, _MOST_CHANGE = 44, 34
 
 
-def review_text(review: Review, *, colour: bool) -> str:
+def review_text(review: Review, *, colour: bool, width: int = WIDTH) -> str:
     """The whole review; an empty one says so in one line."""
-    lines = [line((TITLES[review.gate], _STYLES[review.gate])), *_rows(gate_rows(review))]
+    lines = [line((TITLES[review.gate], _STYLES[review.gate])), *_rows(gate_rows(review), width)]
     for name, rows in sections(review):
         lines += [line((name, "strong"))] if name else []
-        lines += _rows(rows)
+        lines += _rows(rows, width)
     lines += _config(review)
-    lines += _wrapped("Reruns", " ".join(review.reruns) or "nothing")
+    lines += _wrapped("Reruns", " ".join(review.reruns) or "nothing", width)
     for note in review.notes:
-        lines += _wrapped("Note", note)
+        lines += _wrapped("Note", note, width)
     for name in review.uncompared:
-        lines += _wrapped("Not compared", name)
+        lines += _wrapped("Not compared", name, width)
     if review.is_empty:
         lines.append(line("Both versions mean the same."))
     lines += _codes(review)
@@ -46,25 +46,25 @@ def _codes(review: Review) -> list[Line]:
     return [(), line((f"{', '.join(codes)} · recipe explain {codes[0]}", "quiet"))]
 
 
-def _rows(rows: Sequence[ChangedRow]) -> Iterator[Line]:
+def _rows(rows: Sequence[ChangedRow], width: int) -> Iterator[Line]:
     """Aligned lines; what does not fit beside its key is wrapped below it."""
     paths = min(_MOST_PATH, max((cells(printable(row.path)) for row in rows), default=0))
     changes = [cells(printable(row.change)) for row in rows if row.says]
-    width = min(_MOST_CHANGE, max(changes, default=0))
+    change = min(_MOST_CHANGE, max(changes, default=0))
     for row in rows:
-        yield from _row(row, paths, width)
+        yield from _row(row, paths, change, width)
 
 
-def _row(row: ChangedRow, paths: int, changes: int) -> Iterator[Line]:
+def _row(row: ChangedRow, paths: int, changes: int, width: int) -> Iterator[Line]:
     says = printable(row.says)
     if row.effect in ("stronger", "not known"):
         says = f"{row.effect}: {says}" if says else row.effect
     head = f"  {pad(printable(row.path), paths)}   {pad(printable(row.change), changes)}"
-    if cells(head) + 3 + cells(says) <= WIDTH:
+    if cells(head) + 3 + cells(says) <= width:
         yield line(f"{head}   {says}".rstrip())
         return
     yield line(head.rstrip())
-    for part in textwrap.wrap(says, WIDTH - 6, break_long_words=False):
+    for part in textwrap.wrap(says, width - 6, break_long_words=False):
         yield line(f"      {part}")
 
 
@@ -87,8 +87,8 @@ def _config(review: Review) -> Iterator[Line]:
             )
 
 
-def _wrapped(name: str, text: str) -> list[Line]:
-    parts = textwrap.wrap(printable(text), WIDTH - len(name) - 2, break_long_words=False) or [""]
+def _wrapped(name: str, text: str, width: int) -> list[Line]:
+    parts = textwrap.wrap(printable(text), width - len(name) - 2, break_long_words=False) or [""]
     return [
         line((name if number == 0 else " " * len(name), "strong"), f"  {part}")
         for number, part in enumerate(parts)

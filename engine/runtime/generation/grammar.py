@@ -191,7 +191,8 @@ def _ending(vocabulary: LLTokenizer, terminator: str) -> Iterator[str]:
     """Yield the symbols of the text that ends an answer: special tokens as such, and text between."""
     tokens = vocabulary.tokenize_str(terminator, parse_special=True)
     twice = vocabulary.tokenize_str(terminator * 2, parse_special=True)
-    if len(tokens) == 1 and twice == tokens * 2:  # never part of another token
+    # The terminator is one token, and never merges with its neighbours.
+    if len(tokens) == 1 and twice == tokens * 2:
         yield f"<[{tokens[0]}]>"
         return
     plain: list[int] = []

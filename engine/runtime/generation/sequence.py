@@ -134,7 +134,8 @@ def _spread(bits: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
     """Return bits [n, words] as truth values in the shape of the logits [n, V]."""
     places = torch.arange(WORD, dtype=torch.int32, device=logits.device)
     spread = ((bits.to(logits.device).unsqueeze(-1) >> places) & 1).bool().flatten(1)
-    missing = logits.shape[-1] - spread.shape[-1]  # models have more rows than tokens, or equal
+    # Models often pad their vocabulary, so logits have more columns than there are tokens.
+    missing = logits.shape[-1] - spread.shape[-1]
     return (
         torch.nn.functional.pad(spread, (0, missing))
         if missing > 0

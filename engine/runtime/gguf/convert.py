@@ -99,9 +99,11 @@ def write_gguf(  # noqa: PLR0913 - one call, named
     EnvironmentProblem E710 without the disk space, StageError X631 when the conversion fails, X632 when the
     quantization does.
     """
-    require_data(model)  # a converter of the user's own may run what a model names
+    # A converter of the user's own may run what a model names.
+    require_data(model)
     _check_space(model, target.parent, copies=2 if sixteen is None else 1)
-    model, target = model.absolute(), target.absolute()  # the tools run in a folder of their own
+    # The tools run in a folder of their own.
+    model, target = model.absolute(), target.absolute()
     if quantization == "F16" and sixteen is not None:
         _link(sixteen, target)
         return

@@ -111,7 +111,8 @@ def _measured(before: Any, after: Any) -> tuple[float, float]:
     # A few rows at a time: a whole embedding in float64 would take eight times its 8-bit size.
     for start in range(0, len(one), ROWS):
         part = slice(start, start + ROWS)
-        with np.errstate(all="ignore"):  # a damaged scale is no number
+        # A damaged scale gives NaN.
+        with np.errstate(all="ignore"):
             wanted = dequantize(one[part], before.tensor_type).astype(np.float64)
             given = dequantize(two[part], after.tensor_type).astype(np.float64)
             lengths[part] = np.linalg.norm(wanted, axis=1)

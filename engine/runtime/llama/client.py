@@ -238,7 +238,8 @@ def _constrained_answer(task: TaskFile, answers: GgufAnswers) -> tuple[str | Non
 
 
 def _ask(request: dict[str, Any], workdir: Path, *, total: int, progress: Progress) -> Any:
-    workdir = workdir.absolute()  # the worker runs in a folder of its own
+    # The worker runs in a folder of its own.
+    workdir = workdir.absolute()
     request_file, result_file = workdir / "llama-request.json", workdir / "llama-result.json"
     result_file.unlink(missing_ok=True)
     request_file.write_text(json.dumps(request, ensure_ascii=False), encoding="utf-8")

@@ -26,7 +26,8 @@ def measure_speed(engine: Engine, rows: Sequence[list[int]], *, tokens: int) -> 
     longest = max(map(len, rows))
     context = engine.context(cells=longest + tokens + TOKENS, batch=TOKENS, lanes=2)
     prefix = common_prefix(rows)
-    context.feed(0, 0, rows[0][:TOKENS])  # memory and caches are warm
+    # A first pass warms memory and caches, and is not timed.
+    context.feed(0, 0, rows[0][:TOKENS])
     context.drop(0)
     cold, cached, rates = [], list[float](), []
     rewinds = not (engine.model.is_recurrent() or engine.model.is_hybrid())

@@ -181,7 +181,8 @@ def _read_pairs(adapter: Path) -> dict[str, _Pair]:
         stem = key.removesuffix(".lora_A.weight")
         up = tensors.pop(f"{stem}.lora_B.weight", None)
         down = tensors.pop(key)
-        if up is None or up.ndim != 2 or down.ndim != 2 or up.shape[1] != down.shape[0]:  # matrices
+        # Both factors must be matrices that fit each other.
+        if up is None or up.ndim != 2 or down.ndim != 2 or up.shape[1] != down.shape[0]:
             raise _unfit(stem, "it has no matching lora_B")
         rank = down.shape[0]
         scale = config["lora_alpha"] / (math.sqrt(rank) if config.get("use_rslora") else rank)

@@ -51,7 +51,8 @@ def _cut(chat: Chat, text: str, room: int) -> int:
         window *= 2
     for last in range(min(room, len(offsets) - 1), 0, -1):
         end = offsets[last - 1][1]
-        whole = end <= offsets[last][0]  # some tokens hold only part of a character
+        # Some tokens hold only part of a character.
+        whole = end <= offsets[last][0]
         if whole and 0 < len(chat.token_ids(text[:end])) <= room:
             return end
     return 0

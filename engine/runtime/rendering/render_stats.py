@@ -193,7 +193,8 @@ def together(ledgers: Iterable[RenderStats]) -> RenderStats:
         whole.lengths += one.lengths
         for name in PLACES:
             getattr(whole, name).extend(getattr(one, name))
-    whole.marked = list(dict.fromkeys(whole.marked))  # the recipe's own texts stand in each
+    # The recipe's own texts are in every split.
+    whole.marked = list(dict.fromkeys(whole.marked))
     return whole
 
 

@@ -103,7 +103,8 @@ def _packed(
     if not batches:
         return sums
     slots = max(sum(trees[index].size for index in batch) for batch in batches)
-    states, _ = prefill(loaded, [0])  # its shapes alone are wanted: items share no prefix
+    # Only the shapes of the states are used: items share no prefix.
+    states, _ = prefill(loaded, [0])
     cache = PackedCache(states, prefix=0, slots=slots)
     done = 0
     for batch in batches:

@@ -136,7 +136,8 @@ def _add(
 ) -> int:
     """Append the branch and all behind it; return its number."""
     number = len(branches)
-    branches.append(  # holds its place before those behind it
+    # Reserves the number before its children take theirs.
+    branches.append(
         Branch(tokens=tokens, allowed=(), following=(), parent=parent, depth=depth, first=0)
     )
     following: list[int] = []

@@ -150,7 +150,8 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
         if any(kwargs.get(name) is not None for name in UNKNOWN):
             raise UnsupportedModelError
         shared = key.shape[1]
-        queries = query[0].reshape(shared, -1, *query.shape[2:])  # [shared, per, N, size]
+        # [shared, per, N, size].
+        queries = query[0].reshape(shared, -1, *query.shape[2:])
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
         out, total = self._own(queries, value.shape[-1], scale)
         if self._length:

@@ -68,7 +68,8 @@ def ask_endpoint(  # noqa: PLR0913 - one request, named
     key; RecipeError R307, R308 where the user has not allowed it; StageError E721 to E726, E761, E763 by
     where the server is, and what it says, or does not say.
     """
-    if endpoint.withheld:  # told before anything runs; here in case somebody forgot to
+    # Refused before anything runs; checked again here before rows are sent.
+    if endpoint.withheld:
         raise refusal(endpoint.withheld, "RECIPE")
     with open_server(endpoint.url, read_key(endpoint)) as server:
         owner = _find_model(server, endpoint.model, pause=pause or sleep)

@@ -194,7 +194,8 @@ def maybe_similar(
     missed = np.empty(room(offsets), np.uint64)
     for row in range(texts):
         start, count = offsets[row], offsets[row + 1] - offsets[row] - SHINGLE + 1
-        if count > 1:  # a text of one shingle is looked up at once
+        # A text of one shingle is looked up at once.
+        if count > 1:
             allowed = int(count * (1 - at_least) + 1e-9)
             out[row] = _few_missing(codes, start, bitmap, missed[:count], allowed)
     return out

@@ -78,7 +78,8 @@ def room(offsets: Offsets) -> int:
 def _smallest(values: NDArray[np.uint32], multiplier: np.uint32, addend: np.uint32) -> np.uint32:
     """Return the smallest `multiplier * value + addend`, modulo 2^32."""
     smallest = np.uint32(0xFFFFFFFF)
-    for at in range(len(values)):  # a plain index: the loop becomes vector instructions
+    # A plain index: the loop becomes vector instructions.
+    for at in range(len(values)):
         smallest = min(smallest, np.uint32(multiplier * values[at] + addend))
     return smallest
 
@@ -159,7 +160,8 @@ def jaccard(one: Hashes, other: Hashes, at_least: float) -> float:
     allowed = (size + others) * (1 - at_least) / (1 + at_least) + 1e-6
     both = left = right = 0
     while left < size and right < others:
-        if left + right - 2 * both > allowed:  # too many are in one of the two only
+        # Too many are in one of the two only.
+        if left + right - 2 * both > allowed:
             return 0.0
         if one[left] == other[right]:
             both += 1
@@ -214,7 +216,8 @@ def bucket_pairs(
     """
     pairs = 0
     capped = 0
-    for fill in range(2):  # count first, then write
+    # Count first, then write.
+    for fill in range(2):
         out = np.empty(pairs, np.uint64)
         at = begin = 0
         while begin < len(keys):

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from engine.metrics.power_text import Judges, outlook
+from engine.metrics.power_text import JudgingRows, power_lines
 from engine.recipe.model import Acceptance, MaxDrop, MinGain, Threshold
 from support.tasks import task
 
 TASK = task("classification", labels=("a", "b"))
-COUNTED = Judges(rows=300, classes={"a": 180, "b": 120})
+COUNTED = JudgingRows(rows=300, classes={"a": 180, "b": 120})
 NOTHING = Acceptance(
     confidence=0.95,
     decide_on="lower_bound",
@@ -33,8 +33,8 @@ def gaining(metric: str, gain: float) -> Acceptance:
     return replace(NOTHING, over_baselines=(MinGain(metric=metric, min_gain=gain),))
 
 
-def said(acceptance: Acceptance, judges: Judges = COUNTED, **changes: Any) -> tuple[str, ...]:
-    return outlook(acceptance, TASK, judges, **changes)
+def said(acceptance: Acceptance, judges: JudgingRows = COUNTED, **changes: Any) -> tuple[str, ...]:
+    return power_lines(acceptance, TASK, judges, **changes)
 
 
 def test_a_threshold_says_which_model_passes_and_how_many_rows_would_do() -> None:
@@ -47,7 +47,7 @@ def test_a_threshold_says_which_model_passes_and_how_many_rows_would_do() -> Non
 
 
 def test_where_there_are_rows_enough_no_more_are_asked_for() -> None:
-    [line] = said(least("accuracy", 0.8), Judges(rows=2000, classes={"a": 999, "b": 1001}))
+    [line] = said(least("accuracy", 0.8), JudgingRows(rows=2000, classes={"a": 999, "b": 1001}))
 
     assert line.endswith(", 0.99 at 0.85.")
 
@@ -66,7 +66,7 @@ def test_on_the_point_a_model_that_is_not_good_enough_is_told_of() -> None:
 
 
 def test_a_bound_that_no_model_reaches_is_told() -> None:
-    [line] = said(least("valid_output", 0.97), Judges(rows=60))
+    [line] = said(least("valid_output", 0.97), JudgingRows(rows=60))
 
     assert line == (
         "valid_output `min 0.97 (lower bound)` on 60 holdout rows: power below 0.80 at every true value; "
@@ -75,7 +75,7 @@ def test_a_bound_that_no_model_reaches_is_told() -> None:
 
 
 def test_a_class_with_few_rows_cannot_pass() -> None:
-    [line] = said(least("f1.b", 0.7), Judges(rows=300, classes={"a": 288, "b": 12}))
+    [line] = said(least("f1.b", 0.7), JudgingRows(rows=300, classes={"a": 288, "b": 12}))
 
     assert line == (
         "`b` has 12 of 300 holdout rows; about 750 holdout rows would bring it to 30, and with "
@@ -84,20 +84,20 @@ def test_a_class_with_few_rows_cannot_pass() -> None:
 
 
 def test_a_class_that_will_have_few_rows_cannot_pass() -> None:
-    [line, *_] = said(least("recall.b", 0.7), Judges(rows=50))
+    [line, *_] = said(least("recall.b", 0.7), JudgingRows(rows=50))
 
     assert line.startswith("`b` has about 25 of 50 holdout rows; about 60 holdout rows")
 
 
 def test_a_class_with_thirty_rows_is_asked_like_any_other() -> None:
-    [line, *_] = said(least("f1.b", 0.5), Judges(rows=60, classes={"a": 30, "b": 30}))
+    [line, *_] = said(least("f1.b", 0.5), JudgingRows(rows=60, classes={"a": 30, "b": 30}))
 
     assert "on 60 holdout rows: power 0.80 at a true f1.b of " in line
 
 
 @pytest.mark.parametrize("metric", ["macro_f1", "f1.b", "balanced_accuracy"])
 def test_what_cannot_be_computed_is_told(metric: str) -> None:
-    [line, *_] = said(least(metric, 0.7), Judges(rows=60, classes={"a": 60, "b": 0}))
+    [line, *_] = said(least(metric, 0.7), JudgingRows(rows=60, classes={"a": 60, "b": 0}))
 
     assert line == (
         f"{metric} cannot be computed: none of 60 holdout rows is of `b`, so it cannot pass."
@@ -145,12 +145,12 @@ def test_a_model_as_good_as_the_previous_one_may_well_be_undecided() -> None:
 
 
 def test_uneven_classes_ask_more_of_a_macro_average() -> None:
-    def passing(judges: Judges) -> float:
+    def passing(judges: JudgingRows) -> float:
         found = re.search(r"a true macro_f1 of ([0-9.]+)", said(least("macro_f1", 0.8), judges)[0])
         assert found is not None
         return float(found[1])
 
-    assert passing(COUNTED) < passing(Judges(rows=300, classes={"a": 270, "b": 30}))
+    assert passing(COUNTED) < passing(JudgingRows(rows=300, classes={"a": 270, "b": 30}))
 
 
 def test_groups_are_told_of() -> None:
@@ -160,7 +160,7 @@ def test_groups_are_told_of() -> None:
 
 
 def test_uncounted_classes_are_taken_for_equally_large() -> None:
-    *_, given = said(least("macro_f1", 0.8), Judges(rows=300))
+    *_, given = said(least("macro_f1", 0.8), JudgingRows(rows=300))
 
     assert given == "Estimates, where classes are equally good and equally large."
 
@@ -181,6 +181,6 @@ def test_every_kind_is_told_something(kind: str, metric: str, told: str) -> None
     labels = ("a", "b") if kind == "multilabel" else ()
     bound = most if metric in ("hamming_loss", "bits_per_byte") else least
 
-    lines = outlook(bound(metric, 0.5), task(kind, labels=labels), Judges(rows=300))
+    lines = power_lines(bound(metric, 0.5), task(kind, labels=labels), JudgingRows(rows=300))
 
     assert told in " ".join(lines)

@@ -16,7 +16,7 @@ from engine.data.prepare import prepare
 from engine.data.reading.sources import fetch_all, read_all
 from engine.evidence import Recorded
 from engine.pipeline import data_outlook as foresight
-from engine.pipeline.data_outlook import HEAVY, WATCHING, foresee, shapes
+from engine.pipeline.data_outlook import HEAVY, WATCHING, recorded_outlook, shapes
 from engine.recipe import load_recipe
 from engine.recipe.model import Checks, Recipe
 from engine.render.progress import SilentProgress
@@ -54,47 +54,47 @@ def test_it_foresees_what_the_data_stage_then_does(tmp_path: Path) -> None:
         stream.write("".join(f"{text},{label}\n" for text, label in rows(152)[140:]))
     recipe = load_recipe(tmp_path / "recipe.yaml")[0]
 
-    foreseen = foresee(recipe, before)
+    outlook = recorded_outlook(recipe, before)
 
-    assert foreseen is not None
-    assert foreseen == run_of(recipe, recorded=before).summary.recorded
-    assert foreseen.kept == 40
-    assert sum((foreseen.new_rows or {}).values()) == 12
+    assert outlook is not None
+    assert outlook == run_of(recipe, recorded=before).summary.recorded
+    assert outlook.kept == 40
+    assert sum((outlook.new_rows or {}).values()) == 12
 
 
 def test_what_only_a_run_can_tell_is_left_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = recipe_of(tmp_path)
-    assert isinstance(foresee(recipe, NOTHING), Recorded)
+    assert isinstance(recorded_outlook(recipe, NOTHING), Recorded)
 
     hub = recipe_of(tmp_path, data={"sources": [{"hub": "some/rows", "split": "train"}]})
-    assert foresee(hub, NOTHING) is None
+    assert recorded_outlook(hub, NOTHING) is None
     for check in HEAVY:
         change: dict[str, Any] = {check: "drop"}
         checks = dataclasses.replace(recipe.data.checks, **change)
         heavy = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, checks=checks))
-        assert foresee(heavy, NOTHING) is None
+        assert recorded_outlook(heavy, NOTHING) is None
     monkeypatch.setattr(foresight, "MOST_BYTES", 100)
-    assert foresee(recipe, NOTHING) is None
+    assert recorded_outlook(recipe, NOTHING) is None
 
 
 def test_dropped_mojibake_is_left_to_the_run_where_ftfy_is_absent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = recipe_of(tmp_path, data={"checks": {"leakage": "warn", "mojibake": "drop"}})
-    assert isinstance(foresee(recipe, NOTHING), Recorded)
+    assert isinstance(recorded_outlook(recipe, NOTHING), Recorded)
 
     monkeypatch.setitem(sys.modules, "ftfy", None)
 
-    assert foresee(recipe, NOTHING) is None
+    assert recorded_outlook(recipe, NOTHING) is None
 
 
 def test_rows_that_cannot_be_read_are_left_to_the_run(tmp_path: Path) -> None:
     recipe = recipe_of(tmp_path)
     (tmp_path / "new.csv").write_bytes(b"text,label\n\xff\xfe,positive\n")
 
-    assert foresee(recipe, NOTHING) is None
+    assert recorded_outlook(recipe, NOTHING) is None
 
 
 def test_every_check_is_known_to_move_rows_or_not() -> None:

@@ -29,7 +29,7 @@ UNWRITABLE = {"R103", "R113", "R114", "R115", "R116", "R122", "R127", "R249", "R
 UNWRITABLE |= {"R312", "R313", "R314"}
 """Codes whose files cannot hold the comment, that need a link, or that only a run or the command line tells.
 
-See test_word, test_source and test_unmeasured.
+See test_allowed, test_source and test_unmeasured.
 """
 
 

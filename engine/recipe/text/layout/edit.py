@@ -27,9 +27,11 @@ def with_edits(text: str, source: SourceText, edits: tuple[Edit, ...]) -> str:
 
     RecipeError R127 where a key is written in a way that cannot be edited; `recipe fmt` helps then.
     """
+    # From the end to the start, so that the offsets of the others stay right.
     replaced = sorted((_replacement(text, source, edit) for edit in edits), reverse=True)
     for start, end, new in replaced:
         text = text[:start] + new + text[end:]
+    # Whatever layout was not foreseen shows here, before anything is written.
     if parse_source(text.encode(), source.path).value != _expected(source.value, edits):
         first = edits[0]
         raise RecipeError(

@@ -160,7 +160,7 @@ def _not_paired(locked: Accepted, before: LockedAnswers, recipe: Recipe) -> Mapp
     found = {name: NO_PROBABILITIES for name in asked if name in OF_PROBABILITIES}
     if before.unknown:
         of = f"{before.unknown} of {len(before.rows)} answers"
-        why = f"{of} cannot be told from the hashes that the lock keeps, so rows cannot be paired"
+        why = f"{of} cannot be recovered from the hashes that the lock keeps, so rows cannot be paired"
         right = {
             name
             for name, stated, value in recomputed_metrics(locked, before, recipe)

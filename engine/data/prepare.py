@@ -137,8 +137,12 @@ class _Work:
         collected = collect_rows(rows, asked, pool=pool, findings=findings)
         self.step("comparing equal texts", len(self.pool))
         pool.arrange()
+        # Before the checks: of two copies they keep the one that is recorded for the stricter
+        # split.
         if self.held is not None:
             know_again(pool, self.held)
+        # Before the checks, which may drop one of two copies: what the files say of the splits is
+        # counted as it was written.
         shared = shared_texts(pool, findings)
         check_conflicts(pool, asked.task, checks.conflicting_labels, findings)
         check_duplicates(pool, asked.task, checks.duplicates, findings, held=self.held)
@@ -155,6 +159,8 @@ class _Work:
         found, pairs = check_leakage(
             pool, division, checks.leakage, findings, shared, thorough=self.thorough
         )
+        # After the division: only now it is known which doubted rows are in the holdout and must
+        # stay.
         if checks.label_errors == "drop":
             drop_doubted(division, doubted, findings)
         repeats = weigh(pool, division, asked.data.sources, seed=splits.seed, findings=findings)
@@ -192,11 +198,13 @@ class _Work:
         drops = "drop" in (checks.near_duplicates, checks.label_in_input)
         sample = self.asked.data.sample
         if sample is not None and len(self.pool.living()) >= sample.rows:
+            # Before the slow checks, which then see a few times the sample and not all rows.
             self._keep(sample.rows * (DRAWN_PER_SAMPLED if drops else 1))
         doubted = self._check_slowly()
         left = len(self.pool.living())
         if sample is None:
             return doubted
+        # A shortage is no problem of its own where an earlier problem already explains it.
         if left < sample.rows and not self.findings.problems:
             message = f"{sample.rows:,} rows asked for, {left:,} are left after the checks"
             hint = f"`rows: {left}` takes them all"
@@ -212,6 +220,8 @@ class _Work:
         ranked = sorted(pool.living(), key=pool.sample.__getitem__)
         if held is not None:
             judging = (Assignment.VALIDATION, Assignment.HOLDOUT)
+            # The sort is stable: within each half the order of the sample stays. A recorded
+            # holdout keeps its rows even where the sample would have left them out.
             ranked.sort(key=lambda row: held.of(pool.identity(row)) not in judging)
         self.findings.drop("not sampled", pool.leave_out(ranked[rows:]))
 
@@ -239,6 +249,8 @@ class _Work:
         return ()
 
     def _wanted(self, action: str) -> bool:
+        # `drop` moves rows, so it runs always: the splits must be the same with and without
+        # `thorough`.
         return action == "drop" or (self.thorough and action != "off")
 
     def _divide(self, *, explained: bool) -> Division:

@@ -52,6 +52,7 @@ def _only_grew(versions: Versions, source: Paired) -> bool:
     old, new = _files(versions, source, old=True), _files(versions, source)
     if old is None or new is None:
         return False
+    # Compared as a set: rows may stand in another order, or in another file of the source.
     left = {line for path in new for line in path.read_bytes().splitlines()}
     return all(line in left for path in old for line in path.read_bytes().splitlines())
 

@@ -81,6 +81,7 @@ def try_side(path: Path, tree: FileTree, *, label: str) -> tuple[Side | None, tu
         problems = (*problems, *check_backend(recipe))
     if recipe is None or any(problem.severity is Severity.ERROR for problem in problems):
         return None, problems
+    # Patterns were read from the disk of today; a revision had other files.
     recipe = tree.expanded(recipe)
     found = Side(
         label=label,
@@ -104,6 +105,7 @@ def _lock(path: Path, tree: FileTree) -> Lock | None:
         raise DataError.one("D380", f"cannot read `{place.name}`: {why}") from error
     try:
         return lock_from_text(place, text)
+    # Python's json gives up on brackets nested too deep.
     except RecursionError:
         raise DataError.one("D380", f"cannot read `{place.name}`: nested too deep") from None
 

@@ -76,11 +76,14 @@ class MarkCounter:
         own = tuple(labels)
         self._rows.update(own)
         for found in set(self.marks(text)):
+            # A row without labels that holds the mark speaks against its precision and must be
+            # counted.
             self._held[found].update(own or ("",))
 
     def marks(self, text: str) -> Iterator[tuple[str, str]]:
         """Yield (label, mark) for every mark in a text."""
         folded = text.casefold()
+        # Most texts name no label; this spares them the slow search with positions.
         if self._names.keys().isdisjoint(WORD.findall(folded)):
             return
         words = list(WORD.finditer(folded))
@@ -151,6 +154,8 @@ def _place(start: int, end: int, words: int) -> str:
 
 
 def _marks(text: str, start: int, end: int, label: str, place: str) -> Iterator[tuple[str, str]]:
+    # A short window: NAMED searches it, and over all text before each name the cost would be
+    # quadratic.
     before, name, after = text[max(0, start - 30) : start], text[start:end], text[end : end + 1]
     if before.endswith(FASTTEXT):
         yield label, f"{FASTTEXT}{name}"

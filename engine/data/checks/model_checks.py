@@ -76,5 +76,6 @@ def _giving(
     """Yield each row that holds a mark of a label it has, and that mark."""
     for row in rows:
         given = find(pool.spill[row].input)
+        # A mark of another label does not give this row's label away.
         if given is not None and given.label in pool.labels(row):
             yield row, given.mark

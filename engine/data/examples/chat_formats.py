@@ -24,6 +24,7 @@ THUMBS: Final = ("label", "kto_tag")
 
 def recognise(values: Values) -> Shape | None:
     """Return the shape of a row, or None when it has none of the usual ones."""
+    # The narrowest shape first: a DPO or KTO row also has the columns of a prompt or of turns.
     if _is_dpo(values):
         return "dpo"
     turns = _first_turn(values)

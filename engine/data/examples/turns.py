@@ -146,6 +146,8 @@ def _call(call: object, number: int) -> dict[str, Any]:
 def _json(text: str, number: int) -> object:
     try:
         return json.loads(text)
+    # The text of a row is a stranger's: nested deep enough, it makes the parser raise
+    # RecursionError.
     except (ValueError, RecursionError):
         raise malformed(f"turn {number} has a tool call that is not JSON") from None
 
@@ -178,6 +180,7 @@ def with_system(turns: list[Turn], system: object) -> list[Turn]:
         return turns
     if not isinstance(system, str):
         raise malformed(f"has a system message that is a {type(system).__name__}")
+    # Which of the two was meant cannot be known, and a guess would be trained on.
     if any(turn["role"] == "system" for turn in turns):
         raise malformed("has a system message in its column and another among its turns")
     return [{"role": "system", "content": system}, *turns]

@@ -35,6 +35,8 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
         text, lacks = template.fill(values)
         if answer is None:
             return Filled(input=text, target="", lacks=lacks)
+        # Before `validate`: a value without a JSON form (a date of Parquet) is named as one here;
+        # the validator would call it a wrong type.
         target = _written(answer, task.schema)
         validate(answer)
         return Filled(input=text, target=target, payload={"answer": answer}, lacks=lacks)
@@ -67,6 +69,7 @@ def _validator(schema: Json) -> Callable[[Mapping[str, Any]], None]:
     checker = validator(cast("dict[str, Json]", schema))
 
     def validate(answer: Mapping[str, Any]) -> None:
+        # A pattern in the schema may backtrack without end on a hostile row.
         with in_time("task.schema", "the answer of one row"):
             errors = sorted(checker.iter_errors(answer), key=lambda error: error.json_path)
         if errors:

@@ -44,6 +44,7 @@ def _texts(value: object) -> list[str]:
 def _by_shape(shape: str) -> Fill:
     def fill(values: Values) -> Filled:
         asked, (answer,) = split_answer(shaped_turns(values, shape))
+        # Without the calls, the answer would be learned out of its context.
         if any(turn["role"] == "tool" or "tool_calls" in turn for turn in (*asked, answer)):
             raise malformed("calls a tool; `kind: chat` keeps tool calls")
         if asked[-1]["role"] != "user":

@@ -78,6 +78,7 @@ def _prompt(values: Values) -> list[Turn]:
 def _paired(
     asked: list[Turn], chosen: list[Turn], rejected: list[Turn], *, tools: list[dict[str, Any]]
 ) -> Filled:
+    # Public sets repeat the prompt in both answers; the prompt is what they share.
     shared = _shared(chosen, rejected)
     if any(turn["role"] == "user" for turn in shared):
         own = [turn for turn in asked if turn["role"] == "system"]
@@ -103,6 +104,7 @@ def _paired(
 
 def _shared(chosen: Sequence[Turn], rejected: Sequence[Turn]) -> list[Turn]:
     """Return the turns that both conversations begin with, up to where an answer of each is left."""
+    # One turn at least must be left of each, even where the answers begin alike.
     most = min(len(chosen), len(rejected)) - 1
     pairs = list(zip(chosen, rejected, strict=False))[: max(most, 0)]
     return [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
@@ -134,6 +136,7 @@ def _is_wanted(values: Values) -> bool:
         found = values.get(column)
         if isinstance(found, bool):
             return found
+        # A guess (`1`, `"yes"`) could turn a rejected answer into a wanted one.
         if column in values:
             raise malformed(
                 f"has a `{column}` that is neither true nor false: `{text_of(values, column)}`"

@@ -65,6 +65,7 @@ def _of(
     if size == "all":
         chosen = among
     elif isinstance(size, float):
+        # Through the decimal as written: 0.1 as a float is not a tenth, and ranks have 64 bits.
         bound = Fraction(str(size)) * UNIT
         chosen = array("I", (unit for unit in among if units.position(unit) < bound))
     else:

@@ -58,6 +58,7 @@ class RecordedSplits:
 def held_by(recorded: Membership) -> RecordedSplits:
     """Return the record by key; a text that stands in two splits counts for the stricter one."""
     known: dict[int, int] = {}
+    # The strictest split comes last and overwrites: NAMES is in that order.
     for name, place in NAMES.items():
         for key in recorded.members.get(name, ()):
             known[int.from_bytes(key)] = place
@@ -109,6 +110,7 @@ class RecordedDivision:
             return list(self.draw(chosen, rows))
         if not self.gone.get(place) and not (is_changed and missing > self.slack):
             return chosen
+        # Training rows come last: earlier models have learned them.
         for others in (FRESH, Assignment.NONE, Assignment.TRAIN):
             got = self.draw(by_place.get(others, []), missing)
             chosen = sorted([*chosen, *got])

@@ -64,6 +64,7 @@ def formats_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator
         unknown = (
             name for name in _names(written, source) if format_of(name, written["format"]) is None
         )
+        # One name is enough: a pattern may match thousands of files.
         for name in islice(unknown, 1):
             shown = name.rsplit("/", 1)[-1]
             yield source.problem(
@@ -385,6 +386,7 @@ def encodings_exist(source: SourceText, filled: Mapping[str, Any]) -> Iterator[P
 
 def _is_text_encoding(name: str) -> bool:
     try:
+        # Python lists codecs such as `rot13` and `base64` too, which decode no text.
         return bool(getattr(codecs.lookup(name), "_is_text_encoding", True))
     except (LookupError, ValueError):
         return False

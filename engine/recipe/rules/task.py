@@ -169,6 +169,7 @@ def instruction_names_the_labels(
         return  # R240 reports a missing instruction
     kind = KINDS.get(task["kind"])
     labels = task.get("labels", []) if kind and kind.has_labels else []
+    # A sentence names the label `not_spam` as "not spam".
     missing = [label for label in labels if _loose(label) not in asked]
     if missing:
         more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""

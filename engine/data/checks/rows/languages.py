@@ -94,6 +94,7 @@ class LanguagesCheck:
             if trait != UNKNOWN:
                 rows[trait.removesuffix(MAYBE)] += count
         total = sum(rows.values())
+        # The name breaks ties, so that the order of the rows decides nothing.
         main = max(rows, key=lambda one: (rows[one], one), default="")
         if not main or rows[main] < MAIN_SHARE * total:
             return frozenset(), ""
@@ -177,4 +178,6 @@ def _detector() -> LanguageIdentifier:
             "the check `languages` needs py3langid",
             hint="pip install 'slm-recipe[data]', or write `languages: off` under `data.checks`",
         ) from error
+    # Without `norm_probs` it gives unnormalised log-probabilities, and SURE and LIKELY mean
+    # nothing.
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

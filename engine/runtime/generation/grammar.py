@@ -211,7 +211,7 @@ def _ending(vocabulary: LLTokenizer, terminator: str) -> Iterator[str]:
 def _reason(message: str) -> str:
     """Return the line of an llguidance message that says what is wrong."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    message = next((line for line in lines if line.startswith("error:")), lines[0] if lines else "")
+    reason = next((line for line in lines if line.startswith("error:")), lines[0] if lines else "")
     for known in ("failed to compile JSON schema:", "error:"):
-        message = message.rpartition(known)[2]
-    return message.strip().replace('"', "`").rstrip(".")
+        reason = reason.rpartition(known)[2]
+    return reason.strip().replace('"', "`").rstrip(".")

@@ -152,6 +152,7 @@ def tool_versions() -> dict[str, str]:
 def detect_device() -> Device:
     """The device that models will run on: the first NVIDIA GPU that CUDA may see, Apple's GPU, or the CPU."""
     cores = (
+        # not all of the machine's: `taskset` and a container's cpuset give a process fewer
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
     gpu = _nvidia(os.environ.get(CUDA_VISIBLE))
@@ -216,6 +217,8 @@ def _nvidia(visible: str | None) -> _Gpu | None:
     gpus = _smi_gpus()
     if visible is None:
         first = gpus[0] if gpus else None
+        # by UUID: unless it is told otherwise CUDA counts the fastest GPU first, `nvidia-smi` by
+        # bus
         return _seen(first, first.uuid) if first else None
     entry = _first(visible)
     if entry.isdecimal():

@@ -133,6 +133,7 @@ def _vllm_version(python: str | None) -> str | None:
         "print(next(one.version for one in installed.distributions() if one.name in names))"
     )
     try:
+        # isolated: nothing of the current folder, which may be a stranger's, is imported
         return answer_of(program(python)("-I", "-c", ask)).strip()
     except OSError:
         return MISSING

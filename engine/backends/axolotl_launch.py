@@ -83,11 +83,11 @@ def prepare(launch: Launch) -> None:
             )
     config = folder / CONFIG
     if config.exists() and config.read_text(encoding="utf-8") != launch.config:
-        aside = folder / f"other-{time.time_ns()}"
-        aside.mkdir()
+        other = folder / f"other-{time.time_ns()}"
+        other.mkdir()
         for name in (OUTPUT, PREPARED):
             if (folder / name).exists():
-                (folder / name).rename(aside / name)
+                (folder / name).rename(other / name)
     config.write_text(launch.config, encoding="utf-8")
     for name in ROWS:
         shutil.copyfile(launch.rows / name, folder / name)

@@ -63,19 +63,19 @@ def replacing(
         _require_replaceable(path, handle)
         # cut, since a name has 255 bytes at most; random, so that nobody can have put a link
         # there
-        aside = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.part")
+        partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.part")
         try:
-            with _new_file(aside, handle, mode) as stream:
+            with _new_file(partial, handle, mode) as stream:
                 yield stream
                 stream.flush()
                 if durable:
                     os.fsync(stream.fileno())
-            source, target = _named(aside, handle), _named(path, handle)
+            source, target = _named(partial, handle), _named(path, handle)
             os.replace(source, target, src_dir_fd=handle, dst_dir_fd=handle)
         # Ctrl-C too: nothing half written stays beside the file
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(_named(aside, handle), dir_fd=handle)
+                os.unlink(_named(partial, handle), dir_fd=handle)
             raise
 
 

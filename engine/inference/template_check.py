@@ -1,4 +1,4 @@
-"""Told before training: a chat template, or a Modelfile made of it, that could never ask as training does."""
+"""Reported before training: a chat template, or a Modelfile made of it, that could never ask as training does."""
 
 from __future__ import annotations
 

@@ -45,10 +45,12 @@ class LockedAnswers:
 def answer_facts(predictions: Sequence[Prediction]) -> AnswerFacts:
     """Return the part of a lock: one entry a row, in the order of the rows' ids."""
     ordered = sorted(predictions, key=lambda row: row.id)
-    weighed = any(row.nats is not None for row in ordered)
-    entries = b"".join(_nats(row) if weighed else _hash(row.label, row.text) for row in ordered)
+    by_likelihood = any(row.nats is not None for row in ordered)
+    entries = b"".join(
+        _nats(row) if by_likelihood else _hash(row.label, row.text) for row in ordered
+    )
     return {
-        "way": LIKELIHOODS if weighed else HASHES,
+        "way": LIKELIHOODS if by_likelihood else HASHES,
         "rows": len(ordered),
         "entries": base64.b64encode(entries).decode(),
     }

@@ -164,7 +164,7 @@ def _not_paired(locked: Accepted, before: LockedAnswers, recipe: Recipe) -> Mapp
     found = {name: NO_PROBABILITIES for name in asked if name in OF_PROBABILITIES}
     if before.unknown:
         of = f"{before.unknown} of {len(before.rows)} answers"
-        why = f"{of} cannot be told from the hashes that the lock keeps, so rows cannot be paired"
+        why = f"{of} cannot be recovered from the hashes that the lock keeps, so rows cannot be paired"
         # where a metric comes out as the lock states it, the missing answers do not matter to it
         right = {
             name

@@ -52,12 +52,12 @@ class RunResult:
     folder: Path | None
     """None where the store cannot be written: nothing of the run is kept."""
     error: EngineError | None
-    said: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
     """What happened beside the run folder: the lock that was written."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Keeping:
+class _LockingWatcher:
     """A watcher that has the lock written as soon as the splits are drawn."""
 
     watcher: Watcher
@@ -145,7 +145,7 @@ def _run_recipe(
     keeper = LockWriter(recipe=recipe, store=store, before=inputs.lock)
     tracker = CostTracker(recipe=recipe, store=store, inputs=inputs)
     tracker.begin()
-    watcher = _Keeping(watcher, keeper, tracker)
+    watcher = _LockingWatcher(watcher, keeper, tracker)
     state = run_stages(recipe, store, inputs=inputs, options=options, watcher=watcher)
     try:
         costs = tracker.costs(state.records, state.artifacts)
@@ -194,7 +194,7 @@ def _finish(state: RunState, store: Store, ending: _Ending) -> RunResult:
         write_text(run / BUNDLED_LOCK, lock_text(keeper.now))
     runs.record(run, _record(state, report, code))
     return RunResult(
-        code=code, report=report, folder=run, error=state.error, said=tuple(keeper.messages)
+        code=code, report=report, folder=run, error=state.error, events=tuple(keeper.messages)
     )
 
 

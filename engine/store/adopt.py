@@ -27,7 +27,7 @@ from engine.store.manifest import (
 )
 from engine.store.runs import (
     RECORD,
-    TOLD,
+    REPORTED,
     Runs,
     is_ours,
     read_record,
@@ -116,11 +116,11 @@ def adopt(store: Store) -> Adopted:
 def adopt_run(run: Path, now: str) -> str:
     """Take over one run folder; return why not, or nothing."""
     record = read_record(run)
-    why = _why_not_as_told(run, record)
+    why = _why_not_as_reported(run, record)
     if why:
         return why
     try:
-        files = {name: sha256_of(run / name) for name in TOLD if plain_status(run, name)}
+        files = {name: sha256_of(run / name) for name in REPORTED if plain_status(run, name)}
     except OSError as error:
         return error.strerror or str(error)
     write_text(run / RECORD, record_text({**record, "files": files, "adopted": now}))
@@ -162,7 +162,7 @@ def _why_not_whole(artifact: Artifact) -> str:
     return ""
 
 
-def _why_not_as_told(run: Path, record: Mapping[str, Any]) -> str:
+def _why_not_as_reported(run: Path, record: Mapping[str, Any]) -> str:
     """Return which exported file is not the one that the run's report names; empty where all are."""
     known = record.get("files")
     # records of versions that did not sign name no digests: the report's are all there are

@@ -32,7 +32,7 @@ BUNDLED_LOCK = "recipe.lock.json"
 """The lock as it stood when an accepted run ended, in its folder."""
 ACCEPTED = "accepted"
 """The outcome of a run whose model met all that was asked of it."""
-TOLD: Final = (
+REPORTED: Final = (
     "README.md",
     "backend-config.yaml",
     "recipe.resolved.yaml",
@@ -125,7 +125,7 @@ class Runs:
     def record(self, run: Path, fields: Mapping[str, Any]) -> None:
         """Write the run's signed record, last; its presence means that the run folder is complete."""
         try:
-            files = {name: sha256_of(run / name) for name in TOLD if (run / name).is_file()}
+            files = {name: sha256_of(run / name) for name in REPORTED if (run / name).is_file()}
         except OSError as error:
             raise storage_problem(error, self._root) from error
         write_text(run / RECORD, record_text({"schema": SCHEMA, **fields, "files": files}))
@@ -186,7 +186,7 @@ def require_ours(run: Path, what: str) -> None:
 
 
 def read_file(run: Path, name: str) -> bytes:
-    """Return one of the files of a run that are `TOLD`.
+    """Return one of the files of a run that are `REPORTED`.
 
     Raises:
         StoreError: E758 it is not there, or not the one that the run left (asked of the user's own runs only).

@@ -104,19 +104,19 @@ def _read_again(place: Path, *_version: int) -> bytes:
 
 def _make(place: Path) -> bytes:
     """Make the key, for this user alone; of several processes that do so at once the first one's is taken."""
-    aside = place.with_name(f".{NAME}.{secrets.token_hex(8)}.part")
+    partial = place.with_name(f".{NAME}.{secrets.token_hex(8)}.part")
     try:
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        number = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        number = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(number, "wb") as stream:
                 stream.write(secrets.token_bytes(SHORTEST))
                 stream.flush()
                 os.fsync(stream.fileno())
             with contextlib.suppress(FileExistsError):
-                _place_new(aside, place)
+                _place_new(partial, place)
         finally:
-            aside.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise _no_key(error.strerror or str(error)) from error
     key = _read(place)
@@ -125,18 +125,18 @@ def _make(place: Path) -> bytes:
     return key
 
 
-def _place_new(aside: Path, place: Path) -> None:
+def _place_new(partial: Path, place: Path) -> None:
     """Give a file its name where nothing has it; FileExistsError otherwise. Never half a file under that name."""
     try:
         # a link fails where the name is taken, a rename would overwrite: two processes must not
         # sign with two keys
-        os.link(aside, place)
+        os.link(partial, place)
     except FileExistsError:
         raise
     except OSError:  # a file system without hard links
         if place.exists():
             raise FileExistsError from None
-        aside.replace(place)
+        partial.replace(place)
 
 
 def _no_key(why: str) -> EnvironmentProblem:

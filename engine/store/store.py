@@ -241,20 +241,20 @@ class Store:
     def _build(self, stage: str, key: StageKey, build: Build) -> Artifact:
         # below the root, hence on the same file system: only there is the rename into place one
         # step
-        aside = self.root / "tmp" / key.digest
-        self._make(aside.parent)
-        self._clear(aside)  # ours: the lock says nobody else builds it
-        files = aside / FILES
+        partial = self.root / "tmp" / key.digest
+        self._make(partial.parent)
+        self._clear(partial)  # ours: the lock says nobody else builds it
+        files = partial / FILES
         self._make(files)
         started = time.monotonic()
         try:
             build(files)
-            artifact = self._seal(stage, key, aside=aside, seconds=time.monotonic() - started)
+            artifact = self._seal(stage, key, partial=partial, seconds=time.monotonic() - started)
         # Ctrl-C and SIGTERM too: half a model would fill the disk
         except BaseException as error:
             # asked before the folder is deleted, which frees the very space that was missing
             full = isinstance(error, Exception) and is_full(error, self.root)
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)
             if full and not isinstance(error, EnvironmentProblem):
                 raise storage_problem(OSError(errno.ENOSPC, ""), self.root) from error
             raise
@@ -263,7 +263,7 @@ class Store:
             writing.remove(self.root / SCRATCH / key.digest, below=self.root)
         return artifact
 
-    def _seal(self, stage: str, key: StageKey, *, aside: Path, seconds: float) -> Artifact:
+    def _seal(self, stage: str, key: StageKey, *, partial: Path, seconds: float) -> Artifact:
         """Describe what was built, make it durable, and rename it into place."""
         final = self._place(key.digest)
         try:
@@ -271,17 +271,17 @@ class Store:
                 stage=stage,
                 key=key.digest,
                 path=final / FILES,
-                files=_entries(aside / FILES),
+                files=_entries(partial / FILES),
                 payload=key.payload,
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
                 seconds=round(seconds, 3),
                 versions=self._versions,
             )
             # the manifest is written last and the folder renamed whole: what has a manifest is complete
-            _write_durably(aside / MANIFEST, manifest_text(artifact))
+            _write_durably(partial / MANIFEST, manifest_text(artifact))
             self._make(final.parent)
             self._make_room(key.digest, final)
-            writing.move(aside, final, below=self.root)
+            writing.move(partial, final, below=self.root)
         except OSError as error:
             raise storage_problem(error, self.root) from error
         return artifact

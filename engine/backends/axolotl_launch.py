@@ -88,11 +88,11 @@ def prepare(launch: Launch) -> None:
     config = folder / CONFIG
     if config.exists() and config.read_text(encoding="utf-8") != launch.config:
         # Axolotl resumes from the highest checkpoint that it sees, without asking whether the config is the same.
-        aside = folder / f"other-{time.time_ns()}"
-        aside.mkdir()
+        other = folder / f"other-{time.time_ns()}"
+        other.mkdir()
         for name in (OUTPUT, PREPARED):
             if (folder / name).exists():
-                (folder / name).rename(aside / name)
+                (folder / name).rename(other / name)
     config.write_text(launch.config, encoding="utf-8")
     for name in ROWS:
         shutil.copyfile(launch.rows / name, folder / name)

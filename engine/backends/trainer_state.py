@@ -118,10 +118,10 @@ def set_damaged_aside(output: Path, *, best: bool = False) -> tuple[SetAside, ..
 
 def set_aside(checkpoint: Path) -> Path:
     """Move a checkpoint to `incomplete/` and return where it is; nothing is deleted."""
-    aside = checkpoint.parent / INCOMPLETE
-    aside.mkdir(exist_ok=True)
+    incomplete = checkpoint.parent / INCOMPLETE
+    incomplete.mkdir(exist_ok=True)
     # Numbered: the step may be trained, and damaged, again.
-    target = aside / f"{checkpoint.name}-{sum(1 for _ in aside.iterdir())}"
+    target = incomplete / f"{checkpoint.name}-{sum(1 for _ in incomplete.iterdir())}"
     return checkpoint.rename(target)
 
 
@@ -134,7 +134,7 @@ def damage_of(checkpoint: Path) -> str:
     """Return why a checkpoint is not whole; empty for one whose files all have the bytes that were saved.
 
     One without digests was cut short before they were written, or is of an earlier version: weights that rotted
-    cannot be told from others then, so it is not trained on.
+    cannot be distinguished from others then, so it is not trained on.
     """
     try:
         state = read_state(checkpoint)

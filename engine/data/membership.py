@@ -59,6 +59,8 @@ def record(
     }
     return Membership(
         members=members,
+        # Over the rows as drawn: what a check leaves out afterwards does not make it another
+        # record.
         digest=_digest(_written(members)),
         left_out={name: keys for name, keys in out.items() if keys},
     )
@@ -98,6 +100,7 @@ def membership_from_json(data: Mapping[str, str]) -> Membership:
 
 
 def _written(members: Mapping[RecordedName, frozenset[bytes]]) -> dict[str, str]:
+    # Sorted: the same rows give the same text and digest, in whatever order they were read.
     return {
         name: base64.b64encode(b"".join(sorted(members[name]))).decode() for name in sorted(members)
     }
@@ -105,6 +108,8 @@ def _written(members: Mapping[RecordedName, frozenset[bytes]]) -> dict[str, str]
 
 def keys_of(text: str) -> frozenset[bytes]:
     """Return the keys that base64 holds; ValueError where it is none, or not of whole keys."""
+    # Without `validate`, foreign characters are skipped in silence and a damaged lock would be
+    # read.
     joined = base64.b64decode(text, validate=True)
     if len(joined) % KEY_BYTES:
         message = f"{len(joined)} bytes are not a whole number of keys"

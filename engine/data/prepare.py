@@ -1,4 +1,4 @@
-"""From rows to splits: fill, check, sample, divide, compare. Every problem is told at once.
+"""From rows to splits: fill, check, sample, divide, compare. Every problem is reported at once.
 
 Reads an iterator once; texts go to a spill file, memory holds about 50 bytes a row. The order of
 the rows changes nothing but the origins of rows that repeat each other word for word.
@@ -20,7 +20,7 @@ from engine.data.checks.all_rows import (
     count_labels,
 )
 from engine.data.checks.findings import Findings
-from engine.data.checks.model_checks import check_giveaways, drop_doubted, find_doubted
+from engine.data.checks.model_checks import check_label_marks, drop_doubted, find_doubted
 from engine.data.examples.candidates import CandidateOptions, collect_rows
 from engine.data.examples.output import Examples, Outcome, occurrences, split_digest
 from engine.data.membership import Membership
@@ -49,7 +49,7 @@ __all__ = ["Examples", "Prepared", "UnfitDataError", "prepare", "split_digest"]
 DRAWN_PER_SAMPLED = 4
 """Rows that slow checks with `drop` see for each row of a sample: the others replace what they drop."""
 Step = Callable[[str, int], None]
-"""Is told what is done next, and with how many rows."""
+"""Is given what is done next, and with how many rows."""
 IN_ORDER: tuple[SplitName, ...] = ("train", "validation", "holdout")
 
 
@@ -95,7 +95,7 @@ def prepare(  # noqa: PLR0913 - the parts of a recipe, and how
 
     `recorded` holds holdout and validation to their rows. `scratch` is the folder for temporary
     files. Without `refuse`, problems are returned instead of raised. Without `thorough`, slow
-    checks that move no row are left out; the splits are the same. `step` is told what is done once
+    checks that move no row are left out; the splits are the same. `step` is given what is done once
     the rows are read.
 
     Raises:
@@ -137,8 +137,12 @@ class _Work:
         collected = collect_rows(rows, asked, pool=pool, findings=findings)
         self.step("comparing equal texts", len(self.pool))
         pool.arrange()
+        # Before the checks: of two copies they keep the one that is recorded for the stricter
+        # split.
         if self.held is not None:
             know_again(pool, self.held)
+        # Before the checks, which may drop one of two copies: what the files say of the splits is
+        # counted as it was written.
         shared = shared_texts(pool, findings)
         check_conflicts(pool, asked.task, checks.conflicting_labels, findings)
         check_duplicates(pool, asked.task, checks.duplicates, findings, held=self.held)
@@ -155,6 +159,8 @@ class _Work:
         found, pairs = check_leakage(
             pool, division, checks.leakage, findings, shared, thorough=self.thorough
         )
+        # After the division: only now it is known which doubted rows are in the holdout and must
+        # stay.
         if checks.label_errors == "drop":
             drop_doubted(division, doubted, findings)
         repeats = weigh(pool, division, asked.data.sources, seed=splits.seed, findings=findings)
@@ -192,11 +198,13 @@ class _Work:
         drops = "drop" in (checks.near_duplicates, checks.label_in_input)
         sample = self.asked.data.sample
         if sample is not None and len(self.pool.living()) >= sample.rows:
+            # Before the slow checks, which then see a few times the sample and not all rows.
             self._keep(sample.rows * (DRAWN_PER_SAMPLED if drops else 1))
         doubted = self._check_slowly()
         left = len(self.pool.living())
         if sample is None:
             return doubted
+        # A shortage is no problem of its own where an earlier problem already explains it.
         if left < sample.rows and not self.findings.problems:
             message = f"{sample.rows:,} rows asked for, {left:,} are left after the checks"
             hint = f"`rows: {left}` takes them all"
@@ -212,6 +220,8 @@ class _Work:
         ranked = sorted(pool.living(), key=pool.sample.__getitem__)
         if held is not None:
             judging = (Assignment.VALIDATION, Assignment.HOLDOUT)
+            # The sort is stable: within each half the order of the sample stays. A recorded
+            # holdout keeps its rows even where the sample would have left them out.
             ranked.sort(key=lambda row: held.of(pool.identity(row)) not in judging)
         self.findings.drop("not sampled", pool.leave_out(ranked[rows:]))
 
@@ -231,7 +241,7 @@ class _Work:
             return ()
         if self._wanted(checks.label_in_input):
             self.step("looking for labels in the texts", len(self.pool))
-            check_giveaways(pool, task.labels, checks.label_in_input, findings)
+            check_label_marks(pool, task.labels, checks.label_in_input, findings)
         if self._wanted(checks.label_errors):
             self.step("looking for doubtful labels", len(self.pool))
             seed = self.asked.splits.seed
@@ -239,10 +249,12 @@ class _Work:
         return ()
 
     def _wanted(self, action: str) -> bool:
+        # `drop` moves rows, so it runs always: the splits must be the same with and without
+        # `thorough`.
         return action == "drop" or (self.thorough and action != "off")
 
     def _divide(self, *, explained: bool) -> Division:
-        """Divide; a shortage is only told when nothing before it explains it."""
+        """Divide; a shortage is only reported when nothing before it explains it."""
         asked, pool, findings = self.asked, self.pool, self.findings
         division = divide(pool, asked.splits, self.held)
         if not explained:

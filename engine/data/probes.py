@@ -59,6 +59,7 @@ def probe_items(
     items = _builtin() if probe.source is None else _read(probe, cached, progress)
     if not probe.limit or len(items) <= probe.limit:
         return items
+    # By a seeded hash of the content: the order of the file decides nothing.
     ranked = sorted(items, key=lambda item: sha256(f"{seed}:{item.id}".encode()).digest())
     drawn = {item.id for item in ranked[: probe.limit]}
     return tuple(item for item in items if item.id in drawn)
@@ -93,13 +94,13 @@ def _read(probe: Probe, cached: Cached, progress: Progress) -> tuple[ProbeItem, 
 
 
 def _items(
-    name: str, kind: str, said: Mapping[str, str], rows: Iterable[tuple[str, Mapping[str, Any]]]
+    name: str, kind: str, columns: Mapping[str, str], rows: Iterable[tuple[str, Mapping[str, Any]]]
 ) -> list[ProbeItem]:
     """Return what rows ask, equal ones once. DataError with the first rows that cannot be asked."""
     items: dict[str, ProbeItem] = {}
     problems: list[Problem] = []
     for origin, values in rows:
-        layout = layout_of(kind, said, values)
+        layout = layout_of(kind, columns, values)
         if layout is None:
             raise _no_columns(name, kind, values)
         try:
@@ -141,6 +142,7 @@ def _multiple_choice(row: Mapping[str, Any]) -> tuple[Options, int]:
     if not question.endswith("Answer:"):
         question = f"{question}\nAnswer:"
     choices, gold = _choices(row["choices"], row["answer"], "choices")
+    # The space belongs to the choice: byte-level tokenizers join it with the word that follows.
     return tuple((question, f" {choice}") for choice in choices), gold
 
 
@@ -182,9 +184,10 @@ def _choices(value: object, answer: object, part: str) -> tuple[list[str], int]:
         except ValueError:
             value = None
     if not isinstance(value, Sequence) or isinstance(value, str):
-        raise ValueError(f"{part} is no list of texts")  # noqa: TRY004 - told with its row
+        raise ValueError(f"{part} is no list of texts")  # noqa: TRY004 - reported with its row
     texts = [_text(item, part) for item in value]
     right = texts[_place(answer, texts)]
+    # The index is taken after repeats are removed: a repeat before the right one would shift it.
     different = list(dict.fromkeys(texts))
     if len(different) < 2:  # something to choose between
         raise ValueError(f"{part} does not hold two different texts")
@@ -196,12 +199,14 @@ def _place(answer: object, choices: Sequence[str]) -> int:
     place = answer
     if isinstance(answer, str):
         text = answer.strip()
+        # Before numbers and letters: a choice may itself be `2` or `B`.
         if text in choices:
             return choices.index(text)
         if text.isdecimal():
             place = int(text)
         elif len(text) == 1 and text.isalpha() and text.isascii():
             place = ord(text.upper()) - ord("A")
+    # `bool` is an `int` in Python: `true` would otherwise mean the second choice.
     if isinstance(place, bool) or not isinstance(place, int) or not 0 <= place < len(choices):
         raise ValueError(f"the answer {answer!r} is none of {len(choices)} choices")
     return place

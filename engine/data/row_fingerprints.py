@@ -60,6 +60,8 @@ class RowDifference:
 
 def fingerprint(row: Row) -> bytes:
     """Return the first bytes of the sha256 of a row's values, by column."""
+    # `repr` for what JSON has no form for (times and bytes of Parquet); sorted, as the order of
+    # columns says nothing.
     values = json.dumps(dict(row.values), sort_keys=True, default=repr, ensure_ascii=False)
     return hashlib.sha256(values.encode(errors="surrogatepass")).digest()[:BYTES]
 
@@ -77,6 +79,7 @@ def differing(rows: Iterable[Row], recorded: str) -> RowDifference:
     """Compare rows with recorded fingerprints."""
     left = read_fingerprints(recorded)
     other, first = 0, ""
+    # A counter, not a set: a row that stands there twice must be found twice.
     for row in rows:
         mark = fingerprint(row)
         if left[mark] > 0:

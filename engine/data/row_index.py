@@ -1,6 +1,6 @@
 """What memory holds of every row: about 50 bytes of numbers; the texts are in the spill file.
 
-Rows are told by their number, in the order they were read. Nothing that decides a split depends on
+Rows are identified by their number, in the order they were read. Nothing that decides a split depends on
 that order: rows are ranked by their content.
 """
 
@@ -95,6 +95,8 @@ class Pool:
 
     def arrange(self) -> None:
         """Fill `order`. Among equal texts: by text, answer and origin, so that files do not matter."""
+        # By the rank in memory first; the texts are on disk and are read only where ranks are
+        # equal.
         self.order = array("I", sorted(range(len(self)), key=self.rank.__getitem__))
         for start, end in runs(self.order, self.rank):
             if end - start > 1:

@@ -47,6 +47,7 @@ class Spill:
         """Open it in `scratch`, or where the system keeps temporary files."""
         # a `with` would end before the rows are read
         self._file = tempfile.TemporaryFile(dir=scratch, buffering=BLOCK)  # noqa: SIM115
+        # Unlike `__del__`, this also runs at the end of the process, and may be called twice.
         self.close = weakref.finalize(self, close_quietly, self._file)
         self._starts = array("Q", [0])
         self._is_flushed = True
@@ -67,6 +68,7 @@ class Spill:
     def __getitem__(self, row: int) -> SpilledRow:
         self._flush()
         start, end = self._starts[row], self._starts[row + 1]
+        # `pread` does not move the position of the file, at which `add` goes on writing.
         return _record(os.pread(self._file.fileno(), end - start, start))
 
     def __iter__(self) -> Iterator[SpilledRow]:
@@ -74,6 +76,7 @@ class Spill:
         self._flush()
         first = 0
         while first < len(self):
+            # One record at least: a single one may be larger than a block.
             last = first + 1
             while last < len(self) and self._starts[last] - self._starts[first] < BLOCK:
                 last += 1

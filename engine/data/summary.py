@@ -40,6 +40,7 @@ def summarise(
         rows_used=sum(split.rows for split in splits),
         dropped=dict(sorted(findings.dropped.items())),
         splits=splits,
+        # The summary lies beside the training rows, where no text of the holdout may stand.
         findings=findings.found(hidden=set(facts.splits["holdout"].rows)),
         overlap_exact=facts.firewall.left_exact,
         overlap_near=facts.firewall.left_near,

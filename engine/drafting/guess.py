@@ -61,7 +61,7 @@ class GivenAnswers:
 
 
 def guess(profile: Profile, given: GivenAnswers) -> Guess:
-    """Return what the columns make of the task; what was told is kept.
+    """Return what the columns make of the task; what was given is kept.
 
     RecipeError R030 where nothing fits, or a column that was named is not there.
     """

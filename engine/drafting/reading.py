@@ -27,7 +27,7 @@ LARGEST: Final = 1 << 28
 """Bytes of a JSON document that is held whole to find its rows."""
 NAME: Final = re.compile(r"[A-Za-z_][\w .#/-]{0,39}\Z")
 ENOUGH_BELOW: Final = 20
-"""Values below a cell from which it can be told whether it is one of them."""
+"""Values below a cell from which it is recognized as one of them."""
 COME_AGAIN: Final = 5
 """Times that values come again, on average, where they are labels."""
 SPLITS: Final = {

@@ -48,7 +48,7 @@ class Earlier:
 
     @property
     def named(self) -> str:
-        """How people are told which model it is."""
+        """The name of the model, for people."""
         source = f" ({self.source})" if self.source else ""
         return f"the model accepted on {self.accepted}{source}"
 

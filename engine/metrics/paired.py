@@ -27,7 +27,7 @@ from engine.recipe.model import Task
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """First minus second on one metric, in the metric's own unit; whether more is better is not said."""
+    """First minus second on one metric, in the metric's own unit; whether more is better is not part of it."""
 
     metric: Metric
     p_value: float | None

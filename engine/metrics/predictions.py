@@ -1,4 +1,4 @@
-"""What a model said for each row, as values and as JSON lines; the only input of every metric."""
+"""What a model answered to each row, as values and as JSON lines; the only input of every metric."""
 
 from __future__ import annotations
 

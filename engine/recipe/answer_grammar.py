@@ -19,6 +19,7 @@ _COMPACT: Final = {
     "whitespace_flexible": False,
     "item_separator": ",",
     "key_separator": ":",
+    # `json.dumps` writes no other escapes, so training rows have no others either.
     "json_allowed_escapes": 'nrbtf\\"u',
 }
 """How llguidance shall write JSON: as `write_object` does."""
@@ -48,6 +49,8 @@ def object_grammar(schema: Json) -> str:
     model could go on naming fields for ever. `additionalProperties: true` allows them.
     """
     whole = schema if isinstance(schema, dict) else {}
+    # `additionalProperties` knows only the `properties` beside it: below `allOf`, a part that is
+    # closed would refuse the fields of the other parts.
     closed = whole if "allOf" in _keywords(whole) else _closed(whole)
     given = {**closed, "x-guidance": _COMPACT} if isinstance(closed, dict) else {}
     return f"answer: %json {json.dumps(given, ensure_ascii=False)}"
@@ -60,6 +63,7 @@ def _labels_as_text(task: Task) -> str:
 
 def _labels_as_json(task: Task) -> str:
     names = [_quoted(json.dumps(label, ensure_ascii=False)) for label in task.labels]
+    # Split around an empty list, so that the blanks are those that `json.dumps` writes.
     before, after = json.dumps({JSON_LIST_KEY: []}).split("[]")
     whole = f"{_quoted(before + '[')} FROM_0? {_quoted(']' + after)}"
     return _rules(whole, *_in_order(names))
@@ -74,6 +78,8 @@ def _in_order(names: Sequence[str]) -> Iterator[str]:
     last = len(names) - 1
     for place, name in enumerate(names):
         after = place + 1
+        # Each rule goes on with the next one, so the grammar grows with the labels; all sets of
+        # labels, written out, would double with each label.
         more = f" ({_quoted(SEPARATOR)} FROM_{after})? | FROM_{after}" if place < last else ""
         yield f"FROM_{place}: {name}{more}"
 
@@ -95,6 +101,8 @@ def _closed_below(key: str, value: Json, schema: Mapping[str, Json]) -> Json:
         return {name: _closed(one) for name, one in value.items()}
     if key in _SINGLE:
         return _closed(value)
+    # Beside `properties`, the forms of `anyOf` speak of the same object: each, closed by itself,
+    # would refuse the fields that stand beside it.
     if key in _LISTS and isinstance(value, list) and "properties" not in schema:
         return [_closed(one) for one in value]
     return value
@@ -106,6 +114,7 @@ def _is_to_be_closed(schema: Mapping[str, Json]) -> bool:
         return False
     limits = ("additionalProperties", "patternProperties", *_COMBINING)
     required = schema.get("required")
+    # A field that is required and not described could never be written in a closed object.
     others = set(required) - set(named) if isinstance(required, list) else set()
     return not others and not any(key in schema for key in limits)
 

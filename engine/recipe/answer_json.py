@@ -19,12 +19,14 @@ def read_object(text: str) -> dict[str, Any] | None:
     None too for a number that no float holds, such as 1e999: it could not be written again.
     """
     try:
+        # Left to itself, Python's json keeps the last of repeated keys, and reads NaN and Infinity.
         value = json.loads(
             text,
             object_pairs_hook=_no_duplicates,
             parse_constant=_no_constant,
             parse_float=_finite,
         )
+    # A model may open brackets without end: json.loads answers that with RecursionError.
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -69,6 +71,8 @@ def _at(root: Json, ref: str) -> Json:
     """Return what a reference such as `#/$defs/address` points to."""
     found = root
     for part in ref.removeprefix("#").split("/")[1:]:
+        # The order is that of JSON Pointer (RFC 6901): otherwise `~01`, which is `~1`, would become
+        # `/`.
         key = part.replace("~1", "/").replace("~0", "~")
         found = found.get(key) if isinstance(found, dict) else None
     return found

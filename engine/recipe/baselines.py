@@ -14,7 +14,7 @@ BASELINES: Final = (
     *("majority", "tfidf_svm", "zero_shot", "few_shot", "retrieved_few_shot"),
     "model",
 )
-"""The kinds of baselines; which can answer a kind of task is said in `engine.kinds`."""
+"""The kinds of baselines; which can answer a kind of task stands in `engine.kinds`."""
 ASKS_BASE_MODEL: Final = ("zero_shot", "few_shot", "retrieved_few_shot")
 """Baselines that the recipe's own base model answers, untouched."""
 
@@ -24,6 +24,7 @@ def written_baselines(filled: Mapping[str, Any]) -> list[Any]:
     found = filled.get("baselines")
     if found is not None:
         return list(found)
+    # Rules ask this of broken recipes too, whose kind may be missing or none that is known.
     kind = KINDS.get(filled["task"].get("kind", ""))
     return list(kind.baselines if kind else ())
 

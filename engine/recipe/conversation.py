@@ -77,6 +77,7 @@ def _asked(task: Task, text: str, payload: Mapping[str, Any]) -> list[Message]:
 
 def _chat(task: Task, payload: Mapping[str, Any]) -> Conversation:
     turns = _turns(task, payload["messages"])
+    # The task's system message, where the row has none, moves every position by one.
     added = len(turns) - len(payload["messages"])
     trained = tuple(
         position + added
@@ -88,6 +89,7 @@ def _chat(task: Task, payload: Mapping[str, Any]) -> Conversation:
 
 def _preference(task: Task, payload: Mapping[str, Any]) -> Conversation:
     prompt = _turns(task, payload["messages"])
+    # A row of DPO has two answers; one of KTO has a single answer and says whether it is desirable.
     is_pair = "chosen" in payload
     answer = _plain(payload["chosen"] if is_pair else payload["answer"])
     trained = (

@@ -59,5 +59,6 @@ def _unpinned(part: Any) -> Any:
 
 
 def _sha256(value: Any) -> str:
+    # Sorted, so that the order of keys in the file is no difference.
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

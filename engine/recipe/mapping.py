@@ -49,9 +49,9 @@ def to_mapping(value: Any, schema: Schema, **given: Any) -> dict[str, Any]:
             found[name] = given[name]
         elif name in hints:
             own = getattr(value, name)
-            # What is empty, and has no constant for that in the schema, is said by being absent.
-            is_said = own not in (None, "", ()) or "default" in expanded
-            found[name] = _write(own, hints[name], expanded) if is_said else None
+            # What is empty, and has no constant for that in the schema, is left out.
+            is_written = own not in (None, "", ()) or "default" in expanded
+            found[name] = _write(own, hints[name], expanded) if is_written else None
     return {name: one for name, one in found.items() if one is not None}
 
 
@@ -82,6 +82,8 @@ def _read_one_of(forms: tuple[Any, ...], written: Any) -> Any:
     for form in forms:
         is_list = get_origin(form) is tuple and isinstance(written, list)
         is_section = is_dataclass(form) and isinstance(written, Mapping)
+        # Only `float | None`, not `int | float | …`: of a split, 400 is rows and 0.4 a share, so
+        # the type as written has to stay.
         is_number = form in (int, float) and forms == (form, type(None)) and written is not None
         if is_list or is_section or is_number:
             return _read(form, written)

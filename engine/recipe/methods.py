@@ -25,6 +25,8 @@ def method_of(written: Mapping[str, Any], *, has_validation: bool) -> Method:
         "alpha": 2 * rank,
         "learning_rate": 2e-5 if is_full else 2e-4,
         "micro_batch_size": written["batch_size"],
+        # The best checkpoint is the one with the lowest validation loss, so it needs validation
+        # rows.
         "keep": "best" if has_validation else "last",
     }
     no_adapter = {"rank": 0, "alpha": 0, "dropout": 0.0} if is_full else {}

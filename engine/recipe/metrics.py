@@ -77,6 +77,7 @@ def _leaves(node: Any, root: Any, path: tuple[str, ...], depth: int) -> Iterator
 
 
 def _followed(node: Any, root: Any) -> Any:
+    # A schema may refer to itself: without a limit this would never end.
     for _ in range(_DEEPEST):
         if not isinstance(node, Mapping) or not str(node.get("$ref", "")).startswith("#/"):
             return node

@@ -53,6 +53,7 @@ def outside_text(
         for at, written in _written_paths(filled)
         for one in _of_text(judge, written, folder, at)
     )
+    # Many files that a pattern matches may lead to one folder outside: it is named once.
     yield from {(one.at, one.reference): one for one in found}.values()
     for position, item in enumerate(written_baselines(filled)):
         kind, spec = kind_and_spec(item)
@@ -92,6 +93,7 @@ def outside_of(recipe: Recipe, judge: AccessCheck) -> tuple[Outside, ...]:
 
 def _unique(found: Sequence[Outside]) -> tuple[Outside, ...]:
     """Return each reference once, where it is named first."""
+    # A dictionary keeps the last value of a key; read from the end, that is the first place.
     return tuple({one.reference: one for one in reversed(found)}.values())[::-1]
 
 
@@ -150,9 +152,13 @@ def trust_as_it_stands(file: Path) -> tuple[Outside, ...]:
     from engine.recipe.resolve import load_recipe  # it builds on this module
     from engine.trust.records import forget, trust
 
+    # Allowed for this look only: a parent or a pattern outside has to be read to list what is in
+    # it.
     given = Allowed(everything=True)
     recipe, _ = load_recipe(file, given=given)
     found = list(outside_of(recipe, AccessCheck(recipe=recipe.file, given=given)))
+    # The link itself is such a thing: without it, `refuse_leading_out` would still refuse the
+    # recipe.
     if file.is_symlink():
         found += _of_path(AccessCheck(recipe=file, given=given), file.name, file, ())
     references = [one.reference for one in found]
@@ -191,6 +197,7 @@ def refusal(
     for number, one in enumerate(found, start=1):
         plain = Problem(code=one.code, message=one.message, path=dotted(one.at))
         known = placed.get((plain.code, plain.path, plain.message), plain)
+        # The last one allows all of them, so that the user does not repeat the command for each.
         hint = _hint(found if number == len(found) else [one], file)
         errors.append(replace(known, severity=Severity.ERROR, hint=hint))
     return RecipeError(errors)
@@ -206,6 +213,7 @@ def _hint(found: Sequence[Outside], file: Path | str) -> str:
     """Return the words that allow it: for good, and for one call."""
     options = list(dict.fromkeys(one.option for one in found))
     words = " ".join(f"{name} {shlex.quote(value)}" for name, value in options)
+    # Quoted: the user pastes this into a shell, and the names in it are the recipe author's.
     return f"recipe trust {shlex.quote(str(file))}, or for one call: {words}"
 
 

@@ -38,6 +38,7 @@ def messages(task: Task, text: str, shots: Sequence[tuple[str, str]] = ()) -> li
 
 def question(task: Task, text: str) -> str:
     """Return one user turn: the instruction, a blank line, the text."""
+    # Not `str.format`: other braces in an instruction stay as they are.
     instruction = task.instruction.replace(LABELS_TOKEN, ", ".join(task.labels))
     return f"{instruction}\n\n{text}" if instruction else text
 

@@ -13,6 +13,7 @@ from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.paths import absolute
 
+# Only a full commit counts as a revision: a branch or a tag can move.
 _HUB: Final = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[0-9a-f]{40}))?")
 _PACKAGE: Final = re.compile(
     r"(?P<name>[\w.-]+)==(?P<version>[\w.!+-]+)//(?P<file>[^#]+)(#sha256=(?P<sha256>[0-9a-f]{64}))?"
@@ -77,6 +78,7 @@ def references_of(recipe: Recipe) -> Iterator[tuple[KeyPath, Reference, str]]:
     number, pattern = -1, ""
     for source in recipe.data.sources:
         own = source.ref.pattern if isinstance(source.ref, PathRef) else ""
+        # A pattern stands here as one source for each file; in the recipe's list it is one item.
         number += not own or own != pattern
         pattern = own
         yield ("data", "sources", number), source.ref, "data set"

@@ -134,6 +134,7 @@ def resolve(source: SourceText, filled: Written) -> Recipe:
         data=_data(filled["data"], folder, source.judge),
         splits=_splits(filled["splits"]),
         baselines=tuple(baseline(item, folder) for item in written_baselines(filled)),
+        # No size is not 0: files or a column may say which rows are for validation.
         method=method_of(filled["method"], has_validation=filled["splits"].get("validation") != 0),
         sweep=sweep_of(filled),
         acceptance=_acceptance(filled["acceptance"], folder),
@@ -154,6 +155,7 @@ def _files(written: Written, folder: Path, judge: AccessCheck) -> list[Written]:
     """Return a source once for each file of its pattern; itself where that matches nothing now."""
     try:
         found = list(listed_sources([written], folder, judge=judge))
+    # Rule R250 reports it.
     except (OSError, ValueError):
         found = []
     return found or [{**written, "pattern": written.get("path", "")}]

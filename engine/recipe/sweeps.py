@@ -127,6 +127,7 @@ def value_words(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
+        # `:g` keeps six digits; where that would be another number, all digits are shown.
         return short if float(short := f"{value:g}") == value else repr(value)
     if isinstance(value, list):
         return f"[{', '.join(map(str, value))}]"

@@ -13,7 +13,7 @@ _WORDS: Final = frozenset({"title", "description", "examples", "$comment", "defa
 
 
 def labels(versions: Versions) -> Iterator[Finding]:
-    """W701: without a label its rows are no longer told from the others."""
+    """W701: without a label its rows are no longer distinguished from the others."""
     found = versions.find("task.labels")
     if found is None:
         return
@@ -91,11 +91,14 @@ def _properties(old: Any, new: Any, at: str) -> list[str]:
 def _asks_more(word: str, old: Any, new: Any) -> bool:
     """Return whether the new value of a constraint asks at least what the old one did; no for unknown ones."""
     if word == "enum":
+        # As texts: values of an enum may be lists or mappings, which no set can hold.
         return set(map(str, new)) <= set(map(str, old))
     if word == "type":
         known = _types(old)
+        # Every integer is a number too.
         return _types(new) <= (known | {"integer"} if "number" in known else known)
     if word in ("additionalProperties", "uniqueItems"):
+        # `additionalProperties: false` asks more, and so does `uniqueItems: true`.
         return new is (word == "uniqueItems")
     if word.startswith(("min", "exclusiveMin")):
         return bool(new >= old)

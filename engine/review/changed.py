@@ -81,6 +81,7 @@ class _VersionFiles:
             content = read_bytes(self.repository.root / path, limit=MAX_BYTES)
         except OSError:
             return None
+        # Most YAML files of a repository are no recipes, and to parse them all would take long.
         if path not in self.names and b"recipe" not in content and b"extends" not in content:
             return None
         return recipe_file(content, self.repository.root / path, thorough=path in self.names)
@@ -151,6 +152,7 @@ def touched_recipes(
     recipes = [path for path in search.now if search.is_whole(path)]
     found = [one for path in recipes if (one := _touched(search, path)) is not None]
     unseen = hidden_files(repository, commit)
+    # A sparse checkout leaves files out of the working tree: that deletes no recipe.
     absent = {path for path, why in unseen.items() if why == ABSENT}
     gone = list(_gone(search, absent | set(recipes) | {one.was for one in found}))
     listed = [
@@ -167,19 +169,20 @@ def _unseen(search: _VersionFiles, one: Touched, unseen: Mapping[str, str]) -> s
         return unseen.get(one.path) or unseen[one.was]
     if not unseen or one.path not in search.now:
         return ""
-    aside = replace(search, names=frozenset(unseen), moved={})
-    return next((unseen.get(name, "") for name in _changed_of(aside, one.path)), "")
+    unwatched = replace(search, names=frozenset(unseen), moved={})
+    return next((unseen.get(name, "") for name in _changed_of(unwatched, one.path)), "")
 
 
 def _hidden(
     search: _VersionFiles, recipes: Sequence[str], listed: set[str], unseen: Mapping[str, str]
 ) -> Iterator[Touched]:
-    """Recipes that look unchanged only because git was told not to look, or the change is not in the files."""
+    """Recipes that look unchanged only because git is configured not to look, or the change is not in the files."""
     if not unseen:
         return
-    aside = replace(search, names=frozenset(unseen), moved={})
+    # The same search, as if what git does not look at were all that changed.
+    unwatched = replace(search, names=frozenset(unseen), moved={})
     for path in recipes:
-        why = unseen.get(path) or next((unseen[n] for n in _changed_of(aside, path)), "")
+        why = unseen.get(path) or next((unseen[n] for n in _changed_of(unwatched, path)), "")
         if why and path not in listed:
             yield Touched(path=path, status=ChangeStatus.HIDDEN, was=path, unseen=why)
     for path, why in unseen.items():
@@ -192,6 +195,7 @@ def _in_submodules(search: _VersionFiles) -> Iterator[Touched]:
     """Recipes in a submodule that moved: git shows of it only that it did."""
     root = search.repository.root
     for name in sorted(search.names & set(search.repository.links())):
+        # A link in the place of the submodule could lead anywhere.
         if (root / name).is_symlink() or not (root / name).is_dir():
             continue
         for end in ENDS:

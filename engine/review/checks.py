@@ -67,6 +67,8 @@ def asked(repository: Repository, since: str | None) -> ReviewInputs:
     if len(bases) == 1 and not _is_cut(repository, bases[0], named, head):
         notes = (IS_HEAD.format(label=label),) if bases[0] == head and since != "HEAD" else ()
         return ReviewInputs(repository=repository, commit=bases[0], label=label, notes=notes)
+    # In a pull request, CI checks out a merge commit whose parent is the main branch: then even a
+    # clone of depth 1 knows what to compare with.
     if named in repository.parents(head):
         note = f"{NOT_REACHED}: compared with {label}, which HEAD names as its parent"
         return ReviewInputs(repository=repository, commit=named, label=label, notes=(note,))
@@ -89,6 +91,7 @@ def check_changes(what: ReviewInputs, *, store: Store, device: Device) -> Commen
     repository = what.repository
     moved = repository.moved(what.commit, None)
     touched = touched_recipes(repository, what.commit, moved)
+    # One for all recipes, so that its limit holds for the whole review.
     rows = RowDivider()
     waivers: list[str] = []
     with revisions(repository, what.commit, None, names_of(moved)) as (before, after):
@@ -105,6 +108,8 @@ def check_changes(what: ReviewInputs, *, store: Store, device: Device) -> Commen
     return Comment(
         base=what.label,
         commit=what.commit,
+        # At the end: the reason for a recipe that is gone stands in another recipe, which may come
+        # later.
         checked=tuple(_excused(one, waivers) for one in checked),
         notes=what.notes,
         unknown=what.unknown,
@@ -125,6 +130,7 @@ def _excused(one: Checked, waivers: Sequence[str]) -> Checked:
 
 
 def _names(text: str, name: str) -> bool:
+    # Only as a whole word: a reason that names `spam-v2` does not speak of `spam`.
     return re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text) is not None
 
 
@@ -134,7 +140,7 @@ class _Ignoring(WorkingTree):
 
     @property
     def reader(self) -> Reader:
-        """Another reader than the disk's: nothing is said of files that are not there."""
+        """Another reader than the disk's: files that are not there are no problem."""
         return self.read
 
 
@@ -216,6 +222,7 @@ class _Check:
             return None, problems, ()
         names = ", ".join(f"`{self.repository.inside(one)}`" for one in ignored)
         left = tuple(one for one in problems if one.code not in _ABSENT)
+        # What was missing only matters for validation; the comparison is with the real tree.
         side = replace(side, tree=self.trees[1])
         return side, left, (f"not in this clone, since git ignores it: {names}",)
 

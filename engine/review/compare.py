@@ -60,6 +60,7 @@ class Versions:
     @cached_property
     def differing(self) -> tuple[ChangedKey, ...]:
         """Every key that differs, sources left out, in the order of the language."""
+        # A recipe that moved to another folder writes another path to the same file.
         same_base = _same_file(self.old.recipe.base_model, self.new.recipe.base_model)
         return tuple(
             one
@@ -136,6 +137,7 @@ def equal_bytes(versions: Versions, old: PathRef, new: PathRef) -> bool:
         return False
     one, other = versions.old.tree.copy(old.path), versions.new.tree.copy(new.path)
     if one is not None and other is not None:
+        # Shallow, filecmp would take files of one size and time for equal without reading them.
         return filecmp.cmp(one, other, shallow=False)
     are_here = isinstance(versions.old.tree, Disk) and isinstance(versions.new.tree, Disk)
     return are_here and _equal_folders(old.path, new.path)
@@ -167,6 +169,7 @@ def _equal(old: Leaf, new: Leaf) -> bool:
         return isinstance(new.value, list) and sorted(map(str, old.value)) == sorted(
             map(str, new.value)
         )
+    # 1 and 1.0 are the same bound; `true` equals 1 in Python, but is another value.
     if _is_number(old.value) and _is_number(new.value):
         return old.value == new.value
     return type(old.value) is type(new.value) and old.value == new.value

@@ -167,6 +167,7 @@ class Revision:
             return read_bytes(path)
         try:
             return self.repository.content(self.commit, named)
+        # An OSError as well, but of its own meaning: the file was not there.
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -221,6 +222,7 @@ class Revision:
         if (pointer := pointer_of(content)) is not None:
             here = self.repository.large_file(content)
             return here or (path if pointer.stands_for(path) else None)
+        # A folder for each file: names may repeat, and must stay, since they tell the format.
         name = hashlib.sha256(os.fsencode(target.steps[-1])).hexdigest()[:12]
         place = self.scratch / name / path.name
         place.parent.mkdir(exist_ok=True)

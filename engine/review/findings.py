@@ -35,6 +35,7 @@ def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tu
     )
     found_paths = {finding.path for finding in findings}
     changes = [change for change in _changes(versions) if change.path not in found_paths]
+    # The sort is stable: within a section, findings stay in the order of the language.
     findings.sort(key=lambda one: (tuple(Effect).index(one.effect), _place(one.path)))
     return tuple(findings), tuple(changes)
 
@@ -113,6 +114,7 @@ def effect_of(key: Weakening, before: Json, after: Json) -> Effect | None:
 
 
 def _bound_effect(key: Weakening, before: Json, after: Json) -> Effect | None:
+    # Without a bound everything passes.
     if not isinstance(after, int | float):
         return Effect.WEAKER
     if not isinstance(before, int | float):
@@ -151,6 +153,7 @@ def _waived(finding: Finding, new: Mapping[str, str], old: Mapping[str, str]) ->
         return finding
     before = {_words(why) for what, why in old.items() if _covers(what, finding)}
     covering = [why for what, why in new.items() if _covers(what, finding)]
+    # A reason that stood there before was given for an earlier change.
     fresh = next((why for why in covering if _words(why) not in before), None)
     if fresh is not None:
         return replace(finding, waiver=fresh)

@@ -32,18 +32,22 @@ _KEPT: Final = (
 _ENVIRONMENT: Final = {
     "GIT_ALLOW_PROTOCOL": "",  # none
     "GIT_ASKPASS": "false",
+    # Grafts, and replaced objects below, show another history than the commits have.
     "GIT_GRAFT_FILE": os.devnull,
+    # A partial clone would else fetch what it lacks, by a program that its settings name.
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
+    # Else a command that only reads may refresh the index, which is writing.
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_PAGER": "cat",
     "GIT_SSH_COMMAND": "false",
     "GIT_TERMINAL_PROMPT": "0",
+    # Messages of git are read below, and by `Repository`: they must be in English.
     "LC_ALL": "C",
     "SSH_ASKPASS": "false",
 }
 _MARK: Final = "recipe.read"
-"""A setting of ours: git that does not list it is too old to be told settings by the environment."""
+"""A setting of ours: git that does not list it is too old to take settings from the environment."""
 _SETTINGS: Final = {
     _MARK: "true",
     "core.askPass": "false",
@@ -56,6 +60,7 @@ _SETTINGS: Final = {
     "credential.helper": "",
     "diff.autoRefreshIndex": "false",
     "diff.external": "",
+    # Else git runs `git status` within each submodule, by settings that were not emptied.
     "diff.ignoreSubmodules": "dirty",
     "diff.relative": "false",
     "maintenance.auto": "false",
@@ -106,6 +111,7 @@ def start_git(words: Sequence[str], folder: Path, drivers: Sequence[str] = ()) -
         env=environment(drivers),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        # Nobody reads it, and a full pipe would stop git.
         stderr=subprocess.DEVNULL,
     )
 
@@ -126,8 +132,10 @@ def environment(drivers: Sequence[str] = ()) -> dict[str, str]:
     found = {
         name: value
         for name, value in os.environ.items()
+        # GIT_DIR would lead git to another repository, GIT_EXTERNAL_DIFF would start a program.
         if not name.startswith("GIT_") or name in _KEPT
     }
+    # Of one setting given twice, git takes the last: ours stand behind the user's.
     settings = [*_users_settings(os.environ), *_SETTINGS.items(), *_emptied(tuple(drivers))]
     for number, (name, value) in enumerate(settings):
         found |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}

@@ -28,6 +28,7 @@ class Pointer:
     def stands_for(self, path: Path) -> bool:
         """Return whether a file has the bytes that are pointed to."""
         try:
+            # The size first: to hash gigabytes would take long.
             if path.stat().st_size != self.size:
                 return False
             digest = hashlib.sha256()

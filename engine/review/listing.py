@@ -28,7 +28,7 @@ class TreeEntry:
     """`blob`, `tree`, or `commit` for a submodule."""
     id: str
     is_watched: bool = True
-    """Not where git was told to take its file as unchanged, or not to check it out."""
+    """Not where git is configured to take its file as unchanged, or not to check it out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +59,7 @@ def staged_entry(line: str) -> tuple[str, TreeEntry]:
     """Return the path and what it has, of a line of `git ls-files --stage -v`."""
     head, _, path = line.partition("\t")
     tag, mode, name, _ = head.split()
+    # A small letter stands for "assume unchanged", S for "skip worktree".
     is_watched = not tag.islower() and tag != "S"
     return path, TreeEntry(mode=mode, kind="blob", id=name, is_watched=is_watched)
 
@@ -68,6 +69,7 @@ def moves(words: Sequence[str]) -> Iterator[Moved]:
     left = iter(words)
     for status in left:
         path = next(left)
+        # A number follows the letter: how alike the two files are, as in `R087`.
         if status[0] in "RC":
             new = next(left)
             was = path if status[0] == "R" else ""

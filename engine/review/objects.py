@@ -37,9 +37,11 @@ class Objects:
             raise lacking(what)
         size = int(head[2])
         if size > MAX_BYTES:
+            # The bytes are still in the pipe, and would be read as the next answer.
             self.close()
             raise OSError(errno.EFBIG, f"larger than {MAX_BYTES / 1e6:.0f} MB", what)
         content = stdout.read(size)
+        # git ends the bytes of each object with a line break.
         stdout.read(1)
         return head[1], content
 
@@ -54,6 +56,7 @@ class Objects:
         """End the process; the next object starts another one."""
         if self._process is not None:
             self._process.kill()
+            # It closes the pipes and waits, so that no zombie stays behind.
             self._process.communicate()
             self._process = None
 

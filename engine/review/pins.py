@@ -63,6 +63,7 @@ def _pin(ref: Reference) -> _Pin:
         case HubRef():
             return _Pin(key="revision", value=ref.revision, what=("hub", ref.repo))
         case PackageRef():
+            # To the package index, names in upper and lower case are the same package.
             what = ("package", ref.name.lower())
             return _Pin(key="sha256", value=ref.sha256, what=what, version=ref.version)
         case PathRef():

@@ -2,8 +2,8 @@
 
 Nothing is fetched, nothing in the repository is changed, and no program is started but git's own (see
 `engine.review.git`). Files of a commit are found by its tree and read by their ids through one
-`git cat-file --batch` that stays open, so no name needs quoting and a file that is absent is told from one whose
-bytes this clone lacks.
+`git cat-file --batch` that stays open, so no name needs quoting and a file that is absent is distinguished from one
+whose bytes this clone lacks.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from engine.review.objects import Objects, lacking
 
 MOST_LINKS: Final = 40
 """Links followed on the way to one file, as by Linux."""
+# `-O/dev/null` takes back `diff.orderFile`; the time that git needs to find renames grows with the
+# square of the files, hence `-l1000`.
 _DIFF: Final = (
     *("diff", "--name-status", "-z", "--find-renames", "-l1000", "--no-ext-diff", "--no-textconv"),
     *("--ignore-submodules=dirty", "--no-relative", "-O/dev/null"),
@@ -74,6 +76,7 @@ class Repository:
                 raise _no_repository(folder)
             raise failed("rev-parse", found.stderr)
         root = Path(os.path.realpath(os.fsdecode(found.stdout.removesuffix(b"\n"))))
+        # By `core.worktree`, a stranger's repository could make any folder its files.
         if root != top:
             raise RecipeError.one(
                 "R024",
@@ -120,6 +123,7 @@ class Repository:
     def _resolve(self, revision: str) -> str | None:
         if "\0" in revision or not revision:
             return None
+        # A revision that begins with a dash is no option.
         words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         found = self._run(*words)
         return found.stdout.decode().strip() if found.returncode == 0 else None
@@ -137,6 +141,7 @@ class Repository:
 
     def parents(self, commit: str) -> tuple[str, ...]:
         """Return the parents that a commit names, also those that a shallow clone was cut off from."""
+        # From the commit itself: git's own listings end at the edge of a shallow clone.
         head = self._objects.read(commit, commit)[1].partition(b"\n\n")[0]
         lines = head.decode(errors="replace").splitlines()
         return tuple(line.removeprefix("parent ") for line in lines if line.startswith("parent "))
@@ -162,6 +167,7 @@ class Repository:
 
     def _changed(self, found: list[Moved], kept: Mapping[str, TreeEntry]) -> list[Moved]:
         """Leave out files that only look changed: their time is another one, or no filter makes their pointer."""
+        # `hash-object` is given one name on each line.
         asked = [one.path for one in found if one.status == "M" and "\n" not in one.path]
         asked = [path for path in asked if path in kept and _is_data(self.root / path)]
         hashed = self._hashed(asked)
@@ -172,10 +178,12 @@ class Repository:
 
     def _hashed(self, paths: Sequence[str]) -> Mapping[str, str]:
         """Return the id that each file would have in git, line ends made as git is configured, filters left out."""
+        # git reads a name that begins with a quote as a quoted one.
         asked = [path for path in paths if path not in self._hashes and not path.startswith('"')]
         if asked:
             names = b"".join(os.fsencode(path) + b"\n" for path in asked)
             found = run_git(("hash-object", "--stdin-paths"), self.root, self.drivers, given=names)
+            # git stops at a file that vanished meanwhile: the rest counts as changed.
             self._hashes |= zip(asked, found.stdout.decode().split(), strict=False)
         return self._hashes
 
@@ -223,11 +231,11 @@ class Repository:
         return tuple(path for path in listed if (self.root / path).is_file())
 
     def unwatched(self) -> tuple[str, ...]:
-        """Return tracked files that git was told not to compare: not checked out, or taken as unchanged."""
+        """Return tracked files that git is configured not to compare: not checked out, or taken as unchanged."""
         return tuple(path for path, entry in self._staged().items() if not entry.is_watched)
 
     def ignores(self, path: Path) -> bool:
-        """Return whether git is told to leave a path out."""
+        """Return whether git is configured to leave a path out."""
         return self._run("check-ignore", "--quiet", "--", str(path)).returncode == 0
 
     def inside(self, path: Path) -> str | None:
@@ -263,6 +271,7 @@ class Repository:
         """Return where a path of a commit leads, following links as they were then."""
         tree, steps = self.tree(commit), dict[str, None]()
         left, at = list(PurePosixPath(path).parts), PurePosixPath()
+        # Bounded: links may lead in a circle.
         for _ in range(MOST_LINKS * 50):
             if not left:
                 break

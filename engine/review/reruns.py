@@ -33,6 +33,7 @@ MOST: Final = 80
 
 ROWS: Final = 1000
 """Nominal, where a recipe says shares."""
+# No store, so that what this machine has built or remembers is in no key.
 _NOWHERE: Final = Path("/nonexistent/recipe-review")
 REPORT: Final = "report"
 

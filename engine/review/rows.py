@@ -138,6 +138,7 @@ class RowDivider:
     def _find(self, side: Side) -> Divided | str:
         recipe, lock = side.recipe, side.lock
         holds = lock is not None and is_drawn_by(lock, recipe)
+        # The lock first: it costs no reading, and knows rows whose files are not here.
         if holds and lock is not None and (found := _of_lock(recipe, lock)) is not None:
             return found
         prepared = self._divided(side)
@@ -213,6 +214,7 @@ def _overlap[T](
     before: Mapping[str, frozenset[T]], after: Mapping[str, frozenset[T]]
 ) -> HoldoutOverlap:
     rows = after["holdout"]
+    # A text may stand in several splits: it counts once, for the holdout before the others.
     held = rows & before.get("holdout", frozenset())
     validation = (rows & before.get("validation", frozenset())) - held
     training = (rows & before.get("train", frozenset())) - held - validation
@@ -265,4 +267,5 @@ def _local(side: Side) -> Recipe | None:
 
 def _copied(ref: PathRef, side: Side) -> PathRef | None:
     path: Path | None = None if ref.withheld else side.tree.copy(ref.path)
+    # The copy stands in for whatever was pinned, and is only looked at.
     return None if path is None else replace(ref, path=path, sha256=None)

@@ -62,6 +62,7 @@ def paired(old: Sequence[ListedSource], new: Sequence[ListedSource]) -> tuple[Pa
     """
     left, right = list(old), list(new)
     pairs: dict[int, Paired] = {}
+    # The surest way first: what one way pairs is no longer there for the next.
     for name in (_exactly, _by_file, _roughly):
         for one, other in list(_equal(left, right, name)):
             pairs[other.number] = Paired(old=one, new=other, same_place=True)

@@ -18,6 +18,7 @@ def uncompared(versions: Versions) -> tuple[str, ...]:
     found = [
         _name(ref)
         for ref in _references(versions.new.recipe)
+        # What is new is shown as a change anyway.
         if _name(ref) in before and not _is_known(ref, versions)
     ]
     return tuple(dict.fromkeys((*found, *_served(versions.new.recipe), *_beside(versions))))

@@ -52,6 +52,7 @@ def is_smaller(old: Size, new: Size) -> bool | None:
         return False
     if isinstance(old, str) or isinstance(new, str):
         return True if isinstance(old, str) and isinstance(new, int) else None
+    # Rows and shares cannot be compared without the data.
     return new < old if type(old) is type(new) else None
 
 

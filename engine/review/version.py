@@ -70,7 +70,7 @@ def _labelled(problem: Problem, path: Path, label: str) -> Problem:
 
 
 def try_side(path: Path, tree: FileTree, *, label: str) -> tuple[Side | None, tuple[Problem, ...]]:
-    """Return a version of a recipe, or None where it is not valid, and all that is to be said of it.
+    """Return a version of a recipe, or None where it is not valid, and the problems found in it.
 
     DataError D380 to D382 for its lock.
     """
@@ -81,6 +81,7 @@ def try_side(path: Path, tree: FileTree, *, label: str) -> tuple[Side | None, tu
         problems = (*problems, *check_backend(recipe))
     if recipe is None or any(problem.severity is Severity.ERROR for problem in problems):
         return None, problems
+    # Patterns were read from the disk of today; a revision had other files.
     recipe = tree.expanded(recipe)
     found = Side(
         label=label,
@@ -104,6 +105,7 @@ def _lock(path: Path, tree: FileTree) -> Lock | None:
         raise DataError.one("D380", f"cannot read `{place.name}`: {why}") from error
     try:
         return lock_from_text(place, text)
+    # Python's json gives up on brackets nested too deep.
     except RecursionError:
         raise DataError.one("D380", f"cannot read `{place.name}`: nested too deep") from None
 

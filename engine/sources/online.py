@@ -1,4 +1,4 @@
-"""When the hub may be spoken to: while something of it is fetched, with time limits, and at no other time.
+"""When the hub may be contacted: while something of it is fetched, with time limits, and at no other time.
 
 Whatever loads a model or rows afterwards is offline: a library then looks nothing up, and loads no kernel of the hub.
 """
@@ -97,7 +97,7 @@ def loading_rows() -> Iterator[None]:
 
 
 def is_offline() -> bool:
-    """Tell whether the hub may not be spoken to now."""
+    """Tell whether the hub may not be contacted now."""
     from huggingface_hub import constants  # an extra, and slow to import
 
     return bool(constants.HF_HUB_OFFLINE)

@@ -19,7 +19,7 @@ from engine.recipe.model import CheckAction, Checks, Task
 
 SMALL_SHARE = 0.05
 LOPSIDED = 10
-"""Rows of the largest class for each row of the smallest, above which it is told."""
+"""Rows of the largest class for each row of the smallest, above which it is reported."""
 
 
 def check_conflicts(pool: Pool, task: Task, action: CheckAction, findings: Findings) -> None:
@@ -32,6 +32,7 @@ def check_conflicts(pool: Pool, task: Task, action: CheckAction, findings: Findi
     groups = [rows for rows in pool.repeated() if len({pool.answer[row] for row in rows}) > 1]
     if not groups:
         return
+    # Into the order in which they were read; `repeated` yields them in the order of the seed.
     groups.sort()
     for rows in groups:
         _log_group("conflicting_labels", pool, rows, findings)
@@ -82,6 +83,7 @@ def _strictness(pool: Pool, held: RecordedSplits | None, row: int) -> tuple[int,
     if pool.unit:
         position = pool.unit[row]
     elif pool.time:
+        # The latest rows become the holdout.
         position = -pool.time[row]
     return (0 if known == FRESH else -known), position
 
@@ -133,6 +135,8 @@ def check_near_duplicates(
         if pair.exact or (pool.place and pool.place[first] != pool.place[second]):
             continue
         alike.setdefault(second, (first, pair.similarity))
+        # A row is dropped only for one that stays: in a chain of small edits, every other one
+        # survives.
         if first not in dropped:
             dropped.add(second)
     if not alike:
@@ -149,6 +153,8 @@ def check_near_duplicates(
     message += f" (Jaccard similarity of 5-character shingles at least 0.8){capped}"
     findings.report("near_duplicates", action, len(alike), message=message, examples=examples)
     if action == "drop":
+        # Only one row of each text was compared; its copies go with it. Where files say the split,
+        # each row was compared itself.
         ranks = set() if pool.place else {pool.rank[row] for row in dropped}
         copies = [row for row in pool.living() if row in dropped or pool.rank[row] in ranks]
         findings.drop("near duplicate", pool.leave_out(copies))
@@ -182,6 +188,7 @@ def check_traits(pool: Pool, findings: Findings) -> None:
         if not message:
             continue
         numbers = {traits.words[word] for word in odd}
+        # In the order they were read, so that the examples do not change with the seed.
         rows = [row for row in range(len(pool)) if pool.alive[row] and traits.of[row] in numbers]
         shown = {traits.words[word]: check.shown(word, by_word) for word in odd}
         for row in rows:
@@ -196,7 +203,7 @@ def check_traits(pool: Pool, findings: Findings) -> None:
 def check_imbalance(labels: Mapping[str, int], action: CheckAction, findings: Findings) -> None:
     """Find rare classes: under 5 % of the rows (with many classes: under half an even share).
 
-    Also told: more than ten rows of the largest class for each row of the smallest.
+    Also reported: more than ten rows of the largest class for each row of the smallest.
     """
     present = {label: count for label, count in labels.items() if count}
     if action == "off" or len(present) < 2:  # one class cannot be lopsided

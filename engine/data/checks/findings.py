@@ -102,6 +102,7 @@ class Findings:
 
     def row(self, check: str, origin: str, **facts: object) -> None:
         """Write one row of a finding: where it stands, and what the check says of it."""
+        # As ASCII: escapes can hold an unpaired surrogate of a row, UTF-8 cannot.
         line = json.dumps({"check": check, "row": origin, **facts})
         self._log.write(f"{line}\n".encode("ascii"))
 
@@ -134,6 +135,7 @@ class Findings:
         self._log.seek(0)
         with path.open("wb") as stream:
             shutil.copyfileobj(self._log, stream)
+        # Back to the end: further rows are appended, and `has_rows` asks for the position.
         self._log.seek(0, 2)
 
 

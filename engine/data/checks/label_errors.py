@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FOLDS: Final = 5
 LEAST: Final = 5
-"""Rows of a label, below which nothing is said about them."""
+"""Rows of a label, below which nothing is reported about them."""
 MARGIN: Final = 0.8
 LARGEST: Final = 50_000
 """Rows that are looked at; of more, a sample."""
@@ -68,6 +68,7 @@ def find_label_errors(texts: TextStore, labels: Sequence[str], *, seed: int) -> 
     try:
         likely = out_of_sample([texts[row] for row in rows], given, folds)
     except ValueError as error:
+        # scikit-learn has no exception type of its own for texts without a single word.
         if "empty vocabulary" in str(error):
             return []
         raise
@@ -92,6 +93,7 @@ def looked_at(rows: int, labels: int) -> str:
 
 
 def _key(text: str, seed: int) -> bytes:
+    # Of the normalised text: copies get one key, and so one fold (`_folds`).
     content = f"{seed}\0{normalised(text)}".encode(errors="surrogatepass")
     return hashlib.sha256(content).digest()[:16]
 
@@ -121,6 +123,7 @@ def _folds(keys: Sequence[bytes], labels: Sequence[int]) -> list[int]:
     part: dict[bytes, int] = {}
     seen: Counter[int] = Counter()
     for key, label in zip(keys, labels, strict=True):
+        # A copy in another fold would show the model the row that it is asked about.
         if key not in part:
             part[key] = seen[label] % FOLDS
             seen[label] += 1
@@ -137,6 +140,7 @@ def _off_diagonal(
     own = likely[np.arange(len(given)), given]
     counts = np.bincount(given, minlength=likely.shape[1])
     thresholds = np.bincount(given, weights=own, minlength=likely.shape[1]) / counts
+    # Below every probability, so that a label under its threshold never wins the argmax.
     confident = np.where(likely >= thresholds, likely, -1.0)
     other = confident.argmax(axis=1)
     margin = likely[np.arange(len(given)), other] - own

@@ -88,8 +88,10 @@ def types_of(schema: Json, root: Json) -> tuple[str, ...]:
 def fitted(value: object, schema: Json, *, root: Json) -> object:
     """Return a value in the type that the schema asks for, where its text says it exactly."""
     types = types_of(schema, root)
+    # A single value in its column stands for a list of one item.
     if "array" in types and not isinstance(value, list):
         return [fitted(value, resolved(schema, root).get("items"), root=root)]
+    # Where the schema also allows text, `007` may be a code and must not become the number 7.
     if not isinstance(value, str) or "string" in types:
         return value
     text = value.strip()
@@ -106,4 +108,5 @@ def _number(text: str) -> int | float | str:
         found: int | float = json.loads(text)
     except ValueError:
         return text
+    # `1e999` parses to infinity, which JSON cannot write back.
     return found if math.isfinite(found) else text

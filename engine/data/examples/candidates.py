@@ -95,6 +95,7 @@ class RowCollector:
             return
         if not self._unusable.is_complete(row.origin, filled):
             return
+        # Masks before checks: a check that ran first would write down what the mask hides.
         masked = self._masked(row.origin, filled)
         is_kept = self._passes(row.origin, masked) and self._keep(row, masked)
         if is_kept and masked.input != filled.input:
@@ -143,12 +144,16 @@ class RowCollector:
 
     def _keep(self, row: Row, filled: Filled) -> bool:
         """Write the row to the spill file and its numbers into the pool; tell whether it could be."""
+        # First: a row whose split cannot be read must leave no number behind, as all arrays of the
+        # pool have one length.
         split_value = self._split_value(row)
         if split_value is None:
             return False
         pool, splits = self._pool, self._options.splits
         key = content_key(filled.input)
         pool.key.append(int.from_bytes(key[:8]))
+        # Split and sample are drawn with different purposes: with one rank for both, a sample
+        # would be filled from the holdout first.
         pool.rank.append(drawn("split", splits.seed, key))
         sample = self._options.data.sample
         if sample is not None:
@@ -222,6 +227,8 @@ class RowCollector:
 
 
 def _answer_hash(filled: Filled) -> int:
+    # 64 bits, as the pool keeps them; the payload too, since two answers may share their first
+    # text.
     digest = hashlib.blake2b(filled.target.encode(errors="surrogatepass"), digest_size=8)
     if filled.payload:
         digest.update(json.dumps(filled.payload, sort_keys=True).encode("ascii"))

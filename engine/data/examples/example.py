@@ -53,12 +53,14 @@ def content_key(text: str) -> bytes:
 
 def content_id(text: str, target: str, occurrence: int = 0) -> str:
     """Return the id of the example; `occurrence` tells apart rows of equal text and target."""
+    # A zero byte between the parts: without it, `ab` + `c` and `a` + `bc` would share an id.
     content = f"{text}\0{target}\0{occurrence}".encode(errors="surrogatepass")
     return hashlib.sha256(content).hexdigest()[:16]
 
 
 def write_examples(path: Path, examples: Iterable[Example]) -> None:
     """Write one JSON object a line, keys in the order of `Example`; defaults are left out."""
+    # The file's digest is compared across machines: no line ends of the platform.
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         for example in examples:
             stream.write(json.dumps(_as_json(example), ensure_ascii=False) + "\n")

@@ -57,9 +57,11 @@ def _divided(value: object, spec: LabelSpec) -> list[str]:
 
 
 def _binned(value: object, text: str, bins: Sequence[Bin]) -> str:
+    # Not `float`: it also takes `nan`, `inf` and `1_000`, which no file means as a number.
     if isinstance(value, bool) or not NUMBER.fullmatch(text.strip()):
         raise NoNumberError(text)
     number = float(text)
+    # Both ends belong to a bin, so R213 lets no two of them share one: the first is the only one.
     for bin_ in bins:
         above = bin_.min is None or number >= bin_.min
         below = bin_.max is None or number <= bin_.max

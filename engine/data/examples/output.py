@@ -35,6 +35,8 @@ def occurrences(pool: Pool, places: bytearray) -> dict[int, int]:
             continue
         used = [row for row in pool.order[start:end] if places[row]]
         seen: Counter[tuple[str, str]] = Counter()
+        # The holdout counts first: a copy that is added to training does not change the ids of the
+        # holdout.
         for row in sorted(used, key=lambda one: -places[one]):
             content = pool.spill[row].input, pool.spill[row].target
             if seen[content]:
@@ -107,6 +109,8 @@ def split_digest(examples: Iterable[Example], scratch: Path | None = None) -> st
             ordered = sorted(batch)
             is_last = len(ordered) < SORTED_IN_MEMORY
             parts.append(ordered if is_last else _on_disk(ordered, stack, scratch))
+        # A merge of sorted parts: the digest is that of all lines sorted at once, in bounded
+        # memory.
         for line in heapq.merge(*parts):
             digest.update(line.encode(errors="surrogatepass"))
     return digest.hexdigest()

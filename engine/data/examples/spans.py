@@ -51,6 +51,7 @@ def _of(item: Mapping[str, Any], path: str) -> Any:
 
 
 def _is_place(value: object) -> bool:
+    # `bool` is an `int` in Python: `true` would otherwise be position 1.
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 

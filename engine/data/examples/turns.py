@@ -146,6 +146,8 @@ def _call(call: object, number: int) -> dict[str, Any]:
 def _json(text: str, number: int) -> object:
     try:
         return json.loads(text)
+    # The text of a row is a stranger's: nested deep enough, it makes the parser raise
+    # RecursionError.
     except (ValueError, RecursionError):
         raise malformed(f"turn {number} has a tool call that is not JSON") from None
 
@@ -178,20 +180,21 @@ def with_system(turns: list[Turn], system: object) -> list[Turn]:
         return turns
     if not isinstance(system, str):
         raise malformed(f"has a system message that is a {type(system).__name__}")
+    # Which of the two was meant cannot be known, and a guess would be trained on.
     if any(turn["role"] == "system" for turn in turns):
         raise malformed("has a system message in its column and another among its turns")
     return [{"role": "system", "content": system}, *turns]
 
 
 def turn_text(turn: Mapping[str, Any]) -> str:
-    """Return what is said in a turn, tool calls as compact JSON."""
+    """Return the text of a turn, tool calls as compact JSON."""
     calls = turn.get("tool_calls")
     called = json.dumps(calls, ensure_ascii=False, separators=(",", ":")) if calls else ""
     return "\n".join(text for text in (turn["content"], called) if text)
 
 
-def spoken(turns: Sequence[Mapping[str, Any]]) -> str:
-    """Return what is said in turns, as one text, to find rows that repeat each other by it.
+def turn_texts(turns: Sequence[Mapping[str, Any]]) -> str:
+    """Return the texts of turns, as one text, to find rows that repeat each other by it.
 
     System messages are left out: many rows share one, and would look alike for it.
     """

@@ -15,7 +15,7 @@ from engine.recipe.model import AnswerSpec, Data, Json, Task
 from engine.recipe.patterns import in_time, validator
 
 _Read = Callable[[Values], dict[str, Any] | None]
-_MOST_TOLD = 3
+_MOST_SHOWN = 3
 
 
 def filler(task: Task, data: Data, shape: str) -> Fill:
@@ -35,6 +35,8 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
         text, lacks = template.fill(values)
         if answer is None:
             return Filled(input=text, target="", lacks=lacks)
+        # Before `validate`: a value without a JSON form (a date of Parquet) is named as one here;
+        # the validator would call it a wrong type.
         target = _written(answer, task.schema)
         validate(answer)
         return Filled(input=text, target=target, payload={"answer": answer}, lacks=lacks)
@@ -67,11 +69,12 @@ def _validator(schema: Json) -> Callable[[Mapping[str, Any]], None]:
     checker = validator(cast("dict[str, Json]", schema))
 
     def validate(answer: Mapping[str, Any]) -> None:
+        # A pattern in the schema may backtrack without end on a hostile row.
         with in_time("task.schema", "the answer of one row"):
             errors = sorted(checker.iter_errors(answer), key=lambda error: error.json_path)
         if errors:
             faults = "; ".join(
-                _fault_text(error.path, error.message) for error in errors[:_MOST_TOLD]
+                _fault_text(error.path, error.message) for error in errors[:_MOST_SHOWN]
             )
             raise RejectedError("schema_violations", f"has an answer that does not fit: {faults}")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.data.examples.dialogue import shaped_turns
 from engine.data.examples.template import as_text, lookup, parse_template
-from engine.data.examples.turns import Turn, lacks_text, malformed, split_answer, spoken
+from engine.data.examples.turns import Turn, lacks_text, malformed, split_answer, turn_texts
 from engine.data.kinds.base import Fill, Filled, Values
 from engine.recipe.model import AnswerSpec, Data, Task
 
@@ -44,13 +44,14 @@ def _texts(value: object) -> list[str]:
 def _by_shape(shape: str) -> Fill:
     def fill(values: Values) -> Filled:
         asked, (answer,) = split_answer(shaped_turns(values, shape))
+        # Without the calls, the answer would be learned out of its context.
         if any(turn["role"] == "tool" or "tool_calls" in turn for turn in (*asked, answer)):
             raise malformed("calls a tool; `kind: chat` keeps tool calls")
         if asked[-1]["role"] != "user":
             raise malformed("does not end with a turn of the user and an answer")
         target = answer["content"]
         return Filled(
-            input=spoken(asked),
+            input=turn_texts(asked),
             target=target if target.strip() else "",
             payload={"references": [target], **_own_turns(asked)},
             lacks=lacks_text(asked),

@@ -24,6 +24,7 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
             if label not in known:
                 what = f"has the label `{excerpt(label)}`, which is not one of the task's"
                 raise RejectedError("unknown_labels", what, value=label)
+        # In the task's order: one set of labels must always be one target text.
         labels = tuple(label for label in task.labels if label in found)
         return Filled(input=text, target=joined_labels(task, labels), labels=labels, lacks=lacks)
 

@@ -21,7 +21,14 @@ from engine.data.examples.dialogue import (
     text_of,
 )
 from engine.data.examples.template import MissingColumnError, lookup
-from engine.data.examples.turns import Turn, lacks_text, malformed, read_turns, split_answer, spoken
+from engine.data.examples.turns import (
+    Turn,
+    lacks_text,
+    malformed,
+    read_turns,
+    split_answer,
+    turn_texts,
+)
 from engine.data.kinds.base import Fill, Filled, Values
 from engine.recipe.model import Data, PairSpec, Task
 
@@ -71,6 +78,7 @@ def _prompt(values: Values) -> list[Turn]:
 def _paired(
     asked: list[Turn], chosen: list[Turn], rejected: list[Turn], *, tools: list[dict[str, Any]]
 ) -> Filled:
+    # Public sets repeat the prompt in both answers; the prompt is what they share.
     shared = _shared(chosen, rejected)
     if any(turn["role"] == "user" for turn in shared):
         own = [turn for turn in asked if turn["role"] == "system"]
@@ -87,8 +95,8 @@ def _paired(
         raise malformed("has the same answer as chosen and as rejected")
     payload = {"messages": asked, "chosen": chosen, "rejected": rejected}
     return Filled(
-        input=spoken(asked),
-        target=spoken(chosen) if spoken(chosen).strip() else "",
+        input=turn_texts(asked),
+        target=turn_texts(chosen) if turn_texts(chosen).strip() else "",
         payload={**payload, **({"tools": tools} if tools else {})},
         lacks=lacks_text(asked) or lacks_text(rejected),
     )
@@ -96,6 +104,7 @@ def _paired(
 
 def _shared(chosen: Sequence[Turn], rejected: Sequence[Turn]) -> list[Turn]:
     """Return the turns that both conversations begin with, up to where an answer of each is left."""
+    # One turn at least must be left of each, even where the answers begin alike.
     most = min(len(chosen), len(rejected)) - 1
     pairs = list(zip(chosen, rejected, strict=False))[: max(most, 0)]
     return [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
@@ -107,8 +116,8 @@ def _thumb(values: Values) -> Filled:
     tools = shaped_tools(values)
     payload = {"messages": asked, "answer": answer, "desirable": desirable}
     return Filled(
-        input=spoken(asked),
-        target=spoken(answer) if spoken(answer).strip() else "",
+        input=turn_texts(asked),
+        target=turn_texts(answer) if turn_texts(answer).strip() else "",
         payload={**payload, **({"tools": tools} if tools else {})},
         lacks=lacks_text(asked),
     )
@@ -127,6 +136,7 @@ def _is_wanted(values: Values) -> bool:
         found = values.get(column)
         if isinstance(found, bool):
             return found
+        # A guess (`1`, `"yes"`) could turn a rejected answer into a wanted one.
         if column in values:
             raise malformed(
                 f"has a `{column}` that is neither true nor false: `{text_of(values, column)}`"

@@ -136,6 +136,8 @@ class _ArraySearch:
                     self.found += 1
                     yield from _elements(stream)
                     continue
+            # Only into what can still lead to the wanted array: anything else is skipped without
+            # being held.
             elif opening == "{" and depth < DEEPEST and self._leads_on(path):
                 yield from self.walk(stream, f"{path}.", depth + 1)
                 continue
@@ -145,6 +147,7 @@ class _ArraySearch:
 
     def judge(self, trouble: Trouble) -> None:
         """Raise DataError unless exactly one array was the one."""
+        # Asked at the end: rows were already yielded, so callers may use none before the last.
         if self.found == 1 and (self.wanted or len(self.top) == 1):
             return
         raise self._not_found(trouble) if self.wanted else self._not_one(trouble)

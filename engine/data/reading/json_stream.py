@@ -52,10 +52,13 @@ class JsonStream:
             try:
                 value, end = strict_json_at(self._text, self._at)
             except StrictJsonError as refused:
+                # Twice as much each time: a value that is parsed again after every piece would
+                # cost quadratic time.
                 if refused.unfinished and self._double():
                     continue
                 line = self.line + self._text.count("\n", self._at, refused.position)
                 raise self._trouble.stop(refused.code, str(refused), line=line) from refused
+            # A number that ends with the buffer may go on in the next piece: `12` of `123`.
             if end == len(self._text) and self._grow():
                 continue
             self.line += self._text.count("\n", self._at, end)
@@ -145,6 +148,7 @@ class JsonStream:
         """Add the next piece and forget what was parsed; False, and nothing moved, at the end."""
         for piece in self._pieces:
             if piece:
+                # What was parsed is cut off: the buffer holds one value, not the file.
                 self._text = self._text[self._at :] + piece
                 self._at = 0
                 return True

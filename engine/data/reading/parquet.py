@@ -58,6 +58,7 @@ def _read(path: Path, trouble: Trouble) -> Iterator[Row]:
     import pyarrow.parquet as pq  # an extra
 
     file: Any
+    # `pre_buffer` would hold whole row groups, which may be gigabytes.
     with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
         names: list[str] = file.schema_arrow.names
         twice = first_repeated(names)
@@ -69,6 +70,7 @@ def _read(path: Path, trouble: Trouble) -> Iterator[Row]:
         for batch in batches:
             for values in _values(batch, number, trouble):
                 number += 1
+                # Row by row as well: the sizes that were checked before are the file's own word.
                 size = sum(len(value) for value in values.values() if isinstance(value, str))
                 if size > MAX_LINE:
                     message = f"row {number:,} is longer than {MAX_LINE:,} characters"
@@ -102,6 +104,7 @@ def _batch_rows(path: Path, metadata: Any) -> int:
     LIMITS.check(size, packed=packed, name=path.name)
     average: int = size // max(metadata.num_rows, 1) + 1
     largest = max(_first_pages(path, groups), default=0)
+    # A large value in a dictionary takes a few kilobytes of the file and may stand in every row.
     LIMITS.check(largest, packed=packed, name=path.name)
     return max(1, min(MOST_ROWS, BATCH_BYTES // average + 1, MOST_BYTES // (largest + 1)))
 

@@ -30,6 +30,7 @@ def read_lines(
             opened.enter_context(closing(_stripped(file, encoding, faults)))
             for file, faults in files
         ]
+        # Not `zip`: it stops at the shortest file, and a missing line would go unseen.
         for number, line in enumerate(zip_longest(*texts), 1):
             for position, text in enumerate(line):
                 counts[position] += text is not None

@@ -64,6 +64,8 @@ def source_slice(source: Source, name: str) -> dict[str, Any]:
         "hub_file": source.hub_file,
         "records": source.records,
         "explode": source.explode,
+        # The name without its folder: a file that is moved keeps the stage key; its bytes count
+        # apart.
         "columns": {file.column: PurePosixPath(file.written).name for file in source.columns},
         "weight": source.weight,
         "into": source.into,
@@ -91,6 +93,7 @@ def sha256_of_sources(fetched: Fetched) -> str:
     whole = sha256_of(fetched.path)
     if not fetched.beside:
         return whole
+    # By column: two files that change places are another source.
     lines = [f"{whole}\n", *(f"{sha256_of(p)}  {name}\n" for name, p in fetched.beside.items())]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

@@ -61,10 +61,13 @@ def _parse[Value](parse: Callable[[], Value], text: str) -> Value:
     except json.JSONDecodeError as error:
         near = excerpt(text[max(error.pos - 10, 0) : error.pos + 30].strip())
         message = f"not JSON: {_lowered(error.msg)} near `{near}`"
+        # A text cut off within `true` or an escape fails a few characters before its end; an open
+        # string fails at its first quote.
         at_end = error.pos + LONGEST_WORD > len(text) or error.msg.startswith("Unterminated")
         raise StrictJsonError("D325", message, error.pos, unfinished=at_end) from error
     except RecursionError as error:
         raise StrictJsonError("D326", "nested too deeply") from error
+    # Python's limit against the quadratic cost of long whole numbers (CVE-2020-10735).
     except ValueError as error:
         limit = f"{sys.get_int_max_str_digits():,}"
         raise StrictJsonError("D326", f"a number has more than {limit} digits") from error
@@ -86,6 +89,7 @@ def _lowered(text: str) -> str:
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
+    # The json module keeps the last of two equal keys in silence.
     if len(found) != len(pairs):
         twice = first_repeated(name for name, _ in pairs)
         raise StrictJsonError("D326", twice_in_one_object(str(twice)))
@@ -102,6 +106,7 @@ def _constant(name: str) -> NoReturn:
 
 
 def _float(text: str) -> float:
+    # `1e999` becomes infinity without an error, and infinity is not JSON.
     value = float(text)
     if not math.isfinite(value):
         raise StrictJsonError("D326", f"number `{excerpt(text)}` is beyond a float")

@@ -60,6 +60,7 @@ def _quoted(text: Iterator[str], delimiter: str, trouble: Trouble) -> Iterator[F
         except StopIteration:
             return
         except csv.Error as error:
+            # The reader goes on behind the broken row: later problems of the file are seen too.
             trouble.add("D324", _csv_fault(error), line=start)
             continue
         if fields:
@@ -68,6 +69,7 @@ def _quoted(text: Iterator[str], delimiter: str, trouble: Trouble) -> Iterator[F
 
 def old_line_ends(text: Iterator[str]) -> Iterator[str]:
     """Also end lines at a lone carriage return, as old spreadsheets write them."""
+    # The csv module refuses a carriage return within a line that is not quoted.
     for line in text:
         body = line.removesuffix("\r\n")
         if "\r" in body:
@@ -97,6 +99,7 @@ def _csv_fault(error: csv.Error) -> str:
 
 def _plain(text: Iterator[str], layout: Layout) -> Iterator[Fields]:
     for number, line in enumerate(text, 1):
+        # Not `splitlines` or `strip`: U+2028 or trailing tabs (empty fields) are part of the row.
         body = line.removesuffix("\n").removesuffix("\r")
         if body:
             yield number, body.split(layout.delimiter)

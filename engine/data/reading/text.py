@@ -82,6 +82,7 @@ def lines(path: Path, encoding: str, trouble: Trouble) -> Iterator[str]:
             rest, length = [], 0
         rest.append(tail)
         length += len(tail)
+        # A stranger's file may be one endless line; the reading ends before memory does.
         if length > MAX_LINE:
             raise trouble.stop("D324", f"a line is longer than {MAX_LINE:,} characters")
     last = "".join(rest)
@@ -107,6 +108,7 @@ def chunks(path: Path, encoding: str, trouble: Trouble) -> Iterator[str]:
 
 
 def _decoder(encoding: str, trouble: Trouble) -> codecs.IncrementalDecoder:
+    # Excel writes a byte order mark, which would otherwise become part of the first column's name.
     name = "utf-8-sig" if encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else encoding
     try:
         bytes(4).decode(name, "replace")  # refuses codecs that are not of text, such as hex
@@ -119,6 +121,7 @@ def _decoder(encoding: str, trouble: Trouble) -> codecs.IncrementalDecoder:
 
 
 def _check_head(head: bytes, encoding: str, trouble: Trouble) -> None:
+    # These encodings write zero bytes for ASCII, which is the mark of binary data in the others.
     if encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
         return
     if head.startswith(b"PAR1"):
@@ -146,6 +149,8 @@ def _decode(
     decoder: codecs.IncrementalDecoder, chunk: bytes, at: int, line: int, trouble: Trouble
 ) -> str:
     """Return the text of the bytes at offset `at`, whose first character stands on `line`."""
+    # The decoder holds back the bytes of a character cut in two; the position of an error counts
+    # from them.
     state = decoder.getstate()[0]
     pending = len(state) if isinstance(state, bytes) else 0
     try:

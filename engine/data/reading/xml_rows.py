@@ -89,12 +89,15 @@ class _RowHandlers:
         self._seen: Counter[str] = Counter()
         self._has_doctype = False
         self._parser = expat.ParserCreate(encoding)
+        # Otherwise expat calls the handler again for every line and entity of a text.
         self._parser.buffer_text = True
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
         self._parser.CharacterDataHandler = self._text
         self._parser.StartDoctypeDeclHandler = self._doctype
         self._parser.SkippedEntityHandler = self._refuse_skipped
+        # Entities that refer to entities make a kilobyte gigabytes ("billion laughs"), external
+        # ones read other files.
         self._parser.EntityDeclHandler = self._refuse_entity
         self._parser.UnparsedEntityDeclHandler = self._refuse_entity
         self._parser.ExternalEntityRefHandler = self._refuse_entity
@@ -122,7 +125,7 @@ class _RowHandlers:
         message = (
             f"has no element `{excerpt(self._records)}`"
             if self._records
-            else "`records` is not said"
+            else "`records` is not given"
         )
         listed = ", ".join(f"`{excerpt(name)}`" for name in known)
         hint = f"did you mean `{near}`?" if near else f"elements: {listed}"
@@ -136,6 +139,7 @@ class _RowHandlers:
             if self._depth == self._row.depth + 1:
                 self._row.open_child()
             return
+        # Only to suggest names; a file with a new tag for each element must not fill the memory.
         if len(self._seen) < PIECE:
             self._seen[tag] += 1
         if tag == self._records:

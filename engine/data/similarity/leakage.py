@@ -42,6 +42,7 @@ def leaks(
     """
     texts = [normalised(text) for text in holdout]
     rows = ((row, normalised(text)) for row, text in others)
+    # `others` may be a generator without a length: the first rows show whether there are many.
     start = list(islice(rows, MANY))
     if len(start) < MANY:
         return _few(texts, start, similarity)
@@ -60,6 +61,7 @@ def _few(
     rare = index.keys()
     for row, text in rows:
         own = shingles(text)
+        # Cheap: only texts that share a rare shingle are compared in full.
         found = {number for shingle in rare & own for number in index[shingle]}
         for number in sorted(found):
             exact = text == texts[number]

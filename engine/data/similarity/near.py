@@ -108,6 +108,7 @@ def _similar(texts: list[str], numbers: list[int], similarity: float) -> Iterato
     """Yield the similar pairs of distinct texts; the rarest shingles of each are compared first."""
     ranked = _ranked(texts)
     index: dict[int, list[int]] = defaultdict(list)
+    # Asked before added: each pair is seen once, and no text meets itself.
     for later, own in enumerate(ranked):
         prefix = own[: prefix_length(len(own), similarity)]
         candidates = {earlier for rank in prefix for earlier in index.get(rank, ())}

@@ -76,6 +76,8 @@ def unlike_bits(similarity: float, functions: int) -> int:
 
 def encoded(texts: Sequence[str]) -> tuple[compiled.Codes, compiled.Offsets]:
     """Return the code points of the texts, one text after the other, and the offsets."""
+    # Four bytes for every character, so that the lengths of the strings are the offsets of the
+    # numbers.
     joined = "".join(texts).encode("utf-32-le", "surrogatepass")
     offsets = np.zeros(len(texts) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)), out=offsets[1:])
@@ -89,6 +91,7 @@ def ahead[T, R](
     waiting: deque[Future[R]] = deque()
     for item in items:
         waiting.append(pool.submit(function, item))
+        # `Executor.map` would read all of `items` at once, and with them every text of the data.
         if len(waiting) == most:
             yield waiting.popleft().result()
     while waiting:
@@ -109,6 +112,8 @@ def _candidates(texts: TextStore, similarity: float, folder: Path) -> tuple[Pair
         return compiled.bucket_pairs(keys, sketches, most, LARGEST, LEADERS)
 
     with ThreadPoolExecutor(WORKERS) as pool:
+        # The union band by band: no more than the different pairs is held, and the order of the
+        # bands is fixed.
         for found, large in pool.map(in_band, paths):
             pairs = _union(pairs, found)
             capped += large
@@ -122,6 +127,7 @@ def _write_bands(texts: TextStore, paths: Sequence[Path], rows: int) -> tuple[Ha
     """
     draw = np.random.default_rng(SEED)
     functions = len(paths) * rows
+    # Odd, so that multiplying is a permutation of the 32-bit numbers.
     multipliers = draw.integers(0, 2**32, functions, dtype=np.uint32) | np.uint32(1)
     addends = draw.integers(0, 2**32, functions, dtype=np.uint32)
 
@@ -145,6 +151,8 @@ def _write_bands(texts: TextStore, paths: Sequence[Path], rows: int) -> tuple[Ha
 
 def _equal(whole: NDArray[np.uint64]) -> tuple[Pairs, NDArray[np.bool_]]:
     """Return each repeated text paired with its first row, and which rows are repeats."""
+    # Stable: of equal texts the first row comes first, and is the one that the others are paired
+    # with.
     order = np.argsort(whole, kind="stable")
     ordered = whole[order]
     again = np.concatenate([[False], ordered[1:] == ordered[:-1]])

@@ -1,4 +1,4 @@
-"""Rows of train and validation that also stand in the holdout, exactly or nearly: told, and removed."""
+"""Rows of train and validation that also stand in the holdout, exactly or nearly: reported, and removed."""
 
 from __future__ import annotations
 
@@ -96,6 +96,7 @@ def check_leakage(
         pairs.append((match.holdout, match.other, match.exact))
         if not (match.exact and pool.place):  # those are written down already
             _log(pool, match, findings)
+        # A row may match several of the holdout; it is told once, by the match that says most.
         known = strongest.get(match.other)
         if known is None or match.similarity > known.similarity:
             strongest[match.other] = match

@@ -22,6 +22,7 @@ def prefix_length(size: int, similarity: float) -> int:
     Of `size` shingles a similar set misses at most the share `1 - similarity`; so of any one more
     it has at least one (prefix filtering: Bayardo, Ma and Srikant, WWW 2007).
     """
+    # `5 * (1 - 0.8)` is a little less than 1 in floats; rounded down, a pair could be missed.
     return int(size * (1 - similarity) + 1e-9) + 1
 
 

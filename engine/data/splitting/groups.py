@@ -77,6 +77,7 @@ def units_of(pool: Pool, by: str, *, is_held: bool = False) -> Units:
         latest = array("I", sorted(rows, key=pool.time.__getitem__, reverse=True))
         starts = array("I", (start for start, _ in runs(latest, pool.time)))
         if is_held:
+            # Within one time, equal ranks are the same text: a unit is then what a record knows.
             starts = array("I", sorted({*starts, *(start for start, _ in runs(latest, pool.rank))}))
         return Units(pool=pool, rows=latest, starts=_ended(starts, latest), by="time")
     if pool.place:  # equal texts of different splits are units of their own
@@ -109,6 +110,7 @@ def apportion(total: int, weights: Mapping[Stratum, int]) -> dict[Stratum, int]:
     if not everything:
         return dict.fromkeys(weights, 0)
     shares = {name: total * weight // everything for name, weight in weights.items()}
+    # Whole numbers only: a float remainder could break ties differently on another machine.
     by_remainder = sorted(weights, key=lambda name: (-(total * weights[name] % everything), name))
     for name in by_remainder[: total - sum(shares.values())]:
         shares[name] += 1
@@ -139,6 +141,7 @@ def take(
 
 
 def _fitting(units: Units, among: Iterable[int], rows: int) -> Iterator[int]:
+    # In drawn order, not the best packing: which units are taken depends on their content alone.
     for unit in among:
         size = units.size(unit)
         if size <= rows:

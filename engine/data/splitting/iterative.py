@@ -28,6 +28,7 @@ def stratify(units: Units, among: Sequence[int], sizes: Sequence[int]) -> list[l
     subsets: list[list[int]] = [[] for _ in sizes]
     done: set[int] = set()
     while any(counts.values()):
+        # The rarest label first: its few rows can be spread only while every subset has room.
         rarest = min(
             (label for label in counts if counts[label]), key=lambda one: (counts[one], one)
         )

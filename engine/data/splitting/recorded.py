@@ -58,6 +58,7 @@ class RecordedSplits:
 def held_by(recorded: Membership) -> RecordedSplits:
     """Return the record by key; a text that stands in two splits counts for the stricter one."""
     known: dict[int, int] = {}
+    # The strictest split comes last and overwrites: NAMES is in that order.
     for name, place in NAMES.items():
         for key in recorded.members.get(name, ()):
             known[int.from_bytes(key)] = place
@@ -80,7 +81,7 @@ def know_again(pool: Pool, held: RecordedSplits) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keeping:
+class RecordedDivision:
     """A record, laid over the units that are there now."""
 
     units: Units
@@ -109,6 +110,7 @@ class Keeping:
             return list(self.draw(chosen, rows))
         if not self.gone.get(place) and not (is_changed and missing > self.slack):
             return chosen
+        # Training rows come last: earlier models have learned them.
         for others in (FRESH, Assignment.NONE, Assignment.TRAIN):
             got = self.draw(by_place.get(others, []), missing)
             chosen = sorted([*chosen, *got])
@@ -153,7 +155,7 @@ class Keeping:
         return self.units.by == "text"
 
 
-def keeping(units: Units, held: RecordedSplits, *, stratified: bool) -> Keeping:
+def recorded_division(units: Units, held: RecordedSplits, *, stratified: bool) -> RecordedDivision:
     """Return the record `held` for these units."""
     sizes: Iterable[int] = map(units.size, range(len(units)))
     if units.by == "time":
@@ -163,7 +165,7 @@ def keeping(units: Units, held: RecordedSplits, *, stratified: bool) -> Keeping:
     slack = (largest - 1) * len(strata)
     if largest > 1 and any(len(stratum) > 1 for stratum in strata):
         slack = len(units.rows)  # iterative stratification gives no bound
-    return Keeping(
+    return RecordedDivision(
         units=units,
         held=held,
         gone=held.gone(units.pool.identity(row) for row in units.rows),
@@ -175,8 +177,8 @@ def keeping(units: Units, held: RecordedSplits, *, stratified: bool) -> Keeping:
 def divide_held(
     units: Units, sizes: Mapping[SplitName, Size], held: RecordedSplits, *, stratified: bool
 ) -> dict[Assignment, Sequence[int]]:
-    """Return the units of each split as `Keeping` says; no unit is in two."""
-    record = keeping(units, held, stratified=stratified)
+    """Return the units of each split as `RecordedDivision` says; no unit is in two."""
+    record = recorded_division(units, held, stratified=stratified)
     judged = record.by_place(range(len(units)))
     left: Sequence[int] = range(len(units))
     divided: dict[Assignment, Sequence[int]] = {}
@@ -209,7 +211,7 @@ def _in_turn(
 
 
 def _not_later(
-    record: Keeping, among: Iterable[int], divided: Mapping[Assignment, Sequence[int]]
+    record: RecordedDivision, among: Iterable[int], divided: Mapping[Assignment, Sequence[int]]
 ) -> list[int]:
     """Leave out rows that did not train and are later than what judges: the future stays unknown."""
     units = record.units

@@ -89,6 +89,7 @@ def divide(pool: Pool, splits: Splits, held: RecordedSplits | None = None) -> Di
             chosen = _by_rows(units, rows, splits)
     for place, members in chosen.items():
         units.put(members, place, division.places)
+    # Copied here: what checks leave out from now on was drawn all the same and stays recorded.
     division.drawn = bytes(division.places)
     if units.by != "text":
         division.torn = _part(pool, division.places)
@@ -106,6 +107,7 @@ def _in_rows(sizes: Mapping[SplitName, Size], rows: int) -> dict[SplitName, Size
         size = sizes[name]
         if isinstance(size, float):
             lower, upper = upper, upper + Fraction(str(size))
+            # Cuts are rounded, not sizes: rounded sizes could add up to more rows than there are.
             found[name] = round(upper * rows) - round(lower * rows)
     return found
 
@@ -166,6 +168,8 @@ def _by_fraction(units: Units, sizes: Mapping[SplitName, Size]) -> Chosen:
     for name in ORDER:
         size = sizes[name]
         upper = Fraction(1) if size == "all" else upper + Fraction(str(size))
+        # Whole numbers, rounded up: a float has 53 bits and would put ranks beside the cut into
+        # the other split.
         bounds.append((PLACE[name], -(-upper.numerator * UNIT // upper.denominator)))
     divided = {PLACE[name]: array("I") for name in ORDER}
     for unit in range(len(units)):
@@ -185,6 +189,7 @@ def _part(pool: Pool, places: bytearray) -> int:
     count = 0
     for start, end in runs(pool.order, pool.rank):
         rows = [row for row in pool.order[start:end] if places[row]]
+        # `Assignment` grows with strictness: of copies the one in the holdout stays.
         strictest = max((places[row] for row in rows), default=Assignment.NONE)
         for row in rows:
             if places[row] != strictest:

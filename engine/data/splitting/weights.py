@@ -31,6 +31,7 @@ def weigh(
     repeats: dict[int, int] = {}
     thinned = 0
     for row in division.rows(pool, "train"):
+        # Drawn by content: the same rows are kept, in whatever order they were read.
         times = _times(weights[pool.source[row]], pool.key[row], seed)
         if times == 0:
             division.places[row] = Assignment.NONE

@@ -299,6 +299,7 @@ def bounds_can_be_reached(source: SourceText, filled: Mapping[str, Any]) -> Iter
         bound = bounds.get("min")
         if bound is None or spec is None or spec in OF_FILES:
             continue
+        # Wilson's interval is of shares of rows; the intervals of other metrics need the answers.
         if not spec.is_row_share or bound > 1:
             continue
         best = _best_lower_bound(rows, confidence=acceptance["confidence"])
@@ -316,6 +317,7 @@ def _best_lower_bound(rows: int, *, confidence: float) -> float:
 
     # A confidence out of range is the schema's to report; here it must not raise.
     quantile = NormalDist().inv_cdf(0.5 + min(max(confidence, 0.5), 0.999) / 2)
+    # Wilson's lower bound where all answers are right.
     return rows / (rows + quantile**2)
 
 

@@ -160,6 +160,7 @@ def _faults_of(name: str, value: str, root: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _reference_faults(reference: str, root: Mapping[str, Any]) -> Iterator[str]:
+    # A file or an address could be read or fetched by whoever checks an answer.
     if not (reference == "#" or reference.startswith("#/")):
         yield f"{show(reference)} is not in this recipe; write `#/$defs/NAME`"
         return

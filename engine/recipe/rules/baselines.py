@@ -39,7 +39,7 @@ def baselines_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Ite
 
     R275: two baselines of one name.
 
-    Reports and stored answers are told apart by the baseline's name.
+    Reports and stored answers are distinguished by the baseline's name.
 
     Fix: Give each model a name of its own.
 
@@ -69,6 +69,7 @@ def baselines_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Ite
             message = f"{kind.name} has no answered examples to show"
             yield source.problem("R274", message, at=(*at, way, "shots"), key=True)
         name = name_of(written)
+        # A model called `majority` would share its place in reports with the baseline of that name.
         if name in names or (way == "model" and name in BASELINES):
             message = f"another baseline is called {show(name)}"
             yield source.problem("R275", message, at=at, hint="give it a name of its own")

@@ -144,6 +144,7 @@ def input_hides_the_answer(source: SourceText, filled: Mapping[str, Any]) -> Ite
         message = f"shows the model the label's own column {show(label['column'])}"
         yield source.problem("R228", message, at=("task", "input"))
     for at, column in _answer_columns(answer):
+        # The text in which spans or tags are marked is what the model has to read.
         if column in shown and at not in _MEASURED:
             message = f"shows the model a column of the answer, {show(column)}"
             yield source.problem("R228", message, at=("task", "input"))

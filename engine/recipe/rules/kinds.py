@@ -100,6 +100,7 @@ def keys_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Iterator
     reported: list[KeyPath] = []
     for path in _KEYS:
         key = dotted(path)
+        # The keys of a section that is reported as a whole are not reported again.
         if key in kind.reads or path[:-1] in reported or value_at(filled, path) is None:
             continue
         reported.append(path)

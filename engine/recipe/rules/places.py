@@ -74,7 +74,11 @@ def references_stand_still(source: SourceText, filled: Mapping[str, Any]) -> Ite
         if "hub" in written and "revision" not in written:
             message = f"{_MOVING} hub {what} without revision"
             yield source.warning(
-                "R301", message, at=at, hint=_PIN.format(file=source.owner(at).file)
+                # A reference that the parent gives is to be pinned in the parent's file.
+                "R301",
+                message,
+                at=at,
+                hint=_PIN.format(file=source.owner(at).file),
             )
         if "package" in written and "sha256" not in written:
             message = f"{_MOVING} package without sha256"
@@ -162,6 +166,7 @@ def paths_exist(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Probl
 def fault_of_file(path: Path) -> str | None:
     """Return why a path leads to no file that can be read; None where it does. Nothing is opened."""
     try:
+        # By its kind and size only: to open a named pipe would wait for ever.
         require_data(path)
     except FileNotFoundError:
         return ABSENT
@@ -174,6 +179,7 @@ def fault_of_file(path: Path) -> str | None:
 
 def _nearby(source: SourceText, path: Path, written: str) -> str | None:
     """Name the file that was meant, where the names beside it may be looked at."""
+    # A hint would name files of a folder that the recipe may not look into.
     if not source.judge.may_list(path.parent):
         return None
     try:
@@ -381,6 +387,7 @@ def is_of_one_machine(path: str) -> bool:
 def climbs(file: str) -> bool:
     """Tell whether a path inside an archive or a repository leads out of it."""
     return any(
+        # A backslash is a separator on Windows, where `..\x` climbs as well.
         not step or step.startswith("/") or "\\" in step or ".." in step.split("/")
         for step in file.split("//")
     )

@@ -24,7 +24,7 @@ _HUB_ROWS: Final = "rows"
 _OWN_COLUMN: Final = "text"
 _ARRAYS: Final = ("csv", "tsv", "json", "jsonl")
 _TEXTS: Final = (*_ARRAYS, "lines", "text", "xml")
-_UNSAID: Final[tuple[object, ...]] = ([], {}, "", "auto", "utf-8")
+_UNWRITTEN: Final[tuple[object, ...]] = ([], {}, "", "auto", "utf-8")
 """Defaults: a resolved recipe spells them out."""
 _READ_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "header": _ARRAYS,
@@ -64,6 +64,7 @@ def formats_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator
         unknown = (
             name for name in _names(written, source) if format_of(name, written["format"]) is None
         )
+        # One name is enough: a pattern may match thousands of files.
         for name in islice(unknown, 1):
             shown = name.rsplit("/", 1)[-1]
             yield source.problem(
@@ -128,8 +129,8 @@ def keys_fit_the_format(source: SourceText, filled: Mapping[str, Any]) -> Iterat
         found = _format(written, source)
         for key, formats in _READ_BY.items():
             at = (*_AT, position, key)
-            is_said = source.has(at) and written[key] not in _UNSAID
-            if is_said and found is not None and found not in formats:
+            is_written = source.has(at) and written[key] not in _UNWRITTEN
+            if is_written and found is not None and found not in formats:
                 code = "R226" if key in ("header", "quoting") else "R251"
                 actual = (
                     f"this one is {found}" if found != _HUB_ROWS else "rows of the hub have columns"
@@ -385,6 +386,7 @@ def encodings_exist(source: SourceText, filled: Mapping[str, Any]) -> Iterator[P
 
 def _is_text_encoding(name: str) -> bool:
     try:
+        # Python lists codecs such as `rot13` and `base64` too, which decode no text.
         return bool(getattr(codecs.lookup(name), "_is_text_encoding", True))
     except (LookupError, ValueError):
         return False

@@ -11,6 +11,7 @@ from engine.recipe.rules.rule import rule
 from engine.recipe.text.source import SourceText
 
 NAMES: Final = ("train", "validation", "holdout")
+# As floats, 0.6 + 0.3 + 0.1 is 0.9999999999999999.
 _ROUNDING: Final = 1e-9
 
 
@@ -24,11 +25,13 @@ def _sizes(filled: Mapping[str, Any]) -> dict[str, float]:
     return {
         name: size
         for name, size in written.items()
+        # `true` is an int in Python; the schema reports it.
         if isinstance(size, int | float) and not isinstance(size, bool)
     }
 
 
 def _is_mixed(sizes: Mapping[str, float]) -> bool:
+    # `validation: 0` is written with fractions too: no rows are no rows.
     return len({_is_fraction(size) for size in sizes.values() if size != 0}) > 1
 
 
@@ -178,6 +181,7 @@ def sizes_are_given(source: SourceText, filled: Mapping[str, Any]) -> Iterator[P
         if name not in splits and not (name == "holdout" and splits["folds"]):
             hint = f"add, for example, `{name}: {example}`"
             problem = source.problem("R105", "is missing", at=("splits",), key=True, hint=hint)
+            # The key is absent, so the place is that of its section, but the path is its own.
             yield replace(problem, path=f"splits.{name}")
 
 

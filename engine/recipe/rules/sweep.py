@@ -108,6 +108,7 @@ def settings_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[P
             - {rank: 8}
             - {rank: 8, alpha: 32}
     """
+    # A grid that is too large is reported by its size (R287), and only its first part is laid out.
     settings = _settings(filled) if _count(filled) <= MOST else []
     if len(settings) == 1:
         message = "one setting leaves nothing to choose"

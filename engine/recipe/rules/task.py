@@ -25,7 +25,7 @@ _FIELD = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.]*\}")
 def labels_stay_apart(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R210: labels that look the same.
 
-    Labels that differ in case, width or encoding only are told apart by no reader.
+    Labels that differ in case, width or encoding only are distinguished by no reader.
 
     Fix: Rename one of them; use data.label.relabel when the data has both spellings.
 
@@ -169,6 +169,7 @@ def instruction_names_the_labels(
         return  # R240 reports a missing instruction
     kind = KINDS.get(task["kind"])
     labels = task.get("labels", []) if kind and kind.has_labels else []
+    # A sentence names the label `not_spam` as "not spam".
     missing = [label for label in labels if _loose(label) not in asked]
     if missing:
         more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""

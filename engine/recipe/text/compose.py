@@ -26,8 +26,11 @@ KeyPath = tuple[str | int, ...]
 MAX_DEPTH: Final = 32
 MAX_WHOLE: Final = 2**63
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
+# Not yes, no, on and off as in YAML 1.1: people use those as labels.
 _BOOLEAN = {"true": True, "false": False}
+# No leading zeros: YAML 1.1 reads `012` as octal, that is 10. Here it is text.
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z", re.ASCII)
+# With an exponent alone too: PyYAML takes `2e-4` for text, since YAML 1.1 wants a dot and a sign.
 _REAL = re.compile(
     r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z", re.ASCII
 )
@@ -112,6 +115,7 @@ class Composer:
 
     def _value(self, event: Event, stream: Iterator[Event], path: KeyPath) -> Json:
         self.values[path] = self._span(event)
+        # A few hundred bytes of aliases become megabytes as soon as something walks through them.
         if isinstance(event, yaml.AliasEvent):
             self._refuse("R117", f"alias `*{event.anchor}` is not part of recipes", event, path)
             return None
@@ -160,6 +164,7 @@ class Composer:
             self._refuse("R117", f"anchor `&{event.anchor}` is not part of recipes", event, at)
         if event.tag is not None:
             self._refuse("R118", f"tag `{event.tag}` is not part of recipes", event, at)
+        # Quotes make any key a text.
         if not event.implicit[0]:
             return name
         if name == "<<":
@@ -187,6 +192,8 @@ class Composer:
             self._refuse("R121", f"`{text[:40]}` is not a finite number of usual size", event, path)
             return None
 
+    # What is left out still has to be read: its events would be taken for keys of the mapping
+    # around it.
     def _skip(self, event: Event, stream: Iterator[Event]) -> None:
         depth = 0
         while True:

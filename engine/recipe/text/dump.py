@@ -148,7 +148,8 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
 
 def _export(export: Export) -> dict[str, Any]:
     if not export.has_quantized_file:
-        return {"formats": list(export.formats)}  # the other keys speak of a quantized file
+        # The other keys speak of a quantized file.
+        return {"formats": list(export.formats)}
     names = list(export.quantizations)
     return to_mapping(
         export,
@@ -161,7 +162,9 @@ def _export(export: Export) -> dict[str, Any]:
 
 def spelled(value: object) -> str:
     """Return one value as YAML writes it on a line, quoted where it has to be."""
+    # Wider than any value: PyYAML would break a long text into several lines.
     text: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, width=1 << 20)
+    # PyYAML ends a document that is one plain value with `...`.
     text = text.removesuffix("\n").removesuffix("\n...")
     is_single = isinstance(value, str) and text.startswith("'")
     return json.dumps(value, ensure_ascii=False) if is_single else text
@@ -197,6 +200,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # PyYAML decides by YAML 1.1: it would leave `2e-4` without quotes, and the strict loader would
+    # then read a number.
     style = None if _is_plain_text(text) else '"'
     if "\n" in text:
         style = "|" if _is_block_text(text) else '"'

@@ -108,7 +108,9 @@ def _extends_further(child: SourceText, parent: SourceText) -> Problem:
 
 
 def _merged_source(child: SourceText, parent: SourceText) -> SourceText:
+    # Recipes write `/` on every system, so the paths are joined as POSIX paths.
     prefix = posixpath.relpath(parent.path.parent.as_posix(), start=child.path.parent.as_posix())
+    # Before the merge: after it, nothing says from whose folder a path is written.
     parent = replace(parent, value=rebased(parent.value, prefix))
     inherited: set[KeyPath] = set()
     value: Any = _merged(dict(child.value), dict(parent.value), (), inherited, recipe_schema())
@@ -118,6 +120,7 @@ def _merged_source(child: SourceText, parent: SourceText) -> SourceText:
         parent=parent,
         inherited=frozenset(inherited),
         problems=child.problems + parent.problems,
+        # What the child replaces is no longer broken, and the rules about it apply again.
         broken=child.broken | (parent.broken & inherited),
     )
 

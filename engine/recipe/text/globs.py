@@ -32,6 +32,7 @@ def is_pattern(written: str, folder: Path) -> bool:
         return False
     try:
         return not absolute(written, folder).exists()
+    # Too long for the file system, or with a zero byte in it: no file has that name.
     except (OSError, ValueError):
         return True
 
@@ -80,6 +81,7 @@ def match(written: str, folder: Path, *, judge: AccessCheck | None = None) -> Ma
     search = _PathSearch(roots=(folder.resolve(), start.resolve()), start=start, judge=judge)
     found = {*search.match(start, tuple(parts[first:]))}
     return Matches(
+        # A file system lists a folder in any order: unsorted, rows would differ between machines.
         files=tuple(_written(prefix, names, first) for names in sorted(found)),
         links=tuple(_written(prefix, names, first) for names in sorted(search.links)),
     )
@@ -110,6 +112,7 @@ class _PathSearch:
         for name in _names(folder):
             path, names = folder / name, (*at, name)
             if part == _ANY_FOLDERS:
+                # A link to a folder further up would never end.
                 if not name.startswith(".") and path.is_dir() and not path.is_symlink():
                     yield from self.match(path, parts, names)
             elif _fits(name, part):
@@ -131,16 +134,20 @@ class _PathSearch:
             return True
         if self.judge is not None and not self.judge.may_follow(path, self.start):
             return False
+        # What lies behind a link out of here was never seen by who reviewed the recipe.
         target = path.resolve()
         return any(target.is_relative_to(root) for root in self.roots)
 
 
 def _fits(name: str, part: str) -> bool:
+    # Not `fnmatch`, which ignores case on some systems: the same pattern has to match the same
+    # files.
     return fnmatchcase(name, part) and (part.startswith(".") or not name.startswith("."))
 
 
 def _names(folder: Path) -> list[str]:
     try:
         return [entry.name for entry in folder.iterdir()]
+    # A folder that is not there matches nothing, which rule R250 reports with the pattern.
     except (FileNotFoundError, NotADirectoryError):
         return []

@@ -9,6 +9,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name most like `name`, or None; case, `-`, `_` and blanks do not count."""
     from difflib import get_close_matches  # only needed where something is wrong
 
+    # Reversed, so that of two names with one shape the first is kept.
     by_shape = {_shape(candidate): candidate for candidate in reversed(list(known))}
     found = get_close_matches(_shape(name), by_shape, n=1, cutoff=0.6)
     return by_shape[found[0]] if found else None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 def absolute(written: str, folder: Path) -> Path:
     """Return `written`, from `folder` unless absolute, without `..`; links stay as they are."""
+    # Not `resolve`, which follows links: where those lead is for `engine.trust` to judge.
     return Path(os.path.normpath(folder / written))
 
 

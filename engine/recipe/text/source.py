@@ -30,9 +30,11 @@ _EMPTY: Final[Mapping[KeyPath, Any]] = MappingProxyType({})
 Reader = Callable[[Path], bytes]
 """Gives the bytes of a recipe file; FileNotFoundError or RecipeError where there is none."""
 
+# PyYAML ends lines at all of these; counted otherwise, a problem would name a wrong line.
 LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
+# The parser of libyaml gives the same events in a fraction of the time.
 PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _SYNTAX: Final = (
@@ -153,6 +155,7 @@ def read_bytes(path: Path) -> bytes:
             size = os.fstat(stream.fileno()).st_size
             if size > MAX_BYTES:
                 raise _too_large(str(path), size)
+            # One byte more than allowed: a file that grew since it was measured is still refused.
             return stream.read(MAX_BYTES + 1)
     except IsADirectoryError:
         raise _unreadable(str(path), "is a folder, not a recipe file") from None
@@ -259,9 +262,11 @@ def decode(content: bytes, file: str) -> str:
     """Return the text of a recipe file; RecipeError R113 when it is none."""
     if content.startswith(_UTF16):
         raise _not_text(file, "is UTF-16", hint=f"iconv -f UTF-16 -t UTF-8 {file}")
+    # A zero byte is valid UTF-8, so decoding alone would let binary files pass.
     if b"\x00" in content:
         raise _not_text(file, f"holds binary data (a zero byte at offset {content.index(0):,})")
     try:
+        # Editors on Windows put a byte order mark before the text.
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
@@ -294,6 +299,7 @@ def _explain_syntax(error: yaml.YAMLError, *, file: str, lines: tuple[str, ...])
         return Problem(code="R102", message=_plain(str(error)), place=Place(file=file))
     reason = error.problem or ""
     mark = error.problem_mark
+    # The parser notices at the end of the file; the mistake is where the bracket was opened.
     if error.context_mark is not None and any(part in reason for part in _AT_THE_OPENING):
         mark = error.context_mark
     if mark is not None and mark.line < len(lines) and lines[mark.line][mark.column :][:1] == "\t":

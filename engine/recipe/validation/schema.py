@@ -56,8 +56,10 @@ def _without_musts(value: Any) -> Any:
     kept = {}
     for word, below in value.items():
         is_list = isinstance(below, list)
+        # Only a list is the keyword; a mapping is a key of that name.
         if (word == "required" and is_list) or word == "dependentRequired":
             continue
+        # Such forms only say which of several keys has to be there.
         if word == "oneOf" and is_list and all(form.keys() == {"required"} for form in below):
             continue
         kept[word] = _without_musts(below)
@@ -200,13 +202,16 @@ def _hint_for_type(error: SchemaError, source: SourceText) -> str | None:
         if written:
             return f'write it in quotes: "{written}"'
         text = _text_at(error.path, source)
+        # Without quotes, the template `{text}` is a mapping to YAML.
         return f'write it in quotes: "{text}"' if text.startswith("{") else None
     if error.wanted == "boolean" and written is not None:
+        # YAML 1.1 read these as booleans, and people still write them.
         claims = {"yes": "true", "on": "true", "no": "false", "off": "false"}
         meant = claims.get(written.lower(), written.lower())
         return f"write `{meant}`" if meant in ("true", "false") else None
     if error.wanted in ("number", "integer") and isinstance(error.got, str):
         bare = error.got.replace("_", "").replace(",", "").strip()
+        # With leading zeros a number is text to the strict loader.
         digits = bare.lstrip("0") if bare.isdigit() else bare
         return f"write `{digits}`" if digits.replace(".", "", 1).isdecimal() else None
     return None

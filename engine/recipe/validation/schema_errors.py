@@ -86,6 +86,7 @@ def _chosen(error: ValidationError) -> Iterator[ValidationError]:
         return
     wanted = {Mapping: "object", int: "number", float: "number"}
     for kind, name in wanted.items():
+        # `true` is an int in Python, and no number in JSON.
         if isinstance(error.instance, kind) and not isinstance(error.instance, bool):
             types = [form.get("type") for form in forms]
             meant = types.index(name) if name in types else None

@@ -1,7 +1,7 @@
 """Rows decoded together: what is fed to a transformers model, pass by pass, and what is kept of it.
 
 What all rows share at the start goes through the model once. Each pass takes what waits to be fed, of
-every row as many tokens as there are: a prompt, the token that was said last, or several that a grammar
+every row as many tokens as there are: a prompt, the token that was generated last, or several that a grammar
 forces; nothing is padded (`engine.runtime.scoring.packed_cache`), and logits are computed for the last token of
 each row only. A row that is done makes room for the next one, so a long answer keeps nobody waiting.
 

@@ -78,7 +78,7 @@ class ResponseSpeed:
     """The same where what all prompts share is in the cache."""
     tokens_per_second: float
     tokens: int
-    """Said for each prompt."""
+    """Generated for each prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ def document_blocks(chat: Chat, text: str, max_length: int) -> Iterator[tuple[st
 
 
 def _fits(chat: Chat, text: str, room: int) -> bool:
-    """Whether the text has at most `room` tokens, told from its beginning where that is enough."""
+    """Whether the text has at most `room` tokens, decided by its beginning where that is enough."""
     window = room * WINDOW
     while window < len(text):
         if len(chat.token_ids(text[:window])) > room:

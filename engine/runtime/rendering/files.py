@@ -148,7 +148,7 @@ def rendered_artifact(
 
 
 def marked_problems(request: RenderRequest, rows: Iterable[RenderableRow]) -> list[Problem]:
-    """Return what is to be said of rows that are only judged, with tokens of the chat template in them.
+    """Return the findings about rows that are only judged, with tokens of the chat template in them.
 
     Raises:
         DataError: D392, with the action `fail`.

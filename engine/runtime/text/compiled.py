@@ -1,7 +1,7 @@
 """Loops compiled by numba, whose cache is unpickled: it is the user's own, wherever one stands.
 
 numba reads `.numba_config.yaml` of the current folder when it is imported and again at every compilation, and such a
-file can name another cache. It is imported in an empty folder and then told of a file that does not exist.
+file can name another cache. It is imported in an empty folder and then given the name of a file that does not exist.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def tfidf_svm_of_each(
 ) -> list[frozenset[str]]:
     """Train one machine a label, it against the rest, and return the labels of each of `texts`.
 
-    A label that all training rows have, or none, is said of every text, or of none. StageError G510
+    A label that all training rows have, or none, is predicted for every text, or for none. StageError G510
     when the training texts are blank.
     """
     vectorizer = words_and_characters()

@@ -27,12 +27,14 @@ def iban(text: str) -> bool:
     """Return whether an account number without spaces has its country's length and checks."""
     if LENGTHS.get(text[:2]) != len(text):
         return False
+    # ISO 7064, mod 97-10: country and check digits go to the end, letters count 10 to 35.
     turned = text[4:] + text[:4]
     return int("".join(str(int(character, 36)) for character in turned)) % 97 == 1
 
 
 def cpf(digits: str) -> bool:
     """Return whether eleven digits are a Brazilian CPF: two check digits modulo 11."""
+    # 111.111.111-11 and its like satisfy both check digits, but are never issued.
     if len(set(digits)) == 1:
         return False
     for length in (9, 10):
@@ -47,6 +49,7 @@ def cpf(digits: str) -> bool:
 
 def dni(text: str) -> bool:
     """Return whether eight digits (or X, Y, Z and seven) and a letter are a Spanish DNI or NIE."""
+    # In a NIE, the letters X, Y, Z stand for the digits 0, 1, 2.
     number = text[:-1].translate(str.maketrans("XYZ", "012"))
     return "TRWAGMYFPDXBNJZSQVHLCKE"[int(number) % 23] == text[-1]
 

@@ -1,7 +1,7 @@
 """Characters that nobody sees: control codes, bidirectional overrides, zero-width marks.
 
 They split words for the tokenizer, hide text from a reviewer (Boucher and Anderson 2021, Trojan
-Source) and make equal texts differ. Where a script or an emoji needs one, it is right and not told.
+Source) and make equal texts differ. Where a script or an emoji needs one, it is right and not reported.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ SUSPECT: Final = re.compile(
     "\u00ad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffd"
     "\u061c\ud800-\udfff\ue000-\uf8ff\ufdd0-\ufdef"
     "\U000e0000-\U000e007f\U000f0000-\U0010ffff"
+    # The last two code points of every plane are noncharacters; planes 15 and 16 are covered
+    # above.
     + "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(15))
     + "]"
 )
@@ -95,6 +97,7 @@ def _windows(character: str) -> str:
     """What a control code of the upper half was before Windows-1252 was read as Latin-1."""
     if not "\x80" <= character <= "\x9f":
         return ""
+    # cp1252 leaves five of these bytes undefined: nothing is named for them.
     meant = character.encode("latin-1").decode("cp1252", errors="ignore")
     return f" (in Windows-1252: {meant})" if meant else ""
 
@@ -114,6 +117,7 @@ def _joins(text: str, at: int) -> bool:
     after = text[at + 1 : at + 2]
     if not before:
         return False
+    # Emoji sequences (families, professions) are held together by U+200D.
     if before == VARIATION or unicodedata.category(before) in EMOJI:
         return bool(after) and unicodedata.category(after) in EMOJI
     return unicodedata.category(before) in LETTERS

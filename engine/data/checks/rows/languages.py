@@ -2,7 +2,7 @@
 
 The detector is py3langid (Lui and Baldwin 2012; Barbaresi), whose confidence is calibrated for
 length. It is wrong on a few percent of short informal texts, so a language counts as present only
-where it is sure of at least one row, and close relatives of the main language are never told.
+where it is sure of at least one row, and close relatives of the main language are never reported.
 What it finds in mixtures of public sets is measured in `docs/how-to/check-your-data.md`. A row that
 is not plainly English costs about 50 to 150 microseconds, others about 5.
 """
@@ -94,6 +94,7 @@ class LanguagesCheck:
             if trait != UNKNOWN:
                 rows[trait.removesuffix(MAYBE)] += count
         total = sum(rows.values())
+        # The name breaks ties, so that the order of the rows decides nothing.
         main = max(rows, key=lambda one: (rows[one], one), default="")
         if not main or rows[main] < MAIN_SHARE * total:
             return frozenset(), ""
@@ -177,4 +178,6 @@ def _detector() -> LanguageIdentifier:
             "the check `languages` needs py3langid",
             hint="pip install 'slm-recipe[data]', or write `languages: off` under `data.checks`",
         ) from error
+    # Without `norm_probs` it gives unnormalised log-probabilities, and SURE and LIKELY mean
+    # nothing.
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -26,6 +26,7 @@ class MojibakeCheck:
     def look(self, filled: Filled) -> str | None:
         """Return the first broken place and what it likely was, or None."""
         for text in texts(filled):
+            # ASCII reads the same in every encoding that is mistaken for another here.
             if text.isascii():
                 continue
             repaired = repair(text)
@@ -63,6 +64,7 @@ def repair(text: str) -> str | None:
 def _difference(text: str, repaired: str) -> tuple[str, str]:
     """Return both texts from a little before they begin to differ."""
     pairs = zip(text, repaired, strict=False)
+    # The default is needed where the repaired text is a beginning of the broken one.
     same = next((at for at, (one, other) in enumerate(pairs) if one != other), len(repaired))
     start = max(0, same - AROUND)
     mark = "…" if start else ""

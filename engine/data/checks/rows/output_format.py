@@ -61,6 +61,7 @@ def _fence(answer: str) -> str:
 
 def _shape(answer: str) -> str:
     inner = answer.strip()
+    # With a quote somewhere: `[see above]` and `{name}` are plain text in brackets.
     return "json" if inner[:1] + inner[-1:] in ("{}", "[]") and '"' in inner else "plain"
 
 
@@ -77,7 +78,7 @@ class Feature:
 
     of: Callable[[str], str]
     words: Mapping[str, str]
-    """What an answer of each form is said to do."""
+    """What an answer of each form does, in words."""
     mixed: bool
     """Reported also where both forms are common: never meant, unlike upper and lower case."""
 
@@ -129,6 +130,7 @@ class OutputFormatCheck:
             forms = _forms(counts, at, feature)
             rare = _rare(forms)
             if rare:
+                # A blank answer has the empty trait and is the business of the check `empty`.
                 odd |= {trait for trait in counts if trait and trait.split(" ")[at] in rare}
             if rare or (feature.mixed and _both_common(forms)):
                 parts.append(_forms_text(forms, feature))

@@ -1,4 +1,4 @@
-"""Personal data and secrets in the texts of a row, told without showing them, or masked."""
+"""Personal data and secrets in the texts of a row, reported without showing them, or masked."""
 
 from __future__ import annotations
 
@@ -66,6 +66,7 @@ class PersonalDataMask:
         if not values:
             return filled, 0
         payload = rewritten(filled.payload, masked) if filled.payload else filled.payload
+        # A label is one of the task's words; a placeholder in it would be an unknown label.
         target = filled.target if filled.labels else _target(filled, payload)
         return replace(filled, input=masked(filled.input), target=target, payload=payload), len(
             values
@@ -74,6 +75,7 @@ class PersonalDataMask:
 
 def masked(text: str) -> str:
     """Return the text with a placeholder for each finding."""
+    # From the end, so that the positions of earlier findings stay right.
     for found in reversed(find_personal(text)):
         text = f"{text[: found.start]}[{found.kind}]{text[found.end :]}"
     return text

@@ -1,7 +1,7 @@
 """Where personal data stands in a text: patterns, and the check digits that confirm them.
 
 The aim is few false alarms: dates, prices, versions and order numbers are none. A number counts as
-a phone number when it is written as one (`+49 30 …`, `(415) 555-…`, `07…`) or is said to be one.
+a phone number when it is written as one (`+49 30 …`, `(415) 555-…`, `07…`) or is called one.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ class PersonalSpan:
 
 DIGITS: Final = re.compile(r"\d(?:[ \u00a0.()/:-]{0,2}[\dA-Z]){6}")
 """A text without seven digits or capitals close together holds no number of a person."""
+# The lengths are those of RFC 5321 (64 before the at sign) and RFC 1035 (63 a label). They also
+# bound the work of the search.
 EMAIL: Final = re.compile(
     r"(?<![\w.+%-])[\w.+%-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,24}"
     r"(?![\w@])(?!:[/~\w])"
@@ -140,6 +142,7 @@ def find_personal(text: str) -> list[PersonalSpan]:
 
 def _candidates(text: str) -> Iterator[PersonalSpan]:
     """Yield spans, the surest kinds first."""
+    # One cheap search before each costly pattern: most texts hold nothing of the kind.
     if SECRET_HINTS.search(text):
         yield from _spans(SECRET, text, "SECRET")
     if "@" in text:
@@ -184,6 +187,7 @@ def _address(text: str, found: re.Match[str]) -> bool:
     if VERSION.search(text[max(0, found.start() - 10) : found.start()]):
         return False
     try:
+        # Private, loopback and documentation addresses point to nobody.
         return ipaddress.ip_address(value).is_global
     except ValueError:
         return False

@@ -19,6 +19,7 @@ from engine.recipe.model import CheckAction
 HINTS: Final = ("<", "\uff1c", "[")
 """A text without any of them holds no marker."""
 MARKER: Final = re.compile(
+    # The full-width bar and U+2581 are those of DeepSeek's tokens.
     r"[<\uff1c][|\uff5c]\w[\w \u2581]{0,40}(?<! )[|\uff5c][>\uff1e]"  # <|im_end|> and look-alikes
     r"|<(?:start_of_turn|end_of_turn|start_of_role|end_of_role|bos|eos|extra_id_\d+)>"
     r"|<</?SYS>>"

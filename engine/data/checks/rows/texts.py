@@ -31,6 +31,7 @@ def rewritten(value: Any, rewrite: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return rewrite(value)
     if isinstance(value, Mapping):
+        # Keys are the names of fields, which the task's schema knows.
         return {key: rewritten(item, rewrite) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [rewritten(item, rewrite) for item in value]

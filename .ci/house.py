@@ -36,8 +36,8 @@ BOUNDS: Mapping[str, tuple[str, float]] = {
     "files at the root of engine/": ("<=", 4),
     "noqa in engine/": ("<=", 90),
     "own-line comments, % of lines": (">=", 0.04),  # goal: 1.0
-    "class names used twice or more": ("<=", 6),  # goal: 5
-    "private words in engine/": ("<=", 930),  # goal: 0
+    "class names used twice or more": ("<=", 5),
+    "private words in engine/": ("<=", 2),  # two texts of stored files
     "test files over 400 lines": ("<=", 0),
 }
 """Of each number the bound that holds today; the goal stands beside it where it is not reached."""
@@ -60,19 +60,19 @@ class Words:
 
 WORDS = Words(
     parts=(
-        "told", "said", "hearing", "reckoning", "foretell", "foretold", "lockstand", "flight", "flights",
-        "speech", "spoken", "weighed", "defender", "adoption", "newcomer", "complaint", "prospect",
+        "told", "said", "hearing", "reckoning", "foretell", "foretold", "lockstand", "flights",
+        "speech", "spoken", "weighed", "defender", "adoption", "complaint", "prospect",
         "foresight", "giveaway", "giveaways", "checklines",
     ),
     identifiers=(
         "LockStand", "Wish", "stand_to_lock", "merged_says", "once_said", "_Flight", "_hear", "FreeSpeech",
-        "BoundSpeech", "say", "WEIGHED", "BOUND", "nats", "Walk", "Orders", "World", "survey", "once", "aside",
+        "BoundSpeech", "say", "WEIGHED", "BOUND", "Walk", "Orders", "World", "survey",
         "Order", "_Gatherer", "_Climb", "Rung", "proving", "keeping", "repeating",
     ),
     modules=(
         "stages.held", "stages.answered", "stages.basis", "stages.repeated", "stages.flow",
         "runtime.choosing", "runtime.continuing", "runtime.chat_rows", "runtime.ledger", "runtime.spread",
-        "runtime.watch", "runtime.trained", "execute", "forecast", "probing", "viewing", "samples",
+        "runtime.watch", "runtime.trained", "recipe.newcomer", "execute", "forecast", "probing", "viewing", "samples",
         "metrics.outlook", "recipe.decisions", "recipe.written", "recipe.rewriting", "data.guesses", "data.units",
         "data.shapes", "data.pool", "data.held", "data.recorded", "data.written", "data.placed", "data.marked",
         "data.marks", "data.named", "review.sides", "review.leaves", "review.trees", "review.listed",
@@ -83,7 +83,8 @@ WORDS = Words(
     ),
 )  # fmt: skip
 """Left out, since the field says them too: `walk` (of a tree), `trained` and `held` as adjectives, `watch` and
-`judge` as verbs, `nats` in a constant's unit (`MOST_NATS`), `decisions`, `Step`, `outlook` inside `data_outlook`."""
+`judge` as verbs, `nats` (the unit, and the key under which likelihoods are stored), rows `in flight`, `once` and
+`set aside` in prose, `newcomer` (a key of stored challenges), `decisions`, `Step`, `outlook` inside `data_outlook`."""
 
 KEPT = frozenset({"said", "told"})
 """Texts that are one such word alone: keys of files, column names and classes of a style sheet, not prose."""

@@ -90,7 +90,7 @@ from engine.recipe.text.source import SourceText
 def name_says_something(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R299: a name that says nothing.
 
-    Reports of several recipes called `test` cannot be told from each other.
+    Reports of several recipes called `test` cannot be decided from each other.
 
     Fix: Name what the model does.
 

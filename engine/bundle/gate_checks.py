@@ -223,12 +223,13 @@ def _differences(report: Report, recipe: Recipe) -> Iterator[str]:
             continue
         difference = mine.value - its.value
         if is_lower_better(one.metric, recipe.task.kind):
+            # not `-difference`: that of 0 would be -0.0
             difference = 0.0 - difference
-        is_weighed = one.metric in (
+        has_likelihood = one.metric in (
             "brier",
             "ece",
         )  # of answers where one model has no probabilities
-        if not is_weighed and not same(one.difference, difference):
+        if not has_likelihood and not same(one.difference, difference):
             yield (
                 f"the gain in {one.metric} over {one.name} is {one.difference}, "
                 f"the scores say {difference:g}"

@@ -54,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what can be said of the data; 0 when a run would accept it."""
+    """Print what is known of the data; 0 when a run would accept it."""
     from engine.data_view.rows import ViewOptions
     from engine.data_view.view import look, repair_lock
     from engine.pipeline.preflight import refuse_outside  # after the arguments are known good

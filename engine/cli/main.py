@@ -52,7 +52,7 @@ class _Parser(argparse.ArgumentParser):
         sys.exit(ExitCode.USAGE)
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
-        """Help and version are results: told whether they could be written."""
+        """Help and version are results: an output that cannot be written is an error."""
         if message and file is sys.stdout:
             write(message)
             flush()

@@ -19,7 +19,7 @@ STORE = ".recipe"
 def store_root(option: str | None, *, trust: bool = False) -> Path:
     """The store's folder: `--store`, or `.recipe` in the current folder.
 
-    With `trust` what it holds of others is taken over, and told on stderr.
+    With `trust` what it holds of others is taken over, and reported on stderr.
 
     Raises:
         StoreError: E753, E754 it is a link that nobody named, or open to others; E75x it cannot be taken over.

@@ -73,5 +73,5 @@ def run(options: argparse.Namespace) -> int:
         show(render_json(result.report))
     else:
         colour, width = has_colour(sys.stdout), columns(sys.stdout)
-        show(closing_block(result.report, events=result.said, colour=colour, width=width))
+        show(closing_block(result.report, events=result.events, colour=colour, width=width))
     return result.code

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _recipe(path: Path) -> tuple[tuple[Problem, ...], str]:
-    """What is wrong with a recipe, and what is to be said of it besides."""
+    """What is wrong with a recipe, and what else is reported about it."""
     from engine.backends import check_backend
     from engine.recipe import check_recipe
     from engine.recipe.parents import as_parent

@@ -1,4 +1,4 @@
-"""From rows to splits: fill, check, sample, divide, compare. Every problem is told at once.
+"""From rows to splits: fill, check, sample, divide, compare. Every problem is reported at once.
 
 Reads an iterator once; texts go to a spill file, memory holds about 50 bytes a row. The order of
 the rows changes nothing but the origins of rows that repeat each other word for word.
@@ -20,7 +20,7 @@ from engine.data.checks.all_rows import (
     count_labels,
 )
 from engine.data.checks.findings import Findings
-from engine.data.checks.model_checks import check_giveaways, drop_doubted, find_doubted
+from engine.data.checks.model_checks import check_label_marks, drop_doubted, find_doubted
 from engine.data.examples.candidates import CandidateOptions, collect_rows
 from engine.data.examples.output import Examples, Outcome, occurrences, split_digest
 from engine.data.membership import Membership
@@ -49,7 +49,7 @@ __all__ = ["Examples", "Prepared", "UnfitDataError", "prepare", "split_digest"]
 DRAWN_PER_SAMPLED = 4
 """Rows that slow checks with `drop` see for each row of a sample: the others replace what they drop."""
 Step = Callable[[str, int], None]
-"""Is told what is done next, and with how many rows."""
+"""Is given what is done next, and with how many rows."""
 IN_ORDER: tuple[SplitName, ...] = ("train", "validation", "holdout")
 
 
@@ -95,7 +95,7 @@ def prepare(  # noqa: PLR0913 - the parts of a recipe, and how
 
     `recorded` holds holdout and validation to their rows. `scratch` is the folder for temporary
     files. Without `refuse`, problems are returned instead of raised. Without `thorough`, slow
-    checks that move no row are left out; the splits are the same. `step` is told what is done once
+    checks that move no row are left out; the splits are the same. `step` is given what is done once
     the rows are read.
 
     Raises:
@@ -241,7 +241,7 @@ class _Work:
             return ()
         if self._wanted(checks.label_in_input):
             self.step("looking for labels in the texts", len(self.pool))
-            check_giveaways(pool, task.labels, checks.label_in_input, findings)
+            check_label_marks(pool, task.labels, checks.label_in_input, findings)
         if self._wanted(checks.label_errors):
             self.step("looking for doubtful labels", len(self.pool))
             seed = self.asked.splits.seed
@@ -254,7 +254,7 @@ class _Work:
         return action == "drop" or (self.thorough and action != "off")
 
     def _divide(self, *, explained: bool) -> Division:
-        """Divide; a shortage is only told when nothing before it explains it."""
+        """Divide; a shortage is only reported when nothing before it explains it."""
         asked, pool, findings = self.asked, self.pool, self.findings
         division = divide(pool, asked.splits, self.held)
         if not explained:

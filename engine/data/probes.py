@@ -94,13 +94,13 @@ def _read(probe: Probe, cached: Cached, progress: Progress) -> tuple[ProbeItem, 
 
 
 def _items(
-    name: str, kind: str, said: Mapping[str, str], rows: Iterable[tuple[str, Mapping[str, Any]]]
+    name: str, kind: str, columns: Mapping[str, str], rows: Iterable[tuple[str, Mapping[str, Any]]]
 ) -> list[ProbeItem]:
     """Return what rows ask, equal ones once. DataError with the first rows that cannot be asked."""
     items: dict[str, ProbeItem] = {}
     problems: list[Problem] = []
     for origin, values in rows:
-        layout = layout_of(kind, said, values)
+        layout = layout_of(kind, columns, values)
         if layout is None:
             raise _no_columns(name, kind, values)
         try:
@@ -184,7 +184,7 @@ def _choices(value: object, answer: object, part: str) -> tuple[list[str], int]:
         except ValueError:
             value = None
     if not isinstance(value, Sequence) or isinstance(value, str):
-        raise ValueError(f"{part} is no list of texts")  # noqa: TRY004 - told with its row
+        raise ValueError(f"{part} is no list of texts")  # noqa: TRY004 - reported with its row
     texts = [_text(item, part) for item in value]
     right = texts[_place(answer, texts)]
     # The index is taken after repeats are removed: a repeat before the right one would shift it.

@@ -1,6 +1,6 @@
 """What memory holds of every row: about 50 bytes of numbers; the texts are in the spill file.
 
-Rows are told by their number, in the order they were read. Nothing that decides a split depends on
+Rows are identified by their number, in the order they were read. Nothing that decides a split depends on
 that order: rows are ranked by their content.
 """
 

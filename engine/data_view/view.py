@@ -67,7 +67,7 @@ class _Found:
 
 
 def look(recipe: Recipe, wish: ViewOptions, *, root: Path, watcher: Watcher) -> Looked:
-    """Return all that can be said of a recipe's data; its data stage is run or reused, nothing else.
+    """Return what is known of a recipe's data; its data stage is run or reused, nothing else.
 
     Raises:
         EngineError: the sources cannot be identified or fetched.
@@ -110,7 +110,7 @@ def repair_lock(recipe: Recipe, *, root: Path, watcher: Watcher) -> str:
     """Write the lock anew where its recorded rows cannot be read, and return what was done, in one line.
 
     Raises:
-        DataError: D38x it is no lock; D400 its holdout cannot be told any more.
+        DataError: D38x it is no lock; D400 its holdout cannot be recovered any more.
         StoreError: D401 the lock cannot be written.
 
     """

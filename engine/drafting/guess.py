@@ -61,7 +61,7 @@ class GivenAnswers:
 
 
 def guess(profile: Profile, given: GivenAnswers) -> Guess:
-    """Return what the columns make of the task; what was told is kept.
+    """Return what the columns make of the task; what was given is kept.
 
     RecipeError R030 where nothing fits, or a column that was named is not there.
     """
@@ -87,6 +87,7 @@ def guess(profile: Profile, given: GivenAnswers) -> Guess:
     if text is None:
         raise _cannot(profile, "no column holds text")
     reason = "you chose it" if given.text else why_text(text, profile)
+    # The narrowest first: a text with fields or labels would also pass for plain text.
     for attempt in (_extraction, _multilabel, _classification, _generation, _plain):
         found = attempt(profile, text, given)
         if found is not None:

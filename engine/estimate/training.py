@@ -290,8 +290,8 @@ def _time_text(found: Duration, source: str) -> str:
         "evaluations": found.evaluations,
         "checkpoints": found.saves,
     }
-    source = ", ".join(f"{name} {seconds:.3g} s" for name, seconds in parts.items() if seconds)
-    return f"{source}; {source}"
+    spent = ", ".join(f"{name} {seconds:.3g} s" for name, seconds in parts.items() if seconds)
+    return f"{spent}; {source}"
 
 
 def _disk_text(left: int, besides: int) -> str:

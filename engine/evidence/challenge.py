@@ -14,7 +14,12 @@ class ChallengeOutcome(StrEnum):
     BETTER = "better"
     AS_GOOD = "as good"
     WORSE = "worse"
-    UNKNOWN = "cannot be told"
+    UNKNOWN = "cannot be decided"
+
+    @classmethod
+    def _missing_(cls, value: object) -> ChallengeOutcome | None:
+        # Results that were stored before 0.2.0.
+        return cls.UNKNOWN if value == "cannot be told" else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A newer base model against the accepted model, on the same rows: better, as good, worse, or not told.
+"""A newer base model against the accepted model, on the same rows: better, as good, worse, or undecided.
 
 Differences are signed so that more is better for the newcomer. The p-values of all of its ways to
 answer, and of all metrics, are corrected together (Holm 1979): the best of several ways looks

@@ -3,7 +3,7 @@
 Whether more examples would pay is asked of the last step, from half of the rows to all of them:
 the difference in the kind's main metric on the same judged rows, with a paired bootstrap interval. The next
 doubling usually gains less than the last one did, so a last step that gains nothing that can be
-told from chance promises little.
+distinguished from chance promises little.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SHARES = (0.25, 0.5, 1.0)
 SMALL_GAIN = 0.02
 """A doubling of the rows that surely gains less than this is called flat."""
 FEW_ROWS = 10
-"""Below this many judged rows of a class nothing is said about its curve."""
+"""Below this many judged rows of a class nothing is reported about its curve."""
 
 CALLED = {"tfidf_svm": "the SVM", "tuned": "the tuned model"}
 METRICS_CALLED = {"macro_f1": "macro-F1", "field_f1": "field F1"}
@@ -36,7 +36,7 @@ METRICS_CALLED = {"macro_f1": "macro-F1", "field_f1": "field F1"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareResult:
-    """What a model trained on part of the rows said."""
+    """What a model trained on part of the rows answered."""
 
     share: float
     rows: int
@@ -174,7 +174,7 @@ def _unknown(
         points=points,
         rising=None,
         rising_classes=(),
-        message=f"whether more rows would help {_called(model)} cannot be told: {reason}",
+        message=f"whether more rows would help {_called(model)} cannot be decided: {reason}",
     )
 
 
@@ -197,7 +197,7 @@ def _message(
         return f"{_called(model)} has flattened: {step}"
     bounds = f"[{gain.interval.low:+.3f}, {gain.interval.high:+.3f}]"
     return (
-        f"whether more rows would help {_called(model)} cannot be told with "
+        f"whether more rows would help {_called(model)} cannot be decided with "
         f"{points[-1].scores.rows} judged rows: {step} {bounds}"
     )
 

@@ -41,7 +41,9 @@ class JudgingRows:
         """Return the share of each class; equal shares while they are not counted."""
         if not self.classes:
             return [1 / len(labels)] * len(labels)
-        few = 0.5 / self.rows  # a class without rows: nothing can be computed, which is said apart
+        few = (
+            0.5 / self.rows
+        )  # a class without rows: nothing can be computed, which is reported apart
         return [min(max(self.classes.get(x, 0) / self.rows, few), 1 - few) for x in labels]
 
 
@@ -183,7 +185,7 @@ def _enough_rows(rows: int | None, at: str = "") -> str:
 
 
 def _spread(metric: str, task: Task, judges: JudgingRows) -> Spread | None:
-    """Return how a metric stands on the rows; None where it cannot be said."""
+    """Return how a metric stands on the rows; None where it cannot be computed."""
     name, _, label = metric.partition(".")
     spec = spec_of(metric, task.kind)
     if spec is None or name in UNFORESEEN or spec.of == "field":

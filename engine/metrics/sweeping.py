@@ -23,7 +23,7 @@ from engine.recipe.model import Task
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingResult:
-    """What the model of one setting said."""
+    """What the model of one setting answered."""
 
     values: Mapping[str, Any]
     """Of the keys that a setting has to say."""

@@ -14,7 +14,7 @@ BASELINES: Final = (
     *("majority", "tfidf_svm", "zero_shot", "few_shot", "retrieved_few_shot"),
     "model",
 )
-"""The kinds of baselines; which can answer a kind of task is said in `engine.kinds`."""
+"""The kinds of baselines; which can answer a kind of task stands in `engine.kinds`."""
 ASKS_BASE_MODEL: Final = ("zero_shot", "few_shot", "retrieved_few_shot")
 """Baselines that the recipe's own base model answers, untouched."""
 

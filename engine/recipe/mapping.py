@@ -49,9 +49,9 @@ def to_mapping(value: Any, schema: Schema, **given: Any) -> dict[str, Any]:
             found[name] = given[name]
         elif name in hints:
             own = getattr(value, name)
-            # What is empty, and has no constant for that in the schema, is said by being absent.
-            is_said = own not in (None, "", ()) or "default" in expanded
-            found[name] = _write(own, hints[name], expanded) if is_said else None
+            # What is empty, and has no constant for that in the schema, is left out.
+            is_written = own not in (None, "", ()) or "default" in expanded
+            found[name] = _write(own, hints[name], expanded) if is_written else None
     return {name: one for name, one in found.items() if one is not None}
 
 

@@ -23,7 +23,7 @@ def sentence(result: Challenge) -> str:
     lines = (line for line in result.lines if line.comparison.name == result.candidate)
     rows = [line.rows for line in lines if line.rows is not None]
     enough = f"; about {max(rows):,} rows would tell (an estimate)" if rows else ""
-    return f"whether {who} is as good as {against} cannot be told{enough}"
+    return f"whether {who} is as good as {against} cannot be decided{enough}"
 
 
 def challenge_text(result: Challenge, *, file: str, written: str, width: int = 100) -> str:
@@ -93,5 +93,5 @@ def _standing(line: ChallengeLine) -> str:
     if line.standing is ChallengeOutcome.UNKNOWN:
         rows = f"; about {line.rows:,} rows would tell" if line.rows else ""
         reason = f": {line.comparison.note}" if line.comparison.note else ""
-        return f"cannot be told{reason}{rows}"
+        return f"cannot be decided{reason}{rows}"
     return line.standing.value

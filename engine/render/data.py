@@ -126,7 +126,7 @@ def _splits(summary: DataSummary) -> Iterator[RenderableType]:
         yield _table(
             blocks.columns_of(" | >rows"), [[split.name, count(split.rows)] for split in splits]
         )
-    yield from (text(aside) for split in splits if (aside := _aside(split)))
+    yield from (text(note) for split in splits if (note := _split_note(split)))
     if summary.folds:
         yield text(
             f"{summary.folds} folds: every row is held out once; fold 0 is the holdout shown here"
@@ -145,7 +145,7 @@ def _class_table(splits: Sequence[SplitSummary], labels: Sequence[str]) -> Itera
     yield _table(blocks.columns_of("class", *blocks.numbers(split.name for split in splits)), rows)
 
 
-def _aside(split: SplitSummary) -> str:
+def _split_note(split: SplitSummary) -> str:
     """Repeats, groups and times of a split."""
     parts = []
     if split.seen not in (0, split.rows):

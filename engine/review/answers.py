@@ -13,7 +13,7 @@ _WORDS: Final = frozenset({"title", "description", "examples", "$comment", "defa
 
 
 def labels(versions: Versions) -> Iterator[Finding]:
-    """W701: without a label its rows are no longer told from the others."""
+    """W701: without a label its rows are no longer distinguished from the others."""
     found = versions.find("task.labels")
     if found is None:
         return

@@ -169,20 +169,20 @@ def _unseen(search: _VersionFiles, one: Touched, unseen: Mapping[str, str]) -> s
         return unseen.get(one.path) or unseen[one.was]
     if not unseen or one.path not in search.now:
         return ""
-    aside = replace(search, names=frozenset(unseen), moved={})
-    return next((unseen.get(name, "") for name in _changed_of(aside, one.path)), "")
+    unwatched = replace(search, names=frozenset(unseen), moved={})
+    return next((unseen.get(name, "") for name in _changed_of(unwatched, one.path)), "")
 
 
 def _hidden(
     search: _VersionFiles, recipes: Sequence[str], listed: set[str], unseen: Mapping[str, str]
 ) -> Iterator[Touched]:
-    """Recipes that look unchanged only because git was told not to look, or the change is not in the files."""
+    """Recipes that look unchanged only because git is configured not to look, or the change is not in the files."""
     if not unseen:
         return
     # The same search, as if what git does not look at were all that changed.
-    aside = replace(search, names=frozenset(unseen), moved={})
+    unwatched = replace(search, names=frozenset(unseen), moved={})
     for path in recipes:
-        why = unseen.get(path) or next((unseen[n] for n in _changed_of(aside, path)), "")
+        why = unseen.get(path) or next((unseen[n] for n in _changed_of(unwatched, path)), "")
         if why and path not in listed:
             yield Touched(path=path, status=ChangeStatus.HIDDEN, was=path, unseen=why)
     for path, why in unseen.items():

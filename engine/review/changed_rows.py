@@ -21,7 +21,7 @@ def other_content(
 ) -> Iterator[Finding]:
     """W206, W703: what became of the rows that judged, by the files that changed (`path` of each).
 
-    `counted`: the rows that are gone are told elsewhere.
+    `counted`: the rows that are gone are reported elsewhere.
     """
     judged = rows.judged(versions.old, versions.new)
     if judged is None:
@@ -40,7 +40,7 @@ def _by_rows(judged: JudgedRows, path: str, *, counted: bool) -> Iterator[Findin
 
 
 def _by_lines(versions: Versions, changed: tuple[tuple[Paired, str], ...]) -> Iterator[Finding]:
-    """Where rows cannot be told apart here, lines that are gone may be rows that judged."""
+    """Where rows cannot be distinguished here, lines that are gone may be rows that judged."""
     for source, path in changed:
         if not _only_grew(versions, source):
             says = "lines of it are gone or changed; whether such rows judged is not known here"

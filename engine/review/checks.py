@@ -140,7 +140,7 @@ class _Ignoring(WorkingTree):
 
     @property
     def reader(self) -> Reader:
-        """Another reader than the disk's: nothing is said of files that are not there."""
+        """Another reader than the disk's: files that are not there are no problem."""
         return self.read
 
 

@@ -47,7 +47,7 @@ _ENVIRONMENT: Final = {
     "SSH_ASKPASS": "false",
 }
 _MARK: Final = "recipe.read"
-"""A setting of ours: git that does not list it is too old to be told settings by the environment."""
+"""A setting of ours: git that does not list it is too old to take settings from the environment."""
 _SETTINGS: Final = {
     _MARK: "true",
     "core.askPass": "false",

@@ -1,4 +1,4 @@
-"""Files whose committed version is not the one in the working tree, and those that git was told not to look at.
+"""Files whose committed version is not the one in the working tree, and those that git is configured not to look at.
 
 A review compares the files as they are on the disk. Where a change was committed, or staged, and the disk says
 something else, what leaves with the commit was not compared; a sparse checkout has no file to compare at all.
@@ -16,7 +16,7 @@ from engine.review.repository import Repository
 COMMITTED = "what is committed is another version than the file on the disk, and was not compared"
 STAGED = "what is staged is another version than the file on the disk, and was not compared"
 ABSENT = "it is not checked out here, so it was not compared"
-UNWATCHED = "git was told not to look at it, and its file is not what is committed"
+UNWATCHED = "git is configured not to look at it, and its file is not what is committed"
 
 
 def hidden_files(repository: Repository, commit: str) -> Mapping[str, str]:

@@ -28,7 +28,7 @@ class TreeEntry:
     """`blob`, `tree`, or `commit` for a submodule."""
     id: str
     is_watched: bool = True
-    """Not where git was told to take its file as unchanged, or not to check it out."""
+    """Not where git is configured to take its file as unchanged, or not to check it out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,7 +128,7 @@ def _same_answers(old: Accepted, new: Accepted) -> bool:
 
 
 def _other_value(old: Accepted, new: Accepted) -> str:
-    """A metric of both whose value is another one; what only an interval differs in may be told otherwise."""
+    """A metric of both whose value is another one; what only an interval differs in may be rounded otherwise."""
     both = (name for name in new.metrics if name in old.metrics and not name.startswith("free"))
     return next(
         (name for name in both if old.metrics[name]["value"] != new.metrics[name]["value"]), ""

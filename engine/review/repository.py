@@ -2,8 +2,8 @@
 
 Nothing is fetched, nothing in the repository is changed, and no program is started but git's own (see
 `engine.review.git`). Files of a commit are found by its tree and read by their ids through one
-`git cat-file --batch` that stays open, so no name needs quoting and a file that is absent is told from one whose
-bytes this clone lacks.
+`git cat-file --batch` that stays open, so no name needs quoting and a file that is absent is distinguished from one
+whose bytes this clone lacks.
 """
 
 from __future__ import annotations
@@ -231,11 +231,11 @@ class Repository:
         return tuple(path for path in listed if (self.root / path).is_file())
 
     def unwatched(self) -> tuple[str, ...]:
-        """Return tracked files that git was told not to compare: not checked out, or taken as unchanged."""
+        """Return tracked files that git is configured not to compare: not checked out, or taken as unchanged."""
         return tuple(path for path, entry in self._staged().items() if not entry.is_watched)
 
     def ignores(self, path: Path) -> bool:
-        """Return whether git is told to leave a path out."""
+        """Return whether git is configured to leave a path out."""
         return self._run("check-ignore", "--quiet", "--", str(path)).returncode == 0
 
     def inside(self, path: Path) -> str | None:

@@ -70,7 +70,7 @@ def _labelled(problem: Problem, path: Path, label: str) -> Problem:
 
 
 def try_side(path: Path, tree: FileTree, *, label: str) -> tuple[Side | None, tuple[Problem, ...]]:
-    """Return a version of a recipe, or None where it is not valid, and all that is to be said of it.
+    """Return a version of a recipe, or None where it is not valid, and the problems found in it.
 
     DataError D380 to D382 for its lock.
     """

@@ -19,7 +19,7 @@ from engine.recipe.model import CheckAction, Checks, Task
 
 SMALL_SHARE = 0.05
 LOPSIDED = 10
-"""Rows of the largest class for each row of the smallest, above which it is told."""
+"""Rows of the largest class for each row of the smallest, above which it is reported."""
 
 
 def check_conflicts(pool: Pool, task: Task, action: CheckAction, findings: Findings) -> None:
@@ -203,7 +203,7 @@ def check_traits(pool: Pool, findings: Findings) -> None:
 def check_imbalance(labels: Mapping[str, int], action: CheckAction, findings: Findings) -> None:
     """Find rare classes: under 5 % of the rows (with many classes: under half an even share).
 
-    Also told: more than ten rows of the largest class for each row of the smallest.
+    Also reported: more than ten rows of the largest class for each row of the smallest.
     """
     present = {label: count for label, count in labels.items() if count}
     if action == "off" or len(present) < 2:  # one class cannot be lopsided

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FOLDS: Final = 5
 LEAST: Final = 5
-"""Rows of a label, below which nothing is said about them."""
+"""Rows of a label, below which nothing is reported about them."""
 MARGIN: Final = 0.8
 LARGEST: Final = 50_000
 """Rows that are looked at; of more, a sample."""

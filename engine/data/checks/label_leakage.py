@@ -34,7 +34,7 @@ name stands there by chance, a joined column in every row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Giveaway:
+class LabelMark:
     """A mark that says the label."""
 
     label: str
@@ -56,7 +56,7 @@ class Giveaway:
 
 
 @dataclass(slots=True)
-class GiveawayCounter:
+class MarkCounter:
     """Counts marks row by row; memory grows with the labels, not with the rows."""
 
     labels: Sequence[str]
@@ -95,7 +95,7 @@ class GiveawayCounter:
                     place = _place(at, end, len(words))
                     yield from _marks(folded, span[0].start(), span[-1].end(), label, place)
 
-    def found(self) -> list[Giveaway]:
+    def found(self) -> list[LabelMark]:
         """Return the marks that give a label away, those of the most rows first."""
         giving = []
         for (label, mark), held in self._held.items():
@@ -106,36 +106,38 @@ class GiveawayCounter:
             )
             if rows >= LEAST and share >= least and rows / total >= PRECISION:
                 giving.append(
-                    Giveaway(label=label, mark=mark, rows=rows, share=share, precision=rows / total)
+                    LabelMark(
+                        label=label, mark=mark, rows=rows, share=share, precision=rows / total
+                    )
                 )
         return sorted(giving, key=lambda one: (-one.rows, one.label, one.mark))
 
 
-def find_giveaways(
+def find_label_marks(
     rows: Iterable[tuple[str, str | Sequence[str]]], labels: Sequence[str]
-) -> list[Giveaway]:
+) -> list[LabelMark]:
     """Return the marks that give labels away in (text, label or labels); rows are streamed.
 
     A mark counts with at least 5 rows, 5 % of its label's rows and a precision of 95 %.
     """
-    counter = GiveawayCounter(labels)
+    counter = MarkCounter(labels)
     for text, own in rows:
         counter.add(text, (own,) if isinstance(own, str) else own)
     return counter.found()
 
 
-def finder(found: Sequence[Giveaway]) -> Callable[[str], Giveaway | None]:
+def finder(found: Sequence[LabelMark]) -> Callable[[str], LabelMark | None]:
     """Return what says which of the marks found a text holds, if any: rows to show or drop."""
     known = {(one.label, one.mark): one for one in found}
-    counter = GiveawayCounter(sorted({one.label for one in found}))
+    counter = MarkCounter(sorted({one.label for one in found}))
 
-    def look(text: str) -> Giveaway | None:
+    def look(text: str) -> LabelMark | None:
         return next((known[mark] for mark in counter.marks(text) if mark in known), None)
 
     return look
 
 
-def leakage_message(found: Sequence[Giveaway]) -> str:
+def leakage_message(found: Sequence[LabelMark]) -> str:
     """Return the finding's sentence; the examples are what each `giving()` says."""
     labels = len({one.label for one in found})
     what = "1 label is" if labels == 1 else f"{labels:,} labels are"

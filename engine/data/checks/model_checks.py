@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from engine.data.checks.findings import PLACES, Findings, Shown, quote
 from engine.data.checks.label_errors import find_label_errors, looked_at
-from engine.data.checks.label_leakage import Giveaway, find_giveaways, finder, leakage_message
+from engine.data.checks.label_leakage import LabelMark, find_label_marks, finder, leakage_message
 from engine.data.reading.row import excerpt, several
 from engine.data.row_index import Assignment, Pool
 from engine.data.spill import Texts
@@ -47,7 +47,7 @@ def drop_doubted(division: Division, doubted: Iterable[int], findings: Findings)
     findings.drop("likely label error", len(out))
 
 
-def check_giveaways(
+def check_label_marks(
     pool: Pool, labels: tuple[str, ...], action: CheckAction, findings: Findings
 ) -> None:
     """Find words of the label, or constant markers, that give the label away in the text.
@@ -56,7 +56,7 @@ def check_giveaways(
     """
     rows = pool.living()
     texts = ((pool.spill[row].input, pool.labels(row)) for row in rows)
-    found = find_giveaways(texts, labels)
+    found = find_label_marks(texts, labels)
     if not found:
         return
     giving = list(_giving(pool, rows, finder(found)))
@@ -71,7 +71,7 @@ def check_giveaways(
 
 
 def _giving(
-    pool: Pool, rows: Iterable[int], find: Callable[[str], Giveaway | None]
+    pool: Pool, rows: Iterable[int], find: Callable[[str], LabelMark | None]
 ) -> Iterator[tuple[int, str]]:
     """Yield each row that holds a mark of a label it has, and that mark."""
     for row in rows:

@@ -74,7 +74,7 @@ def shape_of(task: Task, data: Data, first_row: Values) -> Shape:
     if found is not None and found in fitting:
         return found
     columns = ", ".join(f"`{excerpt(name)}`" for name in list(first_row)[:SHOWN])
-    said = f"is {found}" if found else "is of no known shape"
+    seen = f"is {found}" if found else "is of no known shape"
     hint = f"say under data.{key} which columns hold what"
     thumb = next((name for name in THUMBS if name in first_row), None)
     if found is not None and "kto" in fitting and thumb is not None:
@@ -83,7 +83,7 @@ def shape_of(task: Task, data: Data, first_row: Values) -> Shape:
         )
     raise DataError.one(
         "D350",
-        f"the first row {said}, {task.kind} needs {' or '.join(fitting)}; its columns are {columns}",
+        f"the first row {seen}, {task.kind} needs {' or '.join(fitting)}; its columns are {columns}",
         path="data.shape",
         hint=hint,
     )

@@ -187,14 +187,14 @@ def with_system(turns: list[Turn], system: object) -> list[Turn]:
 
 
 def turn_text(turn: Mapping[str, Any]) -> str:
-    """Return what is said in a turn, tool calls as compact JSON."""
+    """Return the text of a turn, tool calls as compact JSON."""
     calls = turn.get("tool_calls")
     called = json.dumps(calls, ensure_ascii=False, separators=(",", ":")) if calls else ""
     return "\n".join(text for text in (turn["content"], called) if text)
 
 
-def spoken(turns: Sequence[Mapping[str, Any]]) -> str:
-    """Return what is said in turns, as one text, to find rows that repeat each other by it.
+def turn_texts(turns: Sequence[Mapping[str, Any]]) -> str:
+    """Return the texts of turns, as one text, to find rows that repeat each other by it.
 
     System messages are left out: many rows share one, and would look alike for it.
     """

@@ -12,7 +12,14 @@ from engine.data.examples.dialogue import (
     shaped_tools,
     shaped_turns,
 )
-from engine.data.examples.turns import Turn, lacks_text, malformed, split_answer, spoken, turn_text
+from engine.data.examples.turns import (
+    Turn,
+    lacks_text,
+    malformed,
+    split_answer,
+    turn_text,
+    turn_texts,
+)
 from engine.data.kinds.base import Fill, Filled, Values
 from engine.recipe.model import Data, Task
 
@@ -31,7 +38,7 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
             raise malformed("has no turn of the assistant that is learned from")
         target = turn_text(answer)
         return Filled(
-            input=spoken(asked),
+            input=turn_texts(asked),
             target=target if target.strip() else "",
             payload={"messages": turns, **({"tools": tools} if tools else {})},
             lacks=lacks_text(turns),

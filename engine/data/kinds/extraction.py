@@ -15,7 +15,7 @@ from engine.recipe.model import AnswerSpec, Data, Json, Task
 from engine.recipe.patterns import in_time, validator
 
 _Read = Callable[[Values], dict[str, Any] | None]
-_MOST_TOLD = 3
+_MOST_SHOWN = 3
 
 
 def filler(task: Task, data: Data, shape: str) -> Fill:
@@ -74,7 +74,7 @@ def _validator(schema: Json) -> Callable[[Mapping[str, Any]], None]:
             errors = sorted(checker.iter_errors(answer), key=lambda error: error.json_path)
         if errors:
             faults = "; ".join(
-                _fault_text(error.path, error.message) for error in errors[:_MOST_TOLD]
+                _fault_text(error.path, error.message) for error in errors[:_MOST_SHOWN]
             )
             raise RejectedError("schema_violations", f"has an answer that does not fit: {faults}")
 

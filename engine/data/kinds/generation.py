@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.data.examples.dialogue import shaped_turns
 from engine.data.examples.template import as_text, lookup, parse_template
-from engine.data.examples.turns import Turn, lacks_text, malformed, split_answer, spoken
+from engine.data.examples.turns import Turn, lacks_text, malformed, split_answer, turn_texts
 from engine.data.kinds.base import Fill, Filled, Values
 from engine.recipe.model import AnswerSpec, Data, Task
 
@@ -51,7 +51,7 @@ def _by_shape(shape: str) -> Fill:
             raise malformed("does not end with a turn of the user and an answer")
         target = answer["content"]
         return Filled(
-            input=spoken(asked),
+            input=turn_texts(asked),
             target=target if target.strip() else "",
             payload={"references": [target], **_own_turns(asked)},
             lacks=lacks_text(asked),

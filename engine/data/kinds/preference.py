@@ -21,7 +21,14 @@ from engine.data.examples.dialogue import (
     text_of,
 )
 from engine.data.examples.template import MissingColumnError, lookup
-from engine.data.examples.turns import Turn, lacks_text, malformed, read_turns, split_answer, spoken
+from engine.data.examples.turns import (
+    Turn,
+    lacks_text,
+    malformed,
+    read_turns,
+    split_answer,
+    turn_texts,
+)
 from engine.data.kinds.base import Fill, Filled, Values
 from engine.recipe.model import Data, PairSpec, Task
 
@@ -88,8 +95,8 @@ def _paired(
         raise malformed("has the same answer as chosen and as rejected")
     payload = {"messages": asked, "chosen": chosen, "rejected": rejected}
     return Filled(
-        input=spoken(asked),
-        target=spoken(chosen) if spoken(chosen).strip() else "",
+        input=turn_texts(asked),
+        target=turn_texts(chosen) if turn_texts(chosen).strip() else "",
         payload={**payload, **({"tools": tools} if tools else {})},
         lacks=lacks_text(asked) or lacks_text(rejected),
     )
@@ -109,8 +116,8 @@ def _thumb(values: Values) -> Filled:
     tools = shaped_tools(values)
     payload = {"messages": asked, "answer": answer, "desirable": desirable}
     return Filled(
-        input=spoken(asked),
-        target=spoken(answer) if spoken(answer).strip() else "",
+        input=turn_texts(asked),
+        target=turn_texts(answer) if turn_texts(answer).strip() else "",
         payload={**payload, **({"tools": tools} if tools else {})},
         lacks=lacks_text(asked),
     )

@@ -17,7 +17,7 @@ def explode(
 ) -> Iterator[Row]:
     """Yield one row for each item of the list at `column`, a dotted path; the item takes its place.
 
-    An empty list gives no rows; how many were empty is told to `progress`. A row without a list
+    An empty list gives no rows; how many were empty is reported to `progress`. A row without a list
     there is added to `trouble`.
     """
     empty = 0

@@ -125,7 +125,7 @@ class _RowHandlers:
         message = (
             f"has no element `{excerpt(self._records)}`"
             if self._records
-            else "`records` is not said"
+            else "`records` is not given"
         )
         listed = ", ".join(f"`{excerpt(name)}`" for name in known)
         hint = f"did you mean `{near}`?" if near else f"elements: {listed}"

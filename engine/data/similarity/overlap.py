@@ -1,4 +1,4 @@
-"""Rows of train and validation that also stand in the holdout, exactly or nearly: told, and removed."""
+"""Rows of train and validation that also stand in the holdout, exactly or nearly: reported, and removed."""
 
 from __future__ import annotations
 

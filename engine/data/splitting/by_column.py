@@ -8,7 +8,12 @@ from fractions import Fraction
 
 from engine.data.row_index import Assignment
 from engine.data.splitting.groups import Units, take
-from engine.data.splitting.recorded import JUDGING, Keeping, RecordedSplits, keeping
+from engine.data.splitting.recorded import (
+    JUDGING,
+    RecordedDivision,
+    RecordedSplits,
+    recorded_division,
+)
 from engine.errors import Problem
 from engine.recipe.model import Size, Splits
 
@@ -28,7 +33,7 @@ def divide_placed(
     for unit in range(len(units)):
         assigned[Assignment(units.place(unit))].append(unit)
     problems: list[Problem] = []
-    record = None if held is None else keeping(units, held, stratified=True)
+    record = None if held is None else recorded_division(units, held, stratified=True)
     from_train = not len(assigned[Assignment.VALIDATION]) and splits.validation != "all"
     if from_train:
         assigned[Assignment.VALIDATION] = assigned[Assignment.TRAIN]
@@ -52,7 +57,7 @@ def _of(
     size: Size,
     place: Assignment,
     problems: list[Problem],
-    record: Keeping | None,
+    record: RecordedDivision | None,
 ) -> Sequence[int]:
     """Return the units of a split; add a problem when there are too few."""
     name, there = place.name.lower(), units.total(among)

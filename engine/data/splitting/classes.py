@@ -1,4 +1,4 @@
-"""Every class stands in every split, or it is said which does not."""
+"""Every class stands in every split, or the report names which does not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.errors import Problem
 from engine.recipe.model import CheckAction, SplitName, Splits
 
 MIN_HOLDOUT: Final = 2
-"""Rows of each class below which nothing can be said about it."""
+"""Rows of each class below which nothing is reported about it."""
 
 
 def check_split_classes(
@@ -28,7 +28,7 @@ def check_split_classes(
 ) -> None:
     """Tell each class that is too small in a split, and a holdout of one class only.
 
-    `action` is that of `missing_classes`: unless it is `fail`, small classes are told as findings.
+    `action` is that of `missing_classes`: unless it is `fail`, small classes are reported as findings.
     """
     counts = {name: count_labels(pool, division.rows(pool, name)) for name in ORDER}
     total = count_labels(pool, pool.living())
@@ -56,7 +56,7 @@ def _too_small(
     everything = sum(total.values())
     for label in labels:
         if not total.get(label):
-            continue  # told by the check of missing classes
+            continue  # reported by the check of missing classes
         for name in ORDER:
             rows = sum(counts[name].values())
             count = counts[name].get(label, 0)

@@ -81,7 +81,7 @@ def know_again(pool: Pool, held: RecordedSplits) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keeping:
+class RecordedDivision:
     """A record, laid over the units that are there now."""
 
     units: Units
@@ -155,7 +155,7 @@ class Keeping:
         return self.units.by == "text"
 
 
-def keeping(units: Units, held: RecordedSplits, *, stratified: bool) -> Keeping:
+def recorded_division(units: Units, held: RecordedSplits, *, stratified: bool) -> RecordedDivision:
     """Return the record `held` for these units."""
     sizes: Iterable[int] = map(units.size, range(len(units)))
     if units.by == "time":
@@ -165,7 +165,7 @@ def keeping(units: Units, held: RecordedSplits, *, stratified: bool) -> Keeping:
     slack = (largest - 1) * len(strata)
     if largest > 1 and any(len(stratum) > 1 for stratum in strata):
         slack = len(units.rows)  # iterative stratification gives no bound
-    return Keeping(
+    return RecordedDivision(
         units=units,
         held=held,
         gone=held.gone(units.pool.identity(row) for row in units.rows),
@@ -177,8 +177,8 @@ def keeping(units: Units, held: RecordedSplits, *, stratified: bool) -> Keeping:
 def divide_held(
     units: Units, sizes: Mapping[SplitName, Size], held: RecordedSplits, *, stratified: bool
 ) -> dict[Assignment, Sequence[int]]:
-    """Return the units of each split as `Keeping` says; no unit is in two."""
-    record = keeping(units, held, stratified=stratified)
+    """Return the units of each split as `RecordedDivision` says; no unit is in two."""
+    record = recorded_division(units, held, stratified=stratified)
     judged = record.by_place(range(len(units)))
     left: Sequence[int] = range(len(units))
     divided: dict[Assignment, Sequence[int]] = {}
@@ -211,7 +211,7 @@ def _in_turn(
 
 
 def _not_later(
-    record: Keeping, among: Iterable[int], divided: Mapping[Assignment, Sequence[int]]
+    record: RecordedDivision, among: Iterable[int], divided: Mapping[Assignment, Sequence[int]]
 ) -> list[int]:
     """Leave out rows that did not train and are later than what judges: the future stays unknown."""
     units = record.units

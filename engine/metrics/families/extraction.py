@@ -84,7 +84,7 @@ def measures(table: Table) -> tuple[Measure, ...]:
     once = _at_most_once(table)
     return (
         share_of_rows("exact_match", "exact"),
-        Measure(name="field_precision", value=_precision, n=rows, undefined=_nothing_said),
+        Measure(name="field_precision", value=_precision, n=rows, undefined=_nothing_answered),
         Measure(name="field_recall", value=_recall, n=rows, undefined=labels.no_support),
         Measure(name="field_f1", value=_f1, n=rows, undefined=labels.no_support),
         Measure(
@@ -133,12 +133,12 @@ def _at_most_once(table: Table) -> list[bool]:
     return [bool(value <= 1) for value in most]
 
 
-def _said(sums: Sums) -> Floats:
+def _answered(sums: Sums) -> Floats:
     return np.asarray(sums["predicted"].sum(axis=-1) + sums["unknown"])
 
 
 def _precision(sums: Sums) -> Floats:
-    return ratio(sums["right"].sum(axis=-1), _said(sums))
+    return ratio(sums["right"].sum(axis=-1), _answered(sums))
 
 
 def _recall(sums: Sums) -> Floats:
@@ -146,10 +146,10 @@ def _recall(sums: Sums) -> Floats:
 
 
 def _f1(sums: Sums) -> Floats:
-    return ratio(2 * sums["right"].sum(axis=-1), _said(sums) + sums["support"].sum(axis=-1))
+    return ratio(2 * sums["right"].sum(axis=-1), _answered(sums) + sums["support"].sum(axis=-1))
 
 
-def _nothing_said(sums: Sums) -> str:
+def _nothing_answered(sums: Sums) -> str:
     if sums["rows"] == 0:
         return "no rows"
-    return "" if _said(sums) > 0 else "no value was answered"
+    return "" if _answered(sums) > 0 else "no value was answered"

@@ -29,6 +29,7 @@ def recall(sums: Sums) -> Floats:
 
 def f1(sums: Sums) -> Floats:
     """Compute the F1 of each label."""
+    # By counts, not by precision and recall, of which one may be undefined.
     return ratio(2 * sums["right"], sums["predicted"] + sums["support"])
 
 
@@ -58,8 +59,8 @@ def by_label(names: Sequence[str], *, single: Sequence[bool] | None = None) -> t
     alone = single or [True] * len(names)
     return tuple(
         measure
-        for place, (name, once) in enumerate(zip(names, alone, strict=True))
-        for measure in _of_label(name, place, once=once)
+        for place, (name, is_single) in enumerate(zip(names, alone, strict=True))
+        for measure in _of_label(name, place, single=is_single)
     )
 
 
@@ -80,7 +81,7 @@ def class_scores(sums: Sums, names: Sequence[str]) -> tuple[ClassScores, ...]:
     )
 
 
-def _of_label(name: str, place: int, *, once: bool) -> tuple[Measure, ...]:
+def _of_label(name: str, place: int, *, single: bool) -> tuple[Measure, ...]:
     def at(block: str) -> Part:
         return lambda sums: sums[block][..., place]
 
@@ -103,21 +104,21 @@ def _of_label(name: str, place: int, *, once: bool) -> tuple[Measure, ...]:
             value=value(precision),
             n=predicted,
             undefined=never,
-            share=(right, predicted) if once else None,
+            share=(right, predicted) if single else None,
         ),
         Measure(
             name=f"recall.{name}",
             value=value(recall),
             n=support,
             undefined=absent,
-            share=(right, support) if once else None,
+            share=(right, support) if single else None,
         ),
         Measure(
             name=f"f1.{name}",
             value=value(f1),
             n=support,
             undefined=absent,
-            f1=(right, wrong) if once else None,
+            f1=(right, wrong) if single else None,
         ),
     )
 

@@ -39,7 +39,7 @@ def baselines_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Ite
 
     R275: two baselines of one name.
 
-    Reports and stored answers are told apart by the baseline's name.
+    Reports and stored answers are distinguished by the baseline's name.
 
     Fix: Give each model a name of its own.
 

@@ -24,7 +24,7 @@ _HUB_ROWS: Final = "rows"
 _OWN_COLUMN: Final = "text"
 _ARRAYS: Final = ("csv", "tsv", "json", "jsonl")
 _TEXTS: Final = (*_ARRAYS, "lines", "text", "xml")
-_UNSAID: Final[tuple[object, ...]] = ([], {}, "", "auto", "utf-8")
+_UNWRITTEN: Final[tuple[object, ...]] = ([], {}, "", "auto", "utf-8")
 """Defaults: a resolved recipe spells them out."""
 _READ_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "header": _ARRAYS,
@@ -129,8 +129,8 @@ def keys_fit_the_format(source: SourceText, filled: Mapping[str, Any]) -> Iterat
         found = _format(written, source)
         for key, formats in _READ_BY.items():
             at = (*_AT, position, key)
-            is_said = source.has(at) and written[key] not in _UNSAID
-            if is_said and found is not None and found not in formats:
+            is_written = source.has(at) and written[key] not in _UNWRITTEN
+            if is_written and found is not None and found not in formats:
                 code = "R226" if key in ("header", "quoting") else "R251"
                 actual = (
                     f"this one is {found}" if found != _HUB_ROWS else "rows of the hub have columns"

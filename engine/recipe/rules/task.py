@@ -25,7 +25,7 @@ _FIELD = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.]*\}")
 def labels_stay_apart(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
     """R210: labels that look the same.
 
-    Labels that differ in case, width or encoding only are told apart by no reader.
+    Labels that differ in case, width or encoding only are distinguished by no reader.
 
     Fix: Rename one of them; use data.label.relabel when the data has both spellings.
 

@@ -52,10 +52,10 @@ class Grammar:
                 "answers can only be constrained with a fast tokenizer",
                 hint="the model folder needs tokenizer.json",
             )
-        told = json.loads(backend.to_str())
-        told |= {"padding": None, "truncation": None}
+        settings = json.loads(backend.to_str())
+        settings |= {"padding": None, "truncation": None}
         eos = tokenizer.eos_token_id
-        return cls(LLTokenizer(json.dumps(told), eos_token=eos), answer, terminator)
+        return cls(LLTokenizer(json.dumps(settings), eos_token=eos), answer, terminator)
 
     @classmethod
     def read(cls, model_dir: Path, answer: str, terminator: str) -> Self:
@@ -169,6 +169,7 @@ def _deepest(schema: Json, root: Json) -> tuple[str, ...]:
 
 
 def _below(schema: Mapping[str, Json]) -> Iterator[tuple[tuple[str, ...], Json]]:
+    # Definitions first: a fault in one would be found again at each reference to it.
     for key in sorted(schema, key=lambda key: key not in ("$defs", "definitions")):
         value = schema[key]
         if key in _SCHEMAS and isinstance(value, dict):
@@ -183,6 +184,7 @@ def _fails(schema: Json, root: Json) -> bool:
     if not isinstance(schema, dict):
         return False
     shared = root if isinstance(root, dict) else {}
+    # A part may refer to what the root defines.
     defs: dict[str, Json] = {key: shared[key] for key in ("$defs", "definitions") if key in shared}
     return _fault(object_grammar({**defs, **schema})) is not None
 
@@ -211,7 +213,7 @@ def _ending(vocabulary: LLTokenizer, terminator: str) -> Iterator[str]:
 def _reason(message: str) -> str:
     """Return the line of an llguidance message that says what is wrong."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    told = next((line for line in lines if line.startswith("error:")), lines[0] if lines else "")
+    reason = next((line for line in lines if line.startswith("error:")), lines[0] if lines else "")
     for known in ("failed to compile JSON schema:", "error:"):
-        told = told.rpartition(known)[2]
-    return told.strip().replace('"', "`").rstrip(".")
+        reason = reason.rpartition(known)[2]
+    return reason.strip().replace('"', "`").rstrip(".")

@@ -78,7 +78,7 @@ class ResponseSpeed:
     """The same where what all prompts share is in the cache."""
     tokens_per_second: float
     tokens: int
-    """Said for each prompt."""
+    """Generated for each prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +241,7 @@ def _ask(request: dict[str, Any], workdir: Path, *, total: int, progress: Progre
     # The worker runs in a folder of its own.
     workdir = workdir.absolute()
     request_file, result_file = workdir / "llama-request.json", workdir / "llama-result.json"
+    # What an earlier call left must not be taken for the answer of a worker that failed.
     result_file.unlink(missing_ok=True)
     request_file.write_text(json.dumps(request, ensure_ascii=False), encoding="utf-8")
     try:

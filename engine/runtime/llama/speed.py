@@ -21,7 +21,7 @@ def measure_speed(engine: Engine, rows: Sequence[list[int]], *, tokens: int) -> 
 
     `first_token_seconds` is from the prompt to the first token; `cached_seconds` the same where what all
     prompts share is in the cache (None for models that cannot go back to it); `tokens_per_second` is of
-    the `tokens` that follow, said greedily and past any ending.
+    the `tokens` that follow, generated greedily and past any ending.
     """
     longest = max(map(len, rows))
     context = engine.context(cells=longest + tokens + TOKENS, batch=TOKENS, lanes=2)

@@ -32,7 +32,7 @@ def document_blocks(chat: Chat, text: str, max_length: int) -> Iterator[tuple[st
 
 
 def _fits(chat: Chat, text: str, room: int) -> bool:
-    """Whether the text has at most `room` tokens, told from its beginning where that is enough."""
+    """Whether the text has at most `room` tokens, decided by its beginning where that is enough."""
     window = room * WINDOW
     while window < len(text):
         if len(chat.token_ids(text[:window])) > room:
@@ -49,6 +49,7 @@ def _cut(chat: Chat, text: str, room: int) -> int:
         spans = chat.tokenizer(text[:window], add_special_tokens=False, return_offsets_mapping=True)
         offsets = spans["offset_mapping"]
         window *= 2
+    # From the longest block down: cut off, a text may have more tokens than it had in its place.
     for last in range(min(room, len(offsets) - 1), 0, -1):
         end = offsets[last - 1][1]
         # Some tokens hold only part of a character.

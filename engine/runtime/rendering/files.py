@@ -148,7 +148,7 @@ def rendered_artifact(
 
 
 def marked_problems(request: RenderRequest, rows: Iterable[RenderableRow]) -> list[Problem]:
-    """Return what is to be said of rows that are only judged, with tokens of the chat template in them.
+    """Return the findings about rows that are only judged, with tokens of the chat template in them.
 
     Raises:
         DataError: D392, with the action `fail`.
@@ -223,6 +223,7 @@ def write_rows(path: Path, rows: Iterable[RenderedRow]) -> None:
 
     A pair has the segments of its rejected answer in `rejected` besides.
     """
+    # The same line ends on every system, so that equal rows have equal digests.
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         for row in rows:
             written = {"id": row.id, "segments": list(_written(row.segments))}

@@ -97,7 +97,7 @@ def _turn(chat: Chat, messages: Messages, *, tools: Messages) -> tuple[str, str]
         return prompt, _ended(whole[len(written) :], chat.terminator)
     if whole.startswith(prompt):
         return prompt, _ended(whole[len(prompt) :], chat.terminator)
-    raise UnwritableError("an answer cannot be told from what stands before it")
+    raise UnwritableError("an answer cannot be separated from what stands before it")
 
 
 def _ended(tail: str, terminator: str) -> str:
@@ -109,7 +109,7 @@ def _ended(tail: str, terminator: str) -> str:
 def _left_out(chat: Chat, messages: Messages, tools: Messages) -> Iterator[str]:
     """Yield each definition and each call of a function that the template does not write.
 
-    A function's name may also stand in what is said, and its definition is no call of it. So every name
+    A function's name may also stand in a message, and its definition is no call of it. So every name
     is replaced by a mark of its own, which stands nowhere else, and the marks are looked for.
     """
     marks: dict[str, str] = {}

@@ -46,7 +46,7 @@ def choose(
 ) -> list[LabelChoice]:
     """Return for each prompt the most probable of `answers`; with `distribution`, all their shares.
 
-    `answers` end with the chat's terminator. StageError X611 when two answers cannot be told apart
+    `answers` end with the chat's terminator. StageError X611 when two answers cannot be distinguished
     by their tokens, X612 when the model's answer is not a number.
     """
     try:
@@ -54,7 +54,7 @@ def choose(
     except ValueError as error:
         raise StageError.one(
             "X611",
-            f"the answers cannot be told apart by their tokens: {error}",
+            f"the answers cannot be distinguished by their tokens: {error}",
             hint="rename one of the labels",
         ) from error
     choices: dict[int, LabelChoice] = {}
@@ -110,6 +110,7 @@ def _alone(loaded: LoadedModel, row: Sequence[int], tree: AnswerTree, search: Se
         for number in wanted:
             branch = tree.branches[number]
             path = list(_path(tree, number))
+            # A copy for each branch: a cache is changed in place, and a recurrent state cannot be taken back.
             after, outputs = copy.deepcopy(state), []
             for token in path:
                 after, logits = _step(loaded, after, [token])

@@ -38,7 +38,7 @@ def tfidf_svm_of_each(
 ) -> list[frozenset[str]]:
     """Train one machine a label, it against the rest, and return the labels of each of `texts`.
 
-    A label that all training rows have, or none, is said of every text, or of none. StageError G510
+    A label that all training rows have, or none, is predicted for every text, or for none. StageError G510
     when the training texts are blank.
     """
     vectorizer = words_and_characters()
@@ -56,6 +56,7 @@ def tfidf_svm_of_each(
 
 
 def _places(has: Sequence[bool], rows: Any, asked: Any, *, seed: int) -> list[int]:
+    # LinearSVC refuses to learn from a single class.
     if len(set(has)) == 1:
         return list(range(asked.shape[0])) if has[0] else []
     found = _machine(seed).fit(rows, list(has)).predict(asked)

@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from engine.data.checks.label_leakage import find_giveaways
+from engine.data.checks.label_leakage import find_label_marks
 from engine.data.checks.rows.control_characters import ControlCharactersCheck
 from engine.data.checks.rows.languages import LanguagesCheck, language
 from engine.data.checks.rows.mojibake import repair
@@ -127,7 +127,7 @@ def test_intents_do_not_give_themselves_away() -> None:
     rows = banking()
     labels = sorted({label for _, label in rows})
 
-    assert find_giveaways(rows, labels) == []
+    assert find_label_marks(rows, labels) == []
 
 
 def test_a_planted_label_is_found_in_every_class() -> None:
@@ -137,4 +137,4 @@ def test_a_planted_label_is_found_in_every_class() -> None:
     ]
     labels = sorted({label for _, label in rows})
 
-    assert {one.label for one in find_giveaways(rows, labels)} == set(labels)
+    assert {one.label for one in find_label_marks(rows, labels)} == set(labels)

@@ -37,7 +37,7 @@ def compared(newcomer: int, accepted: int, **changes: Any) -> ChallengeLine:
         (190, 150, "better"),
         (150, 190, "worse"),
         (180, 180, "as good"),
-        (176, 180, "cannot be told"),
+        (176, 180, "cannot be decided"),
     ],
 )
 def test_a_newcomer_is_better_as_good_worse_or_unknown(
@@ -115,10 +115,10 @@ def line(standing: ChallengeOutcome) -> ChallengeLine:
     ("found", "expected"),
     [
         (["better", "worse"], "worse"),
-        (["better", "cannot be told"], "cannot be told"),
+        (["better", "cannot be decided"], "cannot be decided"),
         (["better", "as good"], "better"),
         (["as good", "as good"], "as good"),
-        ([], "cannot be told"),
+        ([], "cannot be decided"),
     ],
 )
 def test_over_all_metrics_the_least_good_decides(found: list[str], expected: str) -> None:

@@ -44,7 +44,7 @@ def gaining(metric: str = "accuracy", gain: float = 0.05, **changes: Any) -> Acc
     return accepting(over_baselines=(MinGain(metric=metric, min_gain=gain),), **changes)
 
 
-def keeping(metric: str = "accuracy", drop: float = 0.05, **changes: Any) -> Acceptance:
+def recorded_division(metric: str = "accuracy", drop: float = 0.05, **changes: Any) -> Acceptance:
     return accepting(over_previous=(MaxDrop(metric=metric, max_drop=drop),), **changes)
 
 
@@ -82,7 +82,7 @@ def gain_over(*comparisons: Comparison, acceptance: Acceptance | None = None) ->
 def drop_from(
     *comparisons: Comparison, earlier: Earlier, acceptance: Acceptance | None = None
 ) -> Check:
-    acceptance = acceptance or keeping()
+    acceptance = acceptance or recorded_division()
     (check,) = judge_previous(
         acceptance.over_previous, comparisons, earlier=earlier, acceptance=acceptance
     )
@@ -144,7 +144,7 @@ def test_only_what_is_gated_is_corrected_together(answers: Answers) -> None:
     gated = compare(
         answers(GOOD),
         rivals(**others),
-        acceptance=gaining(over_previous=keeping().over_previous),
+        acceptance=gaining(over_previous=recorded_division().over_previous),
         main="accuracy",
     )
 
@@ -315,7 +315,7 @@ def test_before_a_model_was_accepted_nothing_is_gated() -> None:
 def test_a_model_that_cannot_be_compared_lets_nothing_pass(decide_on: str) -> None:
     gone = Earlier(accepted="2026-11-23", why_not="the store no longer holds its answers")
 
-    check = drop_from(earlier=gone, acceptance=keeping(decide_on=decide_on))
+    check = drop_from(earlier=gone, acceptance=recorded_division(decide_on=decide_on))
 
     assert (check.status, check.got) == (Status.INCONCLUSIVE, None)
     assert check.note == (
@@ -326,12 +326,17 @@ def test_a_model_that_cannot_be_compared_lets_nothing_pass(decide_on: str) -> No
 def test_no_comparison_is_made_with_what_cannot_be_compared(answers: Answers) -> None:
     gone = Earlier(accepted="2026-11-23", why_not="another holdout")
 
-    assert compare(answers(GOOD), rivals(earlier=gone), acceptance=keeping(), main="accuracy") == ()
+    assert (
+        compare(
+            answers(GOOD), rivals(earlier=gone), acceptance=recorded_division(), main="accuracy"
+        )
+        == ()
+    )
 
 
 def test_the_same_model_passes_against_itself(answers: Answers) -> None:
     same = Earlier(answers=answers(GOOD), accepted="2026-11-23")
-    acceptance = keeping(drop=0.02)
+    acceptance = recorded_division(drop=0.02)
     found = compare(answers(GOOD), rivals(earlier=same), acceptance=acceptance, main="macro_f1")
 
     check = drop_from(*found, earlier=same, acceptance=acceptance)

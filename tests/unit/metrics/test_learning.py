@@ -77,7 +77,7 @@ def test_few_rows_that_answer_alike_cannot_tell(answers: Answers) -> None:
     found = curve(said, said, said)
 
     assert found.rising is None
-    assert "cannot be told with 40 judged rows: +0.000 macro-F1" in found.message
+    assert "cannot be decided with 40 judged rows: +0.000 macro-F1" in found.message
 
 
 def test_a_surely_worse_model_has_flattened(answers: Answers) -> None:
@@ -104,7 +104,7 @@ def test_a_missing_class_is_the_reason_that_nothing_can_be_told(answers: Answers
     found = curve(said, said, said)
 
     assert found.rising is None
-    assert found.message.endswith("cannot be told: no rows of `b`")
+    assert found.message.endswith("cannot be decided: no rows of `b`")
 
 
 def test_a_single_training_is_no_curve(answers: Answers) -> None:

@@ -1,4 +1,4 @@
-"""Checks of single rows: wrong decoding, invisible characters, personal data, giveaways, oddities."""
+"""Checks of single rows: wrong decoding, invisible characters, personal data, label marks, oddities."""
 
 from __future__ import annotations
 

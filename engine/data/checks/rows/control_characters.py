@@ -1,7 +1,7 @@
 """Characters that nobody sees: control codes, bidirectional overrides, zero-width marks.
 
 They split words for the tokenizer, hide text from a reviewer (Boucher and Anderson 2021, Trojan
-Source) and make equal texts differ. Where a script or an emoji needs one, it is right and not told.
+Source) and make equal texts differ. Where a script or an emoji needs one, it is right and not reported.
 """
 
 from __future__ import annotations

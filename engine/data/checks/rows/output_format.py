@@ -78,7 +78,7 @@ class Feature:
 
     of: Callable[[str], str]
     words: Mapping[str, str]
-    """What an answer of each form is said to do."""
+    """What an answer of each form does, in words."""
     mixed: bool
     """Reported also where both forms are common: never meant, unlike upper and lower case."""
 

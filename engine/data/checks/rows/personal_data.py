@@ -1,4 +1,4 @@
-"""Personal data and secrets in the texts of a row, told without showing them, or masked."""
+"""Personal data and secrets in the texts of a row, reported without showing them, or masked."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Where personal data stands in a text: patterns, and the check digits that confirm them.
 
 The aim is few false alarms: dates, prices, versions and order numbers are none. A number counts as
-a phone number when it is written as one (`+49 30 …`, `(415) 555-…`, `07…`) or is said to be one.
+a phone number when it is written as one (`+49 30 …`, `(415) 555-…`, `07…`) or is called one.
 """
 
 from __future__ import annotations

@@ -197,7 +197,7 @@ def comparison_line(item: Comparison) -> str:
 
 
 def claim(item: Comparison) -> str:
-    """What follows: `better`, `worse`, `no difference shown`, or why neither can be said.
+    """What follows: `better`, `worse`, `no difference shown`, or why neither can be shown.
 
     Better or worse takes both the interval clear of zero and the corrected p below its rest.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.data.checks.label_leakage import find_giveaways, finder, leakage_message
+from engine.data.checks.label_leakage import find_label_marks, finder, leakage_message
 
 LABELS = ("ham", "spam", "card_arrival")
 
@@ -27,7 +27,7 @@ def rows(mark: str, marked: int = 10, plain: int = 90) -> list[tuple[str, str]]:
     ],
 )
 def test_a_mark_of_one_label_gives_it_away(written: str, mark: str) -> None:
-    (found,) = find_giveaways(rows(written), LABELS)
+    (found,) = find_label_marks(rows(written), LABELS)
 
     assert (found.label, found.mark, found.rows) == ("spam", mark, 10)
     assert (found.share, found.precision) == (0.1, 1.0)
@@ -41,11 +41,11 @@ def test_a_mark_of_one_label_gives_it_away(written: str, mark: str) -> None:
 def test_a_label_written_as_in_the_data_gives_itself_away() -> None:
     texts = [(f"where is it {number} card_arrival ok", "card_arrival") for number in range(10)]
 
-    assert [one.mark for one in find_giveaways(texts, LABELS)] == ["card_arrival"]
+    assert [one.mark for one in find_label_marks(texts, LABELS)] == ["card_arrival"]
 
 
 def test_a_joined_column_is_found_by_its_place() -> None:
-    assert [one.mark for one in find_giveaways(rows("{} spam", 80, 20), LABELS)] == [
+    assert [one.mark for one in find_label_marks(rows("{} spam", 80, 20), LABELS)] == [
         "spam as its last word"
     ]
 
@@ -62,17 +62,17 @@ def test_a_joined_column_is_found_by_its_place() -> None:
     ],
 )
 def test_a_word_that_stands_there_rightly_gives_nothing_away(texts: list[tuple[str, str]]) -> None:
-    assert find_giveaways(texts, LABELS) == []
+    assert find_label_marks(texts, LABELS) == []
 
 
 def test_rows_of_several_labels_are_read() -> None:
     texts = [(f"{number} #spam", ("spam",)) for number in range(10)]
 
-    assert [one.label for one in find_giveaways(texts, LABELS)] == ["spam"]
+    assert [one.label for one in find_label_marks(texts, LABELS)] == ["spam"]
 
 
 def test_the_rows_that_hold_a_mark_are_found_again() -> None:
-    found = find_giveaways(rows("[SPAM] {}"), LABELS)
+    found = find_label_marks(rows("[SPAM] {}"), LABELS)
     look = finder(found)
 
     assert look("[spam] again") == found[0]

@@ -55,6 +55,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = "engine.recipe.model" if name == "Recipe" else "engine.runs.api"
     value: object = getattr(import_module(module), name)
+    # kept, so that Python finds it next time without asking here
     globals()[name] = value
     return value
 

@@ -133,6 +133,7 @@ def _vllm_version(python: str | None) -> str | None:
         "print(next(one.version for one in installed.distributions() if one.name in names))"
     )
     try:
+        # isolated: nothing of the current folder, which may be a stranger's, is imported
         return answer_of(program(python)("-I", "-c", ask)).strip()
     except OSError:
         return MISSING
@@ -152,6 +153,7 @@ def tool_versions() -> dict[str, str]:
 def detect_device() -> Device:
     """The device that models will run on: the first NVIDIA GPU that CUDA may see, Apple's GPU, or the CPU."""
     cores = (
+        # not all of the machine's: `taskset` and a container's cpuset give a process fewer
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
     gpu = _nvidia(os.environ.get(CUDA_VISIBLE))
@@ -216,6 +218,8 @@ def _nvidia(visible: str | None) -> _Gpu | None:
     gpus = _smi_gpus()
     if visible is None:
         first = gpus[0] if gpus else None
+        # by UUID: unless it is told otherwise CUDA counts the fastest GPU first, `nvidia-smi` by
+        # bus
         return _seen(first, first.uuid) if first else None
     entry = _first(visible)
     if entry.isdecimal():

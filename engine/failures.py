@@ -43,6 +43,7 @@ def library_errors(code: str, what: str, *, hint: str, path: str = "") -> Iterat
         yield
     except (EngineError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
+    # a library written in Rust panics with what is no `Exception`
     except BaseException as error:
         if (full := _no_memory(error)) is not None:
             raise full from error
@@ -118,6 +119,7 @@ def library_of(error: BaseException) -> str | None:
         return names[0]
     if names[-1] in LIBRARIES:
         return names[-1]
+    # `tokenizers` raises a bare `Exception`, and its frames are not Python's
     is_bare = type(error) is Exception or type(error).__name__ == PANIC
     return "the tokenizer" if is_bare else None
 

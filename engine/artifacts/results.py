@@ -112,6 +112,7 @@ def write_json(path: Path, value: object) -> None:
 
 def baselines(artifacts: Artifacts, recipe: Recipe) -> tuple[BaselineResult, ...]:
     """The baselines, each judged by the recipe's thresholds."""
+    # thresholds are not in the key of `baseline`, so they are applied when it is read
     path = artifacts["baseline"].file("baselines.json")
     return load_baselines(path, recipe.acceptance)
 

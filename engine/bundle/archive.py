@@ -30,6 +30,7 @@ KEPT = 64 << 20
 MOST_MEMBERS = 10_000
 MOST_BYTES = 1 << 38
 """Of a whole bundle: 256 GiB, more than the weights of any small model."""
+# the field of a tar header; a longer name would take a second header
 LONGEST_NAME = 100
 
 Content = bytes | Path
@@ -123,10 +124,12 @@ def _header(name: str, size: int) -> bytes:
 
 
 def _members(stream: IO[bytes], is_large: Callable[[str], bool], *, end: int) -> Iterator[Member]:
+    # a file that ends without its zeros gives an empty header, which `_named` refuses
     while (header := stream.read(BLOCK)) != bytes(BLOCK):
         name, size, at = *_named(header, at=stream.tell() - len(header)), stream.tell()
         if size > end - at:
             raise ArchiveError(f"it ends within `{name}`")
+        # all but models is held in memory
         if size > KEPT and not is_large(name):
             raise ArchiveError(f"`{name}` has {size:,} bytes, more than {KEPT:,}")
         yield _member(stream, name, size)

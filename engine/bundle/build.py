@@ -68,6 +68,7 @@ def make_bundle(
         members |= files
     digests = {f"{MODEL}/{file.name}": file.sha256 for file in report.files}
     try:
+        # hashed again while they are written: a file can change after it was checked
         write_archive(target, members, digests=digests)
     except ArchiveError as error:
         raise _damaged(str(error)) from error
@@ -102,6 +103,8 @@ def evidence_of(run: Path) -> tuple[Report, Accepted, dict[str, bytes]]:
     if lock is None or lock.accepted is None or missing:
         what = ", ".join(missing) or "an accepted run in its lock"
         raise _unfit(f"the run has no {what}", f"recipe run {report.recipe_name} writes it")
+    # an accepted run that repeats a lock within noise leaves the lock as it was, with the files
+    # of another run
     if {file.name: file.sha256 for file in report.files} != lock.accepted.files:
         raise _unfit(
             "its files are not those of its lock",

@@ -50,6 +50,7 @@ _UNSEEN = re.compile(
 def statement_problems(found: Contents) -> Iterator[str]:
     """Yield the parts of the signed statement that are not those of report, lock and files."""
     evidence = {name: found.members[name].data or b"" for name in EVIDENCE if name in found.members}
+    # through JSON, since tuples would differ from the lists that were signed
     right = json.loads(to_bytes(statement_of(found.report, found.accepted, evidence)))
     signed = found.statement
     for name in sorted({*right, *signed} - {"predicate"}):
@@ -118,6 +119,7 @@ def _repeated(found: Contents) -> Iterator[str]:
         },
         "waivers": [asdict(one) for one in recipe.waivers],
     }
+    # with a sweep the report names the setting that was chosen, which the recipe does not say
     if not recipe.sweep:
         wanted["method"] = describe_method(recipe)
     shown = {name: getattr(report, name) for name in wanted}
@@ -174,6 +176,7 @@ def _made_from(found: Contents) -> Iterator[str]:
     before = accepted.base_model["reference"]
     now = reference_mapping(found.recipe.base_model)
     for name in before.keys() | now.keys():
+        # a pin may be added later without another model: the digests of the files are compared
         is_open = name in PINS and None in (before.get(name), now.get(name))
         if before.get(name) != now.get(name) and not is_open:
             here, there = _as_json(now.get(name)), _as_json(before.get(name))
@@ -185,6 +188,7 @@ def surrounding_problems(found: Contents) -> Iterator[str]:
     report, accepted = found.report, found.accepted
     is_one = report.reproduction is None or report.reproduction.verdict is Repeat.EXACT
     trained = [one for one in report.stages if one.stage == "train"]
+    # a reused training was made with the tools of an earlier day
     if not is_one or any(one.status is not StageStatus.RAN for one in trained):
         return
     for name, version in accepted.versions.items():
@@ -314,6 +318,7 @@ def _shown_decimals(page: str) -> set[str]:
 
 
 def _numbers(value: Any) -> Iterator[float]:
+    # a bool is an int: one `true` of the report would let 1.0 pass on a page
     if isinstance(value, bool):
         return
     if isinstance(value, int | float):
@@ -328,6 +333,7 @@ def _numbers(value: Any) -> Iterator[float]:
 def _gives(shown: str, known: set[float]) -> bool:
     """Tell whether a number of a page is one of the report, rounded, as a share or in percent."""
     decimals = len(shown.partition(".")[2])
+    # half of the last digit that is shown, and a little for what binary fractions cannot hold
     step = 0.5 * 10**-decimals + 1e-12
     value = float(shown)
     return any(

@@ -223,6 +223,7 @@ def _differences(report: Report, recipe: Recipe) -> Iterator[str]:
             continue
         difference = mine.value - its.value
         if is_lower_better(one.metric, recipe.task.kind):
+            # not `-difference`: that of 0 would be -0.0
             difference = 0.0 - difference
         has_likelihood = one.metric in (
             "brier",

@@ -102,6 +102,8 @@ def _confusion(scores: Scores, recipe: Recipe) -> Iterator[str]:
 def _scored_again(scores: Scores, recipe: Recipe) -> Scores:
     """Return the scores of rows that have that confusion matrix."""
     rows = rows_of(scores, recipe)
+    # any seed: these rows stand in another order than the run's, so resampled intervals only come
+    # near anyway
     return score(rows, recipe.task, confidence=recipe.acceptance.confidence, seed=0)
 
 
@@ -131,6 +133,8 @@ def _unlike_metrics(scores: Scores, again: Scores, recipe: Recipe) -> Iterator[s
             yield f"{name} is {metric.value}, the confusion matrix gives {right.value}"
         elif metric.n != right.n:
             yield f"{name} stands on {metric.n} rows, the confusion matrix has {right.n}"
+        # by group, whole groups are resampled, and a confusion matrix does not say which rows
+        # belong together
         elif recipe.splits.by != "group" and not _alike(metric, right):
             yield f"the interval of {name} is {_shown(metric)}, the confusion matrix gives {_shown(right)}"
 

@@ -54,6 +54,7 @@ def key_place() -> Path:
 def known_signers() -> frozenset[str]:
     """Return the ids of the keys that the user knows: their own, and those in their folder of known keys."""
     found = set()
+    # a key that cannot be read makes no signer known, and is no reason to stop
     with suppress(EngineError):
         if key_place().is_file():
             found.add(key_id(own_key(None)[0].public_key()))
@@ -82,6 +83,7 @@ def own_key(path: Path | None) -> tuple[Ed25519PrivateKey, bool]:
 
     try:
         key = load_pem_private_key(read_bytes(place, limit=MOST_BYTES), password=None)
+    # TypeError: the key is encrypted
     except (OSError, ValueError, TypeError) as error:
         raise _no_key(place, str(getattr(error, "strerror", "") or error)) from error
     if not isinstance(key, Ed25519PrivateKey):
@@ -100,6 +102,7 @@ def public_key(data: bytes, name: str) -> Ed25519PublicKey:
         key = load_pem_public_key(data)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise _no_key(Path(name), "it is no public key") from error
+    # one spelling: behind the key the file could hold another one
     if not isinstance(key, Ed25519PublicKey) or pem_of(key) != data:
         raise _no_key(Path(name), "it is not an ed25519 key alone, as PEM")
     return key
@@ -142,6 +145,8 @@ def checked(envelope: bytes, key: Ed25519PublicKey) -> Signed:
     data = _envelope(envelope)
     payload, (signature,) = base64.b64decode(data["payload"]), data["signatures"]
     try:
+        # By `cryptography` alone: whoever verifies need not install the library that signs, and
+        # that brings the clients of clouds.
         key.verify(base64.b64decode(signature["sig"]), _signed_bytes(payload))
     except InvalidSignature as error:
         raise ValueError("the signature is not that of the key") from error

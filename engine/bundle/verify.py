@@ -134,12 +134,14 @@ def check_bundle(bundle: Path, *, model: Path | None = None, key: Path | None = 
     except OSError as error:
         raise _unreadable(bundle, error) from error
     checking.claim("the file is a bundle, byte for byte", _members(members))
+    # without a statement that was signed there is nothing to hold the files to
     statement = _signed(checking, members, trusted)
     if statement is None:
         return checking
     _content(checking, members, statement)
     if model is not None:
         _model(checking, model)
+    # where the caller names a key, that one counts alone
     if trusted is None and checking.signer:
         checking.is_known = checking.signer in known_signers()
     return checking
@@ -192,6 +194,7 @@ def _members(members: Mapping[str, Member]) -> Iterator[str]:
     wanted = {*EVIDENCE, STATEMENT, KEY}
     if missing := sorted(wanted - set(members)):
         yield f"{', '.join(missing)} is missing"
+    # such a file is signed by nobody, and would still be taken for a part of the bundle
     others = {name for name in members if not name.startswith(f"{MODEL}/")} - wanted
     if others:
         yield f"{', '.join(sorted(others))} does not belong in it"
@@ -244,6 +247,7 @@ def _statement(payload: bytes) -> Mapping[str, Any]:
         raise ValueError(
             f"what is signed is a `{brief_text(str(kinds[1]))}`, not a `{PREDICATE_TYPE}`"
         )
+    # JSON with a key that stands twice says different things to different readers
     if canonical != payload:
         raise ValueError("the statement is not written as ours are")
     statement: Mapping[str, Any] = found
@@ -283,6 +287,7 @@ def _model(checking: Checking, model: Path) -> None:
         try:
             is_folder = model.is_dir()
             files = sorted(p for p in model.rglob("*") if p.is_file()) if is_folder else [model]
+            # by digest and not by name: people rename what they download
             digests = {file: _sha256(file) for file in files}
         except OSError as error:
             raise _unreadable(model, error) from error

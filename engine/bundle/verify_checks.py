@@ -25,7 +25,6 @@ MOST_SHIFT: Mapping[str, float] = {
     **{f"largest_shift.{name}": max(LARGEST_SHIFT.values()) for name in ("merged", "f16")},
 }
 """The widest bounds on how far probabilities may move."""
-"""Kinds that are judged by likelihoods."""
 Wanted = tuple[str, str, float, str]
 """Of a check: its name, direction, bound and what decides."""
 
@@ -94,6 +93,7 @@ def _wanted(recipe: Recipe) -> list[Wanted]:
     found += [(name, "min", 1.0, "point") for name in WHOLE]
     found += [(f"drop.{one.metric}", "max", one.max_drop, "point") for one in export.max_drops]
     for bound in export.thresholds:
+        # size and speed are measured once and have no interval
         is_point = recipe.acceptance.decide_on == "point" or bound.metric in PHYSICAL
         end = "lower bound" if bound.direction == "min" else "upper bound"
         decides = "point" if is_point else end
@@ -128,6 +128,7 @@ def _rungs(report: Report, recipe: Recipe) -> Iterator[str]:
         yield from _same_scores("rung adapter", rungs["adapter"].scores, report.holdout)
     for below, rung in pairwise(report.ladder):
         yield from _between(below, rung, report, recipe)
+    # quantizations that were tried and failed stand in the ladder too; the last one leaves
     counted = [rung for rung in report.ladder if rung.name in wanted or rung is report.ladder[-1]]
     for rung in counted:
         for check in rung.verdict.checks if rung.verdict else ():
@@ -246,6 +247,7 @@ def _of_drop(
         yield f"verify: {check.name} stands on scores that are not there"
         return
     lost = one.value - two.value
+    # not `-lost`: that of 0 would be -0.0
     lost = 0.0 - lost if is_lower_better(drop.metric, recipe.task.kind) else lost
     if not same(check.got, lost):
         yield f"verify: {check.name} got {check.got}, the scores say {lost:g}"

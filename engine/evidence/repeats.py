@@ -86,7 +86,7 @@ class Reproduction:
     summary: str
     """One sentence."""
     first_difference: str
-    """What differed first, in the order of `Compared.part`; empty for nothing."""
+    """What differed first, in the order of `FactComparison.part`; empty for nothing."""
     compared: tuple[FactComparison, ...] = ()
     equivalence: tuple[Equivalence, ...] = ()
     """Empty where it was not asked: the files are equal, or nothing was recomputed."""

@@ -36,10 +36,14 @@ def open_regular(path: Path | str, *, follow: bool = True) -> BufferedReader:
         OSError: as `open`; EISDIR for a folder, EINVAL for what is no file, ELOOP for a link where `follow` is False.
 
     """
+    # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever; regular files do not
+    # mind
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     flags |= 0 if follow else getattr(os, "O_NOFOLLOW", 0)
     number = os.open(path, flags)
     try:
+        # of what is open now: between a look at the name and opening it another file can take its
+        # place
         _require_regular(os.fstat(number).st_mode, path)
         return os.fdopen(number, "rb")
     except BaseException:
@@ -74,6 +78,7 @@ def require_data(path: Path | str) -> os.stat_result:
 def read_bytes(path: Path | str, *, limit: int = MAX_BYTES, follow: bool = True) -> bytes:
     """Return a regular file's bytes. OSError as `open_regular`, EFBIG where there are more than `limit`."""
     with open_regular(path, follow=follow) as stream:
+        # read, not asked of the size: a file can grow, and those of /proc say 0
         content = stream.read(limit + 1)
     if len(content) > limit:
         raise OSError(errno.EFBIG, f"larger than {limit / 1e6:.0f} MB", str(path))
@@ -95,6 +100,7 @@ def parse_json(text: str | bytes, *, depth: int = MAX_DEPTH) -> Any:
         value = json.loads(text)
     except RecursionError:
         raise _too_deep(depth) from None
+    # level by level and not by recursion, which would end at the interpreter's own limit
     level: list[Any] = [value]
     for _ in range(depth):
         level = [part for whole in level for part in _parts(whole)]

@@ -110,6 +110,7 @@ def _read_union(kinds: tuple[Any, ...], data: Any, path: str) -> Any:
             return _read(kind, data, path)
         except JsonTypeError:
             continue
+    # outside of the loop: where no kind fits, the error that is shown is that of the last one
     return _read(others[-1], data, path)
 
 
@@ -133,6 +134,7 @@ def _read_fields(kind: Any, data: dict[str, Any], path: str) -> Any:
         elif name in required:
             raise JsonTypeError(f"`{_at(path, name)}` is missing")
     if is_typeddict(kind):
+        # keys beside those of the class are kept: sources, for one, have pins of their own
         return {**data, **found}
     if unknown := data.keys() - hints.keys():
         raise JsonTypeError(f"`{_at(path, min(unknown))}` is unknown")
@@ -172,12 +174,14 @@ def _is_text(data: Any) -> bool:
 
 
 def _is_integer(data: Any) -> bool:
+    # Python's `True` is an int; JSON's `true` is no number
     return isinstance(data, int) and not isinstance(data, bool)
 
 
 def _is_number(data: Any) -> bool:
     try:
         return (isinstance(data, float) or _is_integer(data)) and math.isfinite(float(data))
+    # JSON's integers have any length, floats do not
     except OverflowError:
         return False
 

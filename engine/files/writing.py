@@ -61,6 +61,8 @@ def replacing(
     """
     with _opened(path.parent, below=below, make=below is not None) as handle:
         _require_replaceable(path, handle)
+        # cut, since a name has 255 bytes at most; random, so that nobody can have put a link
+        # there
         partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.part")
         try:
             with _new_file(partial, handle, mode) as stream:
@@ -70,6 +72,7 @@ def replacing(
                     os.fsync(stream.fileno())
             source, target = _named(partial, handle), _named(path, handle)
             os.replace(source, target, src_dir_fd=handle, dst_dir_fd=handle)
+        # Ctrl-C too: nothing half written stays beside the file
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(_named(partial, handle), dir_fd=handle)
@@ -183,6 +186,7 @@ def _inner(part: str, handle: int, path: Path, *, make: bool) -> int:
     try:
         return os.open(part, _FOLDER | _NO_LINK, dir_fd=handle)
     except OSError as error:
+        # of a link Linux says ENOTDIR here, since a folder was asked for, other systems say ELOOP
         if error.errno in (errno.ELOOP, errno.ENOTDIR) and path.is_symlink():
             raise _link(path) from None
         raise
@@ -213,6 +217,7 @@ def _is_folder(name: str, handle: int | None) -> bool:
 
 @contextlib.contextmanager
 def _new_file(path: Path, handle: int | None, mode: int | None = None) -> Iterator[BinaryIO]:
+    # private from the first moment; `fchmod` then gives the wanted rights, whatever the umask
     number = _create(path, handle, 0o666 if mode is None else 0o600)
     with os.fdopen(number, "wb") as stream:
         if mode is not None and hasattr(os, "fchmod"):

@@ -1,4 +1,4 @@
-"""Predictions of one variant of the model on the holdout, made at most once.."""
+"""Predictions of one variant of the model on the holdout, made at most once."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ def predict_merged(
         "model": context.inputs["merge"],
         "device": context.device.kind,
         "precision": precision,
+        # answers without free ones must not be taken where these are asked for
         "free": with_free,
         "asks": predict.REVISION,
     }

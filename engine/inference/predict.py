@@ -1,4 +1,4 @@
-"""Asking a model, or the SVM, for the answer to every row; shared by the stages that judge..
+"""Asking a model, or the SVM, for the answer to every row; shared by the stages that judge.
 
 Each kind is judged in its own way (`chosen`): a classifier by the most probable of its labels, several
 labels and objects by decoding that says nothing but answers of that form, free text by what the model
@@ -62,6 +62,8 @@ class PredictionInputs:
         texts: set[str] = set()
         if not task.spec.by_likelihood and not task.max_new_tokens:
             texts = {answer_text(task, row.target) for row in train}
+        # by characters, since this stands in keys and no tokenizer is loaded for a key; equal
+        # lengths by text, for a set has no order
         longest = sorted(texts, key=lambda text: (-len(text), text))[:LONGEST_ANSWERS]
         return cls(task=task, max_length=recipe.method.max_length, answers=tuple(longest))
 
@@ -70,6 +72,7 @@ class PredictionInputs:
         digest = sha256("\0".join(self.answers).encode(errors="surrogatepass")).hexdigest()
         payload = {"task": task_slice(self.task), "max_length": self.max_length, "answers": digest}
         vllm = None if self.task.spec.by_likelihood else version_of(VLLM)
+        # only where it is used, so that the keys of everybody else do not change
         return payload | ({VLLM: vllm} if vllm else {})
 
     def room(self, chat: Chat) -> int:
@@ -170,6 +173,7 @@ def asked_turns(task: Task, row: Example, shots: Sequence[Shot] = ()) -> list[Ma
     if not row.payload.get("messages"):
         return [*messages(task, row.input, shots)]
     turns = conversation(task, input=row.input, target=row.target, payload=row.payload).asked
+    # shots go behind the system turn: many templates take one at the beginning only
     first = 1 if turns[0]["role"] == "system" else 0
     before = messages(task, "", shots)[:-1]
     answered = [turn for turn in before if turn["role"] != "system"]
@@ -211,6 +215,7 @@ def _labelled(
     from engine.runtime.scoring.label_scoring import choose  # brings torch
 
     texts = [answer_text(task, label) for label in task.labels]
+    # with what ends the turn: `no` alone would never be less probable than `none`
     answers = [text + loaded.chat.terminator for text in texts]
     choices = choose(loaded, prompts, answers, progress=progress, distribution=distribution)
     return [
@@ -240,6 +245,7 @@ def _generate(
     from engine.runtime.served.vllm import generate_with_vllm, is_configured
 
     chat, room = loaded.chat, asked.room(loaded.chat)
+    # labels and grammars stay in the engine, which needs fewer tokens for them than any server
     if grammar is None and is_configured():
         answers = generate_with_vllm(loaded, prompts, max_new_tokens=room, progress=progress)
     else:
@@ -274,6 +280,7 @@ def _likelihoods(
     from engine.runtime.rendering.renderer import LengthLimits, Renderer
     from engine.runtime.scoring.likelihood import likelihood  # brings torch
 
+    # the holdout is asked whole: what training would cut or leave out is judged all the same
     limits = LengthLimits(max_length=asked.max_length, truncation="off", template_tokens="off")
     renderer = Renderer(loaded.chat, asked.task, limits)
     made = [_rendered(renderer, row) for row in examples]
@@ -291,6 +298,8 @@ def _likelihoods(
                 nats=sum(one.nll for one in sums),
                 ended=sums[-1].ends,
                 tokens=sum(one.tokens for one in sums),
+                # likelihoods are judged per byte: other tokenizers make other numbers of tokens
+                # of the same text
                 bytes=len(learned.encode()),
             )
         )

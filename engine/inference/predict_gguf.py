@@ -1,4 +1,4 @@
-"""Asking a GGUF file for the answer to every row, as `predict` asks a transformers model..
+"""Asking a GGUF file for the answer to every row, as `predict` asks a transformers model.
 
 Beside the answers it gathers what shows that the file reads what training read: token ids in four places,
 the chat templates in the file and in the Modelfile, and the prompts as the file's users send them.
@@ -64,6 +64,7 @@ def ask(
         )
     loose = [
         _generate(asked, row, text, ended=ended)
+        # nothing comes back of what was not asked for
         for row, text, ended in zip(
             examples, answers.texts, answers.ended, strict=bool(answers.texts)
         )
@@ -71,6 +72,8 @@ def ask(
     chosen = [*_held(asked, examples, answers)] if asked.task.spec.is_constrained else loose
     ids = [file.chat.token_ids(prompt) for prompt in prompts]
     trained = _trained_ids(file.chat, asked, examples)
+    # Pairs of readings that go wrong one by one: the pre-tokenizer of the file, its template and
+    # the Modelfile's, the tokens that it adds by itself.
     parity = {
         "training": _same(examples, ids, trained),
         "llama_cpp": _same(examples, ids, answers.token_ids),
@@ -180,6 +183,7 @@ def _likelihoods(
     if not answers.is_finite:
         silent = [predicted(row) for row in examples]
         return Predictions(chosen=silent, free=[], facts=_damaged(answers, owners, texts, file))
+    # nothing stands before the first token, so nothing predicts it
     nats, counts = iter(answers.likelihoods), iter(sum(row.learned[1:]) for row in tokens)
     ends = iter(answers.ended)
     chosen = [
@@ -238,6 +242,8 @@ def _ollama_of_plain(
     if not asked.task.spec.has_turns or not file.modelfile:
         return []
     turns = [(row, asked_turns(asked.task, row)) for row in examples]
+    # Ollama's own templates are not the chat template: of tools and their calls a Modelfile of
+    # ours says nothing
     plain = [(row, one) for row, one in turns if is_plain(one) and not row.payload.get("tools")]
     written = _ollama(file.modelfile, [one for _, one in plain]) or []
     return [

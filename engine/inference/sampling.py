@@ -1,4 +1,4 @@
-"""Which rows of train and validation a model is asked, where asking all would cost too much.."""
+"""Which rows of train and validation a model is asked, where asking all would cost too much."""
 
 from __future__ import annotations
 

@@ -25,6 +25,8 @@ def opening_problem(chat: Chat) -> Problem | None:
     prompt, written = chat.prompt(asked), chat.before_answer(asked)
     shared = prompt.rstrip()
     between = written.removeprefix(shared) if written.startswith(shared) else ""
+    # Qwen3 writes an empty `<think>` block before a past answer and none where one is asked for:
+    # training leaves it out, too
     missing = CLOSED.sub("", between).strip()
     edit = "in chat_template.jinja of the base model"
     if tag := chat.left_open():

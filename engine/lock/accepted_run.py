@@ -52,6 +52,7 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
         },
         config=config_digest(artifacts),
         precision=str(training["precision"]),
+        # older trainings did not record it
         threads=int(training.get("threads", 0)) or device.threads,
         hardware=basis["hardware"],
         versions=used_versions(recipe, train.versions),
@@ -87,6 +88,7 @@ def recipe_facts(recipe: Recipe, *, trained: Recipe | None = None) -> RecipeFact
 def used_versions(recipe: Recipe, versions: Mapping[str, str]) -> dict[str, str]:
     """Return the versions of what this recipe has a use for: others need not be installed to repeat it."""
     has_gguf = recipe.export.has_quantized_file or not isinstance(recipe.base_model, HubRef)
+    # `--frozen` asks for these very versions, so a tool that had no part in the run is none of them
     used = {
         "axolotl": recipe.backend.name == "axolotl",
         "bitsandbytes": any(method.kind == "qlora" for method in methods_of(recipe)),

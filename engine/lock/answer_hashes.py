@@ -65,6 +65,8 @@ def match_answers(
         return None
     joined = base64.b64decode(recorded["entries"])
     entries = [joined[at : at + BYTES] for at in range(0, len(joined), BYTES)]
+    # the lock holds no ids, which would take more room than the answers: place in the order of
+    # ids is all that pairs them
     pairs = list(zip(ordered, entries, strict=True))
     if recorded["way"] == LIKELIHOODS:
         rebuilt = [replace(row, nats=struct.unpack("<f", entry)[0]) for row, entry in pairs]
@@ -103,6 +105,8 @@ def label_counts(recorded: AnswerFacts, labels: Sequence[str]) -> dict[str | Non
     names = {_hash(label, label): label for label in labels}
     joined = base64.b64decode(recorded["entries"])
     found = Counter(names.get(joined[at : at + BYTES]) for at in range(0, len(joined), BYTES))
+    # every label stands in it, also with 0, since it is compared with the columns of a confusion
+    # matrix
     return {label: found[label] for label in (*labels, None)}
 
 

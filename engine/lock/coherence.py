@@ -37,6 +37,8 @@ def contradictions(accepted: Accepted) -> Iterator[str]:
     yield from _spread(accepted)
     yield from _counts(accepted)
     yield from _digests(accepted)
+    # a time to come would make every stored result look older than the lock, and each run a mere
+    # reuse
     if datetime.fromisoformat(accepted.finished) > datetime.now(UTC) + _CLOCKS:
         yield f"`finished` is {accepted.finished}, which is still to come"
 
@@ -109,6 +111,7 @@ def _counts(accepted: Accepted) -> Iterator[str]:
 def _bytes(text: str) -> int:
     """Return how many bytes base64 holds; -1 where it is none."""
     try:
+        # without `validate` characters that are none of base64's are skipped in silence
         return len(base64.b64decode(text, validate=True))
     except ValueError:
         return -1

@@ -96,6 +96,7 @@ def _reference(recipe: Recipe, locked: Accepted) -> FactComparison:
 
 
 def _base_model(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator[FactComparison]:
+    # artifacts of older versions say nothing of the base model
     for name in sorted({*locked, *found} if locked and found else ()):
         yield _digest(kind_of(name), name, locked.get(name, ""), found.get(name, ""))
 
@@ -136,6 +137,8 @@ def _metrics(
 ) -> Iterator[FactComparison]:
     """Compare each metric of the lock, its interval and its rows; those of all rows that the lock lacks too."""
     none = {"value": None, "low": None, "high": None, "n": None}
+    # a name with a dot is of one label or field, which a lock records only where the recipe
+    # bounds it
     for name in {**locked, **{name: 0 for name in found if "." not in name}}:
         before, now = locked.get(name, none), found.get(name, none)
         yield _fact(NUMBERS, name, before["value"], now["value"])

@@ -103,6 +103,9 @@ def bind_to_lock(recipe: Recipe, lock: Lock | None, inputs: str) -> ExpectedDraw
     if lock is None or "holdout" not in lock.splits:
         return ExpectedDraw(match=LockMatch.NEW)
     if lock.inputs == inputs:
+        # With the same inputs the record is in the key only where it was when the lock was made.
+        # Otherwise the second run of an unchanged recipe, which finds a lock where the first
+        # found none, would miss all stored results.
         recorded = recorded_rows(recipe, lock) if lock.drawn_with else None
         return ExpectedDraw(match=LockMatch.SAME, digest=lock.drawn_with, recorded=recorded)
     changed = _changed(lock.draw, draw_of(recipe))
@@ -118,6 +121,8 @@ def needs_record(splits: Splits) -> bool:
     """Whether other rows could move a row of holdout or validation that nothing holds."""
     if splits.folds:
         return False
+    # a fraction moves no row when rows are added; a number of rows does, since others rank before
+    # them then
     if splits.by in ("files", "column"):
         return int in (type(splits.holdout), type(splits.validation))
     return splits.by == "time" or isinstance(splits.holdout, int)

@@ -265,6 +265,8 @@ def lock_text(lock: Lock) -> str:
 
 def _written(split: LockedSplit) -> dict[str, Any]:
     written = asdict(split)
+    # a split without such rows is written as before the field existed, so that most locks stay as
+    # they were
     if split.left_out is None:
         del written["left_out"]
     return written

@@ -57,6 +57,8 @@ def kind_of(name: str) -> str:
 
 def hardware(device: Device) -> dict[str, Any]:
     """Return what can change bits: the kind and name of the device, and the machine's kind."""
+    # threads are recorded beside these: a reproduction can set their number, and cannot set the
+    # machine
     return {
         "device": device.kind,
         "name": device.name,

@@ -38,9 +38,12 @@ class HoldoutUses:
             StoreError, EnvironmentProblem: the store cannot be written.
 
         """
+        # read and written under one lock: of two runs that end together one would not be counted
         with self._store.lock(digest):
             path = self._path(digest)
             old = _read(path)
+            # a record that cannot be read is kept aside: overwritten, the count would start anew
+            # without a trace
             if not old:
                 self._set_aside(path)
             looks = max(int(old.get("looks", 0)), known) + 1
@@ -77,6 +80,7 @@ def _read(path: Path) -> dict[str, Any]:
     is_record = (
         isinstance(fields, dict)
         and fields.get("schema") == SCHEMA
+        # not `isinstance`: `true` would count as one look
         and type(fields.get("looks")) is int
         and fields["looks"] >= 0
         and isinstance(fields.get("decisions"), list)

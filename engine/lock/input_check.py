@@ -1,4 +1,4 @@
-"""A run beside the accepted run of its lock: wrong inputs stop it early, the rest is compared at the end..
+"""A run beside the accepted run of its lock: wrong inputs stop it early, the rest is compared at the end.
 
 A run repeats the lock when its recipe asks for the same; another seed is the same recipe. What is
 compared, in order: data, base model, tokenizer, config, tool versions, hardware, threads, numbers.
@@ -46,6 +46,7 @@ def _moved(recipe: Recipe, accepted: Accepted) -> bool:
     """Whether both pin the base model, each to something else."""
     before, now = accepted.base_model["reference"], reference_mapping(recipe.base_model)
     pins = ("revision", "sha256")
+    # a pin that was added or taken away is no change: the lock has the digests of the files
     return any(before.get(pin) and now.get(pin) and before[pin] != now[pin] for pin in pins)
 
 
@@ -58,6 +59,7 @@ def device_of_lock(device: Device, recipe: Recipe, accepted: Accepted) -> Device
     held = replace(device, held_threads=accepted.threads)
     is_cpu = device.kind == "cpu" and accepted.hardware.get("device") == "cpu"
     if recipe.backend.precision == "auto" and is_cpu and accepted.precision in ("bf16", "fp32"):
+        # `Device.precision` answers `auto` by this flag
         return replace(held, bf16=accepted.precision == "bf16")
     return held
 
@@ -83,8 +85,12 @@ class InputCheck:
         """
         if stage == "data":
             self._sources(progress)
+        # the first stage that reads the base model: a local one is compared before anything is
+        # spent on it
         elif stage == "baseline" and isinstance(self.recipe.base_model, PathRef):
             self._base_model(self.recipe.base_model.path)
+        # a model that had to be fetched or made first is known only now, and a reused training
+        # needs none
         elif stage == "train" and not reused and self._is_open():
             from engine.runtime.models.base_model import (
                 locate_base_model,  # only where a model is due
@@ -171,6 +177,7 @@ class InputCheck:
         if not folder.is_dir() or not locked:
             return
         found = base_files(folder)
+        # the model's own files before the tokenizer's: what is named first is taken for the cause
         for name in sorted({*locked, *found}, key=lambda name: (kind_of(name), name)):
             if locked.get(name) == found.get(name):
                 continue

@@ -115,6 +115,7 @@ class LockPolicy:
     def exit_code(self, code: ExitCode, found: Reproduction | None) -> ExitCode:
         """Return 1 for a frozen run that was accepted and is not the lock's model; else `code`."""
         failed = found is not None and found.verdict is Repeat.NOT
+        # a code that is there already says more: the gate refused, or a stage failed
         return ExitCode.REFUSED if self.options.frozen and failed and not code else code
 
 
@@ -132,6 +133,7 @@ def lock_policy(recipe: Recipe, options: LockOptions) -> LockPolicy:
     policy = LockPolicy(recipe=recipe, accepted=accepted, changed=changed, options=options)
     if options.frozen:
         _refuse_uncovered(policy, lock_path(recipe.file))
+    # a lock that is to be renewed is nothing to be compared with
     return replace(policy, accepted=None, changed=()) if options.update else policy
 
 
@@ -177,6 +179,8 @@ def _uncovered(policy: LockPolicy, path: Path) -> list[tuple[str, str, str]]:
         changed = ", ".join(policy.changed)
         hint = f"take back the change, or accept the changed recipe: {run}"
         found.append((f"`{path.name}` proves another recipe: {changed} changed since", "", hint))
+    # digests leave the seed out, since another seed is the same recipe; a frozen run has to give
+    # the same model
     if accepted.recipe["seed"] not in [method.seed for method in methods_of(recipe)]:
         message = f"{recipe.method.seed} is not the lock's seed {accepted.recipe['seed']}"
         found.append((message, "method.seed", f"write `seed: {accepted.recipe['seed']}`"))

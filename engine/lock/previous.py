@@ -104,6 +104,8 @@ def find_previous(
     # this store has accepted a newer model than the lock's
     if origin is None and run is not None and _moment(locked.finished) < _moment(run.started):
         return found
+    # The store knows the lock's run, and so any model accepted since. The lock is asked only
+    # where the store has lost the answers of that very run.
     if origin is not None and (origin is not run or (found and found.answers)):
         return found
     return Previous(run=None, answers=None, file=file, locked=locked, holdout=holdout)
@@ -123,6 +125,7 @@ def _origin(accepted: Sequence[AcceptedRun], store: Store, locked: Accepted) -> 
         artifact = store.get(run.keys.get("evaluate") or "-")
         files = artifact.files if artifact else ()
         is_same = any(entry.name == HOLDOUT and entry.sha256 == digest for entry in files)
+        # a later run can have reused these predictions, but cannot have written the lock
         if is_same and _moment(run.started) <= finished:
             return run
     return None
@@ -139,6 +142,7 @@ def _of_lock(
         why_not = f"{CONTRADICTORY}: {wrong}"
     elif recipe.splits.folds:
         why_not = ONLY_HOLDOUT
+    # as many rows are not yet the same rows: the lock's answers have no ids that would show it
     elif before is None or locked.splits.get("holdout") != previous.holdout:
         why_not = OTHER_ROWS
     elif wrong := "; ".join(contradicted_by_answers(locked, before, recipe)):
@@ -161,6 +165,7 @@ def _not_paired(locked: Accepted, before: LockedAnswers, recipe: Recipe) -> Mapp
     if before.unknown:
         of = f"{before.unknown} of {len(before.rows)} answers"
         why = f"{of} cannot be recovered from the hashes that the lock keeps, so rows cannot be paired"
+        # where a metric comes out as the lock states it, the missing answers do not matter to it
         right = {
             name
             for name, stated, value in recomputed_metrics(locked, before, recipe)

@@ -1,4 +1,4 @@
-"""Repairing a lock whose recorded rows cannot be read, without a new draw of the holdout..
+"""Repairing a lock whose recorded rows cannot be read, without a new draw of the holdout.
 
 Three sources, the best first: a data artifact in the store that has the lock's holdout; the splits that the
 recipe draws from its data now, where they are the lock's; the lock itself, as far as its holdout can be read.
@@ -77,6 +77,7 @@ def repaired(
 
 def _stored(recipe: Recipe, store: Store) -> Iterator[Artifact | None]:
     """Yield the data artifacts of the recipe's runs, the newest first."""
+    # whoever made the run: what it recorded is compared with the digest in the lock
     for run in reversed(Runs(store.root).of(recipe.name)):
         stages: Mapping[str, Any] = read_record(run).get("stages", {})
         yield store.get(str(stages.get("data", {}).get("key", "")) or "-")
@@ -98,6 +99,8 @@ def _holdout(artifact: Artifact) -> str | None:
 
 def _taken(recipe: Recipe, lock: Lock, artifact: Artifact) -> Lock:
     """Return the lock with what an artifact records; its draw, wear and accepted run stay."""
+    # the recorded draw and count stay: a repair must not pass a changed draw of the recipe off as
+    # the recorded one
     found = lock_of(recipe, artifact, lock)
     return replace(found, draw=lock.draw, holdout=lock.holdout)
 

@@ -1,4 +1,4 @@
-"""The verdict of a run that repeats a lock: exactly, within noise, or not, and what differed first.."""
+"""The verdict of a run that repeats a lock: exactly, within noise, or not, and what differed first."""
 
 from __future__ import annotations
 
@@ -78,6 +78,7 @@ def reproduction_of(run: RepeatedRun) -> Reproduction:
         compared=facts,
         reused=_reused(run),
     )
+    # only these went on to a verdict
     if run.outcome not in ("accepted", "refused", "inconclusive"):
         return found
     if wrong_lock:
@@ -247,6 +248,7 @@ def _within_noise(found: Reproduction, run: RepeatedRun) -> Reproduction:
     """Ask whether the numbers are the same but for noise."""
     file = run.artifacts["evaluate"].file("predictions.holdout.jsonl")
     answers = read_predictions(file)
+    # the test is paired: the lock's answers must be to the very rows of this run
     before = match_answers(run.accepted.answers, answers, run.recipe.task)
     if before is None:
         first = _first(found.first_difference)
@@ -255,6 +257,7 @@ def _within_noise(found: Reproduction, run: RepeatedRun) -> Reproduction:
     same = equivalence.agreement_metric(before.same) if before.same else None
     bound, origin = equivalence.agreement_bound(run.accepted.seeds)
     agrees = equivalence.agrees(same, bound)
+    # without a single test nothing was shown
     holds = bool(tests) and all(test.holds for test in tests) and agrees
     verdict = Repeat.WITHIN_NOISE if holds else Repeat.NOT
     results = [
@@ -293,6 +296,7 @@ def _tests(
         asked = equivalence.MetricPair(
             metric=name,
             locked=float(then["value"]),
+            # rounded as the lock's number is: otherwise the two would differ by the rounding
             found=round(now.value, accepted_run.ROUND),
             margin=margin,
             task=recipe.task,

@@ -109,11 +109,14 @@ class LockWriter:
         try:
             return write_lock(path, lock)
         except OSError as error:
+            # a warning and no error: what took hours to train is not lost for a folder that is
+            # read-only
             problem = Problem(
                 code="D384",
                 message=f"cannot write `{path.name}` beside the recipe ({error.strerror or error}):"
                 " the holdout is not recorded",
             )
+            # the lock is written up to three times in a run
             if problem.headline() not in self.warnings:
                 self.warnings.append(problem.headline())
             return False
@@ -148,6 +151,7 @@ def lock_of(recipe: Recipe, data: Artifact, before: Lock | None) -> Lock:
 def decided(records: Sequence[StageRecord], recipe: Recipe) -> bool:
     """Whether a verdict was formed on the holdout in this run, not only repeated."""
     ran = {record.stage for record in records if record.status is StageStatus.RAN}
+    # a baseline that passes ends the run: that was decided on the holdout, too
     stops = recipe.stop_if_baseline_passes and bool(recipe.baselines) and "baseline" in ran
     return stops or not ran.isdisjoint(JUDGES)
 

@@ -1,4 +1,4 @@
-"""The files that quantize makes, and which of them leave..
+"""The files that quantize makes, and which of them leave.
 
 Every file of the recipe's list of quantizations is made from one 16-bit GGUF file, which is kept: it is a
 rung of the parity ladder. `verify` finds the smallest one that passes; only that one leaves.

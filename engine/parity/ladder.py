@@ -246,8 +246,11 @@ def _shifts(before: Sequence[Prediction], after: Sequence[Prediction]) -> Iterat
         if one.nats is not None and two.nats is not None:
             yield abs(one.nats - two.nats) / max(one.tokens, 1)
             continue
+        # the probability of another answer says nothing of this one
         first, second = one.probability, two.probability if one.label == two.label else None
         tokens = max(1.0, len(one.text.encode()) / BYTES_A_TOKEN)
+        # with all labels known, it is the earlier answer's in both, also where the later one is
+        # another
         if one.probabilities and two.probabilities:
             place = max(range(len(one.probabilities)), key=one.probabilities.__getitem__)
             first, second, tokens = one.probabilities[place], two.probabilities[place], 1.0

@@ -1,4 +1,4 @@
-"""How large, how fast and how hungry the exported file is, measured once on this machine.."""
+"""How large, how fast and how hungry the exported file is, measured once on this machine."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ def measured(
         answers = ask_gguf(
             path,
             Request(prompts=spread(prompts), timed=TOKENS),
+            # all cores, and not the lock's threads: it is this machine that is timed, and no
+            # answer stands on it
             threads=context.device.cores,
             workdir=context.scratch,
             progress=context.progress,

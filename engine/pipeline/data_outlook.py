@@ -72,7 +72,7 @@ def recorded_outlook(recipe: Recipe, recorded: Membership) -> Recorded | None:
 
 
 def divided(recipe: Recipe, recorded: Membership | None, *, most_bytes: int) -> Prepared | None:
-    """The splits as a run would draw them; None where only a run can tell: see `foresee`."""
+    """The splits as a run would draw them; None where only a run can tell: see `recorded_outlook`."""
     sources = recipe.data.sources
     if not all(map(_is_light, sources)) or _bytes(sources) > most_bytes:
         return None
@@ -141,6 +141,7 @@ def _bytes(sources: tuple[Source, ...]) -> int:
     try:
         return sum(s.ref.path.stat().st_size for s in sources if isinstance(s.ref, PathRef))
     except OSError:
+        # what cannot be measured counts as too large
         return MOST_BYTES + 1
 
 

@@ -93,6 +93,8 @@ def run_stages(
 def _run_all(state: RunState, store: Store, *, options: RunOptions, watcher: Watcher) -> None:
     recipe, inputs = state.recipe, state.inputs
     for name in stages_of(recipe):
+        # Planned anew before each stage: keys of later ones stand on what earlier ones counted or
+        # chose.
         plan = plan_run(
             recipe, store, inputs=inputs, previous=options.previous, force=_due(options, state)
         )
@@ -165,6 +167,7 @@ def _attempt(
                 made = {**state.artifacts, planned.name: artifact}
                 input_check.after(planned.name, made, progress)
             _take(planned, artifact, store=store, state=state)
+    # before the other errors: a run that was asked to end did not fail
     except KeyboardInterrupt as asked:
         state.stop = flow.interrupted(planned.name, interrupts.number_of(asked))
         return _record(planned, StageStatus.INTERRUPTED, since=started)
@@ -172,6 +175,7 @@ def _attempt(
         known = as_engine_error(error, store.root)
         if known is None:
             raise
+        # left in its place, it would end every further run in the same way
         if isinstance(error, DamagedError):
             store.set_aside(error.artifact.key)
         state.error = known
@@ -217,6 +221,7 @@ def _run(
     def build(workdir: Path) -> None:
         stage.run(_context(planned, store, state, workdir=workdir, progress=progress))
 
+    # its bytes are those of its manifest, so `put` would hand it out again
     if (found := store.get(key.digest)) and not is_readable(planned.name, found):
         store.set_aside(key.digest)
     anew = planned.reason == FORCED or _lost_product(key, planned.name, store)

@@ -119,6 +119,8 @@ def collect_inputs(recipe: Recipe, store: Store, device: Device) -> PlanInputs:
     return PlanInputs(
         device=device,
         sources=tuple(source_identity(source, memory) for source in recipe.data.sources),
+        # how the engine makes a folder of it, from a GGUF file for one, decides the weights as
+        # well
         base_model={**identity(recipe.base_model, memory), "made": REVISION},
         references={
             name: _identity(found, memory)
@@ -200,10 +202,13 @@ def _plan_stage(
     held = None
     if payload is not None and name == "data":
         held = bind_to_lock(recipe, inputs.lock, inputs_of(payload))
+        # after `inputs_of`, whose digest must not hold the record: it is what the record is
+        # looked up by
         payload[RECORDED] = held.digest
     previous = None
     if payload is not None and name == "gate":
         previous = _previous(recipe, store, inputs=inputs, before=before)
+        # in the key, so that a verdict is reached anew once another model has been accepted
         payload[PAYLOAD] = previous.identity() if previous else None
     key = None if payload is None else make_key(payload)
     return PlannedStage(
@@ -272,6 +277,8 @@ def _payload(
     if named := references_of(name, recipe):
         payload["references"] = {one: dict(inputs.references[one]) for one in named}
     if stage.USES_DEVICE:
+        # Not the name of the device and not the cores: a store may be shared by machines, and the
+        # report names the one that made a result.
         payload["device"] = {
             "kind": inputs.device.kind,
             "precision": inputs.device.precision(recipe.backend.precision),
@@ -295,6 +302,8 @@ def _needs(
         text = _compiled_text(recipe, by_name, inputs, late=late and name != "compile")
         if text is None:
             return None
+        # by its bytes: a compiler of another version that writes the same config trains nothing
+        # anew
         needs["compile" if "compile" in needs else "config"] = make_key({"config": text}).digest
         if late and name == "compile":
             data = by_name["data"].key
@@ -346,6 +355,7 @@ def _explained(
     needed = [other.name for other in stages if other.name in stage.needs and not other.reused]
     meant = about_holdout(stage.held)
     if stage.held and stage.held.match is LockMatch.REDRAWN:
+        # these are named with the redraw
         changed = [line for line in changed if line not in stage.held.changed]
     reason = _unusable(stage, stage.key, store) or ", ".join(changed or needed)
     if not reason and (not meant or stage.name not in previous):

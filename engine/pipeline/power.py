@@ -64,6 +64,7 @@ def _judges(recipe: Recipe, summary: DataSummary | None) -> JudgingRows | None:
     """Return the rows that will decide: the holdout's, with folds all of them; None while unknown."""
     splits = recipe.splits
     if summary is None:
+        # a number of rows is known before they are read, a fraction is not
         is_counted = isinstance(splits.holdout, int) and splits.holdout > 0 and not splits.folds
         return JudgingRows(rows=int(splits.holdout)) if is_counted else None
     judging = [split for split in summary.splits if splits.folds or split.name == "holdout"]

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What is refused before a run begins: what may not be read or can move, what nothing measures or trains."""
 
 from __future__ import annotations
 

@@ -151,6 +151,7 @@ def write(report: Report, run: Path, artifacts: Mapping[str, Artifact], store: S
     from engine.render.report.card import render_card
     from engine.render.report.page import render_html, render_markdown
 
+    # the model first: a damaged file ends this before a report speaks of it
     if report.outcome == "accepted":
         _deliver(run, artifacts, report, store)
     write_text(run / "recipe.yaml", report.recipe_text)

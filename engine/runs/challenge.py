@@ -103,6 +103,7 @@ class AcceptedModel:
 def challenger(recipe: Recipe, options: ChallengeOptions) -> Recipe:
     """Return the recipe with the newer base model; untouched, only with baselines that ask that model."""
     if options.train:
+        # here a baseline that passes is no reason to stop: it may be the very answer
         return replace(recipe, base_model=options.base_model, stop_if_baseline_passes=False)
     asking = tuple(one for one in recipe.baselines if one.kind in ASKS_BASE_MODEL)
     return replace(
@@ -152,6 +153,8 @@ def find_accepted(recipe: Recipe, store: Store) -> AcceptedModel:
     run = latest_accepted(Runs(store.root), recipe.name)
     if run is None:
         for other in reversed(Runs(store.root).of(recipe.name)):
+            # a run that is there but was not made here is named, rather than to say that there is
+            # none
             require_ours(other, "it is not challenged")
         raise RecipeError.one(
             "R008",

@@ -178,6 +178,7 @@ def _comparisons(
     confidence = recipe.acceptance.confidence
     models = pair(tuned, before, task=recipe.task, confidence=confidence, seed=recipe.splits.seed)
     main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
+    # p-values are corrected for their number, so what nobody asked about is not tested
     gated = {main, *(bound.metric for bound in recipe.acceptance.metrics)}
     found = [
         comparison_of(

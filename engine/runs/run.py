@@ -132,8 +132,10 @@ def _run_recipe(
     device = lock.device(detect_device())
     require_backend(recipe, device)
     store, runs = Store(root, versions=tool_versions()), Runs(root)
+    # large local files are hashed here: a signal waits a little for that, and not to its end
     with interrupts.deferred():
         inputs = collect_inputs(recipe, store, device)
+    # read before the stages: the file may be edited while they run
     text = _as_written(recipe)
     options = replace(
         options,
@@ -169,6 +171,7 @@ def _finish(state: RunState, store: Store, ending: _Ending) -> RunResult:
         return _unwritten(report, state.error or error)
     if outcome == "accepted":
         proved = lock.proved(state.artifacts, state.inputs.device)
+        # before the uses are counted, which writes the lock once more, with what was accepted
         if proved is not None:
             keeper.accept(proved)
     use = keeper.finish(
@@ -187,6 +190,7 @@ def _finish(state: RunState, store: Store, ending: _Ending) -> RunResult:
         write(report, run, state.artifacts, store)
     code = lock.exit_code(code, repeated)
     if outcome == "accepted" and keeper.now is not None:
+        # before the record, which holds its digest
         write_text(run / BUNDLED_LOCK, lock_text(keeper.now))
     runs.record(run, _record(state, report, code))
     return RunResult(

@@ -47,6 +47,8 @@ def recipe_slice(recipe: Recipe) -> Payload:
     """Return task, baselines, the confidence of intervals, and the seed of shots and draws."""
     return {
         "task": predict.task_slice(recipe.task),
+        # No thresholds: whether a baseline passes is judged when it is read, so moving a bound
+        # asks no model again.
         "baselines": [as_written(baseline) for baseline in recipe.baselines],
         "acceptance": {"confidence": recipe.acceptance.confidence},
         "splits": {"seed": recipe.splits.seed},
@@ -68,6 +70,7 @@ def run(context: StageContext) -> None:
     recipe = context.recipe
     folds = folds_in(context)
     base = cache(context.base_model_folder)
+    # of a method only `max_length` decides how rows are rendered
     for method in {one.max_length: one for one in methods_of(recipe)}.values():
         rendered_rows(replace(context, recipe=replace(recipe, method=method)), base())
     asker = Asker(context=context, models=Models(context, base))

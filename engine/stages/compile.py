@@ -35,6 +35,7 @@ PROVENANCE = "provenance.json"
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return the method and the backend with its version."""
     return {
+        # the config is that of the first seed; further ones are compiled by themselves
         "method": asdict(replace(recipe.method, seeds=())),
         "backend": {
             "name": recipe.backend.name,

@@ -54,6 +54,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
             for source, name in zip(data.sources, source_names(data.sources), strict=True)
         ],
         "shape": data.shape,
+        # the order in which a mapping is written decides nothing
         "label": data.label.in_order() if data.label else None,
         "answer": data.answer,
         "messages": data.messages.in_order() if data.messages else None,
@@ -79,6 +80,8 @@ def run(context: StageContext) -> None:
         splits=recipe.splits,
         recorded=context.recorded,
         scratch=context.scratch,
+        # problems are raised below, once the rows that they speak of are kept for people to look
+        # at
         refuse=False,
         step=lambda what, rows: context.progress.update(rows, rows, "rows", now=what),
     )

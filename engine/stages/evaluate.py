@@ -72,6 +72,7 @@ def run(context: StageContext) -> None:
     train = read_examples(data.file("train.jsonl"))
     holdout = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
     validation = read_examples(data.file("validation.jsonl"))
+    # loaded once, and not at all where every answer is in the store
     loaded = cache(partial(load_trained, context.artifacts["train"], context))
     asked = predict.PredictionInputs.of(recipe, train)
     sets = [

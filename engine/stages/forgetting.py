@@ -145,6 +145,8 @@ def _answers(
         "device": context.device.kind,
         "precision": context.precision,
         "versions": {
+            # the base model is asked without peft: another version of it must not ask that model
+            # again
             tool: version_of(tool)
             for tool in (("peft", "torch", "transformers") if model else ("torch", "transformers"))
         },
@@ -165,6 +167,8 @@ def _ask(
     asked = [
         (before, [continuation for _, continuation in same])
         for item in items
+        # neighbours only, which keeps the options' order; what stands before them is read once
+        # for all that share it
         for before, same in groupby(item.options, key=itemgetter(0))
     ]
     scored = continuations(loaded, asked, progress=context.progress)

@@ -68,6 +68,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
     """Return the bounds; what the probes are stands in the key of `forgetting`."""
+    # in one order, so that bounds that are only written in another order keep the verdict
     bounds = asdict(replace(acceptance.in_order(), forgetting=None))
     forgetting = acceptance.forgetting
     return {**bounds, "forgetting": None if forgetting is None else forgetting.max_drop}

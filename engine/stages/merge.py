@@ -47,7 +47,10 @@ def run(context: StageContext) -> None:
         check_copy(trained.file("model"), out)
     else:
         facts = merge_adapter(base, trained.file("adapter"), out, progress=context.progress)
+        # computed a second time by other arithmetic: a merge that is wrong by a little everywhere
+        # still answers most rows as before
         check_merge(base, trained.file("adapter"), out)
+    # after the merge: a file that was changed while it was read shows, too
     _check_base(context)
     has_turns = context.recipe.task.spec.has_turns
     write_tokenizer(out, load_chat(base, asks=has_turns), has_turns=has_turns)
@@ -63,6 +66,7 @@ def _check_base(context: StageContext) -> None:
     known = context.base_model.get("sha256")
     if known is None or not isinstance(recipe.base_model, PathRef):
         return
+    # an empty memory: the usual one believes size and time of a file it has hashed before
     with TemporaryDirectory(dir=context.scratch) as empty:
         found = identity(recipe.base_model, DigestMemory(Path(empty) / "digests.json"))
     if found["sha256"] != known:

@@ -145,6 +145,7 @@ def _large(context: StageContext, spec: ExportSpec, *, matrix: str) -> list[Expo
     files = from_json(list[ExportedFile], described)
     for file in files:
         target = context.workdir / file.name
+        # `task.json` comes with every quantization, and is the same
         if not target.exists():
             _link(made.file(file.name), target)
     return files
@@ -152,6 +153,7 @@ def _large(context: StageContext, spec: ExportSpec, *, matrix: str) -> list[Expo
 
 def _link(source: Path, target: Path) -> None:
     try:
+        # a model has gigabytes; a copy only where the file system has no hard links
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)

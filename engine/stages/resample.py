@@ -131,6 +131,7 @@ def _cross_validate(context: StageContext, folds: Sequence[Fold]) -> None:
     if context.recipe.task.spec.is_constrained:
         predictions["free"] = read_predictions(evaluated.file("predictions.free.jsonl"))
     ways = ("chosen", "free")[: len(predictions)]
+    # fold 0 is the holdout: the model of the run has answered it
     for fold in folds[1:]:
         name = f"fold {fold.number} of {len(folds)}"
         part = Part(name=name, train=fold.train, validation=fold.validation)

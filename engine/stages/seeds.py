@@ -91,6 +91,7 @@ def _judged(
 
 def _answers(seed: int, holdout: Sequence[Example], context: StageContext) -> Sequence[Prediction]:
     """Train with a seed and ask the holdout, go on with that, or find it done."""
+    # the list stands in no training's key: a seed that is added trains only itself
     method = replace(context.recipe.method, seed=seed, seeds=())
     one = variant(method, context, of=f"seed {seed}")
     train = read_examples(context.artifacts["data"].file("train.jsonl"))

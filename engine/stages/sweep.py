@@ -167,6 +167,8 @@ def _judged(
         except StageError as error:
             if error.problems[0].code not in RAN_AWAY:
                 raise
+            # kept as the setting's result: it would fail again, for it is the setting that made
+            # it run away
             write_json(folder / FAILED, error.problems[0].headline())
             return
         loaded = load_weights(result, one.context)

@@ -165,6 +165,8 @@ class _ParityChain:
         digests = {item["name"]: item["sha256"] for item in described}
         names = self.recipe.export.quantizations
         sizes = {name: artifact.file(gguf_name(name)).stat().st_size for name in names}
+        # the first that passes leaves, so the order is part of the result: ties go by the
+        # recipe's
         for quantization in sorted(names, key=lambda name: (sizes[name], names.index(name))):
             file = gguf_name(quantization)
             tried = self._try(quantization, artifact.file(file), digest=digests[file])
@@ -195,6 +197,7 @@ class _ParityChain:
             *self._bounds(metrics, timed),
         ]
         confidence = acceptance.confidence
+        # `_last` stays the 16-bit file, which every quantization is made of
         result = ladder.variant_result(variant, self._last, confidence=confidence, checks=checks)
         return _Tried(quantization=quantization, predictions=predictions, free=free, result=result)
 
@@ -244,6 +247,7 @@ class _ParityChain:
         notes = speed.notes(timed, cores=self.context.device.cores)
         checks: list[Check] = []
         for threshold in self.recipe.export.thresholds:
+            # measured once: there is no interval whose end could decide
             is_physical = threshold.metric in speed.NAMES
             decide_on = "point" if is_physical else self.recipe.acceptance.decide_on
             checks += judge_thresholds([threshold], metrics, decide_on=decide_on, notes=notes)
@@ -270,6 +274,7 @@ class _ParityChain:
         payload = {
             "file": digest,
             "free": free,
+            # what it makes of the prompts is among the facts that are kept
             "modelfile": modelfile,
             "asks": predict_gguf.REVISION,
             "llama_cpp": version_of("inferna"),

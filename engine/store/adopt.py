@@ -106,6 +106,8 @@ def adopt(store: Store) -> Adopted:
         taken[1] += not why
         refused += [f"run {run.parent.name}/{run.name}: {why}"] if why else []
     for path in _plain_folders(store.root, SCRATCH, levels=1):
+        # work in progress has no manifest to be compared with: here the user's word is all there
+        # is
         if _KEY.fullmatch(path.name) and not store.has_scratch(path.name):
             store.adopt_scratch(path.name)
     return Adopted(taken=Foreign(results=taken[0], runs=taken[1]), refused=tuple(refused))
@@ -129,6 +131,7 @@ def _adopt_artifact(store: Store, folder: Path, now: str) -> str:
     found = read_manifest(folder).artifact
     if found is None:
         return "it has no manifest"
+    # right digests of files say nothing of the question: any result can be put under any key
     if make_key(found.payload).digest != found.key:
         return "it answers another question than its name says"
     why = _why_not_whole(found)
@@ -150,6 +153,7 @@ def _why_not_whole(artifact: Artifact) -> str:
     except (OSError, ValueError) as error:
         return str(error)
     described = {entry.name: entry.sha256 for entry in artifact.files}
+    # a file that the manifest does not name would be read with the others and never be hashed
     if there != set(described):
         return f"`{min(there ^ set(described))}` is not in both manifest and folder"
     for name, digest in described.items():
@@ -161,6 +165,7 @@ def _why_not_whole(artifact: Artifact) -> str:
 def _why_not_as_reported(run: Path, record: Mapping[str, Any]) -> str:
     """Return which exported file is not the one that the run's report names; empty where all are."""
     known = record.get("files")
+    # records of versions that did not sign name no digests: the report's are all there are
     expected = dict(known) if isinstance(known, dict) else {}
     try:
         report = read_json(run / "report.json", follow=False)

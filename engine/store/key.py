@@ -29,6 +29,7 @@ def make_key(payload: Mapping[str, Any]) -> StageKey:
 
 def product_key(name: str, payload: Mapping[str, Any]) -> StageKey:
     """The key of an inner product; it depends on its payload alone, whichever stage asks for it."""
+    # wrapped, so that no stage's own payload can have the key of a product
     return make_key({"product": name, "payload": payload})
 
 

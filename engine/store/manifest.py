@@ -65,6 +65,8 @@ def read_manifest(folder: Path) -> ArtifactFolder:
     try:
         record = read_json(folder / NAME, follow=False)
         if _is_of_another_version(record):
+            # no damage: an older and a newer version can share a store, and moving it away would
+            # train all again
             return ArtifactFolder(stored=Stored.OTHER_VERSION)
         artifact = _artifact(record, folder)
     except (OSError, KeyError, TypeError, ValueError):
@@ -87,9 +89,11 @@ def _artifact(record: Mapping[str, Any], folder: Path) -> Artifact:
     schema = record["schema"]
     if schema != SCHEMA:
         raise ValueError(f"its schema is {schema!r}")
+    # a newer version may write further fields, and its results are no less whole for that
     known = {field.name for field in fields(Artifact)} - {"path", "files"}
     given = {name: value for name, value in record.items() if name in known}
     artifact = Artifact(**given, files=tuple(map(_entry, record["files"])), path=folder / FILES)
+    # a whole, signed folder under another key's name would pass one result off as another
     if artifact.key != folder.name.partition(".")[0]:
         raise ValueError("it describes the result of another key")
     return artifact
@@ -99,9 +103,11 @@ def _entry(described: Any) -> FileEntry:
     known = [field.name for field in fields(FileEntry)]
     entry = FileEntry(**{name: described[name] for name in known})
     path = PurePosixPath(entry.name)
+    # names are joined to the folder: one that leads out would have other files hashed and linked
     is_inside = path.parts and not path.is_absolute() and not {"..", "."} & set(path.parts)
     if not is_inside or "\\" in entry.name or "\0" in entry.name:
         raise ValueError(f"`{entry.name}` is no name of a file of an artifact")
+    # not `isinstance`: JSON's `true` would pass as an int
     if not _DIGEST.fullmatch(entry.sha256) or type(entry.bytes) is not int:
         raise ValueError(f"`{entry.name}` has no digest or no size")
     return entry
@@ -112,6 +118,7 @@ def plain_status(files: Path, name: str) -> os.stat_result | None:
     path = files.parent
     parts = (files.name, *PurePosixPath(name).parts)
     try:
+        # folder by folder: `lstat` of the whole path would follow links on the way
         for part in parts[:-1]:
             path /= part
             if not stat.S_ISDIR(path.lstat().st_mode):

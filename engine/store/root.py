@@ -36,6 +36,8 @@ def checked_root(root: Path, *, is_named: bool, is_trusted: bool) -> Path:
     if not stat.S_ISDIR(status.st_mode):
         raise storage_problem(OSError(errno.ENOTDIR, "it is not a folder"), root)
     why = _open_to_others(status)
+    # both words are needed: `--trust-store` alone could meet a store that came with a stranger's
+    # folder
     if why and not (is_named and is_trusted):
         raise StoreError.one(
             "E754",
@@ -51,9 +53,11 @@ def _open_to_others(status: os.stat_result) -> str:
     if not hasattr(os, "geteuid"):
         return ""
     user = os.geteuid()
+    # root by way of sudo may work on the store of the user who called it
     owners = {user} if user else {0, int(_sudo_user())}
     if status.st_uid not in owners:
         return "belongs to another user"
+    # with the sticky bit, as on /tmp, others can add names but cannot replace what is there
     if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
         return "can be written by everybody"
     return ""

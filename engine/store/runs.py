@@ -71,6 +71,8 @@ class Runs:
             path = self._folder / recipe_name / f"{stamp}-{key[:8]}{suffix}"
             try:
                 writing.make_folder(path.parent, below=self._root)
+                # without `exist_ok`: of two runs in the same second one gets the folder, the
+                # other the next suffix
                 path.mkdir()
             except FileExistsError:
                 continue
@@ -91,6 +93,7 @@ class Runs:
         folder = self._folder / recipe_name
         if os.path.islink(self._folder) or os.path.islink(folder):  # as in `find`
             return []
+        # the record is written last, so a folder without one is of a run that did not end
         records = (record.parent for record in folder.glob(f"*/{RECORD}"))
         return sorted(run for run in records if not run.is_symlink())
 
@@ -131,6 +134,7 @@ class Runs:
         """What each stage's key stood for when it was last asked for, by stage; to explain what changed."""
         found: dict[str, Mapping[str, Any]] = {}
         for _, record in self.ours(recipe_name):
+            # the newest run comes first, so what is known already stays
             found = {**record.get("payloads", {}), **found}
         return found
 
@@ -193,6 +197,7 @@ def read_file(run: Path, name: str) -> bytes:
         content = read_bytes(run / name, follow=False)
     except OSError as error:
         raise _not_as_left(run, name, error.strerror or str(error)) from error
+    # a stranger's record can name whatever digests fit, so comparing with it would prove nothing
     if is_ours(record) and _sha256(content) != record.get("files", {}).get(name):
         raise _not_as_left(run, name, "its bytes changed since the run ended")
     return content
@@ -204,6 +209,8 @@ def require_exported(run: Path, names: Iterable[str]) -> None:
     Every byte is read.
     """
     try:
+        # `read_file` compares the report with the signed record, so its digests of the model can
+        # be believed
         report = parse_json(read_file(run, "report.json"))
         known = {str(file["name"]): file["sha256"] for file in report["files"]}
     except (ValueError, TypeError, KeyError) as error:

@@ -64,6 +64,8 @@ def origin_of(kind: str, record: Mapping[str, Any]) -> Origin:
     except ValueError:  # NaN, which no record holds
         return Origin.CHANGED
     given = str(signed.get("hmac")).encode("utf-8", "replace")
+    # in constant time, and over bytes: `compare_digest` refuses texts beyond ASCII, which a
+    # stranger's record may hold
     return Origin.OURS if hmac.compare_digest(given, expected.encode()) else Origin.CHANGED
 
 
@@ -79,8 +81,12 @@ def _read(place: Path) -> bytes | None:
     """Return the key; None where this user has none yet."""
     try:
         status = place.stat()
+        # time and inode are part of the cache's key: a key that is replaced while the process
+        # runs is read again
         return _read_again(place, status.st_mtime_ns, status.st_ino)
     except FileNotFoundError:
+        # a named key is shared with other machines: one that was made here would be another than
+        # theirs
         if KEY_FILE in os.environ:
             raise _no_key(f"{KEY_FILE} names no file") from None
         return None
@@ -122,6 +128,8 @@ def _make(place: Path) -> bytes:
 def _place_new(partial: Path, place: Path) -> None:
     """Give a file its name where nothing has it; FileExistsError otherwise. Never half a file under that name."""
     try:
+        # a link fails where the name is taken, a rename would overwrite: two processes must not
+        # sign with two keys
         os.link(partial, place)
     except FileExistsError:
         raise
@@ -147,4 +155,5 @@ def _name_of(key: bytes) -> str:
 
 def _hmac(key: bytes, kind: str, fields: Mapping[str, Any]) -> str:
     text = f"slm-recipe {kind}\0{canonical_json(fields)}"
+    # JSON may hold half of a surrogate pair, which strict UTF-8 refuses
     return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()

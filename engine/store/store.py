@@ -107,6 +107,8 @@ class Store:
         except (OSError, ValueError):
             return False
         is_ours = isinstance(record, dict) and origin_of(SCRATCH, record) is Origin.OURS
+        # the mark names its key: copied into another folder, it would vouch for checkpoints that
+        # came with that one
         return stat.S_ISDIR(mode) and is_ours and record.get("key") == key
 
     def adopt_scratch(self, key: str) -> None:
@@ -205,6 +207,8 @@ class Store:
 
         path = self.root / "locks" / f"{key[:16]}.lock"
         self._make(path.parent)
+        # a lock of the kernel, not the presence of a file: after a kill nothing has to be deleted
+        # by hand
         lock = FileLock(path)
         try:
             _require_lock_file(path, below=self.root)
@@ -223,6 +227,8 @@ class Store:
         found = read_manifest(usual)
         if found.stored is not Stored.OTHER_VERSION:
             return found
+        # two versions may share a store: the other one's result stays in place, ours stands
+        # beside it
         beside = read_manifest(self._place(key))
         return found if beside.stored is Stored.ABSENT else beside
 
@@ -233,6 +239,8 @@ class Store:
         return usual.with_name(f"{key}{ANOTHER}") if is_taken else usual
 
     def _build(self, stage: str, key: StageKey, build: Build) -> Artifact:
+        # below the root, hence on the same file system: only there is the rename into place one
+        # step
         partial = self.root / "tmp" / key.digest
         self._make(partial.parent)
         self._clear(partial)  # ours: the lock says nobody else builds it
@@ -242,13 +250,16 @@ class Store:
         try:
             build(files)
             artifact = self._seal(stage, key, partial=partial, seconds=time.monotonic() - started)
+        # Ctrl-C and SIGTERM too: half a model would fill the disk
         except BaseException as error:
+            # asked before the folder is deleted, which frees the very space that was missing
             full = isinstance(error, Exception) and is_full(error, self.root)
             shutil.rmtree(partial, ignore_errors=True)
             if full and not isinstance(error, EnvironmentProblem):
                 raise storage_problem(OSError(errno.ENOSPC, ""), self.root) from error
             raise
         with contextlib.suppress(OSError):
+            # the result is in place: checkpoints that cannot be deleted only take space
             writing.remove(self.root / SCRATCH / key.digest, below=self.root)
         return artifact
 
@@ -288,6 +299,8 @@ class Store:
     def _move_to(self, folder: str, path: Path, name: str) -> None:
         try:
             self._make(self.root / folder)
+            # the time is in the name since one key can be damaged more than once, and neither
+            # copy may be lost
             target = self.root / folder / f"{name}-{time.time_ns()}"
             writing.move(path, target, below=self.root)
         except OSError as error:
@@ -330,6 +343,7 @@ class Store:
 def is_full(error: BaseException | None, folder: Path) -> bool:
     """Tell whether `error`, or what led to it, is a full disk below `folder`, whatever the library calls it."""
     seen: set[int] = set()
+    # contexts of exceptions can form a circle
     while error is not None and id(error) not in seen:
         if _names_full_disk(error):
             return True
@@ -407,6 +421,8 @@ def _entries(files: Path) -> tuple[FileEntry, ...]:
 
 def _entry(files: Path, path: Path) -> FileEntry:
     digest = sha256_of(path)
+    # the bytes must reach the disk before the rename: a power cut could leave the name with empty
+    # files
     _sync(path)
     status = path.stat()
     return FileEntry(
@@ -426,9 +442,11 @@ def sha256_of(path: Path) -> str:
 def _link_file(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
+    # the name is taken: the copy below would overwrite what stands there
     except FileExistsError:
         raise
     except OSError:
+        # another file system, or one without hard links
         shutil.copy2(source, target)
 
 

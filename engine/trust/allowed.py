@@ -55,9 +55,11 @@ class Allowed:
             return False
         if self.everything or sending_key(variable, address) in self.references:
             return True
+        # the name has the port where it is not 443: another port of that host is another server
         if HOSTS.get(variable) == address.name:
             return True
         names = {address.name, f"{_bare(address)}:{address.port}"}
+        # servers on this machine have any port
         names |= {_bare(address)} if address.is_loopback else set()
         return any((variable, name) in self.keys for name in names)
 
@@ -117,6 +119,7 @@ def projects() -> tuple[Path, ...]:
     if not isinstance(found, list) or not all(isinstance(one, str) and one for one in found):
         raise _no_settings(file, "`projects` must be a list of folders")
     folders = [Path(one).expanduser() for one in found]
+    # a relative one would be a folder of whatever project one stands in
     if relative := [str(folder) for folder in folders if not folder.is_absolute()]:
         raise _no_settings(file, f"`{relative[0]}` is not absolute")
     return tuple(map(real_place, folders))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
+# No general parser of URLs: they differ over `@`, `\`, tabs and the like, and the host that was
+# checked must be the one that is asked. What is not plain is refused.
 _ADDRESS: Final = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?"
     r"(?:/[A-Za-z0-9._~!$&'()*+,;=:%/-]*)?"
@@ -111,11 +113,13 @@ def kind_of(address: str) -> AddressKind:
     """Return what kind of place an IP address is; one that carries another inside is never better than that one."""
     from ipaddress import ip_address
 
+    # without its zone, as in `fe80::1%eth0`
     ip = ip_address(address.partition("%")[0])
     inner = _inner(ip)
     if inner is not None:
         kind = kind_of(str(inner))
         return AddressKind.PRIVATE if kind in (AddressKind.LOOPBACK, AddressKind.PUBLIC) else kind
+    # the first one counts: addresses of metadata services are link-local or private as well
     checks = (
         (AddressKind.METADATA, str(ip) in _METADATA),
         (AddressKind.LOOPBACK, ip.is_loopback),
@@ -150,6 +154,7 @@ def _host(written: str) -> str:
         return str(IPv6Address(written[1:-1]))
     host = written.removesuffix(".")
     labels = host.split(".")
+    # resolvers take `2130706433` and `0x7f.1` for 127.0.0.1
     if _NUMBER.fullmatch(labels[-1]):
         try:
             return str(IPv4Address(host))

@@ -25,6 +25,8 @@ HOSTS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Keys that need no word of the user's for their own host, at its usual port and over https."""
 
+# The recipe names the variable, and its author may want what opens other doors: the cloud, the
+# code, the packages. By prefix, since such programs have many variables.
 _ELSEWHERE: Final = (
     *("ACTIONS_", "ARM_", "AWS_", "AZURE_", "BOTO_", "CI_", "CLOUDSDK_", "DOCKER_", "GCLOUD_"),
     *("GCP_", "GH_", "GIT_", "GITHUB_", "GITLAB_", "GNUPG", "GOOGLE_", "GPG_", "HF_", "HUGGING"),

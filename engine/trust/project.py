@@ -83,6 +83,8 @@ def _is_top(folder: Path) -> bool:
     """Tell whether a folder holds a repository; a `.git` that is a file or a link is not followed."""
     try:
         mode = (folder / ".git").lstat().st_mode
+        # a file is that of a worktree or a submodule; an empty folder of that name is no
+        # repository
         return not stat.S_ISDIR(mode) or (folder / ".git" / "HEAD").exists()
     except OSError:
         return False

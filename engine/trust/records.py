@@ -119,6 +119,7 @@ def _digest(references: Iterable[str]) -> str:
 
 
 def _place(recipe: Path) -> Path:
+    # a digest, since a path can be longer than the name of a file may be, and hold any byte
     name = hashlib.sha256(os.fsencode(real_place(recipe))).hexdigest()[:32]
     return state_folder() / _FOLDER / f"{name}.json"
 

@@ -49,6 +49,7 @@ def redacted(text: str, keys: Iterable[str] = ()) -> str:
     """Return a text without any of `keys`, or of those that were kept: plain, in another case, broken over lines,
     escaped for JSON, URLs or HTML, or as base64 or hexadecimal digits.
     """  # noqa: D205 - one sentence
+    # the longest first: of a key that holds another one the rest would stay
     for pattern in map(_pattern, sorted({*_kept, *keys}, key=len, reverse=True)):
         if pattern is not None:
             text = pattern.sub(PLACEHOLDER, text)
@@ -99,6 +100,7 @@ def _encoded(key: str) -> set[str]:
     """Return the key as digits of base 64 and 16; of base 64, what does not hang on its neighbours."""
     content = key.encode()
     found = {content.hex(), content.hex().upper(), key[::-1]}
+    # base64 takes three bytes at a time, so the digits of a key depend on where it begins
     for before in range(3):
         whole = base64.b64encode(bytes(before) + content).decode().rstrip("=")
         start = (0, 2, 3)[before]

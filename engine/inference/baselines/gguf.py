@@ -39,6 +39,7 @@ def ask_file(
             chat.prompt(asked_turns(task, row, own))
             for row, own in zip(rows, question.shots, strict=True)
         ],
+        # a file of others is asked as its users ask it: with the special tokens that it names
         adds_special=True,
         answers=[text + chat.terminator for text in _choices(question)],
         distribution=is_choice,

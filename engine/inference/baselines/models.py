@@ -59,6 +59,7 @@ def _tokens(
 
 def _window(config: Any) -> int | None:
     """Return how many tokens the model reads at most; None where its configuration does not say."""
+    # models that also read images keep it in an inner configuration
     text = config.get_text_config()
     found = [getattr(text, name, None) for name in WINDOWS]
     return next((length for length in found if isinstance(length, int)), None)

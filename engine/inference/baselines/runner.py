@@ -77,6 +77,7 @@ class Models:
     def of(self, ref: Reference | None) -> LoadedModel:
         """Return a model, None for the recipe's own."""
         if self._held is None or self._held[0] != ref:
+            # let go first: otherwise both models are in memory while the second one loads
             self._held = None
             self._held = (ref, self._load(ref))
         return self._held[1]
@@ -134,6 +135,7 @@ class Asker:
             payload["gguf"] = dict(context.references[reference_name(baseline)])
         if baseline.endpoint is not None:
             served = baseline.endpoint
+            # a server's bytes have no digest: address and name are all that is known of it
             payload["endpoint"] = {"url": served.url, "model": served.model, "as": baseline.name}
         return payload
 

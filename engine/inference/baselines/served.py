@@ -23,7 +23,7 @@ MILLION = 1_000_000
 def ask_served(
     endpoint: Endpoint, question: Question, *, work_dir: Path, progress: Progress
 ) -> BaselinePredictions:
-    """Return what the server says to every row; answers are kept in `aside` as they come."""
+    """Return what the server says to every row; answers are kept in `work_dir` as they come."""
     from engine.runtime.served.endpoint import Form, ask_endpoint  # only where one is asked
 
     task, rows = question.task, question.fold.judged

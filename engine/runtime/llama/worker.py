@@ -47,6 +47,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             found = likelihoods(engine, request["learned"], report=_tell)
             result["likelihoods"] = [nll for nll, _ in found]
             result["ended"] = [ends for _, ends in found]
+    # No failure: the prompts were read, so that their tokens can still be compared.
     except NotFiniteError:
         result["finite"] = False
     if request["timed"]:

@@ -17,7 +17,9 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!])")
 
 def plain(text: str) -> str:
     """Text that Markdown shows as it is, on one line."""
-    return _SPECIAL.sub(r"\\\1", printable(" ".join(text.split())))
+    shown = _SPECIAL.sub(r"\\\1", printable(" ".join(text.split())))
+    # As an entity: a host of repositories would notify whom a stranger's text mentions.
+    return shown.replace("@", "&#64;")
 
 
 def prose(text: str) -> str:

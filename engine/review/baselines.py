@@ -11,7 +11,7 @@ from engine.recipe.model import Baseline, Recipe, Reference
 from engine.recipe.text.dump import resolved_mapping
 from engine.review.compare import Versions, finding_of, other_bytes, same_content
 
-_SAME_MODEL: Final = (*("hub", "path", "package", "file", "gguf", "endpoint", "model"),)
+_SAME_MODEL: Final = ("hub", "path", "package", "file", "gguf", "endpoint", "model")
 """Keys that say which model answers; pins are judged as pins."""
 _OF_NO_ANSWER: Final = ("name", "api_key_env", "price")
 """Keys of a model that change no answer of it."""

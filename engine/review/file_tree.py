@@ -19,11 +19,13 @@ from typing import Final, Protocol
 from engine.errors import Place, RecipeError
 from engine.files import reading
 from engine.recipe.model import Json, PathRef, Recipe, Source
+from engine.recipe.outside import refuse_leading_out
 from engine.recipe.text.source import Reader, read_bytes
 from engine.review.large_files import is_pointer, pointer_of
 from engine.review.listing import Target
 from engine.review.patterns import matching
 from engine.review.repository import Repository
+from engine.trust.allowed import Allowed
 
 MOST_HASHED: Final = 50_000_000
 """Bytes of a file up to which its digest says which one it is; larger ones are compared byte by byte."""
@@ -164,6 +166,8 @@ class Revision:
     def _recipe_file(self, path: Path) -> bytes:
         named = self._named(path)
         if named is None:
+            # A link that leads out of the repository would have the comment quote somebody's file.
+            refuse_leading_out(path, Allowed())
             return read_bytes(path)
         try:
             return self.repository.content(self.commit, named)

@@ -263,6 +263,7 @@ def test_names_from_a_recipe_cannot_break_out_of_the_comment(place: Place) -> No
     outcome = place.ci("--from", "main")
 
     assert "<script>" not in outcome.out
+    assert "@team" not in outcome.out
     assert "</details>" not in outcome.out.replace("\n\n</details>\n", "")
 
 

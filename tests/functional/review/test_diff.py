@@ -287,3 +287,20 @@ def test_an_invalid_version_is_told_with_its_problems(place: Place) -> None:
     outcome = place.diff("tickets.yaml", "--from", "HEAD")
 
     assert (outcome.code, "R104" in outcome.err) == (2, True)
+
+
+@pytest.mark.parametrize("versions", [(), ("--from", "HEAD"), ("--from", "HEAD", "--to", "HEAD")])
+def test_a_recipe_that_leads_out_of_its_project_is_quoted_in_no_version(
+    place: Place, versions: tuple[str, ...]
+) -> None:
+    secret = place.git.folder.parent / "secret.yaml"
+    secret.write_text("recipe: v1\npassword: hunter2\n", encoding="utf-8")
+    (place.git.folder / "link.yaml").symlink_to(secret)
+    place.git.commit()
+    files = ("link.yaml",) if versions else ("tickets.yaml", "link.yaml")
+
+    outcome = place.diff(*files, *versions)
+
+    assert outcome.code == 2
+    assert "R306" in outcome.err + outcome.out
+    assert "hunter2" not in outcome.err + outcome.out

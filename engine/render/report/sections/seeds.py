@@ -49,7 +49,11 @@ def _rows(result: Seeds, metrics: list[str]) -> list[list[str]]:
     rows = []
     for run in result.runs:
         values = {metric.name: metric.value for metric in run.metrics}
-        same = percent(run.agreement.value) if run.agreement and run.agreement.value else DASH
+        same = (
+            DASH
+            if run.agreement is None or run.agreement.value is None
+            else percent(run.agreement.value)
+        )
         rows.append([str(run.seed), same, *(value_of(name, values.get(name)) for name in metrics)])
     spread = {item.metric: item for item in result.spread}
     rows.append(["mean", "", *(value_of(name, spread[name].mean) for name in metrics)])

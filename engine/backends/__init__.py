@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.errors import Problem
     from engine.recipe.model import Recipe
 
+# Names and not modules: a verb imports only the backend that its recipe names.
 BACKENDS: dict[str, str] = {
     "axolotl": "engine.backends.axolotl",
     "trl": "engine.backends.trl",

@@ -86,12 +86,13 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
             lines.append(_overridden(key, overrides.pop(key)))
         else:
             lines.append(ConfigLine(key=key, value=value, origin=origin))
+    # Sorted: the text is part of stage keys, and the order of keys in a recipe means nothing.
     lines += [_overridden(key, value) for key, value in sorted(overrides.items())]
     return to_config(lines, f"axolotl {PINNED}; compiled, do not edit: `recipe compile` writes it")
 
 
 def train(launch: Launch) -> Trained:
-    """Train in a process of its own, or go on from the last complete checkpoint. StageError B41x."""
+    """Train in a process of its own, or go on from the last complete checkpoint. StageError B41x, B42x."""
     return axolotl_launch.train(launch)
 
 
@@ -154,19 +155,24 @@ def _mixed_full(method: Method, setting: CompileInputs) -> bool:
 
 
 def _rows(method: Method, setting: CompileInputs) -> Iterator[Line]:
+    # Segments and no chat template: what is learned is then token for token what inference sends (decision 0001).
     train: dict[str, Json] = {"path": "train.jsonl", "ds_type": "json", "type": "input_output"}
     yield "datasets", [train], "data"
     if setting.validation_rows:
+        # A local file is always loaded as the split `train`, whatever it is used for.
         validation: dict[str, Json] = {**train, "path": "validation.jsonl", "split": "train"}
         yield "test_datasets", [validation], "splits.validation"
     yield "val_set_size", 0, "default: the data stage has split the rows"
     yield "sequence_len", method.max_length, "method.max_length"
+    # Axolotl drops rows that are too long by default, with one line in its log.
     yield "excess_length_strategy", "raise", "default: no row is dropped silently"
     yield "sample_packing", False, "default: rows do not see each other"
     yield "eval_sample_packing", False, "default: rows do not see each other"
     yield "pad_to_sequence_len", False, "default: short rows stay cheap"
     yield "train_on_inputs", False, "default: only answers are learned"
     yield "shuffle_merged_datasets", True, "default: seeded by `seed`"
+    # Axolotl's key of prepared rows does not cover the content of files, and without a path it reuses
+    # `last_run_prepared`: rows that were added to a file would not be trained.
     yield "dataset_prepared_path", "prepared", "default: a cache per training, never a shared one"
     yield "dataset_num_proc", 1, "default: same order everywhere"
 
@@ -176,6 +182,7 @@ def _optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "gradient_accumulation_steps", accumulation(method), "method.batch_size"
     yield "eval_batch_size", method.micro_batch_size, "method.micro_batch_size"
     yield "num_epochs", method.epochs, "method.epochs"
+    # By itself Axolotl multiplies rows by epochs before it rounds, and trains a step less when batches are not full.
     yield "max_steps", _plan(method, setting).steps, "method.epochs"
     yield "learning_rate", method.learning_rate, "method.learning_rate"
     yield "lr_scheduler", method.scheduler, "method.scheduler"
@@ -191,6 +198,8 @@ def _schedule(method: Method, setting: CompileInputs) -> Iterator[Line]:
     best = keeps_best(method, validation_rows=setting.validation_rows)
     yield "logging_steps", 1, "default: every step is recorded"
     yield "logging_nan_inf_filter", False, "default: a loss that is not a number is seen"
+    # Steps as integers: one evaluation an epoch for one epoch would come out as none, and beside early stopping
+    # Axolotl refuses evaluations by epoch and most fractions.
     if plan.evaluate_every:
         yield "eval_strategy", "steps", "method.evaluations_per_epoch"
         yield "eval_steps", plan.evaluate_every, "method.evaluations_per_epoch"
@@ -202,6 +211,8 @@ def _schedule(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "auto_resume_from_checkpoints", True, "default: an interrupted training goes on"
     yield "load_best_model_at_end", best, "method.keep"
     if plan.evaluate_every:
+        # `greater_is_better` is left out: Axolotl passes on a true value only, and transformers knows that a loss
+        # falls.
         yield "metric_for_best_model", "eval_loss", "method.keep"
         if method.early_stopping is not None:
             patience = method.early_stopping.patience
@@ -210,6 +221,7 @@ def _schedule(method: Method, setting: CompileInputs) -> Iterator[Line]:
 
 def _precision(method: Method, setting: CompileInputs) -> Iterator[Line]:
     bf16 = setting.precision == "bf16" and not _mixed_full(method, setting)
+    # All three are written down: `bf16: auto` becomes fp16 on a CPU.
     yield "bf16", bf16, "backend.precision"
     yield "fp16", setting.precision == "fp16", "backend.precision"
     yield "tf32", False, "default: fp32 means fp32"
@@ -217,6 +229,7 @@ def _precision(method: Method, setting: CompileInputs) -> Iterator[Line]:
 
 
 def _reproducibility(method: Method, setting: CompileInputs) -> Iterator[Line]:
+    # Without the key Axolotl shuffles the rows at random, though transformers falls back to 42.
     yield "seed", method.seed, "method.seed"
     yield "dataloader_num_workers", 0, "default: same order everywhere"
     pinned = setting.device.kind == "cuda"

@@ -38,6 +38,7 @@ TAIL_LINES = 12
 
 SET_VARIABLES: dict[str, str] = {
     "AXOLOTL_DO_NOT_TRACK": "1",
+    # cuBLAS promises equal results from run to run with a fixed workspace only.
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     "MKL_DYNAMIC": "FALSE",
     "OMP_DYNAMIC": "FALSE",
@@ -58,8 +59,10 @@ def train(launch: Launch) -> Trained:
     output = launch.folder / OUTPUT
 
     def run(resume: Path | None, monitor: events.TrainingMonitor) -> None:  # noqa: ARG001 - Axolotl finds it itself
+        # Events of an earlier attempt would be counted as steps of this one.
         (launch.folder / EVENTS).unlink(missing_ok=True)
         code = _run(launch, monitor)
+        # Before the exit code, which is that of our own kill where a loss was not a number.
         monitor.refuse_nonfinite()
         if code != 0:
             raise _failure(code, monitor, launch.folder / LOG)
@@ -75,6 +78,7 @@ def prepare(launch: Launch) -> None:
         folder,
         *(folder / name for name in (CONFIG, *ROWS, EVENTS, LOG, OUTPUT, PREPARED)),
     ):
+        # The folder may have come with somebody's repository, and a link in it leads outside.
         if path.is_symlink():
             raise StageError.one(
                 "B412",
@@ -83,6 +87,7 @@ def prepare(launch: Launch) -> None:
             )
     config = folder / CONFIG
     if config.exists() and config.read_text(encoding="utf-8") != launch.config:
+        # Axolotl resumes from the highest checkpoint that it sees, without asking whether the config is the same.
         other = folder / f"other-{time.time_ns()}"
         other.mkdir()
         for name in (OUTPUT, PREPARED):
@@ -91,6 +96,7 @@ def prepare(launch: Launch) -> None:
     config.write_text(launch.config, encoding="utf-8")
     for name in ROWS:
         shutil.copyfile(launch.rows / name, folder / name)
+    # Under one name, so that the config, which is part of stage keys, holds no path of this machine.
     link = folder / BASE_MODEL
     link.unlink(missing_ok=True)
     link.symlink_to(launch.base_model.resolve(), target_is_directory=True)
@@ -98,7 +104,9 @@ def prepare(launch: Launch) -> None:
 
 def environment(launch: Launch) -> dict[str, str]:
     """Return the whole environment of the process: what it needs of ours, and what we decide."""
+    # In bf16 another number of threads gives other weights: the number is the one that is reported.
     threads = dict.fromkeys(THREAD_VARIABLES, str(launch.setting.device.threads))
+    # A file that is not there: accelerate would otherwise take the user's default_config.yaml.
     absent = Path(processes.caches()["HF_HOME"]) / "no-accelerate-config.yaml"
     return processes.environment(
         {
@@ -129,6 +137,7 @@ def _run(launch: Launch, monitor: events.TrainingMonitor) -> int:
                 child.kill()
             else:
                 child.stop(grace=GRACE_SECONDS)
+            # What it wrote while it was ending, after the last look.
             for event in event_log.read():
                 monitor.handle(event)
         return child.status
@@ -178,6 +187,7 @@ def _failure(code: int, monitor: events.TrainingMonitor, log: Path) -> StageErro
     return StageError.one(
         "B411",
         f"axolotl {ended} {monitor.where}; last lines of its log:\n{tail}",
+        # Our own kills end in other errors, so SIGKILL is the kernel's.
         hint="lower method.micro_batch_size: the machine ran out of memory"
         if code == -signal.SIGKILL
         else "run the same command again: it continues from the last checkpoint",

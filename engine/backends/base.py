@@ -134,6 +134,7 @@ def schedule(method: Method, *, train_rows: int, validation_rows: int) -> Schedu
     batches = math.ceil(train_rows / method.micro_batch_size)
     per_epoch = max(1, math.ceil(batches / accumulation(method)))
     steps = max(1, math.ceil(method.epochs * per_epoch))
+    # Not beyond the last step: a training without one evaluation or checkpoint could not be judged.
     every = max(1, min(steps, per_epoch // method.evaluations_per_epoch))
     return Schedule(
         steps_per_epoch=per_epoch,
@@ -178,6 +179,7 @@ def with_keys(config: BackendConfig, keys: Mapping[str, Json], header: str) -> B
 
 def to_config(lines: Sequence[ConfigLine], header: str) -> BackendConfig:
     """Return the YAML of lines, in their order, below a comment."""
+    # As JSON text, since dicts and lists are no keys of a cache.
     body = _as_yaml(json.dumps({line.key: line.value for line in lines}))
     return BackendConfig(text=f"# {header}\n{body}", lines=tuple(lines))
 

@@ -80,6 +80,7 @@ class TrainingMonitor:
         elif kind == "step":
             self._step(int(event["step"]))
         elif kind == "log":
+            # It is known after the first forward pass, so it comes with a log and not with the start.
             self._facts |= {key: event[key] for key in ("product_dtype",) if key in event}
             self._numbers |= {NAMES[key]: f"{event[key]:.3g}" for key in NAMES if key in event}
 
@@ -115,6 +116,7 @@ class TrainingMonitor:
     def _step(self, step: int) -> None:
         self.done = step
         now = time.monotonic()
+        # Counted from the first step that is seen: neither imports nor the steps before a resume make a rate.
         self._first = self._first or (now, step)
         began, began_step = self._first
         rate = {}
@@ -134,6 +136,7 @@ def plan_of(launch: Launch) -> Schedule:
 
 def refuse_other_gradients(cosine: float) -> None:
     """StageError B423 when an evaluation changes the gradients of the same row."""
+    # Written this way round, so that NaN is refused too.
     if not cosine > LEAST_COSINE:
         raise StageError.one(
             "B423",

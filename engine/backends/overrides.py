@@ -58,6 +58,7 @@ def override_problems(
 
 def _problem(key: str, value: Json, vocabulary: Vocabulary) -> Problem | None:
     path = f"backend.overrides.{key}"
+    # Asked first: such keys need not be among a backend's own, and the hint names the one to set.
     if key in vocabulary.from_recipe:
         return Problem(
             code="B405",
@@ -97,6 +98,7 @@ def _value_problem(key: str, value: Json, vocabulary: Vocabulary) -> Problem | N
             hint=_did_you_mean(str(value), listed),
         )
     wanted = vocabulary.kinds[key] - {"null"}
+    # The exact type: to `isinstance` a bool is an int, and `true` would be a number of workers.
     kind = type(value).__name__
     if kind in wanted or (kind == "int" and "float" in wanted):
         return _range_problem(key, value, vocabulary)

@@ -43,6 +43,7 @@ def train_on(
         monitor = events.TrainingMonitor(launch, UsageMeter(began=started, cpu_began=cpu_seconds()))
         try:
             run(resume, monitor)
+        # Ctrl-C too: checkpoints that were set aside without proof must be there for the next run.
         except BaseException as error:
             if resume is not None and _is_of_its_beginning(error, monitor):
                 blamed.append((resume, trainer_state.set_aside(resume)))

@@ -120,6 +120,7 @@ def set_aside(checkpoint: Path) -> Path:
     """Move a checkpoint to `incomplete/` and return where it is; nothing is deleted."""
     incomplete = checkpoint.parent / INCOMPLETE
     incomplete.mkdir(exist_ok=True)
+    # Numbered: the step may be trained, and damaged, again.
     target = incomplete / f"{checkpoint.name}-{sum(1 for _ in incomplete.iterdir())}"
     return checkpoint.rename(target)
 
@@ -150,6 +151,7 @@ def damage_of(checkpoint: Path) -> str:
     archives = [path for path in checkpoint.iterdir() if path.name in _archives(checkpoint)]
     broken = [path.name for path in weights if not is_whole_safetensors(path)]
     broken += [path.name for path in archives if not _is_whole_zip(path)]
+    # The trainer would load these as well, and nothing says that they are what was saved.
     strange = [path.name for path in (*weights, *archives) if path.name not in digests]
     found = [*broken, *strange]
     return f"{found[0]} is not as it was saved" if found else ""
@@ -166,6 +168,7 @@ def _archives(checkpoint: Path) -> frozenset[str]:
     ranks = sorted(int(found[1]) for name in names if (found := RANKS.fullmatch(name)))
     random = {RANDOM} & names or {f"rng_state_{rank}.pth" for rank in ranks}
     optimizer = names & set(OPTIMIZER)
+    # A gap means that one of the processes had not saved its part yet.
     complete = random and ranks == list(range(len(ranks))) and optimizer and SCHEDULER in names
     return frozenset({*random, *optimizer, SCHEDULER}) if complete else frozenset()
 
@@ -176,6 +179,7 @@ def is_whole_safetensors(path: Path) -> bool:
         size = path.stat().st_size
         with path.open("rb") as stream:
             (length,) = struct.unpack("<Q", stream.read(8))
+            # A damaged length can say anything; nothing is read by it before it fits.
             if length > size:
                 return False
             header = json.loads(stream.read(length))
@@ -253,6 +257,7 @@ def history_of(state: dict[str, Any]) -> tuple[HistoryPoint, ...]:
     """Return the logged moments, in order, one a step and kind."""
     points = []
     for entry in state.get("log_history", ()):
+        # The last entry sums the whole training up, and is no moment of it.
         if "loss" not in entry and "eval_loss" not in entry:
             continue
         points.append(
@@ -272,6 +277,7 @@ def refuse_nonfinite(state: dict[str, Any]) -> None:
     """StageError B414 when any logged loss or gradient norm is NaN or infinite."""
     for entry in state.get("log_history", ()):
         for name in ("loss", "eval_loss", "grad_norm"):
+            # Python writes NaN and Infinity into JSON, and reads them back.
             if name in entry and not math.isfinite(float(entry[name])):
                 raise nonfinite(name, str(entry[name]), int(entry["step"]))
 
@@ -314,6 +320,8 @@ def _is_whole_zip(path: Path) -> bool:
     """Return whether an archive of torch.save has its directory, and every entry the bytes of its checksum."""
     try:
         with zipfile.ZipFile(path) as archive:
+            # Every entry is read: an archive that is damaged in the middle still has a whole directory at its end.
             return archive.testzip() is None
+    # A flipped bit can also claim encryption (RuntimeError) or an unknown compression (NotImplementedError).
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError):
         return False

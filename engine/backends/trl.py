@@ -136,7 +136,7 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
 
 
 def train(launch: Launch) -> Trained:
-    """Train in this process, or go on from the last complete checkpoint. StageError B411-B414."""
+    """Train in this process, or go on from the last complete checkpoint. StageError B411-B414, B420-B423."""
     return trl_launch.train(launch)
 
 

@@ -77,6 +77,7 @@ def _run(
         raise
     except Exception as error:
         full = as_engine_error(error, launch.folder)
+        # Memory, sizes of files and a tokenizer beyond the embedding: another try or checkpoint would not help.
         if full is not None and full.problems[0].code in ("E740", "E742", "X693"):
             raise full from error
         # A damaged checkpoint can raise anything.
@@ -93,6 +94,7 @@ def _run(
 
 def _logged(launch: Launch, monitor: events.TrainingMonitor) -> Callable[[Mapping[str, Any]], None]:
     def report(event: Mapping[str, Any]) -> None:
+        # Opened for each event, so that the log is whole up to the last one when the process is killed.
         with (launch.folder / LOG).open("a", encoding="utf-8") as log:
             log.write(json.dumps(event) + "\n")
         monitor.handle(event)

@@ -9,13 +9,13 @@ import sys
 def _forget_current_folder() -> None:
     """Import nothing from the folder that somebody stands in: PYTHONPATH may name it by a relative or empty part."""
     parts = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    # As text: an entry of a search path is kept as it stands.
+    # `site` has made these parts absolute, so they do not look relative any more.
     relative = {os.path.abspath(part) for part in parts if not os.path.isabs(part)}
     if os.environ.get("PYTHONPATH") and relative:
-        # As text: an entry of a search path is kept as it stands.
+        # A folder that is also named in full was meant.
         kept = {part for part in parts if os.path.isabs(part)}
         sys.path[:] = [part for part in sys.path if part not in relative - kept]
-    # As text: an entry of a search path is kept as it stands.
+    # An empty part, as after `python -c`, is the current folder too.
     sys.path[:] = [part for part in sys.path if os.path.isabs(part)]
 
 

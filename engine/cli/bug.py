@@ -43,6 +43,7 @@ def _write(text: str) -> Path | None:
     root = Path(STORE)
     path = root / "logs" / f"bug-{stamp}.txt"
     try:
+        # Through no link below the store, which may have come with somebody else's folder.
         return path if create_text(path, text, below=root) else None
     except OSError:
         return None

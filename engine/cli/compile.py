@@ -38,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
     store = Store(store_of(options))
     device, of = detect_device(), ""
     rows = trained_rows(recipe, store, None, {})
+    # Only a plan knows what the data stage counted, and which setting a sweep chose.
     if rows is None or not rows.counted or recipe.sweep:
         inputs = collect_inputs(recipe, store, device)
         plan = plan_run(recipe, store, inputs=inputs)
@@ -53,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
     config = compile_recipe(recipe, device, train_rows=rows.train, validation_rows=rows.validation)
     of = "; ".join(filter(None, (of, rows_note(recipe, rows))))
     if of:
+        # Not to stdout, where the config may go on into a file.
         write_error(f"{of}\n")
     lines = [{"key": line.key, "value": line.value, "origin": line.origin} for line in config.lines]
     if options.format == "json":

@@ -47,6 +47,7 @@ def run(options: argparse.Namespace) -> int:
 def _machine(store: str | None) -> list[Row]:
     device = detect_device()
     root = store_root(store)
+    # The store may not be there yet: then the nearest folder that is lies on the same disk.
     existing = next(path for path in (root.absolute(), *root.absolute().parents) if path.exists())
     free = shutil.disk_usage(existing).free
     bf16 = "bfloat16 native" if device.bf16 else "bfloat16 not native: fp32 is used"

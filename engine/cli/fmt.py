@@ -67,6 +67,7 @@ def _format(path: Path, options: argparse.Namespace) -> bool:
             show(text)
     elif path == STDIN and not options.check:
         write(new)
+    # By bytes: a byte order mark is in the content and no longer in `old`.
     elif new.encode() != content and not options.check:
         rewrite(path, new)
     return new.encode() != content

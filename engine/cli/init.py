@@ -111,6 +111,7 @@ def _copy(source: Path, target: Path) -> list[Path]:
         for path in sorted((source.parent / "data").glob("*"))
         if f"data/{path.name}" in text
     ]
+    # All of them before the first is written, so that no recipe stands there without its data.
     for _, copy in pairs:
         _refuse_taken(copy)
     for original, copy in pairs:
@@ -119,6 +120,7 @@ def _copy(source: Path, target: Path) -> list[Path]:
 
 
 def _refuse_taken(path: Path) -> None:
+    # A link that leads nowhere takes the name as well.
     if os.path.lexists(path):
         hint = "choose another place with -o FILE"
         raise _mistake("R005", f"`{path}` is already there", hint)

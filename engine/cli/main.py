@@ -67,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with interrupts.handled():
             code = _run(words)
+            # Within `try`: that a disk is full shows only when the buffer is written.
             flush()
             return code
     except EngineError as error:
@@ -74,8 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as asked:
         return _interrupted(asked)
     except BrokenPipeError:
+        # As in `recipe runs | head`: Python would complain when it flushes stdout at its end.
         discard_output()
         return ExitCode.FAILED
+    # argparse leaves by SystemExit, and has said why.
     except (SystemExit, GeneratorExit):
         raise
     except BaseException as failure:  # noqa: BLE001 - the boundary: whatever is left is a failure or our mistake
@@ -144,13 +147,13 @@ def _parser() -> argparse.ArgumentParser:
 def _report_error(error: EngineError, *, as_json: bool) -> int:
     from engine.cli.output import show_problems  # light verbs without errors skip it
 
-    lost = any(
-        problem.code == "E741" for problem in error.problems
-    )  # then there is no stdout for JSON
+    # Then there is no stdout for JSON.
+    lost = any(problem.code == "E741" for problem in error.problems)
     try:
         show_problems(error.problems, as_json=as_json and not lost)
         flush()
-    except EngineError as full:  # the problems were the result, and there is no room for them
+    # The problems were the result, and there is no room for them.
+    except EngineError as full:
         show_problems([*error.problems, *full.problems])
     return error.exit_code
 

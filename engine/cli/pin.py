@@ -53,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         for path, pinned in found.items():
             show("\n".join(_lines(path, pinned)))
+        # Both streams may lead to one place, where the problems stand last.
         sys.stdout.flush()
         show_problems(problems)
     return code

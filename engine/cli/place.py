@@ -133,5 +133,6 @@ def store_of(options: argparse.Namespace) -> Path:
 
 def log_file(root: Path, verb: str) -> Path:
     """Where libraries and tools write while a verb runs."""
+    # With the process in the name, since two may start within the same second.
     stamp = datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S")
     return root / "logs" / f"{verb}-{stamp}-{os.getpid()}.log"

@@ -35,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
     """Print a report as it was written when the run ended."""
     folder = find_run(options.run, options.store, trust=options.trust_store)
     if options.open:
+        # A store may come with somebody else's folder, and a browser does what a page says.
         require_ours(folder, "its page is not opened in a browser")
         page = (folder / FILES["html"]).resolve()
         webbrowser.open(page.as_uri())
@@ -57,6 +58,8 @@ def _as_text(run: Path) -> str:
 
     try:
         report = read_json(read_file(run, FILES["json"]).decode())
+    # An older version or another hand may have written it, so any part may be missing or of another
+    # type.
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = (
             f"`{run.parent.name}/{run.name}/{FILES['json']}` is no report that this version reads"

@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
     from engine.runs.run import run_recipe
 
     recipe, warnings = read_recipe(options)
+    # What cannot be run is refused before a store is made or anything is fetched.
     refuse_outside(recipe, warnings)
     refuse_moving(recipe, warnings)
     refuse_unmeasured(recipe, until=options.until)

@@ -29,6 +29,7 @@ def others_to(log: Path) -> Iterator[TextIO]:
     quieten()
     with contextlib.ExitStack() as stack:
         target = stack.enter_context(_new_log(log))
+        # Before stderr itself is pointed at the log.
         terminal = stack.enter_context(_copy_of(sys.stderr))
         stack.enter_context(interrupts.shown_on(terminal.fileno()))
         stack.enter_context(_nothing_to_read())
@@ -75,6 +76,7 @@ def _new_log(log: Path) -> Iterator[IO[bytes]]:
     One without a name where the store cannot be written: a stage that has to run tells of that.
     """
     root = log.parent.parent
+    # A name that is taken is never opened, since it may be a link to another file.
     for path in (log, log.with_name(f"{log.stem}-{secrets.token_hex(4)}{log.suffix}")):
         try:
             stream = open_new(path, below=root)
@@ -102,6 +104,7 @@ def _copy_of(stream: TextIO | None) -> TextIO:
         return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - closed by the caller
     stream.flush()
     raw = os.fdopen(os.dup(stream.fileno()), "wb")
+    # A character that the terminal's encoding lacks must not end a run.
     return Terminal(raw, encoding=stream.encoding, errors="replace", line_buffering=True)
 
 

@@ -27,6 +27,7 @@ def write(text: str) -> None:
         raise _full(OSError(errno.EBADF, "it is closed"))
     try:
         sys.stdout.write(text)
+    # An OSError as well, but no fault: who was reading has seen enough.
     except BrokenPipeError:
         raise
     except OSError as error:

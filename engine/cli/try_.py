@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
     from engine.runtime.llama.client import answer_text  # only where a model is asked
 
     gguf = _gguf(options.model, options.store, trust=options.trust_store)
+    # `echo` adds a line break that is no part of the text.
     text = sys.stdin.read().rstrip("\n") if options.text == "-" else options.text
     with tempfile.TemporaryDirectory() as folder:
         answer = answer_text(

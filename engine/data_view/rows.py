@@ -169,8 +169,10 @@ def thumbs(files: Files) -> Iterator[str]:
 
 def drawn(path: Path) -> tuple[Sequence[Example], int]:
     """Return at most `MEASURED` rows of a file, drawn evenly, and how many it has."""
+    # Counted first: rows can then be drawn evenly without all of them in memory.
     with path.open(encoding="utf-8") as stream:
         total = sum(1 for _ in stream)
+    # Rounded up, so that no more than MEASURED rows are taken.
     step = max(1, -(-total // MEASURED))
     return [row for at, row in enumerate(iter_examples(path)) if at % step == 0], total
 

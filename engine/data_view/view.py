@@ -153,6 +153,7 @@ def _found(recipe: Recipe, store: Store, watcher: Watcher) -> _Found:
     state = _run_data(recipe, store, watcher)
     if state.error is None:
         return _read(state)
+    # Only checks of the data can be relaxed; a source that cannot be fetched stays so.
     if not isinstance(state.error, DataError):
         raise state.error
     relaxed = _run_data(_relaxed(recipe), store, watcher)

@@ -214,6 +214,7 @@ def reasons(plan: DraftPlan) -> Iterator[tuple[str, str, str]]:
     if guess.label and not guess.shape:
         yield KINDS[guess.kind].draft.target, guess.label, guess.why_label
     yield _splits(plan)
+    # The first is `leakage`, which every draft has.
     for check, (action, why) in list(plan.checks.items())[1:]:
         yield f"checks.{check}", action, why
     length, _ = max_length(plan)

@@ -87,6 +87,7 @@ def guess(profile: Profile, given: GivenAnswers) -> Guess:
     if text is None:
         raise _cannot(profile, "no column holds text")
     reason = "you chose it" if given.text else why_text(text, profile)
+    # The narrowest first: a text with fields or labels would also pass for plain text.
     for attempt in (_extraction, _multilabel, _classification, _generation, _plain):
         found = attempt(profile, text, given)
         if found is not None:

@@ -73,6 +73,7 @@ def relabelled(plan: DraftPlan) -> dict[str, str]:
         found.setdefault(folded, Counter())[label] = count
     renamed: dict[str, str] = {}
     for spellings in found.values():
+        # Without blanks at its ends first, then the commonest.
         best = max(spellings, key=lambda one: (one == one.strip(), spellings[one]))
         renamed |= {one: best.strip() for one in spellings if one != best.strip()}
     return renamed

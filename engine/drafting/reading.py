@@ -114,6 +114,7 @@ def _format(head: str, named: str | None) -> tuple[str, str]:
     """Return the format, and why where the name does not tell it."""
     lines = [line for line in head.split("\n")[:LOOKED_AT] if line.strip()]
     first = lines[0].lstrip() if lines else ""
+    # Many files called `.json` hold one JSON value a line.
     if named == "json" and len(lines) > 1 and all(map(_is_json, lines[:2])):
         return "jsonl", "each line is a JSON value"
     if named == "csv" and "\t" in first and "," not in first:
@@ -276,6 +277,7 @@ def _arrays(value: Any, path: str, depth: int) -> Iterator[tuple[str, list[Any]]
             yield path, value
     elif isinstance(value, Mapping) and depth < deepest:
         for name, below in value.items():
+            # `records` divides its path at dots, so such a key cannot be named.
             if "." not in name:
                 yield from _arrays(below, f"{path}.{name}" if path else name, depth + 1)
 

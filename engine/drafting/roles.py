@@ -180,6 +180,7 @@ def labels_of(column: ColumnProfile, separator: str | None) -> list[str]:
     }
     found = {part for part in parts if part.strip()}
     if all(part.lstrip("-").replace(".", "", 1).isdigit() for part in found):
+        # As texts, 10 would come before 2.
         return sorted(found, key=float)
     return sorted(found)
 

@@ -69,5 +69,6 @@ def threshold_for(kind: Kind, labels: int) -> float:
 def reachable(share: float, rows: int) -> float:
     """Return `share`, or less where even a faultless model's lower bound on so few rows is below it."""
     quantile = NormalDist().inv_cdf(0.975)
+    # The lower end of Wilson's interval when every row is right.
     best = rows / (rows + quantile**2)
     return min(share, int(best * 100 - 1) / 100)

@@ -61,6 +61,7 @@ def _at(values: Mapping[str, Any], path: str) -> Any:
 
 def _spans(column: str, items: list[Mapping[str, Any]]) -> Spans | None:
     leaves = [dict(leaves_of(item)) for item in items]
+    # By type and not by `isinstance`: `bool` is an `int` in Python.
     whole = {name for leaf in leaves for name, value in leaf.items() if type(value) is int}
     start = next((name for name in sorted(whole) if _last(name) in STARTS), "")
     end = next((name for name in sorted(whole) if _last(name) in ENDS), "")

@@ -65,6 +65,7 @@ class Writer:
         return _aside(f"method: {settings}", "tokens, from the longest row")
 
     def _header(self, room: LineBudget) -> Iterator[str]:
+        # A line break in the name of a file would end the comment and write a line of the recipe.
         name = "".join(one if one.isprintable() else "?" for one in self.file.name)
         name = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
         if room.header:
@@ -106,6 +107,7 @@ class Writer:
             return
         for name in guess.fields:
             column = self.plan.profile.columns[name]
+            # Numbers with leading zeros are codes, and stay texts.
             whole = column.is_number and all(
                 re.fullmatch(r"0|-?[1-9][0-9]{0,14}", one) for one in column.values
             )
@@ -300,6 +302,8 @@ def _aside(line: str, comment: str) -> str:
 
 
 def _relative(file: Path, target: Path) -> str:
+    # Relative to the recipe, with slashes: it works wherever the folder is moved, and on any
+    # platform.
     return Path(os.path.relpath(file.absolute(), target.absolute().parent)).as_posix()
 
 

@@ -112,6 +112,7 @@ def usage_of(trained: Artifact) -> Usage | None:
 
 def _error(estimate: float | None, actual: float | None) -> float | None:
     """Return how far the estimate was off: 0.1 is a tenth too much."""
+    # A stage may take no measurable time; there is no share of nothing.
     if estimate is None or not actual:
         return None
     return round(estimate / actual - 1, 4)

@@ -29,6 +29,7 @@ def shape_of(ref: Reference, store: Store) -> ModelShape | None:
 
 
 def _hub(ref: HubRef, store: Store) -> ModelShape | None:
+    # The payload of `runtime.models.base_model`: with any other, what a run stored is never found.
     payload = {"hub": ref.repo, "revision": ref.revision, "made": REVISION}
     for product in ("base-model", "tokenizer"):
         folder = _product(product, payload, store)

@@ -120,6 +120,8 @@ def _facts_of_gpu(device: Device) -> DeviceFacts:
     words = set(re.split(r"[^a-z0-9]+", device.name.lower()))
     fitting = [facts for facts in GPUS.values() if _model(facts.name) <= words]
     if fitting:
+        # Boards of one name differ in memory only (A100 of 40 and of 80 GB), and drivers do not
+        # name it.
         far = {facts.name: abs(facts.memory_bytes - device.memory_bytes) for facts in fitting}
         return min(fitting, key=lambda facts: (-len(_model(facts.name)), far[facts.name]))
     return DeviceFacts(

@@ -60,6 +60,7 @@ class _Header:
 
     def _count(self, most: int = _MOST, form: str = "Q") -> int:
         value = int(self._number(form))
+        # Before anything is read or looped over: the count is the file's own word.
         if value > most:
             raise ValueError(value)
         return value

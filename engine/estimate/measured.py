@@ -52,6 +52,7 @@ def work_of(
         "rendered": rendered,
         "rank": method.rank,
         "target_modules": method.target_modules,
+        # Whether, not how much: any dropout makes each adapter keep its own copy of its input.
         "dropout": method.dropout > 0,
         "batch_size": method.batch_size,
         "micro_batch_size": method.micro_batch_size,
@@ -103,6 +104,7 @@ def find_like(root: Path, machine: Mapping[str, Any]) -> Measurement | None:
 
 def _read(path: Path) -> Measurement | None:
     try:
+        # Links are not followed: a store that came with a stranger's folder could lead elsewhere.
         fields = read_json(path, follow=False)
         if fields.pop("schema") != SCHEMA:
             return None

@@ -141,6 +141,7 @@ def _weights(shape: ModelShape, method: Method, precision: str) -> int:
     """Return the base model's weights; full training holds 32 bits, and 16-bit copies while it computes."""
     if method.kind == "qlora":
         rest = shape.total_parameters - shape.linear_parameters
+        # Only the matrices are quantized; embeddings and norms are held in 32 bits.
         return round(NF4 * shape.linear_parameters) + 4 * rest
     if method.kind == "full":
         copies = 2 * shape.linear_parameters if precision != "fp32" else 0
@@ -178,6 +179,7 @@ def _beside(shape: ModelShape, method: Method, *, narrow: bool) -> float:
             total += share * one.inputs * (6 if narrow else 8)
         elif narrow:
             total += share * one.inputs * 2
+        # Neither dropped nor cast: matrices that read the same input keep one tensor for all.
         elif SHARED.get(one.name, one.name) not in shared:
             shared.add(SHARED.get(one.name, one.name))
             total += share * one.inputs * 4

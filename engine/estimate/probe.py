@@ -107,6 +107,7 @@ def _rendered(context: StageContext) -> tuple[Artifact, Path]:
 def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path) -> Usage:
     """Train on rows that were chosen, in a folder that is gone afterwards."""
     folder = context.scratch
+    # What an interrupted probe left must not be taken for this one's.
     shutil.rmtree(folder, ignore_errors=True)
     rows = folder / "rows"
     rows.mkdir(parents=True)
@@ -114,6 +115,7 @@ def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path
         setting = _write_rows(rows, rendered, base, context)
         backend = load_backend(recipe.backend.name)
         quick = replace(recipe, method=_quick(recipe.method))
+        # In order: shuffled, the longest row would not be in the last step.
         config = with_keys(backend.compile(quick, setting), backend.IN_ORDER, HEADER)
         launch = Launch(
             config=config.text,

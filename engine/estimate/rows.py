@@ -144,11 +144,13 @@ def _characters(example: Example) -> int:
 
 def _sampled(source: Source, path: Path, recipe: Recipe) -> list[int]:
     """Return the characters of the first rows of a local file; none of one that only a run can read."""
+    # `recipe plan` comes here and must start without pyarrow.
     if format_of(path.name, source.format) == "parquet" or source.columns:
         return []
     try:
         rows = itertools.islice(read_rows(path, source), SAMPLE)
         return list(_filled(recipe, (row.values for row in rows)))
+    # A plan judges no data; `recipe data` reports what is wrong with it.
     except (DataError, OSError):
         return []
 

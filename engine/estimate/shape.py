@@ -86,15 +86,19 @@ def shape_of_folder(folder: Path) -> ModelShape | None:
 
 def shape_of_config(config: Mapping[str, Any]) -> ModelShape | None:
     """Return what config.json says; KeyError or TypeError where it is none of a decoder."""
+    # Models that also read images keep the sizes of their decoder one level down.
     inner_config = config.get("text_config")
     config = inner_config if isinstance(inner_config, Mapping) else config
     hidden = int(_first(config, "hidden_size", "n_embd", "d_model"))
     layers = int(_first(config, "num_hidden_layers", "n_layer", "num_layers"))
     heads = int(_first(config, "num_attention_heads", "n_head"))
+    # GPT-2 writes null here, for four times the hidden size.
     inner = int(_first(config, "intermediate_size", "n_inner", "ffn_dim", missing=4 * hidden))
     kind = str(config.get("model_type", ""))
+    # Said apart by models whose heads do not add up to the hidden size, such as Qwen3.
     head = int(config.get("head_dim") or hidden // heads)
     keys = int(config.get("num_key_value_heads") or heads)
+    # transformers leaves out of config.json what is the default of the model's class.
     tied = bool(config.get("tie_word_embeddings", kind in ("gemma", "gemma2", "gpt2")))
     words = int(config["vocab_size"])
     if not all(0 < size <= _MOST for size in (hidden, layers, heads, inner, head, keys, words)):
@@ -182,6 +186,7 @@ def _safetensors(folder: Path) -> dict[str, tuple[str, list[int]]]:
         try:
             with open_regular(path) as file:
                 length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+                # The length is the file's own word; the format allows no more than 100 MB.
                 header = parse_json(file.read(min(length, _MAX_HEADER_BYTES)))
             header.pop("__metadata__", None)
             found |= {
@@ -203,6 +208,7 @@ def _sizes(shape: object) -> list[int]:
 def _with_tensors(shape: ModelShape, tensors: Mapping[str, tuple[str, list[int]]]) -> ModelShape:
     """Return the shape with what the weights themselves say: every matrix, and the exact total."""
     sizes = {name: size for name, (_, size) in tensors.items()}
+    # PyTorch stores a matrix as outputs by inputs.
     linears = _linears({name: [*size[::-1]] for name, size in sizes.items()})
     total = _elements(sizes.values())
     stored = sum(_BITS.get(kind, 16) * _elements([size]) for kind, size in tensors.values()) // 8

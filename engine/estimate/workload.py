@@ -71,6 +71,7 @@ def padded(lengths: Lengths, together: int) -> float:
     seen = 0
     for tokens, count in lengths:
         seen += count
+        # The chance that none of the rows drawn is longer.
         share = (seen / rows) ** together
         expected += tokens * (share - below)
         below = share

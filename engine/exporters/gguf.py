@@ -48,6 +48,7 @@ def export(
         sixteen=spec.sixteen,
         importance=spec.importance,
     )
+    # Read back: llama.cpp stores tensors whose rows do not fit the blocks in other types than the one asked for.
     facts = read_facts(target, spec.quantization)
     stored = ", ".join(f"{count} {name}" for name, count in facts.types.items())
     progress.note(f"{target.name}: tensors as {stored} · made with {tools.origin}")

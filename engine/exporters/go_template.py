@@ -13,11 +13,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+# A quoted text may hold braces: that is how literal ones are written.
 ACTION = re.compile(r'\{\{ ((?:"(?:[^"\\]|\\.)*"|[^"{}])*) \}\}')
 RANGE = "range $i, $_ := .Messages"
 ROLE = re.compile(r'eq \.Role "(\w+)"')
 FIRST = "eq $i 0"
 ELSE = "else"
+# Go's templates cannot add or subtract, so the turns from this one on are counted.
 GOES_ON = "lt 1 (len (slice $.Messages $i))"
 
 
@@ -63,6 +65,7 @@ def _pieces(template: str) -> list[str | _Action]:
     found.append(template[place:])
     if any(isinstance(piece, str) and "{{" in piece for piece in found):
         raise UnknownActionError("an action that does not end")
+    # Last piece first: blocks take theirs off the end of the list.
     return [piece for piece in found if piece != ""][::-1]
 
 

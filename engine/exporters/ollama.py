@@ -52,10 +52,12 @@ def modelfile(chat: Chat, spec: ExportSpec) -> str:
         "# ollama create NAME -f Modelfile",
         "# The model was trained on messages of this form: the instruction, a blank line, the text.",
         *(f"#   {line}".rstrip() for line in (*question.splitlines(), "", "TEXT")),
+        # Relative to the Modelfile, so that the folder can be moved.
         f"FROM ./{gguf_name(spec.quantization)}",
         f"TEMPLATE {_quoted(go_template(chat))}",
         *([f"SYSTEM {_quoted(spec.task.system)}"] if spec.task.system else []),
         f"PARAMETER stop {_quoted(chat.terminator)}",
+        # Ollama draws at random by default, and the model was judged by its most probable tokens.
         "PARAMETER temperature 0",
     ]
     return "\n".join(lines) + "\n"

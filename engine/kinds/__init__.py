@@ -16,6 +16,7 @@ from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind, MetricSpec, Tur
 
 
 def _defined() -> Iterator[Kind]:
+    # Helpers of this package (`kind`, `metrics`) have no KIND and are passed over.
     for module in pkgutil.iter_modules(__path__):
         found = getattr(importlib.import_module(f"{__name__}.{module.name}"), "KIND", None)
         if isinstance(found, Kind):
@@ -23,6 +24,7 @@ def _defined() -> Iterator[Kind]:
 
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
+    # Modules come in the order of their names; lists of kinds are shown in `order`.
     {kind.name: kind for kind in sorted(_defined(), key=lambda kind: (kind.order, kind.name))}
 )
 """By name, in the order in which they are listed."""

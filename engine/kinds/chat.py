@@ -17,6 +17,7 @@ KIND = Kind(
     decoding=Decoding.LIKELIHOOD,
     metrics=LIKELIHOOD,
     metric_family="engine.metrics.families.likelihood",
+    # Bits per byte first: perplexity compares models of one tokenizer only.
     compared_by=("bits_per_byte", "perplexity"),
     baselines=("zero_shot",),
     more_baselines=("model",),

@@ -177,6 +177,7 @@ def _confusions(scores: Scores, labels: Sequence[str]) -> list[str]:
     pairs = [
         (count, target, output)
         for target, row in enumerate(scores.confusion)
+        # The last column counts outputs that are no label; `_invalid` speaks of them.
         for output, count in enumerate(row[: len(labels)])
         if target != output and count
     ]
@@ -218,6 +219,7 @@ def _about(check: Check) -> list[str]:
     """Say what one check that did not pass asks for."""
     if check.got is None or check.status is Status.INCONCLUSIVE:
         return [f"{check.name}: {check.note.partition(';')[0]}"]
+    # The remedy says that the baseline is as good, which is wrong where something was gained.
     if check.kind == "over_baselines" and check.got > 0:
         return []
     about = check.metric if check.kind == THRESHOLD else check.kind

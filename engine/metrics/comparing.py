@@ -160,6 +160,7 @@ def comparison_of(name: str, found: Difference, *, is_lower_better: bool) -> Com
     """Return a difference as a comparison with a model of that name: more is better for the first."""
     value, interval = found.metric.value, found.metric.interval
     if is_lower_better:
+        # Not `-value`, which makes -0.0 of 0.0 and is shown with its sign.
         value = None if value is None else 0.0 - value
         interval = turned(interval)
     return Comparison(
@@ -205,6 +206,8 @@ def _judge_gain(
         return judge(missing, direction="min", bound=gain.min_gain, decide_on=acceptance.decide_on)
     checks = [_over_one(gain, x, known, acceptance=acceptance) for x in known]
     undecided = [check for check in checks if check.status is not Status.PASS]
+    # A gain over the baselines is a claim about each of them: the first that is not beaten
+    # decides.
     return (undecided or checks)[0]
 
 
@@ -244,6 +247,7 @@ def _judge_previous(
         check = judge(missing, direction="max", bound=drop.max_drop, decide_on=acceptance.decide_on)
         if not earlier.accepted:
             note = "no model of this recipe has been accepted before: nothing to compare with"
+            # A warning lets pass: the first run of a recipe must be able to be accepted.
             return replace(check, status=Status.WARN, note=note)
         note = f"{earlier.named} cannot be compared: {why_not}"
         return replace(check, status=Status.INCONCLUSIVE, note=note)

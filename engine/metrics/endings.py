@@ -85,6 +85,7 @@ def _has_learned(task: Task, chosen: Sequence[Prediction], scores: Scores) -> bo
     if task.spec.has_labels:
         most = max(Counter(row.target for row in chosen).values()) / len(chosen)
         right = scores.metric("accuracy").value or 0.0
+        # Where every row has one answer, there is no way left to go, and no division by it.
         return right == 1.0 or (most < 1.0 and (right - most) / (1 - most) >= SKILL)
     if task.spec.by_likelihood:
         nats, tokens = sum(row.nats or 0.0 for row in chosen), sum(row.tokens for row in chosen)
@@ -92,6 +93,8 @@ def _has_learned(task: Task, chosen: Sequence[Prediction], scores: Scores) -> bo
     name = primary(task.kind, answer_pattern=task.answer_pattern)
     value = scores.metric(name).value or 0.0
     if task.spec.decoding is Decoding.FREE:
+        # A model that never stops writes on behind the right answer. It has learned the task; by
+        # whole answers alone it would not count, and the missing ending would excuse itself.
         begun = sum(row.text.lstrip().startswith(row.target.strip()) for row in chosen)
         value = max(value, begun / len(chosen))
     return value >= (FIELDS if task.spec.answer is AnswerForm.OBJECT else SKILL)

@@ -53,6 +53,8 @@ def margin_of(
     """Return the margin of a metric from its `locked` value with interval and its spread over seeds."""
     if spread is not None and seeds >= FEWEST_SEEDS:
         deviation = float(spread["deviation"])
+        # Student's quantile, as the deviation is known from a few seeds only; the root of two, as
+        # both trainings scatter.
         factor = _student(1 - LEVEL / 2, seeds - 1) * math.sqrt(2)
         value = max(factor * deviation, 1 / max(1, rows))
         origin = (
@@ -127,6 +129,7 @@ def _paired(
 ) -> Interval | None:
     from engine.metrics.paired import difference, pair  # brings SciPy
 
+    # The lock keeps hashes of answers without probabilities: both sides must be scored alike.
     plain = [replace(row, probability=None, probabilities=()) for row in found]
     models = pair(plain, before, task=asked.task, confidence=CONFIDENCE, seed=asked.seed)
     if asked.metric not in models.measures:
@@ -136,6 +139,8 @@ def _paired(
 
 def _bounded(point: float, differing: int, rows: int) -> Interval:
     """Bound the difference of a share of rows by the answers that changed, each at most by one row."""
+    # Each changed answer moves the sum by one row at most, up or down: the deviation of the sum is
+    # at most the root of their number.
     reach = NormalDist().inv_cdf(1 - LEVEL) * math.sqrt(differing) / max(1, rows)
     return Interval(
         low=point - reach,

@@ -113,6 +113,7 @@ def paired_interval(lost: int, gained: int, n: int, *, confidence: float) -> Int
     half = z * math.sqrt((down + up - center * center) / (n + 2))
     point = (lost - gained) / n
     return Interval(
+        # The added items pull the center towards 0; an interval must hold what was measured.
         low=min(point, max(-1.0, center - half)),
         high=max(point, min(1.0, center + half)),
         confidence=confidence,

@@ -63,6 +63,8 @@ def _wilson_bounds(
     spread = z * z / trials
     center = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
+    # In real numbers both ends are exact there; in floats they are off by a rounding, and a bound
+    # of 0 or 1 would fail.
     low = 0.0 if successes == 0 else max(0.0, center - half)
     high = 1.0 if successes == trials else min(1.0, center + half)
     return low, high

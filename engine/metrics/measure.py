@@ -42,6 +42,7 @@ def ratio(above: Floats, below: Floats) -> Floats:
     """Divide; over nothing the ratio is 0."""
     above, below = np.asarray(above, dtype=float), np.asarray(below, dtype=float)
     above, below = np.broadcast_arrays(above, below)
+    # `where` leaves the division out; dividing and replacing would warn in thousands of resamples.
     return np.divide(above, below, out=np.zeros(above.shape), where=below > 0)
 
 

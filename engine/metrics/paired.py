@@ -61,6 +61,7 @@ def pair(
     models = _alike(list(first), same_rows(first, second))
     one, two = (family.tabulate(model, task) for model in models)
     named = zip(family.measures(one), family.measures(two), strict=True)
+    # One set of weights for both models: what they have in common cancels in each draw.
     drawn = draw(one, two, seed=seed) if first else ()
     measures = {measures[0].name: measures for measures in named}
     return PairedTables(
@@ -153,5 +154,6 @@ def _permutation(measures: tuple[Measure, Measure], models: PairedTables, *, poi
     """
     swapped = swap(*models.tables, seed=models.seed)
     first, second = (m.value(s) for m, s in zip(measures, swapped, strict=True))
+    # With a tolerance: a swap back to the same counts may differ in the last bits of a float.
     hits = int((np.abs(first - second) >= abs(point) - 1e-9 * max(1.0, abs(point))).sum())
     return (1 + hits) / (1 + first.size)

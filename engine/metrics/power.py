@@ -140,6 +140,7 @@ def tail(successes: int, trials: int, share: float) -> float:
         return 0.0
     if share >= 1:
         return 1.0
+    # The shorter tail is summed: its terms fall fast, and a tiny chance is not lost beside 1.
     if successes > share * trials:
         return min(1.0, _upper_sum(successes, trials, share))
     return max(0.0, 1.0 - _upper_sum(trials - successes + 1, trials, 1 - share))
@@ -147,6 +148,7 @@ def tail(successes: int, trials: int, share: float) -> float:
 
 def _upper_sum(successes: int, trials: int, share: float) -> float:
     """Add up the chances from `successes` on; they fall from there."""
+    # In logarithms: binomial coefficients of much more than a thousand trials overflow a float.
     log_chance = (
         math.lgamma(trials + 1)
         - math.lgamma(successes + 1)
@@ -169,6 +171,7 @@ def least_right(trials: int, rule: ThresholdRule) -> int | None:
     if trials < 1 or not _passes(trials, trials, rule):
         return None
     low, high = 0, trials
+    # More right rows never fail where fewer pass, so that bisection finds the first.
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if _passes(middle, trials, rule) else (middle + 1, high)

@@ -43,6 +43,7 @@ def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
     """Write one JSON object a line, UTF-8, in the order given."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for prediction in predictions:
+            # NaN is no JSON: better an error here than in every reader of the file.
             file.write(json.dumps(_as_json(prediction), ensure_ascii=False, allow_nan=False) + "\n")
 
 

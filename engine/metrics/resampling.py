@@ -55,6 +55,7 @@ def draw(*tables: Table, seed: int) -> tuple[Sums, ...]:
     totals = _weighted([unit.answered for unit in units], random)
     for pseudo in range(2):
         chosen = random.integers(0, units[0].rows, size=DRAWS)
+        # Row and weight are drawn once for all models; only which of them got it right differs.
         weight = random.standard_exponential((DRAWS, 1))
         for model, unit in enumerate(units):
             kind = unit.right if pseudo == model else unit.wrong
@@ -67,7 +68,9 @@ def swap(first: Table, second: Table, *, seed: int) -> tuple[Sums, Sums]:
     random = np.random.default_rng(seed)
     units = [by_group(table) for table in (first, second)]
     change = sparse.csr_array(units[1].answered - units[0].answered)
+    # A sparse difference stores zeros; the next line asks which rows have entries at all.
     change.eliminate_zeros()
+    # Rows answered alike change nothing when they are swapped, and are usually most of them.
     change = change[np.flatnonzero(np.diff(change.indptr))]
     moved = np.zeros((DRAWS, change.shape[1]))
     for part in _parts(change.shape[0]):
@@ -109,6 +112,7 @@ def _weighted(parts: list[Sparse], random: Any) -> list[Floats]:
     totals = np.zeros((DRAWS, matrix.shape[1]))
     for part in _parts(matrix.shape[0]):
         size = counts[part].size
+        # The sum of n weights of a unit exponential is one draw from a gamma of shape n.
         weights = random.standard_gamma(counts[part][:, None], size=(size, DRAWS))
         totals += (matrix[part].T @ weights).T
     ends = np.cumsum([0, *(one.shape[1] for one in parts)])
@@ -117,12 +121,14 @@ def _weighted(parts: list[Sparse], random: Any) -> list[Floats]:
 
 def _distinct(matrix: Sparse) -> tuple[Sparse, Floats]:
     """Put equal rows together: one of each, and how many there are (their weights add up)."""
+    # Sums of floats depend on their order: equal rows must be added up alike.
     matrix.sort_indices()
     mark = matrix @ np.random.default_rng(0).random(matrix.shape[1])
     _, first, place, counts = np.unique(
         mark, return_index=True, return_inverse=True, return_counts=True
     )
     kept = matrix[first]
+    # Different rows may share a mark by chance; then nothing is put together.
     if first.size == matrix.shape[0] or (kept[place] != matrix).nnz:
         return matrix, np.ones(matrix.shape[0])
     return kept, counts.astype(float)

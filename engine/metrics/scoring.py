@@ -75,6 +75,8 @@ def metrics_of(
         found = _closed_form(table, measure, sums, confidence=confidence)
         if found is not None:
             return found
+        # Only where a metric has no closed form, and once for all of them: the draws are what
+        # takes time.
         if not drawn:
             drawn.extend(draw(table, seed=seed))
         values = measure.value(drawn[0])

@@ -125,6 +125,7 @@ def group_numbers(groups: Sequence[str]) -> Floats | None:
     """Number the groups; a row without one stands for itself. None where every row does."""
     if len(set(groups)) == len(groups) or not any(groups):
         return None
+    # A pair, so that no name of a group can equal the number of a row without one.
     keys = [(group, -1) if group else ("", row) for row, group in enumerate(groups)]
     number = {key: place for place, key in enumerate(dict.fromkeys(keys))}
     if len(number) == len(keys):

@@ -73,6 +73,7 @@ def pending() -> int | None:
 
 def request(number: int) -> None:
     """Note that this process shall end, without ending anything."""
+    # The first request stays, so that the exit code names what ended the work.
     _state.pending = _state.pending or number
 
 
@@ -134,6 +135,7 @@ def interruptible() -> Iterator[None]:
 def _holding(*, timed: bool) -> Iterator[None]:
     before = _state.deferring, _state.timed
     _state.deferring, _state.timed = before[0] + 1, timed
+    # The signal came while an outer block without a time was running: its handler started no timer.
     if timed and _state.pending is not None:
         _set_timer(GRACE_SECONDS)
     try:
@@ -147,10 +149,12 @@ def _holding(*, timed: bool) -> Iterator[None]:
 @contextlib.contextmanager
 def handled() -> Iterator[None]:
     """Take the signals within the block, in the main thread; elsewhere nothing changes."""
+    # Python sets handlers of signals in the main thread only.
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
+    # A signal that is ignored (`nohup`), or that the program around us handles itself, is left alone.
     taken = [number for number in SIGNALS if before[number] in _DEFAULTS]
     _state.pending, _state.deferring, _state.timed = None, 0, False
     with _watched():
@@ -212,6 +216,7 @@ def _watched() -> Iterator[None]:
         yield
         return
     reader, writer = os.pipe()
+    # Python refuses a wakeup descriptor that blocks: its C handler must never wait for a full pipe.
     os.set_blocking(writer, False)
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     thread = threading.Thread(target=_watch, args=(reader,), daemon=True, name="signals")
@@ -219,6 +224,8 @@ def _watched() -> Iterator[None]:
     try:
         yield
     finally:
+        # First the descriptor is given back: a signal after that must not be written into a closed pipe. Closing the
+        # writer then ends the thread, which still reads from the reader.
         signal.set_wakeup_fd(before)
         os.close(writer)
         thread.join()
@@ -235,6 +242,7 @@ def _watch(reader: int) -> None:
         seen = os.read(reader, 64) if ready else b""
         if ready and not seen:
             return
+        # Python writes the number of every handled signal here, of the alarm of our own timer too.
         asked = [value for value in seen if value in SIGNALS]
         late = time.monotonic() - since > SAME_SECONDS
         if first is not None and ((asked and late) or not ready):
@@ -247,6 +255,7 @@ def end_by_force(number: int) -> None:
     """End what was started, say one word, and end the process with the exit code of the signal."""
     _state.reap()
     _write(f"{name_of(number)}: ended at once\n")
+    # No exception: the main thread may be inside of C code and would not see one.
     os._exit(128 + number)
 
 

@@ -37,6 +37,7 @@ def main() -> None:
     parent = int(sys.argv[1])
     # No core files: they would hold rows and weights, and fill the disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # The handler comes first: by default the signal would end this process alone, and leave the group behind.
     signal.signal(signal.SIGUSR1, _end_group)
     _tell_when_gone(parent, signal.SIGUSR1)
     # This process stays beside the worker: one that outlives it has to end its grandchildren.
@@ -47,6 +48,7 @@ def main() -> None:
     # SIGTERM is for the worker, which has a moment to end in order.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _, status = os.waitpid(worker, 0)
+    # Whoever started us is shown how the worker ended: by the same code, or by the same signal.
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
         # SIGKILL cannot be given another disposition.
@@ -60,6 +62,7 @@ def _work() -> None:
     """Become what was asked for."""
     if sys.platform != "win32":
         signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+        # A fork does not inherit the request, and somebody may kill the launcher by itself.
         _tell_when_gone(os.getppid(), signal.SIGKILL)
     path, kind, name, *arguments = sys.argv[2:]
     sys.argv = [name, *arguments]

@@ -35,6 +35,7 @@ def processor_time(seconds: float) -> Iterator[None]:
     if not _has_timer():
         yield
         return
+    # Not SIGALRM, whose only timer belongs to `engine.process.interrupts`.
     before = signal.signal(signal.SIGVTALRM, _stop)
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     try:
@@ -53,8 +54,11 @@ def more_memory(most: int) -> Iterator[None]:
     import resource  # not on Windows
 
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    # The first field is the whole address space, which RLIMIT_AS counts. The resident size would be far too little.
     wanted = int(_STATM.read_text(encoding="ascii").split()[0]) * resource.getpagesize() + most
+    # Without a limit the number is -1, which `min` would take.
     known = [limit for limit in (wanted, soft, hard) if limit != resource.RLIM_INFINITY]
+    # The hard limit stays: once lowered, a process without privileges cannot raise it again.
     resource.setrlimit(resource.RLIMIT_AS, (min(known), hard))
     try:
         yield

@@ -40,6 +40,7 @@ POLL_SECONDS: Final = 0.02
 MOST_BYTES: Final = 1_000_000
 """Of a short command's answer."""
 
+# A list of what is allowed: a list of what is forbidden would pass on every secret whose name nobody thought of.
 KEPT_VARIABLES: Final = frozenset(
     {
         "HOME",
@@ -68,15 +69,18 @@ SECRET: Final = re.compile(
 )
 SET_VARIABLES: Final[Mapping[str, str]] = {
     "DO_NOT_TRACK": "1",
+    # Otherwise ggml starts a debugger when it aborts, to print a backtrace.
     "GGML_NO_BACKTRACE": "1",
     "HF_DATASETS_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
     "NO_COLOR": "1",
     "PYTHONSAFEPATH": "1",
+    # Axolotl reads a `.env` file of its working folder.
     "PYTHON_DOTENV_DISABLED": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_OFFLINE": "1",
+    # Kernels of the hub are code, and transformers would load them for some models by itself.
     "USE_HUB_KERNELS": "NO",
     "WANDB_MODE": "disabled",
 }
@@ -112,6 +116,8 @@ class Command:
 
     def words(self) -> list[str]:
         """Return the command line."""
+        # -I takes the current folder, the user's site and PYTHON* variables off the search path: a `json.py` that
+        # came with somebody's recipe would run otherwise. As -I hides PYTHONUTF8 too, the encoding is named.
         head = [sys.executable, "-I", "-u", "-X", "utf8", str(LAUNCHER), str(os.getpid())]
         return [*head, json.dumps(search_path()), self.kind, self.name, *self.arguments]
 
@@ -128,6 +134,7 @@ def script(path: Path) -> Command:
 
 def program(name: str | Path) -> Command:
     """Return the command that runs a program: a path, or a name that is looked for in the absolute parts of PATH."""
+    # A relative part of PATH would take a program from the folder that came with a recipe.
     found = shutil.which(str(name), path=_absolute_parts(os.environ.get("PATH", "")))
     return Command(kind="program", name=str(Path(found or name).absolute()))
 
@@ -148,6 +155,8 @@ def environment(
         for name, given in os.environ.items()
         if is_kept(name, prefixes) and (value := _cleaned(name, given)) is not None
     }
+    # In this order: no variable of the user's switches the network or telemetry on again, and the caller has the last
+    # word.
     return {**kept, **SET_VARIABLES, **caches(), **(extra or {})}
 
 
@@ -272,9 +281,12 @@ def start(
             command.words(),
             cwd=folder,
             env=dict(variables),
+            # transformers would ask on a terminal whether to run code of a model.
             stdin=DEVNULL,
             stdout=out,
             stderr=errors,
+            # Ctrl-C in the terminal reaches us alone, and we end the child in order. Its group is its own, so all of
+            # it can be ended.
             start_new_session=True,
         )
     )
@@ -284,6 +296,7 @@ def answer_of(command: Command, *, seconds: float = ASK_SECONDS) -> str:
     """Return what a short command writes. OSError where it fails, or does not end within `seconds`."""
     with (
         working_folder() as folder,
+        # Not a pipe: nobody reads while we wait, and a child would wait for ever on a pipe that is full.
         tempfile.TemporaryFile() as out,
         start(command, folder=folder, variables=environment(), out=out, errors=DEVNULL) as child,
     ):
@@ -309,6 +322,7 @@ def _await_end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _kill_all() -> None:
+    # A copy: the thread that watches signals may run this while the main thread starts a child.
     for child in list(_running):
         child.signal(KILL)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from engine.evidence import Interval
 from engine.render.blocks import Axis
 
+# 20 is needed: three steps of 10 may span less than what is seen.
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0, 20.0)
 _ROUND = (1.0, 1.2, 1.6, 2.0, 2.4, 3.2, 4.0, 6.0, 8.0, 10.0)
 _TICKS = 4

@@ -23,6 +23,7 @@ def plain(text: str) -> str:
 def prose(text: str) -> str:
     """A sentence; what stands between backticks is set as code."""
     pieces = text.split("`")
+    # A backtick without a partner opens no code.
     if len(pieces) % 2 == 0:
         return plain(text)
     return "".join(code(piece) if at % 2 else _inline(piece) for at, piece in enumerate(pieces))
@@ -152,6 +153,7 @@ def _(cell: tuple[blocks.Cell, ...]) -> str:
 
 @inline.register
 def _(cell: blocks.Estimate) -> str:
+    # The brackets of an interval make no link, and are easier to read without escapes.
     return str(cell) if _INTERVAL.fullmatch(cell.about) else plain(str(cell))
 
 

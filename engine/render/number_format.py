@@ -21,8 +21,10 @@ NOTHING = "not computed"
 
 def duration(seconds: float) -> str:
     """`0.4 s`, `31.2 s`, `4 min 51 s`, `2 h 05 min`."""
+    # From here on it would be rounded to `60.0 s`.
     if seconds < _MINUTE - 0.05:
         return f"{seconds:.1f} s"
+    # From here on it would be rounded to `60 min`.
     if seconds < _HOUR - 0.5:
         minutes, rest = divmod(round(seconds), 60)
         return f"{minutes} min {rest:02d} s"
@@ -47,6 +49,7 @@ def size(count: float) -> str:
     """Bytes in decimal units, three digits at most before the unit: `105 MB`, `1.3 GB`."""
     value, unit = float(count), _SIZES[0]
     for unit in _SIZES:
+        # From here on it would be rounded to 1000 of the smaller unit.
         if value < _KILO - 0.5 or unit == _SIZES[-1]:
             break
         value /= _KILO
@@ -79,6 +82,7 @@ def amount(value: float | None, *, decimals: int, signed: bool = False) -> str:
         return NOTHING
     grouped = "," if abs(value) >= 10 * _KILO else ""
     text = f"{abs(value):{grouped}.{decimals}f}"
+    # What is rounded to zero has no sign: there is no `-0.000`.
     is_zero = not any(digit in text for digit in "123456789")
     sign = "" if is_zero else MINUS if value < 0 else "+" if signed else ""
     return sign + text

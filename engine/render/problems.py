@@ -107,6 +107,7 @@ def _snippet_lines(place: Place, hints: list[str]) -> list[Line]:
     start = max(0, column - 1 - _CONTEXT) if column > _WIDTH - _GUTTER else 0
     lines = [_numbered(number, text[start:]) for number, text in place.snippet]
     marked = place.snippet[-1][1]
+    # In columns as printed: a tab, an escape or a wide character takes more than one.
     lead = " " * (_GUTTER + cells(printable(marked[start : column - 1])))
     under = marked[column - 1 : column - 1 + place.width]
     room = _WIDTH - len(lead)

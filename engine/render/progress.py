@@ -163,6 +163,8 @@ class TerminalProgress(_Progress):
 
     def _draw(self, spans: Line) -> None:
         self._line = spans
+        # The last column stays free: a full line may wrap, and `\r` would then lead to the wrong
+        # one.
         fitted = _fitted(spans, columns(self._stream) - 1)
         self._stream.write("\r" + to_text([fitted], colour=self._colour).rstrip("\n") + "\x1b[K")
         self._stream.flush()
@@ -279,7 +281,9 @@ def columns(stream: TextIO) -> int:
     try:
         found = os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):
+        # No terminal, but the variable COLUMNS may be set.
         found = shutil.get_terminal_size((WIDTH, 24)).columns
+    # Some pseudo-terminals say that they have no columns at all.
     return min(WIDTH, found or WIDTH)
 
 

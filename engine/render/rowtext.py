@@ -48,6 +48,7 @@ def _text(segments: Sequence[ShownSegment], width: int) -> Iterator[Line]:
             if number:
                 yield line((gutter, "quiet"), *spans)
                 gutter, spans, room = LINE, [], width - len(LINE)
+            # `printable` makes blanks of a tab; here it must be seen, since the model sees one.
             for piece in _pieces(printable(part.replace("\t", "\\t")), room, width - len(LINE)):
                 if cells(piece) > room:
                     yield line((gutter, "quiet"), *spans)

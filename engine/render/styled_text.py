@@ -120,6 +120,7 @@ def _painted(span: Span) -> str:
     text, style = span
     if not style:
         return text
+    # `_OBEYED` knows the sequences of these colours only: others would be shown as escapes.
     return Style.parse(STYLES[style]).render(text, color_system=ColorSystem.STANDARD)
 
 

@@ -27,13 +27,16 @@ def terminal_text(parts: Iterable[RenderableType], *, width: int, colour: bool) 
         color_system="standard" if colour else None,
         force_terminal=colour,
         legacy_windows=False,
+        # Texts are shown as they are: rich would colour numbers, and read `[red]` and `:smile:`.
         highlight=False,
         markup=False,
         emoji=False,
     )
     with console.capture() as shown:
         for part in parts:
+            # Else rich cuts what is too wide, such as a path that is to be copied.
             console.print(part, crop=False)
+    # rich fills the lines of a table with blanks.
     return "".join(line.rstrip() + "\n" for line in shown.get().splitlines())
 
 

@@ -67,8 +67,8 @@ def asked(repository: Repository, since: str | None) -> ReviewInputs:
     if len(bases) == 1 and not _is_cut(repository, bases[0], named, head):
         notes = (IS_HEAD.format(label=label),) if bases[0] == head and since != "HEAD" else ()
         return ReviewInputs(repository=repository, commit=bases[0], label=label, notes=notes)
-    # In a pull request, CI checks out a merge commit whose parent is the main branch: then even a
-    # clone of depth 1 knows what to compare with.
+    # In a pull request, CI checks out a merge commit whose parent is the main branch: the
+    # commit names it even where the clone is cut off right behind.
     if named in repository.parents(head):
         note = f"{NOT_REACHED}: compared with {label}, which HEAD names as its parent"
         return ReviewInputs(repository=repository, commit=named, label=label, notes=(note,))

@@ -49,7 +49,7 @@ def _judged(one: ChangedKey, versions: Versions, rows: RowDivider) -> Iterator[F
 def _moved(one: ChangedKey, side: Side, rows: RowDivider) -> JudgedRows | None:
     """Return what the check alone does to the rows that judge; None where that is not known."""
     name = one.path.removeprefix(AT)
-    # `fail` would end the division at the first finding; `warn` leaves the same rows.
+    # With `fail` there would be no rows to compare; `warn` leaves them as they are.
     before = "warn" if one.before == "fail" else str(one.before)
     return rows.judged(_acting(side, name, before), _acting(side, name, str(one.after)))
 

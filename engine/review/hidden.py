@@ -27,6 +27,7 @@ def hidden_files(repository: Repository, commit: str) -> Mapping[str, str]:
     if head != commit:
         committed = _paths(repository.moved(commit, head))
         since = _paths(repository.staged(head)) if committed else frozenset()
+    # Asked last and only if needed: git has to read the files for it.
     unstaged = _paths(repository.unstaged()) if committed or staged else frozenset()
     return {
         **dict.fromkeys(sorted(staged & unstaged), STAGED),

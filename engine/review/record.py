@@ -72,6 +72,7 @@ def judge_record(versions: Versions) -> Iterator[Finding]:
     before = old.accepted if old is not None else None
     if new is None or new.accepted is None or before == new.accepted:
         return
+    # Without an old record there is nothing from which numbers could have been changed.
     if before is not None:
         yield from _changed(before, new.accepted)
     known = set(lock_contradictions(old)) if old is not None else set()

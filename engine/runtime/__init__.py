@@ -1,1 +1,1 @@
-"""Running models: the only folder that imports torch and its kin at the top."""
+"""Running models: the only folder that imports torch and what builds on it at the top."""

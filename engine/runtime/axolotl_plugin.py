@@ -35,8 +35,11 @@ class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
         trainer: Any,
     ) -> list[TrainerCallback]:
         """Watch the trainer that Axolotl built; from here on SIGTERM waits for a checkpoint."""
+        # Not earlier: until the trainer is there nothing could be saved, and SIGTERM simply ends the process.
         signal.signal(signal.SIGTERM, lambda number, _frame: interrupts.request(number))
         for callback in list(trainer.callback_handler.callbacks):
+            # That one counts evaluations in memory, so a training that goes on would stop at another step. The exact
+            # type: `Patience` is a subclass of it.
             if type(callback) is EarlyStoppingCallback:
                 trainer.remove_callback(callback)
                 trainer.add_callback(Patience(callback.early_stopping_patience))
@@ -68,5 +71,6 @@ class Unpacked(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
 
 
 def _write(event: Event) -> None:
+    # Opened for each event: whoever watches sees whole lines at once, also when this process is killed.
     with Path(EVENTS).open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(event) + "\n")

@@ -43,6 +43,7 @@ def run_tool(
     `variables` are prefixes of environment variables that it gets besides. StageError `code` with the last lines of
     its error output when it cannot be started or fails. On any exception in between, Ctrl-C among them, it is ended.
     """
+    # Errors go to a file: a second pipe that nobody reads would fill up and stop the tool.
     with tempfile.TemporaryFile() as errors, processes.working_folder() as folder:
         child = _started(command, tool, code=code, folder=folder, errors=errors, kept=variables)
         with child:

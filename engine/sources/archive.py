@@ -45,6 +45,8 @@ def safe_steps(file: str) -> list[str]:
     steps = file.split(STEP)
     for step in steps:
         path = PurePosixPath(step)
+        # Backslashes and `C:` are separators and drives on Windows, and plain characters to
+        # PurePosixPath.
         outside = path.is_absolute() or ".." in path.parts or "\\" in step or ":" in step[:2]
         if outside or not step or "\0" in step:
             raise DataError.one(
@@ -85,6 +87,7 @@ def _from_zip(archive: Path, member: str, target: Path, *, name: str, limits: St
         info = infos.get(member)
         if info is None or info.is_dir():
             raise _no_member(member, infos, name=name)
+        # The upper half holds the Unix mode. The content of a link is the path that it points at.
         if stat.S_ISLNK(info.external_attr >> 16):
             raise _link(member, name)
         if info.flag_bits & 1:
@@ -99,6 +102,7 @@ def _from_compressed(
     archive: Path, member: str, target: Path, *, kind: str, name: str, limits: StreamLimits
 ) -> None:
     with decompressed(archive, kind, name=name, limits=limits) as stream:
+        # `peek` takes nothing out of a stream that cannot go back.
         if _is_tar_header(stream.peek(BLOCK)[:BLOCK]):
             _from_tar(stream, member, target, name=name)
             return
@@ -117,6 +121,7 @@ def _from_tar(stream: IO[bytes], member: str, target: Path, *, name: str) -> Non
             seen.append(info.name)
             if _plain(info.name) != _plain(member):
                 continue
+            # `extractfile` would follow it to another member.
             if info.issym() or info.islnk():
                 raise _link(member, name)
             content = opened.extractfile(info) if info.isreg() else None

@@ -32,6 +32,7 @@ class DigestMemory:
         if entry is not None and entry[1:] == stamp:
             return str(entry[0])
         digest = sha256_of(path)
+        # A file that was written to meanwhile: its digest is right for this call only.
         if _stamp(path) == stamp:
             known[str(path)] = [digest, *stamp]
             self._save(known)
@@ -51,6 +52,7 @@ class DigestMemory:
 
 def _stamp(path: Path) -> list[str | int]:
     status = path.stat()
+    # The modification time can be set back, as `cp -p` and tar do; the change time cannot.
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 

@@ -131,9 +131,11 @@ def _translated_errors(ref: HubRef) -> Iterator[None]:
 def _translate(error: Exception, at: str) -> DataError | None:
     import huggingface_hub.errors as hub  # an extra, and slow to import
 
+    # Before `absent`: it is a RepositoryNotFoundError too, though the repository is there.
     if isinstance(error, hub.GatedRepoError):
         hint = "ask for access on its page, then set HF_TOKEN"
         return DataError.one("D348", f"{at} is gated: its owner must let you in", hint=hint)
+    # Before `absent`: it is an EntryNotFoundError too, and means that the hub was not reached.
     if isinstance(error, hub.LocalEntryNotFoundError):
         return _offline(at, error)
     absent = (hub.RepositoryNotFoundError, hub.RevisionNotFoundError, hub.EntryNotFoundError)

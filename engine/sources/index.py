@@ -134,6 +134,7 @@ def _client(settings: IndexSettings) -> Iterator[_Client]:
         follow_redirects=True,
         event_hooks={"response": [record]},
     )
+    # Without `prompting=False` a run in CI would wait on stdin for a password.
     session.auth = MultiDomainBasicAuth(prompting=False, index_urls=settings.indexes)
     links = [link for link in settings.find_links if "://" in link or Path(link).exists()]
     with session:
@@ -141,6 +142,7 @@ def _client(settings: IndexSettings) -> Iterator[_Client]:
             session=session,
             index_urls=() if settings.no_index else settings.indexes,
             find_links=links,
+            # The archive is unpacked, not installed: a wheel of another platform is as good.
             ignore_compatibility=True,
         )
         if not settings.indexes and not settings.no_index:
@@ -222,6 +224,7 @@ class _Client:
             total = int(response.headers.get("Content-Length") or 0)
             for chunk in response.iter_bytes(CHUNK):
                 done += len(chunk)
+                # Counted as it comes: Content-Length is the server's word.
                 if done > MAX_BYTES:
                     raise DataError.one("D345", f"`{target.name}` is over {MAX_BYTES:,} bytes")
                 hasher.update(chunk)

@@ -78,6 +78,7 @@ def _digest(ref: PathRef, hashed: Callable[[Path], str]) -> str:
         if not ref.path.is_dir():
             require_data(ref.path)
             return hashed(ref.path)
+        # File systems list folders in any order; the digest must not depend on it.
         files = [path for path in sorted(ref.path.rglob("*")) if path.is_file()]
         for path in files:
             require_data(path)

@@ -43,6 +43,7 @@ class _Wish:
 
 def go_offline() -> None:
     """Take libraries offline for the rest of the process, except within `fetching`; called before they are imported."""
+    # Only at the first call: afterwards the variable holds our value, not the user's.
     if _Wish.allows is None:
         asked = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
         _Wish.allows = asked.upper() not in _TRUE
@@ -72,6 +73,7 @@ def fetching() -> Iterator[None]:
         yield
         return
     before = constants.HF_HUB_OFFLINE
+    # The library reads the variable when it is imported; changing the environment comes too late.
     constants.HF_HUB_OFFLINE = False
     try:
         yield
@@ -88,6 +90,7 @@ def loading_rows() -> Iterator[None]:
         if not _Wish.allows or "HF_DATASETS_OFFLINE" in os.environ:
             yield
             return
+        # A copy of the hub library's flag, made when datasets was imported.
         before = config.HF_HUB_OFFLINE
         config.HF_HUB_OFFLINE = False
         try:
@@ -107,6 +110,7 @@ def _limit_time() -> None:
     import huggingface_hub as hub  # an extra, and slow to import
     from huggingface_hub.utils import _http  # the default client, whose hooks are kept
 
+    # A factory that a program around the engine has set stays.
     if _http._GLOBAL_CLIENT_FACTORY is _http.default_client_factory:  # noqa: SLF001 - no public way to ask
         hub.set_client_factory(_limited_client)
 

@@ -18,6 +18,7 @@ def fetch_package_file(ref: PackageRef, cached: Cached, progress: Progress) -> P
     """
     name = PurePosixPath(safe_steps(ref.file)[-1]).name
     archive = _fetch_archive(ref, cached, progress)
+    # By the bytes of the archive, not by its name: pinned or not, the same file is unpacked once.
     payload = {"archive": archive.digest, "file": ref.file}
 
     def build(folder: Path) -> None:

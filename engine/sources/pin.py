@@ -191,6 +191,7 @@ class _Seeker:
         if left := unread(self._source, written[key], key):
             raise refusal(left, self._source.file)
         with tempfile.TemporaryDirectory() as folder:
+            # An empty memory: a pin stands for the bytes as they are read now.
             memory = DigestMemory(Path(folder) / "digests.json")
             digest = digest_of_path(PathRef(path=path, written=written[key]), memory)
         return digest, "all files of the folder" if path.is_dir() else "the file's bytes", ""

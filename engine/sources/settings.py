@@ -96,6 +96,7 @@ def _pip_variables(environment: Mapping[str, str]) -> dict[str, str]:
 def _pip_files(environment: Mapping[str, str]) -> dict[str, str]:
     """Return pip.conf's settings: system, user, environment, PIP_CONFIG_FILE; later ones win."""
     named = environment.get("PIP_CONFIG_FILE")
+    # pip's own way to say that no file is read.
     if named == os.devnull:
         return {}
     home = Path(environment.get("HOME", str(Path.home())))
@@ -117,6 +118,7 @@ def _pip_files(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _pip_file(file: Path) -> dict[str, str]:
+    # Raw: passwords in index URLs hold percent signs, which ConfigParser takes for references.
     parser = configparser.RawConfigParser()
     with suppress(OSError, configparser.Error, UnicodeDecodeError):
         parser.read_string(file.read_text(encoding="utf-8"))
@@ -148,6 +150,7 @@ def _add_uv(table: Mapping[str, Any], found: dict[str, Any]) -> None:
         url = f"{index['name']}={index['url']}" if "name" in index else index["url"]
         if index.get("default"):
             found["default"] = url
+        # uv asks an explicit index only for packages that name it.
         elif not index.get("explicit"):
             found["extra"].append(url)
 

@@ -25,6 +25,7 @@ MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\xfd7zXZ\x00", "xz"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
     (b"PK\x03\x04", "zip"),
+    # An empty zip begins with its end record.
     (b"PK\x05\x06", "zip"),
     (b"PAR1", "parquet"),
 )

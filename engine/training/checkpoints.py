@@ -1,4 +1,4 @@
-"""The curve over the steps of a training: each kept checkpoint on the same validation rows..
+"""The curve over the steps of a training: each kept checkpoint on the same validation rows.
 
 Losses are in the training's own history; this adds the main metric of the task's kind. `train` keeps the
 adapters of at most 8 checkpoints; full training keeps none, because each would be a whole model.
@@ -67,6 +67,7 @@ def _curve(
     summary = _summary(trained.file(SUMMARY))
     sample = beginning(rows, MOST_ROWS, seed=context.recipe.splits.seed)
     drawn = {row.id for row in sample}
+    # The kept step is the model itself, which has answered all of these rows already.
     predictions = {summary.kept_step: [one for one in final if one.id in drawn]}
     for step in steps:
         predictions[step] = _predictions(step, context, asked, sample)
@@ -80,6 +81,7 @@ def _predictions(
     payload = {
         "revision": predict.REVISION,
         "set": f"step {step}",
+        # An id is a digest of the row's content, so the ids say which rows were asked.
         "rows": sha256("\n".join(row.id for row in rows).encode()).hexdigest(),
         "data": context.inputs["data"],
         "model": context.inputs["train"],

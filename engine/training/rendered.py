@@ -1,4 +1,4 @@
-"""The training rows as text, rendered once and shared by the stages that need them..
+"""The training rows as text, rendered once and shared by the stages that need them.
 
 `baseline` asks first, so that a row that cannot be trained on is found before anything is spent. It is
 also the one that has the holdout: its texts are looked at for markers of the chat template and for their
@@ -40,6 +40,7 @@ def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> 
     from engine.runtime.rendering.files import RenderRequest, read_facts, rendered_artifact  # torch
 
     recipe = context.recipe
+    # What needs no row comes first: a schema or template that cannot be used is refused before anything is tokenised.
     check_grammar(recipe.task)
     _check_chat(context, base)
     request = RenderRequest(

@@ -1,4 +1,4 @@
-"""Train on a part of the rows, as the model of the run was trained, and ask the result..
+"""Train on a part of the rows, as the model of the run was trained, and ask the result.
 
 Rows, training and answers are inner products by their content: nothing is done twice, and a killed
 training goes on from its last checkpoint.
@@ -56,6 +56,7 @@ def answers(
     artifacts = {**context.artifacts, "data": _subset(part, context)}
     one = variant(context.recipe.method, replace(context, artifacts=artifacts), of=part.name)
     trained = _trained(part, one)
+    # Loaded once for all ways, and never where the store has every answer.
     loaded = cache(partial(load_trained, trained, one.context))
     predictions = [
         _predictions(way, (part, rows), trained, one.context, loaded=loaded) for way in ways
@@ -75,6 +76,7 @@ def examples_left(given: int, rendered: Artifact) -> int:
 def _trained(part: Part, one: TrainingVariant) -> Artifact:
     """Train on a part of the rows, go on training, or find it done."""
     context = one.context
+    # The same name after a kill, so that training goes on there.
     scratch = context.scratch / part.name.replace(" ", "-").replace("%", "percent")
 
     def build(folder: Path) -> None:
@@ -84,6 +86,7 @@ def _trained(part: Part, one: TrainingVariant) -> Artifact:
         train_rows(training, context)
 
     made = context.cached("resampled", {"revision": REVISION, **one.identity()}, build)
+    # Only now: until the result is in the store, the checkpoints here are all that a killed run has left.
     shutil.rmtree(scratch, ignore_errors=True)
     return made
 

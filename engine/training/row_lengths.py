@@ -60,7 +60,8 @@ def _trained(
     data = artifacts.get("data")
     rendered = data and store.get(rendered_key(recipe, data.key, base_model).digest)
     for split, facts in read_json(rendered, FACTS).items() if rendered else ():
-        left_out, cut = len(facts["dropped"]), len(facts["truncated"])  # of versions without counts
+        # Earlier versions kept the places of these rows, and no counts.
+        left_out, cut = len(facts["dropped"]), len(facts["truncated"])
         yield SplitLengths(
             split=split,
             given=facts.get("given", facts["rows"] + left_out),

@@ -1,4 +1,4 @@
-"""The free hint: the SVM's learning curve, in seconds, before anything is spent..
+"""The free hint: the SVM's learning curve, in seconds, before anything is spent.
 
 Judged on the validation rows; without any, cross-validated inside the training rows. Never on the
 holdout, so that looking at the curve decides nothing there.
@@ -48,7 +48,8 @@ def svm_curve(
 
     try:
         made = context.cached("svm_curve", payload, build)
-    except StageError as error:  # a hint never ends a run
+    # A hint never ends a run.
+    except StageError as error:
         reason = error.problems[0].message
         return too_few_rows(MODEL, judged_on=judged_on, reason=reason)
     judged = [
@@ -75,6 +76,7 @@ def _file(part: float) -> str:
 
 def _too_few(train: Sequence[Example], labels: Sequence[str], *, crossed: bool) -> str:
     """Say why the smallest part would be no training at all; empty where it is one."""
+    # Where rows are cross-validated, each model learns from four of five parts.
     smallest = SHARES[0] * len(train) * (1 - 1 / INNER_FOLDS if crossed else 1)
     if smallest < len(labels):
         return f"25 % of {len(train)} training rows are fewer than the {len(labels)} labels"

@@ -1,4 +1,4 @@
-"""Training rendered rows with the recipe's backend, and loading what came out..
+"""Training rendered rows with the recipe's backend, and loading what came out.
 
 `train` trains the model of the run; `resample` trains others on other rows, in the same way.
 """
@@ -151,6 +151,7 @@ def keep(trained: Trained, training: Training, *, kind: str) -> None:
     folder.mkdir()
     for pattern in BASE_FILES:
         for path in training.base.glob(pattern):
+            # The base's index names the base's files of weights; the trained model brings its own.
             if not path.name.endswith(".safetensors.index.json"):
                 shutil.copyfile(path, folder / path.name)
     for path in sorted(trained.folder.glob("model*.safetensors*")):
@@ -186,6 +187,7 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
     backend = load_backend(context.recipe.backend.name)
     full = context.recipe.method.kind == "full"
     norms = [one.grad_norm for one in trained.history if one.grad_norm is not None]
+    # Only norms that are all zero say that no gradient came through; where none was logged, nothing is known.
     flowed = any(norms) or not norms
     norm = (
         model_norm(training.result / MODEL, training.base, flowed=flowed)

@@ -1,4 +1,4 @@
-"""Trainings beside the model of the run: by another seed or setting, or on a part of the rows.."""
+"""Trainings beside the model of the run: by another seed or setting, or on a part of the rows."""
 
 from __future__ import annotations
 
@@ -108,6 +108,7 @@ def take(one: TrainingVariant, place: Path) -> Path | None:
     """
     folder = weights(one)
     if is_trained(folder) and not is_trained(place):
+        # Another run may have taken or cleared them meanwhile: then this one trains by itself.
         with contextlib.suppress(OSError):
             folder.rename(place)
     discard(folder)
@@ -135,7 +136,8 @@ def trained(one: TrainingVariant, scratch: Path, *, keeps_checkpoints: bool = Fa
     result = scratch / RESULT
     if is_trained(scratch):
         return result
-    shutil.rmtree(result, ignore_errors=True)  # half a result of an attempt that was killed
+    # Half a result of an attempt that was killed.
+    shutil.rmtree(result, ignore_errors=True)
     result.mkdir(parents=True)
     training = Training(
         rendered=one.rendered,
@@ -146,6 +148,7 @@ def trained(one: TrainingVariant, scratch: Path, *, keeps_checkpoints: bool = Fa
         keeps_checkpoints=keeps_checkpoints,
     )
     train_rows(training, one.context)
+    # Written last: where these digests are, the training is finished.
     write_digests(result, place=scratch / DIGESTS)
     return result
 

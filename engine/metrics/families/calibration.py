@@ -32,12 +32,14 @@ def blocks(
     known = np.array([value is not None for value in given], dtype=bool)
     confidence = np.array([value or 0.0 for value in given], dtype=float)
     places = np.searchsorted(_EDGES[1:-1], confidence, side="left")  # (low, high], as Guo et al.
+    # `one_hot` leaves out what is at place BINS: a row without a probability is in no bin.
     places = np.where(known, places, BINS)
     every = _all_known(predictions, targets)
     brier = (confidence - correct) ** 2 if not every else _over_labels(predictions, targets)
     return {
         "known": known.astype(float),
         "brier": np.where(known, brier, 0.0),
+        # Over all labels: 1 for a wrong label that is sure, and 1 for the right one that is not.
         "worst_brier": np.full(len(predictions), 2.0 if every else 1.0),
         "bin_rows": one_hot(places, BINS),
         "bin_probability": one_hot(places, BINS, confidence),

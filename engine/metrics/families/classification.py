@@ -24,6 +24,8 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
     """Count targets, outputs and what they share; `len(labels)` stands for invalid output."""
     size = len(task.labels)
     targets, outputs = _numbers(predictions, task)
+    # A wrong label for each row, never its own, and turning from row to row: with one for all
+    # rows, the added wrong rows would count against a single class.
     other = (targets + 1 + np.arange(targets.size) % max(1, size - 1)) % size
     probabilities = calibration.blocks(predictions, outputs == targets, targets=targets)
     abstained = {None, task.out_of_scope or None}

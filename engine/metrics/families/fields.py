@@ -38,6 +38,7 @@ def canonical(value: Any) -> str:
 
 def fits(text: str, schema: Json) -> tuple[bool, bool]:
     """Tell of an output whether it fits the schema, and whether it is JSON with a value of a wrong type."""
+    # The schema as text: a cache needs keys that can be hashed.
     return _fits(text.strip(), json.dumps(schema))
 
 
@@ -48,6 +49,7 @@ def _fits(text: str, schema: str) -> tuple[bool, bool]:
     except (ValueError, RecursionError):
         return False, False
     checker = _validator(schema)
+    # A pattern of the schema may backtrack without end on what a model wrote.
     with in_time("task.schema", f"an answer of {len(text):,} characters"):
         errors = list(checker.iter_errors(value))
     return not errors and read_object(text) is not None, any(map(_is_of_type, errors))

@@ -29,6 +29,7 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
     pairs = list(zip(predictions, references, strict=True))
     none, every = np.zeros(len(pairs)), np.ones(len(pairs))
     found = [overlap.overlap(row.text, held) for row, held in pairs]
+    # `reshape` gives the array its columns where there are no rows, too.
     bleu = np.array([one.bleu for one in found]).reshape(-1, 10)
     chrf = np.array([one.chrf for one in found]).reshape(-1, 18)
     numbers = [any(number_in(text, pattern) is not None for text in held) for held in references]

@@ -29,6 +29,7 @@ def recall(sums: Sums) -> Floats:
 
 def f1(sums: Sums) -> Floats:
     """Compute the F1 of each label."""
+    # By counts, not by precision and recall, of which one may be undefined.
     return ratio(2 * sums["right"], sums["predicted"] + sums["support"])
 
 

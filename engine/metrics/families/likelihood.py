@@ -60,6 +60,8 @@ def measures(table: Table) -> tuple[Measure, ...]:
             value=lambda sums: ratio(sums["nats"], sums["bytes"]) / math.log(2),
             n=rows,
             undefined=lambda sums: _unknown(sums, "bytes"),
+            # The rows added to an interval are the easiest and the hardest seen: of one row, both
+            # are the same.
             least_units=2,
         ),
     )

@@ -40,6 +40,7 @@ def answer_in(text: str, pattern: str) -> str | None:
     DataError D425 where that takes too long.
     """
     with in_time("task.answer_pattern", f"a text of {len(text):,} characters"):
+        # Keeps the last match without holding all of them.
         matches = deque(_compiled(pattern).finditer(text), maxlen=1)
     if not matches:
         return None
@@ -54,14 +55,17 @@ def number_in(text: str, pattern: str = "") -> Decimal | None:
     1234.5, and `50 %` is 50.
     """
     held = answer_in(text, pattern) if pattern else None
+    # NFKC leaves the minus sign U+2212 as it is.
     normal = unicodedata.normalize("NFKC", text if held is None else held).replace(
         "\N{MINUS SIGN}", "-"
     )
+    # Before the search: in `-$5` the sign stands apart from its number.
     plain = "".join(letter for letter in normal if unicodedata.category(letter) != "Sc")
     found = NUMBER.findall(plain)
     if not found:
         return None
     try:
+        # Not a float, in which numbers of twenty digits become equal.
         return Decimal(re.sub(r"[,\s]", "", found[-1]))
     except InvalidOperation:
         return None

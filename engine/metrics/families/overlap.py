@@ -51,6 +51,7 @@ def overlap(text: str, references: tuple[str, ...]) -> OverlapStatistics:
             "judging generated texts needs rouge-score and sacrebleu",
             hint="pip install 'slm-recipe[metrics]'",
         ) from error
+    # sacrebleu takes references by number, each a list over all rows; there is one row here.
     streams = [[reference] for reference in references]
     found = rouge.score_multi(list(references), text)
     words = max(len(WORD.findall(reference)) for reference in references)
@@ -109,6 +110,7 @@ class _Words:
 
 @cache
 def _rouge() -> Any:
+    # Its own tokenizer keeps a to z and digits only: texts of other scripts would have no words.
     from rouge_score.rouge_scorer import RougeScorer  # brings nltk
 
     return RougeScorer(list(ROUGES), tokenizer=_Words())
@@ -119,4 +121,5 @@ def _sacrebleu() -> tuple[Any, Any]:
     from sacrebleu.metrics.bleu import BLEU  # only used here
     from sacrebleu.metrics.chrf import CHRF
 
+    # `force` silences a warning about text that looks tokenized, as some references do.
     return BLEU(force=True), CHRF()

@@ -45,6 +45,7 @@ class PathRef:
     """Of the file's bytes, where the recipe pins it."""
     pattern: str = ""
     """The recipe's pattern that the file matched; empty for a path that is none."""
+    # In the value itself, so that no reader of the path can forget to ask.
     withheld: tuple[Outside, ...] = ()
     """What of it is outside the recipe's project and was not allowed: then nothing of it is read."""
 

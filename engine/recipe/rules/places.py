@@ -73,12 +73,9 @@ def references_stand_still(source: SourceText, filled: Mapping[str, Any]) -> Ite
     for at, written, what in written_references(filled):
         if "hub" in written and "revision" not in written:
             message = f"{_MOVING} hub {what} without revision"
+            # A reference that the parent gives is to be pinned in the parent's file.
             yield source.warning(
-                # A reference that the parent gives is to be pinned in the parent's file.
-                "R301",
-                message,
-                at=at,
-                hint=_PIN.format(file=source.owner(at).file),
+                "R301", message, at=at, hint=_PIN.format(file=source.owner(at).file)
             )
         if "package" in written and "sha256" not in written:
             message = f"{_MOVING} package without sha256"

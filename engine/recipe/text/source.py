@@ -193,7 +193,8 @@ def parse_source(content: bytes, path: Path) -> SourceText:
         raise _not_a_mapping(value, file=file, lines=lines)
     return SourceText(
         file=file,
-        path=Path(os.path.abspath(path)),  # resolve() would follow links
+        # Not `resolve`: a recipe that is a link belongs to the folder in which the link stands.
+        path=Path(os.path.abspath(path)),
         lines=lines,
         value=value,
         keys=composer.keys,
@@ -299,7 +300,7 @@ def _explain_syntax(error: yaml.YAMLError, *, file: str, lines: tuple[str, ...])
         return Problem(code="R102", message=_plain(str(error)), place=Place(file=file))
     reason = error.problem or ""
     mark = error.problem_mark
-    # The parser notices at the end of the file; the mistake is where the bracket was opened.
+    # The parser notices further down; the mistake is where the bracket or quote was opened.
     if error.context_mark is not None and any(part in reason for part in _AT_THE_OPENING):
         mark = error.context_mark
     if mark is not None and mark.line < len(lines) and lines[mark.line][mark.column :][:1] == "\t":

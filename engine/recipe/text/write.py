@@ -40,7 +40,7 @@ def _within_project(path: Path) -> tuple[Path, Path | None]:
         return whole, top
     real, target = start.resolve(), whole.resolve()
     is_inside = target.is_relative_to(real)
-    # A name with a dot is outside of every project: what is written into `.git` may be run.
+    # A name that begins with a dot is outside of a project: what is written into `.git` may be run.
     if not is_inside or any(part.startswith(".") for part in target.relative_to(real).parts):
         raise OSError(errno.ELOOP, "a link leads out of the project", str(path))
     return target, real

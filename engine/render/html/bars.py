@@ -49,6 +49,8 @@ def _track(track: blocks.Track) -> Markup:
         drawn.append(_stroke(f"M{edge:.2f} 2V22", "threshold"))
     drawn += _whisker(track.ends, axis, y=12)
     if track.value is not None:
+        # A dot is a stroke of almost no length with round ends: a circle would be stretched with
+        # its cell.
         drawn.append(_stroke(f"M{axis.at(track.value):.2f} 12h0.01", f"dot {track.tone}"))
     return _stretched(24, track.label, drawn)
 

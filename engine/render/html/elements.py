@@ -58,6 +58,7 @@ def _(block: blocks.Listing) -> Markup:
     lines = len(block.text.splitlines())
     size = tag("span", f"{lines} line" if lines == 1 else f"{lines} lines", class_="muted")
     body = tag("pre", tag("code", block.text), tabindex="0", aria_label=block.title)
+    # In HTML such an attribute counts by being there, whatever its value.
     is_open = "" if block.is_open else None
     return tag(
         "details", tag("summary", block.title, " ", size), body, class_="listing", open=is_open
@@ -83,6 +84,8 @@ def _(block: blocks.Table) -> Markup:
         caption,
         head if block.scale is None else "",
         tag("tbody", *body, role="rowgroup"),
+        # Where CSS lays a table out as cards, screen readers no longer take it for one: it is said
+        # here.
         role="table",
         class_=block.layout if block.layout in ("cards", "bars") else None,
     )

@@ -43,6 +43,7 @@ def comment_markdown(comment: Comment) -> str:
     head += [prose(f"{note[:1].upper()}{note[1:]}.") for note in comment.notes]
     foot = f"<sub>Compared with {code(comment.base)} ({code(comment.commit[:12])}) by `recipe ci`.</sub>"
     parts, size, left = list(head), sum(map(len, head)) + len(foot), 0
+    # The gravest come first, so that what is left out for its length is the least of it.
     for checked in _alarms_first(comment):
         part = "\n\n".join(_part(checked))
         if size + len(part) > MOST:

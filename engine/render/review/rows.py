@@ -51,6 +51,7 @@ class ChangedRow:
 
 def gate_rows(review: Review) -> list[ChangedRow]:
     """The findings: what weakens first, and what is waived with its reason."""
+    # The finding that the holdout is redrawn says already how many rows were training rows.
     redrawn = {finding.path for finding in review.findings if finding.code == "W201"}
     return [
         finding_row(finding)

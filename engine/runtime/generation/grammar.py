@@ -169,6 +169,7 @@ def _deepest(schema: Json, root: Json) -> tuple[str, ...]:
 
 
 def _below(schema: Mapping[str, Json]) -> Iterator[tuple[tuple[str, ...], Json]]:
+    # Definitions first: a fault in one would be found again at each reference to it.
     for key in sorted(schema, key=lambda key: key not in ("$defs", "definitions")):
         value = schema[key]
         if key in _SCHEMAS and isinstance(value, dict):
@@ -183,6 +184,7 @@ def _fails(schema: Json, root: Json) -> bool:
     if not isinstance(schema, dict):
         return False
     shared = root if isinstance(root, dict) else {}
+    # A part may refer to what the root defines.
     defs: dict[str, Json] = {key: shared[key] for key in ("$defs", "definitions") if key in shared}
     return _fault(object_grammar({**defs, **schema})) is not None
 

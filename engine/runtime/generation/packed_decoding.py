@@ -150,8 +150,10 @@ class _Packed:
         while self._order and len(active) < ROWS[kind]:
             member = self._order[0]
             own = self._rows[member][self._prefix :]
+            # Reserved up to a row's longest answer, so that no row in flight runs out of slots.
             needed = reserved + self._needs(member)
             is_full = tokens + len(own) > PASS_TOKENS[kind] or needed > self._slots
+            # The first row joins whatever its size: one above the budget goes through alone.
             if active and is_full:
                 return
             self._order.popleft()
@@ -176,5 +178,7 @@ class _Packed:
         """Hold the first row, packed, to the same row computed the plain way."""
         off = (logits - self._plain).abs().max().item()
         limit = CLOSE[self._loaded.model.dtype]
+        # Relative where logits are large, since rounding grows with them. Written this way round, so that NaN fails
+        # too.
         if not off <= limit * max(1.0, self._plain.abs().max().item() / 10):
             raise UnsupportedModelError

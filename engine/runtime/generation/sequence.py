@@ -62,6 +62,7 @@ class FreeDecoding:
         """Return the answer up to the terminator."""
         if not self._tail:
             return self._chat.text(self._tokens)
+        # With special tokens, as the terminator may be made of some; the others are taken out below.
         text = _with_special(self._chat, self._tokens).partition(self._chat.terminator)[0]
         for special in self._chat.tokenizer.all_special_tokens:
             text = text.replace(special, "")
@@ -112,6 +113,7 @@ def best_tokens(
 
     Among the tokens that the grammar allows there, where there is one. StageError X612.
     """
+    # Sums over a vocabulary lose digits in 16 bits.
     scores = logits.float()
     if grammar is not None:
         bits = np.zeros((len(decodings), grammar.words), dtype=np.int32)

@@ -111,6 +111,7 @@ def write_gguf(  # noqa: PLR0913 - one call, named
     if whole is None or quantization in SIXTEEN_BIT:
         bits = quantization if quantization in SIXTEEN_BIT else "F16"
         whole = target if quantization in SIXTEEN_BIT else target.with_suffix(".f16.gguf")
+        # A fixed name: the converter would write that of the folder, and the same model would give other bytes.
         arguments = ("--outfile", str(whole), "--outtype", bits.lower(), "--model-name", "model")
         convert = tools.convert(str(model), *arguments)
         run_tool(convert, code="X631", tool="the GGUF converter")
@@ -129,6 +130,7 @@ def write_gguf(  # noqa: PLR0913 - one call, named
 def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
+    # Another file system, or one without hard links.
     except OSError:
         shutil.copyfile(source, target)
 
@@ -150,7 +152,9 @@ def read_facts(path: Path, quantization: str) -> GgufFacts:
         types[kind] = types.get(kind, 0) + 1
         stored += int(tensor.n_bytes)
         weights += int(tensor.n_elements)
+        # Norms and biases stay in F32 in every file, and are no fallback.
         rows = len(tensor.shape) > 1 and kind != "F32"
+        # GGUF names the length of a row first.
         fallbacks += rows and block > 1 and int(tensor.shape[0]) % block != 0
     return GgufFacts(
         bits_per_weight=8 * stored / max(weights, 1),
@@ -164,6 +168,7 @@ def read_facts(path: Path, quantization: str) -> GgufFacts:
 def _block(quantization: str) -> int:
     if quantization in SIXTEEN_BIT:
         return 1
+    # IQ4_NL alone of the IQ types has blocks of 32.
     is_super = "_K" in quantization or (quantization[:2] == "IQ" and quantization != "IQ4_NL")
     return SUPER_BLOCK if is_super else BLOCK
 

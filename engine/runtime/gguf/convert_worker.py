@@ -28,6 +28,7 @@ def pre_tokenizer_of(model: Path) -> str | None:
         return None
     tokenizer: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     splits = dict(tokenizer.get("pre_tokenizer") or {})
+    # It moves offsets into the text and no border between tokens.
     splits.pop("trim_offsets", None)
     return "gpt-2" if splits == GPT2 and tokenizer.get("normalizer") is None else None
 
@@ -56,6 +57,7 @@ def write_as_trained(writer: gguf.GGUFWriter, model: Path) -> None:
         writer.add_chat_template(template.read_text(encoding="utf-8"))
     ends = _read(model / "generation_config.json").get("eos_token_id")
     written = writer.kv_data[0].get(gguf.Keys.Tokenizer.EOS_ID)
+    # The last of several ends a turn (`engine.runtime.models.tokenizer`); the end of the text is in the file by now.
     if isinstance(ends, list) and written is not None and ends[-1] != written.value:
         writer.add_eot_token_id(ends[-1])
 
@@ -72,6 +74,7 @@ def main() -> None:
     def get_vocab_base_pre(self: Any, tokenizer: Any) -> str:
         try:
             return str(ask_by_hash(self, tokenizer))
+        # What the converter raises for a hash that it does not know.
         except NotImplementedError:
             name = pre_tokenizer_of(Path(self.dir_model))
             if name is None:

@@ -46,6 +46,7 @@ def drawn_rows(train: Path, chat: Chat, *, seed: int, tokens: int = TOKENS) -> l
     Segments are tokenised apart, as in training.
     """
     rows = [json.loads(line) for line in train.read_text(encoding="utf-8").splitlines()]
+    # By a hash of the id: rows that are added later do not shuffle the others.
     order = sorted(rows, key=lambda row: hashlib.sha256(f"{seed}:{row['id']}".encode()).digest())
     found: list[list[int]] = []
     held = 0
@@ -81,6 +82,7 @@ def squares(loaded: LoadedModel, rows: Sequence[Sequence[int]], *, progress: Pro
 
 def _adder(name: str, sums: dict[str, torch.Tensor]) -> Any:
     def add(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        # In float64: sums over thousands of tokens lose digits in 16 and 32 bits.
         given = inputs[0].reshape(-1, inputs[0].shape[-1]).double()
         total = given.square().sum(0)
         sums[name] = sums[name] + total if name in sums else total
@@ -125,6 +127,7 @@ def _matrices(sixteen: Path) -> dict[str, int]:
         for tensor in gguf.GGUFReader(sixteen).tensors
         if len(tensor.shape) == 2  # matrices
         and tensor.tensor_type.name in ("F16", "BF16", "F32")
+        # The head is shown one token a row here, which says too little of it; llama.cpp's own tool leaves it out too.
         and tensor.name not in ("token_embd.weight", "output.weight")
     }
 

@@ -86,6 +86,7 @@ def other_facts(sixteen: Path, quantized: Path) -> list[str]:
 def _facts(path: Path) -> Iterator[tuple[str, Any]]:
     for name, field in GGUFReader(path).fields.items():
         if not name.startswith(MADE_BY_QUANTIZING):
+            # The first two parts are the name and its length.
             yield name, [part.tobytes() for part in field.parts[2:]]
 
 

@@ -241,6 +241,7 @@ def _ask(request: dict[str, Any], workdir: Path, *, total: int, progress: Progre
     # The worker runs in a folder of its own.
     workdir = workdir.absolute()
     request_file, result_file = workdir / "llama-request.json", workdir / "llama-result.json"
+    # What an earlier call left must not be taken for the answer of a worker that failed.
     result_file.unlink(missing_ok=True)
     request_file.write_text(json.dumps(request, ensure_ascii=False), encoding="utf-8")
     try:

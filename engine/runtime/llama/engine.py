@@ -197,6 +197,7 @@ class PrefixedRows:
             len(row) - self._prefix + job.cells for row, job in zip(rows, jobs, strict=True)
         )
         self._cells = self._prefix + max(min(CELLS, all_of_them), longest + most)
+        # Lane 0 holds the shared start; a row takes one, and each place that is looked into behind it another.
         lanes = min(LANES, 1 + min(ROWS, len(rows)) * (1 + max(1, most)))
         self._context = engine.context(cells=self._cells, batch=self._room, lanes=lanes)
         self._context.feed(0, 0, rows[0][: self._prefix])

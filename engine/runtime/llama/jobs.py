@@ -48,6 +48,7 @@ def normaliser(logits: NDArray[Any]) -> float:
     top = float(logits.max())
     if not math.isfinite(top):
         raise NotFiniteError
+    # In float64: a vocabulary is tens of thousands of small terms.
     return top + math.log(float(np.exp(logits - top).sum(dtype=np.float64)))
 
 
@@ -62,6 +63,7 @@ class SearchJob:
         longest = len(tree.forced) + max(
             (branch.depth + len(branch.tokens) for branch in tree.branches), default=0
         )
+        # At least one whole path has to fit: a search that cannot get to an answer's end would never end itself.
         self.cells = max(longest, min(whole, MOST_TOKENS))
         self._started = not tree.forced or not tree.branches
 

@@ -44,6 +44,7 @@ def _nll(
 ) -> tuple[float, bool]:
     total, ends = 0.0, False
     last = max((place for place, flag in enumerate(learned) if flag), default=0)
+    # The last learned token is only predicted: nothing is asked behind it.
     for begin in range(start, last, TOKENS):
         end = min(begin + TOKENS, last)
         wanted = [bool(flag) for flag in learned[begin + 1 : end + 1]]

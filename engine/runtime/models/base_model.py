@@ -63,6 +63,8 @@ def locate_base_model(ref: Reference, cached: Cached, progress: Progress) -> Pat
     if isinstance(ref, HubRef):
         payload = {"hub": ref.repo, "revision": ref.revision, "made": REVISION}
         if ref.revision is None:
+            # What a moving reference gives is in no store: its key would not say what came. Nothing is taken out of
+            # its settings either, as the folder is the hub's cache, which other programs share.
             return _validated(_snapshot(ref, None, progress), require_settings)
         built = cached("base-model", payload, lambda folder: _fetch_hub(ref, folder, progress))
         return built.file(FOLDER)
@@ -144,6 +146,7 @@ def _snapshot(
 
 def _strip_all(folder: Path) -> None:
     for path in sorted(folder.rglob("*.json")):
+        # There the keys are tokens and names of tensors, and one that reads like a setting has to stay.
         if path.name not in UNREAD and not path.name.endswith(".index.json"):
             _strip(path)
 
@@ -194,6 +197,7 @@ def _dequantize(gguf: Path, target: Path, progress: Progress) -> None:
         )
         tokenizer = _read_tokenizer(folder, name)
     if hasattr(model.config, "quantization_config"):
+        # What is written is plain bfloat16, and a folder that speaks of GGUF's quantization is refused below.
         del model.config.quantization_config
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
@@ -266,6 +270,7 @@ def _check_gguf(path: Path) -> None:
         raise _no_gguf(path, error.strerror or str(error)) from error
     if head[:4] != b"GGUF":
         raise _no_gguf(path, "it is neither a model folder nor a GGUF file")
+    # Readers loop over these counts and allocate by them, so a damaged or hostile header is stopped here.
     tensors, settings = (int.from_bytes(head[at : at + 8], "little") for at in (8, 16))
     if (tensors + settings) * LEAST_ENTRY_BYTES > size:
         raise _no_gguf(path, "its header speaks of more than the file holds")

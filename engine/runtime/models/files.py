@@ -95,6 +95,7 @@ def _files(folder: Path) -> Iterator[Path]:
     """Yield the files of a model folder, by name. StageError X691 where there are too many for it to be one."""
     count = 0
     for parent, folders, names in os.walk(folder):
+        # In place, as `os.walk` wants it: hidden folders, such as `.git`, are not entered.
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             count += 1
@@ -166,6 +167,7 @@ def _why(key: str, value: Any) -> str | None:  # noqa: PLR0911 - one answer a ru
         return "which makes transformers run code"
     if key == REMOTE_CODE and value is not False and value is not None:
         return "which asks for the model's own code"
+    # CVE-2026-4372: `_attn_implementation_internal` had code of the hub run although no remote code was trusted.
     if key.startswith("_attn") or key.endswith("_internal"):
         return "which makes transformers run code"
     if key == "attn_implementation" and not _is_known_attention(value):
@@ -185,6 +187,7 @@ def _is_known_attention(value: Any) -> bool:
 def _is_known_quantization(value: Any) -> bool:
     if not value:
         return True
+    # Early configurations of bitsandbytes have no `quant_method`; transformers takes them for what they are.
     return isinstance(value, dict) and value.get("quant_method", "bitsandbytes") in QUANTIZED
 
 

@@ -56,6 +56,7 @@ def load_model(
     chat = load_chat(model_dir)
     transformers_logging.disable_progress_bar()
     if device.kind == "cpu":
+        # Sums over another number of threads can round otherwise in bf16, and turn answers near a tie.
         torch.set_num_threads(device.threads)
     with library_errors("X604", "the model cannot be loaded", hint=LOADABLE):
         model = whole_model(
@@ -64,11 +65,13 @@ def load_model(
                 dtype=DTYPES[precision],
                 local_files_only=True,
                 trust_remote_code=False,
+                # transformers would otherwise also take pickled weights, which can run code.
                 use_safetensors=True,
                 output_loading_info=True,
             )
         )
     if adapter is not None:
+        # PEFT imports what `auto_mapping` of an adapter's configuration names.
         require_settings(adapter)
         with library_errors("X605", "the adapter cannot be loaded", hint=RETRAIN):
             model = PeftModel.from_pretrained(

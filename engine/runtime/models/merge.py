@@ -103,7 +103,10 @@ def merge_adapter(base: Path, adapter: Path, out: Path, *, progress: Progress) -
     tally = _Tally(total=sum(len(file.tensors) for file in files))
     for file in files:
         _merge_file(file, pairs, out / file.path.name, tally=tally, progress=progress)
+    # Read back: a file that was cut short is noticed here and not by whoever loads the model.
     weight_files(out)
+    # By the names in the adapter's file, not by the pairs that were read: one that was missed in reading is missing
+    # in both.
     _check_complete(adapter, tally.merged)
     if tally.lost:
         raise StageError.one(
@@ -130,6 +133,7 @@ def copy_model(base: Path, model: Path, out: Path) -> MergeFacts:
     files = weight_files(model)
     copy_beside(base, out)
     shutil.copyfile(model / "config.json", out / "config.json")
+    # The base's index was copied with the rest, and names other files than the trainer wrote.
     (out / INDEX).unlink(missing_ok=True)
     if (model / INDEX).exists():
         shutil.copyfile(model / INDEX, out / INDEX)
@@ -207,6 +211,7 @@ def _check_fit(base: Path, pairs: Mapping[str, _Pair], tensors: Mapping[str, Ten
     config = json.loads((base / "config.json").read_text(encoding="utf-8"))
     for name, pair in pairs.items():
         tied = config.get("tie_word_embeddings") and ("lm_head" in name or "embed" in name)
+        # One matrix serves input and output: training moved it in one use, merging would move it in both.
         if tied:
             raise StageError.one(
                 "X623",
@@ -287,6 +292,7 @@ def _merge_file(
 
 
 def _merged(source: BinaryIO, tensor: Tensor, pair: _Pair, tally: _Tally) -> bytes:
+    # Writable, as torch warns of any buffer that is not.
     raw = bytearray(source.read(tensor.end - tensor.begin))
     before = torch.frombuffer(raw, dtype=DTYPES[tensor.dtype]).reshape(tensor.shape)
     delta = pair.delta()
@@ -301,6 +307,7 @@ def _merged(source: BinaryIO, tensor: Tensor, pair: _Pair, tally: _Tally) -> byt
     tally.max_abs_delta = max(tally.max_abs_delta, moved)
     if delta.any() and not moved:
         tally.lost.append(tensor.name)
+    # As bytes, because NumPy has no bfloat16.
     return after.contiguous().view(torch.uint8).numpy().tobytes()
 
 

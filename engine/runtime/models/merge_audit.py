@@ -109,12 +109,16 @@ def _misplaced(before: torch.Tensor, after: torch.Tensor, found: _Factors) -> in
     """Count the weights that are further from base plus adapter than rounding takes them."""
     reach = float(found.up.abs().max() * found.down.abs().max()) * len(found.down)
     wrong = 0
+    # Some rows at a time: a whole matrix in float64 would take four times its size in 16 bits.
     for start in range(0, len(before), ROWS):
         part = slice(start, start + ROWS)
         exact = before[part].double() + found.up[part] @ found.down
+        # The distance to the next number that the type holds; rounding to the nearest takes half of it. It stops
+        # shrinking below the smallest normal number, hence the clamp.
         step = torch.frexp(exact)[1] - DIGITS[before.dtype]
         half = torch.ldexp(torch.ones_like(exact), step.clamp(min=SMALLEST[before.dtype])) / 2
         allowed = half + ROUNDING * (exact.abs() + reach)
+        # Negated, so that NaN counts as wrong.
         wrong += int((~((after[part].double() - exact).abs() <= allowed)).sum())
     return wrong
 

@@ -38,6 +38,7 @@ def write_tokenizer(folder: Path, chat: Chat, *, has_turns: bool) -> None:
 
 def write_template(folder: Path, template: str | Mapping[str, str] | None) -> None:
     """Leave one chat template in a model folder, or one of each name, where every program looks for it."""
+    # transformers prefers the .jinja file, llama.cpp's converter the setting: two templates could differ.
     _edit(folder / CONFIG, {"chat_template": None})
     (folder / OLD_TEMPLATE).unlink(missing_ok=True)
     shutil.rmtree(folder / MORE_TEMPLATES, ignore_errors=True)
@@ -45,6 +46,7 @@ def write_template(folder: Path, template: str | Mapping[str, str] | None) -> No
         (folder / TEMPLATE).unlink(missing_ok=True)
         return
     named = {DEFAULT: template} if isinstance(template, str) else dict(template)
+    # Line ends as they are: with others the same messages would have other tokens.
     (folder / TEMPLATE).write_text(named.pop(DEFAULT), encoding="utf-8", newline="")
     for name, text in named.items():
         (folder / MORE_TEMPLATES).mkdir(exist_ok=True)
@@ -74,11 +76,13 @@ def _is_bound(part: Mapping[str, Any], tokenizer: Any) -> bool:
 def _end_turns(path: Path, chat: Chat) -> None:
     """Let transformers stop at what ends a turn too, as the last of the tokens that it stops at."""
     ending = chat.token_ids(chat.terminator)
+    # transformers stops at single tokens only.
     if len(ending) != 1:
         return
     settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     known = settings.get("eos_token_id", chat.tokenizer.eos_token_id)
     listed = known if isinstance(known, list) else [] if known is None else [known]
+    # The last place matters: the GGUF file takes it for the end of a turn (`engine.runtime.gguf.convert_worker`).
     whole = [*(one for one in listed if one != ending[0]), ending[0]]
     _edit(path, {"eos_token_id": whole if len(whole) > 1 else whole[0]})
 

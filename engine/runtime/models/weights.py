@@ -45,6 +45,7 @@ class WeightFile:
 def read_weight_file(path: Path) -> WeightFile:
     """Read the header and compare it with the file's size. StageError X607 when they differ."""
     with _opened(path) as file:
+        # Of the open file: the name may be given to another one meanwhile.
         size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(file.read(LENGTH_BYTES), "little")
         if length > min(MAX_HEADER_BYTES, size - LENGTH_BYTES):
@@ -60,6 +61,7 @@ def read_weight_file(path: Path) -> WeightFile:
         raise _damaged(path, "its header is not readable") from error
     end = LENGTH_BYTES + length
     for tensor in tensors:
+        # Neither gaps nor overlaps: bytes that belong to no tensor could be a second file inside of this one.
         if tensor.begin != end:
             raise _damaged(path, f"`{tensor.name}` does not follow the tensor before it")
         end = tensor.end

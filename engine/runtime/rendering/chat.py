@@ -62,6 +62,7 @@ class Chat:
 
     def text(self, token_ids: Sequence[int]) -> str:
         """Return the text of tokens, without special ones."""
+        # Cleaning up would take spaces away that the model wrote.
         decoded: str = self.tokenizer.decode(
             token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
@@ -121,6 +122,7 @@ def _first_special(tokenizer: Any, tail: str) -> str:
     special += [
         str(one) for one in getattr(tokenizer, "added_tokens_decoder", {}).values() if one.special
     ]
+    # The longest: one special token may begin with another.
     return max((token for token in special if tail.startswith(token)), key=len, default="")
 
 

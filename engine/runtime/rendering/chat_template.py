@@ -27,6 +27,7 @@ def with_fixed_date(template: str) -> str:
 
     StageError X670 where what it writes would still change from one time to another.
     """
+    # Answered as transformers would, which gives every template this function.
     fixed = IS_DEFINED.sub(lambda match: "false" if match[1] else "true", template)
     fixed = CALL.sub(lambda match: _literal(match[1] or match[2] or ""), fixed)
     if (found := CHANGING.search(fixed)) is not None:

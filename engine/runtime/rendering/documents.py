@@ -49,6 +49,7 @@ def _cut(chat: Chat, text: str, room: int) -> int:
         spans = chat.tokenizer(text[:window], add_special_tokens=False, return_offsets_mapping=True)
         offsets = spans["offset_mapping"]
         window *= 2
+    # From the longest block down: cut off, a text may have more tokens than it had in its place.
     for last in range(min(room, len(offsets) - 1), 0, -1):
         end = offsets[last - 1][1]
         # Some tokens hold only part of a character.

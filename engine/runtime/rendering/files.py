@@ -223,6 +223,7 @@ def write_rows(path: Path, rows: Iterable[RenderedRow]) -> None:
 
     A pair has the segments of its rejected answer in `rejected` besides.
     """
+    # The same line ends on every system, so that equal rows have equal digests.
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         for row in rows:
             written = {"id": row.id, "segments": list(_written(row.segments))}

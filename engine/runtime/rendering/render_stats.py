@@ -21,7 +21,7 @@ PLACES = (
     "unwritable",
     "blocks",
 )
-"""The fields of a ledger that are lists."""
+"""The fields of `RenderStats` that are lists."""
 COUNTS = (
     "given", "rows", "left_out", "left_out_marked", "cut", "tokens", "supervised_tokens",
 )  # fmt: skip

@@ -173,6 +173,7 @@ class Renderer:
     def _counted(self, one: RenderedRow, repeat: int, stats: RenderStats) -> Iterator[RenderedRow]:
         """Yield the row as often as it is seen, the second time with `-2` after its id."""
         learned = [segment for segment in one.segments if segment.supervised]
+        # Every text ends with an empty ending, and a model that never ends its turn would pass.
         ends = bool(self.ending) and (
             not self.task.spec.has_turns or one.answer.endswith(self.ending)
         )
@@ -290,6 +291,7 @@ class SpecialTokenFinder:
 
     def within(self, text: str) -> tuple[str, ...]:
         """Return the special tokens, such as `<|im_end|>`, that `text` would be tokenised into, sorted."""
+        # Quick, for most texts. A special token that is compared after normalisation has more spellings than its own.
         if self._literal and not any(name in text for name in self._literal):
             return ()
         found = self._names.keys() & set(self._chat.token_ids(text))

@@ -77,6 +77,7 @@ def _around(task: Task, chat: Chat) -> tuple[str, str, bool]:
     """Return the text before and after a question, and whether white space around it is removed."""
     turns = messages(task, "")[:-1]
     plain = chat.prompt([*turns, {"role": "user", "content": STAND_IN}])
+    # Some templates trim what a message holds, and asking from this file has to do the same.
     padded = chat.prompt([*turns, {"role": "user", "content": f" {STAND_IN} "}])
     before, _, after = plain.partition(STAND_IN)
     return before, after, padded == plain
@@ -100,6 +101,7 @@ def read_task_file(folder: Path) -> TaskFile:
             **{**data, "answers": tuple(data["answers"])}, task=Task(**task, labels=labels)
         )
         _check_types(task_file)
+    # The file may come from anybody: whatever shape it has, the answer is the same.
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StageError.one(
             "X642",

@@ -25,6 +25,7 @@ def within_limits(render: Callable[[], str]) -> str:
             text = render()
     except TooSlowError as error:
         raise _refused(f"takes more than {SECONDS:g} s for one conversation") from error
+    # `'a' * 10**30` overflows before any memory is asked for.
     except (MemoryError, OverflowError) as error:
         raise _refused(f"takes more than {MEMORY >> 20:,} MiB for one conversation") from error
     except _FAILS as error:

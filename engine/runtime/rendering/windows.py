@@ -25,6 +25,7 @@ def window_of(base: Path) -> int | None:
         config = read_json(base / "config.json")
     except (OSError, ValueError):
         return None
+    # Models of text and images keep the settings of the language model one level down.
     for part in (config, config.get("text_config") if isinstance(config, dict) else None):
         if isinstance(part, dict) and (found := _window(part)):
             return found

@@ -71,6 +71,7 @@ def _row(chat: Chat, context: str, choice: str) -> TokenRow:
         ids, start = [_first_token(chat), *chat.token_ids(whole)], 1
     else:
         ids = chat.token_ids(whole)
+        # At least one token is scored, also where the tokenizer joins the whole choice to the context.
         start = max(1, min(len(chat.token_ids(before)), len(ids) - 1))
     return TokenRow(ids=tuple(ids), learned=tuple(index >= start for index in range(len(ids))))
 
@@ -110,6 +111,7 @@ def _packed(
     for batch in batches:
         with attending(loaded, cache):
             nlls = _forward(loaded, cache, [trees[index] for index in batch])
+        # Outside of `attending`: the plain way needs the model's own attention.
         if not done:
             _check(loaded, rows[batch[0]][0], nlls[0][0])
         for index, nll in zip(batch, nlls, strict=True):
@@ -203,6 +205,7 @@ class _Pass:
         counts = []
         for own, start in zip(tree.own, tree.starts, strict=True):
             before = len(tree.shared)
+            # A choice's last token is only predicted, never fed.
             mine = self._piece(own[:-1], before, shared) if len(own) > 1 else ()
             line = [*shared, *mine]
             ids = [*tree.shared, *own]

@@ -110,6 +110,7 @@ def _alone(loaded: LoadedModel, row: Sequence[int], tree: AnswerTree, search: Se
         for number in wanted:
             branch = tree.branches[number]
             path = list(_path(tree, number))
+            # A copy for each branch: a cache is changed in place, and a recurrent state cannot be taken back.
             after, outputs = copy.deepcopy(state), []
             for token in path:
                 after, logits = _step(loaded, after, [token])

@@ -72,6 +72,7 @@ def common_prefix(sequences: Sequence[list[int]]) -> int:
     """Return how many first tokens all sequences share, leaving each at least one of its own."""
     if not sequences:
         return 0
+    # What the first and the last in order share, all between them share too.
     first, last = min(sequences), max(sequences)
     limit = min(len(sequence) for sequence in sequences) - 1
     shared = 0

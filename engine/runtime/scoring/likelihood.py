@@ -123,6 +123,7 @@ def _of_pack(
     loaded: LoadedModel, rows: Sequence[TokenRow], *, in_parts: bool
 ) -> list[tuple[float, bool]]:
     """Return what `_sums` does of rows padded at their ends, where a causal model does not look."""
+    # One less: the last token of a row is only predicted.
     width = max((len(row.ids) for row in rows), default=0) - 1
     if width < 1:
         return [(0.0, False)] * len(rows)

@@ -100,6 +100,7 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
         **kwargs: Any,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write the new keys and values, [1, heads, N, size], into their slots."""
+        # `attend` is called right after this for the same layer.
         self._layer = layer_idx
         self._keys[layer_idx][self._slots] = key_states[0].transpose(0, 1)
         self._values[layer_idx][self._slots] = value_states[0].transpose(0, 1)

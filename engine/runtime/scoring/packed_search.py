@@ -63,6 +63,7 @@ class PromptTokens:
             limit = min(len(first), len(tokens) - 1)
             shared = next((at for at in range(limit) if first[at] != tokens[at]), limit)
             prefix = min(prefix, shared)
+            # Four bytes a token: a list of Python's integers would take at least twice that for each.
             tails.append((shared, array("i", tokens[shared:])))
         own = [array("i", first[prefix:shared]) + rest for shared, rest in tails]
         return cls(prefix=first[:prefix], own=own)
@@ -128,6 +129,7 @@ class PackedSearch:
         self._room = max(
             min(STORE_BYTES[kind] // per_token, everything), longest + self._branch_slots
         )
+        # Branches without any behind them are not in `_needs`: they hold slots for one pass only.
         self._free = list(range(self._room + self._tokens))
         self._cache = PackedCache(states, prefix=len(rows.prefix), slots=len(self._free))
 
@@ -153,6 +155,7 @@ class PackedSearch:
     def _check(self, log_probs: Sequence[float]) -> None:
         """Hold the first row, packed, to the same row computed the plain way."""
         limit = CLOSE[self._loaded.model.dtype]
+        # The longest row goes first, so the first numbers are those of its prompt.
         for packed, plain in zip(log_probs, self._plain, strict=False):
             if not abs(packed - plain) <= limit * max(1.0, abs(plain) / 10):
                 raise UnsupportedModelError

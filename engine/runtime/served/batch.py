@@ -130,6 +130,7 @@ class ServerBatch:
             return []
         replies = [self._first(chats[0]), *self._others(chats[1:], progress)]
         refused = [reply.refused for reply in replies if reply.refused]
+        # One refusal is always borne, however few the rows are.
         if len(refused) > max(1, MOST_REFUSED * len(replies)):
             raise self._unwanted(f"{len(refused)} of {len(replies)} rows: {refused[0]}")
         return replies
@@ -202,6 +203,7 @@ class ServerBatch:
             answer = patiently(
                 lambda: self.server.post("/chat/completions", body),
                 self.server,
+                # `wait` returns true once the batch is stopped, so no thread sleeps on through Ctrl-C.
                 pause=self.pause or self.stop.wait,
             )
             found = _reply(answer, asked)
@@ -220,6 +222,7 @@ class ServerBatch:
 
     def _keep(self, reply: Reply) -> None:
         line = json.dumps(asdict(reply), ensure_ascii=False) + "\n"
+        # One line at a time: two threads that write at once would spoil both.
         with self.lock:
             self.known[reply.asked] = reply
             with self.kept.open("a", encoding="utf-8", newline="\n") as file:
@@ -243,6 +246,7 @@ class ServerBatch:
 def digest(body: Mapping[str, Any]) -> str:
     """Return what stands for a request."""
     text = json.dumps(body, sort_keys=True, ensure_ascii=False)
+    # A row may hold half a surrogate pair, which JSON can spell and UTF-8 cannot.
     return sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 

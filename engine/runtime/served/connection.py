@@ -50,6 +50,7 @@ def connected(
     address: Address, headers: dict[str, str], timeout: httpx.Timeout
 ) -> Iterator[httpx.Client]:
     """Open a client that asks one server. Redirects are not followed: key and rows would go along."""
+    # A server that packs its answers all the same is bounded in `_unpacked`.
     headers = {"Accept-Encoding": "identity", **headers}
     verify: ssl.SSLContext | bool = (
         httpx.create_ssl_context() if address.scheme == "https" else False
@@ -64,6 +65,8 @@ def connected(
     else:
         transport = _PinnedTransport(address=address, verify=verify)
         client = httpx.Client(
+            # No proxy of the environment: it would resolve the name again, and lead elsewhere than to what was
+            # judged.
             headers=headers, timeout=timeout, transport=transport, trust_env=False,
             follow_redirects=False,
         )  # fmt: skip
@@ -81,6 +84,7 @@ def read_answer(
         found += chunk
         if len(found) > MOST_BYTES:
             raise UnreadableError(f"the answer is longer than {MOST_BYTES / 2**20:.0f} MB")
+        # httpx counts its own limit from one piece to the next, so a server that trickles would never reach it.
         if clock() > end:
             raise UnreadableError(f"the answer did not end in {seconds:.0f} s")
     return bytes(found)
@@ -99,6 +103,8 @@ def _unpacked(response: httpx.Response) -> Iterator[bytes]:
         left = chunk
         while left and not unpacker.eof:
             try:
+                # A piece at a time: a few kilobytes of gzip can become gigabytes, and the limit has to be noticed
+                # before that.
                 yield unpacker.decompress(left, _CHUNK)
             except zlib.error as error:
                 raise UnreadableError(f"the answer cannot be unpacked: {error}") from None
@@ -129,6 +135,7 @@ class _PinnedTransport(httpx.BaseTransport):
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 failure = error
                 continue
+            # The one that answered is kept: the same name may lead elsewhere at the next look.
             self._places = (place,)
             return answer
         raise failure or httpx.ConnectError("the name has no address", request=request)
@@ -140,6 +147,7 @@ class _PinnedTransport(httpx.BaseTransport):
     def _at(self, request: httpx.Request, place: str) -> httpx.Request:
         extensions: dict[str, Any] = dict(request.extensions)
         if not is_ip(self.address.host):
+            # The request goes to a bare address, but the certificate is made out to the name.
             extensions["sni_hostname"] = self.address.host
         return httpx.Request(
             request.method,
@@ -168,6 +176,7 @@ def places_of(address: Address) -> tuple[str, ...]:
 
 def _has_proxy(address: Address) -> bool:
     """Return whether the user's environment sends such requests through a proxy."""
+    # A proxy would take `localhost` for itself, and rows would leave this machine.
     if address.is_loopback:
         return False
     proxies = getproxies()

@@ -117,6 +117,7 @@ def _find_model(server: ChatServer, name: str, *, pause: Pause) -> str:
         for item in (found if isinstance(found, list) else ())
         if isinstance(item, Mapping) and "id" in item
     }
+    # Ollama lists a model under its tag.
     known = next((one for one in (name, f"{name}:latest") if one in models), None)
     if models and known is None:
         near = nearest(name, models)
@@ -134,6 +135,7 @@ def _way(owner: str, form: Form) -> tuple[str, dict[str, Any]]:
     """Return how to hold answers to the form, and the fields of the request that say so."""
     if owner == "vllm" and form.choices:
         choice = list(form.choices)
+        # The same thing under the name of newer and of older versions of vLLM.
         fields = {"structured_outputs": {"choice": choice}, "guided_choice": choice}
         return "guided choice", fields
     if owner == "llamacpp" and form.choices:

@@ -65,7 +65,7 @@ class ChatServer:
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Return the answer to a body.
 
-        UnansweredError and RefusedError as they say; StageError E722 for a key that is not accepted.
+        UnansweredError and RequestRefusedError as they say; StageError E722 for a key that is not accepted.
         """
         return self._call("POST", path, json=dict(body))
 
@@ -158,6 +158,7 @@ def open_server(url: str, key: str) -> Iterator[ChatServer]:
         raise EnvironmentProblem.one(
             "E727", "the key holds characters that no header can hold", path=PATH
         )
+    # Before the first request: a server may send the key back in whatever it answers.
     keep_secret(key)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)

@@ -44,6 +44,7 @@ def answers(request: dict[str, Any]) -> list[list[tuple[int, float]]]:
         dtype=request["dtype"],
         trust_remote_code=False,
         max_model_len=longest + 1,
+        # Token ids go in and come out, so that another version's tokenizer cannot cut the text otherwise.
         skip_tokenizer_init=True,
         enable_prefix_caching=True,
         disable_log_stats=True,
@@ -57,6 +58,7 @@ def answers(request: dict[str, Any]) -> list[list[tuple[int, float]]]:
         stop_token_ids=request["stops"],
         ignore_eos=True,  # the stops say what ends an answer
         detokenize=False,
+        # No alternatives: the log-probability of the chosen token comes anyway.
         logprobs=0,
     )
     outputs = model.generate(

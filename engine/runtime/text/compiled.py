@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def _import_numba() -> ModuleType:
     os.environ.update({name: caches()[name] for name in ("NUMBA_CACHE_LOCATOR_CLASSES",)})
     given = os.environ.get("NUMBA_CACHE_DIR", "")
+    # A relative folder would be one of the project's, and the index that numba unpickles there somebody else's.
     if not Path(given).is_absolute():
         os.environ["NUMBA_CACHE_DIR"] = caches()["NUMBA_CACHE_DIR"]
     with working_folder() as empty, chdir(empty):
@@ -35,6 +36,7 @@ _numba = _import_numba()
 def compiled[F: Callable[..., Any]](function: F) -> F:
     """Return the function compiled on first use, kept on disk where the user's cache can be written."""
     try:
+        # Without the GIL, as batches are compared in several threads.
         return cast("F", _numba.njit(cache=True, nogil=True)(function))
     except RuntimeError:  # numba finds no folder that it may write
         return cast("F", _numba.njit(nogil=True)(function))

@@ -64,6 +64,7 @@ def index(codes: Codes, offsets: Offsets, at_least: float) -> Index:
     sets, ends = shingle_sets(codes, offsets)
     distinct, places, counts = np.unique(sets, return_inverse=True, return_counts=True)
     ranks = np.empty(len(distinct), np.int64)
+    # Equal counts are ordered by the hash, so that every run has the same ranks.
     ranks[np.lexsort((distinct, counts))] = np.arange(len(distinct))
     of_rank, of_row = _rarest(ranks[places], ends, at_least)
     row_ends = np.zeros(len(distinct) + 1, np.int64)
@@ -104,6 +105,7 @@ def matches(
 @compiled
 def prefix_length(size: int, at_least: float) -> int:
     """Return how many shingles a similar set cannot miss all of (`engine.data.similarity.shingles`)."""
+    # 1 - 0.8 is a little less than 0.2 in binary, and 5 times that would be cut to 0.
     return int(size * (1 - at_least) + 1e-9) + 1
 
 
@@ -123,6 +125,7 @@ def _rarest(ranks: Ranks, ends: Offsets, at_least: float) -> tuple[Ranks, Ranks]
 
 @compiled
 def _bitmap(hashes: Hashes) -> Hashes:
+    # A power of two, so that a mask stands for a division.
     bits = 1 << 16
     while bits < BITS_A_SHINGLE * len(hashes):
         bits *= 2
@@ -229,6 +232,7 @@ def _matches(
 ) -> tuple[list[int], list[int], list[float]]:
     """Return texts, rows and similarities of the pairs, in the order of the texts."""
     lookup, (rows, row_ends), (sets, ends) = holdout
+    # numba reads the type of an empty list off the element that it was made with.
     texts, found, same = [0][:0], [0][:0], [0.0][:0]
     hashes = np.empty(room(offsets), np.uint64)
     ranks = np.empty(len(hashes), np.int64)
@@ -237,6 +241,7 @@ def _matches(
         count = unique(hashes, shingle_hashes(codes, offsets[text], offsets[text + 1], hashes))
         for rank in ranks[: _own_rarest(hashes[:count], ranks, lookup, at_least)]:
             for row in rows[row_ends[rank] : row_ends[rank + 1]]:
+                # A row that shares several rare shingles with the text is compared once.
                 if compared[row] == text:
                     continue
                 compared[row] = text

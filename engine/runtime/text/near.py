@@ -157,6 +157,7 @@ def jaccard(one: Hashes, other: Hashes, at_least: float) -> float:
     size, others = len(one), len(other)
     if at_least * size > others or at_least * others > size:
         return 0.0
+    # A little room: rounding must not lose a pair that is exactly at the threshold.
     allowed = (size + others) * (1 - at_least) / (1 + at_least) + 1e-6
     both = left = right = 0
     while left < size and right < others:

@@ -73,5 +73,6 @@ def _best(similar: Any, count: int, barred: Collection[int]) -> tuple[int, ...]:
         return ()
     bound = np.partition(similar, len(similar) - least)[len(similar) - least]
     found = np.flatnonzero(similar >= bound)
+    # Stable, so that equal similarities stay in the order of their places.
     order = found[np.argsort(-similar[found], kind="stable")]
     return tuple(int(place) for place in order[:least])

@@ -56,6 +56,7 @@ def tfidf_svm_of_each(
 
 
 def _places(has: Sequence[bool], rows: Any, asked: Any, *, seed: int) -> list[int]:
+    # LinearSVC refuses to learn from a single class.
     if len(set(has)) == 1:
         return list(range(asked.shape[0])) if has[0] else []
     found = _machine(seed).fit(rows, list(has)).predict(asked)

@@ -53,6 +53,7 @@ def keep_adapter(checkpoint: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in ADAPTER_FILES:
         target = folder / name
+        # A training that goes on from an earlier checkpoint saves this step again.
         target.unlink(missing_ok=True)
         try:
             os.link(checkpoint / name, target)

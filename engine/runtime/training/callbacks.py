@@ -52,6 +52,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         facts = {**model_facts(model), **setting_facts(args, state)}
         start = {"at": time.monotonic(), "cpu_at": time.process_time()}
         start |= {"ready_bytes": usage.now_bytes(self._kind)}
+        # Reported before the gradients are looked at: a training on other devices or rows is refused at once.
         self._report({"event": "start", **facts, **start, **self._taken()})
         found = agreement(model, given["train_dataloader"].dataset, autocast=_autocast(args))
         if found is not None:
@@ -130,6 +131,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
             ids = named.get("input_ids")
             self._tokens += ids.numel() if isinstance(ids, torch.Tensor) else 0
 
+        # Trainers pass a batch by keywords, which plain hooks are not shown.
         model.register_forward_pre_hook(count, with_kwargs=True)
 
     def _watch_first_product(self, model: torch.nn.Module) -> None:
@@ -140,6 +142,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
 
         def record(module: torch.nn.Module, given: Any, result: Any) -> None:
             self._product_dtype = str(result.dtype).removeprefix("torch.")
+            # Once is enough, and a hook costs a call in every pass.
             handle.remove()
 
         handle = layer.register_forward_hook(record)

@@ -34,6 +34,7 @@ def adapter_norm(adapter: Path, *, flowed: bool = True) -> float:
             _refuse_nonfinite(a, name_a)
             _refuse_nonfinite(b, name_b)
             total += float(torch.sum((b.T @ b) * (a @ a.T)))
+    # Rounding can leave a sum of next to nothing below zero.
     return _moved(scale * math.sqrt(max(total, 0.0)), flowed=flowed)
 
 

@@ -53,6 +53,7 @@ def agreement(
         with torch.no_grad():
             model(**given)
         after = _gradients(model, given)
+    # Broken from the start: the first loss says so with a better hint (B414).
     if not bool(torch.isfinite(before).all()):
         return None
     if torch.equal(before, after):

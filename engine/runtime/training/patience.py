@@ -18,6 +18,7 @@ def scheduled_losses(
     for entry in log:
         step = int(entry.get("step", 0))
         if "eval_loss" in entry and step > 0 and (step % max(every, 1) == 0 or step == steps):
+            # The first one of a step counts: training that goes on evaluates once more where its checkpoint was.
             found.setdefault(step, float(entry["eval_loss"]))
     return tuple(found[step] for step in sorted(found))
 

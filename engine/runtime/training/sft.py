@@ -83,6 +83,7 @@ def train(
     usage.begin(device.kind)
     if device.kind == "cpu":
         torch.set_num_threads(device.threads)
+    # Before the trainer is made: it draws the first weights of the adapter.
     set_seed(config["seed"])
     chat = load_chat(folders.base_model)
     validation = tokenised(folders.rows / "validation.jsonl", chat)
@@ -98,6 +99,7 @@ def train(
     # Progress goes through `Watch`; these two would write to the terminal as well.
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
+    # A signal waits here until `SaveAndStop` has had a checkpoint saved.
     with interrupts.deferred():
         trainer.train(resume_from_checkpoint=str(folders.resume) if folders.resume else None)
 
@@ -121,6 +123,7 @@ def _model(config: Config, folder: Path, device: Device) -> Any:
     """Return the base model: 4-bit for qlora, 32-bit for full training, else as asked."""
     precision = config["precision"]
     full = config["adapter"] == "none"
+    # Full training keeps 32-bit weights: its small steps would round to nothing in 16.
     dtype = torch.float32 if full else DTYPES[precision]
     quantization = None
     if config.get("load_in_4bit"):

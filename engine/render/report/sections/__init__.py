@@ -26,6 +26,7 @@ def report_section(anchor: str, *, at: int) -> Callable[[Build], Build]:
 
 def report_sections(report: Report) -> dict[str, Section]:
     """The sections that the report has something to say in, by anchor and in order."""
+    # Not at the top: these modules import this one to register themselves.
     for module in pkgutil.iter_modules(__path__):
         import_module(f"{__name__}.{module.name}")
     ordered = sorted(_BUILDERS.items(), key=lambda item: item[1][0])

@@ -101,4 +101,5 @@ def _score_axis(checks: Sequence[Check]) -> blocks.Axis:
         for value in (item.got, item.bound, *(ends_of(item.interval) or ()))
     ]
     lowest = min((value for value in seen if value is not None), default=0.0)
+    # A value on a tenth itself gets room at its left.
     return blocks.Axis(max(0.0, min(0.9, math.floor(lowest * 10 - 1e-9) / 10)), 1.0)

@@ -61,6 +61,7 @@ def _probes(result: ForgettingResult, check: Check | None) -> blocks.Table:
     rows = []
     for item in items:
         is_overall = item is result.overall
+        # The recipe limits the drop of all probes together.
         is_gated = is_overall or len(result.probes) == 1
         track = blocks.Track(
             label=probe_line(item, result),

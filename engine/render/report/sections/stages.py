@@ -41,6 +41,7 @@ def _busy(item: StageRecord) -> float:
 
 def _row(item: StageRecord, start: float, total: float) -> list[blocks.Cell]:
     is_idle = item.status in _IDLE
+    # A short part is drawn wider than it is, and has to end within the bar.
     left_ = min(100 * start, 100 - _NARROWEST)
     drawn = blocks.Strip(
         label=f"{item.stage} {item.status.value}, {duration(item.seconds)}",

@@ -37,7 +37,7 @@ BOUNDS: Mapping[str, tuple[str, float]] = {
     "noqa in engine/": ("<=", 90),
     "own-line comments, % of lines": (">=", 0.04),  # goal: 1.0
     "class names used twice or more": ("<=", 5),
-    "private words in engine/": ("<=", 2),  # two texts of stored files
+    "private words in engine/": ("<=", 0),
     "test files over 400 lines": ("<=", 0),
 }
 """Of each number the bound that holds today; the goal stands beside it where it is not reached."""
@@ -86,7 +86,7 @@ WORDS = Words(
 `judge` as verbs, `nats` (the unit, and the key under which likelihoods are stored), rows `in flight`, `once` and
 `set aside` in prose, `newcomer` (a key of stored challenges), `decisions`, `Step`, `outlook` inside `data_outlook`."""
 
-KEPT = frozenset({"said", "told"})
+KEPT = frozenset({"said", "told", "cannot be told"})
 """Texts that are one such word alone: keys of files, column names and classes of a style sheet, not prose."""
 
 

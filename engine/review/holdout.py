@@ -48,7 +48,7 @@ def judge_holdout(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
     if isinstance(overlap, HoldoutOverlap) and overlap.is_same and not moved:
         return
     for number, cause in enumerate(causes):
-        # The overlap is that of all causes together, so it is said once.
+        # The overlap is that of all causes together, so it is reported once.
         says = f"{cause.says}{_overlap_words(overlap)}" if number == 0 else cause.says
         yield Finding(
             code="W201",

@@ -96,7 +96,7 @@ def check_leakage(
         pairs.append((match.holdout, match.other, match.exact))
         if not (match.exact and pool.place):  # those are written down already
             _log(pool, match, findings)
-        # A row may match several of the holdout; it is told once, by the match that says most.
+        # A row may match several of the holdout; it is reported once, by the strongest match.
         known = strongest.get(match.other)
         if known is None or match.similarity > known.similarity:
             strongest[match.other] = match

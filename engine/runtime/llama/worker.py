@@ -1,7 +1,7 @@
 """Runs a GGUF file with llama.cpp in a process of its own: `python -m engine.runtime.llama.worker REQUEST RESULT`.
 
 llama.cpp aborts the process on some errors, so it never shares one with the pipeline. The request is the
-JSON of `engine.runtime.llama.client.Request`, the result what it reads into `GgufAnswers`. Each finished group of rows
+JSON of `engine.runtime.llama.client.Request`, the result that of its `GgufAnswers`. Each finished group of rows
 prints one line, the number of rows done. Prompts are read with special tokens recognised and none added,
 `sent` with those that the file adds.
 """

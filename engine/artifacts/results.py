@@ -175,6 +175,8 @@ def swept_weights(artifacts: Artifacts, root: Path) -> Path | None:
         return None
     key = str(read_json(artifacts["sweep"], LEFT))
     folder = root / "scratch" / key
+    # weights in a folder that this user did not begin are not taken: nothing says how they were
+    # made
     return folder if (folder / "result").is_dir() and Store(root).has_scratch(key) else None
 
 

@@ -199,7 +199,7 @@ def _schedule(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "logging_steps", 1, "default: every step is recorded"
     yield "logging_nan_inf_filter", False, "default: a loss that is not a number is seen"
     # Steps as integers: one evaluation an epoch for one epoch would come out as none, and beside early stopping
-    # Axolotl refuses evaluations by epoch and most fractions.
+    # Axolotl refuses evaluations by epoch and some fractions.
     if plan.evaluate_every:
         yield "eval_strategy", "steps", "method.evaluations_per_epoch"
         yield "eval_steps", plan.evaluate_every, "method.evaluations_per_epoch"

@@ -128,6 +128,7 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
             if given is None
             else ConfigLine(key=key, value=given, origin=f"backend.overrides.{key}")
         )
+    # Sorted, as in `engine.backends.axolotl`: the order of overrides in a recipe means nothing.
     lines += [
         ConfigLine(key=key, value=value, origin=f"backend.overrides.{key}")
         for key, value in sorted(overrides.items())
@@ -164,6 +165,7 @@ def _model(method: Method, setting: CompileInputs) -> Iterator[Line]:
 
 
 def _targets(method: Method) -> Json:
+    # PEFT's own word for every linear layer but the output.
     if method.target_modules == "all_linear":
         return "all-linear"
     return list(ATTENTION if method.target_modules == "attention" else method.target_modules)

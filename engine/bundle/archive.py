@@ -133,6 +133,8 @@ def _members(stream: IO[bytes], is_large: Callable[[str], bool], *, end: int) ->
         if size > KEPT and not is_large(name):
             raise ArchiveError(f"`{name}` has {size:,} bytes, more than {KEPT:,}")
         yield _member(stream, name, size)
+    # its first block was read as a header; asking for more than is left shows what stands behind
+    # it
     if stream.read(END) != bytes(END - BLOCK):
         raise ArchiveError("something stands behind its end")
 

@@ -106,6 +106,7 @@ def _previous_again(report: Report, recipe: Recipe) -> Iterator[Check]:
     yield from judge_previous(
         acceptance.over_previous,
         report.comparisons,
+        # any text will do: only the note of a check says when it was accepted
         earlier=Earlier(accepted="before") if has_previous else Earlier(),
         acceptance=acceptance,
     )

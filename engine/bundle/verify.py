@@ -216,6 +216,7 @@ def _signed(
             yield error.problems[0].message
             return
         except (KeyError, ValueError) as error:
+            # a KeyError shows its message in quotes
             yield str(error).strip("'")
             return
         checking.signer = signed.key

@@ -66,6 +66,7 @@ class ColumnProfile:
             elif all(isinstance(item, Mapping) for item in value):
                 self.objects += 1
             return
+        # `true` as JSON and the reader write it, not Python's `True`.
         text = (
             value
             if isinstance(value, str)

@@ -21,6 +21,7 @@ def instruction(plan: DraftPlan) -> str:
     """Return what stands before each text; empty where the rows say it themselves."""
     draft = KINDS[plan.guess.kind].draft
     is_listed = listed_bytes(plan) <= MOST_ASKED
+    # Not `format`: `{labels}` stays for each prompt to fill in.
     return (draft.instruction if is_listed else draft.short_instruction).replace(
         "{word}", _word(plan)
     )

@@ -135,11 +135,14 @@ def from_usage(usage: Usage, course: Course, scale: float) -> Duration:
     `scale` is how much more a usual step has to do than a measured one. What the first step, evaluation
     and checkpoint took longer than the next ones belongs to the start.
     """
+    # A training of a single step has no later one to go by.
     seconds = _each(usage.steps) or _each(usage.first)
     looked_at = usage.evaluations if usage.evaluations.tokens else usage.first_evaluation
     each_token = looked_at.seconds / looked_at.tokens if looked_at.tokens else 0.0
     saving = _each(usage.saves) or _each(usage.first_save)
     warming = (
+        # What the first step's own rows explain is no warming up; they may be longer than the
+        # others.
         max(0.0, usage.first.seconds - seconds * usage.first.tokens / max(1.0, _tokens(usage)))
         + max(0.0, usage.first_evaluation.seconds - each_token * usage.first_evaluation.tokens)
         + max(0.0, usage.first_save.seconds - saving)

@@ -49,6 +49,7 @@ def price_of(device: Device, file: Path | None) -> Price | None:
     RecipeError R041 for a file that cannot be read or says something else than prices, with every problem.
     """
     path = file or default_file()
+    # The default file need not be there; one that was named must be.
     if file is None and not path.is_file():
         return None
     source = read_source(path)
@@ -56,6 +57,7 @@ def price_of(device: Device, file: Path | None) -> Price | None:
     if problems:
         raise RecipeError(problems)
     currency = source.value.get(CURRENCY, "")
+    # The name in the table first, then the driver's, then the kind: the closest price counts.
     for name in (facts_of(device).name, device.name, device.kind):
         price = source.value.get(name)
         if isinstance(price, int | float):

@@ -149,6 +149,7 @@ def _sweep(plan: Plan, store: Store) -> StageForecast:
     ones = _every(plan.recipe, store, plan.inputs, plan.stage("data").reused)
     seconds = [one.seconds for one in ones if one.seconds is not None]
     return StageForecast(
+        # A sum over a part of the settings would read like the whole.
         seconds=sum(seconds) if len(seconds) == len(ones) else None,
         memory_bytes=max((one.memory_bytes or 0 for one in ones), default=0) or None,
         basis=" and ".join(dict.fromkeys(one.basis for one in ones)),

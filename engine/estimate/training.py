@@ -80,6 +80,7 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
         unknown=known.missing,
         derived=tuple(derived),
     )
+    # Steps and tokens need no shape of the base model; all that follows does.
     if shape is None:
         return found
     trained = memory.trainable_parameters(shape, method)
@@ -129,6 +130,7 @@ def course_of(method: Method, work: Workload) -> Course | None:
     rows, micro = work.validation_rows or 0, method.micro_batch_size
     usual = max(1, round(padded(work.train, micro)))
     looked_at = max(1, round(padded(work.validation or work.train, micro)))
+    # One before the first step: both backends set `eval_on_start`.
     evaluations = 1 + plan.steps // plan.evaluate_every if plan.evaluate_every else 0
     return Course(
         steps=min(plan.steps, method.epochs * (work.train_rows or 0) / method.batch_size),
@@ -137,6 +139,7 @@ def course_of(method: Method, work: Workload) -> Course | None:
         evaluations=evaluations,
         evaluation_tokens=rows * looked_at,
         evaluation_batch=Batch(rows=min(micro, max(1, rows)), length=looked_at),
+        # Rounded up: the last step writes a checkpoint too.
         saves=-(-plan.steps // plan.save_every),
     )
 
@@ -264,6 +267,8 @@ def _source(measured: Measurement) -> str:
 def _disk(method: Method, trained: int, plan: Schedule | None) -> tuple[int, int]:
     """Return what stays, and what checkpoints take besides while it trains."""
     saves = -(-plan.steps // plan.save_every) if plan else 1
+    # A full training puts no checkpoint aside; adapters of several are kept
+    # (`adapter_checkpoints`).
     kept = 1 if method.kind == "full" else min(saves, KEPT_ADAPTERS)
     return 4 * trained * kept, 4 * STATE * trained * min(saves, CHECKPOINTS)
 

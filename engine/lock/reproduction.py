@@ -185,6 +185,7 @@ def _wrong_input(error: EngineError | None) -> Reproduction | None:
     for problem in error.problems if error else ():
         if problem.code in WRONG_INPUT:
             part = WRONG_INPUT[problem.code]
+            # D388 speaks of both, since the tokenizer's files are among the base model's
             part = "tokenizer" if problem.message.startswith("the tokenizer") else part
             return Reproduction(
                 verdict=Repeat.NOT,

@@ -140,6 +140,7 @@ def last_gains(
     from engine.metrics.paired import difference, pair  # brings numpy
 
     main = main_metric(task)
+    # Turned around where less is better: a gain is then positive all the same.
     parts = (smaller, larger) if is_lower_better(main, task.kind) else (larger, smaller)
     models = pair(*parts, task=task, confidence=confidence, seed=seed)
     found = difference(main, models, with_test=False).metric

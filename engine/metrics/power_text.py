@@ -131,6 +131,8 @@ def _threshold_power(
     if needed is None:
         rows = _enough_rows(enough, f" at {target}")
         return f"{start}: power below {OFTEN:.2f} at every true value; {rows}."
+    # Rounded to the stricter side: a model of the value shown must have the power that is
+    # promised.
     shown = _number(_down(1 - needed) if is_max else _up(needed))
     rate = power.pass_rate(better, rule, rows=judges.rows, spread=spread)
     sentence = f"{start}: power {OFTEN:.2f} at a true {threshold.metric} of {shown}"
@@ -245,6 +247,7 @@ def _number(value: float) -> str:
 
 
 def _up(value: float) -> float:
+    # Rounded first: `(1 - 0.059) * 1000` is a little more than 941 in floats.
     return math.ceil(round(value * 1000, 3)) / 1000
 
 

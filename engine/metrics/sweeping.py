@@ -68,6 +68,7 @@ def choose(judged: Sequence[SettingResult], choice: SweepCriterion) -> SweepResu
         message = f"{choice.metric} is undefined for every setting: {why}"
         raise StageError.one("B419", message, path="sweep.choose_by")
     best = min(known, key=lambda number: _order(settings[number], choice))
+    # One comparison for each setting but the best.
     together = replace(choice, confidence=1 - (1 - choice.confidence) / max(1, len(known) - 1))
     others = (
         replace(one, behind=_behind(judged[best], judged[number], together))

@@ -140,6 +140,7 @@ def same_rows(first: Sequence[Prediction], second: Sequence[Prediction]) -> list
         ValueError: the models did not predict the same rows; that is a bug, never the user's data.
 
     """
+    # Paired by id, never by place: models may answer in another order.
     by_id = {prediction.id: prediction for prediction in second}
     order = [prediction.id for prediction in first]
     if len(by_id) != len(second) or len(order) != len(second) or by_id.keys() != set(order):

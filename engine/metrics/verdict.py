@@ -51,6 +51,7 @@ def judge_thresholds(
     `notes` say, by metric, how it was measured where that is not plain. A metric of a class or field
     with fewer than `FEW_ROWS` rows does not pass, whatever decides.
     """
+    # A metric of one class counts its rows alone; the others count all rows.
     rows = max((metric.n for name, metric in metrics.items() if "." not in name), default=0)
     checks = []
     for threshold in thresholds:
@@ -191,6 +192,7 @@ def rows_to_decide(metric: Metric | Check, *, direction: Direction, bound: float
     margin = got - bound if direction == "min" else bound - got
     low, high = metric.interval.low, metric.interval.high
     reach = got - low if direction == "min" else high - got
+    # Written as `not >`, so that NaN ends here too.
     if margin <= ROUNDING or not reach > margin:
         return None
     rows = metric.n * (reach / margin) ** 2

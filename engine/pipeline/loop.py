@@ -83,6 +83,8 @@ def run_stages(
 
     A request to end is raised in a stage and nowhere else, so that it is in the result too.
     """
+    # before any library counts the GPUs: a trainer that sees several takes them all, and batches
+    # are not the recipe's
     restrict_to(inputs.device)
     state = RunState(recipe=recipe, trained=recipe, inputs=inputs, started=datetime.now(UTC))
     with interrupts.uninterrupted():
@@ -159,6 +161,7 @@ def _attempt(
     reused = planned.reused
     try:
         with interrupts.interruptible():
+            # a reused stage has nothing to show, unless its inputs are looked at
             progress = watcher.stage(planned.name) if input_check or reused is None else None
             if input_check and progress:
                 input_check.before(planned.name, progress, reused=reused is not None)

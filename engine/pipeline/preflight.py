@@ -48,6 +48,7 @@ def refuse_moving(recipe: Recipe, warnings: Sequence[Problem]) -> None:
     found = () if recipe.allow_moving else moving_references(recipe)
     placed = {(problem.code, problem.path): problem for problem in warnings}
     if found:
+        # validation has found the same with line and column, as a warning
         placed_problems = [placed.get((problem.code, problem.path), problem) for problem in found]
         raise RecipeError(
             [replace(problem, severity=Severity.ERROR) for problem in placed_problems]

@@ -135,7 +135,7 @@ def interruptible() -> Iterator[None]:
 def _holding(*, timed: bool) -> Iterator[None]:
     before = _state.deferring, _state.timed
     _state.deferring, _state.timed = before[0] + 1, timed
-    # The signal came while an outer block without a time was running: its handler started no timer.
+    # It may have come in an outer block without a limit of time, where the handler starts no timer.
     if timed and _state.pending is not None:
         _set_timer(GRACE_SECONDS)
     try:
@@ -164,6 +164,7 @@ def handled() -> Iterator[None]:
         try:
             yield
         finally:
+            # Stopped before the old handlers come back: by default SIGALRM ends a process.
             _set_timer(0.0)
             for number in taken:
                 signal.signal(number, before[number])

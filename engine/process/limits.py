@@ -41,6 +41,7 @@ def processor_time(seconds: float) -> Iterator[None]:
     try:
         yield
     finally:
+        # The timer goes first: by default the signal ends a process.
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, before)
 

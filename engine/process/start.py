@@ -259,6 +259,7 @@ class Child:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+        # Not before it has ended: a second signal to us has to find it here.
         _running.discard(self)
         if self._process.stdout is not None:
             self._process.stdout.close()

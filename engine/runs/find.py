@@ -51,5 +51,6 @@ def exported_gguf(run: Path) -> Path:
             f"the run `{run.name}` left no GGUF file",
             hint="only accepted runs with `gguf` among export.formats do",
         )
+    # the file goes into a parser in C++, so not one byte may be another than the run's
     require_exported(run, [files[0].name])
     return files[0]

@@ -79,6 +79,7 @@ def pin_recipe(
     wrong = [problem for problem in check_recipe(path, given=given)[1] if _is_of_the_text(problem)]
     if wrong:
         raise RecipeError(wrong)
+    # Read once for both: edits are placed by the positions that the same bytes were parsed at.
     content = read_bytes(path)
     source = replace(parse_source(content, path), given=given)
     text = decode(content, str(path))

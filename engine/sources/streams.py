@@ -161,6 +161,7 @@ class _Frames:
             self._ready = memoryview(self._frame.decompress(self._input))
             self._input = b""
             if self._frame.eof:
+                # A file may hold several frames, one behind the other.
                 self._input = self._frame.unused_data
                 self._frame = None
         wanted = len(self._ready) if size < 0 else size

@@ -62,6 +62,8 @@ def run(context: StageContext) -> None:
         keeps_checkpoints=True,
     )
     write_basis(context.workdir, basis_of(base, context.device))
+    # what a sweep has left was trained from these rows by this config: training again would make
+    # nothing else
     if not _take_swept(context):
         train_rows(training, context)
 
@@ -70,6 +72,7 @@ def _take_swept(context: StageContext) -> bool:
     """Take what the sweep trained with this very config, if it is still there; tell whether it was."""
     if context.recipe.sweep is None:
         return False
+    # as the sweep has it: its settings are trained with one seed
     method = replace(context.recipe.method, seeds=())
     one = variant(method, context, of="the chosen setting")
     found = take(one, context.scratch / WEIGHTS)

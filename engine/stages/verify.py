@@ -150,6 +150,7 @@ class _ParityChain:
             checks.append(ladder.parity(variant, self._last, self.recipe))
             checks += ladder.shift_checks(variant, self._last, precision=precision)
         read = ladder.token_checks(facts, ollama_leaves=False) if facts else ()
+        # only what fails: the file that leaves is asked all of these again
         checks += [check for check in read if check.status is Status.FAIL]
         confidence = self.recipe.acceptance.confidence
         self.results.append(
@@ -267,6 +268,7 @@ class _ParityChain:
                 progress=self.context.progress,
             )
             predictions = predict_gguf.ask(file, self.asked, self.examples, free=free)
+            # `task.json` stands beside the files that leave, and not beside the 16-bit one
             others = self._other_prompts() if name in self.recipe.export.quantizations else 0
             facts = {**predictions.facts, "other_prompts": others}
             store_predictions(folder, predictions.chosen, predictions.free, facts)

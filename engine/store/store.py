@@ -99,6 +99,7 @@ class Store:
     def has_scratch(self, key: str) -> bool:
         """Tell whether this user has begun to work on `key`, and has not ended."""
         path = self.root / SCRATCH / key
+        # a key may come out of a file that a stage left: it must not be a path
         if not _KEY.fullmatch(key) or not _is_plain_folder(self.root, path.parent):
             return False
         try:

@@ -32,6 +32,7 @@ def split_rows(recipe: Recipe, data: Artifact | None) -> tuple[int, int] | None:
     """Rows of train and validation: counted in the data artifact, or as written; None while they are fractions."""
     if data is not None:
         summary = json.loads(data.file("summary.json").read_text(encoding="utf-8"))
+        # Rows of weighted sources count as often as an epoch shows them.
         rows = {split["name"]: split["seen"] for split in summary["splits"]}
         return rows["train"], rows.get("validation", 0)
     train, validation = recipe.splits.train, recipe.splits.validation

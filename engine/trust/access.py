@@ -134,10 +134,14 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     while left:
         try:
             with os.scandir(left.pop()) as found:
+                # sorted, so that a folder with more entries than are looked through gives the
+                # same answer each time
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError:  # no folder, or one that cannot be read: reading tells
             continue
         yield from entries
+        # a link to a folder above would never come to an end; where links lead is judged by the
+        # caller
         left += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 

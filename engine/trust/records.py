@@ -49,6 +49,7 @@ class TrustRecord:
 def trusted(recipe: Path) -> frozenset[str]:
     """Return what the user trusts a recipe with; nothing where there is no word, or none that holds."""
     found = _record(_place(recipe))
+    # the path is compared, too: the file could have been renamed to stand for another recipe
     return frozenset(found.references if found and found.recipe == real_place(recipe) else ())
 
 

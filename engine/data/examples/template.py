@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.errors import DataError
 
+# Doubled braces come first: `{{name}}` is text, and no column in braces.
 PIECE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")
 
 
@@ -91,6 +92,8 @@ def as_text(value: object) -> str | None:
     if isinstance(value, str):
         return value
     try:
+        # Without `allow_nan=False`, a NaN within a list would be written as a word that JSON does
+        # not have.
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
         kind = type(value).__name__

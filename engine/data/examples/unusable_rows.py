@@ -94,6 +94,8 @@ class UnusableRows:
 
     def is_complete(self, origin: str, filled: Filled) -> bool:
         """Return whether a row has an answer, and texts where `empty` asks for them; count one that has not."""
+        # Whatever the check `empty` says: without an answer there is nothing to learn or to judge
+        # by.
         if not filled.target and self._task.spec.answer is not AnswerForm.NONE:
             self._unanswered.add(f"{origin} `{excerpt(filled.input)}`")
             self._findings.row("empty", origin, what="no answer")
@@ -110,6 +112,7 @@ class UnusableRows:
         self._report_missing(rows_read)
         self._report_unreadable()
         self._report_empty()
+        # Taken out here, as unknown labels are listed by value; what is left is listed by row.
         self._report_unknown_labels(self._rejected.pop("unknown_labels", {}))
         self._report_rejected()
 

@@ -51,6 +51,7 @@ def _items(row: Row, column: str, trouble: Trouble) -> list[Any] | None:
 
 def _put(values: Any, column: str, item: Any) -> Any:
     """Return a copy of `values` with `item` at a path that `lookup` finds; the rest is shared."""
+    # As in `lookup`, a column whose name is the whole path comes first.
     if isinstance(values, Mapping) and column in values:
         return {**values, column: item}
     part, _, rest = column.partition(".")

@@ -57,6 +57,8 @@ def read_rows(
 def _rows(
     path: Path, source: Source, beside: Mapping[str, Path], trouble: Trouble
 ) -> Iterator[Row]:
+    # Rows of a hub split were written as Parquet when they were fetched, whatever the repository
+    # holds.
     is_hub_split = isinstance(source.ref, HubRef) and not source.hub_file
     format_ = "parquet" if is_hub_split else format_of(path.name, source.format)
     if format_ is None:
@@ -108,6 +110,8 @@ _READERS: Final[Mapping[str, Callable[[Path, Source, Trouble], Iterator[Row]]]] 
 
 
 def _layout(source: Source, format_: str) -> Layout:
+    # TSV as registered knows no quotes: a lone quote in a text must not swallow the lines that
+    # follow.
     quoted = source.quoting == "double" or (source.quoting == "auto" and format_ == "csv")
     return Layout(
         delimiter=DELIMITERS[format_],

@@ -85,6 +85,7 @@ def first_repeated(names: Iterable[str]) -> str | None:
 
 def excerpt(text: str) -> str:
     """Return the start of a text on one line, control characters made visible."""
+    # The text is a stranger's: escape sequences in it would steer the terminal.
     line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: EXCERPT + 1])
     return f"{line[:EXCERPT]}…" if len(line) > EXCERPT else line
 

@@ -100,8 +100,11 @@ def check_leakage(
         known = strongest.get(match.other)
         if known is None or match.similarity > known.similarity:
             strongest[match.other] = match
+    # `shared` was counted before the checks; they may have dropped copies that are not compared
+    # here.
     found_exact, found_near = max(len(exact), shared.rows), len(near)
     steering = {row for row in division.rows(pool, "train") if row in shared.steering}
+    # Rows that go for the holdout's sake are counted once.
     steering -= strongest.keys()
     count = len(strongest) + len(steering)
     if action != "off" and (count or shared.rows):

@@ -36,6 +36,7 @@ def check_split_classes(
     alone = [label for label, count in counts["holdout"].items() if count]
     if len(labels) > 1 and len(alone) == 1:
         findings.problems.append(_one_class(alone[0], sum(counts["holdout"].values())))
+        # Every other class is too small there as well, which says less.
         problems = [problem for problem in problems if problem.path != "splits.holdout"]
     if action == "fail":
         findings.problems += problems

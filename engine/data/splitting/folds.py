@@ -70,6 +70,7 @@ def _folds(units: Units, folds: int, *, stratified: bool) -> dict[int, int]:
         found = {unit: number for number, subset in enumerate(subsets) for unit in subset}
         # What fitted nowhere is dealt out: every row must be held out once.
         return {unit: found.get(unit, unit % folds) for unit in range(len(units))}
+    # One stratum after the other, dealt in turn: each fold gets its share of every one.
     dealt = (unit for stratum in sorted(strata) for unit in strata[stratum])
     return {unit: number % folds for number, unit in enumerate(dealt)}
 

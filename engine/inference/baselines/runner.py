@@ -180,6 +180,7 @@ class Asker:
             raise AssertionError(baseline)  # the schema lets no other model through
         from engine.inference.baselines.gguf import ask_file  # rarely asked
 
+        # the lock's number where there is one: another order of sums changes bits, and so may an answer
         path, threads = baseline.gguf.path, self.context.device.threads
         return ask_file(path, question, threads=threads, work_dir=work_dir, progress=progress)
 

@@ -52,6 +52,7 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
             "exact": np.array(exact, dtype=float),
             "fits": np.array([good for good, _ in fit], dtype=float),
             "mistyped": np.array([bad for _, bad in fit], dtype=float),
+            # Counted as answers: a model that invents fields must lose precision.
             "unknown": np.array([_unknown(found, names) for found in predicted], dtype=float),
             "support": support,
             "predicted": _by_field(predicted, names),
@@ -72,6 +73,7 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
             "fits": none,
             "mistyped": every,
             "unknown": none,
+            # As many values as the target has, and none of them right.
             "predicted": support,
             "right": nothing,
         },

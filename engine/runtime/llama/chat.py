@@ -71,6 +71,7 @@ def file_tokenizer(path: Path) -> FileTokenizer:
         ids = [_value(reader, name) for name in (BOS, EOS)]
         tokens = reader.get_field(TOKENS)
         bos, eos = ("" if place is None else str(tokens.contents(int(place))) for place in ids)
+    # The file may come from anybody, and a field of it hold another type than its name promises.
     except (ValueError, OSError, KeyError, IndexError, AttributeError, TypeError) as error:
         raise StageError.one("X634", f"`{path.name}` cannot be read: {error}") from error
     return FileTokenizer(

@@ -89,6 +89,7 @@ def weight_files(folder: Path) -> tuple[WeightFile, ...]:
         named = _named(index)
         if missing := named - names:
             raise StageError.one("X606", f"the model lacks `{min(missing)}`, which its index names")
+        # transformers loads what the index names; a repository may hold its weights in a second form beside that.
         names = named
     if not names:
         raise StageError.one(

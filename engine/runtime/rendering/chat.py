@@ -132,6 +132,7 @@ def _around_answer(
     tools: Sequence[Message] = (),
 ) -> tuple[str, str]:
     answered = [*messages, {"role": "assistant", "content": STAND_IN}]
+    # The last one: a text of the conversation may hold the same letters.
     before, found, after = _written(tokenizer, answered, tools).rpartition(STAND_IN)
     if not found:
         raise StageError.one(

@@ -128,6 +128,7 @@ def _check_types(task_file: TaskFile) -> None:
         raise ValueError("a text is none")
     if task.spec.answer is AnswerForm.LABEL and len(task_file.answers) != len(task.labels):
         raise ValueError("each label has one answer")
+    # The exact type: `true` is an int to `isinstance`.
     if type(task_file.max_new_tokens) is not int or not 0 < task_file.max_new_tokens <= MOST_TOKENS:
         raise ValueError("max_new_tokens")
     if not isinstance(task.schema, dict | None) or not isinstance(task_file.strips, bool):

@@ -132,6 +132,8 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
             position_ids=torch.tensor([positions], device=device),
             past_key_values=self,
             use_cache=True,
+            # transformers takes places here, too: the head, a matrix as wide as the vocabulary, is applied to these
+            # tokens only.
             logits_to_keep=torch.tensor(scored if at is None else at, device=device),
         )
         logits: torch.Tensor = output.logits[0]

@@ -283,6 +283,7 @@ def _encodable(text: str) -> str:
 def _read_kept(path: Path) -> dict[str, Reply]:
     """Return what was answered before; a line that was cut off when the process died is no answer."""
     try:
+        # Through no link, which could lead out of the store: lines are appended to this file.
         with open_regular(path, follow=False) as stream:
             text = stream.read().decode("utf-8", errors="replace")
     except FileNotFoundError:

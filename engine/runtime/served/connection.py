@@ -23,6 +23,7 @@ from engine.trust.hosts import NEVER_BY_NAME, Address, AddressKind, is_ip, kind_
 MOST_BYTES: Final = 16 * 1024 * 1024
 """Of an answer, unpacked."""
 _CHUNK: Final = 64 * 1024
+# 16 more tells zlib that a gzip header stands before the data.
 _WINDOWS: Final = {
     "gzip": 16 + zlib.MAX_WBITS,
     "x-gzip": 16 + zlib.MAX_WBITS,

@@ -45,6 +45,7 @@ def agreement(
         return None
     device = next(model.parameters()).device
     ids = torch.tensor([list(rows[0]["input_ids"])[-TOKENS:]], device=device)
+    # Every token counts as learned: which loss it is does not matter, only that it is the same twice.
     given = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
     casting = torch.autocast(device.type, dtype=autocast, enabled=autocast is not None)
     with _undisturbed(model), casting:

@@ -34,6 +34,7 @@ class SaveAndStop(TrainerCallback):  # type: ignore[misc]  # transformers is unt
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
         """Ask for a checkpoint."""
+        # Only asked for: the trainer logs and evaluates first, so the checkpoint is one like any other.
         if interrupts.pending() is not None:
             control.should_save = True
 

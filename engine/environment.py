@@ -220,7 +220,7 @@ def _nvidia(visible: str | None) -> _Gpu | None:
     gpus = _smi_gpus()
     if visible is None:
         first = gpus[0] if gpus else None
-        # by UUID: unless it is told otherwise CUDA counts the fastest GPU first, `nvidia-smi` by
+        # by UUID: by default CUDA counts the fastest GPU first, `nvidia-smi` by
         # bus
         return _seen(first, first.uuid) if first else None
     entry = _first(visible)
@@ -266,7 +266,7 @@ def _smi_slice(entry: str, gpus: list[_Gpu]) -> _Gpu | None:
         found = _SLICE.match(line)
         if found and found["uuid"].startswith(entry) and 0 <= number < len(gpus):
             whole = gpus[number]
-            # the memory of a part is said by its profile only, as in `1g.10gb`
+            # the memory of a part stands in its profile only, as in `1g.10gb`
             size = re.search(r"(\d+)gb", found["profile"])
             memory = int(size[1]) << 30 if size else whole.memory_bytes
             name = f"{whole.name} MIG {found['profile']}"

@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # As in `recipe runs | head`: Python would complain when it flushes stdout at its end.
         discard_output()
         return ExitCode.FAILED
-    # argparse leaves by SystemExit, and has said why.
+    # argparse leaves by SystemExit, after it printed why.
     except (SystemExit, GeneratorExit):
         raise
     except BaseException as failure:  # noqa: BLE001 - the boundary: whatever is left is a failure or our mistake

@@ -95,7 +95,7 @@ def shape_of_config(config: Mapping[str, Any]) -> ModelShape | None:
     # GPT-2 writes null here, for four times the hidden size.
     inner = int(_first(config, "intermediate_size", "n_inner", "ffn_dim", missing=4 * hidden))
     kind = str(config.get("model_type", ""))
-    # Said apart by models whose heads do not add up to the hidden size, such as Qwen3.
+    # Given apart by models whose heads do not add up to the hidden size, such as Qwen3.
     head = int(config.get("head_dim") or hidden // heads)
     keys = int(config.get("num_key_value_heads") or heads)
     # transformers leaves out of config.json what is the default of the model's class.

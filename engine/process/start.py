@@ -28,7 +28,7 @@ from engine.files.user import cache_folder
 from engine.process import interrupts
 
 LAUNCHER: Final = Path(__file__).with_name("launcher.py")
-ROOT: Final = Path(__file__).resolve().parents[1]
+ROOT: Final = Path(__file__).resolve().parents[2]
 """Where this package is imported from."""
 PIPE: Final = subprocess.PIPE
 STDOUT: Final = subprocess.STDOUT

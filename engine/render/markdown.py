@@ -13,13 +13,14 @@ _MOST_LABELS = 12
 """Of a matrix that is still read as a table; the most frequent mistakes are listed anyway."""
 _INTERVAL = re.compile(r"\[[^\[\]A-Za-z<>`|]*\]")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!])")
+_MENTION = re.compile(r"(?<!\w)@")
 
 
 def plain(text: str) -> str:
     """Text that Markdown shows as it is, on one line."""
     shown = _SPECIAL.sub(r"\\\1", printable(" ".join(text.split())))
     # As an entity: a host of repositories would notify whom a stranger's text mentions.
-    return shown.replace("@", "&#64;")
+    return _MENTION.sub("&#64;", shown)
 
 
 def prose(text: str) -> str:

@@ -84,8 +84,7 @@ def _(block: blocks.Table) -> Markup:
         caption,
         head if block.scale is None else "",
         tag("tbody", *body, role="rowgroup"),
-        # Where CSS lays a table out as cards, screen readers no longer take it for one: it is said
-        # here.
+        # Where CSS lays a table out as cards, screen readers need the role to take it for one.
         role="table",
         class_=block.layout if block.layout in ("cards", "bars") else None,
     )

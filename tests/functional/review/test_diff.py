@@ -291,8 +291,10 @@ def test_an_invalid_version_is_told_with_its_problems(place: Place) -> None:
 
 @pytest.mark.parametrize("versions", [(), ("--from", "HEAD"), ("--from", "HEAD", "--to", "HEAD")])
 def test_a_recipe_that_leads_out_of_its_project_is_quoted_in_no_version(
-    place: Place, versions: tuple[str, ...]
+    place: Place, versions: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A user who allows nothing outside of a project.
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(place.git.folder.parent / "config"))
     secret = place.git.folder.parent / "secret.yaml"
     secret.write_text("recipe: v1\npassword: hunter2\n", encoding="utf-8")
     (place.git.folder / "link.yaml").symlink_to(secret)

@@ -96,6 +96,14 @@ def test_it_gets_no_secret_and_no_setting_that_it_does_not_need(
     assert (seen["HF_HUB_OFFLINE"], seen["USE_HUB_KERNELS"]) == ("1", "NO")
 
 
+def test_no_room_of_the_engine_can_be_imported_as_a_module_of_its_own() -> None:
+    """A child finds the package where it is, not `engine/` itself: its `files` or `data` would hide libraries."""
+    found = [folder for folder in processes.search_path() if (Path(folder) / "errors.py").exists()]
+
+    assert found == []
+    assert (processes.ROOT / "engine" / "errors.py").is_file()
+
+
 @pytest.mark.parametrize("name", ["PATH", "LD_LIBRARY_PATH"])
 def test_search_paths_keep_their_absolute_parts_only(
     monkeypatch: pytest.MonkeyPatch, name: str

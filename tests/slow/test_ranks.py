@@ -26,7 +26,7 @@ import json, os, sys
 from pathlib import Path
 import yaml
 from support.launches import CPU
-from engine.runtime.training import Folders, train
+from engine.runtime.training.sft import Folders, train
 
 rows, base, output, config = map(Path, sys.argv[1:])
 events = output / f"events.{os.environ['RANK']}.jsonl"
@@ -35,7 +35,7 @@ def tell(event):
         stream.write(json.dumps(event) + chr(10))
 settings = yaml.safe_load(config.read_text())
 settings["gradient_accumulation_steps"] //= 2
-train(settings, Folders(rows=rows, base_model=base, output=output, resume=None), device=CPU, tell=tell)
+train(settings, Folders(rows=rows, base_model=base, output=output, resume=None), device=CPU, report=tell)
 """
 
 

@@ -21,7 +21,7 @@ The rooms, from the command line down; each imports only from those below it:
 - `runs`, `data_view`, `review`: what `run`, `challenge` and `compare`, `data`, and `diff` and `ci` do.
 - `estimate`: parameters, memory, disk, time and cost before a run, and beside what it took.
 - `pipeline`: the plan, the loop, what is refused before a run, the report's values.
-- `stages`: the boxes of the picture in the README, and nothing else.
+- `stages`: the boxes of the picture in the README, and their variants (sweep, seeds, resample, forgetting).
 - `training`: rendered rows to weights, for the model and its variants (seeds, sweep, curve).
 - `lock`: the recorded draw, the accepted run, and whether a later run reproduces it.
 - `parity`: whether merged, converted and quantized variants still answer as the trained one.
@@ -34,10 +34,12 @@ The rooms, from the command line down; each imports only from those below it:
 - `runtime`: torch, transformers and llama.cpp, which only this room imports at module level.
 - `sources`, `store`: fetching files, packages and hub repositories; results by the digest of what was asked.
 - `recipe`, `kinds`: the recipe's text, rules and value; everything known of each kind of task.
-- `evidence`, `codes`: the values of a report; the page of each problem's code.
+- `evidence`, `codes`: the values of a report; pages of problems that no rule finds.
 - `trust`, `process`, `files`: what a recipe may reach; child processes; reading and writing safely.
-- `environment.py`, `errors.py`, `failures.py`, `progress.py`: this machine, problems and exit codes, failures of
-  libraries as problems, and how long work says how far it is.
+- `probes`: the questions that measure forgetting, as JSON lines.
+
+Beside them, each below the rooms that use it: `environment.py` (this machine), `errors.py` (problems and exit
+codes), `failures.py` (failures of libraries as problems), `progress.py` (how far work has come).
 """
 
 from __future__ import annotations

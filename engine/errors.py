@@ -64,7 +64,7 @@ class Problem:
     """One mistake; its first line alone says what is wrong, where and what to do."""
 
     code: str
-    """Stable, documented in `engine.codes`, never reused: R104, D304, …"""
+    """Stable, documented in `engine.codes` or at its rule, never reused: R104, D304, …"""
     message: str
     """Lower-case, no full stop; values in backticks as the user wrote them."""
     path: str = ""

@@ -1,6 +1,6 @@
 """What a finished stage means for the stages after it, and the one form of JSON that stages leave and read.
 
-Decides nothing that the artifacts do not say.
+`after` says whether a run goes on, and with which outcome and exit code, from what the artifacts hold alone.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from engine.errors import RecipeError
+from engine.recipe.rules.method import BACKENDS as NAMES
 from engine.recipe.sweeps import methods_of
 
 if TYPE_CHECKING:
@@ -17,10 +18,7 @@ if TYPE_CHECKING:
     from engine.recipe.model import Recipe
 
 # Names and not modules: a verb imports only the backend that its recipe names.
-BACKENDS: dict[str, str] = {
-    "axolotl": "engine.backends.axolotl",
-    "trl": "engine.backends.trl",
-}
+BACKENDS: dict[str, str] = {name: f"engine.backends.{name}" for name in NAMES}
 
 
 def load_backend(name: str) -> BackendModule:

@@ -239,7 +239,7 @@ def write_lock(path: Path, lock: Lock) -> bool:
 
     """
     text = lock_text(lock)
-    if len(text) > MAX_BYTES:
+    if len(text.encode()) > MAX_BYTES:
         raise OSError(
             errno.EFBIG, f"the lock would be larger than {MAX_BYTES / 1e6:.0f} MB", path.name
         )

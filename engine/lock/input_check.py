@@ -121,13 +121,13 @@ class InputCheck:
 
     def _sources(self, progress: Progress) -> None:
         """Compare what can be known before the rows are read: digests of local files, and pins."""
-        pairs = list(zip(self.sources, self.accepted.sources, strict=False))
-        known = [
-            (now.get("sha256"), before["sha256"]) for now, before in pairs if "columns" not in now
-        ]
-        is_local = [isinstance(source.ref, PathRef) for source in self.recipe.data.sources]
-        for (now, before), local in zip(known, is_local, strict=False):
-            if local and now is not None and before is not None and now != before:
+        sources = self.recipe.data.sources
+        for source, now, before in zip(sources, self.sources, self.accepted.sources, strict=False):
+            # A source with columns in files of their own has several digests, and the lock one of them all.
+            if not isinstance(source.ref, PathRef) or "columns" in now:
+                continue
+            digests = (now.get("sha256"), before["sha256"])
+            if None not in digests and digests[0] != digests[1]:
                 self._name_the_row(progress)
                 return
 

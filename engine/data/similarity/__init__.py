@@ -1,1 +1,1 @@
-"""Rows that are equal or nearly equal: duplicates, and leakage between splits."""
+"""Rows that are nearly equal, and leakage between splits. Exact duplicates: `engine.data.checks.all_rows`."""

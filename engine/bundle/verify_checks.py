@@ -127,7 +127,9 @@ def _rungs(report: Report, recipe: Recipe) -> Iterator[str]:
     if report.holdout is not None and "adapter" in rungs:
         yield from _same_scores("rung adapter", rungs["adapter"].scores, report.holdout)
     for below, rung in pairwise(report.ladder):
-        yield from _between(below, rung, report, recipe)
+        # every quantization is made of the 16-bit file and compared with it, not with the one tried before
+        base = below if rung.name in wanted else rungs.get("f16", below)
+        yield from _between(base, rung, report, recipe)
     # quantizations that were tried and failed stand in the ladder too; the last one leaves
     counted = [rung for rung in report.ladder if rung.name in wanted or rung is report.ladder[-1]]
     for rung in counted:
@@ -139,10 +141,7 @@ def _rungs(report: Report, recipe: Recipe) -> Iterator[str]:
 def _between(
     below: VariantResult, rung: VariantResult, report: Report, recipe: Recipe
 ) -> Iterator[str]:
-    """Yield where what changed from one rung to the next is not what both scores say.
-
-    Of several quantizations only the last tried is certain to stand on the rung below it.
-    """
+    """Yield where what changed from the rung that a rung is compared with is not what both scores say."""
     if rung.agreement is not None and _has_only_labels(below.scores, rung.scores, recipe):
         right = 1 - len(rung.flips) / max(rung.scores.rows, 1)
         if not same(rung.agreement.value, right) or rung.agreement.n != rung.scores.rows:

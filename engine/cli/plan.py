@@ -6,18 +6,21 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.artifacts import results as flow
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import add_allow, add_recipe, add_shared, allowed, read_recipe, store_of
+from engine.cli.power_table import power_facts
 from engine.environment import detect_device
 from engine.errors import ExitCode, Problem, RecipeError
 from engine.estimate.devices import named_device
 from engine.estimate.prices import price_of
 from engine.estimate.run import Forecast, StageForecast, forecast, forecast_json
 from engine.lock.policy import PLAIN, lock_line, lock_policy
+from engine.metrics.power_text import PowerEstimates
 from engine.pipeline.data_outlook import shapes
 from engine.pipeline.plan import (
     SWEEP,
@@ -29,12 +32,13 @@ from engine.pipeline.plan import (
     moving,
     plan_run,
 )
-from engine.pipeline.power import power_outlook
+from engine.pipeline.power import power_estimates
 from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.model import Outside, Recipe, Size
 from engine.recipe.outside import outside_of
 from engine.recipe.sweeps import methods_of, sweep_words
 from engine.recipe.text.compose import dotted
+from engine.render.blocks import Table
 from engine.render.cost_text import cost_of, cost_words, memory_words, parameter_words, token_words
 from engine.render.number_format import about, size
 from engine.render.progress import columns, has_colour
@@ -101,7 +105,9 @@ def run(options: argparse.Namespace) -> int:
     rows.append(PlanRow(stage="report", state="run", why="always"))
     method = describe_method(plan.trained) if plan.trained else describe_sweep(recipe)
     title = f"{recipe.name} · {method} · {_sizes(recipe)} · {_where(plan)}"
-    facts = [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
+    facts: list[tuple[str, str | Table]] = [
+        ("rows", f"{name}: {shape}") for name, shape in shapes(recipe)
+    ]
     facts += [("trained", text)] if (text := _trained(plan)) else []
     facts += [("sweep", sweep_words(recipe.sweep))] if recipe.sweep else []
     facts += [("holdout", text)] if (text := holdout_line(plan)) else []
@@ -111,7 +117,7 @@ def run(options: argparse.Namespace) -> int:
         ("" if number else "outside", text) for number, text in enumerate(_outside(recipe, outside))
     ]
     facts += estimate_lines(found, explain=options.explain)
-    facts += [("" if number else "power", sentence) for number, sentence in enumerate(_power(plan))]
+    facts += power_facts(_power(plan))
     facts += [("waived", f"{waiver.what}: {waiver.why}") for waiver in recipe.waivers]
     closing = ". ".join(moving(recipe))
     width = columns(sys.stdout)
@@ -241,9 +247,9 @@ def _where(plan: Plan) -> str:
     return f"{device.precision(plan.recipe.backend.precision)} on {device.kind}"
 
 
-def _power(plan: Plan) -> tuple[str, ...]:
+def _power(plan: Plan) -> PowerEstimates:
     """What the holdout can show, once data has counted it or the recipe says it."""
-    return power_outlook(plan.recipe, plan.stage("data").reused)
+    return power_estimates(plan.recipe, plan.stage("data").reused)
 
 
 def _outside(recipe: Recipe, found: Sequence[Outside]) -> list[str]:
@@ -260,6 +266,7 @@ def _outside(recipe: Recipe, found: Sequence[Outside]) -> list[str]:
 def _json(
     plan: Plan, found: Forecast, *, root: Path, outside: Sequence[Outside]
 ) -> dict[str, object]:
+    power = _power(plan)
     return {
         "schema": "plan.v1",
         "recipe": plan.recipe.name,
@@ -273,7 +280,8 @@ def _json(
             "counted": plan.counted.counted,
         },
         "holdout": holdout_line(plan),
-        "power": list(_power(plan)),
+        "power": list(power.lines),
+        "power_estimates": [asdict(one) for one in power.estimates],
         "store": _not_used(plan, root),
         "outside": [
             {"path": dotted(one.at), "reference": one.reference, "allowed": one.allowed}

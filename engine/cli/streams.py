@@ -127,13 +127,19 @@ def _nothing_to_read() -> Iterator[None]:
 @contextlib.contextmanager
 def _redirected(stream: TextIO, target: int) -> Iterator[None]:
     number = stream.fileno()
+    # What was printed before belongs to the old place, what was printed since to the new one.
+    _flush(stream)
     saved = os.dup(number)
     os.dup2(target, number)
     try:
         yield
     finally:
-        # A full disk is reported where results are written.
-        with contextlib.suppress(OSError):
-            stream.flush()
+        _flush(stream)
         os.dup2(saved, number)
         os.close(saved)
+
+
+def _flush(stream: TextIO) -> None:
+    # A full disk is reported where results are written.
+    with contextlib.suppress(OSError):
+        stream.flush()

@@ -1,13 +1,14 @@
-"""The power of each threshold on the holdout, as sentences: how often a model of a true value passes.
+"""The power of each threshold on the holdout, as values and as sentences: how often a model of a true value passes.
 
-Estimates, made before training; the last sentence says what they assume.
+Estimates, made before training, with a note that says what they assume.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from engine.kinds import AnswerForm
 from engine.metrics import power
@@ -47,27 +48,139 @@ class JudgingRows:
         return [min(max(self.classes.get(x, 0) / self.rows, few), 1 - few) for x in labels]
 
 
-def power_lines(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerEstimate:
+    """The power of one threshold on the holdout; true values are unrounded, and on the metric's own scale."""
+
+    metric: str
+    kind: Literal["threshold", "min_gain", "max_drop"] = "threshold"
+    threshold: str
+    """As in the recipe: `min 0.80`, `min_gain 0.05`."""
+    decided_on: str
+    """`lower bound`, `upper bound` or `point`."""
+    rows: int
+    """Of the holdout."""
+    is_max: bool = False
+    """Whether smaller values are better."""
+    passes_at: float | None = None
+    """The true value, or gain, that passes with power 0.80; None where none does."""
+    seldom_at: float | None = None
+    """The true value that passes with 0.20, where it is worth a word: one that is not good enough, or a gain."""
+    asked_at: float | None = None
+    """The better true value, gain or change that `power` and `rows_needed` are of; None with a `note`."""
+    power: float | None = None
+    rows_needed: int | None = None
+    """Holdout rows that give 0.80 at `asked_at`; None where no number does."""
+    note: str = ""
+    """A sentence instead of numbers: the threshold cannot pass, or nothing can be estimated."""
+
+    # Rounded to the stricter side: a model of the value shown must have the power that is promised.
+    @property
+    def passes_text(self) -> str:
+        """Return `passes_at` as it is shown; empty for none."""
+        return _rounded(self.passes_at, up=not self.is_max)
+
+    @property
+    def seldom_text(self) -> str:
+        """Return `seldom_at` as it is shown; empty for none."""
+        return _rounded(self.seldom_at, up=self.is_max)
+
+    @property
+    def asked_text(self) -> str:
+        """Return `asked_at` as it is shown; empty for none."""
+        return "" if self.asked_at is None else _number(self.asked_at)
+
+    @property
+    def power_text(self) -> str:
+        """Return the power with two decimals, rounded down and never as a certainty; empty for none."""
+        if self.power is None:
+            return ""
+        return f"{min(99, math.floor(self.power * 100 + 1e-9)) / 100:.2f}"
+
+    @property
+    def sentence(self) -> str:
+        """Return the whole estimate as a sentence."""
+        if self.note:
+            return self.note
+        end = f" ({self.decided_on})" if self.kind == "threshold" else ""
+        over = " over a baseline" if self.kind == "min_gain" else ""
+        rows = _count(self.rows, "holdout row")
+        start = f"{self.metric} `{self.threshold}{end}`{over} on {rows}"
+        match self.kind:
+            case "threshold":
+                return f"{start}: {self._of_value()}."
+            case "min_gain":
+                return f"{start}: {self._of_gain()}."
+            case "max_drop":
+                return f"{start}: {self._of_drop()}."
+
+    def _of_value(self) -> str:
+        if self.passes_at is None:
+            return f"power below {OFTEN:.2f} at every true value; {self._enough_rows(asked=True)}"
+        text = f"power {OFTEN:.2f} at a true {self.metric} of {self.passes_text}"
+        if self.seldom_at is not None:
+            return f"{text}; {self.seldom_text}, which is not good enough, still passes with {SELDOM:.2f}"
+        text = f"{text}, {self.power_text} at {self.asked_text}"
+        return text if self._is_enough else f"{text}; {self._enough_rows()}"
+
+    def _of_gain(self) -> str:
+        more_rows = self._enough_rows(asked=True)
+        if self.passes_at is None or self.asked_at is None:
+            return f"power below {OFTEN:.2f} at every true gain; {more_rows}"
+        text = f"power {OFTEN:.2f} at a true gain of {self.passes_text}"
+        if self.seldom_at is not None:
+            text += f", {SELDOM:.2f} at {self.seldom_text}"
+        return text if self.passes_at <= self.asked_at else f"{text}; {more_rows}"
+
+    def _of_drop(self) -> str:
+        text = f"power {self.power_text} for a model as good as the previous one"
+        return text if self._is_enough else f"{text}; {self._enough_rows()}"
+
+    @property
+    def _is_enough(self) -> bool:
+        return self.power is not None and self.power >= OFTEN
+
+    def _enough_rows(self, *, asked: bool = False) -> str:
+        needed = self.rows_needed
+        number = f"{needed:,} holdout rows give" if needed else "no number of rows gives"
+        return f"{number} {OFTEN:.2f}{f' at {self.asked_text}' if asked else ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerEstimates:
+    """The power of every threshold, and what the numbers assume."""
+
+    estimates: tuple[PowerEstimate, ...] = ()
+    note: str = ""
+    """A sentence: what the estimates assume, or why there are none yet."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Return a sentence for each threshold, and the note."""
+        return (*(one.sentence for one in self.estimates), *([self.note] if self.note else []))
+
+
+def estimate_power(
     acceptance: Acceptance,
     task: Task,
     judges: JudgingRows,
     *,
     has_baselines: bool = True,
     discordance: float | None = None,
-) -> tuple[str, ...]:
-    """Return a line for each threshold, and one that says what they assume.
+) -> PowerEstimates:
+    """Return an estimate for each threshold, and what they assume.
 
     `discordance` between model and baseline is given once it has been measured.
     """
-    lines = [
-        line
+    found = [
+        one
         for threshold in acceptance.metrics
-        for line in _about_threshold(threshold, acceptance, task, judges)
+        for one in _about_threshold(threshold, acceptance, task, judges)
     ]
     gains = acceptance.over_baselines if has_baselines else ()
     differ = BASELINE_DISCORDANCE if discordance is None else discordance
-    lines += [_gain_power(gain, acceptance, task, judges, differ) for gain in gains]
-    lines += [_previous_power(drop, acceptance, task, judges) for drop in acceptance.over_previous]
+    found += [_gain_power(gain, acceptance, task, judges, differ) for gain in gains]
+    found += [_previous_power(drop, acceptance, task, judges) for drop in acceptance.over_previous]
     given = list(_taken_for_granted(acceptance, task, judges))
     if gains:
         known = "a guess" if discordance is None else "measured"
@@ -76,28 +189,30 @@ def power_lines(
         given.append(
             f"only one of new and previous model is right on {_rate(PREVIOUS_DISCORDANCE)} rows"
         )
-    return (*lines, *([f"Estimates, where {'; '.join(given)}."] if lines and given else []))
+    note = f"Estimates, where {'; '.join(given)}." if found and given else ""
+    return PowerEstimates(estimates=tuple(found), note=note)
 
 
 def _about_threshold(
     threshold: Threshold, acceptance: Acceptance, task: Task, judges: JudgingRows
-) -> Iterator[str]:
-    name, _, label = threshold.metric.partition(".")
+) -> Iterator[PowerEstimate]:
+    note = _special_case(threshold.metric, task, judges)
+    spread = None if note else _spread(threshold.metric, task, judges)
+    if note or spread is not None:
+        yield _threshold_power(threshold, acceptance, judges, spread, note=note)
+
+
+def _special_case(metric: str, task: Task, judges: JudgingRows) -> str:
+    """Say why a threshold has no estimate, or cannot pass whatever the model is; else nothing."""
+    name, _, label = metric.partition(".")
     if name in UNFORESEEN:
-        yield f"How many rows `{threshold.metric}` takes is known once there are answers."
-        return
+        return f"How many rows `{metric}` takes is known once there are answers."
     missing = [x for x in task.labels if judges.classes and not judges.classes.get(x)]
     if missing and (name in MACRO or label in missing):
         where = f"none of {_count(judges.rows, 'holdout row')} is of `{label or missing[0]}`"
-        yield f"{threshold.metric} cannot be computed: {where}, so it cannot pass."
-        return
+        return f"{metric} cannot be computed: {where}, so it cannot pass."
     few = _few_rows(label, task, judges) if label in task.labels else ""
-    if few:
-        yield f"{few} {threshold.metric} cannot pass, only fail or stay undecided."
-        return
-    spread = _spread(threshold.metric, task, judges)
-    if spread is not None:
-        yield _threshold_power(threshold, acceptance, judges, spread)
+    return f"{few} {metric} cannot pass, only fail or stay undecided." if few else ""
 
 
 def _few_rows(label: str, task: Task, judges: JudgingRows) -> str:
@@ -115,75 +230,89 @@ def _few_rows(label: str, task: Task, judges: JudgingRows) -> str:
 
 
 def _threshold_power(
-    threshold: Threshold, acceptance: Acceptance, judges: JudgingRows, spread: Spread
-) -> str:
-    """Return the true values that pass with power 0.80 and at less, and how many rows give 0.80."""
+    threshold: Threshold,
+    acceptance: Acceptance,
+    judges: JudgingRows,
+    spread: Spread | None,
+    *,
+    note: str = "",
+) -> PowerEstimate:
+    """Return which true values pass how often; nothing but the `note` without a spread."""
     is_max = threshold.direction == "max"
     rule = _rule(1 - threshold.bound if is_max else threshold.bound, acceptance)
+    estimate = PowerEstimate(
+        metric=threshold.metric,
+        threshold=f"{threshold.direction} {_number(threshold.bound)}",
+        decided_on=_decided_on(rule, is_max=is_max),
+        rows=judges.rows,
+        is_max=is_max,
+        note=note,
+    )
+    if spread is None:
+        return estimate
     better = rule.bound + min(BETTER_BY, (1 - rule.bound) / 2)
     better = 1.0 if better > 1 - 0.5 / judges.rows else better
-    enough = power.rows_to_pass(better, rule, spread=spread)
-    end = "point" if not rule.on_interval else "upper bound" if is_max else "lower bound"
-    asked = f"`{threshold.direction} {_number(threshold.bound)} ({end})`"
-    target = _number(1 - better if is_max else better)
-    start = f"{threshold.metric} {asked} on {_count(judges.rows, 'holdout row')}"
-    needed = power.passing_value(rule, rows=judges.rows, spread=spread)
-    if needed is None:
-        rows = _enough_rows(enough, f" at {target}")
-        return f"{start}: power below {OFTEN:.2f} at every true value; {rows}."
-    # Rounded to the stricter side: a model of the value shown must have the power that is
-    # promised.
-    shown = _number(_down(1 - needed) if is_max else _up(needed))
-    rate = power.pass_rate(better, rule, rows=judges.rows, spread=spread)
-    sentence = f"{start}: power {OFTEN:.2f} at a true {threshold.metric} of {shown}"
     lucky = power.passing_value(rule, rows=judges.rows, spread=spread, rate=SELDOM)
-    if lucky is not None and lucky < rule.bound:
-        worse = _number(_up(1 - lucky) if is_max else _down(lucky))
-        return f"{sentence}; {worse}, which is not good enough, still passes with {SELDOM:.2f}."
-    if rate >= OFTEN:
-        return f"{sentence}, {_power(rate)} at {target}."
-    return f"{sentence}, {_power(rate)} at {target}; {_enough_rows(enough)}."
+    if lucky is not None and lucky >= rule.bound:
+        lucky = None
+
+    def own(value: float | None) -> float | None:
+        # power is computed for values of which the larger is better
+        return 1 - value if is_max and value is not None else value
+
+    return replace(
+        estimate,
+        passes_at=own(power.passing_value(rule, rows=judges.rows, spread=spread)),
+        seldom_at=own(lucky),
+        asked_at=own(better),
+        power=power.pass_rate(better, rule, rows=judges.rows, spread=spread),
+        rows_needed=power.rows_to_pass(better, rule, spread=spread),
+    )
 
 
 def _gain_power(
     gain: MinGain, acceptance: Acceptance, task: Task, judges: JudgingRows, discordance: float
-) -> str:
+) -> PowerEstimate:
     rule, per_row = _rule(gain.min_gain, acceptance), _paired_rows(gain.metric, task, judges)
     rows, bigger = judges.rows * per_row, gain.min_gain + BETTER_BY
-    start = (
-        f"{gain.metric} `min_gain {_number(gain.min_gain)}` over a baseline on"
-        f" {_count(judges.rows, 'holdout row')}"
-    )
     needed = power.found_gain(rule, rows=rows, discordance=discordance)
     missed = power.found_gain(rule, rows=rows, discordance=discordance, rate=SELDOM)
-    enough = power.rows_to_find(bigger, rule, discordance=discordance, per_row=per_row)
-    more_rows = _enough_rows(enough, f" at {_number(bigger)}")
-    if needed is None or missed is None:
-        return f"{start}: power below {OFTEN:.2f} at every true gain; {more_rows}."
-    sentence = f"{start}: power {OFTEN:.2f} at a true gain of {_number(_up(needed))}"
-    if missed > gain.min_gain:
-        sentence += f", {SELDOM:.2f} at {_number(_down(missed))}"
-    return f"{sentence}." if needed <= bigger else f"{sentence}; {more_rows}."
+    return PowerEstimate(
+        metric=gain.metric,
+        kind="min_gain",
+        threshold=f"min_gain {_number(gain.min_gain)}",
+        decided_on=_decided_on(rule),
+        rows=judges.rows,
+        passes_at=None if missed is None else needed,
+        seldom_at=missed if missed is not None and missed > gain.min_gain else None,
+        asked_at=bigger,
+        power=power.gain_rate(bigger, rule, rows=rows, discordance=discordance),
+        rows_needed=power.rows_to_find(bigger, rule, discordance=discordance, per_row=per_row),
+    )
 
 
-def _previous_power(drop: MaxDrop, acceptance: Acceptance, task: Task, judges: JudgingRows) -> str:
+def _previous_power(
+    drop: MaxDrop, acceptance: Acceptance, task: Task, judges: JudgingRows
+) -> PowerEstimate:
     """Return how often a model that is as good as the previous one passes."""
     rule, per_row = _rule(-drop.max_drop, acceptance), _paired_rows(drop.metric, task, judges)
     differ = PREVIOUS_DISCORDANCE
-    rate = power.gain_rate(0.0, rule, rows=judges.rows * per_row, discordance=differ)
-    sentence = (
-        f"{drop.metric} `max_drop {_number(drop.max_drop)}` on {_count(judges.rows, 'holdout row')}:"
-        f" power {_power(rate)} for a model as good as the previous one"
+    return PowerEstimate(
+        metric=drop.metric,
+        kind="max_drop",
+        threshold=f"max_drop {_number(drop.max_drop)}",
+        decided_on=_decided_on(rule),
+        rows=judges.rows,
+        asked_at=0.0,
+        power=power.gain_rate(0.0, rule, rows=judges.rows * per_row, discordance=differ),
+        rows_needed=power.rows_to_find(0.0, rule, discordance=differ, per_row=per_row),
     )
-    if rate >= OFTEN:
-        return f"{sentence}."
-    enough = power.rows_to_find(0.0, rule, discordance=differ, per_row=per_row)
-    return f"{sentence}; {_enough_rows(enough)}."
 
 
-def _enough_rows(rows: int | None, at: str = "") -> str:
-    number = f"{rows:,} holdout rows give" if rows else "no number of rows gives"
-    return f"{number} {OFTEN:.2f}{at}"
+def _decided_on(rule: ThresholdRule, *, is_max: bool = False) -> str:
+    if not rule.on_interval:
+        return "point"
+    return "upper bound" if is_max else "lower bound"
 
 
 def _spread(metric: str, task: Task, judges: JudgingRows) -> Spread | None:
@@ -246,6 +375,12 @@ def _number(value: float) -> str:
     return text.removesuffix("0")
 
 
+def _rounded(value: float | None, *, up: bool) -> str:
+    if value is None:
+        return ""
+    return _number(_up(value) if up else _down(value))
+
+
 def _up(value: float) -> float:
     # Rounded first: `(1 - 0.059) * 1000` is a little more than 941 in floats.
     return math.ceil(round(value * 1000, 3)) / 1000
@@ -253,11 +388,6 @@ def _up(value: float) -> float:
 
 def _down(value: float) -> float:
     return math.floor(round(value * 1000, 3)) / 1000
-
-
-def _power(rate: float) -> str:
-    """Return the power with two decimals, rounded down and never as a certainty."""
-    return f"{min(99, math.floor(rate * 100 + 1e-9)) / 100:.2f}"
 
 
 def _rate(share: float) -> str:

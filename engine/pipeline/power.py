@@ -13,7 +13,7 @@ from engine.artifacts.results import read_json
 from engine.evidence import DataSummary
 from engine.files.typed_json import from_json
 from engine.lock.previous import answers_of
-from engine.metrics.power_text import JudgingRows, power_lines
+from engine.metrics.power_text import JudgingRows, PowerEstimates, estimate_power
 from engine.metrics.predictions import read_predictions
 from engine.recipe.model import Recipe
 from engine.store import Artifact
@@ -25,13 +25,20 @@ def power_outlook(
     recipe: Recipe, data: Artifact | None, *, discordance: float | None = None
 ) -> tuple[str, ...]:
     """Return what the holdout can and cannot show, in sentences; nothing where nothing is gated."""
+    return power_estimates(recipe, data, discordance=discordance).lines
+
+
+def power_estimates(
+    recipe: Recipe, data: Artifact | None, *, discordance: float | None = None
+) -> PowerEstimates:
+    """Return the power of each threshold on the holdout, or a note that its rows are not counted yet."""
     if not recipe.task.spec.is_measured or not recipe.acceptance.metrics:
-        return ()
+        return PowerEstimates()
     summary = None if data is None else from_json(DataSummary, read_json(data, "summary.json"))
     judges = _judges(recipe, summary)
     if judges is None:
-        return (UNCOUNTED,)
-    return power_lines(
+        return PowerEstimates(note=UNCOUNTED)
+    return estimate_power(
         recipe.acceptance,
         recipe.task,
         judges,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -27,6 +28,8 @@ from engine.render.report.sections.export import broken_checks, ladder_summary, 
 _TIME_WIDTH = 13
 _REASON_WIDTH = 45
 """Columns of the plan that a cost leaves to stage, state and reason."""
+_HEAD_GIVES = 5
+"""Columns that `rows for 0.80` is narrower on two lines."""
 _ROOM = WIDTH - STAGE_WIDTH - _TIME_WIDTH
 
 
@@ -158,7 +161,7 @@ def plan_table(
     rows: Sequence[PlanRow],
     *,
     title: str,
-    facts: Sequence[tuple[str, str]] = (),
+    facts: Sequence[tuple[str, str | blocks.Table]] = (),
     closing: str = "",
     colour: bool,
     width: int = WIDTH,
@@ -181,14 +184,27 @@ def plan_table(
     cost.vertical = "bottom"
     # a cost stays on one line where that leaves room for the reasons, which are sentences
     cost.no_wrap = max((len(row.cost) for row in rows), default=0) <= width - _REASON_WIDTH
+    room = width - 4 - max((len(name) for name, _ in facts), default=0)
     names = terminal.grid(
-        [[terminal.text(name, "quiet"), terminal.text(fact)] for name, fact in facts]
+        [[terminal.text(name, "quiet"), _shown(fact, room)] for name, fact in facts]
     )
     gap = terminal.text("")
     parts = [terminal.text(title, "strong"), gap, terminal.indented(stages)]
     parts += [gap, terminal.indented(names)] if facts else []
     parts += [gap, terminal.text(closing)] if closing else []
     return terminal.terminal_text(parts, width=width, colour=colour)
+
+
+def _shown(fact: str | blocks.Table, width: int) -> RenderableType:
+    """A fact's sentence, or its table under its caption."""
+    if isinstance(fact, str):
+        return terminal.text(fact)
+    table = terminal.rich_table(*blocks.filled(fact, drawn=False))
+    wide = Console(width=10 * width).measure(table).maximum
+    # where it is a little too wide, the head of the last column is set on two lines, and no cell
+    for column in table.columns[:-1]:
+        column.no_wrap = wide - width <= _HEAD_GIVES
+    return Group(terminal.text(fact.caption), table)
 
 
 def _joined(parts: Sequence[str], separator: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -83,9 +84,18 @@ def test_what_the_holdout_can_show_is_told_before_anything_runs(
 ) -> None:
     lines = planned(tmp_path, capsys, {"train": 20, "validation": 5, "holdout": 15}, "gguf")
 
-    power = power_lines(lines)
-    assert power.startswith("power macro_f1 `min ")
-    assert "on 15 holdout rows: power 0.80 at a true macro_f1 of 0.8" in power
+    at = next(at for at, line in enumerate(lines) if line.startswith("  power"))
+    caption, head, row, note = (line.strip() for line in lines[at : at + 4])
+    assert caption == "power    on 15 holdout rows, decided on the lower bound"
+    assert re.split(r"  +", head) == [
+        "metric",
+        "threshold",
+        "0.80 from",
+        "power at",
+        "rows for 0.80",
+    ]
+    assert re.split(r"  +", row) == ["macro_f1", "min 0.50", "0.843", "0.04 at 0.55", "790"]
+    assert note == "Estimates, where classes are equally good and equally large."
 
 
 def test_rows_that_are_not_counted_yet_show_nothing_yet(
@@ -108,6 +118,13 @@ def test_the_json_plan_holds_the_same_sentences(
 
     assert main(["plan", str(tmp_path / "t.yaml"), *options]) == 0
 
-    power = json.loads(capsys.readouterr().out)["power"]
+    plan = json.loads(capsys.readouterr().out)
+    power = plan["power"]
     assert "on 15 holdout rows: power 0.80" in power[0]
     assert power[-1] == "Estimates, where classes are equally good and equally large."
+    [estimate] = plan["power_estimates"]
+    assert estimate["metric"] == "macro_f1"
+    assert estimate["threshold"] == "min 0.50"
+    assert estimate["decided_on"] == "lower bound"
+    assert estimate["rows"] == 15
+    assert estimate["note"] == ""

@@ -88,3 +88,19 @@ def test_libraries_can_ask_nobody(tmp_path: Path) -> None:
         input("run code of strangers? ")
 
     assert (tmp_path / "log").read_text() == "run code of strangers? "
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_what_was_printed_before_is_not_written_to_the_log(
+    name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # as to a pipe: no line is written before the buffer is flushed
+    stream = getattr(sys, name)
+    stream.reconfigure(line_buffering=False, write_through=False)
+    stream.write("the plan\n")
+
+    with others_to(tmp_path / "log"):
+        stream.write("noise of a library\n")
+
+    assert (tmp_path / "log").read_text() == "noise of a library\n"
+    assert getattr(capfd.readouterr(), name[3:]) == "the plan\n"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.metrics.power_text import JudgingRows, power_lines
+from engine.metrics.power_text import JudgingRows, estimate_power
 from engine.recipe.model import Acceptance, MaxDrop, MinGain, Threshold
 from support.tasks import task
 
@@ -34,7 +34,7 @@ def gaining(metric: str, gain: float) -> Acceptance:
 
 
 def said(acceptance: Acceptance, judges: JudgingRows = COUNTED, **changes: Any) -> tuple[str, ...]:
-    return power_lines(acceptance, TASK, judges, **changes)
+    return estimate_power(acceptance, TASK, judges, **changes).lines
 
 
 def test_a_threshold_says_which_model_passes_and_how_many_rows_would_do() -> None:
@@ -181,6 +181,8 @@ def test_every_kind_is_told_something(kind: str, metric: str, told: str) -> None
     labels = ("a", "b") if kind == "multilabel" else ()
     bound = most if metric in ("hamming_loss", "bits_per_byte") else least
 
-    lines = power_lines(bound(metric, 0.5), task(kind, labels=labels), JudgingRows(rows=300))
+    lines = estimate_power(
+        bound(metric, 0.5), task(kind, labels=labels), JudgingRows(rows=300)
+    ).lines
 
     assert told in " ".join(lines)

@@ -1,0 +1,54 @@
+"""The power of each threshold as facts of the plan: a table, and below it what it assumes and leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.metrics.power import OFTEN, SELDOM
+from engine.metrics.power_text import PowerEstimate, PowerEstimates
+from engine.render import blocks
+from engine.render.number_format import DASH, count
+
+_COLUMNS = f"metric | threshold | {OFTEN:.2f} from | power at | >rows for {OFTEN:.2f}"
+
+
+def power_facts(found: PowerEstimates) -> list[tuple[str, str | blocks.Table]]:
+    """Return the facts named `power`; none where nothing is gated."""
+    shown = [one for one in found.estimates if not one.note]
+    parts: list[str | blocks.Table] = []
+    if shown:
+        parts.append(blocks.table(_caption(shown), _COLUMNS, map(_cells, shown)))
+    parts += [note for one in found.estimates for note in _notes(one)]
+    parts += [found.note] if found.note else []
+    return [("" if number else "power", part) for number, part in enumerate(parts)]
+
+
+def _caption(shown: list[PowerEstimate]) -> str:
+    """Say on how many rows, and which end of the interval decides."""
+    rows = shown[0].rows
+    ends = {one.decided_on for one in shown}
+    end = "lower bound (max: the upper)" if len(ends) > 1 else ends.pop()
+    return f"on {count(rows)} holdout row{'' if rows == 1 else 's'}, decided on the {end}"
+
+
+def _cells(one: PowerEstimate) -> tuple[str, ...]:
+    # a difference from another model is shown with its sign
+    sign = "" if one.kind == "threshold" else "+"
+    no_value = DASH if one.kind == "max_drop" else "none"
+    return (
+        one.metric,
+        one.threshold,
+        f"{sign}{one.passes_text}" if one.passes_text else no_value,
+        f"{one.power_text} at {sign}{one.asked_text}",
+        count(one.rows_needed) if one.rows_needed else "none",
+    )
+
+
+def _notes(one: PowerEstimate) -> Iterator[str]:
+    """Yield what a row of the table cannot say."""
+    if one.note:
+        yield one.note
+    elif one.kind == "threshold" and one.passes_at is not None and one.seldom_at is not None:
+        yield (
+            f"A true {one.metric} of {one.seldom_text}, which is not good enough, still passes with {SELDOM:.2f}."
+        )

@@ -1,0 +1,100 @@
+"""The ladder in a bundle's report: every quantization is compared with the 16-bit file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from engine.bundle.contents import Contents, recipe_of
+from engine.bundle.verify_checks import verify_problems
+from engine.evidence import Report, VariantResult
+from engine.metrics.predictions import Prediction
+from engine.metrics.scoring import score
+from engine.parity.ladder import Variant, variant_result
+from support.reports import rich
+
+RECIPE = b"""recipe: v1
+name: made-up
+allow_moving: true
+task: {kind: classification, instruction: "Is it negative or positive?", labels: [negative, positive]}
+base_model: {path: ../models/made-up}
+data: {sources: [{path: reviews.csv}], label: {column: rating}}
+splits: {validation: 20, holdout: 40}
+method: {kind: lora}
+acceptance: {metrics: {macro_f1: {min: 0.5}}}
+export: {formats: [gguf], quantization: [Q4_0, Q4_K_M]}
+"""
+CONFIDENCE = 0.95
+LABELS = ("negative", "positive")
+SOUND = "01010101"
+ANSWERS = {
+    "adapter": SOUND,
+    "merged": SOUND,
+    "f16": SOUND,
+    "Q4_0": "10011010",
+    "Q4_K_M": "11010101",
+}
+"""Of each rung, which label each row got; the truth is that of `SOUND`."""
+
+
+def predictions(answers: str) -> list[Prediction]:
+    return [
+        Prediction(
+            id=f"{number:016x}",
+            target=LABELS[int(right)],
+            label=LABELS[int(given)],
+            text="",
+            probability=None,
+        )
+        for number, (given, right) in enumerate(zip(answers, SOUND, strict=True))
+    ]
+
+
+def contents(report: Report) -> Contents:
+    """What a bundle with such a report says, as far as these checks look at it."""
+    recipe = recipe_of(RECIPE, "recipe.resolved.yaml")
+    rest: dict[str, Any] = dict.fromkeys(("members", "lock", "resolved", "statement"))
+    accepted: Any = SimpleNamespace(verdicts={})
+    return Contents(report=report, recipe=recipe, accepted=accepted, **rest)
+
+
+def report_of(answers: dict[str, str]) -> Report:
+    """A report whose ladder is made as `verify` makes it: the 16-bit file is below every quantization."""
+    report = rich()
+    task = contents(report).recipe.task
+    rungs: list[VariantResult] = []
+    below: Variant | None = None
+    for name, given in answers.items():
+        chosen = predictions(given)
+        scores = score(chosen, task, confidence=CONFIDENCE, seed=0)
+        variant = Variant(name=name, chosen=chosen, scores=scores)
+        rungs.append(variant_result(variant, below, confidence=CONFIDENCE, checks=()))
+        if name in ("adapter", "merged", "f16"):
+            below = variant
+    return replace(report, ladder=tuple(rungs), holdout=rungs[0].scores, quantized=rungs[-1].scores)
+
+
+def problems_of_rungs(report: Report, names: Sequence[str]) -> list[str]:
+    starts = tuple(f"rung {name}" for name in names)
+    return [one for one in verify_problems(contents(report)) if one.startswith(starts)]
+
+
+def test_a_second_quantization_is_compared_with_the_16_bit_file() -> None:
+    assert problems_of_rungs(report_of(ANSWERS), ["merged", "f16", "Q4_0", "Q4_K_M"]) == []
+
+
+@pytest.mark.parametrize("name", ["f16", "Q4_0", "Q4_K_M"])
+def test_a_rung_that_says_something_else_than_its_scores_is_refused(name: str) -> None:
+    report = report_of(ANSWERS)
+    ladder = tuple(
+        replace(rung, class_deltas=(("negative", 0.5),)) if rung.name == name else rung
+        for rung in report.ladder
+    )
+
+    found = problems_of_rungs(replace(report, ladder=ladder), [name])
+
+    assert found == [f"rung {name}: the change in F1 of `negative` is 0.5"]

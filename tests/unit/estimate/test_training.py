@@ -206,4 +206,6 @@ def test_a_faster_device_is_told_to_take_less_and_to_be_assumed(tmp_path: Path) 
     t4, h200 = (estimated(recipe, tmp_path, named_device(name)) for name in ("t4", "h200"))
 
     assert t4.seconds > h200.seconds
-    assert "is assumed" in dict(h200.derived)["time"]
+    spent, _, source = dict(h200.derived)["time"].partition("; ")
+    assert spent.startswith("start 3 s, steps ")
+    assert "is assumed" in source

@@ -137,6 +137,16 @@ def test_a_write_that_fails_leaves_the_old_lock_and_no_rest(
     assert [entry.name for entry in tmp_path.iterdir()] == ["reviews.lock.json"]
 
 
+def test_the_size_of_a_lock_is_counted_in_bytes_as_its_reader_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = dataclasses.replace(LOCK, recipe="überprüfung")
+    monkeypatch.setattr("engine.lock.file.MAX_BYTES", len(lock_text(lock)))
+
+    with pytest.raises(OSError, match="would be larger"):
+        write_lock(tmp_path / "reviews.lock.json", lock)
+
+
 def test_without_a_file_there_is_no_lock(tmp_path: Path) -> None:
     assert read_lock(tmp_path / "none.lock.json") is None
 

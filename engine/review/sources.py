@@ -25,6 +25,13 @@ class ListedSource:
         """What holds of all its files."""
         return self.files[0]
 
+    @property
+    def place(self) -> str:
+        """The file, data set or package that it names."""
+        return str(
+            next(self.written[key] for key in ("path", "hub", "package") if key in self.written)
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paired:
@@ -34,6 +41,12 @@ class Paired:
     new: ListedSource | None
     same_place: bool = False
     """Both name the same file, package or data set, of whatever version."""
+
+    @property
+    def path(self) -> str:
+        """Where the new version lists it; of a source that is gone, where the old one did."""
+        listed = self.new or self.old
+        return f"data.sources[{listed.number}]" if listed else ""
 
 
 def listed_of(recipe: Recipe) -> tuple[ListedSource, ...]:

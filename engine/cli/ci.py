@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the comment, and say by the exit code what came out."""
-    from engine.render.review import comment_json, comment_markdown, failure_markdown
+    from engine.render.review.comment import comment_json, comment_markdown, failure_markdown
 
     try:
         comment = _checked(options)

@@ -40,7 +40,9 @@ def add_fail_on(parser: argparse.ArgumentParser, gate: str) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the review; 1 where it was asked to be an answer, 2 where a version is not valid."""
-    from engine.render.review import review_json, review_markdown, review_text
+    from engine.render.review.json import review_json
+    from engine.render.review.markdown import review_markdown
+    from engine.render.review.text import review_text
 
     found = _review(options)
     if options.format == "json":

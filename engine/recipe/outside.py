@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import Place, Problem, RecipeError, Severity
-from engine.recipe.baselines import kind_and_spec, written_baselines
+from engine.recipe.baselines import written_endpoints
 from engine.recipe.model import (
     Baseline,
     Endpoint,
@@ -29,7 +29,7 @@ from engine.recipe.references import references_of, written_references
 from engine.recipe.text.compose import KeyPath, dotted
 from engine.recipe.text.globs import is_pattern, match, start_of
 from engine.recipe.text.paths import absolute
-from engine.recipe.text.source import SourceText
+from engine.recipe.text.source import FilledText, SourceText
 from engine.recipe.validation.schema_errors import show
 from engine.trust.access import AccessCheck
 from engine.trust.allowed import Allowed
@@ -41,25 +41,20 @@ KEY: Final = "R308"
 CODES: Final = frozenset({READ, ROWS, KEY})
 
 
-def outside_text(
-    judge: AccessCheck, source: SourceText, filled: Mapping[str, Any]
-) -> Iterator[Outside]:
+def outside_text(text: FilledText) -> Iterator[Outside]:
     """Yield what a checked recipe's text names outside, with its key paths."""
-    folder = source.path.parent
-    if source.parent is not None and isinstance(named := source.value.get("extends"), str):
+    judge, folder = text.judge, text.path.parent
+    if text.parent is not None and isinstance(named := text.value.get("extends"), str):
         yield from _of_path(judge, named, absolute(named, folder), ("extends",))
     found = (
         one
-        for at, written in _written_paths(filled)
+        for at, written in _written_paths(text.filled)
         for one in _of_text(judge, written, folder, at)
     )
     # Many files that a pattern matches may lead to one folder outside: it is named once.
     yield from {(one.at, one.reference): one for one in found}.values()
-    for position, item in enumerate(written_baselines(filled)):
-        kind, spec = kind_and_spec(item)
-        if kind == "model" and isinstance(url := spec.get("endpoint"), str):
-            at = ("baselines", position, "model")
-            yield from _of_server(judge, url, str(spec.get("api_key_env", "")), at)
+    for at, url, variable in written_endpoints(text.filled):
+        yield from _of_server(judge, url, variable, at)
 
 
 def parent_outside(child: SourceText, named: str) -> Iterator[tuple[Outside, str]]:

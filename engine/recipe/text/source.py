@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -146,6 +146,22 @@ class SourceText:
             place=self.place(at, key=key, snippet=False),
             severity=Severity.WARNING,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilledText(SourceText):
+    """A recipe file and its sections with the schema's defaults filled in: what rules look at."""
+
+    filled: Mapping[str, Any]
+
+    def __getitem__(self, section: str) -> Any:
+        """Return a section, defaults filled in; KeyError where the recipe has none and it has no default."""
+        return self.filled[section]
+
+    @classmethod
+    def of(cls, source: SourceText, filled: Mapping[str, Any]) -> FilledText:
+        """Return a file with its content as `filled` has it."""
+        return cls(**{one.name: getattr(source, one.name) for one in fields(source)}, filled=filled)
 
 
 def read_bytes(path: Path) -> bytes:

@@ -197,12 +197,15 @@ def _out_of_range(broken: _Broken, path: KeyPath) -> Iterator[SchemaError]:
         "exclusiveMaximum": "less than",
     }
     bound, got = broken.rule, broken.value
-    hint = None
-    percent = 100
-    if broken.word == "maximum" and bound == 1 and broken.schema.get("minimum") == 0:
-        hint = f"for {got} percent write `{got / percent:g}`" if got <= percent else None
+    is_share = broken.word == "maximum" and bound == 1 and broken.schema.get("minimum") == 0
+    hint = percent_hint(got) if is_share else None
     message = f"must be {words[broken.word]} {bound}, not {show(got)}"
     yield SchemaError(code="R108", path=path, message=message, hint=hint)
+
+
+def percent_hint(value: float) -> str | None:
+    """Return how a share is written, for a value that can only be meant in percent."""
+    return f"for {value} percent write `{value / 100:g}`" if value <= 100 else None
 
 
 def _wrong_form(broken: _Broken, path: KeyPath) -> Iterator[SchemaError]:

@@ -29,10 +29,8 @@ def stages(report: Report) -> blocks.Section:
     for item in report.stages:
         rows.append(_row(item, start / total, total))
         start += _busy(item)
-    return blocks.Section(
-        title="Stages",
-        blocks=(blocks.table("Stages in order", columns, rows, "stages"), *_costs(report.costs)),
-    )
+    shown = blocks.table("Stages in order", columns, rows, "stages")
+    return blocks.Section(title="Stages", blocks=(shown, *_costs(report.costs)))
 
 
 def _busy(item: StageRecord) -> float:
@@ -42,11 +40,9 @@ def _busy(item: StageRecord) -> float:
 def _row(item: StageRecord, start: float, total: float) -> list[blocks.Cell]:
     is_idle = item.status in _IDLE
     # A short part is drawn wider than it is, and has to end within the bar.
-    left_ = min(100 * start, 100 - _NARROWEST)
-    drawn = blocks.Strip(
-        label=f"{item.stage} {item.status.value}, {duration(item.seconds)}",
-        parts=((left_, max(_NARROWEST, 100 * _busy(item) / total), item.status.value),),
-    )
+    left_, width = min(100 * start, 100 - _NARROWEST), max(_NARROWEST, 100 * _busy(item) / total)
+    label = f"{item.stage} {item.status.value}, {duration(item.seconds)}"
+    drawn = blocks.Strip(label=label, parts=((left_, width, item.status.value),))
     problems = (part for problem in item.problems for part in (" ", blocks.Failure(problem)))
     return [
         item.stage,
@@ -72,9 +68,8 @@ def _costs(costs: Sequence[StageCost]) -> tuple[blocks.Block, ...]:
     if train is None:
         return (shown,)
     basis = _BASES.get(train.basis, train.basis)
-    return shown, blocks.Paragraph(
-        blocks.Muted(f"Training was estimated {train.estimated}: {basis}.")
-    )
+    text = f"Training was estimated {train.estimated}: {basis}."
+    return shown, blocks.Paragraph(blocks.Muted(text))
 
 
 def _cost(cost: StageCost) -> list[str]:

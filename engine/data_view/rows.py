@@ -232,9 +232,8 @@ def _note(example: Example, first: RenderedRow, more: int, *, limit: int) -> str
     if more:
         remarks.append(f"the first of {more + 1} blocks of the document")
     if first.rewritten:
-        remarks.append(
-            "the chat template rewrites earlier turns, so only the last answer is learned"
-        )
+        rewrites = "the chat template rewrites earlier turns"
+        remarks.append(f"{rewrites}, so only the last answer is learned")
     if first.lost:
         remarks.append(f"the chat template leaves out {', '.join(first.lost)}")
     return "; ".join(remarks)

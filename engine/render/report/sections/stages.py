@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from engine.evidence import Report, StageCost, StageRecord, StageStatus
 from engine.render import blocks
-from engine.render.number_format import DASH, duration, size
+from engine.render.number_format import DASH, MINUS, duration, size
 from engine.render.report.sections import report_section
 
 _IDLE = (StageStatus.REUSED, StageStatus.SKIPPED)
@@ -75,22 +75,14 @@ def _costs(costs: Sequence[StageCost]) -> tuple[blocks.Block, ...]:
 def _cost(cost: StageCost) -> list[str]:
     return [
         cost.stage,
-        DASH if cost.estimated_seconds is None else duration(cost.estimated_seconds),
-        duration(cost.seconds),
-        _error(cost.seconds_error),
-        _bytes(cost.estimated_memory_bytes),
-        _bytes(cost.memory_bytes),
-        _error(cost.memory_error),
-        _bytes(cost.estimated_disk_bytes),
-        size(cost.disk_bytes),
-        _error(cost.disk_error),
+        *_beside(duration, cost.estimated_seconds, cost.seconds, cost.seconds_error),
+        *_beside(size, cost.estimated_memory_bytes, cost.memory_bytes, cost.memory_error),
+        *_beside(size, cost.estimated_disk_bytes, cost.disk_bytes, cost.disk_error),
     ]
 
 
-def _error(error: float | None) -> str:
-    """How far an estimate was off: `+12 %` is too high."""
-    return DASH if error is None else f"{100 * error:+.0f} %".replace("-", "\N{MINUS SIGN}")
-
-
-def _bytes(value: int | None) -> str:
-    return DASH if value is None else size(value)
+def _beside(write: Callable[[float], str], *found: float | None) -> list[str]:
+    """An estimate, what it came to, and how far it was off: `+12 %` is too high."""
+    *amounts, error = found
+    shown = [DASH if amount is None else write(amount) for amount in amounts]
+    return [*shown, DASH if error is None else f"{100 * error:+.0f} %".replace("-", MINUS)]

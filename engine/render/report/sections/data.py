@@ -201,7 +201,7 @@ def _sources(summary: DataSummary) -> tuple[blocks.Block, ...]:
 
 def _findings(findings: Sequence[DataFinding]) -> tuple[blocks.Block, ...]:
     """The findings by what was done about them, checks that found nothing last."""
-    ordered = sorted(findings, key=_gravity)
+    ordered = sorted(findings, key=gravity)
     rows: list[list[blocks.Cell]] = [
         [blocks.Code(item.check), item.action, count(item.count), _message(item)]
         for item in ordered[:_MOST_FINDINGS]
@@ -219,6 +219,7 @@ def _message(item: DataFinding) -> blocks.Cell:
     return (message, blocks.Details("where", item.examples)) if item.examples else message
 
 
-def _gravity(finding: DataFinding) -> tuple[bool, int]:
+def gravity(finding: DataFinding) -> tuple[bool, int]:
+    """Sorts by what is done about a finding; checks that found nothing come last."""
     known = finding.action in _GRAVEST
     return not finding.count, _GRAVEST.index(finding.action) if known else len(_GRAVEST)

@@ -34,14 +34,14 @@ def data(report: Report) -> blocks.Section:
     if summary is None:
         missing = (absent(report, "data"),)
         return blocks.Section(title="Data", blocks=missing, closing=(*lengths, *used))
-    read, kept = ("rows read", count(summary.rows_read)), ("rows used", count(summary.rows_used))
+    read, taken = ("rows read", count(summary.rows_read)), ("rows used", count(summary.rows_used))
     dropped = ((f"not used: {why}", count(rows)) for why, rows in summary.dropped.items())
     parts: tuple[blocks.Block, ...] = (
         _overlap(summary),
         *blocks.bullets(firewall := _firewall_lines(summary, use)),
         _splits(summary, report.labels),
         *_lengths(report.lengths, lengths),
-        blocks.Facts((read, *dropped, kept)),
+        blocks.Facts((read, *dropped, taken)),
         *_sources(summary),
         *_findings(summary.findings),
     )
@@ -68,11 +68,8 @@ def _firewall_lines(summary: DataSummary, use: HoldoutUse | None) -> tuple[str, 
 def _firewall_line(proof: Firewall) -> str:
     """`…: 500 rows compared; found 2 equal and 1 near holdout rows, 3 rows left out; left 0 equal, 0 near`."""
     found = f"found {count(proof.found_exact)} equal and {count(proof.found_near)} near"
-    removed = (
-        f", {counted(proof.removed, 'row')} of train and validation left out"
-        if proof.removed
-        else ""
-    )
+    left_out = f", {counted(proof.removed, 'row')} of train and validation left out"
+    removed = left_out if proof.removed else ""
     left_ = f"left {count(proof.left_exact)} equal and {count(proof.left_near)} near"
     return f"{proof.method}: {counted(proof.compared, 'row')} compared; {found}{removed}; {left_}"
 
@@ -152,9 +149,8 @@ def _lengths(lengths: Sequence[SplitLengths], lines: Sequence[str]) -> tuple[blo
     for item in lengths:
         left_out = item.left_out + item.left_out_marked
         counts = map(count, (item.given, item.used, left_out, item.cut))
-        longer = (
-            DASH if item.window is None else f"{count(item.over_window)} of {count(item.window)}"
-        )
+        window = item.window
+        longer = DASH if window is None else f"{count(item.over_window)} of {count(window)}"
         rows.append([item.split, *counts, f"{count(item.longest)} tokens", longer])
     names = "split | >rows of data | >used | >left out | >cut | >longest | >longer than the window"
     return blocks.table("Rows and the model's length", names, rows), *blocks.bullets(lines)

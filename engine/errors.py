@@ -79,11 +79,9 @@ class Problem:
         subject = f"{self.path}: " if self.path else ""
         if self.place is None:
             return f"{self.code}  {subject}{self.message}"
-        spot = [self.place.file]
-        if self.place.line is not None:
-            spot += [str(self.place.line)]
-            spot += [str(self.place.column)] if self.place.column is not None else []
-        return f"{':'.join(spot)}  {self.code}  {subject}{self.message}"
+        spot = (self.place.file, self.place.line, self.place.column)
+        shown = ":".join(str(part) for part in spot if part is not None)
+        return f"{shown}  {self.code}  {subject}{self.message}"
 
 
 class EngineError(Exception):

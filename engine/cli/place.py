@@ -95,18 +95,15 @@ def add_shared(parser: argparse.ArgumentParser, *, allow: bool = False) -> None:
 def add_allow(parser: argparse.ArgumentParser) -> None:
     """What the recipe may reach beyond its project, for this call."""
     group = parser.add_argument_group("beyond the recipe's project, for this call")
-    group.add_argument(
-        "--allow-read", metavar="PATH", action="append", default=[],
-        help="read this file, or what is in this folder; may be repeated",
-    )  # fmt: skip
-    group.add_argument(
-        "--allow-host", metavar="HOST", action="append", default=[],
-        help="send rows to this host, or HOST:PORT; may be repeated",
-    )  # fmt: skip
-    group.add_argument(
-        "--allow-key", metavar="NAME=HOST", action="append", default=[],
-        help="send the key in this environment variable to this host; may be repeated",
-    )  # fmt: skip
+    for what, value, does in (
+        ("read", "PATH", "read this file, or what is in this folder"),
+        ("host", "HOST", "send rows to this host, or HOST:PORT"),
+        ("key", "NAME=HOST", "send the key in this environment variable to this host"),
+    ):
+        repeated = f"{does}; may be repeated"
+        group.add_argument(
+            f"--allow-{what}", metavar=value, action="append", default=[], help=repeated
+        )
 
 
 def allowed(options: argparse.Namespace) -> Allowed:

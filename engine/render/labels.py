@@ -23,7 +23,6 @@ from engine.render.metric_format import (
     interval_of,
     is_lower_better,
     kind_of,
-    metric_name,
     primary_of,
     threshold_of,
     value_of,
@@ -136,7 +135,7 @@ def sign(direction: str) -> str:
 def required(check: Check) -> str:
     """What was demanded: `lower bound ≥ 0.80`, or only `≥ 0.05` where the point decides."""
     decided = "" if check.decided_on == "point" else f"{check.decided_on} "
-    return f"{decided}{sign(check.direction)} {threshold_of(_metric(check), check.bound)}"
+    return f"{decided}{sign(check.direction)} {threshold_of(check.name, check.bound)}"
 
 
 def got(check: Check) -> str:
@@ -146,16 +145,12 @@ def got(check: Check) -> str:
 
 def got_value(check: Check) -> str:
     """The number that was measured, with a sign where it is a difference."""
-    return value_of(_metric(check), check.got, signed=is_difference(check))
+    return value_of(check.name, check.got, signed=is_difference(check))
 
 
 def got_interval(check: Check) -> str:
     """Its interval; empty for none."""
-    return interval_of(_metric(check), check.interval, signed=is_difference(check))
-
-
-def _metric(check: Check) -> str:
-    return metric_name(check.name)
+    return interval_of(check.name, check.interval, signed=is_difference(check))
 
 
 def check_sentence(check: Check) -> str:

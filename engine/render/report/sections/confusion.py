@@ -27,12 +27,8 @@ def confusion(report: Report) -> blocks.Section | None:
         answers=(*labels, "invalid output"),
         counts=scores.confusion,
     )
-    return blocks.Section(
-        title="Confusion",
-        lead=_LEAD,
-        drawing_lead=_DRAWING,
-        blocks=(matrix, _mistakes(scores, labels)),
-    )
+    shown = (matrix, _mistakes(scores, labels))
+    return blocks.Section(title="Confusion", lead=_LEAD, drawing_lead=_DRAWING, blocks=shown)
 
 
 def _mistakes(scores: Scores, labels: tuple[str, ...]) -> blocks.Block:
@@ -40,14 +36,9 @@ def _mistakes(scores: Scores, labels: tuple[str, ...]) -> blocks.Block:
     if not pairs:
         return blocks.Paragraph("No holdout row was labelled wrongly.", "fine")
     support = {item.label: item.support for item in scores.classes}
-    rows = [
-        [
-            blocks.Code(target),
-            blocks.Code(answer),
-            count(rows),
-            f"{count(rows)} of {count(support[target])}",
-        ]
-        for target, answer, rows in pairs
-    ]
+    rows = []
+    for target, answer, wrong in pairs:
+        share = f"{count(wrong)} of {count(support[target])}"
+        rows.append([blocks.Code(target), blocks.Code(answer), count(wrong), share])
     columns = "true | answer | >rows | >of all rows of that label"
     return blocks.table("Most frequent mistakes", columns, rows, "narrow")

@@ -148,18 +148,14 @@ def _lengths(lengths: Sequence[SplitLengths], lines: Sequence[str]) -> tuple[blo
     """Rows that were left out or cut for their length."""
     if not lengths:
         return ()
-    rows = [
-        [
-            item.split,
-            count(item.given),
-            count(item.used),
-            count(item.left_out + item.left_out_marked),
-            count(item.cut),
-            f"{count(item.longest)} tokens",
-            DASH if item.window is None else f"{count(item.over_window)} of {count(item.window)}",
-        ]
-        for item in lengths
-    ]
+    rows = []
+    for item in lengths:
+        left_out = item.left_out + item.left_out_marked
+        counts = map(count, (item.given, item.used, left_out, item.cut))
+        longer = (
+            DASH if item.window is None else f"{count(item.over_window)} of {count(item.window)}"
+        )
+        rows.append([item.split, *counts, f"{count(item.longest)} tokens", longer])
     names = "split | >rows of data | >used | >left out | >cut | >longest | >longer than the window"
     return blocks.table("Rows and the model's length", names, rows), *blocks.bullets(lines)
 

@@ -32,12 +32,9 @@ def training(report: Report) -> blocks.Section:
     summary = report.training
     if summary is None:
         return blocks.Section(title="Training", blocks=(absent(report, "train"),))
-    parts = (
-        _losses(summary),
-        *_checkpoints(report.checkpoints, summary),
-        blocks.Facts(_facts(report, summary)),
-        _generalisation(report),
-    )
+    checkpoints = _checkpoints(report.checkpoints, summary)
+    facts = blocks.Facts(_facts(report, summary))
+    parts = (_losses(summary), *checkpoints, facts, _generalisation(report))
     return blocks.Section(title="Training", blocks=parts)
 
 

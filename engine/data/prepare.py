@@ -187,9 +187,7 @@ def _sample_and_check(work: Preparation) -> Iterable[int]:
     if left < sample.rows and not work.findings.problems:
         message = f"{sample.rows:,} rows asked for, {left:,} are left after the checks"
         hint = f"`rows: {left}` takes them all"
-        work.findings.problems.append(
-            Problem(code="D313", message=message, path="data.sample.rows", hint=hint)
-        )
+        work.findings.refuse("D313", message, "data.sample.rows", hint)
     _keep(work, sample.rows)
     return doubted
 

@@ -38,25 +38,13 @@ class Spans:
 def spans_in(profile: Profile, text: str) -> Spans | None:
     """Return the column of stretches of a text; None where there is none."""
     for column in profile.columns.values():
-        if not column.objects or column.name == text:
+        is_of_one_item = any(part.isdigit() for part in column.name.split("."))
+        if not column.objects or column.name == text or is_of_one_item:
             continue
-        items = [
-            item
-            for values in profile.kept[:LOOKED_AT]
-            for item in (_at(values, column.name) or [])
-            if isinstance(item, Mapping)
-        ]
-        found = _spans(column.name, items)
+        found = _spans(column.name, profile.objects(column.name, LOOKED_AT))
         if found is not None:
             return found
     return None
-
-
-def _at(values: Mapping[str, Any], path: str) -> Any:
-    value: Any = values
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value if isinstance(value, list) else None
 
 
 def _spans(column: str, items: list[Mapping[str, Any]]) -> Spans | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,9 +36,7 @@ def turns_in(profile: Profile) -> TurnColumns | None:
     for column in profile.columns.values():
         if not column.objects or "." in column.name:
             continue
-        lists = [values.get(column.name) for values in profile.kept[:LOOKED_AT]]
-        turns = [turn for found in lists if isinstance(found, list) for turn in found]
-        turns = [turn for turn in turns if isinstance(turn, Mapping)]
+        turns = profile.objects(column.name, LOOKED_AT)
         role = next((name for name in SPEAKERS if turns and name in turns[0]), "")
         content = next((name for name in SAYINGS if turns and name in turns[0]), "")
         if not role or not content:
@@ -49,7 +46,7 @@ def turns_in(profile: Profile) -> TurnColumns | None:
         if first.lower() == "system":
             # An instruction and a question; the answer stands elsewhere.
             continue
-        if len(names) == TWO and len(turns) > len(lists):
+        if len(names) == TWO and len(turns) > len(profile.kept[:LOOKED_AT]):
             return TurnColumns(
                 column=column.name, role=role, content=content, roles=_roles(list(names), first)
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Final
 
@@ -16,7 +17,6 @@ from engine.data.preparation import Preparation
 from engine.data.reading.row import SHOWN, Row, excerpt
 from engine.data.splitting.column import PLACES as SPLIT_NAMES
 from engine.data.splitting.column import NoMarkError
-from engine.errors import Problem
 from engine.kinds import AnswerForm
 
 READING_ERRORS: Final = (
@@ -44,10 +44,10 @@ class UnusableRows:
         self._keys = dict(columns_named(work.task, work.data, work.splits))
         self._unseen = Unseen(work.data)
         self._columns: list[str] = []
-        self._missing: dict[tuple[str, str], Rejects] = {}
+        self._missing: dict[tuple[str, str], Rejects] = defaultdict(Rejects)
         """By key of the recipe and column."""
         self._empty, self._unanswered = Rejects(), Rejects()
-        self._rejected: dict[str, dict[str, Rejects]] = {}
+        self._rejected: dict[str, dict[str, Rejects]] = defaultdict(lambda: defaultdict(Rejects))
         """By check and value."""
         self._labels, self._inputs, self._split_values = Rejects(), Rejects(), Rejects()
 
@@ -80,8 +80,7 @@ class UnusableRows:
         needed = self._keys.keys() - self._unseen.optional
         lacking = {column for column in needed if not has_column(row.values, column)} | {missing}
         for column in sorted(lacking):
-            key = (self._keys.get(column, "data"), column)
-            self._missing.setdefault(key, Rejects()).add(row.origin)
+            self._missing[self._keys.get(column, "data"), column].add(row.origin)
 
     def add_split_value(self, row: Row, error: NoMarkError | UnusableValueError) -> None:
         """Count a row whose value in the column of the splits cannot be read."""
@@ -119,11 +118,8 @@ class UnusableRows:
             return True
 
     def _add_rejected(self, origin: str, error: RejectedError) -> None:
-        by_value = self._rejected.setdefault(error.check, {})
-        if error.value:
-            by_value.setdefault(error.value, Rejects()).add(origin)
-        else:
-            by_value.setdefault("", Rejects()).add(f"{origin} {error.what}")
+        place = origin if error.value else f"{origin} {error.what}"
+        self._rejected[error.check][error.value].add(place)
         self._findings.row(error.check, origin, what=error.what)
 
     def _report_missing(self, rows_read: int) -> None:
@@ -132,13 +128,9 @@ class UnusableRows:
             self._missing.setdefault(("data.answer", column), nowhere)
         for (path, column), rejects in sorted(self._missing.items()):
             columns = ", ".join(f"`{excerpt(name)}`" for name in self._columns[:SHOWN])
-            message = (
-                f"column `{column}` is missing in {rejects.count:,} of"
-                f" {rows_read:,} rows (first {rejects.places[0]}); columns are {columns}"
-            )
-            hint = self._column_hint(path, column)
-            problem = Problem(code="D301", message=message, path=path, hint=hint)
-            self._findings.problems.append(problem)
+            message = f"column `{column}` is missing in {rejects.count:,} of {rows_read:,} rows"
+            message += f" (first {rejects.places[0]}); columns are {columns}"
+            self._findings.refuse("D301", message, path, self._column_hint(path, column))
 
     def _column_hint(self, path: str, column: str) -> str | None:
         """Return what can be done where some rows, or all, have not got a column."""
@@ -159,9 +151,9 @@ class UnusableRows:
             (split_code, "splits.by", self._split_values, split_hint),
         ):
             if rejects.count:
-                message = f"{rejects.count:,} rows cannot be used: {'; '.join(map(written, rejects.places))}"
-                problem = Problem(code=code, message=message, path=path, hint=hint)
-                self._findings.problems.append(problem)
+                places = "; ".join(map(written, rejects.places))
+                message = f"{rejects.count:,} rows cannot be used: {places}"
+                self._findings.refuse(code, message, path, hint)
 
     def _report_empty(self) -> None:
         texts, answers = self._empty, self._unanswered

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -14,7 +14,6 @@ from engine.data.reading.row import excerpt, several
 from engine.data.row_index import Assignment, Pool, runs
 from engine.data.similarity.leakage import Match, leaks
 from engine.data.similarity.shingles import SIMILAR
-from engine.data.spill import Texts, numbered
 from engine.data.splitting.splits import Division
 from engine.evidence import Firewall
 
@@ -87,7 +86,10 @@ def check_leakage(
     exact: set[int] = set()
     near: set[int] = set()
     pairs: list[Pair] = []
-    for match in _matches(pool, holdout, others) if work.thorough or drops else ():
+    compared = holdout if work.thorough or drops else ()
+    texts = [pool.spill[row].input for row in compared]
+    for found in leaks(texts, ((row, pool.spill[row].input) for row in others)) if texts else ():
+        match = replace(found, holdout=holdout[found.holdout])
         (exact if match.exact else near).add(match.holdout)
         pairs.append((match.holdout, match.other, match.exact))
         if not (match.exact and pool.place):  # those are written down already
@@ -131,13 +133,6 @@ def with_left(firewall: Firewall, pairs: Iterable[Pair], division: Division) -> 
         if division.places[other] != Assignment.NONE:
             left[exact].add(holdout)
     return replace(firewall, left_exact=len(left[True]), left_near=len(left[False]))
-
-
-def _matches(pool: Pool, holdout: array[int], others: array[int]) -> Iterator[Match]:
-    """Yield the pairs by row number."""
-    texts = list(Texts(pool.spill, holdout))
-    for match in leaks(texts, numbered(pool.spill, others)):
-        yield Match(holdout[match.holdout], match.other, match.similarity, match.exact)
 
 
 def _log(work: Preparation, match: Match) -> None:

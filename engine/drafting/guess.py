@@ -14,7 +14,6 @@ from engine.drafting.roles import (
     SEVERAL,
     VERBATIM,
     answer_columns,
-    come_again,
     is_label,
     label_column,
     labels_of,
@@ -187,7 +186,7 @@ def _multilabel(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
         if (
             column.lists > 0.9 * column.filled
             and 1 < len(column.values) <= MOST_LABELS
-            and come_again(column)
+            and column.values.total() >= 2 * len(column.values)
         ):
             separator = ""
         elif separator is None:

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from engine.data.checks.findings import Rejects, drop_reason, written
 from engine.data.checks.rows.texts import rows_that
-from engine.data.examples.columns import Unseen, columns_named, has_column
 from engine.data.examples.label import NoBinError, NoNumberError, meant
-from engine.data.examples.template import MissingColumnError, UnusableValueError, as_text, lookup
+from engine.data.examples.template import (
+    MissingColumnError,
+    UnusableValueError,
+    as_text,
+    found_at,
+    lookup,
+    parse_template,
+)
 from engine.data.kinds.base import Filled, RejectedError
 from engine.data.preparation import Preparation
 from engine.data.reading.row import SHOWN, Row, excerpt
 from engine.data.splitting.column import PLACES as SPLIT_NAMES
 from engine.data.splitting.column import NoMarkError
 from engine.kinds import AnswerForm
+from engine.recipe.model import Data
 
 READING_ERRORS: Final = (
     NoBinError,
@@ -41,8 +48,13 @@ class UnusableRows:
         """Begin with no row; what is known of single rows goes into the findings at once."""
         self._task, self._data, self._work = work.task, work.data, work
         self._findings = work.findings
-        self._keys = dict(columns_named(work.task, work.data, work.splits))
-        self._unseen = Unseen(work.data)
+        self._keys = dict(columns_named(work))
+        self._optional = frozenset(_optional(work.data))
+        """Columns that a row may lack, such as those of an answer's fields, but not every row."""
+        self._unseen = set(self._optional)
+        """Those of them that no row had so far."""
+        self._first = ""
+        """Where the first row stands."""
         self._columns: list[str] = []
         self._missing: dict[tuple[str, str], Rejects] = defaultdict(Rejects)
         """By key of the recipe and column."""
@@ -53,9 +65,11 @@ class UnusableRows:
 
     def note_columns(self, row: Row) -> None:
         """Remember which columns the rows have; of every row, usable or not."""
-        if not self._columns:
-            self._columns = list(row.values)
-        self._unseen.look(row.origin, row.values)
+        self._columns = self._columns or list(row.values)
+        self._first = self._first or row.origin
+        # A misspelt one would leave its field out of every answer, and nothing else would tell.
+        if self._unseen:
+            self._unseen = {one for one in self._unseen if not has_column(row.values, one)}
 
     def add(self, row: Row, error: Exception) -> None:
         """Count a row by what its reader raised (`READING_ERRORS`)."""
@@ -74,10 +88,10 @@ class UnusableRows:
 
     def add_missing(self, row: Row, missing: str) -> None:
         """Count every column of the recipe that this row lacks, not only the first."""
-        if missing in self._unseen.optional:  # no field at all; `Unseen` has those that no row has
+        if missing in self._optional:  # no field at all; `_unseen` has those that no row has
             self._unanswered.add(f"{row.origin} has none of the answer's columns")
             return
-        needed = self._keys.keys() - self._unseen.optional
+        needed = self._keys.keys() - self._optional
         lacking = {column for column in needed if not has_column(row.values, column)} | {missing}
         for column in sorted(lacking):
             self._missing[self._keys.get(column, "data"), column].add(row.origin)
@@ -123,8 +137,8 @@ class UnusableRows:
         self._findings.row(error.check, origin, what=error.what)
 
     def _report_missing(self, rows_read: int) -> None:
-        for column in self._unseen.left if rows_read else ():
-            nowhere = Rejects(count=rows_read, places=[self._unseen.first])
+        for column in self._unseen if rows_read else ():
+            nowhere = Rejects(count=rows_read, places=[self._first])
             self._missing.setdefault(("data.answer", column), nowhere)
         for (path, column), rejects in sorted(self._missing.items()):
             columns = ", ".join(f"`{excerpt(name)}`" for name in self._columns[:SHOWN])
@@ -200,3 +214,33 @@ class UnusableRows:
             wrong = "an answer that does not fit task.schema"
             return f"has {wrong}", f"have {wrong}"
         return "is not laid out as its shape says", "are not laid out as their shape says"
+
+
+_NOTHING: Final = object()
+
+
+def has_column(values: Mapping[str, Any], column: str) -> bool:
+    """Tell whether a row has a column, or a value at its path."""
+    return found_at(values, column, _NOTHING) is not _NOTHING
+
+
+def columns_named(work: Preparation) -> Iterator[tuple[str, str]]:
+    """Yield (column, key of the recipe that names it)."""
+    label, answer = work.data.label, work.data.answer
+    if work.task.input:
+        yield from ((column, "task.input") for column in parse_template(work.task.input).columns)
+    if label is not None:
+        yield label.column, "data.label.column"
+    if answer is not None:
+        columns = (answer.column, *answer.references, *_optional(work.data))
+        yield from ((column, "data.answer") for column in columns if column)
+    if work.splits.column:
+        yield work.splits.column, "splits.by"
+
+
+def _optional(data: Data) -> tuple[str, ...]:
+    answer = data.answer
+    if answer is None:
+        return ()
+    spans = (answer.spans.column,) if answer.spans is not None else ()
+    return (*(column for _, column in answer.fields), *spans)

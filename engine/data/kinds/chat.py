@@ -6,20 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.data.examples.dialogue import (
+    filled_turns,
     listed_turns,
     named_tools,
     named_turns,
     shaped_tools,
     shaped_turns,
 )
-from engine.data.examples.turns import (
-    Turn,
-    lacks_text,
-    malformed,
-    split_answer,
-    turn_text,
-    turn_texts,
-)
+from engine.data.examples.turns import Turn, lacks_text, malformed, split_answer, turn_text
 from engine.data.kinds.base import Fill, Filled, Values
 from engine.recipe.model import Data, Task
 
@@ -36,13 +30,8 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
         asked, (answer,) = split_answer(turns)
         if not any(turn["role"] == "assistant" and turn.get("trained", True) for turn in turns):
             raise malformed("has no turn of the assistant that is learned from")
-        target = turn_text(answer)
-        return Filled(
-            input=turn_texts(asked),
-            target=target if target.strip() else "",
-            payload={"messages": turns, **({"tools": tools} if tools else {})},
-            lacks=lacks_text(turns),
-        )
+        lacks = lacks_text(turns)
+        return filled_turns(asked, turn_text(answer), {"messages": turns}, tools=tools, lacks=lacks)
 
     return fill
 

@@ -13,6 +13,7 @@ from engine.data.examples.chat_formats import THUMBS, TURNS
 from engine.data.examples.dialogue import (
     asked_by_instruction,
     asked_by_prompt,
+    filled_turns,
     listed_turns,
     read_answer,
     read_asked,
@@ -94,12 +95,8 @@ def _paired(
     if chosen == rejected:
         raise malformed("has the same answer as chosen and as rejected")
     payload = {"messages": asked, "chosen": chosen, "rejected": rejected}
-    return Filled(
-        input=turn_texts(asked),
-        target=turn_texts(chosen) if turn_texts(chosen).strip() else "",
-        payload={**payload, **({"tools": tools} if tools else {})},
-        lacks=lacks_text(asked) or lacks_text(rejected),
-    )
+    lacks = lacks_text(asked) or lacks_text(rejected)
+    return filled_turns(asked, turn_texts(chosen), payload, tools=tools, lacks=lacks)
 
 
 def _shared(chosen: Sequence[Turn], rejected: Sequence[Turn]) -> list[Turn]:
@@ -115,12 +112,8 @@ def _thumb(values: Values) -> Filled:
     asked, answer = split_answer(turns)
     tools = shaped_tools(values)
     payload = {"messages": asked, "answer": answer, "desirable": desirable}
-    return Filled(
-        input=turn_texts(asked),
-        target=turn_texts(answer) if turn_texts(answer).strip() else "",
-        payload={**payload, **({"tools": tools} if tools else {})},
-        lacks=lacks_text(asked),
-    )
+    lacks = lacks_text(asked)
+    return filled_turns(asked, turn_texts(answer), payload, tools=tools, lacks=lacks)
 
 
 def _judged(values: Values) -> list[Turn]:

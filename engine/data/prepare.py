@@ -10,15 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.data.checks.all_rows import (
-    check_conflicts,
-    check_duplicates,
-    check_imbalance,
-    check_missing_classes,
-    check_near_duplicates,
-    check_traits,
-    count_labels,
-)
+from engine.data.checks import all_rows
 from engine.data.checks.findings import Findings
 from engine.data.checks.model_checks import check_label_marks, drop_doubted, find_doubted
 from engine.data.examples.candidates import collect_rows
@@ -131,15 +123,15 @@ def _prepared(work: Preparation, rows: Iterable[Row]) -> Prepared:
     # Before the checks, which may drop one of two copies: what the files say of the splits is
     # counted as it was written.
     shared = shared_texts(work)
-    check_conflicts(work)
-    check_duplicates(work)
-    check_traits(work)
+    all_rows.check_conflicts(work)
+    all_rows.check_duplicates(work)
+    all_rows.check_traits(work)
     doubted = _sample_and_check(work)
-    labels = count_labels(pool, pool.living())
-    check_imbalance(work, labels)
+    labels = all_rows.count_labels(pool, pool.living())
+    all_rows.check_imbalance(work, labels)
     explained = bool(findings.problems)
     if not explained:
-        check_missing_classes(work, labels)
+        all_rows.check_missing_classes(work, labels)
     work.step("dividing the rows", len(pool))
     division = _divide(work, explained=explained)
     work.step("comparing training rows with the holdout", len(pool))
@@ -211,7 +203,7 @@ def _check_slowly(work: Preparation) -> Iterable[int]:
     checks = work.data.checks
     if _is_wanted(work, checks.near_duplicates):
         work.step("looking for near duplicates", len(work.pool))
-        check_near_duplicates(work)
+        all_rows.check_near_duplicates(work)
     if work.task.spec.answer is not AnswerForm.LABEL:
         return ()
     if _is_wanted(work, checks.label_in_input):

@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from engine.data.examples.dialogue import (
-    filled_turns,
-    listed_turns,
-    named_tools,
-    named_turns,
-    shaped_tools,
-    shaped_turns,
-)
+from engine.data.examples import dialogue
 from engine.data.examples.turns import Turn, lacks_text, malformed, split_answer, turn_text
 from engine.data.kinds.base import Fill, Filled, Values
 from engine.recipe.model import Data, Task
@@ -31,7 +24,9 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
         if not any(turn["role"] == "assistant" and turn.get("trained", True) for turn in turns):
             raise malformed("has no turn of the assistant that is learned from")
         lacks = lacks_text(turns)
-        return filled_turns(asked, turn_text(answer), {"messages": turns}, tools=tools, lacks=lacks)
+        return dialogue.filled_turns(
+            asked, turn_text(answer), {"messages": turns}, tools=tools, lacks=lacks
+        )
 
     return fill
 
@@ -39,9 +34,9 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
 def _reader(data: Data, shape: str) -> _Read:
     spec = data.messages
     if shape in ("openai_messages", "sharegpt"):
-        return lambda values: (listed_turns(values), shaped_tools(values))
+        return lambda values: (dialogue.listed_turns(values), dialogue.shaped_tools(values))
     if shape != "columns":
-        return lambda values: (shaped_turns(values, shape), shaped_tools(values))
+        return lambda values: (dialogue.shaped_turns(values, shape), dialogue.shaped_tools(values))
     if spec is None:
         raise ValueError("a chat from columns without data.messages")
-    return lambda values: (named_turns(values, spec), named_tools(values, spec))
+    return lambda values: (dialogue.named_turns(values, spec), dialogue.named_tools(values, spec))

@@ -135,7 +135,7 @@ def _prepared(work: Preparation, rows: Iterable[Row]) -> Prepared:
     work.step("dividing the rows", len(pool))
     division = _divide(work, explained=explained)
     work.step("comparing training rows with the holdout", len(pool))
-    found, pairs = check_leakage(work, division, shared)
+    found, matches = check_leakage(work, division, shared)
     # After the division: only now it is known which doubted rows are in the holdout and must stay.
     if work.data.checks.label_errors == "drop":
         drop_doubted(division, doubted, findings)
@@ -148,7 +148,7 @@ def _prepared(work: Preparation, rows: Iterable[Row]) -> Prepared:
         division=division,
         repeats=repeats,
         again=occurrences(pool, division.places),
-        firewall=with_left(found, pairs, division),
+        firewall=with_left(found, matches, division),
         recorded=None if work.held is None else what_became(pool, division.places, work.held),
     )
     examples = {name: Examples(outcome, name) for name in IN_ORDER}

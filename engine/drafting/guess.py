@@ -7,9 +7,8 @@ from typing import Final
 
 from engine.data.examples.chat_formats import recognise
 from engine.drafting import roles
+from engine.drafting.objects import Spans, TurnColumns, spans_in, turns_in
 from engine.drafting.profile import ColumnProfile, Profile
-from engine.drafting.spans import Spans, spans_in
-from engine.drafting.turns import TurnColumns, turns_in
 from engine.errors import RecipeError
 from engine.recipe.model import Reference
 from engine.recipe.text.nearest import nearest

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from engine.data.examples.answers import read_answer_object, read_fields
-from engine.data.examples.spans import read_spans, read_tags
+from engine.data.examples.answers import read_answer_object, read_fields, read_spans, read_tags
 from engine.data.examples.template import parse_template
 from engine.data.kinds.base import Fill, Filled, RejectedError, Values
 from engine.data.reading.row import excerpt

@@ -122,7 +122,10 @@ def _by_shape(shape: str, given: DraftOptions, profile: Profile) -> Guess | None
         "alpaca": "generation", "prompt_completion": "generation",
     }  # fmt: skip
     kind = fits.get(shape, "")
-    if not kind or (shape == "prompt_completion" and not given.kind and _repeats(profile)):
+    answers = profile.columns.get("completion") or profile.columns.get("response")
+    # The answers to prompts are a few words that come again.
+    is_labelled = shape == "prompt_completion" and answers is not None and roles.is_label(answers)
+    if not kind or (is_labelled and not given.kind):
         return None
     if given.kind == "chat" and kind == "generation":
         kind = "chat"
@@ -133,12 +136,6 @@ def _by_shape(shape: str, given: DraftOptions, profile: Profile) -> Guess | None
     return _chosen(
         Guess(kind=kind, why_kind=f"its rows have the shape `{shape}`", shape=shape), given
     )
-
-
-def _repeats(profile: Profile) -> bool:
-    """Whether the answers to prompts are a few words that come again: labels."""
-    answers = profile.columns.get("completion") or profile.columns.get("response")
-    return answers is not None and roles.is_label(answers)
 
 
 def _classification(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:

@@ -12,12 +12,10 @@ from typing import Any, Final
 
 from engine.data.examples.label import NUMBER
 from engine.data.examples.template import MissingColumnError, as_text, found_at, lookup
-from engine.data.kinds.base import RejectedError
+from engine.data.kinds.base import Values, malformed
 from engine.data.reading.row import excerpt
 from engine.recipe.answer_json import read_object, resolved
 from engine.recipe.model import Json, SpanSpec, TagSpec
-
-Values = Mapping[str, Any]
 
 _WORDS: Final = {"true": True, "false": False}
 
@@ -34,7 +32,7 @@ def read_answer_object(values: Values, column: str) -> dict[str, Any] | None:
         return dict(value)
     found = read_object(value) if isinstance(value, str) else None
     if found is None:
-        raise _unreadable(f"has an answer that is not a JSON object: `{excerpt(str(value))}`")
+        raise malformed(f"has an answer that is not a JSON object: `{excerpt(str(value))}`")
     return found
 
 
@@ -116,20 +114,20 @@ def read_spans(values: Values, spec: SpanSpec, schema: Json) -> dict[str, Any]:
     text = as_text(lookup(values, spec.of)) or ""
     items = found_at(values, spec.column)
     if items is not None and not isinstance(items, list):
-        raise _unreadable(f"has spans that are no list: `{excerpt(str(items))}`")
+        raise malformed(f"has spans that are no list: `{excerpt(str(items))}`")
     return _collected((_span(item, spec, text) for item in items or []), schema)
 
 
 def _span(item: object, spec: SpanSpec, text: str) -> tuple[str, str]:
     if not isinstance(item, Mapping):
-        raise _unreadable("has a span that is not an object")
+        raise malformed("has a span that is not an object")
     name, end = found_at(item, spec.name), found_at(item, spec.end)
     start = found_at(item, spec.start)
     start = 0 if start is None else start
     if not isinstance(name, str) or not name:
-        raise _unreadable(f"has a span without a name in `{spec.name}`")
+        raise malformed(f"has a span without a name in `{spec.name}`")
     if not _is_place(start) or not _is_place(end) or not start < end <= len(text):
-        raise _unreadable(f"has a span `{name}` from {start} to {end} in {len(text)} characters")
+        raise malformed(f"has a span `{name}` from {start} to {end} in {len(text)} characters")
     return name, text[start:end]
 
 
@@ -146,13 +144,13 @@ def read_tags(values: Values, spec: TagSpec, schema: Json) -> dict[str, Any]:
     """
     words, tags = _listed(values, spec.of), _listed(values, spec.column)
     if len(words) != len(tags):
-        raise _unreadable(f"has {len(tags)} tags for {len(words)} words")
+        raise malformed(f"has {len(tags)} tags for {len(words)} words")
     pieces: list[tuple[str, list[str]]] = []
     last = ""
     for word, tag in zip(words, tags, strict=True):
         mark, _, name = tag.partition("-")
         if tag != "O" and (mark not in ("B", "I") or not name):
-            raise _unreadable(f"has the tag `{excerpt(tag)}`, which is none of O, B-NAME, I-NAME")
+            raise malformed(f"has the tag `{excerpt(tag)}`, which is none of O, B-NAME, I-NAME")
         if mark == "I" and name == last:
             pieces[-1][1].append(word)
         elif name:
@@ -185,7 +183,3 @@ def _collected(pieces: Iterable[tuple[str, str]], schema: Json) -> dict[str, Any
 
 def _is_array(schema: Json, name: str) -> bool:
     return "array" in types_of(schema_of_field(schema, name), schema)
-
-
-def _unreadable(what: str) -> RejectedError:
-    return RejectedError("schema_violations", what)

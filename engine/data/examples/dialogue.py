@@ -7,16 +7,8 @@ from typing import Any
 
 from engine.data.examples.chat_formats import ANSWERS, TURNS, Values
 from engine.data.examples.template import MissingColumnError, as_text, lookup
-from engine.data.examples.turns import (
-    ROLES,
-    Turn,
-    malformed,
-    read_tools,
-    read_turns,
-    turn_texts,
-    with_system,
-)
-from engine.data.kinds.base import Filled
+from engine.data.examples.turns import ROLES, Turn, read_tools, read_turns, turn_texts, with_system
+from engine.data.kinds.base import Filled, malformed
 from engine.recipe.model import MessagesSpec
 
 

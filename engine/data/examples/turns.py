@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from engine.data.kinds.base import RejectedError
+from engine.data.kinds.base import malformed
 from engine.data.reading.row import excerpt
 from engine.recipe.answer_json import read_object
 
@@ -40,11 +40,6 @@ CALLS: Final = "function_call"
 _KEPT: Final = ("name", "tool_call_id", "reasoning_content")
 _WEIGHTS: Final = ("weight", "loss_weight", "train")
 """Keys that say with 0 or false that a turn is not learned from."""
-
-
-def malformed(what: str) -> RejectedError:
-    """Return the error of a row whose turns or pairs are not laid out as its shape says."""
-    return RejectedError("schema_violations", what)
 
 
 def read_turns(

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.data.examples import dialogue
-from engine.data.examples.turns import Turn, lacks_text, malformed, split_answer, turn_text
-from engine.data.kinds.base import Fill, Filled, Values
+from engine.data.examples.turns import Turn, lacks_text, split_answer, turn_text
+from engine.data.kinds.base import Fill, Filled, Values, malformed
 from engine.recipe.model import Data, Task
 
 _Read = Callable[[Values], tuple[list[Turn], list[dict[str, Any]]]]

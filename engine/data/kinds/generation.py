@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from engine.data.examples.dialogue import filled_turns, shaped_turns
 from engine.data.examples.template import as_text, lookup, parse_template
-from engine.data.examples.turns import lacks_text, malformed, split_answer
-from engine.data.kinds.base import Fill, Filled, Values
+from engine.data.examples.turns import lacks_text, split_answer
+from engine.data.kinds.base import Fill, Filled, Values, malformed
 from engine.recipe.model import AnswerSpec, Data, Task
 
 

@@ -12,15 +12,8 @@ from typing import Any
 from engine.data.examples import dialogue
 from engine.data.examples.chat_formats import THUMBS, TURNS
 from engine.data.examples.template import MissingColumnError, lookup
-from engine.data.examples.turns import (
-    Turn,
-    lacks_text,
-    malformed,
-    read_turns,
-    split_answer,
-    turn_texts,
-)
-from engine.data.kinds.base import Fill, Filled, Values
+from engine.data.examples.turns import Turn, lacks_text, read_turns, split_answer, turn_texts
+from engine.data.kinds.base import Fill, Filled, Values, malformed
 from engine.recipe.model import Data, PairSpec, Task
 
 

@@ -10,6 +10,7 @@ from engine.drafting import roles
 from engine.drafting.objects import Spans, TurnColumns, spans_in, turns_in
 from engine.drafting.profile import ColumnProfile, Profile
 from engine.errors import RecipeError
+from engine.kinds import KINDS
 from engine.recipe.model import Reference
 from engine.recipe.text.nearest import nearest
 
@@ -117,22 +118,16 @@ def _shape(profile: Profile) -> str:
 
 
 def _by_shape(shape: str, given: DraftOptions, profile: Profile) -> Guess | None:
-    fits = {
-        "dpo": "preference", "kto": "preference", "openai_messages": "chat", "sharegpt": "chat",
-        "alpaca": "generation", "prompt_completion": "generation",
-    }  # fmt: skip
-    kind = fits.get(shape, "")
+    fitting = {
+        kind.name: kind.formats.index(shape) for kind in KINDS.values() if shape in kind.formats
+    }
     answers = profile.columns.get("completion") or profile.columns.get("response")
     # The answers to prompts are a few words that come again.
     is_labelled = shape == "prompt_completion" and answers is not None and roles.is_label(answers)
-    if not kind or (is_labelled and not given.kind):
+    if not fitting or (is_labelled and not given.kind) or given.kind not in ("", *fitting):
         return None
-    if given.kind == "chat" and kind == "generation":
-        kind = "chat"
-    if given.kind == "generation" and kind == "chat":
-        kind = "generation"
-    if given.kind not in ("", kind):
-        return None
+    # Each kind lists the shapes that are made for it first.
+    kind = given.kind or min(fitting, key=fitting.__getitem__)
     return _chosen(
         Guess(kind=kind, why_kind=f"its rows have the shape `{shape}`", shape=shape), given
     )

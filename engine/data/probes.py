@@ -19,7 +19,7 @@ from engine.data.reading.row import SHOWN, Row
 from engine.data.reading.sources import source_names
 from engine.errors import DataError, Problem
 from engine.progress import Progress
-from engine.recipe.model import Probe, Source
+from engine.recipe.model import Probe
 from engine.recipe.probes import COLUMNS, KINDS, USUAL, layout_of
 from engine.sources import fetch_source
 from engine.store import Cached
@@ -56,7 +56,13 @@ def probe_items(
         DataError: its file cannot be had or read, D36x a row that cannot be asked.
 
     """
-    items = _builtin() if probe.source is None else _read(probe, probe.source, cached, progress)
+    if probe.source is None:
+        items = _builtin()
+    else:
+        name = source_names([probe.source])[0]
+        path = fetch_source(probe.source, cached, progress)
+        rows = read_rows(path, probe.source, name=name, progress=progress)
+        items = tuple(_items(probe.name, probe.kind, dict(probe.columns), rows))
     if not probe.limit or len(items) <= probe.limit:
         return items
     # By a seeded hash of the content: the order of the file decides nothing.
@@ -80,14 +86,6 @@ def _builtin() -> tuple[ProbeItem, ...]:
             rows = [Row(origin=f"{kind}.jsonl", values=json.loads(line)) for line in stream]
         items += _items(BUILTIN, kind, {}, rows)
     return tuple(items)
-
-
-def _read(
-    probe: Probe, source: Source, cached: Cached, progress: Progress
-) -> tuple[ProbeItem, ...]:
-    path = fetch_source(source, cached, progress)
-    rows = read_rows(path, source, name=source_names([source])[0], progress=progress)
-    return tuple(_items(probe.name, probe.kind, dict(probe.columns), rows))
 
 
 def _items(

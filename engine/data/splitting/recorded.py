@@ -38,10 +38,6 @@ class RecordedSplits:
         """Return the recorded place of an identity, or FRESH."""
         return self.known.get(key, FRESH)
 
-    def count(self, place: Assignment) -> int:
-        """Return how many identities are recorded for a split."""
-        return sum(known == place for known in self.known.values())
-
     def gone(self, present: Iterable[int]) -> Counter[int]:
         """Return how many identities of each recorded split are no longer there."""
         there = set(present)
@@ -114,7 +110,8 @@ class RecordedDivision:
         chosen = by_place.get(place, [])
         if size == "all":
             return chosen
-        rows = self.held.count(place) if isinstance(size, float) else size
+        recorded = self.held.known.values()
+        rows = sum(known == place for known in recorded) if isinstance(size, float) else size
         missing = rows - self.units.total(chosen)
         # Groups grow and times stay together: what they miss says nothing about a new size.
         can_change = self.units.by == "text"

@@ -68,25 +68,15 @@ class StageContext:
 
 
 class Stage(Protocol):
-    """A module in `engine.stages`."""
+    """A module in `engine.stages`; its name is the word used in commands, keys, folders and docs.
 
-    NAME: str
-    """The word used in commands, keys, folders and docs."""
+    It may say more: `AFTER`, `TOOLS`, `USES`, `applies`, `also_needs` and `references` (see `engine.stages`).
+    """
+
     REVISION: int
     """Bumped when the same inputs would now give another result."""
     NEEDS: tuple[str, ...]
     """Stages whose artifacts it reads; their keys are part of its key."""
-    AFTER: tuple[str, ...]
-    """Stages that must have passed first; not part of the key."""
-
-    TOOLS: tuple[str, ...]
-    """Distributions whose version can change the result."""
-    USES_SOURCES: bool
-    """Its result depends on the bytes of the data sources."""
-    USES_BASE_MODEL: bool
-    """Its result depends on the base model."""
-    USES_DEVICE: bool
-    """Its result depends on the kind of device and the precision."""
 
     def recipe_slice(self, recipe: Recipe) -> Payload:
         """The part of the recipe that can change the result, as JSON data."""

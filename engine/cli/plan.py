@@ -43,7 +43,7 @@ from engine.render.cost_text import cost_of, cost_words, memory_words, parameter
 from engine.render.number_format import about, size
 from engine.render.progress import columns, has_colour
 from engine.render.stage_lines import PlanRow, plan_table
-from engine.stages import PRODUCTS, load_stage, needs_of
+from engine.stages import PRODUCTS, after_of, needs_of
 from engine.stages.resample import trainings
 from engine.store import Artifact, Store, Stored
 from engine.store.adopt import WORDS, foreign_problem
@@ -164,7 +164,7 @@ def _row(stage: PlannedStage, plan: Plan, stop: flow.Stop | None, found: Forecas
         why = f"built {about(age.total_seconds())} ago"
         return PlanRow(stage=stage.name, state="reuse", why=why)
     if _waits(stage.name, plan):
-        after = " and ".join(load_stage(stage.name).AFTER)
+        after = " and ".join(after_of(stage.name))
         why = f"if the {after} passes" if after else ""
         return PlanRow(stage=stage.name, state="wait", why=why, cost=_cost(stage, plan, found))
     cost = _cost(stage, plan, found)
@@ -173,8 +173,7 @@ def _row(stage: PlannedStage, plan: Plan, stop: flow.Stop | None, found: Forecas
 
 def _waits(name: str, plan: Plan) -> bool:
     """A stage before it must say yes first, or one that it reads waits for that."""
-    stage = load_stage(name)
-    unanswered = any(plan.stage(before).reused is None for before in stage.AFTER)
+    unanswered = any(plan.stage(before).reused is None for before in after_of(name))
     needs = needs_of(name, plan.recipe)
     return unanswered or any(_waits(PRODUCTS.get(need, need), plan) for need in needs)
 

@@ -7,7 +7,6 @@ from typing import Any, TextIO
 
 from engine.artifacts import results as flow
 from engine.evidence import (
-    DataSummary,
     ExportedFile,
     Scores,
     StageRecord,
@@ -100,7 +99,7 @@ class Console:
 
 
 def _data(artifacts: Artifacts, _recipe: Recipe) -> str:
-    summary = from_json(DataSummary, flow.read_json(artifacts["data"], "summary.json"))
+    summary = flow.data_summary(artifacts["data"])
     sizes = " / ".join(f"{split.rows} {split.name}" for split in summary.splits)
     warned = [f.message for f in summary.findings if f.action == "warn" and f.count]
     return "\n".join([data_line(summary), sizes, *warned])
@@ -130,13 +129,8 @@ def _train(artifacts: Artifacts, _recipe: Recipe) -> str:
 
 
 def _evaluate(artifacts: Artifacts, recipe: Recipe) -> str:
-    found = flow.read_json(artifacts["evaluate"], "scores.json")
     metric = _main(recipe)
-    values = {
-        rows: find_metric(from_json(Scores, scores), metric)
-        for rows, scores in found.items()
-        if scores
-    }
+    values = {rows: find_metric(scores, metric) for rows, scores in flow.scores(artifacts).items()}
     parts = [f"{rows} {value_of(metric, value.value)}" for rows, value in values.items() if value]
     return f"{prose_name(metric)}: {' · '.join(parts)}"
 

@@ -13,8 +13,7 @@ from typing import Any
 from engine.artifacts import results as flow
 from engine.artifacts.results import READ, read_json
 from engine.environment import Device
-from engine.evidence import Metric, Scores, Seeds
-from engine.files.typed_json import from_json
+from engine.evidence import Metric, Seeds
 from engine.kinds import KINDS
 from engine.lock.answer_hashes import answer_facts
 from engine.lock.file import Accepted, MetricFacts, RecipeFacts, SeedFacts, SpreadFacts
@@ -125,9 +124,8 @@ def config_digest(artifacts: Artifacts) -> str:
 
 def holdout_metrics(artifacts: Artifacts) -> dict[str, Metric]:
     """Return what was measured on the holdout before any merge, by name."""
-    found = read_json(artifacts["evaluate"], "scores.json")
-    free: Scores | None = from_json(Scores, found["free"]) if found.get("free") else None
-    return named_metrics(from_json(Scores, found["holdout"]), free=free)
+    found = flow.scores(artifacts)
+    return named_metrics(found["holdout"], free=found.get("free"))
 
 
 def prediction_digests(artifacts: Artifacts) -> dict[str, str]:

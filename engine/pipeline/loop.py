@@ -23,7 +23,7 @@ from engine.pipeline.plan import FORCED, UNUSABLE, PlanInputs, PlannedStage, pla
 from engine.process import interrupts
 from engine.progress import Progress
 from engine.recipe.model import Recipe
-from engine.stages import load_stage, needs_of, references_of, stages_of
+from engine.stages import after_of, load_stage, needs_of, references_of, stages_of
 from engine.store import Artifact, DamagedError, StageKey, Store, Stored
 from engine.training.variants import discard
 
@@ -194,7 +194,7 @@ def _attempt(
 
 def _require_passed(name: str, state: RunState) -> None:
     """Hold the loop to `AFTER`: what must have passed is there, and its answer lets the run go on."""
-    for before in load_stage(name).AFTER:
+    for before in after_of(name):
         passed = before in state.artifacts
         if not passed or flow.after(before, state.artifacts, state.recipe) is not None:
             # A refusal stops the loop before this: whoever changes that must not merge a refused model.

@@ -8,10 +8,8 @@ from typing import Any
 
 from engine.artifacts import results as flow
 from engine.artifacts.readable import is_readable
-from engine.artifacts.results import read_json
+from engine.artifacts.results import data_summary
 from engine.environment import Device, version_of
-from engine.evidence import DataSummary
-from engine.files.typed_json import from_json
 from engine.lock.draw import RECORDED, ExpectedDraw, LockMatch, bind_to_lock, inputs_of
 from engine.lock.file import Lock, lock_path, read_lock
 from engine.lock.previous import PAYLOAD, Previous, find_previous
@@ -21,7 +19,15 @@ from engine.render.report.sections.data import recorded_line
 from engine.runtime.models.base_model import REVISION
 from engine.runtime.rendering.key import counts_after_rendering, rendered_key
 from engine.sources import DigestMemory, identity, source_identity
-from engine.stages import PRODUCTS, load_stage, needs_of, references_of, stages_of
+from engine.stages import (
+    PRODUCTS,
+    load_stage,
+    needs_of,
+    references_of,
+    stages_of,
+    tools_of,
+    uses_of,
+)
 from engine.store import Artifact, StageKey, Store, Stored, make_key, product_key
 from engine.store.runs import AcceptedRun, Runs, accepted_runs
 from engine.training.trained_rows import TrainedRows, split_rows, trained_rows
@@ -184,7 +190,7 @@ def holdout_line(plan: Plan) -> str:
     if data.held is None or data.held.match is LockMatch.NEW:
         return ""
     if data.reused is not None:
-        became = from_json(DataSummary, read_json(data.reused, "summary.json")).recorded
+        became = data_summary(data.reused).recorded
         return recorded_line(became) if became else about_holdout(data.held)
     if data.held.match is not LockMatch.KEPT or data.held.recorded is None:
         return ""
@@ -239,8 +245,8 @@ def _previous(
 
 def _holdout_digest(data: Artifact | None) -> str:
     """sha256 of the rows that are held out; empty while they are not drawn."""
-    splits = read_json(data, "summary.json")["splits"] if data else ()
-    return next((split["digest"] for split in splits if split["name"] == "holdout"), "")
+    splits = data_summary(data).splits if data else ()
+    return next((split.digest for split in splits if split.name == "holdout"), "")
 
 
 def _stored(name: str, key: StageKey, store: Store) -> Artifact | None:
@@ -268,15 +274,16 @@ def _payload(
         "revision": stage.REVISION,
         "recipe": stage.recipe_slice(recipe),
         "needs": dict(needs),
-        "versions": {tool: version_of(tool) for tool in stage.TOOLS},
+        "versions": {tool: version_of(tool) for tool in tools_of(name)},
     }
-    if stage.USES_SOURCES:
+    uses = uses_of(name)
+    if "sources" in uses:
         payload["sources"] = inputs.sources
-    if stage.USES_BASE_MODEL:
+    if "base_model" in uses:
         payload["base_model"] = inputs.base_model
     if named := references_of(name, recipe):
         payload["references"] = {one: dict(inputs.references[one]) for one in named}
-    if stage.USES_DEVICE:
+    if "device" in uses:
         # Not the name of the device and not the cores: a store may be shared by machines, and the
         # report names the one that made a result.
         payload["device"] = {

@@ -10,12 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from engine.artifacts import results as flow
 from engine.artifacts.results import read_json
-from engine.environment import Device
-from engine.errors import EngineError
+from engine.environment import Device, tool_versions
 from engine.evidence import (
     DataSummary,
     HoldoutUse,
@@ -32,7 +30,9 @@ from engine.evidence import (
 )
 from engine.files.typed_json import from_json
 from engine.parity.files import leaving_files
+from engine.pipeline.loop import RunState
 from engine.pipeline.power import measured_discordance, power_outlook
+from engine.recipe import dump_resolved
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.sweeps import methods_of
 from engine.store import Artifact, Store
@@ -43,33 +43,29 @@ from engine.store.runs import write_text
 class ReportInputs:
     """What a walk through the stages left, as the report needs it."""
 
-    recipe: Recipe
+    state: RunState
     recipe_file: str
     """As commands name it."""
     recipe_text: str
-    resolved_recipe: str
-    device: Device
-    started: datetime
     run_folder: str
     """As shown to people."""
-    records: Sequence[StageRecord]
-    artifacts: Mapping[str, Artifact]
-    outcome: str
-    why: str
-    error: EngineError | None
     warnings: Sequence[str]
     notes: Sequence[str]
-    versions: Mapping[str, str]
     holdout_use: HoldoutUse | None = None
     reproduction: Reproduction | None = None
     costs: tuple[StageCost, ...] = ()
     lengths: tuple[SplitLengths, ...] = ()
 
+    @property
+    def outcome(self) -> str:
+        """As in `Report.outcome`."""
+        return self.state.stop.outcome if self.state.stop else "accepted"
+
 
 def assemble(facts: ReportInputs) -> Report:
     """The report of a run; parts whose stage left nothing are None or empty."""
-    recipe, artifacts = facts.recipe, facts.artifacts
-    scores, folds = _all_scores(artifacts), flow.folds(artifacts, recipe)
+    state, recipe, artifacts = facts.state, facts.state.trained, facts.state.artifacts
+    scores, folds = flow.scores(artifacts), flow.folds(artifacts, recipe)
     verification = read_json(artifacts["verify"], "verify.json") if "verify" in artifacts else {}
     return Report(
         schema="report.v1",
@@ -78,8 +74,8 @@ def assemble(facts: ReportInputs) -> Report:
         outcome=facts.outcome,
         summary=_summary(facts),
         next_steps=_next_steps(facts),
-        started=facts.started.isoformat(timespec="seconds"),
-        seconds=round((datetime.now(UTC) - facts.started).total_seconds(), 1),
+        started=state.started.isoformat(timespec="seconds"),
+        seconds=round((datetime.now(UTC) - state.started).total_seconds(), 1),
         run_directory=facts.run_folder,
         labels=recipe.task.labels,
         task={
@@ -92,18 +88,10 @@ def assemble(facts: ReportInputs) -> Report:
         method=describe_sweep(recipe)
         if recipe.sweep and "sweep" not in artifacts
         else describe_method(recipe),
-        stages=tuple(facts.records),
-        data=(
-            from_json(DataSummary, read_json(artifacts["data"], "summary.json"))
-            if "data" in artifacts
-            else None
-        ),
+        stages=tuple(state.records),
+        data=flow.read_as(DataSummary, artifacts, "data", "summary.json"),
         baselines=flow.baselines(artifacts, recipe) if "baseline" in artifacts else (),
-        training=(
-            from_json(TrainingSummary, read_json(artifacts["train"], "training.json"))
-            if "train" in artifacts
-            else None
-        ),
+        training=flow.read_as(TrainingSummary, artifacts, "train", "training.json"),
         holdout=scores.get("holdout"),
         free=scores.get("free"),
         train_scores=scores.get("train"),
@@ -121,11 +109,11 @@ def assemble(facts: ReportInputs) -> Report:
         files=tuple(file for _, file in leaving_files(artifacts)),
         warnings=tuple(facts.warnings),
         recipe_text=facts.recipe_text,
-        resolved_recipe=facts.resolved_recipe,
+        resolved_recipe=dump_resolved(state.recipe),
         backend_config=_text(artifacts.get("compile"), "config.yaml"),
-        versions=dict(facts.versions),
-        environment=_environment(facts.device),
-        notes=(*facts.notes, *_fold_notes(folds, recipe), *_reuse_notes(facts.records)),
+        versions=tool_versions(),
+        environment=_environment(state.inputs.device),
+        notes=(*facts.notes, *_fold_notes(folds, recipe), *_reuse_notes(state.records)),
         holdout_use=facts.holdout_use,
         learning_curves=flow.curves(artifacts),
         folds=folds,
@@ -205,24 +193,24 @@ def _model(ref: Reference) -> str:
 
 
 def _summary(facts: ReportInputs) -> str:
-    name = facts.recipe.name
-    also = ", and so does the quantized file" if facts.recipe.export.has_quantized_file else ""
+    recipe, why = facts.state.trained, facts.state.stop.why if facts.state.stop else ""
+    name = recipe.name
+    also = ", and so does the quantized file" if recipe.export.has_quantized_file else ""
     return {
         "accepted": f"{name} meets every threshold{also}",
-        "refused": f"{name} is not good enough to ship: {facts.why}",
-        "inconclusive": f"the holdout is too small to decide whether {name} is good enough: "
-        f"{facts.why}",
-        "baseline_passes": f"no training needed: {facts.why}",
-        "failed": f"the run could not finish: {facts.why}",
-        "interrupted": f"the run was interrupted: {facts.why}",
-        "stopped": f"stopped as asked: {facts.why}",
+        "refused": f"{name} is not good enough to ship: {why}",
+        "inconclusive": f"the holdout is too small to decide whether {name} is good enough: {why}",
+        "baseline_passes": f"no training needed: {why}",
+        "failed": f"the run could not finish: {why}",
+        "interrupted": f"the run was interrupted: {why}",
+        "stopped": f"stopped as asked: {why}",
     }[facts.outcome]
 
 
 def _next_steps(facts: ReportInputs) -> tuple[str, ...]:
-    name, shown = facts.recipe.name, facts.recipe_file
+    name, shown, error = facts.state.trained.name, facts.recipe_file, facts.state.error
     if facts.outcome in ("failed", "interrupted"):
-        hints = [problem.hint for problem in (facts.error.problems if facts.error else ())]
+        hints = [problem.hint for problem in (error.problems if error else ())]
         return (*(hint for hint in hints if hint), f"recipe run {shown}")
     if facts.outcome == "accepted":
         return (f'recipe try {name} "…"', f"recipe report {name}")
@@ -237,7 +225,7 @@ def _next_steps(facts: ReportInputs) -> tuple[str, ...]:
 
 
 def _power(facts: ReportInputs) -> tuple[str, ...]:
-    recipe, artifacts = facts.recipe, facts.artifacts
+    recipe, artifacts = facts.state.trained, facts.state.artifacts
     differ = measured_discordance(recipe, artifacts)
     return power_outlook(recipe, artifacts.get("data"), discordance=differ)
 
@@ -245,23 +233,17 @@ def _power(facts: ReportInputs) -> tuple[str, ...]:
 def _advice(facts: ReportInputs) -> tuple[str, ...]:
     from engine.metrics.advice import Beside, what_would_help  # only after a refusal
 
-    scores = _all_scores(facts.artifacts)
-    gate = flow.verdict(facts.artifacts, "verify" if "verify" in facts.artifacts else "gate")
-    judged = flow.folds(facts.artifacts, facts.recipe) or scores["holdout"]
+    recipe, artifacts = facts.state.trained, facts.state.artifacts
+    scores = flow.scores(artifacts)
+    gate = flow.verdict(artifacts, "verify" if "verify" in artifacts else "gate")
+    judged = flow.folds(artifacts, recipe) or scores["holdout"]
     beside = Beside(
-        curves=flow.curves(facts.artifacts),
-        comparisons=flow.comparisons(facts.artifacts),
+        curves=flow.curves(artifacts),
+        comparisons=flow.comparisons(artifacts),
         power=_power(facts),
         learned_from=scores.get("train"),
     )
-    return what_would_help(judged, gate, task=facts.recipe.task, beside=beside)
-
-
-def _all_scores(artifacts: Mapping[str, Artifact]) -> dict[str, Scores]:
-    if "evaluate" not in artifacts:
-        return {}
-    found: dict[str, Any] = read_json(artifacts["evaluate"], "scores.json")
-    return {name: from_json(Scores, scores) for name, scores in found.items() if scores}
+    return what_would_help(judged, gate, task=recipe.task, beside=beside)
 
 
 def _text(artifact: Artifact | None, name: str) -> str:

@@ -215,21 +215,12 @@ def _report(
     recipe, keeper = state.recipe, ending.keeper
     return assemble(
         ReportInputs(
-            recipe=state.trained,
+            state=state,
             recipe_file=_as_typed(recipe.file),
             recipe_text=ending.text,
-            resolved_recipe=dump_resolved(recipe),
-            device=state.inputs.device,
-            started=state.started,
             run_folder=run.as_posix() if run else "",
-            records=state.records,
-            artifacts=state.artifacts,
-            outcome=state.stop.outcome if state.stop else "accepted",
-            why=state.stop.why if state.stop else "",
-            error=state.error,
             warnings=[*(problem.headline() for problem in ending.warnings), *keeper.warnings],
             notes=[*moving(recipe), *keeper.notes],
-            versions=tool_versions(),
             holdout_use=use,
             reproduction=repeated,
             costs=ending.costs,

@@ -30,14 +30,10 @@ from engine.recipe.sweeps import methods_of
 from engine.training.rendered import rendered_rows
 from engine.training.svm_curve import svm_curve
 
-NAME = "baseline"
 REVISION = 3
-NEEDS: tuple[str, ...] = ("data", "holdout")
-AFTER: tuple[str, ...] = ()
-USES_SOURCES = False
-USES_BASE_MODEL = True
-USES_DEVICE = True
-TOOLS: tuple[str, ...] = ("numpy", "scikit-learn", "torch", "transformers", "vllm")
+NEEDS = ("data", "holdout")
+USES = ("base_model", "device")
+TOOLS = ("numpy", "scikit-learn", "torch", "transformers", "vllm")
 
 FILE = "baselines.json"
 CURVE = "svm_curve.json"

@@ -32,14 +32,10 @@ from engine.training.variants import machine
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
 
-NAME = "evaluate"
 REVISION = 5
-NEEDS: tuple[str, ...] = ("data", "holdout", "train")
-AFTER: tuple[str, ...] = ()
-USES_SOURCES = False
-USES_BASE_MODEL = True
-USES_DEVICE = True
-TOOLS: tuple[str, ...] = ("numpy", "peft", "torch", "transformers", "vllm")
+NEEDS = ("data", "holdout", "train")
+USES = ("base_model", "device")
+TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
 
 SETS = ("holdout", "free", "train", "validation")
 """`free` is the holdout again, decoded freely; only where `holdout` is not."""

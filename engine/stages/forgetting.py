@@ -30,14 +30,10 @@ from engine.training.train import load_trained
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
 
-NAME = "forgetting"
 REVISION = 1
-NEEDS: tuple[str, ...] = ("train",)
-AFTER: tuple[str, ...] = ()
-USES_SOURCES = False
-USES_BASE_MODEL = True
-USES_DEVICE = True
-TOOLS: tuple[str, ...] = ("peft", "torch", "transformers")
+NEEDS = ("train",)
+USES = ("base_model", "device")
+TOOLS = ("peft", "torch", "transformers")
 
 ANSWERING = 1
 """Bumped when the same model and probes would now give other likelihoods."""

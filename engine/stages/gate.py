@@ -25,14 +25,9 @@ from engine.metrics.verdict import judge_gap, judge_thresholds, verdict
 from engine.recipe.metrics import FREE, primary
 from engine.recipe.model import Acceptance, Recipe
 
-NAME = "gate"
 REVISION = 3
-NEEDS: tuple[str, ...] = ("evaluate", "baseline")
-AFTER: tuple[str, ...] = ()
-USES_SOURCES = False
-USES_BASE_MODEL = False
-USES_DEVICE = False
-TOOLS: tuple[str, ...] = ("numpy",)
+NEEDS = ("evaluate", "baseline")
+TOOLS = ("numpy",)
 
 FILE = "verdict.json"
 COMPARISONS = "comparisons.json"
@@ -109,7 +104,7 @@ def _judge(
     since: Earlier,
 ) -> Verdict:
     recipe, acceptance = context.recipe, context.recipe.acceptance
-    scores = _scores(context)
+    scores = flow.scores(context.artifacts)
     thresholds = judge_thresholds(
         acceptance.metrics,
         named_metrics(judged.chosen, free=judged.free),
@@ -138,7 +133,7 @@ def _judged(context: StageContext) -> _JudgedScores:
     """Return the holdout's answers; with folds those of all rows."""
     evaluated = context.artifacts["evaluate"]
     if not context.recipe.splits.folds:
-        scores = _scores(context)
+        scores = flow.scores(context.artifacts)
         predictions = read_predictions(evaluated.file("predictions.holdout.jsonl"))
         return _JudgedScores(
             chosen=scores["holdout"], free=scores.get("free"), predictions=predictions
@@ -150,11 +145,6 @@ def _judged(context: StageContext) -> _JudgedScores:
         free=from_json(Scores, found["free"]) if found["free"] else None,
         predictions=read_predictions(file),
     )
-
-
-def _scores(context: StageContext) -> dict[str, Scores]:
-    found = flow.read_json(context.artifacts["evaluate"], "scores.json")
-    return {name: from_json(Scores, scores) for name, scores in found.items() if scores}
 
 
 def _baselines(context: StageContext) -> dict[str, list[Prediction]]:

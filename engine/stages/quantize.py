@@ -11,6 +11,7 @@ import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import read_examples
 from engine.environment import version_of
@@ -25,13 +26,8 @@ from engine.recipe.model import Recipe
 from engine.store import Artifact
 from engine.training.rendered import rendered_rows
 
-NAME = "quantize"
 REVISION = 3
 NEEDS = ("data", "merge")
-AFTER: tuple[str, ...] = ()
-USES_SOURCES = False
-USES_BASE_MODEL = False
-USES_DEVICE = False
 
 FILES = "export.json"
 MODELFILE = "ollama"
@@ -64,8 +60,7 @@ def run(context: StageContext) -> None:
         files += _export("safetensors", context, spec, context.workdir)
     if export.has_quantized_file:
         files += _quantized(context)
-    text = json.dumps([to_json(file) for file in files], indent=2, ensure_ascii=False)
-    (context.workdir / FILES).write_text(f"{text}\n", encoding="utf-8")
+    write_json(context.workdir / FILES, [to_json(file) for file in files], indent=2)
 
 
 def _has_matrix(recipe: Recipe) -> bool:

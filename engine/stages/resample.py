@@ -25,14 +25,10 @@ from engine.training.retraining import Part, answers, examples_left
 from engine.training.train import refuse_unready
 from engine.training.variants import backend_slice, variant
 
-NAME = "resample"
 REVISION = 3
-NEEDS: tuple[str, ...] = ("data", "evaluate")
-AFTER: tuple[str, ...] = ()
-USES_SOURCES = False
-USES_BASE_MODEL = True
-USES_DEVICE = True
-TOOLS: tuple[str, ...] = ("numpy", "peft", "torch", "transformers", "vllm")
+NEEDS = ("data", "evaluate")
+USES = ("base_model", "device")
+TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
 
 CURVE = "curve.json"
 SCORES = "folds.json"

@@ -24,14 +24,11 @@ from engine.recipe.model import Recipe
 from engine.training.train import load_weights, refuse_unready
 from engine.training.variants import backend_slice, trained, variant
 
-NAME = "seeds"
 REVISION = 1
-NEEDS: tuple[str, ...] = ("data", "holdout", "evaluate")
-AFTER: tuple[str, ...] = ("gate",)
-USES_SOURCES = False
-USES_BASE_MODEL = True
-USES_DEVICE = True
-TOOLS: tuple[str, ...] = ("numpy", "peft", "torch", "transformers", "vllm")
+NEEDS = ("data", "holdout", "evaluate")
+AFTER = ("gate",)
+USES = ("base_model", "device")
+TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
 
 FILE = "seeds.json"
 PRODUCT = "seed"

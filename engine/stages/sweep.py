@@ -38,14 +38,10 @@ from engine.training.variants import (
     weights,
 )
 
-NAME = "sweep"
 REVISION = 1
-NEEDS: tuple[str, ...] = ("data",)
-AFTER: tuple[str, ...] = ()
-USES_SOURCES = False
-USES_BASE_MODEL = True
-USES_DEVICE = True
-TOOLS: tuple[str, ...] = ("numpy", "peft", "torch", "transformers", "vllm")
+NEEDS = ("data",)
+USES = ("base_model", "device")
+TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
 
 FILE = "sweep.json"
 PRODUCT = "setting"

@@ -18,14 +18,10 @@ from engine.training.rendered import rendered_rows
 from engine.training.train import Training, refuse_unready, train_rows
 from engine.training.variants import WEIGHTS, take, variant
 
-NAME = "train"
 REVISION = 3
-NEEDS: tuple[str, ...] = ("data", "compile")
-AFTER: tuple[str, ...] = ()
-USES_SOURCES = False
-USES_BASE_MODEL = True
-USES_DEVICE = True
-TOOLS: tuple[str, ...] = ("peft", "torch", "transformers")
+NEEDS = ("data", "compile")
+USES = ("base_model", "device")
+TOOLS = ("peft", "torch", "transformers")
 
 
 def recipe_slice(recipe: Recipe) -> Payload:

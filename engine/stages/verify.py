@@ -14,6 +14,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import read_examples
 from engine.environment import version_of
@@ -40,14 +41,10 @@ if TYPE_CHECKING:
     from engine.runtime.gguf.tensors import TensorError
     from engine.runtime.rendering.chat import Chat
 
-NAME = "verify"
 REVISION = 5
 NEEDS = ("data", "holdout", "evaluate", "merge", "quantize")
-AFTER: tuple[str, ...] = ()
 TOOLS = ("inferna",)
-USES_SOURCES = False
-USES_BASE_MODEL = False
-USES_DEVICE = True
+USES = ("device",)
 
 RESULT = "verify.json"
 WEIGHTS = "weights.json"
@@ -89,8 +86,7 @@ def run(context: StageContext) -> None:
     chain.lossless()
     if context.recipe.export.has_quantized_file and not chain.is_over:
         chain.quantized()
-    text = json.dumps(chain.result(), indent=2, ensure_ascii=False, allow_nan=False)
-    (context.workdir / RESULT).write_text(f"{text}\n", encoding="utf-8")
+    write_json(context.workdir / RESULT, chain.result(), indent=2)
     for name, predictions in chain.predictions().items():
         write_predictions(context.workdir / f"predictions.{name}.jsonl", predictions)
 

@@ -76,7 +76,8 @@ class Bench:
         return Folder(folder)
 
     def run(self, stage: Any) -> Path:
-        workdir = self.root / stage.NAME
+        stage_name = stage.__name__.rpartition(".")[2]
+        workdir = self.root / stage_name
         shutil.rmtree(workdir, ignore_errors=True)
         scratch = self.root / "scratch"
         scratch.mkdir(exist_ok=True)
@@ -96,7 +97,7 @@ class Bench:
                 base_model_folder=lambda: self.base,
             )
         )
-        self.artifacts[stage.NAME] = Folder(workdir)
+        self.artifacts[stage_name] = Folder(workdir)
         return workdir
 
     def recipe(self) -> Any:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from engine.evidence import Check, Scores, Status
 from engine.kinds import AnswerForm, Decoding
 from engine.metrics.predictions import Prediction
+from engine.metrics.verdict import point_check
 from engine.recipe.metrics import primary
 from engine.recipe.model import Task
 
@@ -68,16 +69,7 @@ def _check(name: str, got: float, constrained: float, *, n: int, note: str, lear
         status = Status.WARN
     if got < FAIL * constrained and learned:
         status, bound = Status.FAIL, FAIL * constrained
-    return Check(
-        name=name,
-        status=status,
-        got=got,
-        direction="min",
-        bound=bound,
-        decided_on="point",
-        n=n,
-        note=note,
-    )
+    return point_check(name, status, got, n=n, note=note, bound=bound)
 
 
 def _has_learned(task: Task, chosen: Sequence[Prediction], scores: Scores) -> bool:

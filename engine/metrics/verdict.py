@@ -180,6 +180,22 @@ def judge(
     )
 
 
+def point_check(
+    name: str, status: Status, got: float | None, *, n: int, note: str, bound: float = 1.0
+) -> Check:
+    """A check of a point value that whoever measured it has judged: a share that must not be below the bound."""
+    return Check(
+        name=name,
+        status=status,
+        got=got,
+        direction="min",
+        bound=bound,
+        decided_on="point",
+        n=n,
+        note=note,
+    )
+
+
 def rows_to_decide(metric: Metric | Check, *, direction: Direction, bound: float) -> int | None:
     """Estimate how many rows would decide, if the value stays and its interval shrinks with √rows.
 

@@ -30,7 +30,7 @@ from engine.inference.cached import (
 from engine.metrics.endings import judge_endings
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, named_metrics, score
-from engine.metrics.verdict import judge_drops, judge_thresholds, verdict
+from engine.metrics.verdict import judge_drops, judge_thresholds, point_check, verdict
 from engine.parity import files as parity_files
 from engine.parity import ladder, speed
 from engine.parity.ladder import Variant
@@ -360,18 +360,8 @@ def _prompt_check(others: int, rows: int) -> list[Check]:
     """Return a warning when `task.json` asks other than training did, for `recipe try` relies on it."""
     if not others:
         return []
-    return [
-        Check(
-            name="task_file",
-            status=Status.WARN,
-            got=(rows - others) / rows,
-            direction="min",
-            bound=1.0,
-            decided_on="point",
-            n=rows,
-            note=f"task.json asks {others} holdout rows in other words than training did",
-        )
-    ]
+    note = f"task.json asks {others} holdout rows in other words than training did"
+    return [point_check("task_file", Status.WARN, (rows - others) / rows, n=rows, note=note)]
 
 
 def _reloads(adapter: Sequence[Prediction], chosen: Sequence[Prediction]) -> Check:
@@ -379,13 +369,10 @@ def _reloads(adapter: Sequence[Prediction], chosen: Sequence[Prediction]) -> Che
     answered = {one.id for one in adapter if one.label is not None or one.nats is not None}
     again = [one for one in chosen if one.label is not None or one.nats is not None]
     kept = sum(one.id in answered for one in again)
-    return Check(
-        name="reload",
-        status=Status.PASS if chosen and kept == len(answered) else Status.FAIL,
-        got=kept / len(answered) if answered else None,
-        direction="min",
-        bound=1.0,
-        decided_on="point",
+    return point_check(
+        "reload",
+        Status.PASS if chosen and kept == len(answered) else Status.FAIL,
+        kept / len(answered) if answered else None,
         n=len(answered),
         note="rows that the adapter answers, and the exported folder after loading too; "
         "no quantized file was asked for",

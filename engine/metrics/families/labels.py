@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from engine.evidence import ClassScores
-from engine.metrics.measure import Measure, no_rows, ratio, rows
+from engine.metrics.measure import Measure, no_rows, ratio
 from engine.metrics.table import Floats, Sums
 
 Part = Callable[[Sums], Floats]
@@ -46,7 +46,7 @@ def averages(names: Sequence[str], how: str) -> tuple[Measure, ...]:
         return _no_answer if (how, part) == ("micro", "precision") else no_support
 
     return tuple(
-        Measure(name=f"{how}_{part}", value=average(part), n=rows, undefined=undefined(part))
+        Measure(name=f"{how}_{part}", value=average(part), undefined=undefined(part))
         for part in PARTS
     )
 

@@ -38,7 +38,7 @@ from engine.metrics.power import (
     macro_f1,
     pass_rate,
 )
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import metrics_of
 from engine.metrics.table import Sums
 from engine.metrics.verdict import judge_thresholds
@@ -408,9 +408,9 @@ def compared(
 ) -> tuple[Comparison, ...]:
     """Compare as the gate does."""
     rivals = Rivals(
-        task=task_of("classification", ("a", "b")),
-        confidence=CONFIDENCE,
-        seed=seed,
+        judging=Judging(
+            task=task_of("classification", ("a", "b")), confidence=CONFIDENCE, seed=seed
+        ),
         baselines={f"b{place}": answers_of(other) for place, other in enumerate(others)},
     )
     return compare(answers_of(tuned), rivals, acceptance=acceptance, main="accuracy")
@@ -456,9 +456,9 @@ def previous_scenario(rows: int, *, drop: float, max_drop: float) -> Scenario:
         tuned, (other,) = draw_models(random, rows, [rival])
         earlier = Earlier(answers=answers_of(other), accepted="before")
         rivals = Rivals(
-            task=task_of("classification", ("a", "b")),
-            confidence=CONFIDENCE,
-            seed=seed,
+            judging=Judging(
+                task=task_of("classification", ("a", "b")), confidence=CONFIDENCE, seed=seed
+            ),
             earlier=earlier,
         )
         found = compare(answers_of(tuned), rivals, acceptance=acceptance, main="accuracy")

@@ -11,25 +11,21 @@ from collections.abc import Mapping, Sequence
 
 from engine.evidence import ChallengeLine, ChallengeOutcome, Comparison, Metric
 from engine.metrics.comparing import comparison_of, corrected
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.metrics.verdict import rows_to_decide
-from engine.recipe.metrics import is_lower_better
-from engine.recipe.model import Task
 
 MARGIN = 0.02
 """So much worse counts as as good, in the metric's own unit, where the recipe bounds no drop."""
 
 
-def lines(  # noqa: PLR0913 - one comparison, named
+def lines(
     accepted: Sequence[Prediction],
     candidates: Mapping[str, Sequence[Prediction]],
     metrics: Sequence[str],
+    judging: Judging,
     *,
     margins: Mapping[str, float],
-    task: Task,
-    confidence: float,
-    seed: int,
 ) -> tuple[ChallengeLine, ...]:
     """Compare each candidate with the accepted model on each metric, corrected over all of them.
 
@@ -38,21 +34,21 @@ def lines(  # noqa: PLR0913 - one comparison, named
     from engine.metrics.paired import difference, pair  # brings numpy
 
     def values(answers: Sequence[Prediction]) -> dict[str, float | None]:
-        scores = score(answers, task, confidence=confidence, seed=seed)
+        scores = score(answers, judging)
         return {metric.name: metric.value for metric in scores.metrics}
 
     before, differences, after = values(accepted), [], []
     for name, answers in candidates.items():
-        models = pair(answers, accepted, task=task, confidence=confidence, seed=seed)
+        models = pair(answers, accepted, judging)
         reached = values(answers)
         for metric in metrics:
-            less = is_lower_better(metric, task.kind)
+            less = judging.is_lower_better(metric)
             differences.append(
                 comparison_of(name, difference(metric, models), is_lower_better=less)
             )
             after.append(reached.get(metric))
     return tuple(
-        _line(one, before, value, margins.get(one.metric, MARGIN), confidence)
+        _line(one, before, value, margins.get(one.metric, MARGIN), judging.confidence)
         for one, value in zip(corrected(differences), after, strict=True)
     )
 

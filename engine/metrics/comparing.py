@@ -15,10 +15,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from engine.evidence import Check, Comparison, Interval, Metric, Status
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.verdict import ROUNDING, hold_back, judge
-from engine.recipe.metrics import is_lower_better
-from engine.recipe.model import Acceptance, MaxDrop, MinGain, Task
+from engine.recipe.model import Acceptance, MaxDrop, MinGain
 
 if TYPE_CHECKING:
     from engine.metrics.paired import Difference
@@ -57,9 +56,7 @@ class Earlier:
 class Rivals:
     """What the tuned model is compared with, and how."""
 
-    task: Task
-    confidence: float
-    seed: int
+    judging: Judging
     baselines: Mapping[str, Sequence[Prediction]] = field(default_factory=dict)
     earlier: Earlier = field(default_factory=Earlier)
 
@@ -145,12 +142,12 @@ def _against(
 ) -> list[Comparison]:
     from engine.metrics.paired import difference, pair  # brings numpy
 
-    models = pair(tuned, answers, task=rivals.task, confidence=rivals.confidence, seed=rivals.seed)
+    models = pair(tuned, answers, rivals.judging)
     return [
         comparison_of(
             name,
             difference(metric, models),
-            is_lower_better=is_lower_better(metric, rivals.task.kind),
+            is_lower_better=rivals.judging.is_lower_better(metric),
         )
         for metric in metrics
     ]

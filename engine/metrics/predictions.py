@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.recipe.metrics import is_lower_better, primary
+from engine.recipe.model import Recipe, Task
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
@@ -37,6 +40,32 @@ class Prediction:
     """Of the same text in UTF-8."""
     ended: bool = True
     """The model ended its answer by itself; for chat, it would end its turn after the right answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """How predictions are judged, whatever is measured of them."""
+
+    task: Task
+    confidence: float
+    """Of every interval."""
+    seed: int
+    """Of what is drawn for intervals and tests."""
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Judging:
+        """As the recipe's holdout is judged."""
+        confidence, seed = recipe.acceptance.confidence, recipe.splits.seed
+        return cls(task=recipe.task, confidence=confidence, seed=seed)
+
+    @property
+    def main(self) -> str:
+        """The metric that stands for the kind of task."""
+        return primary(self.task.kind, answer_pattern=self.task.answer_pattern)
+
+    def is_lower_better(self, metric: str) -> bool:
+        """Tell which way a metric is better, for this kind of task."""
+        return is_lower_better(metric, self.task.kind)
 
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:

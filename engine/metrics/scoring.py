@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 from engine.evidence import Interval, Metric, Scores
 from engine.kinds import AnswerForm
 from engine.metrics.intervals import wilson, wilson_f1
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.recipe.metrics import FREE
-from engine.recipe.model import Recipe, Task
+from engine.recipe.model import Task
 
 if TYPE_CHECKING:
     from engine.metrics.measure import Measure
     from engine.metrics.table import Sums, Table
 
 
-def score(predictions: Sequence[Prediction], task: Task, *, confidence: float, seed: int) -> Scores:
+def score(predictions: Sequence[Prediction], judging: Judging) -> Scores:
     """Judge one model's predictions by every metric of the task's kind.
 
     `confidence` is that of two-sided intervals, such as 0.95; `seed` fixes the draws behind them.
@@ -36,12 +36,15 @@ def score(predictions: Sequence[Prediction], task: Task, *, confidence: float, s
         labels,
     )
 
+    task = judging.task
     family = family_of(task)
     table = family.tabulate(predictions, task)
     sums = table.sums()
     return Scores(
         rows=len(predictions),
-        metrics=metrics_of(table, family.measures(table), confidence=confidence, seed=seed),
+        metrics=metrics_of(
+            table, family.measures(table), confidence=judging.confidence, seed=judging.seed
+        ),
         classes=labels.class_scores(sums, table.names) if table.names else (),
         confusion=classification.confusion(predictions, task)
         if task.spec.answer is AnswerForm.LABEL
@@ -152,13 +155,3 @@ def _closed_form(
         right, wrong = (int(part(sums)) for part in measure.f1)
         return wilson_f1(right, wrong, confidence=confidence)
     return None
-
-
-def score_by(recipe: Recipe, predictions: Sequence[Prediction]) -> Scores:
-    """Score predictions as a recipe says: its task, its confidence, and the seed of its draws."""
-    return score(
-        predictions,
-        recipe.task,
-        confidence=recipe.acceptance.confidence,
-        seed=recipe.splits.seed,
-    )

@@ -17,7 +17,7 @@ from typing import Literal
 from engine.evidence import Check, Metric, Scores, Status, Verdict
 from engine.metrics.intervals import independent_difference
 from engine.metrics.power import FEW_ROWS, MOST_ROWS, round_up
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import named_metrics
 from engine.recipe.metrics import is_lower_better, primary
 from engine.recipe.model import Acceptance, Direction, MaxDrop, Task, Threshold
@@ -90,9 +90,7 @@ def judge_drops(
     *,
     merged: Sequence[Prediction],
     quantized: Sequence[Prediction],
-    task: Task,
-    confidence: float,
-    seed: int,
+    judging: Judging,
 ) -> tuple[Check, ...]:
     """Compare what quantization lost, merged minus quantized on the same rows, with `max_drop`.
 
@@ -105,12 +103,10 @@ def judge_drops(
     checks = []
     for drop in max_drops:
         sides = [("merged", merged), ("quantized", quantized)]
-        if is_lower_better(drop.metric, task.kind):
+        if judging.is_lower_better(drop.metric):
             sides.reverse()
         (first, more), (second, less) = sides
-        difference = paired_difference(
-            drop.metric, more, less, task=task, confidence=confidence, seed=seed
-        )
+        difference = paired_difference(drop.metric, more, less, judging)
         check = judge(
             difference.metric,
             direction="max",

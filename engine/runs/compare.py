@@ -13,10 +13,10 @@ from engine.evidence import Comparison
 from engine.lock.previous import answers_of
 from engine.metrics.comparing import comparison_of, corrected
 from engine.metrics.paired import difference, pair
-from engine.metrics.predictions import Prediction, read_predictions
+from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.pipeline.plan import products
 from engine.recipe import check_recipe, load_recipe
-from engine.recipe.metrics import is_lower_better, primary
+from engine.recipe.metrics import is_lower_better
 from engine.recipe.model import Recipe
 from engine.store import Store, make_key
 from engine.store.runs import read_file, read_record, require_ours
@@ -175,9 +175,9 @@ def _comparisons(
     recipe: Recipe, tuned: Sequence[Prediction], before: Sequence[Prediction]
 ) -> tuple[Comparison, ...]:
     """Return the differences on every metric and class; only those of bounds and the main one are tested."""
-    confidence = recipe.acceptance.confidence
-    models = pair(tuned, before, task=recipe.task, confidence=confidence, seed=recipe.splits.seed)
-    main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
+    judging = Judging.of(recipe)
+    models = pair(tuned, before, judging)
+    main = judging.main
     # p-values are corrected for their number, so what nobody asked about is not tested
     gated = {main, *(bound.metric for bound in recipe.acceptance.metrics)}
     found = [

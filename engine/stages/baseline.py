@@ -22,8 +22,8 @@ from engine.evidence import to_json
 from engine.inference import predict
 from engine.inference.baselines.notes import note
 from engine.inference.baselines.runner import Asker, Models, facts_of, reference_name
-from engine.metrics.predictions import read_predictions, write_predictions
-from engine.metrics.scoring import score_by
+from engine.metrics.predictions import Judging, read_predictions, write_predictions
+from engine.metrics.scoring import score
 from engine.recipe.baselines import as_written
 from engine.recipe.model import Baseline, Recipe, Reference
 from engine.recipe.sweeps import methods_of
@@ -95,7 +95,7 @@ def _judged(baseline: Baseline, asker: Asker, folds: Sequence[Fold]) -> dict[str
     made = [asker.product(baseline, fold) for fold in folds]
     predictions = [row for one in made for row in read_predictions(one.file(predict.FILE))]
     write_predictions(context.workdir / f"predictions.{baseline.name}.jsonl", predictions)
-    scores = score_by(recipe, predictions)
+    scores = score(predictions, Judging.of(recipe))
     facts = facts_of(made)
     crossed = f"; {len(folds)} folds, each judged by what never saw it" if len(folds) > 1 else ""
     return {

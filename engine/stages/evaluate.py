@@ -21,8 +21,8 @@ from engine.data.examples.example import Example, read_examples
 from engine.evidence import to_json
 from engine.inference import predict
 from engine.inference.sampling import judged_validation, sample_rows
-from engine.metrics.predictions import read_predictions, write_predictions
-from engine.metrics.scoring import score_by
+from engine.metrics.predictions import Judging, read_predictions, write_predictions
+from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
 from engine.store import Artifact
 from engine.training.checkpoints import write_curve
@@ -90,7 +90,7 @@ def run(context: StageContext) -> None:
         made = _predictions(part, context, asked, loaded=loaded)
         file = context.workdir / f"predictions.{part.name}.jsonl"
         shutil.copyfile(made.file(predict.FILE), file)
-        scores[part.name] = to_json(score_by(recipe, read_predictions(file)))
+        scores[part.name] = to_json(score(read_predictions(file), Judging.of(recipe)))
     write_json(context.workdir / "scores.json", scores)
     final = read_predictions(context.workdir / "predictions.validation.jsonl")
     write_curve(context, asked, sets[-1].rows, final=final)

@@ -19,7 +19,7 @@ from engine.files.typed_json import from_json
 from engine.metrics.comparing import Earlier, Rivals, compare, judge_gains, judge_previous
 from engine.metrics.endings import judge_endings
 from engine.metrics.forgetting import judge_forgetting
-from engine.metrics.predictions import Prediction, read_predictions
+from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.metrics.scoring import named_metrics
 from engine.metrics.verdict import judge_gap, judge_thresholds, verdict
 from engine.recipe.metrics import FREE, primary
@@ -86,13 +86,7 @@ def _compare(
     context: StageContext, judged: _JudgedScores, since: Earlier
 ) -> tuple[Comparison, ...]:
     recipe = context.recipe
-    rivals = Rivals(
-        task=recipe.task,
-        confidence=recipe.acceptance.confidence,
-        seed=recipe.splits.seed,
-        baselines=_baselines(context),
-        earlier=since,
-    )
+    rivals = Rivals(judging=Judging.of(recipe), baselines=_baselines(context), earlier=since)
     main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
     return compare(judged.predictions, rivals, acceptance=recipe.acceptance, main=main)
 

@@ -18,8 +18,8 @@ from engine.data.splitting.subsets import Fold, folds_of, share
 from engine.evidence import LearningCurve, to_json
 from engine.inference.sampling import judged_validation
 from engine.metrics.learning import SHARES, ShareResult, learning_curve, too_few_rows
-from engine.metrics.predictions import read_predictions, write_predictions
-from engine.metrics.scoring import score_by
+from engine.metrics.predictions import Judging, read_predictions, write_predictions
+from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
 from engine.training.retraining import Part, answers, examples_left
 from engine.training.train import refuse_unready
@@ -110,14 +110,7 @@ def _curve(
     rendered = variant(recipe.method, context, of="all rows").rendered
     trained_on = examples_left(len(train), rendered)
     judged.append(ShareResult(share=SHARES[-1], rows=trained_on, predictions=whole))
-    return learning_curve(
-        "tuned",
-        judged,
-        task=recipe.task,
-        judged_on="validation",
-        confidence=recipe.acceptance.confidence,
-        seed=recipe.splits.seed,
-    )
+    return learning_curve("tuned", judged, Judging.of(recipe), judged_on="validation")
 
 
 def _cross_validate(context: StageContext, folds: Sequence[Fold]) -> None:
@@ -138,5 +131,5 @@ def _cross_validate(context: StageContext, folds: Sequence[Fold]) -> None:
     scores: dict[str, object] = dict.fromkeys(PREDICTIONS)
     for name, rows in predictions.items():
         write_predictions(context.workdir / PREDICTIONS[name], rows)
-        scores[name] = to_json(score_by(recipe, rows))
+        scores[name] = to_json(score(rows, Judging.of(recipe)))
     write_json(context.workdir / SCORES, scores)

@@ -16,8 +16,8 @@ from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example, read_examples
 from engine.evidence import Metric, Scores, Seeds, SeedScores, to_json
 from engine.inference import predict
-from engine.metrics.predictions import Prediction, read_predictions, write_predictions
-from engine.metrics.scoring import agreement, score_by
+from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
+from engine.metrics.scoring import agreement, score
 from engine.metrics.seeds import spread_of
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe
@@ -77,7 +77,7 @@ def _judged(
     seed: int, predictions: Sequence[Prediction], first: Sequence[Prediction] | None, recipe: Recipe
 ) -> SeedScores:
     """Score a model's answers; what only free decoding shows is left out, since it was not asked."""
-    scores: Scores = score_by(recipe, predictions)
+    scores: Scores = score(predictions, Judging.of(recipe))
     empty = FREE if recipe.task.spec.is_constrained else ()
     metrics = tuple(metric for metric in scores.metrics if metric.name not in empty)
     same: Metric | None = None

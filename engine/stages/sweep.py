@@ -22,7 +22,7 @@ from engine.evidence import TrainingSummary, to_json
 from engine.files.typed_json import from_json
 from engine.inference import predict
 from engine.inference.sampling import judged_validation
-from engine.metrics.predictions import read_predictions, write_predictions
+from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.sweeping import SettingResult, SweepCriterion, choose
 from engine.recipe.model import Recipe, Sweep
 from engine.recipe.sweeps import named, setting_words, values_of
@@ -98,12 +98,7 @@ def run(context: StageContext) -> None:
         if not judged[-1].failed:
             file = context.workdir / f"predictions.{number}.jsonl"
             shutil.copyfile(made.file(predict.FILE), file)
-    choice = SweepCriterion(
-        task=recipe.task,
-        metric=sweep.choose_by,
-        confidence=recipe.acceptance.confidence,
-        seed=recipe.splits.seed,
-    )
+    choice = SweepCriterion(judging=Judging.of(recipe), metric=sweep.choose_by)
     found = choose(judged, choice)
     write_json(context.workdir / FILE, to_json(found))
     write_json(context.workdir / flow.LEFT, weights(variants[found.chosen]).name)

@@ -28,7 +28,7 @@ from engine.inference.cached import (
     store_predictions,
 )
 from engine.metrics.endings import judge_endings
-from engine.metrics.predictions import Prediction, read_predictions, write_predictions
+from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, named_metrics, score
 from engine.metrics.verdict import judge_drops, judge_thresholds, point_check, verdict
 from engine.parity import files as parity_files
@@ -96,6 +96,7 @@ class _ParityChain:
 
     def __init__(self, context: StageContext) -> None:
         self.context, self.recipe = context, context.recipe
+        self.judging = replace(Judging.of(self.recipe), seed=self.recipe.method.seed)
         self.examples = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
         train = read_examples(context.artifacts["data"].file("train.jsonl"))
         self.asked = predict.PredictionInputs.of(self.recipe, train)
@@ -223,12 +224,7 @@ class _ParityChain:
         return [gguf_tensors.TensorError(**one) for one in found["errors"]], found["facts"]
 
     def _drops(self, predictions: Predictions) -> list[Check]:
-        judge = partial(
-            judge_drops,
-            task=self.recipe.task,
-            confidence=self.recipe.acceptance.confidence,
-            seed=self.recipe.method.seed,
-        )
+        judge = partial(judge_drops, judging=self.judging)
         drops = self.recipe.export.max_drops
         held = [drop for drop in drops if drop.metric not in FREE]
         loose = [drop for drop in drops if drop.metric in FREE]
@@ -310,10 +306,7 @@ class _ParityChain:
         )
 
     def _score(self, predictions: Sequence[Prediction]) -> Scores:
-        confidence = self.recipe.acceptance.confidence
-        return score(
-            predictions, self.recipe.task, confidence=confidence, seed=self.recipe.method.seed
-        )
+        return score(predictions, self.judging)
 
     def predictions(self) -> dict[str, Sequence[Prediction]]:
         """Return what is kept beside the result; of quantized files that of the last one asked."""

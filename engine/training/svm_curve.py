@@ -17,7 +17,7 @@ from engine.errors import StageError
 from engine.evidence import LearningCurve
 from engine.inference import predict
 from engine.metrics.learning import SHARES, ShareResult, learning_curve, too_few_rows
-from engine.metrics.predictions import Prediction, read_predictions, write_predictions
+from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 
 MODEL = "tfidf_svm"
 REVISION = 1
@@ -60,14 +60,7 @@ def svm_curve(
         )
         for part in SHARES
     ]
-    return learning_curve(
-        MODEL,
-        judged,
-        task=recipe.task,
-        judged_on=judged_on,
-        confidence=recipe.acceptance.confidence,
-        seed=recipe.splits.seed,
-    )
+    return learning_curve(MODEL, judged, Judging.of(recipe), judged_on=judged_on)
 
 
 def _file(part: float) -> str:

@@ -8,7 +8,7 @@ trainings on a CPU (`docs/explanation/estimates.md` has the numbers).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from engine.estimate.shape import Linear, ModelShape
 from engine.recipe.model import Method
@@ -47,22 +47,12 @@ class Memory:
     @property
     def total(self) -> int:
         """Of all parts."""
-        return (
-            self.process + self.weights + self.adapter + self.optimizer
-            + self.activations + self.logits + self.gradients
-        )  # fmt: skip
+        return sum(asdict(self).values())
 
     def parts(self) -> Mapping[str, int]:
         """Return the parts by name, without those that are nothing."""
-        named = {
-            "the process": self.process,
-            "weights": self.weights,
-            "adapter": self.adapter,
-            "optimizer": self.optimizer,
-            "activations": self.activations,
-            "logits": self.logits,
-            "gradients": self.gradients,
-        }
+        named = {"the process": self.process, **asdict(self)}
+        del named["process"]
         return {name: size for name, size in named.items() if size}
 
 

@@ -180,14 +180,27 @@ def turned(interval: Interval | None) -> Interval | None:
     return replace(interval, low=0.0 - interval.high, high=0.0 - interval.low)
 
 
-def _metric(comparison: Comparison, name: str) -> Metric:
-    return Metric(
-        name=name,
+def _judge_difference(
+    bound: MinGain | MaxDrop, comparison: Comparison, against: str, acceptance: Acceptance
+) -> Check:
+    """Judge what is gained or lost; classes of few rows decide nothing."""
+    gained = isinstance(bound, MinGain)
+    metric = Metric(
+        name=f"over_{'baselines' if gained else 'previous'}.{bound.metric}",
         value=comparison.difference,
         n=comparison.n,
         interval=comparison.interval,
         undefined=comparison.note,
     )
+    check = judge(
+        metric,
+        direction="min" if gained else "max",
+        bound=bound.min_gain if gained else bound.max_drop,
+        decide_on=acceptance.decide_on,
+        note=f"against {against}, on the same rows; p: {comparison.test}",
+    )
+    check = replace(check, p_value=comparison.p_value, p_adjusted=comparison.p_adjusted)
+    return hold_back(check, bound.metric, n=comparison.n)
 
 
 def _judge_gain(
@@ -215,15 +228,7 @@ def _over_one(
     which = (
         "the best baseline" if comparison is known[0] else "the one that is hardest to tell from"
     )
-    check = judge(
-        _metric(comparison, f"over_baselines.{gain.metric}"),
-        direction="min",
-        bound=gain.min_gain,
-        decide_on=acceptance.decide_on,
-        note=f"against `{comparison.name}`, {which}, on the same rows; p: {comparison.test}",
-    )
-    check = replace(check, p_value=comparison.p_value, p_adjusted=comparison.p_adjusted)
-    check = hold_back(check, gain.metric, n=comparison.n)
+    check = _judge_difference(gain, comparison, f"`{comparison.name}`, {which}", acceptance)
     if check.status is not Status.PASS or acceptance.decide_on == "point":
         return check
     most, p_value = 1 - acceptance.confidence, comparison.p_adjusted
@@ -253,15 +258,7 @@ def _judge_previous(
         difference=None if comparison.difference is None else 0.0 - comparison.difference,
         interval=turned(comparison.interval),
     )
-    check = judge(
-        _metric(lost, name),
-        direction="max",
-        bound=drop.max_drop,
-        decide_on=acceptance.decide_on,
-        note=f"against {earlier.named}, on the same rows; p: {comparison.test}",
-    )
-    check = replace(check, p_value=comparison.p_value, p_adjusted=comparison.p_adjusted)
-    return hold_back(check, drop.metric, n=comparison.n)
+    return _judge_difference(drop, lost, earlier.named, acceptance)
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

@@ -86,7 +86,7 @@ def learning_curve(
     metric = judging.main
     reason = _why_unknown(points, metric)
     if reason:
-        return _unknown(model, points, judged_on=judged_on, reason=reason)
+        return unknown_curve(model, points, judged_on=judged_on, reason=reason)
     gain, classes = last_gains(
         judged[-2].predictions,
         judged[-1].predictions,
@@ -94,7 +94,7 @@ def learning_curve(
     )
     if gain is None:
         reason = f"{metric} is undefined for one of the last two"
-        return _unknown(model, points, judged_on=judged_on, reason=reason)
+        return unknown_curve(model, points, judged_on=judged_on, reason=reason)
     rows = points[-1].scores.classes
     many = [row.label for row in rows if row.support >= FEW_ROWS]
     known = {label: classes[label] for label in many if label in classes}
@@ -106,11 +106,6 @@ def learning_curve(
         rising_classes=tuple(label for label, step in known.items() if step.rises),
         message=_message(model, gain, known, points, metric=metric),
     )
-
-
-def too_few_rows(model: str, *, judged_on: str, reason: str) -> LearningCurve:
-    """Return a curve without points, and why there are none."""
-    return _unknown(model, (), judged_on=judged_on, reason=reason)
 
 
 def last_gains(
@@ -152,9 +147,10 @@ def _why_unknown(points: Sequence[CurvePoint], name: str) -> str:
     return metric.undefined if metric.value is None else ""
 
 
-def _unknown(
-    model: str, points: tuple[CurvePoint, ...], *, judged_on: str, reason: str
+def unknown_curve(
+    model: str, points: tuple[CurvePoint, ...] = (), *, judged_on: str, reason: str
 ) -> LearningCurve:
+    """Return a curve that decides nothing, and why; without points where nothing was trained."""
     return LearningCurve(
         model=model,
         judged_on=judged_on,

@@ -17,7 +17,7 @@ from engine.data.examples.example import Example, read_examples
 from engine.data.splitting.subsets import Fold, folds_of, share
 from engine.evidence import LearningCurve, to_json
 from engine.inference.sampling import judged_validation
-from engine.metrics.learning import SHARES, ShareResult, learning_curve, too_few_rows
+from engine.metrics.learning import SHARES, ShareResult, learning_curve, unknown_curve
 from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
@@ -97,7 +97,7 @@ def _curve(
 ) -> LearningCurve:
     recipe = context.recipe
     if not validation:
-        return too_few_rows("tuned", judged_on="validation", reason="there are no validation rows")
+        return unknown_curve("tuned", judged_on="validation", reason="there are no validation rows")
     judged, asked = [], judged_validation(validation, recipe)
     for part in SHARES[:-1]:
         rows = share(train, part, seed=recipe.splits.seed)

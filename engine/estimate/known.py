@@ -13,12 +13,7 @@ from engine.estimate.base_model import UNKNOWN, shape_of
 from engine.estimate.measured import Measurement
 from engine.estimate.memory import ready
 from engine.estimate.rows import workload_of
-from engine.estimate.training import (
-    Known,
-    TrainingEstimate,
-    estimate_from,
-    operations_of,
-)
+from engine.estimate.training import Known, TrainingEstimate, estimate_from, operations_of
 from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import rendered_key
 from engine.store import Artifact, Store

@@ -76,22 +76,14 @@ def learning_curve(
     ten judged rows.
     """
     points = tuple(
-        CurvePoint(
-            share=item.share,
-            rows=item.rows,
-            scores=score(item.predictions, judging),
-        )
+        CurvePoint(share=item.share, rows=item.rows, scores=score(item.predictions, judging))
         for item in judged
     )
     metric = judging.main
     reason = _why_unknown(points, metric)
     if reason:
         return unknown_curve(model, points, judged_on=judged_on, reason=reason)
-    gain, classes = last_gains(
-        judged[-2].predictions,
-        judged[-1].predictions,
-        judging,
-    )
+    gain, classes = last_gains(judged[-2].predictions, judged[-1].predictions, judging)
     if gain is None:
         reason = f"{metric} is undefined for one of the last two"
         return unknown_curve(model, points, judged_on=judged_on, reason=reason)

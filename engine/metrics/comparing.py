@@ -195,7 +195,7 @@ def _judge_difference(
     check = judge(
         metric,
         direction="min" if gained else "max",
-        bound=bound.min_gain if gained else bound.max_drop,
+        bound=bound.min_gain if isinstance(bound, MinGain) else bound.max_drop,
         decide_on=acceptance.decide_on,
         note=f"against {against}, on the same rows; p: {comparison.test}",
     )

@@ -73,7 +73,7 @@ def variant_result(
         scores=variant.scores,
         agreement=None if same.value is None else same,
         class_deltas=tuple(_deltas(before.scores, variant.scores)),
-        flips=tuple(_flips(before.chosen, variant.chosen)),
+        flips=tuple(flips(before.chosen, variant.chosen)),
         mean_shift=fmean(shifts) if shifts else None,
         largest_shift=max(shifts, default=None),
         verdict=judged,
@@ -87,7 +87,7 @@ def parity(variant: Variant, before: Variant, recipe: Recipe) -> Check:
     same = agreement(before.chosen, variant.chosen, confidence=confidence)
     note = f"{before.name} → {variant.name}, where nothing should be lost"
     if same.value is not None:
-        changed = sum(1 for _ in _flips(before.chosen, variant.chosen))
+        changed = sum(1 for _ in flips(before.chosen, variant.chosen))
         note = f"{note}: {changed} of {same.n} answers changed{_largest(before, variant)}"
         check = judge(same, direction="min", bound=bound, decide_on="point", note=note)
         return replace(check, name=f"parity.{variant.name}")
@@ -187,7 +187,8 @@ def _largest(before: Variant, variant: Variant) -> str:
     return "" if largest is None else f", log-probabilities by at most {largest:.2g}"
 
 
-def _flips(before: Sequence[Prediction], after: Sequence[Prediction]) -> Iterator[Flip]:
+def flips(before: Sequence[Prediction], after: Sequence[Prediction]) -> Iterator[Flip]:
+    """Yield the answers that changed."""
     for one, two in zip(before, after, strict=True):
         if one.label != two.label:
             yield Flip(id=one.id, target=one.target, before=one.label, after=two.label)

@@ -58,6 +58,8 @@ class _Tried:
     quantization: str
     predictions: Predictions
     free: Scores | None
+    agreement: float | None
+    """Share of the merged model's answers that it gives too."""
     result: VariantResult
 
     @property
@@ -149,10 +151,7 @@ class _ParityChain:
         read = ladder.token_checks(facts, ollama_leaves=False) if facts else ()
         # only what fails: the file that leaves is asked all of these again
         checks += [check for check in read if check.status is Status.FAIL]
-        confidence = self.recipe.acceptance.confidence
-        self.results.append(
-            ladder.variant_result(variant, self._last, confidence=confidence, checks=checks)
-        )
+        self.results.append(self._result(variant, checks))
         self.checks += checks
         self._last = variant
 
@@ -174,7 +173,7 @@ class _ParityChain:
                 return
 
     def _try(self, quantization: str, path: Path, *, digest: str) -> _Tried:
-        task, acceptance = self.recipe.task, self.recipe.acceptance
+        task = self.recipe.task
         predictions = self._gguf(path, name=quantization, digest=digest, free=True)
         free = self._score(predictions.free) if task.spec.is_constrained else None
         prompts = [] if task.spec.by_likelihood else self._prompts()
@@ -182,7 +181,7 @@ class _ParityChain:
         scores = self._score(predictions.chosen)
         whole = replace(scores, metrics=(*scores.metrics, *speed.metrics(timed)))
         variant = Variant(name=quantization, chosen=predictions.chosen, scores=whole)
-        same = agreement(self.merged.chosen, predictions.chosen, confidence=acceptance.confidence)
+        same = agreement(self.merged.chosen, predictions.chosen, confidence=self.judging.confidence)
         metrics = {**named_metrics(whole, free=free), "agreement": same}
         leaves = "ollama" in self.recipe.export.formats
         checks = [
@@ -194,10 +193,18 @@ class _ParityChain:
             *self._drops(predictions),
             *self._bounds(metrics, timed),
         ]
-        confidence = acceptance.confidence
         # `_last` stays the 16-bit file, which every quantization is made of
-        result = ladder.variant_result(variant, self._last, confidence=confidence, checks=checks)
-        return _Tried(quantization=quantization, predictions=predictions, free=free, result=result)
+        return _Tried(
+            quantization=quantization,
+            predictions=predictions,
+            free=free,
+            agreement=same.value,
+            result=self._result(variant, checks),
+        )
+
+    def _result(self, variant: Variant, checks: list[Check]) -> VariantResult:
+        confidence = self.judging.confidence
+        return ladder.variant_result(variant, self._last, confidence=confidence, checks=checks)
 
     def _weights(self, path: Path, *, digest: str) -> tuple[list[TensorError], list[str]]:
         """Return how far each tensor is from the 16-bit file's, and other facts that differ; read at most once."""
@@ -312,8 +319,8 @@ class _ParityChain:
         """Return what is kept beside the result; of quantized files that of the last one asked."""
         kept: dict[str, Sequence[Prediction]] = {"merged": self.merged.chosen}
         if self.tried:
-            kept |= {QUANTIZED: self.tried[-1].predictions.chosen}
-            kept |= {"quantized_free": self.tried[-1].predictions.free}
+            last = self.tried[-1].predictions
+            kept |= {QUANTIZED: last.chosen, "quantized_free": last.free}
         return kept
 
     def result(self) -> dict[str, Any]:
@@ -322,27 +329,24 @@ class _ParityChain:
         checks = [*self.checks, *(last.verdict.checks if last else ())]
         passed = last is not None and last.verdict.status is Status.PASS
         merged = next((one.scores for one in self.results if one.name == "merged"), None)
-        same = (
-            None
-            if last is None
-            else agreement(
-                self.merged.chosen,
-                last.predictions.chosen,
-                confidence=self.recipe.acceptance.confidence,
-            ).value
-        )
+        facts = last.predictions.facts if last else {}
+        parity = facts.get("parity")
+        flips = ladder.flips(self.merged.chosen, last.predictions.chosen) if last else ()
         return {
             "verdict": to_json(verdict(checks)),
-            "agreement": same,
+            "agreement": last.agreement if last else None,
             "scores": {
                 "merged": to_json(merged),
                 QUANTIZED: to_json(last.result.scores) if last else None,
             },
             "free": to_json(last.free) if last and last.free else None,
-            "flips": _flips(self.merged.chosen, last.predictions.chosen) if last else [],
-            "token_parity": last.predictions.facts["parity"]["llama_cpp"] if last else None,
-            "parity": last.predictions.facts["parity"] if last else None,
-            "llama_cpp": last.predictions.facts["version"] if last else None,
+            "flips": [
+                {"id": one.id, "target": one.target, "merged": one.before, QUANTIZED: one.after}
+                for one in flips
+            ],
+            "token_parity": parity["llama_cpp"] if parity else None,
+            "parity": parity,
+            "llama_cpp": facts.get("version"),
             "quantizations": list(self.recipe.export.quantizations),
             "exported": last.quantization if last and passed else None,
             "ladder": [to_json(one) for one in self.results],
@@ -370,11 +374,3 @@ def _reloads(adapter: Sequence[Prediction], chosen: Sequence[Prediction]) -> Che
         note="rows that the adapter answers, and the exported folder after loading too; "
         "no quantized file was asked for",
     )
-
-
-def _flips(merged: Sequence[Prediction], quantized: Sequence[Prediction]) -> list[dict[str, Any]]:
-    return [
-        {"id": one.id, "target": one.target, "merged": one.label, "quantized": two.label}
-        for one, two in zip(merged, quantized, strict=True)
-        if one.label != two.label
-    ]

@@ -102,7 +102,10 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
             ("parameters", _parameters_text(shape, method, trained)),
             ("memory", held.source),
             *([("time", took.source)] if took else []),
-            ("disk", _disk_text(left, besides)),
+            (
+                "disk",
+                f"{_size(left)} stays; until it is done, checkpoints take {_size(besides)} more",
+            ),
         ),
     )
 
@@ -286,10 +289,6 @@ def _time_text(found: Duration, source: str) -> str:
     }
     spent = ", ".join(f"{name} {seconds:.3g} s" for name, seconds in parts.items() if seconds)
     return f"{spent}; {source}"
-
-
-def _disk_text(left: int, besides: int) -> str:
-    return f"{_size(left)} stays; until it is done, checkpoints take {_size(besides)} more"
 
 
 def _size(count: float) -> str:

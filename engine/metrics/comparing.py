@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from engine.evidence import Check, Comparison, Interval, Metric, Status
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.verdict import ROUNDING, hold_back, judge
-from engine.recipe.model import Acceptance, MaxDrop, MinGain
+from engine.recipe.model import Acceptance, Direction, MaxDrop, MinGain
 
 if TYPE_CHECKING:
     from engine.metrics.paired import Difference
@@ -184,21 +184,20 @@ def _judge_difference(
     bound: MinGain | MaxDrop, comparison: Comparison, against: str, acceptance: Acceptance
 ) -> Check:
     """Judge what is gained or lost; classes of few rows decide nothing."""
-    gained = isinstance(bound, MinGain)
+    direction: Direction = "max"
+    if isinstance(bound, MinGain):
+        name, direction, limit = "over_baselines", "min", bound.min_gain
+    else:
+        name, limit = "over_previous", bound.max_drop
     metric = Metric(
-        name=f"over_{'baselines' if gained else 'previous'}.{bound.metric}",
+        name=f"{name}.{bound.metric}",
         value=comparison.difference,
         n=comparison.n,
         interval=comparison.interval,
         undefined=comparison.note,
     )
-    check = judge(
-        metric,
-        direction="min" if gained else "max",
-        bound=bound.min_gain if isinstance(bound, MinGain) else bound.max_drop,
-        decide_on=acceptance.decide_on,
-        note=f"against {against}, on the same rows; p: {comparison.test}",
-    )
+    note = f"against {against}, on the same rows; p: {comparison.test}"
+    check = judge(metric, direction, limit, decide_on=acceptance.decide_on, note=note)
     check = replace(check, p_value=comparison.p_value, p_adjusted=comparison.p_adjusted)
     return hold_back(check, bound.metric, n=comparison.n)
 
@@ -213,7 +212,7 @@ def _judge_gain(
     if not known:
         reason = comparisons[0].note if comparisons else "no baseline"
         missing = Metric(name=name, value=None, n=0, undefined=reason)
-        return judge(missing, direction="min", bound=gain.min_gain, decide_on=acceptance.decide_on)
+        return judge(missing, "min", gain.min_gain, decide_on=acceptance.decide_on)
     checks = [_over_one(gain, x, known, acceptance=acceptance) for x in known]
     undecided = [check for check in checks if check.status is not Status.PASS]
     # A gain over the baselines is a claim about each of them: the first that is not beaten
@@ -246,7 +245,7 @@ def _judge_previous(
     if comparison is None:
         why_not = earlier.why_not or earlier.why_not_by.get(drop.metric, "")
         missing = Metric(name=name, value=None, n=0, undefined=why_not)
-        check = judge(missing, direction="max", bound=drop.max_drop, decide_on=acceptance.decide_on)
+        check = judge(missing, "max", drop.max_drop, decide_on=acceptance.decide_on)
         if not earlier.accepted:
             note = "no model of this recipe has been accepted before: nothing to compare with"
             # A warning lets pass: the first run of a recipe must be able to be accepted.

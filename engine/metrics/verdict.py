@@ -57,13 +57,8 @@ def judge_thresholds(
     for threshold in thresholds:
         name = threshold.metric
         metric = metrics.get(name) or Metric(name=name, value=None, n=0, undefined="not measured")
-        check = judge(
-            metric,
-            direction=threshold.direction,
-            bound=threshold.bound,
-            decide_on=decide_on,
-            note=(notes or {}).get(name, ""),
-        )
+        note, bound = (notes or {}).get(name, ""), threshold.bound
+        check = judge(metric, threshold.direction, bound, decide_on=decide_on, note=note)
         checks.append(hold_back(check, name, n=metric.n, rows=rows))
     return tuple(checks)
 
@@ -107,13 +102,8 @@ def judge_drops(
             sides.reverse()
         (first, more), (second, less) = sides
         difference = paired_difference(drop.metric, more, less, judging)
-        check = judge(
-            difference.metric,
-            direction="max",
-            bound=drop.max_drop,
-            decide_on="point",
-            note=f"{first} minus {second}, on the same rows",
-        )
+        note = f"{first} minus {second}, on the same rows"
+        check = judge(difference.metric, "max", drop.max_drop, decide_on="point", note=note)
         checks.append(replace(check, name=f"drop.{drop.metric}", p_value=difference.p_value))
     return tuple(checks)
 
@@ -146,7 +136,7 @@ def judge_gap(
         undefined="; ".join(missing),
     )
     note = f"{name} on {sides[0][0]} rows minus {sides[1][0]} rows"
-    return (judge(gap, direction="max", bound=max_gap, decide_on="point", note=note),)
+    return (judge(gap, "max", max_gap, decide_on="point", note=note),)
 
 
 def baseline_passes(scores: Scores, acceptance: Acceptance) -> bool:
@@ -158,7 +148,7 @@ def baseline_passes(scores: Scores, acceptance: Acceptance) -> bool:
 
 
 def judge(
-    metric: Metric, *, direction: Direction, bound: float, decide_on: DecideOn, note: str = ""
+    metric: Metric, direction: Direction, bound: float, *, decide_on: DecideOn, note: str = ""
 ) -> Check:
     """Compare one metric with one bound; equal to the bound passes, undefined fails."""
     status, reason = _decide(metric, direction=direction, bound=bound, decide_on=decide_on)

@@ -89,15 +89,15 @@ def parity(variant: Variant, before: Variant, recipe: Recipe) -> Check:
     if same.value is not None:
         changed = sum(1 for _ in flips(before.chosen, variant.chosen))
         note = f"{note}: {changed} of {same.n} answers changed{_largest(before, variant)}"
-        check = judge(same, direction="min", bound=bound, decide_on="point", note=note)
+        check = judge(same, "min", bound, decide_on="point", note=note)
         return replace(check, name=f"parity.{variant.name}")
-    bits = [_bits(one) for one in (before, variant)]
+    bits = [one.scores.metric("bits_per_byte").value for one in (before, variant)]
     change = None if None in bits or not bits[0] else abs(bits[1] / bits[0] - 1)  # type: ignore[operator]
     metric = Metric(
         name="bits_per_byte", value=change, n=len(variant.chosen), undefined=same.undefined
     )
     note = f"{note}: relative change of bits per byte"
-    check = judge(metric, direction="max", bound=1 - bound, decide_on="point", note=note)
+    check = judge(metric, "max", 1 - bound, decide_on="point", note=note)
     return replace(check, name=f"parity.{variant.name}")
 
 
@@ -176,10 +176,6 @@ def token_checks(facts: Mapping[str, Any], *, ollama_leaves: bool) -> Iterator[C
             n=of,
             note=f"{PLACES[place]}{differs}",
         )
-
-
-def _bits(variant: Variant) -> float | None:
-    return variant.scores.metric("bits_per_byte").value
 
 
 def _largest(before: Variant, variant: Variant) -> str:

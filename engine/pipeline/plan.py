@@ -403,17 +403,15 @@ def _differences(path: str, old: Any, new: Any) -> list[str]:
         return [
             line
             for key in keys
-            for line in _differences(_join(path, key), old.get(key), new.get(key))
+            for line in _differences(
+                key if path == "recipe" else f"{path}.{key}", old.get(key), new.get(key)
+            )
         ]
     if path == "sources":
         return ["a data source changed"]
     if isinstance(old, Mapping | list) or isinstance(new, Mapping | list):
         return [f"{path} changed"]
     return [f"{path} {_short(old)} -> {_short(new)}"]
-
-
-def _join(path: str, key: str) -> str:
-    return key if path == "recipe" else f"{path}.{key}"
 
 
 def _short(value: Any) -> str:

@@ -16,12 +16,8 @@ from engine.artifacts.results import read_json
 from engine.environment import Device, tool_versions
 from engine.evidence import (
     DataSummary,
-    HoldoutUse,
     Report,
-    Reproduction,
     Scores,
-    SplitLengths,
-    StageCost,
     StageRecord,
     StageStatus,
     TrainingSummary,
@@ -51,10 +47,6 @@ class ReportInputs:
     """As shown to people."""
     warnings: Sequence[str]
     notes: Sequence[str]
-    holdout_use: HoldoutUse | None = None
-    reproduction: Reproduction | None = None
-    costs: tuple[StageCost, ...] = ()
-    lengths: tuple[SplitLengths, ...] = ()
 
     @property
     def outcome(self) -> str:
@@ -114,7 +106,6 @@ def assemble(facts: ReportInputs) -> Report:
         versions=tool_versions(),
         environment=_environment(state.inputs.device),
         notes=(*facts.notes, *_fold_notes(folds, recipe), *_reuse_notes(state.records)),
-        holdout_use=facts.holdout_use,
         learning_curves=flow.curves(artifacts),
         folds=folds,
         comparisons=flow.comparisons(artifacts),
@@ -124,9 +115,6 @@ def assemble(facts: ReportInputs) -> Report:
         waivers=tuple(Waived(what=one.what, why=one.why) for one in recipe.waivers),
         sweep=flow.sweep(artifacts),
         seeds=flow.seeds(artifacts),
-        reproduction=facts.reproduction,
-        costs=facts.costs,
-        lengths=facts.lengths,
     )
 
 

@@ -58,18 +58,15 @@ def references(recipe: Recipe) -> dict[str, Source]:
 
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return what is asked, the seed that draws it, and the confidence of intervals."""
+    probes = probes_of(recipe)
     return {
         "acceptance": {
             "confidence": recipe.acceptance.confidence,
-            "forgetting": {"probes": [_probe_slice(probe) for probe in probes_of(recipe)]},
+            "forgetting": {"probes": [_probe_slice(probe) for probe in probes]},
         },
-        "splits": {"seed": recipe.splits.seed if _draws(recipe) else None},
+        "splits": {"seed": recipe.splits.seed if any(one.limit for one in probes) else None},
         "method": {"kind": recipe.method.kind},
     }
-
-
-def _draws(recipe: Recipe) -> bool:
-    return any(probe.limit for probe in probes_of(recipe))
 
 
 def _probe_slice(probe: Probe) -> dict[str, Any]:

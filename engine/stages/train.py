@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 
 from engine.artifacts.stage import Payload, StageContext
 from engine.backends import load_backend
-from engine.lock.hardware import basis_of, write_basis
+from engine.lock.hardware import write_basis
 from engine.recipe.model import Recipe
 from engine.training.rendered import rendered_rows
 from engine.training.train import Training, refuse_unready, train_rows
@@ -57,7 +57,7 @@ def run(context: StageContext) -> None:
         result=context.workdir,
         keeps_checkpoints=True,
     )
-    write_basis(context.workdir, basis_of(base, context.device))
+    write_basis(context.workdir, base, context.device)
     # what a sweep has left was trained from these rows by this config: training again would make
     # nothing else
     if not _take_swept(context):

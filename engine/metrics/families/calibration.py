@@ -36,7 +36,9 @@ def columns(
     places = np.searchsorted(_EDGES[1:-1], confidence, side="left")  # (low, high], as Guo et al.
     # `one_hot` leaves out what is at place BINS: a row without a probability is in no bin.
     places = np.where(known, places, BINS)
-    every = _all_known(predictions, targets)
+    every = (
+        targets is not None and targets.size > 0 and all(row.probabilities for row in predictions)
+    )
     brier = (confidence - correct) ** 2 if not every else _over_labels(predictions, targets)
     # Over all labels: 1 for a wrong label that is sure, and 1 for the right one that is not.
     worst = np.full(places.size, 2.0 if every else 1.0)
@@ -82,12 +84,6 @@ def _unknown(sums: Sums) -> str:
     if reason := no_rows(sums):
         return reason
     return "" if sums["known"] == sums["rows"] else "answers have no probabilities"
-
-
-def _all_known(predictions: Sequence[Prediction], targets: Floats | None) -> bool:
-    return (
-        targets is not None and targets.size > 0 and all(row.probabilities for row in predictions)
-    )
 
 
 def _over_labels(predictions: Sequence[Prediction], targets: Floats | None) -> Floats:

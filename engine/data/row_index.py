@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Final
 
 from engine.data.checks.rows.base import TraitCheck
 from engine.data.kinds.base import Filled
@@ -26,6 +27,15 @@ class Assignment(IntEnum):
     VALIDATION = 2
     HOLDOUT = 3
 
+    @property
+    def split(self) -> str:
+        """The name of the split in a recipe; `none` for no split."""
+        return self.name.lower()
+
+
+SPAN: Final = 1 << 64
+"""Places of texts and groups in a seeded order are below it."""
+
 
 def draw(purpose: str, seed: int, key: bytes) -> bytes:
     """Return the rank of a text in a seeded order that depends on its content alone."""
@@ -33,7 +43,7 @@ def draw(purpose: str, seed: int, key: bytes) -> bytes:
 
 
 def drawn(purpose: str, seed: int, key: bytes) -> int:
-    """Return the first 64 bits of `draw`: a place between 0 and 2**64."""
+    """Return the first 64 bits of `draw`: a place from 0 up to `SPAN`."""
     return int.from_bytes(draw(purpose, seed, key)[:8])
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from engine.data.prepare import Prepared, prepare
 from engine.data.reading.sources import fetch_all, read_all
-from engine.drafting.guess import GivenAnswers, guess
+from engine.drafting.guess import DraftOptions, guess
 from engine.drafting.plan import DraftPlan, labels
 from engine.drafting.profile import Profile, profile_of
 from engine.drafting.prompt import longest_row, max_length
@@ -49,15 +49,6 @@ FEWEST_ROWS: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DraftOptions:
-    """What the user fixed instead of leaving it to a guess."""
-
-    given: GivenAnswers = field(default_factory=GivenAnswers)
-    base_model: Reference | None = None
-    encoding: str = "utf-8"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeDraft:
     """A recipe that is not written yet, and what it rests on."""
 
@@ -82,7 +73,7 @@ def draft(
     readings, profile = _read(file, wishes.encoding)
     if profile.rows < FEWEST_ROWS:
         raise _too_few(file, f"{FEWEST_ROWS} are needed to divide them, there are {profile.rows}")
-    found = guess(profile, wishes.given)
+    found = guess(profile, wishes)
     plan = DraftPlan(
         guess=found,
         profile=profile,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from engine.data.examples.template import found_at
 from engine.drafting.guess import Guess
 from engine.drafting.plan import DraftPlan, labels
 from engine.drafting.sizes import BYTES_A_TOKEN, max_length_for, reachable, threshold_for
@@ -82,23 +83,8 @@ def longest_row(guess: Guess, rows: Iterable[Mapping[str, Any]]) -> int:
 def _row_bytes(guess: Guess, row: Mapping[str, Any]) -> int:
     if guess.shape or KINDS[guess.kind].answer is AnswerForm.OBJECT:
         return _bytes(str(row))
-    return sum(_bytes(str(at(row, name) or "")) for name in (guess.text, guess.label) if name)
+    return sum(_bytes(str(found_at(row, name) or "")) for name in (guess.text, guess.label) if name)
 
 
 def _bytes(text: str) -> int:
     return len(text.encode("utf-8", "replace"))
-
-
-def at(row: Mapping[str, Any], path: str) -> Any:
-    """Return what stands at a dotted path; None for nothing."""
-    if path in row:
-        return row[path]
-    value: Any = row
-    for part in path.split("."):
-        if isinstance(value, Mapping):
-            value = value.get(part)
-        elif isinstance(value, Sequence) and part.isdigit() and int(part) < len(value):
-            value = value[int(part)]
-        else:
-            return None
-    return value

@@ -8,9 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
 
 from engine.data.checks.findings import Findings, Quote, Rejects
 from engine.data.checks.rows import masks, row_checks, trait_checks
@@ -25,13 +24,6 @@ from engine.data.row_index import Assignment, Pool, drawn
 from engine.data.spill import SpilledRow
 from engine.data.splitting.column import NoMarkError, mark_of, place_of, seconds_of
 from engine.recipe.model import Data, Splits, Task
-
-_INTO: Final[Mapping[str, Assignment]] = {
-    "train": Assignment.TRAIN,
-    "validation": Assignment.VALIDATION,
-    "holdout": Assignment.HOLDOUT,
-    "": Assignment.TRAIN,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +171,8 @@ class RowCollector:
         """Return the value in the column of the splits, `` where there is none; None: cannot be read."""
         splits, pool = self._options.splits, self._pool
         if splits.by == "files":
-            pool.place.append(_INTO[self._options.data.sources[row.source].into])
+            into = self._options.data.sources[row.source].into or "train"
+            pool.place.append(Assignment[into.upper()])
         if not splits.column:
             return ""
         try:

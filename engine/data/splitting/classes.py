@@ -9,6 +9,7 @@ from engine.data.checks.all_rows import count_labels
 from engine.data.checks.findings import Findings
 from engine.data.reading.row import several
 from engine.data.row_index import Pool
+from engine.data.splitting.groups import split_problem
 from engine.data.splitting.splits import ORDER, Division
 from engine.errors import Problem
 from engine.recipe.model import CheckAction, SplitName, Splits
@@ -35,7 +36,10 @@ def check_split_classes(
     problems = list(_too_small(counts, total, labels, splits))
     alone = [label for label, count in counts["holdout"].items() if count]
     if len(labels) > 1 and len(alone) == 1:
-        findings.problems.append(_one_class(alone[0], sum(counts["holdout"].values())))
+        rows = sum(counts["holdout"].values())
+        message = f"every one of the {rows:,} holdout rows has the label `{alone[0]}`"
+        hint = "use a file with the true labels; masked test files name one label everywhere"
+        findings.problems.append(split_problem("D361", message, "holdout", hint))
         # Every other class is too small there as well, which says less.
         problems = [problem for problem in problems if problem.path != "splits.holdout"]
     if action == "fail":
@@ -63,34 +67,17 @@ def _too_small(
             count = counts[name].get(label, 0)
             least = MIN_HOLDOUT if name == "holdout" and not splits.folds else 1
             if getattr(splits, name) and rows and count < least:
-                needed = -(-least * everything // rows)
-                yield _class_too_small(label, name, (count, least, total[label], needed), splits)
+                message = (
+                    f"label `{label}` has {several(count, 'row')} in {name}, at least {least} are"
+                )
+                message += f" needed; it has {several(total[label], 'row')} in all"
+                hint = _small_class_hint(-(-least * everything // rows), splits)
+                yield split_problem("D312", message, name, hint)
 
 
-def _class_too_small(
-    label: str, name: SplitName, counts: tuple[int, int, int, int], splits: Splits
-) -> Problem:
-    count, least, total, needed = counts
-    hint = f"about {several(needed, 'row')} of that label in all would do; add rows, or enlarge the split"
+def _small_class_hint(needed: int, splits: Splits) -> str:
     if splits.by in ("files", "column"):
-        hint = "add rows of that label, or write `data.checks.missing_classes: warn`"
-    elif splits.by != "stratified":
-        hint = f"{hint}, or use `by: stratified`"
-    return Problem(
-        code="D312",
-        message=(
-            f"label `{label}` has {several(count, 'row')} in {name}, at least {least} are needed;"
-            f" it has {several(total, 'row')} in all"
-        ),
-        path=f"splits.{name}",
-        hint=hint,
-    )
-
-
-def _one_class(label: str, rows: int) -> Problem:
-    return Problem(
-        code="D361",
-        message=f"every one of the {rows:,} holdout rows has the label `{label}`",
-        path="splits.holdout",
-        hint="use a file with the true labels; masked test files name one label everywhere",
-    )
+        return "add rows of that label, or write `data.checks.missing_classes: warn`"
+    other = "" if splits.by == "stratified" else ", or use `by: stratified`"
+    rows = several(needed, "row")
+    return f"about {rows} of that label in all would do; add rows, or enlarge the split{other}"

@@ -16,8 +16,7 @@ from engine.data.splitting.classes import check_split_classes
 from engine.data.splitting.groups import apportion
 from engine.data.splitting.recorded import held_by, membership, what_became
 from engine.data.splitting.splits import ORDER, Division, divide
-from engine.recipe.model import Splits
-from engine.recipe.model.splits import SplitName
+from engine.recipe.model import SplitName, Splits
 from support.pools import Made, asked, pool_of, texts
 
 

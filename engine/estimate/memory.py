@@ -21,8 +21,6 @@ PROCESS = 1_120_000_000
 first pass has loaded its kernels; both backends came within 3 % of it."""
 KERNELS = 110_000_000
 """Of it, what comes only with the first pass."""
-CONTEXT = 600_000_000
-"""On a GPU, what CUDA and its libraries take beside what torch allocates; not measured here."""
 LOGITS = {"trl": 4.6, "axolotl": 4.1}
 """Copies of the 32-bit logits that are alive at once in the loss and its way back."""
 NF4 = 0.516

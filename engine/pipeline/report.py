@@ -71,10 +71,8 @@ def assemble(facts: ReportInputs) -> Report:
         run_directory=facts.run_folder,
         labels=recipe.task.labels,
         task={
-            "kind": recipe.task.kind,
-            "instruction": recipe.task.instruction,
-            "output": recipe.task.output,
-            "answer_pattern": recipe.task.answer_pattern,
+            name: getattr(recipe.task, name)
+            for name in ("kind", "instruction", "output", "answer_pattern")
         },
         base_model=describe(recipe.base_model),
         method=describe_sweep(recipe)

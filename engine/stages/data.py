@@ -47,13 +47,10 @@ def recipe_slice(recipe: Recipe) -> Payload:
             source_slice(source, name)
             for source, name in zip(data.sources, source_names(data.sources), strict=True)
         ],
-        "shape": data.shape,
+        **{name: getattr(data, name) for name in ("shape", "answer", "pair", "sample")},
         # the order in which a mapping is written decides nothing
         "label": data.label.in_order() if data.label else None,
-        "answer": data.answer,
         "messages": data.messages.in_order() if data.messages else None,
-        "pair": data.pair,
-        "sample": data.sample,
         "checks": checks,
         "splits": recipe.splits,
     }

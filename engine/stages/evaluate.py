@@ -41,7 +41,7 @@ SETS = ("holdout", "free", "train", "validation")
 """`free` is the holdout again, decoded freely; only where `holdout` is not."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Rows:
     """One set of rows that is asked."""
 
@@ -71,19 +71,13 @@ def run(context: StageContext) -> None:
     # loaded once, and not at all where every answer is in the store
     loaded = cache(partial(load_trained, context.artifacts["train"], context))
     asked = predict.PredictionInputs.of(recipe, train)
+    sample = sample_rows(train, recipe.task, seed=recipe.splits.seed)
+    free = [_Rows("free", holdout, len(holdout))] if recipe.task.spec.is_constrained else []
     sets = [
-        _Rows(name="holdout", rows=holdout, of=len(holdout)),
-        *(
-            [_Rows(name="free", rows=holdout, of=len(holdout))]
-            if recipe.task.spec.is_constrained
-            else []
-        ),
-        _Rows(
-            name="train",
-            rows=sample_rows(train, recipe.task, seed=recipe.splits.seed),
-            of=len(train),
-        ),
-        _Rows(name="validation", rows=judged_validation(validation, recipe), of=len(validation)),
+        _Rows("holdout", holdout, len(holdout)),
+        *free,
+        _Rows("train", sample, len(train)),
+        _Rows("validation", judged_validation(validation, recipe), len(validation)),
     ]
     scores: dict[str, object] = dict.fromkeys(SETS)
     for part in sets:

@@ -52,15 +52,16 @@ def run(context: StageContext) -> None:
     export = context.recipe.export
     files: list[ExportedFile] = []
     if "safetensors" in in_order(export.formats):
-        spec = ExportSpec(
-            task=context.recipe.task,
-            quantization=export.quantizations[0],
-            threads=context.device.threads,
-        )
+        spec = _spec(context, export.quantizations[0])
         files += _export("safetensors", context, spec, context.workdir)
     if export.has_quantized_file:
         files += _quantized(context)
     write_json(context.workdir / FILES, [to_json(file) for file in files], indent=2)
+
+
+def _spec(context: StageContext, quantization: str) -> ExportSpec:
+    task, threads = context.recipe.task, context.device.threads
+    return ExportSpec(task=task, quantization=quantization, threads=threads)
 
 
 def _has_matrix(recipe: Recipe) -> bool:
@@ -76,10 +77,8 @@ def _quantized(context: StageContext) -> list[ExportedFile]:
     answers = PredictionInputs.of(context.recipe, train).answers
     files: dict[str, ExportedFile] = {}
     for quantization in export.quantizations:
-        spec = ExportSpec(
-            task=context.recipe.task,
-            quantization=quantization,
-            threads=context.device.threads,
+        spec = replace(
+            _spec(context, quantization),
             sixteen=sixteen.file(SIXTEEN),
             longest_answers=answers,
             importance=None if matrix is None else matrix.file(MATRIX),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from engine.data.examples.example import Example, read_examples
 from engine.data.membership import Membership
 from engine.environment import Device
 from engine.metrics.comparing import Earlier
@@ -59,6 +60,11 @@ class StageContext:
     def precision(self) -> str:
         """What models are trained and run in: `bf16`, `fp16` or `fp32`, never `auto`."""
         return self.device.precision(self.recipe.backend.precision)
+
+    def examples(self, split: str) -> list[Example]:
+        """Read the rows of `train`, `validation` or `holdout`, of a stage that needs them."""
+        stage = "holdout" if split == "holdout" else "data"
+        return read_examples(self.artifacts[stage].file(f"{split}.jsonl"))
 
     def base_model_folder(self) -> Path:
         """Return the folder of the recipe's base model, fetched into the store if need be. StageError, DataError."""

@@ -16,8 +16,7 @@ from typing import Any
 
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.examples.example import read_examples
-from engine.data.splitting.subsets import Fold, folds_of
+from engine.data.splitting.subsets import Fold
 from engine.evidence import to_json
 from engine.inference import predict
 from engine.inference.baselines.notes import note
@@ -28,6 +27,7 @@ from engine.recipe.baselines import as_written
 from engine.recipe.model import Baseline, Recipe, Reference
 from engine.recipe.sweeps import methods_of
 from engine.training.rendered import rendered_rows
+from engine.training.retraining import folds_in
 from engine.training.svm_curve import svm_curve
 
 REVISION = 3
@@ -75,18 +75,6 @@ def run(context: StageContext) -> None:
     if "tfidf_svm" in [baseline.kind for baseline in recipe.baselines]:
         curve = svm_curve(context, train=folds[0].train, validation=folds[0].validation)
         write_json(context.workdir / CURVE, to_json(curve))
-
-
-def folds_in(context: StageContext) -> tuple[Fold, ...]:
-    """Return what is judged, and what may be learned from for it: one fold without cross-validation."""
-    data = context.artifacts["data"]
-    return folds_of(
-        read_examples(data.file("train.jsonl")),
-        read_examples(data.file("validation.jsonl")),
-        read_examples(context.artifacts["holdout"].file("holdout.jsonl")),
-        folds=context.recipe.splits.folds,
-        near=context.recipe.data.checks.keeps_splits_apart,
-    )
 
 
 def _judged(baseline: Baseline, asker: Asker, folds: Sequence[Fold]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.examples.example import Example, read_examples
+from engine.data.examples.example import Example
 from engine.evidence import to_json
 from engine.inference import predict
 from engine.inference.sampling import judged_validation, sample_rows
@@ -64,10 +64,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
 def run(context: StageContext) -> None:
     """Write `scores.json`, `checkpoints.json`, `sampling.json`, and `predictions.<set>.jsonl` of each of `SETS`."""
     recipe = context.recipe
-    data = context.artifacts["data"]
-    train = read_examples(data.file("train.jsonl"))
-    holdout = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
-    validation = read_examples(data.file("validation.jsonl"))
+    train, validation, holdout = map(context.examples, ("train", "validation", "holdout"))
     # loaded once, and not at all where every answer is in the store
     loaded = cache(partial(load_trained, context.artifacts["train"], context))
     asked = predict.PredictionInputs.of(recipe, train)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.examples.example import read_examples
 from engine.environment import version_of
 from engine.errors import StageError
 from engine.evidence import ExportedFile, to_json
@@ -73,8 +72,7 @@ def _quantized(context: StageContext) -> list[ExportedFile]:
     export = context.recipe.export
     sixteen = sixteen_bit(context)
     matrix = _matrix(context, sixteen) if _has_matrix(context.recipe) else None
-    train = read_examples(context.artifacts["data"].file("train.jsonl"))
-    answers = PredictionInputs.of(context.recipe, train).answers
+    answers = PredictionInputs.of(context.recipe, context.examples("train")).answers
     files: dict[str, ExportedFile] = {}
     for quantization in export.quantizations:
         spec = replace(

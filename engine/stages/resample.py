@@ -13,15 +13,14 @@ from dataclasses import asdict, replace
 
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.examples.example import Example, read_examples
-from engine.data.splitting.subsets import Fold, folds_of, share
+from engine.data.splitting.subsets import Fold, share
 from engine.evidence import LearningCurve, to_json
 from engine.inference.sampling import judged_validation
 from engine.metrics.learning import SHARES, ShareResult, learning_curve, unknown_curve
 from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
-from engine.training.retraining import Part, answers, examples_left
+from engine.training.retraining import Part, answers, examples_left, folds_in
 from engine.training.train import refuse_unready
 from engine.training.variants import backend_slice, variant
 
@@ -75,27 +74,15 @@ def run(context: StageContext) -> None:
 
     """
     refuse_unready(context)
-    data = context.artifacts["data"]
-    train = read_examples(data.file("train.jsonl"))
-    validation = read_examples(data.file("validation.jsonl"))
     if context.recipe.learning_curve:
-        write_json(context.workdir / CURVE, to_json(_curve(context, train, validation)))
+        write_json(context.workdir / CURVE, to_json(_curve(context)))
     if context.recipe.splits.folds:
-        holdout = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
-        folds = folds_of(
-            train,
-            validation,
-            holdout,
-            folds=context.recipe.splits.folds,
-            near=context.recipe.data.checks.keeps_splits_apart,
-        )
-        _cross_validate(context, folds)
+        _cross_validate(context, folds_in(context))
 
 
-def _curve(
-    context: StageContext, train: Sequence[Example], validation: Sequence[Example]
-) -> LearningCurve:
+def _curve(context: StageContext) -> LearningCurve:
     recipe = context.recipe
+    train, validation = context.examples("train"), context.examples("validation")
     if not validation:
         return unknown_curve("tuned", judged_on="validation", reason="there are no validation rows")
     judged, asked = [], judged_validation(validation, recipe)

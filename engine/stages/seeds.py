@@ -13,7 +13,7 @@ from pathlib import Path
 
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.examples.example import Example, read_examples
+from engine.data.examples.example import Example
 from engine.evidence import Metric, Scores, Seeds, SeedScores, to_json
 from engine.inference import predict
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
@@ -63,7 +63,7 @@ def run(context: StageContext) -> None:
     refuse_unready(context)
     recipe = context.recipe
     first = read_predictions(context.artifacts["evaluate"].file("predictions.holdout.jsonl"))
-    holdout = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
+    holdout = context.examples("holdout")
     runs = [_judged(recipe.method.seed, first, None, recipe)]
     for seed in recipe.method.seeds:
         predictions = _answers(seed, holdout, context)
@@ -91,8 +91,7 @@ def _answers(seed: int, holdout: Sequence[Example], context: StageContext) -> Se
     # the list stands in no training's key: a seed that is added trains only itself
     method = replace(context.recipe.method, seed=seed, seeds=())
     one = variant(method, context, of=f"seed {seed}")
-    train = read_examples(context.artifacts["data"].file("train.jsonl"))
-    asked = predict.PredictionInputs.of(one.context.recipe, train)
+    asked = predict.PredictionInputs.of(one.context.recipe, context.examples("train"))
     payload = {
         "revision": (REVISION, predict.REVISION),
         "holdout": context.inputs["holdout"],

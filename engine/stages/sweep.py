@@ -16,7 +16,7 @@ from pathlib import Path
 from engine.artifacts import results as flow
 from engine.artifacts.results import read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.examples.example import Example, read_examples
+from engine.data.examples.example import Example
 from engine.errors import StageError
 from engine.evidence import TrainingSummary, to_json
 from engine.files.typed_json import from_json
@@ -87,9 +87,8 @@ def run(context: StageContext) -> None:
     recipe = context.recipe
     sweep = _sweep(recipe)
     refuse_unready(context)
-    data = context.artifacts["data"]
-    train = read_examples(data.file("train.jsonl"))
-    rows = judged_validation(read_examples(data.file("validation.jsonl")), recipe)
+    train = context.examples("train")
+    rows = judged_validation(context.examples("validation"), recipe)
     variants = [_variant(number, context) for number in range(len(sweep.settings))]
     judged = []
     for number, one in enumerate(variants):

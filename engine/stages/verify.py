@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.examples.example import read_examples
 from engine.environment import version_of
 from engine.evidence import Check, Scores, Status, VariantResult, Verdict, to_json
 from engine.exporters.base import gguf_name
@@ -99,9 +98,8 @@ class _ParityChain:
     def __init__(self, context: StageContext) -> None:
         self.context, self.recipe = context, context.recipe
         self.judging = replace(Judging.of(self.recipe), seed=self.recipe.method.seed)
-        self.examples = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
-        train = read_examples(context.artifacts["data"].file("train.jsonl"))
-        self.asked = predict.PredictionInputs.of(self.recipe, train)
+        self.examples = context.examples("holdout")
+        self.asked = predict.PredictionInputs.of(self.recipe, context.examples("train"))
         self.results: list[VariantResult] = []
         self.checks: list[Check] = []
         """Of the rungs that lose nothing."""

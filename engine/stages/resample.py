@@ -22,7 +22,7 @@ from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
 from engine.training.retraining import Part, answers, examples_left, folds_in
 from engine.training.train import refuse_unready
-from engine.training.variants import backend_slice, variant
+from engine.training.variants import training_slice, variant
 
 REVISION = 3
 NEEDS = ("data", "evaluate")
@@ -54,13 +54,10 @@ def trainings(recipe: Recipe) -> int:
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return what is asked for, what rows and answers depend on, and the backend."""
     return {
+        **training_slice(recipe),
         "learning_curve": recipe.learning_curve,
         "splits": {"folds": recipe.splits.folds, "seed": recipe.splits.seed},
-        "task": asdict(recipe.task),
         "method": asdict(replace(recipe.method, seeds=())),
-        "data": {"checks": {"truncation": recipe.data.checks.truncation}},
-        "acceptance": {"confidence": recipe.acceptance.confidence},
-        "backend": backend_slice(recipe),
     }
 
 

@@ -22,7 +22,7 @@ from engine.metrics.seeds import spread_of
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe
 from engine.training.train import load_weights, refuse_unready
-from engine.training.variants import backend_slice, trained, variant
+from engine.training.variants import trained, training_slice, variant
 
 REVISION = 1
 NEEDS = ("data", "holdout", "evaluate")
@@ -41,14 +41,7 @@ def applies(recipe: Recipe) -> bool:
 
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return the seeds, what rows and answers depend on, and the backend."""
-    return {
-        "task": asdict(recipe.task),
-        "method": asdict(recipe.method),
-        "data": {"checks": {"truncation": recipe.data.checks.truncation}},
-        "acceptance": {"confidence": recipe.acceptance.confidence},
-        "splits": {"seed": recipe.splits.seed},
-        "backend": backend_slice(recipe),
-    }
+    return {"method": asdict(recipe.method), **training_slice(recipe)}
 
 
 def run(context: StageContext) -> None:

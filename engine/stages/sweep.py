@@ -30,10 +30,10 @@ from engine.store import Artifact
 from engine.training.train import SUMMARY, load_weights, refuse_unready
 from engine.training.variants import (
     TrainingVariant,
-    backend_slice,
     discard,
     is_trained,
     trained,
+    training_slice,
     variant,
     weights,
 )
@@ -64,11 +64,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "settings": [asdict(replace(method, seeds=())) for method in sweep.settings],
         "named": named(sweep, recipe.method),
         "choose_by": sweep.choose_by,
-        "task": asdict(recipe.task),
-        "data": {"checks": {"truncation": recipe.data.checks.truncation}},
-        "acceptance": {"confidence": recipe.acceptance.confidence},
-        "splits": {"seed": recipe.splits.seed},
-        "backend": backend_slice(recipe),
+        **training_slice(recipe),
     }
 
 

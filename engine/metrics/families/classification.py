@@ -51,9 +51,7 @@ def measures(table: Table) -> tuple[Measure, ...]:
     return (
         share_of_rows("accuracy", "correct"),
         Measure(name="balanced_accuracy", value=_balanced),
-        *labels.averages(table.names, "macro"),
-        *labels.averages(table.names, "micro"),
-        *labels.averages(table.names, "weighted"),
+        *labels.averages(table.names),
         Measure(name="mcc", value=_correlation, undefined=_one_class(table.names)),
         *calibration.MEASURES,
         share_of_rows("abstention", "abstained"),

@@ -58,9 +58,7 @@ def measures(table: Table) -> tuple[Measure, ...]:
     """Return the metrics, those of single labels last."""
     return (
         share_of_rows("accuracy", "correct"),
-        *labels.averages(table.names, "macro"),
-        *labels.averages(table.names, "micro"),
-        *labels.averages(table.names, "weighted"),
+        *labels.averages(table.names),
         Measure(name="mcc", value=_correlation, undefined=_constant(table.names)),
         mean_of_rows("hamming_loss", "missed"),
         *calibration.MEASURES,

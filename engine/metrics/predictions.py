@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -82,18 +82,14 @@ def read_predictions(path: Path) -> list[Prediction]:
         return [_from_json(json.loads(line)) for line in file]
 
 
-_ALWAYS = ("id", "target", "label", "text", "probability")
+_DEFAULTS = {field.name: field.default for field in fields(Prediction)}
 _TUPLES = ("probabilities", "references")
 
 
 def _as_json(prediction: Prediction) -> dict[str, Any]:
+    """Return what is not as it is by default."""
     given = asdict(prediction)
-    return {
-        name: value
-        for name, value in given.items()
-        if name in _ALWAYS
-        or (not value if name == "ended" else value or (name == "nats" and value is not None))
-    }
+    return {name: value for name, value in given.items() if value != _DEFAULTS[name]}
 
 
 def _from_json(data: dict[str, Any]) -> Prediction:

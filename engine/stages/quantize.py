@@ -11,7 +11,7 @@ import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from engine.artifacts.results import write_json
+from engine.artifacts.results import read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.environment import version_of
 from engine.errors import StageError
@@ -133,8 +133,7 @@ def _large(context: StageContext, spec: ExportSpec, *, matrix: str) -> list[Expo
         "versions": {tool: version_of(tool) for tool in TOOLS},
     }
     made = context.cached("gguf", payload, build)
-    described = json.loads(made.file(FILES).read_text(encoding="utf-8"))
-    files = from_json(list[ExportedFile], described)
+    files = from_json(list[ExportedFile], read_json(made, FILES))
     for file in files:
         target = context.workdir / file.name
         # `task.json` comes with every quantization, and is the same

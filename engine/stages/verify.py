@@ -14,7 +14,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.artifacts.results import write_json
+from engine.artifacts.results import read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.environment import version_of
 from engine.evidence import Check, Scores, Status, VariantResult, Verdict, to_json
@@ -156,8 +156,7 @@ class _ParityChain:
     def quantized(self) -> None:
         """Ask the quantized files, the smallest first, until one keeps every bound."""
         artifact = self.context.artifacts["quantize"]
-        described = json.loads(artifact.file("export.json").read_text(encoding="utf-8"))
-        digests = {item["name"]: item["sha256"] for item in described}
+        digests = {item["name"]: item["sha256"] for item in read_json(artifact, "export.json")}
         names = self.recipe.export.quantizations
         sizes = {name: artifact.file(gguf_name(name)).stat().st_size for name in names}
         # the first that passes leaves, so the order is part of the result: ties go by the
@@ -224,8 +223,7 @@ class _ParityChain:
             "revision": gguf_tensors.REVISION,
             "version": version_of("gguf"),
         }
-        made = self.context.cached("weights", payload, build)
-        found = json.loads(made.file(WEIGHTS).read_text(encoding="utf-8"))
+        found = read_json(self.context.cached("weights", payload, build), WEIGHTS)
         return [gguf_tensors.TensorError(**one) for one in found["errors"]], found["facts"]
 
     def _drops(self, predictions: Predictions) -> list[Check]:

@@ -24,10 +24,10 @@ def answered(right: int, rows: int = 200) -> list[Prediction]:
 
 
 def compared(newcomer: int, accepted: int, **changes: Any) -> ChallengeLine:
-    given: dict[str, Any] = {"margins": {}, "task": TASK, "confidence": 0.95, "seed": 7}
-    (line,) = lines(
-        answered(accepted), {"zero_shot": answered(newcomer)}, ["accuracy"], **(given | changes)
-    )
+    judging = Judging(task=TASK, confidence=0.95, seed=7)
+    given: dict[str, Any] = {"margins": {}} | changes
+    candidates = {"zero_shot": answered(newcomer)}
+    (line,) = lines(answered(accepted), candidates, ["accuracy"], judging, **given)
     return line
 
 

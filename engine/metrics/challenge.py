@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from engine.evidence import ChallengeLine, ChallengeOutcome, Comparison, Metric
-from engine.metrics.comparing import comparison_of, corrected
+from engine.metrics.comparing import comparisons_with, corrected
 from engine.metrics.predictions import Judging, Prediction
-from engine.metrics.scoring import score
+from engine.metrics.scoring import values_of
 from engine.metrics.verdict import rows_to_decide
 
 MARGIN = 0.02
@@ -31,32 +31,29 @@ def lines(
 
     `margins` are by metric; `MARGIN` for those that have none.
     """
-    from engine.metrics.paired import difference, pair  # brings numpy
+    from engine.metrics.paired import pair  # brings numpy
 
-    def values(answers: Sequence[Prediction]) -> dict[str, float | None]:
-        scores = score(answers, judging)
-        return {metric.name: metric.value for metric in scores.metrics}
-
-    before, differences, after = values(accepted), [], []
-    for name, answers in candidates.items():
-        models = pair(answers, accepted, judging)
-        reached = values(answers)
-        for metric in metrics:
-            less = judging.is_lower_better(metric)
-            differences.append(
-                comparison_of(name, difference(metric, models), is_lower_better=less)
-            )
-            after.append(reached.get(metric))
+    before = values_of(accepted, judging.task)
+    after = {name: values_of(answers, judging.task) for name, answers in candidates.items()}
+    found = [
+        comparison
+        for name, answers in candidates.items()
+        for comparison in comparisons_with(name, pair(answers, accepted, judging), metrics)
+    ]
     return tuple(
-        _line(one, before, value, margins.get(one.metric, MARGIN), judging.confidence)
-        for one, value in zip(corrected(differences), after, strict=True)
+        _line(
+            one,
+            (before.get(one.metric), after[one.name].get(one.metric)),
+            margins.get(one.metric, MARGIN),
+            judging.confidence,
+        )
+        for one in corrected(found)
     )
 
 
 def _line(
     comparison: Comparison,
-    before: Mapping[str, float | None],
-    newcomer: float | None,
+    values: tuple[float | None, float | None],
     margin: float,
     confidence: float,
 ) -> ChallengeLine:
@@ -65,8 +62,8 @@ def _line(
         comparison=comparison,
         standing=standing,
         margin=margin,
-        accepted=before.get(comparison.metric),
-        newcomer=newcomer,
+        accepted=values[0],
+        newcomer=values[1],
         rows=rows,
     )
 

@@ -10,7 +10,7 @@ interval does: the best one by its score need not be the one that is hardest to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from engine.metrics.verdict import ROUNDING, hold_back, judge
 from engine.recipe.model import Acceptance, Direction, MaxDrop, MinGain
 
 if TYPE_CHECKING:
-    from engine.metrics.paired import Difference
+    from engine.metrics.paired import PairedTables
 
 PREVIOUS = "previous"
 """What comparisons call the last accepted model of the recipe."""
@@ -69,20 +69,19 @@ def compare(
     On the `main` metric where the recipe asks for no gain, or for no comparison with that model; these
     are shown, not gated, and stand outside of the correction of those that are.
     """
+    from engine.metrics.paired import pair  # brings numpy
+
     gained = [gain.metric for gain in acceptance.over_baselines]
     kept = [drop.metric for drop in acceptance.over_previous]
-    over_baselines = [
-        comparison
-        for name, answers in rivals.baselines.items()
-        for comparison in _against(name, tuned, answers, metrics=gained or [main], rivals=rivals)
-    ]
-    earlier = rivals.earlier
+    over_baselines: list[Comparison] = []
+    for name, answers in rivals.baselines.items():
+        models = pair(tuned, answers, rivals.judging)
+        over_baselines += comparisons_with(name, models, gained or [main])
+    earlier, over_previous = rivals.earlier, list[Comparison]()
     known = [metric for metric in kept or [main] if metric not in earlier.why_not_by]
-    over_previous = (
-        _against(PREVIOUS, tuned, earlier.answers, metrics=known, rivals=rivals)
-        if earlier.is_comparable and known
-        else []
-    )
+    if earlier.is_comparable and known:
+        models = pair(tuned, earlier.answers, rivals.judging)
+        over_previous = comparisons_with(PREVIOUS, models, known)
     if gained and kept:
         return corrected([*over_baselines, *over_previous])
     return (*corrected(over_baselines), *corrected(over_previous))
@@ -132,31 +131,25 @@ def judge_previous(
     )
 
 
-def _against(
-    name: str,
-    tuned: Sequence[Prediction],
-    answers: Sequence[Prediction],
-    *,
-    metrics: Sequence[str],
-    rivals: Rivals,
+def comparisons_with(
+    name: str, models: PairedTables, metrics: Iterable[str], *, tested: Container[str] | None = None
 ) -> list[Comparison]:
-    from engine.metrics.paired import difference, pair  # brings numpy
+    """Compare a model with the one of that name on each metric: more is better for the first.
 
-    models = pair(tuned, answers, rivals.judging)
+    With `tested`, only those have p-values.
+    """
     return [
-        comparison_of(
-            name,
-            difference(metric, models),
-            is_lower_better=rivals.judging.is_lower_better(metric),
-        )
+        _comparison(name, metric, models, with_test=tested is None or metric in tested)
         for metric in metrics
     ]
 
 
-def comparison_of(name: str, found: Difference, *, is_lower_better: bool) -> Comparison:
-    """Return a difference as a comparison with a model of that name: more is better for the first."""
+def _comparison(name: str, metric: str, models: PairedTables, *, with_test: bool) -> Comparison:
+    from engine.metrics.paired import difference  # brings numpy
+
+    found = difference(metric, models, with_test=with_test)
     value, interval = found.metric.value, found.metric.interval
-    if is_lower_better:
+    if models.judging.is_lower_better(metric):
         # Not `-value`, which makes -0.0 of 0.0 and is shown with its sign.
         value = None if value is None else 0.0 - value
         interval = turned(interval)

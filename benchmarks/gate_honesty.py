@@ -383,7 +383,7 @@ def gain_scenario(
     def draw(random: Any, seed: int) -> Outcome:
         tuned, others = draw_models(random, rows, rivals)
         comparisons = compared(tuned, others, acceptance, seed)
-        (check,) = judge_gains(acceptance.over_baselines, comparisons, acceptance=acceptance)
+        (check,) = judge_gains(comparisons, acceptance)
         gains = [tuned.astype(float) - other for other in others]
         best = min(gains, key=lambda gain: float(gain.mean()))
         low, high = bootstrap(best, random)
@@ -462,9 +462,7 @@ def previous_scenario(rows: int, *, drop: float, max_drop: float) -> Scenario:
             earlier=earlier,
         )
         found = compare(answers_of(tuned), rivals, acceptance=acceptance, main="accuracy")
-        (check,) = judge_previous(
-            acceptance.over_previous, found, earlier=earlier, acceptance=acceptance
-        )
+        (check,) = judge_previous(found, acceptance, earlier=earlier)
         lost = other.astype(float) - tuned
         low, high = bootstrap(lost, random)
         return Outcome(

@@ -121,9 +121,10 @@ def data_summary(data: Artifact) -> DataSummary:
     return from_json(DataSummary, read_json(data, "summary.json"))
 
 
-def scores(artifacts: Artifacts) -> dict[str, Scores]:
-    """Scores of the trained model by the rows that were judged; empty before it is evaluated."""
-    found = read_as(dict[str, Scores | None], artifacts, "evaluate", "scores.json") or {}
+def scores(artifacts: Artifacts, *, folds: bool = False) -> dict[str, Scores]:
+    """Scores of the trained model by the rows that were judged, or of its folds; empty before it is evaluated."""
+    file = ("resample", "folds.json") if folds else ("evaluate", "scores.json")
+    found = read_as(dict[str, Scores | None], artifacts, *file) or {}
     return {name: judged for name, judged in found.items() if judged}
 
 
@@ -146,9 +147,7 @@ def curves(artifacts: Artifacts) -> tuple[LearningCurve, ...]:
 
 def folds(artifacts: Artifacts, recipe: Recipe) -> Scores | None:
     """The scores of a cross-validation; None without one."""
-    if not recipe.splits.folds or "resample" not in artifacts:
-        return None
-    return from_json(Scores, read_json(artifacts["resample"], "folds.json")["folds"])
+    return scores(artifacts, folds=True).get("folds") if recipe.splits.folds else None
 
 
 def comparisons(artifacts: Artifacts) -> tuple[Comparison, ...]:

@@ -97,9 +97,7 @@ def corrected(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
     )
 
 
-def judge_gains(
-    gains: Sequence[MinGain], comparisons: Iterable[Comparison], *, acceptance: Acceptance
-) -> tuple[Check, ...]:
+def judge_gains(comparisons: Iterable[Comparison], acceptance: Acceptance) -> tuple[Check, ...]:
     """Compare the tuned model's gain over the baselines with `min_gain`, by metric.
 
     Shown is the best baseline, or the one that is not beaten for sure. On the lower bound its
@@ -109,16 +107,12 @@ def judge_gains(
     found = [comparison for comparison in comparisons if comparison.name != PREVIOUS]
     return tuple(
         _judge_gain(gain, [x for x in found if x.metric == gain.metric], acceptance=acceptance)
-        for gain in gains
+        for gain in acceptance.over_baselines
     )
 
 
 def judge_previous(
-    drops: Sequence[MaxDrop],
-    comparisons: Iterable[Comparison],
-    *,
-    earlier: Earlier,
-    acceptance: Acceptance,
+    comparisons: Iterable[Comparison], acceptance: Acceptance, *, earlier: Earlier
 ) -> tuple[Check, ...]:
     """Compare what the tuned model loses against the last accepted one with `max_drop`, by metric.
 
@@ -127,7 +121,7 @@ def judge_previous(
     found = {x.metric: x for x in comparisons if x.name == PREVIOUS}
     return tuple(
         _judge_previous(drop, found.get(drop.metric), earlier=earlier, acceptance=acceptance)
-        for drop in drops
+        for drop in acceptance.over_previous
     )
 
 

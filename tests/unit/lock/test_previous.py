@@ -199,9 +199,7 @@ def judged(bench: Bench, lock: Accepted, now: list[Prediction], metric: str = "a
     since = of_lock(bench, lock).earlier(now, recipe=recipe)
     rivals = Rivals(judging=Judging(task=recipe.task, confidence=0.95, seed=7), earlier=since)
     comparisons = compare(now, rivals, acceptance=acceptance, main="accuracy")
-    (check,) = judge_previous(
-        acceptance.over_previous, comparisons, earlier=since, acceptance=acceptance
-    )
+    (check,) = judge_previous(comparisons, acceptance, earlier=since)
     return check
 
 

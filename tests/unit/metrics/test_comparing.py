@@ -75,7 +75,7 @@ def compared(
 
 def gain_over(*comparisons: Comparison, acceptance: Acceptance | None = None) -> Check:
     acceptance = acceptance or gaining()
-    (check,) = judge_gains(acceptance.over_baselines, comparisons, acceptance=acceptance)
+    (check,) = judge_gains(comparisons, acceptance)
     return check
 
 
@@ -83,9 +83,7 @@ def drop_from(
     *comparisons: Comparison, earlier: Earlier, acceptance: Acceptance | None = None
 ) -> Check:
     acceptance = acceptance or recorded_division()
-    (check,) = judge_previous(
-        acceptance.over_previous, comparisons, earlier=earlier, acceptance=acceptance
-    )
+    (check,) = judge_previous(comparisons, acceptance, earlier=earlier)
     return check
 
 

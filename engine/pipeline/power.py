@@ -20,13 +20,6 @@ from engine.store import Artifact
 UNCOUNTED = "What the holdout can show is known after data: its rows are not counted yet."
 
 
-def power_outlook(
-    recipe: Recipe, data: Artifact | None, *, discordance: float | None = None
-) -> tuple[str, ...]:
-    """Return what the holdout can and cannot show, in sentences; nothing where nothing is gated."""
-    return power_estimates(recipe, data, discordance=discordance).lines
-
-
 def power_estimates(
     recipe: Recipe, data: Artifact | None, *, discordance: float | None = None
 ) -> PowerEstimates:

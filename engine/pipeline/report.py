@@ -27,7 +27,7 @@ from engine.evidence import (
 from engine.files.typed_json import from_json
 from engine.parity.files import leaving_files
 from engine.pipeline.loop import RunState
-from engine.pipeline.power import measured_discordance, power_outlook
+from engine.pipeline.power import measured_discordance, power_estimates
 from engine.recipe import dump_resolved
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.sweeps import methods_of
@@ -213,7 +213,7 @@ def _next_steps(facts: ReportInputs) -> tuple[str, ...]:
 def _power(facts: ReportInputs) -> tuple[str, ...]:
     recipe, artifacts = facts.state.trained, facts.state.artifacts
     differ = measured_discordance(recipe, artifacts)
-    return power_outlook(recipe, artifacts.get("data"), discordance=differ)
+    return power_estimates(recipe, artifacts.get("data"), discordance=differ).lines
 
 
 def _advice(facts: ReportInputs) -> tuple[str, ...]:

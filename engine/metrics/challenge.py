@@ -40,32 +40,20 @@ def lines(
         for name, answers in candidates.items()
         for comparison in comparisons_with(name, pair(answers, accepted, judging), metrics)
     ]
-    return tuple(
-        _line(
-            one,
-            (before.get(one.metric), after[one.name].get(one.metric)),
-            margins.get(one.metric, MARGIN),
-            judging.confidence,
+    found_lines = []
+    for one in corrected(found):
+        margin = margins.get(one.metric, MARGIN)
+        standing, rows = stand(one, margin=margin, confidence=judging.confidence)
+        line = ChallengeLine(
+            comparison=one,
+            standing=standing,
+            margin=margin,
+            accepted=before.get(one.metric),
+            newcomer=after[one.name].get(one.metric),
+            rows=rows,
         )
-        for one in corrected(found)
-    )
-
-
-def _line(
-    comparison: Comparison,
-    values: tuple[float | None, float | None],
-    margin: float,
-    confidence: float,
-) -> ChallengeLine:
-    standing, rows = stand(comparison, margin=margin, confidence=confidence)
-    return ChallengeLine(
-        comparison=comparison,
-        standing=standing,
-        margin=margin,
-        accepted=values[0],
-        newcomer=values[1],
-        rows=rows,
-    )
+        found_lines.append(line)
+    return tuple(found_lines)
 
 
 def stand(

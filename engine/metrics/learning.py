@@ -62,11 +62,7 @@ class Gain:
 
 
 def learning_curve(
-    model: str,
-    judged: Sequence[ShareResult],
-    judging: Judging,
-    *,
-    judged_on: str,
+    model: str, judged: Sequence[ShareResult], judging: Judging, *, judged_on: str
 ) -> LearningCurve:
     """Return the curve of a model, its shares ascending, and whether its last step still gained.
 
@@ -101,9 +97,7 @@ def learning_curve(
 
 
 def last_gains(
-    smaller: Sequence[Prediction],
-    larger: Sequence[Prediction],
-    judging: Judging,
+    smaller: Sequence[Prediction], larger: Sequence[Prediction], judging: Judging
 ) -> tuple[Gain | None, dict[str, Gain]]:
     """Return what the larger part gained over the smaller: in the main metric, and in F1 by label.
 

@@ -47,9 +47,7 @@ class PairedTables:
 
 
 def pair(
-    first: Sequence[Prediction],
-    second: Sequence[Prediction],
-    judging: Judging,
+    first: Sequence[Prediction], second: Sequence[Prediction], judging: Judging
 ) -> PairedTables:
     """Prepare two models' predictions for differences on any number of metrics."""
     family = family_of(judging.task)
@@ -63,10 +61,7 @@ def pair(
 
 
 def paired_difference(
-    name: str,
-    first: Sequence[Prediction],
-    second: Sequence[Prediction],
-    judging: Judging,
+    name: str, first: Sequence[Prediction], second: Sequence[Prediction], judging: Judging
 ) -> Difference:
     """Subtract `second` from `first` on the metric called `name`, over rows paired by id.
 

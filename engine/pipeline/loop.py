@@ -56,6 +56,11 @@ class RunState:
     """Why the stages that follow are skipped."""
     error: EngineError | None = None
 
+    @property
+    def outcome(self) -> str:
+        """As in `Report.outcome`."""
+        return self.stop.outcome if self.stop else "accepted"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:

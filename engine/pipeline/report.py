@@ -48,11 +48,6 @@ class ReportInputs:
     warnings: Sequence[str]
     notes: Sequence[str]
 
-    @property
-    def outcome(self) -> str:
-        """As in `Report.outcome`."""
-        return self.state.stop.outcome if self.state.stop else "accepted"
-
 
 def assemble(facts: ReportInputs) -> Report:
     """The report of a run; parts whose stage left nothing are None or empty."""
@@ -63,7 +58,7 @@ def assemble(facts: ReportInputs) -> Report:
         schema="report.v1",
         recipe_name=recipe.name,
         description=recipe.description,
-        outcome=facts.outcome,
+        outcome=facts.state.outcome,
         summary=_summary(facts),
         next_steps=_next_steps(facts),
         started=state.started.isoformat(timespec="seconds"),
@@ -190,19 +185,19 @@ def _summary(facts: ReportInputs) -> str:
         "failed": f"the run could not finish: {why}",
         "interrupted": f"the run was interrupted: {why}",
         "stopped": f"stopped as asked: {why}",
-    }[facts.outcome]
+    }[facts.state.outcome]
 
 
 def _next_steps(facts: ReportInputs) -> tuple[str, ...]:
     name, shown, error = facts.state.trained.name, facts.recipe_file, facts.state.error
-    if facts.outcome in ("failed", "interrupted"):
+    if facts.state.outcome in ("failed", "interrupted"):
         hints = [problem.hint for problem in (error.problems if error else ())]
         return (*(hint for hint in hints if hint), f"recipe run {shown}")
-    if facts.outcome == "accepted":
+    if facts.state.outcome == "accepted":
         return (f'recipe try {name} "…"', f"recipe report {name}")
-    if facts.outcome in ("refused", "inconclusive"):
+    if facts.state.outcome in ("refused", "inconclusive"):
         return (*_advice(facts), f"recipe report {name}")
-    if facts.outcome == "baseline_passes":
+    if facts.state.outcome == "baseline_passes":
         return (
             "ship the baseline that passes, or raise the thresholds if they are too low",
             f"to train all the same: set stop_if_baseline_passes: false in {shown}",

@@ -161,7 +161,7 @@ def _finish(state: RunState, store: Store, ending: _Ending) -> RunResult:
     recipe, keeper, lock, runs = state.recipe, ending.keeper, ending.lock, Runs(store.root)
     resolved = dump_resolved(recipe)
     _stop_if_asked(state)
-    outcome = state.stop.outcome if state.stop else "accepted"
+    outcome = state.outcome
     code = state.stop.code if state.stop else ExitCode.ACCEPTED
     repeated = lock.verdict(state.artifacts, state.records, outcome=outcome, error=state.error)
     try:

@@ -126,10 +126,10 @@ def key_id(key: Ed25519PublicKey) -> str:
 def sign(payload: bytes, key: Ed25519PrivateKey) -> bytes:
     """Return a DSSE envelope: byte-equal for the same payload and key."""
     from securesystemslib.dsse import Envelope
-    from securesystemslib.signer import CryptoSigner
+    from securesystemslib.signer import CryptoSigner, SSlibKey
 
-    envelope = Envelope(payload, PAYLOAD_TYPE, {})
-    envelope.sign(CryptoSigner(key, _library_key(key.public_key())))
+    envelope, public = Envelope(payload, PAYLOAD_TYPE, {}), key.public_key()
+    envelope.sign(CryptoSigner(key, SSlibKey.from_crypto(public, keyid=key_id(public))))
     return (json.dumps(envelope.to_dict(), indent=1, sort_keys=True) + "\n").encode()
 
 
@@ -195,12 +195,6 @@ def require(*names: str) -> None:
             f"signatures need {' and '.join(missing)}",
             hint="pip install 'slm-recipe[bundle]'",
         )
-
-
-def _library_key(key: Ed25519PublicKey) -> Any:
-    from securesystemslib.signer import SSlibKey
-
-    return SSlibKey.from_crypto(key, keyid=key_id(key))
 
 
 def _made(place: Path) -> Ed25519PrivateKey:

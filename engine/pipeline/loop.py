@@ -64,6 +64,11 @@ class RunState:
     """Why the stages that follow are skipped."""
     error: EngineError | None = None
 
+    @property
+    def outcome(self) -> str:
+        """What the run comes to."""
+        return self.stop.outcome if self.stop else "accepted"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:

@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.artifacts import results as flow
 from engine.artifacts.results import read_json
 from engine.environment import Device
-from engine.errors import EngineError
 from engine.evidence import (
     DataSummary,
     HoldoutUse,
@@ -38,25 +37,21 @@ from engine.recipe.sweeps import methods_of
 from engine.store import Artifact, Store
 from engine.store.runs import write_text
 
+if TYPE_CHECKING:
+    from engine.pipeline.loop import RunState
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportInputs:
     """What a walk through the stages left, as the report needs it."""
 
-    recipe: Recipe
+    state: RunState
     recipe_file: str
     """As commands name it."""
     recipe_text: str
     resolved_recipe: str
-    device: Device
-    started: datetime
     run_folder: str
     """As shown to people."""
-    records: Sequence[StageRecord]
-    artifacts: Mapping[str, Artifact]
-    outcome: str
-    why: str
-    error: EngineError | None
     warnings: Sequence[str]
     notes: Sequence[str]
     versions: Mapping[str, str]
@@ -68,18 +63,18 @@ class ReportInputs:
 
 def assemble(facts: ReportInputs) -> Report:
     """The report of a run; parts whose stage left nothing are None or empty."""
-    recipe, artifacts = facts.recipe, facts.artifacts
+    recipe, artifacts = facts.state.trained, facts.state.artifacts
     scores, folds = _all_scores(artifacts), flow.folds(artifacts, recipe)
     verification = read_json(artifacts["verify"], "verify.json") if "verify" in artifacts else {}
     return Report(
         schema="report.v1",
         recipe_name=recipe.name,
         description=recipe.description,
-        outcome=facts.outcome,
-        summary=_summary(facts),
+        outcome=facts.state.outcome,
+        summary=_summary(facts.state),
         next_steps=_next_steps(facts),
-        started=facts.started.isoformat(timespec="seconds"),
-        seconds=round((datetime.now(UTC) - facts.started).total_seconds(), 1),
+        started=facts.state.started.isoformat(timespec="seconds"),
+        seconds=round((datetime.now(UTC) - facts.state.started).total_seconds(), 1),
         run_directory=facts.run_folder,
         labels=recipe.task.labels,
         task={
@@ -92,7 +87,7 @@ def assemble(facts: ReportInputs) -> Report:
         method=describe_sweep(recipe)
         if recipe.sweep and "sweep" not in artifacts
         else describe_method(recipe),
-        stages=tuple(facts.records),
+        stages=tuple(facts.state.records),
         data=(
             from_json(DataSummary, read_json(artifacts["data"], "summary.json"))
             if "data" in artifacts
@@ -124,13 +119,13 @@ def assemble(facts: ReportInputs) -> Report:
         resolved_recipe=facts.resolved_recipe,
         backend_config=_text(artifacts.get("compile"), "config.yaml"),
         versions=dict(facts.versions),
-        environment=_environment(facts.device),
-        notes=(*facts.notes, *_fold_notes(folds, recipe), *_reuse_notes(facts.records)),
+        environment=_environment(facts.state.inputs.device),
+        notes=(*facts.notes, *_fold_notes(folds, recipe), *_reuse_notes(facts.state.records)),
         holdout_use=facts.holdout_use,
         learning_curves=flow.curves(artifacts),
         folds=folds,
         comparisons=flow.comparisons(artifacts),
-        power=_power(facts),
+        power=_power(facts.state),
         forgetting=flow.forgetting(artifacts),
         checkpoints=flow.checkpoints(artifacts),
         waivers=tuple(Waived(what=one.what, why=one.why) for one in recipe.waivers),
@@ -204,31 +199,32 @@ def _model(ref: Reference) -> str:
     return model.partition(" from ")[0]
 
 
-def _summary(facts: ReportInputs) -> str:
-    name = facts.recipe.name
-    also = ", and so does the quantized file" if facts.recipe.export.has_quantized_file else ""
+def _summary(state: RunState) -> str:
+    name, stop = state.trained.name, state.stop
+    why = stop.why if stop else ""
+    also = ", and so does the quantized file" if state.trained.export.has_quantized_file else ""
     return {
         "accepted": f"{name} meets every threshold{also}",
-        "refused": f"{name} is not good enough to ship: {facts.why}",
-        "inconclusive": f"the holdout is too small to decide whether {name} is good enough: "
-        f"{facts.why}",
-        "baseline_passes": f"no training needed: {facts.why}",
-        "failed": f"the run could not finish: {facts.why}",
-        "interrupted": f"the run was interrupted: {facts.why}",
-        "stopped": f"stopped as asked: {facts.why}",
-    }[facts.outcome]
+        "refused": f"{name} is not good enough to ship: {why}",
+        "inconclusive": f"the holdout is too small to decide whether {name} is good enough: {why}",
+        "baseline_passes": f"no training needed: {why}",
+        "failed": f"the run could not finish: {why}",
+        "interrupted": f"the run was interrupted: {why}",
+        "stopped": f"stopped as asked: {why}",
+    }[state.outcome]
 
 
 def _next_steps(facts: ReportInputs) -> tuple[str, ...]:
-    name, shown = facts.recipe.name, facts.recipe_file
-    if facts.outcome in ("failed", "interrupted"):
-        hints = [problem.hint for problem in (facts.error.problems if facts.error else ())]
+    state, shown = facts.state, facts.recipe_file
+    name = state.trained.name
+    if state.outcome in ("failed", "interrupted"):
+        hints = [problem.hint for problem in (state.error.problems if state.error else ())]
         return (*(hint for hint in hints if hint), f"recipe run {shown}")
-    if facts.outcome == "accepted":
+    if state.outcome == "accepted":
         return (f'recipe try {name} "…"', f"recipe report {name}")
-    if facts.outcome in ("refused", "inconclusive"):
-        return (*_advice(facts), f"recipe report {name}")
-    if facts.outcome == "baseline_passes":
+    if state.outcome in ("refused", "inconclusive"):
+        return (*_advice(state), f"recipe report {name}")
+    if state.outcome == "baseline_passes":
         return (
             "ship the baseline that passes, or raise the thresholds if they are too low",
             f"to train all the same: set stop_if_baseline_passes: false in {shown}",
@@ -236,25 +232,25 @@ def _next_steps(facts: ReportInputs) -> tuple[str, ...]:
     return (f"recipe plan {shown}",)
 
 
-def _power(facts: ReportInputs) -> tuple[str, ...]:
-    recipe, artifacts = facts.recipe, facts.artifacts
+def _power(state: RunState) -> tuple[str, ...]:
+    recipe, artifacts = state.trained, state.artifacts
     differ = measured_discordance(recipe, artifacts)
     return power_outlook(recipe, artifacts.get("data"), discordance=differ)
 
 
-def _advice(facts: ReportInputs) -> tuple[str, ...]:
+def _advice(state: RunState) -> tuple[str, ...]:
     from engine.metrics.advice import Beside, what_would_help  # only after a refusal
 
-    scores = _all_scores(facts.artifacts)
-    gate = flow.verdict(facts.artifacts, "verify" if "verify" in facts.artifacts else "gate")
-    judged = flow.folds(facts.artifacts, facts.recipe) or scores["holdout"]
+    scores = _all_scores(state.artifacts)
+    gate = flow.verdict(state.artifacts, "verify" if "verify" in state.artifacts else "gate")
+    judged = flow.folds(state.artifacts, state.trained) or scores["holdout"]
     beside = Beside(
-        curves=flow.curves(facts.artifacts),
-        comparisons=flow.comparisons(facts.artifacts),
-        power=_power(facts),
+        curves=flow.curves(state.artifacts),
+        comparisons=flow.comparisons(state.artifacts),
+        power=_power(state),
         learned_from=scores.get("train"),
     )
-    return what_would_help(judged, gate, task=facts.recipe.task, beside=beside)
+    return what_would_help(judged, gate, task=state.trained.task, beside=beside)
 
 
 def _all_scores(artifacts: Mapping[str, Artifact]) -> dict[str, Scores]:

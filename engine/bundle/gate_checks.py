@@ -210,11 +210,9 @@ def _differences(report: Report, recipe: Recipe) -> Iterator[str]:
         difference = gained(mine.value, its.value, one.metric, recipe)
         # of answers where one model has no probabilities
         has_likelihood = one.metric in ("brier", "ece")
-        if not has_likelihood and not same(one.difference, difference):
-            yield (
-                f"the gain in {one.metric} over {one.name} is {one.difference}, "
-                f"the scores say {difference:g}"
-            )
+        if not has_likelihood:
+            fact = (one.difference, difference, "the gain in {name} is {}, the scores say {:g}")
+            yield from unequal(fact, name=f"{one.metric} over {one.name}")
 
 
 def gained(value: float, other: float, metric: str, recipe: Recipe) -> float:

@@ -12,16 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from engine.bundle import consistency
 from engine.bundle.archive import ArchiveError, Member, read_archive
-from engine.bundle.consistency import (
-    model_problems,
-    page_problems,
-    recipe_problems,
-    run_problems,
-    score_problems,
-    statement_problems,
-    surrounding_problems,
-)
 from engine.bundle.contents import (
     EVIDENCE,
     KEY,
@@ -45,17 +37,17 @@ from engine.store.store import sha256_of
 
 MOST_KEY_BYTES: Final = 65_536
 CLAIMS: Final[Mapping[str, Callable[[Contents], Iterator[str]]]] = {
-    "report, lock and recipe speak of one recipe": recipe_problems,
-    "report and lock speak of one model": model_problems,
+    "report, lock and recipe speak of one recipe": consistency.recipe_problems,
+    "report and lock speak of one model": consistency.model_problems,
     "report and lock speak of the same rows": data_problems,
-    "the run was accepted, with every stage": run_problems,
-    "report and lock speak of one machine and the same tools": surrounding_problems,
-    "the scores agree with themselves": score_problems,
+    "the run was accepted, with every stage": consistency.run_problems,
+    "report and lock speak of one machine and the same tools": consistency.surrounding_problems,
+    "the scores agree with themselves": consistency.score_problems,
     "the baselines and comparisons follow from their numbers": comparison_problems,
     "the gate asked what the recipe asks, and its numbers pass": gate_problems,
     "the exported model was asked what the recipe asks, and its numbers pass": verify_problems,
-    "the pages for people say what the report says": page_problems,
-    "the statement says what report and lock say": statement_problems,
+    "the pages for people say what the report says": consistency.page_problems,
+    "the statement says what report and lock say": consistency.statement_problems,
 }
 """What the files of a bundle must say of each other."""
 
@@ -200,24 +192,18 @@ def _signed(
 ) -> Mapping[str, Any] | None:
     """Check the signature by the key in the bundle, and that key by the one the caller trusts."""
     found: Mapping[str, Any] | None = None
-
-    def problems() -> Iterator[str]:
-        nonlocal found
-        try:
-            key = public_key(bytes_of(members, KEY), KEY)
-            signed = checked(bytes_of(members, STATEMENT), key)
-            found = _statement(signed.payload)
-        except RecipeError as error:
-            yield error.problems[0].message
-            return
-        except (KeyError, ValueError) as error:
-            # a KeyError shows its message in quotes
-            yield str(error).strip("'")
-            return
-        checking.signer = signed.key
-        checking.subjects = tuple(found["subject"])
-
-    checking.claim("the statement is signed by the key in the bundle", problems())
+    problem = ""
+    try:
+        key = public_key(bytes_of(members, KEY), KEY)
+        signed = checked(bytes_of(members, STATEMENT), key)
+        found = _statement(signed.payload)
+        checking.signer, checking.subjects = signed.key, tuple(found["subject"])
+    except RecipeError as error:
+        problem = error.problems[0].message
+    except (KeyError, ValueError) as error:
+        # a KeyError shows its message in quotes
+        problem = str(error).strip("'")
+    checking.claim("the statement is signed by the key in the bundle", [problem])
     if trusted is not None:
         known = key_id(public_key(trusted, "--key"))
         other = f"it is signed by {checking.signer or 'no key'}, the key named is {known}"
@@ -275,25 +261,22 @@ def _included(checking: Checking, members: Mapping[str, Member], report: Report)
 def _model(checking: Checking, model: Path) -> None:
     """Find a file, or every file of a folder, among those that were signed."""
     signed = {one["digest"]["sha256"]: one["name"] for one in checking.subjects}
-
-    def problems() -> Iterator[str]:
-        try:
-            is_folder = model.is_dir()
-            files = sorted(p for p in model.rglob("*") if p.is_file()) if is_folder else [model]
-            # by digest and not by name: people rename what they download
-            digests = {}
-            for file in files:
-                require_regular(file)
-                digests[file] = sha256_of(file)
-        except OSError as error:
-            raise _unreadable(model, error) from error
-        if not files:
-            yield "the folder is empty"
-        for file, digest in digests.items():
-            if digest not in signed:
-                yield f"`{file.name}` (sha256 {digest}) is none of the model's files"
-
-    checking.claim(f"`{model.name}` is a file of this model", problems())
+    digests = {}
+    try:
+        # by digest and not by name: people rename what they download
+        files = sorted(p for p in model.rglob("*") if p.is_file()) if model.is_dir() else [model]
+        for file in files:
+            require_regular(file)
+            digests[file] = sha256_of(file)
+    except OSError as error:
+        raise _unreadable(model, error) from error
+    strange = [
+        f"`{file.name}` (sha256 {digest}) is none of the model's files"
+        for file, digest in digests.items()
+        if digest not in signed
+    ]
+    claim = f"`{model.name}` is a file of this model"
+    checking.claim(claim, strange if digests else ["the folder is empty"])
 
 
 def _read(path: Path) -> bytes:

@@ -20,6 +20,7 @@ from engine.review.compare import (
 )
 from engine.review.files import read_as
 from engine.review.flatten import PROBES
+from engine.review.validation import rows_of
 
 _SAME_MODEL: Final = ("hub", "path", "package", "file", "gguf", "endpoint", "model")
 """Keys that say which model answers; pins are judged as pins."""
@@ -28,6 +29,8 @@ _OF_NO_ANSWER: Final = ("name", "api_key_env", "price")
 _PINS = ("revision", "sha256")
 SEED = "splits.seed"
 """It draws the questions of a set that is not asked whole."""
+Baselines = Mapping[str, Baseline]
+"""By name."""
 
 
 def baselines(versions: Versions) -> Iterator[Finding]:
@@ -60,9 +63,7 @@ def _models(recipe: Recipe, without: Container[str]) -> dict[str, object]:
     }
 
 
-def _shots(
-    versions: Versions, old: Mapping[str, Baseline], new: Mapping[str, Baseline]
-) -> Iterator[Finding]:
+def _shots(versions: Versions, old: Baselines, new: Baselines) -> Iterator[Finding]:
     for name in new:
         if name not in old or old[name].kind != new[name].kind:
             continue
@@ -84,9 +85,7 @@ def shots_asked(baseline: Baseline, recipe: Recipe) -> int:
     return baseline.shots
 
 
-def _exchanged(
-    versions: Versions, old: Mapping[str, Baseline], new: Mapping[str, Baseline]
-) -> Iterator[Finding]:
+def _exchanged(versions: Versions, old: Baselines, new: Baselines) -> Iterator[Finding]:
     """Another model behind the same name."""
     for one in versions.differing:
         if not one.form.startswith("baselines[].model."):
@@ -176,9 +175,5 @@ def _by_name[T: (Baseline, Probe)](items: Iterable[T]) -> dict[str, T]:
 def _changed(one: ChangedKey, key: str) -> Finding:
     if key != "limit":
         return finding_of(one, "W114", "other questions are asked")
-    before, after = (_most(value) for value in (one.before, one.after))
+    before, after = (rows_of(value) for value in (one.before, one.after))
     return finding_of(one, "W114", weaker=after < before)
-
-
-def _most(limit: object) -> float:
-    return limit if isinstance(limit, int) and limit else float("inf")

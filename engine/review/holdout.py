@@ -15,7 +15,7 @@ from engine.review.files import bytes_changed, changed_rows, other_content, part
 from engine.review.locks import judge_locks
 from engine.review.rows import HoldoutOverlap, RowDivider
 from engine.review.sources import Paired
-from engine.review.validation import is_smaller
+from engine.review.validation import is_smaller, rows_of
 
 GIVEN_BY_DATA: Final = ("files", "column")
 """Ways of dividing in which the data say which rows judge."""
@@ -259,15 +259,8 @@ def _sizes(versions: Versions) -> Iterator[Finding]:
     smaller = None if old.folds or new.folds else is_smaller(old.holdout, new.holdout)
     if size is not None and smaller is not None:
         yield finding_of(size, "W202", weaker=smaller)
-    yield from _sampled(versions)
-
-
-def _sampled(versions: Versions) -> Iterator[Finding]:
-    """A sample leaves fewer rows to judge where the holdout is a share of them."""
-    rows, new = versions.find("data.sample.rows"), versions.new.recipe
-    if rows is None or (isinstance(new.splits.holdout, int) and not new.splits.folds):
-        return
-    before, after = (
-        value if isinstance(value, int) else float("inf") for value in (rows.before, rows.after)
-    )
-    yield finding_of(rows, "W202", weaker=after < before)
+    # A sample leaves fewer rows to judge where the holdout is a share of them.
+    rows = versions.find("data.sample.rows")
+    if rows is not None and (new.folds or not isinstance(new.holdout, int)):
+        before, after = (rows_of(value) for value in (rows.before, rows.after))
+        yield finding_of(rows, "W202", weaker=after < before)

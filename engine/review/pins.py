@@ -123,21 +123,15 @@ def _name(ref: Reference) -> str:
 
 
 def _is_known(ref: Reference, versions: Versions) -> bool:
-    match ref:
-        case HubRef():
-            return ref.revision is not None
-        case PackageRef():
-            return ref.sha256 is not None
-        case PathRef():
-            if ref.sha256 is not None:
-                return True
-            # Outside the project, and not allowed to be read.
-            if ref.withheld:
-                return False
-            old, new = versions.old.tree, versions.new.tree
-            return new.keeps(ref.path) and (
-                old.keeps(ref.path) or old.identity(ref.path) != new.identity(ref.path)
-            )
+    if _pin(ref).value is not None:
+        return True
+    # Outside the project, a file is not allowed to be read.
+    if not isinstance(ref, PathRef) or ref.withheld:
+        return False
+    old, new = versions.old.tree, versions.new.tree
+    return new.keeps(ref.path) and (
+        old.keeps(ref.path) or old.identity(ref.path) != new.identity(ref.path)
+    )
 
 
 def _beside(versions: Versions) -> Iterator[str]:

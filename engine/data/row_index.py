@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
@@ -93,10 +93,6 @@ class Pool:
     def __len__(self) -> int:
         return len(self.spill)
 
-    def add_trait(self, check: TraitCheck) -> None:
-        """Keep what `check` says of the rows that follow."""
-        self.traits.append(Traits(check))
-
     def note_traits(self, filled: Filled) -> None:
         """Keep the traits of one more row."""
         for traits in self.traits:
@@ -147,10 +143,11 @@ class Pool:
                     if len(same) > 1:
                         yield same
 
-    def leave_out(self, rows: Sequence[int]) -> int:
+    def leave_out(self, rows: Iterable[int]) -> int:
         """Take rows out; return how many were still in."""
-        count = sum(self.alive[row] for row in rows)
+        count = 0
         for row in rows:
+            count += self.alive[row]
             self.alive[row] = 0
         return count
 

@@ -58,8 +58,5 @@ def _required(check: Check) -> str:
     """The demand, with the p of the test; corrected for all tests where that was done."""
     if check.p_adjusted not in (None, check.p_value):
         return f"{required(check)}, Holm {p_value(check.p_adjusted)}"
-    return (
-        f"{required(check)}, {p_value(check.p_value)}"
-        if check.p_value is not None
-        else required(check)
-    )
+    tested = "" if check.p_value is None else f", {p_value(check.p_value)}"
+    return f"{required(check)}{tested}"

@@ -15,7 +15,7 @@ stay together.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
@@ -53,6 +53,12 @@ class Division:
         """Return the rows of a split in drawn order."""
         place = Assignment[name.upper()]
         return array("I", (row for row in pool.order if self.places[row] == place))
+
+    def leave_out(self, rows: Collection[int]) -> int:
+        """Take rows out of their splits; return how many they are."""
+        for row in rows:
+            self.places[row] = Assignment.NONE
+        return len(rows)
 
 
 def divide(pool: Pool, splits: Splits, held: RecordedSplits | None = None) -> Division:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from engine.data.checks.findings import Findings
 from engine.data.row_index import SPAN, Assignment, Pool, drawn
@@ -47,6 +47,6 @@ def _times(weight: float, key: int, seed: int) -> int:
     return whole + (drawn("weight", seed, key.to_bytes(8)) < share * SPAN)
 
 
-def seen(rows: Iterable[int], repeats: dict[int, int]) -> int:
+def seen(rows: Iterable[int], repeats: Mapping[int, int]) -> int:
     """Return the rows of one epoch."""
     return sum(repeats.get(row, 1) for row in rows)

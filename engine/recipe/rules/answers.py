@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.kinds import KINDS, AnswerForm
-from engine.recipe.patterns import UNREADABLE, compiled, python_pattern
+from engine.recipe.patterns import MAPS, UNREADABLE, compiled, python_pattern
 from engine.recipe.prompt import NO_LABEL
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.compose import KeyPath
@@ -18,14 +18,6 @@ _SCHEMA: Final = ("task", "schema")
 _REFERENCES: Final = ("$ref", "$dynamicRef")
 _DATA: Final = ("const", "enum", "default", "examples")
 """Keys below which stand values, not schemas."""
-_NAMES_SCHEMAS: Final = (
-    "properties",
-    "patternProperties",
-    "$defs",
-    "definitions",
-    "dependentSchemas",
-)
-"""Keys below which stand names of the author's, each with a schema."""
 _TYPES: Final = ("string", "number", "integer", "boolean", "object", "array", "null")
 
 
@@ -141,7 +133,7 @@ def _inner_faults(
                     ((*here, pattern), fault) for fault in _faults_of("pattern", pattern, root)
                 )
         if name not in _DATA or of_names:
-            names_schemas = not of_names and name in _NAMES_SCHEMAS
+            names_schemas = not of_names and name in MAPS
             yield from _inner_faults(value, root, here, of_names=names_schemas)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +11,9 @@ from engine.files.reading import require_data
 from engine.recipe.baselines import written_endpoints
 from engine.recipe.model import HubRef, PackageRef, Recipe, Reference
 from engine.recipe.outside import outside_text, warning
-from engine.recipe.references import references_of, written_references
+from engine.recipe.references import references_of, written_paths, written_references
 from engine.recipe.rules.rule import Problems, rule
-from engine.recipe.text.compose import KeyPath, dotted
+from engine.recipe.text.compose import dotted
 from engine.recipe.text.globs import is_pattern
 from engine.recipe.text.nearest import nearest
 from engine.recipe.text.paths import absolute, names_in
@@ -39,14 +38,6 @@ PLACE_KEYS: Final = (
 """What the rules about places read."""
 ABSENT: Final = "no such file"
 FOLDER: Final = "is a folder"
-
-
-def _paths(recipe: FilledText) -> Iterator[tuple[KeyPath, str, str]]:
-    """Yield every local path, as written, at its key."""
-    for at, written, what in written_references(recipe.filled):
-        for key in ("path", "gguf"):
-            if written.get(key):
-                yield (*at, key), written[key], what
 
 
 @rule("allow_moving", *PLACE_KEYS)
@@ -125,7 +116,7 @@ def paths_exist(recipe: FilledText) -> Problems:
           sources:
             - path: ../data/rows.csv
     """
-    for at, written, what in _paths(recipe):
+    for at, written, what in written_paths(recipe.filled):
         path = absolute(written, recipe.path.parent)
         if what == "data set" and is_pattern(written, recipe.path.parent):
             continue  # R250 reports it
@@ -320,7 +311,7 @@ def paths_travel(recipe: FilledText) -> Problems:
           sources:
             - path: ../data/rows.csv
     """
-    for at, written, _ in _paths(recipe):
+    for at, written, _ in written_paths(recipe.filled):
         if is_of_one_machine(written):
             message = f"{show(written)} exists on one machine only"
             hint = "write it relative to the recipe's folder"

@@ -41,10 +41,15 @@ def start_of(written: str, folder: Path) -> Path | None:
     """Return the folder that a pattern starts from; None for a path without variable parts."""
     if _MAGIC.search(written) is None:
         return None
+    prefix, first, _ = _split(written)
+    return absolute(f"{prefix}/" if prefix or first else ".", folder)
+
+
+def _split(written: str) -> tuple[str, int, tuple[str, ...]]:
+    """Return what stands before the first variable part of a pattern, how many parts that is, and the others."""
     parts = written.split("/")
     first = next(at for at, part in enumerate(parts) if _MAGIC.search(part))
-    prefix = "/".join(parts[:first])
-    return absolute(f"{prefix}/" if prefix or first else ".", folder)
+    return "/".join(parts[:first]), first, tuple(parts[first:])
 
 
 def listed_sources(
@@ -72,14 +77,12 @@ def match(written: str, folder: Path, *, judge: AccessCheck | None = None) -> Ma
     and hidden names that the pattern does not spell out, are left out; `**` follows no links.
     OSError where a folder cannot be read.
     """
-    parts = written.split("/")
-    first = next(at for at, part in enumerate(parts) if _MAGIC.search(part))
-    prefix = "/".join(parts[:first])
+    prefix, first, variable = _split(written)
     start = start_of(written, folder) or folder
     if judge is not None and not judge.may_list(start):
         return Matches(files=(), links=())
     search = _PathSearch(roots=(folder.resolve(), start.resolve()), start=start, judge=judge)
-    found = {*search.match(start, tuple(parts[first:]))}
+    found = {*search.match(start, variable)}
     return Matches(
         # A file system lists a folder in any order: unsorted, rows would differ between machines.
         files=tuple(_written(prefix, names, first) for names in sorted(found)),

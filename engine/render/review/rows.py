@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.evidence.review import Area, Change, Cost, Finding, Gate, Review
@@ -52,47 +52,32 @@ class ChangedRow:
 def gate_rows(review: Review) -> list[ChangedRow]:
     """The findings: what weakens first, and what is waived with its reason."""
     # The finding that the holdout is redrawn says already how many rows were training rows.
-    redrawn = {finding.path for finding in review.findings if finding.code == "W201"}
-    return [
-        finding_row(finding)
-        for finding in review.findings
-        if not (finding.code == OVERLAP and finding.path in redrawn)
-    ]
+    redrawn = {(finding.path, OVERLAP) for finding in review.findings if finding.code == "W201"}
+    return [finding_row(one) for one in review.findings if (one.path, one.code) not in redrawn]
 
 
 def finding_row(finding: Finding) -> ChangedRow:
     """One finding; what is waived with its reason."""
-    effect = finding.effect.value
-    says = finding.says
-    if finding.waiver:
-        effect, says = "waived", "; ".join(filter(None, (says, f"waived: {finding.waiver}")))
-    return ChangedRow(
-        path=finding.path,
-        before=finding.before,
-        after=finding.after,
-        says=says,
-        effect=effect,
-        code=finding.code,
-    )
+    row = replace(_row(finding.path, finding), effect=finding.effect.value, code=finding.code)
+    if not finding.waiver:
+        return row
+    says = "; ".join(filter(None, (finding.says, f"waived: {finding.waiver}")))
+    return replace(row, effect="waived", says=says)
 
 
 def sections(review: Review) -> list[tuple[str, list[ChangedRow]]]:
     """The other changes by what they decide; after those of the model what they cost, without a title."""
     found: list[tuple[str, list[ChangedRow]]] = []
     for area, title in AREAS.items():
-        rows = [_change(change) for change in review.changes if change.area is area]
-        costs = [_cost(cost) for cost in review.costs] if area is Area.MODEL else []
+        rows = [_row(change.path, change) for change in review.changes if change.area is area]
+        costs = [_row(cost.name, cost) for cost in review.costs] if area is Area.MODEL else []
         found += [(title, rows)] if rows else []
         found += [("" if rows else COSTS, costs)] if costs else []
     return found
 
 
-def _cost(cost: Cost) -> ChangedRow:
-    return ChangedRow(path=cost.name, before=cost.before, after=cost.after, says=cost.says)
-
-
-def _change(change: Change) -> ChangedRow:
-    return ChangedRow(path=change.path, before=change.before, after=change.after, says=change.says)
+def _row(path: str, change: Finding | Change | Cost) -> ChangedRow:
+    return ChangedRow(path=path, before=change.before, after=change.after, says=change.says)
 
 
 def weakened(review: Review) -> int:

@@ -21,8 +21,7 @@ def notes(report: Report) -> blocks.Section | None:
     waived = (
         f"waived in the recipe: `{item.what}`, because: {item.why}" for item in report.waivers
     )
-    return (
-        blocks.Section(title="Notes", blocks=(blocks.Bullets(tuple(items)),), closing=tuple(waived))
-        if items
-        else None
-    )
+    if not items:
+        return None
+    listed = blocks.Bullets(tuple(items))
+    return blocks.Section(title="Notes", blocks=(listed,), closing=tuple(waived))

@@ -160,9 +160,6 @@ class _Check:
             status=touched.status.value,
             was=touched.was if touched.was != touched.path else "",
             why=touched.why,
-            problems=(),
-            plan=(),
-            notes=(),
         )
         if touched.status in (ChangeStatus.DELETED, ChangeStatus.GONE):
             return replace(found, findings=(_finding(GONE, Effect.WEAKER, IS_GONE),))

@@ -90,12 +90,11 @@ def _gate_again(report: Report, recipe: Recipe) -> Iterator[Check]:
     chosen = _judged(report, recipe) or Scores(rows=0, metrics=(), classes=(), confusion=())
     metrics = named_metrics(chosen, free=report.free)
     yield from judge_thresholds(acceptance.metrics, metrics, decide_on=acceptance.decide_on)
-    yield from judge_gains(acceptance.over_baselines, compared, acceptance=acceptance)
+    yield from judge_gains(compared, acceptance)
     has_previous = any(one.name == PREVIOUS for one in compared)
     # any text will do: only the note of a check says when it was accepted
     earlier = Earlier(accepted="before") if has_previous else Earlier()
-    bounds = acceptance.over_previous
-    yield from judge_previous(bounds, compared, earlier=earlier, acceptance=acceptance)
+    yield from judge_previous(compared, acceptance, earlier=earlier)
     if acceptance.max_overfitting_gap is not None:
         yield from _gap_again(report, recipe, acceptance.max_overfitting_gap)
     yield from judge_forgetting(acceptance.forgetting, report.forgetting, acceptance)

@@ -9,7 +9,7 @@ from typing import Any
 from engine.evidence import ClassScores, Interval, Metric, Report, Scores
 from engine.kinds import AnswerForm
 from engine.lock.coherence import OF_PROBABILITIES
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.recipe.metrics import spec_of
 from engine.recipe.model import Recipe
@@ -43,8 +43,8 @@ def unlike(name: str, scores: Scores, recipe: Recipe) -> Iterator[str]:
         return
     # any seed: these rows stand in another order than the run's, so resampled intervals only come
     # near anyway
-    confidence = recipe.acceptance.confidence
-    again = score(rows_of(scores, recipe), recipe.task, confidence=confidence, seed=0)
+    judging = Judging(task=recipe.task, confidence=recipe.acceptance.confidence, seed=0)
+    again = score(rows_of(scores, recipe), judging)
     yield from (f"{name}: {one}" for one in _unlike_metrics(scores, again, recipe))
     yield from (f"{name}: {one}" for one in _unlike_classes(scores.classes, again.classes))
 

@@ -34,7 +34,7 @@ from engine.recipe.rules import check_rules
 from engine.recipe.rules.kinds import reads_input
 from engine.recipe.sweeps import sweep_of
 from engine.recipe.text.extends import extended
-from engine.recipe.text.globs import listed_sources
+from engine.recipe.text.globs import listed_files
 from engine.recipe.text.source import FilledText, Reader, SourceText, read_bytes, read_source
 from engine.recipe.validation.schema import check_structure, definition, with_defaults
 from engine.trust.access import NOTHING, AccessCheck
@@ -140,22 +140,13 @@ def resolve(text: FilledText) -> Recipe:
 
 
 def _data(written: Written, folder: Path, judge: AccessCheck) -> Data:
-    sources = (
-        _source(one, folder)
-        for source in written["sources"]
-        for one in _files(source, folder, judge)
-    )
+    sources: list[Source] = []
+    for source in written["sources"]:
+        # A pattern that matches nothing now stands for itself.
+        itself = {**source, "pattern": source.get("path", "")}
+        files = listed_files(source, folder, judge) or [itself]
+        sources += (_source(one, folder) for one in files)
     return from_mapping(Data, written, sources=tuple(sources))
-
-
-def _files(written: Written, folder: Path, judge: AccessCheck) -> list[Written]:
-    """Return a source once for each file of its pattern; itself where that matches nothing now."""
-    try:
-        found = list(listed_sources([written], folder, judge=judge))
-    # Rule R250 reports it.
-    except (OSError, ValueError):
-        found = []
-    return found or [{**written, "pattern": written.get("path", "")}]
 
 
 def _source(written: Written, folder: Path) -> Source:

@@ -196,23 +196,21 @@ def _report(
     use: HoldoutUse | None = None,
 ) -> Report:
     recipe, keeper = state.recipe, ending.keeper
-    return assemble(
-        ReportInputs(
-            state=state,
-            recipe_file=_as_typed(recipe.file),
-            recipe_text=ending.text,
-            resolved_recipe=dump_resolved(recipe),
-            run_folder=run.as_posix() if run else "",
-            warnings=[*(problem.headline() for problem in ending.warnings), *keeper.warnings],
-            notes=[*moving(recipe), *keeper.notes],
-            versions=tool_versions(),
-            holdout_use=use,
-            reproduction=repeated,
-            costs=ending.costs,
-            lengths=row_lengths(
-                state.trained, keeper.store, state.artifacts, state.inputs.base_model
-            ),
-        )
+    facts = ReportInputs(
+        state=state,
+        recipe_file=_as_typed(recipe.file),
+        recipe_text=ending.text,
+        run_folder=run.as_posix() if run else "",
+        warnings=[*(problem.headline() for problem in ending.warnings), *keeper.warnings],
+        notes=[*moving(recipe), *keeper.notes],
+    )
+    trained, base = state.trained, state.inputs.base_model
+    return replace(
+        assemble(facts),
+        holdout_use=use,
+        reproduction=repeated,
+        costs=ending.costs,
+        lengths=row_lengths(trained, keeper.store, state.artifacts, base),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -52,22 +52,21 @@ def _split(written: str) -> tuple[str, int, tuple[str, ...]]:
     return "/".join(parts[:first]), first, tuple(parts[first:])
 
 
-def listed_sources(
-    written: Sequence[Mapping[str, Any]], folder: Path, *, judge: AccessCheck | None = None
-) -> Iterator[Mapping[str, Any]]:
-    """Yield the sources of a recipe, each pattern as one source for each file that it matches.
+def listed_files(
+    source: Mapping[str, Any], folder: Path, judge: AccessCheck
+) -> list[Mapping[str, Any]] | None:
+    """Return a written source once for each file that its pattern matches; None where that cannot be read.
 
     Such a source keeps its `pattern` beside its `path`.
     """
-    for source in written:
-        path = source.get("path", "")
-        if path and is_pattern(path, folder):
-            yield from (
-                {**source, "path": file, "pattern": path}
-                for file in match(path, folder, judge=judge).files
-            )
-        else:
-            yield source
+    path = source.get("path", "")
+    if not path or not is_pattern(path, folder):
+        return [source]
+    try:
+        files = match(path, folder, judge=judge).files
+    except (OSError, ValueError):  # R250 reports it
+        return None
+    return [{**source, "path": file, "pattern": path} for file in files]
 
 
 def match(written: str, folder: Path, *, judge: AccessCheck | None = None) -> Matches:

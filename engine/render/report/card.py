@@ -30,16 +30,9 @@ _HUB_MODEL = re.compile(r"([\w.-]+/[\w.-]+)(?:@[0-9a-f]+| \(may move\))$")
 
 def render_card(report: Report) -> str:
     """What the model is for, how good it is and on what, how to run it, and what it cannot."""
-    parts = [
-        _front_matter(report),
-        f"# {plain(report.recipe_name)}",
-        plain(report.description),
-        *_use(report),
-        *_evidence(report),
-        *_limits(report),
-        *_making(report),
-    ]
-    return joined(parts) + "\n"
+    head = [_front_matter(report), f"# {plain(report.recipe_name)}", plain(report.description)]
+    parts = [part for write in (_use, _evidence, _limits, _making) for part in write(report)]
+    return joined([*head, *parts]) + "\n"
 
 
 def _front_matter(report: Report) -> str:
@@ -152,14 +145,11 @@ def _limits(report: Report) -> list[str]:
 
 
 def _making(report: Report) -> list[str]:
-    files = [
-        f"- {code(item.name)}, {size(item.bytes)}, sha256 {code(item.sha256)}"
-        for item in report.files
-    ]
-    made = f"{report.method}, base model {report.base_model}, {report.started}."
+    files = (f"- {code(f.name)}, {size(f.bytes)}, sha256 {code(f.sha256)}" for f in report.files)
+    made = plain(f"{report.method}, base model {report.base_model}, {report.started}.")
     return [
         "## Making",
-        plain(made),
+        made,
         "\n".join(files),
         "The recipe, whole; running it again makes this model:",
         fenced(report.recipe_text, "yaml"),

@@ -15,8 +15,8 @@ from engine.render.markdown import code, plain, prose, table
 from engine.render.number_format import counted
 from engine.render.problems import in_order, problems_json
 from engine.render.review.json import finding_json, review_json
-from engine.render.review.markdown import MARKS, gate_table, rest_markdown, uncompared_markdown
-from engine.render.review.rows import TITLES, ChangedRow, finding_row, gate_rows
+from engine.render.review.markdown import gate_table, rest_markdown, uncompared_markdown
+from engine.render.review.rows import GATES, ChangedRow, finding_row, gate_rows
 
 MARKER: Final = "<!-- recipe ci -->"
 """The first line, by which a bot finds its comment again."""
@@ -114,10 +114,11 @@ def _again(stages: tuple[str, ...]) -> str:
 def _gate_cell(checked: Checked) -> str:
     if checked.review is None and not checked.findings:
         return _NOTHING
-    words = TITLES[checked.gate].removeprefix("The gate ")
+    gate = GATES[checked.gate]
     weaker = sum(row.effect == Effect.WEAKER.value for row in _rows(checked))
     more = " · not all compared" if checked.uncompared else ""
-    return f"{MARKS[checked.gate]} {words}{f' ({weaker})' if weaker else ''}{more}"
+    words = f"{gate.title.removeprefix('The gate ')}{f' ({weaker})' if weaker else ''}"
+    return f"{gate.mark} {words}{more}"
 
 
 def _rows(checked: Checked) -> list[ChangedRow]:
@@ -149,7 +150,8 @@ def _of_gate(checked: Checked) -> Iterator[str]:
     """What became of the gate, and what could not be compared."""
     rows = _rows(checked)
     if rows or checked.review is not None:
-        yield f"**{MARKS[checked.gate]} {TITLES[checked.gate]}**"
+        gate = GATES[checked.gate]
+        yield f"**{gate.mark} {gate.title}**"
     if rows:
         yield gate_table(rows)
     if checked.uncompared:

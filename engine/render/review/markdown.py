@@ -4,24 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.evidence.review import Gate, Review
+from engine.evidence.review import Review
 from engine.render.blocks import capital
 from engine.render.markdown import code, fenced, prose, table
-from engine.render.review.rows import TITLES, UNCOMPARED, ChangedRow, gate_rows, sections
-
-MARKS = {
-    Gate.WEAKER: "🔴",
-    Gate.UNKNOWN: "🟡",
-    Gate.WAIVED: "🟡",
-    Gate.STAYS: "⚪",
-    Gate.STRONGER: "🟢",
-}
-"""Beside words that say the same."""
+from engine.render.review.rows import GATES, UNCOMPARED, ChangedRow, gate_rows, sections
 
 
 def review_markdown(review: Review, *, level: int = 2) -> str:
     """The whole review; `level` is that of its headings."""
-    parts = [f"{'#' * level} {MARKS[review.gate]} {TITLES[review.gate]}"]
+    gate = GATES[review.gate]
+    parts = [f"{'#' * level} {gate.mark} {gate.title}"]
     if rows := gate_rows(review):
         parts.append(gate_table(rows))
     if review.uncompared:
@@ -77,12 +69,11 @@ def _config(review: Review, mark: str) -> list[str]:
     """A unified diff; the recipe's key stands behind each line."""
     if not review.config:
         return []
-    old, new = review.backends
     lines: list[str] = []
     for change in review.config:
         if change.before is not None:
             lines.append(f"- {change.key}: {change.before}")
         if change.after is not None:
             lines.append(f"+ {change.key}: {change.after}   # {change.origin}")
-    names = new if old == new else f"{old} to {new}"
+    names = " to ".join(dict.fromkeys(review.backends))
     return [f"{mark} The compiled config changes ({names})", fenced("\n".join(lines), "diff")]

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from engine.evidence.review import Area, Change, Cost, Finding, Gate, Review
 
-TITLES: Final = {
-    Gate.WEAKER: "The gate got weaker",
-    Gate.UNKNOWN: "The gate is not known to be as strong as before",
-    Gate.WAIVED: "The gate got weaker, as waived",
-    Gate.STAYS: "The gate stays",
-    Gate.STRONGER: "The gate got stronger",
+
+class GateWords(NamedTuple):
+    """How what became of a gate is shown: in words, by a mark beside them, and in a colour."""
+
+    title: str
+    mark: str
+    style: str
+
+
+GATES: Final = {
+    Gate.WEAKER: GateWords("The gate got weaker", "🔴", "fail"),
+    Gate.UNKNOWN: GateWords("The gate is not known to be as strong as before", "🟡", "warn"),
+    Gate.WAIVED: GateWords("The gate got weaker, as waived", "🟡", "warn"),
+    Gate.STAYS: GateWords("The gate stays", "⚪", "strong"),
+    Gate.STRONGER: GateWords("The gate got stronger", "🟢", "pass"),
 }
 AREAS: Final = {
     Area.GATE: "The gate changes besides",

@@ -22,6 +22,7 @@ from engine.recipe.model import Export
 def test_only_a_file_that_was_asked_for_is_praised(form: Any, told: str) -> None:
     export = Export(formats=(form,), quantizations=("Q4_K_M",), max_drops=(), thresholds=())
     recipe = SimpleNamespace(name="tiny", export=export)
-    state: Any = SimpleNamespace(trained=recipe, outcome="accepted", stop=None)
+    state = SimpleNamespace(trained=recipe, stop=None, outcome="accepted")
+    facts: Any = SimpleNamespace(state=state)
 
-    assert _summary(state) == told
+    assert _summary(facts) == told

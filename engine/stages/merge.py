@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 from engine.artifacts.stage import Payload, StageContext
 from engine.errors import StageError
 from engine.recipe.model import PathRef, Recipe
-from engine.sources import DigestMemory, identity
+from engine.sources import identity
+from engine.sources.digest import DigestMemory
 
 NAME = "merge"
 REVISION = 2

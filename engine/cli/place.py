@@ -34,14 +34,6 @@ def store_root(option: str | None, *, trust: bool = False) -> Path:
     return root
 
 
-def foreign_warnings(root: Path) -> tuple[Problem, ...]:
-    """What stands in the store and was not made here, as a warning with the words that take it over; or nothing."""
-    from engine.store.adopt import foreign_problem  # only verbs that build on results
-
-    found = foreign_problem(root)
-    return () if found is None else (found,)
-
-
 def _take_over(root: Path) -> None:
     from engine.cli.output import show_problems  # only where it is asked for
     from engine.store import Store
@@ -133,6 +125,17 @@ def read_recipe(options: argparse.Namespace) -> tuple[Recipe, tuple[Problem, ...
 def store_of(options: argparse.Namespace) -> Path:
     """The store's folder that the options of `add_store` name; as `store_root`."""
     return store_root(options.store, trust=options.trust_store)
+
+
+def store_and_warnings(
+    options: argparse.Namespace, warnings: tuple[Problem, ...]
+) -> tuple[Path, tuple[Problem, ...]]:
+    """The same, and the warnings with one of what stands there and was not made here, if anything does."""
+    from engine.store.adopt import foreign_problem  # only verbs that build on results
+
+    root = store_of(options)
+    found = foreign_problem(root)
+    return root, warnings if found is None else (*warnings, found)
 
 
 def log_file(root: Path, verb: str) -> Path:

@@ -36,7 +36,9 @@ def challenge_text(result: Challenge, *, file: str, written: str, width: int = 1
         terminal.text(f"{sentence(result)}."),
         gap,
         *terminal.renderables(_table(result)),
-        *(gap, *remarks, gap),
+        gap,
+        *remarks,
+        gap,
         terminal.text(f"To adopt it, write in {file}, then `recipe run {file}`:"),
     ]
     shown = terminal.terminal_text(parts, width=width, colour=False)

@@ -17,6 +17,7 @@ from engine.evidence.data_view import DataView
 from engine.render import blocks
 from engine.render.number_format import count
 from engine.render.problems import problems_json
+from engine.render.report.sections.data import gravity
 from engine.render.rowtext import row_lines
 from engine.render.stage_lines import dropped_words
 from engine.render.styled_text import pad, printable
@@ -30,7 +31,6 @@ MOST_SOURCES = 20
 MOST_PLACES = 3
 """Rows named under each finding; the JSON has them all."""
 PLACE_LINES = 3
-_GRAVITY = {"fail": 0, "drop": 1, "mask": 2, "warn": 3}
 
 
 def data_text(view: DataView, *, width: int, colour: bool) -> str:
@@ -99,7 +99,7 @@ def _findings(
     findings = [finding for finding in summary.findings if finding.count]
     if not findings:
         yield text("nothing found")
-    for finding in sorted(findings, key=lambda f: (_GRAVITY.get(f.action, 9), -f.count, f.check)):
+    for finding in sorted(findings, key=lambda one: (gravity(one), -one.count, one.check)):
         yield from _finding(finding, refuses=finding.check in refusing, width=width)
 
 

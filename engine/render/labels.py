@@ -17,7 +17,6 @@ from engine.evidence import (
     Verdict,
 )
 from engine.evidence.verdicts import DIFFERENCES
-from engine.kinds import AnswerForm
 from engine.render.blocks import Absent, Estimate, Muted
 from engine.render.metric_format import (
     interval_of,
@@ -107,11 +106,6 @@ def class_words(report: Report) -> ClassWords:
 def has_classes(report: Report) -> bool:
     """Tell whether answers of the kind have classes or fields to count by."""
     return bool(kind_of(report).counts_by)
-
-
-def has_confusion(report: Report) -> bool:
-    """Tell whether a row has one label, so that one can be taken for another."""
-    return kind_of(report).answer is AnswerForm.LABEL
 
 
 def is_difference(check: Check) -> bool:

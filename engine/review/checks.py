@@ -13,7 +13,7 @@ from engine.environment import Device
 from engine.errors import DataError, Problem, RecipeError, Severity
 from engine.evidence.review import Checked, Comment, Effect, Finding
 from engine.pipeline.plan import moving
-from engine.pipeline.power import power_outlook
+from engine.pipeline.power import power_estimates
 from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.model import Recipe, Size
 from engine.recipe.text.source import Reader
@@ -266,7 +266,7 @@ def plan_lines(recipe: Recipe) -> Iterator[str]:
         steps = f" · {steps_of(recipe, splits.train)} steps{f' before {before}' if before else ''}"
     method = describe_sweep(recipe) if recipe.sweep else describe_method(recipe)
     yield f"{method} · {sized}{steps}"
-    yield from power_outlook(recipe, None)
+    yield from power_estimates(recipe, None).lines
     yield from moving(recipe)
 
 

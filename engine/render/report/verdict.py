@@ -74,11 +74,8 @@ def _checks(report: Report) -> tuple[blocks.Block, ...]:
 
 
 def _open_check(check: Check) -> blocks.Cell:
-    title, demand = (
-        blocks.Code(check_title(check.name)),
-        f" {got(check)}, required {required(check)}",
-    )
-    return blocks.status_badge(check.status), " ", title, demand
+    numbers = f" {got(check)}, required {required(check)}"
+    return blocks.status_badge(check.status), " ", blocks.Code(check_title(check.name)), numbers
 
 
 def _tuned(report: Report, metric: Metric | None) -> blocks.Estimate:

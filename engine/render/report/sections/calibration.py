@@ -55,9 +55,8 @@ def _confidence(result: Calibration) -> list[str]:
         return []
     mean = sum(item.rows * item.confidence for item in result.bins) / rows
     accuracy = sum(item.rows * item.accuracy for item in result.bins) / rows
-    numbers = (
-        f"a mean probability of {percent(mean)}, right on {percent(accuracy)} of {count(rows)} rows"
-    )
+    right = f"right on {percent(accuracy)} of {count(rows)} rows"
+    numbers = f"a mean probability of {percent(mean)}, {right}"
     if abs(mean - accuracy) < _CLOSE:
         return [f"neither over- nor underconfident on the whole: {numbers}"]
     return [f"{'over' if mean > accuracy else 'under'}confident on the whole: {numbers}"]

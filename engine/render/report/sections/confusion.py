@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from engine.evidence import Report, Scores
+from engine.kinds import AnswerForm
 from engine.render import blocks
-from engine.render.labels import absent, confused_pairs, has_confusion
+from engine.render.labels import absent, confused_pairs
+from engine.render.metric_format import kind_of
 from engine.render.number_format import count
 from engine.render.report.sections import report_section
 
@@ -16,7 +18,8 @@ _DRAWING = "Shades are shares of the row: blue where it is right, red where it i
 @report_section("confusion", at=60)
 def confusion(report: Report) -> blocks.Section | None:
     """Nothing for kinds without one label a row."""
-    if not has_confusion(report):
+    # Where a row has one label, one can be taken for another.
+    if kind_of(report).answer is not AnswerForm.LABEL:
         return None
     scores, labels = report.holdout, report.labels
     if scores is None:

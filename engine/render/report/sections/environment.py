@@ -10,10 +10,8 @@ from engine.render.report.sections import report_section
 @report_section("environment", at=170)
 def environment(report: Report) -> Section:
     """Names and values."""
-    machine, versions = (
-        Facts(tuple(report.environment.items())),
-        Facts(tuple(report.versions.items())),
-    )
+    machine = Facts(tuple(report.environment.items()))
+    versions = Facts(tuple(report.versions.items()))
     folder, schema = Code(report.run_directory), Code(report.schema)
     run = Facts((("started", report.started), ("folder", folder), ("report schema", schema)))
     titled = (("Machine", machine), ("Versions", versions), ("Run", run))

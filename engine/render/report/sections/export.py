@@ -46,9 +46,8 @@ _MOST_DELTAS, _MOST_FLIPS, _LONGEST_ANSWER = 12, 40, 160
 def export(report: Report) -> blocks.Section:
     """The files, the ladder, the file judged again, and the rows that changed on the way."""
     verify, metric = report.verify, main_metric(report)
-    parts: list[blocks.Block] = [
-        _files(report.files) if report.files else absent(report, "quantize")
-    ]
+    files = _files(report.files) if report.files else absent(report, "quantize")
+    parts: list[blocks.Block] = [files]
     speed = speed_facts(report)
     if verify and speed:
         parts += [blocks.Heading(f"Size and speed, {machine(report)}"), blocks.Facts(tuple(speed))]

@@ -26,13 +26,7 @@ def metrics(report: Report) -> blocks.Section | None:
 
 def _row(scores: Scores, free: Scores | None, name: str) -> list[blocks.Cell]:
     own, other = find_metric(scores, name), find_metric(free, name)
-    measured, value = own or other, other.value if other else None
-    freely = DASH if value is None else value_of(name, value)
-    rows = count(measured.n) if measured else DASH
-    return [
-        blocks.Code(name),
-        estimate(own) if own else DASH,
-        freely,
-        rows,
-        blocks.Muted(direction(name)),
-    ]
+    shown = estimate(own) if own else DASH
+    freely = value_of(name, other.value) if other and other.value is not None else DASH
+    rows = count(measured.n) if (measured := own or other) else DASH
+    return [blocks.Code(name), shown, freely, rows, blocks.Muted(direction(name))]

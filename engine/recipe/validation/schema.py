@@ -145,7 +145,7 @@ def check_structure(source: SourceText) -> tuple[Problem, ...]:
     found: dict[tuple[str, KeyPath], Problem] = {}
     for violation in _validator().iter_errors(source.value):
         for error in schema_errors(violation):
-            # Of a value that could not be read, nothing more is said.
+            # Of a value that could not be read, nothing more is reported.
             if not any(error.path[: len(at)] == at for at in source.broken if at):
                 problem = _problem(error, source)
                 found.setdefault((error.code, error.path), problem)

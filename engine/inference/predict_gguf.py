@@ -6,7 +6,7 @@ the chat templates in the file and in the Modelfile, and the prompts as the file
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +14,18 @@ from typing import TYPE_CHECKING, Any
 from engine.data.examples.example import Example
 from engine.errors import StageError
 from engine.inference.cached import Predictions
-from engine.inference.predict import PredictionInputs, asked_turns, predicted
+from engine.inference.predict import (
+    PredictionInputs,
+    asked_turns,
+    choice_predictions,
+    likelihood_predictions,
+    predicted,
+)
 from engine.inference.template_check import is_plain
-from engine.kinds import Decoding
 from engine.metrics.predictions import Prediction
 from engine.progress import Progress
-from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.conversation import conversation
-from engine.recipe.prompt import answer_text, parse_answer
+from engine.recipe.prompt import parse_answer
 
 if TYPE_CHECKING:
     from engine.runtime.llama.client import GgufAnswers, Request
@@ -45,23 +49,42 @@ class GgufFile:
     workdir: Path
     progress: Progress
 
+    def ask(self, request: Request) -> GgufAnswers:
+        """Return what llama.cpp answers with this file."""
+        from engine.runtime.llama.client import ask_gguf  # only where a file is asked
+
+        return ask_gguf(
+            self.path, request, threads=self.threads, workdir=self.workdir, progress=self.progress
+        )
+
 
 def ask(
     file: GgufFile, asked: PredictionInputs, examples: Sequence[Example], *, free: bool
 ) -> Predictions:
     """Return what the file is judged by and, where `free`, what it says when nothing holds it."""
+    from engine.runtime.llama.client import Request  # only where a file is asked
+
     if asked.task.spec.by_likelihood:
         return _likelihoods(file, asked, examples)
     turns = [asked_turns(asked.task, row) for row in examples]
     prompts = [file.chat.prompt(one) for one in turns]
     ollama, sent = _ollama(file.modelfile, turns), _by_the_file(file, turns)
-    request = replace(_request(file, asked, prompts, free=free), read=ollama or [], sent=sent)
-    answers = _run(file, request)
+    request = Request.for_task(
+        asked.task,
+        prompts,
+        terminator=file.chat.terminator,
+        room=asked.room(file.chat),
+        free=free,
+        distribution=True,
+        read=ollama or [],
+        sent=sent,
+    )
+    answers = file.ask(request)
+    ids = [file.chat.token_ids(prompt) for prompt in prompts]
     if not answers.is_finite:
         silent = [predicted(row) for row in examples]
-        return Predictions(
-            chosen=silent, free=silent, facts=_damaged(answers, examples, prompts, file)
-        )
+        facts = _facts(answers, {"llama_cpp": _same(examples, ids, answers.token_ids)})
+        return Predictions(chosen=silent, free=silent, facts=facts)
     loose = [
         _generate(asked, row, text, ended=ended)
         # nothing comes back of what was not asked for
@@ -69,8 +92,7 @@ def ask(
             examples, answers.texts, answers.ended, strict=bool(answers.texts)
         )
     ]
-    chosen = [*_held(asked, examples, answers)] if asked.task.spec.is_constrained else loose
-    ids = [file.chat.token_ids(prompt) for prompt in prompts]
+    chosen = _held(asked, examples, answers) if asked.task.spec.is_constrained else loose
     trained = _trained_ids(file.chat, asked, examples)
     # Pairs of readings that go wrong one by one: the pre-tokenizer of the file, its template and
     # the Modelfile's, the tokens that it adds by itself.
@@ -81,66 +103,31 @@ def ask(
         "template": _same(examples, prompts, sent),
         "users": _same(examples, trained, answers.sent),
     }
-    return Predictions(
-        chosen=chosen,
-        free=loose if asked.task.spec.is_constrained else [],
-        facts={"version": answers.version, "parity": parity, "is_ended": answers.is_ended},
-    )
+    free_text = loose if asked.task.spec.is_constrained else []
+    return Predictions(chosen=chosen, free=free_text, facts=_facts(answers, parity))
 
 
-def _damaged(
-    answers: GgufAnswers, examples: Sequence[Example], prompts: Sequence[str], file: GgufFile
-) -> dict[str, Any]:
-    """Return the facts of a file that answers nothing."""
-    ids = [file.chat.token_ids(prompt) for prompt in prompts]
-    parity = {"llama_cpp": _same(examples, ids, answers.token_ids)}
-    return {"version": answers.version, "parity": parity, "is_finite": False}
-
-
-def _request(
-    file: GgufFile, asked: PredictionInputs, prompts: Sequence[str], *, free: bool
-) -> Request:
-    from engine.runtime.llama.client import Request  # only where a file is asked
-
-    task, room, terminator = asked.task, asked.room(file.chat), file.chat.terminator
-    is_label = task.spec.decoding is Decoding.LABEL_SCORING
-    answers = [answer_text(task, label) + terminator for label in task.labels] if is_label else []
-    grammar = answer_grammar(task) if task.spec.is_constrained and not is_label else None
-    return Request(
-        prompts=prompts,
-        answers=answers,
-        distribution=True,
-        grammar=grammar or "",
-        grammar_tokens=room,
-        max_new_tokens=room if free or not task.spec.is_constrained else 0,
-        terminator=terminator,
-    )
-
-
-def _run(file: GgufFile, request: Request) -> GgufAnswers:
-    from engine.runtime.llama.client import ask_gguf  # only where a file is asked
-
-    return ask_gguf(
-        file.path, request, threads=file.threads, workdir=file.workdir, progress=file.progress
-    )
+def _facts(answers: GgufAnswers, parity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is kept beside the answers; a damaged file gives none."""
+    known = {"is_ended": answers.is_ended} if answers.is_finite else {"is_finite": False}
+    return {"version": answers.version, "parity": parity, **known}
 
 
 def _held(
     asked: PredictionInputs, examples: Sequence[Example], answers: GgufAnswers
-) -> Iterator[Prediction]:
-    """Yield the answers that were held to the task's form."""
-    labels = asked.task.labels
-    for row, choice in zip(examples, answers.choices, strict=bool(answers.choices)):
-        yield predicted(
+) -> list[Prediction]:
+    """Return the answers that were held to the task's form."""
+    if answers.choices:
+        return choice_predictions(asked.task, examples, answers.choices)
+    return [
+        predicted(
             row,
-            label=labels[choice.index],
-            text=answer_text(asked.task, labels[choice.index]),
-            probability=choice.probability,
-            probabilities=choice.probabilities,
+            label=parse_answer(asked.task, bound.text) if bound.finished else None,
+            text=bound.text,
+            probability=bound.probability,
         )
-    for row, bound in zip(examples, answers.constrained, strict=bool(answers.constrained)):
-        label = parse_answer(asked.task, bound.text) if bound.finished else None
-        yield predicted(row, label=label, text=bound.text, probability=bound.probability)
+        for row, bound in zip(examples, answers.constrained, strict=True)
+    ]
 
 
 def _generate(asked: PredictionInputs, row: Example, text: str, *, ended: bool) -> Prediction:
@@ -153,7 +140,7 @@ def _likelihoods(
 ) -> Predictions:
     """Return how probable what would be learned of each row is, in the form that training reads."""
     from engine.runtime.llama.client import LearnedRow, Request  # only where a file is asked
-    from engine.runtime.scoring.likelihood import token_row  # brings torch
+    from engine.runtime.scoring.likelihood import Likelihood, token_row  # brings torch
 
     renderer = asked.renderer(file.chat)
     made = [renderer.render(row) for row in examples]
@@ -165,50 +152,39 @@ def _likelihoods(
     ]
     expected, asked_by_users = _sent(file, asked, examples, made)
     plain = _ollama_of_plain(file, asked, examples)
-    answers = _run(
-        file,
-        Request(
-            prompts=texts,
-            learned=learned,
-            terminator=renderer.ending,
-            read=[text for _, text, _ in plain],
-            sent=asked_by_users,
-        ),
+    request = Request(
+        prompts=texts,
+        learned=learned,
+        terminator=renderer.ending,
+        read=[text for _, text, _ in plain],
+        sent=asked_by_users,
     )
+    answers = file.ask(request)
     owners = [
         row for row, rows in zip(examples, made, strict=True) for one in rows for _ in one.segments
     ]
+    ids = [file.chat.token_ids(text) for text in texts]
+    parity: dict[str, Any] = {"llama_cpp": _same(owners, ids, answers.token_ids)}
     if not answers.is_finite:
         silent = [predicted(row) for row in examples]
-        return Predictions(chosen=silent, free=[], facts=_damaged(answers, owners, texts, file))
+        return Predictions(chosen=silent, free=[], facts=_facts(answers, parity))
     # nothing stands before the first token, so nothing predicts it
-    nats, counts = iter(answers.likelihoods), iter(sum(row.learned[1:]) for row in tokens)
-    ends = iter(answers.ended)
-    chosen = [
-        predicted(
-            row,
-            nats=sum(next(nats) for _ in rows),
-            tokens=sum(next(counts) for _ in rows),
-            ended=[next(ends) for _ in rows][-1],
-            bytes=sum(
-                len(part.text.encode()) for one in rows for part in one.segments if part.supervised
-            ),
-        )
-        for row, rows in zip(examples, made, strict=True)
+    found = [
+        Likelihood(nll=nll, tokens=sum(row.learned[1:]), ends=ends)
+        for row, nll, ends in zip(tokens, answers.likelihoods, answers.ended, strict=True)
     ]
-    ids = [file.chat.token_ids(text) for text in texts]
     by_users = [file.chat.token_ids(text) for text in expected]
     by_ollama = [file.chat.token_ids(prompt) for _, _, prompt in plain]
     has_turns = asked.task.spec.has_turns
     parity = {
         "training": None,
-        "llama_cpp": _same(owners, ids, answers.token_ids),
+        **parity,
         "ollama": _same([row for row, _, _ in plain], by_ollama, answers.read) if plain else None,
         "template": _same(examples, expected, asked_by_users) if has_turns else None,
         "users": _same(examples, by_users, answers.sent),
     }
-    facts = {"version": answers.version, "parity": parity, "is_ended": answers.is_ended}
-    return Predictions(chosen=chosen, free=[], facts=facts)
+    chosen = likelihood_predictions(examples, made, found)
+    return Predictions(chosen=chosen, free=[], facts=_facts(answers, parity))
 
 
 def _sent(

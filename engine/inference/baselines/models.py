@@ -10,12 +10,10 @@ from engine.inference.baselines.shots import Shot
 from engine.inference.baselines.values import BaselinePredictions, Question
 from engine.inference.predict import PredictionInputs, asked_turns, chosen
 from engine.progress import Progress
+from engine.runtime.rendering.windows import WINDOWS
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
-
-WINDOWS = ("max_position_embeddings", "n_positions", "seq_length")
-"""What configurations call the longest text that a model reads."""
 
 
 def ask_model(

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from math import exp
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from engine.environment import version_of
 from engine.errors import EnvironmentProblem, StageError
 from engine.kinds import Decoding
 from engine.progress import Progress
+from engine.recipe import prompt
 from engine.recipe.answer_grammar import answer_grammar
+from engine.recipe.model import Task
 from engine.recipe.prompt import parse_answer
 from engine.runtime.rendering.task_file import TaskFile, read_task_file
 from engine.runtime.scoring.label_search import LabelChoice
@@ -53,6 +54,33 @@ class Request:
     """Texts to tokenise as programs send them: with the special tokens that the file adds."""
     timed: int = 0
     """Tokens to say after each prompt, one prompt at a time, against the clock; 0 for no clock."""
+
+    @classmethod
+    def for_task(
+        cls,
+        task: Task,
+        prompts: Sequence[str],
+        *,
+        terminator: str,
+        room: int,
+        free: bool = False,
+        **others: Any,
+    ) -> Self:
+        """Return what asks for an answer of at most `room` tokens, held to the task's form if it has one.
+
+        `free`: for one that nothing holds besides.
+        """
+        is_label = task.spec.decoding is Decoding.LABEL_SCORING
+        labels = task.labels if is_label else ()
+        return cls(
+            prompts=prompts,
+            answers=[prompt.answer_text(task, label) + terminator for label in labels],
+            grammar="" if is_label else answer_grammar(task) or "",
+            grammar_tokens=room,
+            max_new_tokens=room if free or not task.spec.is_constrained else 0,
+            terminator=terminator,
+            **others,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,11 +126,11 @@ class GgufAnswers:
 
     choices: list[LabelChoice]
     constrained: list[ConstrainedText]
-    texts: list[str]
+    texts: list[str] = field(default_factory=list)
     """Free greedy text."""
-    ended: list[bool]
+    ended: list[bool] = field(default_factory=list)
     """Of each free text, that it was not cut off; of each likelihood, that the answer would end there."""
-    likelihoods: list[float]
+    likelihoods: list[float] = field(default_factory=list)
     """Nats of the learned tokens, by row."""
     token_ids: list[list[int]]
     """Of each prompt, as llama.cpp read it."""
@@ -115,7 +143,7 @@ class GgufAnswers:
     speed: ResponseSpeed | None
     peak_memory_bytes: int
     """The most that the process held."""
-    expanded: int
+    expanded: int = 0
     """Tokens looked into behind all prompts for `choices`."""
     version: str
     """Of llama.cpp."""
@@ -154,27 +182,15 @@ def ask_gguf(
 def _read(found: dict[str, Any]) -> GgufAnswers:
     choices = [
         LabelChoice(**{**item, "probabilities": tuple(item["probabilities"])})
-        for item in found.get("choices", ())
+        for item in found.pop("choices", ())
     ]
-    speed = found.get("speed")
+    constrained = [ConstrainedText(**item) for item in found.pop("constrained", ())]
+    speed = found.pop("speed", None)
     return GgufAnswers(
+        **found,
         choices=choices,
-        constrained=[
-            ConstrainedText(text=text, probability=exp(-nll), finished=finished)
-            for text, nll, finished in found.get("bound", ())
-        ],
-        texts=found.get("texts", []),
-        ended=found.get("ended", []),
-        likelihoods=found.get("likelihoods", []),
-        token_ids=found["token_ids"],
-        read=found["read"],
-        sent=found["sent"],
-        is_ended=found["ends"],
+        constrained=constrained,
         speed=ResponseSpeed(**speed) if speed else None,
-        peak_memory_bytes=found["peak_memory_bytes"],
-        expanded=found.get("expanded", 0),
-        version=found["version"],
-        is_finite=found.get("finite", True),
     )
 
 
@@ -205,16 +221,16 @@ def answer_text(
     it, X643 for a damaged file, X640 and X641 as `ask_gguf`.
     """
     task = read_task_file(gguf.parent)
-    is_constrained = task.task.spec.decoding is Decoding.GRAMMAR
-    request = Request(
-        prompts=[task.prompt(text)],
-        adds_special=not task.task.spec.has_turns,
-        answers=task.answers,
-        grammar=(answer_grammar(task.task) or "") if is_constrained else "",
-        grammar_tokens=task.max_new_tokens,
+    request = Request.for_task(
+        task.task,
+        [task.prompt(text)],
         terminator=task.terminator,
-        max_new_tokens=task.max_new_tokens,
+        room=task.max_new_tokens,
+        free=True,
+        adds_special=not task.task.spec.has_turns,
     )
+    # the file's own: those of version 1 end the turn, and it does not say how
+    request = replace(request, answers=task.answers)
     answers = ask_gguf(gguf, request, threads=threads, workdir=workdir, progress=progress)
     if not answers.is_finite:
         raise StageError.one("X643", f"the numbers of `{gguf.name}` are none: it is damaged")

@@ -98,16 +98,12 @@ class Engine:
         pieces = (self.vocab.token_to_piece_bytes(token, 0, special) for token in tokens)
         return b"".join(pieces).decode("utf-8", errors="replace")
 
-    def context(self, *, cells: int, batch: int, lanes: int) -> Context:
-        """Return a cache of so many tokens for so many sequences."""
-        return Context(self, cells=cells, batch=batch, lanes=lanes)
-
 
 class Context:
     """A cache, and a batch to fill it with."""
 
     def __init__(self, engine: Engine, *, cells: int, batch: int, lanes: int) -> None:
-        """Take the memory."""
+        """Take the memory of so many tokens for so many sequences."""
         params = llama_cpp.LlamaContextParams()
         params.n_ctx = cells
         params.n_batch = batch
@@ -199,7 +195,7 @@ class PrefixedRows:
         self._cells = self._prefix + max(min(CELLS, all_of_them), longest + most)
         # Lane 0 holds the shared start; a row takes one, and each place that is looked into behind it another.
         lanes = min(LANES, 1 + min(ROWS, len(rows)) * (1 + max(1, most)))
-        self._context = engine.context(cells=self._cells, batch=self._room, lanes=lanes)
+        self._context = Context(engine, cells=self._cells, batch=self._room, lanes=lanes)
         self._context.feed(0, 0, rows[0][: self._prefix])
         self._free = list(range(lanes - 1, 0, -1))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,27 +16,13 @@ from numpy.typing import NDArray
 from engine.runtime.llama.engine import START, Engine, FeedRequest, Job, Logits
 from engine.runtime.scoring.label_search import AnswerTree, Search
 
+if TYPE_CHECKING:
+    from engine.runtime.generation.grammar import Matcher
+
 FORCED = 0
 """Node of a search at the end of what all answers begin with; branch b is node b + 1."""
 MOST_TOKENS = 512
 """Cache cells of a search, where the tree has more nodes."""
-
-
-class TokenMatcher(Protocol):
-    """One row's way through a grammar, as `engine.runtime.generation.grammar` has it."""
-
-    @property
-    def is_done(self) -> bool:
-        """The answer and its terminator are complete."""
-
-    def forced(self) -> list[int]:
-        """Return the tokens that must come next, and take them."""
-
-    def allowed(self) -> NDArray[np.int64]:
-        """Return the tokens that may come next, rising."""
-
-    def accept(self, token: int) -> None:
-        """Take a token that the model chose."""
 
 
 class NotFiniteError(ArithmeticError):
@@ -111,7 +97,7 @@ class DecodingJob:
         *,
         most: int,
         terminator: str = "",
-        matcher: TokenMatcher | None = None,
+        matcher: Matcher | None = None,
     ) -> None:
         """Start with no token; at most `most` tokens."""
         self._engine, self._most, self._matcher = engine, most, matcher
@@ -164,7 +150,7 @@ class DecodingJob:
         self.finished = self._ends_in_text()
         self._pending = [token] if len(self._tokens) < self._most else []
 
-    def _step_constrained(self, matcher: TokenMatcher, logits: Logits) -> None:
+    def _step_constrained(self, matcher: Matcher, logits: Logits) -> None:
         allowed = matcher.allowed()
         allowed = allowed[allowed < len(logits)]
         scores = logits[allowed]
@@ -192,32 +178,34 @@ def _tail(engine: Engine, terminator: str) -> int:
 
 
 class CombinedJob:
-    """Two jobs behind one prompt, which is read once."""
+    """Jobs behind one prompt, which is read once."""
 
-    def __init__(self, first: Job, second: Job) -> None:
-        """Give the first the even names of nodes, the second the odd ones."""
-        self._jobs = (first, second)
-        self.cells = first.cells + second.cells
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        """Give each job names of nodes of its own: 0, 3, 6 and so on for the first of three."""
+        self._jobs = jobs
+        self.cells = sum(job.cells for job in jobs)
 
     def begin(self, logits: Logits) -> None:
-        """Begin both."""
+        """Begin all."""
         for job in self._jobs:
             job.begin(logits)
 
     def requests(self) -> Sequence[FeedRequest]:
-        """Return what both ask."""
+        """Return what all ask."""
         return [
-            _renamed(request, times=2, plus=turn)
+            self._renamed(request, turn)
             for turn, job in enumerate(self._jobs)
             for request in job.requests()
         ]
 
     def take(self, request: FeedRequest, logits: Sequence[Logits]) -> None:
         """Hand the logits to the one that asked."""
-        turn = request.node % 2
-        self._jobs[turn].take(replace(request, node=(request.node - turn) // 2), logits)
+        node, turn = divmod(request.node, len(self._jobs))
+        self._jobs[turn].take(replace(request, node=node), logits)
 
-
-def _renamed(request: FeedRequest, *, times: int, plus: int) -> FeedRequest:
-    behind = START if request.behind == START else times * request.behind + plus
-    return replace(request, node=times * request.node + plus, behind=behind)
+    def _renamed(self, request: FeedRequest, turn: int) -> FeedRequest:
+        node, behind = (
+            START if name == START else len(self._jobs) * name + turn
+            for name in (request.node, request.behind)
+        )
+        return replace(request, node=node, behind=behind)

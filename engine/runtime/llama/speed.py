@@ -24,7 +24,7 @@ def measure_speed(engine: Engine, rows: Sequence[list[int]], *, tokens: int) -> 
     the `tokens` that follow, generated greedily and past any ending.
     """
     longest = max(map(len, rows))
-    context = engine.context(cells=longest + tokens + TOKENS, batch=TOKENS, lanes=2)
+    context = Context(engine, cells=longest + tokens + TOKENS, batch=TOKENS, lanes=2)
     prefix = common_prefix(rows)
     # A first pass warms memory and caches, and is not timed.
     context.feed(0, 0, rows[0][:TOKENS])

@@ -12,12 +12,13 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inferna._internal import build_config
 
-from engine.runtime.llama.engine import Engine, Job, PrefixedRows
+from engine.runtime.llama.engine import Engine, PrefixedRows
 from engine.runtime.llama.jobs import CombinedJob, DecodingJob, NotFiniteError, SearchJob
 from engine.runtime.llama.likelihood import likelihoods
 from engine.runtime.llama.speed import measure_speed, peak_memory
@@ -38,7 +39,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         ],
         "read": [engine.tokens(text) for text in request["read"]],
         "sent": [engine.tokens(text, as_sent=True) for text in request["sent"]],
-        "ends": _ends(engine, request["terminator"]),
+        "is_ended": _ends(engine, request["terminator"]),
     }
     try:
         if request["answers"] or request["grammar"] or request["max_new_tokens"]:
@@ -49,7 +50,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             result["ended"] = [ends for _, ends in found]
     # No failure: the prompts were read, so that their tokens can still be compared.
     except NotFiniteError:
-        result["finite"] = False
+        result["is_finite"] = False
     if request["timed"]:
         result["speed"] = measure_speed(engine, result["token_ids"], tokens=request["timed"])
     return {**result, "peak_memory_bytes": peak_memory()}
@@ -75,15 +76,15 @@ def _generate(engine: Engine, request: dict[str, Any], rows: Sequence[list[int]]
         DecodingJob(engine, most=free, terminator=request["terminator"])
         for _ in range(count if free else 0)
     ]
-    jobs = [
-        _together(parts)
-        for parts in zip(*filter(None, (searches, constrained, free_jobs)), strict=True)
-    ]
+    parts = zip(*filter(None, (searches, constrained, free_jobs)), strict=True)
     if rows:
-        PrefixedRows(engine, rows, jobs).run(_tell)
+        PrefixedRows(engine, rows, [CombinedJob(jobs) for jobs in parts]).run(_tell)
     return {
         "choices": [asdict(job.search.choice) for job in searches],
-        "bound": [[job.text(), job.nll, job.finished] for job in constrained],
+        "constrained": [
+            {"text": job.text(), "probability": exp(-job.nll), "finished": job.finished}
+            for job in constrained
+        ],
         "texts": [job.text() for job in free_jobs],
         "ended": [job.finished for job in free_jobs],
         "expanded": sum(job.search.expanded for job in searches),
@@ -133,11 +134,6 @@ class _Vocabulary:
         if not isinstance(text, str):
             raise TypeError("text")
         return list(self._vocab.tokenize(text, add_special=False, parse_special=True))
-
-
-def _together(jobs: Sequence[Job]) -> Job:
-    first, *others = jobs
-    return CombinedJob(first, _together(others)) if others else first
 
 
 def _tell(done: int) -> None:

@@ -14,6 +14,7 @@ from engine.errors import EnvironmentProblem, StageError
 from engine.runtime.generation.generate import generate
 from engine.runtime.gguf.convert import find_tools, read_facts, write_gguf
 from engine.runtime.llama import client as llama
+from engine.runtime.llama.chat import file_tokenizer
 from engine.runtime.llama.client import LearnedRow, Request, ask_gguf
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.tool_process import run_module, run_tool
@@ -168,10 +169,11 @@ def test_a_killed_tool_is_told_by_its_signal() -> None:
 def test_facts_count_what_the_file_stores(gguf: Path, pico: LoadedModel) -> None:
     facts = read_facts(gguf, "F16")
 
-    assert (20, 0, pico.chat.tokenizer.chat_template) == (
+    template = pico.chat.tokenizer.chat_template
+    assert (20, 0, template) == (
         facts.tensors,
         facts.fallback_tensors,
-        facts.chat_template,
+        file_tokenizer(gguf).chat_template,
     )
     assert facts.bits_per_weight == pytest.approx(16, abs=0.2)
 

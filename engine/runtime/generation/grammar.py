@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
@@ -56,20 +55,6 @@ class Grammar:
         settings |= {"padding": None, "truncation": None}
         eos = tokenizer.eos_token_id
         return cls(LLTokenizer(json.dumps(settings), eos_token=eos), answer, terminator)
-
-    @classmethod
-    def read(cls, model_dir: Path, answer: str, terminator: str) -> Self:
-        """Return the grammar for a model folder, without transformers. StageError X614, X615."""
-        file = model_dir / "tokenizer.json"
-        try:
-            vocabulary = LLTokenizer(str(file))
-        except ValueError as error:
-            raise StageError.one(
-                "X615",
-                f"the tokenizer cannot be read for constrained answers: {_reason(str(error))}",
-                hint="the model folder needs tokenizer.json",
-            ) from error
-        return cls(vocabulary, answer, terminator)
 
     @property
     def words(self) -> int:

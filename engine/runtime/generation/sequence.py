@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from engine.errors import StageError
 from engine.runtime.generation.grammar import WORD, Grammar
+from engine.runtime.models.load import not_a_number
 from engine.runtime.rendering.chat import Chat
 
 TAIL = 8
@@ -124,11 +124,7 @@ def best_tokens(
     best, tokens = scores.max(dim=-1)
     nll = scores.logsumexp(dim=-1) - best
     if not bool(nll.isfinite().all()):
-        raise StageError.one(
-            "X612",
-            "the model's answer is not a number",
-            hint="train again at a lower learning rate, or set `backend.precision: fp32`",
-        )
+        raise not_a_number("X612", "the model's answer is not a number")
     return tokens.tolist(), nll.tolist()
 
 

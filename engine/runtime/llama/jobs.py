@@ -46,11 +46,8 @@ class SearchJob:
         self._tree = tree
         self.search = Search(tree, distribution=distribution)
         whole = len(tree.forced) + sum(len(branch.tokens) for branch in tree.branches)
-        longest = len(tree.forced) + max(
-            (branch.depth + len(branch.tokens) for branch in tree.branches), default=0
-        )
         # At least one whole path has to fit: a search that cannot get to an answer's end would never end itself.
-        self.cells = max(longest, min(whole, MOST_TOKENS))
+        self.cells = max(len(tree.forced) + tree.depth, min(whole, MOST_TOKENS))
         self._started = not tree.forced or not tree.branches
 
     def begin(self, logits: Logits) -> None:

@@ -124,6 +124,12 @@ def wants_single_rows(config: Any, length: int) -> bool:
     return "sliding_attention" in kinds and window is not None and length > window
 
 
+def not_a_number(code: str, what: str) -> StageError:
+    """Return the error of a model that computes NaN or infinity."""
+    hint = "train again at a lower learning rate, or set `backend.precision: fp32`"
+    return StageError.one(code, what, hint=hint)
+
+
 def causal_model(model: Any) -> Any:
     """Return the causal language model inside a PeftModel, its adapter in its layers; any other as it is."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model

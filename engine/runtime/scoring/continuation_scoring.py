@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from engine.progress import Progress
+from engine.render.progress import SilentProgress
 from engine.runtime.models.load import LoadedModel, wants_single_rows
 from engine.runtime.rendering.chat import Chat
 from engine.runtime.scoring.label_search import common_prefix
@@ -226,14 +227,6 @@ class _Pass:
 
 def _check(loaded: LoadedModel, row: TokenRow, nll: float) -> None:
     """Hold the first choice, packed, to the same one read plainly."""
-    (plain,) = likelihood(loaded, [row], progress=_Quiet())
+    (plain,) = likelihood(loaded, [row], progress=SilentProgress())
     if not abs(plain.nll - nll) <= CLOSE[loaded.model.dtype] * max(1.0, plain.nll / 10):
         raise UnsupportedModelError
-
-
-class _Quiet:
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Nothing to tell: one row of many."""
-
-    def note(self, text: str) -> None:
-        """Nothing to tell."""

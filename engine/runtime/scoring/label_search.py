@@ -98,6 +98,14 @@ class Branch:
     first: int
     """The lowest answer that it leads to."""
 
+    @property
+    def scored(self) -> list[list[int]]:
+        """The tokens that are scored behind each fed one: the one that follows; behind the last all allowed ones.
+
+        Of the first branch, which feeds none, the latter alone.
+        """
+        return [*([token] for token in self.tokens[1:]), [*self.allowed]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerTree:
@@ -109,6 +117,18 @@ class AnswerTree:
     """What every answer begins with: belongs to the prompt, and is not scored."""
     branches: tuple[Branch, ...]
     """None where there is one answer only."""
+
+    @property
+    def depth(self) -> int:
+        """The most tokens that are fed behind a prompt to come to the end of a branch."""
+        return max((branch.depth + len(branch.tokens) for branch in self.branches), default=0)
+
+    def path(self, number: int) -> list[int]:
+        """Return the branches from the first one to this one."""
+        found = [number]
+        while (parent := self.branches[found[0]].parent) >= 0:
+            found.insert(0, parent)
+        return found
 
 
 def make_tree(answers: Sequence[Sequence[int]]) -> AnswerTree:

@@ -66,18 +66,12 @@ def require_data(folder: Path) -> Path:
             path="base_model",
             hint="merge it into its base model, and name the folder that this gives",
         )
-    _require_settings(folder, files)
-    return folder
+    return require_settings(folder, files)
 
 
-def require_settings(folder: Path) -> Path:
-    """Return the folder when no settings file of it makes a library run code. StageError X609, X694."""
-    _require_settings(folder, _files(folder))
-    return folder
-
-
-def _require_settings(folder: Path, files: Iterable[Path]) -> None:
-    for path in files:
+def require_settings(folder: Path, files: Iterable[Path] = ()) -> Path:
+    """Return the folder when none of its settings files makes a library run code. StageError X609, X694."""
+    for path in files or _files(folder):
         if path.suffix != ".json" or path.name in UNREAD:
             continue
         found = next(iter(findings(read_settings(path))), None)
@@ -89,6 +83,7 @@ def _require_settings(folder: Path, files: Iterable[Path]) -> None:
                 path="base_model",
                 hint=f"take `{key}` out of {path.name}, if the model works without its own code",
             )
+    return folder
 
 
 def _files(folder: Path) -> Iterator[Path]:

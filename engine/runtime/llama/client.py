@@ -15,6 +15,7 @@ from typing import Any, Self
 from engine.environment import version_of
 from engine.errors import EnvironmentProblem, StageError
 from engine.kinds import Decoding
+from engine.process.start import module
 from engine.progress import Progress
 from engine.recipe import prompt
 from engine.recipe.answer_grammar import answer_grammar
@@ -22,7 +23,7 @@ from engine.recipe.model import Task
 from engine.recipe.prompt import parse_answer
 from engine.runtime.rendering.task_file import TaskFile, read_task_file
 from engine.runtime.scoring.label_search import LabelChoice
-from engine.runtime.tool_process import run_module
+from engine.runtime.tool_process import run_tool
 
 WORKER = "engine.runtime.llama.worker"
 
@@ -261,9 +262,8 @@ def _ask(request: dict[str, Any], workdir: Path, *, total: int, progress: Progre
     result_file.unlink(missing_ok=True)
     request_file.write_text(json.dumps(request, ensure_ascii=False), encoding="utf-8")
     try:
-        run_module(
-            WORKER,
-            [str(request_file), str(result_file)],
+        run_tool(
+            module(WORKER)(str(request_file), str(result_file)),
             code="X641",
             tool="llama.cpp",
             on_line=lambda line: _report_line(line, total, progress),

@@ -106,9 +106,7 @@ class PackedSearch:
         """Compute the shared prefix, with the longest row behind it."""
         self._loaded, self._rows, self._tree = loaded, rows, tree
         kind = loaded.device.type
-        self._order = deque(
-            sorted(range(len(rows.own)), key=lambda row: (-len(rows.own[row]), row))
-        )
+        self._order = deque(sorted(range(len(rows.own)), key=lambda row: -len(rows.own[row])))
         self._deeper = [any(to >= 0 for to in branch.following) for branch in tree.branches]
         self._branch_slots = sum(
             len(branch.tokens)

@@ -69,10 +69,6 @@ class ChatServer:
         """
         return self._call("POST", path, json=dict(body))
 
-    def close(self) -> None:
-        """End it, also while others wait for an answer."""
-        self.http.close()
-
     def _call(self, method: str, path: str, **sent: Any) -> Any:
         status, body, after = self._send(method, path, **sent)
         text = body.decode("utf-8", errors="replace")

@@ -11,13 +11,14 @@ import pytest
 import torch
 
 from engine.errors import EnvironmentProblem, StageError
+from engine.process.start import module
 from engine.runtime.generation.generate import generate
 from engine.runtime.gguf.convert import find_tools, read_facts, write_gguf
 from engine.runtime.llama import client as llama
 from engine.runtime.llama.chat import file_tokenizer
 from engine.runtime.llama.client import LearnedRow, Request, ask_gguf
 from engine.runtime.models.load import LoadedModel
-from engine.runtime.tool_process import run_module, run_tool
+from engine.runtime.tool_process import run_tool
 from support.gguf_labels import choose_gguf
 from support.pico import pico_gguf
 
@@ -160,8 +161,10 @@ def test_without_llama_cpp_the_extra_is_named(
 
 
 def test_a_killed_tool_is_told_by_its_signal() -> None:
+    command = module("timeit")("-n1", "import os; os.kill(os.getpid(), 9)")
+
     with pytest.raises(StageError) as caught:
-        run_module("timeit", ["-n1", "import os; os.kill(os.getpid(), 9)"], code="X641", tool="it")
+        run_tool(command, code="X641", tool="it")
 
     assert caught.value.problems[0].message == "it was ended by signal 9"
 

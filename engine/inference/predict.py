@@ -26,7 +26,7 @@ from engine.recipe.prompt import answer_text, messages, parse_answer
 from engine.runtime.rendering.key import LengthLimits, written_task
 
 if TYPE_CHECKING:
-    from engine.runtime.generation.generate import GeneratedText
+    from engine.runtime.generation.sequence import GeneratedText
     from engine.runtime.models.load import LoadedModel
     from engine.runtime.rendering.chat import Chat
     from engine.runtime.rendering.renderer import RenderedRow, Renderer

@@ -21,6 +21,7 @@ from engine.recipe import prompt
 from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.model import Task
 from engine.recipe.prompt import parse_answer
+from engine.runtime.generation.sequence import GeneratedText
 from engine.runtime.rendering.task_file import TaskFile, read_task_file
 from engine.runtime.scoring.label_search import LabelChoice
 from engine.runtime.tool_process import run_tool
@@ -111,22 +112,12 @@ class ResponseSpeed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConstrainedText:
-    """A text constrained by a grammar."""
-
-    text: str
-    probability: float
-    """Product of each token's share among those that the grammar allowed."""
-    finished: bool
-    """It was not cut off."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class GgufAnswers:
     """The answers of a GGUF file; lists are by prompt, and empty for what was not requested."""
 
     choices: list[LabelChoice]
-    constrained: list[ConstrainedText]
+    constrained: list[GeneratedText]
+    """By a grammar."""
     texts: list[str] = field(default_factory=list)
     """Free greedy text."""
     ended: list[bool] = field(default_factory=list)
@@ -185,7 +176,7 @@ def _read(found: dict[str, Any]) -> GgufAnswers:
         LabelChoice(**{**item, "probabilities": tuple(item["probabilities"])})
         for item in found.pop("choices", ())
     ]
-    constrained = [ConstrainedText(**item) for item in found.pop("constrained", ())]
+    constrained = [GeneratedText(**item) for item in found.pop("constrained", ())]
     speed = found.pop("speed", None)
     return GgufAnswers(
         **found,
